@@ -1,0 +1,1 @@
+//! How an alert is delivered: built-in alerts and executables.

@@ -1,0 +1,1 @@
+//! The daemon: one loop that owns the engine and performs what it says.

@@ -1,0 +1,531 @@
+//! The whole vocabulary of the engine: what it is told, what it answers.
+//!
+//! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::saved::Record;
+use crate::lvs::{Command, RealServerKey, Table, VirtualServiceKey};
+use crate::model::{AlertCommand, HostName, Model, ServiceId};
+use crate::options::MonitorOptions;
+use crate::time::Wall;
+
+/// One thing that happened. The shell tells the engine one at a time, with the time.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The daemon has started; sent once, first.
+    Start,
+    /// `next_deadline()` was reached.
+    Deadline,
+    /// A run ended, was ended, or could not start.
+    RunEnded {
+        /// Which run; one that was forgotten since is dropped.
+        run: RunId,
+        /// What it found.
+        report: Report,
+    },
+    /// A person's wish, already authorised.
+    Operator(Wish),
+    /// A name was looked up [D8]; sent at first and whenever the answer changes.
+    Resolved {
+        /// The name.
+        host: HostName,
+        /// Its addresses, or why there are none.
+        answer: Result<Vec<IpAddr>, String>,
+    },
+    /// What became of an [`AlertCall`].
+    AlertDone {
+        /// Which call.
+        alert: AlertId,
+        /// What became of it.
+        delivery: Delivery,
+    },
+    /// A new configuration, complete and valid.
+    Reload(Arc<Model>),
+    /// The kernel's table was looked at, and corrected where it differed.
+    Table(TableOutcome),
+}
+
+/// One thing to do. The shell performs actions in order and decides nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Run a monitor.
+    Start(Run),
+    /// End a run that is forgotten (reload): its process group is killed.
+    Stop(RunId),
+    /// Deliver an alert; never an `lvs.alert` [D2].
+    Send(Box<AlertCall>),
+    /// Look this name up, report it as [`Event::Resolved`], and again whenever it changes.
+    Resolve(HostName),
+    /// `desired()` changed: look at the kernel's table.
+    ApplyTable,
+    /// Write this to the journal [D20].
+    Record(Box<Record>),
+    /// An alert that was held back, and why.
+    Suppressed(Suppression),
+    /// Something changed that a person may want to read in the log.
+    Note(Note),
+}
+
+/// Number of a run, never used twice in the life of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// Number of an alert call, never used twice in the life of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertId(pub u64);
+
+/// A monitor to run now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Comes back in [`Event::RunEnded`].
+    pub id: RunId,
+    /// Whose run.
+    pub service: ServiceId,
+    /// What to run.
+    pub program: RunProgram,
+    /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
+    pub hosts: Vec<HostName>,
+}
+
+/// What a run runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunProgram {
+    /// A check of our own; ends by its own options [D22].
+    Native(MonitorOptions),
+    /// A program.
+    Executable(Executable),
+}
+
+/// A program to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// The program.
+    pub path: PathBuf,
+    /// Its arguments, without the program's own name.
+    pub args: Vec<String>,
+    /// Added to the daemon's own environment; of equal names the last counts.
+    pub environment: Vec<(String, String)>,
+    /// Killed after this long, with its process group.
+    pub limit: Duration,
+}
+
+/// What a run found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// How it ended.
+    pub ended: Ended,
+    /// Standard output and standard error together, at most [`Report::OUTPUT_MAX`] bytes.
+    pub output: Vec<u8>,
+    /// One entry for each host, from native checks; empty from executables [D9].
+    pub hosts: Vec<HostResult>,
+    /// From start to end.
+    pub took: Duration,
+}
+
+impl Report {
+    /// Output kept of one run: enough for any summary, small enough for 10,000 services, and,
+    /// as `MON_LAST_OUTPUT`, below the 128 KiB that the kernel takes for one variable.
+    pub const OUTPUT_MAX: usize = 120_000;
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit value; native checks use 0 and 1.
+    Exited(i32),
+    /// Killed by this signal: a failure, exit value 128 + signal (E-9 fixed).
+    Signalled(i32),
+    /// Still running at its limit, and killed.
+    TimedOut(Duration),
+    /// Never ran, for this reason.
+    NotStarted(String),
+}
+
+impl Ended {
+    /// The exit value as mon counts it.
+    #[must_use]
+    pub const fn exit(&self) -> i32 {
+        match self {
+            Self::Exited(exit) => *exit,
+            Self::Signalled(signal) => 128_i32.saturating_add(*signal),
+            Self::TimedOut(_) | Self::NotStarted(_) => 1,
+        }
+    }
+}
+
+/// What a native check found out about one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostResult {
+    /// As it stands in the hostgroup.
+    pub host: HostName,
+    /// Up, or down for a reason.
+    pub verdict: HostVerdict,
+    /// One line for a person, such as `connection refused by 10.0.0.7:80`.
+    pub text: String,
+    /// From start to end.
+    pub took: Duration,
+}
+
+/// What one report says about one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostVerdict {
+    /// It answered as it should.
+    Up,
+    /// It did not.
+    Down(Reason),
+    /// The report does not say [D9].
+    Unknown(Reason),
+}
+
+/// Why a host is down, or its state unknown [D34].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The connection was refused or reset.
+    Refused,
+    /// No answer in time.
+    Timeout,
+    /// No route to it.
+    Unreachable,
+    /// Its name has no address.
+    Dns,
+    /// TLS failed.
+    Tls,
+    /// A wrong status code.
+    Status,
+    /// A wrong body.
+    Body,
+    /// An answer that is none of the protocol.
+    Reply,
+    /// An executable named it or ended with a failure.
+    Exit,
+    /// An executable was killed by a signal.
+    Signal,
+    /// A limit of ours was reached.
+    Limit,
+    /// An executable failed and named no host.
+    NoHostNamed,
+    /// A dependency failed.
+    Dependency,
+    /// A person said so.
+    Admin,
+    /// The director itself is cut off.
+    Witness,
+}
+
+impl Reason {
+    /// The code as it stands in listings, mail and JSON.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Status => "status",
+            Self::Body => "body",
+            Self::Reply => "reply",
+            Self::Exit => "exit",
+            Self::Signal => "signal",
+            Self::Limit => "limit",
+            Self::NoHostNamed => "no_host_named",
+            Self::Dependency => "dependency",
+            Self::Admin => "admin",
+            Self::Witness => "witness",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.code())
+    }
+}
+
+/// Operational status of a service, with mon's numbers (spec/mon-engine.md section 1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// 0
+    Fail,
+    /// 1
+    Ok,
+    /// 7, before the first report.
+    #[default]
+    Untested,
+}
+
+impl Status {
+    /// mon's number, `MON_OPSTATUS`.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Fail => 0,
+            Self::Ok => 1,
+            Self::Untested => 7,
+        }
+    }
+}
+
+/// Why an alert is called (spec/mon-engine.md section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertKind {
+    /// A monitor failed.
+    Failure,
+    /// A success after a failure.
+    Up,
+    /// The daemon started.
+    Startup,
+    /// A failure trap.
+    Trap,
+    /// No trap in time.
+    TrapTimeout,
+    /// An acknowledgement.
+    Ack,
+    /// A service was disabled.
+    Disable,
+    /// A person tries an alert.
+    Test,
+}
+
+impl AlertKind {
+    /// The word in `MON_ALERTTYPE`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Up => "up",
+            Self::Startup => "startup",
+            Self::Trap => "trap",
+            Self::TrapTimeout => "traptimeout",
+            Self::Ack => "ack",
+            Self::Disable => "disable",
+            Self::Test => "test",
+        }
+    }
+
+    /// The mark in the argument list of an alert.
+    #[must_use]
+    pub const fn mark(self) -> Option<&'static str> {
+        match self {
+            Self::Up => Some("-u"),
+            Self::Trap => Some("-T"),
+            Self::TrapTimeout => Some("-O"),
+            Self::Ack => Some("-a"),
+            Self::Disable => Some("-D"),
+            Self::Failure | Self::Startup | Self::Test => None,
+        }
+    }
+
+    /// Whether it reports that something is wrong.
+    #[must_use]
+    pub const fn is_problem(self) -> bool {
+        matches!(self, Self::Failure | Self::Trap | Self::TrapTimeout)
+    }
+}
+
+/// An alert to deliver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertCall {
+    /// Comes back in [`Event::AlertDone`].
+    pub id: AlertId,
+    /// The same for every delivery of the same event, after a restart too: group, service,
+    /// start of the outage in seconds, kind, and a number within the outage.
+    pub event: String,
+    /// Whose alert; calls of one service are delivered in order.
+    pub service: ServiceId,
+    /// Why.
+    pub kind: AlertKind,
+    /// The line that asked for it.
+    pub command: Arc<AlertCommand>,
+    /// `-g`
+    pub group: Arc<str>,
+    /// `-s`
+    pub name: Arc<str>,
+    /// The label of the period.
+    pub period: Arc<str>,
+    /// `-h`: the enabled members, joined by one blank.
+    pub hosts: String,
+    /// `-t`
+    pub time: Wall,
+    /// First line of the output, `(NO SUMMARY)` where it is blank.
+    pub summary: String,
+    /// Standard input of the alert: the output of the event.
+    pub input: Arc<[u8]>,
+    /// `MON_*` and the service's own variables, in the order in which they take effect.
+    pub environment: Vec<(String, String)>,
+    /// What the report said about each host; empty where it did not say.
+    pub results: Vec<(HostName, HostVerdict, String)>,
+    /// Status when it was decided.
+    pub status: Status,
+    /// Exit value; none for acknowledgements and disables.
+    pub exit: Option<i32>,
+    /// When the outage began; none without one.
+    pub first_failure: Option<Wall>,
+}
+
+/// What became of an alert call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Handed over: accepted by the relay or the receiver, or the program exited with 0.
+    Done,
+    /// Given up, for this reason.
+    GivenUp(String),
+}
+
+/// What a person may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// `lvsmon enable SERVER`: end every withdrawal of this real server that no upalert line
+    /// would end [D4].
+    Enable(RealServerName),
+}
+
+/// How a person names a real server: by name or address, with or without a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RealServerName(pub String);
+
+/// An alert that was held back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suppression {
+    /// Of which service.
+    pub service: ServiceId,
+    /// The label of the period; none where a rule of the service objected.
+    pub period: Option<Arc<str>>,
+    /// What kind of alert.
+    pub kind: AlertKind,
+    /// The first rule that objected.
+    pub why: Suppressed,
+}
+
+/// Every rule that can hold an alert back, with what is missing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Suppressed {
+    /// The period does not hold now.
+    NotInPeriod,
+    /// The exit value is not in `alertexitrange`, or in none of the lines' `exit=` ranges.
+    ExitRange(i32),
+    /// `numalerts` are out.
+    NumAlerts(u32),
+    /// `alertevery`: too soon after the last one.
+    AlertEvery {
+        /// Until the next may go out.
+        left: Duration,
+    },
+    /// `alertafter NUM` or `NUM TIMEVAL`: not enough failures.
+    AlertAfterCount {
+        /// So many there were.
+        have: u32,
+        /// So many are needed.
+        need: u32,
+    },
+    /// `alertafter TIMEVAL`: not failing for long enough.
+    AlertAfterTime {
+        /// Until it is long enough.
+        left: Duration,
+    },
+    /// `upalertafter`: the outage was too short.
+    UpalertAfter {
+        /// How long it was.
+        outage: Duration,
+    },
+    /// A recovery of which no alert was sent.
+    NoAlertSent,
+    /// The alert's program is missing, for this reason; it does not count as sent.
+    NoProgram(String),
+}
+
+/// Something a person may want to read in the log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// A service that was not failing fails.
+    ServiceDown {
+        /// Which.
+        service: ServiceId,
+        /// Its exit value.
+        exit: i32,
+        /// First line of its output.
+        summary: String,
+    },
+    /// A failing service is good again.
+    ServiceUp {
+        /// Which.
+        service: ServiceId,
+        /// How long it was failing.
+        outage: Duration,
+    },
+    /// A service reported for the first time that all is good.
+    ServiceTested(ServiceId),
+    /// A limit on runs at once is reached; said at most once a minute.
+    Throttled {
+        /// `maxprocs` or `maxchecks`.
+        limit: &'static str,
+        /// Its value.
+        value: u32,
+        /// Services that wait for a place.
+        waiting: usize,
+    },
+    /// A run had no host to check and was not started.
+    NoHosts(ServiceId),
+    /// The wanted state of a real server changed.
+    Server {
+        /// In which virtual service.
+        virtual_service: VirtualServiceKey,
+        /// Which real server.
+        server: RealServerKey,
+        /// To what.
+        change: ServerChange,
+    },
+    /// Something about a binding that a person should mend, such as a name with two addresses [D8].
+    Binding {
+        /// Whose binding.
+        service: ServiceId,
+        /// What is wrong and what to do.
+        text: String,
+    },
+    /// An operator's wish was carried out or refused.
+    Wish {
+        /// What was asked.
+        wish: Wish,
+        /// What came of it.
+        outcome: Result<String, String>,
+    },
+}
+
+/// How the wanted state of a real server changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerChange {
+    /// It is to be in the table.
+    In,
+    /// It is to be out: these services withdraw it, each for a reason.
+    Out(Vec<(ServiceId, Reason)>),
+    /// It is no longer declared.
+    Dropped,
+}
+
+/// What came of looking at the kernel's table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TableOutcome {
+    /// The owned part of the table as it is after the changes; none where it could not be read.
+    pub actual: Option<Arc<Table>>,
+    /// What was changed.
+    pub applied: Vec<Command>,
+    /// What the kernel refused, with its reason.
+    pub refused: Vec<(Command, String)>,
+    /// Virtual services that belong to others and are missing, so that their servers wait [D7].
+    pub missing: Vec<VirtualServiceKey>,
+    /// Why the table could not be read.
+    pub unreadable: Option<String>,
+}

@@ -1,0 +1,1 @@
+//! How the kernel's table is read and changed.

@@ -1,0 +1,44 @@
+//! lvsmon: health monitoring for Linux Virtual Server directors.
+//!
+//! A pure engine inside a thin shell. The library exists for the program's own tests and
+//! benches; nobody else uses it.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | which moment, which span | [`time`] |
+//! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
+//! | when does a period hold | [`period`] |
+//! | what can a built-in monitor or alert be told | [`options`] |
+//! | what does the configuration mean | [`model`] |
+//! | how is mon.cf read | [`config`] |
+//! | what is decided | [`engine`] |
+//! | what does mon.cf need from this machine | [`site`] |
+//! | what time is it | [`clock`] |
+//! | which addresses has a name | [`names`] |
+//! | how is a host checked | [`monitor`] |
+//! | how is an alert delivered | [`alert`] |
+//! | how is the kernel's table read and changed | [`ipvs`] |
+//! | how do these run together | [`daemon`] |
+//! | how does the command line reach a daemon | [`client`] |
+//! | what does the command line offer | [`cli`] |
+//!
+//! The upper half, `time` to `engine`, is pure: no tokio, no files, no sockets, no clock, no
+//! `HashMap`. Arrows point upwards only: a module imports what stands above it.
+
+pub mod alert;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod engine;
+pub mod ipvs;
+pub mod lvs;
+pub mod model;
+pub mod monitor;
+pub mod names;
+pub mod options;
+pub mod period;
+pub mod site;
+pub mod time;

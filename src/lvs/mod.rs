@@ -1,0 +1,430 @@
+//! The vocabulary of a virtual server table: virtual services, real servers, what is wanted.
+//!
+//! Pure values. Knows neither the kernel ([`crate::ipvs`]) nor the configuration
+//! ([`crate::model`]). Terms and limits are those of ipvsadm(8) and linux/ip_vs.h.
+
+pub mod diff;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Transport protocol of a virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// IP protocol 6.
+    Tcp,
+    /// IP protocol 17.
+    Udp,
+    /// IP protocol 132.
+    Sctp,
+}
+
+/// Address family of a virtual service or real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4, `AF_INET`.
+    V4,
+    /// IPv6, `AF_INET6`.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+/// What tells one virtual service from another: address, port and protocol, or a firewall mark.
+///
+/// Written `10.0.0.3:80/tcp`, `[2001:db8::3]:80/udp`, `fwmark 7` or `fwmark 7/v6`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum VirtualServiceKey {
+    /// Packets to this address, port and protocol. Port 0 stands for all ports (persistent services).
+    Address(Protocol, SocketAddr),
+    /// Packets that netfilter marked with this value, never 0.
+    Mark(Family, u32),
+}
+
+impl VirtualServiceKey {
+    /// The family of the virtual service's own address.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Address(_, address) => Family::of(address.ip()),
+            Self::Mark(family, _) => family,
+        }
+    }
+
+    /// The port of the virtual service; none for a mark.
+    #[must_use]
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Address(_, address) => Some(address.port()),
+            Self::Mark(..) => None,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        })
+    }
+}
+
+impl fmt::Display for VirtualServiceKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(protocol, address) => write!(out, "{address}/{protocol}"),
+            Self::Mark(Family::V4, mark) => write!(out, "fwmark {mark}"),
+            Self::Mark(Family::V6, mark) => write!(out, "fwmark {mark}/v6"),
+        }
+    }
+}
+
+impl From<VirtualServiceKey> for String {
+    fn from(key: VirtualServiceKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for VirtualServiceKey {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        text.parse()
+    }
+}
+
+/// A text that names no virtual service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a virtual service: write ADDRESS:PORT/PROTOCOL or \"fwmark MARK\"")]
+pub struct KeyError(String);
+
+impl FromStr for VirtualServiceKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let wrong = || KeyError(text.to_owned());
+        if let Some(mark) = text.strip_prefix("fwmark ") {
+            let (mark, family) = match mark.strip_suffix("/v6") {
+                Some(mark) => (mark, Family::V6),
+                None => (mark, Family::V4),
+            };
+            let mark = mark
+                .parse()
+                .ok()
+                .filter(|&mark| mark != 0)
+                .ok_or_else(wrong)?;
+            return Ok(Self::Mark(family, mark));
+        }
+        let (address, protocol) = text.rsplit_once('/').ok_or_else(wrong)?;
+        let protocol = match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            _ => return Err(wrong()),
+        };
+        Ok(Self::Address(
+            protocol,
+            address.parse().map_err(|_| wrong())?,
+        ))
+    }
+}
+
+/// What tells one real server from another inside its virtual service.
+///
+/// In a firewall-mark service the port is 0: packets keep their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RealServerKey(pub SocketAddr);
+
+impl fmt::Display for RealServerKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// How packets reach a real server (ipvsadm(8) "packet-forwarding-method").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forwarding {
+    /// Masquerading, `-m`, kernel value 0.
+    Nat,
+    /// Served by the director itself; the kernel sets it, kernel value 1.
+    Local,
+    /// Tunnelling, `-i`, kernel value 2.
+    Tun,
+    /// Direct routing, `-g`, kernel value 3.
+    Dr,
+    /// Cache bypass; the kernel sets it, kernel value 4.
+    Bypass,
+}
+
+impl fmt::Display for Forwarding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Nat => "nat",
+            Self::Local => "local",
+            Self::Tun => "tun",
+            Self::Dr => "dr",
+            Self::Bypass => "bypass",
+        })
+    }
+}
+
+/// Share of new connections a real server gets.
+///
+/// A file may say 0 to 65535; the kernel may answer any `u32`, so adopting never fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Weight(pub u32);
+
+impl Weight {
+    /// The largest weight that a configuration may ask for.
+    pub const MAX: u32 = 65_535;
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// Name of a kernel scheduler such as `wlc`: 1 to 15 letters, digits, `_` or `-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scheduler(Box<str>);
+
+impl Scheduler {
+    /// The scheduler of that name; `None` where the kernel could not have one of that form
+    /// (`IP_VS_SCHEDNAME_MAXLEN` is 16 with the final zero).
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+        ((1..=15).contains(&name.len()) && name.bytes().all(plain)).then(|| Self(name.into()))
+    }
+
+    /// ipvsadm's default, `wlc`.
+    #[must_use]
+    pub fn wlc() -> Self {
+        Self("wlc".into())
+    }
+
+    /// The name as the kernel knows it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Scheduler {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// The settings of a virtual service, beside its key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualService {
+    /// How a connection finds its real server.
+    pub scheduler: Scheduler,
+    /// `IP_VS_SVC_F_*` bits as the kernel has them (persistent 1, hashed 2, ops 4, scheduler 8/16/32).
+    pub flags: u32,
+    /// Persistence in seconds; 0 where the service is not persistent.
+    pub persistence_seconds: u32,
+    /// Persistence granularity: an address mask for IPv4, a prefix length for IPv6; as on the wire.
+    pub netmask: u32,
+    /// Persistence engine such as `sip`.
+    pub persistence_engine: Option<Box<str>>,
+}
+
+impl VirtualService {
+    /// A service that only names its scheduler, as `ipvsadm -A -s SCHEDULER` makes it.
+    #[must_use]
+    pub fn plain(family: Family, scheduler: Scheduler) -> Self {
+        let netmask = match family {
+            Family::V4 => u32::MAX,
+            Family::V6 => 128,
+        };
+        Self {
+            scheduler,
+            flags: 0,
+            persistence_seconds: 0,
+            netmask,
+            persistence_engine: None,
+        }
+    }
+}
+
+/// The settings of a real server, beside its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServer {
+    /// How packets reach it.
+    pub forwarding: Forwarding,
+    /// Its share of new connections.
+    pub weight: Weight,
+    /// No new connections above this many; 0 for no limit.
+    pub upper_threshold: u32,
+    /// New connections again below this many; 0 for three quarters of the upper one.
+    pub lower_threshold: u32,
+}
+
+impl RealServer {
+    /// A real server without thresholds.
+    #[must_use]
+    pub const fn new(forwarding: Forwarding, weight: Weight) -> Self {
+        Self {
+            forwarding,
+            weight,
+            upper_threshold: 0,
+            lower_threshold: 0,
+        }
+    }
+}
+
+/// One virtual service as the kernel has it, with its real servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableEntry {
+    /// Its settings.
+    pub service: VirtualService,
+    /// Its real servers.
+    pub servers: BTreeMap<RealServerKey, RealServer>,
+}
+
+/// The virtual services and real servers that a kernel has.
+pub type Table = BTreeMap<VirtualServiceKey, TableEntry>;
+
+/// Whether a virtual service itself should be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceWish {
+    /// It belongs to whoever made it: never made, changed or removed here. Its owned real
+    /// servers wait while it is missing.
+    Foreign,
+    /// It is to be there; made with these settings when it is missing, never changed.
+    Present(VirtualService),
+    /// It is to be gone, with all its real servers (`-D`, or no longer declared).
+    Absent,
+    /// No verdict yet: left as it is found.
+    AsFound,
+}
+
+/// Whether a real server should be in its virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerWish {
+    /// In, with exactly these settings.
+    In(RealServer),
+    /// Not in the table.
+    Out,
+    /// No verdict yet: neither added nor removed nor changed.
+    AsFound,
+}
+
+/// What is wanted of one virtual service and of the real servers owned in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DesiredService {
+    /// The virtual service itself.
+    pub service: ServiceWish,
+    /// Every real server that the configuration owns here; all others are never touched.
+    pub servers: BTreeMap<RealServerKey, ServerWish>,
+}
+
+/// The table as it should be, for every owned key. What is not named here is never touched.
+pub type Desired = BTreeMap<VirtualServiceKey, DesiredService>;
+
+/// One change of a kernel table. Each is complete in itself and may be refused by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Make a virtual service.
+    AddService(VirtualServiceKey, VirtualService),
+    /// Remove a virtual service and all in it.
+    DeleteService(VirtualServiceKey),
+    /// Put a real server in.
+    AddServer(VirtualServiceKey, RealServerKey, RealServer),
+    /// Change the settings of a real server in place; its connections stay.
+    EditServer(VirtualServiceKey, RealServerKey, RealServer),
+    /// Take a real server out.
+    DeleteServer(VirtualServiceKey, RealServerKey),
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AddService(key, service) => {
+                write!(
+                    out,
+                    "add virtual service {key} with scheduler {}",
+                    service.scheduler
+                )
+            }
+            Self::DeleteService(key) => write!(out, "delete virtual service {key}"),
+            Self::AddServer(key, server, to) => {
+                write!(
+                    out,
+                    "add real server {server} to {key} ({}, weight {})",
+                    to.forwarding, to.weight
+                )
+            }
+            Self::EditServer(key, server, to) => {
+                write!(
+                    out,
+                    "set real server {server} in {key} to {}, weight {}",
+                    to.forwarding, to.weight
+                )
+            }
+            Self::DeleteServer(key, server) => {
+                write!(out, "delete real server {server} from {key}")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_as_they_are_written() {
+        for text in [
+            "10.0.0.3:80/tcp",
+            "[2001:db8::3]:53/udp",
+            "10.0.0.3:5060/sctp",
+            "fwmark 7",
+            "fwmark 9/v6",
+        ] {
+            let key: VirtualServiceKey = text.parse().unwrap();
+            assert_eq!(key.to_string(), text);
+        }
+        for text in [
+            "",
+            "10.0.0.3:80",
+            "10.0.0.3/tcp",
+            "fwmark 0",
+            "fwmark x",
+            "10.0.0.3:80/icmp",
+        ] {
+            assert!(text.parse::<VirtualServiceKey>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_scheduler_name_fits_the_kernel() {
+        assert_eq!(Scheduler::new("wlc"), Some(Scheduler::wlc()));
+        for name in ["", "0123456789abcdef", "w l c", "wlc\n", "é"] {
+            assert_eq!(Scheduler::new(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! What the configuration means: hostgroups, watches, services, periods, bindings.
+//!
+//! Immutable after construction and valid by construction: the engine has no branch for a
+//! wrong configuration. Built by [`crate::config`]; a test may build one by hand. State
+//! (counters, times, verdicts) is not here but in [`crate::engine`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
+use crate::options::{AlertOptions, MonitorOptions};
+use crate::period::Period;
+
+/// A host word of a hostgroup: a name, an address, or anything a monitor understands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostName(Arc<str>);
+
+impl HostName {
+    /// The host of that name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// As it stands in the file.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HostName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// Index of a service in [`Model::services`]: file order over all watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub u32);
+
+impl ServiceId {
+    /// As an index.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Index of a hostgroup in [`Model::hostgroups`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u32);
+
+impl GroupId {
+    /// As an index.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Everything one configuration says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The `name = value` settings.
+    pub globals: Globals,
+    /// In file order; a watch without a hostgroup has one made of its own name.
+    pub hostgroups: Vec<Hostgroup>,
+    /// In file order, services of one watch side by side.
+    pub services: Vec<Service>,
+    /// What `lvs.alert` lines compile to, in file order.
+    pub bindings: Vec<Binding>,
+    /// `alias` records: name and lines.
+    pub aliases: Vec<(Arc<str>, Vec<String>)>,
+    /// `view` records: name and members (`GROUP` or `GROUP:SERVICE`).
+    pub views: Vec<(Arc<str>, Vec<String>)>,
+}
+
+impl Model {
+    /// The service with that index.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
+    }
+
+    /// The hostgroup that a service watches.
+    #[must_use]
+    pub fn hostgroup(&self, id: ServiceId) -> &Hostgroup {
+        &self.hostgroups[self.service(id).hostgroup.index()]
+    }
+
+    /// All services with their indexes, in file order.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        (0_u32..).map(ServiceId).zip(&self.services)
+    }
+
+    /// The service `group/name`.
+    #[must_use]
+    pub fn find(&self, group: &str, name: &str) -> Option<ServiceId> {
+        self.services()
+            .find(|(_, service)| &*service.group == group && &*service.name == name)
+            .map(|(id, _)| id)
+    }
+}
+
+/// `hostgroup NAME host...`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hostgroup {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its members in file order.
+    pub members: Vec<Member>,
+}
+
+/// A host in a hostgroup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The host.
+    pub host: HostName,
+    /// Written `*host`: disabled from the start (spec/mon-config.md, C-10).
+    pub starts_disabled: bool,
+}
+
+/// The `name = value` settings with their defaults filled in; paths already rebased
+/// (spec/mon-config.md sections 3 and 7).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Globals {
+    /// Search path of alerts.
+    pub alertdir: Vec<PathBuf>,
+    /// Search path of monitors.
+    pub mondir: Vec<PathBuf>,
+    /// Base of the other folders.
+    pub basedir: PathBuf,
+    /// Base of `authfile` and `userfile`; `MON_CFBASEDIR`.
+    pub cfbasedir: PathBuf,
+    /// State folder; `MON_STATEDIR`.
+    pub statedir: PathBuf,
+    /// Log folder; `MON_LOGDIR`.
+    pub logdir: PathBuf,
+    /// Child processes of monitors at once; none for no limit.
+    pub maxprocs: Option<u32>,
+    /// Native checks at once.
+    pub maxchecks: u32,
+    /// Time limit of an executable monitor.
+    pub monitor_timeout: Duration,
+    /// Upper bound of the random first delay.
+    pub randstart: Option<Duration>,
+    /// No timer advances inside it.
+    pub exclude_period: Option<Period>,
+    /// Entries of the alert and failure histories.
+    pub histlength: u32,
+    /// Deepest dependency.
+    pub dep_recur_limit: u32,
+    /// Run startup alerts at a reset too.
+    pub startupalerts_on_reset: bool,
+    /// How the kernel's table is reached.
+    pub ipvs_backend: IpvsBackend,
+    /// `lvs.alert` and `ipvs.alert` are the scripts of those names again [D1].
+    pub external_lvs_alert: bool,
+    /// Where mail goes.
+    pub mail: MailSettings,
+    /// Settings that are read and kept as text until something uses them (client port,
+    /// histories, authentication): name and value, in file order.
+    pub kept: BTreeMap<String, String>,
+}
+
+/// Where the kernel's table is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IpvsBackend {
+    /// Generic netlink.
+    #[default]
+    Netlink,
+    /// The program ipvsadm.
+    Ipvsadm,
+    /// A table in memory; changes no kernel. Only where the file asks for it.
+    Memory,
+}
+
+/// The mail globals [D24].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailSettings {
+    /// Who takes the mail.
+    pub relay: MailRelay,
+    /// Sender; `mon@DOMAIN` where the file says nothing.
+    pub from: Option<String>,
+    /// Completes bare names; the host's name where the file says nothing.
+    pub domain: Option<String>,
+    /// File with `user` and `password` lines.
+    pub login: Option<PathBuf>,
+}
+
+/// Who takes the mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MailRelay {
+    /// The local sendmail where there is one, else `localhost:25`.
+    Default,
+    /// The local sendmail program.
+    Sendmail,
+    /// SMTP, with STARTTLS where the server offers it.
+    Smtp {
+        /// Name or address.
+        host: String,
+        /// Usually 25 or 587.
+        port: u16,
+    },
+    /// SMTP inside TLS from the first byte.
+    Smtps {
+        /// Name or address.
+        host: String,
+        /// Usually 465.
+        port: u16,
+    },
+}
+
+/// A `service` of a `watch`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// The watch it stands in.
+    pub group: Arc<str>,
+    /// The hostgroup of that name.
+    pub hostgroup: GroupId,
+    /// Its own name.
+    pub name: Arc<str>,
+    /// Free text; `MON_DESCRIPTION`.
+    pub description: Option<Arc<str>>,
+    /// Time from start to start; none: never polled.
+    pub interval: Option<Duration>,
+    /// The interval while it fails.
+    pub failure_interval: Option<Duration>,
+    /// Jitter added to or taken from each interval.
+    pub randskew: Option<Duration>,
+    /// What checks it; none: traps only.
+    pub monitor: Option<Arc<MonitorCommand>>,
+    /// Run the monitor even with no host left.
+    pub allow_empty_group: bool,
+    /// Hosts that are never passed to the monitor.
+    pub exclude_hosts: Vec<HostName>,
+    /// No run starts inside it.
+    pub exclude_period: Option<Period>,
+    /// Without a trap for this long it fails.
+    pub traptimeout: Option<Duration>,
+    /// A failure trap ends by itself after this long.
+    pub trapduration: Option<Duration>,
+    /// Dependencies, as text until issue 2 of 3 gives them their language.
+    pub depend: Vec<(DependKind, Arc<str>)>,
+    /// What `depend` acts on.
+    pub dep_behavior: DependBehavior,
+    /// A parent counts as failing for this long after it came back.
+    pub dep_memory: Option<Duration>,
+    /// Called on every event.
+    pub redistribute: Option<Arc<AlertCommand>>,
+    /// A changed summary ends an acknowledgement.
+    pub unack_summary: bool,
+    /// With no member named by a failing executable, all are failing [D9].
+    pub all_hosts_on_failure: bool,
+    /// `NAME=value` lines, in file order.
+    pub environment: Vec<(Arc<str>, Arc<str>)>,
+    /// In file order.
+    pub periods: Vec<AlertPeriod>,
+}
+
+/// Which dependency keyword.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DependKind {
+    /// `depend`
+    Depend,
+    /// `alertdepend`
+    Alert,
+    /// `monitordepend`
+    Monitor,
+    /// `hostdepend`
+    Host,
+}
+
+/// `dep_behavior`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DependBehavior {
+    /// `a`: alerts are held back.
+    #[default]
+    Alerts,
+    /// `m`: the monitor is not run.
+    Monitor,
+    /// `hm`: failing hosts of the parent are left out.
+    Hosts,
+}
+
+/// `monitor NAME args`
+#[derive(Clone, Debug, PartialEq)]
+pub struct MonitorCommand {
+    /// As written, such as `http.monitor`.
+    pub name: Arc<str>,
+    /// As split by mon's quoting rules.
+    pub args: Vec<String>,
+    /// Without `;;` at the end, the hosts follow the arguments.
+    pub appends_hosts: bool,
+    /// What the name became.
+    pub program: MonitorProgram,
+}
+
+/// What a monitor's name became [D1].
+#[derive(Clone, Debug, PartialEq)]
+pub enum MonitorProgram {
+    /// A check of our own, in-process.
+    Native(MonitorOptions),
+    /// A program of the search path.
+    Executable(PathBuf),
+    /// Neither; each run fails with this reason.
+    Missing(String),
+}
+
+/// `alert [exit=N-M] NAME args` and its relatives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertCommand {
+    /// Only for these exit values.
+    pub exit: Option<ExitRange>,
+    /// As written, such as `mail.alert`.
+    pub name: Arc<str>,
+    /// As split by mon's quoting rules.
+    pub args: Vec<String>,
+    /// What the name became.
+    pub program: AlertProgram,
+}
+
+/// What an alert's name became [D1].
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlertProgram {
+    /// An alert of our own. `lvs.alert` lines are here too, but are never sent: see [`Binding`].
+    Native(AlertOptions),
+    /// A program of the search path.
+    Executable(PathBuf),
+    /// Neither; the call is not made and does not count, for this reason.
+    Missing(String),
+}
+
+/// `N` or `N-M`, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExitRange {
+    /// The least exit value.
+    pub low: i32,
+    /// The greatest.
+    pub high: i32,
+}
+
+impl ExitRange {
+    /// Whether the value lies in the range.
+    #[must_use]
+    pub const fn contains(self, exit: i32) -> bool {
+        self.low <= exit && exit <= self.high
+    }
+}
+
+/// A `period` of a service with its alert rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertPeriod {
+    /// The label, or the text of the specification where there is none.
+    pub label: Arc<str>,
+    /// When it holds.
+    pub when: Period,
+    /// For problem kinds.
+    pub alerts: Vec<Arc<AlertCommand>>,
+    /// For recoveries.
+    pub upalerts: Vec<Arc<AlertCommand>>,
+    /// For the start of the daemon.
+    pub startupalerts: Vec<Arc<AlertCommand>>,
+    /// For acknowledgements.
+    pub ackalerts: Vec<Arc<AlertCommand>>,
+    /// For `disable service`.
+    pub disablealerts: Vec<Arc<AlertCommand>>,
+    /// At most one alert in this time, with the rule for changed output.
+    pub alertevery: Option<(Duration, Repeat)>,
+    /// `alertafter NUM`: that many failures in a row.
+    pub alertafter_count: Option<u32>,
+    /// `alertafter NUM TIMEVAL`: that many failures inside a window.
+    pub alertafter_window: Option<(u32, Duration)>,
+    /// `alertafter TIMEVAL`: failing for longer than this.
+    pub alertafter_time: Option<Duration>,
+    /// An upalert only after an outage of at least this long.
+    pub upalertafter: Option<Duration>,
+    /// At most this many alerts for one outage; none for no limit.
+    pub numalerts: Option<u32>,
+    /// Upalerts also where no alert was sent.
+    pub no_comp_alerts: bool,
+    /// Its alerts are left out of `alerts_sent`.
+    pub alerts_dont_count: bool,
+    /// Failure alerts only for these exit values.
+    pub alertexitrange: Option<ExitRange>,
+}
+
+/// What a change of output does to `alertevery`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Repeat {
+    /// A changed summary alerts at once.
+    #[default]
+    Summary,
+    /// `observe_detail`: any changed output alerts at once.
+    ObserveDetail,
+    /// `ignore_summary`: nothing but the time counts; a success resets it.
+    IgnoreSummary,
+    /// `strict`: nothing but the time counts, successes included.
+    Strict,
+}
+
+/// One service decides over one real server, or over one for each host [D2].
+///
+/// Compiled from all `alert lvs.alert` and `upalert lvs.alert` lines of a service that name
+/// the same virtual service and the same real server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The service whose verdicts count.
+    pub service: ServiceId,
+    /// `-P` and `-V`.
+    pub virtual_service: VirtualServiceKey,
+    /// `-R`, or each host of the hostgroup [D8].
+    pub real: BoundServers,
+    /// `-F` and `-W`, those of the upalert line where both say it [D11].
+    pub forwarding: Forwarding,
+    /// See `forwarding`.
+    pub weight: Weight,
+    /// Who makes the virtual service.
+    pub creation: Creation,
+    /// `-D`: a failing service withdraws the virtual service itself.
+    pub withdraws: Withdraws,
+    /// What ends a withdrawal [D4].
+    pub ends: Ends,
+}
+
+/// Which real servers a binding speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BoundServers {
+    /// `-R HOST[:PORT]`: this one; the verdict of the service as a whole counts [D9].
+    One {
+        /// Address or name.
+        host: HostName,
+        /// Port, 0 in a mark service.
+        port: u16,
+    },
+    /// No `-R`: each host of the hostgroup, by its own result.
+    EachHost {
+        /// `-p`, or the port of the virtual service; 0 in a mark service.
+        port: u16,
+    },
+}
+
+/// Who makes the virtual service of a binding [D7].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// Whoever sets up the director; when it is missing we say so and wait.
+    ByOthers,
+    /// `-B`: made when absent, with `-S SCHEDULER` or `wlc`; an existing one keeps its own.
+    ByUs(Scheduler),
+}
+
+/// What a failing service takes away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withdraws {
+    /// The real server.
+    RealServer,
+    /// `-D`: the virtual service and all in it.
+    VirtualService,
+}
+
+/// What ends a withdrawal [D4].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// The next success; an `upalert lvs.alert` line is there.
+    WithSuccess,
+    /// `lvsmon enable`; no upalert line names the entry.
+    ByOperator,
+}

@@ -1,0 +1,1 @@
+//! Which addresses a name has: hosts file, resolver, cache.

@@ -1,0 +1,78 @@
+//! What each built-in monitor and alert can be told: arguments in, typed options out.
+//!
+//! Pure. One file for each built-in; the words are those of the classic scripts
+//! (spec/mon-plugins.md). The same parsers serve `monitor` and `alert` lines of mon.cf and
+//! the stand-alone commands, so a wrong option is an error at load, not a failing service.
+
+pub mod fping;
+pub mod ftp;
+pub mod http;
+pub mod lvs;
+pub mod mail;
+pub mod tcp;
+pub mod webhook;
+mod words;
+
+pub use words::OptionError;
+
+/// The options of a built-in monitor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MonitorOptions {
+    /// `fping.monitor`
+    Fping(fping::FpingOptions),
+    /// `http.monitor`
+    Http(http::HttpOptions),
+    /// `tcp.monitor`
+    Tcp(tcp::TcpOptions),
+    /// `ftp.monitor`
+    Ftp(ftp::FtpOptions),
+}
+
+impl MonitorOptions {
+    /// The names of the built-in monitors, as files in `mondir` are called.
+    pub const NAMES: [&'static str; 4] = [
+        "fping.monitor",
+        "ftp.monitor",
+        "http.monitor",
+        "tcp.monitor",
+    ];
+
+    /// The options of the built-in of that name (`http.monitor`); `None` where there is none.
+    #[must_use]
+    pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionError>> {
+        Some(match name {
+            "fping.monitor" => fping::FpingOptions::parse(args).map(Self::Fping),
+            "ftp.monitor" => ftp::FtpOptions::parse(args).map(Self::Ftp),
+            "http.monitor" => http::HttpOptions::parse(args).map(Self::Http),
+            "tcp.monitor" => tcp::TcpOptions::parse(args).map(Self::Tcp),
+            _ => return None,
+        })
+    }
+}
+
+/// The options of a built-in alert.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlertOptions {
+    /// `lvs.alert` and `ipvs.alert`
+    Lvs(lvs::LvsOptions),
+    /// `mail.alert`
+    Mail(mail::MailOptions),
+    /// `webhook.alert`
+    Webhook(webhook::WebhookOptions),
+}
+
+impl AlertOptions {
+    /// The names of the built-in alerts, as files in `alertdir` are called.
+    pub const NAMES: [&'static str; 4] = ["ipvs.alert", "lvs.alert", "mail.alert", "webhook.alert"];
+
+    /// The options of the built-in of that name (`mail.alert`); `None` where there is none.
+    #[must_use]
+    pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionError>> {
+        Some(match name {
+            "ipvs.alert" | "lvs.alert" => lvs::LvsOptions::parse(args).map(Self::Lvs),
+            "mail.alert" => mail::MailOptions::parse(args).map(Self::Mail),
+            "webhook.alert" => webhook::WebhookOptions::parse(args).map(Self::Webhook),
+            _ => return None,
+        })
+    }
+}

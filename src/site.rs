@@ -1,0 +1,1 @@
+//! What the configuration needs from this machine: files, m4, includes, programs in the search path.
