@@ -7,5 +7,7 @@ mod demo;
 mod ipvs;
 mod monitors;
 mod sim;
+#[allow(dead_code, reason = "a helper may be waiting for its first user")]
+mod support;
 mod tidy;
 mod timeline;
