@@ -8,10 +8,12 @@
 //! |---|---|
 //! | what can it be told, what does it answer | `event` |
 //! | what is kept across a restart | `saved` |
+//! | what do readers see | `view` |
 
 pub(crate) mod binding;
 pub mod event;
 pub mod saved;
+pub mod view;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use jiff::tz::TimeZone;
 
 use crate::engine::event::{Action, Event};
 use crate::engine::saved::Saved;
+use crate::engine::view::ServiceView;
 use crate::lvs::Desired;
 use crate::model::Model;
 use crate::time::{Mono, Now};
@@ -61,6 +64,11 @@ impl Engine {
     #[must_use]
     pub fn desired(&self) -> &Desired {
         &self.desired
+    }
+
+    /// Every service in file order, as it is now.
+    pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
+        std::iter::empty()
     }
 
     /// The configuration in force.
