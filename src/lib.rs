@@ -19,6 +19,7 @@
 //! | how is an alert delivered | [`alert`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |
 //! | how do these run together | [`daemon`] |
+//! | what is said over the control socket | [`wire`] |
 //! | how does the command line reach a daemon | [`client`] |
 //! | what does the command line offer | [`cli`] |
 //!
@@ -42,3 +43,4 @@ pub mod options;
 pub mod period;
 pub mod site;
 pub mod time;
+pub mod wire;

@@ -1,3 +1,7 @@
-//! The program: finds out which subcommand is meant, runs it, prints the error, sets the exit code.
+//! The program: hands the command line to the library and sets the exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lvsmon::cli::main(std::env::args_os())
+}

@@ -1,1 +1,7 @@
 //! The daemon: one loop that owns the engine and performs what it says.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what survives a restart | `store` |
+
+pub mod store;

@@ -1,0 +1,209 @@
+//! The command line: one struct for each subcommand, one function that runs it.
+//!
+//! Parsing looks nothing up and opens nothing; running does. Exit codes: 0 done, 1 failed,
+//! 2 wrong usage. A closed pipe behind our output is not an error.
+
+mod check;
+pub mod output;
+mod table;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::cli::output::{Output, complain};
+
+/// Where mon.cf is unless `--config` says otherwise.
+pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
+
+/// Exit code of a wrong command line.
+const USAGE: u8 = 2;
+
+/// Health monitoring for Linux Virtual Server directors
+#[derive(Debug, Parser)]
+#[command(name = "lvsmon", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(RunArgs),
+    Check(check::CheckArgs),
+    Table(table::TableArgs),
+    Enable(table::EnableArgs),
+    Monitor(PluginArgs),
+    Alert(PluginArgs),
+    Demo(DemoArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
+}
+
+/// Run the daemon in the foreground, until SIGTERM or SIGINT; SIGHUP reads the file again
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// How log lines look on standard error; LVSMON_LOG=debug shows more of them
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For a person.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// Run a built-in by itself, as mon, MISC_CHECK or a person would
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+struct PluginArgs {
+    /// Its name, such as http or mail
+    name: String,
+    /// Its own options, and what follows them
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "ARG"
+    )]
+    args: Vec<String>,
+}
+
+/// Show a small farm on loopback being broken and mended; needs no root and no IPVS
+#[derive(Debug, Args)]
+struct DemoArgs {}
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: clap_complete::Shell,
+}
+
+/// Print the manual page
+#[derive(Debug, Args)]
+struct ManArgs {}
+
+/// Runs the command line and gives the exit code of the process.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    // The error means that a provider is there already: as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to be told when this cannot be printed.
+            let _ = error.print();
+            return exit_code_of(error.exit_code());
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("lvsmon: {}", chain(&*error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn dispatch(command: Command) -> Outcome {
+    let mut out = Output::standard();
+    let code = match command {
+        Command::Run(args) => run(&args)?,
+        Command::Check(args) => check::check(&args, &mut out)?,
+        Command::Table(args) => table::table(&args, &mut out)?,
+        Command::Enable(args) => table::enable(&args, &mut out)?,
+        Command::Monitor(args) => monitor(&args),
+        Command::Alert(args) => alert(&args),
+        Command::Demo(DemoArgs {}) => demo(),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "lvsmon", &mut script);
+            out.bytes(&script)?;
+            ExitCode::SUCCESS
+        }
+        Command::Man(ManArgs {}) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+            out.bytes(&page)?;
+            ExitCode::SUCCESS
+        }
+    };
+    out.flush()?;
+    Ok(code)
+}
+
+fn run(args: &RunArgs) -> Outcome {
+    let _ = (args, LogFormat::Text);
+    Err("the daemon is not there yet".into())
+}
+
+fn monitor(args: &PluginArgs) -> ExitCode {
+    let _ = args;
+    ExitCode::from(USAGE)
+}
+
+fn alert(args: &PluginArgs) -> ExitCode {
+    let _ = args;
+    ExitCode::from(USAGE)
+}
+
+fn demo() -> ExitCode {
+    ExitCode::from(USAGE)
+}
+
+fn exit_code_of(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// An error with everything that caused it, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn words_after_a_builtin_belong_to_it() {
+        let words = ["lvsmon", "monitor", "http", "-p", "80", "--help", "h1"];
+        let cli = Cli::try_parse_from(words).unwrap();
+        match cli.command {
+            Command::Monitor(args) => assert_eq!(args.args, ["-p", "80", "--help", "h1"]),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The journal as a file, and the lock file beside it. Blocking; decides nothing about state.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde_json::Value;
+
+use crate::engine::saved::{Record, Saved};
+
+use super::{COMPACT_MIN, COMPACT_RATIO};
+
+/// First line of every journal; another first line makes it somebody else's file.
+const HEADING: &str = "{\"lvsmon\":\"journal\",\"version\":1}\n";
+
+/// Longest line that is read back, in bytes: above the largest record, below what would hurt.
+const LINE_MAX: u64 = 4 * 1024 * 1024;
+
+/// Why state cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the lock.
+    #[error(
+        "another lvsmon{who} already uses the state folder {folder}; stop it, or give this one \
+         its own \"statedir\""
+    )]
+    Locked {
+        /// The state folder.
+        folder: PathBuf,
+        /// ` (process 123)`, or nothing where it is not known.
+        who: String,
+    },
+    /// A file operation failed.
+    #[error("cannot {doing} {path}: {error}")]
+    File {
+        /// `read`, `write`, ...
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl StoreError {
+    fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::File {
+            doing,
+            path: path.to_owned(),
+            error,
+        }
+    }
+}
+
+/// The lock on a state folder: one daemon for each. Ends with the process, kill -9 included.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock of a state folder, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// Another daemon has it, or the folder cannot be written.
+    pub fn take(folder: &Path) -> Result<Self, StoreError> {
+        make_folder(folder)?;
+        let path = folder.join("lock");
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(StoreError::file("open", &path))?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                // The number only serves the message of the next one; a full disk may refuse it.
+                let number = format!("{}\n", std::process::id());
+                let _ = lock
+                    .set_len(0)
+                    .and_then(|()| lock.write_all(number.as_bytes()));
+                Ok(Self { _file: lock })
+            }
+            Err((mut file, Errno::EWOULDBLOCK)) => Err(StoreError::Locked {
+                folder: folder.to_owned(),
+                who: holder(&mut file),
+            }),
+            Err((_, errno)) => Err(StoreError::file("lock", &path)(errno.into())),
+        }
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(32).read_to_string(&mut text);
+    match (read, text.trim().parse::<u32>()) {
+        (Ok(_), Ok(number)) => format!(" (process {number})"),
+        (Ok(_) | Err(_), _) => String::new(),
+    }
+}
+
+fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::DirBuilderExt;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(StoreError::file("make the state folder", folder))
+}
+
+/// An open journal.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    /// None while it could not be opened for writing (full disk at the start).
+    file: Option<File>,
+    /// Bytes of whole lines; what stands behind them is the rest of a failed write.
+    length: u64,
+    /// Length after the last clean-up.
+    clean_length: u64,
+}
+
+impl Journal {
+    /// Reads a journal, mends it where it is cut or damaged, and opens it for appending.
+    pub(super) fn open(path: &Path) -> Result<(Self, Saved, Vec<String>), StoreError> {
+        let mut remarks = Vec::new();
+        let mut found = read(path)?;
+        match found.state {
+            Found::Whole | Found::None => {}
+            Found::Cut => remarks.push(format!(
+                "the last line of {} was cut and is dropped",
+                path.display()
+            )),
+            Found::Foreign | Found::Damaged { .. } => {
+                let aside = set_aside(path)?;
+                remarks.push(match found.state {
+                    Found::Damaged { lines } => format!(
+                        "{lines} lines of {} cannot be read; the others are kept, the file is \
+                         set aside as {}",
+                        path.display(),
+                        aside.display()
+                    ),
+                    Found::Whole | Found::None | Found::Cut | Found::Foreign => format!(
+                        "{} is not a journal of lvsmon; it is set aside as {}",
+                        path.display(),
+                        aside.display()
+                    ),
+                });
+                found.length = 0;
+            }
+        }
+        let mut journal = Self {
+            path: path.to_owned(),
+            file: None,
+            length: found.length,
+            clean_length: found.length,
+        };
+        let records = found.records;
+        let rewrite = match found.state {
+            Found::Damaged { .. } => !records.is_empty(),
+            Found::Whole => needs_clean_up(found.length, found.live),
+            Found::None | Found::Cut | Found::Foreign => false,
+        };
+        if rewrite && let Err(error) = journal.replace(&records) {
+            remarks.push(format!("{error}; trying again"));
+        }
+        Ok((journal, Saved { records }, remarks))
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
+
+    /// Writes the records behind the others, to the disk; cleans up where that is due.
+    pub(super) fn append(&mut self, records: &BTreeMap<String, Value>) -> Result<(), StoreError> {
+        let mut lines = Vec::new();
+        for (key, value) in records {
+            push_line(&mut lines, key, value);
+        }
+        self.append_bytes(&lines)?;
+        if needs_clean_up(self.length, self.clean_length) {
+            let kept = read(&self.path)?.records;
+            // The records are safe already: a clean-up that fails (full disk) may wait.
+            if self.replace(&kept).is_err() {
+                self.clean_length = self.length;
+            }
+        }
+        Ok(())
+    }
+
+    fn append_bytes(&mut self, lines: &[u8]) -> Result<(), StoreError> {
+        let wrong = StoreError::file("write", &self.path);
+        let length = self.length;
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => open_at(&self.path, length).map_err(StoreError::file("open", &self.path))?,
+        };
+        // A write that failed half-way is cut off, at the latest by the next try to open.
+        let length = write_at(&file, length, lines).map_err(wrong)?;
+        self.length = length;
+        self.file = Some(file);
+        Ok(())
+    }
+
+    /// Writes the file anew with just these records.
+    fn replace(&mut self, records: &BTreeMap<String, Value>) -> Result<(), StoreError> {
+        let new = self.path.with_extension("new");
+        let result = write_whole(&new, records)
+            .and_then(|length| fs::rename(&new, &self.path).map(|()| length));
+        match result {
+            Ok(length) => {
+                self.file = None;
+                self.length = length;
+                self.clean_length = length;
+                // The new name must survive a crash too; where the file system cannot say
+                // so, the file itself is on the disk under one of its names.
+                if let Some(folder) = self.path.parent() {
+                    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&new);
+                Err(StoreError::file("write", &new)(error))
+            }
+        }
+    }
+}
+
+/// What a journal holds, without changing it: for `lvsmon table` without a daemon.
+///
+/// # Errors
+///
+/// It exists and cannot be read.
+pub(crate) fn read_only(folder: &Path) -> Result<Saved, StoreError> {
+    let records = read(&folder.join("journal"))?.records;
+    Ok(Saved { records })
+}
+
+fn needs_clean_up(length: u64, clean_length: u64) -> bool {
+    length > COMPACT_MIN && length / COMPACT_RATIO > clean_length
+}
+
+/// How a journal was found.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    /// There is none, or an empty one.
+    None,
+    /// As we left it.
+    Whole,
+    /// The last line is not complete.
+    Cut,
+    /// Lines in the middle are no records.
+    Damaged { lines: usize },
+    /// The first line is not ours.
+    Foreign,
+}
+
+#[derive(Debug)]
+struct Reading {
+    state: Found,
+    records: BTreeMap<String, Value>,
+    /// Bytes up to the end of the last whole line.
+    length: u64,
+    /// Bytes of the lines that still count, about.
+    live: u64,
+}
+
+fn read(path: &Path) -> Result<Reading, StoreError> {
+    let mut reading = Reading {
+        state: Found::None,
+        records: BTreeMap::new(),
+        length: 0,
+        live: HEADING.len() as u64,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(reading),
+        Err(error) => return Err(StoreError::file("read", path)(error)),
+    };
+    let mut lines = BufReader::new(file);
+    let mut line = Vec::new();
+    let mut bad_lines = 0_usize;
+    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+    loop {
+        line.clear();
+        let read = (&mut lines)
+            .take(LINE_MAX)
+            .read_until(b'\n', &mut line)
+            .map_err(StoreError::file("read", path))?;
+        if read == 0 {
+            break;
+        }
+        if reading.length == 0 {
+            if line != HEADING.as_bytes() {
+                let cut = HEADING.as_bytes().starts_with(&line);
+                reading.state = if cut { Found::Cut } else { Found::Foreign };
+                return Ok(reading);
+            }
+            reading.state = Found::Whole;
+        } else if line.last() != Some(&b'\n') && (read as u64) < LINE_MAX {
+            reading.state = Found::Cut;
+            break;
+        } else if let Ok(Record { key, value }) = serde_json::from_slice::<Record>(&line) {
+            if value.is_null() {
+                sizes.remove(&key);
+                reading.records.remove(&key);
+            } else {
+                sizes.insert(key.clone(), read as u64);
+                reading.records.insert(key, value);
+            }
+        } else {
+            bad_lines += 1;
+        }
+        reading.length += read as u64;
+    }
+    if bad_lines > 0 {
+        reading.state = Found::Damaged { lines: bad_lines };
+    }
+    reading.live += sizes.values().sum::<u64>();
+    Ok(reading)
+}
+
+/// Gives a file that is not ours another name, one that is free.
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    for number in 1..1_000_u32 {
+        let aside = path.with_extension(format!("aside-{number}"));
+        if fs::symlink_metadata(&aside).is_err() {
+            fs::rename(path, &aside).map_err(StoreError::file("set aside", path))?;
+            return Ok(aside);
+        }
+    }
+    let full = io::Error::other("too many files were set aside already; remove journal.aside-*");
+    Err(StoreError::file("set aside", path)(full))
+}
+
+fn push_line(lines: &mut Vec<u8>, key: &str, value: &Value) {
+    let line = serde_json::json!({ "key": key, "value": value });
+    lines.extend_from_slice(line.to_string().as_bytes());
+    lines.push(b'\n');
+}
+
+fn open_at(path: &Path, length: u64) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)?;
+    file.set_len(length)?;
+    Ok(file)
+}
+
+/// Writes lines at a place, the heading before them where the file is empty, and syncs.
+/// On an error the file is cut back to where it was.
+fn write_at(mut file: &File, length: u64, lines: &[u8]) -> io::Result<u64> {
+    let heading: &[u8] = if length == 0 { HEADING.as_bytes() } else { b"" };
+    let write = |mut file: &File| {
+        file.seek(SeekFrom::Start(length))?;
+        file.write_all(heading)?;
+        file.write_all(lines)?;
+        file.sync_data()
+    };
+    if let Err(error) = write(file) {
+        let _ = file.set_len(length).and_then(|()| file.flush());
+        return Err(error);
+    }
+    Ok(length + heading.len() as u64 + lines.len() as u64)
+}
+
+fn write_whole(path: &Path, records: &BTreeMap<String, Value>) -> io::Result<u64> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)?;
+    let mut length = HEADING.len() as u64;
+    let mut out = BufWriter::new(file);
+    out.write_all(HEADING.as_bytes())?;
+    let mut line = Vec::new();
+    for (key, value) in records {
+        line.clear();
+        push_line(&mut line, key, value);
+        out.write_all(&line)?;
+        length += line.len() as u64;
+    }
+    out.into_inner()?.sync_all()?;
+    Ok(length)
+}
