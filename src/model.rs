@@ -190,6 +190,26 @@ pub struct MailSettings {
     pub domain: Option<String>,
     /// File with `user` and `password` lines.
     pub login: Option<PathBuf>,
+    /// `mail_group_wait`: events for one recipient within this time become one mail [D25].
+    pub group_wait: Duration,
+}
+
+impl MailSettings {
+    /// `mail_group_wait` where the file does not say: long enough for the hosts of one
+    /// rack, short enough not to be noticed.
+    pub const GROUP_WAIT: Duration = Duration::from_secs(5);
+}
+
+impl Default for MailSettings {
+    fn default() -> Self {
+        Self {
+            relay: MailRelay::Default,
+            from: None,
+            domain: None,
+            login: None,
+            group_wait: Self::GROUP_WAIT,
+        }
+    }
 }
 
 /// Who takes the mail.

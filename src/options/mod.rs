@@ -65,6 +65,18 @@ impl AlertOptions {
     /// The names of the built-in alerts, as files in `alertdir` are called.
     pub const NAMES: [&'static str; 4] = ["ipvs.alert", "lvs.alert", "mail.alert", "webhook.alert"];
 
+    /// The stand-ins of `alert.d` [D29]: a file in `alertdir` with exactly these bytes is the
+    /// built-in of that name.
+    pub const STAND_INS: [(&'static str, &'static [u8]); 4] = [
+        ("ipvs.alert", include_bytes!("../../alert.d/ipvs.alert")),
+        ("lvs.alert", include_bytes!("../../alert.d/lvs.alert")),
+        ("mail.alert", include_bytes!("../../alert.d/mail.alert")),
+        (
+            "webhook.alert",
+            include_bytes!("../../alert.d/webhook.alert"),
+        ),
+    ];
+
     /// The options of the built-in of that name (`mail.alert`); `None` where there is none.
     #[must_use]
     pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionError>> {

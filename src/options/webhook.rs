@@ -1,13 +1,202 @@
-//! The options of `webhook`.
+//! The options of `webhook.alert`: `[-k FILE] [-w SECS] [-H 'NAME: VALUE']... URL`
+//!
+//! Ours alone; the letters keep clear of the marks `-s -g -h -t -l -u -T -O -a -D` that mon
+//! passes to every alert, so the same words serve mon.cf and the stand-alone program.
+//! The message itself is described in `alert::webhook`.
+
+use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::options::OptionError;
+use crate::options::words::{Word, words};
 
-/// What the line says.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WebhookOptions {}
+/// What a `webhook.alert` line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookOptions {
+    /// Where the message is posted: `http://` or `https://`.
+    pub url: String,
+    /// `-k FILE`: signs each message with the key in this file; read at each delivery.
+    pub key: Option<PathBuf>,
+    /// `-w SECS`: time limit of one delivery, from look-up to the end of the answer.
+    pub timeout: Duration,
+    /// `-H 'NAME: VALUE'`: headers added to each message. A value `@FILE` is read from that
+    /// file at each delivery, so that a token need not stand in mon.cf.
+    pub headers: Vec<(String, String)>,
+}
 
 impl WebhookOptions {
-    pub(crate) fn parse(_args: &[String]) -> Result<Self, OptionError> {
-        Ok(Self {})
+    /// The option letters, as [`words`] wants them.
+    pub(crate) const LETTERS: &'static str = "k:w:H:";
+    /// Time limit where `-w` is absent: receivers that think longer than this are broken.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    /// Longest `-w`: one delivery must not hold a place for ever.
+    pub const TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
+    /// Reads the arguments of a line.
+    ///
+    /// # Errors
+    ///
+    /// An unknown option, no URL or more than one, a URL that is neither http nor https, a
+    /// header that HTTP does not know or that we set ourselves.
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
+        let mut options = Self {
+            url: String::new(),
+            key: None,
+            timeout: Self::TIMEOUT,
+            headers: Vec::new(),
+        };
+        for (index, word) in words(args, Self::LETTERS)? {
+            match word {
+                Word::Value('k', file) => options.key = Some(PathBuf::from(file)),
+                Word::Value('w', text) => options.timeout = seconds(index, text)?,
+                Word::Value('H', text) => options.headers.push(header(index, text)?),
+                Word::Value(..) | Word::Flag(_) => {}
+                Word::Plain(text) if options.url.is_empty() => {
+                    options.url = url(index, text)?;
+                }
+                Word::Plain(_) => {
+                    return Err(OptionError::new(
+                        index,
+                        "webhook.alert takes one URL; write one alert line for each receiver",
+                    ));
+                }
+            }
+        }
+        if options.url.is_empty() {
+            return Err(OptionError::new(
+                args.len(),
+                "webhook.alert needs a URL, such as \"webhook.alert https://example.org/hook\"",
+            ));
+        }
+        Ok(options)
+    }
+}
+
+fn seconds(index: usize, text: &str) -> Result<Duration, OptionError> {
+    let most = WebhookOptions::TIMEOUT_MAX;
+    text.parse()
+        .ok()
+        .filter(|seconds| (1..=most.as_secs()).contains(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| {
+            OptionError::new(
+                index,
+                format!(
+                    "-w takes whole seconds from 1 to {}, not \"{}\"",
+                    most.as_secs(),
+                    text.escape_debug()
+                ),
+            )
+        })
+}
+
+/// Headers that every message carries already.
+const OWN_HEADERS: [&str; 4] = [
+    "content-length",
+    "content-type",
+    "host",
+    "x-lvsmon-signature",
+];
+
+fn header(index: usize, text: &str) -> Result<(String, String), OptionError> {
+    let wrong = |message: String| Err(OptionError::new(index, message));
+    let Some((name, value)) = text.split_once(':') else {
+        return wrong(format!(
+            "-H takes 'NAME: VALUE', not \"{}\"",
+            text.escape_debug()
+        ));
+    };
+    let (name, value) = (name.trim(), value.trim());
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || !name.chars().all(is_token) {
+        return wrong(format!(
+            "\"{}\" is not the name of a header",
+            name.escape_debug()
+        ));
+    }
+    if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+        return wrong(format!("header {name} is set by webhook.alert itself"));
+    }
+    if !value.chars().all(|c| c == '\t' || (' '..='~').contains(&c)) {
+        return wrong(format!(
+            "the value of header {name} holds a character that HTTP does not allow there"
+        ));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn url(index: usize, text: &str) -> Result<String, OptionError> {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let start = text.get(..scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme)
+            .then(|| &text[scheme.len()..])
+    });
+    let has_host =
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']));
+    if has_host && !text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Ok(text.to_owned());
+    }
+    Err(OptionError::new(
+        index,
+        format!(
+            "\"{}\" is not a URL that starts with http:// or https://",
+            text.escape_debug()
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<WebhookOptions, OptionError> {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        WebhookOptions::parse(&args)
+    }
+
+    #[test]
+    fn all_options_are_read() {
+        let options = parse(&[
+            "-k",
+            "/etc/key",
+            "-w5",
+            "-H",
+            "Authorization: @/etc/token",
+            "-H",
+            "X-Team:lvs",
+            "https://h/x?y=1",
+        ])
+        .unwrap();
+        let expected = WebhookOptions {
+            url: "https://h/x?y=1".to_owned(),
+            key: Some("/etc/key".into()),
+            timeout: Duration::from_secs(5),
+            headers: vec![
+                ("Authorization".to_owned(), "@/etc/token".to_owned()),
+                ("X-Team".to_owned(), "lvs".to_owned()),
+            ],
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
+    fn mistakes_name_the_word() {
+        let cases: [(&[&str], usize); 11] = [
+            (&[], 0),
+            (&["ftp://h/"], 0),
+            (&["http://"], 0),
+            (&["http:///x"], 0),
+            (&["http://h/a b"], 0),
+            (&["-w", "0", "http://h"], 0),
+            (&["-w", "301", "http://h"], 0),
+            (&["-H", "no colon", "http://h"], 0),
+            (&["-H", "Host: x", "http://h"], 0),
+            (&["-H", "X: a\r\nY: b", "http://h"], 0),
+            (&["http://h", "http://i"], 1),
+        ];
+        for (args, index) in cases {
+            assert_eq!(parse(args).unwrap_err().index, index, "{args:?}");
+        }
     }
 }
