@@ -21,6 +21,7 @@
 //! | how do these run together | [`daemon`] |
 //! | what is said over the control socket | [`wire`] |
 //! | how does the command line reach a daemon | [`client`] |
+//! | what does it look like without a director | [`demo`] |
 //! | what does the command line offer | [`cli`] |
 //!
 //! The upper half, `time` to `engine`, is pure: no tokio, no files, no sockets, no clock, no

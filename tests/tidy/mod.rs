@@ -1,1 +1,185 @@
-//! Tests: tidy.
+//! The house rules that no compiler knows, read from the sources; each finding names file and
+//! line, and each rule is shown to be able to fail.
+
+mod dependencies;
+mod rules;
+mod source;
+mod tree;
+
+use crate::support;
+use source::Source;
+
+#[test]
+fn sources_keep_the_house_rules() {
+    let lib = std::fs::read_to_string(support::root().join("src/lib.rs")).expect("src/lib.rs");
+    let order = rules::module_order(&lib);
+    assert!(
+        order.len() > 10,
+        "the table of modules in src/lib.rs was not understood: {order:?}"
+    );
+    let sources = sources();
+    assert!(
+        sources.len() > 30,
+        "only {} source files seen",
+        sources.len()
+    );
+    let mut findings = rules::modules_without_place(&lib);
+    findings.extend(rules::undeclared_modules(&sources));
+    for source in &sources {
+        findings.extend(rules::check(source, &order));
+    }
+    assert!(
+        findings.is_empty(),
+        "{} findings:\n{}",
+        findings.len(),
+        findings.join("\n")
+    );
+}
+
+/// All Rust files of the tree.
+fn sources() -> Vec<Source> {
+    tree::tracked()
+        .into_iter()
+        .filter(|(path, _)| path.ends_with(".rs"))
+        .map(|(path, content)| Source::new(&path, &String::from_utf8_lossy(&content)))
+        .collect()
+}
+
+const LIB: &str = "//! A crate.\n//!\n//! | Question | Module |\n//! |---|---|\n//! | a | [`time`] |\n//! | b | [`lvs`] |\n//! | b | [`config`] |\n//! | c | [`engine`] |\n//! | d | [`daemon`] |\n\npub mod time;\npub mod engine;\n";
+
+/// The findings of all rules for one sample.
+fn findings(path: &str, code: &str) -> Vec<String> {
+    let source = Source::new(path, &format!("//! A sample.\n{code}"));
+    rules::check(&source, &rules::module_order(LIB))
+}
+
+#[track_caller]
+fn assert_found(path: &str, code: &str, expected: &str) {
+    let findings = findings(path, code);
+    assert!(
+        findings.len() == 1 && findings[0].starts_with(&format!("{path}:2: error: {expected}")),
+        "{code}: {findings:?}"
+    );
+}
+
+#[test]
+fn the_pure_part_may_not_touch_the_world() {
+    for (code, banned) in [
+        ("use tokio::sync::mpsc;", "tokio"),
+        ("use std::{collections::BTreeMap, fs};", "std::fs"),
+        ("fn f() { std::fs::read(\"x\"); }", "std::fs"),
+        ("use std::net::{IpAddr, TcpStream};", "std::net::TcpStream"),
+        ("use std::time::{Duration, Instant};", "std::time::Instant"),
+        ("use std::time::SystemTime;", "std::time::SystemTime"),
+        (
+            "use std::collections::HashMap;",
+            "std::collections::HashMap",
+        ),
+        ("fn f() { std::env::var(\"x\"); }", "std::env"),
+        ("use std::process::Command;", "std::process"),
+    ] {
+        assert_found(
+            "src/engine/policy.rs",
+            code,
+            &format!("{banned} in the pure part"),
+        );
+        assert_eq!(findings("src/daemon/mod.rs", code), Vec::<String>::new());
+    }
+    assert!(findings("src/engine/mod.rs", "use std::net::IpAddr;").is_empty());
+    assert!(
+        findings(
+            "src/engine/mod.rs",
+            "// std::fs\nconst A: &str = \"tokio::x\";"
+        )
+        .is_empty()
+    );
+    assert!(findings("src/engine/mod.rs", "#[cfg(test)]\nmod t { use std::fs; }").is_empty());
+}
+
+#[test]
+fn arrows_point_upwards_only() {
+    assert_found(
+        "src/time.rs",
+        "use crate::engine::Engine;",
+        "time must not import engine",
+    );
+    assert_found(
+        "src/time.rs",
+        "use super::engine::Engine;",
+        "time must not import engine",
+    );
+    assert_found(
+        "src/engine/mod.rs",
+        "use super::{time::Mono, daemon::Applier};",
+        "engine must not import daemon",
+    );
+    assert_found(
+        "src/engine/state.rs",
+        "fn f() { crate::daemon::run() }",
+        "engine must not",
+    );
+    assert_found(
+        "src/engine/mod.rs",
+        "use crate::config::load;",
+        "engine must not import config",
+    );
+    assert!(findings("src/engine/state.rs", "use crate::time::Mono;").is_empty());
+    assert!(findings("src/engine/state.rs", "use super::daemon::OwnSubmodule;").is_empty());
+    assert!(findings("src/main.rs", "use crate::daemon::run;").is_empty());
+}
+
+#[test]
+fn words_of_unfinished_or_careless_code_stay_out_of_the_product() {
+    for (code, expected) in [
+        ("fn f() { x.unwrap(); }", "unwrap;"),
+        ("fn f() { x.expect(\"y\"); }", "expect;"),
+        ("fn f() { x.unwrap_err(); }", "unwrap_err;"),
+        ("fn f() { panic!(\"y\"); }", "panic!"),
+        ("fn f() { todo!(); }", "unfinished"),
+        ("fn f() { unreachable!(); }", "unreachable!"),
+        ("fn f() { println!(\"y\"); }", "print macros"),
+        ("fn f() { eprint!(\"y\"); }", "print macros"),
+        ("fn f() { dbg!(1); }", "left over"),
+        ("fn f() { unsafe { g() } }", "unsafe"),
+        ("#[allow(dead_code)]", "bare `allow`"),
+        ("#[expect(dead_code)]", "bare `expect`"),
+    ] {
+        assert_found("src/daemon/mod.rs", code, expected);
+    }
+    assert_found("tests/daemon/mod.rs", "#[ignore]", "ignored test");
+    for code in [
+        "fn f() { x.unwrap_or_default(); writeln!(out, \"y\"); }",
+        "fn f() { self.expect(Token::Comma); unreachable!(\"a group has a host\"); }",
+        "#[expect(dead_code, reason = \"for the next issue\")]",
+        "#[cfg(test)]\nmod tests {\n fn f() { x.unwrap(); panic!(\"y\") }\n}",
+    ] {
+        assert_eq!(findings("src/daemon/mod.rs", code), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_file_has_a_header_a_bounded_length_and_a_place() {
+    let long = "const A: u8 = 1;\n".repeat(600);
+    assert!(findings("src/daemon/mod.rs", &long)[0].contains("601 lines without tests"));
+    let tests = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
+    assert!(findings("src/daemon/mod.rs", &tests).is_empty());
+
+    let bare = Source::new("src/daemon/mod.rs", "use a::b;\n");
+    assert!(rules::check(&bare, &[])[0].contains("no header"));
+
+    assert!(rules::modules_without_place(LIB).is_empty());
+    let more = format!("{LIB}pub mod odd;\n");
+    assert_eq!(rules::modules_without_place(&more).len(), 1);
+
+    let sources = [
+        Source::new("src/lib.rs", "//! A.\npub mod a;\n"),
+        Source::new("src/a/mod.rs", "//! A.\nmod b;\n"),
+        Source::new("src/a/b.rs", "//! B.\n"),
+        Source::new("src/a/forgotten.rs", "//! C.\n"),
+    ];
+    let findings = rules::undeclared_modules(&sources);
+    assert_eq!(
+        findings,
+        ["src/a/forgotten.rs:1: error: no `mod forgotten;` names this file"]
+    );
+}
