@@ -1,5 +1,11 @@
 //! The one integration test binary; a module for each subject.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that meets the unexpected fails, in its helpers too"
+)]
+
 mod alerts;
 mod config;
 mod daemon;
