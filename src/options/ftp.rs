@@ -1,13 +1,67 @@
-//! The options of `ftp`.
+//! The options of `ftp`: `[-p PORT] [-t SECS] [host...]`.
+//!
+//! Letters and defaults are those of ftp.monitor (spec/mon-plugins.md section 4.5).
+
+use std::time::Duration;
 
 use crate::options::OptionError;
+use crate::options::words::{Word, plain_words, port_or_service, seconds, words};
 
 /// What the line says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FtpOptions {}
+pub struct FtpOptions {
+    /// `-p`, a number or a service name; 21.
+    pub port: u16,
+    /// `-t`: from look-up to the server's goodbye, for each host; 30 s.
+    pub timeout: Duration,
+    /// Hosts among the arguments, checked before those of the hostgroup.
+    pub hosts: Vec<String>,
+}
 
 impl FtpOptions {
-    pub(crate) fn parse(_args: &[String]) -> Result<Self, OptionError> {
-        Ok(Self {})
+    /// How to call it.
+    pub const USAGE: &'static str = "ftp [-p PORT] [-t SECS] host...";
+
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
+        let words = words(args, "p:t:")?;
+        let mut options = Self {
+            port: 21,
+            timeout: Duration::from_secs(30),
+            hosts: plain_words(&words),
+        };
+        for (index, word) in words {
+            match word {
+                Word::Value('p', value) => options.port = port_or_service(index, 'p', value)?,
+                Word::Value(letter, value) => options.timeout = seconds(index, letter, value)?,
+                Word::Flag(_) | Word::Plain(_) => {}
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<FtpOptions, OptionError> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        FtpOptions::parse(&args)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_script() {
+        let options = parse("h1").unwrap();
+        assert_eq!(
+            (options.port, options.timeout),
+            (21, Duration::from_secs(30))
+        );
+        assert_eq!(options.hosts, ["h1"]);
+    }
+
+    #[test]
+    fn a_port_may_be_a_service_name() {
+        assert_eq!(parse("-p ftps").unwrap().port, 990);
+        assert_eq!(parse("-p nosuch").unwrap_err().index, 0);
     }
 }

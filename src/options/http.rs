@@ -1,13 +1,328 @@
-//! The options of `http`.
+//! The options of `http`:
+//! `[-p PORT] [-t SECS] [-u PATH] [-a AGENT] [-m REGEX] [-o] [-n NAME] [-s [-k] [-c FILE]] [host...]`.
+//!
+//! `-p -t -u -a -m -o` and their defaults are those of http.monitor (spec/mon-plugins.md section
+//! 4.2). Added by us: `-s` speaks TLS (default port 443), `-k` takes any certificate, `-c FILE`
+//! trusts the certificates in a PEM file instead of the system's, `-n NAME` asks for that name
+//! (Host header, SNI, certificate) instead of the host word, for real servers that are listed by
+//! address.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::options::OptionError;
+use crate::options::words::{Word, plain_words, port_or_service, seconds, words};
 
 /// What the line says.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HttpOptions {}
+pub struct HttpOptions {
+    /// `-p`, a number or a service name; 80, or 443 with `-s`.
+    pub port: u16,
+    /// `-t`: from look-up to the end of reading, for each host; 30 s.
+    pub timeout: Duration,
+    /// `-u`; `/`.
+    pub path: String,
+    /// `-a`; `mon.d/http.monitor`.
+    pub agent: String,
+    /// `-m`: its result replaces the test of the status code.
+    pub pattern: Option<Pattern>,
+    /// `-o`: healthy hosts are left out of the detail.
+    pub failures_only: bool,
+    /// `-n`: the name asked for, where it is not the host word.
+    pub name: Option<String>,
+    /// `-s` with `-k` and `-c`; none speaks plain HTTP.
+    pub tls: Option<Verify>,
+    /// Hosts among the arguments, checked before those of the hostgroup.
+    pub hosts: Vec<String>,
+}
+
+/// Which certificates a TLS check takes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verify {
+    /// Signed by one that the system trusts, for the name asked for, not expired.
+    System,
+    /// `-c FILE`: the same, but signed by one of that file.
+    File(PathBuf),
+    /// `-k`: any.
+    Nothing,
+}
+
+/// A regular expression on the raw response; `.` matches line ends too.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    regex: Regex,
+    /// A match in the beginning of a response stays one whatever follows.
+    decides_early: bool,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.regex.as_str() == other.regex.as_str()
+    }
+}
+
+impl Pattern {
+    /// Compiled memory of one expression: enough for any page, small against 10,000 services.
+    const SIZE_MAX: usize = 1 << 20;
+
+    fn new(text: &str) -> Result<Self, String> {
+        let build = |unicode| {
+            RegexBuilder::new(text)
+                .dot_matches_new_line(true)
+                .unicode(unicode)
+                .size_limit(Self::SIZE_MAX)
+                .build()
+        };
+        // Bytes first, as Perl reads a response; an expression such as [é] needs Unicode.
+        let regex = build(false).or_else(|_| build(true)).map_err(|error| {
+            let mut text = error.to_string();
+            if let Some(line) = text.lines().rfind(|line| line.starts_with("error: ")) {
+                text = line.trim_start_matches("error: ").to_owned();
+            }
+            text
+        })?;
+        let looks_ahead = ["$", "\\z", "\\b", "\\B", "\\<", "\\>"]
+            .iter()
+            .any(|part| text.contains(part));
+        Ok(Self {
+            regex,
+            decides_early: !looks_ahead,
+        })
+    }
+
+    /// Whether the response matches.
+    #[must_use]
+    pub fn matches(&self, response: &[u8]) -> bool {
+        self.regex.is_match(response)
+    }
+
+    /// Whether a match in the beginning of a response stays a match whatever follows; not where
+    /// the expression looks at what comes after (`$`, `\b`).
+    #[must_use]
+    pub const fn decides_early(&self) -> bool {
+        self.decides_early
+    }
+}
 
 impl HttpOptions {
-    pub(crate) fn parse(_args: &[String]) -> Result<Self, OptionError> {
-        Ok(Self {})
+    /// How to call it.
+    pub const USAGE: &'static str = "http [-p PORT] [-t SECS] [-u PATH] [-a AGENT] [-m REGEX] [-o] \
+         [-n NAME] [-s [-k] [-c FILE]] host...";
+
+    /// Longest path, agent or name: more than servers take in one header line.
+    const TEXT_MAX: usize = 4_096;
+
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
+        let words = words(args, "p:t:u:a:m:osn:kc:")?;
+        let mut options = Self {
+            port: 80,
+            timeout: Duration::from_secs(30),
+            path: "/".to_owned(),
+            agent: "mon.d/http.monitor".to_owned(),
+            pattern: None,
+            failures_only: false,
+            name: None,
+            tls: None,
+            hosts: plain_words(&words),
+        };
+        let (mut port, mut tls, mut any, mut file) = (None, false, None, None);
+        for (index, word) in words {
+            match word {
+                Word::Flag('o') => options.failures_only = true,
+                Word::Flag('s') => tls = true,
+                Word::Flag(_) => any = Some(index),
+                Word::Value('p', value) => port = Some(port_or_service(index, 'p', value)?),
+                Word::Value('t', value) => options.timeout = seconds(index, 't', value)?,
+                Word::Value('u', value) => options.path = path(index, value)?,
+                Word::Value('a', value) => options.agent = header_text(index, 'a', value)?,
+                Word::Value('m', value) => options.pattern = Some(pattern(index, value)?),
+                Word::Value('n', value) => options.name = Some(name(index, value)?),
+                Word::Value(_, value) => file = Some((index, PathBuf::from(value))),
+                Word::Plain(_) => {}
+            }
+        }
+        options.tls = verify(tls, any, file)?;
+        let default = if tls { 443 } else { 80 };
+        options.port = port.unwrap_or(default);
+        Ok(options)
+    }
+}
+
+/// Puts `-s`, `-k` (where it stands) and `-c` together.
+fn verify(
+    tls: bool,
+    any: Option<usize>,
+    file: Option<(usize, PathBuf)>,
+) -> Result<Option<Verify>, OptionError> {
+    match (tls, any, file) {
+        (false, None, None) => Ok(None),
+        (true, None, None) => Ok(Some(Verify::System)),
+        (true, Some(_), None) => Ok(Some(Verify::Nothing)),
+        (true, None, Some((_, file))) => Ok(Some(Verify::File(file))),
+        (true, Some(_), Some((index, _))) => Err(OptionError::new(
+            index,
+            "options -k and -c contradict each other: -k takes any certificate",
+        )),
+        (false, Some(index), _) => Err(OptionError::new(index, "option -k needs -s (TLS)")),
+        (false, None, Some((index, _))) => Err(OptionError::new(index, "option -c needs -s (TLS)")),
+    }
+}
+
+fn pattern(index: usize, value: &str) -> Result<Pattern, OptionError> {
+    Pattern::new(value).map_err(|error| {
+        OptionError::new(
+            index,
+            format!("option -m: \"{value}\" is no regular expression: {error}"),
+        )
+    })
+}
+
+fn path(index: usize, value: &str) -> Result<String, OptionError> {
+    let value = header_text(index, 'u', value)?;
+    if value.contains(' ') {
+        return Err(OptionError::new(
+            index,
+            "option -u: a path cannot hold a blank; write %20",
+        ));
+    }
+    Ok(value)
+}
+
+fn name(index: usize, value: &str) -> Result<String, OptionError> {
+    let value = header_text(index, 'n', value)?;
+    if value.is_empty() || value.contains([' ', '/']) {
+        return Err(OptionError::new(
+            index,
+            format!("option -n takes a host name, not \"{value}\""),
+        ));
+    }
+    Ok(value)
+}
+
+/// Text that goes into the request: no line ends, so that nobody can add headers.
+fn header_text(index: usize, letter: char, value: &str) -> Result<String, OptionError> {
+    if value.chars().any(char::is_control) {
+        return Err(OptionError::new(
+            index,
+            format!("option -{letter} cannot hold control characters"),
+        ));
+    }
+    if value.len() > HttpOptions::TEXT_MAX {
+        let most = HttpOptions::TEXT_MAX;
+        return Err(OptionError::new(
+            index,
+            format!("option -{letter} is longer than {most} bytes"),
+        ));
+    }
+    Ok(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<HttpOptions, OptionError> {
+        let args: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        HttpOptions::parse(&args)
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_script() {
+        let expected = HttpOptions {
+            port: 80,
+            timeout: Duration::from_secs(30),
+            path: "/".to_owned(),
+            agent: "mon.d/http.monitor".to_owned(),
+            pattern: None,
+            failures_only: false,
+            name: None,
+            tls: None,
+            hosts: Vec::new(),
+        };
+        assert_eq!(parse(&[]).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_line_of_the_howto_is_read() {
+        let options = parse(&["-p", "http", "-t", "10", "-u", "/index.html", "-o", "h"]).unwrap();
+        assert_eq!((options.port, options.failures_only), (80, true));
+        assert_eq!(
+            (options.path.as_str(), options.timeout),
+            ("/index.html", Duration::from_secs(10))
+        );
+    }
+
+    #[test]
+    fn tls_is_our_addition() {
+        let system = parse(&["-s"]).unwrap();
+        assert_eq!((system.port, system.tls), (443, Some(Verify::System)));
+        let any = parse(&["-skp", "8443"]).unwrap();
+        assert_eq!((any.port, any.tls), (8443, Some(Verify::Nothing)));
+        let file = parse(&["-s", "-c", "/ca.pem", "-n", "www.example.com"]).unwrap();
+        assert_eq!(file.tls, Some(Verify::File("/ca.pem".into())));
+        assert_eq!(file.name.as_deref(), Some("www.example.com"));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let cases: [(&[&str], usize, &str); 9] = [
+            (&["-k"], 0, "option -k needs -s (TLS)"),
+            (&["-c", "f"], 0, "option -c needs -s (TLS)"),
+            (
+                &["-s", "-k", "-c", "f"],
+                2,
+                "options -k and -c contradict each other: -k takes any certificate",
+            ),
+            (
+                &["-m", "(a"],
+                0,
+                "option -m: \"(a\" is no regular expression: unclosed group",
+            ),
+            (
+                &["-o", "-m", "(?=a)"],
+                1,
+                "option -m: \"(?=a)\" is no regular expression: look-around, including look-ahead and look-behind, is not supported",
+            ),
+            (
+                &["-u", "/a b"],
+                0,
+                "option -u: a path cannot hold a blank; write %20",
+            ),
+            (
+                &["-a", "x\r\nEvil: 1"],
+                0,
+                "option -a cannot hold control characters",
+            ),
+            (
+                &["-n", "a/b"],
+                0,
+                "option -n takes a host name, not \"a/b\"",
+            ),
+            (
+                &["-p", "gopherx"],
+                0,
+                "option -p: \"gopherx\" is no service name known here; write the port's number",
+            ),
+        ];
+        for (line, index, message) in cases {
+            let error = parse(line).unwrap_err();
+            assert_eq!((error.index, error.message.as_str()), (index, message));
+        }
+    }
+
+    #[test]
+    fn a_pattern_reads_bytes_and_crosses_lines() {
+        let pattern = Pattern::new("a.*b").unwrap();
+        assert!(pattern.matches(b"a\r\n\xff\xfeb"));
+        assert!(pattern.decides_early());
+        assert!(
+            Pattern::new("[\u{e9}]")
+                .unwrap()
+                .matches("\u{e9}".as_bytes())
+        );
+        assert!(!Pattern::new("b$").unwrap().decides_early());
+        assert!(!Pattern::new(r"\bword\b").unwrap().decides_early());
     }
 }
