@@ -1,0 +1,242 @@
+//! A mistake in the configuration, and how a person sees it: what, where, what to do.
+//!
+//! The first line has mon's form, `cf error: TEXT, line N`, because scripts look for it;
+//! the place and the line itself follow. Warnings look the same. Pure: a diagnostic carries
+//! its excerpt, so it can be shown when the file is long gone.
+
+use std::fmt;
+use std::sync::Arc;
+
+#[cfg(test)]
+mod tests;
+
+/// Widest excerpt, in characters. A longer line is cut around the mistake: a terminal shows
+/// little more, and a line of 10 MB must not end up in a log.
+const EXCERPT_MAX: usize = 120;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// It can be used, but hardly as it was meant.
+    Warning,
+}
+
+/// A mistake in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, without a full stop.
+    pub message: String,
+    /// What to do about it; stands under the excerpt.
+    pub help: Option<String>,
+    /// Where; none where the mistake has no place in a file.
+    pub place: Option<Box<Place>>,
+}
+
+/// A place in a file, with the line that stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the operator names it.
+    pub file: Arc<str>,
+    /// Physical line, from 1.
+    pub line: u32,
+    /// Character of the line, from 1; a tab is one.
+    pub column: u32,
+    /// Characters that are marked; at least 1.
+    pub width: u32,
+    /// The part of the line that is shown.
+    pub excerpt: String,
+    /// Characters of the excerpt before the mark.
+    pub indent: u32,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, message)
+    }
+
+    /// A warning without a place.
+    #[must_use]
+    pub fn warning(message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, message)
+    }
+
+    fn new(severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            severity,
+            message: message.into(),
+            help: None,
+            place: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds where it is.
+    #[must_use]
+    pub fn at(mut self, place: Place) -> Self {
+        self.place = Some(Box::new(place));
+        self
+    }
+
+    /// Whether the file cannot be used.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl Place {
+    /// The place of the characters `start..end` (bytes) in a physical line; a mark that goes on
+    /// beyond the line ends with it.
+    #[must_use]
+    pub fn new(file: Arc<str>, line: u32, text: &str, start: usize, end: usize) -> Self {
+        let start = text.floor_char_boundary(start);
+        let before = &text[..start];
+        let marked = &text[start..text.ceil_char_boundary(end.max(start))];
+        let column = before.chars().count();
+        let width = marked.chars().count().max(1);
+        let total = column + text[start..].chars().take(EXCERPT_MAX).count();
+        let (excerpt, indent) = if total <= EXCERPT_MAX {
+            (text.to_owned(), column)
+        } else {
+            cut(text, start, column)
+        };
+        let shown = excerpt.chars().count();
+        let limit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        Self {
+            file,
+            line,
+            column: limit(column + 1),
+            width: limit(width.min(shown.saturating_sub(indent).max(1))),
+            excerpt: printable(&excerpt),
+            indent: limit(indent),
+        }
+    }
+}
+
+/// The part of a long line around the byte `start`, and how many of its characters stand
+/// before that byte.
+fn cut(text: &str, start: usize, column: usize) -> (String, usize) {
+    let lead = EXCERPT_MAX / 3;
+    let skipped = column.saturating_sub(lead);
+    let mut excerpt = String::new();
+    if skipped > 0 {
+        excerpt.push_str("...");
+    }
+    let before: Vec<char> = text[..start].chars().rev().take(column - skipped).collect();
+    excerpt.extend(before.iter().rev());
+    let indent = excerpt.chars().count();
+    let mut rest = text[start..].chars();
+    excerpt.extend(rest.by_ref().take(EXCERPT_MAX - lead));
+    if rest.next().is_some() {
+        excerpt.push_str("...");
+    }
+    (excerpt, indent)
+}
+
+/// Control characters would disturb a terminal; each is shown as one other character.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\t' => ' ',
+            letter if letter.is_control() => '\u{fffd}',
+            letter => letter,
+        })
+        .collect()
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(out, "cf {kind}: {}", self.message)?;
+        let Some(place) = &self.place else {
+            if let Some(help) = &self.help {
+                write!(out, "\n  = {help}")?;
+            }
+            return Ok(());
+        };
+        writeln!(out, ", line {}", place.line)?;
+        writeln!(out, "  --> {}:{}:{}", place.file, place.line, place.column)?;
+        let number = place.line.to_string();
+        let gutter = number.len() + 1;
+        writeln!(out, "{:gutter$}|", "")?;
+        writeln!(out, "{number} | {}", place.excerpt.trim_end())?;
+        let (indent, width) = (place.indent as usize, place.width as usize);
+        write!(out, "{:gutter$}| {:indent$}{:^>width$}", "", "", "")?;
+        match &self.help {
+            Some(help) => write!(out, " {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Sorts as a person reads: by file in the order of first mention, then line, then column; what
+/// has no place comes first.
+pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+    let mut files: Vec<Arc<str>> = Vec::new();
+    for place in diagnostics.iter().filter_map(|one| one.place.as_ref()) {
+        if !files.contains(&place.file) {
+            files.push(place.file.clone());
+        }
+    }
+    diagnostics.sort_by_key(|one| {
+        one.place.as_ref().map(|place| {
+            let file = files.iter().position(|file| *file == place.file);
+            (file, place.line, place.column)
+        })
+    });
+}
+
+/// The known word that was probably meant: the nearest one, where at most a third of its
+/// letters differ.
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // No keyword is longer, and the distance of long words is costly.
+    const WORD_MAX: usize = 40;
+    if word.len() > WORD_MAX {
+        return None;
+    }
+    let lower = word.to_ascii_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| (distance(&lower, &candidate.to_ascii_lowercase()), candidate))
+        .filter(|&(distance, candidate)| distance <= candidate.len().div_ceil(3))
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Letters that must be put in, left out, replaced or exchanged with their neighbour.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    let mut previous = None;
+    for (row, letter) in left.chars().enumerate() {
+        let mut current = vec![row + 1];
+        for (column, &other) in right.iter().enumerate() {
+            let replaced = last[column] + usize::from(letter != other);
+            let mut best = replaced.min(last[column + 1] + 1).min(current[column] + 1);
+            if column > 0 && previous == Some(other) && right[column - 1] == letter {
+                best = best.min(before_last[column - 1] + 1);
+            }
+            current.push(best);
+        }
+        before_last = std::mem::replace(&mut last, current);
+        previous = Some(letter);
+    }
+    last[right.len()]
+}
