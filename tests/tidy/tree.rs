@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::support;
 
 /// The built-ins with a stand-in: file name, and the words with which it calls the program.
-const STAND_INS: [(&str, &str); 7] = [
+const STAND_INS: [(&str, &str); 8] = [
     ("mon.d/fping.monitor", "monitor fping"),
     ("mon.d/http.monitor", "monitor http"),
     ("mon.d/tcp.monitor", "monitor tcp"),
@@ -17,6 +17,7 @@ const STAND_INS: [(&str, &str); 7] = [
     ("alert.d/mail.alert", "alert mail"),
     ("alert.d/webhook.alert", "alert webhook"),
     ("alert.d/lvs.alert", "alert lvs"),
+    ("alert.d/ipvs.alert", "alert ipvs"),
 ];
 
 #[test]
