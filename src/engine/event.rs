@@ -522,6 +522,9 @@ pub struct TableOutcome {
     pub actual: Option<Arc<Table>>,
     /// What was changed.
     pub applied: Vec<Command>,
+    /// How many changes had to be made although the wish was the same: someone else had
+    /// changed the table.
+    pub drift: usize,
     /// What the kernel refused, with its reason.
     pub refused: Vec<(Command, String)>,
     /// Virtual services that belong to others and are missing, so that their servers wait [D7].

@@ -242,11 +242,13 @@ impl fmt::Display for Scheduler {
 pub struct VirtualService {
     /// How a connection finds its real server.
     pub scheduler: Scheduler,
-    /// `IP_VS_SVC_F_*` bits as the kernel has them (persistent 1, hashed 2, ops 4, scheduler 8/16/32).
+    /// `IP_VS_SVC_F_*` bits (persistent 1, ops 4, scheduler 8/16/32), without the kernel's own
+    /// note that it is hashed (2).
     pub flags: u32,
     /// Persistence in seconds; 0 where the service is not persistent.
     pub persistence_seconds: u32,
-    /// Persistence granularity: an address mask for IPv4, a prefix length for IPv6; as on the wire.
+    /// Persistence granularity: an address mask for IPv4 (`0xffff_ff00` is 255.255.255.0), a
+    /// prefix length for IPv6.
     pub netmask: u32,
     /// Persistence engine such as `sip`.
     pub persistence_engine: Option<Box<str>>,
@@ -358,6 +360,20 @@ pub enum Command {
     EditServer(VirtualServiceKey, RealServerKey, RealServer),
     /// Take a real server out.
     DeleteServer(VirtualServiceKey, RealServerKey),
+}
+
+impl Command {
+    /// The virtual service that is changed, or whose real server is.
+    #[must_use]
+    pub const fn service(&self) -> VirtualServiceKey {
+        match self {
+            Self::AddService(key, _)
+            | Self::DeleteService(key)
+            | Self::AddServer(key, ..)
+            | Self::EditServer(key, ..)
+            | Self::DeleteServer(key, _) => *key,
+        }
+    }
 }
 
 impl fmt::Display for Command {
