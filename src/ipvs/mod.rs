@@ -1,1 +1,130 @@
 //! How the kernel's table is read and changed.
+//!
+//! Decides nothing: it lists a [`Table`] and carries out one [`Command`] at a time. What is
+//! wanted stands in [`crate::lvs`], who calls is [`crate::daemon::applier`].
+//!
+//! | Question | File |
+//! |---|---|
+//! | how are requests and answers of the kernel put into bytes | `codec` |
+//! | how does one talk to the kernel | `netlink` |
+//! | what does `ipvsadm -Sn` mean, how is it written | `listing` |
+//! | how is the program ipvsadm used | `ipvsadm` |
+//! | what is a table that changes no kernel | `memory` |
+
+mod codec;
+mod error;
+mod ipvsadm;
+pub mod listing;
+mod memory;
+mod netlink;
+
+use std::path::Path;
+
+pub use error::{IpvsError, Refusal};
+
+use crate::lvs::{Command, Table, VirtualServiceKey};
+use crate::model::IpvsBackend;
+use ipvsadm::Ipvsadm;
+use memory::Memory;
+use netlink::Netlink;
+
+/// The place where the virtual server table is.
+#[derive(Debug)]
+pub struct Backend(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Netlink(Netlink),
+    Ipvsadm(Ipvsadm),
+    Memory(Memory),
+}
+
+impl Backend {
+    /// The backend that the configuration names. Touches nothing yet, so it cannot fail:
+    /// a missing module or right is the answer of the first [`Backend::list`].
+    ///
+    /// `statedir` is used by the table in memory only: it is kept as `STATEDIR/table`, in
+    /// the form of `ipvsadm -Sn`, where a person may read, preset and disturb it.
+    #[must_use]
+    pub fn open(kind: IpvsBackend, statedir: &Path) -> Self {
+        Self(match kind {
+            IpvsBackend::Netlink => Inner::Netlink(Netlink::new()),
+            IpvsBackend::Ipvsadm => Inner::Ipvsadm(Ipvsadm::new()),
+            IpvsBackend::Memory => Inner::Memory(Memory::new(statedir.join(memory::FILE_NAME))),
+        })
+    }
+
+    /// The whole table.
+    ///
+    /// # Errors
+    ///
+    /// Where it could not be read: nothing is known then, least of all that it is empty.
+    pub async fn list(&mut self) -> Result<Table, IpvsError> {
+        self.list_where(|_| true).await
+    }
+
+    /// The virtual services that `wanted` names, with their real servers. On a director that
+    /// also serves others this spares one dump for each of their services.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::list`].
+    pub async fn list_where(
+        &mut self,
+        wanted: impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Table, IpvsError> {
+        let refusal = match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.list(&wanted).await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.list(&wanted).await,
+            Inner::Memory(memory) => memory.list(&wanted),
+        };
+        refusal.map_err(|refusal| IpvsError {
+            command: None,
+            refusal,
+        })
+    }
+
+    /// Makes one change.
+    ///
+    /// What is already so counts as done: deleting what is gone, adding a virtual service
+    /// that is there (it keeps its settings). Adding a real server that is there sets it,
+    /// setting one that is gone adds it.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refused; the table is as before.
+    pub async fn apply(&mut self, command: &Command) -> Result<(), IpvsError> {
+        let refusal = match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.apply(command).await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.apply(command).await,
+            Inner::Memory(memory) => memory.apply(command),
+        };
+        match refusal {
+            Err(Refusal::NoSuchServer | Refusal::NoSuchService) if command.removes() => Ok(()),
+            Err(Refusal::Exists) if matches!(command, Command::AddService(..)) => Ok(()),
+            other => other.map_err(|refusal| IpvsError {
+                command: Some(command.clone()),
+                refusal,
+            }),
+        }
+    }
+}
+
+impl Command {
+    const fn removes(&self) -> bool {
+        match self {
+            Self::DeleteService(_) | Self::DeleteServer(..) => true,
+            Self::AddService(..) | Self::AddServer(..) | Self::EditServer(..) => false,
+        }
+    }
+
+    /// The same wish for a real server that turned out to be there, or not to be there;
+    /// none for a change that has no other form.
+    fn other_form(&self) -> Option<Self> {
+        match self {
+            Self::AddServer(key, server, to) => Some(Self::EditServer(*key, *server, *to)),
+            Self::EditServer(key, server, to) => Some(Self::AddServer(*key, *server, *to)),
+            Self::AddService(..) | Self::DeleteService(_) | Self::DeleteServer(..) => None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Why a table could not be read or changed: what, where, what to do.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::lvs::Command;
+use crate::time::Readable;
+
+/// A table that could not be read, or a change that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpvsError {
+    /// What was tried; none where the table was to be read.
+    pub command: Option<Command>,
+    /// Why it did not work.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for IpvsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.command {
+            Some(command) => write!(out, "cannot {command}: {}", self.refusal),
+            None => write!(
+                out,
+                "cannot read the virtual server table: {}",
+                self.refusal
+            ),
+        }
+    }
+}
+
+impl std::error::Error for IpvsError {}
+
+/// Why the kernel, or the program that speaks for it, did not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The kernel has no IPVS.
+    NoModule,
+    /// The right is missing.
+    NotPermitted,
+    /// No scheduler, or no persistence engine, of the name that a new virtual service asks for.
+    NoScheduler(String),
+    /// The virtual service is not there.
+    NoSuchService,
+    /// The real server is not there.
+    NoSuchServer,
+    /// The entry is already there.
+    Exists,
+    /// No answer for this long.
+    TimedOut(Duration),
+    /// The table changed during each of this many readings.
+    KeepsChanging(u32),
+    /// The program could not be started, for this reason.
+    NoProgram(String),
+    /// Any other reason, in the words of whoever said it.
+    Other(String),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoModule => out.write_str(
+                "the kernel has no IPVS; load it with `modprobe ip_vs`, and at each boot \
+                 through /etc/modules-load.d",
+            ),
+            Self::NotPermitted => out.write_str(
+                "operation not permitted; lvsmon needs CAP_NET_ADMIN (see README, \"Rights\")",
+            ),
+            Self::NoScheduler(name) => write!(
+                out,
+                "the kernel has no scheduler \"{name}\"; load it with `modprobe ip_vs_{name}`, \
+                 or name another with -S",
+            ),
+            Self::NoSuchService => out.write_str(
+                "the virtual service is not there; whoever made it has removed it, or -B lets \
+                 lvsmon make it",
+            ),
+            Self::NoSuchServer => out.write_str("the real server is not there"),
+            Self::Exists => out.write_str("it is already there"),
+            Self::TimedOut(limit) => write!(
+                out,
+                "no answer within {}; the next look tries again",
+                Readable(*limit)
+            ),
+            Self::KeepsChanging(times) => write!(
+                out,
+                "it changed during each of {times} readings; the next look tries again",
+            ),
+            Self::NoProgram(why) => write!(
+                out,
+                "ipvsadm could not be started: {why}; install the package ipvsadm, or set \
+                 `ipvs_backend = netlink`",
+            ),
+            Self::Other(why) => out.write_str(why),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The table by way of the program ipvsadm, for kernels or containers where netlink is not
+//! at hand: about 500 times dearer than netlink, and blind to thresholds.
+
+use std::io;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tokio::process::Command as Program;
+
+use super::{Refusal, listing};
+use crate::lvs::{Command, Table, VirtualServiceKey};
+
+/// The program, looked up in PATH and then where distributions put it: a daemon's PATH often
+/// lacks the sbin folders.
+const PROGRAMS: [&str; 3] = ["ipvsadm", "/usr/sbin/ipvsadm", "/sbin/ipvsadm"];
+/// ipvsadm ends within 0.1 s; it loads modules, which may take longer.
+const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// Characters of its complaint that are passed on.
+const COMPLAINT_MAX: usize = 300;
+
+/// The program as a way to the table.
+#[derive(Debug)]
+pub(super) struct Ipvsadm {
+    programs: Vec<String>,
+}
+
+impl Ipvsadm {
+    pub(super) fn new() -> Self {
+        Self {
+            programs: PROGRAMS.map(str::to_owned).to_vec(),
+        }
+    }
+
+    /// The virtual services that `wanted` names.
+    pub(super) async fn list(
+        &mut self,
+        wanted: &impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Table, Refusal> {
+        let output = self.run(&["-Sn".into()]).await?;
+        if !output.status.success() {
+            return Err(complaint(&output, None));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let mut table = listing::parse(&text).map_err(|error| {
+            Refusal::Other(format!(
+                "{error}; this ipvsadm is not known, try `ipvs_backend = netlink`"
+            ))
+        })?;
+        table.retain(|key, _| wanted(key));
+        Ok(table)
+    }
+
+    /// Makes one change.
+    pub(super) async fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
+        match (self.apply_once(command).await, command.other_form()) {
+            // Someone was faster than our look: the same wish in its other form.
+            (Err(Refusal::Exists | Refusal::NoSuchServer), Some(other)) => {
+                self.apply_once(&other).await
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    async fn apply_once(&self, command: &Command) -> Result<(), Refusal> {
+        let output = self.run(&listing::words(command)).await?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(complaint(&output, Some(command)))
+        }
+    }
+
+    async fn run(&self, words: &[String]) -> Result<Output, Refusal> {
+        let mut missing = Refusal::NoProgram("no such program".into());
+        for program in &self.programs {
+            let run = Program::new(program)
+                .args(words)
+                .env("LC_ALL", "C")
+                .stdin(Stdio::null())
+                .kill_on_drop(true)
+                .output();
+            match tokio::time::timeout(CALL_LIMIT, run).await {
+                Ok(Ok(output)) => return Ok(output),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(Err(error)) => missing = Refusal::NoProgram(error.to_string()),
+                Err(_) => return Err(Refusal::TimedOut(CALL_LIMIT)),
+            }
+        }
+        Err(missing)
+    }
+}
+
+/// What ipvsadm's words mean; its exit values (2 and 255) say nothing more.
+fn complaint(output: &Output, command: Option<&Command>) -> Refusal {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let has = |words: &str| text.contains(words);
+    if has("Permission denied") || has("Operation not permitted") {
+        return Refusal::NotPermitted;
+    }
+    if has("Can't initialize ipvs") {
+        return Refusal::NoModule;
+    }
+    if has("Scheduler or persistence engine not found") {
+        if let Some(Command::AddService(_, service)) = command {
+            return Refusal::NoScheduler(service.scheduler.to_string());
+        }
+    }
+    if has("Service not defined") || has("No such service") {
+        return Refusal::NoSuchService;
+    }
+    if has("No such destination") {
+        return Refusal::NoSuchServer;
+    }
+    if has("already exists") {
+        return Refusal::Exists;
+    }
+    let said: String = text.trim().chars().take(COMPLAINT_MAX).collect();
+    Refusal::Other(format!("ipvsadm ended with {}: {said}", output.status))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn the_words_of_ipvsadm_1_31_are_understood() {
+        let add = Command::AddService(
+            "10.0.0.3:99/tcp".parse().unwrap(),
+            crate::lvs::VirtualService::plain(
+                crate::lvs::Family::V4,
+                crate::lvs::Scheduler::new("nosuch").unwrap(),
+            ),
+        );
+        let cases = [
+            (
+                "modprobe: FATAL: Module ip_vs not found in directory /lib/modules/6.1.176\n\
+                 Can't initialize ipvs: Protocol not available\n\
+                 Are you sure that IP Virtual Server is built in the kernel or as module?\n",
+                Refusal::NoModule,
+            ),
+            (
+                "modprobe: FATAL: Module ip_vs not found in directory /lib/modules/6.1.176\n\
+                 Can't initialize ipvs: Permission denied (you must be root)\n\
+                 Are you sure that IP Virtual Server is built in the kernel or as module?\n",
+                Refusal::NotPermitted,
+            ),
+            (
+                "Scheduler or persistence engine not found\n",
+                Refusal::NoScheduler("nosuch".into()),
+            ),
+            ("Service already exists\n", Refusal::Exists),
+            ("Destination already exists\n", Refusal::Exists),
+            ("No such destination\n", Refusal::NoSuchServer),
+            ("Service not defined\n", Refusal::NoSuchService),
+            ("No such service\n", Refusal::NoSuchService),
+            (
+                "Memory allocation problem\n",
+                Refusal::Other(
+                    "ipvsadm ended with exit status: 255: Memory allocation problem".into(),
+                ),
+            ),
+        ];
+        for (stderr, refusal) in cases {
+            let output = Output {
+                status: ExitStatus::from_raw(255 << 8),
+                stdout: Vec::new(),
+                stderr: stderr.into(),
+            };
+            assert_eq!(complaint(&output, Some(&add)), refusal);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_said_to_be_missing() {
+        let mut backend = Ipvsadm {
+            programs: vec!["/nonexistent/ipvsadm".into()],
+        };
+        let refusal = backend.list(&|_| true).await.unwrap_err();
+        assert_eq!(refusal, Refusal::NoProgram("no such program".into()));
+    }
+}

@@ -1,0 +1,357 @@
+//! The form of `ipvsadm -Sn`: read into a table, and written.
+//!
+//! Pure. Written as ipvsadm(8) 1.31 prints it; read also as a person may write it for
+//! ipvsadm (ports, weights and methods left out, long options, comments). The form shows no
+//! thresholds and this program keeps no tunnel options: both are skipped.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::lvs::{
+    Command, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler, Table, TableEntry,
+    VirtualService, VirtualServiceKey, Weight,
+};
+
+/// ipvsadm's persistence where `-p` has no number, in seconds.
+const DEFAULT_PERSISTENCE: u32 = 360;
+/// `IP_VS_SVC_F_PERSISTENT`
+const PERSISTENT: u32 = 1;
+/// `IP_VS_SVC_F_ONEPACKET`
+const ONE_PACKET: u32 = 4;
+/// `IP_VS_SVC_F_SCHED1` to `3` with the names that a scheduler may have for them.
+const SCHEDULER_FLAGS: [(u32, &str, &[&str]); 3] = [
+    (8, "flag-1", &["sh-fallback", "mh-fallback"]),
+    (16, "flag-2", &["sh-port", "mh-port"]),
+    (32, "flag-3", &[]),
+];
+
+/// A line that is no line of `ipvsadm -Sn`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} of the listing, \"{text}\": {why}")]
+pub struct ListingError {
+    /// Counted from 1.
+    pub line: usize,
+    /// The line.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Reads a listing. Blank lines and lines that begin with `#` say nothing.
+///
+/// # Errors
+///
+/// The first line that makes no sense, or a real server before its virtual service.
+pub fn parse(text: &str) -> Result<Table, ListingError> {
+    let mut table = Table::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        read_line(line, &mut table).map_err(|why| ListingError {
+            line: index + 1,
+            text: line.chars().take(200).collect(),
+            why,
+        })?;
+    }
+    Ok(table)
+}
+
+/// Writes a listing that [`parse`] and `ipvsadm -R` read.
+#[must_use]
+pub fn format(table: &Table) -> String {
+    let mut text = String::new();
+    for (key, entry) in table {
+        let add = Command::AddService(*key, entry.service.clone());
+        text.push_str(&words(&add).join(" "));
+        text.push('\n');
+        for (server, settings) in &entry.servers {
+            let add = Command::AddServer(*key, *server, *settings);
+            text.push_str(&words(&add).join(" "));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// The words after `ipvsadm` that make a change.
+#[must_use]
+pub fn words(command: &Command) -> Vec<String> {
+    let mut words = Vec::new();
+    match command {
+        Command::AddService(key, service) => {
+            words.push("-A".into());
+            key_words(&mut words, *key);
+            service_words(&mut words, key.family(), service);
+        }
+        Command::DeleteService(key) => {
+            words.push("-D".into());
+            key_words(&mut words, *key);
+        }
+        Command::AddServer(key, server, to) => {
+            words.push("-a".into());
+            server_words(&mut words, *key, *server);
+            setting_words(&mut words, *to);
+        }
+        Command::EditServer(key, server, to) => {
+            words.push("-e".into());
+            server_words(&mut words, *key, *server);
+            setting_words(&mut words, *to);
+        }
+        Command::DeleteServer(key, server) => {
+            words.push("-d".into());
+            server_words(&mut words, *key, *server);
+        }
+    }
+    words
+}
+
+fn key_words(words: &mut Vec<String>, key: VirtualServiceKey) {
+    match key {
+        VirtualServiceKey::Address(protocol, address) => {
+            let option = match protocol {
+                Protocol::Tcp => "-t",
+                Protocol::Udp => "-u",
+                Protocol::Sctp => "--sctp-service",
+            };
+            words.extend([option.into(), address.to_string()]);
+        }
+        VirtualServiceKey::Mark(family, mark) => {
+            words.extend(["-f".into(), mark.to_string()]);
+            if family == Family::V6 {
+                words.push("-6".into());
+            }
+        }
+    }
+}
+
+fn service_words(words: &mut Vec<String>, family: Family, service: &VirtualService) {
+    words.extend(["-s".into(), service.scheduler.to_string()]);
+    if service.persistence_seconds > 0 {
+        words.extend(["-p".into(), service.persistence_seconds.to_string()]);
+    }
+    if service.netmask != VirtualService::plain(family, Scheduler::wlc()).netmask {
+        let mask = match family {
+            Family::V4 => Ipv4Addr::from(service.netmask).to_string(),
+            Family::V6 => service.netmask.to_string(),
+        };
+        words.extend(["-M".into(), mask]);
+    }
+    if service.flags & ONE_PACKET != 0 {
+        words.push("-o".into());
+    }
+    let flags: Vec<&str> = SCHEDULER_FLAGS
+        .iter()
+        .filter(|(bit, ..)| service.flags & bit != 0)
+        .map(|(_, name, _)| *name)
+        .collect();
+    if !flags.is_empty() {
+        words.extend(["-b".into(), flags.join(",")]);
+    }
+    if let Some(engine) = &service.persistence_engine {
+        words.extend(["--pe".into(), engine.to_string()]);
+    }
+}
+
+fn server_words(words: &mut Vec<String>, key: VirtualServiceKey, server: RealServerKey) {
+    key_words(words, key);
+    words.extend(["-r".into(), server.to_string()]);
+}
+
+fn setting_words(words: &mut Vec<String>, to: RealServer) {
+    // `Local` and `Bypass` are the kernel's own; ipvsadm has no option for them and would
+    // make a direct route of them, as its `-S` does.
+    let method = match to.forwarding {
+        Forwarding::Nat => "-m",
+        Forwarding::Tun => "-i",
+        Forwarding::Dr | Forwarding::Local | Forwarding::Bypass => "-g",
+    };
+    words.extend([method.into(), "-w".into(), to.weight.to_string()]);
+    for (option, threshold) in [("-x", to.upper_threshold), ("-y", to.lower_threshold)] {
+        if threshold > 0 {
+            words.extend([option.into(), threshold.to_string()]);
+        }
+    }
+}
+
+/// What the words of one line say, in whatever order.
+#[derive(Default)]
+struct Line<'a> {
+    protocol: Option<(Protocol, &'a str)>,
+    mark: Option<u32>,
+    v6: bool,
+    server: Option<&'a str>,
+    scheduler: Option<&'a str>,
+    persistence: u32,
+    netmask: Option<&'a str>,
+    flags: u32,
+    engine: Option<&'a str>,
+    forwarding: Option<Forwarding>,
+    weight: Option<u32>,
+    upper: u32,
+    lower: u32,
+}
+
+fn read_line(text: &str, table: &mut Table) -> Result<(), String> {
+    let mut words = text.split_whitespace().peekable();
+    if words.peek() == Some(&"ipvsadm") {
+        words.next();
+    }
+    let action = words.next().unwrap_or_default();
+    let mut line = Line::default();
+    while let Some(word) = words.next() {
+        let next = words.next_if(|next| !next.starts_with('-') || is_negative(next));
+        read_option(&mut line, word, next)?;
+    }
+    let key = line.key()?;
+    match action {
+        "-A" | "--add-service" => {
+            let service = line.service(key.family())?;
+            let servers = BTreeMap::new();
+            table.insert(key, TableEntry { service, servers });
+        }
+        "-a" | "--add-server" => {
+            let (server, settings) = line.real_server(key)?;
+            let entry = table
+                .get_mut(&key)
+                .ok_or("its virtual service is not in the lines before it")?;
+            entry.servers.insert(server, settings);
+        }
+        _ => return Err("a line begins with -A or -a".into()),
+    }
+    Ok(())
+}
+
+/// ipvsadm prints marks from 2147483648 on as negative numbers.
+fn is_negative(word: &str) -> bool {
+    word.parse::<i64>().is_ok()
+}
+
+fn read_option<'a>(
+    line: &mut Line<'a>,
+    option: &str,
+    value: Option<&'a str>,
+) -> Result<(), String> {
+    let needed = || value.ok_or_else(|| format!("{option} needs a value"));
+    match option {
+        "-t" | "--tcp-service" => line.protocol = Some((Protocol::Tcp, needed()?)),
+        "-u" | "--udp-service" => line.protocol = Some((Protocol::Udp, needed()?)),
+        "--sctp-service" => line.protocol = Some((Protocol::Sctp, needed()?)),
+        "-f" | "--fwmark-service" => line.mark = Some(read_mark(needed()?)?),
+        "-6" | "--ipv6" => line.v6 = true,
+        "-r" | "--real-server" => line.server = Some(needed()?),
+        "-s" | "--scheduler" => line.scheduler = Some(needed()?),
+        "-p" | "--persistent" => {
+            line.persistence = value.map_or(Ok(DEFAULT_PERSISTENCE), number)?;
+        }
+        "-M" | "--netmask" => line.netmask = Some(needed()?),
+        "-o" | "--ops" => line.flags |= ONE_PACKET,
+        "-b" | "--sched-flags" => line.flags |= read_flags(needed()?)?,
+        "--pe" => line.engine = Some(needed()?),
+        "-m" | "--masquerading" => line.forwarding = Some(Forwarding::Nat),
+        "-i" | "--ipip" => line.forwarding = Some(Forwarding::Tun),
+        "-g" | "--gatewaying" => line.forwarding = Some(Forwarding::Dr),
+        "-w" | "--weight" => line.weight = Some(number(needed()?)?),
+        "-x" | "--u-threshold" => line.upper = number(needed()?)?,
+        "-y" | "--l-threshold" => line.lower = number(needed()?)?,
+        tunnel if tunnel.starts_with("--tun-") => {}
+        unknown => return Err(format!("unknown option {unknown}")),
+    }
+    Ok(())
+}
+
+impl Line<'_> {
+    fn key(&self) -> Result<VirtualServiceKey, String> {
+        match (self.protocol, self.mark) {
+            (Some((protocol, address)), None) => Ok(VirtualServiceKey::Address(
+                protocol,
+                read_address(address, 0)?,
+            )),
+            (None, Some(mark)) => {
+                let family = if self.v6 { Family::V6 } else { Family::V4 };
+                Ok(VirtualServiceKey::Mark(family, mark))
+            }
+            _ => Err("one of -t, -u, --sctp-service and -f is needed".into()),
+        }
+    }
+
+    fn service(&self, family: Family) -> Result<VirtualService, String> {
+        let scheduler = match self.scheduler {
+            Some(name) => {
+                Scheduler::new(name).ok_or_else(|| format!("\"{name}\" is no scheduler"))?
+            }
+            None => Scheduler::wlc(),
+        };
+        let mut service = VirtualService::plain(family, scheduler);
+        service.flags = self.flags;
+        if self.persistence > 0 {
+            service.flags |= PERSISTENT;
+            service.persistence_seconds = self.persistence;
+        }
+        if let Some(mask) = self.netmask {
+            let wrong = || format!("\"{mask}\" is no netmask");
+            service.netmask = match family {
+                Family::V4 => mask.parse::<Ipv4Addr>().map_err(|_| wrong())?.into(),
+                Family::V6 => mask.parse().map_err(|_| wrong())?,
+            };
+        }
+        service.persistence_engine = self.engine.map(Into::into);
+        Ok(service)
+    }
+
+    fn real_server(&self, key: VirtualServiceKey) -> Result<(RealServerKey, RealServer), String> {
+        let server = self.server.ok_or("-r is needed")?;
+        let address = read_address(server, key.port().unwrap_or(0))?;
+        let settings = RealServer {
+            forwarding: self.forwarding.unwrap_or(Forwarding::Dr),
+            weight: Weight(self.weight.unwrap_or(1)),
+            upper_threshold: self.upper,
+            lower_threshold: self.lower,
+        };
+        Ok((RealServerKey(address), settings))
+    }
+}
+
+fn read_address(text: &str, port: u16) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = match bare {
+        Some(bare) => bare.parse::<Ipv6Addr>().map(IpAddr::V6),
+        None => text.parse::<IpAddr>(),
+    };
+    address
+        .map(|address| SocketAddr::new(address, port))
+        .map_err(|_| format!("\"{text}\" is no address"))
+}
+
+fn read_mark(text: &str) -> Result<u32, String> {
+    let number = text.parse::<u32>().ok().or_else(|| {
+        let negative = text.parse::<i32>().ok()?;
+        Some(negative.cast_unsigned())
+    });
+    number
+        .filter(|&mark| mark != 0)
+        .ok_or_else(|| format!("\"{text}\" is no firewall mark"))
+}
+
+fn read_flags(text: &str) -> Result<u32, String> {
+    text.split(',').try_fold(0, |flags, name| {
+        SCHEDULER_FLAGS
+            .iter()
+            .find(|(_, plain, names)| *plain == name || names.contains(&name))
+            .map(|(bit, ..)| flags | bit)
+            .ok_or_else(|| format!("unknown scheduler flag {name}"))
+    })
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("\"{text}\" is no number"))
+}
+
+#[cfg(test)]
+mod tests;

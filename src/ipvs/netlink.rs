@@ -1,0 +1,305 @@
+//! Talking to the kernel's IPVS family over a netlink socket.
+//!
+//! One request at a time. A socket with which something went wrong is thrown away and opened
+//! anew, with the number of the family asked for anew: it changes when the module is loaded
+//! again. Loading the module is the director's work, not ours.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use netlink_sys::protocols::NETLINK_GENERIC;
+use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+
+use super::Refusal;
+use super::codec::{self, Answer, Malformed};
+use crate::lvs::{Command, Table, TableEntry, VirtualServiceKey};
+
+/// The kernel answers within microseconds; only loading a scheduler takes longer.
+const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// How often a dump is asked for again that a change disturbed.
+const DUMP_TRIES: u32 = 5;
+/// First size of the buffer for one datagram. The kernel makes dumps of at most 32 KiB.
+const BUFFER_START: usize = 64 * 1024;
+/// No datagram of netlink is larger.
+const BUFFER_MAX: usize = 4 * 1024 * 1024;
+
+/// `EPERM`
+const NOT_PERMITTED: i32 = 1;
+/// `ENOENT`
+const NO_ENTRY: i32 = 2;
+/// `ESRCH`
+const NO_SERVICE: i32 = 3;
+/// `EEXIST`
+const EXISTS: i32 = 17;
+
+/// A connection to the kernel that is opened when it is needed.
+#[derive(Debug)]
+pub(super) struct Netlink {
+    link: Option<Link>,
+    /// Bytes of room for one datagram; doubled when one does not fit.
+    room: usize,
+}
+
+struct Link {
+    socket: TokioSocket,
+    family: u16,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Link")
+            .field("family", &self.family)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What went wrong with a request.
+enum Failure {
+    /// The kernel refused it with this errno.
+    Kernel(i32),
+    /// A datagram did not fit into the buffer.
+    Truncated,
+    /// The connection is of no more use.
+    Broken(Refusal),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(Refusal::Other(format!("netlink: {error}")))
+    }
+}
+
+impl From<Malformed> for Failure {
+    fn from(malformed: Malformed) -> Self {
+        Self::Broken(Refusal::Other(malformed.to_string()))
+    }
+}
+
+impl Netlink {
+    /// Opens nothing yet.
+    pub(super) const fn new() -> Self {
+        Self {
+            link: None,
+            room: BUFFER_START,
+        }
+    }
+
+    /// The virtual services that `wanted` names.
+    pub(super) async fn list(
+        &mut self,
+        wanted: &impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Table, Refusal> {
+        let was_open = self.link.is_some();
+        let mut answer = self.list_once(wanted).await;
+        if was_open && matches!(answer, Err(Failure::Kernel(NO_ENTRY))) {
+            // The module was taken out and put back: the family has another number.
+            answer = self.list_once(wanted).await;
+        }
+        while matches!(answer, Err(Failure::Truncated)) && self.room < BUFFER_MAX {
+            self.room = self.room.saturating_mul(2);
+            answer = self.list_once(wanted).await;
+        }
+        answer.map_err(|failure| reading_refused(&failure))
+    }
+
+    /// Makes one change.
+    pub(super) async fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
+        let refusal = match self.command(command).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => command_refused(command, &failure),
+        };
+        // Someone was faster than our look: the same wish in its other form.
+        match (refusal, command.other_form()) {
+            (Refusal::Exists | Refusal::NoSuchServer, Some(other)) => self
+                .command(&other)
+                .await
+                .map_err(|failure| command_refused(&other, &failure)),
+            (refusal, _) => Err(refusal),
+        }
+    }
+
+    async fn list_once(
+        &mut self,
+        wanted: &impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Table, Failure> {
+        let mut table = Table::new();
+        self.with_link(async |link| {
+            for part in link.dump(codec::services_request).await? {
+                let Some((key, service)) = codec::read_service(&part)? else {
+                    continue;
+                };
+                if wanted(&key) {
+                    let servers = BTreeMap::new();
+                    table.insert(key, TableEntry { service, servers });
+                }
+            }
+            for (key, entry) in &mut table {
+                let request = |family, sequence| codec::servers_request(family, sequence, *key);
+                for part in link.dump(request).await? {
+                    entry
+                        .servers
+                        .extend(codec::read_server(&part, key.family())?);
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(table)
+    }
+
+    async fn command(&mut self, command: &Command) -> Result<(), Failure> {
+        let request = |family, sequence| codec::command_request(family, sequence, command);
+        self.with_link(async |link| link.call(request).await.map(|_| ()))
+            .await
+    }
+
+    /// Runs requests on an open connection, which is closed unless they succeed or the kernel
+    /// merely refused.
+    async fn with_link<T>(
+        &mut self,
+        requests: impl AsyncFnOnce(&mut Link) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut link = match self.link.take() {
+            Some(link) => link,
+            None => Link::open(self.room).await?,
+        };
+        let done = requests(&mut link).await;
+        match &done {
+            // Also what a number says that no family has any more.
+            Err(Failure::Kernel(NO_ENTRY) | Failure::Truncated | Failure::Broken(_)) => {}
+            Err(Failure::Kernel(_)) | Ok(_) => self.link = Some(link),
+        }
+        done
+    }
+}
+
+impl Link {
+    async fn open(room: usize) -> Result<Self, Failure> {
+        let mut socket = TokioSocket::new(NETLINK_GENERIC)?;
+        socket.socket_mut().bind_auto()?;
+        socket.socket_mut().connect(&SocketAddr::new(0, 0))?;
+        let mut link = Self {
+            socket,
+            family: 0,
+            sequence: 0,
+            buffer: Vec::with_capacity(room),
+        };
+        let answer = link
+            .call(|_, sequence| codec::family_request(sequence))
+            .await;
+        let parts = match answer {
+            Err(Failure::Kernel(NO_ENTRY)) => return Err(Failure::Broken(Refusal::NoModule)),
+            other => other?,
+        };
+        let part = parts.first().map_or(&[][..], Vec::as_slice);
+        link.family = codec::read_family(part)?;
+        Ok(link)
+    }
+
+    /// A dump that nothing disturbed.
+    async fn dump(
+        &mut self,
+        request: impl Fn(u16, u32) -> Vec<u8>,
+    ) -> Result<Vec<Vec<u8>>, Failure> {
+        for _ in 0..DUMP_TRIES {
+            let (parts, interrupted) = self.exchange(&request).await?;
+            if !interrupted {
+                return Ok(parts);
+            }
+        }
+        Err(Failure::Broken(Refusal::KeepsChanging(DUMP_TRIES)))
+    }
+
+    async fn call(
+        &mut self,
+        request: impl Fn(u16, u32) -> Vec<u8>,
+    ) -> Result<Vec<Vec<u8>>, Failure> {
+        self.exchange(&request).await.map(|(parts, _)| parts)
+    }
+
+    /// Sends a request and collects what belongs to it until its end.
+    async fn exchange(
+        &mut self,
+        request: &impl Fn(u16, u32) -> Vec<u8>,
+    ) -> Result<(Vec<Vec<u8>>, bool), Failure> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let bytes = request(self.family, self.sequence);
+        match tokio::time::timeout(CALL_LIMIT, self.converse(&bytes)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::Broken(Refusal::TimedOut(CALL_LIMIT))),
+        }
+    }
+
+    async fn converse(&mut self, request: &[u8]) -> Result<(Vec<Vec<u8>>, bool), Failure> {
+        self.socket.send(request).await?;
+        let mut parts = Vec::new();
+        let mut interrupted = false;
+        loop {
+            self.receive().await?;
+            for message in codec::messages(&self.buffer) {
+                let message = message?;
+                if message.sequence != self.sequence {
+                    continue;
+                }
+                interrupted |= message.interrupted;
+                match message.answer {
+                    Answer::Part(part) => parts.push(part.to_vec()),
+                    Answer::Ended(Ok(())) => return Ok((parts, interrupted)),
+                    Answer::Ended(Err(errno)) => return Err(Failure::Kernel(errno)),
+                    Answer::Nothing => {}
+                }
+            }
+        }
+    }
+
+    /// One datagram into the buffer. One that fills it may have lost its end.
+    async fn receive(&mut self) -> Result<(), Failure> {
+        self.buffer.clear();
+        self.socket.recv(&mut self.buffer).await?;
+        if self.buffer.len() < self.buffer.capacity() {
+            Ok(())
+        } else {
+            Err(Failure::Truncated)
+        }
+    }
+}
+
+fn reading_refused(failure: &Failure) -> Refusal {
+    match failure {
+        Failure::Kernel(NOT_PERMITTED) => Refusal::NotPermitted,
+        // The family is gone: the module was taken out.
+        Failure::Kernel(NO_ENTRY) => Refusal::NoModule,
+        Failure::Kernel(errno) => errno_text(*errno),
+        Failure::Truncated => truncated(),
+        Failure::Broken(refusal) => refusal.clone(),
+    }
+}
+
+fn command_refused(command: &Command, failure: &Failure) -> Refusal {
+    let errno = match failure {
+        Failure::Kernel(errno) => *errno,
+        Failure::Truncated => return truncated(),
+        Failure::Broken(refusal) => return refusal.clone(),
+    };
+    match (errno, command) {
+        (NOT_PERMITTED, _) => Refusal::NotPermitted,
+        (NO_ENTRY, Command::AddService(_, service)) => {
+            Refusal::NoScheduler(service.scheduler.to_string())
+        }
+        (NO_ENTRY, _) => Refusal::NoSuchServer,
+        (NO_SERVICE, _) => Refusal::NoSuchService,
+        (EXISTS, _) => Refusal::Exists,
+        (errno, _) => errno_text(errno),
+    }
+}
+
+fn truncated() -> Refusal {
+    Refusal::Other("netlink: an answer does not fit into the buffer".into())
+}
+
+fn errno_text(errno: i32) -> Refusal {
+    Refusal::Other(io::Error::from_raw_os_error(errno).to_string())
+}
