@@ -2,8 +2,10 @@
 //!
 //! | Question | File |
 //! |---|---|
+//! | who writes the table | `applier` |
 //! | how do alerts leave and not get lost | `outbox` |
 //! | what survives a restart | `store` |
 
+pub mod applier;
 pub mod outbox;
 pub mod store;
