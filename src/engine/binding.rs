@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, HostVerdict, RealServerName, Reason, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::lvs::Desired;
@@ -64,9 +65,15 @@ impl Bindings {
         Vec::new()
     }
 
-    /// A successful report of a service: closes its gate [D4].
-    pub(crate) fn succeeded(&mut self, now: Now, service: ServiceId) -> Vec<Action> {
-        let _ = (now, service);
+    /// A successful report of a service: closes its gate [D4]. `hosts` has an entry for each
+    /// member that was checked; those that were not (excluded, disabled) keep their verdict.
+    pub(crate) fn succeeded(
+        &mut self,
+        now: Now,
+        service: ServiceId,
+        hosts: &BTreeMap<HostName, HostVerdict>,
+    ) -> Vec<Action> {
+        let _ = (now, service, hosts);
         Vec::new()
     }
 
@@ -113,6 +120,11 @@ impl Bindings {
     /// When `deadline` is wanted next.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
         None
+    }
+
+    /// Every owned real server with what is wanted of it and why.
+    pub(crate) fn real_servers(&self) -> Vec<RealServerView> {
+        Vec::new()
     }
 
     /// The table as it should be.

@@ -11,8 +11,10 @@
 //! | what do readers see | `view` |
 
 pub(crate) mod binding;
+pub mod desired;
 pub mod event;
 pub mod saved;
+pub(crate) mod verdict;
 pub mod view;
 
 use std::sync::Arc;
