@@ -4,6 +4,7 @@
 //! 2 wrong usage. A closed pipe behind our output is not an error.
 
 mod check;
+mod demo;
 pub mod output;
 mod table;
 
@@ -40,7 +41,7 @@ enum Command {
     Enable(table::EnableArgs),
     Monitor(PluginArgs),
     Alert(PluginArgs),
-    Demo(DemoArgs),
+    Demo(demo::DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -79,10 +80,6 @@ struct PluginArgs {
     )]
     args: Vec<String>,
 }
-
-/// Show a small farm on loopback being broken and mended; needs no root and no IPVS
-#[derive(Debug, Args)]
-struct DemoArgs {}
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -129,7 +126,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Enable(args) => table::enable(&args, &mut out)?,
         Command::Monitor(args) => monitor(&args),
         Command::Alert(args) => alert(&args),
-        Command::Demo(DemoArgs {}) => demo(),
+        Command::Demo(args) => demo::demo(&args)?,
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "lvsmon", &mut script);
@@ -159,10 +156,6 @@ fn monitor(args: &PluginArgs) -> ExitCode {
 
 fn alert(args: &PluginArgs) -> ExitCode {
     let _ = args;
-    ExitCode::from(USAGE)
-}
-
-fn demo() -> ExitCode {
     ExitCode::from(USAGE)
 }
 

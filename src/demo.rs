@@ -1,1 +1,0 @@
-//! A farm of real servers on loopback and a memory table, to look at.
