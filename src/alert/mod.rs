@@ -1,4 +1,22 @@
 //! How an alert is delivered: built-in alerts and executables.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what is told about an event | `notice` |
+//! | what does a mail say | `message` |
+//! | how does a mail leave | `mail` |
+//! | how is a program run | `exec` |
+//! | how is a webhook posted | `webhook` |
+//! | where do passwords come from | `secret` |
+//!
+//! Each delivers once and says what came of it. Queues, order, repetition: `daemon::outbox`.
+
+pub(crate) mod exec;
+pub mod mail;
+pub(crate) mod message;
+pub mod notice;
+pub(crate) mod secret;
+pub(crate) mod webhook;
 
 /// Why a stand-alone alert did nothing, or not all it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

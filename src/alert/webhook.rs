@@ -1,0 +1,457 @@
+//! Webhooks: one event as JSON, posted to a receiver of somebody else's.
+//!
+//! The body, one object (`schema` changes when a field changes its meaning; fields may be
+//! added without notice):
+//!
+//! | Field | Type | Meaning |
+//! |---|---|---|
+//! | `schema` | text | `lvsmon.alert/1` |
+//! | `event` | text | stable id: the same in every attempt and after a restart |
+//! | `kind` | text | `failure up startup trap traptimeout ack disable test` |
+//! | `problem` | true, false | whether it reports that something is wrong |
+//! | `group`, `service`, `period` | text | whose alert, by which period |
+//! | `description` | text or null | of the service |
+//! | `status` | text | `fail ok untested` |
+//! | `exit` | number or null | exit value of the monitor |
+//! | `time`, `first_failure` | text, or null for the second | RFC 3339 in UTC: noticed; outage began |
+//! | `summary`, `detail` | text | first line of the monitor's output; the rest |
+//! | `members` | list of text | enabled hosts of the group |
+//! | `results` | list | `{host, verdict, reason, text}`; verdict `up down unknown`, reason a code or null |
+//! | `left_out` | number | earlier messages to this receiver that were left out (outbox full) |
+//! | `director` | text | name of this machine |
+//!
+//! Headers: `Content-Type: application/json`, `User-Agent: lvsmon/VERSION`,
+//! `Idempotency-Key` (32 hex digits made of `event`), those of `-H`, and with `-k` the header
+//! `X-Lvsmon-Signature: sha256=HEX`, the HMAC-SHA-256 of the body with the key in the file.
+//!
+//! 2xx is success. 408, 425, 429, 5xx and everything without an answer are tried again,
+//! `Retry-After` is honoured up to [`RETRY_AFTER_MAX`]; other 4xx are final. Redirects are
+//! not followed: they would carry the message and its headers to an unknown place.
+//! A proxy is used where the environment names one (`HTTPS_PROXY`, `NO_PROXY`).
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, Mac as _};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode, Url};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::alert::message::one_line;
+use crate::alert::notice::{HostLine, Notice, cut};
+use crate::alert::secret;
+use crate::options::webhook::WebhookOptions;
+use crate::time::Wall;
+
+/// Longest wait that a receiver may ask for: an outage must not be told the next day.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Read of an answer; it only serves the log.
+const ANSWER_MAX: usize = 4_096;
+/// Idle connections are closed after this long.
+const IDLE_LIMIT: Duration = Duration::from_secs(30);
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Posted {
+    /// Accepted.
+    Done,
+    /// Never to be accepted.
+    Refused(String),
+    /// To be tried again: something about this message.
+    Later(String),
+    /// To be tried again: something about the receiver, so that other messages wait too,
+    /// at least for as long as it asked.
+    Closed(String, Option<Duration>),
+}
+
+/// Posts messages; keeps connections.
+#[derive(Clone, Debug)]
+pub(crate) struct Poster {
+    client: Result<Client, String>,
+}
+
+impl Poster {
+    /// Reads the machine's certificates.
+    pub(crate) fn new() -> Self {
+        let client = tls().and_then(|tls| {
+            Client::builder()
+                .tls_backend_preconfigured(tls)
+                .redirect(Policy::none())
+                .user_agent(concat!("lvsmon/", env!("CARGO_PKG_VERSION")))
+                .pool_idle_timeout(IDLE_LIMIT)
+                .build()
+                .map_err(|error| chain(error))
+        });
+        Self { client }
+    }
+
+    /// Posts one message, once. `now` is for a `Retry-After` that names a date.
+    pub(crate) async fn post(
+        &self,
+        options: &WebhookOptions,
+        notice: &Notice,
+        director: &str,
+        now: Wall,
+    ) -> Posted {
+        let client = match &self.client {
+            Ok(client) => client,
+            Err(reason) => return Posted::Closed(reason.clone(), None),
+        };
+        let body = body(notice, director);
+        let (url, headers) = match prepared(options, notice, &body).await {
+            Ok(prepared) => prepared,
+            Err(posted) => return posted,
+        };
+        let request = client
+            .post(url)
+            .headers(headers)
+            .timeout(options.timeout)
+            .body(body);
+        match request.send().await {
+            Ok(response) => answered(response, now).await,
+            Err(error) => {
+                let limit = options.timeout.as_secs();
+                let reason = if error.is_timeout() {
+                    format!("no answer within {limit} s")
+                } else {
+                    chain(error)
+                };
+                Posted::Closed(reason, None)
+            }
+        }
+    }
+}
+
+/// TLS with the machine's certificates. Without any, https fails at each message and says so,
+/// and http goes on working.
+fn tls() -> Result<rustls::ClientConfig, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// An error with its causes, without the URL, which may hold a token.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(&error);
+    while let Some(next) = cause {
+        let _ = write!(text, ": {next}");
+        cause = next.source();
+    }
+    one_line(&text)
+}
+
+/// The receiver as it may be logged: paths and passwords of URLs are often secrets.
+pub(crate) fn place(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => {
+            let host = url.host_str().unwrap_or("?");
+            match url.port() {
+                Some(port) => format!("{}://{host}:{port}", url.scheme()),
+                None => format!("{}://{host}", url.scheme()),
+            }
+        }
+        Err(_) => "a URL that cannot be read".to_owned(),
+    }
+}
+
+async fn prepared(
+    options: &WebhookOptions,
+    notice: &Notice,
+    body: &str,
+) -> Result<(Url, HeaderMap), Posted> {
+    let url = Url::parse(&options.url)
+        .map_err(|error| Posted::Refused(format!("the URL cannot be read: {error}")))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let key = hex(&Sha256::digest(notice.event.as_bytes()));
+    add(&mut headers, "Idempotency-Key", cut(&key, 32))?;
+    for (name, value) in &options.headers {
+        match value.strip_prefix('@') {
+            // A file that is wrong now may be mended: the message waits.
+            Some(file) => {
+                let secret = secret::read(file.as_ref()).await.map_err(later)?;
+                add(&mut headers, name, secret.reveal())?;
+            }
+            None => add(&mut headers, name, value)?,
+        }
+    }
+    if let Some(file) = &options.key {
+        let key = secret::read(file).await.map_err(later)?;
+        let signature = signature(key.reveal().as_bytes(), body.as_bytes());
+        add(&mut headers, "X-Lvsmon-Signature", &signature)?;
+    }
+    Ok((url, headers))
+}
+
+fn later(reason: String) -> Posted {
+    Posted::Closed(reason, None)
+}
+
+fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Posted> {
+    let unusable = || Posted::Refused(format!("header {name} cannot be sent"));
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| unusable())?;
+    value.set_sensitive(true);
+    headers.append(header, value);
+    Ok(())
+}
+
+/// `sha256=` and the HMAC-SHA-256 of the body in hex.
+fn signature(key: &[u8], body: &[u8]) -> String {
+    // An HMAC takes keys of every length, so that the error cannot occur.
+    match Hmac::<Sha256>::new_from_slice(key) {
+        Ok(mut mac) => {
+            mac.update(body);
+            format!("sha256={}", hex(&mac.finalize().into_bytes()))
+        }
+        Err(_) => unreachable!("HMAC takes keys of every length"),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut out, byte| {
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+async fn answered(response: Response, now: Wall) -> Posted {
+    let status = response.status();
+    if status.is_success() {
+        return Posted::Done;
+    }
+    let header = |name| {
+        let value: Option<&HeaderValue> = response.headers().get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let wait = header(RETRY_AFTER).and_then(|text| retry_after(&text, now));
+    let location = header(LOCATION);
+    let said = start_of(response).await;
+    judge(status, wait, location.as_deref(), &said)
+}
+
+async fn start_of(mut response: Response) -> String {
+    let mut kept = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = ANSWER_MAX.saturating_sub(kept.len()).min(chunk.len());
+        kept.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        if kept.len() >= ANSWER_MAX {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// What an answer other than success means.
+fn judge(status: StatusCode, wait: Option<Duration>, location: Option<&str>, said: &str) -> Posted {
+    let said = one_line(cut(said.trim(), 200));
+    let reason = if said.is_empty() {
+        format!("the receiver answers {status}")
+    } else {
+        format!("the receiver answers {status}: {said}")
+    };
+    match status.as_u16() {
+        300..=399 => {
+            let place = location.map_or("elsewhere".to_owned(), place);
+            Posted::Refused(format!(
+                "{reason}; it redirects to {place}: give the final URL, redirects are not followed"
+            ))
+        }
+        429 | 503 => Posted::Closed(reason, wait),
+        408 | 425 => Posted::Later(reason),
+        400..=499 => Posted::Refused(reason),
+        _ => match wait {
+            Some(_) => Posted::Closed(reason, wait),
+            None => Posted::Later(reason),
+        },
+    }
+}
+
+/// The wait that `Retry-After` asks for: seconds, or an HTTP date. At most
+/// [`RETRY_AFTER_MAX`]; none where it cannot be read. Source: RFC 9110, 10.2.3.
+fn retry_after(text: &str, now: Wall) -> Option<Duration> {
+    let text = text.trim();
+    let wait = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are a very long wait.
+        Duration::from_secs(text.parse().unwrap_or(u64::MAX))
+    } else {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?;
+        Wall::from_micros(date.timestamp().as_microsecond()).since(now)
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    schema: &'static str,
+    event: &'a str,
+    kind: &'static str,
+    problem: bool,
+    group: &'a str,
+    service: &'a str,
+    period: &'a str,
+    description: Option<&'a str>,
+    status: crate::engine::event::Status,
+    exit: Option<i32>,
+    time: String,
+    first_failure: Option<String>,
+    summary: &'a str,
+    detail: &'a str,
+    members: &'a [String],
+    results: &'a [HostLine],
+    left_out: u32,
+    director: &'a str,
+}
+
+/// The body of a message: the same in every attempt.
+fn body(notice: &Notice, director: &str) -> String {
+    let body = Body {
+        schema: "lvsmon.alert/1",
+        event: &notice.event,
+        kind: notice.kind.word(),
+        problem: notice.kind.is_problem(),
+        group: &notice.group,
+        service: &notice.service,
+        period: &notice.period,
+        description: notice.description.as_deref(),
+        status: notice.status,
+        exit: notice.exit,
+        time: rfc3339(notice.time),
+        first_failure: notice.first_failure.map(rfc3339),
+        summary: &notice.summary,
+        detail: &notice.detail,
+        members: &notice.hosts,
+        results: &notice.results,
+        left_out: notice.left_out,
+        director,
+    };
+    // Text and numbers only: nothing in it can fail to be written.
+    serde_json::to_string(&body).unwrap_or_default()
+}
+
+fn rfc3339(time: Wall) -> String {
+    match Timestamp::from_second(time.seconds()) {
+        Ok(stamp) => stamp.to_string(),
+        Err(_) => Timestamp::UNIX_EPOCH.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::notice::tests::notice;
+
+    #[test]
+    fn the_body_is_the_documented_object() {
+        let value: serde_json::Value = serde_json::from_str(&body(&notice(), "dir1")).unwrap();
+        let expected = serde_json::json!({
+            "schema": "lvsmon.alert/1",
+            "event": "farm/http/1795215956/failure/1",
+            "kind": "failure",
+            "problem": true,
+            "group": "farm",
+            "service": "http",
+            "period": "always",
+            "description": "the farm",
+            "status": "fail",
+            "exit": 1,
+            "time": "2026-11-20T23:05:56Z",
+            "first_failure": "2026-11-20T23:05:56Z",
+            "summary": "web1",
+            "detail": "\nHOST web1: refused\n",
+            "members": ["web1", "web2"],
+            "results": [
+                {"host": "web1", "verdict": "down", "reason": "refused",
+                 "text": "connection refused by 10.0.0.7:80"},
+                {"host": "web2", "verdict": "up", "reason": null, "text": ""},
+            ],
+            "left_out": 0,
+            "director": "dir1",
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn the_signature_is_hmac_sha256() {
+        // RFC 4231, test case 2.
+        assert_eq!(
+            signature(b"Jefe", b"what do ya want for nothing?"),
+            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
+    }
+
+    #[test]
+    fn answers_are_final_or_tried_again() {
+        let judge = |status: u16, wait: Option<u64>| {
+            let status = StatusCode::from_u16(status).unwrap();
+            judge(status, wait.map(Duration::from_secs), None, " no\nway ")
+        };
+        for status in [400, 401, 403, 404, 410, 413, 422] {
+            assert!(
+                matches!(judge(status, None), Posted::Refused(_)),
+                "{status}"
+            );
+        }
+        for status in [408, 425, 500, 502, 504, 599] {
+            assert!(matches!(judge(status, None), Posted::Later(_)), "{status}");
+        }
+        let wait = Some(Duration::from_secs(7));
+        for status in [429, 503, 500] {
+            let posted = judge(status, Some(7));
+            assert!(
+                matches!(posted, Posted::Closed(_, w) if w == wait),
+                "{status}"
+            );
+        }
+        let Posted::Refused(reason) = judge(404, None) else {
+            panic!("a 404 is final");
+        };
+        assert_eq!(reason, "the receiver answers 404 Not Found: no way");
+    }
+
+    #[test]
+    fn a_redirect_is_final_and_names_the_place_without_its_path() {
+        let location = Some("https://user:pw@other.example:8443/secret");
+        let Posted::Refused(reason) = judge(StatusCode::FOUND, None, location, "") else {
+            panic!("a redirect is final");
+        };
+        assert!(reason.contains("https://other.example:8443:"), "{reason}");
+        assert!(
+            !reason.contains("secret") && !reason.contains("pw"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_and_bounded() {
+        let now = Wall::from_seconds(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
+        let cases = [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("86400", Some(3_600)),
+            ("99999999999999999999999", Some(3_600)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+            ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", Some(3_600)),
+            ("-5", None),
+            ("soon", None),
+            ("", None),
+        ];
+        for (text, seconds) in cases {
+            let expected = seconds.map(Duration::from_secs);
+            assert_eq!(retry_after(text, now), expected, "{text}");
+        }
+    }
+}
