@@ -1,18 +1,142 @@
 //! What has to be done to a kernel's table so that it agrees with what is wanted.
+//!
+//! A merge walk over two sorted maps; linear, pure. Only owned keys are ever named: whatever
+//! `desired` does not mention is invisible here [D7].
 
-use crate::lvs::{Command, Desired, Table, VirtualServiceKey};
+use crate::lvs::{
+    Command, Desired, DesiredService, Forwarding, RealServer, RealServerKey, ServerWish,
+    ServiceWish, Table, TableEntry, VirtualServiceKey,
+};
 
 /// The commands that make `actual` agree with `desired` on every owned key, in order.
+///
+/// Within a virtual service: make it, put real servers in, change some in place, take others
+/// out. So it never loses its last real server while another waits to be added. Real servers
+/// of a virtual service that belongs to others and is missing wait: see [`missing`].
 #[must_use]
 pub fn diff(desired: &Desired, actual: &Table) -> Vec<Command> {
-    let _ = (desired, actual);
-    Vec::new()
+    let mut commands = Vec::new();
+    for_each_wanted(desired, actual, |key, wanted, entry| {
+        service_diff(key, wanted, entry, &mut commands);
+    });
+    commands
 }
 
-/// Virtual services that belong to others and are missing while real servers of ours wait for
-/// them [D7].
+/// Virtual services that belong to others and are missing while real servers of ours are to
+/// be in them [D7].
 #[must_use]
 pub fn missing(desired: &Desired, actual: &Table) -> Vec<VirtualServiceKey> {
-    let _ = (desired, actual);
-    Vec::new()
+    let mut missing = Vec::new();
+    for_each_wanted(desired, actual, |key, wanted, entry| {
+        let waits = |wish: &ServerWish| matches!(wish, ServerWish::In(_));
+        if entry.is_none()
+            && wanted.service == ServiceWish::Foreign
+            && wanted.servers.values().any(waits)
+        {
+            missing.push(key);
+        }
+    });
+    missing
 }
+
+/// Walks both maps side by side; both are sorted by the same key.
+fn for_each_wanted<'a>(
+    desired: &'a Desired,
+    actual: &'a Table,
+    mut visit: impl FnMut(VirtualServiceKey, &'a DesiredService, Option<&'a TableEntry>),
+) {
+    let mut entries = actual.iter().peekable();
+    for (&key, wanted) in desired {
+        while entries.next_if(|&(&other, _)| other < key).is_some() {}
+        let entry = entries.next_if(|&(&other, _)| other == key);
+        visit(key, wanted, entry.map(|(_, entry)| entry));
+    }
+}
+
+fn service_diff(
+    key: VirtualServiceKey,
+    wanted: &DesiredService,
+    entry: Option<&TableEntry>,
+    commands: &mut Vec<Command>,
+) {
+    match (&wanted.service, entry) {
+        (ServiceWish::Absent, Some(_)) => commands.push(Command::DeleteService(key)),
+        (ServiceWish::Absent | ServiceWish::Foreign | ServiceWish::AsFound, None) => {}
+        (ServiceWish::Present(settings), None) => {
+            commands.push(Command::AddService(key, settings.clone()));
+            servers_diff(key, wanted, None, commands);
+        }
+        (ServiceWish::Present(_) | ServiceWish::Foreign | ServiceWish::AsFound, Some(entry)) => {
+            servers_diff(key, wanted, Some(entry), commands);
+        }
+    }
+}
+
+fn servers_diff(
+    key: VirtualServiceKey,
+    wanted: &DesiredService,
+    entry: Option<&TableEntry>,
+    commands: &mut Vec<Command>,
+) {
+    let mut edits = Vec::new();
+    let mut deletions = Vec::new();
+    let mut found = entry.map(|entry| entry.servers.iter().peekable());
+    for (&server, wish) in &wanted.servers {
+        let actual = found.as_mut().and_then(|found| {
+            while found.next_if(|&(&other, _)| other < server).is_some() {}
+            found.next_if(|&(&other, _)| other == server)
+        });
+        match (wish, actual) {
+            (&ServerWish::In(settings), None) => {
+                commands.push(Command::AddServer(key, server, settings));
+            }
+            (ServerWish::In(settings), Some((_, actual))) if !agrees(settings, actual) => {
+                edits.push(Command::EditServer(key, server, *settings));
+            }
+            (ServerWish::Out, Some(_)) => deletions.push(Command::DeleteServer(key, server)),
+            (ServerWish::In(_) | ServerWish::AsFound, Some(_))
+            | (ServerWish::Out | ServerWish::AsFound, None) => {}
+        }
+    }
+    commands.append(&mut edits);
+    commands.append(&mut deletions);
+}
+
+/// Whether a real server in the table has the wanted settings.
+///
+/// `local` and `bypass` are the kernel's own choice (`IP_VS_CONN_F_LOCALNODE`: the address is
+/// one of this machine), made again at every edit, so a difference there is not ours to mend.
+#[must_use]
+pub fn agrees(wanted: &RealServer, actual: &RealServer) -> bool {
+    let forwarding = match actual.forwarding {
+        Forwarding::Local | Forwarding::Bypass => wanted.forwarding,
+        Forwarding::Nat | Forwarding::Tun | Forwarding::Dr => actual.forwarding,
+    };
+    RealServer {
+        forwarding,
+        ..*actual
+    } == *wanted
+}
+
+/// The part of a table that is owned: what readers compare with `desired`.
+#[must_use]
+pub fn owned(desired: &Desired, actual: &Table) -> Table {
+    let mut part = Table::new();
+    for_each_wanted(desired, actual, |key, wanted, entry| {
+        if let Some(entry) = entry {
+            let is_owned = |server: &RealServerKey| wanted.servers.contains_key(server);
+            let servers = entry.servers.iter().filter(|(server, _)| is_owned(server));
+            let entry = TableEntry {
+                service: entry.service.clone(),
+                servers: servers
+                    .map(|(&server, &settings)| (server, settings))
+                    .collect(),
+            };
+            part.insert(key, entry);
+        }
+    });
+    part
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! ([`crate::model`]). Terms and limits are those of ipvsadm(8) and linux/ip_vs.h.
 
 pub mod diff;
+pub mod replay;
 
 use std::collections::BTreeMap;
 use std::fmt;
