@@ -477,8 +477,15 @@ pub enum Note {
         /// Services that wait for a place.
         waiting: usize,
     },
-    /// A run had no host to check and was not started.
+    /// A run had no host to check and was not started; said once until it has one.
     NoHosts(ServiceId),
+    /// What the journal says of this key makes no sense; the service starts anew.
+    NotRestored {
+        /// The key of the record.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The wanted state of a real server changed.
     Server {
         /// In which virtual service.

@@ -7,32 +7,92 @@
 //! | Question | File |
 //! |---|---|
 //! | what can it be told, what does it answer | `event` |
+//! | when does a monitor run | `schedule` |
+//! | what is a monitor told, what an alert | `call` |
+//! | what is known of a service | `state` |
+//! | what follows from a report | `report` |
+//! | which alerts does an event cause, and if none, why | `policy` |
+//! | what does a report say of each host | `verdict` |
+//! | which services withdraw which real servers | `binding` |
+//! | what is wanted of each real server | `desired` |
+//! | what does a new configuration change | `reload` |
 //! | what is kept across a restart | `saved` |
 //! | what do readers see | `view` |
+//!
+//! Invariants: after [`Engine::handle`] no deadline lies in the past; a service has at most
+//! one run; everything happens in file order. This file holds the state of the whole and
+//! hands each event to where it belongs.
 
 pub(crate) mod binding;
+pub(crate) mod call;
 pub mod desired;
 pub mod event;
+pub(crate) mod policy;
+mod reload;
+mod report;
 pub mod saved;
+pub(crate) mod schedule;
+pub(crate) mod state;
 pub(crate) mod verdict;
 pub mod view;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::engine::event::{Action, Event};
+use crate::engine::binding::Bindings;
+use crate::engine::call::Attempt;
+use crate::engine::desired::RealServerView;
+use crate::engine::event::{Action, Ended, Event, Note, Report, RunId, Wish};
 use crate::engine::saved::Saved;
+use crate::engine::schedule::{FirstRuns, Lane, Timer, Timetable};
+use crate::engine::state::ServiceState;
 use crate::engine::view::ServiceView;
 use crate::lvs::Desired;
-use crate::model::Model;
+use crate::model::{HostName, Model, ServiceId};
+use crate::period::Period;
 use crate::time::{Mono, Now};
+
+/// What an exclude period holds back is looked at again at the latest after this long, so
+/// that a wall clock that was set counts even while nothing else happens.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// And at the earliest after this long: the two clocks may differ by some microseconds about
+/// the end of a period.
+const LOOK_AGAIN_MIN: Duration = Duration::from_millis(1);
+
+/// The wall clock was set when it moved by this much more or less than the monotonic one.
+const CLOCK_STEP_MICROS: u64 = 1_000_000;
 
 /// All state of all services.
 #[derive(Debug)]
 pub struct Engine {
     model: Arc<Model>,
-    desired: Desired,
+    zone: TimeZone,
+    random: fastrand::Rng,
+    states: Vec<ServiceState>,
+    timetable: Timetable,
+    running: BTreeMap<RunId, Going>,
+    bindings: Bindings,
+    /// Records that could not be read, to be told at the start.
+    not_restored: Vec<Note>,
+    is_started: bool,
+    last_run: u64,
+    last_alert: u64,
+    last: Now,
+}
+
+/// A run that is going on.
+#[derive(Debug)]
+struct Going {
+    service: ServiceId,
+    started: Mono,
+    hosts: Vec<HostName>,
 }
 
 impl Engine {
@@ -41,17 +101,56 @@ impl Engine {
     /// `seed` feeds `randstart` and `randskew`; `zone` is that of the periods.
     #[must_use]
     pub fn new(model: Arc<Model>, saved: &Saved, seed: u64, zone: TimeZone, now: Now) -> Self {
-        let _ = (saved, seed, zone, now);
+        let mut not_restored = Vec::new();
+        let mut states = Vec::with_capacity(model.services.len());
+        for service in &model.services {
+            let state = saved::restore(saved, service, now).unwrap_or_else(|reason| {
+                let key = saved::key(service);
+                not_restored.push(Note::NotRestored { key, reason });
+                None
+            });
+            states.push(state.unwrap_or_default());
+        }
+        let globals = &model.globals;
         Self {
+            timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
+            bindings: Bindings::new(&model, saved, now),
             model,
-            desired: Desired::new(),
+            zone,
+            random: fastrand::Rng::with_seed(seed),
+            states,
+            running: BTreeMap::new(),
+            not_restored,
+            is_started: false,
+            last_run: 0,
+            last_alert: 0,
+            last: now,
         }
     }
 
     /// Takes in one event and says what has to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Action> {
-        let _ = (now, event);
-        Vec::new()
+        let (now, clock_was_set) = self.take_time(now);
+        let mut actions = Vec::new();
+        if clock_was_set {
+            self.look_at_exclusion(now);
+            self.timetable.release_held(now.mono);
+        }
+        match event {
+            Event::Start => self.start(now, &mut actions),
+            Event::Deadline => {}
+            Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
+            Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
+            Event::Resolved { host, answer } => {
+                actions.extend(self.bindings.resolved(now, &host, &answer));
+            }
+            // An alert counts once its call was started, whatever becomes of it [D33].
+            Event::AlertDone { .. } => {}
+            Event::Reload(model) => self.reload(now, model, &mut actions),
+            Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
+        }
+        self.go_on(now, &mut actions);
+        actions
     }
 
     /// When [`Event::Deadline`] is wanted next; none while there is nothing to wait for.
@@ -59,18 +158,35 @@ impl Engine {
     /// After `handle(now, Event::Deadline)` it is later than `now.mono`.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        None
+        let bindings = self.bindings.next_deadline();
+        [self.timetable.next(), bindings]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The table as it should be.
     #[must_use]
     pub fn desired(&self) -> &Desired {
-        &self.desired
+        self.bindings.desired()
+    }
+
+    /// Every owned real server with what is wanted of it and why.
+    #[must_use]
+    pub fn real_servers(&self) -> Vec<RealServerView> {
+        self.bindings.real_servers()
     }
 
     /// Every service in file order, as it is now.
     pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
-        std::iter::empty()
+        self.model.services().filter_map(|(id, _)| self.service(id))
+    }
+
+    /// One service as it is now; none where the Model has no such number.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> Option<ServiceView<'_>> {
+        let state = self.states.get(id.index())?;
+        Some(view::service(&self.model, id, state, &self.timetable))
     }
 
     /// The configuration in force.
@@ -78,4 +194,224 @@ impl Engine {
     pub fn model(&self) -> &Arc<Model> {
         &self.model
     }
+
+    /// Runs that count against `maxprocs`, and those that count against `maxchecks`.
+    #[must_use]
+    pub fn runs_going(&self) -> (u32, u32) {
+        let running = |lane| self.timetable.running(lane);
+        (running(Lane::Children), running(Lane::Checks))
+    }
+
+    /// The time of this event, never before that of the last one, and whether the wall clock
+    /// was set in between.
+    fn take_time(&mut self, now: Now) -> (Now, bool) {
+        let now = Now {
+            mono: now.mono.max(self.last.mono),
+            wall: now.wall,
+        };
+        let offset = |at: Now| i128::from(at.wall.as_micros()) - i128::from(at.mono.as_micros());
+        let step = offset(now).abs_diff(offset(self.last));
+        self.last = now;
+        (now, step >= u128::from(CLOCK_STEP_MICROS))
+    }
+
+    fn start(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if std::mem::replace(&mut self.is_started, true) {
+            return;
+        }
+        let notes = std::mem::take(&mut self.not_restored);
+        actions.extend(notes.into_iter().map(Action::Note));
+        actions.extend(self.bindings.start(now));
+        self.startup_alerts(now, actions);
+        self.look_at_exclusion(now);
+        let all: Vec<ServiceId> = self.model.services().map(|(id, _)| id).collect();
+        self.plan_first_runs(now, &all);
+    }
+
+    fn carry_out(&mut self, now: Now, wish: Wish, actions: &mut Vec<Action>) {
+        let outcome = match &wish {
+            Wish::Enable(server) => {
+                let (outcome, more) = self.bindings.enable(now, server);
+                actions.extend(more);
+                outcome
+            }
+        };
+        actions.push(Action::Note(Note::Wish { wish, outcome }));
+    }
+
+    /// Plans the first run of each of these services that is polled [D6].
+    fn plan_first_runs(&mut self, now: Now, services: &[ServiceId]) {
+        let polled = || {
+            let services = services.iter().copied();
+            services.filter_map(|id| self.interval(id).map(|interval| (id, interval)))
+        };
+        let deciding = polled()
+            .filter(|&(id, _)| self.bindings.decides(id))
+            .count();
+        let others = polled().count().saturating_sub(deciding);
+        let randstart = self.model.globals.randstart;
+        let mut first = FirstRuns::new(now.mono, randstart, deciding, others);
+        let plan: Vec<(ServiceId, Duration)> = polled().collect();
+        for (id, interval) in plan {
+            let due = if self.bindings.decides(id) {
+                first.deciding(interval)
+            } else {
+                first.other(interval, &mut self.random)
+            };
+            self.timetable.plan(id, due);
+        }
+    }
+
+    /// The interval in force; none for a service that is never polled.
+    fn interval(&self, id: ServiceId) -> Option<Duration> {
+        let state = self.states.get(id.index())?;
+        schedule::interval_in_force(self.model.service(id), state.status)
+    }
+
+    /// Does what the time asks for: timers that have come, free places, bindings.
+    fn go_on(&mut self, now: Now, actions: &mut Vec<Action>) {
+        while let Some(timer) = self.timetable.pop(now.mono) {
+            match timer {
+                Timer::Exclusion => self.look_at_exclusion(now),
+                Timer::Run(id) => self.slot_has_come(now, id, actions),
+            }
+        }
+        while let Some(id) = self.timetable.next_to_start() {
+            self.start_run(now, id, actions);
+        }
+        if let Some((lane, value, waiting)) = self.timetable.throttled(now.mono) {
+            actions.push(Action::Note(Note::Throttled {
+                limit: lane.keyword(),
+                value,
+                waiting,
+            }));
+        }
+        if self
+            .bindings
+            .next_deadline()
+            .is_some_and(|at| at <= now.mono)
+        {
+            actions.extend(self.bindings.deadline(now));
+        }
+    }
+
+    /// The slot of a service has come (section 3.3). Dependencies that hold back a run will
+    /// object here, beside `exclude_period`.
+    fn slot_has_come(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        let service = model.service(id);
+        let Some(monitor) = &service.monitor else {
+            return;
+        };
+        if let Some(period) = &service.exclude_period
+            && period.holds(now.wall, &self.zone)
+        {
+            let until = look_again(period, &self.zone, now);
+            return self.timetable.hold(id, until);
+        }
+        match call::lane(monitor) {
+            Some(lane) => self.timetable.wait(id, lane),
+            None => self.start_run(now, id, actions),
+        }
+    }
+
+    /// A service has a place: its run starts, or it is said why not.
+    fn start_run(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        let Some(monitor) = &model.service(id).monitor else {
+            return self.timetable.cancel(id);
+        };
+        let state = &mut self.states[id.index()];
+        self.last_run = self.last_run.saturating_add(1);
+        let run = RunId(self.last_run);
+        match call::attempt(&model, id, monitor, state, run) {
+            Attempt::Run(run) => {
+                state.no_hosts_said = false;
+                state.last_check = Some(now.wall);
+                let going = Going {
+                    service: id,
+                    started: now.mono,
+                    hosts: run.hosts.clone(),
+                };
+                self.running.insert(run.id, going);
+                actions.push(Action::Start(run));
+            }
+            Attempt::NoHosts => {
+                if !std::mem::replace(&mut state.no_hosts_said, true) {
+                    actions.push(Action::Note(Note::NoHosts(id)));
+                }
+                self.plan_next(now, id, now.mono, None);
+            }
+            Attempt::Missing(reason) => {
+                state.last_check = Some(now.wall);
+                let report = Report {
+                    ended: Ended::NotStarted(reason),
+                    output: Vec::new(),
+                    hosts: Vec::new(),
+                    took: Duration::ZERO,
+                };
+                let going = Going {
+                    service: id,
+                    started: now.mono,
+                    hosts: call::checked_hosts(&model, id),
+                };
+                self.take_report(now, &going, report, actions);
+            }
+        }
+    }
+
+    fn run_ended(&mut self, now: Now, run: RunId, report: Report, actions: &mut Vec<Action>) {
+        // A run that was forgotten, or that ends twice, has nothing more to say.
+        if let Some(going) = self.running.remove(&run) {
+            self.take_report(now, &going, report, actions);
+        }
+    }
+
+    fn take_report(&mut self, now: Now, going: &Going, report: Report, actions: &mut Vec<Action>) {
+        let before = self.interval(going.service);
+        self.reported(now, going, report, actions);
+        self.plan_next(now, going.service, going.started, before);
+    }
+
+    /// Plans the run after one that ended (section 3.2). `before` is the interval that was in
+    /// force: another one begins a grid of its own at the start of the run.
+    fn plan_next(&mut self, now: Now, id: ServiceId, started: Mono, before: Option<Duration>) {
+        let slot = self.timetable.due(id);
+        self.timetable.cancel(id);
+        let Some(interval) = self.interval(id) else {
+            return;
+        };
+        let due = match self.model.service(id).randskew {
+            Some(skew) => {
+                schedule::skewed_slot(started, interval, skew, now.mono, &mut self.random)
+            }
+            None if before.is_some_and(|before| before != interval) => {
+                schedule::next_slot(started, interval, now.mono)
+            }
+            None => schedule::next_slot(slot, interval, now.mono),
+        };
+        self.timetable.plan(id, due);
+    }
+
+    /// Looks at the global `exclude_period`: inside it no timer advances.
+    fn look_at_exclusion(&mut self, now: Now) {
+        let Some(period) = &self.model.globals.exclude_period else {
+            self.timetable.look_at_exclusion(None);
+            return self.timetable.thaw(now.mono);
+        };
+        let at = look_again(period, &self.zone, now);
+        self.timetable.look_at_exclusion(Some(at));
+        if period.holds(now.wall, &self.zone) {
+            self.timetable.freeze(now.mono);
+        } else {
+            self.timetable.thaw(now.mono);
+        }
+    }
+}
+
+/// When a period is to be looked at again: at its next change, at the latest in a minute.
+fn look_again(period: &Period, zone: &TimeZone, now: Now) -> Mono {
+    let change = period.next_change(now.wall, zone);
+    let wait = change.map_or(LOOK_AGAIN, |change| change.since(now.wall));
+    now.mono.after(wait.clamp(LOOK_AGAIN_MIN, LOOK_AGAIN))
 }

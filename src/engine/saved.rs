@@ -1,8 +1,25 @@
 //! What is kept across a restart: one record for each service and each declared key [D20].
+//!
+//! The form of a service's record, and the way from state to record and back. A record is
+//! written when something changed that the next decision needs: the status, an alert that
+//! was sent, the counters of a failing service. Times are those of the wall clock; on the
+//! way back a moment in the future counts as now. Not here: the journal itself.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::engine::event::Status;
+use crate::engine::state::{EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Window};
+use crate::model::Service;
+use crate::time::{Now, Wall};
+
+#[cfg(test)]
+mod tests;
+
+/// Output kept of one service: enough to compare it with the next failure and to say in an
+/// upalert what was wrong, small enough to be written at every failure.
+const OUTPUT_MAX: usize = 4_096;
 
 /// One line of the journal. A later record replaces an earlier one with the same key.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,4 +35,247 @@ pub struct Record {
 pub struct Saved {
     /// By key.
     pub records: BTreeMap<String, serde_json::Value>,
+}
+
+/// The key of a service's record.
+pub(crate) fn key(service: &Service) -> String {
+    format!("service {}/{}", service.group, service.name)
+}
+
+/// The record of a service as it is now.
+pub(crate) fn record(service: &Service, state: &ServiceState, now: Now) -> Record {
+    let saved = SavedService::of(service, state, now);
+    // A struct of numbers, strings and maps with string keys has no way to fail here.
+    let value = serde_json::to_value(saved).unwrap_or_default();
+    Record {
+        key: key(service),
+        value,
+    }
+}
+
+/// The record that makes the journal forget a service.
+pub(crate) fn forget(service: &Service) -> Record {
+    Record {
+        key: key(service),
+        value: serde_json::Value::Null,
+    }
+}
+
+/// The state of a service as a journal has it; none where it has none.
+///
+/// # Errors
+///
+/// A record of another form, such as a hand has written: the reason.
+pub(crate) fn restore(
+    saved: &Saved,
+    service: &Service,
+    now: Now,
+) -> Result<Option<ServiceState>, String> {
+    let Some(value) = saved.records.get(&key(service)) else {
+        return Ok(None);
+    };
+    if value.is_null() {
+        return Ok(None);
+    }
+    let saved = SavedService::deserialize(value).map_err(|error| error.to_string())?;
+    Ok(Some(saved.into_state(service, now)))
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct SavedService {
+    status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_check: Option<Wall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_success: Option<Wall>,
+    failure_count: u32,
+    alert_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<SavedText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outage: Option<SavedOutage>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    periods: BTreeMap<String, SavedPeriod>,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct SavedText {
+    output: String,
+    #[serde(skip_serializing_if = "is_default")]
+    cut: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct SavedOutage {
+    first_failure: Wall,
+    id: i64,
+    last_failure: Wall,
+    consec_failures: u32,
+    calls: u32,
+    gate_open: bool,
+}
+
+/// mon's names, as in its `opstatus` file.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct SavedPeriod {
+    #[serde(skip_serializing_if = "is_default")]
+    alert_sent: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_alert: Option<Wall>,
+    #[serde(rename = "1stfailtime", skip_serializing_if = "Option::is_none")]
+    first_failure: Option<Wall>,
+    #[serde(rename = "failcount", skip_serializing_if = "is_default")]
+    failures: u32,
+    #[serde(rename = "gate_1stfailtime", skip_serializing_if = "Option::is_none")]
+    gate_first_failure: Option<Wall>,
+    #[serde(rename = "gate_failcount", skip_serializing_if = "is_default")]
+    gate_failures: u32,
+}
+
+impl SavedService {
+    fn of(service: &Service, state: &ServiceState, now: Now) -> Self {
+        let memory = service
+            .periods
+            .iter()
+            .zip(state.periods.as_deref().unwrap_or_default());
+        Self {
+            status: state.status,
+            exit: state.exit,
+            last_check: state.last_check,
+            last_success: state.last_success,
+            failure_count: state.failure_count,
+            alert_count: state.alert_count,
+            text: state.text.as_deref().map(SavedText::of),
+            outage: state.outage.as_deref().map(SavedOutage::of),
+            periods: memory
+                .filter(|(_, memory)| **memory != PeriodMemory::default())
+                .map(|(period, memory)| (period.label.to_string(), SavedPeriod::of(memory, now)))
+                .collect(),
+        }
+    }
+
+    fn into_state(self, service: &Service, now: Now) -> ServiceState {
+        let not_later = |moment: Wall| moment.min(now.wall);
+        let outage = self.outage.filter(|_| self.status == Status::Fail);
+        let status = match (self.status, &outage) {
+            (Status::Fail, None) => Status::Untested,
+            (status, _) => status,
+        };
+        let memory = service.periods.iter().map(|period| {
+            let saved = self.periods.get(&*period.label);
+            saved.map_or_else(PeriodMemory::default, |saved| saved.memory(now))
+        });
+        let memory: Box<[PeriodMemory]> = memory.collect();
+        let blank = memory
+            .iter()
+            .all(|memory| *memory == PeriodMemory::default());
+        ServiceState {
+            status,
+            exit: self.exit,
+            last_check: self.last_check.map(not_later),
+            last_success: self.last_success.map(not_later),
+            failure_count: self.failure_count,
+            alert_count: self.alert_count,
+            text: self.text.map(|text| Box::new(text.into_text())),
+            outage: outage.map(|outage| Box::new(outage.into_outage(now))),
+            periods: (!blank).then_some(memory),
+            ..ServiceState::default()
+        }
+    }
+}
+
+impl SavedText {
+    fn of(text: &EventText) -> Self {
+        let mut output = String::from_utf8_lossy(&text.output).into_owned();
+        let mut end = output.len().min(OUTPUT_MAX);
+        while !output.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        let cut = end < output.len() || text.kept == Kept::Beginning;
+        output.truncate(end);
+        Self {
+            output,
+            cut,
+            reason: text.reason.as_deref().map(str::to_owned),
+        }
+    }
+
+    fn into_text(self) -> EventText {
+        EventText {
+            output: self.output.into_bytes().into(),
+            reason: self.reason.map(Into::into),
+            kept: if self.cut {
+                Kept::Beginning
+            } else {
+                Kept::Text
+            },
+        }
+    }
+}
+
+impl SavedOutage {
+    fn of(outage: &Outage) -> Self {
+        Self {
+            first_failure: outage.first_failure,
+            id: outage.id,
+            last_failure: outage.last_failure,
+            consec_failures: outage.consec_failures,
+            calls: outage.calls,
+            gate_open: outage.gate_open,
+        }
+    }
+
+    fn into_outage(self, now: Now) -> Outage {
+        Outage {
+            since: Moment::restored(self.first_failure, now),
+            first_failure: self.first_failure.min(now.wall),
+            id: self.id,
+            last_failure: self.last_failure.min(now.wall),
+            consec_failures: self.consec_failures,
+            calls: self.calls,
+            gate_open: self.gate_open,
+            hosts: Box::default(),
+        }
+    }
+}
+
+impl SavedPeriod {
+    fn of(memory: &PeriodMemory, now: Now) -> Self {
+        let wall = |moment: Option<Moment>| moment.map(|moment| moment.wall(now));
+        Self {
+            alert_sent: memory.alert_sent,
+            last_alert: wall(memory.last_alert),
+            first_failure: wall(memory.messages.first),
+            failures: memory.messages.count,
+            gate_first_failure: wall(memory.gate.first),
+            gate_failures: memory.gate.count,
+        }
+    }
+
+    fn memory(&self, now: Now) -> PeriodMemory {
+        let moment = |wall: Option<Wall>| wall.map(|wall| Moment::restored(wall, now));
+        PeriodMemory {
+            alert_sent: self.alert_sent,
+            last_alert: moment(self.last_alert),
+            messages: Window {
+                first: moment(self.first_failure),
+                count: self.failures,
+            },
+            gate: Window {
+                first: moment(self.gate_first_failure),
+                count: self.gate_failures,
+            },
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 
 use crate::engine::event::{HostVerdict, Status, Suppression};
-use crate::model::{HostName, ServiceId};
+use crate::engine::schedule::Timetable;
+use crate::engine::state::{EventText, NO_SUMMARY, ServiceState};
+use crate::model::{HostName, Member, Model, Service, ServiceId};
 use crate::time::{Mono, Wall};
 
 /// One service as it is at this moment.
@@ -57,4 +59,64 @@ pub struct HostView<'a> {
     pub verdict: Option<HostVerdict>,
     /// One line for a person; empty where there is nothing to say.
     pub text: &'a str,
+}
+
+/// The view of one service.
+pub(crate) fn service<'a>(
+    model: &'a Model,
+    id: ServiceId,
+    state: &'a ServiceState,
+    timetable: &Timetable,
+) -> ServiceView<'a> {
+    let service = model.service(id);
+    let outage = state.outage.as_deref();
+    let text = state.text.as_deref();
+    let memory = state.periods.as_deref().unwrap_or_default();
+    let members = model.hostgroup(id).members.iter();
+    ServiceView {
+        id,
+        group: &service.group,
+        name: &service.name,
+        status: state.status,
+        exit: state.exit,
+        summary: match (text, state.status) {
+            (Some(text), status) => text.summary(status),
+            (None, Status::Fail) => Cow::Borrowed(NO_SUMMARY),
+            (None, Status::Ok | Status::Untested) => Cow::Borrowed(""),
+        },
+        detail: text.map(EventText::detail).unwrap_or_default(),
+        last_check: state.last_check,
+        last_success: state.last_success,
+        last_failure: outage.map(|outage| outage.last_failure),
+        first_failure: outage.map(|outage| outage.first_failure),
+        consec_failures: outage.map_or(0, |outage| outage.consec_failures),
+        hosts: members.map(|member| host(service, member, state)).collect(),
+        next_run: timetable.next_run(id),
+        running: timetable.is_running(id),
+        alerts_sent: service
+            .periods
+            .iter()
+            .zip(memory)
+            .filter(|(period, _)| !period.alerts_dont_count)
+            .map(|(_, memory)| memory.alert_sent)
+            .sum(),
+        suppressed: &state.suppressed,
+    }
+}
+
+fn host<'a>(service: &Service, member: &'a Member, state: &'a ServiceState) -> HostView<'a> {
+    let is_checked = !member.starts_disabled && !service.exclude_hosts.contains(&member.host);
+    let known = state
+        .outage
+        .as_deref()
+        .and_then(|outage| outage.hosts.iter().find(|known| known.host == member.host));
+    HostView {
+        host: &member.host,
+        verdict: match state.status {
+            Status::Ok => is_checked.then_some(HostVerdict::Up),
+            Status::Fail => known.map(|known| known.verdict),
+            Status::Untested => None,
+        },
+        text: known.map_or("", |known| &known.text),
+    }
 }

@@ -1,0 +1,268 @@
+//! What a monitor and an alert are told: arguments, environment, input.
+//!
+//! Pure. Composes [`Run`]s and [`AlertCall`]s from the Model and the state of a service.
+//! Not here: whether there is a run or an alert at all (schedule, policy).
+//!
+//! Source: spec/mon-engine.md sections 4 and 8; E-17 kept: an upalert gets the output of the
+//! failure before it.
+
+use std::sync::Arc;
+
+use crate::engine::event::{
+    AlertCall, AlertId, AlertKind, Executable, HostVerdict, Report, Run, RunId, RunProgram, Status,
+};
+use crate::engine::policy::Call;
+use crate::engine::schedule::Lane;
+use crate::engine::state::{EventText, HostState, ServiceState};
+use crate::model::{Globals, HostName, Model, MonitorCommand, MonitorProgram, Service, ServiceId};
+use crate::time::{Now, Wall};
+
+#[cfg(test)]
+mod tests;
+
+/// What starting a service comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Attempt {
+    /// A run, to be started.
+    Run(Run),
+    /// No host is left to check.
+    NoHosts,
+    /// Its program is missing, for this reason: a failure (E-7 fixed).
+    Missing(String),
+}
+
+/// The limit that the runs of a monitor count against; none where nothing would run.
+pub(crate) fn lane(monitor: &MonitorCommand) -> Option<Lane> {
+    match monitor.program {
+        MonitorProgram::Native(_) => Some(Lane::Checks),
+        MonitorProgram::Executable(_) => Some(Lane::Children),
+        MonitorProgram::Missing(_) => None,
+    }
+}
+
+/// The hosts that the monitor of a service checks: enabled members without `exclude_hosts`.
+pub(crate) fn checked_hosts(model: &Model, id: ServiceId) -> Vec<HostName> {
+    let service = model.service(id);
+    let members = model.hostgroup(id).members.iter();
+    members
+        .filter(|member| !member.starts_disabled && !service.exclude_hosts.contains(&member.host))
+        .map(|member| member.host.clone())
+        .collect()
+}
+
+/// Composes a run of the monitor of a service.
+pub(crate) fn attempt(
+    model: &Model,
+    id: ServiceId,
+    monitor: &MonitorCommand,
+    state: &ServiceState,
+    run: RunId,
+) -> Attempt {
+    let service = model.service(id);
+    let hosts = checked_hosts(model, id);
+    let program = match &monitor.program {
+        MonitorProgram::Missing(reason) => return Attempt::Missing(reason.clone()),
+        MonitorProgram::Native(_) | MonitorProgram::Executable(_)
+            if hosts.is_empty() && monitor.appends_hosts && !service.allow_empty_group =>
+        {
+            return Attempt::NoHosts;
+        }
+        MonitorProgram::Native(options) => RunProgram::Native(options.clone()),
+        MonitorProgram::Executable(path) => {
+            let mut args = monitor.args.clone();
+            if monitor.appends_hosts {
+                args.extend(hosts.iter().map(HostName::to_string));
+            }
+            RunProgram::Executable(Executable {
+                path: path.clone(),
+                args,
+                environment: monitor_environment(&model.globals, service, state),
+                limit: model.globals.monitor_timeout,
+            })
+        }
+    };
+    Attempt::Run(Run {
+        id: run,
+        service: id,
+        program,
+        hosts,
+    })
+}
+
+/// The variables of a monitor (section 4), the service's own first: the built-in ones win.
+fn monitor_environment(
+    globals: &Globals,
+    service: &Service,
+    state: &ServiceState,
+) -> Vec<(String, String)> {
+    let mut variables = Variables::of(globals, service);
+    let outage = state.outage.as_deref();
+    if state.status != Status::Untested {
+        let text = state.text.as_deref();
+        let summary = text.map(|text| text.summary(state.status));
+        variables.set("MON_LAST_SUMMARY", summary.as_deref().unwrap_or_default());
+        variables.set_bytes("MON_LAST_OUTPUT", text.map_or(&[], |text| &*text.output));
+        let first = outage.map(|outage| outage.first_failure);
+        variables.set_time("MON_FIRST_FAILURE", first);
+    }
+    variables.set_time("MON_LAST_FAILURE", outage.map(|outage| outage.last_failure));
+    variables.set_time("MON_LAST_SUCCESS", state.last_success);
+    variables.0
+}
+
+/// One event, as all its alerts are told of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Telling<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) service: ServiceId,
+    pub(crate) kind: AlertKind,
+    /// As of the decision: after the counters, before an outage is forgotten.
+    pub(crate) state: &'a ServiceState,
+    /// Exit value; none for acknowledgements and disables.
+    pub(crate) exit: Option<i32>,
+    /// What the alerts get on standard input.
+    pub(crate) text: &'a EventText,
+    /// Output of the event before; none before the first, or where it said nothing.
+    pub(crate) before: Option<&'a EventText>,
+    /// Whether there was an event before.
+    pub(crate) is_first: bool,
+    /// What the report said of each host.
+    pub(crate) hosts: &'a [HostState],
+    pub(crate) now: Now,
+}
+
+/// Composes the calls of one event. `number` counts the calls of the outage and `id` all
+/// calls; both are moved on.
+pub(crate) fn alert_calls(
+    telling: &Telling<'_>,
+    calls: Vec<Call>,
+    began: i64,
+    number: &mut u32,
+    id: &mut u64,
+) -> Vec<AlertCall> {
+    let service = telling.model.service(telling.service);
+    let summary = telling.text.summary(Status::Fail).into_owned();
+    let environment = alert_environment(telling, service);
+    let members = telling.model.hostgroup(telling.service).members.iter();
+    let enabled: Vec<&str> = members
+        .filter(|member| !member.starts_disabled)
+        .map(|member| member.host.as_str())
+        .collect();
+    let hosts = enabled.join(" ");
+    let results: Vec<(HostName, HostVerdict, String)> = telling
+        .hosts
+        .iter()
+        .map(|state| (state.host.clone(), state.verdict, state.text.to_string()))
+        .collect();
+    let one = |call: Call| {
+        *number = number.saturating_add(1);
+        *id = id.saturating_add(1);
+        AlertCall {
+            id: AlertId(*id),
+            event: format!(
+                "{}/{}/{began}/{}/{number}",
+                service.group,
+                service.name,
+                telling.kind.word()
+            ),
+            service: telling.service,
+            kind: telling.kind,
+            command: call.command,
+            group: Arc::clone(&service.group),
+            name: Arc::clone(&service.name),
+            period: service
+                .periods
+                .get(call.period)
+                .map_or_else(|| "".into(), |period| Arc::clone(&period.label)),
+            hosts: hosts.clone(),
+            time: telling.now.wall,
+            summary: summary.clone(),
+            input: Arc::clone(&telling.text.output),
+            environment: environment.clone(),
+            results: results.clone(),
+            status: telling.state.status,
+            exit: telling.exit,
+            first_failure: telling.state.outage.as_deref().map(|it| it.first_failure),
+        }
+    };
+    calls.into_iter().map(one).collect()
+}
+
+/// The variables of an alert (section 8).
+fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, String)> {
+    let mut variables = Variables::of(&telling.model.globals, service);
+    let state = telling.state;
+    let outage = state.outage.as_deref();
+    variables.set("MON_ALERTTYPE", telling.kind.word());
+    if let Some(exit) = telling.exit {
+        variables.set("MON_RETVAL", &exit.to_string());
+    }
+    variables.set("MON_OPSTATUS", &state.status.number().to_string());
+    if state.status != Status::Untested {
+        let summary = match telling.kind {
+            AlertKind::Startup => telling.before.map(|text| text.summary(state.status)),
+            AlertKind::Failure
+            | AlertKind::Up
+            | AlertKind::Trap
+            | AlertKind::TrapTimeout
+            | AlertKind::Ack
+            | AlertKind::Disable
+            | AlertKind::Test => Some(telling.text.summary(Status::Fail)),
+        };
+        variables.set("MON_LAST_SUMMARY", &summary.unwrap_or_default());
+        let first = outage.map(|outage| outage.first_failure);
+        variables.set_time("MON_FIRST_FAILURE", first);
+    }
+    if !telling.is_first {
+        let before = telling.before.map_or(&[][..], |text| &*text.output);
+        variables.set_bytes("MON_LAST_OUTPUT", before);
+    }
+    variables.set_time("MON_LAST_FAILURE", outage.map(|outage| outage.last_failure));
+    variables.set_time("MON_LAST_SUCCESS", state.last_success);
+    variables.set("MON_FIRST_SUCCESS", "");
+    variables.0
+}
+
+/// Variables in the order in which they take effect.
+struct Variables(Vec<(String, String)>);
+
+impl Variables {
+    /// Those that monitors and alerts have in common.
+    fn of(globals: &Globals, service: &Service) -> Self {
+        let own = service.environment.iter();
+        let mut variables = Self(
+            own.map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+        );
+        variables.set("MON_GROUP", &service.group);
+        variables.set("MON_SERVICE", &service.name);
+        if let Some(description) = &service.description {
+            variables.set("MON_DESCRIPTION", description);
+        }
+        variables.set("MON_STATEDIR", &globals.statedir.to_string_lossy());
+        variables.set("MON_LOGDIR", &globals.logdir.to_string_lossy());
+        variables.set("MON_CFBASEDIR", &globals.cfbasedir.to_string_lossy());
+        variables
+    }
+
+    /// Without zero bytes, which no variable can hold, and short enough for the kernel.
+    fn set(&mut self, name: &str, value: &str) {
+        let mut value = value.replace('\0', "");
+        let mut end = value.len().min(Report::OUTPUT_MAX);
+        while !value.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        value.truncate(end);
+        self.0.push((name.to_owned(), value));
+    }
+
+    fn set_bytes(&mut self, name: &str, value: &[u8]) {
+        self.set(name, &String::from_utf8_lossy(value));
+    }
+
+    /// Whole seconds; 0 where there is no such moment.
+    fn set_time(&mut self, name: &str, moment: Option<Wall>) {
+        let seconds = moment.map_or(0, Wall::seconds);
+        self.0.push((name.to_owned(), seconds.to_string()));
+    }
+}

@@ -1,0 +1,410 @@
+//! The alert decision: which alerts does one event cause, and if none, why. And: does an
+//! outage pass the rules of an `lvs.alert` line, so that it reaches the table.
+//!
+//! Pure. Rules are functions called by [`decide`] in the order of mon's `do_alert`
+//! (spec/mon-engine.md section 6); the first that objects names itself in `Suppressed`.
+//! The rules of the service as a whole (steps 1 to 4, 6 and 7: stopped, redistribute,
+//! disabled, dependencies, acknowledgement) will stand at the top of [`decide`]; those of
+//! the period are complete.
+//!
+//! Messages and the table go separate ways after the rules they share. `alertevery` and
+//! `numalerts` limit messages, never the table [D3]; since both come before `alertafter`
+//! and delay its counting, each way has its own count.
+//!
+//! Not here: when a monitor runs (schedule), what an alert is told (call), how it is
+//! delivered (the outbox).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::engine::binding::Ruling;
+use crate::engine::event::{AlertKind, Status, Suppressed};
+use crate::engine::state::{EventText, Moment, PeriodMemory, Window};
+use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Repeat, Service};
+use crate::options::AlertOptions;
+use crate::time::Now;
+
+#[cfg(test)]
+mod tests;
+
+/// The event that may cause alerts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occasion<'a> {
+    /// What happened.
+    pub(crate) kind: AlertKind,
+    /// Of the run; 0 for recoveries and starts.
+    pub(crate) exit: i32,
+    /// What the event says.
+    pub(crate) text: &'a EventText,
+    /// What the failure before said, in the same outage.
+    pub(crate) previous: Option<&'a EventText>,
+    /// Failures in a row, this one included.
+    pub(crate) consec_failures: u32,
+    /// Since the first failure of the outage.
+    pub(crate) outage: Duration,
+    /// The gate of the service is open already: it stays so until a success [D3].
+    pub(crate) gate_open: bool,
+    /// The time of the event.
+    pub(crate) now: Now,
+    /// The zone of the periods.
+    pub(crate) zone: &'a TimeZone,
+}
+
+/// What one event causes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Decision {
+    /// The alerts to call, in file order.
+    pub(crate) calls: Vec<Call>,
+    /// What was held back: number of the period, and the rule.
+    pub(crate) held_back: Vec<(usize, Suppressed)>,
+    /// Whether some `alert lvs.alert` line passed its rules [D3].
+    pub(crate) ruling: Ruling,
+}
+
+/// An alert to call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Call {
+    /// Number of the period.
+    pub(crate) period: usize,
+    /// The line.
+    pub(crate) command: Arc<AlertCommand>,
+}
+
+/// Decides about one event, and remembers in `memory` what the next decision must know:
+/// one entry for each period of the service.
+pub(crate) fn decide(
+    service: &Service,
+    memory: &mut [PeriodMemory],
+    occasion: &Occasion<'_>,
+) -> Decision {
+    let mut decision = Decision {
+        calls: Vec::new(),
+        held_back: Vec::new(),
+        ruling: if occasion.gate_open {
+            Ruling::Passed
+        } else {
+            Ruling::HeldBack
+        },
+    };
+    for ((index, period), memory) in service.periods.iter().enumerate().zip(memory) {
+        let lines = lines(period, occasion.kind);
+        if lines.is_empty() {
+            continue;
+        }
+        if let Err(why) = in_period(period, occasion).and_then(|()| exit_in_range(period, occasion))
+        {
+            decision.held_back.push((index, why));
+            continue;
+        }
+        let table = table_way(period, lines, memory, occasion);
+        if table == Some(Ok(())) {
+            decision.ruling = Ruling::Passed;
+        }
+        match message_way(period, lines, memory, occasion) {
+            None => decision
+                .held_back
+                .extend(table.and_then(Result::err).map(|why| (index, why))),
+            Some(Err(why)) => decision.held_back.push((index, why)),
+            Some(Ok(found)) => {
+                for program in found.missing {
+                    let why = Suppressed::NoProgram(program);
+                    decision.held_back.push((index, why));
+                }
+                if !found.calls.is_empty() {
+                    remember_sent(memory, occasion);
+                }
+                let calls = found.calls.into_iter();
+                decision.calls.extend(calls.map(|command| Call {
+                    period: index,
+                    command,
+                }));
+            }
+        }
+    }
+    decision
+}
+
+/// The rules between a failure and the table: `alertafter` and the `exit=` of the lines.
+/// None where the period has no such line.
+fn table_way(
+    period: &AlertPeriod,
+    lines: &[Arc<AlertCommand>],
+    memory: &mut PeriodMemory,
+    occasion: &Occasion<'_>,
+) -> Option<Result<(), Suppressed>> {
+    let mut to_table = lines.iter().filter(|line| reaches_table(line)).peekable();
+    if !occasion.kind.is_problem() || to_table.peek().is_none() {
+        return None;
+    }
+    if occasion.gate_open {
+        return Some(Ok(()));
+    }
+    let ruling = alertafter(period, &mut memory.gate, occasion).and_then(|()| {
+        if to_table.any(|line| line_wants(line, occasion)) {
+            Ok(())
+        } else {
+            Err(Suppressed::ExitRange(occasion.exit))
+        }
+    });
+    Some(ruling)
+}
+
+/// What the lines that send something come to.
+struct Found {
+    calls: Vec<Arc<AlertCommand>>,
+    missing: Vec<String>,
+}
+
+/// The rules between an event and its messages. None where the period has no line that
+/// sends one.
+fn message_way(
+    period: &AlertPeriod,
+    lines: &[Arc<AlertCommand>],
+    memory: &mut PeriodMemory,
+    occasion: &Occasion<'_>,
+) -> Option<Result<Found, Suppressed>> {
+    let messages = || lines.iter().filter(|line| !reaches_table(line));
+    messages().next()?;
+    let ruling = alert_was_sent(period, memory, occasion)
+        .and_then(|()| upalertafter(period, occasion))
+        .and_then(|()| numalerts(period, memory, occasion))
+        .and_then(|()| alertevery(period, memory, occasion))
+        .and_then(|()| match occasion.kind.is_problem() {
+            true => alertafter(period, &mut memory.messages, occasion),
+            false => Ok(()),
+        });
+    if let Err(why) = ruling {
+        return Some(Err(why));
+    }
+    let mut found = Found {
+        calls: Vec::new(),
+        missing: Vec::new(),
+    };
+    let mut wanted = messages()
+        .filter(|line| line_wants(line, occasion))
+        .peekable();
+    if wanted.peek().is_none() {
+        return Some(Err(Suppressed::ExitRange(occasion.exit)));
+    }
+    for line in wanted {
+        match &line.program {
+            AlertProgram::Native(_) | AlertProgram::Executable(_) => {
+                found.calls.push(Arc::clone(line));
+            }
+            AlertProgram::Missing(reason) => found.missing.push(reason.clone()),
+        }
+    }
+    Some(Ok(found))
+}
+
+/// Step 8: a period that does not hold now is skipped.
+fn in_period(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Suppressed> {
+    if period.when.holds(occasion.now.wall, occasion.zone) {
+        Ok(())
+    } else {
+        Err(Suppressed::NotInPeriod)
+    }
+}
+
+/// Step 8.1: no recovery or acknowledgement without an alert, unless `no_comp_alerts`.
+///
+/// E-13 fixed: with `no_comp_alerts` every recovery is told, not only one per alert.
+fn alert_was_sent(
+    period: &AlertPeriod,
+    memory: &PeriodMemory,
+    occasion: &Occasion<'_>,
+) -> Result<(), Suppressed> {
+    let needs_alert = match occasion.kind {
+        AlertKind::Up | AlertKind::Ack => !period.no_comp_alerts,
+        AlertKind::Failure
+        | AlertKind::Trap
+        | AlertKind::TrapTimeout
+        | AlertKind::Startup
+        | AlertKind::Disable
+        | AlertKind::Test => false,
+    };
+    if needs_alert && memory.alert_sent == 0 {
+        return Err(Suppressed::NoAlertSent);
+    }
+    Ok(())
+}
+
+/// E-8 fixed: the recovery of an outage shorter than `upalertafter` is not told.
+fn upalertafter(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Suppressed> {
+    let Some(least) = period
+        .upalertafter
+        .filter(|_| occasion.kind == AlertKind::Up)
+    else {
+        return Ok(());
+    };
+    let outage = as_counted(occasion.outage, least);
+    if outage < least {
+        return Err(Suppressed::UpalertAfter { outage });
+    }
+    Ok(())
+}
+
+/// Step 8.3a: `alertexitrange`.
+fn exit_in_range(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Suppressed> {
+    match period.alertexitrange {
+        Some(range) if occasion.kind.is_problem() && !range.contains(occasion.exit) => {
+            Err(Suppressed::ExitRange(occasion.exit))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Step 8.3b: `numalerts`.
+fn numalerts(
+    period: &AlertPeriod,
+    memory: &PeriodMemory,
+    occasion: &Occasion<'_>,
+) -> Result<(), Suppressed> {
+    match period.numalerts.filter(|&most| most > 0) {
+        Some(most) if occasion.kind.is_problem() && memory.alert_sent >= most => {
+            Err(Suppressed::NumAlerts(most))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Step 8.3c: `alertevery`, and what a changed output does to it.
+fn alertevery(
+    period: &AlertPeriod,
+    memory: &PeriodMemory,
+    occasion: &Occasion<'_>,
+) -> Result<(), Suppressed> {
+    let (Some((every, repeat)), Some(last), true) = (
+        period.alertevery,
+        memory.last_alert,
+        occasion.kind.is_problem(),
+    ) else {
+        return Ok(());
+    };
+    let since = as_counted(last.ago(occasion.now), every);
+    if since >= every {
+        return Ok(());
+    }
+    let empty = EventText::default();
+    let previous = occasion.previous.unwrap_or(&empty);
+    let counts = match repeat {
+        Repeat::Strict | Repeat::IgnoreSummary => true,
+        Repeat::ObserveDetail => previous.says_the_same(occasion.text),
+        Repeat::Summary => previous.summary(Status::Fail) == occasion.text.summary(Status::Fail),
+    };
+    if !counts {
+        return Ok(());
+    }
+    Err(Suppressed::AlertEvery {
+        left: every.saturating_sub(since),
+    })
+}
+
+/// Steps 8.3d to f: the three forms of `alertafter`. The first must hold; of the other two
+/// the one with a count goes before.
+fn alertafter(
+    period: &AlertPeriod,
+    window: &mut Window,
+    occasion: &Occasion<'_>,
+) -> Result<(), Suppressed> {
+    if let Some(need) = period.alertafter_count {
+        let have = occasion.consec_failures;
+        if have < need {
+            return Err(Suppressed::AlertAfterCount { have, need });
+        }
+    }
+    if let Some((need, span)) = period.alertafter_window {
+        return failures_in_window(need, span, window, occasion.now);
+    }
+    match period.alertafter_time {
+        Some(span) => failing_for(span, window, occasion.now),
+        None => Ok(()),
+    }
+}
+
+/// `alertafter NUM TIMEVAL`: that many failures in a window that begins with a failure and
+/// begins anew with the first failure after its end.
+fn failures_in_window(
+    need: u32,
+    span: Duration,
+    window: &mut Window,
+    now: Now,
+) -> Result<(), Suppressed> {
+    let open = window
+        .first
+        .is_some_and(|first| as_counted(first.ago(now), span) <= span);
+    if open {
+        window.count = window.count.saturating_add(1);
+    } else {
+        *window = Window {
+            first: Some(Moment::of(now)),
+            count: 1,
+        };
+    }
+    if window.count < need {
+        return Err(Suppressed::AlertAfterCount {
+            have: window.count,
+            need,
+        });
+    }
+    Ok(())
+}
+
+/// `alertafter TIMEVAL`: failing for longer than that, since the first failure that the
+/// period saw.
+fn failing_for(span: Duration, window: &mut Window, now: Now) -> Result<(), Suppressed> {
+    let first = *window.first.get_or_insert(Moment::of(now));
+    let lasted = as_counted(first.ago(now), span);
+    if lasted <= span {
+        return Err(Suppressed::AlertAfterTime {
+            left: span.saturating_sub(lasted),
+        });
+    }
+    Ok(())
+}
+
+/// Step 8.5. Only problems count (E-15 fixed), and a recovery leaves the time of the last
+/// alert to `strict` (E-12 fixed).
+fn remember_sent(memory: &mut PeriodMemory, occasion: &Occasion<'_>) {
+    if occasion.kind.is_problem() {
+        memory.alert_sent = memory.alert_sent.saturating_add(1);
+        memory.last_alert = Some(Moment::of(occasion.now));
+    }
+}
+
+/// The lines of a period for that kind, in file order.
+pub(crate) fn lines(period: &AlertPeriod, kind: AlertKind) -> &[Arc<AlertCommand>] {
+    match kind {
+        AlertKind::Failure | AlertKind::Trap | AlertKind::TrapTimeout | AlertKind::Test => {
+            &period.alerts
+        }
+        AlertKind::Up => &period.upalerts,
+        AlertKind::Startup => &period.startupalerts,
+        AlertKind::Ack => &period.ackalerts,
+        AlertKind::Disable => &period.disablealerts,
+    }
+}
+
+/// Whether the line is a binding, not a message [D2].
+pub(crate) fn reaches_table(line: &AlertCommand) -> bool {
+    matches!(line.program, AlertProgram::Native(AlertOptions::Lvs(_)))
+}
+
+/// Step 8.4: the `exit=` of a line.
+fn line_wants(line: &AlertCommand, occasion: &Occasion<'_>) -> bool {
+    line.exit.is_none_or(|range| range.contains(occasion.exit))
+}
+
+/// A span as it is compared with a limit. A limit in whole seconds is compared with the
+/// nearest whole second, as mon does: the time a run takes differs by some milliseconds from
+/// one to the next, and must not decide whether the sixth failure or the seventh alerts.
+fn as_counted(span: Duration, limit: Duration) -> Duration {
+    const HALF: Duration = Duration::from_millis(500);
+    if limit.subsec_nanos() == 0 {
+        Duration::from_secs(span.saturating_add(HALF).as_secs())
+    } else {
+        span
+    }
+}

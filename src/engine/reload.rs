@@ -1,0 +1,188 @@
+//! What a new configuration changes: state goes over by the names of groups, services and
+//! periods; what is gone is stopped and forgotten; what is new begins.
+//!
+//! A reload of the same file does nothing but the startup alerts that
+//! `startupalerts_on_reset` asks for. The Model is complete and valid: nothing here fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::event::{Action, RunId, Status};
+use crate::engine::state::{PeriodMemory, ServiceState};
+use crate::engine::{Engine, call, saved, schedule};
+use crate::model::{Model, Service, ServiceId};
+use crate::time::{Mono, Now};
+
+impl Engine {
+    /// Goes over to a new configuration.
+    pub(super) fn reload(&mut self, now: Now, model: Arc<Model>, actions: &mut Vec<Action>) {
+        let old = std::mem::replace(&mut self.model, model);
+        let model = Arc::clone(&self.model);
+        let places = places(&old, &model);
+
+        self.stop_what_changed(now, &old, &places, actions);
+        self.forget_what_is_gone(&old, &places, actions);
+        self.carry_states(&old, &places);
+        self.timetable.renumber(&places, model.services.len());
+        let globals = &model.globals;
+        self.timetable
+            .set_limits(globals.maxprocs, globals.maxchecks);
+        for going in self.running.values_mut() {
+            // Runs of services that are gone were taken out above.
+            if let Some(new) = places.get(going.service.index()).copied().flatten() {
+                going.service = new;
+            }
+        }
+
+        actions.extend(self.bindings.reload(now, &model));
+        self.plan_what_changed(now, &old, &places);
+        self.look_at_exclusion(now);
+        self.timetable.release_held(now.mono);
+        if globals.startupalerts_on_reset {
+            self.startup_alerts(now, actions);
+        }
+    }
+
+    /// Stops runs that would report on something else than the new file asks for.
+    fn stop_what_changed(
+        &mut self,
+        now: Now,
+        old: &Model,
+        places: &[Option<ServiceId>],
+        actions: &mut Vec<Action>,
+    ) {
+        let model = Arc::clone(&self.model);
+        let is_stale = |service: ServiceId| {
+            let new = places.get(service.index()).copied().flatten();
+            new.is_none_or(|new| !checks_the_same(old, service, &model, new))
+        };
+        let stale: Vec<(RunId, ServiceId)> = self
+            .running
+            .iter()
+            .map(|(run, going)| (*run, going.service))
+            .filter(|&(_, service)| is_stale(service))
+            .collect();
+        for (run, service) in stale {
+            self.running.remove(&run);
+            self.timetable.plan(service, now.mono);
+            actions.push(Action::Stop(run));
+        }
+    }
+
+    fn forget_what_is_gone(
+        &mut self,
+        old: &Model,
+        places: &[Option<ServiceId>],
+        actions: &mut Vec<Action>,
+    ) {
+        for ((id, service), place) in old.services().zip(places) {
+            if place.is_some() {
+                continue;
+            }
+            self.timetable.cancel(id);
+            if self.states[id.index()].status != Status::Untested {
+                actions.push(Action::Record(Box::new(saved::forget(service))));
+            }
+        }
+    }
+
+    fn carry_states(&mut self, old: &Model, places: &[Option<ServiceId>]) {
+        let mut states = vec![ServiceState::default(); self.model.services.len()];
+        let olds = std::mem::take(&mut self.states).into_iter();
+        for (mut state, ((_, old), place)) in olds.zip(old.services().zip(places)) {
+            let Some(new) = *place else {
+                continue;
+            };
+            carry_periods(&mut state, old, self.model.service(new));
+            for suppression in &mut state.suppressed {
+                suppression.service = new;
+            }
+            states[new.index()] = state;
+        }
+        self.states = states;
+    }
+
+    /// Slots of services that are new, or that are polled in another rhythm than before.
+    fn plan_what_changed(&mut self, now: Now, old: &Model, places: &[Option<ServiceId>]) {
+        let mut first_time: Vec<bool> = vec![true; self.model.services.len()];
+        for ((_, before), place) in old.services().zip(places) {
+            let Some(id) = *place else {
+                continue;
+            };
+            let status = self.states[id.index()].status;
+            let interval = schedule::interval_in_force(before, status);
+            first_time[id.index()] = interval.is_none();
+            let (Some(was), is) = (interval, self.interval(id)) else {
+                continue;
+            };
+            let Some(is) = is else {
+                self.timetable.cancel(id);
+                continue;
+            };
+            if self.timetable.is_running(id) {
+                continue;
+            }
+            if was != is && !self.timetable.is_waiting(id) {
+                let due = in_new_rhythm(self.timetable.due(id), was, is, now.mono);
+                self.timetable.plan(id, due);
+            } else if before.monitor != self.model.service(id).monitor {
+                // It may count against another limit now.
+                self.timetable.plan(id, self.timetable.due(id));
+            }
+        }
+        let new: Vec<ServiceId> = self
+            .model
+            .services()
+            .map(|(id, _)| id)
+            .filter(|id| first_time[id.index()])
+            .collect();
+        self.plan_first_runs(now, &new);
+    }
+}
+
+/// For each old service its number in the new Model; none where it is gone.
+fn places(old: &Model, new: &Model) -> Vec<Option<ServiceId>> {
+    let names: BTreeMap<(&str, &str), ServiceId> = new
+        .services()
+        .map(|(id, service)| ((&*service.group, &*service.name), id))
+        .collect();
+    old.services
+        .iter()
+        .map(|service| names.get(&(&*service.group, &*service.name)).copied())
+        .collect()
+}
+
+/// Whether a run of the old service says what a run of the new one would.
+fn checks_the_same(old: &Model, was: ServiceId, new: &Model, is: ServiceId) -> bool {
+    let (before, after) = (old.service(was), new.service(is));
+    before.monitor == after.monitor
+        && schedule::is_polled(after)
+        && call::checked_hosts(old, was) == call::checked_hosts(new, is)
+}
+
+/// Hands the memory of each period to the period of the same label.
+fn carry_periods(state: &mut ServiceState, old: &Service, new: &Service) {
+    let Some(memory) = state.periods.take() else {
+        return;
+    };
+    let mut by_label: BTreeMap<&str, PeriodMemory> = old
+        .periods
+        .iter()
+        .zip(memory)
+        .map(|(period, memory)| (&*period.label, memory))
+        .collect();
+    let memory = new
+        .periods
+        .iter()
+        .map(|period| by_label.remove(&*period.label).unwrap_or_default());
+    state.periods = Some(memory.collect());
+}
+
+/// The next slot when the interval changes from `was` to `is`: counted from the slot before
+/// `due`.
+fn in_new_rhythm(due: Mono, was: Duration, is: Duration, now: Mono) -> Mono {
+    let was = u64::try_from(was.as_micros()).unwrap_or(u64::MAX);
+    let last = Mono::from_micros(due.as_micros().saturating_sub(was));
+    schedule::next_slot(last, is, now)
+}

@@ -1,0 +1,514 @@
+//! When does a monitor run: slots on a grid, places, the queue for places.
+//!
+//! Pure bookkeeping. A service has a *slot*, the moment of its next run; the timer of the
+//! slot may stand later than the slot while an exclude period holds the run back. When the
+//! slot has come the service waits for a *place* in its lane (children or native checks),
+//! first due first served. Not here: whether an exclude period holds, and what a run is.
+//!
+//! Source: spec/mon-engine.md section 3, E-3 and E-4 fixed; decisions D6 and D22.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::engine::event::Status;
+use crate::model::{Service, ServiceId};
+use crate::time::Mono;
+
+#[cfg(test)]
+mod tests;
+
+/// A service that decides over a real server runs first within this time [D6].
+pub(crate) const FIRST_VERDICT_WITHIN: Duration = Duration::from_secs(2);
+
+/// First runs of other services stand at most this far apart: a small site keeps mon's
+/// "one interval after the start" to the eye, a large one is spread over the interval.
+const FIRST_RUN_GAP_MAX: Duration = Duration::from_millis(20);
+
+/// A limit that is reached is said at most this often.
+const THROTTLED_EVERY: Duration = Duration::from_secs(60);
+
+/// With `randskew` at least this share of the interval passes between two runs: the skew
+/// may be longer than the interval.
+const SKEWED_INTERVAL_SHARE_MIN: u32 = 10;
+
+/// What wakes the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The global `exclude_period` may have begun or ended.
+    Exclusion,
+    /// The slot of a service has come, or its `exclude_period` is to be looked at again.
+    Run(ServiceId),
+}
+
+/// Which limit a run counts against [D22].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// `maxprocs`
+    Children,
+    /// `maxchecks`
+    Checks,
+}
+
+impl Lane {
+    /// The global that sets its limit.
+    pub(crate) const fn keyword(self) -> &'static str {
+        match self {
+            Self::Children => "maxprocs",
+            Self::Checks => "maxchecks",
+        }
+    }
+}
+
+/// Timers, slots and places of all services.
+#[derive(Debug)]
+pub(crate) struct Timetable {
+    timers: BTreeSet<(Mono, Timer)>,
+    slots: Vec<Slot>,
+    held: BTreeSet<ServiceId>,
+    frozen: Option<Frozen>,
+    exclusion_at: Option<Mono>,
+    children: Places,
+    checks: Places,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    due: Mono,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Never polled, or between two stages.
+    Off,
+    /// A timer stands at this moment.
+    Timed(Mono),
+    Waiting(Lane),
+    Running(Lane),
+}
+
+/// The global `exclude_period` holds: the timers of all services stand still.
+#[derive(Debug)]
+struct Frozen {
+    since: Mono,
+    runs: BTreeSet<(Mono, ServiceId)>,
+}
+
+#[derive(Debug)]
+struct Places {
+    limit: Option<u32>,
+    running: u32,
+    waiting: BTreeSet<(Mono, ServiceId)>,
+    said: Option<Mono>,
+}
+
+impl Places {
+    const fn new(limit: Option<u32>) -> Self {
+        Self {
+            limit,
+            running: 0,
+            waiting: BTreeSet::new(),
+            said: None,
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.limit.is_none_or(|limit| self.running < limit)
+    }
+}
+
+impl Timetable {
+    /// No service has a slot yet. A limit of 0 children means none (spec/mon-config.md 3).
+    pub(crate) fn new(services: usize, maxprocs: Option<u32>, maxchecks: u32) -> Self {
+        let off = Slot {
+            due: Mono::ZERO,
+            stage: Stage::Off,
+        };
+        Self {
+            timers: BTreeSet::new(),
+            slots: vec![off; services],
+            held: BTreeSet::new(),
+            frozen: None,
+            exclusion_at: None,
+            children: Places::new(maxprocs.filter(|&limit| limit > 0)),
+            checks: Places::new(Some(maxchecks.max(1))),
+        }
+    }
+
+    /// The service is to run at `due`.
+    pub(crate) fn plan(&mut self, service: ServiceId, due: Mono) {
+        self.cancel(service);
+        self.slots[service.index()].due = due;
+        self.set_timer(service, due);
+    }
+
+    /// The slot has come, but an exclude period holds: look again at `until`.
+    pub(crate) fn hold(&mut self, service: ServiceId, until: Mono) {
+        self.cancel(service);
+        self.held.insert(service);
+        self.set_timer(service, until);
+    }
+
+    /// Everything that an exclude period holds back is looked at again now: the wall clock
+    /// was set.
+    pub(crate) fn release_held(&mut self, now: Mono) {
+        for service in std::mem::take(&mut self.held) {
+            self.cancel(service);
+            self.set_timer(service, now);
+        }
+    }
+
+    /// The slot has come: the service stands in the queue of its lane.
+    pub(crate) fn wait(&mut self, service: ServiceId, lane: Lane) {
+        self.cancel(service);
+        let slot = &mut self.slots[service.index()];
+        slot.stage = Stage::Waiting(lane);
+        let due = slot.due;
+        self.places(lane).waiting.insert((due, service));
+    }
+
+    /// Gives the next free place to the service that has been due for longest.
+    pub(crate) fn next_to_start(&mut self) -> Option<ServiceId> {
+        if self.frozen.is_some() {
+            return None;
+        }
+        let first = |places: &Places| {
+            let first = places.waiting.first().copied();
+            first.filter(|_| places.has_room())
+        };
+        let lane = match (first(&self.children), first(&self.checks)) {
+            (None, None) => return None,
+            (Some(_), None) => Lane::Children,
+            (None, Some(_)) => Lane::Checks,
+            (Some(child), Some(check)) if child < check => Lane::Children,
+            (Some(_), Some(_)) => Lane::Checks,
+        };
+        let places = self.places(lane);
+        let (_, service) = places.waiting.pop_first()?;
+        places.running = places.running.saturating_add(1);
+        self.slots[service.index()].stage = Stage::Running(lane);
+        Some(service)
+    }
+
+    /// Takes the service out of every queue and gives its place back.
+    pub(crate) fn cancel(&mut self, service: ServiceId) {
+        let slot = &mut self.slots[service.index()];
+        let (due, stage) = (slot.due, slot.stage);
+        slot.stage = Stage::Off;
+        self.held.remove(&service);
+        match stage {
+            Stage::Off => {}
+            Stage::Timed(at) => match &mut self.frozen {
+                Some(frozen) => {
+                    frozen.runs.remove(&(at, service));
+                }
+                None => {
+                    self.timers.remove(&(at, Timer::Run(service)));
+                }
+            },
+            Stage::Waiting(lane) => {
+                self.places(lane).waiting.remove(&(due, service));
+            }
+            Stage::Running(lane) => {
+                let places = self.places(lane);
+                places.running = places.running.saturating_sub(1);
+            }
+        }
+    }
+
+    /// The slot of the service: when it was or is to run.
+    pub(crate) fn due(&self, service: ServiceId) -> Mono {
+        self.slots[service.index()].due
+    }
+
+    /// When the service runs next, in the past while it waits; none while it runs or is off.
+    pub(crate) fn next_run(&self, service: ServiceId) -> Option<Mono> {
+        let slot = self.slots[service.index()];
+        match slot.stage {
+            Stage::Off | Stage::Running(_) => None,
+            Stage::Timed(at) => Some(at),
+            Stage::Waiting(_) => Some(slot.due),
+        }
+    }
+
+    /// Whether a run of the service is going on.
+    pub(crate) fn is_running(&self, service: ServiceId) -> bool {
+        matches!(self.slots[service.index()].stage, Stage::Running(_))
+    }
+
+    /// Whether the service stands in the queue for a place.
+    pub(crate) fn is_waiting(&self, service: ServiceId) -> bool {
+        matches!(self.slots[service.index()].stage, Stage::Waiting(_))
+    }
+
+    /// The next timer that has come, taken out.
+    pub(crate) fn pop(&mut self, now: Mono) -> Option<Timer> {
+        let &(at, timer) = self.timers.first()?;
+        if at > now {
+            return None;
+        }
+        self.timers.pop_first();
+        match timer {
+            Timer::Exclusion => self.exclusion_at = None,
+            Timer::Run(service) => {
+                self.held.remove(&service);
+                self.slots[service.index()].stage = Stage::Off;
+            }
+        }
+        Some(timer)
+    }
+
+    /// When the next timer comes.
+    pub(crate) fn next(&self) -> Option<Mono> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    /// Looks at the global `exclude_period` again at `at`.
+    pub(crate) fn look_at_exclusion(&mut self, at: Option<Mono>) {
+        if let Some(at) = self.exclusion_at.take() {
+            self.timers.remove(&(at, Timer::Exclusion));
+        }
+        if let Some(at) = at {
+            self.timers.insert((at, Timer::Exclusion));
+        }
+        self.exclusion_at = at;
+    }
+
+    /// The global `exclude_period` begins: all timers stand still. Runs go on.
+    pub(crate) fn freeze(&mut self, now: Mono) {
+        if self.frozen.is_some() {
+            return;
+        }
+        let exclusion_at = self.exclusion_at;
+        let timers = std::mem::take(&mut self.timers);
+        let runs = timers.into_iter().filter_map(|(at, timer)| match timer {
+            Timer::Run(service) => Some((at, service)),
+            Timer::Exclusion => None,
+        });
+        self.frozen = Some(Frozen {
+            since: now,
+            runs: runs.collect(),
+        });
+        self.look_at_exclusion(exclusion_at);
+    }
+
+    /// It ends: the timers go on where they stopped, so they stay as spread as they were.
+    pub(crate) fn thaw(&mut self, now: Mono) {
+        let Some(frozen) = self.frozen.take() else {
+            return;
+        };
+        let pause = now.since(frozen.since);
+        for (at, service) in frozen.runs {
+            let slot = &mut self.slots[service.index()];
+            slot.due = slot.due.after(pause);
+            self.set_timer(service, at.after(pause));
+        }
+    }
+
+    /// New limits, from a reload.
+    pub(crate) fn set_limits(&mut self, maxprocs: Option<u32>, maxchecks: u32) {
+        self.children.limit = maxprocs.filter(|&limit| limit > 0);
+        self.checks.limit = Some(maxchecks.max(1));
+    }
+
+    /// The same services under new numbers: `place[old]` is the new one, none where it is
+    /// gone. The caller has cancelled those that are gone.
+    pub(crate) fn renumber(&mut self, places: &[Option<ServiceId>], services: usize) {
+        let place = |old: ServiceId| places.get(old.index()).copied().flatten();
+        let off = Slot {
+            due: Mono::ZERO,
+            stage: Stage::Off,
+        };
+        let mut slots = vec![off; services];
+        for (old, slot) in self.slots.iter().enumerate() {
+            if let Some(new) = places.get(old).copied().flatten() {
+                slots[new.index()] = *slot;
+            }
+        }
+        self.slots = slots;
+        let timers = std::mem::take(&mut self.timers).into_iter();
+        self.timers = timers
+            .filter_map(|(at, timer)| match timer {
+                Timer::Exclusion => Some((at, timer)),
+                Timer::Run(old) => place(old).map(|new| (at, Timer::Run(new))),
+            })
+            .collect();
+        self.held = self.held.iter().copied().filter_map(place).collect();
+        let renumbered = |queue: &mut BTreeSet<(Mono, ServiceId)>| {
+            let old = std::mem::take(queue).into_iter();
+            *queue = old
+                .filter_map(|(at, old)| place(old).map(|new| (at, new)))
+                .collect();
+        };
+        renumbered(&mut self.children.waiting);
+        renumbered(&mut self.checks.waiting);
+        if let Some(frozen) = &mut self.frozen {
+            renumbered(&mut frozen.runs);
+        }
+    }
+
+    /// A limit that makes services wait and was not spoken of for a while: lane, limit and
+    /// how many wait.
+    pub(crate) fn throttled(&mut self, now: Mono) -> Option<(Lane, u32, usize)> {
+        if self.frozen.is_some() {
+            return None;
+        }
+        for lane in [Lane::Children, Lane::Checks] {
+            let places = self.places(lane);
+            let quiet = places
+                .said
+                .is_none_or(|said| now.since(said) >= THROTTLED_EVERY);
+            if let (Some(limit), false, true) = (places.limit, places.waiting.is_empty(), quiet) {
+                places.said = Some(now);
+                return Some((lane, limit, places.waiting.len()));
+            }
+        }
+        None
+    }
+
+    /// Runs that count against the limit of a lane.
+    pub(crate) fn running(&self, lane: Lane) -> u32 {
+        match lane {
+            Lane::Children => self.children.running,
+            Lane::Checks => self.checks.running,
+        }
+    }
+
+    fn places(&mut self, lane: Lane) -> &mut Places {
+        match lane {
+            Lane::Children => &mut self.children,
+            Lane::Checks => &mut self.checks,
+        }
+    }
+
+    fn set_timer(&mut self, service: ServiceId, at: Mono) {
+        self.slots[service.index()].stage = Stage::Timed(at);
+        match &mut self.frozen {
+            Some(frozen) => frozen.runs.insert((at, service)),
+            None => self.timers.insert((at, Timer::Run(service))),
+        };
+    }
+}
+
+/// The first slot later than `now` on the grid that goes through `slot`. Slots that were
+/// missed are skipped, the grid stays (E-4 fixed).
+pub(crate) fn next_slot(slot: Mono, interval: Duration, now: Mono) -> Mono {
+    let interval = micros(interval).max(1);
+    let passed = micros(now.since(slot)) / interval;
+    slot.after(Duration::from_micros(
+        interval.saturating_mul(passed.saturating_add(1)),
+    ))
+}
+
+/// The next run with `randskew`: `interval` after the start of the last one, plus or minus
+/// up to `skew`, never before `now`.
+pub(crate) fn skewed_slot(
+    started: Mono,
+    interval: Duration,
+    skew: Duration,
+    now: Mono,
+    random: &mut fastrand::Rng,
+) -> Mono {
+    let by = Duration::from_micros(random.u64(1..=micros(skew).max(1)));
+    let span = if random.bool() {
+        interval.saturating_add(by)
+    } else {
+        let least = interval / SKEWED_INTERVAL_SHARE_MIN;
+        interval.saturating_sub(by).max(least)
+    };
+    let next = started.after(span);
+    if next > now {
+        next
+    } else {
+        now.after(Duration::from_micros(1))
+    }
+}
+
+/// Hands out first runs, so that they are spread evenly.
+#[derive(Debug)]
+pub(crate) struct FirstRuns {
+    now: Mono,
+    randstart: Option<Duration>,
+    deciding: Spread,
+    others: Spread,
+}
+
+#[derive(Debug, Default)]
+struct Spread {
+    count: u32,
+    next: u32,
+}
+
+impl FirstRuns {
+    /// First runs at `now` for `deciding` services that decide over a real server and
+    /// `others` that do not.
+    pub(crate) fn new(
+        now: Mono,
+        randstart: Option<Duration>,
+        deciding: usize,
+        others: usize,
+    ) -> Self {
+        let spread = |count: usize| Spread {
+            count: u32::try_from(count).unwrap_or(u32::MAX).max(1),
+            next: 0,
+        };
+        Self {
+            now,
+            randstart,
+            deciding: spread(deciding),
+            others: spread(others),
+        }
+    }
+
+    /// The first run of the next service that decides over a real server: within the least
+    /// of its interval and 2 s, whatever `randstart` says [D6].
+    pub(crate) fn deciding(&mut self, interval: Duration) -> Mono {
+        let window = interval.min(FIRST_VERDICT_WITHIN);
+        let (place, count) = (self.deciding.take(), self.deciding.count);
+        self.now.after(share(window, place, count))
+    }
+
+    /// The first run of the next other service: after one interval, or anywhere before
+    /// `randstart`.
+    pub(crate) fn other(&mut self, interval: Duration, random: &mut fastrand::Rng) -> Mono {
+        let (place, count) = (self.others.take(), self.others.count);
+        if let Some(randstart) = self.randstart.filter(|span| !span.is_zero()) {
+            let delay = Duration::from_micros(random.u64(0..micros(randstart).max(1)));
+            return self.now.after(delay);
+        }
+        let spread = share(interval, place, count).min(FIRST_RUN_GAP_MAX.saturating_mul(place));
+        self.now.after(interval.saturating_add(spread))
+    }
+}
+
+impl Spread {
+    fn take(&mut self) -> u32 {
+        let place = self.next.min(self.count);
+        self.next = self.next.saturating_add(1);
+        place
+    }
+}
+
+/// Whether the engine polls the service at all.
+pub(crate) fn is_polled(service: &Service) -> bool {
+    service.interval.is_some() && service.monitor.is_some()
+}
+
+/// The interval in force: `failure_interval` while the service fails. None where it is
+/// never polled.
+pub(crate) fn interval_in_force(service: &Service, status: Status) -> Option<Duration> {
+    let interval = service.interval.filter(|_| is_polled(service))?;
+    Some(match status {
+        Status::Fail => service.failure_interval.unwrap_or(interval),
+        Status::Ok | Status::Untested => interval,
+    })
+}
+
+fn share(window: Duration, place: u32, count: u32) -> Duration {
+    let micros = u128::from(micros(window)) * u128::from(place) / u128::from(count.max(1));
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,354 @@
+//! What is known of one service: status, counters, times, the latest output, its outage and
+//! the memory of its periods.
+//!
+//! Pure values and how a report changes them. What only a failing service needs is boxed:
+//! most of 10,000 services are good most of the time. Not here: which alerts follow
+//! (policy), when it runs next (schedule), how it is written to the journal (saved).
+//!
+//! Source: spec/mon-engine.md sections 1, 2 and 5.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::event::{Ended, HostVerdict, Report, Status, Suppression};
+use crate::engine::verdict;
+use crate::model::{AlertPeriod, HostName, Repeat, Service};
+use crate::time::{Now, Readable, Wall};
+
+#[cfg(test)]
+mod tests;
+
+/// What stands for the summary of a failure whose output begins with a blank line or is empty.
+pub(crate) const NO_SUMMARY: &str = "(NO SUMMARY)";
+
+/// A moment of the monotonic clock that may lie before the start of the daemon, as those
+/// restored from the journal do. Microseconds since the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(i64);
+
+impl Moment {
+    /// This moment.
+    pub(crate) fn of(now: Now) -> Self {
+        Self(i64::try_from(now.mono.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// A moment that the journal knows by the wall clock. One that lies in the future, since
+    /// the clock was set back, counts as now.
+    pub(crate) fn restored(wall: Wall, now: Now) -> Self {
+        let ago = i64::try_from(now.wall.since(wall).as_micros()).unwrap_or(i64::MAX);
+        Self(Self::of(now).0.saturating_sub(ago))
+    }
+
+    /// Time since then.
+    pub(crate) fn ago(self, now: Now) -> Duration {
+        let span = Self::of(now).0.saturating_sub(self.0);
+        Duration::from_micros(u64::try_from(span).unwrap_or(0))
+    }
+
+    /// What the wall clock of today says about that moment.
+    pub(crate) fn wall(self, now: Now) -> Wall {
+        let ago = i64::try_from(self.ago(now).as_micros()).unwrap_or(i64::MAX);
+        Wall::from_micros(now.wall.as_micros().saturating_sub(ago))
+    }
+}
+
+/// What one event said: its output, as alerts get it on standard input.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventText {
+    /// The whole output.
+    pub(crate) output: Arc<[u8]>,
+    /// Why the monitor never ran. Stands for the summary; the output is empty then [D31].
+    pub(crate) reason: Option<Arc<str>>,
+    /// How much of it the journal kept.
+    pub(crate) kept: Kept,
+}
+
+/// Whether an output is whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// As the monitor wrote it.
+    #[default]
+    Whole,
+    /// From the journal: as text.
+    Text,
+    /// From the journal: the beginning, as text.
+    Beginning,
+}
+
+impl EventText {
+    /// The text of a report. A run that was killed says so in its first line; one that never
+    /// started says so in its summary (E-5, E-7, E-9 fixed).
+    pub(crate) fn of(report: Report) -> Self {
+        let Report {
+            ended, mut output, ..
+        } = report;
+        output.truncate(Report::OUTPUT_MAX);
+        let first_line = match ended {
+            Ended::Exited(_) => None,
+            Ended::Signalled(signal) => Some(match signal_name(signal) {
+                Some(name) => format!("killed by signal {signal} ({name})\n"),
+                None => format!("killed by signal {signal}\n"),
+            }),
+            Ended::TimedOut(limit) => {
+                Some(format!("no result within {}, killed\n", Readable(limit)))
+            }
+            Ended::NotStarted(reason) => {
+                return Self {
+                    reason: Some(reason.into()),
+                    ..Self::default()
+                };
+            }
+        };
+        let output = match first_line {
+            None => output.into(),
+            Some(line) => {
+                let mut text = line.into_bytes();
+                text.extend(output);
+                text.into()
+            }
+        };
+        Self {
+            output,
+            ..Self::default()
+        }
+    }
+
+    /// The first line; of a failure `(NO SUMMARY)` where it is blank.
+    pub(crate) fn summary(&self, status: Status) -> Cow<'_, str> {
+        if let Some(reason) = &self.reason {
+            return Cow::Borrowed(reason);
+        }
+        let first = self.output.split(|&byte| byte == b'\n').next();
+        let summary = String::from_utf8_lossy(first.unwrap_or_default());
+        if status == Status::Fail && summary.trim().is_empty() {
+            return Cow::Borrowed(NO_SUMMARY);
+        }
+        summary
+    }
+
+    /// Everything after the first line.
+    pub(crate) fn detail(&self) -> Cow<'_, str> {
+        let end = self.output.iter().position(|&byte| byte == b'\n');
+        let rest = end.and_then(|end| self.output.get(end.saturating_add(1)..));
+        String::from_utf8_lossy(rest.unwrap_or_default())
+    }
+
+    /// Whether a later failure says the very same, as far as the journal kept this one.
+    pub(crate) fn says_the_same(&self, later: &Self) -> bool {
+        let text = || String::from_utf8_lossy(&later.output);
+        let output = match self.kept {
+            Kept::Whole => self.output == later.output,
+            Kept::Text => *self.output == *text().as_bytes(),
+            Kept::Beginning => text().as_bytes().starts_with(&self.output),
+        };
+        output && self.reason == later.reason
+    }
+}
+
+/// What is known of one service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ServiceState {
+    pub(crate) status: Status,
+    /// Of the latest run.
+    pub(crate) exit: Option<i32>,
+    /// Start of the latest run.
+    pub(crate) last_check: Option<Wall>,
+    /// End of the latest good run.
+    pub(crate) last_success: Option<Wall>,
+    /// Failures since the state was made.
+    pub(crate) failure_count: u32,
+    /// Alerts since the state was made.
+    pub(crate) alert_count: u32,
+    /// What the latest event said; none while it said nothing.
+    pub(crate) text: Option<Box<EventText>>,
+    /// While it fails.
+    pub(crate) outage: Option<Box<Outage>>,
+    /// One for each period; none while there is nothing to remember.
+    pub(crate) periods: Option<Box<[PeriodMemory]>>,
+    /// What the latest event would have alerted but for a rule.
+    pub(crate) suppressed: Box<[Suppression]>,
+    /// That it has no host to check was said.
+    pub(crate) no_hosts_said: bool,
+}
+
+/// What is known of a service only while it fails.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Outage {
+    /// First failure, for spans.
+    pub(crate) since: Moment,
+    /// First failure, as reported.
+    pub(crate) first_failure: Wall,
+    /// Seconds of the first failure as first recorded: part of every event id, so it stays
+    /// the same however the wall clock is set later.
+    pub(crate) id: i64,
+    pub(crate) last_failure: Wall,
+    pub(crate) consec_failures: u32,
+    /// Alert calls so far, of all kinds: the number in their event ids.
+    pub(crate) calls: u32,
+    /// An `alert lvs.alert` line has passed its rules [D3].
+    pub(crate) gate_open: bool,
+    /// What the latest report said of each host that was checked.
+    pub(crate) hosts: Box<[HostState]>,
+}
+
+/// What the latest report said of one host.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct HostState {
+    pub(crate) host: HostName,
+    pub(crate) verdict: HostVerdict,
+    pub(crate) text: Box<str>,
+}
+
+/// What a period remembers between events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PeriodMemory {
+    /// Problem alerts sent in this outage (E-15 fixed: no other kind counts).
+    pub(crate) alert_sent: u32,
+    /// The latest problem alert; outlives the outage with `alertevery ... strict`.
+    pub(crate) last_alert: Option<Moment>,
+    /// `alertafter` as messages see it: held up by `alertevery` and `numalerts`.
+    pub(crate) messages: Window,
+    /// `alertafter` as the table sees it: nothing holds it up [D3].
+    pub(crate) gate: Window,
+}
+
+/// The failures that `alertafter` counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// mon's `_1stfailtime`.
+    pub(crate) first: Option<Moment>,
+    /// mon's `_failcount`.
+    pub(crate) count: u32,
+}
+
+impl ServiceState {
+    /// Counts a failing report in, before its alerts are decided. The text comes later, by
+    /// [`Self::set_text`]: the decision compares it with the one before.
+    pub(crate) fn fail(&mut self, now: Now, exit: i32, hosts: Box<[HostState]>) {
+        self.exit = Some(exit);
+        self.failure_count = self.failure_count.saturating_add(1);
+        if self.status != Status::Fail {
+            self.outage = None;
+        }
+        self.status = Status::Fail;
+        let outage = self
+            .outage
+            .get_or_insert_with(|| Box::new(Outage::new(now)));
+        outage.consec_failures = outage.consec_failures.saturating_add(1);
+        outage.last_failure = now.wall;
+        outage.hosts = hosts;
+    }
+
+    /// Ends the outage, after the upalerts have been decided (spec 5.4, steps 4 to 7).
+    pub(crate) fn recover(&mut self, now: Now, service: &Service) {
+        self.outage = None;
+        self.last_success = Some(now.wall);
+        let Some(memory) = &mut self.periods else {
+            return;
+        };
+        for (period, memory) in service.periods.iter().zip(memory.iter_mut()) {
+            let last_alert = memory.last_alert.filter(|_| is_strict(period));
+            *memory = PeriodMemory {
+                last_alert,
+                ..PeriodMemory::default()
+            };
+        }
+        self.drop_blank_memory();
+    }
+
+    /// Remembers what an event said.
+    pub(crate) fn set_text(&mut self, text: EventText) {
+        let silent = text.output.is_empty() && text.reason.is_none();
+        self.text = (!silent).then(|| Box::new(text));
+    }
+
+    /// The memory of the periods of `service`, made when it is first needed.
+    pub(crate) fn memory(&mut self, service: &Service) -> &mut [PeriodMemory] {
+        self.periods
+            .get_or_insert_with(|| vec![PeriodMemory::default(); service.periods.len()].into())
+    }
+
+    /// Gives the memory of the periods back where there is nothing to remember.
+    pub(crate) fn drop_blank_memory(&mut self) {
+        let blank = PeriodMemory::default();
+        if let Some(memory) = &self.periods
+            && memory.iter().all(|memory| *memory == blank)
+        {
+            self.periods = None;
+        }
+    }
+}
+
+impl Outage {
+    /// An outage that begins now, with no failure counted yet.
+    pub(crate) fn new(now: Now) -> Self {
+        Self {
+            since: Moment::of(now),
+            first_failure: now.wall,
+            id: now.wall.seconds(),
+            last_failure: now.wall,
+            consec_failures: 0,
+            calls: 0,
+            gate_open: false,
+            hosts: Box::default(),
+        }
+    }
+}
+
+/// What a report says of each host that was checked: from a native check its own results,
+/// from an executable what its output names [D9].
+pub(crate) fn hosts_of(
+    report: &Report,
+    checked: &[HostName],
+    service: &Service,
+) -> Box<[HostState]> {
+    if !report.hosts.is_empty() {
+        let own = report.hosts.iter().map(|result| HostState {
+            host: result.host.clone(),
+            verdict: result.verdict,
+            text: result.text.as_str().into(),
+        });
+        return own.collect();
+    }
+    let verdicts = verdict::hosts(report, checked, service.all_hosts_on_failure);
+    let named = checked.iter().filter_map(|host| {
+        verdicts.get(host).map(|&verdict| HostState {
+            host: host.clone(),
+            verdict,
+            text: Box::default(),
+        })
+    });
+    named.collect()
+}
+
+/// The verdicts alone, as bindings read them.
+pub(crate) fn verdicts(hosts: &[HostState]) -> BTreeMap<HostName, HostVerdict> {
+    hosts
+        .iter()
+        .map(|state| (state.host.clone(), state.verdict))
+        .collect()
+}
+
+fn is_strict(period: &AlertPeriod) -> bool {
+    matches!(period.alertevery, Some((_, Repeat::Strict)))
+}
+
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
