@@ -1,0 +1,458 @@
+//! Inside the lab: the farm of the HOWTO, made of network namespaces, and what can be done to it.
+//!
+//! The director is the lab's own namespace, so that its table is read without entering another.
+//! Everything is on one bridge; the client has a leg in the segment of the real servers, to
+//! which direct routing answers. Each real server runs busybox httpd on [::]:80.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use super::{BOOTS, table};
+use crate::support::{Running, lvsmon, lvsmon_path, wait_until};
+
+/// Schedulers and what else the scenarios want of the kernel.
+const MODULES: [&str; 8] = [
+    "bridge",
+    "veth",
+    "ip_vs",
+    "ip_vs_rr",
+    "ip_vs_wrr",
+    "ip_vs_wlc",
+    "ip_vs_sh",
+    "ip_vs_mh",
+];
+/// Things that happen at once on an idle machine may take this long on a loaded one.
+pub(super) const SOON: Duration = Duration::from_secs(20);
+
+/// The virtual addresses.
+pub(super) const VIP: &str = "10.0.0.3";
+/// The same for IPv6.
+pub(super) const VIP6: &str = "2001:db8::3";
+
+/// Runs the scenarios of the job, one after the other, and writes down what came of each.
+#[test]
+#[ignore = "runs inside the lab kernel, started by tests/ipvs/guest/init.sh"]
+fn drive() {
+    let results = PathBuf::from(std::env::var_os("LAB_GUEST").expect("only inside the lab"));
+    let job = fs::read_to_string(results.join("job")).expect("the job");
+    let mut lines = job.lines();
+    let name = lines.next().expect("a name");
+    let boot = BOOTS.iter().find(|boot| boot.name == name).expect("a boot");
+    static PANIC: Mutex<String> = Mutex::new(String::new());
+    std::panic::set_hook(Box::new(|info| {
+        let backtrace = info.location().map(ToString::to_string).unwrap_or_default();
+        let text = info.payload_as_str().unwrap_or("a panic without words");
+        *PANIC.lock().expect("never poisoned") = format!("{backtrace}: {text}");
+    }));
+    let mut farm = Farm::new();
+    for wanted in lines {
+        let (name, scenario) = boot
+            .scenarios
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .expect("a scenario");
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            farm.reset();
+            scenario(&mut farm);
+        }));
+        let log = farm.log();
+        let text = match outcome {
+            Ok(()) => "ok".to_owned(),
+            Err(_) => {
+                let panic = PANIC.lock().expect("never poisoned").clone();
+                format!("{panic}\n{}\nthe daemon's log:\n{log}", farm.told())
+            }
+        };
+        fs::write(results.join(format!("{name}.log")), log).expect("a log");
+        // Renamed into place, so that the host never reads half of it.
+        let draft = results.join(format!("{name}.draft"));
+        fs::write(&draft, text).expect("a result");
+        fs::rename(&draft, results.join(name)).expect("a result");
+    }
+}
+
+/// Runs `command` to its end.
+#[track_caller]
+pub(super) fn run(command: &str) -> String {
+    let (ok, text) = attempt(command);
+    assert!(ok, "{command}: {text}");
+    text
+}
+
+/// Runs `command`; says whether it succeeded and what it printed.
+pub(super) fn attempt(command: &str) -> (bool, String) {
+    let output = Command::new("sh").args(["-c", command]).output();
+    let output = output.expect("sh starts");
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), text)
+}
+
+/// The network, the servers and the daemon.
+pub(super) struct Farm {
+    built: bool,
+    servers: BTreeMap<u8, Running>,
+    daemon: Option<Running>,
+    starts: u32,
+    /// The last table that was waited for, and the last one seen.
+    awaited: String,
+}
+
+impl Farm {
+    fn new() -> Farm {
+        Farm {
+            built: false,
+            servers: BTreeMap::new(),
+            daemon: None,
+            starts: 0,
+            awaited: String::new(),
+        }
+    }
+
+    /// Loads IPVS and builds the network; once for each lab, by the first scenario that wants it.
+    pub(super) fn build(&mut self) {
+        if std::mem::replace(&mut self.built, true) {
+            return;
+        }
+        for module in MODULES {
+            run(&format!("modprobe -d /run/m {module}"));
+        }
+        let mut root = String::from(
+            "netns add client\nlink add name br0 type bridge\nlink set br0 up\n\
+             addr add 10.0.0.1/24 dev br0\naddr add 10.0.0.3/32 dev br0\n\
+             addr add 192.168.0.254/24 dev br0\n\
+             addr add 2001:db8::fe/64 dev br0 nodad\naddr add 2001:db8::3/128 dev br0 nodad\n",
+        );
+        for (name, ..) in BOXES {
+            if name != "client" {
+                let _ = writeln!(root, "netns add {name}");
+            }
+            let _ = writeln!(
+                root,
+                "link add name p-{name} type veth peer name eth0 netns {name}\n\
+                 link set p-{name} master br0\nlink set p-{name} up"
+            );
+        }
+        batch("ip -batch -", &root);
+        for (name, v4, v6) in BOXES {
+            let mut inside = format!(
+                "link set lo up\nlink set eth0 up\naddr add {v4}/24 dev eth0\n\
+                 addr add {v6}/64 dev eth0 nodad\n"
+            );
+            if name == "client" {
+                inside.push_str("addr add 10.0.0.9/24 dev eth0\n");
+            } else {
+                // Direct routing: the server has the virtual address, and keeps quiet about it.
+                batch(
+                    &format!("nsenter --net=/run/netns/{name} sh -e"),
+                    "cd /proc/sys/net/ipv4/conf/all\necho 1 >arp_ignore\necho 2 >arp_announce\n",
+                );
+                inside.push_str(
+                    "addr add 10.0.0.3/32 dev lo\naddr add 2001:db8::3/128 dev lo nodad\n\
+                     route add 10.0.0.0/24 dev eth0\n",
+                );
+            }
+            batch(&format!("ip -n {name} -batch -"), &inside);
+        }
+        let hosts = "127.0.0.1 localhost\n\
+             192.168.0.1 www1.domain.com www1\n192.168.0.2 www2.domain.com www2\n\
+             192.168.0.3 www3.domain.com www3\n";
+        fs::write("/run/hosts", hosts).expect("a hosts file");
+        run("mount --bind /run/hosts /etc/hosts");
+        self.reset();
+    }
+
+    /// As at the beginning: all servers well, no daemon, no state, an empty table.
+    fn reset(&mut self) {
+        self.daemon = None;
+        self.starts = 0;
+        self.awaited.clear();
+        let _ = fs::remove_dir_all("/run/state");
+        let _ = fs::remove_dir_all("/run/lib/mon");
+        fs::create_dir_all("/run/lib/mon").expect("a state folder");
+        let _ = fs::remove_file("/run/daemon.log");
+        if !self.built {
+            return;
+        }
+        run("ipvsadm -C");
+        for server in self.servers.values() {
+            server.signal(Signal::SIGCONT);
+        }
+        for number in 1..=3 {
+            self.plug(number);
+            self.answer(number, &format!("server {number} is well\n"));
+            if !self.servers.contains_key(&number) {
+                self.serve(number);
+            }
+        }
+    }
+
+    /// Starts the HTTP server of a real server.
+    pub(super) fn serve(&mut self, number: u8) {
+        let folder = PathBuf::from(format!("/run/r{number}"));
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/run/netns/r{number}"))
+            .args(["busybox", "httpd", "-f", "-p", "80", "-h"])
+            .arg(&folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        self.servers.insert(number, Running::start(&mut command));
+        let address = format!("192.168.0.{number}:80")
+            .parse()
+            .expect("an address");
+        wait_until("a real server answers", SOON, || {
+            get(address).is_ok_and(|text| text.contains(&format!("server {number}")))
+        });
+    }
+
+    /// Kills the HTTP server of a real server: connections are refused from now on.
+    pub(super) fn kill_server(&mut self, number: u8) {
+        self.servers.remove(&number);
+    }
+
+    /// Stops it: connections are accepted, and nothing follows. `SIGCONT` ends that.
+    pub(super) fn signal_server(&self, number: u8, signal: Signal) {
+        self.servers[&number].signal(signal);
+    }
+
+    /// What it answers from now on, with code 200.
+    pub(super) fn answer(&self, number: u8, body: &str) {
+        let folder = PathBuf::from(format!("/run/r{number}"));
+        fs::create_dir_all(folder.join("cgi-bin")).expect("a folder");
+        // Without an index the server runs this program.
+        let program = folder.join("cgi-bin/index.cgi");
+        if !program.exists() {
+            let text = "#!/bin/sh\nprintf 'Status: 500 Internal Server Error\\r\\n\\r\\nout of order\\n'\n";
+            fs::write(&program, text).expect("a program");
+            run(&format!("chmod 755 {}", program.display()));
+        }
+        fs::write(folder.join("draft"), body).expect("an answer");
+        fs::rename(folder.join("draft"), folder.join("index.html")).expect("an answer");
+    }
+
+    /// It answers 500 from now on.
+    pub(super) fn answer_500(&self, number: u8) {
+        fs::remove_file(format!("/run/r{number}/index.html")).expect("an answer");
+        let address = format!("192.168.0.{number}:80")
+            .parse()
+            .expect("an address");
+        let text = get(address).expect("an answer");
+        assert!(text.starts_with("HTTP/1.0 500 "), "{text}");
+    }
+
+    /// Takes its cable out.
+    pub(super) fn unplug(&self, number: u8) {
+        run(&format!("ip link set p-r{number} down"));
+    }
+
+    /// Puts it in again.
+    pub(super) fn plug(&self, number: u8) {
+        run(&format!("ip link set p-r{number} up"));
+    }
+
+    /// Starts the daemon with that configuration.
+    pub(super) fn start_daemon(&mut self, config: &str) {
+        self.configure(config);
+        self.starts += 1;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open("/run/daemon.log");
+        let mut log = log.expect("the daemon's log");
+        writeln!(log, "--- start {} ---", self.starts).expect("the daemon's log");
+        let errors = log.try_clone().expect("the daemon's log");
+        let mut command = lvsmon(["run", "--config", "/run/mon.cf"]);
+        command.stdout(log).stderr(errors).stdin(Stdio::null());
+        self.daemon = Some(Running::start(&mut command));
+    }
+
+    /// Starts it again with the same configuration.
+    pub(super) fn restart_daemon(&mut self) {
+        let config = fs::read_to_string("/run/mon.cf").expect("a configuration");
+        self.start_daemon(&config);
+    }
+
+    /// Puts a configuration where the daemon reads it.
+    pub(super) fn configure(&self, config: &str) {
+        fs::write("/run/mon.cf", config).expect("a configuration");
+    }
+
+    /// `kill -9`
+    pub(super) fn kill_daemon(&mut self) {
+        self.daemon = None;
+    }
+
+    /// Sends the daemon a signal.
+    pub(super) fn signal_daemon(&self, signal: Signal) {
+        let daemon = self.daemon.as_ref().expect("a daemon");
+        daemon.signal(signal);
+    }
+
+    /// Ends it with SIGTERM; it has to end with status 0.
+    pub(super) fn stop_daemon(&mut self) {
+        let mut daemon = self.daemon.take().expect("a daemon");
+        daemon.signal(Signal::SIGTERM);
+        let status = daemon.wait(SOON);
+        assert!(status.success(), "lvsmon run ended with {status}");
+    }
+
+    /// Waits until the kernel's table is exactly this, lines of `ipvsadm -Sn`, by the
+    /// kernel's own listing and by ipvsadm.
+    #[track_caller]
+    pub(super) fn expect_table(&mut self, limit: Duration, lines: &[&str]) {
+        let lines: BTreeSet<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let wanted: BTreeSet<String> = lines.iter().map(|line| table::as_proc_net(line)).collect();
+        self.awaited = format!("awaited: {wanted:#?}");
+        self.daemon_lives();
+        wait_until("the table", limit, || table::proc_net() == wanted);
+        assert_eq!(table::ipvsadm(), lines, "by ipvsadm -Sn");
+        self.daemon_lives();
+    }
+
+    /// Fails when the table differs from this at any moment until `condition` holds.
+    #[track_caller]
+    pub(super) fn keeps_table(&mut self, lines: &[&str], mut condition: impl FnMut() -> bool) {
+        let wanted: BTreeSet<String> = lines.iter().map(|line| table::as_proc_net(line)).collect();
+        self.awaited = format!("to be kept: {wanted:#?}");
+        wait_until("the end of a time without change", SOON * 2, || {
+            assert_eq!(table::proc_net(), wanted, "the table changed");
+            condition()
+        });
+        self.daemon_lives();
+    }
+
+    #[track_caller]
+    fn daemon_lives(&mut self) {
+        let status = self.daemon.as_mut().map(|daemon| daemon.0.try_wait());
+        if let Some(status) = status {
+            assert!(
+                matches!(status, Ok(None)),
+                "the daemon has ended: {status:?}"
+            );
+        }
+    }
+
+    /// What the daemon has written to its log since the last reset.
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string("/run/daemon.log").unwrap_or_default()
+    }
+
+    /// Waits until the log says something as many times.
+    #[track_caller]
+    pub(super) fn expect_log(&mut self, times: usize, what: &str) {
+        wait_until(what, SOON, || self.log().matches(what).count() >= times);
+        self.daemon_lives();
+    }
+
+    fn told(&self) -> String {
+        let table = table::proc_net();
+        format!("{}\nlast table: {table:#?}", self.awaited)
+    }
+
+    /// Sends one request after the other to the virtual service until told to stop.
+    pub(super) fn start_client(&self) -> Client {
+        let _ = fs::remove_file("/run/client.stop");
+        let _ = fs::remove_file("/run/client.result");
+        let program = std::env::current_exe().expect("this program");
+        let mut command = Command::new("nsenter");
+        command
+            .arg("--net=/run/netns/client")
+            .arg(program)
+            .args(["ipvs::guest::client", "--exact", "--ignored", "--nocapture"])
+            .stdout(Stdio::null());
+        let client = Client(Running::start(&mut command));
+        client.expect_more(5);
+        client
+    }
+}
+
+/// Name, IPv4 and IPv6 address of each box beside the director.
+const BOXES: [(&str, &str, &str); 4] = [
+    ("client", "192.168.0.9", "2001:db8::9"),
+    ("r1", "192.168.0.1", "2001:db8::11"),
+    ("r2", "192.168.0.2", "2001:db8::12"),
+    ("r3", "192.168.0.3", "2001:db8::13"),
+];
+
+#[track_caller]
+fn batch(command: &str, input: &str) {
+    let path = Path::new("/run/batch");
+    fs::write(path, input).expect("a list of commands");
+    run(&format!("{command} </run/batch"));
+}
+
+/// One HTTP request; the whole answer.
+fn get(address: SocketAddr) -> std::io::Result<String> {
+    let limit = Duration::from_secs(3);
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// A client of the virtual service.
+pub(super) struct Client(Running);
+
+impl Client {
+    fn result(&self) -> (u32, u32) {
+        let text = fs::read_to_string("/run/client.result").unwrap_or_default();
+        let mut words = text
+            .split_whitespace()
+            .map(|word| word.parse().unwrap_or(0));
+        (words.next().unwrap_or(0), words.next().unwrap_or(0))
+    }
+
+    /// Waits until it has made some requests more.
+    #[track_caller]
+    pub(super) fn expect_more(&self, requests: u32) {
+        let total = || {
+            let (good, bad) = self.result();
+            good + bad
+        };
+        let before = total();
+        wait_until("requests of the client", SOON, || {
+            total() >= before + requests
+        });
+    }
+
+    /// Ends it; says how many requests went well and how many did not.
+    pub(super) fn stop(mut self) -> (u32, u32) {
+        fs::write("/run/client.stop", "").expect("a sign for the client");
+        self.0.wait(SOON);
+        self.result()
+    }
+}
+
+/// The client itself, a process of its own in its own namespace.
+#[test]
+#[ignore = "runs inside the lab kernel, started by a scenario"]
+fn client() {
+    let address: SocketAddr = format!("{VIP}:80").parse().expect("an address");
+    let (mut good, mut bad) = (0_u32, 0_u32);
+    while !Path::new("/run/client.stop").exists() {
+        match get(address) {
+            Ok(text) if text.contains("is well") => good += 1,
+            _ => bad += 1,
+        }
+        fs::write("/run/client.draft", format!("{good} {bad}")).expect("a result");
+        fs::rename("/run/client.draft", "/run/client.result").expect("a result");
+    }
+}
+
+/// True where the program under test can already run a daemon.
+pub(super) fn program() -> &'static Path {
+    lvsmon_path()
+}

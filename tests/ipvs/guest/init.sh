@@ -1,0 +1,23 @@
+#!/bin/sh
+# Process 1 of the lab kernel: gives the test program a place to work in, runs it, halts.
+# The kernel command line hands over LAB_PROGRAM, LAB_RESULTS and LAB_LIMIT as variables. The
+# root is the host's own file system, read-only; everything that is written goes to /run, the
+# results through a mount of their own to the host.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C TZ=UTC HOME=/run TMPDIR=/run/tmp
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs /run
+mkdir -p /run/results /run/tmp /run/lib/mon
+mount -t hostfs none /run/results -o "$LAB_RESULTS"
+exec >/run/results/driver.log 2>&1
+# A program that was not told another state folder finds one, empty, whatever the host has.
+mount --bind /run/lib /var/lib
+# Monitors and alerts that the host may have installed are not what is tested here.
+if [ -d /usr/lib/mon ]; then mount -t tmpfs tmpfs /usr/lib/mon; fi
+mkdir -p /run/m/lib
+ln -s /usr/lib/uml/modules /run/m/lib/modules
+ip link set lo up
+LAB_GUEST=/run/results timeout -k 5 "$LAB_LIMIT" \
+    "$LAB_PROGRAM" ipvs::guest::drive --exact --ignored --nocapture --test-threads=1
+echo "driver ended with $?" >/run/results/ended
+halt -f

@@ -1,0 +1,184 @@
+//! The lab: a Linux kernel of its own (user-mode-linux), started by a test, in which scenarios
+//! run one after the other. This file is the side of the host; `guest` is the other.
+//!
+//! Each scenario is a test of its own; those of one file share one start of the kernel. The
+//! first test that runs starts all labs. Everything a lab wrote stays in `target/tmp/lab/`.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use super::BOOTS;
+use super::guest::Farm;
+use crate::support::{find_program, skip, wait_for};
+
+/// What one start of the kernel goes through.
+pub(super) struct Boot {
+    /// The file of the scenarios.
+    pub(super) name: &'static str,
+    /// Name and function of each, in the order in which they run.
+    pub(super) scenarios: &'static [(&'static str, fn(&mut Farm))],
+}
+
+/// Makes a test of each scenario, and the [`Boot`] that runs them.
+macro_rules! scenarios {
+    ($boot:literal, [$($scenario:ident),* $(,)?]) => {
+        pub(super) const BOOT: super::lab::Boot = super::lab::Boot {
+            name: $boot,
+            scenarios: &[$((stringify!($scenario), $scenario)),*],
+        };
+
+        mod in_the_lab {
+            $(#[test]
+            fn $scenario() {
+                crate::ipvs::lab::check(&super::BOOT, stringify!($scenario));
+            })*
+        }
+    };
+}
+pub(super) use scenarios;
+
+/// Programs that the lab cannot do without, each with its Debian package.
+const PROGRAMS: [(&str, &str); 5] = [
+    ("linux.uml", "user-mode-linux"),
+    ("ipvsadm", "ipvsadm"),
+    ("ip", "iproute2"),
+    ("modprobe", "kmod"),
+    ("busybox", "busybox"),
+];
+/// A lab that takes longer than this is stopped. On an idle machine the longest takes 3 minutes.
+const BOOT_LIMIT: Duration = Duration::from_secs(900);
+/// What is left of it for ending in order.
+const ENDING: Duration = Duration::from_secs(20);
+
+/// A started lab.
+struct Run {
+    name: &'static str,
+    results: PathBuf,
+}
+
+/// The result of one scenario, as the lab wrote it.
+pub(super) fn check(boot: &Boot, scenario: &str) {
+    for (program, package) in PROGRAMS {
+        if find_program(program).is_none() {
+            return skip(scenario, package);
+        }
+    }
+    let run = runs()
+        .iter()
+        .find(|run| run.name == boot.name)
+        .expect("a lab of that name is in BOOTS");
+    let result = run.results.join(scenario);
+    let ended = run.results.join("host-ended");
+    let text = wait_for("the result of a scenario", BOOT_LIMIT + ENDING, || {
+        // Looked at in this order: a result may come just before the end.
+        let over = ended.exists();
+        let text = fs::read_to_string(&result).ok();
+        text.or_else(|| over.then(|| no_result(&run.results)))
+    });
+    if text.contains("ptrace") && text.starts_with("no result") {
+        return skip(scenario, "ptrace, which this machine forbids");
+    }
+    assert!(text == "ok", "{text}\n(more in {})", run.results.display());
+}
+
+fn no_result(results: &Path) -> String {
+    let read = |name| fs::read_to_string(results.join(name)).unwrap_or_default();
+    format!(
+        "no result: the lab ended before it.\n{}\n{}\n{}",
+        read("driver.log"),
+        read("ended"),
+        read("console")
+    )
+}
+
+fn runs() -> &'static [Run] {
+    static RUNS: OnceLock<Vec<Run>> = OnceLock::new();
+    RUNS.get_or_init(|| BOOTS.iter().filter_map(|boot| start(boot)).collect())
+}
+
+/// The scenarios that this run of the tests asks for: the lab does not know the others.
+fn asked_for(boot: &Boot) -> Vec<&'static str> {
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-') && arg.parse::<u32>().is_err())
+        .collect();
+    let matches = |name: &str| {
+        let path = format!("ipvs::{}::in_the_lab::{name}", boot.name);
+        filters.is_empty() || filters.iter().any(|filter| path.contains(filter))
+    };
+    let names = boot.scenarios.iter().map(|(name, _)| *name);
+    names.filter(|name| matches(name)).collect()
+}
+
+fn start(boot: &'static Boot) -> Option<Run> {
+    let names = asked_for(boot);
+    if names.is_empty() {
+        return None;
+    }
+    let results = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join("lab")
+        .join(boot.name);
+    // Results of an earlier run must not be taken for those of this one.
+    let _ = fs::remove_dir_all(&results);
+    fs::create_dir_all(&results).expect("a folder for the lab");
+    let job = format!("{}\n{}\n", boot.name, names.join("\n"));
+    fs::write(results.join("job"), job).expect("the lab's job");
+    let mut kernel = kernel(boot, &results);
+    let ended = results.join("host-ended");
+    std::thread::spawn(move || {
+        if !ends_within(&mut kernel, BOOT_LIMIT) {
+            stop(&mut kernel);
+        }
+        fs::write(ended, "").expect("the lab's end");
+    });
+    let name = boot.name;
+    Some(Run { name, results })
+}
+
+fn kernel(boot: &Boot, results: &Path) -> Child {
+    let program = std::env::current_exe().expect("this program");
+    let init = crate::support::root().join("tests/ipvs/guest/init.sh");
+    let console = File::create(results.join("console")).expect("the console's file");
+    let complaints = console.try_clone().expect("the console's file");
+    Command::new(find_program("linux.uml").expect("looked for before"))
+        .args(["mem=512M", "root=/dev/root", "rootfstype=hostfs"])
+        .args(["rootflags=/", "ro", "con=null", "con0=fd:0,fd:1", "quiet"])
+        .arg(format!("umid=lvsmon-{}-{}", boot.name, std::process::id()))
+        .arg(format!("uml_dir={}", results.display()))
+        .arg(format!("init={}", init.display()))
+        .arg(format!("LAB_PROGRAM={}", program.display()))
+        .arg(format!("LAB_RESULTS={}", results.display()))
+        .arg(format!("LAB_LIMIT={}", (BOOT_LIMIT - ENDING).as_secs()))
+        .stdin(Stdio::null())
+        .stdout(console)
+        .stderr(complaints)
+        .process_group(0)
+        .spawn()
+        .expect("linux.uml starts")
+}
+
+fn ends_within(kernel: &mut Child, limit: Duration) -> bool {
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        wait_for("the end of the lab", limit, || {
+            kernel.try_wait().expect("the lab's status")
+        });
+    }));
+    ended.is_ok()
+}
+
+/// TERM ends the kernel and all that belongs to it; KILL alone would leave helpers behind.
+fn stop(kernel: &mut Child) {
+    let group = Pid::from_raw(i32::try_from(kernel.id()).expect("a process id"));
+    let _ = killpg(group, Signal::SIGTERM);
+    if !ends_within(kernel, ENDING) {
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = kernel.wait();
+    }
+}
