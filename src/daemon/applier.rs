@@ -16,10 +16,8 @@ use tracing::{error, info, warn};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError};
-use crate::lvs::diff::diff;
-use crate::lvs::{
-    Command, Desired, DesiredService, ServerWish, ServiceWish, Table, VirtualServiceKey,
-};
+use crate::lvs::diff::{diff, missing};
+use crate::lvs::{Command, Desired, Table};
 use crate::time::Mono;
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
@@ -356,22 +354,6 @@ fn owned(desired: &Desired, mut table: Table) -> Table {
         None => false,
     });
     table
-}
-
-/// Virtual services of others that are not there although real servers belong into them.
-fn missing(desired: &Desired, table: &Table) -> Vec<VirtualServiceKey> {
-    let waits = |wanted: &DesiredService| match wanted.service {
-        ServiceWish::Foreign => wanted
-            .servers
-            .values()
-            .any(|wish| !matches!(wish, ServerWish::Out)),
-        ServiceWish::Present(_) | ServiceWish::Absent | ServiceWish::AsFound => false,
-    };
-    desired
-        .iter()
-        .filter(|(key, wanted)| !table.contains_key(key) && waits(wanted))
-        .map(|(key, _)| *key)
-        .collect()
 }
 
 #[cfg(test)]

@@ -2,13 +2,19 @@
 //! kernel and ipvsadm say, and each refusal is told as what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use lvsmon::clock::Clock;
+use lvsmon::daemon::applier::Applier;
+use lvsmon::engine::event::Event;
 use lvsmon::ipvs::{Backend, Refusal, listing};
 use lvsmon::lvs::{
-    Command, Forwarding, RealServer, RealServerKey, Scheduler, Table, VirtualService,
-    VirtualServiceKey, Weight,
+    Command, DesiredService, Forwarding, RealServer, RealServerKey, Scheduler, ServerWish,
+    ServiceWish, Table, VirtualService, VirtualServiceKey, Weight,
 };
 use lvsmon::model::IpvsBackend;
+
+use tokio::sync::{mpsc, watch};
 
 use super::guest::{Farm, attempt, run};
 use super::lab::scenarios;
@@ -26,6 +32,7 @@ scenarios!(
         a_missing_service_is_named,
         without_the_right_nothing_is_read_or_changed,
         a_module_that_was_loaded_again_is_found_again,
+        the_applier_goes_on_after_a_refusal_and_tries_it_again,
         a_table_of_ten_thousand_real_servers_is_read_whole,
     ]
 );
@@ -277,6 +284,50 @@ fn a_module_that_was_loaded_again_is_found_again(farm: &mut Farm) {
     });
     farm.expect_table(super::guest::SOON, &["-A -t 10.0.0.3:80 -s rr"]);
     run("for m in ip_vs_wlc ip_vs_sh ip_vs_mh; do modprobe -d /run/m $m; done");
+}
+
+fn the_applier_goes_on_after_a_refusal_and_tries_it_again(farm: &mut Farm) {
+    farm.build();
+    let with = |scheduler: &str, server: &str| DesiredService {
+        service: ServiceWish::Present(plain(scheduler)),
+        servers: BTreeMap::from([(real(server), ServerWish::In(DR))]),
+    };
+    let other: VirtualServiceKey = "10.0.0.3:81/tcp".parse().expect("a key");
+    let desired = BTreeMap::from([
+        (web(), with("lblc", "192.168.0.1:80")),
+        (other, with("rr", "192.168.0.1:81")),
+    ]);
+    block_on(async {
+        let (_wish, wishes) = watch::channel(Arc::new(desired));
+        let (sender, mut events) = mpsc::channel(4);
+        let backend = open(IpvsBackend::Netlink);
+        let applier = Applier::start(backend, wishes, sender, Clock::start());
+        let Some(Event::Table(outcome)) = events.recv().await else {
+            panic!("no outcome");
+        };
+        let [(command, why)] = &outcome.refused[..] else {
+            panic!("{outcome:?}");
+        };
+        assert_eq!(*command, Command::AddService(web(), plain("lblc")));
+        assert!(why.contains("modprobe ip_vs_lblc"), "{why}");
+        assert_eq!(outcome.applied.len(), 2);
+        run("modprobe -d /run/m ip_vs_lblc");
+        let Some(Event::Table(outcome)) = events.recv().await else {
+            panic!("no outcome");
+        };
+        assert_eq!((outcome.applied.len(), outcome.refused.len()), (2, 0));
+        assert_eq!(outcome.drift, 0);
+        applier.stop().await;
+    });
+    farm.expect_table(
+        super::guest::SOON,
+        &[
+            "-A -t 10.0.0.3:80 -s lblc",
+            "-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5",
+            "-A -t 10.0.0.3:81 -s rr",
+            "-a -t 10.0.0.3:81 -r 192.168.0.1:81 -g -w 5",
+        ],
+    );
 }
 
 fn a_table_of_ten_thousand_real_servers_is_read_whole(farm: &mut Farm) {

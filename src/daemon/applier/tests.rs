@@ -1,1 +1,203 @@
+use std::path::PathBuf;
 
+use tempfile::TempDir;
+
+use super::*;
+use crate::lvs::{
+    DesiredService, Family, Forwarding, RealServer, RealServerKey, Scheduler, ServerWish,
+    ServiceWish, VirtualService, VirtualServiceKey, Weight,
+};
+use crate::model::IpvsBackend;
+
+/// Everything here happens within milliseconds or, after a pause of its own, a few seconds.
+const LIMIT: Duration = Duration::from_secs(20);
+
+const BOTH: &str = "\
+-A -t 10.0.0.3:80 -s wlc
+-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5
+-a -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 5
+";
+
+/// An applier on a table in a file.
+struct Bench {
+    folder: TempDir,
+    desired: watch::Sender<Arc<Desired>>,
+    events: mpsc::Receiver<Event>,
+    applier: Applier,
+}
+
+impl Bench {
+    fn new(table: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(folder.path().join("table"), table).unwrap();
+        let (desired, wishes) = watch::channel(Arc::new(Desired::new()));
+        let (sender, events) = mpsc::channel(16);
+        let backend = Backend::open(IpvsBackend::Memory, folder.path());
+        let applier = Applier::start(backend, wishes, sender, Clock::start());
+        Self {
+            folder,
+            desired,
+            events,
+            applier,
+        }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("table")
+    }
+
+    fn table(&self) -> String {
+        std::fs::read_to_string(self.file()).unwrap()
+    }
+
+    fn disturb(&self, table: &str) {
+        std::fs::write(self.file(), table).unwrap();
+    }
+
+    fn want(&self, desired: Desired) {
+        self.desired.send(Arc::new(desired)).unwrap();
+    }
+
+    async fn outcome(&mut self) -> TableOutcome {
+        match tokio::time::timeout(LIMIT, self.events.recv()).await {
+            Ok(Some(Event::Table(outcome))) => outcome,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn web() -> VirtualServiceKey {
+    "10.0.0.3:80/tcp".parse().unwrap()
+}
+
+fn real(number: u8) -> RealServerKey {
+    RealServerKey(format!("192.168.0.{number}:80").parse().unwrap())
+}
+
+const WISH: ServerWish = ServerWish::In(RealServer::new(Forwarding::Dr, Weight(5)));
+
+fn wanted(service: ServiceWish, servers: &[(u8, ServerWish)]) -> Desired {
+    let servers = servers
+        .iter()
+        .map(|(number, wish)| (real(*number), *wish))
+        .collect();
+    Desired::from([(web(), DesiredService { service, servers })])
+}
+
+fn ours() -> ServiceWish {
+    ServiceWish::Present(VirtualService::plain(Family::V4, Scheduler::wlc()))
+}
+
+#[tokio::test]
+async fn a_new_wish_is_carried_out_and_reported() {
+    let mut bench = Bench::new("");
+    bench.want(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    let outcome = bench.outcome().await;
+    assert_eq!(outcome.applied.len(), 3, "{outcome:?}");
+    assert_eq!((outcome.drift, outcome.refused.len()), (0, 0));
+    assert_eq!(outcome.actual.unwrap()[&web()].servers.len(), 2);
+    assert_eq!(bench.table(), BOTH);
+    bench.want(wanted(ours(), &[(1, ServerWish::Out), (2, WISH)]));
+    let outcome = bench.outcome().await;
+    assert_eq!(outcome.applied, [Command::DeleteServer(web(), real(1))]);
+    bench.applier.stop().await;
+}
+
+#[tokio::test]
+async fn what_others_break_is_repaired_and_counted() {
+    let mut bench = Bench::new(BOTH);
+    bench.want(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    let adopted = bench.outcome().await;
+    assert_eq!((adopted.applied.len(), adopted.drift), (0, 0));
+    bench.disturb("");
+    let outcome = bench.outcome().await;
+    assert_eq!((outcome.applied.len(), outcome.drift), (3, 3));
+    assert_eq!(bench.table(), BOTH);
+    bench.disturb(&BOTH.replace("2:80 -g -w 5", "2:80 -g -w 1"));
+    let outcome = bench.outcome().await;
+    assert_eq!((outcome.applied.len(), outcome.drift), (1, 1));
+    assert_eq!(bench.table(), BOTH);
+}
+
+#[tokio::test]
+async fn what_is_not_owned_stays_and_is_not_even_reported() {
+    let foreign = "\
+-A -t 10.0.0.3:80 -s rr
+-a -t 10.0.0.3:80 -r 192.168.0.9:80 -m -w 3
+-A -t 10.0.0.4:80 -s wlc
+";
+    let mut bench = Bench::new(foreign);
+    bench.want(wanted(ServiceWish::Foreign, &[(1, WISH)]));
+    let outcome = bench.outcome().await;
+    let table = outcome.actual.unwrap();
+    assert_eq!(table.len(), 1);
+    assert!(table[&web()].servers.keys().eq([&real(1)]));
+    let mut lines: Vec<&str> = foreign.lines().collect();
+    lines.insert(1, "-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5");
+    assert!(bench.table().lines().eq(lines));
+}
+
+#[tokio::test]
+async fn a_foreign_service_is_said_to_be_missing_and_filled_when_it_comes() {
+    let mut bench = Bench::new("");
+    bench.want(wanted(ServiceWish::Foreign, &[(1, WISH), (2, WISH)]));
+    let outcome = bench.outcome().await;
+    assert_eq!(outcome.missing, [web()]);
+    assert_eq!(outcome.applied, []);
+    bench.disturb("-A -t 10.0.0.3:80 -s wlc\n");
+    let outcome = bench.outcome().await;
+    assert_eq!((outcome.missing.len(), outcome.applied.len()), (0, 2));
+    assert_eq!(outcome.drift, 0, "it was waited for");
+    assert_eq!(bench.table(), BOTH);
+}
+
+#[tokio::test]
+async fn a_table_that_cannot_be_read_is_tried_again() {
+    let mut bench = Bench::new("what is this\n");
+    bench.want(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    let outcome = bench.outcome().await;
+    assert_eq!(outcome.actual, None);
+    let why = outcome.unreadable.unwrap();
+    assert!(
+        why.contains("line 1 of the listing, \"what is this\""),
+        "{why}"
+    );
+    assert_eq!(bench.table(), "what is this\n", "nothing was written");
+    bench.disturb("");
+    let outcome = bench.outcome().await;
+    assert_eq!((outcome.unreadable, outcome.applied.len()), (None, 3));
+    assert_eq!(bench.table(), BOTH);
+}
+
+#[tokio::test]
+async fn nothing_is_read_while_nothing_is_owned() {
+    let mut bench = Bench::new("what is this\n");
+    bench.want(Desired::new());
+    let silence = tokio::time::timeout(LOOK_MIN * 2, bench.events.recv()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    bench.applier.stop().await;
+}
+
+#[tokio::test]
+async fn it_ends_when_nobody_listens_any_more() {
+    let bench = Bench::new("");
+    drop(bench.events);
+    bench
+        .desired
+        .send(Arc::new(wanted(ours(), &[(1, WISH)])))
+        .unwrap();
+    let mut tasks = bench.applier.tasks;
+    let ended = tokio::time::timeout(LIMIT, tasks.join_next()).await;
+    assert!(matches!(ended, Ok(Some(Ok(())))), "{ended:?}");
+}
+
+#[test]
+fn looking_takes_at_most_a_hundredth_of_the_time() {
+    let cases = [(0, 1_000), (5, 1_000), (10, 1_000), (150, 15_000)];
+    for (took, pause) in cases {
+        assert_eq!(
+            look_again(Duration::from_millis(took)),
+            Duration::from_millis(pause)
+        );
+    }
+}
