@@ -123,8 +123,8 @@ pub(crate) fn servers_request(family: u16, sequence: u32, key: VirtualServiceKey
     message(family, sequence, flags, GET_DEST, &body)
 }
 
-/// Asks for one change.
-pub(crate) fn command_request(family: u16, sequence: u32, command: &Command) -> Vec<u8> {
+/// Asks for one change: the bytes of one netlink message.
+pub fn command_request(family: u16, sequence: u32, command: &Command) -> Vec<u8> {
     let mut body = Vec::new();
     let number = match command {
         Command::AddService(key, service) => {

@@ -11,7 +11,7 @@
 //! | how is the program ipvsadm used | `ipvsadm` |
 //! | what is a table that changes no kernel | `memory` |
 
-mod codec;
+pub mod codec;
 mod error;
 mod ipvsadm;
 pub mod listing;
