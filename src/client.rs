@@ -1,1 +1,243 @@
-//! How the command line reaches a running daemon.
+//! How the command line reaches a running daemon, and what it does without one.
+//!
+//! Blocking: the command line has nothing else to do meanwhile. One request, one answer.
+
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::task::JoinSet;
+
+use crate::clock::Clock;
+use crate::daemon::store;
+use crate::engine::Engine;
+use crate::engine::event::{Action, Event, TableOutcome};
+use crate::engine::saved::Saved;
+use crate::ipvs::Backend;
+use crate::model::Model;
+use crate::names::Names;
+use crate::wire::{Answer, EventsAnswer, Request, ServicesAnswer, TableAnswer, rows};
+
+/// Longest wait for an answer; the daemon's loop answers within milliseconds.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Longest wait for names where no daemon knows them already.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Longest answer, in bytes: a table of 100,000 real servers.
+const ANSWER_MAX: u64 = 64 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens: no daemon runs with this state folder.
+    #[error("no daemon answers at {0}; is lvsmon running with this configuration?")]
+    NoDaemon(PathBuf),
+    /// The socket is there and may not be used.
+    #[error(
+        "may not ask the daemon at {0}: permission denied; only root and the daemon's user may"
+    )]
+    Forbidden(PathBuf),
+    /// Something else went wrong on the way.
+    #[error("cannot ask the daemon at {path}: {error}")]
+    Broken {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The daemon refused.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the daemon that uses a state folder.
+    ///
+    /// # Errors
+    ///
+    /// No daemon runs there, or it may not be asked.
+    pub fn connect(statedir: &Path) -> Result<Self, ClientError> {
+        let path = statedir.join("control");
+        let stream = UnixStream::connect(&path).and_then(|stream| {
+            stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+            stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+            Ok(stream)
+        });
+        match stream {
+            Ok(stream) => Ok(Self {
+                path,
+                stream: BufReader::new(stream),
+            }),
+            Err(error)
+                if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
+                    .contains(&error.kind()) =>
+            {
+                Err(ClientError::NoDaemon(path))
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Err(ClientError::Forbidden(path))
+            }
+            Err(error) => Err(ClientError::Broken { path, error }),
+        }
+    }
+
+    /// The wanted table against the kernel's.
+    ///
+    /// # Errors
+    ///
+    /// As all questions: the daemon refused, or did not answer in time.
+    pub fn table(&mut self) -> Result<TableAnswer, ClientError> {
+        match self.ask(&Request::Table)? {
+            Answer::Table(answer) => Ok(answer),
+            other @ (Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Done(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// The state of the services from an index of file order on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`].
+    pub fn services(&mut self, from: usize) -> Result<ServicesAnswer, ClientError> {
+        match self.ask(&Request::Services { from })? {
+            Answer::Services(answer) => Ok(answer),
+            other @ (Answer::Table(_) | Answer::Events(_) | Answer::Done(_) | Answer::Error(_)) => {
+                Err(self.unexpected(other))
+            }
+        }
+    }
+
+    /// What happened since the event of that number.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`].
+    pub fn events(&mut self, after: u64) -> Result<EventsAnswer, ClientError> {
+        match self.ask(&Request::Events { after })? {
+            Answer::Events(answer) => Ok(answer),
+            other @ (Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Done(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Ends the withdrawals of a real server; the answer is a sentence for a person.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`]; the daemon refuses a server that it does not know.
+    pub fn enable(&mut self, server: &str) -> Result<String, ClientError> {
+        let server = server.to_owned();
+        match self.ask(&Request::Enable { server })? {
+            Answer::Done(text) => Ok(text),
+            other @ (Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
+        self.exchange(request).map_err(|error| ClientError::Broken {
+            path: self.path.clone(),
+            error,
+        })
+    }
+
+    fn unexpected(&self, answer: Answer) -> ClientError {
+        match answer {
+            Answer::Error(why) => ClientError::Refused(why),
+            Answer::Table(_) | Answer::Services(_) | Answer::Events(_) | Answer::Done(_) => {
+                ClientError::Broken {
+                    path: self.path.clone(),
+                    error: io::Error::other("the answer belongs to another question"),
+                }
+            }
+        }
+    }
+
+    fn exchange(&mut self, request: &Request) -> io::Result<Answer> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line)?;
+        line.clear();
+        (&mut self.stream)
+            .take(ANSWER_MAX)
+            .read_until(b'\n', &mut line)?;
+        if line.is_empty() {
+            let why = "the daemon closed the connection";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
+        }
+        Ok(serde_json::from_slice(&line)?)
+    }
+}
+
+/// The wanted table against the kernel's where no daemon runs: what the file and the kept
+/// state say before any check.
+///
+/// # Errors
+///
+/// The kept state cannot be read, or the runtime cannot start. A table that cannot be read is
+/// part of the answer.
+pub fn compare_without_daemon(model: Model) -> Result<TableAnswer, Box<dyn Error>> {
+    let saved = store::read_only(&model.globals.statedir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let answer = runtime.block_on(compare(Arc::new(model), &saved));
+    runtime.shutdown_timeout(Duration::ZERO);
+    Ok(answer)
+}
+
+async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
+    let clock = Clock::start();
+    // The seed moves only the times of checks, and none is run here.
+    let mut engine = Engine::new(Arc::clone(&model), saved, 0, TimeZone::UTC, clock.now());
+    let names = Names::system();
+    let mut lookups = JoinSet::new();
+    let actions = engine.handle(clock.now(), Event::Start);
+    for action in actions {
+        if let Action::Resolve(host) = action {
+            let names = names.clone();
+            lookups.spawn(async move {
+                let answer = names.lookup(host.as_str()).await;
+                let answer = answer
+                    .map(|answer| answer.addresses)
+                    .map_err(|error| error.to_string());
+                Event::Resolved { host, answer }
+            });
+        }
+    }
+    let resolve = async {
+        while let Some(ended) = lookups.join_next().await {
+            if let Ok(event) = ended {
+                engine.handle(clock.now(), event);
+            }
+        }
+    };
+    // Names that take longer are shown as not resolved.
+    let _ = tokio::time::timeout(LOOKUP_LIMIT, resolve).await;
+    let mut backend = Backend::open(model.globals.ipvs_backend, &model.globals.statedir);
+    let mut seen = TableOutcome::default();
+    match backend.list().await {
+        Ok(table) => seen.actual = Some(Arc::new(table)),
+        Err(error) => seen.unreadable = Some(error.to_string()),
+    }
+    rows::table(&engine, &seen, "file")
+}

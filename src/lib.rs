@@ -12,19 +12,20 @@
 //! | what does the configuration mean | [`model`] |
 //! | how is mon.cf read | [`config`] |
 //! | what is decided | [`engine`] |
+//! | what is said over the control socket | [`wire`] |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
 //! | how is an alert delivered | [`alert`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |
+//! | what does a director need of its machine | [`host`] |
 //! | how do these run together | [`daemon`] |
-//! | what is said over the control socket | [`wire`] |
 //! | how does the command line reach a daemon | [`client`] |
 //! | what does it look like without a director | [`demo`] |
 //! | what does the command line offer | [`cli`] |
 //!
-//! The upper half, `time` to `engine`, is pure: no tokio, no files, no sockets, no clock, no
+//! The upper half, `time` to `wire`, is pure: no tokio, no files, no sockets, no clock, no
 //! `HashMap`. Arrows point upwards only: a module imports what stands above it.
 
 pub mod alert;
@@ -35,6 +36,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod engine;
+pub mod host;
 pub mod ipvs;
 pub mod lvs;
 pub mod model;

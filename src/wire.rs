@@ -3,6 +3,8 @@
 //! Pure values, the same for both ends ([`crate::daemon::control`] and [`crate::client`]).
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
+pub mod rows;
+
 use serde::{Deserialize, Serialize};
 
 /// What may be asked.

@@ -1,12 +1,16 @@
 //! `lvsmon check`: every mistake and warning of a file, what each name became, and the host.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use serde_json::{Value, json};
 
-use crate::cli::output::Output;
+use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome};
+use crate::config::{Diagnostic, Severity};
+use crate::host::{self, Finding, Level, Needs};
+use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
 
 /// Check a configuration, and with --host the machine
 #[derive(Debug, Args)]
@@ -26,6 +30,184 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
-    let _ = (&args.config, args.strict, args.json, args.host, out);
-    Ok(ExitCode::FAILURE)
+    let loaded = site::load(&args.config, &LoadOptions::default());
+    let findings = match &loaded {
+        Ok(loaded) if args.host => host::look(Path::new("/"), &Needs::of(&loaded.model)),
+        Ok(_) | Err(_) => Vec::new(),
+    };
+    if args.json {
+        let text = serde_json::to_string_pretty(&as_json(args, &loaded, &findings))?;
+        out.line(&text)?;
+    } else {
+        print(args, &loaded, &findings, out)?;
+    }
+    let worst = if args.strict {
+        Level::Warning
+    } else {
+        Level::Problem
+    };
+    let is_good = match &loaded {
+        Ok(loaded) => !args.strict || loaded.warnings.is_empty(),
+        Err(_) => false,
+    };
+    if is_good && findings.iter().all(|finding| finding.level > worst) {
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+type Checked = Result<Loaded, Vec<Diagnostic>>;
+
+fn print(
+    args: &CheckArgs,
+    loaded: &Checked,
+    findings: &[Finding],
+    out: &mut Output,
+) -> std::io::Result<()> {
+    let diagnostics = match loaded {
+        Ok(loaded) => &loaded.warnings,
+        Err(diagnostics) => diagnostics,
+    };
+    for diagnostic in diagnostics {
+        print_diagnostic(diagnostic, out)?;
+    }
+    let config = args.config.display();
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            let count = mistakes.iter().filter(|mistake| mistake.is_error()).count();
+            let text = format!("{config}: {}", counted(count, "mistake"));
+            out.line(&out.paint(Tone::Bad, &text))?;
+            if args.host {
+                out.line("the machine was not looked at: that needs a file without mistakes")?;
+            }
+            return Ok(());
+        }
+    };
+    for program in &loaded.programs {
+        let (tone, became) = became(program);
+        let kind = kind(program.kind);
+        let became = out.paint(tone, &became);
+        out.line(&format!(
+            "{kind:7} {} is {became}: {}",
+            program.name, program.why
+        ))?;
+    }
+    for finding in findings {
+        print_finding(finding, out)?;
+    }
+    let model = &loaded.model;
+    let text = format!(
+        "{config}: no mistakes, {}; {}, {} of real servers",
+        counted(loaded.warnings.len(), "warning"),
+        counted(model.services.len(), "service"),
+        counted(model.bindings.len(), "binding"),
+    );
+    let tone = if loaded.warnings.is_empty() {
+        Tone::Good
+    } else {
+        Tone::Odd
+    };
+    out.line(&out.paint(tone, &text))
+}
+
+fn print_diagnostic(diagnostic: &Diagnostic, out: &mut Output) -> std::io::Result<()> {
+    let text = diagnostic.to_string();
+    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let tone = match diagnostic.severity {
+        Severity::Error => Tone::Bad,
+        Severity::Warning => Tone::Odd,
+    };
+    out.line(&out.paint(tone, first))?;
+    if rest.is_empty() {
+        Ok(())
+    } else {
+        out.line(rest)
+    }
+}
+
+fn print_finding(finding: &Finding, out: &mut Output) -> std::io::Result<()> {
+    let (tone, word) = match finding.level {
+        Level::Problem => (Tone::Bad, "problem"),
+        Level::Warning => (Tone::Odd, "warning"),
+        Level::Good => (Tone::Good, "good"),
+    };
+    let word = out.paint(tone, &format!("{word:7}"));
+    out.line(&format!("{word} {} ({})", finding.what, finding.place))?;
+    if finding.advice.is_empty() {
+        Ok(())
+    } else {
+        out.line(&format!("        {}", finding.advice))
+    }
+}
+
+fn as_json(args: &CheckArgs, loaded: &Checked, findings: &[Finding]) -> Value {
+    let (diagnostics, programs) = match loaded {
+        Ok(loaded) => (&loaded.warnings, &*loaded.programs),
+        Err(diagnostics) => (diagnostics, &[][..]),
+    };
+    let programs: Vec<Value> = programs.iter().map(program_json).collect();
+    let diagnostics: Vec<Value> = diagnostics.iter().map(diagnostic_json).collect();
+    let mut answer = json!({
+        "config": args.config,
+        "valid": loaded.is_ok(),
+        "diagnostics": diagnostics,
+        "programs": programs,
+    });
+    if args.host && loaded.is_ok() {
+        answer["host"] = json!(findings);
+    }
+    answer
+}
+
+fn diagnostic_json(diagnostic: &Diagnostic) -> Value {
+    let place = diagnostic.place.as_deref();
+    json!({
+        "severity": match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        },
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "file": place.map(|place| &*place.file),
+        "line": place.map(|place| place.line),
+        "column": place.map(|place| place.column),
+    })
+}
+
+fn program_json(program: &Resolution) -> Value {
+    json!({
+        "kind": kind(program.kind),
+        "name": program.name,
+        "became": match &program.became {
+            Became::BuiltIn => json!("built-in"),
+            Became::Executable(path) => json!({ "executable": path }),
+            Became::Missing => json!("missing"),
+        },
+        "why": program.why,
+    })
+}
+
+fn kind(kind: ProgramKind) -> &'static str {
+    match kind {
+        ProgramKind::Monitor => "monitor",
+        ProgramKind::Alert => "alert",
+    }
+}
+
+fn became(program: &Resolution) -> (Tone, String) {
+    match &program.became {
+        Became::BuiltIn => (Tone::Good, "the built-in".to_owned()),
+        Became::Executable(path) => (Tone::Good, path.display().to_string()),
+        Became::Missing => (Tone::Bad, "missing".to_owned()),
+    }
+}
+
+fn counted(count: usize, word: &str) -> String {
+    match count {
+        0 => format!("no {word}s"),
+        1 => format!("1 {word}"),
+        many => format!("{many} {word}s"),
+    }
 }

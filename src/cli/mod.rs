@@ -11,19 +11,28 @@ mod table;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::alert::{self, StandaloneError};
 use crate::cli::output::{Output, complain};
+use crate::daemon::log::{self, Format};
+use crate::daemon::{self, Signals};
+use crate::model::Model;
+use crate::monitor;
+use crate::site::{self, LoadOptions};
 
 /// Where mon.cf is unless `--config` says otherwise.
 pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
 
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
+
+/// Longest report that a stand-alone alert reads, in bytes; a daemon hands over far less.
+const ALERT_INPUT_MAX: u64 = 16 * 1024 * 1024;
 
 /// Health monitoring for Linux Virtual Server directors
 #[derive(Debug, Parser)]
@@ -124,8 +133,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args, &mut out)?,
         Command::Table(args) => table::table(&args, &mut out)?,
         Command::Enable(args) => table::enable(&args, &mut out)?,
-        Command::Monitor(args) => monitor(&args),
-        Command::Alert(args) => alert(&args),
+        Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),
+        Command::Alert(args) => alert(&args)?,
         Command::Demo(args) => demo::demo(&args)?,
         Command::Completions(args) => {
             let mut script = Vec::new();
@@ -145,18 +154,60 @@ fn dispatch(command: Command) -> Outcome {
 }
 
 fn run(args: &RunArgs) -> Outcome {
-    let _ = (args, LogFormat::Text);
-    Err("the daemon is not there yet".into())
+    let format = match args.log_format {
+        LogFormat::Text => Format::Text {
+            colours: output::wants_colours(),
+        },
+        LogFormat::Json => Format::Json,
+    };
+    let guard = log::start(format);
+    let result = daemon::run(&args.config, Signals::Process);
+    drop(guard);
+    result?;
+    Ok(ExitCode::SUCCESS)
 }
 
-fn monitor(args: &PluginArgs) -> ExitCode {
-    let _ = args;
-    ExitCode::from(USAGE)
+fn alert(args: &PluginArgs) -> Outcome {
+    let mut input = Vec::new();
+    let stdin = io::stdin();
+    // A person at a terminal has no report to hand over.
+    if !stdin.is_terminal() {
+        stdin.lock().take(ALERT_INPUT_MAX).read_to_end(&mut input)?;
+    }
+    let runtime = runtime()?;
+    match runtime.block_on(alert::standalone(&args.name, &args.args, &input)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(StandaloneError::Usage(why)) => {
+            complain(&format!("lvsmon alert {}: {why}", args.name));
+            Ok(ExitCode::from(USAGE))
+        }
+        Err(StandaloneError::Failed(why)) => {
+            complain(&format!("lvsmon alert {}: {why}", args.name));
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
-fn alert(args: &PluginArgs) -> ExitCode {
-    let _ = args;
-    ExitCode::from(USAGE)
+/// A runtime for one task of the command line.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// The configuration, for a command that only needs it to be valid.
+fn load(config: &Path) -> Result<Model, String> {
+    match site::load(config, &LoadOptions::default()) {
+        Ok(loaded) => Ok(loaded.model),
+        Err(mistakes) => {
+            let first = mistakes.first().map(ToString::to_string);
+            Err(format!(
+                "{} has mistakes, lvsmon check shows them all; the first is\n{}",
+                config.display(),
+                first.unwrap_or_default()
+            ))
+        }
+    }
 }
 
 fn exit_code_of(code: i32) -> ExitCode {
@@ -194,9 +245,9 @@ mod tests {
     fn words_after_a_builtin_belong_to_it() {
         let words = ["lvsmon", "monitor", "http", "-p", "80", "--help", "h1"];
         let cli = Cli::try_parse_from(words).unwrap();
-        match cli.command {
-            Command::Monitor(args) => assert_eq!(args.args, ["-p", "80", "--help", "h1"]),
-            other => panic!("{other:?}"),
-        }
+        let Command::Monitor(args) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(args.args, ["-p", "80", "--help", "h1"]);
     }
 }

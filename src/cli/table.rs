@@ -1,12 +1,14 @@
 //! `lvsmon table` and `lvsmon enable`: the wanted table against the kernel's, and a wish.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::output::Output;
-use crate::cli::{CONFIG, Outcome};
+use crate::cli::output::{Output, Tone};
+use crate::cli::{CONFIG, Outcome, load};
+use crate::client::{self, Client, ClientError};
+use crate::wire::{RealServerRow, TableAnswer, VirtualServiceRow};
 
 /// Show the wanted table against the kernel's
 #[derive(Debug, Args)]
@@ -31,11 +33,136 @@ pub(super) struct EnableArgs {
 }
 
 pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
-    let _ = (&args.config, args.json, out);
-    Ok(ExitCode::FAILURE)
+    let model = load(&args.config)?;
+    let answer = match Client::connect(&model.globals.statedir) {
+        Ok(mut daemon) => daemon.table()?,
+        Err(ClientError::NoDaemon(_)) => client::compare_without_daemon(model)?,
+        Err(error) => return Err(error.into()),
+    };
+    if args.json {
+        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    } else {
+        print(&answer, &args.config, out)?;
+    }
+    // A table that cannot be seen is a failure; one that differs is an answer.
+    Ok(match answer.unreadable {
+        Some(_) => ExitCode::FAILURE,
+        None => ExitCode::SUCCESS,
+    })
 }
 
 pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
-    let _ = (&args.config, &args.server, out);
-    Ok(ExitCode::FAILURE)
+    let model = load(&args.config)?;
+    let text = Client::connect(&model.globals.statedir)?.enable(&args.server)?;
+    out.line(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+const HEADINGS: [&str; 7] = [
+    "virtual service",
+    "real server",
+    "forwarding",
+    "weight",
+    "wanted",
+    "actual",
+    "why",
+];
+
+fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Result<()> {
+    if answer.source != "daemon" {
+        let text = format!(
+            "no daemon runs with {}: this compares the file and its kept state with the kernel",
+            config.display()
+        );
+        out.line(&out.paint(Tone::Odd, &text))?;
+    }
+    if let Some(why) = &answer.unreadable {
+        let text = format!("the kernel's table cannot be read: {why}");
+        out.line(&out.paint(Tone::Bad, &text))?;
+    }
+    let mut lines = vec![Line::heading()];
+    for service in &answer.virtual_services {
+        lines.extend(Line::of(service));
+    }
+    let mut widths = [0_usize; HEADINGS.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(&line.cells) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    for line in &lines {
+        let cells = line.cells.iter().zip(widths);
+        let text: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        let text = text.join("  ");
+        out.line(&match line.tone {
+            Some(tone) => out.paint(tone, text.trim_end()),
+            None => text.trim_end().to_owned(),
+        })?;
+    }
+    for why in &answer.refused {
+        out.line(&out.paint(Tone::Bad, why))?;
+    }
+    Ok(())
+}
+
+struct Line {
+    cells: [String; HEADINGS.len()],
+    tone: Option<Tone>,
+}
+
+impl Line {
+    fn heading() -> Self {
+        Self {
+            cells: HEADINGS.map(str::to_owned),
+            tone: Some(Tone::Heading),
+        }
+    }
+
+    /// One line for the service where there is something to say of it, one for each server.
+    fn of(service: &VirtualServiceRow) -> Vec<Self> {
+        let mut lines = Vec::new();
+        let name = &service.virtual_service;
+        let is_missing = service.actual == "missing" && service.wanted != "absent";
+        if is_missing || service.real_servers.is_empty() {
+            let why = match (is_missing, &*service.wanted) {
+                (true, "by_others") => "not ours to make (no -B): its real servers wait",
+                (true, _) => "missing",
+                (false, _) => "",
+            };
+            lines.push(Self {
+                cells: [name, "", "", "", &service.wanted, &service.actual, why].map(str::to_owned),
+                tone: is_missing.then_some(Tone::Bad),
+            });
+        }
+        lines.extend(
+            service
+                .real_servers
+                .iter()
+                .map(|row| Self::server(name, row)),
+        );
+        lines
+    }
+
+    fn server(service: &str, row: &RealServerRow) -> Self {
+        let dash = || "-".to_owned();
+        let tone = match (row.agrees, &*row.wanted) {
+            (false, _) => Some(Tone::Bad),
+            (true, "out") => Some(Tone::Odd),
+            (true, _) => None,
+        };
+        Self {
+            cells: [
+                service.to_owned(),
+                row.real_server.clone(),
+                row.forwarding.clone().unwrap_or_else(dash),
+                row.weight.map_or_else(dash, |weight| weight.to_string()),
+                row.wanted.replace('_', " "),
+                row.actual.clone(),
+                row.why.clone(),
+            ],
+            tone,
+        }
+    }
 }

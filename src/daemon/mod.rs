@@ -1,11 +1,233 @@
 //! The daemon: one loop that owns the engine and performs what it says.
 //!
+//! The loop waits for the next deadline or the next event, whichever comes first, tells the
+//! engine, and queues what the engine answers. Performing never waits, so neither a mail
+//! server nor a kernel nor a disk can hold up a check. Whoever works beside the loop (runs,
+//! names, alerts, table, journal, clients) has its own task and a bounded way back.
+//!
+//! No decision about services is taken here.
+//!
 //! | Question | File |
 //! |---|---|
-//! | who writes the table | `applier` |
+//! | how do a start, a reload and a stop go | `life` |
+//! | how is a check run | `runner` |
+//! | how do addresses of names stay fresh | `names` |
+//! | who makes the kernel's table equal to the wanted one | `applier` |
 //! | how do alerts leave and not get lost | `outbox` |
 //! | what survives a restart | `store` |
+//! | how is a person's question answered | `control` |
+//! | what is said of all this | `chronicle`, `log` |
 
 pub mod applier;
+mod chronicle;
+mod control;
+mod life;
+pub mod log;
+mod names;
 pub mod outbox;
+mod runner;
 pub mod store;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::Diagnostic;
+use crate::daemon::applier::Applier;
+use crate::daemon::chronicle::Chronicle;
+use crate::daemon::control::Ask;
+use crate::daemon::names::NameKeeper;
+use crate::daemon::outbox::Outbox;
+use crate::daemon::runner::Runner;
+use crate::daemon::store::Store;
+use crate::engine::Engine;
+use crate::engine::event::{Action, Event, Note, RealServerName, TableOutcome, Wish};
+use crate::lvs::Desired;
+use crate::site::Loaded;
+use crate::time::Mono;
+use crate::wire::{Answer, Request, rows};
+
+pub use life::{DaemonError, Signal, Signals, run};
+
+/// Events that wait for the loop. Senders wait for room, so nothing is lost; the depth only
+/// evens out bursts of deliveries and names.
+const INBOX_MAX: usize = 1_024;
+
+/// What the loop woke up for.
+#[derive(Debug)]
+enum Wake {
+    Event(Event),
+    Ask(Ask),
+    Signal(Signal),
+    Loaded(Box<Result<Loaded, Vec<Diagnostic>>>),
+    /// The journal took a batch; nothing to do.
+    HandedOver,
+}
+
+/// The loop's state: the engine, and a handle to each worker.
+#[derive(Debug)]
+struct Daemon {
+    clock: Clock,
+    engine: Engine,
+    chronicle: Chronicle,
+    /// The newest look at the kernel's table.
+    table: TableOutcome,
+    runner: Runner,
+    names: NameKeeper,
+    outbox: Outbox,
+    store: Store,
+    desired: watch::Sender<Arc<Desired>>,
+    applier: Applier,
+    inbox: mpsc::Receiver<Event>,
+    asks: mpsc::Receiver<Ask>,
+    signals: mpsc::Receiver<Signal>,
+    config: PathBuf,
+    loading: Option<JoinHandle<Result<Loaded, Vec<Diagnostic>>>>,
+    /// Another SIGHUP came while the file was being read: read it once more.
+    load_again: bool,
+}
+
+impl Daemon {
+    /// Turns until a signal says stop.
+    async fn turn(&mut self) {
+        self.tell(Event::Start);
+        self.publish();
+        loop {
+            match self.next().await {
+                Wake::Event(event) => {
+                    self.tell(event);
+                }
+                Wake::Ask(ask) => self.answer(ask),
+                Wake::Signal(Signal::Stop) => return,
+                Wake::Signal(Signal::Reload) => self.start_loading(),
+                Wake::Loaded(loaded) => self.finish_loading(*loaded),
+                Wake::HandedOver => {}
+            }
+        }
+    }
+
+    /// The next thing that happens. Deadlines come first, so that no flood of anything can
+    /// starve them; the engine never leaves one in the past, so they starve nothing either.
+    /// The journal takes five batches a second at most, clients are few, and runs come last
+    /// because they are the only ones that can be many.
+    ///
+    /// Every branch is cancel safe: each hands over its value in the poll that ends it.
+    async fn next(&mut self) -> Wake {
+        let clock = self.clock;
+        let deadline = self.engine.next_deadline();
+        tokio::select! { biased;
+            () = sleep_until(clock, deadline) => Wake::Event(Event::Deadline),
+            Some(signal) = self.signals.recv() => Wake::Signal(signal),
+            () = self.store.hand_over() => Wake::HandedOver,
+            loaded = loaded(&mut self.loading) => Wake::Loaded(Box::new(loaded)),
+            Some(ask) = self.asks.recv() => Wake::Ask(ask),
+            Some(event) = self.inbox.recv() => Wake::Event(event),
+            (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
+        }
+    }
+
+    /// Tells the engine one event and performs what it says. The answer is what came of a
+    /// person's wish, where the event was one.
+    fn tell(&mut self, event: Event) -> Option<Result<String, String>> {
+        let now = self.clock.now();
+        match &event {
+            Event::Table(outcome) => {
+                self.chronicle.table(now.wall, outcome);
+                self.table = outcome.clone();
+            }
+            Event::AlertDone { alert, delivery } => {
+                self.chronicle.delivered(now.wall, alert.0, delivery);
+            }
+            Event::RunEnded { run, report } => chronicle::run_ended(*run, report),
+            Event::Start
+            | Event::Deadline
+            | Event::Operator(_)
+            | Event::Resolved { .. }
+            | Event::Reload(_) => {}
+        }
+        let actions = self.engine.handle(now, event);
+        self.perform(actions)
+    }
+
+    /// Queues every action; waits for none.
+    fn perform(&mut self, actions: Vec<Action>) -> Option<Result<String, String>> {
+        let wall = self.clock.now().wall;
+        let mut table_changed = false;
+        let mut answer = None;
+        for action in actions {
+            match action {
+                Action::Start(run) => self.runner.start(run),
+                Action::Stop(run) => self.runner.stop(run),
+                Action::Send(call) => {
+                    self.chronicle.sent(wall, &call);
+                    self.outbox.send(*call);
+                }
+                Action::Resolve(host) => self.names.want(host),
+                Action::ApplyTable => table_changed = true,
+                Action::Record(record) => self.store.record(*record),
+                Action::Suppressed(suppression) => {
+                    chronicle::suppressed(self.engine.model(), &suppression);
+                }
+                Action::Note(note) => {
+                    self.chronicle.note(wall, self.engine.model(), &note);
+                    if let Note::Wish { outcome, .. } = note {
+                        answer = Some(outcome);
+                    }
+                }
+            }
+        }
+        if table_changed {
+            self.publish();
+        }
+        answer
+    }
+
+    /// Shows the wanted table to the applier, which sees the newest one only.
+    fn publish(&mut self) {
+        self.desired
+            .send_replace(Arc::new(self.engine.desired().clone()));
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        let answer = match ask.request {
+            Request::Table => Answer::Table(rows::table(&self.engine, &self.table, "daemon")),
+            Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
+            Request::Events { after } => Answer::Events(self.chronicle.after(after)),
+            Request::Enable { server } => {
+                let wish = Wish::Enable(RealServerName(server));
+                match self.tell(Event::Operator(wish)) {
+                    Some(Ok(text)) => Answer::Done(text),
+                    Some(Err(why)) => Answer::Error(why),
+                    None => Answer::Done("done".to_owned()),
+                }
+            }
+        };
+        // The client may be gone; nothing depends on it.
+        let _ = ask.reply.send(answer);
+    }
+}
+
+async fn sleep_until(clock: Clock, deadline: Option<Mono>) {
+    match deadline {
+        Some(moment) => clock.sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of reading the file; never ends while nobody reads it.
+async fn loaded(
+    loading: &mut Option<JoinHandle<Result<Loaded, Vec<Diagnostic>>>>,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let Some(handle) = loading else {
+        return std::future::pending().await;
+    };
+    let result = handle.await;
+    *loading = None;
+    result.unwrap_or_else(|error| {
+        tracing::error!(%error, "reading the configuration broke; this is a defect of lvsmon");
+        Err(Vec::new())
+    })
+}

@@ -9,8 +9,8 @@ use regex::Regex;
 use super::source::Source;
 
 /// Modules without tokio, files, sockets, clocks or an environment: decisions only.
-const PURE: [&str; 7] = [
-    "time", "lvs", "period", "options", "model", "config", "engine",
+const PURE: [&str; 8] = [
+    "time", "lvs", "period", "options", "model", "config", "engine", "wire",
 ];
 
 /// Path beginnings that do not occur in the pure part, and what to do instead.

@@ -1,0 +1,293 @@
+//! What a person reads of the daemon's life: log lines, and the same for `events`.
+//!
+//! One line for each change of state; nothing for a healthy check. The message is a constant
+//! phrase, everything variable is a field.
+
+use std::collections::VecDeque;
+
+use crate::engine::event::{
+    AlertCall, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
+};
+use crate::lvs::{RealServerKey, VirtualServiceKey};
+use crate::model::{Model, ServiceId};
+use crate::time::{Readable, Wall};
+use crate::wire::{EventRow, EventsAnswer};
+
+/// Events kept for readers: a day of a calm farm, the last minutes of a storm; about 200 kB.
+const EVENTS_MAX: usize = 1_000;
+
+/// The recent past.
+#[derive(Debug, Default)]
+pub(super) struct Chronicle {
+    events: VecDeque<EventRow>,
+    number: u64,
+    table: TableTrouble,
+}
+
+/// What was wrong with the table at the last look, so that it is said once.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct TableTrouble {
+    unreadable: Option<String>,
+    refused: Vec<String>,
+    missing: Vec<VirtualServiceKey>,
+}
+
+impl Chronicle {
+    /// The events after that number, oldest first.
+    pub(super) fn after(&self, number: u64) -> EventsAnswer {
+        let rows = self.events.iter().filter(|event| event.number > number);
+        EventsAnswer {
+            events: rows.cloned().collect(),
+        }
+    }
+
+    /// Keeps an event that the caller has logged.
+    pub(super) fn keep(
+        &mut self,
+        time: Wall,
+        kind: &'static str,
+        service: Option<String>,
+        text: String,
+    ) {
+        self.number += 1;
+        if self.events.len() == EVENTS_MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(EventRow {
+            number: self.number,
+            time: time.as_micros(),
+            kind: kind.to_owned(),
+            service,
+            text,
+        });
+    }
+
+    /// Something the engine noted.
+    pub(super) fn note(&mut self, time: Wall, model: &Model, note: &Note) {
+        match note {
+            Note::ServiceDown {
+                service,
+                exit,
+                summary,
+            } => {
+                let (group, name) = names(model, *service);
+                tracing::info!(group, service = name, exit, summary, "service down");
+                let text = format!("down: {summary}");
+                self.keep(time, "service_down", of(model, *service), text);
+            }
+            Note::ServiceUp { service, outage } => {
+                let (group, name) = names(model, *service);
+                let outage = Readable(*outage);
+                tracing::info!(group, service = name, %outage, "service up");
+                let text = format!("up after {outage}");
+                self.keep(time, "service_up", of(model, *service), text);
+            }
+            // 10,000 of them follow each start; a reader finds the state in `services`.
+            Note::ServiceTested(service) => {
+                let (group, name) = names(model, *service);
+                tracing::debug!(group, service = name, "service tested");
+            }
+            Note::Throttled {
+                limit,
+                value,
+                waiting,
+            } => {
+                tracing::warn!(
+                    limit,
+                    value,
+                    waiting,
+                    "limit on runs reached, services wait"
+                );
+                let text = format!("{limit} = {value} reached, {waiting} services wait");
+                self.keep(time, "throttled", None, text);
+            }
+            Note::NoHosts(service) => {
+                let (group, name) = names(model, *service);
+                tracing::debug!(group, service = name, "no host to check");
+            }
+            Note::NotRestored { key, reason } => {
+                tracing::warn!(
+                    key,
+                    why = reason,
+                    "kept state cannot be used, starting anew"
+                );
+                self.keep(time, "not_restored", None, format!("{key}: {reason}"));
+            }
+            Note::Server {
+                virtual_service,
+                server,
+                change,
+            } => self.server(time, model, *virtual_service, *server, change),
+            Note::Binding { service, text } => {
+                let (group, name) = names(model, *service);
+                tracing::warn!(group, service = name, why = text, "binding needs attention");
+                self.keep(time, "binding", of(model, *service), text.clone());
+            }
+            Note::Wish { wish, outcome } => {
+                let text = match outcome {
+                    Ok(text) => {
+                        tracing::info!(?wish, outcome = text, "wish carried out");
+                        text
+                    }
+                    Err(text) => {
+                        tracing::warn!(?wish, why = text, "wish refused");
+                        text
+                    }
+                };
+                self.keep(time, "wish", None, text.clone());
+            }
+        }
+    }
+
+    fn server(
+        &mut self,
+        time: Wall,
+        model: &Model,
+        vs: VirtualServiceKey,
+        rs: RealServerKey,
+        change: &ServerChange,
+    ) {
+        let (kind, text) = match change {
+            ServerChange::In => {
+                tracing::info!(%vs, %rs, "real server in");
+                ("server_in", format!("{rs} in {vs}"))
+            }
+            ServerChange::Out(reasons) => {
+                let why: Vec<String> = reasons
+                    .iter()
+                    .map(|(service, reason)| {
+                        let (group, name) = names(model, *service);
+                        format!("{group}/{name}: {reason}")
+                    })
+                    .collect();
+                let why = why.join(", ");
+                tracing::info!(%vs, %rs, why, "real server out");
+                ("server_out", format!("{rs} out of {vs}: {why}"))
+            }
+            ServerChange::Dropped => {
+                tracing::info!(%vs, %rs, "real server no longer declared");
+                ("server_dropped", format!("{rs} no longer declared in {vs}"))
+            }
+        };
+        self.keep(time, kind, None, text);
+    }
+
+    /// An alert goes to the outbox.
+    pub(super) fn sent(&mut self, time: Wall, call: &AlertCall) {
+        let (group, service, alert) = (&*call.group, &*call.name, &*call.command.name);
+        let (kind, period) = (call.kind.word(), &*call.period);
+        tracing::info!(
+            group,
+            service,
+            period,
+            alert,
+            kind,
+            id = call.id.0,
+            summary = call.summary,
+            "alert sent"
+        );
+        let text = format!("{kind} alert to {alert}: {}", call.summary);
+        self.keep(time, "alert", Some(format!("{group}/{service}")), text);
+    }
+
+    /// What became of an alert.
+    pub(super) fn delivered(&mut self, time: Wall, id: u64, delivery: &Delivery) {
+        match delivery {
+            Delivery::Done => tracing::debug!(id, "alert delivered"),
+            Delivery::GivenUp(why) => {
+                tracing::error!(id, why, "alert given up");
+                self.keep(time, "alert_given_up", None, why.clone());
+            }
+        }
+    }
+
+    /// What came of looking at the table: changes each time, troubles when they change. The
+    /// applier has logged them.
+    pub(super) fn table(&mut self, time: Wall, outcome: &TableOutcome) {
+        for command in &outcome.applied {
+            self.keep(time, "table", None, command.to_string());
+        }
+        let trouble = TableTrouble {
+            unreadable: outcome.unreadable.clone(),
+            refused: outcome
+                .refused
+                .iter()
+                .map(|(command, why)| format!("cannot {command}: {why}"))
+                .collect(),
+            missing: outcome.missing.clone(),
+        };
+        let before = std::mem::replace(&mut self.table, trouble);
+        let mut said = Vec::new();
+        match (&before.unreadable, &self.table.unreadable) {
+            (old, Some(why)) if old.as_ref() != Some(why) => {
+                said.push(("table_unreadable", why.clone()));
+            }
+            (Some(_), None) => {
+                said.push(("table_readable", "the table can be read again".to_owned()));
+            }
+            (_, _) => {}
+        }
+        for why in &self.table.refused {
+            if !before.refused.contains(why) {
+                said.push(("table_refused", why.clone()));
+            }
+        }
+        for vs in &self.table.missing {
+            if !before.missing.contains(vs) {
+                said.push(("service_missing", format!("{vs} is missing")));
+            }
+        }
+        for (kind, text) in said {
+            self.keep(time, kind, None, text);
+        }
+    }
+}
+
+/// A run ended; only with `LVSMON_LOG=debug`.
+pub(super) fn run_ended(run: RunId, report: &crate::engine::event::Report) {
+    let took_ms = report.took.as_millis();
+    tracing::debug!(run = run.0, took_ms, ended = ?report.ended, "run ended");
+}
+
+/// An alert was held back; only with `LVSMON_LOG=debug`, else every failing check would log.
+pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
+    let (group, name) = names(model, suppression.service);
+    let period = suppression.period.as_deref();
+    let kind = suppression.kind.word();
+    match &suppression.why {
+        // The one that a person must mend.
+        Suppressed::NoProgram(why) => {
+            tracing::warn!(
+                group,
+                service = name,
+                period,
+                kind,
+                why,
+                "alert has no program"
+            );
+        }
+        why @ (Suppressed::NotInPeriod
+        | Suppressed::ExitRange(_)
+        | Suppressed::NumAlerts(_)
+        | Suppressed::AlertEvery { .. }
+        | Suppressed::AlertAfterCount { .. }
+        | Suppressed::AlertAfterTime { .. }
+        | Suppressed::UpalertAfter { .. }
+        | Suppressed::NoAlertSent) => {
+            tracing::debug!(group, service = name, period, kind, ?why, "alert held back");
+        }
+    }
+}
+
+fn names(model: &Model, service: ServiceId) -> (&str, &str) {
+    // A service of the configuration before a reload may be named here for a moment.
+    model
+        .services
+        .get(service.index())
+        .map_or(("?", "?"), |service| (&service.group, &service.name))
+}
+
+fn of(model: &Model, service: ServiceId) -> Option<String> {
+    let (group, name) = names(model, service);
+    Some(format!("{group}/{name}"))
+}

@@ -1,0 +1,179 @@
+//! The Unix socket `control` in the state folder, for our own command line [D19].
+//!
+//! One JSON request a line, one JSON answer a line ([`crate::wire`]). Only root and the
+//! daemon's own user are heard. A request is put to the loop and answered from the state it
+//! finds there, so an answer never shows half a change. Clients are bounded in number, line
+//! length and patience; a slow reader loses its connection, nothing else.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
+
+use crate::wire::{Answer, Request};
+
+/// Clients at once: far above what people and scripts need, far below the file limit.
+const CLIENTS_MAX: usize = 32;
+
+/// Longest request, in bytes: the longest sensible one is a host name.
+const REQUEST_MAX: u64 = 16 * 1024;
+
+/// A client that asks nothing for this long is dropped.
+const IDLE_LIMIT: Duration = Duration::from_secs(60);
+
+/// A client that does not take its answer within this time is dropped.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pause after the system refused to accept (no file descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// A request on its way to the loop.
+#[derive(Debug)]
+pub(super) struct Ask {
+    /// What is asked.
+    pub(super) request: Request,
+    /// Where the answer goes; nobody may be listening any more.
+    pub(super) reply: oneshot::Sender<Answer>,
+}
+
+/// Requests that wait for the loop: one for each client is all there can be.
+pub(super) const ASKS_MAX: usize = CLIENTS_MAX;
+
+/// The open socket.
+#[derive(Debug)]
+pub(super) struct Control {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Control {
+    /// Opens the socket of a state folder, in the place of one that a dead daemon left. The
+    /// caller holds the folder's lock, so no living daemon listens there.
+    pub(super) fn start(folder: &Path, asks: mpsc::Sender<Ask>) -> io::Result<Self> {
+        let path = folder.join("control");
+        match fs::symlink_metadata(&path) {
+            Ok(found) if !found.file_type().is_socket() => {
+                return Err(io::Error::other(
+                    "something that is no socket has its name; remove it",
+                ));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        // Made under another name, so that nobody can connect before the mode is right.
+        let new = folder.join("control.new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&new)?;
+        fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+        fs::rename(&new, &path)?;
+        Ok(Self {
+            path,
+            task: tokio::spawn(accept(listener, asks)),
+        })
+    }
+
+    /// Takes the socket away; requests under way are not answered.
+    pub(super) async fn close(self) {
+        let _ = fs::remove_file(&self.path);
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
+    let mut clients = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                while clients.try_join_next().is_some() {}
+                if clients.len() < CLIENTS_MAX {
+                    clients.spawn(serve(stream, asks.clone()));
+                } else {
+                    tracing::warn!(
+                        limit = CLIENTS_MAX,
+                        "too many clients on the control socket"
+                    );
+                    refuse(&stream, "too many clients; try again");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept on the control socket");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
+    if !may_ask(&stream) {
+        refuse(&stream, "only root and the daemon's own user may ask");
+        return;
+    }
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = (&mut reader).take(REQUEST_MAX);
+        match timeout(IDLE_LIMIT, bounded.read_until(b'\n', &mut line)).await {
+            Ok(Ok(length)) if length > 0 => {}
+            Ok(Ok(_) | Err(_)) | Err(_) => return,
+        }
+        let is_whole = line.ends_with(b"\n");
+        let answer = if is_whole {
+            answer(&line, &asks).await
+        } else {
+            Answer::Error(format!(
+                "a request is one line of JSON, at most {REQUEST_MAX} bytes"
+            ))
+        };
+        let mut text = serde_json::to_vec(&answer).unwrap_or_default();
+        text.push(b'\n');
+        match timeout(WRITE_LIMIT, writer.write_all(&text)).await {
+            Ok(Ok(())) if is_whole => {}
+            Ok(Ok(()) | Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+async fn answer(line: &[u8], asks: &mpsc::Sender<Ask>) -> Answer {
+    let request = match serde_json::from_slice(line) {
+        Ok(request) => request,
+        Err(error) => return Answer::Error(format!("not a request: {error}")),
+    };
+    let (reply, answer) = oneshot::channel();
+    let stopping = || Answer::Error("the daemon is stopping".to_owned());
+    if asks.send(Ask { request, reply }).await.is_err() {
+        return stopping();
+    }
+    answer.await.unwrap_or_else(|_| stopping())
+}
+
+fn may_ask(stream: &UnixStream) -> bool {
+    match stream.peer_cred() {
+        Ok(peer) => peer.uid() == 0 || peer.uid() == geteuid().as_raw(),
+        Err(error) => {
+            tracing::warn!(%error, "cannot tell who asks on the control socket");
+            false
+        }
+    }
+}
+
+/// Says why in one line, without waiting, and lets the connection end.
+fn refuse(stream: &UnixStream, why: &str) {
+    if let Ok(mut text) = serde_json::to_vec(&Answer::Error(why.to_owned())) {
+        text.push(b'\n');
+        // A full buffer is impossible on a fresh socket; a gone client needs no answer.
+        let _ = stream.try_write(&text);
+    }
+}

@@ -1,0 +1,340 @@
+//! How a start, a reload and a stop go.
+//!
+//! A start that cannot do its work ends at once with a clear error: a wrong file, a state
+//! folder in use or not readable. Everything that may come later (no IPVS in the kernel, no
+//! relay, a full disk) is said and tried again while the checks go on. A stop leaves the
+//! kernel's table as it is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::clock::Clock;
+use crate::config::Diagnostic;
+use crate::daemon::applier::Applier;
+use crate::daemon::chronicle::Chronicle;
+use crate::daemon::control::{ASKS_MAX, Ask, Control};
+use crate::daemon::names::NameKeeper;
+use crate::daemon::outbox::{Outbox, OutboxSettings};
+use crate::daemon::runner::Runner;
+use crate::daemon::store::{Lock, Store, StoreError};
+use crate::daemon::{Daemon, INBOX_MAX};
+use crate::engine::Engine;
+use crate::engine::event::{Action, Event, TableOutcome};
+use crate::ipvs::Backend;
+use crate::lvs::Desired;
+use crate::model::Globals;
+use crate::monitor::Tools;
+use crate::names::Names;
+use crate::site::{self, LoadOptions, Loaded};
+
+/// Mistakes of a file that are logged; `lvsmon check` shows all of them.
+const DIAGNOSTICS_MAX: usize = 20;
+
+/// How long a stop waits for checks to end, after they were told to.
+const RUNS_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for alerts under way; the rest stays in the spool.
+const ALERTS_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a stop waits for the journal to reach the disk.
+const JOURNAL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The file has mistakes; they were logged.
+    #[error("{0} has {1} mistakes; lvsmon check shows them all")]
+    Config(PathBuf, usize),
+    /// The state folder is in use or cannot be read.
+    #[error(transparent)]
+    State(#[from] StoreError),
+    /// The system does not let us start.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What a daemon can be told from outside, beside requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM, SIGINT: leave; the second one does not wait for alerts.
+    Stop,
+    /// SIGHUP: read the file again.
+    Reload,
+}
+
+/// Where signals come from.
+#[derive(Debug)]
+pub enum Signals {
+    /// Those of the process.
+    Process,
+    /// A channel: a daemon inside another program.
+    Channel(mpsc::Receiver<Signal>),
+}
+
+/// Runs a daemon until it is told to stop. Blocks the thread; call it outside of any runtime.
+///
+/// # Errors
+///
+/// It could not start. What goes wrong later is logged and tried again.
+pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
+    let loaded = match site::load(config, &LoadOptions::default()) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            log_mistakes(&mistakes);
+            return Err(DaemonError::Config(config.to_owned(), mistakes.len()));
+        }
+    };
+    let lock = Lock::take(&loaded.model.globals.statedir)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(live(config, loaded, signals));
+    // Blocking look-ups of names may hang for a while in the system's resolver.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(lock);
+    result
+}
+
+async fn live(config: &Path, loaded: Loaded, signals: Signals) -> Result<(), DaemonError> {
+    let signals = match signals {
+        Signals::Process => process_signals()?,
+        Signals::Channel(signals) => signals,
+    };
+    let statedir = loaded.model.globals.statedir.clone();
+    let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
+    let mut daemon = start(config, loaded, signals, asks_inbox)?;
+    let control = match Control::start(&statedir, asks) {
+        Ok(control) => Some(control),
+        Err(error) => {
+            let path = statedir.join("control");
+            tracing::error!(path = %path.display(), %error, "no control socket, the daemon cannot be asked");
+            None
+        }
+    };
+    daemon.turn().await;
+    tracing::info!("stopping, the kernel's table stays as it is");
+    if let Some(control) = control {
+        control.close().await;
+    }
+    daemon.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn start(
+    config: &Path,
+    loaded: Loaded,
+    signals: mpsc::Receiver<Signal>,
+    asks: mpsc::Receiver<Ask>,
+) -> Result<Daemon, DaemonError> {
+    log_warnings(&loaded.warnings);
+    let model = Arc::new(loaded.model);
+    let globals = &model.globals;
+    let opened = Store::open(&globals.statedir)?;
+    for remark in &opened.remarks {
+        tracing::warn!(remark, "journal mended");
+    }
+    let clock = Clock::start();
+    let seed = fastrand::u64(..);
+    let zone = TimeZone::system();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config.display(),
+        statedir = %globals.statedir.display(),
+        services = model.services.len(),
+        bindings = model.bindings.len(),
+        backend = ?globals.ipvs_backend,
+        kept = opened.saved.records.len(),
+        seed,
+        zone = zone.iana_name(),
+        "daemon started"
+    );
+    let (events, inbox) = mpsc::channel(INBOX_MAX);
+    let names = Names::system();
+    let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
+    let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
+    Ok(Daemon {
+        clock,
+        engine: Engine::new(Arc::clone(&model), &opened.saved, seed, zone, clock.now()),
+        chronicle: Chronicle::default(),
+        table: TableOutcome::default(),
+        runner: Runner::new(Tools::new(names.clone())),
+        names: NameKeeper::new(names, events.clone()),
+        outbox: Outbox::start(OutboxSettings::new(globals), events.clone()),
+        store: opened.store,
+        desired,
+        applier: Applier::start(backend, wanted, events, clock),
+        inbox,
+        asks,
+        signals,
+        config: config.to_owned(),
+        loading: None,
+        load_again: false,
+    })
+}
+
+impl Daemon {
+    /// Reads the file beside the loop.
+    pub(super) fn start_loading(&mut self) {
+        if self.loading.is_some() {
+            self.load_again = true;
+            return;
+        }
+        let config = self.config.clone();
+        tracing::info!(config = %config.display(), "reading the configuration again");
+        self.loading = Some(tokio::task::spawn_blocking(move || {
+            site::load(&config, &LoadOptions::default())
+        }));
+    }
+
+    /// Takes a good configuration over; with a wrong one everything stays as it is.
+    pub(super) fn finish_loading(&mut self, loaded: Result<Loaded, Vec<Diagnostic>>) {
+        if std::mem::take(&mut self.load_again) {
+            self.start_loading();
+            return;
+        }
+        let wall = self.clock.now().wall;
+        match loaded {
+            Ok(mut loaded) => {
+                log_warnings(&loaded.warnings);
+                keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
+                let model = Arc::new(loaded.model);
+                self.outbox.reload(OutboxSettings::new(&model.globals));
+                self.names.keep_only_those_of(&model);
+                self.tell(Event::Reload(Arc::clone(&model)));
+                self.publish();
+                let services = model.services.len();
+                tracing::info!(services, "configuration reloaded");
+                let text = format!("configuration reloaded, {services} services");
+                self.chronicle.keep(wall, "reload", None, text);
+            }
+            Err(mistakes) => {
+                log_mistakes(&mistakes);
+                let count = mistakes.len();
+                tracing::error!(
+                    mistakes = count,
+                    "configuration has mistakes, the old one stays in force; lvsmon check shows them all"
+                );
+                let text = format!("configuration refused, {count} mistakes; the old one stays");
+                self.chronicle.keep(wall, "reload_refused", None, text);
+            }
+        }
+    }
+
+    /// Ends runs, waits for alerts under way, writes the journal. The table is left alone.
+    async fn stop(self) {
+        let Self {
+            clock,
+            mut engine,
+            mut chronicle,
+            runner,
+            outbox,
+            mut store,
+            desired,
+            applier,
+            mut inbox,
+            mut signals,
+            ..
+        } = self;
+        drop(desired);
+        applier.stop().await;
+        runner.close(RUNS_LIMIT).await;
+        // Deliveries that end now are still told to the engine, which records them: else they
+        // would be made again after the next start.
+        let closing = outbox.close(ALERTS_LIMIT);
+        tokio::pin!(closing);
+        loop {
+            tokio::select! { biased;
+                Some(_) = signals.recv() => break,
+                Some(event) = inbox.recv() => {
+                    if let Event::AlertDone { alert, delivery } = &event {
+                        let now = clock.now();
+                        chronicle.delivered(now.wall, alert.0, delivery);
+                        for action in engine.handle(now, event) {
+                            if let Action::Record(record) = action {
+                                store.record(*record);
+                            }
+                        }
+                    }
+                }
+                () = &mut closing => break,
+            }
+        }
+        store.close(JOURNAL_LIMIT).await;
+    }
+}
+
+/// The state folder and the backend belong to open files: they change with a restart only.
+fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
+    if old.statedir != new.statedir {
+        tracing::warn!(
+            old = %old.statedir.display(),
+            new = %new.statedir.display(),
+            "statedir changes at the next restart only"
+        );
+        new.statedir.clone_from(&old.statedir);
+    }
+    if old.ipvs_backend != new.ipvs_backend {
+        tracing::warn!(
+            old = ?old.ipvs_backend,
+            new = ?new.ipvs_backend,
+            "ipvs_backend changes at the next restart only"
+        );
+        new.ipvs_backend = old.ipvs_backend;
+    }
+}
+
+fn log_mistakes(mistakes: &[Diagnostic]) {
+    for mistake in mistakes.iter().take(DIAGNOSTICS_MAX) {
+        let (place, help) = (place_of(mistake), mistake.help.as_deref());
+        tracing::error!(place, what = mistake.message, help, "configuration mistake");
+    }
+    log_rest(mistakes.len());
+}
+
+fn log_warnings(warnings: &[Diagnostic]) {
+    for warning in warnings.iter().take(DIAGNOSTICS_MAX) {
+        let (place, help) = (place_of(warning), warning.help.as_deref());
+        tracing::warn!(place, what = warning.message, help, "configuration warning");
+    }
+    log_rest(warnings.len());
+}
+
+fn place_of(diagnostic: &Diagnostic) -> Option<String> {
+    let place = diagnostic.place.as_ref()?;
+    Some(format!("{}:{}:{}", place.file, place.line, place.column))
+}
+
+fn log_rest(count: usize) {
+    if let Some(more) = count.checked_sub(DIAGNOSTICS_MAX).filter(|&more| more > 0) {
+        tracing::warn!(more, "not shown here; lvsmon check shows them all");
+    }
+}
+
+/// SIGTERM, SIGINT and SIGHUP as values. A signal that comes while one waits is not lost:
+/// the system's own queue keeps one of each kind.
+fn process_signals() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (sender, signals) = mpsc::channel(1);
+    // Ends with the runtime: its receiver and this task live exactly as long as the daemon.
+    tokio::spawn(async move {
+        loop {
+            let signal = tokio::select! {
+                _ = terminate.recv() => Signal::Stop,
+                _ = interrupt.recv() => Signal::Stop,
+                _ = hangup.recv() => Signal::Reload,
+            };
+            if sender.send(signal).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(signals)
+}

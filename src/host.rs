@@ -1,0 +1,263 @@
+//! What a director needs of its machine: `lvsmon check --host`.
+//!
+//! Looks, and changes nothing; loads no module and sends no packet. Reads below a root folder,
+//! so a test shows it a made-up machine. Each finding says what is wrong, where, and what to
+//! do. Not here: whether the configuration is right ([`crate::config`]).
+
+mod folders;
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::lvs::{Family, Forwarding};
+use crate::model::{
+    AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram,
+};
+use crate::options::{AlertOptions, MonitorOptions};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The main job fails.
+    Problem,
+    /// It works, but will hurt in some cases, or it cannot be told from here.
+    Warning,
+    /// As it should be.
+    Good,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad.
+    pub level: Level,
+    /// What was found.
+    pub what: String,
+    /// Where it was seen: a file, a folder, a program.
+    pub place: String,
+    /// What a person should do; empty where it is good.
+    pub advice: String,
+}
+
+impl Finding {
+    fn good(what: impl Into<String>, place: impl Into<String>) -> Self {
+        Self::new(Level::Good, what, place, "")
+    }
+
+    fn warning(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::new(Level::Warning, what, place, advice)
+    }
+
+    fn problem(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self::new(Level::Problem, what, place, advice)
+    }
+
+    fn new(
+        level: Level,
+        what: impl Into<String>,
+        place: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            level,
+            what: what.into(),
+            place: place.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+/// What a configuration asks of the machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needs {
+    /// A kernel table is written: module and right are needed.
+    pub table: bool,
+    /// The program ipvsadm writes it.
+    pub ipvsadm: bool,
+    /// Schedulers of the virtual services that are made here.
+    pub schedulers: BTreeSet<String>,
+    /// Families in which packets are forwarded by NAT.
+    pub nat: BTreeSet<Family>,
+    /// Hosts are pinged by the built-in fping.
+    pub ping: bool,
+    /// The local sendmail, or that it may be absent.
+    pub mail: Mail,
+    /// Folders that programs come from: keyword and folder.
+    pub program_folders: Vec<(&'static str, PathBuf)>,
+    /// Where state is kept.
+    pub statedir: PathBuf,
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mail {
+    /// No mail alert in the file.
+    None,
+    /// Through sendmail, which must be there.
+    Sendmail,
+    /// Through sendmail where there is one, else localhost:25.
+    Default,
+    /// To this relay.
+    Relay(String),
+}
+
+impl Needs {
+    /// Those of a configuration.
+    #[must_use]
+    pub fn of(model: &Model) -> Self {
+        let globals = &model.globals;
+        let is_real = globals.ipvs_backend != IpvsBackend::Memory;
+        let bindings = if is_real { &*model.bindings } else { &[] };
+        let schedulers = bindings
+            .iter()
+            .filter_map(|binding| match &binding.creation {
+                Creation::ByUs(scheduler) => Some(scheduler.to_string()),
+                Creation::ByOthers => None,
+            });
+        let nat = bindings
+            .iter()
+            .filter_map(|binding| match binding.forwarding {
+                Forwarding::Nat => Some(binding.virtual_service.family()),
+                Forwarding::Dr | Forwarding::Tun | Forwarding::Local | Forwarding::Bypass => None,
+            });
+        let monitors = model
+            .services
+            .iter()
+            .filter_map(|service| service.monitor.as_ref());
+        Self {
+            table: !bindings.is_empty(),
+            ipvsadm: !bindings.is_empty() && globals.ipvs_backend == IpvsBackend::Ipvsadm,
+            schedulers: schedulers.collect(),
+            nat: nat.collect(),
+            ping: monitors.into_iter().any(|monitor| {
+                matches!(
+                    monitor.program,
+                    MonitorProgram::Native(MonitorOptions::Fping(_))
+                )
+            }),
+            mail: mail(model, globals),
+            program_folders: program_folders(globals),
+            statedir: globals.statedir.clone(),
+        }
+    }
+}
+
+fn mail(model: &Model, globals: &Globals) -> Mail {
+    let periods = model.services.iter().flat_map(|service| &service.periods);
+    let mut lines = periods.flat_map(|period| {
+        [
+            &period.alerts,
+            &period.upalerts,
+            &period.startupalerts,
+            &period.ackalerts,
+            &period.disablealerts,
+        ]
+        .into_iter()
+        .flatten()
+    });
+    if !lines.any(|line| matches!(line.program, AlertProgram::Native(AlertOptions::Mail(_)))) {
+        return Mail::None;
+    }
+    match &globals.mail.relay {
+        MailRelay::Default => Mail::Default,
+        MailRelay::Sendmail => Mail::Sendmail,
+        MailRelay::Smtp { host, port } => Mail::Relay(format!("smtp://{host}:{port}")),
+        MailRelay::Smtps { host, port } => Mail::Relay(format!("smtps://{host}:{port}")),
+    }
+}
+
+fn program_folders(globals: &Globals) -> Vec<(&'static str, PathBuf)> {
+    let monitors = globals
+        .mondir
+        .iter()
+        .map(|folder| ("mondir", folder.clone()));
+    let alerts = globals
+        .alertdir
+        .iter()
+        .map(|folder| ("alertdir", folder.clone()));
+    monitors.chain(alerts).collect()
+}
+
+/// Looks at the machine whose files lie below `root` (`/` but for tests), worst findings first.
+#[must_use]
+pub fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
+    let mut findings = kernel::look(root, needs);
+    findings.extend(programs(root, needs));
+    findings.extend(folders::look(root, needs));
+    // Stable: of one level they stay in the order of the checks.
+    findings.sort_by_key(|finding| finding.level);
+    findings
+}
+
+/// Where programs for administrators are, as ipvsadm and sendmail are looked for.
+const PROGRAM_FOLDERS: [&str; 6] = [
+    "/usr/sbin",
+    "/sbin",
+    "/usr/bin",
+    "/bin",
+    "/usr/lib",
+    "/usr/local/sbin",
+];
+
+fn programs(root: &Path, needs: &Needs) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if needs.ipvsadm {
+        findings.push(match find_program(root, "ipvsadm") {
+            Some(path) => Finding::good("ipvsadm is there", path),
+            None => Finding::problem(
+                "the program ipvsadm is missing",
+                PROGRAM_FOLDERS.join(", "),
+                "install ipvsadm, or use ipvs_backend = netlink",
+            ),
+        });
+    }
+    match &needs.mail {
+        Mail::None => {}
+        Mail::Relay(relay) => {
+            findings.push(Finding::good("mail goes to a relay", relay.clone()));
+        }
+        Mail::Sendmail | Mail::Default => findings.push(match find_program(root, "sendmail") {
+            Some(path) => Finding::good("mail goes through sendmail", path),
+            None if needs.mail == Mail::Sendmail => Finding::problem(
+                "the program sendmail is missing, no mail can leave",
+                PROGRAM_FOLDERS.join(", "),
+                "install one, or set mail_relay = smtp://HOST:25",
+            ),
+            None => Finding::warning(
+                "no sendmail here, mail goes to localhost:25",
+                PROGRAM_FOLDERS.join(", "),
+                "set mail_relay = smtp://HOST:25 unless a mail server runs on this machine",
+            ),
+        }),
+    }
+    findings
+}
+
+fn find_program(root: &Path, name: &str) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    PROGRAM_FOLDERS.iter().find_map(|folder| {
+        let path = below(root, &Path::new(folder).join(name));
+        let found = std::fs::metadata(path).ok()?;
+        let runs = found.is_file() && found.permissions().mode() & 0o111 != 0;
+        runs.then(|| format!("{folder}/{name}"))
+    })
+}
+
+/// An absolute path of the machine, below the root it is looked at from.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}

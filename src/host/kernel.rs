@@ -1,0 +1,220 @@
+//! Module, schedulers, sysctls and rights.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::host::{Finding, Needs, below};
+use crate::lvs::Family;
+
+/// Bit of `CAP_NET_ADMIN` in `/proc/PID/status` (linux/capability.h).
+const CAP_NET_ADMIN: u64 = 1 << 12;
+
+/// Bit of `CAP_NET_RAW`.
+const CAP_NET_RAW: u64 = 1 << 13;
+
+pub(super) fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let rights = rights(root);
+    if needs.table {
+        findings.push(net_admin(rights));
+        let modules = Modules::of(root);
+        findings.push(modules.ip_vs(root));
+        findings.extend(needs.schedulers.iter().map(|name| modules.scheduler(name)));
+        findings.extend(expire_nodest_conn(root));
+    }
+    for family in &needs.nat {
+        findings.push(forwarding(root, *family));
+    }
+    if needs.ping {
+        findings.push(ping(root, rights));
+    }
+    findings
+}
+
+/// The effective capabilities of this process; none where they cannot be read.
+fn rights(root: &Path) -> Option<u64> {
+    let status = read(root, "/proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+fn net_admin(rights: Option<u64>) -> Finding {
+    const PLACE: &str = "/proc/self/status CapEff";
+    const ADVICE: &str = "run as root, or with CAP_NET_ADMIN (README, \"Rights\")";
+    match rights {
+        Some(rights) if rights & CAP_NET_ADMIN != 0 => {
+            Finding::good("this process has CAP_NET_ADMIN", PLACE)
+        }
+        Some(_) => Finding::problem(
+            "this process lacks CAP_NET_ADMIN, the kernel will refuse the table",
+            PLACE,
+            ADVICE,
+        ),
+        None => Finding::warning("cannot tell the rights of this process", PLACE, ADVICE),
+    }
+}
+
+/// What is known of the kernel's modules.
+struct Modules {
+    /// Loaded now, from `/proc/modules`.
+    loaded: BTreeSet<String>,
+    /// Part of the kernel, from `modules.builtin`; none where that file is not there.
+    builtin: Option<BTreeSet<String>>,
+    /// To be loaded when asked for, from `modules.dep`; none where that file is not there.
+    loadable: Option<BTreeSet<String>>,
+}
+
+impl Modules {
+    fn of(root: &Path) -> Self {
+        let loaded = read(root, "/proc/modules").unwrap_or_default();
+        let release = read(root, "/proc/sys/kernel/osrelease").unwrap_or_default();
+        let list = |name: &str| {
+            let path = format!("/lib/modules/{}/{name}", release.trim());
+            read(root, &path).map(|text| text.lines().filter_map(module_of_path).collect())
+        };
+        Self {
+            loaded: loaded
+                .lines()
+                .filter_map(|line| line.split(' ').next())
+                .map(str::to_owned)
+                .collect(),
+            builtin: list("modules.builtin"),
+            loadable: list("modules.dep"),
+        }
+    }
+
+    fn is_there(&self, name: &str) -> bool {
+        let builtin = self.builtin.as_ref();
+        self.loaded.contains(name) || builtin.is_some_and(|all| all.contains(name))
+    }
+
+    fn is_loadable(&self, name: &str) -> bool {
+        self.loadable.as_ref().is_some_and(|all| all.contains(name))
+    }
+
+    fn ip_vs(&self, root: &Path) -> Finding {
+        if below(root, Path::new("/proc/net/ip_vs")).exists() {
+            return Finding::good("the kernel has IPVS", "/proc/net/ip_vs");
+        }
+        if self.is_loadable("ip_vs") {
+            return Finding::warning(
+                "IPVS is not loaded yet",
+                "/proc/net/ip_vs",
+                "modprobe ip_vs now, and name it in /etc/modules-load.d/ipvs.conf",
+            );
+        }
+        Finding::problem(
+            "the kernel has no IPVS",
+            "/proc/net/ip_vs",
+            "modprobe ip_vs; where there is no such module, use a kernel that has it, or \
+             ipvs_backend = memory to try things out",
+        )
+    }
+
+    fn scheduler(&self, name: &str) -> Finding {
+        let module = format!("ip_vs_{name}");
+        if self.is_there(&module) {
+            return Finding::good(format!("scheduler {name} is there"), "/proc/modules");
+        }
+        if self.is_loadable(&module) {
+            return Finding::good(
+                format!("scheduler {name} can be loaded when it is needed"),
+                "modules.dep",
+            );
+        }
+        if self.loadable.is_none() && self.builtin.is_none() {
+            return Finding::warning(
+                format!("cannot tell whether the kernel has scheduler {name}"),
+                "/lib/modules",
+                format!("modprobe {module}, unless it is part of the kernel"),
+            );
+        }
+        Finding::problem(
+            format!("the kernel has no scheduler {name}"),
+            "/lib/modules",
+            format!("install the module {module}, or name another scheduler with -S"),
+        )
+    }
+}
+
+/// `kernel/net/netfilter/ipvs/ip_vs_wlc.ko.xz: ...` is `ip_vs_wlc`.
+fn module_of_path(line: &str) -> Option<String> {
+    let path = line.split(':').next()?;
+    let file = path.rsplit('/').next()?;
+    let name = file.split_once(".ko")?.0;
+    Some(name.replace('-', "_"))
+}
+
+fn expire_nodest_conn(root: &Path) -> Option<Finding> {
+    const PLACE: &str = "/proc/sys/net/ipv4/vs/expire_nodest_conn";
+    // Without the module there is no such setting, and that is said already.
+    let value = read(root, PLACE)?;
+    Some(if value.trim() == "0" {
+        Finding::warning(
+            "connections to a server that left the table hang until they time out",
+            PLACE,
+            "sysctl -w net.ipv4.vs.expire_nodest_conn=1, and keep it in /etc/sysctl.d",
+        )
+    } else {
+        Finding::good(
+            "connections to a server that left the table end at once",
+            PLACE,
+        )
+    })
+}
+
+fn forwarding(root: &Path, family: Family) -> Finding {
+    let (path, key) = match family {
+        Family::V4 => ("/proc/sys/net/ipv4/ip_forward", "net.ipv4.ip_forward"),
+        Family::V6 => (
+            "/proc/sys/net/ipv6/conf/all/forwarding",
+            "net.ipv6.conf.all.forwarding",
+        ),
+    };
+    let advice = format!("sysctl -w {key}=1, and keep it in /etc/sysctl.d");
+    match read(root, path) {
+        Some(value) if value.trim() != "0" => {
+            Finding::good("packets are forwarded, as nat needs it", path)
+        }
+        Some(_) => Finding::problem(
+            "packets are not forwarded, so real servers behind nat are never reached",
+            path,
+            advice,
+        ),
+        None => Finding::warning("cannot tell whether packets are forwarded", path, advice),
+    }
+}
+
+fn ping(root: &Path, rights: Option<u64>) -> Finding {
+    const PLACE: &str = "/proc/sys/net/ipv4/ping_group_range";
+    if rights.is_some_and(|rights| rights & CAP_NET_RAW != 0) {
+        return Finding::good(
+            "this process may ping (CAP_NET_RAW)",
+            "/proc/self/status CapEff",
+        );
+    }
+    let own = nix::unistd::getegid().as_raw();
+    let range = read(root, PLACE);
+    let mut bounds = range
+        .iter()
+        .flat_map(|text| text.split_ascii_whitespace())
+        .filter_map(|word| word.parse::<u32>().ok());
+    match (bounds.next(), bounds.next()) {
+        (Some(low), Some(high)) if low <= own && own <= high => {
+            Finding::good("this process may ping (ping_group_range)", PLACE)
+        }
+        (_, _) => Finding::problem(
+            "this process may not ping, so fping finds every host down",
+            PLACE,
+            "sysctl -w net.ipv4.ping_group_range=\"0 2147483647\", or give CAP_NET_RAW \
+             (README, \"Rights\")",
+        ),
+    }
+}
+
+fn read(root: &Path, path: &str) -> Option<String> {
+    fs::read_to_string(below(root, Path::new(path))).ok()
+}

@@ -1,0 +1,214 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+/// A made-up machine in a folder.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        machine.file("/proc/self/status", "Name:\tx\nCapEff:\t0000000000003000\n");
+        machine.file("/proc/sys/kernel/osrelease", "6.1.0\n");
+        machine.file("/var/lib/mon/x", "");
+        machine
+    }
+
+    fn file(&self, path: &str, text: &str) {
+        let path = below(self.0.path(), Path::new(path));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn mode(&self, path: &str, mode: u32) {
+        let path = below(self.0.path(), Path::new(path));
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn look(&self, needs: &Needs) -> Vec<Finding> {
+        // The folder of the test itself may stand in a strange place.
+        look(&fs::canonicalize(self.0.path()).unwrap(), needs)
+    }
+}
+
+fn needs() -> Needs {
+    Needs {
+        table: false,
+        ipvsadm: false,
+        schedulers: BTreeSet::new(),
+        nat: BTreeSet::new(),
+        ping: false,
+        mail: Mail::None,
+        program_folders: Vec::new(),
+        statedir: "/var/lib/mon".into(),
+    }
+}
+
+/// The findings about something, as `level place`.
+#[track_caller]
+fn found(findings: &[Finding], word: &str) -> (Level, String) {
+    let finding = findings.iter().find(|finding| finding.what.contains(word));
+    let finding = finding.unwrap_or_else(|| panic!("nothing about {word} in {findings:#?}"));
+    assert_eq!(finding.advice.is_empty(), finding.level == Level::Good);
+    (finding.level, finding.place.clone())
+}
+
+#[test]
+fn a_file_without_table_needs_no_ipvs() {
+    let findings = Machine::new().look(&needs());
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0].level, Level::Good);
+}
+
+#[test]
+fn module_and_schedulers_are_found_loaded_built_in_or_loadable() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    needs.table = true;
+    needs.schedulers = ["wlc", "rr", "sh", "mh"].map(str::to_owned).into();
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "has no IPVS").0, Level::Problem);
+    assert_eq!(found(&findings, "scheduler wlc").0, Level::Warning);
+    machine.file(
+        "/lib/modules/6.1.0/modules.dep",
+        "kernel/net/netfilter/ipvs/ip_vs.ko: kernel/x.ko\nkernel/net/netfilter/ipvs/ip_vs_rr.ko.xz:\n",
+    );
+    machine.file(
+        "/lib/modules/6.1.0/modules.builtin",
+        "kernel/net/netfilter/ipvs/ip_vs_sh.ko\n",
+    );
+    machine.file("/proc/modules", "ip_vs_wlc 16384 0 - Live 0x0\n");
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "IPVS is not loaded").0, Level::Warning);
+    for name in ["wlc", "rr", "sh"] {
+        assert_eq!(
+            found(&findings, &format!("scheduler {name}")).0,
+            Level::Good
+        );
+    }
+    assert_eq!(found(&findings, "no scheduler mh").0, Level::Problem);
+    machine.file("/proc/net/ip_vs", "");
+    assert_eq!(found(&machine.look(&needs), "has IPVS").0, Level::Good);
+}
+
+#[test]
+fn sysctls_are_judged_by_what_the_file_needs() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    needs.table = true;
+    needs.nat = [Family::V4, Family::V6].into();
+    machine.file("/proc/sys/net/ipv4/ip_forward", "0\n");
+    machine.file("/proc/sys/net/ipv6/conf/all/forwarding", "1\n");
+    machine.file("/proc/sys/net/ipv4/vs/expire_nodest_conn", "0\n");
+    let findings = machine.look(&needs);
+    assert_eq!(
+        found(&findings, "not forwarded"),
+        (Level::Problem, "/proc/sys/net/ipv4/ip_forward".to_owned())
+    );
+    assert_eq!(found(&findings, "packets are forwarded").0, Level::Good);
+    assert_eq!(found(&findings, "hang until").0, Level::Warning);
+    machine.file("/proc/sys/net/ipv4/vs/expire_nodest_conn", "1\n");
+    assert_eq!(found(&machine.look(&needs), "end at once").0, Level::Good);
+}
+
+#[test]
+fn rights_to_change_the_table_and_to_ping_are_told_apart() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    needs.table = true;
+    needs.ping = true;
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "has CAP_NET_ADMIN").0, Level::Good);
+    assert_eq!(found(&findings, "may ping (CAP_NET_RAW)").0, Level::Good);
+    machine.file("/proc/self/status", "CapEff:\t0000000000000000\n");
+    machine.file("/proc/sys/net/ipv4/ping_group_range", "1\t0\n");
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "lacks CAP_NET_ADMIN").0, Level::Problem);
+    assert_eq!(found(&findings, "may not ping").0, Level::Problem);
+    machine.file("/proc/sys/net/ipv4/ping_group_range", "0\t2147483647\n");
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "ping_group_range").0, Level::Good);
+}
+
+#[test]
+fn every_part_of_a_program_folder_is_looked_at() {
+    let machine = Machine::new();
+    machine.file("/usr/lib/mon/mon.d/http.monitor", "");
+    machine.file("/usr/lib/mon/mon.d/own.monitor", "");
+    let mut needs = needs();
+    needs.program_folders = vec![
+        ("mondir", "/usr/lib/mon/mon.d".into()),
+        ("alertdir", "/usr/lib/mon/alert.d".into()),
+    ];
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "programs of mondir").0, Level::Good);
+    assert_eq!(
+        found(&findings, "alertdir folder is missing").0,
+        Level::Warning
+    );
+    for path in [
+        "/usr/lib/mon",
+        "/usr/lib/mon/mon.d",
+        "/usr/lib/mon/mon.d/own.monitor",
+    ] {
+        machine.mode(path, 0o777);
+        let findings = machine.look(&needs);
+        assert_eq!(
+            found(&findings, "everybody may write"),
+            (Level::Problem, path.to_owned())
+        );
+        machine.mode(path, 0o755);
+    }
+    machine.mode("/usr/lib/mon/mon.d", 0o1777);
+    assert_eq!(
+        found(&machine.look(&needs), "programs of mondir").0,
+        Level::Good
+    );
+}
+
+#[test]
+fn the_way_of_mail_is_looked_at_only_where_mail_is_sent() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    for (mail, level) in [
+        (Mail::Sendmail, Level::Problem),
+        (Mail::Default, Level::Warning),
+    ] {
+        needs.mail = mail;
+        assert_eq!(found(&machine.look(&needs), "sendmail").0, level);
+    }
+    machine.file("/usr/sbin/sendmail", "");
+    assert_eq!(
+        found(&machine.look(&needs), "no sendmail").0,
+        Level::Warning,
+        "not executable"
+    );
+    machine.mode("/usr/sbin/sendmail", 0o755);
+    assert_eq!(
+        found(&machine.look(&needs), "through sendmail"),
+        (Level::Good, "/usr/sbin/sendmail".to_owned())
+    );
+    needs.mail = Mail::Relay("smtp://relay:25".to_owned());
+    assert_eq!(found(&machine.look(&needs), "relay").0, Level::Good);
+}
+
+#[test]
+fn the_state_folder_must_be_ours_or_be_makeable() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    machine.mode("/var/lib/mon", 0o777);
+    assert_eq!(
+        found(&machine.look(&needs), "state folder is unsafe").0,
+        Level::Problem
+    );
+    machine.mode("/var/lib/mon", 0o700);
+    assert_eq!(
+        found(&machine.look(&needs), "can be written").0,
+        Level::Good
+    );
+    needs.statedir = "/var/lib/new/state".into();
+    assert_eq!(found(&machine.look(&needs), "will be made").0, Level::Good);
+    needs.statedir = "/var/lib/mon/x".into();
+    assert_eq!(found(&machine.look(&needs), "no folder").0, Level::Problem);
+}

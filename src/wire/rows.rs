@@ -1,0 +1,278 @@
+//! From the engine's state to the rows of an answer. Pure; also used without a daemon, on an
+//! engine that was never started.
+
+use std::collections::BTreeMap;
+
+use crate::engine::Engine;
+use crate::engine::desired::{RealServerView, Withdrawal};
+use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
+use crate::engine::view::{HostView, ServiceView};
+use crate::lvs::{
+    DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish, Table, TableEntry,
+    VirtualServiceKey,
+};
+use crate::model::{Ends, HostName, Model, ServiceId};
+use crate::time::Wall;
+use crate::wire::{
+    HostRow, RealServerRow, SERVICES_PER_ANSWER, ServiceRow, ServicesAnswer, TableAnswer,
+    VirtualServiceRow,
+};
+
+/// The wanted table of an engine against what was seen of the kernel's.
+#[must_use]
+pub fn table(engine: &Engine, seen: &TableOutcome, source: &str) -> TableAnswer {
+    let actual = seen.actual.as_deref();
+    let views = engine.real_servers();
+    let known: BTreeMap<_, _> = views
+        .iter()
+        .filter_map(|view| Some(((view.virtual_service, view.server?), view)))
+        .collect();
+    let mut virtual_services: Vec<VirtualServiceRow> = engine
+        .desired()
+        .iter()
+        .map(|(key, desired)| virtual_service(engine.model(), &known, *key, desired, actual))
+        .collect();
+    for view in views.iter().filter(|view| view.server.is_none()) {
+        add_unresolved(engine.model(), &mut virtual_services, view);
+    }
+    TableAnswer {
+        source: source.to_owned(),
+        virtual_services,
+        unreadable: seen.unreadable.clone().or_else(|| {
+            let unseen = actual.is_none() && !engine.desired().is_empty();
+            unseen.then(|| "the table was not looked at yet".to_owned())
+        }),
+        refused: seen
+            .refused
+            .iter()
+            .map(|(command, why)| format!("cannot {command}: {why}"))
+            .collect(),
+    }
+}
+
+type Views<'a> = BTreeMap<(VirtualServiceKey, RealServerKey), &'a RealServerView>;
+
+fn virtual_service(
+    model: &Model,
+    views: &Views<'_>,
+    key: VirtualServiceKey,
+    desired: &DesiredService,
+    actual: Option<&Table>,
+) -> VirtualServiceRow {
+    let entry = actual.and_then(|table| table.get(&key));
+    let (wanted, wish) = match &desired.service {
+        ServiceWish::Foreign => ("by_others", None),
+        ServiceWish::Present(service) => ("present", Some(service)),
+        ServiceWish::Absent => ("absent", None),
+        ServiceWish::AsFound => ("as_found", None),
+    };
+    let scheduler = entry
+        .map(|entry| &entry.service.scheduler)
+        .or(wish.map(|service| &service.scheduler));
+    let real_servers = desired
+        .servers
+        .iter()
+        .map(|(server, wish)| {
+            let found = Found::look(actual, entry, server);
+            let why = views.get(&(key, *server)).map(|view| why(model, view));
+            real_server(*server, *wish, found, why.unwrap_or_default())
+        })
+        .collect();
+    VirtualServiceRow {
+        virtual_service: key.to_string(),
+        wanted: wanted.to_owned(),
+        actual: match (actual, entry) {
+            (None, _) => "unknown",
+            (Some(_), None) => "missing",
+            (Some(_), Some(_)) => "present",
+        }
+        .to_owned(),
+        scheduler: scheduler.map(ToString::to_string),
+        real_servers,
+    }
+}
+
+/// What was seen of one real server.
+#[derive(Clone, Copy)]
+enum Found {
+    Unknown,
+    NoService,
+    Out,
+    In(RealServer),
+}
+
+impl Found {
+    fn look(actual: Option<&Table>, entry: Option<&TableEntry>, server: &RealServerKey) -> Self {
+        match (actual, entry) {
+            (None, _) => Self::Unknown,
+            (Some(_), None) => Self::NoService,
+            (Some(_), Some(entry)) => match entry.servers.get(server) {
+                Some(found) => Self::In(*found),
+                None => Self::Out,
+            },
+        }
+    }
+}
+
+fn real_server(key: RealServerKey, wish: ServerWish, found: Found, why: String) -> RealServerRow {
+    let settings = match (wish, found) {
+        (ServerWish::In(wanted), _) => Some(wanted),
+        (ServerWish::Out | ServerWish::AsFound, Found::In(found)) => Some(found),
+        (ServerWish::Out | ServerWish::AsFound, _) => None,
+    };
+    let (actual, agrees, remark) = match (wish, found) {
+        (_, Found::Unknown) => ("unknown", false, None),
+        (ServerWish::In(wanted), Found::In(found)) if wanted == found => ("in", true, None),
+        (ServerWish::In(_), Found::In(found)) => {
+            let remark = format!(
+                "the kernel has {}, weight {}",
+                found.forwarding, found.weight
+            );
+            ("differs", false, Some(remark))
+        }
+        (ServerWish::In(_), Found::NoService) => {
+            ("out", false, Some("virtual service is missing".to_owned()))
+        }
+        (ServerWish::In(_), Found::Out) => ("out", false, None),
+        (ServerWish::Out, Found::In(_)) => ("in", false, None),
+        (ServerWish::AsFound, Found::In(_)) => ("in", true, None),
+        (ServerWish::Out | ServerWish::AsFound, Found::Out | Found::NoService) => {
+            ("out", true, None)
+        }
+    };
+    let why: Vec<String> = [Some(why), remark]
+        .into_iter()
+        .flatten()
+        .filter(|text| !text.is_empty())
+        .collect();
+    RealServerRow {
+        real_server: key.to_string(),
+        forwarding: settings.map(|server| server.forwarding.to_string()),
+        weight: settings.map(|server| server.weight.0),
+        wanted: wanted(wish).to_owned(),
+        actual: actual.to_owned(),
+        agrees,
+        why: why.join("; "),
+    }
+}
+
+/// A real server whose name has no usable address: in its service's rows, by its name.
+fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealServerView) {
+    let key = view.virtual_service.to_string();
+    let hosts: Vec<&str> = view.hosts.iter().map(HostName::as_str).collect();
+    let row = RealServerRow {
+        real_server: hosts.join(" "),
+        forwarding: None,
+        weight: None,
+        wanted: wanted(view.wish).to_owned(),
+        actual: "unknown".to_owned(),
+        agrees: false,
+        why: why(model, view),
+    };
+    match rows
+        .iter_mut()
+        .find(|service| service.virtual_service == key)
+    {
+        Some(service) => service.real_servers.push(row),
+        None => rows.push(VirtualServiceRow {
+            virtual_service: key,
+            wanted: "as_found".to_owned(),
+            actual: "unknown".to_owned(),
+            scheduler: None,
+            real_servers: vec![row],
+        }),
+    }
+}
+
+/// Who keeps it out and why; else who has not spoken yet; else what is to be mended.
+fn why(model: &Model, view: &RealServerView) -> String {
+    let mut parts = Vec::new();
+    let out = |service: &Withdrawal| {
+        let name = name(model, service.service);
+        match service.ends {
+            Ends::WithSuccess => format!("{name} says {}", service.reason),
+            Ends::ByOperator => format!("{name} says {}, until lvsmon enable", service.reason),
+        }
+    };
+    let names = |services: &[ServiceId]| -> String {
+        let names: Vec<String> = services.iter().map(|id| name(model, *id)).collect();
+        names.join(", ")
+    };
+    parts.extend(view.withdrawals.iter().map(out));
+    if view.withdrawals.is_empty() && !view.untested.is_empty() {
+        parts.push(format!("no verdict yet of {}", names(&view.untested)));
+    }
+    if !view.left_out.is_empty() {
+        parts.push(format!("{} never runs", names(&view.left_out)));
+    }
+    parts.extend(view.problem.clone());
+    parts.join("; ")
+}
+
+fn name(model: &Model, service: ServiceId) -> String {
+    match model.services.get(service.index()) {
+        Some(service) => format!("{}/{}", service.group, service.name),
+        None => "a service that is gone".to_owned(),
+    }
+}
+
+const fn wanted(wish: ServerWish) -> &'static str {
+    match wish {
+        ServerWish::In(_) => "in",
+        ServerWish::Out => "out",
+        ServerWish::AsFound => "as_found",
+    }
+}
+
+/// Some services of an engine, from an index of file order on.
+#[must_use]
+pub fn services(engine: &Engine, from: usize) -> ServicesAnswer {
+    let mut rest = engine.services().skip(from);
+    let services: Vec<ServiceRow> = rest
+        .by_ref()
+        .take(SERVICES_PER_ANSWER)
+        .map(|view| service(&view))
+        .collect();
+    let next = from.saturating_add(services.len());
+    ServicesAnswer {
+        next: rest.next().map(|_| next),
+        services,
+    }
+}
+
+fn service(view: &ServiceView<'_>) -> ServiceRow {
+    ServiceRow {
+        group: view.group.to_owned(),
+        service: view.name.to_owned(),
+        status: match view.status {
+            Status::Ok => "ok",
+            Status::Fail => "fail",
+            Status::Untested => "untested",
+        }
+        .to_owned(),
+        summary: view.summary.to_string(),
+        last_check: view.last_check.map(Wall::seconds),
+        last_success: view.last_success.map(Wall::seconds),
+        last_failure: view.last_failure.map(Wall::seconds),
+        first_failure: view.first_failure.map(Wall::seconds),
+        failures: view.consec_failures.into(),
+        alerts_sent: view.alerts_sent.into(),
+        running: view.running,
+        hosts: view.hosts.iter().map(host).collect(),
+    }
+}
+
+fn host(view: &HostView<'_>) -> HostRow {
+    let (verdict, reason) = match view.verdict {
+        Some(HostVerdict::Up) => ("up", None),
+        Some(HostVerdict::Down(reason)) => ("down", Some(reason)),
+        Some(HostVerdict::Unknown(reason)) => ("unknown", Some(reason)),
+        None => ("unknown", None),
+    };
+    HostRow {
+        host: view.host.to_string(),
+        verdict: verdict.to_owned(),
+        reason: reason.map(|reason: Reason| reason.code().to_owned()),
+        text: view.text.to_owned(),
+    }
+}
