@@ -1,11 +1,71 @@
 //! Which addresses has a name? Literals, the hosts file, then the name servers.
+//!
+//! The hosts file and resolv.conf are read again when they change (looked at once a second at
+//! most). Answers of name servers are kept for their lifetime within bounds; while the servers
+//! are gone the last good answer stays and says so. A name that the servers say does not exist
+//! loses its addresses. Nothing here blocks the runtime. Sources that only nsswitch knows (LDAP,
+//! mDNS) are not asked.
+//! Not here: which names to look up and how often (the daemon).
 
-use std::net::IpAddr;
+mod files;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-/// The resolver of this process; cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Names {}
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use tokio::sync::{OnceCell, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::names::files::{Hosts, Stamp};
+use crate::time::Mono;
+
+/// Lifetime of an address literal's answer: it never changes, this is merely long.
+const LITERAL_FRESH: Duration = Duration::from_secs(86_400);
+
+/// Lifetime of an answer from the hosts file: how soon an edit is noticed.
+const HOSTS_FRESH: Duration = Duration::from_secs(5);
+
+/// Bounds of the lifetime of a name server's answer: one of zero must not become a query for
+/// each check, and a change must be noticed on the day it happens.
+const FRESH_MIN: Duration = Duration::from_secs(5);
+/// See [`FRESH_MIN`].
+const FRESH_MAX: Duration = Duration::from_secs(3_600);
+
+/// After a failed look-up the servers are left alone for this long.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Longest look-up, over all servers, tries and search domains.
+const LOOKUP_MAX: Duration = Duration::from_secs(10);
+
+/// How long a caller who has an old answer waits for a new one.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The files are looked at once in this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Names kept; a configuration of 10,000 services fits well. The least recently used goes first.
+const NAMES_MAX: usize = 20_000;
+
+/// Questions to the name servers at once.
+const QUESTIONS_MAX: usize = 256;
+
+/// Longest name (RFC 1035).
+const NAME_LENGTH_MAX: usize = 255;
+
+/// The resolver of this process; cheap to clone, all clones share what is known.
+#[derive(Clone)]
+pub struct Names(Arc<Inner>);
 
 /// The addresses of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,22 +89,471 @@ pub struct NameError {
     pub why: String,
 }
 
+/// Where answers come from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The hosts file; `/etc/hosts`.
+    pub hosts: PathBuf,
+    /// The resolver's configuration; `/etc/resolv.conf`.
+    pub resolver: PathBuf,
+    /// Where all its name servers are, instead of port 53 of the addresses in that file.
+    pub servers: Vec<SocketAddr>,
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            hosts: PathBuf::from("/etc/hosts"),
+            resolver: PathBuf::from("/etc/resolv.conf"),
+            servers: Vec::new(),
+        }
+    }
+}
+
+struct Inner {
+    sources: Sources,
+    clock: Clock,
+    first_look: OnceCell<()>,
+    questions: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+struct State {
+    looked: Mono,
+    hosts: Hosts,
+    hosts_stamp: Option<Stamp>,
+    resolver: Result<TokioResolver, String>,
+    resolver_stamp: Option<Stamp>,
+    known: BTreeMap<Box<str>, Slot>,
+    /// The questions under way; aborted with the last clone of [`Names`].
+    asking: JoinSet<()>,
+}
+
+/// What is known of one name.
+struct Slot {
+    good: Option<Good>,
+    /// The last look-up failed so, and until when that stands.
+    failed: Option<(NameError, Mono)>,
+    /// Closed when the look-up has ended.
+    asked: Option<watch::Receiver<()>>,
+    used: Mono,
+}
+
+struct Good {
+    addresses: Vec<IpAddr>,
+    until: Mono,
+}
+
+/// What a look-up of the name servers came to.
+enum Outcome {
+    Found(Vec<IpAddr>, Duration),
+    /// The servers say that there is no such address.
+    NoSuchName(String),
+    /// No usable answer; the addresses of one family, where at least that was answered.
+    NoAnswer(String, Vec<IpAddr>),
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_tuple("Names").field(&self.0.sources).finish()
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::system()
+    }
+}
+
 impl Names {
     /// With `/etc/hosts` and `/etc/resolv.conf`.
     #[must_use]
     pub fn system() -> Self {
-        Self {}
+        Self::with(Sources::default())
     }
 
-    /// Looks a name up.
+    /// With other sources than the system's.
+    #[must_use]
+    pub fn with(sources: Sources) -> Self {
+        Self(Arc::new(Inner {
+            sources,
+            clock: Clock::start(),
+            first_look: OnceCell::new(),
+            questions: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            state: Mutex::new(State {
+                looked: Mono::ZERO,
+                hosts: Hosts::default(),
+                hosts_stamp: None,
+                resolver: Err("the resolver's configuration was not read yet".to_owned()),
+                resolver_stamp: None,
+                known: BTreeMap::new(),
+                asking: JoinSet::new(),
+            }),
+        }))
+    }
+
+    /// Looks a name up: at once for a literal (brackets allowed), a name of the hosts file and a
+    /// fresh answer; else within 10 s, or 0.5 s where an old answer is at hand.
     ///
     /// # Errors
     ///
     /// The name does not exist, or no server answered and no earlier answer is known.
     pub async fn lookup(&self, host: &str) -> Result<Answer, NameError> {
-        Err(NameError {
+        if let Some(literal) = literal(host) {
+            return Ok(Answer {
+                addresses: vec![literal],
+                fresh_for: LITERAL_FRESH,
+                kept_because: None,
+            });
+        }
+        let name = files::normal(host);
+        let error = |why: &str| NameError {
             name: host.to_owned(),
-            why: "not built yet".to_owned(),
-        })
+            why: why.to_owned(),
+        };
+        if name.is_empty() || name.len() > NAME_LENGTH_MAX {
+            return Err(error("a name has 1 to 255 characters"));
+        }
+        if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
+            return Err(error("this cannot be a host name"));
+        }
+        self.0.look_at_files().await;
+        let waiter = match self.0.state().ask(&name, self.0.now(), &self.0) {
+            Known::Answer(answer) => return answer,
+            Known::Asked(waiter) => waiter,
+        };
+        let Waiter { mut done, patience } = waiter;
+        // The sender is dropped when the look-up has ended, in whatever way.
+        let ended = timeout(patience, done.changed()).await.is_ok();
+        let why = if ended {
+            "the look-up was given up"
+        } else {
+            "no answer from the name servers in time"
+        };
+        self.0.state().answer(&name, self.0.now(), error(why))
+    }
+}
+
+fn literal(host: &str) -> Option<IpAddr> {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    match inner {
+        Some(inner) => inner.parse().ok().filter(IpAddr::is_ipv6),
+        None => host.parse().ok(),
+    }
+}
+
+enum Known {
+    Answer(Result<Answer, NameError>),
+    Asked(Waiter),
+}
+
+struct Waiter {
+    done: watch::Receiver<()>,
+    patience: Duration,
+}
+
+impl Inner {
+    fn now(&self) -> Mono {
+        self.clock.now().mono
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Held for a few lines without await; a panic inside leaves nothing half done that matters.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn look_at_files(&self) {
+        self.first_look.get_or_init(|| self.read_files()).await;
+        let now = self.now();
+        let due = {
+            let mut state = self.state();
+            let due = now.since(state.looked) >= LOOK_AGAIN;
+            if due {
+                state.looked = now;
+            }
+            due
+        };
+        if due {
+            self.read_files().await;
+        }
+    }
+
+    /// Reads the files that changed.
+    async fn read_files(&self) {
+        let (hosts_known, resolver_known) = {
+            let state = self.state();
+            (state.hosts_stamp.clone(), state.resolver_stamp.clone())
+        };
+        let hosts_stamp = Stamp::of(&self.sources.hosts).await;
+        let hosts = if hosts_stamp == hosts_known {
+            None
+        } else {
+            Some(files::read(&self.sources.hosts).await)
+        };
+        let resolver_stamp = Stamp::of(&self.sources.resolver).await;
+        let resolver = if resolver_stamp == resolver_known {
+            None
+        } else {
+            Some(self.read_resolver().await)
+        };
+        let mut state = self.state();
+        state.looked = self.now();
+        if let Some(text) = hosts {
+            state.hosts = text.map(|text| Hosts::parse(&text)).unwrap_or_default();
+            state.hosts_stamp = Some(hosts_stamp).flatten();
+        }
+        if let Some(resolver) = resolver {
+            state.resolver = resolver;
+            state.resolver_stamp = resolver_stamp;
+            // Other servers may know better.
+            for slot in state.known.values_mut() {
+                slot.failed = None;
+            }
+        }
+    }
+
+    async fn read_resolver(&self) -> Result<TokioResolver, String> {
+        let path = &self.sources.resolver;
+        let shown = path.display();
+        let text = files::read(path)
+            .await
+            .map_err(|error| format!("no name server is known ({shown}: {error})"))?;
+        let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(&text)
+            .map_err(|error| format!("no name server is known ({shown}: {error})"))?;
+        resolver(config, options, &self.sources.servers).map_err(|error| error.to_string())
+    }
+
+    /// Takes in what a look-up came to and wakes those who wait.
+    fn learn(&self, name: &str, outcome: Outcome) {
+        let now = self.now();
+        let mut state = self.state();
+        let Some(slot) = state.known.get_mut(name) else {
+            return;
+        };
+        let error = |why| NameError {
+            name: name.to_owned(),
+            why,
+        };
+        match outcome {
+            Outcome::Found(addresses, lifetime) => {
+                if slot.failed.take().is_some() && slot.good.is_some() {
+                    tracing::info!(name, "name resolves again");
+                }
+                let until = now.after(lifetime);
+                slot.good = Some(Good { addresses, until });
+            }
+            Outcome::NoSuchName(why) => {
+                if slot.good.take().is_some() {
+                    tracing::warn!(name, why, "name no longer has an address");
+                }
+                slot.failed = Some((error(why), now.after(RETRY_AFTER)));
+            }
+            Outcome::NoAnswer(why, half) => {
+                if slot.good.is_some() {
+                    if slot.failed.is_none() {
+                        tracing::warn!(name, why, "no answer, the last good one is kept");
+                    }
+                } else if !half.is_empty() {
+                    let until = now.after(RETRY_AFTER);
+                    slot.good = Some(Good {
+                        addresses: half,
+                        until,
+                    });
+                }
+                slot.failed = Some((error(why), now.after(RETRY_AFTER)));
+            }
+        }
+        slot.asked = None;
+    }
+}
+
+impl State {
+    /// The answer, if one is at hand; otherwise the look-up is under way when this returns.
+    fn ask(&mut self, name: &str, now: Mono, inner: &Arc<Inner>) -> Known {
+        if let Some(addresses) = self.hosts.addresses(name) {
+            return Known::Answer(Ok(Answer {
+                addresses: addresses.to_vec(),
+                fresh_for: HOSTS_FRESH,
+                kept_because: None,
+            }));
+        }
+        if !self.known.contains_key(name) {
+            self.make_room();
+        }
+        let slot = self.known.entry(name.into()).or_insert(Slot {
+            good: None,
+            failed: None,
+            asked: None,
+            used: now,
+        });
+        slot.used = now;
+        if let Some(answer) = slot.at_hand(now) {
+            return Known::Answer(answer);
+        }
+        let under_way = slot
+            .asked
+            .take()
+            .filter(|asked| asked.has_changed().is_ok());
+        let done = match under_way {
+            Some(done) => done,
+            None => {
+                let resolver = match &self.resolver {
+                    Ok(resolver) => resolver.clone(),
+                    Err(why) => {
+                        let error = NameError {
+                            name: name.to_owned(),
+                            why: format!("not in the hosts file, and {why}"),
+                        };
+                        return Known::Answer(slot.last_resort(error));
+                    }
+                };
+                let (ended, done) = watch::channel(());
+                while self.asking.try_join_next().is_some() {}
+                let question = question(name.to_owned(), resolver, inner);
+                self.asking.spawn(async move {
+                    question.await;
+                    drop(ended);
+                });
+                done
+            }
+        };
+        slot.asked = Some(done.clone());
+        let patience = if slot.good.is_some() {
+            PATIENCE
+        } else {
+            LOOKUP_MAX
+        };
+        Known::Asked(Waiter { done, patience })
+    }
+
+    /// The answer after waiting; `error` where nothing came.
+    fn answer(&self, name: &str, now: Mono, error: NameError) -> Result<Answer, NameError> {
+        match self.known.get(name) {
+            Some(slot) => slot.at_hand(now).unwrap_or_else(|| slot.last_resort(error)),
+            None => Err(error),
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.known.len() < NAMES_MAX {
+            return;
+        }
+        let oldest = self
+            .known
+            .iter()
+            .filter(|(_, slot)| slot.asked.is_none())
+            .min_by_key(|(_, slot)| slot.used)
+            .map(|(name, _)| name.clone());
+        if let Some(name) = oldest {
+            self.known.remove(&name);
+        }
+    }
+}
+
+impl Slot {
+    /// What can be said without asking.
+    fn at_hand(&self, now: Mono) -> Option<Result<Answer, NameError>> {
+        if let Some(good) = self.good.as_ref().filter(|good| good.until > now) {
+            return Some(Ok(Answer {
+                addresses: good.addresses.clone(),
+                fresh_for: good.until.since(now),
+                kept_because: None,
+            }));
+        }
+        let (error, _) = self.failed.as_ref().filter(|(_, until)| *until > now)?;
+        Some(self.last_resort(error.clone()))
+    }
+
+    /// The last good answer, or the error.
+    fn last_resort(&self, error: NameError) -> Result<Answer, NameError> {
+        match &self.good {
+            Some(good) => Ok(Answer {
+                addresses: good.addresses.clone(),
+                fresh_for: RETRY_AFTER,
+                kept_because: Some(error),
+            }),
+            None => Err(error),
+        }
+    }
+}
+
+fn resolver(
+    config: ResolverConfig,
+    options: ResolverOpts,
+    servers: &[SocketAddr],
+) -> Result<TokioResolver, NetError> {
+    let config = if servers.is_empty() {
+        config
+    } else {
+        files::with_servers(&config, servers)
+    };
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let mut options = options;
+    // Both are ours: the hosts file with its changes, and the cache with its bounds.
+    options.use_hosts_file = ResolveHosts::Never;
+    options.cache_size = 0;
+    *builder.options_mut() = options;
+    builder.build()
+}
+
+/// Asks the name servers and tells [`Inner::learn`], unless the last [`Names`] is gone by then.
+fn question(
+    name: String,
+    resolver: TokioResolver,
+    inner: &Arc<Inner>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let questions = Arc::clone(&inner.questions);
+    let inner: Weak<Inner> = Arc::downgrade(inner);
+    async move {
+        // Fails only when the semaphore is closed, which nobody does.
+        let _permit = questions.acquire().await;
+        let both = async {
+            tokio::join!(
+                resolver.lookup(name.as_str(), RecordType::A),
+                resolver.lookup(name.as_str(), RecordType::AAAA),
+            )
+        };
+        let outcome = match timeout(LOOKUP_MAX, both).await {
+            Ok((v4, v6)) => combine(v4, v6),
+            Err(_) => Outcome::NoAnswer(
+                "no answer from the name servers in time".to_owned(),
+                Vec::new(),
+            ),
+        };
+        if let Some(inner) = inner.upgrade() {
+            inner.learn(&name, outcome);
+        }
+    }
+}
+
+fn combine(v4: Result<Lookup, NetError>, v6: Result<Lookup, NetError>) -> Outcome {
+    let mut found = Vec::new();
+    let mut lifetime = FRESH_MAX;
+    let mut failed = None;
+    for answer in [v4, v6] {
+        match answer {
+            Ok(lookup) => {
+                for record in lookup.answers() {
+                    let address = match record.data {
+                        RData::A(ref address) => IpAddr::V4(address.0),
+                        RData::AAAA(ref address) => IpAddr::V6(address.0),
+                        _ => continue,
+                    };
+                    lifetime = lifetime.min(Duration::from_secs(record.ttl.into()));
+                    found.push(address);
+                }
+            }
+            Err(error) if error.is_no_records_found() => {}
+            Err(error) => failed = Some(error.to_string()),
+        }
+    }
+    match failed {
+        Some(why) => Outcome::NoAnswer(why, found),
+        None if found.is_empty() => {
+            Outcome::NoSuchName("the name servers know no address of it".to_owned())
+        }
+        None => Outcome::Found(found, lifetime.max(FRESH_MIN)),
     }
 }
