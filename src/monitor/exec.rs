@@ -1,13 +1,308 @@
-//! Runs a program as a monitor.
+//! Runs a program as a monitor, as mon does: arguments, environment, merged output, exit value.
+//!
+//! Standard output and standard error are one pipe, so that their order is kept. The program
+//! leads a process group of its own; at the limit the group gets TERM, and KILL where that does
+//! not end it. The run ends when the *program* ends: a grandchild that keeps the pipe open is
+//! left alone and delays the report by [`EXIT_GRACE`] at most. No step between fork and exec,
+//! which would copy the daemon's memory map for each run (posix_spawn does not).
+//! Not here: which arguments and variables (the engine), how many at once (the daemon).
+//! Contract: spec/mon-plugins.md section 1.
 
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
 
-/// Runs a program to its end; dropping the future kills its process group.
+/// How long a report waits for the end of the output after the program's end: long enough for
+/// what a pipe still holds, short against every interval.
+pub const EXIT_GRACE: Duration = Duration::from_millis(200);
+
+/// How long a program may clean up after TERM before it gets KILL.
+pub const TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// How long we wait for a killed program; one that the kernel cannot end (a dead disk) is left
+/// behind and reaped whenever it goes.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes read from the pipe at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// Waits between tries while the file is being written ("text file busy"): an operator copies a
+/// new version into place.
+const BUSY_WAITS: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(120),
+];
+
+/// Runs a program to its end or its limit. Never fails: what went wrong is in the report.
+///
+/// Dropping the future kills the process group; nothing is left to reap for the caller.
 pub async fn run(program: &Executable) -> Report {
+    let watch = Stopwatch::start();
+    let (ended, output) = match start(program).await {
+        Ok(running) => running.follow(program.limit).await,
+        Err(why) => (Ended::NotStarted(why), Vec::new()),
+    };
     Report {
-        ended: Ended::NotStarted(format!("{}: not built yet", program.path.display())),
-        output: Vec::new(),
+        ended,
+        output,
         hosts: Vec::new(),
-        took: std::time::Duration::ZERO,
+        took: watch.elapsed(),
+    }
+}
+
+/// The path of this program, for `LVSMON` in the environment of children [D29]. Read once, early:
+/// after an upgrade the file of that name is the new one, which is what the next child wants.
+pub fn own_program() -> Option<&'static Path> {
+    static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
+    OWN.get_or_init(|| std::env::current_exe().ok()).as_deref()
+}
+
+/// A program that was started.
+struct Running {
+    // Fields are dropped in this order: the group is killed before the child goes to tokio's
+    // list of orphans, which reaps it.
+    group: Group,
+    child: Child,
+    pipe: pipe::Receiver,
+    output: Capture,
+}
+
+async fn start(program: &Executable) -> Result<Running, String> {
+    let mut waits = BUSY_WAITS.iter();
+    loop {
+        let error = match spawn(program, &program.path, None) {
+            Err(error) if is(&error, Errno::ENOEXEC) && is_text(&program.path).await => {
+                // A script without a first line "#!": execvp gives it to the shell, and so did mon.
+                spawn(program, Path::new("/bin/sh"), Some(&program.path))
+            }
+            other => other,
+        };
+        match error {
+            Ok(running) => return Ok(running),
+            Err(error) if is(&error, Errno::ETXTBSY) => match waits.next() {
+                Some(wait) => sleep(*wait).await,
+                None => return Err(explain(&program.path, &error)),
+            },
+            Err(error) => return Err(explain(&program.path, &error)),
+        }
+    }
+}
+
+fn spawn(program: &Executable, path: &Path, script: Option<&Path>) -> io::Result<Running> {
+    let (reader, writer) = io::pipe()?;
+    let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
+    let mut command = Command::new(path);
+    command
+        .args(script.map(Path::as_os_str))
+        .args(program.args.iter().map(OsStr::new))
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(OwnedFd::from(writer.try_clone()?)))
+        .stderr(Stdio::from(OwnedFd::from(writer)))
+        .process_group(0)
+        .kill_on_drop(true);
+    if let Some(own) = own_program() {
+        command.env("LVSMON", own);
+    }
+    for (name, value) in &program.environment {
+        command.env(name, value);
+    }
+    let child = command.spawn()?;
+    // The command holds the writing ends; while they are open the pipe never ends.
+    drop(command);
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    Ok(Running {
+        group: Group(id.map(Pid::from_raw)),
+        child,
+        pipe,
+        output: Capture::default(),
+    })
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno as i32)
+}
+
+/// Whether the file begins as a text does; a program for another machine is not given to the shell.
+async fn is_text(path: &Path) -> bool {
+    let mut head = [0; 256];
+    let Ok(mut file) = tokio::fs::File::open(path).await else {
+        return false;
+    };
+    match file.read(&mut head).await {
+        Ok(length) => !head.iter().take(length).any(|byte| *byte == 0),
+        Err(_) => false,
+    }
+}
+
+fn explain(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied if path.is_dir() => "; it is a folder",
+        io::ErrorKind::PermissionDenied => "; make it executable (chmod +x)",
+        io::ErrorKind::NotFound if path.exists() => {
+            "; the file is there, but the interpreter in its first line is not"
+        }
+        io::ErrorKind::ArgumentListTooLong => "; too many hosts or too long variables",
+        _ => "",
+    };
+    format!("cannot run {shown}: {error}{hint}")
+}
+
+impl Running {
+    async fn follow(mut self, limit: Duration) -> (Ended, Vec<u8>) {
+        let ended = match timeout(limit, self.wait()).await {
+            Ok(status) => {
+                self.group.release();
+                ended(status)
+            }
+            Err(_) => {
+                self.end().await;
+                Ended::TimedOut(limit)
+            }
+        };
+        // What the pipe still holds; a grandchild may keep it open for ever.
+        let _ = timeout(EXIT_GRACE, self.output.read_to_end(&mut self.pipe)).await;
+        (ended, self.output.finish())
+    }
+
+    /// Reads until the program has ended.
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                biased; // The end first: a grandchild that never stops writing must not hide it.
+                // Both branches may be dropped half-way: wait() keeps its place in the child, and
+                // a read that did not complete has taken nothing.
+                status = self.child.wait() => return status,
+                () = self.output.read(&mut self.pipe), if !self.output.ended => {}
+            }
+        }
+    }
+
+    /// TERM, then KILL, to the whole group.
+    async fn end(&mut self) {
+        self.group.signal(Signal::SIGTERM);
+        let polite = timeout(TERM_GRACE, self.wait()).await.is_ok();
+        // Also after a polite end: others of the group may be left.
+        self.group.signal(Signal::SIGKILL);
+        if !polite {
+            let _ = timeout(KILL_GRACE, self.wait()).await;
+        }
+        self.group.release();
+    }
+}
+
+fn ended(status: io::Result<ExitStatus>) -> Ended {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => Ended::Exited(code),
+            (None, Some(signal)) => Ended::Signalled(signal),
+            (None, None) => Ended::NotStarted(format!("ended in an unknown way: {status}")),
+        },
+        Err(error) => Ended::NotStarted(format!("its end cannot be observed: {error}")),
+    }
+}
+
+/// The process group of a running program; killed when dropped.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(leader) = self.0 {
+            // ESRCH: all gone already, which is what was wanted.
+            let _ = killpg(leader, signal);
+        }
+    }
+
+    /// The program has ended; whoever it left behind is not ours to kill.
+    fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// The beginning of an output; the rest is read and thrown away, so that the writer never waits.
+#[derive(Default)]
+struct Capture {
+    kept: Vec<u8>,
+    cut: bool,
+    ended: bool,
+}
+
+impl Capture {
+    const NOTE: &str = "\n(lvsmon: the output was longer and is cut here)\n";
+
+    /// Output kept beside the note.
+    const ROOM: usize = Report::OUTPUT_MAX - Self::NOTE.len();
+
+    async fn read(&mut self, pipe: &mut pipe::Receiver) {
+        let mut chunk = [0; CHUNK];
+        match pipe.read(&mut chunk).await {
+            Ok(0) | Err(_) => self.ended = true,
+            Ok(length) => self.take(chunk.get(..length).unwrap_or_default()),
+        }
+    }
+
+    async fn read_to_end(&mut self, pipe: &mut pipe::Receiver) {
+        while !self.ended {
+            self.read(pipe).await;
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let room = Self::ROOM.saturating_sub(self.kept.len());
+        self.cut |= bytes.len() > room;
+        self.kept.extend(bytes.iter().take(room));
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.cut {
+            self.kept.extend_from_slice(Self::NOTE.as_bytes());
+        }
+        self.kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_at_the_bound_is_whole_and_one_beyond_is_cut_and_said_so() {
+        let mut capture = Capture::default();
+        capture.take(&vec![b'x'; Capture::ROOM]);
+        assert_eq!(capture.finish(), vec![b'x'; Capture::ROOM]);
+
+        let mut capture = Capture::default();
+        capture.take(&vec![b'x'; Capture::ROOM - 1]);
+        capture.take(b"yz");
+        let output = capture.finish();
+        assert_eq!(output.len(), Report::OUTPUT_MAX);
+        assert!(output.ends_with(Capture::NOTE.as_bytes()));
+        assert_eq!(
+            output.get(Capture::ROOM - 2..Capture::ROOM),
+            Some(&b"xy"[..])
+        );
     }
 }
