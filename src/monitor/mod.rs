@@ -1,11 +1,39 @@
 //! How hosts are checked: built-in checks and executables, options in, a report out.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what does each built-in find and print | `fping`, `ftp`, `http`, `tcp` |
+//! | how is a program run | [`exec`] |
+//! | how are many hosts checked at once | `group` |
+//! | how is a host reached, what does an error mean | `dial`, `tls`, `ping` |
+//! | how does a built-in stand alone | `standalone` |
+//!
+//! A check knows neither services nor periods. It ends by its own options [D22]; each host has
+//! one total deadline that covers look-up, connection and all reading.
 
+pub(crate) mod dial;
 pub mod exec;
+mod fping;
+mod ftp;
+pub(crate) mod group;
+mod http;
+mod ping;
+mod standalone;
+mod tcp;
+mod tls;
 
-use crate::engine::event::{Ended, Report};
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use crate::engine::event::Report;
 use crate::model::HostName;
+use crate::monitor::ping::Pinger;
+use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
 use crate::options::MonitorOptions;
+
+pub use standalone::standalone;
 
 /// The stand-ins as they are shipped in `mon.d`: file name and bytes. A file with just these
 /// bytes means the built-in of its name.
@@ -16,36 +44,60 @@ pub const STAND_INS: [(&str, &[u8]); 4] = [
     ("tcp.monitor", include_bytes!("../../mon.d/tcp.monitor")),
 ];
 
+/// Connections of all checks at once: below the usual limit of 1024 open files, which children,
+/// mail and the control socket share.
+const CONNECTIONS_MAX: usize = 600;
+
 /// What all checks of a process share: resolver, ping sockets, TLS settings. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub struct Tools(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     names: Names,
+    pinger: Pinger,
+    tls: TlsSettings,
+    places: Arc<Semaphore>,
 }
 
 impl Tools {
     /// Opens nothing yet; sockets and files are opened by the first check that needs them.
     #[must_use]
     pub fn new(names: Names) -> Self {
-        Self { names }
+        Self(Arc::new(Shared {
+            names,
+            pinger: Pinger::new(),
+            tls: TlsSettings::default(),
+            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        }))
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    fn pinger(&self) -> &Pinger {
+        &self.0.pinger
+    }
+
+    fn tls(&self) -> &TlsSettings {
+        &self.0.tls
+    }
+
+    fn places(&self) -> &Arc<Semaphore> {
+        &self.0.places
     }
 }
 
-/// Checks all hosts at the same time.
-pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) -> Report {
-    let _ = (options, hosts, tools.names.lookup("").await);
-    Report {
-        ended: Ended::NotStarted("not built yet".to_owned()),
-        output: Vec::new(),
-        hosts: Vec::new(),
-        took: std::time::Duration::ZERO,
-    }
-}
-
-/// `lvsmon monitor NAME ARGS`: runs a built-in as a program and returns its exit status.
+/// Checks all hosts at the same time: those among the options, then `hosts`. With none at all
+/// the report is an empty success.
 ///
-/// `name` with or without `.monitor`. Prints the report to standard output; 2 for wrong usage.
-#[must_use]
-pub fn standalone(name: &str, args: &[String]) -> u8 {
-    let _ = (name, args);
-    2
+/// Dropping the future ends everything it began.
+pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) -> Report {
+    match options {
+        MonitorOptions::Fping(options) => fping::check(options, hosts, tools).await,
+        MonitorOptions::Ftp(options) => ftp::check(options, hosts, tools).await,
+        MonitorOptions::Http(options) => http::check(options, hosts, tools).await,
+        MonitorOptions::Tcp(options) => tcp::check(options, hosts, tools).await,
+    }
 }

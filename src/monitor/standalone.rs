@@ -1,0 +1,93 @@
+//! `lvsmon monitor NAME`: a built-in as a program, for mon itself, keepalived, or a person.
+
+use std::io::Write;
+
+use crate::engine::event::Ended;
+use crate::monitor::{Tools, check};
+use crate::names::Names;
+use crate::options::MonitorOptions;
+use crate::options::{fping, ftp, http, tcp};
+
+/// Exit status for wrong usage.
+const USAGE: u8 = 2;
+
+/// Runs a built-in with the words of a command line and returns the exit status.
+///
+/// `name` with or without `.monitor`. The report goes to standard output, exactly as the daemon
+/// would take it; complaints about the command line go to standard error, with status 2. No
+/// hosts: nothing is printed, status 0.
+#[must_use]
+pub fn standalone(name: &str, args: &[String]) -> u8 {
+    let bare = name.strip_suffix(".monitor").unwrap_or(name);
+    if let Some(first) = args.first()
+        && ["-h", "--help"].contains(&first.as_str())
+        && let Some(usage) = usage(bare)
+    {
+        say(
+            &mut std::io::stdout(),
+            &format!("usage: lvsmon monitor {usage}\n"),
+        );
+        return 0;
+    }
+    let options = match MonitorOptions::parse(&format!("{bare}.monitor"), args) {
+        Some(Ok(options)) => options,
+        Some(Err(error)) => {
+            let usage = usage(bare).unwrap_or_default();
+            let text = format!("lvsmon monitor {bare}: {error}\nusage: lvsmon monitor {usage}\n");
+            say(&mut std::io::stderr(), &text);
+            return USAGE;
+        }
+        None => {
+            let names: Vec<&str> = MonitorOptions::NAMES
+                .iter()
+                .map(|name| name.trim_end_matches(".monitor"))
+                .collect();
+            let known = names.join(", ");
+            let text =
+                format!("lvsmon monitor: no built-in is called \"{name}\"; known are {known}\n");
+            say(&mut std::io::stderr(), &text);
+            return USAGE;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let text = format!("lvsmon monitor {bare}: cannot start: {error}\n");
+            say(&mut std::io::stderr(), &text);
+            return 1;
+        }
+    };
+    let report = runtime.block_on(async {
+        let tools = Tools::new(Names::system());
+        check(&options, &[], &tools).await
+    });
+    let mut output = std::io::stdout();
+    // A reader that left early still gets the exit status.
+    let _ = output.write_all(&report.output);
+    let _ = output.flush();
+    if let Ended::NotStarted(why) = &report.ended {
+        say(
+            &mut std::io::stderr(),
+            &format!("lvsmon monitor {bare}: {why}\n"),
+        );
+    }
+    u8::try_from(report.ended.exit()).unwrap_or(1)
+}
+
+fn usage(name: &str) -> Option<&'static str> {
+    match name {
+        "fping" => Some(fping::FpingOptions::USAGE),
+        "ftp" => Some(ftp::FtpOptions::USAGE),
+        "http" => Some(http::HttpOptions::USAGE),
+        "tcp" => Some(tcp::TcpOptions::USAGE),
+        _ => None,
+    }
+}
+
+fn say(to: &mut dyn Write, text: &str) {
+    // Where standard output or error are closed, nobody wants to hear it.
+    let _ = to.write_all(text.as_bytes());
+}
