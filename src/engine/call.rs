@@ -17,9 +17,6 @@ use crate::engine::state::{EventText, HostState, ServiceState};
 use crate::model::{Globals, HostName, Model, MonitorCommand, MonitorProgram, Service, ServiceId};
 use crate::time::{Now, Wall};
 
-#[cfg(test)]
-mod tests;
-
 /// What starting a service comes to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Attempt {

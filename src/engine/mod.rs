@@ -37,6 +37,8 @@ pub(crate) mod verdict;
 pub mod view;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -82,7 +82,7 @@ pub(crate) fn decide(
     let mut decision = Decision {
         calls: Vec::new(),
         held_back: Vec::new(),
-        ruling: if occasion.gate_open {
+        ruling: if occasion.gate_open && occasion.kind.is_problem() {
             Ruling::Passed
         } else {
             Ruling::HeldBack

@@ -1,1 +1,118 @@
-//! Tests.
+//! Records written and read back.
+
+use super::*;
+use crate::engine::fixture::{EPOCH, alerting, at, exited, seconds, service, silent};
+use crate::time::Mono;
+
+fn failing() -> (Service, ServiceState) {
+    let service = Service {
+        periods: vec![alerting(), silent("night")],
+        ..service("g", "s")
+    };
+    let mut state = ServiceState::default();
+    state.last_check = Some(at(9.0).wall);
+    state.last_success = Some(at(3.0).wall);
+    state.fail(at(10.0), 2, Box::default());
+    state.set_text(EventText::of(exited(2, "h1\nno answer\n")));
+    if let Some(outage) = &mut state.outage {
+        outage.calls = 4;
+        outage.gate_open = true;
+    }
+    let memory = state.memory(&service);
+    memory[0].alert_sent = 2;
+    memory[0].last_alert = Some(Moment::of(at(10.0)));
+    memory[0].messages = Window {
+        first: Some(Moment::of(at(8.0))),
+        count: 5,
+    };
+    memory[0].gate.count = 1;
+    (service, state)
+}
+
+fn written(record: Record) -> Saved {
+    let text = serde_json::to_string(&record).unwrap();
+    let record: Record = serde_json::from_str(&text).unwrap();
+    Saved {
+        records: BTreeMap::from([(record.key, record.value)]),
+    }
+}
+
+#[test]
+fn a_state_written_and_read_back_decides_the_same() {
+    let (service, mut state) = failing();
+    let saved = written(record(&service, &state, at(12.0)));
+    // Two seconds later another daemon starts, whose clock begins at zero.
+    let now = Now {
+        mono: Mono::ZERO,
+        wall: Wall::from_seconds(EPOCH + 14),
+    };
+    let restored = restore(&saved, &service, now).unwrap().unwrap();
+    let memory = restored.periods.as_deref().unwrap();
+    assert_eq!(memory[0].last_alert.unwrap().ago(now), seconds(4));
+    assert_eq!(memory[0].messages.first.unwrap().ago(now), seconds(6));
+    assert_eq!((memory[0].alert_sent, memory[0].messages.count), (2, 5));
+    assert_eq!(memory[0].gate.count, 1);
+    assert_eq!(memory[1], PeriodMemory::default());
+    let outage = restored.outage.as_deref().unwrap();
+    assert_eq!(outage.since.ago(now), seconds(4));
+    assert!(outage.gate_open);
+    // What remains is equal but for the clock.
+    let text = restored.text.as_deref().unwrap();
+    assert!(text.says_the_same(state.text.as_deref().unwrap()));
+    let again = record(&service, &restored, now);
+    state.text = restored.text.clone();
+    assert_eq!(again, record(&service, &state, at(14.0)));
+}
+
+#[test]
+fn a_moment_in_the_future_counts_as_now_but_the_id_of_the_outage_stays() {
+    let (service, state) = failing();
+    let saved = written(record(&service, &state, at(12.0)));
+    let now = Now {
+        mono: Mono::ZERO,
+        wall: Wall::from_seconds(EPOCH - 500),
+    };
+    let restored = restore(&saved, &service, now).unwrap().unwrap();
+    assert_eq!(restored.last_success, Some(now.wall));
+    let outage = restored.outage.as_deref().unwrap();
+    assert_eq!(outage.first_failure, now.wall);
+    assert_eq!(outage.since.ago(now), seconds(0));
+    assert_eq!(outage.id, EPOCH + 10);
+}
+
+#[test]
+fn long_output_is_cut_at_a_character() {
+    let (service, mut state) = failing();
+    let long = format!("h1\n{}", "é".repeat(OUTPUT_MAX));
+    state.set_text(EventText::of(exited(2, &long)));
+    let record = record(&service, &state, at(12.0));
+    assert!(record.value.to_string().len() < OUTPUT_MAX + 1_000);
+    let restored = restore(&written(record), &service, at(20.0))
+        .unwrap()
+        .unwrap();
+    let text = restored.text.as_deref().unwrap();
+    assert_eq!(text.kept, Kept::Beginning);
+    assert!(text.says_the_same(&EventText::of(exited(2, &long))));
+}
+
+#[test]
+fn unknown_and_missing_fields_are_no_mistake() {
+    let service = service("g", "s");
+    let saved = |value| Saved {
+        records: BTreeMap::from([("service g/s".to_owned(), value)]),
+    };
+    let empty = restore(&saved(serde_json::json!({})), &service, at(0.0));
+    assert_eq!(empty, Ok(Some(ServiceState::default())));
+    let newer = serde_json::json!({"status": "ok", "of_tomorrow": [1], "periods": {"gone": {}}});
+    let newer = restore(&saved(newer), &service, at(0.0)).unwrap().unwrap();
+    assert_eq!(newer.status, Status::Ok);
+    let failing_without_outage = serde_json::json!({"status": "fail"});
+    let state = restore(&saved(failing_without_outage), &service, at(0.0)).unwrap();
+    assert_eq!(state.unwrap().status, Status::Untested);
+    assert_eq!(
+        restore(&saved(serde_json::Value::Null), &service, at(0.0)),
+        Ok(None)
+    );
+    assert_eq!(restore(&Saved::default(), &service, at(0.0)), Ok(None));
+    assert!(restore(&saved(serde_json::json!("x")), &service, at(0.0)).is_err());
+}

@@ -1,0 +1,197 @@
+//! Small Models and events for the rule tests of the engine, built by hand: what a test does
+//! not name is as plain as can be.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::event::{Ended, Report};
+use crate::model::{
+    AlertCommand, AlertPeriod, AlertProgram, DependBehavior, Globals, GroupId, HostName, Hostgroup,
+    IpvsBackend, MailSettings, Member, Model, MonitorCommand, MonitorProgram, Service,
+};
+use crate::options::AlertOptions;
+use crate::period::Period;
+use crate::time::{Mono, Now, Wall};
+
+/// Wed 2024-03-13 10:00:00 UTC: the start of every test.
+pub(crate) const EPOCH: i64 = 1_710_324_000;
+
+/// So many seconds after the start.
+pub(crate) fn at(seconds: f64) -> Now {
+    let span = Duration::from_secs_f64(seconds);
+    Now {
+        mono: Mono::ZERO.after(span),
+        wall: Wall::from_seconds(EPOCH).after(span),
+    }
+}
+
+pub(crate) fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+pub(crate) fn period(text: &str) -> Period {
+    Period::parse(text).unwrap().period
+}
+
+pub(crate) fn globals() -> Globals {
+    Globals {
+        alertdir: Vec::new(),
+        mondir: Vec::new(),
+        basedir: PathBuf::from("/usr/lib/mon"),
+        cfbasedir: PathBuf::from("/etc/mon"),
+        statedir: PathBuf::from("/var/lib/mon"),
+        logdir: PathBuf::from("/var/log/mon"),
+        maxprocs: None,
+        maxchecks: 512,
+        monitor_timeout: seconds(600),
+        randstart: None,
+        exclude_period: None,
+        histlength: 100,
+        dep_recur_limit: 10,
+        startupalerts_on_reset: false,
+        ipvs_backend: IpvsBackend::Memory,
+        external_lvs_alert: false,
+        mail: MailSettings::default(),
+        kept: BTreeMap::new(),
+    }
+}
+
+pub(crate) fn member(host: &str) -> Member {
+    Member {
+        host: HostName::new(host.trim_start_matches('*')),
+        starts_disabled: host.starts_with('*'),
+    }
+}
+
+/// A service `GROUP/NAME`, polled every 10 s by an executable, without periods. Its hostgroup
+/// is made by [`model`].
+pub(crate) fn service(group: &str, name: &str) -> Service {
+    Service {
+        group: group.into(),
+        hostgroup: GroupId(0),
+        name: name.into(),
+        description: None,
+        interval: Some(seconds(10)),
+        failure_interval: None,
+        randskew: None,
+        monitor: Some(Arc::new(monitor("test.monitor"))),
+        allow_empty_group: false,
+        exclude_hosts: Vec::new(),
+        exclude_period: None,
+        traptimeout: None,
+        trapduration: None,
+        depend: Vec::new(),
+        dep_behavior: DependBehavior::Alerts,
+        dep_memory: None,
+        redistribute: None,
+        unack_summary: false,
+        all_hosts_on_failure: false,
+        environment: Vec::new(),
+        periods: Vec::new(),
+    }
+}
+
+pub(crate) fn monitor(name: &str) -> MonitorCommand {
+    MonitorCommand {
+        name: name.into(),
+        args: Vec::new(),
+        appends_hosts: true,
+        program: MonitorProgram::Executable(PathBuf::from("/usr/lib/mon/mon.d").join(name)),
+    }
+}
+
+/// A period that always holds, with one alert and one upalert.
+pub(crate) fn alerting() -> AlertPeriod {
+    AlertPeriod {
+        alerts: vec![alert("test.alert")],
+        upalerts: vec![alert("up.alert")],
+        ..silent("always")
+    }
+}
+
+/// A period that always holds, without any line.
+pub(crate) fn silent(label: &str) -> AlertPeriod {
+    AlertPeriod {
+        label: label.into(),
+        when: Period::ALWAYS,
+        alerts: Vec::new(),
+        upalerts: Vec::new(),
+        startupalerts: Vec::new(),
+        ackalerts: Vec::new(),
+        disablealerts: Vec::new(),
+        alertevery: None,
+        alertafter_count: None,
+        alertafter_window: None,
+        alertafter_time: None,
+        upalertafter: None,
+        numalerts: None,
+        no_comp_alerts: false,
+        alerts_dont_count: false,
+        alertexitrange: None,
+    }
+}
+
+pub(crate) fn alert(name: &str) -> Arc<AlertCommand> {
+    Arc::new(AlertCommand {
+        exit: None,
+        name: name.into(),
+        args: Vec::new(),
+        program: AlertProgram::Executable(PathBuf::from("/usr/lib/mon/alert.d").join(name)),
+    })
+}
+
+/// A line that reaches the table instead of a person.
+pub(crate) fn lvs_alert() -> Arc<AlertCommand> {
+    let words = "-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr".split(' ');
+    let args: Vec<String> = words.map(str::to_owned).collect();
+    let options = AlertOptions::parse("lvs.alert", &args).unwrap().unwrap();
+    Arc::new(AlertCommand {
+        exit: None,
+        name: "lvs.alert".into(),
+        args,
+        program: AlertProgram::Native(options),
+    })
+}
+
+/// A Model of these services; each group has the members `h1 h2` unless `hosts` says else.
+pub(crate) fn model(services: Vec<Service>) -> Model {
+    model_of(services, &["h1", "h2"])
+}
+
+pub(crate) fn model_of(mut services: Vec<Service>, hosts: &[&str]) -> Model {
+    let mut hostgroups: Vec<Hostgroup> = Vec::new();
+    for service in &mut services {
+        let known = hostgroups.iter().position(|it| it.name == service.group);
+        let place = known.unwrap_or_else(|| {
+            hostgroups.push(Hostgroup {
+                name: Arc::clone(&service.group),
+                members: hosts.iter().map(|host| member(host)).collect(),
+            });
+            hostgroups.len() - 1
+        });
+        service.hostgroup = GroupId(u32::try_from(place).unwrap());
+    }
+    Model {
+        globals: globals(),
+        hostgroups,
+        services,
+        bindings: Vec::new(),
+        aliases: Vec::new(),
+        views: Vec::new(),
+    }
+}
+
+pub(crate) fn exited(exit: i32, output: &str) -> Report {
+    ended(Ended::Exited(exit), output)
+}
+
+pub(crate) fn ended(ended: Ended, output: &str) -> Report {
+    Report {
+        ended,
+        output: output.as_bytes().to_vec(),
+        hosts: Vec::new(),
+        took: Duration::from_millis(5),
+    }
+}
