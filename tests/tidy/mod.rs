@@ -38,11 +38,20 @@ fn sources_keep_the_house_rules() {
 
 /// All Rust files of the tree.
 fn sources() -> Vec<Source> {
-    tree::tracked()
+    let sources: Vec<Source> = tree::tracked()
         .into_iter()
         .filter(|(path, _)| path.ends_with(".rs"))
         .map(|(path, content)| Source::new(&path, &String::from_utf8_lossy(&content)))
-        .collect()
+        .collect();
+    let for_tests = rules::test_files(&sources);
+    let mark = |source: Source| {
+        if for_tests.contains(&source.path) {
+            source.for_tests()
+        } else {
+            source
+        }
+    };
+    sources.into_iter().map(mark).collect()
 }
 
 const LIB: &str = "//! A crate.\n//!\n//! | Question | Module |\n//! |---|---|\n//! | a | [`time`] |\n//! | b | [`lvs`] |\n//! | b | [`config`] |\n//! | c | [`engine`] |\n//! | d | [`daemon`] |\n\npub mod time;\npub mod engine;\n";
@@ -126,6 +135,12 @@ fn arrows_point_upwards_only() {
     assert!(findings("src/engine/state.rs", "use crate::time::Mono;").is_empty());
     assert!(findings("src/engine/state.rs", "use super::daemon::OwnSubmodule;").is_empty());
     assert!(findings("src/main.rs", "use crate::daemon::run;").is_empty());
+    assert_found(
+        "src/monitor/http.rs",
+        "use crate::model::{HostName, Model};",
+        "monitor must not import model",
+    );
+    assert!(findings("src/monitor/http.rs", "use crate::model::HostName;").is_empty());
 }
 
 #[test]
@@ -147,6 +162,11 @@ fn words_of_unfinished_or_careless_code_stay_out_of_the_product() {
         assert_found("src/daemon/mod.rs", code, expected);
     }
     assert_found("tests/daemon/mod.rs", "#[ignore]", "ignored test");
+    assert_found(
+        "tests/daemon/mod.rs",
+        "#[ignore = \"flaky\"]",
+        "ignored test",
+    );
     for code in [
         "fn f() { x.unwrap_or_default(); writeln!(out, \"y\"); }",
         "fn f() { self.expect(Token::Comma); unreachable!(\"a group has a host\"); }",
@@ -170,6 +190,15 @@ fn a_file_has_a_header_a_bounded_length_and_a_place() {
     assert!(rules::modules_without_place(LIB).is_empty());
     let more = format!("{LIB}pub mod odd;\n");
     assert_eq!(rules::modules_without_place(&more).len(), 1);
+
+    let fixture = [Source::new(
+        "src/a/mod.rs",
+        "#[cfg(test)]\npub(crate) mod b;\nmod c;\n",
+    )];
+    assert_eq!(
+        rules::test_files(&fixture),
+        ["src/a/b.rs", "src/a/b/mod.rs"]
+    );
 
     let sources = [
         Source::new("src/lib.rs", "//! A.\npub mod a;\n"),

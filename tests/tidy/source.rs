@@ -42,6 +42,12 @@ impl Source {
         }
     }
 
+    /// The same file, compiled for tests only.
+    pub(super) fn for_tests(mut self) -> Source {
+        self.tests = std::iter::once(0..self.code.len()).collect();
+        self
+    }
+
     /// The line (from 1) of the byte at `offset`.
     pub(super) fn line(&self, offset: usize) -> usize {
         self.code[..offset].matches('\n').count() + 1
