@@ -1,29 +1,28 @@
 //! What the configuration needs from this machine: files, m4, includes, programs in the search
 //! path.
+//!
+//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Two
+//! files: `reading` (files, m4, includes) and `programs` (the search path and the stand-ins).
+
+mod programs;
+mod reading;
 
 use std::path::{Path, PathBuf};
 
-use crate::config::Diagnostic;
+use crate::config::{Defaults, Diagnostic};
 use crate::model::Model;
+
+pub use crate::config::Overrides;
+pub use crate::config::programs::{Became, ProgramKind, Resolution};
 
 /// What the command line says beside the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Read the file through this command (mon's `-M`); a name that ends in `.m4` is read through
-    /// `m4` anyway.
+    /// Read the file through this command (mon's `-M`), which may carry options; a name that
+    /// ends in `.m4` is read through `m4` anyway.
     pub m4: Option<String>,
-    /// Instead of the file's `basedir`.
-    pub basedir: Option<PathBuf>,
-    /// Instead of the file's `cfbasedir`.
-    pub cfbasedir: Option<PathBuf>,
-    /// Instead of the file's `statedir`.
-    pub statedir: Option<PathBuf>,
-    /// Instead of the file's `logdir`.
-    pub logdir: Option<PathBuf>,
-    /// Instead of the file's `mondir`; folders separated by colons.
-    pub mondir: Option<String>,
-    /// Instead of the file's `alertdir`; folders separated by colons.
-    pub alertdir: Option<String>,
+    /// Settings instead of those of the file.
+    pub overrides: Overrides,
 }
 
 /// A configuration that can be used.
@@ -37,45 +36,31 @@ pub struct Loaded {
     pub programs: Vec<Resolution>,
 }
 
-/// What a name of the file became on this machine [D1].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Resolution {
-    /// Where it is named.
-    pub kind: ProgramKind,
-    /// As written, such as `http.monitor`.
-    pub name: String,
-    /// What it became.
-    pub became: Became,
-    /// Why.
-    pub why: String,
-}
-
-/// Where a program is named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ProgramKind {
-    /// `monitor NAME`
-    Monitor,
-    /// `alert NAME` and its relatives.
-    Alert,
-}
-
-/// What a name became.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Became {
-    /// The built-in of that name.
-    BuiltIn,
-    /// This program.
-    Executable(PathBuf),
-    /// Nothing.
-    Missing,
-}
-
-/// Reads a configuration with everything it needs from this machine.
+/// Reads a configuration with everything it needs from this machine. Blocks: files are read,
+/// and m4 is run where it is asked for.
 ///
 /// # Errors
 ///
-/// All mistakes of the file and of the files it includes.
+/// All mistakes of the file and of the files it includes, warnings among them, sorted by place.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
-    let _ = (path, options);
-    Err(vec![Diagnostic::error("not built yet")])
+    let document = reading::read(path, options)?;
+    let defaults = Defaults {
+        statedir: first_existing(&["/var/state/mon", "/var/lib/mon"], "state.d"),
+        logdir: first_existing(&["/var/log/mon"], "log.d"),
+        overrides: options.overrides.clone(),
+    };
+    let needs = document.needs(&defaults);
+    let programs = programs::look_up(&needs);
+    let (model, warnings) = document.check(&defaults, &programs)?;
+    Ok(Loaded {
+        model,
+        warnings,
+        programs: programs.into_list(),
+    })
+}
+
+/// The first folder that exists, else the last resort (spec/mon-config.md section 3).
+fn first_existing(folders: &[&str], otherwise: &str) -> PathBuf {
+    let found = folders.iter().find(|folder| Path::new(folder).is_dir());
+    PathBuf::from(found.copied().unwrap_or(otherwise))
 }

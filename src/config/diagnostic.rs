@@ -101,9 +101,9 @@ impl Place {
     /// beyond the line ends with it.
     #[must_use]
     pub fn new(file: Arc<str>, line: u32, text: &str, start: usize, end: usize) -> Self {
-        let start = text.floor_char_boundary(start);
+        let start = floor(text, start);
         let before = &text[..start];
-        let marked = &text[start..text.ceil_char_boundary(end.max(start))];
+        let marked = &text[start..ceil(text, end.max(start))];
         let column = before.chars().count();
         let width = marked.chars().count().max(1);
         let total = column + text[start..].chars().take(EXCERPT_MAX).count();
@@ -143,6 +143,24 @@ fn cut(text: &str, start: usize, column: usize) -> (String, usize) {
         excerpt.push_str("...");
     }
     (excerpt, indent)
+}
+
+/// The character boundary at or before a byte.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The character boundary at or behind a byte.
+fn ceil(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
 }
 
 /// Control characters would disturb a terminal; each is shown as one other character.

@@ -1,13 +1,98 @@
 //! How mon.cf is read: text in, a [`crate::model::Model`] or all mistakes out.
 //!
+//! | Step | File |
+//! |---|---|
+//! | physical lines to logical lines, with the place of every byte | `lines` |
+//! | a logical line to words and values | `statement.pest` |
+//! | logical lines to a tree of records | `syntax` |
+//! | which words there are, and which of them have an effect yet | `keywords` |
+//! | the tree to a Model: every default, every rule | `check` |
+//! | how a mistake is shown | `diagnostic` |
+//!
 //! Pure. What the machine has to say (files, m4, programs) comes in as values from
 //! [`crate::site`].
 
+mod check;
 pub mod diagnostic;
+mod keywords;
+pub(crate) mod lines;
+pub mod programs;
+pub(crate) mod syntax;
+mod words;
+
+use std::collections::BTreeSet;
 
 pub use diagnostic::{Diagnostic, Severity};
 
-use crate::model::Model;
+pub use check::globals::{Defaults, Overrides};
+
+use crate::config::check::globals;
+use crate::config::lines::{Sources, Span};
+use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
+use crate::config::syntax::Item;
+use crate::model::{Globals, Model};
+use crate::options::{AlertOptions, MonitorOptions};
+
+/// The records of a configuration, from one file or several, and what was noticed so far.
+#[derive(Debug, Default)]
+pub struct Document {
+    pub(crate) sources: Sources,
+    pub(crate) items: Vec<Item>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// What a configuration asks of the machine before it can be checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Needs {
+    /// The settings, for the search paths.
+    pub globals: Globals,
+    /// The programs that are named.
+    pub programs: BTreeSet<(ProgramKind, String)>,
+}
+
+impl Document {
+    /// Takes a file apart. Its records are returned, not yet part of the document, because an
+    /// `include` among them stands for the records of other files.
+    pub(crate) fn read(&mut self, name: &str, bytes: &[u8]) -> Result<Vec<Item>, Diagnostic> {
+        let lines = self.sources.add(name, bytes, &mut self.diagnostics)?;
+        Ok(syntax::parse(&self.sources, &lines, &mut self.diagnostics))
+    }
+
+    /// Adds an error at a place.
+    pub(crate) fn error(&mut self, span: Span, message: String, help: &str) {
+        let error = Diagnostic::error(message).with_help(help);
+        self.diagnostics.push(error.at(self.sources.place(span)));
+    }
+
+    /// What the machine is asked for.
+    #[must_use]
+    pub fn needs(&self, defaults: &Defaults) -> Needs {
+        Needs {
+            globals: globals::read(&self.sources, &self.items, defaults, &mut Vec::new()),
+            programs: check::commands::names(&self.sources, &self.items),
+        }
+    }
+
+    /// What the configuration means, with its warnings.
+    ///
+    /// # Errors
+    ///
+    /// All mistakes, warnings among them, sorted by place.
+    pub fn check(
+        mut self,
+        defaults: &Defaults,
+        programs: &Programs,
+    ) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let mut found = std::mem::take(&mut self.diagnostics);
+        let model = check::model(&self, defaults, programs, &mut found);
+        diagnostic::sort(&mut found);
+        if found.iter().any(Diagnostic::is_error) {
+            Err(found)
+        } else {
+            Ok((model, found))
+        }
+    }
+}
 
 /// Reads a configuration from a text, for tests and benches: built-in names are the built-ins,
 /// every other program is taken to exist in the first folder of its path.
@@ -16,6 +101,54 @@ use crate::model::Model;
 ///
 /// All mistakes of the text.
 pub fn load_text(text: &str) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let _ = text;
-    Err(vec![Diagnostic::error("not built yet")])
+    load_bytes("mon.cf", text.as_bytes())
+}
+
+/// The same for bytes that may be no text at all; `name` is how messages call the file.
+///
+/// # Errors
+///
+/// All mistakes of the file.
+pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let mut document = Document::default();
+    let items = document.read(name, bytes).map_err(|error| vec![error])?;
+    for item in items {
+        match item {
+            Item::Include(include) => {
+                let message = "include is not followed here".to_owned();
+                document.error(include.path, message, "load the file, not its text");
+            }
+            item @ (Item::Global(_)
+            | Item::Hostgroup(_)
+            | Item::Alias(_)
+            | Item::View(_)
+            | Item::Watch(_)) => document.items.push(item),
+        }
+    }
+    let defaults = Defaults::default();
+    let needs = document.needs(&defaults);
+    document.check(&defaults, &assumed(&needs))
+}
+
+/// Programs as they are on a machine that has everything.
+fn assumed(needs: &Needs) -> Programs {
+    let mut programs = Programs::default();
+    for (kind, name) in &needs.programs {
+        let (built_in, folders) = match kind {
+            ProgramKind::Monitor => (&MonitorOptions::NAMES, &needs.globals.mondir),
+            ProgramKind::Alert => (&AlertOptions::NAMES, &needs.globals.alertdir),
+        };
+        let became = match folders.first() {
+            _ if built_in.contains(&name.as_str()) => Became::BuiltIn,
+            Some(folder) => Became::Executable(folder.join(name)),
+            None => Became::Missing,
+        };
+        programs.insert(Resolution {
+            kind: *kind,
+            name: name.clone(),
+            became,
+            why: "taken to be there".to_owned(),
+        });
+    }
+    programs
 }

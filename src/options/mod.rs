@@ -37,6 +37,15 @@ impl MonitorOptions {
         "tcp.monitor",
     ];
 
+    /// The stand-ins of `mon.d` [D29]: a file in `mondir` with exactly these bytes is the built-in
+    /// of that name.
+    pub const STAND_INS: [(&'static str, &'static [u8]); 4] = [
+        ("fping.monitor", include_bytes!("../../mon.d/fping.monitor")),
+        ("ftp.monitor", include_bytes!("../../mon.d/ftp.monitor")),
+        ("http.monitor", include_bytes!("../../mon.d/http.monitor")),
+        ("tcp.monitor", include_bytes!("../../mon.d/tcp.monitor")),
+    ];
+
     /// The options of the built-in of that name (`http.monitor`); `None` where there is none.
     #[must_use]
     pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionError>> {

@@ -1,1 +1,6 @@
-//! Tests: config.
+//! How mon.cf is read: samples with their messages, files on a disk, and what no input may do.
+
+mod howto;
+mod nothing_lost;
+mod samples;
+mod site;

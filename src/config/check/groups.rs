@@ -1,0 +1,122 @@
+//! Which hosts are in which group.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::check::report::Report;
+use crate::config::lines::Span;
+use crate::config::syntax::{self, Item};
+use crate::model::{GroupId, HostName, Hostgroup, Member};
+
+/// All hostgroups in file order.
+#[derive(Debug, Default)]
+pub(super) struct Groups {
+    list: Vec<Hostgroup>,
+    index: BTreeMap<Arc<str>, usize>,
+    /// Where each is defined, and whether a watch uses it.
+    places: Vec<(Span, bool)>,
+}
+
+impl Groups {
+    /// Reads the `hostgroup` records; they may stand behind the watches that use them.
+    pub(super) fn collect(report: &mut Report<'_>, items: &[Item]) -> Self {
+        let mut groups = Self::default();
+        for item in items {
+            if let Item::Hostgroup(record) = item {
+                groups.add(report, record);
+            }
+        }
+        groups
+    }
+
+    fn add(&mut self, report: &mut Report<'_>, record: &syntax::Hostgroup) {
+        let name = report.text(record.name);
+        let members = record
+            .hosts
+            .iter()
+            .map(|&host| member(report, host))
+            .collect();
+        match self.index.get(name) {
+            Some(&known) => {
+                let message = format!("hostgroup \"{name}\" is defined again, this one counts");
+                report.warn(record.name, message, "the earlier one is dropped");
+                self.list[known].members = members;
+                self.places[known].0 = record.name;
+            }
+            None => {
+                self.insert(name, members, (record.name, false));
+            }
+        }
+    }
+
+    fn insert(&mut self, name: &str, members: Vec<Member>, place: (Span, bool)) -> usize {
+        let name: Arc<str> = name.into();
+        let index = self.list.len();
+        self.index.insert(name.clone(), index);
+        self.list.push(Hostgroup { name, members });
+        self.places.push(place);
+        index
+    }
+
+    /// The group of a watch; one that nobody defined has the watch's name as its only member.
+    pub(super) fn of_watch(&mut self, report: &mut Report<'_>, watch: Span) -> GroupId {
+        let name = report.text(watch);
+        let index = match self.index.get(name) {
+            Some(&index) => index,
+            None => {
+                let message = format!("watch \"{name}\" has no hostgroup of that name");
+                let help = format!("one with the only member \"{name}\" is assumed");
+                report.warn(watch, message, help);
+                let host = HostName::new(name);
+                let starts_disabled = false;
+                self.insert(
+                    name,
+                    vec![Member {
+                        host,
+                        starts_disabled,
+                    }],
+                    (watch, true),
+                )
+            }
+        };
+        self.places[index].1 = true;
+        GroupId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Warns of groups that no watch uses.
+    pub(super) fn unused(&self, report: &mut Report<'_>) {
+        for (group, &(place, is_used)) in self.list.iter().zip(&self.places) {
+            if !is_used {
+                let message = format!("hostgroup \"{}\" has no watch", group.name);
+                report.warn(place, message, "its hosts are not checked");
+            }
+        }
+    }
+
+    pub(super) fn list(&self) -> &[Hostgroup] {
+        &self.list
+    }
+
+    pub(super) fn into_list(self) -> Vec<Hostgroup> {
+        self.list
+    }
+}
+
+fn member(report: &mut Report<'_>, host: Span) -> Member {
+    let word = report.text(host);
+    // C-10: mon marks disabled hosts with a star and reads its own mark.
+    match word.strip_prefix('*') {
+        Some(name) => {
+            let message = format!("host \"{name}\" is disabled from the start");
+            report.warn(host, message, "so says the \"*\" before it");
+            Member {
+                host: HostName::new(name),
+                starts_disabled: true,
+            }
+        }
+        None => Member {
+            host: HostName::new(word),
+            starts_disabled: false,
+        },
+    }
+}

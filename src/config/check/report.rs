@@ -1,0 +1,77 @@
+//! How the check says what it found.
+
+use std::collections::BTreeMap;
+
+use crate::config::diagnostic::Diagnostic;
+use crate::config::lines::{Sources, Span};
+
+/// Collects mistakes, and the words that have no effect yet.
+pub(super) struct Report<'a> {
+    pub(super) sources: &'a Sources,
+    out: &'a mut Vec<Diagnostic>,
+    /// Words without an effect: where the first one stands, and how many there are.
+    idle: BTreeMap<&'static str, (Span, u32)>,
+}
+
+/// Help is optional; most callers have a text.
+pub(super) struct Help(Option<String>);
+
+impl From<Option<String>> for Help {
+    fn from(text: Option<String>) -> Self {
+        Self(text)
+    }
+}
+
+impl From<String> for Help {
+    fn from(text: String) -> Self {
+        Self(Some(text))
+    }
+}
+
+impl From<&str> for Help {
+    fn from(text: &str) -> Self {
+        Self(Some(text.to_owned()))
+    }
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(sources: &'a Sources, out: &'a mut Vec<Diagnostic>) -> Self {
+        Self {
+            sources,
+            out,
+            idle: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn text(&self, span: Span) -> &'a str {
+        self.sources.text(span)
+    }
+
+    pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<Help>) {
+        self.add(span, Diagnostic::error(message), help.into());
+    }
+
+    pub(super) fn warn(&mut self, span: Span, message: impl Into<String>, help: impl Into<Help>) {
+        self.add(span, Diagnostic::warning(message), help.into());
+    }
+
+    fn add(&mut self, span: Span, mut diagnostic: Diagnostic, help: Help) {
+        diagnostic.help = help.0;
+        self.out.push(diagnostic.at(self.sources.place(span)));
+    }
+
+    /// Notes a word that is read and has no effect yet.
+    pub(super) fn idle(&mut self, word: &'static str, span: Span) {
+        self.idle.entry(word).or_insert((span, 0)).1 += 1;
+    }
+
+    /// Says which words have no effect yet, each once.
+    pub(super) fn finish(&mut self) {
+        for (word, (span, count)) in std::mem::take(&mut self.idle) {
+            let message = format!("\"{word}\" has no effect in this version");
+            let help =
+                (count > 1).then(|| format!("it stands {count} times in this configuration"));
+            self.warn(span, message, help);
+        }
+    }
+}

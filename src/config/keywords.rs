@@ -1,0 +1,151 @@
+//! Every word of the language: where it may stand, and whether it has an effect yet.
+//!
+//! The table is the list that `lvsmon check` warns by and suggestions are made from; what a
+//! value means is in `check`. Words marked "ours" are not mon's.
+//!
+//! | Level | Words |
+//! |---|---|
+//! | record | `hostgroup` `alias` `view` `watch`; ours: `include FILE\|DIR` |
+//! | in a watch | `service` `period` |
+//! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` |
+//! | period | see [`PERIOD`] |
+//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` |
+
+/// Where a keyword of a watch belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// Before the first period of a service, or a line that opens something.
+    Service,
+    /// In a period.
+    Period,
+}
+
+/// Whether a word does something in this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It does.
+    Works,
+    /// It is read and checked, and has no effect yet.
+    NotYet,
+}
+
+use Effect::{NotYet, Works};
+
+/// Words that begin a record.
+pub(crate) const RECORDS: [&str; 5] = ["hostgroup", "alias", "view", "watch", "include"];
+
+/// Keywords of a service.
+pub(crate) const SERVICE: [(&str, Effect); 20] = [
+    ("interval", Works),
+    ("failure_interval", Works),
+    ("randskew", Works),
+    ("monitor", Works),
+    ("description", Works),
+    ("allow_empty_group", Works),
+    ("exclude_hosts", Works),
+    ("exclude_period", Works),
+    ("traptimeout", NotYet),
+    ("trapduration", NotYet),
+    ("depend", NotYet),
+    ("alertdepend", NotYet),
+    ("monitordepend", NotYet),
+    ("hostdepend", NotYet),
+    ("dep_behavior", NotYet),
+    ("dep_memory", NotYet),
+    ("redistribute", NotYet),
+    ("unack_summary", NotYet),
+    ("all_hosts_on_failure", Works),
+    ("service", Works),
+];
+
+/// Keywords of a period.
+pub(crate) const PERIOD: [(&str, Effect); 13] = [
+    ("alert", Works),
+    ("upalert", Works),
+    ("startupalert", Works),
+    ("ackalert", NotYet),
+    ("disablealert", NotYet),
+    ("alertevery", Works),
+    ("alertafter", Works),
+    ("upalertafter", Works),
+    ("numalerts", Works),
+    ("no_comp_alerts", Works),
+    ("alerts_dont_count", NotYet),
+    ("alertexitrange", Works),
+    ("period", Works),
+];
+
+/// Settings, `name = value`.
+pub(crate) const GLOBALS: [(&str, Effect); 42] = [
+    ("alertdir", Works),
+    ("mondir", Works),
+    ("basedir", Works),
+    ("cfbasedir", Works),
+    ("statedir", Works),
+    ("logdir", Works),
+    ("authfile", NotYet),
+    ("authtype", NotYet),
+    ("pamservice", NotYet),
+    ("userfile", NotYet),
+    ("serverbind", NotYet),
+    ("trapbind", NotYet),
+    ("serverport", NotYet),
+    ("trapport", NotYet),
+    ("clientallow", NotYet),
+    ("cltimeout", NotYet),
+    ("pidfile", NotYet),
+    ("histlength", NotYet),
+    ("historicfile", NotYet),
+    ("historictime", NotYet),
+    ("dtlogging", NotYet),
+    ("dtlogfile", NotYet),
+    ("monerrfile", NotYet),
+    ("maxprocs", Works),
+    ("randstart", Works),
+    ("dep_recur_limit", NotYet),
+    ("dep_behavior", NotYet),
+    ("dep_memory", NotYet),
+    ("unack_summary", NotYet),
+    ("syslog_facility", NotYet),
+    ("startupalerts_on_reset", NotYet),
+    ("monremote", NotYet),
+    ("exclude_period", Works),
+    ("monitor_timeout", Works),
+    ("maxchecks", Works),
+    ("ipvs_backend", Works),
+    ("external_lvs_alert", Works),
+    ("mail_relay", Works),
+    ("mail_from", Works),
+    ("mail_domain", Works),
+    ("mail_login", Works),
+    ("mail_group_wait", Works),
+];
+
+/// Where a keyword of a watch belongs; none for an unknown word.
+pub(crate) fn level(word: &str) -> Option<Level> {
+    let among = |table: &[(&str, Effect)]| table.iter().any(|&(known, _)| known == word);
+    if among(&SERVICE) || word == "period" {
+        Some(Level::Service)
+    } else if among(&PERIOD) {
+        Some(Level::Period)
+    } else {
+        None
+    }
+}
+
+/// All keywords of a watch.
+pub(crate) fn in_watch() -> impl Iterator<Item = &'static str> {
+    SERVICE.iter().chain(&PERIOD).map(|&(word, _)| word)
+}
+
+/// Whether it is a setting.
+pub(crate) fn is_global(word: &str) -> bool {
+    GLOBALS.iter().any(|&(known, _)| known == word)
+}
+
+/// Whether a word of a table has no effect yet.
+pub(crate) fn is_idle(table: &[(&str, Effect)], word: &str) -> bool {
+    table
+        .iter()
+        .any(|&(known, effect)| known == word && effect == NotYet)
+}

@@ -1,0 +1,148 @@
+//! What each monitor's and alert's name became on this machine [D1].
+//!
+//! The first folder of the search path that has an executable of the name decides. A file that
+//! is byte for byte one of our stand-ins is the built-in; where there is no file, the built-in
+//! of that name is. `lvs.alert` and `ipvs.alert` are built in whatever stands in `alertdir`,
+//! because the script the HOWTO puts there loses servers; `external_lvs_alert` gives it back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::config::Needs;
+use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
+use crate::options::{AlertOptions, MonitorOptions};
+
+/// The alerts that decide over the table.
+const TABLE_ALERTS: [&str; 2] = ["lvs.alert", "ipvs.alert"];
+
+/// Looks up every program that the configuration names.
+pub(super) fn look_up(needs: &Needs) -> Programs {
+    let mut programs = Programs::default();
+    for (kind, name) in &needs.programs {
+        let (became, why) = resolve(*kind, name, needs);
+        programs.insert(Resolution {
+            kind: *kind,
+            name: name.clone(),
+            became,
+            why,
+        });
+    }
+    programs
+}
+
+fn resolve(kind: ProgramKind, name: &str, needs: &Needs) -> (Became, String) {
+    let (folders, setting) = match kind {
+        ProgramKind::Monitor => (&needs.globals.mondir, "mondir"),
+        ProgramKind::Alert => (&needs.globals.alertdir, "alertdir"),
+    };
+    let found = find(name, folders);
+    if kind == ProgramKind::Alert && TABLE_ALERTS.contains(&name) {
+        return table_alert(found, needs.globals.external_lvs_alert, setting);
+    }
+    let stand_in = stand_in(kind, name);
+    match found {
+        Found::Program(path) => match stand_in {
+            Some(bytes) if is_same(&path, bytes) => {
+                let why = format!("built in; {} is its stand-in", path.display());
+                (Became::BuiltIn, why)
+            }
+            Some(_) => {
+                let why = format!("this file wins over the built-in {name}");
+                (Became::Executable(path), why)
+            }
+            None => (Became::Executable(path), format!("found in {setting}")),
+        },
+        Found::Nothing { hindrance } => match (stand_in, hindrance) {
+            (Some(_), None) => {
+                let why = format!("built in; no file of that name in {setting}");
+                (Became::BuiltIn, why)
+            }
+            (Some(_), Some(hindrance)) => (Became::BuiltIn, format!("built in; {hindrance}")),
+            (None, Some(hindrance)) => (Became::Missing, hindrance),
+            (None, None) => (Became::Missing, nowhere(folders, setting)),
+        },
+    }
+}
+
+fn table_alert(found: Found, is_external: bool, setting: &str) -> (Became, String) {
+    match (is_external, found) {
+        (true, Found::Program(path)) => (
+            Became::Executable(path),
+            "external_lvs_alert asks for it".to_owned(),
+        ),
+        (true, Found::Nothing { hindrance }) => {
+            let reason = hindrance.unwrap_or_else(|| format!("no such file in {setting}"));
+            let why = format!("external_lvs_alert asks for a program, but {reason}");
+            (Became::Missing, why)
+        }
+        (false, Found::Program(path)) => {
+            let why = format!("built in, always; {} is not used", path.display());
+            (Became::BuiltIn, why)
+        }
+        (false, Found::Nothing { .. }) => (Became::BuiltIn, "built in, always".to_owned()),
+    }
+}
+
+fn nowhere(folders: &[PathBuf], setting: &str) -> String {
+    let folders: Vec<String> = folders
+        .iter()
+        .map(|folder| match folder.is_dir() {
+            true => folder.display().to_string(),
+            false => format!("{} (no such folder)", folder.display()),
+        })
+        .collect();
+    format!("no such file in {setting}: {}", folders.join(", "))
+}
+
+/// The bytes of our stand-in for a built-in; none where there is no built-in of that name.
+fn stand_in(kind: ProgramKind, name: &str) -> Option<&'static [u8]> {
+    let all: &[(&str, &'static [u8])] = match kind {
+        ProgramKind::Monitor => &MonitorOptions::STAND_INS,
+        ProgramKind::Alert => &AlertOptions::STAND_INS,
+    };
+    all.iter()
+        .find(|(known, _)| *known == name)
+        .map(|&(_, bytes)| bytes)
+}
+
+fn is_same(path: &Path, bytes: &[u8]) -> bool {
+    let is_as_long = fs::metadata(path).is_ok_and(|file| file.len() == bytes.len() as u64);
+    is_as_long && fs::read(path).is_ok_and(|found| found == bytes)
+}
+
+/// What the search path holds.
+enum Found {
+    /// A program that may be executed.
+    Program(PathBuf),
+    /// None; there may be something of that name that cannot be executed.
+    Nothing { hindrance: Option<String> },
+}
+
+/// The first executable of that name. An absolute name is looked up as it stands, which is ours
+/// (C-24).
+fn find(name: &str, folders: &[PathBuf]) -> Found {
+    let mut hindrance = None;
+    let absolute = Path::new(name).is_absolute().then(|| PathBuf::from(name));
+    let relative = folders
+        .iter()
+        .filter(|_| absolute.is_none())
+        .map(|folder| folder.join(name));
+    for path in absolute.iter().cloned().chain(relative) {
+        let Ok(file) = fs::metadata(&path) else {
+            continue;
+        };
+        if !file.is_file() {
+            hindrance.get_or_insert(format!("{} is not a file", path.display()));
+        } else if access(&path, AccessFlags::X_OK).is_err() {
+            hindrance.get_or_insert(format!("{} may not be executed", path.display()));
+        } else {
+            return Found::Program(path);
+        }
+    }
+    if let (Some(path), None) = (absolute, &hindrance) {
+        hindrance = Some(format!("there is no file {}", path.display()));
+    }
+    Found::Nothing { hindrance }
+}

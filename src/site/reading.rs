@@ -1,0 +1,240 @@
+//! Files, m4 and includes: a configuration's records from the disk.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::config::lines::{SOURCE_MAX, Span};
+use crate::config::syntax::Item;
+use crate::config::{Diagnostic, Document};
+use crate::site::LoadOptions;
+
+/// Files inside files: deeper than any sane layout, short of any stack.
+const DEPTH_MAX: usize = 16;
+
+/// m4 expands a mon.cf in milliseconds; one that waits for something waits for ever.
+const M4_LIMIT: Duration = Duration::from_secs(30);
+
+/// What m4 says on standard error is shown up to this length.
+const M4_COMPLAINT_MAX: usize = 2_000;
+
+/// Reads a file and all that it includes.
+pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Document, Vec<Diagnostic>> {
+    let mut reader = Reader {
+        document: Document::default(),
+        open: Vec::new(),
+    };
+    let m4 = options.m4.as_deref().map(|command| match command.trim() {
+        // In mon, -M alone runs the configuration file (C-2).
+        "" => "m4",
+        command => command,
+    });
+    match reader.file(path, m4) {
+        Ok(items) => {
+            reader.document.items = items;
+            Ok(reader.document)
+        }
+        Err(error) => {
+            let mut found = reader.document.diagnostics;
+            found.insert(0, error);
+            Err(found)
+        }
+    }
+}
+
+struct Reader {
+    document: Document,
+    /// The files that are being read, outermost first.
+    open: Vec<PathBuf>,
+}
+
+impl Reader {
+    /// The records of a file, with those of the files it includes in their places.
+    fn file(&mut self, path: &Path, m4: Option<&str>) -> Result<Vec<Item>, Diagnostic> {
+        let name = path.display().to_string();
+        let refuse =
+            |why: String| Diagnostic::error(format!("could not open cf file {name}: {why}"));
+        let real = fs::canonicalize(path).map_err(|error| refuse(plain(&error)))?;
+        let is_m4 = path.extension().is_some_and(|extension| extension == "m4");
+        let (name, bytes) = match m4.or(is_m4.then_some("m4")) {
+            None => (
+                name.clone(),
+                read_bounded(path).map_err(|error| refuse(plain(&error)))?,
+            ),
+            Some(command) => {
+                let (bytes, complaint) = run_m4(command, path)
+                    .map_err(|why| Diagnostic::error(format!("could not open m4 pipe: {why}")))?;
+                if !complaint.is_empty() {
+                    let warning = format!("{command} {name} says: {complaint}");
+                    self.document.diagnostics.push(Diagnostic::warning(warning));
+                }
+                (format!("{name} (after {command})"), bytes)
+            }
+        };
+        let items = self.document.read(&name, &bytes)?;
+        drop(bytes);
+        self.open.push(real);
+        let mut all = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Item::Include(include) => self.include(path, include.path, &mut all),
+                item @ (Item::Global(_)
+                | Item::Hostgroup(_)
+                | Item::Alias(_)
+                | Item::View(_)
+                | Item::Watch(_)) => all.push(item),
+            }
+        }
+        self.open.pop();
+        Ok(all)
+    }
+
+    /// `include FILE|DIR`, from the folder of the file it stands in. Of a folder, the files
+    /// whose names end in `.cf` or `.m4` are read in the order of their names.
+    fn include(&mut self, from: &Path, span: Span, all: &mut Vec<Item>) {
+        let text = self.document.sources.text(span);
+        let path = from.parent().unwrap_or(Path::new("")).join(text);
+        let files = if path.is_dir() {
+            match folder(&path) {
+                Ok(files) => files,
+                Err(error) => {
+                    let message =
+                        format!("cannot read folder {}: {}", path.display(), plain(&error));
+                    return self
+                        .document
+                        .error(span, message, "include a folder that can be read");
+                }
+            }
+        } else {
+            vec![path]
+        };
+        for file in files {
+            self.included(&file, span, all);
+        }
+    }
+
+    fn included(&mut self, path: &Path, span: Span, all: &mut Vec<Item>) {
+        let is_open = fs::canonicalize(path).is_ok_and(|real| self.open.contains(&real));
+        if is_open {
+            let message = format!("{} includes itself", path.display());
+            return self.document.error(span, message, "remove this line");
+        }
+        if self.open.len() >= DEPTH_MAX {
+            let message = format!("more than {DEPTH_MAX} files include each other");
+            return self
+                .document
+                .error(span, message, "include fewer files inside files");
+        }
+        match self.file(path, None) {
+            Ok(items) => all.extend(items),
+            Err(error) if error.place.is_some() => self.document.diagnostics.push(error),
+            Err(error) => {
+                let place = self.document.sources.place(span);
+                self.document.diagnostics.push(error.at(place));
+            }
+        }
+    }
+}
+
+/// The message of an error without the number that std appends.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((text, _)) => text.to_ascii_lowercase(),
+        None => text,
+    }
+}
+
+/// A file, one byte beyond the limit at most, so that the limit is noticed.
+fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = SOURCE_MAX as u64 + 1;
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn folder(path: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let is_ours = path
+            .extension()
+            .is_some_and(|extension| extension == "cf" || extension == "m4");
+        if is_ours && !is_hidden {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// What m4 makes of a file, and what it says on standard error. The command may carry options,
+/// so a shell starts it, as in mon.
+fn run_m4(command: &str, path: &Path) -> Result<(Vec<u8>, String), String> {
+    let mut child = Command::new("/bin/sh")
+        .arg("-c")
+        .arg(format!("exec {command} \"$0\""))
+        .arg(path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| plain(&error))?;
+    let result = collect(&mut child);
+    if result.is_err() {
+        // It may be gone already; then there is nothing to end.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    let (status, output, complaint) = result?;
+    if status.success() {
+        return Ok((output, complaint));
+    }
+    let why = match complaint.is_empty() {
+        true => String::new(),
+        false => format!(": {complaint}"),
+    };
+    Err(format!(
+        "{command} {} ended with {status}{why}",
+        path.display()
+    ))
+}
+
+fn collect(child: &mut Child) -> Result<(ExitStatus, Vec<u8>, String), String> {
+    let output = drain(child.stdout.take(), SOURCE_MAX + 1);
+    let complaint = drain(child.stderr.take(), M4_COMPLAINT_MAX);
+    let late = |_| format!("it did not end within {} s", M4_LIMIT.as_secs());
+    let output = output.recv_timeout(M4_LIMIT).map_err(late)?;
+    let complaint = complaint.recv_timeout(M4_LIMIT).map_err(late)?;
+    if output.len() > SOURCE_MAX {
+        return Err(format!(
+            "it printed more than {} MB",
+            SOURCE_MAX / 1024 / 1024
+        ));
+    }
+    let status = child.wait().map_err(|error| plain(&error))?;
+    let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
+    Ok((status, output, complaint))
+}
+
+/// Reads a pipe in a thread of its own, so that the wait for it can have a limit; what goes
+/// beyond the bound is read and dropped, except that nobody waits for an endless stream.
+fn drain(pipe: Option<impl Read + Send + 'static>, bound: usize) -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(pipe) = pipe {
+            // A broken pipe ends the text; the exit status tells the rest.
+            let _ = pipe.take(bound as u64).read_to_end(&mut bytes);
+        }
+        // The receiver is gone where the limit has passed.
+        let _ = sender.send(bytes);
+    });
+    receiver
+}

@@ -1,0 +1,1 @@
+//! What no input may do: end the program, or be lost without a word.

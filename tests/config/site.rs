@@ -1,0 +1,1 @@
+//! Files on a disk: includes, m4, the search path.
