@@ -121,9 +121,9 @@ struct Inner {
 struct State {
     looked: Mono,
     hosts: Hosts,
-    hosts_stamp: Option<Stamp>,
+    hosts_stamp: Stamp,
     resolver: Result<TokioResolver, String>,
-    resolver_stamp: Option<Stamp>,
+    resolver_stamp: Stamp,
     known: BTreeMap<Box<str>, Slot>,
     /// The questions under way; aborted with the last clone of [`Names`].
     asking: JoinSet<()>,
@@ -183,9 +183,9 @@ impl Names {
             state: Mutex::new(State {
                 looked: Mono::ZERO,
                 hosts: Hosts::default(),
-                hosts_stamp: None,
+                hosts_stamp: Stamp::Never,
                 resolver: Err("the resolver's configuration was not read yet".to_owned()),
-                resolver_stamp: None,
+                resolver_stamp: Stamp::Never,
                 known: BTreeMap::new(),
                 asking: JoinSet::new(),
             }),
@@ -302,7 +302,7 @@ impl Inner {
         state.looked = self.now();
         if let Some(text) = hosts {
             state.hosts = text.map(|text| Hosts::parse(&text)).unwrap_or_default();
-            state.hosts_stamp = Some(hosts_stamp).flatten();
+            state.hosts_stamp = hosts_stamp;
         }
         if let Some(resolver) = resolver {
             state.resolver = resolver;
@@ -557,3 +557,6 @@ fn combine(v4: Result<Lookup, NetError>, v6: Result<Lookup, NetError>) -> Outcom
         None => Outcome::Found(found, lifetime.max(FRESH_MIN)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,9 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
 use crate::lvs::{Command, RealServerKey, Table, VirtualServiceKey};
-use crate::model::{AlertCommand, HostName, Model, ServiceId};
+use crate::model::{AlertCommand, Model, ServiceId};
 use crate::options::MonitorOptions;
 use crate::time::Wall;
+
+// A host word is part of a report; monitors know no more of the Model than this.
+pub use crate::model::HostName;
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.
 #[derive(Clone, Debug)]

@@ -16,8 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::clock::{Clock, Stopwatch};
-use crate::engine::event::{Executable, HostVerdict, Reason, Report};
-use crate::model::HostName;
+use crate::engine::event::{Ended, Executable, HostName, HostVerdict, Reason, Report};
 use crate::monitor::dial::{Trouble, addresses};
 use crate::monitor::group::{self, Checked, Finding, Output};
 use crate::monitor::ping::NoAnswer;
@@ -270,7 +269,7 @@ async fn trace(output: &mut Output, hosts: &[&Checked]) {
     output.line("");
     for (_, trace) in traces {
         output.heard(&trace.output);
-        if let crate::engine::event::Ended::NotStarted(why) = trace.ended {
+        if let Ended::NotStarted(why) = trace.ended {
             output.line(&why);
         }
         output.line("");

@@ -12,8 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{HostVerdict, Reason, Report};
-use crate::model::HostName;
+use crate::engine::event::{HostName, HostVerdict, Reason, Report};
 use crate::monitor::Tools;
 use crate::monitor::dial::{Seconds, Trouble, connect};
 use crate::monitor::group::{self, Checked, Finding, Output};

@@ -8,8 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{Ended, HostResult, HostVerdict, Report};
-use crate::model::HostName;
+use crate::engine::event::{Ended, HostName, HostResult, HostVerdict, Report};
 use crate::monitor::Tools;
 use crate::monitor::dial::Trouble;
 

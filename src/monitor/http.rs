@@ -14,8 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{Reason, Report};
-use crate::model::HostName;
+use crate::engine::event::{HostName, Reason, Report};
 use crate::monitor::Tools;
 use crate::monitor::dial::{Seconds, Trouble, connect};
 use crate::monitor::group::{self, Checked, Finding, Output};

@@ -26,8 +26,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::engine::event::Report;
-use crate::model::HostName;
+use crate::engine::event::{HostName, Report};
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;

@@ -6,8 +6,7 @@
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{HostVerdict, Reason, Report};
-use crate::model::HostName;
+use crate::engine::event::{HostName, HostVerdict, Reason, Report};
 use crate::monitor::Tools;
 use crate::monitor::dial::{Trouble, connect};
 use crate::monitor::group::{self, Checked, Finding, Output};

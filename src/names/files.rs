@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -12,24 +13,33 @@ use tokio::io::AsyncReadExt;
 /// Most that is read of either file: a hosts file of an advertisement blocker fits.
 const FILE_MAX: u64 = 16 << 20;
 
-/// What tells that a file was changed or replaced.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
+/// What tells that a file was changed, replaced, made or removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// Nobody has looked yet.
+    #[default]
+    Never,
+    /// There is no such file.
+    Absent,
+    /// It was last changed then.
+    File {
+        modified: Option<SystemTime>,
+        length: u64,
+        inode: u64,
+    },
 }
 
 impl Stamp {
-    /// Of the file as it is now; none where there is none.
-    pub(super) async fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let metadata = tokio::fs::metadata(path).await.ok()?;
-        Some(Self {
-            modified: metadata.modified().ok(),
-            length: metadata.len(),
-            inode: metadata.ino(),
-        })
+    /// Of the file as it is now.
+    pub(super) async fn of(path: &Path) -> Self {
+        match tokio::fs::metadata(path).await {
+            Ok(metadata) => Self::File {
+                modified: metadata.modified().ok(),
+                length: metadata.len(),
+                inode: metadata.ino(),
+            },
+            Err(_) => Self::Absent,
+        }
     }
 }
 

@@ -1,0 +1,297 @@
+use std::net::UdpSocket;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU8, AtomicUsize};
+
+use super::*;
+
+/// What the name server in a test does.
+const ANSWERS: u8 = 0;
+const DENIES: u8 = 1;
+const SILENT: u8 = 2;
+const ONLY_V6_FAILS: u8 = 3;
+
+/// A name server on loopback: every name has 10.0.0.7 and fd00::7, for one second.
+struct Server {
+    address: SocketAddr,
+    manner: Arc<AtomicU8>,
+    questions: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn start(manner: u8) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let manner = Arc::new(AtomicU8::new(manner));
+        let questions = Arc::new(AtomicUsize::new(0));
+        let (how, count) = (Arc::clone(&manner), Arc::clone(&questions));
+        std::thread::spawn(move || {
+            let mut packet = [0; 1_500];
+            while let Ok((length, from)) = socket.recv_from(&mut packet) {
+                count.fetch_add(1, SeqCst);
+                if let Some(answer) = answer(&packet[..length], how.load(SeqCst)) {
+                    let _ = socket.send_to(&answer, from);
+                }
+            }
+        });
+        Self {
+            address,
+            manner,
+            questions,
+        }
+    }
+}
+
+/// Builds the answer to a question packet (RFC 1035 section 4).
+fn answer(question: &[u8], manner: u8) -> Option<Vec<u8>> {
+    if manner == SILENT {
+        return None;
+    }
+    let name = question[12..].iter().position(|byte| *byte == 0)? + 13;
+    let is_v6 = question[name + 1] == 28;
+    let code = match (manner, is_v6) {
+        (DENIES, _) => 3,
+        (ONLY_V6_FAILS, true) => 2,
+        _ => 0,
+    };
+    let mut answer = question[..2].to_vec();
+    answer.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(code == 0), 0, 0, 0, 0]);
+    answer.extend(&question[12..name + 4]);
+    if code == 0 {
+        let address: Vec<u8> = if is_v6 {
+            "fd00::7"
+                .parse::<std::net::Ipv6Addr>()
+                .unwrap()
+                .octets()
+                .into()
+        } else {
+            vec![10, 0, 0, 7]
+        };
+        answer.extend([0xc0, 12, 0, question[name + 1], 0, 1, 0, 0, 0, 1]);
+        answer.extend([0, u8::try_from(address.len()).unwrap()]);
+        answer.extend(address);
+    }
+    Some(answer)
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+    server: Server,
+}
+
+impl Place {
+    fn new(manner: u8) -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+            server: Server::start(manner),
+        };
+        place.write("hosts", "192.0.2.1 web1 # a comment\n");
+        place.write(
+            "resolv.conf",
+            "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+        );
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn names(&self) -> Names {
+        Names::with(Sources {
+            hosts: self.folder.path().join("hosts"),
+            resolver: self.folder.path().join("resolv.conf"),
+            servers: vec![self.server.address],
+        })
+    }
+}
+
+fn run(future: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future);
+}
+
+fn addresses(answer: &Result<Answer, NameError>) -> Vec<String> {
+    let answer = answer.as_ref().unwrap();
+    answer.addresses.iter().map(IpAddr::to_string).collect()
+}
+
+/// Makes the clock of a resolver look as if this span had passed.
+fn age(names: &Names, span: Duration) {
+    let mut state = names.0.state();
+    let back = |moment: Mono| {
+        let span = u64::try_from(span.as_micros()).unwrap();
+        Mono::from_micros(moment.as_micros().saturating_sub(span))
+    };
+    state.looked = back(state.looked);
+    for slot in state.known.values_mut() {
+        if let Some(good) = &mut slot.good {
+            good.until = back(good.until);
+        }
+        if let Some((_, until)) = &mut slot.failed {
+            *until = back(*until);
+        }
+    }
+}
+
+/// Answers at least five seconds old are asked for again.
+const OLD: Duration = Duration::from_secs(7_200);
+
+#[test]
+fn literals_are_answered_at_once_and_nothing_is_asked() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        for (host, expected) in [
+            ("10.1.2.3", "10.1.2.3"),
+            ("::1", "::1"),
+            ("[fd00::1]", "fd00::1"),
+        ] {
+            assert_eq!(addresses(&names.lookup(host).await), [expected]);
+        }
+        assert!(names.lookup("[10.1.2.3]").await.is_err());
+    });
+}
+
+#[test]
+fn the_hosts_file_comes_first() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        assert_eq!(addresses(&names.lookup("WEB1.").await), ["192.0.2.1"]);
+        assert_eq!(place.server.questions.load(SeqCst), 0);
+    });
+}
+
+#[test]
+fn an_edit_of_the_hosts_file_is_seen_without_help() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
+        place.write("hosts", "192.0.2.100 web1\n");
+        let limit = Clock::start();
+        while addresses(&names.lookup("web1").await) != ["192.0.2.100"] {
+            assert!(limit.now().mono < Mono::from_micros(10_000_000), "never");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+}
+
+#[test]
+fn name_servers_are_asked_once_for_many_callers() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        let both = tokio::join!(names.lookup("web7.test"), names.lookup("web7.test"));
+        assert_eq!(addresses(&both.0), ["10.0.0.7", "fd00::7"]);
+        assert_eq!(addresses(&both.1), ["10.0.0.7", "fd00::7"]);
+        let again = names.lookup("web7.test").await.unwrap();
+        assert_eq!(again.kept_because, None);
+        assert!(again.fresh_for <= FRESH_MIN && again.fresh_for > Duration::ZERO);
+        assert_eq!(place.server.questions.load(SeqCst), 2, "one A and one AAAA");
+        age(&names, OLD);
+        names.lookup("web7.test").await.unwrap();
+        assert_eq!(place.server.questions.load(SeqCst), 4);
+    });
+}
+
+#[test]
+fn the_last_good_answer_stays_while_the_server_is_gone() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        names.lookup("web7.test").await.unwrap();
+        place.server.manner.store(SILENT, SeqCst);
+        age(&names, OLD);
+        let kept = names.lookup("web7.test").await;
+        assert_eq!(addresses(&kept), ["10.0.0.7", "fd00::7"]);
+        assert!(
+            kept.unwrap().kept_because.is_some(),
+            "it says that it is old"
+        );
+        let unknown = names.lookup("web8.test").await.unwrap_err();
+        assert_eq!(unknown.name, "web8.test");
+        place.server.manner.store(ANSWERS, SeqCst);
+        age(&names, OLD);
+        // The look-up that the silence held up may still be under way.
+        let limit = Clock::start();
+        loop {
+            let answer = names.lookup("web7.test").await.unwrap();
+            if answer.kept_because.is_none() {
+                break;
+            }
+            assert!(limit.now().mono < Mono::from_micros(20_000_000), "never");
+            age(&names, OLD);
+        }
+    });
+}
+
+#[test]
+fn a_name_that_no_longer_exists_loses_its_addresses() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        names.lookup("web7.test").await.unwrap();
+        place.server.manner.store(DENIES, SeqCst);
+        age(&names, OLD);
+        let error = names.lookup("web7.test").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot resolve \"web7.test\": the name servers know no address of it"
+        );
+        let asked = place.server.questions.load(SeqCst);
+        names.lookup("web7.test").await.unwrap_err();
+        assert_eq!(
+            place.server.questions.load(SeqCst),
+            asked,
+            "a failure stands for a moment"
+        );
+    });
+}
+
+#[test]
+fn half_an_answer_is_used_only_where_there_was_none() {
+    let place = Place::new(ONLY_V6_FAILS);
+    run(async {
+        let names = place.names();
+        assert_eq!(addresses(&names.lookup("web7.test").await), ["10.0.0.7"]);
+        place.server.manner.store(ANSWERS, SeqCst);
+        age(&names, OLD);
+        let whole = names.lookup("web7.test").await;
+        assert_eq!(addresses(&whole), ["10.0.0.7", "fd00::7"]);
+        place.server.manner.store(ONLY_V6_FAILS, SeqCst);
+        age(&names, OLD);
+        let kept = names.lookup("web7.test").await;
+        assert_eq!(addresses(&kept), ["10.0.0.7", "fd00::7"]);
+    });
+}
+
+#[test]
+fn without_a_resolver_the_hosts_file_still_works() {
+    let place = Place::new(ANSWERS);
+    std::fs::remove_file(place.folder.path().join("resolv.conf")).unwrap();
+    run(async {
+        let names = place.names();
+        assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
+        let error = names.lookup("web7.test").await.unwrap_err();
+        assert!(error.why.contains("no name server is known"), "{error}");
+        place.write("resolv.conf", "nameserver 127.0.0.1\n");
+        names.0.read_files().await;
+        names.lookup("web7.test").await.unwrap();
+    });
+}
+
+#[test]
+fn what_cannot_be_a_name_is_refused_without_asking() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        for host in ["", "a b", "http://web1/", "a\nb", &"x".repeat(300)] {
+            assert!(names.lookup(host).await.is_err(), "{host}");
+        }
+        assert_eq!(place.server.questions.load(SeqCst), 0);
+    });
+}
