@@ -19,7 +19,7 @@ use crate::alert::notice::cut;
 use crate::engine::event::AlertCall;
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
-pub const ALERT_LIMIT: Duration = Duration::from_secs(600);
+pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);
 /// Between the polite signal at the limit and the one that cannot be ignored.
 const KILL_GRACE: Duration = Duration::from_secs(2);
 /// After the program's end its pipes are read this much longer, for children it left behind.

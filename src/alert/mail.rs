@@ -13,7 +13,7 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, CertificateStore, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 
@@ -110,6 +110,11 @@ impl Mailer {
             }
         };
         self.settings.domain.as_deref().unwrap_or_else(own)
+    }
+
+    /// This machine's name.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// `mail_group_wait`.
@@ -283,7 +288,14 @@ impl Relay<'_> {
     }
 
     fn tls(&self, verified: bool) -> Result<TlsParameters, String> {
+        // Without verification no certificates need to be read.
+        let store = if verified {
+            CertificateStore::Default
+        } else {
+            CertificateStore::None
+        };
         TlsParameters::builder(self.host.to_owned())
+            .certificate_store(store)
             .dangerous_accept_invalid_certs(!verified)
             .dangerous_accept_invalid_hostnames(!verified)
             .build_rustls()

@@ -48,7 +48,7 @@ use crate::options::webhook::WebhookOptions;
 use crate::time::Wall;
 
 /// Longest wait that a receiver may ask for: an outage must not be told the next day.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// Read of an answer; it only serves the log.
 const ANSWER_MAX: usize = 4_096;
 /// Idle connections are closed after this long.
@@ -63,9 +63,11 @@ pub(crate) enum Posted {
     Refused(String),
     /// To be tried again: something about this message.
     Later(String),
-    /// To be tried again: something about the receiver, so that other messages wait too,
-    /// at least for as long as it asked.
+    /// To be tried again: the receiver as a whole does not take messages now, so that others
+    /// wait too, at least for as long as it asked.
     Closed(String, Option<Duration>),
+    /// Not even sent: no connection, or a file that is needed for it cannot be read.
+    Unsent(String),
 }
 
 /// Posts messages; keeps connections.
@@ -99,7 +101,7 @@ impl Poster {
     ) -> Posted {
         let client = match &self.client {
             Ok(client) => client,
-            Err(reason) => return Posted::Closed(reason.clone(), None),
+            Err(reason) => return Posted::Unsent(reason.clone()),
         };
         let body = body(notice, director);
         let (url, headers) = match prepared(options, notice, &body).await {
@@ -114,13 +116,14 @@ impl Poster {
         match request.send().await {
             Ok(response) => answered(response, now).await,
             Err(error) => {
-                let limit = options.timeout.as_secs();
-                let reason = if error.is_timeout() {
-                    format!("no answer within {limit} s")
+                if error.is_timeout() {
+                    let limit = options.timeout.as_secs();
+                    Posted::Closed(format!("no answer within {limit} s"), None)
+                } else if error.is_connect() {
+                    Posted::Unsent(chain(error))
                 } else {
-                    chain(error)
-                };
-                Posted::Closed(reason, None)
+                    Posted::Closed(chain(error), None)
+                }
             }
         }
     }
@@ -179,22 +182,18 @@ async fn prepared(
         match value.strip_prefix('@') {
             // A file that is wrong now may be mended: the message waits.
             Some(file) => {
-                let secret = secret::read(file.as_ref()).await.map_err(later)?;
+                let secret = secret::read(file.as_ref()).await.map_err(Posted::Unsent)?;
                 add(&mut headers, name, secret.reveal())?;
             }
             None => add(&mut headers, name, value)?,
         }
     }
     if let Some(file) = &options.key {
-        let key = secret::read(file).await.map_err(later)?;
+        let key = secret::read(file).await.map_err(Posted::Unsent)?;
         let signature = signature(key.reveal().as_bytes(), body.as_bytes());
         add(&mut headers, "X-Lvsmon-Signature", &signature)?;
     }
     Ok((url, headers))
-}
-
-fn later(reason: String) -> Posted {
-    Posted::Closed(reason, None)
 }
 
 fn add(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Posted> {

@@ -7,11 +7,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::options::OptionError;
 use crate::options::words::{Word, words};
 
-/// What a `webhook.alert` line says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a `webhook.alert` line says. Kept in the spool with each message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookOptions {
     /// Where the message is posted: `http://` or `https://`.
     pub url: String,

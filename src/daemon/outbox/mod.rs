@@ -1,20 +1,47 @@
 //! The outbox: takes alert calls, spools what must not be lost, delivers, tries again [D23].
+//!
+//! | Question | File |
+//! |---|---|
+//! | what waits, what is due, what goes when it is full | `queue` (pure) |
+//! | which events become one mail | `group` (pure) |
+//! | which program runs next | `programs` (pure) |
+//! | how is a message kept over a crash | `spool` |
+//! | what is done about all that | `courier` |
+//! | how is one delivery made | `jobs` |
+//!
+//! Mail and webhooks are delivered at least once: a message whose acceptance was not noticed
+//! (a crash at the wrong moment) goes out again, with the same Message-ID and event id. They
+//! are tried until they are accepted, refused for good, or [`Limits::give_up_after`] old.
+//! Programs are run once. Nothing here decides whether there is an alert: the engine does.
+
+mod courier;
+mod group;
+mod jobs;
+mod programs;
+mod queue;
+mod spool;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
-use crate::engine::event::{AlertCall, Event};
-use crate::model::{Globals, MailSettings};
+use crate::alert::exec::ALERT_LIMIT;
+use crate::alert::mail::Mailer;
+use crate::daemon::outbox::courier::Courier;
+use crate::engine::event::{AlertCall, Delivery, Event};
+use crate::model::Globals;
 
 /// What the configuration says about delivery.
 #[derive(Clone, Debug)]
 pub struct OutboxSettings {
-    /// `STATEDIR/spool`.
+    /// `STATEDIR/spool`. A reload does not move it.
     pub spool: PathBuf,
     /// The mail globals [D24].
-    pub mail: MailSettings,
+    pub mailer: Mailer,
+    /// Bounds and times.
+    pub limits: Limits,
 }
 
 impl OutboxSettings {
@@ -23,15 +50,79 @@ impl OutboxSettings {
     pub fn new(globals: &Globals) -> Self {
         Self {
             spool: globals.statedir.join("spool"),
-            mail: globals.mail.clone(),
+            mailer: Mailer::new(globals.mail.clone()),
+            limits: Limits::default(),
         }
     }
 }
 
-/// The handle to the outbox.
+/// Bounds and times of the outbox.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Messages in the spool; beyond, repeats collapse [D23].
+    pub messages: usize,
+    /// Bytes in the spool; beyond, repeats collapse [D23].
+    pub bytes: u64,
+    /// Messages kept in memory while the disk takes none.
+    pub memory_messages: usize,
+    /// Their bytes.
+    pub memory_bytes: u64,
+    /// Rest before the disk is tried again.
+    pub disk_rest: Duration,
+    /// Rest after the first failed attempt; doubled with each further one.
+    pub retry_first: Duration,
+    /// Longest rest between two attempts.
+    pub retry_most: Duration,
+    /// Older messages are given up, once they have been tried a few times.
+    pub give_up_after: Duration,
+    /// Mails to one recipient in an hour; beyond, digests [D25].
+    pub mails_per_hour: usize,
+    /// Time that a digest collects.
+    pub digest_wait: Duration,
+    /// Alert programs at once.
+    pub programs: usize,
+    /// Alert programs that wait.
+    pub program_queue: usize,
+    /// Time limit of one alert program.
+    pub program_limit: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            messages: 10_000,
+            bytes: 100_000_000,
+            // A thousand alerts of usual size; the daemon's own memory is the lesser part.
+            memory_messages: 1_000,
+            memory_bytes: 10_000_000,
+            disk_rest: Duration::from_secs(10),
+            // A relay that restarts is back within seconds; a longer outage is not hammered.
+            retry_first: Duration::from_secs(5),
+            retry_most: Duration::from_secs(600),
+            // Over a weekend without anybody to mend the relay.
+            give_up_after: Duration::from_secs(3 * 86_400),
+            mails_per_hour: 60,
+            // Six more mails an hour, and no recovery is told later than this.
+            digest_wait: Duration::from_secs(600),
+            programs: 32,
+            program_queue: 10_000,
+            program_limit: ALERT_LIMIT,
+        }
+    }
+}
+
+/// Calls between the daemon's loop and the outbox: as many as the spool holds, so that the
+/// bound is only met when the disk hangs.
+const INBOX: usize = 10_000;
+
+/// The handle to the outbox. Dropped, it stops at once, as in a crash: what is in the spool
+/// stays there, programs are killed.
 #[derive(Debug)]
 pub struct Outbox {
     calls: mpsc::Sender<Box<AlertCall>>,
+    settings: watch::Sender<OutboxSettings>,
+    events: mpsc::Sender<Event>,
+    task: JoinHandle<()>,
 }
 
 impl Outbox {
@@ -39,24 +130,53 @@ impl Outbox {
     /// the end of each call comes as [`Event::AlertDone`].
     #[must_use]
     pub fn start(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
-        let _ = (settings, events);
-        let (calls, _) = mpsc::channel(1);
-        Self { calls }
+        let (calls, inbox) = mpsc::channel(INBOX);
+        let (settings, changes) = watch::channel(settings);
+        let task = tokio::spawn(Courier::run(inbox, changes, events.clone()));
+        Self {
+            calls,
+            settings,
+            events,
+            task,
+        }
     }
 
-    /// Takes one call. Never waits.
+    /// Takes one call. Never waits; a call for which there is no room is given up, loudly.
     pub fn send(&self, call: AlertCall) {
-        let _ = self.calls.try_send(Box::new(call));
+        if let Err(refused) = self.calls.try_send(Box::new(call)) {
+            let call = refused.into_inner();
+            let why = "the outbox is full or has ended";
+            tracing::error!(group = %call.group, service = %call.name, alert = %call.command.name, why, "alert given up");
+            // Without room there either, the engine hears nothing, which it can bear.
+            let _ = self.events.try_send(Event::AlertDone {
+                alert: call.id,
+                delivery: Delivery::GivenUp(why.to_owned()),
+            });
+        }
     }
 
-    /// From now on these settings hold.
+    /// From now on these settings hold; a relay that was away is tried at once.
     pub fn reload(&self, settings: OutboxSettings) {
-        let _ = settings;
+        let _ = self.settings.send(settings);
     }
 
-    /// Takes no more calls, waits at most `limit` for what is under way, and leaves the rest
-    /// in the spool.
+    /// Takes no more calls, waits at most `limit` for what is under way or due, and leaves
+    /// the rest in the spool.
     pub async fn close(self, limit: Duration) {
-        let _ = limit;
+        let mut outbox = self;
+        let (nothing, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut outbox.calls, nothing));
+        if tokio::time::timeout(limit, &mut outbox.task).await.is_err() {
+            tracing::warn!(
+                limit_s = limit.as_secs(),
+                "deliveries under way were cut off"
+            );
+        }
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

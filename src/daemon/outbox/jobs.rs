@@ -1,0 +1,275 @@
+//! One delivery each: a connection to the relay, a webhook, a program.
+//!
+//! A job loads what it delivers, delivers it once, and reports; it decides nothing.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use tokio::sync::{OnceCell, mpsc};
+
+use crate::alert::mail::{self, Fault, Letter, Mailer, Session};
+use crate::alert::webhook::{Posted, Poster};
+use crate::alert::{exec, message};
+use crate::clock::Clock;
+use crate::daemon::outbox::programs::{Key, ProgramCall};
+use crate::daemon::outbox::queue::Outcome;
+use crate::daemon::outbox::spool::{Destination, Item, Spool};
+use crate::engine::event::AlertId;
+
+/// What a job tells the courier.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// These mails of one transaction were tried, or not.
+    Mails(Vec<(u64, Outcome)>),
+    /// The connection to the relay is closed.
+    RelayDone {
+        /// Why it failed.
+        fault: Option<String>,
+        /// Its addresses, where it worked.
+        known: Vec<SocketAddr>,
+    },
+    /// A webhook was tried.
+    Webhook {
+        /// Which.
+        number: u64,
+        /// Dropped messages that it told about.
+        left_out: u32,
+        /// What came of it.
+        outcome: Outcome,
+        /// Where the receiver as a whole failed: why, and the wait that it asked for.
+        fault: Option<(String, Option<Duration>)>,
+    },
+    /// A program ended.
+    Program {
+        /// Which may run again.
+        key: Key,
+        /// Whose call.
+        call: AlertId,
+        /// Why it does not count as delivered.
+        fault: Option<String>,
+    },
+}
+
+/// Where a message's content is.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// In the spool.
+    Disk(u64),
+    /// In memory; the disk did not take it.
+    Memory(Arc<Item>),
+}
+
+/// Loads a message.
+pub(super) async fn load(spool: &Spool, content: &Content) -> Result<Arc<Item>, String> {
+    match content {
+        Content::Memory(item) => Ok(Arc::clone(item)),
+        Content::Disk(number) => {
+            let (spool, number) = (spool.clone(), *number);
+            let read = tokio::task::spawn_blocking(move || {
+                spool.read(number).map_err(|reason| {
+                    spool.set_aside(number);
+                    format!("its file in the spool cannot be read: {reason}")
+                })
+            });
+            let (_, item) = read.await.unwrap_or_else(|error| Err(error.to_string()))?;
+            Ok(Arc::new(item))
+        }
+    }
+}
+
+/// One mail of a job: its number, its recipient, its content.
+pub(super) type OneMail = (u64, String, Content);
+
+/// All mails of one connection.
+pub(super) struct MailJob {
+    /// Each the same mail to several recipients.
+    pub(super) transactions: Vec<Vec<OneMail>>,
+    pub(super) mailer: Mailer,
+    pub(super) spool: Spool,
+    pub(super) zone: TimeZone,
+}
+
+impl MailJob {
+    /// Delivers them one after the other until the relay fails.
+    pub(super) async fn run(self, reports: mpsc::Sender<Report>) {
+        let mut fault = None;
+        let mut known = Vec::new();
+        let mut session = match self.mailer.open().await {
+            Ok(session) => Some(session),
+            Err(why) => {
+                fault = Some(why);
+                None
+            }
+        };
+        for transaction in &self.transactions {
+            let outcomes = match &mut session {
+                None => untried(transaction),
+                Some(open) => match self.send(open, transaction).await {
+                    Ok(outcomes) => {
+                        known = open.addresses();
+                        outcomes
+                    }
+                    Err(why) => {
+                        session = None;
+                        let later = |(number, ..): &OneMail| (*number, Outcome::Later(why.clone()));
+                        let outcomes = transaction.iter().map(later).collect();
+                        fault = Some(why);
+                        outcomes
+                    }
+                },
+            };
+            // The courier reads as long as it lives; without it nothing matters.
+            let _ = reports.send(Report::Mails(outcomes)).await;
+        }
+        if let Some(session) = session {
+            session.close().await;
+        }
+        let _ = reports.send(Report::RelayDone { fault, known }).await;
+    }
+
+    async fn send(
+        &self,
+        session: &mut Session,
+        transaction: &[OneMail],
+    ) -> Result<Vec<(u64, Outcome)>, String> {
+        let mut outcomes = Vec::new();
+        let mut numbers = Vec::new();
+        let mut recipients = Vec::new();
+        let mut letter = None;
+        for (number, to, content) in transaction {
+            match load(&self.spool, content).await {
+                Ok(item) => {
+                    numbers.push(*number);
+                    recipients.push(to.clone());
+                    letter = letter.or_else(|| letter_of(&item, &self.zone));
+                }
+                Err(why) => outcomes.push((*number, Outcome::Refused(why))),
+            }
+        }
+        let Some(letter) = letter else {
+            let why = || Outcome::Refused("it is not a mail".to_owned());
+            outcomes.extend(numbers.into_iter().map(|number| (number, why())));
+            return Ok(outcomes);
+        };
+        let bytes = match mail::bytes(&letter) {
+            Ok(bytes) => bytes,
+            Err(why) => {
+                let refused = |number| (number, Outcome::Refused(why.clone()));
+                outcomes.extend(numbers.into_iter().map(refused));
+                return Ok(outcomes);
+            }
+        };
+        let results = session.send(&letter.from, &recipients, &bytes).await?;
+        outcomes.extend(numbers.into_iter().zip(results.into_iter().map(outcome_of)));
+        Ok(outcomes)
+    }
+}
+
+fn untried(transaction: &[OneMail]) -> Vec<(u64, Outcome)> {
+    let untried = |(number, ..): &OneMail| (*number, Outcome::Untried);
+    transaction.iter().map(untried).collect()
+}
+
+fn outcome_of(result: Result<(), Fault>) -> Outcome {
+    match result {
+        Ok(()) => Outcome::Delivered,
+        Err(Fault::Temporary(why)) => Outcome::Later(why),
+        Err(Fault::Permanent(why)) => Outcome::Refused(why),
+    }
+}
+
+/// The mail that a settled item is; none where it is none.
+fn letter_of(item: &Item, zone: &TimeZone) -> Option<Letter> {
+    let Destination::Mail {
+        from, header_to, ..
+    } = &item.destination
+    else {
+        return None;
+    };
+    Some(Letter {
+        message_id: item.seal.as_ref()?.message_id.clone(),
+        date: item.accepted,
+        from: from.clone(),
+        to: header_to.clone(),
+        text: message::text(&item.notices, zone),
+        events: item.notices.iter().map(|n| n.event.clone()).collect(),
+    })
+}
+
+/// One webhook.
+pub(super) struct WebhookJob {
+    pub(super) number: u64,
+    /// Messages that were dropped before it.
+    pub(super) left_out: u32,
+    pub(super) content: Content,
+    pub(super) spool: Spool,
+    /// Made at the first webhook: it reads the machine's certificates.
+    pub(super) poster: Arc<OnceCell<Poster>>,
+    /// This machine's name.
+    pub(super) director: String,
+    pub(super) clock: Clock,
+}
+
+impl WebhookJob {
+    /// Posts it once.
+    pub(super) async fn run(self, reports: mpsc::Sender<Report>) {
+        let (outcome, fault) = match self.post().await {
+            Posted::Done => (Outcome::Delivered, None),
+            Posted::Refused(why) => (Outcome::Refused(why), None),
+            Posted::Later(why) => (Outcome::Later(why), None),
+            Posted::Closed(why, wait) => (Outcome::Later(why.clone()), Some((why, wait))),
+            Posted::Unsent(why) => (Outcome::Untried, Some((why, None))),
+        };
+        let report = Report::Webhook {
+            number: self.number,
+            left_out: self.left_out,
+            outcome,
+            fault,
+        };
+        let _ = reports.send(report).await;
+    }
+
+    async fn post(&self) -> Posted {
+        let item = match load(&self.spool, &self.content).await {
+            Ok(item) => item,
+            Err(why) => return Posted::Refused(why),
+        };
+        let (Destination::Webhook(options), Some(notice)) =
+            (&item.destination, item.notices.first())
+        else {
+            return Posted::Refused("it is not a webhook".to_owned());
+        };
+        let mut notice = notice.clone();
+        notice.left_out = notice.left_out.saturating_add(self.left_out);
+        let made = self
+            .poster
+            .get_or_try_init(|| async { tokio::task::spawn_blocking(Poster::new).await });
+        match made.await {
+            Ok(poster) => {
+                let now = self.clock.now().wall;
+                poster.post(options, &notice, &self.director, now).await
+            }
+            Err(error) => Posted::Unsent(error.to_string()),
+        }
+    }
+}
+
+/// Runs one alert program.
+pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::Sender<Report>) {
+    let ran = exec::alert(&call.path, &call.call, limit).await;
+    tracing::debug!(
+        group = %call.call.group,
+        service = %call.call.name,
+        alert = %call.call.command.name,
+        output = ran.output.trim_end(),
+        "alert program ended"
+    );
+    let report = Report::Program {
+        key: call.key(),
+        call: call.call.id,
+        fault: ran.fault(),
+    };
+    let _ = reports.send(report).await;
+}

@@ -1,0 +1,404 @@
+//! The spool: one file for each message that must not be lost [D23].
+//!
+//! A message counts as accepted when its file has its final name and file and folder are on
+//! the disk. Files are named by a growing number, which is the order of acceptance. A file
+//! that cannot be read is renamed to `NAME.corrupt` and left for a person. Everything here
+//! blocks; the outbox calls it from a thread that may.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::notice::Notice;
+use crate::options::webhook::WebhookOptions;
+use crate::time::Wall;
+
+/// What one spool file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Item {
+    /// [`Item::VERSION`]; another one was written by another lvsmon.
+    pub(super) version: u32,
+    /// When the outbox took it.
+    pub(super) accepted: Wall,
+    /// Where it goes.
+    pub(super) destination: Destination,
+    /// A mail that was made ready: its content is settled and never grouped anew.
+    pub(super) seal: Option<Seal>,
+    /// What it tells: one event, or those of a sealed group, the oldest first.
+    pub(super) notices: Vec<Notice>,
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Destination {
+    /// To one recipient.
+    Mail {
+        /// Complete address.
+        to: String,
+        /// Complete address.
+        from: String,
+        /// All recipients of the alert line, for the header `To`.
+        header_to: Vec<String>,
+    },
+    /// To one receiver.
+    Webhook(WebhookOptions),
+}
+
+/// A settled mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seal {
+    /// With angle brackets; the same in every attempt.
+    pub(super) message_id: String,
+    /// Numbers of the messages that went into it; their files are void.
+    pub(super) replaces: Vec<u64>,
+}
+
+impl Item {
+    /// Of the format; raised when an older lvsmon could not read it.
+    pub(super) const VERSION: u32 = 1;
+
+    /// As it stands in the file. Text, numbers and lists only: writing it cannot fail.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// Largest file that is read: a sealed group of many full events, with room.
+const FILE_MAX: u64 = 16 * 1024 * 1024;
+const SUFFIX: &str = ".json";
+const TEMPORARY: &str = ".tmp";
+const CORRUPT: &str = ".corrupt";
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub(super) struct Spool {
+    folder: PathBuf,
+}
+
+/// What a spool held when it was opened.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Number, size in bytes and content, in order.
+    pub(super) items: Vec<(u64, u64, Item)>,
+    /// Files set aside, with the reason.
+    pub(super) corrupt: Vec<(PathBuf, String)>,
+    /// A number greater than all in use.
+    pub(super) next: u64,
+}
+
+impl Spool {
+    /// The spool in this folder.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+        }
+    }
+
+    /// Makes the folder where it is missing and reads what it holds.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made or listed.
+    pub(super) fn load(&self) -> io::Result<Found> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
+        let mut found = Found {
+            next: 1,
+            ..Found::default()
+        };
+        let mut replaced = BTreeSet::new();
+        for name in self.names()? {
+            if name.ends_with(TEMPORARY) {
+                // Never accepted: the crash came before the rename.
+                let _ = fs::remove_file(self.folder.join(&name));
+                continue;
+            }
+            let Some(number) = number_of(&name) else {
+                continue;
+            };
+            found.next = found.next.max(number.saturating_add(1));
+            if !name.ends_with(SUFFIX) {
+                continue;
+            }
+            match self.read(number) {
+                Ok((size, item)) => {
+                    if let Some(seal) = &item.seal {
+                        replaced.extend(seal.replaces.iter().copied());
+                    }
+                    found.items.push((number, size, item));
+                }
+                Err(reason) => found.corrupt.push((self.set_aside(number), reason)),
+            }
+        }
+        found.items.sort_by_key(|(number, ..)| *number);
+        let (void, valid) = found
+            .items
+            .into_iter()
+            .partition(|(number, ..)| replaced.contains(number));
+        found.items = valid;
+        let void: Vec<(u64, u64, Item)> = void;
+        self.delete(void.into_iter().map(|(number, ..)| number));
+        Ok(found)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            // A name that is not text is none of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Writes files so that they survive a crash; says for each whether it did.
+    pub(super) fn write(&self, files: &[(u64, Vec<u8>)]) -> Vec<io::Result<()>> {
+        let results: Vec<io::Result<()>> = files
+            .iter()
+            .map(|(number, bytes)| self.write_one(*number, bytes))
+            .collect();
+        match File::open(&self.folder).and_then(|folder| folder.sync_all()) {
+            Ok(()) => results,
+            Err(error) => {
+                let again = || io::Error::new(error.kind(), error.to_string());
+                results
+                    .into_iter()
+                    .map(|result| result.and(Err(again())))
+                    .collect()
+            }
+        }
+    }
+
+    fn write_one(&self, number: u64, bytes: &[u8]) -> io::Result<()> {
+        let temporary = self.path(number, TEMPORARY);
+        let written = self.write_temporary(&temporary, bytes);
+        let done = written.and_then(|()| fs::rename(&temporary, self.path(number, SUFFIX)));
+        if done.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        done
+    }
+
+    fn write_temporary(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let open = || {
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(path)
+        };
+        let mut file = open().or_else(|error| {
+            // The folder may have been removed under the running daemon.
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.folder)?;
+            open()
+        })?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Reads one file: its size and content.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub(super) fn read(&self, number: u64) -> Result<(u64, Item), String> {
+        let file = File::open(self.path(number, SUFFIX)).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        file.take(FILE_MAX + 1)
+            .read_to_end(&mut bytes)
+            .map_err(|error| error.to_string())?;
+        let size = bytes.len() as u64;
+        if size > FILE_MAX {
+            return Err(format!("it is larger than {FILE_MAX} bytes"));
+        }
+        let item: Item = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
+        if item.version != Item::VERSION {
+            return Err(format!(
+                "it has format {}, this lvsmon reads {}",
+                item.version,
+                Item::VERSION
+            ));
+        }
+        if item.notices.is_empty() {
+            return Err("it tells no event".to_owned());
+        }
+        Ok((size, item))
+    }
+
+    /// Deletes files. One that stays is delivered again, which is allowed.
+    pub(super) fn delete(&self, numbers: impl IntoIterator<Item = u64>) {
+        for number in numbers {
+            let _ = fs::remove_file(self.path(number, SUFFIX));
+        }
+    }
+
+    /// Gives a file that cannot be used a name under which it is left alone.
+    pub(super) fn set_aside(&self, number: u64) -> PathBuf {
+        let from = self.path(number, SUFFIX);
+        let to = self.path(number, &format!("{SUFFIX}{CORRUPT}"));
+        match fs::rename(&from, &to) {
+            Ok(()) => to,
+            Err(_) => from,
+        }
+    }
+
+    fn path(&self, number: u64, suffix: &str) -> PathBuf {
+        self.folder.join(format!("{number:020}{suffix}"))
+    }
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let digits = name.split('.').next()?;
+    if digits.len() != 20 {
+        return None;
+    }
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::alert::notice::tests::notice;
+
+    /// A mail about one event to this recipient.
+    pub(in crate::daemon::outbox) fn item(to: &str) -> Item {
+        Item {
+            version: Item::VERSION,
+            accepted: Wall::from_seconds(1_795_215_956),
+            destination: Destination::Mail {
+                to: to.to_owned(),
+                from: "mon@h.example".to_owned(),
+                header_to: vec![to.to_owned()],
+            },
+            seal: None,
+            notices: vec![notice()],
+        }
+    }
+
+    fn spool() -> (tempfile::TempDir, Spool) {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::new(&folder.path().join("deep/spool"));
+        spool.load().unwrap();
+        (folder, spool)
+    }
+
+    fn write(spool: &Spool, number: u64, item: &Item) {
+        for result in spool.write(&[(number, item.to_bytes())]) {
+            result.unwrap();
+        }
+    }
+
+    fn numbers(found: &Found) -> Vec<u64> {
+        found.items.iter().map(|(number, ..)| *number).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_found_in_order() {
+        let (_folder, spool) = spool();
+        for number in [10, 2, 9] {
+            write(&spool, number, &item("a@b"));
+        }
+        let found = spool.load().unwrap();
+        assert_eq!(numbers(&found), [2, 9, 10]);
+        assert_eq!(found.items[0].2, item("a@b"));
+        assert_eq!(found.next, 11);
+        spool.delete([2, 10]);
+        assert_eq!(numbers(&spool.load().unwrap()), [9]);
+    }
+
+    #[test]
+    fn only_the_owner_can_read_it() {
+        let (_folder, spool) = spool();
+        write(&spool, 1, &item("a@b"));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&spool.folder), 0o700);
+        assert_eq!(mode(&spool.path(1, SUFFIX)), 0o600);
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_are_set_aside_by_name() {
+        let (_folder, spool) = spool();
+        write(&spool, 1, &item("a@b"));
+        let cut = &item("a@b").to_bytes()[..50];
+        fs::write(spool.path(2, SUFFIX), cut).unwrap();
+        fs::write(spool.path(3, SUFFIX), [0xff; 10]).unwrap();
+        fs::write(spool.path(4, SUFFIX), b"").unwrap();
+        let newer = Item {
+            version: 99,
+            ..item("a@b")
+        };
+        write(&spool, 5, &newer);
+        fs::write(spool.path(6, TEMPORARY), cut).unwrap();
+        fs::write(spool.folder.join("README"), b"mine").unwrap();
+        let found = spool.load().unwrap();
+        assert_eq!(numbers(&found), [1]);
+        assert_eq!(found.corrupt.len(), 4);
+        assert_eq!(found.next, 6);
+        for (path, reason) in &found.corrupt {
+            assert!(path.to_str().unwrap().ends_with(".json.corrupt"));
+            assert!(path.is_file(), "{reason}");
+        }
+        assert!(!spool.path(6, TEMPORARY).exists());
+        assert!(spool.folder.join("README").exists());
+        let again = spool.load().unwrap();
+        assert!(again.corrupt.is_empty());
+        assert_eq!(
+            again.next, 6,
+            "the number of a corrupt file is not used again"
+        );
+    }
+
+    #[test]
+    fn a_sealed_group_voids_what_went_into_it() {
+        let (_folder, spool) = spool();
+        for number in 1..=3 {
+            write(&spool, number, &item("a@b"));
+        }
+        let sealed = Item {
+            seal: Some(Seal {
+                message_id: "<x@y>".to_owned(),
+                replaces: vec![2],
+            }),
+            ..item("a@b")
+        };
+        write(&spool, 1, &sealed);
+        assert_eq!(numbers(&spool.load().unwrap()), [1, 3]);
+        assert!(!spool.path(2, SUFFIX).exists());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let spool = Spool::new(&file.join("spool"));
+        assert!(spool.load().is_err());
+        let results = spool.write(&[(1, b"{}".to_vec())]);
+        assert!(results.iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn a_folder_that_was_removed_is_made_again() {
+        let (_folder, spool) = spool();
+        fs::remove_dir_all(&spool.folder).unwrap();
+        write(&spool, 1, &item("a@b"));
+        assert_eq!(numbers(&spool.load().unwrap()), [1]);
+    }
+}
