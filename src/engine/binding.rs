@@ -1,18 +1,50 @@
 //! Which services withdraw which real servers: the machine for each (service, real server).
 //!
-//! Levels, not edges: a report sets the level of its service, the wanted table is computed
-//! from all levels. Decisions D2 to D9 are explained where they are carried out.
+//! Levels, not edges: a report sets the level of its service, the wish for a virtual service
+//! is computed from all levels that concern it ([`crate::engine::desired`]).
+//!
+//! | Question | File |
+//! |---|---|
+//! | what has a service said, is its gate open | `judge` |
+//! | which withdrawals does only a person end | `latch` |
+//! | which address has a host word | `addresses` |
+//! | which keys are owned, which must go | `owned` |
+//! | what goes over to a new configuration | `carry` |
+//!
+//! Not here: whether an alert line passes its rules (`policy`), what a report says about a
+//! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+mod addresses;
+mod carry;
+mod enable;
+mod judge;
+mod latch;
+mod owned;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::engine::desired::RealServerView;
-use crate::engine::event::{Action, HostVerdict, RealServerName, Reason, TableOutcome};
-use crate::engine::saved::Saved;
-use crate::lvs::Desired;
-use crate::model::{HostName, Model, ServiceId};
+use serde::Serialize;
+
+use crate::engine::desired::{Claim, RealServerView, Stand, Survey, Withdrawal, service};
+use crate::engine::event::{Action, HostVerdict, Note, Reason, ServerChange, TableOutcome};
+use crate::engine::saved::{Record, Saved};
+use crate::lvs::{Desired, RealServer, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::model::{
+    Binding, BoundServers, Creation, Ends, HostName, Model, MonitorProgram, ServiceId, Withdraws,
+};
+use crate::options::MonitorOptions;
+use crate::options::lvs::check_limits;
 use crate::time::{Mono, Now};
+use addresses::{Addresses, Tick};
+use judge::{Attendance, Judge, Part, Verdict};
+use latch::{Entry, Latches};
+use owned::Owned;
+
+/// How long a service without an interval is waited for before servers are decided without it.
+const NEVER_POLLED_WAIT: Duration = Duration::from_secs(60);
 
 /// What a failing report means for the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,33 +58,64 @@ pub(crate) enum Ruling {
 /// All bindings with their gates, verdicts and withdrawals.
 #[derive(Debug)]
 pub(crate) struct Bindings {
+    model: Arc<Model>,
+    /// The bindings of each virtual service, as indexes into the Model.
+    by_virtual_service: BTreeMap<VirtualServiceKey, Vec<usize>>,
+    /// In which virtual services a host word stands for a real server.
+    by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
+    judges: BTreeMap<ServiceId, Judge>,
+    /// When patience with a service ends.
+    timers: BTreeSet<(Mono, ServiceId)>,
+    latches: Latches,
+    addresses: Addresses,
+    owned: Owned,
+    /// What a person has been told to mend.
+    told: BTreeMap<VirtualServiceKey, BTreeMap<HostName, String>>,
     desired: Desired,
+    /// Reports and answers so far.
+    tick: Tick,
+    /// What the construction already has to say; taken by `start`.
+    at_start: Vec<Action>,
 }
 
 impl Bindings {
     /// Nothing decided yet but what `saved` holds: open gates, withdrawals that only a person
     /// ends, and keys that were declared before.
     pub(crate) fn new(model: &Arc<Model>, saved: &Saved, now: Now) -> Self {
-        let _ = (model, saved, now);
-        Self {
+        let mut bindings = Self {
+            model: Arc::clone(model),
+            by_virtual_service: BTreeMap::new(),
+            by_host: BTreeMap::new(),
+            judges: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            latches: Latches::default(),
+            addresses: Addresses::default(),
+            owned: Owned::restore(saved),
+            told: BTreeMap::new(),
             desired: Desired::new(),
-        }
+            tick: 0,
+            at_start: Vec::new(),
+        };
+        bindings.at_start = bindings.restore(saved, now);
+        bindings
     }
 
     /// At the start: names to resolve, and the first desired table.
-    pub(crate) fn start(&mut self, now: Now) -> Vec<Action> {
-        let _ = now;
-        Vec::new()
+    pub(crate) fn start(&mut self, _now: Now) -> Vec<Action> {
+        std::mem::take(&mut self.at_start)
     }
 
     /// Whether the service decides over a real server, so that it runs first [D6].
     pub(crate) fn decides(&self, service: ServiceId) -> bool {
-        let _ = service;
-        false
+        self.judges.contains_key(&service)
     }
 
     /// A failing report of a service. `hosts` has an entry for each member that was checked;
     /// `service_reason` is what a binding with `-R` says as its reason.
+    ///
+    /// A failure counts while the gate is open, and opens it when the alert rules pass [D3].
+    /// What is good about a host in a failing report counts at once: the rules of alerts hold
+    /// failures back, not successes.
     pub(crate) fn failed(
         &mut self,
         now: Now,
@@ -61,74 +124,488 @@ impl Bindings {
         hosts: &BTreeMap<HostName, HostVerdict>,
         service_reason: Reason,
     ) -> Vec<Action> {
-        let _ = (now, service, ruling, hosts, service_reason);
-        Vec::new()
+        let mut actions = Vec::new();
+        self.tick += 1;
+        let tick = self.tick;
+        let Some(judge) = self.judges.get_mut(&service) else {
+            return actions;
+        };
+        if ruling == Ruling::Passed && judge.gate.is_none() {
+            judge.gate = Some(now.wall);
+            actions.push(carry::gate_record(&self.model, service, judge.gate));
+        }
+        let left_out_before = judge.left_out_count();
+        let mut is_news = false;
+        let mut bad = Vec::new();
+        let mut fail = |judge: &mut Judge, part: Part, reason| {
+            if judge.gate.is_some() {
+                is_news |= judge.bad(&part, reason, now.wall, tick);
+                bad.push((part, reason));
+            } else {
+                judge.heard(&part);
+            }
+        };
+        fail(judge, Part::Whole, service_reason);
+        let mut good = Vec::new();
+        let mut unclear = 0;
+        for (host, verdict) in hosts {
+            let part = Part::Host(host.clone());
+            match verdict {
+                HostVerdict::Down(reason) => fail(judge, part, *reason),
+                HostVerdict::Up => good.push(part),
+                HostVerdict::Unknown(_) => {
+                    unclear += usize::from(judge.heard(&part).is_some());
+                }
+            }
+        }
+        for part in good {
+            is_news |= judge.good(&part, tick);
+        }
+        is_news |= judge.left_out_count() != left_out_before;
+        if judge.gate.is_some() && unclear > 0 && !judge.is_unclear_said {
+            judge.is_unclear_said = true;
+            actions.push(unclear_note(service, unclear));
+        }
+        is_news |= self.latch(now, service, &bad, &mut actions);
+        self.heard(service, is_news, &mut actions);
+        actions
     }
 
     /// A successful report of a service: closes its gate [D4]. `hosts` has an entry for each
     /// member that was checked; those that were not (excluded, disabled) keep their verdict.
     pub(crate) fn succeeded(
         &mut self,
-        now: Now,
+        _now: Now,
         service: ServiceId,
         hosts: &BTreeMap<HostName, HostVerdict>,
     ) -> Vec<Action> {
-        let _ = (now, service, hosts);
-        Vec::new()
+        let mut actions = Vec::new();
+        self.tick += 1;
+        let tick = self.tick;
+        let Some(judge) = self.judges.get_mut(&service) else {
+            return actions;
+        };
+        if judge.gate.take().is_some() {
+            actions.push(carry::gate_record(&self.model, service, None));
+        }
+        judge.is_unclear_said = false;
+        let mut is_news = judge.good(&Part::Whole, tick);
+        for host in hosts.keys() {
+            is_news |= judge.good(&Part::Host(host.clone()), tick);
+        }
+        self.heard(service, is_news, &mut actions);
+        actions
     }
 
     /// A name was looked up [D8].
     pub(crate) fn resolved(
         &mut self,
-        now: Now,
+        _now: Now,
         host: &HostName,
         answer: &Result<Vec<IpAddr>, String>,
     ) -> Vec<Action> {
-        let _ = (now, host, answer);
-        Vec::new()
-    }
-
-    /// A person ends the withdrawals of a real server that nothing else would end [D4].
-    /// The answer is for that person.
-    pub(crate) fn enable(
-        &mut self,
-        now: Now,
-        server: &RealServerName,
-    ) -> (Result<String, String>, Vec<Action>) {
-        let _ = (now, server);
-        (Err(String::new()), Vec::new())
-    }
-
-    /// A new configuration: state goes over by key, undeclared keys are to be deleted [D7].
-    pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>) -> Vec<Action> {
-        let _ = (now, model);
-        Vec::new()
+        let mut actions = Vec::new();
+        self.tick += 1;
+        if self.addresses.answered(host, answer, self.tick) {
+            let keys = self.by_host.get(host).cloned().unwrap_or_default();
+            self.decide(keys, &mut actions);
+        }
+        actions
     }
 
     /// The kernel's table was looked at: deleted keys that are gone are forgotten.
-    pub(crate) fn table_seen(&mut self, now: Now, outcome: &TableOutcome) -> Vec<Action> {
-        let _ = (now, outcome);
-        Vec::new()
+    pub(crate) fn table_seen(&mut self, _now: Now, outcome: &TableOutcome) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let named = &self.by_virtual_service;
+        let is_named = |key| named.contains_key(&key);
+        let keys = self.owned.table_seen(outcome, is_named, &mut actions);
+        self.decide(keys, &mut actions);
+        actions
     }
 
     /// Time passed: services that can never run leave the count after one interval [D5].
     pub(crate) fn deadline(&mut self, now: Now) -> Vec<Action> {
-        let _ = now;
-        Vec::new()
+        let mut actions = Vec::new();
+        let mut keys = BTreeSet::new();
+        while let Some(&(due, service)) = self.timers.first()
+            && due <= now.mono
+        {
+            self.timers.pop_first();
+            let Some(judge) = self.judges.get_mut(&service) else {
+                continue;
+            };
+            let left_out = judge.leave_out();
+            if !left_out.is_empty() {
+                actions.push(left_out_note(service, &left_out));
+                keys.extend(self.virtual_services_by(service));
+            }
+        }
+        self.decide(keys, &mut actions);
+        actions
     }
 
     /// When `deadline` is wanted next.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
-        None
+        self.timers.first().map(|&(due, _)| due)
     }
 
-    /// Every owned real server with what is wanted of it and why.
+    /// Every owned real server with what is wanted and why; those that must go stand behind
+    /// the others of their virtual service.
     pub(crate) fn real_servers(&self) -> Vec<RealServerView> {
-        Vec::new()
+        let mut views = Vec::new();
+        for (&key, wanted) in &self.desired {
+            views.extend(self.survey(key).views(key, wanted));
+            views.extend(self.owned.leaving(key).map(|server| RealServerView {
+                virtual_service: key,
+                server: Some(server),
+                hosts: Vec::new(),
+                wish: ServerWish::Out,
+                withdrawals: Vec::new(),
+                untested: Vec::new(),
+                left_out: Vec::new(),
+                problem: None,
+            }));
+        }
+        views
     }
 
     /// The table as it should be.
     pub(crate) fn desired(&self) -> &Desired {
         &self.desired
     }
+
+    /// After a report: what follows for the table, also for names whose address changed.
+    fn heard(&mut self, service: ServiceId, is_news: bool, actions: &mut Vec<Action>) {
+        let mut keys = self.change_addresses();
+        if is_news {
+            keys.extend(self.virtual_services_by(service));
+        }
+        self.decide(keys, actions);
+    }
+
+    /// Lets changed addresses enter whose every check was good since [D8]; answers with the
+    /// virtual services it concerns.
+    fn change_addresses(&mut self) -> BTreeSet<VirtualServiceKey> {
+        let mut keys = BTreeSet::new();
+        for (host, family, since) in self.addresses.changing() {
+            let mut heard = self
+                .model
+                .bindings
+                .iter()
+                .filter(|binding| binding.virtual_service.family() == family)
+                .filter_map(|binding| Some((binding, self.part_of(binding, &host)?)))
+                .filter_map(|(binding, part)| self.judges.get(&binding.service)?.parts.get(&part))
+                .filter(|known| known.attendance != Attendance::LeftOut)
+                .peekable();
+            let is_good = heard.peek().is_some()
+                && heard.all(|it| it.verdict == Some(Verdict::Good) && it.tick > since);
+            drop(heard);
+            if is_good {
+                self.addresses.change(&host, family);
+                keys.extend(self.by_host.get(&host).into_iter().flatten());
+            }
+        }
+        keys
+    }
+
+    /// Computes the wishes for these virtual services afresh and says what changed.
+    fn decide(&mut self, keys: BTreeSet<VirtualServiceKey>, actions: &mut Vec<Action>) {
+        let mut is_changed = false;
+        for key in keys {
+            is_changed |= self.decide_one(key, actions);
+        }
+        if is_changed {
+            actions.push(Action::ApplyTable);
+        }
+    }
+
+    fn decide_one(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) -> bool {
+        let survey = self.survey(key);
+        let hosts = |claims: &Vec<Claim>| claims.iter().map(|claim| claim.host.clone()).collect();
+        let declared = survey
+            .servers
+            .iter()
+            .map(|(&server, claims)| (server, hosts(claims)))
+            .collect();
+        let before = self.desired.get(&key);
+        let wish_before = |server| {
+            before
+                .and_then(|wanted| wanted.servers.get(&server))
+                .copied()
+        };
+        let was_in = |server| matches!(wish_before(server), Some(ServerWish::In(_)));
+        let named = (survey.is_declared, survey.creates.is_some());
+        let dropped = self.owned.declare(key, named, &declared, was_in, actions);
+        let wanted = service(
+            key,
+            &survey,
+            self.owned.is_made(key),
+            self.owned.leaving(key),
+        );
+        for (&server, claims) in &survey.servers {
+            let change = match (wish_before(server), wanted.servers.get(&server)) {
+                (Some(ServerWish::In(_)), Some(ServerWish::In(_)))
+                | (Some(ServerWish::Out), Some(ServerWish::Out))
+                | (_, Some(ServerWish::AsFound) | None) => continue,
+                (_, Some(ServerWish::In(_))) => ServerChange::In,
+                (_, Some(ServerWish::Out)) => ServerChange::Out(
+                    survey
+                        .withdrawals(claims)
+                        .map(|withdrawal| (withdrawal.service, withdrawal.reason))
+                        .collect(),
+                ),
+            };
+            actions.push(server_note(key, server, change));
+        }
+        let dropped = dropped.into_iter();
+        actions.extend(dropped.map(|server| server_note(key, server, ServerChange::Dropped)));
+        let told = self.told.remove(&key).unwrap_or_default();
+        let mut tell = BTreeMap::new();
+        for (host, (service, text)) in survey.problems {
+            if told.get(&host) != Some(&text) {
+                let text = text.clone();
+                actions.push(Action::Note(Note::Binding { service, text }));
+            }
+            tell.insert(host, text);
+        }
+        if !tell.is_empty() {
+            self.told.insert(key, tell);
+        }
+        let is_changed = before != Some(&wanted);
+        if survey.is_declared || self.owned.is_made(key) || !wanted.servers.is_empty() {
+            self.desired.insert(key, wanted);
+            is_changed
+        } else {
+            self.desired.remove(&key).is_some()
+        }
+    }
+
+    /// All that is said about one virtual service now.
+    fn survey(&self, key: VirtualServiceKey) -> Survey {
+        let mut survey = Survey::default();
+        for &index in self.by_virtual_service.get(&key).into_iter().flatten() {
+            let Some(binding) = self.model.bindings.get(index) else {
+                continue;
+            };
+            survey.is_declared = true;
+            if let (Creation::ByUs(scheduler), None) = (&binding.creation, &survey.creates) {
+                survey.creates = Some(scheduler.clone());
+            }
+            for (host, port, part) in self.parts_of(binding) {
+                self.add_claim(&mut survey, binding, (host, port), &part);
+            }
+        }
+        survey
+    }
+
+    fn add_claim(
+        &self,
+        survey: &mut Survey,
+        binding: &Binding,
+        (host, port): (&HostName, u16),
+        part: &Part,
+    ) {
+        let key = binding.virtual_service;
+        let claim = Claim {
+            service: binding.service,
+            host: host.clone(),
+            port,
+            settings: RealServer::new(binding.forwarding, binding.weight),
+            stand: self.stand(binding, (host, port), part),
+        };
+        if let (Stand::Withdraws(withdrawal), Withdraws::VirtualService) =
+            (claim.stand, binding.withdraws)
+        {
+            survey.withdrawn_by.push(withdrawal);
+        }
+        let mut problem = self.addresses.problem(host, key.family());
+        let mut address = self.addresses.current(host, key.family());
+        if address.is_some()
+            && let Err(text) = check_limits(key, binding.forwarding, address, port)
+        {
+            problem = Some(format!("{host}: {text}"));
+            address = None;
+        }
+        match address {
+            Some(address) => {
+                let server = RealServerKey(SocketAddr::new(address, port));
+                let claims = survey.servers.entry(server).or_default();
+                if let Some(first) = claims.first()
+                    && first.settings != claim.settings
+                {
+                    let text = differing(server, key, first, &claim);
+                    problem.get_or_insert(text);
+                }
+                claims.push(claim);
+            }
+            None => {
+                let why = problem.clone();
+                let why = why.unwrap_or_else(|| format!("{host} is not looked up yet"));
+                survey.addressless.push((claim, why));
+            }
+        }
+        if let Some(text) = problem {
+            let problem = (binding.service, text);
+            survey.problems.entry(host.clone()).or_insert(problem);
+        }
+    }
+
+    /// What the service of a binding says about one entry of it.
+    fn stand(&self, binding: &Binding, (host, port): (&HostName, u16), part: &Part) -> Stand {
+        let known = self.judges.get(&binding.service);
+        let known = known.and_then(|judge| judge.parts.get(part));
+        let known = known.copied().unwrap_or_default();
+        let withdraws = |reason, since| {
+            Stand::Withdraws(Withdrawal {
+                service: binding.service,
+                reason,
+                since,
+                ends: binding.ends,
+            })
+        };
+        if binding.ends == Ends::ByOperator {
+            let entry = Entry::new(binding, host, port);
+            if let Some(latch) = self.latches.get(&entry) {
+                return withdraws(latch.reason, latch.since);
+            }
+        }
+        match (known.verdict, known.attendance) {
+            (Some(Verdict::Bad { reason, since }), _) if binding.ends == Ends::WithSuccess => {
+                withdraws(reason, since)
+            }
+            // Bad, but a person has ended this withdrawal: the next bad report renews it.
+            (Some(Verdict::Bad { .. } | Verdict::Good), _) => Stand::Content,
+            (None, Attendance::LeftOut) => Stand::LeftOut,
+            (None, Attendance::Awaited | Attendance::Heard) => Stand::Silent,
+        }
+    }
+
+    /// The entries of a binding: host word, port, and whose verdict counts.
+    fn parts_of<'a>(&'a self, binding: &'a Binding) -> Vec<(&'a HostName, u16, Part)> {
+        match &binding.real {
+            BoundServers::One { host, port } => vec![(host, *port, Part::Whole)],
+            BoundServers::EachHost { port } => {
+                let members = &self.model.hostgroup(binding.service).members;
+                let entry = |host: &'a HostName| (host, *port, Part::Host(host.clone()));
+                members.iter().map(|member| entry(&member.host)).collect()
+            }
+        }
+    }
+
+    /// The part of a binding that speaks about a host word; none where it does not name it.
+    fn part_of(&self, binding: &Binding, word: &HostName) -> Option<Part> {
+        match &binding.real {
+            BoundServers::One { host, .. } => (host == word).then_some(Part::Whole),
+            BoundServers::EachHost { .. } => {
+                let members = &self.model.hostgroup(binding.service).members;
+                let is_member = members.iter().any(|member| member.host == *word);
+                is_member.then(|| Part::Host(word.clone()))
+            }
+        }
+    }
+
+    /// The virtual services that a service decides over.
+    fn virtual_services_by(&self, service: ServiceId) -> BTreeSet<VirtualServiceKey> {
+        let judge = self.judges.get(&service);
+        judge
+            .into_iter()
+            .flat_map(|judge| &judge.bindings)
+            .filter_map(|&index| self.model.bindings.get(index))
+            .map(|binding| binding.virtual_service)
+            .collect()
+    }
+
+    /// How long a service is waited for: one interval and the time limit of a run [D5, D6].
+    fn patience(&self, id: ServiceId) -> Duration {
+        let service = self.model.service(id);
+        let interval = service.interval.or(service.traptimeout);
+        let program = service.monitor.as_ref().map(|monitor| &monitor.program);
+        let limit = match program {
+            Some(MonitorProgram::Executable(_)) => self.model.globals.monitor_timeout,
+            Some(MonitorProgram::Native(options)) => native_limit(options),
+            Some(MonitorProgram::Missing(_)) | None => Duration::ZERO,
+        };
+        let skew = service.randskew.unwrap_or_default();
+        interval
+            .unwrap_or(NEVER_POLLED_WAIT)
+            .saturating_add(limit)
+            .saturating_add(skew)
+    }
 }
+
+/// How long a native check takes at most, by its own options [D22].
+fn native_limit(options: &MonitorOptions) -> Duration {
+    match options {
+        MonitorOptions::Fping(options) => options.limit(),
+        MonitorOptions::Http(options) => options.timeout,
+        MonitorOptions::Tcp(options) => options.timeout,
+        MonitorOptions::Ftp(options) => options.timeout,
+    }
+}
+
+fn server_note(key: VirtualServiceKey, server: RealServerKey, change: ServerChange) -> Action {
+    Action::Note(Note::Server {
+        virtual_service: key,
+        server,
+        change,
+    })
+}
+
+fn unclear_note(service: ServiceId, count: usize) -> Action {
+    let text = format!(
+        "the failing check does not say which hosts fail; the real servers of {count} hosts stay as they are: name them in the first line of output, or set all_hosts_on_failure, or write -R"
+    );
+    Action::Note(Note::Binding { service, text })
+}
+
+fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
+    /// Hosts named in one line; the rest is counted.
+    const NAMED_MAX: usize = 5;
+    let hosts: Vec<&str> = parts
+        .iter()
+        .filter_map(|part| match part {
+            Part::Whole => None,
+            Part::Host(host) => Some(host.as_str()),
+        })
+        .collect();
+    let named = hosts.iter().take(NAMED_MAX).copied();
+    let named = named.collect::<Vec<&str>>().join(", ");
+    let about = match hosts.len() {
+        0 => String::new(),
+        1..=NAMED_MAX => format!(" on {named}"),
+        count => format!(" on {named} and {} more", count - NAMED_MAX),
+    };
+    let text = format!(
+        "no report{about} came within one interval; its real servers are decided without this service until one comes"
+    );
+    Action::Note(Note::Binding { service, text })
+}
+
+fn differing(
+    server: RealServerKey,
+    key: VirtualServiceKey,
+    first: &Claim,
+    second: &Claim,
+) -> String {
+    format!(
+        "real server {server} of {key} is {} with {} weight {} and {} with {} weight {}: the first counts; make them equal",
+        first.host,
+        first.settings.forwarding,
+        first.settings.weight,
+        second.host,
+        second.settings.forwarding,
+        second.settings.weight
+    )
+}
+
+/// A line of the journal; with no state the key is to be forgotten.
+fn record(key: String, state: Option<&impl Serialize>) -> Action {
+    let value = state.and_then(|state| serde_json::to_value(state).ok());
+    Action::Record(Box::new(Record {
+        key,
+        value: value.unwrap_or(serde_json::Value::Null),
+    }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,16 @@
 //! What is wanted of each owned key, from what the bound services say about it.
 //!
 //! Pure functions of verdicts and withdrawals [D5, D7]; the machine that remembers these is
-//! [`crate::engine::binding`].
+//! in `binding`. Nothing is kept up to date by increments: the wish for a virtual service is
+//! computed afresh whenever one of its services says something new.
+
+use std::collections::BTreeMap;
 
 use crate::engine::event::Reason;
-use crate::lvs::{RealServerKey, ServerWish, VirtualServiceKey};
+use crate::lvs::{
+    DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, VirtualService,
+    VirtualServiceKey,
+};
 use crate::model::{Ends, HostName, ServiceId};
 use crate::time::Wall;
 
@@ -40,4 +46,286 @@ pub struct Withdrawal {
     pub since: Wall,
     /// What ends it.
     pub ends: Ends,
+}
+
+/// What one bound service says about one real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    /// It has a verdict and does not withdraw the server.
+    Content,
+    /// It keeps the server out.
+    Withdraws(Withdrawal),
+    /// No verdict yet.
+    Silent,
+    /// It can never run and is not waited for.
+    LeftOut,
+}
+
+/// One binding's claim to one real server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) service: ServiceId,
+    /// The word in the file.
+    pub(crate) host: HostName,
+    /// Its port; with the host it names the entry where there is no address.
+    pub(crate) port: u16,
+    pub(crate) settings: RealServer,
+    pub(crate) stand: Stand,
+}
+
+/// Everything that is said about one virtual service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Survey {
+    /// By real server, each list in file order and never empty.
+    pub(crate) servers: BTreeMap<RealServerKey, Vec<Claim>>,
+    /// Claims whose name has no usable address, with the reason.
+    pub(crate) addressless: Vec<(Claim, String)>,
+    /// Services that withdraw the virtual service itself (`-D`).
+    pub(crate) withdrawn_by: Vec<Withdrawal>,
+    /// Whether the file names it at all.
+    pub(crate) is_declared: bool,
+    /// `-B` with its scheduler.
+    pub(crate) creates: Option<Scheduler>,
+    /// What a person should mend, by host.
+    pub(crate) problems: BTreeMap<HostName, (ServiceId, String)>,
+}
+
+/// What is wanted of a real server that all these claims are about [D5].
+///
+/// Out when any withdraws it; in when each that counts has a verdict; else as found. A server
+/// of which no service at all can speak is left as found too: nothing is known of it. Where
+/// claims differ in settings the first in file order counts.
+pub(crate) fn server_wish(claims: &[Claim]) -> ServerWish {
+    let mut wish = ServerWish::AsFound;
+    let mut is_waiting = false;
+    for claim in claims {
+        match claim.stand {
+            Stand::Withdraws(_) => return ServerWish::Out,
+            Stand::Content => {
+                wish = ServerWish::In(claims.first().unwrap_or(claim).settings);
+            }
+            Stand::Silent => is_waiting = true,
+            Stand::LeftOut => {}
+        }
+    }
+    if is_waiting {
+        ServerWish::AsFound
+    } else {
+        wish
+    }
+}
+
+/// What is wanted of a virtual service. `leaving` are real servers that the file declared
+/// before; `is_made` tells whether it declared `-B` before.
+pub(crate) fn service(
+    key: VirtualServiceKey,
+    survey: &Survey,
+    is_made: bool,
+    leaving: impl Iterator<Item = RealServerKey>,
+) -> DesiredService {
+    let is_absent = !survey.withdrawn_by.is_empty() || (!survey.is_declared && is_made);
+    let mut servers: BTreeMap<RealServerKey, ServerWish> =
+        leaving.map(|server| (server, ServerWish::Out)).collect();
+    for (&server, claims) in &survey.servers {
+        let wish = if is_absent {
+            ServerWish::Out
+        } else {
+            server_wish(claims)
+        };
+        servers.insert(server, wish);
+    }
+    let is_in = |wish: &ServerWish| matches!(wish, ServerWish::In(_));
+    let service = match &survey.creates {
+        _ if is_absent => ServiceWish::Absent,
+        None => ServiceWish::Foreign,
+        // Like the script's `upalert -B`: an empty virtual service lets clients wait where
+        // none refuses them at once, so it is made for a server that enters.
+        Some(scheduler) if servers.values().any(is_in) => {
+            ServiceWish::Present(VirtualService::plain(key.family(), scheduler.clone()))
+        }
+        Some(_) => ServiceWish::AsFound,
+    };
+    DesiredService { service, servers }
+}
+
+impl Survey {
+    /// Who keeps this real server out.
+    pub(crate) fn withdrawals<'a>(
+        &'a self,
+        claims: &'a [Claim],
+    ) -> impl Iterator<Item = Withdrawal> + 'a {
+        let own = claims.iter().filter_map(|claim| match claim.stand {
+            Stand::Withdraws(withdrawal) => Some(withdrawal),
+            Stand::Content | Stand::Silent | Stand::LeftOut => None,
+        });
+        let of_all = self.withdrawn_by.iter().copied();
+        let of_all = of_all.filter(|it| claims.iter().all(|claim| claim.service != it.service));
+        own.chain(of_all)
+    }
+
+    /// Readers' views of all real servers declared here.
+    pub(crate) fn views(
+        &self,
+        key: VirtualServiceKey,
+        desired: &DesiredService,
+    ) -> Vec<RealServerView> {
+        let placed = self.servers.iter().map(|(&server, claims)| {
+            let problem = claims.iter().find_map(|claim| {
+                let (_, text) = self.problems.get(&claim.host)?;
+                Some(text.clone())
+            });
+            (Some(server), claims.as_slice(), problem)
+        });
+        let addressless = self
+            .addressless
+            .iter()
+            .map(|(claim, problem)| (None, std::slice::from_ref(claim), Some(problem.clone())));
+        placed
+            .chain(addressless)
+            .map(|(server, claims, problem)| {
+                let mut view = self.view(key, claims);
+                view.server = server;
+                view.problem = problem;
+                let wish = server.and_then(|server| desired.servers.get(&server));
+                view.wish = wish.copied().unwrap_or(ServerWish::AsFound);
+                view
+            })
+            .collect()
+    }
+
+    fn view(&self, virtual_service: VirtualServiceKey, claims: &[Claim]) -> RealServerView {
+        let with = |stand: Stand| {
+            let claims = claims.iter().filter(move |claim| claim.stand == stand);
+            distinct(claims.map(|claim| claim.service))
+        };
+        RealServerView {
+            virtual_service,
+            server: None,
+            hosts: distinct(claims.iter().map(|claim| claim.host.clone())),
+            wish: ServerWish::AsFound,
+            withdrawals: self.withdrawals(claims).collect(),
+            untested: with(Stand::Silent),
+            left_out: with(Stand::LeftOut),
+            problem: None,
+        }
+    }
+}
+
+/// Without repetitions, in the order of first occurrence.
+fn distinct<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    for item in items {
+        if !seen.contains(&item) {
+            seen.push(item);
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{Forwarding, Weight};
+
+    const SETTINGS: RealServer = RealServer::new(Forwarding::Dr, Weight(5));
+
+    fn claims(stands: &[Stand]) -> Vec<Claim> {
+        (0..)
+            .zip(stands)
+            .map(|(at, &stand)| Claim {
+                service: ServiceId(at),
+                host: HostName::new("h"),
+                port: 80,
+                settings: RealServer {
+                    weight: Weight(5 + at),
+                    ..SETTINGS
+                },
+                stand,
+            })
+            .collect()
+    }
+
+    fn withdraws(service: u32) -> Stand {
+        Stand::Withdraws(Withdrawal {
+            service: ServiceId(service),
+            reason: Reason::Timeout,
+            since: Wall::default(),
+            ends: Ends::WithSuccess,
+        })
+    }
+
+    /// The whole table for up to three services, against the sentence of decision 5.
+    #[test]
+    fn out_by_one_in_by_all_else_as_found() {
+        let stands = [Stand::Content, withdraws(0), Stand::Silent, Stand::LeftOut];
+        let mut lists: Vec<Vec<Stand>> = vec![Vec::new()];
+        for length in 0..3 {
+            let longer: Vec<Vec<Stand>> = lists
+                .iter()
+                .filter(|list| list.len() == length)
+                .flat_map(|list| stands.map(|stand| [list.as_slice(), &[stand]].concat()))
+                .collect();
+            lists.extend(longer);
+        }
+        assert_eq!(lists.len(), 1 + 4 + 16 + 64);
+        for list in lists {
+            let has = |stand| list.contains(&stand);
+            let expected = if has(withdraws(0)) {
+                ServerWish::Out
+            } else if has(Stand::Content) && !has(Stand::Silent) {
+                ServerWish::In(SETTINGS)
+            } else {
+                ServerWish::AsFound
+            };
+            assert_eq!(server_wish(&claims(&list)), expected, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_virtual_service_belongs_to_whoever_makes_it() {
+        let key: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+        let server = RealServerKey("192.168.0.1:80".parse().unwrap());
+        let gone = RealServerKey("192.168.0.9:80".parse().unwrap());
+        let made = ServiceWish::Present(VirtualService::plain(key.family(), Scheduler::wlc()));
+        let (foreign, absent, as_found) = (
+            ServiceWish::Foreign,
+            ServiceWish::Absent,
+            ServiceWish::AsFound,
+        );
+        // -B now, -B before, declared, withdrawn by -D, stand of the one server.
+        let cases = [
+            (false, false, true, false, Stand::Content, &foreign),
+            (false, true, true, false, Stand::Content, &foreign),
+            (true, false, true, false, Stand::Content, &made),
+            (true, false, true, false, Stand::Silent, &as_found),
+            (true, false, true, false, withdraws(0), &as_found),
+            (true, false, true, true, withdraws(0), &absent),
+            (true, false, true, true, Stand::Content, &absent),
+            (false, false, true, true, withdraws(0), &absent),
+            (false, true, false, false, Stand::Silent, &absent),
+            (false, false, false, false, Stand::Silent, &foreign),
+        ];
+        for (creates, is_made, is_declared, is_withdrawn, stand, expected) in cases {
+            let by = match withdraws(7) {
+                Stand::Withdraws(withdrawal) if is_withdrawn => vec![withdrawal],
+                _ => Vec::new(),
+            };
+            let mut survey = Survey {
+                withdrawn_by: by,
+                is_declared,
+                creates: creates.then(Scheduler::wlc),
+                ..Survey::default()
+            };
+            if is_declared {
+                survey.servers.insert(server, claims(&[stand]));
+            }
+            let wanted = service(key, &survey, is_made, [gone].into_iter());
+            let case = (creates, is_made, is_declared, is_withdrawn, stand);
+            assert_eq!(&wanted.service, expected, "{case:?}");
+            assert_eq!(wanted.servers[&gone], ServerWish::Out);
+            if is_withdrawn {
+                assert_eq!(wanted.servers[&server], ServerWish::Out, "{case:?}");
+            }
+        }
+    }
 }

@@ -1,0 +1,234 @@
+//! What goes over: from the journal at the start, from the old configuration at a reload.
+//!
+//! Gates and withdrawals that a person ends survive both. Verdicts survive a reload only, and
+//! only as far as they are about the same thing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::binding::judge::{Attendance, Judge, Part};
+use crate::engine::binding::latch::Entry;
+use crate::engine::binding::{Bindings, addresses, record};
+use crate::engine::event::Action;
+use crate::engine::saved::Saved;
+use crate::lvs::VirtualServiceKey;
+use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
+use crate::time::{Now, Wall};
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "gate ";
+
+/// An open gate in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedGate {
+    group: String,
+    service: String,
+    since: Wall,
+}
+
+impl Bindings {
+    /// Takes the journal in; answers with all there is to do at the start.
+    pub(super) fn restore(&mut self, saved: &Saved, now: Now) -> Vec<Action> {
+        let mut actions = self.adopt(now);
+        let records = saved.records.iter();
+        for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
+            let gate = serde_json::from_value::<SavedGate>(value.clone()).ok();
+            let service = gate
+                .as_ref()
+                .and_then(|gate| self.model.find(&gate.group, &gate.service));
+            match service.and_then(|service| self.judges.get_mut(&service)) {
+                Some(judge) => judge.gate = gate.map(|gate| gate.since),
+                None => actions.push(record(key.clone(), None::<&SavedGate>)),
+            }
+        }
+        self.restore_latches(saved, &mut actions);
+        self.restore_addresses();
+        let keys = self.all_virtual_services();
+        self.decide(keys, &mut actions);
+        actions
+    }
+
+    /// A new configuration: state goes over by key, undeclared keys are to be deleted [D7].
+    pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>) -> Vec<Action> {
+        let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
+        let old_judges = std::mem::take(&mut self.judges);
+        let old_latches = std::mem::take(&mut self.latches);
+        let was_latching = latching_before(&old_model, model);
+        let mut keys = self.all_virtual_services();
+        let mut actions = Vec::new();
+        let new_id = |old: ServiceId| {
+            let service = old_model.service(old);
+            model.find(&service.group, &service.name)
+        };
+        let mut carried: Vec<(ServiceId, Judge)> = Vec::new();
+        for (old, judge) in old_judges {
+            let bound = new_id(old).filter(|id| model.bindings.iter().any(|it| it.service == *id));
+            match bound {
+                Some(id) => carried.push((id, still_true(judge, &old_model, old, model, id))),
+                None if judge.gate.is_some() => actions.push(gate_record(&old_model, old, None)),
+                None => {}
+            }
+        }
+        self.judges = carried.into_iter().collect();
+        actions.extend(self.adopt(now));
+        for (entry, latch) in old_latches {
+            let moved = new_id(entry.service).map(|service| Entry {
+                service,
+                ..entry.clone()
+            });
+            let is_there = |moved: &Entry| {
+                let entries = self.operator_entries(moved.service);
+                entries.iter().any(|(it, _)| it == moved)
+            };
+            match moved.filter(is_there) {
+                Some(moved) => {
+                    self.latches.insert(moved, latch);
+                }
+                None => actions.push(entry.record(&old_model, None)),
+            }
+        }
+        self.latch_new_entries(|entry| was_latching.contains(entry), &mut actions);
+        keys.extend(self.all_virtual_services());
+        self.decide(keys, &mut actions);
+        actions
+    }
+
+    /// Fits judges, timers and names to the Model; answers with the names to look up.
+    fn adopt(&mut self, now: Now) -> Vec<Action> {
+        let model = Arc::clone(&self.model);
+        self.by_virtual_service.clear();
+        for judge in self.judges.values_mut() {
+            judge.bindings.clear();
+        }
+        let mut wanted: BTreeSet<(ServiceId, Part)> = BTreeSet::new();
+        let mut words: Vec<HostName> = Vec::new();
+        let mut by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>> = BTreeMap::new();
+        for (index, binding) in model.bindings.iter().enumerate() {
+            let bindings = self.by_virtual_service.entry(binding.virtual_service);
+            bindings.or_default().push(index);
+            let judge = self.judges.entry(binding.service).or_default();
+            judge.bindings.push(index);
+            for (host, _, part) in self.parts_of(binding) {
+                words.push(host.clone());
+                let keys = by_host.entry(host.clone()).or_default();
+                keys.insert(binding.virtual_service);
+                wanted.insert((binding.service, part));
+            }
+        }
+        self.by_host = by_host;
+        self.timers.clear();
+        let services: Vec<ServiceId> = self.judges.keys().copied().collect();
+        for id in services {
+            let patience_ends = now.mono.after(self.patience(id));
+            if let Some(judge) = self.judges.get_mut(&id) {
+                fit_parts(judge, id, &wanted);
+                let is_awaited = |attendance| attendance == Attendance::Awaited;
+                let mut parts = judge.parts.values();
+                if parts.any(|known| is_awaited(known.attendance)) {
+                    let ends = *judge.patience_ends.get_or_insert(patience_ends);
+                    self.timers.insert((ends, id));
+                } else {
+                    judge.patience_ends = None;
+                }
+            }
+        }
+        let names = self.addresses.declare(words.iter());
+        names.into_iter().map(Action::Resolve).collect()
+    }
+
+    /// The addresses that names had when the daemon ended.
+    fn restore_addresses(&mut self) {
+        for (key, server, host) in self.owned.words() {
+            let is_bound = self.by_virtual_service.get(&key).is_some_and(|indexes| {
+                let mut bindings = indexes.iter().filter_map(|&at| self.model.bindings.get(at));
+                bindings.any(|binding| {
+                    let port = match binding.real {
+                        BoundServers::One { port, .. } | BoundServers::EachHost { port } => port,
+                    };
+                    port == server.0.port() && self.part_of(binding, host).is_some()
+                })
+            });
+            if is_bound && addresses::literal(host).is_none() {
+                self.addresses.restore(host, server.0.ip());
+            }
+        }
+    }
+
+    fn all_virtual_services(&self) -> BTreeSet<VirtualServiceKey> {
+        let named = self.by_virtual_service.keys().copied();
+        named.chain(self.owned.keys()).collect()
+    }
+}
+
+/// The record of a gate; one that is closed is to be forgotten.
+pub(super) fn gate_record(model: &Model, id: ServiceId, gate: Option<Wall>) -> Action {
+    let service = model.service(id);
+    let key = format!("{PREFIX}{}/{}", service.group, service.name);
+    let state = gate.map(|since| SavedGate {
+        group: service.group.to_string(),
+        service: service.name.to_string(),
+        since,
+    });
+    record(key, state.as_ref())
+}
+
+/// Parts that are no longer bound are dropped, new ones are awaited.
+fn fit_parts(judge: &mut Judge, id: ServiceId, wanted: &BTreeSet<(ServiceId, Part)>) {
+    let is_wanted = |part: &Part| wanted.contains(&(id, part.clone()));
+    judge.parts.retain(|part, _| is_wanted(part));
+    let from = (id, Part::Whole);
+    for (_, part) in wanted
+        .range(from..)
+        .take_while(|(service, _)| *service == id)
+    {
+        judge.parts.entry(part.clone()).or_default();
+    }
+}
+
+/// A verdict on a service as a whole was about the members it had: with others it is void.
+fn still_true(
+    mut judge: Judge,
+    old_model: &Model,
+    old: ServiceId,
+    model: &Model,
+    id: ServiceId,
+) -> Judge {
+    let members = |model: &Model, id| -> BTreeSet<HostName> {
+        let members = &model.hostgroup(id).members;
+        members.iter().map(|member| member.host.clone()).collect()
+    };
+    if members(old_model, old) != members(model, id) {
+        judge.parts.remove(&Part::Whole);
+    }
+    judge
+}
+
+/// The entries that only a person ended in the old configuration, under their new numbers.
+fn latching_before(old_model: &Model, model: &Model) -> BTreeSet<Entry> {
+    let mut entries = BTreeSet::new();
+    for binding in &old_model.bindings {
+        let service = old_model.service(binding.service);
+        let Some(id) = model.find(&service.group, &service.name) else {
+            continue;
+        };
+        if binding.ends != Ends::ByOperator {
+            continue;
+        }
+        let mut add = |host: &HostName, port| {
+            let mut entry = Entry::new(binding, host, port);
+            entry.service = id;
+            entries.insert(entry);
+        };
+        match &binding.real {
+            BoundServers::One { host, port } => add(host, *port),
+            BoundServers::EachHost { port } => {
+                for member in &old_model.hostgroup(binding.service).members {
+                    add(&member.host, *port);
+                }
+            }
+        }
+    }
+    entries
+}

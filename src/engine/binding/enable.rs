@@ -1,0 +1,171 @@
+//! `lvsmon enable SERVER`: a person ends the withdrawals that nothing else would end [D4].
+
+use std::collections::BTreeSet;
+
+use crate::engine::binding::Bindings;
+use crate::engine::binding::latch::Entry;
+use crate::engine::desired::RealServerView;
+use crate::engine::event::{Action, RealServerName};
+use crate::lvs::{RealServerKey, VirtualServiceKey};
+use crate::model::{HostName, ServiceId};
+use crate::time::Now;
+
+/// Names listed in an answer; a farm may have thousands.
+const NAMED_MAX: usize = 10;
+
+impl Bindings {
+    /// A person ends the withdrawals of a real server that nothing else would end [D4].
+    /// The answer is for that person.
+    pub(crate) fn enable(
+        &mut self,
+        _now: Now,
+        server: &RealServerName,
+    ) -> (Result<String, String>, Vec<Action>) {
+        let mut actions = Vec::new();
+        let mut ended: Vec<(Entry, Option<RealServerKey>)> = Vec::new();
+        let mut is_known = false;
+        let keys: Vec<VirtualServiceKey> = self.by_virtual_service.keys().copied().collect();
+        for &key in &keys {
+            let survey = self.survey(key);
+            let placed = survey.servers.iter().flat_map(|(&address, claims)| {
+                claims.iter().map(move |claim| (Some(address), claim))
+            });
+            let addressless = survey.addressless.iter().map(|(claim, _)| (None, claim));
+            for (address, claim) in placed.chain(addressless) {
+                if !is_called(&server.0, &claim.host, claim.port, address) {
+                    continue;
+                }
+                is_known = true;
+                let entry = Entry {
+                    service: claim.service,
+                    virtual_service: key,
+                    host: claim.host.clone(),
+                    port: claim.port,
+                };
+                if self.latches.remove(&entry).is_some() {
+                    actions.push(entry.record(&self.model, None));
+                    ended.push((entry, address));
+                }
+            }
+        }
+        if !is_known {
+            return (Err(self.unknown(server)), actions);
+        }
+        if ended.is_empty() {
+            return (Err(self.nothing_to_end(server)), actions);
+        }
+        let keys = ended.iter().map(|(entry, _)| entry.virtual_service);
+        let keys: BTreeSet<VirtualServiceKey> = keys.collect();
+        self.decide(keys, &mut actions);
+        (Ok(self.what_was_ended(&ended)), actions)
+    }
+
+    fn what_was_ended(&self, ended: &[(Entry, Option<RealServerKey>)]) -> String {
+        let views = self.real_servers();
+        let mut lines = Vec::new();
+        for (entry, address) in ended {
+            let name = address.map_or_else(|| entry.host.to_string(), |it| it.to_string());
+            let by = self.service_name(entry.service);
+            let mut line = format!(
+                "{name} in {}: the withdrawal by {by} is ended",
+                entry.virtual_service
+            );
+            let judge = self.judges.get(&entry.service);
+            if judge.is_some_and(|judge| judge.gate.is_some()) {
+                line.push_str(
+                    "; it is still failing, and its next failing check withdraws the server again",
+                );
+            }
+            let view = views.iter().find(|view| {
+                view.virtual_service == entry.virtual_service && view.server == *address
+            });
+            let others = view.map(|view| self.withdrawn_by(view)).unwrap_or_default();
+            if address.is_some() && !others.is_empty() {
+                line.push_str("; still withdrawn by ");
+                line.push_str(&others);
+            }
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
+        lines.join("\n")
+    }
+
+    fn nothing_to_end(&self, server: &RealServerName) -> String {
+        let mut others = Vec::new();
+        for view in self.real_servers() {
+            let port = view.server.map_or(0, |server| server.0.port());
+            let is_called = |host: &HostName| is_called(&server.0, host, port, view.server);
+            if view.hosts.iter().any(is_called) && !view.withdrawals.is_empty() {
+                let by = self.withdrawn_by(&view);
+                others.push(format!("{} by {by}", view.virtual_service));
+            }
+        }
+        if others.is_empty() {
+            return format!("{}: nothing withdraws this real server", server.0);
+        }
+        format!(
+            "{}: it is withdrawn from {}; that ends with the next good check",
+            server.0,
+            others.join(", from ")
+        )
+    }
+
+    fn unknown(&self, server: &RealServerName) -> String {
+        let names: BTreeSet<String> = self
+            .real_servers()
+            .iter()
+            .flat_map(|view| view.hosts.iter().map(ToString::to_string))
+            .collect();
+        if names.is_empty() {
+            return format!(
+                "no real server is called \"{}\": the configuration binds none",
+                server.0
+            );
+        }
+        let shown: Vec<String> = names.iter().take(NAMED_MAX).cloned().collect();
+        let more = names.len().saturating_sub(NAMED_MAX);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        format!(
+            "no real server is called \"{}\"; there are {}{more}",
+            server.0,
+            shown.join(", ")
+        )
+    }
+
+    fn withdrawn_by(&self, view: &RealServerView) -> String {
+        let withdrawals = view.withdrawals.iter();
+        let services: Vec<String> = withdrawals
+            .map(|withdrawal| self.service_name(withdrawal.service))
+            .collect();
+        services.join(" and ")
+    }
+
+    fn service_name(&self, id: ServiceId) -> String {
+        let service = self.model.service(id);
+        format!("{}/{}", service.group, service.name)
+    }
+}
+
+/// Whether a person means this real server: by its word in the file or its address, with or
+/// without the port.
+fn is_called(name: &str, host: &HostName, port: u16, server: Option<RealServerKey>) -> bool {
+    let word = host.as_str();
+    let has_port = |rest: &str| {
+        rest.strip_prefix(':')
+            .is_some_and(|it| it == port.to_string())
+    };
+    if name
+        .strip_prefix(word)
+        .is_some_and(|rest| rest.is_empty() || has_port(rest))
+    {
+        return true;
+    }
+    server.is_some_and(|RealServerKey(address)| {
+        name.parse() == Ok(address) || name.parse() == Ok(address.ip())
+    })
+}

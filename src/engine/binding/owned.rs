@@ -1,0 +1,247 @@
+//! What the file declares and what it declared before [D7].
+//!
+//! Every key that was ever declared is in the journal until the kernel's table shows it gone,
+//! so that a key the file no longer names is deleted after a restart too.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::event::{Action, TableOutcome};
+use crate::engine::saved::Saved;
+use crate::lvs::{Command, RealServerKey, VirtualServiceKey};
+use crate::model::HostName;
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "declared ";
+
+/// All owned keys.
+#[derive(Debug, Default)]
+pub(super) struct Owned {
+    services: BTreeMap<VirtualServiceKey, OwnedService>,
+}
+
+/// What is owned of one virtual service.
+#[derive(Debug, Default)]
+struct OwnedService {
+    /// Declared with `-B`, now or before.
+    is_made: bool,
+    servers: BTreeMap<RealServerKey, Ownership>,
+}
+
+#[derive(Debug)]
+enum Ownership {
+    /// These words of the file stand for it.
+    Declared(BTreeSet<HostName>),
+    /// No word does any more: out it goes.
+    Leaving {
+        /// It was wanted in a moment ago, so the applier may be about to add it, and one
+        /// look that does not show it proves nothing.
+        was_in: bool,
+    },
+}
+
+/// The state of one key in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saying {
+    virtual_service: VirtualServiceKey,
+    /// None for the virtual service itself.
+    server: Option<RealServerKey>,
+    /// The words that stand for it; empty while it is leaving.
+    hosts: Vec<String>,
+}
+
+impl Owned {
+    /// What the journal says. Nothing is declared yet: see [`Owned::declare`].
+    pub(super) fn restore(saved: &Saved) -> Self {
+        let mut owned = Self::default();
+        for saying in sayings(saved) {
+            let service = owned.services.entry(saying.virtual_service).or_default();
+            match saying.server {
+                None => service.is_made = true,
+                Some(server) => {
+                    let hosts = saying
+                        .hosts
+                        .iter()
+                        .map(|host| HostName::new(host))
+                        .collect();
+                    let ownership = if saying.hosts.is_empty() {
+                        Ownership::Leaving { was_in: false }
+                    } else {
+                        Ownership::Declared(hosts)
+                    };
+                    service.servers.insert(server, ownership);
+                }
+            }
+        }
+        owned
+    }
+
+    /// The virtual services with an owned key.
+    pub(super) fn keys(&self) -> impl Iterator<Item = VirtualServiceKey> + '_ {
+        self.services.keys().copied()
+    }
+
+    /// Declared words with the real servers they stand for.
+    pub(super) fn words(
+        &self,
+    ) -> impl Iterator<Item = (VirtualServiceKey, RealServerKey, &HostName)> {
+        self.services.iter().flat_map(|(&key, service)| {
+            service
+                .servers
+                .iter()
+                .flat_map(move |(&server, ownership)| {
+                    let hosts = match ownership {
+                        Ownership::Declared(hosts) => Some(hosts),
+                        Ownership::Leaving { .. } => None,
+                    };
+                    hosts
+                        .into_iter()
+                        .flatten()
+                        .map(move |host| (key, server, host))
+                })
+        })
+    }
+
+    /// Whether `-B` declared the virtual service, now or before.
+    pub(super) fn is_made(&self, key: VirtualServiceKey) -> bool {
+        self.services
+            .get(&key)
+            .is_some_and(|service| service.is_made)
+    }
+
+    /// Real servers that must go.
+    pub(super) fn leaving(
+        &self,
+        key: VirtualServiceKey,
+    ) -> impl Iterator<Item = RealServerKey> + '_ {
+        let servers = self
+            .services
+            .get(&key)
+            .map(|service| service.servers.iter());
+        servers
+            .into_iter()
+            .flatten()
+            .filter_map(|(&server, ownership)| match ownership {
+                Ownership::Declared(_) => None,
+                Ownership::Leaving { .. } => Some(server),
+            })
+    }
+
+    /// What the file declares of one virtual service now. `is_named` tells whether any line
+    /// names it, `creates` whether one has `-B`; `was_in` whether a real server was wanted in.
+    /// Answers with the real servers that have just begun to leave.
+    pub(super) fn declare(
+        &mut self,
+        key: VirtualServiceKey,
+        (is_named, creates): (bool, bool),
+        servers: &BTreeMap<RealServerKey, BTreeSet<HostName>>,
+        was_in: impl Fn(RealServerKey) -> bool,
+        actions: &mut Vec<Action>,
+    ) -> Vec<RealServerKey> {
+        let service = self.services.entry(key).or_default();
+        if creates && !service.is_made {
+            service.is_made = true;
+            actions.push(record(key, None, Some(&BTreeSet::new())));
+        } else if service.is_made && is_named && !creates {
+            // Others make it from now on; it is theirs, with our real servers in it.
+            service.is_made = false;
+            actions.push(record(key, None, None));
+        }
+        let mut dropped = Vec::new();
+        for (&server, ownership) in &mut service.servers {
+            if let Ownership::Declared(_) = ownership
+                && !servers.contains_key(&server)
+            {
+                *ownership = Ownership::Leaving {
+                    was_in: was_in(server),
+                };
+                actions.push(record(key, Some(server), Some(&BTreeSet::new())));
+                dropped.push(server);
+            }
+        }
+        for (&server, hosts) in servers {
+            let is_known = match service.servers.get(&server) {
+                Some(Ownership::Declared(known)) => known == hosts,
+                Some(Ownership::Leaving { .. }) | None => false,
+            };
+            if !is_known {
+                let declared = Ownership::Declared(hosts.clone());
+                service.servers.insert(server, declared);
+                actions.push(record(key, Some(server), Some(hosts)));
+            }
+        }
+        if service.servers.is_empty() && !service.is_made {
+            self.services.remove(&key);
+        }
+        dropped
+    }
+
+    /// Forgets what has left; answers with the virtual services it concerns.
+    /// `is_named` tells whether the file names a virtual service.
+    pub(super) fn table_seen(
+        &mut self,
+        outcome: &TableOutcome,
+        is_named: impl Fn(VirtualServiceKey) -> bool,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
+        let Some(table) = &outcome.actual else {
+            return changed;
+        };
+        for (&key, service) in &mut self.services {
+            let entry = table.get(&key);
+            let is_deleted = outcome.applied.contains(&Command::DeleteService(key));
+            service.servers.retain(|&server, ownership| {
+                let Ownership::Leaving { was_in } = ownership else {
+                    return true;
+                };
+                if entry.is_some_and(|entry| entry.servers.contains_key(&server)) {
+                    return true;
+                }
+                let deletion = Command::DeleteServer(key, server);
+                if *was_in && !is_deleted && !outcome.applied.contains(&deletion) {
+                    *was_in = false;
+                    return true;
+                }
+                actions.push(record(key, Some(server), None));
+                changed.insert(key);
+                false
+            });
+            let is_empty = service.servers.is_empty();
+            if service.is_made && is_empty && entry.is_none() && !is_named(key) {
+                service.is_made = false;
+                actions.push(record(key, None, None));
+                changed.insert(key);
+            }
+        }
+        self.services
+            .retain(|_, service| service.is_made || !service.servers.is_empty());
+        changed
+    }
+}
+
+fn sayings(saved: &Saved) -> impl Iterator<Item = Saying> + '_ {
+    let records = saved.records.iter();
+    records
+        .filter(|(key, _)| key.starts_with(PREFIX))
+        .filter_map(|(_, value)| serde_json::from_value(value.clone()).ok())
+}
+
+/// The record of a key; with no hosts at all (`None`) it is to be forgotten.
+fn record(
+    virtual_service: VirtualServiceKey,
+    server: Option<RealServerKey>,
+    hosts: Option<&BTreeSet<HostName>>,
+) -> Action {
+    let key = match server {
+        Some(server) => format!("{PREFIX}{virtual_service} {server}"),
+        None => format!("{PREFIX}{virtual_service}"),
+    };
+    let saying = hosts.map(|hosts| Saying {
+        virtual_service,
+        server,
+        hosts: hosts.iter().map(ToString::to_string).collect(),
+    });
+    super::record(key, saying.as_ref())
+}

@@ -1,0 +1,640 @@
+//! The machine against the decisions, one by one. A farm is written in lines
+//! `GROUP/SERVICE HOSTS VIRTUAL_SERVICE REAL [op] [-B] [-D] [wN] [nat]`, where REAL is a host
+//! or `each`; what is wanted is read as `10.0.0.3:80/tcp foreign 192.168.0.1=in`.
+
+mod carried;
+mod names;
+mod random;
+
+use super::*;
+use crate::engine::event::{RealServerName, TableOutcome};
+use crate::engine::fixture;
+use crate::lvs::replay::apply;
+use crate::lvs::{Command, Forwarding, Scheduler, ServiceWish, Table, Weight, diff};
+use crate::model::Member;
+
+/// One line of a farm as a binding.
+fn binding(model: &Model, line: &str) -> Binding {
+    let mut words = line.split(' ');
+    let (group, name) = words.next().unwrap().split_once('/').unwrap();
+    let virtual_service: VirtualServiceKey = words.nth(1).unwrap().parse().unwrap();
+    let real = words.next().unwrap();
+    let flags: Vec<&str> = words.collect();
+    let has = |flag| flags.contains(&flag);
+    let weight = flags.iter().find_map(|flag| flag.strip_prefix('w'));
+    let port = virtual_service.port().unwrap_or(0);
+    Binding {
+        service: model.find(group, name).unwrap(),
+        virtual_service,
+        real: match real {
+            "each" => BoundServers::EachHost { port },
+            host => BoundServers::One {
+                host: HostName::new(host),
+                port,
+            },
+        },
+        forwarding: if has("nat") {
+            Forwarding::Nat
+        } else {
+            Forwarding::Dr
+        },
+        weight: Weight(weight.map_or(5, |weight| weight.parse().unwrap())),
+        creation: if has("-B") {
+            Creation::ByUs(Scheduler::wlc())
+        } else {
+            Creation::ByOthers
+        },
+        withdraws: if has("-D") {
+            Withdraws::VirtualService
+        } else {
+            Withdraws::RealServer
+        },
+        ends: if has("op") {
+            Ends::ByOperator
+        } else {
+            Ends::WithSuccess
+        },
+    }
+}
+
+fn model(lines: &[&str]) -> Arc<Model> {
+    let mut services = Vec::new();
+    let mut hosts = BTreeMap::new();
+    for line in lines {
+        let mut words = line.split(' ');
+        let (group, name) = words.next().unwrap().split_once('/').unwrap();
+        let service = fixture::service(group, name);
+        if !services.contains(&service) {
+            services.push(service);
+        }
+        hosts.insert(group.to_owned(), words.next().unwrap());
+    }
+    let mut model = fixture::model(services);
+    for group in &mut model.hostgroups {
+        let members = hosts[&*group.name].split(',');
+        group.members = members.map(fixture::member).collect::<Vec<Member>>();
+    }
+    model.bindings = lines
+        .iter()
+        .filter(|line| line.split(' ').count() > 2)
+        .map(|line| binding(&model, line))
+        .collect();
+    Arc::new(model)
+}
+
+/// Bindings with all that the shell does for them: a clock, a journal, a kernel.
+struct Farm {
+    bindings: Bindings,
+    model: Arc<Model>,
+    journal: Saved,
+    seconds: f64,
+    /// What was said since last asked, without records.
+    said: Vec<Action>,
+}
+
+impl Farm {
+    fn new(lines: &[&str]) -> Self {
+        Self::started(lines, Saved::default())
+    }
+
+    fn started(lines: &[&str], journal: Saved) -> Self {
+        let model = model(lines);
+        let now = fixture::at(0.0);
+        let mut farm = Self {
+            bindings: Bindings::new(&model, &journal, now),
+            model,
+            journal,
+            seconds: 0.0,
+            said: Vec::new(),
+        };
+        let actions = farm.bindings.start(now);
+        farm.perform(actions);
+        farm
+    }
+
+    /// Killed and started again, perhaps with another file.
+    fn restarted(self, lines: &[&str]) -> Self {
+        // Through text, as the real journal.
+        let text = serde_json::to_string(&self.journal.records).unwrap();
+        let records = serde_json::from_str(&text).unwrap();
+        Self::started(lines, Saved { records })
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Record(record) if record.value.is_null() => {
+                    self.journal.records.remove(&record.key);
+                }
+                Action::Record(record) => {
+                    self.journal.records.insert(record.key, record.value);
+                }
+                other => self.said.push(other),
+            }
+        }
+    }
+
+    fn now(&mut self) -> Now {
+        self.seconds += 1.0;
+        fixture::at(self.seconds)
+    }
+
+    fn id(&self, service: &str) -> ServiceId {
+        let (group, name) = service.split_once('/').unwrap();
+        self.model.find(group, name).unwrap()
+    }
+
+    fn report(&self, service: &str, down: &str) -> BTreeMap<HostName, HostVerdict> {
+        let group = self.model.hostgroup(self.id(service));
+        let verdict = |host: &HostName| match down {
+            "?" => HostVerdict::Unknown(Reason::NoHostNamed),
+            _ if down.split(' ').any(|it| it == host.as_str()) => {
+                HostVerdict::Down(Reason::Timeout)
+            }
+            _ => HostVerdict::Up,
+        };
+        let members = group.members.iter();
+        members
+            .map(|member| (member.host.clone(), verdict(&member.host)))
+            .collect()
+    }
+
+    /// A failing report that passed the alert rules; `down` are the hosts it names, `?` for
+    /// one that names none.
+    fn fails(&mut self, service: &str, down: &str) {
+        self.failing(service, down, Ruling::Passed);
+    }
+
+    /// A failing report that the alert rules hold back.
+    fn fails_quietly(&mut self, service: &str, down: &str) {
+        self.failing(service, down, Ruling::HeldBack);
+    }
+
+    fn failing(&mut self, service: &str, down: &str, ruling: Ruling) {
+        let (now, id, hosts) = (self.now(), self.id(service), self.report(service, down));
+        let actions = self.bindings.failed(now, id, ruling, &hosts, Reason::Exit);
+        self.perform(actions);
+    }
+
+    fn succeeds(&mut self, service: &str) {
+        let (now, id, hosts) = (self.now(), self.id(service), self.report(service, ""));
+        let actions = self.bindings.succeeded(now, id, &hosts);
+        self.perform(actions);
+    }
+
+    fn resolves(&mut self, host: &str, answer: &str) {
+        let addresses = answer.split(' ').filter(|word| !word.is_empty());
+        let addresses: Vec<IpAddr> = addresses.map(|word| word.parse().unwrap()).collect();
+        let now = self.now();
+        let actions = self
+            .bindings
+            .resolved(now, &HostName::new(host), &Ok(addresses));
+        self.perform(actions);
+    }
+
+    fn fails_to_resolve(&mut self, host: &str) {
+        let (now, answer) = (self.now(), Err("no such name".to_owned()));
+        let actions = self.bindings.resolved(now, &HostName::new(host), &answer);
+        self.perform(actions);
+    }
+
+    fn reloads(&mut self, lines: &[&str]) {
+        self.model = model(lines);
+        let now = self.now();
+        let actions = self.bindings.reload(now, &self.model);
+        self.perform(actions);
+    }
+
+    fn enables(&mut self, server: &str) -> Result<String, String> {
+        let now = self.now();
+        let (answer, actions) = self
+            .bindings
+            .enable(now, &RealServerName(server.to_owned()));
+        self.perform(actions);
+        answer
+    }
+
+    /// Until this many seconds after the start.
+    fn waits_until(&mut self, seconds: f64) {
+        self.seconds = seconds;
+        let actions = self.bindings.deadline(fixture::at(seconds));
+        self.perform(actions);
+        let next = self.bindings.next_deadline();
+        assert!(next.is_none_or(|next| next > fixture::at(seconds).mono));
+    }
+
+    /// The applier looks at the kernel's table and makes it as wanted.
+    fn applies(&mut self, table: &mut Table) -> Vec<Command> {
+        let desired = self.bindings.desired().clone();
+        let commands = diff::diff(&desired, table);
+        for command in &commands {
+            apply(table, command).unwrap();
+        }
+        let outcome = TableOutcome {
+            actual: Some(Arc::new(diff::owned(&desired, table))),
+            applied: commands.clone(),
+            ..TableOutcome::default()
+        };
+        let now = self.now();
+        let actions = self.bindings.table_seen(now, &outcome);
+        self.perform(actions);
+        commands
+    }
+
+    /// What is wanted, one line for each virtual service.
+    fn wanted(&self) -> Vec<String> {
+        let desired = self.bindings.desired().iter();
+        desired
+            .map(|(key, wanted)| {
+                let service = match &wanted.service {
+                    ServiceWish::Foreign => "foreign",
+                    ServiceWish::Present(_) => "present",
+                    ServiceWish::Absent => "absent",
+                    ServiceWish::AsFound => "found",
+                };
+                let mut line = format!("{key} {service}");
+                for (RealServerKey(server), wish) in &wanted.servers {
+                    let wish = match wish {
+                        ServerWish::In(_) => "in",
+                        ServerWish::Out => "out",
+                        ServerWish::AsFound => "found",
+                    };
+                    line.push_str(&format!(" {}={wish}", server.ip()));
+                }
+                line
+            })
+            .collect()
+    }
+
+    /// What was said since last asked: notes in short, `apply`, `resolve NAME`.
+    fn said(&mut self) -> Vec<String> {
+        let said = std::mem::take(&mut self.said).into_iter();
+        said.map(|action| match action {
+            Action::ApplyTable => "apply".to_owned(),
+            Action::Resolve(host) => format!("resolve {host}"),
+            Action::Note(Note::Server { server, change, .. }) => match change {
+                ServerChange::In => format!("{} in", server.0.ip()),
+                ServerChange::Dropped => format!("{} dropped", server.0.ip()),
+                ServerChange::Out(by) => {
+                    let by: Vec<String> = by
+                        .iter()
+                        .map(|(id, reason)| {
+                            let service = self.model.service(*id);
+                            format!("{}/{}:{reason}", service.group, service.name)
+                        })
+                        .collect();
+                    format!("{} out by {}", server.0.ip(), by.join(" "))
+                }
+            },
+            Action::Note(Note::Binding { text, .. }) => text,
+            other => format!("{other:?}"),
+        })
+        .collect()
+    }
+
+    fn journal_keys(&self) -> Vec<&str> {
+        self.journal.records.keys().map(String::as_str).collect()
+    }
+}
+
+const VS: &str = "10.0.0.3:80/tcp";
+
+/// The HOWTO's farm: one watch for each real server.
+const HOWTO: [&str; 2] = [
+    "www1/http www1.domain.com 10.0.0.3:80/tcp 192.168.0.1",
+    "www2/http www2.domain.com 10.0.0.3:80/tcp 192.168.0.2",
+];
+
+/// One group, each host a real server.
+const GROUP: [&str; 1] = ["www/http 10.1.0.1,10.1.0.2,10.1.0.3 10.0.0.3:80/tcp each"];
+
+#[test]
+fn the_howtos_farm_loses_and_regains_a_server() {
+    let mut farm = Farm::new(&HOWTO);
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 192.168.0.1=found 192.168.0.2=found")]
+    );
+    assert_eq!(farm.said(), ["apply"]);
+    farm.succeeds("www1/http");
+    farm.succeeds("www2/http");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 192.168.0.1=in 192.168.0.2=in")]
+    );
+    assert_eq!(
+        farm.said(),
+        ["192.168.0.1 in", "apply", "192.168.0.2 in", "apply"]
+    );
+    farm.fails("www1/http", "www1.domain.com");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 192.168.0.1=out 192.168.0.2=in")]
+    );
+    assert_eq!(farm.said(), ["192.168.0.1 out by www1/http:exit", "apply"]);
+    farm.fails("www1/http", "www1.domain.com");
+    farm.succeeds("www2/http");
+    assert!(farm.said().is_empty(), "nothing new was said");
+    farm.succeeds("www1/http");
+    assert_eq!(farm.said(), ["192.168.0.1 in", "apply"]);
+}
+
+#[test]
+fn a_failure_that_the_rules_hold_back_is_no_verdict() {
+    let mut farm = Farm::new(&HOWTO);
+    farm.fails_quietly("www1/http", "");
+    assert!(farm.wanted()[0].contains("192.168.0.1=found"));
+    farm.succeeds("www1/http");
+    farm.fails_quietly("www1/http", "");
+    assert!(farm.wanted()[0].contains("192.168.0.1=in"));
+    farm.fails("www1/http", "");
+    assert!(farm.wanted()[0].contains("192.168.0.1=out"));
+    // The gate is open: what limits messages does not limit the table.
+    farm.succeeds("www1/http");
+    farm.fails("www1/http", "");
+    farm.fails_quietly("www1/http", "");
+    assert!(farm.wanted()[0].contains("192.168.0.1=out"));
+}
+
+#[test]
+fn within_one_outage_each_host_follows_the_latest_report() {
+    let mut farm = Farm::new(&GROUP);
+    farm.succeeds("www/http");
+    let mut expect = |down: &str, ruling, one, two, three| {
+        match down {
+            "" => farm.succeeds("www/http"),
+            down => farm.failing("www/http", down, ruling),
+        }
+        let servers = format!("10.1.0.1={one} 10.1.0.2={two} 10.1.0.3={three}");
+        assert_eq!(farm.wanted(), [format!("{VS} foreign {servers}")], "{down}");
+    };
+    expect("10.1.0.1", Ruling::HeldBack, "in", "in", "in");
+    expect("10.1.0.1", Ruling::Passed, "out", "in", "in");
+    expect("10.1.0.1 10.1.0.2", Ruling::HeldBack, "out", "out", "in");
+    expect("10.1.0.2", Ruling::HeldBack, "in", "out", "in");
+    expect("?", Ruling::Passed, "in", "out", "in");
+    expect(
+        "10.1.0.1 10.1.0.2 10.1.0.3",
+        Ruling::HeldBack,
+        "out",
+        "out",
+        "out",
+    );
+    expect("", Ruling::Passed, "in", "in", "in");
+    // The success closed the gate.
+    expect("10.1.0.3", Ruling::HeldBack, "in", "in", "in");
+}
+
+#[test]
+fn a_good_host_of_a_failing_group_enters_before_the_gate_opens() {
+    let mut farm = Farm::new(&GROUP);
+    farm.fails_quietly("www/http", "10.1.0.1");
+    assert_eq!(
+        farm.wanted(),
+        [format!(
+            "{VS} foreign 10.1.0.1=found 10.1.0.2=in 10.1.0.3=in"
+        )]
+    );
+}
+
+#[test]
+fn a_failure_that_names_no_host_changes_nothing_and_says_so_once() {
+    let mut farm = Farm::new(&GROUP);
+    farm.succeeds("www/http");
+    farm.said();
+    farm.fails("www/http", "?");
+    let said = farm.said();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("does not say which hosts fail"),
+        "{said:?}"
+    );
+    farm.fails("www/http", "?");
+    assert!(farm.said().is_empty());
+    assert!(farm.wanted()[0].contains("10.1.0.1=in"));
+    // With -R the service's verdict alone counts.
+    let mut farm = Farm::new(&HOWTO);
+    farm.fails("www1/http", "?");
+    assert!(farm.wanted()[0].contains("192.168.0.1=out"));
+}
+
+#[test]
+fn a_server_is_in_only_when_all_its_services_agree() {
+    let mut farm = Farm::new(&[
+        "www1/http w1 10.0.0.3:80/tcp 192.168.0.1",
+        "www1/ping w1 10.0.0.3:80/tcp 192.168.0.1",
+    ]);
+    let mut expect = |is_good: bool, service: &str, wish: &str| {
+        if is_good {
+            farm.succeeds(service);
+        } else {
+            farm.fails(service, "");
+        }
+        assert_eq!(farm.wanted(), [format!("{VS} foreign 192.168.0.1={wish}")]);
+    };
+    expect(true, "www1/ping", "found");
+    expect(true, "www1/http", "in");
+    expect(false, "www1/http", "out");
+    expect(false, "www1/ping", "out");
+    expect(true, "www1/ping", "out");
+    expect(true, "www1/http", "in");
+}
+
+#[test]
+fn hosts_of_several_groups_share_one_real_server() {
+    let mut farm = Farm::new(&[
+        "a/http 10.1.0.1,10.1.0.2 10.0.0.3:80/tcp each",
+        "b/ping 10.1.0.2 10.0.0.3:80/tcp each",
+    ]);
+    farm.succeeds("a/http");
+    farm.fails("b/ping", "10.1.0.2");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=in 10.1.0.2=out")]
+    );
+    let views = farm.bindings.real_servers();
+    assert_eq!(views.len(), 2);
+    assert_eq!(views[1].withdrawals.len(), 1);
+    assert_eq!(views[1].withdrawals[0].service, farm.id("b/ping"));
+    assert_eq!(views[1].withdrawals[0].reason, Reason::Timeout);
+    assert_eq!(views[1].withdrawals[0].since, fixture::at(2.0).wall);
+}
+
+#[test]
+fn a_service_that_never_runs_leaves_the_count_after_one_interval() {
+    let lines = [
+        "www1/http w1 10.0.0.3:80/tcp 192.168.0.1",
+        "www1/trap w1 10.0.0.3:80/tcp 192.168.0.1",
+    ];
+    let mut farm = Farm::new(&lines);
+    farm.succeeds("www1/http");
+    // An interval of 10 s and a limit of 600 s.
+    farm.waits_until(609.0);
+    assert!(farm.wanted()[0].ends_with("=found"));
+    farm.said();
+    farm.waits_until(610.0);
+    assert!(farm.wanted()[0].ends_with("=in"));
+    let said = farm.said();
+    assert!(said[0].contains("decided without this service"), "{said:?}");
+    let view = &farm.bindings.real_servers()[0];
+    assert_eq!(view.left_out, [farm.id("www1/trap")]);
+    // Even a failure that is held back shows that it runs, so it is waited for again.
+    farm.fails_quietly("www1/trap", "");
+    assert!(farm.wanted()[0].ends_with("=found"));
+    farm.fails("www1/trap", "");
+    assert!(farm.wanted()[0].ends_with("=out"));
+}
+
+#[test]
+fn a_server_of_which_no_service_can_speak_is_left_alone() {
+    let mut farm = Farm::new(&HOWTO);
+    farm.waits_until(10_000.0);
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 192.168.0.1=found 192.168.0.2=found")]
+    );
+}
+
+#[test]
+fn an_excluded_host_leaves_the_count_while_others_of_its_service_are_heard() {
+    let mut farm = Farm::new(&[
+        "a/http 10.1.0.1,10.1.0.2 10.0.0.3:80/tcp each",
+        "a/ping 10.1.0.1,10.1.0.2 10.0.0.3:80/tcp each",
+    ]);
+    farm.succeeds("a/http");
+    let only_first = BTreeMap::from([(HostName::new("10.1.0.1"), HostVerdict::Up)]);
+    let (now, ping) = (farm.now(), farm.id("a/ping"));
+    let actions = farm.bindings.succeeded(now, ping, &only_first);
+    farm.perform(actions);
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=in 10.1.0.2=found")]
+    );
+    farm.waits_until(610.0);
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=in 10.1.0.2=in")]
+    );
+}
+
+#[test]
+fn a_host_that_is_not_checked_keeps_its_verdict_over_a_success_of_the_others() {
+    let mut farm = Farm::new(&GROUP);
+    farm.fails("www/http", "10.1.0.1");
+    let (now, http) = (farm.now(), farm.id("www/http"));
+    let mut others = farm.report("www/http", "");
+    others.remove(&HostName::new("10.1.0.1"));
+    let actions = farm.bindings.succeeded(now, http, &others);
+    farm.perform(actions);
+    assert!(farm.wanted()[0].contains("10.1.0.1=out 10.1.0.2=in"));
+}
+
+#[test]
+fn without_an_upalert_line_only_a_person_ends_a_withdrawal() {
+    let mut farm = Farm::new(&[
+        "www1/http w1 10.0.0.3:80/tcp 192.168.0.1 op",
+        "www1/ping w1 10.0.0.3:80/tcp 192.168.0.1",
+    ]);
+    farm.succeeds("www1/ping");
+    farm.fails("www1/http", "");
+    farm.succeeds("www1/http");
+    assert!(farm.wanted()[0].ends_with("=out"));
+    for name in ["192.168.0.2", "192.168.0.1:8", "w1", "192.168.0.10"] {
+        let answer = farm.enables(name).unwrap_err();
+        assert!(answer.contains("there are 192.168.0.1"), "{answer}");
+    }
+    let answer = farm.enables("192.168.0.1:80").unwrap();
+    assert_eq!(
+        answer,
+        "192.168.0.1:80 in 10.0.0.3:80/tcp: the withdrawal by www1/http is ended"
+    );
+    assert!(farm.wanted()[0].ends_with("=in"));
+    let answer = farm.enables("192.168.0.1").unwrap_err();
+    assert!(answer.contains("nothing withdraws"), "{answer}");
+    farm.fails("www1/ping", "");
+    let answer = farm.enables("192.168.0.1").unwrap_err();
+    assert!(answer.contains("by www1/ping; that ends with"), "{answer}");
+    farm.fails("www1/http", "");
+    let answer = farm.enables("192.168.0.1").unwrap();
+    assert!(answer.contains("still failing"), "{answer}");
+    assert!(answer.contains("still withdrawn by www1/ping"), "{answer}");
+    farm.succeeds("www1/ping");
+    assert!(farm.wanted()[0].ends_with("=in"));
+    farm.fails("www1/http", "");
+    assert!(farm.wanted()[0].ends_with("=out"));
+}
+
+#[test]
+fn a_recovery_within_the_outage_does_not_end_what_only_a_person_ends() {
+    let lines = ["www/http 10.1.0.1,10.1.0.2 10.0.0.3:80/tcp each op"];
+    let mut farm = Farm::new(&lines);
+    farm.fails("www/http", "10.1.0.1");
+    farm.fails("www/http", "10.1.0.2");
+    assert!(farm.wanted()[0].ends_with("10.1.0.1=out 10.1.0.2=out"));
+    farm.enables("10.1.0.1").unwrap();
+    assert!(farm.wanted()[0].ends_with("10.1.0.1=in 10.1.0.2=out"));
+}
+
+#[test]
+fn with_creation_the_service_comes_with_its_first_server() {
+    let mut farm = Farm::new(&["www1/http w1 10.0.0.3:80/tcp 192.168.0.1 -B"]);
+    let mut table = Table::new();
+    assert_eq!(farm.wanted(), [format!("{VS} found 192.168.0.1=found")]);
+    farm.fails("www1/http", "");
+    assert!(farm.applies(&mut table).is_empty());
+    farm.succeeds("www1/http");
+    assert_eq!(farm.wanted(), [format!("{VS} present 192.168.0.1=in")]);
+    assert_eq!(farm.applies(&mut table).len(), 2);
+    // All down: the service stays, empty.
+    farm.fails("www1/http", "");
+    assert_eq!(farm.applies(&mut table).len(), 1);
+    assert_eq!(table.len(), 1);
+}
+
+#[test]
+fn with_deletion_a_failure_takes_the_service_and_a_success_makes_it_again() {
+    let mut farm = Farm::new(&[
+        "www1/http w1 10.0.0.3:80/tcp 192.168.0.1 -B -D",
+        "www2/http w2 10.0.0.3:80/tcp 192.168.0.2 -B",
+    ]);
+    let mut table = Table::new();
+    farm.succeeds("www1/http");
+    farm.succeeds("www2/http");
+    farm.applies(&mut table);
+    farm.said();
+    farm.fails("www1/http", "");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} absent 192.168.0.1=out 192.168.0.2=out")]
+    );
+    let said = farm.said();
+    assert!(
+        said.contains(&"192.168.0.2 out by www1/http:exit".to_owned()),
+        "{said:?}"
+    );
+    assert_eq!(farm.applies(&mut table).len(), 1);
+    assert!(table.is_empty());
+    farm.succeeds("www1/http");
+    farm.applies(&mut table);
+    assert_eq!(table.len(), 1);
+    // Without -B it comes back only with whoever makes it.
+    let mut farm = Farm::new(&["www1/http w1 10.0.0.3:80/tcp 192.168.0.1 -D"]);
+    farm.fails("www1/http", "");
+    assert_eq!(farm.wanted(), [format!("{VS} absent 192.168.0.1=out")]);
+    farm.applies(&mut table);
+    assert!(table.is_empty());
+    farm.succeeds("www1/http");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 192.168.0.1=in")]);
+    assert!(farm.applies(&mut table).is_empty());
+}
+
+#[test]
+fn services_without_bindings_decide_nothing() {
+    let mut farm = Farm::new(&["www1/http w1", HOWTO[1]]);
+    farm.said();
+    farm.fails("www1/http", "w1");
+    farm.succeeds("www1/http");
+    assert!(farm.said().is_empty());
+    assert!(!farm.bindings.decides(farm.id("www1/http")));
+    assert!(farm.bindings.decides(farm.id("www2/http")));
+}

@@ -1,0 +1,193 @@
+//! Names and their addresses [D8].
+
+use super::*;
+
+const NAMED: [&str; 1] = ["www/http w1,w2 10.0.0.3:80/tcp each"];
+
+#[test]
+fn names_enter_when_they_are_looked_up() {
+    let mut farm = Farm::new(&NAMED);
+    assert_eq!(farm.said(), ["resolve w1", "resolve w2", "apply"]);
+    assert_eq!(farm.wanted(), [format!("{VS} foreign")]);
+    farm.succeeds("www/http");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign")]);
+    farm.resolves("w1", "10.1.0.1 2001:db8::1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    let views = farm.bindings.real_servers();
+    assert_eq!(views.len(), 2);
+    assert_eq!(views[1].server, None);
+    assert_eq!(views[1].problem.as_deref(), Some("w2 is not looked up yet"));
+    farm.resolves("elsewhere", "10.1.0.9");
+    farm.resolves("w2", "10.1.0.2 10.1.0.2");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=in 10.1.0.2=in")]
+    );
+}
+
+#[test]
+fn a_name_without_exactly_one_address_is_said_once() {
+    let mut farm = Farm::new(&NAMED);
+    farm.said();
+    farm.resolves("w1", "10.1.0.1 10.1.0.2");
+    let said = farm.said();
+    assert_eq!(
+        said,
+        [
+            "w1 has 2 IPv4 addresses (10.1.0.1, 10.1.0.2), a real server has one: write the address in place of the name"
+        ]
+    );
+    farm.resolves("w1", "10.1.0.2 10.1.0.1");
+    assert!(farm.said().is_empty());
+    farm.resolves("w2", "2001:db8::2");
+    assert_eq!(farm.said(), ["w2 has no IPv4 address"]);
+    farm.fails_to_resolve("w2");
+    assert_eq!(farm.said(), ["cannot look up w2: no such name"]);
+    farm.succeeds("www/http");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign")]);
+}
+
+#[test]
+fn the_last_good_answer_stays() {
+    let mut farm = Farm::new(&NAMED);
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    farm.said();
+    farm.fails_to_resolve("w1");
+    farm.resolves("w1", "");
+    farm.resolves("w1", "2001:db8::1");
+    assert!(farm.said().is_empty());
+    farm.resolves("w1", "10.1.0.1 10.1.0.2");
+    assert_eq!(farm.said().len(), 1);
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+}
+
+#[test]
+fn a_changed_address_enters_after_its_first_good_verdict() {
+    let mut farm = Farm::new(&[
+        "www/http w1 10.0.0.3:80/tcp each",
+        "www/ping w1 10.0.0.3:80/tcp each",
+    ]);
+    let mut table = Table::new();
+    table.insert(VS.parse().unwrap(), fixture_entry());
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    farm.succeeds("www/ping");
+    farm.applies(&mut table);
+    farm.resolves("w1", "10.1.0.2");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    farm.succeeds("www/http");
+    farm.resolves("w1", "10.1.0.2");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    farm.said();
+    farm.succeeds("www/ping");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
+    );
+    assert_eq!(farm.said(), ["10.1.0.2 in", "10.1.0.1 dropped", "apply"]);
+    let commands = farm.applies(&mut table);
+    assert!(matches!(
+        commands.as_slice(),
+        [Command::AddServer(..), Command::DeleteServer(..)]
+    ));
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.2=in")]);
+}
+
+#[test]
+fn a_changed_address_waits_while_its_checks_fail() {
+    let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    farm.resolves("w1", "10.1.0.2");
+    farm.fails("www/http", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
+    // Back to the old one: nothing is left to enter.
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    farm.resolves("w1", "10.1.0.3");
+    farm.resolves("w1", "10.1.0.2");
+    farm.succeeds("www/http");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
+    );
+}
+
+#[test]
+fn an_address_that_changed_while_the_daemon_was_gone_enters_like_any_other() {
+    let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    let mut farm = farm.restarted(&["www/http w1 10.0.0.3:80/tcp each"]);
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=found")]);
+    farm.resolves("w1", "10.1.0.2");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=found")]);
+    farm.succeeds("www/http");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
+    );
+}
+
+#[test]
+fn one_name_serves_both_families() {
+    let mut farm = Farm::new(&[
+        "www/http w1 10.0.0.3:80/tcp each",
+        "www/http w1 [2001:db8::3]:80/tcp each",
+    ]);
+    farm.resolves("w1", "10.1.0.1 2001:db8::1");
+    farm.succeeds("www/http");
+    assert_eq!(
+        farm.wanted(),
+        [
+            format!("{VS} foreign 10.1.0.1=in"),
+            "[2001:db8::3]:80/tcp foreign 2001:db8::1=in".to_owned()
+        ]
+    );
+}
+
+#[test]
+fn two_names_of_one_address_share_a_server_and_must_agree() {
+    let mut farm = Farm::new(&[
+        "a/http w1 10.0.0.3:80/tcp w1 w5",
+        "b/http w2 10.0.0.3:80/tcp w2 w7",
+    ]);
+    farm.resolves("w1", "10.1.0.1");
+    farm.said();
+    farm.resolves("w2", "10.1.0.1");
+    let said = farm.said();
+    assert!(
+        said[0].contains("w1 with dr weight 5 and w2 with dr weight 7"),
+        "{said:?}"
+    );
+    farm.succeeds("a/http");
+    farm.fails("b/http", "w2");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
+    farm.succeeds("b/http");
+    let key: VirtualServiceKey = VS.parse().unwrap();
+    let server = RealServerKey("10.1.0.1:80".parse().unwrap());
+    assert_eq!(
+        farm.bindings.desired()[&key].servers[&server],
+        ServerWish::In(RealServer::new(Forwarding::Dr, Weight(5)))
+    );
+}
+
+#[test]
+fn a_name_that_nat_cannot_reach_is_no_real_server() {
+    let mut farm = Farm::new(&["a/http w1 10.0.0.3:80/tcp w1 nat"]);
+    farm.said();
+    farm.resolves("w1", "127.0.0.1");
+    let said = farm.said();
+    assert!(said[0].starts_with("w1: -F nat cannot reach"), "{said:?}");
+    farm.succeeds("a/http");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign")]);
+}
+
+pub(super) fn fixture_entry() -> crate::lvs::TableEntry {
+    crate::lvs::TableEntry {
+        service: crate::lvs::VirtualService::plain(crate::lvs::Family::V4, Scheduler::wlc()),
+        servers: BTreeMap::new(),
+    }
+}
