@@ -11,19 +11,16 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use crate::client::Client;
 use crate::demo::DemoError;
 use crate::ipvs::listing;
 use crate::lvs::Table;
-use crate::wire::{Answer, EventRow, Request};
+use crate::wire::EventRow;
 
 /// Longest end after SIGTERM: the daemon's own limits are shorter.
 const END_LIMIT: Duration = Duration::from_secs(15);
-/// Longest answer of the daemon: it takes well below a millisecond.
-const ASK_LIMIT: Duration = Duration::from_secs(1);
 /// So many lines of the daemon's log explain a story that went wrong.
 const LOG_LINES: usize = 15;
 
@@ -32,6 +29,7 @@ const LOG_LINES: usize = 15;
 pub(super) struct Daemon {
     child: Child,
     folder: PathBuf,
+    client: Option<Client>,
     /// Number of the newest event seen.
     last_event: u64,
 }
@@ -55,6 +53,7 @@ impl Daemon {
         Ok(Self {
             child,
             folder: folder.to_owned(),
+            client: None,
             last_event: 0,
         })
     }
@@ -65,20 +64,28 @@ impl Daemon {
     }
 
     /// What has happened since the last call; nothing while the socket is not there yet.
-    pub(super) async fn events(&mut self) -> Vec<EventRow> {
-        let request = Request::Events {
-            after: self.last_event,
-        };
-        let socket = self.folder.join("state/control");
-        match tokio::time::timeout(ASK_LIMIT, ask(&socket, &request)).await {
-            Ok(Ok(Answer::Events(answer))) => {
-                if let Some(last) = answer.events.last() {
-                    self.last_event = last.number;
-                }
-                answer.events
-            }
-            Ok(Ok(_) | Err(_)) | Err(_) => Vec::new(),
+    ///
+    /// The client waits for the answer, and the farm with it: for less than a millisecond.
+    pub(super) fn events(&mut self) -> Vec<EventRow> {
+        if self.client.is_none() {
+            self.client = Client::connect(&self.folder.join("state")).ok();
         }
+        let answer = match &mut self.client {
+            Some(client) => client.events(self.last_event),
+            None => return Vec::new(),
+        };
+        // Without an answer the daemon has ended or is about to: the story notices.
+        let events = match answer {
+            Ok(answer) => answer.events,
+            Err(_) => {
+                self.client = None;
+                Vec::new()
+            }
+        };
+        if let Some(last) = events.last() {
+            self.last_event = last.number;
+        }
+        events
     }
 
     fn table_path(&self) -> PathBuf {
@@ -128,15 +135,4 @@ impl Daemon {
         let from = lines.len().saturating_sub(LOG_LINES);
         lines.get(from..).unwrap_or_default().join("\n")
     }
-}
-
-/// One request over the control socket.
-async fn ask(socket: &Path, request: &Request) -> io::Result<Answer> {
-    let mut stream = BufReader::new(UnixStream::connect(socket).await?);
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    stream.write_all(&line).await?;
-    line.clear();
-    stream.read_until(b'\n', &mut line).await?;
-    Ok(serde_json::from_slice(&line)?)
 }

@@ -234,7 +234,7 @@ impl<'a> Story<'a> {
         let start = self.screen.elapsed();
         while self.screen.elapsed().saturating_sub(start) < self.pace {
             tokio::time::sleep(LOOK_AGAIN).await;
-            self.look().await?;
+            self.look()?;
         }
         Ok(())
     }
@@ -280,7 +280,7 @@ impl<'a> Story<'a> {
     ) -> Result<(), DemoError> {
         let start = self.screen.elapsed();
         loop {
-            self.look().await?;
+            self.look()?;
             if condition(self) {
                 return Ok(());
             }
@@ -298,8 +298,8 @@ impl<'a> Story<'a> {
     }
 
     /// Shows what is new: events, mails, the table.
-    async fn look(&mut self) -> Result<(), DemoError> {
-        for event in self.daemon.events().await {
+    fn look(&mut self) -> Result<(), DemoError> {
+        for event in self.daemon.events() {
             let text = match event.service {
                 Some(service) => format!("{service}: {}", event.text),
                 None => event.text,
