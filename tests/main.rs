@@ -10,8 +10,10 @@ mod alerts;
 mod config;
 mod daemon;
 mod demo;
+mod idle;
 mod ipvs;
 mod monitors;
+mod samples;
 mod sim;
 #[allow(dead_code, reason = "a helper may be waiting for its first user")]
 mod support;

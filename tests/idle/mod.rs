@@ -1,0 +1,38 @@
+//! What an idle daemon may cost, in memory and in processor time.
+
+mod measure;
+
+use std::time::Duration;
+
+use crate::support::{self, TempDir};
+use measure::{Figures, Lines, measure};
+
+/// Half of what mon needs for a service.
+const BYTES_PER_SERVICE_MAX: u64 = 2_700;
+/// Processor time in a window of ten seconds in which nothing is due: 0.5 %. A tick a second over
+/// 10,000 services would take more.
+const IDLE_CPU_MAX: Duration = Duration::from_millis(50);
+/// Reading 10,000 watches and the first check of them, in a debug build on a busy machine.
+const START_MAX: Duration = Duration::from_secs(30);
+const WINDOW: Duration = Duration::from_secs(10);
+
+fn figures(count: usize, lines: Lines) -> Figures {
+    let folder = TempDir::new();
+    measure(support::lvsmon_path(), folder.path(), count, lines, WINDOW)
+}
+
+#[test]
+fn ten_thousand_idle_services_cost_little_memory_and_no_processor_time() {
+    let few = figures(100, Lines::Mail);
+    let many = figures(10_000, Lines::Mail);
+    let each = many.resident_kb.saturating_sub(few.resident_kb) * 1024 / 9_900;
+    assert!(
+        each < BYTES_PER_SERVICE_MAX,
+        "{each} bytes for each service: {few:?} {many:?}"
+    );
+    assert!(
+        many.cpu <= IDLE_CPU_MAX,
+        "{:?} in {WINDOW:?} while idle",
+        many.cpu
+    );
+}
