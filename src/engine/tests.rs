@@ -34,25 +34,31 @@ fn polled(name: &str, periods: Vec<AlertPeriod>) -> Service {
 }
 
 fn runs(actions: &[Action]) -> Vec<Run> {
-    let runs = actions.iter().filter_map(|action| match action {
-        Action::Start(run) => Some(run.clone()),
-        _ => None,
+    let runs = actions.iter().filter_map(|action| {
+        let Action::Start(run) = action else {
+            return None;
+        };
+        Some(run.clone())
     });
     runs.collect()
 }
 
 fn calls(actions: &[Action]) -> Vec<AlertCall> {
-    let calls = actions.iter().filter_map(|action| match action {
-        Action::Send(call) => Some(AlertCall::clone(call)),
-        _ => None,
+    let calls = actions.iter().filter_map(|action| {
+        let Action::Send(call) = action else {
+            return None;
+        };
+        Some(AlertCall::clone(call))
     });
     calls.collect()
 }
 
 fn records(actions: &[Action]) -> Vec<Record> {
-    let records = actions.iter().filter_map(|action| match action {
-        Action::Record(record) => Some(Record::clone(record)),
-        _ => None,
+    let records = actions.iter().filter_map(|action| {
+        let Action::Record(record) = action else {
+            return None;
+        };
+        Some(Record::clone(record))
     });
     records.collect()
 }
@@ -408,9 +414,11 @@ fn startup_alerts_go_out_at_the_start_and_nothing_else() {
     );
     assert_eq!(variable(&call.environment, "MON_OPSTATUS"), Some("7"));
     assert_eq!(variable(&call.environment, "MON_LAST_SUMMARY"), None);
-    let suppressed = actions.iter().filter_map(|action| match action {
-        Action::Suppressed(suppression) => Some(suppression.why.clone()),
-        _ => None,
+    let suppressed = actions.iter().filter_map(|action| {
+        let Action::Suppressed(suppression) = action else {
+            return None;
+        };
+        Some(suppression.why.clone())
     });
     assert_eq!(suppressed.collect::<Vec<_>>(), [Suppressed::NotInPeriod]);
     assert_eq!(records(&actions), []);

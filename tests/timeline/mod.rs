@@ -1,1 +1,275 @@
-//! Tests: timeline.
+//! Golden timelines: a configuration, what happens, what the engine answers.
+//!
+//! Each `*.txt` in this folder is one story. Above the line `----` stands the
+//! configuration; below it come steps, each with the expected answer indented under it. A
+//! changed answer is written by `UPDATE=1 cargo test timeline` and reviewed as a diff.
+//!
+//! Steps (times count from the start of the daemon; the engine is woken at every deadline
+//! it asks for on the way):
+//!
+//! ```text
+//! start 2024-03-13 10:00:00 UTC      the local time of the start, and the zone: UTC or POSIX TZ
+//! show runs                          starts of monitors are part of the answer from here on
+//! +10s http exit=1 "h1\nmore"        the run of service http ends; also signal=9, timeout,
+//!                                    cannot="reason"; h1=refused or h1=up for native results
+//! +10s                               time passes
+//! +10s wall 2024-03-13 12:00:00      the wall clock is set
+//! +10s restart                       kill -9, and a new daemon from the journal
+//! +10s resolved h1 10.0.0.1          a name was looked up
+//! +10s enable 192.168.0.1            a person's wish
+//! ```
+
+mod step;
+mod words;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use lvsmon::engine::Engine;
+use lvsmon::engine::event::{Action, Event, Report, RunId};
+use lvsmon::engine::saved::{Record, Saved};
+use lvsmon::model::{HostName, Model, ServiceId};
+use lvsmon::time::{Mono, Now, Wall};
+
+use step::{Doing, Step};
+
+#[test]
+fn every_timeline_happens_as_it_is_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/timeline");
+    let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 10, "no timelines in {}", folder.display());
+    let update = std::env::var_os("UPDATE").is_some();
+    let mut differing = String::new();
+    for file in files {
+        let written = fs::read_to_string(&file).unwrap();
+        let happened = play(&file, &written);
+        if written == happened {
+            continue;
+        }
+        if update {
+            fs::write(&file, happened).unwrap();
+        } else {
+            let _ = write!(differing, "{}", difference(&file, &written, &happened));
+        }
+    }
+    assert!(
+        differing.is_empty(),
+        "{differing}\nUPDATE=1 writes what happens now; review it as a diff"
+    );
+}
+
+/// The first line that differs, with what stands around it.
+fn difference(file: &Path, written: &str, happened: &str) -> String {
+    let (written, happened): (Vec<&str>, Vec<&str>) =
+        (written.lines().collect(), happened.lines().collect());
+    let same = written
+        .iter()
+        .zip(&happened)
+        .take_while(|(one, other)| one == other)
+        .count();
+    let around = |lines: &[&str]| {
+        let end = lines.len().min(same + 4);
+        lines[same.saturating_sub(2)..end].join("\n    ")
+    };
+    format!(
+        "{}:{}\n  written:\n    {}\n  happens:\n    {}\n",
+        file.display(),
+        same + 1,
+        around(&written),
+        around(&happened)
+    )
+}
+
+/// Plays a story and writes it down again with the answers of today.
+fn play(file: &Path, text: &str) -> String {
+    let (config, steps) = text
+        .split_once("\n----\n")
+        .unwrap_or_else(|| panic!("{}: no line ---- after the configuration", file.display()));
+    let (model, _) = lvsmon::config::load_text(&format!("{config}\n")).unwrap_or_else(|mistakes| {
+        panic!("{}: {mistakes:#?}", file.display());
+    });
+    let mut out = format!("{config}\n----\n");
+    let mut world: Option<World> = None;
+    for line in steps.lines() {
+        if line.starts_with(' ') {
+            continue;
+        }
+        out.push_str(line);
+        out.push('\n');
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let step = Step::parse(line).unwrap_or_else(|why| {
+            panic!("{}: {line}: {why}", file.display());
+        });
+        let said = match (&mut world, step) {
+            (None, Step::Start { local, zone }) => {
+                let (started, said) = World::start(model.clone(), local, zone);
+                world = Some(started);
+                said
+            }
+            (Some(world), Step::At { after, doing }) => world.step(after, doing, line),
+            (Some(world), Step::ShowRuns) => {
+                world.show_runs = true;
+                Vec::new()
+            }
+            (None, _) => panic!("{}: the first step is not start", file.display()),
+            (Some(_), Step::Start { .. }) => panic!("{}: a second start", file.display()),
+        };
+        for line in said {
+            let _ = writeln!(out, "    {line}");
+        }
+    }
+    out
+}
+
+/// The engine, its clocks, its journal, and the runs that go on.
+struct World {
+    engine: Engine,
+    zone: TimeZone,
+    /// Time from the start of the story.
+    elapsed: Mono,
+    /// Where the present daemon's own clock began.
+    origin: Mono,
+    /// The wall clock at the start of the story, with all steps it made since.
+    wall: Wall,
+    journal: BTreeMap<String, serde_json::Value>,
+    running: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
+    show_runs: bool,
+}
+
+impl World {
+    fn start(model: Model, local: jiff::civil::DateTime, zone: TimeZone) -> (Self, Vec<String>) {
+        let wall = step::wall(local, &zone);
+        let now = Now {
+            mono: Mono::ZERO,
+            wall,
+        };
+        let saved = Saved::default();
+        let engine = Engine::new(Arc::new(model), &saved, 1, zone.clone(), now);
+        let mut world = Self {
+            engine,
+            zone,
+            elapsed: Mono::ZERO,
+            origin: Mono::ZERO,
+            wall,
+            journal: BTreeMap::new(),
+            running: BTreeMap::new(),
+            show_runs: false,
+        };
+        let mut said = Vec::new();
+        world.tell(Event::Start, &mut said);
+        (world, said)
+    }
+
+    fn now(&self) -> Now {
+        Now {
+            mono: Mono::ZERO.after(self.elapsed.since(self.origin)),
+            wall: self.wall.after(self.elapsed.since(Mono::ZERO)),
+        }
+    }
+
+    fn tell(&mut self, event: Event, said: &mut Vec<String>) {
+        let now = self.now();
+        let actions = self.engine.handle(now, event);
+        if let Some(next) = self.engine.next_deadline() {
+            assert!(
+                next > now.mono,
+                "a deadline in the past: {next:?} at {now:?}"
+            );
+        }
+        for action in &actions {
+            match action {
+                Action::Start(run) => {
+                    let before = self
+                        .running
+                        .insert(run.service, (run.id, run.hosts.clone()));
+                    assert!(before.is_none(), "a second run of one service");
+                }
+                Action::Stop(run) => self.running.retain(|_, (id, _)| id != run),
+                Action::Record(record) => {
+                    let Record { key, value } = Record::clone(record);
+                    self.journal.insert(key, value);
+                }
+                Action::Send(_)
+                | Action::Resolve(_)
+                | Action::ApplyTable
+                | Action::Suppressed(_)
+                | Action::Note(_) => {}
+            }
+            said.extend(words::of(action, &self.engine, self.show_runs));
+        }
+    }
+
+    /// Wakes the engine at every deadline up to a moment of the story.
+    fn advance(&mut self, to: Mono, said: &mut Vec<String>) {
+        assert!(to >= self.elapsed, "the story goes backwards");
+        for _ in 0..100_000 {
+            let deadline = self.engine.next_deadline();
+            let due = deadline.map(|at| self.origin.after(at.since(Mono::ZERO)));
+            match due.filter(|&due| due <= to) {
+                None => {
+                    self.elapsed = to;
+                    return;
+                }
+                Some(due) => {
+                    self.elapsed = self.elapsed.max(due);
+                    self.tell(Event::Deadline, said);
+                }
+            }
+        }
+        panic!("more than 100,000 deadlines in one step");
+    }
+
+    fn step(&mut self, after: std::time::Duration, doing: Doing, line: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        self.advance(Mono::ZERO.after(after), &mut said);
+        match doing {
+            Doing::Nothing => {}
+            Doing::Report { service, report } => {
+                let model = self.engine.model();
+                let wanted = |(_, known): &(ServiceId, &lvsmon::model::Service)| {
+                    *known.name == *service || format!("{}/{}", known.group, known.name) == service
+                };
+                let (id, _) = model
+                    .services()
+                    .find(wanted)
+                    .unwrap_or_else(|| panic!("no service {service}: {line}"));
+                let (run, hosts) = self
+                    .running
+                    .remove(&id)
+                    .unwrap_or_else(|| panic!("no run goes on: {line}\n{}", said.join("\n")));
+                let report: Report = report.of(&hosts);
+                self.tell(Event::RunEnded { run, report }, &mut said);
+            }
+            Doing::SetWall(local) => {
+                let wanted = step::wall(local, &self.zone);
+                let passed = self.elapsed.since(Mono::ZERO);
+                let passed = i64::try_from(passed.as_micros()).unwrap();
+                self.wall = Wall::from_micros(wanted.as_micros() - passed);
+                self.tell(Event::Deadline, &mut said);
+            }
+            Doing::Restart => {
+                self.running.clear();
+                self.origin = self.elapsed;
+                let saved = Saved {
+                    records: self.journal.clone(),
+                };
+                let model = Arc::clone(self.engine.model());
+                self.engine = Engine::new(model, &saved, 1, self.zone.clone(), self.now());
+                self.tell(Event::Start, &mut said);
+            }
+            Doing::Tell(event) => self.tell(*event, &mut said),
+        }
+        said
+    }
+}

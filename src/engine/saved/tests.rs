@@ -9,9 +9,11 @@ fn failing() -> (Service, ServiceState) {
         periods: vec![alerting(), silent("night")],
         ..service("g", "s")
     };
-    let mut state = ServiceState::default();
-    state.last_check = Some(at(9.0).wall);
-    state.last_success = Some(at(3.0).wall);
+    let mut state = ServiceState {
+        last_check: Some(at(9.0).wall),
+        last_success: Some(at(3.0).wall),
+        ..ServiceState::default()
+    };
     state.fail(at(10.0), 2, Box::default());
     state.set_text(EventText::of(exited(2, "h1\nno answer\n")));
     if let Some(outage) = &mut state.outage {

@@ -81,8 +81,10 @@ fn a_success_forgets_everything_but_the_time_that_strict_asks_for() {
         periods: vec![strict, plain],
         ..service("g", "s")
     };
-    let mut state = ServiceState::default();
-    state.status = Status::Ok;
+    let mut state = ServiceState {
+        status: Status::Ok,
+        ..ServiceState::default()
+    };
     let last = Some(Moment::of(at(1.0)));
     for memory in state.memory(&service) {
         memory.alert_sent = 3;

@@ -1,0 +1,200 @@
+//! What must hold after every step, whatever happens.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lvsmon::engine::Engine;
+use lvsmon::engine::event::{Action, AlertCall, AlertKind, Run, RunId, RunProgram};
+use lvsmon::lvs::ServerWish;
+use lvsmon::model::ServiceId;
+use lvsmon::time::{Mono, Now};
+
+/// How much the worlds have lived through, so that a simulation in which nothing happens
+/// does not pass for a good one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) runs: u64,
+    pub(crate) alerts: u64,
+    pub(crate) upalerts: u64,
+    pub(crate) suppressed: u64,
+    pub(crate) withdrawn: u64,
+    pub(crate) settled_servers: u64,
+    pub(crate) restarts: u64,
+    pub(crate) reloads: u64,
+    pub(crate) refused: u64,
+    pub(crate) flushed: u64,
+    pub(crate) clock_steps: u64,
+    pub(crate) late_reports: u64,
+    pub(crate) throttled: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.alerts += other.alerts;
+        self.upalerts += other.upalerts;
+        self.suppressed += other.suppressed;
+        self.withdrawn += other.withdrawn;
+        self.settled_servers += other.settled_servers;
+        self.restarts += other.restarts;
+        self.reloads += other.reloads;
+        self.refused += other.refused;
+        self.flushed += other.flushed;
+        self.clock_steps += other.clock_steps;
+        self.late_reports += other.late_reports;
+        self.throttled += other.throttled;
+    }
+
+    /// All of it has happened.
+    pub(crate) fn must_be_rich(&self) {
+        let counts = [
+            self.runs,
+            self.alerts,
+            self.upalerts,
+            self.suppressed,
+            self.restarts,
+            self.reloads,
+            self.flushed,
+            self.clock_steps,
+            self.late_reports,
+            self.throttled,
+        ];
+        assert!(counts.iter().all(|&count| count > 0), "{self:?}");
+    }
+}
+
+/// The rules that need a memory.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    /// Runs that go on.
+    pub(crate) going: BTreeMap<RunId, ServiceId>,
+    /// Start of the latest run of each service of this daemon and configuration.
+    started: BTreeMap<ServiceId, Mono>,
+    /// Alerts of each outage that are not taken back: by group, service and period.
+    alerted: BTreeMap<(String, String, String), u32>,
+    last_event_ids: BTreeMap<String, AlertKind>,
+}
+
+impl Rules {
+    /// A new daemon or a new configuration: ids begin anew.
+    pub(crate) fn forget_services(&mut self) {
+        self.started.clear();
+    }
+
+    /// What one step answered.
+    pub(crate) fn check(&mut self, now: Now, engine: &Engine, actions: &[Action], may_wait: bool) {
+        for action in actions {
+            match action {
+                Action::Start(run) => self.starts(now, engine, run, may_wait),
+                Action::Stop(run) => {
+                    assert!(self.going.remove(run).is_some(), "{run:?} does not go on");
+                }
+                Action::Send(call) => self.sends(engine, call),
+                Action::Resolve(_)
+                | Action::ApplyTable
+                | Action::Record(_)
+                | Action::Suppressed(_)
+                | Action::Note(_) => {}
+            }
+        }
+        self.limits(engine);
+        if let Some(next) = engine.next_deadline() {
+            assert!(
+                next > now.mono,
+                "a deadline in the past: {next:?} at {now:?}"
+            );
+        }
+        for server in engine.real_servers() {
+            assert!(
+                server.wish != ServerWish::Out
+                    || !server.withdrawals.is_empty()
+                    || server.hosts.is_empty(),
+                "out, and nobody says why: {server:?}"
+            );
+        }
+    }
+
+    fn starts(&mut self, now: Now, engine: &Engine, run: &Run, may_wait: bool) {
+        let service = engine.model().service(run.service);
+        assert!(
+            !self.going.values().any(|&going| going == run.service),
+            "a second run of {}/{}",
+            service.group,
+            service.name
+        );
+        self.going.insert(run.id, run.service);
+        let before = self.started.insert(run.service, now.mono);
+        let (Some(before), false) = (before, may_wait || service.exclude_period.is_some()) else {
+            return;
+        };
+        // Interval, skew and the time limit of the run before.
+        let limit = service.interval.unwrap()
+            + service.randskew.unwrap_or_default()
+            + engine.model().globals.monitor_timeout
+            + Duration::from_secs(5);
+        let gap = now.mono.since(before);
+        assert!(
+            gap <= limit,
+            "{}/{} waited {gap:?}",
+            service.group,
+            service.name
+        );
+    }
+
+    fn limits(&self, engine: &Engine) {
+        let globals = &engine.model().globals;
+        let (children, checks) = engine.runs_going();
+        assert_eq!(
+            usize::try_from(children + checks).unwrap(),
+            self.going.len(),
+            "the engine counts other runs than it started"
+        );
+        assert!(globals.maxprocs.is_none_or(|most| children <= most));
+        assert!(checks <= globals.maxchecks);
+    }
+
+    fn sends(&mut self, engine: &Engine, call: &AlertCall) {
+        let key = (
+            call.group.to_string(),
+            call.name.to_string(),
+            call.period.to_string(),
+        );
+        assert_ne!(&*call.command.name, "lvs.alert", "a binding is never sent");
+        let known = self.last_event_ids.insert(call.event.clone(), call.kind);
+        assert!(known.is_none_or(|kind| kind == call.kind), "{}", call.event);
+        match call.kind {
+            AlertKind::Failure => *self.alerted.entry(key).or_default() += 1,
+            AlertKind::Up => {
+                let service = engine.model().service(call.service);
+                let mut periods = service.periods.iter();
+                let period = periods.find(|period| period.label == call.period).unwrap();
+                assert!(
+                    period.no_comp_alerts || self.alerted.contains_key(&key),
+                    "an upalert without an alert: {key:?}"
+                );
+            }
+            AlertKind::Startup => {}
+            AlertKind::Trap
+            | AlertKind::TrapTimeout
+            | AlertKind::Ack
+            | AlertKind::Disable
+            | AlertKind::Test => panic!("nobody asked for {:?}", call.kind),
+        }
+    }
+
+    /// A service came back: what was alerted is settled.
+    pub(crate) fn recovered(&mut self, group: &str, name: &str) {
+        self.alerted
+            .retain(|(its_group, its_name, _), _| its_group != group || its_name != name);
+    }
+
+    /// A run has ended.
+    pub(crate) fn ended(&mut self, run: RunId) -> bool {
+        self.going.remove(&run).is_some()
+    }
+}
+
+/// Whether a run counts against `maxprocs`.
+pub(crate) fn is_child(run: &Run) -> bool {
+    matches!(run.program, RunProgram::Executable(_))
+}

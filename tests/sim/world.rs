@@ -1,0 +1,574 @@
+//! The world around the engine, in virtual time: everything that happens is drawn from the
+//! seed and stands in one queue, ordered by time and by when it was put there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::tz::TimeZone;
+use lvsmon::engine::Engine;
+use lvsmon::engine::event::{
+    Action, AlertId, Delivery, Ended, Event, HostResult, HostVerdict, Note, Reason, Report, Run,
+    RunId, RunProgram, Status, TableOutcome,
+};
+use lvsmon::engine::saved::{Record, Saved};
+use lvsmon::lvs::diff::{diff, missing, owned};
+use lvsmon::lvs::{Command, ServerWish, Table, TableEntry, VirtualService, replay};
+use lvsmon::model::{Ends, HostName, Model};
+use lvsmon::time::{Mono, Now, Wall};
+
+use super::rules::{Rules, Seen, is_child};
+use super::site::{Site, site};
+
+/// Wed 2024-03-13 08:00:00 UTC.
+const START: i64 = 1_710_316_800;
+
+/// What is going to happen.
+#[derive(Clone, Debug)]
+enum Coming {
+    Ends { run: RunId, report: Report },
+    Delivered(AlertId, Delivery),
+    Resolved(HostName),
+    LookAtTable { again: bool },
+    HostFlips(String),
+    Flush,
+    Reload,
+    SetClock,
+    Kill,
+}
+
+pub(crate) struct World {
+    seed: u64,
+    random: Rng,
+    engine: Engine,
+    site: Site,
+    variant: u64,
+    /// Virtual time since the world began, and where the present daemon's clock began in it.
+    time: Mono,
+    origin: Mono,
+    wall_offset: i64,
+    coming: BTreeMap<(Mono, u64), Coming>,
+    count: u64,
+    journal: BTreeMap<String, serde_json::Value>,
+    kernel: Table,
+    down: BTreeSet<String>,
+    addresses: BTreeMap<HostName, u8>,
+    is_calm: bool,
+    rules: Rules,
+    pub(crate) seen: Seen,
+    log: Option<String>,
+}
+
+fn load(site: &Site) -> Arc<Model> {
+    let loaded = lvsmon::config::load_text(&site.text);
+    let (model, _) = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{}", site.text));
+    Arc::new(model)
+}
+
+impl World {
+    pub(crate) fn new(seed: u64) -> Self {
+        let site = site(seed, 0);
+        let model = load(&site);
+        let now = Now {
+            mono: Mono::ZERO,
+            wall: Wall::from_seconds(START),
+        };
+        let engine = Engine::new(model, &Saved::default(), seed, TimeZone::UTC, now);
+        let mut world = Self {
+            seed,
+            random: Rng::with_seed(seed),
+            engine,
+            site,
+            variant: 0,
+            time: Mono::ZERO,
+            origin: Mono::ZERO,
+            wall_offset: START * 1_000_000,
+            coming: BTreeMap::new(),
+            count: 0,
+            journal: BTreeMap::new(),
+            kernel: Table::new(),
+            down: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+            is_calm: false,
+            rules: Rules::default(),
+            seen: Seen::default(),
+            log: None,
+        };
+        world.set_up_director();
+        for group in 0..4 {
+            for host in 0..3 {
+                world.later(300, Coming::HostFlips(format!("g{group}h{host}")));
+            }
+        }
+        world.later(1_000, Coming::Flush);
+        world.later(2_000, Coming::Reload);
+        world.later(2_000, Coming::SetClock);
+        world.later(2_000, Coming::Kill);
+        world
+    }
+
+    pub(crate) fn keep_log(&mut self) {
+        self.log = Some(String::new());
+    }
+
+    pub(crate) fn log(self) -> String {
+        self.log.unwrap_or_default()
+    }
+
+    /// Lives for so many seconds.
+    pub(crate) fn live(&mut self, seconds: u64) {
+        let end = self.time.after(Duration::from_secs(seconds));
+        if self.time == Mono::ZERO {
+            self.tell(Event::Start);
+        }
+        self.until(end);
+    }
+
+    /// Nothing goes wrong any more: every service comes back, and the table is as the file
+    /// wants it, without anybody's help.
+    pub(crate) fn settle(&mut self) {
+        self.is_calm = true;
+        self.down.clear();
+        self.set_up_director();
+        let unrest = |what: &Coming| {
+            matches!(
+                what,
+                Coming::HostFlips(_) | Coming::Flush | Coming::Reload | Coming::SetClock
+            ) || matches!(what, Coming::Kill)
+        };
+        self.coming.retain(|_, what| !unrest(what));
+        self.soon(Coming::LookAtTable { again: true });
+        let end = self.time.after(Duration::from_secs(900));
+        self.until(end);
+        for view in self.engine.services() {
+            assert_eq!(view.status, Status::Ok, "{view:?}\n{}", self.site.text);
+        }
+        let desired = self.engine.desired();
+        assert_eq!(diff(desired, &self.kernel), [], "{}", self.site.text);
+        for server in self.engine.real_servers() {
+            let by_operator =
+                |it: &lvsmon::engine::desired::Withdrawal| it.ends == Ends::ByOperator;
+            let waits = server.withdrawals.iter().any(by_operator);
+            let declared = !server.hosts.is_empty();
+            assert!(
+                !declared || waits || matches!(server.wish, ServerWish::In(_)),
+                "{server:?}\n{}",
+                self.site.text
+            );
+            self.seen.settled_servers += u64::from(matches!(server.wish, ServerWish::In(_)));
+        }
+    }
+
+    fn until(&mut self, end: Mono) {
+        for _ in 0..10_000_000_u64 {
+            let deadline = self.engine.next_deadline();
+            let deadline = deadline.map(|at| self.origin.after(at.since(Mono::ZERO)));
+            let coming = self.coming.first_key_value().map(|(&(at, _), _)| at);
+            // The shell takes the deadline first.
+            match (deadline, coming) {
+                (Some(at), other) if at <= end && other.is_none_or(|other| at <= other) => {
+                    self.time = self.time.max(at);
+                    self.tell(Event::Deadline);
+                }
+                (_, Some(at)) if at <= end => {
+                    self.time = self.time.max(at);
+                    if let Some((_, what)) = self.coming.pop_first() {
+                        self.happen(what);
+                    }
+                }
+                _ => {
+                    self.time = end;
+                    return;
+                }
+            }
+        }
+        panic!("the world does not come to its end");
+    }
+
+    fn now(&self) -> Now {
+        let passed = i64::try_from(self.time.as_micros()).unwrap();
+        Now {
+            mono: Mono::ZERO.after(self.time.since(self.origin)),
+            wall: Wall::from_micros(self.wall_offset + passed),
+        }
+    }
+
+    fn at(&mut self, at: Mono, what: Coming) {
+        self.count += 1;
+        self.coming.insert((at, self.count), what);
+    }
+
+    /// Within a few milliseconds.
+    fn soon(&mut self, what: Coming) {
+        let at = self
+            .time
+            .after(Duration::from_micros(self.random.u64(1..5_000)));
+        self.at(at, what);
+    }
+
+    /// After about so many seconds.
+    fn later(&mut self, seconds: u64, what: Coming) {
+        let delay = Duration::from_micros(self.random.u64(1..seconds * 2_000_000));
+        let at = self.time.after(delay);
+        self.at(at, what);
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        let now = self.now();
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "{now:?} {event:?}");
+        }
+        let actions = self.engine.handle(now, event);
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(log, "    {actions:?}");
+        }
+        self.rules
+            .check(now, &self.engine, &actions, self.site.may_wait);
+        for action in &actions {
+            self.perform(action);
+        }
+        actions
+    }
+
+    fn perform(&mut self, action: &Action) {
+        match action {
+            Action::Start(run) => {
+                self.seen.runs += 1;
+                self.run(run);
+            }
+            // A stopped run may still have its report under way.
+            Action::Stop(_) => {}
+            Action::Send(call) => {
+                match call.kind.mark() {
+                    Some("-u") => self.seen.upalerts += 1,
+                    _ => self.seen.alerts += 1,
+                }
+                let delivery = match self.random.bool() {
+                    true => Delivery::Done,
+                    false => Delivery::GivenUp("nobody listens".to_owned()),
+                };
+                self.later(60, Coming::Delivered(call.id, delivery));
+            }
+            Action::Resolve(host) => self.soon(Coming::Resolved(host.clone())),
+            Action::ApplyTable => self.soon(Coming::LookAtTable { again: false }),
+            Action::Record(record) => {
+                let text = serde_json::to_string(record).unwrap();
+                let record: Record = serde_json::from_str(&text).unwrap();
+                if record.value.is_null() {
+                    self.journal.remove(&record.key);
+                } else {
+                    self.journal.insert(record.key, record.value);
+                }
+            }
+            Action::Suppressed(_) => self.seen.suppressed += 1,
+            Action::Note(Note::ServiceUp { service, .. }) => {
+                let service = self.engine.model().service(*service);
+                let (group, name) = (service.group.to_string(), service.name.to_string());
+                self.rules.recovered(&group, &name);
+            }
+            Action::Note(Note::Throttled { .. }) => self.seen.throttled += 1,
+            Action::Note(_) => {}
+        }
+    }
+
+    /// A monitor runs: most end soon, some hang until they are killed, some report twice.
+    fn run(&mut self, run: &Run) {
+        let fate = if self.is_calm { 0 } else { self.random.u8(..) };
+        let mut took = Duration::from_millis(self.random.u64(1..800));
+        let mut report = self.found(run);
+        match fate {
+            0..=229 => {}
+            230..=239 => took = Duration::from_secs(self.random.u64(1..15)),
+            240..=244 if is_child(run) => {
+                report.ended = Ended::Signalled(11);
+                report.output = Vec::new();
+            }
+            245..=249 if is_child(run) => {
+                took = Duration::from_secs(20);
+                report.ended = Ended::TimedOut(took);
+            }
+            250 if is_child(run) => {
+                took = Duration::ZERO;
+                report.ended = Ended::NotStarted("no such file".to_owned());
+                report.output = Vec::new();
+            }
+            _ => {
+                let again = self.time.after(took + Duration::from_millis(30));
+                let report = report.clone();
+                self.at(
+                    again,
+                    Coming::Ends {
+                        run: run.id,
+                        report,
+                    },
+                );
+            }
+        }
+        report.took = took;
+        let at = self.time.after(took);
+        self.at(
+            at,
+            Coming::Ends {
+                run: run.id,
+                report,
+            },
+        );
+    }
+
+    fn found(&mut self, run: &Run) -> Report {
+        let is_down = |host: &&HostName| self.down.contains(host.as_str());
+        let down: Vec<&HostName> = run.hosts.iter().filter(is_down).collect();
+        let names: Vec<&str> = down.iter().map(|host| host.as_str()).collect();
+        let exit = match (down.is_empty(), &run.program) {
+            (true, _) => 0,
+            (false, RunProgram::Native(_)) => 1,
+            (false, RunProgram::Executable(_)) => self.random.i32(1..=6),
+        };
+        let detail = self.random.u8(..3);
+        let mut output = format!("{}\ndetail {detail}\n", names.join(" "));
+        if exit != 0 && self.random.u8(..) < 20 {
+            output = "no host is named here\n".to_owned();
+        }
+        let hosts = run.hosts.iter().map(|host| HostResult {
+            host: host.clone(),
+            verdict: match self.down.contains(host.as_str()) {
+                true => HostVerdict::Down(Reason::Refused),
+                false => HostVerdict::Up,
+            },
+            text: String::new(),
+            took: Duration::ZERO,
+        });
+        Report {
+            ended: Ended::Exited(exit),
+            output: if exit == 0 {
+                Vec::new()
+            } else {
+                output.into_bytes()
+            },
+            hosts: match run.program {
+                RunProgram::Native(_) => hosts.collect(),
+                RunProgram::Executable(_) => Vec::new(),
+            },
+            took: Duration::ZERO,
+        }
+    }
+
+    fn happen(&mut self, what: Coming) {
+        match what {
+            Coming::Ends { run, report } => {
+                if !self.rules.ended(run) {
+                    self.seen.late_reports += 1;
+                }
+                self.tell(Event::RunEnded { run, report });
+            }
+            Coming::Delivered(alert, delivery) => {
+                self.tell(Event::AlertDone { alert, delivery });
+            }
+            Coming::Resolved(host) => self.resolve(&host),
+            Coming::LookAtTable { again } => {
+                self.look_at_table();
+                if again {
+                    let at = self.time.after(Duration::from_secs(5));
+                    self.at(at, Coming::LookAtTable { again });
+                }
+            }
+            Coming::HostFlips(host) => {
+                let was_down = self.down.remove(&host);
+                if !was_down {
+                    self.down.insert(host.clone());
+                }
+                let flaps = self.random.u8(..) < 40;
+                let seconds = match (flaps, was_down) {
+                    (true, _) => 4,
+                    (false, true) => 400,
+                    (false, false) => 80,
+                };
+                self.later(seconds, Coming::HostFlips(host));
+            }
+            Coming::Flush => {
+                self.seen.flushed += 1;
+                self.kernel.clear();
+                if self.random.bool() {
+                    self.set_up_director();
+                }
+                self.soon(Coming::LookAtTable { again: false });
+                self.later(1_000, Coming::Flush);
+            }
+            Coming::Reload => {
+                self.reload();
+                self.later(2_000, Coming::Reload);
+            }
+            Coming::SetClock => {
+                self.seen.clock_steps += 1;
+                let by = self.random.i64(-7_200..7_200) * 1_000_000;
+                self.wall_offset += by;
+                self.later(2_000, Coming::SetClock);
+            }
+            Coming::Kill => {
+                self.kill();
+                self.later(2_000, Coming::Kill);
+            }
+        }
+    }
+
+    /// The init script of the director: virtual services that are not ours.
+    fn set_up_director(&mut self) {
+        for group in 0..4 {
+            let key = format!("10.0.0.{group}:80/tcp").parse().unwrap();
+            let plain = || TableEntry {
+                service: VirtualService::plain(
+                    lvsmon::lvs::Family::V4,
+                    lvsmon::lvs::Scheduler::wlc(),
+                ),
+                servers: BTreeMap::new(),
+            };
+            self.kernel.entry(key).or_insert_with(plain);
+        }
+    }
+
+    fn resolve(&mut self, host: &HostName) {
+        let count = u8::try_from(self.addresses.len()).unwrap() + 10;
+        let known = self.addresses.entry(host.clone()).or_insert(count);
+        let unlucky = !self.is_calm && self.random.u8(..) < 30;
+        let answer = match unlucky {
+            true => Err("the name server does not answer".to_owned()),
+            false => Ok(vec![format!("192.168.77.{known}").parse().unwrap()]),
+        };
+        if unlucky {
+            self.later(20, Coming::Resolved(host.clone()));
+        }
+        let host = host.clone();
+        self.tell(Event::Resolved { host, answer });
+    }
+
+    /// The applier: list, diff, apply, say what came of it.
+    fn look_at_table(&mut self) {
+        let desired = self.engine.desired().clone();
+        let mut outcome = TableOutcome::default();
+        for command in diff(&desired, &self.kernel) {
+            let refused = !self.is_calm && self.random.u8(..) < 20;
+            let applied = match refused {
+                true => Err("operation not permitted".to_owned()),
+                false => {
+                    replay::apply(&mut self.kernel, &command).map_err(|why| format!("{why:?}"))
+                }
+            };
+            match applied {
+                Ok(()) => {
+                    let takes_out = matches!(command, Command::DeleteServer(..));
+                    self.seen.withdrawn += u64::from(takes_out);
+                    outcome.applied.push(command);
+                }
+                Err(why) => {
+                    self.seen.refused += 1;
+                    outcome.refused.push((command, why));
+                }
+            }
+        }
+        if outcome.refused.is_empty() {
+            assert_eq!(diff(&desired, &self.kernel), [], "applying does not agree");
+        } else if !self.is_calm {
+            self.later(10, Coming::LookAtTable { again: false });
+        }
+        outcome.missing = missing(&desired, &self.kernel);
+        outcome.actual = Some(Arc::new(owned(&desired, &self.kernel)));
+        self.tell(Event::Table(outcome));
+    }
+
+    fn reload(&mut self) {
+        self.seen.reloads += 1;
+        let same = self.random.bool();
+        if !same {
+            self.variant = self.random.u64(..3);
+            self.site = site(self.seed, self.variant);
+            self.rules.forget_services();
+        }
+        let model = load(&self.site);
+        let renumbered = |world: &Self| -> BTreeMap<String, _> {
+            let services = world.engine.model().services();
+            services
+                .map(|(id, service)| (format!("{}/{}", service.group, service.name), id))
+                .collect()
+        };
+        let before = renumbered(self);
+        self.rules.going = {
+            // The engine names the services of its runs by their new numbers from now on.
+            let new: BTreeMap<String, _> = model
+                .services()
+                .map(|(id, service)| (format!("{}/{}", service.group, service.name), id))
+                .collect();
+            let name = |id| before.iter().find(|(_, known)| **known == id);
+            let going = std::mem::take(&mut self.rules.going).into_iter();
+            going
+                .map(|(run, id)| {
+                    let new = name(id).and_then(|(name, _)| new.get(name));
+                    // What is gone gets a number that nobody has; the engine stops it.
+                    (
+                        run,
+                        new.copied().unwrap_or(lvsmon::model::ServiceId(u32::MAX)),
+                    )
+                })
+                .collect()
+        };
+        let startup_alerts = model.globals.startupalerts_on_reset;
+        let actions = self.tell(Event::Reload(model));
+        if same {
+            // What was due at this very moment happens beside the reload.
+            let expected = |action: &&Action| match action {
+                Action::Send(_) | Action::Suppressed(_) => startup_alerts,
+                Action::Start(_) | Action::Note(Note::Throttled { .. }) => true,
+                Action::Stop(_)
+                | Action::Resolve(_)
+                | Action::ApplyTable
+                | Action::Record(_)
+                | Action::Note(_) => false,
+            };
+            let others: Vec<&Action> = actions.iter().filter(|it| !expected(it)).collect();
+            assert!(others.is_empty(), "reload of the same file: {others:?}");
+        }
+    }
+
+    /// kill -9, and a new daemon from the journal some seconds later.
+    fn kill(&mut self) {
+        self.seen.restarts += 1;
+        let before: Vec<_> = self.engine.services().map(|view| kept(&view)).collect();
+        let model = Arc::clone(self.engine.model());
+        let saved = Saved {
+            records: self.journal.clone(),
+        };
+        let gone = Duration::from_secs(self.random.u64(0..30));
+        self.time = self.time.after(gone);
+        self.origin = self.time;
+        self.rules.going.clear();
+        self.rules.forget_services();
+        // Reports and deliveries die with the daemon; names are asked for anew.
+        self.coming.retain(|_, what| {
+            !matches!(
+                what,
+                Coming::Ends { .. } | Coming::Delivered(..) | Coming::Resolved(_)
+            )
+        });
+        let now = self.now();
+        self.engine = Engine::new(model, &saved, self.seed, TimeZone::UTC, now);
+        let after: Vec<_> = self.engine.services().map(|view| kept(&view)).collect();
+        assert_eq!(before, after, "the journal does not say the same");
+        self.tell(Event::Start);
+    }
+}
+
+/// What a restart must not lose. Times may be clamped when the clock was set back.
+fn kept(view: &lvsmon::engine::view::ServiceView<'_>) -> impl PartialEq + std::fmt::Debug + use<> {
+    (
+        format!("{}/{}", view.group, view.name),
+        view.status,
+        view.consec_failures,
+        view.alerts_sent,
+        view.first_failure.is_some(),
+        match view.status {
+            Status::Fail => view.summary.to_string(),
+            Status::Ok | Status::Untested => String::new(),
+        },
+    )
+}

@@ -1,0 +1,188 @@
+//! Reading one step of a timeline.
+
+use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use lvsmon::engine::event::{
+    Ended, Event, HostResult, HostVerdict, RealServerName, Reason, Report, Wish,
+};
+use lvsmon::model::HostName;
+use lvsmon::time::{Wall, timeval};
+
+/// One line of a story.
+pub(crate) enum Step {
+    Start { local: DateTime, zone: TimeZone },
+    ShowRuns,
+    At { after: Duration, doing: Doing },
+}
+
+/// What happens at a moment.
+pub(crate) enum Doing {
+    Nothing,
+    Report { service: String, report: Told },
+    SetWall(DateTime),
+    Restart,
+    Tell(Box<Event>),
+}
+
+/// What a run found, before it is known which hosts it checked.
+pub(crate) struct Told {
+    ended: Ended,
+    output: String,
+    hosts: Vec<(String, HostVerdict)>,
+}
+
+impl Step {
+    pub(crate) fn parse(line: &str) -> Result<Self, String> {
+        let words = split(line)?;
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["start", day, time, zone] => Ok(Self::Start {
+                local: local(day, time)?,
+                zone: self::zone(zone)?,
+            }),
+            ["show", "runs"] => Ok(Self::ShowRuns),
+            [at, rest @ ..] => {
+                let after = at.strip_prefix('+').ok_or("a step begins with +TIME")?;
+                Ok(Self::At {
+                    after: span(after)?,
+                    doing: doing(rest)?,
+                })
+            }
+            [] => Err("an empty step".to_owned()),
+        }
+    }
+}
+
+fn doing(words: &[&str]) -> Result<Doing, String> {
+    Ok(match words {
+        [] => Doing::Nothing,
+        ["wall", day, time] => Doing::SetWall(local(day, time)?),
+        ["restart"] => Doing::Restart,
+        ["resolved", host, answer @ ..] => {
+            let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
+            Doing::Tell(Box::new(Event::Resolved {
+                host: HostName::new(host),
+                answer: Ok(addresses.map_err(|_| "not an address")?),
+            }))
+        }
+        ["enable", server] => {
+            let wish = Wish::Enable(RealServerName((*server).to_owned()));
+            Doing::Tell(Box::new(Event::Operator(wish)))
+        }
+        [service, rest @ ..] => Doing::Report {
+            service: (*service).to_owned(),
+            report: told(rest)?,
+        },
+    })
+}
+
+fn told(words: &[&str]) -> Result<Told, String> {
+    let mut told = Told {
+        ended: Ended::Exited(0),
+        output: String::new(),
+        hosts: Vec::new(),
+    };
+    for word in words {
+        let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
+        match word.split_once('=') {
+            _ if word.starts_with('"') => told.output = unquoted(word),
+            Some(("exit", exit)) => told.ended = Ended::Exited(number(exit)?),
+            Some(("signal", signal)) => told.ended = Ended::Signalled(number(signal)?),
+            Some(("cannot", reason)) => told.ended = Ended::NotStarted(unquoted(reason)),
+            Some((host, "up")) => told.hosts.push((host.to_owned(), HostVerdict::Up)),
+            Some((host, code)) => {
+                let verdict = HostVerdict::Down(reason(code)?);
+                told.hosts.push((host.to_owned(), verdict));
+            }
+            None if *word == "timeout" => told.ended = Ended::TimedOut(Duration::from_secs(600)),
+            None => return Err(format!("{word} is no part of a report")),
+        }
+    }
+    Ok(told)
+}
+
+impl Told {
+    /// The report of a run that checked these hosts.
+    pub(crate) fn of(self, checked: &[HostName]) -> Report {
+        let results = self.hosts.into_iter().map(|(host, verdict)| {
+            let host = HostName::new(&host);
+            assert!(checked.contains(&host), "{host} was not checked");
+            HostResult {
+                text: String::new(),
+                took: Duration::ZERO,
+                host,
+                verdict,
+            }
+        });
+        Report {
+            ended: self.ended,
+            output: self.output.into_bytes(),
+            hosts: results.collect(),
+            took: Duration::from_millis(1),
+        }
+    }
+}
+
+fn reason(code: &str) -> Result<Reason, String> {
+    let value = serde_json::Value::String(code.to_owned());
+    serde_json::from_value(value).map_err(|_| format!("{code} is no reason"))
+}
+
+fn local(day: &str, time: &str) -> Result<DateTime, String> {
+    let text = format!("{day}T{time}");
+    text.parse().map_err(|why| format!("{text}: {why}"))
+}
+
+/// POSIX zones need no files, so the stories are the same on every machine.
+fn zone(text: &str) -> Result<TimeZone, String> {
+    match text {
+        "UTC" => Ok(TimeZone::UTC),
+        posix => TimeZone::posix(posix).map_err(|why| why.to_string()),
+    }
+}
+
+/// The moment of a local time; of two in autumn the first.
+pub(crate) fn wall(local: DateTime, zone: &TimeZone) -> Wall {
+    let moment = zone.to_ambiguous_zoned(local).compatible().unwrap();
+    Wall::from_micros(moment.timestamp().as_microsecond())
+}
+
+/// `1h30m20.5s`: time values of mon.cf, one after another.
+fn span(text: &str) -> Result<Duration, String> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let letter = |c: char| c.is_ascii_alphabetic();
+        let end = rest.find(letter).ok_or("a time ends with its unit")? + 1;
+        total += timeval(&rest[..end]).map_err(|why| why.to_string())?;
+        rest = &rest[end..];
+    }
+    Ok(total)
+}
+
+/// Words at blanks; a quoted text is one word, or the end of one.
+fn split(line: &str) -> Result<Vec<String>, String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for letter in line.chars() {
+        if letter == '"' {
+            quoted = !quoted;
+        }
+        if letter == ' ' && !quoted {
+            words.push(String::new());
+        } else {
+            words.last_mut().unwrap().push(letter);
+        }
+    }
+    if quoted {
+        return Err("a quote is not closed".to_owned());
+    }
+    words.retain(|word| !word.is_empty());
+    Ok(words)
+}
+
+fn unquoted(word: &str) -> String {
+    word.trim_matches('"').replace("\\n", "\n")
+}

@@ -1,0 +1,146 @@
+//! Actions as the words of a timeline.
+
+use lvsmon::engine::Engine;
+use lvsmon::engine::event::{
+    Action, AlertCall, HostVerdict, Note, Run, RunProgram, Suppressed, Suppression,
+};
+use lvsmon::lvs::{ServerWish, ServiceWish};
+use lvsmon::model::ServiceId;
+use lvsmon::time::Readable;
+
+/// The lines of one action; none for what a story does not show.
+pub(crate) fn of(action: &Action, engine: &Engine, show_runs: bool) -> Vec<String> {
+    match action {
+        Action::Start(run) if show_runs => vec![start(run, engine)],
+        Action::Start(_) | Action::Record(_) => Vec::new(),
+        Action::Stop(run) => vec![format!("stop run {}", run.0)],
+        Action::Send(call) => vec![send(call)],
+        Action::Resolve(host) => vec![format!("resolve {host}")],
+        Action::ApplyTable => table(engine),
+        Action::Suppressed(suppression) => vec![held_back(suppression, engine)],
+        Action::Note(it) => vec![note(it, engine)],
+    }
+}
+
+fn name(id: ServiceId, engine: &Engine) -> String {
+    let service = engine.model().service(id);
+    format!("{}/{}", service.group, service.name)
+}
+
+fn start(run: &Run, engine: &Engine) -> String {
+    let hosts: Vec<&str> = run.hosts.iter().map(|host| host.as_str()).collect();
+    let what = match &run.program {
+        RunProgram::Native(_) => "check".to_owned(),
+        RunProgram::Executable(program) => format!("{}", program.path.display()),
+    };
+    format!(
+        "run {} of {}: {what} on {}",
+        run.id.0,
+        name(run.service, engine),
+        hosts.join(" ")
+    )
+}
+
+fn send(call: &AlertCall) -> String {
+    let mut line = format!("{} -> {}", call.kind.word(), call.command.name);
+    for word in &call.command.args {
+        line.push(' ');
+        line.push_str(word);
+    }
+    let verdicts: Vec<String> = call
+        .results
+        .iter()
+        .map(|(host, verdict, _)| match verdict {
+            HostVerdict::Up => format!("{host} up"),
+            HostVerdict::Down(reason) => format!("{host} down: {reason}"),
+            HostVerdict::Unknown(reason) => format!("{host} unknown: {reason}"),
+        })
+        .collect();
+    format!(
+        "{line} | {} | {:?} | {}",
+        call.event,
+        call.summary,
+        verdicts.join(", ")
+    )
+}
+
+fn held_back(suppression: &Suppression, engine: &Engine) -> String {
+    let why = match &suppression.why {
+        Suppressed::NotInPeriod => "the period does not hold".to_owned(),
+        Suppressed::ExitRange(exit) => format!("exit value {exit} is out of range"),
+        Suppressed::NumAlerts(most) => format!("numalerts {most} are out"),
+        Suppressed::AlertEvery { left } => format!("alertevery, {} left", Readable(*left)),
+        Suppressed::AlertAfterCount { have, need } => {
+            format!("alertafter, {have} of {need} failures")
+        }
+        Suppressed::AlertAfterTime { left } => format!("alertafter, {} left", Readable(*left)),
+        Suppressed::UpalertAfter { outage } => {
+            format!("upalertafter, the outage lasted {}", Readable(*outage))
+        }
+        Suppressed::NoAlertSent => "no alert was sent".to_owned(),
+        Suppressed::NoProgram(reason) => reason.clone(),
+    };
+    format!(
+        "held back {} of {} in {:?}: {why}",
+        suppression.kind.word(),
+        name(suppression.service, engine),
+        suppression.period.as_deref().unwrap_or_default()
+    )
+}
+
+fn note(it: &Note, engine: &Engine) -> String {
+    match it {
+        Note::ServiceDown {
+            service,
+            exit,
+            summary,
+        } => format!(
+            "{} is down: exit {exit}, {summary:?}",
+            name(*service, engine)
+        ),
+        Note::ServiceUp { service, outage } => {
+            format!(
+                "{} is up after {}",
+                name(*service, engine),
+                Readable(*outage)
+            )
+        }
+        Note::ServiceTested(service) => format!("{} is tested", name(*service, engine)),
+        Note::Throttled {
+            limit,
+            value,
+            waiting,
+        } => format!("{limit} {value} reached, {waiting} wait"),
+        Note::NoHosts(service) => format!("{} has no host to check", name(*service, engine)),
+        Note::NotRestored { .. }
+        | Note::Server { .. }
+        | Note::Binding { .. }
+        | Note::Wish { .. } => format!("{it:?}"),
+    }
+}
+
+/// The wanted table, a line for each virtual service.
+fn table(engine: &Engine) -> Vec<String> {
+    let desired = engine.desired().iter();
+    let lines = desired.map(|(key, wanted)| {
+        let service = match wanted.service {
+            ServiceWish::Foreign => "",
+            ServiceWish::Present(_) => " (ours)",
+            ServiceWish::Absent => " (gone)",
+            ServiceWish::AsFound => " (as found)",
+        };
+        let servers: Vec<String> = wanted
+            .servers
+            .iter()
+            .map(|(server, wish)| match wish {
+                ServerWish::In(real) => {
+                    format!("{server} in, {} weight {}", real.forwarding, real.weight)
+                }
+                ServerWish::Out => format!("{server} out"),
+                ServerWish::AsFound => format!("{server} as found"),
+            })
+            .collect();
+        format!("table {key}{service}: {}", servers.join("; "))
+    });
+    lines.collect()
+}
