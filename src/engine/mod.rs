@@ -86,6 +86,7 @@ pub struct Engine {
     is_started: bool,
     last_run: u64,
     last_alert: u64,
+    skipped_slots: u64,
     last: Now,
 }
 
@@ -126,6 +127,7 @@ impl Engine {
             is_started: false,
             last_run: 0,
             last_alert: 0,
+            skipped_slots: 0,
             last: now,
         }
     }
@@ -202,6 +204,13 @@ impl Engine {
     pub fn runs_going(&self) -> (u32, u32) {
         let running = |lane| self.timetable.running(lane);
         (running(Lane::Children), running(Lane::Checks))
+    }
+
+    /// Slots that went by unused so far, because the run before took longer than its interval
+    /// or no place was free: a sign that intervals are too short or limits too low.
+    #[must_use]
+    pub fn skipped_slots(&self) -> u64 {
+        self.skipped_slots
     }
 
     /// The time of this event, never before that of the last one, and whether the wall clock
@@ -390,7 +399,12 @@ impl Engine {
             None if before.is_some_and(|before| before != interval) => {
                 schedule::next_slot(started, interval, now.mono)
             }
-            None => schedule::next_slot(slot, interval, now.mono),
+            None => {
+                let next = schedule::next_slot(slot, interval, now.mono);
+                let skipped = schedule::skipped(slot, interval, next);
+                self.skipped_slots = self.skipped_slots.saturating_add(skipped);
+                next
+            }
         };
         self.timetable.plan(id, due);
     }

@@ -400,6 +400,11 @@ pub(crate) fn next_slot(slot: Mono, interval: Duration, now: Mono) -> Mono {
     ))
 }
 
+/// How many slots of the grid lie between `slot` and `next`, unused.
+pub(crate) fn skipped(slot: Mono, interval: Duration, next: Mono) -> u64 {
+    (micros(next.since(slot)) / micros(interval).max(1)).saturating_sub(1)
+}
+
 /// The next run with `randskew`: `interval` after the start of the last one, plus or minus
 /// up to `skew`, never before `now`.
 pub(crate) fn skewed_slot(

@@ -28,6 +28,8 @@ fn the_next_slot_lies_on_the_grid_and_in_the_future() {
     for (slot, interval, now, next) in cases {
         let found = next_slot(ms(slot), span(interval), ms(now));
         assert_eq!(found, ms(next), "{slot} {interval} {now}");
+        let unused = (next - slot) / interval - 1;
+        assert_eq!(skipped(ms(slot), span(interval), found), unused);
     }
     assert!(next_slot(ms(5), Duration::ZERO, ms(5)) > ms(5));
 }
