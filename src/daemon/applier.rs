@@ -194,14 +194,16 @@ impl Worker {
             ..TableOutcome::default()
         };
         let mut blocked = BTreeSet::new();
+        // A reason that holds for all the rest of this look.
+        let mut general: Option<String> = None;
         for command in commands {
             // Without its virtual service a real server would only be refused once more.
             if blocked.contains(&command.service()) {
                 continue;
             }
-            let done = match self.not_yet(&command) {
+            let done = match general.clone().or_else(|| self.not_yet(&command)) {
                 Some(why) => Err(why),
-                None => self.apply(&command).await,
+                None => self.apply(&command, &mut general).await,
             };
             match done {
                 Ok(()) => outcome.applied.push(command),
@@ -253,7 +255,11 @@ impl Worker {
             .map(|waiting| waiting.why.clone())
     }
 
-    async fn apply(&mut self, command: &Command) -> Result<(), String> {
+    async fn apply(
+        &mut self,
+        command: &Command,
+        general: &mut Option<String>,
+    ) -> Result<(), String> {
         match self.backend.apply(command).await {
             Ok(()) => {
                 self.waiting
@@ -263,6 +269,9 @@ impl Worker {
             Err(error) => {
                 let why = error.refusal.to_string();
                 self.put_off(Some(command.clone()), why.clone());
+                if error.refusal.is_general() {
+                    *general = Some(why.clone());
+                }
                 Err(why)
             }
         }

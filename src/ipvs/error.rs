@@ -55,6 +55,23 @@ pub enum Refusal {
     Other(String),
 }
 
+impl Refusal {
+    /// Whether any other change would be refused for the same reason, or would only wait as
+    /// long for no answer.
+    #[must_use]
+    pub const fn is_general(&self) -> bool {
+        match self {
+            Self::NoModule | Self::NotPermitted | Self::TimedOut(_) | Self::NoProgram(_) => true,
+            Self::NoScheduler(_)
+            | Self::NoSuchService
+            | Self::NoSuchServer
+            | Self::Exists
+            | Self::KeepsChanging(_)
+            | Self::Other(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

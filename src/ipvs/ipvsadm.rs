@@ -100,10 +100,10 @@ fn complaint(output: &Output, command: Option<&Command>) -> Refusal {
     if has("Can't initialize ipvs") {
         return Refusal::NoModule;
     }
-    if has("Scheduler or persistence engine not found") {
-        if let Some(Command::AddService(_, service)) = command {
-            return Refusal::NoScheduler(service.scheduler.to_string());
-        }
+    if let Some(Command::AddService(_, service)) = command
+        && has("Scheduler or persistence engine not found")
+    {
+        return Refusal::NoScheduler(service.scheduler.to_string());
     }
     if has("Service not defined") || has("No such service") {
         return Refusal::NoSuchService;

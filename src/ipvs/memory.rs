@@ -103,3 +103,58 @@ fn change(table: &mut Table, command: &Command) -> Result<(), Refusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{
+        Family, Forwarding, RealServer, RealServerKey, Scheduler, VirtualService, Weight,
+    };
+
+    fn web() -> VirtualServiceKey {
+        "10.0.0.3:80/tcp".parse().unwrap()
+    }
+
+    fn real() -> RealServerKey {
+        RealServerKey("192.168.0.1:80".parse().unwrap())
+    }
+
+    #[test]
+    fn it_refuses_what_a_kernel_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut memory = Memory::new(folder.path().join("state/table"));
+        let service = VirtualService::plain(Family::V4, Scheduler::wlc());
+        let to = RealServer::new(Forwarding::Dr, Weight(5));
+        let add = Command::AddService(web(), service);
+        let put = Command::AddServer(web(), real(), to);
+        let take = Command::DeleteServer(web(), real());
+        let steps = [
+            (&put, Err(Refusal::NoSuchService)),
+            (&take, Err(Refusal::NoSuchService)),
+            (&Command::DeleteService(web()), Err(Refusal::NoSuchService)),
+            (&add, Ok(())),
+            (&add, Err(Refusal::Exists)),
+            (&put, Ok(())),
+            (&take, Ok(())),
+            (&take, Err(Refusal::NoSuchServer)),
+            (&put, Ok(())),
+        ];
+        for (command, outcome) in steps {
+            assert_eq!(memory.apply(command), outcome, "{command}");
+        }
+        let text = std::fs::read_to_string(folder.path().join("state/table")).unwrap();
+        let expected = "-A -t 10.0.0.3:80 -s wlc\n-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5\n";
+        assert_eq!(text, expected);
+        let again = Memory::new(folder.path().join("state/table")).list(&|key| *key == web());
+        assert_eq!(again.unwrap()[&web()].servers[&real()], to);
+        assert_eq!(memory.list(&|_| false), Ok(Table::new()));
+    }
+
+    #[test]
+    fn a_folder_in_its_place_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut memory = Memory::new(folder.path().to_owned());
+        let refusal = memory.list(&|_| true).unwrap_err().to_string();
+        assert!(refusal.contains("cannot be read: "), "{refusal}");
+    }
+}

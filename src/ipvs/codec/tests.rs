@@ -26,10 +26,10 @@ fn only_part(datagram: &[u8]) -> Vec<u8> {
     let [message] = messages[..] else {
         panic!("{messages:?}")
     };
-    match message.answer {
-        Answer::Part(part) => part.to_vec(),
-        other => panic!("{other:?}"),
-    }
+    let Answer::Part(part) = message.answer else {
+        panic!("{message:?}")
+    };
+    part.to_vec()
 }
 
 #[cfg(target_endian = "little")]
