@@ -2,6 +2,7 @@
 //! kernel and ipvsadm say, and each refusal is told as what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use lvsmon::clock::Clock;
@@ -16,7 +17,7 @@ use lvsmon::model::IpvsBackend;
 
 use tokio::sync::{mpsc, watch};
 
-use super::guest::{Farm, attempt, run};
+use super::guest::{Farm, attempt, in_role, run};
 use super::lab::scenarios;
 use super::table;
 
@@ -246,9 +247,7 @@ fn a_missing_service_is_named(farm: &mut Farm) {
 }
 
 /// The same program, as a user without rights, lists and adds.
-#[test]
-#[ignore = "runs inside the lab kernel, started by a scenario"]
-fn as_a_user_without_rights() {
+pub(super) fn as_a_user_without_rights() {
     for kind in BACKENDS {
         assert_eq!(list(kind), Err(Refusal::NotPermitted), "{kind:?}");
         let add = Command::AddServer(web(), real("192.168.0.1:80"), DR);
@@ -259,12 +258,17 @@ fn as_a_user_without_rights() {
 fn without_the_right_nothing_is_read_or_changed(farm: &mut Farm) {
     farm.build();
     run("ipvsadm -A -t 10.0.0.3:80 -s rr");
-    let program = std::env::current_exe().expect("this program");
-    run(&format!(
-        "setpriv --reuid 65534 --clear-groups --inh-caps -all --bounding-set -all {} \
-         ipvs::backends::as_a_user_without_rights --exact --ignored --nocapture",
-        program.display()
-    ));
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--clear-groups",
+        "--inh-caps=-all",
+        "--bounding-set=-all",
+    ];
+    let mut nobody = in_role("nobody", &nobody);
+    let output = nobody.stderr(Stdio::piped()).output().expect("setpriv");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{complaint}");
     farm.expect_table(super::guest::SOON, &["-A -t 10.0.0.3:80 -s rr"]);
 }
 

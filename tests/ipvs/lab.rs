@@ -16,15 +16,18 @@ use nix::unistd::Pid;
 
 use super::BOOTS;
 use super::guest::Farm;
-use crate::support::{find_program, skip, wait_for};
+use crate::support::{find_program, skip, wait_for, wait_until};
 
 /// What one start of the kernel goes through.
 pub(super) struct Boot {
     /// The file of the scenarios.
     pub(super) name: &'static str,
     /// Name and function of each, in the order in which they run.
-    pub(super) scenarios: &'static [(&'static str, fn(&mut Farm))],
+    pub(super) scenarios: &'static [(&'static str, Scenario)],
 }
+
+/// Breaks something and waits for the table that has to follow.
+pub(super) type Scenario = fn(&mut Farm);
 
 /// Makes a test of each scenario, and the [`Boot`] that runs them.
 macro_rules! scenarios {
@@ -54,6 +57,8 @@ const PROGRAMS: [(&str, &str); 5] = [
 ];
 /// A lab that takes longer than this is stopped. On an idle machine the longest takes 3 minutes.
 const BOOT_LIMIT: Duration = Duration::from_secs(900);
+/// What a machine lacks on which user-mode-linux is installed and does not start.
+const NO_PTRACE: &str = "ptrace, which this machine forbids";
 /// What is left of it for ending in order.
 const ENDING: Duration = Duration::from_secs(20);
 
@@ -63,12 +68,16 @@ struct Run {
     results: PathBuf,
 }
 
+/// The package of the first program that is missing.
+fn missing_package() -> Option<&'static str> {
+    let missing = |(program, _): &&(&str, &str)| find_program(program).is_none();
+    PROGRAMS.iter().find(missing).map(|(_, package)| *package)
+}
+
 /// The result of one scenario, as the lab wrote it.
 pub(super) fn check(boot: &Boot, scenario: &str) {
-    for (program, package) in PROGRAMS {
-        if find_program(program).is_none() {
-            return skip(scenario, package);
-        }
+    if let Some(package) = missing_package() {
+        return skip(scenario, package);
     }
     let run = runs()
         .iter()
@@ -83,9 +92,29 @@ pub(super) fn check(boot: &Boot, scenario: &str) {
         text.or_else(|| over.then(|| no_result(&run.results)))
     });
     if text.contains("ptrace") && text.starts_with("no result") {
-        return skip(scenario, "ptrace, which this machine forbids");
+        return skip(scenario, NO_PTRACE);
     }
     assert!(text == "ok", "{text}\n(more in {})", run.results.display());
+}
+
+/// Waits for the end of every lab that was started: each has to halt by itself, its driver
+/// having gone through the whole job.
+pub(super) fn all_end_in_order() {
+    if let Some(package) = missing_package() {
+        return skip("every_lab_ends_in_order", package);
+    }
+    for run in runs() {
+        let ended = run.results.join("host-ended");
+        wait_until("the end of a lab", BOOT_LIMIT + ENDING * 2, || {
+            ended.exists()
+        });
+        let text = fs::read_to_string(run.results.join("ended")).unwrap_or_default();
+        let console = fs::read_to_string(run.results.join("console")).unwrap_or_default();
+        if text.is_empty() && console.contains("ptrace") {
+            return skip("every_lab_ends_in_order", NO_PTRACE);
+        }
+        assert_eq!(text, "driver ended with 0\n", "{}: {console}", run.name);
+    }
 }
 
 fn no_result(results: &Path) -> String {

@@ -6,11 +6,17 @@
 //! | what stands inside it | `guest` |
 //! | what does the kernel itself say of its table | `table` |
 //! | do the ways to the table agree with the kernel | `backends` |
+//! | does the HOWTO's farm stay healthy with its own files | `howto` |
+//! | does it with a file of today, whatever happens to it | `farm` |
+//! | do other kinds of services and the other way to the table | `kinds` |
 
 mod backends;
+mod farm;
 mod guest;
+mod howto;
+mod kinds;
 mod lab;
 mod table;
 
 /// Every lab, so that the first test starts them all at once.
-const BOOTS: [&lab::Boot; 1] = [&backends::BOOT];
+const BOOTS: [&lab::Boot; 4] = [&backends::BOOT, &howto::BOOT, &farm::BOOT, &kinds::BOOT];

@@ -17,7 +17,7 @@ if [ -d /usr/lib/mon ]; then mount -t tmpfs tmpfs /usr/lib/mon; fi
 mkdir -p /run/m/lib
 ln -s /usr/lib/uml/modules /run/m/lib/modules
 ip link set lo up
-LAB_GUEST=/run/results timeout -k 5 "$LAB_LIMIT" \
-    "$LAB_PROGRAM" ipvs::guest::drive --exact --ignored --nocapture --test-threads=1
+LAB_ROLE=driver LAB_GUEST=/run/results timeout -k 5 "$LAB_LIMIT" \
+    "$LAB_PROGRAM" ipvs::guest::every_lab_ends_in_order --exact --nocapture
 echo "driver ended with $?" >/run/results/ended
 halt -f

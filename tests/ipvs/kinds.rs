@@ -1,0 +1,187 @@
+//! Other kinds of entries and bindings: several services on one server, a group without `-R`,
+//! IPv6, UDP, SCTP and firewall marks; and the farm by way of the program ipvsadm.
+
+use super::farm::config;
+use super::guest::{Farm, SOON, run};
+use super::lab::scenarios;
+
+scenarios!(
+    "kinds",
+    [
+        a_server_is_in_only_when_both_its_services_are_well,
+        a_group_without_a_named_server_follows_each_host,
+        ipv6_servers_leave_and_come_back,
+        udp_sctp_and_mark_services_follow_a_ping,
+        a_failing_service_withdraws_the_virtual_service_itself,
+        by_way_of_ipvsadm_a_killed_server_leaves_and_comes_back,
+        by_way_of_ipvsadm_a_flushed_table_is_rebuilt,
+    ]
+);
+
+const SERVICE: &str = "-A -t 10.0.0.3:80 -s wrr";
+const FIRST: &str = "-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5";
+const SECOND: &str = "-a -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 5";
+const THIRD: &str = "-a -t 10.0.0.3:80 -r 192.168.0.3:80 -g -w 5";
+
+/// A service of a watch with its lines for lvs.alert.
+fn service(name: &str, monitor: &str, lvs: &[&str]) -> String {
+    let mut text = format!(
+        "    service {name}\n\tinterval 1s\n\tmonitor {monitor}\n\tperiod wd {{Sun-Sat}}\n"
+    );
+    for line in lvs {
+        text.push_str(&format!(
+            "\t    alert lvs.alert {line}\n\t    upalert lvs.alert {line} -B -S wrr\n"
+        ));
+    }
+    text
+}
+
+fn a_server_is_in_only_when_both_its_services_are_well(farm: &mut Farm) {
+    farm.build();
+    let second = "/run/r1/second.html";
+    std::fs::write(second, "well\n").expect("a second page");
+    let line = ["-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr"];
+    let services = [
+        service("first", "http.monitor -t 1 -m \"is well\"", &line),
+        service("second", "http.monitor -t 1 -u /second.html", &line),
+    ];
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\nhostgroup one www1.domain.com\n\nwatch one\n{}\n",
+        services.concat()
+    ));
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+    farm.answer(1, "out of order\n");
+    farm.expect_table(SOON, &[SERVICE]);
+    std::fs::remove_file(second).expect("a second page");
+    farm.expect_checks(6);
+    farm.answer(1, "server 1 is well\n");
+    // The first service is well again; the second still keeps the server out.
+    farm.keeps_table_for_checks(&[SERVICE], 4);
+    std::fs::write(second, "well\n").expect("a second page");
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+}
+
+fn a_group_without_a_named_server_follows_each_host(farm: &mut Farm) {
+    farm.build();
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\nhostgroup farm www1.domain.com www2.domain.com \
+         www3.domain.com\n\nwatch farm\n{}",
+        service(
+            "http",
+            "http.monitor -t 1",
+            &["-P tcp -V 10.0.0.3:80 -W 5 -F dr"]
+        )
+    ));
+    farm.expect_table(SOON, &[SERVICE, FIRST, SECOND, THIRD]);
+    farm.kill_server(1);
+    farm.expect_table(SOON, &[SERVICE, SECOND, THIRD]);
+    farm.kill_server(2);
+    farm.expect_table(SOON, &[SERVICE, THIRD]);
+    // The service is still failing: only its latest report says that the first is back.
+    farm.serve(1);
+    farm.expect_table(SOON, &[SERVICE, FIRST, THIRD]);
+    farm.serve(2);
+    farm.expect_table(SOON, &[SERVICE, FIRST, SECOND, THIRD]);
+}
+
+fn ipv6_servers_leave_and_come_back(farm: &mut Farm) {
+    farm.build();
+    let watch = |number: u8| {
+        let line = format!("-P tcp -V [2001:db8::3]:80 -R [2001:db8::1{number}] -W 5 -F dr");
+        format!(
+            "hostgroup six{number} 2001:db8::1{number}\n\nwatch six{number}\n{}\n",
+            service("http", "http.monitor -t 1", &[&line])
+        )
+    };
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\n{}{}",
+        watch(1),
+        watch(2)
+    ));
+    let service = "-A -t [2001:db8::3]:80 -s wrr";
+    let first = "-a -t [2001:db8::3]:80 -r [2001:db8::11]:80 -g -w 5";
+    let second = "-a -t [2001:db8::3]:80 -r [2001:db8::12]:80 -g -w 5";
+    farm.expect_table(SOON, &[service, first, second]);
+    farm.kill_server(1);
+    farm.expect_table(SOON, &[service, second]);
+    farm.serve(1);
+    farm.expect_table(SOON, &[service, first, second]);
+    run("ipvsadm -C");
+    farm.expect_table(SOON, &[service, first, second]);
+}
+
+fn udp_sctp_and_mark_services_follow_a_ping(farm: &mut Farm) {
+    farm.build();
+    let lines = [
+        "-P udp -V 10.0.0.3:53 -R 192.168.0.1 -W 3 -F nat",
+        "-P sctp -V 10.0.0.3:7 -R 192.168.0.1:7 -W 3 -F nat",
+        "-P fwm -V 7 -R 192.168.0.1 -W 3 -F dr",
+        "-P fwm -V 7 -R 2001:db8::11 -W 3 -F dr",
+    ];
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\nhostgroup one www1.domain.com\n\nwatch one\n{}",
+        service("ping", "fping.monitor", &lines)
+    ));
+    let services = [
+        "-A -u 10.0.0.3:53 -s wrr",
+        "-A --sctp-service 10.0.0.3:7 -s wrr",
+        "-A -f 7 -s wrr",
+        "-A -f 7 -6 -s wrr",
+    ];
+    let mut all = services.to_vec();
+    all.extend([
+        "-a -u 10.0.0.3:53 -r 192.168.0.1:53 -m -w 3",
+        "-a --sctp-service 10.0.0.3:7 -r 192.168.0.1:7 -m -w 3",
+        "-a -f 7 -r 192.168.0.1:0 -g -w 3",
+        "-a -f 7 -6 -r [2001:db8::11]:0 -g -w 3",
+    ]);
+    farm.expect_table(SOON, &all);
+    farm.unplug(1);
+    farm.expect_table(SOON * 2, &services);
+    farm.plug(1);
+    farm.expect_table(SOON * 2, &all);
+    run("ipvsadm -C");
+    farm.expect_table(SOON, &all);
+}
+
+fn a_failing_service_withdraws_the_virtual_service_itself(farm: &mut Farm) {
+    farm.build();
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\nhostgroup one www1.domain.com\n\nwatch one\n{}",
+        service(
+            "http",
+            "http.monitor -t 1",
+            &["-D -P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr"]
+        )
+    ));
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+    farm.kill_server(1);
+    farm.expect_table(SOON, &[]);
+    farm.serve(1);
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+}
+
+const BY_IPVSADM: &str = "ipvs_backend = ipvsadm";
+
+fn by_way_of_ipvsadm_a_killed_server_leaves_and_comes_back(farm: &mut Farm) {
+    farm.build();
+    farm.start_daemon(&config(&[1, 2], "-B -S wrr", BY_IPVSADM));
+    farm.expect_table(SOON, &[SERVICE, FIRST, SECOND]);
+    farm.kill_server(1);
+    farm.expect_table(SOON, &[SERVICE, SECOND]);
+    farm.serve(1);
+    farm.expect_table(SOON, &[SERVICE, FIRST, SECOND]);
+}
+
+fn by_way_of_ipvsadm_a_flushed_table_is_rebuilt(farm: &mut Farm) {
+    farm.build();
+    farm.start_daemon(&config(&[1, 2], "-B -S wrr", BY_IPVSADM));
+    farm.expect_table(SOON, &[SERVICE, FIRST, SECOND]);
+    farm.kill_server(2);
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+    run("ipvsadm -C");
+    // A look through the program takes long here, and is repeated a hundred times later.
+    farm.expect_table(SOON * 2, &[SERVICE, FIRST]);
+    run("ipvsadm -d -t 10.0.0.3:80 -r 192.168.0.1:80");
+    farm.expect_table(SOON * 2, &[SERVICE, FIRST]);
+}
