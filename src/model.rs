@@ -235,6 +235,63 @@ pub enum MailRelay {
     },
 }
 
+/// Of `smtp://` without one.
+const SMTP_PORT: u16 = 25;
+/// Of `smtps://` without one.
+const SMTPS_PORT: u16 = 465;
+
+impl std::str::FromStr for MailRelay {
+    type Err = String;
+
+    /// `sendmail`, `smtp://HOST[:PORT]` or `smtps://HOST[:PORT]`; IPv6 addresses in brackets.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || {
+            "write sendmail, smtp://HOST:PORT or smtps://HOST:PORT (an IPv6 address in brackets)"
+                .to_owned()
+        };
+        if text == "sendmail" {
+            return Ok(MailRelay::Sendmail);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+        let (host, port) = match rest.strip_prefix('[') {
+            Some(rest) => {
+                let (address, rest) = rest.split_once(']').ok_or_else(wrong)?;
+                address.parse::<std::net::Ipv6Addr>().map_err(|_| wrong())?;
+                let port = match rest.strip_prefix(':') {
+                    Some(port) => Some(port),
+                    None if rest.is_empty() => None,
+                    None => return Err(wrong()),
+                };
+                (address, port)
+            }
+            None => match rest.split_once(':') {
+                Some((host, port)) => (host, Some(port)),
+                None => (rest, None),
+            },
+        };
+        let bad_host = |letter: char| letter.is_whitespace() || "/@?#".contains(letter);
+        if host.is_empty() || host.contains(bad_host) {
+            return Err(wrong());
+        }
+        let port = |default: u16| match port {
+            None => Ok(default),
+            Some(port) => port.parse().ok().filter(|&port| port > 0).ok_or_else(wrong),
+        };
+        let host = host.to_owned();
+        match scheme {
+            "smtp" => Ok(MailRelay::Smtp {
+                host,
+                port: port(SMTP_PORT)?,
+            }),
+            "smtps" => Ok(MailRelay::Smtps {
+                host,
+                port: port(SMTPS_PORT)?,
+            }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
 /// A `service` of a `watch`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Service {

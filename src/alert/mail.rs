@@ -76,6 +76,15 @@ pub(crate) enum Fault {
     Permanent(String),
 }
 
+impl Fault {
+    /// Why, whether or not another attempt may help.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Temporary(why) | Self::Permanent(why) => why,
+        }
+    }
+}
+
 impl Mailer {
     /// Mail as the settings say, from this machine.
     #[must_use]

@@ -11,7 +11,7 @@ pub mod lvs;
 pub mod mail;
 pub mod tcp;
 pub mod webhook;
-mod words;
+pub(crate) mod words;
 
 pub use words::OptionError;
 

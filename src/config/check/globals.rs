@@ -12,7 +12,7 @@ use crate::config::diagnostic::{Diagnostic, nearest};
 use crate::config::keywords;
 use crate::config::lines::{Sources, Span};
 use crate::config::syntax::{self, Item};
-use crate::model::{DependBehavior, Globals, IpvsBackend, MailRelay, MailSettings};
+use crate::model::{DependBehavior, Globals, IpvsBackend, MailSettings};
 use crate::period::Period;
 
 /// Bases and folders where the file says nothing. What depends on the machine (which of
@@ -66,9 +66,6 @@ const MAXCHECKS: u32 = 512;
 
 /// Time limit of an executable monitor [D22].
 const MONITOR_TIMEOUT: Duration = Duration::from_secs(600);
-
-const SMTP_PORT: u16 = 25;
-const SMTPS_PORT: u16 = 465;
 
 /// Defaults for the services behind a setting.
 #[derive(Clone, Copy, Debug, Default)]
@@ -249,7 +246,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         let text = self.report.text(value);
         let one_word = !text.is_empty() && !text.contains(char::is_whitespace);
         match name {
-            "mail_relay" => match relay(text) {
+            "mail_relay" => match text.parse() {
                 Ok(relay) => self.globals.mail.relay = relay,
                 Err(why) => self.bad(name, value, &why),
             },
@@ -366,57 +363,9 @@ impl<'r, 'a> Settings<'r, 'a> {
     }
 }
 
-/// `sendmail`, `smtp://HOST[:PORT]` or `smtps://HOST[:PORT]`; IPv6 addresses in brackets.
-fn relay(text: &str) -> Result<MailRelay, String> {
-    let wrong = || {
-        "write sendmail, smtp://HOST:PORT or smtps://HOST:PORT (an IPv6 address in brackets)"
-            .to_owned()
-    };
-    if text == "sendmail" {
-        return Ok(MailRelay::Sendmail);
-    }
-    let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
-    let (host, port) = match rest.strip_prefix('[') {
-        Some(rest) => {
-            let (address, rest) = rest.split_once(']').ok_or_else(wrong)?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| wrong())?;
-            let port = match rest.strip_prefix(':') {
-                Some(port) => Some(port),
-                None if rest.is_empty() => None,
-                None => return Err(wrong()),
-            };
-            (address, port)
-        }
-        None => match rest.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (rest, None),
-        },
-    };
-    let bad_host = |letter: char| letter.is_whitespace() || "/@?#".contains(letter);
-    if host.is_empty() || host.contains(bad_host) {
-        return Err(wrong());
-    }
-    let port = |default: u16| match port {
-        None => Ok(default),
-        Some(port) => port.parse().ok().filter(|&port| port > 0).ok_or_else(wrong),
-    };
-    let host = host.to_owned();
-    match scheme {
-        "smtp" => Ok(MailRelay::Smtp {
-            host,
-            port: port(SMTP_PORT)?,
-        }),
-        "smtps" => Ok(MailRelay::Smtps {
-            host,
-            port: port(SMTPS_PORT)?,
-        }),
-        _ => Err(wrong()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::model::MailRelay;
 
     #[test]
     fn a_relay_is_a_program_or_a_host() {
@@ -438,7 +387,7 @@ mod tests {
             ),
         ];
         for (text, expected) in cases {
-            assert_eq!(relay(text).unwrap(), expected, "{text}");
+            assert_eq!(text.parse::<MailRelay>().unwrap(), expected, "{text}");
         }
         for text in [
             "",
@@ -450,7 +399,7 @@ mod tests {
             "smtp://[x]",
             "smtp://a b",
         ] {
-            assert!(relay(text).is_err(), "{text}");
+            assert!(text.parse::<MailRelay>().is_err(), "{text}");
         }
     }
 }

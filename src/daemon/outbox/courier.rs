@@ -383,6 +383,11 @@ impl Courier {
         };
         let bytes = item.to_bytes().len() as u64;
         let mut entry = entry_of(&item, bytes, now.mono)?;
+        let event = entry.events.first().map(String::as_str).unwrap_or_default();
+        if let Some(known) = self.queue.repeated(&entry.lane, event) {
+            known.calls.push(call);
+            return None;
+        }
         let (dropped, left_out) =
             self.queue
                 .make_room(Bound::Spool, &entry.lane, &entry.service, bytes);
@@ -802,6 +807,7 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
     Some(Entry {
         lane,
         service,
+        events: item.notices.iter().map(|n| n.event.clone()).collect(),
         accepted: item.accepted,
         since,
         bytes,

@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub(super) lane: Lane,
     /// `group/service`: messages of one service may be collapsed.
     pub(super) service: String,
+    /// Ids of its events.
+    pub(super) events: Vec<String>,
     /// When it was accepted, for the greatest age.
     pub(super) accepted: Wall,
     /// When this process got it, for grouping.
@@ -211,6 +213,17 @@ impl Queue {
     /// One of them.
     pub(super) fn entry(&self, number: u64) -> Option<&Entry> {
         self.entries.get(&number)
+    }
+
+    /// The message of a lane that tells this event already: after a crash the engine may send
+    /// an alert once more that was in the spool before.
+    pub(super) fn repeated(&mut self, lane: &Lane, event: &str) -> Option<&mut Entry> {
+        let waiting = &self.lanes.get(lane)?.waiting;
+        let tells = |entry: &Entry| entry.events.iter().any(|known| known == event);
+        let number = waiting
+            .iter()
+            .find(|number| self.entries.get(number).is_some_and(tells))?;
+        self.entries.get_mut(number)
     }
 
     /// Those that the disk did not take.
@@ -422,6 +435,7 @@ impl Queue {
         for &other in members {
             if let Some(other) = self.remove(other) {
                 entry.calls.extend(other.calls);
+                entry.events.extend(other.events);
             }
         }
         if let Some(lane) = self.lanes.get_mut(&entry.lane) {

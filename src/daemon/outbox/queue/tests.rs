@@ -33,6 +33,7 @@ fn entry(now: Now, lane: Lane, service: &str) -> Entry {
     Entry {
         lane,
         service: service.to_owned(),
+        events: vec![format!("{service}/{}", now.wall.seconds())],
         accepted: now.wall,
         since: now.mono,
         bytes: 100,
@@ -173,6 +174,21 @@ fn over_the_hourly_number_mails_become_digests() {
     // The hour is over: back to the short wait.
     mail(&mut queue, at(4_000), 7, "new@b", "g/http");
     assert_eq!(members(&queue.groups(at(4_005))).len(), 2);
+}
+
+#[test]
+fn an_event_that_waits_already_is_found_also_in_a_settled_group() {
+    let mut queue = queue(Limits::default());
+    mail(&mut queue, at(0), 1, "a@b", "g/http");
+    mail(&mut queue, at(1), 2, "a@b", "g/ping");
+    let event = format!("g/ping/{}", at(1).wall.seconds());
+    assert!(queue.repeated(&mail_lane("a@b"), &event).is_some());
+    assert!(queue.repeated(&mail_lane("c@d"), &event).is_none());
+    seal_all(&mut queue, at(9));
+    assert_eq!(queue.len(), 1);
+    assert!(queue.repeated(&mail_lane("a@b"), &event).is_some());
+    queue.remove(1);
+    assert!(queue.repeated(&mail_lane("a@b"), &event).is_none());
 }
 
 #[test]
