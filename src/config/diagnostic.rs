@@ -14,6 +14,14 @@ mod tests;
 /// little more, and a line of 10 MB must not end up in a log.
 const EXCERPT_MAX: usize = 120;
 
+/// Longest message, in bytes. A message quotes words of the file, and one of them may be
+/// the line of 10 MB.
+const MESSAGE_MAX: usize = 400;
+
+/// Errors, and warnings, that are kept of one configuration: more than anybody reads, and few enough that
+/// a file of ten million wrong lines does not fill the memory with messages.
+const FINDINGS_MAX: usize = 10_000;
+
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -69,7 +77,7 @@ impl Diagnostic {
     fn new(severity: Severity, message: impl Into<String>) -> Self {
         Self {
             severity,
-            message: message.into(),
+            message: shortened(message.into()),
             help: None,
             place: None,
         }
@@ -78,7 +86,7 @@ impl Diagnostic {
     /// Adds what to do about it.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(shortened(help.into()));
         self
     }
 
@@ -106,7 +114,7 @@ impl Place {
         let marked = &text[start..ceil(text, end.max(start))];
         let column = before.chars().count();
         let width = marked.chars().count().max(1);
-        let total = column + text[start..].chars().take(EXCERPT_MAX).count();
+        let total = column + text[start..].chars().take(EXCERPT_MAX + 1).count();
         let (excerpt, indent) = if total <= EXCERPT_MAX {
             (text.to_owned(), column)
         } else {
@@ -123,6 +131,16 @@ impl Place {
             indent: limit(indent),
         }
     }
+}
+
+/// A text with its middle left out where it is too long.
+fn shortened(text: String) -> String {
+    if text.len() <= MESSAGE_MAX {
+        return text;
+    }
+    let start = floor(&text, MESSAGE_MAX / 2);
+    let end = ceil(&text, text.len() - MESSAGE_MAX / 3);
+    format!("{}...{}", &text[..start], &text[end..])
 }
 
 /// The part of a long line around the byte `start`, and how many of its characters stand
@@ -202,9 +220,66 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// Diagnostics on their way: up to [`FINDINGS_MAX`] errors and as many warnings.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    list: Vec<Diagnostic>,
+    errors_count: usize,
+    warnings_count: usize,
+}
+
+impl Findings {
+    /// Adds one.
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        let is_full = self.is_full(diagnostic.severity);
+        match diagnostic.severity {
+            Severity::Error => self.errors_count += 1,
+            Severity::Warning => self.warnings_count += 1,
+        }
+        if !is_full {
+            self.list.push(diagnostic);
+        }
+    }
+
+    /// Whether another one would only be counted; its place need not be worked out then.
+    pub(crate) fn is_full(&self, severity: Severity) -> bool {
+        match severity {
+            Severity::Error => self.errors_count >= FINDINGS_MAX,
+            Severity::Warning => self.warnings_count >= FINDINGS_MAX,
+        }
+    }
+
+    /// Whether one of them is an error.
+    pub(crate) fn has_error(&self) -> bool {
+        self.errors_count > 0
+    }
+
+    /// All that were kept, in the order in which they came.
+    #[cfg(test)]
+    pub(crate) fn list(&self) -> &[Diagnostic] {
+        &self.list
+    }
+
+    /// All that were kept, sorted by place, and a word on the others.
+    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
+        sort(&mut self.list);
+        for (count, severity, what) in [
+            (self.errors_count, Severity::Error, "errors"),
+            (self.warnings_count, Severity::Warning, "warnings"),
+        ] {
+            let dropped = count.saturating_sub(FINDINGS_MAX);
+            if dropped > 0 {
+                let message = format!("{dropped} more {what} are not shown");
+                self.list.push(Diagnostic::new(severity, message));
+            }
+        }
+        self.list
+    }
+}
+
 /// Sorts as a person reads: by file in the order of first mention, then line, then column; what
 /// has no place comes first.
-pub(crate) fn sort(diagnostics: &mut [Diagnostic]) {
+fn sort(diagnostics: &mut [Diagnostic]) {
     let mut files: Vec<Arc<str>> = Vec::new();
     for place in diagnostics.iter().filter_map(|one| one.place.as_ref()) {
         if !files.contains(&place.file) {

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use crate::config::diagnostic::{Diagnostic, Place};
+use crate::config::diagnostic::{Diagnostic, Findings, Place};
 
 /// Largest file that is read. A mon.cf of 100,000 services has some 20 MB.
 pub(crate) const SOURCE_MAX: usize = 64 * 1024 * 1024;
@@ -109,7 +109,7 @@ impl Sources {
         &mut self,
         name: &str,
         bytes: &[u8],
-        warnings: &mut Vec<Diagnostic>,
+        warnings: &mut Findings,
     ) -> Result<Lines, Diagnostic> {
         let refuse = |what: String| Diagnostic::error(format!("{name}: {what}"));
         if bytes.len() > SOURCE_MAX {
@@ -316,7 +316,7 @@ mod tests {
     fn read(text: &str) -> (Sources, Lines) {
         let mut sources = Sources::default();
         let lines = sources
-            .add("mon.cf", text.as_bytes(), &mut Vec::new())
+            .add("mon.cf", text.as_bytes(), &mut Findings::default())
             .unwrap();
         (sources, lines)
     }
@@ -366,7 +366,9 @@ mod tests {
     #[test]
     fn what_is_not_text_is_refused_with_its_line() {
         let mut sources = Sources::default();
-        let error = sources.add("x", b"a\nb\0c", &mut Vec::new()).unwrap_err();
+        let error = sources
+            .add("x", b"a\nb\0c", &mut Findings::default())
+            .unwrap_err();
         assert_eq!(
             error.message,
             "x: this is not a text file: line 2 has a zero byte"
@@ -376,11 +378,12 @@ mod tests {
     #[test]
     fn latin_1_is_read_and_said_once() {
         let mut sources = Sources::default();
-        let mut warnings = Vec::new();
+        let mut warnings = Findings::default();
         let lines = sources
             .add("x", b"a\n caf\xe9 \xe9", &mut warnings)
             .unwrap();
         assert_eq!(sources.text(lines.spans[1]), "caf\u{e9} \u{e9}");
+        let warnings = warnings.into_sorted();
         assert_eq!(warnings.len(), 1);
         let place = warnings[0].place.as_ref().unwrap();
         assert_eq!((place.line, place.column), (2, 5));

@@ -27,6 +27,7 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use check::globals::{Defaults, Overrides};
 
 use crate::config::check::globals;
+use crate::config::diagnostic::Findings;
 use crate::config::lines::{Sources, Span};
 use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
 use crate::config::syntax::Item;
@@ -38,7 +39,7 @@ use crate::options::{AlertOptions, MonitorOptions};
 pub struct Document {
     pub(crate) sources: Sources,
     pub(crate) items: Vec<Item>,
-    pub(crate) diagnostics: Vec<Diagnostic>,
+    pub(crate) diagnostics: Findings,
 }
 
 /// What a configuration asks of the machine before it can be checked.
@@ -68,7 +69,12 @@ impl Document {
     #[must_use]
     pub fn needs(&self, defaults: &Defaults) -> Needs {
         Needs {
-            globals: globals::read(&self.sources, &self.items, defaults, &mut Vec::new()),
+            globals: globals::read(
+                &self.sources,
+                &self.items,
+                defaults,
+                &mut Findings::default(),
+            ),
             programs: check::commands::names(&self.sources, &self.items),
         }
     }
@@ -85,11 +91,10 @@ impl Document {
     ) -> Result<(Model, Vec<Diagnostic>), Vec<Diagnostic>> {
         let mut found = std::mem::take(&mut self.diagnostics);
         let model = check::model(&self, defaults, programs, &mut found);
-        diagnostic::sort(&mut found);
-        if found.iter().any(Diagnostic::is_error) {
-            Err(found)
+        if found.has_error() {
+            Err(found.into_sorted())
         } else {
-            Ok((model, found))
+            Ok((model, found.into_sorted()))
         }
     }
 }

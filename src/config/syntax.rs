@@ -8,7 +8,7 @@
 use pest::Parser;
 use pest::iterators::Pair;
 
-use crate::config::diagnostic::{Diagnostic, nearest};
+use crate::config::diagnostic::{Diagnostic, Findings, nearest};
 use crate::config::keywords::{self, Level};
 use crate::config::lines::{Lines, Sources, Span};
 
@@ -108,7 +108,7 @@ pub(crate) struct Include {
 }
 
 /// Reads the lines of one file.
-pub(crate) fn parse(sources: &Sources, lines: &Lines, out: &mut Vec<Diagnostic>) -> Vec<Item> {
+pub(crate) fn parse(sources: &Sources, lines: &Lines, out: &mut Findings) -> Vec<Item> {
     let mut reader = Reader {
         sources,
         out,
@@ -149,7 +149,7 @@ struct Line {
 
 struct Reader<'a> {
     sources: &'a Sources,
-    out: &'a mut Vec<Diagnostic>,
+    out: &'a mut Findings,
     items: Vec<Item>,
     state: State,
 }
@@ -304,12 +304,9 @@ impl Reader<'_> {
 
     /// C-5: a record that begins without a blank line before it belongs to the one above.
     fn swallowed(&mut self, span: Span, rule: Rule, record: &str, what: &str) {
-        let swallows = match rule {
-            Rule::watch | Rule::view | Rule::alias => true,
-            // "include" alone may be a host; with a path behind it, it is hardly one.
-            Rule::include => self.sources.text(span).contains(['/', '.']),
-            _ => false,
-        };
+        // "include" alone may be a host; with a path behind it, it is hardly one.
+        let swallows = matches!(rule, Rule::watch | Rule::view | Rule::alias)
+            || rule == Rule::include && self.sources.text(span).contains(['/', '.']);
         if swallows {
             let line = self.sources.text(span);
             let message = format!("\"{line}\" is taken as {what} of the {record} above it");
@@ -533,7 +530,9 @@ impl Reader<'_> {
 
     fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         let mut error = Diagnostic::error(message).at(self.sources.place(span));
-        error.help = help;
+        if let Some(help) = help {
+            error = error.with_help(help);
+        }
         self.out.push(error);
     }
 

@@ -52,11 +52,14 @@ fn unquoted(word: Pair<'_, Rule>) -> String {
             open.pop();
             continue;
         };
-        match part.as_rule() {
-            Rule::plain | Rule::double_plain | Rule::single_plain | Rule::any => {
-                text.push_str(part.as_str());
-            }
-            _ => open.push(part.into_inner()),
+        let is_letters = matches!(
+            part.as_rule(),
+            Rule::plain | Rule::double_plain | Rule::single_plain | Rule::any
+        );
+        if is_letters {
+            text.push_str(part.as_str());
+        } else {
+            open.push(part.into_inner());
         }
     }
     text
@@ -64,13 +67,16 @@ fn unquoted(word: Pair<'_, Rule>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::diagnostic::Findings;
     use crate::config::lines::Sources;
 
     use super::*;
 
     fn split_text(text: &str) -> Result<Vec<String>, String> {
         let mut sources = Sources::default();
-        let lines = sources.add("f", text.as_bytes(), &mut Vec::new()).unwrap();
+        let lines = sources
+            .add("f", text.as_bytes(), &mut Findings::default())
+            .unwrap();
         let line = lines.spans[0];
         match split(sources.text(line), line) {
             Ok(words) => Ok(words.into_iter().map(|word| word.text).collect()),

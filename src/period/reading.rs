@@ -255,7 +255,7 @@ fn read_range(
         }
         if doubtful {
             let text = format!("\"{}\" is read as {}", pair.as_str(), spelled(scale, value));
-            doubts.push(remark(pair, at, text));
+            push(doubts, remark(pair, at, text));
         }
         Ok(value)
     };
@@ -276,7 +276,7 @@ fn read_range(
             spelled(scale, ends.0),
             spelled(scale, ends.1)
         );
-        doubts.push(remark(&whole, at, text));
+        push(doubts, remark(&whole, at, text));
     }
     Ok(ends)
 }
@@ -422,5 +422,13 @@ fn malformed(text: &str, at: usize, place: usize) -> Remark {
         message:
             "a period is made of scales with values in braces, as in wd {Mon-Fri} hr {9am-4pm}"
                 .to_owned(),
+    }
+}
+
+/// Notes a doubt; of a thousand of them nobody reads more than the first.
+fn push(doubts: &mut Vec<Remark>, doubt: Remark) {
+    const DOUBTS_MAX: usize = 20;
+    if doubts.len() < DOUBTS_MAX {
+        doubts.push(doubt);
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Document, Vec<D
             Ok(reader.document)
         }
         Err(error) => {
-            let mut found = reader.document.diagnostics;
+            let mut found = reader.document.diagnostics.into_sorted();
             found.insert(0, error);
             Err(found)
         }

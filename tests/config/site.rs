@@ -1,1 +1,327 @@
 //! Files on a disk: includes, m4, the search path.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use lvsmon::config::Diagnostic;
+use lvsmon::model::{AlertProgram, MonitorProgram};
+use lvsmon::site::{self, Became, LoadOptions, Loaded, Overrides};
+
+use crate::support;
+
+const WATCH: &str = "hostgroup web web1\n\nwatch web\n service http\n  interval 10s\n  monitor http.monitor\n  period\n   alert mail.alert ops\n";
+
+/// A folder with files; those under `mon.d` and `alert.d` may be executed.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            folder.write(name, text.as_bytes());
+        }
+        folder
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, bytes).unwrap();
+        if name.contains(".d/") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        path
+    }
+
+    fn load(&self) -> Result<Loaded, Vec<Diagnostic>> {
+        self.load_with("mon.cf", &LoadOptions::default())
+    }
+
+    fn load_with(&self, name: &str, options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
+        let folder = self.path().display();
+        let mut options = options.clone();
+        options.overrides.mondir = Some(format!("{folder}/first/mon.d:{folder}/mon.d"));
+        options.overrides.alertdir = Some(format!("{folder}/alert.d"));
+        site::load(&self.path().join(name), &options)
+    }
+
+    /// Messages without the name of the folder.
+    fn messages(&self, found: &[Diagnostic]) -> Vec<String> {
+        let folder = format!("{}/", self.path().display());
+        found
+            .iter()
+            .map(|one| one.to_string().replace(&folder, ""))
+            .collect()
+    }
+}
+
+fn became(loaded: &Loaded, name: &str) -> Became {
+    let found = loaded.programs.iter().find(|one| one.name == name);
+    found
+        .unwrap_or_else(|| panic!("{name} is not named"))
+        .became
+        .clone()
+}
+
+#[test]
+fn an_included_file_stands_where_it_is_included() {
+    let folder = Folder::new(&[
+        (
+            "mon.cf",
+            "maxprocs = 1\ninclude parts/b.cf\n\ninclude parts\n",
+        ),
+        ("parts/a.cf", WATCH),
+        ("parts/b.cf", "maxprocs = 2\n"),
+        ("parts/b.cf.bak", "maxprocs = 9\n"),
+        ("parts/.hidden.cf", "maxprocs = 9\n"),
+    ]);
+    let loaded = folder.load().unwrap();
+    assert_eq!(loaded.model.globals.maxprocs, Some(2));
+    assert!(loaded.model.find("web", "http").is_some());
+    assert_eq!(
+        loaded.warnings.len(),
+        2,
+        "{:?}",
+        folder.messages(&loaded.warnings)
+    );
+}
+
+#[test]
+fn a_mistake_in_an_included_file_names_that_file() {
+    let folder = Folder::new(&[("mon.cf", "include a.cf\n"), ("a.cf", "\nmaxproc = 2\n")]);
+    let messages = folder.messages(&folder.load().unwrap_err());
+    let expected = "\
+cf error: unknown variable \"maxproc\", line 2
+  --> a.cf:2:1
+  |
+2 | maxproc = 2
+  | ^^^^^^^ did you mean \"maxprocs\"?";
+    assert_eq!(messages, [expected]);
+}
+
+#[test]
+fn what_cannot_be_included_is_named_where_it_is_included() {
+    let folder = Folder::new(&[
+        (
+            "mon.cf",
+            "include none.cf\n\ninclude self.cf\n\ninclude zero.cf\n",
+        ),
+        ("self.cf", "include mon.cf\n"),
+    ]);
+    folder.write("zero.cf", b"\0");
+    let messages = folder.messages(&folder.load().unwrap_err());
+    let first: Vec<&str> = messages
+        .iter()
+        .filter_map(|text| text.lines().next())
+        .collect();
+    assert_eq!(
+        first,
+        [
+            "cf error: could not open cf file none.cf: no such file or directory, line 1",
+            "cf error: zero.cf: this is not a text file: line 1 has a zero byte, line 5",
+            "cf error: mon.cf includes itself, line 1",
+        ]
+    );
+}
+
+#[test]
+fn a_chain_of_includes_has_a_bound() {
+    let folder = Folder::new(&[("mon.cf", "include 0.cf\n")]);
+    for number in 0..30 {
+        let text = format!("include {}.cf\n", number + 1);
+        folder.write(&format!("{number}.cf"), text.as_bytes());
+    }
+    let messages = folder.messages(&folder.load().unwrap_err());
+    assert!(
+        messages[0].starts_with("cf error: more than 16 files include each other"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_clear_error() {
+    let folder = Folder::new(&[]);
+    let messages = folder.messages(&folder.load().unwrap_err());
+    assert_eq!(
+        messages,
+        ["cf error: could not open cf file mon.cf: no such file or directory"]
+    );
+    fs::create_dir(folder.path().join("mon.cf")).unwrap();
+    let messages = folder.messages(&folder.load().unwrap_err());
+    assert_eq!(
+        messages,
+        ["cf error: could not open cf file mon.cf: is a directory"]
+    );
+}
+
+#[test]
+fn a_name_that_ends_in_m4_goes_through_m4() {
+    if !support::have("m4") {
+        return support::skip("a_name_that_ends_in_m4_goes_through_m4", "m4");
+    }
+    let text = format!(
+        "define(`PORT', 8080)dnl\n{}",
+        WATCH.replace("http.monitor", "http.monitor -p PORT")
+    );
+    let folder = Folder::new(&[("mon.m4", &text)]);
+    let loaded = folder.load_with("mon.m4", &LoadOptions::default()).unwrap();
+    assert_eq!(
+        loaded.model.services[0].monitor.as_ref().unwrap().args,
+        ["-p", "8080"]
+    );
+}
+
+#[test]
+fn the_m4_of_the_command_line_may_carry_options() {
+    let folder = Folder::new(&[("mon.cf", WATCH)]);
+    let through = |command: &str| {
+        let m4 = Some(command.to_owned());
+        folder.load_with(
+            "mon.cf",
+            &LoadOptions {
+                m4,
+                ..LoadOptions::default()
+            },
+        )
+    };
+    let loaded = through("sed -e s/10s/7s/").unwrap();
+    assert_eq!(loaded.model.services[0].interval.unwrap().as_secs(), 7);
+    let messages = folder.messages(&through("sed -x").unwrap_err());
+    assert!(
+        messages[0].starts_with(
+            "cf error: could not open m4 pipe: sed -x mon.cf ended with exit status: 1"
+        ),
+        "{messages:?}"
+    );
+    let loaded = through("sh -c 'echo careful >&2; cat \"$0\"'").unwrap();
+    let messages = folder.messages(&loaded.warnings);
+    assert!(
+        messages.iter().any(|one| one.ends_with("says: careful")),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_stand_in_is_the_built_in_and_any_other_file_wins() {
+    let http = include_str!("../../mon.d/http.monitor");
+    let folder = Folder::new(&[("mon.cf", WATCH), ("mon.d/http.monitor", http)]);
+    let loaded = folder.load().unwrap();
+    assert_eq!(became(&loaded, "http.monitor"), Became::BuiltIn);
+    assert_eq!(became(&loaded, "mail.alert"), Became::BuiltIn);
+    let own = folder.write("mon.d/http.monitor", format!("{http}\n# ours\n").as_bytes());
+    let loaded = folder.load().unwrap();
+    assert_eq!(
+        became(&loaded, "http.monitor"),
+        Became::Executable(own.clone())
+    );
+    let monitor = loaded.model.services[0].monitor.as_ref().unwrap();
+    assert_eq!(monitor.program, MonitorProgram::Executable(own));
+    let earlier = folder.write("first/mon.d/http.monitor", b"#!/bin/sh\n");
+    let loaded = folder.load().unwrap();
+    assert_eq!(became(&loaded, "http.monitor"), Became::Executable(earlier));
+}
+
+#[test]
+fn lvs_alert_is_built_in_unless_the_file_asks_for_the_script() {
+    let line = "   alert lvs.alert -V 10.0.0.3:80 -R 192.168.0.1\n";
+    let folder = Folder::new(&[
+        ("mon.cf", &format!("{WATCH}{line}")),
+        (
+            "external.cf",
+            &format!("external_lvs_alert = yes\n\n{WATCH}{line}"),
+        ),
+        ("alert.d/lvs.alert", "#!/usr/bin/perl\n"),
+    ]);
+    let loaded = folder.load().unwrap();
+    assert_eq!(became(&loaded, "lvs.alert"), Became::BuiltIn);
+    assert_eq!(loaded.model.bindings.len(), 1);
+    let loaded = folder
+        .load_with("external.cf", &LoadOptions::default())
+        .unwrap();
+    let script = folder.path().join("alert.d/lvs.alert");
+    assert_eq!(
+        became(&loaded, "lvs.alert"),
+        Became::Executable(script.clone())
+    );
+    assert_eq!(loaded.model.bindings, []);
+    let alert = &loaded.model.services[0].periods[0].alerts[1];
+    assert_eq!(alert.program, AlertProgram::Executable(script.clone()));
+    fs::remove_file(script).unwrap();
+    let loaded = folder
+        .load_with("external.cf", &LoadOptions::default())
+        .unwrap();
+    assert_eq!(became(&loaded, "lvs.alert"), Became::Missing);
+}
+
+#[test]
+fn a_missing_program_is_a_warning_that_says_where_was_looked() {
+    let folder = Folder::new(&[("mon.cf", &WATCH.replace("http.monitor", "own.monitor"))]);
+    let loaded = folder.load().unwrap();
+    assert_eq!(became(&loaded, "own.monitor"), Became::Missing);
+    let messages = folder.messages(&loaded.warnings);
+    let expected = "monitor \"own.monitor\" is missing: no such file in mondir: first/mon.d (no such folder), mon.d (no such folder), line 6";
+    assert_eq!(
+        messages[0].lines().next().unwrap(),
+        format!("cf warning: {expected}")
+    );
+    let path = folder.write("mon.d/own.monitor", b"#!/bin/sh\n");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let messages = folder.messages(&folder.load().unwrap().warnings);
+    assert!(
+        messages[0].contains("mon.d/own.monitor may not be executed"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_program_may_be_named_by_its_path() {
+    let folder = Folder::new(&[("mon.d/sub/a.monitor", "#!/bin/sh\n")]);
+    let path = folder.path().join("mon.d/sub/a.monitor");
+    for name in ["sub/a.monitor".to_owned(), path.display().to_string()] {
+        folder.write("mon.cf", WATCH.replace("http.monitor", &name).as_bytes());
+        assert_eq!(
+            became(&folder.load().unwrap(), &name),
+            Became::Executable(path.clone())
+        );
+    }
+}
+
+#[test]
+fn paths_are_rebased_as_mon_does_it() {
+    let settings = "basedir = /b\nstatedir = state\nlogdir = /l\ncfbasedir = /c\nmail_login = login\nmondir = x:/opt/monitors:/srv/y/\nalertdir = a\n";
+    let folder = Folder::new(&[("mon.cf", settings)]);
+    let load = |overrides: Overrides| {
+        let options = LoadOptions {
+            overrides,
+            ..LoadOptions::default()
+        };
+        site::load(&folder.path().join("mon.cf"), &options)
+            .unwrap()
+            .model
+            .globals
+    };
+    let globals = load(Overrides::default());
+    let text = |path: &Path| path.display().to_string();
+    assert_eq!(text(&globals.statedir), "/b/state");
+    assert_eq!(text(&globals.logdir), "/l");
+    assert_eq!(text(globals.mail.login.as_ref().unwrap()), "/c/login");
+    assert_eq!(
+        globals.mondir,
+        ["/b/x", "/opt/monitors", "/srv/y"].map(PathBuf::from)
+    );
+    assert_eq!(globals.alertdir, ["/b/a"].map(PathBuf::from));
+    let globals = load(Overrides {
+        basedir: Some("/o".to_owned()),
+        statedir: Some("/s".to_owned()),
+        ..Overrides::default()
+    });
+    assert_eq!(
+        (text(&globals.statedir), text(&globals.alertdir[0])),
+        ("/s".to_owned(), "/o/a".to_owned())
+    );
+}

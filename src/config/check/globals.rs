@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::config::check::report::Report;
 use crate::config::check::values::{self, Zero};
-use crate::config::diagnostic::{Diagnostic, nearest};
+use crate::config::diagnostic::{Findings, nearest};
 use crate::config::keywords;
 use crate::config::lines::{Sources, Span};
 use crate::config::syntax::{self, Item};
@@ -120,7 +120,7 @@ pub(crate) fn read(
     sources: &Sources,
     items: &[Item],
     defaults: &Defaults,
-    out: &mut Vec<Diagnostic>,
+    out: &mut Findings,
 ) -> Globals {
     read_with(&mut Report::new(sources, out), items, defaults)
 }

@@ -31,11 +31,12 @@ impl Groups {
 
     fn add(&mut self, report: &mut Report<'_>, record: &syntax::Hostgroup) {
         let name = report.text(record.name);
-        let members = record
+        let members: Vec<Member> = record
             .hosts
             .iter()
-            .map(|&host| member(report, host))
+            .map(|&host| member(report.text(host)))
             .collect();
+        disabled(report, &record.hosts, &members);
         match self.index.get(name) {
             Some(&known) => {
                 let message = format!("hostgroup \"{name}\" is defined again, this one counts");
@@ -102,21 +103,28 @@ impl Groups {
     }
 }
 
-fn member(report: &mut Report<'_>, host: Span) -> Member {
-    let word = report.text(host);
+fn member(word: &str) -> Member {
     // C-10: mon marks disabled hosts with a star and reads its own mark.
-    match word.strip_prefix('*') {
-        Some(name) => {
-            let message = format!("host \"{name}\" is disabled from the start");
-            report.warn(host, message, "so says the \"*\" before it");
-            Member {
-                host: HostName::new(name),
-                starts_disabled: true,
-            }
-        }
-        None => Member {
-            host: HostName::new(word),
-            starts_disabled: false,
-        },
+    let name = word.strip_prefix('*');
+    Member {
+        host: HostName::new(name.unwrap_or(word)),
+        starts_disabled: name.is_some(),
     }
+}
+
+/// One warning for all hosts of a group that are disabled from the start.
+fn disabled(report: &mut Report<'_>, words: &[Span], members: &[Member]) {
+    let mut found = words
+        .iter()
+        .zip(members)
+        .filter(|(_, member)| member.starts_disabled);
+    let Some((&place, member)) = found.next() else {
+        return;
+    };
+    let name = &member.host;
+    let message = match found.count() {
+        0 => format!("host \"{name}\" is disabled from the start"),
+        others => format!("host \"{name}\" and {others} others are disabled from the start"),
+    };
+    report.warn(place, message, "so says the \"*\" before it");
 }

@@ -31,7 +31,7 @@ use crate::config::check::bindings::TableLine;
 use crate::config::check::globals::{Defaults, ServiceDefaults};
 use crate::config::check::groups::Groups;
 use crate::config::check::report::Report;
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::Findings;
 use crate::config::lines::{Sources, Span};
 use crate::config::programs::Programs;
 use crate::config::syntax::Item;
@@ -44,7 +44,7 @@ pub(super) fn model(
     document: &Document,
     defaults: &Defaults,
     programs: &Programs,
-    out: &mut Vec<Diagnostic>,
+    out: &mut Findings,
 ) -> Model {
     let mut report = Report::new(&document.sources, out);
     let globals = globals::read_with(&mut report, &document.items, defaults);

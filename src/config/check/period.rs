@@ -234,15 +234,16 @@ impl Checker<'_> {
             }
             return Some(found);
         }
-        let (what, help) = match rule {
-            Rule::every => (
+        let (what, help) = if rule == Rule::every {
+            (
                 "time interval",
                 "write a time as in 30s or 1.5h, and a modifier",
-            ),
-            _ => (
+            )
+        } else {
+            (
                 "interval specification",
                 "write a number of failures, a time as in 30m, or both",
-            ),
+            )
         };
         self.report
             .error(span, format!("invalid {what} \"{text}\""), help);

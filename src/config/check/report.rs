@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::diagnostic::Diagnostic;
+use crate::config::diagnostic::{Diagnostic, Findings};
 use crate::config::lines::{Sources, Span};
 
 /// Collects mistakes, and the words that have no effect yet.
 pub(super) struct Report<'a> {
     pub(super) sources: &'a Sources,
-    out: &'a mut Vec<Diagnostic>,
+    out: &'a mut Findings,
     /// Words without an effect: where the first one stands, and how many there are.
     idle: BTreeMap<&'static str, (Span, u32)>,
 }
@@ -35,7 +35,7 @@ impl From<&str> for Help {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(sources: &'a Sources, out: &'a mut Vec<Diagnostic>) -> Self {
+    pub(super) fn new(sources: &'a Sources, out: &'a mut Findings) -> Self {
         Self {
             sources,
             out,
@@ -56,8 +56,13 @@ impl<'a> Report<'a> {
     }
 
     fn add(&mut self, span: Span, mut diagnostic: Diagnostic, help: Help) {
-        diagnostic.help = help.0;
-        self.out.push(diagnostic.at(self.sources.place(span)));
+        if let Some(help) = help.0 {
+            diagnostic = diagnostic.with_help(help);
+        }
+        if !self.out.is_full(diagnostic.severity) {
+            diagnostic = diagnostic.at(self.sources.place(span));
+        }
+        self.out.push(diagnostic);
     }
 
     /// Notes a word that is read and has no effect yet.

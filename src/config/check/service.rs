@@ -1,5 +1,6 @@
 //! What a service says: its keywords, and the rules between them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,20 +213,18 @@ impl<'a> Checker<'a> {
     }
 
     fn exclude_hosts(&mut self, service: &Service, argument: Span) -> Vec<HostName> {
-        let group = service.hostgroup;
+        let members = &self.groups.list()[service.hostgroup.index()].members;
+        let known: BTreeSet<&str> = members.iter().map(|member| member.host.as_str()).collect();
         let words = syntax::words(self.sources(), argument);
-        let mut hosts = Vec::with_capacity(words.len());
-        for word in words {
+        let unknown = |word: &&Span| !known.contains(self.text(**word));
+        if let Some(&word) = words.iter().find(unknown) {
             let text = self.text(word);
-            let members = &self.groups.list()[group.index()].members;
-            if !members.iter().any(|member| member.host.as_str() == text) {
-                let message = format!("\"{text}\" is no host of hostgroup \"{}\"", service.group);
-                self.report
-                    .warn(word, message, "it is excluded without effect");
-            }
-            hosts.push(HostName::new(text));
+            let message = format!("\"{text}\" is no host of hostgroup \"{}\"", service.group);
+            self.report
+                .warn(word, message, "it is excluded without effect");
         }
-        hosts
+        let hosts = words.iter().map(|&word| HostName::new(self.text(word)));
+        hosts.collect()
     }
 
     fn environment(&mut self, tree: &syntax::Service) -> Vec<(Arc<str>, Arc<str>)> {

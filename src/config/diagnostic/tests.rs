@@ -53,6 +53,15 @@ fn a_very_long_line_is_cut_around_the_mistake() {
 }
 
 #[test]
+fn a_very_long_line_is_cut_behind_a_mistake_at_its_start() {
+    let text = "a".repeat(1_000_000);
+    let place = Place::new("mon.cf".into(), 1, &text, 0, text.len());
+    assert!(place.excerpt.chars().count() < EXCERPT_MAX + 10);
+    let shown = Diagnostic::error("long").at(place).to_string();
+    assert!(shown.len() < 5 * EXCERPT_MAX, "{}", shown.len());
+}
+
+#[test]
 fn a_mark_ends_with_the_line_it_began_in() {
     let place = Place::new("f".into(), 1, "abc", 1, 90);
     assert_eq!((place.column, place.width), (2, 2));

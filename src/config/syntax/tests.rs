@@ -7,7 +7,7 @@ use super::*;
 /// The tree of a text on one line for each record, and the messages.
 fn read(text: &str) -> (Vec<String>, Vec<String>) {
     let mut sources = Sources::default();
-    let mut out = Vec::new();
+    let mut out = Findings::default();
     let lines = sources.add("mon.cf", text.as_bytes(), &mut out).unwrap();
     let items = parse(&sources, &lines, &mut out);
     let shown = items.iter().map(|item| show(&sources, item)).collect();
@@ -16,7 +16,7 @@ fn read(text: &str) -> (Vec<String>, Vec<String>) {
         let kind = if one.is_error() { "error" } else { "warning" };
         format!("{line} {kind}: {}", one.message)
     };
-    (shown, out.iter().map(message).collect())
+    (shown, out.list().iter().map(message).collect())
 }
 
 fn show(sources: &Sources, item: &Item) -> String {
