@@ -99,11 +99,10 @@ async fn probe(host: HostName, options: FpingOptions, tools: Tools) -> Finding {
 
 /// The round trip goes into `heard` as text, for the list of reachable hosts.
 fn answered(trip: Duration, options: &FpingOptions) -> Finding {
-    let millis = trip.as_secs_f64() * 1_000.0;
-    let heard = format!("{millis:.2} ms").into_bytes();
+    let heard = format!("{:.2} ms", milliseconds(trip)).into_bytes();
     match options.slow.filter(|slow| trip > *slow) {
         Some(slow) => {
-            let text = format!("answers slower than {} ms", slow.as_secs_f64() * 1_000.0);
+            let text = format!("answers slower than {} ms", milliseconds(slow));
             let trouble = if options.any_will_do {
                 // Listed, but no failure (M-4).
                 Trouble {
@@ -117,6 +116,11 @@ fn answered(trip: Duration, options: &FpingOptions) -> Finding {
         }
         None => Finding::up(ANSWERS, heard),
     }
+}
+
+fn milliseconds(span: Duration) -> f64 {
+    // Exact up to 104 days.
+    span.as_nanos() as f64 / 1e6
 }
 
 /// The hosts by what became of them, in the order of the arguments.
@@ -170,7 +174,7 @@ impl<'c> Outcome<'c> {
             self.write_unreachable(output);
         }
         if !self.slow.is_empty() {
-            let limit = options.slow.unwrap_or_default().as_secs_f64() * 1_000.0;
+            let limit = milliseconds(options.slow.unwrap_or_default());
             heading(
                 output,
                 &format!("slow hosts (response time which exceeds {limit}ms)"),
