@@ -43,6 +43,10 @@ impl Trouble {
     }
 
     /// What an error of a connection to `peer` means.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an enum of the standard library that grows; the rest is treated alike"
+    )]
     pub(crate) fn from_io(error: &io::Error, peer: SocketAddr) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => {

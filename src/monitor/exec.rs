@@ -151,6 +151,10 @@ async fn is_text(path: &Path) -> bool {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of the standard library that grows; the rest is treated alike"
+)]
 fn explain(path: &Path, error: &io::Error) -> String {
     let shown = path.display();
     let hint = match error.kind() {
