@@ -20,6 +20,7 @@ scenarios!(
         a_server_back_before_the_killed_daemon_comes_in_after_the_restart,
         a_server_back_after_the_killed_daemon_comes_in,
         a_server_that_dies_while_the_daemon_is_dead_leaves_after_the_restart,
+        table_and_health_agree_after_a_kill_at_any_moment,
         an_entry_deleted_by_hand_is_put_back,
         an_entry_edited_by_hand_is_put_right,
         what_others_put_into_the_table_stays,
@@ -178,6 +179,27 @@ fn a_server_that_dies_while_the_daemon_is_dead_leaves_after_the_restart(farm: &m
     expect(farm, &[1, 2]);
     farm.restart_daemon();
     expect(farm, &[1]);
+}
+
+fn table_and_health_agree_after_a_kill_at_any_moment(farm: &mut Farm) {
+    start(farm, &[1, 2, 3]);
+    let mut well = [true; 3];
+    // Moments spread over the interval of one second, and a different server each time.
+    for step in 0..12_u64 {
+        let number = u8::try_from(step * 7 % 3 + 1).expect("1 to 3");
+        let is_well = &mut well[usize::from(number) - 1];
+        *is_well = !*is_well;
+        let body = if *is_well { "is well" } else { "is ill" };
+        farm.answer(number, &format!("server {number} {body}\n"));
+        farm.wait_a_part_of_a_second(step * 389 % 1000);
+        farm.kill_daemon();
+        farm.restart_daemon();
+        // Every other time the next one is killed before it has found out anything.
+        if step % 2 == 1 {
+            let servers: Vec<u8> = (1..=3).filter(|&it| well[usize::from(it) - 1]).collect();
+            expect(farm, &servers);
+        }
+    }
 }
 
 fn an_entry_deleted_by_hand_is_put_back(farm: &mut Farm) {

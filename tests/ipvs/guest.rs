@@ -207,8 +207,8 @@ impl Farm {
         self.starts = 0;
         self.awaited.clear();
         let _ = fs::remove_dir_all("/run/state");
-        let _ = fs::remove_dir_all("/run/lib/mon");
-        fs::create_dir_all("/run/lib/mon").expect("a state folder");
+        let _ = fs::remove_dir_all("/var/lib/mon");
+        fs::create_dir_all("/var/lib/mon").expect("a state folder");
         let _ = fs::remove_file("/run/daemon.log");
         self.times.clear();
         if !self.built {
@@ -311,6 +311,15 @@ impl Farm {
     pub(super) fn restart_daemon(&mut self) {
         let config = fs::read_to_string("/run/mon.cf").expect("a configuration");
         self.start_daemon(&config);
+    }
+
+    /// Waits for a moment that has nothing to do with what the daemon does: `of` a thousand
+    /// parts of a check interval of one second.
+    pub(super) fn wait_a_part_of_a_second(&self, of: u64) {
+        let watch = Stopwatch::start();
+        wait_until("a moment", SOON, || {
+            watch.elapsed() >= Duration::from_millis(of)
+        });
     }
 
     /// Puts a configuration where the daemon reads it.

@@ -7,15 +7,16 @@ export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C TZ=UTC HOME=/run TMPDIR=/run/
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
-mkdir -p /run/results /run/tmp /run/lib/mon
+mkdir -p /run/results /run/tmp /run/m/lib /run/upper /run/work
 mount -t hostfs none /run/results -o "$LAB_RESULTS"
 exec >/run/results/driver.log 2>&1
-# A program that was not told another state folder finds one, empty, whatever the host has.
-mount --bind /run/lib /var/lib
+ln -s /usr/lib/uml/modules /run/m/lib/modules
+# A daemon that was not told another state folder finds /var/lib/mon, empty, whatever the host
+# has there. All else under /var/lib stays visible: the project itself may lie there.
+modprobe -d /run/m overlay
+mount -t overlay overlay -o lowerdir=/var/lib,upperdir=/run/upper,workdir=/run/work /var/lib
 # Monitors and alerts that the host may have installed are not what is tested here.
 if [ -d /usr/lib/mon ]; then mount -t tmpfs tmpfs /usr/lib/mon; fi
-mkdir -p /run/m/lib
-ln -s /usr/lib/uml/modules /run/m/lib/modules
 ip link set lo up
 LAB_ROLE=driver LAB_GUEST=/run/results timeout -k 5 "$LAB_LIMIT" \
     "$LAB_PROGRAM" ipvs::guest::every_lab_ends_in_order --exact --nocapture
