@@ -25,6 +25,8 @@ use screen::{Kind, Screen};
 const STEP_LIMIT: Duration = Duration::from_secs(10);
 /// How often the screen looks at table, events and mail.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// So many lines of the first mail are shown in a pipe.
+const MAIL_LINES: usize = 16;
 /// The second server, killed in the story.
 const SECOND: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 12));
 /// The third server, answering 500 in the story.
@@ -155,6 +157,7 @@ impl<'a> Story<'a> {
 
         self.deed(THIRD, Mode::Broken, "127.0.0.13 answers 500")?;
         self.until_out(THIRD).await?;
+        self.until_mails(3).await?;
         self.shown("a server that answers badly leaves too").await?;
 
         self.deed(
@@ -182,7 +185,14 @@ impl<'a> Story<'a> {
         self.deed(SECOND, Mode::Healthy, "127.0.0.12 is started again")?;
         self.until_in(&[SECOND, THIRD], "127.0.0.12 did not come back")
             .await?;
-        self.until_mails(before + 1).await?;
+        self.until(
+            "the mail about the recovery did not reach the relay",
+            |story| {
+                let mut new = story.mails.iter().skip(before);
+                new.any(|mail| mail.subject.contains("UPALERT"))
+            },
+        )
+        .await?;
         self.shown("the farm is whole again").await?;
 
         self.screen
@@ -314,6 +324,10 @@ impl<'a> Story<'a> {
         while let Some(mail) = self.relay.next() {
             let text = format!("to {}: {}", mail.to.join(", "), mail.subject);
             self.screen.say(Kind::Mail, &text)?;
+            if self.mails.is_empty() {
+                // One is enough to know how they look.
+                self.screen.show_text(mail.body.iter().take(MAIL_LINES))?;
+            }
             self.mails.push(mail);
         }
         Ok(())

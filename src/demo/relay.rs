@@ -26,6 +26,8 @@ pub(super) struct Mail {
     pub(super) to: Vec<String>,
     /// The subject, unfolded.
     pub(super) subject: String,
+    /// The body as it was sent.
+    pub(super) body: Vec<String>,
 }
 
 /// A listening relay.
@@ -94,9 +96,14 @@ async fn talk(mut stream: TcpStream, mails: mpsc::Sender<Mail>) -> io::Result<()
                     if line == "." {
                         break;
                     }
-                    in_headers &= !line.is_empty();
-                    if in_headers {
+                    if in_headers && line.is_empty() {
+                        in_headers = false;
+                    } else if in_headers {
                         headers.push(line);
+                    } else {
+                        // A leading dot is doubled on its way (RFC 5321, 4.5.2).
+                        mail.body
+                            .push(plain_text(line.strip_prefix('.').unwrap_or(&line)));
                     }
                 }
                 mail.subject = subject(&headers);
@@ -150,6 +157,12 @@ fn subject(headers: &[String]) -> String {
     text
 }
 
+/// A line of a body, with the bytes that quoted-printable writes as `=20` or `=3D` put back
+/// (RFC 2045, 6.7); other bytes stay as they came.
+fn plain_text(line: &str) -> String {
+    line.replace("=20", " ").replace("=3D", "=")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,7 +184,7 @@ mod tests {
             let mut relay = Relay::start().await.unwrap();
             let mut stream = TcpStream::connect(("127.0.0.1", relay.port)).await.unwrap();
             let dialogue = "EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n\
-                            Subject: farm\r\n down\r\n\r\nSubject: no\r\n.\r\nQUIT\r\n";
+                            Subject: farm\r\n down\r\n\r\nSubject: no\r\n..a=3Db:=20\r\n.\r\nQUIT\r\n";
             stream.write_all(dialogue.as_bytes()).await.unwrap();
             let mut answers = String::new();
             stream.read_to_string(&mut answers).await.unwrap();
@@ -179,6 +192,7 @@ mod tests {
             let mail = relay.next().unwrap();
             assert_eq!(mail.to, ["c@d"]);
             assert_eq!(mail.subject, "farm down");
+            assert_eq!(mail.body, ["Subject: no", ".a=b: "]);
         });
     }
 }

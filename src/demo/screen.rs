@@ -113,12 +113,7 @@ impl<'a> Screen<'a> {
     ) -> io::Result<()> {
         let picture = table_lines(table, servers);
         match self.look {
-            Look::Plain if now => {
-                for line in &picture {
-                    writeln!(self.out, "            {line}")?;
-                }
-                self.out.flush()
-            }
+            Look::Plain if now => self.show_text(&picture),
             Look::Plain => Ok(()),
             Look::Live { .. } => {
                 if picture != self.picture {
@@ -128,6 +123,20 @@ impl<'a> Screen<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Shows lines below the last line of the story; a picture has no room for them.
+    pub(super) fn show_text<'t>(
+        &mut self,
+        lines: impl IntoIterator<Item = &'t String>,
+    ) -> io::Result<()> {
+        if self.look == Look::Plain {
+            for line in lines {
+                writeln!(self.out, "{}", format!("            {line}").trim_end())?;
+            }
+            self.out.flush()?;
+        }
+        Ok(())
     }
 
     fn draw(&mut self) -> io::Result<()> {

@@ -2,11 +2,14 @@
 //! it names exist.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
 
 use lvsmon::config;
+use nix::sys::signal::Signal;
 use regex::Regex;
 
-use crate::support::{self, TempDir};
+use crate::support::{self, Running, TempDir};
 
 #[test]
 fn the_sample_configuration_has_no_error_and_no_warning() {
@@ -42,6 +45,32 @@ fn the_howto_farm_has_no_error() {
     );
 }
 
+#[test]
+fn the_sample_configuration_runs() {
+    let folder = TempDir::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let server = std::thread::spawn(move || serve(&listener));
+    let path = folder.write("mon.cf", local(&read("etc/mon.cf"), &folder, port));
+    let log = std::fs::File::create(folder.join("log")).expect("a log");
+    let mut daemon = Running::start(
+        support::lvsmon(["run", "--config"])
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log),
+    );
+    support::wait_until(
+        "the server of the sample in the table",
+        Duration::from_secs(20),
+        || folder.read("state/table").contains("-r 127.0.0.1:"),
+    );
+    daemon.signal(Signal::SIGTERM);
+    let status = daemon.wait(Duration::from_secs(20));
+    assert!(status.success(), "{status}\n{}", folder.read("log"));
+    drop(server);
+}
+
 /// The sample with loopback for its farm, a table in memory and a state folder of the test.
 fn local(text: &str, folder: &TempDir, port: u16) -> String {
     let state = folder.path().display();
@@ -59,6 +88,17 @@ fn local(text: &str, folder: &TempDir, port: u16) -> String {
         "statedir = /var/lib/lvsmon",
         &format!("statedir = {state}/state\nipvs_backend = memory"),
     )
+}
+
+/// Answers 200 to everybody until the test process ends.
+fn serve(listener: &std::net::TcpListener) {
+    use std::io::{Read as _, Write as _};
+    for stream in listener.incoming() {
+        let Ok(mut stream) = stream else { continue };
+        let mut request = [0; 4096];
+        let _ = stream.read(&mut request);
+        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n");
+    }
 }
 
 #[test]
