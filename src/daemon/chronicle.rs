@@ -87,6 +87,28 @@ impl Chronicle {
                 let (group, name) = names(model, *service);
                 tracing::debug!(group, service = name, "service tested");
             }
+            Note::NoHosts(service) => {
+                let (group, name) = names(model, *service);
+                tracing::debug!(group, service = name, "no host to check");
+            }
+            Note::Server {
+                virtual_service,
+                server,
+                change,
+            } => self.server(time, model, *virtual_service, *server, change),
+            Note::Binding { service, text } => {
+                let (group, name) = names(model, *service);
+                tracing::warn!(group, service = name, why = text, "binding needs attention");
+                self.keep(time, "binding", of(model, *service), text.clone());
+            }
+            Note::Throttled { .. } | Note::NotRestored { .. } | Note::Wish { .. } => {
+                self.note_of_no_service(time, note);
+            }
+        }
+    }
+
+    fn note_of_no_service(&mut self, time: Wall, note: &Note) {
+        match note {
             Note::Throttled {
                 limit,
                 value,
@@ -101,10 +123,6 @@ impl Chronicle {
                 let text = format!("{limit} = {value} reached, {waiting} services wait");
                 self.keep(time, "throttled", None, text);
             }
-            Note::NoHosts(service) => {
-                let (group, name) = names(model, *service);
-                tracing::debug!(group, service = name, "no host to check");
-            }
             Note::NotRestored { key, reason } => {
                 tracing::warn!(
                     key,
@@ -112,16 +130,6 @@ impl Chronicle {
                     "kept state cannot be used, starting anew"
                 );
                 self.keep(time, "not_restored", None, format!("{key}: {reason}"));
-            }
-            Note::Server {
-                virtual_service,
-                server,
-                change,
-            } => self.server(time, model, *virtual_service, *server, change),
-            Note::Binding { service, text } => {
-                let (group, name) = names(model, *service);
-                tracing::warn!(group, service = name, why = text, "binding needs attention");
-                self.keep(time, "binding", of(model, *service), text.clone());
             }
             Note::Wish { wish, outcome } => {
                 let text = match outcome {
@@ -136,6 +144,12 @@ impl Chronicle {
                 };
                 self.keep(time, "wish", None, text.clone());
             }
+            Note::ServiceDown { .. }
+            | Note::ServiceUp { .. }
+            | Note::ServiceTested(_)
+            | Note::NoHosts(_)
+            | Note::Server { .. }
+            | Note::Binding { .. } => {}
         }
     }
 

@@ -85,8 +85,8 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
     let loaded = match site::load(config, &LoadOptions::default()) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
-            log_mistakes(&mistakes);
-            return Err(DaemonError::Config(config.to_owned(), mistakes.len()));
+            let count = log_mistakes(&mistakes);
+            return Err(DaemonError::Config(config.to_owned(), count));
         }
     };
     let lock = Lock::take(&loaded.model.globals.statedir)?;
@@ -214,8 +214,7 @@ impl Daemon {
                 self.chronicle.keep(wall, "reload", None, text);
             }
             Err(mistakes) => {
-                log_mistakes(&mistakes);
-                let count = mistakes.len();
+                let count = log_mistakes(&mistakes);
                 tracing::error!(
                     mistakes = count,
                     "configuration has mistakes, the old one stays in force; lvsmon check shows them all"
@@ -289,12 +288,16 @@ fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
     }
 }
 
-fn log_mistakes(mistakes: &[Diagnostic]) {
-    for mistake in mistakes.iter().take(DIAGNOSTICS_MAX) {
+/// Logs the mistakes of a refused file, not its warnings, and says how many there are.
+fn log_mistakes(diagnostics: &[Diagnostic]) -> usize {
+    let mistakes = || diagnostics.iter().filter(|mistake| mistake.is_error());
+    for mistake in mistakes().take(DIAGNOSTICS_MAX) {
         let (place, help) = (place_of(mistake), mistake.help.as_deref());
         tracing::error!(place, what = mistake.message, help, "configuration mistake");
     }
-    log_rest(mistakes.len());
+    let count = mistakes().count();
+    log_rest(count);
+    count
 }
 
 fn log_warnings(warnings: &[Diagnostic]) {

@@ -1,0 +1,268 @@
+//! `check`, `table` and the small commands: output and exit codes.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+
+use super::farm::Farm;
+use crate::support::{TempDir, lvsmon};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn code(output: &Output, expected: i32) {
+    assert_eq!(
+        output.status.code(),
+        Some(expected),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn check_says_what_a_good_file_became_and_exits_with_0() {
+    let farm = Farm::new();
+    let output = farm.output(&["check"]);
+    code(&output, 0);
+    let out = text(&output.stdout);
+    assert!(out.contains("http.monitor is the built-in"), "{out}");
+    assert!(out.contains("lvs.alert is the built-in"), "{out}");
+    assert!(!out.contains('\u{1b}'), "no colours in a pipe: {out}");
+}
+
+#[test]
+fn check_shows_every_mistake_with_its_place_and_exits_with_1() {
+    let farm = Farm::new();
+    farm.configure(
+        &farm
+            .text(5, true)
+            .replace("interval 0.3s", "intervall 0.3s"),
+    );
+    let output = farm.output(&["check"]);
+    code(&output, 1);
+    let out = text(&output.stdout);
+    assert_eq!(out.matches("cf error: ").count(), 2, "{out}");
+    assert!(out.contains("mon.cf:12:2"), "{out}");
+    assert!(out.contains("did you mean \"interval\"?"), "{out}");
+    assert!(out.ends_with("mon.cf: 2 mistakes\n"), "{out}");
+    let output = farm.output(&["check", "--json"]);
+    code(&output, 1);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["valid"], false);
+    let all = json["diagnostics"].as_array().unwrap();
+    let errors: Vec<_> = all
+        .iter()
+        .filter(|one| one["severity"] == "error")
+        .collect();
+    assert_eq!(errors.len(), 2, "{json}");
+    assert_eq!(
+        (&errors[0]["line"], &errors[0]["column"]),
+        (&12.into(), &2.into())
+    );
+}
+
+#[test]
+fn check_strict_takes_warnings_for_errors() {
+    let farm = Farm::new();
+    // Read, and without effect until a later version: a warning.
+    farm.configure(
+        &farm
+            .text(5, true)
+            .replace("\tinterval", "\tdepend SELF:http\n\tinterval"),
+    );
+    let output = farm.output(&["check"]);
+    code(&output, 0);
+    assert!(text(&output.stdout).contains("cf warning: "), "{output:?}");
+    code(&farm.output(&["check", "--strict"]), 1);
+}
+
+#[test]
+fn check_of_a_file_that_is_not_there_exits_with_1_and_names_it() {
+    let output = lvsmon(["check", "--config", "/no/such/mon.cf"])
+        .output()
+        .unwrap();
+    code(&output, 1);
+    assert!(
+        text(&output.stdout).contains("/no/such/mon.cf"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn check_host_names_an_unsafe_folder_and_exits_with_1() {
+    let farm = Farm::new();
+    let folder = farm.folder.join("mon.d");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+    let output = farm.output(&["check", "--host"]);
+    code(&output, 1);
+    let out = text(&output.stdout);
+    let line = out.lines().find(|line| line.starts_with("problem"));
+    let line = line.unwrap_or_else(|| panic!("no problem in {out}"));
+    assert!(line.contains("everybody may write"), "{line}");
+    assert!(line.contains(folder.to_str().unwrap()), "{line}");
+    std::fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    let output = farm.output(&["check", "--host", "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = json["host"].as_array().unwrap();
+    assert!(
+        findings.iter().all(|finding| finding["level"] != "problem"),
+        "{json}"
+    );
+    code(&output, 0);
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    for words in [
+        &["chekc"][..],
+        &[],
+        &["check", "--confg", "x"],
+        &["enable"],
+        &["run", "--log-format", "xml"],
+    ] {
+        let output = lvsmon(words).output().unwrap();
+        code(&output, 2);
+        assert!(!output.stderr.is_empty());
+    }
+    code(&lvsmon(["--help"]).output().unwrap(), 0);
+    code(&lvsmon(["--version"]).output().unwrap(), 0);
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let farm = Farm::new();
+    for words in [&["man"][..], &["completions", "bash"]] {
+        let mut child = lvsmon(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        code(&output, 0);
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+    for words in [&["check"][..], &["table"]] {
+        let mut command = farm.command(words);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        code(&output, 0);
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
+#[test]
+fn completions_and_the_manual_page_know_the_subcommands() {
+    for words in [
+        &["man"][..],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+    ] {
+        let output = lvsmon(words).output().unwrap();
+        code(&output, 0);
+        let out = text(&output.stdout);
+        for name in ["check", "table", "enable", "monitor", "demo"] {
+            assert!(out.contains(name), "{words:?} without {name}");
+        }
+    }
+}
+
+#[test]
+fn table_shows_wanted_against_actual_with_the_reason() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    let output = farm.output(&["table"]);
+    code(&output, 0);
+    let out = text(&output.stdout);
+    let lines: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| {
+            line.split("  ")
+                .map(str::trim)
+                .filter(|cell| !cell.is_empty())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        lines[0],
+        [
+            "virtual service",
+            "real server",
+            "forwarding",
+            "weight",
+            "wanted",
+            "actual",
+            "why"
+        ]
+    );
+    let service = format!("10.0.0.3:{}/tcp", farm.port);
+    let server = |number: u8| format!("127.0.0.1{number}:{}", farm.port);
+    assert_eq!(lines[1][..2], [&*service, &*server(1)]);
+    assert_eq!(lines[1][4..], ["out", "out", "www1/http says refused"]);
+    assert_eq!(lines[2], [&*service, &*server(2), "dr", "5", "in", "in"]);
+    let output = farm.output(&["table", "--json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["source"], "daemon");
+}
+
+#[test]
+fn table_without_a_daemon_compares_the_file_and_says_so() {
+    let farm = Farm::new();
+    let output = farm.output(&["table"]);
+    code(&output, 0);
+    let out = text(&output.stdout);
+    assert!(out.contains("no daemon runs"), "{out}");
+    assert!(
+        out.contains("127.0.0.11") && out.contains("as found"),
+        "{out}"
+    );
+    let json: Value = serde_json::from_slice(&farm.output(&["table", "--json"]).stdout).unwrap();
+    assert_eq!(json["source"], "file");
+    assert_eq!(json["virtual_services"][0]["actual"], "present");
+    assert_eq!(
+        json["virtual_services"][0]["real_servers"][0]["actual"],
+        "out"
+    );
+}
+
+#[test]
+fn enable_without_a_daemon_fails_and_says_why() {
+    let farm = Farm::new();
+    let output = farm.output(&["enable", "127.0.0.11"]);
+    code(&output, 1);
+    assert!(text(&output.stderr).contains("no daemon"), "{output:?}");
+}
+
+#[test]
+fn a_log_in_json_is_one_object_a_line() {
+    let folder = TempDir::new();
+    folder.write("mon.cf", "watch w\n    service s\n\tintervall 1s\n");
+    let output = lvsmon(["run", "--log-format", "json", "--config"])
+        .arg(folder.join("mon.cf"))
+        .output()
+        .unwrap();
+    code(&output, 1);
+    let log = text(&output.stderr);
+    let (last, lines) = log
+        .trim_end()
+        .rsplit_once('\n')
+        .map_or((&*log, ""), |(a, b)| (b, a));
+    assert!(last.starts_with("lvsmon: "), "{log}");
+    assert!(!lines.is_empty(), "{log}");
+    for line in lines.lines() {
+        let json: Value = serde_json::from_str(line).unwrap();
+        assert!(json["message"].is_string(), "{line}");
+    }
+}

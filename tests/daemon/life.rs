@@ -1,0 +1,162 @@
+//! Start, outage, recovery, reload, stop.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+
+use super::farm::{Farm, SOON};
+use crate::support::{Running, wait_until};
+
+#[test]
+fn a_failing_server_leaves_the_table_and_comes_back() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    let log = farm.log();
+    for line in [
+        "service down",
+        "real server out",
+        "service up",
+        "real server in",
+    ] {
+        assert!(log.contains(line), "{line} is missing in\n{log}");
+    }
+}
+
+#[test]
+fn a_stop_keeps_the_table_and_exits_with_0() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut farm = Farm::new();
+        farm.start_healthy();
+        farm.client();
+        let status = farm.end(signal);
+        assert_eq!(status.code(), Some(0), "after {signal}: {}", farm.log());
+        assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
+        assert!(!farm.folder.join("state/control").exists());
+        assert!(farm.log().contains("stopped"), "{}", farm.log());
+    }
+}
+
+#[test]
+fn a_reload_applies_what_changed_and_keeps_who_is_out() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.configure(&farm.text(7, true));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_table(&[(2, 7)]);
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(2, 7)].into());
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 7), (2, 7)]);
+}
+
+#[test]
+fn a_wrong_file_is_refused_at_reload_and_the_old_one_goes_on() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let good = farm.text(5, true);
+    farm.configure(&good.replace("interval 0.3s", "intervall 0.3s"));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("the old one stays in force");
+    let log = farm.log();
+    assert!(
+        log.contains("intervall") && log.contains("mon.cf:12:2"),
+        "{log}"
+    );
+    farm.break_server(2);
+    farm.wait_for_table(&[(1, 5)]);
+    farm.configure(&good);
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("configuration reloaded");
+    farm.mend_server(2);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+}
+
+#[test]
+fn a_log_of_a_very_wrong_file_ends_after_twenty_mistakes() {
+    let mut farm = Farm::new();
+    farm.configure(
+        &(farm.text(5, true) + "watch w\n    service s\n" + &"\tintervall 1s\n".repeat(50)),
+    );
+    farm.start();
+    let status = farm.daemon.take().unwrap().wait(SOON);
+    assert_eq!(status.code(), Some(1));
+    let log = farm.log();
+    assert_eq!(log.matches("configuration mistake").count(), 20, "{log}");
+    assert!(log.contains("lvsmon check"), "{log}");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_folder_is_refused() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let number = farm.daemon.as_ref().unwrap().0.id();
+    let output = farm.output(&["run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains(&format!("process {number}")), "{text}");
+    assert!(text.contains("statedir"), "{text}");
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.client();
+}
+
+#[test]
+fn nobody_reading_the_log_stops_nothing() {
+    let mut farm = Farm::new();
+    let mut command = farm.command(&["run"]);
+    command.env("LVSMON_LOG", "trace").stderr(Stdio::piped());
+    let mut daemon = Running::start(&mut command);
+    let mut log = daemon.0.stderr.take().unwrap();
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    // A pipe takes 64 KiB, then a writer waits for ever. Enough requests fill it.
+    let mut client = farm.client();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    for _ in 0..2_000 {
+        // Each refused wish is a line of the log.
+        client.enable(&"no-such-server-".repeat(10)).unwrap_err();
+    }
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+    let mut start = [0; 1];
+    log.read_exact(&mut start).unwrap();
+}
+
+#[test]
+fn a_program_in_mondir_runs_and_is_killed_at_a_stop_with_all_its_children() {
+    let mut farm = Farm::new();
+    let mark = farm.folder.join("started");
+    farm.folder.write_executable(
+        "mon.d/slow.monitor",
+        format!(
+            "#!/bin/sh\nsleep 1000 &\necho $! > {0}.new\necho \"$LVSMON\" >> {0}.new\n\
+             mv {0}.new {0}\nwait\n",
+            mark.display()
+        ),
+    );
+    let text =
+        farm.text(5, true) + "watch slow\n    service s\n\tinterval 0.3s\n\tmonitor slow.monitor\n";
+    farm.configure(&text);
+    farm.start_healthy();
+    wait_until("the monitor's mark", SOON, || mark.exists());
+    let text = farm.folder.read("started");
+    let (child, own) = text.split_once('\n').unwrap();
+    let process = std::path::PathBuf::from(format!("/proc/{child}"));
+    assert!(process.exists());
+    assert_eq!(own.trim(), crate::support::lvsmon_path().to_str().unwrap());
+    assert_eq!(farm.end(Signal::SIGTERM).code(), Some(0));
+    wait_until("the end of the monitor's child", SOON, || {
+        // A zombie that the test environment's init has not reaped is dead, too.
+        let status = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
+        status.is_empty() || status.contains(") Z ")
+    });
+}
