@@ -2,7 +2,7 @@
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, AlertCall, HostVerdict, Note, Run, RunProgram, Suppressed, Suppression,
+    Action, AlertCall, HostVerdict, Note, Run, RunProgram, ServerChange, Suppressed, Suppression,
 };
 use lvsmon::lvs::{ServerWish, ServiceWish};
 use lvsmon::model::ServiceId;
@@ -112,10 +112,30 @@ fn note(it: &Note, engine: &Engine) -> String {
             waiting,
         } => format!("{limit} {value} reached, {waiting} wait"),
         Note::NoHosts(service) => format!("{} has no host to check", name(*service, engine)),
-        Note::NotRestored { .. }
-        | Note::Server { .. }
-        | Note::Binding { .. }
-        | Note::Wish { .. } => format!("{it:?}"),
+        Note::Server {
+            virtual_service,
+            server,
+            change,
+        } => {
+            let change = match change {
+                ServerChange::In => "in".to_owned(),
+                ServerChange::Dropped => "dropped".to_owned(),
+                ServerChange::Out(by) => {
+                    let by = by.iter();
+                    let by: Vec<String> = by
+                        .map(|(id, reason)| format!("{} {reason}", name(*id, engine)))
+                        .collect();
+                    format!("out by {}", by.join(", "))
+                }
+            };
+            format!("{server} of {virtual_service} goes {change}")
+        }
+        Note::Binding { service, text } => format!("binding of {}: {text}", name(*service, engine)),
+        Note::Wish { outcome, .. } => match outcome {
+            Ok(done) => format!("done: {done}"),
+            Err(why) => format!("refused: {why}"),
+        },
+        Note::NotRestored { .. } => format!("{it:?}"),
     }
 }
 
