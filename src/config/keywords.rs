@@ -107,7 +107,7 @@ pub(crate) const GLOBALS: [(&str, Effect); 42] = [
     ("dep_memory", NotYet),
     ("unack_summary", NotYet),
     ("syslog_facility", NotYet),
-    ("startupalerts_on_reset", NotYet),
+    ("startupalerts_on_reset", Works),
     ("monremote", NotYet),
     ("exclude_period", Works),
     ("monitor_timeout", Works),

@@ -263,9 +263,10 @@ fn read_range(
     let to = if hyphens > 0 { end(last)? } else { from };
     let ends = (from, to);
     if hyphens > 1 {
-        let in_words = first
-            .as_str()
-            .starts_with(|c: char| c.is_ascii_alphabetic());
+        // T-3 holds for words without a blank between them.
+        let text = whole.as_str();
+        let in_words =
+            text.starts_with(|c: char| c.is_ascii_alphabetic()) && !text.contains(is_blank);
         if !in_words {
             let text = format!("\"{}\" has more than one hyphen", whole.as_str());
             return Err(remark(&whole, at, text));

@@ -257,6 +257,10 @@ fn messages_say_what_is_wrong() {
         ),
         ("hr {9-10-11}", "\"9-10-11\" has more than one hyphen"),
         (
+            "wd {Mon - Wed-Fri}",
+            "\"Mon - Wed-Fri\" has more than one hyphen",
+        ),
+        (
             "wd {Wed} junk",
             "a period is made of scales with values in braces, as in wd {Mon-Fri} hr {9am-4pm}",
         ),
