@@ -78,6 +78,11 @@ pub(crate) fn attempt(
             })
         }
     };
+    let hosts = match &program {
+        // The hosts of a `;;` line are among its own words.
+        RunProgram::Native(_) if !monitor.appends_hosts => Vec::new(),
+        RunProgram::Native(_) | RunProgram::Executable(_) => hosts,
+    };
     Attempt::Run(Run {
         id: run,
         service: id,

@@ -8,6 +8,7 @@ use crate::engine::fixture::{
 };
 use crate::engine::saved::Record;
 use crate::model::{AlertPeriod, MonitorProgram, Repeat, Service};
+use crate::options::MonitorOptions;
 use crate::time::Wall;
 
 fn engine(model: Model) -> Engine {
@@ -243,6 +244,19 @@ fn two_semicolons_keep_the_hosts_from_the_monitor() {
         panic!("an executable was asked for");
     };
     assert!(program.args.is_empty());
+}
+
+#[test]
+fn two_semicolons_keep_the_hosts_from_a_built_in_too() {
+    let mut one = polled("s", Vec::new());
+    let monitor = Arc::make_mut(one.monitor.as_mut().unwrap());
+    monitor.appends_hosts = false;
+    let options = MonitorOptions::parse("tcp.monitor", &["h9".to_owned()]);
+    monitor.program = MonitorProgram::Native(options.unwrap().unwrap());
+    let mut engine = started(model_of(vec![one], &["h1"]));
+    let due = engine.next_deadline().unwrap();
+    let run = runs(&engine.handle(at_mono(due), Event::Deadline)).remove(0);
+    assert_eq!(run.hosts, []);
 }
 
 #[test]

@@ -34,15 +34,6 @@ use crate::options::MonitorOptions;
 
 pub use standalone::standalone;
 
-/// The stand-ins as they are shipped in `mon.d`: file name and bytes. A file with just these
-/// bytes means the built-in of its name.
-pub const STAND_INS: [(&str, &[u8]); 4] = [
-    ("fping.monitor", include_bytes!("../../mon.d/fping.monitor")),
-    ("ftp.monitor", include_bytes!("../../mon.d/ftp.monitor")),
-    ("http.monitor", include_bytes!("../../mon.d/http.monitor")),
-    ("tcp.monitor", include_bytes!("../../mon.d/tcp.monitor")),
-];
-
 /// Connections of all checks at once: below the usual limit of 1024 open files, which children,
 /// mail and the control socket share.
 const CONNECTIONS_MAX: usize = 600;

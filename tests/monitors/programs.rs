@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use lvsmon::engine::event::Report;
-use lvsmon::monitor::STAND_INS;
+use lvsmon::options::MonitorOptions;
 
 use super::peer::{Peer, head, say};
 use super::{SOON, check, exit, text};
@@ -47,7 +47,7 @@ fn alone(name: &str, args: &[&str]) -> Command {
 #[test]
 fn stand_ins_are_two_lines_and_executable() {
     use std::os::unix::fs::PermissionsExt as _;
-    for (name, bytes) in STAND_INS {
+    for (name, bytes) in MonitorOptions::STAND_INS {
         let bare = name.trim_end_matches(".monitor");
         let expected = format!("#!/bin/sh\nexec \"${{LVSMON:-lvsmon}}\" monitor {bare} \"$@\"\n");
         assert_eq!(String::from_utf8_lossy(bytes), expected);
