@@ -31,6 +31,11 @@ fn ten_thousand_idle_services_cost_little_memory_and_no_processor_time() {
         "{each} bytes for each service: {few:?} {many:?}"
     );
     assert!(
+        many.first_check < START_MAX,
+        "{:?} to the first check",
+        many.first_check
+    );
+    assert!(
         many.cpu <= IDLE_CPU_MAX,
         "{:?} in {WINDOW:?} while idle",
         many.cpu
