@@ -10,7 +10,9 @@ use super::*;
 use crate::engine::event::{RealServerName, TableOutcome};
 use crate::engine::fixture;
 use crate::lvs::replay::apply;
-use crate::lvs::{Command, Forwarding, Scheduler, ServiceWish, Table, Weight, diff};
+use crate::lvs::{
+    Command, DesiredService, Forwarding, Scheduler, ServiceWish, Table, Weight, diff,
+};
 use crate::model::Member;
 
 /// One line of a farm as a binding.
@@ -241,29 +243,8 @@ impl Farm {
         commands
     }
 
-    /// What is wanted, one line for each virtual service.
     fn wanted(&self) -> Vec<String> {
-        let desired = self.bindings.desired().iter();
-        desired
-            .map(|(key, wanted)| {
-                let service = match &wanted.service {
-                    ServiceWish::Foreign => "foreign",
-                    ServiceWish::Present(_) => "present",
-                    ServiceWish::Absent => "absent",
-                    ServiceWish::AsFound => "found",
-                };
-                let mut line = format!("{key} {service}");
-                for (RealServerKey(server), wish) in &wanted.servers {
-                    let wish = match wish {
-                        ServerWish::In(_) => "in",
-                        ServerWish::Out => "out",
-                        ServerWish::AsFound => "found",
-                    };
-                    line.push_str(&format!(" {}={wish}", server.ip()));
-                }
-                line
-            })
-            .collect()
+        in_words(self.bindings.desired())
     }
 
     /// What was said since last asked: notes in short, `apply`, `resolve NAME`.
@@ -295,6 +276,29 @@ impl Farm {
     fn journal_keys(&self) -> Vec<&str> {
         self.journal.records.keys().map(String::as_str).collect()
     }
+}
+
+/// What is wanted, one line for each virtual service.
+fn in_words(desired: &Desired) -> Vec<String> {
+    let line = |(key, wanted): (&VirtualServiceKey, &DesiredService)| {
+        let service = match &wanted.service {
+            ServiceWish::Foreign => "foreign",
+            ServiceWish::Present(_) => "present",
+            ServiceWish::Absent => "absent",
+            ServiceWish::AsFound => "found",
+        };
+        let mut line = format!("{key} {service}");
+        for (RealServerKey(server), wish) in &wanted.servers {
+            let wish = match wish {
+                ServerWish::In(_) => "in",
+                ServerWish::Out => "out",
+                ServerWish::AsFound => "found",
+            };
+            line.push_str(&format!(" {}={wish}", server.ip()));
+        }
+        line
+    };
+    desired.iter().map(line).collect()
 }
 
 const VS: &str = "10.0.0.3:80/tcp";

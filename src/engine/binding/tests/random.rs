@@ -1,1 +1,546 @@
+//! Random reports, answers, reloads and restarts, against a naive reading of the decisions:
+//! plain maps by name, everything computed afresh, nothing shared with the code under test.
 
+use proptest::prelude::*;
+
+use super::names::fixture_entry;
+use super::*;
+
+/// Files to reload and restart with.
+const FILES: [&[&str]; 5] = [
+    &[
+        "a/http w1,10.1.0.1 10.0.0.3:80/tcp each",
+        "a/ping w1,10.1.0.1 10.0.0.3:80/tcp each",
+        "b/http w2 10.0.0.3:80/tcp 10.1.0.3 op",
+    ],
+    &[
+        "a/http w1,10.1.0.1 10.0.0.3:80/tcp each op",
+        "b/http w2 10.0.0.3:80/tcp 10.1.0.3",
+        "b/http w2 10.0.0.4:80/tcp w2 -B",
+    ],
+    &[
+        "b/http w2,w1 10.0.0.4:80/tcp each -B",
+        "a/ping w1,10.1.0.1 10.0.0.4:80/tcp w2 -B -D",
+    ],
+    &[
+        "b/http w2 10.0.0.4:80/tcp w2 op",
+        "b/ping w2 10.0.0.4:80/tcp w2 -B",
+        "a/http w1,10.1.0.1",
+    ],
+    &["a/http w1"],
+];
+
+const HOSTS: [&str; 5] = ["w1", "w2", "10.1.0.1", "10.1.0.2", "10.1.0.3"];
+const SERVICES: [&str; 4] = ["a/http", "a/ping", "b/http", "b/ping"];
+/// In every kernel from the start, and nobody's business.
+const FOREIGN: &str = "192.168.0.99:80";
+
+#[derive(Clone, Debug)]
+enum Step {
+    Fails {
+        service: &'static str,
+        ruling: Ruling,
+        down: String,
+    },
+    Succeeds(&'static str),
+    Resolves(&'static str, &'static str),
+    FailsToResolve(&'static str),
+    Reloads(usize),
+    Restarts(usize),
+    Enables(&'static str),
+    Waits,
+    Applies,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let service = || prop::sample::select(SERVICES.as_slice());
+    let host = || prop::sample::select(HOSTS.as_slice());
+    let name = || prop::sample::select(vec!["w1", "w2"]);
+    let file = || 0..FILES.len();
+    let ruling = prop_oneof![Just(Ruling::Passed), Just(Ruling::HeldBack)];
+    let down = prop_oneof![
+        1 => Just("?".to_owned()),
+        4 => prop::sample::subsequence(HOSTS.to_vec(), 0..3).prop_map(|hosts| hosts.join(" "))
+    ];
+    let answer = prop::sample::select(vec!["10.1.0.1", "10.1.0.2", "10.1.0.1 10.1.0.2", ""]);
+    prop_oneof![
+        6 => (service(), ruling, down).prop_map(|(service, ruling, down)| Step::Fails {
+            service, ruling, down
+        }),
+        6 => service().prop_map(Step::Succeeds),
+        4 => (name(), answer).prop_map(|(host, answer)| Step::Resolves(host, answer)),
+        1 => name().prop_map(Step::FailsToResolve),
+        2 => file().prop_map(Step::Reloads),
+        1 => file().prop_map(Step::Restarts),
+        2 => host().prop_map(Step::Enables),
+        1 => Just(Step::Waits),
+        2 => Just(Step::Applies),
+    ]
+}
+
+/// One entry of a line: whose verdict on what counts for which host word.
+#[derive(Clone, Debug)]
+struct Line {
+    service: String,
+    key: String,
+    host: String,
+    /// `*` for the service as a whole.
+    part: String,
+    flags: Vec<String>,
+}
+
+impl Line {
+    fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|it| it == flag)
+    }
+
+    fn judged(&self) -> (String, String) {
+        (self.service.clone(), self.part.clone())
+    }
+
+    fn entry(&self) -> [String; 3] {
+        [&self.service, &self.key, &self.host].map(Clone::clone)
+    }
+}
+
+/// Each line of a file: its service, the members of its group, its entries.
+fn read(file: usize) -> Vec<(String, String, Vec<Line>)> {
+    let lines = FILES[file].iter().map(|line| {
+        let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let mut entries = Vec::new();
+        if let [service, members, key, real, flags @ ..] = words.as_slice() {
+            let hosts: Vec<&str> = match real.as_str() {
+                "each" => members.split(',').collect(),
+                host => vec![host],
+            };
+            entries = hosts
+                .iter()
+                .map(|&host| Line {
+                    service: service.clone(),
+                    key: key.clone(),
+                    host: host.to_owned(),
+                    part: if real == "each" { host } else { "*" }.to_owned(),
+                    flags: flags.to_vec(),
+                })
+                .collect();
+        }
+        (words[0].clone(), words[1].clone(), entries)
+    });
+    lines.collect()
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Heard {
+    Never,
+    Yes,
+    GivenUp,
+}
+
+/// The decisions, read naively.
+#[derive(Debug)]
+struct Naive {
+    file: usize,
+    tick: u64,
+    gates: BTreeSet<String>,
+    /// By service and part: good or bad, and when it was heard.
+    verdicts: BTreeMap<(String, String), (bool, u64)>,
+    heard: BTreeMap<(String, String), Heard>,
+    latched: BTreeSet<[String; 3]>,
+    /// By name: the address that counts, and the next one with its time.
+    addresses: BTreeMap<String, (Option<String>, Option<(String, u64)>)>,
+}
+
+impl Naive {
+    fn new(file: usize) -> Self {
+        let mut naive = Self {
+            file,
+            tick: 0,
+            gates: BTreeSet::new(),
+            verdicts: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            latched: BTreeSet::new(),
+            addresses: BTreeMap::new(),
+        };
+        naive.fit();
+        naive
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        read(self.file).into_iter().flat_map(|it| it.2).collect()
+    }
+
+    fn members(&self, service: &str) -> Option<Vec<String>> {
+        let lines = read(self.file);
+        let line = lines.iter().find(|(name, ..)| name == service)?;
+        Some(line.1.split(',').map(str::to_owned).collect())
+    }
+
+    /// Nothing is kept of what the file does not name.
+    fn fit(&mut self) {
+        let lines = self.lines();
+        let judged: BTreeSet<_> = lines.iter().map(Line::judged).collect();
+        self.gates
+            .retain(|gate| lines.iter().any(|line| line.service == *gate));
+        self.verdicts.retain(|part, _| judged.contains(part));
+        self.heard.retain(|part, _| judged.contains(part));
+        for part in judged {
+            self.heard.entry(part).or_insert(Heard::Never);
+        }
+        let entries: BTreeSet<_> = lines
+            .iter()
+            .filter(|line| line.has("op"))
+            .map(Line::entry)
+            .collect();
+        self.latched.retain(|entry| entries.contains(entry));
+        self.addresses
+            .retain(|host, _| lines.iter().any(|line| line.host == *host));
+    }
+
+    fn fails(&mut self, service: &str, passed: bool, down: &str) {
+        self.tick += 1;
+        let lines = self.lines();
+        if !lines.iter().any(|line| line.service == service) {
+            return;
+        }
+        if passed {
+            self.gates.insert(service.to_owned());
+        }
+        let is_open = self.gates.contains(service);
+        for line in lines.iter().filter(|line| line.service == service) {
+            self.heard.insert(line.judged(), Heard::Yes);
+            let is_down = match (line.part.as_str(), down) {
+                ("*", _) => true,
+                (_, "?") => continue,
+                (host, down) => down.split(' ').any(|it| it == host),
+            };
+            if is_down && !is_open {
+                continue;
+            }
+            self.verdicts.insert(line.judged(), (!is_down, self.tick));
+            if is_down && line.has("op") {
+                self.latched.insert(line.entry());
+            }
+        }
+        self.change_addresses();
+    }
+
+    fn succeeds(&mut self, service: &str) {
+        self.tick += 1;
+        self.gates.remove(service);
+        let lines = self.lines();
+        for line in lines.iter().filter(|line| line.service == service) {
+            self.heard.insert(line.judged(), Heard::Yes);
+            self.verdicts.insert(line.judged(), (true, self.tick));
+        }
+        if lines.iter().any(|line| line.service == service) {
+            self.change_addresses();
+        }
+    }
+
+    fn change_addresses(&mut self) {
+        let lines = self.lines();
+        for (host, (current, next)) in &mut self.addresses {
+            let Some((address, since)) = next.clone() else {
+                continue;
+            };
+            let counted: Vec<_> = lines
+                .iter()
+                .filter(|line| line.host == *host)
+                .map(Line::judged)
+                .filter(|part| self.heard[part] != Heard::GivenUp)
+                .collect();
+            let is_good = |part| {
+                let verdict = self.verdicts.get(part);
+                verdict.is_some_and(|&(good, tick)| good && tick > since)
+            };
+            if !counted.is_empty() && counted.iter().all(is_good) {
+                *current = Some(address);
+                *next = None;
+            }
+        }
+    }
+
+    fn resolves(&mut self, host: &str, answer: &str) {
+        self.tick += 1;
+        if !self.lines().iter().any(|line| line.host == host) || answer.split(' ').count() > 1 {
+            return;
+        }
+        if answer.is_empty() {
+            return;
+        }
+        let tick = self.tick;
+        let (current, next) = self.addresses.entry(host.to_owned()).or_default();
+        match current {
+            None => *current = Some(answer.to_owned()),
+            Some(current) if current == answer => *next = None,
+            Some(_) if next.as_ref().is_some_and(|(it, _)| it == answer) => {}
+            Some(_) => *next = Some((answer.to_owned(), tick)),
+        }
+    }
+
+    fn reloads(&mut self, file: usize) {
+        let old: Vec<Line> = self.lines();
+        let services: BTreeSet<String> = old.iter().map(|line| line.service.clone()).collect();
+        let members: BTreeMap<&String, _> =
+            services.iter().map(|it| (it, self.members(it))).collect();
+        self.file = file;
+        for (service, before) in members {
+            if self.members(service) != before {
+                self.verdicts.remove(&(service.clone(), "*".to_owned()));
+                self.heard.remove(&(service.clone(), "*".to_owned()));
+            }
+        }
+        self.fit();
+        for line in self.lines().iter().filter(|line| line.has("op")) {
+            let was_op = old
+                .iter()
+                .any(|it| it.has("op") && it.entry() == line.entry());
+            let verdict = self.verdicts.get(&line.judged());
+            if !was_op && verdict.is_some_and(|&(good, _)| !good) {
+                self.latched.insert(line.entry());
+            }
+        }
+    }
+
+    fn restarts(&mut self, file: usize) {
+        let old = self.lines();
+        self.file = file;
+        let new = self.lines();
+        self.verdicts.clear();
+        self.heard.clear();
+        self.addresses.retain(|host, (current, next)| {
+            *next = None;
+            let is_in = |lines: &[Line], key: &str| {
+                lines
+                    .iter()
+                    .any(|line| line.host == *host && line.key == key)
+            };
+            current.is_some()
+                && old
+                    .iter()
+                    .any(|line| is_in(&old, &line.key) && is_in(&new, &line.key))
+        });
+        self.fit();
+    }
+
+    fn address(&self, host: &str) -> Option<String> {
+        if host.starts_with('w') {
+            self.addresses.get(host)?.0.clone()
+        } else {
+            Some(host.to_owned())
+        }
+    }
+
+    fn enables(&mut self, server: &str) {
+        let lines = self.lines();
+        let is_meant = |line: &&Line| {
+            line.host == server || self.address(&line.host).as_deref() == Some(server)
+        };
+        let ended: Vec<_> = lines.iter().filter(is_meant).map(Line::entry).collect();
+        self.latched.retain(|entry| !ended.contains(entry));
+    }
+
+    fn withdraws(&self, line: &Line) -> bool {
+        if line.has("op") {
+            self.latched.contains(&line.entry())
+        } else {
+            let verdict = self.verdicts.get(&line.judged());
+            verdict.is_some_and(|&(good, _)| !good)
+        }
+    }
+
+    /// As [`Farm::wanted`], without what is leaving.
+    fn wanted(&self) -> Vec<String> {
+        let mut all = self.lines();
+        all.sort_by(|one, two| one.key.cmp(&two.key));
+        let mut wanted = Vec::new();
+        for lines in all.chunk_by(|one, two| one.key == two.key) {
+            let is_gone = lines
+                .iter()
+                .any(|line| line.has("-D") && self.withdraws(line));
+            let mut servers: BTreeMap<String, &str> = BTreeMap::new();
+            for line in lines {
+                let Some(address) = self.address(&line.host) else {
+                    continue;
+                };
+                let about: Vec<&Line> = lines
+                    .iter()
+                    .filter(|it| self.address(&it.host).as_ref() == Some(&address))
+                    .collect();
+                let counted: Vec<_> = about
+                    .iter()
+                    .filter(|it| {
+                        self.verdicts.contains_key(&it.judged())
+                            || self.heard[&it.judged()] != Heard::GivenUp
+                    })
+                    .collect();
+                let wish = if is_gone || about.iter().any(|it| self.withdraws(it)) {
+                    "out"
+                } else if !counted.is_empty()
+                    && counted
+                        .iter()
+                        .all(|it| self.verdicts.contains_key(&it.judged()))
+                {
+                    "in"
+                } else {
+                    "found"
+                };
+                servers.insert(address, wish);
+            }
+            let service = if is_gone {
+                "absent"
+            } else if !lines.iter().any(|line| line.has("-B")) {
+                "foreign"
+            } else if servers.values().any(|&wish| wish == "in") {
+                "present"
+            } else {
+                "found"
+            };
+            let mut text = format!("{} {service}", lines[0].key);
+            for (address, wish) in servers {
+                text.push_str(&format!(" {address}={wish}"));
+            }
+            wanted.push(text);
+        }
+        wanted
+    }
+}
+
+/// Checks the wishes against the naive ones; what is wanted beyond these must be leaving.
+fn agree(farm: &Farm, naive: &Naive, ever: &BTreeSet<String>) -> Result<(), TestCaseError> {
+    let leaving: BTreeSet<(VirtualServiceKey, RealServerKey)> = farm
+        .bindings
+        .real_servers()
+        .into_iter()
+        .filter(|view| view.hosts.is_empty())
+        .filter_map(|view| Some((view.virtual_service, view.server?)))
+        .collect();
+    for (key, server) in &leaving {
+        let wish = farm.bindings.desired()[key].servers[server];
+        prop_assert_eq!(wish, ServerWish::Out);
+        let name = format!("{key} {}", server.0.ip());
+        prop_assert!(ever.contains(&name), "{name} was never declared");
+    }
+    let mut declared = farm.bindings.desired().clone();
+    for (key, server) in &leaving {
+        declared.get_mut(key).unwrap().servers.remove(server);
+    }
+    let expected = naive.wanted();
+    let named = |key: &VirtualServiceKey| {
+        let prefix = format!("{key} ");
+        expected.iter().any(|line| line.starts_with(&prefix))
+    };
+    for (key, wanted) in declared.iter().filter(|(key, _)| !named(key)) {
+        prop_assert!(wanted.servers.is_empty());
+        let is_fit = matches!(wanted.service, ServiceWish::Absent | ServiceWish::Foreign);
+        prop_assert!(is_fit, "{key} {:?}", wanted.service);
+    }
+    declared.retain(|key, _| named(key));
+    prop_assert_eq!(in_words(&declared), expected);
+    Ok(())
+}
+
+/// Every name of a real server that is declared now.
+fn declared(farm: &Farm) -> impl Iterator<Item = String> {
+    let views = farm.bindings.real_servers().into_iter();
+    views.filter_map(|view| {
+        let server = view.server.filter(|_| !view.hosts.is_empty())?;
+        Some(format!("{} {}", view.virtual_service, server.0.ip()))
+    })
+}
+
+fn take(farm: Farm, naive: &mut Naive, kernel: &mut Table, step: &Step) -> Farm {
+    let mut farm = farm;
+    let is_there = |service: &str| naive.members(service).is_some();
+    match step {
+        Step::Fails {
+            service,
+            ruling,
+            down,
+        } if is_there(service) => {
+            farm.failing(service, down, *ruling);
+            naive.fails(service, *ruling == Ruling::Passed, down);
+        }
+        Step::Succeeds(service) if is_there(service) => {
+            farm.succeeds(service);
+            naive.succeeds(service);
+        }
+        Step::Fails { .. } | Step::Succeeds(_) => {}
+        Step::Resolves(host, answer) => {
+            farm.resolves(host, answer);
+            naive.resolves(host, answer);
+        }
+        Step::FailsToResolve(host) => {
+            farm.fails_to_resolve(host);
+            naive.resolves(host, "");
+        }
+        Step::Reloads(file) => {
+            farm.reloads(FILES[*file]);
+            naive.reloads(*file);
+        }
+        Step::Restarts(file) => {
+            farm = farm.restarted(FILES[*file]);
+            naive.restarts(*file);
+        }
+        Step::Enables(server) => {
+            let _ = farm.enables(server);
+            naive.enables(server);
+        }
+        Step::Waits => {
+            farm.waits_until(farm.seconds + 700.0);
+            for heard in naive.heard.values_mut() {
+                if *heard == Heard::Never {
+                    *heard = Heard::GivenUp;
+                }
+            }
+        }
+        Step::Applies => {
+            farm.applies(kernel);
+        }
+    }
+    farm
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn the_machine_decides_as_the_decisions_say(
+        first in 0..FILES.len(),
+        steps in prop::collection::vec(step(), 1..60),
+    ) {
+        let mut kernel = Table::new();
+        let mut entry = fixture_entry();
+        let foreign = RealServerKey(FOREIGN.parse().unwrap());
+        entry.servers.insert(foreign, RealServer::new(Forwarding::Nat, Weight(1)));
+        kernel.insert(VS.parse().unwrap(), entry);
+        let mut farm = Farm::new(FILES[first]);
+        let mut naive = Naive::new(first);
+        let mut ever: BTreeSet<String> = declared(&farm).collect();
+        for step in &steps {
+            let before = farm.bindings.desired().clone();
+            farm.said();
+            farm = take(farm, &mut naive, &mut kernel, step);
+            ever.extend(declared(&farm));
+            agree(&farm, &naive, &ever)?;
+            let is_said = farm.said().contains(&"apply".to_owned());
+            match step {
+                Step::Restarts(_) => prop_assert_eq!(is_said, !farm.bindings.desired().is_empty()),
+                _ => prop_assert_eq!(is_said, *farm.bindings.desired() != before),
+            }
+        }
+        // In the end the kernel is as wanted, and nothing of the past is left in it.
+        farm.applies(&mut kernel);
+        farm.applies(&mut kernel);
+        prop_assert_eq!(farm.applies(&mut kernel), []);
+        let now: BTreeSet<String> = declared(&farm).collect();
+        for (key, entry) in &kernel {
+            for server in entry.servers.keys().filter(|&&server| server != foreign) {
+                let name = format!("{key} {}", server.0.ip());
+                prop_assert!(now.contains(&name), "{name} is left over");
+            }
+        }
+        prop_assert!(kernel[&VS.parse().unwrap()].servers.contains_key(&foreign));
+        prop_assert!(farm.bindings.real_servers().iter().all(|view| !view.hosts.is_empty()));
+    }
+}
