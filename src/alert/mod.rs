@@ -7,12 +7,13 @@
 //! | how does a mail leave | `mail` |
 //! | how is a program run | `exec` |
 //! | how is a webhook posted | `webhook` |
-//! | how does a built-in stand alone | `standalone` |
+//! | how does a built-in stand alone | `standalone`, `lvs` |
 //! | where do passwords come from | `secret` |
 //!
 //! Each delivers once and says what came of it. Queues, order, repetition: `daemon::outbox`.
 
 pub(crate) mod exec;
+mod lvs;
 pub mod mail;
 pub(crate) mod message;
 pub mod notice;

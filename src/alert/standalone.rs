@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
+use crate::alert::lvs;
 use crate::alert::mail::{self, Letter, Mailer};
 use crate::alert::message;
 use crate::alert::notice::{Notice, detail_of, summary_of};
@@ -79,6 +80,7 @@ pub async fn standalone(name: &str, args: &[String], stdin: &[u8]) -> Result<(),
             let notice = marks.notice(&environment, stdin, None, now);
             webhook(&options, &notice, now).await
         }
+        "lvs" | "ipvs" => lvs::standalone(args, &environment, stdin).await,
         _ => Err(StandaloneError::Failed(format!(
             "{bare} cannot stand alone yet"
         ))),
@@ -93,9 +95,7 @@ fn usage(bare: &str) -> Option<&'static str> {
     Some(match bare {
         "mail" => "mail [-f FROM] [-S SUBJECT] ADDRESS...",
         "webhook" => "webhook [-k KEYFILE] [-w SECS] [-H 'NAME: VALUE']... URL",
-        "lvs" | "ipvs" => {
-            "lvs -P PROTOCOL -V ADDRESS:PORT [-R HOST[:PORT]] [-W WEIGHT] [-F nat|dr|tun] [-B] [-S SCHEDULER] [-D] [-u]"
-        }
+        "lvs" | "ipvs" => lvs::USAGE,
         _ => return None,
     })
 }
@@ -205,7 +205,7 @@ impl Marks {
     }
 }
 
-fn kind_of(word: &str) -> Option<AlertKind> {
+pub(super) fn kind_of(word: &str) -> Option<AlertKind> {
     [
         AlertKind::Failure,
         AlertKind::Up,

@@ -85,8 +85,8 @@ fn native(report: &Report, members: &[HostName]) -> BTreeMap<HostName, HostVerdi
         .collect()
 }
 
-/// The members that the summary names as whole words.
-fn named<'a>(output: &[u8], members: &'a [HostName]) -> BTreeSet<&'a HostName> {
+/// The members that the summary, the first line, names as whole words.
+pub(crate) fn named<'a>(output: &[u8], members: &'a [HostName]) -> BTreeSet<&'a HostName> {
     let first = output.split(|&byte| byte == b'\n').next().unwrap_or(output);
     let summary = String::from_utf8_lossy(first);
     let mut words: BTreeSet<&str> = BTreeSet::new();

@@ -1,1 +1,3 @@
 //! Tests: alerts.
+
+mod lvs;

@@ -502,7 +502,7 @@ fn take(farm: Farm, naive: &mut Naive, kernel: &mut Table, step: &Step) -> Farm 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn the_machine_decides_as_the_decisions_say(
