@@ -42,10 +42,9 @@ pub(super) async fn check(options: &FpingOptions, hosts: &[HostName], tools: &To
     let clock = Clock::start();
     let begin = clock.now().wall;
     let hosts = group::hosts(&options.hosts, hosts);
-    let checked = group::each(&hosts, tools, |host| {
-        probe(host, options.clone(), tools.clone())
-    })
-    .await;
+    // One socket serves all, so no place among the connections is taken.
+    let checked =
+        group::each_unlimited(&hosts, |host| probe(host, options.clone(), tools.clone())).await;
     let outcome = Outcome::of(&checked, options);
     let mut output = Output::default();
     if !checked.is_empty() {

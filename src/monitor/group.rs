@@ -66,35 +66,64 @@ impl Checked {
     }
 }
 
-/// Runs `check` for each host, all at the same time, and returns them in the order of `hosts`.
+/// Runs `check` for each host over connections, and returns them in the order of `hosts`.
 ///
-/// A host's time begins when its turn comes: the limits on connections at once delay a check,
-/// they do not fail it. Dropping the future ends all.
+/// All at the same time as far as [`HOSTS_AT_ONCE`] and the connections of the process allow. A
+/// host's time begins when its turn comes: these limits delay a check, they do not fail it.
+/// Dropping the future ends all.
 pub(crate) async fn each<F, C>(hosts: &[HostName], tools: &Tools, check: F) -> Vec<Checked>
 where
     F: Fn(HostName) -> C,
     C: Future<Output = Finding> + Send + 'static,
 {
     let here = Arc::new(Semaphore::new(HOSTS_AT_ONCE));
-    let mut running = JoinSet::new();
-    for (at, host) in hosts.iter().enumerate() {
-        let check = check(host.clone());
+    each_at_once(hosts, |host| {
+        let check = check(host);
         let (here, everywhere) = (Arc::clone(&here), Arc::clone(tools.places()));
-        running.spawn(async move {
+        async move {
             // Both fail only when closed, which nobody does.
             let _here = here.acquire().await;
             let _everywhere = everywhere.acquire().await;
             let watch = Stopwatch::start();
-            (at, check.await, watch.elapsed())
-        });
+            (check.await, watch.elapsed())
+        }
+    })
+    .await
+}
+
+/// The same for checks that open nothing: no limit.
+pub(crate) async fn each_unlimited<F, C>(hosts: &[HostName], check: F) -> Vec<Checked>
+where
+    F: Fn(HostName) -> C,
+    C: Future<Output = Finding> + Send + 'static,
+{
+    each_at_once(hosts, |host| {
+        let check = check(host);
+        async move {
+            let watch = Stopwatch::start();
+            (check.await, watch.elapsed())
+        }
+    })
+    .await
+}
+
+async fn each_at_once<F, C>(hosts: &[HostName], check: F) -> Vec<Checked>
+where
+    F: Fn(HostName) -> C,
+    C: Future<Output = (Finding, Duration)> + Send + 'static,
+{
+    let mut running = JoinSet::new();
+    for (at, host) in hosts.iter().enumerate() {
+        let check = check(host.clone());
+        running.spawn(async move { (at, check.await) });
     }
     let mut found: Vec<Option<(Finding, Duration)>> = hosts.iter().map(|_| None).collect();
     while let Some(ended) = running.join_next().await {
         // A check that panicked leaves its place empty.
-        if let Ok((at, finding, took)) = ended
+        if let Ok((at, finding)) = ended
             && let Some(place) = found.get_mut(at)
         {
-            *place = Some((finding, took));
+            *place = Some(finding);
         }
     }
     hosts

@@ -232,3 +232,27 @@ fn a_datagram_socket_is_enough() {
     };
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
 }
+
+#[test]
+fn silent_hosts_take_no_place_from_other_checks() {
+    let test = "silent_hosts_take_no_place_from_other_checks";
+    // 700 silent hosts in one group: more than there are connections, and one wait for all.
+    let script = "ip link set lo up && echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all &&
+        start=$(date +%s%N) &&
+        $LVSMON monitor fping -r 1 -t 2000 $(seq -f 127.0.3.%g 1 250) $(seq -f 127.0.4.%g 1 250) \
+            $(seq -f 127.0.5.%g 1 200) | head -n 1 | wc -w
+        echo took $((($(date +%s%N) - start) / 1000000))";
+    let Some(output) = alone(test, script) else {
+        return;
+    };
+    let found = stdout(&output);
+    let mut lines = found.lines();
+    assert_eq!(lines.next(), Some("700"), "{found}");
+    let took: u64 = lines
+        .next()
+        .and_then(|line| line.strip_prefix("took "))
+        .and_then(|took| took.parse().ok())
+        .expect("a time");
+    // 2 s and 3 s of waiting, 0.65 s of pacing in each; never once for each 200 hosts.
+    assert!((5_000..12_000).contains(&took), "{took} ms");
+}
