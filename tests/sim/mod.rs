@@ -15,7 +15,7 @@ use std::io::Write as _;
 use world::World;
 
 /// Seeds of an ordinary test run: a few seconds without optimisation.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 8;
 
 /// Virtual time of one seed.
 const HOURS: u64 = 2;

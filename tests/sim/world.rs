@@ -358,10 +358,20 @@ impl World {
     fn happen(&mut self, what: Coming) {
         match what {
             Coming::Ends { run, report } => {
-                if !self.rules.ended(run) {
-                    self.seen.late_reports += 1;
-                }
-                self.tell(Event::RunEnded { run, report });
+                let is_late = !self.rules.ended(run);
+                self.seen.late_reports += u64::from(is_late);
+                let actions = self.tell(Event::RunEnded { run, report });
+                // What was due at this very moment may start beside it.
+                let starts = |action: &Action| {
+                    matches!(
+                        action,
+                        Action::Start(_) | Action::Note(Note::Throttled { .. })
+                    )
+                };
+                assert!(
+                    !is_late || actions.iter().all(starts),
+                    "a forgotten run still counts: {actions:?}"
+                );
             }
             Coming::Delivered(alert, delivery) => {
                 self.tell(Event::AlertDone { alert, delivery });
