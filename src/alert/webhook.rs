@@ -86,7 +86,7 @@ impl Poster {
                 .user_agent(concat!("lvsmon/", env!("CARGO_PKG_VERSION")))
                 .pool_idle_timeout(IDLE_LIMIT)
                 .build()
-                .map_err(|error| chain(error))
+                .map_err(chain)
         });
         Self { client }
     }

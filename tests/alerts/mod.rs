@@ -1,3 +1,19 @@
-//! Tests: alerts.
+//! Alerts reach real servers, whatever happens to the servers, the disk or us.
+//!
+//! | Question | File |
+//! |---|---|
+//! | does mail arrive as it should | `mail` |
+//! | do webhooks arrive as they should | `webhook` |
+//! | what if servers, disk or process fail | `trouble` |
+//! | does lvs.alert stand alone | `lvs` |
+//! | are programs run as mon runs them | `programs` |
+//! | does the daemon deliver, through `kill -9` and a full disk | `daemon` |
 
+mod daemon;
+mod harness;
 mod lvs;
+mod mail;
+mod programs;
+mod servers;
+mod trouble;
+mod webhook;

@@ -65,6 +65,8 @@ enum Disk {
 /// The task's state.
 pub(super) struct Courier {
     settings: OutboxSettings,
+    /// Counts reloads.
+    generation: u64,
     clock: Clock,
     zone: TimeZone,
     spool: Spool,
@@ -94,7 +96,7 @@ pub(super) struct Courier {
 impl Courier {
     /// Runs until the inbox is closed and nothing more can be done now.
     pub(super) async fn run(
-        mut inbox: mpsc::Receiver<Box<AlertCall>>,
+        mut inbox: mpsc::Receiver<AlertCall>,
         mut changes: watch::Receiver<OutboxSettings>,
         events: mpsc::Sender<Event>,
     ) {
@@ -167,6 +169,7 @@ impl Courier {
             disk: Disk::Works,
             tidied: Mono::ZERO,
             is_closing: false,
+            generation: 0,
             settings,
         }
     }
@@ -179,6 +182,7 @@ impl Courier {
             );
             settings.spool.clone_from(&self.settings.spool);
         }
+        self.generation += 1;
         self.zone = TimeZone::system();
         self.poster = Arc::default(); // Certificates may have changed.
         self.queue
@@ -277,7 +281,7 @@ impl Courier {
     }
 
     /// Takes calls from the inbox.
-    async fn take(&mut self, batch: &mut Vec<Box<AlertCall>>) {
+    async fn take(&mut self, batch: &mut Vec<AlertCall>) {
         let mut fresh = Vec::new();
         for call in batch.drain(..) {
             match &call.command.program {
@@ -294,7 +298,13 @@ impl Courier {
                 AlertProgram::Executable(path) => {
                     let path = path.clone();
                     let most = self.settings.limits.program_queue;
-                    if let Some(dropped) = self.programs.push(ProgramCall { path, call }, most) {
+                    if let Some(dropped) = self.programs.push(
+                        ProgramCall {
+                            path,
+                            call: Box::new(call),
+                        },
+                        most,
+                    ) {
                         self.refuse(&dropped.call, "left out: too many alert programs wait");
                     }
                 }
@@ -577,6 +587,7 @@ impl Courier {
                 .map(|numbers| numbers.iter().filter_map(one).collect())
                 .collect(),
             mailer: self.settings.mailer.clone(),
+            generation: self.generation,
             spool: self.spool.clone(),
             zone: self.zone.clone(),
         };
@@ -606,11 +617,17 @@ impl Courier {
                     self.settle(number, outcome, 0);
                 }
             }
-            Report::RelayDone { fault, known } => {
-                if !known.is_empty() {
+            Report::RelayDone {
+                generation,
+                fault,
+                known,
+            } => {
+                // What happened with the relay of before says nothing about the new one.
+                let is_current = generation == self.generation;
+                if is_current && !known.is_empty() {
                     self.settings.mailer.remember(known);
                 }
-                let fault = fault.map(|why| (why, None));
+                let fault = fault.filter(|_| is_current).map(|why| (why, None));
                 self.endpoint_done(&Endpoint::Relay, fault);
             }
             Report::Webhook {
@@ -759,6 +776,7 @@ impl Courier {
                 let later = |number| (number, Outcome::Later(why.clone()));
                 self.report(Report::Mails(numbers.into_iter().map(later).collect()));
                 self.report(Report::RelayDone {
+                    generation: self.generation,
                     fault: Some(why),
                     known: Vec::new(),
                 });

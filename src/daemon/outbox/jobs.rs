@@ -25,6 +25,8 @@ pub(super) enum Report {
     Mails(Vec<(u64, Outcome)>),
     /// The connection to the relay is closed.
     RelayDone {
+        /// Of the settings that the job worked with.
+        generation: u64,
         /// Why it failed.
         fault: Option<String>,
         /// Its addresses, where it worked.
@@ -87,6 +89,8 @@ pub(super) struct MailJob {
     /// Each the same mail to several recipients.
     pub(super) transactions: Vec<Vec<OneMail>>,
     pub(super) mailer: Mailer,
+    /// Of the settings.
+    pub(super) generation: u64,
     pub(super) spool: Spool,
     pub(super) zone: TimeZone,
 }
@@ -126,7 +130,12 @@ impl MailJob {
         if let Some(session) = session {
             session.close().await;
         }
-        let _ = reports.send(Report::RelayDone { fault, known }).await;
+        let done = Report::RelayDone {
+            generation: self.generation,
+            fault,
+            known,
+        };
+        let _ = reports.send(done).await;
     }
 
     async fn send(

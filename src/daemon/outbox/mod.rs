@@ -119,7 +119,7 @@ const INBOX: usize = 10_000;
 /// stays there, programs are killed.
 #[derive(Debug)]
 pub struct Outbox {
-    calls: mpsc::Sender<Box<AlertCall>>,
+    calls: mpsc::Sender<AlertCall>,
     settings: watch::Sender<OutboxSettings>,
     events: mpsc::Sender<Event>,
     task: JoinHandle<()>,
@@ -143,7 +143,7 @@ impl Outbox {
 
     /// Takes one call. Never waits; a call for which there is no room is given up, loudly.
     pub fn send(&self, call: AlertCall) {
-        if let Err(refused) = self.calls.try_send(Box::new(call)) {
+        if let Err(refused) = self.calls.try_send(call) {
             let call = refused.into_inner();
             let why = "the outbox is full or has ended";
             tracing::error!(group = %call.group, service = %call.name, alert = %call.command.name, why, "alert given up");

@@ -1,0 +1,132 @@
+//! Executable alerts: mon's contract, in order, bounded in time and number.
+
+use std::time::Duration;
+
+use lvsmon::daemon::outbox::Limits;
+use lvsmon::engine::event::Delivery;
+
+use super::harness::{Box_, block_on, program_call, quick, settings, until};
+use crate::support::{TempDir, root};
+
+const RELAY: &str = "smtp://127.0.0.1:1";
+
+#[test]
+fn a_program_gets_what_mon_gives_it() {
+    let state = TempDir::new();
+    let program = state.write_executable(
+        "own.alert",
+        "#!/bin/sh\n{ printf '[%s]' \"$@\"; echo; echo \"$MON_ALERTTYPE,$MON_DESCRIPTION\"; cat; } >\"${0%/*}/got\"\n",
+    );
+    block_on(async {
+        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        outbox
+            .outbox
+            .send(program_call(1, "http", &program, &["a", "b c"]));
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+    });
+    assert_eq!(
+        state.read("got"),
+        "[-s][http][-g][farm][-h][web1 web2][-t][1795215956][a][b c]\n\
+         failure,the farm\n\
+         web1 number1\n\nHOST web1: ERROR größer als 3 s\n.\nend\n"
+    );
+}
+
+#[test]
+fn the_sample_alert_works() {
+    let state = TempDir::new();
+    let sample = root().join("alert.d/sample-file.alert");
+    block_on(async {
+        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let folder = state.path().to_str().unwrap();
+        let args = ["-d", folder, "farm.log"];
+        outbox.outbox.send(program_call(1, "http", &sample, &args));
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        outbox.outbox.send(program_call(2, "http", &sample, &[]));
+        let done = outbox.done(1).await;
+        let Delivery::GivenUp(why) = &done[0].1 else {
+            panic!("{done:?}");
+        };
+        assert!(
+            why.contains("exit value 2") && why.contains("give one file name"),
+            "{why}"
+        );
+    });
+    assert_eq!(
+        state.read("farm.log"),
+        "failure farm http 1795215956 web1 number1\nhosts: web1 web2\n\
+         \nHOST web1: ERROR größer als 3 s\n.\nend\n.\n"
+    );
+}
+
+#[test]
+fn calls_of_one_service_keep_their_order_and_others_overtake() {
+    let state = TempDir::new();
+    // The first call of http waits for the file `go`.
+    let program = state.write_executable(
+        "own.alert",
+        "#!/bin/sh\ncd \"${0%/*}\" || exit 1\nread -r line\n\
+         case $line in *number1) while ! test -e go; do sleep 0.05; done;; esac\n\
+         echo \"$line\" >>got\n",
+    );
+    block_on(async {
+        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        for (number, service) in [(1, "http"), (2, "http"), (3, "ping"), (4, "http")] {
+            outbox
+                .outbox
+                .send(program_call(number, service, &program, &[]));
+        }
+        assert_eq!(outbox.done(1).await[0].0, 3);
+        state.write("go", "");
+        let order: Vec<u64> = outbox.done(3).await.into_iter().map(|(n, _)| n).collect();
+        assert_eq!(order, [1, 2, 4]);
+    });
+    let got = state.read("got");
+    let numbers: Vec<&str> = got.lines().map(|line| &line[line.len() - 1..]).collect();
+    assert_eq!(numbers, ["3", "1", "2", "4"]);
+}
+
+#[test]
+fn a_program_that_never_ends_is_killed_with_its_children() {
+    let state = TempDir::new();
+    let program = state.write_executable(
+        "own.alert",
+        "#!/bin/sh\nsleep 1000 &\necho $! $$ >\"${0%/*}/pids\"\nwait\n",
+    );
+    block_on(async {
+        let limits = Limits {
+            program_limit: Duration::from_secs(1),
+            ..quick()
+        };
+        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
+        outbox.outbox.send(program_call(1, "http", &program, &[]));
+        let done = outbox.done(1).await;
+        assert!(matches!(&done[0].1, Delivery::GivenUp(why) if why.contains("time limit")));
+        until("both are gone", || all_gone(&state.read("pids"))).await;
+    });
+}
+
+#[test]
+fn dropping_the_outbox_kills_what_runs() {
+    let state = TempDir::new();
+    let program = state.write_executable(
+        "own.alert",
+        "#!/bin/sh\nsleep 1000 &\necho $! $$ >\"${0%/*}/pids\"\nwait\n",
+    );
+    block_on(async {
+        let outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        outbox.outbox.send(program_call(1, "http", &program, &[]));
+        until("it runs", || state.read("pids").ends_with('\n')).await;
+        drop(outbox);
+        until("both are gone", || all_gone(&state.read("pids"))).await;
+    });
+}
+
+/// Whether none of these processes runs; one that only waits to be reaped does not.
+fn all_gone(pids: &str) -> bool {
+    pids.split_whitespace().all(|pid| {
+        std::fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| {
+            stat.rsplit(')').next().unwrap_or("").starts_with(" Z")
+        })
+    })
+}
