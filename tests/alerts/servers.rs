@@ -309,11 +309,6 @@ impl Receiver {
         self.folder.read("refused").lines().count()
     }
 
-    /// How often it read its settings.
-    pub(crate) fn loads(&self) -> usize {
-        self.folder.read("log").matches("loaded: alert").count()
-    }
-
     /// What it got, in order.
     pub(crate) fn requests(&self) -> Vec<Request> {
         let mut files = json_files(&self.folder.join("got"));
