@@ -17,8 +17,8 @@
 //! | what time is it | [`clock`] |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
-//! | how is an alert delivered | [`alert`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |
+//! | how is an alert delivered | [`alert`] |
 //! | what does a director need of its machine | [`host`] |
 //! | how do these run together | [`daemon`] |
 //! | how does the command line reach a daemon | [`client`] |

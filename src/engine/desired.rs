@@ -306,10 +306,13 @@ mod tests {
             (false, false, false, false, Stand::Silent, &foreign),
         ];
         for (creates, is_made, is_declared, is_withdrawn, stand, expected) in cases {
-            let by = match withdraws(7) {
-                Stand::Withdraws(withdrawal) if is_withdrawn => vec![withdrawal],
-                _ => Vec::new(),
+            let by = Withdrawal {
+                service: ServiceId(7),
+                reason: Reason::Timeout,
+                since: Wall::default(),
+                ends: Ends::WithSuccess,
             };
+            let by: Vec<Withdrawal> = is_withdrawn.then_some(by).into_iter().collect();
             let mut survey = Survey {
                 withdrawn_by: by,
                 is_declared,

@@ -16,7 +16,7 @@ const OTHERS: &str = "-A -u 10.0.0.9:53 -s rr\n-a -u 10.0.0.9:53 -r 10.9.0.1:53 
 impl Director {
     fn new(farm: &str) -> Self {
         let folder = TempDir::new();
-        folder.write("table", &format!("{farm}{OTHERS}"));
+        folder.write("table", format!("{farm}{OTHERS}"));
         Self(folder)
     }
 

@@ -124,14 +124,14 @@ impl Farm {
 
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
-            match action {
-                Action::Record(record) if record.value.is_null() => {
-                    self.journal.records.remove(&record.key);
-                }
-                Action::Record(record) => {
-                    self.journal.records.insert(record.key, record.value);
-                }
-                other => self.said.push(other),
+            let Action::Record(record) = action else {
+                self.said.push(action);
+                continue;
+            };
+            if record.value.is_null() {
+                self.journal.records.remove(&record.key);
+            } else {
+                self.journal.records.insert(record.key, record.value);
             }
         }
     }
@@ -249,28 +249,36 @@ impl Farm {
 
     /// What was said since last asked: notes in short, `apply`, `resolve NAME`.
     fn said(&mut self) -> Vec<String> {
-        let said = std::mem::take(&mut self.said).into_iter();
-        said.map(|action| match action {
-            Action::ApplyTable => "apply".to_owned(),
-            Action::Resolve(host) => format!("resolve {host}"),
-            Action::Note(Note::Server { server, change, .. }) => match change {
-                ServerChange::In => format!("{} in", server.0.ip()),
-                ServerChange::Dropped => format!("{} dropped", server.0.ip()),
-                ServerChange::Out(by) => {
-                    let by: Vec<String> = by
-                        .iter()
-                        .map(|(id, reason)| {
-                            let service = self.model.service(*id);
-                            format!("{}/{}:{reason}", service.group, service.name)
-                        })
-                        .collect();
-                    format!("{} out by {}", server.0.ip(), by.join(" "))
-                }
-            },
-            Action::Note(Note::Binding { text, .. }) => text,
-            other => format!("{other:?}"),
-        })
-        .collect()
+        let said = std::mem::take(&mut self.said);
+        said.iter().map(|action| self.in_short(action)).collect()
+    }
+
+    fn in_short(&self, action: &Action) -> String {
+        if *action == Action::ApplyTable {
+            return "apply".to_owned();
+        }
+        if let Action::Resolve(host) = action {
+            return format!("resolve {host}");
+        }
+        if let Action::Note(Note::Binding { text, .. }) = action {
+            return text.clone();
+        }
+        let Action::Note(Note::Server { server, change, .. }) = action else {
+            return format!("{action:?}");
+        };
+        let server = server.0.ip();
+        match change {
+            ServerChange::In => format!("{server} in"),
+            ServerChange::Dropped => format!("{server} dropped"),
+            ServerChange::Out(by) => {
+                let by = by.iter().map(|(id, reason)| {
+                    let service = self.model.service(*id);
+                    format!("{}/{}:{reason}", service.group, service.name)
+                });
+                let by: Vec<String> = by.collect();
+                format!("{server} out by {}", by.join(" "))
+            }
+        }
     }
 
     fn journal_keys(&self) -> Vec<&str> {
