@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError};
-use crate::lvs::diff::{diff, missing};
+use crate::lvs::diff::{diff, missing, owned};
 use crate::lvs::{Command, Desired, Table};
 use crate::time::Mono;
 
@@ -349,20 +349,6 @@ async fn sleep_until(clock: Clock, moment: Option<Mono>) {
         Some(moment) => clock.sleep_until(moment).await,
         None => std::future::pending().await,
     }
-}
-
-/// The part of a table that is owned: what is not named in `desired` is not even seen.
-fn owned(desired: &Desired, mut table: Table) -> Table {
-    table.retain(|key, entry| match desired.get(key) {
-        Some(wanted) => {
-            entry
-                .servers
-                .retain(|server, _| wanted.servers.contains_key(server));
-            true
-        }
-        None => false,
-    });
-    table
 }
 
 #[cfg(test)]

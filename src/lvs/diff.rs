@@ -118,24 +118,18 @@ pub fn agrees(wanted: &RealServer, actual: &RealServer) -> bool {
     } == *wanted
 }
 
-/// The part of a table that is owned: what readers compare with `desired`.
+/// The part of a table that is owned: what is not named in `desired` is not even seen.
 #[must_use]
-pub fn owned(desired: &Desired, actual: &Table) -> Table {
-    let mut part = Table::new();
-    for_each_wanted(desired, actual, |key, wanted, entry| {
-        if let Some(entry) = entry {
+pub fn owned(desired: &Desired, mut table: Table) -> Table {
+    table.retain(|key, entry| match desired.get(key) {
+        Some(wanted) => {
             let is_owned = |server: &RealServerKey| wanted.servers.contains_key(server);
-            let servers = entry.servers.iter().filter(|(server, _)| is_owned(server));
-            let entry = TableEntry {
-                service: entry.service.clone(),
-                servers: servers
-                    .map(|(&server, &settings)| (server, settings))
-                    .collect(),
-            };
-            part.insert(key, entry);
+            entry.servers.retain(|server, _| is_owned(server));
+            true
         }
+        None => false,
     });
-    part
+    table
 }
 
 #[cfg(test)]

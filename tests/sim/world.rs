@@ -483,7 +483,7 @@ impl World {
             self.later(10, Coming::LookAtTable { again: false });
         }
         outcome.missing = missing(&desired, &self.kernel);
-        outcome.actual = Some(Arc::new(owned(&desired, &self.kernel)));
+        outcome.actual = Some(Arc::new(owned(&desired, self.kernel.clone())));
         self.tell(Event::Table(outcome));
     }
 

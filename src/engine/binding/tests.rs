@@ -233,7 +233,7 @@ impl Farm {
             apply(table, command).unwrap();
         }
         let outcome = TableOutcome {
-            actual: Some(Arc::new(diff::owned(&desired, table))),
+            actual: Some(Arc::new(diff::owned(&desired, table.clone()))),
             applied: commands.clone(),
             ..TableOutcome::default()
         };

@@ -150,7 +150,7 @@ fn the_owned_part_has_no_key_of_others() {
         (key(2), entry(&[(1, dr(1))])),
     ]);
     let expected = BTreeMap::from([(key(1), entry(&[(2, dr(2))]))]);
-    assert_eq!(owned(&desired, &actual), expected);
+    assert_eq!(owned(&desired, actual), expected);
 }
 
 fn settings() -> impl Strategy<Value = RealServer> {
