@@ -91,11 +91,7 @@ const NO_ARROW: [(&str, &str, &[&str], &str); 8] = [
 ];
 
 /// Files that are longer than [`LINES_MAX`] and stay so, with the reason.
-const LONG: [(&str, &str); 3] = [
-    (
-        "src/daemon/outbox/courier.rs",
-        "one task that owns all of delivery",
-    ),
+const LONG: [(&str, &str); 2] = [
     (
         "src/daemon/outbox/queue.rs",
         "one machine of lanes and endpoints",

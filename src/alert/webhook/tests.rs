@@ -1,0 +1,106 @@
+//! The document, the signature, what answers mean.
+
+use super::*;
+use crate::alert::notice::tests::notice;
+
+#[test]
+fn the_body_is_the_documented_object() {
+    let value: serde_json::Value = serde_json::from_str(&body(&notice(), "dir1")).unwrap();
+    let expected = serde_json::json!({
+        "schema": "lvsmon.alert/1",
+        "event": "farm/http/1795215956/failure/1",
+        "kind": "failure",
+        "problem": true,
+        "group": "farm",
+        "service": "http",
+        "period": "always",
+        "description": "the farm",
+        "status": "fail",
+        "exit": 1,
+        "time": "2026-11-20T23:05:56Z",
+        "first_failure": "2026-11-20T23:05:56Z",
+        "summary": "web1",
+        "detail": "\nHOST web1: refused\n",
+        "members": ["web1", "web2"],
+        "results": [
+            {"host": "web1", "verdict": "down", "reason": "refused",
+             "text": "connection refused by 10.0.0.7:80"},
+            {"host": "web2", "verdict": "up", "reason": null, "text": ""},
+        ],
+        "left_out": 0,
+        "director": "dir1",
+    });
+    assert_eq!(value, expected);
+}
+
+#[test]
+fn the_signature_is_hmac_sha256() {
+    // RFC 4231, test case 2.
+    assert_eq!(
+        signature(b"Jefe", b"what do ya want for nothing?"),
+        "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+    );
+}
+
+#[test]
+fn answers_are_final_or_tried_again() {
+    let judge = |status: u16, wait: Option<u64>| {
+        let status = StatusCode::from_u16(status).unwrap();
+        judge(status, wait.map(Duration::from_secs), None, " no\nway ")
+    };
+    for status in [400, 401, 403, 404, 410, 413, 422] {
+        assert!(
+            matches!(judge(status, None), Posted::Refused(_)),
+            "{status}"
+        );
+    }
+    for status in [408, 425, 500, 502, 504, 599] {
+        assert!(matches!(judge(status, None), Posted::Later(_)), "{status}");
+    }
+    let wait = Some(Duration::from_secs(7));
+    for status in [429, 503, 500] {
+        let posted = judge(status, Some(7));
+        assert!(
+            matches!(posted, Posted::Closed(_, w) if w == wait),
+            "{status}"
+        );
+    }
+    let Posted::Refused(reason) = judge(404, None) else {
+        panic!("a 404 is final");
+    };
+    assert_eq!(reason, "the receiver answers 404 Not Found: no way");
+}
+
+#[test]
+fn a_redirect_is_final_and_names_the_place_without_its_path() {
+    let location = Some("https://user:pw@other.example:8443/secret");
+    let Posted::Refused(reason) = judge(StatusCode::FOUND, None, location, "") else {
+        panic!("a redirect is final");
+    };
+    assert!(reason.contains("https://other.example:8443:"), "{reason}");
+    assert!(
+        !reason.contains("secret") && !reason.contains("pw"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date_and_bounded() {
+    let now = Wall::from_seconds(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
+    let cases = [
+        ("120", Some(120)),
+        (" 0 ", Some(0)),
+        ("86400", Some(3_600)),
+        ("99999999999999999999999", Some(3_600)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+        ("Sun, 06 Nov 1994 08:48:37 GMT", Some(0)),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", Some(3_600)),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+    ];
+    for (text, seconds) in cases {
+        let expected = seconds.map(Duration::from_secs);
+        assert_eq!(retry_after(text, now), expected, "{text}");
+    }
+}

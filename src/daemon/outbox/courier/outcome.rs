@@ -1,0 +1,200 @@
+//! What comes of deliveries: messages leave the queue, wait, or are given up; the engine and the
+//! log are told.
+
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError};
+
+use crate::alert::webhook::place;
+use crate::daemon::outbox::courier::{Courier, Kind, receiver};
+use crate::daemon::outbox::jobs::Report;
+use crate::daemon::outbox::queue::{Endpoint, Entry, Outcome};
+use crate::engine::event::{Delivery, Event};
+use crate::time::Readable;
+
+impl Courier {
+    pub(super) fn report(&mut self, report: Report) {
+        match report {
+            Report::Mails(outcomes) => {
+                for (number, outcome) in outcomes {
+                    self.settle(number, outcome, 0);
+                }
+            }
+            Report::RelayDone {
+                generation,
+                fault,
+                known,
+            } => {
+                // What happened with the relay of before says nothing about the new one.
+                let is_current = generation == self.generation;
+                if is_current && !known.is_empty() {
+                    self.settings.mailer.remember(known);
+                }
+                let fault = fault.filter(|_| is_current).map(|why| (why, None));
+                self.endpoint_done(&Endpoint::Relay, fault);
+            }
+            Report::Webhook {
+                number,
+                left_out,
+                outcome,
+                fault,
+            } => {
+                let endpoint = self.queue.entry(number).map(|entry| entry.lane.endpoint());
+                self.settle(number, outcome, left_out);
+                if let Some(endpoint) = endpoint {
+                    self.endpoint_done(&endpoint, fault);
+                }
+            }
+            Report::Program { key, call, fault } => {
+                self.programs.ended(&key);
+                if let Some(why) = &fault {
+                    tracing::warn!(program = %key, why, "alert program failed");
+                }
+                let delivery = fault.map_or(Delivery::Done, Delivery::GivenUp);
+                self.done.push_back(Event::AlertDone {
+                    alert: call,
+                    delivery,
+                });
+            }
+        }
+    }
+
+    fn settle(&mut self, number: u64, outcome: Outcome, left_out: u32) {
+        let now = self.clock.now();
+        if let (Outcome::Later(why), Some(entry)) = (&outcome, self.queue.entry(number)) {
+            tracing::warn!(
+                service = entry.service,
+                to = receiver(&entry.lane),
+                why,
+                "message to be tried again"
+            );
+        }
+        let may_be_old = !matches!(outcome, Outcome::Delivered);
+        if let Some((entry, result)) = self.queue.settle(now, number, outcome, left_out) {
+            let to = receiver(&entry.lane);
+            match &result {
+                Ok(()) => {
+                    let after = Readable(now.wall.since(entry.accepted));
+                    tracing::info!(service = entry.service, to, %after, "message delivered");
+                }
+                Err(why) => {
+                    tracing::error!(
+                        service = entry.service,
+                        to,
+                        why,
+                        "message refused for good and given up"
+                    );
+                }
+            }
+            self.finish(number, entry, result);
+        }
+        if may_be_old {
+            for (number, entry, why) in self.queue.give_up_old(now) {
+                let age = Readable(now.wall.since(entry.accepted));
+                tracing::error!(service = entry.service, to = receiver(&entry.lane), %age, why, "message given up");
+                self.finish(number, entry, Err(format!("given up after {age}: {why}")));
+            }
+        }
+    }
+
+    fn endpoint_done(&mut self, endpoint: &Endpoint, fault: Option<(String, Option<Duration>)>) {
+        let now = self.clock.now();
+        let was_closed = self.queue.is_closed(endpoint);
+        let why = fault
+            .as_ref()
+            .map(|(why, _)| why.clone())
+            .unwrap_or_default();
+        let wait = self.queue.endpoint_done(now, endpoint, fault);
+        let to = match endpoint {
+            Endpoint::Relay => "the mail relay".to_owned(),
+            Endpoint::Webhook(url) => place(url),
+        };
+        match wait {
+            Some(wait) => {
+                let (again_in, waiting) = (Readable(wait), self.queue.len());
+                tracing::warn!(to, why, %again_in, waiting, "cannot deliver now");
+            }
+            None if was_closed => tracing::info!(to, "delivering again"),
+            None => {}
+        }
+    }
+
+    /// A message that cannot be delivered by any attempt.
+    pub(super) fn give_up(&mut self, number: u64, why: &str) {
+        if let Some(entry) = self.queue.remove(number) {
+            tracing::error!(
+                service = entry.service,
+                to = receiver(&entry.lane),
+                why,
+                "message given up"
+            );
+            self.finish(number, entry, Err(why.to_owned()));
+        }
+    }
+
+    /// A message is out of line: its files go, its calls are told.
+    pub(super) fn finish(&mut self, number: u64, entry: Entry, result: Result<(), String>) {
+        self.memory.remove(&number);
+        let extra = self.extra_files.remove(&number).unwrap_or_default();
+        self.trash.extend(extra.into_iter().chain([number]));
+        for id in entry.calls {
+            let Some(call) = self.calls.get_mut(&id) else {
+                continue;
+            };
+            call.remaining = call.remaining.saturating_sub(1);
+            if let Err(why) = &result {
+                call.faults
+                    .push(format!("{}: {why}", receiver(&entry.lane)));
+            }
+            if call.remaining == 0
+                && let Some(call) = self.calls.remove(&id)
+            {
+                let delivery = if call.faults.is_empty() {
+                    Delivery::Done
+                } else {
+                    Delivery::GivenUp(call.faults.join("; "))
+                };
+                self.done.push_back(Event::AlertDone {
+                    alert: id,
+                    delivery,
+                });
+            }
+        }
+    }
+
+    /// A job's task ended. After a panic its messages go back in line.
+    pub(super) fn reap(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(at) = self.kinds.iter().position(|(other, _)| *other == id) else {
+            return;
+        };
+        let (_, kind) = self.kinds.swap_remove(at);
+        let Err(error) = ended else { return };
+        let why = format!("internal error: {error}");
+        match kind {
+            Kind::Mails(numbers) => {
+                let later = |number| (number, Outcome::Later(why.clone()));
+                self.report(Report::Mails(numbers.into_iter().map(later).collect()));
+                self.report(Report::RelayDone {
+                    generation: self.generation,
+                    fault: Some(why),
+                    known: Vec::new(),
+                });
+            }
+            Kind::Webhook(number) => self.report(Report::Webhook {
+                number,
+                left_out: 0,
+                outcome: Outcome::Later(why),
+                fault: None,
+            }),
+            Kind::Program(key, call) => self.report(Report::Program {
+                key,
+                call,
+                fault: Some(why),
+            }),
+        }
+    }
+}
