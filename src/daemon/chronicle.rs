@@ -3,7 +3,7 @@
 //! One line for each change of state; nothing for a healthy check. The message is a constant
 //! phrase, everything variable is a field.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::engine::event::{
     AlertCall, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
@@ -22,6 +22,8 @@ pub(super) struct Chronicle {
     events: VecDeque<EventRow>,
     number: u64,
     table: TableTrouble,
+    /// Real servers that were said to be out, so that their return is said too.
+    out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
 }
 
 /// What was wrong with the table at the last look, so that it is said once.
@@ -163,6 +165,12 @@ impl Chronicle {
     ) {
         let (kind, text) = match change {
             ServerChange::In => {
+                // The first verdicts after a start are no change that a person waits for, and
+                // there may be thousands.
+                if !self.out.remove(&(vs, rs)) {
+                    tracing::debug!(%vs, %rs, "real server in");
+                    return;
+                }
                 tracing::info!(%vs, %rs, "real server in");
                 ("server_in", format!("{rs} in {vs}"))
             }
@@ -175,10 +183,12 @@ impl Chronicle {
                     })
                     .collect();
                 let why = why.join(", ");
+                self.out.insert((vs, rs));
                 tracing::info!(%vs, %rs, why, "real server out");
                 ("server_out", format!("{rs} out of {vs}: {why}"))
             }
             ServerChange::Dropped => {
+                self.out.remove(&(vs, rs));
                 tracing::info!(%vs, %rs, "real server no longer declared");
                 ("server_dropped", format!("{rs} no longer declared in {vs}"))
             }

@@ -132,6 +132,7 @@ impl Journal {
     pub(super) fn open(path: &Path) -> Result<(Self, Saved, Vec<String>), StoreError> {
         let mut remarks = Vec::new();
         let mut found = read(path)?;
+        let mut source = path.to_owned();
         match found.state {
             Found::Whole | Found::None => {}
             Found::Cut => remarks.push(format!(
@@ -154,6 +155,7 @@ impl Journal {
                     ),
                 });
                 found.length = 0;
+                source = aside;
             }
         }
         let mut journal = Self {
@@ -162,16 +164,18 @@ impl Journal {
             length: found.length,
             clean_length: found.length,
         };
-        let records = found.records;
         let rewrite = match found.state {
-            Found::Damaged { .. } => !records.is_empty(),
+            Found::Damaged { .. } => true,
             Found::Whole => needs_clean_up(found.length, found.live),
             Found::None | Found::Cut | Found::Foreign => false,
         };
-        if rewrite && let Err(error) = journal.replace(&records) {
+        if rewrite && let Err(error) = journal.replace(&source) {
             remarks.push(format!("{error}; trying again"));
         }
-        Ok((journal, Saved { records }, remarks))
+        let saved = Saved {
+            records: found.records,
+        };
+        Ok((journal, saved, remarks))
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -186,9 +190,9 @@ impl Journal {
         }
         self.append_bytes(&lines)?;
         if needs_clean_up(self.length, self.clean_length) {
-            let kept = read(&self.path)?.records;
             // The records are safe already: a clean-up that fails (full disk) may wait.
-            if self.replace(&kept).is_err() {
+            let source = self.path.clone();
+            if self.replace(&source).is_err() {
                 self.clean_length = self.length;
             }
         }
@@ -209,10 +213,10 @@ impl Journal {
         Ok(())
     }
 
-    /// Writes the file anew with just these records.
-    fn replace(&mut self, records: &BTreeMap<String, Value>) -> Result<(), StoreError> {
+    /// Writes the file anew with just the lines of `source` that still count.
+    fn replace(&mut self, source: &Path) -> Result<(), StoreError> {
         let new = self.path.with_extension("new");
-        let result = write_whole(&new, records)
+        let result = copy_newest(source, &new)
             .and_then(|length| fs::rename(&new, &self.path).map(|()| length));
         match result {
             Ok(length) => {
@@ -285,41 +289,33 @@ fn read(path: &Path) -> Result<Reading, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(reading),
         Err(error) => return Err(StoreError::file("read", path)(error)),
     };
-    let mut lines = BufReader::new(file);
-    let mut line = Vec::new();
+    let mut lines = Lines::new(file);
     let mut bad_lines = 0_usize;
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
-    loop {
-        line.clear();
-        let read = (&mut lines)
-            .take(LINE_MAX)
-            .read_until(b'\n', &mut line)
-            .map_err(StoreError::file("read", path))?;
-        if read == 0 {
-            break;
-        }
-        if reading.length == 0 {
-            if line != HEADING.as_bytes() {
-                let cut = HEADING.as_bytes().starts_with(&line);
+    while let Some(line) = lines.next().map_err(StoreError::file("read", path))? {
+        let size = line.bytes.len() as u64;
+        if line.start == 0 {
+            if line.bytes != HEADING.as_bytes() {
+                let cut = HEADING.as_bytes().starts_with(line.bytes);
                 reading.state = if cut { Found::Cut } else { Found::Foreign };
                 return Ok(reading);
             }
             reading.state = Found::Whole;
-        } else if line.last() != Some(&b'\n') && (read as u64) < LINE_MAX {
+        } else if line.is_cut() {
             reading.state = Found::Cut;
             break;
-        } else if let Ok(Record { key, value }) = serde_json::from_slice::<Record>(&line) {
+        } else if let Ok(Record { key, value }) = serde_json::from_slice::<Record>(line.bytes) {
             if value.is_null() {
                 sizes.remove(&key);
                 reading.records.remove(&key);
             } else {
-                sizes.insert(key.clone(), read as u64);
+                sizes.insert(key.clone(), size);
                 reading.records.insert(key, value);
             }
         } else {
             bad_lines += 1;
         }
-        reading.length += read as u64;
+        reading.length += size;
     }
     if bad_lines > 0 {
         reading.state = Found::Damaged { lines: bad_lines };
@@ -376,23 +372,100 @@ fn write_at(mut file: &File, length: u64, lines: &[u8]) -> io::Result<u64> {
     Ok(length + heading.len() as u64 + lines.len() as u64)
 }
 
-fn write_whole(path: &Path, records: &BTreeMap<String, Value>) -> io::Result<u64> {
+/// Copies the newest line of each key into a new file, in their order, and syncs it.
+///
+/// Holds keys and places only: with the values of 10,000 services the memory of the daemon
+/// would double for good, as freed memory seldom goes back to the system.
+fn copy_newest(source: &Path, target: &Path) -> io::Result<u64> {
+    let mut places: BTreeMap<String, (u64, usize)> = BTreeMap::new();
+    let mut lines = Lines::new(File::open(source)?);
+    while let Some(line) = lines.next()? {
+        if line.is_cut() {
+            break;
+        }
+        match serde_json::from_slice::<Key>(line.bytes) {
+            Ok(Key { key, value: None }) => {
+                places.remove(&key);
+            }
+            Ok(Key { key, .. }) => {
+                places.insert(key, (line.start, line.bytes.len()));
+            }
+            // The heading, and lines that cannot be read.
+            Err(_) => {}
+        }
+    }
+    let mut places: Vec<(u64, usize)> = places.into_values().collect();
+    places.sort_unstable();
+    let mut source = BufReader::new(File::open(source)?);
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(path)?;
-    let mut length = HEADING.len() as u64;
+        .open(target)?;
     let mut out = BufWriter::new(file);
     out.write_all(HEADING.as_bytes())?;
-    let mut line = Vec::new();
-    for (key, value) in records {
-        line.clear();
-        push_line(&mut line, key, value);
+    let mut length = HEADING.len() as u64;
+    let (mut line, mut at) = (Vec::new(), 0_u64);
+    for (start, size) in places {
+        // Relative, so that what is read ahead already is not read again.
+        source.seek_relative(i64::try_from(start - at).map_err(io::Error::other)?)?;
+        line.resize(size, 0);
+        source.read_exact(&mut line)?;
         out.write_all(&line)?;
-        length += line.len() as u64;
+        at = start + size as u64;
+        length += size as u64;
     }
     out.into_inner()?.sync_all()?;
     Ok(length)
+}
+
+/// A record of which only the key counts, and whether there is a value.
+#[derive(serde::Deserialize)]
+struct Key {
+    key: String,
+    value: Option<serde::de::IgnoredAny>,
+}
+
+/// The lines of a file, one at a time, each bounded.
+struct Lines {
+    reader: BufReader<File>,
+    line: Vec<u8>,
+    offset: u64,
+}
+
+/// One line with its end, or a part of one that is longer than [`LINE_MAX`].
+struct Line<'a> {
+    start: u64,
+    bytes: &'a [u8],
+}
+
+impl Line<'_> {
+    /// The file ends inside it.
+    fn is_cut(&self) -> bool {
+        self.bytes.last() != Some(&b'\n') && (self.bytes.len() as u64) < LINE_MAX
+    }
+}
+
+impl Lines {
+    fn new(file: File) -> Self {
+        Self {
+            reader: BufReader::new(file),
+            line: Vec::new(),
+            offset: 0,
+        }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+        self.line.clear();
+        let mut bounded = (&mut self.reader).take(LINE_MAX);
+        let size = bounded.read_until(b'\n', &mut self.line)?;
+        let start = self.offset;
+        self.offset += size as u64;
+        let line = Line {
+            start,
+            bytes: &self.line,
+        };
+        Ok((size > 0).then_some(line))
+    }
 }
