@@ -175,12 +175,15 @@ impl Client {
     fn exchange(&mut self, request: &Request) -> io::Result<Answer> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        self.stream.get_mut().write_all(&line)?;
+        // A daemon that refuses a client says why and closes: then the answer is there although
+        // the question could not be written.
+        let written = self.stream.get_mut().write_all(&line);
         line.clear();
         (&mut self.stream)
             .take(ANSWER_MAX)
             .read_until(b'\n', &mut line)?;
         if line.is_empty() {
+            written?;
             let why = "the daemon closed the connection";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
         }

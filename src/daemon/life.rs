@@ -168,6 +168,7 @@ fn start(
         outbox: Outbox::start(OutboxSettings::new(globals), events.clone()),
         store: opened.store,
         desired,
+        is_unpublished: false,
         applier: Applier::start(backend, wanted, events, clock),
         inbox,
         asks,
@@ -207,7 +208,7 @@ impl Daemon {
                 self.outbox.reload(OutboxSettings::new(&model.globals));
                 self.names.keep_only_those_of(&model);
                 self.tell(Event::Reload(Arc::clone(&model)));
-                self.publish();
+                self.is_unpublished = true;
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");
                 let text = format!("configuration reloaded, {services} services");

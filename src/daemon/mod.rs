@@ -65,6 +65,8 @@ enum Wake {
     Loaded(Box<Result<Loaded, Vec<Diagnostic>>>),
     /// The journal took a batch; nothing to do.
     HandedOver,
+    /// Nothing else is ready: the changed table is shown to the applier.
+    Publish,
 }
 
 /// The loop's state: the engine, and a handle to each worker.
@@ -80,6 +82,8 @@ struct Daemon {
     outbox: Outbox,
     store: Store,
     desired: watch::Sender<Arc<Desired>>,
+    /// The wanted table differs from the one that the applier was shown.
+    is_unpublished: bool,
     applier: Applier,
     inbox: mpsc::Receiver<Event>,
     asks: mpsc::Receiver<Ask>,
@@ -94,7 +98,7 @@ impl Daemon {
     /// Turns until a signal says stop.
     async fn turn(&mut self) {
         self.tell(Event::Start);
-        self.publish();
+        self.is_unpublished = true;
         loop {
             match self.next().await {
                 Wake::Event(event) => {
@@ -105,6 +109,7 @@ impl Daemon {
                 Wake::Signal(Signal::Reload) => self.start_loading(),
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
                 Wake::HandedOver => {}
+                Wake::Publish => self.publish(),
             }
         }
     }
@@ -113,6 +118,10 @@ impl Daemon {
     /// starve them; the engine never leaves one in the past, so they starve nothing either.
     /// The journal takes five batches a second at most, clients are few, and runs come last
     /// because they are the only ones that can be many.
+    ///
+    /// A changed table is shown when all of these are served, so that a burst of verdicts
+    /// costs one copy of it and not one for each. That is never late: tokio lets a task take
+    /// some 128 ready things in a row, then calls none of them ready.
     ///
     /// Every branch is cancel safe: each hands over its value in the poll that ends it.
     async fn next(&mut self) -> Wake {
@@ -126,6 +135,7 @@ impl Daemon {
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(event) = self.inbox.recv() => Wake::Event(event),
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
+            () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
         }
     }
 
@@ -155,7 +165,6 @@ impl Daemon {
     /// Queues every action; waits for none.
     fn perform(&mut self, actions: Vec<Action>) -> Option<Result<String, String>> {
         let wall = self.clock.now().wall;
-        let mut table_changed = false;
         let mut answer = None;
         for action in actions {
             match action {
@@ -166,7 +175,7 @@ impl Daemon {
                     self.outbox.send(*call);
                 }
                 Action::Resolve(host) => self.names.want(host),
-                Action::ApplyTable => table_changed = true,
+                Action::ApplyTable => self.is_unpublished = true,
                 Action::Record(record) => self.store.record(*record),
                 Action::Suppressed(suppression) => {
                     chronicle::suppressed(self.engine.model(), &suppression);
@@ -179,14 +188,12 @@ impl Daemon {
                 }
             }
         }
-        if table_changed {
-            self.publish();
-        }
         answer
     }
 
     /// Shows the wanted table to the applier, which sees the newest one only.
     fn publish(&mut self) {
+        self.is_unpublished = false;
         self.desired
             .send_replace(Arc::new(self.engine.desired().clone()));
     }

@@ -20,7 +20,8 @@ fn raw(farm: &Farm) -> BufReader<UnixStream> {
 }
 
 fn ask(stream: &mut BufReader<UnixStream>, line: &str) -> Value {
-    stream.get_mut().write_all(line.as_bytes()).unwrap();
+    // A refused client may be cut off before it has asked; the answer is there all the same.
+    let _ = stream.get_mut().write_all(line.as_bytes());
     let mut answer = String::new();
     stream.read_line(&mut answer).unwrap();
     serde_json::from_str(&answer).unwrap()
