@@ -24,7 +24,7 @@ use crate::daemon::runner::Runner;
 use crate::daemon::store::{Lock, Store, StoreError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, TableOutcome};
+use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
 use crate::model::Globals;
@@ -230,11 +230,10 @@ impl Daemon {
     async fn stop(self) {
         let Self {
             clock,
-            mut engine,
             mut chronicle,
             runner,
             outbox,
-            mut store,
+            store,
             desired,
             applier,
             mut inbox,
@@ -244,8 +243,8 @@ impl Daemon {
         drop(desired);
         applier.stop().await;
         runner.close(RUNS_LIMIT).await;
-        // Deliveries that end now are still told to the engine, which records them: else they
-        // would be made again after the next start.
+        // What comes of deliveries that end now is still logged. The engine need not know: an
+        // alert counts once its call was started [D33].
         let closing = outbox.close(ALERTS_LIMIT);
         tokio::pin!(closing);
         loop {
@@ -253,13 +252,7 @@ impl Daemon {
                 Some(_) = signals.recv() => break,
                 Some(event) = inbox.recv() => {
                     if let Event::AlertDone { alert, delivery } = &event {
-                        let now = clock.now();
-                        chronicle.delivered(now.wall, alert.0, delivery);
-                        for action in engine.handle(now, event) {
-                            if let Action::Record(record) = action {
-                                store.record(*record);
-                            }
-                        }
+                        chronicle.delivered(clock.now().wall, alert.0, delivery);
                     }
                 }
                 () = &mut closing => break,
