@@ -5,7 +5,6 @@
 //! with its process group ([`monitor::exec::run`]).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -19,17 +18,16 @@ pub(super) struct Runner {
     runs: JoinSet<(RunId, Report)>,
     handles: BTreeMap<RunId, AbortHandle>,
     tools: monitor::Tools,
-    /// The program itself, for stand-ins among the executables [D29].
-    own_program: Option<PathBuf>,
 }
 
 impl Runner {
     pub(super) fn new(tools: monitor::Tools) -> Self {
+        // Now, while its file has not been replaced by an upgrade.
+        let _ = monitor::exec::own_program();
         Self {
             runs: JoinSet::new(),
             handles: BTreeMap::new(),
             tools,
-            own_program: std::env::current_exe().ok(),
         }
     }
 
@@ -42,7 +40,7 @@ impl Runner {
             hosts = run.hosts.len(),
             "run started"
         );
-        let future = execute(run, self.tools.clone(), self.own_program.clone());
+        let future = execute(run, self.tools.clone());
         let handle = self.runs.spawn(async move { (id, future.await) });
         self.handles.insert(id, handle);
     }
@@ -100,16 +98,9 @@ impl Runner {
     }
 }
 
-async fn execute(run: Run, tools: monitor::Tools, own_program: Option<PathBuf>) -> Report {
+async fn execute(run: Run, tools: monitor::Tools) -> Report {
     match run.program {
         RunProgram::Native(options) => monitor::check(&options, &run.hosts, &tools).await,
-        RunProgram::Executable(mut program) => {
-            // In front, so that the file's own environment has the last word.
-            if let Some(path) = own_program.as_ref().and_then(|path| path.to_str()) {
-                let own = ("LVSMON".to_owned(), path.to_owned());
-                program.environment.insert(0, own);
-            }
-            monitor::exec::run(&program).await
-        }
+        RunProgram::Executable(program) => monitor::exec::run(&program).await,
     }
 }

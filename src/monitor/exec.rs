@@ -67,8 +67,9 @@ pub async fn run(program: &Executable) -> Report {
     }
 }
 
-/// The path of this program, for `LVSMON` in the environment of children [D29]. Read once, early:
-/// after an upgrade the file of that name is the new one, which is what the next child wants.
+/// The path of this program, for `LVSMON` in the environment of children [D29]. Read at the first
+/// call, so make that early: after an upgrade the file of that name is the new one, which is what
+/// the next child wants, while the system would speak of the old, deleted one.
 pub fn own_program() -> Option<&'static Path> {
     static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
     OWN.get_or_init(|| std::env::current_exe().ok()).as_deref()
