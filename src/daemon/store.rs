@@ -78,7 +78,13 @@ impl Store {
         // is merged in `waiting`, which its keys bound.
         let (batches, inbox) = mpsc::channel(1);
         let store = Self {
-            waiting: BTreeMap::new(),
+            // What was saved from a damaged journal and could not be written anew is written
+            // as if it had just been said.
+            waiting: if journal.is_empty() {
+                saved.records.clone()
+            } else {
+                BTreeMap::new()
+            },
             batches,
             writer: tokio::spawn(write_batches(journal, inbox)),
         };

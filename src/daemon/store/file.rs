@@ -182,6 +182,11 @@ impl Journal {
         self.path.clone()
     }
 
+    /// Whether it holds no line yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Writes the records behind the others, to the disk; cleans up where that is due.
     pub(super) fn append(&mut self, records: &BTreeMap<String, Value>) -> Result<(), StoreError> {
         let mut lines = Vec::new();

@@ -172,3 +172,24 @@ async fn records_reach_the_disk_without_waiting_for_the_loop() {
     let saved = read_only(folder.path()).unwrap();
     assert_eq!(saved.records, records(&[("k", json!(99))]));
 }
+
+#[tokio::test]
+async fn what_a_damaged_journal_still_held_is_written_though_the_first_try_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (mut journal, ..) = Journal::open(&path).unwrap();
+    journal.append(&records(&[("a", json!(1))])).unwrap();
+    drop(journal);
+    let mut damaged = fs::read(&path).unwrap();
+    damaged.extend(b"no record\n{\"key\":\"b\",\"value\":2}\n");
+    fs::write(&path, damaged).unwrap();
+    // A folder of that name stands in for a disk that takes nothing at the start.
+    fs::create_dir(path.with_extension("new")).unwrap();
+
+    let opened = Store::open(folder.path()).unwrap();
+    let expected = records(&[("a", json!(1)), ("b", json!(2))]);
+    assert_eq!(opened.saved.records, expected, "{:?}", opened.remarks);
+    assert_eq!(opened.remarks.len(), 2, "{:?}", opened.remarks);
+    opened.store.close(Duration::from_secs(10)).await;
+    assert_eq!(reopen(&path).0, expected);
+}
