@@ -15,6 +15,7 @@
 //! | what is said over the control socket | [`wire`] |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
+//! | which file is this program | [`program`] |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |
@@ -44,6 +45,7 @@ pub mod monitor;
 pub mod names;
 pub mod options;
 pub mod period;
+pub mod program;
 pub mod site;
 pub mod time;
 pub mod wire;

@@ -128,7 +128,7 @@ pub(crate) async fn run(program: Program<'_>) -> Ran {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    if let Ok(own) = std::env::current_exe() {
+    if let Some(own) = crate::program::own_path() {
         command.env("LVSMON", own); // Stand-ins find this very program by it [D29].
     }
     for (name, value) in program.environment {

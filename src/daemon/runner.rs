@@ -23,7 +23,7 @@ pub(super) struct Runner {
 impl Runner {
     pub(super) fn new(tools: monitor::Tools) -> Self {
         // Now, while its file has not been replaced by an upgrade.
-        let _ = monitor::exec::own_program();
+        let _ = crate::program::own_path();
         Self {
             runs: JoinSet::new(),
             handles: BTreeMap::new(),

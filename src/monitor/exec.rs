@@ -12,9 +12,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -27,6 +26,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
+use crate::program;
 
 /// How long a report waits for the end of the output after the program's end: long enough for
 /// what a pipe still holds, short against every interval.
@@ -65,14 +65,6 @@ pub async fn run(program: &Executable) -> Report {
         hosts: Vec::new(),
         took: watch.elapsed(),
     }
-}
-
-/// The path of this program, for `LVSMON` in the environment of children [D29]. Read at the first
-/// call, so make that early: after an upgrade the file of that name is the new one, which is what
-/// the next child wants, while the system would speak of the old, deleted one.
-pub fn own_program() -> Option<&'static Path> {
-    static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
-    OWN.get_or_init(|| std::env::current_exe().ok()).as_deref()
 }
 
 /// A program that was started.
@@ -118,7 +110,7 @@ fn spawn(program: &Executable, path: &Path, script: Option<&Path>) -> io::Result
         .stderr(Stdio::from(OwnedFd::from(writer)))
         .process_group(0)
         .kill_on_drop(true);
-    if let Some(own) = own_program() {
+    if let Some(own) = program::own_path() {
         command.env("LVSMON", own);
     }
     for (name, value) in &program.environment {
