@@ -22,7 +22,7 @@ use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
-use crate::daemon::outbox::spool::{Destination, Found, Item, Spool};
+use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::engine::event::{AlertCall, AlertId, Event};
 use crate::time::Mono;
 
@@ -202,12 +202,16 @@ impl Courier {
         let Found {
             items,
             corrupt,
+            not_now,
             next,
         } = found;
         self.is_loaded = true;
         self.next_number = self.next_number.max(next);
         for (path, why) in corrupt {
             tracing::error!(file = %path.display(), why, "a message in the spool cannot be read and was set aside");
+        }
+        for (path, why) in not_now {
+            tracing::error!(file = %path.display(), why, "a message in the spool cannot be read now and waits for the next start");
         }
         if !items.is_empty() {
             tracing::info!(
@@ -290,13 +294,9 @@ impl Courier {
         let mut files = Vec::new();
         let mut settled = Vec::new();
         for group in groups {
-            let mut items = Vec::new();
-            for &number in &group.members {
-                match jobs::load(&self.spool, &self.content(number)).await {
-                    Ok(item) => items.push((number, Arc::unwrap_or_clone(item))),
-                    Err(why) => self.give_up(number, &why),
-                }
-            }
+            let Some(items) = self.load_group(group).await else {
+                continue;
+            };
             let group = Group {
                 members: items.iter().map(|(number, _)| *number).collect(),
                 left_out: group.left_out,
@@ -328,6 +328,25 @@ impl Courier {
                 }
             }
         }
+    }
+
+    /// The messages of a group but those that are of no use; none where one of them cannot be
+    /// read now: then the whole lane rests, so that its order and its groups stay.
+    async fn load_group(&mut self, group: &Group) -> Option<Vec<(u64, Item)>> {
+        let mut items = Vec::new();
+        for &number in &group.members {
+            match jobs::load(&self.spool, &self.content(number)).await {
+                Ok(item) => items.push((number, Arc::unwrap_or_clone(item))),
+                Err(unread) => {
+                    let is_over = matches!(unread, Unread::Useless(_));
+                    self.settle(number, jobs::outcome_unread(unread), 0);
+                    if !is_over {
+                        return None;
+                    }
+                }
+            }
+        }
+        Some(items)
     }
 
     fn start_mails(&mut self, transactions: &[Vec<u64>]) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{OnceCell, mpsc};
+use tokio::task::JoinError;
 
 use crate::alert::mail::{self, Fault, Letter, Mailer, Session};
 use crate::alert::webhook::{Posted, Poster};
@@ -15,7 +16,7 @@ use crate::alert::{exec, message};
 use crate::clock::Clock;
 use crate::daemon::outbox::programs::{Key, ProgramCall};
 use crate::daemon::outbox::queue::Outcome;
-use crate::daemon::outbox::spool::{Destination, Item, Spool};
+use crate::daemon::outbox::spool::{Destination, Item, Spool, Unread};
 use crate::engine::event::AlertId;
 
 /// What a job tells the courier.
@@ -63,21 +64,38 @@ pub(super) enum Content {
     Memory(Arc<Item>),
 }
 
-/// Loads a message.
-pub(super) async fn load(spool: &Spool, content: &Content) -> Result<Arc<Item>, String> {
+/// Loads a message. A file that is of no use is set aside.
+pub(super) async fn load(spool: &Spool, content: &Content) -> Result<Arc<Item>, Unread> {
     match content {
         Content::Memory(item) => Ok(Arc::clone(item)),
         Content::Disk(number) => {
             let (spool, number) = (spool.clone(), *number);
             let read = tokio::task::spawn_blocking(move || {
-                spool.read(number).map_err(|reason| {
+                let read = spool.read(number);
+                if let Err(Unread::Useless(_)) = &read {
                     spool.set_aside(number);
-                    format!("its file in the spool cannot be read: {reason}")
-                })
+                }
+                read
             });
-            let (_, item) = read.await.unwrap_or_else(|error| Err(error.to_string()))?;
-            Ok(Arc::new(item))
+            let broken = |error: JoinError| Err(Unread::NotNow(error.to_string()));
+            match read.await.unwrap_or_else(broken) {
+                Ok((_, item)) => Ok(Arc::new(item)),
+                Err(Unread::Useless(why)) => Err(Unread::Useless(unreadable(&why))),
+                Err(Unread::NotNow(why)) => Err(Unread::NotNow(unreadable(&why))),
+            }
         }
+    }
+}
+
+fn unreadable(why: &str) -> String {
+    format!("its file in the spool cannot be read: {why}")
+}
+
+/// What becomes of a message that was not read.
+pub(super) fn outcome_unread(unread: Unread) -> Outcome {
+    match unread {
+        Unread::Useless(why) => Outcome::Refused(why),
+        Unread::NotNow(why) => Outcome::Later(why),
     }
 }
 
@@ -154,7 +172,7 @@ impl MailJob {
                     recipients.push(to.clone());
                     letter = letter.or_else(|| letter_of(&item, &self.zone));
                 }
-                Err(why) => outcomes.push((*number, Outcome::Refused(why))),
+                Err(unread) => outcomes.push((*number, outcome_unread(unread))),
             }
         }
         let Some(letter) = letter else {
@@ -243,7 +261,8 @@ impl WebhookJob {
     async fn post(&self) -> Posted {
         let item = match load(&self.spool, &self.content).await {
             Ok(item) => item,
-            Err(why) => return Posted::Refused(why),
+            Err(Unread::Useless(why)) => return Posted::Refused(why),
+            Err(Unread::NotNow(why)) => return Posted::Later(why),
         };
         let (Destination::Webhook(options), Some(notice)) =
             (&item.destination, item.notices.first())

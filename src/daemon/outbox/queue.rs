@@ -422,7 +422,8 @@ impl Queue {
         } else {
             self.group_wait
         };
-        Some(first.since.after(wait))
+        // A lane whose messages could not be read rests first.
+        Some(first.since.after(wait).max(state.not_before))
     }
 
     /// A group was settled: its first member stands for all of them now.

@@ -2,8 +2,9 @@
 //!
 //! A message counts as accepted when its file has its final name and file and folder are on
 //! the disk. Files are named by a growing number, which is the order of acceptance. A file
-//! that cannot be read is renamed to `NAME.corrupt` and left for a person. Everything here
-//! blocks; the outbox calls it from a thread that may.
+//! that holds no message is renamed to `NAME.corrupt` and left for a person; one that the
+//! system cannot read just now stays where it is. Everything here blocks; the outbox calls it
+//! from a thread that may.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -74,6 +75,15 @@ const SUFFIX: &str = ".json";
 const TEMPORARY: &str = ".tmp";
 const CORRUPT: &str = ".corrupt";
 
+/// Why a file was not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// It is gone, or what it says is no message: no attempt will change that.
+    Useless(String),
+    /// The system could not read it (no descriptors left, a disk error); it may later.
+    NotNow(String),
+}
+
 /// The folder.
 #[derive(Clone, Debug)]
 pub(super) struct Spool {
@@ -87,6 +97,8 @@ pub(super) struct Found {
     pub(super) items: Vec<(u64, u64, Item)>,
     /// Files set aside, with the reason.
     pub(super) corrupt: Vec<(PathBuf, String)>,
+    /// Files that the system could not read, with the reason; left where they are.
+    pub(super) not_now: Vec<(PathBuf, String)>,
     /// A number greater than all in use.
     pub(super) next: u64,
 }
@@ -134,7 +146,10 @@ impl Spool {
                     }
                     found.items.push((number, size, item));
                 }
-                Err(reason) => found.corrupt.push((self.set_aside(number), reason)),
+                Err(Unread::Useless(why)) => found.corrupt.push((self.set_aside(number), why)),
+                Err(Unread::NotNow(why)) => {
+                    found.not_now.push((self.path(number, SUFFIX), why));
+                }
             }
         }
         found.items.sort_by_key(|(number, ..)| *number);
@@ -215,28 +230,20 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// Why it cannot be used.
-    pub(super) fn read(&self, number: u64) -> Result<(u64, Item), String> {
-        let file = File::open(self.path(number, SUFFIX)).map_err(|error| error.to_string())?;
+    /// Why it cannot be used, and whether it may be later.
+    pub(super) fn read(&self, number: u64) -> Result<(u64, Item), Unread> {
         let mut bytes = Vec::new();
-        file.take(FILE_MAX + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.to_string())?;
+        let read = File::open(self.path(number, SUFFIX))
+            .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Unread::Useless(error.to_string()));
+            }
+            Err(error) => return Err(Unread::NotNow(error.to_string())),
+        }
         let size = bytes.len() as u64;
-        if size > FILE_MAX {
-            return Err(format!("it is larger than {FILE_MAX} bytes"));
-        }
-        let item: Item = serde_json::from_slice(&bytes).map_err(|error| error.to_string())?;
-        if item.version != Item::VERSION {
-            return Err(format!(
-                "it has format {}, this lvsmon reads {}",
-                item.version,
-                Item::VERSION
-            ));
-        }
-        if item.notices.is_empty() {
-            return Err("it tells no event".to_owned());
-        }
+        let item = item_of(&bytes).map_err(Unread::Useless)?;
         Ok((size, item))
     }
 
@@ -260,6 +267,25 @@ impl Spool {
     fn path(&self, number: u64, suffix: &str) -> PathBuf {
         self.folder.join(format!("{number:020}{suffix}"))
     }
+}
+
+/// The message that a file holds, or why it holds none.
+fn item_of(bytes: &[u8]) -> Result<Item, String> {
+    if bytes.len() as u64 > FILE_MAX {
+        return Err(format!("it is larger than {FILE_MAX} bytes"));
+    }
+    let item: Item = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if item.version != Item::VERSION {
+        return Err(format!(
+            "it has format {}, this lvsmon reads {}",
+            item.version,
+            Item::VERSION
+        ));
+    }
+    if item.notices.is_empty() {
+        return Err("it tells no event".to_owned());
+    }
+    Ok(item)
 }
 
 fn number_of(name: &str) -> Option<u64> {

@@ -59,7 +59,7 @@ impl Courier {
         }
     }
 
-    fn settle(&mut self, number: u64, outcome: Outcome, left_out: u32) {
+    pub(super) fn settle(&mut self, number: u64, outcome: Outcome, left_out: u32) {
         let now = self.clock.now();
         if let (Outcome::Later(why), Some(entry)) = (&outcome, self.queue.entry(number)) {
             tracing::warn!(
@@ -116,19 +116,6 @@ impl Courier {
             }
             None if was_closed => tracing::info!(to, "delivering again"),
             None => {}
-        }
-    }
-
-    /// A message that cannot be delivered by any attempt.
-    pub(super) fn give_up(&mut self, number: u64, why: &str) {
-        if let Some(entry) = self.queue.remove(number) {
-            tracing::error!(
-                service = entry.service,
-                to = receiver(&entry.lane),
-                why,
-                "message given up"
-            );
-            self.finish(number, entry, Err(why.to_owned()));
         }
     }
 

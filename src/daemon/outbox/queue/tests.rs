@@ -482,3 +482,16 @@ fn nothing_is_lost_or_overtaken_and_no_moment_stays_in_the_past() {
         }
     }
 }
+
+#[test]
+fn a_mail_that_could_not_be_settled_waits_before_it_is_tried_again() {
+    let mut queue = queue(Limits::default());
+    mail(&mut queue, at(0), 1, "a@b", "g/http");
+    assert_eq!(members(&queue.groups(at(5))), [[1]]);
+    let unreadable = Outcome::Later("too many open files".to_owned());
+    assert_eq!(queue.settle(at(5), 1, unreadable, 0), None);
+    assert!(queue.groups(at(5)).is_empty());
+    let again = queue.next(at(5)).unwrap();
+    assert!(again > at(5).mono, "else the outbox would never rest");
+    assert_eq!(seal_all(&mut queue, at(20)), [[1]]);
+}

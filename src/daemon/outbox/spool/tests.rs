@@ -94,6 +94,22 @@ fn files_that_cannot_be_read_are_set_aside_by_name() {
 }
 
 #[test]
+fn a_file_that_the_system_does_not_read_now_is_left_where_it_is() {
+    let (_folder, spool) = spool();
+    write(&spool, 1, &item("a@b"));
+    // A folder in its place: reading fails, also for root, and not for what it says.
+    fs::create_dir(spool.path(2, SUFFIX)).unwrap();
+    assert!(matches!(spool.read(2), Err(Unread::NotNow(_))));
+    assert!(matches!(spool.read(3), Err(Unread::Useless(_))), "gone");
+    let found = spool.load().unwrap();
+    assert_eq!(numbers(&found), [1]);
+    assert_eq!(found.next, 3);
+    assert_eq!(found.not_now.len(), 1);
+    assert!(found.corrupt.is_empty());
+    assert!(spool.path(2, SUFFIX).exists());
+}
+
+#[test]
 fn a_sealed_group_voids_what_went_into_it() {
     let (_folder, spool) = spool();
     for number in 1..=3 {
