@@ -84,10 +84,11 @@ impl Tools {
 ///
 /// Dropping the future ends everything it began.
 pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) -> Report {
+    // Boxed one by one: a check in flight then costs its own size, not that of the largest.
     match options {
-        MonitorOptions::Fping(options) => fping::check(options, hosts, tools).await,
-        MonitorOptions::Ftp(options) => ftp::check(options, hosts, tools).await,
-        MonitorOptions::Http(options) => http::check(options, hosts, tools).await,
-        MonitorOptions::Tcp(options) => tcp::check(options, hosts, tools).await,
+        MonitorOptions::Fping(options) => Box::pin(fping::check(options, hosts, tools)).await,
+        MonitorOptions::Ftp(options) => Box::pin(ftp::check(options, hosts, tools)).await,
+        MonitorOptions::Http(options) => Box::pin(http::check(options, hosts, tools)).await,
+        MonitorOptions::Tcp(options) => Box::pin(tcp::check(options, hosts, tools)).await,
     }
 }
