@@ -33,6 +33,15 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Document, Vec<D
         command => command,
     });
     match reader.file(path, m4) {
+        Ok(items) if items.is_empty() && !reader.document.diagnostics.has_error() => {
+            let mut found = reader.document.diagnostics.into_sorted();
+            // Else a reload amid writing the file would take every server out of the table.
+            found.push(Diagnostic::error(format!(
+                "{} is empty: it has neither a setting, a hostgroup nor a watch",
+                path.display()
+            )));
+            Err(found)
+        }
         Ok(items) => {
             reader.document.items = items;
             Ok(reader.document)

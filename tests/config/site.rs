@@ -325,3 +325,19 @@ fn paths_are_rebased_as_mon_does_it() {
         ("/s".to_owned(), "/o/a".to_owned())
     );
 }
+
+#[test]
+fn a_file_without_any_setting_or_record_is_a_mistake() {
+    for text in ["", "\n\n", "# hostgroup web web1\n", "include nothing.d\n"] {
+        let folder = Folder::new(&[("mon.cf", text)]);
+        fs::create_dir(folder.path().join("nothing.d")).unwrap();
+        let error = site::load(&folder.path().join("mon.cf"), &LoadOptions::default());
+        let said: Vec<String> = error
+            .unwrap_err()
+            .iter()
+            .map(Diagnostic::to_string)
+            .collect();
+        let last = said.last().unwrap();
+        assert!(last.contains("mon.cf is empty"), "{text:?}: {said:?}");
+    }
+}

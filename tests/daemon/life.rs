@@ -160,3 +160,14 @@ fn a_program_in_mondir_runs_and_is_killed_at_a_stop_with_all_its_children() {
         status.is_empty() || status.contains(") Z ")
     });
 }
+
+#[test]
+fn a_reload_of_an_empty_file_keeps_the_old_one_and_the_table() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.configure("");
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("the old one stays in force");
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
+}
