@@ -116,6 +116,21 @@ pub enum Mail {
 }
 
 impl Needs {
+    /// What every director needs, for a configuration that cannot be read.
+    #[must_use]
+    pub fn of_any_director() -> Self {
+        Self {
+            table: true,
+            ipvsadm: false,
+            schedulers: BTreeSet::new(),
+            nat: BTreeSet::new(),
+            ping: true,
+            mail: Mail::Default,
+            program_folders: Vec::new(),
+            statedir: PathBuf::from("/var/lib/mon"),
+        }
+    }
+
     /// Those of a configuration.
     #[must_use]
     pub fn of(model: &Model) -> Self {

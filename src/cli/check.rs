@@ -32,8 +32,9 @@ pub(super) struct CheckArgs {
 pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
     let loaded = site::load(&args.config, &LoadOptions::default());
     let findings = match &loaded {
-        Ok(loaded) if args.host => host::look(Path::new("/"), &Needs::of(&loaded.model)),
-        Ok(_) | Err(_) => Vec::new(),
+        _ if !args.host => Vec::new(),
+        Ok(loaded) => host::look(Path::new("/"), &Needs::of(&loaded.model)),
+        Err(_) => host::look(Path::new("/"), &Needs::of_any_director()),
     };
     if args.json {
         let text = serde_json::to_string_pretty(&as_json(args, &loaded, &findings))?;
@@ -80,7 +81,10 @@ fn print(
             let text = format!("{config}: {}", counted(count, "mistake"));
             out.line(&out.paint(Tone::Bad, &text))?;
             if args.host {
-                out.line("the machine was not looked at: that needs a file without mistakes")?;
+                for finding in findings {
+                    print_finding(finding, out)?;
+                }
+                out.line("what the file asks of the machine shows once it has no mistakes")?;
             }
             return Ok(());
         }
@@ -155,7 +159,7 @@ fn as_json(args: &CheckArgs, loaded: &Checked, findings: &[Finding]) -> Value {
         "diagnostics": diagnostics,
         "programs": programs,
     });
-    if args.host && loaded.is_ok() {
+    if args.host {
         answer["host"] = json!(findings);
     }
     answer

@@ -117,6 +117,21 @@ fn check_host_names_an_unsafe_folder_and_exits_with_1() {
 }
 
 #[test]
+fn check_host_looks_at_the_machine_also_where_the_file_cannot_be_read() {
+    let farm = Farm::new();
+    let output = lvsmon(["check", "--host", "--config", "/no/such/mon.cf"]).output();
+    let output = output.unwrap();
+    code(&output, 1);
+    let out = text(&output.stdout);
+    assert!(out.contains("CAP_NET_ADMIN"), "{out}");
+    std::fs::write(farm.config(), "foo = bar\n").unwrap();
+    let output = farm.output(&["check", "--host", "--json"]);
+    code(&output, 1);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!json["host"].as_array().unwrap().is_empty(), "{json}");
+}
+
+#[test]
 fn a_wrong_command_line_exits_with_2() {
     for words in [
         &["chekc"][..],
