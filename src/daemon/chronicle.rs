@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use crate::alert::notice::cut;
 use crate::engine::event::{
     AlertCall, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
 };
@@ -15,6 +16,9 @@ use crate::wire::{EventRow, EventsAnswer};
 
 /// Events kept for readers: a day of a calm farm, the last minutes of a storm; about 200 kB.
 const EVENTS_MAX: usize = 1_000;
+
+/// Bytes of a summary in a log line or an event: a monitor without line ends says 120 kB in one.
+const SUMMARY_MAX: usize = 500;
 
 /// The recent past.
 #[derive(Debug, Default)]
@@ -73,6 +77,7 @@ impl Chronicle {
                 summary,
             } => {
                 let (group, name) = names(model, *service);
+                let summary = cut(summary, SUMMARY_MAX);
                 tracing::info!(group, service = name, exit, summary, "service down");
                 let text = format!("down: {summary}");
                 self.keep(time, "service_down", of(model, *service), text);
@@ -200,6 +205,7 @@ impl Chronicle {
     pub(super) fn sent(&mut self, time: Wall, call: &AlertCall) {
         let (group, service, alert) = (&*call.group, &*call.name, &*call.command.name);
         let (kind, period) = (call.kind.word(), &*call.period);
+        let summary = cut(&call.summary, SUMMARY_MAX);
         tracing::info!(
             group,
             service,
@@ -207,10 +213,10 @@ impl Chronicle {
             alert,
             kind,
             id = call.id.0,
-            summary = call.summary,
+            summary,
             "alert sent"
         );
-        let text = format!("{kind} alert to {alert}: {}", call.summary);
+        let text = format!("{kind} alert to {alert}: {summary}");
         self.keep(time, "alert", Some(format!("{group}/{service}")), text);
     }
 
