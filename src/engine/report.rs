@@ -55,6 +55,7 @@ impl Engine {
         let exit = report.ended.exit();
         let hosts = state::hosts_of(&report, &going.hosts, service);
         let reason = verdict::service_reason(&report);
+        let is_blind = verdict::is_blind(&report);
         let text = EventText::of(report);
 
         let state = &mut self.states[id.index()];
@@ -85,7 +86,13 @@ impl Engine {
         };
         let previous = before.as_deref().filter(|_| !is_new);
         let decision = self.decide(now, service, &happening, previous);
-        let ruling = decision.ruling;
+        // What says nothing about any server takes none out of the table, whatever the alert
+        // rules say: a monitor that went missing must not empty it.
+        let ruling = if is_blind {
+            Ruling::HeldBack
+        } else {
+            decision.ruling
+        };
         if let Some(outage) = &mut self.states[id.index()].outage {
             outage.gate_open |= ruling == Ruling::Passed;
         }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::event::{Ended, HostVerdict, Reason, Report};
+use crate::engine::event::{Ended, HostResult, HostVerdict, Reason, Report};
 use crate::model::HostName;
 
 /// The verdict on each checked member, case of names as given.
@@ -67,6 +67,20 @@ pub(crate) fn service_reason(report: &Report) -> Reason {
         Ended::Signalled(_) => Reason::Signal,
         Ended::TimedOut(_) => Reason::Limit,
     })
+}
+
+/// Whether a failing report says nothing about any server: the run never started, or a native
+/// check could not look at a single host (no file descriptor, no right to ping).
+///
+/// [D9] lets the service's verdict alone count where `-R` is given; this is no verdict on
+/// anything but the director itself.
+pub(crate) fn is_blind(report: &Report) -> bool {
+    let is_unknown = |host: &HostResult| matches!(host.verdict, HostVerdict::Unknown(_));
+    match report.ended {
+        Ended::NotStarted(_) => true,
+        Ended::Exited(_) => !report.hosts.is_empty() && report.hosts.iter().all(is_unknown),
+        Ended::Signalled(_) | Ended::TimedOut(_) => false,
+    }
 }
 
 fn native(report: &Report, members: &[HostName]) -> BTreeMap<HostName, HostVerdict> {
