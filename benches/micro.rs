@@ -280,7 +280,7 @@ fn engine(bench: &mut Bench, count: usize, fails: bool) -> std::io::Result<()> {
             done += usize::from(drive.step());
         }
     })?;
-    if count >= 10_000 {
+    if count >= 10_000 && !fails {
         let grown = resident_kb().saturating_sub(before);
         let each = 1024 * grown / u64::try_from(count).unwrap_or(u64::MAX);
         bench.say(&format!(
