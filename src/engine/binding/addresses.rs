@@ -3,7 +3,8 @@
 //! Addresses stand for themselves. Of a name the last usable answer counts: exactly one
 //! address of the virtual service's family. It stays when the resolver fails, when the name
 //! suddenly has no address or several, and when it changes: the new address is next, and
-//! enters when all that is checked under the name has been good since.
+//! enters when all that is checked under the name has been good since. One that is next is
+//! dropped when a later answer has no address or several; when the resolver fails, it stays.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -76,11 +77,14 @@ impl Addresses {
         };
         if let Ok(addresses) = answer {
             for family in [Family::V4, Family::V6] {
+                let changing = (host.clone(), family);
+                let usable = name.family_mut(family);
                 let [address] = *of_family(addresses, family) else {
+                    usable.next = None;
+                    self.changing.remove(&changing);
                     continue;
                 };
-                let changing = (host.clone(), family);
-                match name.family_mut(family).answered(address) {
+                match usable.answered(address) {
                     Answered::AsBefore => {}
                     Answered::Settled => {
                         self.changing.remove(&changing);

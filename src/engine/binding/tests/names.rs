@@ -116,6 +116,30 @@ fn a_changed_address_waits_while_its_checks_fail() {
 }
 
 #[test]
+fn an_address_that_is_next_is_dropped_when_the_name_no_longer_has_exactly_it() {
+    for later in ["", "2001:db8::1", "10.1.0.2 10.1.0.3"] {
+        let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
+        farm.resolves("w1", "10.1.0.1");
+        farm.succeeds("www/http");
+        farm.resolves("w1", "10.1.0.2");
+        farm.resolves("w1", later);
+        farm.succeeds("www/http");
+        let stays = [format!("{VS} foreign 10.1.0.1=in")];
+        assert_eq!(farm.wanted(), stays, "after {later:?}");
+        // Named again it waits for a good verdict again.
+        farm.resolves("w1", "10.1.0.2");
+        assert_eq!(farm.wanted(), stays, "after {later:?}");
+        // A resolver that fails says nothing about it.
+        farm.fails_to_resolve("w1");
+        farm.succeeds("www/http");
+        assert_eq!(
+            farm.wanted(),
+            [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
+        );
+    }
+}
+
+#[test]
 fn an_address_that_changed_while_the_daemon_was_gone_enters_like_any_other() {
     let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
     farm.resolves("w1", "10.1.0.1");

@@ -265,10 +265,13 @@ impl Naive {
 
     fn resolves(&mut self, host: &str, answer: &str) {
         self.tick += 1;
-        if !self.lines().iter().any(|line| line.host == host) || answer.split(' ').count() > 1 {
+        if !self.lines().iter().any(|line| line.host == host) {
             return;
         }
-        if answer.is_empty() {
+        if answer.is_empty() || answer.contains(' ') {
+            if let Some((_, next)) = self.addresses.get_mut(host) {
+                *next = None;
+            }
             return;
         }
         let tick = self.tick;
@@ -475,7 +478,7 @@ fn take(farm: Farm, naive: &mut Naive, kernel: &mut Table, step: &Step) -> Farm 
         }
         Step::FailsToResolve(host) => {
             farm.fails_to_resolve(host);
-            naive.resolves(host, "");
+            naive.tick += 1; // No answer: all stays.
         }
         Step::Reloads(file) => {
             farm.reloads(FILES[*file]);
