@@ -158,7 +158,7 @@ pub struct Globals {
     pub startupalerts_on_reset: bool,
     /// How the kernel's table is reached.
     pub ipvs_backend: IpvsBackend,
-    /// `lvs.alert` and `ipvs.alert` are the scripts of those names again [D1].
+    /// `lvs.alert` and `ipvs.alert` are the scripts of those names again (D1).
     pub external_lvs_alert: bool,
     /// Where mail goes.
     pub mail: MailSettings,
@@ -179,7 +179,7 @@ pub enum IpvsBackend {
     Memory,
 }
 
-/// The mail globals [D24].
+/// The mail globals (D24).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailSettings {
     /// Who takes the mail.
@@ -190,7 +190,7 @@ pub struct MailSettings {
     pub domain: Option<String>,
     /// File with `user` and `password` lines.
     pub login: Option<PathBuf>,
-    /// `mail_group_wait`: events for one recipient within this time become one mail [D25].
+    /// `mail_group_wait`: events for one recipient within this time become one mail (D25).
     pub group_wait: Duration,
 }
 
@@ -331,7 +331,7 @@ pub struct Service {
     pub redistribute: Option<Arc<AlertCommand>>,
     /// A changed summary ends an acknowledgement.
     pub unack_summary: bool,
-    /// With no member named by a failing executable, all are failing [D9].
+    /// With no member named by a failing executable, all are failing (D9).
     pub all_hosts_on_failure: bool,
     /// `NAME=value` lines, in file order.
     pub environment: Vec<(Arc<str>, Arc<str>)>,
@@ -377,7 +377,7 @@ pub struct MonitorCommand {
     pub program: MonitorProgram,
 }
 
-/// What a monitor's name became [D1].
+/// What a monitor's name became (D1).
 #[derive(Clone, Debug, PartialEq)]
 pub enum MonitorProgram {
     /// A check of our own, in-process.
@@ -401,7 +401,7 @@ pub struct AlertCommand {
     pub program: AlertProgram,
 }
 
-/// What an alert's name became [D1].
+/// What an alert's name became (D1).
 #[derive(Clone, Debug, PartialEq)]
 pub enum AlertProgram {
     /// An alert of our own. `lvs.alert` lines are here too, but are never sent: see [`Binding`].
@@ -480,7 +480,7 @@ pub enum Repeat {
     Strict,
 }
 
-/// One service decides over one real server, or over one for each host [D2].
+/// One service decides over one real server, or over one for each host (D2).
 ///
 /// Compiled from all `alert lvs.alert` and `upalert lvs.alert` lines of a service that name
 /// the same virtual service and the same real server.
@@ -490,9 +490,9 @@ pub struct Binding {
     pub service: ServiceId,
     /// `-P` and `-V`.
     pub virtual_service: VirtualServiceKey,
-    /// `-R`, or each host of the hostgroup [D8].
+    /// `-R`, or each host of the hostgroup (D8).
     pub real: BoundServers,
-    /// `-F` and `-W`, those of the upalert line where both say it [D11].
+    /// `-F` and `-W`, those of the upalert line where both say it (D11).
     pub forwarding: Forwarding,
     /// See `forwarding`.
     pub weight: Weight,
@@ -500,14 +500,14 @@ pub struct Binding {
     pub creation: Creation,
     /// `-D`: a failing service withdraws the virtual service itself.
     pub withdraws: Withdraws,
-    /// What ends a withdrawal [D4].
+    /// What ends a withdrawal (D4).
     pub ends: Ends,
 }
 
 /// Which real servers a binding speaks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BoundServers {
-    /// `-R HOST[:PORT]`: this one; the verdict of the service as a whole counts [D9].
+    /// `-R HOST[:PORT]`: this one; the verdict of the service as a whole counts (D9).
     One {
         /// Address or name.
         host: HostName,
@@ -521,7 +521,7 @@ pub enum BoundServers {
     },
 }
 
-/// Who makes the virtual service of a binding [D7].
+/// Who makes the virtual service of a binding (D7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Creation {
     /// Whoever sets up the director; when it is missing we say so and wait.
@@ -539,7 +539,7 @@ pub enum Withdraws {
     VirtualService,
 }
 
-/// What ends a withdrawal [D4].
+/// What ends a withdrawal (D4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
     /// The next success; an `upalert lvs.alert` line is there.

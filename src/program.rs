@@ -1,4 +1,4 @@
-//! Which file this program is, for `LVSMON` in the environment of children [D29].
+//! Which file this program is, for `LVSMON` in the environment of children (D29).
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

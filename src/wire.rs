@@ -1,6 +1,6 @@
 //! What is said over the control socket: one JSON request a line, one JSON answer a line.
 //!
-//! Pure values, the same for both ends ([`crate::daemon::control`] and [`crate::client`]).
+//! Pure values, the same for both ends (`daemon::control` and [`crate::client`]).
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
 pub mod rows;
@@ -26,7 +26,7 @@ pub enum Request {
         #[serde(default)]
         after: u64,
     },
-    /// End every withdrawal of a real server that no upalert line would end [D4].
+    /// End every withdrawal of a real server that no upalert line would end (D4).
     Enable {
         /// Address or name, with or without a port.
         server: String,

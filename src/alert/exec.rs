@@ -129,7 +129,7 @@ pub(crate) async fn run(program: Program<'_>) -> Ran {
         .stderr(Stdio::piped())
         .process_group(0);
     if let Some(own) = crate::program::own_path() {
-        command.env("LVSMON", own); // Stand-ins find this very program by it [D29].
+        command.env("LVSMON", own); // Stand-ins find this very program by it (D29).
     }
     for (name, value) in program.environment {
         // A name with `=` or NUL cannot be passed; such a line would fail every alert.

@@ -63,7 +63,7 @@ fn errand(args: &[String], alert_type: Option<&str>, stdin: &[u8]) -> Result<Err
     let letters = format!("{MARKS}{}", LvsOptions::LETTERS);
     let found = words(args, &letters).map_err(Fault::Words)?;
     let has = |letter| found.iter().any(|(_, word)| *word == Word::Flag(letter));
-    // Without the variable nobody but the caller says -D, so it is our own option [D11].
+    // Without the variable nobody but the caller says -D, so it is our own option (D11).
     let kind = match alert_type.filter(|word| !word.is_empty()) {
         Some(word) => super::standalone::kind_of(word)
             .ok_or_else(|| Fault::Unclear(format!("MON_ALERTTYPE={word} is not known")))?,

@@ -1,4 +1,4 @@
-//! Mail: addresses, the message as bytes, and the talk with a relay or with sendmail [D24].
+//! Mail: addresses, the message as bytes, and the talk with a relay or with sendmail (D24).
 //!
 //! Headers and encodings are lettre's; its SMTP connection is driven command by command,
 //! because its own `send` gives up all recipients when one is refused. Not here: what the

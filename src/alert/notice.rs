@@ -53,7 +53,7 @@ pub struct HostLine {
     pub host: String,
     /// `up`, `down` or `unknown`.
     pub verdict: String,
-    /// The reason code [D34]; none for `up`.
+    /// The reason code (D34); none for `up`.
     pub reason: Option<String>,
     /// One line for a person.
     pub text: String,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// What a name of the file became on this machine [D1].
+/// What a name of the file became on this machine (D1).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Resolution {
     /// Where it is named.

@@ -1,4 +1,4 @@
-//! The Unix socket `control` in the state folder, for our own command line [D19].
+//! The Unix socket `control` in the state folder, for our own command line (D19).
 //!
 //! One JSON request a line, one JSON answer a line ([`crate::wire`]). Only root and the
 //! daemon's own user are heard. A request is put to the loop and answered from the state it

@@ -244,7 +244,7 @@ impl Daemon {
         applier.stop().await;
         runner.close(RUNS_LIMIT).await;
         // What comes of deliveries that end now is still logged. The engine need not know: an
-        // alert counts once its call was started [D33].
+        // alert counts once its call was started (D33).
         let closing = outbox.close(ALERTS_LIMIT);
         tokio::pin!(closing);
         loop {

@@ -1,4 +1,4 @@
-//! Looks names up for the engine, and again when their answer grows old [D8].
+//! Looks names up for the engine, and again when their answer grows old (D8).
 //!
 //! One task for each name that the engine asked for, asleep between look-ups. The engine
 //! hears the first answer and then only changes; the order of addresses is no change. How a

@@ -1,4 +1,4 @@
-//! What survives a restart: the journal in the state folder, and the lock on that folder [D20].
+//! What survives a restart: the journal in the state folder, and the lock on that folder (D20).
 //!
 //! The journal is a file of JSON lines, the first one a heading, each other one a
 //! [`Record`]; of equal keys the last one counts. It is appended to and, once it has grown

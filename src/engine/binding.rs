@@ -49,9 +49,9 @@ const NEVER_POLLED_WAIT: Duration = Duration::from_secs(60);
 /// What a failing report means for the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ruling {
-    /// An `alert lvs.alert` line of some period passed its rules: the gate opens [D3].
+    /// An `alert lvs.alert` line of some period passed its rules: the gate opens (D3).
     Passed,
-    /// None did: no verdict, unless the gate is open already [D5].
+    /// None did: no verdict, unless the gate is open already (D5).
     HeldBack,
 }
 
@@ -105,7 +105,7 @@ impl Bindings {
         std::mem::take(&mut self.at_start)
     }
 
-    /// Whether the service decides over a real server, so that it runs first [D6].
+    /// Whether the service decides over a real server, so that it runs first (D6).
     pub(crate) fn decides(&self, service: ServiceId) -> bool {
         self.judges.contains_key(&service)
     }
@@ -113,7 +113,7 @@ impl Bindings {
     /// A failing report of a service. `hosts` has an entry for each member that was checked;
     /// `service_reason` is what a binding with `-R` says as its reason.
     ///
-    /// A failure counts while the gate is open, and opens it when the alert rules pass [D3].
+    /// A failure counts while the gate is open, and opens it when the alert rules pass (D3).
     /// What is good about a host in a failing report counts at once: the rules of alerts hold
     /// failures back, not successes.
     pub(crate) fn failed(
@@ -171,7 +171,7 @@ impl Bindings {
         actions
     }
 
-    /// A successful report of a service: closes its gate [D4]. `hosts` has an entry for each
+    /// A successful report of a service: closes its gate (D4). `hosts` has an entry for each
     /// member that was checked; those that were not (excluded, disabled) keep their verdict.
     pub(crate) fn succeeded(
         &mut self,
@@ -197,7 +197,7 @@ impl Bindings {
         actions
     }
 
-    /// A name was looked up [D8].
+    /// A name was looked up (D8).
     pub(crate) fn resolved(
         &mut self,
         _now: Now,
@@ -223,7 +223,7 @@ impl Bindings {
         actions
     }
 
-    /// Time passed: services that can never run leave the count after one interval [D5].
+    /// Time passed: services that can never run leave the count after one interval (D5).
     pub(crate) fn deadline(&mut self, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
         let mut keys = BTreeSet::new();
@@ -283,7 +283,7 @@ impl Bindings {
         self.decide(keys, actions);
     }
 
-    /// Lets changed addresses enter whose every check was good since [D8]; answers with the
+    /// Lets changed addresses enter whose every check was good since (D8); answers with the
     /// virtual services it concerns.
     fn change_addresses(&mut self) -> BTreeSet<VirtualServiceKey> {
         let mut keys = BTreeSet::new();
@@ -515,7 +515,7 @@ impl Bindings {
             .collect()
     }
 
-    /// How long a service is waited for: one interval and the time limit of a run [D5, D6].
+    /// How long a service is waited for: one interval and the time limit of a run (D5, D6).
     fn patience(&self, id: ServiceId) -> Duration {
         let service = self.model.service(id);
         let interval = service.interval.or(service.traptimeout);
@@ -533,7 +533,7 @@ impl Bindings {
     }
 }
 
-/// How long a native check takes at most, by its own options [D22].
+/// How long a native check takes at most, by its own options (D22).
 fn native_limit(options: &MonitorOptions) -> Duration {
     match options {
         MonitorOptions::Fping(options) => options.limit(),

@@ -1,6 +1,6 @@
 //! What is wanted of each owned key, from what the bound services say about it.
 //!
-//! Pure functions of verdicts and withdrawals [D5, D7]; the machine that remembers these is
+//! Pure functions of verdicts and withdrawals (D5, D7); the machine that remembers these is
 //! in `binding`. Nothing is kept up to date by increments: the wish for a virtual service is
 //! computed afresh whenever one of its services says something new.
 
@@ -29,7 +29,7 @@ pub struct RealServerView {
     pub withdrawals: Vec<Withdrawal>,
     /// Bound services without a verdict yet: while there are any, the server is left as found.
     pub untested: Vec<ServiceId>,
-    /// Bound services that can never run and are left out of the count [D5].
+    /// Bound services that can never run and are left out of the count (D5).
     pub left_out: Vec<ServiceId>,
     /// Why there is no usable address, or what is to be mended in the binding.
     pub problem: Option<String>,
@@ -90,7 +90,7 @@ pub(crate) struct Survey {
     pub(crate) problems: BTreeMap<HostName, (ServiceId, String)>,
 }
 
-/// What is wanted of a real server that all these claims are about [D5].
+/// What is wanted of a real server that all these claims are about (D5).
 ///
 /// Out when any withdraws it; in when each that counts has a verdict; else as found. A server
 /// of which no service at all can speak is left as found too: nothing is known of it. Where

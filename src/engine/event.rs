@@ -35,7 +35,7 @@ pub enum Event {
     },
     /// A person's wish, already authorised.
     Operator(Wish),
-    /// A name was looked up [D8]; sent at first and whenever the answer changes.
+    /// A name was looked up (D8); sent at first and whenever the answer changes.
     Resolved {
         /// The name.
         host: HostName,
@@ -62,13 +62,13 @@ pub enum Action {
     Start(Run),
     /// End a run that is forgotten (reload): its process group is killed.
     Stop(RunId),
-    /// Deliver an alert; never an `lvs.alert` [D2].
+    /// Deliver an alert; never an `lvs.alert` (D2).
     Send(Box<AlertCall>),
     /// Look this name up, report it as [`Event::Resolved`], and again whenever it changes.
     Resolve(HostName),
     /// `desired()` changed: look at the kernel's table.
     ApplyTable,
-    /// Write this to the journal [D20].
+    /// Write this to the journal (D20).
     Record(Box<Record>),
     /// An alert that was held back, and why.
     Suppressed(Suppression),
@@ -100,7 +100,7 @@ pub struct Run {
 /// What a run runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunProgram {
-    /// A check of our own; ends by its own options [D22].
+    /// A check of our own; ends by its own options (D22).
     Native(MonitorOptions),
     /// A program.
     Executable(Executable),
@@ -126,7 +126,7 @@ pub struct Report {
     pub ended: Ended,
     /// Standard output and standard error together, at most [`Report::OUTPUT_MAX`] bytes.
     pub output: Vec<u8>,
-    /// One entry for each host, from native checks; empty from executables [D9].
+    /// One entry for each host, from native checks; empty from executables (D9).
     pub hosts: Vec<HostResult>,
     /// From start to end.
     pub took: Duration,
@@ -184,11 +184,11 @@ pub enum HostVerdict {
     Up,
     /// It did not.
     Down(Reason),
-    /// The report does not say [D9].
+    /// The report does not say (D9).
     Unknown(Reason),
 }
 
-/// Why a host is down, or its state unknown [D34].
+/// Why a host is down, or its state unknown (D34).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -391,7 +391,7 @@ pub enum Delivery {
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
     /// `lvsmon enable SERVER`: end every withdrawal of this real server that no upalert line
-    /// would end [D4].
+    /// would end (D4).
     Enable(RealServerName),
 }
 
@@ -498,7 +498,7 @@ pub enum Note {
         /// To what.
         change: ServerChange,
     },
-    /// Something about a binding that a person should mend, such as a name with two addresses [D8].
+    /// Something about a binding that a person should mend, such as a name with two addresses (D8).
     Binding {
         /// Whose binding.
         service: ServiceId,
@@ -537,7 +537,7 @@ pub struct TableOutcome {
     pub drift: usize,
     /// What the kernel refused, with its reason.
     pub refused: Vec<(Command, String)>,
-    /// Virtual services that belong to others and are missing, so that their servers wait [D7].
+    /// Virtual services that belong to others and are missing, so that their servers wait (D7).
     pub missing: Vec<VirtualServiceKey>,
     /// Why the table could not be read.
     pub unreadable: Option<String>,

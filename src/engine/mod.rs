@@ -148,7 +148,7 @@ impl Engine {
             Event::Resolved { host, answer } => {
                 actions.extend(self.bindings.resolved(now, &host, &answer));
             }
-            // An alert counts once its call was started, whatever becomes of it [D33].
+            // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
             Event::Reload(model) => self.reload(now, model, &mut actions),
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
@@ -250,7 +250,7 @@ impl Engine {
         actions.push(Action::Note(Note::Wish { wish, outcome }));
     }
 
-    /// Plans the first run of each of these services that is polled [D6].
+    /// Plans the first run of each of these services that is polled (D6).
     fn plan_first_runs(&mut self, now: Now, services: &[ServiceId]) {
         let polled = || {
             let services = services.iter().copied();

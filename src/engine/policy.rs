@@ -8,7 +8,7 @@
 //! the period are complete.
 //!
 //! Messages and the table go separate ways after the rules they share. `alertevery` and
-//! `numalerts` limit messages, never the table [D3]; since both come before `alertafter`
+//! `numalerts` limit messages, never the table (D3); since both come before `alertafter`
 //! and delay its counting, each way has its own count.
 //!
 //! Not here: when a monitor runs (schedule), what an alert is told (call), how it is
@@ -44,7 +44,7 @@ pub(crate) struct Occasion<'a> {
     pub(crate) consec_failures: u32,
     /// Since the first failure of the outage.
     pub(crate) outage: Duration,
-    /// The gate of the service is open already: it stays so until a success [D3].
+    /// The gate of the service is open already: it stays so until a success (D3).
     pub(crate) gate_open: bool,
     /// The time of the event.
     pub(crate) now: Now,
@@ -59,7 +59,7 @@ pub(crate) struct Decision {
     pub(crate) calls: Vec<Call>,
     /// What was held back: number of the period, and the rule.
     pub(crate) held_back: Vec<(usize, Suppressed)>,
-    /// Whether some `alert lvs.alert` line passed its rules [D3].
+    /// Whether some `alert lvs.alert` line passed its rules (D3).
     pub(crate) ruling: Ruling,
 }
 
@@ -387,7 +387,7 @@ pub(crate) fn lines(period: &AlertPeriod, kind: AlertKind) -> &[Arc<AlertCommand
     }
 }
 
-/// Whether the line is a binding, not a message [D2].
+/// Whether the line is a binding, not a message (D2).
 pub(crate) fn reaches_table(line: &AlertCommand) -> bool {
     matches!(line.program, AlertProgram::Native(AlertOptions::Lvs(_)))
 }

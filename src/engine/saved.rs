@@ -1,4 +1,4 @@
-//! What is kept across a restart: one record for each service and each declared key [D20].
+//! What is kept across a restart: one record for each service and each declared key (D20).
 //!
 //! The form of a service's record, and the way from state to record and back. A record is
 //! written when something changed that the next decision needs: the status, an alert that

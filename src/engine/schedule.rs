@@ -17,7 +17,7 @@ use crate::time::Mono;
 #[cfg(test)]
 mod tests;
 
-/// A service that decides over a real server runs first within this time [D6].
+/// A service that decides over a real server runs first within this time (D6).
 pub(crate) const FIRST_VERDICT_WITHIN: Duration = Duration::from_secs(2);
 
 /// First runs of other services stand at most this far apart: a small site keeps mon's
@@ -40,7 +40,7 @@ pub(crate) enum Timer {
     Run(ServiceId),
 }
 
-/// Which limit a run counts against [D22].
+/// Which limit a run counts against (D22).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// `maxprocs`
@@ -466,7 +466,7 @@ impl FirstRuns {
     }
 
     /// The first run of the next service that decides over a real server: within the least
-    /// of its interval and 2 s, whatever `randstart` says [D6].
+    /// of its interval and 2 s, whatever `randstart` says (D6).
     pub(crate) fn deciding(&mut self, interval: Duration) -> Mono {
         let window = interval.min(FIRST_VERDICT_WITHIN);
         let (place, count) = (self.deciding.take(), self.deciding.count);

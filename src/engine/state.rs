@@ -59,7 +59,7 @@ impl Moment {
 pub(crate) struct EventText {
     /// The whole output.
     pub(crate) output: Arc<[u8]>,
-    /// Why the monitor never ran. Stands for the summary; the output is empty then [D31].
+    /// Why the monitor never ran. Stands for the summary; the output is empty then (D31).
     pub(crate) reason: Option<Arc<str>>,
     /// How much of it the journal kept.
     pub(crate) kept: Kept,
@@ -187,7 +187,7 @@ pub(crate) struct Outage {
     pub(crate) consec_failures: u32,
     /// Alert calls so far, of all kinds: the number in their event ids.
     pub(crate) calls: u32,
-    /// An `alert lvs.alert` line has passed its rules [D3].
+    /// An `alert lvs.alert` line has passed its rules (D3).
     pub(crate) gate_open: bool,
     /// What the latest report said of each host that was checked.
     pub(crate) hosts: Box<[HostState]>,
@@ -210,7 +210,7 @@ pub(crate) struct PeriodMemory {
     pub(crate) last_alert: Option<Moment>,
     /// `alertafter` as messages see it: held up by `alertevery` and `numalerts`.
     pub(crate) messages: Window,
-    /// `alertafter` as the table sees it: nothing holds it up [D3].
+    /// `alertafter` as the table sees it: nothing holds it up (D3).
     pub(crate) gate: Window,
 }
 
@@ -298,7 +298,7 @@ impl Outage {
 }
 
 /// What a report says of each host that was checked: from a native check its own results,
-/// from an executable what its output names [D9].
+/// from an executable what its output names (D9).
 pub(crate) fn hosts_of(
     report: &Report,
     checked: &[HostName],

@@ -1,4 +1,4 @@
-//! What a report says about each host, and about the service as a whole [D9].
+//! What a report says about each host, and about the service as a whole (D9).
 //!
 //! Pure. A native check says it itself; of an executable the first line of its output is
 //! read, by the conventions of spec/mon-plugins.md section 1. What follows from a verdict is
@@ -72,7 +72,7 @@ pub(crate) fn service_reason(report: &Report) -> Reason {
 /// Whether a failing report says nothing about any server: the run never started, or a native
 /// check could not look at a single host (no file descriptor, no right to ping).
 ///
-/// [D9] lets the service's verdict alone count where `-R` is given; this is no verdict on
+/// (D9) lets the service's verdict alone count where `-R` is given; this is no verdict on
 /// anything but the director itself.
 pub(crate) fn is_blind(report: &Report) -> bool {
     let is_unknown = |host: &HostResult| matches!(host.verdict, HostVerdict::Unknown(_));

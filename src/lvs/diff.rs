@@ -1,7 +1,7 @@
 //! What has to be done to a kernel's table so that it agrees with what is wanted.
 //!
 //! A merge walk over two sorted maps; linear, pure. Only owned keys are ever named: whatever
-//! `desired` does not mention is invisible here [D7].
+//! `desired` does not mention is invisible here (D7).
 
 use crate::lvs::{
     Command, Desired, DesiredService, Forwarding, RealServer, RealServerKey, ServerWish,
@@ -23,7 +23,7 @@ pub fn diff(desired: &Desired, actual: &Table) -> Vec<Command> {
 }
 
 /// Virtual services that belong to others and are missing while real servers of ours are to
-/// be in them [D7].
+/// be in them (D7).
 #[must_use]
 pub fn missing(desired: &Desired, actual: &Table) -> Vec<VirtualServiceKey> {
     let mut missing = Vec::new();

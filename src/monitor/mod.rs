@@ -8,7 +8,7 @@
 //! | how is a host reached, what does an error mean | `dial`, `tls`, `ping` |
 //! | how does a built-in stand alone | `standalone` |
 //!
-//! A check knows neither services nor periods. It ends by its own options [D22]; each host has
+//! A check knows neither services nor periods. It ends by its own options (D22); each host has
 //! one total deadline that covers look-up, connection and all reading.
 
 pub(crate) mod dial;

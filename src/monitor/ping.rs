@@ -5,7 +5,7 @@
 //! round trip is ours and starts before the packet is handed over. Requests leave at
 //! [`RATE`] a second at most, after a burst of [`BURST`].
 //! On a datagram socket (the first choice) the kernel tells nothing of unreachable hosts, so
-//! their silence counts as a time-out [D34]; a raw socket hears of them.
+//! their silence counts as a time-out (D34); a raw socket hears of them.
 
 use std::collections::BTreeMap;
 use std::fmt;

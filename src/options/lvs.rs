@@ -1,8 +1,8 @@
 //! The words of `lvs.alert` and `ipvs.alert`: which real server of which virtual service.
 //!
 //! Those of the HOWTO's script (`-P -V -R -W -F -u`) and of its later form (`-S -B -D`),
-//! with `-p` and `-6` added [D11]. Not here: how `alert` and `upalert` lines become one
-//! binding ([`crate::config`]), and what a stand-alone call does ([`crate::alert::lvs`]).
+//! with `-p` and `-6` added (D11). Not here: how `alert` and `upalert` lines become one
+//! binding ([`crate::config`]), and what a stand-alone call does (`alert::lvs`).
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use crate::options::words::{Word, words};
 pub struct LvsOptions {
     /// `-P` and `-V`.
     pub virtual_service: VirtualServiceKey,
-    /// `-R`; without it each host of the hostgroup is a real server [D8].
+    /// `-R`; without it each host of the hostgroup is a real server (D8).
     pub real: Option<RealWord>,
     /// `-p`: the port of the real servers, where it is not that of `-V`.
     pub port: Option<u16>,
@@ -153,7 +153,7 @@ impl RealWord {
     }
 }
 
-/// Whether the kernel would carry packets to this real server as the line says [D12].
+/// Whether the kernel would carry packets to this real server as the line says (D12).
 ///
 /// `address` is none for a name that is not looked up yet.
 ///

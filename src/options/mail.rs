@@ -13,7 +13,7 @@ pub struct MailOptions {
     pub from: Option<String>,
     /// `-S`: stands in the subject in place of the summary.
     pub subject: Option<String>,
-    /// At least one; a bare name is completed with `mail_domain` [D24].
+    /// At least one; a bare name is completed with `mail_domain` (D24).
     pub recipients: Vec<String>,
 }
 

@@ -37,7 +37,7 @@ impl MonitorOptions {
         "tcp.monitor",
     ];
 
-    /// The stand-ins of `mon.d` [D29]: a file in `mondir` with exactly these bytes is the built-in
+    /// The stand-ins of `mon.d` (D29): a file in `mondir` with exactly these bytes is the built-in
     /// of that name.
     pub const STAND_INS: [(&'static str, &'static [u8]); 4] = [
         ("fping.monitor", include_bytes!("../../mon.d/fping.monitor")),
@@ -74,7 +74,7 @@ impl AlertOptions {
     /// The names of the built-in alerts, as files in `alertdir` are called.
     pub const NAMES: [&'static str; 4] = ["ipvs.alert", "lvs.alert", "mail.alert", "webhook.alert"];
 
-    /// The stand-ins of `alert.d` [D29]: a file in `alertdir` with exactly these bytes is the
+    /// The stand-ins of `alert.d` (D29): a file in `alertdir` with exactly these bytes is the
     /// built-in of that name.
     pub const STAND_INS: [(&'static str, &'static [u8]); 4] = [
         ("ipvs.alert", include_bytes!("../../alert.d/ipvs.alert")),

@@ -1,4 +1,4 @@
-//! What each monitor's and alert's name became on this machine [D1].
+//! What each monitor's and alert's name became on this machine (D1).
 //!
 //! The first folder of the search path that has an executable of the name decides. A file that
 //! is byte for byte one of our stand-ins is the built-in; where there is no file, the built-in

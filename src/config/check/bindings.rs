@@ -1,4 +1,4 @@
-//! Which real servers a service decides over: `lvs.alert` lines to bindings [D2].
+//! Which real servers a service decides over: `lvs.alert` lines to bindings (D2).
 //!
 //! All `alert` and `upalert` lines of a service that name the same virtual service and the
 //! same real server become one binding. What they say against each other is an error, because
@@ -185,7 +185,7 @@ impl<'s> Compiler<'_, '_, 's> {
     }
 
     /// What the lines say for one option: the upalert lines count, else the alert lines
-    /// [D11]; two of a kind that differ are an error.
+    /// (D11); two of a kind that differ are an error.
     fn agreed<T: PartialEq>(
         &mut self,
         entry: &Entry<'_>,
@@ -239,7 +239,7 @@ impl<'s> Compiler<'_, '_, 's> {
         }
     }
 
-    /// What the kernel would silently do otherwise is refused here [D12]; lines with `-F` and an
+    /// What the kernel would silently do otherwise is refused here (D12); lines with `-F` and an
     /// address were judged by themselves already.
     fn limits(&mut self, entry: &Entry<'_>, forwarding: Forwarding) {
         let place = entry.place();

@@ -61,10 +61,10 @@ const ALERTDIR: &str = "/usr/local/lib/mon/alert.d:alert.d";
 const HISTLENGTH: u32 = 100;
 const DEP_RECUR_LIMIT: u32 = 10;
 
-/// Native checks at once [D22]: each holds a socket, and 1024 is the usual limit of a process.
+/// Native checks at once (D22): each holds a socket, and 1024 is the usual limit of a process.
 const MAXCHECKS: u32 = 512;
 
-/// Time limit of an executable monitor [D22].
+/// Time limit of an executable monitor (D22).
 const MONITOR_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Defaults for the services behind a setting.

@@ -295,7 +295,7 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// One warning for all services whose monitor may hang for longer than three intervals [D22].
+/// One warning for all services whose monitor may hang for longer than three intervals (D22).
 pub(super) fn report_slow_limits(
     report: &mut Report<'_>,
     globals: &Globals,

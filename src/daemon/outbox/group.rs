@@ -1,4 +1,4 @@
-//! Which events become one mail, and which mails one transaction [D25].
+//! Which events become one mail, and which mails one transaction (D25).
 //!
 //! Pure.
 

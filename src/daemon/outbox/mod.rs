@@ -1,4 +1,4 @@
-//! The outbox: takes alert calls, spools what must not be lost, delivers, tries again [D23].
+//! The outbox: takes alert calls, spools what must not be lost, delivers, tries again (D23).
 //!
 //! | Question | File |
 //! |---|---|
@@ -38,7 +38,7 @@ use crate::model::Globals;
 pub struct OutboxSettings {
     /// `STATEDIR/spool`. A reload does not move it.
     pub spool: PathBuf,
-    /// The mail globals [D24].
+    /// The mail globals (D24).
     pub mailer: Mailer,
     /// Bounds and times.
     pub limits: Limits,
@@ -59,9 +59,9 @@ impl OutboxSettings {
 /// Bounds and times of the outbox.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Messages in the spool; beyond, repeats collapse [D23].
+    /// Messages in the spool; beyond, repeats collapse (D23).
     pub messages: usize,
-    /// Bytes in the spool; beyond, repeats collapse [D23].
+    /// Bytes in the spool; beyond, repeats collapse (D23).
     pub bytes: u64,
     /// Messages kept in memory while the disk takes none.
     pub memory_messages: usize,
@@ -75,7 +75,7 @@ pub struct Limits {
     pub retry_most: Duration,
     /// Older messages are given up, once they have been tried a few times.
     pub give_up_after: Duration,
-    /// Mails to one recipient in an hour; beyond, digests [D25].
+    /// Mails to one recipient in an hour; beyond, digests (D25).
     pub mails_per_hour: usize,
     /// Time that a digest collects.
     pub digest_wait: Duration,

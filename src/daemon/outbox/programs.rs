@@ -2,7 +2,7 @@
 //!
 //! Pure. Calls of one service to one program run one after the other, so that a quick down
 //! and up cannot arrive as up and down (spec/mon-plugins.md, A-12); different services and
-//! different programs run side by side. The queue is in memory [D23].
+//! different programs run side by side. The queue is in memory (D23).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

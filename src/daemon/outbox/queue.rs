@@ -281,7 +281,7 @@ impl Queue {
         }
     }
 
-    /// Makes room for one message of `bytes` bytes and drops what has to go for it [D23].
+    /// Makes room for one message of `bytes` bytes and drops what has to go for it (D23).
     ///
     /// First the older messages of the same service in the same lane go: they are counted in
     /// the answer, and said in the new message. Then repeats of other services; then, where

@@ -1,4 +1,4 @@
-//! The spool: one file for each message that must not be lost [D23].
+//! The spool: one file for each message that must not be lost (D23).
 //!
 //! A message counts as accepted when its file has its final name and file and folder are on
 //! the disk. Files are named by a growing number, which is the order of acceptance. A file

@@ -1,4 +1,4 @@
-//! Which address a host word of a binding stands for [D8].
+//! Which address a host word of a binding stands for (D8).
 //!
 //! Addresses stand for themselves. Of a name the last usable answer counts: exactly one
 //! address of the virtual service's family. It stays when the resolver fails, when the name

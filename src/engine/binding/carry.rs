@@ -50,7 +50,7 @@ impl Bindings {
         actions
     }
 
-    /// A new configuration: state goes over by key, undeclared keys are to be deleted [D7].
+    /// A new configuration: state goes over by key, undeclared keys are to be deleted (D7).
     pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>) -> Vec<Action> {
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
         let old_judges = std::mem::take(&mut self.judges);

@@ -1,4 +1,4 @@
-//! `lvsmon enable SERVER`: a person ends the withdrawals that nothing else would end [D4].
+//! `lvsmon enable SERVER`: a person ends the withdrawals that nothing else would end (D4).
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::time::Now;
 const NAMED_MAX: usize = 10;
 
 impl Bindings {
-    /// A person ends the withdrawals of a real server that nothing else would end [D4].
+    /// A person ends the withdrawals of a real server that nothing else would end (D4).
     /// The answer is for that person.
     pub(crate) fn enable(
         &mut self,

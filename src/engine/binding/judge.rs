@@ -1,4 +1,4 @@
-//! What one bound service has said so far: its gate and its verdicts [D3, D5, D9].
+//! What one bound service has said so far: its gate and its verdicts (D3, D5, D9).
 //!
 //! A verdict that is remembered here is one that counts: failures that the alert rules still
 //! hold back never arrive.

@@ -1,4 +1,4 @@
-//! Withdrawals that no upalert line ends, only a person does [D4].
+//! Withdrawals that no upalert line ends, only a person does (D4).
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the file declares and what it declared before [D7].
+//! What the file declares and what it declared before (D7).
 //!
 //! Every key that was ever declared is in the journal until the kernel's table shows it gone,
 //! so that a key the file no longer names is deleted after a restart too.

@@ -84,7 +84,7 @@ fn every_wish_for_a_virtual_service_against_every_find() {
         (ServiceWish::Foreign, false, &[]),
         (ServiceWish::Foreign, true, &[put]),
         (present.clone(), false, &[add, put]),
-        // The scheduler of one that exists is never changed [D11].
+        // The scheduler of one that exists is never changed (D11).
         (present, true, &[put]),
         (ServiceWish::Absent, false, &[]),
         (ServiceWish::Absent, true, &[delete]),

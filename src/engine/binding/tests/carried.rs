@@ -1,4 +1,4 @@
-//! Reload, restart, and keys that the file no longer declares [D4, D7].
+//! Reload, restart, and keys that the file no longer declares (D4, D7).
 
 use super::names::fixture_entry;
 use super::*;

@@ -1,4 +1,4 @@
-//! Names and their addresses [D8].
+//! Names and their addresses (D8).
 
 use super::*;
 
