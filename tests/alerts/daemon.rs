@@ -207,7 +207,9 @@ fn a_full_disk_stops_no_mail() {
         LIMIT,
         spooled,
     );
-    assert!(site.read("log").contains("the spool takes messages again"));
+    wait_until("the word about it in the log", LIMIT, || {
+        site.read("log").contains("the spool takes messages again")
+    });
     relay.up(&[]);
     wait_until("the mail of the recovery", LIMIT, || {
         relay.mails().len() == 2
