@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 /// The environment variable with the path of the file that collects skipped tests.
@@ -182,16 +183,35 @@ pub(crate) fn free_port() -> u16 {
     free_port_at(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-/// A TCP port of `address` on which nobody listens at this moment.
+/// Ports that are handed out: below those that the kernel gives to port 0 and to outgoing
+/// connections (net.ipv4.ip_local_port_range, 32768 and up), so that none can be taken between
+/// the moment it is named here and the moment a server listens on it.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+
+/// A TCP port of `address` on which nobody listens, and which no other test is given.
 pub(crate) fn free_port_at(address: IpAddr) -> u16 {
-    let listener = TcpListener::bind(SocketAddr::new(address, 0)).expect("a free TCP port");
-    listener.local_addr().expect("the listener's port").port()
+    next_port(|port| TcpListener::bind(SocketAddr::new(address, port)).is_ok())
 }
 
-/// A UDP port of 127.0.0.1 on which nobody listens at this moment.
+/// A UDP port of 127.0.0.1 on which nobody listens, and which no other test is given.
 pub(crate) fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free UDP port");
-    socket.local_addr().expect("the socket's port").port()
+    next_port(|port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok())
+}
+
+fn next_port(is_free: impl Fn(u16) -> bool) -> u16 {
+    static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Two test runs at the same time begin at different places.
+    let start = u16::try_from(std::process::id() % u32::from(count)).expect("below the count");
+    (0..count)
+        .map(|_| HANDED_OUT.fetch_add(1, Ordering::Relaxed) % count)
+        .map(|step| {
+            PORTS.start
+                + u16::try_from((u32::from(start) + u32::from(step)) % u32::from(count))
+                    .expect("below the count")
+        })
+        .find(|&port| is_free(port))
+        .expect("a free port")
 }
 
 /// A child process that is killed and reaped when the test ends, also by a failed assertion.
