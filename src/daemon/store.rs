@@ -43,11 +43,15 @@ const COMPACT_MIN: u64 = 256 * 1024;
 /// First and longest pause between tries to write after an error.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// Values as JSON text, by key: as trees, those of 10,000 services that wait for a slow disk
+/// would be several times the size.
+type Batch = BTreeMap<String, String>;
+
 /// The journal of a running daemon.
 #[derive(Debug)]
 pub struct Store {
-    waiting: BTreeMap<String, serde_json::Value>,
-    batches: mpsc::Sender<BTreeMap<String, serde_json::Value>>,
+    waiting: Batch,
+    batches: mpsc::Sender<Batch>,
     writer: JoinHandle<()>,
 }
 
@@ -81,9 +85,11 @@ impl Store {
             // What was saved from a damaged journal and could not be written anew is written
             // as if it had just been said.
             waiting: if journal.is_empty() {
-                saved.records.clone()
+                let text =
+                    |(key, value): (&String, &serde_json::Value)| (key.clone(), value.to_string());
+                saved.records.iter().map(text).collect()
             } else {
-                BTreeMap::new()
+                Batch::new()
             },
             batches,
             writer: tokio::spawn(write_batches(journal, inbox)),
@@ -97,7 +103,7 @@ impl Store {
 
     /// Takes a record in; never waits.
     pub fn record(&mut self, record: Record) {
-        self.waiting.insert(record.key, record.value);
+        self.waiting.insert(record.key, record.value.to_string());
     }
 
     /// Hands what waits to the writer as soon as that is ready for it; never ends while
@@ -137,10 +143,7 @@ impl Store {
 }
 
 /// The writer: batch by batch, with a pause so that a storm shares its fsyncs.
-async fn write_batches(
-    mut journal: Journal,
-    mut inbox: mpsc::Receiver<BTreeMap<String, serde_json::Value>>,
-) {
+async fn write_batches(mut journal: Journal, mut inbox: mpsc::Receiver<Batch>) {
     let mut failed = Failed::default();
     loop {
         let batch = if failed.records.is_empty() {
@@ -149,7 +152,7 @@ async fn write_batches(
             // The sender being gone ends the pause: it is the last try.
             match tokio::time::timeout(failed.pause, inbox.recv()).await {
                 Ok(batch) => batch,
-                Err(_) => Some(BTreeMap::new()),
+                Err(_) => Some(Batch::new()),
             }
         };
         let ending = batch.is_none();
@@ -178,14 +181,14 @@ async fn write_batches(
 /// What could not be written yet.
 #[derive(Debug)]
 struct Failed {
-    records: BTreeMap<String, serde_json::Value>,
+    records: Batch,
     pause: Duration,
 }
 
 impl Default for Failed {
     fn default() -> Self {
         Self {
-            records: BTreeMap::new(),
+            records: Batch::new(),
             pause: RETRY.0,
         }
     }
@@ -193,12 +196,7 @@ impl Default for Failed {
 
 impl Failed {
     /// Keeps the records of a failed write; says the first failure and the end of failing.
-    fn note(
-        &mut self,
-        result: Result<(), StoreError>,
-        records: BTreeMap<String, serde_json::Value>,
-        path: PathBuf,
-    ) {
+    fn note(&mut self, result: Result<(), StoreError>, records: Batch, path: PathBuf) {
         let was_failing = self.pause > RETRY.0;
         match result {
             Ok(()) => {

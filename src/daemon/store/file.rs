@@ -188,7 +188,7 @@ impl Journal {
     }
 
     /// Writes the records behind the others, to the disk; cleans up where that is due.
-    pub(super) fn append(&mut self, records: &BTreeMap<String, Value>) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, records: &BTreeMap<String, String>) -> Result<(), StoreError> {
         let mut lines = Vec::new();
         for (key, value) in records {
             push_line(&mut lines, key, value);
@@ -342,10 +342,9 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     Err(StoreError::file("set aside", path)(full))
 }
 
-fn push_line(lines: &mut Vec<u8>, key: &str, value: &Value) {
-    let line = serde_json::json!({ "key": key, "value": value });
-    lines.extend_from_slice(line.to_string().as_bytes());
-    lines.push(b'\n');
+fn push_line(lines: &mut Vec<u8>, key: &str, value: &str) {
+    let key = Value::from(key);
+    lines.extend_from_slice(format!("{{\"key\":{key},\"value\":{value}}}\n").as_bytes());
 }
 
 fn open_at(path: &Path, length: u64) -> io::Result<File> {

@@ -13,6 +13,13 @@ fn records(pairs: &[(&str, Value)]) -> BTreeMap<String, Value> {
         .collect()
 }
 
+fn texts(pairs: &[(&str, Value)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), value.to_string()))
+        .collect()
+}
+
 fn reopen(path: &Path) -> (BTreeMap<String, Value>, Vec<String>) {
     let (_, saved, remarks) = Journal::open(path).unwrap();
     (saved.records, remarks)
@@ -25,14 +32,12 @@ fn the_newest_value_of_a_key_comes_back_and_null_forgets_it() {
     let (mut journal, saved, remarks) = Journal::open(&path).unwrap();
     assert!(saved.records.is_empty() && remarks.is_empty());
     journal
-        .append(&records(&[("a", json!(1)), ("b", json!("x\ny"))]))
+        .append(&texts(&[("a", json!(1)), ("b", json!("x\ny"))]))
         .unwrap();
     journal
-        .append(&records(&[("a", json!(2)), ("b", Value::Null)]))
+        .append(&texts(&[("a", json!(2)), ("b", Value::Null)]))
         .unwrap();
-    journal
-        .append(&records(&[("c", json!({"n": [1]}))]))
-        .unwrap();
+    journal.append(&texts(&[("c", json!({"n": [1]}))])).unwrap();
     drop(journal);
     let expected = records(&[("a", json!(2)), ("c", json!({"n": [1]}))]);
     assert_eq!(reopen(&path), (expected, vec![]));
@@ -44,7 +49,7 @@ fn a_journal_cut_at_any_byte_keeps_every_whole_line_before_it() {
     let path = folder.path().join("journal");
     let (mut journal, ..) = Journal::open(&path).unwrap();
     for n in 0..3 {
-        journal.append(&records(&[("k", json!(n))])).unwrap();
+        journal.append(&texts(&[("k", json!(n))])).unwrap();
     }
     drop(journal);
     let whole = fs::read(&path).unwrap();
@@ -62,7 +67,7 @@ fn a_journal_cut_at_any_byte_keeps_every_whole_line_before_it() {
             length == 0 || whole[length - 1] == b'\n',
             "{remarks:?} after {length} bytes"
         );
-        journal.append(&records(&[("k", json!("after"))])).unwrap();
+        journal.append(&texts(&[("k", json!("after"))])).unwrap();
         drop(journal);
         assert_eq!(
             reopen(&path),
@@ -89,7 +94,7 @@ fn a_foreign_file_is_set_aside_and_named() {
             "{remarks:?}"
         );
         assert_eq!(fs::read(&aside).unwrap(), *bytes);
-        journal.append(&records(&[("k", json!(1))])).unwrap();
+        journal.append(&texts(&[("k", json!(1))])).unwrap();
         drop(journal);
         assert_eq!(reopen(&path).0, records(&[("k", json!(1))]));
     }
@@ -102,7 +107,7 @@ fn damaged_lines_in_the_middle_cost_only_themselves() {
     let (mut journal, ..) = Journal::open(&path).unwrap();
     for n in 0..4 {
         journal
-            .append(&records(&[(&format!("k{n}"), json!(n))]))
+            .append(&texts(&[(&format!("k{n}"), json!(n))]))
             .unwrap();
     }
     drop(journal);
@@ -136,7 +141,7 @@ fn a_journal_that_grows_is_cleaned_up_and_says_the_same() {
             _ => json!([n, long]),
         };
         journal
-            .append(&records(&[(&format!("k{}", n % 10), value)]))
+            .append(&texts(&[(&format!("k{}", n % 10), value)]))
             .unwrap();
     }
     let length = fs::metadata(&path).unwrap().len();
@@ -183,7 +188,7 @@ async fn what_a_damaged_journal_still_held_is_written_though_the_first_try_fails
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
     let (mut journal, ..) = Journal::open(&path).unwrap();
-    journal.append(&records(&[("a", json!(1))])).unwrap();
+    journal.append(&texts(&[("a", json!(1))])).unwrap();
     drop(journal);
     let mut damaged = fs::read(&path).unwrap();
     damaged.extend(b"no record\n{\"key\":\"b\",\"value\":2}\n");
