@@ -252,6 +252,19 @@ impl Receiver {
     /// Starts it on its port.
     pub(crate) fn up(&mut self, more: &Value) {
         self.change(more);
+        wait_for("the receiver to serve its port", START, || {
+            // A child that the killed one was about to start holds the port until it runs: then
+            // the new one ends at once, and is started again.
+            let runs = self.server.as_mut().is_some_and(Running::runs);
+            if !runs {
+                self.server = Some(self.launch());
+            }
+            let says = std::fs::read_to_string(self.folder.join("log")).ok()?;
+            says.contains("serving hooks").then_some(())
+        });
+    }
+
+    fn launch(&self) -> Running {
         let log = std::fs::File::create(self.folder.join("log")).expect("a log");
         let mut command = Command::new(find_program("webhook").expect("webhook"));
         command
@@ -260,10 +273,7 @@ impl Receiver {
             .arg(self.folder.join("hooks.json"))
             .stdout(log.try_clone().expect("a log"))
             .stderr(log);
-        self.server = Some(Running::start(&mut command));
-        wait_for("the receiver's port", START, || {
-            std::net::TcpStream::connect(("127.0.0.1", self.port)).ok()
-        });
+        Running::start(&mut command)
     }
 
     /// Writes the hook's settings; a running receiver reads them at once.
@@ -325,5 +335,18 @@ impl Receiver {
             }
         };
         files.iter().map(request).collect()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.join("log"));
+            let got = json_files(&self.folder.join("got")).len();
+            eprintln!(
+                "the receiver got {got} messages and says:\n{}",
+                log.unwrap_or_default()
+            );
+        }
     }
 }

@@ -201,8 +201,9 @@ pub(crate) fn free_udp_port() -> u16 {
 fn next_port(is_free: impl Fn(u16) -> bool) -> u16 {
     static HANDED_OUT: AtomicU16 = AtomicU16::new(0);
     let count = PORTS.end - PORTS.start;
-    // Two test runs at the same time begin at different places.
-    let start = u16::try_from(std::process::id() % u32::from(count)).expect("below the count");
+    // Test runs at the same time, whose process numbers are near, begin far from each other.
+    let spread = std::process::id().wrapping_mul(977) % u32::from(count);
+    let start = u16::try_from(spread).expect("below the count");
     (0..count)
         .map(|_| HANDED_OUT.fetch_add(1, Ordering::Relaxed) % count)
         .map(|step| {
@@ -229,6 +230,12 @@ impl Running {
             Ok(child) => Running(child),
             Err(error) => panic!("cannot start {command:?}: {error}"),
         }
+    }
+
+    /// Whether the process has not ended yet.
+    #[track_caller]
+    pub(crate) fn runs(&mut self) -> bool {
+        self.0.try_wait().expect("the child's status").is_none()
     }
 
     /// Sends `signal` to the process.
