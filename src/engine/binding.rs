@@ -53,6 +53,9 @@ pub(crate) enum Ruling {
     Passed,
     /// None did: no verdict, unless the gate is open already (D5).
     HeldBack,
+    /// The report says nothing about any server, so its failure is no verdict on one, whether
+    /// the gate is open or not.
+    Blind,
 }
 
 /// All bindings with their gates, verdicts and withdrawals.
@@ -110,6 +113,17 @@ impl Bindings {
         self.judges.contains_key(&service)
     }
 
+    /// Whether the failures of a service count for the table: its outage has passed the alert
+    /// rules (D3). False for one that decides over no real server.
+    ///
+    /// The one place that knows: a gate opens in [`Self::failed`], closes in
+    /// [`Self::succeeded`], is in the journal under a key of its own, and goes when a reload
+    /// takes the last binding of its service.
+    pub(crate) fn is_gate_open(&self, service: ServiceId) -> bool {
+        let judge = self.judges.get(&service);
+        judge.is_some_and(|judge| judge.gate.is_some())
+    }
+
     /// A failing report of a service. `hosts` has an entry for each member that was checked;
     /// `service_reason` is what a binding with `-R` says as its reason.
     ///
@@ -138,7 +152,7 @@ impl Bindings {
         let mut is_news = false;
         let mut bad = Vec::new();
         let mut fail = |judge: &mut Judge, part: Part, reason| {
-            if judge.gate.is_some() {
+            if judge.gate.is_some() && ruling != Ruling::Blind {
                 is_news |= judge.bad(&part, reason, now.wall, tick);
                 bad.push((part, reason));
             } else {

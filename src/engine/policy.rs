@@ -59,7 +59,8 @@ pub(crate) struct Decision {
     pub(crate) calls: Vec<Call>,
     /// What was held back: number of the period, and the rule.
     pub(crate) held_back: Vec<(usize, Suppressed)>,
-    /// Whether some `alert lvs.alert` line passed its rules (D3).
+    /// Whether some `alert lvs.alert` line passed its rules (D3). What that means while the
+    /// gate is open, the bindings know.
     pub(crate) ruling: Ruling,
 }
 
@@ -82,11 +83,7 @@ pub(crate) fn decide(
     let mut decision = Decision {
         calls: Vec::new(),
         held_back: Vec::new(),
-        ruling: if occasion.gate_open && occasion.kind.is_problem() {
-            Ruling::Passed
-        } else {
-            Ruling::HeldBack
-        },
+        ruling: Ruling::HeldBack,
     };
     for ((index, period), memory) in service.periods.iter().enumerate().zip(memory) {
         let lines = lines(period, occasion.kind);

@@ -86,17 +86,14 @@ impl Engine {
         };
         let previous = before.as_deref().filter(|_| !is_new);
         let decision = self.decide(now, service, &happening, previous);
-        // What says nothing about any server takes none out of the table, whatever the alert
-        // rules say: a monitor that went missing must not empty it.
-        let ruling = if is_blind {
-            Ruling::HeldBack
-        } else {
-            decision.ruling
-        };
-        if let Some(outage) = &mut self.states[id.index()].outage {
-            outage.gate_open |= ruling == Ruling::Passed;
-        }
         if self.bindings.decides(id) {
+            // What says nothing about any server takes none out of the table, whatever the
+            // alert rules say: a monitor that went missing must not empty it.
+            let ruling = if is_blind {
+                Ruling::Blind
+            } else {
+                decision.ruling
+            };
             let verdicts = state::verdicts(&hosts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
@@ -220,7 +217,7 @@ impl Engine {
             previous,
             consec_failures: outage.map_or(0, |outage| outage.consec_failures),
             outage: outage.map_or(Duration::ZERO, |outage| outage.since.ago(now)),
-            gate_open: outage.is_some_and(|outage| outage.gate_open),
+            gate_open: self.bindings.is_gate_open(happening.id),
             now,
             zone: &self.zone,
         };

@@ -118,7 +118,6 @@ struct SavedOutage {
     last_failure: Wall,
     consec_failures: u32,
     calls: u32,
-    gate_open: bool,
 }
 
 /// mon's names, as in its `opstatus` file.
@@ -228,7 +227,6 @@ impl SavedOutage {
             last_failure: outage.last_failure,
             consec_failures: outage.consec_failures,
             calls: outage.calls,
-            gate_open: outage.gate_open,
         }
     }
 
@@ -240,7 +238,6 @@ impl SavedOutage {
             last_failure: self.last_failure.min(now.wall),
             consec_failures: self.consec_failures,
             calls: self.calls,
-            gate_open: self.gate_open,
             hosts: Box::default(),
         }
     }

@@ -187,8 +187,6 @@ pub(crate) struct Outage {
     pub(crate) consec_failures: u32,
     /// Alert calls so far, of all kinds: the number in their event ids.
     pub(crate) calls: u32,
-    /// An `alert lvs.alert` line has passed its rules (D3).
-    pub(crate) gate_open: bool,
     /// What the latest report said of each host that was checked.
     pub(crate) hosts: Box<[HostState]>,
 }
@@ -291,7 +289,6 @@ impl Outage {
             last_failure: now.wall,
             consec_failures: 0,
             calls: 0,
-            gate_open: false,
             hosts: Box::default(),
         }
     }

@@ -15,6 +15,9 @@
 //! +10s                               time passes
 //! +10s wall 2024-03-13 12:00:00      the wall clock is set
 //! +10s restart                       kill -9, and a new daemon from the journal
+//! +10s reload                        of the configuration above the line
+//! +10s reload without "lvs.alert"    of its other lines only
+//! +10s reload "after 2" "after 5"    of it with another text in place of the first
 //! +10s resolved h1 10.0.0.1          a name was looked up
 //! +10s enable 192.168.0.1            a person's wish
 //! ```
@@ -89,14 +92,20 @@ fn difference(file: &Path, written: &str, happened: &str) -> String {
     )
 }
 
+/// The model of a configuration.
+fn load(file: &Path, config: &str) -> Model {
+    let loaded = lvsmon::config::load_text(&format!("{config}\n"));
+    let (model, _) = loaded.unwrap_or_else(|mistakes| {
+        panic!("{}: {mistakes:#?}", file.display());
+    });
+    model
+}
+
 /// Plays a story and writes it down again with the answers of today.
 fn play(file: &Path, text: &str) -> String {
     let (config, steps) = text
         .split_once("\n----\n")
         .unwrap_or_else(|| panic!("{}: no line ---- after the configuration", file.display()));
-    let (model, _) = lvsmon::config::load_text(&format!("{config}\n")).unwrap_or_else(|mistakes| {
-        panic!("{}: {mistakes:#?}", file.display());
-    });
     let mut out = format!("{config}\n----\n");
     let mut world: Option<World> = None;
     for line in steps.lines() {
@@ -113,11 +122,20 @@ fn play(file: &Path, text: &str) -> String {
         });
         let said = match (&mut world, step) {
             (None, Step::Start { local, zone }) => {
-                let (started, said) = World::start(model.clone(), local, zone);
+                let (started, said) = World::start(load(file, config), local, zone);
                 world = Some(started);
                 said
             }
-            (Some(world), Step::At { after, doing }) => world.step(after, doing, line),
+            (Some(world), Step::At { after, doing }) => {
+                let doing = match doing {
+                    Doing::Reload(change) => {
+                        let model = load(file, &change.of(config));
+                        Doing::Tell(Box::new(Event::Reload(Arc::new(model))))
+                    }
+                    other => other,
+                };
+                world.step(after, doing, line)
+            }
             (Some(world), Step::ShowRuns) => {
                 world.show_runs = true;
                 Vec::new()
@@ -269,6 +287,7 @@ impl World {
                 self.tell(Event::Start, &mut said);
             }
             Doing::Tell(event) => self.tell(*event, &mut said),
+            Doing::Reload(_) => panic!("a reload is read where the configuration is: {line}"),
         }
         said
     }

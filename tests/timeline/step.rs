@@ -23,7 +23,33 @@ pub(crate) enum Doing {
     Report { service: String, report: Told },
     SetWall(DateTime),
     Restart,
+    Reload(Change),
     Tell(Box<Event>),
+}
+
+/// How a file differs from the configuration of the story.
+pub(crate) enum Change {
+    None,
+    /// Lines with this text are gone.
+    Without(String),
+    /// The second text stands in place of the first.
+    Replaced(String, String),
+}
+
+impl Change {
+    /// The file after the change.
+    pub(crate) fn of(&self, config: &str) -> String {
+        let changed = match self {
+            Self::None => return config.to_owned(),
+            Self::Without(text) => {
+                let lines = config.lines().filter(|line| !line.contains(text));
+                lines.collect::<Vec<&str>>().join("\n")
+            }
+            Self::Replaced(old, new) => config.replace(old, new),
+        };
+        assert_ne!(changed, config, "the reload changes nothing");
+        changed
+    }
 }
 
 /// What a run found, before it is known which hosts it checked.
@@ -60,6 +86,9 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
         [] => Doing::Nothing,
         ["wall", day, time] => Doing::SetWall(local(day, time)?),
         ["restart"] => Doing::Restart,
+        ["reload"] => Doing::Reload(Change::None),
+        ["reload", "without", text] => Doing::Reload(Change::Without(unquoted(text))),
+        ["reload", old, new] => Doing::Reload(Change::Replaced(unquoted(old), unquoted(new))),
         ["resolved", host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
             Doing::Tell(Box::new(Event::Resolved {

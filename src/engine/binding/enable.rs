@@ -70,8 +70,7 @@ impl Bindings {
                 "{name} in {}: the withdrawal by {by} is ended",
                 entry.virtual_service
             );
-            let judge = self.judges.get(&entry.service);
-            if judge.is_some_and(|judge| judge.gate.is_some()) {
+            if self.is_gate_open(entry.service) {
                 line.push_str(
                     "; it is still failing, and its next failing check withdraws the server again",
                 );

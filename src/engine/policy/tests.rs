@@ -14,6 +14,8 @@ use crate::model::ExitRange;
 struct Story {
     service: Service,
     state: ServiceState,
+    /// As the bindings keep it.
+    gate_open: bool,
     zone: TimeZone,
 }
 
@@ -25,6 +27,7 @@ impl Story {
                 ..service("g", "s")
             },
             state: ServiceState::default(),
+            gate_open: false,
             zone: TimeZone::UTC,
         }
     }
@@ -53,7 +56,7 @@ impl Story {
             previous: before.as_deref().filter(|_| was == Status::Fail),
             consec_failures: outage.map_or(0, |outage| outage.consec_failures),
             outage: outage.map_or(Duration::ZERO, |outage| outage.since.ago(now)),
-            gate_open: outage.is_some_and(|outage| outage.gate_open),
+            gate_open: self.gate_open,
             now,
             zone: &self.zone,
         };
@@ -66,10 +69,9 @@ impl Story {
                 ruling: Ruling::HeldBack,
             }
         };
-        if let Some(outage) = &mut self.state.outage {
-            outage.gate_open |= decision.ruling == Ruling::Passed;
-        }
+        self.gate_open |= decision.ruling == Ruling::Passed;
         if exit == 0 {
+            self.gate_open = false;
             self.state.recover(now, &self.service);
         }
         self.state.set_text(text);
@@ -550,16 +552,23 @@ fn the_table_does_not_wait_for_limits_on_messages() {
 }
 
 #[test]
-fn an_open_gate_stays_open_until_a_success() {
+fn an_open_gate_is_not_held_up_again() {
     let period = AlertPeriod {
         alerts: vec![lvs_alert()],
-        when: period("hr {10} min {0}"),
-        ..silent("first minute")
+        alertafter_window: Some((2, seconds(15))),
+        ..silent("table")
     };
-    let story = [(10, 1, ""), (70, 1, ""), (80, 0, ""), (90, 1, "")];
-    let rulings = Story::of(vec![period]).rulings(&story);
-    let (no, yes) = (Ruling::HeldBack, Ruling::Passed);
-    assert_eq!(rulings, [yes, yes, no, no]);
+    let mut story = Story::of(vec![period]);
+    assert_eq!(story.report(10, 1, "").held_back.len(), 1);
+    assert_eq!(story.report(20, 1, "").held_back, []);
+    // The window of the rule is over; the outage is not.
+    let decision = story.report(60, 1, "");
+    assert_eq!(
+        (decision.ruling, decision.held_back),
+        (Ruling::Passed, Vec::new())
+    );
+    story.report(70, 0, "");
+    assert_eq!(story.report(80, 1, "").ruling, Ruling::HeldBack);
 }
 
 #[test]

@@ -18,7 +18,6 @@ fn failing() -> (Service, ServiceState) {
     state.set_text(EventText::of(exited(2, "h1\nno answer\n")));
     if let Some(outage) = &mut state.outage {
         outage.calls = 4;
-        outage.gate_open = true;
     }
     let memory = state.memory(&service);
     memory[0].alert_sent = 2;
@@ -57,7 +56,6 @@ fn a_state_written_and_read_back_decides_the_same() {
     assert_eq!(memory[1], PeriodMemory::default());
     let outage = restored.outage.as_deref().unwrap();
     assert_eq!(outage.since.ago(now), seconds(4));
-    assert!(outage.gate_open);
     // What remains is equal but for the clock.
     let text = restored.text.as_deref().unwrap();
     assert!(text.says_the_same(state.text.as_deref().unwrap()));

@@ -265,3 +265,15 @@ fn unreadable_and_stale_records_are_dropped() {
         ]
     );
 }
+
+#[test]
+fn a_report_that_says_nothing_takes_nothing_out_through_an_open_gate() {
+    let mut farm = Farm::new(&["www/http 10.1.0.1 10.0.0.3:80/tcp each"]);
+    farm.fails("www/http", "10.1.0.1");
+    // Bound by -R from now on: its verdict as a whole is not known yet.
+    farm.reloads(&["www/http 10.1.0.1 10.0.0.3:80/tcp 10.1.0.1"]);
+    farm.failing("www/http", "?", Ruling::Blind);
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=found")]);
+    farm.fails_quietly("www/http", "?");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
+}
