@@ -1,7 +1,27 @@
-//! Which file this program is, for `LVSMON` in the environment of children (D29).
+//! Programs that the daemon runs, as far as monitors and alerts are alike: how one is started,
+//! how its group is ended, and which file this program is.
+//!
+//! Not here: arguments, input and output, limits; monitors and alerts differ in all of them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
+use tokio::time::sleep;
+
+/// Waits between tries while the file is being written ("text file busy"): an operator copies a
+/// new version into place.
+const BUSY_WAITS: [Duration; 3] = [
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(120),
+];
 
 /// The path of this program; none where the system does not say.
 ///
@@ -11,4 +31,116 @@ use std::sync::OnceLock;
 pub fn own_path() -> Option<&'static Path> {
     static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
     OWN.get_or_init(|| std::env::current_exe().ok()).as_deref()
+}
+
+/// Starts the program `path` as execvp(3) and mon do: a text without a first line `#!` is given
+/// to the shell, and a file that is being written is tried again, for 0.2 s in all.
+///
+/// `spawn` is called once for each try. Its command names the file, stands first in a process
+/// group of its own and has `LVSMON` in its environment (D29); the rest is up to the caller.
+///
+/// # Errors
+///
+/// It cannot be run; a sentence with the path, the system's word, and what to do about it.
+pub(crate) async fn start<T>(
+    path: &Path,
+    mut spawn: impl FnMut(Command) -> io::Result<T>,
+) -> Result<T, String> {
+    let mut waits = BUSY_WAITS.iter();
+    loop {
+        let started = match spawn(command(path)) {
+            Err(error) if is(&error, Errno::ENOEXEC) && is_text(path).await => {
+                let mut shell = command(Path::new("/bin/sh"));
+                shell.arg(path);
+                spawn(shell)
+            }
+            other => other,
+        };
+        match started {
+            Ok(running) => return Ok(running),
+            Err(error) if is(&error, Errno::ETXTBSY) => match waits.next() {
+                Some(wait) => sleep(*wait).await,
+                None => return Err(explain(path, &error).await),
+            },
+            Err(error) => return Err(explain(path, &error).await),
+        }
+    }
+}
+
+fn command(file: &Path) -> Command {
+    let mut command = Command::new(file);
+    command.process_group(0);
+    if let Some(own) = own_path() {
+        command.env("LVSMON", own);
+    }
+    command
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno as i32)
+}
+
+/// Whether the file begins as a text does; a program for another machine is not given to the shell.
+async fn is_text(path: &Path) -> bool {
+    let mut head = [0; 256];
+    let Ok(mut file) = tokio::fs::File::open(path).await else {
+        return false;
+    };
+    match file.read(&mut head).await {
+        Ok(length) => !head.iter().take(length).any(|byte| *byte == 0),
+        Err(_) => false,
+    }
+}
+
+/// Says why a file cannot be run. Looks at it beside the runtime: its disk may be dead.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "an enum of the standard library that grows; the rest is treated alike"
+)]
+async fn explain(path: &Path, error: &io::Error) -> String {
+    let shown = path.display();
+    let found = tokio::fs::metadata(path).await;
+    let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied if found.as_ref().is_ok_and(std::fs::Metadata::is_dir) => {
+            "; it is a folder"
+        }
+        io::ErrorKind::PermissionDenied => "; make it executable (chmod +x)",
+        io::ErrorKind::NotFound if found.is_ok() => {
+            "; the file is there, but the interpreter in its first line is not"
+        }
+        io::ErrorKind::ArgumentListTooLong => "; too many hosts or too long variables",
+        _ => "",
+    };
+    format!("cannot run {shown}: {error}{hint}")
+}
+
+/// The process group of a running program; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that a child of [`start`] leads.
+    pub(crate) fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.map(Pid::from_raw))
+    }
+
+    /// Sends a signal to all of the group.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(leader) = self.0 {
+            // ESRCH: all gone already, which is what was wanted.
+            let _ = killpg(leader, signal);
+        }
+    }
+
+    /// The program has ended; whoever it left behind is not ours to kill.
+    pub(crate) fn release(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
 }

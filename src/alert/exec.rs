@@ -5,18 +5,20 @@
 //! output that is read to its end but kept only in part. Which alert runs when, and how many
 //! at once, is decided in `daemon::outbox`.
 
+use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use crate::alert::notice::cut;
 use crate::engine::event::AlertCall;
+use crate::program::{self, Group};
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
 pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);
@@ -24,8 +26,13 @@ pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);
 const KILL_GRACE: Duration = Duration::from_secs(2);
 /// After the program's end its pipes are read this much longer, for children it left behind.
 const PIPE_GRACE: Duration = Duration::from_millis(500);
-/// Output kept for the log, of each stream.
+/// Output kept of each stream, in bytes: half of it from the beginning, where programs say what
+/// they do, half from the end, where they say what went wrong.
 const OUTPUT_MAX: usize = 4_096;
+/// Between the halves.
+const OUTPUT_GAP: &[u8] = b"\n[...]\n";
+/// Longest last line in a complaint, in bytes: a mail to the operator stays readable.
+const SAID_MAX: usize = 300;
 /// The kernel takes 128 KiB for one argument or variable, its end mark included
 /// (`MAX_ARG_STRLEN`, execve(2)); a longer one would make the alert fail.
 const STRING_MAX: usize = 131_071;
@@ -50,7 +57,7 @@ pub(crate) struct Program<'a> {
 pub(crate) struct Ran {
     /// How it ended.
     pub(crate) end: End,
-    /// The start of both outputs, for the log and for error messages.
+    /// Beginning and end of standard output, then of standard error.
     pub(crate) output: String,
 }
 
@@ -75,12 +82,14 @@ impl Ran {
             End::Exited(value) => format!("it ended with exit value {value}"),
             End::Signalled(signal) => format!("it was killed by signal {signal}"),
             End::TimedOut => "it was still running at its time limit and was killed".to_owned(),
-            End::NotStarted(reason) => format!("it could not be started: {reason}"),
+            End::NotStarted(reason) => reason.clone(),
         };
-        match self.output.trim().lines().next_back() {
-            Some(line) => Some(format!("{what}; it said: {line}")),
-            None => Some(what),
-        }
+        let Some(line) = self.output.trim().lines().next_back() else {
+            return Some(what);
+        };
+        let said = cut(line, SAID_MAX);
+        let more = if said.len() < line.len() { "..." } else { "" };
+        Some(format!("{what}; it said: {said}{more}"))
     }
 }
 
@@ -121,53 +130,32 @@ pub(crate) async fn alert(path: &Path, call: &AlertCall, limit: Duration) -> Ran
 
 /// Runs a program to its end or its limit. Dropping the future kills its process group.
 pub(crate) async fn run(program: Program<'_>) -> Ran {
-    let mut command = Command::new(program.path);
+    match program::start(program.path, |command| spawn(&program, command)).await {
+        Ok(child) => attend(child, program.input, program.limit).await,
+        Err(why) => Ran {
+            end: End::NotStarted(why),
+            output: String::new(),
+        },
+    }
+}
+
+fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Child> {
     command
         .args(program.args.iter().map(|arg| passable(arg)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    if let Some(own) = crate::program::own_path() {
-        command.env("LVSMON", own); // Stand-ins find this very program by it (D29).
-    }
+        .stderr(Stdio::piped());
     for (name, value) in program.environment {
         // A name with `=` or NUL cannot be passed; such a line would fail every alert.
         if !name.is_empty() && !name.contains(['=', '\0']) {
             command.env(name, passable_variable(name, value));
         }
     }
-    match command.spawn() {
-        Ok(child) => attend(child, program.input, program.limit).await,
-        Err(error) => Ran {
-            end: End::NotStarted(error.to_string()),
-            output: String::new(),
-        },
-    }
-}
-
-/// The program's process group; killed when dropped while armed.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // It may be gone already, which is all that is wanted.
-            let _ = killpg(group, signal);
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
-    }
+    command.spawn()
 }
 
 async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
-    let mut group = Group(id.map(Pid::from_raw));
+    let mut group = Group::of(&child);
     let stdin = child.stdin.take();
     let feed = async move {
         if let Some(mut stdin) = stdin {
@@ -176,10 +164,10 @@ async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
         }
         std::future::pending::<()>().await;
     };
-    let mut out = Vec::new();
-    let mut err = Vec::new();
+    let mut out = Kept::default();
+    let mut err = Kept::default();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let read = async { tokio::join!(keep_start(stdout, &mut out), keep_start(stderr, &mut err)) };
+    let read = async { tokio::join!(read_all(stdout, &mut out), read_all(stderr, &mut err)) };
     let end = {
         tokio::pin!(feed, read);
         let mut read_done = false;
@@ -195,7 +183,7 @@ async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
         .await;
         let end = match waited {
             Ok(Ok(status)) => end_of(status),
-            Ok(Err(error)) => End::NotStarted(error.to_string()),
+            Ok(Err(error)) => End::NotStarted(format!("its end cannot be observed: {error}")),
             Err(_) => {
                 group.signal(Signal::SIGTERM);
                 let _ = tokio::time::timeout(KILL_GRACE, child.wait()).await;
@@ -205,29 +193,60 @@ async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
             }
         };
         // What an alert leaves running on purpose may live on; only the reading ends.
-        group.0 = None;
+        group.release();
         if !read_done {
             let _ = tokio::time::timeout(PIPE_GRACE, &mut read).await;
         }
         end
     };
-    out.extend_from_slice(&err);
-    Ran {
-        end,
-        output: String::from_utf8_lossy(&out).into_owned(),
+    let (mut output, errors) = (out.text(), err.text());
+    if !output.is_empty() && !output.ends_with('\n') && !errors.is_empty() {
+        output.push('\n');
     }
+    output += &errors;
+    Ran { end, output }
 }
 
-/// Reads to the end, so that the writer never waits, but keeps only the start.
-async fn keep_start(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
+/// Reads to the end, so that the writer never waits.
+async fn read_all(stream: Option<impl AsyncRead + Unpin>, kept: &mut Kept) {
     let Some(mut stream) = stream else { return };
     let mut chunk = [0_u8; 4_096];
     while let Ok(count) = stream.read(&mut chunk).await {
         if count == 0 {
             return;
         }
-        let room = OUTPUT_MAX.saturating_sub(kept.len()).min(count);
-        kept.extend_from_slice(chunk.get(..room).unwrap_or_default());
+        kept.take(chunk.get(..count).unwrap_or_default());
+    }
+}
+
+/// The beginning and the end of an output, [`OUTPUT_MAX`] bytes in all.
+#[derive(Debug, Default)]
+struct Kept {
+    start: Vec<u8>,
+    end: VecDeque<u8>,
+    has_gap: bool,
+}
+
+impl Kept {
+    const HALF: usize = OUTPUT_MAX / 2;
+
+    fn take(&mut self, bytes: &[u8]) {
+        let room = Self::HALF.saturating_sub(self.start.len()).min(bytes.len());
+        let (start, rest) = bytes.split_at(room);
+        self.start.extend_from_slice(start);
+        self.end.extend(rest);
+        let over = self.end.len().saturating_sub(Self::HALF);
+        self.has_gap |= over > 0;
+        self.end.drain(..over);
+    }
+
+    fn text(self) -> String {
+        let mut all = self.start;
+        if self.has_gap {
+            all.extend_from_slice(OUTPUT_GAP);
+        }
+        all.extend(self.end);
+        String::from_utf8_lossy(&all).into_owned()
     }
 }
 

@@ -12,21 +12,18 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program;
+use crate::program::{self, Group};
 
 /// How long a report waits for the end of the output after the program's end: long enough for
 /// what a pipe still holds, short against every interval.
@@ -42,23 +39,16 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// Waits between tries while the file is being written ("text file busy"): an operator copies a
-/// new version into place.
-const BUSY_WAITS: [Duration; 3] = [
-    Duration::from_millis(20),
-    Duration::from_millis(60),
-    Duration::from_millis(120),
-];
-
 /// Runs a program to its end or its limit. Never fails: what went wrong is in the report.
 ///
 /// Dropping the future kills the process group; nothing is left to reap for the caller.
 pub async fn run(program: &Executable) -> Report {
     let watch = Stopwatch::start();
-    let (ended, output) = match start(program).await {
-        Ok(running) => running.follow(program.limit).await,
-        Err(why) => (Ended::NotStarted(why), Vec::new()),
-    };
+    let (ended, output) =
+        match program::start(&program.path, |command| spawn(program, command)).await {
+            Ok(running) => running.follow(program.limit).await,
+            Err(why) => (Ended::NotStarted(why), Vec::new()),
+        };
     Report {
         ended,
         output,
@@ -77,89 +67,27 @@ struct Running {
     output: Capture,
 }
 
-async fn start(program: &Executable) -> Result<Running, String> {
-    let mut waits = BUSY_WAITS.iter();
-    loop {
-        let error = match spawn(program, &program.path, None) {
-            Err(error) if is(&error, Errno::ENOEXEC) && is_text(&program.path).await => {
-                // A script without a first line "#!": execvp gives it to the shell, and so did mon.
-                spawn(program, Path::new("/bin/sh"), Some(&program.path))
-            }
-            other => other,
-        };
-        match error {
-            Ok(running) => return Ok(running),
-            Err(error) if is(&error, Errno::ETXTBSY) => match waits.next() {
-                Some(wait) => sleep(*wait).await,
-                None => return Err(explain(&program.path, &error)),
-            },
-            Err(error) => return Err(explain(&program.path, &error)),
-        }
-    }
-}
-
-fn spawn(program: &Executable, path: &Path, script: Option<&Path>) -> io::Result<Running> {
+fn spawn(program: &Executable, mut command: Command) -> io::Result<Running> {
     let (reader, writer) = io::pipe()?;
     let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
-    let mut command = Command::new(path);
     command
-        .args(script.map(Path::as_os_str))
         .args(program.args.iter().map(OsStr::new))
         .stdin(Stdio::null())
         .stdout(Stdio::from(OwnedFd::from(writer.try_clone()?)))
         .stderr(Stdio::from(OwnedFd::from(writer)))
-        .process_group(0)
         .kill_on_drop(true);
-    if let Some(own) = program::own_path() {
-        command.env("LVSMON", own);
-    }
     for (name, value) in &program.environment {
         command.env(name, value);
     }
     let child = command.spawn()?;
     // The command holds the writing ends; while they are open the pipe never ends.
     drop(command);
-    let id = child.id().and_then(|id| i32::try_from(id).ok());
     Ok(Running {
-        group: Group(id.map(Pid::from_raw)),
+        group: Group::of(&child),
         child,
         pipe,
         output: Capture::default(),
     })
-}
-
-fn is(error: &io::Error, errno: Errno) -> bool {
-    error.raw_os_error() == Some(errno as i32)
-}
-
-/// Whether the file begins as a text does; a program for another machine is not given to the shell.
-async fn is_text(path: &Path) -> bool {
-    let mut head = [0; 256];
-    let Ok(mut file) = tokio::fs::File::open(path).await else {
-        return false;
-    };
-    match file.read(&mut head).await {
-        Ok(length) => !head.iter().take(length).any(|byte| *byte == 0),
-        Err(_) => false,
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an enum of the standard library that grows; the rest is treated alike"
-)]
-fn explain(path: &Path, error: &io::Error) -> String {
-    let shown = path.display();
-    let hint = match error.kind() {
-        io::ErrorKind::PermissionDenied if path.is_dir() => "; it is a folder",
-        io::ErrorKind::PermissionDenied => "; make it executable (chmod +x)",
-        io::ErrorKind::NotFound if path.exists() => {
-            "; the file is there, but the interpreter in its first line is not"
-        }
-        io::ErrorKind::ArgumentListTooLong => "; too many hosts or too long variables",
-        _ => "",
-    };
-    format!("cannot run {shown}: {error}{hint}")
 }
 
 impl Running {
@@ -213,29 +141,6 @@ fn ended(status: io::Result<ExitStatus>) -> Ended {
             (None, None) => Ended::NotStarted(format!("ended in an unknown way: {status}")),
         },
         Err(error) => Ended::NotStarted(format!("its end cannot be observed: {error}")),
-    }
-}
-
-/// The process group of a running program; killed when dropped.
-struct Group(Option<Pid>);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        if let Some(leader) = self.0 {
-            // ESRCH: all gone already, which is what was wanted.
-            let _ = killpg(leader, signal);
-        }
-    }
-
-    /// The program has ended; whoever it left behind is not ours to kill.
-    fn release(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
     }
 }
 

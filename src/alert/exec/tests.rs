@@ -96,10 +96,10 @@ fn a_program_that_reads_nothing_is_no_fault() {
 }
 
 #[test]
-fn endless_output_is_read_but_not_kept() {
+fn endless_output_is_read_and_little_of_it_kept() {
     let ran = block_on(run(shell("head -c 20000000 /dev/zero | tr '\\0' x")));
     assert_eq!(ran.end, End::Exited(0));
-    assert_eq!(ran.output.len(), OUTPUT_MAX);
+    assert_eq!(ran.output.len(), OUTPUT_MAX + OUTPUT_GAP.len());
 }
 
 #[test]
@@ -148,4 +148,86 @@ fn arguments_longer_than_the_kernel_takes_are_cut() {
     program.args.extend(["x".to_owned(), "é".repeat(100_000)]);
     let ran = block_on(run(program));
     assert_eq!(ran.output.trim(), "131070");
+}
+
+/// An executable in a folder of its own.
+fn executable(folder: &tempfile::TempDir, text: &str) -> std::path::PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = folder.path().join("own.alert");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[test]
+fn a_script_without_first_line_is_run_by_the_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = executable(&folder, "echo \"shell says $1\"; cat; exit 2\n");
+    let ran = block_on(run(Program {
+        path: &path,
+        args: vec!["-s".to_owned()],
+        ..shell("")
+    }));
+    assert_eq!(ran.end, End::Exited(2));
+    assert_eq!(ran.output, "shell says -s\none\ntwo");
+}
+
+#[test]
+fn a_file_that_is_just_being_written_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = executable(&folder, "#!/bin/sh\nexit 5\n");
+    let writer = std::fs::OpenOptions::new()
+        .append(true)
+        .open(&path)
+        .unwrap();
+    let ran = block_on(async {
+        let close = async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            drop(writer);
+        };
+        let program = Program {
+            path: &path,
+            ..shell("")
+        };
+        tokio::join!(run(program), close).0
+    });
+    assert_eq!(ran.end, End::Exited(5));
+}
+
+#[test]
+fn a_program_that_cannot_be_started_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("plain.alert");
+    std::fs::write(&path, "#!/bin/sh\n").unwrap();
+    let ran = block_on(run(Program {
+        path: &path,
+        ..shell("")
+    }));
+    let fault = ran.fault().unwrap();
+    assert!(fault.contains("plain.alert"), "{fault}");
+    assert!(fault.contains("chmod +x"), "{fault}");
+}
+
+#[test]
+fn a_complaint_is_the_last_line_whole_however_much_was_said() {
+    // Much on both streams; what matters comes last.
+    let script = "seq 100000; seq 100000 >&2; echo no modem at all >&2; exit 1";
+    let ran = block_on(run(shell(script)));
+    assert_eq!(
+        ran.fault().as_deref(),
+        Some("it ended with exit value 1; it said: no modem at all")
+    );
+    let ran = block_on(run(shell("seq 100000; echo no luck; exit 1")));
+    assert_eq!(
+        ran.fault().as_deref(),
+        Some("it ended with exit value 1; it said: no luck")
+    );
+}
+
+#[test]
+fn a_complaint_without_line_ends_is_cut_at_a_bound() {
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x >&2; exit 1";
+    let fault = block_on(run(shell(script))).fault().unwrap();
+    assert!(fault.contains("it said: xxxxxxxxxx"), "{fault}");
+    assert!(fault.len() < 600, "{fault}");
 }
