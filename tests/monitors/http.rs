@@ -219,6 +219,79 @@ fn redirects_are_not_followed() {
 }
 
 #[test]
+fn interim_answers_are_read_over() {
+    let peer = Peer::answering(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n\
+         HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\r\n\r\nok",
+    );
+    let report = get(&peer, &[]);
+    assert_eq!(only(&report).0, HostVerdict::Up, "{report:?}");
+    assert_eq!(
+        text(&report),
+        "\nHOST 127.0.0.1: ok\nHTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 2\n\n"
+    );
+    assert_eq!(only(&get(&peer, &["-m", "ok$"])).0, HostVerdict::Up);
+    assert_down(
+        &get(&peer, &["-m", "Continue|Early"]),
+        Reason::Body,
+        "Regex match failed",
+    );
+
+    let peer = Peer::answering("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Oh no\r\n\r\n");
+    assert_down(&get(&peer, &[]), Reason::Status, "status 500 Oh no");
+
+    let dripping = Peer::new(|mut stream| {
+        head(&mut stream);
+        for byte in b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" {
+            say(&mut stream, &[*byte]);
+        }
+    });
+    assert_eq!(only(&get(&dripping, &[])).0, HostVerdict::Up);
+}
+
+#[test]
+fn interim_answers_without_a_final_one_are_a_bad_reply() {
+    let peer = Peer::answering("HTTP/1.1 100 Continue\r\n\r\n");
+    let text = "closed after interim answers, without a final one";
+    assert_down(&get(&peer, &[]), Reason::Reply, text);
+    assert_down(&get(&peer, &["-m", "x"]), Reason::Reply, text);
+    // Nobody asked for another protocol, so nothing else can follow.
+    let peer = Peer::new(|mut stream| {
+        head(&mut stream);
+        say(&mut stream, b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
+        until_closed(&mut stream);
+    });
+    assert_down(
+        &get(&peer, &["-t", "15"]),
+        Reason::Status,
+        "status 101 Switching Protocols",
+    );
+}
+
+#[test]
+fn interim_answers_without_end_stop_at_a_bound() {
+    let peer = Peer::new(|mut stream| {
+        head(&mut stream);
+        while say(&mut stream, b"HTTP/1.1 102 Processing\r\n\r\n") {}
+    });
+    for more in [&["-t", "15"][..], &["-t", "15", "-m", "x"]] {
+        let report = get(&peer, more);
+        assert_down(
+            &report,
+            Reason::Reply,
+            "no final answer within 65536 bytes of interim ones",
+        );
+        assert!(report.took < Duration::from_secs(5), "{report:?}");
+    }
+    let slow = Peer::new(|mut stream| {
+        head(&mut stream);
+        drip(&mut stream, b"HTTP/1.1 102 Processing\r\n\r\n");
+    });
+    let report = get(&slow, &["-t", "0.7"]);
+    assert_down(&report, Reason::Timeout, "timeout after 0.7 seconds");
+}
+
+#[test]
 fn a_connection_kept_alive_costs_no_time() {
     let peer = Peer::new(|mut stream| {
         head(&mut stream);

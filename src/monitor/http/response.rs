@@ -1,12 +1,15 @@
 //! What a response says while it comes in: is the verdict certain, is it complete, is it good.
 //!
+//! Interim answers (1xx, RFC 9110 section 15.2) are dropped as they come; the final one counts. Only
+//! 101 is final: nobody asked for another protocol, so nothing of ours can follow it.
 //! Works on bytes only; knows no socket and no clock.
 
 use crate::engine::event::Reason;
 use crate::monitor::dial::Trouble;
 use crate::options::http::Pattern;
 
-/// Longest head (status line and headers): eight times what common servers allow themselves.
+/// Longest head (status line and headers): eight times what common servers allow themselves. Also
+/// the most that interim answers may take together.
 const HEAD_MAX: usize = 64 * 1_024;
 
 /// Most of a response that is searched with `-m`: larger pages are downloads, not health pages.
@@ -33,7 +36,10 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Response {
     pattern: Option<Pattern>,
+    /// The final answer, or an interim one that is not complete yet.
     raw: Vec<u8>,
+    /// Bytes of interim answers that were dropped.
+    interim: usize,
     /// Where the body begins.
     body: Option<usize>,
     /// Bytes of the head that were searched for its end.
@@ -59,6 +65,7 @@ impl Response {
         Self {
             pattern,
             raw: Vec::new(),
+            interim: 0,
             body: None,
             looked: 0,
             length: None,
@@ -67,8 +74,9 @@ impl Response {
         }
     }
 
+    /// Whether nothing came in at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.raw.is_empty() && self.interim == 0
     }
 
     /// Status line and headers, without the empty line.
@@ -83,6 +91,9 @@ impl Response {
     /// Adds a piece; true when the verdict is certain.
     pub(super) fn take(&mut self, piece: &[u8]) -> bool {
         self.append(piece);
+        if self.has_endless_interim() {
+            return true;
+        }
         match &self.pattern {
             None => {
                 self.body.is_some()
@@ -93,7 +104,7 @@ impl Response {
             Some(_) if self.has_endless_head() => true,
             Some(pattern) => {
                 let try_now = pattern.decides_early() && self.raw.len() >= self.search_at;
-                if try_now && pattern.matches(&self.raw) {
+                if try_now && pattern.matches(self.searched()) {
                     return true;
                 }
                 if try_now && self.raw.len() > SEARCH_EAGERLY {
@@ -108,12 +119,20 @@ impl Response {
     /// Adds a piece without judging.
     pub(super) fn append(&mut self, piece: &[u8]) {
         self.raw.extend_from_slice(piece);
-        if self.body.is_none() {
-            self.find_body();
+        while self.body.is_none() && self.find_body() {
+            if self.is_interim() {
+                let end = self.body.take().unwrap_or(0);
+                self.raw.drain(..end);
+                self.interim = self.interim.saturating_add(end);
+                self.looked = 0;
+            } else {
+                self.read_head();
+            }
         }
     }
 
-    fn find_body(&mut self) {
+    /// Looks for the empty line; false while it is not there.
+    fn find_body(&mut self) -> bool {
         let from = self.looked.saturating_sub(3);
         let rest = self.raw.get(from..).unwrap_or_default();
         let end = (0..rest.len()).find_map(|at| match rest.get(at..)? {
@@ -122,10 +141,13 @@ impl Response {
             _ => None,
         });
         self.looked = self.raw.len();
-        let Some(body) = end.map(|end| from + end) else {
-            return;
-        };
-        self.body = Some(body);
+        self.body = end.map(|end| from + end);
+        self.body.is_some()
+    }
+
+    /// Takes from the headers how long the response will be.
+    fn read_head(&mut self) {
+        let body = self.body.unwrap_or(0);
         let head = String::from_utf8_lossy(self.raw.get(..body).unwrap_or_default());
         let mut length = None;
         let mut is_chunked = false;
@@ -146,6 +168,16 @@ impl Response {
         }
     }
 
+    /// Whether what is there is an interim answer, or the beginning of one.
+    fn is_interim(&self) -> bool {
+        matches!(self.status(), Status::Code(100 | 102..=199))
+    }
+
+    /// What the expression looks at: nothing of an interim answer.
+    fn searched(&self) -> &[u8] {
+        if self.is_interim() { b"" } else { &self.raw }
+    }
+
     /// Whether the server has said everything it announced.
     pub(super) fn is_complete(&self) -> bool {
         let Some(body) = self.body else {
@@ -157,12 +189,20 @@ impl Response {
         by_length || (self.is_chunked && last_chunk)
     }
 
+    fn has_endless_interim(&self) -> bool {
+        self.interim > HEAD_MAX
+    }
+
     fn has_endless_head(&self) -> bool {
         self.body.is_none() && self.raw.len() > HEAD_MAX && matches!(self.status(), Status::Code(_))
     }
 
     /// Good, with a line about it, or why not.
     pub(super) fn verdict(&self, end: &End) -> Result<String, Trouble> {
+        if self.has_endless_interim() {
+            let text = format!("no final answer within {HEAD_MAX} bytes of interim ones");
+            return Err(Trouble::down(Reason::Reply, text));
+        }
         match &self.pattern {
             Some(pattern) => self.verdict_by_pattern(pattern, end),
             None => self.verdict_by_status(end),
@@ -170,12 +210,12 @@ impl Response {
     }
 
     fn verdict_by_pattern(&self, pattern: &Pattern, end: &End) -> Result<String, Trouble> {
-        if pattern.matches(&self.raw) {
+        if pattern.matches(self.searched()) {
             return Ok("the response matches".to_owned());
         }
         match end {
             End::Trouble(trouble) => Err(trouble.clone()),
-            End::Closed if self.raw.is_empty() => Err(closed_without_answer()),
+            End::Closed if self.has_no_answer() => Err(self.closed_without_answer()),
             End::Certain if self.has_endless_head() => Err(endless_head()),
             End::Certain | End::Closed => Err(Trouble::down(Reason::Body, "Regex match failed")),
         }
@@ -183,6 +223,7 @@ impl Response {
 
     fn verdict_by_status(&self, end: &End) -> Result<String, Trouble> {
         let code = match self.status() {
+            Status::Code(_) if self.is_interim() => return Err(self.no_status(end)),
             Status::Code(code) => code,
             Status::Alien => {
                 return Err(Trouble::down(
@@ -215,12 +256,26 @@ impl Response {
         match end {
             End::Trouble(trouble) => trouble.clone(),
             End::Certain => endless_head(),
-            End::Closed if self.raw.is_empty() => closed_without_answer(),
+            End::Closed if self.has_no_answer() => self.closed_without_answer(),
             End::Closed => Trouble::down(
                 Reason::Reply,
                 format!("not an HTTP response: {}", self.first_line()),
             ),
         }
+    }
+
+    /// Whether no final answer has begun.
+    fn has_no_answer(&self) -> bool {
+        self.raw.is_empty() || self.is_interim()
+    }
+
+    fn closed_without_answer(&self) -> Trouble {
+        let text = if self.is_empty() {
+            "closed without an answer"
+        } else {
+            "closed after interim answers, without a final one"
+        };
+        Trouble::down(Reason::Reply, text)
     }
 
     /// `HTTP/N.N CODE`, as the script's expression reads it.
@@ -273,10 +328,6 @@ impl Response {
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-fn closed_without_answer() -> Trouble {
-    Trouble::down(Reason::Reply, "closed without an answer")
 }
 
 fn endless_head() -> Trouble {
