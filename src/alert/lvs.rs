@@ -26,7 +26,7 @@ use crate::lvs::{
 };
 use crate::model::{HostName, IpvsBackend};
 use crate::names::Names;
-use crate::options::OptionError;
+use crate::options::OptionErrors;
 use crate::options::lvs::{LvsOptions, Sense, Takes, check_limits};
 use crate::options::words::{Word, words};
 
@@ -52,8 +52,8 @@ enum Errand {
 /// Why a call cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Fault {
-    /// A word is wrong.
-    Words(OptionError),
+    /// Words are wrong.
+    Words(OptionErrors),
     /// The words are right, but they do not say what to do here.
     Unclear(String),
 }

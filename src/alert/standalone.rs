@@ -23,7 +23,7 @@ use crate::model::{MailRelay, MailSettings};
 use crate::options::mail::MailOptions;
 use crate::options::webhook::WebhookOptions;
 use crate::options::words::{Word, words};
-use crate::options::{AlertOptions, OptionError};
+use crate::options::{AlertOptions, OptionError, OptionErrors};
 use crate::time::Wall;
 
 /// Why a stand-alone alert did nothing, or not all it should.
@@ -63,7 +63,7 @@ pub async fn standalone(name: &str, args: &[String], stdin: &[u8]) -> Result<(),
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let wrong = |error: OptionError| {
+    let wrong = |error: OptionErrors| {
         StandaloneError::Usage(format!("{error}\nusage: lvsmon alert {usage}"))
     };
     let now = Clock::start().now().wall;
@@ -115,7 +115,7 @@ struct Marks {
 const MARK_LETTERS: &str = "s:g:h:t:l:uTOaD";
 
 /// Tells mon's marks from the words of the built-in, whose letters are given.
-fn marks(args: &[String], own_letters: &str) -> Result<(Marks, Vec<String>), OptionError> {
+fn marks(args: &[String], own_letters: &str) -> Result<(Marks, Vec<String>), OptionErrors> {
     let mut marks = Marks::default();
     let mut own = Vec::new();
     let mut plain = Vec::new();

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::options::OptionError;
-use crate::options::words::{Word, milliseconds, plain_words, words};
+use crate::options::words::{Faults, PlainWords, Word, hosts, milliseconds, split};
+use crate::options::{OptionError, OptionErrors};
 
 /// What the line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,36 +50,39 @@ impl FpingOptions {
         (0..=self.retries).map(|number| self.wait(number)).sum()
     }
 
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
-        let words = words(args, "aTr:s:t:h")?;
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
+        let mut faults = Faults::default();
+        let words = split(args, "aTr:s:t:h", PlainWords::EndOptions, &mut faults);
         let mut options = Self {
             any_will_do: false,
             retries: 3,
             slow: None,
             timeout: Duration::from_millis(2_000),
             trace: false,
-            hosts: plain_words(&words),
+            hosts: hosts(&words, &mut faults),
         };
         for (index, word) in words {
             match word {
                 Word::Flag('a') => options.any_will_do = true,
                 Word::Flag('T') => options.trace = true,
                 Word::Flag(letter) => {
-                    return Err(OptionError::new(
-                        index,
-                        format!(
-                            "option -{letter} prints the usage and checks nothing; leave it out"
-                        ),
-                    ));
+                    let advice = "prints the usage and checks nothing; leave it out";
+                    faults.add(index, format!("option -{letter} {advice}"));
                 }
-                Word::Value('r', value) => options.set_retries(index, value)?,
-                Word::Value('s', value) => options.slow = Some(milliseconds(index, 's', value)?),
+                Word::Value('r', value) => {
+                    faults.take(options.set_retries(index, value));
+                }
+                Word::Value('s', value) => {
+                    faults.set(&mut options.slow, milliseconds(index, 's', value).map(Some));
+                }
                 Word::Value(_, "0") => {}
-                Word::Value(letter, value) => options.timeout = milliseconds(index, letter, value)?,
+                Word::Value(letter, value) => {
+                    faults.set(&mut options.timeout, milliseconds(index, letter, value));
+                }
                 Word::Plain(_) => {}
             }
         }
-        Ok(options)
+        faults.finish(options)
     }
 
     fn set_retries(&mut self, index: usize, value: &str) -> Result<(), OptionError> {
@@ -107,7 +110,7 @@ impl FpingOptions {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<FpingOptions, OptionError> {
+    fn parse(line: &str) -> Result<FpingOptions, OptionErrors> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         FpingOptions::parse(&args)
     }
@@ -168,7 +171,14 @@ mod tests {
                 "option -s takes a number of milliseconds above 0 and up to a day, not \"0\"",
             ),
         ] {
-            assert_eq!(parse(line).unwrap_err().message, message);
+            assert_eq!(parse(line).unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn all_mistakes_of_a_line_are_named() {
+        let errors = parse("-r 11 -x -s 0 -h -t never h1").unwrap_err();
+        let places: Vec<usize> = errors.list().iter().map(|error| error.index).collect();
+        assert_eq!(places, [0, 2, 3, 5, 6]);
     }
 }

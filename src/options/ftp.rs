@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::options::OptionError;
-use crate::options::words::{Word, plain_words, port_or_service, seconds, words};
+use crate::options::OptionErrors;
+use crate::options::words::{PortLine, port_or_service};
 
 /// What the line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,21 +22,13 @@ impl FtpOptions {
     /// How to call it.
     pub const USAGE: &'static str = "ftp [-p PORT] [-t SECS] host...";
 
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
-        let words = words(args, "p:t:")?;
-        let mut options = Self {
-            port: 21,
-            timeout: Duration::from_secs(30),
-            hosts: plain_words(&words),
-        };
-        for (index, word) in words {
-            match word {
-                Word::Value('p', value) => options.port = port_or_service(index, 'p', value)?,
-                Word::Value(letter, value) => options.timeout = seconds(index, letter, value)?,
-                Word::Flag(_) | Word::Plain(_) => {}
-            }
-        }
-        Ok(options)
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
+        let line = PortLine::parse(args, port_or_service)?;
+        Ok(Self {
+            port: line.port.unwrap_or(21),
+            timeout: line.timeout.unwrap_or(Duration::from_secs(30)),
+            hosts: line.hosts,
+        })
     }
 }
 
@@ -44,7 +36,7 @@ impl FtpOptions {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<FtpOptions, OptionError> {
+    fn parse(line: &str) -> Result<FtpOptions, OptionErrors> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         FtpOptions::parse(&args)
     }
@@ -62,6 +54,6 @@ mod tests {
     #[test]
     fn a_port_may_be_a_service_name() {
         assert_eq!(parse("-p ftps").unwrap().port, 990);
-        assert_eq!(parse("-p nosuch").unwrap_err().index, 0);
+        assert_eq!(parse("-p nosuch").unwrap_err().list()[0].index, 0);
     }
 }

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::options::OptionError;
-use crate::options::words::{Word, plain_words, port_or_service, seconds, words};
+use crate::options::words::{Faults, PlainWords, Word, hosts, port_or_service, seconds, split};
+use crate::options::{OptionError, OptionErrors};
 
 /// What the line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,8 +114,14 @@ impl HttpOptions {
     /// Longest path, agent or name: more than servers take in one header line.
     const TEXT_MAX: usize = 4_096;
 
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
-        let words = words(args, "p:t:u:a:m:osn:kc:")?;
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
+        let mut faults = Faults::default();
+        let words = split(
+            args,
+            "p:t:u:a:m:osn:kc:",
+            PlainWords::EndOptions,
+            &mut faults,
+        );
         let mut options = Self {
             port: 80,
             timeout: Duration::from_secs(30),
@@ -125,7 +131,7 @@ impl HttpOptions {
             failures_only: false,
             name: None,
             tls: None,
-            hosts: plain_words(&words),
+            hosts: hosts(&words, &mut faults),
         };
         let (mut port, mut tls, mut any, mut file) = (None, false, None, None);
         for (index, word) in words {
@@ -133,20 +139,30 @@ impl HttpOptions {
                 Word::Flag('o') => options.failures_only = true,
                 Word::Flag('s') => tls = true,
                 Word::Flag(_) => any = Some(index),
-                Word::Value('p', value) => port = Some(port_or_service(index, 'p', value)?),
-                Word::Value('t', value) => options.timeout = seconds(index, 't', value)?,
-                Word::Value('u', value) => options.path = path(index, value)?,
-                Word::Value('a', value) => options.agent = header_text(index, 'a', value)?,
-                Word::Value('m', value) => options.pattern = Some(pattern(index, value)?),
-                Word::Value('n', value) => options.name = Some(name(index, value)?),
+                Word::Value('p', value) => {
+                    faults.set(&mut port, port_or_service(index, 'p', value).map(Some));
+                }
+                Word::Value('t', value) => {
+                    faults.set(&mut options.timeout, seconds(index, 't', value));
+                }
+                Word::Value('u', value) => faults.set(&mut options.path, path(index, value)),
+                Word::Value('a', value) => {
+                    faults.set(&mut options.agent, header_text(index, 'a', value));
+                }
+                Word::Value('m', value) => {
+                    faults.set(&mut options.pattern, pattern(index, value).map(Some));
+                }
+                Word::Value('n', value) => {
+                    faults.set(&mut options.name, name(index, value).map(Some));
+                }
                 Word::Value(_, value) => file = Some((index, PathBuf::from(value))),
                 Word::Plain(_) => {}
             }
         }
-        options.tls = verify(tls, any, file)?;
+        faults.set(&mut options.tls, verify(tls, any, file));
         let default = if tls { 443 } else { 80 };
         options.port = port.unwrap_or(default);
-        Ok(options)
+        faults.finish(options)
     }
 }
 
@@ -223,7 +239,7 @@ fn header_text(index: usize, letter: char, value: &str) -> Result<String, Option
 mod tests {
     use super::*;
 
-    fn parse(words: &[&str]) -> Result<HttpOptions, OptionError> {
+    fn parse(words: &[&str]) -> Result<HttpOptions, OptionErrors> {
         let args: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         HttpOptions::parse(&args)
     }
@@ -307,9 +323,18 @@ mod tests {
             ),
         ];
         for (line, index, message) in cases {
-            let error = parse(line).unwrap_err();
-            assert_eq!((error.index, error.message.as_str()), (index, message));
+            let errors = parse(line).unwrap_err();
+            assert_eq!(errors.list(), [OptionError::new(index, message)]);
         }
+    }
+
+    #[test]
+    fn all_mistakes_of_a_line_are_named() {
+        let line = "-p gopherx -t 0 -u /a\u{7} -n a/b -m (a -k -q 5 -o h -t 3";
+        let words: Vec<&str> = line.split(' ').collect();
+        let errors = parse(&words).unwrap_err();
+        let places: Vec<usize> = errors.list().iter().map(|error| error.index).collect();
+        assert_eq!(places, [0, 2, 4, 6, 8, 10, 11, 15], "{errors}");
     }
 
     #[test]

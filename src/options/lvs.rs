@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::lvs::{Family, Forwarding, Protocol, Scheduler, VirtualServiceKey, Weight};
-use crate::options::OptionError;
-use crate::options::words::{Word, words};
+use crate::options::words::{Faults, PlainWords, Word, split};
+use crate::options::{OptionError, OptionErrors};
 
 /// What one line says. What it leaves out may stand in the other line of the same entry, so
 /// defaults are filled in by whoever joins the lines: [`LvsOptions::DEFAULT_FORWARDING`],
@@ -70,26 +70,56 @@ impl LvsOptions {
     /// The letters, as getopt describes them.
     pub(crate) const LETTERS: &'static str = "P:V:R:p:W:F:S:BDu6";
 
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
-        Self::from_words(&words(args, Self::LETTERS)?, args.len())
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
+        let mut faults = Faults::default();
+        let found = split(args, Self::LETTERS, PlainWords::Stray, &mut faults);
+        Self::read(&found, args.len(), faults)
     }
 
     /// The options among words that are split already; letters of others are passed over.
     pub(crate) fn from_words(
         found: &[(usize, Word<'_>)],
         words_count: usize,
-    ) -> Result<Self, OptionError> {
-        let typed = Typed::collect(found)?;
-        let (virtual_at, virtual_text) = typed
-            .virtual_service
-            .ok_or_else(|| OptionError::new(words_count, "-V is missing: write -V ADDRESS:PORT"))?;
-        let real = typed
-            .real
-            .map(|(at, text)| real_word(text).map_err(|message| OptionError::new(at, message)))
-            .transpose()?;
+    ) -> Result<Self, OptionErrors> {
+        Self::read(found, words_count, Faults::default())
+    }
+
+    fn read(
+        found: &[(usize, Word<'_>)],
+        words_count: usize,
+        mut faults: Faults,
+    ) -> Result<Self, OptionErrors> {
+        let typed = Typed::collect(found, &mut faults);
+        if typed.virtual_service.is_none() && !faults.lacks('V') {
+            faults.add(words_count, "-V is missing: write -V ADDRESS:PORT");
+        }
+        let real = typed.real.and_then(|(at, text)| {
+            let read = real_word(text).map_err(|message| OptionError::new(at, message));
+            faults.take(read)
+        });
         let address = real.as_ref().and_then(RealWord::address);
-        let virtual_service = virtual_key(&typed, virtual_text, address)
-            .map_err(|message| OptionError::new(virtual_at, message))?;
+        let virtual_service = typed.virtual_service.and_then(|(at, text)| {
+            let tcp = ProtocolWord::Transport(Protocol::Tcp);
+            let read = match typed.protocol {
+                // It may be a mark.
+                None if number::<u32>(text).is_some() => Ok(None),
+                protocol => {
+                    virtual_key(protocol.unwrap_or(tcp), typed.six, text, address).map(Some)
+                }
+            };
+            let read = read.map_err(|message| OptionError::new(at, message));
+            faults.take(read).flatten()
+        });
+        let own_port = real.as_ref().and_then(|real| real.port);
+        if let (Some(own), Some((at, port))) = (own_port, typed.port)
+            && own != port
+        {
+            let message = format!("-R says port {own} and -p says {port}; leave out one of them");
+            faults.add(at, message);
+        }
+        let Some(virtual_service) = virtual_service else {
+            return Err(faults.into_errors());
+        };
         let options = Self {
             virtual_service,
             real,
@@ -102,12 +132,18 @@ impl LvsOptions {
             takes: typed.takes,
             sense: typed.sense,
         };
+        // A word that could not be read contradicts nothing.
+        let is_real_known = options.real.is_some() || typed.real.is_none();
+        let virtual_at = typed.virtual_service.map_or(words_count, |(at, _)| at);
         let real_at = typed.port.map(|(at, _)| at);
         let real_at = real_at.or(typed.real.map(|(at, _)| at));
-        options
-            .agrees()
-            .map_err(|message| OptionError::new(real_at.unwrap_or(virtual_at), message))?;
-        Ok(options)
+        if let Some(message) = options.cannot_create() {
+            faults.add(virtual_at, message);
+        }
+        if is_real_known && let Err(message) = options.agrees() {
+            faults.add(real_at.unwrap_or(virtual_at), message);
+        }
+        faults.finish(options)
     }
 
     /// The port of the real servers: that of `-R`, of `-p`, of the virtual service, or 0 in a
@@ -120,18 +156,16 @@ impl LvsOptions {
             .unwrap_or(0)
     }
 
-    /// What the words say against each other.
+    /// Why `-B` cannot make this virtual service.
+    fn cannot_create(&self) -> Option<&'static str> {
+        let is_any_port = self.virtual_service.port() == Some(0);
+        (self.creates.is_some() && is_any_port).then_some(
+            "-B cannot make a virtual service on port 0: that needs persistence; make it with ipvsadm -A -p and leave out -B",
+        )
+    }
+
+    /// What the words about the real server say against each other and the virtual service.
     fn agrees(&self) -> Result<(), String> {
-        if let (Some(own), Some(port)) = (self.real.as_ref().and_then(|real| real.port), self.port)
-            && own != port
-        {
-            return Err(format!(
-                "-R says port {own} and -p says {port}; leave out one of them"
-            ));
-        }
-        if self.creates.is_some() && self.virtual_service.port() == Some(0) {
-            return Err("-B cannot make a virtual service on port 0: that needs persistence; make it with ipvsadm -A -p and leave out -B".to_owned());
-        }
         let address = self.real.as_ref().and_then(RealWord::address);
         if let Some(address) = address {
             check_address(self.virtual_service, address)?;
@@ -209,7 +243,8 @@ fn check_address(virtual_service: VirtualServiceKey, address: IpAddr) -> Result<
 
 /// The words of one line before they are set against each other.
 struct Typed<'a> {
-    protocol: ProtocolWord,
+    /// None where it cannot be read.
+    protocol: Option<ProtocolWord>,
     virtual_service: Option<(usize, &'a str)>,
     real: Option<(usize, &'a str)>,
     port: Option<(usize, u16)>,
@@ -230,10 +265,10 @@ enum ProtocolWord {
 }
 
 impl<'a> Typed<'a> {
-    fn collect(found: &[(usize, Word<'a>)]) -> Result<Self, OptionError> {
+    fn collect(found: &[(usize, Word<'a>)], faults: &mut Faults) -> Self {
         let mut typed = Self {
             // The HOWTO's own remark on NAT writes a line without -P.
-            protocol: ProtocolWord::Transport(Protocol::Tcp),
+            protocol: Some(ProtocolWord::Transport(Protocol::Tcp)),
             virtual_service: None,
             real: None,
             port: None,
@@ -247,31 +282,34 @@ impl<'a> Typed<'a> {
         };
         for &(at, word) in found {
             match word {
-                Word::Value(letter, value) => typed
-                    .value(at, letter, value)
-                    .map_err(|message| OptionError::new(at, message))?,
+                Word::Value(letter, value) => {
+                    if let Err(message) = typed.value(at, letter, value) {
+                        faults.add(at, message);
+                    }
+                }
                 Word::Flag('B') => typed.creates = true,
                 Word::Flag('D') => typed.takes = Takes::VirtualService,
                 Word::Flag('u') => typed.sense = Sense::Adds,
                 Word::Flag('6') => typed.six = true,
                 // A mark that mon passes to a stand-alone call.
                 Word::Flag(_) => {}
-                Word::Plain(plain) => {
-                    return Err(OptionError::new(
-                        at,
-                        format!(
-                            "\"{plain}\" is not understood: the real server stands behind -R, the virtual service behind -V"
-                        ),
-                    ));
-                }
+                Word::Plain(plain) => faults.add(
+                    at,
+                    format!(
+                        "\"{plain}\" is not understood: the real server stands behind -R, the virtual service behind -V"
+                    ),
+                ),
             }
         }
-        Ok(typed)
+        typed
     }
 
     fn value(&mut self, at: usize, letter: char, value: &'a str) -> Result<(), String> {
         match letter {
-            'P' => self.protocol = protocol(value)?,
+            'P' => {
+                self.protocol = None;
+                self.protocol = Some(protocol(value)?);
+            }
             'V' => self.virtual_service = Some((at, value)),
             'R' => self.real = Some((at, value)),
             'p' => self.port = Some((at, port("-p", value)?)),
@@ -330,11 +368,12 @@ fn number<N: FromStr>(text: &str) -> Option<N> {
 }
 
 fn virtual_key(
-    typed: &Typed<'_>,
+    protocol: ProtocolWord,
+    six: bool,
     text: &str,
     real: Option<IpAddr>,
 ) -> Result<VirtualServiceKey, String> {
-    let protocol = match typed.protocol {
+    let protocol = match protocol {
         ProtocolWord::Mark => {
             let mark = number::<u32>(text).filter(|&mark| mark != 0);
             let mark = mark.ok_or_else(|| {
@@ -342,7 +381,7 @@ fn virtual_key(
             })?;
             let family = match real.map(Family::of) {
                 Some(Family::V6) => Family::V6,
-                Some(Family::V4) | None if typed.six => Family::V6,
+                Some(Family::V4) | None if six => Family::V6,
                 Some(Family::V4) | None => Family::V4,
             };
             return Ok(VirtualServiceKey::Mark(family, mark));
@@ -355,7 +394,7 @@ fn virtual_key(
             "-V {text}: write the address that the clients connect to"
         ));
     }
-    if typed.six && address.is_ipv4() {
+    if six && address.is_ipv4() {
         return Err(format!("-V {text} is IPv4 and -6 says IPv6; leave out -6"));
     }
     Ok(VirtualServiceKey::Address(protocol, address))
@@ -422,7 +461,7 @@ fn real_word(text: &str) -> Result<RealWord, String> {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<LvsOptions, OptionError> {
+    fn parse(text: &str) -> Result<LvsOptions, OptionErrors> {
         let args: Vec<String> = text.split(' ').map(str::to_owned).collect();
         LvsOptions::parse(&args)
     }
@@ -530,9 +569,37 @@ mod tests {
             ("-V", 1, "needs a value"),
         ];
         for (text, index, expected) in cases {
-            let error = parse(text).unwrap_err();
+            let errors = parse(text).unwrap_err();
+            let [error] = errors.list() else {
+                panic!("{text}: not one mistake:\n{errors}");
+            };
             assert_eq!(error.index, index, "{text}: {error}");
             assert!(error.message.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_of_a_line_are_named() {
+        let cases: [(&str, &[usize]); 11] = [
+            (
+                "-P icmp -V 7 -W x -F gate -S w/c -p http -R a:b -Q",
+                &[0, 4, 6, 8, 10, 12, 14],
+            ),
+            ("-V www:80 -R [::1 -W 70000", &[0, 2, 4]),
+            ("10.0.0.3:80 -R 192.168.0.1 -W x", &[0, 3, 5]),
+            ("-v 10.0.0.3 -r 10.0.0.7 -F x", &[0, 0, 2, 4]),
+            ("-V 10.0.0.3:0 -B -R 2001:db8::1 -W x", &[0, 3, 5]),
+            ("-V 10.0.0.3:80 -R 10.0.0.7:81 -F dr -W x -V", &[2, 6, 9]),
+            ("-R 10.0.0.7:81 -F dr -W x -V", &[4, 7]),
+            ("-V 10.0.0.3:80 -R a:b -p 81 -F dr", &[2]),
+            ("-V www:80 -R 10.0.0.7:80 -p 81", &[0, 4]),
+            ("-P icmp -V 10.0.0.3 -R 10.0.0.7", &[0, 2]),
+            ("-P icmp -V 10.0.0.3:80 -R ::1", &[0, 4]),
+        ];
+        for (text, places) in cases {
+            let errors = parse(text).unwrap_err();
+            let found: Vec<usize> = errors.list().iter().map(|error| error.index).collect();
+            assert_eq!(found, places, "{text}:\n{errors}");
         }
     }
 
@@ -555,7 +622,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let error = parse(text).unwrap_err();
-            assert!(error.message.contains(expected), "{text}: {error}");
+            assert!(error.to_string().contains(expected), "{text}: {error}");
         }
         for text in [
             "-V 10.0.0.3:80 -R 192.168.0.1:8080 -F nat",

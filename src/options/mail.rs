@@ -3,8 +3,8 @@
 //! The words of the classic script (spec/mon-plugins.md 5.1). Where mail goes is not said
 //! here but by the `mail_*` globals, for all lines at once.
 
-use crate::options::OptionError;
-use crate::options::words::{Word, words};
+use crate::options::words::{Faults, PlainWords, Word, late_option, split};
+use crate::options::{OptionError, OptionErrors};
 
 /// What a `mail.alert` line says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,28 +25,42 @@ impl MailOptions {
     ///
     /// # Errors
     ///
-    /// An unknown option, no recipient, or one that cannot be an address.
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
+    /// Unknown options, no recipient, those that cannot be an address.
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
         let mut options = Self::default();
-        for (index, word) in words(args, Self::LETTERS)? {
+        let mut faults = Faults::default();
+        let words = split(args, Self::LETTERS, PlainWords::EndOptions, &mut faults);
+        let has_recipient = words
+            .iter()
+            .any(|(_, word)| matches!(word, Word::Plain(list) if list.contains(|c| c != ',')));
+        for (index, word) in words {
             match word {
-                Word::Value('f', from) => options.from = Some(address(index, from)?),
+                Word::Value('f', from) => {
+                    faults.set(&mut options.from, address(index, from).map(Some));
+                }
                 Word::Value('S', subject) => options.subject = Some(subject.to_owned()),
                 Word::Value(..) | Word::Flag(_) => {}
+                Word::Plain(late) if late.starts_with('-') => {
+                    faults.add(index, late_option(late, "recipients"));
+                    // What follows may be its value, which is no recipient either.
+                    break;
+                }
                 Word::Plain(list) => {
-                    for recipient in list.split(',').filter(|part| !part.is_empty()) {
-                        options.recipients.push(address(index, recipient)?);
+                    let parts = list.split(',').filter(|part| !part.is_empty());
+                    let read = parts.map(|recipient| address(index, recipient));
+                    for recipient in read {
+                        options.recipients.extend(faults.take(recipient));
                     }
                 }
             }
         }
-        if options.recipients.is_empty() {
-            return Err(OptionError::new(
+        if !has_recipient {
+            faults.add(
                 args.len(),
                 "mail.alert needs a recipient, such as \"mail.alert root\" or \"mail.alert ops@example.org\"",
-            ));
+            );
         }
-        Ok(options)
+        faults.finish(options)
     }
 }
 
@@ -79,7 +93,7 @@ fn address(index: usize, text: &str) -> Result<String, OptionError> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<MailOptions, OptionError> {
+    fn parse(args: &[&str]) -> Result<MailOptions, OptionErrors> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         MailOptions::parse(&args)
     }
@@ -94,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_line_without_recipient_is_refused() {
-        assert_eq!(parse(&["-S", "x"]).unwrap_err().index, 2);
+        assert_eq!(parse(&["-S", "x"]).unwrap_err().list()[0].index, 2);
         assert!(parse(&[","]).is_err());
     }
 
@@ -110,8 +124,18 @@ mod tests {
             "a\u{0}",
         ] {
             let error = parse(&["-S", "x", "root", bad]).unwrap_err();
-            assert_eq!(error.index, 3, "{bad:?}");
+            assert_eq!(error.list()[0].index, 3, "{bad:?}");
         }
         assert!(parse(&["-f", "a\r\nX: y", "root"]).is_err());
+    }
+
+    #[test]
+    fn all_mistakes_of_a_line_are_named() {
+        let errors = parse(&["-f", "a b", "-q", "-S", "x", "@b,root", "a@", "-S", "y z"]);
+        let errors = errors.unwrap_err();
+        let places: Vec<usize> = errors.list().iter().map(|error| error.index).collect();
+        assert_eq!(places, [0, 2, 5, 6, 7], "{errors}");
+        // The one recipient is wrong, but there is one.
+        assert_eq!(parse(&["a@"]).unwrap_err().list().len(), 1);
     }
 }

@@ -13,7 +13,7 @@ pub mod tcp;
 pub mod webhook;
 pub(crate) mod words;
 
-pub use words::OptionError;
+pub use words::{OptionError, OptionErrors};
 
 /// The options of a built-in monitor.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl MonitorOptions {
 
     /// The options of the built-in of that name (`http.monitor`); `None` where there is none.
     #[must_use]
-    pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionError>> {
+    pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionErrors>> {
         Some(match name {
             "fping.monitor" => fping::FpingOptions::parse(args).map(Self::Fping),
             "ftp.monitor" => ftp::FtpOptions::parse(args).map(Self::Ftp),
@@ -88,7 +88,7 @@ impl AlertOptions {
 
     /// The options of the built-in of that name (`mail.alert`); `None` where there is none.
     #[must_use]
-    pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionError>> {
+    pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionErrors>> {
         Some(match name {
             "ipvs.alert" | "lvs.alert" => lvs::LvsOptions::parse(args).map(Self::Lvs),
             "mail.alert" => mail::MailOptions::parse(args).map(Self::Mail),

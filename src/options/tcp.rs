@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use crate::options::OptionError;
-use crate::options::words::{Word, plain_words, port_number, seconds, words};
+use crate::options::OptionErrors;
+use crate::options::words::{PortLine, port_number};
 
 /// What the line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,21 +23,13 @@ impl TcpOptions {
     /// How to call it.
     pub const USAGE: &'static str = "tcp [-p PORT] [-t SECS] host...";
 
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
-        let words = words(args, "p:t:")?;
-        let mut options = Self {
-            port: 23,
-            timeout: Duration::from_secs(10),
-            hosts: plain_words(&words),
-        };
-        for (index, word) in words {
-            match word {
-                Word::Value('p', value) => options.port = port_number(index, 'p', value)?,
-                Word::Value(letter, value) => options.timeout = seconds(index, letter, value)?,
-                Word::Flag(_) | Word::Plain(_) => {}
-            }
-        }
-        Ok(options)
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
+        let line = PortLine::parse(args, port_number)?;
+        Ok(Self {
+            port: line.port.unwrap_or(23),
+            timeout: line.timeout.unwrap_or(Duration::from_secs(10)),
+            hosts: line.hosts,
+        })
     }
 }
 
@@ -45,7 +37,7 @@ impl TcpOptions {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<TcpOptions, OptionError> {
+    fn parse(line: &str) -> Result<TcpOptions, OptionErrors> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         TcpOptions::parse(&args)
     }
@@ -73,10 +65,6 @@ mod tests {
     #[test]
     fn a_service_name_is_refused_with_its_number() {
         let error = parse("-p smtp h").unwrap_err();
-        assert!(
-            error.message.ends_with("write 25 for smtp"),
-            "{}",
-            error.message
-        );
+        assert!(error.to_string().ends_with("write 25 for smtp"), "{error}");
     }
 }

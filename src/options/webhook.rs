@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::OptionError;
-use crate::options::words::{Word, words};
+use crate::options::words::{Faults, PlainWords, Word, late_option, split};
+use crate::options::{OptionError, OptionErrors};
 
 /// What a `webhook.alert` line says. Kept in the spool with each message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,39 +38,47 @@ impl WebhookOptions {
     ///
     /// # Errors
     ///
-    /// An unknown option, no URL or more than one, a URL that is neither http nor https, a
-    /// header that HTTP does not know or that we set ourselves.
-    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionError> {
+    /// Unknown options, no URL or more than one, a URL that is neither http nor https, headers
+    /// that HTTP does not know or that we set ourselves.
+    pub(crate) fn parse(args: &[String]) -> Result<Self, OptionErrors> {
         let mut options = Self {
             url: String::new(),
             key: None,
             timeout: Self::TIMEOUT,
             headers: Vec::new(),
         };
-        for (index, word) in words(args, Self::LETTERS)? {
+        let mut faults = Faults::default();
+        let mut urls_count = 0;
+        for (index, word) in split(args, Self::LETTERS, PlainWords::EndOptions, &mut faults) {
             match word {
                 Word::Value('k', file) => options.key = Some(PathBuf::from(file)),
-                Word::Value('w', text) => options.timeout = seconds(index, text)?,
-                Word::Value('H', text) => options.headers.push(header(index, text)?),
+                Word::Value('w', text) => faults.set(&mut options.timeout, seconds(index, text)),
+                Word::Value('H', text) => options.headers.extend(faults.take(header(index, text))),
                 Word::Value(..) | Word::Flag(_) => {}
-                Word::Plain(text) if options.url.is_empty() => {
-                    options.url = url(index, text)?;
+                Word::Plain(late) if late.starts_with('-') => {
+                    faults.add(index, late_option(late, "URL"));
+                    break;
                 }
-                Word::Plain(_) => {
-                    return Err(OptionError::new(
-                        index,
-                        "webhook.alert takes one URL; write one alert line for each receiver",
-                    ));
+                Word::Plain(text) => {
+                    urls_count += 1;
+                    if urls_count == 1 {
+                        faults.set(&mut options.url, url(index, text));
+                    } else {
+                        faults.add(
+                            index,
+                            "webhook.alert takes one URL; write one alert line for each receiver",
+                        );
+                    }
                 }
             }
         }
-        if options.url.is_empty() {
-            return Err(OptionError::new(
+        if urls_count == 0 {
+            faults.add(
                 args.len(),
                 "webhook.alert needs a URL, such as \"webhook.alert https://example.org/hook\"",
-            ));
+            );
         }
-        Ok(options)
+        faults.finish(options)
     }
 }
 
@@ -152,7 +160,7 @@ fn url(index: usize, text: &str) -> Result<String, OptionError> {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<WebhookOptions, OptionError> {
+    fn parse(args: &[&str]) -> Result<WebhookOptions, OptionErrors> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         WebhookOptions::parse(&args)
     }
@@ -198,7 +206,17 @@ mod tests {
             (&["http://h", "http://i"], 1),
         ];
         for (args, index) in cases {
-            assert_eq!(parse(args).unwrap_err().index, index, "{args:?}");
+            assert_eq!(parse(args).unwrap_err().list()[0].index, index, "{args:?}");
         }
+    }
+
+    #[test]
+    fn all_mistakes_of_a_line_are_named() {
+        let args = [
+            "-w", "0", "-q", "-H", "no colon", "ftp://h", "http://h", "-k", "f",
+        ];
+        let errors = parse(&args).unwrap_err();
+        let places: Vec<usize> = errors.list().iter().map(|error| error.index).collect();
+        assert_eq!(places, [0, 2, 3, 5, 6, 7], "{errors}");
     }
 }

@@ -1,6 +1,7 @@
 //! Walking over the words of a command line the way the classic scripts did (getopt), and the
 //! kinds of values that several built-ins take.
 
+use std::fmt;
 use std::time::Duration;
 
 /// A word that a built-in does not understand.
@@ -22,6 +23,96 @@ impl OptionError {
     }
 }
 
+/// Everything that a built-in does not understand in one command line; at least one word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionErrors(Vec<OptionError>);
+
+impl OptionErrors {
+    /// All of them, in the order of their words.
+    #[must_use]
+    pub fn list(&self) -> &[OptionError] {
+        &self.0
+    }
+}
+
+impl From<OptionError> for OptionErrors {
+    fn from(error: OptionError) -> Self {
+        Self(vec![error])
+    }
+}
+
+/// One below the other.
+impl fmt::Display for OptionErrors {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, error) in self.0.iter().enumerate() {
+            let separator = if number == 0 { "" } else { "\n" };
+            write!(out, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for OptionErrors {}
+
+/// What was found wrong so far in one command line. Reading goes on after a mistake, so that
+/// one look at the messages is enough to mend the line.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    list: Vec<OptionError>,
+    /// The letter at the end of the line whose value is missing.
+    lacking: Option<char>,
+}
+
+impl Faults {
+    /// Mistakes that are kept of one line: a line of 10 MB can hold millions of them.
+    const MAX: usize = 100;
+
+    /// Adds one at a word.
+    pub(crate) fn add(&mut self, index: usize, message: impl Into<String>) {
+        if self.list.len() < Self::MAX {
+            self.list.push(OptionError::new(index, message));
+        }
+    }
+
+    /// The value, where it is one.
+    pub(crate) fn take<T>(&mut self, read: Result<T, OptionError>) -> Option<T> {
+        match read {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.add(error.index, error.message);
+                None
+            }
+        }
+    }
+
+    /// Puts the value in its place, where it is one.
+    pub(crate) fn set<T>(&mut self, place: &mut T, read: Result<T, OptionError>) {
+        if let Some(value) = self.take(read) {
+            *place = value;
+        }
+    }
+
+    /// Whether the line ends with this letter, which needs a value.
+    pub(crate) fn lacks(&self, letter: char) -> bool {
+        self.lacking == Some(letter)
+    }
+
+    /// The value, where nothing is wrong with the line.
+    pub(crate) fn finish<T>(self, value: T) -> Result<T, OptionErrors> {
+        if self.list.is_empty() {
+            Ok(value)
+        } else {
+            Err(self.into_errors())
+        }
+    }
+
+    /// What is wrong with a line that has no value.
+    pub(crate) fn into_errors(mut self) -> OptionErrors {
+        self.list.sort_by_key(|error| error.index);
+        OptionErrors(self.list)
+    }
+}
+
 /// One thing found on a command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Word<'a> {
@@ -38,40 +129,52 @@ pub(crate) enum Word<'a> {
 pub(crate) fn words<'a>(
     args: &'a [String],
     description: &str,
-) -> Result<Vec<(usize, Word<'a>)>, OptionError> {
+) -> Result<Vec<(usize, Word<'a>)>, OptionErrors> {
+    let mut faults = Faults::default();
+    let found = split(args, description, PlainWords::EndOptions, &mut faults);
+    faults.finish(found)
+}
+
+/// What a plain word means for the words behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PlainWords {
+    /// They are plain too, as getopt has it.
+    EndOptions,
+    /// Nothing. For built-ins that take no plain word: it is a mistake, and the options behind
+    /// it are looked at all the same.
+    Stray,
+}
+
+/// As [`words`], with mistakes on their own and everything else read in spite of them.
+///
+/// An unknown letter that was probably meant as another one is read as that one, so that its
+/// value is not taken for something else; the value of any other is passed over.
+pub(crate) fn split<'a>(
+    args: &'a [String],
+    description: &str,
+    plain: PlainWords,
+    faults: &mut Faults,
+) -> Vec<(usize, Word<'a>)> {
     let mut found = Vec::new();
     let mut index = 0;
-    while index < args.len() {
-        let arg = &args[index];
+    while let Some(arg) = args.get(index) {
         if arg == "--" {
             index += 1;
             break;
         }
-        let Some(letters) = arg.strip_prefix('-').filter(|letters| !letters.is_empty()) else {
-            break;
-        };
         let at = index;
-        let mut rest = letters.chars();
-        while let Some(letter) = rest.next() {
-            match takes_value(description, letter) {
-                None => return Err(unknown(at, arg, letter, description)),
-                Some(false) => found.push((at, Word::Flag(letter))),
-                Some(true) => {
-                    let glued = rest.as_str();
-                    let value = if glued.is_empty() {
-                        index += 1;
-                        args.get(index).map(String::as_str).ok_or_else(|| {
-                            OptionError::new(index, format!("option -{letter} needs a value"))
-                        })?
-                    } else {
-                        glued
-                    };
-                    found.push((at, Word::Value(letter, value)));
-                    break;
-                }
+        index += 1;
+        match arg.strip_prefix('-').filter(|letters| !letters.is_empty()) {
+            Some(letters) => {
+                let behind = args.get(index..).unwrap_or_default();
+                index += cluster(at, letters, behind, description, &mut found, faults);
+            }
+            None if plain == PlainWords::Stray => found.push((at, Word::Plain(arg))),
+            None => {
+                index = at;
+                break;
             }
         }
-        index += 1;
     }
     found.extend(
         args.iter()
@@ -79,7 +182,61 @@ pub(crate) fn words<'a>(
             .skip(index)
             .map(|(at, arg)| (at, Word::Plain(arg))),
     );
-    Ok(found)
+    found
+}
+
+/// Reads the letters behind one hyphen, and says how many words behind them are theirs.
+fn cluster<'a>(
+    at: usize,
+    letters: &'a str,
+    behind: &'a [String],
+    description: &str,
+    found: &mut Vec<(usize, Word<'a>)>,
+    faults: &mut Faults,
+) -> usize {
+    let mut rest = letters.chars();
+    while let Some(letter) = rest.next() {
+        let mut letter = letter;
+        let mut glued = rest.as_str();
+        if takes_value(description, letter).is_none() {
+            let meant = meant(letters, letter, description);
+            faults.add(at, unknown(letters, letter, meant, description));
+            if let Some(long) = letters.strip_prefix('-') {
+                glued = long.split_once('=').map_or("", |(_, value)| value);
+                rest = "".chars();
+            }
+            match meant {
+                Some(meant) => letter = meant,
+                None => return usize::from(is_value(behind)),
+            }
+        }
+        if takes_value(description, letter) == Some(true) {
+            return match (glued, behind.first()) {
+                ("", None) => {
+                    faults.lacking = Some(letter);
+                    faults.add(at + 1, format!("option -{letter} needs a value"));
+                    0
+                }
+                ("", Some(value)) => {
+                    found.push((at, Word::Value(letter, value)));
+                    1
+                }
+                (value, _) => {
+                    found.push((at, Word::Value(letter, value)));
+                    0
+                }
+            };
+        }
+        found.push((at, Word::Flag(letter)));
+    }
+    0
+}
+
+/// Whether the first word is the value of an unknown option in front of it: a plain one, with
+/// options behind it.
+fn is_value(words: &[String]) -> bool {
+    let is_option = |word: &String| word.starts_with('-');
+    words.first().is_some_and(|word| !is_option(word)) && words.get(1).is_some_and(is_option)
 }
 
 /// Whether the letter takes a value; `None` for a letter that is not described.
@@ -88,35 +245,37 @@ fn takes_value(description: &str, letter: char) -> Option<bool> {
     Some(description[at + letter.len_utf8()..].starts_with(':'))
 }
 
-fn unknown(index: usize, word: &str, letter: char, description: &str) -> OptionError {
+/// The letter that was probably meant by an unknown one: its other case, or the first of a
+/// long name.
+fn meant(letters: &str, letter: char, description: &str) -> Option<char> {
+    let guess = match letters.strip_prefix('-') {
+        Some(long) => long.chars().next()?,
+        None if letter.is_ascii_lowercase() => letter.to_ascii_uppercase(),
+        None => letter.to_ascii_lowercase(),
+    };
+    takes_value(description, guess).map(|_| guess)
+}
+
+fn unknown(letters: &str, letter: char, meant: Option<char>, description: &str) -> String {
     let known: Vec<String> = description
         .chars()
         .filter(|&c| c != ':')
         .map(|c| format!("-{c}"))
         .collect();
     let known = known.join(" ");
-    let is_known = |letter: &char| takes_value(description, *letter).is_some();
-    let message = if let Some(long) = word.strip_prefix("--") {
-        let guess = long.chars().next().filter(is_known);
-        let hint = guess.map_or_else(
-            || format!("options are single letters: {known}"),
-            |letter| format!("did you mean -{letter}? Known are {known}"),
-        );
-        format!("unknown option {word}; {hint}")
+    let is_long = letters.starts_with('-');
+    let word = if is_long {
+        format!("-{letters}")
     } else {
-        let other_case = if letter.is_ascii_lowercase() {
-            letter.to_ascii_uppercase()
-        } else {
-            letter.to_ascii_lowercase()
-        };
-        let hint = if is_known(&other_case) && other_case != letter {
-            format!("did you mean -{other_case}? Known are {known}")
-        } else {
-            format!("known are {known}")
-        };
-        format!("unknown option -{letter}; {hint}")
+        format!("-{letter}")
     };
-    OptionError::new(index, message)
+    match meant {
+        Some(meant) => format!("unknown option {word}; did you mean -{meant}? Known are {known}"),
+        None if is_long => {
+            format!("unknown option {word}; options are single letters: {known}")
+        }
+        None => format!("unknown option {word}; known are {known}"),
+    }
 }
 
 /// The longest time limit that an option may set: beyond a day it is a slip of the pen.
@@ -243,15 +402,62 @@ const SERVICES: [(&str, u16); 30] = [
     ("tproxy", 8081),
 ];
 
+/// What `[-p PORT] [-t SECS] [host...]` says: the line of the monitors that only connect.
+#[derive(Debug)]
+pub(crate) struct PortLine {
+    pub(crate) port: Option<u16>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) hosts: Vec<String>,
+}
+
+impl PortLine {
+    /// Reads the line; `port` says how a port is written.
+    pub(crate) fn parse(
+        args: &[String],
+        port: fn(usize, char, &str) -> Result<u16, OptionError>,
+    ) -> Result<Self, OptionErrors> {
+        let mut faults = Faults::default();
+        let words = split(args, "p:t:", PlainWords::EndOptions, &mut faults);
+        let mut line = Self {
+            port: None,
+            timeout: None,
+            hosts: hosts(&words, &mut faults),
+        };
+        for (index, word) in words {
+            match word {
+                Word::Value('p', value) => {
+                    faults.set(&mut line.port, port(index, 'p', value).map(Some));
+                }
+                Word::Value(letter, value) => {
+                    faults.set(&mut line.timeout, seconds(index, letter, value).map(Some));
+                }
+                Word::Flag(_) | Word::Plain(_) => {}
+            }
+        }
+        faults.finish(line)
+    }
+}
+
 /// Host words that stand among the arguments themselves; all words after the options.
-pub(crate) fn plain_words(words: &[(usize, Word<'_>)]) -> Vec<String> {
-    words
-        .iter()
-        .filter_map(|(_, word)| match word {
-            Word::Plain(host) => Some((*host).to_owned()),
-            Word::Flag(_) | Word::Value(..) => None,
-        })
-        .collect()
+pub(crate) fn hosts(words: &[(usize, Word<'_>)], faults: &mut Faults) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for &(index, word) in words {
+        match word {
+            Word::Plain(host) if host.starts_with('-') => {
+                faults.add(index, late_option(host, "hosts"));
+                // What follows may be its value, which is no host either.
+                break;
+            }
+            Word::Plain(host) => hosts.push(host.to_owned()),
+            Word::Flag(_) | Word::Value(..) => {}
+        }
+    }
+    hosts
+}
+
+/// What is said of an option behind the words that end the options.
+pub(crate) fn late_option(word: &str, plain: &str) -> String {
+    format!("\"{word}\" comes too late: options stand before the {plain}")
 }
 
 #[cfg(test)]
@@ -301,9 +507,57 @@ mod tests {
             ),
         ];
         for (line, description, index, message) in cases {
-            let error = words(&args(line), description).unwrap_err();
-            assert_eq!((error.index, error.message.as_str()), (index, message));
+            let errors = words(&args(line), description).unwrap_err();
+            assert_eq!(errors.list(), [OptionError::new(index, message)]);
         }
+    }
+
+    #[test]
+    fn reading_goes_on_after_an_unknown_option() {
+        let mut faults = Faults::default();
+        let line = args("-xo -P 80 --time=5 --quiet -z 7 -o h1");
+        let found = split(&line, "op:t:", PlainWords::EndOptions, &mut faults);
+        let expected = [
+            (1, Word::Value('p', "80")),
+            (3, Word::Value('t', "5")),
+            (7, Word::Flag('o')),
+            (8, Word::Plain("h1")),
+        ];
+        assert_eq!(found, expected);
+        let errors = faults.finish(()).unwrap_err();
+        let places: Vec<usize> = errors.list().iter().map(|error| error.index).collect();
+        assert_eq!(places, [0, 1, 3, 4, 5]);
+        assert_eq!(errors.to_string().lines().count(), 5);
+    }
+
+    #[test]
+    fn a_stray_word_does_not_hide_the_options_behind_it() {
+        let mut faults = Faults::default();
+        let line = args("a -p 80 b -o");
+        let found = split(&line, "op:", PlainWords::Stray, &mut faults);
+        let expected = [
+            (0, Word::Plain("a")),
+            (1, Word::Value('p', "80")),
+            (3, Word::Plain("b")),
+            (4, Word::Flag('o')),
+        ];
+        assert_eq!(found, expected);
+        assert!(faults.finish(()).is_ok());
+    }
+
+    #[test]
+    fn an_option_behind_the_hosts_is_no_host() {
+        let line = args("-p 80 h1 -t 5");
+        let errors = PortLine::parse(&line, port_number).unwrap_err();
+        let message = "\"-t\" comes too late: options stand before the hosts";
+        assert_eq!(errors.list(), [OptionError::new(3, message)]);
+    }
+
+    #[test]
+    fn mistakes_of_an_endless_line_are_not_all_kept() {
+        let line = args(&"-x ".repeat(10_000));
+        let errors = words(&line, "p:").unwrap_err();
+        assert_eq!(errors.list().len(), Faults::MAX);
     }
 
     #[test]

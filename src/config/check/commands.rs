@@ -13,7 +13,7 @@ use crate::config::programs::{Became, ProgramKind};
 use crate::config::syntax::{Grammar, Item, Rule, Service, Statement, part_of};
 use crate::config::words::{self, Word};
 use crate::model::{AlertCommand, AlertProgram, ExitRange, MonitorCommand, MonitorProgram};
-use crate::options::{AlertOptions, MonitorOptions, OptionError};
+use crate::options::{AlertOptions, MonitorOptions, OptionErrors};
 
 /// Ends a monitor line to which no hosts are to be appended.
 const NO_HOSTS: &str = ";;";
@@ -241,7 +241,7 @@ impl Checker<'_> {
             Ok(Became::Executable(path)) => Some(MonitorProgram::Executable(path)),
             Ok(Became::BuiltIn) => match MonitorOptions::parse(name, args) {
                 Some(Ok(options)) => Some(MonitorProgram::Native(options)),
-                Some(Err(error)) => self.wrong_option(name, &error, spans),
+                Some(Err(errors)) => self.wrong_options(name, &errors, spans),
                 None => Some(MonitorProgram::Missing(format!("{name} is no built-in"))),
             },
             Ok(Became::Missing) => Some(MonitorProgram::Missing(format!("{name} is not there"))),
@@ -259,7 +259,7 @@ impl Checker<'_> {
             Ok(Became::Executable(path)) => Some(AlertProgram::Executable(path)),
             Ok(Became::BuiltIn) => match AlertOptions::parse(name, args) {
                 Some(Ok(options)) => Some(AlertProgram::Native(options)),
-                Some(Err(error)) => self.wrong_option(name, &error, spans),
+                Some(Err(errors)) => self.wrong_options(name, &errors, spans),
                 None => Some(AlertProgram::Missing(format!("{name} is no built-in"))),
             },
             Ok(Became::Missing) => Some(AlertProgram::Missing(format!("{name} is not there"))),
@@ -288,14 +288,16 @@ impl Checker<'_> {
         Err(why)
     }
 
-    fn wrong_option<T>(&mut self, name: &str, error: &OptionError, spans: &[Span]) -> Option<T> {
-        let place = match (spans.get(error.index + 1), spans.last()) {
-            (Some(&word), _) => word,
-            (None, Some(&last)) => last.behind(),
-            (None, None) => return None,
-        };
-        self.report
-            .error(place, format!("{name}: {}", error.message), None);
+    fn wrong_options<T>(&mut self, name: &str, errors: &OptionErrors, spans: &[Span]) -> Option<T> {
+        for error in errors.list() {
+            let place = match (spans.get(error.index + 1), spans.last()) {
+                (Some(&word), _) => word,
+                (None, Some(&last)) => last.behind(),
+                (None, None) => return None,
+            };
+            self.report
+                .error(place, format!("{name}: {}", error.message), None);
+        }
         None
     }
 }
