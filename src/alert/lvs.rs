@@ -226,7 +226,9 @@ pub(super) async fn standalone(
             .map_err(|error| StandaloneError::Failed(error.to_string()))?;
         say(&command.to_string());
     }
-    Ok(())
+    backend
+        .settle()
+        .map_err(|refusal| StandaloneError::Failed(refusal.to_string()))
 }
 
 fn backend(environment: &BTreeMap<String, String>) -> Result<Backend, StandaloneError> {

@@ -1,29 +1,93 @@
 //! A table that changes no kernel: for the demonstration and for trying a configuration.
 //!
-//! Kept as a file in the form of `ipvsadm -Sn`, read anew each time, so that a person or a
-//! test may preset it, look at it and disturb it as `ipvsadm` would a kernel's.
+//! Kept as a file in the form of `ipvsadm -Sn`, so that a person or a test may preset it, look
+//! at it and disturb it as `ipvsadm` would a kernel's. The file is the truth: it is looked at
+//! each time, but read only where it is another than the one read last, and written once for
+//! all changes of a batch.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Refusal, listing};
+use crate::clock::Clock;
 use crate::lvs::{Command, Table, TableEntry, VirtualServiceKey};
+use crate::time::Wall;
 
 /// The file in the state folder.
 pub(super) const FILE_NAME: &str = "table";
 /// A larger file is no table that a demonstration makes.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
+/// A file changed twice within a tick of the file system's clock (10 ms at most on Linux, 1 s
+/// on old file systems) may look the same both times: what is younger is read once more.
+const TIME_DOUBTFUL: Duration = Duration::from_secs(2);
 
 /// A table in a file.
 #[derive(Debug)]
 pub(super) struct Memory {
     path: PathBuf,
+    clock: Clock,
+    /// What the file said last, with the changes that are not written yet.
+    table: Table,
+    /// The file that said it; none where it has to be read.
+    known: Option<Stamp>,
+    /// Changes are not written yet.
+    is_changed: bool,
+    /// How often the file was read.
+    #[cfg(test)]
+    reads: u32,
+}
+
+/// What tells one state of the file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    Missing,
+    File {
+        device: u64,
+        inode: u64,
+        length: u64,
+        /// Seconds and nanoseconds.
+        modified: (i64, i64),
+    },
+}
+
+impl Stamp {
+    fn of(file: &Metadata) -> Self {
+        Self::File {
+            device: file.dev(),
+            inode: file.ino(),
+            length: file.len(),
+            modified: (file.mtime(), file.mtime_nsec()),
+        }
+    }
+
+    /// Whether a file of this stamp, read at `now`, cannot have been changed since without
+    /// another stamp.
+    fn is_sure(self, now: Wall) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::File {
+                modified: (seconds, _),
+                ..
+            } => now.since(Wall::from_seconds(seconds)) >= TIME_DOUBTFUL,
+        }
+    }
 }
 
 impl Memory {
-    pub(super) const fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            clock: Clock::start(),
+            table: Table::new(),
+            known: None,
+            is_changed: false,
+            #[cfg(test)]
+            reads: 0,
+        }
     }
 
     /// The virtual services that `wanted` names. A missing file is an empty table.
@@ -31,46 +95,90 @@ impl Memory {
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
     ) -> Result<Table, Refusal> {
-        let mut table = self.read()?;
-        table.retain(|key, _| wanted(key));
-        Ok(table)
+        self.settle()?;
+        self.refresh()?;
+        let entries = self.table.iter().filter(|(key, _)| wanted(key));
+        Ok(entries.map(|(key, entry)| (*key, entry.clone())).collect())
     }
 
-    /// Makes one change, as the kernel would.
+    /// Makes one change, as the kernel would. It is in the file after [`Memory::settle`].
     pub(super) fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-        let mut table = self.read()?;
-        change(&mut table, command)?;
-        self.write(&listing::format(&table))
-            .map_err(|error| self.refusal("written", &error))
-    }
-
-    fn read(&self) -> Result<Table, Refusal> {
-        let text = match std::fs::metadata(&self.path) {
-            Ok(file) if file.len() > FILE_MAX => {
-                let large = io::Error::other("it is larger than 16 MiB");
-                return Err(self.refusal("read", &large));
-            }
-            Ok(_) => std::fs::read_to_string(&self.path),
-            Err(error) => Err(error),
-        };
-        match text {
-            Ok(text) => listing::parse(&text).map_err(|error| {
-                let path = self.path.display();
-                Refusal::Other(format!("{path}: {error}; mend the file or remove it"))
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Table::new()),
-            Err(error) => Err(self.refusal("read", &error)),
+        if !self.is_changed {
+            self.refresh()?;
         }
+        change(&mut self.table, command)?;
+        self.is_changed = true;
+        Ok(())
     }
 
-    fn write(&self, text: &str) -> io::Result<()> {
+    /// Writes the changes since the last time. Where that fails they are as never made: the
+    /// file is read again.
+    pub(super) fn settle(&mut self) -> Result<(), Refusal> {
+        if !std::mem::take(&mut self.is_changed) {
+            return Ok(());
+        }
+        self.known = None;
+        let stamp = self
+            .write(&listing::format(&self.table))
+            .map_err(|error| self.refusal("written", &error))?;
+        self.remember(stamp);
+        Ok(())
+    }
+
+    /// Reads the file where it is another than the one that is known.
+    fn refresh(&mut self) -> Result<(), Refusal> {
+        let now = match std::fs::metadata(&self.path) {
+            Ok(file) => Stamp::of(&file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Stamp::Missing,
+            Err(error) => return Err(self.refusal("read", &error)),
+        };
+        if self.known == Some(now) {
+            return Ok(());
+        }
+        self.known = None;
+        let (stamp, text) = match self.read() {
+            Ok((stamp, text)) => (stamp, text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (Stamp::Missing, String::new())
+            }
+            Err(error) => return Err(self.refusal("read", &error)),
+        };
+        self.table = listing::parse(&text).map_err(|error| {
+            let path = self.path.display();
+            Refusal::Other(format!("{path}: {error}; mend the file or remove it"))
+        })?;
+        self.remember(stamp);
+        Ok(())
+    }
+
+    fn remember(&mut self, stamp: Stamp) {
+        self.known = Some(stamp).filter(|stamp| stamp.is_sure(self.clock.now().wall));
+    }
+
+    fn read(&mut self) -> io::Result<(Stamp, String)> {
+        #[cfg(test)]
+        {
+            self.reads += 1;
+        }
+        let file = File::open(&self.path)?;
+        // Taken before the content: what is written meanwhile gives the next look another one.
+        let metadata = file.metadata()?;
+        let mut text = String::new();
+        file.take(FILE_MAX + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > FILE_MAX {
+            return Err(io::Error::other("it is larger than 16 MiB"));
+        }
+        Ok((Stamp::of(&metadata), text))
+    }
+
+    fn write(&self, text: &str) -> io::Result<Stamp> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         // Renamed into place, so that nobody reads half a table.
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(text.as_bytes())?;
-        file.persist(&self.path)?;
-        Ok(())
+        let file = file.persist(&self.path)?;
+        Ok(Stamp::of(&file.metadata()?))
     }
 
     fn refusal(&self, what: &str, error: &io::Error) -> Refusal {
@@ -142,12 +250,93 @@ mod tests {
         for (command, outcome) in steps {
             assert_eq!(memory.apply(command), outcome, "{command}");
         }
+        assert_eq!(memory.settle(), Ok(()));
         let text = std::fs::read_to_string(folder.path().join("state/table")).unwrap();
         let expected = "-A -t 10.0.0.3:80 -s wlc\n-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5\n";
         assert_eq!(text, expected);
         let again = Memory::new(folder.path().join("state/table")).list(&|key| *key == web());
         assert_eq!(again.unwrap()[&web()].servers[&real()], to);
         assert_eq!(memory.list(&|_| false), Ok(Table::new()));
+    }
+
+    /// A memory whose file holds this table and was written long ago.
+    fn old_file(text: &str) -> (tempfile::TempDir, Memory) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        std::fs::write(&path, text).unwrap();
+        let file = File::options().append(true).open(&path).unwrap();
+        let long_ago = file.metadata().unwrap().modified().unwrap() - TIME_DOUBTFUL * 2;
+        file.set_modified(long_ago).unwrap();
+        let memory = Memory::new(path);
+        (folder, memory)
+    }
+
+    const ONE: &str = "-A -t 10.0.0.3:80 -s wlc\n-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5\n";
+
+    fn weight(memory: &mut Memory) -> u32 {
+        let table = memory.list(&|_| true).unwrap();
+        table[&web()].servers[&real()].weight.0
+    }
+
+    #[test]
+    fn a_file_that_nobody_touched_is_read_once() {
+        let (_folder, mut memory) = old_file(ONE);
+        for _ in 0..100 {
+            assert_eq!(weight(&mut memory), 5);
+        }
+        assert_eq!(memory.reads, 1);
+    }
+
+    #[test]
+    fn an_edit_is_seen_even_if_only_the_content_differs() {
+        let (folder, mut memory) = old_file(ONE);
+        let path = folder.path().join("table");
+        assert_eq!(weight(&mut memory), 5);
+        std::fs::write(&path, ONE.replace("-w 5", "-w 7")).unwrap();
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        assert_eq!(weight(&mut memory), 7);
+        // Same length, same file, and within the same tick of the file system's clock.
+        std::fs::write(&path, ONE.replace("-w 5", "-w 8")).unwrap();
+        let file = File::options().append(true).open(&path).unwrap();
+        file.set_modified(modified).unwrap();
+        assert_eq!(weight(&mut memory), 8);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(memory.list(&|_| true), Ok(Table::new()));
+    }
+
+    #[test]
+    fn a_batch_is_one_write() {
+        let (folder, mut memory) = old_file(ONE);
+        let path = folder.path().join("table");
+        let inode = std::fs::metadata(&path).unwrap().ino();
+        for weight in 6..1_000 {
+            let to = RealServer::new(Forwarding::Dr, Weight(weight));
+            let edit = Command::EditServer(web(), real(), to);
+            assert_eq!(memory.apply(&edit), Ok(()));
+        }
+        assert_eq!(memory.reads, 1);
+        assert_eq!(std::fs::metadata(&path).unwrap().ino(), inode);
+        assert_eq!(memory.settle(), Ok(()));
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .ends_with("-w 999\n")
+        );
+        assert_eq!(weight(&mut memory), 999);
+    }
+
+    #[test]
+    fn what_cannot_be_written_was_never_changed() {
+        let (folder, mut memory) = old_file(ONE);
+        let path = folder.path().join("table");
+        assert_eq!(memory.apply(&Command::DeleteService(web())), Ok(()));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let refusal = memory.settle().unwrap_err().to_string();
+        assert!(refusal.contains("cannot be written: "), "{refusal}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, ONE).unwrap();
+        assert_eq!(weight(&mut memory), 5);
     }
 
     #[test]

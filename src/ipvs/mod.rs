@@ -93,6 +93,8 @@ impl Backend {
     /// # Errors
     ///
     /// Where the kernel refused; the table is as before.
+    ///
+    /// After the last change of a batch follows [`Backend::settle`].
     pub async fn apply(&mut self, command: &Command) -> Result<(), IpvsError> {
         let refusal = match &mut self.0 {
             Inner::Netlink(netlink) => netlink.apply(command).await,
@@ -106,6 +108,19 @@ impl Backend {
                 command: Some(command.clone()),
                 refusal,
             }),
+        }
+    }
+
+    /// Makes the changes since the last call last. A kernel has them already; the table in
+    /// memory is written to its file once for all of them.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written; none of the changes was made then.
+    pub fn settle(&mut self) -> Result<(), Refusal> {
+        match &mut self.0 {
+            Inner::Netlink(_) | Inner::Ipvsadm(_) => Ok(()),
+            Inner::Memory(memory) => memory.settle(),
         }
     }
 }
