@@ -5,7 +5,7 @@
 //! answer, what is touched follows from it. Every refusal is reported, waited out and tried
 //! again; none ends the daemon. Source: architecture "levels, not edges".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError};
 use crate::lvs::diff::{diff, missing, owned};
-use crate::lvs::{Command, Desired, Table};
+use crate::lvs::{Command, Desired, RealServerKey, Table, VirtualServiceKey};
 use crate::time::Mono;
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
@@ -52,7 +52,8 @@ impl Applier {
             backend,
             clock,
             seen: Seen::default(),
-            waiting: Vec::new(),
+            waiting: BTreeMap::new(),
+            unread: None,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.work(desired, events, stopped));
@@ -72,8 +73,28 @@ struct Worker {
     clock: Clock,
     /// What the last look found and left behind.
     seen: Seen,
-    /// Refused commands and the table that could not be read.
-    waiting: Vec<Waiting>,
+    /// Refused commands.
+    waiting: BTreeMap<Place, (Command, Rest)>,
+    /// The table could not be read.
+    unread: Option<Rest>,
+}
+
+/// What a command is about: a virtual service, or a real server in it. No two commands of one
+/// look are about the same.
+type Place = (VirtualServiceKey, Option<RealServerKey>);
+
+const fn place(command: &Command) -> Place {
+    match command {
+        Command::AddService(key, _) | Command::DeleteService(key) => (*key, None),
+        Command::AddServer(key, server, _)
+        | Command::EditServer(key, server, _)
+        | Command::DeleteServer(key, server) => (*key, Some(*server)),
+    }
+}
+
+/// Refused commands, to be found among many.
+fn by_place(refused: &[(Command, String)]) -> BTreeMap<Place, &(Command, String)> {
+    refused.iter().map(|it| (place(&it.0), it)).collect()
 }
 
 /// What the last look found and left behind.
@@ -84,12 +105,24 @@ struct Seen {
 }
 
 /// Something that did not work and is tried again later.
-struct Waiting {
-    /// None for reading the table.
-    command: Option<Command>,
+struct Rest {
     why: String,
     due: Mono,
     wait: Duration,
+}
+
+impl Rest {
+    /// After a refusal at `now`; `old` is that of the refusal before.
+    fn new(now: Mono, why: String, old: Option<&Self>) -> Self {
+        let wait = old.map_or(BACKOFF_MIN, |old| {
+            old.wait.saturating_mul(2).min(BACKOFF_MAX)
+        });
+        Self {
+            why,
+            due: now.after(wait),
+            wait,
+        }
+    }
 }
 
 impl Worker {
@@ -135,23 +168,33 @@ impl Worker {
         let is_new = desired != self.seen.desired;
         if is_new {
             self.waiting.clear();
+            self.unread = None;
         }
         let watch = Stopwatch::start();
         let listed = self.list(&desired).await;
-        let pause = look_again(watch.elapsed());
+        let mut took = watch.elapsed();
+        let mut rest = Duration::ZERO;
         let outcome = match listed {
             Ok(table) => {
-                self.waiting.retain(|waiting| waiting.command.is_some());
-                self.correct(&desired, is_new, table).await
+                self.unread = None;
+                let outcome = self.correct(&desired, is_new, table).await;
+                // Comparing belongs to looking, mending does not.
+                if outcome.applied.is_empty() && outcome.refused.is_empty() {
+                    took = watch.elapsed();
+                }
+                outcome
             }
-            Err(error) => self.unreadable(&error),
+            Err(error) => {
+                let why = error.refusal.to_string();
+                let unread = Rest::new(self.clock.now().mono, why.clone(), self.unread.as_ref());
+                rest = unread.wait;
+                self.unread = Some(unread);
+                TableOutcome {
+                    unreadable: Some(why),
+                    ..TableOutcome::default()
+                }
+            }
         };
-        let pause = self
-            .waiting
-            .iter()
-            .filter(|waiting| waiting.command.is_none())
-            .map(|waiting| waiting.wait)
-            .fold(pause, Duration::max);
         self.log(&outcome);
         let lasting = TableOutcome {
             applied: Vec::new(),
@@ -163,7 +206,7 @@ impl Worker {
             desired,
             outcome: lasting,
         };
-        (news.then_some(outcome), pause)
+        (news.then_some(outcome), look_again(took).max(rest))
     }
 
     async fn list(&mut self, desired: &Desired) -> Result<Table, IpvsError> {
@@ -171,23 +214,15 @@ impl Worker {
         Ok(owned(desired, table.await?))
     }
 
-    fn unreadable(&mut self, error: &IpvsError) -> TableOutcome {
-        let why = error.refusal.to_string();
-        self.put_off(None, why.clone());
-        TableOutcome {
-            unreadable: Some(why),
-            ..TableOutcome::default()
-        }
-    }
-
     async fn correct(&mut self, desired: &Desired, is_new: bool, table: Table) -> TableOutcome {
         let commands = diff(desired, &table);
         // What was refused is tried again in its own time; what is not needed any more is forgotten.
-        self.waiting.retain(|waiting| {
-            commands
-                .iter()
-                .any(|it| Some(it) == waiting.command.as_ref())
-        });
+        if !self.waiting.is_empty() {
+            let needed: BTreeMap<Place, &Command> =
+                commands.iter().map(|it| (place(it), it)).collect();
+            self.waiting
+                .retain(|place, (command, _)| needed.get(place) == Some(&&*command));
+        }
         let mut outcome = TableOutcome {
             missing: missing(desired, &table),
             drift: self.drift(is_new, &commands),
@@ -215,6 +250,13 @@ impl Worker {
                 }
             }
         }
+        if let Err(refusal) = self.backend.settle() {
+            let why = refusal.to_string();
+            for command in std::mem::take(&mut outcome.applied) {
+                self.put_off(&command, why.clone());
+                outcome.refused.push((command, why.clone()));
+            }
+        }
         if outcome.applied.is_empty() {
             outcome.actual = Some(Arc::new(table));
             return outcome;
@@ -233,12 +275,17 @@ impl Worker {
         if is_new || before.actual.is_none() {
             return 0;
         }
-        let refused = |command: &Command| before.refused.iter().any(|(it, _)| it == command);
+        let refusals = by_place(&before.refused);
+        let refused = |command: &Command| {
+            let found = refusals.get(&place(command));
+            found.is_some_and(|(it, _)| it == command)
+        };
         let waited = |command: &Command| {
             let key = command.service();
-            let blocked =
-                |it: &Command| matches!(it, Command::AddService(..)) && it.service() == key;
-            before.missing.contains(&key) || before.refused.iter().any(|(it, _)| blocked(it))
+            let service = refusals.get(&(key, None));
+            // In the order of their keys.
+            before.missing.binary_search(&key).is_ok()
+                || service.is_some_and(|(it, _)| matches!(it, Command::AddService(..)))
         };
         commands
             .iter()
@@ -249,10 +296,8 @@ impl Worker {
     /// The reason of the last refusal, where it is too early to try again.
     fn not_yet(&self, command: &Command) -> Option<String> {
         let now = self.clock.now().mono;
-        self.waiting
-            .iter()
-            .find(|waiting| waiting.command.as_ref() == Some(command) && waiting.due > now)
-            .map(|waiting| waiting.why.clone())
+        let (refused, rest) = self.waiting.get(&place(command))?;
+        (refused == command && rest.due > now).then(|| rest.why.clone())
     }
 
     async fn apply(
@@ -262,13 +307,12 @@ impl Worker {
     ) -> Result<(), String> {
         match self.backend.apply(command).await {
             Ok(()) => {
-                self.waiting
-                    .retain(|waiting| waiting.command.as_ref() != Some(command));
+                self.waiting.remove(&place(command));
                 Ok(())
             }
             Err(error) => {
                 let why = error.refusal.to_string();
-                self.put_off(Some(command.clone()), why.clone());
+                self.put_off(command, why.clone());
                 if error.refusal.is_general() {
                     *general = Some(why.clone());
                 }
@@ -277,19 +321,12 @@ impl Worker {
         }
     }
 
-    fn put_off(&mut self, command: Option<Command>, why: String) {
+    fn put_off(&mut self, command: &Command, why: String) {
         let now = self.clock.now().mono;
-        let old = self.waiting.iter().find(|it| it.command == command);
-        let wait = old.map_or(BACKOFF_MIN, |old| {
-            old.wait.saturating_mul(2).min(BACKOFF_MAX)
-        });
-        self.waiting.retain(|it| it.command != command);
-        self.waiting.push(Waiting {
-            command,
-            why,
-            due: now.after(wait),
-            wait,
-        });
+        let old = self.waiting.remove(&place(command));
+        let old = old.filter(|(refused, _)| refused == command);
+        let rest = Rest::new(now, why, old.as_ref().map(|(_, rest)| rest));
+        self.waiting.insert(place(command), (command.clone(), rest));
     }
 
     /// One line for each change, and for each trouble that is new.
@@ -309,17 +346,15 @@ impl Worker {
             let changes = outcome.drift;
             warn!(changes, "the table was changed by others; put right again");
         }
+        let refusals = by_place(&before.refused);
         for (command, why) in &outcome.refused {
-            if !before
-                .refused
-                .iter()
-                .any(|(it, old)| it == command && old == why)
-            {
+            let old = refusals.get(&place(command));
+            if old.is_none_or(|(it, old)| it != command || old != why) {
                 error!(%command, %why, "the kernel refused a change of the table");
             }
         }
         for key in &outcome.missing {
-            if !before.missing.contains(key) {
+            if before.missing.binary_search(key).is_err() {
                 warn!(
                     virtual_service = %key,
                     "virtual service is not in the table; its real servers wait until whoever \
@@ -332,7 +367,7 @@ impl Worker {
             .iter()
             .filter(|_| outcome.unreadable.is_none())
         {
-            if !outcome.missing.contains(key) {
+            if outcome.missing.binary_search(key).is_err() {
                 info!(virtual_service = %key, "virtual service is in the table");
             }
         }

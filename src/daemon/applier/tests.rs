@@ -170,6 +170,83 @@ async fn a_table_that_cannot_be_read_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_batch_that_could_not_be_written_was_not_applied() {
+    let mut bench = Bench::new("");
+    // The state folder leads nowhere: no table is there, and none can be written.
+    let folder = bench.folder.path().join("state");
+    std::os::unix::fs::symlink("nowhere", &folder).unwrap();
+    let (sender, events) = mpsc::channel(16);
+    let backend = Backend::open(IpvsBackend::Memory, &folder);
+    let wishes = bench.desired.subscribe();
+    bench.applier = Applier::start(backend, wishes, sender, Clock::start());
+    bench.events = events;
+    bench.want(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    let outcome = bench.outcome().await;
+    assert_eq!((outcome.applied.len(), outcome.refused.len()), (0, 3));
+    let (_, why) = &outcome.refused[0];
+    assert!(why.contains("cannot be written: "), "{why}");
+    std::fs::create_dir(bench.folder.path().join("nowhere")).unwrap();
+    let outcome = bench.outcome().await;
+    assert_eq!((outcome.applied.len(), outcome.refused.len()), (3, 0));
+    let table = std::fs::read_to_string(folder.join("table")).unwrap();
+    assert_eq!(table, BOTH);
+}
+
+/// Looking through many refusals costs no more for each than through few.
+#[tokio::test]
+async fn ten_thousand_refusals_are_looked_through_in_one_pass() {
+    let bench = Bench::new("");
+    let mut worker = Worker {
+        backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
+        clock: Clock::start(),
+        seen: Seen::default(),
+        waiting: BTreeMap::new(),
+        unread: None,
+    };
+    let refusals = |count: u32| -> Vec<(Command, String)> {
+        let server = |number: u32| {
+            let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+            RealServerKey(std::net::SocketAddr::from((ip, 80)))
+        };
+        let ServerWish::In(to) = WISH else {
+            unreachable!()
+        };
+        (0..count)
+            .map(|number| {
+                let command = Command::AddServer(web(), server(number), to);
+                (command, "no room".to_owned())
+            })
+            .collect()
+    };
+    let mut times = Vec::new();
+    for count in [1_000, 10_000] {
+        let refused = refusals(count);
+        let commands: Vec<Command> = refused.iter().map(|(it, _)| it.clone()).collect();
+        worker.seen.outcome.actual = Some(Arc::default());
+        worker.seen.outcome.refused.clone_from(&refused);
+        let outcome = TableOutcome {
+            refused,
+            ..TableOutcome::default()
+        };
+        let mut least = Duration::MAX;
+        for _ in 0..3 {
+            let watch = Stopwatch::start();
+            for command in &commands {
+                worker.put_off(command, "no room".to_owned());
+                assert!(worker.not_yet(command).is_some());
+            }
+            assert_eq!(worker.drift(false, &commands), 0);
+            worker.log(&outcome);
+            least = least.min(watch.elapsed());
+        }
+        times.push(least);
+        assert_eq!(worker.waiting.len(), commands.len());
+    }
+    // Ten times as many: a hundred times the work where each is compared with each.
+    assert!(times[1] < times[0] * 40, "{times:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_read_while_nothing_is_owned() {
     let mut bench = Bench::new("what is this\n");
     bench.want(Desired::new());
