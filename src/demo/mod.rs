@@ -22,7 +22,7 @@ pub use screen::Look;
 use screen::{Kind, Screen};
 
 /// Longest wait for one step of the story: some ten checks.
-const STEP_LIMIT: Duration = Duration::from_secs(10);
+const STEP_LIMIT: Duration = Duration::from_secs(20);
 /// How often the screen looks at table, events and mail.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// So many lines of the first mail are shown in a pipe.

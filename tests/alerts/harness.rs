@@ -1,5 +1,6 @@
 //! An outbox in the test's own process, and calls to feed it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,12 +108,7 @@ pub(crate) fn call(number: u64, service: &str, name: &str, args: &[&str]) -> Ale
 }
 
 /// The same, told by a program.
-pub(crate) fn program_call(
-    number: u64,
-    service: &str,
-    path: &std::path::Path,
-    args: &[&str],
-) -> AlertCall {
+pub(crate) fn program_call(number: u64, service: &str, path: &Path, args: &[&str]) -> AlertCall {
     let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     let program = AlertProgram::Executable(path.to_owned());
     call_of(number, service, "own.alert", args, program)
@@ -161,13 +157,19 @@ fn call_of(
     }
 }
 
-/// The files of the spool.
+/// The files of the spool; one that is being written does not count yet.
 pub(crate) fn spooled(state: &TempDir) -> Vec<String> {
+    spooled_in(state.path())
+}
+
+/// The same for a state folder that is not the test's own.
+pub(crate) fn spooled_in(state: &Path) -> Vec<String> {
     let Ok(folder) = std::fs::read_dir(state.join("spool")) else {
         return Vec::new();
     };
     let mut names: Vec<String> = folder
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| !name.ends_with(".tmp"))
         .collect();
     names.sort();
     names

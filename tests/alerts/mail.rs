@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use lvsmon::alert::mail::Mailer;
+use lvsmon::daemon::outbox::{Limits, OutboxSettings};
 use lvsmon::engine::event::Delivery;
+use lvsmon::model::MailSettings;
 
 use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
 use super::servers::{Relay, certificate, have_relay};
@@ -132,6 +135,62 @@ fn events_within_the_group_wait_come_as_one_mail() {
     assert!(at("number1") < at("number2") && at("number2") < at("number3"));
     let other = relay.mails_to("other@b.example");
     assert!(other[0].parsed().0.starts_with("ALERT farm/http: "));
+}
+
+#[test]
+fn beyond_the_hourly_number_mails_become_a_digest() {
+    if !have_relay("beyond_the_hourly_number_mails_become_a_digest") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let state = TempDir::new();
+    let to = ["a@b.example"];
+    block_on(async {
+        let limits = Limits {
+            mails_per_hour: 2,
+            digest_wait: Duration::from_secs(8),
+            ..quick()
+        };
+        let wait = Duration::from_millis(50);
+        let mut outbox = Box_::start(settings(&state, &relay.url(), wait, limits));
+        for number in 1..=2 {
+            outbox.outbox.send(call(number, "http", "mail.alert", &to));
+            assert_eq!(outbox.done(1).await, [(number, Delivery::Done)]);
+        }
+        for number in 3..=5 {
+            outbox.outbox.send(call(number, "http", "mail.alert", &to));
+            // Each is on the disk, and waits, before the next comes.
+            let count = usize::try_from(number).unwrap() - 2;
+            until("it waits", || spooled(&state).len() == count).await;
+        }
+        outbox
+            .outbox
+            .send(call(6, "http", "mail.alert", &["other@b.example"]));
+        assert_eq!(outbox.done(1).await[0].0, 6, "others are not concerned");
+        assert_eq!(outbox.done(3).await.len(), 3);
+    });
+    let mails = relay.mails_to("a@b.example");
+    let subjects: Vec<String> = mails.iter().map(|mail| mail.parsed().0).collect();
+    assert_eq!(mails.len(), 3, "{subjects:?}");
+    assert!(subjects[0].starts_with("ALERT farm/http: web1 number1 ("));
+    assert!(subjects[1].starts_with("ALERT farm/http: web1 number2 ("));
+    assert!(
+        subjects[2].starts_with("ALERT 3 events (3 ALERT): "),
+        "{subjects:?}"
+    );
+    let body = mails[2].parsed().1;
+    for number in 3..=5 {
+        assert!(body.contains(&format!("web1 number{number}")), "{body}");
+    }
+}
+
+#[test]
+fn bounds_and_waits_are_those_promised() {
+    let limits = Limits::default();
+    assert_eq!((limits.messages, limits.bytes), (10_000, 100_000_000));
+    assert_eq!(limits.mails_per_hour, 60);
+    let settings = MailSettings::default();
+    assert_eq!(settings.group_wait, Duration::from_secs(5));
 }
 
 #[test]
@@ -297,14 +356,27 @@ fn sendmail_gets_sender_recipient_and_message_and_may_ask_to_come_again() {
          case \"$*\" in *bob*) echo 'no such user' >&2; exit 67;; esac\n\
          test -e first || { : >first; exit 75; }\ncat >>mail\n",
     );
+    // Without mail_relay it is the local sendmail, where there is one; so it is by name.
     block_on(async {
-        let mut settings = settings(&folder, "sendmail", Duration::ZERO, quick());
-        settings.mailer = settings.mailer.with_sendmail(stub);
+        let mut settings = OutboxSettings {
+            mailer: Mailer::new(MailSettings {
+                domain: Some("director.example".to_owned()),
+                group_wait: Duration::ZERO,
+                ..MailSettings::default()
+            }),
+            ..settings(&folder, "sendmail", Duration::ZERO, quick())
+        };
+        settings.mailer = settings.mailer.with_sendmail(stub.clone());
         let mut outbox = Box_::start(settings);
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["wensong"]));
         assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+    });
+    block_on(async {
+        let mut settings = settings(&folder, "sendmail", Duration::ZERO, quick());
+        settings.mailer = settings.mailer.with_sendmail(stub);
+        let mut outbox = Box_::start(settings);
         outbox.outbox.send(call(2, "http", "mail.alert", &["bob"]));
         let done = outbox.done(1).await;
         assert!(matches!(&done[0].1, Delivery::GivenUp(why) if why.contains("no such user")));

@@ -3,6 +3,7 @@
 //! | Question | File |
 //! |---|---|
 //! | does mail arrive as it should | `mail` |
+//! | what if the relay is another machine, or none is named | `network` |
 //! | do webhooks arrive as they should | `webhook` |
 //! | what if servers, disk or process fail | `trouble` |
 //! | does lvs.alert stand alone | `lvs` |
@@ -13,6 +14,7 @@ mod daemon;
 mod harness;
 mod lvs;
 mod mail;
+mod network;
 mod programs;
 mod servers;
 mod trouble;

@@ -87,6 +87,39 @@ fn calls_of_one_service_keep_their_order_and_others_overtake() {
 }
 
 #[test]
+fn only_so_many_programs_run_at_once() {
+    let state = TempDir::new();
+    // Each counts those that run, itself included, and runs until the file `go` is there.
+    let program = state.write_executable(
+        "own.alert",
+        "#!/bin/sh\ncd \"${0%/*}\" || exit 1\nmkdir running.$$\nset -- running.*\necho $# >>counts\n\
+         while ! test -e go; do sleep 0.05; done\nrmdir running.$$\n",
+    );
+    block_on(async {
+        let limits = Limits {
+            programs: 2,
+            ..quick()
+        };
+        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
+        for number in 1..=5 {
+            let service = format!("s{number}");
+            outbox
+                .outbox
+                .send(program_call(number, &service, &program, &[]));
+        }
+        until("two run", || state.read("counts").lines().count() >= 2).await;
+        state.write("go", "");
+        assert_eq!(outbox.done(5).await.len(), 5);
+    });
+    let counts = state.read("counts");
+    assert_eq!(counts.lines().count(), 5, "{counts}");
+    assert!(
+        counts.lines().all(|count| ["1", "2"].contains(&count)),
+        "{counts}"
+    );
+}
+
+#[test]
 fn a_program_that_never_ends_is_killed_with_its_children() {
     let state = TempDir::new();
     let program = state.write_executable(
@@ -95,12 +128,13 @@ fn a_program_that_never_ends_is_killed_with_its_children() {
     );
     block_on(async {
         let limits = Limits {
-            program_limit: Duration::from_secs(1),
+            program_limit: Duration::from_secs(3),
             ..quick()
         };
         let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
         outbox.outbox.send(program_call(1, "http", &program, &[]));
         let done = outbox.done(1).await;
+        assert_eq!(state.read("pids").split_whitespace().count(), 2);
         assert!(matches!(&done[0].1, Delivery::GivenUp(why) if why.contains("time limit")));
         until("both are gone", || all_gone(&state.read("pids"))).await;
     });

@@ -1,7 +1,8 @@
 """A mail relay for the tests: aiosmtpd's SMTP server, told how to misbehave.
 
-Each message becomes one JSON file in the folder, named in the order of acceptance. The port is
-written to the file `port` there.
+Each message becomes one JSON file in the folder, numbered in the order of acceptance. The port is
+written to the file `port` there. While a file `hold` is there, no message is accepted beyond the
+number that stands in it.
 """
 
 import argparse
@@ -20,6 +21,7 @@ words.add_argument("--refuse", action="append", default=[], help="550 for this r
 words.add_argument("--later", action="append", default=[], help="450 for it the first time")
 words.add_argument("--reject-data", action="store_true", help="554 for every message")
 words.add_argument("--delay", type=float, default=0, help="seconds before a message is accepted")
+words.add_argument("--host", default="127.0.0.1")
 words.add_argument("--greet", type=float, default=0, help="seconds before the greeting")
 words.add_argument("--cert")
 words.add_argument("--key")
@@ -27,6 +29,18 @@ words.add_argument("--smtps", action="store_true")
 words.add_argument("--login", help="USER:PASSWORD, required")
 options = words.parse_args()
 seen = set()
+
+
+def accepted():
+    return sum(name.endswith(".json") for name in os.listdir(options.dir))
+
+
+def is_held():
+    try:
+        with open(os.path.join(options.dir, "hold")) as file:
+            return accepted() >= int(file.read() or 0)
+    except FileNotFoundError:
+        return False
 
 
 class Handler:
@@ -41,6 +55,8 @@ class Handler:
 
     async def handle_DATA(self, server, session, envelope):
         await asyncio.sleep(options.delay)
+        while is_held():
+            await asyncio.sleep(0.01)
         if options.reject_data:
             return "554 5.7.1 not wanted"
         message = {
@@ -51,7 +67,7 @@ class Handler:
             "login": session.auth_data.login.decode() if session.authenticated else None,
             "hello": session.host_name,
         }
-        name = os.path.join(options.dir, "%d" % time.time_ns())
+        name = os.path.join(options.dir, "%06d" % accepted())
         with open(name, "w") as file:
             json.dump(message, file)
         os.rename(name, name + ".json")
@@ -91,7 +107,7 @@ async def main():
     loop = asyncio.get_running_loop()
     wrapped = context if options.smtps else None
     listening = await loop.create_server(
-        server, "127.0.0.1", options.port, ssl=wrapped, reuse_address=True
+        server, options.host, options.port, ssl=wrapped, reuse_address=True
     )
     port = os.path.join(options.dir, "port")
     with open(port + ".new", "w") as file:

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::support::{Running, TempDir, find_program, free_port, have, root, skip, wait_for};
 
 /// How long a server may take to start, on a busy machine.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// Debian's own Python: it has Debian's packages.
-const PYTHON: &str = "/usr/bin/python3";
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// False, and said so, where the SMTP server is missing.
 pub(crate) fn have_relay(test: &str) -> bool {
@@ -107,6 +107,7 @@ impl Relay {
 
     /// Starts it on its port.
     pub(crate) fn up(&mut self, options: &[&str]) {
+        self.kill();
         let _ = std::fs::remove_file(self.box_.join("port"));
         let mut command = Command::new(PYTHON);
         command
@@ -116,11 +117,24 @@ impl Relay {
             .args(["--port", &self.port.to_string()])
             .args(options)
             .stdout(Stdio::null());
-        self.server = Some(Running::start(&mut command));
         wait_for("the relay's port", START, || {
-            let port = self.box_.read("port");
-            (!port.is_empty()).then_some(())
+            // One that finds its port still held ends at once, and is started again.
+            if !self.server.as_mut().is_some_and(Running::runs) {
+                self.server = Some(Running::start(&mut command));
+            }
+            (!self.box_.read("port").is_empty()).then_some(())
         });
+    }
+
+    /// From now on it accepts no message beyond the first `count`; senders wait.
+    pub(crate) fn hold_after(&self, count: usize) {
+        self.box_.write("hold.new", count.to_string());
+        std::fs::rename(self.box_.join("hold.new"), self.box_.join("hold")).expect("a new name");
+    }
+
+    /// It accepts everything again.
+    pub(crate) fn release(&self) {
+        std::fs::remove_file(self.box_.join("hold")).expect("it was held");
     }
 
     /// Kills it; its mailbox stays.
@@ -173,7 +187,7 @@ fn mail(file: &Path) -> Mail {
     }
 }
 
-/// A certificate for `localhost` and 127.0.0.1 with its key; none, and said so, without openssl.
+/// A certificate for `localhost`, 127.0.0.1 and 192.0.2.25 with its key; none, and said so, without openssl.
 pub(crate) fn certificate(test: &str, folder: &TempDir) -> Option<(String, String)> {
     let Some(openssl) = find_program("openssl") else {
         skip(test, "openssl");
@@ -190,7 +204,10 @@ pub(crate) fn certificate(test: &str, folder: &TempDir) -> Option<(String, Strin
             "ec_paramgen_curve:prime256v1",
         ])
         .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
+        .args([
+            "-addext",
+            "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:192.0.2.25",
+        ])
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .arg("-keyout")
         .arg(&key)

@@ -6,7 +6,7 @@ use lvsmon::daemon::outbox::Limits;
 use lvsmon::engine::event::Delivery;
 
 use super::harness::{Box_, block_on, call, program_call, quick, settings, spooled, until};
-use super::servers::{Relay, have_relay};
+use super::servers::{Receiver, Relay, have_receiver, have_relay};
 use crate::support::TempDir;
 
 #[test]
@@ -46,10 +46,13 @@ fn a_relay_that_is_down_for_a_while_loses_nothing_and_keeps_the_order() {
 
 #[test]
 fn a_slow_relay_holds_neither_webhooks_nor_programs_nor_the_caller() {
-    if !have_relay("a_slow_relay_holds_neither_webhooks_nor_programs_nor_the_caller") {
+    let test = "a_slow_relay_holds_neither_webhooks_nor_programs_nor_the_caller";
+    if !have_relay(test) || !have_receiver(test) {
         return;
     }
-    let relay = Relay::start(&["--delay", "2"]);
+    let relay = Relay::start(&[]);
+    relay.hold_after(0);
+    let receiver = Receiver::start(&serde_json::json!({}));
     let state = TempDir::new();
     let program = state.write_executable("own.alert", "#!/bin/sh\nexit 0\n");
     block_on(async {
@@ -59,8 +62,13 @@ fn a_slow_relay_holds_neither_webhooks_nor_programs_nor_the_caller() {
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
         until("the mail is under way", || !spooled(&state).is_empty()).await;
         outbox.outbox.send(program_call(2, "http", &program, &[]));
-        let order: Vec<u64> = outbox.done(2).await.into_iter().map(|(n, _)| n).collect();
-        assert_eq!(order, [2, 1]);
+        assert_eq!(outbox.done(1).await, [(2, Delivery::Done)]);
+        let hook = call(3, "http", "webhook.alert", &[&receiver.url()]);
+        outbox.outbox.send(hook);
+        assert_eq!(outbox.done(1).await, [(3, Delivery::Done)]);
+        assert!(relay.mails().is_empty(), "it was slower than both");
+        relay.release();
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
 }
@@ -70,7 +78,8 @@ fn a_relay_that_dies_in_the_middle_gets_the_rest_when_it_is_back() {
     if !have_relay("a_relay_that_dies_in_the_middle_gets_the_rest_when_it_is_back") {
         return;
     }
-    let mut relay = Relay::start(&["--delay", "0.1"]);
+    let mut relay = Relay::start(&[]);
+    relay.hold_after(3);
     let state = TempDir::new();
     block_on(async {
         let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
@@ -80,9 +89,9 @@ fn a_relay_that_dies_in_the_middle_gets_the_rest_when_it_is_back() {
                 .outbox
                 .send(call(number, "http", "mail.alert", &[&to]));
         }
-        until("some mails", || relay.mails().len() >= 3).await;
+        until("some mails", || relay.mails().len() == 3).await;
         relay.kill();
-        assert!(relay.mails().len() < 20, "it must die in the middle");
+        relay.release();
         relay.up(&[]);
         assert_eq!(outbox.done(20).await.len(), 20);
     });
@@ -276,7 +285,16 @@ fn a_damaged_file_is_set_aside_and_the_others_are_delivered() {
                 .outbox
                 .send(call(number, "http", "mail.alert", &[&to]));
         }
-        until("all are spooled", || spooled(&state).len() == 3).await;
+        // Settled: from now on their files are not written again.
+        let is_settled = |name: &String| {
+            let text = state.read(&format!("spool/{name}"));
+            text.contains("\"message_id\"")
+        };
+        until("all are spooled and settled", || {
+            let files = spooled(&state);
+            files.len() == 3 && files.iter().all(is_settled)
+        })
+        .await;
         drop(outbox);
         let victim = spooled(&state).remove(1);
         state.write(&format!("spool/{victim}"), "{\"version\":1,");

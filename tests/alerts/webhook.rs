@@ -1,5 +1,7 @@
 //! Webhooks to a real receiver.
 
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use lvsmon::engine::event::Delivery;
@@ -7,7 +9,7 @@ use serde_json::json;
 
 use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
 use super::servers::{Receiver, have_receiver};
-use crate::support::TempDir;
+use crate::support::{TempDir, lvsmon, lvsmon_path, root};
 
 const RELAY: &str = "smtp://127.0.0.1:1";
 
@@ -42,12 +44,106 @@ fn the_receiver_gets_the_documented_message() {
     assert_eq!(body["event"], "farm/http/1795215956/failure/1");
     assert_eq!(body["summary"], "web1 number1");
     assert_eq!(body["results"][0]["reason"], "refused");
+    let (fields, of_results) = documented();
+    assert_eq!(names(body), fields, "docs/webhook.md says otherwise");
+    let result = names(&body["results"][0]);
+    assert_eq!(result, of_results, "docs/webhook.md says otherwise");
     assert_eq!(requests[0].headers[0].len(), 32, "Idempotency-Key");
     assert_eq!(
         requests[0].headers[1..],
         ["application/json", "Bearer t0ken"]
     );
     assert!(spooled(&state).is_empty());
+}
+
+/// The names of an object's fields.
+fn names(object: &serde_json::Value) -> BTreeSet<String> {
+    object
+        .as_object()
+        .expect("an object")
+        .keys()
+        .cloned()
+        .collect()
+}
+
+/// The fields that docs/webhook.md names: of the object, and of each of its `results`.
+fn documented() -> (BTreeSet<String>, BTreeSet<String>) {
+    let text = std::fs::read_to_string(root().join("docs/webhook.md")).expect("the document");
+    let rows: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once(" |").map(|row| row.0))
+        .flat_map(|cell| cell.split(", "))
+        .map(|word| word.trim_matches('`'))
+        .collect();
+    let (of_results, fields): (Vec<&str>, Vec<&str>) = rows
+        .into_iter()
+        .partition(|name| name.starts_with("results[]."));
+    let own = |name: &str| name.trim_start_matches("results[].").to_owned();
+    let set = |names: Vec<&str>| names.into_iter().map(own).collect();
+    (set(fields), set(of_results))
+}
+
+#[test]
+fn alone_it_posts_what_mon_hands_it() {
+    if !have_receiver("alone_it_posts_what_mon_hands_it") {
+        return;
+    }
+    let receiver = Receiver::start(&json!({}));
+    let marks = [
+        "-s",
+        "http",
+        "-g",
+        "farm",
+        "-h",
+        "web1 web2",
+        "-t",
+        "1795215956",
+    ];
+    let url = receiver.url();
+    let mut stand_in = Command::new(root().join("alert.d/webhook.alert"));
+    stand_in
+        .args(marks)
+        .args(["-u", &url])
+        .env("LVSMON", lvsmon_path());
+    let mut own = lvsmon(["alert", "webhook"]);
+    own.args(marks).arg(&url).env("MON_RETVAL", "3");
+    for mut command in [stand_in, own] {
+        let said = command.stdin(Stdio::null()).output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+    }
+    let requests = receiver.requests();
+    let told: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            let body = &request.body;
+            let part = |name: &str| body[name].to_string();
+            ["schema", "kind", "group", "service", "members", "exit"].map(part)
+        })
+        .collect();
+    let expected = |kind: &str, exit: &str| {
+        [
+            "\"lvsmon.alert/1\"",
+            kind,
+            "\"farm\"",
+            "\"http\"",
+            "[\"web1\",\"web2\"]",
+            exit,
+        ]
+        .map(str::to_owned)
+    };
+    assert_eq!(
+        told,
+        [expected("\"up\"", "null"), expected("\"failure\"", "3")]
+    );
+
+    let missing = format!("{url}-missing");
+    let refused = lvsmon(["alert", "webhook", "-s", "http", "-g", "farm", &missing])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("404"), "{said}");
 }
 
 fn private(path: &std::path::Path) {
@@ -236,12 +332,12 @@ fn a_receiver_that_is_down_for_a_while_loses_nothing() {
         receiver.up(&json!({}));
         outbox.done(6).await;
     });
-    let mut events: Vec<String> = receiver
+    // At least once: what was under way when it was killed may come twice.
+    let events: BTreeSet<String> = receiver
         .requests()
         .iter()
         .map(|request| request.body["event"].as_str().unwrap().to_owned())
         .collect();
-    events.dedup(); // At least once: what was under way when it was killed may come twice.
     assert_eq!(events.len(), 8, "{events:?}");
 }
 

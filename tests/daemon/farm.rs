@@ -226,16 +226,18 @@ impl Farm {
         wait_for("the control socket", SOON, || Client::connect(&folder).ok())
     }
 
-    /// Number of checks of both services that have ended, by the change of their times.
+    /// Waits until each service has had a check that ended after this moment, so that what such
+    /// a check changes has changed.
     #[track_caller]
     pub(crate) fn wait_for_checks_to_go_on(&self) {
         let mut client = self.client();
         let mut first = None;
-        wait_until("a check after this moment", SOON, || {
+        wait_until("a check of each service after this moment", SOON, || {
             let rows = client.services(0).unwrap().services;
             let times: Vec<_> = rows.iter().map(|row| row.last_check).collect();
+            let before = first.get_or_insert_with(|| times.clone());
             times.iter().all(Option::is_some)
-                && *first.get_or_insert_with(|| times.clone()) != times
+                && times.iter().zip(before).all(|(now, before)| now != before)
         });
     }
 }

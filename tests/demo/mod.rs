@@ -1,8 +1,11 @@
 //! The demonstration tells its whole story, in a pipe and on a terminal, and leaves nothing
 //! behind.
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::process::Stdio;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::support::{self, Running, TempDir};
@@ -100,7 +103,7 @@ fn the_demo_ends_when_its_reader_goes_away() {
     errors.read_to_string(&mut stderr).expect("text");
     assert!(status.success(), "{status} {stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
-    support::wait_until("the demo's folder is gone", Duration::from_secs(5), || {
+    support::wait_until("the demo's folder is gone", STORY_LIMIT, || {
         std::fs::read_dir(folder.path())
             .expect("the folder")
             .count()
@@ -135,6 +138,53 @@ fn the_demo_draws_a_picture_on_a_terminal() {
         "no red line for a server that is out"
     );
     assert!(text.contains("\x1b[?25h"), "the cursor was not given back");
+}
+
+#[test]
+fn the_demo_needs_no_root_no_right_and_no_network() {
+    let test = "the_demo_needs_no_root_no_right_and_no_network";
+    let needed = ["unshare", "setpriv", "ip"];
+    if !support::is_root() || !needed.into_iter().all(support::have) {
+        return support::skip(test, "root, unshare, setpriv and iproute2");
+    }
+    let folder = TempDir::new();
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("its mode");
+    };
+    // The tree may lie where only root may look.
+    let program = folder.join("lvsmon");
+    std::fs::copy(support::lvsmon_path(), &program).expect("a copy of the program");
+    let own = folder.join("tmp");
+    std::fs::create_dir(&own).expect("a folder");
+    open(folder.path(), 0o755);
+    open(&own, 0o777);
+    let script = "ip link set lo up || exit 99
+        exec setpriv --reuid 65534 --regid 65534 --clear-groups --no-new-privs --bounding-set=-all \
+            \"$0\" demo";
+    let clean = support::lvsmon(["--version"]);
+    let mut command = Command::new("unshare");
+    for (name, value) in clean.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let output = command
+        .args(["--net", "sh", "-c", script])
+        .arg(&program)
+        .env("TMPDIR", &own)
+        .env("HOME", "/nonexistent")
+        .stdin(Stdio::null())
+        .output()
+        .expect("unshare runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if said.contains("unshare failed") {
+        return support::skip(test, "a network namespace of its own");
+    }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{text}");
+    let end = STORY[STORY.len() - 1];
+    assert!(text.contains(end), "{said}\n{text}");
 }
 
 #[test]

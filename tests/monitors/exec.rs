@@ -14,6 +14,9 @@ use crate::support::{TempDir, lvsmon_path, wait_until};
 /// A limit that no good run reaches.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// A limit that every run here reaches, but not before the shell has said its first words.
+const ENOUGH_TO_START: Duration = Duration::from_secs(3);
+
 fn program(path: impl Into<PathBuf>, args: &[&str], limit: Duration) -> Executable {
     Executable {
         path: path.into(),
@@ -137,7 +140,7 @@ fn a_program_that_never_ends_is_ended_at_its_limit() {
     let folder = TempDir::new();
     let file = folder.join("id");
     let body = format!("echo $$ >{}; echo begun; sleep 600", file.display());
-    let limit = Duration::from_millis(700);
+    let limit = ENOUGH_TO_START;
     let report = script(&folder, &body, limit);
     assert_eq!(report.ended, Ended::TimedOut(limit));
     assert_eq!(text(&report), "begun\n");
@@ -157,7 +160,7 @@ fn a_program_that_ignores_term_is_killed_with_its_group() {
         own.display(),
         child.display()
     );
-    let limit = Duration::from_millis(700);
+    let limit = ENOUGH_TO_START;
     let report = script(&folder, &body, limit);
     assert_eq!(report.ended, Ended::TimedOut(limit));
     assert!(report.took >= limit + TERM_GRACE && report.took < SOON);
@@ -170,7 +173,7 @@ fn a_program_that_ignores_term_is_killed_with_its_group() {
 fn a_polite_program_may_clean_up_at_its_limit() {
     let folder = TempDir::new();
     let body = "trap 'echo cleaned; exit 0' TERM\nwhile :; do sleep 0.05; done";
-    let limit = Duration::from_millis(700);
+    let limit = ENOUGH_TO_START;
     let report = script(&folder, body, limit);
     assert_eq!(
         report.ended,

@@ -133,7 +133,7 @@ fn services_that_ping_the_same_hosts_at_once_all_get_answers() {
         return;
     }
     let folder = TempDir::new();
-    let options = super::options("fping.monitor", &["-r", "1", "-t", "1000"]);
+    let options = super::options("fping.monitor", &["-r", "1", "-t", "5000"]);
     let tools = super::tools(&folder);
     let hosts: Vec<HostName> = (1..=60)
         .map(|n| HostName::new(&IpAddr::from([127, 0, 2, n]).to_string()))
@@ -193,7 +193,7 @@ fn silence_is_a_timeout_after_all_tries() {
         .and_then(|took| took.parse().ok())
         .expect("a time");
     // 200 + 300 + 450 ms.
-    assert!((950..5_000).contains(&took), "{took} ms");
+    assert!((950..15_000).contains(&took), "{took} ms");
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_datagram_socket_is_enough() {
     }
     let script = "ip link set lo up && echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range &&
         exec setpriv --bounding-set -net_raw --inh-caps -net_raw \
-            $LVSMON monitor fping -r 1 -t 1000 127.0.0.1 127.0.0.2 ::1";
+            $LVSMON monitor fping -r 1 -t 5000 127.0.0.1 127.0.0.2 ::1";
     let Some(output) = alone(test, script) else {
         return;
     };
@@ -254,5 +254,5 @@ fn silent_hosts_take_no_place_from_other_checks() {
         .and_then(|took| took.parse().ok())
         .expect("a time");
     // 2 s and 3 s of waiting, 0.65 s of pacing in each; never once for each 200 hosts.
-    assert!((5_000..12_000).contains(&took), "{took} ms");
+    assert!((5_000..18_000).contains(&took), "{took} ms");
 }

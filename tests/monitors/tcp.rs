@@ -88,10 +88,11 @@ fn the_first_address_that_connects_is_enough() {
 }
 
 /// A listener that swallows connections: its queue is as short as can be, and full.
-fn full_listener(address: [u8; 4]) -> (TcpListener, Vec<TcpStream>) {
+fn full_listener(address: [u8; 4], port: u16) -> (TcpListener, Vec<TcpStream>) {
     let listener = super::run(async {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-        socket.bind((address, 0).into()).expect("a port");
+        socket.set_reuseaddr(true).expect("an option of the socket");
+        socket.bind((address, port).into()).expect("a port");
         let listener = socket.listen(0).expect("a listener");
         listener.into_std().expect("a listener without runtime")
     });
@@ -106,7 +107,7 @@ fn full_listener(address: [u8; 4]) -> (TcpListener, Vec<TcpStream>) {
 
 #[test]
 fn a_connection_that_is_never_taken_ends_in_time() {
-    let (listener, _fillers) = full_listener([127, 0, 0, 1]);
+    let (listener, _fillers) = full_listener([127, 0, 0, 1], 0);
     let port = listener.local_addr().expect("its address").port();
     let args = ["-p", &port.to_string(), "-t", "0.3"];
     let report = check("tcp.monitor", &args, &["127.0.0.1"]);
@@ -118,9 +119,9 @@ fn a_connection_that_is_never_taken_ends_in_time() {
 #[test]
 fn a_dead_address_leaves_time_for_the_next() {
     // two.test is 127.0.0.2, where connections are swallowed, then 127.0.0.1.
-    let (dead, _fillers) = full_listener([127, 0, 0, 2]);
-    let port = dead.local_addr().expect("its address").port();
-    let _good = TcpListener::bind(("127.0.0.1", port)).expect("the same port elsewhere");
+    let port = free_port();
+    let _good = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
+    let (_dead, _fillers) = full_listener([127, 0, 0, 2], port);
     let args = ["-p", &port.to_string(), "-t", "2"];
     let report = check("tcp.monitor", &args, &["two.test"]);
     assert_eq!(only(&report).0, HostVerdict::Up, "{report:?}");
