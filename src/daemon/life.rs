@@ -1,6 +1,7 @@
 //! How a start, a reload and a stop go.
 //!
-//! A start that cannot do its work ends at once with a clear error: a wrong file, a state
+//! Signals are taken from the first moment on, so that none kills a daemon that still reads its
+//! file. A start that cannot do its work ends at once with a clear error: a wrong file, a state
 //! folder in use or not readable. Everything that may come later (no IPVS in the kernel, no
 //! relay, a full disk) is said and tried again while the checks go on. A stop leaves the
 //! kernel's table as it is.
@@ -82,6 +83,20 @@ pub enum Signals {
 ///
 /// It could not start. What goes wrong later is logged and tried again.
 pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // Before anything that takes time: a signal that nobody handles would end the process. What
+    // comes until the loop turns waits for it.
+    let signals = match signals {
+        Signals::Process => {
+            let _context = runtime.enter();
+            process_signals()?
+        }
+        Signals::Channel(signals) => signals,
+    };
+    // On this thread, unlike a reload: what another one frees stays in a heap of its own, which
+    // would cost more than the configuration itself.
     let loaded = match site::load(config, &LoadOptions::default()) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -90,9 +105,6 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
         }
     };
     let lock = Lock::take(&loaded.model.globals.statedir)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
     let result = runtime.block_on(live(config, loaded, signals));
     // Blocking look-ups of names may hang for a while in the system's resolver.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -100,11 +112,11 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
     result
 }
 
-async fn live(config: &Path, loaded: Loaded, signals: Signals) -> Result<(), DaemonError> {
-    let signals = match signals {
-        Signals::Process => process_signals()?,
-        Signals::Channel(signals) => signals,
-    };
+async fn live(
+    config: &Path,
+    loaded: Loaded,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<(), DaemonError> {
     let statedir = loaded.model.globals.statedir.clone();
     let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
     let mut daemon = start(config, loaded, signals, asks_inbox)?;

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 
 use super::farm::{Farm, SOON};
-use crate::support::{Running, wait_until};
+use crate::support::{Running, lvsmon, wait_until};
 
 #[test]
 fn a_failing_server_leaves_the_table_and_comes_back() {
@@ -169,4 +169,52 @@ fn a_reload_of_an_empty_file_keeps_the_old_one_and_the_table() {
     farm.wait_for_log("the old one stays in force");
     farm.wait_for_checks_to_go_on();
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
+}
+
+/// Starts the daemon on a file that m4 has to make, with an m4 that has read it and then waits
+/// for the file `go`. Each of its runs is a line of the file `runs`.
+fn start_with_slow_m4(farm: &mut Farm) {
+    let folder = farm.folder.path().display().to_string();
+    farm.folder.write_executable(
+        "bin/m4",
+        format!(
+            "#!/bin/sh\ntext=$(cat \"$1\")\necho run >>{folder}/runs\n\
+             while ! test -e {folder}/go; do sleep 0.05; done\necho \"$text\"\n"
+        ),
+    );
+    farm.folder.write("mon.m4", farm.text(5, true));
+    let mut command = lvsmon(["run", "--config"]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .arg(farm.folder.join("mon.m4"))
+        .env("PATH", format!("{folder}/bin:{path}"));
+    farm.start_as(&mut command);
+    wait_until("m4 to be run", SOON, || {
+        !farm.folder.read("runs").is_empty()
+    });
+}
+
+#[test]
+fn a_reload_asked_for_during_the_start_kills_nobody_and_is_carried_out() {
+    let mut farm = Farm::new();
+    start_with_slow_m4(&mut farm);
+    farm.folder.write("mon.m4", farm.text(7, true));
+    farm.signal(Signal::SIGHUP);
+    farm.folder.write("go", "");
+    farm.wait_for_table(&[(1, 7), (2, 7)]);
+    assert_eq!(farm.folder.read("runs"), "run\nrun\n");
+    assert_eq!(farm.end(Signal::SIGTERM).code(), Some(0));
+}
+
+#[test]
+fn a_stop_asked_for_during_the_start_is_a_stop_with_status_0() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut farm = Farm::new();
+        start_with_slow_m4(&mut farm);
+        farm.signal(signal);
+        farm.folder.write("go", "");
+        let status = farm.daemon.take().unwrap().wait(SOON);
+        assert_eq!(status.code(), Some(0), "after {signal}: {}", farm.log());
+        assert!(farm.log().contains("stopped"), "{}", farm.log());
+    }
 }
