@@ -4,3 +4,4 @@ mod howto;
 mod nothing_lost;
 mod samples;
 mod site;
+mod unreadable;

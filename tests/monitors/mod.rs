@@ -5,6 +5,7 @@ mod exec;
 mod fping;
 mod ftp;
 mod http;
+mod parallel;
 mod peer;
 mod programs;
 mod tcp;

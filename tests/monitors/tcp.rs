@@ -88,7 +88,7 @@ fn the_first_address_that_connects_is_enough() {
 }
 
 /// A listener that swallows connections: its queue is as short as can be, and full.
-fn full_listener(address: [u8; 4], port: u16) -> (TcpListener, Vec<TcpStream>) {
+pub(super) fn full_listener(address: [u8; 4], port: u16) -> (TcpListener, Vec<TcpStream>) {
     let listener = super::run(async {
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
         socket.set_reuseaddr(true).expect("an option of the socket");
