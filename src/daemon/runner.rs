@@ -1,16 +1,25 @@
 //! Starts runs and says how they ended. How many go on at once is the engine's business.
 //!
-//! One task for each run in flight, none for a service at rest. A task that panics is a
-//! failed run, never a dead daemon. Dropping a run's future ends it: an executable is killed
-//! with its process group ([`monitor::exec::run`]).
+//! One task for each run in flight, none for a service at rest. Every run ends: checks and
+//! programs by limits of their own, and where a defect of ours keeps one from it, at a limit of
+//! the runner. That and a task that panics are failed runs that say nothing of any server, never a
+//! dead daemon or a service that runs for ever. Dropping a run's future ends it: an executable is
+//! killed with its process group ([`monitor::exec::run`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::time::timeout;
 
+use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Report, Run, RunId, RunProgram};
 use crate::monitor;
+use crate::options::MonitorOptions;
+
+/// What a run may take beyond its own limits: names, places among the connections of all checks,
+/// programs that clean up. Only a defect of ours takes longer, so it need not be exact.
+const SLACK: Duration = Duration::from_secs(600);
 
 /// The runs in flight.
 #[derive(Debug)]
@@ -40,8 +49,32 @@ impl Runner {
             hosts = run.hosts.len(),
             "run started"
         );
-        let future = execute(run, self.tools.clone());
-        let handle = self.runs.spawn(async move { (id, future.await) });
+        let limit = last_limit(&run);
+        self.spawn(id, limit, execute(run, self.tools.clone()));
+    }
+
+    fn spawn(
+        &mut self,
+        id: RunId,
+        limit: Duration,
+        run: impl Future<Output = Report> + Send + 'static,
+    ) {
+        let handle = self.runs.spawn(async move {
+            let watch = Stopwatch::start();
+            let report = match timeout(limit, run).await {
+                Ok(report) => report,
+                Err(_) => {
+                    let why = format!("it did not end within {} s", limit.as_secs());
+                    tracing::error!(
+                        run = id.0,
+                        why,
+                        "run broke; this is a defect of lvsmon, please report it"
+                    );
+                    defect(&why, watch.elapsed())
+                }
+            };
+            (id, report)
+        });
         self.handles.insert(id, handle);
     }
 
@@ -88,19 +121,141 @@ impl Runner {
         let id = *self.handles.iter().find(|(_, run)| run.id() == task)?.0;
         self.handles.remove(&id);
         tracing::error!(run = id.0, %error, "run broke; this is a defect of lvsmon, please report it");
-        let report = Report {
-            ended: Ended::NotStarted(format!("the check broke inside lvsmon: {error}")),
-            output: Vec::new(),
-            hosts: Vec::new(),
-            took: Duration::ZERO,
-        };
-        Some((id, report))
+        Some((id, defect(&error.to_string(), Duration::ZERO)))
     }
+}
+
+/// A failed run that says nothing of any server.
+fn defect(why: &str, took: Duration) -> Report {
+    Report {
+        ended: Ended::NotStarted(format!("the check broke inside lvsmon: {why}")),
+        output: Vec::new(),
+        hosts: Vec::new(),
+        took,
+    }
+}
+
+/// How long a run may take if nothing is wrong with us: its own limit, for a check of ours as if
+/// its hosts had to wait for each other, and [`SLACK`].
+fn last_limit(run: &Run) -> Duration {
+    let own = match &run.program {
+        RunProgram::Executable(program) => program.limit,
+        RunProgram::Native(options) => {
+            let (each, more) = match options {
+                MonitorOptions::Fping(options) => (options.limit(), options.hosts.len()),
+                MonitorOptions::Ftp(options) => (options.timeout, options.hosts.len()),
+                MonitorOptions::Http(options) => (options.timeout, options.hosts.len()),
+                MonitorOptions::Tcp(options) => (options.timeout, options.hosts.len()),
+            };
+            let hosts = run.hosts.len().saturating_add(more);
+            each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
+        }
+    };
+    own.saturating_add(SLACK)
 }
 
 async fn execute(run: Run, tools: monitor::Tools) -> Report {
     match run.program {
         RunProgram::Native(options) => monitor::check(&options, &run.hosts, &tools).await,
         RunProgram::Executable(program) => monitor::exec::run(&program).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Names;
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn good() -> Report {
+        Report {
+            ended: Ended::Exited(0),
+            output: Vec::new(),
+            hosts: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Does something with a runner, in time.
+    fn with_runner<T>(test: impl AsyncFnOnce(&mut Runner) -> T) -> T {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async {
+                let mut runner = Runner::new(monitor::Tools::new(Names::default()));
+                timeout(SOON, test(&mut runner)).await.unwrap()
+            })
+    }
+
+    #[track_caller]
+    fn assert_defect(report: &Report, words: &str) {
+        let Ended::NotStarted(why) = &report.ended else {
+            panic!("{report:?}");
+        };
+        assert!(why.contains("broke inside lvsmon"), "{why}");
+        assert!(why.contains(words), "{why}");
+        assert_ne!(report.ended.exit(), 0);
+    }
+
+    #[test]
+    fn a_run_that_panics_is_a_failed_run_with_a_reason_and_others_go_on() {
+        let ends = with_runner(async |runner| {
+            runner.spawn(RunId(1), SOON, async { panic!("index 7 of 3") });
+            runner.spawn(RunId(2), SOON, async { good() });
+            [runner.ended().await, runner.ended().await]
+        });
+        for (id, report) in ends {
+            match id {
+                RunId(1) => assert_defect(&report, "index 7 of 3"),
+                _ => assert_eq!(report.ended, Ended::Exited(0)),
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_that_never_ends_is_a_failed_run_with_a_reason() {
+        let (id, report) = with_runner(async |runner| {
+            let limit = Duration::from_millis(100);
+            runner.spawn(RunId(1), limit, std::future::pending());
+            runner.ended().await
+        });
+        assert_eq!(id, RunId(1));
+        assert_defect(&report, "did not end");
+        assert!(report.took >= Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_is_not_reported_however_it_ends() {
+        let (id, _) = with_runner(async |runner| {
+            runner.spawn(RunId(1), SOON, async { panic!("too late") });
+            runner.spawn(RunId(2), SOON, std::future::pending());
+            runner.spawn(RunId(3), SOON, async { good() });
+            runner.stop(RunId(2));
+            tokio::task::yield_now().await;
+            runner.stop(RunId(1));
+            runner.ended().await
+        });
+        assert_eq!(id, RunId(3));
+    }
+
+    #[test]
+    fn the_last_limit_is_beyond_every_limit_of_the_run_itself() {
+        let args = ["-t", "30", "a", "b"].map(str::to_owned);
+        let run = Run {
+            id: RunId(1),
+            service: crate::model::ServiceId(0),
+            program: RunProgram::Native(
+                MonitorOptions::parse(
+                    "tcp.monitor",
+                    &[&["-p".to_owned(), "1".to_owned()], &args[..]].concat(),
+                )
+                .unwrap()
+                .unwrap(),
+            ),
+            hosts: vec![crate::model::HostName::new("c")],
+        };
+        assert_eq!(last_limit(&run), Duration::from_secs(90) + SLACK);
     }
 }

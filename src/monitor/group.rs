@@ -214,6 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn a_check_that_panics_leaves_its_host_unknown_and_the_others_alone() {
+        let hosts = ["a", "b", "c"].map(HostName::new);
+        let checks = each_unlimited(&hosts, |host| async move {
+            assert_ne!(host.as_str(), "b", "a defect");
+            Finding::up("fine", Vec::new())
+        });
+        let checked = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+            .block_on(checks);
+        let verdicts: Vec<HostVerdict> = checked.iter().map(|one| one.finding.verdict).collect();
+        let unknown = HostVerdict::Unknown(crate::engine::event::Reason::Limit);
+        assert_eq!(verdicts, [HostVerdict::Up, unknown, HostVerdict::Up]);
+        assert!(checked[1].finding.text.contains("please report"));
+    }
+
+    #[test]
     fn a_long_output_is_cut_and_says_so() {
         let mut output = Output::default();
         output.heard(&vec![7; Report::OUTPUT_MAX + 1]);
