@@ -238,10 +238,7 @@ impl Courier {
             Disk::Fails(at) if !self.is_loaded || !self.memory.is_empty() => Some(at),
             Disk::Works | Disk::Fails(_) => None,
         };
-        [self.queue.next(self.clock.now()), disk]
-            .into_iter()
-            .flatten()
-            .min()
+        [self.queue.next(), disk].into_iter().flatten().min()
     }
 
     /// Does all that is to be done now.
@@ -350,7 +347,7 @@ impl Courier {
     }
 
     fn start_mails(&mut self, transactions: &[Vec<u64>]) {
-        let one = |&number: &u64| match &self.queue.entry(number)?.lane {
+        let one = |&number: &u64| match &*self.queue.entry(number)?.lane {
             Lane::Mail { to, .. } => Some((number, to.clone(), self.content(number))),
             Lane::Webhook { .. } => None,
         };
@@ -393,7 +390,7 @@ async fn sleep_until(clock: Clock, moment: Option<Mono>) {
 
 /// The entry of an item; none where it tells nothing, which reading has ruled out.
 fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
-    let service = item.notices.first()?.key();
+    let service: Arc<str> = item.notices.first()?.key().into();
     let lane = match &item.destination {
         Destination::Mail { to, from, .. } => Lane::Mail {
             to: to.clone(),
@@ -401,13 +398,17 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
         },
         Destination::Webhook(options) => Lane::Webhook {
             url: options.url.as_str().into(),
-            service: service.clone(),
+            service: service.to_string(),
         },
     };
     Some(Entry {
-        lane,
+        lane: Arc::new(lane),
         service,
-        events: item.notices.iter().map(|n| n.event.clone()).collect(),
+        events: item
+            .notices
+            .iter()
+            .map(|n| n.event.as_str().into())
+            .collect(),
         accepted: item.accepted,
         since,
         bytes,

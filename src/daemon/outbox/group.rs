@@ -2,7 +2,7 @@
 //!
 //! Pure.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::alert::message::message_id;
@@ -29,9 +29,10 @@ impl Rate {
         }
     }
 
-    /// Whether `most` have left during the hour before `now`.
-    pub(super) fn is_reached(&self, now: Mono, most: usize) -> bool {
-        self.recent(now) >= most
+    /// Until when `most` or more have left during the hour before; none where fewer are known.
+    pub(super) fn reached_until(&self, most: usize) -> Option<Mono> {
+        let last = self.0.len().checked_sub(most.max(1))?;
+        Some(self.0.get(last)?.after(RATE_SPAN))
     }
 
     /// Whether nothing of it matters any more.
@@ -108,15 +109,14 @@ fn identity(item: &Item) -> impl Iterator<Item = &str> {
 /// Puts mails that are the same but for the recipient together, in the order of the first of
 /// each; at most `most` transactions. Given are number and Message-ID.
 pub(super) fn transactions(mails: &[(u64, &str)], most: usize) -> Vec<Vec<u64>> {
-    let mut done = BTreeSet::new();
-    let mut transactions = Vec::new();
-    for (_, id) in mails {
-        if transactions.len() == most {
-            break;
-        }
-        if done.insert(*id) {
-            let same = mails.iter().filter(|(_, other)| other == id);
-            transactions.push(same.map(|(number, _)| *number).collect());
+    let mut places = BTreeMap::new();
+    let mut transactions: Vec<Vec<u64>> = Vec::new();
+    for &(number, id) in mails {
+        let place = *places.entry(id).or_insert(transactions.len());
+        if let Some(same) = transactions.get_mut(place) {
+            same.push(number);
+        } else if place < most {
+            transactions.push(vec![number]);
         }
     }
     transactions
@@ -124,6 +124,8 @@ pub(super) fn transactions(mails: &[(u64, &str)], most: usize) -> Vec<Vec<u64>> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::daemon::outbox::spool::tests::item;
 
@@ -203,9 +205,9 @@ mod tests {
         for second in 0..5 {
             rate.count(at(second), 3);
         }
-        assert!(rate.is_reached(at(10), 3));
-        assert!(!rate.is_reached(at(10), 4), "only three are remembered");
-        assert!(!rate.is_reached(at(3_602), 3));
+        assert_eq!(rate.reached_until(3), Some(at(3_602)));
+        assert_eq!(rate.reached_until(2), Some(at(3_603)));
+        assert_eq!(rate.reached_until(4), None, "only three are remembered");
         assert!(!rate.is_over(at(3_603)));
         assert!(rate.is_over(at(3_604)));
     }

@@ -1,10 +1,16 @@
 //! What waits for delivery, and what is to be done next.
 //!
 //! Pure: moments come in as values, decisions go out as values; contents stay in the spool.
+//! What has to go when it is full is in `room`, whose turn it is in `agenda`: no step here
+//! walks over all lanes, so that a storm over ten thousand of them costs each the same.
+//!
 //! A *lane* is a sequence that keeps its order: one mail recipient, or one service at one
 //! webhook receiver. An *endpoint* is what can be down as a whole: the mail relay, or one
 //! receiver. A lane waits after a failure of its own, all lanes of an endpoint wait after a
 //! failure of the endpoint.
+
+mod agenda;
+mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,8 +18,12 @@ use std::time::Duration;
 
 use crate::daemon::outbox::Limits;
 use crate::daemon::outbox::group::{Rate, fitting, transactions};
+use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
+use crate::daemon::outbox::queue::room::Shelf;
 use crate::engine::event::AlertId;
 use crate::time::{Mono, Now, Wall};
+
+pub(super) use room::Bound;
 
 /// A sequence that keeps its order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,11 +66,11 @@ impl Lane {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Its sequence.
-    pub(super) lane: Lane,
+    pub(super) lane: Arc<Lane>,
     /// `group/service`: messages of one service may be collapsed.
-    pub(super) service: String,
+    pub(super) service: Arc<str>,
     /// Ids of its events.
-    pub(super) events: Vec<String>,
+    pub(super) events: Vec<Arc<str>>,
     /// When it was accepted, for the greatest age.
     pub(super) accepted: Wall,
     /// When this process got it, for grouping.
@@ -91,18 +101,8 @@ struct LaneState {
     why: String,
     /// Messages dropped from this lane since its last mail.
     left_out: u32,
-}
-
-#[derive(Clone, Debug, Default)]
-struct EndpointState {
-    /// Deliveries under way.
-    in_flight: u32,
-    /// Failures in a row.
-    attempts: u32,
-    /// Rest after a failure.
-    not_before: Mono,
-    /// Why the last attempt failed.
-    why: String,
+    /// Where it stands in the agenda; none while it has nothing to wait for.
+    turn: Option<Turn>,
 }
 
 /// Something to deliver now; it is marked as under way.
@@ -136,39 +136,32 @@ pub(super) struct Group {
     pub(super) left_out: u32,
 }
 
-/// Which bound is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bound {
-    /// All messages.
-    Spool,
-    /// Those that the disk did not take.
-    Memory,
-}
-
 /// Everything that waits.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
     limits: Limits,
     group_wait: Duration,
     entries: BTreeMap<u64, Entry>,
-    lanes: BTreeMap<Lane, LaneState>,
-    endpoints: BTreeMap<Endpoint, EndpointState>,
+    lanes: BTreeMap<Arc<Lane>, LaneState>,
+    agenda: Agenda,
     /// Mails that left, by recipient.
     rates: BTreeMap<String, Rate>,
-    /// Messages that may still be dropped, by lane and service.
-    repeats: BTreeMap<(Lane, String), BTreeSet<u64>>,
-    bytes: u64,
-    memory_count: usize,
-    memory_bytes: u64,
+    /// All messages by event.
+    events: BTreeSet<(Arc<str>, u64)>,
+    /// All messages by age.
+    ages: BTreeSet<(Wall, u64)>,
+    /// All messages, counted.
+    spool: Shelf,
+    /// Those that the disk did not take, counted.
+    memory: Shelf,
+    in_memory: BTreeSet<u64>,
     random: fastrand::Rng,
 }
 
-/// Connections to one receiver at once.
-const PER_RECEIVER: u32 = 4;
-/// Webhooks under way at once, all receivers together.
-const WEBHOOKS: u32 = 32;
 /// Mails over one connection; the next connection takes up the rest.
 const MAILS_PER_CONNECTION: usize = 50;
+/// Mails looked at for one connection: the same mail to many recipients is one transaction.
+const MAILS_LOOKED_AT: usize = 20 * MAILS_PER_CONNECTION;
 /// Attempts of this process before a message is given up for its age, so that a step of the
 /// clock or a long stop of the daemon alone loses nothing.
 const ATTEMPTS_LEAST: u32 = 3;
@@ -181,12 +174,13 @@ impl Queue {
             group_wait,
             entries: BTreeMap::new(),
             lanes: BTreeMap::new(),
-            endpoints: BTreeMap::new(),
+            agenda: Agenda::default(),
             rates: BTreeMap::new(),
-            repeats: BTreeMap::new(),
-            bytes: 0,
-            memory_count: 0,
-            memory_bytes: 0,
+            events: BTreeSet::new(),
+            ages: BTreeSet::new(),
+            spool: Shelf::default(),
+            memory: Shelf::default(),
+            in_memory: BTreeSet::new(),
             random,
         }
     }
@@ -195,14 +189,14 @@ impl Queue {
     pub(super) fn reload(&mut self, limits: Limits, group_wait: Duration) {
         self.limits = limits;
         self.group_wait = group_wait;
-        if let Some(relay) = self.endpoints.get_mut(&Endpoint::Relay) {
-            relay.not_before = Mono::ZERO;
-        }
+        self.agenda.try_at_once(&Endpoint::Relay);
+        self.place_all();
     }
 
     /// From now on nothing waits to be grouped: the daemon ends.
     pub(super) fn hurry(&mut self) {
         self.group_wait = Duration::ZERO;
+        self.place_all();
     }
 
     /// Messages that wait or are under way.
@@ -218,34 +212,39 @@ impl Queue {
     /// The message of a lane that tells this event already: after a crash the engine may send
     /// an alert once more that was in the spool before.
     pub(super) fn repeated(&mut self, lane: &Lane, event: &str) -> Option<&mut Entry> {
-        let waiting = &self.lanes.get(lane)?.waiting;
-        let tells = |entry: &Entry| entry.events.iter().any(|known| known == event);
-        let number = waiting
-            .iter()
-            .find(|number| self.entries.get(number).is_some_and(tells))?;
-        self.entries.get_mut(number)
+        let event: Arc<str> = event.into();
+        let told = self.events.range((event.clone(), 0)..=(event, u64::MAX));
+        let numbers = told.map(|(_, number)| *number);
+        let entries = &self.entries;
+        let is_here = |number: &u64| entries.get(number).is_some_and(|it| *it.lane == *lane);
+        let number = numbers.clone().find(is_here)?;
+        self.entries.get_mut(&number)
     }
 
     /// Those that the disk did not take.
     pub(super) fn memory(&self) -> impl Iterator<Item = u64> {
-        let entries = self.entries.iter().filter(|(_, entry)| entry.in_memory);
-        entries.map(|(&number, _)| number)
+        self.in_memory.iter().copied()
     }
 
     /// Puts a message in line.
-    pub(super) fn insert(&mut self, number: u64, entry: Entry) {
-        let lane = self.lanes.entry(entry.lane.clone()).or_default();
-        lane.waiting.insert(number);
-        self.bytes = self.bytes.saturating_add(entry.bytes);
+    pub(super) fn insert(&mut self, number: u64, mut entry: Entry) {
+        if let Some((known, _)) = self.lanes.get_key_value(&entry.lane) {
+            entry.lane = Arc::clone(known); // One copy of its words for all messages.
+        }
+        let lane = Arc::clone(&entry.lane);
+        let state = self.lanes.entry(Arc::clone(&lane)).or_default();
+        state.waiting.insert(number);
+        self.spool.put(number, &entry);
         if entry.in_memory {
-            self.memory_count += 1;
-            self.memory_bytes = self.memory_bytes.saturating_add(entry.bytes);
+            self.memory.put(number, &entry);
+            self.in_memory.insert(number);
         }
-        if entry.message_id.is_none() {
-            let key = (entry.lane.clone(), entry.service.clone());
-            self.repeats.entry(key).or_default().insert(number);
-        }
+        self.ages.insert((entry.accepted, number));
+        let events = entry.events.iter();
+        self.events
+            .extend(events.map(|event| (event.clone(), number)));
         self.entries.insert(number, entry);
+        self.place(&lane);
     }
 
     /// Takes a message out of line.
@@ -254,176 +253,110 @@ impl Queue {
         if let Some(lane) = self.lanes.get_mut(&entry.lane) {
             lane.waiting.remove(&number);
         }
-        self.bytes = self.bytes.saturating_sub(entry.bytes);
+        self.spool.take(number, &entry);
         if entry.in_memory {
-            self.memory_count = self.memory_count.saturating_sub(1);
-            self.memory_bytes = self.memory_bytes.saturating_sub(entry.bytes);
+            self.memory.take(number, &entry);
+            self.in_memory.remove(&number);
         }
-        self.forget_repeat(&entry, number);
+        self.ages.remove(&(entry.accepted, number));
+        for event in &entry.events {
+            self.events.remove(&(event.clone(), number));
+        }
+        self.place(&entry.lane);
         Some(entry)
-    }
-
-    fn forget_repeat(&mut self, entry: &Entry, number: u64) {
-        let key = (entry.lane.clone(), entry.service.clone());
-        if let Some(set) = self.repeats.get_mut(&key) {
-            set.remove(&number);
-            if set.is_empty() {
-                self.repeats.remove(&key);
-            }
-        }
     }
 
     /// The disk did not take it, or takes it now.
     pub(super) fn set_in_memory(&mut self, number: u64, in_memory: bool) {
-        if let Some(mut entry) = self.remove(number) {
-            entry.in_memory = in_memory;
-            self.insert(number, entry);
+        let Some(entry) = self.entries.get_mut(&number) else {
+            return;
+        };
+        if entry.in_memory == in_memory {
+            return;
+        }
+        entry.in_memory = in_memory;
+        if in_memory {
+            self.memory.put(number, entry);
+            self.in_memory.insert(number);
+        } else {
+            self.memory.take(number, entry);
+            self.in_memory.remove(&number);
         }
     }
 
-    /// Makes room for one message of `bytes` bytes and drops what has to go for it (D23).
-    ///
-    /// First the older messages of the same service in the same lane go: they are counted in
-    /// the answer, and said in the new message. Then repeats of other services; then, where
-    /// nothing is repeated, the oldest message; both are said in the next mail of their lane.
-    /// What is under way or settled stays.
-    pub(super) fn make_room(
-        &mut self,
-        bound: Bound,
-        lane: &Lane,
-        service: &str,
-        bytes: u64,
-    ) -> (Vec<(u64, Entry)>, u32) {
-        let key = (lane.clone(), service.to_owned());
-        let mut dropped = Vec::new();
-        let mut left_out = 0_u32;
-        while self.is_full(bound, bytes) {
-            let own = self.droppable(bound, &key).next();
-            let is_own = own.is_some();
-            let Some(victim) = own.or_else(|| self.victim(bound)) else {
-                break;
-            };
-            let Some(entry) = self.remove(victim) else {
-                break;
-            };
-            let count = entry.left_out.saturating_add(1);
-            if is_own {
-                left_out = left_out.saturating_add(count);
-            } else {
-                let lane = self.lanes.entry(entry.lane.clone()).or_default();
-                lane.left_out = lane.left_out.saturating_add(count);
-            }
-            dropped.push((victim, entry));
-        }
-        (dropped, left_out)
-    }
-
-    fn is_full(&self, bound: Bound, bytes: u64) -> bool {
-        let (count, size, most_count, most_size) = match bound {
-            Bound::Spool => (
-                self.entries.len(),
-                self.bytes,
-                self.limits.messages,
-                self.limits.bytes,
-            ),
-            Bound::Memory => (
-                self.memory_count,
-                self.memory_bytes,
-                self.limits.memory_messages,
-                self.limits.memory_bytes,
-            ),
-        };
-        count >= most_count || size.saturating_add(bytes) > most_size
-    }
-
-    /// Messages of one service in one lane that may go, the oldest first.
-    fn droppable(&self, bound: Bound, key: &(Lane, String)) -> impl Iterator<Item = u64> {
-        let numbers = self.repeats.get(key).into_iter().flatten().copied();
-        numbers.filter(move |&number| self.may_go(bound, number))
-    }
-
-    fn may_go(&self, bound: Bound, number: u64) -> bool {
-        let Some(entry) = self.entries.get(&number) else {
-            return false;
-        };
-        let is_under_way = self
+    /// Gives a lane its place in the agenda anew: something of it has changed.
+    fn place(&mut self, lane: &Arc<Lane>) {
+        let turn = self
             .lanes
-            .get(&entry.lane)
-            .is_some_and(|lane| lane.in_flight && lane.waiting.first() == Some(&number));
-        !is_under_way && (bound == Bound::Spool || entry.in_memory)
+            .get(lane)
+            .and_then(|state| self.turn(lane, state));
+        if let Some(state) = self.lanes.get_mut(lane) {
+            let old = std::mem::replace(&mut state.turn, turn);
+            if old != turn {
+                self.agenda.move_lane(&lane.endpoint(), old, turn);
+            }
+        }
     }
 
-    /// A repeat of any service, else the oldest message that may go.
-    fn victim(&self, bound: Bound) -> Option<u64> {
-        let repeated = self.repeats.iter().find_map(|(key, numbers)| {
-            if numbers.len() < 2 {
-                return None;
-            }
-            let mut may_go = self.droppable(bound, key);
-            let first = may_go.next();
-            may_go.next().and(first)
-        });
-        let is_loose = |(_, entry): &(&u64, &Entry)| entry.message_id.is_none();
-        let mut loose = self.entries.iter().filter(is_loose);
-        repeated.or_else(|| {
-            let found = loose.find(|&(&number, _)| self.may_go(bound, number));
-            found.map(|(&number, _)| number)
+    /// The same for every lane.
+    fn place_all(&mut self) {
+        let lanes: Vec<Arc<Lane>> = self.lanes.keys().cloned().collect();
+        for lane in &lanes {
+            self.place(lane);
+        }
+    }
+
+    /// What a lane waits for by itself; none while its head is under way.
+    fn turn(&self, lane: &Lane, state: &LaneState) -> Option<Turn> {
+        let &head = state.waiting.first()?;
+        if state.in_flight {
+            return None; // The end of the delivery wakes it.
+        }
+        let entry = self.entries.get(&head)?;
+        Some(match lane {
+            Lane::Mail { to, .. } if entry.message_id.is_none() => Turn::Collects {
+                closes: self.group_closes(to, entry.since).max(state.not_before),
+                head,
+            },
+            Lane::Mail { .. } | Lane::Webhook { .. } => Turn::Ready {
+                at: state.not_before,
+                attempts: state.attempts,
+                head,
+            },
         })
+    }
+
+    /// When the mail to `to` that collects since `since` is settled.
+    fn group_closes(&self, to: &str, since: Mono) -> Mono {
+        let early = since.after(self.group_wait);
+        if self.group_wait.is_zero() {
+            return early;
+        }
+        let late = since.after(self.limits.digest_wait.max(self.group_wait));
+        let most = self.limits.mails_per_hour;
+        let storm = self.rates.get(to).and_then(|rate| rate.reached_until(most));
+        storm.map_or(early, |until| late.min(until).max(early))
     }
 
     /// Mails that are to be settled now: their group wait is over and the relay is free.
     pub(super) fn groups(&self, now: Now) -> Vec<Group> {
-        if self
-            .endpoint_ready_at(&Endpoint::Relay)
-            .is_none_or(|at| at > now.mono)
-        {
+        if !self.agenda.takes_mail(now.mono) {
             return Vec::new(); // While the relay is away or busy, events go on collecting.
         }
-        let mut groups = Vec::new();
-        for (lane, state) in &self.lanes {
-            let Some(at) = self.group_closes(lane, state, now.mono) else {
-                continue;
-            };
-            if at <= now.mono {
-                let sizes = state.waiting.iter().map(|&number| self.bytes_of(number));
-                let count = fitting(sizes);
-                groups.push(Group {
-                    members: state.waiting.iter().take(count).copied().collect(),
-                    left_out: state.left_out,
-                });
-            }
-        }
+        let heads = self.agenda.closed_groups(now.mono);
+        let mut groups: Vec<Group> = heads.filter_map(|head| self.group_of(head)).collect();
         groups.sort_by_key(|group| group.members.first().copied());
         groups
     }
 
-    fn bytes_of(&self, number: u64) -> u64 {
-        self.entries.get(&number).map_or(0, |entry| entry.bytes)
-    }
-
-    /// When the mail that collects in a lane is settled; none where none collects.
-    fn group_closes(&self, lane: &Lane, state: &LaneState, now: Mono) -> Option<Mono> {
-        let Lane::Mail { to, .. } = lane else {
-            return None;
-        };
-        let first = self.entries.get(state.waiting.first()?)?;
-        if first.message_id.is_some() {
-            return None;
-        }
-        let most = self.limits.mails_per_hour;
-        let is_storm = self
-            .rates
-            .get(to)
-            .is_some_and(|rate| rate.is_reached(now, most));
-        let wait = if self.group_wait.is_zero() {
-            Duration::ZERO
-        } else if is_storm {
-            self.limits.digest_wait.max(self.group_wait)
-        } else {
-            self.group_wait
-        };
-        // A lane whose messages could not be read rests first.
-        Some(first.since.after(wait).max(state.not_before))
+    fn group_of(&self, head: u64) -> Option<Group> {
+        let state = self.lanes.get(&self.entries.get(&head)?.lane)?;
+        let bytes_of = |number| self.entries.get(number).map_or(0, |entry| entry.bytes);
+        let count = fitting(state.waiting.iter().map(bytes_of));
+        Some(Group {
+            members: state.waiting.iter().take(count).copied().collect(),
+            left_out: state.left_out,
+        })
     }
 
     /// A group was settled: its first member stands for all of them now.
@@ -457,27 +390,13 @@ impl Queue {
     }
 
     fn due_mails(&mut self, now: Mono) -> Option<Due> {
-        if self
-            .endpoint_ready_at(&Endpoint::Relay)
-            .is_none_or(|at| at > now)
-        {
+        if !self.agenda.takes_mail(now) {
             return None;
         }
-        let mut heads = Vec::new();
-        for (lane, state) in &self.lanes {
-            if let (Lane::Mail { .. }, Some(&head)) = (lane, state.waiting.first())
-                && !state.in_flight
-                && state.not_before <= now
-                && let Some(id) = self.message_id(head)
-            {
-                heads.push((state.attempts, head, id));
-            }
-        }
-        // A mail on which the relay chokes must not stand before all others.
-        heads.sort_unstable_by_key(|&(attempts, number, _)| (attempts, number));
+        // A mail on which the relay chokes does not stand before all others.
+        let heads = self.agenda.ready_mails(now).take(MAILS_LOOKED_AT);
         let mails: Vec<(u64, &str)> = heads
-            .into_iter()
-            .map(|(_, number, id)| (number, id))
+            .filter_map(|number| Some((number, self.entries.get(&number)?.message_id.as_deref()?)))
             .collect();
         let transactions = transactions(&mails, MAILS_PER_CONNECTION);
         if transactions.is_empty() {
@@ -486,71 +405,33 @@ impl Queue {
         for &number in transactions.iter().flatten() {
             self.mark(number);
         }
-        self.endpoints.entry(Endpoint::Relay).or_default().in_flight = 1;
+        self.agenda.started(&Endpoint::Relay);
         Some(Due::Mails(transactions))
     }
 
-    fn message_id(&self, number: u64) -> Option<&str> {
-        self.entries.get(&number)?.message_id.as_deref()
-    }
-
+    /// Notes that the head of a lane is under way.
     fn mark(&mut self, number: u64) {
-        if let Some(entry) = self.entries.get(&number)
-            && let Some(lane) = self.lanes.get_mut(&entry.lane)
-        {
-            lane.in_flight = true;
+        let Some(lane) = self.entries.get(&number).map(|it| Arc::clone(&it.lane)) else {
+            return;
+        };
+        if let Some(state) = self.lanes.get_mut(&lane) {
+            state.in_flight = true;
         }
+        self.place(&lane);
     }
 
     fn due_webhooks(&mut self, now: Mono) -> Vec<Due> {
-        let mut heads: Vec<(u32, u64, Endpoint, u32)> = Vec::new();
-        for (lane, state) in &self.lanes {
-            if let (Lane::Webhook { .. }, Some(&head)) = (lane, state.waiting.first())
-                && !state.in_flight
-                && state.not_before <= now
-            {
-                heads.push((state.attempts, head, lane.endpoint(), state.left_out));
-            }
-        }
-        heads.sort_unstable_by_key(|&(attempts, number, ..)| (attempts, number));
-        let mut under_way = self.webhooks_under_way();
         let mut due = Vec::new();
-        for (_, number, endpoint, left_out) in heads {
-            if under_way >= WEBHOOKS {
-                break;
-            }
-            if self
-                .endpoint_ready_at(&endpoint)
-                .is_some_and(|at| at <= now)
-            {
-                self.endpoints.entry(endpoint).or_default().in_flight += 1;
-                self.mark(number);
-                under_way += 1;
-                due.push(Due::Webhook(number, left_out));
-            }
+        while let Some((number, endpoint)) = self.agenda.next_webhook(now) {
+            let lane = self
+                .entries
+                .get(&number)
+                .and_then(|it| self.lanes.get(&it.lane));
+            due.push(Due::Webhook(number, lane.map_or(0, |lane| lane.left_out)));
+            self.mark(number);
+            self.agenda.started(&endpoint);
         }
         due
-    }
-
-    fn webhooks_under_way(&self) -> u32 {
-        let is_webhook = |(endpoint, _): &(&Endpoint, _)| **endpoint != Endpoint::Relay;
-        let busy = self.endpoints.iter().filter(is_webhook);
-        busy.map(|(_, state)| state.in_flight).sum()
-    }
-
-    /// From when on an endpoint takes one more delivery; none while it is full.
-    ///
-    /// One that failed is tried with a single message.
-    fn endpoint_ready_at(&self, endpoint: &Endpoint) -> Option<Mono> {
-        let Some(state) = self.endpoints.get(endpoint) else {
-            return Some(Mono::ZERO);
-        };
-        let most = match endpoint {
-            Endpoint::Relay => 1,
-            Endpoint::Webhook(_) if state.attempts > 0 => 1,
-            Endpoint::Webhook(_) => PER_RECEIVER,
-        };
-        (state.in_flight < most).then_some(state.not_before)
     }
 
     /// A delivery ended. The entry comes back where it is finished, with the reason where it
@@ -562,21 +443,18 @@ impl Queue {
         outcome: Outcome,
         told_left_out: u32,
     ) -> Option<(Entry, Result<(), String>)> {
-        let lane_key = self.entries.get(&number)?.lane.clone();
-        let rest = |attempts: u32, random: &mut fastrand::Rng, limits: &Limits| {
-            backoff(limits, attempts, random.f64())
-        };
-        let lane = self.lanes.entry(lane_key.clone()).or_default();
+        let key = Arc::clone(&self.entries.get(&number)?.lane);
+        let lane = self.lanes.entry(Arc::clone(&key)).or_default();
         lane.in_flight = false;
         match outcome {
             Outcome::Delivered => {
                 lane.attempts = 0;
                 lane.left_out = lane.left_out.saturating_sub(told_left_out);
-                if let Lane::Mail { to, .. } = lane_key {
-                    let rate = self.rates.entry(to).or_default();
-                    rate.count(now.mono, self.limits.mails_per_hour);
+                let entry = self.remove(number);
+                if let Lane::Mail { to, .. } = &*key {
+                    self.count_mail(now.mono, to);
                 }
-                self.remove(number).map(|entry| (entry, Ok(())))
+                entry.map(|entry| (entry, Ok(())))
             }
             Outcome::Refused(why) => {
                 lane.attempts = 0;
@@ -584,12 +462,32 @@ impl Queue {
             }
             Outcome::Later(why) => {
                 lane.attempts = lane.attempts.saturating_add(1);
-                let wait = rest(lane.attempts, &mut self.random, &self.limits);
+                let wait = backoff(&self.limits, lane.attempts, self.random.f64());
                 lane.not_before = now.mono.after(wait);
                 lane.why = why;
+                self.place(&key);
                 None
             }
-            Outcome::Untried => None,
+            Outcome::Untried => {
+                self.place(&key);
+                None
+            }
+        }
+    }
+
+    /// One more mail to `to` has left, whatever sender it had.
+    fn count_mail(&mut self, now: Mono, to: &str) {
+        let rate = self.rates.entry(to.to_owned()).or_default();
+        rate.count(now, self.limits.mails_per_hour);
+        let first = Lane::Mail {
+            to: to.to_owned(),
+            from: String::new(),
+        };
+        let is_same = |lane: &&Arc<Lane>| matches!(&***lane, Lane::Mail { to: it, .. } if it == to);
+        let lanes = self.lanes.range(Arc::new(first)..).map(|(lane, _)| lane);
+        let lanes: Vec<Arc<Lane>> = lanes.take_while(is_same).cloned().collect();
+        for lane in &lanes {
+            self.place(lane);
         }
     }
 
@@ -601,52 +499,43 @@ impl Queue {
         endpoint: &Endpoint,
         fault: Option<(String, Option<Duration>)>,
     ) -> Option<Duration> {
-        let state = self.endpoints.entry(endpoint.clone()).or_default();
-        state.in_flight = state.in_flight.saturating_sub(1);
         let Some((why, asked)) = fault else {
-            state.attempts = 0;
-            state.not_before = Mono::ZERO;
+            self.agenda.worked(endpoint);
             return None;
         };
-        // Of several that failed side by side only the first counts.
-        if state.not_before <= now.mono {
-            state.attempts = state.attempts.saturating_add(1);
-        }
-        let own = backoff(&self.limits, state.attempts, self.random.f64());
+        let attempts = self.agenda.failed(endpoint, now.mono, why);
+        let own = backoff(&self.limits, attempts, self.random.f64());
         let wait = own.max(asked.unwrap_or_default());
-        state.not_before = state.not_before.max(now.mono.after(wait));
-        state.why = why;
+        self.agenda.rest(endpoint, now.mono.after(wait));
         Some(wait)
     }
 
     /// Whether the last attempt at an endpoint failed.
     pub(super) fn is_closed(&self, endpoint: &Endpoint) -> bool {
-        self.endpoints
-            .get(endpoint)
-            .is_some_and(|state| state.attempts > 0)
+        self.agenda.attempts(endpoint) > 0
     }
 
     /// Messages that are too old and were tried often enough: they are taken out and given up,
     /// for the reason of the last failure.
     pub(super) fn give_up_old(&mut self, now: Now) -> Vec<(u64, Entry, String)> {
         let mut old = Vec::new();
-        for (&number, entry) in &self.entries {
-            if now.wall.since(entry.accepted) < self.limits.give_up_after {
-                continue;
+        for &(accepted, number) in &self.ages {
+            if now.wall.since(accepted) < self.limits.give_up_after {
+                break;
             }
-            let Some(lane) = self.lanes.get(&entry.lane) else {
+            let Some(key) = self.entries.get(&number).map(|entry| &entry.lane) else {
                 continue;
             };
-            let endpoint = self.endpoints.get(&entry.lane.endpoint());
-            let attempts = lane.attempts + endpoint.map_or(0, |state| state.attempts);
+            let Some(lane) = self.lanes.get(key) else {
+                continue;
+            };
+            let endpoint = key.endpoint();
+            let attempts = lane.attempts + self.agenda.attempts(&endpoint);
             if lane.in_flight || attempts < ATTEMPTS_LEAST {
                 continue;
             }
-            let reasons = [
-                Some(lane.why.as_str()),
-                endpoint.map(|state| state.why.as_str()),
-            ];
-            let why = reasons.into_iter().flatten().find(|why| !why.is_empty());
+            let reasons = [lane.why.as_str(), self.agenda.why(&endpoint)];
+            let why = reasons.into_iter().find(|why| !why.is_empty());
             old.push((number, why.unwrap_or("too old").to_owned()));
         }
         let mut given_up = Vec::new();
@@ -659,22 +548,8 @@ impl Queue {
     }
 
     /// When there is something to do next, without any new event.
-    pub(super) fn next(&self, now: Now) -> Option<Mono> {
-        let mut next: Option<Mono> = None;
-        let is_full = self.webhooks_under_way() >= WEBHOOKS;
-        for (lane, state) in &self.lanes {
-            let is_held = is_full && matches!(lane, Lane::Webhook { .. });
-            if state.in_flight || is_held || state.waiting.is_empty() {
-                continue; // The end of a delivery wakes it.
-            }
-            let Some(ready) = self.endpoint_ready_at(&lane.endpoint()) else {
-                continue;
-            };
-            let own = self.group_closes(lane, state, now.mono);
-            let at = own.unwrap_or(state.not_before).max(ready);
-            next = Some(next.map_or(at, |next| next.min(at)));
-        }
-        next
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.agenda.next()
     }
 
     /// Drops what is not needed any more, so that names that come and go leave nothing.
@@ -682,11 +557,7 @@ impl Queue {
         self.rates.retain(|_, rate| !rate.is_over(now.mono));
         self.lanes
             .retain(|_, lane| !lane.waiting.is_empty() || lane.in_flight || lane.left_out > 0);
-        let lanes = &self.lanes;
-        self.endpoints.retain(|endpoint, state| {
-            state.in_flight > 0
-                || state.attempts > 0 && lanes.keys().any(|lane| lane.endpoint() == *endpoint)
-        });
+        self.agenda.tidy();
     }
 }
 

@@ -130,7 +130,7 @@ impl Courier {
         };
         let bytes = item.to_bytes().len() as u64;
         let mut entry = entry_of(&item, bytes, now.mono)?;
-        let event = entry.events.first().map(String::as_str).unwrap_or_default();
+        let event = entry.events.first().map_or("", |event| event);
         if let Some(known) = self.queue.repeated(&entry.lane, event) {
             known.calls.push(call);
             return None;
@@ -153,7 +153,7 @@ impl Courier {
     fn dropped(&mut self, dropped: Vec<(u64, Entry)>) {
         for (number, entry) in dropped {
             tracing::error!(
-                service = entry.service,
+                service = &*entry.service,
                 to = receiver(&entry.lane),
                 "message left out, the outbox is full"
             );

@@ -63,7 +63,7 @@ impl Courier {
         let now = self.clock.now();
         if let (Outcome::Later(why), Some(entry)) = (&outcome, self.queue.entry(number)) {
             tracing::warn!(
-                service = entry.service,
+                service = &*entry.service,
                 to = receiver(&entry.lane),
                 why,
                 "message to be tried again"
@@ -75,11 +75,11 @@ impl Courier {
             match &result {
                 Ok(()) => {
                     let after = Readable(now.wall.since(entry.accepted));
-                    tracing::info!(service = entry.service, to, %after, "message delivered");
+                    tracing::info!(service = &*entry.service, to, %after, "message delivered");
                 }
                 Err(why) => {
                     tracing::error!(
-                        service = entry.service,
+                        service = &*entry.service,
                         to,
                         why,
                         "message refused for good and given up"
@@ -91,7 +91,7 @@ impl Courier {
         if may_be_old {
             for (number, entry, why) in self.queue.give_up_old(now) {
                 let age = Readable(now.wall.since(entry.accepted));
-                tracing::error!(service = entry.service, to = receiver(&entry.lane), %age, why, "message given up");
+                tracing::error!(service = &*entry.service, to = receiver(&entry.lane), %age, why, "message given up");
                 self.finish(number, entry, Err(format!("given up after {age}: {why}")));
             }
         }

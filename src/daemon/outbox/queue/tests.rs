@@ -31,9 +31,9 @@ fn hook_lane(url: &str, service: &str) -> Lane {
 
 fn entry(now: Now, lane: Lane, service: &str) -> Entry {
     Entry {
-        lane,
-        service: service.to_owned(),
-        events: vec![format!("{service}/{}", now.wall.seconds())],
+        lane: Arc::new(lane),
+        service: service.into(),
+        events: vec![format!("{service}/{}", now.wall.seconds()).into()],
         accepted: now.wall,
         since: now.mono,
         bytes: 100,
@@ -75,7 +75,7 @@ fn events_within_the_group_wait_become_one_mail() {
     mail(&mut queue, at(0), 1, "a@b", "g/http");
     mail(&mut queue, at(2), 2, "a@b", "g/ping");
     mail(&mut queue, at(4), 3, "c@d", "g/http");
-    assert_eq!(queue.next(at(4)), Some(at(5).mono));
+    assert_eq!(queue.next(), Some(at(5).mono));
     assert!(queue.groups(at(4)).is_empty());
     assert_eq!(seal_all(&mut queue, at(5)), [vec![1, 2]]);
     assert_eq!(queue.due(at(5)), [Due::Mails(vec![vec![1]])]);
@@ -96,7 +96,7 @@ fn while_the_relay_is_away_events_go_on_collecting() {
     mail(&mut queue, at(6), 2, "a@b", "g/http");
     mail(&mut queue, at(6), 3, "c@d", "g/http");
     let ready = at(6).mono.after(wait);
-    assert_eq!(queue.next(at(6)), Some(ready.min(at(11).mono).max(ready)));
+    assert_eq!(queue.next(), Some(ready.min(at(11).mono).max(ready)));
     assert!(queue.groups(at(7)).is_empty());
     assert!(queue.due(at(7)).is_empty());
     // The relay is back: the settled mail and those that collected meanwhile, in order.
@@ -122,7 +122,7 @@ fn a_recipient_that_is_refused_for_now_does_not_hold_the_others() {
     queue.settle(at(1), 1, Outcome::Later("450 greylisted".to_owned()), 0);
     queue.settle(at(1), 2, Outcome::Delivered, 0);
     queue.endpoint_done(at(1), &Endpoint::Relay, None);
-    let wait = queue.next(at(1)).unwrap();
+    let wait = queue.next().unwrap();
     assert!(wait >= at(5).mono && wait <= at(7).mono, "{wait:?}");
     let mut other = entry(at(1), mail_lane("c@d"), "g/http");
     other.message_id = Some("<other@h>".to_owned());
@@ -212,7 +212,7 @@ fn webhooks_of_one_service_keep_their_order_and_receivers_are_not_flooded() {
     };
     assert_eq!(due, webhooks(&[1, 2, 3, 4]));
     assert!(queue.due(at(0)).is_empty());
-    assert_eq!(queue.next(at(0)), None);
+    assert_eq!(queue.next(), None);
     let receiver = Endpoint::Webhook("http://h/".into());
     queue.settle(at(1), 1, Outcome::Later("500".to_owned()), 0);
     queue.endpoint_done(at(1), &receiver, None);
@@ -249,7 +249,7 @@ fn a_receiver_that_is_away_is_tried_with_one_message_after_the_wait_it_asked_for
         let asked = Some(Duration::from_secs(120));
         queue.endpoint_done(at(1), &receiver, Some(("503".to_owned(), asked)));
     }
-    assert_eq!(queue.next(at(1)), Some(at(121).mono));
+    assert_eq!(queue.next(), Some(at(121).mono));
     assert!(queue.due(at(120)).is_empty());
     assert_eq!(queue.due(at(121)), [Due::Webhook(1, 0)]);
     queue.settle(at(122), 1, Outcome::Delivered, 0);
@@ -451,12 +451,12 @@ fn nothing_is_lost_or_overtaken_and_no_moment_stays_in_the_past() {
                 } else {
                     hook(&mut queue, now, step, &random.u32(0..2).to_string(), &name);
                 }
-                lanes.insert(step, queue.entry(step).unwrap().lane.clone());
+                lanes.insert(step, Lane::clone(&queue.entry(step).unwrap().lane));
             }
             left.extend(deliver(&mut queue, now, Some(&mut random)));
             queue.tidy(now);
             let mut rounds = 0;
-            while queue.next(now).is_some_and(|next| next <= now.mono) {
+            while queue.next().is_some_and(|next| next <= now.mono) {
                 // Deliveries that ended made room for others at the same moment.
                 rounds += 1;
                 assert!(rounds < 50, "seed {seed}: a moment stays in the past");
@@ -491,7 +491,85 @@ fn a_mail_that_could_not_be_settled_waits_before_it_is_tried_again() {
     let unreadable = Outcome::Later("too many open files".to_owned());
     assert_eq!(queue.settle(at(5), 1, unreadable, 0), None);
     assert!(queue.groups(at(5)).is_empty());
-    let again = queue.next(at(5)).unwrap();
+    let again = queue.next().unwrap();
     assert!(again > at(5).mono, "else the outbox would never rest");
     assert_eq!(seal_all(&mut queue, at(20)), [[1]]);
+}
+
+/// How a crowd of messages is spread.
+#[derive(Clone, Copy, Debug)]
+enum Crowd {
+    Recipients,
+    OneRecipient,
+    Services,
+    Receivers,
+}
+
+/// Puts `count` messages in line, as the courier does, then as many again into the full queue,
+/// and delivers all. At each step the queue is asked for everything that a wake asks for.
+fn storm(count: u64, crowd: Crowd) -> Duration {
+    let limits = Limits {
+        messages: usize::try_from(count).unwrap(),
+        ..Limits::default()
+    };
+    let lane = |number: u64| match crowd {
+        Crowd::Recipients => mail_lane(&format!("{number}@b")),
+        Crowd::OneRecipient => mail_lane("a@b"),
+        Crowd::Services => hook_lane("http://h/", &number.to_string()),
+        Crowd::Receivers => hook_lane(&format!("http://{number}/"), "g/s"),
+    };
+    let mut queue = queue(limits);
+    let start = crate::clock::Stopwatch::start();
+    for number in 1..=2 * count {
+        let lane = lane(number);
+        let service = format!("g/s{number}");
+        assert!(queue.repeated(&lane, &service).is_none());
+        let (dropped, _) = queue.make_room(Bound::Spool, &lane, &service, 100);
+        assert_eq!(dropped.len(), usize::from(number > count));
+        let mut entry = entry(at(0), lane, &service);
+        entry.events = vec![service.as_str().into()];
+        queue.insert(number, entry);
+    }
+    let mut now = at(10);
+    let mut under_way: Vec<u64> = Vec::new();
+    let mut rounds = 0;
+    while queue.len() > 0 {
+        rounds += 1;
+        assert!(rounds < 10 * count, "{} left", queue.len());
+        seal_all(&mut queue, now);
+        for due in queue.due(now) {
+            match due {
+                Due::Mails(transactions) => under_way.extend(transactions.concat()),
+                Due::Webhook(number, _) => under_way.push(number),
+            }
+        }
+        let Some(number) = under_way.pop() else {
+            now.mono = queue.next().unwrap();
+            continue;
+        };
+        let endpoint = queue.entry(number).unwrap().lane.endpoint();
+        assert!(queue.settle(now, number, Outcome::Delivered, 1).is_some());
+        if endpoint != Endpoint::Relay || under_way.is_empty() {
+            queue.endpoint_done(now, &endpoint, None);
+        }
+    }
+    start.elapsed()
+}
+
+/// A storm over ten times as many lanes takes ten times as long and a little, not a hundred
+/// times: no step walks over all of them.
+#[test]
+fn ten_thousand_lanes_are_drained_without_walking_over_all_at_each_step() {
+    let crowds = [
+        Crowd::Recipients,
+        Crowd::OneRecipient,
+        Crowd::Services,
+        Crowd::Receivers,
+    ];
+    for crowd in crowds {
+        let least = |count| (0..3).map(|_| storm(count, crowd)).min().unwrap();
+        let few = least(1_000);
+        let many = storm(10_000, crowd);
+        assert!(many < few * 35, "{crowd:?}: {few:?}, {many:?}");
+    }
 }
