@@ -133,6 +133,12 @@ pub(crate) fn level(word: &str) -> Option<Level> {
     }
 }
 
+/// Whether a group, view or service may be called so.
+pub(crate) fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    !text.is_empty() && text.bytes().all(plain)
+}
+
 /// All keywords of a watch.
 pub(crate) fn in_watch() -> impl Iterator<Item = &'static str> {
     SERVICE.iter().chain(&PERIOD).map(|&(word, _)| word)

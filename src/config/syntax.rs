@@ -10,7 +10,7 @@ use pest::iterators::Pair;
 
 use crate::config::diagnostic::{Diagnostic, Findings, nearest};
 use crate::config::keywords::{self, Level};
-use crate::config::lines::{Lines, Sources, Span};
+use crate::config::lines::{Lines, Sources, Span, is_blank};
 
 #[cfg(test)]
 mod tests;
@@ -306,12 +306,21 @@ impl Reader<'_> {
     fn swallowed(&mut self, span: Span, rule: Rule, record: &str, what: &str) {
         // "include" alone may be a host; with a path behind it, it is hardly one.
         let swallows = matches!(rule, Rule::watch | Rule::view | Rule::alias)
+            || self.is_empty_view(span)
             || rule == Rule::include && self.sources.text(span).contains(['/', '.']);
         if swallows {
             let line = self.sources.text(span);
             let message = format!("\"{line}\" is taken as {what} of the {record} above it");
             self.warn(span, message, "put a blank line before it");
         }
+    }
+
+    /// Whether the line is a view without members, which opens no record.
+    fn is_empty_view(&self, span: Span) -> bool {
+        let behind = self.sources.text(span).strip_prefix("view");
+        behind.is_some_and(|rest| {
+            rest.starts_with(is_blank) && keywords::is_name(rest.trim_matches(is_blank))
+        })
     }
 
     fn watch(&mut self, span: Span, line: &Line) {
@@ -486,6 +495,8 @@ impl Reader<'_> {
             } else {
                 Some("settings stand outside of a watch, variables are in capitals".to_owned())
             }
+        } else if keywords::RECORDS.contains(&word) {
+            Some(record_help(word, argument))
         } else {
             nearest(word, keywords::in_watch()).map(|known| format!("did you mean \"{known}\"?"))
         };
@@ -495,10 +506,7 @@ impl Reader<'_> {
     /// C-4, C-6: text that mon ignores.
     fn lost(&mut self, span: Span, after: Option<Span>) {
         let text = self.sources.text(span);
-        let word = text
-            .split(crate::config::lines::is_blank)
-            .next()
-            .unwrap_or_default();
+        let word = text.split(is_blank).next().unwrap_or_default();
         let level = keywords::level(word);
         if let (Some(watch), Some(_)) = (after, level) {
             let name = self.sources.text(watch);
@@ -508,18 +516,9 @@ impl Reader<'_> {
         }
         let shown: String = text.chars().take(60).collect();
         let message = format!("\"{shown}\" is ignored: it belongs to no record");
-        let help = if level.is_some() {
-            "it belongs into a watch".to_owned()
-        } else {
-            nearest(word, keywords::RECORDS).map_or_else(
-                || "remove it, or begin it with \"#\"".to_owned(),
-                |known| match keywords::RECORDS.contains(&word) {
-                    true => format!(
-                        "\"{word}\" needs a name of letters, digits, \"_\", \".\" and \"-\""
-                    ),
-                    false => format!("did you mean \"{known}\"?"),
-                },
-            )
+        let help = match level {
+            Some(_) => "it belongs into a watch".to_owned(),
+            None => record_help(word, text.get(word.len()..).unwrap_or_default()),
         };
         self.warn(span, message, help);
     }
@@ -543,6 +542,30 @@ impl Reader<'_> {
     }
 }
 
+/// What is right instead of a line that begins as a record and is none, or as no record.
+fn record_help(word: &str, rest: &str) -> String {
+    let name = rest.trim_matches(is_blank);
+    match word {
+        "view" if keywords::is_name(name) => {
+            format!("a view needs members behind its name: view {name} GROUP...")
+        }
+        "alias" if !name.is_empty() => {
+            "the name of an alias stands alone on its line, its text below".to_owned()
+        }
+        "include" if name.is_empty() => {
+            "write the name of a file or of a folder behind it".to_owned()
+        }
+        "include" => "write it outside of a watch, after a blank line".to_owned(),
+        _ if keywords::RECORDS.contains(&word) => {
+            format!("\"{word}\" needs a name of letters, digits, \"_\", \".\" and \"-\"")
+        }
+        _ => nearest(word, keywords::RECORDS).map_or_else(
+            || "remove it, or begin it with \"#\"".to_owned(),
+            |known| format!("did you mean \"{known}\"?"),
+        ),
+    }
+}
+
 /// Where a part of a line stands.
 pub(crate) fn part_of(line: Span, part: &Pair<'_, Rule>) -> Span {
     let span = part.as_span();
@@ -555,14 +578,12 @@ pub(crate) fn words(sources: &Sources, span: Span) -> Vec<Span> {
     let mut found = Vec::new();
     let mut rest = text;
     loop {
-        rest = rest.trim_start_matches(crate::config::lines::is_blank);
+        rest = rest.trim_start_matches(is_blank);
         if rest.is_empty() {
             return found;
         }
         let start = text.len() - rest.len();
-        let length = rest
-            .find(crate::config::lines::is_blank)
-            .unwrap_or(rest.len());
+        let length = rest.find(is_blank).unwrap_or(rest.len());
         found.push(span.part(start, start + length));
         rest = &rest[length..];
     }

@@ -17,12 +17,6 @@ use crate::model::{
 use crate::options::AlertOptions;
 use crate::time::Readable;
 
-/// Letters that the name of a service may have.
-fn is_name(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-    !text.is_empty() && text.bytes().all(plain)
-}
-
 impl<'a> Checker<'a> {
     /// Reads a watch.
     pub(super) fn watch(&mut self, watch: &Watch) {
@@ -41,7 +35,7 @@ impl<'a> Checker<'a> {
         let mut names: Vec<&str> = Vec::new();
         for service in &watch.services {
             let name = self.text(service.name);
-            if !is_name(name) {
+            if !keywords::is_name(name) {
                 let message = format!("invalid service tag \"{name}\"");
                 let help = "names are made of letters, digits, \"_\", \".\" and \"-\"";
                 self.report.error(service.name, message, help);
