@@ -12,6 +12,9 @@ use crate::config::diagnostic::{Diagnostic, Findings, Place};
 /// Largest file that is read. A mon.cf of 100,000 services has some 20 MB.
 pub(crate) const SOURCE_MAX: usize = 64 * 1024 * 1024;
 
+/// Most files of one configuration: one for each service is plenty, and a [`SourceId`] is small.
+pub(crate) const SOURCES_MAX: usize = 65_000;
+
 /// White space as mon has it.
 pub(crate) fn is_blank(letter: char) -> bool {
     matches!(letter, ' ' | '\t' | '\r' | '\n' | '\x0b' | '\x0c')
@@ -116,6 +119,10 @@ impl Sources {
             let limit = SOURCE_MAX / 1024 / 1024;
             return Err(refuse(format!("the file is larger than {limit} MB")));
         }
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(refuse("this is UTF-16, not UTF-8".to_owned())
+                .with_help("convert it: iconv -f UTF-16 -t UTF-8"));
+        }
         if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
             let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
             return Err(refuse(format!(
@@ -125,6 +132,13 @@ impl Sources {
         let id = u16::try_from(self.0.len())
             .map_err(|_| refuse("too many files are included".to_owned()))?;
         let (text, foreign) = decode(bytes);
+        if !text.contains('\n') && text.trim_end().contains('\r') {
+            // mon takes such a file as one line, which defines one record at most.
+            return Err(
+                refuse("its lines end in carriage returns without line feeds".to_owned())
+                    .with_help("convert it: tr '\\r' '\\n'"),
+            );
+        }
         let mut joiner = Joiner::new(SourceId(id), &text);
         joiner.run(&text);
         let Joiner {
@@ -152,6 +166,11 @@ impl Sources {
         }
         self.0.push(source);
         Ok(lines)
+    }
+
+    /// Whether no other file can be added.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= SOURCES_MAX
     }
 
     /// The text of a span.
@@ -373,6 +392,30 @@ mod tests {
             error.message,
             "x: this is not a text file: line 2 has a zero byte"
         );
+    }
+
+    #[test]
+    fn a_text_of_another_system_is_refused_with_the_way_out() {
+        for (bytes, message, help) in [
+            (
+                &b"\xff\xfea\0=\0"[..],
+                "x: this is UTF-16, not UTF-8",
+                "convert it: iconv -f UTF-16 -t UTF-8",
+            ),
+            (
+                b"a = 1\rb = 2\r",
+                "x: its lines end in carriage returns without line feeds",
+                "convert it: tr '\\r' '\\n'",
+            ),
+        ] {
+            let error = Sources::default().add("x", bytes, &mut Findings::default());
+            let error = error.unwrap_err();
+            assert_eq!(
+                (error.message.as_str(), error.help.as_deref()),
+                (message, Some(help))
+            );
+        }
+        assert_eq!(lines("a = 1\r"), ["a = 1"]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Files, m4 and includes: a configuration's records from the disk.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, FileType, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::config::lines::{SOURCE_MAX, Span};
+use nix::fcntl::OFlag;
+
+use crate::config::lines::{SOURCE_MAX, SOURCES_MAX, Span};
 use crate::config::syntax::Item;
 use crate::config::{Diagnostic, Document};
 use crate::site::LoadOptions;
@@ -64,16 +67,18 @@ impl Reader {
     /// The records of a file, with those of the files it includes in their places.
     fn file(&mut self, path: &Path, m4: Option<&str>) -> Result<Vec<Item>, Diagnostic> {
         let name = path.display().to_string();
-        let refuse =
-            |why: String| Diagnostic::error(format!("could not open cf file {name}: {why}"));
-        let real = fs::canonicalize(path).map_err(|error| refuse(plain(&error)))?;
+        let refuse = |error: Refused| {
+            let message = format!("could not open cf file {name}: {}", error.why);
+            Diagnostic::error(message).with_help(error.advice)
+        };
+        let real = fs::canonicalize(path).map_err(|error| refuse(Refused::of(&error)))?;
         let is_m4 = path.extension().is_some_and(|extension| extension == "m4");
         let (name, bytes) = match m4.or(is_m4.then_some("m4")) {
-            None => (
-                name.clone(),
-                read_bounded(path).map_err(|error| refuse(plain(&error)))?,
-            ),
+            None => (name.clone(), read_bounded(path).map_err(refuse)?),
             Some(command) => {
+                // m4 would wait for a pipe that nobody writes to.
+                let file = fs::metadata(path).map_err(|error| refuse(Refused::of(&error)))?;
+                regular(&file).map_err(refuse)?;
                 let (bytes, complaint) = run_m4(command, path)
                     .map_err(|why| Diagnostic::error(format!("could not open m4 pipe: {why}")))?;
                 if !complaint.is_empty() {
@@ -121,6 +126,11 @@ impl Reader {
             vec![path]
         };
         for file in files {
+            if self.document.sources.is_full() {
+                let message = format!("more than {SOURCES_MAX} files are included");
+                let help = "put the records into fewer files";
+                return self.document.error(span, message, help);
+            }
             self.included(&file, span, all);
         }
     }
@@ -148,6 +158,28 @@ impl Reader {
     }
 }
 
+/// Why a file is not read, and what to do about it.
+struct Refused {
+    why: String,
+    advice: &'static str,
+}
+
+impl Refused {
+    fn of(error: &std::io::Error) -> Self {
+        let advice = match error.kind() {
+            ErrorKind::NotFound => "make this file, or take away what names it",
+            ErrorKind::PermissionDenied => {
+                "let the user of lvsmon read the file and enter its folder"
+            }
+            _ => "make it a file that can be read",
+        };
+        Self {
+            why: plain(error),
+            advice,
+        }
+    }
+}
+
 /// The message of an error without the number that std appends.
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
@@ -157,12 +189,57 @@ fn plain(error: &std::io::Error) -> String {
     }
 }
 
-/// A file, one byte beyond the limit at most, so that the limit is noticed.
-fn read_bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+/// A file, one byte beyond the limit at most, so that the limit is noticed should it grow.
+fn read_bounded(path: &Path) -> Result<Vec<u8>, Refused> {
+    let failed = |error: std::io::Error| Refused::of(&error);
+    // Looked at before it is opened: opening a device may do something. Opened without
+    // waiting, because it may have become a pipe in between.
+    regular(&fs::metadata(path).map_err(failed)?)?;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let file = options.open(path).map_err(failed)?;
+    regular(&file.metadata().map_err(failed)?)?;
     let mut bytes = Vec::new();
     let limit = SOURCE_MAX as u64 + 1;
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+/// Whether it is a file that can be read to its end: all else may wait or go on for ever.
+fn regular(file: &Metadata) -> Result<(), Refused> {
+    const MB: u64 = 1024 * 1024;
+    let limit = SOURCE_MAX as u64;
+    let (why, advice) = match kind(file.file_type()) {
+        None if file.len() <= limit => return Ok(()),
+        None => (
+            format!("it has {} MB, more than {} MB", file.len() / MB, limit / MB),
+            "no configuration is that long: write the name of the right file",
+        ),
+        Some("a folder") => (
+            "it is a folder".to_owned(),
+            "name a file in it, or take it away",
+        ),
+        Some(kind) => (
+            format!("it is {kind}, not a regular file"),
+            "put the text into a regular file",
+        ),
+    };
+    Err(Refused { why, advice })
+}
+
+/// What it is, where it is not a regular file.
+fn kind(file: FileType) -> Option<&'static str> {
+    if file.is_file() {
+        None
+    } else if file.is_dir() {
+        Some("a folder")
+    } else if file.is_fifo() {
+        Some("a pipe (FIFO)")
+    } else if file.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
 }
 
 fn folder(path: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -149,14 +149,201 @@ fn a_file_that_cannot_be_read_is_one_clear_error() {
     let messages = folder.messages(&folder.load().unwrap_err());
     assert_eq!(
         messages,
-        ["cf error: could not open cf file mon.cf: no such file or directory"]
+        [
+            "cf error: could not open cf file mon.cf: no such file or directory\n  = make this file, or take away what names it"
+        ]
     );
     fs::create_dir(folder.path().join("mon.cf")).unwrap();
     let messages = folder.messages(&folder.load().unwrap_err());
     assert_eq!(
         messages,
-        ["cf error: could not open cf file mon.cf: is a directory"]
+        [
+            "cf error: could not open cf file mon.cf: it is a folder\n  = name a file in it, or take it away"
+        ]
     );
+}
+
+/// Files that are none: a pipe would be waited for, a device read for ever.
+fn odd_files(folder: &Folder) -> [(&'static str, &'static str); 5] {
+    let path = |name: &str| folder.path().join(name);
+    nix::unistd::mkfifo(&path("fifo.cf"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::net::UnixListener::bind(path("socket.cf")).unwrap();
+    fs::create_dir(path("folder.cf")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", path("zero.cf")).unwrap();
+    std::os::unix::fs::symlink("nowhere", path("dangling.cf")).unwrap();
+    [
+        ("fifo.cf", "it is a pipe (FIFO), not a regular file"),
+        ("socket.cf", "it is a socket, not a regular file"),
+        ("folder.cf", "it is a folder"),
+        ("zero.cf", "it is a device, not a regular file"),
+        ("dangling.cf", "no such file or directory"),
+    ]
+}
+
+/// What `load` gives, or a failure where it waits.
+fn in_time<T: Send + 'static>(load: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(load()));
+    receiver
+        .recv_timeout(std::time::Duration::from_secs(10))
+        .expect("loading does not wait")
+}
+
+#[test]
+fn what_is_no_file_is_refused_without_waiting_for_it() {
+    let folder = Folder::new(&[]);
+    for (name, why) in odd_files(&folder) {
+        let path = folder.path().join(name);
+        for m4 in [None, Some("m4".to_owned())] {
+            let (path, options) = (
+                path.clone(),
+                LoadOptions {
+                    m4,
+                    ..LoadOptions::default()
+                },
+            );
+            let errors = in_time(move || site::load(&path, &options).unwrap_err());
+            let messages = folder.messages(&errors);
+            let expected = format!("cf error: could not open cf file {name}: {why}\n  = ");
+            assert!(
+                messages.len() == 1 && messages[0].starts_with(&expected),
+                "{messages:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_no_file_is_named_where_it_or_its_folder_is_included() {
+    let folder = Folder::new(&[]);
+    for (name, why) in odd_files(&folder) {
+        // Of a folder, the files in it would be read.
+        let why = if name == "folder.cf" { "is empty" } else { why };
+        folder.write("mon.cf", format!("include {name}\n").as_bytes());
+        let path = folder.path().join("mon.cf");
+        let errors = in_time(move || site::load(&path, &LoadOptions::default()).unwrap_err());
+        let messages = folder.messages(&errors);
+        assert!(messages[0].contains(why), "{messages:?}");
+    }
+    let folder = Folder::new(&[("parts/good.cf", WATCH)]);
+    let parts = Folder::new(&[]);
+    let odd = odd_files(&parts);
+    for (name, _) in odd {
+        fs::rename(
+            parts.path().join(name),
+            folder.path().join("parts").join(name),
+        )
+        .unwrap();
+    }
+    folder.write("mon.cf", b"maxprocs = 5\n\ninclude parts\n");
+    let path = folder.path().join("mon.cf");
+    let errors = in_time(move || site::load(&path, &LoadOptions::default()).unwrap_err());
+    let messages = folder.messages(&errors);
+    assert_eq!(messages.len(), odd.len(), "{messages:?}");
+    for (name, why) in odd {
+        let expected = format!("cf error: could not open cf file parts/{name}: {why}, line 3\n");
+        assert!(
+            messages.iter().any(|one| one.starts_with(&expected)),
+            "{name}: {messages:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_of_a_hundred_megabytes_is_refused_unread() {
+    let folder = Folder::new(&[("mon.cf", "include big.cf\n")]);
+    let big = fs::File::create(folder.path().join("big.cf")).unwrap();
+    // Without a byte on the disk.
+    big.set_len(100 << 20).unwrap();
+    let messages = folder.messages(&folder.load().unwrap_err());
+    let expected =
+        "cf error: could not open cf file big.cf: it has 100 MB, more than 64 MB, line 1\n";
+    assert!(messages[0].starts_with(expected), "{messages:?}");
+}
+
+#[test]
+fn a_folder_of_ten_thousand_files_is_read() {
+    let folder = Folder::new(&[("mon.cf", "include parts\n")]);
+    fs::create_dir(folder.path().join("parts")).unwrap();
+    for number in 0..10_000 {
+        let text = format!(
+            "watch g{number}\nservice s\ninterval 1m\nmonitor http.monitor\n\nhostgroup g{number} h\n"
+        );
+        fs::write(folder.path().join(format!("parts/{number}.cf")), text).unwrap();
+    }
+    let loaded = folder.load().unwrap();
+    assert_eq!(
+        (loaded.model.services.len(), loaded.warnings.len()),
+        (10_000, 0)
+    );
+}
+
+#[test]
+fn line_ends_marks_and_a_missing_last_newline_change_nothing() {
+    let folder = Folder::new(&[]);
+    folder.write("mon.cf", WATCH.as_bytes());
+    let plain = folder.load().unwrap();
+    assert_eq!(plain.warnings, []);
+    let windows = WATCH.replace('\n', "\r\n");
+    for text in [
+        windows.clone(),
+        format!("\u{feff}{WATCH}"),
+        format!("\u{feff}{windows}"),
+        WATCH.trim_end().to_owned(),
+        windows.trim_end().to_owned(),
+    ] {
+        folder.write("mon.cf", text.as_bytes());
+        let loaded = folder.load().unwrap();
+        assert_eq!(loaded.model, plain.model, "{text:?}");
+        assert_eq!(loaded.warnings, [], "{text:?}");
+        // In an included file too.
+        folder.write("part.cf", text.as_bytes());
+        folder.write("mon.cf", b"include part.cf\n");
+        assert_eq!(folder.load().unwrap().model, plain.model, "{text:?}");
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_says_who_must_be_able_to() {
+    if nix::unistd::geteuid().is_root() && !support::have("setpriv") {
+        return support::skip(
+            "a_file_that_may_not_be_read_says_who_must_be_able_to",
+            "setpriv",
+        );
+    }
+    let folder = Folder::new(&[("mon.cf", "include secret.cf\n"), ("secret.cf", WATCH)]);
+    let secret = folder.path().join("secret.cf");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let config = folder.path().join("mon.cf");
+    let output = unprivileged(&["check", "--config", &config.display().to_string()]);
+    let said = String::from_utf8_lossy(&output.stdout)
+        .replace(&format!("{}/", folder.path().display()), "");
+    let expected = "\
+cf error: could not open cf file secret.cf: permission denied, line 1
+  --> mon.cf:1:9
+  |
+1 | include secret.cf
+  |         ^^^^^^^^^ let the user of lvsmon read the file and enter its folder
+mon.cf: 1 mistake
+";
+    assert_eq!((said.as_str(), output.status.code()), (expected, Some(1)));
+}
+
+/// Runs the program as a user who is not root.
+fn unprivileged(args: &[&str]) -> std::process::Output {
+    if !nix::unistd::geteuid().is_root() {
+        return support::lvsmon(args).output().unwrap();
+    }
+    // The folder of the build may be closed to others; a descriptor stays open.
+    let program = fs::File::open(env!("CARGO_BIN_EXE_lvsmon")).unwrap();
+    std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg("/dev/stdin")
+        .args(args)
+        .stdin(program)
+        .output()
+        .unwrap()
 }
 
 #[test]

@@ -18,6 +18,10 @@ use crate::options::{AlertOptions, MonitorOptions, OptionErrors};
 /// Ends a monitor line to which no hosts are to be appended.
 const NO_HOSTS: &str = ";;";
 
+/// Longest monitor or alert line, in bytes: no program can be given more words (Linux takes
+/// 2 MB, the environment among them), and the words of a line of 10 MB take 700 MB.
+const COMMAND_MAX: usize = 1 << 20;
+
 /// The words that name an alert.
 const ALERTS: [&str; 6] = [
     "alert",
@@ -201,6 +205,15 @@ impl Checker<'_> {
     /// The program's name, its arguments, and the places of all of them.
     fn command(&mut self, value: Span, what: &str) -> Option<(String, Vec<String>, Vec<Span>)> {
         let text = self.text(value);
+        if text.len() > COMMAND_MAX {
+            let message = format!(
+                "the line of this {what} has {} bytes, more than a program can be given",
+                text.len()
+            );
+            let help = "put what is so long into a file that the program reads";
+            self.report.error(value, message, help);
+            return None;
+        }
         match words::split(text, value) {
             Err(quote) => {
                 let (message, help) = if self.text(quote) == "\\" {
