@@ -1,14 +1,25 @@
 //! The control socket and the commands that use it.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::farm::Farm;
+use super::farm::{Farm, SOON};
+use crate::support::{Running, have, is_root, lvsmon_path, skip, wait_until};
+
+/// A user that is neither root nor the daemon's: "nobody" of most systems.
+const STRANGER: u32 = 65_534;
+
+/// What a flood of clients may add to a daemon's memory, in kB: 32 places with their buffers take
+/// far less, 10 MB for each client far more.
+const GROWTH_MAX_KB: u64 = 16_000;
 
 fn raw(farm: &Farm) -> BufReader<UnixStream> {
     farm.client();
@@ -149,4 +160,158 @@ fn something_else_at_the_place_of_the_socket_is_left_alone_and_said() {
     farm.start_healthy();
     farm.wait_for_log("no control socket");
     assert_eq!(farm.folder.read("state/control"), "precious");
+}
+
+#[test]
+fn a_strangers_question_is_refused_by_the_mode_and_by_the_daemon() {
+    const NAME: &str = "a_strangers_question_is_refused_by_the_mode_and_by_the_daemon";
+    if !is_root() {
+        return skip(NAME, "root, to be somebody else");
+    }
+    let mut farm = Farm::new();
+    // Withdrawn until a person says otherwise.
+    farm.configure(&farm.text(5, false));
+    farm.start_healthy();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.client();
+    // A copy: the stranger may not look into the folder of the original.
+    let program = farm.folder.join("lvsmon");
+    fs::copy(lvsmon_path(), &program).unwrap();
+    let open = |path: &str, mode| {
+        fs::set_permissions(farm.folder.join(path), Permissions::from_mode(mode)).unwrap();
+    };
+    open("", 0o755);
+    open("state", 0o755);
+    let enable_as_stranger = || {
+        let mut command = Command::new(&program);
+        command.args(["enable", "127.0.0.11", "--config"]);
+        command.arg(farm.config()).uid(STRANGER).gid(STRANGER);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let text = enable_as_stranger();
+    assert!(text.contains("may not ask the daemon"), "{text}");
+    assert!(text.contains("only root and the daemon's user"), "{text}");
+    // Also where somebody has opened the door, the daemon looks who comes.
+    open("state/control", 0o666);
+    let text = enable_as_stranger();
+    let refusal = "only root and the daemon's own user may ask";
+    assert!(text.contains(refusal), "{text}");
+    let mut own = raw(&farm);
+    let table = ask(&mut own, "{\"request\":\"table\"}\n");
+    let servers = &table["table"]["virtual_services"][0]["real_servers"];
+    assert_eq!(servers[0]["wanted"], "out", "{table}");
+    assert_eq!(farm.in_table(), [(2, 5)].into());
+}
+
+fn resident_kb(farm: &Farm) -> u64 {
+    let process = farm.daemon.as_ref().unwrap().0.id();
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.unwrap().trim().trim_end_matches(" kB");
+    number.parse().unwrap()
+}
+
+/// Checks go on, a question is answered, and the memory has not grown by more than it may.
+#[track_caller]
+fn assert_unharmed(farm: &Farm, before_kb: u64) {
+    wait_until("an answer", SOON, || {
+        ask(&mut raw(farm), "{\"request\":\"table\"}\n")["table"].is_object()
+    });
+    farm.wait_for_checks_to_go_on();
+    let now_kb = resident_kb(farm);
+    assert!(
+        now_kb < before_kb + GROWTH_MAX_KB,
+        "{before_kb} kB before, {now_kb} kB after"
+    );
+}
+
+#[test]
+fn lines_of_ten_megabytes_do_not_fill_the_memory() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.wait_for_checks_to_go_on();
+    let before_kb = resident_kb(&farm);
+    let line = vec![b'x'; 10_000_000];
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let mut stream = raw(&farm);
+            // The daemon closes long before the end.
+            stream.get_mut().write_all(&line).unwrap_err();
+            let mut answer = String::new();
+            stream.read_line(&mut answer).unwrap();
+            assert!(answer.contains("at most 16384 bytes"), "{answer}");
+            stream
+        })
+        .collect();
+    assert_unharmed(&farm, before_kb);
+    drop(clients);
+}
+
+#[test]
+fn clients_that_never_read_lose_their_places_and_fill_no_memory() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.wait_for_checks_to_go_on();
+    let before_kb = resident_kb(&farm);
+    let requests = "{\"request\":\"services\"}\n".repeat(1_000);
+    farm.client();
+    let deaf: Vec<_> = (0..40)
+        .map(|_| {
+            let path = farm.folder.join("state/control");
+            let mut stream = UnixStream::connect(path).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            // As much as fits; then nobody takes the answers.
+            while stream.write(requests.as_bytes()).is_ok() {}
+            stream
+        })
+        .collect();
+    assert_unharmed(&farm, before_kb);
+    drop(deaf);
+}
+
+#[test]
+fn a_thousand_clients_at_once_do_not_stop_the_daemon() {
+    const NAME: &str = "a_thousand_clients_at_once_do_not_stop_the_daemon";
+    /// Another process, so that this one's limit of open files is not everybody's trouble.
+    const CLIENTS: &str = "import resource, socket, sys
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+clients = []
+for number in range(1000):
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(sys.argv[1])
+    clients.append(client)
+print('connected', flush=True)
+sys.stdin.read()
+";
+    if !have("python3") {
+        return skip(NAME, "python3");
+    }
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.wait_for_checks_to_go_on();
+    let before_kb = resident_kb(&farm);
+    let mut command = Command::new("python3");
+    command
+        .args(["-c", CLIENTS])
+        .arg(farm.folder.join("state/control"));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut clients = Running::start(&mut command);
+    let mut word = String::new();
+    let output = clients.0.stdout.take().unwrap();
+    BufReader::new(output).read_line(&mut word).unwrap();
+    assert_eq!(word, "connected\n");
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    assert!(farm.log().contains("too many clients"), "{}", farm.log());
+    let open = format!("/proc/{}/fd", farm.daemon.as_ref().unwrap().0.id());
+    let open = fs::read_dir(open).unwrap().count();
+    assert!(open < 100, "{open} open files in the daemon");
+    drop(clients);
+    assert_unharmed(&farm, before_kb);
 }
