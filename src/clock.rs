@@ -46,6 +46,14 @@ impl Clock {
         let target = self.origin + Duration::from_micros(moment.as_micros());
         tokio::time::sleep_until(tokio::time::Instant::from_std(target)).await;
     }
+
+    /// The same for a moment that may not be planned; without one it waits for ever.
+    pub async fn sleep_until_some(self, moment: Option<Mono>) {
+        match moment {
+            Some(moment) => self.sleep_until(moment).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 /// A watch for how long something takes.

@@ -156,7 +156,7 @@ impl Worker {
                         return;
                     }
                 }
-                () = sleep_until(self.clock, next_look) => {}
+                () = self.clock.sleep_until_some(next_look) => {}
                 _ = &mut stopped => return,
             }
         }
@@ -377,13 +377,6 @@ impl Worker {
 /// Pause between two looks.
 fn look_again(took: Duration) -> Duration {
     LOOK_MIN.max(took.saturating_mul(LOOK_SHARE))
-}
-
-async fn sleep_until(clock: Clock, moment: Option<Mono>) {
-    match moment {
-        Some(moment) => clock.sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
 }
 
 #[cfg(test)]

@@ -47,7 +47,6 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, Event, Note, RealServerName, TableOutcome, Wish};
 use crate::lvs::Desired;
 use crate::site::Loaded;
-use crate::time::Mono;
 use crate::wire::{Answer, Request, rows};
 
 pub use life::{DaemonError, Signal, Signals, run};
@@ -128,7 +127,7 @@ impl Daemon {
         let clock = self.clock;
         let deadline = self.engine.next_deadline();
         tokio::select! { biased;
-            () = sleep_until(clock, deadline) => Wake::Event(Event::Deadline),
+            () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             () = self.store.hand_over() => Wake::HandedOver,
             loaded = loaded(&mut self.loading) => Wake::Loaded(Box::new(loaded)),
@@ -214,13 +213,6 @@ impl Daemon {
         };
         // The client may be gone; nothing depends on it.
         let _ = ask.reply.send(answer);
-    }
-}
-
-async fn sleep_until(clock: Clock, deadline: Option<Mono>) {
-    match deadline {
-        Some(moment) => clock.sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -135,7 +135,7 @@ impl Courier {
                         (Err(_), _) | (_, None) => courier.done.clear(),
                     }
                 }
-                () = sleep_until(courier.clock, wake), if wake.is_some() => {}
+                () = courier.clock.sleep_until_some(wake) => {}
             }
         }
     }
@@ -378,13 +378,6 @@ impl Courier {
         };
         let id = self.jobs.spawn(job.run(self.reports.clone())).id();
         self.kinds.push((id, Kind::Webhook(number)));
-    }
-}
-
-async fn sleep_until(clock: Clock, moment: Option<Mono>) {
-    match moment {
-        Some(moment) => clock.sleep_until(moment).await,
-        None => std::future::pending().await,
     }
 }
 
