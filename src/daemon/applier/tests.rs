@@ -229,7 +229,8 @@ async fn ten_thousand_refusals_are_looked_through_in_one_pass() {
             ..TableOutcome::default()
         };
         let mut least = Duration::MAX;
-        for _ in 0..3 {
+        // Many rounds: on a busy machine some are held up, but hardly all of them.
+        for _ in 0..15 {
             let watch = Stopwatch::start();
             for command in &commands {
                 worker.put_off(command, "no room".to_owned());
