@@ -36,13 +36,31 @@ const EXISTS: i32 = 17;
 /// A connection to the kernel that is opened when it is needed.
 #[derive(Debug)]
 pub(super) struct Netlink {
+    kernel: Kernel,
     link: Option<Link>,
     /// Bytes of room for one datagram; doubled when one does not fit.
     room: usize,
 }
 
+/// Where the kernel is, and how patient we are with it.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
+    protocol: isize,
+    port: u32,
+    limit: Duration,
+}
+
+/// The kernel has the port 0.
+const KERNEL: Kernel = Kernel {
+    protocol: NETLINK_GENERIC,
+    port: 0,
+    limit: CALL_LIMIT,
+};
+
 struct Link {
     socket: TokioSocket,
+    /// Longest wait for one answer.
+    limit: Duration,
     family: u16,
     sequence: u32,
     buffer: Vec<u8>,
@@ -82,6 +100,7 @@ impl Netlink {
     /// Opens nothing yet.
     pub(super) const fn new() -> Self {
         Self {
+            kernel: KERNEL,
             link: None,
             room: BUFFER_START,
         }
@@ -164,7 +183,7 @@ impl Netlink {
     ) -> Result<T, Failure> {
         let mut link = match self.link.take() {
             Some(link) => link,
-            None => Link::open(self.room).await?,
+            None => Link::open(self.kernel, self.room).await?,
         };
         let done = requests(&mut link).await;
         match &done {
@@ -177,12 +196,14 @@ impl Netlink {
 }
 
 impl Link {
-    async fn open(room: usize) -> Result<Self, Failure> {
-        let mut socket = TokioSocket::new(NETLINK_GENERIC)?;
+    async fn open(kernel: Kernel, room: usize) -> Result<Self, Failure> {
+        let mut socket = TokioSocket::new(kernel.protocol)?;
         socket.socket_mut().bind_auto()?;
-        socket.socket_mut().connect(&SocketAddr::new(0, 0))?;
+        let address = SocketAddr::new(kernel.port, 0);
+        socket.socket_mut().connect(&address)?;
         let mut link = Self {
             socket,
+            limit: kernel.limit,
             family: 0,
             sequence: 0,
             buffer: Vec::with_capacity(room),
@@ -227,9 +248,9 @@ impl Link {
     ) -> Result<(Vec<Vec<u8>>, bool), Failure> {
         self.sequence = self.sequence.wrapping_add(1);
         let bytes = request(self.family, self.sequence);
-        match tokio::time::timeout(CALL_LIMIT, self.converse(&bytes)).await {
+        match tokio::time::timeout(self.limit, self.converse(&bytes)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failure::Broken(Refusal::TimedOut(CALL_LIMIT))),
+            Err(_) => Err(Failure::Broken(Refusal::TimedOut(self.limit))),
         }
     }
 
@@ -303,3 +324,6 @@ fn truncated() -> Refusal {
 fn errno_text(errno: i32) -> Refusal {
     Refusal::Other(io::Error::from_raw_os_error(errno).to_string())
 }
+
+#[cfg(test)]
+mod tests;
