@@ -240,7 +240,7 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
     let mut seen = TableOutcome::default();
     match backend.list().await {
         Ok(table) => seen.actual = Some(Arc::new(table)),
-        Err(error) => seen.unreadable = Some(error.to_string()),
+        Err(error) => seen.unreadable = Some(error.refusal.to_string()),
     }
     rows::table(&engine, &seen, "file")
 }

@@ -2,16 +2,18 @@
 //! engine that was never started.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
 use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
 use crate::engine::view::{HostView, ServiceView};
+use crate::lvs::diff::agrees;
 use crate::lvs::{
     DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish, Table, TableEntry,
     VirtualServiceKey,
 };
-use crate::model::{Ends, HostName, Model, ServiceId};
+use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
 use crate::wire::{
     HostRow, RealServerRow, SERVICES_PER_ANSWER, ServiceRow, ServicesAnswer, TableAnswer,
@@ -27,10 +29,23 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: &str) -> TableAnswer 
         .iter()
         .filter_map(|view| Some(((view.virtual_service, view.server?), view)))
         .collect();
+    let declared = declared(engine.model());
+    let says = |view: &RealServerView| {
+        let port = view.server?.0.port();
+        let mut hosts = view.hosts.iter();
+        hosts.find_map(|host| declared.get(&(view.virtual_service, host, port)).copied())
+    };
     let mut virtual_services: Vec<VirtualServiceRow> = engine
         .desired()
         .iter()
-        .map(|(key, desired)| virtual_service(engine.model(), &known, *key, desired, actual))
+        .map(|(key, desired)| {
+            let words = |server: &RealServerKey| {
+                let view = known.get(&(*key, *server));
+                let why = view.map(|view| why(engine.model(), view));
+                (why.unwrap_or_default(), view.and_then(|view| says(view)))
+            };
+            virtual_service(*key, desired, actual, words)
+        })
         .collect();
     for view in views.iter().filter(|view| view.server.is_none()) {
         add_unresolved(engine.model(), &mut virtual_services, view);
@@ -50,14 +65,31 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: &str) -> TableAnswer 
     }
 }
 
-type Views<'a> = BTreeMap<(VirtualServiceKey, RealServerKey), &'a RealServerView>;
+/// What the file says of the real servers that it names.
+fn declared(model: &Model) -> BTreeMap<(VirtualServiceKey, &HostName, u16), RealServer> {
+    let mut declared = BTreeMap::new();
+    for binding in &model.bindings {
+        let settings = RealServer::new(binding.forwarding, binding.weight);
+        let mut add = |host, port| {
+            declared.insert((binding.virtual_service, host, port), settings);
+        };
+        match &binding.real {
+            BoundServers::One { host, port } => add(host, *port),
+            BoundServers::EachHost { port } => {
+                let members = &model.hostgroup(binding.service).members;
+                members.iter().for_each(|member| add(&member.host, *port));
+            }
+        }
+    }
+    declared
+}
 
+/// `words` says of a real server why it stands so, and what the file declares.
 fn virtual_service(
-    model: &Model,
-    views: &Views<'_>,
     key: VirtualServiceKey,
     desired: &DesiredService,
     actual: Option<&Table>,
+    words: impl Fn(&RealServerKey) -> (String, Option<RealServer>),
 ) -> VirtualServiceRow {
     let entry = actual.and_then(|table| table.get(&key));
     let (wanted, wish) = match &desired.service {
@@ -74,8 +106,8 @@ fn virtual_service(
         .iter()
         .map(|(server, wish)| {
             let found = Found::look(actual, entry, server);
-            let why = views.get(&(key, *server)).map(|view| why(model, view));
-            real_server(*server, *wish, found, why.unwrap_or_default())
+            let (why, declared) = words(server);
+            real_server(*server, *wish, found, why, declared)
         })
         .collect();
     VirtualServiceRow {
@@ -114,28 +146,37 @@ impl Found {
     }
 }
 
-fn real_server(key: RealServerKey, wish: ServerWish, found: Found, why: String) -> RealServerRow {
+fn real_server(
+    key: RealServerKey,
+    wish: ServerWish,
+    found: Found,
+    why: String,
+    declared: Option<RealServer>,
+) -> RealServerRow {
     let settings = match (wish, found) {
         (ServerWish::In(wanted), _) => Some(wanted),
         (ServerWish::Out | ServerWish::AsFound, Found::In(found)) => Some(found),
         (ServerWish::Out | ServerWish::AsFound, _) => None,
     };
-    let (actual, agrees, remark) = match (wish, found) {
+    let (actual, is_agreed, remark) = match (wish, found) {
         (_, Found::Unknown) => ("unknown", false, None),
-        (ServerWish::In(wanted), Found::In(found)) if wanted == found => ("in", true, None),
-        (ServerWish::In(_), Found::In(found)) => {
-            let remark = format!(
-                "the kernel has {}, weight {}",
-                found.forwarding, found.weight
-            );
-            ("differs", false, Some(remark))
-        }
+        (ServerWish::In(wanted), Found::In(found)) if agrees(&wanted, &found) => ("in", true, None),
+        (ServerWish::In(_), Found::In(found)) => (
+            "differs",
+            false,
+            Some(format!("the kernel has {}", settings_of(&found))),
+        ),
         (ServerWish::In(_), Found::NoService) => {
             ("out", false, Some("virtual service is missing".to_owned()))
         }
         (ServerWish::In(_), Found::Out) => ("out", false, None),
         (ServerWish::Out, Found::In(_)) => ("in", false, None),
-        (ServerWish::AsFound, Found::In(_)) => ("in", true, None),
+        // Left alone for now; the first verdict puts it right.
+        (ServerWish::AsFound, Found::In(found)) => {
+            let other = declared.filter(|declared| !agrees(declared, &found));
+            let remark = other.map(|other| format!("the file says {}", settings_of(&other)));
+            ("in", true, remark)
+        }
         (ServerWish::Out | ServerWish::AsFound, Found::Out | Found::NoService) => {
             ("out", true, None)
         }
@@ -151,9 +192,20 @@ fn real_server(key: RealServerKey, wish: ServerWish, found: Found, why: String) 
         weight: settings.map(|server| server.weight.0),
         wanted: wanted(wish).to_owned(),
         actual: actual.to_owned(),
-        agrees,
+        agrees: is_agreed,
         why: why.join("; "),
     }
+}
+
+/// Forwarding and weight; thresholds only where there are any.
+fn settings_of(server: &RealServer) -> String {
+    let mut text = format!("{}, weight {}", server.forwarding, server.weight);
+    if (server.upper_threshold, server.lower_threshold) != (0, 0) {
+        let (upper, lower) = (server.upper_threshold, server.lower_threshold);
+        // Writing to a String cannot fail.
+        let _ = write!(text, ", thresholds {upper} and {lower}");
+    }
+    text
 }
 
 /// A real server whose name has no usable address: in its service's rows, by its name.
@@ -274,5 +326,56 @@ fn host(view: &HostView<'_>) -> HostRow {
         verdict: verdict.to_owned(),
         reason: reason.map(|reason: Reason| reason.code().to_owned()),
         text: view.text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{Forwarding, Weight};
+
+    const DR: RealServer = RealServer::new(Forwarding::Dr, Weight(5));
+
+    fn row(wish: ServerWish, found: RealServer, declared: Option<RealServer>) -> RealServerRow {
+        let key = RealServerKey("192.168.0.1:80".parse().unwrap());
+        real_server(key, wish, Found::In(found), String::new(), declared)
+    }
+
+    #[test]
+    fn a_row_says_in_what_the_kernel_differs() {
+        let limited = RealServer {
+            upper_threshold: 10,
+            lower_threshold: 5,
+            ..DR
+        };
+        let light = RealServer::new(Forwarding::Nat, Weight(1));
+        let cases = [
+            (light, "the kernel has nat, weight 1"),
+            (limited, "the kernel has dr, weight 5, thresholds 10 and 5"),
+        ];
+        for (found, why) in cases {
+            let row = row(ServerWish::In(DR), found, Some(DR));
+            assert_eq!(
+                (&*row.actual, row.agrees, &*row.why),
+                ("differs", false, why)
+            );
+        }
+    }
+
+    #[test]
+    fn the_kernels_own_choice_of_forwarding_is_no_difference() {
+        let local = RealServer::new(Forwarding::Local, Weight(5));
+        let row = row(ServerWish::In(DR), local, Some(DR));
+        assert_eq!((&*row.actual, row.agrees, &*row.why), ("in", true, ""));
+    }
+
+    #[test]
+    fn before_the_first_verdict_a_row_says_what_the_file_says() {
+        let light = RealServer::new(Forwarding::Nat, Weight(1));
+        let other = row(ServerWish::AsFound, light, Some(DR));
+        assert_eq!((other.weight, other.agrees), (Some(1), true));
+        assert_eq!(other.why, "the file says dr, weight 5");
+        assert_eq!(row(ServerWish::AsFound, DR, Some(DR)).why, "");
+        assert_eq!(row(ServerWish::AsFound, light, None).why, "");
     }
 }
