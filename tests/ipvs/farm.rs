@@ -306,6 +306,9 @@ fn a_stop_and_a_start_cost_no_request(farm: &mut Farm) {
     farm.signal_daemon(Signal::SIGHUP);
     farm.expect_log(1, "configuration reloaded");
     keeps(farm, &[1, 2]);
+    farm.kill_daemon();
+    farm.restart_daemon();
+    keeps(farm, &[1, 2]);
     client.expect_more(20);
     let (good, bad) = client.stop();
     assert_eq!(bad, 0, "{good} requests went well");

@@ -85,6 +85,7 @@ fn drive() {
             .iter()
             .find(|(name, _)| *name == wanted)
             .expect("a scenario");
+        let watch = Stopwatch::start();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             farm.reset();
             scenario(&mut farm);
@@ -97,12 +98,48 @@ fn drive() {
                 format!("{panic}\n{}\nthe daemon's log:\n{log}", farm.told())
             }
         };
-        let log = format!("{}\n{log}", farm.times);
+        let took = watch.elapsed();
+        let log = format!("took {took:?}\n{}\n{log}", farm.times);
         fs::write(results.join(format!("{name}.log")), log).expect("a log");
         // Renamed into place, so that the host never reads half of it.
         let draft = results.join(format!("{name}.draft"));
         fs::write(&draft, text).expect("a result");
         fs::rename(&draft, results.join(name)).expect("a result");
+    }
+}
+
+/// The same command, started by a program that changes what it may do, or where it is.
+pub(super) fn by(how: &[&str], command: &Command) -> Command {
+    let mut other = Command::new(how[0]);
+    other.args(&how[1..]);
+    other.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => other.env(name, value),
+            None => other.env_remove(name),
+        };
+    }
+    other
+}
+
+/// What a command that came to its end said, and its exit status.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) status: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+/// Runs a command to its end with that on its standard input.
+pub(super) fn say(command: &mut Command, input: &str) -> Said {
+    fs::write("/run/input", input).expect("an input");
+    let input = File::open("/run/input").expect("an input");
+    let output = command.stdin(input).output().expect("a command");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said {
+        status: output.status.code(),
+        out: text(&output.stdout),
+        err: text(&output.stderr),
     }
 }
 
@@ -193,10 +230,7 @@ impl Farm {
             }
             batch(&format!("ip -n {name} -batch -"), &inside);
         }
-        let hosts = "127.0.0.1 localhost\n\
-             192.168.0.1 www1.domain.com www1\n192.168.0.2 www2.domain.com www2\n\
-             192.168.0.3 www3.domain.com www3\n";
-        fs::write("/run/hosts", hosts).expect("a hosts file");
+        name_hosts(["192.168.0.1", "192.168.0.2", "192.168.0.3"]);
         run("mount --bind /run/hosts /etc/hosts");
         self.reset();
     }
@@ -215,6 +249,7 @@ impl Farm {
             return;
         }
         run("ipvsadm -C");
+        name_hosts(["192.168.0.1", "192.168.0.2", "192.168.0.3"]);
         for server in self.servers.values() {
             server.signal(Signal::SIGCONT);
         }
@@ -297,12 +332,17 @@ impl Farm {
 
     /// Starts the daemon with that configuration.
     pub(super) fn start_daemon(&mut self, config: &str) {
+        self.start_daemon_by(&["env"], config);
+    }
+
+    /// The same, by a program that changes what the daemon may do.
+    pub(super) fn start_daemon_by(&mut self, how: &[&str], config: &str) {
         self.configure(config);
         self.starts += 1;
         let mut log = append(Path::new("/run/daemon.log"));
         writeln!(log, "--- start {} ---", self.starts).expect("the daemon's log");
         let errors = log.try_clone().expect("the daemon's log");
-        let mut command = lvsmon(["run", "--config", "/run/mon.cf"]);
+        let mut command = by(how, &lvsmon(["run", "--config", "/run/mon.cf"]));
         command.stdout(log).stderr(errors).stdin(Stdio::null());
         self.daemon = Some(Running::start(&mut command));
     }
@@ -455,6 +495,21 @@ const BOXES: [(&str, &str, &str); 4] = [
     ("r3", "192.168.0.3", "2001:db8::13"),
 ];
 
+/// What the names of the three real servers mean from now on. Written over in one go: a reader
+/// never finds the file empty, and it stays the one that is mounted.
+pub(super) fn name_hosts(addresses: [&str; 3]) {
+    let mut text = String::from("127.0.0.1 localhost\n");
+    for (number, address) in (1..).zip(addresses) {
+        let _ = writeln!(text, "{address} www{number}.domain.com www{number}");
+    }
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true);
+    let mut file = file.open("/run/hosts").expect("a hosts file");
+    file.write_all(text.as_bytes()).expect("a hosts file");
+    let length = u64::try_from(text.len()).expect("a length");
+    file.set_len(length).expect("a hosts file");
+}
+
 #[track_caller]
 fn batch(command: &str, input: &str) {
     let path = Path::new("/run/batch");
@@ -465,6 +520,45 @@ fn batch(command: &str, input: &str) {
 fn append(path: &Path) -> File {
     let file = File::options().create(true).append(true).open(path);
     file.expect("a log")
+}
+
+/// Who answers `times` requests that the client sends to a virtual service, one after the
+/// other, each from a port of its own; `what` is transport (`http`, `udp`, `sctp`), address and
+/// port. Fails when one of them is not answered.
+#[track_caller]
+pub(super) fn who_answers(what: &str, times: usize) -> BTreeSet<String> {
+    let script = crate::support::root().join("tests/ipvs/guest/echo.py");
+    let client = "nsenter --net=/run/netns/client python3";
+    let text = run(&format!("{client} {} ask {what} {times}", script.display()));
+    let answers: Vec<String> = text.lines().map(str::to_owned).collect();
+    assert_eq!(answers.len(), times, "{what}: {text}");
+    answers.into_iter().collect()
+}
+
+/// A server beside the HTTP server of a real server, which answers with its name; `whereabouts` is
+/// transport, address and port.
+pub(super) fn start_echo(number: u8, whereabouts: &str) -> Running {
+    let script = crate::support::root().join("tests/ipvs/guest/echo.py");
+    let log = format!("/run/r{number}/echo");
+    let _ = fs::remove_file(&log);
+    let mut command = Command::new("nsenter");
+    command
+        .arg(format!("--net=/run/netns/r{number}"))
+        .arg("python3")
+        .arg(script)
+        .arg("serve")
+        .args(whereabouts.split(' '))
+        .arg(format!("server {number}"))
+        .stdin(Stdio::null())
+        .stdout(append(Path::new(&log)))
+        .stderr(append(Path::new(&log)));
+    let server = Running::start(&mut command);
+    wait_until("a server that says it is ready", SOON, || {
+        let text = fs::read_to_string(&log).unwrap_or_default();
+        assert!(!text.contains("Error"), "{text}");
+        text.starts_with("ready")
+    });
+    server
 }
 
 /// How many requests of the director each of the real servers has answered.

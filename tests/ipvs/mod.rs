@@ -6,17 +6,30 @@
 //! | what stands inside it | `guest` |
 //! | what does the kernel itself say of its table | `table` |
 //! | do the ways to the table agree with the kernel | `backends` |
-//! | does the HOWTO's farm stay healthy with its own files | `howto` |
+//! | does the HOWTO's farm stay healthy with its own files | `howto`, `howto_cut_off` |
 //! | does it with a file of today, whatever happens to it | `farm` |
 //! | do other kinds of services and the other way to the table | `kinds` |
+//! | do a client's packets go where the table says | `traffic` |
+//! | what do the commands for a person say beside a real table | `tools` |
 
 mod backends;
 mod farm;
 mod guest;
 mod howto;
+mod howto_cut_off;
 mod kinds;
 mod lab;
 mod table;
+mod tools;
+mod traffic;
 
 /// Every lab, so that the first test starts them all at once.
-const BOOTS: [&lab::Boot; 4] = [&backends::BOOT, &howto::BOOT, &farm::BOOT, &kinds::BOOT];
+const BOOTS: [&lab::Boot; 7] = [
+    &backends::BOOT,
+    &howto::BOOT,
+    &howto_cut_off::BOOT,
+    &farm::BOOT,
+    &kinds::BOOT,
+    &traffic::BOOT,
+    &tools::BOOT,
+];
