@@ -14,7 +14,10 @@ scenarios!(
     "tools",
     [
         check_host_names_what_the_machine_lacks,
+        check_host_names_the_rights_that_are_missing,
+        check_host_names_unsafe_folders_and_programs,
         lvs_alert_by_itself_makes_and_takes_back_every_kind_of_entry,
+        lvs_alert_by_itself_takes_out_whom_the_summary_names,
         lvs_alert_by_itself_says_why_it_did_nothing,
         the_table_command_shows_what_differs,
     ]
@@ -35,9 +38,11 @@ const NO_ADMIN: [&str; 3] = [
     "--bounding-set=-net_admin",
 ];
 
-fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
-    let (loaded, _) = attempt("grep -q '^ip_vs ' /proc/modules");
-    assert!(!loaded, "this scenario has to be the first of its lab");
+fn check() -> Command {
+    lvsmon(["check", "--host", "--config", "/run/mon.cf"])
+}
+
+fn write_config(farm: &Farm) {
     let line = "lvs.alert -P tcp -V 10.0.0.3:80 -R 192.168.0.1 -F nat";
     let config = format!(
         "statedir = /run/state\nmondir = /run/mon.d\nalertdir = /run/alert.d\n\n\
@@ -50,14 +55,24 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
          chmod 755 own.monitor",
     );
     farm.configure(&config);
-    let check = || lvsmon(["check", "--host", "--config", "/run/mon.cf"]);
-    #[track_caller]
-    fn expect(said: &Said, status: i32, findings: &[&str]) {
-        assert_eq!(said.status, Some(status), "{said:?}");
-        for finding in findings {
-            assert!(said.out.contains(finding), "{finding}: {said:?}");
-        }
+}
+
+#[track_caller]
+fn expect(said: &Said, status: i32, findings: &[&str]) {
+    assert_eq!(said.status, Some(status), "{said:?}");
+    for finding in findings {
+        assert!(said.out.contains(finding), "{finding}: {said:?}");
     }
+}
+
+fn set(name: &str, value: &str) {
+    run(&format!("echo {value} >/proc/sys/net/ipv4/{name}"));
+}
+
+fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
+    let (loaded, _) = attempt("grep -q '^ip_vs ' /proc/modules");
+    assert!(!loaded, "this scenario has to be the first of its lab");
+    write_config(farm);
     expect(
         &said(check()),
         1,
@@ -65,7 +80,6 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
     );
 
     farm.build();
-    let set = |name: &str, value: &str| run(&format!("echo {value} >/proc/sys/net/ipv4/{name}"));
     set("ip_forward", "0");
     set("vs/expire_nodest_conn", "0");
     expect(
@@ -86,7 +100,7 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
     expect(
         &said(check()),
         0,
-        &["good    packets are forwarded", "warning"],
+        &["good    packets are forwarded", "warning connections"],
     );
     set("vs/expire_nodest_conn", "1");
     let good = said(check());
@@ -96,7 +110,19 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
         &["connections to a server that left the table end at once"],
     );
     assert!(!good.out.contains("problem "), "{good:?}");
+}
 
+/// A director that lacks nothing.
+fn good_director(farm: &mut Farm) {
+    farm.build();
+    write_config(farm);
+    set("ip_forward", "1");
+    set("vs/expire_nodest_conn", "1");
+    expect(&said(check()), 0, &[]);
+}
+
+fn check_host_names_the_rights_that_are_missing(farm: &mut Farm) {
+    good_director(farm);
     let without = |what: &str| {
         let (inherited, bounding) = (
             format!("--inh-caps=-{what}"),
@@ -120,7 +146,11 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
     );
     set("ping_group_range", "0 2147483647");
     expect(&without("net_raw"), 0, &["may ping (ping_group_range)"]);
+    set("ping_group_range", "1 0");
+}
 
+fn check_host_names_unsafe_folders_and_programs(farm: &mut Farm) {
+    good_director(farm);
     run("chmod 777 /run/mon.d");
     expect(
         &said(check()),
@@ -149,7 +179,6 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
     );
     run("chmod 755 /run/alert.d");
     expect(&said(check()), 0, &[]);
-    set("ping_group_range", "1 0");
     // A mistake in the file, and a wrong word.
     farm.configure("hostgrup one www1.domain.com\n");
     expect(&said(check()), 1, &["good    the kernel has IPVS"]);
@@ -169,6 +198,20 @@ const LVS_ALERTS: [fn() -> Command; 2] = [
 const WEB: &str = "-A -t 10.0.0.3:80 -s rr";
 const FIRST: &str = "-a -t 10.0.0.3:80 -r 192.168.0.1:80 -g -w 5";
 const SECOND: &str = "-a -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 5";
+
+/// Calls it; it has to succeed and to complain of nothing.
+#[track_caller]
+fn did(mut command: Command, words: &str, input: &str) -> String {
+    command.args(words.split(' '));
+    let answer = said_to(command, input);
+    let all_is_well = (Some(0), "");
+    assert_eq!(
+        (answer.status, &*answer.err),
+        all_is_well,
+        "{words}: {answer:?}"
+    );
+    answer.out
+}
 
 fn lvs_alert_by_itself_makes_and_takes_back_every_kind_of_entry(farm: &mut Farm) {
     const KINDS: [(&str, &str, &str); 6] = [
@@ -204,16 +247,6 @@ fn lvs_alert_by_itself_makes_and_takes_back_every_kind_of_entry(farm: &mut Farm)
         ),
     ];
     farm.build();
-    let did = |mut command: Command, words: &str, input: &str| {
-        command.args(words.split(' '));
-        let answer = said_to(command, input);
-        assert_eq!(
-            (answer.status, &*answer.err),
-            (Some(0), ""),
-            "{words}: {answer:?}"
-        );
-        answer.out
-    };
     let [own, shipped] = LVS_ALERTS;
     let all = KINDS.iter().map(|kind| (own, kind));
     for (alert, (words, service, entry)) in all.chain([(shipped, &KINDS[0])]) {
@@ -229,6 +262,10 @@ fn lvs_alert_by_itself_makes_and_takes_back_every_kind_of_entry(farm: &mut Farm)
         did(alert(), &format!("{words} -D"), "");
         farm.expect_table(SOON, &[]);
     }
+}
+
+fn lvs_alert_by_itself_takes_out_whom_the_summary_names(farm: &mut Farm) {
+    farm.build();
     // As mon calls it for a group: all of it comes, and those that the summary names go.
     run(&format!("ipvsadm {WEB}"));
     let group = "-s http -g farm -t 1700000000 -l 0 -P tcp -V 10.0.0.3:80 -W 5 -F dr";
@@ -254,6 +291,14 @@ fn lvs_alert_by_itself_makes_and_takes_back_every_kind_of_entry(farm: &mut Farm)
     command.env("LVSMON_IPVS_BACKEND", "ipvsadm");
     did(command, words, "");
     farm.expect_table(SOON, &[WEB]);
+}
+
+#[track_caller]
+fn failed(command: Command, input: &str, status: i32, why: &str) {
+    let answer = said_to(command, input);
+    assert_eq!(answer.status, Some(status), "{answer:?}");
+    assert!(answer.err.contains(why), "{why}: {answer:?}");
+    assert!(answer.err.starts_with("lvsmon alert lvs"), "{answer:?}");
 }
 
 fn lvs_alert_by_itself_says_why_it_did_nothing(farm: &mut Farm) {
@@ -304,12 +349,6 @@ fn lvs_alert_by_itself_says_why_it_did_nothing(farm: &mut Farm) {
     for line in [WEB, FIRST, SECOND] {
         run(&format!("ipvsadm {line}"));
     }
-    let failed = |command: Command, input: &str, status: i32, why: &str| {
-        let answer = said_to(command, input);
-        assert_eq!(answer.status, Some(status), "{answer:?}");
-        assert!(answer.err.contains(why), "{why}: {answer:?}");
-        assert!(answer.err.starts_with("lvsmon alert lvs"), "{answer:?}");
-    };
     let [own, shipped] = LVS_ALERTS;
     for (words, input, status, why) in CALLS {
         let mut command = own();
@@ -354,17 +393,20 @@ fn rows(answer: &Value) -> Vec<String> {
     rows
 }
 
+const HEADING: &str = "virtual service real server forwarding weight wanted actual why";
+const NO_DAEMON: &str = "no daemon runs with /run/mon.cf: this compares the file and its kept \
+     state with the kernel";
+
+/// The lines of `table`, whatever the width of its columns.
+#[track_caller]
+fn shows(said: &Said, lines: &[&str]) {
+    assert_eq!((said.status, &*said.err), (Some(0), ""), "{said:?}");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(said.out.lines().map(words).collect::<Vec<_>>(), lines);
+}
+
 fn the_table_command_shows_what_differs(farm: &mut Farm) {
     farm.build();
-    const HEADING: &str = "virtual service real server forwarding weight wanted actual why";
-    const NO_DAEMON: &str = "no daemon runs with /run/mon.cf: this compares the file and its kept \
-         state with the kernel";
-    #[track_caller]
-    fn expect(said: &Said, lines: &[&str]) {
-        assert_eq!((said.status, &*said.err), (Some(0), ""), "{said:?}");
-        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(said.out.lines().map(words).collect::<Vec<_>>(), lines);
-    }
     let table = || lvsmon(["table", "--config", "/run/mon.cf"]);
     let json = || {
         let answer = said(lvsmon(["table", "--json", "--config", "/run/mon.cf"]));
@@ -391,7 +433,7 @@ fn the_table_command_shows_what_differs(farm: &mut Farm) {
     // Drift that the daemon may not mend: the virtual service belongs to others.
     run("ipvsadm -C");
     farm.expect_log(1, "virtual service is not in the table");
-    expect(
+    shows(
         &said(table()),
         &[
             HEADING,
@@ -408,7 +450,7 @@ fn the_table_command_shows_what_differs(farm: &mut Farm) {
     for line in [service, &entry(1), strange] {
         run(&format!("ipvsadm {line}"));
     }
-    expect(
+    shows(
         &said(table()),
         &[
             NO_DAEMON,

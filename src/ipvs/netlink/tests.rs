@@ -204,7 +204,7 @@ async fn a_table_that_never_stands_still_is_no_table() {
 async fn the_buffer_grows_until_a_datagram_fits() {
     let (mut netlink, _) = kernel(PATIENT, |asked, sequence, _| match asked {
         Asked::Services => vec![[service(sequence, 80, 0), done(sequence)].concat()],
-        _ => {
+        Asked::Family | Asked::Servers | Asked::Change => {
             let parts = (1..=200).flat_map(|last| server(sequence, last, 0));
             vec![parts.collect(), done(sequence)]
         }
@@ -235,7 +235,9 @@ async fn an_answer_to_an_earlier_question_is_passed_over() {
         let old = sequence.wrapping_sub(1);
         let parts = match asked {
             Asked::Services => vec![service(old, 81, 0), service(sequence, 80, 0)],
-            _ => vec![server(old, 9, INTERRUPTED), server(sequence, 1, 0)],
+            Asked::Family | Asked::Servers | Asked::Change => {
+                vec![server(old, 9, INTERRUPTED), server(sequence, 1, 0)]
+            }
         };
         let mut datagrams = parts;
         datagrams.extend([done(old), word(ERROR, 0, old, -1), done(sequence)]);
