@@ -27,7 +27,7 @@ pub(crate) struct WebServer {
 }
 
 impl WebServer {
-    fn start(address: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) fn start(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let stop = Arc::new(AtomicBool::new(false));

@@ -1,9 +1,11 @@
-//! The daemon as a process: started, stopped, killed, reloaded, asked, starved of disk; and the
-//! commands around it. Real servers are listeners on loopback, the table is the one in memory.
+//! The daemon as a process: started, stopped, killed, reloaded, asked, starved of disk, given other
+//! names; and the commands around it. Real servers are listeners on loopback, the table is the one
+//! in memory.
 
 mod commands;
 mod control;
 mod farm;
 mod idle;
 mod life;
+mod names;
 mod state;

@@ -1,0 +1,88 @@
+//! Real servers by name, through the running daemon: a name that changes its address, and one
+//! that does not resolve. The daemon's `/etc/hosts` is a file of the test, in a mount namespace.
+
+use std::process::Command;
+
+use super::farm::{Farm, WebServer};
+use crate::support::{have, is_root, lvsmon_path, skip};
+
+/// Whether the test can give the daemon a hosts file; says so where not.
+fn can_give_hosts(test: &str) -> bool {
+    let can = is_root() && have("unshare") && have("mount");
+    if !can {
+        skip(test, "root, unshare and mount");
+    }
+    can
+}
+
+/// The farm with the names web1 and web2 in the place of addresses, and that hosts file.
+fn start_with_hosts(hosts: &str) -> Farm {
+    let mut farm = Farm::new();
+    let text = farm.text(5, true);
+    let text = text.replace("127.0.0.11", "web1");
+    farm.configure(&text.replace("127.0.0.12", "web2"));
+    farm.folder.write("hosts", hosts);
+    // Nobody answers there, at once.
+    farm.folder.write("resolv.conf", "nameserver 127.0.0.254\n");
+    let folder = farm.folder.path().display();
+    let script = format!(
+        "mount --bind {folder}/hosts /etc/hosts && \
+         mount --bind {folder}/resolv.conf /etc/resolv.conf && \
+         exec {} run --config {folder}/mon.cf",
+        lvsmon_path().display()
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script]);
+    farm.start_as(&mut command);
+    farm
+}
+
+fn serve(farm: &Farm, number: u8) -> WebServer {
+    WebServer::start(([127, 0, 0, 10 + number], farm.port).into()).unwrap()
+}
+
+#[test]
+fn a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good() {
+    if !can_give_hosts("a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good") {
+        return;
+    }
+    let farm = start_with_hosts("127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    let _third = serve(&farm, 3);
+    farm.folder
+        .write("hosts", "127.0.0.13 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(2, 5), (3, 5)]);
+    // An address where nobody serves does not enter; the old one goes, its name is down.
+    farm.folder
+        .write("hosts", "127.0.0.14 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(2, 5)]);
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(2, 5)].into());
+    let _fourth = serve(&farm, 4);
+    farm.wait_for_table(&[(2, 5), (4, 5)]);
+}
+
+#[test]
+fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
+    if !can_give_hosts("a_server_whose_name_does_not_resolve_is_left_alone_until_it_does") {
+        return;
+    }
+    let mut farm = start_with_hosts("127.0.0.12 web2\n");
+    farm.wait_for_table(&[(2, 5)]);
+    farm.wait_for_checks_to_go_on();
+    let rows = farm.client().services(0).unwrap().services;
+    assert_eq!(rows[0].status, "fail", "{rows:?}");
+    farm.wait_for_log("cannot resolve");
+    assert_eq!(farm.in_table(), [(2, 5)].into());
+    farm.folder
+        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    // A name that is lost later is a failed check like any other, and no end of the daemon.
+    farm.folder.write("hosts", "127.0.0.12 web2\n");
+    farm.wait_for_table(&[(2, 5)]);
+    farm.folder
+        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    let status = farm.end(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(status.code(), Some(0), "{}", farm.log());
+}
