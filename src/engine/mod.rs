@@ -261,7 +261,8 @@ impl Engine {
             .count();
         let others = polled().count().saturating_sub(deciding);
         let randstart = self.model.globals.randstart;
-        let mut first = FirstRuns::new(now.mono, randstart, deciding, others);
+        let clock = self.timetable.clock(now.mono);
+        let mut first = FirstRuns::new(clock, randstart, deciding, others);
         let plan: Vec<(ServiceId, Duration)> = polled().collect();
         for (id, interval) in plan {
             let due = if self.bindings.decides(id) {
@@ -392,15 +393,14 @@ impl Engine {
         let Some(interval) = self.interval(id) else {
             return;
         };
+        let clock = self.timetable.clock(now.mono);
         let due = match self.model.service(id).randskew {
-            Some(skew) => {
-                schedule::skewed_slot(started, interval, skew, now.mono, &mut self.random)
-            }
+            Some(skew) => schedule::skewed_slot(started, interval, skew, clock, &mut self.random),
             None if before.is_some_and(|before| before != interval) => {
-                schedule::next_slot(started, interval, now.mono)
+                schedule::next_slot(started, interval, clock)
             }
             None => {
-                let next = schedule::next_slot(slot, interval, now.mono);
+                let next = schedule::next_slot(slot, interval, clock);
                 let skipped = schedule::skipped(slot, interval, next);
                 self.skipped_slots = self.skipped_slots.saturating_add(skipped);
                 next

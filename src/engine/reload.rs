@@ -65,7 +65,8 @@ impl Engine {
             .collect();
         for (run, service) in stale {
             self.running.remove(&run);
-            self.timetable.plan(service, now.mono);
+            let clock = self.timetable.clock(now.mono);
+            self.timetable.plan(service, clock);
             actions.push(Action::Stop(run));
         }
     }
@@ -105,6 +106,7 @@ impl Engine {
 
     /// Slots of services that are new, or that are polled in another rhythm than before.
     fn plan_what_changed(&mut self, now: Now, old: &Model, places: &[Option<ServiceId>]) {
+        let clock = self.timetable.clock(now.mono);
         let mut first_time: Vec<bool> = vec![true; self.model.services.len()];
         for ((_, before), place) in old.services().zip(places) {
             let Some(id) = *place else {
@@ -124,7 +126,7 @@ impl Engine {
                 continue;
             }
             if was != is && !self.timetable.is_waiting(id) {
-                let due = in_new_rhythm(self.timetable.due(id), was, is, now.mono);
+                let due = in_new_rhythm(self.timetable.due(id), was, is, clock);
                 self.timetable.plan(id, due);
             } else if before.monitor != self.model.service(id).monitor {
                 // It may count against another limit now.

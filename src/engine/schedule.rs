@@ -135,7 +135,14 @@ impl Timetable {
         }
     }
 
-    /// The service is to run at `due`.
+    /// The time that slots are planned with: it stands still while the global
+    /// `exclude_period` holds, so that what is planned in the meantime is put off no longer
+    /// than what was planned before.
+    pub(crate) fn clock(&self, now: Mono) -> Mono {
+        self.frozen.as_ref().map_or(now, |frozen| frozen.since)
+    }
+
+    /// The service is to run at `due`, by [`Self::clock`].
     pub(crate) fn plan(&mut self, service: ServiceId, due: Mono) {
         self.cancel(service);
         self.slots[service.index()].due = due;
@@ -152,6 +159,7 @@ impl Timetable {
     /// Everything that an exclude period holds back is looked at again now: the wall clock
     /// was set.
     pub(crate) fn release_held(&mut self, now: Mono) {
+        let now = self.clock(now);
         for service in std::mem::take(&mut self.held) {
             self.cancel(service);
             self.set_timer(service, now);
@@ -292,15 +300,21 @@ impl Timetable {
         self.look_at_exclusion(exclusion_at);
     }
 
-    /// It ends: the timers go on where they stopped, so they stay as spread as they were.
+    /// It ends: the timers go on where they stopped, so they stay as spread as they were. The
+    /// grids of runs that go on and of services that wait for a place move with them.
     pub(crate) fn thaw(&mut self, now: Mono) {
         let Some(frozen) = self.frozen.take() else {
             return;
         };
         let pause = now.since(frozen.since);
-        for (at, service) in frozen.runs {
-            let slot = &mut self.slots[service.index()];
+        for slot in &mut self.slots {
             slot.due = slot.due.after(pause);
+        }
+        for places in [&mut self.children, &mut self.checks] {
+            let waiting = std::mem::take(&mut places.waiting).into_iter();
+            places.waiting = waiting.map(|(due, id)| (due.after(pause), id)).collect();
+        }
+        for (at, service) in frozen.runs {
             self.set_timer(service, at.after(pause));
         }
     }

@@ -765,6 +765,27 @@ fn the_global_exclude_period_stops_all_timers_and_lets_them_go_on() {
 }
 
 #[test]
+fn slots_that_the_global_exclude_period_passes_over_are_not_missed() {
+    let mut model = model(vec![polled("a", Vec::new())]);
+    // From 10:00:15 to 10:00:54; the run that began at 10:00:10 goes on all the while.
+    model.globals.exclude_period = Some(period("sec {15-54}"));
+    let mut engine = started(model);
+    let begun = runs(&engine.handle(at(10.0), Event::Deadline));
+    for second in [15.0, 55.0] {
+        assert_eq!(engine.next_deadline(), Some(at(second).mono));
+        engine.handle(at(second), Event::Deadline);
+    }
+    let ended = Event::RunEnded {
+        run: begun[0].id,
+        report: exited(0, ""),
+    };
+    engine.handle(at(57.0), ended);
+    assert_eq!(engine.skipped_slots(), 0);
+    let view = engine.services().next().unwrap();
+    assert_eq!(view.next_run, Some(at(60.0).mono));
+}
+
+#[test]
 fn a_wish_is_carried_out_and_answered() {
     use crate::engine::event::RealServerName;
     let mut engine = started(model(vec![polled("a", Vec::new())]));

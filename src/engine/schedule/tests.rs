@@ -220,6 +220,33 @@ fn frozen_timers_go_on_where_they_stopped() {
 }
 
 #[test]
+fn the_grids_of_running_and_waiting_services_move_with_the_timers() {
+    let mut timetable = timetable(1);
+    timetable.plan(A, ms(100));
+    timetable.plan(B, ms(150));
+    come(&mut timetable, ms(200));
+    assert_eq!(timetable.next_to_start(), Some(A));
+    timetable.freeze(ms(200));
+    assert_eq!(timetable.clock(ms(700)), ms(200), "it stands still");
+    timetable.thaw(ms(1_200));
+    assert_eq!(timetable.clock(ms(1_200)), ms(1_200));
+    assert_eq!(timetable.due(A), ms(1_100));
+    assert_eq!(
+        timetable.next_run(B),
+        Some(ms(1_150)),
+        "it has waited since"
+    );
+    timetable.cancel(A);
+    assert_eq!(timetable.next_to_start(), Some(B));
+    timetable.cancel(B);
+    assert_eq!(
+        timetable.next_to_start(),
+        None,
+        "B stands in the queue once"
+    );
+}
+
+#[test]
 fn nothing_starts_while_frozen() {
     let mut timetable = timetable(1);
     timetable.plan(A, ms(10));
