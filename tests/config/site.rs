@@ -394,6 +394,36 @@ fn the_m4_of_the_command_line_may_carry_options() {
 }
 
 #[test]
+fn c2_an_m4_without_a_name_is_the_one_of_the_path() {
+    if !support::have("m4") {
+        return support::skip("c2_an_m4_without_a_name_is_the_one_of_the_path", "m4");
+    }
+    let folder = Folder::new(&[("mon.cf", &format!("changequote([,])dnl\n{WATCH}"))]);
+    for m4 in ["", "  "] {
+        let options = LoadOptions {
+            m4: Some(m4.to_owned()),
+            ..LoadOptions::default()
+        };
+        let loaded = folder.load_with("mon.cf", &options).unwrap();
+        assert_eq!(loaded.model.services.len(), 1);
+        assert_eq!(loaded.warnings, [], "m4 took its own line away");
+    }
+}
+
+#[test]
+fn c20_a_search_folder_may_have_blanks_in_its_name() {
+    let folder = Folder::new(&[("my own mon.d/own.monitor", "#!/bin/sh\n")]);
+    let program = folder.path().join("my own mon.d/own.monitor");
+    let parent = program.parent().unwrap().display();
+    let text = WATCH.replace("http.monitor", "own.monitor -x");
+    folder.write("mon.cf", format!("mondir = {parent}\n\n{text}").as_bytes());
+    let loaded = site::load(&folder.path().join("mon.cf"), &LoadOptions::default()).unwrap();
+    let monitor = loaded.model.services[0].monitor.as_ref().unwrap();
+    assert_eq!(monitor.program, MonitorProgram::Executable(program));
+    assert_eq!(monitor.args, ["-x"]);
+}
+
+#[test]
 fn a_stand_in_is_the_built_in_and_any_other_file_wins() {
     let http = include_str!("../../mon.d/http.monitor");
     let folder = Folder::new(&[("mon.cf", WATCH), ("mon.d/http.monitor", http)]);

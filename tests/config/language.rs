@@ -1,0 +1,503 @@
+//! Each keyword and each quirk of mon's language: what it becomes in the Model, or what is said
+//! of it. The mistakes among them have a `bad-*.cf` or `trap-*.cf` of their own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lvsmon::config::{self, Diagnostic};
+use lvsmon::model::{
+    AlertCommand, AlertPeriod, DependBehavior, DependKind, ExitRange, Model, Repeat, Service,
+};
+use lvsmon::period::Period;
+
+fn load(text: &str) -> (Model, Vec<String>) {
+    match config::load_text(text) {
+        Ok((model, warnings)) => (model, warnings.into_iter().map(|one| one.message).collect()),
+        Err(errors) => panic!("{text}\n{errors:#?}"),
+    }
+}
+
+/// The one service of a watch with these lines, and what is said of them.
+fn service(lines: &str) -> (Service, Vec<String>) {
+    let watch = format!("hostgroup web web1 web2\n\nwatch web\n service http\n{lines}\n");
+    let (model, said) = load(&watch);
+    assert_eq!(model.services.len(), 1, "{watch}");
+    (model.services[0].clone(), said)
+}
+
+/// A period with these lines, and what is said of them.
+fn period(lines: &str) -> (AlertPeriod, Vec<String>) {
+    let (service, said) = service(&format!(
+        "interval 30s\nmonitor http.monitor\nperiod\nalert mail.alert ops\n{lines}"
+    ));
+    (service.periods[0].clone(), said)
+}
+
+fn first_error(text: &str) -> String {
+    let errors = config::load_text(text).unwrap_err();
+    let error = errors.into_iter().find(Diagnostic::is_error).unwrap();
+    error.message
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn every_keyword_of_a_service_reaches_the_model() {
+    let lines = "\
+interval 30s
+failure_interval 5s
+randskew 2s
+monitor own.monitor -x 'two words' ;;
+description Front page,  \"quoted\" = verbatim
+allow_empty_group
+exclude_hosts web2
+exclude_period hr {3}
+traptimeout 10m
+trapduration 20m
+depend SELF:ping && router:ping
+alertdepend SELF:a
+monitordepend SELF:m
+hostdepend SELF:h
+dep_behavior hm
+dep_memory 4m
+redistribute own.alert to everybody
+unack_summary no
+all_hosts_on_failure
+KEY=  value with  blanks \"and quotes\"
+EMPTY=
+";
+    let (service, _) = service(lines);
+    assert_eq!(service.interval, Some(seconds(30)));
+    assert_eq!(service.failure_interval, Some(seconds(5)));
+    assert_eq!(service.randskew, Some(seconds(2)));
+    let monitor = service.monitor.as_ref().unwrap();
+    assert_eq!(
+        (&*monitor.name, &*monitor.args, monitor.appends_hosts),
+        (
+            "own.monitor",
+            &["-x".to_owned(), "two words".to_owned()][..],
+            false
+        )
+    );
+    assert_eq!(
+        service.description.as_deref(),
+        Some("Front page,  \"quoted\" = verbatim")
+    );
+    assert!(service.allow_empty_group && service.all_hosts_on_failure);
+    assert_eq!(service.exclude_hosts[0].as_str(), "web2");
+    assert!(service.exclude_period.is_some());
+    assert_eq!(service.traptimeout, Some(seconds(600)));
+    assert_eq!(service.trapduration, Some(seconds(1_200)));
+    let depend: Vec<(DependKind, &str)> = service
+        .depend
+        .iter()
+        .map(|(kind, text)| (*kind, &**text))
+        .collect();
+    assert_eq!(
+        depend,
+        [
+            (DependKind::Depend, "web:ping && router:ping"),
+            (DependKind::Alert, "web:a"),
+            (DependKind::Monitor, "web:m"),
+            (DependKind::Host, "web:h"),
+        ]
+    );
+    assert_eq!(service.dep_behavior, DependBehavior::Hosts);
+    assert_eq!(service.dep_memory, Some(seconds(240)));
+    let redistribute = service.redistribute.as_ref().unwrap();
+    assert_eq!(
+        (&*redistribute.name, &*redistribute.args),
+        ("own.alert", &["to".to_owned(), "everybody".to_owned()][..])
+    );
+    assert!(!service.unack_summary);
+    let environment: Vec<(&str, &str)> = service
+        .environment
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    assert_eq!(
+        environment,
+        [
+            ("KEY", "  value with  blanks \"and quotes\""),
+            ("EMPTY", "")
+        ]
+    );
+}
+
+#[test]
+fn every_keyword_of_a_period_reaches_the_model() {
+    let lines = "\
+upalert a.alert
+startupalert b.alert
+ackalert c.alert
+disablealert d.alert
+alertevery 1h OBSERVE_DETAIL
+alertafter 3
+alertafter 2 90m
+alertafter 10m
+upalertafter 5m
+numalerts 4
+no_comp_alerts
+alerts_dont_count
+alertexitrange 2-5
+";
+    let (period, _) = period(lines);
+    let name = |list: &[std::sync::Arc<AlertCommand>]| list[0].name.to_string();
+    assert_eq!(name(&period.alerts), "mail.alert");
+    assert_eq!(name(&period.upalerts), "a.alert");
+    assert_eq!(name(&period.startupalerts), "b.alert");
+    assert_eq!(name(&period.ackalerts), "c.alert");
+    assert_eq!(name(&period.disablealerts), "d.alert");
+    assert_eq!(
+        period.alertevery,
+        Some((seconds(3_600), Repeat::ObserveDetail))
+    );
+    assert_eq!(period.alertafter_count, Some(3));
+    assert_eq!(period.alertafter_window, Some((2, seconds(5_400))));
+    assert_eq!(period.alertafter_time, Some(seconds(600)));
+    assert_eq!(period.upalertafter, Some(seconds(300)));
+    assert_eq!(period.numalerts, Some(4));
+    assert!(period.no_comp_alerts && period.alerts_dont_count);
+    assert_eq!(period.alertexitrange, Some(ExitRange { low: 2, high: 5 }));
+}
+
+#[test]
+fn a_service_that_says_nothing_has_mon_s_defaults() {
+    let (service, _) = service("period\n");
+    let times = [
+        service.interval,
+        service.failure_interval,
+        service.randskew,
+        service.traptimeout,
+        service.trapduration,
+        service.dep_memory,
+    ];
+    assert_eq!(times, [None; 6]);
+    assert!(service.monitor.is_none() && service.description.is_none());
+    assert!(!service.allow_empty_group && !service.unack_summary);
+    assert_eq!(service.dep_behavior, DependBehavior::Alerts);
+    let period = &service.periods[0];
+    assert_eq!((&*period.label, &period.when), ("", &Period::ALWAYS));
+    assert_eq!((period.alertevery, period.numalerts), (None, None));
+    assert!(!period.no_comp_alerts && !period.alerts_dont_count);
+}
+
+#[test]
+fn every_setting_of_mon_is_read() {
+    // Those that decide over something today.
+    let text = "\
+maxprocs=20
+randstart = 30s
+histlength =7
+dep_recur_limit = 3
+startupalerts_on_reset = YES
+exclude_period = hr {3}
+basedir = /b
+cfbasedir = /c
+statedir = s
+logdir = l
+mondir = m
+alertdir = a
+";
+    let (model, _) = load(text);
+    let globals = &model.globals;
+    assert_eq!(globals.maxprocs, Some(20));
+    assert_eq!(globals.randstart, Some(seconds(30)));
+    assert_eq!((globals.histlength, globals.dep_recur_limit), (7, 3));
+    assert!(globals.startupalerts_on_reset && globals.exclude_period.is_some());
+    assert_eq!(globals.cfbasedir, PathBuf::from("/c"));
+    let folders = [
+        &globals.basedir,
+        &globals.statedir,
+        &globals.logdir,
+        &globals.mondir[0],
+        &globals.alertdir[0],
+    ];
+    assert_eq!(
+        folders,
+        ["/b", "/b/s", "/b/l", "/b/m", "/b/a"]
+            .map(PathBuf::from)
+            .each_ref()
+    );
+    // Those that are kept for what comes, each named in a warning.
+    let later = [
+        ("authfile", "auth.cf"),
+        ("authtype", "getpwnam userfile"),
+        ("pamservice", "passwd"),
+        ("userfile", "monusers.cf"),
+        ("serverbind", "127.0.0.1"),
+        ("trapbind", "127.0.0.1"),
+        ("serverport", "2583"),
+        ("trapport", "2583"),
+        ("clientallow", "10.0.0.*"),
+        ("cltimeout", "30s"),
+        ("pidfile", ""),
+        ("historicfile", "history"),
+        ("historictime", "1d"),
+        ("dtlogging", "yes"),
+        ("dtlogfile", "downtime.log"),
+        ("monerrfile", "/dev/null"),
+        ("dep_behavior", "m"),
+        ("dep_memory", "0s"),
+        ("unack_summary", "yes"),
+        ("syslog_facility", "daemon"),
+        ("monremote", "/usr/bin/mon-remote -x"),
+    ];
+    for (name, value) in later {
+        let (model, said) = load(&format!("{name} = {value}\n"));
+        let kept = model.globals.kept.get(name).map(String::as_str);
+        assert_eq!(kept, Some(value), "{name}");
+        let expected = format!("\"{name}\" has no effect in this version");
+        assert_eq!(said, [expected], "{name}");
+    }
+    for name in ["ocfile", "snmp", "snmpport", "MAXPROCS"] {
+        let error = first_error(&format!("{name} = 1\n"));
+        assert_eq!(error, format!("unknown variable \"{name}\""));
+    }
+}
+
+#[test]
+fn defaults_for_services_count_for_those_that_follow() {
+    let text = "\
+watch a
+service s
+
+dep_behavior = m
+dep_memory = 5m
+unack_summary = 1
+
+watch b
+service s
+service t
+unack_summary 0
+dep_behavior a
+
+dep_memory = 0s
+
+watch c
+service s
+";
+    let (model, _) = load(text);
+    let found: Vec<_> = model
+        .services
+        .iter()
+        .map(|one| (one.dep_behavior, one.dep_memory, one.unack_summary))
+        .collect();
+    let (alerts, monitor) = (DependBehavior::Alerts, DependBehavior::Monitor);
+    assert_eq!(
+        found,
+        [
+            (alerts, None, false),
+            (monitor, Some(seconds(300)), true),
+            (alerts, Some(seconds(300)), false),
+            (monitor, None, true),
+        ]
+    );
+}
+
+#[test]
+fn time_values_have_one_number_and_one_unit() {
+    for (text, millis) in [
+        ("1s", 1_000),
+        ("2M", 120_000),
+        ("1.5h", 5_400_000),
+        ("0.5s", 500),
+        ("1D", 86_400_000),
+        ("  7s  ", 7_000),
+    ] {
+        let (service, _) = service(&format!("interval {text}\n"));
+        assert_eq!(
+            service.interval,
+            Some(Duration::from_millis(millis)),
+            "{text}"
+        );
+    }
+    for text in [
+        "5", "1h30m", ".5h", "-1s", "+1s", "0s", "0.0h", "1w", "s", "1 s", "1.s",
+    ] {
+        let error = first_error(&format!("watch w\nservice s\ninterval {text}\n"));
+        assert_eq!(error, format!("invalid time interval \"{text}\""));
+    }
+    // Only here zero has a meaning.
+    for name in ["randstart", "historictime", "cltimeout", "dep_memory"] {
+        load(&format!("{name} = 0s\n"));
+        let error = first_error(&format!("{name} = 30\n"));
+        assert!(error.contains("bad value \"30\""), "{error}");
+    }
+}
+
+#[test]
+fn periods_have_labels_in_every_form() {
+    let lines = "\
+period wd {Mon-Fri}
+period work: wd {Mon-Fri}
+period  _x9\t:\thr {3}
+period all:
+period hr {1} min {2}
+";
+    let (service, _) = service(lines);
+    let labels: Vec<&str> = service.periods.iter().map(|one| &*one.label).collect();
+    assert_eq!(
+        labels,
+        ["wd {Mon-Fri}", "work", "_x9", "all", "hr {1} min {2}"]
+    );
+    assert_eq!(service.periods[3].when, Period::ALWAYS);
+    assert_eq!(service.periods[0].when, service.periods[1].when);
+}
+
+#[test]
+fn no_hosts_are_appended_behind_two_semicolons() {
+    for (text, args, appends) in [
+        ("own.monitor -x ;;", vec!["-x"], false),
+        ("own.monitor -x;;", vec!["-x"], false),
+        ("own.monitor;;", vec![], false),
+        ("own.monitor -x ; ;", vec!["-x", ";", ";"], true),
+        ("own.monitor ';;'", vec![";;"], true),
+    ] {
+        let (service, _) = service(&format!("interval 1m\nmonitor {text}\n"));
+        let monitor = service.monitor.unwrap();
+        assert_eq!(
+            (monitor.args.clone(), monitor.appends_hosts),
+            (args.into_iter().map(str::to_owned).collect(), appends),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn c14_unack_summary_alone_means_yes() {
+    assert!(service("unack_summary\n").0.unack_summary);
+    assert_eq!(
+        first_error("unack_summary =\n"),
+        "invalid unack_summary value \"\""
+    );
+}
+
+#[test]
+fn c16_text_before_the_value_is_passed_over_and_said() {
+    let (found, said) = period("alertafter at least 3\n");
+    assert_eq!(found.alertafter_count, Some(3));
+    assert_eq!(said, ["\"at least\" is ignored"]);
+    let (found, said) = period("alertafter about 2 5m\n");
+    assert_eq!(found.alertafter_window, Some((2, seconds(300))));
+    assert_eq!(said, ["\"about\" is ignored"]);
+}
+
+#[test]
+fn c17_alertafter_takes_every_time_value() {
+    for (text, expected) in [("1d", 86_400), ("1.5h", 5_400), ("2M", 120)] {
+        let (found, said) = period(&format!("alertafter {text}\n"));
+        assert_eq!(found.alertafter_time, Some(seconds(expected)), "{text}");
+        assert_eq!(said, [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn alertevery_takes_every_modifier_of_mon() {
+    for (text, expected) in [
+        ("1h", Repeat::Summary),
+        ("1h summary", Repeat::Summary),
+        ("1h Observe_Detail", Repeat::ObserveDetail),
+        ("1h ignore_summary", Repeat::IgnoreSummary),
+        ("1h STRICT", Repeat::Strict),
+    ] {
+        let (found, said) = period(&format!("alertevery {text}\n"));
+        assert_eq!(found.alertevery, Some((seconds(3_600), expected)), "{text}");
+        assert_eq!(said, [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn c21_and_c22_exit_ranges_are_read_with_any_blanks() {
+    for text in [
+        "exit=1-3 own.alert x",
+        "exit = 1-3 own.alert x",
+        "EXIT=1-3  own.alert x",
+        "Exit  =\t1-3\town.alert x",
+    ] {
+        let (found, said) = period(&format!("upalert {text}\n"));
+        let alert = &found.upalerts[0];
+        assert_eq!(
+            (&*alert.name, alert.exit, alert.args.len()),
+            ("own.alert", Some(ExitRange { low: 1, high: 3 }), 1),
+            "{text}"
+        );
+        assert_eq!(said, [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn c23_redistribute_finds_its_program_whatever_its_arguments() {
+    let (_, said) = service("redistribute own.alert a b\n");
+    assert!(
+        !said.iter().any(|one| one.contains("missing")),
+        "its program was not looked up by its name: {said:?}"
+    );
+}
+
+#[test]
+fn an_alias_and_a_view_are_kept_as_they_are() {
+    let text = "alias www\nservice http\nurl http://h/ # text\n\nview unix web:http mail\nother\n";
+    let (model, _) = load(text);
+    let (name, lines) = &model.aliases[0];
+    assert_eq!((&**name, lines.len()), ("www", 2));
+    assert_eq!(lines[1], "url http://h/ # text");
+    let (name, members) = &model.views[0];
+    assert_eq!(&**name, "unix");
+    assert_eq!(*members, ["web:http", "mail", "other"]);
+}
+
+#[test]
+fn host_words_are_passed_on_as_they_are() {
+    let (model, _) = load("hostgroup g h1 h2:80 /a/b http://h/ 10.0.0.1 ::1\n  h3\n");
+    let hosts: Vec<&str> = model.hostgroups[0]
+        .members
+        .iter()
+        .map(|member| member.host.as_str())
+        .collect();
+    assert_eq!(
+        hosts,
+        ["h1", "h2:80", "/a/b", "http://h/", "10.0.0.1", "::1", "h3"]
+    );
+}
+
+#[test]
+fn the_example_of_the_language_means_what_it_says() {
+    let text = "\
+hostgroup web web1 web2
+    web3
+
+watch web
+    service http
+        description Front page
+        interval 30s
+        monitor http.monitor -t 10
+        depend SELF:ping
+        period work: wd {Mon-Fri} hr {8am-6pm}
+            alertafter 2
+            alertevery 1h
+            alert exit=1-3 mail.alert ops@example.org
+            upalert mail.alert ops@example.org
+        period
+            numalerts 1
+            alert file.alert -d /var/log/mon http.log
+    service ping
+        interval 15s
+        monitor fping.monitor
+        period
+            alert mail.alert ops@example.org
+";
+    let (model, said) = load(text);
+    assert_eq!(said, ["\"depend\" has no effect in this version"]);
+    assert_eq!(model.hostgroups[0].members.len(), 3);
+    let http = model.service(model.find("web", "http").unwrap());
+    assert_eq!(http.periods.len(), 2);
+    assert_eq!(&*http.periods[0].label, "work");
+    assert_eq!(
+        http.periods[1].alerts[0].args,
+        ["-d", "/var/log/mon", "http.log"]
+    );
+    assert!(model.find("web", "ping").is_some());
+}
