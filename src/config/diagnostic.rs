@@ -133,6 +133,38 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Cells of a terminal before the mark, and under it.
+    fn cells(&self) -> (usize, usize) {
+        let (indent, width) = (self.indent as usize, self.width as usize);
+        let before = self.excerpt.chars().take(indent).map(cells).sum();
+        let marked = self.excerpt.chars().skip(indent).take(width);
+        // A mark behind the end of the line stands under no letter.
+        let marked: usize = marked.map(cells).sum();
+        (before, marked.max(1))
+    }
+}
+
+/// How many cells of a terminal a letter takes (Unicode's East Asian Width, in rough ranges).
+const fn cells(letter: char) -> usize {
+    match letter {
+        // Put on the letter before it, or not shown.
+        '\u{300}'..='\u{36f}' | '\u{200b}'..='\u{200f}' | '\u{fe00}'..='\u{fe0f}' => 0,
+        '\u{1100}'..='\u{115f}'
+        | '\u{2e80}'..='\u{303e}'
+        | '\u{3041}'..='\u{a4cf}'
+        | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{fe30}'..='\u{fe6f}'
+        | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}'
+        | '\u{1f300}'..='\u{1f64f}'
+        | '\u{1f900}'..='\u{1f9ff}'
+        | '\u{20000}'..='\u{3fffd}' => 2,
+        _ => 1,
+    }
+}
+
 /// A text with its middle left out where it is too long.
 fn shortened(text: String) -> String {
     if text.len() <= MESSAGE_MAX {
@@ -211,7 +243,7 @@ impl fmt::Display for Diagnostic {
         let gutter = number.len() + 1;
         writeln!(out, "{:gutter$}|", "")?;
         writeln!(out, "{number} | {}", place.excerpt.trim_end())?;
-        let (indent, width) = (place.indent as usize, place.width as usize);
+        let (indent, width) = place.cells();
         write!(out, "{:gutter$}| {:indent$}{:^>width$}", "", "", "")?;
         match &self.help {
             Some(help) => write!(out, " {help}"),

@@ -1,0 +1,147 @@
+//! `lvsmon check`: what each program became, in text and as JSON, and the exit status.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
+
+use serde_json::{Value, json};
+
+use crate::support::{self, TempDir};
+
+/// A configuration that names a built-in, a program, and one that is not there.
+fn folder() -> TempDir {
+    let folder = TempDir::new();
+    let root = folder.path().display();
+    let text = format!(
+        "mondir = {root}/mon.d\nalertdir = {root}/alert.d\n\nhostgroup web web1\n\n\
+         watch web\n service http\n  interval 10s\n  monitor http.monitor -p 80\n  period\n   \
+         alert own.alert ops\n   upalert none.alert\n"
+    );
+    folder.write("mon.cf", text);
+    let script = folder.write("own.alert", "#!/bin/sh\n");
+    for name in ["mon.d", "alert.d"] {
+        std::fs::create_dir(folder.join(name)).expect("a folder");
+    }
+    let program = folder.join("alert.d/own.alert");
+    std::fs::rename(script, &program).expect("it moves");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("its mode");
+    folder
+}
+
+fn check(folder: &TempDir, words: &[&str]) -> (Output, String) {
+    let output = support::lvsmon(["check", "--config"])
+        .arg(folder.join("mon.cf"))
+        .args(words)
+        .output()
+        .expect("lvsmon runs");
+    let root = format!("{}/", folder.path().display());
+    let said = String::from_utf8_lossy(&output.stdout).replace(&root, "");
+    (output, said)
+}
+
+#[test]
+fn each_monitor_and_alert_is_listed_with_what_it_became() {
+    let folder = folder();
+    let (output, said) = check(&folder, &[]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let expected = "\
+cf warning: alert \"none.alert\" is missing: no such file in alertdir: alert.d, line 12
+  --> mon.cf:12:12
+   |
+12 |    upalert none.alert
+   |            ^^^^^^^^^^
+monitor http.monitor is the built-in: built in; no file of that name in mondir
+alert   none.alert is missing: no such file in alertdir: alert.d
+alert   own.alert is alert.d/own.alert: found in alertdir
+mon.cf: no mistakes, 1 warning; 1 service, no bindings of real servers
+";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn the_same_is_said_as_json() {
+    let folder = folder();
+    let (output, _) = check(&folder, &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(answer["valid"], true);
+    let programs: Vec<(&str, &Value)> = answer["programs"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| (one["name"].as_str().expect("a name"), &one["became"]))
+        .collect();
+    let own = json!({ "executable": folder.join("alert.d/own.alert") });
+    assert_eq!(
+        programs,
+        [
+            ("http.monitor", &json!("built-in")),
+            ("none.alert", &json!("missing")),
+            ("own.alert", &own),
+        ]
+    );
+    let warning = &answer["diagnostics"][0];
+    assert_eq!(
+        (&warning["severity"], &warning["line"], &warning["column"]),
+        (&json!("warning"), &json!(12), &json!(12))
+    );
+    let text = std::fs::read_to_string(folder.join("mon.cf")).expect("the file");
+    folder.write("mon.cf", text.replace("interval 10s", "interval 10"));
+    let (output, _) = check(&folder, &["--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!(answer["valid"], false);
+    assert_eq!(answer["programs"], json!([]));
+}
+
+#[test]
+fn the_exit_status_tells_good_bad_and_misused() {
+    let folder = folder();
+    for (words, status) in [
+        (&[][..], 0),
+        (&["--strict"][..], 1),
+        (&["--nonsense"][..], 2),
+        (&["surplus"][..], 2),
+    ] {
+        let (output, said) = check(&folder, words);
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {said}");
+    }
+    folder.write("mon.cf", "maxproc = 5\n");
+    assert_eq!(check(&folder, &[]).0.status.code(), Some(1));
+}
+
+#[test]
+fn marks_stand_below_what_they_mark_behind_tabs_and_wide_letters() {
+    let folder = TempDir::new();
+    folder.write(
+        "mon.cf",
+        "hostgroup web web1\n\nwatch web\n\tservice http\n\t\tdescription é日本 text\n\t\tinterval\t5\n\t\tmonitor own.monitor é日本 'x\n",
+    );
+    let (_, said) = check(&folder, &[]);
+    // Columns count characters, a tab is one; marks count the cells of a terminal.
+    assert!(said.contains("mon.cf:6:12\n"), "{said}");
+    assert!(said.contains("mon.cf:7:27\n"), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    let marked = |text: &str| -> (usize, usize) {
+        let at = lines
+            .iter()
+            .position(|line| line.contains(" | ") && line.contains(text))
+            .expect("the line is shown");
+        let cells = |text: &str| -> usize {
+            let wide = |letter: char| {
+                if ('\u{2e80}'..='\u{fffd}').contains(&letter) {
+                    2
+                } else {
+                    1
+                }
+            };
+            text.chars().map(wide).sum()
+        };
+        let before = lines[at].split(text).next().expect("a beginning");
+        let mark = lines[at + 1].split('^').next().expect("a mark");
+        (cells(before), cells(mark))
+    };
+    let (text, mark) = marked("5");
+    assert_eq!(text, mark, "{said}");
+    let (text, mark) = marked("'x");
+    assert_eq!(text, mark, "{said}");
+}
