@@ -404,10 +404,11 @@ impl Farm {
         self.daemon_lives();
     }
 
-    /// Fails when the table differs from this at any moment until some server has answered
-    /// so many requests more.
+    /// Fails when the kernel's own listing differs from this at any moment until some server
+    /// has answered so many requests more, or ipvsadm's at the end of it.
     #[track_caller]
     pub(super) fn keeps_table_for_checks(&mut self, lines: &[&str], checks: usize) {
+        let lines: BTreeSet<String> = lines.iter().map(|line| (*line).to_owned()).collect();
         let wanted: BTreeSet<String> = lines.iter().map(|line| table::as_proc_net(line)).collect();
         self.awaited = format!("to be kept: {wanted:#?}");
         let before = requests();
@@ -418,6 +419,7 @@ impl Farm {
                 .zip(&before)
                 .any(|(now, old)| *now >= old + checks)
         });
+        assert_eq!(table::ipvsadm(), lines, "by ipvsadm -Sn");
         self.daemon_lives();
     }
 

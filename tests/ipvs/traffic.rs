@@ -20,6 +20,7 @@ scenarios!(
         datagrams_through_a_udp_service_behind_nat_follow_the_table,
         associations_through_an_sctp_service_follow_the_table,
         requests_through_marked_services_follow_the_table,
+        requests_through_a_tunnel_follow_the_table,
         what_the_operator_gave_a_virtual_service_stays,
         a_name_that_moves_brings_its_new_server_in_before_the_old_one_leaves,
         without_the_right_the_daemon_says_so_and_goes_on_checking,
@@ -169,6 +170,24 @@ fn requests_through_marked_services_follow_the_table(farm: &mut Farm) {
         &["http 10.0.0.3 80", "http 2001:db8::3 80"],
     );
     run("tc qdisc del dev br0 ingress");
+}
+
+fn requests_through_a_tunnel_follow_the_table(farm: &mut Farm) {
+    farm.build();
+    run("modprobe -d /run/m ipip");
+    for server in ["r1", "r2"] {
+        // Packets come out of the tunnel for the virtual address, which is on lo already.
+        run(&format!("ip -n {server} link set tunl0 up"));
+    }
+    follows(
+        farm,
+        &["-P tcp -V 10.0.0.3:80 -R 192.168.0.{n} -W 5 -F tun"],
+        &[(
+            "-A -t 10.0.0.3:80 -s rr",
+            "-a -t 10.0.0.3:80 -r 192.168.0.{n}:80 -i -w 5 --tun-type ipip",
+        )],
+        &["http 10.0.0.3 80"],
+    );
 }
 
 /// What the operator made is his (D7): persistence, flags of the scheduler, one-packet
