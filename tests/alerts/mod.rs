@@ -8,8 +8,10 @@
 //! | what if servers, disk or process fail | `trouble` |
 //! | does lvs.alert stand alone | `lvs` |
 //! | are programs run as mon runs them | `programs` |
+//! | what happens at the bounds of the spool | `bounds` |
 //! | does the daemon deliver, through `kill -9` and a full disk | `daemon` |
 
+mod bounds;
 mod daemon;
 mod harness;
 mod lvs;

@@ -139,6 +139,16 @@ impl TempDir {
         )
     }
 
+    /// A folder in that folder.
+    pub(crate) fn new_in(folder: &Path) -> TempDir {
+        TempDir(
+            tempfile::Builder::new()
+                .prefix("lvsmon-test-")
+                .tempdir_in(folder)
+                .expect("a folder for temporary files"),
+        )
+    }
+
     /// The folder's path.
     pub(crate) fn path(&self) -> &Path {
         self.0.path()

@@ -344,6 +344,22 @@ fn bytes_are_bounded_as_well() {
 }
 
 #[test]
+fn a_hundred_megabytes_are_the_most() {
+    let mut queue = queue(Limits::default());
+    let (size, most) = (120_000, 100_000_000);
+    for number in 1..=2_000 {
+        let lane = mail_lane(&format!("{}@b", number % 7));
+        let service = format!("g/s{}", number % 100);
+        queue.make_room(Bound::Spool, &lane, &service, size);
+        let mut entry = entry(at(number), lane, &service);
+        entry.bytes = size;
+        queue.insert(number, entry);
+        assert!(queue.len() as u64 * size <= most, "at {number}");
+    }
+    assert_eq!(queue.len() as u64, most / size);
+}
+
+#[test]
 fn what_the_disk_does_not_take_has_its_own_bound() {
     let limits = Limits {
         memory_messages: 2,
