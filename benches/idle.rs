@@ -37,9 +37,10 @@ fn main() -> std::io::Result<()> {
             });
             writeln!(
                 out,
-                "{count:>6} services  {:>7} kB resident  {each:>13}  {:>4} ms CPU in {} s  first check {:>5} ms after the start",
+                "{count:>6} services  {:>7} kB resident  {each:>13}  {:>4} ms CPU and {:>3} wake-ups in {} s  first check {:>5} ms after the start",
                 figures.resident_kb,
                 figures.cpu.as_millis(),
+                figures.wakeups,
                 WINDOW.as_secs(),
                 figures.first_check.as_millis(),
             )?;

@@ -5,7 +5,6 @@
 mod commands;
 mod control;
 mod farm;
-mod idle;
 mod life;
 mod names;
 mod state;

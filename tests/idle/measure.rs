@@ -14,10 +14,14 @@ use std::time::{Duration, Instant};
 
 /// Longest wait for the first checks: a debug build on a busy machine, 10,000 services.
 const FIRST_CHECKS_LIMIT: Duration = Duration::from_secs(120);
+/// Longest wait for all that follows them.
+const CALM_LIMIT: Duration = Duration::from_secs(180);
 /// The first checks of all services are spread over this span.
-const SPREAD: &str = "5s";
-/// After the last first check: the journal is written, sockets are closed.
-const SETTLE: Duration = Duration::from_secs(2);
+const SPREAD: &str = "15s";
+/// After the last first check the journal is written, the table is made and helper threads
+/// end. That is over when so few wake-ups are seen in this span: a look at the table is one or
+/// two.
+const CALM: (u64, Duration) = (3, Duration::from_secs(2));
 
 /// What the services are told to do besides being checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ pub(crate) struct Figures {
     pub(crate) resident_kb: u64,
     /// Processor time of the daemon during the window, its children included.
     pub(crate) cpu: Duration,
+    /// Times that one of its threads woke up during the window.
+    pub(crate) wakeups: u64,
     /// From the start of the program to the first check's connection.
     pub(crate) first_check: Duration,
 }
@@ -99,13 +105,23 @@ pub(crate) fn measure(
         );
         rest(Duration::from_millis(5));
     }
-    rest(SETTLE);
     let pid = daemon.0.id();
-    let before = cpu(pid);
+    let mut last = wakeups(pid);
+    loop {
+        rest(CALM.1);
+        let count = wakeups(pid);
+        if count.saturating_sub(last) <= CALM.0 {
+            break;
+        }
+        last = count;
+        assert!(start.elapsed() < CALM_LIMIT, "it does not come to rest");
+    }
+    let before = (cpu(pid), wakeups(pid));
     rest(window);
     let figures = Figures {
         resident_kb: resident_kb(pid),
-        cpu: cpu(pid).saturating_sub(before),
+        cpu: cpu(pid).saturating_sub(before.0),
+        wakeups: wakeups(pid).saturating_sub(before.1),
         first_check: first_check.unwrap_or_else(|| start.elapsed()),
     };
     assert!(
@@ -164,6 +180,19 @@ fn resident_kb(pid: u32) -> u64 {
                 .ok()
         })
         .expect("a resident size")
+}
+
+/// Times that the threads of a process gave up the processor by themselves. A thread that ended
+/// takes its count along, which makes the sum smaller, never larger.
+fn wakeups(pid: u32) -> u64 {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the daemon's threads");
+    let status = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("status"));
+    let count = |status: String| -> Option<u64> {
+        let line = |line: &str| Some(line.strip_prefix("voluntary_ctxt_switches:")?.to_owned());
+        status.lines().find_map(line)?.trim().parse().ok()
+    };
+    let counts = threads.filter_map(|thread| count(status(thread.ok()?).ok()?));
+    counts.sum()
 }
 
 /// User and system time of a process and its reaped children.
