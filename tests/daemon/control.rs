@@ -206,14 +206,6 @@ fn a_strangers_question_is_refused_by_the_mode_and_by_the_daemon() {
     assert_eq!(farm.in_table(), [(2, 5)].into());
 }
 
-fn resident_kb(farm: &Farm) -> u64 {
-    let process = farm.daemon.as_ref().unwrap().0.id();
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.unwrap().trim().trim_end_matches(" kB");
-    number.parse().unwrap()
-}
-
 /// Checks go on, a question is answered, and the memory has not grown by more than it may.
 #[track_caller]
 fn assert_unharmed(farm: &Farm, before_kb: u64) {
@@ -221,7 +213,7 @@ fn assert_unharmed(farm: &Farm, before_kb: u64) {
         ask(&mut raw(farm), "{\"request\":\"table\"}\n")["table"].is_object()
     });
     farm.wait_for_checks_to_go_on();
-    let now_kb = resident_kb(farm);
+    let now_kb = farm.resident_kb();
     assert!(
         now_kb < before_kb + GROWTH_MAX_KB,
         "{before_kb} kB before, {now_kb} kB after"
@@ -233,7 +225,7 @@ fn lines_of_ten_megabytes_do_not_fill_the_memory() {
     let mut farm = Farm::new();
     farm.start_healthy();
     farm.wait_for_checks_to_go_on();
-    let before_kb = resident_kb(&farm);
+    let before_kb = farm.resident_kb();
     let line = vec![b'x'; 10_000_000];
     let clients: Vec<_> = (0..20)
         .map(|_| {
@@ -255,7 +247,7 @@ fn clients_that_never_read_lose_their_places_and_fill_no_memory() {
     let mut farm = Farm::new();
     farm.start_healthy();
     farm.wait_for_checks_to_go_on();
-    let before_kb = resident_kb(&farm);
+    let before_kb = farm.resident_kb();
     let requests = "{\"request\":\"services\"}\n".repeat(1_000);
     farm.client();
     let deaf: Vec<_> = (0..40)
@@ -293,7 +285,7 @@ sys.stdin.read()
     let mut farm = Farm::new();
     farm.start_healthy();
     farm.wait_for_checks_to_go_on();
-    let before_kb = resident_kb(&farm);
+    let before_kb = farm.resident_kb();
     let mut command = Command::new("python3");
     command
         .args(["-c", CLIENTS])

@@ -220,6 +220,16 @@ impl Farm {
         self.wait_for_table(&[(1, 5), (2, 5)]);
     }
 
+    /// Memory of the daemon, in kB.
+    #[track_caller]
+    pub(crate) fn resident_kb(&self) -> u64 {
+        let process = self.daemon.as_ref().unwrap().0.id();
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
+    }
+
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
         let folder = self.folder.join("state");

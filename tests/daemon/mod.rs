@@ -8,3 +8,4 @@ mod farm;
 mod life;
 mod names;
 mod state;
+mod trouble;

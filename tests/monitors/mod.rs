@@ -6,7 +6,7 @@ mod fping;
 mod ftp;
 mod http;
 mod parallel;
-mod peer;
+pub(crate) mod peer;
 mod programs;
 mod tcp;
 mod tls;
