@@ -14,6 +14,7 @@
 //! Not here: what is worth keeping ([`crate::engine::saved`]), the spool of alerts.
 
 mod file;
+mod lock;
 #[cfg(test)]
 mod tests;
 
@@ -27,8 +28,9 @@ use tokio::task::JoinHandle;
 use crate::engine::saved::{Record, Saved};
 
 use file::Journal;
+pub use file::StoreError;
 pub(crate) use file::read_only;
-pub use file::{Lock, StoreError};
+pub use lock::Lock;
 
 /// Time from a record to its fsync, about: short enough to lose nothing a person would miss,
 /// long enough that a storm of records costs five fsyncs a second.

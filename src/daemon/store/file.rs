@@ -1,4 +1,4 @@
-//! The journal as a file, and the lock file beside it. Blocking; decides nothing about state.
+//! The journal as a file. Blocking; decides nothing about state.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -6,8 +6,6 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use serde_json::Value;
 
 use crate::engine::saved::{Record, Saved};
@@ -47,72 +45,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |error| Self::File {
             doing,
             path: path.to_owned(),
             error,
         }
     }
-}
-
-/// The lock on a state folder: one daemon for each. Ends with the process, kill -9 included.
-#[derive(Debug)]
-pub struct Lock {
-    _file: Flock<File>,
-}
-
-impl Lock {
-    /// Takes the lock of a state folder, which is made where it is missing.
-    ///
-    /// # Errors
-    ///
-    /// Another daemon has it, or the folder cannot be written.
-    pub fn take(folder: &Path) -> Result<Self, StoreError> {
-        make_folder(folder)?;
-        let path = folder.join("lock");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(StoreError::file("open", &path))?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                // The number only serves the message of the next one; a full disk may refuse it.
-                let number = format!("{}\n", std::process::id());
-                let _ = lock
-                    .set_len(0)
-                    .and_then(|()| lock.write_all(number.as_bytes()));
-                Ok(Self { _file: lock })
-            }
-            Err((mut file, Errno::EWOULDBLOCK)) => Err(StoreError::Locked {
-                folder: folder.to_owned(),
-                who: holder(&mut file),
-            }),
-            Err((_, errno)) => Err(StoreError::file("lock", &path)(errno.into())),
-        }
-    }
-}
-
-fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(32).read_to_string(&mut text);
-    match (read, text.trim().parse::<u32>()) {
-        (Ok(_), Ok(number)) => format!(" (process {number})"),
-        (Ok(_) | Err(_), _) => String::new(),
-    }
-}
-
-fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::DirBuilderExt;
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(StoreError::file("make the state folder", folder))
 }
 
 /// An open journal.
