@@ -42,7 +42,7 @@ use crate::daemon::control::Ask;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::runner::Runner;
-use crate::daemon::store::Store;
+use crate::daemon::store::{Handed, Store, StoreError};
 use crate::engine::Engine;
 use crate::engine::event::{Action, Event, Note, RealServerName, TableOutcome, Wish};
 use crate::lvs::Desired;
@@ -62,8 +62,8 @@ enum Wake {
     Ask(Ask),
     Signal(Signal),
     Loaded(Box<Result<Loaded, Vec<Diagnostic>>>),
-    /// The journal took a batch; nothing to do.
-    HandedOver,
+    /// Something about the journal.
+    Journal(Result<Handed, StoreError>),
     /// Nothing else is ready: the changed table is shown to the applier.
     Publish,
 }
@@ -107,7 +107,7 @@ impl Daemon {
                 Wake::Signal(Signal::Stop) => return,
                 Wake::Signal(Signal::Reload) => self.start_loading(),
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
-                Wake::HandedOver => {}
+                Wake::Journal(news) => self.journal(news),
                 Wake::Publish => self.publish(),
             }
         }
@@ -129,7 +129,7 @@ impl Daemon {
         tokio::select! { biased;
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
-            () = self.store.hand_over() => Wake::HandedOver,
+            news = self.store.hand_over() => Wake::Journal(news),
             loaded = loaded(&mut self.loading) => Wake::Loaded(Box::new(loaded)),
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(event) = self.inbox.recv() => Wake::Event(event),
@@ -188,6 +188,23 @@ impl Daemon {
             }
         }
         answer
+    }
+
+    /// What the journal's writer says. Without a journal the checks go on all the same.
+    fn journal(&mut self, news: Result<Handed, StoreError>) {
+        match news {
+            Ok(Handed::Batch) => {}
+            Ok(Handed::TellAll) => {
+                let records = self.engine.record_all(self.clock.now());
+                self.perform(records);
+            }
+            Err(error) => {
+                tracing::error!(%error, "state is no longer kept");
+                let wall = self.clock.now().wall;
+                self.chronicle
+                    .keep(wall, "journal", None, error.to_string());
+            }
+        }
     }
 
     /// Shows the wanted table to the applier, which sees the newest one only.

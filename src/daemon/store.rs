@@ -3,9 +3,11 @@
 //! The journal is a file of JSON lines, the first one a heading, each other one a
 //! [`Record`]; of equal keys the last one counts. It is appended to and, once it has grown
 //! to [`COMPACT_RATIO`] times what it was after the last clean-up, written anew (write,
-//! fsync, rename), so a crash at any moment leaves either the old or the new file. A cut
-//! last line is the trace of a crash or of a full disk and is dropped. Records are not held
-//! in memory: the clean-up reads the file again.
+//! fsync, rename, fsync of the folder), so a crash at any moment leaves either the old or the
+//! new file. A cut last line is the trace of a crash or of a full disk and is dropped. Records
+//! are not held in memory: the clean-up reads the file again. A journal that somebody deletes,
+//! replaces or cuts under us is noticed, said and written anew; what is lost with it the
+//! engine tells again ([`Handed::TellAll`]).
 //!
 //! The loop hands records over without waiting ([`Store::record`]); one task writes them in
 //! batches, with one fsync for each, at most [`FLUSH_EVERY`] later. What cannot be written
@@ -14,6 +16,7 @@
 //! Not here: what is worth keeping ([`crate::engine::saved`]), the spool of alerts.
 
 mod file;
+mod lines;
 mod lock;
 #[cfg(test)]
 mod tests;
@@ -22,8 +25,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::engine::saved::{Record, Saved};
 
@@ -45,6 +48,10 @@ const COMPACT_MIN: u64 = 256 * 1024;
 /// First and longest pause between tries to write after an error.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
+/// How often the journal is looked at while there is nothing to write: one that was deleted
+/// is there again before somebody is likely to restart us.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
 /// Values as JSON text, by key: as trees, those of 10,000 services that wait for a slow disk
 /// would be several times the size.
 type Batch = BTreeMap<String, String>;
@@ -54,7 +61,28 @@ type Batch = BTreeMap<String, String>;
 pub struct Store {
     waiting: Batch,
     batches: mpsc::Sender<Batch>,
-    writer: JoinHandle<()>,
+    progress: watch::Receiver<Progress>,
+    /// Losses that the loop knows of.
+    losses_told: u64,
+    writer: JoinHandle<Result<(), String>>,
+    /// The writer has ended, and that was said.
+    is_over: bool,
+}
+
+/// How far the writer is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// How often written records were lost.
+    losses: u64,
+}
+
+/// Why [`Store::hand_over`] came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handed {
+    /// The writer took what waited.
+    Batch,
+    /// Records are lost that were on the disk: all of them are wanted again.
+    TellAll,
 }
 
 /// What [`Store::open`] found.
@@ -83,18 +111,14 @@ impl Store {
         // One batch in the hand of the writer and none in the channel: what comes meanwhile
         // is merged in `waiting`, which its keys bound.
         let (batches, inbox) = mpsc::channel(1);
+        let (said, progress) = watch::channel(Progress::default());
         let store = Self {
-            // What was saved from a damaged journal and could not be written anew is written
-            // as if it had just been said.
-            waiting: if journal.is_empty() {
-                let text =
-                    |(key, value): (&String, &serde_json::Value)| (key.clone(), value.to_string());
-                saved.records.iter().map(text).collect()
-            } else {
-                Batch::new()
-            },
+            waiting: Batch::new(),
             batches,
-            writer: tokio::spawn(write_batches(journal, inbox)),
+            progress,
+            losses_told: 0,
+            writer: tokio::spawn(write_batches(journal, inbox, said)),
+            is_over: false,
         };
         Ok(Opened {
             store,
@@ -105,24 +129,52 @@ impl Store {
 
     /// Takes a record in; never waits.
     pub fn record(&mut self, record: Record) {
-        self.waiting.insert(record.key, record.value.to_string());
+        if !self.is_over {
+            self.waiting.insert(record.key, record.value.to_string());
+        }
     }
 
-    /// Hands what waits to the writer as soon as that is ready for it; never ends while
-    /// nothing waits. Cancel safe.
-    pub async fn hand_over(&mut self) {
-        if self.waiting.is_empty() {
-            std::future::pending::<()>().await;
+    /// Hands what waits to the writer as soon as that is ready for it; never ends while there
+    /// is nothing to do or to say. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The writer has ended, which is a defect of lvsmon: said once, nothing is kept from then
+    /// on.
+    pub async fn hand_over(&mut self) -> Result<Handed, StoreError> {
+        if self.is_over {
+            return std::future::pending().await;
         }
-        match self.batches.reserve().await {
-            Ok(place) => place.send(std::mem::take(&mut self.waiting)),
-            // The writer ends after us only; a panic there is said by `close`.
-            Err(_) => std::future::pending().await,
+        loop {
+            let losses = self.progress.borrow_and_update().losses;
+            if losses != self.losses_told {
+                self.losses_told = losses;
+                return Ok(Handed::TellAll);
+            }
+            let is_alive = tokio::select! { biased;
+                changed = self.progress.changed() => changed.is_ok(),
+                place = self.batches.reserve(), if !self.waiting.is_empty() => match place {
+                    Ok(place) => {
+                        place.send(std::mem::take(&mut self.waiting));
+                        return Ok(Handed::Batch);
+                    }
+                    Err(_) => false,
+                },
+            };
+            if !is_alive {
+                let why = ended((&mut self.writer).await);
+                self.is_over = true;
+                self.waiting.clear();
+                return Err(StoreError::WriterEnded(why));
+            }
         }
     }
 
     /// Writes what is left and closes the file; gives up after `limit`.
     pub async fn close(mut self, limit: Duration) {
+        if self.is_over {
+            return;
+        }
         let rest = async {
             if !self.waiting.is_empty() {
                 let _ = self.batches.send(self.waiting).await;
@@ -131,8 +183,11 @@ impl Store {
             (&mut self.writer).await
         };
         match tokio::time::timeout(limit, rest).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "journal writer failed"),
+            Ok(Ok(Ok(()))) => {}
+            Ok(failed) => {
+                let error = StoreError::WriterEnded(ended(failed));
+                tracing::error!(%error, "journal not written, the newest state is lost");
+            }
             Err(_) => {
                 self.writer.abort();
                 tracing::error!(
@@ -144,39 +199,70 @@ impl Store {
     }
 }
 
+/// Why the writer ended before us.
+fn ended(end: Result<Result<(), String>, JoinError>) -> String {
+    match end {
+        Ok(Ok(())) => "nobody told it to".to_owned(),
+        Ok(Err(why)) => why,
+        Err(error) => error.to_string(),
+    }
+}
+
 /// The writer: batch by batch, with a pause so that a storm shares its fsyncs.
-async fn write_batches(mut journal: Journal, mut inbox: mpsc::Receiver<Batch>) {
+///
+/// # Errors
+///
+/// A panic in the blocking part, which has taken the file with it.
+async fn write_batches(
+    mut journal: Journal,
+    mut inbox: mpsc::Receiver<Batch>,
+    progress: watch::Sender<Progress>,
+) -> Result<(), String> {
     let mut failed = Failed::default();
     loop {
-        let batch = if failed.records.is_empty() {
-            inbox.recv().await
+        let patience = if failed.records.is_empty() {
+            LOOK_EVERY
         } else {
-            // The sender being gone ends the pause: it is the last try.
-            match tokio::time::timeout(failed.pause, inbox.recv()).await {
-                Ok(batch) => batch,
-                Err(_) => Some(Batch::new()),
-            }
+            failed.pause
         };
-        let ending = batch.is_none();
+        // The sender being gone ends the pause: it is the last try.
+        let batch = match tokio::time::timeout(patience, inbox.recv()).await {
+            Ok(batch) => batch,
+            Err(_) => Some(Batch::new()),
+        };
+        let is_ending = batch.is_none();
         let mut records = std::mem::take(&mut failed.records);
         records.extend(batch.unwrap_or_default());
-        if !records.is_empty() {
+        if !is_ending || !records.is_empty() {
             let written = tokio::task::spawn_blocking(move || {
                 let result = journal.append(&records);
                 (journal, records, result)
             });
-            let Ok((back, records, result)) = written.await else {
-                // A panic in the blocking part has taken the file with it.
-                tracing::error!("journal writer failed, state is no longer kept");
-                return;
-            };
+            let (back, records, result) = written.await.map_err(|error| error.to_string())?;
             journal = back;
             failed.note(result, records, journal.path());
+            say(&mut journal, &progress);
         }
-        if ending {
-            return;
+        if is_ending {
+            return Ok(());
         }
         tokio::time::sleep(FLUSH_EVERY).await;
+    }
+}
+
+/// Says what happened to the journal under us.
+fn say(journal: &mut Journal, progress: &watch::Sender<Progress>) {
+    let accidents = journal.take_accidents();
+    for what in accidents.said {
+        let path = journal.path();
+        tracing::error!(
+            path = %path.display(),
+            what,
+            "somebody changed the journal under the running daemon; it is written anew"
+        );
+    }
+    if accidents.has_lost {
+        progress.send_modify(|progress| progress.losses += 1);
     }
 }
 

@@ -50,7 +50,7 @@ use jiff::tz::TimeZone;
 use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::desired::RealServerView;
-use crate::engine::event::{Action, Ended, Event, Note, Report, RunId, Wish};
+use crate::engine::event::{Action, Ended, Event, Note, Report, RunId, Status, Wish};
 use crate::engine::saved::Saved;
 use crate::engine::schedule::{FirstRuns, Lane, Timer, Timetable};
 use crate::engine::state::ServiceState;
@@ -191,6 +191,18 @@ impl Engine {
     pub fn service(&self, id: ServiceId) -> Option<ServiceView<'_>> {
         let state = self.states.get(id.index())?;
         Some(view::service(&self.model, id, state, &self.timetable))
+    }
+
+    /// All that is to survive a restart, as records, whether written before or not: for a
+    /// journal that lost some. Changes nothing.
+    #[must_use]
+    pub fn record_all(&self, now: Now) -> Vec<Action> {
+        let states = self.model.services().zip(&self.states);
+        let known = states.filter(|(_, state)| state.status != Status::Untested);
+        let services = known.map(|((_, service), state)| {
+            Action::Record(Box::new(saved::record(service, state, now)))
+        });
+        services.chain(self.bindings.record_all()).collect()
     }
 
     /// The configuration in force.

@@ -514,6 +514,23 @@ fn an_alert_sent_again_after_a_crash_has_the_same_event_id() {
 }
 
 #[test]
+fn a_journal_that_was_lost_is_told_all_again() {
+    let model = Arc::new(model(vec![
+        polled("s", vec![alerting()]),
+        polled("untested", Vec::new()),
+    ]));
+    let mut engine = started(Model::clone(&model));
+    let (_, actions) = next_report(&mut engine, 1, "h1\n");
+    let all = engine.record_all(at(10.0));
+    assert_eq!(records(&all), records(&actions)[1..]);
+    assert_eq!(
+        all.len(),
+        1,
+        "nothing but records, and none of an untested service"
+    );
+}
+
+#[test]
 fn a_wall_clock_set_back_while_the_daemon_was_gone_does_no_harm() {
     let rules = AlertPeriod {
         alertevery: Some((seconds(60), Repeat::Strict)),

@@ -69,6 +69,33 @@ fn a_withdrawal_that_only_a_person_ends_survives_kill_9_until_lvsmon_enable() {
 }
 
 #[test]
+fn a_journal_that_is_deleted_or_emptied_under_the_daemon_forgets_no_withdrawal() {
+    let mut farm = Farm::new();
+    farm.configure(&farm.text(5, false));
+    farm.start_healthy();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    let path = farm.folder.join("state/journal");
+    let is_kept = || fs::read_to_string(&path).is_ok_and(|text| text.contains("withdrawal "));
+    wait_until("the withdrawal in the journal", SOON, is_kept);
+    fs::remove_file(&path).unwrap();
+    wait_until("the journal written anew", SOON, is_kept);
+    farm.wait_for_log("was deleted");
+    fs::write(&path, "").unwrap();
+    wait_until("the journal written anew", SOON, is_kept);
+    farm.wait_for_log("was cut");
+    assert_eq!(
+        farm.log().matches("somebody changed the journal").count(),
+        2
+    );
+    farm.end(Signal::SIGKILL);
+    farm.mend_server(1);
+    farm.start();
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(2, 5)].into(), "only a person ends it");
+}
+
+#[test]
 fn a_cut_journal_costs_its_last_line_only() {
     let mut farm = Farm::new();
     farm.start_healthy();

@@ -1,22 +1,32 @@
 //! The journal as a file. Blocking; decides nothing about state.
+//!
+//! The file stays open from the start on. Before each write it is compared with what stands
+//! under its name: a journal that was deleted, replaced or cut under the running daemon is
+//! noticed, said, and begun again, with all that its open file still holds.
+//!
+//! *Begun again* means: a new file is written whole and synced, what stands under the name is
+//! given another one where that is worth keeping, the new file is renamed over it and the
+//! folder is synced. So a kill between any two steps leaves a journal that holds everything
+//! that was acknowledged. The same way leads from a damaged or missing journal to a good one,
+//! and on from a write whose result is not known (a failed sync).
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
-use crate::engine::saved::{Record, Saved};
+use crate::engine::saved::Saved;
 
-use super::{COMPACT_MIN, COMPACT_RATIO};
+use super::lines::{self, Found, HEADING, Reading, Survey};
+use super::lock::make_folder;
+use super::{Batch, COMPACT_MIN, COMPACT_RATIO};
 
-/// First line of every journal; another first line makes it somebody else's file.
-const HEADING: &str = "{\"lvsmon\":\"journal\",\"version\":1}\n";
-
-/// Longest line that is read back, in bytes: above the largest record, below what would hurt.
-const LINE_MAX: u64 = 4 * 1024 * 1024;
+/// Files that may be set aside beside one journal: more are no accidents, but a program that
+/// should be stopped.
+const ASIDE_MAX: u32 = 999;
 
 /// Why state cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +52,9 @@ pub enum StoreError {
         /// What the system said.
         error: io::Error,
     },
+    /// The writer of the journal ended before us, which is a defect of lvsmon.
+    #[error("the writer of the journal ended: {0}; nothing is kept any more, restart lvsmon")]
+    WriterEnded(String),
 }
 
 impl StoreError {
@@ -58,127 +71,267 @@ impl StoreError {
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
-    /// None while it could not be opened for writing (full disk at the start).
+    /// None as long as there was never one.
     file: Option<File>,
     /// Bytes of whole lines; what stands behind them is the rest of a failed write.
     length: u64,
     /// Length after the last clean-up.
     clean_length: u64,
+    /// Lines that are known to be no records.
+    bad_lines: usize,
+    /// It has to be written anew before anything else is written.
+    again: Option<Again>,
+    accidents: Accidents,
+}
+
+/// Why a journal is begun again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    /// Nothing under its name is worth keeping.
+    Plain,
+    /// What stands under its name is set aside first.
+    SetAside,
+}
+
+/// What happened to a journal under the running daemon.
+#[derive(Debug, Default)]
+pub(super) struct Accidents {
+    /// For the log, each said once.
+    pub(super) said: Vec<String>,
+    /// Records are lost that had been written: all is to be told again.
+    pub(super) has_lost: bool,
 }
 
 impl Journal {
-    /// Reads a journal, mends it where it is cut or damaged, and opens it for appending.
+    /// Reads a journal, mends it where it is cut or damaged, and keeps it open. The strings are
+    /// remarks for the log.
     pub(super) fn open(path: &Path) -> Result<(Self, Saved, Vec<String>), StoreError> {
         let mut remarks = Vec::new();
-        let mut found = read(path)?;
-        let mut source = path.to_owned();
-        match found.state {
-            Found::Whole | Found::None => {}
-            Found::Cut => remarks.push(format!(
-                "the last line of {} was cut and is dropped",
-                path.display()
-            )),
-            Found::Foreign | Found::Damaged { .. } => {
-                let aside = set_aside(path)?;
-                remarks.push(match found.state {
-                    Found::Damaged { lines } => format!(
-                        "{lines} lines of {} cannot be read; the others are kept, the file is \
-                         set aside as {}",
-                        path.display(),
-                        aside.display()
-                    ),
-                    Found::Whole | Found::None | Found::Cut | Found::Foreign => format!(
-                        "{} is not a journal of lvsmon; it is set aside as {}",
-                        path.display(),
-                        aside.display()
-                    ),
-                });
-                found.length = 0;
-                source = aside;
+        let (file, is_writable) = open_file(path).map_err(StoreError::file("read", path))?;
+        let found = match &file {
+            Some(file) => lines::read(file).map_err(StoreError::file("read", path))?,
+            None => Reading::nothing(),
+        };
+        // Left behind by a kill; a folder of that name is said when it is in the way.
+        let _ = fs::remove_file(path.with_extension("new"));
+        let (again, bad_lines) = match found.state {
+            Found::Foreign => (Some(Again::SetAside), 0),
+            Found::Damaged { lines } => (Some(Again::SetAside), lines),
+            Found::None => (Some(Again::Plain), 0),
+            Found::Whole | Found::Cut if found.length == 0 || !is_writable => {
+                (Some(Again::Plain), 0)
             }
-        }
+            Found::Whole | Found::Cut => (None, 0),
+        };
         let mut journal = Self {
             path: path.to_owned(),
-            file: None,
+            file,
             length: found.length,
             clean_length: found.length,
+            bad_lines,
+            again,
+            accidents: Accidents::default(),
         };
-        let rewrite = match found.state {
-            Found::Damaged { .. } => true,
-            Found::Whole => needs_clean_up(found.length, found.live),
-            Found::None | Found::Cut | Found::Foreign => false,
-        };
-        if rewrite && let Err(error) = journal.replace(&source) {
-            remarks.push(format!("{error}; trying again"));
-        }
+        remarks.extend(journal.mend(&found));
         let saved = Saved {
             records: found.records,
         };
         Ok((journal, saved, remarks))
     }
 
+    /// Writes a journal anew where its reading asks for it; what is to be said of that.
+    fn mend(&mut self, found: &Reading) -> Vec<String> {
+        let path = self.path.display().to_string();
+        let what = match found.state {
+            Found::None => return Vec::new(),
+            Found::Whole if !needs_clean_up(found.length, found.live) => return Vec::new(),
+            Found::Whole => None,
+            Found::Cut => return vec![format!("the last line of {path} was cut and is dropped")],
+            Found::Damaged { lines } => Some(format!(
+                "{lines} lines of {path} cannot be read; the others are kept, the file is set aside"
+            )),
+            Found::Foreign => Some(format!(
+                "{path} is not a journal of lvsmon; it is set aside"
+            )),
+        };
+        match (self.begin_again(&Batch::new()), what) {
+            (Ok(aside), Some(what)) => {
+                let aside = aside.map(|aside| format!(" as {}", aside.display()));
+                vec![what + &aside.unwrap_or_default()]
+            }
+            (Ok(_), None) => Vec::new(),
+            (Err(error), what) => {
+                let error = format!("{error}; trying again");
+                what.into_iter().chain([error]).collect()
+            }
+        }
+    }
+
     pub(super) fn path(&self) -> PathBuf {
         self.path.clone()
     }
 
-    /// Whether it holds no line yet.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.length == 0
+    /// What happened to it since this was last asked.
+    pub(super) fn take_accidents(&mut self) -> Accidents {
+        std::mem::take(&mut self.accidents)
     }
 
-    /// Writes the records behind the others, to the disk; cleans up where that is due.
-    pub(super) fn append(&mut self, records: &BTreeMap<String, String>) -> Result<(), StoreError> {
-        let mut lines = Vec::new();
-        for (key, value) in records {
-            push_line(&mut lines, key, value);
+    /// Writes the records behind the others, to the disk; cleans up where that is due. With no
+    /// records it only looks whether the journal is still there, and mends it.
+    pub(super) fn append(&mut self, records: &Batch) -> Result<(), StoreError> {
+        if self.again.is_none() {
+            self.compare()?;
         }
-        self.append_bytes(&lines)?;
-        if needs_clean_up(self.length, self.clean_length) {
-            // The records are safe already: a clean-up that fails (full disk) may wait.
-            let source = self.path.clone();
-            if self.replace(&source).is_err() {
-                self.clean_length = self.length;
+        if self.again.is_some() {
+            // There is no journal, and nothing to write into one.
+            if self.file.is_none() && records.is_empty() {
+                return Ok(());
             }
+            return self.begin_again(records).map(drop);
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.append_lines(&lines::lines_of(records))
+            .map_err(StoreError::file("write", &self.path))?;
+        // The records are safe already: a clean-up that fails (full disk) may wait.
+        if needs_clean_up(self.length, self.clean_length)
+            && self.begin_again(&Batch::new()).is_err()
+        {
+            self.clean_length = self.length;
         }
         Ok(())
     }
 
-    fn append_bytes(&mut self, lines: &[u8]) -> Result<(), StoreError> {
-        let wrong = StoreError::file("write", &self.path);
-        let length = self.length;
-        let file = match self.file.take() {
-            Some(file) => file,
-            None => open_at(&self.path, length).map_err(StoreError::file("open", &self.path))?,
+    /// Compares the file under our name with the one that is open.
+    fn compare(&mut self) -> Result<(), StoreError> {
+        let Some(file) = &self.file else {
+            return Ok(());
         };
-        // A write that failed half-way is cut off, at the latest by the next try to open.
-        let length = write_at(&file, length, lines).map_err(wrong)?;
-        self.length = length;
-        self.file = Some(file);
+        let standing = still_stands(&self.path, file, self.length);
+        let standing = standing.map_err(StoreError::file("look at", &self.path))?;
+        let (what, again, has_lost) = match standing {
+            Standing::Stands { has_rest: false } => return Ok(()),
+            Standing::Stands { has_rest: true } => {
+                // Of a write that failed; it cannot be longer than the file.
+                let cut = file.set_len(self.length);
+                return cut.map_err(StoreError::file("write", &self.path));
+            }
+            Standing::Gone => ("was deleted".to_owned(), Again::Plain, false),
+            // The open file still has all.
+            Standing::Replaced => {
+                let what = "was replaced by another file".to_owned();
+                (what, Again::SetAside, false)
+            }
+            Standing::Cut { length } => {
+                let what = format!("was cut from {} to {length} bytes", self.length);
+                (what, Again::SetAside, true)
+            }
+            Standing::Overwritten => ("was written over".to_owned(), Again::SetAside, true),
+        };
+        self.again = Some(again);
+        self.accidents.said.push(what);
+        self.accidents.has_lost = has_lost;
         Ok(())
     }
 
-    /// Writes the file anew with just the lines of `source` that still count.
-    fn replace(&mut self, source: &Path) -> Result<(), StoreError> {
-        let new = self.path.with_extension("new");
-        let result = copy_newest(source, &new)
-            .and_then(|length| fs::rename(&new, &self.path).map(|()| length));
-        match result {
-            Ok(length) => {
-                self.file = None;
-                self.length = length;
-                self.clean_length = length;
-                // The new name must survive a crash too; where the file system cannot say
-                // so, the file itself is on the disk under one of its names.
-                if let Some(folder) = self.path.parent() {
-                    let _ = File::open(folder).and_then(|folder| folder.sync_all());
-                }
-                Ok(())
+    fn append_lines(&mut self, lines: &[u8]) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return Err(io::Error::other("it is not open"));
+        };
+        if let Err(error) = file.write_all_at(lines, self.length) {
+            if cut_back(file, self.length).is_err() {
+                self.again = Some(Again::Plain);
             }
-            Err(error) => {
-                let _ = fs::remove_file(&new);
-                Err(StoreError::file("write", &new)(error))
-            }
+            return Err(error);
         }
+        if let Err(error) = file.sync_data() {
+            // After that the system may take lines for written that never reached the disk.
+            self.again = Some(Again::Plain);
+            return Err(error);
+        }
+        self.length += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Writes a new journal with the lines of the open file that still count and `records`,
+    /// and puts it in its place. Returns the name of what was set aside.
+    fn begin_again(&mut self, records: &Batch) -> Result<Option<PathBuf>, StoreError> {
+        let new = self.path.with_extension("new");
+        let result = self.write_new(&new, records);
+        if result.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        let (file, length) = result?;
+        let aside = match self.again {
+            Some(Again::SetAside) => {
+                set_aside(&self.path).map_err(StoreError::file("set aside", &self.path))?
+            }
+            Some(Again::Plain) | None => None,
+        };
+        fs::rename(&new, &self.path).map_err(StoreError::file("replace", &self.path))?;
+        self.file = Some(file);
+        self.length = length;
+        self.clean_length = length;
+        self.bad_lines = 0;
+        // Until its name is safe, it is no journal to write on with.
+        self.again = Some(Again::Plain);
+        sync_folder(&self.path).map_err(StoreError::file("sync the folder of", &self.path))?;
+        self.again = None;
+        Ok(aside)
+    }
+
+    fn write_new(&mut self, new: &Path, records: &Batch) -> Result<(File, u64), StoreError> {
+        let source = self.file.as_ref().filter(|_| self.length > 0);
+        let survey = source.map(|file| lines::survey(file, self.length));
+        if let Some(survey) = &survey {
+            self.note_losses(survey)?;
+        }
+        if let Some(folder) = self.path.parent() {
+            // It may have been removed under the running daemon.
+            make_folder(folder)?;
+        }
+        let wrong = || StoreError::file("write", new);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(new)
+            .map_err(wrong())?;
+        let source = self.file.as_ref().zip(survey.as_ref());
+        let length = lines::write_anew(source, &lines::lines_of(records), &file).map_err(wrong())?;
+        file.sync_all().map_err(wrong())?;
+        Ok((file, length))
+    }
+
+    /// Notes lines that were written and cannot be read any more. A clean-up ends there: the
+    /// old file stays until all was told again.
+    fn note_losses(&mut self, survey: &Survey) -> Result<(), StoreError> {
+        let is_short = survey.reached < self.length;
+        if !is_short && survey.bad_lines <= self.bad_lines {
+            return Ok(());
+        }
+        let what = if is_short {
+            let (reached, length) = (survey.reached, self.length);
+            format!("can be read up to byte {reached} of {length} only")
+        } else {
+            format!("has {} lines that are no records", survey.bad_lines)
+        };
+        // From now on it is as it is: what is found again is not said again.
+        (self.length, self.bad_lines) = (survey.reached, survey.bad_lines);
+        let is_known = std::mem::replace(&mut self.accidents.has_lost, true);
+        if !is_known {
+            self.accidents.said.push(what.clone());
+        }
+        if self.again.is_none() {
+            self.again = Some(Again::SetAside);
+            return Err(StoreError::file("clean up", &self.path)(io::Error::other(
+                what,
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -188,227 +341,149 @@ impl Journal {
 ///
 /// It exists and cannot be read.
 pub(crate) fn read_only(folder: &Path) -> Result<Saved, StoreError> {
-    let records = read(&folder.join("journal"))?.records;
-    Ok(Saved { records })
+    let path = folder.join("journal");
+    let wrong = || StoreError::file("read", &path);
+    let reading = match open_with(&path, false) {
+        Ok(file) => lines::read(&file).map_err(wrong())?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Reading::nothing(),
+        Err(error) => return Err(wrong()(error)),
+    };
+    Ok(Saved {
+        records: reading.records,
+    })
 }
 
-fn needs_clean_up(length: u64, clean_length: u64) -> bool {
+const fn needs_clean_up(length: u64, clean_length: u64) -> bool {
     length > COMPACT_MIN && length / COMPACT_RATIO > clean_length
 }
 
-/// How a journal was found.
-#[derive(Clone, Copy, Debug)]
-enum Found {
-    /// There is none, or an empty one.
-    None,
-    /// As we left it.
-    Whole,
-    /// The last line is not complete.
-    Cut,
-    /// Lines in the middle are no records.
-    Damaged { lines: usize },
-    /// The first line is not ours.
-    Foreign,
+/// What stands under the name of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// The journal, perhaps with the rest of a failed write.
+    Stands { has_rest: bool },
+    /// Nothing.
+    Gone,
+    /// Another file.
+    Replaced,
+    /// The journal, shorter than it was.
+    Cut { length: u64 },
+    /// The journal with another beginning, or another end of its last line.
+    Overwritten,
 }
 
-#[derive(Debug)]
-struct Reading {
-    state: Found,
-    records: BTreeMap<String, Value>,
-    /// Bytes up to the end of the last whole line.
-    length: u64,
-    /// Bytes of the lines that still count, about.
-    live: u64,
-}
-
-fn read(path: &Path) -> Result<Reading, StoreError> {
-    let mut reading = Reading {
-        state: Found::None,
-        records: BTreeMap::new(),
-        length: 0,
-        live: HEADING.len() as u64,
+/// Compares the open journal of `length` bytes with what stands under its name.
+fn still_stands(path: &Path, file: &File, length: u64) -> io::Result<Standing> {
+    let ours = file.metadata()?;
+    let named = match fs::metadata(path) {
+        Ok(named) => named,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Gone),
+        Err(error) => return Err(error),
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(reading),
-        Err(error) => return Err(StoreError::file("read", path)(error)),
-    };
-    let mut lines = Lines::new(file);
-    let mut bad_lines = 0_usize;
-    let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
-    while let Some(line) = lines.next().map_err(StoreError::file("read", path))? {
-        let size = line.bytes.len() as u64;
-        if line.start == 0 {
-            if line.bytes != HEADING.as_bytes() {
-                let cut = HEADING.as_bytes().starts_with(line.bytes);
-                reading.state = if cut { Found::Cut } else { Found::Foreign };
-                return Ok(reading);
-            }
-            reading.state = Found::Whole;
-        } else if line.is_cut() {
-            reading.state = Found::Cut;
-            break;
-        } else if let Ok(Record { key, value }) = serde_json::from_slice::<Record>(line.bytes) {
-            if value.is_null() {
-                sizes.remove(&key);
-                reading.records.remove(&key);
-            } else {
-                sizes.insert(key.clone(), size);
-                reading.records.insert(key, value);
-            }
-        } else {
-            bad_lines += 1;
-        }
-        reading.length += size;
+    let identity = |of: &Metadata| (of.dev(), of.ino());
+    if identity(&ours) != identity(&named) {
+        return Ok(Standing::Replaced);
     }
-    if bad_lines > 0 {
-        reading.state = Found::Damaged { lines: bad_lines };
+    if ours.len() < length {
+        let length = ours.len();
+        return Ok(Standing::Cut { length });
     }
-    reading.live += sizes.values().sum::<u64>();
-    Ok(reading)
+    let mut heading = [0; HEADING.len()];
+    let mut end = [0; 1];
+    // Where the disk does not give them back, it is no place to write on either.
+    let read = file
+        .read_exact_at(&mut heading, 0)
+        .and_then(|()| file.read_exact_at(&mut end, length.saturating_sub(1)));
+    if read.is_err() || heading != HEADING || end != *b"\n" {
+        return Ok(Standing::Overwritten);
+    }
+    let has_rest = ours.len() > length;
+    Ok(Standing::Stands { has_rest })
 }
 
-/// Gives a file that is not ours another name, one that is free.
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    for number in 1..1_000_u32 {
-        let aside = path.with_extension(format!("aside-{number}"));
-        if fs::symlink_metadata(&aside).is_err() {
-            fs::rename(path, &aside).map_err(StoreError::file("set aside", path))?;
-            return Ok(aside);
-        }
+/// Shortens a file; one that is shorter already is not made longer, which would be zeros.
+fn cut_back(file: &File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
     }
-    let full = io::Error::other("too many files were set aside already; remove journal.aside-*");
-    Err(StoreError::file("set aside", path)(full))
+    Ok(())
 }
 
-fn push_line(lines: &mut Vec<u8>, key: &str, value: &str) {
-    let key = Value::from(key);
-    lines.extend_from_slice(format!("{{\"key\":{key},\"value\":{value}}}\n").as_bytes());
+/// Opens a journal where there is one, and says whether it can be written: on a disk that is
+/// read-only now it is read at least.
+fn open_file(path: &Path) -> io::Result<(Option<File>, bool)> {
+    match open_with(path, true) {
+        Ok(file) => Ok((Some(file), true)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((None, false)),
+        Err(_) => Ok((Some(open_with(path, false)?), false)),
+    }
 }
 
-fn open_at(path: &Path, length: u64) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
+/// Opens a regular file; anything else is refused and not waited for.
+fn open_with(path: &Path, write: bool) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(write)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(path)?;
-    file.set_len(length)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     Ok(file)
 }
 
-/// Writes lines at a place, the heading before them where the file is empty, and syncs.
-/// On an error the file is cut back to where it was.
-fn write_at(mut file: &File, length: u64, lines: &[u8]) -> io::Result<u64> {
-    let heading: &[u8] = if length == 0 { HEADING.as_bytes() } else { b"" };
-    let write = |mut file: &File| {
-        file.seek(SeekFrom::Start(length))?;
-        file.write_all(heading)?;
-        file.write_all(lines)?;
-        file.sync_data()
+/// Gives what stands under this name a second one that is free; none where there is nothing
+/// or it is empty. The first name stays, so that at no moment there is no journal.
+fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    let is_empty = match fs::metadata(path) {
+        Ok(found) => found.len() == 0,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => return Err(error),
     };
-    if let Err(error) = write(file) {
-        let _ = file.set_len(length).and_then(|()| file.flush());
-        return Err(error);
+    if is_empty {
+        return Ok(None);
     }
-    Ok(length + heading.len() as u64 + lines.len() as u64)
-}
-
-/// Copies the newest line of each key into a new file, in their order, and syncs it.
-///
-/// Holds keys and places only: with the values of 10,000 services the memory of the daemon
-/// would double for good, as freed memory seldom goes back to the system.
-fn copy_newest(source: &Path, target: &Path) -> io::Result<u64> {
-    let mut places: BTreeMap<String, (u64, usize)> = BTreeMap::new();
-    let mut lines = Lines::new(File::open(source)?);
-    while let Some(line) = lines.next()? {
-        if line.is_cut() {
-            break;
-        }
-        match serde_json::from_slice::<Key>(line.bytes) {
-            Ok(Key { key, value: None }) => {
-                places.remove(&key);
+    for number in 1..=ASIDE_MAX {
+        let aside = path.with_extension(format!("aside-{number}"));
+        match fs::hard_link(path, &aside) {
+            Ok(()) => return Ok(Some(aside)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // A kill came between this step and the next.
+                if is_same(path, &aside) {
+                    return Ok(Some(aside));
+                }
             }
-            Ok(Key { key, .. }) => {
-                places.insert(key, (line.start, line.bytes.len()));
+            // Not every file system has links.
+            Err(_) => {
+                let mut from = File::open(path)?;
+                let mut to = OpenOptions::new()
+                    .write(true)
+                    .create_new(true)
+                    .mode(0o600)
+                    .open(&aside)?;
+                io::copy(&mut from, &mut to)?;
+                to.sync_all()?;
+                return Ok(Some(aside));
             }
-            // The heading, and lines that cannot be read.
-            Err(_) => {}
         }
     }
-    let mut places: Vec<(u64, usize)> = places.into_values().collect();
-    places.sort_unstable();
-    let mut source = BufReader::new(File::open(source)?);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(target)?;
-    let mut out = BufWriter::new(file);
-    out.write_all(HEADING.as_bytes())?;
-    let mut length = HEADING.len() as u64;
-    let (mut line, mut at) = (Vec::new(), 0_u64);
-    for (start, size) in places {
-        // Relative, so that what is read ahead already is not read again.
-        source.seek_relative(i64::try_from(start - at).map_err(io::Error::other)?)?;
-        line.resize(size, 0);
-        source.read_exact(&mut line)?;
-        out.write_all(&line)?;
-        at = start + size as u64;
-        length += size as u64;
-    }
-    out.into_inner()?.sync_all()?;
-    Ok(length)
+    let why = "too many files were set aside already; remove journal.aside-*";
+    Err(io::Error::other(why))
 }
 
-/// A record of which only the key counts, and whether there is a value.
-#[derive(serde::Deserialize)]
-struct Key {
-    key: String,
-    value: Option<serde::de::IgnoredAny>,
+fn is_same(path: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    matches!((identity(path), identity(other)), (Ok(one), Ok(two)) if one == two)
 }
 
-/// The lines of a file, one at a time, each bounded.
-struct Lines {
-    reader: BufReader<File>,
-    line: Vec<u8>,
-    offset: u64,
-}
-
-/// One line with its end, or a part of one that is longer than [`LINE_MAX`].
-struct Line<'a> {
-    start: u64,
-    bytes: &'a [u8],
-}
-
-impl Line<'_> {
-    /// The file ends inside it.
-    fn is_cut(&self) -> bool {
-        self.bytes.last() != Some(&b'\n') && (self.bytes.len() as u64) < LINE_MAX
-    }
-}
-
-impl Lines {
-    fn new(file: File) -> Self {
-        Self {
-            reader: BufReader::new(file),
-            line: Vec::new(),
-            offset: 0,
-        }
-    }
-
-    fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        let mut bounded = (&mut self.reader).take(LINE_MAX);
-        let size = bounded.read_until(b'\n', &mut self.line)?;
-        let start = self.offset;
-        self.offset += size as u64;
-        let line = Line {
-            start,
-            bytes: &self.line,
-        };
-        Ok((size > 0).then_some(line))
+/// Makes names in the folder of a file survive a crash of the system.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    match File::open(folder)?.sync_all() {
+        // Some file systems cannot do that and need not.
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
+        result => result,
     }
 }

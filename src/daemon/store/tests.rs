@@ -177,7 +177,7 @@ async fn records_reach_the_disk_without_waiting_for_the_loop() {
             value: json!(n),
         });
     }
-    opened.store.hand_over().await;
+    assert_eq!(opened.store.hand_over().await.unwrap(), Handed::Batch);
     opened.store.close(Duration::from_secs(10)).await;
     let saved = read_only(folder.path()).unwrap();
     assert_eq!(saved.records, records(&[("k", json!(99))]));
@@ -202,4 +202,202 @@ async fn what_a_damaged_journal_still_held_is_written_though_the_first_try_fails
     assert_eq!(opened.remarks.len(), 2, "{:?}", opened.remarks);
     opened.store.close(Duration::from_secs(10)).await;
     assert_eq!(reopen(&path).0, expected);
+}
+
+/// A journal with the records a = 1 and b = 2, open.
+fn of_two(path: &Path) -> Journal {
+    let (mut journal, ..) = Journal::open(path).unwrap();
+    journal.append(&texts(&[("a", json!(1))])).unwrap();
+    journal.append(&texts(&[("b", json!(2))])).unwrap();
+    journal
+}
+
+#[test]
+fn a_journal_that_is_deleted_or_replaced_under_us_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let aside = path.with_extension("aside-1");
+    let other = folder.path().join("other");
+    let delete = || fs::remove_file(&path).unwrap();
+    let replace = || {
+        fs::write(&other, "mine\n").unwrap();
+        fs::rename(&other, &path).unwrap();
+    };
+    let with_folder = || fs::remove_dir_all(folder.path()).unwrap();
+    let accidents: [(&str, &dyn Fn()); 3] = [
+        ("was deleted", &delete),
+        ("was replaced by another file", &replace),
+        ("was deleted", &with_folder),
+    ];
+    for (what, accident) in accidents {
+        for more in [texts(&[("c", json!(3))]), Batch::new()] {
+            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(&aside);
+            let mut journal = of_two(&path);
+            accident();
+            journal.append(&more).unwrap();
+            let accidents = journal.take_accidents();
+            assert_eq!(accidents.said, [what]);
+            assert!(!accidents.has_lost);
+            let (found, remarks) = reopen(&path);
+            assert_eq!(found["a"], json!(1), "{what}");
+            assert_eq!(found.len(), 2 + more.len(), "{what}");
+            assert!(remarks.is_empty(), "{remarks:?}");
+            assert_eq!(aside.exists(), what.contains("replaced"));
+            journal.append(&texts(&[("d", json!(4))])).unwrap();
+            assert!(journal.take_accidents().said.is_empty(), "said once");
+            assert_eq!(reopen(&path).0["d"], json!(4));
+        }
+    }
+}
+
+#[test]
+fn of_a_journal_that_is_cut_under_us_the_rest_is_kept_and_all_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let length = {
+        drop(of_two(&path));
+        fs::metadata(&path).unwrap().len()
+    };
+    for cut in 0..length {
+        fs::remove_file(&path).unwrap();
+        let mut journal = of_two(&path);
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(cut).unwrap();
+        journal.append(&texts(&[("c", json!(3))])).unwrap();
+        let accidents = journal.take_accidents();
+        let what = format!("was cut from {length} to {cut} bytes");
+        assert_eq!((accidents.said, accidents.has_lost), (vec![what], true));
+        let text = fs::read(&path).unwrap();
+        assert!(!text.contains(&0), "zeros after a cut at {cut}");
+        let (found, remarks) = reopen(&path);
+        assert!(remarks.is_empty(), "{remarks:?}");
+        assert_eq!(found["c"], json!(3));
+        journal.append(&texts(&[("d", json!(4))])).unwrap();
+        assert!(journal.take_accidents().said.is_empty(), "said once");
+    }
+}
+
+#[test]
+fn a_journal_that_is_written_over_under_us_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let mut journal = of_two(&path);
+    let length = fs::metadata(&path).unwrap().len();
+    fs::write(&path, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+    journal.append(&texts(&[("c", json!(3))])).unwrap();
+    let accidents = journal.take_accidents();
+    assert_eq!(accidents.said, ["was written over"]);
+    assert!(accidents.has_lost);
+    assert_eq!(reopen(&path), (records(&[("c", json!(3))]), vec![]));
+    assert!(path.with_extension("aside-1").exists());
+}
+
+#[test]
+fn a_clean_up_of_a_journal_that_went_bad_leaves_it_until_all_was_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let mut journal = of_two(&path);
+    let long = "x".repeat(30_000);
+    let write_over = || {
+        // Behind the heading, and not the end of the last line.
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[40] = b'#';
+        bytes[41] = b'#';
+        fs::write(&path, bytes).unwrap();
+    };
+    let is_larger = |journal: &mut Journal| {
+        journal.append(&texts(&[("c", json!(long))])).unwrap();
+        fs::metadata(&path).unwrap().len() > COMPACT_MIN - 40_000
+    };
+    while !is_larger(&mut journal) {}
+    write_over();
+    let mut accidents = journal.take_accidents();
+    while !accidents.has_lost {
+        journal.append(&texts(&[("c", json!(long))])).unwrap();
+        accidents = journal.take_accidents();
+    }
+    assert_eq!(accidents.said.len(), 1, "{:?}", accidents.said);
+    assert!(
+        fs::metadata(&path).unwrap().len() > COMPACT_MIN,
+        "the old one stays"
+    );
+    journal.append(&texts(&[("a", json!(1))])).unwrap();
+    let (found, remarks) = reopen(&path);
+    assert_eq!(found.len(), 3, "a, b and c are there");
+    assert!(remarks.is_empty(), "{remarks:?}");
+    assert!(fs::metadata(&path).unwrap().len() < COMPACT_MIN);
+}
+
+#[test]
+fn a_kill_between_setting_aside_and_replacing_leaves_the_journal_and_one_copy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    drop(of_two(&path));
+    let mut damaged = fs::read(&path).unwrap();
+    damaged.extend(b"no record\n");
+    fs::write(&path, &damaged).unwrap();
+    // As far as the daemon came before the kill.
+    fs::hard_link(&path, path.with_extension("aside-1")).unwrap();
+    fs::write(path.with_extension("new"), "half a jour").unwrap();
+    let (found, remarks) = reopen(&path);
+    assert_eq!(found, records(&[("a", json!(1)), ("b", json!(2))]));
+    assert!(remarks[0].ends_with("aside-1"), "{remarks:?}");
+    assert_eq!(fs::read(path.with_extension("aside-1")).unwrap(), damaged);
+    assert!(!path.with_extension("aside-2").exists());
+    assert!(!path.with_extension("new").exists());
+    assert_eq!(reopen(&path).1, [""; 0]);
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = Journal::open(&path).unwrap_err().to_string();
+    assert!(error.contains("not a regular file"), "{error}");
+}
+
+#[tokio::test]
+async fn after_a_loss_the_loop_is_asked_for_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    drop(of_two(&path));
+    let mut store = Store::open(folder.path()).unwrap().store;
+    fs::write(&path, "").unwrap();
+    let value = |key: &str| Record {
+        key: key.to_owned(),
+        value: json!(1),
+    };
+    store.record(value("c"));
+    assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
+    assert_eq!(store.hand_over().await.unwrap(), Handed::TellAll);
+    store.record(value("a"));
+    assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
+    store.close(Duration::from_secs(10)).await;
+    assert_eq!(reopen(&path).0.len(), 2);
+}
+
+#[tokio::test]
+async fn a_writer_that_panics_is_said_once_and_nothing_waits_for_it() {
+    let (batches, _) = mpsc::channel(1);
+    let (said, progress) = watch::channel(Progress::default());
+    let mut store = Store {
+        waiting: Batch::new(),
+        batches,
+        progress,
+        losses_told: 0,
+        writer: tokio::spawn(async move {
+            let _said = said;
+            panic!("a defect")
+        }),
+        is_over: false,
+    };
+    let limit = Duration::from_secs(10);
+    let error = tokio::time::timeout(limit, store.hand_over()).await;
+    let error = error.expect("it ends").unwrap_err().to_string();
+    assert!(error.contains("a defect"), "{error}");
+    let again = tokio::time::timeout(Duration::from_millis(1), store.hand_over());
+    assert!(again.await.is_err(), "it is said once");
+    store.close(limit).await;
 }

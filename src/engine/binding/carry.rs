@@ -50,6 +50,18 @@ impl Bindings {
         actions
     }
 
+    /// All that is to survive a restart, whether recorded before or not.
+    pub(crate) fn record_all(&self) -> Vec<Action> {
+        let gates = self.judges.iter().filter(|(_, judge)| judge.gate.is_some());
+        let gates = gates.map(|(&id, judge)| gate_record(&self.model, id, judge.gate));
+        let latches = self.latches.iter();
+        let latches = latches.map(|(entry, latch)| entry.record(&self.model, Some(*latch)));
+        gates
+            .chain(latches)
+            .chain(self.owned.record_all())
+            .collect()
+    }
+
     /// A new configuration: state goes over by key, undeclared keys are to be deleted (D7).
     pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>) -> Vec<Action> {
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));

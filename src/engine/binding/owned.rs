@@ -77,6 +77,22 @@ impl Owned {
         owned
     }
 
+    /// Every owned key, as it is on record.
+    pub(super) fn record_all(&self) -> impl Iterator<Item = Action> + '_ {
+        let nothing = BTreeSet::new();
+        self.services.iter().flat_map(move |(&key, service)| {
+            let made = service.is_made.then(|| record(key, None, Some(&nothing)));
+            let servers = service.servers.iter().map(|(&server, ownership)| {
+                let hosts = match ownership {
+                    Ownership::Declared(hosts) => hosts,
+                    Ownership::Leaving { .. } => &nothing,
+                };
+                record(key, Some(server), Some(hosts))
+            });
+            made.into_iter().chain(servers).collect::<Vec<Action>>()
+        })
+    }
+
     /// The virtual services with an owned key.
     pub(super) fn keys(&self) -> impl Iterator<Item = VirtualServiceKey> + '_ {
         self.services.keys().copied()

@@ -134,6 +134,18 @@ impl Farm {
                 self.journal.records.insert(record.key, record.value);
             }
         }
+        // A journal that was lost can be written anew at any moment.
+        let anew = self.bindings.record_all().into_iter().map(|action| {
+            let Action::Record(record) = action else {
+                panic!("{action:?} is no record")
+            };
+            (record.key, record.value)
+        });
+        let anew: BTreeMap<_, _> = anew.collect();
+        let mut known = self.journal.records.clone();
+        // What a hand wrote and nobody reads.
+        known.retain(|key, _| !key.starts_with("service ") && key != "declared x");
+        assert_eq!(anew, known);
     }
 
     fn now(&mut self) -> Now {
