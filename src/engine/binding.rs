@@ -10,6 +10,7 @@
 //! | which address has a host word | `addresses` |
 //! | which keys are owned, which must go | `owned` |
 //! | what goes over to a new configuration | `carry` |
+//! | what is said about a virtual service now | `survey` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
 //! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).
@@ -20,27 +21,25 @@ mod enable;
 mod judge;
 mod latch;
 mod owned;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::desired::{Claim, RealServerView, Stand, Survey, Withdrawal, service};
+use crate::engine::desired::{Claim, RealServerView, service};
 use crate::engine::event::{Action, HostVerdict, Note, Reason, ServerChange, TableOutcome};
 use crate::engine::saved::{Record, Saved};
-use crate::lvs::{Desired, RealServer, RealServerKey, ServerWish, VirtualServiceKey};
-use crate::model::{
-    Binding, BoundServers, Creation, Ends, HostName, Model, MonitorProgram, ServiceId, Withdraws,
-};
+use crate::lvs::{Desired, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::options::MonitorOptions;
-use crate::options::lvs::check_limits;
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
 use judge::{Attendance, Judge, Part, Verdict};
-use latch::{Entry, Latches};
+use latch::Latches;
 use owned::Owned;
 
 /// How long a service without an interval is waited for before servers are decided without it.
@@ -104,7 +103,7 @@ impl Bindings {
     }
 
     /// At the start: names to resolve, and the first desired table.
-    pub(crate) fn start(&mut self, _now: Now) -> Vec<Action> {
+    pub(crate) fn start(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.at_start)
     }
 
@@ -189,7 +188,6 @@ impl Bindings {
     /// member that was checked; those that were not (excluded, disabled) keep their verdict.
     pub(crate) fn succeeded(
         &mut self,
-        _now: Now,
         service: ServiceId,
         hosts: &BTreeMap<HostName, HostVerdict>,
     ) -> Vec<Action> {
@@ -214,7 +212,6 @@ impl Bindings {
     /// A name was looked up (D8).
     pub(crate) fn resolved(
         &mut self,
-        _now: Now,
         host: &HostName,
         answer: &Result<Vec<IpAddr>, String>,
     ) -> Vec<Action> {
@@ -228,7 +225,7 @@ impl Bindings {
     }
 
     /// The kernel's table was looked at: deleted keys that are gone are forgotten.
-    pub(crate) fn table_seen(&mut self, _now: Now, outcome: &TableOutcome) -> Vec<Action> {
+    pub(crate) fn table_seen(&mut self, outcome: &TableOutcome) -> Vec<Action> {
         let mut actions = Vec::new();
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
@@ -394,130 +391,6 @@ impl Bindings {
         }
     }
 
-    /// All that is said about one virtual service now.
-    fn survey(&self, key: VirtualServiceKey) -> Survey {
-        let mut survey = Survey::default();
-        for &index in self.by_virtual_service.get(&key).into_iter().flatten() {
-            let Some(binding) = self.model.bindings.get(index) else {
-                continue;
-            };
-            survey.is_declared = true;
-            if let (Creation::ByUs(scheduler), None) = (&binding.creation, &survey.creates) {
-                survey.creates = Some(scheduler.clone());
-            }
-            for (host, port, part) in self.parts_of(binding) {
-                self.add_claim(&mut survey, binding, (host, port), &part);
-            }
-        }
-        survey
-    }
-
-    fn add_claim(
-        &self,
-        survey: &mut Survey,
-        binding: &Binding,
-        (host, port): (&HostName, u16),
-        part: &Part,
-    ) {
-        let key = binding.virtual_service;
-        let claim = Claim {
-            service: binding.service,
-            host: host.clone(),
-            port,
-            settings: RealServer::new(binding.forwarding, binding.weight),
-            stand: self.stand(binding, (host, port), part),
-        };
-        if let (Stand::Withdraws(withdrawal), Withdraws::VirtualService) =
-            (claim.stand, binding.withdraws)
-        {
-            survey.withdrawn_by.push(withdrawal);
-        }
-        let mut problem = self.addresses.problem(host, key.family());
-        let mut address = self.addresses.current(host, key.family());
-        if address.is_some()
-            && let Err(text) = check_limits(key, binding.forwarding, address, port)
-        {
-            problem = Some(format!("{host}: {text}"));
-            address = None;
-        }
-        match address {
-            Some(address) => {
-                let server = RealServerKey(SocketAddr::new(address, port));
-                let claims = survey.servers.entry(server).or_default();
-                if let Some(first) = claims.first()
-                    && first.settings != claim.settings
-                {
-                    let text = differing(server, key, first, &claim);
-                    problem.get_or_insert(text);
-                }
-                claims.push(claim);
-            }
-            None => {
-                let why = problem.clone();
-                let why = why.unwrap_or_else(|| format!("{host} is not looked up yet"));
-                survey.addressless.push((claim, why));
-            }
-        }
-        if let Some(text) = problem {
-            let problem = (binding.service, text);
-            survey.problems.entry(host.clone()).or_insert(problem);
-        }
-    }
-
-    /// What the service of a binding says about one entry of it.
-    fn stand(&self, binding: &Binding, (host, port): (&HostName, u16), part: &Part) -> Stand {
-        let known = self.judges.get(&binding.service);
-        let known = known.and_then(|judge| judge.parts.get(part));
-        let known = known.copied().unwrap_or_default();
-        let withdraws = |reason, since| {
-            Stand::Withdraws(Withdrawal {
-                service: binding.service,
-                reason,
-                since,
-                ends: binding.ends,
-            })
-        };
-        if binding.ends == Ends::ByOperator {
-            let entry = Entry::new(binding, host, port);
-            if let Some(latch) = self.latches.get(&entry) {
-                return withdraws(latch.reason, latch.since);
-            }
-        }
-        match (known.verdict, known.attendance) {
-            (Some(Verdict::Bad { reason, since }), _) if binding.ends == Ends::WithSuccess => {
-                withdraws(reason, since)
-            }
-            // Bad, but a person has ended this withdrawal: the next bad report renews it.
-            (Some(Verdict::Bad { .. } | Verdict::Good), _) => Stand::Content,
-            (None, Attendance::LeftOut) => Stand::LeftOut,
-            (None, Attendance::Awaited | Attendance::Heard) => Stand::Silent,
-        }
-    }
-
-    /// The entries of a binding: host word, port, and whose verdict counts.
-    fn parts_of<'a>(&'a self, binding: &'a Binding) -> Vec<(&'a HostName, u16, Part)> {
-        match &binding.real {
-            BoundServers::One { host, port } => vec![(host, *port, Part::Whole)],
-            BoundServers::EachHost { port } => {
-                let members = &self.model.hostgroup(binding.service).members;
-                let entry = |host: &'a HostName| (host, *port, Part::Host(host.clone()));
-                members.iter().map(|member| entry(&member.host)).collect()
-            }
-        }
-    }
-
-    /// The part of a binding that speaks about a host word; none where it does not name it.
-    fn part_of(&self, binding: &Binding, word: &HostName) -> Option<Part> {
-        match &binding.real {
-            BoundServers::One { host, .. } => (host == word).then_some(Part::Whole),
-            BoundServers::EachHost { .. } => {
-                let members = &self.model.hostgroup(binding.service).members;
-                let is_member = members.iter().any(|member| member.host == *word);
-                is_member.then(|| Part::Host(word.clone()))
-            }
-        }
-    }
-
     /// The virtual services that a service decides over.
     fn virtual_services_by(&self, service: ServiceId) -> BTreeSet<VirtualServiceKey> {
         let judge = self.judges.get(&service);
@@ -593,23 +466,6 @@ fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
         "no report{about} came within one interval; its real servers are decided without this service until one comes"
     );
     Action::Note(Note::Binding { service, text })
-}
-
-fn differing(
-    server: RealServerKey,
-    key: VirtualServiceKey,
-    first: &Claim,
-    second: &Claim,
-) -> String {
-    format!(
-        "real server {server} of {key} is {} with {} weight {} and {} with {} weight {}: the first counts; make them equal",
-        first.host,
-        first.settings.forwarding,
-        first.settings.weight,
-        second.host,
-        second.settings.forwarding,
-        second.settings.weight
-    )
 }
 
 /// A line of the journal; with no state the key is to be forgotten.

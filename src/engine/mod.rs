@@ -144,14 +144,14 @@ impl Engine {
             Event::Start => self.start(now, &mut actions),
             Event::Deadline => {}
             Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
-            Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
+            Event::Operator(wish) => self.carry_out(wish, &mut actions),
             Event::Resolved { host, answer } => {
-                actions.extend(self.bindings.resolved(now, &host, &answer));
+                actions.extend(self.bindings.resolved(&host, &answer));
             }
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
             Event::Reload(model) => self.reload(now, model, &mut actions),
-            Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
+            Event::Table(outcome) => actions.extend(self.bindings.table_seen(&outcome)),
         }
         self.go_on(now, &mut actions);
         actions
@@ -244,17 +244,17 @@ impl Engine {
         }
         let notes = std::mem::take(&mut self.not_restored);
         actions.extend(notes.into_iter().map(Action::Note));
-        actions.extend(self.bindings.start(now));
+        actions.extend(self.bindings.start());
         self.startup_alerts(now, actions);
         self.look_at_exclusion(now);
         let all: Vec<ServiceId> = self.model.services().map(|(id, _)| id).collect();
         self.plan_first_runs(now, &all);
     }
 
-    fn carry_out(&mut self, now: Now, wish: Wish, actions: &mut Vec<Action>) {
+    fn carry_out(&mut self, wish: Wish, actions: &mut Vec<Action>) {
         let outcome = match &wish {
             Wish::Enable(server) => {
-                let (outcome, more) = self.bindings.enable(now, server);
+                let (outcome, more) = self.bindings.enable(server);
                 actions.extend(more);
                 outcome
             }

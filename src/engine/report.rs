@@ -125,7 +125,7 @@ impl Engine {
         if self.bindings.decides(id) {
             let hosts = state::hosts_of(&report, &going.hosts, service);
             let verdicts = state::verdicts(&hosts);
-            actions.extend(self.bindings.succeeded(now, id, &verdicts));
+            actions.extend(self.bindings.succeeded(id, &verdicts));
         }
         if was == Status::Fail {
             self.tell_recovery(now, going, &report, actions);

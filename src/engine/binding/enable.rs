@@ -8,7 +8,6 @@ use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, RealServerName};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
-use crate::time::Now;
 
 /// Names listed in an answer; a farm may have thousands.
 const NAMED_MAX: usize = 10;
@@ -18,7 +17,6 @@ impl Bindings {
     /// The answer is for that person.
     pub(crate) fn enable(
         &mut self,
-        _now: Now,
         server: &RealServerName,
     ) -> (Result<String, String>, Vec<Action>) {
         let mut actions = Vec::new();

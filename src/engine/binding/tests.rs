@@ -11,9 +11,9 @@ use crate::engine::event::{RealServerName, TableOutcome};
 use crate::engine::fixture;
 use crate::lvs::replay::apply;
 use crate::lvs::{
-    Command, DesiredService, Forwarding, Scheduler, ServiceWish, Table, Weight, diff,
+    Command, DesiredService, Forwarding, RealServer, Scheduler, ServiceWish, Table, Weight, diff,
 };
-use crate::model::Member;
+use crate::model::{Binding, BoundServers, Creation, Ends, Member, Withdraws};
 
 /// One line of a farm as a binding.
 fn binding(model: &Model, line: &str) -> Binding {
@@ -109,7 +109,7 @@ impl Farm {
             seconds: 0.0,
             said: Vec::new(),
         };
-        let actions = farm.bindings.start(now);
+        let actions = farm.bindings.start();
         farm.perform(actions);
         farm
     }
@@ -191,24 +191,22 @@ impl Farm {
     }
 
     fn succeeds(&mut self, service: &str) {
-        let (now, id, hosts) = (self.now(), self.id(service), self.report(service, ""));
-        let actions = self.bindings.succeeded(now, id, &hosts);
+        self.seconds += 1.0;
+        let (id, hosts) = (self.id(service), self.report(service, ""));
+        let actions = self.bindings.succeeded(id, &hosts);
         self.perform(actions);
     }
 
     fn resolves(&mut self, host: &str, answer: &str) {
         let addresses = answer.split(' ').filter(|word| !word.is_empty());
         let addresses: Vec<IpAddr> = addresses.map(|word| word.parse().unwrap()).collect();
-        let now = self.now();
-        let actions = self
-            .bindings
-            .resolved(now, &HostName::new(host), &Ok(addresses));
+        let actions = self.bindings.resolved(&HostName::new(host), &Ok(addresses));
         self.perform(actions);
     }
 
     fn fails_to_resolve(&mut self, host: &str) {
-        let (now, answer) = (self.now(), Err("no such name".to_owned()));
-        let actions = self.bindings.resolved(now, &HostName::new(host), &answer);
+        let answer = Err("no such name".to_owned());
+        let actions = self.bindings.resolved(&HostName::new(host), &answer);
         self.perform(actions);
     }
 
@@ -220,10 +218,7 @@ impl Farm {
     }
 
     fn enables(&mut self, server: &str) -> Result<String, String> {
-        let now = self.now();
-        let (answer, actions) = self
-            .bindings
-            .enable(now, &RealServerName(server.to_owned()));
+        let (answer, actions) = self.bindings.enable(&RealServerName(server.to_owned()));
         self.perform(actions);
         answer
     }
@@ -249,8 +244,7 @@ impl Farm {
             applied: commands.clone(),
             ..TableOutcome::default()
         };
-        let now = self.now();
-        let actions = self.bindings.table_seen(now, &outcome);
+        let actions = self.bindings.table_seen(&outcome);
         self.perform(actions);
         commands
     }
@@ -527,8 +521,8 @@ fn an_excluded_host_leaves_the_count_while_others_of_its_service_are_heard() {
     ]);
     farm.succeeds("a/http");
     let only_first = BTreeMap::from([(HostName::new("10.1.0.1"), HostVerdict::Up)]);
-    let (now, ping) = (farm.now(), farm.id("a/ping"));
-    let actions = farm.bindings.succeeded(now, ping, &only_first);
+    let ping = farm.id("a/ping");
+    let actions = farm.bindings.succeeded(ping, &only_first);
     farm.perform(actions);
     assert_eq!(
         farm.wanted(),
@@ -545,10 +539,10 @@ fn an_excluded_host_leaves_the_count_while_others_of_its_service_are_heard() {
 fn a_host_that_is_not_checked_keeps_its_verdict_over_a_success_of_the_others() {
     let mut farm = Farm::new(&GROUP);
     farm.fails("www/http", "10.1.0.1");
-    let (now, http) = (farm.now(), farm.id("www/http"));
+    let http = farm.id("www/http");
     let mut others = farm.report("www/http", "");
     others.remove(&HostName::new("10.1.0.1"));
-    let actions = farm.bindings.succeeded(now, http, &others);
+    let actions = farm.bindings.succeeded(http, &others);
     farm.perform(actions);
     assert!(farm.wanted()[0].contains("10.1.0.1=out 10.1.0.2=in"));
 }

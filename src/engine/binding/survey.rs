@@ -1,0 +1,158 @@
+//! What all bindings of one virtual service say about it at this moment: claims to real
+//! servers with what each service says, names without an address, what a person should mend.
+//!
+//! Reads verdicts, withdrawals and addresses; changes none. What follows from a survey is
+//! decided in [`crate::engine::desired`].
+
+use std::net::SocketAddr;
+
+use crate::engine::binding::Bindings;
+use crate::engine::binding::judge::{Attendance, Part, Verdict};
+use crate::engine::binding::latch::Entry;
+use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
+use crate::lvs::{RealServer, RealServerKey, VirtualServiceKey};
+use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
+use crate::options::lvs::check_limits;
+
+impl Bindings {
+    /// All that is said about one virtual service now.
+    pub(super) fn survey(&self, key: VirtualServiceKey) -> Survey {
+        let mut survey = Survey::default();
+        for &index in self.by_virtual_service.get(&key).into_iter().flatten() {
+            let Some(binding) = self.model.bindings.get(index) else {
+                continue;
+            };
+            survey.is_declared = true;
+            if let (Creation::ByUs(scheduler), None) = (&binding.creation, &survey.creates) {
+                survey.creates = Some(scheduler.clone());
+            }
+            for (host, port, part) in self.parts_of(binding) {
+                self.add_claim(&mut survey, binding, (host, port), &part);
+            }
+        }
+        survey
+    }
+
+    fn add_claim(
+        &self,
+        survey: &mut Survey,
+        binding: &Binding,
+        (host, port): (&HostName, u16),
+        part: &Part,
+    ) {
+        let key = binding.virtual_service;
+        let claim = Claim {
+            service: binding.service,
+            host: host.clone(),
+            port,
+            settings: RealServer::new(binding.forwarding, binding.weight),
+            stand: self.stand(binding, (host, port), part),
+        };
+        if let (Stand::Withdraws(withdrawal), Withdraws::VirtualService) =
+            (claim.stand, binding.withdraws)
+        {
+            survey.withdrawn_by.push(withdrawal);
+        }
+        let mut problem = self.addresses.problem(host, key.family());
+        let mut address = self.addresses.current(host, key.family());
+        if address.is_some()
+            && let Err(text) = check_limits(key, binding.forwarding, address, port)
+        {
+            problem = Some(format!("{host}: {text}"));
+            address = None;
+        }
+        match address {
+            Some(address) => {
+                let server = RealServerKey(SocketAddr::new(address, port));
+                let claims = survey.servers.entry(server).or_default();
+                if let Some(first) = claims.first()
+                    && first.settings != claim.settings
+                {
+                    let text = differing(server, key, first, &claim);
+                    problem.get_or_insert(text);
+                }
+                claims.push(claim);
+            }
+            None => {
+                let why = problem.clone();
+                let why = why.unwrap_or_else(|| format!("{host} is not looked up yet"));
+                survey.addressless.push((claim, why));
+            }
+        }
+        if let Some(text) = problem {
+            let problem = (binding.service, text);
+            survey.problems.entry(host.clone()).or_insert(problem);
+        }
+    }
+
+    /// What the service of a binding says about one entry of it.
+    fn stand(&self, binding: &Binding, (host, port): (&HostName, u16), part: &Part) -> Stand {
+        let known = self.judges.get(&binding.service);
+        let known = known.and_then(|judge| judge.parts.get(part));
+        let known = known.copied().unwrap_or_default();
+        let withdraws = |reason, since| {
+            Stand::Withdraws(Withdrawal {
+                service: binding.service,
+                reason,
+                since,
+                ends: binding.ends,
+            })
+        };
+        if binding.ends == Ends::ByOperator {
+            let entry = Entry::new(binding, host, port);
+            if let Some(latch) = self.latches.get(&entry) {
+                return withdraws(latch.reason, latch.since);
+            }
+        }
+        match (known.verdict, known.attendance) {
+            (Some(Verdict::Bad { reason, since }), _) if binding.ends == Ends::WithSuccess => {
+                withdraws(reason, since)
+            }
+            // Bad, but a person has ended this withdrawal: the next bad report renews it.
+            (Some(Verdict::Bad { .. } | Verdict::Good), _) => Stand::Content,
+            (None, Attendance::LeftOut) => Stand::LeftOut,
+            (None, Attendance::Awaited | Attendance::Heard) => Stand::Silent,
+        }
+    }
+
+    /// The entries of a binding: host word, port, and whose verdict counts.
+    pub(super) fn parts_of<'a>(&'a self, binding: &'a Binding) -> Vec<(&'a HostName, u16, Part)> {
+        match &binding.real {
+            BoundServers::One { host, port } => vec![(host, *port, Part::Whole)],
+            BoundServers::EachHost { port } => {
+                let members = &self.model.hostgroup(binding.service).members;
+                let entry = |host: &'a HostName| (host, *port, Part::Host(host.clone()));
+                members.iter().map(|member| entry(&member.host)).collect()
+            }
+        }
+    }
+
+    /// The part of a binding that speaks about a host word; none where it does not name it.
+    pub(super) fn part_of(&self, binding: &Binding, word: &HostName) -> Option<Part> {
+        match &binding.real {
+            BoundServers::One { host, .. } => (host == word).then_some(Part::Whole),
+            BoundServers::EachHost { .. } => {
+                let members = &self.model.hostgroup(binding.service).members;
+                let is_member = members.iter().any(|member| member.host == *word);
+                is_member.then(|| Part::Host(word.clone()))
+            }
+        }
+    }
+}
+
+fn differing(
+    server: RealServerKey,
+    key: VirtualServiceKey,
+    first: &Claim,
+    second: &Claim,
+) -> String {
+    format!(
+        "real server {server} of {key} is {} with {} weight {} and {} with {} weight {}: the first counts; make them equal",
+        first.host,
+        first.settings.forwarding,
+        first.settings.weight,
+        second.host,
+        second.settings.forwarding,
+        second.settings.weight
+    )
+}
