@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use nix::sys::signal::Signal;
 
+use super::client::Client;
 use super::guest::{Farm, SOON, run};
 use super::lab::scenarios;
 
@@ -86,7 +87,7 @@ fn a_killed_server_leaves_the_table_and_comes_back(farm: &mut Farm) {
     start(farm, &[1, 2]);
     farm.kill_server(1);
     expect(farm, &[2]);
-    let client = farm.start_client();
+    let client = Client::start();
     client.expect_more(20);
     assert_eq!(client.stop().1, 0, "the table names the living server only");
     farm.serve(1);
@@ -298,7 +299,7 @@ fn a_reload_drops_a_server_while_another_is_down(farm: &mut Farm) {
 
 fn a_stop_and_a_start_cost_no_request(farm: &mut Farm) {
     start(farm, &[1, 2]);
-    let client = farm.start_client();
+    let client = Client::start();
     farm.stop_daemon();
     client.expect_more(20);
     farm.restart_daemon();

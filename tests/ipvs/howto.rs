@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::client::Client;
 use super::guest::{Farm, SOON, run};
 use super::lab::scenarios;
 
@@ -44,7 +45,7 @@ fn a_killed_server_leaves_the_table_and_comes_back(farm: &mut Farm) {
     boot(farm);
     farm.kill_server(1);
     farm.expect_table(INTERVAL, &[SERVICE, SECOND]);
-    let client = farm.start_client();
+    let client = Client::start();
     client.expect_more(20);
     assert_eq!(client.stop().1, 0, "the table names the living server only");
     farm.serve(1);

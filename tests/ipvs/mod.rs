@@ -4,6 +4,7 @@
 //! |---|---|
 //! | how is a kernel started, how does a scenario become a test | `lab` |
 //! | what stands inside it | `guest` |
+//! | who asks it, and who answers | `client` |
 //! | what does the kernel itself say of its table | `table` |
 //! | do the ways to the table agree with the kernel | `backends` |
 //! | does the HOWTO's farm stay healthy with its own files | `howto`, `howto_cut_off` |
@@ -13,6 +14,7 @@
 //! | what do the commands for a person say beside a real table | `tools` |
 
 mod backends;
+mod client;
 mod farm;
 mod guest;
 mod howto;

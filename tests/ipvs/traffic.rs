@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 
+use super::client::{start_echo, who_answers};
 use super::farm;
-use super::guest::{Farm, SOON, by, name_hosts, run, say, start_echo, who_answers};
+use super::guest::{Farm, SOON, by, name_hosts, run, say};
 use super::lab::scenarios;
 use super::table;
 use crate::support::{lvsmon, wait_until};
