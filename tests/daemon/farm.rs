@@ -223,9 +223,20 @@ impl Farm {
     /// Memory of the daemon, in kB.
     #[track_caller]
     pub(crate) fn resident_kb(&self) -> u64 {
+        self.memory_kb("VmRSS:")
+    }
+
+    /// The most memory that the daemon ever had, in kB.
+    #[track_caller]
+    pub(crate) fn most_kb(&self) -> u64 {
+        self.memory_kb("VmHWM:")
+    }
+
+    #[track_caller]
+    fn memory_kb(&self, which: &str) -> u64 {
         let process = self.daemon.as_ref().unwrap().0.id();
         let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(which));
         let number = line.unwrap().trim().trim_end_matches(" kB");
         number.parse().unwrap()
     }
