@@ -51,7 +51,7 @@ impl ServiceId {
 }
 
 /// Index of a hostgroup in [`Model::hostgroups`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct GroupId(pub u32);
 
 impl GroupId {
@@ -293,7 +293,7 @@ impl std::str::FromStr for MailRelay {
 }
 
 /// A `service` of a `watch`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Service {
     /// The watch it stands in.
     pub group: Arc<str>,
@@ -337,6 +337,19 @@ pub struct Service {
     pub environment: Vec<(Arc<str>, Arc<str>)>,
     /// In file order.
     pub periods: Vec<AlertPeriod>,
+}
+
+impl Service {
+    /// A service that says nothing but its name: mon's defaults.
+    #[must_use]
+    pub fn new(group: Arc<str>, hostgroup: GroupId, name: Arc<str>) -> Self {
+        Self {
+            group,
+            hostgroup,
+            name,
+            ..Self::default()
+        }
+    }
 }
 
 /// Which dependency keyword.
@@ -464,6 +477,31 @@ pub struct AlertPeriod {
     pub alerts_dont_count: bool,
     /// Failure alerts only for these exit values.
     pub alertexitrange: Option<ExitRange>,
+}
+
+impl AlertPeriod {
+    /// A period without any line: it alerts nobody.
+    #[must_use]
+    pub fn new(label: Arc<str>, when: Period) -> Self {
+        Self {
+            label,
+            when,
+            alerts: Vec::new(),
+            upalerts: Vec::new(),
+            startupalerts: Vec::new(),
+            ackalerts: Vec::new(),
+            disablealerts: Vec::new(),
+            alertevery: None,
+            alertafter_count: None,
+            alertafter_window: None,
+            alertafter_time: None,
+            upalertafter: None,
+            numalerts: None,
+            no_comp_alerts: false,
+            alerts_dont_count: false,
+            alertexitrange: None,
+        }
+    }
 }
 
 /// What a change of output does to `alertevery`.

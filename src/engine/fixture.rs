@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::engine::event::{Ended, Report};
 use crate::model::{
-    AlertCommand, AlertPeriod, AlertProgram, DependBehavior, Globals, GroupId, HostName, Hostgroup,
-    IpvsBackend, MailSettings, Member, Model, MonitorCommand, MonitorProgram, Service,
+    AlertCommand, AlertPeriod, AlertProgram, Globals, GroupId, HostName, Hostgroup, IpvsBackend,
+    MailSettings, Member, Model, MonitorCommand, MonitorProgram, Service,
 };
 use crate::options::AlertOptions;
 use crate::period::Period;
@@ -69,27 +69,9 @@ pub(crate) fn member(host: &str) -> Member {
 /// is made by [`model`].
 pub(crate) fn service(group: &str, name: &str) -> Service {
     Service {
-        group: group.into(),
-        hostgroup: GroupId(0),
-        name: name.into(),
-        description: None,
         interval: Some(seconds(10)),
-        failure_interval: None,
-        randskew: None,
         monitor: Some(Arc::new(monitor("test.monitor"))),
-        allow_empty_group: false,
-        exclude_hosts: Vec::new(),
-        exclude_period: None,
-        traptimeout: None,
-        trapduration: None,
-        depend: Vec::new(),
-        dep_behavior: DependBehavior::Alerts,
-        dep_memory: None,
-        redistribute: None,
-        unack_summary: false,
-        all_hosts_on_failure: false,
-        environment: Vec::new(),
-        periods: Vec::new(),
+        ..Service::new(group.into(), GroupId(0), name.into())
     }
 }
 
@@ -113,24 +95,7 @@ pub(crate) fn alerting() -> AlertPeriod {
 
 /// A period that always holds, without any line.
 pub(crate) fn silent(label: &str) -> AlertPeriod {
-    AlertPeriod {
-        label: label.into(),
-        when: Period::ALWAYS,
-        alerts: Vec::new(),
-        upalerts: Vec::new(),
-        startupalerts: Vec::new(),
-        ackalerts: Vec::new(),
-        disablealerts: Vec::new(),
-        alertevery: None,
-        alertafter_count: None,
-        alertafter_window: None,
-        alertafter_time: None,
-        upalertafter: None,
-        numalerts: None,
-        no_comp_alerts: false,
-        alerts_dont_count: false,
-        alertexitrange: None,
-    }
+    AlertPeriod::new(label.into(), Period::ALWAYS)
 }
 
 pub(crate) fn alert(name: &str) -> Arc<AlertCommand> {

@@ -166,12 +166,13 @@ struct Refused {
 
 impl Refused {
     fn of(error: &std::io::Error) -> Self {
-        let advice = match error.kind() {
-            ErrorKind::NotFound => "make this file, or take away what names it",
-            ErrorKind::PermissionDenied => {
-                "let the user of lvsmon read the file and enter its folder"
-            }
-            _ => "make it a file that can be read",
+        let kind = error.kind();
+        let advice = if kind == ErrorKind::NotFound {
+            "make this file, or take away what names it"
+        } else if kind == ErrorKind::PermissionDenied {
+            "let the user of lvsmon read the file and enter its folder"
+        } else {
+            "make it a file that can be read"
         };
         Self {
             why: plain(error),

@@ -56,12 +56,6 @@ exclude_hosts web2
 exclude_period hr {3}
 traptimeout 10m
 trapduration 20m
-depend SELF:ping && router:ping
-alertdepend SELF:a
-monitordepend SELF:m
-hostdepend SELF:h
-dep_behavior hm
-dep_memory 4m
 redistribute own.alert to everybody
 unack_summary no
 all_hosts_on_failure
@@ -90,22 +84,6 @@ EMPTY=
     assert!(service.exclude_period.is_some());
     assert_eq!(service.traptimeout, Some(seconds(600)));
     assert_eq!(service.trapduration, Some(seconds(1_200)));
-    let depend: Vec<(DependKind, &str)> = service
-        .depend
-        .iter()
-        .map(|(kind, text)| (*kind, &**text))
-        .collect();
-    assert_eq!(
-        depend,
-        [
-            (DependKind::Depend, "web:ping && router:ping"),
-            (DependKind::Alert, "web:a"),
-            (DependKind::Monitor, "web:m"),
-            (DependKind::Host, "web:h"),
-        ]
-    );
-    assert_eq!(service.dep_behavior, DependBehavior::Hosts);
-    assert_eq!(service.dep_memory, Some(seconds(240)));
     let redistribute = service.redistribute.as_ref().unwrap();
     assert_eq!(
         (&*redistribute.name, &*redistribute.args),
@@ -124,6 +102,35 @@ EMPTY=
             ("EMPTY", "")
         ]
     );
+}
+
+#[test]
+fn every_keyword_of_dependencies_reaches_the_model() {
+    let lines = "\
+depend SELF:ping && router:ping
+alertdepend SELF:a
+monitordepend SELF:m
+hostdepend SELF:h
+dep_behavior hm
+dep_memory 4m
+";
+    let (service, _) = service(lines);
+    let depend: Vec<(DependKind, &str)> = service
+        .depend
+        .iter()
+        .map(|(kind, text)| (*kind, &**text))
+        .collect();
+    assert_eq!(
+        depend,
+        [
+            (DependKind::Depend, "web:ping && router:ping"),
+            (DependKind::Alert, "web:a"),
+            (DependKind::Monitor, "web:m"),
+            (DependKind::Host, "web:h"),
+        ]
+    );
+    assert_eq!(service.dep_behavior, DependBehavior::Hosts);
+    assert_eq!(service.dep_memory, Some(seconds(240)));
 }
 
 #[test]

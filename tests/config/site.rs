@@ -313,7 +313,7 @@ fn a_file_that_may_not_be_read_says_who_must_be_able_to() {
     }
     let folder = Folder::new(&[("mon.cf", "include secret.cf\n"), ("secret.cf", WATCH)]);
     let secret = folder.path().join("secret.cf");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let config = folder.path().join("mon.cf");
     let output = unprivileged(&["check", "--config", &config.display().to_string()]);

@@ -70,24 +70,8 @@ impl Checker<'_> {
         tree: &syntax::Period,
         label: Arc<str>,
     ) -> AlertPeriod {
-        let mut period = AlertPeriod {
-            label,
-            when: self.when(tree.specification, "period"),
-            alerts: Vec::new(),
-            upalerts: Vec::new(),
-            startupalerts: Vec::new(),
-            ackalerts: Vec::new(),
-            disablealerts: Vec::new(),
-            alertevery: None,
-            alertafter_count: None,
-            alertafter_window: None,
-            alertafter_time: None,
-            upalertafter: None,
-            numalerts: None,
-            no_comp_alerts: false,
-            alerts_dont_count: false,
-            alertexitrange: None,
-        };
+        let when = self.when(tree.specification, "period");
+        let mut period = AlertPeriod::new(label, when);
         let mut seen: Vec<&str> = Vec::new();
         for statement in &tree.statements {
             self.once(&mut seen, statement, &REPEATABLE);

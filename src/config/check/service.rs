@@ -51,28 +51,13 @@ impl<'a> Checker<'a> {
 
     fn service(&mut self, group: GroupId, watch: &Watch, tree: &syntax::Service) {
         let id = ServiceId(u32::try_from(self.services.len()).unwrap_or(u32::MAX));
+        let watch_name = self.groups.list()[group.index()].name.clone();
+        let name = self.pool.name(self.report.text(tree.name));
         let mut service = Service {
-            group: self.groups.list()[group.index()].name.clone(),
-            hostgroup: group,
-            name: self.pool.name(self.report.text(tree.name)),
-            description: None,
-            interval: None,
-            failure_interval: None,
-            randskew: None,
-            monitor: None,
-            allow_empty_group: false,
-            exclude_hosts: Vec::new(),
-            exclude_period: None,
-            traptimeout: None,
-            trapduration: None,
-            depend: Vec::new(),
             dep_behavior: self.defaults.dep_behavior,
             dep_memory: self.defaults.dep_memory,
-            redistribute: None,
             unack_summary: self.defaults.unack_summary,
-            all_hosts_on_failure: false,
-            environment: Vec::new(),
-            periods: Vec::new(),
+            ..Service::new(watch_name, group, name)
         };
         let mut seen: Vec<&str> = Vec::new();
         for statement in &tree.statements {
