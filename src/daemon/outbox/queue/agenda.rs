@@ -106,9 +106,9 @@ impl Agenda {
                     line.collecting.remove(&(closes, head));
                 }
                 Some(Turn::Ready { at, attempts, head }) => {
-                    if !line.ready.remove(&(attempts, head)) {
-                        line.resting.remove(&(at, attempts, head));
-                    }
+                    // In one of them, as its rest is over or not.
+                    line.ready.remove(&(attempts, head));
+                    line.resting.remove(&(at, attempts, head));
                 }
                 None => {}
             }
