@@ -127,12 +127,11 @@ fn play(file: &Path, text: &str) -> String {
                 said
             }
             (Some(world), Step::At { after, doing }) => {
-                let doing = match doing {
-                    Doing::Reload(change) => {
-                        let model = load(file, &change.of(config));
-                        Doing::Tell(Box::new(Event::Reload(Arc::new(model))))
-                    }
-                    other => other,
+                let doing = if let Doing::Reload(change) = &doing {
+                    let model = load(file, &change.of(config));
+                    Doing::Tell(Box::new(Event::Reload(Arc::new(model))))
+                } else {
+                    doing
                 };
                 world.step(after, doing, line)
             }
