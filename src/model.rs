@@ -120,12 +120,12 @@ pub struct Hostgroup {
 pub struct Member {
     /// The host.
     pub host: HostName,
-    /// Written `*host`: disabled from the start (spec/mon-config.md, C-10).
+    /// Written `*host`: disabled from the start (C-10).
     pub starts_disabled: bool,
 }
 
 /// The `name = value` settings with their defaults filled in; paths already rebased
-/// (spec/mon-config.md sections 3 and 7).
+/// (docs/mon.md, "Reading").
 #[derive(Clone, Debug, PartialEq)]
 pub struct Globals {
     /// Search path of alerts.

@@ -59,7 +59,7 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic
     })
 }
 
-/// The first folder that exists, else the last resort (spec/mon-config.md section 3).
+/// The first folder that exists, else the last resort.
 fn first_existing(folders: &[&str], otherwise: &str) -> PathBuf {
     let found = folders.iter().find(|folder| Path::new(folder).is_dir());
     PathBuf::from(found.copied().unwrap_or(otherwise))

@@ -113,7 +113,7 @@ pub struct TimevalError(pub String);
 /// # Errors
 ///
 /// Any other text; there is no default unit, no sign, no combination such as `1h30m`.
-/// Source: mon.8 "timeval"; spec/mon-config.md section 4.
+/// Source: mon(8), "timeval".
 pub fn timeval(text: &str) -> Result<Duration, TimevalError> {
     parse_timeval(text.trim()).ok_or_else(|| TimevalError(text.trim().to_owned()))
 }

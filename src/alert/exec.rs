@@ -1,6 +1,6 @@
 //! Alerts that are programs: the argument list, the environment, one run under a limit.
 //!
-//! The contract is mon's (spec/mon-engine.md section 8, spec/mon-plugins.md section 2). What
+//! The contract is mon's (docs/mon.md, "Alerts"). What
 //! mon lacks is added: a time limit, a process group of its own that is killed at the limit,
 //! output that is read to its end but kept only in part. Which alert runs when, and how many
 //! at once, is decided in `daemon::outbox`.

@@ -1,7 +1,7 @@
 //! `lvs.alert` and `ipvs.alert` as programs of their own, called by mon itself or by a person.
 //!
 //! One call knows one outage only, so it is what the classic scripts are, without their traps
-//! (spec/mon-plugins.md ): it wants one small part of a table, compares, and
+//! it wants one small part of a table, compares, and
 //! changes what differs. Only failures, traps, missed traps and recoveries act; all other
 //! kinds print that there is nothing to do. Without `-R` the hosts that the summary names go,
 //! and all of mon's hosts (`-h`) come back.

@@ -1,7 +1,7 @@
 //! What a mail says: subject and body, of one event or of many.
 //!
-//! Pure: values in, text out. The layout is that of mon's `mail.alert`
-//! (spec/mon-plugins.md 5.1), with lines added for what mon does not know: kind, start of the
+//! Pure: values in, text out. The layout is that of `mail.alert` of
+//! mon 1.3.6, with lines added for what mon does not know: kind, start of the
 //! outage, one line for each host. Headers and encoding are made in `mail`.
 
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Physical lines to logical lines, with the place of every byte.
 //!
 //! Comments go, continued lines are joined, blanks at both ends are cut: exactly as mon does
-//! it (spec/mon-config.md section 1), so a continuation may glue two halves of a word. All
+//! it (docs/mon.md, "Reading"), so a continuation may glue two halves of a word. All
 //! logical lines of a file stand in one text, one below the other; a [`Span`] names bytes of
 //! that text and is mapped back to file, line and column when somebody needs to see it.
 

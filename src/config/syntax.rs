@@ -1,6 +1,6 @@
 //! Logical lines to a tree of records, without meaning yet.
 //!
-//! The record structure is mon's (spec/mon-config.md section 2): five states, and for each
+//! The record structure is mon's (docs/mon.md, "Reading"): five states, and for each
 //! line a fixed order of tests. The grammar of one line is `statement.pest`. Never fails as a
 //! whole: the tree holds what could be read, and every other line is named in a diagnostic.
 //! Text that mon loses without a word (C-1, C-3 to C-6) is a warning here.

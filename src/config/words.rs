@@ -1,7 +1,7 @@
 //! The words of a `monitor` or `alert` line, as a shell splits them without any expansion.
 //!
 //! The grammar is `words` in `statement.pest`; the rules are those of Perl's `shellwords`
-//! (spec/mon-config.md section 6). An unbalanced quote is an error here; in mon it makes the
+//! (docs/mon.md, "Reading"). An unbalanced quote is an error here; in mon it makes the
 //! whole line vanish (C-19).
 
 use pest::Parser;

@@ -3,7 +3,7 @@
 //! Pure. Composes [`Run`]s and [`AlertCall`]s from the Model and the state of a service.
 //! Not here: whether there is a run or an alert at all (schedule, policy).
 //!
-//! Source: spec/mon-engine.md sections 4 and 8; E-17 kept: an upalert gets the output of the
+//! Source: docs/mon.md, "Runs" and "Alerts"; E-17 kept: an upalert gets the output of the
 //! failure before it.
 
 use std::sync::Arc;
@@ -91,7 +91,7 @@ pub(crate) fn attempt(
     })
 }
 
-/// The variables of a monitor (section 4), the service's own first: the built-in ones win.
+/// The variables of a monitor (docs/mon.md, "Runs"), the service's own first: the built-in ones win.
 fn monitor_environment(
     globals: &Globals,
     service: &Service,
@@ -190,7 +190,7 @@ pub(crate) fn alert_calls(
     calls.into_iter().map(one).collect()
 }
 
-/// The variables of an alert (section 8).
+/// The variables of an alert (docs/mon.md, "Alerts").
 fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, String)> {
     let mut variables = Variables::of(&telling.model.globals, service);
     let state = telling.state;

@@ -254,7 +254,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Operational status of a service, with mon's numbers (spec/mon-engine.md section 1).
+/// Operational status of a service, with mon's numbers (mon(8), `MON_OPSTATUS`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -279,7 +279,7 @@ impl Status {
     }
 }
 
-/// Why an alert is called (spec/mon-engine.md section 6).
+/// Why an alert is called (docs/mon.md, "Alerts").
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AlertKind {

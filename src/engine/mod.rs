@@ -319,7 +319,7 @@ impl Engine {
         }
     }
 
-    /// The slot of a service has come (section 3.3). Dependencies that hold back a run will
+    /// The slot of a service has come (docs/mon.md, "Scheduling"). Dependencies that hold back a run will
     /// object here, beside `exclude_period`.
     fn slot_has_come(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
@@ -397,7 +397,7 @@ impl Engine {
         self.plan_next(now, going.service, going.started, before);
     }
 
-    /// Plans the run after one that ended (section 3.2). `before` is the interval that was in
+    /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval that was in
     /// force: another one begins a grid of its own at the start of the run.
     fn plan_next(&mut self, now: Now, id: ServiceId, started: Mono, before: Option<Duration>) {
         let slot = self.timetable.due(id);

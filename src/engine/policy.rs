@@ -2,7 +2,7 @@
 //! outage pass the rules of an `lvs.alert` line, so that it reaches the table.
 //!
 //! Pure. Rules are functions called by [`decide`] in the order of mon's `do_alert`
-//! (spec/mon-engine.md section 6); the first that objects names itself in `Suppressed`.
+//! (docs/mon.md, "The alert decision"); the first that objects names itself in `Suppressed`.
 //! The rules of the service as a whole (steps 1 to 4, 6 and 7: stopped, redistribute,
 //! disabled, dependencies, acknowledgement) will stand at the top of [`decide`]; those of
 //! the period are complete.

@@ -1,6 +1,6 @@
 //! What follows from a report: counters, alerts, verdicts for the table, a record.
 //!
-//! The order of spec/mon-engine.md section 5. Decides nothing itself: policy says which
+//! The order of docs/mon.md, "Events". Decides nothing itself: policy says which
 //! alerts, bindings say what becomes of the table. Traps will come in here too.
 
 use std::sync::Arc;
@@ -172,7 +172,7 @@ impl Engine {
         self.call_alerts(now, &happening, decision, actions);
     }
 
-    /// Startup alerts of every service (section 6, kind startup).
+    /// Startup alerts of every service.
     pub(super) fn startup_alerts(&mut self, now: Now, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
         let nothing = EventText::default();

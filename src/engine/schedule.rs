@@ -5,7 +5,7 @@
 //! slot has come the service waits for a *place* in its lane (children or native checks),
 //! first due first served. Not here: whether an exclude period holds, and what a run is.
 //!
-//! Source: spec/mon-engine.md section 3, E-3 and E-4 fixed; decisions D6 and D22.
+//! Source: docs/mon.md, "Scheduling"; E-3 and E-4 fixed; decisions D6 and D22.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -118,7 +118,7 @@ impl Places {
 }
 
 impl Timetable {
-    /// No service has a slot yet. A limit of 0 children means none (spec/mon-config.md 3).
+    /// No service has a slot yet. A limit of 0 children means none (mon(8), "maxprocs").
     pub(crate) fn new(services: usize, maxprocs: Option<u32>, maxchecks: u32) -> Self {
         let off = Slot {
             due: Mono::ZERO,

@@ -5,7 +5,7 @@
 //! most of 10,000 services are good most of the time. Not here: which alerts follow
 //! (policy), when it runs next (schedule), how it is written to the journal (saved).
 //!
-//! Source: spec/mon-engine.md sections 1, 2 and 5.
+//! Source: docs/mon.md, "Events".
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -239,7 +239,7 @@ impl ServiceState {
         outage.hosts = hosts;
     }
 
-    /// Ends the outage, after the upalerts have been decided (spec 5.4, steps 4 to 7).
+    /// Ends the outage, after the upalerts have been decided (docs/mon.md, "Events").
     pub(crate) fn recover(&mut self, now: Now, service: &Service) {
         self.outage = None;
         self.last_success = Some(now.wall);

@@ -1,7 +1,7 @@
 //! What a report says about each host, and about the service as a whole (D9).
 //!
 //! Pure. A native check says it itself; of an executable the first line of its output is
-//! read, by the conventions of spec/mon-plugins.md section 1. What follows from a verdict is
+//! read, by the conventions of docs/mon.md, "Runs". What follows from a verdict is
 //! decided in [`crate::engine::binding`].
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,7 @@
 //! left alone and delays the report by [`EXIT_GRACE`] at most. No step between fork and exec,
 //! which would copy the daemon's memory map for each run (posix_spawn does not).
 //! Not here: which arguments and variables (the engine), how many at once (the daemon).
-//! Contract: spec/mon-plugins.md section 1.
+//! Contract: docs/mon.md, "Runs".
 
 use std::ffi::OsStr;
 use std::io;

@@ -1,6 +1,6 @@
 //! The built-in `fping`: echo requests to all hosts, with retries that wait longer and longer.
 //!
-//! Options, verdicts and output as fping.monitor's (spec/mon-plugins.md section 4.1); a name that
+//! Options, verdicts and output as those of mon 1.3.6's fping.monitor; a name that
 //! does not resolve is unreachable and stands in the summary (M-2), no shell is involved (M-3).
 //! Of several addresses of a name each try asks the next one. How an echo request is sent is in
 //! `ping`.

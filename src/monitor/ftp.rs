@@ -1,6 +1,6 @@
 //! The built-in `ftp`: a greeting, `quit`, a goodbye.
 //!
-//! Verdicts and output as ftp.monitor's (spec/mon-plugins.md section 4.5): after `quit` every
+//! Verdicts and output as those of mon 1.3.6's ftp.monitor: after `quit` every
 //! line must be `ddd-...` or begin with `221 ` until the server closes; one that closes at once
 //! passes, one that stays open fails by its time limit. Other than there, a server that refuses
 //! with 4xx or 5xx in its first line fails at once, with its own words (M-7).

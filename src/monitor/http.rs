@@ -1,6 +1,6 @@
 //! The built-in `http`: one GET as http.monitor sends it, over TCP or TLS.
 //!
-//! Verdicts and output as http.monitor's (spec/mon-plugins.md section 4.2): status 200, 301, 302
+//! Verdicts and output as those of mon 1.3.6's http.monitor: status 200, 301, 302
 //! or 401 is good; with `-m` the expression alone counts; no redirect is followed. Other than
 //! there, reading stops when the verdict is certain, every failure names its reason (M-5), and an
 //! answer whose headers never end is none. What a response says is in `response`.

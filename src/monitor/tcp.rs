@@ -1,6 +1,6 @@
 //! The built-in `tcp`: a connection is taken, nothing is sent.
 //!
-//! Output as tcp.monitor's (spec/mon-plugins.md section 4.4): nothing on success; on failure the
+//! Output as that of mon 1.3.6's tcp.monitor: nothing on success; on failure the
 //! summary, an empty line, and one line for each failing host.
 
 use tokio::time::timeout;

@@ -1,6 +1,6 @@
 //! The options of `fping`: `[-a] [-r N] [-s MS] [-t MS] [-T] [host...]`.
 //!
-//! Letters and defaults are those of fping.monitor (spec/mon-plugins.md section 4.1), also that
+//! Letters and defaults are those of mon 1.3.6's fping.monitor, also that
 //! `-r 0` and `-t 0` mean the default.
 
 use std::time::Duration;

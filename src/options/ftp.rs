@@ -1,6 +1,6 @@
 //! The options of `ftp`: `[-p PORT] [-t SECS] [host...]`.
 //!
-//! Letters and defaults are those of ftp.monitor (spec/mon-plugins.md section 4.5).
+//! Letters and defaults are those of mon 1.3.6's ftp.monitor.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The options of `http`:
 //! `[-p PORT] [-t SECS] [-u PATH] [-a AGENT] [-m REGEX] [-o] [-n NAME] [-s [-k] [-c FILE]] [host...]`.
 //!
-//! `-p -t -u -a -m -o` and their defaults are those of http.monitor (spec/mon-plugins.md section
-//! 4.2). Added by us: `-s` speaks TLS (default port 443), `-k` takes any certificate, `-c FILE`
+//! `-p -t -u -a -m -o` and their defaults are those of mon 1.3.6's http.monitor.
+//! Added by us: `-s` speaks TLS (default port 443), `-k` takes any certificate, `-c FILE`
 //! trusts the certificates in a PEM file instead of the system's, `-n NAME` asks for that name
 //! (Host header, SNI, certificate) instead of the host word, for real servers that are listed by
 //! address.

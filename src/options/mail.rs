@@ -1,6 +1,6 @@
 //! The options of `mail.alert`: `[-f FROM] [-S SUBJECT] address...`
 //!
-//! The words of the classic script (spec/mon-plugins.md 5.1). Where mail goes is not said
+//! The words of mon 1.3.6's mail.alert. Where mail goes is not said
 //! here but by the `mail_*` globals, for all lines at once.
 
 use crate::options::words::{Faults, PlainWords, Word, late_option, split};

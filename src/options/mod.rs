@@ -1,7 +1,7 @@
 //! What each built-in monitor and alert can be told: arguments in, typed options out.
 //!
 //! Pure. One file for each built-in; the words are those of the classic scripts
-//! (spec/mon-plugins.md). The same parsers serve `monitor` and `alert` lines of mon.cf and
+//! of mon 1.3.6. The same parsers serve `monitor` and `alert` lines of mon.cf and
 //! the stand-alone commands, so a wrong option is an error at load, not a failing service.
 
 pub mod fping;

@@ -1,6 +1,6 @@
 //! The options of `tcp`: `[-p PORT] [-t SECS] [host...]`.
 //!
-//! Letters and defaults are those of tcp.monitor (spec/mon-plugins.md section 4.4), the
+//! Letters and defaults are those of mon 1.3.6's tcp.monitor, the
 //! default port 23 included.
 
 use std::time::Duration;

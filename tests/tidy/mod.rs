@@ -25,7 +25,6 @@ fn sources_keep_the_house_rules() {
     );
     let mut findings = rules::modules_without_place(&lib);
     findings.extend(rules::undeclared_modules(&sources));
-    findings.extend(rules::needless_exceptions(&sources));
     for source in &sources {
         findings.extend(rules::check(source, &order));
     }
@@ -184,9 +183,6 @@ fn a_file_has_a_header_a_bounded_length_and_a_place() {
     assert!(findings("src/daemon/mod.rs", &long)[0].contains("601 lines without tests"));
     let tests = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
     assert!(findings("src/daemon/mod.rs", &tests).is_empty());
-
-    // None of the files with an exception is in an empty tree.
-    assert!(!rules::needless_exceptions(&[]).is_empty());
 
     let bare = Source::new("src/daemon/mod.rs", "use a::b;\n");
     assert!(rules::check(&bare, &[])[0].contains("no header"));

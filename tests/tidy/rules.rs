@@ -90,9 +90,6 @@ const NO_ARROW: [(&str, &str, &[&str], &str); 8] = [
     ("ipvs", "monitor", &[], "the kernel's table knows only lvs"),
 ];
 
-/// Files that are longer than [`LINES_MAX`] and stay so, with the reason.
-const LONG: [(&str, &str); 1] = [("src/engine/binding.rs", "one machine, a few lines over")];
-
 /// The one reason for which a test may be ignored: it is no test but a part of one, started by
 /// a scenario inside the lab's kernel.
 const LAB_PART: &str = "runs inside the lab kernel";
@@ -207,7 +204,7 @@ fn header(source: &Source) -> Vec<String> {
 
 fn length(source: &Source) -> Vec<String> {
     let lines = source.lines_without_tests();
-    if lines <= LINES_MAX || LONG.iter().any(|(path, _)| *path == source.path) {
+    if lines <= LINES_MAX {
         return Vec::new();
     }
     vec![finding(
@@ -215,17 +212,6 @@ fn length(source: &Source) -> Vec<String> {
         0,
         format!("{lines} lines without tests, more than {LINES_MAX}; split it at a question"),
     )]
-}
-
-/// Exceptions for files that are gone or short again.
-pub(super) fn needless_exceptions(sources: &[Source]) -> Vec<String> {
-    LONG.iter()
-        .filter(|(path, _)| {
-            let source = sources.iter().find(|source| source.path == *path);
-            source.is_none_or(|source| source.lines_without_tests() <= LINES_MAX)
-        })
-        .map(|(path, _)| format!("{path}:1: error: needs no exception for its length any more"))
-        .collect()
 }
 
 fn attributes(source: &Source) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! The rules for the tree as a whole: no traces of one machine, executables that can be executed,
 //! stand-ins that are nothing but stand-ins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -29,6 +29,68 @@ fn no_tracked_file_names_one_machine_or_a_registry() {
         }
     }
     assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+}
+
+#[test]
+fn what_comments_refer_to_can_be_found() {
+    let decisions = numbered("docs/decisions.md");
+    let quirks = numbered("docs/mon.md");
+    assert!(decisions.len() > 15 && quirks.len() > 30, "{quirks:?}");
+    let mut findings = Vec::new();
+    let mut count = 0;
+    for (path, content) in tracked() {
+        if !path.ends_with(".rs") || path.starts_with("tests/tidy/") {
+            continue;
+        }
+        let text = String::from_utf8_lossy(&content);
+        let named = references(&text);
+        count += named.len();
+        for (line, name) in named {
+            if !decisions.contains(&name) && !quirks.contains(&name) {
+                findings.push(format!("{path}:{line}: error: nothing explains {name}"));
+            }
+        }
+    }
+    assert!(count > 50, "only {count} references found");
+    assert!(findings.is_empty(), "\n{}", findings.join("\n"));
+}
+
+#[test]
+fn a_reference_to_nothing_is_found() {
+    let text = "// Kept (E-9), see (D5, D13).\n// UTF-8, a-b and SHA-1 are no quirks; spec/x.md is not here.\n";
+    let found = references(text);
+    let names: Vec<(usize, &str)> = found
+        .iter()
+        .map(|(at, name)| (*at, name.as_str()))
+        .collect();
+    assert_eq!(names, [(1, "E-9"), (1, "D5"), (1, "D13"), (2, "spec/")]);
+}
+
+/// The first cells of a document's table: what it explains.
+fn numbered(path: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(support::root().join(path)).expect("the document");
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" |"))
+        .map(|(cell, _)| cell.to_owned())
+        .collect()
+}
+
+/// The decisions and quirks that a source names, and the specification that is not part of the
+/// tree, each with its line.
+fn references(text: &str) -> Vec<(usize, String)> {
+    let pattern =
+        regex::Regex::new(r"\b([CEMAT]-\d+)\b|[(, ](D\d+)\b|(\bspec/)").expect("a pattern");
+    let mut found = Vec::new();
+    for (line, text) in (1..).zip(text.lines()) {
+        let Some((_, comment)) = text.split_once("//") else {
+            continue;
+        };
+        for groups in pattern.captures_iter(comment) {
+            let name = groups.iter().skip(1).flatten().next().expect("one of them");
+            found.push((line, name.as_str().to_owned()));
+        }
+    }
+    found
 }
 
 #[test]

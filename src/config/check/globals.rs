@@ -1,6 +1,6 @@
 //! What the settings (`name = value`) say, with their defaults and rebased paths.
 //!
-//! spec/mon-config.md sections 3 and 7. Which settings there are stands in `keywords`.
+//! mon(8), "Global Variables", and docs/mon.md, "Reading". Which settings there are stands in `keywords`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -320,7 +320,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         };
     }
 
-    /// Fills in defaults and rebases paths (spec/mon-config.md section 7).
+    /// Fills in defaults and rebases paths (docs/mon.md, "Reading").
     fn finish(self, defaults: &Defaults) -> Globals {
         let overrides = &defaults.overrides;
         let mut globals = self.globals;

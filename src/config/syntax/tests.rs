@@ -1,4 +1,4 @@
-//! The records of mon, in mon's order of tests (spec/mon-config.md section 2).
+//! The records of mon, in mon's order of tests (docs/mon.md, "Reading").
 
 use std::fmt::Write;
 

@@ -1,7 +1,7 @@
 //! Alert programs that wait for their turn: bounded, and in order for each service.
 //!
 //! Pure. Calls of one service to one program run one after the other, so that a quick down
-//! and up cannot arrive as up and down (spec/mon-plugins.md, A-12); different services and
+//! and up cannot arrive as up and down; different services and
 //! different programs run side by side. The queue is in memory (D23).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

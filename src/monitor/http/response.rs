@@ -18,7 +18,7 @@ const SEARCH_MAX: usize = 1 << 20;
 /// Up to here the expression is tried at every piece that comes in.
 const SEARCH_EAGERLY: usize = 16 * 1_024;
 
-/// The status codes that are good without `-m` (spec/mon-plugins.md section 4.2).
+/// The status codes that are good without `-m` in mon 1.3.6's http.monitor.
 const GOOD: [u16; 4] = [200, 301, 302, 401];
 
 /// How reading ended.
