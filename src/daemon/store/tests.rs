@@ -369,11 +369,15 @@ async fn after_a_loss_the_loop_is_asked_for_everything_once() {
         key: key.to_owned(),
         value: json!(1),
     };
-    store.record(value("c"));
-    assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
-    assert_eq!(store.hand_over().await.unwrap(), Handed::TellAll);
-    store.record(value("a"));
-    assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
+    let asked = async {
+        store.record(value("c"));
+        assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
+        assert_eq!(store.hand_over().await.unwrap(), Handed::TellAll);
+        store.record(value("a"));
+        assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(10), asked).await;
+    asked.expect("the loop is asked");
     store.close(Duration::from_secs(10)).await;
     assert_eq!(reopen(&path).0.len(), 2);
 }
