@@ -18,7 +18,7 @@ pub struct MailOptions {
 }
 
 impl MailOptions {
-    /// The option letters, as [`words`] wants them.
+    /// The option letters, as `crate::options::words` wants them.
     pub(crate) const LETTERS: &'static str = "f:S:";
 
     /// Reads the arguments of a line. Recipients may also be joined by commas.

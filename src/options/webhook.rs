@@ -27,7 +27,7 @@ pub struct WebhookOptions {
 }
 
 impl WebhookOptions {
-    /// The option letters, as [`words`] wants them.
+    /// The option letters, as `crate::options::words` wants them.
     pub(crate) const LETTERS: &'static str = "k:w:H:";
     /// Time limit where `-w` is absent: receivers that think longer than this are broken.
     pub const TIMEOUT: Duration = Duration::from_secs(10);
