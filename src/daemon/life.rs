@@ -170,6 +170,7 @@ fn start(
     let names = Names::system();
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
     let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
+    let outbox = Outbox::start(OutboxSettings::new(globals), events.clone());
     Ok(Daemon {
         clock,
         engine: Engine::new(Arc::clone(&model), &opened.saved, seed, zone, clock.now()),
@@ -177,7 +178,8 @@ fn start(
         table: TableOutcome::default(),
         runner: Runner::new(Tools::new(names.clone())),
         names: NameKeeper::new(names, events.clone()),
-        outbox: Outbox::start(OutboxSettings::new(globals), events.clone()),
+        taken: outbox.taken(),
+        outbox,
         store: opened.store,
         desired,
         is_unpublished: false,
@@ -245,7 +247,7 @@ impl Daemon {
             mut chronicle,
             runner,
             outbox,
-            store,
+            mut store,
             desired,
             applier,
             mut inbox,
@@ -257,6 +259,9 @@ impl Daemon {
         runner.close(RUNS_LIMIT).await;
         // What comes of deliveries that end now is still logged. The engine need not know: an
         // alert counts once its call was started (D33).
+        for call in store.let_go() {
+            outbox.send(call);
+        }
         let closing = outbox.close(ALERTS_LIMIT);
         tokio::pin!(closing);
         loop {

@@ -44,7 +44,7 @@ use crate::daemon::outbox::Outbox;
 use crate::daemon::runner::Runner;
 use crate::daemon::store::{Handed, Store, StoreError};
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, Note, RealServerName, TableOutcome, Wish};
+use crate::engine::event::{Action, AlertCall, Event, Note, RealServerName, TableOutcome, Wish};
 use crate::lvs::Desired;
 use crate::site::Loaded;
 use crate::wire::{Answer, Request, rows};
@@ -79,6 +79,8 @@ struct Daemon {
     runner: Runner,
     names: NameKeeper,
     outbox: Outbox,
+    /// How many calls the outbox has taken.
+    taken: watch::Receiver<u64>,
     store: Store,
     desired: watch::Sender<Arc<Desired>>,
     /// The wanted table differs from the one that the applier was shown.
@@ -129,7 +131,7 @@ impl Daemon {
         tokio::select! { biased;
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
-            news = self.store.hand_over() => Wake::Journal(news),
+            news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
             loaded = loaded(&mut self.loading) => Wake::Loaded(Box::new(loaded)),
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(event) = self.inbox.recv() => Wake::Event(event),
@@ -153,6 +155,7 @@ impl Daemon {
             Event::RunEnded { run, report } => chronicle::run_ended(*run, report),
             Event::Start
             | Event::Deadline
+            | Event::JournalLost
             | Event::Operator(_)
             | Event::Resolved { .. }
             | Event::Reload(_) => {}
@@ -171,7 +174,9 @@ impl Daemon {
                 Action::Stop(run) => self.runner.stop(run),
                 Action::Send(call) => {
                     self.chronicle.sent(wall, &call);
-                    self.outbox.send(*call);
+                    if let Some(call) = self.store.call(*call) {
+                        self.send(call);
+                    }
                 }
                 Action::Resolve(host) => self.names.want(host),
                 Action::ApplyTable => self.is_unpublished = true,
@@ -190,13 +195,19 @@ impl Daemon {
         answer
     }
 
+    fn send(&mut self, call: AlertCall) {
+        if !self.outbox.send(call) {
+            self.store.refused();
+        }
+    }
+
     /// What the journal's writer says. Without a journal the checks go on all the same.
     fn journal(&mut self, news: Result<Handed, StoreError>) {
         match news {
             Ok(Handed::Batch) => {}
-            Ok(Handed::TellAll) => {
-                let records = self.engine.record_all(self.clock.now());
-                self.perform(records);
+            Ok(Handed::Calls(calls)) => calls.into_iter().for_each(|call| self.send(call)),
+            Ok(Handed::Lost) => {
+                self.tell(Event::JournalLost);
             }
             Err(error) => {
                 tracing::error!(%error, "state is no longer kept");

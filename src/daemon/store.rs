@@ -6,18 +6,21 @@
 //! fsync, rename, fsync of the folder), so a crash at any moment leaves either the old or the
 //! new file. A cut last line is the trace of a crash or of a full disk and is dropped. Records
 //! are not held in memory: the clean-up reads the file again. A journal that somebody deletes,
-//! replaces or cuts under us is noticed, said and written anew; what is lost with it the
-//! engine tells again ([`Handed::TellAll`]).
+//! replaces or cuts under us is noticed, said and written anew; where records were lost with
+//! it the engine tells all it knows ([`Handed::Lost`]), which then is the whole journal.
 //!
 //! The loop hands records over without waiting ([`Store::record`]); one task writes them in
 //! batches, with one fsync for each, at most [`FLUSH_EVERY`] later. What cannot be written
 //! (full disk) stays in memory, newest value for each key, is said once and tried again.
+//! Alert calls pass through here too, because they and the records of their services must
+//! reach the disk in order ([`order`]).
 //!
 //! Not here: what is worth keeping ([`crate::engine::saved`]), the spool of alerts.
 
 mod file;
 mod lines;
 mod lock;
+mod order;
 #[cfg(test)]
 mod tests;
 
@@ -28,12 +31,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::engine::saved::{Record, Saved};
+use crate::clock::Clock;
+use crate::engine::event::AlertCall;
+use crate::engine::saved::{self, Record, Saved};
 
 use file::Journal;
 pub use file::StoreError;
 pub(crate) use file::read_only;
 pub use lock::Lock;
+use order::Order;
 
 /// Time from a record to its fsync, about: short enough to lose nothing a person would miss,
 /// long enough that a storm of records costs five fsyncs a second.
@@ -45,8 +51,11 @@ const COMPACT_RATIO: u64 = 3;
 /// A journal below this size is never worth a clean-up, in bytes.
 const COMPACT_MIN: u64 = 256 * 1024;
 
-/// First and longest pause between tries to write after an error.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// First pause between tries to write after an error; doubled with each further one.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// Longest pause between tries: a disk that has room again is noticed within this time.
+const RETRY_MAX: Duration = Duration::from_secs(30);
 
 /// How often the journal is looked at while there is nothing to write: one that was deleted
 /// is there again before somebody is likely to restart us.
@@ -59,8 +68,11 @@ type Batch = BTreeMap<String, String>;
 /// The journal of a running daemon.
 #[derive(Debug)]
 pub struct Store {
-    waiting: Batch,
-    batches: mpsc::Sender<Batch>,
+    clock: Clock,
+    order: Order,
+    /// The next batch is all there is to keep: it replaces what was written.
+    is_whole: bool,
+    batches: mpsc::Sender<Parcel>,
     progress: watch::Receiver<Progress>,
     /// Losses that the loop knows of.
     losses_told: u64,
@@ -69,20 +81,45 @@ pub struct Store {
     is_over: bool,
 }
 
+/// A batch on its way to the writer.
+#[derive(Debug, Default)]
+struct Parcel {
+    records: Batch,
+    /// It replaces what was written before.
+    is_whole: bool,
+}
+
+impl Parcel {
+    /// Adds a later one.
+    fn extend(&mut self, later: Self) {
+        if later.is_whole {
+            *self = later;
+        } else {
+            self.records.extend(later.records);
+        }
+    }
+}
+
 /// How far the writer is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Progress {
+    /// Batches that are on the disk.
+    kept: u64,
+    /// The last one could not be written.
+    is_failing: bool,
     /// How often written records were lost.
     losses: u64,
 }
 
 /// Why [`Store::hand_over`] came back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Handed {
     /// The writer took what waited.
     Batch,
-    /// Records are lost that were on the disk: all of them are wanted again.
-    TellAll,
+    /// These may leave now: to be given to the outbox, in order.
+    Calls(Vec<AlertCall>),
+    /// Records are lost that were on the disk. The records that come now are the journal.
+    Lost,
 }
 
 /// What [`Store::open`] found.
@@ -109,65 +146,117 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
         let (journal, saved, remarks) = Journal::open(&folder.join("journal"))?;
         // One batch in the hand of the writer and none in the channel: what comes meanwhile
-        // is merged in `waiting`, which its keys bound.
+        // is merged in `order`, which its keys bound.
         let (batches, inbox) = mpsc::channel(1);
         let (said, progress) = watch::channel(Progress::default());
-        let store = Self {
-            waiting: Batch::new(),
-            batches,
-            progress,
-            losses_told: 0,
-            writer: tokio::spawn(write_batches(journal, inbox, said)),
-            is_over: false,
-        };
+        let writer = tokio::spawn(write_batches(journal, inbox, said));
         Ok(Opened {
-            store,
+            store: Self::new(batches, progress, writer),
             saved,
             remarks,
         })
     }
 
-    /// Takes a record in; never waits.
-    pub fn record(&mut self, record: Record) {
-        if !self.is_over {
-            self.waiting.insert(record.key, record.value.to_string());
+    fn new(
+        batches: mpsc::Sender<Parcel>,
+        progress: watch::Receiver<Progress>,
+        writer: JoinHandle<Result<(), String>>,
+    ) -> Self {
+        Self {
+            clock: Clock::start(),
+            order: Order::default(),
+            is_whole: false,
+            batches,
+            progress,
+            losses_told: 0,
+            writer,
+            is_over: false,
         }
     }
 
-    /// Hands what waits to the writer as soon as that is ready for it; never ends while there
-    /// is nothing to do or to say. Cancel safe.
+    /// Takes a record in; never waits.
+    pub fn record(&mut self, record: Record) {
+        if !self.is_over {
+            self.order.record(record.key, record.value.to_string());
+        }
+    }
+
+    /// Takes a call in that is to follow the records of its service; never waits. Answers with
+    /// the call where it need not wait: it may leave at once.
+    #[must_use]
+    pub fn call(&mut self, call: AlertCall) -> Option<AlertCall> {
+        if self.is_over {
+            return Some(call);
+        }
+        let key = saved::key_of(&call.group, &call.name);
+        self.order.call(&key, call)
+    }
+
+    /// The outbox had no room for a call that was to leave.
+    pub fn refused(&mut self) {
+        self.order.refused();
+    }
+
+    /// Hands what waits to the writer as soon as that is ready for it, and lets calls go as
+    /// soon as they may; never ends while there is nothing to do or to say. `taken` is how many
+    /// calls the outbox has taken. Cancel safe.
     ///
     /// # Errors
     ///
     /// The writer has ended, which is a defect of lvsmon: said once, nothing is kept from then
     /// on.
-    pub async fn hand_over(&mut self) -> Result<Handed, StoreError> {
-        if self.is_over {
-            return std::future::pending().await;
-        }
+    pub async fn hand_over(
+        &mut self,
+        taken: &mut watch::Receiver<u64>,
+    ) -> Result<Handed, StoreError> {
         loop {
-            let losses = self.progress.borrow_and_update().losses;
-            if losses != self.losses_told {
-                self.losses_told = losses;
-                return Ok(Handed::TellAll);
+            let leaving = if self.is_over {
+                self.order.let_go()
+            } else {
+                let progress = *self.progress.borrow_and_update();
+                if progress.losses != self.losses_told {
+                    self.losses_told = progress.losses;
+                    self.is_whole = true;
+                    return Ok(Handed::Lost);
+                }
+                self.order.kept(progress.kept, progress.is_failing);
+                self.order.taken(calls_taken(taken));
+                self.order.advance(self.clock.now().mono)
+            };
+            if !leaving.is_empty() {
+                return Ok(Handed::Calls(leaving));
             }
+            if self.is_over {
+                return std::future::pending().await;
+            }
+            let has_outbox = taken.has_changed().is_ok();
             let is_alive = tokio::select! { biased;
                 changed = self.progress.changed() => changed.is_ok(),
-                place = self.batches.reserve(), if !self.waiting.is_empty() => match place {
+                _ = taken.changed(), if has_outbox => true,
+                place = self.batches.reserve(), if self.order.has_batch() => match place {
                     Ok(place) => {
-                        place.send(std::mem::take(&mut self.waiting));
+                        place.send(Parcel {
+                            records: self.order.hand_over(),
+                            is_whole: std::mem::take(&mut self.is_whole),
+                        });
                         return Ok(Handed::Batch);
                     }
                     Err(_) => false,
                 },
+                () = self.clock.sleep_until_some(self.order.patience()) => true,
             };
             if !is_alive {
                 let why = ended((&mut self.writer).await);
                 self.is_over = true;
-                self.waiting.clear();
                 return Err(StoreError::WriterEnded(why));
             }
         }
+    }
+
+    /// The calls that still wait, at a stop: the outbox is to take them before it closes.
+    #[must_use]
+    pub fn let_go(&mut self) -> Vec<AlertCall> {
+        self.order.let_go()
     }
 
     /// Writes what is left and closes the file; gives up after `limit`.
@@ -176,8 +265,12 @@ impl Store {
             return;
         }
         let rest = async {
-            if !self.waiting.is_empty() {
-                let _ = self.batches.send(self.waiting).await;
+            if self.order.has_batch() {
+                let parcel = Parcel {
+                    records: self.order.hand_over(),
+                    is_whole: self.is_whole,
+                };
+                let _ = self.batches.send(parcel).await;
             }
             drop(self.batches);
             (&mut self.writer).await
@@ -199,6 +292,14 @@ impl Store {
     }
 }
 
+/// How many calls the outbox has taken; all of them where there is none any more.
+fn calls_taken(taken: &mut watch::Receiver<u64>) -> u64 {
+    match taken.has_changed() {
+        Ok(_) => *taken.borrow_and_update(),
+        Err(_) => u64::MAX,
+    }
+}
+
 /// Why the writer ended before us.
 fn ended(end: Result<Result<(), String>, JoinError>) -> String {
     match end {
@@ -215,33 +316,27 @@ fn ended(end: Result<Result<(), String>, JoinError>) -> String {
 /// A panic in the blocking part, which has taken the file with it.
 async fn write_batches(
     mut journal: Journal,
-    mut inbox: mpsc::Receiver<Batch>,
+    mut inbox: mpsc::Receiver<Parcel>,
     progress: watch::Sender<Progress>,
 ) -> Result<(), String> {
-    let mut failed = Failed::default();
+    let mut work = Work::default();
     loop {
-        let patience = if failed.records.is_empty() {
-            LOOK_EVERY
-        } else {
-            failed.pause
-        };
-        // The sender being gone ends the pause: it is the last try.
-        let batch = match tokio::time::timeout(patience, inbox.recv()).await {
-            Ok(batch) => batch,
-            Err(_) => Some(Batch::new()),
-        };
-        let is_ending = batch.is_none();
-        let mut records = std::mem::take(&mut failed.records);
-        records.extend(batch.unwrap_or_default());
-        if !is_ending || !records.is_empty() {
+        let is_ending = work.gather(&mut inbox).await;
+        let parcel = std::mem::take(&mut work.parcel);
+        if !is_ending || !parcel.records.is_empty() {
             let written = tokio::task::spawn_blocking(move || {
-                let result = journal.append(&records);
-                (journal, records, result)
+                let result = if parcel.is_whole {
+                    journal.replace(&parcel.records)
+                } else {
+                    journal.append(&parcel.records)
+                };
+                (journal, parcel, result)
             });
-            let (back, records, result) = written.await.map_err(|error| error.to_string())?;
+            let (back, parcel, result) = written.await.map_err(|error| error.to_string())?;
             journal = back;
-            failed.note(result, records, journal.path());
-            say(&mut journal, &progress);
+            work.note(result, parcel, journal.path());
+            let has_lost = say(&mut journal);
+            progress.send_if_modified(|progress| work.tell(progress, has_lost));
         }
         if is_ending {
             return Ok(());
@@ -250,8 +345,8 @@ async fn write_batches(
     }
 }
 
-/// Says what happened to the journal under us.
-fn say(journal: &mut Journal, progress: &watch::Sender<Progress>) {
+/// Says what happened to the journal under us, and answers whether records are lost.
+fn say(journal: &mut Journal) -> bool {
     let accidents = journal.take_accidents();
     for what in accidents.said {
         let path = journal.path();
@@ -261,48 +356,86 @@ fn say(journal: &mut Journal, progress: &watch::Sender<Progress>) {
             "somebody changed the journal under the running daemon; it is written anew"
         );
     }
-    if accidents.has_lost {
-        progress.send_modify(|progress| progress.losses += 1);
-    }
+    accidents.has_lost
 }
 
-/// What could not be written yet.
-#[derive(Debug)]
-struct Failed {
-    records: Batch,
-    pause: Duration,
+/// What the writer is at.
+#[derive(Debug, Default)]
+struct Work {
+    /// Not written yet.
+    parcel: Parcel,
+    /// Batches that came, the one at hand included.
+    received: u64,
+    health: Health,
 }
 
-impl Default for Failed {
-    fn default() -> Self {
-        Self {
-            records: Batch::new(),
-            pause: RETRY.0,
+#[derive(Clone, Copy, Debug, Default)]
+enum Health {
+    #[default]
+    Works,
+    /// Nothing could be written; the next try is after this pause.
+    Fails(Duration),
+}
+
+impl Work {
+    /// Waits for the next batch or, after a failure, for the time of the next try, and merges
+    /// what comes until then. True when no more will come: what is left has its last try.
+    async fn gather(&mut self, inbox: &mut mpsc::Receiver<Parcel>) -> bool {
+        let patience = match self.health {
+            Health::Works => LOOK_EVERY,
+            Health::Fails(pause) => pause,
+        };
+        let time_is_up = tokio::time::sleep(patience);
+        tokio::pin!(time_is_up);
+        loop {
+            tokio::select! { biased;
+                () = &mut time_is_up => return false,
+                came = inbox.recv() => match came {
+                    Some(parcel) => {
+                        self.parcel.extend(parcel);
+                        self.received += 1;
+                    }
+                    None => return true,
+                },
+            }
+            if matches!(self.health, Health::Works) {
+                return false;
+            }
         }
     }
-}
 
-impl Failed {
     /// Keeps the records of a failed write; says the first failure and the end of failing.
-    fn note(&mut self, result: Result<(), StoreError>, records: Batch, path: PathBuf) {
-        let was_failing = self.pause > RETRY.0;
-        match result {
-            Ok(()) => {
-                self.pause = RETRY.0;
-                if was_failing {
-                    tracing::info!(path = %path.display(), "journal can be written again");
-                }
+    fn note(&mut self, result: Result<(), StoreError>, parcel: Parcel, path: PathBuf) {
+        match (result, self.health) {
+            (Ok(()), Health::Works) => {}
+            (Ok(()), Health::Fails(_)) => {
+                self.health = Health::Works;
+                tracing::info!(path = %path.display(), "journal can be written again");
             }
-            Err(error) => {
-                self.records = records;
-                self.pause = (self.pause * 2).min(RETRY.1);
-                if !was_failing {
-                    tracing::error!(
-                        %error,
-                        "cannot write the journal, trying again; a restart now would forget the newest state"
-                    );
-                }
+            (Err(error), health) => {
+                self.parcel = parcel;
+                self.health = match health {
+                    Health::Works => {
+                        tracing::error!(
+                            %error,
+                            "cannot write the journal, trying again; a restart now would forget the newest state"
+                        );
+                        Health::Fails(RETRY_MIN)
+                    }
+                    Health::Fails(pause) => Health::Fails((pause * 2).min(RETRY_MAX)),
+                };
             }
         }
+    }
+
+    /// Brings what the loop is told up to date; false where that is nothing new.
+    fn tell(&self, progress: &mut Progress, has_lost: bool) -> bool {
+        let old = *progress;
+        progress.is_failing = matches!(self.health, Health::Fails(_));
+        if !progress.is_failing {
+            progress.kept = self.received;
+        }
+        progress.losses += u64::from(has_lost);
+        *progress != old
     }
 }

@@ -53,6 +53,8 @@ pub enum Event {
     Reload(Arc<Model>),
     /// The kernel's table was looked at, and corrected where it differed.
     Table(TableOutcome),
+    /// Records that were kept are lost; the journal begins again with those that come of this.
+    JournalLost,
 }
 
 /// One thing to do. The shell performs actions in order and decides nothing.

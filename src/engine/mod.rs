@@ -152,6 +152,7 @@ impl Engine {
             Event::AlertDone { .. } => {}
             Event::Reload(model) => self.reload(now, model, &mut actions),
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(&outcome)),
+            Event::JournalLost => actions.extend(self.record_all(now)),
         }
         self.go_on(now, &mut actions);
         actions
@@ -193,10 +194,8 @@ impl Engine {
         Some(view::service(&self.model, id, state, &self.timetable))
     }
 
-    /// All that is to survive a restart, as records, whether written before or not: for a
-    /// journal that lost some. Changes nothing.
-    #[must_use]
-    pub fn record_all(&self, now: Now) -> Vec<Action> {
+    /// All that is to survive a restart, as records, whether written before or not.
+    fn record_all(&self, now: Now) -> Vec<Action> {
         let states = self.model.services().zip(&self.states);
         let known = states.filter(|(_, state)| state.status != Status::Untested);
         let services = known.map(|((_, service), state)| {

@@ -39,7 +39,12 @@ pub struct Saved {
 
 /// The key of a service's record.
 pub(crate) fn key(service: &Service) -> String {
-    format!("service {}/{}", service.group, service.name)
+    key_of(&service.group, &service.name)
+}
+
+/// The key of the record of the service of this name in a watch.
+pub(crate) fn key_of(group: &str, name: &str) -> String {
+    format!("service {group}/{name}")
 }
 
 /// The record of a service as it is now.

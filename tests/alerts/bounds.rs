@@ -105,11 +105,15 @@ fn of_more_than_ten_thousand_messages_the_oldest_of_a_service_go_and_the_newest_
     assert_eq!(most, 10_000);
     block_on(async {
         let mut outbox = Box_::start(settings(&state, AWAY, LONG, Limits::default()));
-        (1..=most).for_each(|number| outbox.outbox.send(mail(number)));
+        for number in 1..=most {
+            outbox.outbox.send(mail(number));
+        }
         until("all are spooled", || spooled(&state).len() == 10_000).await;
         assert_eq!(log.count("left out"), 0);
         let oldest = file_number(&spooled(&state)[0]);
-        (most + 1..=most + 500).for_each(|number| outbox.outbox.send(mail(number)));
+        for number in most + 1..=most + 500 {
+            outbox.outbox.send(mail(number));
+        }
         assert_left_out(&outbox.done(500).await, 1..=500);
         until("the new ones are spooled", || {
             let names = spooled(&state);
@@ -143,7 +147,9 @@ fn the_spool_never_takes_more_bytes_than_allowed() {
     let dropped = block_on(async {
         let mut outbox = Box_::start(settings(&state, AWAY, LONG, limits));
         // About 112 kB each: 89 have room.
-        (1..=120).for_each(|number| outbox.outbox.send(large(number)));
+        for number in 1..=120 {
+            outbox.outbox.send(large(number));
+        }
         let first = outbox.done(1).await;
         until("all are spooled", || {
             told(&state)
@@ -213,7 +219,9 @@ fn a_disk_that_takes_nothing_leaves_a_thousand_messages_in_memory_and_their_orde
     state.write("spool", "a file where the folder should be");
     block_on(async {
         let mut outbox = Box_::start(settings(&state, AWAY, LONG, limits));
-        (1..=1_500).for_each(|number| outbox.outbox.send(mail(number)));
+        for number in 1..=1_500 {
+            outbox.outbox.send(mail(number));
+        }
         assert_left_out(&outbox.done(500).await, 1..=500);
         assert!(log.count("messages are kept in memory") >= 1);
         std::fs::remove_file(state.join("spool")).unwrap();

@@ -96,6 +96,7 @@ impl Courier {
     pub(super) async fn run(
         mut inbox: mpsc::Receiver<AlertCall>,
         mut changes: watch::Receiver<OutboxSettings>,
+        taken: watch::Sender<u64>,
         events: mpsc::Sender<Event>,
     ) {
         let (reports, mut reported) = mpsc::channel(REPORTS);
@@ -123,6 +124,7 @@ impl Courier {
                         courier.queue.hurry();
                     }
                     courier.take(&mut batch).await;
+                    taken.send_modify(|calls| *calls += count as u64);
                 }
                 Ok(()) = changes.changed() => {
                     let settings = changes.borrow_and_update().clone();

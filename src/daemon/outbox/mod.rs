@@ -120,6 +120,7 @@ const INBOX: usize = 10_000;
 #[derive(Debug)]
 pub struct Outbox {
     calls: mpsc::Sender<AlertCall>,
+    taken: watch::Receiver<u64>,
     settings: watch::Sender<OutboxSettings>,
     events: mpsc::Sender<Event>,
     task: JoinHandle<()>,
@@ -132,18 +133,30 @@ impl Outbox {
     pub fn start(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
         let (calls, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
-        let task = tokio::spawn(Courier::run(inbox, changes, events.clone()));
+        let (says, taken) = watch::channel(0);
+        let task = tokio::spawn(Courier::run(inbox, changes, says, events.clone()));
         Self {
             calls,
+            taken,
             settings,
             events,
             task,
         }
     }
 
-    /// Takes one call. Never waits; a call for which there is no room is given up, loudly.
-    pub fn send(&self, call: AlertCall) {
-        if let Err(refused) = self.calls.try_send(call) {
+    /// How many calls it took so far: they are in the spool or, where the disk takes nothing,
+    /// in memory. The sender is gone when the outbox is.
+    #[must_use]
+    pub fn taken(&self) -> watch::Receiver<u64> {
+        self.taken.clone()
+    }
+
+    /// Takes one call. Never waits; a call for which there is no room is given up, loudly, and
+    /// the answer is false.
+    pub fn send(&self, call: AlertCall) -> bool {
+        let result = self.calls.try_send(call);
+        let is_sent = result.is_ok();
+        if let Err(refused) = result {
             let call = refused.into_inner();
             let why = "the outbox is full or has ended";
             tracing::error!(group = %call.group, service = %call.name, alert = %call.command.name, why, "alert given up");
@@ -153,6 +166,7 @@ impl Outbox {
                 delivery: Delivery::GivenUp(why.to_owned()),
             });
         }
+        is_sent
     }
 
     /// From now on these settings hold; a relay that was away is tried at once.

@@ -203,6 +203,17 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes a journal of these records only.
+    pub(super) fn replace(&mut self, records: &Batch) -> Result<(), StoreError> {
+        let old = (self.length, self.bad_lines);
+        (self.length, self.bad_lines) = (0, 0);
+        let result = self.begin_again(records);
+        if result.is_err() && self.length == 0 {
+            (self.length, self.bad_lines) = old;
+        }
+        result.map(drop)
+    }
+
     /// Compares the file under our name with the one that is open.
     fn compare(&mut self) -> Result<(), StoreError> {
         let Some(file) = &self.file else {
@@ -231,7 +242,7 @@ impl Journal {
         };
         self.again = Some(again);
         self.accidents.said.push(what);
-        self.accidents.has_lost = has_lost;
+        self.accidents.has_lost |= has_lost;
         Ok(())
     }
 

@@ -177,7 +177,9 @@ async fn records_reach_the_disk_without_waiting_for_the_loop() {
             value: json!(n),
         });
     }
-    assert_eq!(opened.store.hand_over().await.unwrap(), Handed::Batch);
+    let (_outbox, mut taken) = watch::channel(0);
+    let handed = opened.store.hand_over(&mut taken).await.unwrap();
+    assert!(matches!(handed, Handed::Batch), "{handed:?}");
     opened.store.close(Duration::from_secs(10)).await;
     let saved = read_only(folder.path()).unwrap();
     assert_eq!(saved.records, records(&[("k", json!(99))]));
@@ -360,48 +362,58 @@ fn what_is_no_regular_file_is_refused_and_not_waited_for() {
 
 #[tokio::test]
 async fn after_a_loss_the_loop_is_asked_for_everything_once() {
+    let limit = Duration::from_secs(10);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
     drop(of_two(&path));
     let mut store = Store::open(folder.path()).unwrap().store;
-    fs::write(&path, "").unwrap();
+    let (_outbox, mut taken) = watch::channel(0);
+    // The second line is cut off; the first was to be replaced by it.
+    let whole = fs::read(&path).unwrap();
+    let cut = whole.len()
+        - 1
+        - whole
+            .iter()
+            .rev()
+            .skip(1)
+            .position(|&b| b == b'\n')
+            .unwrap();
+    fs::write(&path, &whole[..cut]).unwrap();
     let value = |key: &str| Record {
         key: key.to_owned(),
         value: json!(1),
     };
-    let asked = async {
-        store.record(value("c"));
-        assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
-        assert_eq!(store.hand_over().await.unwrap(), Handed::TellAll);
-        store.record(value("a"));
-        assert_eq!(store.hand_over().await.unwrap(), Handed::Batch);
-    };
-    let asked = tokio::time::timeout(Duration::from_secs(10), asked).await;
-    asked.expect("the loop is asked");
-    store.close(Duration::from_secs(10)).await;
-    assert_eq!(reopen(&path).0.len(), 2);
+    store.record(value("c"));
+    let mut handed = Vec::new();
+    for _ in 0..3 {
+        let next = tokio::time::timeout(limit, store.hand_over(&mut taken));
+        let next = next.await.expect("in time").unwrap();
+        if matches!(next, Handed::Lost) {
+            store.record(value("d"));
+        }
+        handed.push(format!("{next:?}"));
+    }
+    assert_eq!(handed, ["Batch", "Lost", "Batch"]);
+    store.close(limit).await;
+    // What was told is all there is: nothing that was forgotten since comes back.
+    assert_eq!(reopen(&path).0, records(&[("d", json!(1))]));
 }
 
 #[tokio::test]
 async fn a_writer_that_panics_is_said_once_and_nothing_waits_for_it() {
     let (batches, _) = mpsc::channel(1);
     let (said, progress) = watch::channel(Progress::default());
-    let mut store = Store {
-        waiting: Batch::new(),
-        batches,
-        progress,
-        losses_told: 0,
-        writer: tokio::spawn(async move {
-            let _said = said;
-            panic!("a defect")
-        }),
-        is_over: false,
-    };
+    let writer = tokio::spawn(async move {
+        let _said = said;
+        panic!("a defect")
+    });
+    let mut store = Store::new(batches, progress, writer);
+    let (_outbox, mut taken) = watch::channel(0);
     let limit = Duration::from_secs(10);
-    let error = tokio::time::timeout(limit, store.hand_over()).await;
+    let error = tokio::time::timeout(limit, store.hand_over(&mut taken)).await;
     let error = error.expect("it ends").unwrap_err().to_string();
     assert!(error.contains("a defect"), "{error}");
-    let again = tokio::time::timeout(Duration::from_millis(1), store.hand_over());
+    let again = tokio::time::timeout(Duration::from_millis(1), store.hand_over(&mut taken));
     assert!(again.await.is_err(), "it is said once");
     store.close(limit).await;
 }
