@@ -51,17 +51,7 @@ impl Ipvsadm {
     }
 
     /// Makes one change.
-    pub(super) async fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-        match (self.apply_once(command).await, command.other_form()) {
-            // Someone was faster than our look: the same wish in its other form.
-            (Err(Refusal::Exists | Refusal::NoSuchServer), Some(other)) => {
-                self.apply_once(&other).await
-            }
-            (outcome, _) => outcome,
-        }
-    }
-
-    async fn apply_once(&self, command: &Command) -> Result<(), Refusal> {
+    pub(super) async fn apply(&self, command: &Command) -> Result<(), Refusal> {
         let output = self.run(&listing::words(command)).await?;
         if output.status.success() {
             Ok(())

@@ -5,7 +5,6 @@
 //! each time, but read only where it is another than the one read last, and written once for
 //! all changes of a batch.
 
-use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -14,7 +13,8 @@ use std::time::Duration;
 
 use super::{Refusal, listing};
 use crate::clock::Clock;
-use crate::lvs::{Command, Table, TableEntry, VirtualServiceKey};
+use crate::lvs::replay::{self, Conflict};
+use crate::lvs::{Command, Table, VirtualServiceKey};
 use crate::time::Wall;
 
 /// The file in the state folder.
@@ -106,7 +106,7 @@ impl Memory {
         if !self.is_changed {
             self.refresh()?;
         }
-        change(&mut self.table, command)?;
+        replay::apply(&mut self.table, command)?;
         self.is_changed = true;
         Ok(())
     }
@@ -187,29 +187,14 @@ impl Memory {
     }
 }
 
-fn change(table: &mut Table, command: &Command) -> Result<(), Refusal> {
-    match command {
-        Command::AddService(key, service) => {
-            if table.contains_key(key) {
-                return Err(Refusal::Exists);
-            }
-            let servers = BTreeMap::new();
-            let service = service.clone();
-            table.insert(*key, TableEntry { service, servers });
-        }
-        Command::DeleteService(key) => {
-            table.remove(key).ok_or(Refusal::NoSuchService)?;
-        }
-        Command::AddServer(key, server, to) | Command::EditServer(key, server, to) => {
-            let entry = table.get_mut(key).ok_or(Refusal::NoSuchService)?;
-            entry.servers.insert(*server, *to);
-        }
-        Command::DeleteServer(key, server) => {
-            let entry = table.get_mut(key).ok_or(Refusal::NoSuchService)?;
-            entry.servers.remove(server).ok_or(Refusal::NoSuchServer)?;
+impl From<Conflict> for Refusal {
+    fn from(conflict: Conflict) -> Self {
+        match conflict {
+            Conflict::ServiceExists | Conflict::ServerExists => Self::Exists,
+            Conflict::NoService => Self::NoSuchService,
+            Conflict::NoServer => Self::NoSuchServer,
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -236,13 +221,17 @@ mod tests {
         let add = Command::AddService(web(), service);
         let put = Command::AddServer(web(), real(), to);
         let take = Command::DeleteServer(web(), real());
+        let edit = Command::EditServer(web(), real(), to);
         let steps = [
             (&put, Err(Refusal::NoSuchService)),
             (&take, Err(Refusal::NoSuchService)),
             (&Command::DeleteService(web()), Err(Refusal::NoSuchService)),
             (&add, Ok(())),
             (&add, Err(Refusal::Exists)),
+            (&edit, Err(Refusal::NoSuchServer)),
             (&put, Ok(())),
+            (&put, Err(Refusal::Exists)),
+            (&edit, Ok(())),
             (&take, Ok(())),
             (&take, Err(Refusal::NoSuchServer)),
             (&put, Ok(())),

@@ -96,18 +96,29 @@ impl Backend {
     ///
     /// After the last change of a batch follows [`Backend::settle`].
     pub async fn apply(&mut self, command: &Command) -> Result<(), IpvsError> {
-        let refusal = match &mut self.0 {
-            Inner::Netlink(netlink) => netlink.apply(command).await,
-            Inner::Ipvsadm(ipvsadm) => ipvsadm.apply(command).await,
-            Inner::Memory(memory) => memory.apply(command),
+        let outcome = match (self.change(command).await, command.other_form()) {
+            // Someone was faster than our look: the same wish in its other form.
+            (Err(Refusal::Exists | Refusal::NoSuchServer), Some(other)) => {
+                self.change(&other).await
+            }
+            (outcome, _) => outcome,
         };
-        match refusal {
+        match outcome {
             Err(Refusal::NoSuchServer | Refusal::NoSuchService) if command.removes() => Ok(()),
             Err(Refusal::Exists) if matches!(command, Command::AddService(..)) => Ok(()),
             other => other.map_err(|refusal| IpvsError {
                 command: Some(command.clone()),
                 refusal,
             }),
+        }
+    }
+
+    /// Makes one change, or says what whoever has the table says.
+    async fn change(&mut self, command: &Command) -> Result<(), Refusal> {
+        match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.apply(command).await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.apply(command).await,
+            Inner::Memory(memory) => memory.apply(command),
         }
     }
 
@@ -141,5 +152,41 @@ impl Command {
             Self::EditServer(key, server, to) => Some(Self::AddServer(*key, *server, *to)),
             Self::AddService(..) | Self::DeleteService(_) | Self::DeleteServer(..) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{
+        Family, Forwarding, RealServer, RealServerKey, Scheduler, VirtualService, Weight,
+    };
+
+    #[tokio::test]
+    async fn a_wish_is_met_whoever_was_faster() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut backend = Backend::open(IpvsBackend::Memory, folder.path());
+        let web: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+        let real = RealServerKey("192.168.0.1:80".parse().unwrap());
+        let service = VirtualService::plain(Family::V4, Scheduler::wlc());
+        let to = |weight| RealServer::new(Forwarding::Dr, Weight(weight));
+        for (command, weight) in [
+            (Command::AddService(web, service.clone()), None),
+            (Command::EditServer(web, real, to(1)), Some(1)),
+            (Command::AddServer(web, real, to(2)), Some(2)),
+            (Command::AddService(web, service), Some(2)),
+            (Command::DeleteServer(web, real), None),
+            (Command::DeleteServer(web, real), None),
+        ] {
+            assert_eq!(backend.apply(&command).await, Ok(()), "{command}");
+            let table = backend.list_where(|_| true).await.unwrap();
+            let found = table[&web].servers.get(&real);
+            assert_eq!(found.map(|it| it.weight.0), weight, "{command}");
+        }
+        let nowhere = "10.0.0.4:80/tcp".parse().unwrap();
+        let refused = backend
+            .apply(&Command::AddServer(nowhere, real, to(1)))
+            .await;
+        assert_eq!(refused.unwrap_err().refusal, Refusal::NoSuchService);
     }
 }

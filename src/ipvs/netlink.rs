@@ -126,18 +126,9 @@ impl Netlink {
 
     /// Makes one change.
     pub(super) async fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
-        let refusal = match self.command(command).await {
-            Ok(()) => return Ok(()),
-            Err(failure) => command_refused(command, &failure),
-        };
-        // Someone was faster than our look: the same wish in its other form.
-        match (refusal, command.other_form()) {
-            (Refusal::Exists | Refusal::NoSuchServer, Some(other)) => self
-                .command(&other)
-                .await
-                .map_err(|failure| command_refused(&other, &failure)),
-            (refusal, _) => Err(refusal),
-        }
+        self.command(command)
+            .await
+            .map_err(|failure| command_refused(command, &failure))
     }
 
     async fn list_once(

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use crate::lvs::{Command, Table, TableEntry};
 
-/// Why a command was refused, in ipvsadm's words.
+/// Why a command does not fit the table, in ipvsadm's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum Conflict {
     /// `EEXIST` for a virtual service.
     #[error("Service already exists")]
     ServiceExists,
@@ -28,12 +28,12 @@ pub enum Refusal {
 ///
 /// # Errors
 ///
-/// The kernel's refusal.
-pub fn apply(table: &mut Table, command: &Command) -> Result<(), Refusal> {
+/// What the kernel would refuse it for.
+pub fn apply(table: &mut Table, command: &Command) -> Result<(), Conflict> {
     match command {
         Command::AddService(key, settings) => {
             if table.contains_key(key) {
-                return Err(Refusal::ServiceExists);
+                return Err(Conflict::ServiceExists);
             }
             let entry = TableEntry {
                 service: settings.clone(),
@@ -42,22 +42,22 @@ pub fn apply(table: &mut Table, command: &Command) -> Result<(), Refusal> {
             table.insert(*key, entry);
         }
         Command::DeleteService(key) => {
-            table.remove(key).ok_or(Refusal::NoService)?;
+            table.remove(key).ok_or(Conflict::NoService)?;
         }
         Command::AddServer(key, server, settings) => {
-            let entry = table.get_mut(key).ok_or(Refusal::NoService)?;
+            let entry = table.get_mut(key).ok_or(Conflict::NoService)?;
             if entry.servers.contains_key(server) {
-                return Err(Refusal::ServerExists);
+                return Err(Conflict::ServerExists);
             }
             entry.servers.insert(*server, *settings);
         }
         Command::EditServer(key, server, settings) => {
-            let entry = table.get_mut(key).ok_or(Refusal::NoService)?;
-            *entry.servers.get_mut(server).ok_or(Refusal::NoServer)? = *settings;
+            let entry = table.get_mut(key).ok_or(Conflict::NoService)?;
+            *entry.servers.get_mut(server).ok_or(Conflict::NoServer)? = *settings;
         }
         Command::DeleteServer(key, server) => {
-            let entry = table.get_mut(key).ok_or(Refusal::NoService)?;
-            entry.servers.remove(server).ok_or(Refusal::NoServer)?;
+            let entry = table.get_mut(key).ok_or(Conflict::NoService)?;
+            entry.servers.remove(server).ok_or(Conflict::NoServer)?;
         }
     }
     Ok(())
