@@ -15,6 +15,7 @@
 //! | what is said over the control socket | [`wire`] |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
+//! | how much was looked at, where a test asks | `effort` |
 //! | which file is this program | [`program`] |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
@@ -36,6 +37,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+mod effort;
 pub mod engine;
 pub mod host;
 pub mod ipvs;

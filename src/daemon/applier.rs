@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, Stopwatch};
+use crate::effort::look;
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError};
 use crate::lvs::diff::{diff, missing, owned};
@@ -94,7 +95,8 @@ const fn place(command: &Command) -> Place {
 
 /// Refused commands, to be found among many.
 fn by_place(refused: &[(Command, String)]) -> BTreeMap<Place, &(Command, String)> {
-    refused.iter().map(|it| (place(&it.0), it)).collect()
+    let seen = refused.iter().inspect(|_| look());
+    seen.map(|it| (place(&it.0), it)).collect()
 }
 
 /// What the last look found and left behind.

@@ -192,9 +192,10 @@ async fn a_batch_that_could_not_be_written_was_not_applied() {
     assert_eq!(table, BOTH);
 }
 
-/// Looking through many refusals costs no more for each than through few.
+/// Looking through many refusals costs no more for each than through few: each of the two
+/// questions about the last look goes once through what that refused.
 #[tokio::test]
-async fn ten_thousand_refusals_are_looked_through_in_one_pass() {
+async fn two_thousand_refusals_are_looked_through_in_one_pass() {
     let bench = Bench::new("");
     let mut worker = Worker {
         backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
@@ -218,8 +219,7 @@ async fn ten_thousand_refusals_are_looked_through_in_one_pass() {
             })
             .collect()
     };
-    let mut times = Vec::new();
-    for count in [1_000, 10_000] {
+    for count in [2, 2_000] {
         let refused = refusals(count);
         let commands: Vec<Command> = refused.iter().map(|(it, _)| it.clone()).collect();
         worker.seen.outcome.actual = Some(Arc::default());
@@ -228,23 +228,17 @@ async fn ten_thousand_refusals_are_looked_through_in_one_pass() {
             refused,
             ..TableOutcome::default()
         };
-        let mut least = Duration::MAX;
-        // Many rounds: on a busy machine some are held up, but hardly all of them.
-        for _ in 0..15 {
-            let watch = Stopwatch::start();
+        let looks = crate::effort::looks(|| {
             for command in &commands {
                 worker.put_off(command, "no room".to_owned());
                 assert!(worker.not_yet(command).is_some());
             }
             assert_eq!(worker.drift(false, &commands), 0);
             worker.log(&outcome);
-            least = least.min(watch.elapsed());
-        }
-        times.push(least);
+        });
         assert_eq!(worker.waiting.len(), commands.len());
+        assert_eq!(looks, 2 * u64::from(count));
     }
-    // Ten times as many: a hundred times the work where each is compared with each.
-    assert!(times[1] < times[0] * 40, "{times:?}");
 }
 
 #[tokio::test]

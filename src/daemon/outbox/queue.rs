@@ -20,6 +20,7 @@ use crate::daemon::outbox::Limits;
 use crate::daemon::outbox::group::{Rate, fitting, transactions};
 use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
 use crate::daemon::outbox::queue::room::Shelf;
+use crate::effort::look;
 use crate::engine::event::AlertId;
 use crate::time::{Mono, Now, Wall};
 
@@ -214,7 +215,7 @@ impl Queue {
     pub(super) fn repeated(&mut self, lane: &Lane, event: &str) -> Option<&mut Entry> {
         let event: Arc<str> = event.into();
         let told = self.events.range((event.clone(), 0)..=(event, u64::MAX));
-        let numbers = told.map(|(_, number)| *number);
+        let numbers = told.map(|(_, number)| *number).inspect(|_| look());
         let entries = &self.entries;
         let is_here = |number: &u64| entries.get(number).is_some_and(|it| *it.lane == *lane);
         let number = numbers.clone().find(is_here)?;
@@ -308,6 +309,7 @@ impl Queue {
 
     /// What a lane waits for by itself; none while its head is under way.
     fn turn(&self, lane: &Lane, state: &LaneState) -> Option<Turn> {
+        look();
         let &head = state.waiting.first()?;
         if state.in_flight {
             return None; // The end of the delivery wakes it.
@@ -351,7 +353,10 @@ impl Queue {
 
     fn group_of(&self, head: u64) -> Option<Group> {
         let state = self.lanes.get(&self.entries.get(&head)?.lane)?;
-        let bytes_of = |number| self.entries.get(number).map_or(0, |entry| entry.bytes);
+        let bytes_of = |number| {
+            look();
+            self.entries.get(number).map_or(0, |entry| entry.bytes)
+        };
         let count = fitting(state.waiting.iter().map(bytes_of));
         Some(Group {
             members: state.waiting.iter().take(count).copied().collect(),
@@ -520,6 +525,7 @@ impl Queue {
     pub(super) fn give_up_old(&mut self, now: Now) -> Vec<(u64, Entry, String)> {
         let mut old = Vec::new();
         for &(accepted, number) in &self.ages {
+            look();
             if now.wall.since(accepted) < self.limits.give_up_after {
                 break;
             }

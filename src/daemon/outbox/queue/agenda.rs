@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::daemon::outbox::queue::Endpoint;
+use crate::effort::look;
 use crate::time::Mono;
 
 /// Connections to one receiver at once.
@@ -73,6 +74,7 @@ impl Line {
         while let Some(&(at, attempts, head)) = self.resting.first()
             && at <= now
         {
+            look();
             self.resting.pop_first();
             self.ready.insert((attempts, head));
         }
@@ -135,6 +137,7 @@ impl Agenda {
     pub(super) fn closed_groups(&self, now: Mono) -> impl Iterator<Item = u64> {
         let line = self.lines.get(&Endpoint::Relay);
         let lanes = line.into_iter().flat_map(|line| &line.collecting);
+        let lanes = lanes.inspect(|_| look());
         let closed = lanes.take_while(move |(closes, _)| *closes <= now);
         closed.map(|(_, head)| *head)
     }
@@ -147,7 +150,7 @@ impl Agenda {
             &*line
         });
         let ready = line.into_iter().flat_map(|line| &line.ready);
-        ready.map(|(_, head)| *head)
+        ready.inspect(|_| look()).map(|(_, head)| *head)
     }
 
     /// The webhook that goes next, fewer attempts first; none while all there is must wait.
@@ -155,6 +158,7 @@ impl Agenda {
         while let Some((at, _)) = self.later.first()
             && *at <= now
         {
+            look();
             let (_, endpoint) = self.later.pop_first()?;
             let Some(line) = self.lines.get_mut(&endpoint) else {
                 continue;
