@@ -50,7 +50,9 @@ impl Courier {
                 if let Some(why) = &fault {
                     tracing::warn!(program = %key, why, "alert program failed");
                 }
-                let delivery = fault.map_or(Delivery::Done, Delivery::GivenUp);
+                // The number of the call says to nobody which alert it was.
+                let given_up = |why| Delivery::GivenUp(format!("{key}: {why}"));
+                let delivery = fault.map_or(Delivery::Done, given_up);
                 self.done.push_back(Event::AlertDone {
                     alert: call,
                     delivery,
