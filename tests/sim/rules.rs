@@ -24,6 +24,7 @@ pub(crate) struct Seen {
     pub(crate) refused: u64,
     pub(crate) flushed: u64,
     pub(crate) clock_steps: u64,
+    pub(crate) lost_journals: u64,
     pub(crate) late_reports: u64,
     pub(crate) throttled: u64,
 }
@@ -41,6 +42,7 @@ impl Seen {
         self.refused += other.refused;
         self.flushed += other.flushed;
         self.clock_steps += other.clock_steps;
+        self.lost_journals += other.lost_journals;
         self.late_reports += other.late_reports;
         self.throttled += other.throttled;
     }
@@ -59,6 +61,7 @@ impl Seen {
             self.refused,
             self.flushed,
             self.clock_steps,
+            self.lost_journals,
             self.late_reports,
             self.throttled,
         ];

@@ -36,6 +36,7 @@ enum Coming {
     Flush,
     Reload,
     SetClock,
+    JournalLost,
     Kill,
 }
 
@@ -105,6 +106,7 @@ impl World {
         world.later(1_000, Coming::Flush);
         world.later(2_000, Coming::Reload);
         world.later(2_000, Coming::SetClock);
+        world.later(2_000, Coming::JournalLost);
         world.later(2_000, Coming::Kill);
         world
     }
@@ -136,7 +138,7 @@ impl World {
             matches!(
                 what,
                 Coming::HostFlips(_) | Coming::Flush | Coming::Reload | Coming::SetClock
-            ) || matches!(what, Coming::Kill)
+            ) || matches!(what, Coming::JournalLost | Coming::Kill)
         };
         self.coming.retain(|_, what| !unrest(what));
         self.soon(Coming::LookAtTable { again: true });
@@ -415,6 +417,12 @@ impl World {
                 let by = self.random.i64(-7_200..7_200) * 1_000_000;
                 self.wall_offset += by;
                 self.later(2_000, Coming::SetClock);
+            }
+            Coming::JournalLost => {
+                self.seen.lost_journals += 1;
+                self.journal.clear();
+                self.tell(Event::JournalLost);
+                self.later(2_000, Coming::JournalLost);
             }
             Coming::Kill => {
                 self.kill();
