@@ -17,6 +17,7 @@
 //! | what time is it | [`clock`] |
 //! | how much was looked at, where a test asks | `effort` |
 //! | which file is this program | [`program`] |
+//! | which folder survives a crash | `folder` |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |
@@ -39,6 +40,7 @@ pub mod daemon;
 pub mod demo;
 mod effort;
 pub mod engine;
+mod folder;
 pub mod host;
 pub mod ipvs;
 pub mod lvs;

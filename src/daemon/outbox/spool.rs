@@ -7,14 +7,15 @@
 //! from a thread that may.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::alert::notice::Notice;
+use crate::folder;
 use crate::options::webhook::WebhookOptions;
 use crate::time::Wall;
 
@@ -117,10 +118,7 @@ impl Spool {
     ///
     /// The folder cannot be made or listed.
     pub(super) fn load(&self) -> io::Result<Found> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)?;
+        folder::make(&self.folder)?;
         let mut found = Found {
             next: 1,
             ..Found::default()
@@ -180,7 +178,7 @@ impl Spool {
             .iter()
             .map(|(number, bytes)| self.write_one(*number, bytes))
             .collect();
-        match File::open(&self.folder).and_then(|folder| folder.sync_all()) {
+        match folder::sync(&self.folder) {
             Ok(()) => results,
             Err(error) => {
                 let again = || io::Error::new(error.kind(), error.to_string());
@@ -216,10 +214,7 @@ impl Spool {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&self.folder)?;
+            folder::make(&self.folder)?;
             open()
         })?;
         file.write_all(bytes)?;

@@ -15,10 +15,10 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
 use crate::engine::saved::Saved;
+use crate::folder;
 
 use super::lines::{self, Found, HEADING, Reading, Survey};
 use super::lock::make_folder;
@@ -287,7 +287,9 @@ impl Journal {
         self.bad_lines = 0;
         // Until its name is safe, it is no journal to write on with.
         self.again = Some(Again::Plain);
-        sync_folder(&self.path).map_err(StoreError::file("sync the folder of", &self.path))?;
+        if let Some(folder) = self.path.parent() {
+            folder::sync(folder).map_err(StoreError::file("sync the folder of", &self.path))?;
+        }
         self.again = None;
         Ok(aside)
     }
@@ -485,16 +487,4 @@ fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
 fn is_same(path: &Path, other: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|found| (found.dev(), found.ino()));
     matches!((identity(path), identity(other)), (Ok(one), Ok(two)) if one == two)
-}
-
-/// Makes names in the folder of a file survive a crash of the system.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else {
-        return Ok(());
-    };
-    match File::open(folder)?.sync_all() {
-        // Some file systems cannot do that and need not.
-        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => Ok(()),
-        result => result,
-    }
 }

@@ -1,14 +1,15 @@
 //! The lock on the state folder, and the folder itself.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
 use super::StoreError;
+use crate::folder;
 
 /// The lock on a state folder: one daemon for each. Ends with the process, kill -9 included.
 #[derive(Debug)]
@@ -61,10 +62,6 @@ fn holder(file: &mut File) -> String {
 }
 
 /// Makes the state folder where it is missing; only its owner may look into it.
-pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(StoreError::file("make the state folder", folder))
+pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
+    folder::make(path).map_err(StoreError::file("make the state folder", path))
 }
