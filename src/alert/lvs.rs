@@ -21,7 +21,7 @@ use crate::engine::verdict;
 use crate::ipvs::Backend;
 use crate::lvs::diff::{diff, missing};
 use crate::lvs::{
-    Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, ServiceWish,
+    Command, Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, ServiceWish,
     VirtualService, VirtualServiceKey,
 };
 use crate::model::{HostName, IpvsBackend};
@@ -219,16 +219,33 @@ pub(super) async fn standalone(
             "virtual service {key} is not in the table; make it first, or let -B make it"
         )));
     }
-    for command in diff(&desired, &table) {
-        backend
-            .apply(&command)
-            .await
-            .map_err(|error| StandaloneError::Failed(error.to_string()))?;
+    let commands = diff(&desired, &table);
+    let (made, outcome) = carry_out(&mut backend, &commands).await;
+    for command in made {
         say(&command.to_string());
     }
-    backend
-        .settle()
-        .map_err(|refusal| StandaloneError::Failed(refusal.to_string()))
+    outcome.map_err(StandaloneError::Failed)
+}
+
+/// Makes changes up to the first one that is refused: those that are made, and what went wrong.
+async fn carry_out<'a>(
+    backend: &mut Backend,
+    commands: &'a [Command],
+) -> (&'a [Command], Result<(), String>) {
+    let mut made = 0;
+    let mut outcome = Ok(());
+    for command in commands {
+        if let Err(error) = backend.apply(command).await {
+            outcome = Err(error.to_string());
+            break;
+        }
+        made += 1;
+    }
+    // Also after a refusal: what came before it is made, as in a kernel.
+    if let Err(refusal) = backend.settle() {
+        return (&[], outcome.and(Err(refusal.to_string())));
+    }
+    (commands.get(..made).unwrap_or_default(), outcome)
 }
 
 fn backend(environment: &BTreeMap<String, String>) -> Result<Backend, StandaloneError> {
@@ -299,8 +316,8 @@ fn say(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lvs::Table;
     use crate::lvs::replay::apply;
-    use crate::lvs::{Command, Table};
 
     const HOWTO: &str = "-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr";
 
@@ -445,5 +462,46 @@ mod tests {
                 "{words}"
             );
         }
+    }
+
+    /// Makes a virtual service, a real server in it, and one where no virtual service is.
+    fn two_that_fit_and_one_that_does_not() -> [Command; 3] {
+        let made = call("up", &format!("{HOWTO} -B"), "").unwrap();
+        let desired = made.desired(&["192.168.0.1".parse().unwrap()]).unwrap();
+        let [service, server] = diff(&desired, &Table::new()).try_into().unwrap();
+        let Command::AddServer(_, real, settings) = server else {
+            panic!("{server}");
+        };
+        let nowhere = "10.0.0.4:80/tcp".parse().unwrap();
+        let odd = Command::AddServer(nowhere, real, settings);
+        [service, server, odd]
+    }
+
+    #[tokio::test]
+    async fn what_came_before_a_refusal_is_made_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut backend = Backend::open(IpvsBackend::Memory, folder.path());
+        let commands = two_that_fit_and_one_that_does_not();
+        let (made, outcome) = carry_out(&mut backend, &commands).await;
+        assert_eq!(made, &commands[..2]);
+        let error = outcome.unwrap_err();
+        assert!(error.contains("10.0.0.4:80"), "{error}");
+        let mut again = Backend::open(IpvsBackend::Memory, folder.path());
+        let table = again.list().await.unwrap();
+        assert_eq!(table.len(), 1);
+        assert!(table.values().all(|entry| entry.servers.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_written_is_not_said_to_be_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let statedir = folder.path().join("state");
+        std::os::unix::fs::symlink(folder.path().join("gone/state"), &statedir).unwrap();
+        let mut backend = Backend::open(IpvsBackend::Memory, &statedir);
+        let commands = two_that_fit_and_one_that_does_not();
+        let (made, outcome) = carry_out(&mut backend, &commands[..2]).await;
+        assert!(made.is_empty(), "{made:?}");
+        let error = outcome.unwrap_err();
+        assert!(error.contains("cannot be written"), "{error}");
     }
 }
