@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -179,6 +180,20 @@ pub enum IpvsBackend {
     Memory,
 }
 
+impl FromStr for IpvsBackend {
+    type Err = String;
+
+    /// `netlink`, `ipvsadm` or `memory`.
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Ok(match word {
+            "netlink" => Self::Netlink,
+            "ipvsadm" => Self::Ipvsadm,
+            "memory" => Self::Memory,
+            _ => return Err("write netlink, ipvsadm or memory".to_owned()),
+        })
+    }
+}
+
 /// The mail globals (D24).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailSettings {
@@ -240,7 +255,7 @@ const SMTP_PORT: u16 = 25;
 /// Of `smtps://` without one.
 const SMTPS_PORT: u16 = 465;
 
-impl std::str::FromStr for MailRelay {
+impl FromStr for MailRelay {
     type Err = String;
 
     /// `sendmail`, `smtp://HOST[:PORT]` or `smtps://HOST[:PORT]`; IPv6 addresses in brackets.

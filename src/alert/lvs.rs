@@ -250,15 +250,11 @@ async fn carry_out<'a>(
 
 fn backend(environment: &BTreeMap<String, String>) -> Result<Backend, StandaloneError> {
     let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    let kind = match variable("LVSMON_IPVS_BACKEND").map(String::as_str) {
-        None | Some("netlink") => IpvsBackend::Netlink,
-        Some("ipvsadm") => IpvsBackend::Ipvsadm,
-        Some("memory") => IpvsBackend::Memory,
-        Some(other) => {
-            return Err(StandaloneError::Usage(format!(
-                "LVSMON_IPVS_BACKEND={other}: write netlink, ipvsadm or memory"
-            )));
-        }
+    let kind = match variable("LVSMON_IPVS_BACKEND") {
+        Some(word) => word.parse().map_err(|help| {
+            StandaloneError::Usage(format!("LVSMON_IPVS_BACKEND={word}: {help}"))
+        })?,
+        None => IpvsBackend::default(),
     };
     let statedir = match (kind, variable("MON_STATEDIR")) {
         (_, Some(statedir)) => PathBuf::from(statedir),

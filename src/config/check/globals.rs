@@ -312,12 +312,10 @@ impl<'r, 'a> Settings<'r, 'a> {
     }
 
     fn backend(&mut self, value: Span) {
-        self.globals.ipvs_backend = match self.report.text(value) {
-            "netlink" => IpvsBackend::Netlink,
-            "ipvsadm" => IpvsBackend::Ipvsadm,
-            "memory" => IpvsBackend::Memory,
-            _ => return self.bad("ipvs_backend", value, "write netlink, ipvsadm or memory"),
-        };
+        match self.report.text(value).parse() {
+            Ok(backend) => self.globals.ipvs_backend = backend,
+            Err::<_, String>(help) => self.bad("ipvs_backend", value, &help),
+        }
     }
 
     /// Fills in defaults and rebases paths (docs/mon.md, "Reading").
