@@ -190,7 +190,7 @@ pub(crate) mod tests {
             time: Wall::from_seconds(1_795_215_956),
             summary: "web1".to_owned(),
             input: b"web1\n\nHOST web1: refused\n".as_slice().into(),
-            environment: vec![("MON_DESCRIPTION".to_owned(), "the farm".to_owned())],
+            environment: [("MON_DESCRIPTION".to_owned(), "the farm".to_owned())].into(),
             results: vec![
                 (
                     HostName::new("web1"),

@@ -144,7 +144,7 @@ pub(crate) fn alert_calls(
 ) -> Vec<AlertCall> {
     let service = telling.model.service(telling.service);
     let summary = telling.text.summary(Status::Fail).into_owned();
-    let environment = alert_environment(telling, service);
+    let environment: Arc<[_]> = alert_environment(telling, service).into();
     let members = telling.model.hostgroup(telling.service).members.iter();
     let enabled: Vec<&str> = members
         .filter(|member| !member.starts_disabled)
@@ -180,7 +180,7 @@ pub(crate) fn alert_calls(
             time: telling.now.wall,
             summary: summary.clone(),
             input: Arc::clone(&telling.text.output),
-            environment: environment.clone(),
+            environment: Arc::clone(&environment),
             results: results.clone(),
             status: telling.state.status,
             exit: telling.exit,

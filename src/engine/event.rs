@@ -368,7 +368,8 @@ pub struct AlertCall {
     /// Standard input of the alert: the output of the event.
     pub input: Arc<[u8]>,
     /// `MON_*` and the service's own variables, in the order in which they take effect.
-    pub environment: Vec<(String, String)>,
+    /// One copy for all alerts of an event.
+    pub environment: Arc<[(String, String)]>,
     /// What the report said about each host; empty where it did not say.
     pub results: Vec<(HostName, HostVerdict, String)>,
     /// Status when it was decided.

@@ -142,10 +142,11 @@ fn call_of(
         input: format!("web1 number{number}\n\nHOST web1: ERROR größer als 3 s\n.\nend\n")
             .into_bytes()
             .into(),
-        environment: vec![
+        environment: [
             ("MON_ALERTTYPE".to_owned(), "failure".to_owned()),
             ("MON_DESCRIPTION".to_owned(), "the farm".to_owned()),
-        ],
+        ]
+        .into(),
         results: vec![(
             HostName::new("web1"),
             HostVerdict::Down(Reason::Refused),

@@ -28,7 +28,7 @@ fn call(number: u64) -> AlertCall {
         time: Wall::from_seconds(0),
         summary: String::new(),
         input: Vec::new().into(),
-        environment: Vec::new(),
+        environment: [].into(),
         results: Vec::new(),
         status: Status::Fail,
         exit: Some(1),
