@@ -15,7 +15,6 @@ use tokio::time::timeout;
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Report, Run, RunId, RunProgram};
 use crate::monitor;
-use crate::options::MonitorOptions;
 
 /// What a run may take beyond its own limits: names, places among the connections of all checks,
 /// programs that clean up. Only a defect of ours takes longer, so it need not be exact.
@@ -141,14 +140,9 @@ fn last_limit(run: &Run) -> Duration {
     let own = match &run.program {
         RunProgram::Executable(program) => program.limit,
         RunProgram::Native(options) => {
-            let (each, more) = match options {
-                MonitorOptions::Fping(options) => (options.limit(), options.hosts.len()),
-                MonitorOptions::Ftp(options) => (options.timeout, options.hosts.len()),
-                MonitorOptions::Http(options) => (options.timeout, options.hosts.len()),
-                MonitorOptions::Tcp(options) => (options.timeout, options.hosts.len()),
-            };
-            let hosts = run.hosts.len().saturating_add(more);
-            each.saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
+            let hosts = run.hosts.len().saturating_add(options.own_hosts());
+            let hosts = u32::try_from(hosts).unwrap_or(u32::MAX);
+            options.limit().saturating_mul(hosts)
         }
     };
     own.saturating_add(SLACK)
@@ -165,6 +159,7 @@ async fn execute(run: Run, tools: monitor::Tools) -> Report {
 mod tests {
     use super::*;
     use crate::names::Names;
+    use crate::options::MonitorOptions;
 
     const SOON: Duration = Duration::from_secs(20);
 

@@ -35,7 +35,6 @@ use crate::engine::event::{Action, HostVerdict, Note, Reason, ServerChange, Tabl
 use crate::engine::saved::{Record, Saved};
 use crate::lvs::{Desired, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
-use crate::options::MonitorOptions;
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
 use judge::{Attendance, Judge, Part, Verdict};
@@ -409,7 +408,7 @@ impl Bindings {
         let program = service.monitor.as_ref().map(|monitor| &monitor.program);
         let limit = match program {
             Some(MonitorProgram::Executable(_)) => self.model.globals.monitor_timeout,
-            Some(MonitorProgram::Native(options)) => native_limit(options),
+            Some(MonitorProgram::Native(options)) => options.limit(),
             Some(MonitorProgram::Missing(_)) | None => Duration::ZERO,
         };
         let skew = service.randskew.unwrap_or_default();
@@ -417,16 +416,6 @@ impl Bindings {
             .unwrap_or(NEVER_POLLED_WAIT)
             .saturating_add(limit)
             .saturating_add(skew)
-    }
-}
-
-/// How long a native check takes at most, by its own options (D22).
-fn native_limit(options: &MonitorOptions) -> Duration {
-    match options {
-        MonitorOptions::Fping(options) => options.limit(),
-        MonitorOptions::Http(options) => options.timeout,
-        MonitorOptions::Tcp(options) => options.timeout,
-        MonitorOptions::Ftp(options) => options.timeout,
     }
 }
 

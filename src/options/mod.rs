@@ -13,6 +13,8 @@ pub mod tcp;
 pub mod webhook;
 pub(crate) mod words;
 
+use std::time::Duration;
+
 pub use words::{OptionError, OptionErrors};
 
 /// The options of a built-in monitor.
@@ -56,6 +58,28 @@ impl MonitorOptions {
             "tcp.monitor" => tcp::TcpOptions::parse(args).map(Self::Tcp),
             _ => return None,
         })
+    }
+
+    /// How long the check of one host takes at most (D22).
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        match self {
+            Self::Fping(options) => options.limit(),
+            Self::Ftp(options) => options.timeout,
+            Self::Http(options) => options.timeout,
+            Self::Tcp(options) => options.timeout,
+        }
+    }
+
+    /// Hosts that the options themselves name, beside those of the group.
+    #[must_use]
+    pub fn own_hosts(&self) -> usize {
+        match self {
+            Self::Fping(options) => options.hosts.len(),
+            Self::Ftp(options) => options.hosts.len(),
+            Self::Http(options) => options.hosts.len(),
+            Self::Tcp(options) => options.hosts.len(),
+        }
     }
 }
 
