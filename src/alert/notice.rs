@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::event::{AlertCall, AlertKind, HostVerdict, Status};
+use crate::engine::event::{AlertCall, AlertKind, HostVerdict, Report, Status};
+use crate::engine::state::NO_SUMMARY;
 use crate::model::HostName;
 use crate::time::Wall;
 
@@ -61,7 +62,7 @@ pub struct HostLine {
 
 impl Notice {
     /// Detail kept: as much as a report keeps of a run.
-    pub const DETAIL_MAX: usize = 120_000;
+    pub const DETAIL_MAX: usize = Report::OUTPUT_MAX;
     /// Host results kept: more than a person reads, small in the spool.
     pub const RESULTS_MAX: usize = 500;
 
@@ -105,7 +106,7 @@ pub(crate) fn summary_of(input: &[u8]) -> String {
     let line = input.split(|&byte| byte == b'\n').next().unwrap_or(input);
     let line = String::from_utf8_lossy(line).trim().to_owned();
     if line.is_empty() {
-        "(NO SUMMARY)".to_owned()
+        NO_SUMMARY.to_owned()
     } else {
         line
     }
