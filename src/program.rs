@@ -1,10 +1,12 @@
 //! Programs that the daemon runs, as far as monitors and alerts are alike: how one is started,
-//! how its group is ended, and which file this program is.
+//! how it is followed to its end or ended with its group, and which file this program is.
 //!
 //! Not here: arguments, input and output, limits; monitors and alerts differ in all of them.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,7 +15,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+use crate::engine::event::Ended;
 
 /// Waits between tries while the file is being written ("text file busy"): an operator copies a
 /// new version into place.
@@ -22,6 +26,17 @@ const BUSY_WAITS: [Duration; 3] = [
     Duration::from_millis(60),
     Duration::from_millis(120),
 ];
+
+/// How long a program may clean up after TERM before it gets KILL.
+pub const TERM_GRACE: Duration = Duration::from_secs(2);
+
+/// How long we wait for a killed program; one that the kernel cannot end (a dead disk) is left
+/// behind and reaped whenever it goes.
+const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// How long output is read after the program's end, for children it left behind: long enough
+/// for what a pipe still holds, short against every interval.
+pub const PIPE_GRACE: Duration = Duration::from_millis(200);
 
 /// The path of this program; none where the system does not say.
 ///
@@ -112,6 +127,45 @@ async fn explain(path: &Path, error: &io::Error) -> String {
         _ => "",
     };
     format!("cannot run {shown}: {error}{hint}")
+}
+
+/// Follows a program to its end. At the limit its whole group gets TERM, and KILL after
+/// [`TERM_GRACE`] or the program's end. What it leaves behind after an end of its own may live on.
+///
+/// `wait` ends with the program; it is polled until then, also while the group is ended, so that
+/// it may read what the program has to say.
+pub(crate) async fn follow(
+    wait: impl Future<Output = io::Result<ExitStatus>>,
+    group: &mut Group,
+    limit: Duration,
+) -> Ended {
+    tokio::pin!(wait);
+    let ended = match timeout(limit, &mut wait).await {
+        Ok(status) => ended(status),
+        Err(_) => {
+            group.signal(Signal::SIGTERM);
+            let polite = timeout(TERM_GRACE, &mut wait).await.is_ok();
+            // Also after a polite end: others of the group may be left.
+            group.signal(Signal::SIGKILL);
+            if !polite {
+                let _ = timeout(KILL_GRACE, wait).await;
+            }
+            Ended::TimedOut(limit)
+        }
+    };
+    group.release();
+    ended
+}
+
+fn ended(status: io::Result<ExitStatus>) -> Ended {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => Ended::Exited(code),
+            (None, Some(signal)) => Ended::Signalled(signal),
+            (None, None) => Ended::NotStarted(format!("ended in an unknown way: {status}")),
+        },
+        Err(error) => Ended::NotStarted(format!("its end cannot be observed: {error}")),
+    }
 }
 
 /// The process group of a running program; killed when dropped.

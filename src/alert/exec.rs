@@ -8,24 +8,19 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
 use crate::alert::notice::cut;
-use crate::engine::event::AlertCall;
-use crate::program::{self, Group};
+use crate::engine::event::{AlertCall, Ended};
+use crate::program::{self, Group, PIPE_GRACE};
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
 pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);
-/// Between the polite signal at the limit and the one that cannot be ignored.
-const KILL_GRACE: Duration = Duration::from_secs(2);
-/// After the program's end its pipes are read this much longer, for children it left behind.
-const PIPE_GRACE: Duration = Duration::from_millis(500);
 /// Output kept of each stream, in bytes: half of it from the beginning, where programs say what
 /// they do, half from the end, where they say what went wrong.
 const OUTPUT_MAX: usize = 4_096;
@@ -56,33 +51,22 @@ pub(crate) struct Program<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     /// How it ended.
-    pub(crate) end: End,
+    pub(crate) ended: Ended,
     /// Beginning and end of standard output, then of standard error.
     pub(crate) output: String,
-}
-
-/// How a program ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// With this exit value.
-    Exited(i32),
-    /// By this signal.
-    Signalled(i32),
-    /// Killed at its limit.
-    TimedOut,
-    /// It could not be started, for this reason.
-    NotStarted(String),
 }
 
 impl Ran {
     /// Why it does not count as delivered; none where it does.
     pub(crate) fn fault(&self) -> Option<String> {
-        let what = match &self.end {
-            End::Exited(0) => return None,
-            End::Exited(value) => format!("it ended with exit value {value}"),
-            End::Signalled(signal) => format!("it was killed by signal {signal}"),
-            End::TimedOut => "it was still running at its time limit and was killed".to_owned(),
-            End::NotStarted(reason) => reason.clone(),
+        let what = match &self.ended {
+            Ended::Exited(0) => return None,
+            Ended::Exited(value) => format!("it ended with exit value {value}"),
+            Ended::Signalled(signal) => format!("it was killed by signal {signal}"),
+            Ended::TimedOut(_) => {
+                "it was still running at its time limit and was killed".to_owned()
+            }
+            Ended::NotStarted(reason) => reason.clone(),
         };
         let Some(line) = self.output.trim().lines().next_back() else {
             return Some(what);
@@ -133,7 +117,7 @@ pub(crate) async fn run(program: Program<'_>) -> Ran {
     match program::start(program.path, |command| spawn(&program, command)).await {
         Ok(child) => attend(child, program.input, program.limit).await,
         Err(why) => Ran {
-            end: End::NotStarted(why),
+            ended: Ended::NotStarted(why),
             output: String::new(),
         },
     }
@@ -168,10 +152,10 @@ async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
     let mut err = Kept::default();
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let read = async { tokio::join!(read_all(stdout, &mut out), read_all(stderr, &mut err)) };
-    let end = {
+    let ended = {
         tokio::pin!(feed, read);
         let mut read_done = false;
-        let waited = tokio::time::timeout(limit, async {
+        let wait = async {
             loop {
                 tokio::select! { // Each branch may be dropped and polled again: all are pinned or cancel-safe.
                     status = child.wait() => break status,
@@ -179,32 +163,19 @@ async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
                     () = &mut feed => {}
                 }
             }
-        })
-        .await;
-        let end = match waited {
-            Ok(Ok(status)) => end_of(status),
-            Ok(Err(error)) => End::NotStarted(format!("its end cannot be observed: {error}")),
-            Err(_) => {
-                group.signal(Signal::SIGTERM);
-                let _ = tokio::time::timeout(KILL_GRACE, child.wait()).await;
-                group.signal(Signal::SIGKILL);
-                let _ = tokio::time::timeout(KILL_GRACE, child.wait()).await;
-                End::TimedOut
-            }
         };
-        // What an alert leaves running on purpose may live on; only the reading ends.
-        group.release();
+        let ended = program::follow(wait, &mut group, limit).await;
         if !read_done {
             let _ = tokio::time::timeout(PIPE_GRACE, &mut read).await;
         }
-        end
+        ended
     };
     let (mut output, errors) = (out.text(), err.text());
     if !output.is_empty() && !output.ends_with('\n') && !errors.is_empty() {
         output.push('\n');
     }
     output += &errors;
-    Ran { end, output }
+    Ran { ended, output }
 }
 
 /// Reads to the end, so that the writer never waits.
@@ -247,15 +218,6 @@ impl Kept {
         }
         all.extend(self.end);
         String::from_utf8_lossy(&all).into_owned()
-    }
-}
-
-fn end_of(status: ExitStatus) -> End {
-    use std::os::unix::process::ExitStatusExt as _;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Exited(code),
-        (None, Some(signal)) => End::Signalled(signal),
-        (None, None) => End::Exited(1),
     }
 }
 

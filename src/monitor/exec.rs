@@ -3,7 +3,7 @@
 //! Standard output and standard error are one pipe, so that their order is kept. The program
 //! leads a process group of its own; at the limit the group gets TERM, and KILL where that does
 //! not end it. The run ends when the *program* ends: a grandchild that keeps the pipe open is
-//! left alone and delays the report by [`EXIT_GRACE`] at most. No step between fork and exec,
+//! left alone and delays the report by [`PIPE_GRACE`] at most. No step between fork and exec,
 //! which would copy the daemon's memory map for each run (posix_spawn does not).
 //! Not here: which arguments and variables (the engine), how many at once (the daemon).
 //! Contract: docs/mon.md, "Runs".
@@ -11,11 +11,9 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
@@ -23,18 +21,7 @@ use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program::{self, Group};
-
-/// How long a report waits for the end of the output after the program's end: long enough for
-/// what a pipe still holds, short against every interval.
-pub const EXIT_GRACE: Duration = Duration::from_millis(200);
-
-/// How long a program may clean up after TERM before it gets KILL.
-pub const TERM_GRACE: Duration = Duration::from_secs(2);
-
-/// How long we wait for a killed program; one that the kernel cannot end (a dead disk) is left
-/// behind and reaped whenever it goes.
-const KILL_GRACE: Duration = Duration::from_secs(1);
+use crate::program::{self, Group, PIPE_GRACE};
 
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
@@ -92,55 +79,33 @@ fn spawn(program: &Executable, mut command: Command) -> io::Result<Running> {
 
 impl Running {
     async fn follow(mut self, limit: Duration) -> (Ended, Vec<u8>) {
-        let ended = match timeout(limit, self.wait()).await {
-            Ok(status) => {
-                self.group.release();
-                ended(status)
-            }
-            Err(_) => {
-                self.end().await;
-                Ended::TimedOut(limit)
-            }
-        };
+        let Self {
+            group,
+            child,
+            pipe,
+            output,
+        } = &mut self;
+        let ended = program::follow(wait(child, pipe, output), group, limit).await;
         // What the pipe still holds; a grandchild may keep it open for ever.
-        let _ = timeout(EXIT_GRACE, self.output.read_to_end(&mut self.pipe)).await;
+        let _ = timeout(PIPE_GRACE, output.read_to_end(pipe)).await;
         (ended, self.output.finish())
-    }
-
-    /// Reads until the program has ended.
-    async fn wait(&mut self) -> io::Result<ExitStatus> {
-        loop {
-            tokio::select! {
-                biased; // The end first: a grandchild that never stops writing must not hide it.
-                // Both branches may be dropped half-way: wait() keeps its place in the child, and
-                // a read that did not complete has taken nothing.
-                status = self.child.wait() => return status,
-                () = self.output.read(&mut self.pipe), if !self.output.ended => {}
-            }
-        }
-    }
-
-    /// TERM, then KILL, to the whole group.
-    async fn end(&mut self) {
-        self.group.signal(Signal::SIGTERM);
-        let polite = timeout(TERM_GRACE, self.wait()).await.is_ok();
-        // Also after a polite end: others of the group may be left.
-        self.group.signal(Signal::SIGKILL);
-        if !polite {
-            let _ = timeout(KILL_GRACE, self.wait()).await;
-        }
-        self.group.release();
     }
 }
 
-fn ended(status: io::Result<ExitStatus>) -> Ended {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Ended::Exited(code),
-            (None, Some(signal)) => Ended::Signalled(signal),
-            (None, None) => Ended::NotStarted(format!("ended in an unknown way: {status}")),
-        },
-        Err(error) => Ended::NotStarted(format!("its end cannot be observed: {error}")),
+/// Reads until the program has ended.
+async fn wait(
+    child: &mut Child,
+    pipe: &mut pipe::Receiver,
+    output: &mut Capture,
+) -> io::Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            biased; // The end first: a grandchild that never stops writing must not hide it.
+            // Both branches may be dropped half-way: wait() keeps its place in the child, and
+            // a read that did not complete has taken nothing.
+            status = child.wait() => return status,
+            () = output.read(pipe), if !output.ended => {}
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lvsmon::engine::event::{Ended, Executable, Report};
-use lvsmon::monitor::exec::{self, EXIT_GRACE, TERM_GRACE};
+use lvsmon::monitor::exec;
+use lvsmon::program::{PIPE_GRACE, TERM_GRACE};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -204,7 +205,7 @@ fn a_grandchild_that_keeps_the_output_open_does_not_hold_up_the_report() {
     let report = script(&folder, &body, LIMIT);
     assert_eq!(report.ended, Ended::Exited(1));
     assert_eq!(text(&report), "done\n");
-    assert!(report.took >= EXIT_GRACE && report.took < Duration::from_secs(10));
+    assert!(report.took >= PIPE_GRACE && report.took < Duration::from_secs(10));
     let grandchild = left_by(&folder, "id");
     assert!(!has_ended(grandchild), "as under mon, it lives on");
     kill(grandchild, Signal::SIGKILL).expect("the grandchild ends");

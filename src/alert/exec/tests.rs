@@ -66,24 +66,27 @@ fn input_and_variables_reach_the_program() {
         environment: &environment,
         ..shell("cat; echo; echo \"$MON_X\" >&2; test -n \"$LVSMON\"")
     }));
-    assert_eq!(ran.end, End::Exited(0));
+    assert_eq!(ran.ended, Ended::Exited(0));
     assert_eq!(ran.output, "one\ntwo\nab\n");
 }
 
 #[test]
 fn endings_are_told_apart() {
     let ran = block_on(run(shell("echo no modem >&2; exit 3")));
-    assert_eq!(ran.end, End::Exited(3));
+    assert_eq!(ran.ended, Ended::Exited(3));
     assert_eq!(
         ran.fault().as_deref(),
         Some("it ended with exit value 3; it said: no modem")
     );
-    assert_eq!(block_on(run(shell("kill -9 $$"))).end, End::Signalled(9));
+    assert_eq!(
+        block_on(run(shell("kill -9 $$"))).ended,
+        Ended::Signalled(9)
+    );
     let missing = Program {
         path: Path::new("/no/such/program"),
         ..shell("")
     };
-    assert!(matches!(block_on(run(missing)).end, End::NotStarted(_)));
+    assert!(matches!(block_on(run(missing)).ended, Ended::NotStarted(_)));
 }
 
 #[test]
@@ -98,7 +101,7 @@ fn a_program_that_reads_nothing_is_no_fault() {
 #[test]
 fn endless_output_is_read_and_little_of_it_kept() {
     let ran = block_on(run(shell("head -c 20000000 /dev/zero | tr '\\0' x")));
-    assert_eq!(ran.end, End::Exited(0));
+    assert_eq!(ran.ended, Ended::Exited(0));
     assert_eq!(ran.output.len(), OUTPUT_MAX + OUTPUT_GAP.len());
 }
 
@@ -115,7 +118,7 @@ fn at_its_limit_the_whole_group_is_killed() {
         limit: Duration::from_millis(300),
         ..shell(&script)
     }));
-    assert_eq!(ran.end, End::TimedOut);
+    assert_eq!(ran.ended, Ended::TimedOut(Duration::from_millis(300)));
     for pid in std::fs::read_to_string(&file).unwrap().split_whitespace() {
         // The signal is sent; the end of a process takes its moment.
         let gone = async {
@@ -138,7 +141,7 @@ fn is_alive(pid: &str) -> bool {
 #[test]
 fn a_child_left_behind_does_not_hold_the_alert() {
     let ran = block_on(run(shell("sleep 30 & echo started")));
-    assert_eq!(ran.end, End::Exited(0));
+    assert_eq!(ran.ended, Ended::Exited(0));
     assert_eq!(ran.output, "started\n");
 }
 
@@ -168,7 +171,7 @@ fn a_script_without_first_line_is_run_by_the_shell() {
         args: vec!["-s".to_owned()],
         ..shell("")
     }));
-    assert_eq!(ran.end, End::Exited(2));
+    assert_eq!(ran.ended, Ended::Exited(2));
     assert_eq!(ran.output, "shell says -s\none\ntwo");
 }
 
@@ -191,7 +194,7 @@ fn a_file_that_is_just_being_written_is_tried_again() {
         };
         tokio::join!(run(program), close).0
     });
-    assert_eq!(ran.end, End::Exited(5));
+    assert_eq!(ran.ended, Ended::Exited(5));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::alert::exec::{self, End, Program};
+use crate::alert::exec::{self, Program};
 use crate::alert::mail::Fault;
+use crate::engine::event::Ended;
 
 /// One run of sendmail, which only queues.
 const SENDMAIL_LIMIT: Duration = Duration::from_secs(120);
@@ -31,9 +32,9 @@ pub(super) async fn sendmail(
         limit: SENDMAIL_LIMIT,
     })
     .await;
-    match (&ran.end, ran.fault()) {
+    match (&ran.ended, ran.fault()) {
         (_, None) => Ok(()),
-        (End::Exited(value), Some(fault)) if SENDMAIL_PERMANENT.contains(value) => {
+        (Ended::Exited(value), Some(fault)) if SENDMAIL_PERMANENT.contains(value) => {
             Err(Fault::Permanent(format!("{}: {fault}", path.display())))
         }
         (_, Some(fault)) => Err(Fault::Temporary(format!("{}: {fault}", path.display()))),
