@@ -13,7 +13,7 @@ use crate::config::diagnostic::{Diagnostic, Findings, Place};
 pub(crate) const SOURCE_MAX: usize = 64 * 1024 * 1024;
 
 /// Most files of one configuration: one for each service is plenty, and a [`SourceId`] is small.
-pub(crate) const SOURCES_MAX: usize = 65_000;
+const SOURCES_MAX: usize = 65_000;
 
 /// White space as mon has it.
 pub(crate) fn is_blank(letter: char) -> bool {
@@ -107,7 +107,7 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// A file that is too large or is not text.
+    /// A file that is too large or is not text, or is one too many.
     pub(crate) fn add(
         &mut self,
         name: &str,
@@ -129,8 +129,7 @@ impl Sources {
                 "this is not a text file: line {line} has a zero byte"
             )));
         }
-        let id = u16::try_from(self.0.len())
-            .map_err(|_| refuse("too many files are included".to_owned()))?;
+        let id = self.next()?;
         let (text, foreign) = decode(bytes);
         if !text.contains('\n') && text.trim_end().contains('\r') {
             // mon takes such a file as one line, which defines one record at most.
@@ -139,7 +138,7 @@ impl Sources {
                     .with_help("convert it: tr '\\r' '\\n'"),
             );
         }
-        let mut joiner = Joiner::new(SourceId(id), &text);
+        let mut joiner = Joiner::new(id, &text);
         joiner.run(&text);
         let Joiner {
             joined,
@@ -168,9 +167,18 @@ impl Sources {
         Ok(lines)
     }
 
-    /// Whether no other file can be added.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= SOURCES_MAX
+    /// What the next file will be.
+    ///
+    /// # Errors
+    ///
+    /// There are [`SOURCES_MAX`] already.
+    pub(crate) fn next(&self) -> Result<SourceId, Diagnostic> {
+        let number = Some(self.0.len()).filter(|&number| number < SOURCES_MAX);
+        let number = number.and_then(|number| u16::try_from(number).ok());
+        number.map(SourceId).ok_or_else(|| {
+            Diagnostic::error(format!("more than {SOURCES_MAX} files are included"))
+                .with_help("put the records into fewer files")
+        })
     }
 
     /// The text of a span.
@@ -430,6 +438,19 @@ mod tests {
         assert_eq!(warnings.len(), 1);
         let place = warnings[0].place.as_ref().unwrap();
         assert_eq!((place.line, place.column), (2, 5));
+    }
+
+    #[test]
+    fn one_file_too_many_is_said_with_the_way_out() {
+        let mut sources = Sources::default();
+        let mut add = || sources.add("x", b"", &mut Findings::default());
+        assert!((0..SOURCES_MAX).all(|_| add().is_ok()));
+        let error = add().unwrap_err();
+        assert_eq!(error.message, "more than 65000 files are included");
+        assert_eq!(
+            error.help.as_deref(),
+            Some("put the records into fewer files")
+        );
     }
 
     #[test]

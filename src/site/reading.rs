@@ -1,5 +1,6 @@
 //! Files, m4 and includes: a configuration's records from the disk.
 
+use std::fmt;
 use std::fs::{self, FileType, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
@@ -8,9 +9,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use crate::config::lines::{SOURCE_MAX, SOURCES_MAX, Span};
+use crate::config::lines::{SOURCE_MAX, Span};
 use crate::config::syntax::Item;
 use crate::config::{Diagnostic, Document};
 use crate::site::LoadOptions;
@@ -126,10 +128,10 @@ impl Reader {
             vec![path]
         };
         for file in files {
-            if self.document.sources.is_full() {
-                let message = format!("more than {SOURCES_MAX} files are included");
-                let help = "put the records into fewer files";
-                return self.document.error(span, message, help);
+            // Asked before the file is read, and said once for a folder.
+            if let Err(error) = self.document.sources.next() {
+                let place = self.document.sources.place(span);
+                return self.document.diagnostics.push(error.at(place));
             }
             self.included(&file, span, all);
         }
@@ -181,12 +183,11 @@ impl Refused {
     }
 }
 
-/// The message of an error without the number that std appends.
+/// The system's word for an error, without the number that std appends.
 fn plain(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.split_once(" (os error") {
-        Some((text, _)) => text.to_ascii_lowercase(),
-        None => text,
+    match error.raw_os_error() {
+        Some(number) => Errno::from_raw(number).desc().to_ascii_lowercase(),
+        None => error.to_string(),
     }
 }
 
@@ -210,18 +211,18 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, Refused> {
 fn regular(file: &Metadata) -> Result<(), Refused> {
     const MB: u64 = 1024 * 1024;
     let limit = SOURCE_MAX as u64;
-    let (why, advice) = match kind(file.file_type()) {
+    let (why, advice) = match NotRegular::of(file.file_type()) {
         None if file.len() <= limit => return Ok(()),
         None => (
             format!("it has {} MB, more than {} MB", file.len() / MB, limit / MB),
             "no configuration is that long: write the name of the right file",
         ),
-        Some("a folder") => (
-            "it is a folder".to_owned(),
+        Some(folder @ NotRegular::Folder) => (
+            format!("it is {folder}"),
             "name a file in it, or take it away",
         ),
-        Some(kind) => (
-            format!("it is {kind}, not a regular file"),
+        Some(other @ (NotRegular::Pipe | NotRegular::Socket | NotRegular::Device)) => (
+            format!("it is {other}, not a regular file"),
             "put the text into a regular file",
         ),
     };
@@ -229,17 +230,39 @@ fn regular(file: &Metadata) -> Result<(), Refused> {
 }
 
 /// What it is, where it is not a regular file.
-fn kind(file: FileType) -> Option<&'static str> {
-    if file.is_file() {
-        None
-    } else if file.is_dir() {
-        Some("a folder")
-    } else if file.is_fifo() {
-        Some("a pipe (FIFO)")
-    } else if file.is_socket() {
-        Some("a socket")
-    } else {
-        Some("a device")
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NotRegular {
+    Folder,
+    Pipe,
+    Socket,
+    /// Of blocks or of characters.
+    Device,
+}
+
+impl NotRegular {
+    fn of(file: FileType) -> Option<Self> {
+        if file.is_file() {
+            None
+        } else if file.is_dir() {
+            Some(Self::Folder)
+        } else if file.is_fifo() {
+            Some(Self::Pipe)
+        } else if file.is_socket() {
+            Some(Self::Socket)
+        } else {
+            Some(Self::Device)
+        }
+    }
+}
+
+impl fmt::Display for NotRegular {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Folder => "a folder",
+            Self::Pipe => "a pipe (FIFO)",
+            Self::Socket => "a socket",
+            Self::Device => "a device",
+        })
     }
 }
 
