@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use crate::alert::notice::cut;
 use crate::engine::event::{
-    AlertCall, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
+    AlertCall, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome, Wish,
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
@@ -108,14 +108,6 @@ impl Chronicle {
                 tracing::warn!(group, service = name, why = text, "binding needs attention");
                 self.keep(time, "binding", of(model, *service), text.clone());
             }
-            Note::Throttled { .. } | Note::NotRestored { .. } | Note::Wish { .. } => {
-                self.note_of_no_service(time, note);
-            }
-        }
-    }
-
-    fn note_of_no_service(&mut self, time: Wall, note: &Note) {
-        match note {
             Note::Throttled {
                 limit,
                 value,
@@ -138,26 +130,22 @@ impl Chronicle {
                 );
                 self.keep(time, "not_restored", None, format!("{key}: {reason}"));
             }
-            Note::Wish { wish, outcome } => {
-                let text = match outcome {
-                    Ok(text) => {
-                        tracing::info!(?wish, outcome = text, "wish carried out");
-                        text
-                    }
-                    Err(text) => {
-                        tracing::warn!(?wish, why = text, "wish refused");
-                        text
-                    }
-                };
-                self.keep(time, "wish", None, text.clone());
-            }
-            Note::ServiceDown { .. }
-            | Note::ServiceUp { .. }
-            | Note::ServiceTested(_)
-            | Note::NoHosts(_)
-            | Note::Server { .. }
-            | Note::Binding { .. } => {}
+            Note::Wish { wish, outcome } => self.wish(time, wish, outcome),
         }
+    }
+
+    fn wish(&mut self, time: Wall, wish: &Wish, outcome: &Result<String, String>) {
+        let text = match outcome {
+            Ok(text) => {
+                tracing::info!(?wish, outcome = text, "wish carried out");
+                text
+            }
+            Err(text) => {
+                tracing::warn!(?wish, why = text, "wish refused");
+                text
+            }
+        };
+        self.keep(time, "wish", None, text.clone());
     }
 
     fn server(
