@@ -34,8 +34,9 @@ pub(super) struct Chronicle {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct TableTrouble {
     unreadable: Option<String>,
-    refused: Vec<String>,
-    missing: Vec<VirtualServiceKey>,
+    /// Thousands where a whole farm is refused: looked up, not searched.
+    refused: BTreeSet<String>,
+    missing: BTreeSet<VirtualServiceKey>,
 }
 
 impl Chronicle {
@@ -232,7 +233,7 @@ impl Chronicle {
                 .iter()
                 .map(|(command, why)| format!("cannot {command}: {why}"))
                 .collect(),
-            missing: outcome.missing.clone(),
+            missing: outcome.missing.iter().copied().collect(),
         };
         let before = std::mem::replace(&mut self.table, trouble);
         let mut said = Vec::new();
@@ -245,15 +246,11 @@ impl Chronicle {
             }
             (_, _) => {}
         }
-        for why in &self.table.refused {
-            if !before.refused.contains(why) {
-                said.push(("table_refused", why.clone()));
-            }
+        for why in self.table.refused.difference(&before.refused) {
+            said.push(("table_refused", why.clone()));
         }
-        for vs in &self.table.missing {
-            if !before.missing.contains(vs) {
-                said.push(("service_missing", format!("{vs} is missing")));
-            }
+        for vs in self.table.missing.difference(&before.missing) {
+            said.push(("service_missing", format!("{vs} is missing")));
         }
         for (kind, text) in said {
             self.keep(time, kind, None, text);
@@ -308,4 +305,47 @@ fn names(model: &Model, service: ServiceId) -> (&str, &str) {
 fn of(model: &Model, service: ServiceId) -> Option<String> {
     let (group, name) = names(model, service);
     Some(format!("{group}/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{Command, Protocol};
+
+    #[test]
+    fn a_trouble_of_the_table_is_told_once_until_it_goes_and_comes_back() {
+        let mut chronicle = Chronicle::default();
+        let mut told = |refused: &[u16], missing: &[u16], unreadable: Option<&str>| {
+            let key = |port: &u16| {
+                VirtualServiceKey::Address(Protocol::Tcp, ([10, 0, 0, 3], *port).into())
+            };
+            let command = |port| (Command::DeleteService(key(port)), "no".to_owned());
+            let outcome = TableOutcome {
+                actual: None,
+                applied: Vec::new(),
+                drift: 0,
+                refused: refused.iter().map(command).collect(),
+                missing: missing.iter().map(key).collect(),
+                unreadable: unreadable.map(str::to_owned),
+            };
+            let last = chronicle.number;
+            chronicle.table(Wall::from_seconds(1), &outcome);
+            let events = chronicle.after(last).events;
+            events.into_iter().map(|it| it.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[80, 81], &[], None), ["table_refused"; 2]);
+        assert_eq!(
+            told(&[80, 81, 82], &[90], None),
+            ["table_refused", "service_missing"]
+        );
+        assert!(told(&[82, 81, 80], &[90], None).is_empty());
+        assert!(told(&[81], &[], None).is_empty());
+        assert_eq!(
+            told(&[80], &[90], None),
+            ["table_refused", "service_missing"]
+        );
+        assert_eq!(told(&[80], &[90], Some("why")), ["table_unreadable"]);
+        assert!(told(&[80], &[90], Some("why")).is_empty());
+        assert_eq!(told(&[80], &[90], None), ["table_readable"]);
+    }
 }
