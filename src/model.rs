@@ -336,7 +336,7 @@ pub struct Service {
     pub traptimeout: Option<Duration>,
     /// A failure trap ends by itself after this long.
     pub trapduration: Option<Duration>,
-    /// Dependencies, as text until issue 2 of 3 gives them their language.
+    /// Dependencies as they stand in the file; read and kept, they hold nothing back.
     pub depend: Vec<(DependKind, Arc<str>)>,
     /// What `depend` acts on.
     pub dep_behavior: DependBehavior,

@@ -318,8 +318,8 @@ impl Engine {
         }
     }
 
-    /// The slot of a service has come (docs/mon.md, "Scheduling"). Dependencies that hold back a run will
-    /// object here, beside `exclude_period`.
+    /// The slot of a service has come (docs/mon.md, "Scheduling"): it runs or waits for
+    /// a place, unless its `exclude_period` holds.
     fn slot_has_come(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
         let service = model.service(id);

@@ -3,9 +3,8 @@
 //!
 //! Pure. Rules are functions called by [`decide`] in the order of mon's `do_alert`
 //! (docs/mon.md, "The alert decision"); the first that objects names itself in `Suppressed`.
-//! The rules of the service as a whole (steps 1 to 4, 6 and 7: stopped, redistribute,
-//! disabled, dependencies, acknowledgement) will stand at the top of [`decide`]; those of
-//! the period are complete.
+//! Here are the rules of the period; those of the service as a whole (steps 1 to 4, 6 and 7:
+//! stopped, redistribute, disabled, dependencies, acknowledgement) are not.
 //!
 //! Messages and the table go separate ways after the rules they share. `alertevery` and
 //! `numalerts` limit messages, never the table (D3); since both come before `alertafter`
