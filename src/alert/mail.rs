@@ -30,6 +30,8 @@ pub(crate) use letter::{Letter, bytes};
 
 /// Looking up the relay's name.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(15);
+/// Saying goodbye to a relay: it has taken the mails, so its silence is no fault.
+const QUIT_LIMIT: Duration = Duration::from_secs(5);
 /// Where sendmail is, in this order; the second is the name that mon uses.
 const SENDMAIL: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 /// How mail leaves this machine.
@@ -252,7 +254,7 @@ impl Session {
     pub(crate) async fn close(self) {
         match self.0 {
             Way::Smtp { mut connection, .. } => {
-                let _ = tokio::time::timeout(Duration::from_secs(5), connection.quit()).await;
+                let _ = tokio::time::timeout(QUIT_LIMIT, connection.quit()).await;
             }
             Way::Sendmail(_) => {}
         }

@@ -45,6 +45,9 @@ const ALERTS_LIMIT: Duration = Duration::from_secs(10);
 /// How long a stop waits for the journal to reach the disk.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long a stop waits for work that cannot be told to end: nothing depends on it any more.
+const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
+
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -107,7 +110,7 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
     let lock = Lock::take(&loaded.model.globals.statedir)?;
     let result = runtime.block_on(live(config, loaded, signals));
     // Blocking look-ups of names may hang for a while in the system's resolver.
-    runtime.shutdown_timeout(Duration::from_secs(1));
+    runtime.shutdown_timeout(BLOCKING_LIMIT);
     drop(lock);
     result
 }

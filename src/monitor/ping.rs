@@ -38,6 +38,9 @@ const LANES_MAX: usize = 20_000;
 /// reader ever have died, nobody has to restart the daemon.
 const SILENCE_MAX: u32 = 200;
 
+/// The library's own time limit comes this much after ours, so that ours decides.
+const LIBRARY_SLACK: Duration = Duration::from_secs(1);
+
 /// The pinger of this process.
 #[derive(Debug)]
 pub(super) struct Pinger {
@@ -159,8 +162,7 @@ impl Pinger {
         let client = self.client(address)?;
         let mut pinger = client.pinger(address, self.identifier).await;
         let watch = Stopwatch::start();
-        // Ours is the limit; the library's own must not come first.
-        pinger.timeout(wait.saturating_add(Duration::from_secs(1)));
+        pinger.timeout(wait.saturating_add(LIBRARY_SLACK));
         let answer = timeout(wait, pinger.ping(PingSequence(sequence), &PAYLOAD)).await;
         let trip = watch.elapsed();
         match answer {

@@ -58,7 +58,11 @@ const BASEDIR: &str = "/usr/lib/mon";
 const CFBASEDIR: &str = "/etc/mon";
 const MONDIR: &str = "/usr/local/lib/mon/mon.d:mon.d";
 const ALERTDIR: &str = "/usr/local/lib/mon/alert.d:alert.d";
+
+/// Events kept for `histlength`: mon's default.
 const HISTLENGTH: u32 = 100;
+
+/// Levels of dependencies for `dep_recur_limit`: mon's default.
 const DEP_RECUR_LIMIT: u32 = 10;
 
 /// Native checks at once (D22): each holds a socket, and 1024 is the usual limit of a process.

@@ -95,6 +95,7 @@ impl Default for Limits {
             // A thousand alerts of usual size; the daemon's own memory is the lesser part.
             memory_messages: 1_000,
             memory_bytes: 10_000_000,
+            // A full disk is tried six times a minute, and used soon after it has room again.
             disk_rest: Duration::from_secs(10),
             // A relay that restarts is back within seconds; a longer outage is not hammered.
             retry_first: Duration::from_secs(5),
@@ -104,7 +105,9 @@ impl Default for Limits {
             mails_per_hour: 60,
             // Six more mails an hour, and no recovery is told later than this.
             digest_wait: Duration::from_secs(600),
+            // A process each: a storm of alerts leaves the machine to the checks.
             programs: 32,
+            // As many as the spool holds; they are in memory, a few kB each.
             program_queue: 10_000,
             program_limit: ALERT_LIMIT,
         }

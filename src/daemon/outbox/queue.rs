@@ -159,7 +159,8 @@ pub(super) struct Queue {
     random: fastrand::Rng,
 }
 
-/// Mails over one connection; the next connection takes up the rest.
+/// Mails over one connection; the next connection takes up the rest. Relays end a connection
+/// after some number of their own, 100 with many; half of that meets none.
 const MAILS_PER_CONNECTION: usize = 50;
 /// Mails looked at for one connection: the same mail to many recipients is one transaction.
 const MAILS_LOOKED_AT: usize = 20 * MAILS_PER_CONNECTION;

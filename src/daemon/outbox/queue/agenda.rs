@@ -10,9 +10,11 @@ use crate::daemon::outbox::queue::Endpoint;
 use crate::effort::look;
 use crate::time::Mono;
 
-/// Connections to one receiver at once.
+/// Connections to one receiver at once: one slow answer does not hold the rest, and a small
+/// server is not flooded after an outage.
 const PER_RECEIVER: u32 = 4;
-/// Webhooks under way at once, all receivers together.
+/// Webhooks under way at once, all receivers together: eight dead receivers fill it until their
+/// time limit, and the sockets stay few beside those of the checks.
 const WEBHOOKS: u32 = 32;
 
 /// What a lane waits for. `head` is its first message.
