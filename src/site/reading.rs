@@ -73,14 +73,15 @@ impl Reader {
             let message = format!("could not open cf file {name}: {}", error.why);
             Diagnostic::error(message).with_help(error.advice)
         };
-        let real = fs::canonicalize(path).map_err(|error| refuse(Refused::of(&error)))?;
+        let failed = |error: std::io::Error| refuse(Refused::of(&error));
+        // Before it is opened, which may do something to a device, and before m4 waits for a
+        // pipe. Also before its real path is asked for: /dev/stdin has none where it is a pipe.
+        regular(&fs::metadata(path).map_err(failed)?).map_err(refuse)?;
+        let real = fs::canonicalize(path).map_err(failed)?;
         let is_m4 = path.extension().is_some_and(|extension| extension == "m4");
         let (name, bytes) = match m4.or(is_m4.then_some("m4")) {
             None => (name.clone(), read_bounded(path).map_err(refuse)?),
             Some(command) => {
-                // m4 would wait for a pipe that nobody writes to.
-                let file = fs::metadata(path).map_err(|error| refuse(Refused::of(&error)))?;
-                regular(&file).map_err(refuse)?;
                 let (bytes, complaint) = run_m4(command, path)
                     .map_err(|why| Diagnostic::error(format!("could not open m4 pipe: {why}")))?;
                 if !complaint.is_empty() {
@@ -194,9 +195,7 @@ fn plain(error: &std::io::Error) -> String {
 /// A file, one byte beyond the limit at most, so that the limit is noticed should it grow.
 fn read_bounded(path: &Path) -> Result<Vec<u8>, Refused> {
     let failed = |error: std::io::Error| Refused::of(&error);
-    // Looked at before it is opened: opening a device may do something. Opened without
-    // waiting, because it may have become a pipe in between.
-    regular(&fs::metadata(path).map_err(failed)?)?;
+    // Opened without waiting: it may have become a pipe since it was looked at.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
     let file = options.open(path).map_err(failed)?;

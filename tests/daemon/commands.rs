@@ -94,6 +94,23 @@ fn check_of_a_file_that_is_not_there_exits_with_1_and_names_it() {
 }
 
 #[test]
+fn check_of_a_pipe_says_that_a_regular_file_is_wanted() {
+    let mut child = lvsmon(["check", "--config", "/dev/stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    code(&output, 1);
+    let out = text(&output.stdout);
+    assert!(
+        out.contains("it is a pipe (FIFO), not a regular file"),
+        "{out}"
+    );
+}
+
+#[test]
 fn check_host_names_an_unsafe_folder_and_exits_with_1() {
     let farm = Farm::new();
     let folder = farm.folder.join("mon.d");
