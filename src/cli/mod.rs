@@ -23,6 +23,7 @@ use crate::daemon::log::{self, Format};
 use crate::daemon::{self, Signals};
 use crate::model::Model;
 use crate::monitor;
+use crate::options::{AlertOptions, MonitorOptions};
 use crate::site::{self, LoadOptions};
 
 /// Where mon.cf is unless `--config` says otherwise.
@@ -48,7 +49,9 @@ enum Command {
     Check(check::CheckArgs),
     Table(table::TableArgs),
     Enable(table::EnableArgs),
+    #[command(after_help = built_ins("monitor", &MonitorOptions::NAMES))]
     Monitor(PluginArgs),
+    #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
     Alert(PluginArgs),
     Demo(demo::DemoArgs),
     Completions(CompletionsArgs),
@@ -79,7 +82,9 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 struct PluginArgs {
+    // With hyphens, because the help flag is the built-in's own and is found here without one.
     /// Its name, such as http or mail
+    #[arg(allow_hyphen_values = true)]
     name: String,
     /// Its own options, and what follows them
     #[arg(
@@ -88,6 +93,24 @@ struct PluginArgs {
         value_name = "ARG"
     )]
     args: Vec<String>,
+}
+
+impl PluginArgs {
+    fn asks_for_help(&self) -> bool {
+        ["-h", "--help"].contains(&&*self.name)
+    }
+}
+
+/// What the help of `monitor` and `alert` says below the options.
+fn built_ins(command: &str, names: &[&str]) -> String {
+    let names: Vec<&str> = names
+        .iter()
+        .map(|name| name.split_once('.').map_or(*name, |(bare, _)| bare))
+        .collect();
+    format!(
+        "Built-ins: {}\n`lvsmon {command} NAME --help` shows the options of one",
+        names.join(", ")
+    )
 }
 
 /// Print a completion script for a shell
@@ -133,6 +156,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args, &mut out)?,
         Command::Table(args) => table::table(&args, &mut out)?,
         Command::Enable(args) => table::enable(&args, &mut out)?,
+        Command::Monitor(args) if args.asks_for_help() => help("monitor", &mut out)?,
+        Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),
         Command::Alert(args) => alert(&args)?,
         Command::Demo(args) => demo::demo(&args)?,
@@ -164,6 +189,16 @@ fn run(args: &RunArgs) -> Outcome {
     let result = daemon::run(&args.config, Signals::Process);
     drop(guard);
     result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The help of a subcommand that leaves the help flag to what it runs.
+fn help(subcommand: &str, out: &mut Output) -> Outcome {
+    let mut cli = Cli::command();
+    cli.build();
+    if let Some(command) = cli.find_subcommand_mut(subcommand) {
+        out.bytes(command.render_help().to_string().as_bytes())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -166,6 +166,32 @@ fn a_wrong_command_line_exits_with_2() {
 }
 
 #[test]
+fn the_help_of_monitor_and_alert_names_the_built_ins() {
+    let cases = [
+        ("monitor", &["fping", "ftp", "http", "tcp"][..]),
+        ("alert", &["ipvs", "lvs", "mail", "webhook"]),
+    ];
+    for (command, names) in cases {
+        for flag in ["--help", "-h"] {
+            let output = lvsmon([command, flag]).output().unwrap();
+            code(&output, 0);
+            let out = text(&output.stdout);
+            assert!(out.contains(&format!("lvsmon {command} <NAME>")), "{out}");
+            assert!(out.contains(&names.join(", ")), "{out}");
+        }
+        // The help of one of them stays its own, and another flag is wrong usage.
+        let output = lvsmon([command, names[0], "--help"]).output().unwrap();
+        code(&output, 0);
+        let out = text(&output.stdout);
+        assert!(
+            out.starts_with(&format!("usage: lvsmon {command} ")),
+            "{out}"
+        );
+        code(&lvsmon([command, "--hlep"]).output().unwrap(), 2);
+    }
+}
+
+#[test]
 fn a_closed_pipe_is_no_error() {
     let farm = Farm::new();
     for words in [&["man"][..], &["completions", "bash"]] {
