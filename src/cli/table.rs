@@ -126,14 +126,22 @@ impl Line {
         let name = &service.virtual_service;
         let is_missing = service.actual == "missing" && service.wanted != "absent";
         if is_missing || service.real_servers.is_empty() {
-            let why = match (is_missing, &*service.wanted) {
-                (true, "by_others") => "not ours to make (no -B): its real servers wait",
-                (true, _) => "missing",
-                (false, _) => "",
+            let (why, tone) = match (is_missing, &*service.wanted) {
+                (true, "by_others") => (
+                    "not ours to make (no -B): its real servers wait",
+                    Some(Tone::Bad),
+                ),
+                (true, "as_found") => (
+                    "virtual service is not in the table: made once a real server enters",
+                    Some(Tone::Odd),
+                ),
+                (true, _) => ("virtual service is not in the table", Some(Tone::Bad)),
+                (false, _) => ("", None),
             };
+            let wanted = spaced(&service.wanted);
             lines.push(Self {
-                cells: [name, "", "", "", &service.wanted, &service.actual, why].map(str::to_owned),
-                tone: is_missing.then_some(Tone::Bad),
+                cells: [name, "", "", "", &wanted, &service.actual, why].map(str::to_owned),
+                tone,
             });
         }
         lines.extend(
@@ -158,11 +166,16 @@ impl Line {
                 row.real_server.clone(),
                 row.forwarding.clone().unwrap_or_else(dash),
                 row.weight.map_or_else(dash, |weight| weight.to_string()),
-                row.wanted.replace('_', " "),
+                spaced(&row.wanted),
                 row.actual.clone(),
                 row.why.clone(),
             ],
             tone,
         }
     }
+}
+
+/// A word of the answer as a person reads it.
+fn spaced(word: &str) -> String {
+    word.replace('_', " ")
 }

@@ -296,6 +296,31 @@ fn table_without_a_daemon_compares_the_file_and_says_so() {
 }
 
 #[test]
+fn table_says_of_a_missing_virtual_service_what_it_waits_for() {
+    let farm = Farm::new();
+    farm.folder.write("state/table", "");
+    let config = farm
+        .folder
+        .read("mon.cf")
+        .replace("-F dr", "-F dr -B -S wlc");
+    farm.configure(&config);
+    let out = text(&farm.output(&["table"]).stdout);
+    let cells: Vec<Vec<&str>> = out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    let line = cells.iter().map(|cells| cells.join(" "));
+    let expected = format!(
+        "10.0.0.3:{}/tcp as found missing virtual service is not in the table: \
+         made once a real server enters",
+        farm.port
+    );
+    assert!(line.clone().any(|line| line == expected), "{out}");
+    let json: Value = serde_json::from_slice(&farm.output(&["table", "--json"]).stdout).unwrap();
+    assert_eq!(json["virtual_services"][0]["wanted"], "as_found");
+}
+
+#[test]
 fn enable_without_a_daemon_fails_and_says_why() {
     let farm = Farm::new();
     let output = farm.output(&["enable", "127.0.0.11"]);

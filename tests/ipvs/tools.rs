@@ -437,7 +437,7 @@ fn the_table_command_shows_what_differs(farm: &mut Farm) {
         &said(table()),
         &[
             HEADING,
-            "10.0.0.3:80/tcp by_others missing not ours to make (no -B): its real servers wait",
+            "10.0.0.3:80/tcp by others missing not ours to make (no -B): its real servers wait",
             "10.0.0.3:80/tcp 192.168.0.1:80 dr 5 in out virtual service is missing",
             "10.0.0.3:80/tcp 192.168.0.2:80 dr 5 in out virtual service is missing",
             "10.0.0.3:80/tcp 192.168.0.3:80 - - out out www3/http says refused",
