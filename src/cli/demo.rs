@@ -34,7 +34,7 @@ fn pace(text: &str) -> Result<f64, String> {
 
 pub(super) fn demo(args: &DemoArgs) -> Outcome {
     let mut out = io::stdout().lock();
-    let look = if out.is_terminal() && !args.plain {
+    let look = if out.is_terminal() && output::takes_escapes() && !args.plain {
         let colours = output::wants_colours();
         Look::Live { colours }
     } else {

@@ -40,7 +40,7 @@ impl Tone {
 }
 
 impl Output {
-    /// Standard output; coloured on a terminal that is not called `dumb`, unless `NO_COLOR`
+    /// Standard output; coloured on a terminal with a name other than `dumb`, unless `NO_COLOR`
     /// is set (<https://no-color.org>).
     #[must_use]
     pub fn standard() -> Self {
@@ -92,8 +92,14 @@ impl Output {
 /// Whether the environment allows colours; the caller asks whether there is a terminal.
 #[must_use]
 pub(crate) fn wants_colours() -> bool {
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && !dumb
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && takes_escapes()
+}
+
+/// Whether the terminal, where there is one, is said to understand escape sequences: it has a
+/// name, and that is not `dumb`.
+#[must_use]
+pub(crate) fn takes_escapes() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Writes one line to standard error; an error there has no place left to be told.

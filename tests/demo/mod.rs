@@ -141,6 +141,37 @@ fn the_demo_draws_a_picture_on_a_terminal() {
 }
 
 #[test]
+fn a_terminal_that_cannot_draw_gets_lines() {
+    let test = "a_terminal_that_cannot_draw_gets_lines";
+    let Some(script) = support::find_program("script") else {
+        return support::skip(test, "bsdutils");
+    };
+    let folder = TempDir::new();
+    let terms = [("dumb", Some("dumb")), ("empty", Some("")), ("unset", None)];
+    let children = terms.map(|(file, term)| {
+        let command = format!("{} demo", support::lvsmon_path().display());
+        let mut run = Command::new(&script);
+        run.args(["-q", "-e", "-c", &command])
+            .arg(folder.join(file))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        match term {
+            Some(term) => run.env("TERM", term),
+            None => run.env_remove("TERM"),
+        };
+        (file, Running::start(&mut run))
+    });
+    for (file, mut child) in children {
+        let status = child.wait(STORY_LIMIT);
+        let text = folder.read(file);
+        assert!(status.success(), "{status}\n{text}");
+        assert!(!text.contains('\x1b'), "TERM is {file}:\n{text}");
+        let end = STORY[STORY.len() - 1];
+        assert!(text.contains(end), "TERM is {file}:\n{text}");
+    }
+}
+
+#[test]
 fn the_demo_needs_no_root_no_right_and_no_network() {
     let test = "the_demo_needs_no_root_no_right_and_no_network";
     let needed = ["unshare", "setpriv", "ip"];
