@@ -11,7 +11,7 @@ use crate::lvs::Table;
 
 /// Story lines that stand below the table on a terminal of 24 lines.
 const STORY_LINES: usize = 13;
-/// Characters of a line on a terminal: a longer one would wrap and push the picture down.
+/// Characters of a line on a terminal; a narrower one cuts it.
 const WIDTH: usize = 79;
 
 /// What a line of the story is about, and thereby its mark and colour.
@@ -166,13 +166,15 @@ impl<'a> Screen<'a> {
         for (at, kind, text) in self.story.iter().skip(from) {
             lines.push(paint(kind.colour(), &story_line(*at, *kind, text)));
         }
+        // Without wrapping, so that a narrow terminal cuts the lines; only while it is drawn,
+        // so that the terminal is as it was whenever the story ends.
         // Home, every line with the rest of the old one erased, then all that is below.
-        let mut frame = String::from("\x1b[H");
+        let mut frame = String::from("\x1b[?7l\x1b[H");
         for line in lines {
             frame.push_str(&line);
             frame.push_str("\x1b[K\r\n");
         }
-        frame.push_str("\x1b[J");
+        frame.push_str("\x1b[J\x1b[?7h");
         self.out.write_all(frame.as_bytes())?;
         self.out.flush()
     }
@@ -273,6 +275,16 @@ mod tests {
         assert!(!text.contains('\x1b'), "{text}");
         assert_eq!(text.lines().count(), 4, "{text}");
         assert!(text.contains("s   ==> kill it\n"), "{text}");
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_lines_and_wraps_again_afterwards() {
+        let mut out = Vec::new();
+        let mut screen = Screen::new(&mut out, Look::Live { colours: true });
+        screen.say(Kind::Event, "it happens").unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("\x1b[?7l\x1b[H"), "{text:?}");
+        assert!(text.ends_with("\x1b[J\x1b[?7h"), "{text:?}");
     }
 
     #[test]
