@@ -848,3 +848,31 @@ fn ten_thousand_idle_services_stay_small() {
     let state = &engine.states[0];
     assert!(state.text.is_none() && state.outage.is_none() && state.periods.is_none());
 }
+
+#[test]
+fn another_interval_begins_its_grid_at_the_start_of_the_run() {
+    let service = Service {
+        failure_interval: Some(seconds(4)),
+        ..polled("s", Vec::new())
+    };
+    let mut engine = started(model(vec![service]));
+    let late = runs(&engine.handle(at(11.0), Event::Deadline));
+    let ended = Event::RunEnded {
+        run: late[0].id,
+        report: exited(1, "h1\n"),
+    };
+    engine.handle(at(11.5), ended);
+    assert_eq!(engine.next_deadline(), Some(at(15.0).mono));
+}
+
+#[test]
+fn randskew_counts_from_the_start_of_the_run() {
+    let service = Service {
+        randskew: Some(seconds(1)),
+        ..polled("s", Vec::new())
+    };
+    let mut engine = started(model(vec![service]));
+    next_report_of(&mut engine, exited(0, ""), seconds(4));
+    let next = engine.next_deadline().unwrap();
+    assert!(at(19.0).mono <= next && next <= at(21.0).mono, "{next:?}");
+}

@@ -644,3 +644,57 @@ fn a_start_is_told_and_counts_for_nothing() {
     assert_eq!(memory, [PeriodMemory::default()]);
     assert_eq!(story.report(10, 1, "").calls.len(), 1);
 }
+
+/// One event of a service with one period: how many alerts it calls.
+fn calls_at(
+    period: &AlertPeriod,
+    memory: &mut [PeriodMemory],
+    kind: AlertKind,
+    time: f64,
+) -> usize {
+    let service = Service {
+        periods: vec![period.clone()],
+        ..service("g", "s")
+    };
+    let text = EventText::default();
+    let occasion = Occasion {
+        kind,
+        exit: 1,
+        text: &text,
+        previous: None,
+        consec_failures: 1,
+        outage: Duration::from_secs_f64(time),
+        gate_open: false,
+        now: at(time),
+        zone: &TimeZone::UTC,
+    };
+    decide(&service, memory, &occasion).calls.len()
+}
+
+#[test]
+fn a_window_and_upalertafter_in_seconds_are_compared_with_the_nearest_second() {
+    let period = AlertPeriod {
+        no_comp_alerts: true,
+        upalertafter: Some(seconds(60)),
+        alertafter_window: Some((2, seconds(20))),
+        ..alerting()
+    };
+    let mut memory = [PeriodMemory::default()];
+    assert_eq!(calls_at(&period, &mut memory, AlertKind::Failure, 0.0), 0);
+    assert_eq!(calls_at(&period, &mut memory, AlertKind::Failure, 20.4), 1);
+    assert_eq!(calls_at(&period, &mut memory, AlertKind::Up, 59.4), 0);
+    assert_eq!(calls_at(&period, &mut memory, AlertKind::Up, 59.6), 1);
+}
+
+#[test]
+fn a_limit_with_a_fraction_is_taken_exactly() {
+    let period = AlertPeriod {
+        alertafter_time: Some(Duration::from_millis(1_500)),
+        ..alerting()
+    };
+    let mut memory = [PeriodMemory::default()];
+    for (time, expected) in [(0.0, 0), (1.5, 0), (1.501, 1)] {
+        let calls = calls_at(&period, &mut memory, AlertKind::Failure, time);
+        assert_eq!(calls, expected, "{time}");
+    }
+}

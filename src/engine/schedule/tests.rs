@@ -295,3 +295,104 @@ fn services_keep_their_slots_under_new_numbers() {
     assert_eq!(timetable.pop(ms(20)), Some(Timer::Run(C)));
     assert_eq!(timetable.next(), None);
 }
+
+#[test]
+fn new_limits_count_at_once_and_zero_children_means_no_limit() {
+    let mut timetable = timetable(1);
+    for service in [A, B, C] {
+        timetable.plan(service, ms(0));
+    }
+    come(&mut timetable, ms(0));
+    assert_eq!(timetable.next_to_start(), Some(A));
+    assert_eq!(timetable.next_to_start(), None);
+    timetable.set_limits(Some(2), 512);
+    assert_eq!(timetable.next_to_start(), Some(B));
+    assert_eq!(timetable.next_to_start(), None);
+    timetable.set_limits(Some(0), 512);
+    assert_eq!(timetable.next_to_start(), Some(C));
+}
+
+#[test]
+fn maxchecks_lets_that_many_run_and_at_least_one() {
+    for least in [0, 1] {
+        let mut timetable = Timetable::new(3, None, least);
+        for service in [A, B, C] {
+            timetable.plan(service, ms(0));
+        }
+        while let Some(Timer::Run(service)) = timetable.pop(ms(0)) {
+            timetable.wait(service, Lane::Checks);
+        }
+        assert_eq!(timetable.next_to_start(), Some(A));
+        assert_eq!(timetable.next_to_start(), None);
+        timetable.set_limits(None, least);
+        timetable.cancel(A);
+        assert_eq!(timetable.next_to_start(), Some(B));
+        assert_eq!(timetable.next_to_start(), None);
+        timetable.set_limits(None, 2);
+        assert_eq!(timetable.next_to_start(), Some(C));
+    }
+}
+
+#[test]
+fn of_both_lanes_the_one_that_has_been_due_for_longest_goes_first() {
+    let mut timetable = timetable(1);
+    timetable.plan(A, ms(20));
+    timetable.plan(B, ms(10));
+    while let Some(Timer::Run(service)) = timetable.pop(ms(20)) {
+        let lane = if service == A {
+            Lane::Children
+        } else {
+            Lane::Checks
+        };
+        timetable.wait(service, lane);
+    }
+    assert_eq!(timetable.next_to_start(), Some(B));
+    assert_eq!(timetable.next_to_start(), Some(A));
+}
+
+#[test]
+fn who_is_cancelled_in_the_queue_does_not_start() {
+    for freezes in [false, true] {
+        let mut timetable = timetable(1);
+        timetable.plan(A, ms(0));
+        come(&mut timetable, ms(0));
+        if freezes {
+            timetable.freeze(ms(10));
+            timetable.thaw(ms(20));
+        }
+        timetable.cancel(A);
+        assert_eq!(timetable.next_to_start(), None, "{freezes}");
+    }
+}
+
+#[test]
+fn who_waits_for_the_end_of_an_exclude_period_is_not_said_to_be_throttled() {
+    let mut timetable = timetable(1);
+    timetable.plan(A, ms(0));
+    come(&mut timetable, ms(0));
+    timetable.freeze(ms(0));
+    assert_eq!(timetable.throttled(ms(0)), None);
+}
+
+#[test]
+fn the_skew_is_drawn_from_its_whole_range_but_never_0() {
+    let mut random = fastrand::Rng::with_seed(7);
+    let one = Duration::from_micros(1);
+    let mut far = 0;
+    let mut near = 0;
+    for _ in 0..1_000 {
+        let next = skewed_slot(ms(0), span(10_000), one, ms(5), &mut random);
+        assert_ne!(next, ms(10_000));
+        let next = skewed_slot(ms(0), span(10_000), span(3_000), ms(5), &mut random);
+        far += u32::from(next < ms(8_000));
+        near += u32::from(ms(9_000) < next && next < ms(10_000));
+    }
+    assert!(far > 100 && near > 100, "{far} {near}");
+}
+
+#[test]
+fn a_randstart_of_0_is_none() {
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut first = FirstRuns::new(ms(0), Some(Duration::ZERO), 0, 1);
+    assert_eq!(first.other(span(2_000), &mut random), ms(2_000));
+}
