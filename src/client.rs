@@ -37,6 +37,16 @@ pub enum ClientError {
     /// Nobody listens: no daemon runs with this state folder.
     #[error("no daemon answers at {0}; is lvsmon running with this configuration?")]
     NoDaemon(PathBuf),
+    /// The daemon runs, but somebody deleted its socket.
+    #[error(
+        "a daemon runs as process {daemon}, but its socket {path} is gone; it makes it again within seconds"
+    )]
+    NoSocket {
+        /// The process.
+        daemon: u32,
+        /// The socket.
+        path: PathBuf,
+    },
     /// The socket is there and may not be used.
     #[error(
         "may not ask the daemon at {0}: permission denied; only root and the daemon's user may"
@@ -84,7 +94,10 @@ impl Client {
                 if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
                     .contains(&error.kind()) =>
             {
-                Err(ClientError::NoDaemon(path))
+                match store::holder_of(statedir) {
+                    Some(daemon) => Err(ClientError::NoSocket { daemon, path }),
+                    None => Err(ClientError::NoDaemon(path)),
+                }
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Err(ClientError::Forbidden(path))

@@ -7,7 +7,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(super) const ASKS_MAX: usize = CLIENTS_MAX;
 #[derive(Debug)]
 pub(super) struct Control {
     path: PathBuf,
+    /// Device and inode of the name.
+    identity: (u64, u64),
     task: JoinHandle<()>,
 }
 
@@ -76,10 +78,25 @@ impl Control {
         let listener = UnixListener::bind(&new)?;
         fs::set_permissions(&new, Permissions::from_mode(0o600))?;
         fs::rename(&new, &path)?;
+        let named = fs::symlink_metadata(&path)?;
         Ok(Self {
             path,
+            identity: (named.dev(), named.ino()),
             task: tokio::spawn(accept(listener, asks)),
         })
+    }
+
+    /// Whether the socket can be found under its name.
+    pub(super) async fn has_its_name(&self) -> bool {
+        match tokio::fs::symlink_metadata(&self.path).await {
+            Ok(named) => (named.dev(), named.ino()) == self.identity,
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
+    }
+
+    /// Ends it without touching what has its name now.
+    pub(super) fn abandon(self) {
+        self.task.abort();
     }
 
     /// Takes the socket away; requests under way are not answered.

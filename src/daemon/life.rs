@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::config::Diagnostic;
 use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
-use crate::daemon::control::{ASKS_MAX, Ask, Control};
+use crate::daemon::claim::Claim;
+use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::runner::Runner;
@@ -28,7 +29,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
-use crate::model::Globals;
+use crate::model::{Globals, Model};
 use crate::monitor::Tools;
 use crate::names::Names;
 use crate::site::{self, LoadOptions, Loaded};
@@ -57,6 +58,11 @@ pub enum DaemonError {
     /// The state folder is in use or cannot be read.
     #[error(transparent)]
     State(#[from] StoreError),
+    /// Somebody deleted the lock of a running daemon, and another one was started.
+    #[error(
+        "another lvsmon was started after the lock of this one was deleted, and this one ends: {0}"
+    )]
+    Replaced(StoreError),
     /// The system does not let us start.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -108,37 +114,33 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
         }
     };
     let lock = Lock::take(&loaded.model.globals.statedir)?;
-    let result = runtime.block_on(live(config, loaded, signals));
+    let result = runtime.block_on(live(config, loaded, signals, lock));
     // Blocking look-ups of names may hang for a while in the system's resolver.
     runtime.shutdown_timeout(BLOCKING_LIMIT);
-    drop(lock);
-    result
+    result.map(drop)
 }
 
+/// The lock comes back, so that it is held until all threads have ended.
 async fn live(
     config: &Path,
     loaded: Loaded,
     signals: mpsc::Receiver<Signal>,
-) -> Result<(), DaemonError> {
+    lock: Lock,
+) -> Result<Lock, DaemonError> {
     let statedir = loaded.model.globals.statedir.clone();
     let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
     let mut daemon = start(config, loaded, signals, asks_inbox)?;
-    let control = match Control::start(&statedir, asks) {
-        Ok(control) => Some(control),
-        Err(error) => {
-            let path = statedir.join("control");
-            tracing::error!(path = %path.display(), %error, "no control socket, the daemon cannot be asked");
-            None
-        }
-    };
-    daemon.turn().await;
-    tracing::info!("stopping, the kernel's table stays as it is");
-    if let Some(control) = control {
-        control.close().await;
+    let mut claim = Claim::start(&statedir, lock, asks);
+    tokio::select! {
+        () = daemon.turn() => {}
+        // As in a crash: everything in the folder belongs to the other daemon now.
+        error = claim.keep() => return Err(DaemonError::Replaced(error)),
     }
+    tracing::info!("stopping, the kernel's table stays as it is");
+    let lock = claim.close().await;
     daemon.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    Ok(lock)
 }
 
 fn start(
@@ -218,6 +220,15 @@ impl Daemon {
         }
         let wall = self.clock.now().wall;
         match loaded {
+            Ok(loaded) if has_lost_everything(self.engine.model(), &loaded.model) => {
+                log_warnings(&loaded.warnings);
+                let text = "the new configuration has no service at all, the old one stays in \
+                            force: a file that is written half must not empty the table; to \
+                            have nothing checked, stop lvsmon";
+                tracing::error!(config = %self.config.display(), "{text}");
+                self.chronicle
+                    .keep(wall, "reload_refused", None, text.to_owned());
+            }
             Ok(mut loaded) => {
                 log_warnings(&loaded.warnings);
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
@@ -280,6 +291,11 @@ impl Daemon {
         }
         store.close(JOURNAL_LIMIT).await;
     }
+}
+
+/// Whether a reload would leave nothing of what there was.
+fn has_lost_everything(old: &Model, new: &Model) -> bool {
+    new.services.is_empty() && !old.services.is_empty()
 }
 
 /// The state folder and the backend belong to open files: they change with a restart only.

@@ -16,10 +16,12 @@
 //! | how do alerts leave and not get lost | `outbox` |
 //! | what survives a restart | `store` |
 //! | how is a person's question answered | `control` |
+//! | what if somebody deletes lock or socket | `claim` |
 //! | what is said of all this | `chronicle`, `log` |
 
 pub mod applier;
 mod chronicle;
+mod claim;
 mod control;
 mod life;
 pub mod log;

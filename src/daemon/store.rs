@@ -39,6 +39,7 @@ use file::Journal;
 pub use file::StoreError;
 pub(crate) use file::read_only;
 pub use lock::Lock;
+pub(crate) use lock::holder_of;
 use order::Order;
 
 /// Time from a record to its fsync, about: short enough to lose nothing a person would miss,

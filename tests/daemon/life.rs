@@ -171,6 +171,50 @@ fn a_reload_of_an_empty_file_keeps_the_old_one_and_the_table() {
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
 }
 
+#[test]
+fn a_reload_that_leaves_no_service_at_all_keeps_the_old_file_and_the_table() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.configure("hostgroup www1 127.0.0.11\n");
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("the new configuration has no service at all");
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
+}
+
+#[test]
+fn a_state_folder_that_is_deleted_is_claimed_again() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let number = farm.daemon.as_ref().unwrap().0.id();
+    std::fs::remove_file(farm.folder.join("state/control")).unwrap();
+    let text = String::from_utf8_lossy(&farm.output(&["table"]).stderr).into_owned();
+    assert!(text.contains(&format!("process {number}")), "{text}");
+    std::fs::remove_dir_all(farm.folder.join("state")).unwrap();
+    farm.wait_for_log("it is taken again");
+    farm.client();
+    let output = farm.output(&["run"]);
+    assert_eq!(output.status.code(), Some(1), "a second one is refused");
+}
+
+#[test]
+fn of_two_daemons_on_a_folder_whose_lock_was_deleted_the_older_one_ends() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let mut older = farm.daemon.take().unwrap();
+    let log = farm.folder.join("log");
+    std::fs::rename(&log, farm.folder.join("log of the older one")).unwrap();
+    std::fs::remove_file(farm.folder.join("state/lock")).unwrap();
+    farm.start();
+    let status = older.wait(SOON);
+    assert_eq!(status.code(), Some(1));
+    let text = farm.folder.read("log of the older one");
+    assert!(text.contains("another lvsmon was started"), "{text}");
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.client();
+}
+
 /// Starts the daemon on a file that m4 has to make, with an m4 that has read it and then waits
 /// for the file `go`. Each of its runs is a line of the file `runs`.
 fn start_with_slow_m4(farm: &mut Farm) {

@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -14,7 +14,8 @@ use crate::folder;
 /// The lock on a state folder: one daemon for each. Ends with the process, kill -9 included.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    path: PathBuf,
+    file: Flock<File>,
 }
 
 impl Lock {
@@ -41,7 +42,7 @@ impl Lock {
                 let _ = lock
                     .set_len(0)
                     .and_then(|()| lock.write_all(number.as_bytes()));
-                Ok(Self { _file: lock })
+                Ok(Self { path, file: lock })
             }
             Err((mut file, Errno::EWOULDBLOCK)) => Err(StoreError::Locked {
                 folder: folder.to_owned(),
@@ -50,18 +51,82 @@ impl Lock {
             Err((_, errno)) => Err(StoreError::file("lock", &path)(errno.into())),
         }
     }
+
+    /// Whether the locked file is still the one of its name: only then it keeps others away. A
+    /// disk that does not answer is no reason for doubt.
+    pub(crate) async fn has_its_name(&self) -> bool {
+        let Ok(ours) = self.file.metadata() else {
+            return true;
+        };
+        match tokio::fs::symlink_metadata(&self.path).await {
+            Ok(named) => (named.dev(), named.ino()) == (ours.dev(), ours.ino()),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
+    }
+}
+
+/// The process that holds the lock of a state folder, as the system's list of locks says;
+/// none where nobody does or that cannot be told. Takes no lock itself, not for a moment: a
+/// daemon that starts just then would be refused. Source: proc_locks(5).
+pub(crate) fn holder_of(folder: &Path) -> Option<u32> {
+    let mut file = File::open(folder.join("lock")).ok()?;
+    let inode = file.metadata().ok()?.ino();
+    let number = number_in(&mut file)?;
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks
+        .lines()
+        .any(|line| is_lock_of(line, number, inode))
+        .then_some(number)
+}
+
+/// Whether a line of /proc/locks is that of this process on a file of this inode number:
+/// `1: FLOCK  ADVISORY  WRITE 708 08:13:2129 0 EOF`.
+fn is_lock_of(line: &str, process: u32, inode: u64) -> bool {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let [_, "FLOCK", _, "WRITE", holder, file, ..] = words.as_slice() else {
+        return false;
+    };
+    let of = file.rsplit(':').next();
+    holder.parse() == Ok(process) && of.and_then(|it| it.parse().ok()) == Some(inode)
+}
+
+/// The process number that a lock file holds.
+fn number_in(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 fn holder(file: &mut File) -> String {
-    let mut text = String::new();
-    let read = file.take(32).read_to_string(&mut text);
-    match (read, text.trim().parse::<u32>()) {
-        (Ok(_), Ok(number)) => format!(" (process {number})"),
-        (Ok(_) | Err(_), _) => String::new(),
-    }
+    number_in(file).map_or_else(String::new, |number| format!(" (process {number})"))
 }
 
 /// Makes the state folder where it is missing; only its owner may look into it.
 pub(super) fn make_folder(path: &Path) -> Result<(), StoreError> {
     folder::make(path).map_err(StoreError::file("make the state folder", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_the_lock_can_be_asked_without_taking_it() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(holder_of(folder.path()), None);
+        let lock = Lock::take(folder.path()).unwrap();
+        assert_eq!(holder_of(folder.path()), Some(std::process::id()));
+        drop(lock);
+        assert_eq!(holder_of(folder.path()), None);
+    }
+
+    #[test]
+    fn lines_of_other_locks_are_told_apart() {
+        let line = "1: FLOCK  ADVISORY  WRITE 708 08:13:2129 0 EOF";
+        assert!(is_lock_of(line, 708, 2129));
+        assert!(!is_lock_of(line, 709, 2129));
+        assert!(!is_lock_of(line, 708, 129));
+        assert!(!is_lock_of(&line.replace("FLOCK", "POSIX"), 708, 2129));
+        assert!(!is_lock_of("", 708, 2129));
+    }
 }
