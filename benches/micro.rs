@@ -45,6 +45,7 @@ fn main() -> std::io::Result<()> {
         engine(&mut bench, count, false)?;
     }
     engine(&mut bench, 10_000, true)?;
+    farms(&mut bench)?;
     loading(&mut bench)?;
     diffs(&mut bench)?;
     netlink(&mut bench)
@@ -286,6 +287,50 @@ fn engine(bench: &mut Bench, count: usize, fails: bool) -> std::io::Result<()> {
         bench.say(&format!(
             "{:<52} {each:>8} B",
             "    resident memory for each service"
+        ))?;
+    }
+    Ok(())
+}
+
+/// The first verdicts after a start where all real servers are in one virtual service: what
+/// one costs, and how much more in a farm ten times as large, where it should be about 1.
+fn farms(bench: &mut Bench) -> std::io::Result<()> {
+    let mut medians = Vec::new();
+    for count in [1_000, 10_000] {
+        let name = format!("engine: a first verdict, farm of {count} servers");
+        if !bench.is_wanted(&name) {
+            return Ok(());
+        }
+        let mut text = String::new();
+        (0..count).for_each(|number| watch(&mut text, number));
+        let Ok((model, _)) = config::load_text(&text) else {
+            unreachable!("the text is a valid configuration")
+        };
+        let mut times = Vec::new();
+        for _ in 0..ROUNDS {
+            let mut drive = Drive::new(model.clone(), false);
+            let watch = Stopwatch::start();
+            let mut done = 0;
+            while done < count {
+                done += usize::from(drive.step());
+            }
+            times.push(watch.elapsed());
+            let wanted = drive.engine.desired().values();
+            let servers = wanted.flat_map(|service| service.servers.values());
+            let is_in = |wish: &&ServerWish| matches!(wish, ServerWish::In(_));
+            assert_eq!(servers.filter(is_in).count(), count, "all are in");
+        }
+        bench.report(&name, count, &mut times)?;
+        let median = times
+            .get(times.len() / 2)
+            .map_or(0.0, Duration::as_secs_f64);
+        medians.push(median * 1000.0 / f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    }
+    if let [small, large] = *medians {
+        bench.say(&format!(
+            "{:<52} {:>10.1}",
+            "    a verdict in the larger against the smaller",
+            large / small
         ))?;
     }
     Ok(())

@@ -11,6 +11,7 @@
 //! | which keys are owned, which must go | `owned` |
 //! | what goes over to a new configuration | `carry` |
 //! | what is said about a virtual service now | `survey` |
+//! | what a verdict changes without a whole survey | `ground` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
 //! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).
@@ -18,6 +19,7 @@
 mod addresses;
 mod carry;
 mod enable;
+mod ground;
 mod judge;
 mod latch;
 mod owned;
@@ -37,6 +39,7 @@ use crate::lvs::{Desired, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
+use ground::{Ground, server_change};
 use judge::{Attendance, Judge, Part, Verdict};
 use latch::Latches;
 use owned::Owned;
@@ -73,6 +76,11 @@ pub(crate) struct Bindings {
     /// What a person has been told to mend.
     told: BTreeMap<VirtualServiceKey, BTreeMap<HostName, String>>,
     desired: Desired,
+    /// What the last whole survey of each virtual service found.
+    grounds: BTreeMap<VirtualServiceKey, Ground>,
+    /// Claims looked at so far.
+    #[cfg(test)]
+    looked_at: std::cell::Cell<usize>,
     /// Reports and answers so far.
     tick: Tick,
     /// What the construction already has to say; taken by `start`.
@@ -94,6 +102,9 @@ impl Bindings {
             owned: Owned::restore(saved),
             told: BTreeMap::new(),
             desired: Desired::new(),
+            grounds: BTreeMap::new(),
+            #[cfg(test)]
+            looked_at: std::cell::Cell::new(0),
             tick: 0,
             at_start: Vec::new(),
         };
@@ -218,7 +229,7 @@ impl Bindings {
         self.tick += 1;
         if self.addresses.answered(host, answer, self.tick) {
             let keys = self.by_host.get(host).cloned().unwrap_or_default();
-            self.decide(keys, &mut actions);
+            self.decide(&keys, &mut actions);
         }
         actions
     }
@@ -229,14 +240,14 @@ impl Bindings {
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
         let keys = self.owned.table_seen(outcome, is_named, &mut actions);
-        self.decide(keys, &mut actions);
+        self.decide(&keys, &mut actions);
         actions
     }
 
     /// Time passed: services that can never run leave the count after one interval (D5).
     pub(crate) fn deadline(&mut self, now: Now) -> Vec<Action> {
         let mut actions = Vec::new();
-        let mut keys = BTreeSet::new();
+        let mut services = BTreeSet::new();
         while let Some(&(due, service)) = self.timers.first()
             && due <= now.mono
         {
@@ -247,10 +258,10 @@ impl Bindings {
             let left_out = judge.leave_out();
             if !left_out.is_empty() {
                 actions.push(left_out_note(service, &left_out));
-                keys.extend(self.virtual_services_by(service));
+                services.insert(service);
             }
         }
-        self.decide(keys, &mut actions);
+        self.decide_after(&BTreeSet::new(), &services, &mut actions);
         actions
     }
 
@@ -286,11 +297,9 @@ impl Bindings {
 
     /// After a report: what follows for the table, also for names whose address changed.
     fn heard(&mut self, service: ServiceId, is_news: bool, actions: &mut Vec<Action>) {
-        let mut keys = self.change_addresses();
-        if is_news {
-            keys.extend(self.virtual_services_by(service));
-        }
-        self.decide(keys, actions);
+        let whole = self.change_addresses();
+        let services: BTreeSet<ServiceId> = is_news.then_some(service).into_iter().collect();
+        self.decide_after(&whole, &services, actions);
     }
 
     /// Lets changed addresses enter whose every check was good since (D8); answers with the
@@ -319,10 +328,29 @@ impl Bindings {
     }
 
     /// Computes the wishes for these virtual services afresh and says what changed.
-    fn decide(&mut self, keys: BTreeSet<VirtualServiceKey>, actions: &mut Vec<Action>) {
+    fn decide(&mut self, keys: &BTreeSet<VirtualServiceKey>, actions: &mut Vec<Action>) {
+        self.decide_after(keys, &BTreeSet::new(), actions);
+    }
+
+    /// The same where only these services said something new, but for what is to be computed
+    /// as a `whole`.
+    fn decide_after(
+        &mut self,
+        whole: &BTreeSet<VirtualServiceKey>,
+        services: &BTreeSet<ServiceId>,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut keys = whole.clone();
+        for &service in services {
+            keys.extend(self.virtual_services_by(service));
+        }
         let mut is_changed = false;
         for key in keys {
-            is_changed |= self.decide_one(key, actions);
+            is_changed |= if whole.contains(&key) {
+                self.decide_one(key, actions)
+            } else {
+                self.decide_claims(key, services, actions)
+            };
         }
         if is_changed {
             actions.push(Action::ApplyTable);
@@ -353,22 +381,19 @@ impl Bindings {
             self.owned.leaving(key),
         );
         for (&server, claims) in &survey.servers {
-            let change = match (wish_before(server), wanted.servers.get(&server)) {
-                (Some(ServerWish::In(_)), Some(ServerWish::In(_)))
-                | (Some(ServerWish::Out), Some(ServerWish::Out))
-                | (_, Some(ServerWish::AsFound) | None) => continue,
-                (_, Some(ServerWish::In(_))) => ServerChange::In,
-                (_, Some(ServerWish::Out)) => ServerChange::Out(
-                    survey
-                        .withdrawals(claims)
-                        .map(|withdrawal| (withdrawal.service, withdrawal.reason))
-                        .collect(),
-                ),
-            };
-            actions.push(server_note(key, server, change));
+            let now = wanted.servers.get(&server).copied();
+            let withdrawals = || survey.withdrawals(claims);
+            if let Some(change) = server_change(wish_before(server), now, withdrawals) {
+                actions.push(server_note(key, server, change));
+            }
         }
         let dropped = dropped.into_iter();
         actions.extend(dropped.map(|server| server_note(key, server, ServerChange::Dropped)));
+        if survey.is_declared {
+            self.grounds.insert(key, Ground::of(&survey, &wanted));
+        } else {
+            self.grounds.remove(&key);
+        }
         let told = self.told.remove(&key).unwrap_or_default();
         let mut tell = BTreeMap::new();
         for (host, (service, text)) in survey.problems {

@@ -1,8 +1,8 @@
 //! What is wanted of each owned key, from what the bound services say about it.
 //!
 //! Pure functions of verdicts and withdrawals (D5, D7); the machine that remembers these is
-//! in `binding`. Nothing is kept up to date by increments: the wish for a virtual service is
-//! computed afresh whenever one of its services says something new.
+//! in `binding`. The wish for a real server is computed afresh from all claims to it whenever
+//! one of its services says something new.
 
 use std::collections::BTreeMap;
 
@@ -64,6 +64,8 @@ pub(crate) enum Stand {
 /// One binding's claim to one real server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
+    /// Which binding, as an index into the Model.
+    pub(crate) binding: usize,
     pub(crate) service: ServiceId,
     /// The word in the file.
     pub(crate) host: HostName,
@@ -134,18 +136,44 @@ pub(crate) fn service(
         };
         servers.insert(server, wish);
     }
-    let is_in = |wish: &ServerWish| matches!(wish, ServerWish::In(_));
-    let service = match &survey.creates {
+    let has_in = servers.values().any(is_in);
+    let service = service_wish(key, survey.creates.as_ref(), is_absent, has_in);
+    DesiredService { service, servers }
+}
+
+/// What is wanted of the virtual service itself. `creates` is the scheduler of `-B`, `has_in`
+/// tells whether a real server is wanted in.
+pub(crate) fn service_wish(
+    key: VirtualServiceKey,
+    creates: Option<&Scheduler>,
+    is_absent: bool,
+    has_in: bool,
+) -> ServiceWish {
+    match creates {
         _ if is_absent => ServiceWish::Absent,
         None => ServiceWish::Foreign,
         // Like the script's `upalert -B`: an empty virtual service lets clients wait where
         // none refuses them at once, so it is made for a server that enters.
-        Some(scheduler) if servers.values().any(is_in) => {
+        Some(scheduler) if has_in => {
             ServiceWish::Present(VirtualService::plain(key.family(), scheduler.clone()))
         }
         Some(_) => ServiceWish::AsFound,
-    };
-    DesiredService { service, servers }
+    }
+}
+
+/// Whether a real server is wanted in.
+pub(crate) const fn is_in(wish: &ServerWish) -> bool {
+    matches!(wish, ServerWish::In(_))
+}
+
+impl Stand {
+    /// The withdrawal, where it is one.
+    pub(crate) const fn withdrawal(&self) -> Option<Withdrawal> {
+        match self {
+            Self::Withdraws(withdrawal) => Some(*withdrawal),
+            Self::Content | Self::Silent | Self::LeftOut => None,
+        }
+    }
 }
 
 impl Survey {
@@ -154,10 +182,7 @@ impl Survey {
         &'a self,
         claims: &'a [Claim],
     ) -> impl Iterator<Item = Withdrawal> + 'a {
-        let own = claims.iter().filter_map(|claim| match claim.stand {
-            Stand::Withdraws(withdrawal) => Some(withdrawal),
-            Stand::Content | Stand::Silent | Stand::LeftOut => None,
-        });
+        let own = claims.iter().filter_map(|claim| claim.stand.withdrawal());
         let of_all = self.withdrawn_by.iter().copied();
         let of_all = of_all.filter(|it| claims.iter().all(|claim| claim.service != it.service));
         own.chain(of_all)
@@ -233,6 +258,7 @@ mod tests {
         (0..)
             .zip(stands)
             .map(|(at, &stand)| Claim {
+                binding: 0,
                 service: ServiceId(at),
                 host: HostName::new("h"),
                 port: 80,

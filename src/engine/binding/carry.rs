@@ -46,7 +46,7 @@ impl Bindings {
         self.restore_latches(saved, &mut actions);
         self.restore_addresses();
         let keys = self.all_virtual_services();
-        self.decide(keys, &mut actions);
+        self.decide(&keys, &mut actions);
         actions
     }
 
@@ -103,7 +103,7 @@ impl Bindings {
         }
         self.latch_new_entries(|entry| was_latching.contains(entry), &mut actions);
         keys.extend(self.all_virtual_services());
-        self.decide(keys, &mut actions);
+        self.decide(&keys, &mut actions);
         actions
     }
 

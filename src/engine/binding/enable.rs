@@ -54,7 +54,7 @@ impl Bindings {
         }
         let keys = ended.iter().map(|(entry, _)| entry.virtual_service);
         let keys: BTreeSet<VirtualServiceKey> = keys.collect();
-        self.decide(keys, &mut actions);
+        self.decide(&keys, &mut actions);
         (Ok(self.what_was_ended(&ended)), actions)
     }
 

@@ -27,7 +27,7 @@ impl Bindings {
                 survey.creates = Some(scheduler.clone());
             }
             for (host, port, part) in self.parts_of(binding) {
-                self.add_claim(&mut survey, binding, (host, port), &part);
+                self.add_claim(&mut survey, index, binding, (host, port), &part);
             }
         }
         survey
@@ -36,18 +36,13 @@ impl Bindings {
     fn add_claim(
         &self,
         survey: &mut Survey,
+        index: usize,
         binding: &Binding,
         (host, port): (&HostName, u16),
         part: &Part,
     ) {
         let key = binding.virtual_service;
-        let claim = Claim {
-            service: binding.service,
-            host: host.clone(),
-            port,
-            settings: RealServer::new(binding.forwarding, binding.weight),
-            stand: self.stand(binding, (host, port), part),
-        };
+        let claim = self.claim(index, binding, (host, port), part);
         if let (Stand::Withdraws(withdrawal), Withdraws::VirtualService) =
             (claim.stand, binding.withdraws)
         {
@@ -85,8 +80,33 @@ impl Bindings {
         }
     }
 
+    /// What one entry of a binding, the one with this index in the Model, claims now.
+    pub(super) fn claim(
+        &self,
+        index: usize,
+        binding: &Binding,
+        (host, port): (&HostName, u16),
+        part: &Part,
+    ) -> Claim {
+        #[cfg(test)]
+        self.looked_at.set(self.looked_at.get() + 1);
+        Claim {
+            binding: index,
+            service: binding.service,
+            host: host.clone(),
+            port,
+            settings: RealServer::new(binding.forwarding, binding.weight),
+            stand: self.stand(binding, (host, port), part),
+        }
+    }
+
     /// What the service of a binding says about one entry of it.
-    fn stand(&self, binding: &Binding, (host, port): (&HostName, u16), part: &Part) -> Stand {
+    pub(super) fn stand(
+        &self,
+        binding: &Binding,
+        (host, port): (&HostName, u16),
+        part: &Part,
+    ) -> Stand {
         let known = self.judges.get(&binding.service);
         let known = known.and_then(|judge| judge.parts.get(part));
         let known = known.copied().unwrap_or_default();
@@ -124,6 +144,14 @@ impl Bindings {
                 let entry = |host: &'a HostName| (host, *port, Part::Host(host.clone()));
                 members.iter().map(|member| entry(&member.host)).collect()
             }
+        }
+    }
+
+    /// The part of a binding that speaks about a host word which it names.
+    pub(super) fn part_about(binding: &Binding, word: &HostName) -> Part {
+        match &binding.real {
+            BoundServers::One { .. } => Part::Whole,
+            BoundServers::EachHost { .. } => Part::Host(word.clone()),
         }
     }
 

@@ -146,6 +146,21 @@ impl Farm {
         // What a hand wrote and nobody reads.
         known.retain(|key, _| !key.starts_with("service ") && key != "declared x");
         assert_eq!(anew, known);
+        self.agrees_with_whole_surveys();
+    }
+
+    /// What verdicts changed bit by bit is what whole surveys find.
+    fn agrees_with_whole_surveys(&self) {
+        for (&key, wanted) in &self.bindings.desired {
+            let survey = self.bindings.survey(key);
+            let owned = &self.bindings.owned;
+            let whole = service(key, &survey, owned.is_made(key), owned.leaving(key));
+            assert_eq!(*wanted, whole, "{key}");
+            let ground = survey.is_declared.then(|| Ground::of(&survey, wanted));
+            assert_eq!(self.bindings.grounds.get(&key), ground.as_ref(), "{key}");
+        }
+        let mut kept = self.bindings.grounds.keys();
+        assert!(kept.all(|key| self.bindings.desired.contains_key(key)));
     }
 
     fn now(&mut self) -> Now {
@@ -655,4 +670,64 @@ fn services_without_bindings_decide_nothing() {
     assert!(farm.said().is_empty());
     assert!(!farm.bindings.decides(farm.id("www1/http")));
     assert!(farm.bindings.decides(farm.id("www2/http")));
+}
+
+/// A thousand services with a real server each in one virtual service; how many claims the
+/// work looks at.
+fn looked_at_by_a_farm(flags: &str, work: impl Fn(&mut Bindings, ServiceId, u32)) -> usize {
+    let line = |at: u32| {
+        let host = format!("10.1.{}.{}", at / 250, at % 250 + 1);
+        format!("w{at}/http {host} 10.0.0.3:80/tcp {host}{flags}")
+    };
+    let lines: Vec<String> = (0..1000).map(line).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let model = model(&lines);
+    let mut bindings = Bindings::new(&model, &Saved::default(), fixture::at(0.0));
+    bindings.looked_at.set(0);
+    for at in 0..1000 {
+        let id = model.find(&format!("w{at}"), "http").unwrap();
+        work(&mut bindings, id, at);
+    }
+    bindings.looked_at.get()
+}
+
+fn makes_news(bindings: &mut Bindings, id: ServiceId, _: u32) {
+    let none = BTreeMap::new();
+    let now = fixture::at(1.0);
+    for is_good in [true, false, true] {
+        let actions = if is_good {
+            bindings.succeeded(id, &none)
+        } else {
+            bindings.failed(now, id, Ruling::Passed, &none, Reason::Exit)
+        };
+        assert!(actions.contains(&Action::ApplyTable), "{actions:?}");
+    }
+}
+
+#[test]
+fn a_verdict_looks_at_the_real_servers_of_its_own_service_only() {
+    assert_eq!(looked_at_by_a_farm("", makes_news), 3 * 1000);
+    assert_eq!(
+        looked_at_by_a_farm(" -B op", |bindings, id, _| {
+            let (none, now) = (BTreeMap::new(), fixture::at(1.0));
+            bindings.succeeded(id, &none);
+            bindings.failed(now, id, Ruling::Passed, &none, Reason::Exit);
+        }),
+        2 * 1000
+    );
+}
+
+#[test]
+fn the_whole_is_surveyed_only_when_its_withdrawal_begins_or_ends() {
+    // The first failure looks at all; those after it find the whole withdrawn already.
+    let fails = |bindings: &mut Bindings, id, _| {
+        bindings.failed(
+            fixture::at(1.0),
+            id,
+            Ruling::Passed,
+            &BTreeMap::new(),
+            Reason::Exit,
+        );
+    };
+    assert_eq!(looked_at_by_a_farm(" -B -D", fails), 1000);
 }

@@ -1,0 +1,159 @@
+//! What a whole survey of a virtual service found that verdicts do not change: who claims
+//! which real server. With it a verdict looks at the real servers of its own service only.
+//!
+//! A whole survey writes it anew, and only where addresses, the file or owned keys change; a
+//! farm of ten thousand real servers in one virtual service would otherwise be looked at ten
+//! thousand times while its first verdicts come in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::binding::Bindings;
+use crate::engine::desired::{Claim, Stand, Survey, is_in, server_wish, service_wish};
+use crate::engine::event::{Action, ServerChange};
+use crate::lvs::{DesiredService, RealServerKey, Scheduler, ServerWish, VirtualServiceKey};
+use crate::model::{HostName, ServiceId, Withdraws};
+
+/// The claims to the real servers of one virtual service, without what their services say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Ground {
+    /// Never empty, in file order: the binding as an index into the Model, and its host word.
+    claims: BTreeMap<RealServerKey, Vec<(usize, HostName)>>,
+    claimed_by: BTreeMap<ServiceId, BTreeSet<RealServerKey>>,
+    creates: Option<Scheduler>,
+    /// Services that withdraw the virtual service itself at this moment (`-D`).
+    withdrawn_by: BTreeSet<ServiceId>,
+    /// How many real servers are wanted in at this moment.
+    in_count: usize,
+}
+
+impl Ground {
+    /// What stays of a survey.
+    pub(super) fn of(survey: &Survey, wanted: &DesiredService) -> Self {
+        let mut ground = Self {
+            creates: survey.creates.clone(),
+            withdrawn_by: survey.withdrawn_by.iter().map(|it| it.service).collect(),
+            in_count: wanted.servers.values().filter(|wish| is_in(wish)).count(),
+            ..Self::default()
+        };
+        for (&server, claims) in &survey.servers {
+            let words = claims.iter().map(|it| (it.binding, it.host.clone()));
+            ground.claims.insert(server, words.collect());
+            for claim in claims {
+                let claimed = ground.claimed_by.entry(claim.service).or_default();
+                claimed.insert(server);
+            }
+        }
+        ground
+    }
+}
+
+impl Bindings {
+    /// Computes the wishes for what these services claim of a virtual service, after they said
+    /// something new; whether a wish changed. All else about it is as the last whole survey
+    /// left it, which is made again only where the withdrawal of the whole (`-D`) begins or
+    /// ends.
+    pub(super) fn decide_claims(
+        &mut self,
+        key: VirtualServiceKey,
+        services: &BTreeSet<ServiceId>,
+        actions: &mut Vec<Action>,
+    ) -> bool {
+        let withdrawing: BTreeSet<ServiceId> = services
+            .iter()
+            .filter(|&&service| self.withdraws_all(key, service))
+            .copied()
+            .collect();
+        let (Some(ground), Some(wanted)) = (self.grounds.get(&key), self.desired.get(&key)) else {
+            return self.decide_one(key, actions);
+        };
+        let mut others = ground.withdrawn_by.iter();
+        let is_absent = !withdrawing.is_empty() || others.any(|it| !services.contains(it));
+        if is_absent == ground.withdrawn_by.is_empty() {
+            return self.decide_one(key, actions);
+        }
+        let mut changes = Vec::new();
+        // While the whole is withdrawn each real server is out, whatever is said about it.
+        if !is_absent {
+            let claimed = services.iter().filter_map(|it| ground.claimed_by.get(it));
+            for server in claimed.flatten().copied().collect::<BTreeSet<_>>() {
+                let claims = self.claims_to(ground, server);
+                let wish = server_wish(&claims);
+                let before = wanted.servers.get(&server).copied();
+                if before != Some(wish) {
+                    changes.push((server, before, wish, claims));
+                }
+            }
+        }
+        let (Some(ground), Some(wanted)) = (self.grounds.get_mut(&key), self.desired.get_mut(&key))
+        else {
+            return false;
+        };
+        ground.withdrawn_by.retain(|it| !services.contains(it));
+        ground.withdrawn_by.extend(withdrawing);
+        let is_changed = !changes.is_empty();
+        for (server, before, wish, claims) in changes {
+            if before.as_ref().is_some_and(is_in) {
+                ground.in_count = ground.in_count.saturating_sub(1);
+            }
+            ground.in_count += usize::from(is_in(&wish));
+            wanted.servers.insert(server, wish);
+            let withdrawals = || claims.iter().filter_map(|claim| claim.stand.withdrawal());
+            if let Some(change) = server_change(before, Some(wish), withdrawals) {
+                actions.push(super::server_note(key, server, change));
+            }
+        }
+        if is_changed {
+            let has_in = ground.in_count > 0;
+            wanted.service = service_wish(key, ground.creates.as_ref(), is_absent, has_in);
+        }
+        is_changed
+    }
+
+    /// What is said about one real server now.
+    fn claims_to(&self, ground: &Ground, server: RealServerKey) -> Vec<Claim> {
+        let words = ground.claims.get(&server).into_iter().flatten();
+        words
+            .filter_map(|(index, host)| {
+                let binding = self.model.bindings.get(*index)?;
+                let part = Self::part_about(binding, host);
+                Some(self.claim(*index, binding, (host, server.0.port()), &part))
+            })
+            .collect()
+    }
+
+    /// Whether the service withdraws the virtual service itself now.
+    fn withdraws_all(&self, key: VirtualServiceKey, service: ServiceId) -> bool {
+        let judge = self.judges.get(&service);
+        let indexes = judge.into_iter().flat_map(|judge| &judge.bindings);
+        indexes
+            .filter_map(|&index| self.model.bindings.get(index))
+            .filter(|it| it.virtual_service == key && it.withdraws == Withdraws::VirtualService)
+            .any(|binding| {
+                let mut parts = self.parts_of(binding).into_iter();
+                parts.any(|(host, port, part)| {
+                    let stand = self.stand(binding, (host, port), &part);
+                    matches!(stand, Stand::Withdraws(_))
+                })
+            })
+    }
+}
+
+/// What to say where the wish for a real server changed; nothing where it is left as found.
+pub(super) fn server_change<I>(
+    before: Option<ServerWish>,
+    now: Option<ServerWish>,
+    withdrawals: impl FnOnce() -> I,
+) -> Option<ServerChange>
+where
+    I: Iterator<Item = crate::engine::desired::Withdrawal>,
+{
+    match (before, now) {
+        (Some(ServerWish::In(_)), Some(ServerWish::In(_)))
+        | (Some(ServerWish::Out), Some(ServerWish::Out))
+        | (_, Some(ServerWish::AsFound) | None) => None,
+        (_, Some(ServerWish::In(_))) => Some(ServerChange::In),
+        (_, Some(ServerWish::Out)) => Some(ServerChange::Out(
+            withdrawals().map(|it| (it.service, it.reason)).collect(),
+        )),
+    }
+}
