@@ -15,7 +15,8 @@ use crate::daemon::control::{Ask, Control};
 use crate::daemon::store::{Lock, StoreError};
 
 /// How often lock and socket are looked at: as long may two daemons be at work on a folder that
-/// was deleted, and a socket be missing. Two looks at names cost nothing.
+/// was deleted, and a socket be missing. Two names in a folder that is in use are looked up in
+/// memory, so it is done on the spot: another thread would wake up for nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 /// What the daemon holds of its state folder.
@@ -52,7 +53,7 @@ impl Claim {
         let mut could_lock = true;
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            if !self.lock.has_its_name().await {
+            if !self.lock.has_its_name() {
                 match Lock::take(&self.folder) {
                     Ok(lock) => {
                         tracing::error!(
@@ -71,13 +72,13 @@ impl Claim {
                     }
                 }
             }
-            self.keep_control().await;
+            self.keep_control();
         }
     }
 
-    async fn keep_control(&mut self) {
+    fn keep_control(&mut self) {
         match self.control.take() {
-            Some(control) if control.has_its_name().await => {
+            Some(control) if control.has_its_name() => {
                 self.control = Some(control);
                 return;
             }

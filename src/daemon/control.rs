@@ -87,8 +87,8 @@ impl Control {
     }
 
     /// Whether the socket can be found under its name.
-    pub(super) async fn has_its_name(&self) -> bool {
-        match tokio::fs::symlink_metadata(&self.path).await {
+    pub(super) fn has_its_name(&self) -> bool {
+        match fs::symlink_metadata(&self.path) {
             Ok(named) => (named.dev(), named.ino()) == self.identity,
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         }

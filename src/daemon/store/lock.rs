@@ -53,12 +53,12 @@ impl Lock {
     }
 
     /// Whether the locked file is still the one of its name: only then it keeps others away. A
-    /// disk that does not answer is no reason for doubt.
-    pub(crate) async fn has_its_name(&self) -> bool {
+    /// disk that answers with an error is no reason for doubt.
+    pub(crate) fn has_its_name(&self) -> bool {
         let Ok(ours) = self.file.metadata() else {
             return true;
         };
-        match tokio::fs::symlink_metadata(&self.path).await {
+        match std::fs::symlink_metadata(&self.path) {
             Ok(named) => (named.dev(), named.ino()) == (ours.dev(), ours.ino()),
             Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         }
