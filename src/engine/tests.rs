@@ -2,7 +2,9 @@
 //! restart. Longer stories are told by tests/timeline and tests/sim.
 
 use super::*;
-use crate::engine::event::{AlertCall, AlertKind, Delivery, Run, RunProgram, Status, Suppressed};
+use crate::engine::event::{
+    AlertCall, AlertKind, Delivery, HostVerdict, Reason, Run, RunProgram, Status, Suppressed,
+};
 use crate::engine::fixture::{
     EPOCH, alert, alerting, at, exited, model, model_of, period, seconds, service, silent,
 };
@@ -875,4 +877,155 @@ fn randskew_counts_from_the_start_of_the_run() {
     next_report_of(&mut engine, exited(0, ""), seconds(4));
     let next = engine.next_deadline().unwrap();
     assert!(at(19.0).mono <= next && next <= at(21.0).mono, "{next:?}");
+}
+
+#[test]
+fn maxchecks_holds_back_built_in_checks_and_maxprocs_does_not() {
+    let native = |name: &str| {
+        let mut one = polled(name, Vec::new());
+        let monitor = Arc::make_mut(one.monitor.as_mut().unwrap());
+        let options = MonitorOptions::parse("tcp.monitor", &[]);
+        monitor.program = MonitorProgram::Native(options.unwrap().unwrap());
+        one
+    };
+    for (maxprocs, maxchecks, expected) in [(9, 1, 1), (1, 9, 3)] {
+        let mut model = model(vec![native("a"), native("b"), native("c")]);
+        model.globals.maxprocs = Some(maxprocs);
+        model.globals.maxchecks = maxchecks;
+        let mut engine = started(model);
+        let begun = runs(&engine.handle(at(11.0), Event::Deadline));
+        assert_eq!(begun.len(), expected, "{maxprocs} {maxchecks}");
+        assert_eq!(engine.runs_going().0, 0);
+    }
+}
+
+#[test]
+fn two_semicolons_keep_hosts_that_there_are_from_the_monitor() {
+    let mut one = polled("s", Vec::new());
+    Arc::make_mut(one.monitor.as_mut().unwrap()).appends_hosts = false;
+    let mut engine = started(model(vec![one]));
+    let run = runs(&engine.handle(at(10.0), Event::Deadline)).remove(0);
+    let RunProgram::Executable(program) = run.program else {
+        panic!("an executable was asked for");
+    };
+    assert!(program.args.is_empty());
+}
+
+#[test]
+fn the_global_exclude_period_is_one_of_the_zone_and_ends_when_the_clock_is_set() {
+    // 10:00 UTC is 11:00 in the zone.
+    let mut model = model(vec![polled("a", Vec::new())]);
+    model.globals.exclude_period = Some(period("hr {11}"));
+    let zone = TimeZone::fixed(jiff::tz::offset(1));
+    let mut engine = Engine::new(Arc::new(model), &Saved::default(), 1, zone, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    assert_eq!(runs(&engine.handle(at(11.0), Event::Deadline)), []);
+    let stepped = Now {
+        mono: at(12.0).mono,
+        wall: Wall::from_seconds(EPOCH + 7_200),
+    };
+    engine.handle(stepped, Event::Deadline);
+    let view = engine.services().next().unwrap();
+    assert_eq!(view.next_run, Some(at(22.0).mono));
+}
+
+#[test]
+fn slots_that_a_long_run_uses_up_are_counted() {
+    let mut engine = started(model(vec![polled("s", Vec::new())]));
+    next_report_of(&mut engine, exited(0, ""), seconds(25));
+    assert_eq!(engine.skipped_slots(), 2);
+}
+
+#[test]
+fn a_second_failure_moves_the_last_and_leaves_the_first() {
+    let mut engine = started(model_of(vec![polled("s", vec![alerting()])], &["h1", "h2"]));
+    let (_, actions) = next_report(&mut engine, 1, "h1\n");
+    let first = calls(&actions).remove(0);
+    let (_, actions) = next_report(&mut engine, 1, "h2\n");
+    let second = calls(&actions).remove(0);
+    assert_ne!(first.id, second.id);
+    let time = |seconds: i64| (EPOCH + seconds).to_string();
+    let told = |name| variable(&second.environment, name).map(str::to_owned);
+    assert_eq!(told("MON_FIRST_FAILURE"), Some(time(10)));
+    assert_eq!(told("MON_LAST_FAILURE"), Some(time(20)));
+    let view = engine.services().next().unwrap();
+    assert_eq!(view.last_failure, Some(at(20.0).wall));
+    assert_eq!(
+        view.hosts[1].verdict,
+        Some(HostVerdict::Down(Reason::Exit)),
+        "the latest report counts"
+    );
+    assert_eq!(engine.states[0].failure_count, 2);
+    assert_eq!(engine.states[0].alert_count, 2);
+    next_report(&mut engine, 0, "");
+    let view = engine.services().next().unwrap();
+    assert_eq!((view.exit, view.last_failure), (Some(0), None));
+}
+
+#[test]
+fn an_event_counts_every_alert_it_calls() {
+    let two = AlertPeriod {
+        alerts: vec![alert("a.alert"), alert("b.alert")],
+        ..alerting()
+    };
+    let mut engine = started(model(vec![polled("s", vec![two])]));
+    next_report(&mut engine, 1, "h1\n");
+    next_report(&mut engine, 1, "h1\n");
+    assert_eq!(engine.states[0].alert_count, 4);
+}
+
+#[test]
+fn a_failure_that_alerts_nobody_is_recorded_once() {
+    let mut engine = started(model(vec![polled("s", Vec::new())]));
+    let (_, actions) = next_report(&mut engine, 1, "h1\n");
+    assert_eq!(records(&actions).len(), 1);
+}
+
+#[test]
+fn a_missing_monitor_was_looked_for_when_the_view_says() {
+    let mut one = polled("s", Vec::new());
+    let monitor = Arc::make_mut(one.monitor.as_mut().unwrap());
+    monitor.program = MonitorProgram::Missing("gone".to_owned());
+    let mut engine = started(model(vec![one]));
+    engine.handle(at(10.0), Event::Deadline);
+    let view = engine.services().next().unwrap();
+    assert_eq!(view.last_check, Some(at(10.0).wall));
+}
+
+#[test]
+fn a_monitor_after_a_blank_success_gets_a_blank_summary() {
+    let mut engine = started(model(vec![polled("s", Vec::new())]));
+    next_report(&mut engine, 0, "\nall well\n");
+    let run = runs(&engine.handle(at(20.0), Event::Deadline)).remove(0);
+    let RunProgram::Executable(program) = run.program else {
+        panic!("an executable was asked for");
+    };
+    let summary = variable(&program.environment, "MON_LAST_SUMMARY");
+    assert_eq!(summary, Some(""));
+}
+
+#[test]
+fn a_start_in_an_outage_is_told_of_it_and_leaves_its_event_ids_alone() {
+    let starting = AlertPeriod {
+        startupalerts: vec![alert("start.alert")],
+        ..alerting()
+    };
+    let model = Arc::new(model(vec![polled("s", vec![starting])]));
+    let mut engine = engine(Model::clone(&model));
+    let fresh = calls(&engine.handle(at(0.0), Event::Start)).remove(0);
+    assert_eq!(variable(&fresh.environment, "MON_LAST_OUTPUT"), None);
+    next_report(&mut engine, 1, "h1\nmore\n");
+    let (_, actions) = next_report(&mut engine, 1, "h1\nmore\n");
+    let mut saved = Saved::default();
+    for record in records(&actions) {
+        saved.records.insert(record.key, record.value);
+    }
+    let mut engine = Engine::new(model, &saved, 1, TimeZone::UTC, at(25.0));
+    let again = calls(&engine.handle(at(25.0), Event::Start)).remove(0);
+    let told = |name| variable(&again.environment, name);
+    assert_eq!(told("MON_LAST_SUMMARY"), Some("h1"));
+    assert_eq!(told("MON_LAST_OUTPUT"), Some("h1\nmore\n"));
+    let (_, actions) = next_report(&mut engine, 1, "h1\n");
+    let third = calls(&actions).remove(0);
+    assert_eq!(third.event, format!("g/s/{}/failure/3", EPOCH + 10));
 }

@@ -698,3 +698,29 @@ fn a_limit_with_a_fraction_is_taken_exactly() {
         assert_eq!(calls, expected, "{time}");
     }
 }
+
+#[test]
+fn one_table_line_that_wants_the_exit_value_is_enough() {
+    let mut only_two = AlertCommand::clone(&lvs_alert());
+    only_two.exit = Some(ExitRange { low: 2, high: 2 });
+    let period = AlertPeriod {
+        alerts: vec![Arc::new(only_two), lvs_alert()],
+        ..silent("always")
+    };
+    assert_eq!(
+        Story::of(vec![period]).rulings(&[(10, 1, "")]),
+        [Ruling::Passed]
+    );
+}
+
+#[test]
+fn a_recovery_is_not_held_back_by_the_rules_of_failures() {
+    let period = AlertPeriod {
+        alertafter_time: Some(seconds(60)),
+        upalerts: vec![lvs_alert()],
+        ..alerting()
+    };
+    let mut story = Story::of(vec![period]);
+    story.report(10, 1, "h1\n");
+    assert_eq!(story.report(20, 0, "").held_back, []);
+}

@@ -396,3 +396,28 @@ fn a_randstart_of_0_is_none() {
     let mut first = FirstRuns::new(ms(0), Some(Duration::ZERO), 0, 1);
     assert_eq!(first.other(span(2_000), &mut random), ms(2_000));
 }
+
+#[test]
+fn only_who_is_still_held_is_let_go_when_the_clock_is_set() {
+    let mut timetable = timetable(1);
+    timetable.hold(A, ms(60_010));
+    timetable.plan(A, ms(90_000));
+    timetable.hold(B, ms(100));
+    assert_eq!(timetable.pop(ms(100)), Some(Timer::Run(B)));
+    timetable.hold(C, ms(70_000));
+    timetable.renumber(&[Some(B), Some(A), Some(ServiceId(3))], 4);
+    timetable.release_held(ms(500));
+    assert_eq!(timetable.next_run(A), None);
+    assert_eq!(timetable.next_run(B), Some(ms(90_000)));
+    assert_eq!(timetable.next_run(ServiceId(3)), Some(ms(500)));
+}
+
+#[test]
+fn who_is_let_go_while_frozen_is_looked_at_when_that_ends() {
+    let mut timetable = timetable(1);
+    timetable.hold(A, ms(60_010));
+    timetable.freeze(ms(50));
+    timetable.release_held(ms(500));
+    timetable.thaw(ms(1_000));
+    assert_eq!(timetable.next_run(A), Some(ms(1_000)));
+}

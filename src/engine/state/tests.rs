@@ -103,3 +103,39 @@ fn a_success_forgets_everything_but_the_time_that_strict_asks_for() {
     );
     assert_eq!(state.last_success, Some(at(2.0).wall));
 }
+
+#[test]
+fn an_output_is_kept_up_to_its_bound() {
+    let mut report = exited(1, "");
+    report.output = vec![b'x'; Report::OUTPUT_MAX + 1];
+    assert_eq!(EventText::of(report).output.len(), Report::OUTPUT_MAX);
+}
+
+#[test]
+fn a_native_check_says_of_each_host_what_a_person_reads() {
+    use crate::engine::event::{HostResult, Reason};
+    let mut report = exited(1, "h1\n");
+    report.hosts = vec![HostResult {
+        host: HostName::new("h1"),
+        verdict: HostVerdict::Down(Reason::Refused),
+        text: "connection refused".to_owned(),
+        took: seconds(1),
+    }];
+    let hosts = hosts_of(&report, &[HostName::new("h1")], &service("g", "s"));
+    assert_eq!(&*hosts[0].text, "connection refused");
+}
+
+#[test]
+fn all_hosts_fail_where_the_service_says_so() {
+    let checked = [HostName::new("h1"), HostName::new("h2")];
+    let mut all = service("g", "s");
+    all.all_hosts_on_failure = true;
+    let down = |service: &Service| {
+        let hosts = hosts_of(&exited(1, "bad\n"), &checked, service);
+        let down = hosts
+            .iter()
+            .filter(|host| matches!(host.verdict, HostVerdict::Down(_)));
+        down.count()
+    };
+    assert_eq!((down(&all), down(&service("g", "s"))), (2, 0));
+}
