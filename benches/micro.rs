@@ -293,7 +293,8 @@ fn engine(bench: &mut Bench, count: usize, fails: bool) -> std::io::Result<()> {
 }
 
 /// The first verdicts after a start where all real servers are in one virtual service: what
-/// one costs, and how much more in a farm ten times as large, where it should be about 1.
+/// one costs, and how much more in a farm ten times as large. Walking the farm would make it ten
+/// times as much.
 fn farms(bench: &mut Bench) -> std::io::Result<()> {
     let mut medians = Vec::new();
     for count in [1_000, 10_000] {

@@ -77,6 +77,7 @@ impl Claim {
     }
 
     fn keep_control(&mut self) {
+        let was_open = self.control.is_some();
         match self.control.take() {
             Some(control) if control.has_its_name() => {
                 self.control = Some(control);
@@ -85,12 +86,14 @@ impl Claim {
             Some(control) => control.abandon(),
             None => {}
         }
-        // What cannot be opened was said when it was first missing.
-        if self.open_control().is_ok() {
-            tracing::warn!(
+        match self.open_control() {
+            Ok(()) => tracing::warn!(
                 path = %self.folder.join("control").display(),
                 "the control socket was not there; it is made again"
-            );
+            ),
+            Err(error) if was_open => self.say_closed(&error),
+            // Said when it was first missing.
+            Err(_) => {}
         }
     }
 
