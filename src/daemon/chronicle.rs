@@ -288,7 +288,11 @@ pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
         | Suppressed::AlertAfterCount { .. }
         | Suppressed::AlertAfterTime { .. }
         | Suppressed::UpalertAfter { .. }
-        | Suppressed::NoAlertSent) => {
+        | Suppressed::NoAlertSent
+        | Suppressed::Stopped
+        | Suppressed::Disabled
+        | Suppressed::DependFailed { .. }
+        | Suppressed::Acknowledged(_)) => {
             tracing::debug!(group, service = name, period, kind, ?why, "alert held back");
         }
     }

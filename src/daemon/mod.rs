@@ -159,6 +159,7 @@ impl Daemon {
             | Event::Deadline
             | Event::JournalLost
             | Event::Operator(_)
+            | Event::Trap(_)
             | Event::Resolved { .. }
             | Event::Reload(_) => {}
         }
@@ -186,6 +187,8 @@ impl Daemon {
                 Action::Suppressed(suppression) => {
                     chronicle::suppressed(self.engine.model(), &suppression);
                 }
+                // Nobody keeps them yet.
+                Action::History(_) | Action::Downtime(_) => {}
                 Action::Note(note) => {
                     self.chronicle.note(wall, self.engine.model(), &note);
                     if let Note::Wish { outcome, .. } = note {
@@ -233,7 +236,7 @@ impl Daemon {
             Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
             Request::Events { after } => Answer::Events(self.chronicle.after(after)),
             Request::Enable { server } => {
-                let wish = Wish::Enable(RealServerName(server));
+                let wish = Wish::EnableServer(RealServerName(server));
                 match self.tell(Event::Operator(wish)) {
                     Some(Ok(text)) => Answer::Done(text),
                     Some(Err(why)) => Answer::Error(why),

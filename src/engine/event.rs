@@ -35,6 +35,8 @@ pub enum Event {
     },
     /// A person's wish, already authorised.
     Operator(Wish),
+    /// A report that came by the network, already authorised.
+    Trap(Trap),
     /// A name was looked up (D8); sent at first and whenever the answer changes.
     Resolved {
         /// The name.
@@ -76,6 +78,46 @@ pub enum Action {
     Suppressed(Suppression),
     /// Something changed that a person may want to read in the log.
     Note(Note),
+    /// A line for `historicfile`, and for `list alerthist`.
+    History(HistoryLine),
+    /// A line for the downtime log.
+    Downtime(DowntimeLine),
+}
+
+/// One alert call, as the alert history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// Its kind; written as `alert`, `upalert`, `startupalert`, `trapalert` and so on.
+    pub kind: AlertKind,
+    /// The watch.
+    pub group: Arc<str>,
+    /// The service.
+    pub service: Arc<str>,
+    /// When it was called.
+    pub time: Wall,
+    /// Path of the program, or the name of a built-in alert.
+    pub program: String,
+    /// The words behind it.
+    pub args: Vec<String>,
+    /// First line of what it was told.
+    pub summary: String,
+}
+
+/// One outage that ended, as the downtime log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DowntimeLine {
+    /// When it ended.
+    pub up: Wall,
+    /// The watch.
+    pub group: Arc<str>,
+    /// The service.
+    pub service: Arc<str>,
+    /// When it began.
+    pub first_failure: Wall,
+    /// The interval in force; zero for a service that is never polled.
+    pub interval: Duration,
+    /// Of the failure.
+    pub summary: String,
 }
 
 /// Number of a run, never used twice in the life of a daemon.
@@ -264,9 +306,23 @@ pub enum Status {
     Fail,
     /// 1
     Ok,
+    /// 2; like all that follow but 7 only set by a person.
+    Coldstart,
+    /// 3
+    Warmstart,
+    /// 4
+    Linkdown,
+    /// 5
+    Unknown,
+    /// 6
+    Timeout,
     /// 7, before the first report.
     #[default]
     Untested,
+    /// 8
+    Depend,
+    /// 9
+    Warn,
 }
 
 impl Status {
@@ -276,8 +332,56 @@ impl Status {
         match self {
             Self::Fail => 0,
             Self::Ok => 1,
+            Self::Coldstart => 2,
+            Self::Warmstart => 3,
+            Self::Linkdown => 4,
+            Self::Unknown => 5,
+            Self::Timeout => 6,
             Self::Untested => 7,
+            Self::Depend => 8,
+            Self::Warn => 9,
         }
+    }
+
+    /// mon's word for it, as in `set GROUP SERVICE opstatus WORD`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Ok => "ok",
+            Self::Coldstart => "coldstart",
+            Self::Warmstart => "warmstart",
+            Self::Linkdown => "linkdown",
+            Self::Unknown => "unknown",
+            Self::Timeout => "timeout",
+            Self::Untested => "untested",
+            Self::Depend => "dependency",
+            Self::Warn => "warn",
+        }
+    }
+
+    /// Whether `list successes` shows it and dependencies count it as good.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        match self {
+            Self::Ok | Self::Coldstart | Self::Warmstart | Self::Unknown | Self::Untested => true,
+            Self::Fail | Self::Linkdown | Self::Timeout | Self::Depend | Self::Warn => false,
+        }
+    }
+
+    /// Whether `list failures` shows it.
+    #[must_use]
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Fail | Self::Linkdown | Self::Timeout)
+    }
+
+    /// Whether `list warnings` shows it.
+    #[must_use]
+    pub const fn is_warning(self) -> bool {
+        matches!(
+            self,
+            Self::Coldstart | Self::Warmstart | Self::Unknown | Self::Warn
+        )
     }
 }
 
@@ -389,13 +493,94 @@ pub enum Delivery {
     GivenUp(String),
 }
 
-/// What a person may ask for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// A report that came by the network instead of from a monitor (mon(8), "MON TRAPS").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trap {
+    /// The watch it is for, as sent; the engine finds the service or falls back to
+    /// `default/default`.
+    pub group: String,
+    /// The service it is for, as sent.
+    pub service: String,
+    /// Exit value: 0 or empty is a success, every other text a failure; one that is no number
+    /// counts as 1.
+    pub status: String,
+    /// First line.
+    pub summary: String,
+    /// The rest.
+    pub detail: String,
+    /// Who sent it.
+    pub from: IpAddr,
+}
+
+/// What a person may ask for. Names were looked up in the configuration in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
     /// `lvsmon enable SERVER`: end every withdrawal of this real server that no upalert line
     /// would end (D4).
-    Enable(RealServerName),
+    EnableServer(RealServerName),
+    /// `enable`: alerts again.
+    Enable(Target),
+    /// `disable`: no alerts until it is enabled; checks go on (E-6 kept). Of hosts: they are
+    /// no longer checked.
+    Disable {
+        /// What.
+        target: Target,
+        /// Who asked; standard input of disablealerts.
+        user: String,
+    },
+    /// `ack`
+    Ack {
+        /// Which service.
+        service: ServiceId,
+        /// Who; empty without a login.
+        user: String,
+        /// The comment without the user.
+        comment: String,
+    },
+    /// `stop`: no run starts, no alert goes out, timers stand still.
+    Stop,
+    /// `start`: they go on.
+    Start,
+    /// `clear timers`
+    ClearTimers(ServiceId),
+    /// `test monitor`: it is due now.
+    TestMonitor(ServiceId),
+    /// `test alert` and its relatives: call the lines of a period, whatever the rules say.
+    TestAlert {
+        /// Which service.
+        service: ServiceId,
+        /// Index of the period.
+        period: usize,
+        /// Whose lines: [`AlertKind::Test`] for `test alert`, else the kind of that list.
+        kind: AlertKind,
+        /// `MON_RETVAL`
+        exit: i32,
+    },
+    /// `set GROUP SERVICE VARIABLE VALUE`
+    Set {
+        /// Which service.
+        service: ServiceId,
+        /// The variable, such as `interval` or `_failure_count`; an unknown one is kept aside
+        /// (D31).
+        variable: String,
+        /// The new value.
+        value: String,
+    },
+    /// `set maxkeep`: entries of the histories.
+    SetHistoryLength(u32),
+    /// `loadstate`: what mon's own state files say.
+    LoadState(crate::engine::saved::Classic),
+}
+
+/// What is enabled or disabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A watch, by its group's name.
+    Watch(Arc<str>),
+    /// One service.
+    Service(ServiceId),
+    /// Hosts, in every group that has them; a watch whose only host goes is disabled with it.
+    Hosts(Vec<HostName>),
 }
 
 /// How a person names a real server: by name or address, with or without a port.
@@ -451,6 +636,19 @@ pub enum Suppressed {
     NoAlertSent,
     /// The alert's program is missing, for this reason; it does not count as sent.
     NoProgram(String),
+    /// The scheduler is stopped.
+    Stopped,
+    /// The service or its watch is disabled.
+    Disabled,
+    /// A dependency fails: the expression, and the first service in it that is not good.
+    DependFailed {
+        /// As it stands in the file.
+        expression: Arc<str>,
+        /// `GROUP:SERVICE`; none where no single one is to blame.
+        parent: Option<Arc<str>>,
+    },
+    /// It was acknowledged by this comment.
+    Acknowledged(Arc<str>),
 }
 
 /// Something a person may want to read in the log.

@@ -145,6 +145,8 @@ impl Engine {
             Event::Deadline => {}
             Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
             Event::Operator(wish) => self.carry_out(wish, &mut actions),
+            // Nobody listens for traps yet.
+            Event::Trap(_) => {}
             Event::Resolved { host, answer } => {
                 actions.extend(self.bindings.resolved(&host, &answer));
             }
@@ -252,11 +254,22 @@ impl Engine {
 
     fn carry_out(&mut self, wish: Wish, actions: &mut Vec<Action>) {
         let outcome = match &wish {
-            Wish::Enable(server) => {
+            Wish::EnableServer(server) => {
                 let (outcome, more) = self.bindings.enable(server);
                 actions.extend(more);
                 outcome
             }
+            Wish::Enable(_)
+            | Wish::Disable { .. }
+            | Wish::Ack { .. }
+            | Wish::Stop
+            | Wish::Start
+            | Wish::ClearTimers(_)
+            | Wish::TestMonitor(_)
+            | Wish::TestAlert { .. }
+            | Wish::Set { .. }
+            | Wish::SetHistoryLength(_)
+            | Wish::LoadState(_) => Err("nobody can ask for this yet".to_owned()),
         };
         actions.push(Action::Note(Note::Wish { wish, outcome }));
     }

@@ -120,7 +120,18 @@ impl Engine {
                 service: id,
                 outage: outage.since.ago(now),
             })),
-            (Status::Fail, None) | (Status::Ok, _) => {}
+            (Status::Fail, None)
+            | (
+                Status::Ok
+                | Status::Coldstart
+                | Status::Warmstart
+                | Status::Linkdown
+                | Status::Unknown
+                | Status::Timeout
+                | Status::Depend
+                | Status::Warn,
+                _,
+            ) => {}
         }
         if self.bindings.decides(id) {
             let hosts = state::hosts_of(&report, &going.hosts, service);

@@ -37,6 +37,27 @@ pub struct Saved {
     pub records: BTreeMap<String, serde_json::Value>,
 }
 
+/// What mon's own files `disabled` and `opstatus` say (docs/mon.md, "State files"). Read and
+/// written by [`crate::protocol`]; names that the configuration does not have are passed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Classic {
+    /// Lines of `disabled`; none where that file was not asked for.
+    pub disabled: Option<Vec<ClassicDisabled>>,
+    /// Lines of `opstatus`: group, service and what is known of it, by mon's keys.
+    pub opstatus: Option<Vec<(String, String, BTreeMap<String, String>)>>,
+}
+
+/// One line of mon's `disabled` file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClassicDisabled {
+    /// `disable host H`
+    Host(String),
+    /// `disable watch G`
+    Watch(String),
+    /// `disable service G S`
+    Service(String, String),
+}
+
 /// The key of a service's record.
 pub(crate) fn key(service: &Service) -> String {
     key_of(&service.group, &service.name)

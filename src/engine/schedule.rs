@@ -519,7 +519,15 @@ pub(crate) fn interval_in_force(service: &Service, status: Status) -> Option<Dur
     let interval = service.interval.filter(|_| is_polled(service))?;
     Some(match status {
         Status::Fail => service.failure_interval.unwrap_or(interval),
-        Status::Ok | Status::Untested => interval,
+        Status::Ok
+        | Status::Untested
+        | Status::Coldstart
+        | Status::Warmstart
+        | Status::Linkdown
+        | Status::Unknown
+        | Status::Timeout
+        | Status::Depend
+        | Status::Warn => interval,
     })
 }
 

@@ -82,7 +82,18 @@ pub(crate) fn service<'a>(
         summary: match (text, state.status) {
             (Some(text), status) => text.summary(status),
             (None, Status::Fail) => Cow::Borrowed(NO_SUMMARY),
-            (None, Status::Ok | Status::Untested) => Cow::Borrowed(""),
+            (
+                None,
+                Status::Ok
+                | Status::Untested
+                | Status::Coldstart
+                | Status::Warmstart
+                | Status::Linkdown
+                | Status::Unknown
+                | Status::Timeout
+                | Status::Depend
+                | Status::Warn,
+            ) => Cow::Borrowed(""),
         },
         detail: text.map(EventText::detail).unwrap_or_default(),
         last_check: state.last_check,
@@ -115,7 +126,14 @@ fn host<'a>(service: &Service, member: &'a Member, state: &'a ServiceState) -> H
         verdict: match state.status {
             Status::Ok => is_checked.then_some(HostVerdict::Up),
             Status::Fail => known.map(|known| known.verdict),
-            Status::Untested => None,
+            Status::Untested
+            | Status::Coldstart
+            | Status::Warmstart
+            | Status::Linkdown
+            | Status::Unknown
+            | Status::Timeout
+            | Status::Depend
+            | Status::Warn => None,
         },
         text: known.map_or("", |known| &known.text),
     }

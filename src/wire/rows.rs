@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
-use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
+use crate::engine::event::{HostVerdict, Reason, TableOutcome};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
@@ -296,12 +296,7 @@ fn service(view: &ServiceView<'_>) -> ServiceRow {
     ServiceRow {
         group: view.group.to_owned(),
         service: view.name.to_owned(),
-        status: match view.status {
-            Status::Ok => "ok",
-            Status::Fail => "fail",
-            Status::Untested => "untested",
-        }
-        .to_owned(),
+        status: view.status.word().to_owned(),
         summary: view.summary.to_string(),
         last_check: view.last_check.map(Wall::seconds),
         last_success: view.last_success.map(Wall::seconds),

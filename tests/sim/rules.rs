@@ -99,6 +99,8 @@ impl Rules {
                 Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
+                | Action::History(_)
+                | Action::Downtime(_)
                 | Action::Suppressed(_)
                 | Action::Note(_) => {}
             }

@@ -265,6 +265,7 @@ impl World {
                 }
             }
             Action::Suppressed(_) => self.seen.suppressed += 1,
+            Action::History(_) | Action::Downtime(_) => {}
             Action::Note(Note::ServiceUp { service, .. }) => {
                 let service = self.engine.model().service(*service);
                 let (group, name) = (service.group.to_string(), service.name.to_string());
@@ -541,6 +542,8 @@ impl World {
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
+                | Action::History(_)
+                | Action::Downtime(_)
                 | Action::Note(_) => false,
             };
             let others: Vec<&Action> = actions.iter().filter(|it| !expected(it)).collect();
@@ -584,9 +587,6 @@ fn kept(view: &lvsmon::engine::view::ServiceView<'_>) -> impl PartialEq + std::f
         view.consec_failures,
         view.alerts_sent,
         view.first_failure.is_some(),
-        match view.status {
-            Status::Fail => view.summary.to_string(),
-            Status::Ok | Status::Untested => String::new(),
-        },
+        (view.status == Status::Fail).then(|| view.summary.to_string()),
     )
 }

@@ -221,6 +221,8 @@ impl World {
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Suppressed(_)
+                | Action::History(_)
+                | Action::Downtime(_)
                 | Action::Note(_) => {}
             }
             said.extend(words::of(action, &self.engine, self.show_runs));

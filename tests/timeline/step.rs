@@ -97,7 +97,7 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
             }))
         }
         ["enable", server] => {
-            let wish = Wish::Enable(RealServerName((*server).to_owned()));
+            let wish = Wish::EnableServer(RealServerName((*server).to_owned()));
             Doing::Tell(Box::new(Event::Operator(wish)))
         }
         [service, rest @ ..] => Doing::Report {

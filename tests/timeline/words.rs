@@ -12,7 +12,9 @@ use lvsmon::time::Readable;
 pub(crate) fn of(action: &Action, engine: &Engine, show_runs: bool) -> Vec<String> {
     match action {
         Action::Start(run) if show_runs => vec![start(run, engine)],
-        Action::Start(_) | Action::Record(_) => Vec::new(),
+        Action::Start(_) | Action::Record(_) | Action::History(_) | Action::Downtime(_) => {
+            Vec::new()
+        }
         Action::Stop(run) => vec![format!("stop run {}", run.0)],
         Action::Send(call) => vec![send(call)],
         Action::Resolve(host) => vec![format!("resolve {host}")],
@@ -79,6 +81,13 @@ fn held_back(suppression: &Suppression, engine: &Engine) -> String {
         }
         Suppressed::NoAlertSent => "no alert was sent".to_owned(),
         Suppressed::NoProgram(reason) => reason.clone(),
+        Suppressed::Stopped => "the scheduler is stopped".to_owned(),
+        Suppressed::Disabled => "disabled".to_owned(),
+        Suppressed::DependFailed { expression, parent } => match parent {
+            Some(parent) => format!("{expression}: {parent} fails"),
+            None => format!("{expression} does not hold"),
+        },
+        Suppressed::Acknowledged(comment) => format!("acknowledged: {comment}"),
     };
     format!(
         "held back {} of {} in {:?}: {why}",
