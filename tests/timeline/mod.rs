@@ -10,6 +10,9 @@
 //! ```text
 //! start 2024-03-13 10:00:00 UTC      the local time of the start, and the zone: UTC or POSIX TZ
 //! show runs                          starts of monitors are part of the answer from here on
+//! show calls                         of each call also hosts, exit value, status, standard input
+//! show variables MON_ACK ...         and these variables, of runs too
+//! show history                       lines of the alert history; show downtime: of its log
 //! +10s http exit=1 "h1\nmore"        the run of service http ends; also signal=9, timeout,
 //!                                    cannot="reason"; h1=refused or h1=up for native results
 //! +10s                               time passes
@@ -19,10 +22,16 @@
 //! +10s reload without "lvs.alert"    of its other lines only
 //! +10s reload "after 2" "after 5"    of it with another text in place of the first
 //! +10s resolved h1 10.0.0.1          a name was looked up
-//! +10s enable 192.168.0.1            a person's wish
+//! +10s enable 192.168.0.1            a person's wish: a real server comes back
+//! +10s disable host h1 h2            also watch NAME, service NAME; enable undoes it
+//! +10s ack http "on it"              ack http by joe "on it"; stop, start; clear timers http;
+//!                                    test monitor http; test upalert http 2 "PERIOD";
+//!                                    set http VARIABLE "value"; set maxkeep 5
+//! +10s trap web/http 1 "sum" "dtl"   a trap that was let in
 //! ```
 
 mod step;
+mod wish;
 mod words;
 
 use std::collections::BTreeMap;
@@ -39,6 +48,7 @@ use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
 use step::{Doing, Step};
+use words::Showing;
 
 #[test]
 fn every_timeline_happens_as_it_is_written() {
@@ -135,8 +145,8 @@ fn play(file: &Path, text: &str) -> String {
                 };
                 world.step(after, doing, line)
             }
-            (Some(world), Step::ShowRuns) => {
-                world.show_runs = true;
+            (Some(world), Step::Show(shown)) => {
+                world.showing.more(shown);
                 Vec::new()
             }
             (None, _) => panic!("{}: the first step is not start", file.display()),
@@ -161,7 +171,7 @@ struct World {
     wall: Wall,
     journal: BTreeMap<String, serde_json::Value>,
     running: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
-    show_runs: bool,
+    showing: Showing,
 }
 
 impl World {
@@ -181,7 +191,7 @@ impl World {
             wall,
             journal: BTreeMap::new(),
             running: BTreeMap::new(),
-            show_runs: false,
+            showing: Showing::default(),
         };
         let mut said = Vec::new();
         world.tell(Event::Start, &mut said);
@@ -225,7 +235,7 @@ impl World {
                 | Action::Downtime(_)
                 | Action::Note(_) => {}
             }
-            said.extend(words::of(action, &self.engine, self.show_runs));
+            said.extend(words::of(action, &self.engine, &self.showing));
         }
     }
 
@@ -255,14 +265,7 @@ impl World {
         match doing {
             Doing::Nothing => {}
             Doing::Report { service, report } => {
-                let model = self.engine.model();
-                let wanted = |(_, known): &(ServiceId, &lvsmon::model::Service)| {
-                    *known.name == *service || format!("{}/{}", known.group, known.name) == service
-                };
-                let (id, _) = model
-                    .services()
-                    .find(wanted)
-                    .unwrap_or_else(|| panic!("no service {service}: {line}"));
+                let id = wish::find(self.engine.model(), &service);
                 let (run, hosts) = self
                     .running
                     .remove(&id)
@@ -288,6 +291,10 @@ impl World {
                 self.tell(Event::Start, &mut said);
             }
             Doing::Tell(event) => self.tell(*event, &mut said),
+            Doing::Ask(asked) => {
+                let wish = asked.of(self.engine.model());
+                self.tell(Event::Operator(wish), &mut said);
+            }
             Doing::Reload(_) => panic!("a reload is read where the configuration is: {line}"),
         }
         said

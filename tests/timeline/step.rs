@@ -4,17 +4,31 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use lvsmon::engine::event::{
-    Ended, Event, HostResult, HostVerdict, RealServerName, Reason, Report, Wish,
-};
+use lvsmon::engine::event::{Ended, Event, HostResult, HostVerdict, Reason, Report};
 use lvsmon::model::HostName;
 use lvsmon::time::{Wall, timeval};
+
+use super::wish::{self, Asked};
 
 /// One line of a story.
 pub(crate) enum Step {
     Start { local: DateTime, zone: TimeZone },
-    ShowRuns,
+    Show(Shown),
     At { after: Duration, doing: Doing },
+}
+
+/// What becomes part of the answers from here on.
+pub(crate) enum Shown {
+    /// Starts of monitors.
+    Runs,
+    /// Of each call also hosts, exit value, status and standard input.
+    Calls,
+    /// Of each call and each run also these variables.
+    Variables(Vec<String>),
+    /// Lines of the alert history.
+    History,
+    /// Lines of the downtime log.
+    Downtime,
 }
 
 /// What happens at a moment.
@@ -25,6 +39,7 @@ pub(crate) enum Doing {
     Restart,
     Reload(Change),
     Tell(Box<Event>),
+    Ask(Asked),
 }
 
 /// How a file differs from the configuration of the story.
@@ -68,7 +83,7 @@ impl Step {
                 local: local(day, time)?,
                 zone: self::zone(zone)?,
             }),
-            ["show", "runs"] => Ok(Self::ShowRuns),
+            ["show", rest @ ..] => Ok(Self::Show(shown(rest)?)),
             [at, rest @ ..] => {
                 let after = at.strip_prefix('+').ok_or("a step begins with +TIME")?;
                 Ok(Self::At {
@@ -81,7 +96,26 @@ impl Step {
     }
 }
 
+fn shown(words: &[&str]) -> Result<Shown, String> {
+    Ok(match words {
+        ["runs"] => Shown::Runs,
+        ["calls"] => Shown::Calls,
+        ["history"] => Shown::History,
+        ["downtime"] => Shown::Downtime,
+        ["variables", names @ ..] => {
+            Shown::Variables(names.iter().map(|&name| name.to_owned()).collect())
+        }
+        _ => return Err("runs, calls, variables NAME..., history or downtime".to_owned()),
+    })
+}
+
 fn doing(words: &[&str]) -> Result<Doing, String> {
+    if let Some(asked) = Asked::parse(words)? {
+        return Ok(Doing::Ask(asked));
+    }
+    if let Some(trap) = wish::trap(words) {
+        return Ok(Doing::Tell(Box::new(Event::Trap(trap))));
+    }
     Ok(match words {
         [] => Doing::Nothing,
         ["wall", day, time] => Doing::SetWall(local(day, time)?),
@@ -95,10 +129,6 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
                 host: HostName::new(host),
                 answer: Ok(addresses.map_err(|_| "not an address")?),
             }))
-        }
-        ["enable", server] => {
-            let wish = Wish::EnableServer(RealServerName((*server).to_owned()));
-            Doing::Tell(Box::new(Event::Operator(wish)))
         }
         [service, rest @ ..] => Doing::Report {
             service: (*service).to_owned(),
@@ -212,6 +242,7 @@ fn split(line: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-fn unquoted(word: &str) -> String {
+/// A word without its quotes; `\n` is a new line.
+pub(crate) fn unquoted(word: &str) -> String {
     word.trim_matches('"').replace("\\n", "\n")
 }

@@ -2,26 +2,114 @@
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, AlertCall, HostVerdict, Note, Run, RunProgram, ServerChange, Suppressed, Suppression,
+    Action, AlertCall, DowntimeLine, HistoryLine, HostVerdict, Note, Run, RunProgram, ServerChange,
+    Suppressed, Suppression,
 };
 use lvsmon::lvs::{ServerWish, ServiceWish};
 use lvsmon::model::ServiceId;
 use lvsmon::time::Readable;
 
+use super::step::Shown;
+
+/// What a story shows besides what every story shows.
+#[derive(Default)]
+pub(crate) struct Showing {
+    runs: bool,
+    calls: bool,
+    history: bool,
+    downtime: bool,
+    variables: Vec<String>,
+}
+
+impl Showing {
+    /// Shows this too from here on.
+    pub(crate) fn more(&mut self, shown: Shown) {
+        match shown {
+            Shown::Runs => self.runs = true,
+            Shown::Calls => self.calls = true,
+            Shown::Variables(names) => self.variables = names,
+            Shown::History => self.history = true,
+            Shown::Downtime => self.downtime = true,
+        }
+    }
+}
+
 /// The lines of one action; none for what a story does not show.
-pub(crate) fn of(action: &Action, engine: &Engine, show_runs: bool) -> Vec<String> {
+pub(crate) fn of(action: &Action, engine: &Engine, showing: &Showing) -> Vec<String> {
     match action {
-        Action::Start(run) if show_runs => vec![start(run, engine)],
+        Action::Start(run) if showing.runs => {
+            let mut lines = vec![start(run, engine)];
+            if let RunProgram::Executable(program) = &run.program {
+                lines.extend(variables(&program.environment, showing));
+            }
+            lines
+        }
+        Action::History(line) if showing.history => vec![history(line)],
+        Action::Downtime(line) if showing.downtime => vec![downtime(line)],
         Action::Start(_) | Action::Record(_) | Action::History(_) | Action::Downtime(_) => {
             Vec::new()
         }
         Action::Stop(run) => vec![format!("stop run {}", run.0)],
-        Action::Send(call) => vec![send(call)],
+        Action::Send(call) => {
+            let mut lines = vec![send(call)];
+            if showing.calls {
+                lines.push(format!(
+                    "  -h {:?}, exit {:?}, status {}, input {:?}",
+                    call.hosts,
+                    call.exit,
+                    call.status.word(),
+                    String::from_utf8_lossy(&call.input)
+                ));
+            }
+            lines.extend(variables(&call.environment, showing));
+            lines
+        }
         Action::Resolve(host) => vec![format!("resolve {host}")],
         Action::ApplyTable => table(engine),
         Action::Suppressed(suppression) => vec![held_back(suppression, engine)],
         Action::Note(it) => vec![note(it, engine)],
     }
+}
+
+/// The variables that the story shows, as the program would see them.
+fn variables(environment: &[(String, String)], showing: &Showing) -> Option<String> {
+    let value = |name: &String| {
+        let mut known = environment.iter().rev();
+        let value = known
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value);
+        value.map_or_else(
+            || format!("{name} unset"),
+            |value| format!("{name}={value:?}"),
+        )
+    };
+    let values: Vec<String> = showing.variables.iter().map(value).collect();
+    (!values.is_empty()).then(|| format!("  {}", values.join(" ")))
+}
+
+fn history(line: &HistoryLine) -> String {
+    format!(
+        "history: {} of {}/{} at {}: {} ({}) {:?}",
+        line.kind.word(),
+        line.group,
+        line.service,
+        line.time.seconds(),
+        line.program,
+        line.args.join(" "),
+        line.summary
+    )
+}
+
+fn downtime(line: &DowntimeLine) -> String {
+    format!(
+        "downtime: {} {}/{} {} {} {:?}",
+        line.up.seconds(),
+        line.group,
+        line.service,
+        line.first_failure.seconds(),
+        line.interval.as_secs(),
+        line.summary
+    )
 }
 
 fn name(id: ServiceId, engine: &Engine) -> String {
