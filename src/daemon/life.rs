@@ -26,7 +26,7 @@ use crate::daemon::runner::Runner;
 use crate::daemon::store::{Lock, Store, StoreError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Event, TableOutcome};
+use crate::engine::event::{Event, Memory, TableOutcome};
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
 use crate::model::{Globals, Model};
@@ -235,7 +235,10 @@ impl Daemon {
                 let model = Arc::new(loaded.model);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
                 self.names.keep_only_those_of(&model);
-                self.tell(Event::Reload(Arc::clone(&model)));
+                self.tell(Event::Reload {
+                    model: Arc::clone(&model),
+                    memory: Memory::Kept,
+                });
                 self.is_unpublished = true;
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");

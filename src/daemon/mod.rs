@@ -161,7 +161,8 @@ impl Daemon {
             | Event::Operator(_)
             | Event::Trap(_)
             | Event::Resolved { .. }
-            | Event::Reload(_) => {}
+            | Event::Reload { .. }
+            | Event::HistoryRead(_) => {}
         }
         let actions = self.engine.handle(now, event);
         self.perform(actions)

@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::disabled::Disabled;
 use crate::engine::event::{
     AlertCall, AlertId, AlertKind, Executable, HostVerdict, Report, Run, RunId, RunProgram, Status,
 };
@@ -38,25 +39,25 @@ pub(crate) fn lane(monitor: &MonitorCommand) -> Option<Lane> {
 }
 
 /// The hosts that the monitor of a service checks: enabled members without `exclude_hosts`.
-pub(crate) fn checked_hosts(model: &Model, id: ServiceId) -> Vec<HostName> {
+pub(crate) fn checked_hosts(model: &Model, disabled: &Disabled, id: ServiceId) -> Vec<HostName> {
     let service = model.service(id);
-    let members = model.hostgroup(id).members.iter();
-    members
-        .filter(|member| !member.starts_disabled && !service.exclude_hosts.contains(&member.host))
+    disabled
+        .enabled(model.hostgroup(id))
+        .filter(|member| !service.exclude_hosts.contains(&member.host))
         .map(|member| member.host.clone())
         .collect()
 }
 
-/// Composes a run of the monitor of a service.
+/// Composes a run of the monitor of a service, which checks `hosts`.
 pub(crate) fn attempt(
     model: &Model,
+    hosts: Vec<HostName>,
     id: ServiceId,
     monitor: &MonitorCommand,
     state: &ServiceState,
     run: RunId,
 ) -> Attempt {
     let service = model.service(id);
-    let hosts = checked_hosts(model, id);
     let program = match &monitor.program {
         MonitorProgram::Missing(reason) => return Attempt::Missing(reason.clone()),
         MonitorProgram::Native(_) | MonitorProgram::Executable(_)
@@ -116,6 +117,7 @@ fn monitor_environment(
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Telling<'a> {
     pub(crate) model: &'a Model,
+    pub(crate) disabled: &'a Disabled,
     pub(crate) service: ServiceId,
     pub(crate) kind: AlertKind,
     /// As of the decision: after the counters, before an outage is forgotten.
@@ -145,9 +147,9 @@ pub(crate) fn alert_calls(
     let service = telling.model.service(telling.service);
     let summary = telling.text.summary(Status::Fail).into_owned();
     let environment: Arc<[_]> = alert_environment(telling, service).into();
-    let members = telling.model.hostgroup(telling.service).members.iter();
-    let enabled: Vec<&str> = members
-        .filter(|member| !member.starts_disabled)
+    let enabled: Vec<&str> = telling
+        .disabled
+        .enabled(telling.model.hostgroup(telling.service))
         .map(|member| member.host.as_str())
         .collect();
     let hosts = enabled.join(" ");

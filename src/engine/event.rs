@@ -1,6 +1,10 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
-//! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon.
+//! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
+//! their words in `alert`, operators in `wish`.
+
+mod alert;
+mod wish;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,12 +16,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
 use crate::lvs::{Command, RealServerKey, Table, VirtualServiceKey};
-use crate::model::{AlertCommand, Model, ServiceId};
+use crate::model::{Model, ServiceId};
 use crate::options::MonitorOptions;
-use crate::time::Wall;
 
 // A host word is part of a report; monitors know no more of the Model than this.
 pub use crate::model::HostName;
+pub use alert::{
+    AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
+    Suppression,
+};
+pub use wish::{RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.
 #[derive(Clone, Debug)]
@@ -52,11 +60,28 @@ pub enum Event {
         delivery: Delivery,
     },
     /// A new configuration, complete and valid.
-    Reload(Arc<Model>),
+    Reload {
+        /// The configuration.
+        model: Arc<Model>,
+        /// What becomes of what is known.
+        memory: Memory,
+    },
+    /// What `historicfile` says, oldest first: the alert history from now on.
+    HistoryRead(Vec<HistoryLine>),
     /// The kernel's table was looked at, and corrected where it differed.
     Table(TableOutcome),
     /// Records that were kept are lost; the journal begins again with those that come of this.
     JournalLost,
+}
+
+/// What a reset does to states and counters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// `reset keepstate`, SIGHUP (D32): everything goes over by name.
+    Kept,
+    /// `reset`: every service is untested again, real servers are as found (D10). Disabled
+    /// watches and hosts stay disabled, services do not, as in mon.
+    Forgotten,
 }
 
 /// One thing to do. The shell performs actions in order and decides nothing.
@@ -84,49 +109,9 @@ pub enum Action {
     Downtime(DowntimeLine),
 }
 
-/// One alert call, as the alert history keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HistoryLine {
-    /// Its kind; written as `alert`, `upalert`, `startupalert`, `trapalert` and so on.
-    pub kind: AlertKind,
-    /// The watch.
-    pub group: Arc<str>,
-    /// The service.
-    pub service: Arc<str>,
-    /// When it was called.
-    pub time: Wall,
-    /// Path of the program, or the name of a built-in alert.
-    pub program: String,
-    /// The words behind it.
-    pub args: Vec<String>,
-    /// First line of what it was told.
-    pub summary: String,
-}
-
-/// One outage that ended, as the downtime log keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DowntimeLine {
-    /// When it ended.
-    pub up: Wall,
-    /// The watch.
-    pub group: Arc<str>,
-    /// The service.
-    pub service: Arc<str>,
-    /// When it began.
-    pub first_failure: Wall,
-    /// The interval in force; zero for a service that is never polled.
-    pub interval: Duration,
-    /// Of the failure.
-    pub summary: String,
-}
-
 /// Number of a run, never used twice in the life of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);
-
-/// Number of an alert call, never used twice in the life of a daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AlertId(pub u64);
 
 /// A monitor to run now.
 #[derive(Clone, Debug, PartialEq)]
@@ -385,114 +370,6 @@ impl Status {
     }
 }
 
-/// Why an alert is called (docs/mon.md, "Alerts").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AlertKind {
-    /// A monitor failed.
-    Failure,
-    /// A success after a failure.
-    Up,
-    /// The daemon started.
-    Startup,
-    /// A failure trap.
-    Trap,
-    /// No trap in time.
-    TrapTimeout,
-    /// An acknowledgement.
-    Ack,
-    /// A service was disabled.
-    Disable,
-    /// A person tries an alert.
-    Test,
-}
-
-impl AlertKind {
-    /// The word in `MON_ALERTTYPE`.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Failure => "failure",
-            Self::Up => "up",
-            Self::Startup => "startup",
-            Self::Trap => "trap",
-            Self::TrapTimeout => "traptimeout",
-            Self::Ack => "ack",
-            Self::Disable => "disable",
-            Self::Test => "test",
-        }
-    }
-
-    /// The mark in the argument list of an alert.
-    #[must_use]
-    pub const fn mark(self) -> Option<&'static str> {
-        match self {
-            Self::Up => Some("-u"),
-            Self::Trap => Some("-T"),
-            Self::TrapTimeout => Some("-O"),
-            Self::Ack => Some("-a"),
-            Self::Disable => Some("-D"),
-            Self::Failure | Self::Startup | Self::Test => None,
-        }
-    }
-
-    /// Whether it reports that something is wrong.
-    #[must_use]
-    pub const fn is_problem(self) -> bool {
-        matches!(self, Self::Failure | Self::Trap | Self::TrapTimeout)
-    }
-}
-
-/// An alert to deliver.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AlertCall {
-    /// Comes back in [`Event::AlertDone`].
-    pub id: AlertId,
-    /// The same for every delivery of the same event, after a restart too: group, service,
-    /// start of the outage in seconds, kind, and a number within the outage.
-    pub event: String,
-    /// Whose alert; calls of one service are delivered in order.
-    pub service: ServiceId,
-    /// Why.
-    pub kind: AlertKind,
-    /// The line that asked for it.
-    pub command: Arc<AlertCommand>,
-    /// `-g`
-    pub group: Arc<str>,
-    /// `-s`
-    pub name: Arc<str>,
-    /// The label of the period.
-    pub period: Arc<str>,
-    /// `-h`: the enabled members, joined by one blank.
-    pub hosts: String,
-    /// `-t`
-    pub time: Wall,
-    /// First line of the output, `(NO SUMMARY)` where it is blank.
-    pub summary: String,
-    /// Standard input of the alert: the output of the event.
-    pub input: Arc<[u8]>,
-    /// `MON_*` and the service's own variables, in the order in which they take effect.
-    /// One copy for all alerts of an event.
-    pub environment: Arc<[(String, String)]>,
-    /// What the report said about each host; empty where it did not say.
-    pub results: Vec<(HostName, HostVerdict, String)>,
-    /// Status when it was decided.
-    pub status: Status,
-    /// Exit value; none for acknowledgements and disables.
-    pub exit: Option<i32>,
-    /// When the outage began; none without one.
-    pub first_failure: Option<Wall>,
-}
-
-/// What became of an alert call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Handed over: accepted by the relay or the receiver, or the program exited with 0.
-    Done,
-    /// Given up, for this reason.
-    GivenUp(String),
-}
-
 /// A report that came by the network instead of from a monitor (mon(8), "MON TRAPS").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trap {
@@ -510,145 +387,6 @@ pub struct Trap {
     pub detail: String,
     /// Who sent it.
     pub from: IpAddr,
-}
-
-/// What a person may ask for. Names were looked up in the configuration in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
-    /// `lvsmon enable SERVER`: end every withdrawal of this real server that no upalert line
-    /// would end (D4).
-    EnableServer(RealServerName),
-    /// `enable`: alerts again.
-    Enable(Target),
-    /// `disable`: no alerts until it is enabled; checks go on (E-6 kept). Of hosts: they are
-    /// no longer checked.
-    Disable {
-        /// What.
-        target: Target,
-        /// Who asked; standard input of disablealerts.
-        user: String,
-    },
-    /// `ack`
-    Ack {
-        /// Which service.
-        service: ServiceId,
-        /// Who; empty without a login.
-        user: String,
-        /// The comment without the user.
-        comment: String,
-    },
-    /// `stop`: no run starts, no alert goes out, timers stand still.
-    Stop,
-    /// `start`: they go on.
-    Start,
-    /// `clear timers`
-    ClearTimers(ServiceId),
-    /// `test monitor`: it is due now.
-    TestMonitor(ServiceId),
-    /// `test alert` and its relatives: call the lines of a period, whatever the rules say.
-    TestAlert {
-        /// Which service.
-        service: ServiceId,
-        /// Index of the period.
-        period: usize,
-        /// Whose lines: [`AlertKind::Test`] for `test alert`, else the kind of that list.
-        kind: AlertKind,
-        /// `MON_RETVAL`
-        exit: i32,
-    },
-    /// `set GROUP SERVICE VARIABLE VALUE`
-    Set {
-        /// Which service.
-        service: ServiceId,
-        /// The variable, such as `interval` or `_failure_count`; an unknown one is kept aside
-        /// (D31).
-        variable: String,
-        /// The new value.
-        value: String,
-    },
-    /// `set maxkeep`: entries of the histories.
-    SetHistoryLength(u32),
-    /// `loadstate`: what mon's own state files say.
-    LoadState(crate::engine::saved::Classic),
-}
-
-/// What is enabled or disabled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A watch, by its group's name.
-    Watch(Arc<str>),
-    /// One service.
-    Service(ServiceId),
-    /// Hosts, in every group that has them; a watch whose only host goes is disabled with it.
-    Hosts(Vec<HostName>),
-}
-
-/// How a person names a real server: by name or address, with or without a port.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RealServerName(pub String);
-
-/// An alert that was held back.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Suppression {
-    /// Of which service.
-    pub service: ServiceId,
-    /// The label of the period; none where a rule of the service objected.
-    pub period: Option<Arc<str>>,
-    /// What kind of alert.
-    pub kind: AlertKind,
-    /// The first rule that objected.
-    pub why: Suppressed,
-}
-
-/// Every rule that can hold an alert back, with what is missing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Suppressed {
-    /// The period does not hold now.
-    NotInPeriod,
-    /// The exit value is not in `alertexitrange`, or in none of the lines' `exit=` ranges.
-    ExitRange(i32),
-    /// `numalerts` are out.
-    NumAlerts(u32),
-    /// `alertevery`: too soon after the last one.
-    AlertEvery {
-        /// Until the next may go out.
-        left: Duration,
-    },
-    /// `alertafter NUM` or `NUM TIMEVAL`: not enough failures.
-    AlertAfterCount {
-        /// So many there were.
-        have: u32,
-        /// So many are needed.
-        need: u32,
-    },
-    /// `alertafter TIMEVAL`: not failing for long enough.
-    AlertAfterTime {
-        /// Until it is long enough.
-        left: Duration,
-    },
-    /// `upalertafter`: the outage was too short.
-    UpalertAfter {
-        /// How long it was.
-        outage: Duration,
-    },
-    /// A recovery of which no alert was sent.
-    NoAlertSent,
-    /// The alert's program is missing, for this reason; it does not count as sent.
-    NoProgram(String),
-    /// The scheduler is stopped.
-    Stopped,
-    /// The service or its watch is disabled.
-    Disabled,
-    /// A dependency fails: the expression, and the first service in it that is not good.
-    DependFailed {
-        /// As it stands in the file.
-        expression: Arc<str>,
-        /// `GROUP:SERVICE`; none where no single one is to blame.
-        parent: Option<Arc<str>>,
-    },
-    /// It was acknowledged by this comment.
-    Acknowledged(Arc<str>),
 }
 
 /// Something a person may want to read in the log.

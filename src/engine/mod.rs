@@ -10,6 +10,8 @@
 //! | when does a monitor run | `schedule` |
 //! | what is a monitor told, what an alert | `call` |
 //! | what is known of a service | `state` |
+//! | which watches and hosts are disabled | `disabled` |
+//! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
@@ -26,7 +28,9 @@
 pub(crate) mod binding;
 pub(crate) mod call;
 pub mod desired;
+mod disabled;
 pub mod event;
+mod history;
 pub(crate) mod policy;
 mod reload;
 mod report;
@@ -50,15 +54,19 @@ use jiff::tz::TimeZone;
 use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::desired::RealServerView;
-use crate::engine::event::{Action, Ended, Event, Note, Report, RunId, Status, Wish};
-use crate::engine::saved::Saved;
+use crate::engine::disabled::Disabled;
+use crate::engine::event::{
+    Action, Ended, Event, FailureLine, HistoryLine, Memory, Note, Report, RunId, Status, Wish,
+};
+use crate::engine::history::Histories;
+use crate::engine::saved::{Classic, Saved};
 use crate::engine::schedule::{FirstRuns, Lane, Timer, Timetable};
 use crate::engine::state::ServiceState;
-use crate::engine::view::ServiceView;
+use crate::engine::view::{Looking, ServiceView};
 use crate::lvs::Desired;
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Wall};
 
 /// What an exclude period holds back is looked at again at the latest after this long, so
 /// that a wall clock that was set counts even while nothing else happens.
@@ -81,6 +89,10 @@ pub struct Engine {
     timetable: Timetable,
     running: BTreeMap<RunId, Going>,
     bindings: Bindings,
+    disabled: Disabled,
+    histories: Histories,
+    /// `stop`, until `start`.
+    stopped: Option<Wall>,
     /// Records that could not be read, to be told at the start.
     not_restored: Vec<Note>,
     is_started: bool,
@@ -118,6 +130,9 @@ impl Engine {
         Self {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
+            disabled: Disabled::default(),
+            histories: Histories::new(globals.histlength),
+            stopped: None,
             model,
             zone,
             random: fastrand::Rng::with_seed(seed),
@@ -152,7 +167,11 @@ impl Engine {
             }
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
-            Event::Reload(model) => self.reload(now, model, &mut actions),
+            Event::Reload { model, memory } => match memory {
+                // Nobody forgets yet.
+                Memory::Kept | Memory::Forgotten => self.reload(now, model, &mut actions),
+            },
+            Event::HistoryRead(lines) => self.histories.replace_alerts(lines),
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(&outcome)),
             Event::JournalLost => actions.extend(self.record_all(now)),
         }
@@ -193,7 +212,67 @@ impl Engine {
     #[must_use]
     pub fn service(&self, id: ServiceId) -> Option<ServiceView<'_>> {
         let state = self.states.get(id.index())?;
-        Some(view::service(&self.model, id, state, &self.timetable))
+        let looking = Looking {
+            model: &self.model,
+            timetable: &self.timetable,
+            disabled: &self.disabled,
+            now: self.last,
+        };
+        Some(view::service(looking, id, state))
+    }
+
+    /// Since when the scheduler is stopped; none while it runs.
+    #[must_use]
+    pub const fn stopped_since(&self) -> Option<Wall> {
+        self.stopped
+    }
+
+    /// Whether the watch of this group is disabled, by a person or with its only host.
+    #[must_use]
+    pub fn is_watch_disabled(&self, group: &str) -> bool {
+        self.disabled.has_watch(group)
+    }
+
+    /// Whether this host is disabled in this hostgroup. False for one that it does not have.
+    #[must_use]
+    pub fn is_host_disabled(&self, group: &str, host: &HostName) -> bool {
+        let mut groups = self.model.hostgroups.iter();
+        let group = groups.find(|known| &*known.name == group);
+        group.is_some_and(|group| {
+            let mut members = group.members.iter();
+            let member = members.find(|member| member.host == *host);
+            member.is_some_and(|member| self.disabled.has_host(group, member))
+        })
+    }
+
+    /// The alerts that were called, oldest first.
+    pub fn alert_history(&self) -> impl DoubleEndedIterator<Item = &HistoryLine> {
+        self.histories.alerts()
+    }
+
+    /// The failures, oldest first.
+    pub fn failure_history(&self) -> impl DoubleEndedIterator<Item = &FailureLine> {
+        self.histories.failures()
+    }
+
+    /// Lines that each history keeps: `histlength`, or what `set maxkeep` said since.
+    #[must_use]
+    pub const fn history_length(&self) -> u32 {
+        self.histories.length()
+    }
+
+    /// A variable of a service, as `get GROUP SERVICE VARIABLE` shows it (docs/mon.md,
+    /// "Variables"); none where nobody has set it, which is shown as an empty text.
+    #[must_use]
+    pub fn variable(&self, id: ServiceId, name: &str) -> Option<String> {
+        let state = self.states.get(id.index())?;
+        state.scratch.get(name).cloned()
+    }
+
+    /// What mon's own state files would say now.
+    #[must_use]
+    pub fn classic(&self) -> Classic {
+        Classic::default()
     }
 
     /// All that is to survive a restart, as records, whether written before or not.
@@ -360,7 +439,8 @@ impl Engine {
         let state = &mut self.states[id.index()];
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);
-        match call::attempt(&model, id, monitor, state, run) {
+        let hosts = call::checked_hosts(&model, &self.disabled, id);
+        match call::attempt(&model, hosts, id, monitor, state, run) {
             Attempt::Run(run) => {
                 state.no_hosts_said = false;
                 state.last_check = Some(now.wall);
@@ -389,7 +469,7 @@ impl Engine {
                 let going = Going {
                     service: id,
                     started: now.mono,
-                    hosts: call::checked_hosts(&model, id),
+                    hosts: call::checked_hosts(&model, &self.disabled, id),
                 };
                 self.take_report(now, &going, report, actions);
             }

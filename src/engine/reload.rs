@@ -55,7 +55,7 @@ impl Engine {
         let model = Arc::clone(&self.model);
         let is_stale = |service: ServiceId| {
             let new = places.get(service.index()).copied().flatten();
-            new.is_none_or(|new| !checks_the_same(old, service, &model, new))
+            new.is_none_or(|new| !self.checks_the_same(old, service, &model, new))
         };
         let stale: Vec<(RunId, ServiceId)> = self
             .running
@@ -69,6 +69,15 @@ impl Engine {
             self.timetable.plan(service, clock);
             actions.push(Action::Stop(run));
         }
+    }
+
+    /// Whether a run of the old service says what a run of the new one would.
+    fn checks_the_same(&self, old: &Model, was: ServiceId, new: &Model, is: ServiceId) -> bool {
+        let (before, after) = (old.service(was), new.service(is));
+        before.monitor == after.monitor
+            && schedule::is_polled(after)
+            && call::checked_hosts(old, &self.disabled, was)
+                == call::checked_hosts(new, &self.disabled, is)
     }
 
     fn forget_what_is_gone(
@@ -153,14 +162,6 @@ fn places(old: &Model, new: &Model) -> Vec<Option<ServiceId>> {
         .iter()
         .map(|service| names.get(&(&*service.group, &*service.name)).copied())
         .collect()
-}
-
-/// Whether a run of the old service says what a run of the new one would.
-fn checks_the_same(old: &Model, was: ServiceId, new: &Model, is: ServiceId) -> bool {
-    let (before, after) = (old.service(was), new.service(is));
-    before.monitor == after.monitor
-        && schedule::is_polled(after)
-        && call::checked_hosts(old, was) == call::checked_hosts(new, is)
 }
 
 /// Hands the memory of each period to the period of the same label.

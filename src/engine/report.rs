@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::engine::binding::Ruling;
 use crate::engine::call::{self, Telling};
-use crate::engine::event::{Action, AlertKind, Note, Report, Status, Suppression};
+use crate::engine::event::{Action, AlertKind, FailureLine, Note, Report, Status, Suppression};
 use crate::engine::policy::{self, Decision, Occasion};
 use crate::engine::state::{self, EventText, HostState, ServiceState};
-use crate::engine::{Engine, Going, saved, verdict};
+use crate::engine::{Engine, Going, history, saved, verdict};
 use crate::model::{AlertPeriod, Service, ServiceId};
 use crate::time::Now;
 
@@ -40,6 +40,7 @@ impl Engine {
         report: Report,
         actions: &mut Vec<Action>,
     ) {
+        self.states[going.service.index()].monitor_duration = Some(now.mono.since(going.started));
         if report.ended.exit() == 0 {
             self.succeeded(now, going, report, actions);
         } else {
@@ -63,6 +64,12 @@ impl Engine {
         let before = state.text.take();
         state.fail(now, exit, hosts.clone());
         let is_new = was != Status::Fail;
+        self.histories.failed(FailureLine {
+            group: Arc::clone(&service.group),
+            service: Arc::clone(&service.name),
+            time: now.wall,
+            summary: text.summary(Status::Fail).into_owned(),
+        });
         if is_new {
             actions.push(Action::Note(Note::ServiceDown {
                 service: id,
@@ -113,6 +120,7 @@ impl Engine {
         let service = model.service(id);
         let state = &mut self.states[id.index()];
         let was = std::mem::replace(&mut state.status, Status::Ok);
+        state.last_status = was;
         state.exit = Some(report.ended.exit());
         match (was, state.outage.as_deref()) {
             (Status::Untested, _) => actions.push(Action::Note(Note::ServiceTested(id))),
@@ -271,6 +279,7 @@ impl Engine {
         let mut number = of_outage.map_or(0, |outage| outage.calls);
         let telling = Telling {
             model: &self.model,
+            disabled: &self.disabled,
             service: id,
             kind: happening.kind,
             state,
@@ -296,8 +305,12 @@ impl Engine {
         {
             outage.calls = number;
         }
-        let calls = calls.into_iter();
-        actions.extend(calls.map(|call| Action::Send(Box::new(call))));
+        for call in calls {
+            let line = history::line(&call);
+            self.histories.alerted(line.clone());
+            actions.push(Action::Send(Box::new(call)));
+            actions.push(Action::History(line));
+        }
     }
 }
 

@@ -44,8 +44,11 @@ pub struct Classic {
     /// Lines of `disabled`; none where that file was not asked for.
     pub disabled: Option<Vec<ClassicDisabled>>,
     /// Lines of `opstatus`: group, service and what is known of it, by mon's keys.
-    pub opstatus: Option<Vec<(String, String, BTreeMap<String, String>)>>,
+    pub opstatus: Option<Vec<ClassicService>>,
 }
+
+/// One line of mon's `opstatus` file: group, service and what is known of it, by mon's keys.
+pub type ClassicService = (String, String, BTreeMap<String, String>);
 
 /// One line of mon's `disabled` file.
 #[derive(Clone, Debug, PartialEq, Eq)]

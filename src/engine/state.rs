@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,10 +152,14 @@ impl EventText {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ServiceState {
     pub(crate) status: Status,
+    /// The status before the latest event, also where that did not change it.
+    pub(crate) last_status: Status,
     /// Of the latest run.
     pub(crate) exit: Option<i32>,
     /// Start of the latest run.
     pub(crate) last_check: Option<Wall>,
+    /// Of the latest run; none before the first.
+    pub(crate) monitor_duration: Option<Duration>,
     /// End of the latest good run.
     pub(crate) last_success: Option<Wall>,
     /// Failures since the state was made.
@@ -171,6 +176,45 @@ pub(crate) struct ServiceState {
     pub(crate) suppressed: Box<[Suppression]>,
     /// That it has no host to check was said.
     pub(crate) no_hosts_said: bool,
+    /// A person has disabled it.
+    pub(crate) is_disabled: bool,
+    /// While it is acknowledged.
+    pub(crate) ack: Option<Box<Acked>>,
+    /// Result of the latest evaluation of a dependency; none before the first.
+    pub(crate) depend_status: Option<bool>,
+    /// What made it false; meaningless while it is not false.
+    pub(crate) depend_blame: Option<Box<Blame>>,
+    /// The traps that came for it.
+    pub(crate) traps: Option<Box<Traps>>,
+    /// What `set` kept aside: variables that mean nothing to us (D31).
+    pub(crate) scratch: BTreeMap<String, String>,
+}
+
+/// An acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Acked {
+    pub(crate) time: Wall,
+    /// `USER: TEXT`
+    pub(crate) comment: Arc<str>,
+}
+
+/// Why a dependency does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blame {
+    /// As it stands in the file.
+    pub(crate) expression: Arc<str>,
+    /// `GROUP:SERVICE`, the first in it that is not good.
+    pub(crate) parent: Option<Arc<str>>,
+}
+
+/// What is remembered of the traps for a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traps {
+    pub(crate) last: Option<Wall>,
+    /// The latest good one.
+    pub(crate) last_up: Option<Wall>,
+    /// Who sent the latest.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// What is known of a service only while it fails.
@@ -226,6 +270,7 @@ impl ServiceState {
     /// [`Self::set_text`]: the decision compares it with the one before.
     pub(crate) fn fail(&mut self, now: Now, exit: i32, hosts: Box<[HostState]>) {
         self.exit = Some(exit);
+        self.last_status = self.status;
         self.failure_count = self.failure_count.saturating_add(1);
         if self.status != Status::Fail {
             self.outage = None;

@@ -3,12 +3,15 @@
 //! A view borrows from the engine and is never stored. Nothing here changes state.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
 
+use crate::engine::disabled::Disabled;
 use crate::engine::event::{HostVerdict, Status, Suppression};
 use crate::engine::schedule::Timetable;
-use crate::engine::state::{EventText, NO_SUMMARY, ServiceState};
-use crate::model::{HostName, Member, Model, Service, ServiceId};
-use crate::time::{Mono, Wall};
+use crate::engine::state::{EventText, NO_SUMMARY, PeriodMemory, ServiceState};
+use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
+use crate::time::{Mono, Now, Wall};
 
 /// One service as it is at this moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,8 +22,10 @@ pub struct ServiceView<'a> {
     pub group: &'a str,
     /// Its own name.
     pub name: &'a str,
-    /// Good, failing or untested.
+    /// Good, failing, untested, or what a person set.
     pub status: Status,
+    /// The status before the latest event, also where that did not change it.
+    pub last_status: Status,
     /// Exit value of the latest run; none before the first.
     pub exit: Option<i32>,
     /// First line of the latest output; `(NO SUMMARY)` for a failure without one.
@@ -48,6 +53,30 @@ pub struct ServiceView<'a> {
     pub alerts_sent: u32,
     /// What the latest event would have alerted but for a rule, in file order.
     pub suppressed: &'a [Suppression],
+    /// Whether a person has disabled the service itself; for its watch see
+    /// [`crate::engine::Engine::is_watch_disabled`].
+    pub is_disabled: bool,
+    /// While its failure is acknowledged.
+    pub ack: Option<AckView<'a>>,
+    /// Result of the latest evaluation of its dependency; none before the first.
+    pub depend_status: Option<bool>,
+    /// How long the latest run took; none before the first.
+    pub monitor_duration: Option<Duration>,
+    /// The latest alert that a period remembers.
+    pub last_alert: Option<Wall>,
+    /// When the latest trap came.
+    pub last_trap: Option<Wall>,
+    /// Who sent it.
+    pub last_trap_from: Option<IpAddr>,
+}
+
+/// An acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AckView<'a> {
+    /// When it was said.
+    pub time: Wall,
+    /// `USER: TEXT`; `: TEXT` without a login.
+    pub comment: &'a str,
 }
 
 /// One host as the latest report of a service has it.
@@ -59,25 +88,46 @@ pub struct HostView<'a> {
     pub verdict: Option<HostVerdict>,
     /// One line for a person; empty where there is nothing to say.
     pub text: &'a str,
+    /// Whether it is disabled: left out of checks and of the hosts that alerts name.
+    pub is_disabled: bool,
+}
+
+/// What the view of a service is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct Looking<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) timetable: &'a Timetable,
+    pub(crate) disabled: &'a Disabled,
+    /// The time of the latest event.
+    pub(crate) now: Now,
 }
 
 /// The view of one service.
 pub(crate) fn service<'a>(
-    model: &'a Model,
+    looking: Looking<'a>,
     id: ServiceId,
     state: &'a ServiceState,
-    timetable: &Timetable,
 ) -> ServiceView<'a> {
+    let Looking {
+        model,
+        timetable,
+        disabled,
+        now,
+    } = looking;
     let service = model.service(id);
+    let group = model.hostgroup(id);
+    let latest = |memory: &[PeriodMemory]| memory.iter().filter_map(|it| it.last_alert).max();
     let outage = state.outage.as_deref();
     let text = state.text.as_deref();
     let memory = state.periods.as_deref().unwrap_or_default();
-    let members = model.hostgroup(id).members.iter();
+    let members = group.members.iter();
+    let traps = state.traps.as_deref();
     ServiceView {
         id,
         group: &service.group,
         name: &service.name,
         status: state.status,
+        last_status: state.last_status,
         exit: state.exit,
         summary: match (text, state.status) {
             (Some(text), status) => text.summary(status),
@@ -101,7 +151,9 @@ pub(crate) fn service<'a>(
         last_failure: outage.map(|outage| outage.last_failure),
         first_failure: outage.map(|outage| outage.first_failure),
         consec_failures: outage.map_or(0, |outage| outage.consec_failures),
-        hosts: members.map(|member| host(service, member, state)).collect(),
+        hosts: members
+            .map(|member| host(service, group, member, state, disabled))
+            .collect(),
         next_run: timetable.next_run(id),
         running: timetable.is_running(id),
         alerts_sent: service
@@ -112,11 +164,28 @@ pub(crate) fn service<'a>(
             .map(|(_, memory)| memory.alert_sent)
             .sum(),
         suppressed: &state.suppressed,
+        is_disabled: state.is_disabled,
+        ack: state.ack.as_deref().map(|ack| AckView {
+            time: ack.time,
+            comment: &ack.comment,
+        }),
+        depend_status: state.depend_status,
+        monitor_duration: state.monitor_duration,
+        last_alert: latest(memory).map(|moment| moment.wall(now)),
+        last_trap: traps.and_then(|traps| traps.last),
+        last_trap_from: traps.and_then(|traps| traps.from),
     }
 }
 
-fn host<'a>(service: &Service, member: &'a Member, state: &'a ServiceState) -> HostView<'a> {
-    let is_checked = !member.starts_disabled && !service.exclude_hosts.contains(&member.host);
+fn host<'a>(
+    service: &Service,
+    group: &Hostgroup,
+    member: &'a Member,
+    state: &'a ServiceState,
+    disabled: &Disabled,
+) -> HostView<'a> {
+    let is_disabled = disabled.has_host(group, member);
+    let is_checked = !is_disabled && !service.exclude_hosts.contains(&member.host);
     let known = state
         .outage
         .as_deref()
@@ -136,5 +205,6 @@ fn host<'a>(service: &Service, member: &'a Member, state: &'a ServiceState) -> H
             | Status::Warn => None,
         },
         text: known.map_or("", |known| &known.text),
+        is_disabled,
     }
 }

@@ -10,8 +10,8 @@ use fastrand::Rng;
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, AlertId, Delivery, Ended, Event, HostResult, HostVerdict, Note, Reason, Report, Run,
-    RunId, RunProgram, Status, TableOutcome,
+    Action, AlertId, Delivery, Ended, Event, HostResult, HostVerdict, Memory, Note, Reason, Report,
+    Run, RunId, RunProgram, Status, TableOutcome,
 };
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::lvs::diff::{diff, missing, owned};
@@ -532,7 +532,10 @@ impl World {
                 .collect()
         };
         let startup_alerts = model.globals.startupalerts_on_reset;
-        let actions = self.tell(Event::Reload(model));
+        let actions = self.tell(Event::Reload {
+            model,
+            memory: Memory::Kept,
+        });
         if same {
             // What was due at this very moment happens beside the reload.
             let expected = |action: &&Action| match action {

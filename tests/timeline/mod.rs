@@ -42,7 +42,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Report, RunId};
+use lvsmon::engine::event::{Action, Event, Memory, Report, RunId};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
@@ -139,7 +139,10 @@ fn play(file: &Path, text: &str) -> String {
             (Some(world), Step::At { after, doing }) => {
                 let doing = if let Doing::Reload(change) = &doing {
                     let model = load(file, &change.of(config));
-                    Doing::Tell(Box::new(Event::Reload(Arc::new(model))))
+                    Doing::Tell(Box::new(Event::Reload {
+                        model: Arc::new(model),
+                        memory: Memory::Kept,
+                    }))
                 } else {
                     doing
                 };

@@ -1,0 +1,235 @@
+//! What the engine says about alerts: those to call, those held back, and the lines that the
+//! histories and the downtime log keep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::event::{HostVerdict, Status};
+use crate::model::{AlertCommand, HostName, ServiceId};
+use crate::time::Wall;
+
+/// Why an alert is called (docs/mon.md, "Alerts").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertKind {
+    /// A monitor failed.
+    Failure,
+    /// A success after a failure.
+    Up,
+    /// The daemon started.
+    Startup,
+    /// A failure trap.
+    Trap,
+    /// No trap in time.
+    TrapTimeout,
+    /// An acknowledgement.
+    Ack,
+    /// A service was disabled.
+    Disable,
+    /// A person tries an alert.
+    Test,
+}
+
+impl AlertKind {
+    /// The word in `MON_ALERTTYPE`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Failure => "failure",
+            Self::Up => "up",
+            Self::Startup => "startup",
+            Self::Trap => "trap",
+            Self::TrapTimeout => "traptimeout",
+            Self::Ack => "ack",
+            Self::Disable => "disable",
+            Self::Test => "test",
+        }
+    }
+
+    /// The mark in the argument list of an alert.
+    #[must_use]
+    pub const fn mark(self) -> Option<&'static str> {
+        match self {
+            Self::Up => Some("-u"),
+            Self::Trap => Some("-T"),
+            Self::TrapTimeout => Some("-O"),
+            Self::Ack => Some("-a"),
+            Self::Disable => Some("-D"),
+            Self::Failure | Self::Startup | Self::Test => None,
+        }
+    }
+
+    /// Whether it reports that something is wrong.
+    #[must_use]
+    pub const fn is_problem(self) -> bool {
+        matches!(self, Self::Failure | Self::Trap | Self::TrapTimeout)
+    }
+}
+
+/// Number of an alert call, never used twice in the life of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AlertId(pub u64);
+
+/// An alert to deliver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertCall {
+    /// Comes back in [`Event::AlertDone`].
+    pub id: AlertId,
+    /// The same for every delivery of the same event, after a restart too: group, service,
+    /// start of the outage in seconds, kind, and a number within the outage.
+    pub event: String,
+    /// Whose alert; calls of one service are delivered in order.
+    pub service: ServiceId,
+    /// Why.
+    pub kind: AlertKind,
+    /// The line that asked for it.
+    pub command: Arc<AlertCommand>,
+    /// `-g`
+    pub group: Arc<str>,
+    /// `-s`
+    pub name: Arc<str>,
+    /// The label of the period.
+    pub period: Arc<str>,
+    /// `-h`: the enabled members, joined by one blank.
+    pub hosts: String,
+    /// `-t`
+    pub time: Wall,
+    /// First line of the output, `(NO SUMMARY)` where it is blank.
+    pub summary: String,
+    /// Standard input of the alert: the output of the event.
+    pub input: Arc<[u8]>,
+    /// `MON_*` and the service's own variables, in the order in which they take effect.
+    /// One copy for all alerts of an event.
+    pub environment: Arc<[(String, String)]>,
+    /// What the report said about each host; empty where it did not say.
+    pub results: Vec<(HostName, HostVerdict, String)>,
+    /// Status when it was decided.
+    pub status: Status,
+    /// Exit value; none for acknowledgements and disables.
+    pub exit: Option<i32>,
+    /// When the outage began; none without one.
+    pub first_failure: Option<Wall>,
+}
+
+/// What became of an alert call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Handed over: accepted by the relay or the receiver, or the program exited with 0.
+    Done,
+    /// Given up, for this reason.
+    GivenUp(String),
+}
+
+/// An alert that was held back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suppression {
+    /// Of which service.
+    pub service: ServiceId,
+    /// The label of the period; none where a rule of the service objected.
+    pub period: Option<Arc<str>>,
+    /// What kind of alert.
+    pub kind: AlertKind,
+    /// The first rule that objected.
+    pub why: Suppressed,
+}
+
+/// Every rule that can hold an alert back, with what is missing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Suppressed {
+    /// The period does not hold now.
+    NotInPeriod,
+    /// The exit value is not in `alertexitrange`, or in none of the lines' `exit=` ranges.
+    ExitRange(i32),
+    /// `numalerts` are out.
+    NumAlerts(u32),
+    /// `alertevery`: too soon after the last one.
+    AlertEvery {
+        /// Until the next may go out.
+        left: Duration,
+    },
+    /// `alertafter NUM` or `NUM TIMEVAL`: not enough failures.
+    AlertAfterCount {
+        /// So many there were.
+        have: u32,
+        /// So many are needed.
+        need: u32,
+    },
+    /// `alertafter TIMEVAL`: not failing for long enough.
+    AlertAfterTime {
+        /// Until it is long enough.
+        left: Duration,
+    },
+    /// `upalertafter`: the outage was too short.
+    UpalertAfter {
+        /// How long it was.
+        outage: Duration,
+    },
+    /// A recovery of which no alert was sent.
+    NoAlertSent,
+    /// The alert's program is missing, for this reason; it does not count as sent.
+    NoProgram(String),
+    /// The scheduler is stopped.
+    Stopped,
+    /// The service or its watch is disabled.
+    Disabled,
+    /// A dependency fails: the expression, and the first service in it that is not good.
+    DependFailed {
+        /// As it stands in the file.
+        expression: Arc<str>,
+        /// `GROUP:SERVICE`; none where no single one is to blame.
+        parent: Option<Arc<str>>,
+    },
+    /// It was acknowledged by this comment.
+    Acknowledged(Arc<str>),
+}
+
+/// One alert call, as the alert history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// Its kind; written as `alert`, `upalert`, `startupalert`, `trapalert` and so on.
+    pub kind: AlertKind,
+    /// The watch.
+    pub group: Arc<str>,
+    /// The service.
+    pub service: Arc<str>,
+    /// When it was called.
+    pub time: Wall,
+    /// Path of the program, or the name of a built-in alert.
+    pub program: String,
+    /// The words behind it.
+    pub args: Vec<String>,
+    /// First line of what it was told.
+    pub summary: String,
+}
+
+/// One failure, as the failure history keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureLine {
+    /// The watch.
+    pub group: Arc<str>,
+    /// The service.
+    pub service: Arc<str>,
+    /// When it was reported.
+    pub time: Wall,
+    /// First line of the output.
+    pub summary: String,
+}
+
+/// One outage that ended, as the downtime log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DowntimeLine {
+    /// When it ended.
+    pub up: Wall,
+    /// The watch.
+    pub group: Arc<str>,
+    /// The service.
+    pub service: Arc<str>,
+    /// When it began.
+    pub first_failure: Wall,
+    /// The interval in force; zero for a service that is never polled.
+    pub interval: Duration,
+    /// Of the failure.
+    pub summary: String,
+}

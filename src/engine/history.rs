@@ -1,0 +1,134 @@
+//! The alert history and the failure history, as clients list them.
+//!
+//! In memory, oldest first, at most `histlength` lines each (E-25 fixed: mon keeps one more).
+//! Not here: `historicfile`, which the daemon writes from [`Action::History`] and gives back
+//! with [`Event::HistoryRead`] at a start and a reset.
+//!
+//! [`Action::History`]: crate::engine::event::Action::History
+//! [`Event::HistoryRead`]: crate::engine::event::Event::HistoryRead
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::engine::event::{AlertCall, FailureLine, HistoryLine};
+use crate::model::AlertProgram;
+
+/// Lines kept at most, whatever `histlength` and `set maxkeep` say: a listing is rendered in
+/// one piece.
+pub(crate) const LENGTH_MAX: u32 = 100_000;
+
+/// What the alert history says of a call.
+pub(crate) fn line(call: &AlertCall) -> HistoryLine {
+    HistoryLine {
+        kind: call.kind,
+        group: Arc::clone(&call.group),
+        service: Arc::clone(&call.name),
+        time: call.time,
+        program: match &call.command.program {
+            AlertProgram::Executable(path) => path.display().to_string(),
+            AlertProgram::Native(_) | AlertProgram::Missing(_) => call.command.name.to_string(),
+        },
+        args: call.command.args.clone(),
+        summary: call.summary.clone(),
+    }
+}
+
+/// Both histories.
+#[derive(Debug, Default)]
+pub(crate) struct Histories {
+    length: u32,
+    alerts: VecDeque<HistoryLine>,
+    failures: VecDeque<FailureLine>,
+}
+
+impl Histories {
+    /// Empty ones of at most so many lines each.
+    pub(crate) fn new(length: u32) -> Self {
+        Self {
+            length: length.min(LENGTH_MAX),
+            ..Self::default()
+        }
+    }
+
+    /// Another bound; what is too much leaves from the front.
+    pub(crate) fn set_length(&mut self, length: u32) {
+        self.length = length.min(LENGTH_MAX);
+        let most = usize::try_from(self.length).unwrap_or(usize::MAX);
+        shorten(&mut self.alerts, most);
+        shorten(&mut self.failures, most);
+    }
+
+    /// Lines kept at most.
+    pub(crate) const fn length(&self) -> u32 {
+        self.length
+    }
+
+    /// An alert was called.
+    pub(crate) fn alerted(&mut self, line: HistoryLine) {
+        push(&mut self.alerts, line, self.length);
+    }
+
+    /// A service failed.
+    pub(crate) fn failed(&mut self, line: FailureLine) {
+        push(&mut self.failures, line, self.length);
+    }
+
+    /// What `historicfile` says, oldest first, in place of all that is known.
+    pub(crate) fn replace_alerts(&mut self, lines: Vec<HistoryLine>) {
+        self.alerts = lines.into();
+        self.set_length(self.length);
+    }
+
+    /// The alerts, oldest first.
+    pub(crate) fn alerts(&self) -> impl DoubleEndedIterator<Item = &HistoryLine> {
+        self.alerts.iter()
+    }
+
+    /// The failures, oldest first.
+    pub(crate) fn failures(&self) -> impl DoubleEndedIterator<Item = &FailureLine> {
+        self.failures.iter()
+    }
+}
+
+fn push<T>(lines: &mut VecDeque<T>, line: T, length: u32) {
+    lines.push_back(line);
+    shorten(lines, usize::try_from(length).unwrap_or(usize::MAX));
+}
+
+fn shorten<T>(lines: &mut VecDeque<T>, most: usize) {
+    let excess = lines.len().saturating_sub(most);
+    lines.drain(..excess);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Wall;
+
+    fn failure(summary: &str) -> FailureLine {
+        FailureLine {
+            group: "g".into(),
+            service: "s".into(),
+            time: Wall::default(),
+            summary: summary.into(),
+        }
+    }
+
+    fn summaries(histories: &Histories) -> Vec<&str> {
+        histories.failures().map(|line| &*line.summary).collect()
+    }
+
+    #[test]
+    fn exactly_histlength_lines_are_kept_and_the_oldest_leaves_first() {
+        let mut histories = Histories::new(2);
+        for summary in ["a", "b", "c"] {
+            histories.failed(failure(summary));
+        }
+        assert_eq!(summaries(&histories), ["b", "c"]);
+        histories.set_length(1);
+        assert_eq!(summaries(&histories), ["c"]);
+        histories.set_length(0);
+        histories.failed(failure("d"));
+        assert_eq!(summaries(&histories), [""; 0]);
+    }
+}
