@@ -140,8 +140,8 @@ fn assumed(needs: &Needs) -> Programs {
     let mut programs = Programs::default();
     for (kind, name) in &needs.programs {
         let (built_in, folders) = match kind {
-            ProgramKind::Monitor => (&MonitorOptions::NAMES, &needs.globals.mondir),
-            ProgramKind::Alert => (&AlertOptions::NAMES, &needs.globals.alertdir),
+            ProgramKind::Monitor => (&MonitorOptions::NAMES[..], &needs.globals.mondir),
+            ProgramKind::Alert => (&AlertOptions::NAMES[..], &needs.globals.alertdir),
         };
         let became = match folders.first() {
             _ if built_in.contains(&name.as_str()) => Became::BuiltIn,

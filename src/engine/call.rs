@@ -65,7 +65,10 @@ pub(crate) fn attempt(
         {
             return Attempt::NoHosts;
         }
-        MonitorProgram::Native(options) => RunProgram::Native(options.clone()),
+        MonitorProgram::Native(options) => {
+            let variables = || monitor_environment(&model.globals, service, state);
+            RunProgram::Native(options.clone().in_environment(variables))
+        }
         MonitorProgram::Executable(path) => {
             let mut args = monitor.args.clone();
             if monitor.appends_hosts {

@@ -23,6 +23,8 @@ pub(crate) struct Finding {
     pub(crate) text: String,
     /// What was heard, for the detail of the output.
     pub(crate) heard: Vec<u8>,
+    /// The exit value that this host alone would give.
+    pub(crate) exit: i32,
 }
 
 impl Finding {
@@ -31,6 +33,7 @@ impl Finding {
             verdict: HostVerdict::Up,
             text: text.into(),
             heard,
+            exit: 0,
         }
     }
 
@@ -39,6 +42,7 @@ impl Finding {
             verdict: trouble.verdict,
             text: trouble.text,
             heard,
+            exit: 1,
         }
     }
 }
@@ -76,10 +80,24 @@ where
     F: Fn(HostName) -> C,
     C: Future<Output = Finding> + Send + 'static,
 {
-    let here = Arc::new(Semaphore::new(HOSTS_AT_ONCE));
+    each_in(hosts, HOSTS_AT_ONCE, tools.places(), check).await
+}
+
+/// The same with other places: `at_once` for this group, `everywhere` for all of the process.
+pub(crate) async fn each_in<F, C>(
+    hosts: &[HostName],
+    at_once: usize,
+    everywhere: &Arc<Semaphore>,
+    check: F,
+) -> Vec<Checked>
+where
+    F: Fn(HostName) -> C,
+    C: Future<Output = Finding> + Send + 'static,
+{
+    let here = Arc::new(Semaphore::new(at_once));
     each_at_once(hosts, |host| {
         let check = check(host);
-        let (here, everywhere) = (Arc::clone(&here), Arc::clone(tools.places()));
+        let (here, everywhere) = (Arc::clone(&here), Arc::clone(everywhere));
         async move {
             // Both fail only when closed, which nobody does.
             let _here = here.acquire().await;
@@ -161,7 +179,7 @@ pub(crate) fn summary<'c>(hosts: impl Iterator<Item = &'c Checked>) -> String {
     names.join(" ")
 }
 
-/// Puts a report together; `exit` is 0 or 1.
+/// Puts a report together.
 pub(crate) fn report(checked: &[Checked], exit: i32, output: Output, took: Duration) -> Report {
     Report {
         ended: Ended::Exited(exit),
@@ -181,6 +199,12 @@ impl Output {
     /// Adds a line.
     pub(crate) fn line(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
+        self.0.push(b'\n');
+    }
+
+    /// Adds a line of what a program said.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.heard(text.as_bytes());
         self.0.push(b'\n');
     }
 

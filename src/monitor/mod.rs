@@ -2,7 +2,7 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | what does each built-in find and print | `fping`, `ftp`, `http`, `tcp` |
+//! | what does each built-in find and print | `fping`, `ftp`, `http`, `plugin`, `tcp` |
 //! | how is a program run | [`exec`] |
 //! | how are many hosts checked at once | `group` |
 //! | how is a host reached, what does an error mean | `dial`, `tls`, `ping` |
@@ -18,6 +18,7 @@ mod ftp;
 pub(crate) mod group;
 mod http;
 mod ping;
+mod plugin;
 mod standalone;
 mod tcp;
 mod tls;
@@ -48,6 +49,7 @@ struct Shared {
     pinger: Pinger,
     tls: TlsSettings,
     places: Arc<Semaphore>,
+    plugins: Arc<Semaphore>,
 }
 
 impl Tools {
@@ -59,6 +61,7 @@ impl Tools {
             pinger: Pinger::new(),
             tls: TlsSettings::default(),
             places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            plugins: Arc::new(Semaphore::new(plugin::PLUGINS_MAX)),
         }))
     }
 
@@ -77,6 +80,10 @@ impl Tools {
     fn places(&self) -> &Arc<Semaphore> {
         &self.0.places
     }
+
+    fn plugins(&self) -> &Arc<Semaphore> {
+        &self.0.plugins
+    }
 }
 
 /// Checks all hosts at the same time: those among the options, then `hosts`. With none at all
@@ -89,6 +96,7 @@ pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) 
         MonitorOptions::Fping(options) => Box::pin(fping::check(options, hosts, tools)).await,
         MonitorOptions::Ftp(options) => Box::pin(ftp::check(options, hosts, tools)).await,
         MonitorOptions::Http(options) => Box::pin(http::check(options, hosts, tools)).await,
+        MonitorOptions::Plugin(options) => Box::pin(plugin::check(options, hosts, tools)).await,
         MonitorOptions::Tcp(options) => Box::pin(tcp::check(options, hosts, tools)).await,
     }
 }

@@ -6,7 +6,7 @@ use crate::engine::event::Ended;
 use crate::monitor::{Tools, check};
 use crate::names::Names;
 use crate::options::MonitorOptions;
-use crate::options::{fping, ftp, http, tcp};
+use crate::options::{fping, ftp, http, plugin, tcp};
 
 /// Exit status for wrong usage.
 const USAGE: u8 = 2;
@@ -30,6 +30,13 @@ pub fn standalone(name: &str, args: &[String]) -> u8 {
         return 0;
     }
     let options = match MonitorOptions::parse(&format!("{bare}.monitor"), args) {
+        Some(Ok(MonitorOptions::Plugin(options))) if !options.is_ended => {
+            let text = "lvsmon monitor plugin: end the command with --, so that its last argument \
+                        can be told from the first host; in mon.cf as in `monitor plugin.monitor \
+                        -- check_http -H %h --`\n";
+            say(&mut std::io::stderr(), text);
+            return USAGE;
+        }
         Some(Ok(options)) => options,
         Some(Err(error)) => {
             let usage = usage(bare).unwrap_or_default();
@@ -82,6 +89,7 @@ fn usage(name: &str) -> Option<&'static str> {
         "fping" => Some(fping::FpingOptions::USAGE),
         "ftp" => Some(ftp::FtpOptions::USAGE),
         "http" => Some(http::HttpOptions::USAGE),
+        "plugin" => Some(plugin::PluginOptions::USAGE),
         "tcp" => Some(tcp::TcpOptions::USAGE),
         _ => None,
     }

@@ -9,6 +9,7 @@ pub mod ftp;
 pub mod http;
 pub mod lvs;
 pub mod mail;
+pub mod plugin;
 pub mod tcp;
 pub mod webhook;
 pub(crate) mod words;
@@ -28,23 +29,30 @@ pub enum MonitorOptions {
     Tcp(tcp::TcpOptions),
     /// `ftp.monitor`
     Ftp(ftp::FtpOptions),
+    /// `plugin.monitor`
+    Plugin(plugin::PluginOptions),
 }
 
 impl MonitorOptions {
     /// The names of the built-in monitors, as files in `mondir` are called.
-    pub const NAMES: [&'static str; 4] = [
+    pub const NAMES: [&'static str; 5] = [
         "fping.monitor",
         "ftp.monitor",
         "http.monitor",
+        "plugin.monitor",
         "tcp.monitor",
     ];
 
     /// The stand-ins of `mon.d` (D29): a file in `mondir` with exactly these bytes is the built-in
     /// of that name.
-    pub const STAND_INS: [(&'static str, &'static [u8]); 4] = [
+    pub const STAND_INS: [(&'static str, &'static [u8]); 5] = [
         ("fping.monitor", include_bytes!("../../mon.d/fping.monitor")),
         ("ftp.monitor", include_bytes!("../../mon.d/ftp.monitor")),
         ("http.monitor", include_bytes!("../../mon.d/http.monitor")),
+        (
+            "plugin.monitor",
+            include_bytes!("../../mon.d/plugin.monitor"),
+        ),
         ("tcp.monitor", include_bytes!("../../mon.d/tcp.monitor")),
     ];
 
@@ -55,6 +63,7 @@ impl MonitorOptions {
             "fping.monitor" => fping::FpingOptions::parse(args).map(Self::Fping),
             "ftp.monitor" => ftp::FtpOptions::parse(args).map(Self::Ftp),
             "http.monitor" => http::HttpOptions::parse(args).map(Self::Http),
+            "plugin.monitor" => plugin::PluginOptions::parse(args).map(Self::Plugin),
             "tcp.monitor" => tcp::TcpOptions::parse(args).map(Self::Tcp),
             _ => return None,
         })
@@ -67,8 +76,22 @@ impl MonitorOptions {
             Self::Fping(options) => options.limit(),
             Self::Ftp(options) => options.timeout,
             Self::Http(options) => options.timeout,
+            Self::Plugin(options) => options.timeout,
             Self::Tcp(options) => options.timeout,
         }
+    }
+
+    /// The same, with the variables that programs of this check are to have; most start none.
+    #[must_use]
+    pub(crate) fn in_environment(
+        mut self,
+        variables: impl FnOnce() -> Vec<(String, String)>,
+    ) -> Self {
+        match &mut self {
+            Self::Plugin(options) => options.environment = variables(),
+            Self::Fping(_) | Self::Ftp(_) | Self::Http(_) | Self::Tcp(_) => {}
+        }
+        self
     }
 
     /// Hosts that the options themselves name, beside those of the group.
@@ -78,6 +101,7 @@ impl MonitorOptions {
             Self::Fping(options) => options.hosts.len(),
             Self::Ftp(options) => options.hosts.len(),
             Self::Http(options) => options.hosts.len(),
+            Self::Plugin(options) => options.hosts.len(),
             Self::Tcp(options) => options.hosts.len(),
         }
     }

@@ -7,6 +7,7 @@ mod ftp;
 mod http;
 mod parallel;
 pub(crate) mod peer;
+mod plugin;
 mod programs;
 mod tcp;
 mod tls;
