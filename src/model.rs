@@ -5,8 +5,8 @@
 //! (counters, times, verdicts) is not here but in [`crate::engine`].
 
 mod mail;
+mod settings;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +14,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use mail::{MailRelay, MailSettings};
+pub use settings::{
+    AuthSettings, AuthType, Bind, ClientPattern, Clients, DowntimeSettings, Facility,
+    HistorySettings, Listener, ProcessSettings,
+};
 
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{AlertOptions, MonitorOptions};
@@ -167,9 +171,20 @@ pub struct Globals {
     pub external_lvs_alert: bool,
     /// Where mail goes.
     pub mail: MailSettings,
-    /// Settings that are read and kept as text until something uses them (client port,
-    /// histories, authentication): name and value, in file order.
-    pub kept: BTreeMap<String, String>,
+    /// Where clients connect.
+    pub server: Listener,
+    /// Where traps arrive.
+    pub trap: Listener,
+    /// Who may connect.
+    pub clients: Clients,
+    /// Who may do what.
+    pub auth: AuthSettings,
+    /// The alert history on disk.
+    pub history: HistorySettings,
+    /// The downtime log.
+    pub downtime: DowntimeSettings,
+    /// What the daemon needs of the system for itself.
+    pub process: ProcessSettings,
 }
 
 /// Where the kernel's table is.

@@ -1,16 +1,19 @@
 //! What the configuration needs from this machine: files, m4, includes, programs in the search
 //! path.
 //!
-//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Two
-//! files: `reading` (files, m4, includes) and `programs` (the search path and the stand-ins).
+//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Three
+//! files: `reading` (files, m4, includes), `programs` (the search path and the stand-ins) and
+//! `services` (the system's port numbers).
 
 mod programs;
 mod reading;
+mod services;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Defaults, Diagnostic};
-use crate::model::Model;
+use crate::model::{Bind, Model};
 
 pub use crate::config::Overrides;
 pub use crate::config::programs::{Became, ProgramKind, Resolution};
@@ -23,6 +26,18 @@ pub struct LoadOptions {
     pub m4: Option<String>,
     /// Settings instead of those of the file.
     pub overrides: Overrides,
+    /// Whose defaults count where the file says nothing.
+    pub manner: Manner,
+}
+
+/// Whose defaults count where the file says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// Ours: ports on loopback only (D21), no file with the process id.
+    #[default]
+    Own,
+    /// mon's, for `lvsmon mon`.
+    Mon,
 }
 
 /// A configuration that can be used.
@@ -44,12 +59,14 @@ pub struct Loaded {
 /// All mistakes of the file and of the files it includes, warnings among them, sorted by place.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
     let document = reading::read(path, options)?;
-    let defaults = Defaults {
-        statedir: first_existing(&["/var/state/mon", "/var/lib/mon"], "state.d"),
-        logdir: first_existing(&["/var/log/mon"], "log.d"),
-        overrides: options.overrides.clone(),
-    };
+    let mut defaults = defaults(options);
     let needs = document.needs(&defaults);
+    for file in needs.files() {
+        if let Err(error) = File::open(file) {
+            let why = reading::plain(&error);
+            defaults.unreadable.insert(file.to_owned(), why);
+        }
+    }
     let programs = programs::look_up(&needs);
     let (model, warnings) = document.check(&defaults, &programs)?;
     Ok(Loaded {
@@ -57,6 +74,33 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic
         warnings,
         programs: programs.into_list(),
     })
+}
+
+fn defaults(options: &LoadOptions) -> Defaults {
+    let ports = services::ports();
+    let (bind, pidfile) = match options.manner {
+        Manner::Own => (Bind::Loopback, None),
+        Manner::Mon => (Bind::Everywhere, Some(pidfile())),
+    };
+    Defaults {
+        statedir: first_existing(&["/var/state/mon", "/var/lib/mon"], "state.d"),
+        logdir: first_existing(&["/var/log/mon"], "log.d"),
+        bind,
+        serverport: ports.tcp,
+        trapport: ports.udp,
+        pidfile,
+        overrides: options.overrides.clone(),
+        ..Defaults::default()
+    }
+}
+
+/// Where mon puts its process id: the first of these whose folder exists.
+fn pidfile() -> PathBuf {
+    let folder = first_existing(&["/run/mon"], "");
+    match folder.as_os_str().is_empty() {
+        false => folder.join("mon.pid"),
+        true => first_existing(&["/run"], "/etc").join("mon.pid"),
+    }
 }
 
 /// The first folder that exists, else the last resort.

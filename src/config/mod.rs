@@ -21,6 +21,7 @@ pub(crate) mod syntax;
 mod words;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 pub use diagnostic::{Diagnostic, Severity};
 
@@ -49,6 +50,14 @@ pub struct Needs {
     pub globals: Globals,
     /// The programs that are named.
     pub programs: BTreeSet<(ProgramKind, String)>,
+}
+
+impl Needs {
+    /// The files that have to be readable where they are named.
+    #[must_use]
+    pub fn files(&self) -> [&Path; 2] {
+        [&self.globals.auth.authfile, &self.globals.auth.userfile]
+    }
 }
 
 impl Document {

@@ -1,15 +1,15 @@
 //! Small Models and events for the rule tests of the engine, built by hand: what a test does
 //! not name is as plain as can be.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::event::{Ended, Report};
 use crate::model::{
-    AlertCommand, AlertPeriod, AlertProgram, Globals, GroupId, HostName, Hostgroup, IpvsBackend,
-    MailSettings, Member, Model, MonitorCommand, MonitorProgram, Service,
+    AlertCommand, AlertPeriod, AlertProgram, AuthSettings, Bind, Clients, DowntimeSettings,
+    Facility, Globals, GroupId, HistorySettings, HostName, Hostgroup, IpvsBackend, Listener,
+    MailSettings, Member, Model, MonitorCommand, MonitorProgram, ProcessSettings, Service,
 };
 use crate::options::AlertOptions;
 use crate::period::Period;
@@ -54,7 +54,34 @@ pub(crate) fn globals() -> Globals {
         ipvs_backend: IpvsBackend::Memory,
         external_lvs_alert: false,
         mail: MailSettings::default(),
-        kept: BTreeMap::new(),
+        server: listener(),
+        trap: listener(),
+        clients: Clients::default(),
+        auth: AuthSettings {
+            authfile: PathBuf::from("/etc/mon/auth.cf"),
+            is_authfile_named: false,
+            authtype: Vec::new(),
+            userfile: PathBuf::from("/etc/mon/monusers.cf"),
+            pamservice: "passwd".to_owned(),
+        },
+        history: HistorySettings::default(),
+        downtime: DowntimeSettings {
+            dtlogging: false,
+            dtlogfile: PathBuf::from("/var/log/mon/downtime.log"),
+        },
+        process: ProcessSettings {
+            pidfile: None,
+            monerrfile: PathBuf::from("/dev/null"),
+            monremote: None,
+            syslog_facility: Facility::DAEMON,
+        },
+    }
+}
+
+fn listener() -> Listener {
+    Listener {
+        bind: Bind::Loopback,
+        port: 2583,
     }
 }
 

@@ -185,7 +185,7 @@ impl Refused {
 }
 
 /// The system's word for an error, without the number that std appends.
-fn plain(error: &std::io::Error) -> String {
+pub(super) fn plain(error: &std::io::Error) -> String {
     match error.raw_os_error() {
         Some(number) => Errno::from_raw(number).desc().to_ascii_lowercase(),
         None => error.to_string(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use lvsmon::config::{self, Diagnostic};
 use lvsmon::model::{
-    AlertCommand, AlertPeriod, DependBehavior, DependKind, ExitRange, Model, Repeat, Service,
+    AlertCommand, AlertPeriod, AuthType, Bind, DependBehavior, DependKind, ExitRange, Model,
+    Repeat, Service,
 };
 use lvsmon::period::Period;
 
@@ -192,8 +193,7 @@ fn a_service_that_says_nothing_has_mon_s_defaults() {
 }
 
 #[test]
-fn every_setting_of_mon_is_read() {
-    // Those that decide over something today.
+fn settings_of_folders_and_limits_are_read() {
     let text = "\
 maxprocs=20
 randstart = 30s
@@ -228,41 +228,144 @@ alertdir = a
             .map(PathBuf::from)
             .each_ref()
     );
-    // Those that are kept for what comes, each named in a warning.
-    let later = [
-        ("authfile", "auth.cf"),
-        ("authtype", "getpwnam userfile"),
-        ("pamservice", "passwd"),
-        ("userfile", "monusers.cf"),
-        ("serverbind", "127.0.0.1"),
-        ("trapbind", "127.0.0.1"),
-        ("serverport", "2583"),
-        ("trapport", "2583"),
-        ("clientallow", "10.0.0.*"),
-        ("cltimeout", "30s"),
-        ("pidfile", ""),
-        ("historicfile", "history"),
-        ("historictime", "1d"),
-        ("dtlogging", "yes"),
-        ("dtlogfile", "downtime.log"),
-        ("monerrfile", "/dev/null"),
-        ("dep_behavior", "m"),
-        ("dep_memory", "0s"),
-        ("unack_summary", "yes"),
-        ("syslog_facility", "daemon"),
-        ("monremote", "/usr/bin/mon-remote -x"),
-    ];
-    for (name, value) in later {
-        let (model, said) = load(&format!("{name} = {value}\n"));
-        let kept = model.globals.kept.get(name).map(String::as_str);
-        assert_eq!(kept, Some(value), "{name}");
-        let expected = format!("\"{name}\" has no effect in this version");
-        assert_eq!(said, [expected], "{name}");
-    }
     for name in ["ocfile", "snmp", "snmpport", "MAXPROCS"] {
         let error = first_error(&format!("{name} = 1\n"));
         assert_eq!(error, format!("unknown variable \"{name}\""));
     }
+}
+
+#[test]
+fn settings_of_clients_traps_and_files_are_read_and_rebased() {
+    let text = "\
+cfbasedir = /c
+logdir = /l
+authfile = auth.cf
+authtype = userfile getpwnam trustlocal
+pamservice = login
+userfile = users
+serverbind = 192.0.2.1
+trapbind = traps.example.org
+serverport = 7001
+trapport = 7002
+clientallow = 10.0.0.\\d+ 192.0.2.0/24
+cltimeout = 1m
+pidfile = /run/own.pid
+historicfile = history
+historictime = 1d
+dtlogging = yes
+dtlogfile = down
+monerrfile = /tmp/err
+syslog_facility = local3
+monremote = /usr/bin/mon-remote -x
+";
+    let (model, _) = load(text);
+    let globals = model.globals;
+    let auth = &globals.auth;
+    assert_eq!(auth.authfile, PathBuf::from("/c/auth.cf"));
+    assert!(auth.is_authfile_named);
+    assert_eq!(auth.userfile, PathBuf::from("/c/users"));
+    assert_eq!(auth.pamservice, "login");
+    let types = [AuthType::Userfile, AuthType::Getpwnam, AuthType::Trustlocal];
+    assert_eq!(auth.authtype, types);
+    assert_eq!(globals.server.bind, Bind::Host("192.0.2.1".to_owned()));
+    assert_eq!(
+        globals.trap.bind,
+        Bind::Host("traps.example.org".to_owned())
+    );
+    assert_eq!((globals.server.port, globals.trap.port), (7001, 7002));
+    for (address, expected) in [
+        ("10.0.0.77", true),
+        ("192.0.2.9", true),
+        ("10.0.1.7", false),
+    ] {
+        let allowed = globals.clients.allow(address.parse().unwrap());
+        assert_eq!(allowed, expected, "{address}");
+    }
+    assert_eq!(globals.clients.cltimeout, seconds(60));
+    let history = &globals.history;
+    assert_eq!(history.historicfile, Some(PathBuf::from("/l/history")));
+    assert_eq!(history.historictime, Some(seconds(86_400)));
+    assert!(globals.downtime.dtlogging);
+    assert_eq!(globals.downtime.dtlogfile, PathBuf::from("/l/down"));
+    let process = &globals.process;
+    assert_eq!(process.pidfile, Some(PathBuf::from("/run/own.pid")));
+    assert_eq!(process.monerrfile, PathBuf::from("/tmp/err"));
+    assert_eq!(process.syslog_facility.to_string(), "local3");
+    assert_eq!(process.monremote.as_deref(), Some("/usr/bin/mon-remote -x"));
+}
+
+#[test]
+fn what_is_not_said_of_clients_traps_and_files_is_as_in_mon() {
+    let (model, _) = load("maxprocs = 1\n");
+    let globals = model.globals;
+    assert_eq!(globals.auth.authfile, PathBuf::from("/etc/mon/auth.cf"));
+    assert_eq!(globals.auth.userfile, PathBuf::from("/etc/mon/monusers.cf"));
+    assert!(!globals.auth.is_authfile_named);
+    assert_eq!(globals.auth.authtype, [AuthType::Getpwnam]);
+    assert_eq!(globals.auth.pamservice, "passwd");
+    assert_eq!(
+        (&globals.server, globals.server.port),
+        (&globals.trap, 2583)
+    );
+    assert_eq!(globals.server.bind, Bind::Loopback);
+    assert!(globals.clients.allow("203.0.113.1".parse().unwrap()));
+    assert_eq!(globals.clients.cltimeout, seconds(30));
+    assert_eq!(globals.history.historicfile, None);
+    assert!(!globals.downtime.dtlogging);
+    let dtlogfile = PathBuf::from("/var/log/mon/downtime.log");
+    assert_eq!(globals.downtime.dtlogfile, dtlogfile);
+    assert_eq!(globals.process.monerrfile, PathBuf::from("/dev/null"));
+    assert_eq!(globals.process.pidfile, None);
+    assert_eq!(globals.process.monremote, None);
+    assert_eq!(globals.process.syslog_facility.to_string(), "daemon");
+}
+
+#[test]
+fn a_setting_of_clients_and_files_that_cannot_be_meant_is_a_mistake() {
+    for (line, message) in [
+        ("serverport = 70000", "bad value \"70000\" for serverport"),
+        ("trapport = 65536", "bad value \"65536\" for trapport"),
+        ("serverbind =", "bad value \"\" for serverbind"),
+        ("trapbind = a b", "bad value \"a b\" for trapbind"),
+        ("clientallow = 10.(", "bad pattern \"10.(\" in clientallow"),
+        ("clientallow = 10/8", "bad pattern \"10/8\" in clientallow"),
+        (
+            "authtype = pam",
+            "could not use PAM authentication: lvsmon has none",
+        ),
+        ("syslog_facility = x", "bad value \"x\" for syslog_facility"),
+        ("dtlogfile =", "bad value \"\" for dtlogfile"),
+    ] {
+        assert_eq!(first_error(&format!("{line}\n")), message);
+    }
+    let (model, said) = load("authtype = shadow userfile\n");
+    assert_eq!(model.globals.auth.authtype, [AuthType::Userfile]);
+    let expected = "authtype \"shadow\" never lets anybody in";
+    assert!(said.iter().any(|one| one == expected), "{said:?}");
+    for value in ["", "no", "YES", "on"] {
+        let (model, _) = load(&format!("dtlogging = {value}\n"));
+        assert!(!model.globals.downtime.dtlogging, "{value}");
+    }
+    for line in ["pidfile =", "historicfile =", "monremote ="] {
+        let (model, _) = load(&format!("{line}\n"));
+        assert_eq!(model.globals.process.pidfile, None);
+        assert_eq!(model.globals.history.historicfile, None);
+        assert_eq!(model.globals.process.monremote, None);
+    }
+}
+
+#[test]
+fn a_group_that_looks_like_the_number_of_a_reply_is_named() {
+    let message = "group \"220\" looks like the number that ends a reply";
+    let (_, said) = load("hostgroup 220 h\n\nwatch 220\n service s\n");
+    assert!(said.iter().any(|one| one == message), "{said:?}");
+    let (_, said) = load("watch 220\n service s\n");
+    assert!(said.iter().any(|one| one == message), "{said:?}");
+    let (_, said) = load("hostgroup 2200 h\n\nwatch 2200\n service s\n");
+    assert!(
+        !said.iter().any(|one| one.contains("ends a reply")),
+        "{said:?}"
+    );
 }
 
 #[test]

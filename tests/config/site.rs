@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lvsmon::config::Diagnostic;
-use lvsmon::model::{AlertProgram, MonitorProgram};
-use lvsmon::site::{self, Became, LoadOptions, Loaded, Overrides};
+use lvsmon::model::{AlertProgram, Bind, MonitorProgram};
+use lvsmon::site::{self, Became, LoadOptions, Loaded, Manner, Overrides};
 
 use crate::support;
 
@@ -237,7 +237,9 @@ fn what_is_no_file_is_named_where_it_or_its_folder_is_included() {
     }
     folder.write("mon.cf", b"maxprocs = 5\n\ninclude parts\n");
     let path = folder.path().join("mon.cf");
-    let errors = in_time(move || site::load(&path, &LoadOptions::default()).unwrap_err());
+    let mut errors = in_time(move || site::load(&path, &LoadOptions::default()).unwrap_err());
+    // Where mon is installed, its own http.monitor is warned of.
+    errors.retain(Diagnostic::is_error);
     let messages = folder.messages(&errors);
     assert_eq!(messages.len(), odd.len(), "{messages:?}");
     for (name, why) in odd {
@@ -541,6 +543,81 @@ fn paths_are_rebased_as_mon_does_it() {
         (text(&globals.statedir), text(&globals.alertdir[0])),
         ("/s".to_owned(), "/o/a".to_owned())
     );
+}
+
+#[test]
+fn a_file_of_passwords_that_is_named_has_to_be_there_under_cfbasedir() {
+    for name in ["authfile", "userfile"] {
+        let folder = Folder::new(&[("etc/here.cf", "")]);
+        let cfbasedir = folder.path().join("etc");
+        let load = |file: &str| {
+            let cfbasedir = cfbasedir.display();
+            let text = format!("cfbasedir = {cfbasedir}\n{name} = {file}\n");
+            folder.write("mon.cf", text.as_bytes());
+            folder.load()
+        };
+        // C-11: mon looks for it where it was started.
+        load("here.cf").unwrap();
+        let said = folder.messages(&load("gone.cf").unwrap_err());
+        let expected = format!(
+            "{name} etc/gone.cf does not exist or is not readable: no such file or directory, line 2"
+        );
+        assert!(said.iter().any(|one| one.contains(&expected)), "{said:?}");
+    }
+    // Of mon's own name it need not: then nobody may do anything.
+    let folder = Folder::new(&[("mon.cf", "maxprocs = 1\n")]);
+    folder.write(
+        "mon.cf",
+        format!("cfbasedir = {}\n", folder.path().display()).as_bytes(),
+    );
+    folder.load().unwrap();
+}
+
+#[test]
+fn the_command_line_wins_over_the_file_at_every_reading() {
+    let folder = Folder::new(&[("own.cf", "")]);
+    let text = format!(
+        "cfbasedir = {}\nauthfile = gone.cf\npidfile = /file.pid\nhistlength = 1\nmaxprocs = 1\n\
+         serverport = 1\ntrapport = 1\nrandstart = 1s\nsyslog_facility = mail\n",
+        folder.path().display()
+    );
+    folder.write("mon.cf", text.as_bytes());
+    let overrides = Overrides {
+        authfile: Some("own.cf".to_owned()),
+        pidfile: Some(String::new()),
+        histlength: Some(2),
+        maxprocs: Some(2),
+        serverport: Some(2),
+        trapport: Some(2),
+        randstart: Some(std::time::Duration::from_secs(2)),
+        syslog_facility: Some("local0".parse().unwrap()),
+        cfbasedir: Some("/nowhere".to_owned()),
+        ..Overrides::default()
+    };
+    let options = LoadOptions {
+        overrides,
+        manner: Manner::Mon,
+        ..LoadOptions::default()
+    };
+    let globals = folder.load_with("mon.cf", &options).unwrap().model.globals;
+    assert_eq!(globals.auth.authfile, folder.path().join("own.cf"));
+    assert_eq!(globals.process.pidfile, None);
+    assert_eq!((globals.histlength, globals.maxprocs), (2, Some(2)));
+    assert_eq!((globals.server.port, globals.trap.port), (2, 2));
+    assert_eq!(globals.randstart, Some(std::time::Duration::from_secs(2)));
+    // Of these two the file has the last word, as in mon.
+    assert_eq!(globals.process.syslog_facility.to_string(), "mail");
+    assert_eq!(globals.cfbasedir, folder.path());
+    assert_eq!(globals.server.bind, Bind::Everywhere);
+
+    folder.write("mon.cf", b"maxprocs = 1\n");
+    let globals = folder
+        .load_with("mon.cf", &LoadOptions::default())
+        .unwrap()
+        .model
+        .globals;
+    assert_eq!(globals.server.bind, Bind::Loopback);
+    assert_eq!(globals.process.pidfile, None);
 }
 
 #[test]

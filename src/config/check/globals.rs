@@ -2,74 +2,29 @@
 //!
 //! mon(8), "Global Variables", and docs/mon.md, "Reading". Which settings there are stands in `keywords`.
 
+mod defaults;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::check::globals::defaults::{
+    ALERTDIR, AUTHFILE, BASEDIR, CFBASEDIR, DEP_RECUR_LIMIT, DTLOGFILE, HISTLENGTH, MAXCHECKS,
+    MONDIR, MONERRFILE, MONITOR_TIMEOUT, PAMSERVICE, USERFILE,
+};
 use crate::config::check::report::Report;
 use crate::config::check::values::{self, Zero};
 use crate::config::diagnostic::{Findings, nearest};
 use crate::config::keywords;
 use crate::config::lines::{Sources, Span};
 use crate::config::syntax::{self, Item};
-use crate::model::{DependBehavior, Globals, IpvsBackend, MailSettings};
+use crate::model::{
+    AuthSettings, AuthType, Bind, Clients, DependBehavior, DowntimeSettings, Globals,
+    HistorySettings, IpvsBackend, Listener, MailSettings, ProcessSettings,
+};
 use crate::period::Period;
 
-/// Bases and folders where the file says nothing. What depends on the machine (which of
-/// several folders exists) is looked up by [`crate::site`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Defaults {
-    /// State folder.
-    pub statedir: PathBuf,
-    /// Log folder.
-    pub logdir: PathBuf,
-    /// What the command line says instead of the file.
-    pub overrides: Overrides,
-}
-
-impl Default for Defaults {
-    fn default() -> Self {
-        Self {
-            statedir: PathBuf::from("/var/lib/mon"),
-            logdir: PathBuf::from("/var/log/mon"),
-            overrides: Overrides::default(),
-        }
-    }
-}
-
-/// Settings that the command line gives instead of the file; folders as in the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `basedir`
-    pub basedir: Option<String>,
-    /// `cfbasedir`
-    pub cfbasedir: Option<String>,
-    /// `statedir`
-    pub statedir: Option<String>,
-    /// `logdir`
-    pub logdir: Option<String>,
-    /// `mondir`
-    pub mondir: Option<String>,
-    /// `alertdir`
-    pub alertdir: Option<String>,
-}
-
-const BASEDIR: &str = "/usr/lib/mon";
-const CFBASEDIR: &str = "/etc/mon";
-const MONDIR: &str = "/usr/local/lib/mon/mon.d:mon.d";
-const ALERTDIR: &str = "/usr/local/lib/mon/alert.d:alert.d";
-
-/// Events kept for `histlength`: mon's default.
-const HISTLENGTH: u32 = 100;
-
-/// Levels of dependencies for `dep_recur_limit`: mon's default.
-const DEP_RECUR_LIMIT: u32 = 10;
-
-/// Native checks at once (D22): each holds a socket, and 1024 is the usual limit of a process.
-const MAXCHECKS: u32 = 512;
-
-/// Time limit of an executable monitor (D22).
-const MONITOR_TIMEOUT: Duration = Duration::from_secs(600);
+pub use defaults::{Defaults, Overrides};
 
 /// Defaults for the services behind a setting.
 #[derive(Clone, Copy, Debug, Default)]
@@ -131,7 +86,7 @@ pub(crate) fn read(
 
 /// The same, with a report that goes on.
 pub(super) fn read_with(report: &mut Report<'_>, items: &[Item], defaults: &Defaults) -> Globals {
-    let mut settings = Settings::new(report);
+    let mut settings = Settings::new(report, defaults);
     for item in items {
         if let Item::Global(global) = item {
             settings.take(global);
@@ -149,7 +104,11 @@ struct Settings<'r, 'a> {
 }
 
 impl<'r, 'a> Settings<'r, 'a> {
-    fn new(report: &'r mut Report<'a>) -> Self {
+    fn new(report: &'r mut Report<'a>, defaults: &Defaults) -> Self {
+        let listener = |port| Listener {
+            bind: defaults.bind.clone(),
+            port,
+        };
         let globals = Globals {
             alertdir: Vec::new(),
             mondir: Vec::new(),
@@ -168,7 +127,27 @@ impl<'r, 'a> Settings<'r, 'a> {
             ipvs_backend: IpvsBackend::default(),
             external_lvs_alert: false,
             mail: MailSettings::default(),
-            kept: BTreeMap::new(),
+            server: listener(defaults.serverport),
+            trap: listener(defaults.trapport),
+            clients: Clients::default(),
+            auth: AuthSettings {
+                authfile: PathBuf::from(AUTHFILE),
+                is_authfile_named: false,
+                authtype: vec![AuthType::Getpwnam],
+                userfile: PathBuf::from(USERFILE),
+                pamservice: PAMSERVICE.to_owned(),
+            },
+            history: HistorySettings::default(),
+            downtime: DowntimeSettings {
+                dtlogging: false,
+                dtlogfile: PathBuf::from(DTLOGFILE),
+            },
+            process: ProcessSettings {
+                pidfile: defaults.pidfile.clone(),
+                monerrfile: PathBuf::from(MONERRFILE),
+                monremote: None,
+                syslog_facility: defaults.overrides.syslog_facility.unwrap_or_default(),
+            },
         };
         Self {
             report,
@@ -199,9 +178,6 @@ impl<'r, 'a> Settings<'r, 'a> {
         if !for_services {
             self.set(name, global.value);
         }
-        self.globals
-            .kept
-            .insert(name.to_owned(), self.report.text(global.value).to_owned());
     }
 
     fn set(&mut self, name: &str, value: Span) {
@@ -217,15 +193,9 @@ impl<'r, 'a> Settings<'r, 'a> {
             }
             "histlength" => self.globals.histlength = self.number(name, value),
             "dep_recur_limit" => self.globals.dep_recur_limit = self.number(name, value),
-            "serverport" | "trapport" => {
-                self.number(name, value);
-            }
             "randstart" => {
                 let time = self.time(name, value, Zero::Allowed);
                 self.globals.randstart = time.filter(|time| !time.is_zero());
-            }
-            "historictime" | "cltimeout" => {
-                self.time(name, value, Zero::Allowed);
             }
             "monitor_timeout" => {
                 if let Some(time) = self.time(name, value, Zero::Refused) {
@@ -242,8 +212,135 @@ impl<'r, 'a> Settings<'r, 'a> {
                 Some(yes) => self.globals.external_lvs_alert = yes,
                 None => self.bad(name, value, "write yes or no"),
             },
+            _ => self.set_access(name, value),
+        }
+    }
+
+    /// Who reaches the daemon, and how.
+    fn set_access(&mut self, name: &str, value: Span) {
+        let text = self.report.text(value);
+        match name {
+            "serverbind" => self.globals.server.bind = self.bind(name, value),
+            "trapbind" => self.globals.trap.bind = self.bind(name, value),
+            "serverport" => {
+                if let Some(port) = self.port(name, value) {
+                    self.globals.server.port = port;
+                }
+            }
+            "trapport" => {
+                if let Some(port) = self.port(name, value) {
+                    self.globals.trap.port = port;
+                }
+            }
+            "clientallow" => self.clientallow(value),
+            "cltimeout" => {
+                if let Some(time) = self.time(name, value, Zero::Allowed) {
+                    self.globals.clients.cltimeout = time;
+                }
+            }
+            "authfile" => {
+                self.globals.auth.authfile = PathBuf::from(text);
+                self.globals.auth.is_authfile_named = true;
+            }
+            "userfile" => self.globals.auth.userfile = PathBuf::from(text),
+            "authtype" => self.authtype(value),
+            "pamservice" => self.globals.auth.pamservice = text.to_owned(),
+            _ => self.set_records(name, value),
+        }
+    }
+
+    /// What the daemon keeps of its life.
+    fn set_records(&mut self, name: &str, value: Span) {
+        let text = self.report.text(value);
+        let file = || Some(PathBuf::from(text)).filter(|_| !text.is_empty());
+        match name {
+            "historicfile" => self.globals.history.historicfile = file(),
+            "historictime" => {
+                let time = self.time(name, value, Zero::Allowed);
+                self.globals.history.historictime = time.filter(|time| !time.is_zero());
+            }
+            // As in mon: nothing but these words turns it on.
+            "dtlogging" => {
+                self.globals.downtime.dtlogging = ["1", "yes", "true"].contains(&text);
+            }
+            "dtlogfile" if text.is_empty() => self.bad(name, value, "write the name of a file"),
+            "dtlogfile" => self.globals.downtime.dtlogfile = PathBuf::from(text),
+            "pidfile" => self.globals.process.pidfile = file(),
+            "monerrfile" => {
+                self.globals.process.monerrfile =
+                    file().unwrap_or_else(|| PathBuf::from(MONERRFILE));
+            }
+            "monremote" => {
+                self.globals.process.monremote =
+                    Some(text.to_owned()).filter(|text| !text.is_empty());
+            }
+            "syslog_facility" => match text.parse() {
+                Ok(facility) => self.globals.process.syslog_facility = facility,
+                Err::<_, String>(help) => self.bad(name, value, &help),
+            },
             _ => self.set_mail(name, value),
         }
+    }
+
+    fn bind(&mut self, name: &str, value: Span) -> Bind {
+        let text = self.report.text(value);
+        if text.is_empty() || text.contains(char::is_whitespace) {
+            self.bad(name, value, "write one address or name");
+        }
+        Bind::Host(text.to_owned())
+    }
+
+    fn port(&mut self, name: &str, value: Span) -> Option<u16> {
+        let port = u16::try_from(self.number(name, value)).ok();
+        if port.is_none() {
+            self.bad(name, value, "write a port from 1 to 65535");
+        }
+        port
+    }
+
+    fn clientallow(&mut self, value: Span) {
+        let text = self.report.text(value);
+        let mut patterns = Vec::new();
+        for word in text.split_whitespace() {
+            match word.parse() {
+                Ok(pattern) => patterns.push(pattern),
+                Err::<_, String>(help) => {
+                    let message = format!("bad pattern \"{word}\" in clientallow");
+                    self.report.error(value, message, help);
+                }
+            }
+        }
+        if text.is_empty() {
+            let message = "clientallow without a pattern turns every client away";
+            self.report.warn(value, message, "write addresses");
+        }
+        self.globals.clients.clientallow = Some(patterns);
+    }
+
+    fn authtype(&mut self, value: Span) {
+        let text = self.report.text(value);
+        let mut types = Vec::new();
+        for word in text.split_whitespace() {
+            let found = match word {
+                "getpwnam" => AuthType::Getpwnam,
+                "userfile" => AuthType::Userfile,
+                "trustlocal" => AuthType::Trustlocal,
+                "pam" => {
+                    let message = "could not use PAM authentication: lvsmon has none";
+                    let help = "write getpwnam, userfile or trustlocal";
+                    self.report.error(value, message, help);
+                    continue;
+                }
+                _ => {
+                    let message = format!("authtype \"{word}\" never lets anybody in");
+                    let help = "write getpwnam, userfile or trustlocal";
+                    self.report.warn(value, message, help);
+                    continue;
+                }
+            };
+            types.push(found);
+        }
+        self.globals.auth.authtype = types;
     }
 
     fn set_mail(&mut self, name: &str, value: Span) {
@@ -322,18 +419,52 @@ impl<'r, 'a> Settings<'r, 'a> {
         }
     }
 
-    /// Fills in defaults and rebases paths (docs/mon.md, "Reading").
-    fn finish(self, defaults: &Defaults) -> Globals {
+    /// Fills in defaults, lets the command line have its word, and rebases paths
+    /// (docs/mon.md, "Reading").
+    fn finish(mut self, defaults: &Defaults) -> Globals {
+        self.override_values(&defaults.overrides);
+        self.rebase(defaults);
+        self.look_at_files(defaults);
+        self.globals
+    }
+
+    fn override_values(&mut self, overrides: &Overrides) {
+        let globals = &mut self.globals;
+        if let Some(file) = &overrides.authfile {
+            globals.auth.authfile = PathBuf::from(file);
+            globals.auth.is_authfile_named = true;
+        }
+        if let Some(file) = &overrides.pidfile {
+            globals.process.pidfile = Some(PathBuf::from(file)).filter(|_| !file.is_empty());
+        }
+        if let Some(length) = overrides.histlength {
+            globals.histlength = length;
+        }
+        globals.maxprocs = overrides.maxprocs.or(globals.maxprocs);
+        globals.randstart = overrides.randstart.or(globals.randstart);
+        if let Some(port) = overrides.serverport {
+            globals.server.port = port;
+        }
+        if let Some(port) = overrides.trapport {
+            globals.trap.port = port;
+        }
+    }
+
+    fn rebase(&mut self, defaults: &Defaults) {
         let overrides = &defaults.overrides;
-        let mut globals = self.globals;
-        let set = |instead: &Option<String>, name: &str| -> Option<String> {
-            instead.clone().or_else(|| globals.kept.get(name).cloned())
+        let own = |name: &str| -> Option<String> {
+            let text = self.report.text(*self.seen.get(name)?);
+            Some(text.to_owned())
         };
+        let set = |instead: &Option<String>, name: &str| instead.clone().or_else(|| own(name));
         let or = |value: Option<String>, default: &str| {
             PathBuf::from(value.unwrap_or_else(|| default.to_owned()))
         };
         let basedir = or(set(&overrides.basedir, "basedir"), BASEDIR);
-        let cfbasedir = or(set(&overrides.cfbasedir, "cfbasedir"), CFBASEDIR);
+        let cfbasedir = or(
+            own("cfbasedir").or_else(|| overrides.cfbasedir.clone()),
+            CFBASEDIR,
+        );
         let folder = |value: Option<String>, default: &PathBuf| {
             basedir.join(value.map_or_else(|| default.clone(), PathBuf::from))
         };
@@ -352,15 +483,43 @@ impl<'r, 'a> Settings<'r, 'a> {
         };
         let mondir = list(set(&overrides.mondir, "mondir"), MONDIR);
         let alertdir = list(set(&overrides.alertdir, "alertdir"), ALERTDIR);
-        globals.mail.login = globals.mail.login.map(|file| cfbasedir.join(file));
-        Globals {
-            alertdir,
-            mondir,
-            basedir,
-            cfbasedir,
-            statedir,
-            logdir,
-            ..globals
+        let globals = &mut self.globals;
+        globals.mail.login = globals.mail.login.take().map(|file| cfbasedir.join(file));
+        globals.auth.authfile = cfbasedir.join(&globals.auth.authfile);
+        globals.auth.userfile = cfbasedir.join(&globals.auth.userfile);
+        let historicfile = globals.history.historicfile.take();
+        globals.history.historicfile = historicfile.map(|file| logdir.join(file));
+        globals.downtime.dtlogfile = logdir.join(&globals.downtime.dtlogfile);
+        globals.alertdir = alertdir;
+        globals.mondir = mondir;
+        globals.basedir = basedir;
+        globals.cfbasedir = cfbasedir;
+        globals.statedir = statedir;
+        globals.logdir = logdir;
+    }
+
+    /// A file of passwords that is named has to be there; of mon's own names it need not (then
+    /// nobody may do anything). mon tests before it rebases (C-11).
+    fn look_at_files(&mut self, defaults: &Defaults) {
+        let auth = &self.globals.auth;
+        for (name, path, is_named) in [
+            ("authfile", &auth.authfile, auth.is_authfile_named),
+            (
+                "userfile",
+                &auth.userfile,
+                self.seen.contains_key("userfile"),
+            ),
+        ] {
+            let Some(why) = defaults.unreadable.get(path).filter(|_| is_named) else {
+                continue;
+            };
+            let path = path.display();
+            let message = format!("{name} {path} does not exist or is not readable: {why}");
+            let help = "make the file, or take away what names it";
+            match self.seen.get(name) {
+                Some(&place) => self.report.error(place, message, help),
+                None => self.report.error_without_place(message, help),
+            }
         }
     }
 }

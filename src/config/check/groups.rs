@@ -37,6 +37,7 @@ impl Groups {
             .map(|&host| member(report.text(host)))
             .collect();
         disabled(report, &record.hosts, &members);
+        like_a_status(report, record.name);
         match self.index.get(name) {
             Some(&known) => {
                 let message = format!("hostgroup \"{name}\" is defined again, this one counts");
@@ -68,6 +69,7 @@ impl Groups {
                 let message = format!("watch \"{name}\" has no hostgroup of that name");
                 let help = format!("one with the only member \"{name}\" is assumed");
                 report.warn(watch, message, help);
+                like_a_status(report, watch);
                 let host = HostName::new(name);
                 let starts_disabled = false;
                 self.insert(
@@ -109,6 +111,17 @@ fn member(word: &str) -> Member {
     Member {
         host: HostName::new(name.unwrap_or(word)),
         starts_disabled: name.is_some(),
+    }
+}
+
+/// Warns of a name that clients take for the number of a reply (P-2): a line of a listing that
+/// begins with it ends the listing for them.
+fn like_a_status(report: &mut Report<'_>, name: Span) {
+    let text = report.text(name);
+    if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let message = format!("group \"{text}\" looks like the number that ends a reply");
+        let help = "mon's clients misread listings with it: give it another name";
+        report.warn(name, message, help);
     }
 }
 

@@ -51,6 +51,11 @@ impl<'a> Report<'a> {
         self.add(span, Diagnostic::error(message), help.into());
     }
 
+    /// A mistake that does not stand in the file.
+    pub(super) fn error_without_place(&mut self, message: impl Into<String>, help: &str) {
+        self.out.push(Diagnostic::error(message).with_help(help));
+    }
+
     pub(super) fn warn(&mut self, span: Span, message: impl Into<String>, help: impl Into<Help>) {
         self.add(span, Diagnostic::warning(message), help.into());
     }
