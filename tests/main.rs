@@ -13,6 +13,7 @@ mod demo;
 mod idle;
 mod ipvs;
 mod monitors;
+mod oracle;
 mod samples;
 mod sim;
 #[allow(dead_code, reason = "a helper may be waiting for its first user")]

@@ -30,8 +30,8 @@
 //! +10s trap web/http 1 "sum" "dtl"   a trap that was let in
 //! ```
 
-mod step;
-mod wish;
+pub(crate) mod step;
+pub(crate) mod wish;
 mod words;
 
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ fn every_timeline_happens_as_it_is_written() {
 }
 
 /// The first line that differs, with what stands around it.
-fn difference(file: &Path, written: &str, happened: &str) -> String {
+pub(crate) fn difference(file: &Path, written: &str, happened: &str) -> String {
     let (written, happened): (Vec<&str>, Vec<&str>) =
         (written.lines().collect(), happened.lines().collect());
     let same = written
@@ -103,7 +103,7 @@ fn difference(file: &Path, written: &str, happened: &str) -> String {
 }
 
 /// The model of a configuration.
-fn load(file: &Path, config: &str) -> Model {
+pub(crate) fn load(file: &Path, config: &str) -> Model {
     let loaded = lvsmon::config::load_text(&format!("{config}\n"));
     let (model, _) = loaded.unwrap_or_else(|mistakes| {
         panic!("{}: {mistakes:#?}", file.display());
@@ -163,22 +163,28 @@ fn play(file: &Path, text: &str) -> String {
 }
 
 /// The engine, its clocks, its journal, and the runs that go on.
-struct World {
-    engine: Engine,
+pub(crate) struct World {
+    pub(crate) engine: Engine,
     zone: TimeZone,
     /// Time from the start of the story.
-    elapsed: Mono,
+    pub(crate) elapsed: Mono,
     /// Where the present daemon's own clock began.
     origin: Mono,
     /// The wall clock at the start of the story, with all steps it made since.
     wall: Wall,
     journal: BTreeMap<String, serde_json::Value>,
-    running: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
+    pub(crate) running: BTreeMap<ServiceId, (RunId, Vec<HostName>)>,
     showing: Showing,
+    /// Every action so far that nobody took out.
+    pub(crate) done: Vec<Action>,
 }
 
 impl World {
-    fn start(model: Model, local: jiff::civil::DateTime, zone: TimeZone) -> (Self, Vec<String>) {
+    pub(crate) fn start(
+        model: Model,
+        local: jiff::civil::DateTime,
+        zone: TimeZone,
+    ) -> (Self, Vec<String>) {
         let wall = step::wall(local, &zone);
         let now = Now {
             mono: Mono::ZERO,
@@ -195,20 +201,21 @@ impl World {
             journal: BTreeMap::new(),
             running: BTreeMap::new(),
             showing: Showing::default(),
+            done: Vec::new(),
         };
         let mut said = Vec::new();
         world.tell(Event::Start, &mut said);
         (world, said)
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         Now {
             mono: Mono::ZERO.after(self.elapsed.since(self.origin)),
             wall: self.wall.after(self.elapsed.since(Mono::ZERO)),
         }
     }
 
-    fn tell(&mut self, event: Event, said: &mut Vec<String>) {
+    pub(crate) fn tell(&mut self, event: Event, said: &mut Vec<String>) {
         let now = self.now();
         let actions = self.engine.handle(now, event);
         if let Some(next) = self.engine.next_deadline() {
@@ -240,15 +247,20 @@ impl World {
             }
             said.extend(words::of(action, &self.engine, &self.showing));
         }
+        self.done.extend(actions);
+    }
+
+    /// When the engine wants to be woken next, in the time of the story.
+    pub(crate) fn due(&self) -> Option<Mono> {
+        let deadline = self.engine.next_deadline();
+        deadline.map(|at| self.origin.after(at.since(Mono::ZERO)))
     }
 
     /// Wakes the engine at every deadline up to a moment of the story.
-    fn advance(&mut self, to: Mono, said: &mut Vec<String>) {
+    pub(crate) fn advance(&mut self, to: Mono, said: &mut Vec<String>) {
         assert!(to >= self.elapsed, "the story goes backwards");
         for _ in 0..100_000 {
-            let deadline = self.engine.next_deadline();
-            let due = deadline.map(|at| self.origin.after(at.since(Mono::ZERO)));
-            match due.filter(|&due| due <= to) {
+            match self.due().filter(|&due| due <= to) {
                 None => {
                     self.elapsed = to;
                     return;
@@ -262,7 +274,12 @@ impl World {
         panic!("more than 100,000 deadlines in one step");
     }
 
-    fn step(&mut self, after: std::time::Duration, doing: Doing, line: &str) -> Vec<String> {
+    pub(crate) fn step(
+        &mut self,
+        after: std::time::Duration,
+        doing: Doing,
+        line: &str,
+    ) -> Vec<String> {
         let mut said = Vec::new();
         self.advance(Mono::ZERO.after(after), &mut said);
         match doing {
