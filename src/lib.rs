@@ -12,6 +12,7 @@
 //! | what does the configuration mean | [`model`] |
 //! | how is mon.cf read | [`config`] |
 //! | what is decided | [`engine`] |
+//! | who may say what over mon's ports, and what does a trap say | [`protocol`] |
 //! | what is said over the control socket | [`wire`] |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
@@ -50,6 +51,7 @@ pub mod names;
 pub mod options;
 pub mod period;
 pub mod program;
+pub mod protocol;
 pub mod site;
 pub mod time;
 pub mod wire;

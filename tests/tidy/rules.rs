@@ -9,8 +9,8 @@ use regex::Regex;
 use super::source::Source;
 
 /// Modules without tokio, files, sockets, clocks or an environment: decisions only.
-const PURE: [&str; 8] = [
-    "time", "lvs", "period", "options", "model", "config", "engine", "wire",
+const PURE: [&str; 9] = [
+    "time", "lvs", "period", "options", "model", "config", "engine", "protocol", "wire",
 ];
 
 /// Path beginnings that do not occur in the pure part, and what to do instead.

@@ -1,0 +1,372 @@
+//! Who may say what: `auth.cf`, the user file, and `authtype`.
+//!
+//! Pure: texts in, rules out; files are read and users of the system are asked elsewhere. What is
+//! kept of mon, its quirks included, is in docs/mon.md, "Access".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::model::AuthType;
+use crate::protocol::crypt::PasswordHash;
+
+/// Largest `auth.cf` and user file, in bytes: 10,000 users and more.
+pub const FILE_MAX: u64 = 4 * 1024 * 1024;
+
+/// Mistakes of one file that are told.
+const MISTAKES_MAX: usize = 100;
+
+/// What is wrong in a line of one of these files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Which line, counted from 1.
+    pub line: u32,
+    /// What is wrong and what would be right; never a password or a hash.
+    pub what: String,
+}
+
+/// What `auth.cf` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthRules {
+    /// For each command in lower case.
+    commands: BTreeMap<String, Users>,
+    /// Of the trap section.
+    traps: TrapRules,
+}
+
+/// What one command's line says of users.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Users {
+    named: BTreeSet<String>,
+    denied: BTreeSet<String>,
+}
+
+/// The word for everybody, even without a login.
+const ALL: &str = "all";
+/// The word for everybody who has logged in.
+const ANY: &str = "AUTH_ANY";
+
+/// What was read of a file: with mistakes in it, it is not to be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<T> {
+    /// What it means.
+    pub rules: T,
+    /// Lines that mean nothing.
+    pub mistakes: Vec<Mistake>,
+    /// Lines that hardly mean what was written.
+    pub warnings: Vec<Mistake>,
+}
+
+impl AuthRules {
+    /// Reads `auth.cf`.
+    #[must_use]
+    pub fn read(text: &str) -> Read<Self> {
+        let mut read = Read {
+            rules: Self::default(),
+            mistakes: Vec::new(),
+            warnings: Vec::new(),
+        };
+        let mut is_trap_section = false;
+        for (line, text) in lines(text) {
+            if text.starts_with("command section") {
+                is_trap_section = false;
+            } else if text.starts_with("trap section") {
+                is_trap_section = true;
+            } else if is_trap_section {
+                read.trap(line, text);
+            } else {
+                read.command(line, text);
+            }
+        }
+        if read.rules.traps.hides_hosts() {
+            let what = "because of the entry for host \"*\" the entries for other hosts have no \
+                        effect, as in mon";
+            read.warn(0, what.to_owned());
+        }
+        read
+    }
+
+    /// Whether a client may say this command (its first word, in any case). `user` is the one
+    /// it logged in as; none without a login.
+    ///
+    /// In this order: who is denied may not; `all` may, even without a login; so may, after a
+    /// login, `AUTH_ANY` and who is named; nobody else, and nobody at all where the command has
+    /// no line.
+    #[must_use]
+    pub fn may(&self, user: Option<&str>, command: &str) -> bool {
+        let Some(users) = self.commands.get(&command.to_ascii_lowercase()) else {
+            return false;
+        };
+        let is_in = |set: &BTreeSet<String>| {
+            user.is_some_and(|user| set.contains(user) || set.contains(ANY))
+        };
+        !is_in(&users.denied) && (users.named.contains(ALL) || is_in(&users.named))
+    }
+
+    /// What the trap section says.
+    #[must_use]
+    pub const fn traps(&self) -> &TrapRules {
+        &self.traps
+    }
+}
+
+impl Read<AuthRules> {
+    /// `COMMAND: USER, !USER`
+    fn command(&mut self, line: u32, text: &str) {
+        let Some((command, users)) = text.split_once(':') else {
+            let what = "no colon behind the command; write \"COMMAND: USER, USER\"";
+            return self.err(line, what.to_owned());
+        };
+        let command = command.trim().to_ascii_lowercase();
+        if command.is_empty() || command.contains(char::is_whitespace) {
+            let what = "in front of the colon stands no command; write \"COMMAND: USER, USER\"";
+            return self.err(line, what.to_owned());
+        }
+        let entry = self.rules.commands.entry(command).or_default();
+        for user in users.split(',').map(str::trim) {
+            match user.strip_prefix('!') {
+                Some("") => {}
+                Some(denied) => drop(entry.denied.insert(denied.to_owned())),
+                None if user.is_empty() => {}
+                None => drop(entry.named.insert(user.to_owned())),
+            }
+        }
+    }
+
+    /// `HOST USER HASH`
+    fn trap(&mut self, line: u32, text: &str) {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [host, user, hash] = words[..] else {
+            let what = "a line of the trap section has three words: host, user, hash of the \
+                        password";
+            return self.err(line, what.to_owned());
+        };
+        let hash = PasswordHash::parse(hash);
+        let sender = match (host, host.parse::<IpAddr>()) {
+            ("*", _) => Sender::Any,
+            (_, Ok(address)) => Sender::Address(address.to_canonical()),
+            (_, Err(_)) => Sender::Name(host.to_owned()),
+        };
+        if user == "*" {
+            self.rules.traps.entry(sender).everybody = true;
+            return;
+        }
+        if let Err(why) = &hash {
+            // mon takes it and never lets the user in.
+            self.warn(line, format!("traps of user \"{user}\" are refused: {why}"));
+        }
+        let users = &mut self.rules.traps.entry(sender).users;
+        users.insert(user.to_owned(), hash);
+    }
+
+    fn err(&mut self, line: u32, what: String) {
+        if self.mistakes.len() < MISTAKES_MAX {
+            self.mistakes.push(Mistake { line, what });
+        }
+    }
+}
+
+impl<T> Read<T> {
+    fn warn(&mut self, line: u32, what: String) {
+        if self.warnings.len() < MISTAKES_MAX {
+            self.warnings.push(Mistake { line, what });
+        }
+    }
+}
+
+/// Lines with their numbers, without those that say nothing.
+fn lines(text: &str) -> impl Iterator<Item = (u32, &str)> {
+    let numbered = (1..).zip(text.lines());
+    numbered
+        .map(|(number, line)| (number, line.trim()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Whose traps are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrapRules {
+    senders: BTreeMap<Sender, Senders>,
+}
+
+/// The first word of a line of the trap section.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sender {
+    /// `*`
+    Any,
+    /// An address.
+    Address(IpAddr),
+    /// A name that has yet to be looked up.
+    Name(String),
+}
+
+/// Which users a sender may name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Senders {
+    /// `*`: all, without a password.
+    everybody: bool,
+    users: BTreeMap<String, Result<PasswordHash, String>>,
+}
+
+/// Why a trap is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No line names the sender.
+    #[error("no entry of the trap section is for this host")]
+    Host,
+    /// No line of the sender names the user.
+    #[error("no entry of the trap section for this host names this user")]
+    User,
+    /// The password is another one.
+    #[error("wrong password")]
+    Password,
+    /// No password can fit.
+    #[error("the entry of this user cannot be used: {0}")]
+    Hash(String),
+}
+
+/// What the trap section says about one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<'a> {
+    /// Taken as it is.
+    Welcome,
+    /// Taken where the password fits this hash.
+    Verify(&'a PasswordHash),
+}
+
+impl TrapRules {
+    fn entry(&mut self, sender: Sender) -> &mut Senders {
+        self.senders.entry(sender).or_default()
+    }
+
+    /// Whether there is no rule, so that no trap can be taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.senders.is_empty()
+    }
+
+    /// Names that have to be looked up; the rules of one without an address hold for nobody.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.senders.keys().filter_map(|sender| match sender {
+            Sender::Name(name) => Some(name.as_str()),
+            Sender::Any | Sender::Address(_) => None,
+        })
+    }
+
+    /// The same rules with addresses in place of a name; none leaves the name.
+    pub fn resolve(&mut self, name: &str, addresses: &[IpAddr]) {
+        let key = Sender::Name(name.to_owned());
+        let Some(rules) = self
+            .senders
+            .get(&key)
+            .filter(|_| !addresses.is_empty())
+            .cloned()
+        else {
+            return;
+        };
+        self.senders.remove(&key);
+        for address in addresses {
+            let entry = self.entry(Sender::Address(address.to_canonical()));
+            entry.everybody |= rules.everybody;
+            entry.users.extend(rules.users.clone());
+        }
+    }
+
+    fn hides_hosts(&self) -> bool {
+        self.senders.contains_key(&Sender::Any) && self.senders.len() > 1
+    }
+
+    /// What is to be done about a trap of this user from this address.
+    ///
+    /// The user `*` is none: its line lets every user in, a packet that names it is refused as
+    /// any unknown one (P-16 fixed).
+    ///
+    /// # Errors
+    ///
+    /// Why it is refused whatever its password is.
+    pub fn judge(&self, from: IpAddr, user: &str) -> Result<Verdict<'_>, Refusal> {
+        let any = self.senders.get(&Sender::Any);
+        let own = || self.senders.get(&Sender::Address(from.to_canonical()));
+        let rules = any.or_else(own).ok_or(Refusal::Host)?;
+        if rules.everybody {
+            return Ok(Verdict::Welcome);
+        }
+        match rules.users.get(user) {
+            Some(Ok(hash)) => Ok(Verdict::Verify(hash)),
+            Some(Err(why)) => Err(Refusal::Hash(why.clone())),
+            None => Err(Refusal::User),
+        }
+    }
+}
+
+/// Whether a way to log in lets this user in. `users` and `system` answer with the user's hash.
+/// May take up to a second.
+#[must_use]
+pub fn accepts(
+    way: AuthType,
+    user: &str,
+    password: &str,
+    peer: IpAddr,
+    users: &UserFile,
+    system: impl Fn(&str) -> Option<PasswordHash>,
+) -> bool {
+    if user.is_empty() {
+        return false;
+    }
+    let fits = |hash: Option<&PasswordHash>| {
+        !password.is_empty() && hash.is_some_and(|hash| hash.verify(password.as_bytes()))
+    };
+    match way {
+        AuthType::Trustlocal => peer.to_canonical() == IpAddr::from([127, 0, 0, 1]),
+        AuthType::Userfile => fits(users.hash(user)),
+        AuthType::Getpwnam => fits(system(user).as_ref()),
+    }
+}
+
+/// What the file that `userfile` names says: `USER: HASH` a line.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct UserFile(BTreeMap<String, PasswordHash>);
+
+impl fmt::Debug for UserFile {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} users", self.0.len())
+    }
+}
+
+impl UserFile {
+    /// Reads it. A line without a colon is a mistake that the others outlive; a hash that cannot
+    /// be used is a warning.
+    #[must_use]
+    pub fn read(text: &str) -> Read<Self> {
+        let mut read = Read {
+            rules: Self::default(),
+            mistakes: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for (line, text) in lines(text) {
+            let Some((user, hash)) = text.split_once(':') else {
+                let what = "no colon behind the user; write \"USER: HASH\"".to_owned();
+                read.mistakes.push(Mistake { line, what });
+                if read.mistakes.len() >= MISTAKES_MAX {
+                    break;
+                }
+                continue;
+            };
+            // htpasswd and /etc/shadow put more fields behind the hash.
+            let hash = hash.split(':').next().unwrap_or(hash).trim();
+            match PasswordHash::parse(hash) {
+                Ok(hash) => drop(read.rules.0.insert(user.trim().to_owned(), hash)),
+                Err(why) => read.warn(line, format!("no login for \"{}\": {why}", user.trim())),
+            }
+        }
+        read
+    }
+
+    /// The hash of a user.
+    #[must_use]
+    pub fn hash(&self, user: &str) -> Option<&PasswordHash> {
+        self.0.get(user)
+    }
+}
+
+#[cfg(test)]
+mod tests;

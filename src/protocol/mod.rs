@@ -1,0 +1,13 @@
+//! mon's client protocol and its traps: who may say what, and what a packet says.
+//!
+//! Pure: text and bytes in, values out. Sockets, files and users of the system are the daemon's.
+//!
+//! | Question | File |
+//! |---|---|
+//! | may this user say this, may this host send that | `auth` |
+//! | is this the password of that hash | `crypt` |
+//! | what does a trap say, is it welcome | `trap` |
+
+pub mod auth;
+pub mod crypt;
+pub mod trap;
