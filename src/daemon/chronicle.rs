@@ -131,6 +131,11 @@ impl Chronicle {
                 );
                 self.keep(time, "not_restored", None, format!("{key}: {reason}"));
             }
+            Note::TableUntouched { service, text } => {
+                let (group, name) = names(model, *service);
+                tracing::info!(group, service = name, text, "the table is left alone");
+                self.keep(time, "table_untouched", of(model, *service), text.clone());
+            }
             Note::Wish { wish, outcome } => self.wish(time, wish, outcome),
         }
     }

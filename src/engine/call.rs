@@ -113,6 +113,9 @@ fn monitor_environment(
     }
     variables.set_time("MON_LAST_FAILURE", outage.map(|outage| outage.last_failure));
     variables.set_time("MON_LAST_SUCCESS", state.last_success);
+    if let Some(holds) = state.depend_status {
+        variables.set("MON_DEPEND_STATUS", if holds { "1" } else { "0" });
+    }
     variables.0
 }
 
@@ -135,6 +138,8 @@ pub(crate) struct Telling<'a> {
     pub(crate) is_first: bool,
     /// What the report said of each host.
     pub(crate) hosts: &'a [HostState],
+    /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
+    pub(crate) intended: Option<&'a str>,
     pub(crate) now: Now,
 }
 
@@ -177,9 +182,9 @@ pub(crate) fn alert_calls(
             command: call.command,
             group: Arc::clone(&service.group),
             name: Arc::clone(&service.name),
-            period: service
-                .periods
-                .get(call.period)
+            period: call
+                .period
+                .and_then(|period| service.periods.get(period))
                 .map_or_else(|| "".into(), |period| Arc::clone(&period.label)),
             hosts: hosts.clone(),
             time: telling.now.wall,
@@ -207,14 +212,13 @@ fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, S
     variables.set("MON_OPSTATUS", &state.status.number().to_string());
     if state.status != Status::Untested {
         let summary = match telling.kind {
-            AlertKind::Startup => telling.before.map(|text| text.summary(state.status)),
-            AlertKind::Failure
-            | AlertKind::Up
-            | AlertKind::Trap
-            | AlertKind::TrapTimeout
-            | AlertKind::Ack
-            | AlertKind::Disable
-            | AlertKind::Test => Some(telling.text.summary(Status::Fail)),
+            // What these say is no event of the service.
+            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => {
+                telling.before.map(|text| text.summary(state.status))
+            }
+            AlertKind::Failure | AlertKind::Up | AlertKind::Trap | AlertKind::TrapTimeout => {
+                Some(telling.text.summary(Status::Fail))
+            }
         };
         variables.set("MON_LAST_SUMMARY", &summary.unwrap_or_default());
         let first = outage.map(|outage| outage.first_failure);
@@ -227,6 +231,12 @@ fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, S
     variables.set_time("MON_LAST_FAILURE", outage.map(|outage| outage.last_failure));
     variables.set_time("MON_LAST_SUCCESS", state.last_success);
     variables.set("MON_FIRST_SUCCESS", "");
+    if let Some(ack) = &state.ack {
+        variables.set("MON_ACK", &ack.comment);
+    }
+    if let Some(intended) = telling.intended {
+        variables.set("MON_TRAP_INTENDED", intended);
+    }
     variables.0
 }
 

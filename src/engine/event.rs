@@ -444,6 +444,13 @@ pub enum Note {
         /// What is wrong and what to do.
         text: String,
     },
+    /// A `redistribute` line or a test with `lvs.alert`: it changes nothing (D10).
+    TableUntouched {
+        /// Whose line.
+        service: ServiceId,
+        /// What it would do as an alert.
+        text: String,
+    },
     /// An operator's wish was carried out or refused.
     Wish {
         /// What was asked.

@@ -13,6 +13,7 @@
 //! | which watches and hosts are disabled | `disabled` |
 //! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
+//! | how does an event become alerts | `tell` |
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
 //! | which services withdraw which real servers | `binding` |
@@ -37,6 +38,7 @@ mod report;
 pub mod saved;
 pub(crate) mod schedule;
 pub(crate) mod state;
+mod tell;
 pub(crate) mod verdict;
 pub mod view;
 
@@ -56,9 +58,11 @@ use crate::engine::call::Attempt;
 use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
-    Action, Ended, Event, FailureLine, HistoryLine, Memory, Note, Report, RunId, Status, Wish,
+    Action, AlertKind, Ended, Event, FailureLine, HistoryLine, Memory, Note, Report, RunId, Status,
+    Wish,
 };
 use crate::engine::history::Histories;
+use crate::engine::report::Heard;
 use crate::engine::saved::{Classic, Saved};
 use crate::engine::schedule::{FirstRuns, Lane, Timer, Timetable};
 use crate::engine::state::ServiceState;
@@ -471,7 +475,7 @@ impl Engine {
                     started: now.mono,
                     hosts: call::checked_hosts(&model, &self.disabled, id),
                 };
-                self.take_report(now, &going, report, actions);
+                self.take_report(now, going, report, actions);
             }
         }
     }
@@ -479,14 +483,27 @@ impl Engine {
     fn run_ended(&mut self, now: Now, run: RunId, report: Report, actions: &mut Vec<Action>) {
         // A run that was forgotten, or that ends twice, has nothing more to say.
         if let Some(going) = self.running.remove(&run) {
-            self.take_report(now, &going, report, actions);
+            self.take_report(now, going, report, actions);
         }
     }
 
-    fn take_report(&mut self, now: Now, going: &Going, report: Report, actions: &mut Vec<Action>) {
-        let before = self.interval(going.service);
-        self.reported(now, going, report, actions);
-        self.plan_next(now, going.service, going.started, before);
+    fn take_report(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
+        let Going {
+            service,
+            started,
+            hosts,
+        } = going;
+        let before = self.interval(service);
+        self.states[service.index()].monitor_duration = Some(now.mono.since(started));
+        let heard = Heard {
+            service,
+            kind: AlertKind::Failure,
+            report,
+            hosts,
+            intended: None,
+        };
+        self.heard(now, heard, actions);
+        self.plan_next(now, service, started, before);
     }
 
     /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval that was in

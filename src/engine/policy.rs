@@ -3,8 +3,8 @@
 //!
 //! Pure. Rules are functions called by [`decide`] in the order of mon's `do_alert`
 //! (docs/mon.md, "The alert decision"); the first that objects names itself in `Suppressed`.
-//! Here are the rules of the period; those of the service as a whole (steps 1 to 4, 6 and 7:
-//! stopped, redistribute, disabled, dependencies, acknowledgement) are not.
+//! Here are the rules of the period; those of the service as a whole (stopped, disabled,
+//! dependencies, acknowledgement) stand in `whole`.
 //!
 //! Messages and the table go separate ways after the rules they share. `alertevery` and
 //! `numalerts` limit messages, never the table (D3); since both come before `alertafter`
@@ -25,6 +25,8 @@ use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Repeat, Service};
 use crate::options::AlertOptions;
 use crate::time::Now;
 
+pub(crate) mod whole;
+
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +43,11 @@ pub(crate) struct Occasion<'a> {
     pub(crate) previous: Option<&'a EventText>,
     /// Failures in a row, this one included.
     pub(crate) consec_failures: u32,
+    /// Those of them that messages no longer count: an acknowledgement ended, or a person
+    /// cleared the timers.
+    pub(crate) forgiven: u32,
+    /// The comment of an acknowledgement that holds messages back, never the table (D10).
+    pub(crate) acked: Option<&'a Arc<str>>,
     /// Since the first failure of the outage.
     pub(crate) outage: Duration,
     /// The gate of the service is open already: it stays so until a success (D3).
@@ -56,8 +63,8 @@ pub(crate) struct Occasion<'a> {
 pub(crate) struct Decision {
     /// The alerts to call, in file order.
     pub(crate) calls: Vec<Call>,
-    /// What was held back: number of the period, and the rule.
-    pub(crate) held_back: Vec<(usize, Suppressed)>,
+    /// What was held back: number of the period, none for a rule of the service, and the rule.
+    pub(crate) held_back: Vec<(Option<usize>, Suppressed)>,
     /// Whether some `alert lvs.alert` line passed its rules (D3). What that means while the
     /// gate is open, the bindings know.
     pub(crate) ruling: Ruling,
@@ -66,10 +73,21 @@ pub(crate) struct Decision {
 /// An alert to call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Call {
-    /// Number of the period.
-    pub(crate) period: usize,
+    /// Number of the period; none for a `redistribute` line.
+    pub(crate) period: Option<usize>,
     /// The line.
     pub(crate) command: Arc<AlertCommand>,
+}
+
+impl Decision {
+    /// Nobody is told, for a reason that the service as a whole gives.
+    pub(crate) fn held_back(why: Suppressed, ruling: Ruling) -> Self {
+        Self {
+            calls: Vec::new(),
+            held_back: vec![(None, why)],
+            ruling,
+        }
+    }
 }
 
 /// Decides about one event, and remembers in `memory` what the next decision must know:
@@ -91,29 +109,36 @@ pub(crate) fn decide(
         }
         if let Err(why) = in_period(period, occasion).and_then(|()| exit_in_range(period, occasion))
         {
-            decision.held_back.push((index, why));
+            decision.held_back.push((Some(index), why));
             continue;
         }
         let table = table_way(period, lines, memory, occasion);
         if table == Some(Ok(())) {
             decision.ruling = Ruling::Passed;
         }
+        if let Some(comment) = occasion.acked {
+            let why = (None, Suppressed::Acknowledged(Arc::clone(comment)));
+            if !decision.held_back.contains(&why) {
+                decision.held_back.push(why);
+            }
+            continue;
+        }
         match message_way(period, lines, memory, occasion) {
             None => decision
                 .held_back
-                .extend(table.and_then(Result::err).map(|why| (index, why))),
-            Some(Err(why)) => decision.held_back.push((index, why)),
+                .extend(table.and_then(Result::err).map(|why| (Some(index), why))),
+            Some(Err(why)) => decision.held_back.push((Some(index), why)),
             Some(Ok(found)) => {
                 for program in found.missing {
                     let why = Suppressed::NoProgram(program);
-                    decision.held_back.push((index, why));
+                    decision.held_back.push((Some(index), why));
                 }
                 if !found.calls.is_empty() {
                     remember_sent(memory, occasion);
                 }
                 let calls = found.calls.into_iter();
                 decision.calls.extend(calls.map(|command| Call {
-                    period: index,
+                    period: Some(index),
                     command,
                 }));
             }
@@ -137,13 +162,14 @@ fn table_way(
     if occasion.gate_open {
         return Some(Ok(()));
     }
-    let ruling = alertafter(period, &mut memory.gate, occasion).and_then(|()| {
-        if to_table.any(|line| line_wants(line, occasion)) {
-            Ok(())
-        } else {
-            Err(Suppressed::ExitRange(occasion.exit))
-        }
-    });
+    let ruling =
+        alertafter(period, &mut memory.gate, occasion, occasion.consec_failures).and_then(|()| {
+            if to_table.any(|line| line_wants(line, occasion)) {
+                Ok(())
+            } else {
+                Err(Suppressed::ExitRange(occasion.exit))
+            }
+        });
     Some(ruling)
 }
 
@@ -168,7 +194,10 @@ fn message_way(
         .and_then(|()| numalerts(period, memory, occasion))
         .and_then(|()| alertevery(period, memory, occasion))
         .and_then(|()| match occasion.kind.is_problem() {
-            true => alertafter(period, &mut memory.messages, occasion),
+            true => {
+                let have = occasion.consec_failures.saturating_sub(occasion.forgiven);
+                alertafter(period, &mut memory.messages, occasion, have)
+            }
             false => Ok(()),
         });
     if let Err(why) = ruling {
@@ -299,17 +328,17 @@ fn alertevery(
 }
 
 /// Steps 8.3d to f: the three forms of `alertafter`. The first must hold; of the other two
-/// the one with a count goes before.
+/// the one with a count goes before. `have` are the failures in a row that count.
 fn alertafter(
     period: &AlertPeriod,
     window: &mut Window,
     occasion: &Occasion<'_>,
+    have: u32,
 ) -> Result<(), Suppressed> {
-    if let Some(need) = period.alertafter_count {
-        let have = occasion.consec_failures;
-        if have < need {
-            return Err(Suppressed::AlertAfterCount { have, need });
-        }
+    if let Some(need) = period.alertafter_count
+        && have < need
+    {
+        return Err(Suppressed::AlertAfterCount { have, need });
     }
     if let Some((need, span)) = period.alertafter_window {
         return failures_in_window(need, span, window, occasion.now);

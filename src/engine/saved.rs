@@ -146,6 +146,8 @@ struct SavedOutage {
     id: i64,
     last_failure: Wall,
     consec_failures: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    forgiven: u32,
     calls: u32,
 }
 
@@ -255,6 +257,7 @@ impl SavedOutage {
             id: outage.id,
             last_failure: outage.last_failure,
             consec_failures: outage.consec_failures,
+            forgiven: outage.forgiven,
             calls: outage.calls,
         }
     }
@@ -266,6 +269,7 @@ impl SavedOutage {
             id: self.id,
             last_failure: self.last_failure.min(now.wall),
             consec_failures: self.consec_failures,
+            forgiven: self.forgiven,
             calls: self.calls,
             hosts: Box::default(),
         }

@@ -229,6 +229,8 @@ pub(crate) struct Outage {
     pub(crate) id: i64,
     pub(crate) last_failure: Wall,
     pub(crate) consec_failures: u32,
+    /// Those of them that messages no longer count.
+    pub(crate) forgiven: u32,
     /// Alert calls so far, of all kinds: the number in their event ids.
     pub(crate) calls: u32,
     /// What the latest report said of each host that was checked.
@@ -287,6 +289,7 @@ impl ServiceState {
     /// Ends the outage, after the upalerts have been decided (docs/mon.md, "Events").
     pub(crate) fn recover(&mut self, now: Now, service: &Service) {
         self.outage = None;
+        self.ack = None;
         self.last_success = Some(now.wall);
         let Some(memory) = &mut self.periods else {
             return;
@@ -333,6 +336,7 @@ impl Outage {
             id: now.wall.seconds(),
             last_failure: now.wall,
             consec_failures: 0,
+            forgiven: 0,
             calls: 0,
             hosts: Box::default(),
         }

@@ -232,6 +232,9 @@ fn note(it: &Note, engine: &Engine) -> String {
             Ok(done) => format!("done: {done}"),
             Err(why) => format!("refused: {why}"),
         },
+        Note::TableUntouched { service, text } => {
+            format!("{} and the table: {text}", name(*service, engine))
+        }
         Note::NotRestored { .. } => format!("{it:?}"),
     }
 }

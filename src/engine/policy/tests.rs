@@ -56,6 +56,8 @@ impl Story {
             previous: before.as_deref().filter(|_| was == Status::Fail),
             consec_failures: outage.map_or(0, |outage| outage.consec_failures),
             outage: outage.map_or(Duration::ZERO, |outage| outage.since.ago(now)),
+            forgiven: 0,
+            acked: None,
             gate_open: self.gate_open,
             now,
             zone: &self.zone,
@@ -139,7 +141,7 @@ fn a_recovery_is_told_once_and_only_after_an_alert() {
     let mut quiet = Story::of(vec![quiet]);
     quiet.report(20, 1, "h1\n");
     let decision = quiet.report(30, 0, "");
-    assert_eq!(decision.held_back, [(0, Suppressed::NoAlertSent)]);
+    assert_eq!(decision.held_back, [(Some(0), Suppressed::NoAlertSent)]);
 }
 
 #[test]
@@ -175,7 +177,7 @@ fn upalertafter_holds_back_the_recovery_of_a_short_outage() {
     let why = Suppressed::UpalertAfter {
         outage: seconds(59),
     };
-    assert_eq!(story.report(69, 0, "").held_back, [(0, why)]);
+    assert_eq!(story.report(69, 0, "").held_back, [(Some(0), why)]);
     let long = [(10, 1, "h1\n"), (70, 0, "")];
     let sent = Story::of(vec![period]).sent(&long);
     assert_eq!(told(&sent), [(10, "test.alert"), (70, "up.alert")]);
@@ -244,7 +246,7 @@ fn alertexitrange_and_exit_choose_by_exit_value() {
     assert_eq!(told(&sent), expected);
     let mut story = Story::of(vec![period]);
     let why = Suppressed::ExitRange(4);
-    assert_eq!(story.report(30, 4, "").held_back, [(0, why)]);
+    assert_eq!(story.report(30, 4, "").held_back, [(Some(0), why)]);
 }
 
 #[test]
@@ -292,7 +294,7 @@ fn numalerts_counts_within_one_outage() {
     story.report(10, 1, "");
     story.report(20, 1, "");
     let why = Suppressed::NumAlerts(2);
-    assert_eq!(story.report(30, 1, "").held_back, [(0, why)]);
+    assert_eq!(story.report(30, 1, "").held_back, [(Some(0), why)]);
 }
 
 #[test]
@@ -306,7 +308,7 @@ fn alertevery_waits_until_the_whole_time_has_passed() {
     let mut story = Story::of(vec![period]);
     story.report(10, 1, "");
     let why = Suppressed::AlertEvery { left: seconds(20) };
-    assert_eq!(story.report(20, 1, "").held_back, [(0, why)]);
+    assert_eq!(story.report(20, 1, "").held_back, [(Some(0), why)]);
 }
 
 #[test]
@@ -390,7 +392,7 @@ fn alertafter_count_needs_failures_in_a_row() {
     let mut story = Story::of(vec![period]);
     story.report(10, 1, "");
     let why = Suppressed::AlertAfterCount { have: 2, need: 3 };
-    assert_eq!(story.report(20, 1, "").held_back, [(0, why)]);
+    assert_eq!(story.report(20, 1, "").held_back, [(Some(0), why)]);
 }
 
 #[test]
@@ -404,7 +406,7 @@ fn alertafter_time_needs_more_than_that_time() {
     let mut story = Story::of(vec![period]);
     story.report(10, 1, "");
     let why = Suppressed::AlertAfterTime { left: seconds(5) };
-    assert_eq!(story.report(25, 1, "").held_back, [(0, why)]);
+    assert_eq!(story.report(25, 1, "").held_back, [(Some(0), why)]);
 }
 
 #[test]
@@ -495,6 +497,8 @@ fn a_few_milliseconds_decide_nothing() {
                 text: &text,
                 previous: None,
                 consec_failures: 1,
+                forgiven: 0,
+                acked: None,
                 outage: Duration::ZERO,
                 gate_open: false,
                 now: at(time),
@@ -523,9 +527,9 @@ fn a_missing_alert_is_named_and_does_not_count() {
     let decision = story.report(10, 1, "");
     assert!(decision.calls.is_empty());
     let why = Suppressed::NoProgram("no gone.alert in /usr/lib/mon/alert.d".to_owned());
-    assert_eq!(decision.held_back, [(0, why)]);
+    assert_eq!(decision.held_back, [(Some(0), why)]);
     let decision = story.report(20, 0, "");
-    assert_eq!(decision.held_back, [(0, Suppressed::NoAlertSent)]);
+    assert_eq!(decision.held_back, [(Some(0), Suppressed::NoAlertSent)]);
 }
 
 #[test]
@@ -588,7 +592,7 @@ fn exit_ranges_keep_an_outage_from_the_table() {
         let mut story = Story::of(vec![period]);
         let decision = story.report(10, 1, "");
         assert_eq!(decision.ruling, Ruling::HeldBack);
-        assert_eq!(decision.held_back, [(0, Suppressed::ExitRange(1))]);
+        assert_eq!(decision.held_back, [(Some(0), Suppressed::ExitRange(1))]);
         assert_eq!(story.report(20, 2, "").ruling, Ruling::Passed);
     }
 }
@@ -604,7 +608,7 @@ fn a_period_that_only_reaches_the_table_has_sent_no_alert() {
     let mut story = Story::of(vec![period]);
     let decision = story.report(10, 1, "");
     let why = Suppressed::AlertAfterCount { have: 1, need: 2 };
-    assert_eq!(decision.held_back, [(0, why)]);
+    assert_eq!(decision.held_back, [(Some(0), why)]);
     let decision = story.report(20, 1, "");
     assert_eq!(
         (decision.ruling, decision.held_back),
@@ -613,7 +617,7 @@ fn a_period_that_only_reaches_the_table_has_sent_no_alert() {
     assert_eq!(story.state.memory(&story.service)[0].alert_sent, 0);
     let decision = story.report(30, 0, "");
     assert!(decision.calls.is_empty());
-    assert_eq!(decision.held_back, [(0, Suppressed::NoAlertSent)]);
+    assert_eq!(decision.held_back, [(Some(0), Suppressed::NoAlertSent)]);
 }
 
 #[test]
@@ -633,6 +637,8 @@ fn a_start_is_told_and_counts_for_nothing() {
         text: &text,
         previous: None,
         consec_failures: 0,
+        forgiven: 0,
+        acked: None,
         outage: Duration::ZERO,
         gate_open: false,
         now: at(0.0),
@@ -663,6 +669,8 @@ fn calls_at(
         text: &text,
         previous: None,
         consec_failures: 1,
+        forgiven: 0,
+        acked: None,
         outage: Duration::from_secs_f64(time),
         gate_open: false,
         now: at(time),

@@ -1,0 +1,103 @@
+//! The rules of a service as a whole, before those of its periods: stopped, disabled, waiting
+//! for a dependency, acknowledged.
+//!
+//! Pure. Steps 1, 3, 4, 6 and 7 of docs/mon.md, "The alert decision"; step 2, `redistribute`,
+//! is no rule but a call of its own.
+
+use std::sync::Arc;
+
+use crate::engine::event::{AlertKind, Status, Suppressed};
+use crate::engine::state::{EventText, ServiceState, Window};
+
+/// What operators have said that concerns the service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The scheduler is stopped.
+    pub(crate) is_stopped: bool,
+    /// The service or its watch is disabled.
+    pub(crate) is_disabled: bool,
+}
+
+impl Standing {
+    /// Whether verdicts of the service reach the table (D10).
+    pub(crate) const fn is_frozen(self) -> bool {
+        self.is_stopped || self.is_disabled
+    }
+}
+
+/// Step 1: while the scheduler is stopped nobody is told of anything.
+pub(crate) const fn stopped(standing: Standing) -> Result<(), Suppressed> {
+    if standing.is_stopped {
+        return Err(Suppressed::Stopped);
+    }
+    Ok(())
+}
+
+/// Step 3: nor of what is disabled.
+pub(crate) const fn disabled(standing: Standing) -> Result<(), Suppressed> {
+    if standing.is_disabled {
+        return Err(Suppressed::Disabled);
+    }
+    Ok(())
+}
+
+/// Step 4: a dependency holds back all but recoveries and starts.
+pub(crate) fn dependency(state: &ServiceState, kind: AlertKind) -> Result<(), Suppressed> {
+    let is_held = match kind {
+        AlertKind::Up | AlertKind::Startup => false,
+        AlertKind::Failure
+        | AlertKind::Trap
+        | AlertKind::TrapTimeout
+        | AlertKind::Ack
+        | AlertKind::Disable
+        | AlertKind::Test => true,
+    };
+    match state.depend_blame.as_deref().filter(|_| is_held) {
+        Some(blame) => Err(Suppressed::DependFailed {
+            expression: Arc::clone(&blame.expression),
+            parent: blame.parent.clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Step 6: a problem with another summary than the failure before, white space aside, ends
+/// the acknowledgement; what messages count begins anew. What counts for the table does not:
+/// an acknowledgement changes nothing there (D10).
+///
+/// Answers whether it did.
+pub(crate) fn unack(
+    state: &mut ServiceState,
+    previous: Option<&EventText>,
+    text: &EventText,
+) -> bool {
+    let nothing = EventText::default();
+    let squeezed = |text: &EventText| -> String {
+        let summary = text.summary(Status::Fail);
+        summary.split_whitespace().collect()
+    };
+    if state.ack.is_none() || squeezed(previous.unwrap_or(&nothing)) == squeezed(text) {
+        return false;
+    }
+    state.ack = None;
+    if let Some(outage) = &mut state.outage {
+        outage.forgiven = outage.consec_failures.saturating_sub(1);
+    }
+    for memory in state.periods.iter_mut().flatten() {
+        memory.last_alert = None;
+        memory.messages = Window::default();
+    }
+    true
+}
+
+/// Step 7: the comment that holds messages of this kind back.
+pub(crate) fn acknowledged(state: &ServiceState, kind: AlertKind) -> Option<&Arc<str>> {
+    match kind {
+        AlertKind::Up | AlertKind::Ack | AlertKind::Disable => None,
+        AlertKind::Failure
+        | AlertKind::Trap
+        | AlertKind::TrapTimeout
+        | AlertKind::Startup
+        | AlertKind::Test => state.ack.as_deref().map(|ack| &ack.comment),
+    }
+}

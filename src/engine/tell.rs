@@ -1,0 +1,260 @@
+//! How an event becomes alerts: the rules are asked, what passes becomes calls with their
+//! lines in the history, what does not is said with the rule that objects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::engine::binding::Ruling;
+use crate::engine::call::{self, Telling};
+use crate::engine::event::{Action, AlertCall, AlertKind, Note, Suppressed, Suppression};
+use crate::engine::policy::whole::{self, Standing};
+use crate::engine::policy::{self, Call, Decision, Occasion};
+use crate::engine::state::{EventText, HostState};
+use crate::engine::{Engine, history};
+use crate::model::{AlertCommand, AlertProgram, Service, ServiceId};
+use crate::time::Now;
+
+/// One event on its way through the rules.
+#[derive(Clone, Copy)]
+pub(super) struct Happening<'a> {
+    pub(super) id: ServiceId,
+    pub(super) kind: AlertKind,
+    /// None for acknowledgements and disables; `exit=` counts them as 0.
+    pub(super) exit: Option<i32>,
+    /// What the alerts get.
+    pub(super) text: &'a EventText,
+    /// What the event before said.
+    pub(super) before: Option<&'a EventText>,
+    /// No event came before.
+    pub(super) is_first: bool,
+    pub(super) hosts: &'a [HostState],
+    /// Seconds that stand in the event ids.
+    pub(super) began: i64,
+    /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
+    pub(super) intended: Option<&'a str>,
+}
+
+impl Engine {
+    /// What operators have said that concerns the service.
+    pub(super) fn standing(&self, id: ServiceId) -> Standing {
+        let group = &self.model.service(id).group;
+        Standing {
+            is_stopped: self.stopped.is_some(),
+            is_disabled: self.states[id.index()].is_disabled || self.disabled.has_watch(group),
+        }
+    }
+
+    /// Asks the rules. `previous` is what the failure before said, in the same outage.
+    pub(super) fn decide(
+        &mut self,
+        now: Now,
+        service: &Service,
+        happening: &Happening<'_>,
+        previous: Option<&EventText>,
+    ) -> Decision {
+        let kind = happening.kind;
+        let standing = self.standing(happening.id);
+        let gate_open = self.bindings.is_gate_open(happening.id);
+        let state = &mut self.states[happening.id.index()];
+        let stands = whole::stopped(standing).and_then(|()| whole::disabled(standing));
+        if let Err(why) = stands {
+            return nobody_is_told(service, kind, why, Ruling::HeldBack);
+        }
+        if let Err(why) = whole::dependency(state, kind) {
+            // What a dependency explains says nothing about any server.
+            return nobody_is_told(service, kind, why, Ruling::Blind);
+        }
+        if kind.is_problem() && service.unack_summary {
+            whole::unack(state, previous, happening.text);
+        }
+        let acked = whole::acknowledged(state, kind).cloned();
+        let outage = state.outage.as_deref();
+        let occasion = Occasion {
+            kind,
+            exit: happening.exit.unwrap_or(0),
+            text: happening.text,
+            previous,
+            consec_failures: outage.map_or(0, |outage| outage.consec_failures),
+            forgiven: outage.map_or(0, |outage| outage.forgiven),
+            acked: acked.as_ref(),
+            outage: outage.map_or(Duration::ZERO, |outage| outage.since.ago(now)),
+            gate_open,
+            now,
+            zone: &self.zone,
+        };
+        let decision = policy::decide(service, state.memory(service), &occasion);
+        state.drop_blank_memory();
+        decision
+    }
+
+    /// Turns a decision into calls, and says what was held back.
+    pub(super) fn call_alerts(
+        &mut self,
+        now: Now,
+        happening: &Happening<'_>,
+        decision: Decision,
+        actions: &mut Vec<Action>,
+    ) {
+        let id = happening.id;
+        let service = self.model.service(id);
+        let label = |period: usize| {
+            let period = service.periods.get(period);
+            period.map(|period| Arc::clone(&period.label))
+        };
+        let held_back = decision.held_back.into_iter();
+        let suppressed: Box<[Suppression]> = held_back
+            .map(|(period, why)| Suppression {
+                service: id,
+                period: period.and_then(label),
+                kind: happening.kind,
+                why,
+            })
+            .collect();
+        actions.extend(suppressed.iter().cloned().map(Action::Suppressed));
+        self.states[id.index()].suppressed = suppressed;
+
+        let calls = self.compose(now, happening, decision.calls);
+        let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+        let state = &mut self.states[id.index()];
+        state.alert_count = state.alert_count.saturating_add(count);
+        for call in calls {
+            let line = history::line(&call);
+            self.histories.alerted(line.clone());
+            actions.push(Action::Send(Box::new(call)));
+            actions.push(Action::History(line));
+        }
+    }
+
+    /// Step 2: a `redistribute` line is told of every event, whatever is disabled, waits or
+    /// was acknowledged. It is no alert: nothing counts it. Not while the scheduler is
+    /// stopped, which comes first.
+    pub(super) fn redistribute(
+        &mut self,
+        now: Now,
+        happening: &Happening<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(line) = &self.model.service(happening.id).redistribute else {
+            return;
+        };
+        if self.stopped.is_some() {
+            return;
+        }
+        let command = Arc::clone(line);
+        if let AlertProgram::Missing(reason) = &command.program {
+            actions.push(Action::Suppressed(Suppression {
+                service: happening.id,
+                period: None,
+                kind: happening.kind,
+                why: Suppressed::NoProgram(reason.clone()),
+            }));
+            return;
+        }
+        if policy::reaches_table(&command) {
+            return self.would_change(happening, &command, actions);
+        }
+        let call = Call {
+            period: None,
+            command,
+        };
+        let calls = self.compose(now, happening, vec![call]).into_iter();
+        actions.extend(calls.map(|call| Action::Send(Box::new(call))));
+    }
+
+    /// Says what an `lvs.alert` line would do; where a service says the same again and again
+    /// only when its status changes.
+    fn would_change(
+        &self,
+        happening: &Happening<'_>,
+        line: &AlertCommand,
+        actions: &mut Vec<Action>,
+    ) {
+        let state = &self.states[happening.id.index()];
+        let is_news = match happening.kind {
+            AlertKind::Failure | AlertKind::Up | AlertKind::Trap | AlertKind::TrapTimeout => {
+                state.last_status != state.status
+            }
+            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => true,
+        };
+        if is_news {
+            actions.push(Action::Note(Note::TableUntouched {
+                service: happening.id,
+                text: what_it_would_do(happening.kind, line),
+            }));
+        }
+    }
+
+    /// The calls of one event, numbered within its outage.
+    fn compose(&mut self, now: Now, happening: &Happening<'_>, calls: Vec<Call>) -> Vec<AlertCall> {
+        let state = &mut self.states[happening.id.index()];
+        let kind = happening.kind;
+        // Only what belongs to an outage is numbered within it.
+        let is_of_outage = match kind {
+            AlertKind::Startup | AlertKind::Test => false,
+            AlertKind::Failure
+            | AlertKind::Trap
+            | AlertKind::TrapTimeout
+            | AlertKind::Up
+            | AlertKind::Ack
+            | AlertKind::Disable => true,
+        };
+        let outage = state.outage.as_deref().filter(|_| is_of_outage);
+        let mut number = match (outage, kind) {
+            (Some(outage), _) => outage.calls,
+            // Two tests in one second are two events.
+            (None, AlertKind::Test) => u32::try_from(self.last_alert).unwrap_or(u32::MAX),
+            (None, _) => 0,
+        };
+        let telling = Telling {
+            model: &self.model,
+            disabled: &self.disabled,
+            service: happening.id,
+            kind,
+            state,
+            exit: happening.exit,
+            text: happening.text,
+            before: happening.before,
+            is_first: happening.is_first,
+            hosts: happening.hosts,
+            intended: happening.intended,
+            now,
+        };
+        let calls = call::alert_calls(
+            &telling,
+            calls,
+            happening.began,
+            &mut number,
+            &mut self.last_alert,
+        );
+        if is_of_outage && let Some(outage) = &mut state.outage {
+            outage.calls = number;
+        }
+        calls
+    }
+}
+
+/// The rule of a service that holds an event back, where there is somebody to be told.
+fn nobody_is_told(service: &Service, kind: AlertKind, why: Suppressed, ruling: Ruling) -> Decision {
+    let mut periods = service.periods.iter();
+    let has_lines = periods.any(|period| !policy::lines(period, kind).is_empty());
+    let mut decision = Decision::held_back(why, ruling);
+    if !has_lines {
+        decision.held_back.clear();
+    }
+    decision
+}
+
+/// What an `lvs.alert` line would do about the table, for a person.
+pub(super) fn what_it_would_do(kind: AlertKind, line: &AlertCommand) -> String {
+    let words = line.args.join(" ");
+    let deed = match kind {
+        AlertKind::Failure | AlertKind::Trap | AlertKind::TrapTimeout | AlertKind::Test => {
+            "as an alert it takes its real servers out of the table"
+        }
+        AlertKind::Up => "as an upalert it puts its real servers back into the table",
+        AlertKind::Startup | AlertKind::Ack | AlertKind::Disable => {
+            "for such an event it does nothing"
+        }
+    };
+    format!("{} {words}: {deed}; nothing was changed", line.name)
+}
