@@ -8,6 +8,7 @@
 //! | which moment, which span | [`time`] |
 //! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
 //! | when does a period hold | [`period`] |
+//! | when does a dependency hold | [`depend`] |
 //! | what can a built-in monitor or alert be told | [`options`] |
 //! | what does the configuration mean | [`model`] |
 //! | how is mon.cf read | [`config`] |
@@ -39,6 +40,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod depend;
 mod effort;
 pub mod engine;
 mod folder;

@@ -4,6 +4,7 @@
 //! wrong configuration. Built by [`crate::config`]; a test may build one by hand. State
 //! (counters, times, verdicts) is not here but in [`crate::engine`].
 
+mod depend;
 mod mail;
 mod settings;
 
@@ -13,6 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use depend::{DependBehavior, DependKind, Dependency, Depth};
 pub use mail::{MailRelay, MailSettings};
 pub use settings::{
     AuthSettings, AuthType, Bind, ClientPattern, Clients, DowntimeSettings, Facility,
@@ -242,8 +244,10 @@ pub struct Service {
     pub traptimeout: Option<Duration>,
     /// A failure trap ends by itself after this long.
     pub trapduration: Option<Duration>,
-    /// Dependencies as they stand in the file; read and kept, they hold nothing back.
-    pub depend: Vec<(DependKind, Arc<str>)>,
+    /// That end is a recovery like any other, with upalerts (E-2).
+    pub trapduration_upalert: bool,
+    /// Dependencies, each keyword at most once, in file order.
+    pub depend: Vec<(DependKind, Dependency)>,
     /// What `depend` acts on.
     pub dep_behavior: DependBehavior,
     /// A parent counts as failing for this long after it came back.
@@ -271,31 +275,6 @@ impl Service {
             ..Self::default()
         }
     }
-}
-
-/// Which dependency keyword.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DependKind {
-    /// `depend`
-    Depend,
-    /// `alertdepend`
-    Alert,
-    /// `monitordepend`
-    Monitor,
-    /// `hostdepend`
-    Host,
-}
-
-/// `dep_behavior`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DependBehavior {
-    /// `a`: alerts are held back.
-    #[default]
-    Alerts,
-    /// `m`: the monitor is not run.
-    Monitor,
-    /// `hm`: failing hosts of the parent are left out.
-    Hosts,
 }
 
 /// `monitor NAME args`

@@ -119,7 +119,7 @@ dep_memory 4m
     let depend: Vec<(DependKind, &str)> = service
         .depend
         .iter()
-        .map(|(kind, text)| (*kind, &**text))
+        .map(|(kind, dependency)| (*kind, &*dependency.written))
         .collect();
     assert_eq!(
         depend,

@@ -5,6 +5,7 @@
 //! | what do the settings say | `globals` |
 //! | which hosts are in which group | `groups` |
 //! | what does a service say | `service` |
+//! | what does it depend on | `depend` |
 //! | what do the rules of a period say | `period` |
 //! | what does a monitor or alert line run | `commands` |
 //! | which real servers does a service decide over | `bindings` |
@@ -16,6 +17,7 @@
 
 mod bindings;
 pub(super) mod commands;
+mod depend;
 pub(in crate::config) mod globals;
 mod groups;
 mod period;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 
 use crate::config::Document;
 use crate::config::check::bindings::TableLine;
+use crate::config::check::depend::DependLine;
 use crate::config::check::globals::{Defaults, ServiceDefaults};
 use crate::config::check::groups::Groups;
 use crate::config::check::report::Report;
@@ -59,6 +62,7 @@ pub(super) fn model(
         services: Vec::new(),
         watches: BTreeMap::new(),
         table_lines: Vec::new(),
+        depend_lines: Vec::new(),
         slow_limits: None,
     };
     let mut aliases = Vec::new();
@@ -94,6 +98,7 @@ struct Checker<'a> {
     /// Watches that have a service, and where they are named.
     watches: BTreeMap<&'a str, Span>,
     table_lines: Vec<TableLine>,
+    depend_lines: Vec<DependLine>,
     /// The first service whose executable may run longer than three intervals, and how many.
     slow_limits: Option<(Span, u32)>,
 }
@@ -159,16 +164,19 @@ impl<'a> Checker<'a> {
             self.groups.list(),
             &self.table_lines,
         );
-        self.report.finish();
+        depend::resolve(&mut self.report, &mut self.services, &self.depend_lines);
         self.services.shrink_to_fit();
-        Model {
+        let model = Model {
             globals: self.globals.clone(),
             hostgroups: self.groups.into_list(),
             services: self.services,
             bindings,
             aliases,
             views,
-        }
+        };
+        depend::report_depths(&mut self.report, &model, &self.depend_lines);
+        self.report.finish();
+        model
     }
 }
 

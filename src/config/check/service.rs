@@ -11,9 +11,7 @@ use crate::config::check::values::{self, Zero};
 use crate::config::keywords;
 use crate::config::lines::Span;
 use crate::config::syntax::{self, Statement, Watch};
-use crate::model::{
-    AlertProgram, DependKind, Globals, GroupId, HostName, MonitorProgram, Service, ServiceId,
-};
+use crate::model::{AlertProgram, Globals, GroupId, HostName, MonitorProgram, Service, ServiceId};
 use crate::options::AlertOptions;
 use crate::time::Readable;
 
@@ -45,11 +43,11 @@ impl<'a> Checker<'a> {
                     .error(service.name, message, "give it another name");
             }
             names.push(name);
-            self.service(group, watch, service);
+            self.service(group, service);
         }
     }
 
-    fn service(&mut self, group: GroupId, watch: &Watch, tree: &syntax::Service) {
+    fn service(&mut self, group: GroupId, tree: &syntax::Service) {
         let id = ServiceId(u32::try_from(self.services.len()).unwrap_or(u32::MAX));
         let watch_name = self.groups.list()[group.index()].name.clone();
         let name = self.pool.name(self.report.text(tree.name));
@@ -62,8 +60,10 @@ impl<'a> Checker<'a> {
         let mut seen: Vec<&str> = Vec::new();
         for statement in &tree.statements {
             self.once(&mut seen, statement, &[]);
-            self.service_keyword(&mut service, watch, statement);
+            self.service_keyword(&mut service, statement);
         }
+        // What `depend` may say hangs on `dep_behavior`, wherever that stands.
+        self.depend(id, &mut service, &tree.statements);
         service.environment = self.environment(tree);
         service.periods = self.periods(id, &service, &tree.periods);
         self.sense(&service, tree);
@@ -92,7 +92,7 @@ impl<'a> Checker<'a> {
         seen.push(word);
     }
 
-    fn service_keyword(&mut self, service: &mut Service, watch: &Watch, statement: &Statement) {
+    fn service_keyword(&mut self, service: &mut Service, statement: &Statement) {
         let Statement { keyword, argument } = *statement;
         let word = self.text(keyword);
         if let Some(&(known, _)) = keywords::SERVICE.iter().find(|(known, _)| *known == word)
@@ -127,22 +127,10 @@ impl<'a> Checker<'a> {
                 }
             }
             "unack_summary" => service.unack_summary = self.unack_summary(argument),
-            _ => self.depend(service, watch, statement),
+            "trapduration_upalert" => service.trapduration_upalert = self.flag(statement),
+            // Dependencies are read when all else is known.
+            _ => {}
         }
-    }
-
-    fn depend(&mut self, service: &mut Service, watch: &Watch, statement: &Statement) {
-        let kind = match self.text(statement.keyword) {
-            "depend" => DependKind::Depend,
-            "alertdepend" => DependKind::Alert,
-            "monitordepend" => DependKind::Monitor,
-            "hostdepend" => DependKind::Host,
-            _ => return,
-        };
-        let own = format!("{}:", self.text(watch.name));
-        let text = self.text(statement.argument).replace("SELF:", &own);
-        service.depend.retain(|(known, _)| *known != kind);
-        service.depend.push((kind, text.into()));
     }
 
     /// A time value that must not be zero.
