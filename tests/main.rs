@@ -14,6 +14,7 @@ mod idle;
 mod ipvs;
 mod monitors;
 mod oracle;
+mod properties;
 mod samples;
 mod sim;
 #[allow(dead_code, reason = "a helper may be waiting for its first user")]

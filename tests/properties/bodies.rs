@@ -1,0 +1,213 @@
+//! What no input may do, one function for each kind of input.
+//!
+//! The same functions are the bodies of the fuzz targets (`fuzz/`) and of the property tests
+//! beside this file; whatever is wrong ends in a panic. They use the public parts of the
+//! library only.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use lvsmon::config::{self, Diagnostic};
+use lvsmon::engine::Engine;
+use lvsmon::engine::event::{Action, Ended, Event, Memory, Report};
+use lvsmon::engine::saved::{Record, Saved};
+use lvsmon::model::Model;
+use lvsmon::period::Period;
+use lvsmon::time::{Mono, Now, Wall};
+
+/// So many deadlines of a strange configuration are played: enough for each timer to come.
+const DEADLINES: usize = 40;
+
+/// 2024-03-13 10:00 UTC
+const START: Wall = Wall::from_seconds(1_710_324_000);
+
+/// A whole `mon.cf`: it is refused with places in the file, or an engine lives by it.
+pub(crate) fn configuration(bytes: &[u8]) {
+    let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let in_file = |said: &[Diagnostic]| {
+        for one in said {
+            let line = one.place.as_ref().map_or(1, |place| place.line as usize);
+            assert!((1..=lines).contains(&line), "line {line} of {lines}: {one}");
+            assert!(one.to_string().starts_with("cf "), "{one}");
+        }
+    };
+    match config::load_bytes("mon.cf", bytes) {
+        Ok((model, warnings)) => {
+            in_file(&warnings);
+            assert!(!warnings.iter().any(Diagnostic::is_error));
+            live(model, &Saved::default());
+        }
+        Err(mistakes) => {
+            in_file(&mistakes);
+            assert!(mistakes.iter().any(Diagnostic::is_error));
+        }
+    }
+}
+
+/// One line of a service or of a period.
+pub(crate) fn statement(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).replace(['\n', '\r'], " ");
+    for indent in ["", "        period wd {Mon-Sun}\n            "] {
+        let file = format!(
+            "hostgroup g a b\n\nwatch g\n    service s\n        interval 1m\n        \
+             monitor x.monitor\n        {indent}{text}\n"
+        );
+        configuration(file.as_bytes());
+    }
+}
+
+/// A period: what it says of the next change is so.
+pub(crate) fn period(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let reading = match Period::parse(&text) {
+        Ok(reading) => reading,
+        Err(faults) => {
+            assert!(!faults.is_empty());
+            for fault in faults {
+                assert!(fault.start <= fault.end && fault.end <= text.len());
+                assert!(text.get(fault.start..fault.end).is_some(), "{fault:?}");
+            }
+            return;
+        }
+    };
+    let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a POSIX zone");
+    for seconds in [0, 1_710_324_000, 1_711_846_800, 1_729_990_800] {
+        let at = Wall::from_seconds(seconds);
+        let now = reading.period.holds(at, &zone);
+        if let Some(change) = reading.period.next_change(at, &zone) {
+            assert!(change > at);
+            assert_ne!(
+                reading.period.holds(change, &zone),
+                now,
+                "{text:?} at {at:?}"
+            );
+            let before = Wall::from_seconds(change.seconds() - 1).max(at);
+            assert_eq!(
+                reading.period.holds(before, &zone),
+                now,
+                "{text:?} at {at:?}"
+            );
+        }
+    }
+}
+
+/// Lines of a journal: what makes no sense is named and left out, and the engine goes on.
+pub(crate) fn journal(bytes: &[u8]) {
+    let mut saved = Saved::default();
+    for line in bytes.split(|&byte| byte == b'\n') {
+        if let Ok(Record { key, value }) = serde_json::from_slice(line) {
+            saved.records.insert(key, value);
+        }
+    }
+    let (model, _) = config::load_text(WORLD).expect("a good configuration");
+    live(model, &saved);
+}
+
+/// The configuration to which saved states and wishes are applied.
+pub(crate) const WORLD: &str = "\
+hostgroup web h1 h2
+
+hostgroup tg t1
+
+watch web
+    service http
+        interval 10s
+        failure_interval 4s
+        monitor x.monitor
+        unack_summary yes
+        period wd {Sun-Sat}
+            alertevery 5m strict
+            alertafter 2
+            numalerts 3
+            alert page.alert ops
+            upalert page.alert
+        period night: hr {8pm-6am}
+            alertafter 3 10m
+            no_comp_alerts
+            alert mail.alert x
+            upalert mail.alert x
+            ackalert mail.alert x
+
+watch tg
+    service ts
+        traptimeout 1m
+        trapduration 30s
+        depend web:http
+        period
+            alert page.alert
+            upalert page.alert
+";
+
+/// Lets an engine live by a configuration for a while: runs fail and come back, it is loaded
+/// again, and started again from what it recorded.
+pub(crate) fn live(model: Model, saved: &Saved) {
+    let model = Arc::new(model);
+    let mut now = Now {
+        mono: Mono::ZERO,
+        wall: START,
+    };
+    let mut journal: BTreeMap<String, serde_json::Value> = saved.records.clone();
+    for daemon in 0..2 {
+        let restored = Saved {
+            records: journal.clone(),
+        };
+        now.mono = Mono::ZERO;
+        let mut engine = Engine::new(Arc::clone(&model), &restored, 7, TimeZone::UTC, now);
+        let mut todo = engine.handle(now, Event::Start);
+        for turn in 0..DEADLINES {
+            let mut next = Vec::new();
+            for action in todo {
+                match action {
+                    Action::Start(run) => {
+                        let exit = i32::from(turn % 5 < 3);
+                        let report = Report {
+                            ended: Ended::Exited(exit),
+                            output: b"h1 a10\nsome detail\n".to_vec(),
+                            hosts: Vec::new(),
+                            took: std::time::Duration::from_millis(5),
+                        };
+                        next.extend(engine.handle(
+                            now,
+                            Event::RunEnded {
+                                run: run.id,
+                                report,
+                            },
+                        ));
+                    }
+                    Action::Record(record) => {
+                        journal.insert(record.key, record.value);
+                    }
+                    Action::Stop(_)
+                    | Action::Send(_)
+                    | Action::Resolve(_)
+                    | Action::ApplyTable
+                    | Action::Suppressed(_)
+                    | Action::History(_)
+                    | Action::Downtime(_)
+                    | Action::Note(_) => {}
+                }
+            }
+            for view in engine.services() {
+                let _ = view.summary.len();
+            }
+            if turn == DEADLINES / 2 {
+                let memory = if daemon == 0 {
+                    Memory::Kept
+                } else {
+                    Memory::Forgotten
+                };
+                let model = Arc::clone(&model);
+                next.extend(engine.handle(now, Event::Reload { model, memory }));
+            }
+            let Some(due) = engine.next_deadline() else {
+                break;
+            };
+            assert!(due > now.mono, "a deadline in the past");
+            now.wall = now.wall.after(due.since(now.mono));
+            now.mono = due;
+            next.extend(engine.handle(now, Event::Deadline));
+            todo = next;
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Good inputs of each kind, and how they are spoiled.
+
+use std::fs;
+
+use proptest::prelude::{Strategy, any, prop};
+
+use crate::support;
+
+/// Words that mean something to one of the readers.
+const WORDS: [&str; 62] = [
+    "watch",
+    "service",
+    "hostgroup",
+    "alias",
+    "view",
+    "period",
+    "interval",
+    "monitor",
+    "alert",
+    "upalert",
+    "alertevery",
+    "alertafter",
+    "numalerts",
+    "depend",
+    "dep_behavior",
+    "exclude_hosts",
+    "exclude_period",
+    "traptimeout",
+    "trapduration",
+    "redistribute",
+    "unack_summary",
+    "randskew",
+    "failure_interval",
+    "include",
+    "virtual",
+    "real",
+    "lvs.alert",
+    "http.monitor",
+    ";;",
+    "\\\n",
+    "\n\n",
+    "#",
+    "\"",
+    "'",
+    "=",
+    ":",
+    "{",
+    "}",
+    ",",
+    "-",
+    "wd",
+    "hr",
+    "md",
+    "mo",
+    "yr",
+    "1s",
+    "0s",
+    "99999999999999999999d",
+    "4294967296",
+    "-1",
+    "0.0000001s",
+    "exit=1-2",
+    "SELF:",
+    "&&",
+    "||",
+    "!",
+    "(",
+    ")",
+    "\0",
+    "\u{7f}",
+    "\u{fffd}",
+    "\\20",
+];
+
+/// Files of the tests, good and bad.
+pub(crate) fn configurations() -> Vec<Vec<u8>> {
+    let folder = support::root().join("tests/data");
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> = entries
+        .filter(|file| file.extension().is_some_and(|end| end == "cf"))
+        .collect();
+    files.sort();
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// Lines of services and periods.
+pub(crate) fn statements() -> Vec<Vec<u8>> {
+    lines(
+        "interval 30s\nfailure_interval 1.5m\nrandskew 2s\nmonitor x.monitor -t 10 'two words' ;;\n\
+         description Front page\nexclude_hosts h1 h2\nexclude_period wd {Sat-Sun} hr {8am-6pm}\n\
+         traptimeout 5m\ntrapduration 1h\ndepend SELF:ping && (router:reach || !gate:up)\n\
+         dep_behavior hm\ndep_memory 1m\nredistribute x.alert a b\nunack_summary\n\
+         period work: wd {Mon-Fri} hr {8am-6pm}\nalert exit=1-3 mail.alert ops@example.org\n\
+         upalert lvs.alert -A -t 10.0.0.1:80 -r h1 -w 5\nalertevery 1h observe_detail\n\
+         alertafter 3 30m\nalertafter 2\nupalertafter 5m\nnumalerts 3\nno_comp_alerts\n\
+         alertexitrange 1-9\nNAME=a value\nstartupalert x.alert",
+    )
+}
+
+/// Periods of all scales.
+pub(crate) fn periods() -> Vec<Vec<u8>> {
+    lines(
+        "wd {Mon-Fri} hr {8am-6pm}\nwd {1-7}, mo {Jan-Feb 3-12}\nyd {1-366} md {31} wk {1-6}\n\
+         min {0-59} sec {0-30 45}\nyr {2024-2030} mo {2} md {29}\nhr {22-6}\nnone\n\
+         week {2} hour {12am 12noon}\nwd {Sun} hr {2-3} min {30-20}",
+    )
+}
+
+/// Records as the engine writes them.
+pub(crate) fn journals() -> Vec<Vec<u8>> {
+    lines(
+        r#"{"key":"service web/http","value":{"status":"fail","exit":1,"failure_count":3,"alert_count":1,"last_check":1710324000000000,"text":{"output":"h1\nmore\n"},"outage":{"first_failure":1710323000000000,"id":1710323000,"last_failure":1710324000000000,"consec_failures":3,"calls":1},"periods":{"wd {Sun-Sat}":{"alert_sent":1,"last_alert":1710323500000000,"1stfailtime":1710323000000000,"failcount":2}}}}
+{"key":"service tg/ts","value":{"status":"ok","exit":0,"last_success":9223372036854775807,"failure_count":0,"alert_count":0}}
+{"key":"service web/http","value":{"status":"untested","exit":-2147483648,"outage":{"first_failure":-9223372036854775808,"id":0,"last_failure":0,"consec_failures":4294967295,"calls":4294967295}}}
+{"key":"service web/http","value":null}"#,
+    )
+}
+
+fn lines(text: &str) -> Vec<Vec<u8>> {
+    text.lines().map(|line| line.as_bytes().to_vec()).collect()
+}
+
+/// One of the good inputs after a few accidents.
+pub(crate) fn mutated(good: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    assert!(good.len() > 2, "nothing to spoil");
+    let accident = (0..6_u8, any::<u16>(), any::<u16>(), any::<u8>());
+    let accidents = prop::collection::vec(accident, 0..8);
+    (any::<prop::sample::Index>(), accidents).prop_map(move |(which, accidents)| {
+        let mut bytes = good[which.index(good.len())].clone();
+        for (kind, at, length, byte) in accidents {
+            accident_happens(&mut bytes, &good, kind, (at.into(), length.into()), byte);
+        }
+        bytes
+    })
+}
+
+fn accident_happens(
+    bytes: &mut Vec<u8>,
+    good: &[Vec<u8>],
+    kind: u8,
+    (at, length): (usize, usize),
+    byte: u8,
+) {
+    let at = at % (bytes.len() + 1);
+    let end = (at + length % 20).min(bytes.len());
+    match kind {
+        0 => drop(bytes.drain(at..end)),
+        1 => bytes.truncate(at),
+        2 => {
+            let piece = bytes[at..end].to_vec();
+            bytes.splice(at..at, piece);
+        }
+        3 => {
+            let word = WORDS[length % WORDS.len()];
+            bytes.splice(at..at, word.bytes());
+        }
+        4 => {
+            let other = &good[length % good.len()];
+            let from = other.len() * usize::from(byte) / 256;
+            bytes.truncate(at);
+            bytes.extend_from_slice(&other[from..]);
+        }
+        _ => {
+            if let Some(here) = bytes.get_mut(at) {
+                *here = byte;
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Property tests of everything that reads what others wrote, and the cases once found.
+//!
+//! The bodies are those of the fuzz targets in `fuzz/`. Inputs are pieces of good ones that
+//! were cut, doubled, swapped and strewn with the words of the language. What a long run of
+//! a target found lies in `fuzz/cases/TARGET/` and is tried here each time.
+
+mod bodies;
+mod inputs;
+
+use std::fs;
+
+use proptest::prelude::{ProptestConfig, proptest};
+
+use crate::support;
+use inputs::mutated;
+
+/// Cases of one property; each takes well below a millisecond.
+fn cases() -> ProptestConfig {
+    ProptestConfig {
+        // Found cases go to fuzz/cases by hand, with a name.
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(300)
+    }
+}
+
+/// What looks at one input; panics where something is wrong.
+type Body = fn(&[u8]);
+
+/// The bodies by the name of their fuzz target.
+const BODIES: [(&str, Body); 4] = [
+    ("configuration", bodies::configuration),
+    ("statement", bodies::statement),
+    ("period", bodies::period),
+    ("journal", bodies::journal),
+];
+
+proptest! {
+    #![proptest_config(cases())]
+
+    #[test]
+    fn no_configuration_ends_the_program(bytes in mutated(inputs::configurations())) {
+        bodies::configuration(&bytes);
+    }
+
+    #[test]
+    fn no_statement_ends_the_program(bytes in mutated(inputs::statements())) {
+        bodies::statement(&bytes);
+    }
+
+    #[test]
+    fn no_period_ends_the_program_or_lies_about_its_next_change(
+        bytes in mutated(inputs::periods())
+    ) {
+        bodies::period(&bytes);
+    }
+
+    #[test]
+    fn no_journal_ends_the_program(bytes in mutated(inputs::journals())) {
+        bodies::journal(&bytes);
+    }
+}
+
+#[test]
+fn what_was_found_once_is_not_found_again() {
+    let mut count = 0;
+    for (target, body) in BODIES {
+        let folder = support::root().join("fuzz/cases").join(target);
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries {
+            let file = entry.unwrap().path();
+            let bytes = fs::read(&file).unwrap();
+            body(&bytes);
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no kept cases");
+}
+
+#[test]
+fn each_body_is_a_fuzz_target_and_the_other_way_round() {
+    let manifest = fs::read_to_string(support::root().join("fuzz/Cargo.toml")).unwrap();
+    let named: Vec<&str> = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .filter(|name| *name != "lvsmon-fuzz")
+        .collect();
+    let bodies: Vec<&str> = BODIES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(named, bodies);
+}
