@@ -13,6 +13,7 @@ mod demo;
 mod idle;
 mod ipvs;
 mod monitors;
+mod monline;
 mod oracle;
 mod properties;
 mod samples;

@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod mon;
 pub mod output;
 mod table;
 
@@ -20,7 +21,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::alert::{self, StandaloneError};
 use crate::cli::output::{Output, complain};
 use crate::daemon::log::{self, Format};
-use crate::daemon::{self, Signals};
+use crate::daemon::{self, Signals, StartOptions};
 use crate::model::Model;
 use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
@@ -46,6 +47,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(RunArgs),
+    Mon(Box<mon::MonArgs>),
     Check(check::CheckArgs),
     Table(table::TableArgs),
     Enable(table::EnableArgs),
@@ -129,7 +131,7 @@ struct ManArgs {}
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // The error means that a provider is there already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(mon::with_its_name(args)) {
         Ok(cli) => cli,
         Err(error) => {
             // Nobody is left to be told when this cannot be printed.
@@ -153,6 +155,7 @@ fn dispatch(command: Command) -> Outcome {
     let mut out = Output::standard();
     let code = match command {
         Command::Run(args) => run(&args)?,
+        Command::Mon(args) => mon::mon(&args, &mut out)?,
         Command::Check(args) => check::check(&args, &mut out)?,
         Command::Table(args) => table::table(&args, &mut out)?,
         Command::Enable(args) => table::enable(&args, &mut out)?,
@@ -185,8 +188,16 @@ fn run(args: &RunArgs) -> Outcome {
         },
         LogFormat::Json => Format::Json,
     };
-    let guard = log::start(format);
-    let result = daemon::run(&args.config, Signals::Process);
+    let guard = log::start(log::Settings {
+        format,
+        syslog: None,
+        level: "info",
+    });
+    let options = StartOptions {
+        config: args.config.clone(),
+        ..StartOptions::default()
+    };
+    let result = daemon::run(options, Signals::Process);
     drop(guard);
     result?;
     Ok(ExitCode::SUCCESS)

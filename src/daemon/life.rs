@@ -6,7 +6,8 @@
 //! relay, a full disk) is said and tried again while the checks go on. A stop leaves the
 //! kernel's table as it is.
 
-use std::path::{Path, PathBuf};
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +23,12 @@ use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
+use crate::daemon::pidfile::PidFile;
 use crate::daemon::runner::Runner;
 use crate::daemon::store::{Lock, Store, StoreError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Event, Memory, TableOutcome};
+use crate::engine::event::{Event, Memory, TableOutcome, Wish};
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
 use crate::model::{Globals, Model};
@@ -68,6 +70,35 @@ pub enum DaemonError {
     System(#[from] std::io::Error),
 }
 
+/// How a daemon is started.
+#[derive(Debug, Default)]
+pub struct StartOptions {
+    /// The configuration.
+    pub config: PathBuf,
+    /// How it is read, at every reload too (C-26).
+    pub load: LoadOptions,
+    /// No run starts before a client says `start` (mon's `-S`).
+    pub is_stopped: bool,
+    /// Called when every port is open and the checks begin.
+    pub ready: Option<Ready>,
+}
+
+/// What is to be done once when the daemon is ready.
+pub struct Ready(Box<dyn FnOnce(&Globals)>);
+
+impl Ready {
+    /// Wraps what is to be done.
+    pub fn new(what: impl FnOnce(&Globals) + 'static) -> Self {
+        Self(Box::new(what))
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Ready")
+    }
+}
+
 /// What a daemon can be told from outside, beside requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -91,7 +122,7 @@ pub enum Signals {
 /// # Errors
 ///
 /// It could not start. What goes wrong later is logged and tried again.
-pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
+pub fn run(options: StartOptions, signals: Signals) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -106,15 +137,15 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
     };
     // On this thread, unlike a reload: what another one frees stays in a heap of its own, which
     // would cost more than the configuration itself.
-    let loaded = match site::load(config, &LoadOptions::default()) {
+    let loaded = match site::load(&options.config, &options.load) {
         Ok(loaded) => loaded,
         Err(mistakes) => {
             let count = log_mistakes(&mistakes);
-            return Err(DaemonError::Config(config.to_owned(), count));
+            return Err(DaemonError::Config(options.config, count));
         }
     };
     let lock = Lock::take(&loaded.model.globals.statedir)?;
-    let result = runtime.block_on(live(config, loaded, signals, lock));
+    let result = runtime.block_on(live(options, loaded, signals, lock));
     // Blocking look-ups of names may hang for a while in the system's resolver.
     runtime.shutdown_timeout(BLOCKING_LIMIT);
     result.map(drop)
@@ -122,15 +153,32 @@ pub fn run(config: &Path, signals: Signals) -> Result<(), DaemonError> {
 
 /// The lock comes back, so that it is held until all threads have ended.
 async fn live(
-    config: &Path,
+    mut options: StartOptions,
     loaded: Loaded,
     signals: mpsc::Receiver<Signal>,
     lock: Lock,
 ) -> Result<Lock, DaemonError> {
     let statedir = loaded.model.globals.statedir.clone();
     let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
-    let mut daemon = start(config, loaded, signals, asks_inbox)?;
+    let ready = options.ready.take();
+    let is_stopped = options.is_stopped;
+    let mut daemon = start(options, loaded, signals, asks_inbox)?;
     let mut claim = Claim::start(&statedir, lock, asks);
+    let model = Arc::clone(daemon.engine.model());
+    // Taken away when this function ends, whatever ends it.
+    let _pidfile = model
+        .globals
+        .process
+        .pidfile
+        .as_deref()
+        .and_then(PidFile::write);
+    if is_stopped {
+        daemon.tell(Event::Operator(Wish::Stop));
+    }
+    if let Some(Ready(ready)) = ready {
+        ready(&model.globals);
+    }
+    drop(model);
     tokio::select! {
         () = daemon.turn() => {}
         // As in a crash: everything in the folder belongs to the other daemon now.
@@ -144,7 +192,7 @@ async fn live(
 }
 
 fn start(
-    config: &Path,
+    options: StartOptions,
     loaded: Loaded,
     signals: mpsc::Receiver<Signal>,
     asks: mpsc::Receiver<Ask>,
@@ -161,7 +209,7 @@ fn start(
     let zone = TimeZone::system();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        config = %config.display(),
+        config = %options.config.display(),
         statedir = %globals.statedir.display(),
         services = model.services.len(),
         bindings = model.bindings.len(),
@@ -192,7 +240,8 @@ fn start(
         inbox,
         asks,
         signals,
-        config: config.to_owned(),
+        config: options.config,
+        load: options.load,
         loading: None,
         load_again: false,
     })
@@ -206,9 +255,10 @@ impl Daemon {
             return;
         }
         let config = self.config.clone();
+        let load = self.load.clone();
         tracing::info!(config = %config.display(), "reading the configuration again");
         self.loading = Some(tokio::task::spawn_blocking(move || {
-            site::load(&config, &LoadOptions::default())
+            site::load(&config, &load)
         }));
     }
 
@@ -301,7 +351,8 @@ fn has_lost_everything(old: &Model, new: &Model) -> bool {
     new.services.is_empty() && !old.services.is_empty()
 }
 
-/// The state folder and the backend belong to open files: they change with a restart only.
+/// Ports, the state folder, the backend and the files of the process are open or written: they
+/// change with a restart only.
 fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
     if old.statedir != new.statedir {
         tracing::warn!(
@@ -319,6 +370,29 @@ fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
         );
         new.ipvs_backend = old.ipvs_backend;
     }
+    // mon says nothing of these.
+    let ports = (&old.server, &old.trap) == (&new.server, &new.trap);
+    for (what, is_same) in [
+        ("serverbind, serverport, trapbind and trapport", ports),
+        ("pidfile", old.process.pidfile == new.process.pidfile),
+        (
+            "monerrfile",
+            old.process.monerrfile == new.process.monerrfile,
+        ),
+        (
+            "syslog_facility",
+            old.process.syslog_facility == new.process.syslog_facility,
+        ),
+    ] {
+        if !is_same {
+            tracing::warn!(what, "changes at the next restart only");
+        }
+    }
+    new.server.clone_from(&old.server);
+    new.trap.clone_from(&old.trap);
+    let monremote = new.process.monremote.take();
+    new.process.clone_from(&old.process);
+    new.process.monremote = monremote;
 }
 
 /// Logs the mistakes of a refused file, not its warnings, and says how many there are.

@@ -17,7 +17,8 @@
 //! | what survives a restart | `store` |
 //! | how is a person's question answered | `control` |
 //! | what if somebody deletes lock or socket | `claim` |
-//! | what is said of all this | `chronicle`, `log` |
+//! | how does another program find this one | `pidfile` |
+//! | what is said of all this | `chronicle`, `log`, `syslog` |
 
 pub mod applier;
 mod chronicle;
@@ -27,8 +28,10 @@ mod life;
 pub mod log;
 mod names;
 pub mod outbox;
+mod pidfile;
 mod runner;
 pub mod store;
+mod syslog;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -48,10 +51,10 @@ use crate::daemon::store::{Handed, Store, StoreError};
 use crate::engine::Engine;
 use crate::engine::event::{Action, AlertCall, Event, Note, RealServerName, TableOutcome, Wish};
 use crate::lvs::Desired;
-use crate::site::Loaded;
+use crate::site::{LoadOptions, Loaded};
 use crate::wire::{Answer, Request, rows};
 
-pub use life::{DaemonError, Signal, Signals, run};
+pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
 
 /// Events that wait for the loop. Senders wait for room, so nothing is lost; the depth only
 /// evens out bursts of deliveries and names.
@@ -92,6 +95,8 @@ struct Daemon {
     asks: mpsc::Receiver<Ask>,
     signals: mpsc::Receiver<Signal>,
     config: PathBuf,
+    /// How it is read.
+    load: LoadOptions,
     loading: Option<JoinHandle<Result<Loaded, Vec<Diagnostic>>>>,
     /// Another SIGHUP came while the file was being read: read it once more.
     load_again: bool,

@@ -281,6 +281,13 @@ impl Facility {
         ("local7", 23),
     ];
 
+    /// The one of that number; [`Facility::DAEMON`] where there is none.
+    #[must_use]
+    pub fn from_number(number: u8) -> Self {
+        let known = Self::NAMES.iter().any(|&(_, known)| known == number);
+        if known { Self(number) } else { Self::DAEMON }
+    }
+
     /// Its number, 0 to 23.
     #[must_use]
     pub const fn number(self) -> u8 {
