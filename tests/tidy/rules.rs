@@ -158,7 +158,8 @@ pub(super) fn undeclared_modules(sources: &[Source]) -> Vec<String> {
             continue;
         };
         let roots = ["src/lib.rs", "src/main.rs", "tests/main.rs"];
-        if roots.contains(&source.path.as_str()) || folder == "benches" {
+        let programs = ["benches", "fuzz/targets"];
+        if roots.contains(&source.path.as_str()) || programs.contains(&folder) {
             continue;
         }
         let (parent, name) = match file {
