@@ -22,3 +22,4 @@ mod sim;
 mod support;
 mod tidy;
 mod timeline;
+mod traps;

@@ -7,6 +7,7 @@
 //! | how does a mail leave | `mail` |
 //! | how is a program run | `exec` |
 //! | how is a webhook posted | `webhook` |
+//! | how is another daemon told | `trap` |
 //! | how does a built-in stand alone | `standalone`, `lvs` |
 //! | where do passwords come from | `secret` |
 //!
@@ -19,6 +20,7 @@ pub(crate) mod message;
 pub mod notice;
 pub(crate) mod secret;
 mod standalone;
+pub(crate) mod trap;
 pub(crate) mod webhook;
 
 pub use standalone::{StandaloneError, standalone};

@@ -10,6 +10,11 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Secret(String);
 
 impl Secret {
+    /// A secret that did not come from a file.
+    pub(crate) const fn new(text: String) -> Self {
+        Self(text)
+    }
+
     /// The text itself, for the one place that needs it.
     pub(crate) fn reveal(&self) -> &str {
         &self.0

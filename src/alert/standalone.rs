@@ -16,11 +16,14 @@ use crate::alert::lvs;
 use crate::alert::mail::{self, Letter, Mailer};
 use crate::alert::message;
 use crate::alert::notice::{Notice, detail_of, summary_of};
+use crate::alert::secret::Secret;
+use crate::alert::trap::{self, Told};
 use crate::alert::webhook::{Posted, Poster};
 use crate::clock::Clock;
 use crate::engine::event::{AlertKind, Status};
 use crate::model::{MailRelay, MailSettings};
 use crate::options::mail::MailOptions;
+use crate::options::trap::TrapOptions;
 use crate::options::webhook::WebhookOptions;
 use crate::options::words::{Word, words};
 use crate::options::{AlertOptions, OptionError, OptionErrors};
@@ -80,6 +83,12 @@ pub async fn standalone(name: &str, args: &[String], stdin: &[u8]) -> Result<(),
             let notice = marks.notice(&environment, stdin, None, now);
             webhook(&options, &notice, now).await
         }
+        "trap" => {
+            let (marks, own) = marks(args, TrapOptions::LETTERS).map_err(wrong)?;
+            let options = TrapOptions::parse(&own).map_err(wrong)?;
+            let notice = marks.notice(&environment, stdin, None, now);
+            trap(&options, &notice, &environment, stdin).await
+        }
         "lvs" | "ipvs" => lvs::standalone(args, &environment, stdin).await,
         _ => Err(StandaloneError::Failed(format!(
             "{bare} cannot stand alone yet"
@@ -94,6 +103,7 @@ standard input: first line = summary, the rest = detail";
 fn usage(bare: &str) -> Option<&'static str> {
     Some(match bare {
         "mail" => "mail [-f FROM] [-S SUBJECT] ADDRESS...",
+        "trap" => "trap [-U USER] [-P PASSWORD | -f FILE] [-o OPSTATUS] HOST[:PORT]...",
         "webhook" => "webhook [-k KEYFILE] [-w SECS] [-H 'NAME: VALUE']... URL",
         "lvs" | "ipvs" => lvs::USAGE,
         _ => return None,
@@ -300,6 +310,32 @@ async fn webhook(
         | Posted::Closed(why, _)
         | Posted::Unsent(why) => Err(StandaloneError::Failed(why)),
     }
+}
+
+async fn trap(
+    options: &TrapOptions,
+    notice: &Notice,
+    environment: &BTreeMap<String, String>,
+    stdin: &[u8],
+) -> Result<(), StandaloneError> {
+    let number = environment.get("MON_OPSTATUS");
+    let number = number.and_then(|number| number.parse().ok());
+    let told = Told {
+        group: &notice.group,
+        service: &notice.service,
+        exit: notice.exit,
+        opstatus: number.unwrap_or(notice.status.number()),
+        input: stdin,
+        time: notice.time.seconds(),
+        user: environment.get("MON_TRAP_USER").cloned(),
+        password: environment.get("MON_TRAP_PASS").cloned().map(Secret::new),
+    };
+    if told.exit.is_none() {
+        let why = "nothing is sent without MON_RETVAL, which acknowledgements and disables lack";
+        return Err(StandaloneError::Failed(why.to_owned()));
+    }
+    let sent = trap::tell(options, told).await;
+    sent.map_err(StandaloneError::Failed)
 }
 
 #[cfg(test)]

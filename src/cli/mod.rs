@@ -8,6 +8,7 @@ mod demo;
 mod mon;
 pub mod output;
 mod table;
+mod trap;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -55,6 +56,7 @@ enum Command {
     Monitor(PluginArgs),
     #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
     Alert(PluginArgs),
+    Trap(trap::TrapArgs),
     Demo(demo::DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -163,6 +165,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),
         Command::Alert(args) => alert(&args)?,
+        Command::Trap(args) => trap::trap(&args)?,
         Command::Demo(args) => demo::demo(&args)?,
         Command::Completions(args) => {
             let mut script = Vec::new();

@@ -11,6 +11,7 @@ pub mod lvs;
 pub mod mail;
 pub mod plugin;
 pub mod tcp;
+pub mod trap;
 pub mod webhook;
 pub(crate) mod words;
 
@@ -114,20 +115,29 @@ pub enum AlertOptions {
     Lvs(lvs::LvsOptions),
     /// `mail.alert`
     Mail(mail::MailOptions),
+    /// `trap.alert`
+    Trap(trap::TrapOptions),
     /// `webhook.alert`
     Webhook(webhook::WebhookOptions),
 }
 
 impl AlertOptions {
     /// The names of the built-in alerts, as files in `alertdir` are called.
-    pub const NAMES: [&'static str; 4] = ["ipvs.alert", "lvs.alert", "mail.alert", "webhook.alert"];
+    pub const NAMES: [&'static str; 5] = [
+        "ipvs.alert",
+        "lvs.alert",
+        "mail.alert",
+        "trap.alert",
+        "webhook.alert",
+    ];
 
     /// The stand-ins of `alert.d` (D29): a file in `alertdir` with exactly these bytes is the
     /// built-in of that name.
-    pub const STAND_INS: [(&'static str, &'static [u8]); 4] = [
+    pub const STAND_INS: [(&'static str, &'static [u8]); 5] = [
         ("ipvs.alert", include_bytes!("../../alert.d/ipvs.alert")),
         ("lvs.alert", include_bytes!("../../alert.d/lvs.alert")),
         ("mail.alert", include_bytes!("../../alert.d/mail.alert")),
+        ("trap.alert", include_bytes!("../../alert.d/trap.alert")),
         (
             "webhook.alert",
             include_bytes!("../../alert.d/webhook.alert"),
@@ -140,6 +150,7 @@ impl AlertOptions {
         Some(match name {
             "ipvs.alert" | "lvs.alert" => lvs::LvsOptions::parse(args).map(Self::Lvs),
             "mail.alert" => mail::MailOptions::parse(args).map(Self::Mail),
+            "trap.alert" => trap::TrapOptions::parse(args).map(Self::Trap),
             "webhook.alert" => webhook::WebhookOptions::parse(args).map(Self::Webhook),
             _ => return None,
         })

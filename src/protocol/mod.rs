@@ -6,8 +6,10 @@
 //! |---|---|
 //! | may this user say this, may this host send that | `auth` |
 //! | is this the password of that hash | `crypt` |
-//! | what does a trap say, is it welcome | `trap` |
+//! | is a trap let in, and at what cost | `guard` |
+//! | what does a trap say | `trap` |
 
 pub mod auth;
 pub mod crypt;
+pub mod guard;
 pub mod trap;

@@ -1,4 +1,4 @@
-//! What a trap packet says, how one is written, and whether it is welcome.
+//! What a trap packet says, and how one is written.
 //!
 //! Pure. One datagram holds lines `tag=value`; the tags are those of Perl's Mon::Client, the
 //! values may be in single quotes and escaped (docs/mon.md, "Traps"). Checks that cost nothing
@@ -56,23 +56,38 @@ impl fmt::Debug for Packet {
 }
 
 /// Why bytes are no trap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unreadable {
     /// No line has the shape of a trap's.
-    #[error("not a trap")]
     NoTrap,
     /// `pro` is missing, or below [`PROTOCOL`].
-    #[error("protocol older than 0.3807")]
     Protocol,
     /// `sta` is missing.
-    #[error("no status")]
     NoStatus,
     /// `grp` or `svc` is missing.
-    #[error("no group or no service")]
     NoService,
     /// A name or a status of a length that cannot be meant.
-    #[error("a name in it is too long")]
     TooLong,
+}
+
+impl Unreadable {
+    /// The same as a constant.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NoTrap => "not a trap",
+            Self::Protocol => "of a protocol older than 0.3807",
+            Self::NoStatus => "without a status",
+            Self::NoService => "without a group or a service",
+            Self::TooLong => "with a name that is too long",
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.reason())
+    }
 }
 
 /// Reads a packet.

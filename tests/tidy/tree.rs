@@ -9,13 +9,14 @@ use std::process::Command;
 use crate::support;
 
 /// The built-ins with a stand-in: file name, and the words with which it calls the program.
-const STAND_INS: [(&str, &str); 9] = [
+const STAND_INS: [(&str, &str); 10] = [
     ("mon.d/fping.monitor", "monitor fping"),
     ("mon.d/http.monitor", "monitor http"),
     ("mon.d/tcp.monitor", "monitor tcp"),
     ("mon.d/ftp.monitor", "monitor ftp"),
     ("mon.d/plugin.monitor", "monitor plugin"),
     ("alert.d/mail.alert", "alert mail"),
+    ("alert.d/trap.alert", "alert trap"),
     ("alert.d/webhook.alert", "alert webhook"),
     ("alert.d/lvs.alert", "alert lvs"),
     ("alert.d/ipvs.alert", "alert ipvs"),

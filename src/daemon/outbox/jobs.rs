@@ -12,12 +12,14 @@ use tokio::task::JoinError;
 
 use crate::alert::mail::{self, Fault, Letter, Mailer, Session};
 use crate::alert::webhook::{Posted, Poster};
-use crate::alert::{exec, message};
+use crate::alert::{exec, message, trap};
 use crate::clock::Clock;
 use crate::daemon::outbox::programs::{Key, ProgramCall};
 use crate::daemon::outbox::queue::Outcome;
 use crate::daemon::outbox::spool::{Destination, Item, Spool, Unread};
 use crate::engine::event::AlertId;
+use crate::model::AlertProgram;
+use crate::options::AlertOptions;
 
 /// What a job tells the courier.
 #[derive(Debug)]
@@ -284,8 +286,26 @@ impl WebhookJob {
     }
 }
 
-/// Runs one alert program.
+/// Runs one alert program, or sends one trap.
 pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::Sender<Report>) {
+    let fault = match &call.call.command.program {
+        AlertProgram::Native(AlertOptions::Trap(options)) => {
+            trap::alert(options, &call.call).await.err()
+        }
+        AlertProgram::Native(_) | AlertProgram::Executable(_) | AlertProgram::Missing(_) => {
+            run(&call, limit).await
+        }
+    };
+    let report = Report::Program {
+        key: call.key(),
+        call: call.call.id,
+        fault,
+    };
+    let _ = reports.send(report).await;
+}
+
+/// Runs the program; the answer is why it does not count as delivered.
+async fn run(call: &ProgramCall, limit: Duration) -> Option<String> {
     let ran = exec::alert(&call.path, &call.call, limit).await;
     tracing::debug!(
         group = %call.call.group,
@@ -294,10 +314,5 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
         output = ran.output.trim_end(),
         "alert program ended"
     );
-    let report = Report::Program {
-        key: call.key(),
-        call: call.call.id,
-        fault: ran.fault(),
-    };
-    let _ = reports.send(report).await;
+    ran.fault()
 }

@@ -1,5 +1,6 @@
 //! What comes in: a call becomes messages, messages become files.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::alert::notice::Notice;
@@ -32,23 +33,23 @@ impl Courier {
                     self.refuse(&call, "lvs.alert works on the table and sends nothing");
                 }
                 AlertProgram::Missing(why) => self.refuse(&call, why),
-                AlertProgram::Executable(path) => {
-                    let path = path.clone();
-                    let most = self.settings.limits.program_queue;
-                    if let Some(dropped) = self.programs.push(
-                        ProgramCall {
-                            path,
-                            call: Box::new(call),
-                        },
-                        most,
-                    ) {
-                        self.refuse(&dropped.call, "left out: too many alert programs wait");
-                    }
+                AlertProgram::Native(AlertOptions::Trap(_)) => {
+                    self.take_program(PathBuf::from(&*call.command.name), call);
                 }
+                AlertProgram::Executable(path) => self.take_program(path.clone(), call),
             }
         }
         if !fresh.is_empty() {
             self.store(fresh).await;
+        }
+    }
+
+    /// Puts a program in line, or what waits its turn like one.
+    fn take_program(&mut self, path: PathBuf, call: AlertCall) {
+        let most = self.settings.limits.program_queue;
+        let call = Box::new(call);
+        if let Some(dropped) = self.programs.push(ProgramCall { path, call }, most) {
+            self.refuse(&dropped.call, "left out: too many alert programs wait");
         }
     }
 

@@ -1,0 +1,3 @@
+//! Traps as they go over the wire: what we send, what we take, and what floods do not do.
+
+mod sending;
