@@ -5,15 +5,19 @@
 //! library only.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::config::{self, Diagnostic};
+use lvsmon::depend::{Expression, Form, TEXT_MAX};
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{Action, Ended, Event, Memory, Report};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::model::Model;
 use lvsmon::period::Period;
+use lvsmon::protocol::auth::{AuthRules, UserFile};
+use lvsmon::protocol::trap::{self, Outgoing};
 use lvsmon::time::{Mono, Now, Wall};
 
 /// So many deadlines of a strange configuration are played: enough for each timer to come.
@@ -90,6 +94,90 @@ pub(crate) fn period(bytes: &[u8]) {
             );
         }
     }
+}
+
+/// A dependency expression: faults lie in the text, and what is written down again reads the
+/// same.
+pub(crate) fn dependency(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    for form in [Form::Expression, Form::Names] {
+        let reading = match Expression::parse(&text, "own", form) {
+            Ok(reading) => reading,
+            Err(fault) => {
+                assert!(text.get(fault.start..fault.end).is_some(), "{fault:?}");
+                continue;
+            }
+        };
+        let count = reading.expression.names().len();
+        assert_eq!(reading.places.len(), count);
+        for (name, (start, end)) in reading.expression.names().iter().zip(&reading.places) {
+            let written = text.get(*start..*end).expect("a place in the text");
+            assert!(written.ends_with(&*name.service), "{written} for {name}");
+        }
+        // No value may be looked for outside of what is given.
+        for given in [0, count / 2, count] {
+            let _ = reading.expression.holds(&vec![true; given]);
+        }
+        if reading.written.len() <= TEXT_MAX {
+            let again = Expression::parse(&reading.written, "other", form).expect("it was read");
+            assert_eq!(
+                again.expression, reading.expression,
+                "{:?}",
+                reading.written
+            );
+        }
+    }
+}
+
+/// A trap packet: what was taken is the same when it is sent on.
+pub(crate) fn trap(bytes: &[u8]) {
+    let from = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+    let Ok(packet) = trap::parse(bytes, from) else {
+        return;
+    };
+    let outgoing = Outgoing {
+        user: packet.user.clone(),
+        password: String::from_utf8_lossy(&packet.password).into_owned(),
+        group: packet.trap.group.clone(),
+        service: packet.trap.service.clone(),
+        status: packet.trap.status.clone(),
+        opstatus: 0,
+        time: 0,
+        summary: packet.trap.summary.clone(),
+        detail: packet.trap.detail.clone().into_bytes(),
+    };
+    let bytes = outgoing.render();
+    assert!(bytes.len() <= Outgoing::BYTES_MAX);
+    // Escapes are longer than what they stand for: a long text does not come back whole.
+    if bytes.len() < 8_000 {
+        let again = trap::parse(&bytes, from).expect("a packet of our own");
+        assert_eq!(again.trap, packet.trap);
+        assert_eq!(again.user, packet.user);
+        assert_eq!(again.odd_lines, 0);
+    }
+}
+
+/// `auth.cf` and a user file: mistakes lie in the file, and who is not named may nothing.
+pub(crate) fn users(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let lines = text.split('\n').count();
+    let rules = AuthRules::read(&text);
+    for mistake in rules.mistakes.iter().chain(&rules.warnings) {
+        assert!(mistake.line as usize <= lines, "{mistake:?}");
+    }
+    if !text.contains("nobody-knows") {
+        assert!(!rules.rules.may(Some("joe"), "nobody-knows"));
+    }
+    let _ = rules
+        .rules
+        .traps()
+        .judge(IpAddr::V4(Ipv4Addr::LOCALHOST), "*");
+    let users = UserFile::read(&text);
+    for mistake in users.mistakes.iter().chain(&users.warnings) {
+        assert!(mistake.line as usize <= lines, "{mistake:?}");
+    }
+    // No hash is tried here: that takes its time on purpose.
+    let _ = users.rules.hash("joe");
 }
 
 /// Lines of a journal: what makes no sense is named and left out, and the engine goes on.

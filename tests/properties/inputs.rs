@@ -108,6 +108,38 @@ pub(crate) fn periods() -> Vec<Vec<u8>> {
     )
 }
 
+/// Expressions of all operators.
+pub(crate) fn dependencies() -> Vec<Vec<u8>> {
+    lines(
+        "rtr:ping\nSELF:ping && !(web:dns || web.2:dns-2)\nnot a:b and c:d or e:f\n\
+         a:b || c:d && e:f\n!!((1)) or 0\na:b c:d SELF:e\na:1&&1:a\nnot(a:b)or(c:d)",
+    )
+}
+
+/// Packets as Perl's Mon::Client sends them, and stranger ones.
+pub(crate) fn traps() -> Vec<Vec<u8>> {
+    [
+        "pro='0.3807'\nusr='joe'\npas='pw'\nspc='0'\nseq='0'\ntyp='trap'\ngrp='g'\nsvc='s'\n\
+         sta='1'\nspc='0'\ntsp='1795216381'\nsum='sum\\20x'\ndtl='det\\20a\\0adet\\20b'\n",
+        "pro=0.3807\ngrp=g\nsvc=s\nsta=0\nsum=all well\n",
+        "sta='00'\npro='1e9'\nsvc=''\ngrp=''\nxyz='1'\n\r\nusr='*'\nsum='\\ff\\5c41'",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// Files `auth.cf`, and a user file.
+pub(crate) fn users() -> Vec<Vec<u8>> {
+    [
+        "# who may what\ncommand section\nlist: all\nreset: root, admin\nack: AUTH_ANY,!guest\n\n\
+         trap section\n10.0.0.5 joe abGk1XyZ0123.\n* mon $1$ab$0123456789012345678901\n",
+        "set:\n: all\ncommand section trap section\nget all\ntrap section\n* * none\nh u\n",
+        "joe: $6$salt$x\nann : $y$j9T$x\n# c\nbob:abGk1XyZ0123.:1000:\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
 /// Records as the engine writes them.
 pub(crate) fn journals() -> Vec<Vec<u8>> {
     lines(

@@ -27,10 +27,13 @@ fn cases() -> ProptestConfig {
 type Body = fn(&[u8]);
 
 /// The bodies by the name of their fuzz target.
-const BODIES: [(&str, Body); 4] = [
+const BODIES: [(&str, Body); 7] = [
     ("configuration", bodies::configuration),
     ("statement", bodies::statement),
     ("period", bodies::period),
+    ("dependency", bodies::dependency),
+    ("trap", bodies::trap),
+    ("users", bodies::users),
     ("journal", bodies::journal),
 ];
 
@@ -52,6 +55,23 @@ proptest! {
         bytes in mutated(inputs::periods())
     ) {
         bodies::period(&bytes);
+    }
+
+    #[test]
+    fn no_expression_ends_the_program_or_changes_when_written(
+        bytes in mutated(inputs::dependencies())
+    ) {
+        bodies::dependency(&bytes);
+    }
+
+    #[test]
+    fn no_packet_ends_the_program_or_changes_when_sent_on(bytes in mutated(inputs::traps())) {
+        bodies::trap(&bytes);
+    }
+
+    #[test]
+    fn no_file_of_users_ends_the_program(bytes in mutated(inputs::users())) {
+        bodies::users(&bytes);
     }
 
     #[test]
