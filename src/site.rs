@@ -13,7 +13,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Defaults, Diagnostic};
-use crate::model::{Bind, Model};
+use crate::model::{Bind, Globals, Model};
 
 pub use crate::config::Overrides;
 pub use crate::config::programs::{Became, ProgramKind, Resolution};
@@ -101,6 +101,12 @@ fn pidfile() -> PathBuf {
         false => folder.join("mon.pid"),
         true => first_existing(&["/run"], "/etc").join("mon.pid"),
     }
+}
+
+/// What the name of a monitor or alert is on this machine, as if the configuration named it.
+#[must_use]
+pub fn resolve(kind: ProgramKind, name: &str, globals: &Globals) -> Resolution {
+    programs::look_up_one(kind, name, globals)
 }
 
 /// The first folder that exists, else the last resort.

@@ -4,6 +4,7 @@
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
 pub mod rows;
+pub mod rules;
 
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@
 )]
 
 mod alerts;
+mod author;
 mod config;
 mod daemon;
 mod demo;

@@ -19,7 +19,7 @@ pub mod mail;
 pub(crate) mod message;
 pub mod notice;
 pub(crate) mod secret;
-mod standalone;
+pub(crate) mod standalone;
 pub(crate) mod trap;
 pub(crate) mod webhook;
 

@@ -75,7 +75,7 @@ pub async fn standalone(name: &str, args: &[String], stdin: &[u8]) -> Result<(),
             let (marks, own) = marks(args, MailOptions::LETTERS).map_err(wrong)?;
             let options = MailOptions::parse(&own).map_err(wrong)?;
             let notice = marks.notice(&environment, stdin, options.subject.as_deref(), now);
-            mail(&options, notice, &environment).await
+            mail(&options, notice, settings(&environment)?).await
         }
         "webhook" => {
             let (marks, own) = marks(args, WebhookOptions::LETTERS).map_err(wrong)?;
@@ -247,12 +247,13 @@ fn settings(environment: &BTreeMap<String, String>) -> Result<MailSettings, Stan
     })
 }
 
-async fn mail(
+/// Sends one mail to all recipients of a line, once.
+pub(crate) async fn mail(
     options: &MailOptions,
     notice: Notice,
-    environment: &BTreeMap<String, String>,
+    settings: MailSettings,
 ) -> Result<(), StandaloneError> {
-    let mailer = Mailer::new(settings(environment)?);
+    let mailer = Mailer::new(settings);
     let failed = StandaloneError::Failed;
     let from = mailer.sender(options.from.as_deref()).map_err(failed)?;
     let mut faults = Vec::new();
@@ -294,7 +295,8 @@ async fn mail(
     }
 }
 
-async fn webhook(
+/// Posts one message, once.
+pub(crate) async fn webhook(
     options: &WebhookOptions,
     notice: &Notice,
     now: Wall,

@@ -315,7 +315,8 @@ struct Body<'a> {
 }
 
 /// The body of a message: the same in every attempt.
-fn body(notice: &Notice, director: &str) -> String {
+/// The document that is posted.
+pub(crate) fn body(notice: &Notice, director: &str) -> String {
     let body = Body {
         schema: "lvsmon.alert/1",
         event: &notice.event,

@@ -9,6 +9,7 @@ mod mon;
 pub mod output;
 mod table;
 mod trap;
+mod trial;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -52,6 +53,7 @@ enum Command {
     Check(check::CheckArgs),
     Table(table::TableArgs),
     Enable(table::EnableArgs),
+    Try(trial::TrialArgs),
     #[command(after_help = built_ins("monitor", &MonitorOptions::NAMES))]
     Monitor(PluginArgs),
     #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
@@ -161,6 +163,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args, &mut out)?,
         Command::Table(args) => table::table(&args, &mut out)?,
         Command::Enable(args) => table::enable(&args, &mut out)?,
+        Command::Try(args) => trial::trial(&args, &mut out)?,
         Command::Monitor(args) if args.asks_for_help() => help("monitor", &mut out)?,
         Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),

@@ -49,7 +49,7 @@ impl Runner {
             "run started"
         );
         let limit = last_limit(&run);
-        self.spawn(id, limit, execute(run, self.tools.clone()));
+        self.spawn(id, limit, monitor::execute(run, self.tools.clone()));
     }
 
     fn spawn(
@@ -146,13 +146,6 @@ fn last_limit(run: &Run) -> Duration {
         }
     };
     own.saturating_add(SLACK)
-}
-
-async fn execute(run: Run, tools: monitor::Tools) -> Report {
-    match run.program {
-        RunProgram::Native(options) => monitor::check(&options, &run.hosts, &tools).await,
-        RunProgram::Executable(program) => monitor::exec::run(&program).await,
-    }
 }
 
 #[cfg(test)]

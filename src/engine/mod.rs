@@ -29,7 +29,7 @@
 pub(crate) mod binding;
 pub(crate) mod call;
 pub mod desired;
-mod disabled;
+pub(crate) mod disabled;
 pub mod event;
 mod history;
 pub(crate) mod policy;

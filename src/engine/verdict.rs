@@ -115,6 +115,15 @@ pub(crate) fn named<'a>(output: &[u8], members: &'a [HostName]) -> BTreeSet<&'a 
         .collect()
 }
 
+/// The words of a summary as hosts are sought in them: without `(...)` and port.
+pub(crate) fn words(summary: &str) -> Vec<&str> {
+    let words = words_outside_parentheses(summary).into_iter();
+    words
+        .map(|word| without_port(word.split('(').next().unwrap_or(word)))
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
 /// Splits at blanks and commas, but not inside `(...)`: some monitors put a time or a reason
 /// with blanks there. One that is never closed (a cut line) reaches to the end.
 fn words_outside_parentheses(text: &str) -> Vec<&str> {

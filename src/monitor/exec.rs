@@ -111,7 +111,7 @@ async fn wait(
 
 /// The beginning of an output; the rest is read and thrown away, so that the writer never waits.
 #[derive(Default)]
-struct Capture {
+pub(crate) struct Capture {
     kept: Vec<u8>,
     cut: bool,
     ended: bool,
@@ -123,7 +123,7 @@ impl Capture {
     /// Output kept beside the note.
     const ROOM: usize = Report::OUTPUT_MAX - Self::NOTE.len();
 
-    async fn read(&mut self, pipe: &mut pipe::Receiver) {
+    pub(crate) async fn read(&mut self, pipe: &mut pipe::Receiver) {
         let mut chunk = [0; CHUNK];
         match pipe.read(&mut chunk).await {
             Ok(0) | Err(_) => self.ended = true,
@@ -131,7 +131,7 @@ impl Capture {
         }
     }
 
-    async fn read_to_end(&mut self, pipe: &mut pipe::Receiver) {
+    pub(crate) async fn read_to_end(&mut self, pipe: &mut pipe::Receiver) {
         while !self.ended {
             self.read(pipe).await;
         }
@@ -143,7 +143,12 @@ impl Capture {
         self.kept.extend(bytes.iter().take(room));
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    /// Whether the other side has closed it.
+    pub(crate) const fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         if self.cut {
             self.kept.extend_from_slice(Self::NOTE.as_bytes());
         }

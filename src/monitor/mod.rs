@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::engine::event::{HostName, Report};
+use crate::engine::event::{HostName, Report, Run, RunProgram};
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
@@ -83,6 +83,16 @@ impl Tools {
 
     fn plugins(&self) -> &Arc<Semaphore> {
         &self.0.plugins
+    }
+}
+
+/// Runs what the engine asks for, as the daemon and `lvsmon try` do.
+///
+/// Dropping the future ends everything it began.
+pub async fn execute(run: Run, tools: Tools) -> Report {
+    match run.program {
+        RunProgram::Native(options) => check(&options, &run.hosts, &tools).await,
+        RunProgram::Executable(program) => exec::run(&program).await,
     }
 }
 

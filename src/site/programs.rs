@@ -12,34 +12,40 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::config::Needs;
 use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
+use crate::model::Globals;
 use crate::options::{AlertOptions, MonitorOptions};
 
 /// The alerts that decide over the table.
 const TABLE_ALERTS: [&str; 2] = ["lvs.alert", "ipvs.alert"];
 
+/// Looks up one program, as if the configuration named it.
+pub(super) fn look_up_one(kind: ProgramKind, name: &str, globals: &Globals) -> Resolution {
+    let (became, why) = resolve(kind, name, globals);
+    Resolution {
+        kind,
+        name: name.to_owned(),
+        became,
+        why,
+    }
+}
+
 /// Looks up every program that the configuration names.
 pub(super) fn look_up(needs: &Needs) -> Programs {
     let mut programs = Programs::default();
     for (kind, name) in &needs.programs {
-        let (became, why) = resolve(*kind, name, needs);
-        programs.insert(Resolution {
-            kind: *kind,
-            name: name.clone(),
-            became,
-            why,
-        });
+        programs.insert(look_up_one(*kind, name, &needs.globals));
     }
     programs
 }
 
-fn resolve(kind: ProgramKind, name: &str, needs: &Needs) -> (Became, String) {
+fn resolve(kind: ProgramKind, name: &str, globals: &Globals) -> (Became, String) {
     let (folders, setting) = match kind {
-        ProgramKind::Monitor => (&needs.globals.mondir, "mondir"),
-        ProgramKind::Alert => (&needs.globals.alertdir, "alertdir"),
+        ProgramKind::Monitor => (&globals.mondir, "mondir"),
+        ProgramKind::Alert => (&globals.alertdir, "alertdir"),
     };
     let found = find(name, folders);
     if kind == ProgramKind::Alert && TABLE_ALERTS.contains(&name) {
-        return table_alert(found, needs.globals.external_lvs_alert, setting);
+        return table_alert(found, globals.external_lvs_alert, setting);
     }
     let stand_in = stand_in(kind, name);
     match found {

@@ -1,0 +1,120 @@
+//! The rules that hold alerts back, as words and sentences for people.
+
+use crate::engine::event::Suppressed;
+use crate::time::Readable;
+
+/// The keyword or the state that objected; a constant word for scripts.
+#[must_use]
+pub const fn rule(why: &Suppressed) -> &'static str {
+    match why {
+        Suppressed::NotInPeriod => "period",
+        Suppressed::ExitRange(_) => "exit_range",
+        Suppressed::NumAlerts(_) => "numalerts",
+        Suppressed::AlertEvery { .. } => "alertevery",
+        Suppressed::AlertAfterCount { .. } | Suppressed::AlertAfterTime { .. } => "alertafter",
+        Suppressed::UpalertAfter { .. } => "upalertafter",
+        Suppressed::NoAlertSent => "no_alert_sent",
+        Suppressed::NoProgram(_) => "no_program",
+        Suppressed::Stopped => "stopped",
+        Suppressed::Disabled => "disabled",
+        Suppressed::DependFailed { .. } => "depend",
+        Suppressed::Acknowledged(_) => "acknowledged",
+    }
+}
+
+/// Why it was held back and what is left of it.
+#[must_use]
+pub fn sentence(why: &Suppressed) -> String {
+    match why {
+        Suppressed::NotInPeriod => "the period does not hold now".to_owned(),
+        Suppressed::ExitRange(exit) => {
+            format!("exit value {exit} is in none of the ranges (alertexitrange, exit=)")
+        }
+        Suppressed::NumAlerts(most) => {
+            format!("numalerts {most}: as many were sent in this outage; none until it ends")
+        }
+        Suppressed::AlertEvery { left } => format!(
+            "alertevery: too soon after the last one; {} left",
+            Readable(*left)
+        ),
+        Suppressed::AlertAfterCount { have, need } => {
+            let left = need.saturating_sub(*have);
+            let word = if left == 1 { "failure" } else { "failures" };
+            format!("alertafter: {have} of {need} failures; {left} {word} left")
+        }
+        Suppressed::AlertAfterTime { left } => format!(
+            "alertafter: not failing for long enough; {} left",
+            Readable(*left)
+        ),
+        Suppressed::UpalertAfter { outage } => format!(
+            "upalertafter: the outage was too short, {}",
+            Readable(*outage)
+        ),
+        Suppressed::NoAlertSent => {
+            "no alert was sent in this period for the outage (no_comp_alerts would tell it)"
+                .to_owned()
+        }
+        Suppressed::NoProgram(why) => format!("there is no program to call: {why}"),
+        Suppressed::Stopped => "the scheduler is stopped, until start".to_owned(),
+        Suppressed::Disabled => {
+            "the service or its watch is disabled, until it is enabled".to_owned()
+        }
+        Suppressed::DependFailed { expression, parent } => match parent {
+            Some(parent) => {
+                format!("{parent} fails, on which it depends (depend {expression})")
+            }
+            None => format!("a dependency fails (depend {expression})"),
+        },
+        Suppressed::Acknowledged(comment) => {
+            format!("the outage is acknowledged ({comment}), until it ends")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_rule_says_what_is_left_of_it() {
+        let cases = [
+            (
+                Suppressed::AlertAfterCount { have: 1, need: 3 },
+                "alertafter",
+                "1 of 3 failures; 2 failures left",
+            ),
+            (
+                Suppressed::AlertAfterCount { have: 2, need: 3 },
+                "alertafter",
+                "1 failure left",
+            ),
+            (
+                Suppressed::AlertEvery {
+                    left: Duration::from_secs(200),
+                },
+                "alertevery",
+                "3m20s left",
+            ),
+            (Suppressed::NumAlerts(2), "numalerts", "numalerts 2"),
+            (
+                Suppressed::DependFailed {
+                    expression: "core:ping".into(),
+                    parent: Some("core:ping".into()),
+                },
+                "depend",
+                "core:ping fails",
+            ),
+            (
+                Suppressed::Acknowledged("ann: on it".into()),
+                "acknowledged",
+                "ann: on it",
+            ),
+        ];
+        for (why, word, part) in cases {
+            assert_eq!(rule(&why), word);
+            assert!(sentence(&why).contains(part), "{}", sentence(&why));
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What an author of monitors and alerts has: `lvsmon try`, `lvsmon why`, and the samples.
+
+mod trial;
