@@ -366,6 +366,18 @@ fn a_built_in_alert_sends_only_where_that_is_asked_for() {
         text.contains("| To: ops@example.org") && text.contains("--really"),
         "{text}"
     );
+    let words = [
+        "--kind",
+        "failure",
+        "--env",
+        "MON_TRAP_PASS=s3cret",
+        "trap.alert",
+    ];
+    let (code, text) = bench.run(&[&words[..], &["-P", "t0psecret", "127.0.0.1:9"]].concat());
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("a trap to 127.0.0.1:9: group try"), "{text}");
+    assert!(!text.contains("secret"), "{text}");
+    assert!(text.contains("MON_TRAP_PASS=***"), "{text}");
     let (code, text) = bench.run(&[
         "--kind",
         "up",

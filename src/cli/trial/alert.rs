@@ -13,9 +13,9 @@ use serde::Serialize;
 use crate::alert::exec::{self, ALERT_LIMIT};
 use crate::alert::mail::Mailer;
 use crate::alert::notice::Notice;
-use crate::alert::{message, standalone, webhook};
+use crate::alert::{StandaloneError, message, standalone, trap, webhook};
 use crate::cli::trial::Plan;
-use crate::cli::trial::monitor::how;
+use crate::cli::trial::monitor::{how, shown_variables};
 use crate::cli::trial::remarks::{Level, Remark};
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::call::{self, Telling};
@@ -285,7 +285,7 @@ async fn attempt(model: &Model, call: &AlertCall, really: bool) -> CallRow {
         period: call.period.to_string(),
         became: "built-in",
         argv: vec![call.command.name.to_string()],
-        environment: call.environment.iter().cloned().collect(),
+        environment: shown_variables(&call.environment),
         stdin: String::from_utf8_lossy(&call.input).into_owned(),
         outcome: String::new(),
         exit: None,
@@ -345,6 +345,25 @@ async fn native(
                 None
             }
         }
+        AlertOptions::Trap(options) => {
+            hide_password(&mut row.argv);
+            let to: Vec<String> = options.receivers.iter().map(ToString::to_string).collect();
+            row.output = match call.exit {
+                Some(exit) => format!(
+                    "a trap to {}: group {}, service {}, status {exit}\n",
+                    to.join(", "),
+                    call.group,
+                    call.name
+                ),
+                None => "no trap: this kind of event has no exit value\n".to_owned(),
+            };
+            if really {
+                let sent = trap::alert(options, call).await;
+                Some(sent.map_err(StandaloneError::Failed))
+            } else {
+                None
+            }
+        }
         AlertOptions::Lvs(options) => {
             row.outcome = "sends nothing: it decides over the table".to_owned();
             row.output = format!(
@@ -360,6 +379,19 @@ async fn native(
         Some(Ok(())) => ("sent".to_owned(), true),
         Some(Err(why)) => (format!("not sent: {why}"), false),
     };
+}
+
+/// A trial is shown to others more readily than mon.cf.
+fn hide_password(argv: &mut [String]) {
+    let mut is_next = false;
+    for word in argv {
+        match word.strip_prefix("-P") {
+            _ if std::mem::take(&mut is_next) => "***".clone_into(word),
+            Some("") => is_next = true,
+            Some(_) => "-P***".clone_into(word),
+            None => {}
+        }
+    }
 }
 
 /// The mail as it would leave.

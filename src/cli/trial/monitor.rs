@@ -189,7 +189,7 @@ impl MonitorTrial {
             RunProgram::Executable(program) => {
                 self.argv = vec![program.path.display().to_string()];
                 self.argv.extend(program.args.iter().cloned());
-                self.environment = program.environment.iter().cloned().collect();
+                self.environment = shown_variables(&program.environment);
                 self.limit_s = Some(program.limit.as_secs_f64());
             }
             RunProgram::Native(_) => {
@@ -340,6 +340,17 @@ fn host_row(host: &HostState) -> HostRow {
         reason,
         text: host.text.to_string(),
     }
+}
+
+/// Variables as they are shown: passwords only as such, since a trial is shown to others more
+/// readily than mon.cf.
+pub(super) fn shown_variables(variables: &[(String, String)]) -> BTreeMap<String, String> {
+    let is_secret = |name: &str| name.to_ascii_uppercase().contains("PASS");
+    let shown = |(name, value): &(String, String)| match is_secret(name) {
+        true => (name.clone(), "***".to_owned()),
+        false => (name.clone(), value.clone()),
+    };
+    variables.iter().map(shown).collect()
 }
 
 /// How a program ended, for a person.
