@@ -1,24 +1,92 @@
 //! Which watches and hosts are disabled. (Whether a service is, its own state knows.)
 //!
-//! A host is disabled in each group that has it, on its own or by a `*` in the file (C-10);
-//! what a person says wins over the file. A watch is disabled on its own, or because the only
-//! host of its group is. Lasts across resets and restarts; names that the configuration no
-//! longer has are kept in mind for as long as the daemon lives.
+//! A host is disabled in each group that has it, by a person or by a `*` in the file (C-10);
+//! what a person says wins over the file. A watch is disabled by a person, or with the only
+//! host of its group. Lasts across resets and restarts, for as long as the configuration has
+//! the names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{HostName, Hostgroup, Member};
+use serde::{Deserialize, Serialize};
+
+use crate::engine::saved::{Record, Saved};
+use crate::model::{HostName, Hostgroup, Member, Model};
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "disabled ";
 
 /// What operators have disabled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Disabled {
-    pub(super) watches: BTreeSet<Arc<str>>,
+    watches: BTreeSet<Arc<str>>,
     /// By group and host: whether it is disabled, where a person said so.
-    pub(super) hosts: BTreeMap<(Arc<str>, HostName), bool>,
+    hosts: BTreeMap<(Arc<str>, HostName), bool>,
+}
+
+/// One of them in the journal: a watch, or with a host that host of a group.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedDisabled {
+    group: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
+    disabled: bool,
 }
 
 impl Disabled {
+    /// As the journal has it; names that the configuration does not have are to be forgotten.
+    pub(crate) fn restore(saved: &Saved, model: &Model) -> (Self, Vec<Record>) {
+        let mut disabled = Self::default();
+        let mut unreadable = Vec::new();
+        let records = saved.records.iter();
+        for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
+            let Ok(entry) = serde_json::from_value::<SavedDisabled>(value.clone()) else {
+                unreadable.push(forget(key.clone()));
+                continue;
+            };
+            let group: Arc<str> = entry.group.into();
+            match entry.host {
+                Some(host) => {
+                    let key = (group, HostName::new(&host));
+                    disabled.hosts.insert(key, entry.disabled);
+                }
+                None => {
+                    disabled.watches.insert(group);
+                }
+            }
+        }
+        unreadable.extend(disabled.prune(model));
+        (disabled, unreadable)
+    }
+
+    /// Drops what the configuration no longer has; the records that forget it.
+    pub(crate) fn prune(&mut self, model: &Model) -> Vec<Record> {
+        let mut gone = Vec::new();
+        self.watches.retain(|group| {
+            let is_there = model.services.iter().any(|service| service.group == *group);
+            if !is_there {
+                gone.push(forget(watch_key(group)));
+            }
+            is_there
+        });
+        self.hosts.retain(|(group, host), _| {
+            let mut groups = model.hostgroups.iter().filter(|known| known.name == *group);
+            let is_there = groups.any(|group| has(group, host));
+            if !is_there {
+                gone.push(forget(host_key(group, host)));
+            }
+            is_there
+        });
+        gone
+    }
+
+    /// Everything that is to survive a restart.
+    pub(crate) fn record_all(&self) -> impl Iterator<Item = Record> + '_ {
+        let watches = self.watches.iter().map(|group| watch_record(group));
+        let hosts = self.hosts.iter();
+        watches.chain(hosts.map(|((group, host), &said)| host_record(group, host, said)))
+    }
+
     /// Whether a person has disabled the watch of this group, or its only host.
     pub(crate) fn has_watch(&self, group: &str) -> bool {
         self.watches.contains(group)
@@ -36,9 +104,157 @@ impl Disabled {
 
     /// The members of a group that are not disabled, in file order.
     pub(crate) fn enabled<'a>(&'a self, group: &'a Hostgroup) -> impl Iterator<Item = &'a Member> {
-        group
-            .members
-            .iter()
-            .filter(|member| !self.has_host(group, member))
+        let members = group.members.iter();
+        members.filter(|member| !self.has_host(group, member))
+    }
+
+    /// A person speaks of a watch; the record of it.
+    pub(crate) fn set_watch(&mut self, group: &Arc<str>, is_disabled: bool) -> Record {
+        if is_disabled {
+            self.watches.insert(Arc::clone(group));
+            watch_record(group)
+        } else {
+            self.watches.remove(group);
+            forget(watch_key(group))
+        }
+    }
+
+    /// A person speaks of a host, in every group that has it. A watch of which it is the only
+    /// host goes with it. Answers with the records; none where no group has it.
+    pub(crate) fn set_host(
+        &mut self,
+        model: &Model,
+        host: &HostName,
+        is_disabled: bool,
+    ) -> Vec<Record> {
+        let mut records = Vec::new();
+        for group in &model.hostgroups {
+            let mut members = group.members.iter();
+            let Some(member) = members.find(|member| member.host == *host) else {
+                continue;
+            };
+            let key = (Arc::clone(&group.name), host.clone());
+            if member.starts_disabled == is_disabled {
+                self.hosts.remove(&key);
+                records.push(forget(host_key(&group.name, host)));
+            } else {
+                self.hosts.insert(key, is_disabled);
+                records.push(host_record(&group.name, host, is_disabled));
+            }
+            if group.members.len() == 1 {
+                records.push(self.set_watch(&group.name, is_disabled));
+            }
+        }
+        records
+    }
+
+    /// The watches that are disabled.
+    pub(crate) fn watches(&self) -> impl Iterator<Item = &str> {
+        self.watches.iter().map(|group| &**group)
+    }
+}
+
+fn has(group: &Hostgroup, host: &HostName) -> bool {
+    group.members.iter().any(|member| member.host == *host)
+}
+
+fn watch_key(group: &str) -> String {
+    format!("{PREFIX}watch {group}")
+}
+
+fn host_key(group: &str, host: &HostName) -> String {
+    format!("{PREFIX}host {group} {host}")
+}
+
+fn watch_record(group: &str) -> Record {
+    record(watch_key(group), group, None, true)
+}
+
+fn host_record(group: &str, host: &HostName, is_disabled: bool) -> Record {
+    record(host_key(group, host), group, Some(host), is_disabled)
+}
+
+fn record(key: String, group: &str, host: Option<&HostName>, disabled: bool) -> Record {
+    let entry = SavedDisabled {
+        group: group.to_owned(),
+        host: host.map(ToString::to_string),
+        disabled,
+    };
+    // A struct of texts and a truth value has no way to fail here.
+    let value = serde_json::to_value(entry).unwrap_or_default();
+    Record { key, value }
+}
+
+fn forget(key: String) -> Record {
+    Record {
+        key,
+        value: serde_json::Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture::{model_of, service};
+
+    /// Groups `pair` (h1 h2) and `single` (h1).
+    fn site() -> Model {
+        let mut model = model_of(vec![service("pair", "s"), service("single", "s")], &["h1"]);
+        model.hostgroups[0].members.push(Member {
+            host: HostName::new("h2"),
+            starts_disabled: true,
+        });
+        model
+    }
+
+    fn enabled(disabled: &Disabled, model: &Model, group: usize) -> Vec<String> {
+        let members = disabled.enabled(&model.hostgroups[group]);
+        members.map(|member| member.host.to_string()).collect()
+    }
+
+    #[test]
+    fn a_host_goes_and_comes_in_every_group_and_takes_a_watch_of_its_own_along() {
+        let model = site();
+        let mut disabled = Disabled::default();
+        assert_eq!(enabled(&disabled, &model, 0), ["h1"]);
+        let host = HostName::new("h1");
+        assert_eq!(disabled.set_host(&model, &host, true).len(), 3);
+        assert_eq!(enabled(&disabled, &model, 0), [""; 0]);
+        assert_eq!(enabled(&disabled, &model, 1), [""; 0]);
+        assert!(disabled.has_watch("single") && !disabled.has_watch("pair"));
+        disabled.set_host(&model, &host, false);
+        assert_eq!(disabled, Disabled::default());
+    }
+
+    #[test]
+    fn a_person_may_enable_what_the_file_disables() {
+        let model = site();
+        let mut disabled = Disabled::default();
+        disabled.set_host(&model, &HostName::new("h2"), false);
+        assert_eq!(enabled(&disabled, &model, 0), ["h1", "h2"]);
+        let unknown = HostName::new("h");
+        assert!(disabled.set_host(&model, &unknown, true).is_empty());
+    }
+
+    #[test]
+    fn the_journal_says_the_same_and_forgets_what_the_file_no_longer_has() {
+        let model = site();
+        let mut disabled = Disabled::default();
+        disabled.set_host(&model, &HostName::new("h1"), true);
+        disabled.set_host(&model, &HostName::new("h2"), false);
+        disabled.set_watch(&"pair".into(), true);
+        let mut saved = Saved::default();
+        for record in disabled.record_all() {
+            saved.records.insert(record.key, record.value);
+        }
+        let key = "disabled watch odd".to_owned();
+        saved.records.insert(key.clone(), serde_json::json!(7));
+        let (restored, forgotten) = Disabled::restore(&saved, &model);
+        assert_eq!(restored, disabled);
+        assert_eq!(forgotten, [forget(key)]);
+        let small = model_of(vec![service("single", "s")], &["h1"]);
+        let (restored, forgotten) = Disabled::restore(&saved, &small);
+        assert_eq!(restored.record_all().count(), 2);
+        assert_eq!(forgotten.len(), 4);
     }
 }

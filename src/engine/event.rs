@@ -345,6 +345,25 @@ impl Status {
         }
     }
 
+    /// The status of that number or word; none where there is none.
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
+        let all = [
+            Self::Fail,
+            Self::Ok,
+            Self::Coldstart,
+            Self::Warmstart,
+            Self::Linkdown,
+            Self::Unknown,
+            Self::Timeout,
+            Self::Untested,
+            Self::Depend,
+            Self::Warn,
+        ];
+        let mut all = all.into_iter();
+        all.find(|it| it.word() == text || it.number().to_string() == text)
+    }
+
     /// Whether `list successes` shows it and dependencies count it as good.
     #[must_use]
     pub const fn is_success(self) -> bool {

@@ -10,6 +10,9 @@
 //! | when does a monitor run | `schedule` |
 //! | what is a monitor told, what an alert | `call` |
 //! | what is known of a service | `state` |
+//! | what may a person change | `operator` |
+//! | what are mon's variables of a service | `variable` |
+//! | what would mon's state files say | `classic` |
 //! | which watches and hosts are disabled | `disabled` |
 //! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
@@ -28,10 +31,12 @@
 
 pub(crate) mod binding;
 pub(crate) mod call;
+mod classic;
 pub mod desired;
 pub(crate) mod disabled;
 pub mod event;
 mod history;
+mod operator;
 pub(crate) mod policy;
 mod reload;
 mod report;
@@ -39,6 +44,7 @@ pub mod saved;
 pub(crate) mod schedule;
 pub(crate) mod state;
 mod tell;
+mod variable;
 pub(crate) mod verdict;
 pub mod view;
 
@@ -55,19 +61,13 @@ use jiff::tz::TimeZone;
 
 use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
-use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{
-    Action, AlertKind, Ended, Event, FailureLine, HistoryLine, Memory, Note, Report, RunId, Status,
-    Wish,
-};
+use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Report, RunId};
 use crate::engine::history::Histories;
 use crate::engine::report::Heard;
-use crate::engine::saved::{Classic, Saved};
-use crate::engine::schedule::{FirstRuns, Lane, Timer, Timetable};
+use crate::engine::saved::{Record, Saved};
+use crate::engine::schedule::{FirstRuns, Timer, Timetable};
 use crate::engine::state::ServiceState;
-use crate::engine::view::{Looking, ServiceView};
-use crate::lvs::Desired;
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
@@ -99,6 +99,8 @@ pub struct Engine {
     stopped: Option<Wall>,
     /// Records that could not be read, to be told at the start.
     not_restored: Vec<Note>,
+    /// Records of what the configuration no longer has, to be forgotten at the start.
+    to_forget: Vec<Record>,
     is_started: bool,
     last_run: u64,
     last_alert: u64,
@@ -131,12 +133,14 @@ impl Engine {
             states.push(state.unwrap_or_default());
         }
         let globals = &model.globals;
+        let (disabled, to_forget) = Disabled::restore(saved, &model);
         Self {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
-            disabled: Disabled::default(),
+            disabled,
+            to_forget,
             histories: Histories::new(globals.histlength),
-            stopped: None,
+            stopped: operator::restore_stop(saved, now),
             model,
             zone,
             random: fastrand::Rng::with_seed(seed),
@@ -163,7 +167,7 @@ impl Engine {
             Event::Start => self.start(now, &mut actions),
             Event::Deadline => {}
             Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
-            Event::Operator(wish) => self.carry_out(wish, &mut actions),
+            Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
             // Nobody listens for traps yet.
             Event::Trap(_) => {}
             Event::Resolved { host, answer } => {
@@ -171,10 +175,7 @@ impl Engine {
             }
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
-            Event::Reload { model, memory } => match memory {
-                // Nobody forgets yet.
-                Memory::Kept | Memory::Forgotten => self.reload(now, model, &mut actions),
-            },
+            Event::Reload { model, memory } => self.reload(now, model, memory, &mut actions),
             Event::HistoryRead(lines) => self.histories.replace_alerts(lines),
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(&outcome)),
             Event::JournalLost => actions.extend(self.record_all(now)),
@@ -195,118 +196,20 @@ impl Engine {
             .min()
     }
 
-    /// The table as it should be.
-    #[must_use]
-    pub fn desired(&self) -> &Desired {
-        self.bindings.desired()
-    }
-
-    /// Every owned real server with what is wanted of it and why.
-    #[must_use]
-    pub fn real_servers(&self) -> Vec<RealServerView> {
-        self.bindings.real_servers()
-    }
-
-    /// Every service in file order, as it is now.
-    pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
-        self.model.services().filter_map(|(id, _)| self.service(id))
-    }
-
-    /// One service as it is now; none where the Model has no such number.
-    #[must_use]
-    pub fn service(&self, id: ServiceId) -> Option<ServiceView<'_>> {
-        let state = self.states.get(id.index())?;
-        let looking = Looking {
-            model: &self.model,
-            timetable: &self.timetable,
-            disabled: &self.disabled,
-            now: self.last,
-        };
-        Some(view::service(looking, id, state))
-    }
-
-    /// Since when the scheduler is stopped; none while it runs.
-    #[must_use]
-    pub const fn stopped_since(&self) -> Option<Wall> {
-        self.stopped
-    }
-
-    /// Whether the watch of this group is disabled, by a person or with its only host.
-    #[must_use]
-    pub fn is_watch_disabled(&self, group: &str) -> bool {
-        self.disabled.has_watch(group)
-    }
-
-    /// Whether this host is disabled in this hostgroup. False for one that it does not have.
-    #[must_use]
-    pub fn is_host_disabled(&self, group: &str, host: &HostName) -> bool {
-        let mut groups = self.model.hostgroups.iter();
-        let group = groups.find(|known| &*known.name == group);
-        group.is_some_and(|group| {
-            let mut members = group.members.iter();
-            let member = members.find(|member| member.host == *host);
-            member.is_some_and(|member| self.disabled.has_host(group, member))
-        })
-    }
-
-    /// The alerts that were called, oldest first.
-    pub fn alert_history(&self) -> impl DoubleEndedIterator<Item = &HistoryLine> {
-        self.histories.alerts()
-    }
-
-    /// The failures, oldest first.
-    pub fn failure_history(&self) -> impl DoubleEndedIterator<Item = &FailureLine> {
-        self.histories.failures()
-    }
-
-    /// Lines that each history keeps: `histlength`, or what `set maxkeep` said since.
-    #[must_use]
-    pub const fn history_length(&self) -> u32 {
-        self.histories.length()
-    }
-
-    /// A variable of a service, as `get GROUP SERVICE VARIABLE` shows it (docs/mon.md,
-    /// "Variables"); none where nobody has set it, which is shown as an empty text.
-    #[must_use]
-    pub fn variable(&self, id: ServiceId, name: &str) -> Option<String> {
-        let state = self.states.get(id.index())?;
-        state.scratch.get(name).cloned()
-    }
-
-    /// What mon's own state files would say now.
-    #[must_use]
-    pub fn classic(&self) -> Classic {
-        Classic::default()
-    }
-
     /// All that is to survive a restart, as records, whether written before or not.
     fn record_all(&self, now: Now) -> Vec<Action> {
         let states = self.model.services().zip(&self.states);
-        let known = states.filter(|(_, state)| state.status != Status::Untested);
+        let known = states.filter(|(_, state)| state.is_known());
         let services = known.map(|((_, service), state)| {
             Action::Record(Box::new(saved::record(service, state, now)))
         });
-        services.chain(self.bindings.record_all()).collect()
-    }
-
-    /// The configuration in force.
-    #[must_use]
-    pub fn model(&self) -> &Arc<Model> {
-        &self.model
-    }
-
-    /// Runs that count against `maxprocs`, and those that count against `maxchecks`.
-    #[must_use]
-    pub fn runs_going(&self) -> (u32, u32) {
-        let running = |lane| self.timetable.running(lane);
-        (running(Lane::Children), running(Lane::Checks))
-    }
-
-    /// Slots that went by unused so far, because the run before took longer than its interval
-    /// or no place was free: a sign that intervals are too short or limits too low.
-    #[must_use]
-    pub fn skipped_slots(&self) -> u64 {
-        self.skipped_slots
+        let disabled = self.disabled.record_all();
+        let disabled = disabled.map(|record| Action::Record(Box::new(record)));
+        services
+            .chain(disabled)
+            .chain(self.record_stop())
+            .chain(self.bindings.record_all())
+            .collect()
     }
 
     /// The time of this event, never before that of the last one, and whether the wall clock
@@ -328,33 +231,13 @@ impl Engine {
         }
         let notes = std::mem::take(&mut self.not_restored);
         actions.extend(notes.into_iter().map(Action::Note));
+        let to_forget = std::mem::take(&mut self.to_forget).into_iter();
+        actions.extend(to_forget.map(|record| Action::Record(Box::new(record))));
         actions.extend(self.bindings.start());
         self.startup_alerts(now, actions);
         self.look_at_exclusion(now);
         let all: Vec<ServiceId> = self.model.services().map(|(id, _)| id).collect();
         self.plan_first_runs(now, &all);
-    }
-
-    fn carry_out(&mut self, wish: Wish, actions: &mut Vec<Action>) {
-        let outcome = match &wish {
-            Wish::EnableServer(server) => {
-                let (outcome, more) = self.bindings.enable(server);
-                actions.extend(more);
-                outcome
-            }
-            Wish::Enable(_)
-            | Wish::Disable { .. }
-            | Wish::Ack { .. }
-            | Wish::Stop
-            | Wish::Start
-            | Wish::ClearTimers(_)
-            | Wish::TestMonitor(_)
-            | Wish::TestAlert { .. }
-            | Wish::Set { .. }
-            | Wish::SetHistoryLength(_)
-            | Wish::LoadState(_) => Err("nobody can ask for this yet".to_owned()),
-        };
-        actions.push(Action::Note(Note::Wish { wish, outcome }));
     }
 
     /// Plans the first run of each of these services that is polled (D6).
@@ -530,15 +413,13 @@ impl Engine {
         self.timetable.plan(id, due);
     }
 
-    /// Looks at the global `exclude_period`: inside it no timer advances.
+    /// Looks at the global `exclude_period`: inside it no timer advances, nor after `stop`.
     fn look_at_exclusion(&mut self, now: Now) {
-        let Some(period) = &self.model.globals.exclude_period else {
-            self.timetable.look_at_exclusion(None);
-            return self.timetable.thaw(now.mono);
-        };
-        let at = look_again(period, &self.zone, now);
-        self.timetable.look_at_exclusion(Some(at));
-        if period.holds(now.wall, &self.zone) {
+        let period = self.model.globals.exclude_period.as_ref();
+        let at = period.map(|period| look_again(period, &self.zone, now));
+        self.timetable.look_at_exclusion(at);
+        let is_excluded = period.is_some_and(|period| period.holds(now.wall, &self.zone));
+        if is_excluded || self.stopped.is_some() {
             self.timetable.freeze(now.mono);
         } else {
             self.timetable.thaw(now.mono);

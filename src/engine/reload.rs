@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{Action, RunId, Status};
+use crate::engine::event::{Action, Memory, RunId};
 use crate::engine::state::{PeriodMemory, ServiceState};
 use crate::engine::{Engine, call, saved, schedule};
 use crate::model::{Model, Service, ServiceId};
@@ -16,7 +16,13 @@ use crate::time::{Mono, Now};
 
 impl Engine {
     /// Goes over to a new configuration.
-    pub(super) fn reload(&mut self, now: Now, model: Arc<Model>, actions: &mut Vec<Action>) {
+    pub(super) fn reload(
+        &mut self,
+        now: Now,
+        model: Arc<Model>,
+        memory: Memory,
+        actions: &mut Vec<Action>,
+    ) {
         let old = std::mem::replace(&mut self.model, model);
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
@@ -35,8 +41,15 @@ impl Engine {
             }
         }
 
+        let gone = self.disabled.prune(&model).into_iter();
+        actions.extend(gone.map(|record| Action::Record(Box::new(record))));
+        self.histories.set_length(globals.histlength);
+
         actions.extend(self.bindings.reload(now, &model));
-        self.plan_what_changed(now, &old, &places);
+        match memory {
+            Memory::Kept => self.plan_what_changed(now, &old, &places),
+            Memory::Forgotten => self.forget_everything(now, actions),
+        }
         self.look_at_exclusion(now);
         self.timetable.release_held(now.mono);
         if globals.startupalerts_on_reset {
@@ -91,7 +104,7 @@ impl Engine {
                 continue;
             }
             self.timetable.cancel(id);
-            if self.states[id.index()].status != Status::Untested {
+            if self.states[id.index()].is_known() {
                 actions.push(Action::Record(Box::new(saved::forget(service))));
             }
         }
@@ -111,6 +124,26 @@ impl Engine {
             states[new.index()] = state;
         }
         self.states = states;
+    }
+
+    /// `reset` without `keepstate`: every service begins anew, untested and enabled; servers
+    /// are as found (D10). What was said of watches and hosts stays.
+    fn forget_everything(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        for run in std::mem::take(&mut self.running).into_keys() {
+            actions.push(Action::Stop(run));
+        }
+        let mut all = Vec::with_capacity(model.services.len());
+        for (id, service) in model.services() {
+            let state = std::mem::take(&mut self.states[id.index()]);
+            if state.is_known() {
+                actions.push(Action::Record(Box::new(saved::forget(service))));
+            }
+            self.timetable.cancel(id);
+            all.push(id);
+        }
+        actions.extend(self.bindings.forget(now));
+        self.plan_first_runs(now, &all);
     }
 
     /// Slots of services that are new, or that are polled in another rhythm than before.

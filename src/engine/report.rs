@@ -4,12 +4,15 @@
 //! trap or the lack of one, says it by [`Engine::heard`]. Decides nothing itself: policy says
 //! which alerts, bindings say what becomes of the table. How a decision becomes calls: `tell`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::binding::Ruling;
-use crate::engine::event::{Action, AlertKind, DowntimeLine, FailureLine, Note, Report, Status};
+use crate::engine::event::{
+    Action, AlertKind, DowntimeLine, FailureLine, HostVerdict, Note, Report, Status,
+};
 use crate::engine::state::{self, EventText, HostState, ServiceState};
-use crate::engine::tell::Happening;
+use crate::engine::tell::{Happening, Numbered};
 use crate::engine::{Engine, saved, verdict};
 use crate::model::{HostName, Service, ServiceId};
 use crate::time::Now;
@@ -71,6 +74,7 @@ impl Engine {
             is_first: was == Status::Untested,
             hosts: &hosts,
             began: state.outage.as_deref().map_or(0, |outage| outage.id),
+            numbered: Numbered::InOutage,
             intended: heard.intended.as_deref(),
         };
         let previous = before.as_deref().filter(|_| !is_new);
@@ -84,7 +88,7 @@ impl Engine {
             } else {
                 decision.ruling
             };
-            let verdicts = state::verdicts(&hosts);
+            let verdicts = self.verdicts(id, &hosts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
         if let Some(record) = outage_begun.filter(|_| !decision.calls.is_empty()) {
@@ -94,6 +98,19 @@ impl Engine {
         let state = &mut self.states[id.index()];
         state.set_text(text);
         actions.push(record(service, state, now));
+    }
+
+    /// What a report says of hosts that may reach the table: those that were disabled while
+    /// it was made keep the verdict they had (D10).
+    fn verdicts(&self, id: ServiceId, hosts: &[HostState]) -> BTreeMap<HostName, HostVerdict> {
+        let mut verdicts = state::verdicts(hosts);
+        let group = self.model.hostgroup(id);
+        for member in &group.members {
+            if self.disabled.has_host(group, member) {
+                verdicts.remove(&member.host);
+            }
+        }
+        verdicts
     }
 
     /// A failure is said in the failure history, and in the log where it begins an outage.
@@ -167,7 +184,7 @@ impl Engine {
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
         if self.bindings.decides(id) && !self.standing(id).is_frozen() {
-            let verdicts = state::verdicts(&hosts);
+            let verdicts = self.verdicts(id, &hosts);
             actions.extend(self.bindings.succeeded(id, &verdicts));
         }
         self.tell_success(now, was, &heard, &hosts, actions);
@@ -210,6 +227,7 @@ impl Engine {
             is_first: was == Status::Untested,
             hosts,
             began: began.unwrap_or(now.wall.seconds()),
+            numbered: Numbered::InOutage,
             intended: heard.intended.as_deref(),
         };
         self.redistribute(now, &happening, actions);
@@ -240,6 +258,7 @@ impl Engine {
                 is_first: state.status == Status::Untested,
                 hosts: &[],
                 began: now.wall.seconds(),
+                numbered: Numbered::OnItsOwn,
                 intended: None,
             };
             self.redistribute(now, &happening, actions);

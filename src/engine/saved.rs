@@ -6,11 +6,14 @@
 //! way back a moment in the future counts as now. Not here: the journal itself.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::engine::event::Status;
-use crate::engine::state::{EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Window};
+use crate::engine::state::{
+    Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
+};
 use crate::model::Service;
 use crate::time::{Now, Wall};
 
@@ -114,6 +117,8 @@ pub(crate) fn restore(
 #[serde(default)]
 struct SavedService {
     status: Status,
+    #[serde(skip_serializing_if = "is_default")]
+    last_status: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     exit: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,8 +131,33 @@ struct SavedService {
     text: Option<SavedText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outage: Option<SavedOutage>,
+    #[serde(skip_serializing_if = "is_default")]
+    disabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ack: Option<SavedAck>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traps: Option<SavedTraps>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    variables: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     periods: BTreeMap<String, SavedPeriod>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct SavedAck {
+    time: Wall,
+    comment: String,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct SavedTraps {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Wall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_up: Option<Wall>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<IpAddr>,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -177,6 +207,7 @@ impl SavedService {
             .zip(state.periods.as_deref().unwrap_or_default());
         Self {
             status: state.status,
+            last_status: state.last_status,
             exit: state.exit,
             last_check: state.last_check,
             last_success: state.last_success,
@@ -184,6 +215,17 @@ impl SavedService {
             alert_count: state.alert_count,
             text: state.text.as_deref().map(SavedText::of),
             outage: state.outage.as_deref().map(SavedOutage::of),
+            disabled: state.is_disabled,
+            ack: state.ack.as_deref().map(|ack| SavedAck {
+                time: ack.time,
+                comment: ack.comment.to_string(),
+            }),
+            traps: state.traps.as_deref().map(|traps| SavedTraps {
+                last: traps.last,
+                last_up: traps.last_up,
+                from: traps.from,
+            }),
+            variables: state.scratch.clone(),
             periods: memory
                 .filter(|(_, memory)| **memory != PeriodMemory::default())
                 .map(|(period, memory)| (period.label.to_string(), SavedPeriod::of(memory, now)))
@@ -206,8 +248,22 @@ impl SavedService {
         let blank = memory
             .iter()
             .all(|memory| *memory == PeriodMemory::default());
+        let ack = self.ack.map(|ack| Acked {
+            time: not_later(ack.time),
+            comment: ack.comment.into(),
+        });
+        let traps = self.traps.map(|traps| Traps {
+            last: traps.last.map(not_later),
+            last_up: traps.last_up.map(not_later),
+            from: traps.from,
+        });
         ServiceState {
             status,
+            last_status: self.last_status,
+            is_disabled: self.disabled,
+            ack: ack.map(Box::new),
+            traps: traps.map(Box::new),
+            scratch: self.variables,
             exit: self.exit,
             last_check: self.last_check.map(not_later),
             last_success: self.last_success.map(not_later),

@@ -116,6 +116,19 @@ impl EventText {
         }
     }
 
+    /// What a person or the engine itself says.
+    pub(crate) fn said(text: &str) -> Self {
+        Self {
+            output: text.as_bytes().into(),
+            ..Self::default()
+        }
+    }
+
+    /// The whole output, for a client.
+    pub(crate) fn as_text(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
+    }
+
     /// The first line; of a failure `(NO SUMMARY)` where it is blank.
     pub(crate) fn summary(&self, status: Status) -> Cow<'_, str> {
         if let Some(reason) = &self.reason {
@@ -314,6 +327,15 @@ impl ServiceState {
     pub(crate) fn memory(&mut self, service: &Service) -> &mut [PeriodMemory] {
         self.periods
             .get_or_insert_with(|| vec![PeriodMemory::default(); service.periods.len()].into())
+    }
+
+    /// Whether there is anything that a restart must not lose.
+    pub(crate) fn is_known(&self) -> bool {
+        self.status != Status::Untested
+            || self.is_disabled
+            || !self.scratch.is_empty()
+            || self.traps.is_some()
+            || self.periods.is_some()
     }
 
     /// Gives the memory of the periods back where there is nothing to remember.

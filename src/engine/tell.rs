@@ -14,6 +14,17 @@ use crate::engine::{Engine, history};
 use crate::model::{AlertCommand, AlertProgram, Service, ServiceId};
 use crate::time::Now;
 
+/// How the calls of an event are numbered in their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Numbered {
+    /// On from the calls of the outage before them.
+    InOutage,
+    /// From 1: a start of the daemon.
+    OnItsOwn,
+    /// As no other call of this daemon: two tests within a second are two events.
+    Uniquely,
+}
+
 /// One event on its way through the rules.
 #[derive(Clone, Copy)]
 pub(super) struct Happening<'a> {
@@ -30,6 +41,7 @@ pub(super) struct Happening<'a> {
     pub(super) hosts: &'a [HostState],
     /// Seconds that stand in the event ids.
     pub(super) began: i64,
+    pub(super) numbered: Numbered,
     /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
     pub(super) intended: Option<&'a str>,
 }
@@ -185,25 +197,19 @@ impl Engine {
     }
 
     /// The calls of one event, numbered within its outage.
-    fn compose(&mut self, now: Now, happening: &Happening<'_>, calls: Vec<Call>) -> Vec<AlertCall> {
+    pub(super) fn compose(
+        &mut self,
+        now: Now,
+        happening: &Happening<'_>,
+        calls: Vec<Call>,
+    ) -> Vec<AlertCall> {
         let state = &mut self.states[happening.id.index()];
         let kind = happening.kind;
-        // Only what belongs to an outage is numbered within it.
-        let is_of_outage = match kind {
-            AlertKind::Startup | AlertKind::Test => false,
-            AlertKind::Failure
-            | AlertKind::Trap
-            | AlertKind::TrapTimeout
-            | AlertKind::Up
-            | AlertKind::Ack
-            | AlertKind::Disable => true,
-        };
-        let outage = state.outage.as_deref().filter(|_| is_of_outage);
-        let mut number = match (outage, kind) {
-            (Some(outage), _) => outage.calls,
-            // Two tests in one second are two events.
-            (None, AlertKind::Test) => u32::try_from(self.last_alert).unwrap_or(u32::MAX),
-            (None, _) => 0,
+        let is_of_outage = happening.numbered == Numbered::InOutage;
+        let mut number = match happening.numbered {
+            Numbered::InOutage => state.outage.as_deref().map_or(0, |outage| outage.calls),
+            Numbered::OnItsOwn => 0,
+            Numbered::Uniquely => u32::try_from(self.last_alert).unwrap_or(u32::MAX),
         };
         let telling = Telling {
             model: &self.model,

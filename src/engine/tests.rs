@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::engine::event::{
-    AlertCall, AlertKind, Delivery, HostVerdict, Reason, Run, RunProgram, Status, Suppressed,
+    AlertCall, AlertKind, Delivery, HostVerdict, Memory, Reason, Run, RunProgram, Status,
+    Suppressed, Wish,
 };
 use crate::engine::fixture::{
     EPOCH, alert, alerting, at, exited, model, model_of, period, seconds, service, silent,

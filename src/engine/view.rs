@@ -4,12 +4,16 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::Engine;
+use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{HostVerdict, Status, Suppression};
-use crate::engine::schedule::Timetable;
+use crate::engine::event::{FailureLine, HistoryLine, HostVerdict, Status, Suppression};
+use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, NO_SUMMARY, PeriodMemory, ServiceState};
+use crate::lvs::Desired;
 use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
 use crate::time::{Mono, Now, Wall};
 
@@ -100,6 +104,98 @@ pub(crate) struct Looking<'a> {
     pub(crate) disabled: &'a Disabled,
     /// The time of the latest event.
     pub(crate) now: Now,
+}
+
+impl Engine {
+    /// The table as it should be.
+    #[must_use]
+    pub fn desired(&self) -> &Desired {
+        self.bindings.desired()
+    }
+
+    /// Every owned real server with what is wanted of it and why.
+    #[must_use]
+    pub fn real_servers(&self) -> Vec<RealServerView> {
+        self.bindings.real_servers()
+    }
+
+    /// Every service in file order, as it is now.
+    pub fn services(&self) -> impl Iterator<Item = ServiceView<'_>> {
+        self.model.services().filter_map(|(id, _)| self.service(id))
+    }
+
+    /// One service as it is now; none where the Model has no such number.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> Option<ServiceView<'_>> {
+        let state = self.states.get(id.index())?;
+        let looking = Looking {
+            model: &self.model,
+            timetable: &self.timetable,
+            disabled: &self.disabled,
+            now: self.last,
+        };
+        Some(self::service(looking, id, state))
+    }
+
+    /// Since when the scheduler is stopped; none while it runs.
+    #[must_use]
+    pub const fn stopped_since(&self) -> Option<Wall> {
+        self.stopped
+    }
+
+    /// Whether the watch of this group is disabled, by a person or with its only host.
+    #[must_use]
+    pub fn is_watch_disabled(&self, group: &str) -> bool {
+        self.disabled.has_watch(group)
+    }
+
+    /// Whether this host is disabled in this hostgroup. False for one that it does not have.
+    #[must_use]
+    pub fn is_host_disabled(&self, group: &str, host: &HostName) -> bool {
+        let mut groups = self.model.hostgroups.iter();
+        let group = groups.find(|known| &*known.name == group);
+        group.is_some_and(|group| {
+            let mut members = group.members.iter();
+            let member = members.find(|member| member.host == *host);
+            member.is_some_and(|member| self.disabled.has_host(group, member))
+        })
+    }
+
+    /// The alerts that were called, oldest first.
+    pub fn alert_history(&self) -> impl DoubleEndedIterator<Item = &HistoryLine> {
+        self.histories.alerts()
+    }
+
+    /// The failures, oldest first.
+    pub fn failure_history(&self) -> impl DoubleEndedIterator<Item = &FailureLine> {
+        self.histories.failures()
+    }
+
+    /// Lines that each history keeps: `histlength`, or what `set maxkeep` said since.
+    #[must_use]
+    pub const fn history_length(&self) -> u32 {
+        self.histories.length()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Runs that count against `maxprocs`, and those that count against `maxchecks`.
+    #[must_use]
+    pub fn runs_going(&self) -> (u32, u32) {
+        let running = |lane| self.timetable.running(lane);
+        (running(Lane::Children), running(Lane::Checks))
+    }
+
+    /// Slots that went by unused so far, because the run before took longer than its interval
+    /// or no place was free: a sign that intervals are too short or limits too low.
+    #[must_use]
+    pub fn skipped_slots(&self) -> u64 {
+        self.skipped_slots
+    }
 }
 
 /// The view of one service.

@@ -107,6 +107,27 @@ impl Bindings {
         actions
     }
 
+    /// `reset` without `keepstate`: nothing was ever said of any server, so each is as found
+    /// (D10). What is owned stays owned.
+    pub(crate) fn forget(&mut self, now: Now) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (&id, judge) in &mut self.judges {
+            if judge.gate.take().is_some() {
+                actions.push(gate_record(&self.model, id, None));
+            }
+            judge.parts.clear();
+            judge.patience_ends = None;
+            judge.is_unclear_said = false;
+        }
+        for entry in std::mem::take(&mut self.latches).into_keys() {
+            actions.push(entry.record(&self.model, None));
+        }
+        actions.extend(self.adopt(now));
+        let keys = self.all_virtual_services();
+        self.decide(&keys, &mut actions);
+        actions
+    }
+
     /// Fits judges, timers and names to the Model; answers with the names to look up.
     fn adopt(&mut self, now: Now) -> Vec<Action> {
         let model = Arc::clone(&self.model);
