@@ -6,10 +6,14 @@
 //! |---|---|
 //! | may this user say this, may this host send that | `auth` |
 //! | is this the password of that hash | `crypt` |
+//! | what do the alert history and the downtime log look like | `log_file` |
+//! | what do mon's state files say | `state_file` |
 //! | is a trap let in, and at what cost | `guard` |
 //! | what does a trap say | `trap` |
 
 pub mod auth;
 pub mod crypt;
 pub mod guard;
+pub mod log_file;
+pub mod state_file;
 pub mod trap;

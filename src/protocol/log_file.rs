@@ -1,0 +1,216 @@
+//! How do the alert history and the downtime log look on disk?
+//!
+//! One line for each call and for each outage (docs/mon.md, "Histories"). Reading passes over
+//! what is no such line: a person may have written there, and mon's own lines are older.
+
+use std::time::Duration;
+
+use crate::engine::event::{AlertKind, DowntimeLine, HistoryLine};
+use crate::time::Wall;
+
+/// The word of a kind in the alert history, and in `list alerthist`.
+const KINDS: [(&str, AlertKind); 7] = [
+    ("alert", AlertKind::Failure),
+    ("upalert", AlertKind::Up),
+    ("startupalert", AlertKind::Startup),
+    ("trapalert", AlertKind::Trap),
+    ("traptimeoutalert", AlertKind::TrapTimeout),
+    ("ackalert", AlertKind::Ack),
+    ("disablealert", AlertKind::Disable),
+];
+
+/// A line of `historicfile`: `KIND GROUP SERVICE TIME PROGRAM (ARGS) SUMMARY`, with its newline.
+#[must_use]
+pub fn history_line(line: &HistoryLine) -> String {
+    let kind = KINDS.iter().find(|(_, kind)| *kind == line.kind);
+    // A person's try is in no history; it would be an alert.
+    let kind = kind.map_or("alert", |(word, _)| word);
+    let args: Vec<String> = line.args.iter().map(|word| quoted(word)).collect();
+    let (group, service, time) = (&line.group, &line.service, line.time.seconds());
+    let (program, args) = (&line.program, args.join(" "));
+    let text = format!(
+        "{kind} {group} {service} {time} {program} ({args}) {}",
+        line.summary
+    );
+    one_line(&text)
+}
+
+/// The alert calls of a file, oldest first, at most the last `max` of those not before `since`.
+#[must_use]
+pub fn history(text: &str, since: Option<Wall>, max: usize) -> Vec<HistoryLine> {
+    let found = text.lines().rev().filter_map(read_history_line);
+    let young = found.filter(|line| since.is_none_or(|since| line.time >= since));
+    let mut lines: Vec<HistoryLine> = young.take(max).collect();
+    lines.reverse();
+    lines
+}
+
+fn read_history_line(line: &str) -> Option<HistoryLine> {
+    let mut words = line.trim_start().splitn(5, ' ');
+    let (kind, group, service) = (words.next()?, words.next()?, words.next()?);
+    let &(_, kind) = KINDS.iter().find(|(word, _)| *word == kind)?;
+    let time = Wall::from_seconds(words.next()?.parse().ok()?);
+    let (program, rest) = words.next()?.split_once(" (")?;
+    let (args, summary) = rest.split_once(") ").or_else(|| rest.split_once(')'))?;
+    Some(HistoryLine {
+        kind,
+        group: group.into(),
+        service: service.into(),
+        time,
+        program: program.to_owned(),
+        args: words_of(args),
+        summary: summary.to_owned(),
+    })
+}
+
+/// An argument as it may have stood in the file.
+fn quoted(word: &str) -> String {
+    let is_plain = |letter: char| !letter.is_whitespace() && !matches!(letter, '"' | '\'' | '\\');
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    let mut text = String::with_capacity(word.len() + 2);
+    text.push('"');
+    for letter in word.chars() {
+        if matches!(letter, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(letter);
+    }
+    text.push('"');
+    text
+}
+
+/// Undoes [`quoted`].
+fn words_of(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = None;
+    let mut is_quoted = false;
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' => {
+                is_quoted = !is_quoted;
+                word.get_or_insert_with(String::new);
+            }
+            '\\' if is_quoted => word.get_or_insert_with(String::new).extend(letters.next()),
+            ' ' if !is_quoted => words.extend(word.take()),
+            letter => word.get_or_insert_with(String::new).push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// What the downtime log gets at each start and reset.
+#[must_use]
+pub fn downtime_head(now: Wall) -> String {
+    format!(
+        "#\n# downtime log, begun {}\n# up again, group, service, first failure, seconds down, interval, summary\n",
+        now.seconds()
+    )
+}
+
+/// A line of the downtime log: `UP GROUP SERVICE FIRST_FAILURE SECONDS INTERVAL SUMMARY`, with
+/// its newline.
+#[must_use]
+pub fn downtime_line(line: &DowntimeLine) -> String {
+    let (group, service, interval) = (&line.group, &line.service, line.interval.as_secs());
+    let (up, first) = (line.up.seconds(), line.first_failure.seconds());
+    let down = line
+        .up
+        .since(line.first_failure)
+        .max(Duration::ZERO)
+        .as_secs();
+    let summary = &line.summary;
+    one_line(&format!(
+        "{up} {group} {service} {first} {down} {interval} {summary}"
+    ))
+}
+
+fn one_line(text: &str) -> String {
+    let mut line: String = text
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(kind: AlertKind, seconds: i64) -> HistoryLine {
+        HistoryLine {
+            kind,
+            group: "g".into(),
+            service: "s".into(),
+            time: Wall::from_seconds(seconds),
+            program: "/usr/lib/mon/alert.d/a b.alert".to_owned(),
+            args: ["x", "y z", "", "q\"\\"].map(str::to_owned).to_vec(),
+            summary: "h1 (x) = 1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_history_is_read_as_it_was_written() {
+        for (word, kind) in KINDS {
+            let written = history_line(&line(kind, 1_795_251_344));
+            let expected = format!(
+                "{word} g s 1795251344 /usr/lib/mon/alert.d/a b.alert (x \"y z\" \"\" \"q\\\"\\\\\") h1 (x) = 1\n"
+            );
+            assert_eq!(written, expected);
+            assert_eq!(history(&written, None, 9), [line(kind, 1_795_251_344)]);
+        }
+        let mut bare = line(AlertKind::Failure, 7);
+        bare.args.clear();
+        bare.summary.clear();
+        assert_eq!(history(&history_line(&bare), None, 9), [bare.clone()]);
+        bare.summary = "two\nlines".to_owned();
+        assert_eq!(history_line(&bare).lines().count(), 1);
+    }
+
+    #[test]
+    fn of_a_history_the_newest_lines_are_read_and_what_is_none_is_passed_over() {
+        let mut text =
+            String::from("# by hand\n\nalert g s\nalert g s x /a () b\nnonsense g s 1 /a () b\n");
+        for seconds in 1..=9 {
+            text += &history_line(&line(AlertKind::Up, seconds));
+        }
+        let times = |since: Option<i64>, max| -> Vec<i64> {
+            let since = since.map(Wall::from_seconds);
+            let lines = history(&text, since, max);
+            lines.iter().map(|line| line.time.seconds()).collect()
+        };
+        assert_eq!(times(None, 3), [7, 8, 9]);
+        assert_eq!(times(Some(6), 100), [6, 7, 8, 9]);
+        assert_eq!(times(None, 100).len(), 9);
+        assert!(times(None, 0).is_empty());
+    }
+
+    #[test]
+    fn an_outage_is_one_line_of_the_downtime_log() {
+        let mut line = DowntimeLine {
+            up: Wall::from_seconds(1_795_215_944),
+            group: "g1".into(),
+            service: "tr".into(),
+            first_failure: Wall::from_seconds(1_795_215_938),
+            interval: Duration::from_secs(30),
+            summary: "summ one".to_owned(),
+        };
+        assert_eq!(
+            downtime_line(&line),
+            "1795215944 g1 tr 1795215938 6 30 summ one\n"
+        );
+        // The clock was set back during the outage.
+        line.first_failure = Wall::from_seconds(1_795_215_999);
+        assert_eq!(
+            downtime_line(&line),
+            "1795215944 g1 tr 1795215999 0 30 summ one\n"
+        );
+        let head = downtime_head(Wall::from_seconds(5));
+        assert!(head.lines().all(|line| line.starts_with('#')) && head.lines().count() == 3);
+        assert!(head.contains(" 5\n"), "{head}");
+    }
+}
