@@ -26,6 +26,7 @@ use crate::daemon::log::{self, FacilitySwitch, Format, Settings};
 use crate::daemon::{self, Ready, Signals, StartOptions};
 use crate::model::{Facility, Globals};
 use crate::program;
+use crate::protocol::state_file::StateFile;
 use crate::site::{LoadOptions, Manner, Overrides};
 use crate::time::timeval;
 
@@ -128,6 +129,16 @@ enum StateKind {
     All,
 }
 
+impl StateKind {
+    fn files(self) -> Vec<StateFile> {
+        match self {
+            Self::Disabled => vec![StateFile::Disabled],
+            Self::Opstatus => vec![StateFile::Opstatus],
+            Self::All => StateFile::ALL.to_vec(),
+        }
+    }
+}
+
 /// A time with its unit, or seconds as mon's manual page has it.
 fn time(text: &str) -> Result<Duration, String> {
     match text.parse() {
@@ -192,6 +203,7 @@ impl MonArgs {
                 manner: Manner::Mon,
             },
             is_stopped: self.stopped,
+            load_state: self.loadstate.map_or_else(Vec::new, StateKind::files),
             ready: Some(ready),
         }
     }

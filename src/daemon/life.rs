@@ -21,10 +21,14 @@ use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
+use crate::daemon::logs::{self, Logs};
+use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::runner::Runner;
+use crate::daemon::scribe::Scribe;
+use crate::daemon::statefiles::{self, StateReads};
 use crate::daemon::store::{Lock, Store, StoreError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
@@ -34,6 +38,7 @@ use crate::lvs::Desired;
 use crate::model::{Globals, Model};
 use crate::monitor::Tools;
 use crate::names::Names;
+use crate::protocol::state_file::StateFile;
 use crate::site::{self, LoadOptions, Loaded};
 
 /// Mistakes of a file that are logged; `lvsmon check` shows all of them.
@@ -79,6 +84,8 @@ pub struct StartOptions {
     pub load: LoadOptions,
     /// No run starts before a client says `start` (mon's `-S`).
     pub is_stopped: bool,
+    /// Which of mon's state files are loaded (mon's `-l`).
+    pub load_state: Vec<StateFile>,
     /// Called when every port is open and the checks begin.
     pub ready: Option<Ready>,
 }
@@ -162,6 +169,7 @@ async fn live(
     let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
     let ready = options.ready.take();
     let is_stopped = options.is_stopped;
+    let load_state = std::mem::take(&mut options.load_state);
     let mut daemon = start(options, loaded, signals, asks_inbox)?;
     let mut claim = Claim::start(&statedir, lock, asks);
     let model = Arc::clone(daemon.engine.model());
@@ -172,6 +180,11 @@ async fn live(
         .pidfile
         .as_deref()
         .and_then(PidFile::write);
+    daemon.read_histories();
+    if !load_state.is_empty() {
+        let classic = statefiles::read(&statedir, &load_state);
+        daemon.tell(Event::Operator(Wish::LoadState(classic)));
+    }
     if is_stopped {
         daemon.tell(Event::Operator(Wish::Stop));
     }
@@ -239,6 +252,10 @@ fn start(
         applier: Applier::start(backend, wanted, events, clock),
         inbox,
         asks,
+        logs: Logs::default(),
+        scribe: Scribe::default(),
+        state_reads: StateReads::default(),
+        remote: Remote::start(),
         signals,
         config: options.config,
         load: options.load,
@@ -248,6 +265,17 @@ fn start(
 }
 
 impl Daemon {
+    /// Reads the alert history back, and begins the logs of this life.
+    fn read_histories(&mut self) {
+        let model = Arc::clone(self.engine.model());
+        let now = self.clock.now().wall;
+        let lines = logs::read_back(&model.globals, now);
+        if !lines.is_empty() {
+            self.tell(Event::HistoryRead(lines));
+        }
+        self.logs.begin(&model.globals, now, &mut self.scribe);
+    }
+
     /// Reads the file beside the loop.
     pub(super) fn start_loading(&mut self) {
         if self.loading.is_some() {
@@ -290,6 +318,7 @@ impl Daemon {
                     memory: Memory::Kept,
                 });
                 self.is_unpublished = true;
+                self.logs.begin(&model.globals, wall, &mut self.scribe);
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");
                 let text = format!("configuration reloaded, {services} services");
@@ -319,6 +348,7 @@ impl Daemon {
             applier,
             mut inbox,
             mut signals,
+            scribe,
             ..
         } = self;
         drop(desired);
@@ -342,6 +372,7 @@ impl Daemon {
                 () = &mut closing => break,
             }
         }
+        scribe.close(JOURNAL_LIMIT).await;
         store.close(JOURNAL_LIMIT).await;
     }
 }

@@ -17,6 +17,10 @@
 //! | what survives a restart | `store` |
 //! | how is a person's question answered | `control` |
 //! | what if somebody deletes lock or socket | `claim` |
+//! | what do the histories on disk get | `logs` |
+//! | when are mon's own state files written and read | `statefiles` |
+//! | who writes all of these | `scribe` |
+//! | who is told what clients enable and disable | `monremote` |
 //! | how does another program find this one | `pidfile` |
 //! | what is said of all this | `chronicle`, `log`, `syslog` |
 
@@ -26,10 +30,16 @@ mod claim;
 mod control;
 mod life;
 pub mod log;
+mod logs;
+mod monremote;
 mod names;
 pub mod outbox;
 mod pidfile;
 mod runner;
+#[allow(dead_code, reason = "savestate and loadstate come with the clients")]
+mod scribe;
+#[allow(dead_code, reason = "savestate and loadstate come with the clients")]
+mod statefiles;
 pub mod store;
 mod syslog;
 
@@ -44,9 +54,13 @@ use crate::config::Diagnostic;
 use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::Ask;
+use crate::daemon::logs::Logs;
+use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::runner::Runner;
+use crate::daemon::scribe::Scribe;
+use crate::daemon::statefiles::{StateRead, StateReads};
 use crate::daemon::store::{Handed, Store, StoreError};
 use crate::engine::Engine;
 use crate::engine::event::{Action, AlertCall, Event, Note, RealServerName, TableOutcome, Wish};
@@ -69,6 +83,8 @@ enum Wake {
     Loaded(Box<Result<Loaded, Vec<Diagnostic>>>),
     /// Something about the journal.
     Journal(Result<Handed, StoreError>),
+    /// mon's state files were read for a client.
+    StateRead(StateRead),
     /// Nothing else is ready: the changed table is shown to the applier.
     Publish,
 }
@@ -93,6 +109,10 @@ struct Daemon {
     applier: Applier,
     inbox: mpsc::Receiver<Event>,
     asks: mpsc::Receiver<Ask>,
+    logs: Logs,
+    scribe: Scribe,
+    state_reads: StateReads,
+    remote: Remote,
     signals: mpsc::Receiver<Signal>,
     config: PathBuf,
     /// How it is read.
@@ -117,6 +137,7 @@ impl Daemon {
                 Wake::Signal(Signal::Reload) => self.start_loading(),
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
                 Wake::Journal(news) => self.journal(news),
+                Wake::StateRead(read) => self.state_was_read(read),
                 Wake::Publish => self.publish(),
             }
         }
@@ -141,6 +162,7 @@ impl Daemon {
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
             loaded = loaded(&mut self.loading) => Wake::Loaded(Box::new(loaded)),
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
+            Some(read) = self.state_reads.next() => Wake::StateRead(read),
             Some(event) = self.inbox.recv() => Wake::Event(event),
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
@@ -193,17 +215,29 @@ impl Daemon {
                 Action::Suppressed(suppression) => {
                     chronicle::suppressed(self.engine.model(), &suppression);
                 }
-                // Nobody keeps them yet.
-                Action::History(_) | Action::Downtime(_) => {}
+                Action::History(line) => self.logs.history(&line, &mut self.scribe),
+                Action::Downtime(line) => self.logs.downtime(&line, &mut self.scribe),
                 Action::Note(note) => {
                     self.chronicle.note(wall, self.engine.model(), &note);
-                    if let Note::Wish { outcome, .. } = note {
+                    if let Note::Wish { wish, outcome } = note {
+                        self.wish_came_to(&wish, &outcome);
                         answer = Some(outcome);
                     }
                 }
             }
         }
         answer
+    }
+
+    /// What others are told of a wish that was carried out.
+    fn wish_came_to(&mut self, wish: &Wish, outcome: &Result<String, String>) {
+        if outcome.is_err() {
+            return;
+        }
+        self.remote.tell(self.engine.model(), wish);
+        if matches!(wish, Wish::Enable(_) | Wish::Disable { .. }) {
+            self.save_disabled();
+        }
     }
 
     fn send(&mut self, call: AlertCall) {

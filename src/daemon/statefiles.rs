@@ -1,0 +1,155 @@
+//! When are mon's own state files, `disabled` and `opstatus`, written and read?
+//!
+//! Written for `savestate`, and `disabled` after every `enable` and `disable`; read for
+//! `loadstate` and at a start with `-l`. The journal, not these, carries the state of lvsmon from
+//! one start to the next (D20). A file that cannot be used is named and nothing of it is taken.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::mpsc;
+
+use crate::daemon::Daemon;
+use crate::daemon::scribe::{Job, Reply};
+use crate::engine::event::{Event, Wish};
+use crate::engine::saved::Classic;
+use crate::protocol::state_file::{FILE_MAX, StateFault, StateFile};
+
+/// Files that were read and wait for the loop: one for each client that asks is far more than
+/// enough.
+const READ_MAX: usize = 64;
+
+/// Files that were read for a client.
+pub(super) struct StateRead {
+    classic: Classic,
+    reply: Reply,
+}
+
+impl fmt::Debug for StateRead {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.classic.fmt(out)
+    }
+}
+
+/// The way from the thread that reads to the loop.
+#[derive(Debug)]
+pub(super) struct StateReads {
+    sender: mpsc::Sender<StateRead>,
+    receiver: mpsc::Receiver<StateRead>,
+}
+
+impl Default for StateReads {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(READ_MAX);
+        Self { sender, receiver }
+    }
+}
+
+impl StateReads {
+    /// The next files that were read; cancel safe.
+    pub(super) async fn next(&mut self) -> Option<StateRead> {
+        self.receiver.recv().await
+    }
+}
+
+impl Daemon {
+    /// `savestate`: writes these files beside the loop and tells `reply`.
+    pub(super) fn save_state_files(&mut self, files: &[StateFile], reply: Reply) {
+        let classic = self.engine.classic();
+        let files = self.texts(files, &classic);
+        self.scribe.give(Job::Replace {
+            files,
+            reply: Some(reply),
+        });
+    }
+
+    /// Something was enabled or disabled.
+    pub(super) fn save_disabled(&mut self) {
+        let classic = self.engine.classic();
+        let files = self.texts(&[StateFile::Disabled], &classic);
+        self.scribe.give(Job::Replace { files, reply: None });
+    }
+
+    fn texts(&self, files: &[StateFile], classic: &Classic) -> Vec<(PathBuf, String)> {
+        let folder = &self.engine.model().globals.statedir;
+        let text = |file: &StateFile| Some((folder.join(file.name()), file.text(classic)?));
+        files.iter().filter_map(text).collect()
+    }
+
+    /// `loadstate`: reads these files beside the loop; `reply` is told when the engine knows.
+    pub(super) fn load_state_files(&mut self, files: &[StateFile], reply: Reply) {
+        let folder = self.engine.model().globals.statedir.clone();
+        let files = files.to_vec();
+        let sender = self.state_reads.sender.clone();
+        self.scribe.give(Job::Run(Box::new(move || {
+            let classic = read(&folder, &files);
+            // The loop may have ended.
+            let _ = sender.blocking_send(StateRead { classic, reply });
+        })));
+    }
+
+    /// The loop has the files of a `loadstate`.
+    pub(super) fn state_was_read(&mut self, read: StateRead) {
+        let outcome = self.tell(Event::Operator(Wish::LoadState(read.classic)));
+        (read.reply)(outcome.map_or(Ok(()), |outcome| outcome.map(drop)));
+    }
+}
+
+/// What these files of a state folder say. One that is missing says nothing; one that cannot be
+/// used is named. Blocks.
+pub(super) fn read(folder: &Path, files: &[StateFile]) -> Classic {
+    let mut classic = Classic::default();
+    for file in files {
+        let path = folder.join(file.name());
+        let shown = path.display();
+        match bytes(&path) {
+            Ok(bytes) => {
+                if let Err(fault) = file.read(&bytes, &mut classic) {
+                    tracing::error!(path = %shown, %fault, "state file not used");
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(path = %shown, "no such state file");
+            }
+            Err(error) => tracing::error!(path = %shown, %error, "state file not used"),
+        }
+    }
+    classic
+}
+
+fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(FILE_MAX)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > FILE_MAX {
+        return Err(io::Error::other(StateFault::TooLong));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::saved::ClassicDisabled;
+
+    #[test]
+    fn a_state_file_that_is_missing_spoiled_or_none_leaves_the_other_one_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        assert_eq!(read(path, &StateFile::ALL), Classic::default());
+        std::fs::write(path.join("disabled"), "disable host h\n").unwrap();
+        std::fs::create_dir(path.join("opstatus")).unwrap();
+        let disabled = Some(vec![ClassicDisabled::Host("h".to_owned())]);
+        let found = read(path, &StateFile::ALL);
+        assert_eq!((found.disabled, found.opstatus), (disabled, None));
+        std::fs::write(path.join("disabled"), "disable host h").unwrap();
+        assert_eq!(read(path, &StateFile::ALL), Classic::default());
+    }
+}
