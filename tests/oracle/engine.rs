@@ -214,20 +214,24 @@ impl Player<'_> {
                 self.tell(Event::Trap(trap));
             }
             Action::Reload(change) => {
-                if let Some((old, new)) = change {
-                    let changed = self.config.replace(old, new);
-                    assert_ne!(changed, self.config, "the reload changes nothing");
-                    self.config = changed;
-                }
+                self.change(change.as_ref());
                 self.reload(Memory::Kept);
             }
-            Action::Restart => {
-                self.world.step(
-                    self.world.elapsed.since(Mono::ZERO),
-                    crate::timeline::step::Doing::Restart,
-                    "",
-                );
+            Action::Restart(change) => {
+                self.change(change.as_ref());
+                let after = self.world.elapsed.since(Mono::ZERO);
+                let model = Arc::new(model(self.file, &self.config));
+                self.ends.clear();
+                self.world.restart(after, model);
             }
+        }
+    }
+
+    fn change(&mut self, change: Option<&(String, String)>) {
+        if let Some((old, new)) = change {
+            let changed = self.config.replace(old, new);
+            assert_ne!(changed, self.config, "the configuration does not change");
+            self.config = changed;
         }
     }
 

@@ -185,7 +185,7 @@ impl<'a> Player<'a> {
                 });
                 Vec::new()
             }
-            Action::Trap(_) | Action::Restart => panic!("for the engine only: {action:?}"),
+            Action::Trap(_) | Action::Restart(_) => panic!("for the engine only: {action:?}"),
         };
         let go = format!("runs/{}.{run}.go", service.replace('/', "."));
         let later = self.story.steps.iter().skip_while(

@@ -19,7 +19,7 @@
 //! !trap web/http 1 "summary" "detail"       a trap that was let in
 //! !reload "old text" "new text"             SIGHUP, with another text in the file
 //! !reload
-//! !restart                                  kill -9, and a new daemon
+//! !restart                                  kill -9, and a new daemon; also with a change
 //! ```
 //!
 //! Last come the calls, service by service and in the order in which they were made:
@@ -71,7 +71,7 @@ pub(crate) enum Action {
     Client(String),
     Trap(Vec<String>),
     Reload(Option<(String, String)>),
-    Restart,
+    Restart(Option<(String, String)>),
 }
 
 /// What one run does.
@@ -204,12 +204,19 @@ fn action(text: &str) -> Result<Action, String> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Ok(match words.as_slice() {
         ["!trap", rest @ ..] => Action::Trap(rest.iter().map(|&word| word.to_owned()).collect()),
-        ["!reload"] => Action::Reload(None),
-        ["!reload", old, new] => Action::Reload(Some(((*old).to_owned(), (*new).to_owned()))),
-        ["!restart"] => Action::Restart,
+        ["!reload", change @ ..] => Action::Reload(self::change(change)?),
+        ["!restart", change @ ..] => Action::Restart(self::change(change)?),
         [word, ..] if word.starts_with('!') => return Err(format!("no action {word}")),
         _ => Action::Client(text.to_owned()),
     })
+}
+
+fn change(words: &[&str]) -> Result<Option<(String, String)>, String> {
+    match words {
+        [] => Ok(None),
+        [old, new] => Ok(Some(((*old).to_owned(), (*new).to_owned()))),
+        _ => Err("nothing, or old and new text".to_owned()),
+    }
 }
 
 /// `1 "h1\n" x3; 0; signal=9 takes=5s`

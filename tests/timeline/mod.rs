@@ -17,10 +17,11 @@
 //!                                    cannot="reason"; h1=refused or h1=up for native results
 //! +10s                               time passes
 //! +10s wall 2024-03-13 12:00:00      the wall clock is set
-//! +10s restart                       kill -9, and a new daemon from the journal
 //! +10s reload                        of the configuration above the line
 //! +10s reload without "lvs.alert"    of its other lines only
 //! +10s reload "after 2" "after 5"    of it with another text in place of the first
+//! +10s restart                       kill -9, and a new daemon from the journal; another
+//!                                    configuration is named as with reload
 //! +10s resolved h1 10.0.0.1          a name was looked up
 //! +10s enable 192.168.0.1            a person's wish: a real server comes back
 //! +10s disable host h1 h2            also watch NAME, service NAME; enable undoes it
@@ -47,7 +48,7 @@ use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
-use step::{Doing, Step};
+use step::{Change, Doing, Step};
 use words::Showing;
 
 #[test]
@@ -137,16 +138,24 @@ fn play(file: &Path, text: &str) -> String {
                 said
             }
             (Some(world), Step::At { after, doing }) => {
-                let doing = if let Doing::Reload(change) = &doing {
-                    let model = load(file, &change.of(config));
-                    Doing::Tell(Box::new(Event::Reload {
-                        model: Arc::new(model),
-                        memory: Memory::Kept,
-                    }))
-                } else {
-                    doing
-                };
-                world.step(after, doing, line)
+                let changed = |change: &Change| Arc::new(load(file, &change.of(config)));
+                match &doing {
+                    Doing::Reload(change) => {
+                        let (model, memory) = (changed(change), Memory::Kept);
+                        let event = Event::Reload { model, memory };
+                        world.step(after, Doing::Tell(Box::new(event)), line)
+                    }
+                    Doing::Restart(Change::None) => {
+                        let model = Arc::clone(world.engine.model());
+                        world.restart(after, model)
+                    }
+                    Doing::Restart(change) => world.restart(after, changed(change)),
+                    Doing::Nothing
+                    | Doing::Report { .. }
+                    | Doing::SetWall(_)
+                    | Doing::Tell(_)
+                    | Doing::Ask(_) => world.step(after, doing, line),
+                }
             }
             (Some(world), Step::Show(shown)) => {
                 world.showing.more(shown);
@@ -274,12 +283,21 @@ impl World {
         panic!("more than 100,000 deadlines in one step");
     }
 
-    pub(crate) fn step(
-        &mut self,
-        after: std::time::Duration,
-        doing: Doing,
-        line: &str,
-    ) -> Vec<String> {
+    /// kill -9, and a new daemon with this configuration, from the journal.
+    pub(crate) fn restart(&mut self, after: std::time::Duration, model: Arc<Model>) -> Vec<String> {
+        let mut said = Vec::new();
+        self.advance(Mono::ZERO.after(after), &mut said);
+        self.running.clear();
+        self.origin = self.elapsed;
+        let saved = Saved {
+            records: self.journal.clone(),
+        };
+        self.engine = Engine::new(model, &saved, 1, self.zone.clone(), self.now());
+        self.tell(Event::Start, &mut said);
+        said
+    }
+
+    fn step(&mut self, after: std::time::Duration, doing: Doing, line: &str) -> Vec<String> {
         let mut said = Vec::new();
         self.advance(Mono::ZERO.after(after), &mut said);
         match doing {
@@ -300,22 +318,14 @@ impl World {
                 self.wall = Wall::from_micros(wanted.as_micros() - passed);
                 self.tell(Event::Deadline, &mut said);
             }
-            Doing::Restart => {
-                self.running.clear();
-                self.origin = self.elapsed;
-                let saved = Saved {
-                    records: self.journal.clone(),
-                };
-                let model = Arc::clone(self.engine.model());
-                self.engine = Engine::new(model, &saved, 1, self.zone.clone(), self.now());
-                self.tell(Event::Start, &mut said);
-            }
             Doing::Tell(event) => self.tell(*event, &mut said),
             Doing::Ask(asked) => {
                 let wish = asked.of(self.engine.model());
                 self.tell(Event::Operator(wish), &mut said);
             }
-            Doing::Reload(_) => panic!("a reload is read where the configuration is: {line}"),
+            Doing::Reload(_) | Doing::Restart(_) => {
+                panic!("this is read where the configuration is: {line}")
+            }
         }
         said
     }

@@ -36,7 +36,7 @@ pub(crate) enum Doing {
     Nothing,
     Report { service: String, report: Told },
     SetWall(DateTime),
-    Restart,
+    Restart(Change),
     Reload(Change),
     Tell(Box<Event>),
     Ask(Asked),
@@ -119,10 +119,8 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
     Ok(match words {
         [] => Doing::Nothing,
         ["wall", day, time] => Doing::SetWall(local(day, time)?),
-        ["restart"] => Doing::Restart,
-        ["reload"] => Doing::Reload(Change::None),
-        ["reload", "without", text] => Doing::Reload(Change::Without(unquoted(text))),
-        ["reload", old, new] => Doing::Reload(Change::Replaced(unquoted(old), unquoted(new))),
+        ["restart", rest @ ..] => Doing::Restart(change(rest)?),
+        ["reload", rest @ ..] => Doing::Reload(change(rest)?),
         ["resolved", host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
             Doing::Tell(Box::new(Event::Resolved {
@@ -134,6 +132,15 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
             service: (*service).to_owned(),
             report: told(rest)?,
         },
+    })
+}
+
+fn change(words: &[&str]) -> Result<Change, String> {
+    Ok(match words {
+        [] => Change::None,
+        ["without", text] => Change::Without(unquoted(text)),
+        [old, new] => Change::Replaced(unquoted(old), unquoted(new)),
+        _ => return Err("nothing, without TEXT, or OLD NEW".to_owned()),
     })
 }
 
