@@ -13,7 +13,7 @@
 //! | what does the configuration mean | [`model`] |
 //! | how is mon.cf read | [`config`] |
 //! | what is decided | [`engine`] |
-//! | who may say what over mon's ports, and what does a trap say | [`protocol`] |
+//! | what is said over mon's ports, and who may say it | [`protocol`] |
 //! | what is said over the control socket | [`wire`] |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |

@@ -240,6 +240,8 @@ pub struct Service {
     pub exclude_hosts: Vec<HostName>,
     /// No run starts inside it.
     pub exclude_period: Option<Period>,
+    /// As it stands in the file.
+    pub exclude_period_text: Option<Arc<str>>,
     /// Without a trap for this long it fails.
     pub traptimeout: Option<Duration>,
     /// A failure trap ends by itself after this long.

@@ -21,6 +21,7 @@ use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
+use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::logs::{self, Logs};
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
@@ -28,11 +29,12 @@ use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
+use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::statefiles::{self, StateReads};
 use crate::daemon::store::{Lock, Store, StoreError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Event, Memory, TableOutcome, Wish};
+use crate::engine::event::{Event, TableOutcome, Wish};
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
 use crate::model::{Globals, Model};
@@ -70,6 +72,12 @@ pub enum DaemonError {
         "another lvsmon was started after the lock of this one was deleted, and this one ends: {0}"
     )]
     Replaced(StoreError),
+    /// The authfile or the userfile is missing or wrong.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// Nobody could ask.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// The system does not let us start.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -217,6 +225,7 @@ fn start(
     for remark in &opened.remarks {
         tracing::warn!(remark, "journal mended");
     }
+    let gate = Arc::new(Gate::read(&globals.auth)?);
     let clock = Clock::start();
     let seed = fastrand::u64(..);
     let zone = TimeZone::system();
@@ -232,6 +241,8 @@ fn start(
         zone = zone.iana_name(),
         "daemon started"
     );
+    let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
+    let server = Server::start(globals, clients)?;
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let names = Names::system();
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
@@ -239,7 +250,14 @@ fn start(
     let outbox = Outbox::start(OutboxSettings::new(globals), events.clone());
     Ok(Daemon {
         clock,
-        engine: Engine::new(Arc::clone(&model), &opened.saved, seed, zone, clock.now()),
+        engine: Engine::new(
+            Arc::clone(&model),
+            &opened.saved,
+            seed,
+            zone.clone(),
+            clock.now(),
+        ),
+        zone,
         chronicle: Chronicle::default(),
         table: TableOutcome::default(),
         runner: Runner::new(Tools::new(names.clone())),
@@ -256,6 +274,10 @@ fn start(
         scribe: Scribe::default(),
         state_reads: StateReads::default(),
         remote: Remote::start(),
+        server,
+        clients: clients_inbox,
+        gate,
+        resets: Vec::new(),
         signals,
         config: options.config,
         load: options.load,
@@ -296,6 +318,12 @@ impl Daemon {
             self.start_loading();
             return;
         }
+        let is_done = self.take_over(loaded);
+        self.answer_resets(is_done);
+    }
+
+    /// Whether the configuration that was read is in force now.
+    fn take_over(&mut self, loaded: Result<Loaded, Vec<Diagnostic>>) -> bool {
         let wall = self.clock.now().wall;
         match loaded {
             Ok(loaded) if has_lost_everything(self.engine.model(), &loaded.model) => {
@@ -306,23 +334,27 @@ impl Daemon {
                 tracing::error!(config = %self.config.display(), "{text}");
                 self.chronicle
                     .keep(wall, "reload_refused", None, text.to_owned());
+                false
             }
             Ok(mut loaded) => {
                 log_warnings(&loaded.warnings);
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
                 let model = Arc::new(loaded.model);
+                self.server.reload(&model.globals);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
                 self.names.keep_only_those_of(&model);
                 self.tell(Event::Reload {
                     model: Arc::clone(&model),
-                    memory: Memory::Kept,
+                    memory: self.memory_of_reload(),
                 });
+                self.read_gate(None);
                 self.is_unpublished = true;
                 self.logs.begin(&model.globals, wall, &mut self.scribe);
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");
                 let text = format!("configuration reloaded, {services} services");
                 self.chronicle.keep(wall, "reload", None, text);
+                true
             }
             Err(mistakes) => {
                 let count = log_mistakes(&mistakes);
@@ -332,6 +364,7 @@ impl Daemon {
                 );
                 let text = format!("configuration refused, {count} mistakes; the old one stays");
                 self.chronicle.keep(wall, "reload_refused", None, text);
+                false
             }
         }
     }
@@ -346,11 +379,13 @@ impl Daemon {
             mut store,
             desired,
             applier,
+            server,
             mut inbox,
             mut signals,
             scribe,
             ..
         } = self;
+        server.close().await;
         drop(desired);
         applier.stop().await;
         runner.close(RUNS_LIMIT).await;

@@ -16,6 +16,9 @@
 //! | how do alerts leave and not get lost | `outbox` |
 //! | what survives a restart | `store` |
 //! | how is a person's question answered | `control` |
+//! | how do mon's clients ask | `server` |
+//! | how are their requests carried out | `requests` |
+//! | who may ask for what | `gate` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | what do the histories on disk get | `logs` |
 //! | when are mon's own state files written and read | `statefiles` |
@@ -28,6 +31,7 @@ pub mod applier;
 mod chronicle;
 mod claim;
 mod control;
+mod gate;
 mod life;
 pub mod log;
 mod logs;
@@ -35,10 +39,10 @@ mod monremote;
 mod names;
 pub mod outbox;
 mod pidfile;
+mod requests;
 mod runner;
-#[allow(dead_code, reason = "savestate and loadstate come with the clients")]
 mod scribe;
-#[allow(dead_code, reason = "savestate and loadstate come with the clients")]
+mod server;
 mod statefiles;
 pub mod store;
 mod syslog;
@@ -46,6 +50,7 @@ mod syslog;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -54,12 +59,15 @@ use crate::config::Diagnostic;
 use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::Ask;
+use crate::daemon::gate::Gate;
 use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
+use crate::daemon::requests::Reset;
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
+use crate::daemon::server::Server;
 use crate::daemon::statefiles::{StateRead, StateReads};
 use crate::daemon::store::{Handed, Store, StoreError};
 use crate::engine::Engine;
@@ -79,6 +87,8 @@ const INBOX_MAX: usize = 1_024;
 enum Wake {
     Event(Event),
     Ask(Ask),
+    /// A client of mon asks.
+    Client(server::Ask),
     Signal(Signal),
     Loaded(Box<Result<Loaded, Vec<Diagnostic>>>),
     /// Something about the journal.
@@ -113,6 +123,13 @@ struct Daemon {
     scribe: Scribe,
     state_reads: StateReads,
     remote: Remote,
+    server: Server,
+    clients: mpsc::Receiver<server::Ask>,
+    /// Who may ask for what.
+    gate: Arc<Gate>,
+    /// Clients that wait for the file to be read.
+    resets: Vec<Reset>,
+    zone: TimeZone,
     signals: mpsc::Receiver<Signal>,
     config: PathBuf,
     /// How it is read.
@@ -133,6 +150,11 @@ impl Daemon {
                     self.tell(event);
                 }
                 Wake::Ask(ask) => self.answer(ask),
+                Wake::Client(ask) => {
+                    if !self.serve(ask) {
+                        return;
+                    }
+                }
                 Wake::Signal(Signal::Stop) => return,
                 Wake::Signal(Signal::Reload) => self.start_loading(),
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
@@ -145,8 +167,9 @@ impl Daemon {
 
     /// The next thing that happens. Deadlines come first, so that no flood of anything can
     /// starve them; the engine never leaves one in the past, so they starve nothing either.
-    /// The journal takes five batches a second at most, clients are few, and runs come last
-    /// because they are the only ones that can be many.
+    /// The journal takes five batches a second at most, the command line asks little, and runs
+    /// come late because they can be many. Clients from the network come last: they can be more
+    /// than there is time for.
     ///
     /// A changed table is shown when all of these are served, so that a burst of verdicts
     /// costs one copy of it and not one for each. That is never late: tokio lets a task take
@@ -165,6 +188,7 @@ impl Daemon {
             Some(read) = self.state_reads.next() => Wake::StateRead(read),
             Some(event) = self.inbox.recv() => Wake::Event(event),
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
+            Some(ask) = self.clients.recv() => Wake::Client(ask),
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
         }
     }

@@ -376,6 +376,8 @@ fn configuration(folder: &Path, port: u16, relay: u16) -> String {
         "basedir   = {folder}
 cfbasedir = {folder}
 statedir  = {folder}/state
+serverport = 0
+trapport  = 0
 logdir    = {folder}
 mondir    = {folder}/mon.d
 alertdir  = {folder}/alert.d

@@ -161,6 +161,19 @@ impl Engine {
         })
     }
 
+    /// The same for a member of a hostgroup of the Model in force, without a search for it.
+    #[must_use]
+    pub fn is_member_disabled(&self, group: &Hostgroup, member: &Member) -> bool {
+        self.disabled.has_host(group, member)
+    }
+
+    /// Whether a person has disabled this service. False where the Model has no such number.
+    #[must_use]
+    pub fn is_service_disabled(&self, id: ServiceId) -> bool {
+        let state = self.states.get(id.index());
+        state.is_some_and(|state| state.is_disabled)
+    }
+
     /// The alerts that were called, oldest first.
     pub fn alert_history(&self) -> impl DoubleEndedIterator<Item = &HistoryLine> {
         self.histories.alerts()

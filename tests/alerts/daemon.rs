@@ -39,6 +39,7 @@ fn config(
     let url = relay.url();
     let mut text = format!(
         "mondir = {folder}/mon.d\nalertdir = {folder}\nstatedir = {folder}/state\n\
+         serverport = 0\ntrapport = 0\n\
          ipvs_backend = memory\nmail_relay = {url}\nmail_domain = director.example\n\
          mail_from = lvs\nmail_group_wait = 0s\n\nhostgroup farm web1\n\nwatch farm\n"
     );
@@ -163,6 +164,7 @@ fn a_relay_that_never_greets_delays_neither_checks_nor_the_table() {
         "mon.cf",
         format!(
             "mondir = {folder}/mon.d\nstatedir = {folder}/state\nipvs_backend = memory\n\
+             serverport = 0\ntrapport = 0\n\
              mail_relay = smtp://{relay}\nmail_group_wait = 0s\n\nhostgroup farm 10.1.1.1\n\n\
              watch farm\n    service s\n        interval 1s\n        monitor file.monitor\n        \
              period wd {{Sun-Sat}}\n{}",

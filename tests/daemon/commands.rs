@@ -47,7 +47,7 @@ fn check_shows_every_mistake_with_its_place_and_exits_with_1() {
     code(&output, 1);
     let out = text(&output.stdout);
     assert_eq!(out.matches("cf error: ").count(), 2, "{out}");
-    assert!(out.contains("mon.cf:12:2"), "{out}");
+    assert!(out.contains("mon.cf:14:2"), "{out}");
     assert!(out.contains("did you mean \"interval\"?"), "{out}");
     assert!(out.ends_with("mon.cf: 2 mistakes\n"), "{out}");
     let output = farm.output(&["check", "--json"]);
@@ -62,7 +62,7 @@ fn check_shows_every_mistake_with_its_place_and_exits_with_1() {
     assert_eq!(errors.len(), 2, "{json}");
     assert_eq!(
         (&errors[0]["line"], &errors[0]["column"]),
-        (&12.into(), &2.into())
+        (&14.into(), &2.into())
     );
 }
 

@@ -102,6 +102,7 @@ impl Farm {
         let (folder, port) = (self.folder.path().display(), self.port);
         let mut text = format!(
             "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+             serverport = 0\ntrapport = 0\n\
              ipvs_backend = memory\n\nhostgroup www1 127.0.0.11\n\nhostgroup www2 127.0.0.12\n\n"
         );
         for number in [1, 2] {

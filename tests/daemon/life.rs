@@ -65,7 +65,7 @@ fn a_wrong_file_is_refused_at_reload_and_the_old_one_goes_on() {
     farm.wait_for_log("the old one stays in force");
     let log = farm.log();
     assert!(
-        log.contains("intervall") && log.contains("mon.cf:12:2"),
+        log.contains("intervall") && log.contains("mon.cf:14:2"),
         "{log}"
     );
     farm.break_server(2);

@@ -135,6 +135,7 @@ fn write_configuration(folder: &Path, count: usize, lines: Lines, port: u16) -> 
     let place = folder.display();
     let mut text = format!(
         "statedir = {place}/state\nlogdir = {place}\nmondir = {place}\nalertdir = {place}\n\
+         serverport = 0\ntrapport = 0\n\
          ipvs_backend = memory\nrandstart = {SPREAD}\nmail_relay = smtp://127.0.0.1:1\n\n"
     );
     for number in 0..count {

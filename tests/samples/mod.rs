@@ -86,7 +86,7 @@ fn local(text: &str, folder: &TempDir, port: u16) -> String {
         .replace("/etc/mon/alert.d", &format!("{state}"));
     text.replace(
         "statedir = /var/lib/lvsmon",
-        &format!("statedir = {state}/state\nipvs_backend = memory"),
+        &format!("statedir = {state}/state\nserverport = 0\ntrapport = 0\nipvs_backend = memory"),
     )
 }
 

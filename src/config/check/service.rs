@@ -120,6 +120,7 @@ impl<'a> Checker<'a> {
             "exclude_hosts" => service.exclude_hosts = self.exclude_hosts(service, argument),
             "exclude_period" => {
                 service.exclude_period = Some(self.when(argument, "exclude_period"));
+                service.exclude_period_text = Some(self.text(argument).trim().into());
             }
             "dep_behavior" => {
                 if let Some(behavior) = globals::dep_behavior(&mut self.report, argument) {
