@@ -20,7 +20,8 @@ use crate::engine::saved::Saved;
 use crate::ipvs::Backend;
 use crate::model::Model;
 use crate::names::Names;
-use crate::wire::{Answer, EventsAnswer, Request, ServicesAnswer, TableAnswer, rows};
+use crate::wire::why::WhyAnswer;
+use crate::wire::{Answer, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows};
 
 /// Longest wait for an answer; the daemon's loop answers within milliseconds.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -116,6 +117,7 @@ impl Client {
             Answer::Table(answer) => Ok(answer),
             other @ (Answer::Services(_)
             | Answer::Events(_)
+            | Answer::Why(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -129,9 +131,11 @@ impl Client {
     pub fn services(&mut self, from: usize) -> Result<ServicesAnswer, ClientError> {
         match self.ask(&Request::Services { from })? {
             Answer::Services(answer) => Ok(answer),
-            other @ (Answer::Table(_) | Answer::Events(_) | Answer::Done(_) | Answer::Error(_)) => {
-                Err(self.unexpected(other))
-            }
+            other @ (Answer::Table(_)
+            | Answer::Events(_)
+            | Answer::Why(_)
+            | Answer::Done(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
         }
     }
 
@@ -145,6 +149,24 @@ impl Client {
             Answer::Events(answer) => Ok(answer),
             other @ (Answer::Table(_)
             | Answer::Services(_)
+            | Answer::Why(_)
+            | Answer::Done(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Everything about the service `group/service`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`]; the daemon refuses a service that it does not know.
+    pub fn why(&mut self, group: &str, service: &str) -> Result<WhyAnswer, ClientError> {
+        let (group, service) = (group.to_owned(), service.to_owned());
+        match self.ask(&Request::Why { group, service })? {
+            Answer::Why(answer) => Ok(*answer),
+            other @ (Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -162,6 +184,7 @@ impl Client {
             other @ (Answer::Table(_)
             | Answer::Services(_)
             | Answer::Events(_)
+            | Answer::Why(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
     }
@@ -176,12 +199,14 @@ impl Client {
     fn unexpected(&self, answer: Answer) -> ClientError {
         match answer {
             Answer::Error(why) => ClientError::Refused(why),
-            Answer::Table(_) | Answer::Services(_) | Answer::Events(_) | Answer::Done(_) => {
-                ClientError::Broken {
-                    path: self.path.clone(),
-                    error: io::Error::other("the answer belongs to another question"),
-                }
-            }
+            Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Why(_)
+            | Answer::Done(_) => ClientError::Broken {
+                path: self.path.clone(),
+                error: io::Error::other("the answer belongs to another question"),
+            },
         }
     }
 
@@ -255,5 +280,5 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
         Ok(table) => seen.actual = Some(Arc::new(table)),
         Err(error) => seen.unreadable = Some(error.refusal.to_string()),
     }
-    rows::table(&engine, &seen, "file")
+    rows::table(&engine, &seen, Source::File)
 }

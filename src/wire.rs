@@ -5,8 +5,14 @@
 
 pub mod rows;
 pub mod rules;
+pub mod why;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::engine::event::Reason;
+use crate::wire::why::WhyAnswer;
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +33,13 @@ pub enum Request {
         #[serde(default)]
         after: u64,
     },
+    /// Everything about one service.
+    Why {
+        /// Its watch.
+        group: String,
+        /// Its name.
+        service: String,
+    },
     /// End every withdrawal of a real server that no upalert line would end (D4).
     Enable {
         /// Address or name, with or without a port.
@@ -38,7 +51,7 @@ pub enum Request {
 pub const SERVICES_PER_ANSWER: usize = 500;
 
 /// What comes back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// To [`Request::Table`].
@@ -47,17 +60,146 @@ pub enum Answer {
     Services(ServicesAnswer),
     /// To [`Request::Events`].
     Events(EventsAnswer),
+    /// To [`Request::Why`].
+    Why(Box<WhyAnswer>),
     /// Carried out; a sentence for the person who asked.
     Done(String),
     /// Refused, for this reason.
     Error(String),
 }
 
+/// An enum whose variants are words in JSON, and the same words where a person reads them.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$meaning:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$meaning])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// The word in JSON.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str(&self.word().replace('_', " "))
+            }
+        }
+    };
+}
+
+words! {
+    /// Who compared the tables.
+    Source {
+        /// A running daemon.
+        Daemon = "daemon",
+        /// The command line, where none was running.
+        File = "file",
+    }
+}
+
+words! {
+    /// What is wanted of a virtual service.
+    ServiceWanted {
+        /// It is ours and is to be there.
+        Present = "present",
+        /// It is ours and is to be away.
+        Absent = "absent",
+        /// It stays as it is, for now.
+        AsFound = "as_found",
+        /// It belongs to whoever made it.
+        ByOthers = "by_others",
+    }
+}
+
+words! {
+    /// What was seen of a virtual service.
+    ServiceActual {
+        /// It is there.
+        Present = "present",
+        /// It is not.
+        Missing = "missing",
+        /// Nobody could look.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// What is wanted of a real server.
+    ServerWanted {
+        /// It is to be in the table.
+        In = "in",
+        /// It is to be out of it.
+        Out = "out",
+        /// It stays as it is, for now.
+        AsFound = "as_found",
+    }
+}
+
+words! {
+    /// What was seen of a real server.
+    ServerActual {
+        /// It is in the table.
+        In = "in",
+        /// It is not.
+        Out = "out",
+        /// It is, with other settings.
+        Differs = "differs",
+        /// Nobody could look.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// What the last report said of a host.
+    Verdict {
+        /// It is well.
+        Up = "up",
+        /// It fails.
+        Down = "down",
+        /// The report does not say, or there was none.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// The status of a service, by mon's words.
+    ServiceStatus {
+        /// It fails.
+        Fail = "fail",
+        /// It is good.
+        Ok = "ok",
+        /// Like all that follow but `untested` only set by a person.
+        Coldstart = "coldstart",
+        /// A warm start.
+        Warmstart = "warmstart",
+        /// A link is down.
+        Linkdown = "linkdown",
+        /// Nobody knows.
+        Unknown = "unknown",
+        /// No answer.
+        Timeout = "timeout",
+        /// Not reported on yet.
+        Untested = "untested",
+        /// What it depends on fails.
+        Dependency = "dependency",
+        /// Not quite good.
+        Warn = "warn",
+    }
+}
+
 /// The wanted table against the kernel's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableAnswer {
-    /// Who compared: `daemon`, or `file` where none was running.
-    pub source: String,
+    /// Who compared.
+    pub source: Source,
     /// Every virtual service that the file names, in key order.
     pub virtual_services: Vec<VirtualServiceRow>,
     /// Why the kernel's table could not be read; then every `actual` is `unknown`.
@@ -71,10 +213,10 @@ pub struct TableAnswer {
 pub struct VirtualServiceRow {
     /// Such as `10.0.0.3:80/tcp` or `fwmark 7`.
     pub virtual_service: String,
-    /// `present`, `absent`, `as_found` or `by_others`.
-    pub wanted: String,
-    /// `present`, `missing` or `unknown`.
-    pub actual: String,
+    /// What is wanted of it.
+    pub wanted: ServiceWanted,
+    /// What was seen of it.
+    pub actual: ServiceActual,
     /// That of the kernel, else the wanted one.
     pub scheduler: Option<String>,
     /// Its owned real servers, in key order.
@@ -90,10 +232,10 @@ pub struct RealServerRow {
     pub forwarding: Option<String>,
     /// Wanted, else that of the kernel.
     pub weight: Option<u32>,
-    /// `in`, `out` or `as_found`.
-    pub wanted: String,
-    /// `in`, `out`, `differs` or `unknown`.
-    pub actual: String,
+    /// What is wanted of it.
+    pub wanted: ServerWanted,
+    /// What was seen of it.
+    pub actual: ServerActual,
     /// Whether wanted and actual agree; `as_found` agrees with everything known.
     pub agrees: bool,
     /// Why it is wanted so, or what differs.
@@ -116,8 +258,8 @@ pub struct ServiceRow {
     pub group: String,
     /// Its name.
     pub service: String,
-    /// `ok`, `fail` or `untested`.
-    pub status: String,
+    /// As mon calls it.
+    pub status: ServiceStatus,
     /// First line of the last output.
     pub summary: String,
     /// When it was checked last.
@@ -143,10 +285,10 @@ pub struct ServiceRow {
 pub struct HostRow {
     /// As it stands in the hostgroup.
     pub host: String,
-    /// `up`, `down` or `unknown`.
-    pub verdict: String,
-    /// The reason code; none where it is up.
-    pub reason: Option<String>,
+    /// What was found.
+    pub verdict: Verdict,
+    /// Why; none where it is up.
+    pub reason: Option<Reason>,
     /// One line for a person.
     pub text: String,
 }

@@ -10,6 +10,7 @@ pub mod output;
 mod table;
 mod trap;
 mod trial;
+mod why;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -54,6 +55,7 @@ enum Command {
     Table(table::TableArgs),
     Enable(table::EnableArgs),
     Try(trial::TrialArgs),
+    Why(why::WhyArgs),
     #[command(after_help = built_ins("monitor", &MonitorOptions::NAMES))]
     Monitor(PluginArgs),
     #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
@@ -164,6 +166,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Table(args) => table::table(&args, &mut out)?,
         Command::Enable(args) => table::enable(&args, &mut out)?,
         Command::Try(args) => trial::trial(&args, &mut out)?,
+        Command::Why(args) => why::why(&args, &mut out)?,
         Command::Monitor(args) if args.asks_for_help() => help("monitor", &mut out)?,
         Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),

@@ -8,7 +8,10 @@ use clap::Args;
 use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome, load};
 use crate::client::{self, Client, ClientError};
-use crate::wire::{RealServerRow, TableAnswer, VirtualServiceRow};
+use crate::wire::{
+    RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source, TableAnswer,
+    VirtualServiceRow,
+};
 
 /// Show the wanted table against the kernel's
 #[derive(Debug, Args)]
@@ -69,7 +72,7 @@ const HEADINGS: [&str; 7] = [
 ];
 
 fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Result<()> {
-    if answer.source != "daemon" {
+    if answer.source != Source::Daemon {
         let text = format!(
             "no daemon runs with {}: this compares the file and its kept state with the kernel",
             config.display()
@@ -124,23 +127,27 @@ impl Line {
     fn of(service: &VirtualServiceRow) -> Vec<Self> {
         let mut lines = Vec::new();
         let name = &service.virtual_service;
-        let is_missing = service.actual == "missing" && service.wanted != "absent";
+        let is_missing =
+            service.actual == ServiceActual::Missing && service.wanted != ServiceWanted::Absent;
         if is_missing || service.real_servers.is_empty() {
-            let (why, tone) = match (is_missing, &*service.wanted) {
-                (true, "by_others") => (
+            let (why, tone) = match (is_missing, service.wanted) {
+                (true, ServiceWanted::ByOthers) => (
                     "not ours to make (no -B): its real servers wait",
                     Some(Tone::Bad),
                 ),
-                (true, "as_found") => (
+                (true, ServiceWanted::AsFound) => (
                     "virtual service is not in the table: made once a real server enters",
                     Some(Tone::Odd),
                 ),
-                (true, _) => ("virtual service is not in the table", Some(Tone::Bad)),
+                (true, ServiceWanted::Present | ServiceWanted::Absent) => {
+                    ("virtual service is not in the table", Some(Tone::Bad))
+                }
                 (false, _) => ("", None),
             };
-            let wanted = spaced(&service.wanted);
+            let wanted = service.wanted.to_string();
+            let actual = service.actual.to_string();
             lines.push(Self {
-                cells: [name, "", "", "", &wanted, &service.actual, why].map(str::to_owned),
+                cells: [name, "", "", "", &wanted, &actual, why].map(str::to_owned),
                 tone,
             });
         }
@@ -155,10 +162,10 @@ impl Line {
 
     fn server(service: &str, row: &RealServerRow) -> Self {
         let dash = || "-".to_owned();
-        let tone = match (row.agrees, &*row.wanted) {
+        let tone = match (row.agrees, row.wanted) {
             (false, _) => Some(Tone::Bad),
-            (true, "out") => Some(Tone::Odd),
-            (true, _) => None,
+            (true, ServerWanted::Out) => Some(Tone::Odd),
+            (true, ServerWanted::In | ServerWanted::AsFound) => None,
         };
         Self {
             cells: [
@@ -166,16 +173,11 @@ impl Line {
                 row.real_server.clone(),
                 row.forwarding.clone().unwrap_or_else(dash),
                 row.weight.map_or_else(dash, |weight| weight.to_string()),
-                spaced(&row.wanted),
-                row.actual.clone(),
+                row.wanted.to_string(),
+                row.actual.to_string(),
                 row.why.clone(),
             ],
             tone,
         }
     }
-}
-
-/// A word of the answer as a person reads it.
-fn spaced(word: &str) -> String {
-    word.replace('_', " ")
 }

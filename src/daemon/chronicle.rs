@@ -3,19 +3,24 @@
 //! One line for each change of state; nothing for a healthy check. The message is a constant
 //! phrase, everything variable is a field.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::alert::notice::cut;
 use crate::engine::event::{
-    AlertCall, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome, Wish,
+    AlertCall, AlertId, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
+    Wish,
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
 use crate::time::{Readable, Wall};
+use crate::wire::why::DeliveryRow;
 use crate::wire::{EventRow, EventsAnswer};
 
 /// Events kept for readers: a day of a calm farm, the last minutes of a storm; about 200 kB.
 const EVENTS_MAX: usize = 1_000;
+
+/// Alerts whose delivery is remembered: as many as a full outbox holds.
+const OPEN_MAX: usize = 10_000;
 
 /// Bytes of a summary in a log line or an event: a monitor without line ends says 120 kB in one.
 const SUMMARY_MAX: usize = 500;
@@ -26,6 +31,8 @@ pub(super) struct Chronicle {
     events: VecDeque<EventRow>,
     number: u64,
     table: TableTrouble,
+    /// Alerts that are on their way, and those that were given up with the reason.
+    open: BTreeMap<AlertId, DeliveryRow>,
     /// Real servers that were said to be out, so that their return is said too.
     out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
 }
@@ -210,15 +217,31 @@ impl Chronicle {
             summary,
             "alert sent"
         );
+        if self.open.len() >= OPEN_MAX {
+            self.open.pop_first();
+        }
+        self.open.insert(call.id, DeliveryRow::Waiting);
         let text = format!("{kind} alert to {alert}: {summary}");
         self.keep(time, "alert", Some(format!("{group}/{service}")), text);
+    }
+
+    /// What is known of an alert that was sent in this daemon's life.
+    pub(super) fn delivery(&self, alert: AlertId) -> DeliveryRow {
+        let open = self.open.get(&alert).cloned();
+        open.unwrap_or(DeliveryRow::Delivered)
     }
 
     /// What became of an alert.
     pub(super) fn delivered(&mut self, time: Wall, id: u64, delivery: &Delivery) {
         match delivery {
-            Delivery::Done => tracing::debug!(id, "alert delivered"),
+            Delivery::Done => {
+                self.open.remove(&AlertId(id));
+                tracing::debug!(id, "alert delivered");
+            }
             Delivery::GivenUp(why) => {
+                if let Some(row) = self.open.get_mut(&AlertId(id)) {
+                    *row = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());
+                }
                 tracing::error!(id, why, "alert given up");
                 self.keep(time, "alert_given_up", None, why.clone());
             }

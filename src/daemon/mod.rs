@@ -74,7 +74,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, AlertCall, Event, Note, RealServerName, TableOutcome, Wish};
 use crate::lvs::Desired;
 use crate::site::{LoadOptions, Loaded};
-use crate::wire::{Answer, Request, rows};
+use crate::wire::{Answer, Request, Source, rows, why};
 
 pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
 
@@ -296,9 +296,17 @@ impl Daemon {
 
     fn answer(&mut self, ask: Ask) {
         let answer = match ask.request {
-            Request::Table => Answer::Table(rows::table(&self.engine, &self.table, "daemon")),
+            Request::Table => Answer::Table(rows::table(&self.engine, &self.table, Source::Daemon)),
             Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
             Request::Events { after } => Answer::Events(self.chronicle.after(after)),
+            Request::Why { group, service } => {
+                let delivery = |id| self.chronicle.delivery(id);
+                let now = self.clock.now();
+                match why::why(&self.engine, now, &group, &service, delivery) {
+                    Ok(answer) => Answer::Why(Box::new(answer)),
+                    Err(why) => Answer::Error(why),
+                }
+            }
             Request::Enable { server } => {
                 let wish = Wish::EnableServer(RealServerName(server));
                 match self.tell(Event::Operator(wish)) {

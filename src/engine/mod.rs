@@ -24,6 +24,7 @@
 //! | what does a new configuration change | `reload` |
 //! | what is kept across a restart | `saved` |
 //! | what do readers see | `view` |
+//! | what happened lately to a service | `recent` |
 //!
 //! Invariants: after [`Engine::handle`] no deadline lies in the past; a service has at most
 //! one run; everything happens in file order. This file holds the state of the whole and
@@ -38,6 +39,7 @@ pub mod event;
 mod history;
 mod operator;
 pub(crate) mod policy;
+pub mod recent;
 mod reload;
 mod report;
 pub mod saved;
@@ -181,6 +183,7 @@ impl Engine {
             Event::JournalLost => actions.extend(self.record_all(now)),
         }
         self.go_on(now, &mut actions);
+        self.remember_alerts(now, &actions);
         actions
     }
 

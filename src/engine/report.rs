@@ -37,11 +37,13 @@ impl Engine {
     /// Takes in what was heard of a service: the common part of all events. Dependencies have
     /// been looked at.
     pub(super) fn heard(&mut self, now: Now, heard: Heard, actions: &mut Vec<Action>) {
+        let id = heard.service;
         if heard.report.ended.exit() == 0 {
             self.succeeded(now, heard, actions);
         } else {
             self.failed(now, heard, actions);
         }
+        self.remember_result(now, id);
     }
 
     fn failed(&mut self, now: Now, heard: Heard, actions: &mut Vec<Action>) {

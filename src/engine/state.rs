@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::event::{Ended, HostVerdict, Report, Status, Suppression};
+use crate::engine::recent::Recent;
 use crate::engine::verdict;
 use crate::model::{AlertPeriod, HostName, Repeat, Service};
 use crate::time::{Now, Readable, Wall};
@@ -187,6 +188,8 @@ pub(crate) struct ServiceState {
     pub(crate) periods: Option<Box<[PeriodMemory]>>,
     /// What the latest event would have alerted but for a rule.
     pub(crate) suppressed: Box<[Suppression]>,
+    /// What happened lately; none while it was always good.
+    pub(crate) recent: Option<Box<Recent>>,
     /// That it has no host to check was said.
     pub(crate) no_hosts_said: bool,
     /// A person has disabled it.

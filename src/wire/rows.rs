@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
-use crate::engine::event::{HostVerdict, Reason, TableOutcome};
+use crate::engine::event::{HostVerdict, Status, TableOutcome};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
@@ -16,13 +16,14 @@ use crate::lvs::{
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
 use crate::wire::{
-    HostRow, RealServerRow, SERVICES_PER_ANSWER, ServiceRow, ServicesAnswer, TableAnswer,
+    HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted, ServiceActual,
+    ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source, TableAnswer, Verdict,
     VirtualServiceRow,
 };
 
 /// The wanted table of an engine against what was seen of the kernel's.
 #[must_use]
-pub fn table(engine: &Engine, seen: &TableOutcome, source: &str) -> TableAnswer {
+pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswer {
     let actual = seen.actual.as_deref();
     let views = engine.real_servers();
     let known: BTreeMap<_, _> = views
@@ -51,7 +52,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: &str) -> TableAnswer 
         add_unresolved(engine.model(), &mut virtual_services, view);
     }
     TableAnswer {
-        source: source.to_owned(),
+        source,
         virtual_services,
         unreadable: seen.unreadable.clone().or_else(|| {
             let unseen = actual.is_none() && !engine.desired().is_empty();
@@ -93,10 +94,10 @@ fn virtual_service(
 ) -> VirtualServiceRow {
     let entry = actual.and_then(|table| table.get(&key));
     let (wanted, wish) = match &desired.service {
-        ServiceWish::Foreign => ("by_others", None),
-        ServiceWish::Present(service) => ("present", Some(service)),
-        ServiceWish::Absent => ("absent", None),
-        ServiceWish::AsFound => ("as_found", None),
+        ServiceWish::Foreign => (ServiceWanted::ByOthers, None),
+        ServiceWish::Present(service) => (ServiceWanted::Present, Some(service)),
+        ServiceWish::Absent => (ServiceWanted::Absent, None),
+        ServiceWish::AsFound => (ServiceWanted::AsFound, None),
     };
     let scheduler = entry
         .map(|entry| &entry.service.scheduler)
@@ -112,13 +113,12 @@ fn virtual_service(
         .collect();
     VirtualServiceRow {
         virtual_service: key.to_string(),
-        wanted: wanted.to_owned(),
+        wanted,
         actual: match (actual, entry) {
-            (None, _) => "unknown",
-            (Some(_), None) => "missing",
-            (Some(_), Some(_)) => "present",
-        }
-        .to_owned(),
+            (None, _) => ServiceActual::Unknown,
+            (Some(_), None) => ServiceActual::Missing,
+            (Some(_), Some(_)) => ServiceActual::Present,
+        },
         scheduler: scheduler.map(ToString::to_string),
         real_servers,
     }
@@ -159,26 +159,30 @@ fn real_server(
         (ServerWish::Out | ServerWish::AsFound, _) => None,
     };
     let (actual, is_agreed, remark) = match (wish, found) {
-        (_, Found::Unknown) => ("unknown", false, None),
-        (ServerWish::In(wanted), Found::In(found)) if agrees(&wanted, &found) => ("in", true, None),
+        (_, Found::Unknown) => (ServerActual::Unknown, false, None),
+        (ServerWish::In(wanted), Found::In(found)) if agrees(&wanted, &found) => {
+            (ServerActual::In, true, None)
+        }
         (ServerWish::In(_), Found::In(found)) => (
-            "differs",
+            ServerActual::Differs,
             false,
             Some(format!("the kernel has {}", settings_of(&found))),
         ),
-        (ServerWish::In(_), Found::NoService) => {
-            ("out", false, Some("virtual service is missing".to_owned()))
-        }
-        (ServerWish::In(_), Found::Out) => ("out", false, None),
-        (ServerWish::Out, Found::In(_)) => ("in", false, None),
+        (ServerWish::In(_), Found::NoService) => (
+            ServerActual::Out,
+            false,
+            Some("virtual service is missing".to_owned()),
+        ),
+        (ServerWish::In(_), Found::Out) => (ServerActual::Out, false, None),
+        (ServerWish::Out, Found::In(_)) => (ServerActual::In, false, None),
         // Left alone for now; the first verdict puts it right.
         (ServerWish::AsFound, Found::In(found)) => {
             let other = declared.filter(|declared| !agrees(declared, &found));
             let remark = other.map(|other| format!("the file says {}", settings_of(&other)));
-            ("in", true, remark)
+            (ServerActual::In, true, remark)
         }
         (ServerWish::Out | ServerWish::AsFound, Found::Out | Found::NoService) => {
-            ("out", true, None)
+            (ServerActual::Out, true, None)
         }
     };
     let why: Vec<String> = [Some(why), remark]
@@ -190,8 +194,8 @@ fn real_server(
         real_server: key.to_string(),
         forwarding: settings.map(|server| server.forwarding.to_string()),
         weight: settings.map(|server| server.weight.0),
-        wanted: wanted(wish).to_owned(),
-        actual: actual.to_owned(),
+        wanted: wanted(wish),
+        actual,
         agrees: is_agreed,
         why: why.join("; "),
     }
@@ -216,8 +220,8 @@ fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealS
         real_server: hosts.join(" "),
         forwarding: None,
         weight: None,
-        wanted: wanted(view.wish).to_owned(),
-        actual: "unknown".to_owned(),
+        wanted: wanted(view.wish),
+        actual: ServerActual::Unknown,
         agrees: false,
         why: why(model, view),
     };
@@ -228,8 +232,8 @@ fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealS
         Some(service) => service.real_servers.push(row),
         None => rows.push(VirtualServiceRow {
             virtual_service: key,
-            wanted: "as_found".to_owned(),
-            actual: "unknown".to_owned(),
+            wanted: ServiceWanted::AsFound,
+            actual: ServiceActual::Unknown,
             scheduler: None,
             real_servers: vec![row],
         }),
@@ -268,11 +272,11 @@ fn name(model: &Model, service: ServiceId) -> String {
     }
 }
 
-const fn wanted(wish: ServerWish) -> &'static str {
+const fn wanted(wish: ServerWish) -> ServerWanted {
     match wish {
-        ServerWish::In(_) => "in",
-        ServerWish::Out => "out",
-        ServerWish::AsFound => "as_found",
+        ServerWish::In(_) => ServerWanted::In,
+        ServerWish::Out => ServerWanted::Out,
+        ServerWish::AsFound => ServerWanted::AsFound,
     }
 }
 
@@ -292,11 +296,11 @@ pub fn services(engine: &Engine, from: usize) -> ServicesAnswer {
     }
 }
 
-fn service(view: &ServiceView<'_>) -> ServiceRow {
+pub(super) fn service(view: &ServiceView<'_>) -> ServiceRow {
     ServiceRow {
         group: view.group.to_owned(),
         service: view.name.to_owned(),
-        status: view.status.word().to_owned(),
+        status: status(view.status),
         summary: view.summary.to_string(),
         last_check: view.last_check.map(Wall::seconds),
         last_success: view.last_success.map(Wall::seconds),
@@ -309,17 +313,32 @@ fn service(view: &ServiceView<'_>) -> ServiceRow {
     }
 }
 
+pub(super) const fn status(status: Status) -> ServiceStatus {
+    match status {
+        Status::Fail => ServiceStatus::Fail,
+        Status::Ok => ServiceStatus::Ok,
+        Status::Coldstart => ServiceStatus::Coldstart,
+        Status::Warmstart => ServiceStatus::Warmstart,
+        Status::Linkdown => ServiceStatus::Linkdown,
+        Status::Unknown => ServiceStatus::Unknown,
+        Status::Timeout => ServiceStatus::Timeout,
+        Status::Untested => ServiceStatus::Untested,
+        Status::Depend => ServiceStatus::Dependency,
+        Status::Warn => ServiceStatus::Warn,
+    }
+}
+
 fn host(view: &HostView<'_>) -> HostRow {
     let (verdict, reason) = match view.verdict {
-        Some(HostVerdict::Up) => ("up", None),
-        Some(HostVerdict::Down(reason)) => ("down", Some(reason)),
-        Some(HostVerdict::Unknown(reason)) => ("unknown", Some(reason)),
-        None => ("unknown", None),
+        Some(HostVerdict::Up) => (Verdict::Up, None),
+        Some(HostVerdict::Down(reason)) => (Verdict::Down, Some(reason)),
+        Some(HostVerdict::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
+        None => (Verdict::Unknown, None),
     };
     HostRow {
         host: view.host.to_string(),
-        verdict: verdict.to_owned(),
-        reason: reason.map(|reason: Reason| reason.code().to_owned()),
+        verdict,
+        reason,
         text: view.text.to_owned(),
     }
 }
@@ -351,8 +370,8 @@ mod tests {
         for (found, why) in cases {
             let row = row(ServerWish::In(DR), found, Some(DR));
             assert_eq!(
-                (&*row.actual, row.agrees, &*row.why),
-                ("differs", false, why)
+                (row.actual, row.agrees, &*row.why),
+                (ServerActual::Differs, false, why)
             );
         }
     }
@@ -361,7 +380,10 @@ mod tests {
     fn the_kernels_own_choice_of_forwarding_is_no_difference() {
         let local = RealServer::new(Forwarding::Local, Weight(5));
         let row = row(ServerWish::In(DR), local, Some(DR));
-        assert_eq!((&*row.actual, row.agrees, &*row.why), ("in", true, ""));
+        assert_eq!(
+            (row.actual, row.agrees, &*row.why),
+            (ServerActual::In, true, "")
+        );
     }
 
     #[test]

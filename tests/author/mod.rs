@@ -1,3 +1,4 @@
 //! What an author of monitors and alerts has: `lvsmon try`, `lvsmon why`, and the samples.
 
 mod trial;
+mod why;

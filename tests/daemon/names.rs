@@ -71,7 +71,7 @@ fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
     farm.wait_for_table(&[(2, 5)]);
     farm.wait_for_checks_to_go_on();
     let rows = farm.client().services(0).unwrap().services;
-    assert_eq!(rows[0].status, "fail", "{rows:?}");
+    assert_eq!(rows[0].status.word(), "fail", "{rows:?}");
     farm.wait_for_log("cannot resolve");
     assert_eq!(farm.in_table(), [(2, 5)].into());
     farm.folder

@@ -151,7 +151,7 @@ fn a_full_disk_under_the_state_folder_is_said_once_and_outlived() {
     let mut client = wait_for_client(&inside);
     wait_until("checks of both services", SOON, || {
         let rows = client.services(0).unwrap().services;
-        rows.len() == 2 && rows.iter().all(|row| row.status == "ok")
+        rows.len() == 2 && rows.iter().all(|row| row.status.word() == "ok")
     });
     assert_eq!(farm.log().matches("cannot write the journal").count(), 1);
     fs::remove_file(format!("{inside}/fill")).unwrap();

@@ -101,7 +101,9 @@ fn bad_monitors_and_bad_servers_fail_with_their_reasons_and_hold_up_nobody() {
             .map(|row| {
                 (
                     row.service.clone(),
-                    row.hosts[0].reason.clone().unwrap_or_default(),
+                    row.hosts[0]
+                        .reason
+                        .map_or("", lvsmon::engine::event::Reason::code),
                 )
             })
             .collect();
@@ -137,7 +139,7 @@ fn a_monitor_that_is_not_executable_is_a_failure_that_says_what_to_do() {
         wait_until(status, SOON, || {
             let rows = client.services(0).unwrap().services;
             rows.iter()
-                .any(|row| row.service == "own" && row.status == status)
+                .any(|row| row.service == "own" && row.status.word() == status)
         });
     };
     wait_for_status("ok");

@@ -1,0 +1,370 @@
+//! `lvsmon why GROUP/SERVICE`: everything the daemon knows of one service.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::output::{Output, Tone, complain};
+use crate::cli::{CONFIG, Outcome, USAGE, load};
+use crate::client::Client;
+use crate::time::Readable;
+use crate::wire::why::{AlertRow, DeliveryRow, HeldRow, ResultRow, WhyAnswer};
+use crate::wire::{ServiceStatus, Verdict};
+
+/// Exit code where nobody can be asked, or nobody knows the service.
+const UNKNOWN: u8 = 3;
+
+/// Lines of the detail that are shown; `--json` has more.
+const DETAIL_LINES: usize = 20;
+
+/// Show all the daemon knows of one service: results, alerts, and why alerts were held back
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 the service is good or was not tested yet; 1 it fails; 2 wrong usage;
+3 the daemon cannot be asked or does not know the service.")]
+pub(super) struct WhyArgs {
+    /// The service
+    #[arg(value_name = "GROUP/SERVICE")]
+    service: String,
+    /// The configuration; it names the state folder of the running daemon
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn why(args: &WhyArgs, out: &mut Output) -> Outcome {
+    let Some((group, service)) = args.service.split_once(['/', ':']) else {
+        complain("lvsmon why: name the service as GROUP/SERVICE");
+        return Ok(ExitCode::from(USAGE));
+    };
+    let asked = load(&args.config).and_then(|model| {
+        let client = Client::connect(&model.globals.statedir);
+        let answer = client.and_then(|mut daemon| daemon.why(group, service));
+        answer.map_err(|error| error.to_string())
+    });
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(why) => {
+            complain(&format!("lvsmon why: {why}"));
+            return Ok(ExitCode::from(UNKNOWN));
+        }
+    };
+    if args.json {
+        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    } else {
+        Page::of(&answer, out).print()?;
+    }
+    Ok(match is_good(answer.service.status) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// As dependencies see it.
+const fn is_good(status: ServiceStatus) -> bool {
+    match status {
+        ServiceStatus::Ok
+        | ServiceStatus::Untested
+        | ServiceStatus::Coldstart
+        | ServiceStatus::Warmstart
+        | ServiceStatus::Unknown => true,
+        ServiceStatus::Fail
+        | ServiceStatus::Linkdown
+        | ServiceStatus::Timeout
+        | ServiceStatus::Dependency
+        | ServiceStatus::Warn => false,
+    }
+}
+
+/// The answer on its way to a terminal.
+struct Page<'a> {
+    answer: &'a WhyAnswer,
+    zone: TimeZone,
+    out: &'a mut Output,
+}
+
+impl<'a> Page<'a> {
+    fn of(answer: &'a WhyAnswer, out: &'a mut Output) -> Self {
+        let zone = TimeZone::system();
+        Self { answer, zone, out }
+    }
+
+    fn print(&mut self) -> io::Result<()> {
+        self.status()?;
+        self.schedule()?;
+        self.persons()?;
+        self.hosts()?;
+        self.periods()?;
+        let answer = self.answer;
+        self.list("results", &answer.results, Self::result)?;
+        self.list("alerts", &answer.alerts, Self::alert)?;
+        self.list("held back", &answer.held_back, Self::held)?;
+        if answer.alerts.is_empty() && answer.held_back.is_empty() {
+            self.field("alerts", "none since the daemon began, and none held back")?;
+        }
+        Ok(())
+    }
+
+    fn status(&mut self) -> io::Result<()> {
+        let service = &self.answer.service;
+        let tone = match (service.status, is_good(service.status)) {
+            (ServiceStatus::Untested, _) => Tone::Odd,
+            (_, true) => Tone::Good,
+            (_, false) => Tone::Bad,
+        };
+        let since = match service.first_failure {
+            Some(first) => format!(
+                " since {}, {} in a row",
+                self.moment(first),
+                counted(service.failures, "failure")
+            ),
+            None => String::new(),
+        };
+        let name = format!("{}/{}", service.group, service.service);
+        let name = self.out.paint(Tone::Heading, &name);
+        let status = self.out.paint(tone, service.status.word());
+        self.out.line(&format!("{name} is {status}{since}"))?;
+        if let Some(text) = &self.answer.description {
+            self.field("what", text)?;
+        }
+        if !service.summary.is_empty() {
+            self.field("summary", &service.summary)?;
+        }
+        let lines = self
+            .answer
+            .detail
+            .lines()
+            .skip_while(|line| line.is_empty());
+        for (index, line) in lines.take(DETAIL_LINES).enumerate() {
+            self.field(if index == 0 { "detail" } else { "" }, &format!("| {line}"))?;
+        }
+        if let Some(time) = service.last_success.filter(|_| !is_good(service.status)) {
+            self.field("good", &format!("last {}", self.moment(time)))?;
+        }
+        Ok(())
+    }
+
+    fn schedule(&mut self) -> io::Result<()> {
+        let answer = self.answer;
+        match &answer.monitor {
+            Some(monitor) => self.field("monitor", monitor)?,
+            None => self.field("monitor", "none: it lives on traps")?,
+        }
+        let mut parts = Vec::new();
+        if let Some(time) = answer.service.last_check {
+            let took = answer.took.map(|span| format!(", took {}", readable(span)));
+            parts.push(format!(
+                "last {}{}",
+                self.moment(time),
+                took.unwrap_or_default()
+            ));
+        }
+        match answer.next_run {
+            _ if answer.service.running => parts.push("running now".to_owned()),
+            Some(left) if left < 0.0 => {
+                parts.push(format!("due since {}, waits for its turn", readable(-left)));
+            }
+            Some(left) => parts.push(format!("next in {}", readable(left))),
+            None => {}
+        }
+        if let Some(interval) = answer.interval {
+            parts.push(format!("every {}", readable(interval)));
+        }
+        if !parts.is_empty() {
+            self.field("runs", &parts.join("; "))?;
+        }
+        if let Some(trap) = &answer.last_trap {
+            let from = trap.from.as_ref().map(|from| format!(" from {from}"));
+            let text = format!(
+                "last {}{}",
+                self.moment(trap.time),
+                from.unwrap_or_default()
+            );
+            self.field("traps", &text)?;
+        }
+        Ok(())
+    }
+
+    fn persons(&mut self) -> io::Result<()> {
+        let answer = self.answer;
+        if let Some(since) = answer.stopped_since {
+            let text = format!("since {}: nothing runs, nobody is told", self.moment(since));
+            self.painted("stopped", Tone::Odd, &text)?;
+        }
+        if let Some(what) = &answer.disabled {
+            let text = format!("the {what} is disabled: it runs, but nobody is told");
+            self.painted("disabled", Tone::Odd, &text)?;
+        }
+        if !answer.disabled_hosts.is_empty() {
+            let text = format!("hosts {}", answer.disabled_hosts.join(" "));
+            self.painted("disabled", Tone::Odd, &text)?;
+        }
+        if let Some(ack) = &answer.ack {
+            let text = format!("{} ({})", ack.comment, self.moment(ack.time));
+            self.painted("acked", Tone::Odd, &text)?;
+        }
+        for line in &answer.depends {
+            let failing = match line.failing.as_slice() {
+                [] => String::new(),
+                some => format!("; not good: {}", some.join(", ")),
+            };
+            let text = format!("{} {}{failing}", line.keyword, line.expression);
+            self.field("depends", &text)?;
+        }
+        if answer.depend_status == Some(false) {
+            self.painted("depends", Tone::Odd, "it failed when it was asked last")?;
+        }
+        Ok(())
+    }
+
+    fn hosts(&mut self) -> io::Result<()> {
+        for (index, host) in self.answer.service.hosts.iter().enumerate() {
+            let tone = match host.verdict {
+                Verdict::Up => Tone::Good,
+                Verdict::Down => Tone::Bad,
+                Verdict::Unknown => Tone::Odd,
+            };
+            let verdict = self.out.paint(tone, host.verdict.word());
+            let reason = host.reason.map(|reason| format!(" ({reason})"));
+            let text = match host.text.as_str() {
+                "" => String::new(),
+                text => format!(": {text}"),
+            };
+            let line = format!(
+                "{} {verdict}{}{text}",
+                host.host,
+                reason.unwrap_or_default()
+            );
+            self.field(if index == 0 { "hosts" } else { "" }, &line)?;
+        }
+        Ok(())
+    }
+
+    fn periods(&mut self) -> io::Result<()> {
+        for (index, period) in self.answer.periods.iter().enumerate() {
+            let label = match period.label.as_str() {
+                "" => "always",
+                label => label,
+            };
+            let holds = match period.holds {
+                true => "in force",
+                false => "not now",
+            };
+            let sent = match period.alerts_sent {
+                0 => String::new(),
+                count => format!(", {} in this outage", counted(count.into(), "alert")),
+            };
+            let name = if index == 0 { "periods" } else { "" };
+            self.field(name, &format!("{label}: {holds}{sent}"))?;
+        }
+        Ok(())
+    }
+
+    /// The newest first, as a person looks for them.
+    fn list<T>(&mut self, name: &str, rows: &[T], line: fn(&Self, &T) -> String) -> io::Result<()> {
+        for (index, row) in rows.iter().rev().enumerate() {
+            let text = line(self, row);
+            self.field(if index == 0 { name } else { "" }, &text)?;
+        }
+        Ok(())
+    }
+
+    fn result(&self, row: &ResultRow) -> String {
+        let exit = row.exit.map(|exit| format!(" exit {exit}"));
+        let reason = row.reason.map(|reason| format!(" ({reason})"));
+        let took = row.took.map(|span| format!(", {}", readable(span)));
+        let summary = match row.summary.as_str() {
+            "" => String::new(),
+            text => format!(": {text}"),
+        };
+        format!(
+            "{} {}{}{}{}{summary}",
+            self.times(row.first, row.last, row.count),
+            row.status,
+            exit.unwrap_or_default(),
+            reason.unwrap_or_default(),
+            took.unwrap_or_default()
+        )
+    }
+
+    fn alert(&self, row: &AlertRow) -> String {
+        let period = match row.period.as_str() {
+            "" => String::new(),
+            label => format!(" of period {label}"),
+        };
+        let delivery = match &row.delivery {
+            DeliveryRow::Waiting => "not yet delivered".to_owned(),
+            DeliveryRow::Delivered => "delivered".to_owned(),
+            DeliveryRow::GivenUp(why) => format!("given up: {why}"),
+        };
+        let kind = row.kind.word();
+        format!(
+            "{} {kind} by {}{period}, {delivery}: {}",
+            self.moment(row.time),
+            row.alert,
+            row.summary
+        )
+    }
+
+    fn held(&self, row: &HeldRow) -> String {
+        let period = match row.period.as_deref() {
+            None | Some("") => String::new(),
+            Some(label) => format!(" in period {label}"),
+        };
+        let times = self.times(row.first, row.last, row.count);
+        format!("{times} {}{period}: {}", row.kind.word(), row.text)
+    }
+
+    fn times(&self, first: i64, last: i64, count: u32) -> String {
+        if count <= 1 {
+            return self.moment(last);
+        }
+        format!(
+            "{} to {} ({count} times)",
+            self.moment(first),
+            self.moment(last)
+        )
+    }
+
+    /// The time of day, with the day where that is another one.
+    fn moment(&self, seconds: i64) -> String {
+        let civil = |seconds| {
+            let stamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+            stamp.to_zoned(self.zone.clone()).datetime()
+        };
+        let (time, now) = (civil(seconds), civil(self.answer.time));
+        if time.date() == now.date() {
+            time.time().to_string()
+        } else {
+            format!("{} {}", time.date(), time.time())
+        }
+    }
+
+    fn painted(&mut self, name: &str, tone: Tone, text: &str) -> io::Result<()> {
+        let text = self.out.paint(tone, text);
+        self.field(name, &text)
+    }
+
+    fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
+        let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
+        self.out.line(&format!("  {name} {text}"))
+    }
+}
+
+fn readable(seconds: f64) -> Readable {
+    Readable(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+fn counted(count: u64, word: &str) -> String {
+    match count {
+        1 => format!("1 {word}"),
+        many => format!("{many} {word}s"),
+    }
+}
