@@ -130,6 +130,9 @@ impl Chronicle {
                 let text = format!("{limit} = {value} reached, {waiting} services wait");
                 self.keep(time, "throttled", None, text);
             }
+            Note::TrapLost { to, from, count } => {
+                tracing::warn!(to, %from, count, "trap for an unknown service");
+            }
             Note::NotRestored { key, reason } => {
                 tracing::warn!(
                     key,

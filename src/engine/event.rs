@@ -440,6 +440,15 @@ pub enum Note {
     },
     /// A run had no host to check and was not started; said once until it has one.
     NoHosts(ServiceId),
+    /// Traps for a service that nobody has, said from time to time.
+    TrapLost {
+        /// `GROUP:SERVICE` that the latest was for.
+        to: String,
+        /// Who sent it.
+        from: IpAddr,
+        /// How many there were since this was said last, this one included.
+        count: u64,
+    },
     /// What the journal says of this key makes no sense; the service starts anew.
     NotRestored {
         /// The key of the record.

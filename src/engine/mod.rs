@@ -16,6 +16,8 @@
 //! | which watches and hosts are disabled | `disabled` |
 //! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
+//! | what does a trap report, what does its absence | `trap` |
+//! | does a dependency hold | `depend` |
 //! | how does an event become alerts | `tell` |
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
@@ -33,6 +35,7 @@
 pub(crate) mod binding;
 pub(crate) mod call;
 mod classic;
+mod depend;
 pub mod desired;
 pub(crate) mod disabled;
 pub mod event;
@@ -46,6 +49,7 @@ pub mod saved;
 pub(crate) mod schedule;
 pub(crate) mod state;
 mod tell;
+mod trap;
 mod variable;
 pub(crate) mod verdict;
 pub mod view;
@@ -63,6 +67,7 @@ use jiff::tz::TimeZone;
 
 use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
+use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Report, RunId};
 use crate::engine::history::Histories;
@@ -70,6 +75,7 @@ use crate::engine::report::Heard;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::schedule::{FirstRuns, Timer, Timetable};
 use crate::engine::state::ServiceState;
+use crate::engine::trap::Routes;
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
@@ -95,6 +101,8 @@ pub struct Engine {
     timetable: Timetable,
     running: BTreeMap<RunId, Going>,
     bindings: Bindings,
+    depends: Depends,
+    routes: Routes,
     disabled: Disabled,
     histories: Histories,
     /// `stop`, until `start`.
@@ -139,6 +147,8 @@ impl Engine {
         Self {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
+            depends: Depends::new(&model, &states, now),
+            routes: Routes::new(&model),
             disabled,
             to_forget,
             histories: Histories::new(globals.histlength),
@@ -170,8 +180,7 @@ impl Engine {
             Event::Deadline => {}
             Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
             Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
-            // Nobody listens for traps yet.
-            Event::Trap(_) => {}
+            Event::Trap(trap) => self.trapped(now, trap, &mut actions),
             Event::Resolved { host, answer } => {
                 actions.extend(self.bindings.resolved(&host, &answer));
             }
@@ -239,6 +248,7 @@ impl Engine {
         actions.extend(self.bindings.start());
         self.startup_alerts(now, actions);
         self.look_at_exclusion(now);
+        self.await_all_traps(now);
         let all: Vec<ServiceId> = self.model.services().map(|(id, _)| id).collect();
         self.plan_first_runs(now, &all);
     }
@@ -275,14 +285,20 @@ impl Engine {
 
     /// Does what the time asks for: timers that have come, free places, bindings.
     fn go_on(&mut self, now: Now, actions: &mut Vec<Action>) {
-        while let Some(timer) = self.timetable.pop(now.mono) {
-            match timer {
-                Timer::Exclusion => self.look_at_exclusion(now),
-                Timer::Run(id) => self.slot_has_come(now, id, actions),
+        loop {
+            while let Some(timer) = self.timetable.pop(now.mono) {
+                match timer {
+                    Timer::Exclusion => self.look_at_exclusion(now),
+                    Timer::Run(id) => self.slot_has_come(now, id, actions),
+                    Timer::Alarm(alarm, id) => self.alarmed(now, alarm, id, actions),
+                }
             }
-        }
-        while let Some(id) = self.timetable.next_to_start() {
-            self.start_run(now, id, actions);
+            while let Some(id) = self.timetable.next_to_start() {
+                self.start_run(now, id, actions);
+            }
+            if !self.release_dependents(now) {
+                break;
+            }
         }
         if let Some((lane, value, waiting)) = self.timetable.throttled(now.mono) {
             actions.push(Action::Note(Note::Throttled {
@@ -326,10 +342,14 @@ impl Engine {
         let Some(monitor) = &model.service(id).monitor else {
             return self.timetable.cancel(id);
         };
+        if self.waits_for_dependency(now, id) {
+            return;
+        }
+        let hosts = call::checked_hosts(&model, &self.disabled, id);
+        let hosts = self.without_failing(now, id, hosts);
         let state = &mut self.states[id.index()];
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);
-        let hosts = call::checked_hosts(&model, &self.disabled, id);
         match call::attempt(&model, hosts, id, monitor, state, run) {
             Attempt::Run(run) => {
                 state.no_hosts_said = false;
@@ -388,6 +408,8 @@ impl Engine {
             hosts,
             intended: None,
         };
+        self.forget_trap_end(service);
+        self.look_at_alert_dependency(now, service);
         self.heard(now, heard, actions);
         self.plan_next(now, service, started, before);
     }

@@ -296,6 +296,7 @@ impl Engine {
             let due = self.timetable.clock(now.mono).after(interval);
             self.timetable.plan(id, due);
         }
+        self.await_trap(now, id);
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
             outage.forgiven = outage.consec_failures;

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::depend::Depends;
 use crate::engine::event::{Action, Memory, RunId};
+use crate::engine::schedule::Alarm;
 use crate::engine::state::{PeriodMemory, ServiceState};
+use crate::engine::trap::Routes;
 use crate::engine::{Engine, call, saved, schedule};
 use crate::model::{Model, Service, ServiceId};
 use crate::time::{Mono, Now};
@@ -27,9 +30,12 @@ impl Engine {
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
 
+        self.release_all_dependents(now);
         self.stop_what_changed(now, &old, &places, actions);
         self.forget_what_is_gone(&old, &places, actions);
         self.carry_states(&old, &places);
+        self.carry_dependencies(now, &places);
+        self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;
         self.timetable
@@ -47,7 +53,10 @@ impl Engine {
 
         actions.extend(self.bindings.reload(now, &model));
         match memory {
-            Memory::Kept => self.plan_what_changed(now, &old, &places),
+            Memory::Kept => {
+                self.plan_what_changed(now, &old, &places);
+                self.await_traps_anew(now, &old, &places);
+            }
             Memory::Forgotten => self.forget_everything(now, actions),
         }
         self.look_at_exclusion(now);
@@ -104,6 +113,8 @@ impl Engine {
                 continue;
             }
             self.timetable.cancel(id);
+            self.timetable.clear_alarm(Alarm::TrapTimeout, id);
+            self.timetable.clear_alarm(Alarm::TrapEnd, id);
             if self.states[id.index()].is_known() {
                 actions.push(Action::Record(Box::new(saved::forget(service))));
             }
@@ -140,8 +151,11 @@ impl Engine {
                 actions.push(Action::Record(Box::new(saved::forget(service))));
             }
             self.timetable.cancel(id);
+            self.timetable.clear_alarm(Alarm::TrapEnd, id);
+            self.await_trap(now, id);
             all.push(id);
         }
+        self.depends = Depends::new(&model, &self.states, now);
         actions.extend(self.bindings.forget(now));
         self.plan_first_runs(now, &all);
     }

@@ -41,7 +41,9 @@ impl Engine {
         if heard.report.ended.exit() == 0 {
             self.succeeded(now, heard, actions);
         } else {
+            let service = heard.service;
             self.failed(now, heard, actions);
+            self.remember_failure(now, service);
         }
         self.remember_result(now, id);
     }

@@ -158,6 +158,8 @@ struct SavedTraps {
     last_up: Option<Wall>,
     #[serde(skip_serializing_if = "Option::is_none")]
     from: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends: Option<Wall>,
 }
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -224,6 +226,7 @@ impl SavedService {
                 last: traps.last,
                 last_up: traps.last_up,
                 from: traps.from,
+                ends: traps.ends.map(|ends| now.wall.after(ends.left(now))),
             }),
             variables: state.scratch.clone(),
             periods: memory
@@ -256,6 +259,10 @@ impl SavedService {
             last: traps.last.map(not_later),
             last_up: traps.last_up.map(not_later),
             from: traps.from,
+            ends: traps.ends.map(|ends| {
+                let left = ends.since(now.wall);
+                Moment::of(now).after(left.min(service.trapduration.unwrap_or_default()))
+            }),
         });
         ServiceState {
             status,

@@ -7,22 +7,18 @@
 //!
 //! Source: docs/mon.md, "Scheduling"; E-3 and E-4 fixed; decisions D6 and D22.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::event::Status;
 use crate::model::{Service, ServiceId};
 use crate::time::Mono;
 
+mod first;
 #[cfg(test)]
 mod tests;
 
-/// A service that decides over a real server runs first within this time (D6).
-pub(crate) const FIRST_VERDICT_WITHIN: Duration = Duration::from_secs(2);
-
-/// First runs of other services stand at most this far apart: a small site keeps mon's
-/// "one interval after the start" to the eye, a large one is spread over the interval.
-const FIRST_RUN_GAP_MAX: Duration = Duration::from_millis(20);
+pub(crate) use first::FirstRuns;
 
 /// A limit that is reached is said at most this often.
 const THROTTLED_EVERY: Duration = Duration::from_secs(60);
@@ -38,6 +34,17 @@ pub(crate) enum Timer {
     Exclusion,
     /// The slot of a service has come, or its `exclude_period` is to be looked at again.
     Run(ServiceId),
+    /// Something about the traps of a service.
+    Alarm(Alarm, ServiceId),
+}
+
+/// What a service that hears traps waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    /// `traptimeout`: no trap came for that long.
+    TrapTimeout,
+    /// `trapduration`: the latest trap no longer counts.
+    TrapEnd,
 }
 
 /// Which limit a run counts against (D22).
@@ -65,6 +72,7 @@ pub(crate) struct Timetable {
     timers: BTreeSet<(Mono, Timer)>,
     slots: Vec<Slot>,
     held: BTreeSet<ServiceId>,
+    alarms: BTreeMap<(Alarm, ServiceId), Mono>,
     frozen: Option<Frozen>,
     exclusion_at: Option<Mono>,
     children: Places,
@@ -83,6 +91,8 @@ enum Stage {
     Off,
     /// A timer stands at this moment.
     Timed(Mono),
+    /// Held back until somebody releases it.
+    Parked,
     Waiting(Lane),
     Running(Lane),
 }
@@ -91,7 +101,7 @@ enum Stage {
 #[derive(Debug)]
 struct Frozen {
     since: Mono,
-    runs: BTreeSet<(Mono, ServiceId)>,
+    timers: BTreeSet<(Mono, Timer)>,
 }
 
 #[derive(Debug)]
@@ -128,6 +138,7 @@ impl Timetable {
             timers: BTreeSet::new(),
             slots: vec![off; services],
             held: BTreeSet::new(),
+            alarms: BTreeMap::new(),
             frozen: None,
             exclusion_at: None,
             children: Places::new(maxprocs.filter(|&limit| limit > 0)),
@@ -154,6 +165,54 @@ impl Timetable {
         self.cancel(service);
         self.held.insert(service);
         self.set_timer(service, until);
+    }
+
+    /// The slot has come, but a dependency fails: look again at `until` or when released.
+    pub(crate) fn park(&mut self, service: ServiceId, until: Option<Mono>) {
+        if let Some(until) = until {
+            return self.hold(service, until);
+        }
+        self.cancel(service);
+        self.held.insert(service);
+        self.slots[service.index()].stage = Stage::Parked;
+    }
+
+    /// A service that is held back is looked at again now; nothing for any other.
+    pub(crate) fn release(&mut self, service: ServiceId, now: Mono) {
+        if self.held.contains(&service) {
+            self.cancel(service);
+            self.set_timer(service, self.clock(now));
+        }
+    }
+
+    /// The slots that went by while a service was held back are forgotten, its grid stays.
+    pub(crate) fn catch_up(&mut self, service: ServiceId, interval: Duration, now: Mono) {
+        let now = self.clock(now);
+        let slot = &mut self.slots[service.index()];
+        let next = next_slot(slot.due, interval, now);
+        let latest = next.as_micros().saturating_sub(micros(interval));
+        slot.due = slot.due.max(Mono::from_micros(latest));
+    }
+
+    /// Sets an alarm for `at`, by [`Self::clock`]; one that was set before is gone.
+    pub(crate) fn set_alarm(&mut self, alarm: Alarm, service: ServiceId, at: Mono) {
+        self.clear_alarm(alarm, service);
+        self.alarms.insert((alarm, service), at);
+        self.timers_that_count()
+            .insert((at, Timer::Alarm(alarm, service)));
+    }
+
+    /// Takes an alarm back.
+    pub(crate) fn clear_alarm(&mut self, alarm: Alarm, service: ServiceId) {
+        if let Some(at) = self.alarms.remove(&(alarm, service)) {
+            self.timers_that_count()
+                .remove(&(at, Timer::Alarm(alarm, service)));
+        }
+    }
+
+    /// When an alarm comes, by [`Self::clock`].
+    pub(crate) fn alarm(&self, alarm: Alarm, service: ServiceId) -> Option<Mono> {
+        self.alarms.get(&(alarm, service)).copied()
     }
 
     /// Everything that an exclude period holds back is looked at again now: the wall clock
@@ -205,15 +264,10 @@ impl Timetable {
         slot.stage = Stage::Off;
         self.held.remove(&service);
         match stage {
-            Stage::Off => {}
-            Stage::Timed(at) => match &mut self.frozen {
-                Some(frozen) => {
-                    frozen.runs.remove(&(at, service));
-                }
-                None => {
-                    self.timers.remove(&(at, Timer::Run(service)));
-                }
-            },
+            Stage::Off | Stage::Parked => {}
+            Stage::Timed(at) => {
+                self.timers_that_count().remove(&(at, Timer::Run(service)));
+            }
             Stage::Waiting(lane) => {
                 self.places(lane).waiting.remove(&(due, service));
             }
@@ -235,7 +289,7 @@ impl Timetable {
         match slot.stage {
             Stage::Off | Stage::Running(_) => None,
             Stage::Timed(at) => Some(at),
-            Stage::Waiting(_) => Some(slot.due),
+            Stage::Waiting(_) | Stage::Parked => Some(slot.due),
         }
     }
 
@@ -261,6 +315,9 @@ impl Timetable {
             Timer::Run(service) => {
                 self.held.remove(&service);
                 self.slots[service.index()].stage = Stage::Off;
+            }
+            Timer::Alarm(alarm, service) => {
+                self.alarms.remove(&(alarm, service));
             }
         }
         Some(timer)
@@ -288,14 +345,10 @@ impl Timetable {
             return;
         }
         let exclusion_at = self.exclusion_at;
-        let timers = std::mem::take(&mut self.timers);
-        let runs = timers.into_iter().filter_map(|(at, timer)| match timer {
-            Timer::Run(service) => Some((at, service)),
-            Timer::Exclusion => None,
-        });
+        self.look_at_exclusion(None);
         self.frozen = Some(Frozen {
             since: now,
-            runs: runs.collect(),
+            timers: std::mem::take(&mut self.timers),
         });
         self.look_at_exclusion(exclusion_at);
     }
@@ -314,8 +367,12 @@ impl Timetable {
             let waiting = std::mem::take(&mut places.waiting).into_iter();
             places.waiting = waiting.map(|(due, id)| (due.after(pause), id)).collect();
         }
-        for (at, service) in frozen.runs {
-            self.set_timer(service, at.after(pause));
+        for (at, timer) in frozen.timers {
+            match timer {
+                Timer::Exclusion => {}
+                Timer::Run(service) => self.set_timer(service, at.after(pause)),
+                Timer::Alarm(alarm, service) => self.set_alarm(alarm, service, at.after(pause)),
+            }
         }
     }
 
@@ -340,12 +397,25 @@ impl Timetable {
             }
         }
         self.slots = slots;
-        let timers = std::mem::take(&mut self.timers).into_iter();
-        self.timers = timers
-            .filter_map(|(at, timer)| match timer {
-                Timer::Exclusion => Some((at, timer)),
-                Timer::Run(old) => place(old).map(|new| (at, Timer::Run(new))),
-            })
+        let renumbered = |timers: &mut BTreeSet<(Mono, Timer)>| {
+            let old = std::mem::take(timers).into_iter();
+            *timers = old
+                .filter_map(|(at, timer)| match timer {
+                    Timer::Exclusion => Some((at, timer)),
+                    Timer::Run(old) => place(old).map(|new| (at, Timer::Run(new))),
+                    Timer::Alarm(alarm, old) => {
+                        place(old).map(|new| (at, Timer::Alarm(alarm, new)))
+                    }
+                })
+                .collect();
+        };
+        renumbered(&mut self.timers);
+        if let Some(frozen) = &mut self.frozen {
+            renumbered(&mut frozen.timers);
+        }
+        let alarms = std::mem::take(&mut self.alarms).into_iter();
+        self.alarms = alarms
+            .filter_map(|((alarm, old), at)| place(old).map(|new| ((alarm, new), at)))
             .collect();
         self.held = self.held.iter().copied().filter_map(place).collect();
         let renumbered = |queue: &mut BTreeSet<(Mono, ServiceId)>| {
@@ -356,9 +426,6 @@ impl Timetable {
         };
         renumbered(&mut self.children.waiting);
         renumbered(&mut self.checks.waiting);
-        if let Some(frozen) = &mut self.frozen {
-            renumbered(&mut frozen.runs);
-        }
     }
 
     /// A limit that makes services wait and was not spoken of for a while: lane, limit and
@@ -397,10 +464,15 @@ impl Timetable {
 
     fn set_timer(&mut self, service: ServiceId, at: Mono) {
         self.slots[service.index()].stage = Stage::Timed(at);
+        self.timers_that_count().insert((at, Timer::Run(service)));
+    }
+
+    /// Where timers of services stand: those of a frozen timetable stand still.
+    fn timers_that_count(&mut self) -> &mut BTreeSet<(Mono, Timer)> {
         match &mut self.frozen {
-            Some(frozen) => frozen.runs.insert((at, service)),
-            None => self.timers.insert((at, Timer::Run(service))),
-        };
+            Some(frozen) => &mut frozen.timers,
+            None => &mut self.timers,
+        }
     }
 }
 
@@ -443,71 +515,6 @@ pub(crate) fn skewed_slot(
     }
 }
 
-/// Hands out first runs, so that they are spread evenly.
-#[derive(Debug)]
-pub(crate) struct FirstRuns {
-    now: Mono,
-    randstart: Option<Duration>,
-    deciding: Spread,
-    others: Spread,
-}
-
-#[derive(Debug, Default)]
-struct Spread {
-    count: u32,
-    next: u32,
-}
-
-impl FirstRuns {
-    /// First runs at `now` for `deciding` services that decide over a real server and
-    /// `others` that do not.
-    pub(crate) fn new(
-        now: Mono,
-        randstart: Option<Duration>,
-        deciding: usize,
-        others: usize,
-    ) -> Self {
-        let spread = |count: usize| Spread {
-            count: u32::try_from(count).unwrap_or(u32::MAX).max(1),
-            next: 0,
-        };
-        Self {
-            now,
-            randstart,
-            deciding: spread(deciding),
-            others: spread(others),
-        }
-    }
-
-    /// The first run of the next service that decides over a real server: within the least
-    /// of its interval and 2 s, whatever `randstart` says (D6).
-    pub(crate) fn deciding(&mut self, interval: Duration) -> Mono {
-        let window = interval.min(FIRST_VERDICT_WITHIN);
-        let (place, count) = (self.deciding.take(), self.deciding.count);
-        self.now.after(share(window, place, count))
-    }
-
-    /// The first run of the next other service: after one interval, or anywhere before
-    /// `randstart`.
-    pub(crate) fn other(&mut self, interval: Duration, random: &mut fastrand::Rng) -> Mono {
-        let (place, count) = (self.others.take(), self.others.count);
-        if let Some(randstart) = self.randstart.filter(|span| !span.is_zero()) {
-            let delay = Duration::from_micros(random.u64(0..micros(randstart).max(1)));
-            return self.now.after(delay);
-        }
-        let spread = share(interval, place, count).min(FIRST_RUN_GAP_MAX.saturating_mul(place));
-        self.now.after(interval.saturating_add(spread))
-    }
-}
-
-impl Spread {
-    fn take(&mut self) -> u32 {
-        let place = self.next.min(self.count);
-        self.next = self.next.saturating_add(1);
-        place
-    }
-}
-
 /// Whether the engine polls the service at all.
 pub(crate) fn is_polled(service: &Service) -> bool {
     service.interval.is_some() && service.monitor.is_some()
@@ -529,11 +536,6 @@ pub(crate) fn interval_in_force(service: &Service, status: Status) -> Option<Dur
         | Status::Depend
         | Status::Warn => interval,
     })
-}
-
-fn share(window: Duration, place: u32, count: u32) -> Duration {
-    let micros = u128::from(micros(window)) * u128::from(place) / u128::from(count.max(1));
-    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
 }
 
 fn micros(span: Duration) -> u64 {

@@ -49,6 +49,18 @@ impl Moment {
         Duration::from_micros(u64::try_from(span).unwrap_or(0))
     }
 
+    /// The moment so much later.
+    pub(crate) fn after(self, span: Duration) -> Self {
+        let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(span))
+    }
+
+    /// Time until then.
+    pub(crate) fn left(self, now: Now) -> Duration {
+        let span = self.0.saturating_sub(Self::of(now).0);
+        Duration::from_micros(u64::try_from(span).unwrap_or(0))
+    }
+
     /// What the wall clock of today says about that moment.
     pub(crate) fn wall(self, now: Now) -> Wall {
         let ago = i64::try_from(self.ago(now).as_micros()).unwrap_or(i64::MAX);
@@ -231,6 +243,8 @@ pub(crate) struct Traps {
     pub(crate) last_up: Option<Wall>,
     /// Who sent the latest.
     pub(crate) from: Option<IpAddr>,
+    /// When the latest no longer counts (`trapduration`); none where nothing hangs on it.
+    pub(crate) ends: Option<Moment>,
 }
 
 /// What is known of a service only while it fails.
@@ -290,13 +304,14 @@ impl ServiceState {
         self.exit = Some(exit);
         self.last_status = self.status;
         self.failure_count = self.failure_count.saturating_add(1);
-        if self.status != Status::Fail {
-            self.outage = None;
-        }
+        // Where `trapduration` ended the failure before, the count goes on (E-2).
+        let earlier = self.outage.take_if(|_| self.status != Status::Fail);
         self.status = Status::Fail;
-        let outage = self
-            .outage
-            .get_or_insert_with(|| Box::new(Outage::new(now)));
+        let outage = self.outage.get_or_insert_with(|| {
+            let mut outage = Box::new(Outage::new(now));
+            outage.consec_failures = earlier.map_or(0, |earlier| earlier.consec_failures);
+            outage
+        });
         outage.consec_failures = outage.consec_failures.saturating_add(1);
         outage.last_failure = now.wall;
         outage.hosts = hosts;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::event::{Action, Status};
 use crate::engine::report::record;
-use crate::engine::schedule;
+use crate::engine::schedule::{self, Alarm};
 use crate::engine::state::{Acked, EventText, Moment, Outage, ServiceState};
-use crate::model::{HostName, Service, ServiceId};
+use crate::model::{DependKind, HostName, Service, ServiceId};
 use crate::time::{Now, Wall, timeval};
 
 /// Variables kept aside for one service: people leave a note or two there.
@@ -72,6 +72,7 @@ impl Engine {
 
     fn of_configuration(&self, id: ServiceId, service: &Service, name: &str) -> Option<String> {
         let flag = |is_set: bool| is_set.then(|| "1".to_owned());
+        let written = |kind| Some(service.dependency(kind)?.written.to_string());
         match name {
             "interval" => self.interval(id).or(service.interval).map(span),
             "failure_interval" => service.failure_interval.map(span),
@@ -93,6 +94,10 @@ impl Engine {
                 let hosts: Vec<&str> = hosts.map(HostName::as_str).collect();
                 Some(hosts.join(" "))
             }
+            "depend" => written(DependKind::Depend),
+            "alertdepend" => written(DependKind::Alert),
+            "monitordepend" => written(DependKind::Monitor),
+            "hostdepend" => written(DependKind::Host),
             "redistribute" => service
                 .redistribute
                 .as_deref()
@@ -122,6 +127,12 @@ impl Engine {
                 let next = self.last.wall.after(next()?);
                 Some(next.seconds().to_string())
             }
+            "_trap_timer" => Some(self.trap_timer(id)?.as_secs().to_string()),
+            "_trap_duration_timer" => {
+                let at = self.timetable.alarm(Alarm::TrapEnd, id)?;
+                let left = at.since(self.timetable.clock(self.last.mono));
+                Some(left.as_secs().to_string())
+            }
             "_monitor_running" => Some(u8::from(self.timetable.is_running(id)).to_string()),
             _ => None,
         }
@@ -146,6 +157,9 @@ impl Engine {
             }
             let state = &self.states[id.index()];
             actions.push(record(self.model.service(id), state, now));
+        }
+        if name == "traptimeout" {
+            self.await_trap(now, id);
         }
         Ok(format!("{name} of {} is set", self.service_name(id)))
     }

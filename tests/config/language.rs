@@ -600,7 +600,7 @@ watch web
             alert mail.alert ops@example.org
 ";
     let (model, said) = load(text);
-    assert_eq!(said, ["\"depend\" has no effect in this version"]);
+    assert_eq!(said, [""; 0]);
     assert_eq!(model.hostgroups[0].members.len(), 3);
     let http = model.service(model.find("web", "http").unwrap());
     assert_eq!(http.periods.len(), 2);

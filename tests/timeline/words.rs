@@ -235,6 +235,9 @@ fn note(it: &Note, engine: &Engine) -> String {
         Note::TableUntouched { service, text } => {
             format!("{} and the table: {text}", name(*service, engine))
         }
+        Note::TrapLost { to, from, count } => {
+            format!("lost trap for {to} from {from}, {count} so far")
+        }
         Note::NotRestored { .. } => format!("{it:?}"),
     }
 }
