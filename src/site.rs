@@ -1,10 +1,11 @@
 //! What the configuration needs from this machine: files, m4, includes, programs in the search
 //! path.
 //!
-//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Three
-//! files: `reading` (files, m4, includes), `programs` (the search path and the stand-ins) and
-//! `services` (the system's port numbers).
+//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Four
+//! files: `reading` (files, m4, includes), `programs` (the search path and the stand-ins),
+//! `services` (the system's port numbers) and `auth` (mistakes in auth.cf and the user file).
 
+mod auth;
 mod programs;
 mod reading;
 mod services;
@@ -17,6 +18,7 @@ use crate::model::{Bind, Globals, Model};
 
 pub use crate::config::Overrides;
 pub use crate::config::programs::{Became, ProgramKind, Resolution};
+pub use auth::look_at_auth;
 
 /// What the command line says beside the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

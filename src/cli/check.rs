@@ -30,7 +30,7 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
-    let loaded = site::load(&args.config, &LoadOptions::default());
+    let loaded = site::load(&args.config, &LoadOptions::default()).and_then(with_auth);
     let findings = match &loaded {
         _ if !args.host => Vec::new(),
         Ok(loaded) => host::look(Path::new("/"), &Needs::of(&loaded.model)),
@@ -55,6 +55,17 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
         Ok(ExitCode::SUCCESS)
     } else {
         Ok(ExitCode::FAILURE)
+    }
+}
+
+/// The same with what is wrong in auth.cf and the user file.
+fn with_auth(mut loaded: Loaded) -> Checked {
+    let findings = site::look_at_auth(&loaded.model.globals.auth);
+    loaded.warnings.extend(findings);
+    if loaded.warnings.iter().any(Diagnostic::is_error) {
+        Err(loaded.warnings)
+    } else {
+        Ok(loaded)
     }
 }
 

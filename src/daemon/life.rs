@@ -32,6 +32,7 @@ use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::statefiles::{self, StateReads};
 use crate::daemon::store::{Lock, Store, StoreError};
+use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
 use crate::engine::event::{Event, TableOutcome, Wish};
@@ -75,6 +76,9 @@ pub enum DaemonError {
     /// The authfile or the userfile is missing or wrong.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// Nobody could send traps.
+    #[error(transparent)]
+    Traps(#[from] TrapsError),
     /// Nobody could ask.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -243,6 +247,8 @@ fn start(
     );
     let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
     let server = Server::start(globals, clients)?;
+    let (traps, trap_inbox) = mpsc::channel(traps::WAITING_MAX);
+    let traps = Traps::start(&globals.trap, gate.rules().traps(), clock, traps)?;
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let names = Names::system();
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
@@ -276,6 +282,8 @@ fn start(
         remote: Remote::start(),
         server,
         clients: clients_inbox,
+        traps,
+        trap_inbox,
         gate,
         resets: Vec::new(),
         signals,
@@ -380,12 +388,14 @@ impl Daemon {
             desired,
             applier,
             server,
+            traps,
             mut inbox,
             mut signals,
             scribe,
             ..
         } = self;
         server.close().await;
+        traps.close().await;
         drop(desired);
         applier.stop().await;
         runner.close(RUNS_LIMIT).await;

@@ -19,6 +19,7 @@
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `gate` |
+//! | how do traps come in | `traps` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | what do the histories on disk get | `logs` |
 //! | when are mon's own state files written and read | `statefiles` |
@@ -46,6 +47,7 @@ mod server;
 mod statefiles;
 pub mod store;
 mod syslog;
+mod traps;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,8 +72,11 @@ use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
 use crate::daemon::statefiles::{StateRead, StateReads};
 use crate::daemon::store::{Handed, Store, StoreError};
+use crate::daemon::traps::Traps;
 use crate::engine::Engine;
-use crate::engine::event::{Action, AlertCall, Event, Note, RealServerName, TableOutcome, Wish};
+use crate::engine::event::{
+    Action, AlertCall, Event, Note, RealServerName, TableOutcome, Trap, Wish,
+};
 use crate::lvs::Desired;
 use crate::site::{LoadOptions, Loaded};
 use crate::wire::{Answer, Request, Source, rows, why};
@@ -125,6 +130,9 @@ struct Daemon {
     remote: Remote,
     server: Server,
     clients: mpsc::Receiver<server::Ask>,
+    traps: Traps,
+    /// Traps that were let in.
+    trap_inbox: mpsc::Receiver<Trap>,
     /// Who may ask for what.
     gate: Arc<Gate>,
     /// Clients that wait for the file to be read.
@@ -168,8 +176,8 @@ impl Daemon {
     /// The next thing that happens. Deadlines come first, so that no flood of anything can
     /// starve them; the engine never leaves one in the past, so they starve nothing either.
     /// The journal takes five batches a second at most, the command line asks little, and runs
-    /// come late because they can be many. Clients from the network come last: they can be more
-    /// than there is time for.
+    /// come late because they can be many. Clients and traps from the network come last: they
+    /// can be more than there is time for.
     ///
     /// A changed table is shown when all of these are served, so that a burst of verdicts
     /// costs one copy of it and not one for each. That is never late: tokio lets a task take
@@ -189,6 +197,7 @@ impl Daemon {
             Some(event) = self.inbox.recv() => Wake::Event(event),
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
             Some(ask) = self.clients.recv() => Wake::Client(ask),
+            Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
         }
     }

@@ -161,6 +161,7 @@ impl Daemon {
     fn take_gate(&mut self, gate: Result<Gate, GateError>, reply: Option<oneshot::Sender<String>>) {
         let text = match gate {
             Ok(gate) => {
+                self.traps.reload(gate.rules().traps());
                 self.gate = Arc::new(gate);
                 Work::ReloadAuth.reply().to_owned()
             }

@@ -1,3 +1,5 @@
 //! Traps as they go over the wire: what we send, what we take, and what floods do not do.
 
+mod port;
 mod sending;
+mod site;

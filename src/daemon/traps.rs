@@ -1,0 +1,422 @@
+//! The UDP port for traps (D21), and the thread that reads it.
+//!
+//! A thread of its own, because packets may come by the ten thousand a second and a look at a
+//! password may take a second: neither may hold up a check. It reads in turns, so that a flood
+//! costs it a bounded share of one processor; what is welcome goes to the loop through a short
+//! queue, which the loop looks at last. What does not fit is dropped, counted, and told at most
+//! once a minute. What a packet says and whether it is welcome: [`crate::protocol`].
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::os::fd::AsFd as _;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::clock::{Clock, Stopwatch};
+use crate::engine::event::Trap;
+use crate::model::{Bind, Listener};
+use crate::names::Names;
+use crate::protocol::auth::TrapRules;
+use crate::protocol::guard::{Guard, Step};
+use crate::protocol::trap::{PACKET_MAX, parse};
+use crate::time::Mono;
+
+/// Traps that wait for the loop: with the largest packets they take 16 MB.
+pub(super) const WAITING_MAX: usize = 256;
+
+/// Packets that are read in one turn: somewhat more than the socket holds of small ones.
+const TURN_MAX: usize = 512;
+
+/// Rest between two turns when packets come in crowds, so that each turn serves many: below the
+/// time in which the socket overflows at 50,000 packets a second.
+const REST: Duration = Duration::from_millis(2);
+
+/// How often it is told what was dropped.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// A name without an address is looked up again after this long.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// How long a stop waits for the thread: a look at a password takes up to a second.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Longest part of a user's or a group's name in the log, in characters.
+const SHOWN_MAX: usize = 64;
+
+/// Why there is no port for traps.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for traps on {host} port {port} (trapbind, trapport): {error}")]
+pub struct TrapsError {
+    host: String,
+    port: u16,
+    error: io::Error,
+}
+
+/// The port, or the readiness to open it.
+#[derive(Debug)]
+pub(super) struct Traps {
+    listener: Listener,
+    clock: Clock,
+    traps: mpsc::Sender<Trap>,
+    open: Option<Open>,
+}
+
+/// The thread.
+#[derive(Debug)]
+struct Open {
+    rules: watch::Sender<TrapRules>,
+    thread: JoinHandle<()>,
+}
+
+impl Traps {
+    /// Opens the port, where the file names an address for it or anybody may send a trap.
+    /// Looks up the name of `trapbind`, so it may take a while.
+    ///
+    /// # Errors
+    ///
+    /// The port is taken, or the address is not ours.
+    pub(super) fn start(
+        listener: &Listener,
+        rules: &TrapRules,
+        clock: Clock,
+        traps: mpsc::Sender<Trap>,
+    ) -> Result<Self, TrapsError> {
+        let mut new = Self {
+            listener: listener.clone(),
+            clock,
+            traps,
+            open: None,
+        };
+        if listener.bind != Bind::Loopback || !rules.is_empty() {
+            new.open(rules)?;
+        }
+        Ok(new)
+    }
+
+    /// From now on these rules hold.
+    pub(super) fn reload(&mut self, rules: &TrapRules) {
+        match &self.open {
+            Some(open) => drop(open.rules.send_replace(rules.clone())),
+            None if rules.is_empty() => {}
+            None => {
+                if let Err(error) = self.open(rules) {
+                    tracing::error!(%error, "traps are not received");
+                }
+            }
+        }
+    }
+
+    /// Closes the port and waits for the thread.
+    pub(super) async fn close(self) {
+        let Some(Open { rules, thread }) = self.open else {
+            return;
+        };
+        drop(rules);
+        let join = tokio::task::spawn_blocking(move || thread.join());
+        if tokio::time::timeout(STOP_LIMIT, join).await.is_err() {
+            tracing::warn!("the thread for traps did not end in time");
+        }
+    }
+
+    fn open(&mut self, rules: &TrapRules) -> Result<(), TrapsError> {
+        let Listener { bind, port } = &self.listener;
+        let (host, port) = (bind.host(), *port);
+        let wrong = |error| TrapsError {
+            host: host.to_owned(),
+            port,
+            error,
+        };
+        let (socket, address) = listen(host, port).map_err(wrong)?;
+        let (tells, rules) = watch::channel(rules.clone());
+        let (clock, traps) = (self.clock, self.traps.clone());
+        let thread = std::thread::Builder::new()
+            .name("traps".to_owned())
+            .spawn(move || {
+                if let Err(error) = read(socket, rules, clock, traps) {
+                    tracing::error!(%error, "traps are no longer received");
+                }
+            })
+            .map_err(wrong)?;
+        tracing::info!(%address, "listening for traps");
+        self.open = Some(Open {
+            rules: tells,
+            thread,
+        });
+        Ok(())
+    }
+}
+
+/// The first address of the host that can be used.
+fn listen(host: &str, port: u16) -> io::Result<(UdpSocket, SocketAddr)> {
+    let mut error = io::Error::new(ErrorKind::NotFound, "the name has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match UdpSocket::bind(address) {
+            Ok(socket) => {
+                socket.set_nonblocking(true)?;
+                let address = socket.local_addr()?;
+                return Ok((socket, address));
+            }
+            Err(new) => error = new,
+        }
+    }
+    Err(error)
+}
+
+/// The thread: ends when nobody holds the rules any more.
+fn read(
+    socket: UdpSocket,
+    rules: watch::Receiver<TrapRules>,
+    clock: Clock,
+    traps: mpsc::Sender<Trap>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let inode = nix::sys::stat::fstat(socket.as_fd()).map_or(0, |found| found.st_ino);
+        let mut key = [0; 32];
+        key.fill_with(|| fastrand::u8(..));
+        let mut reader = Reader {
+            socket: tokio::net::UdpSocket::from_std(socket)?,
+            guard: Guard::new(TrapRules::default(), key),
+            rules,
+            clock,
+            traps,
+            tally: Tally::new(inode),
+            buffer: vec![0; PACKET_MAX + 1],
+        };
+        reader.run().await;
+        Ok(())
+    })
+}
+
+struct Reader {
+    socket: tokio::net::UdpSocket,
+    guard: Guard,
+    rules: watch::Receiver<TrapRules>,
+    clock: Clock,
+    traps: mpsc::Sender<Trap>,
+    tally: Tally,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    async fn run(&mut self) {
+        let mut lookups = JoinSet::new();
+        self.take_rules(&mut lookups);
+        loop {
+            // Each branch hands over its value in the poll that ends it.
+            tokio::select! { biased;
+                changed = self.rules.changed() => match changed {
+                    Ok(()) => self.take_rules(&mut lookups),
+                    Err(_) => return,
+                },
+                Some(found) = lookups.join_next() => {
+                    if let Ok((name, addresses)) = found {
+                        self.guard.resolve(&name, &addresses);
+                    }
+                }
+                () = self.clock.sleep_until_some(self.tally.due) => {
+                    self.tally.tell(self.clock.now().mono);
+                }
+                ready = self.socket.readable() => {
+                    if self.drain(ready) > 1 {
+                        tokio::time::sleep(REST).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The rules as they are now; their names are looked up anew.
+    fn take_rules(&mut self, lookups: &mut JoinSet<(String, Vec<IpAddr>)>) {
+        let rules = self.rules.borrow_and_update().clone();
+        lookups.abort_all();
+        // A lookup that ended in spite of it says what is true all the same.
+        let names: Vec<String> = rules.names().map(str::to_owned).collect();
+        if !names.is_empty() {
+            let source = Names::system();
+            for name in names {
+                lookups.spawn(look_up(source.clone(), name));
+            }
+        }
+        self.guard.reload(rules);
+    }
+
+    /// Reads what is there, and says how many packets it was.
+    fn drain(&mut self, ready: io::Result<()>) -> usize {
+        if let Err(error) = ready {
+            self.tally.add(&error.to_string(), self.clock, None);
+            return TURN_MAX;
+        }
+        for count in 0..TURN_MAX {
+            match self.socket.try_recv_from(&mut self.buffer) {
+                Ok((length, from)) => self.take(length, from.ip()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
+                // Such as the answer to a packet that somebody sent in our name.
+                Err(error) => self.tally.add(&error.to_string(), self.clock, None),
+            }
+        }
+        TURN_MAX
+    }
+
+    fn take(&mut self, length: usize, from: IpAddr) {
+        let bytes = self.buffer.get(..length).unwrap_or_default();
+        let packet = match parse(bytes, from) {
+            Ok(packet) => packet,
+            Err(why) => {
+                let what = || Detail::from(from);
+                return self.tally.add(why.reason(), self.clock, Some(&what));
+            }
+        };
+        let mut step = self.guard.judge(&packet, self.clock.now().mono);
+        if let Step::Verify(hash) = step {
+            let watch = Stopwatch::start();
+            let fits = hash.verify(&packet.password);
+            let now = self.clock.now().mono;
+            self.guard
+                .verified(&packet, &hash, fits, watch.elapsed(), now);
+            step = self.guard.judge(&packet, now);
+        }
+        let why = match step {
+            Step::Take => match self.traps.try_send(packet.trap) {
+                Ok(()) => return,
+                Err(error) => {
+                    let trap = error.into_inner();
+                    let what = || Detail::of(&packet.user, &trap);
+                    let why = "more traps than can be dealt with";
+                    return self.tally.add(why, self.clock, Some(&what));
+                }
+            },
+            Step::Refuse(refusal) => refusal.to_string(),
+            Step::Verify(_) | Step::Busy => "too many new passwords at once".to_owned(),
+        };
+        let what = || Detail::of(&packet.user, &packet.trap);
+        self.tally.add(&why, self.clock, Some(&what));
+    }
+}
+
+/// A name and its addresses, once it has any.
+async fn look_up(names: Names, name: String) -> (String, Vec<IpAddr>) {
+    loop {
+        match names.lookup(&name).await {
+            Ok(answer) if !answer.addresses.is_empty() => return (name, answer.addresses),
+            Ok(_) => tracing::warn!(name, "this host of the trap section has no address"),
+            Err(error) => tracing::warn!(%error, "a host of the trap section has no address"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// What the log says of one packet; never its password.
+struct Detail {
+    from: IpAddr,
+    user: String,
+    group: String,
+    service: String,
+}
+
+impl Detail {
+    fn from(from: IpAddr) -> Self {
+        Self {
+            from,
+            user: String::new(),
+            group: String::new(),
+            service: String::new(),
+        }
+    }
+
+    fn of(user: &str, trap: &Trap) -> Self {
+        let shown = |text: &str| text.chars().take(SHOWN_MAX).collect();
+        Self {
+            from: trap.from,
+            user: shown(user),
+            group: shown(&trap.group),
+            service: shown(&trap.service),
+        }
+    }
+}
+
+/// What was dropped since it was told last.
+struct Tally {
+    counts: BTreeMap<String, u64>,
+    /// When it is told.
+    due: Option<Mono>,
+    /// The number of the socket in the system's lists.
+    inode: u64,
+    /// Packets that the socket had no room for.
+    overflowed: u64,
+}
+
+impl Tally {
+    /// Reasons that are told apart: all of ours, and a few of the system's.
+    const REASONS_MAX: usize = 32;
+
+    fn new(inode: u64) -> Self {
+        Self {
+            counts: BTreeMap::new(),
+            due: None,
+            inode,
+            overflowed: 0,
+        }
+    }
+
+    /// One more packet was dropped. The first of a minute is told at once, the others are
+    /// counted until the minute is over.
+    fn add(&mut self, why: &str, clock: Clock, detail: Option<&dyn Fn() -> Detail>) {
+        if self.due.is_some() {
+            if let Some(count) = self.counts.get_mut(why) {
+                *count += 1;
+            } else if self.counts.len() < Self::REASONS_MAX {
+                self.counts.insert(why.to_owned(), 1);
+            }
+            return;
+        }
+        self.due = Some(clock.now().mono.after(TELL_EVERY));
+        match detail.map(|detail| detail()) {
+            Some(Detail {
+                from,
+                user,
+                group,
+                service,
+            }) => tracing::warn!(%from, user, group, service, why, "trap refused"),
+            None => tracing::warn!(why, "trap lost"),
+        }
+    }
+
+    /// Tells what was dropped; nothing was means silence until the next one.
+    fn tell(&mut self, now: Mono) {
+        let lost = overflow(self.inode).unwrap_or(self.overflowed);
+        let more = lost.saturating_sub(self.overflowed);
+        self.overflowed = lost;
+        if more > 0 {
+            let why = "came faster than they could be read".to_owned();
+            self.counts.insert(why, more);
+        }
+        if self.counts.is_empty() {
+            self.due = None;
+            return;
+        }
+        self.due = Some(now.after(TELL_EVERY));
+        for (why, count) in std::mem::take(&mut self.counts) {
+            tracing::warn!(count, why, "more traps refused in the last minute");
+        }
+    }
+}
+
+/// How many packets the socket had no room for since it was opened, from the lists of the
+/// system. Source: proc(5), the last column of `/proc/net/udp`.
+fn overflow(inode: u64) -> Option<u64> {
+    ["/proc/net/udp", "/proc/net/udp6"].iter().find_map(|list| {
+        let list = std::fs::read_to_string(list).ok()?;
+        list.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            let own = words.nth(9)?.parse() == Ok(inode);
+            words.next_back().filter(|_| own)?.parse().ok()
+        })
+    })
+}
