@@ -10,6 +10,7 @@ mod alerts;
 mod author;
 mod config;
 mod daemon;
+mod debian;
 mod demo;
 mod idle;
 mod ipvs;
