@@ -24,11 +24,25 @@ pub(super) struct Site {
 impl Site {
     /// A daemon with these watches and this auth.cf that listens on a port of 127.0.0.1.
     pub(super) fn start(watches: &str, auth: &str) -> Self {
-        let port = free_udp_port();
-        Self::start_at("127.0.0.1", port, watches, auth)
+        Self::prepare(watches, auth, |_| ())
+    }
+
+    /// The same, with more in its folder.
+    pub(super) fn prepare(watches: &str, auth: &str, more: impl Fn(&TempDir)) -> Self {
+        Self::start_with("127.0.0.1", free_udp_port(), watches, auth, more)
     }
 
     pub(super) fn start_at(bind: &str, port: u16, watches: &str, auth: &str) -> Self {
+        Self::start_with(bind, port, watches, auth, |_| ())
+    }
+
+    fn start_with(
+        bind: &str,
+        port: u16,
+        watches: &str,
+        auth: &str,
+        more: impl Fn(&TempDir),
+    ) -> Self {
         let folder = TempDir::new();
         let clients = free_port();
         configure(
@@ -37,6 +51,7 @@ impl Site {
             &format!("trapbind = {bind}\ntrapport = {port}\n{watches}"),
             auth,
         );
+        more(&folder);
         let daemon = run(&folder);
         let site = Self {
             folder,
@@ -90,6 +105,15 @@ impl Site {
             .filter_map(|field| field.split_once('='))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect()
+    }
+
+    /// Waits until a field of a service has this value.
+    pub(super) fn wait(&self, service: &str, field: &str, value: &str) {
+        wait_until(&format!("{field} = {value} of {service}"), LIMIT, || {
+            self.fields(service)
+                .get(field)
+                .is_some_and(|is| is == value)
+        });
     }
 }
 
