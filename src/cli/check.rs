@@ -10,6 +10,7 @@ use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome};
 use crate::config::{Diagnostic, Severity};
 use crate::host::{self, Finding, Level, Needs};
+use crate::model::{Bind, Globals};
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
 
 /// Check a configuration, and with --host the machine
@@ -113,6 +114,9 @@ fn print(
         print_finding(finding, out)?;
     }
     let model = &loaded.model;
+    if let Some(text) = loopback_only(&model.globals) {
+        out.line(&text)?;
+    }
     let text = format!(
         "{config}: no mistakes, {}; {}, {} of real servers",
         counted(loaded.warnings.len(), "warning"),
@@ -125,6 +129,19 @@ fn print(
         Tone::Odd
     };
     out.line(&out.paint(tone, &text))
+}
+
+/// Which ports `lvsmon run` opens on loopback because the file does not say (D21).
+fn loopback_only(globals: &Globals) -> Option<String> {
+    let unset: Vec<&str> = [("serverbind", &globals.server), ("trapbind", &globals.trap)]
+        .into_iter()
+        .filter(|(_, listener)| listener.bind == Bind::Loopback)
+        .map(|(name, _)| name)
+        .collect();
+    (!unset.is_empty()).then(|| {
+        let unset = unset.join(" and ");
+        format!("{unset} not set: lvsmon run listens on 127.0.0.1 there, lvsmon mon everywhere")
+    })
 }
 
 fn print_diagnostic(diagnostic: &Diagnostic, out: &mut Output) -> std::io::Result<()> {

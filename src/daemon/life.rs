@@ -42,7 +42,7 @@ use crate::model::{Globals, Model};
 use crate::monitor::Tools;
 use crate::names::Names;
 use crate::protocol::state_file::StateFile;
-use crate::site::{self, LoadOptions, Loaded};
+use crate::site::{self, LoadOptions, Loaded, Manner};
 
 /// Mistakes of a file that are logged; `lvsmon check` shows all of them.
 const DIAGNOSTICS_MAX: usize = 20;
@@ -225,7 +225,10 @@ fn start(
     log_warnings(&loaded.warnings);
     let model = Arc::new(loaded.model);
     let globals = &model.globals;
-    let opened = Store::open(&globals.statedir)?;
+    let mut opened = Store::open(&globals.statedir)?;
+    if options.load.manner == Manner::Mon {
+        opened.saved.forget_wishes();
+    }
     for remark in &opened.remarks {
         tracing::warn!(remark, "journal mended");
     }

@@ -14,7 +14,7 @@ use crate::engine::saved::{Record, Saved};
 use crate::model::{HostName, Hostgroup, Member, Model};
 
 /// Prefix of the journal keys of this file.
-const PREFIX: &str = "disabled ";
+pub(super) const PREFIX: &str = "disabled ";
 
 /// What operators have disabled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

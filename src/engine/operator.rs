@@ -21,7 +21,7 @@ use crate::model::{AlertProgram, HostName, ServiceId};
 use crate::time::{Now, Wall};
 
 /// The journal's key of `stop`.
-const STOPPED: &str = "scheduler stopped";
+pub(super) const STOPPED: &str = "scheduler stopped";
 
 /// What comes of a wish: a sentence for the person.
 type Outcome = Result<String, String>;

@@ -14,6 +14,7 @@ use crate::engine::event::Status;
 use crate::engine::state::{
     Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
 };
+use crate::engine::{disabled, operator};
 use crate::model::Service;
 use crate::time::{Now, Wall};
 
@@ -38,6 +39,22 @@ pub struct Record {
 pub struct Saved {
     /// By key.
     pub records: BTreeMap<String, serde_json::Value>,
+}
+
+impl Saved {
+    /// Leaves what was sent and what is known, and drops what persons wished: what is disabled,
+    /// acknowledged or stopped. For a start as mon's, which forgets these unless it is told to
+    /// load them (D20).
+    pub fn forget_wishes(&mut self) {
+        self.records
+            .retain(|key, _| key != operator::STOPPED && !key.starts_with(disabled::PREFIX));
+        for value in self.records.values_mut() {
+            if let Some(fields) = value.as_object_mut() {
+                fields.remove("disabled");
+                fields.remove("ack");
+            }
+        }
+    }
 }
 
 /// What mon's own files `disabled` and `opstatus` say (docs/mon.md, "State files"). Read and

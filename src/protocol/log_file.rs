@@ -3,8 +3,6 @@
 //! One line for each call and for each outage (docs/mon.md, "Histories"). Reading passes over
 //! what is no such line: a person may have written there, and mon's own lines are older.
 
-use std::time::Duration;
-
 use crate::engine::event::{AlertKind, DowntimeLine, HistoryLine};
 use crate::time::Wall;
 
@@ -117,11 +115,8 @@ pub fn downtime_head(now: Wall) -> String {
 pub fn downtime_line(line: &DowntimeLine) -> String {
     let (group, service, interval) = (&line.group, &line.service, line.interval.as_secs());
     let (up, first) = (line.up.seconds(), line.first_failure.seconds());
-    let down = line
-        .up
-        .since(line.first_failure)
-        .max(Duration::ZERO)
-        .as_secs();
+    // Of whole seconds, so that the three numbers fit each other.
+    let down = up.saturating_sub(first).max(0);
     let summary = &line.summary;
     one_line(&format!(
         "{up} {group} {service} {first} {down} {interval} {summary}"
@@ -139,6 +134,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn line(kind: AlertKind, seconds: i64) -> HistoryLine {
@@ -203,6 +200,8 @@ mod tests {
             downtime_line(&line),
             "1795215944 g1 tr 1795215938 6 30 summ one\n"
         );
+        line.first_failure = Wall::from_micros(1_795_215_938_900_000);
+        assert!(downtime_line(&line).contains(" 1795215938 6 "));
         // The clock was set back during the outage.
         line.first_failure = Wall::from_seconds(1_795_215_999);
         assert_eq!(

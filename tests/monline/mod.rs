@@ -1,5 +1,8 @@
 //! `lvsmon mon` and the name `mon`: mon's command line, the background, the files of the process.
 
+mod debian;
+mod records;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
@@ -65,6 +68,20 @@ impl Site {
         let mut command = lvsmon(["mon", "-c"]);
         command.arg(self.folder.join("mon.cf")).args(words);
         command
+    }
+
+    /// The daemon in the foreground, its log in the file `stderr`.
+    fn start<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Running {
+        let log = fs::File::create(self.folder.join("stderr")).unwrap();
+        Running::start(self.mon(words).stdin(Stdio::null()).stderr(log))
+    }
+
+    /// Waits until a file of the folder contains a text.
+    #[track_caller]
+    fn wait_for_text(&self, file: &str, text: &str) {
+        wait_until(&format!("{text:?} in {file}"), SOON, || {
+            self.folder.read(file).contains(text)
+        });
     }
 
     /// The number in the pidfile.

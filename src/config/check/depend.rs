@@ -59,7 +59,18 @@ impl Checker<'_> {
             } else {
                 Form::Expression
             };
-            match Expression::parse(text, &service.group, form) {
+            let reading = Expression::parse(text, &service.group, form).or_else(|fault| {
+                // Debian's own example has one. In mon it holds back all alerts for ever.
+                let list = Expression::parse(text, &service.group, Form::Names);
+                if list.is_ok() {
+                    let message = format!("in a dependency, {}", fault.message);
+                    let help = "all of them have to be good: say so with &&";
+                    let place = span.part(fault.start, fault.end);
+                    self.report.warn(place, message, help);
+                }
+                list.map_err(|_| fault)
+            });
+            match reading {
                 Ok(reading) => {
                     let names = reading.places.iter();
                     read.push(DependLine {
