@@ -204,6 +204,10 @@ fn state_files(arguments: &str) -> StateFiles {
         match word {
             "disabled" => files.disabled = true,
             "opstatus" => files.opstatus = true,
+            "all" => {
+                files.disabled = true;
+                files.opstatus = true;
+            }
             // mon says nothing of words that it does not know.
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! `lvsmon mon` and the name `mon`: mon's command line, the background, the files of the process.
 
+mod clients;
 mod debian;
 mod records;
 
