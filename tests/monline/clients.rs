@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 
+use lvsmon::clock::Clock;
 use nix::sys::signal::Signal;
 
 use super::{SOON, Site};
@@ -158,9 +159,8 @@ fn monremote_is_told_of_what_clients_enable_disable_and_test() {
 #[test]
 fn the_alert_history_comes_back_from_its_file() {
     let site = site("historicfile = history\nhistlength = 2\nhistorictime = 1d");
-    let now = std::time::SystemTime::now();
-    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let line = |age: u64, summary: &str| {
+    let now = Clock::start().now().wall.seconds();
+    let line = |age: i64, summary: &str| {
         format!(
             "alert web http {} /a/own.alert (ops) {summary}\n",
             now - age
