@@ -105,8 +105,12 @@ fn monitor_environment(
     let outage = state.outage.as_deref();
     if state.status != Status::Untested {
         let text = state.text.as_deref();
-        let summary = text.map(|text| text.summary(state.status));
-        variables.set("MON_LAST_SUMMARY", summary.as_deref().unwrap_or_default());
+        // A success that said nothing leaves no summary, but an output that is empty.
+        if let Some(text) = text
+            && !(text.output.is_empty() && state.status == Status::Ok)
+        {
+            variables.set("MON_LAST_SUMMARY", &text.summary(state.status));
+        }
         variables.set_bytes("MON_LAST_OUTPUT", text.map_or(&[], |text| &*text.output));
         let first = outage.map(|outage| outage.first_failure);
         variables.set_time("MON_FIRST_FAILURE", first);
