@@ -1,15 +1,44 @@
 //! A story on the pure engine under virtual time.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use lvsmon::engine::event::{self, Action as Do, AlertCall, Ended, Event, Memory, Report};
+use jiff::tz::TimeZone;
+use lvsmon::engine::event::{
+    self, Action as Do, AlertCall, Ended, Event, Memory, Note, Report, Wish,
+};
 use lvsmon::model::{AlertProgram, Model, MonitorProgram, ServiceId};
+use lvsmon::protocol::auth::AuthRules;
+use lvsmon::protocol::{self, Session, Sight, Turn, Work};
 use lvsmon::time::Mono;
 
-use super::story::{Action, Call, Entry, Story, When};
+use super::story::{Action, Call, Entry, Story, When, masked};
 use crate::timeline::{World, load, wish};
+
+/// Everybody may do everything.
+pub(crate) const EVERYBODY: &str = "\
+command section
+list: all
+set: all
+get: all
+test: all
+reset: all
+reload: all
+loadstate: all
+savestate: all
+disable: all
+enable: all
+ack: all
+stop: all
+start: all
+servertime: all
+clear: all
+term: all
+trap section
+* * none
+";
 
 /// What came of a story: the answers of each step, and the calls.
 pub(crate) struct Told {
@@ -21,7 +50,7 @@ pub(crate) struct Told {
 pub(crate) fn play(file: &Path, story: &Story) -> Told {
     let local = "2024-03-13T10:00:00".parse().unwrap();
     let model = model(file, &story.config);
-    let (world, _) = World::start(model, local, jiff::tz::TimeZone::UTC);
+    let (world, _) = World::start(model, local, TimeZone::UTC);
     let mut player = Player {
         file,
         story,
@@ -32,6 +61,8 @@ pub(crate) fn play(file: &Path, story: &Story) -> Told {
         left: (0..story.steps.len()).collect(),
         answers: vec![Vec::new(); story.steps.len()],
         calls: Vec::new(),
+        auth: AuthRules::read(EVERYBODY).rules,
+        session: Session::new(IpAddr::V4(Ipv4Addr::LOCALHOST)),
     };
     player.settle();
     while player.go_on() {}
@@ -85,6 +116,8 @@ struct Player<'a> {
     left: VecDeque<usize>,
     answers: Vec<Vec<String>>,
     calls: Vec<(ServiceId, Call)>,
+    auth: AuthRules,
+    session: Session,
 }
 
 impl Player<'_> {
@@ -235,9 +268,55 @@ impl Player<'_> {
         }
     }
 
+    /// What a client who may do everything is answered, line by line.
     fn client(&mut self, line: &str) -> Vec<String> {
-        let _ = line;
-        Vec::new()
+        let sight = Sight {
+            engine: &self.world.engine,
+            auth: &self.auth,
+            now: self.world.now(),
+            zone: &TimeZone::UTC,
+            pid: 4_711,
+            has_downtime_log: false,
+        };
+        let reply = match self.session.take(line.as_bytes(), &sight) {
+            Turn::Say(reply) | Turn::Leave(reply) => reply,
+            Turn::List(mut listing) => {
+                let mut reply = String::new();
+                loop {
+                    let (part, is_last) = listing.part(&sight);
+                    reply.push_str(&part);
+                    if is_last {
+                        break reply;
+                    }
+                }
+            }
+            Turn::Wish { wish, done } => match self.wish(*wish) {
+                Ok(_) => done,
+                Err(why) => protocol::refused(&why),
+            },
+            Turn::Work(Work::Reset { stops, memory }) => {
+                self.reload(memory);
+                if stops {
+                    let _ = self.wish(Wish::Stop);
+                }
+                protocol::reset_reply(4_711, "host", true)
+            }
+            Turn::Work(work) => work.reply().to_owned(),
+        };
+        reply.lines().map(masked).collect()
+    }
+
+    /// What the engine says to a wish.
+    fn wish(&mut self, wish: Wish) -> Result<String, String> {
+        self.tell(Event::Operator(wish));
+        let outcome = self.world.done.iter().rev().find_map(|action| {
+            if let Do::Note(Note::Wish { outcome, .. }) = action {
+                Some(outcome.clone())
+            } else {
+                None
+            }
+        });
+        outcome.expect("every wish is answered")
     }
 
     fn called(&mut self, call: &AlertCall) {

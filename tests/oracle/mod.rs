@@ -58,7 +58,7 @@ fn every_story_happens_on_the_engine() {
 }
 
 /// Stories that the real program plays too: those that need no clock, one of each kind.
-const ON_THE_PROGRAM: [&str; 14] = [
+const ON_THE_PROGRAM: [&str; 18] = [
     "updown_basic",
     "two_services_independent",
     "alertafter_num_interrupted",
@@ -73,6 +73,10 @@ const ON_THE_PROGRAM: [&str; 14] = [
     "output_empty",
     "quoting_alert",
     "mon_last_alert",
+    "unack_summary",
+    "ackalert",
+    "disable_host",
+    "disable_watch",
 ];
 
 #[test]

@@ -16,6 +16,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use regex::{Captures, Regex};
 
+use super::engine::EVERYBODY;
 use super::story::{Action, Call, Entry, Story, When, masked};
 use crate::support::{Running, TempDir, free_port, lvsmon, wait_for, wait_until};
 
@@ -109,16 +110,7 @@ impl<'a> Player<'a> {
         for name in alerts(&config) {
             folder.write_executable(&format!("alert.d/{name}"), ALERT.replace("DIR", &here));
         }
-        let words = "list set get test reset reload loadstate savestate disable enable ack stop \
-                     start servertime clear term";
-        let all = words
-            .split_whitespace()
-            .map(|word| format!("{word}: all\n"));
-        let auth = format!(
-            "command section\n{}trap section\n* * none\n",
-            all.collect::<String>()
-        );
-        folder.write("auth.cf", auth);
+        folder.write("auth.cf", EVERYBODY);
         let player = Self {
             config: globals + &config,
             folder,

@@ -33,9 +33,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use lvsmon::time::timeval;
+use regex::Regex;
 
 /// One story, as it is written.
 #[derive(Clone, Debug, Default)]
@@ -315,8 +317,8 @@ fn unescaped(word: &str) -> String {
     text
 }
 
-/// A text with `<time>`, `<n>` and `<pid>` in place of what no two runs have in common.
-pub(crate) fn masked(text: &str) -> String {
+/// What no two runs have in common, and what stands for it.
+static MASKS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let masks = [
         (
             r"\b(Mon|Tue|Wed|Thu|Fri|Sat|Sun)( |\\20)[A-Z][a-z]{2}( |\\20){1,2}\d{1,2}( |\\20)\d\d:\d\d:\d\d( |\\20)\d{4}",
@@ -331,10 +333,15 @@ pub(crate) fn masked(text: &str) -> String {
         (r"PID \d+@\S+", "PID <pid>"),
         (r"^server \d+$", "server <pid>"),
     ];
+    let compiled = masks.map(|(pattern, mask)| (Regex::new(pattern).unwrap(), mask));
+    compiled.into()
+});
+
+/// A text with `<time>`, `<n>` and `<pid>` in place of what no two runs have in common.
+pub(crate) fn masked(text: &str) -> String {
     let mut text = text.to_owned();
-    for (pattern, mask) in masks {
-        let pattern = regex::Regex::new(pattern).unwrap();
-        text = pattern.replace_all(&text, mask).into_owned();
+    for (pattern, mask) in &*MASKS {
+        text = pattern.replace_all(&text, *mask).into_owned();
     }
     text
 }
