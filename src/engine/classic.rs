@@ -219,8 +219,13 @@ fn take_in(
     }
     state.failure_count = number("failure_count").unwrap_or(state.failure_count);
     state.alert_count = number("alert_count").unwrap_or(state.alert_count);
-    state.last_success = time("last_success").or(state.last_success);
-    state.last_check = time("last_check").or(state.last_check);
+    // Nothing or 0 stands for a moment that never was.
+    if values.contains_key("last_success") {
+        state.last_success = time("last_success");
+    }
+    if values.contains_key("last_check") {
+        state.last_check = time("last_check");
+    }
     state.outage = (state.status == Status::Fail).then(|| {
         let first_failure = time("first_failure").unwrap_or(now.wall);
         Box::new(Outage {

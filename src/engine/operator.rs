@@ -21,6 +21,9 @@ use crate::engine::{Engine, call};
 use crate::model::{AlertProgram, HostName, ServiceId};
 use crate::time::{Now, Wall};
 
+#[cfg(test)]
+mod tests;
+
 /// The journal's key of `stop`.
 pub(super) const STOPPED: &str = "scheduler stopped";
 
@@ -392,7 +395,7 @@ impl Engine {
         if said.is_empty() {
             said.push("the period has no such line".to_owned());
         }
-        Ok(said.join("\n"))
+        Ok(said.join("; "))
     }
 
     /// Whether some service stands in this watch.

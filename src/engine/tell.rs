@@ -186,7 +186,7 @@ impl Engine {
             AlertKind::Failure | AlertKind::Up | AlertKind::Trap | AlertKind::TrapTimeout => {
                 state.last_status != state.status
             }
-            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => true,
+            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => false,
         };
         if is_news {
             actions.push(Action::Note(Note::TableUntouched {

@@ -1,6 +1,6 @@
 //! Seeded simulation of the engine: a world with hosts that flap, monitors that hang, end
 //! late or twice, alerts that are given up, a kernel that refuses and that others flush,
-//! names that change, reloads, a wall clock that is set, and kill -9 with a restart from the
+//! names that change, operators with wishes, reloads, resets, a wall clock that is set, and kill -9 with a restart from the
 //! journal. After every step the invariants of [`rules`] are checked.
 //!
 //! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays
@@ -8,6 +8,7 @@
 
 mod rules;
 mod site;
+mod wishes;
 mod world;
 
 use std::io::Write as _;

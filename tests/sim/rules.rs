@@ -27,6 +27,10 @@ pub(crate) struct Seen {
     pub(crate) lost_journals: u64,
     pub(crate) late_reports: u64,
     pub(crate) throttled: u64,
+    pub(crate) quiet: u64,
+    pub(crate) acks: u64,
+    pub(crate) refused_wishes: u64,
+    pub(crate) wishes: u64,
 }
 
 impl Seen {
@@ -45,6 +49,10 @@ impl Seen {
         self.lost_journals += other.lost_journals;
         self.late_reports += other.late_reports;
         self.throttled += other.throttled;
+        self.quiet += other.quiet;
+        self.acks += other.acks;
+        self.refused_wishes += other.refused_wishes;
+        self.wishes += other.wishes;
     }
 
     /// All of it has happened.
@@ -64,6 +72,10 @@ impl Seen {
             self.lost_journals,
             self.late_reports,
             self.throttled,
+            self.quiet,
+            self.acks,
+            self.refused_wishes,
+            self.wishes,
         ];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
     }
@@ -88,14 +100,29 @@ impl Rules {
     }
 
     /// What one step answered.
-    pub(crate) fn check(&mut self, now: Now, engine: &Engine, actions: &[Action], may_wait: bool) {
+    pub(crate) fn check(
+        &mut self,
+        now: Now,
+        engine: &Engine,
+        actions: &[Action],
+        may_wait: bool,
+        by_whom: ByWhom,
+    ) {
         for action in actions {
             match action {
-                Action::Start(run) => self.starts(now, engine, run, may_wait),
+                Action::Start(run) => {
+                    assert_eq!(engine.stopped_since(), None, "a run of a stopped scheduler");
+                    self.starts(now, engine, run, may_wait);
+                }
                 Action::Stop(run) => {
                     assert!(self.going.remove(run).is_some(), "{run:?} does not go on");
                 }
-                Action::Send(call) => self.sends(engine, call),
+                Action::Send(call) => {
+                    self.sends(engine, call);
+                    if by_whom == ByWhom::Nobody {
+                        may_be_told(engine, call);
+                    }
+                }
                 Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
@@ -170,6 +197,9 @@ impl Rules {
         assert_ne!(&*call.command.name, "lvs.alert", "a binding is never sent");
         let known = self.last_event_ids.insert(call.event.clone(), call.kind);
         assert!(known.is_none_or(|kind| kind == call.kind), "{}", call.event);
+        if &*call.command.name == "share.alert" || call.summary == "test" {
+            return;
+        }
         match call.kind {
             AlertKind::Failure => *self.alerted.entry(key).or_default() += 1,
             AlertKind::Up => {
@@ -181,12 +211,8 @@ impl Rules {
                     "an upalert without an alert: {key:?}"
                 );
             }
-            AlertKind::Startup => {}
-            AlertKind::Trap
-            | AlertKind::TrapTimeout
-            | AlertKind::Ack
-            | AlertKind::Disable
-            | AlertKind::Test => panic!("nobody asked for {:?}", call.kind),
+            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => {}
+            AlertKind::Trap | AlertKind::TrapTimeout => panic!("nobody asked for {:?}", call.kind),
         }
     }
 
@@ -200,6 +226,34 @@ impl Rules {
     pub(crate) fn ended(&mut self, run: RunId) -> bool {
         self.going.remove(&run).is_some()
     }
+}
+
+/// What is stopped, disabled or acknowledged is not told; a redistribute line is all the same.
+fn may_be_told(engine: &Engine, call: &AlertCall) {
+    if &*call.command.name == "share.alert" {
+        return;
+    }
+    assert_eq!(
+        engine.stopped_since(),
+        None,
+        "an alert of a stopped scheduler"
+    );
+    let view = engine.service(call.service).unwrap();
+    let is_disabled = view.is_disabled || engine.is_watch_disabled(view.group);
+    assert!(!is_disabled, "an alert of what is disabled: {call:?}");
+    assert!(
+        call.kind != AlertKind::Failure || view.ack.is_none(),
+        "an alert of what is acknowledged: {call:?}"
+    );
+}
+
+/// Who makes a step happen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ByWhom {
+    /// It happens by itself.
+    Nobody,
+    /// An operator, by a wish or a reload.
+    Operator,
 }
 
 /// Whether a run counts against `maxprocs`.

@@ -85,6 +85,8 @@ fn service_lines(random: &mut Rng, group: u32, service: u32, out: &mut String) {
     option(60, "randskew 2s");
     option(30, "exclude_period min {40-41}");
     option(30, "all_hosts_on_failure");
+    option(60, "unack_summary");
+    option(30, "redistribute share.alert");
     let periods = random.u32(1..=2);
     for period in 0..periods {
         let when = ["wd {Sun-Sat}", "min {0-30}", "hr {9-17}"][random.usize(..3)];
@@ -108,6 +110,8 @@ fn service_lines(random: &mut Rng, group: u32, service: u32, out: &mut String) {
         option(200, "alert page.alert down");
         option(60, "alert exit=2 siren.alert");
         option(200, "upalert page.alert up");
+        option(90, "ackalert page.alert ack");
+        option(90, "disablealert page.alert off");
         if random.u8(..) < 170 {
             lvs_lines(random, group, out);
         }

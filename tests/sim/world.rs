@@ -19,8 +19,9 @@ use lvsmon::lvs::{Command, ServerWish, Table, TableEntry, VirtualService, replay
 use lvsmon::model::{Ends, HostName, Model};
 use lvsmon::time::{Mono, Now, Wall};
 
-use super::rules::{Rules, Seen, is_child};
+use super::rules::{ByWhom, Rules, Seen, is_child};
 use super::site::{Site, site};
+use super::wishes;
 
 /// Wed 2024-03-13 08:00:00 UTC.
 const START: i64 = 1_710_316_800;
@@ -38,6 +39,7 @@ enum Coming {
     SetClock,
     JournalLost,
     Kill,
+    Wish,
 }
 
 pub(crate) struct World {
@@ -108,6 +110,7 @@ impl World {
         world.later(2_000, Coming::SetClock);
         world.later(2_000, Coming::JournalLost);
         world.later(2_000, Coming::Kill);
+        world.later(100, Coming::Wish);
         world
     }
 
@@ -138,9 +141,12 @@ impl World {
             matches!(
                 what,
                 Coming::HostFlips(_) | Coming::Flush | Coming::Reload | Coming::SetClock
-            ) || matches!(what, Coming::JournalLost | Coming::Kill)
+            ) || matches!(what, Coming::JournalLost | Coming::Kill | Coming::Wish)
         };
         self.coming.retain(|_, what| !unrest(what));
+        for wish in wishes::all_back(&self.engine) {
+            self.tell(Event::Operator(wish));
+        }
         self.soon(Coming::LookAtTable { again: true });
         let end = self.time.after(Duration::from_secs(900));
         self.until(end);
@@ -222,12 +228,24 @@ impl World {
         if let Some(log) = &mut self.log {
             let _ = writeln!(log, "{now:?} {event:?}");
         }
+        let by_whom = match &event {
+            Event::Operator(_) | Event::Reload { .. } => ByWhom::Operator,
+            Event::Start
+            | Event::Deadline
+            | Event::RunEnded { .. }
+            | Event::Trap(_)
+            | Event::Resolved { .. }
+            | Event::AlertDone { .. }
+            | Event::HistoryRead(_)
+            | Event::Table(_)
+            | Event::JournalLost => ByWhom::Nobody,
+        };
         let actions = self.engine.handle(now, event);
         if let Some(log) = &mut self.log {
             let _ = writeln!(log, "    {actions:?}");
         }
         self.rules
-            .check(now, &self.engine, &actions, self.site.may_wait);
+            .check(now, &self.engine, &actions, self.site.may_wait, by_whom);
         for action in &actions {
             self.perform(action);
         }
@@ -245,6 +263,7 @@ impl World {
             Action::Send(call) => {
                 match call.kind.mark() {
                     Some("-u") => self.seen.upalerts += 1,
+                    Some("-a") => self.seen.acks += 1,
                     _ => self.seen.alerts += 1,
                 }
                 let delivery = match self.random.bool() {
@@ -272,6 +291,10 @@ impl World {
                 self.rules.recovered(&group, &name);
             }
             Action::Note(Note::Throttled { .. }) => self.seen.throttled += 1,
+            Action::Note(Note::Wish { outcome, .. }) => {
+                self.seen.wishes += 1;
+                self.seen.refused_wishes += u64::from(outcome.is_err());
+            }
             Action::Note(_) => {}
         }
     }
@@ -360,22 +383,7 @@ impl World {
 
     fn happen(&mut self, what: Coming) {
         match what {
-            Coming::Ends { run, report } => {
-                let is_late = !self.rules.ended(run);
-                self.seen.late_reports += u64::from(is_late);
-                let actions = self.tell(Event::RunEnded { run, report });
-                // What was due at this very moment may start beside it.
-                let starts = |action: &Action| {
-                    matches!(
-                        action,
-                        Action::Start(_) | Action::Note(Note::Throttled { .. })
-                    )
-                };
-                assert!(
-                    !is_late || actions.iter().all(starts),
-                    "a forgotten run still counts: {actions:?}"
-                );
-            }
+            Coming::Ends { run, report } => self.ends(run, report),
             Coming::Delivered(alert, delivery) => {
                 self.tell(Event::AlertDone { alert, delivery });
             }
@@ -429,7 +437,48 @@ impl World {
                 self.kill();
                 self.later(2_000, Coming::Kill);
             }
+            Coming::Wish => {
+                let wish = wishes::draw(&mut self.random, &self.engine);
+                self.tell(Event::Operator(wish));
+                // Stopped, cleared or disabled: no run comes when it would have come.
+                self.rules.forget_services();
+                self.later(100, Coming::Wish);
+            }
         }
+    }
+
+    /// A run ends. A forgotten one says nothing any more, a frozen one nothing to the table.
+    fn ends(&mut self, run: RunId, report: Report) {
+        let frozen = self.rules.going.get(&run).copied();
+        let frozen = frozen.filter(|&id| self.is_frozen(id));
+        let before = frozen.map(|_| self.engine.desired().clone());
+        let is_late = !self.rules.ended(run);
+        self.seen.late_reports += u64::from(is_late);
+        let actions = self.tell(Event::RunEnded { run, report });
+        if let Some(before) = before {
+            self.seen.quiet += 1;
+            assert_eq!(&before, self.engine.desired(), "a frozen verdict moved");
+        }
+        // What was due at this very moment may start beside it.
+        let starts = |action: &Action| {
+            matches!(
+                action,
+                Action::Start(_) | Action::Note(Note::Throttled { .. })
+            )
+        };
+        assert!(
+            !is_late || actions.iter().all(starts),
+            "a forgotten run still counts: {actions:?}"
+        );
+    }
+
+    /// Whether the table keeps what this service said before.
+    fn is_frozen(&self, id: lvsmon::model::ServiceId) -> bool {
+        let view = self.engine.service(id);
+        view.is_some_and(|view| {
+            let is_stopped = self.engine.stopped_since().is_some();
+            is_stopped || view.is_disabled || self.engine.is_watch_disabled(view.group)
+        })
     }
 
     /// The init script of the director: virtual services that are not ours.
@@ -499,6 +548,10 @@ impl World {
     fn reload(&mut self) {
         self.seen.reloads += 1;
         let same = self.random.bool();
+        let memory = match self.random.u8(..4) {
+            0 => Memory::Forgotten,
+            _ => Memory::Kept,
+        };
         if !same {
             self.variant = self.random.u64(..3);
             self.site = site(self.seed, self.variant);
@@ -532,20 +585,18 @@ impl World {
                 .collect()
         };
         let startup_alerts = model.globals.startupalerts_on_reset;
-        let actions = self.tell(Event::Reload {
-            model,
-            memory: Memory::Kept,
-        });
-        if same {
+        let actions = self.tell(Event::Reload { model, memory });
+        if memory == Memory::Forgotten {
+            self.rules.forget_services();
+        } else if same {
             // What was due at this very moment happens beside the reload.
             let expected = |action: &&Action| match action {
-                Action::Send(_) | Action::Suppressed(_) => startup_alerts,
+                Action::Send(_) | Action::Suppressed(_) | Action::History(_) => startup_alerts,
                 Action::Start(_) | Action::Note(Note::Throttled { .. }) => true,
                 Action::Stop(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
-                | Action::History(_)
                 | Action::Downtime(_)
                 | Action::Note(_) => false,
             };
@@ -557,7 +608,7 @@ impl World {
     /// kill -9, and a new daemon from the journal some seconds later.
     fn kill(&mut self) {
         self.seen.restarts += 1;
-        let before: Vec<_> = self.engine.services().map(|view| kept(&view)).collect();
+        let before = kept(&self.engine);
         let model = Arc::clone(self.engine.model());
         let saved = Saved {
             records: self.journal.clone(),
@@ -576,20 +627,31 @@ impl World {
         });
         let now = self.now();
         self.engine = Engine::new(model, &saved, self.seed, TimeZone::UTC, now);
-        let after: Vec<_> = self.engine.services().map(|view| kept(&view)).collect();
-        assert_eq!(before, after, "the journal does not say the same");
+        assert_eq!(
+            before,
+            kept(&self.engine),
+            "the journal does not say the same"
+        );
         self.tell(Event::Start);
     }
 }
 
 /// What a restart must not lose. Times may be clamped when the clock was set back.
-fn kept(view: &lvsmon::engine::view::ServiceView<'_>) -> impl PartialEq + std::fmt::Debug + use<> {
+fn kept(engine: &Engine) -> impl PartialEq + std::fmt::Debug + use<> {
+    let services = engine.services().map(|view| {
+        let hosts = view.hosts.iter().map(|host| host.is_disabled);
+        (
+            format!("{}/{}", view.group, view.name),
+            (view.status, view.consec_failures, view.alerts_sent),
+            view.first_failure.is_some(),
+            (view.status == Status::Fail).then(|| view.summary.to_string()),
+            view.ack.map(|ack| ack.comment.to_owned()),
+            (view.is_disabled, engine.is_watch_disabled(view.group)),
+            hosts.collect::<Vec<_>>(),
+        )
+    });
     (
-        format!("{}/{}", view.group, view.name),
-        view.status,
-        view.consec_failures,
-        view.alerts_sent,
-        view.first_failure.is_some(),
-        (view.status == Status::Fail).then(|| view.summary.to_string()),
+        services.collect::<Vec<_>>(),
+        engine.stopped_since().is_some(),
     )
 }

@@ -22,6 +22,7 @@
 //! +10s reload "after 2" "after 5"    of it with another text in place of the first
 //! +10s restart                       kill -9, and a new daemon from the journal; another
 //!                                    configuration is named as with reload
+//! +10s reset                         a reload without keepstate
 //! +10s resolved h1 10.0.0.1          a name was looked up
 //! +10s enable 192.168.0.1            a person's wish: a real server comes back
 //! +10s disable host h1 h2            also watch NAME, service NAME; enable undoes it
@@ -43,7 +44,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Memory, Report, RunId};
+use lvsmon::engine::event::{Action, Event, Report, RunId};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
@@ -140,8 +141,8 @@ fn play(file: &Path, text: &str) -> String {
             (Some(world), Step::At { after, doing }) => {
                 let changed = |change: &Change| Arc::new(load(file, &change.of(config)));
                 match &doing {
-                    Doing::Reload(change) => {
-                        let (model, memory) = (changed(change), Memory::Kept);
+                    Doing::Reload(change, memory) => {
+                        let (model, memory) = (changed(change), *memory);
                         let event = Event::Reload { model, memory };
                         world.step(after, Doing::Tell(Box::new(event)), line)
                     }
@@ -323,7 +324,7 @@ impl World {
                 let wish = asked.of(self.engine.model());
                 self.tell(Event::Operator(wish), &mut said);
             }
-            Doing::Reload(_) | Doing::Restart(_) => {
+            Doing::Reload(..) | Doing::Restart(_) => {
                 panic!("this is read where the configuration is: {line}")
             }
         }

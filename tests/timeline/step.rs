@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use lvsmon::engine::event::{Ended, Event, HostResult, HostVerdict, Reason, Report};
+use lvsmon::engine::event::{Ended, Event, HostResult, HostVerdict, Memory, Reason, Report};
 use lvsmon::model::HostName;
 use lvsmon::time::{Wall, timeval};
 
@@ -37,7 +37,7 @@ pub(crate) enum Doing {
     Report { service: String, report: Told },
     SetWall(DateTime),
     Restart(Change),
-    Reload(Change),
+    Reload(Change, Memory),
     Tell(Box<Event>),
     Ask(Asked),
 }
@@ -120,7 +120,8 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
         [] => Doing::Nothing,
         ["wall", day, time] => Doing::SetWall(local(day, time)?),
         ["restart", rest @ ..] => Doing::Restart(change(rest)?),
-        ["reload", rest @ ..] => Doing::Reload(change(rest)?),
+        ["reload", rest @ ..] => Doing::Reload(change(rest)?, Memory::Kept),
+        ["reset"] => Doing::Reload(Change::None, Memory::Forgotten),
         ["resolved", host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
             Doing::Tell(Box::new(Event::Resolved {

@@ -1,0 +1,401 @@
+//! Wishes on a small engine: what is refused, what is kept. Stories are in tests/timeline.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::engine::event::{Event, Memory, Report, RunId};
+use crate::engine::fixture::{alert, alerting, at, exited, model, service};
+use crate::engine::saved::{ClassicDisabled, Saved};
+use crate::model::{AlertPeriod, Model, Service};
+
+/// `g/s`, with ackalerts.
+fn site() -> Model {
+    model(vec![Service {
+        periods: vec![AlertPeriod {
+            ackalerts: vec![alert("ack.alert")],
+            numalerts: Some(1),
+            ..alerting()
+        }],
+        ..service("g", "s")
+    }])
+}
+
+/// An engine and what its journal says.
+struct Desk {
+    engine: Engine,
+    journal: BTreeMap<String, serde_json::Value>,
+}
+
+const S: ServiceId = ServiceId(0);
+
+impl Desk {
+    fn new(model: Model) -> Self {
+        let model = Arc::new(model);
+        let saved = Saved::default();
+        let mut desk = Self {
+            engine: Engine::new(model, &saved, 1, TimeZone::UTC, at(0.0)),
+            journal: BTreeMap::new(),
+        };
+        desk.tell(0.0, Event::Start);
+        desk
+    }
+
+    fn tell(&mut self, second: f64, event: Event) -> Vec<Action> {
+        let actions = self.engine.handle(at(second), event);
+        for action in &actions {
+            if let Action::Record(record) = action {
+                if record.value.is_null() {
+                    self.journal.remove(&record.key);
+                } else {
+                    self.journal
+                        .insert(record.key.clone(), record.value.clone());
+                }
+            }
+        }
+        actions
+    }
+
+    fn wish(&mut self, second: f64, wish: Wish) -> Outcome {
+        let actions = self.tell(second, Event::Operator(wish));
+        let mut outcomes = actions.into_iter().filter_map(|action| match action {
+            Action::Note(Note::Wish { outcome, .. }) => Some(outcome),
+            Action::Note(_)
+            | Action::Start(_)
+            | Action::Stop(_)
+            | Action::Send(_)
+            | Action::Resolve(_)
+            | Action::ApplyTable
+            | Action::Record(_)
+            | Action::Suppressed(_)
+            | Action::History(_)
+            | Action::Downtime(_) => None,
+        });
+        outcomes.next().unwrap()
+    }
+
+    fn set(&mut self, second: f64, variable: &str, value: &str) -> Outcome {
+        self.wish(
+            second,
+            Wish::Set {
+                service: S,
+                variable: variable.to_owned(),
+                value: value.to_owned(),
+            },
+        )
+    }
+
+    fn get(&self, variable: &str) -> String {
+        self.engine.variable(S, variable).unwrap_or_default()
+    }
+
+    /// The run that is due now ends.
+    fn report(&mut self, second: f64, report: Report) -> Vec<Action> {
+        let started = self.tell(second, Event::Deadline);
+        let run = started.iter().find_map(|action| match action {
+            Action::Start(run) => Some(run.id),
+            Action::Stop(_)
+            | Action::Send(_)
+            | Action::Resolve(_)
+            | Action::ApplyTable
+            | Action::Record(_)
+            | Action::Suppressed(_)
+            | Action::Note(_)
+            | Action::History(_)
+            | Action::Downtime(_) => None,
+        });
+        let run: RunId = run.expect("a run is due");
+        self.tell(second, Event::RunEnded { run, report })
+    }
+
+    /// kill -9, and a new daemon from the journal.
+    fn restart(&mut self, second: f64) {
+        let saved = Saved {
+            records: self.journal.clone(),
+        };
+        let model = Arc::clone(self.engine.model());
+        self.engine = Engine::new(model, &saved, 1, TimeZone::UTC, at(second));
+        self.tell(second, Event::Start);
+    }
+}
+
+fn ack(comment: &str) -> Wish {
+    Wish::Ack {
+        service: S,
+        user: "joe".to_owned(),
+        comment: comment.to_owned(),
+    }
+}
+
+fn disable(target: Target) -> Wish {
+    let user = "joe".to_owned();
+    Wish::Disable { target, user }
+}
+
+fn sent(actions: &[Action]) -> usize {
+    let is_sent = |action: &&Action| matches!(action, Action::Send(_));
+    actions.iter().filter(is_sent).count()
+}
+
+#[test]
+fn what_operators_said_survives_a_kill_and_a_lost_journal() {
+    let mut desk = Desk::new(site());
+    desk.report(10.0, exited(1, "h1\n"));
+    desk.wish(11.0, ack("known")).unwrap();
+    desk.wish(12.0, disable(Target::Service(S))).unwrap();
+    desk.wish(12.0, disable(Target::Watch("g".into()))).unwrap();
+    let host = HostName::new("h1");
+    desk.wish(12.0, disable(Target::Hosts(vec![host.clone()])))
+        .unwrap();
+    desk.wish(12.0, Wish::Stop).unwrap();
+    desk.set(12.0, "remark", "mine").unwrap();
+    let said = |desk: &Desk| {
+        let view = desk.engine.service(S).unwrap();
+        let ack = view.ack.map(|ack| (ack.time, ack.comment.to_owned()));
+        (
+            ack,
+            view.is_disabled,
+            desk.engine.is_watch_disabled("g"),
+            desk.engine.is_host_disabled("g", &host),
+            desk.engine.stopped_since(),
+            desk.get("remark"),
+            view.alerts_sent,
+        )
+    };
+    let before = said(&desk);
+    assert_eq!(
+        before,
+        (
+            Some((at(11.0).wall, "joe: known".to_owned())),
+            true,
+            true,
+            true,
+            Some(at(12.0).wall),
+            "mine".to_owned(),
+            1
+        )
+    );
+    desk.restart(20.0);
+    assert_eq!(said(&desk), before);
+    desk.journal.clear();
+    desk.tell(21.0, Event::JournalLost);
+    desk.restart(22.0);
+    assert_eq!(said(&desk), before);
+}
+
+#[test]
+fn a_wish_about_a_service_that_is_gone_is_refused() {
+    let mut desk = Desk::new(site());
+    let gone = ServiceId(7);
+    for wish in [
+        Wish::TestMonitor(gone),
+        Wish::ClearTimers(gone),
+        disable(Target::Service(gone)),
+        Wish::Enable(Target::Service(gone)),
+    ] {
+        assert!(desk.wish(1.0, wish).is_err());
+    }
+    assert_eq!(desk.engine.variable(gone, "interval"), None);
+}
+
+#[test]
+fn after_an_acknowledged_outage_the_next_one_is_told() {
+    let mut desk = Desk::new(site());
+    assert_eq!(sent(&desk.report(10.0, exited(1, "h1\n"))), 1);
+    desk.wish(11.0, ack("known")).unwrap();
+    assert_eq!(sent(&desk.report(20.0, exited(1, "h1 h2\n"))), 0);
+    assert_eq!(sent(&desk.report(30.0, exited(0, ""))), 1);
+    assert_eq!(sent(&desk.report(40.0, exited(1, "h1\n"))), 1);
+}
+
+#[test]
+fn variables_have_mons_names_and_types() {
+    let mut desk = Desk::new(site());
+    let shown = |desk: &Desk, names: &[&str]| -> Vec<String> {
+        names.iter().map(|name| desk.get(name)).collect()
+    };
+    let names = [
+        "interval",
+        "monitor",
+        "_op_status",
+        "_exitval",
+        "_timer",
+        "_ack",
+        "nosuch",
+    ];
+    assert_eq!(
+        shown(&desk, &names),
+        ["10", "test.monitor", "7", "undef", "10", "0", ""]
+    );
+    desk.report(10.0, exited(3, "h1\nwhy\n"));
+    let names = [
+        "_op_status",
+        "_last_op_status",
+        "_exitval",
+        "_last_summary",
+        "_last_detail",
+        "_consec_failures",
+        "_failure_count",
+        "_alert_count",
+        "_first_failure",
+        "_upalert",
+    ];
+    let first = at(10.0).wall.seconds().to_string();
+    assert_eq!(
+        shown(&desk, &names),
+        ["0", "7", "3", "h1", "why\n", "1", "1", "1", &first, "1"]
+    );
+    for (name, value, then) in [
+        ("_failure_count", "7", "7"),
+        ("_consec_failures", "5", "5"),
+        ("interval", "30s", "30"),
+        ("interval", "0.5", "0.5"),
+        ("description", "the shop", "the shop"),
+        ("exclude_hosts", "h1 h2", "h1 h2"),
+        ("_timer", "4", "4"),
+        ("_ack", "1710324005", "1710324005"),
+        ("_ack_comment", "joe: hm", "joe: hm"),
+        ("_exitval", "-1", "-1"),
+        ("myvar", "some text", "some text"),
+    ] {
+        desk.set(11.0, name, value).unwrap();
+        assert_eq!(desk.get(name), then, "{name}");
+    }
+    for (name, value) in [
+        ("interval", "0"),
+        ("interval", "soon"),
+        ("monitor", "rm -rf /"),
+        ("_failure_count", "-1"),
+        ("_failure_count", "many"),
+        ("opstatus", "nosuch"),
+        ("unack_summary", "perhaps"),
+        ("_last_trap", "1"),
+    ] {
+        assert!(desk.set(12.0, name, value).is_err(), "{name}={value}");
+    }
+    desk.set(13.0, "opstatus", "unknown").unwrap();
+    assert_eq!(desk.engine.service(S).unwrap().status, Status::Unknown);
+    assert_eq!(
+        (desk.get("_ack"), desk.get("_consec_failures")),
+        ("0".into(), "0".into())
+    );
+}
+
+#[test]
+fn what_is_kept_aside_is_bounded() {
+    let mut desk = Desk::new(site());
+    for number in 0..32 {
+        desk.set(1.0, &format!("v{number}"), "x").unwrap();
+    }
+    assert!(desk.set(1.0, "one more", "x").is_err());
+    desk.set(1.0, "v3", "y").unwrap();
+    assert!(desk.set(1.0, "v3", &"y".repeat(5_000)).is_err());
+    assert_eq!(desk.get("v3"), "y");
+}
+
+#[test]
+fn a_status_that_a_person_sets_is_a_status() {
+    let mut desk = Desk::new(site());
+    desk.set(5.0, "opstatus", "fail").unwrap();
+    let view = desk.engine.service(S).unwrap();
+    assert_eq!((view.status, view.consec_failures), (Status::Fail, 0));
+    // No alert was sent, so no upalert is.
+    assert_eq!(sent(&desk.report(10.0, exited(0, ""))), 0);
+    desk.report(20.0, exited(1, "h1\n"));
+    desk.set(21.0, "opstatus", "ok").unwrap();
+    assert_eq!(sent(&desk.report(30.0, exited(0, ""))), 0);
+    desk.restart(31.0);
+    assert_eq!(desk.engine.service(S).unwrap().status, Status::Ok);
+}
+
+#[test]
+fn mons_state_files_say_the_same_on_both_ways() {
+    let mut desk = Desk::new(site());
+    desk.report(10.0, exited(2, "h1 = down\nwhy\n"));
+    desk.wish(11.0, ack("known = yes")).unwrap();
+    desk.wish(12.0, disable(Target::Service(S))).unwrap();
+    let host = HostName::new("h2");
+    desk.wish(12.0, disable(Target::Hosts(vec![host]))).unwrap();
+    desk.wish(12.0, disable(Target::Watch("g".into()))).unwrap();
+    let mut classic = desk.engine.classic();
+    assert_eq!(
+        classic.disabled,
+        Some(vec![
+            ClassicDisabled::Host("h2".to_owned()),
+            ClassicDisabled::Watch("g".to_owned()),
+            ClassicDisabled::Service("g".to_owned(), "s".to_owned()),
+        ])
+    );
+    let mut other = Desk::new(site());
+    other.report(10.0, exited(0, ""));
+    // What the configuration does not have is passed over.
+    let lines = classic.opstatus.as_mut().unwrap();
+    lines.push(("no".to_owned(), "such".to_owned(), BTreeMap::new()));
+    other.wish(12.0, Wish::LoadState(classic.clone())).unwrap();
+    classic.opstatus.as_mut().unwrap().pop();
+    assert_eq!(other.engine.classic(), classic);
+    let view = other.engine.service(S).unwrap();
+    assert_eq!((view.status, view.alerts_sent), (Status::Fail, 1));
+    assert_eq!(view.ack.unwrap().comment, "joe: known = yes");
+    // The alert that was sent is not sent again, and its recovery is told.
+    other.wish(12.0, Wish::Enable(Target::Service(S))).unwrap();
+    other
+        .wish(12.0, Wish::Enable(Target::Watch("g".into())))
+        .unwrap();
+    other.set(12.0, "_ack", "0").unwrap();
+    assert_eq!(sent(&other.report(20.0, exited(2, "h1 = down\nwhy\n"))), 0);
+    assert_eq!(sent(&other.report(30.0, exited(0, ""))), 1);
+}
+
+#[test]
+fn a_state_file_of_nonsense_changes_little() {
+    let mut desk = Desk::new(site());
+    let values = [
+        ("op_status", "fail"),
+        ("failure_count", "-3"),
+        ("first_failure", "99999999999999999999"),
+        ("last_failure", "x"),
+        ("ack", "\u{0}"),
+        ("wd {Sun-Sat}:alert_sent", "many"),
+        ("", "="),
+    ];
+    let values = values.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let line = ("g".to_owned(), "s".to_owned(), BTreeMap::from(values));
+    let classic = Classic {
+        disabled: None,
+        opstatus: Some(vec![line]),
+    };
+    desk.wish(5.0, Wish::LoadState(classic)).unwrap();
+    let view = desk.engine.service(S).unwrap();
+    assert_eq!(
+        (view.status, view.first_failure),
+        (Status::Fail, Some(at(5.0).wall))
+    );
+    assert_eq!(sent(&desk.report(10.0, exited(1, "h1\n"))), 1);
+}
+
+#[test]
+fn histories_hold_histlength_lines_until_a_person_or_a_reset_says_else() {
+    let mut model = site();
+    model.globals.histlength = 2;
+    model.services[0].periods[0].numalerts = None;
+    let mut desk = Desk::new(model.clone());
+    for run in 1..=3_u32 {
+        desk.report(f64::from(run) * 10.0, exited(1, "h1\n"));
+    }
+    assert_eq!(desk.engine.failure_history().count(), 2);
+    let times: Vec<Wall> = desk.engine.alert_history().map(|line| line.time).collect();
+    assert_eq!(times, [at(20.0).wall, at(30.0).wall]);
+    desk.wish(31.0, Wish::SetHistoryLength(1)).unwrap();
+    assert_eq!(desk.engine.alert_history().count(), 1);
+    assert_eq!(desk.engine.history_length(), 1);
+    let lines: Vec<_> = desk.engine.alert_history().cloned().collect();
+    let memory = Memory::Kept;
+    let model = Arc::new(model);
+    desk.tell(32.0, Event::Reload { model, memory });
+    assert_eq!(desk.engine.history_length(), 2);
+    let read = [lines.clone(), lines.clone(), lines].concat();
+    desk.tell(33.0, Event::HistoryRead(read));
+    assert_eq!(desk.engine.alert_history().count(), 2);
+}

@@ -1,0 +1,63 @@
+//! What operators wish in a simulated world, drawn from the seed.
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+use lvsmon::engine::Engine;
+use lvsmon::engine::event::{AlertKind, Target, Wish};
+use lvsmon::model::{HostName, ServiceId};
+
+/// A wish of somebody who does not look closely: many are refused.
+pub(crate) fn draw(random: &mut Rng, engine: &Engine) -> Wish {
+    let model = engine.model();
+    let services = u32::try_from(model.services.len()).unwrap();
+    let service = ServiceId(random.u32(0..services));
+    let joe = || "joe".to_owned();
+    match random.u8(..16) {
+        0..=2 => Wish::Disable {
+            target: target(random, engine, service),
+            user: joe(),
+        },
+        3..=6 => Wish::Enable(target(random, engine, service)),
+        7..=9 => Wish::Ack {
+            service,
+            user: joe(),
+            comment: "known".to_owned(),
+        },
+        10 => Wish::Stop,
+        11 | 12 => Wish::Start,
+        13 => Wish::ClearTimers(service),
+        14 => Wish::TestMonitor(service),
+        _ => Wish::TestAlert {
+            service,
+            period: random.usize(..3),
+            kind: [AlertKind::Test, AlertKind::Up][random.usize(..2)],
+            exit: 1,
+        },
+    }
+}
+
+/// All that takes every wish back which holds something back.
+pub(crate) fn all_back(engine: &Engine) -> Vec<Wish> {
+    let model = engine.model();
+    let hosts = model.hostgroups.iter().flat_map(|group| &group.members);
+    let hosts: Vec<HostName> = hosts.map(|member| member.host.clone()).collect();
+    let mut wishes = vec![Wish::Start, Wish::Enable(Target::Hosts(hosts))];
+    for (id, service) in model.services() {
+        wishes.push(Wish::Enable(Target::Service(id)));
+        wishes.push(Wish::Enable(Target::Watch(Arc::clone(&service.group))));
+    }
+    wishes
+}
+
+fn target(random: &mut Rng, engine: &Engine, service: ServiceId) -> Target {
+    let model = engine.model();
+    match random.u8(..3) {
+        0 => Target::Service(service),
+        1 => Target::Watch(Arc::clone(&model.service(service).group)),
+        _ => {
+            let members = &model.hostgroup(service).members;
+            Target::Hosts(vec![members[random.usize(..members.len())].host.clone()])
+        }
+    }
+}
