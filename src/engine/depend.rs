@@ -385,3 +385,6 @@ fn words(summary: &str) -> impl Iterator<Item = &str> {
         [word, bare, host]
     })
 }
+
+#[cfg(test)]
+mod tests;
