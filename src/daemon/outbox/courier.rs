@@ -240,7 +240,11 @@ impl Courier {
             Disk::Fails(at) if !self.is_loaded || !self.memory.is_empty() => Some(at),
             Disk::Works | Disk::Fails(_) => None,
         };
-        [self.queue.next(), disk].into_iter().flatten().min()
+        let programs = self.programs.next(self.settings.limits.programs);
+        [self.queue.next(), disk, programs]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does all that is to be done now.
@@ -272,7 +276,8 @@ impl Courier {
                 Due::Webhook(number, left_out) => self.start_webhook(number, left_out),
             }
         }
-        while let Some(call) = self.programs.start(self.settings.limits.programs) {
+        let now = self.clock.now().mono;
+        while let Some(call) = self.programs.start(now, self.settings.limits.programs) {
             let kind = Kind::Program(call.key(), call.call.id);
             let limit = self.settings.limits.program_limit;
             let job = jobs::program(call, limit, self.reports.clone());

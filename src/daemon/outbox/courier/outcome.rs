@@ -46,7 +46,7 @@ impl Courier {
                 }
             }
             Report::Program { key, call, fault } => {
-                self.programs.ended(&key);
+                self.programs.ended(&key, call);
                 if let Some(why) = &fault {
                     tracing::warn!(program = %key, why, "alert program failed");
                 }
