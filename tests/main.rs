@@ -8,6 +8,7 @@
 
 mod alerts;
 mod author;
+mod clients;
 mod config;
 mod daemon;
 mod debian;

@@ -1,0 +1,179 @@
+//! What is written on the wire: pipelines, logins, resets, ends.
+
+use std::net::Shutdown;
+use std::process::Stdio;
+
+use super::daemon::{LIMIT, Served};
+use crate::support::{free_port, lvsmon, wait_until};
+
+#[test]
+fn requests_that_come_together_are_answered_in_order_also_when_the_client_has_closed_its_side() {
+    let served = Served::open();
+    let mut client = served.client();
+    client.send("version\r\nlist state\nlist views\n\nprotid 9745\nlist gr");
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    let mut lines = Vec::new();
+    while let Some(line) = client.line() {
+        lines.push(line);
+    }
+    assert_eq!(
+        lines,
+        [
+            "version 9745",
+            "220 version completed",
+            "scheduler running",
+            "220 list state completed",
+            "views left",
+            "220 list group completed",
+            "220 protocol match",
+        ]
+    );
+}
+
+#[test]
+fn a_login_gives_what_the_user_may_and_a_wrong_password_takes_nothing() {
+    let served = Served::with("", "list: all\nservertime: AUTH_ANY,!guest\nstop: admin\n");
+    let mut client = served.client();
+    let unknown = ["520 command could not be executed, unknown command"];
+    assert_eq!(client.ask("servertime"), unknown);
+    // Everybody is trusted on this machine, but not without a name.
+    assert_eq!(client.ask("login"), ["530 login unsuccessful"]);
+    assert_eq!(client.ask("login admin secret"), ["220 login accepted"]);
+    assert_eq!(client.ask("servertime").len(), 2);
+    assert_eq!(client.ask("stop"), ["220 stop completed"]);
+    assert_eq!(client.ask("login guest any"), ["220 login accepted"]);
+    assert_eq!(client.ask("servertime"), unknown);
+    assert_eq!(served.client().ask("servertime"), unknown);
+    assert!(!served.folder.read("log").contains("secret"));
+}
+
+#[test]
+fn reload_auth_takes_effect_and_a_wrong_file_leaves_the_old_rules() {
+    let served = Served::with("", "list: all\nreload: all\nstop: all\n");
+    let mut client = served.client();
+    served.folder.write("auth.cf", "list: all\nreload: all\n");
+    assert_eq!(client.ask("stop"), ["220 stop completed"]);
+    assert_eq!(client.ask("reload auth"), ["220 reload completed"]);
+    let unknown = ["520 command could not be executed, unknown command"];
+    assert_eq!(client.ask("stop"), unknown);
+    served.folder.write("auth.cf", "stop all\n");
+    let refused = client.ask("reload auth");
+    assert!(refused[0].starts_with("520 "), "{refused:?}");
+    assert!(refused[0].contains("auth.cf:1: "), "{refused:?}");
+    assert_eq!(client.ask("list state").len(), 2);
+}
+
+#[test]
+fn a_reset_answers_when_the_new_file_is_in_force() {
+    let served = Served::open();
+    let mut client = served.client();
+    let host = nix::unistd::gethostname().unwrap();
+    let host = host.to_string_lossy();
+    let pid = served.running.0.id();
+    let text = served.folder.read("mon.cf").replace("h1 h2", "h1 h3");
+    served.folder.write("mon.cf", &text);
+    let test = client.ask("test config");
+    assert_eq!(test, ["220 test config completed OK, no errors found"]);
+    let done = [format!("220 reset PID {pid}@{host}")];
+    assert_eq!(client.ask("reset stopped keepstate"), done);
+    assert_eq!(client.ask("list group web")[0], "hostgroup web h1 h3");
+    assert!(client.ask("list state")[0].starts_with("scheduler stopped since "));
+    assert_eq!(client.ask("start"), ["220 start completed"]);
+    served
+        .folder
+        .write("mon.cf", text.replace("interval", "intervall"));
+    let failed = [format!(
+        "520 reset PID {pid}@{host} failed, error in config file"
+    )];
+    assert_eq!(client.ask("reset"), failed);
+    let test = client.ask("test config");
+    assert_eq!(
+        test.last().unwrap(),
+        "520 test config completed, errors found in config file"
+    );
+    assert!(test[0].contains("mon.cf:"), "{test:?}");
+    assert_eq!(client.ask("list group web")[0], "hostgroup web h1 h3");
+}
+
+#[test]
+fn what_is_saved_is_loaded_again() {
+    let served = Served::open();
+    let mut client = served.client();
+    client.ask("disable host h2");
+    client.ask("disable service mail smtp");
+    let disabled = client.ask("list disabled");
+    assert_eq!(
+        disabled,
+        [
+            "group web: h2",
+            "watch mail service smtp",
+            "220 list disabled completed"
+        ]
+    );
+    let saved = ["220 savestate completed"];
+    assert_eq!(client.ask("savestate disabled opstatus"), saved);
+    let kept = served.folder.read("state/disabled");
+    client.ask("enable host h2");
+    client.ask("enable service mail smtp");
+    assert_eq!(client.ask("list disabled").len(), 1);
+    // Each change is written, so that a restart of mon would find it.
+    wait_until("the file to follow", LIMIT, || {
+        let now = served.folder.read("state/disabled");
+        !now.contains("h2") && !now.contains("smtp")
+    });
+    served.folder.write("state/disabled", kept);
+    assert_eq!(
+        client.ask("loadstate disabled"),
+        ["220 loadstate completed"]
+    );
+    assert_eq!(client.ask("list disabled"), disabled);
+}
+
+#[test]
+fn term_says_so_and_ends_the_daemon_with_success() {
+    let mut served = Served::open();
+    let mut client = served.client();
+    let unknown = ["520 command could not be executed, unknown command"];
+    assert_eq!(client.ask("term"), unknown);
+    client.ask("login admin secret");
+    assert_eq!(client.ask("term"), ["220 terminating server"]);
+    assert_eq!(client.line(), None);
+    assert!(served.running.wait(LIMIT).success());
+}
+
+#[test]
+fn who_is_not_allowed_is_turned_away_without_a_byte() {
+    let served = Served::with("clientallow = 10.0.0.0/8 192.168.1.\\d+", "list: all\n");
+    assert_eq!(served.client().line(), None);
+}
+
+#[test]
+fn a_silent_client_is_left_after_its_time() {
+    let served = Served::with("cltimeout = 1s", "list: all\n");
+    let mut client = served.client();
+    client.ask("list state");
+    assert_eq!(client.line(), None);
+}
+
+#[test]
+fn a_port_in_use_ends_the_start_with_its_name() {
+    let served = Served::open();
+    let other = Served::open();
+    let port = served.port;
+    let text = other.folder.read("mon.cf");
+    let place = other.folder.path().display().to_string();
+    let text = text
+        .replace("serverport = 0", &format!("serverport = {port}"))
+        .replace(&format!("{place}/state"), &format!("{place}/state2"));
+    other.folder.write("second.cf", text);
+    let output = lvsmon(["run", "--config"])
+        .arg(other.folder.join("second.cf"))
+        .stdout(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    let named = format!("cannot listen for clients on 127.0.0.1 port {port}");
+    assert!(said.contains(&named), "{said}");
+    assert_ne!(free_port(), port);
+}
