@@ -31,7 +31,7 @@ use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::statefiles::{self, StateReads};
-use crate::daemon::store::{Lock, Store, StoreError};
+use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
@@ -216,6 +216,18 @@ async fn live(
     Ok(lock)
 }
 
+/// Opens the journal. A start as mon's forgets what persons wished (D20).
+fn open_store(load: &LoadOptions, globals: &Globals) -> Result<Opened, StoreError> {
+    let mut opened = Store::open(&globals.statedir)?;
+    if load.manner == Manner::Mon {
+        opened.saved.forget_wishes();
+    }
+    for remark in &opened.remarks {
+        tracing::warn!(remark, "journal mended");
+    }
+    Ok(opened)
+}
+
 fn start(
     options: StartOptions,
     loaded: Loaded,
@@ -225,13 +237,7 @@ fn start(
     log_warnings(&loaded.warnings);
     let model = Arc::new(loaded.model);
     let globals = &model.globals;
-    let mut opened = Store::open(&globals.statedir)?;
-    if options.load.manner == Manner::Mon {
-        opened.saved.forget_wishes();
-    }
-    for remark in &opened.remarks {
-        tracing::warn!(remark, "journal mended");
-    }
+    let opened = open_store(&options.load, globals)?;
     let gate = Arc::new(Gate::read(&globals.auth)?);
     let clock = Clock::start();
     let seed = fastrand::u64(..);
