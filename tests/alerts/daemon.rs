@@ -163,7 +163,7 @@ fn a_relay_that_never_greets_delays_neither_checks_nor_the_table() {
     let config = site.write(
         "mon.cf",
         format!(
-            "mondir = {folder}/mon.d\nstatedir = {folder}/state\nipvs_backend = memory\n\
+            "mondir = {folder}/mon.d\nalertdir = {folder}/alert.d\nstatedir = {folder}/state\nipvs_backend = memory\n\
              serverport = 0\ntrapport = 0\n\
              mail_relay = smtp://{relay}\nmail_group_wait = 0s\n\nhostgroup farm 10.1.1.1\n\n\
              watch farm\n    service s\n        interval 1s\n        monitor file.monitor\n        \

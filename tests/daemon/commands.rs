@@ -168,8 +168,8 @@ fn a_wrong_command_line_exits_with_2() {
 #[test]
 fn the_help_of_monitor_and_alert_names_the_built_ins() {
     let cases = [
-        ("monitor", &["fping", "ftp", "http", "tcp"][..]),
-        ("alert", &["ipvs", "lvs", "mail", "webhook"]),
+        ("monitor", &["fping", "ftp", "http", "plugin", "tcp"][..]),
+        ("alert", &["ipvs", "lvs", "mail", "trap", "webhook"]),
     ];
     for (command, names) in cases {
         for flag in ["--help", "-h"] {
