@@ -75,7 +75,7 @@ pub struct AlertId(pub u64);
 /// An alert to deliver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlertCall {
-    /// Comes back in [`Event::AlertDone`].
+    /// Comes back in [`AlertDone`](crate::engine::event::Event::AlertDone).
     pub id: AlertId,
     /// The same for every delivery of the same event, after a restart too: group, service,
     /// start of the outage in seconds, kind, and a number within the outage.
