@@ -12,12 +12,14 @@ use jiff::tz::TimeZone;
 use lvsmon::config::{self, Diagnostic};
 use lvsmon::depend::{Expression, Form, TEXT_MAX};
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Ended, Event, Memory, Report};
-use lvsmon::engine::saved::{Record, Saved};
+use lvsmon::engine::event::{Action, Ended, Event, Memory, Report, Wish};
+use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::model::Model;
 use lvsmon::period::Period;
 use lvsmon::protocol::auth::{AuthRules, UserFile};
+use lvsmon::protocol::state_file::StateFile;
 use lvsmon::protocol::trap::{self, Outgoing, Unreadable};
+use lvsmon::protocol::{Session, Sight, Turn};
 use lvsmon::time::{Mono, Now, Wall};
 
 /// So many deadlines of a strange configuration are played: enough for each timer to come.
@@ -301,6 +303,153 @@ pub(crate) fn live(model: Model, saved: &Saved) {
             now.mono = due;
             next.extend(engine.handle(now, Event::Deadline));
             todo = next;
+        }
+    }
+}
+
+/// A configuration for clients: a failing service, one with traps only, a view, an alias.
+const CLIENTS: &str = "hostgroup web h1 h2\n\nview v web\n\nalias a\n  text\n\n\
+    watch web\n    service http\n        interval 1m\n        monitor x.monitor\n        \
+    depend web:trap\n        period p: wd {Sun-Sat}\n            alertafter 2\n            \
+    alert exit=1-3 file.alert\n            ackalert file.alert\n            disablealert file.alert\n    \
+    service trap\n        traptimeout 10m\n        period\n            alert file.alert\n";
+
+/// An engine that lives by [`CLIENTS`], its first service failing.
+fn clients_engine(now: &mut Now) -> Option<Engine> {
+    let (model, _) = config::load_bytes("mon.cf", CLIENTS.as_bytes()).ok()?;
+    let mut engine = Engine::new(Arc::new(model), &Saved::default(), 7, TimeZone::UTC, *now);
+    engine.handle(*now, Event::Start);
+    advance(&mut engine, now);
+    Some(engine)
+}
+
+/// To the next deadline; a run that starts there fails.
+fn advance(engine: &mut Engine, now: &mut Now) {
+    let Some(due) = engine.next_deadline() else {
+        return;
+    };
+    assert!(due > now.mono, "a deadline in the past");
+    now.wall = now.wall.after(due.since(now.mono));
+    now.mono = due;
+    for action in engine.handle(*now, Event::Deadline) {
+        if let Action::Start(run) = action {
+            let report = Report {
+                ended: Ended::Exited(1),
+                output: b"h1\ndetail\n".to_vec(),
+                hosts: Vec::new(),
+                took: std::time::Duration::from_millis(5),
+            };
+            engine.handle(
+                *now,
+                Event::RunEnded {
+                    run: run.id,
+                    report,
+                },
+            );
+        }
+    }
+}
+
+/// What one client sends: each line gets one reply, which a client can find the end of.
+pub(crate) fn client(bytes: &[u8]) {
+    let mut now = Now {
+        mono: Mono::ZERO,
+        wall: START,
+    };
+    let Some(mut engine) = clients_engine(&mut now) else {
+        panic!("the configuration of the clients is wrong");
+    };
+    let words = "list set get test reset reload loadstate savestate disable enable ack stop start \
+                 servertime clear term";
+    let rules: Vec<String> = words
+        .split(' ')
+        .map(|word| format!("{word}: all\n"))
+        .collect();
+    let auth = AuthRules::read(&rules.concat()).rules;
+    let mut session = Session::new(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    for line in bytes
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .take(DEADLINES)
+    {
+        let sight = Sight {
+            engine: &engine,
+            auth: &auth,
+            now,
+            zone: &TimeZone::UTC,
+            pid: 4_711,
+            has_downtime_log: false,
+        };
+        let reply = match session.take(line, &sight) {
+            Turn::Say(reply) => reply,
+            Turn::Leave(reply) => {
+                whole(&reply);
+                return;
+            }
+            Turn::List(mut listing) => {
+                let mut reply = String::new();
+                loop {
+                    let (part, is_last) = listing.part(&sight);
+                    reply.push_str(&part);
+                    if is_last {
+                        break reply;
+                    }
+                }
+            }
+            Turn::Wish { wish, done } => {
+                engine.handle(now, Event::Operator(*wish));
+                done
+            }
+            Turn::Work(work) => work.reply().to_owned(),
+        };
+        whole(&reply);
+        advance(&mut engine, &mut now);
+    }
+}
+
+/// Lines of text, of which the last and only the last is a status line.
+fn whole(reply: &str) {
+    let is_status = |line: &str| {
+        let (code, rest) = line.split_at_checked(3).unwrap_or_default();
+        code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit()) && rest.starts_with(' ')
+    };
+    assert!(reply.ends_with('\n'), "{reply:?}");
+    let lines: Vec<&str> = reply.lines().collect();
+    let statuses = lines.iter().filter(|line| is_status(line)).count();
+    assert_eq!(statuses, 1, "{reply:?}");
+    assert!(
+        lines.last().is_some_and(|line| is_status(line)),
+        "{reply:?}"
+    );
+}
+
+/// A state file of mon's: refused with a reason, or, once it was written again, the same for
+/// ever, and an engine takes in what it says.
+pub(crate) fn state(bytes: &[u8]) {
+    for file in StateFile::ALL {
+        let mut classic = Classic::default();
+        if let Err(why) = file.read(bytes, &mut classic) {
+            assert_eq!(classic, Classic::default());
+            assert!(!why.to_string().is_empty());
+            continue;
+        }
+        let text = file.text(&classic).unwrap_or_default();
+        let mut again = Classic::default();
+        assert_eq!(file.read(text.as_bytes(), &mut again), Ok(()), "{text:?}");
+        assert_eq!(file.text(&again), Some(text), "written twice");
+        let mut now = Now {
+            mono: Mono::ZERO,
+            wall: START,
+        };
+        if let Some(mut engine) = clients_engine(&mut now) {
+            engine.handle(now, Event::Operator(Wish::LoadState(classic)));
+            for _ in 0..5 {
+                advance(&mut engine, &mut now);
+            }
+            // What it then is can be kept and read.
+            let kept = engine.classic();
+            let text = file.text(&kept).unwrap_or_default();
+            let mut back = Classic::default();
+            assert_eq!(file.read(text.as_bytes(), &mut back), Ok(()), "{text:?}");
         }
     }
 }

@@ -128,6 +128,39 @@ pub(crate) fn traps() -> Vec<Vec<u8>> {
     .to_vec()
 }
 
+/// What clients send.
+pub(crate) fn clients() -> Vec<Vec<u8>> {
+    [
+        "protid 9745\nlist opstatus\nlist failures\nack web http 'on\\20it'\nlist opstatus web,http\n\
+         disable host h1\nlist disabled\nenable host h1\nquit\n",
+        "set web http interval 30\nget web http interval\nset web http opstatus ok\n\
+         get web http _ack\nset web http x_y 'a b'\nget web http x_y\nset maxkeep 3\n",
+        "setview v\nlist watch\nlist group web\nlist deps\nlist pids\nlist aliases\nlist views\n\
+         list descriptions\nlist alerthist\nlist failurehist\nlist dtlog\nlist state\ngetview\n",
+        "test monitor web http\ntest alert web http 1 p\ntest ackalert web trap 0 \nclear timers web http\n\
+         stop\nlist state\nstart\nreset stopped keepstate\nloadstate all\nsavestate disabled\n",
+        "login joe secret\ncheckauth list\nservertime\nversion\ndisable watch web\ndisable service web http\n\
+         enable service web http\nterm\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// mon's state files.
+pub(crate) fn state_files() -> Vec<Vec<u8>> {
+    [
+        "disable host h1\ndisable watch web\ndisable service web http\n",
+        "group=web\tservice=http\top_status=0\tfailure_count=3\talert_count=1\tlast_success=1710320000\t\
+         consec_failures=2\tlast_failure=1710323000\tfirst_failure=1710322000\tlast_summary=h1\\20x\t\
+         ack=1710323100\tack_comment=joe:\\20a=b\tp:last_alert=1710323000\tp:alert_sent=1\t\
+         p:1stfailtime=1710322000\tp:failcount=2\n",
+        "group=web\tservice=trap\top_status=7\tlast_trap=0\tlast_traphost=\texitval=undef\t:last_alert=\n",
+        "group=web\tservice=http\top_status=99\tack=99999999999999999999\tfailure_count=-1\tp:alert_sent=x\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
 /// Files `auth.cf`, and a user file.
 pub(crate) fn users() -> Vec<Vec<u8>> {
     [

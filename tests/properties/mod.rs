@@ -27,7 +27,7 @@ fn cases() -> ProptestConfig {
 type Body = fn(&[u8]);
 
 /// The bodies by the name of their fuzz target.
-const BODIES: [(&str, Body); 7] = [
+const BODIES: [(&str, Body); 9] = [
     ("configuration", bodies::configuration),
     ("statement", bodies::statement),
     ("period", bodies::period),
@@ -35,6 +35,8 @@ const BODIES: [(&str, Body); 7] = [
     ("trap", bodies::trap),
     ("users", bodies::users),
     ("journal", bodies::journal),
+    ("client", bodies::client),
+    ("state", bodies::state),
 ];
 
 proptest! {
@@ -77,6 +79,18 @@ proptest! {
     #[test]
     fn no_journal_ends_the_program(bytes in mutated(inputs::journals())) {
         bodies::journal(&bytes);
+    }
+
+    #[test]
+    fn no_client_ends_the_program_or_gets_half_a_reply(bytes in mutated(inputs::clients())) {
+        bodies::client(&bytes);
+    }
+
+    #[test]
+    fn no_state_file_ends_the_program_or_changes_when_written(
+        bytes in mutated(inputs::state_files())
+    ) {
+        bodies::state(&bytes);
     }
 }
 
