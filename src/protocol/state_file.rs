@@ -176,7 +176,7 @@ fn opstatus(text: &str) -> Result<Vec<ClassicService>, StateFault> {
         let mut fields = line.split('\t').map(|field| {
             // At the first sign, not at the last as mon does (E-26).
             let (key, value) = field.split_once('=')?;
-            Some((key.to_owned(), undo(value)))
+            Some((undo(key), undo(value)))
         });
         let mut name = |key: &str| {
             let (found, value) = fields.next()??;
@@ -205,9 +205,8 @@ fn opstatus_text(services: &[ClassicService]) -> String {
             .collect();
         for label in labels {
             for key in PERIOD_FIELDS {
-                let prefix = format!("{label}:");
-                let value = known.get(&format!("{prefix}{key}"));
-                field(&mut text, &prefix, key, value);
+                let value = known.get(&format!("{label}:{key}"));
+                field(&mut text, &format!("{}:", written(label)), key, value);
             }
         }
         text.push('\n');
@@ -226,6 +225,21 @@ fn field(text: &mut String, prefix: &str, key: &str, value: Option<&String>) {
             _ => hex(text, byte),
         }
     }
+}
+
+/// A label as a key has it. mon writes it as it is, blanks too; what would part the field, end
+/// its key or look like an escape is escaped, or the file could not be read again (E-26).
+fn written(label: &str) -> String {
+    let mut text = String::with_capacity(label.len());
+    for sign in label.chars() {
+        match u8::try_from(sign) {
+            Ok(byte) if byte.is_ascii_control() || matches!(byte, b'=' | b'\\') => {
+                hex(&mut text, byte);
+            }
+            Ok(_) | Err(_) => text.push(sign),
+        }
+    }
+    text
 }
 
 fn hex(text: &mut String, byte: u8) {
@@ -332,6 +346,34 @@ mod tests {
         let text = StateFile::Disabled.text(&classic).unwrap();
         assert_eq!(text, "disable host h2\ndisable service g t\n");
         assert_eq!(StateFile::Disabled.text(&Classic::default()), None);
+    }
+
+    #[test]
+    fn a_period_with_a_tab_or_an_equals_sign_in_its_text_comes_back_as_it_was() {
+        let labels = [
+            "wd {Mon-Fri}\thr {9am-5pm}",
+            "a=b\\41",
+            "wd {Sat}\u{b}",
+            "ä ö",
+        ];
+        let mut known = BTreeMap::from([("op_status".to_owned(), "1".to_owned())]);
+        for label in labels {
+            known.insert(format!("{label}:alert_sent"), "2".to_owned());
+        }
+        let classic = Classic {
+            disabled: None,
+            opstatus: Some(vec![("g".to_owned(), "s".to_owned(), known)]),
+        };
+        let text = StateFile::Opstatus.text(&classic).unwrap();
+        assert!(
+            text.contains("\twd {Mon-Fri}\\09hr {9am-5pm}:alert_sent=2"),
+            "{text}"
+        );
+        let found = read(StateFile::Opstatus, text.as_bytes()).unwrap();
+        let (_, _, known) = &found.opstatus.unwrap()[0];
+        for label in labels {
+            assert_eq!(known[&format!("{label}:alert_sent")], "2", "{label:?}");
+        }
     }
 
     #[test]
