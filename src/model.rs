@@ -22,7 +22,7 @@ pub use settings::{
 };
 
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
-use crate::options::{AlertOptions, MonitorOptions};
+use crate::options::{self, AlertOptions, MonitorOptions};
 use crate::period::Period;
 
 /// A host word of a hostgroup: a name, an address, or anything a monitor understands.
@@ -304,7 +304,7 @@ pub enum MonitorProgram {
 }
 
 /// `alert [exit=N-M] NAME args` and its relatives.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AlertCommand {
     /// Only for these exit values.
     pub exit: Option<ExitRange>,
@@ -314,6 +314,32 @@ pub struct AlertCommand {
     pub args: Vec<String>,
     /// What the name became.
     pub program: AlertProgram,
+}
+
+impl AlertCommand {
+    /// The arguments as histories, trials and logs may show them: a built-in's password is `***`.
+    #[must_use]
+    pub fn shown_args(&self) -> Vec<String> {
+        match &self.program {
+            AlertProgram::Native(AlertOptions::Trap(_)) => options::trap::shown(&self.args),
+            AlertProgram::Native(
+                AlertOptions::Mail(_) | AlertOptions::Webhook(_) | AlertOptions::Lvs(_),
+            )
+            | AlertProgram::Executable(_)
+            | AlertProgram::Missing(_) => self.args.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for AlertCommand {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("AlertCommand")
+            .field("exit", &self.exit)
+            .field("name", &self.name)
+            .field("args", &self.shown_args())
+            .field("program", &self.program)
+            .finish()
+    }
 }
 
 /// What an alert's name became (D1).

@@ -28,7 +28,7 @@ pub(crate) fn line(call: &AlertCall) -> HistoryLine {
             AlertProgram::Executable(path) => path.display().to_string(),
             AlertProgram::Native(_) | AlertProgram::Missing(_) => call.command.name.to_string(),
         },
-        args: call.command.args.clone(),
+        args: call.command.shown_args(),
         summary: call.summary.clone(),
     }
 }
@@ -103,6 +103,9 @@ fn shorten<T>(lines: &mut VecDeque<T>, most: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::AlertCommand;
+    use crate::options::AlertOptions;
+    use crate::options::trap::TrapOptions;
     use crate::time::Wall;
 
     fn failure(summary: &str) -> FailureLine {
@@ -116,6 +119,22 @@ mod tests {
 
     fn summaries(histories: &Histories) -> Vec<&str> {
         histories.failures().map(|line| &*line.summary).collect()
+    }
+
+    #[test]
+    fn a_password_reaches_neither_the_history_nor_a_log() {
+        let args: Vec<String> = ["-U", "me", "-P", "s3cret", "h"].map(str::to_owned).into();
+        let options = TrapOptions::parse(&args).unwrap();
+        let mut call = crate::alert::notice::tests::call();
+        call.command = Arc::new(AlertCommand {
+            exit: None,
+            name: "trap.alert".into(),
+            args,
+            program: AlertProgram::Native(AlertOptions::Trap(options)),
+        });
+        assert_eq!(line(&call).args, ["-U", "me", "-P", "***", "h"]);
+        let shown = format!("{:?}", call.command);
+        assert!(shown.contains("-P") && !shown.contains("s3cret"), "{shown}");
     }
 
     #[test]

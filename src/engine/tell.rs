@@ -252,7 +252,7 @@ fn nobody_is_told(service: &Service, kind: AlertKind, why: Suppressed, ruling: R
 
 /// What an `lvs.alert` line would do about the table, for a person.
 pub(super) fn what_it_would_do(kind: AlertKind, line: &AlertCommand) -> String {
-    let words = line.args.join(" ");
+    let words = line.shown_args().join(" ");
     let deed = match kind {
         AlertKind::Failure | AlertKind::Trap | AlertKind::TrapTimeout | AlertKind::Test => {
             "as an alert it takes its real servers out of the table"

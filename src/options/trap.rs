@@ -145,6 +145,44 @@ impl TrapOptions {
     }
 }
 
+/// The words of a line that was read, with `***` in place of its passwords.
+pub(crate) fn shown(args: &[String]) -> Vec<String> {
+    let mut words = args.iter();
+    let mut shown = Vec::with_capacity(args.len());
+    while let Some(word) = words.next() {
+        let option = word.strip_prefix('-').and_then(|rest| {
+            let mut value = rest.chars();
+            let letter = value.next().filter(|letter| *letter != '-')?;
+            Some((letter, value.as_str()))
+        });
+        let Some((letter, value)) = option else {
+            // Options end here.
+            shown.push(word.clone());
+            shown.extend(words.by_ref().cloned());
+            break;
+        };
+        let is_secret = letter == 'P';
+        if !value.is_empty() {
+            shown.push(if is_secret {
+                "-P***".to_owned()
+            } else {
+                word.clone()
+            });
+            continue;
+        }
+        shown.push(word.clone());
+        // Each letter has a value.
+        if let Some(value) = words.next() {
+            shown.push(if is_secret {
+                "***".to_owned()
+            } else {
+                value.clone()
+            });
+        }
+    }
+    shown
+}
+
 fn opstatus(index: usize, text: &str) -> Result<u8, OptionError> {
     let number = text.parse().ok();
     number
@@ -163,6 +201,22 @@ mod tests {
     fn parse(args: &[&str]) -> Result<TrapOptions, OptionErrors> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         TrapOptions::parse(&args)
+    }
+
+    #[test]
+    fn only_passwords_are_hidden_in_the_words_of_a_line() {
+        for (line, expected) in [
+            ("-U me -P s3cret -o 1 h", "-U me -P *** -o 1 h"),
+            ("-Ps3cret h1 h2", "-P*** h1 h2"),
+            ("-U -P -P s3cret h", "-U -P -P *** h"),
+            ("-P -P h", "-P *** h"),
+            ("-U me -- h", "-U me -- h"),
+            ("-f file h", "-f file h"),
+        ] {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            assert!(TrapOptions::parse(&words).is_ok(), "{line}");
+            assert_eq!(shown(&words).join(" "), expected);
+        }
     }
 
     #[test]

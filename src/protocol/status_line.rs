@@ -169,7 +169,7 @@ pub(super) fn monitor_line(monitor: &MonitorCommand) -> String {
 /// `NAME args`.
 pub(super) fn alert_line(alert: &AlertCommand) -> String {
     let mut line = alert.name.to_string();
-    for word in &alert.args {
+    for word in &alert.shown_args() {
         line.push(' ');
         quoted(&mut line, word);
     }

@@ -293,7 +293,7 @@ async fn attempt(model: &Model, call: &AlertCall, really: bool) -> CallRow {
         took_ms: 0,
         output: String::new(),
     };
-    row.argv.extend(call.command.args.iter().cloned());
+    row.argv.extend(call.command.shown_args());
     let watch = Stopwatch::start();
     match &call.command.program {
         AlertProgram::Executable(path) => {
@@ -346,7 +346,6 @@ async fn native(
             }
         }
         AlertOptions::Trap(options) => {
-            hide_password(&mut row.argv);
             let to: Vec<String> = options.receivers.iter().map(ToString::to_string).collect();
             row.output = match call.exit {
                 Some(exit) => format!(
@@ -379,19 +378,6 @@ async fn native(
         Some(Ok(())) => ("sent".to_owned(), true),
         Some(Err(why)) => (format!("not sent: {why}"), false),
     };
-}
-
-/// A trial is shown to others more readily than mon.cf.
-fn hide_password(argv: &mut [String]) {
-    let mut is_next = false;
-    for word in argv {
-        match word.strip_prefix("-P") {
-            _ if std::mem::take(&mut is_next) => "***".clone_into(word),
-            Some("") => is_next = true,
-            Some(_) => "-P***".clone_into(word),
-            None => {}
-        }
-    }
 }
 
 /// The mail as it would leave.
