@@ -39,7 +39,7 @@ pub(crate) struct Occasion<'a> {
     pub(crate) exit: i32,
     /// What the event says.
     pub(crate) text: &'a EventText,
-    /// What the failure before said, in the same outage.
+    /// What the failure before said; none after a success.
     pub(crate) previous: Option<&'a EventText>,
     /// Failures in a row, this one included.
     pub(crate) consec_failures: u32,

@@ -61,6 +61,8 @@ impl Engine {
         let state = &mut self.states[id.index()];
         let was = state.status;
         let before = state.text.take();
+        // Where `trapduration` ended the failure before, nothing of it is forgotten (E-2).
+        let goes_on = state.outage.is_some();
         state.fail(now, exit, hosts.clone());
         let is_new = was != Status::Fail;
         self.note_failure(now, id, is_new, exit, &text, actions);
@@ -81,7 +83,7 @@ impl Engine {
             numbered: Numbered::InOutage,
             intended: heard.intended.as_deref(),
         };
-        let previous = before.as_deref().filter(|_| !is_new);
+        let previous = before.as_deref().filter(|_| goes_on);
         self.redistribute(now, &happening, actions);
         let decision = self.decide(now, service, &happening, previous);
         if self.bindings.decides(id) && !self.standing(id).is_frozen() {

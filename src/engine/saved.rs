@@ -255,7 +255,8 @@ impl SavedService {
 
     fn into_state(self, service: &Service, now: Now) -> ServiceState {
         let not_later = |moment: Wall| moment.min(now.wall);
-        let outage = self.outage.filter(|_| self.status == Status::Fail);
+        // Also where `trapduration` ended it: until the next event nothing is forgotten (E-2).
+        let outage = self.outage;
         let status = match (self.status, &outage) {
             (Status::Fail, None) => Status::Untested,
             (status, _) => status,

@@ -309,7 +309,10 @@ impl ServiceState {
         self.status = Status::Fail;
         let outage = self.outage.get_or_insert_with(|| {
             let mut outage = Box::new(Outage::new(now));
-            outage.consec_failures = earlier.map_or(0, |earlier| earlier.consec_failures);
+            if let Some(earlier) = earlier {
+                outage.consec_failures = earlier.consec_failures;
+                outage.forgiven = earlier.forgiven;
+            }
             outage
         });
         outage.consec_failures = outage.consec_failures.saturating_add(1);

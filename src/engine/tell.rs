@@ -56,7 +56,7 @@ impl Engine {
         }
     }
 
-    /// Asks the rules. `previous` is what the failure before said, in the same outage.
+    /// Asks the rules. `previous` is what the failure before said; none after a success.
     pub(super) fn decide(
         &mut self,
         now: Now,
