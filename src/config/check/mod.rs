@@ -71,14 +71,8 @@ pub(super) fn model(
         match item {
             Item::Global(global) => checker.defaults.set(&mut checker.report, global),
             Item::Watch(watch) => checker.watch(watch),
-            Item::Alias(alias) => {
-                checker.report.idle("alias", alias.name);
-                aliases.push(checker.record(alias.name, &alias.lines));
-            }
-            Item::View(view) => {
-                checker.report.idle("view", view.name);
-                views.push(checker.record(view.name, &view.members));
-            }
+            Item::Alias(alias) => aliases.push(checker.record(alias.name, &alias.lines)),
+            Item::View(view) => views.push(checker.record(view.name, &view.members)),
             Item::Hostgroup(_) | Item::Include(_) => {}
         }
     }

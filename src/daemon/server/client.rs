@@ -160,7 +160,11 @@ impl Talk<'_> {
             is_accepted
         });
         let is_accepted = looked.await.unwrap_or(false);
-        tracing::info!(?user, %peer, is_accepted, "client logged in");
+        if is_accepted {
+            tracing::info!(user, %peer, "client logged in");
+        } else {
+            tracing::warn!(user, %peer, "login refused: unknown user or wrong password");
+        }
         Ok(session.logged_in(user, is_accepted))
     }
 
