@@ -7,6 +7,7 @@
 //! Nothing here changes the table but what it says of verdicts: what is disabled or stopped
 //! keeps those it had (D10).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +90,12 @@ impl Engine {
                 service,
                 variable,
                 value,
-            } => self.set_variable(now, *service, variable, value, actions),
+            } => {
+                let outcome = self.set_variable(now, *service, variable, value, actions);
+                // It may have been its `disable`.
+                self.catch_up(actions);
+                outcome
+            }
             Wish::SetHistoryLength(length) => {
                 self.histories.set_length(*length);
                 Ok(format!("histories keep {} lines", self.histories.length()))
@@ -99,7 +105,6 @@ impl Engine {
     }
 
     fn enable(&mut self, now: Now, target: &Target, actions: &mut Vec<Action>) -> Outcome {
-        let before: Vec<ServiceId> = self.frozen_services();
         let said = match target {
             Target::Watch(group) => {
                 if !self.has_watch(group) {
@@ -125,9 +130,7 @@ impl Engine {
                 format!("enabled: {}", listed(hosts))
             }
         };
-        for id in before {
-            self.catch_up(id, actions);
-        }
+        self.catch_up(actions);
         Ok(said)
     }
 
@@ -182,23 +185,44 @@ impl Engine {
         }
     }
 
-    /// Services whose verdicts do not reach the table now, although they could.
-    fn frozen_services(&self) -> Vec<ServiceId> {
-        let services = self.model.services().map(|(id, _)| id);
-        services
-            .filter(|&id| self.bindings.decides(id) && self.standing(id).is_frozen())
-            .collect()
+    /// What is good about a service reaches the table, now or once it may (D10).
+    pub(super) fn good_for_table(
+        &mut self,
+        id: ServiceId,
+        verdicts: &BTreeMap<HostName, HostVerdict>,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.bindings.decides(id) {
+            return;
+        }
+        let is_frozen = self.standing(id).is_frozen();
+        let state = &mut self.states[id.index()];
+        if is_frozen {
+            state.unheard = Some(verdicts.keys().cloned().collect());
+        } else {
+            state.unheard = None;
+            actions.extend(self.bindings.succeeded(id, verdicts));
+        }
     }
 
-    /// A service whose verdicts count again: where its latest run was good, that counts at
-    /// once. A failure waits for the next report, which asks the rules.
-    fn catch_up(&mut self, id: ServiceId, actions: &mut Vec<Action>) {
-        let state = &self.states[id.index()];
-        let is_good = state.status == Status::Ok && state.exit == Some(0);
-        if is_good && !self.standing(id).is_frozen() {
-            let hosts = call::checked_hosts(&self.model, &self.disabled, id);
-            let verdicts = hosts.into_iter().map(|host| (host, HostVerdict::Up));
-            actions.extend(self.bindings.succeeded(id, &verdicts.collect()));
+    /// Services whose verdicts count again: where the latest event was good, that counts at
+    /// once, for the hosts that it was about and that are still checked. A failure waits for
+    /// the next report, which asks the rules.
+    pub(super) fn catch_up(&mut self, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        for (id, _) in model.services() {
+            if self.states[id.index()].unheard.is_none() || self.standing(id).is_frozen() {
+                continue;
+            }
+            let state = &mut self.states[id.index()];
+            let unheard = state.unheard.take().unwrap_or_default();
+            if state.status != Status::Ok {
+                continue;
+            }
+            let hosts = call::checked_hosts(&model, &self.disabled, id).into_iter();
+            let good = hosts.filter(|host| unheard.contains(host));
+            let verdicts = good.map(|host| (host, HostVerdict::Up)).collect();
+            actions.extend(self.bindings.succeeded(id, &verdicts));
         }
     }
 
@@ -281,6 +305,7 @@ impl Engine {
                 value: serde_json::Value::Null,
             }));
             self.look_at_exclusion(now);
+            self.catch_up(actions);
         }
         "the scheduler runs".to_owned()
     }

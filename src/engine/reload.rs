@@ -129,6 +129,10 @@ impl Engine {
                 continue;
             };
             carry_periods(&mut state, old, self.model.service(new));
+            if old.monitor != self.model.service(new).monitor {
+                // What another monitor found good.
+                state.unheard = None;
+            }
             for suppression in &mut state.suppressed {
                 suppression.service = new;
             }

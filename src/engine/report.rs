@@ -63,6 +63,7 @@ impl Engine {
         let before = state.text.take();
         // Where `trapduration` ended the failure before, nothing of it is forgotten (E-2).
         let goes_on = state.outage.is_some();
+        state.unheard = None;
         state.fail(now, exit, hosts.clone());
         let is_new = was != Status::Fail;
         self.note_failure(now, id, is_new, exit, &text, actions);
@@ -189,10 +190,8 @@ impl Engine {
             ) => {}
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
-        if self.bindings.decides(id) && !self.standing(id).is_frozen() {
-            let verdicts = self.verdicts(id, &hosts);
-            actions.extend(self.bindings.succeeded(id, &verdicts));
-        }
+        let verdicts = self.verdicts(id, &hosts);
+        self.good_for_table(id, &verdicts, actions);
         self.tell_success(now, was, &heard, &hosts, actions);
         let state = &mut self.states[id.index()];
         state.recover(now, service);

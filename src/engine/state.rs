@@ -206,6 +206,10 @@ pub(crate) struct ServiceState {
     pub(crate) no_hosts_said: bool,
     /// A person has disabled it.
     pub(crate) is_disabled: bool,
+    /// Hosts that the latest event found good and the table has not heard of, since the
+    /// service was disabled or the scheduler stopped (D10). Not in the journal: behind a
+    /// restart the next report says it.
+    pub(crate) unheard: Option<Box<[HostName]>>,
     /// While it is acknowledged.
     pub(crate) ack: Option<Box<Acked>>,
     /// Result of the latest evaluation of a dependency; none before the first.

@@ -158,7 +158,6 @@ impl Engine {
     fn trap_ends(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
         let service = model.service(id);
-        let is_frozen = self.standing(id).is_frozen();
         let state = &mut self.states[id.index()];
         if let Some(traps) = &mut state.traps {
             traps.ends = None;
@@ -183,11 +182,9 @@ impl Engine {
             }));
         }
         actions.push(report::record(service, state, now));
-        if self.bindings.decides(id) && !is_frozen {
-            let hosts = call::checked_hosts(&model, &self.disabled, id).into_iter();
-            let verdicts = hosts.map(|host| (host, HostVerdict::Up)).collect();
-            actions.extend(self.bindings.succeeded(id, &verdicts));
-        }
+        let hosts = call::checked_hosts(&model, &self.disabled, id).into_iter();
+        let verdicts = hosts.map(|host| (host, HostVerdict::Up)).collect();
+        self.good_for_table(id, &verdicts, actions);
     }
 
     fn hear_of_traps(
