@@ -41,7 +41,12 @@ pub(super) enum Job {
         reply: Option<Reply>,
     },
     /// Do something else with files, in its turn.
-    Run(Box<dyn FnOnce() + Send>),
+    Run {
+        /// What is done; it answers itself.
+        what: Box<dyn FnOnce(Reply) + Send>,
+        /// Who waits for it.
+        reply: Reply,
+    },
     /// The end.
     End(oneshot::Sender<()>),
 }
@@ -88,11 +93,9 @@ impl Job {
         match self {
             Self::Replace {
                 reply: Some(reply), ..
-            } => reply(Err("the disk is too slow".to_owned())),
-            Self::Replace { reply: None, .. }
-            | Self::Append { .. }
-            | Self::Run(_)
-            | Self::End(_) => {}
+            }
+            | Self::Run { reply, .. } => reply(Err("the disk is too slow".to_owned())),
+            Self::Replace { reply: None, .. } | Self::Append { .. } | Self::End(_) => {}
         }
     }
 }
@@ -124,7 +127,7 @@ fn work(jobs: &Receiver<Job>) {
                     reply(outcome);
                 }
             }
-            Job::Run(what) => what(),
+            Job::Run { what, reply } => what(reply),
             Job::End(done) => {
                 let _ = done.send(());
                 return;
@@ -186,6 +189,26 @@ mod tests {
             .enable_all()
             .build();
         runtime.unwrap().block_on(scribe.close(SOON));
+    }
+
+    #[test]
+    fn work_that_does_not_fit_is_answered() {
+        let (queue, _jobs) = sync_channel(1);
+        let mut scribe = Scribe {
+            queue: Some(queue),
+            lost: 0,
+        };
+        let (said, outcomes) = channel();
+        for number in 0..2 {
+            let said = said.clone();
+            scribe.give(Job::Run {
+                what: Box::new(|reply| reply(Ok(()))),
+                reply: Box::new(move |outcome| said.send((number, outcome)).unwrap()),
+            });
+        }
+        let (number, outcome) = outcomes.recv_timeout(SOON).unwrap();
+        assert_eq!(number, 1);
+        assert!(outcome.unwrap_err().contains("too slow"));
     }
 
     #[test]

@@ -83,11 +83,14 @@ impl Daemon {
         let folder = self.engine.model().globals.statedir.clone();
         let files = files.to_vec();
         let sender = self.state_reads.sender.clone();
-        self.scribe.give(Job::Run(Box::new(move || {
-            let classic = read(&folder, &files);
-            // The loop may have ended.
-            let _ = sender.blocking_send(StateRead { classic, reply });
-        })));
+        self.scribe.give(Job::Run {
+            what: Box::new(move |reply| {
+                let classic = read(&folder, &files);
+                // The loop may have ended.
+                let _ = sender.blocking_send(StateRead { classic, reply });
+            }),
+            reply,
+        });
     }
 
     /// The loop has the files of a `loadstate`.
