@@ -220,7 +220,9 @@ async fn live(
 fn open_store(load: &LoadOptions, globals: &Globals) -> Result<Opened, StoreError> {
     let mut opened = Store::open(&globals.statedir)?;
     if load.manner == Manner::Mon {
-        opened.saved.forget_wishes();
+        for record in opened.saved.forget_wishes() {
+            opened.store.record(record);
+        }
     }
     for remark in &opened.remarks {
         tracing::warn!(remark, "journal mended");

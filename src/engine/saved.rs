@@ -44,16 +44,30 @@ pub struct Saved {
 impl Saved {
     /// Leaves what was sent and what is known, and drops what persons wished: what is disabled,
     /// acknowledged or stopped. For a start as mon's, which forgets these unless it is told to
-    /// load them (D20).
-    pub fn forget_wishes(&mut self) {
-        self.records
-            .retain(|key, _| key != operator::STOPPED && !key.starts_with(disabled::PREFIX));
-        for value in self.records.values_mut() {
-            if let Some(fields) = value.as_object_mut() {
-                fields.remove("disabled");
-                fields.remove("ack");
+    /// load them (D20). The records of what changed, for the journal: a later start that keeps
+    /// wishes must not find them again.
+    #[must_use]
+    pub fn forget_wishes(&mut self) -> Vec<Record> {
+        let mut changed = Vec::new();
+        self.records.retain(|key, value| {
+            let is_wish = key == operator::STOPPED || key.starts_with(disabled::PREFIX);
+            let is_changed = is_wish
+                || value.as_object_mut().is_some_and(|fields| {
+                    let words = ["disabled", "ack"];
+                    words.map(|word| fields.remove(word).is_some()) != [false; 2]
+                });
+            if is_wish {
+                *value = serde_json::Value::Null;
             }
-        }
+            if is_changed {
+                changed.push(Record {
+                    key: key.clone(),
+                    value: value.clone(),
+                });
+            }
+            !is_wish
+        });
+        changed
     }
 }
 

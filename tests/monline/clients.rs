@@ -2,12 +2,13 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
 
 use lvsmon::clock::Clock;
 use nix::sys::signal::Signal;
 
 use super::{SOON, Site};
-use crate::support::{wait_for, wait_until};
+use crate::support::{Running, lvsmon, wait_for, wait_until};
 
 /// A client of mon.
 struct Client(BufReader<TcpStream>);
@@ -196,4 +197,25 @@ fn started_stopped_nothing_runs_until_a_client_says_start() {
     assert_eq!(site.ran_from(), None);
     assert_eq!(client.ask("start"), ["220 start completed"]);
     site.wait_for_run_from("mon.d");
+}
+
+#[test]
+fn a_start_as_mons_forgets_that_it_was_stopped_for_later_starts_too() {
+    let site = site("");
+    let state = |mut daemon: Running| {
+        let state = Client::connect(&site).ask("list state").swap_remove(0);
+        daemon.signal(Signal::SIGTERM);
+        assert_eq!(daemon.wait(SOON).code(), Some(0));
+        state
+    };
+    let stopped = state(site.start(["-S"]));
+    assert!(stopped.starts_with("scheduler stopped since "), "{stopped}");
+    assert_eq!(state(site.start([])), "scheduler running");
+    let config = site.folder.join("mon.cf");
+    let run = Running::start(
+        lvsmon(["run", "--config"])
+            .arg(config)
+            .stderr(Stdio::null()),
+    );
+    assert_eq!(state(run), "scheduler running");
 }

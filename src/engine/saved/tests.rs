@@ -116,3 +116,29 @@ fn unknown_and_missing_fields_are_no_mistake() {
     assert_eq!(restore(&Saved::default(), &service, at(0.0)), Ok(None));
     assert!(restore(&saved(serde_json::json!("x")), &service, at(0.0)).is_err());
 }
+
+#[test]
+fn wishes_that_are_forgotten_are_forgotten_by_the_journal_too() {
+    let record = |key: &str, value: serde_json::Value| (key.to_owned(), value);
+    let mut saved = Saved {
+        records: BTreeMap::from([
+            record("disabled watch web", serde_json::json!(true)),
+            record("scheduler stopped", serde_json::json!(7)),
+            record(
+                "service a/b",
+                serde_json::json!({"disabled": true, "failure_count": 3}),
+            ),
+            record("service c/d", serde_json::json!({"failure_count": 4})),
+        ]),
+    };
+    let mut journal = saved.clone();
+    for Record { key, value } in saved.forget_wishes() {
+        assert_ne!(key, "service c/d", "it did not change");
+        journal.records.insert(key, value);
+    }
+    journal.records.retain(|_, value| !value.is_null());
+    assert_eq!(journal, saved);
+    let kept = serde_json::json!({"failure_count": 3});
+    assert_eq!(saved.records.get("service a/b"), Some(&kept));
+    assert_eq!(saved.records.len(), 2);
+}
