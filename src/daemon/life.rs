@@ -27,6 +27,7 @@ use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::pidfile::PidFile;
+use crate::daemon::requests::GateReads;
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
@@ -296,6 +297,7 @@ fn start(
         traps,
         trap_inbox,
         gate,
+        gate_reads: GateReads::default(),
         resets: Vec::new(),
         signals,
         config: options.config,
@@ -366,7 +368,6 @@ impl Daemon {
                     model: Arc::clone(&model),
                     memory: self.memory_of_reload(),
                 });
-                self.read_gate(None);
                 self.is_unpublished = true;
                 self.logs.begin(&model.globals, wall, &mut self.scribe);
                 let services = model.services.len();

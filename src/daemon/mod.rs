@@ -66,7 +66,7 @@ use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
-use crate::daemon::requests::Reset;
+use crate::daemon::requests::{GateReads, Reset};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
@@ -135,6 +135,7 @@ struct Daemon {
     trap_inbox: mpsc::Receiver<Trap>,
     /// Who may ask for what.
     gate: Arc<Gate>,
+    gate_reads: GateReads,
     /// Clients that wait for the file to be read.
     resets: Vec<Reset>,
     zone: TimeZone,

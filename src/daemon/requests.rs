@@ -25,9 +25,41 @@ const MISTAKES_MAX: usize = 100;
 /// A `reset` that waits until the file was read.
 #[derive(Debug)]
 pub(super) struct Reset {
-    stops: bool,
     memory: Memory,
     reply: oneshot::Sender<String>,
+}
+
+/// Who is answered when it was read who may what.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// The client that said `reload auth`.
+    Reload(oneshot::Sender<String>),
+    /// The clients of a reload whose file is in force; none for a SIGHUP.
+    Resets(Vec<Reset>),
+}
+
+/// Which reading of the rules is the latest: readings run side by side, and a slow one must not
+/// put rules in force that are older than those of one that was begun after it.
+#[derive(Debug, Default)]
+pub(super) struct GateReads {
+    begun: u64,
+    in_force: u64,
+}
+
+impl GateReads {
+    /// The number of the next reading.
+    fn begin(&mut self) -> u64 {
+        self.begun += 1;
+        self.begun
+    }
+
+    /// Whether the good rules of this reading come into force. A later one with mistakes changes
+    /// nothing, as it would have done in its turn.
+    fn takes(&mut self, number: u64) -> bool {
+        let is_newer = number > self.in_force;
+        self.in_force = self.in_force.max(number);
+        is_newer
+    }
 }
 
 impl Daemon {
@@ -47,7 +79,11 @@ impl Daemon {
                 let (text, is_last) = listing.part(&self.sight());
                 let _ = reply.send(Said::Part(text, (!is_last).then_some(listing)));
             }
-            Ask::Gate { gate, reply } => self.take_gate(gate, reply),
+            Ask::Gate {
+                gate,
+                number,
+                waiting,
+            } => self.take_gate(gate, number, waiting),
             Ask::End => return false,
         }
         true
@@ -95,12 +131,12 @@ impl Daemon {
                 Said::Term(work.reply().to_owned())
             }
             Work::Reset { stops, memory } => {
+                if stops {
+                    // Before anything takes time, and whatever the file says: nothing may start.
+                    self.tell(Event::Operator(Wish::Stop));
+                }
                 let (reply, answer) = oneshot::channel();
-                self.resets.push(Reset {
-                    stops,
-                    memory,
-                    reply,
-                });
+                self.resets.push(Reset { memory, reply });
                 self.start_loading();
                 Said::Later(answer)
             }
@@ -110,7 +146,7 @@ impl Daemon {
             Work::TestConfig => Said::Later(self.test_config()),
             Work::ReloadAuth => {
                 let (reply, answer) = oneshot::channel();
-                self.read_gate(Some(reply));
+                self.read_gate(Waiting::Reload(reply));
                 Said::Later(answer)
             }
             Work::SaveState(files) => {
@@ -144,25 +180,33 @@ impl Daemon {
         answer
     }
 
-    /// Reads who may what beside the loop, and answers the client that asked for it.
-    pub(super) fn read_gate(&self, reply: Option<oneshot::Sender<String>>) {
+    /// Reads who may what beside the loop, and answers who waits for it.
+    pub(super) fn read_gate(&mut self, waiting: Waiting) {
+        let number = self.gate_reads.begin();
         let settings = self.engine.model().globals.auth.clone();
         let asks = self.server.asks();
         tokio::spawn(async move {
             let read = tokio::task::spawn_blocking(move || Gate::read(&settings)).await;
             // The thread broke, which is a defect of lvsmon and logged by its panic.
             if let Ok(gate) = read {
-                let _ = asks.send(Ask::Gate { gate, reply }).await;
+                let ask = Ask::Gate {
+                    gate,
+                    number,
+                    waiting,
+                };
+                let _ = asks.send(ask).await;
             }
         });
     }
 
     /// Lets the rules take effect; wrong ones leave the old in force.
-    fn take_gate(&mut self, gate: Result<Gate, GateError>, reply: Option<oneshot::Sender<String>>) {
+    fn take_gate(&mut self, gate: Result<Gate, GateError>, number: u64, waiting: Waiting) {
         let text = match gate {
             Ok(gate) => {
-                self.traps.reload(gate.rules().traps());
-                self.gate = Arc::new(gate);
+                if self.gate_reads.takes(number) {
+                    self.traps.reload(gate.rules().traps());
+                    self.gate = Arc::new(gate);
+                }
                 Work::ReloadAuth.reply().to_owned()
             }
             Err(error) => {
@@ -170,8 +214,10 @@ impl Daemon {
                 refused(&error.to_string())
             }
         };
-        if let Some(reply) = reply {
-            let _ = reply.send(text);
+        match waiting {
+            // The client may be gone.
+            Waiting::Reload(reply) => drop(reply.send(text)),
+            Waiting::Resets(resets) => answer(resets, true),
         }
     }
 
@@ -186,21 +232,27 @@ impl Daemon {
         }
     }
 
-    /// Answers the clients that wait for a reload.
+    /// Answers the clients that wait for a reload: at once where it was refused, else when the
+    /// rules of the new file are in force too.
     pub(super) fn answer_resets(&mut self, is_done: bool) {
         let resets = std::mem::take(&mut self.resets);
-        if is_done && resets.iter().any(|reset| reset.stops) {
-            self.tell(Event::Operator(Wish::Stop));
+        if is_done {
+            self.read_gate(Waiting::Resets(resets));
+        } else {
+            answer(resets, false);
         }
-        if resets.is_empty() {
-            return;
-        }
-        let host = gethostname().unwrap_or_default();
-        let host = host.to_string_lossy();
-        let text = protocol::reset_reply(std::process::id(), &host, is_done);
-        for reset in resets {
-            let _ = reset.reply.send(text.clone());
-        }
+    }
+}
+
+fn answer(resets: Vec<Reset>, is_done: bool) {
+    if resets.is_empty() {
+        return;
+    }
+    let host = gethostname().unwrap_or_default();
+    let host = host.to_string_lossy();
+    let text = protocol::reset_reply(std::process::id(), &host, is_done);
+    for reset in resets {
+        let _ = reset.reply.send(text.clone());
     }
 }
 
@@ -233,5 +285,19 @@ fn place(mistake: &Diagnostic) -> String {
     match &mistake.place {
         Some(place) => format!("{}:{}: {}", place.file, place.line, mistake.message),
         None => mistake.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_reading_of_the_rules_does_not_replace_those_of_a_later_one() {
+        let mut reads = GateReads::default();
+        let [first, second, third] = [(); 3].map(|()| reads.begin());
+        assert!(reads.takes(second));
+        assert!(!reads.takes(first));
+        assert!(reads.takes(third));
     }
 }

@@ -28,6 +28,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Stopwatch;
 use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::requests::Waiting;
 use crate::model::{Clients, Globals, Listener};
 use crate::protocol::{Credentials, Listing, Session};
 
@@ -83,8 +84,10 @@ pub(super) enum Ask {
     Gate {
         /// What was read.
         gate: Result<Gate, GateError>,
-        /// The client that asked for it.
-        reply: Option<oneshot::Sender<String>>,
+        /// Which reading it was.
+        number: u64,
+        /// Who is answered then.
+        waiting: Waiting,
     },
     /// `term` was answered: the daemon ends.
     End,

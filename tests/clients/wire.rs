@@ -96,6 +96,44 @@ fn a_reset_answers_when_the_new_file_is_in_force() {
 }
 
 #[test]
+fn reset_stopped_stops_whatever_the_file_says_and_starts_nothing_more() {
+    let served = Served::open();
+    served.wait_for_reports();
+    let mut client = served.client();
+    let good = served.folder.read("mon.cf");
+    served
+        .folder
+        .write("mon.cf", good.replace("interval", "intervall"));
+    assert!(client.ask("reset stopped")[0].starts_with("520 reset "));
+    assert!(client.ask("list state")[0].starts_with("scheduler stopped since "));
+    assert_eq!(client.ask("start"), ["220 start completed"]);
+    let startup = "alert a.alert ops\n            startupalert a.alert began";
+    served
+        .folder
+        .write("mon.cf", good.replace("alert a.alert ops", startup));
+    assert!(client.ask("reset stopped")[0].starts_with("220 reset "));
+    assert!(client.ask("list state")[0].starts_with("scheduler stopped since "));
+    let history = client.ask("list alerthist");
+    assert!(!history.concat().contains("began"), "{history:?}");
+}
+
+#[test]
+fn a_reset_answers_when_the_new_rules_are_in_force() {
+    let served = Served::with("", "list: all\nreset: all\nstop: all\n");
+    let mut client = served.client();
+    let unknown = ["520 command could not be executed, unknown command"];
+    for _ in 0..20 {
+        served.folder.write("auth.cf", "list: all\nreset: all\n");
+        assert!(client.ask("reset")[0].starts_with("220 reset "));
+        assert_eq!(client.ask("stop"), unknown);
+        let rules = "list: all\nreset: all\nstop: all\n";
+        served.folder.write("auth.cf", rules);
+        assert!(client.ask("reset")[0].starts_with("220 reset "));
+        assert_eq!(client.ask("stop"), ["220 stop completed"]);
+    }
+}
+
+#[test]
 fn what_is_saved_is_loaded_again() {
     let served = Served::open();
     let mut client = served.client();
