@@ -19,7 +19,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::engine::binding::Ruling;
-use crate::engine::event::{AlertKind, Status, Suppressed};
+use crate::engine::event::{AlertKind, Suppressed};
 use crate::engine::state::{EventText, Moment, PeriodMemory, Window};
 use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Repeat, Service};
 use crate::options::AlertOptions;
@@ -317,7 +317,7 @@ fn alertevery(
     let counts = match repeat {
         Repeat::Strict | Repeat::IgnoreSummary => true,
         Repeat::ObserveDetail => previous.says_the_same(occasion.text),
-        Repeat::Summary => previous.summary(Status::Fail) == occasion.text.summary(Status::Fail),
+        Repeat::Summary => previous.same_summary(occasion.text, str::to_owned),
     };
     if !counts {
         return Ok(());

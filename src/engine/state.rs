@@ -144,15 +144,19 @@ impl EventText {
 
     /// The first line; of a failure `(NO SUMMARY)` where it is blank.
     pub(crate) fn summary(&self, status: Status) -> Cow<'_, str> {
+        let summary = self.first_line();
+        if self.reason.is_none() && status == Status::Fail && summary.trim().is_empty() {
+            return Cow::Borrowed(NO_SUMMARY);
+        }
+        summary
+    }
+
+    fn first_line(&self) -> Cow<'_, str> {
         if let Some(reason) = &self.reason {
             return Cow::Borrowed(reason);
         }
         let first = self.output.split(|&byte| byte == b'\n').next();
-        let summary = String::from_utf8_lossy(first.unwrap_or_default());
-        if status == Status::Fail && summary.trim().is_empty() {
-            return Cow::Borrowed(NO_SUMMARY);
-        }
-        summary
+        String::from_utf8_lossy(first.unwrap_or_default())
     }
 
     /// Everything after the first line.
@@ -160,6 +164,17 @@ impl EventText {
         let end = self.output.iter().position(|&byte| byte == b'\n');
         let rest = end.and_then(|end| self.output.get(end.saturating_add(1)..));
         String::from_utf8_lossy(rest.unwrap_or_default())
+    }
+
+    /// Whether a later failure has the same summary, as far as the journal kept this one.
+    /// `form` leaves of a summary what counts.
+    pub(crate) fn same_summary(&self, later: &Self, form: fn(&str) -> String) -> bool {
+        let is_whole = self.reason.is_some() || self.output.contains(&b'\n');
+        if self.kept == Kept::Beginning && !is_whole {
+            // The journal cut within the first line.
+            return form(&later.first_line()).starts_with(&form(&self.first_line()));
+        }
+        form(&self.summary(Status::Fail)) == form(&later.summary(Status::Fail))
     }
 
     /// Whether a later failure says the very same, as far as the journal kept this one.

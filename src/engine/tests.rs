@@ -507,6 +507,33 @@ fn after_a_restart_no_alert_is_repeated_and_no_recovery_lost() {
 }
 
 #[test]
+fn after_a_restart_a_long_summary_is_still_the_same() {
+    let every = AlertPeriod {
+        alertevery: Some((seconds(3_600), Repeat::Summary)),
+        ..alerting()
+    };
+    let mut service = polled("s", vec![every]);
+    service.unack_summary = true;
+    let model = Arc::new(model(vec![service]));
+    let mut engine = started(Model::clone(&model));
+    let long = format!("{} end\n", "h1 ".repeat(2_000));
+    let (_, actions) = next_report(&mut engine, 1, &long);
+    assert_eq!(calls(&actions).len(), 1);
+    let ack = Wish::Ack {
+        service: ServiceId(0),
+        user: "joe".to_owned(),
+        comment: "known".to_owned(),
+    };
+    let unacked = restarted(&model, &records(&actions), at(15.0));
+    let acked = engine.handle(at(12.0), Event::Operator(ack));
+    let acked = restarted(&model, &records(&acked), at(15.0));
+    for mut engine in [unacked, acked] {
+        let (_, actions) = next_report(&mut engine, 1, &long);
+        assert_eq!(calls(&actions).len(), 0);
+    }
+}
+
+#[test]
 fn an_alert_sent_again_after_a_crash_has_the_same_event_id() {
     let model = Arc::new(model(vec![polled("s", vec![alerting()])]));
     let mut engine = started(Model::clone(&model));

@@ -4,6 +4,7 @@
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::engine::event::Status;
 use crate::engine::fixture::{
     alert, alerting, at, exited, lvs_alert, period, seconds, service, silent,
 };

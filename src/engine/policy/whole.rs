@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::event::{AlertKind, Status, Suppressed};
+use crate::engine::event::{AlertKind, Suppressed};
 use crate::engine::state::{EventText, ServiceState, Window};
 
 /// What operators have said that concerns the service.
@@ -72,11 +72,9 @@ pub(crate) fn unack(
     text: &EventText,
 ) -> bool {
     let nothing = EventText::default();
-    let squeezed = |text: &EventText| -> String {
-        let summary = text.summary(Status::Fail);
-        summary.split_whitespace().collect()
-    };
-    if state.ack.is_none() || squeezed(previous.unwrap_or(&nothing)) == squeezed(text) {
+    let previous = previous.unwrap_or(&nothing);
+    let is_same = || previous.same_summary(text, |summary| summary.split_whitespace().collect());
+    if state.ack.is_none() || is_same() {
         return false;
     }
     state.ack = None;

@@ -72,6 +72,42 @@ fn a_text_from_the_journal_is_compared_as_far_as_it_was_kept() {
 }
 
 #[test]
+fn a_summary_is_compared_as_far_as_the_journal_kept_it() {
+    let kept = |output: &str, kept| EventText {
+        output: output.as_bytes().into(),
+        reason: None,
+        kept,
+    };
+    let later = EventText::of(exited(1, "h1 h2 h3\nmore"));
+    let cases = [
+        ("h1 h2 h3\nother", Kept::Whole, true),
+        ("h1 h2 h3\nother", Kept::Beginning, true),
+        ("h1 h2\nmore", Kept::Beginning, false),
+        ("h1 h2", Kept::Beginning, true),
+        ("h2", Kept::Beginning, false),
+        ("h1 h2", Kept::Text, false),
+        ("h1 h2", Kept::Whole, false),
+    ];
+    for (output, how, is_same) in cases {
+        let before = kept(output, how);
+        assert_eq!(
+            before.same_summary(&later, str::to_owned),
+            is_same,
+            "{output:?} {how:?}"
+        );
+    }
+    let squeezed = |summary: &str| summary.split_whitespace().collect();
+    assert!(kept("h1  h", Kept::Beginning).same_summary(&later, squeezed));
+    let blank = kept("  ", Kept::Beginning);
+    assert!(blank.same_summary(&EventText::of(exited(1, "   h1\n")), str::to_owned));
+    let reason = EventText {
+        reason: Some("h1 h2 h3".into()),
+        ..EventText::default()
+    };
+    assert!(reason.same_summary(&later, str::to_owned));
+}
+
+#[test]
 fn a_success_forgets_everything_but_the_time_that_strict_asks_for() {
     let mut strict = alerting();
     strict.alertevery = Some((seconds(60), Repeat::Strict));
