@@ -271,7 +271,8 @@ pub(crate) fn service<'a>(
             .zip(memory)
             .filter(|(period, _)| !period.alerts_dont_count)
             .map(|(_, memory)| memory.alert_sent)
-            .sum(),
+            // A state file may say any number.
+            .fold(0, u32::saturating_add),
         suppressed: &state.suppressed,
         is_disabled: state.is_disabled,
         ack: state.ack.as_deref().map(|ack| AckView {
