@@ -226,14 +226,19 @@ fn take_in(
     if values.contains_key("last_check") {
         state.last_check = time("last_check");
     }
+    let running = state.outage.take();
     state.outage = (state.status == Status::Fail).then(|| {
         let first_failure = time("first_failure").unwrap_or(now.wall);
+        // The outage that runs already goes on with its event ids (D23).
+        let same = running.filter(|it| it.first_failure.seconds() == first_failure.seconds());
+        let (id, calls) = same.map_or((first_failure.seconds(), 0), |it| (it.id, it.calls));
         Box::new(Outage {
             since: Moment::restored(first_failure, now),
             first_failure,
-            id: first_failure.seconds(),
+            id,
             last_failure: time("last_failure").unwrap_or(first_failure),
             consec_failures: number("consec_failures").unwrap_or(1),
+            calls,
             ..Outage::new(now)
         })
     });

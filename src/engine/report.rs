@@ -263,7 +263,7 @@ impl Engine {
                 is_first: state.status == Status::Untested,
                 hosts: &[],
                 began: now.wall.seconds(),
-                numbered: Numbered::OnItsOwn,
+                numbered: Numbered::Uniquely,
                 intended: None,
             };
             self.redistribute(now, &happening, actions);

@@ -17,11 +17,9 @@ use crate::time::Now;
 /// How the calls of an event are numbered in their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Numbered {
-    /// On from the calls of the outage before them.
+    /// On from the calls of the outage before them; without an outage uniquely.
     InOutage,
-    /// From 1: a start of the daemon.
-    OnItsOwn,
-    /// As no other call of this daemon: two tests within a second are two events.
+    /// As no other call of this daemon: two tests within a second are two events (D23).
     Uniquely,
 }
 
@@ -205,12 +203,13 @@ impl Engine {
     ) -> Vec<AlertCall> {
         let state = &mut self.states[happening.id.index()];
         let kind = happening.kind;
-        let is_of_outage = happening.numbered == Numbered::InOutage;
-        let mut number = match happening.numbered {
-            Numbered::InOutage => state.outage.as_deref().map_or(0, |outage| outage.calls),
-            Numbered::OnItsOwn => 0,
-            Numbered::Uniquely => u32::try_from(self.last_alert).unwrap_or(u32::MAX),
+        let outage = match happening.numbered {
+            Numbered::InOutage => state.outage.as_deref(),
+            Numbered::Uniquely => None,
         };
+        let is_of_outage = outage.is_some();
+        let unique = u32::try_from(self.last_alert).unwrap_or(u32::MAX);
+        let mut number = outage.map_or(unique, |outage| outage.calls);
         let telling = Telling {
             model: &self.model,
             disabled: &self.disabled,

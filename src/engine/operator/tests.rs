@@ -1,6 +1,6 @@
 //! Wishes on a small engine: what is refused, what is kept. Stories are in tests/timeline.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 
@@ -346,6 +346,86 @@ fn mons_state_files_say_the_same_on_both_ways() {
     other.set(12.0, "_ack", "0").unwrap();
     assert_eq!(sent(&other.report(20.0, exited(2, "h1 = down\nwhy\n"))), 0);
     assert_eq!(sent(&other.report(30.0, exited(0, ""))), 1);
+}
+
+/// The ids of the events that are told.
+fn events(actions: &[Action]) -> Vec<&str> {
+    let calls = actions.iter().filter_map(|action| match action {
+        Action::Send(call) => Some(&*call.event),
+        Action::Start(_)
+        | Action::Stop(_)
+        | Action::Resolve(_)
+        | Action::ApplyTable
+        | Action::Record(_)
+        | Action::Suppressed(_)
+        | Action::Note(_)
+        | Action::History(_)
+        | Action::Downtime(_) => None,
+    });
+    calls.collect()
+}
+
+#[test]
+fn a_state_loaded_in_an_outage_leaves_its_event_ids_alone() {
+    let mut model = site();
+    model.services[0].periods[0].numalerts = None;
+    let mut desk = Desk::new(model);
+    let first = desk.report(10.25, exited(1, "h1\n"));
+    let classic = desk.engine.classic();
+    desk.wish(12.0, Wish::LoadState(classic)).unwrap();
+    let second = desk.report(20.0, exited(1, "h1\n"));
+    let id = |number: u32| format!("g/s/{}/failure/{number}", at(10.0).wall.seconds());
+    assert_eq!(events(&first), [id(1)]);
+    assert_eq!(events(&second), [id(2)]);
+}
+
+#[test]
+fn no_two_events_without_an_outage_have_the_same_id() {
+    let mut model = site();
+    model.services[0].redistribute = Some(alert("share.alert"));
+    let period = &mut model.services[0].periods[0];
+    period.startupalerts = vec![alert("start.alert"), alert("start.alert")];
+    period.disablealerts = vec![alert("disable.alert")];
+    let mut engine = Engine::new(
+        Arc::new(model),
+        &Saved::default(),
+        1,
+        TimeZone::UTC,
+        at(0.0),
+    );
+    let mut actions = engine.handle(at(0.0), Event::Start);
+    for wish in [
+        disable(Target::Service(S)),
+        Wish::Enable(Target::Service(S)),
+        disable(Target::Service(S)),
+    ] {
+        actions.extend(engine.handle(at(1.0), Event::Operator(wish)));
+    }
+    let told = events(&actions);
+    let different: BTreeSet<&str> = told.iter().copied().collect();
+    assert!(told.len() >= 5, "{told:?}");
+    assert_eq!(different.len(), told.len(), "{told:?}");
+}
+
+#[test]
+fn numbers_of_a_state_file_are_added_without_an_end() {
+    let mut model = site();
+    let again = AlertPeriod {
+        label: "again".into(),
+        ..alerting()
+    };
+    model.services[0].periods.push(again);
+    let mut desk = Desk::new(model);
+    let most = u32::MAX.to_string();
+    let keys = ["always:alert_sent", "again:alert_sent"];
+    let values = keys.map(|key| (key.to_owned(), most.clone()));
+    let line = ("g".to_owned(), "s".to_owned(), BTreeMap::from(values));
+    let classic = Classic {
+        opstatus: Some(vec![line]),
+        ..Classic::default()
+    };
+    desk.wish(5.0, Wish::LoadState(classic)).unwrap();
+    assert_eq!(desk.engine.service(S).unwrap().alerts_sent, u32::MAX);
 }
 
 #[test]
