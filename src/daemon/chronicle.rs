@@ -25,6 +25,9 @@ const OPEN_MAX: usize = 10_000;
 /// Bytes of a summary in a log line or an event: a monitor without line ends says 120 kB in one.
 const SUMMARY_MAX: usize = 500;
 
+/// Bytes of an event's text: a wish may name 32,000 hosts, and its answer names them again.
+const TEXT_MAX: usize = 1_000;
+
 /// The recent past.
 #[derive(Debug, Default)]
 pub(super) struct Chronicle {
@@ -72,7 +75,11 @@ impl Chronicle {
             time: time.as_micros(),
             kind: kind.to_owned(),
             service,
-            text,
+            text: if text.len() > TEXT_MAX {
+                format!("{}...", cut(&text, TEXT_MAX))
+            } else {
+                text
+            },
         });
     }
 
@@ -346,6 +353,16 @@ fn of(model: &Model, service: ServiceId) -> Option<String> {
 mod tests {
     use super::*;
     use crate::lvs::{Command, Protocol};
+
+    #[test]
+    fn an_event_keeps_no_more_of_a_text_than_its_bound() {
+        let mut chronicle = Chronicle::default();
+        let said = "ä".repeat(40_000);
+        let time = Wall::from_seconds(1);
+        chronicle.wish(time, &Wish::Stop, &Err(said));
+        let text = &chronicle.after(0).events[0].text;
+        assert_eq!(*text, format!("{}...", "ä".repeat(TEXT_MAX / 2)));
+    }
 
     #[test]
     fn a_trouble_of_the_table_is_told_once_until_it_goes_and_comes_back() {

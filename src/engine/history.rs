@@ -17,6 +17,10 @@ use crate::model::AlertProgram;
 /// one piece.
 pub(crate) const LENGTH_MAX: u32 = 100_000;
 
+/// Bytes kept of a summary: a monitor without line ends says 120 kB in one, and there may be
+/// [`LENGTH_MAX`] lines.
+const SUMMARY_MAX: usize = 1_000;
+
 /// What the alert history says of a call.
 pub(crate) fn line(call: &AlertCall) -> HistoryLine {
     HistoryLine {
@@ -64,17 +68,22 @@ impl Histories {
     }
 
     /// An alert was called.
-    pub(crate) fn alerted(&mut self, line: HistoryLine) {
+    pub(crate) fn alerted(&mut self, mut line: HistoryLine) {
+        cut(&mut line.summary);
         push(&mut self.alerts, line, self.length);
     }
 
     /// A service failed.
-    pub(crate) fn failed(&mut self, line: FailureLine) {
+    pub(crate) fn failed(&mut self, mut line: FailureLine) {
+        cut(&mut line.summary);
         push(&mut self.failures, line, self.length);
     }
 
     /// What `historicfile` says, oldest first, in place of all that is known.
-    pub(crate) fn replace_alerts(&mut self, lines: Vec<HistoryLine>) {
+    pub(crate) fn replace_alerts(&mut self, mut lines: Vec<HistoryLine>) {
+        for line in &mut lines {
+            cut(&mut line.summary);
+        }
         self.alerts = lines.into();
         self.set_length(self.length);
     }
@@ -88,6 +97,16 @@ impl Histories {
     pub(crate) fn failures(&self) -> impl DoubleEndedIterator<Item = &FailureLine> {
         self.failures.iter()
     }
+}
+
+/// Ends between characters.
+fn cut(summary: &mut String) {
+    let mut end = summary.len().min(SUMMARY_MAX);
+    while !summary.is_char_boundary(end) {
+        end -= 1;
+    }
+    summary.truncate(end);
+    summary.shrink_to_fit();
 }
 
 fn push<T>(lines: &mut VecDeque<T>, line: T, length: u32) {
@@ -149,5 +168,13 @@ mod tests {
         histories.set_length(0);
         histories.failed(failure("d"));
         assert_eq!(summaries(&histories), [""; 0]);
+    }
+
+    #[test]
+    fn a_long_summary_is_kept_as_far_as_a_person_reads_it() {
+        let mut histories = Histories::new(1);
+        let long = format!("a{}", "ä".repeat(60_000));
+        histories.failed(failure(&long));
+        assert_eq!(summaries(&histories), [&long[..SUMMARY_MAX - 1]]);
     }
 }
