@@ -57,7 +57,11 @@ impl StateReads {
 impl Daemon {
     /// `savestate`: writes these files beside the loop and tells `reply`.
     pub(super) fn save_state_files(&mut self, files: &[StateFile], reply: Reply) {
-        let classic = self.engine.classic();
+        let classic = if files.contains(&StateFile::Opstatus) {
+            self.engine.classic()
+        } else {
+            self.disabled_alone()
+        };
         let files = self.texts(files, &classic);
         self.scribe.give(Job::Replace {
             files,
@@ -67,9 +71,17 @@ impl Daemon {
 
     /// Something was enabled or disabled.
     pub(super) fn save_disabled(&mut self) {
-        let classic = self.engine.classic();
+        let classic = self.disabled_alone();
         let files = self.texts(&[StateFile::Disabled], &classic);
         self.scribe.give(Job::Replace { files, reply: None });
+    }
+
+    /// What is known of 10,000 services takes a while to say, and `disabled` says none of it.
+    fn disabled_alone(&self) -> Classic {
+        Classic {
+            disabled: Some(self.engine.classic_disabled()),
+            opstatus: None,
+        }
     }
 
     fn texts(&self, files: &[StateFile], classic: &Classic) -> Vec<(PathBuf, String)> {

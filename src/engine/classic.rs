@@ -4,7 +4,8 @@
 //! Not here: their text, escapes and files, which the daemon reads and writes; our own
 //! journal (`saved`). Names that the configuration does not have are passed over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::event::{Action, Status};
@@ -13,24 +14,36 @@ use crate::engine::saved::{Classic, ClassicDisabled};
 use crate::engine::state::{
     Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Window,
 };
-use crate::model::{HostName, Service};
+use crate::model::{HostName, Service, ServiceId};
 use crate::time::{Now, Wall};
 
 impl Engine {
     /// What mon's own state files would say now.
     #[must_use]
     pub fn classic(&self) -> Classic {
+        let services = self.model.services().zip(&self.states);
+        let opstatus = services.map(|((_, service), state)| {
+            let values = values(service, state, self.last);
+            (service.group.to_string(), service.name.to_string(), values)
+        });
+        Classic {
+            disabled: Some(self.classic_disabled()),
+            opstatus: Some(opstatus.collect()),
+        }
+    }
+
+    /// What the file `disabled` alone would say now.
+    #[must_use]
+    pub fn classic_disabled(&self) -> Vec<ClassicDisabled> {
         let hosts = self.model.hostgroups.iter().flat_map(|group| {
             let members = group.members.iter();
             members.filter(|member| self.disabled.has_host(group, member))
         });
-        let mut disabled: Vec<ClassicDisabled> = Vec::new();
-        for member in hosts {
-            let line = ClassicDisabled::Host(member.host.to_string());
-            if !disabled.contains(&line) {
-                disabled.push(line);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let hosts = hosts.filter(|member| seen.insert(&member.host));
+        let mut disabled: Vec<ClassicDisabled> = hosts
+            .map(|member| ClassicDisabled::Host(member.host.to_string()))
+            .collect();
         let watches = self.disabled.watches();
         disabled.extend(watches.map(|group| ClassicDisabled::Watch(group.to_owned())));
         let services = self.model.services().zip(&self.states);
@@ -38,15 +51,7 @@ impl Engine {
         disabled.extend(off.map(|((_, service), _)| {
             ClassicDisabled::Service(service.group.to_string(), service.name.to_string())
         }));
-        let services = self.model.services().zip(&self.states);
-        let opstatus = services.map(|((_, service), state)| {
-            let values = values(service, state, self.last);
-            (service.group.to_string(), service.name.to_string(), values)
-        });
-        Classic {
-            disabled: Some(disabled),
-            opstatus: Some(opstatus.collect()),
-        }
+        disabled
     }
 
     /// `loadstate`: what is disabled is disabled, and the states become those of the file.
@@ -56,15 +61,18 @@ impl Engine {
         classic: Classic,
         actions: &mut Vec<Action>,
     ) -> Result<String, String> {
-        let mut loaded: usize = 0;
-        for line in classic.disabled.into_iter().flatten() {
-            loaded = loaded.saturating_add(usize::from(self.load_disabled(now, line, actions)));
-        }
+        let model = Arc::clone(&self.model);
+        // A file may have as many lines as there are services.
+        let ids: Ids<'_> = model
+            .services()
+            .map(|(id, service)| ((&*service.group, &*service.name), id))
+            .collect();
+        let disabled = classic.disabled.unwrap_or_default();
+        let mut loaded = self.load_disabled(now, &ids, disabled, actions);
         for (group, name, values) in classic.opstatus.into_iter().flatten() {
-            let Some(id) = self.model.find(&group, &name) else {
+            let Some(&id) = ids.get(&(&*group, &*name)) else {
                 continue;
             };
-            let model = std::sync::Arc::clone(&self.model);
             let service = model.service(id);
             let Some(state) = self.states.get_mut(id.index()) else {
                 continue;
@@ -76,41 +84,56 @@ impl Engine {
         Ok(format!("{loaded} lines of saved state taken in"))
     }
 
-    /// Without a word to anybody: no disablealert.
+    /// Without a word to anybody: no disablealert. Answers how many of the lines have a
+    /// meaning here.
     fn load_disabled(
         &mut self,
         now: Now,
-        line: ClassicDisabled,
+        ids: &Ids<'_>,
+        lines: Vec<ClassicDisabled>,
         actions: &mut Vec<Action>,
-    ) -> bool {
+    ) -> usize {
+        let model = Arc::clone(&self.model);
         let keep = |record| Action::Record(Box::new(record));
-        match line {
-            ClassicDisabled::Host(host) => {
-                let host = HostName::new(&host);
-                let records = self.disabled.set_host(&self.model, &host, true);
-                let is_known = !records.is_empty();
-                actions.extend(records.into_iter().map(keep));
-                is_known
-            }
-            ClassicDisabled::Watch(group) => {
-                let is_known = self.has_watch(&group);
-                if is_known {
+        let members = model.hostgroups.iter().flat_map(|group| &group.members);
+        let members: BTreeSet<&HostName> = members.map(|member| &member.host).collect();
+        let groups: BTreeSet<&str> = ids.keys().map(|&(group, _)| group).collect();
+        let mut hosts = Vec::new();
+        let mut loaded: usize = 0;
+        for line in lines {
+            match line {
+                ClassicDisabled::Host(host) => {
+                    let host = HostName::new(&host);
+                    if !members.contains(&host) {
+                        continue;
+                    }
+                    hosts.push(host);
+                }
+                ClassicDisabled::Watch(group) => {
+                    if !groups.contains(&*group) {
+                        continue;
+                    }
                     actions.push(keep(self.disabled.set_watch(&group.into(), true)));
                 }
-                is_known
+                ClassicDisabled::Service(group, name) => {
+                    let Some(&id) = ids.get(&(&*group, &*name)) else {
+                        continue;
+                    };
+                    let state = &mut self.states[id.index()];
+                    state.is_disabled = true;
+                    actions.push(record(model.service(id), state, now));
+                }
             }
-            ClassicDisabled::Service(group, name) => {
-                let Some(id) = self.model.find(&group, &name) else {
-                    return false;
-                };
-                let state = &mut self.states[id.index()];
-                state.is_disabled = true;
-                actions.push(record(self.model.service(id), state, now));
-                true
-            }
+            loaded = loaded.saturating_add(1);
         }
+        let records = self.disabled.set_hosts(&model, &hosts, true);
+        actions.extend(records.into_iter().map(keep));
+        loaded
     }
 }
+
+/// Services by group and name.
+type Ids<'a> = BTreeMap<(&'a str, &'a str), ServiceId>;
 
 /// One line of `opstatus`, by mon's keys. What mon leaves empty is empty.
 fn values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<String, String> {

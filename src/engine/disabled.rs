@@ -119,30 +119,33 @@ impl Disabled {
         }
     }
 
-    /// A person speaks of a host, in every group that has it. A watch of which it is the only
-    /// host goes with it. Answers with the records; none where no group has it.
-    pub(crate) fn set_host(
+    /// A person speaks of hosts, in every group that has them; one pass over the groups,
+    /// however many there are. A watch of which one is the only host goes with it. Answers
+    /// with the records; none where no group has any.
+    pub(crate) fn set_hosts<'a>(
         &mut self,
         model: &Model,
-        host: &HostName,
+        hosts: impl IntoIterator<Item = &'a HostName>,
         is_disabled: bool,
     ) -> Vec<Record> {
+        let hosts: BTreeSet<&HostName> = hosts.into_iter().collect();
         let mut records = Vec::new();
         for group in &model.hostgroups {
-            let mut members = group.members.iter();
-            let Some(member) = members.find(|member| member.host == *host) else {
-                continue;
-            };
-            let key = (Arc::clone(&group.name), host.clone());
-            if member.starts_disabled == is_disabled {
-                self.hosts.remove(&key);
-                records.push(forget(host_key(&group.name, host)));
-            } else {
-                self.hosts.insert(key, is_disabled);
-                records.push(host_record(&group.name, host, is_disabled));
-            }
-            if group.members.len() == 1 {
-                records.push(self.set_watch(&group.name, is_disabled));
+            let mut seen = BTreeSet::new();
+            let meant = group.members.iter().filter(|it| hosts.contains(&it.host));
+            for member in meant.filter(|member| seen.insert(&member.host)) {
+                let host = &member.host;
+                let key = (Arc::clone(&group.name), host.clone());
+                if member.starts_disabled == is_disabled {
+                    self.hosts.remove(&key);
+                    records.push(forget(host_key(&group.name, host)));
+                } else {
+                    self.hosts.insert(key, is_disabled);
+                    records.push(host_record(&group.name, host, is_disabled));
+                }
+                if group.members.len() == 1 {
+                    records.push(self.set_watch(&group.name, is_disabled));
+                }
             }
         }
         records
@@ -218,11 +221,11 @@ mod tests {
         let mut disabled = Disabled::default();
         assert_eq!(enabled(&disabled, &model, 0), ["h1"]);
         let host = HostName::new("h1");
-        assert_eq!(disabled.set_host(&model, &host, true).len(), 3);
+        assert_eq!(disabled.set_hosts(&model, [&host], true).len(), 3);
         assert_eq!(enabled(&disabled, &model, 0), [""; 0]);
         assert_eq!(enabled(&disabled, &model, 1), [""; 0]);
         assert!(disabled.has_watch("single") && !disabled.has_watch("pair"));
-        disabled.set_host(&model, &host, false);
+        disabled.set_hosts(&model, [&host], false);
         assert_eq!(disabled, Disabled::default());
     }
 
@@ -230,18 +233,18 @@ mod tests {
     fn a_person_may_enable_what_the_file_disables() {
         let model = site();
         let mut disabled = Disabled::default();
-        disabled.set_host(&model, &HostName::new("h2"), false);
+        disabled.set_hosts(&model, [&HostName::new("h2")], false);
         assert_eq!(enabled(&disabled, &model, 0), ["h1", "h2"]);
         let unknown = HostName::new("h");
-        assert!(disabled.set_host(&model, &unknown, true).is_empty());
+        assert!(disabled.set_hosts(&model, [&unknown], true).is_empty());
     }
 
     #[test]
     fn the_journal_says_the_same_and_forgets_what_the_file_no_longer_has() {
         let model = site();
         let mut disabled = Disabled::default();
-        disabled.set_host(&model, &HostName::new("h1"), true);
-        disabled.set_host(&model, &HostName::new("h2"), false);
+        disabled.set_hosts(&model, [&HostName::new("h1")], true);
+        disabled.set_hosts(&model, [&HostName::new("h2")], false);
         disabled.set_watch(&"pair".into(), true);
         let mut saved = Saved::default();
         for record in disabled.record_all() {

@@ -7,7 +7,7 @@
 //! Nothing here changes the table but what it says of verdicts: what is disabled or stopped
 //! keeps those it had (D10).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,10 +123,8 @@ impl Engine {
                 format!("service {} is enabled", self.service_name(*id))
             }
             Target::Hosts(hosts) => {
-                for host in hosts {
-                    let records = self.disabled.set_host(&self.model, host, false);
-                    actions.extend(records.into_iter().map(keep));
-                }
+                let records = self.disabled.set_hosts(&self.model, hosts, false);
+                actions.extend(records.into_iter().map(keep));
                 format!("enabled: {}", listed(hosts))
             }
         };
@@ -164,22 +162,18 @@ impl Engine {
             }
             Target::Hosts(hosts) => {
                 let groups = &self.model.hostgroups;
-                let is_known = |host: &&HostName| {
-                    let mut members = groups.iter().flat_map(|group| &group.members);
-                    members.any(|member| member.host == **host)
-                };
+                let members = groups.iter().flat_map(|group| &group.members);
+                let known: BTreeSet<&HostName> = members.map(|member| &member.host).collect();
                 let unknown: Vec<HostName> = hosts
                     .iter()
-                    .filter(|host| !is_known(host))
+                    .filter(|host| !known.contains(host))
                     .cloned()
                     .collect();
                 if !unknown.is_empty() {
                     return Err(format!("no hostgroup has {}", listed(&unknown)));
                 }
-                for host in hosts {
-                    let records = self.disabled.set_host(&self.model, host, true);
-                    actions.extend(records.into_iter().map(keep));
-                }
+                let records = self.disabled.set_hosts(&self.model, hosts, true);
+                actions.extend(records.into_iter().map(keep));
                 Ok(format!("disabled: {}", listed(hosts)))
             }
         }

@@ -170,8 +170,12 @@ fn enabled_hosts<'a>(sight: &Sight<'a>) -> BTreeSet<&'a str> {
         .collect()
 }
 
+/// Each once: a line has room for 32,000 words.
 fn hosts(words: &str) -> Vec<HostName> {
-    words.split_ascii_whitespace().map(HostName::new).collect()
+    let mut seen = BTreeSet::new();
+    let words = words.split_ascii_whitespace();
+    let words = words.filter(|word| seen.insert(*word));
+    words.map(HostName::new).collect()
 }
 
 fn say(reply: &str) -> Turn {

@@ -649,10 +649,7 @@ fn operators_wishes_are_told_to_the_engine() {
         ("test monitor web ping x", Wish::TestMonitor(PING)),
         ("disable watch web", disable(Target::Watch("web".into()))),
         ("disable service web ping", disable(Target::Service(PING))),
-        (
-            "disable host h1  h1 mx1",
-            disable(hosts(&["h1", "h1", "mx1"])),
-        ),
+        ("disable host h1  h1 mx1", disable(hosts(&["h1", "mx1"]))),
         (
             "enable watch mail",
             Wish::Enable(Target::Watch("mail".into())),
