@@ -249,12 +249,9 @@ fn take_in(
     if values.contains_key("last_check") {
         state.last_check = time("last_check");
     }
-    let running = state.outage.take();
+    let first_failure = time("first_failure").unwrap_or(now.wall);
+    let (id, calls) = numbering(state.outage.as_deref(), first_failure);
     state.outage = (state.status == Status::Fail).then(|| {
-        let first_failure = time("first_failure").unwrap_or(now.wall);
-        // The outage that runs already goes on with its event ids (D23).
-        let same = running.filter(|it| it.first_failure.seconds() == first_failure.seconds());
-        let (id, calls) = same.map_or((first_failure.seconds(), 0), |it| (it.id, it.calls));
         Box::new(Outage {
             since: Moment::restored(first_failure, now),
             first_failure,
@@ -299,4 +296,12 @@ fn take_in(
     });
     state.periods = Some(memory.collect());
     state.drop_blank_memory();
+}
+
+/// The id of an outage, and how many calls it had: the outage that runs already goes on with
+/// its event ids (D23).
+fn numbering(running: Option<&Outage>, first_failure: Wall) -> (i64, u32) {
+    let seconds = first_failure.seconds();
+    let same = running.filter(|outage| outage.first_failure.seconds() == seconds);
+    same.map_or((seconds, 0), |outage| (outage.id, outage.calls))
 }
