@@ -524,18 +524,8 @@ pub(crate) fn is_polled(service: &Service) -> bool {
 /// never polled.
 pub(crate) fn interval_in_force(service: &Service, status: Status) -> Option<Duration> {
     let interval = service.interval.filter(|_| is_polled(service))?;
-    Some(match status {
-        Status::Fail => service.failure_interval.unwrap_or(interval),
-        Status::Ok
-        | Status::Untested
-        | Status::Coldstart
-        | Status::Warmstart
-        | Status::Linkdown
-        | Status::Unknown
-        | Status::Timeout
-        | Status::Depend
-        | Status::Warn => interval,
-    })
+    let while_failing = service.failure_interval.filter(|_| status == Status::Fail);
+    Some(while_failing.unwrap_or(interval))
 }
 
 fn micros(span: Duration) -> u64 {

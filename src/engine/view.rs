@@ -238,21 +238,10 @@ pub(crate) fn service<'a>(
         status: state.status,
         last_status: state.last_status,
         exit: state.exit,
-        summary: match (text, state.status) {
-            (Some(text), status) => text.summary(status),
-            (None, Status::Fail) => Cow::Borrowed(NO_SUMMARY),
-            (
-                None,
-                Status::Ok
-                | Status::Untested
-                | Status::Coldstart
-                | Status::Warmstart
-                | Status::Linkdown
-                | Status::Unknown
-                | Status::Timeout
-                | Status::Depend
-                | Status::Warn,
-            ) => Cow::Borrowed(""),
+        summary: match text {
+            Some(text) => text.summary(state.status),
+            None if state.status == Status::Fail => Cow::Borrowed(NO_SUMMARY),
+            None => Cow::Borrowed(""),
         },
         detail: text.map(EventText::detail).unwrap_or_default(),
         last_check: state.last_check,
