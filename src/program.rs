@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::engine::event::Ended;
@@ -168,20 +169,58 @@ fn ended(status: io::Result<ExitStatus>) -> Ended {
     }
 }
 
+/// The processes that a run has at this moment, for whoever lists them: the run writes, others
+/// read. Clones are the same list.
+#[derive(Clone, Debug, Default)]
+pub struct Children(watch::Sender<Vec<u32>>);
+
+impl Children {
+    /// The one that was started first of those that have not ended; none where none has.
+    #[must_use]
+    pub fn oldest(&self) -> Option<u32> {
+        self.0.borrow().first().copied()
+    }
+
+    fn add(&self, child: u32) {
+        self.0.send_modify(|children| children.push(child));
+    }
+
+    /// Its number may be that of another process from now on.
+    fn remove(&self, child: u32) {
+        self.0
+            .send_modify(|children| children.retain(|known| *known != child));
+    }
+}
+
 /// The process group of a running program; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Group(Option<Pid>);
+pub(crate) struct Group {
+    leader: Option<Pid>,
+    /// Where the leader is listed while it runs.
+    listed: Children,
+}
 
 impl Group {
     /// The group that a child of [`start`] leads.
     pub(crate) fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.map(Pid::from_raw))
+        Self::listed(child, &Children::default())
+    }
+
+    /// The same; the child is in the list until its end.
+    pub(crate) fn listed(child: &Child, listed: &Children) -> Self {
+        let leader = child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(id) = child.id() {
+            listed.add(id);
+        }
+        Self {
+            leader: leader.map(Pid::from_raw),
+            listed: listed.clone(),
+        }
     }
 
     /// Sends a signal to all of the group.
     pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(leader) = self.0 {
+        if let Some(leader) = self.leader {
             // ESRCH: all gone already, which is what was wanted.
             let _ = killpg(leader, signal);
         }
@@ -189,12 +228,16 @@ impl Group {
 
     /// The program has ended; whoever it left behind is not ours to kill.
     pub(crate) fn release(&mut self) {
-        self.0 = None;
+        let leader = self.leader.take();
+        if let Some(id) = leader.and_then(|leader| u32::try_from(leader.as_raw()).ok()) {
+            self.listed.remove(id);
+        }
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::SIGKILL);
+        self.release();
     }
 }

@@ -96,6 +96,7 @@ impl Daemon {
             now: self.clock.now(),
             zone: &self.zone,
             pid: std::process::id(),
+            processes: &self.runner,
             has_downtime_log: self.engine.model().globals.downtime.dtlogging,
         }
     }

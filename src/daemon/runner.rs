@@ -15,6 +15,8 @@ use tokio::time::timeout;
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Report, Run, RunId, RunProgram};
 use crate::monitor;
+use crate::program::Children;
+use crate::protocol::{Process, Processes};
 
 /// What a run may take beyond its own limits: names, places among the connections of all checks,
 /// programs that clean up. Only a defect of ours takes longer, so it need not be exact.
@@ -24,8 +26,36 @@ const SLACK: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Runner {
     runs: JoinSet<(RunId, Report)>,
-    handles: BTreeMap<RunId, AbortHandle>,
+    going: BTreeMap<RunId, Going>,
     tools: monitor::Tools,
+}
+
+/// A run in flight.
+#[derive(Debug)]
+struct Going {
+    handle: AbortHandle,
+    place: Place,
+}
+
+/// Where a run goes on.
+#[derive(Debug, Default)]
+struct Place {
+    children: Children,
+    /// A check of our own: in this process where it has no child.
+    is_native: bool,
+}
+
+impl Processes for Runner {
+    fn of(&self, run: RunId) -> Process {
+        let Some(going) = self.going.get(&run) else {
+            return Process::None;
+        };
+        match going.place.children.oldest() {
+            Some(child) => Process::Child(child),
+            None if going.place.is_native => Process::Daemon,
+            None => Process::None,
+        }
+    }
 }
 
 impl Runner {
@@ -34,7 +64,7 @@ impl Runner {
         let _ = crate::program::own_path();
         Self {
             runs: JoinSet::new(),
-            handles: BTreeMap::new(),
+            going: BTreeMap::new(),
             tools,
         }
     }
@@ -49,13 +79,23 @@ impl Runner {
             "run started"
         );
         let limit = last_limit(&run);
-        self.spawn(id, limit, monitor::execute(run, self.tools.clone()));
+        let is_native = match run.program {
+            RunProgram::Native(_) => true,
+            RunProgram::Executable(_) => false,
+        };
+        let place = Place {
+            children: Children::default(),
+            is_native,
+        };
+        let tools = self.tools.of_run(place.children.clone());
+        self.spawn(id, limit, place, monitor::execute(run, tools));
     }
 
     fn spawn(
         &mut self,
         id: RunId,
         limit: Duration,
+        place: Place,
         run: impl Future<Output = Report> + Send + 'static,
     ) {
         let handle = self.runs.spawn(async move {
@@ -74,13 +114,13 @@ impl Runner {
             };
             (id, report)
         });
-        self.handles.insert(id, handle);
+        self.going.insert(id, Going { handle, place });
     }
 
     /// Ends a run that the engine has forgotten; it is not reported.
     pub(super) fn stop(&mut self, id: RunId) {
-        if let Some(handle) = self.handles.remove(&id) {
-            handle.abort();
+        if let Some(going) = self.going.remove(&id) {
+            going.handle.abort();
         }
     }
 
@@ -90,8 +130,8 @@ impl Runner {
             match self.runs.join_next().await {
                 None => std::future::pending().await,
                 Some(Ok((id, report))) => {
-                    // A run stopped at the moment of its end has no handle any more.
-                    if self.handles.remove(&id).is_some() {
+                    // A run stopped at the moment of its end is not known any more.
+                    if self.going.remove(&id).is_some() {
                         return (id, report);
                     }
                 }
@@ -117,8 +157,9 @@ impl Runner {
     /// A task that panicked; none for one that was stopped.
     fn broken(&mut self, error: JoinError) -> Option<(RunId, Report)> {
         let task = error.id();
-        let id = *self.handles.iter().find(|(_, run)| run.id() == task)?.0;
-        self.handles.remove(&id);
+        let is_it = |going: &Going| going.handle.id() == task;
+        let id = *self.going.iter().find(|(_, going)| is_it(going))?.0;
+        self.going.remove(&id);
         tracing::error!(run = id.0, %error, "run broke; this is a defect of lvsmon, please report it");
         Some((id, defect(&error.to_string(), Duration::ZERO)))
     }
@@ -190,8 +231,10 @@ mod tests {
     #[test]
     fn a_run_that_panics_is_a_failed_run_with_a_reason_and_others_go_on() {
         let ends = with_runner(async |runner| {
-            runner.spawn(RunId(1), SOON, async { panic!("index 7 of 3") });
-            runner.spawn(RunId(2), SOON, async { good() });
+            runner.spawn(RunId(1), SOON, Place::default(), async {
+                panic!("index 7 of 3")
+            });
+            runner.spawn(RunId(2), SOON, Place::default(), async { good() });
             [runner.ended().await, runner.ended().await]
         });
         for (id, report) in ends {
@@ -206,7 +249,7 @@ mod tests {
     fn a_run_that_never_ends_is_a_failed_run_with_a_reason() {
         let (id, report) = with_runner(async |runner| {
             let limit = Duration::from_millis(100);
-            runner.spawn(RunId(1), limit, std::future::pending());
+            runner.spawn(RunId(1), limit, Place::default(), std::future::pending());
             runner.ended().await
         });
         assert_eq!(id, RunId(1));
@@ -217,9 +260,11 @@ mod tests {
     #[test]
     fn a_run_that_was_stopped_is_not_reported_however_it_ends() {
         let (id, _) = with_runner(async |runner| {
-            runner.spawn(RunId(1), SOON, async { panic!("too late") });
-            runner.spawn(RunId(2), SOON, std::future::pending());
-            runner.spawn(RunId(3), SOON, async { good() });
+            runner.spawn(RunId(1), SOON, Place::default(), async {
+                panic!("too late")
+            });
+            runner.spawn(RunId(2), SOON, Place::default(), std::future::pending());
+            runner.spawn(RunId(3), SOON, Place::default(), async { good() });
             runner.stop(RunId(2));
             tokio::task::yield_now().await;
             runner.stop(RunId(1));

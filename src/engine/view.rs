@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{FailureLine, HistoryLine, HostVerdict, Status, Suppression};
+use crate::engine::event::{FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression};
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, NO_SUMMARY, PeriodMemory, ServiceState};
 use crate::lvs::Desired;
@@ -194,6 +194,13 @@ impl Engine {
     #[must_use]
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// The runs that go on, and of which service each is.
+    pub fn runs(&self) -> impl Iterator<Item = (RunId, ServiceId)> {
+        self.running
+            .iter()
+            .map(|(run, going)| (*run, going.service))
     }
 
     /// Runs that count against `maxprocs`, and those that count against `maxchecks`.

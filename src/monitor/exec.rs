@@ -21,21 +21,22 @@ use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program::{self, Group, PIPE_GRACE};
+use crate::program::{self, Children, Group, PIPE_GRACE};
 
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
 
 /// Runs a program to its end or its limit. Never fails: what went wrong is in the report.
 ///
-/// Dropping the future kills the process group; nothing is left to reap for the caller.
-pub async fn run(program: &Executable) -> Report {
+/// While it runs its process is among `children`. Dropping the future kills the process group;
+/// nothing is left to reap for the caller.
+pub async fn run(program: &Executable, children: &Children) -> Report {
     let watch = Stopwatch::start();
-    let (ended, output) =
-        match program::start(&program.path, |command| spawn(program, command)).await {
-            Ok(running) => running.follow(program.limit).await,
-            Err(why) => (Ended::NotStarted(why), Vec::new()),
-        };
+    let spawn = |command| spawn(program, command, children);
+    let (ended, output) = match program::start(&program.path, spawn).await {
+        Ok(running) => running.follow(program.limit).await,
+        Err(why) => (Ended::NotStarted(why), Vec::new()),
+    };
     Report {
         ended,
         output,
@@ -54,7 +55,7 @@ struct Running {
     output: Capture,
 }
 
-fn spawn(program: &Executable, mut command: Command) -> io::Result<Running> {
+fn spawn(program: &Executable, mut command: Command, children: &Children) -> io::Result<Running> {
     let (reader, writer) = io::pipe()?;
     let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
     command
@@ -70,7 +71,7 @@ fn spawn(program: &Executable, mut command: Command) -> io::Result<Running> {
     // The command holds the writing ends; while they are open the pipe never ends.
     drop(command);
     Ok(Running {
-        group: Group::of(&child),
+        group: Group::listed(&child, children),
         child,
         pipe,
         output: Capture::default(),

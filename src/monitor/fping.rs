@@ -50,7 +50,7 @@ pub(super) async fn check(options: &FpingOptions, hosts: &[HostName], tools: &To
     if !checked.is_empty() {
         outcome.write(&mut output, options, begin, clock.now().wall);
         if options.trace {
-            trace(&mut output, &outcome.unreachable).await;
+            trace(&mut output, &outcome.unreachable, tools).await;
         }
     }
     group::report(
@@ -245,7 +245,7 @@ fn date(moment: Wall) -> String {
         .unwrap_or_default()
 }
 
-async fn trace(output: &mut Output, hosts: &[&Checked]) {
+async fn trace(output: &mut Output, hosts: &[&Checked], tools: &Tools) {
     let places = Arc::new(Semaphore::new(TRACES_AT_ONCE));
     let mut running = JoinSet::new();
     // A word such as "-x" would be an option of traceroute.
@@ -261,10 +261,11 @@ async fn trace(output: &mut Output, hosts: &[&Checked]) {
             limit: TRACE_LIMIT,
         };
         let places = Arc::clone(&places);
+        let children = tools.children().clone();
         running.spawn(async move {
             // Fails only when closed, which nobody does.
             let _place = places.acquire().await;
-            (at, exec::run(&program).await)
+            (at, exec::run(&program, &children).await)
         });
     }
     let mut traces = running.join_all().await;

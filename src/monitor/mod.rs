@@ -32,6 +32,7 @@ use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
 use crate::options::MonitorOptions;
+use crate::program::Children;
 
 pub use standalone::standalone;
 
@@ -39,9 +40,13 @@ pub use standalone::standalone;
 /// mail and the control socket share.
 const CONNECTIONS_MAX: usize = 600;
 
-/// What all checks of a process share: resolver, ping sockets, TLS settings. Cheap to clone.
+/// What all checks of a process share: resolver, ping sockets, TLS settings; and where a run's own
+/// processes are listed. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Tools(Arc<Shared>);
+pub struct Tools {
+    shared: Arc<Shared>,
+    children: Children,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -56,33 +61,49 @@ impl Tools {
     /// Opens nothing yet; sockets and files are opened by the first check that needs them.
     #[must_use]
     pub fn new(names: Names) -> Self {
-        Self(Arc::new(Shared {
-            names,
-            pinger: Pinger::new(),
-            tls: TlsSettings::default(),
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            plugins: Arc::new(Semaphore::new(plugin::PLUGINS_MAX)),
-        }))
+        Self {
+            shared: Arc::new(Shared {
+                names,
+                pinger: Pinger::new(),
+                tls: TlsSettings::default(),
+                places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+                plugins: Arc::new(Semaphore::new(plugin::PLUGINS_MAX)),
+            }),
+            children: Children::default(),
+        }
+    }
+
+    /// The same tools for one run, whose processes are listed there.
+    #[must_use]
+    pub fn of_run(&self, children: Children) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            children,
+        }
+    }
+
+    fn children(&self) -> &Children {
+        &self.children
     }
 
     pub(crate) fn names(&self) -> &Names {
-        &self.0.names
+        &self.shared.names
     }
 
     fn pinger(&self) -> &Pinger {
-        &self.0.pinger
+        &self.shared.pinger
     }
 
     fn tls(&self) -> &TlsSettings {
-        &self.0.tls
+        &self.shared.tls
     }
 
     fn places(&self) -> &Arc<Semaphore> {
-        &self.0.places
+        &self.shared.places
     }
 
     fn plugins(&self) -> &Arc<Semaphore> {
-        &self.0.plugins
+        &self.shared.plugins
     }
 }
 
@@ -92,7 +113,7 @@ impl Tools {
 pub async fn execute(run: Run, tools: Tools) -> Report {
     match run.program {
         RunProgram::Native(options) => check(&options, &run.hosts, &tools).await,
-        RunProgram::Executable(program) => exec::run(&program).await,
+        RunProgram::Executable(program) => exec::run(&program, tools.children()).await,
     }
 }
 

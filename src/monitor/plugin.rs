@@ -16,6 +16,7 @@ use crate::engine::event::{Ended, Executable, HostName, HostVerdict, Reason, Rep
 use crate::monitor::group::{self, Checked, Finding, Output};
 use crate::monitor::{Tools, exec};
 use crate::options::plugin::PluginOptions;
+use crate::program::Children;
 use crate::time::Readable;
 
 /// Plugins of all checks at once: processes, so fewer than connections.
@@ -44,7 +45,14 @@ pub(super) async fn check(options: &PluginOptions, hosts: &[HostName], tools: &T
         if is_whole { &whole } else { &hosts },
         options.at_once,
         tools.plugins(),
-        |host| probe(plugin.clone(), host, options.clone()),
+        |host| {
+            probe(
+                plugin.clone(),
+                host,
+                options.clone(),
+                tools.children().clone(),
+            )
+        },
     )
     .await;
     let bad = || checked.iter().filter(|one| one.finding.exit != 0);
@@ -94,18 +102,23 @@ fn find(name: &str, options: &PluginOptions) -> Result<PathBuf, String> {
     })
 }
 
-async fn probe(plugin: Result<PathBuf, String>, host: HostName, options: PluginOptions) -> Finding {
+async fn probe(
+    plugin: Result<PathBuf, String>,
+    host: HostName,
+    options: PluginOptions,
+    children: Children,
+) -> Finding {
     let path = match plugin {
         Ok(path) => path,
         Err(why) => return finding(&Ended::NotStarted(why), "", Vec::new(), &options),
     };
-    let report = exec::run(&Executable {
+    let program = Executable {
         path,
         args: options.arguments(host.as_str()),
         environment: options.environment.clone(),
         limit: options.timeout,
-    })
-    .await;
+    };
+    let report = exec::run(&program, &children).await;
     let mut output = report.output;
     output.truncate(TEXT_MAX);
     let said = String::from_utf8_lossy(&output);

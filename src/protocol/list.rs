@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::event::{AlertKind, HistoryLine, Status};
+use crate::engine::event::{AlertKind, HistoryLine, RunId, Status};
 use crate::model::{DependKind, Model, Service, ServiceId};
 use crate::protocol::choice::{self, Shown};
 use crate::protocol::command::first_word;
 use crate::protocol::session::Session;
-use crate::protocol::{Sight, Turn, Work, data_line, escape, one_line, status_line};
+use crate::protocol::{Process, Sight, Turn, Work, data_line, escape, one_line, status_line};
 
 /// A part is closed with the line that makes it longer than this, in bytes: what a client
 /// that does not read can make us hold.
@@ -27,8 +27,6 @@ const LOOKS_MAX: usize = 200;
 pub struct Listing {
     what: What,
     shown: Shown,
-    /// Said before the first line.
-    head: String,
     /// What is still to be looked at, nearest last.
     left: Vec<Range<u32>>,
     done: &'static str,
@@ -40,7 +38,6 @@ enum What {
     Watch,
     Descriptions,
     Dependencies,
-    Processes,
     Alerts,
     Failures,
 }
@@ -79,6 +76,7 @@ pub(super) fn begin(session: &Session, arguments: &str, sight: &Sight<'_>) -> Tu
         },
         "group" => Turn::Say(group(sight, rest)),
         "disabled" => Turn::Say(disabled(session, sight)),
+        "pids" => Turn::Say(processes(sight)),
         "state" => Turn::Say(match sight.engine.stopped_since() {
             Some(since) => format!(
                 "scheduler stopped since {}\n220 list state completed\n",
@@ -129,7 +127,6 @@ fn in_parts(session: &Session, what: &str, sight: &Sight<'_>) -> Turn {
             "220 list descriptions completed\n",
         ),
         "deps" => (What::Dependencies, services, "220 list deps completed\n"),
-        "pids" => (What::Processes, services, "220 list pids completed\n"),
         "alerthist" => (What::Alerts, alerts(), "220 list alerthist completed\n"),
         "failurehist" => (
             What::Failures,
@@ -140,23 +137,13 @@ fn in_parts(session: &Session, what: &str, sight: &Sight<'_>) -> Turn {
     };
     let view = match what {
         // Not restricted by a view in mon.
-        What::Processes | What::Alerts | What::Failures => None,
+        What::Alerts | What::Failures => None,
         What::Status(_) | What::Watch | What::Descriptions | What::Dependencies => session.view(),
     };
     let end = u32::try_from(count).unwrap_or(u32::MAX);
-    let head = match what {
-        What::Processes => format!("server {}\n", sight.pid),
-        What::Status(_)
-        | What::Watch
-        | What::Descriptions
-        | What::Dependencies
-        | What::Alerts
-        | What::Failures => String::new(),
-    };
     Turn::List(Box::new(Listing {
         what,
         shown: Shown::of(sight.engine.model(), view),
-        head,
         left: std::iter::once(0..end).collect(),
         done,
     }))
@@ -167,7 +154,6 @@ fn named(what: What, mut ranges: Vec<Range<u32>>, done: &'static str) -> Turn {
     Turn::List(Box::new(Listing {
         what,
         shown: Shown::All,
-        head: String::new(),
         left: ranges,
         done,
     }))
@@ -176,7 +162,7 @@ fn named(what: What, mut ranges: Vec<Range<u32>>, done: &'static str) -> Turn {
 impl Listing {
     /// The next part, and whether it is the last one.
     pub fn part(&mut self, sight: &Sight<'_>) -> (String, bool) {
-        let mut out = std::mem::take(&mut self.head);
+        let mut out = String::new();
         let mut looks = 0;
         while let Some(range) = self.left.last_mut() {
             if looks >= LOOKS_MAX || out.len() >= PART_MAX {
@@ -213,11 +199,7 @@ impl Listing {
                     out.push('\n');
                 }
             }
-            What::Status(_)
-            | What::Watch
-            | What::Descriptions
-            | What::Dependencies
-            | What::Processes => {
+            What::Status(_) | What::Watch | What::Descriptions | What::Dependencies => {
                 let id = ServiceId(index);
                 if let Some(service) = engine.model().services.get(id.index())
                     && self.shown.has_service(&service.group, &service.name)
@@ -245,12 +227,6 @@ impl Listing {
                 out.push('\n');
             }
             What::Dependencies => dependencies(out, service),
-            What::Processes => {
-                if sight.engine.service(id).is_some_and(|view| view.running) {
-                    // A check of our own runs in the daemon; of a program only the daemon is known.
-                    out.push_str(&format!("{group} {name} {}\n", sight.pid));
-                }
-            }
             What::Alerts | What::Failures => {}
         }
     }
@@ -315,6 +291,30 @@ fn group(sight: &Sight<'_>, name: &str) -> String {
         reply.push_str(member.host.as_str());
     }
     reply.push_str("\n220 list group completed\n");
+    reply
+}
+
+/// The daemon and the running checks, in the order of the file; a view hides none, as in mon.
+/// As long as runs go on at once, so it needs no parts.
+fn processes(sight: &Sight<'_>) -> String {
+    let mut reply = format!("server {}\n", sight.pid);
+    let mut runs: Vec<(ServiceId, RunId)> = sight
+        .engine
+        .runs()
+        .map(|(run, service)| (service, run))
+        .collect();
+    runs.sort_unstable();
+    for (service, run) in runs {
+        let service = sight.engine.model().service(service);
+        let pid = match sight.processes.of(run) {
+            Process::Daemon => sight.pid,
+            Process::Child(pid) => pid,
+            // The daemon's own would be that of something else.
+            Process::None => continue,
+        };
+        reply.push_str(&format!("{} {} {pid}\n", service.group, service.name));
+    }
+    reply.push_str("220 list pids completed\n");
     reply
 }
 

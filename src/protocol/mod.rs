@@ -51,7 +51,7 @@ use std::fmt;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Memory, Wish};
+use crate::engine::event::{Memory, RunId, Wish};
 use crate::protocol::auth::AuthRules;
 use crate::time::Now;
 
@@ -67,6 +67,23 @@ pub const LINE_MAX: usize = 64 * 1024;
 /// The reply to what is no command, to a line that is too long among them.
 pub const INVALID: &str = "520 invalid command\n";
 
+/// Who knows the processes of the runs.
+pub trait Processes: std::fmt::Debug {
+    /// In which process this run goes on.
+    fn of(&self, run: RunId) -> Process;
+}
+
+/// In which process a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// A check of our own without a child: in the daemon's.
+    Daemon,
+    /// In this one.
+    Child(u32),
+    /// In none: a program that is just being started, or has just ended.
+    None,
+}
+
 /// What a session may read.
 #[derive(Clone, Copy, Debug)]
 pub struct Sight<'a> {
@@ -80,6 +97,8 @@ pub struct Sight<'a> {
     pub zone: &'a TimeZone,
     /// The daemon's process.
     pub pid: u32,
+    /// The processes of the runs.
+    pub processes: &'a dyn Processes,
     /// Whether there is a downtime log to list.
     pub has_downtime_log: bool,
 }

@@ -1,6 +1,7 @@
 //! Every command with its replies, the wrong ones among them, as mon 1.3.6 gives them; and
 //! that no bytes at all bring a session out of step.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -73,6 +74,17 @@ struct Daemon {
     session: Session,
     seconds: f64,
     runs: Vec<Run>,
+    processes: Places,
+}
+
+/// The runs that are not in the daemon.
+#[derive(Debug, Default)]
+struct Places(BTreeMap<RunId, Process>);
+
+impl Processes for Places {
+    fn of(&self, run: RunId) -> Process {
+        self.0.get(&run).copied().unwrap_or(Process::Daemon)
+    }
 }
 
 impl Daemon {
@@ -86,6 +98,7 @@ impl Daemon {
             session: Session::new("127.0.0.1".parse().unwrap()),
             seconds: 0.0,
             runs: Vec::new(),
+            processes: Places::default(),
         };
         daemon.tell(Event::Start);
         daemon
@@ -126,6 +139,7 @@ impl Daemon {
             now: at(self.seconds),
             zone: &TimeZone::UTC,
             pid: 4242,
+            processes: &self.processes,
             has_downtime_log: false,
         };
         self.session.take(line, &sight)
@@ -146,6 +160,7 @@ impl Daemon {
                         now: at(self.seconds),
                         zone: &TimeZone::UTC,
                         pid: 4242,
+                        processes: &self.processes,
                         has_downtime_log: false,
                     });
                     assert!(text.len() < list::PART_MAX + 2_000, "a long part");
@@ -539,15 +554,26 @@ fn histories_are_escaped_as_a_whole() {
 }
 
 #[test]
-fn running_checks_are_listed_with_a_process() {
+fn running_checks_are_listed_with_the_process_they_are_in() {
     let mut daemon = Daemon::open();
-    for _ in 0..6 {
+    while daemon.runs.len() < 3 {
+        assert!(daemon.seconds < 20.0, "all run");
         daemon.seconds += 1.0;
         daemon.tell(Event::Deadline);
     }
-    let pids = daemon.say("list pids");
-    assert_eq!(pids[..2], ["server 4242", "web http 4242"]);
-    assert_eq!(pids.last().unwrap(), "220 list pids completed");
+    let run = |service: u32| {
+        let mut runs = daemon.runs.iter();
+        let run = runs.find(|run| run.service == ServiceId(service));
+        run.unwrap().id
+    };
+    let (http, smtp) = (run(0), run(2));
+    daemon.processes.0.insert(http, Process::Child(77));
+    daemon.processes.0.insert(smtp, Process::None);
+    let (first, last) = ("server 4242", "220 list pids completed");
+    let (http, ping) = ("web http 77", "web ping 4242");
+    assert_eq!(daemon.say("setview left"), ["220 view set to left"]);
+    let expected = [first, http, ping, last];
+    assert_eq!(daemon.say("list pids"), expected, "those of all views");
 }
 
 const WRONG_NAMES: &[(&str, &[&str])] = &[
@@ -850,6 +876,7 @@ fn a_listing_goes_on_where_a_reload_took_services_away() {
             now: at(0.0),
             zone: &zone,
             pid: 1,
+            processes: &daemon.processes,
             has_downtime_log: false,
         })
     };

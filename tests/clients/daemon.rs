@@ -14,7 +14,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 const USERS: &str = "admin: abNANd1rDfiNc\nguest: abNANd1rDfiNc\n";
 
 /// Everybody may everything but `term`.
-const OPEN: &str = "command section\nlist: all\nservertime: all\nreset: all\nreload: all\n\
+pub(super) const OPEN: &str = "command section\nlist: all\nservertime: all\nreset: all\nreload: all\n\
     clear: all\nstart: all\nstop: all\nloadstate: all\nsavestate: all\nset: all\nget: all\n\
     ack: all\ndisable: all\nenable: all\ntest: all\nterm: admin\n";
 

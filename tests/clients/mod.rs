@@ -3,5 +3,6 @@
 
 mod daemon;
 mod hostile;
+mod processes;
 mod tools;
 mod wire;

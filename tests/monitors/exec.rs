@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lvsmon::engine::event::{Ended, Executable, Report};
 use lvsmon::monitor::exec;
-use lvsmon::program::{PIPE_GRACE, TERM_GRACE};
+use lvsmon::program::{Children, PIPE_GRACE, TERM_GRACE};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -28,7 +28,7 @@ fn program(path: impl Into<PathBuf>, args: &[&str], limit: Duration) -> Executab
 }
 
 fn run(program: &Executable) -> Report {
-    super::run(exec::run(program))
+    super::run(exec::run(program, &Children::default()))
 }
 
 /// Runs a shell script with that body.
@@ -283,12 +283,13 @@ fn a_file_that_is_just_being_written_is_tried_again() {
         .open(&path)
         .expect("the file opens for writing");
     let program = program(path, &[], LIMIT);
+    let children = Children::default();
     let report = super::run(async {
         let close = async {
             tokio::time::sleep(Duration::from_millis(30)).await;
             drop(writer);
         };
-        tokio::join!(exec::run(&program), close).0
+        tokio::join!(exec::run(&program, &children), close).0
     });
     assert_eq!(report.ended, Ended::Exited(5));
 }
@@ -307,7 +308,7 @@ fn dropping_a_run_kills_its_group_and_leaves_no_zombie() {
     );
     let program = program(path, &[], LIMIT);
     super::run(async {
-        let running = tokio::spawn(async move { exec::run(&program).await });
+        let running = tokio::spawn(async move { exec::run(&program, &Children::default()).await });
         let is_up = async {
             while folder.read("own").trim().is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -338,7 +339,7 @@ fn many_programs_run_at_once() {
         let mut running = tokio::task::JoinSet::new();
         for exit in 0..20 {
             let program = program(path.clone(), &[&exit.to_string()], LIMIT);
-            running.spawn(async move { exec::run(&program).await });
+            running.spawn(async move { exec::run(&program, &Children::default()).await });
         }
         running.join_all().await
     });

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::event::{
-    self, Action as Do, AlertCall, Ended, Event, Memory, Note, Report, Wish,
+    self, Action as Do, AlertCall, Ended, Event, Memory, Note, Report, RunId, Wish,
 };
 use lvsmon::model::{AlertProgram, Model, MonitorProgram, ServiceId};
 use lvsmon::protocol::auth::AuthRules;
-use lvsmon::protocol::{self, Session, Sight, Turn, Work};
+use lvsmon::protocol::{self, Process, Processes, Session, Sight, Turn, Work};
 use lvsmon::time::Mono;
 
 use super::story::{Action, Call, Entry, Story, When, masked};
@@ -276,6 +276,7 @@ impl Player<'_> {
             now: self.world.now(),
             zone: &TimeZone::UTC,
             pid: 4_711,
+            processes: &InDaemon,
             has_downtime_log: false,
         };
         let reply = match self.session.take(line.as_bytes(), &sight) {
@@ -351,5 +352,15 @@ impl Player<'_> {
     fn name(&self, id: ServiceId) -> String {
         let service = self.world.engine.model().service(id);
         format!("{}/{}", service.group, service.name)
+    }
+}
+
+/// All runs go on in the daemon.
+#[derive(Debug)]
+struct InDaemon;
+
+impl Processes for InDaemon {
+    fn of(&self, _: RunId) -> Process {
+        Process::Daemon
     }
 }

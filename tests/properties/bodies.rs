@@ -12,14 +12,14 @@ use jiff::tz::TimeZone;
 use lvsmon::config::{self, Diagnostic};
 use lvsmon::depend::{Expression, Form, TEXT_MAX};
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Ended, Event, Memory, Report, Wish};
+use lvsmon::engine::event::{Action, Ended, Event, Memory, Report, RunId, Wish};
 use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::model::Model;
 use lvsmon::period::Period;
 use lvsmon::protocol::auth::{AuthRules, UserFile};
 use lvsmon::protocol::state_file::StateFile;
 use lvsmon::protocol::trap::{self, Outgoing, Unreadable};
-use lvsmon::protocol::{Session, Sight, Turn};
+use lvsmon::protocol::{Process, Processes, Session, Sight, Turn};
 use lvsmon::time::{Mono, Now, Wall};
 
 /// So many deadlines of a strange configuration are played: enough for each timer to come.
@@ -377,6 +377,7 @@ pub(crate) fn client(bytes: &[u8]) {
             now,
             zone: &TimeZone::UTC,
             pid: 4_711,
+            processes: &InDaemon,
             has_downtime_log: false,
         };
         let reply = match session.take(line, &sight) {
@@ -451,5 +452,15 @@ pub(crate) fn state(bytes: &[u8]) {
             let mut back = Classic::default();
             assert_eq!(file.read(text.as_bytes(), &mut back), Ok(()), "{text:?}");
         }
+    }
+}
+
+/// All runs go on in the daemon.
+#[derive(Debug)]
+struct InDaemon;
+
+impl Processes for InDaemon {
+    fn of(&self, _: RunId) -> Process {
+        Process::Daemon
     }
 }
