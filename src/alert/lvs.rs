@@ -65,7 +65,7 @@ fn errand(args: &[String], alert_type: Option<&str>, stdin: &[u8]) -> Result<Err
     let has = |letter| found.iter().any(|(_, word)| *word == Word::Flag(letter));
     // Without the variable nobody but the caller says -D, so it is our own option (D11).
     let kind = match alert_type.filter(|word| !word.is_empty()) {
-        Some(word) => super::standalone::kind_of(word)
+        Some(word) => AlertKind::of(word)
             .ok_or_else(|| Fault::Unclear(format!("MON_ALERTTYPE={word} is not known")))?,
         None if has('u') => AlertKind::Up,
         None if has('T') => AlertKind::Trap,

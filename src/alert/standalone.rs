@@ -176,7 +176,7 @@ impl Marks {
             };
             found.unwrap_or_else(|| "unknown".to_owned())
         };
-        let kind = variable("MON_ALERTTYPE").and_then(|word| kind_of(word));
+        let kind = variable("MON_ALERTTYPE").and_then(|word| AlertKind::of(word));
         let kind = kind.or(self.kind).unwrap_or(AlertKind::Failure);
         let group = text(self.group, "MON_GROUP");
         let service = text(self.service, "MON_SERVICE");
@@ -213,21 +213,6 @@ impl Marks {
             left_out: 0,
         }
     }
-}
-
-pub(super) fn kind_of(word: &str) -> Option<AlertKind> {
-    [
-        AlertKind::Failure,
-        AlertKind::Up,
-        AlertKind::Startup,
-        AlertKind::Trap,
-        AlertKind::TrapTimeout,
-        AlertKind::Ack,
-        AlertKind::Disable,
-        AlertKind::Test,
-    ]
-    .into_iter()
-    .find(|kind| kind.word() == word)
 }
 
 fn settings(environment: &BTreeMap<String, String>) -> Result<MailSettings, StandaloneError> {

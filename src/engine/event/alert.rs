@@ -33,6 +33,24 @@ pub enum AlertKind {
 }
 
 impl AlertKind {
+    /// Every kind, in the order of declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Failure,
+        Self::Up,
+        Self::Startup,
+        Self::Trap,
+        Self::TrapTimeout,
+        Self::Ack,
+        Self::Disable,
+        Self::Test,
+    ];
+
+    /// The kind of that word in `MON_ALERTTYPE`; none where there is none.
+    #[must_use]
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
     /// The word in `MON_ALERTTYPE`.
     #[must_use]
     pub const fn word(self) -> &'static str {
