@@ -14,47 +14,18 @@ use crate::alert::exec::{self, ALERT_LIMIT};
 use crate::alert::mail::Mailer;
 use crate::alert::notice::Notice;
 use crate::alert::{StandaloneError, message, standalone, trap, webhook};
-use crate::cli::trial::Plan;
 use crate::cli::trial::monitor::{how, shown_variables};
 use crate::cli::trial::remarks::{Level, Remark};
-use crate::clock::{Clock, Stopwatch};
-use crate::engine::call::{self, Telling};
-use crate::engine::disabled::Disabled;
-use crate::engine::event::{AlertCall, AlertKind, Ended, HostVerdict, Reason, Status};
-use crate::engine::policy::{self, Call};
-use crate::engine::state::{Acked, EventText, HostState, Moment, Outage, ServiceState};
-use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Model, ServiceId};
+use crate::cli::trial::{Plan, sample};
+use crate::clock::Stopwatch;
+use crate::engine::event::{AlertCall, AlertKind, Ended};
+use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Model};
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
 use crate::period::Period;
-use crate::time::{Now, Wall};
-
-/// The hosts of the sample events.
-pub(super) const HOSTS: [&str; 2] = ["web1", "web2"];
-
-/// Every kind of event.
-pub(super) const KINDS: [AlertKind; 8] = [
-    AlertKind::Failure,
-    AlertKind::Up,
-    AlertKind::Startup,
-    AlertKind::Trap,
-    AlertKind::TrapTimeout,
-    AlertKind::Ack,
-    AlertKind::Disable,
-    AlertKind::Test,
-];
-
-/// Age of the sample outage.
-const OUTAGE: Duration = Duration::from_secs(300);
 
 /// An alert that takes longer holds up those behind it for the same service.
 const SLOW: Duration = Duration::from_secs(30);
-
-/// What the sample acknowledgement says.
-const ACK: &str = "operator: this is a sample";
-
-/// The only service.
-const SERVICE: ServiceId = ServiceId(0);
 
 /// Everything there is to say of the alerts.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -129,11 +100,11 @@ pub(super) async fn run(plan: Plan) -> AlertTrial {
         ..AlertTrial::default()
     };
     let kinds = match plan.kinds.as_slice() {
-        [] => &KINDS[..],
+        [] => &AlertKind::ALL[..],
         some => some,
     };
     for &kind in kinds {
-        for call in calls(&plan.model, kind) {
+        for call in sample::calls(&plan.model, kind) {
             let row = attempt(&plan.model, &call, plan.really).await;
             remark(&row, &mut trial.remarks);
             trial.calls.push(row);
@@ -149,133 +120,6 @@ pub(super) async fn run(plan: Plan) -> AlertTrial {
     }
     trial.remarks.sort_by_key(|remark| remark.level);
     trial
-}
-
-/// The calls that the engine composes for a sample event, whatever the rules of periods say.
-fn calls(model: &Model, kind: AlertKind) -> Vec<AlertCall> {
-    let now = Clock::start().now();
-    let service = model.service(SERVICE);
-    let lines = service
-        .periods
-        .iter()
-        .enumerate()
-        .flat_map(|(index, period)| {
-            let lines = policy::lines(period, kind).iter();
-            lines.map(move |command| Call {
-                period: Some(index),
-                command: Arc::clone(command),
-            })
-        });
-    let hosts = hosts(model, kind);
-    let failing = hosts.first().map_or("", |host| host.host.as_str());
-    let text = text(kind, failing, now.wall);
-    let state = state(kind, now);
-    let telling = Telling {
-        model,
-        disabled: &Disabled::default(),
-        service: SERVICE,
-        kind,
-        state: &state,
-        exit: exit(kind),
-        text: &text,
-        before: (kind != AlertKind::Startup).then_some(&text),
-        is_first: kind == AlertKind::Startup,
-        hosts: &hosts,
-        intended: None,
-        now,
-    };
-    call::alert_calls(
-        &telling,
-        lines.collect(),
-        now.wall.seconds(),
-        &mut 0,
-        &mut 0,
-    )
-}
-
-fn exit(kind: AlertKind) -> Option<i32> {
-    match kind {
-        AlertKind::Failure | AlertKind::Trap | AlertKind::TrapTimeout => Some(1),
-        AlertKind::Up | AlertKind::Startup | AlertKind::Test => Some(0),
-        AlertKind::Ack | AlertKind::Disable => None,
-    }
-}
-
-/// What each kind of event says (docs/mon.md, "Alerts").
-fn text(kind: AlertKind, failing: &str, now: Wall) -> EventText {
-    let output = match kind {
-        AlertKind::Failure | AlertKind::Up | AlertKind::Trap => {
-            format!(
-                "{failing}\n\n{failing}: connection refused\nthis is a sample, nothing is wrong\n"
-            )
-        }
-        AlertKind::Startup => String::new(),
-        AlertKind::TrapTimeout => {
-            let time = now.seconds();
-            format!("trap timeout\ntrap timeout after 60s at {time}\n")
-        }
-        AlertKind::Ack => ACK.to_owned(),
-        AlertKind::Disable => "operator".to_owned(),
-        AlertKind::Test => "test\ntest detail\n".to_owned(),
-    };
-    EventText {
-        output: output.into_bytes().into(),
-        ..EventText::default()
-    }
-}
-
-fn state(kind: AlertKind, now: Now) -> ServiceState {
-    let ago = |span: Duration| {
-        let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        Wall::from_micros(now.wall.as_micros().saturating_sub(micros))
-    };
-    let outage = Outage {
-        since: Moment::restored(ago(OUTAGE), now),
-        first_failure: ago(OUTAGE),
-        consec_failures: 6,
-        ..Outage::new(now)
-    };
-    let status = match kind {
-        AlertKind::Failure | AlertKind::Trap | AlertKind::Ack | AlertKind::TrapTimeout => {
-            Status::Fail
-        }
-        AlertKind::Up | AlertKind::Disable | AlertKind::Test => Status::Ok,
-        AlertKind::Startup => Status::Untested,
-    };
-    let has_outage = status == Status::Fail || kind == AlertKind::Up;
-    ServiceState {
-        status,
-        exit: exit(kind),
-        last_check: Some(now.wall),
-        last_success: (status != Status::Untested).then(|| ago(2 * OUTAGE)),
-        outage: has_outage.then(|| Box::new(outage)),
-        ack: (kind == AlertKind::Ack).then(|| {
-            Box::new(Acked {
-                time: now.wall,
-                comment: ACK.into(),
-            })
-        }),
-        ..ServiceState::default()
-    }
-}
-
-/// What the report said of the hosts: the first of them fails.
-fn hosts(model: &Model, kind: AlertKind) -> Vec<HostState> {
-    let fails = matches!(kind, AlertKind::Failure | AlertKind::Trap);
-    let members = model.hostgroup(SERVICE).members.iter().enumerate();
-    members
-        .map(|(index, member)| {
-            let is_down = fails && index == 0;
-            HostState {
-                host: member.host.clone(),
-                verdict: match is_down {
-                    true => HostVerdict::Down(Reason::Refused),
-                    false => HostVerdict::Up,
-                },
-                text: if is_down { "connection refused" } else { "" }.into(),
-            }
-        })
-        .collect()
 }
 
 async fn attempt(model: &Model, call: &AlertCall, really: bool) -> CallRow {

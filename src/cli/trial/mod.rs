@@ -7,6 +7,8 @@
 //! | what goes where when the streams are apart | `probe` |
 //! | what is an author to mend | `remarks` |
 //! | what does an alert do with each kind of event | `alert` |
+//! | how does an event of each kind come about | `sample` |
+//! | how does an engine of one service pass its time | `stage` |
 //! | how does it look | `print` |
 //!
 //! Arguments, variables and limits are composed by the engine, programs are run by what runs
@@ -17,6 +19,8 @@ mod monitor;
 mod print;
 mod probe;
 mod remarks;
+mod sample;
+mod stage;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -110,9 +114,8 @@ struct Late {
 }
 
 fn kind(word: &str) -> Result<AlertKind, String> {
-    let mut all = alert::KINDS.into_iter();
-    all.find(|kind| kind.word() == word).ok_or_else(|| {
-        let known = alert::KINDS.map(AlertKind::word).join(" ");
+    AlertKind::of(word).ok_or_else(|| {
+        let known = AlertKind::ALL.map(AlertKind::word).join(" ");
         format!("known are {known}")
     })
 }
@@ -337,7 +340,7 @@ impl TrialArgs {
                 name: name.as_str().into(),
                 args: words.to_vec(),
             })];
-            alert::HOSTS.map(str::to_owned).to_vec()
+            sample::HOSTS.map(str::to_owned).to_vec()
         };
         service.allow_empty_group = true;
         let member = |host: &String| Member {
@@ -393,7 +396,6 @@ fn alone(model: Model, service: Service, id: ServiceId) -> Model {
             failure_interval: None,
             randskew: None,
             exclude_period: None,
-            traptimeout: None,
             depend: Vec::new(),
             ..service
         }],

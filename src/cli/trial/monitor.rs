@@ -5,28 +5,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::cli::trial::Plan;
 use crate::cli::trial::probe;
 use crate::cli::trial::remarks::{self, Remark, Seen, Told};
+use crate::cli::trial::stage::{SERVICE, Stage};
 use crate::clock::Clock;
-use crate::engine::Engine;
 use crate::engine::event::{Action, Ended, Event, HostVerdict, Report, Run, RunProgram, Status};
-use crate::engine::saved::Saved;
 use crate::engine::state::{self, EventText, HostState};
-use crate::model::{HostName, Model, MonitorCommand, MonitorProgram, ServiceId};
+use crate::model::{HostName, Model, MonitorCommand, MonitorProgram};
 use crate::monitor::{self, Tools};
 use crate::names::Names;
-use crate::time::{Now, Readable};
+use crate::time::Readable;
 use crate::wire::rules;
-
-/// Deadlines between two runs of the only service; a bound against a defect of ours.
-const DEADLINES_MAX: usize = 1_000;
-
-/// The only service.
-const SERVICE: ServiceId = ServiceId(0);
 
 /// Everything there is to say of a monitor.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -99,14 +91,19 @@ impl MonitorTrial {
 
 /// Tries the only monitor of the plan.
 pub(super) async fn run(plan: Plan) -> MonitorTrial {
-    let model = Arc::new(plan.model);
+    let mut model = plan.model;
+    for service in &mut model.services {
+        // A trial has no time to wait for traps.
+        service.traptimeout = None;
+    }
+    let model = Arc::new(model);
     let mut bench = Bench::new(Arc::clone(&model));
     let mut trial = described(&model, plan.configured, plan.resolution.as_ref());
     trial.hosts_guessed = plan.is_guess;
     let mut seen = Vec::new();
     let mut program = None;
     for _ in 0..plan.repeat {
-        let Some(run) = bench.next_run() else {
+        let Some(run) = bench.stage.next_run() else {
             break;
         };
         if trial.runs.is_empty() {
@@ -199,65 +196,32 @@ impl MonitorTrial {
     }
 }
 
-/// An engine of one service, in its own time.
+/// The monitor's service on its stage.
 struct Bench {
-    /// A service that decides over the table starts at once.
-    waiting: Option<Run>,
+    stage: Stage,
     model: Arc<Model>,
-    engine: Engine,
-    now: Now,
     tools: Tools,
 }
 
 impl Bench {
     fn new(model: Arc<Model>) -> Self {
-        let now = Clock::start().now();
-        let zone = TimeZone::system();
-        let mut engine = Engine::new(Arc::clone(&model), &Saved::default(), 0, zone, now);
-        let waiting = started(engine.handle(now, Event::Start));
+        let (stage, _) = Stage::start(Arc::clone(&model), Clock::start().now());
         Self {
-            waiting,
+            stage,
             model,
-            engine,
-            now,
             tools: Tools::new(Names::system()),
         }
-    }
-
-    /// Lets time pass until the monitor is due; none where it never starts.
-    fn next_run(&mut self) -> Option<Run> {
-        if let Some(run) = self.waiting.take() {
-            return Some(run);
-        }
-        for _ in 0..DEADLINES_MAX {
-            let at = self.engine.next_deadline()?;
-            let step = at.since(self.now.mono);
-            self.now = Now {
-                mono: at,
-                wall: self.now.wall.after(step),
-            };
-            let run = started(self.engine.handle(self.now, Event::Deadline));
-            if run.is_some() {
-                return run;
-            }
-        }
-        None
     }
 
     /// Tells the engine what a run found.
     fn report(&mut self, run: &Run, report: Report) -> (RunRow, Seen) {
         let service = self.model.service(SERVICE);
         let hosts = state::hosts_of(&report, &run.hosts, service);
-        let took = report.took;
-        self.now = Now {
-            mono: self.now.mono.after(took),
-            wall: self.now.wall.after(took),
-        };
         let event = Event::RunEnded {
             run: run.id,
             report: report.clone(),
         };
-        let actions = self.engine.handle(self.now, event);
+        let actions = self.stage.tell_after(report.took, event);
         row(report, &hosts, alerts(&actions))
     }
 
@@ -278,21 +242,6 @@ impl Bench {
         };
         row(report, &[], Vec::new())
     }
-}
-
-fn started(actions: Vec<Action>) -> Option<Run> {
-    actions.into_iter().find_map(|action| match action {
-        Action::Start(run) => Some(run),
-        Action::Stop(_)
-        | Action::Send(_)
-        | Action::Resolve(_)
-        | Action::ApplyTable
-        | Action::Record(_)
-        | Action::Suppressed(_)
-        | Action::Note(_)
-        | Action::History(_)
-        | Action::Downtime(_) => None,
-    })
 }
 
 fn row(report: Report, hosts: &[HostState], alerts: Vec<String>) -> (RunRow, Seen) {
