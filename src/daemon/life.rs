@@ -27,7 +27,7 @@ use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::pidfile::PidFile;
-use crate::daemon::requests::GateReads;
+use crate::daemon::requests::Readings;
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
@@ -297,7 +297,8 @@ fn start(
         traps,
         trap_inbox,
         gate,
-        gate_reads: GateReads::default(),
+        gate_readings: Readings::default(),
+        tests: Readings::default(),
         resets: Vec::new(),
         signals,
         config: options.config,

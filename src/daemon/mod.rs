@@ -53,7 +53,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
@@ -66,7 +66,7 @@ use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
-use crate::daemon::requests::{GateReads, Reset};
+use crate::daemon::requests::{Readings, Reset, Waiting};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
@@ -135,7 +135,9 @@ struct Daemon {
     trap_inbox: mpsc::Receiver<Trap>,
     /// Who may ask for what.
     gate: Arc<Gate>,
-    gate_reads: GateReads,
+    gate_readings: Readings<Waiting>,
+    /// Clients that said `test config`.
+    tests: Readings<oneshot::Sender<String>>,
     /// Clients that wait for the file to be read.
     resets: Vec<Reset>,
     zone: TimeZone,

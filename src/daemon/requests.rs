@@ -22,6 +22,9 @@ use crate::site;
 /// Mistakes of a configuration that `test config` shows.
 const MISTAKES_MAX: usize = 100;
 
+/// What a client is told where a thread broke, which its panic has logged.
+const BROKE: &str = "this did not work because of a defect of lvsmon; its log says more";
+
 /// A `reset` that waits until the file was read.
 #[derive(Debug)]
 pub(super) struct Reset {
@@ -34,31 +37,47 @@ pub(super) struct Reset {
 pub(super) enum Waiting {
     /// The client that said `reload auth`.
     Reload(oneshot::Sender<String>),
-    /// The clients of a reload whose file is in force; none for a SIGHUP.
-    Resets(Vec<Reset>),
+    /// A client of a reload whose file is in force.
+    Reset(Reset),
 }
 
-/// Which reading of the rules is the latest: readings run side by side, and a slow one must not
-/// put rules in force that are older than those of one that was begun after it.
-#[derive(Debug, Default)]
-pub(super) struct GateReads {
-    begun: u64,
-    in_force: u64,
+/// Readings of one kind that block a thread, one at once: however many clients ask, they take one
+/// thread. Who asks while one is under way is answered by the next one, together with all the
+/// others that do: the one under way may have read too early for them. A client waits for its
+/// answer before it asks again, so no more wait than there are clients.
+#[derive(Debug)]
+pub(super) struct Readings<T> {
+    under_way: Option<Vec<T>>,
+    next: Option<Vec<T>>,
 }
 
-impl GateReads {
-    /// The number of the next reading.
-    fn begin(&mut self) -> u64 {
-        self.begun += 1;
-        self.begun
+impl<T> Default for Readings<T> {
+    fn default() -> Self {
+        Self {
+            under_way: None,
+            next: None,
+        }
+    }
+}
+
+impl<T> Readings<T> {
+    /// Somebody asks, or nobody who waits for an answer. Whether a reading is to be begun.
+    fn ask(&mut self, who: impl IntoIterator<Item = T>) -> bool {
+        let begins = self.under_way.is_none();
+        let place = if begins {
+            &mut self.under_way
+        } else {
+            &mut self.next
+        };
+        place.get_or_insert_default().extend(who);
+        begins
     }
 
-    /// Whether the good rules of this reading come into force. A later one with mistakes changes
-    /// nothing, as it would have done in its turn.
-    fn takes(&mut self, number: u64) -> bool {
-        let is_newer = number > self.in_force;
-        self.in_force = self.in_force.max(number);
-        is_newer
+    /// The reading has ended: who is answered, and whether another one is to be begun.
+    fn ended(&mut self) -> (Vec<T>, bool) {
+        let answered = self.under_way.take().unwrap_or_default();
+        self.under_way = self.next.take();
+        (answered, self.under_way.is_some())
     }
 }
 
@@ -79,11 +98,8 @@ impl Daemon {
                 let (text, is_last) = listing.part(&self.sight());
                 let _ = reply.send(Said::Part(text, (!is_last).then_some(listing)));
             }
-            Ask::Gate {
-                gate,
-                number,
-                waiting,
-            } => self.take_gate(gate, number, waiting),
+            Ask::Gate(gate) => self.take_gate(gate),
+            Ask::Tested(text) => self.tested(&text),
             Ask::End => return false,
         }
         true
@@ -147,7 +163,7 @@ impl Daemon {
             Work::TestConfig => Said::Later(self.test_config()),
             Work::ReloadAuth => {
                 let (reply, answer) = oneshot::channel();
-                self.read_gate(Waiting::Reload(reply));
+                self.read_gate(Some(Waiting::Reload(reply)));
                 Said::Later(answer)
             }
             Work::SaveState(files) => {
@@ -164,61 +180,85 @@ impl Daemon {
     }
 
     /// Reads the file beside the loop and throws it away.
-    fn test_config(&self) -> oneshot::Receiver<String> {
+    fn test_config(&mut self) -> oneshot::Receiver<String> {
         let (reply, answer) = oneshot::channel();
+        if self.tests.ask([reply]) {
+            self.begin_test();
+        }
+        answer
+    }
+
+    fn begin_test(&self) {
         let (config, options) = (self.config.clone(), self.load.clone());
-        tokio::task::spawn_blocking(move || {
-            let text = match site::load(&config, &options) {
+        let asks = self.server.asks();
+        tokio::spawn(async move {
+            let test = tokio::task::spawn_blocking(move || match site::load(&config, &options) {
                 Ok(_) => protocol::config_reply(std::iter::empty()),
                 Err(found) => {
                     let mistakes = found.iter().filter(|mistake| mistake.is_error());
                     let lines: Vec<String> = mistakes.take(MISTAKES_MAX).map(place).collect();
                     protocol::config_reply(lines.iter().map(String::as_str))
                 }
-            };
-            let _ = reply.send(text);
+            });
+            let text = test.await.unwrap_or_else(|_| refused(BROKE));
+            let _ = asks.send(Ask::Tested(text)).await;
         });
-        answer
+    }
+
+    fn tested(&mut self, text: &str) {
+        let (answered, goes_on) = self.tests.ended();
+        for reply in answered {
+            // The client may be gone.
+            let _ = reply.send(text.to_owned());
+        }
+        if goes_on {
+            self.begin_test();
+        }
     }
 
     /// Reads who may what beside the loop, and answers who waits for it.
-    pub(super) fn read_gate(&mut self, waiting: Waiting) {
-        let number = self.gate_reads.begin();
+    pub(super) fn read_gate(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
+        if self.gate_readings.ask(waiting) {
+            self.begin_gate();
+        }
+    }
+
+    fn begin_gate(&self) {
         let settings = self.engine.model().globals.auth.clone();
         let asks = self.server.asks();
         tokio::spawn(async move {
             let read = tokio::task::spawn_blocking(move || Gate::read(&settings)).await;
-            // The thread broke, which is a defect of lvsmon and logged by its panic.
-            if let Ok(gate) = read {
-                let ask = Ask::Gate {
-                    gate,
-                    number,
-                    waiting,
-                };
-                let _ = asks.send(ask).await;
-            }
+            let _ = asks.send(Ask::Gate(read.ok())).await;
         });
     }
 
-    /// Lets the rules take effect; wrong ones leave the old in force.
-    fn take_gate(&mut self, gate: Result<Gate, GateError>, number: u64, waiting: Waiting) {
+    /// Lets the rules take effect; wrong ones leave the old in force. None where the thread
+    /// broke.
+    fn take_gate(&mut self, gate: Option<Result<Gate, GateError>>) {
         let text = match gate {
-            Ok(gate) => {
-                if self.gate_reads.takes(number) {
-                    self.traps.reload(gate.rules().traps());
-                    self.gate = Arc::new(gate);
-                }
+            Some(Ok(gate)) => {
+                self.traps.reload(gate.rules().traps());
+                self.gate = Arc::new(gate);
                 Work::ReloadAuth.reply().to_owned()
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::error!(%error, "the old rules for clients stay in force");
                 refused(&error.to_string())
             }
+            None => refused(BROKE),
         };
-        match waiting {
-            // The client may be gone.
-            Waiting::Reload(reply) => drop(reply.send(text)),
-            Waiting::Resets(resets) => answer(resets, true),
+        let (answered, goes_on) = self.gate_readings.ended();
+        let mut resets = Vec::new();
+        for waiting in answered {
+            match waiting {
+                // The client may be gone.
+                Waiting::Reload(reply) => drop(reply.send(text.clone())),
+                Waiting::Reset(reset) => resets.push(reset),
+            }
+        }
+        answer(resets, true);
+        if goes_on {
+            self.begin_gate();
         }
     }
 
@@ -238,7 +278,7 @@ impl Daemon {
     pub(super) fn answer_resets(&mut self, is_done: bool) {
         let resets = std::mem::take(&mut self.resets);
         if is_done {
-            self.read_gate(Waiting::Resets(resets));
+            self.read_gate(resets.into_iter().map(Waiting::Reset));
         } else {
             answer(resets, false);
         }
@@ -294,11 +334,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slow_reading_of_the_rules_does_not_replace_those_of_a_later_one() {
-        let mut reads = GateReads::default();
-        let [first, second, third] = [(); 3].map(|()| reads.begin());
-        assert!(reads.takes(second));
-        assert!(!reads.takes(first));
-        assert!(reads.takes(third));
+    fn who_asks_during_a_reading_is_answered_by_one_that_begins_later() {
+        let mut readings = Readings::default();
+        assert!(readings.ask([1]));
+        assert!(!readings.ask([2]));
+        assert!(!readings.ask([3]));
+        assert_eq!(readings.ended(), (vec![1], true));
+        // The second one is under way.
+        assert!(!readings.ask([4]));
+        assert_eq!(readings.ended(), (vec![2, 3], true));
+        assert_eq!(readings.ended(), (vec![4], false));
+        assert!(readings.ask([5]));
+    }
+
+    #[test]
+    fn a_reading_that_nobody_waits_for_takes_place_too() {
+        let mut readings = Readings::<u8>::default();
+        assert!(readings.ask([]));
+        assert!(!readings.ask([]));
+        assert_eq!(readings.ended(), (vec![], true));
+        assert_eq!(readings.ended(), (vec![], false));
     }
 }

@@ -28,7 +28,6 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Stopwatch;
 use crate::daemon::gate::{Gate, GateError};
-use crate::daemon::requests::Waiting;
 use crate::model::{Clients, Globals, Listener};
 use crate::protocol::{Credentials, Listing, Session};
 
@@ -80,15 +79,10 @@ pub(super) enum Ask {
         /// Where it goes.
         reply: oneshot::Sender<Said>,
     },
-    /// Who may what was read again.
-    Gate {
-        /// What was read.
-        gate: Result<Gate, GateError>,
-        /// Which reading it was.
-        number: u64,
-        /// Who is answered then.
-        waiting: Waiting,
-    },
+    /// Who may what was read again; none where that broke.
+    Gate(Option<Result<Gate, GateError>>),
+    /// The configuration was tried; the reply.
+    Tested(String),
     /// `term` was answered: the daemon ends.
     End,
 }
@@ -98,7 +92,8 @@ impl fmt::Debug for Ask {
         out.write_str(match self {
             Self::Line { .. } => "Line",
             Self::More { .. } => "More",
-            Self::Gate { .. } => "Gate",
+            Self::Gate(_) => "Gate",
+            Self::Tested(_) => "Tested",
             Self::End => "End",
         })
     }

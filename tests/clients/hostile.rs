@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use super::daemon::{Client, LIMIT, Served};
-use crate::support::{wait_for, wait_until};
+use crate::support::{have, skip, wait_for, wait_until};
 
 /// Clients at once. The test itself needs a file for each.
 const CLIENTS: usize = 2_000;
@@ -113,4 +113,38 @@ fn half_open_clients_end_with_their_time_and_make_room() {
         let _ = stream.shutdown(Shutdown::Both);
     }
     assert_eq!(served.client().ask("list state").len(), 2);
+}
+
+#[test]
+fn many_who_test_the_configuration_at_once_take_one_reading_at_a_time() {
+    if !have("m4") {
+        return skip("many_who_test_the_configuration", "m4");
+    }
+    let served = Served::open();
+    let place = served.folder.path().display();
+    let slow = format!(
+        "esyscmd(mkdir {place}/lock 2>/dev/null || echo >>{place}/two; echo >>{place}/m4.runs; \
+         until test -e {place}/go; do sleep 0.02; done; rmdir {place}/lock)dnl\n"
+    );
+    served.folder.write("slow.m4", slow);
+    let text = served.folder.read("mon.cf");
+    let text = text.replacen("\nalias first", "\ninclude slow.m4\n\nalias first", 1);
+    served.folder.write("mon.cf", text);
+    let mut clients: Vec<Client> = (0..20).map(|_| served.client()).collect();
+    for client in &mut clients {
+        client.send("test config\n");
+    }
+    wait_until("the first reading", LIMIT, || {
+        served.folder.join("m4.runs").exists()
+    });
+    checks_go_on(&served);
+    served.folder.write("go", "");
+    for client in &mut clients {
+        let good = ["220 test config completed OK, no errors found"];
+        assert_eq!(client.reply(), good);
+    }
+    assert!(!served.folder.join("two").exists());
+    // And of the others many together.
+    let runs = served.folder.read("m4.runs").lines().count();
+    assert!(runs < clients.len(), "{runs} readings");
 }
