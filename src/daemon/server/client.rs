@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::daemon::gate::Gate;
-use crate::daemon::server::lines::{Line, Lines};
+use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
 use crate::daemon::server::{Ask, Said, Shared};
 use crate::protocol::{
     Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, LINE_MAX, Session, data_line, list,
@@ -53,7 +53,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Share
         shared: &shared,
     };
     let mut session = Some(Session::new(peer.ip()));
-    let mut lines = Lines::new(&shared.long_lines);
+    let mut lines = Lines::new(&shared.long_lines, LONG_LIMIT);
     while let Some(known) = session.take() {
         let patience = shared.settings.borrow().cltimeout;
         match lines.next(&mut reader, patience).await {

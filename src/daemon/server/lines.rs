@@ -11,10 +11,15 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use crate::clock::Stopwatch;
 use crate::protocol::LINE_MAX;
 
 /// Nearly all requests are shorter, in bytes; so much is read at once.
 pub(super) const SHORT_MAX: usize = 2 * 1024;
+
+/// A line that is longer than [`SHORT_MAX`] has to be there within this time, counted from when
+/// there was a place for it: who drips would else keep its place from the others.
+pub(super) const LONG_LIMIT: Duration = Duration::from_secs(10);
 
 /// What was read.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +28,7 @@ pub(super) enum Line {
     Whole(Vec<u8>),
     /// More than [`LINE_MAX`] bytes without a line end.
     TooLong,
-    /// The client has closed, or was silent for too long.
+    /// The client has closed, was silent for too long, or took too long for a long line.
     End,
 }
 
@@ -34,17 +39,27 @@ pub(super) struct Lines<'a> {
     /// The last line ended with a carriage return: a line feed behind it belongs to it.
     skips_line_feed: bool,
     long: &'a Semaphore,
-    permit: Option<SemaphorePermit<'a>>,
+    limit: Duration,
+    place: Option<Place<'a>>,
+}
+
+/// Of a long line.
+#[derive(Debug)]
+struct Place<'a> {
+    _permit: SemaphorePermit<'a>,
+    since: Stopwatch,
 }
 
 impl<'a> Lines<'a> {
-    /// `long` has a permit for each line at once that may be longer than [`SHORT_MAX`].
-    pub(super) const fn new(long: &'a Semaphore) -> Self {
+    /// `long` has a permit for each line at once that may be longer than [`SHORT_MAX`], and
+    /// `limit` is the time for one, usually [`LONG_LIMIT`].
+    pub(super) const fn new(long: &'a Semaphore, limit: Duration) -> Self {
         Self {
             buffer: Vec::new(),
             skips_line_feed: false,
             long,
-            permit: None,
+            limit,
+            place: None,
         }
     }
 
@@ -60,6 +75,10 @@ impl<'a> Lines<'a> {
             if self.buffer.len() > LINE_MAX {
                 return Line::TooLong;
             }
+            let patience = match &self.place {
+                Some(place) => patience.min(self.limit.saturating_sub(place.since.elapsed())),
+                None => patience,
+            };
             match timeout(patience, self.fill(reader)).await {
                 Ok(Ok(length)) if length > 0 => {}
                 Ok(Ok(_) | Err(_)) | Err(_) => return Line::End,
@@ -71,8 +90,11 @@ impl<'a> Lines<'a> {
     where
         R: AsyncRead + Unpin,
     {
-        if self.permit.is_none() && self.buffer.len() > SHORT_MAX {
-            self.permit = self.long.acquire().await.ok();
+        if self.place.is_none() && self.buffer.len() > SHORT_MAX {
+            self.place = self.long.acquire().await.ok().map(|permit| Place {
+                _permit: permit,
+                since: Stopwatch::start(),
+            });
         }
         self.buffer.reserve(SHORT_MAX);
         let most = u64::try_from(SHORT_MAX).unwrap_or(u64::MAX);
@@ -97,7 +119,7 @@ impl<'a> Lines<'a> {
         line.truncate(length);
         if self.buffer.len() <= SHORT_MAX {
             self.buffer.shrink_to(0);
-            self.permit = None;
+            self.place = None;
         }
         Some(line)
     }
@@ -122,7 +144,7 @@ mod tests {
         runtime.block_on(async {
             let mut script = tokio_pieces(pieces);
             let long = Semaphore::new(1);
-            let mut lines = Lines::new(&long);
+            let mut lines = Lines::new(&long, LONG_LIMIT);
             let mut all = Vec::new();
             loop {
                 let line = lines.next(&mut script, PATIENCE).await;
@@ -211,7 +233,7 @@ mod tests {
         let line = runtime.block_on(async {
             let (mut near, _far) = tokio::io::duplex(64);
             let long = Semaphore::new(1);
-            Lines::new(&long).next(&mut near, SHORT).await
+            Lines::new(&long, LONG_LIMIT).next(&mut near, SHORT).await
         });
         assert_eq!(line, Line::End);
     }
@@ -225,7 +247,7 @@ mod tests {
         runtime.block_on(async {
             let long = Semaphore::new(1);
             let text = vec![b'a'; SHORT_MAX * 2];
-            let mut first = Lines::new(&long);
+            let mut first = Lines::new(&long, LONG_LIMIT);
             let (mut near, mut far) = tokio::io::duplex(SHORT_MAX * 4);
             tokio::io::AsyncWriteExt::write_all(&mut far, &text)
                 .await
@@ -234,14 +256,61 @@ mod tests {
             assert!(waits.is_err());
             let mut ended = text.clone();
             ended.push(b'\n');
-            let mut second = Lines::new(&long);
+            let mut second = Lines::new(&long, LONG_LIMIT);
             let mut pieces = tokio_pieces(&[&ended]);
             assert_eq!(second.next(&mut pieces, SHORT).await, Line::End);
             drop(first);
-            let mut second = Lines::new(&long);
+            let mut second = Lines::new(&long, LONG_LIMIT);
             let mut pieces = tokio_pieces(&[&ended]);
             let line = second.next(&mut pieces, PATIENCE).await;
             assert_eq!(line, Line::Whole(text));
+        });
+    }
+
+    #[test]
+    fn peers_that_drip_a_long_line_keep_its_place_no_longer_than_their_time() {
+        use tokio::io::AsyncWriteExt as _;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let long = Semaphore::new(2);
+            let text = vec![b'a'; SHORT_MAX * 2];
+            let (sides, mut far): (Vec<tokio::io::DuplexStream>, Vec<_>) =
+                (0..4).map(|_| tokio::io::duplex(SHORT_MAX * 4)).unzip();
+            for far in &mut far {
+                far.write_all(&text).await.unwrap();
+            }
+            let drips = async {
+                loop {
+                    for far in &mut far {
+                        // It may have been closed.
+                        let _ = far.write_all(b"a").await;
+                    }
+                    tokio::time::sleep(SHORT / 4).await;
+                }
+            };
+            let end = async |mut near: tokio::io::DuplexStream| {
+                let mut lines = Lines::new(&long, SHORT * 2);
+                assert_eq!(lines.next(&mut near, PATIENCE).await, Line::End);
+            };
+            let [first, second, third, fourth] = sides.try_into().unwrap();
+            let ends = async {
+                tokio::join!(end(first), end(second), end(third), end(fourth));
+            };
+            let proper = async {
+                let ended = [text.as_slice(), b"\n"].concat();
+                let mut pieces = tokio_pieces(&[&ended]);
+                let mut lines = Lines::new(&long, LONG_LIMIT);
+                lines.next(&mut pieces, PATIENCE).await
+            };
+            let all = async { tokio::join!(ends, proper).1 };
+            let line = tokio::select! {
+                line = timeout(PATIENCE, all) => line.unwrap(),
+                () = drips => unreachable!(),
+            };
+            assert_eq!(line, Line::Whole(text.clone()));
         });
     }
 
