@@ -189,6 +189,21 @@ pub struct Globals {
     pub process: ProcessSettings,
 }
 
+impl Globals {
+    /// The settings of ports that are not set, so that they are reached from this machine only
+    /// (D21): `serverbind`, `trapbind`, or both with "and" between.
+    #[must_use]
+    pub fn unbound_ports(&self) -> Option<&'static str> {
+        let is_unset = |listener: &Listener| listener.bind == Bind::Loopback;
+        match (is_unset(&self.server), is_unset(&self.trap)) {
+            (true, true) => Some("serverbind and trapbind"),
+            (true, false) => Some("serverbind"),
+            (false, true) => Some("trapbind"),
+            (false, false) => None,
+        }
+    }
+}
+
 /// Where the kernel's table is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IpvsBackend {

@@ -3,7 +3,7 @@
 //!
 //! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Four
 //! files: `reading` (files, m4, includes), `programs` (the search path and the stand-ins),
-//! `services` (the system's port numbers) and `auth` (mistakes in auth.cf and the user file).
+//! `services` (the system's port numbers) and `auth` (auth.cf and the user file).
 
 mod auth;
 mod programs;
@@ -18,7 +18,7 @@ use crate::model::{Bind, Globals, Model};
 
 pub use crate::config::Overrides;
 pub use crate::config::programs::{Became, ProgramKind, Resolution};
-pub use auth::look_at_auth;
+pub use auth::{Access, read_access};
 
 /// What the command line says beside the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

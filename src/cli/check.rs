@@ -10,7 +10,7 @@ use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome};
 use crate::config::{Diagnostic, Severity};
 use crate::host::{self, Finding, Level, Needs};
-use crate::model::{Bind, Globals};
+use crate::model::Globals;
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
 
 /// Check a configuration, and with --host the machine
@@ -61,8 +61,8 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
 
 /// The same with what is wrong in auth.cf and the user file.
 fn with_auth(mut loaded: Loaded) -> Checked {
-    let findings = site::look_at_auth(&loaded.model.globals.auth);
-    loaded.warnings.extend(findings);
+    let access = site::read_access(&loaded.model.globals.auth);
+    loaded.warnings.extend(access.findings);
     if loaded.warnings.iter().any(Diagnostic::is_error) {
         Err(loaded.warnings)
     } else {
@@ -133,15 +133,10 @@ fn print(
 
 /// Which ports `lvsmon run` opens on loopback because the file does not say (D21).
 fn loopback_only(globals: &Globals) -> Option<String> {
-    let unset: Vec<&str> = [("serverbind", &globals.server), ("trapbind", &globals.trap)]
-        .into_iter()
-        .filter(|(_, listener)| listener.bind == Bind::Loopback)
-        .map(|(name, _)| name)
-        .collect();
-    (!unset.is_empty()).then(|| {
-        let unset = unset.join(" and ");
-        format!("{unset} not set: lvsmon run listens on 127.0.0.1 there, lvsmon mon everywhere")
-    })
+    let unset = globals.unbound_ports()?;
+    Some(format!(
+        "{unset} not set: lvsmon run listens on 127.0.0.1 there, lvsmon mon everywhere"
+    ))
 }
 
 fn print_diagnostic(diagnostic: &Diagnostic, out: &mut Output) -> std::io::Result<()> {
@@ -204,7 +199,7 @@ fn diagnostic_json(diagnostic: &Diagnostic) -> Value {
         "help": diagnostic.help,
         "file": place.map(|place| &*place.file),
         "line": place.map(|place| place.line),
-        "column": place.map(|place| place.column),
+        "column": place.map(|place| place.column).filter(|&column| column > 0),
     })
 }
 

@@ -51,7 +51,8 @@ pub struct Place {
     pub file: Arc<str>,
     /// Physical line, from 1.
     pub line: u32,
-    /// Character of the line, from 1; a tab is one.
+    /// Character of the line, from 1; a tab is one. 0 where the line is meant as a whole and is
+    /// not shown.
     pub column: u32,
     /// Characters that are marked; at least 1.
     pub width: u32,
@@ -134,6 +135,24 @@ impl Place {
 }
 
 impl Place {
+    /// A line that is not shown, because it may hold what nobody is to see.
+    #[must_use]
+    pub const fn unseen(file: Arc<str>, line: u32) -> Self {
+        Self {
+            file,
+            line,
+            column: 0,
+            width: 1,
+            excerpt: String::new(),
+            indent: 0,
+        }
+    }
+
+    /// Whether the line is shown.
+    const fn is_seen(&self) -> bool {
+        self.column > 0
+    }
+
     /// Cells of a terminal before the mark, and under it.
     fn cells(&self) -> (usize, usize) {
         let (indent, width) = (self.indent as usize, self.width as usize);
@@ -224,6 +243,17 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
+/// `FILE:LINE:COLUMN`, or without the column.
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.file, self.line)?;
+        if self.is_seen() {
+            write!(out, ":{}", self.column)?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.severity {
@@ -238,7 +268,14 @@ impl fmt::Display for Diagnostic {
             return Ok(());
         };
         writeln!(out, ", line {}", place.line)?;
-        writeln!(out, "  --> {}:{}:{}", place.file, place.line, place.column)?;
+        write!(out, "  --> {place}")?;
+        if !place.is_seen() {
+            return match &self.help {
+                Some(help) => write!(out, "\n  = {help}"),
+                None => Ok(()),
+            };
+        }
+        writeln!(out)?;
         let number = place.line.to_string();
         let gutter = number.len() + 1;
         writeln!(out, "{:gutter$}|", "")?;

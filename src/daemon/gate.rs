@@ -1,41 +1,37 @@
 //! Who may ask for what: `authfile` and `userfile` as they were read last.
 //!
-//! What the files mean is in [`crate::protocol::auth`]. Everything here blocks, and is called
+//! What the files mean is in [`crate::protocol::auth`], who reads them in [`crate::site`]. Everything here blocks, and is called
 //! at the start and from threads of its own.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 
 use nix::unistd::User;
 
+use crate::config::Diagnostic;
+use crate::daemon::life;
 use crate::model::{AuthSettings, AuthType};
 use crate::protocol::Credentials;
-use crate::protocol::auth::{self, AuthRules, FILE_MAX, Mistake, Read, UserFile};
+use crate::protocol::auth::{self, AuthRules, UserFile};
 use crate::protocol::crypt::PasswordHash;
+use crate::site::{self, Access};
 
-/// Why the rules cannot be used.
+/// Why the rules cannot be used: a file cannot be read, or has mistakes.
 #[derive(Debug, thiserror::Error)]
-pub enum GateError {
-    /// A file cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// A file has mistakes.
-    #[error("{}:{line}: {what}", path.display())]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// Line of the first mistake.
-        line: u32,
-        /// What is wrong.
-        what: String,
-    },
+#[error("{0}")]
+pub struct GateError(String);
+
+impl GateError {
+    /// The first mistake, and how many there are.
+    fn of(mistakes: &[&Diagnostic]) -> Option<Self> {
+        let first = mistakes.first()?;
+        let place = first.place.as_ref().map(|place| format!("{place}: "));
+        let more = match mistakes.len() {
+            1 => String::new(),
+            count => format!("; {count} mistakes in all, lvsmon check shows them"),
+        };
+        let place = place.unwrap_or_default();
+        Some(Self(format!("{place}{}{more}", first.message)))
+    }
 }
 
 /// What both files say.
@@ -47,26 +43,31 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Reads both files. Without an authfile that somebody named, nobody may anything.
+    /// Reads both files, and logs what is odd in them. Without an authfile that somebody named,
+    /// nobody may anything.
     pub(super) fn read(settings: &AuthSettings) -> Result<Self, GateError> {
-        let is_named = settings.is_authfile_named;
-        let rules = read(&settings.authfile, is_named, AuthRules::read)?;
-        let users = if settings.authtype.contains(&AuthType::Userfile) {
-            read(&settings.userfile, true, |text| {
-                let mut users = UserFile::read(text);
-                // One user's line is no matter of the others.
-                let mistakes = std::mem::take(&mut users.mistakes);
-                users.warnings.extend(mistakes);
-                users
-            })?
-        } else {
-            UserFile::default()
-        };
-        Ok(Self {
+        let access = site::read_access(settings);
+        let Access {
             rules,
             users,
-            ways: settings.authtype.clone(),
-        })
+            has_authfile,
+            findings,
+        } = access;
+        if !has_authfile {
+            let path = settings.authfile.display();
+            tracing::warn!(%path, "no authfile, so clients may ask for nothing");
+        }
+        let (mistakes, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
+            findings.iter().partition(|finding| finding.is_error());
+        life::log_warnings(&warnings);
+        match GateError::of(&mistakes) {
+            Some(error) => Err(error),
+            None => Ok(Self {
+                rules,
+                users,
+                ways: settings.authtype.clone(),
+            }),
+        }
     }
 
     /// Who may what.
@@ -81,50 +82,6 @@ impl Gate {
             .iter()
             .any(|&way| auth::accepts(way, user, password, peer, &self.users, hash_of_system))
     }
-}
-
-/// Reads one file. A mistake in it ends the reading of both, a warning is logged.
-fn read<T: Default>(
-    path: &Path,
-    is_needed: bool,
-    meaning: impl Fn(&str) -> Read<T>,
-) -> Result<T, GateError> {
-    let text = match text(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_needed => {
-            tracing::warn!(path = %path.display(), "no authfile, so clients may ask for nothing");
-            return Ok(T::default());
-        }
-        Err(error) => {
-            let path = path.to_owned();
-            return Err(GateError::Unreadable { path, error });
-        }
-    };
-    let read = meaning(&text);
-    for Mistake { line, what } in &read.warnings {
-        tracing::warn!(path = %path.display(), line, what, "who may do what");
-    }
-    match read.mistakes.into_iter().next() {
-        Some(Mistake { line, what }) => Err(GateError::Wrong {
-            path: path.to_owned(),
-            line,
-            what,
-        }),
-        None => Ok(read.rules),
-    }
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(FILE_MAX + 1)
-        .read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_MAX {
-        return Err(io::Error::other(format!(
-            "it is longer than {FILE_MAX} bytes"
-        )));
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The hash in the system's list of users; nearly everywhere it stands in a shadow file, which

@@ -6,6 +6,7 @@
 //! relay, a full disk) is said and tried again while the checks go on. A stop leaves the
 //! kernel's table as it is.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -240,6 +241,7 @@ fn start(
     log_warnings(&loaded.warnings);
     let model = Arc::new(loaded.model);
     let globals = &model.globals;
+    log_unbound_ports(globals);
     let opened = open_store(&options.load, globals)?;
     let gate = Arc::new(Gate::read(&globals.auth)?);
     let clock = Clock::start();
@@ -496,17 +498,24 @@ fn log_mistakes(diagnostics: &[Diagnostic]) -> usize {
     count
 }
 
-fn log_warnings(warnings: &[Diagnostic]) {
-    for warning in warnings.iter().take(DIAGNOSTICS_MAX) {
+pub(super) fn log_warnings<W: Borrow<Diagnostic>>(warnings: &[W]) {
+    for warning in warnings.iter().map(W::borrow).take(DIAGNOSTICS_MAX) {
         let (place, help) = (place_of(warning), warning.help.as_deref());
         tracing::warn!(place, what = warning.message, help, "configuration warning");
     }
     log_rest(warnings.len());
 }
 
+/// `lvsmon mon` has every address for its default, and nothing to say.
+fn log_unbound_ports(globals: &Globals) {
+    if let Some(unset) = globals.unbound_ports() {
+        tracing::info!("{unset} not set: only 127.0.0.1 is listened on there");
+    }
+}
+
 fn place_of(diagnostic: &Diagnostic) -> Option<String> {
     let place = diagnostic.place.as_ref()?;
-    Some(format!("{}:{}:{}", place.file, place.line, place.column))
+    Some(place.to_string())
 }
 
 fn log_rest(count: usize) {

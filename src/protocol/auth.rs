@@ -67,21 +67,26 @@ impl AuthRules {
             warnings: Vec::new(),
         };
         let mut is_trap_section = false;
+        // The first line for it.
+        let mut every_host = None;
         for (line, text) in lines(text) {
             if text.starts_with("command section") {
                 is_trap_section = false;
             } else if text.starts_with("trap section") {
                 is_trap_section = true;
             } else if is_trap_section {
+                if text.split_whitespace().next() == Some("*") {
+                    every_host.get_or_insert(line);
+                }
                 read.trap(line, text);
             } else {
                 read.command(line, text);
             }
         }
-        if read.rules.traps.hides_hosts() {
+        if let Some(line) = every_host.filter(|_| read.rules.traps.hides_hosts()) {
             let what = "because of the entry for host \"*\" the entries for other hosts have no \
                         effect, as in mon";
-            read.warn(0, what.to_owned());
+            read.warn(line, what.to_owned());
         }
         read
     }
@@ -333,8 +338,8 @@ impl fmt::Debug for UserFile {
 }
 
 impl UserFile {
-    /// Reads it. A line without a colon is a mistake that the others outlive; a hash that cannot
-    /// be used is a warning.
+    /// Reads it. A line that lets nobody in is a warning: one user's line is no matter of the
+    /// others.
     #[must_use]
     pub fn read(text: &str) -> Read<Self> {
         let mut read = Read {
@@ -344,11 +349,9 @@ impl UserFile {
         };
         for (line, text) in lines(text) {
             let Some((user, hash)) = text.split_once(':') else {
-                let what = "no colon behind the user; write \"USER: HASH\"".to_owned();
-                read.mistakes.push(Mistake { line, what });
-                if read.mistakes.len() >= MISTAKES_MAX {
-                    break;
-                }
+                let what = "no colon behind the user, so nobody logs in by this line; write \
+                            \"USER: HASH\"";
+                read.warn(line, what.to_owned());
                 continue;
             };
             // htpasswd and /etc/shadow put more fields behind the hash.

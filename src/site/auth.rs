@@ -1,53 +1,70 @@
-//! What is wrong in `auth.cf` and the user file, for `lvsmon check`.
+//! What do `auth.cf` and the user file say, and what is wrong in them?
 //!
-//! Lines of these files hold hashes, so findings name their line and do not show it. The daemon
-//! reads the files on its own, at the start and at `reload auth`.
+//! For the daemon, at the start and at `reload auth`, and for `lvsmon check`: both find the same.
+//! Lines of these files hold hashes, so findings name their line and do not show it. Blocks.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::config::Diagnostic;
+use crate::config::{Diagnostic, Place};
 use crate::model::{AuthSettings, AuthType};
 use crate::protocol::auth::{AuthRules, FILE_MAX, Mistake, Read, UserFile};
+use crate::site::reading;
 
-/// Everything that is wrong, errors first. A file that nobody named need not be there.
-#[must_use]
-pub fn look_at_auth(settings: &AuthSettings) -> Vec<Diagnostic> {
-    let mut findings = Vec::new();
-    let is_named = settings.is_authfile_named;
-    look(&settings.authfile, is_named, AuthRules::read, &mut findings);
-    if settings.authtype.contains(&AuthType::Userfile) {
-        look(&settings.userfile, true, UserFile::read, &mut findings);
-    }
-    findings.sort_by_key(|finding| finding.severity);
-    findings
+/// What both files say.
+#[derive(Debug, Default)]
+pub struct Access {
+    /// Who may say what, and who may send traps.
+    pub rules: AuthRules,
+    /// Who can log in by `userfile`.
+    pub users: UserFile,
+    /// There is an authfile, or somebody named one.
+    pub has_authfile: bool,
+    /// Everything that is wrong, errors first; with one, the files are not to be used.
+    pub findings: Vec<Diagnostic>,
 }
 
-fn look<T>(
-    path: &Path,
-    is_needed: bool,
-    read: impl Fn(&str) -> Read<T>,
-    findings: &mut Vec<Diagnostic>,
-) {
-    let mut bytes = Vec::new();
-    let file = File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes));
-    if let Err(error) = file {
-        if is_needed || error.kind() != ErrorKind::NotFound {
-            let what = format!("{} cannot be read: {error}", path.display());
-            findings.push(Diagnostic::error(what));
-        }
-        return;
+/// Reads both files. An authfile that nobody named need not be there.
+#[must_use]
+pub fn read_access(settings: &AuthSettings) -> Access {
+    let mut access = Access::default();
+    let findings = &mut access.findings;
+    let authfile = &settings.authfile;
+    // What cannot be looked at is said when it is read.
+    access.has_authfile = settings.is_authfile_named || authfile.try_exists().unwrap_or(true);
+    if access.has_authfile {
+        access.rules = read(authfile, AuthRules::read, findings);
     }
-    let read = read(&String::from_utf8_lossy(&bytes));
-    let place = |Mistake { line, what }: Mistake| match line {
-        0 => format!("{}: {what}", path.display()),
-        line => format!("{}:{line}: {what}", path.display()),
+    if settings.authtype.contains(&AuthType::Userfile) {
+        access.users = read(&settings.userfile, UserFile::read, findings);
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    access
+}
+
+fn read<T: Default>(
+    path: &Path,
+    meaning: impl Fn(&str) -> Read<T>,
+    findings: &mut Vec<Diagnostic>,
+) -> T {
+    let bytes = match reading::read_bounded(path, FILE_MAX) {
+        Ok(bytes) => bytes,
+        Err(refused) => {
+            let what = format!("cannot read {}: {}", path.display(), refused.why);
+            findings.push(Diagnostic::error(what).with_help(refused.advice));
+            return T::default();
+        }
     };
-    let mistakes = read.mistakes.into_iter().map(place).map(Diagnostic::error);
-    findings.extend(mistakes);
-    let warnings = read.warnings.into_iter().map(place);
-    findings.extend(warnings.map(Diagnostic::warning));
+    let read = meaning(&String::from_utf8_lossy(&bytes));
+    let file: Arc<str> = path.to_string_lossy().into();
+    let place = |line| Place::unseen(Arc::clone(&file), line);
+    for Mistake { line, what } in read.mistakes {
+        findings.push(Diagnostic::error(what).at(place(line)));
+    }
+    for Mistake { line, what } in read.warnings {
+        findings.push(Diagnostic::warning(what).at(place(line)));
+    }
+    read.rules
 }
 
 #[cfg(test)]
@@ -59,7 +76,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("auth.cf"), "list all\ntrap section\n* joe s3cret\n").unwrap();
-        std::fs::write(path("users"), "ann: s3cret\n").unwrap();
+        std::fs::write(path("users"), "ann: s3cret\nbob s3cret\n").unwrap();
         let mut settings = AuthSettings {
             authfile: path("auth.cf"),
             is_authfile_named: false,
@@ -68,14 +85,19 @@ mod tests {
             pamservice: String::new(),
         };
         let said = |settings: &AuthSettings| -> Vec<String> {
-            let findings = look_at_auth(settings);
+            let findings = read_access(settings).findings;
             findings.iter().map(ToString::to_string).collect()
         };
         let all = said(&settings).join("\n");
         for part in [
-            "auth.cf:1: no colon",
-            "auth.cf:3: traps of user \"joe\"",
-            "users:1: no login",
+            "cf error: no colon behind the command",
+            "auth.cf:1",
+            "cf warning: traps of user \"joe\"",
+            "auth.cf:3",
+            "cf warning: no login for \"ann\"",
+            "users:1",
+            "cf warning: no colon behind the user",
+            "users:2",
         ] {
             assert!(all.contains(part), "{part}: {all}");
         }
@@ -83,7 +105,15 @@ mod tests {
         settings.authfile = path("none");
         settings.authtype = vec![AuthType::Getpwnam];
         assert!(said(&settings).is_empty());
+        assert!(!read_access(&settings).has_authfile);
         settings.is_authfile_named = true;
-        assert!(said(&settings)[0].contains("cannot be read"));
+        assert!(said(&settings)[0].contains("cannot read"));
+        // Nothing is waited for, and nothing is read by half.
+        settings.authfile = folder.path().to_owned();
+        assert!(said(&settings)[0].contains("it is a folder"));
+        settings.authfile = path("long");
+        let long = "#\n".repeat(usize::try_from(FILE_MAX).unwrap());
+        std::fs::write(&settings.authfile, long).unwrap();
+        assert!(said(&settings)[0].contains("it has 8 MB"));
     }
 }

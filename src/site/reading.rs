@@ -76,11 +76,15 @@ impl Reader {
         let failed = |error: std::io::Error| refuse(Refused::of(&error));
         // Before it is opened, which may do something to a device, and before m4 waits for a
         // pipe. Also before its real path is asked for: /dev/stdin has none where it is a pipe.
-        regular(&fs::metadata(path).map_err(failed)?).map_err(refuse)?;
+        let found = fs::metadata(path).map_err(failed)?;
+        regular(&found, SOURCE_MAX as u64).map_err(refuse)?;
         let real = fs::canonicalize(path).map_err(failed)?;
         let is_m4 = path.extension().is_some_and(|extension| extension == "m4");
         let (name, bytes) = match m4.or(is_m4.then_some("m4")) {
-            None => (name.clone(), read_bounded(path).map_err(refuse)?),
+            None => (
+                name.clone(),
+                read_bounded(path, SOURCE_MAX as u64).map_err(refuse)?,
+            ),
             Some(command) => {
                 let (bytes, complaint) = run_m4(command, path)
                     .map_err(|why| Diagnostic::error(format!("could not open m4 pipe: {why}")))?;
@@ -162,9 +166,10 @@ impl Reader {
 }
 
 /// Why a file is not read, and what to do about it.
-struct Refused {
-    why: String,
-    advice: &'static str,
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) why: String,
+    pub(super) advice: &'static str,
 }
 
 impl Refused {
@@ -193,28 +198,28 @@ pub(super) fn plain(error: &std::io::Error) -> String {
 }
 
 /// A file, one byte beyond the limit at most, so that the limit is noticed should it grow.
-fn read_bounded(path: &Path) -> Result<Vec<u8>, Refused> {
+pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
     let failed = |error: std::io::Error| Refused::of(&error);
     // Opened without waiting: it may have become a pipe since it was looked at.
     let mut options = OpenOptions::new();
     options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
     let file = options.open(path).map_err(failed)?;
-    regular(&file.metadata().map_err(failed)?)?;
+    regular(&file.metadata().map_err(failed)?, limit)?;
     let mut bytes = Vec::new();
-    let limit = SOURCE_MAX as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(limit + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     Ok(bytes)
 }
 
 /// Whether it is a file that can be read to its end: all else may wait or go on for ever.
-fn regular(file: &Metadata) -> Result<(), Refused> {
+fn regular(file: &Metadata, limit: u64) -> Result<(), Refused> {
     const MB: u64 = 1024 * 1024;
-    let limit = SOURCE_MAX as u64;
     let (why, advice) = match NotRegular::of(file.file_type()) {
         None if file.len() <= limit => return Ok(()),
         None => (
             format!("it has {} MB, more than {} MB", file.len() / MB, limit / MB),
-            "no configuration is that long: write the name of the right file",
+            "no file of this kind is that long: write the name of the right one",
         ),
         Some(folder @ NotRegular::Folder) => (
             format!("it is {folder}"),

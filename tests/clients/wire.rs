@@ -215,3 +215,35 @@ fn a_port_in_use_ends_the_start_with_its_name() {
     assert!(said.contains(&named), "{said}");
     assert_ne!(free_port(), port);
 }
+
+#[test]
+fn the_start_and_check_name_the_same_oddities_each_with_its_line() {
+    let served = Served::with("pamservice = mon", "trap section\n* ann none\nh1 * x\n");
+    served.folder.write("users", "# users\nann\nbob: nohash\n");
+    let said = |log: &str| -> Vec<bool> {
+        [
+            "users:2",
+            "users:3",
+            "auth.cf:2",
+            "mon.cf:",
+            "\"pamservice\" has no effect",
+            "serverbind and trapbind not set",
+        ]
+        .iter()
+        .map(|part| log.replace("\\\"", "\"").contains(part))
+        .collect()
+    };
+    let config = served.folder.join("mon.cf");
+    let checked = lvsmon(["check", "--config"]).arg(&config).output().unwrap();
+    let checked = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(said(&checked), [true; 6], "{checked}");
+    assert!(checked.contains("no mistakes"), "{checked}");
+    // The user file was another one at the start.
+    served.running.signal(nix::sys::signal::Signal::SIGHUP);
+    wait_until("the reload", LIMIT, || {
+        served.folder.read("log").contains("users:3")
+    });
+    let log = served.folder.read("log");
+    assert_eq!(said(&log), [true; 6], "{log}");
+    assert!(!log.contains("nohash"), "{log}");
+}

@@ -106,3 +106,14 @@ fn the_nearest_keyword_is_suggested() {
         assert_eq!(nearest(word, known), meant, "{word}");
     }
 }
+
+#[test]
+fn a_line_that_may_hold_a_secret_is_named_and_not_shown() {
+    let place = Place::unseen("auth.cf".into(), 7);
+    assert_eq!(place.to_string(), "auth.cf:7");
+    let one = Diagnostic::warning("no login for \"joe\"").at(place);
+    let shown = "cf warning: no login for \"joe\", line 7\n  --> auth.cf:7";
+    assert_eq!(one.to_string(), shown);
+    let helped = one.with_help("mend it");
+    assert_eq!(helped.to_string(), format!("{shown}\n  = mend it"));
+}
