@@ -77,7 +77,8 @@ impl Engine {
             let Some(state) = self.states.get_mut(id.index()) else {
                 continue;
             };
-            take_in(state, service, &values, now);
+            let number = self.numbering.next(state.last_outage, now);
+            take_in(state, service, &values, number, now);
             actions.push(record(service, state, now));
             loaded = loaded.saturating_add(1);
         }
@@ -222,6 +223,7 @@ fn take_in(
     state: &mut ServiceState,
     service: &Service,
     values: &BTreeMap<String, String>,
+    number_of_outage: i64,
     now: Now,
 ) {
     let value = |key: &str| values.get(key).filter(|value| !value.is_empty());
@@ -250,18 +252,18 @@ fn take_in(
         state.last_check = time("last_check");
     }
     let first_failure = time("first_failure").unwrap_or(now.wall);
-    let (id, calls) = numbering(state.outage.as_deref(), first_failure);
-    state.outage = (state.status == Status::Fail).then(|| {
-        Box::new(Outage {
+    let running = state.outage.take();
+    if state.status == Status::Fail {
+        let (id, calls) = numbering(running.as_deref(), first_failure, number_of_outage);
+        state.begin(Outage {
             since: Moment::restored(first_failure, now),
             first_failure,
-            id,
             last_failure: time("last_failure").unwrap_or(first_failure),
             consec_failures: number("consec_failures").unwrap_or(1),
             calls,
-            ..Outage::new(now)
-        })
-    });
+            ..Outage::new(now, id)
+        });
+    }
     state.ack = time("ack")
         .filter(|_| !matches!(state.status, Status::Ok | Status::Untested))
         .map(|time| {
@@ -298,10 +300,10 @@ fn take_in(
     state.drop_blank_memory();
 }
 
-/// The id of an outage, and how many calls it had: the outage that runs already goes on with
-/// its event ids (D23).
-fn numbering(running: Option<&Outage>, first_failure: Wall) -> (i64, u32) {
+/// The number of an outage in its event ids, and how many calls it had: the outage that runs
+/// already goes on with them (D23), any other one counts as new.
+fn numbering(running: Option<&Outage>, first_failure: Wall, new: i64) -> (i64, u32) {
     let seconds = first_failure.seconds();
     let same = running.filter(|outage| outage.first_failure.seconds() == seconds);
-    same.map_or((seconds, 0), |outage| (outage.id, outage.calls))
+    same.map_or((new, 0), |outage| (outage.id, outage.calls))
 }

@@ -19,6 +19,7 @@
 //! | what does a trap report, what does its absence | `trap` |
 //! | does a dependency hold | `depend` |
 //! | how does an event become alerts | `tell` |
+//! | which numbers tell events apart | `numbering` |
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
 //! | which services withdraw which real servers | `binding` |
@@ -40,6 +41,7 @@ pub mod desired;
 pub(crate) mod disabled;
 pub mod event;
 mod history;
+mod numbering;
 mod operator;
 pub(crate) mod policy;
 pub mod recent;
@@ -71,6 +73,7 @@ use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Report, RunId};
 use crate::engine::history::Histories;
+use crate::engine::numbering::Numbering;
 use crate::engine::report::Heard;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::schedule::{FirstRuns, Timer, Timetable};
@@ -114,6 +117,7 @@ pub struct Engine {
     is_started: bool,
     last_run: u64,
     last_alert: u64,
+    numbering: Numbering,
     skipped_slots: u64,
     last: Now,
 }
@@ -162,6 +166,7 @@ impl Engine {
             is_started: false,
             last_run: 0,
             last_alert: 0,
+            numbering: Numbering::restore(saved, now),
             skipped_slots: 0,
             last: now,
         }
@@ -220,6 +225,7 @@ impl Engine {
         services
             .chain(disabled)
             .chain(self.record_stop())
+            .chain([self.record_numbering()])
             .chain(self.bindings.record_all())
             .collect()
     }
@@ -237,12 +243,18 @@ impl Engine {
         (now, step >= u128::from(CLOCK_STEP_MICROS))
     }
 
+    /// Which numbers of events are taken, for the journal.
+    fn record_numbering(&self) -> Action {
+        Action::Record(Box::new(self.numbering.record()))
+    }
+
     fn start(&mut self, now: Now, actions: &mut Vec<Action>) {
         if std::mem::replace(&mut self.is_started, true) {
             return;
         }
         let notes = std::mem::take(&mut self.not_restored);
         actions.extend(notes.into_iter().map(Action::Note));
+        actions.push(self.record_numbering());
         let to_forget = std::mem::take(&mut self.to_forget).into_iter();
         actions.extend(to_forget.map(|record| Action::Record(Box::new(record))));
         actions.extend(self.bindings.start());

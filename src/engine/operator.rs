@@ -272,7 +272,6 @@ impl Engine {
             before: before.as_deref(),
             is_first: state.status == Status::Untested,
             hosts: &hosts,
-            began: outage.map_or(now.wall.seconds(), |outage| outage.id),
             numbered: Numbered::InOutage,
             intended: None,
         };
@@ -386,7 +385,6 @@ impl Engine {
             before: before.as_deref(),
             is_first: state.status == Status::Untested,
             hosts: &[],
-            began: now.wall.seconds(),
             numbered: Numbered::Uniquely,
             intended: None,
         };

@@ -26,6 +26,7 @@ impl Engine {
         memory: Memory,
         actions: &mut Vec<Action>,
     ) {
+        let numbering = self.numbering;
         let old = std::mem::replace(&mut self.model, model);
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
@@ -58,6 +59,9 @@ impl Engine {
                 self.await_traps_anew(now, &old, &places);
             }
             Memory::Forgotten => self.forget_everything(now, actions),
+        }
+        if self.numbering != numbering {
+            actions.push(self.record_numbering());
         }
         self.look_at_exclusion(now);
         self.timetable.release_held(now.mono);
@@ -115,6 +119,7 @@ impl Engine {
             self.timetable.cancel(id);
             self.timetable.clear_alarm(Alarm::TrapTimeout, id);
             self.timetable.clear_alarm(Alarm::TrapEnd, id);
+            self.numbering.outlive(self.states[id.index()].last_outage);
             if self.states[id.index()].is_known() {
                 actions.push(Action::Record(Box::new(saved::forget(service))));
             }
@@ -151,6 +156,7 @@ impl Engine {
         let mut all = Vec::with_capacity(model.services.len());
         for (id, service) in model.services() {
             let state = std::mem::take(&mut self.states[id.index()]);
+            self.numbering.outlive(state.last_outage);
             if state.is_known() {
                 actions.push(Action::Record(Box::new(saved::forget(service))));
             }

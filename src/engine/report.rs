@@ -59,12 +59,13 @@ impl Engine {
         let text = EventText::of(heard.report);
 
         let state = &mut self.states[id.index()];
+        let number = self.numbering.next(state.last_outage, now);
         let was = state.status;
         let before = state.text.take();
         // Where `trapduration` ended the failure before, nothing of it is forgotten (E-2).
         let goes_on = state.outage.is_some();
         state.unheard = None;
-        state.fail(now, exit, hosts.clone());
+        state.fail(now, number, exit, hosts.clone());
         let is_new = was != Status::Fail;
         self.note_failure(now, id, is_new, exit, &text, actions);
         let state = &self.states[id.index()];
@@ -80,7 +81,6 @@ impl Engine {
             before: before.as_deref(),
             is_first: was == Status::Untested,
             hosts: &hosts,
-            began: state.outage.as_deref().map_or(0, |outage| outage.id),
             numbered: Numbered::InOutage,
             intended: heard.intended.as_deref(),
         };
@@ -222,7 +222,6 @@ impl Engine {
         }
         let state = &mut self.states[id.index()];
         let text = state.text.take().unwrap_or_default();
-        let began = state.outage.as_deref().map(|outage| outage.id);
         let happening = Happening {
             id,
             kind: AlertKind::Up,
@@ -231,7 +230,6 @@ impl Engine {
             before: Some(&text),
             is_first: was == Status::Untested,
             hosts,
-            began: began.unwrap_or(now.wall.seconds()),
             numbered: Numbered::InOutage,
             intended: heard.intended.as_deref(),
         };
@@ -262,7 +260,6 @@ impl Engine {
                 before: before.as_deref(),
                 is_first: state.status == Status::Untested,
                 hosts: &[],
-                began: now.wall.seconds(),
                 numbered: Numbered::Uniquely,
                 intended: None,
             };

@@ -14,7 +14,7 @@ use crate::engine::event::Status;
 use crate::engine::state::{
     Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
 };
-use crate::engine::{disabled, operator};
+use crate::engine::{disabled, numbering, operator};
 use crate::model::Service;
 use crate::time::{Now, Wall};
 
@@ -95,6 +95,9 @@ pub enum ClassicDisabled {
     Service(String, String),
 }
 
+/// Prefix of the keys of services' records.
+const PREFIX: &str = "service ";
+
 /// The key of a service's record.
 pub(crate) fn key(service: &Service) -> String {
     key_of(&service.group, &service.name)
@@ -102,7 +105,7 @@ pub(crate) fn key(service: &Service) -> String {
 
 /// The key of the record of the service of this name in a watch.
 pub(crate) fn key_of(group: &str, name: &str) -> String {
-    format!("service {group}/{name}")
+    format!("{PREFIX}{group}/{name}")
 }
 
 /// The record of a service as it is now.
@@ -144,6 +147,17 @@ pub(crate) fn restore(
     Ok(Some(saved.into_state(service, now)))
 }
 
+/// The numbers of all outages that a journal knows of (see [`numbering`]).
+pub(crate) fn numbers(saved: &Saved) -> impl Iterator<Item = i64> {
+    let records = saved.records.iter();
+    let services = records.filter(|(key, _)| key.starts_with(PREFIX));
+    services.flat_map(|(_, value)| {
+        let running = value.get("outage").and_then(|outage| outage.get("id"));
+        let numbers = [running, value.get("last_outage")].into_iter().flatten();
+        numbers.filter_map(serde_json::Value::as_i64)
+    })
+}
+
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct SavedService {
@@ -162,6 +176,8 @@ struct SavedService {
     text: Option<SavedText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outage: Option<SavedOutage>,
+    #[serde(skip_serializing_if = "is_default")]
+    last_outage: i64,
     #[serde(skip_serializing_if = "is_default")]
     disabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -248,6 +264,7 @@ impl SavedService {
             alert_count: state.alert_count,
             text: state.text.as_deref().map(SavedText::of),
             outage: state.outage.as_deref().map(SavedOutage::of),
+            last_outage: state.last_outage,
             disabled: state.is_disabled,
             ack: state.ack.as_deref().map(|ack| SavedAck {
                 time: ack.time,
@@ -271,6 +288,8 @@ impl SavedService {
         let not_later = |moment: Wall| moment.min(now.wall);
         // Also where `trapduration` ended it: until the next event nothing is forgotten (E-2).
         let outage = self.outage;
+        let running = outage.as_ref().map_or(0, |outage| outage.id);
+        let last_outage = self.last_outage.max(running).min(numbering::NUMBER_MAX);
         let status = match (self.status, &outage) {
             (Status::Fail, None) => Status::Untested,
             (status, _) => status,
@@ -310,6 +329,7 @@ impl SavedService {
             alert_count: self.alert_count,
             text: self.text.map(|text| Box::new(text.into_text())),
             outage: outage.map(|outage| Box::new(outage.into_outage(now))),
+            last_outage,
             periods: (!blank).then_some(memory),
             ..ServiceState::default()
         }
@@ -361,7 +381,7 @@ impl SavedOutage {
         Outage {
             since: Moment::restored(self.first_failure, now),
             first_failure: self.first_failure.min(now.wall),
-            id: self.id,
+            id: self.id.min(numbering::NUMBER_MAX),
             last_failure: self.last_failure.min(now.wall),
             consec_failures: self.consec_failures,
             forgiven: self.forgiven,

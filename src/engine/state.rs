@@ -211,6 +211,8 @@ pub(crate) struct ServiceState {
     pub(crate) text: Option<Box<EventText>>,
     /// While it fails.
     pub(crate) outage: Option<Box<Outage>>,
+    /// Number of the latest outage in its event ids; 0 before the first. Never gets less.
+    pub(crate) last_outage: i64,
     /// One for each period; none while there is nothing to remember.
     pub(crate) periods: Option<Box<[PeriodMemory]>>,
     /// What the latest event would have alerted but for a rule.
@@ -273,8 +275,8 @@ pub(crate) struct Outage {
     pub(crate) since: Moment,
     /// First failure, as reported.
     pub(crate) first_failure: Wall,
-    /// Seconds of the first failure as first recorded: part of every event id, so it stays
-    /// the same however the wall clock is set later.
+    /// Seconds of the first failure as first recorded, or the next number that was free: part
+    /// of every event id, so it stays the same however the wall clock is set later.
     pub(crate) id: i64,
     pub(crate) last_failure: Wall,
     pub(crate) consec_failures: u32,
@@ -318,25 +320,35 @@ pub(crate) struct Window {
 
 impl ServiceState {
     /// Counts a failing report in, before its alerts are decided. The text comes later, by
-    /// [`Self::set_text`]: the decision compares it with the one before.
-    pub(crate) fn fail(&mut self, now: Now, exit: i32, hosts: Box<[HostState]>) {
+    /// [`Self::set_text`]: the decision compares it with the one before. `number` is that of
+    /// the outage, where one begins.
+    pub(crate) fn fail(&mut self, now: Now, number: i64, exit: i32, hosts: Box<[HostState]>) {
         self.exit = Some(exit);
         self.last_status = self.status;
         self.failure_count = self.failure_count.saturating_add(1);
         // Where `trapduration` ended the failure before, the count goes on (E-2).
         let earlier = self.outage.take_if(|_| self.status != Status::Fail);
         self.status = Status::Fail;
-        let outage = self.outage.get_or_insert_with(|| {
-            let mut outage = Box::new(Outage::new(now));
+        if self.outage.is_none() {
+            let mut outage = Outage::new(now, number);
             if let Some(earlier) = earlier {
                 outage.consec_failures = earlier.consec_failures;
                 outage.forgiven = earlier.forgiven;
             }
-            outage
-        });
+            self.begin(outage);
+        }
+        let Some(outage) = &mut self.outage else {
+            return;
+        };
         outage.consec_failures = outage.consec_failures.saturating_add(1);
         outage.last_failure = now.wall;
         outage.hosts = hosts;
+    }
+
+    /// It is in this outage from now on.
+    pub(crate) fn begin(&mut self, outage: Outage) {
+        self.last_outage = self.last_outage.max(outage.id);
+        self.outage = Some(Box::new(outage));
     }
 
     /// Ends the outage, after the upalerts have been decided (docs/mon.md, "Events").
@@ -375,6 +387,7 @@ impl ServiceState {
             || self.is_disabled
             || !self.scratch.is_empty()
             || self.traps.is_some()
+            || self.last_outage != 0
             || self.periods.is_some()
     }
 
@@ -390,12 +403,12 @@ impl ServiceState {
 }
 
 impl Outage {
-    /// An outage that begins now, with no failure counted yet.
-    pub(crate) fn new(now: Now) -> Self {
+    /// An outage that begins now under this number, with no failure counted yet.
+    pub(crate) fn new(now: Now, number: i64) -> Self {
         Self {
             since: Moment::of(now),
             first_failure: now.wall,
-            id: now.wall.seconds(),
+            id: number,
             last_failure: now.wall,
             consec_failures: 0,
             forgiven: 0,

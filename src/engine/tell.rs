@@ -37,8 +37,6 @@ pub(super) struct Happening<'a> {
     /// No event came before.
     pub(super) is_first: bool,
     pub(super) hosts: &'a [HostState],
-    /// Seconds that stand in the event ids.
-    pub(super) began: i64,
     pub(super) numbered: Numbered,
     /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
     pub(super) intended: Option<&'a str>,
@@ -208,8 +206,13 @@ impl Engine {
             Numbered::Uniquely => None,
         };
         let is_of_outage = outage.is_some();
-        let unique = u32::try_from(self.last_alert).unwrap_or(u32::MAX);
-        let mut number = outage.map_or(unique, |outage| outage.calls);
+        let (began, mut number) = match outage {
+            Some(outage) => (outage.id, outage.calls),
+            None => {
+                let unique = u32::try_from(self.last_alert).unwrap_or(u32::MAX);
+                (self.numbering.life(), unique)
+            }
+        };
         let telling = Telling {
             model: &self.model,
             disabled: &self.disabled,
@@ -224,13 +227,7 @@ impl Engine {
             intended: happening.intended,
             now,
         };
-        let calls = call::alert_calls(
-            &telling,
-            calls,
-            happening.began,
-            &mut number,
-            &mut self.last_alert,
-        );
+        let calls = call::alert_calls(&telling, calls, began, &mut number, &mut self.last_alert);
         if is_of_outage && let Some(outage) = &mut state.outage {
             outage.calls = number;
         }

@@ -152,7 +152,8 @@ impl Engine {
         }
         if !self.set_schedule(now, id, name, value)? && !self.set_configuration(id, name, value)? {
             let state = &mut self.states[id.index()];
-            if !set_state(now, state, name, value)? {
+            let number = self.numbering.next(state.last_outage, now);
+            if !set_state(now, number, state, name, value)? {
                 set_scratch(state, name, value)?;
             }
             let state = &self.states[id.index()];
@@ -268,8 +269,15 @@ fn of_state(state: &ServiceState, name: &str) -> Option<String> {
     }
 }
 
-/// Sets a variable of the state; false where it has none of that name.
-fn set_state(now: Now, state: &mut ServiceState, name: &str, value: &str) -> Result<bool, String> {
+/// Sets a variable of the state; false where it has none of that name. `number` is that of the
+/// outage, where one begins.
+fn set_state(
+    now: Now,
+    number: i64,
+    state: &mut ServiceState,
+    name: &str,
+    value: &str,
+) -> Result<bool, String> {
     match name {
         "opstatus" | "_op_status" => {
             let status = Status::of(value).ok_or("undefined opstatus")?;
@@ -278,7 +286,7 @@ fn set_state(now: Now, state: &mut ServiceState, name: &str, value: &str) -> Res
                 state.outage = None;
                 state.ack = None;
             } else if state.outage.is_none() {
-                state.outage = Some(Box::new(Outage::new(now)));
+                state.begin(Outage::new(now, number));
             }
         }
         "_exitval" => state.exit = Some(a_number(value)?),

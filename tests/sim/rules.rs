@@ -1,6 +1,6 @@
 //! What must hold after every step, whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lvsmon::engine::Engine;
@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) acks: u64,
     pub(crate) refused_wishes: u64,
     pub(crate) wishes: u64,
+    pub(crate) loaded_states: u64,
+    pub(crate) traps: u64,
 }
 
 impl Seen {
@@ -53,6 +55,8 @@ impl Seen {
         self.acks += other.acks;
         self.refused_wishes += other.refused_wishes;
         self.wishes += other.wishes;
+        self.loaded_states += other.loaded_states;
+        self.traps += other.traps;
     }
 
     /// All of it has happened.
@@ -76,6 +80,8 @@ impl Seen {
             self.acks,
             self.refused_wishes,
             self.wishes,
+            self.loaded_states,
+            self.traps,
         ];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
     }
@@ -90,7 +96,8 @@ pub(crate) struct Rules {
     started: BTreeMap<ServiceId, Mono>,
     /// Alerts of each outage that are not taken back: by group, service and period.
     alerted: BTreeMap<(String, String, String), u32>,
-    last_event_ids: BTreeMap<String, AlertKind>,
+    /// Ids of all events that were told, in all lives of the daemon.
+    event_ids: BTreeSet<String>,
 }
 
 impl Rules {
@@ -195,13 +202,15 @@ impl Rules {
             call.period.to_string(),
         );
         assert_ne!(&*call.command.name, "lvs.alert", "a binding is never sent");
-        let known = self.last_event_ids.insert(call.event.clone(), call.kind);
-        assert!(known.is_none_or(|kind| kind == call.kind), "{}", call.event);
+        let is_new = self.event_ids.insert(call.event.clone());
+        assert!(is_new, "two events have one id: {}", call.event);
         if &*call.command.name == "share.alert" || call.summary == "test" {
             return;
         }
         match call.kind {
-            AlertKind::Failure => *self.alerted.entry(key).or_default() += 1,
+            AlertKind::Failure | AlertKind::Trap => {
+                *self.alerted.entry(key).or_default() += 1;
+            }
             AlertKind::Up => {
                 let service = engine.model().service(call.service);
                 let mut periods = service.periods.iter();
@@ -212,7 +221,21 @@ impl Rules {
                 );
             }
             AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => {}
-            AlertKind::Trap | AlertKind::TrapTimeout => panic!("nobody asked for {:?}", call.kind),
+            AlertKind::TrapTimeout => panic!("nobody asked for {:?}", call.kind),
+        }
+    }
+
+    /// A state file was loaded: who knows what was alerted before it was written.
+    pub(crate) fn loaded(&mut self, engine: &Engine) {
+        for service in &engine.model().services {
+            for period in &service.periods {
+                let key = (
+                    service.group.to_string(),
+                    service.name.to_string(),
+                    period.label.to_string(),
+                );
+                self.alerted.entry(key).or_default();
+            }
         }
     }
 

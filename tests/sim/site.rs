@@ -4,6 +4,15 @@ use std::fmt::Write as _;
 
 use fastrand::Rng;
 
+/// A service that only hears traps, some of them within one second.
+const TRAPS: &str = "    service traps
+        redistribute share.alert
+        period all: wd {Sun-Sat}
+            startupalert page.alert start
+            alert page.alert down
+            upalert page.alert up
+";
+
 /// How a site is made up.
 pub(crate) struct Site {
     /// The file.
@@ -34,6 +43,9 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
                 let mut own = if differs { change.fork() } else { own };
                 service_lines(&mut own, group, service, &mut watches);
             }
+        }
+        if group == 0 {
+            watches.push_str(TRAPS);
         }
         watches.push('\n');
     }

@@ -11,9 +11,9 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
     Action, AlertId, Delivery, Ended, Event, HostResult, HostVerdict, Memory, Note, Reason, Report,
-    Run, RunId, RunProgram, Status, TableOutcome,
+    Run, RunId, RunProgram, Status, TableOutcome, Trap, Wish,
 };
-use lvsmon::engine::saved::{Record, Saved};
+use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::lvs::diff::{diff, missing, owned};
 use lvsmon::lvs::{Command, ServerWish, Table, TableEntry, VirtualService, replay};
 use lvsmon::model::{Ends, HostName, Model};
@@ -40,6 +40,9 @@ enum Coming {
     JournalLost,
     Kill,
     Wish,
+    SaveState,
+    LoadState,
+    Traps,
 }
 
 pub(crate) struct World {
@@ -55,6 +58,8 @@ pub(crate) struct World {
     coming: BTreeMap<(Mono, u64), Coming>,
     count: u64,
     journal: BTreeMap<String, serde_json::Value>,
+    /// mon's state files as they were last written.
+    state_files: Option<Classic>,
     kernel: Table,
     down: BTreeSet<String>,
     addresses: BTreeMap<HostName, u8>,
@@ -91,6 +96,7 @@ impl World {
             coming: BTreeMap::new(),
             count: 0,
             journal: BTreeMap::new(),
+            state_files: None,
             kernel: Table::new(),
             down: BTreeSet::new(),
             addresses: BTreeMap::new(),
@@ -111,6 +117,9 @@ impl World {
         world.later(2_000, Coming::JournalLost);
         world.later(2_000, Coming::Kill);
         world.later(100, Coming::Wish);
+        world.later(700, Coming::SaveState);
+        world.later(900, Coming::LoadState);
+        world.later(200, Coming::Traps);
         world
     }
 
@@ -142,11 +151,13 @@ impl World {
                 what,
                 Coming::HostFlips(_) | Coming::Flush | Coming::Reload | Coming::SetClock
             ) || matches!(what, Coming::JournalLost | Coming::Kill | Coming::Wish)
+                || matches!(what, Coming::LoadState | Coming::Traps)
         };
         self.coming.retain(|_, what| !unrest(what));
         for wish in wishes::all_back(&self.engine) {
             self.tell(Event::Operator(wish));
         }
+        self.trap(0);
         self.soon(Coming::LookAtTable { again: true });
         let end = self.time.after(Duration::from_secs(900));
         self.until(end);
@@ -381,6 +392,17 @@ impl World {
         }
     }
 
+    fn trap(&mut self, status: i32) {
+        self.tell(Event::Trap(Trap {
+            group: "g0".to_owned(),
+            service: "traps".to_owned(),
+            status: status.to_string(),
+            summary: "said so".to_owned(),
+            detail: String::new(),
+            from: std::net::Ipv4Addr::LOCALHOST.into(),
+        }));
+    }
+
     fn happen(&mut self, what: Coming) {
         match what {
             Coming::Ends { run, report } => self.ends(run, report),
@@ -437,14 +459,44 @@ impl World {
                 self.kill();
                 self.later(2_000, Coming::Kill);
             }
-            Coming::Wish => {
-                let wish = wishes::draw(&mut self.random, &self.engine);
-                self.tell(Event::Operator(wish));
-                // Stopped, cleared or disabled: no run comes when it would have come.
-                self.rules.forget_services();
-                self.later(100, Coming::Wish);
+            Coming::Wish => self.somebody_wishes(),
+            Coming::Traps => self.traps_come(),
+            Coming::SaveState => {
+                self.state_files = Some(self.engine.classic());
+                self.later(700, Coming::SaveState);
             }
+            Coming::LoadState => self.load_state(),
         }
+    }
+
+    fn somebody_wishes(&mut self) {
+        let wish = wishes::draw(&mut self.random, &self.engine);
+        self.tell(Event::Operator(wish));
+        // Stopped, cleared or disabled: no run comes when it would have come.
+        self.rules.forget_services();
+        self.later(100, Coming::Wish);
+    }
+
+    /// Some within the same moment, and sometimes the daemon dies of it.
+    fn traps_come(&mut self) {
+        for _ in 0..self.random.u32(1..6) {
+            self.seen.traps += 1;
+            let status = self.random.i32(0..2);
+            self.trap(status);
+        }
+        if self.random.u8(..) < 40 {
+            self.kill();
+        }
+        self.later(200, Coming::Traps);
+    }
+
+    fn load_state(&mut self) {
+        if let Some(classic) = self.state_files.clone() {
+            self.seen.loaded_states += 1;
+            self.tell(Event::Operator(Wish::LoadState(classic)));
+            self.rules.loaded(&self.engine);
+        }
+        self.later(900, Coming::LoadState);
     }
 
     /// A run ends. A forgotten one says nothing any more, a frozen one nothing to the table.

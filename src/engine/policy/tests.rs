@@ -42,7 +42,8 @@ impl Story {
             self.state.status = Status::Ok;
             AlertKind::Up
         } else {
-            self.state.fail(now, exit, Box::default());
+            self.state
+                .fail(now, now.wall.seconds(), exit, Box::default());
             AlertKind::Failure
         };
         let outage = self.state.outage.as_deref();

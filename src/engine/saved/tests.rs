@@ -14,7 +14,7 @@ fn failing() -> (Service, ServiceState) {
         last_success: Some(at(3.0).wall),
         ..ServiceState::default()
     };
-    state.fail(at(10.0), 2, Box::default());
+    state.fail(at(10.0), EPOCH + 10, 2, Box::default());
     state.set_text(EventText::of(exited(2, "h1\nno answer\n")));
     if let Some(outage) = &mut state.outage {
         outage.calls = 4;
