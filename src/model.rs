@@ -216,6 +216,16 @@ pub enum IpvsBackend {
     Memory,
 }
 
+impl fmt::Display for IpvsBackend {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Netlink => "netlink",
+            Self::Ipvsadm => "ipvsadm",
+            Self::Memory => "memory",
+        })
+    }
+}
+
 impl FromStr for IpvsBackend {
     type Err = String;
 

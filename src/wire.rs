@@ -6,6 +6,7 @@
 pub mod rows;
 pub mod rules;
 pub mod why;
+pub mod wishes;
 
 use std::fmt;
 

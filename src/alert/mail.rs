@@ -25,6 +25,7 @@ use crate::alert::mail::relay::{Relay, Tls, smtp};
 use crate::alert::mail::sendmail::sendmail;
 use crate::alert::secret;
 use crate::model::{MailRelay, MailSettings};
+use crate::time::Readable;
 
 pub(crate) use letter::{Letter, bytes};
 
@@ -193,7 +194,10 @@ impl Mailer {
                 "its name has no address".to_owned()
             }
             Ok(Err(error)) => format!("its name cannot be looked up: {error}"),
-            Err(_) => format!("its name was not looked up within {LOOKUP_LIMIT:?}"),
+            Err(_) => format!(
+                "its name was not looked up within {}",
+                Readable(LOOKUP_LIMIT)
+            ),
         };
         if self.known.is_empty() {
             return Err(reason);

@@ -14,7 +14,7 @@ use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
 use crate::time::{Readable, Wall};
 use crate::wire::why::DeliveryRow;
-use crate::wire::{EventRow, EventsAnswer};
+use crate::wire::{EventRow, EventsAnswer, rules, wishes};
 
 /// Events kept for readers: a day of a calm farm, the last minutes of a storm; about 200 kB.
 const EVENTS_MAX: usize = 1_000;
@@ -153,18 +153,25 @@ impl Chronicle {
                 tracing::info!(group, service = name, text, "the table is left alone");
                 self.keep(time, "table_untouched", of(model, *service), text.clone());
             }
-            Note::Wish { wish, outcome } => self.wish(time, wish, outcome),
+            Note::Wish { wish, outcome } => self.wish(time, model, wish, outcome),
         }
     }
 
-    fn wish(&mut self, time: Wall, wish: &Wish, outcome: &Result<String, String>) {
+    fn wish(&mut self, time: Wall, model: &Model, wish: &Wish, outcome: &Result<String, String>) {
+        let (said, user) = (wishes::words(model, wish), wishes::user(wish));
+        let wish = cut(&said, TEXT_MAX);
         let text = match outcome {
             Ok(text) => {
-                tracing::info!(?wish, outcome = text, "wish carried out");
+                tracing::info!(
+                    wish,
+                    user,
+                    outcome = cut(text, TEXT_MAX),
+                    "wish carried out"
+                );
                 text
             }
             Err(text) => {
-                tracing::warn!(?wish, why = text, "wish refused");
+                tracing::warn!(wish, user, why = cut(text, TEXT_MAX), "wish refused");
                 text
             }
         };
@@ -299,7 +306,7 @@ impl Chronicle {
 /// A run ended; only with `LVSMON_LOG=debug`.
 pub(super) fn run_ended(run: RunId, report: &crate::engine::event::Report) {
     let took_ms = report.took.as_millis();
-    tracing::debug!(run = run.0, took_ms, ended = ?report.ended, "run ended");
+    tracing::debug!(run = run.0, took_ms, ended = %report.ended, "run ended");
 }
 
 /// An alert was held back; only with `LVSMON_LOG=debug`, else every failing check would log.
@@ -331,7 +338,8 @@ pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
         | Suppressed::Disabled
         | Suppressed::DependFailed { .. }
         | Suppressed::Acknowledged(_)) => {
-            tracing::debug!(group, service = name, period, kind, ?why, "alert held back");
+            let why = rules::sentence(why);
+            tracing::debug!(group, service = name, period, kind, why, "alert held back");
         }
     }
 }
@@ -359,7 +367,8 @@ mod tests {
         let mut chronicle = Chronicle::default();
         let said = "ä".repeat(40_000);
         let time = Wall::from_seconds(1);
-        chronicle.wish(time, &Wish::Stop, &Err(said));
+        let (model, _) = crate::config::load_text("").expect("an empty file is good");
+        chronicle.wish(time, &model, &Wish::Stop, &Err(said));
         let text = &chronicle.after(0).events[0].text;
         assert_eq!(*text, format!("{}...", "ä".repeat(TEXT_MAX / 2)));
     }

@@ -253,7 +253,7 @@ fn start(
         statedir = %globals.statedir.display(),
         services = model.services.len(),
         bindings = model.bindings.len(),
-        backend = ?globals.ipvs_backend,
+        backend = %globals.ipvs_backend,
         kept = opened.saved.records.len(),
         seed,
         zone = zone.iana_name(),
@@ -455,8 +455,8 @@ fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
     }
     if old.ipvs_backend != new.ipvs_backend {
         tracing::warn!(
-            old = ?old.ipvs_backend,
-            new = ?new.ipvs_backend,
+            old = %old.ipvs_backend,
+            new = %new.ipvs_backend,
             "ipvs_backend changes at the next restart only"
         );
         new.ipvs_backend = old.ipvs_backend;

@@ -119,7 +119,7 @@ async fn run(call: Call) {
     match ended {
         Ended::Exited(0) => tracing::debug!(words, "monremote told"),
         Ended::Exited(_) | Ended::Signalled(_) | Ended::TimedOut(_) | Ended::NotStarted(_) => {
-            tracing::error!(command, words, ?ended, "monremote failed");
+            tracing::error!(command, words, %ended, "monremote failed");
         }
     }
 }

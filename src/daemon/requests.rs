@@ -144,7 +144,7 @@ impl Daemon {
         match work {
             Work::Login(credentials) => Said::Login(credentials, self.gate.clone()),
             Work::Term => {
-                tracing::info!(peer = %session.peer(), user = ?session.user(), "a client says term");
+                tracing::info!(peer = %session.peer(), user = session.user(), "a client says term");
                 Said::Term(work.reply().to_owned())
             }
             Work::Reset { stops, memory } => {

@@ -17,6 +17,7 @@ use crate::engine::event::{Ended, Report, Run, RunId, RunProgram};
 use crate::monitor;
 use crate::program::Children;
 use crate::protocol::{Process, Processes};
+use crate::time::Readable;
 
 /// What a run may take beyond its own limits: names, places among the connections of all checks,
 /// programs that clean up. Only a defect of ours takes longer, so it need not be exact.
@@ -150,7 +151,8 @@ impl Runner {
             .await
             .is_err()
         {
-            tracing::warn!(?limit, "runs did not end in time");
+            let limit = Readable(limit);
+            tracing::warn!(%limit, "runs did not end in time");
         }
     }
 

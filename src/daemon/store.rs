@@ -34,6 +34,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::clock::Clock;
 use crate::engine::event::AlertCall;
 use crate::engine::saved::{self, Record, Saved};
+use crate::time::Readable;
 
 use file::Journal;
 pub use file::StoreError;
@@ -285,7 +286,7 @@ impl Store {
             Err(_) => {
                 self.writer.abort();
                 tracing::error!(
-                    ?limit,
+                    limit = %Readable(limit),
                     "journal not written in time, the newest state is lost"
                 );
             }

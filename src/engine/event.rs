@@ -18,6 +18,7 @@ use crate::engine::saved::Record;
 use crate::lvs::{Command, RealServerKey, Table, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
 use crate::options::MonitorOptions;
+use crate::time::Readable;
 
 // A host word is part of a report; monitors know no more of the Model than this.
 pub use crate::model::HostName;
@@ -188,6 +189,17 @@ impl Ended {
             Self::Exited(exit) => *exit,
             Self::Signalled(signal) => 128_i32.saturating_add(*signal),
             Self::TimedOut(_) | Self::NotStarted(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(value) => write!(out, "exit {value}"),
+            Self::Signalled(signal) => write!(out, "killed by signal {signal}"),
+            Self::TimedOut(limit) => write!(out, "killed at the limit of {}", Readable(*limit)),
+            Self::NotStarted(why) => write!(out, "not started: {why}"),
         }
     }
 }

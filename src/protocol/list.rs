@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::event::{AlertKind, HistoryLine, RunId, Status};
+use crate::engine::event::{HistoryLine, RunId, Status};
 use crate::model::{DependKind, Model, Service, ServiceId};
 use crate::protocol::choice::{self, Shown};
 use crate::protocol::command::first_word;
@@ -234,15 +234,7 @@ impl Listing {
 
 /// `KIND GROUP SERVICE TIME PATH (ARGS) SUMMARY`, escaped as a whole (P-7).
 fn alert(out: &mut String, line: &HistoryLine) {
-    let kind = match line.kind {
-        AlertKind::Failure | AlertKind::Test => "alert",
-        AlertKind::Up => "upalert",
-        AlertKind::Startup => "startupalert",
-        AlertKind::Trap => "trapalert",
-        AlertKind::TrapTimeout => "traptimeoutalert",
-        AlertKind::Ack => "ackalert",
-        AlertKind::Disable => "disablealert",
-    };
+    let kind = line.kind.history_word();
     let mut args = String::new();
     for word in &line.args {
         if !args.is_empty() {

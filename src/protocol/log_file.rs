@@ -6,23 +6,10 @@
 use crate::engine::event::{AlertKind, DowntimeLine, HistoryLine};
 use crate::time::Wall;
 
-/// The word of a kind in the alert history, and in `list alerthist`.
-const KINDS: [(&str, AlertKind); 7] = [
-    ("alert", AlertKind::Failure),
-    ("upalert", AlertKind::Up),
-    ("startupalert", AlertKind::Startup),
-    ("trapalert", AlertKind::Trap),
-    ("traptimeoutalert", AlertKind::TrapTimeout),
-    ("ackalert", AlertKind::Ack),
-    ("disablealert", AlertKind::Disable),
-];
-
 /// A line of `historicfile`: `KIND GROUP SERVICE TIME PROGRAM (ARGS) SUMMARY`, with its newline.
 #[must_use]
 pub fn history_line(line: &HistoryLine) -> String {
-    let kind = KINDS.iter().find(|(_, kind)| *kind == line.kind);
-    // A person's try is in no history; it would be an alert.
-    let kind = kind.map_or("alert", |(word, _)| word);
+    let kind = line.kind.history_word();
     let args: Vec<String> = line.args.iter().map(|word| quoted(word)).collect();
     let (group, service, time) = (&line.group, &line.service, line.time.seconds());
     let (program, args) = (&line.program, args.join(" "));
@@ -46,7 +33,8 @@ pub fn history(text: &str, since: Option<Wall>, max: usize) -> Vec<HistoryLine> 
 fn read_history_line(line: &str) -> Option<HistoryLine> {
     let mut words = line.trim_start().splitn(5, ' ');
     let (kind, group, service) = (words.next()?, words.next()?, words.next()?);
-    let &(_, kind) = KINDS.iter().find(|(word, _)| *word == kind)?;
+    let mut kinds = AlertKind::ALL.into_iter();
+    let kind = kinds.find(|known| known.history_word() == kind)?;
     let time = Wall::from_seconds(words.next()?.parse().ok()?);
     let (program, rest) = words.next()?.split_once(" (")?;
     let (args, summary) = rest.split_once(") ").or_else(|| rest.split_once(')'))?;
@@ -152,7 +140,15 @@ mod tests {
 
     #[test]
     fn a_line_of_the_history_is_read_as_it_was_written() {
-        for (word, kind) in KINDS {
+        for (word, kind) in [
+            ("alert", AlertKind::Failure),
+            ("upalert", AlertKind::Up),
+            ("startupalert", AlertKind::Startup),
+            ("trapalert", AlertKind::Trap),
+            ("traptimeoutalert", AlertKind::TrapTimeout),
+            ("ackalert", AlertKind::Ack),
+            ("disablealert", AlertKind::Disable),
+        ] {
             let written = history_line(&line(kind, 1_795_251_344));
             let expected = format!(
                 "{word} g s 1795251344 /usr/lib/mon/alert.d/a b.alert (x \"y z\" \"\" \"q\\\"\\\\\") h1 (x) = 1\n"

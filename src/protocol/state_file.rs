@@ -72,7 +72,7 @@ pub enum StateFault {
     #[error("its last line was cut off")]
     Cut,
     /// A line that this file never has.
-    #[error("line {line} is no line of such a file: {start:?}")]
+    #[error("line {line} is no line of such a file: \"{}\"", .start.escape_debug())]
     Line {
         /// From 1 on.
         line: usize,

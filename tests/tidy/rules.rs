@@ -264,6 +264,10 @@ fn words(source: &Source) -> Vec<String> {
             "print macros panic on a closed pipe; use the output helper",
         ),
         (r"\bdbg!", "left over dbg!"),
+        (
+            r"[=(,]\s*\?[a-z_]",
+            "Rust's own form of a value in a log field; people read it, give its Display (%)",
+        ),
         (r"\bunsafe\s*\{", "unsafe; use a safe wrapper"),
     ];
     let mut findings = Vec::new();

@@ -14,7 +14,7 @@ use crate::alert::exec::{self, ALERT_LIMIT};
 use crate::alert::mail::Mailer;
 use crate::alert::notice::Notice;
 use crate::alert::{StandaloneError, message, standalone, trap, webhook};
-use crate::cli::trial::monitor::{how, shown_variables};
+use crate::cli::trial::monitor::shown_variables;
 use crate::cli::trial::remarks::{Level, Remark};
 use crate::cli::trial::{Plan, sample};
 use crate::clock::Stopwatch;
@@ -145,7 +145,7 @@ async fn attempt(model: &Model, call: &AlertCall, really: bool) -> CallRow {
             row.argv = vec![path.display().to_string()];
             row.argv.extend(exec::arguments(call));
             let ran = exec::alert(path, call, ALERT_LIMIT).await;
-            row.outcome = how(&ran.ended);
+            row.outcome = ran.ended.to_string();
             row.exit = Some(ran.ended.exit());
             row.is_good = ran.ended == Ended::Exited(0);
             row.output = ran.output;

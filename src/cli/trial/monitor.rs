@@ -17,7 +17,6 @@ use crate::engine::state::{self, EventText, HostState};
 use crate::model::{HostName, Model, MonitorCommand, MonitorProgram};
 use crate::monitor::{self, Tools};
 use crate::names::Names;
-use crate::time::Readable;
 use crate::wire::rules;
 
 /// Everything there is to say of a monitor.
@@ -253,7 +252,7 @@ fn row(report: Report, hosts: &[HostState], alerts: Vec<String>) -> (RunRow, See
     };
     let text = EventText::of(report);
     let row = RunRow {
-        ended: how(&ended),
+        ended: ended.to_string(),
         exit: ended.exit(),
         status,
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
@@ -300,16 +299,6 @@ pub(super) fn shown_variables(variables: &[(String, String)]) -> BTreeMap<String
         false => (name.clone(), value.clone()),
     };
     variables.iter().map(shown).collect()
-}
-
-/// How a program ended, for a person.
-pub(super) fn how(ended: &Ended) -> String {
-    match ended {
-        Ended::Exited(value) => format!("exit {value}"),
-        Ended::Signalled(signal) => format!("killed by signal {signal}"),
-        Ended::TimedOut(limit) => format!("killed at the limit of {}", Readable(*limit)),
-        Ended::NotStarted(why) => format!("not started: {why}"),
-    }
 }
 
 /// What a daemon that had just started would send, and what it would hold back.

@@ -66,6 +66,22 @@ impl AlertKind {
         }
     }
 
+    /// The keyword whose lines are called; the word of the histories, where a trap and its
+    /// timeout have words of their own.
+    #[must_use]
+    pub const fn history_word(self) -> &'static str {
+        match self {
+            // A person's try is in no history; it calls these lines.
+            Self::Failure | Self::Test => "alert",
+            Self::Up => "upalert",
+            Self::Startup => "startupalert",
+            Self::Trap => "trapalert",
+            Self::TrapTimeout => "traptimeoutalert",
+            Self::Ack => "ackalert",
+            Self::Disable => "disablealert",
+        }
+    }
+
     /// The mark in the argument list of an alert.
     #[must_use]
     pub const fn mark(self) -> Option<&'static str> {
