@@ -3,6 +3,8 @@
 //!
 //! Not here: arguments, input and output, limits; monitors and alerts differ in all of them.
 
+mod child;
+
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -14,11 +16,12 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::engine::event::Ended;
+
+pub(crate) use child::{Child, Command, Streams};
 
 /// Waits between tries while the file is being written ("text file busy"): an operator copies a
 /// new version into place.
@@ -52,8 +55,8 @@ pub fn own_path() -> Option<&'static Path> {
 /// Starts the program `path` as execvp(3) and mon do: a text without a first line `#!` is given
 /// to the shell, and a file that is being written is tried again, for 0.2 s in all.
 ///
-/// `spawn` is called once for each try. Its command names the file, stands first in a process
-/// group of its own and has `LVSMON` in its environment (D29); the rest is up to the caller.
+/// `spawn` is called once for each try. Its command names the file and has `LVSMON` in its
+/// environment (D29); the rest is up to the caller.
 ///
 /// # Errors
 ///
@@ -85,7 +88,6 @@ pub(crate) async fn start<T>(
 
 fn command(file: &Path) -> Command {
     let mut command = Command::new(file);
-    command.process_group(0);
     if let Some(own) = own_path() {
         command.env("LVSMON", own);
     }
@@ -208,12 +210,12 @@ impl Group {
 
     /// The same; the child is in the list until its end.
     pub(crate) fn listed(child: &Child, listed: &Children) -> Self {
-        let leader = child.id().and_then(|id| i32::try_from(id).ok());
-        if let Some(id) = child.id() {
+        let leader = child.id();
+        if let Some(id) = number(leader) {
             listed.add(id);
         }
         Self {
-            leader: leader.map(Pid::from_raw),
+            leader,
             listed: listed.clone(),
         }
     }
@@ -228,11 +230,14 @@ impl Group {
 
     /// The program has ended; whoever it left behind is not ours to kill.
     pub(crate) fn release(&mut self) {
-        let leader = self.leader.take();
-        if let Some(id) = leader.and_then(|leader| u32::try_from(leader.as_raw()).ok()) {
+        if let Some(id) = number(self.leader.take()) {
             self.listed.remove(id);
         }
     }
+}
+
+fn number(process: Option<Pid>) -> Option<u32> {
+    u32::try_from(process?.as_raw()).ok()
 }
 
 impl Drop for Group {

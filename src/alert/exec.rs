@@ -8,16 +8,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
 
 use crate::alert::notice::cut;
 use crate::engine::event::{AlertCall, Ended};
-use crate::program::{self, Group, PIPE_GRACE};
+use crate::program::{self, Child, Command, Group, PIPE_GRACE, Streams};
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
 pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);
@@ -115,7 +114,7 @@ pub(crate) async fn alert(path: &Path, call: &AlertCall, limit: Duration) -> Ran
 /// Runs a program to its end or its limit. Dropping the future kills its process group.
 pub(crate) async fn run(program: Program<'_>) -> Ran {
     match program::start(program.path, |command| spawn(&program, command)).await {
-        Ok(child) => attend(child, program.input, program.limit).await,
+        Ok(running) => attend(running, program.input, program.limit).await,
         Err(why) => Ran {
             ended: Ended::NotStarted(why),
             output: String::new(),
@@ -123,35 +122,61 @@ pub(crate) async fn run(program: Program<'_>) -> Ran {
     }
 }
 
-fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Child> {
-    command
-        .args(program.args.iter().map(|arg| passable(arg)))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+/// A program that was started.
+struct Running {
+    group: Group,
+    child: Child,
+    input: pipe::Sender,
+    output: pipe::Receiver,
+    errors: pipe::Receiver,
+}
+
+fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
+    let (input_end, input) = io::pipe()?;
+    let (output, output_end) = io::pipe()?;
+    let (errors, errors_end) = io::pipe()?;
+    let input = pipe::Sender::from_owned_fd(input.into())?;
+    let output = pipe::Receiver::from_owned_fd(output.into())?;
+    let errors = pipe::Receiver::from_owned_fd(errors.into())?;
+    command.args(program.args.iter().map(|arg| passable(arg)));
     for (name, value) in program.environment {
         // A name with `=` or NUL cannot be passed; such a line would fail every alert.
         if !name.is_empty() && !name.contains(['=', '\0']) {
             command.env(name, passable_variable(name, value));
         }
     }
-    command.spawn()
+    let child = command.spawn(Streams {
+        input: Some(input_end.into()),
+        output: Some(output_end.into()),
+        errors: Some(errors_end.into()),
+    })?;
+    Ok(Running {
+        group: Group::of(&child),
+        child,
+        input,
+        output,
+        errors,
+    })
 }
 
-async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
-    let mut group = Group::of(&child);
-    let stdin = child.stdin.take();
+async fn attend(running: Running, text: Arc<[u8]>, limit: Duration) -> Ran {
+    let Running {
+        mut group,
+        mut child,
+        mut input,
+        output,
+        errors,
+    } = running;
     let feed = async move {
-        if let Some(mut stdin) = stdin {
-            // A program need not read its input: a closed pipe is no fault.
-            let _ = stdin.write_all(&input).await;
-        }
+        // A program need not read its input: a closed pipe is no fault.
+        let _ = input.write_all(&text).await;
+        // It reads to the end of its input.
+        drop(input);
         std::future::pending::<()>().await;
     };
     let mut out = Kept::default();
     let mut err = Kept::default();
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let read = async { tokio::join!(read_all(stdout, &mut out), read_all(stderr, &mut err)) };
+    let read = async { tokio::join!(read_all(output, &mut out), read_all(errors, &mut err)) };
     let ended = {
         tokio::pin!(feed, read);
         let mut read_done = false;
@@ -179,8 +204,7 @@ async fn attend(mut child: Child, input: Arc<[u8]>, limit: Duration) -> Ran {
 }
 
 /// Reads to the end, so that the writer never waits.
-async fn read_all(stream: Option<impl AsyncRead + Unpin>, kept: &mut Kept) {
-    let Some(mut stream) = stream else { return };
+async fn read_all(mut stream: pipe::Receiver, kept: &mut Kept) {
     let mut chunk = [0_u8; 4_096];
     while let Ok(count) = stream.read(&mut chunk).await {
         if count == 0 {

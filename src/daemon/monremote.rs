@@ -5,14 +5,13 @@
 //! mon does; the words behind it are not.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::engine::event::{Ended, Target, Wish};
 use crate::model::{Model, ServiceId};
-use crate::program::{self, Group};
+use crate::program::{self, Group, Streams};
 
 /// Calls that wait: a person disables some hosts at once.
 const CALLS_MAX: usize = 256;
@@ -102,11 +101,12 @@ async fn run(call: Call) {
     let Call { command, words } = call;
     let script = format!("{command} \"$@\"");
     let started = program::start(Path::new("/bin/sh"), |mut shell| {
-        shell
-            .args(["-c", &script, "monremote"])
-            .args(&words)
-            .stdin(Stdio::null())
-            .spawn()
+        shell.args(["-c", &script, "monremote"]);
+        shell.args(&words);
+        shell.spawn(Streams {
+            input: Some(Streams::nothing()?),
+            ..Streams::default()
+        })
     });
     let ended = match started.await {
         Ok(mut child) => {

@@ -8,20 +8,18 @@
 //! Not here: which arguments and variables (the engine), how many at once (the daemon).
 //! Contract: docs/mon.md, "Runs".
 
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program::{self, Children, Group, PIPE_GRACE};
+use crate::program::{self, Child, Children, Command, Group, PIPE_GRACE, Streams};
 
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
@@ -47,8 +45,7 @@ pub async fn run(program: &Executable, children: &Children) -> Report {
 
 /// A program that was started.
 struct Running {
-    // Fields are dropped in this order: the group is killed before the child goes to tokio's
-    // list of orphans, which reaps it.
+    // Fields are dropped in this order: the group is killed before the child is left to be reaped.
     group: Group,
     child: Child,
     pipe: pipe::Receiver,
@@ -58,18 +55,15 @@ struct Running {
 fn spawn(program: &Executable, mut command: Command, children: &Children) -> io::Result<Running> {
     let (reader, writer) = io::pipe()?;
     let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?;
-    command
-        .args(program.args.iter().map(OsStr::new))
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(OwnedFd::from(writer.try_clone()?)))
-        .stderr(Stdio::from(OwnedFd::from(writer)))
-        .kill_on_drop(true);
+    command.args(&program.args);
     for (name, value) in &program.environment {
         command.env(name, value);
     }
-    let child = command.spawn()?;
-    // The command holds the writing ends; while they are open the pipe never ends.
-    drop(command);
+    let child = command.spawn(Streams {
+        input: Some(Streams::nothing()?),
+        output: Some(writer.try_clone()?.into()),
+        errors: Some(writer.into()),
+    })?;
     Ok(Running {
         group: Group::listed(&child, children),
         child,

@@ -157,7 +157,7 @@ fn what_authors_get_wrong_is_a_problem_with_exit_status_3() {
 #[test]
 fn what_may_hurt_some_day_is_a_warning_and_only_strict_makes_it_a_problem() {
     let bench = Bench::new();
-    let long = "yes 0123456789 | head -c 200000; exit 0";
+    let long = "yes 0123456789 2>/dev/null | head -c 200000; exit 0";
     for (text, expected) in [
         ("read -r line; exit 0", "reads_input"),
         ("sleep 30 >/dev/null 2>&1 & exit 0", "leaves_children"),

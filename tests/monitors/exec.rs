@@ -105,6 +105,44 @@ fn arguments_and_variables_arrive_as_given() {
     assert!(text(&run(&program)).contains("[other]"));
 }
 
+/// A program that prints which signals it ignores and blocks, as in `/proc/PID/status`.
+const SIGNALS: &str = "grep -E 'Sig(Ign|Blk)' /proc/self/status";
+
+#[test]
+fn a_broken_pipe_is_an_error_and_no_death_as_under_mon() {
+    let folder = TempDir::new();
+    let told = text(&script(&folder, SIGNALS, LIMIT));
+    let mask = |name: &str| {
+        let line = told.lines().find_map(|line| line.strip_prefix(name));
+        let digits = line.expect("such a line").trim();
+        u64::from_str_radix(digits, 16).expect("a mask")
+    };
+    assert_ne!(mask("SigIgn:") & (1 << 12), 0, "{told}");
+    assert_eq!(mask("SigBlk:"), 0, "{told}");
+}
+
+#[test]
+fn a_monitor_in_perl_outlives_a_server_that_hangs_up() {
+    let folder = TempDir::new();
+    let path = folder.write_executable(
+        "own.monitor",
+        "#!/usr/bin/perl\nuse Socket;\n\
+         socketpair(my $us, my $server, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;\n\
+         close $server;\nmy $sent = syswrite $us, \"HELO\";\n\
+         print \"h1\\nh1: $!\\n\" unless defined $sent;\nexit 1;\n",
+    );
+    let report = run(&program(path, &["h1"], LIMIT));
+    assert_eq!(report.ended, Ended::Exited(1), "{report:?}");
+    assert_eq!(text(&report), "h1\nh1: Broken pipe\n");
+}
+
+#[test]
+fn death_by_a_signal_of_real_time_is_a_failure() {
+    let folder = TempDir::new();
+    let report = script(&folder, "kill -40 $$; sleep 600", LIMIT);
+    assert_eq!(report.ended, Ended::Signalled(40));
+}
+
 #[test]
 fn standard_input_is_empty() {
     let folder = TempDir::new();

@@ -106,6 +106,14 @@ fn endless_output_is_read_and_little_of_it_kept() {
 }
 
 #[test]
+fn a_broken_pipe_is_an_error_and_no_death_as_under_mon() {
+    let ran = block_on(run(shell("grep SigIgn: /proc/self/status")));
+    let mask = ran.output.trim().trim_start_matches("SigIgn:").trim();
+    let ignored = u64::from_str_radix(mask, 16).unwrap();
+    assert_ne!(ignored & (1 << 12), 0, "{mask}");
+}
+
+#[test]
 fn at_its_limit_the_whole_group_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pids");

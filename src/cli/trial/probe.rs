@@ -2,20 +2,16 @@
 //! reads standard input, and who is left when it has ended. The daemon cannot tell; a person
 //! who writes a monitor wants to know.
 
-use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::Stdio;
 
 use nix::sys::signal::killpg;
-use nix::unistd::Pid;
 use tokio::net::unix::pipe::Receiver;
-use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::engine::event::{Ended, Executable};
 use crate::monitor::exec::Capture;
-use crate::program::{self, Group, PIPE_GRACE};
+use crate::program::{self, Child, Command, Group, PIPE_GRACE, Streams};
 
 /// What a run with streams apart showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,18 +46,15 @@ fn spawn(program: &Executable, mut command: Command) -> io::Result<Started> {
     drop(fill);
     let (out, out_end) = io::pipe()?;
     let (errors, errors_end) = io::pipe()?;
-    command
-        .args(program.args.iter().map(OsStr::new))
-        .stdin(Stdio::from(OwnedFd::from(input.try_clone()?)))
-        .stdout(Stdio::from(OwnedFd::from(out_end)))
-        .stderr(Stdio::from(OwnedFd::from(errors_end)))
-        .kill_on_drop(true);
+    command.args(&program.args);
     for (name, value) in &program.environment {
         command.env(name, value);
     }
-    let child = command.spawn()?;
-    // The command holds the writing ends; while they are open the pipes never end.
-    drop(command);
+    let child = command.spawn(Streams {
+        input: Some(input.try_clone()?.into()),
+        output: Some(out_end.into()),
+        errors: Some(errors_end.into()),
+    })?;
     Ok(Started {
         child,
         out: Receiver::from_owned_fd(OwnedFd::from(out))?,
@@ -78,7 +71,7 @@ async fn follow(started: Started, program: &Executable) -> Probe {
         input,
     } = started;
     let mut group = Group::of(&child);
-    let leader = child.id().and_then(|id| i32::try_from(id).ok());
+    let leader = child.id();
     let (mut said, mut complained) = (Capture::default(), Capture::default());
     let wait = async {
         loop {
@@ -97,7 +90,7 @@ async fn follow(started: Started, program: &Executable) -> Probe {
         )
     };
     let is_held_open = timeout(PIPE_GRACE, rest).await.is_err();
-    let group_lives = leader.is_some_and(|leader| killpg(Pid::from_raw(leader), None).is_ok());
+    let group_lives = leader.is_some_and(|leader| killpg(leader, None).is_ok());
     // At the limit all are killed, so nothing is left that a longer run would have left.
     let was_killed = matches!(ended, Ended::TimedOut(_));
     Probe {
