@@ -31,7 +31,7 @@ impl Logs {
         self.dtlogfile = downtime.dtlogging.then(|| downtime.dtlogfile.clone());
         if let Some(path) = self.dtlogfile.clone() {
             let text = log_file::downtime_head(now);
-            scribe.give(Job::Append { path, text });
+            scribe.give(Job::Head { path, text });
         }
     }
 

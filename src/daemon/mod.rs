@@ -100,6 +100,8 @@ enum Wake {
     Journal(Result<Handed, StoreError>),
     /// mon's state files were read for a client.
     StateRead(StateRead),
+    /// The files that were to be written are.
+    Written,
     /// Nothing else is ready: the changed table is shown to the applier.
     Publish,
 }
@@ -171,6 +173,7 @@ impl Daemon {
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
                 Wake::Journal(news) => self.journal(news),
                 Wake::StateRead(read) => self.state_was_read(read),
+                Wake::Written => self.scribe.go_on(),
                 Wake::Publish => self.publish(),
             }
         }
@@ -198,6 +201,7 @@ impl Daemon {
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(read) = self.state_reads.next() => Wake::StateRead(read),
             Some(event) = self.inbox.recv() => Wake::Event(event),
+            () = self.scribe.idle() => Wake::Written,
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
             Some(ask) = self.clients.recv() => Wake::Client(ask),
             Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),

@@ -1,24 +1,30 @@
 //! Who writes the files that people and mon's tools read: histories, the downtime log, mon's
 //! state files?
 //!
-//! One thread, begun with the first line, which takes one job after the other from a bounded
-//! queue: a disk that hangs holds up no check. What does not fit is lost and counted; a disk that
-//! fails is named once for each file, and once more when it works again.
+//! One thread, begun with the first line, which takes all that waits and does one job after the
+//! other: a disk that hangs holds up no check. What waits meanwhile stays here and is bounded in
+//! number and in bytes; of a file that is replaced as a whole only the newest text waits. What
+//! does not fit is lost, which is said once, and how much it was when there is room again. A disk
+//! that fails is named once for each file, and once more when it works again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
 use crate::folder;
 
-/// Jobs that wait for a slow disk: some minutes of the worst storm, a few MB.
+/// Jobs that wait for a slow disk: some minutes of the worst storm.
 const JOBS_MAX: usize = 10_000;
+
+/// Bytes of all jobs that wait: the lines of such a storm, or the `opstatus` of 10,000 services
+/// with long details. As much may be with the thread. One job alone may be larger.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What is done when a job is done, or why it was not.
 pub(super) type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
@@ -32,13 +38,21 @@ pub(super) enum Job {
         /// Whole lines.
         text: String,
     },
+    /// The same with what later lines are not understood without: where it cannot be written
+    /// now, it comes before the next line that can.
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// Whole lines.
+        text: String,
+    },
     /// Put texts in the place of files, each at once: a reader finds the old one or the new one
     /// (E-27).
     Replace {
         /// Files and texts.
         files: Vec<(PathBuf, String)>,
         /// Who waits for it.
-        reply: Option<Reply>,
+        replies: Vec<Reply>,
     },
     /// Do something else with files, in its turn.
     Run {
@@ -47,102 +61,257 @@ pub(super) enum Job {
         /// Who waits for it.
         reply: Reply,
     },
-    /// The end.
-    End(oneshot::Sender<()>),
 }
 
-/// The way to the thread.
-#[derive(Debug, Default)]
+/// What waits, and the way to the thread.
+#[derive(Debug)]
 pub(super) struct Scribe {
-    queue: Option<SyncSender<Job>>,
-    lost: u64,
+    thread: Option<SyncSender<VecDeque<Job>>>,
+    /// The thread has jobs.
+    is_busy: bool,
+    /// What the thread says when it has none any more.
+    idle: (mpsc::Sender<()>, mpsc::Receiver<()>),
+    waiting: Waiting,
+}
+
+impl Default for Scribe {
+    fn default() -> Self {
+        Self {
+            thread: None,
+            is_busy: false,
+            idle: mpsc::channel(1),
+            waiting: Waiting::default(),
+        }
+    }
 }
 
 impl Scribe {
-    /// Hands a job over; waits for nothing.
+    /// Takes a job over; waits for nothing.
     pub(super) fn give(&mut self, job: Job) {
-        let queue = self.queue.get_or_insert_with(begin);
-        match queue.try_send(job) {
-            Ok(()) => {
-                let lost = std::mem::take(&mut self.lost);
-                if lost > 0 {
-                    tracing::error!(lost, "lines of histories were lost, the disk was too slow");
-                }
-            }
-            Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) => {
-                self.lost += 1;
-                job.refuse();
-            }
+        self.waiting.push(job);
+        self.hand_over();
+    }
+
+    /// Waits until the thread has done all that it was given; never, while it has nothing.
+    /// Cancel safe. The caller then says [`Self::go_on`].
+    pub(super) async fn idle(&mut self) {
+        let _ = self.idle.1.recv().await;
+    }
+
+    /// The thread has nothing to do: it gets what waits.
+    pub(super) fn go_on(&mut self) {
+        self.is_busy = false;
+        self.hand_over();
+    }
+
+    fn hand_over(&mut self) {
+        if self.is_busy {
+            return;
+        }
+        let jobs = self.waiting.take();
+        if jobs.is_empty() {
+            return;
+        }
+        let thread = self.thread.get_or_insert_with(|| begin(&self.idle.0));
+        self.is_busy = true;
+        if let Err(error) = thread.try_send(jobs) {
+            // It took its last jobs before it said that it is idle, so it broke.
+            tracing::error!(%error, "files are no longer written; this is a defect of lvsmon");
         }
     }
 
     /// Waits until all is written.
-    pub(super) async fn close(self, limit: Duration) {
-        let Some(queue) = self.queue else { return };
-        let (done, end) = oneshot::channel();
-        if queue.try_send(Job::End(done)).is_err()
-            || tokio::time::timeout(limit, end).await.is_err()
-        {
+    pub(super) async fn close(mut self, limit: Duration) {
+        let all = async {
+            while self.is_busy {
+                self.idle().await;
+                self.go_on();
+            }
+        };
+        if tokio::time::timeout(limit, all).await.is_err() {
             tracing::error!("the last lines of histories were lost, the disk was too slow");
         }
     }
 }
 
+/// Jobs that the thread has not been given yet.
+#[derive(Default)]
+struct Waiting {
+    jobs: VecDeque<Job>,
+    bytes: usize,
+    /// Jobs that were refused since there was room last.
+    lost: u64,
+}
+
+impl std::fmt::Debug for Waiting {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} jobs, {} bytes", self.jobs.len(), self.bytes)
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, job: Job) {
+        let job = self.unite(job);
+        let size = job.size();
+        let has_room = self.jobs.len() < JOBS_MAX && self.bytes.saturating_add(size) <= BYTES_MAX;
+        if has_room || self.jobs.is_empty() {
+            self.bytes = self.bytes.saturating_add(size);
+            self.jobs.push_back(job);
+            return;
+        }
+        if self.lost == 0 {
+            tracing::error!(
+                jobs = self.jobs.len(),
+                bytes = self.bytes,
+                "the disk is too slow, lines of histories and state files are lost"
+            );
+        }
+        self.lost += 1;
+        job.refuse();
+    }
+
+    /// Takes a waiting job with a file of this one into it: its text is old, and who waits for it
+    /// is served by the new one. Not beyond a job that may read the file.
+    fn unite(&mut self, job: Job) -> Job {
+        let Job::Replace {
+            mut files,
+            mut replies,
+        } = job
+        else {
+            return job;
+        };
+        let is_run = |job: &Job| matches!(job, Job::Run { .. });
+        let start = self.jobs.iter().rposition(is_run).map_or(0, |run| run + 1);
+        let shares = |job: &Job| match job {
+            Job::Replace { files: old, .. } => old
+                .iter()
+                .any(|(old, _)| files.iter().any(|(new, _)| new == old)),
+            Job::Append { .. } | Job::Head { .. } | Job::Run { .. } => false,
+        };
+        let found = self.jobs.iter().skip(start).position(shares);
+        let found = found.and_then(|place| self.jobs.remove(start + place));
+        if let Some(old) = found {
+            self.bytes = self.bytes.saturating_sub(old.size());
+            if let Job::Replace {
+                files: old,
+                replies: waiting,
+            } = old
+            {
+                for (path, text) in old {
+                    if files.iter().all(|(new, _)| *new != path) {
+                        files.push((path, text));
+                    }
+                }
+                replies.splice(0..0, waiting);
+            }
+            return self.unite(Job::Replace { files, replies });
+        }
+        Job::Replace { files, replies }
+    }
+
+    /// All of them; from now on there is room.
+    fn take(&mut self) -> VecDeque<Job> {
+        let lost = std::mem::take(&mut self.lost);
+        if lost > 0 {
+            tracing::error!(
+                lost,
+                "the disk writes again; so many lines and files were lost"
+            );
+        }
+        self.bytes = 0;
+        std::mem::take(&mut self.jobs)
+    }
+}
+
 impl Job {
+    /// About as many bytes of memory as it takes.
+    fn size(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Append { path, text } | Self::Head { path, text } => {
+                    path.as_os_str().len() + text.len()
+                }
+                Self::Replace { files, .. } => files
+                    .iter()
+                    .map(|(path, text)| path.as_os_str().len() + text.len())
+                    .sum(),
+                Self::Run { .. } => 0,
+            }
+    }
+
     fn refuse(self) {
+        let why = || Err("the disk is too slow".to_owned());
         match self {
-            Self::Replace {
-                reply: Some(reply), ..
-            }
-            | Self::Run { reply, .. } => reply(Err("the disk is too slow".to_owned())),
-            Self::Replace { reply: None, .. } | Self::Append { .. } | Self::End(_) => {}
+            Self::Replace { replies, .. } => replies.into_iter().for_each(|reply| reply(why())),
+            Self::Run { reply, .. } => reply(why()),
+            Self::Append { .. } | Self::Head { .. } => {}
         }
     }
 }
 
-fn begin() -> SyncSender<Job> {
-    let (queue, jobs) = sync_channel(JOBS_MAX);
+fn begin(idle: &mpsc::Sender<()>) -> SyncSender<VecDeque<Job>> {
+    let (thread, batches) = sync_channel(1);
+    let idle = idle.clone();
     // Ends with the queue.
-    thread::spawn(move || work(&jobs));
-    queue
+    thread::spawn(move || work(&batches, &idle));
+    thread
 }
 
-fn work(jobs: &Receiver<Job>) {
+fn work(batches: &Receiver<VecDeque<Job>>, idle: &mpsc::Sender<()>) {
     let mut desk = Desk::default();
-    while let Ok(job) = jobs.recv() {
-        match job {
-            Job::Append { path, text } => {
-                let result = append(&path, &text);
-                desk.say(&path, result.as_ref().err());
-            }
-            Job::Replace { files, reply } => {
-                let mut outcome = Ok(());
-                for (path, text) in files {
-                    let result = replace(&path, &text);
-                    desk.say(&path, result.as_ref().err());
-                    outcome =
-                        outcome.and(result.map_err(|error| format!("{}: {error}", path.display())));
-                }
-                if let Some(reply) = reply {
-                    reply(outcome);
-                }
-            }
-            Job::Run { what, reply } => what(reply),
-            Job::End(done) => {
-                let _ = done.send(());
-                return;
-            }
+    while let Ok(jobs) = batches.recv() {
+        for job in jobs {
+            desk.work(job);
         }
+        // There is room: it is taken before the next batch comes.
+        let _ = idle.try_send(());
     }
 }
 
-/// Which files could not be written at last.
+/// What is remembered of files between jobs.
 #[derive(Debug, Default)]
 struct Desk {
+    /// Those that could not be written at last.
     failing: BTreeSet<PathBuf>,
+    /// What is to come before the next line of a file.
+    heads: BTreeMap<PathBuf, String>,
 }
 
 impl Desk {
+    fn work(&mut self, job: Job) {
+        match job {
+            Job::Append { path, text } => self.append(&path, text),
+            Job::Head { path, text } => {
+                self.heads.insert(path.clone(), text);
+                self.append(&path, String::new());
+            }
+            Job::Replace { files, replies } => {
+                let mut outcome = Ok(());
+                for (path, text) in files {
+                    let result = replace(&path, &text);
+                    self.say(&path, result.as_ref().err());
+                    outcome =
+                        outcome.and(result.map_err(|error| format!("{}: {error}", path.display())));
+                }
+                for reply in replies {
+                    reply(outcome.clone());
+                }
+            }
+            Job::Run { what, reply } => what(reply),
+        }
+    }
+
+    fn append(&mut self, path: &Path, mut text: String) {
+        if let Some(head) = self.heads.get(path) {
+            text.insert_str(0, head);
+        }
+        let result = append(path, &text);
+        if result.is_ok() {
+            self.heads.remove(path);
+        }
+        self.say(path, result.as_ref().err());
+    }
+
     fn say(&mut self, path: &Path, error: Option<&io::Error>) {
         let shown = path.display();
         match error {
@@ -160,9 +329,15 @@ impl Desk {
     }
 }
 
+/// Adds all of it or nothing: half a line would spoil the next one.
 fn append(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    file.write_all(text.as_bytes())
+    let before = file.metadata()?;
+    let result = file.write_all(text.as_bytes());
+    if result.is_err() && before.is_file() {
+        let _ = file.set_len(before.len());
+    }
+    result
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {
@@ -177,93 +352,4 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-
-    const SOON: Duration = Duration::from_secs(20);
-
-    fn close(scribe: Scribe) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.unwrap().block_on(scribe.close(SOON));
-    }
-
-    #[test]
-    fn work_that_does_not_fit_is_answered() {
-        let (queue, _jobs) = sync_channel(1);
-        let mut scribe = Scribe {
-            queue: Some(queue),
-            lost: 0,
-        };
-        let (said, outcomes) = channel();
-        for number in 0..2 {
-            let said = said.clone();
-            scribe.give(Job::Run {
-                what: Box::new(|reply| reply(Ok(()))),
-                reply: Box::new(move |outcome| said.send((number, outcome)).unwrap()),
-            });
-        }
-        let (number, outcome) = outcomes.recv_timeout(SOON).unwrap();
-        assert_eq!(number, 1);
-        assert!(outcome.unwrap_err().contains("too slow"));
-    }
-
-    #[test]
-    fn jobs_are_done_in_order_before_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut scribe = Scribe::default();
-        for number in 0..100 {
-            let text = format!("{number}\n");
-            let path = path.clone();
-            scribe.give(Job::Append { path, text });
-        }
-        close(scribe);
-        let written = std::fs::read_to_string(&path).unwrap();
-        let expected: String = (0..100).map(|number| format!("{number}\n")).collect();
-        assert_eq!(written, expected);
-    }
-
-    #[test]
-    fn a_file_is_replaced_as_a_whole_and_whoever_waits_is_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("disabled");
-        std::fs::write(&path, "old").unwrap();
-        let (told, outcomes) = channel();
-        let mut scribe = Scribe::default();
-        let mut replace = |files: Vec<(PathBuf, String)>| {
-            let told = told.clone();
-            let reply: Reply = Box::new(move |outcome| told.send(outcome).unwrap());
-            scribe.give(Job::Replace {
-                files,
-                reply: Some(reply),
-            });
-            outcomes.recv_timeout(SOON).unwrap()
-        };
-        assert_eq!(replace(vec![(path.clone(), "new".to_owned())]), Ok(()));
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        let gone = folder.path().join("gone/opstatus");
-        let outcome = replace(vec![(gone, String::new()), (path, String::new())]);
-        assert!(outcome.unwrap_err().contains("gone/opstatus"));
-    }
-
-    #[test]
-    fn a_disk_that_fails_is_named_once_until_it_works_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("gone/log");
-        let mut desk = Desk::default();
-        for _ in 0..3 {
-            let error = append(&path, "x\n").unwrap_err();
-            desk.say(&path, Some(&error));
-            assert_eq!(desk.failing.len(), 1);
-        }
-        std::fs::create_dir(folder.path().join("gone")).unwrap();
-        append(&path, "x\n").unwrap();
-        desk.say(&path, None);
-        assert!(desk.failing.is_empty());
-    }
-}
+mod tests;

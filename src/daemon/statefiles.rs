@@ -65,7 +65,7 @@ impl Daemon {
         let files = self.texts(files, &classic);
         self.scribe.give(Job::Replace {
             files,
-            reply: Some(reply),
+            replies: vec![reply],
         });
     }
 
@@ -73,7 +73,10 @@ impl Daemon {
     pub(super) fn save_disabled(&mut self) {
         let classic = self.disabled_alone();
         let files = self.texts(&[StateFile::Disabled], &classic);
-        self.scribe.give(Job::Replace { files, reply: None });
+        self.scribe.give(Job::Replace {
+            files,
+            replies: Vec::new(),
+        });
     }
 
     /// What is known of 10,000 services takes a while to say, and `disabled` says none of it.

@@ -94,6 +94,12 @@ fn a_disk_that_fails_is_named_once_and_holds_up_nothing() {
     folder.write("log/bad", "");
     site.wait_for_text("stderr", "can be written again");
     site.wait_for_text("log/gone/history", "alert web http ");
+    fs::remove_file(folder.join("log/bad")).unwrap();
+    site.wait_for_text("log/gone/down", " web http ");
+    // What no start could write.
+    let down = lines(folder, "log/gone/down");
+    let is_head: Vec<bool> = down.iter().map(|line| line.starts_with('#')).collect();
+    assert_eq!(is_head[..4], [true, true, true, false], "{down:?}");
 }
 
 #[test]
