@@ -38,11 +38,18 @@ const REST: Duration = Duration::from_millis(2);
 /// How often it is told what was dropped.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
+/// So long after packets came it is looked whether the socket had room for all of them: a look
+/// reads a list of the system, which is no matter once in that time.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+
 /// A name without an address is looked up again after this long.
 const RETRY: Duration = Duration::from_secs(60);
 
 /// How long a stop waits for the thread: a look at a password takes up to a second.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// What is said of packets that the socket had no room for.
+const OVERFLOW: &str = "came faster than they could be read";
 
 /// Longest part of a user's or a group's name in the log, in characters.
 const SHOWN_MAX: usize = 64;
@@ -220,11 +227,15 @@ impl Reader {
                         self.guard.resolve(&name, &addresses);
                     }
                 }
-                () = self.clock.sleep_until_some(self.tally.due) => {
-                    self.tally.tell(self.clock.now().mono);
+                () = self.clock.sleep_until_some(self.tally.next()) => {
+                    for (why, count) in self.tally.tell(self.clock.now().mono) {
+                        tracing::warn!(name: "err", count, why, "more traps refused or lost");
+                    }
                 }
                 ready = self.socket.readable() => {
-                    if self.drain(ready) > 1 {
+                    let count = self.drain(ready);
+                    self.tally.look_later(self.clock.now().mono);
+                    if count > 1 {
                         tokio::time::sleep(REST).await;
                     }
                 }
@@ -344,8 +355,10 @@ impl Detail {
 /// What was dropped since it was told last.
 struct Tally {
     counts: BTreeMap<String, u64>,
-    /// When it is told.
+    /// When it is told; none while the next one is told at once.
     due: Option<Mono>,
+    /// When it is looked whether the socket had room for all packets.
+    look: Option<Mono>,
     /// The number of the socket in the system's lists.
     inode: u64,
     /// Packets that the socket had no room for.
@@ -360,6 +373,7 @@ impl Tally {
         Self {
             counts: BTreeMap::new(),
             due: None,
+            look: None,
             inode,
             overflowed: 0,
         }
@@ -383,28 +397,37 @@ impl Tally {
                 user,
                 group,
                 service,
-            }) => tracing::warn!(%from, user, group, service, why, "trap refused"),
+            }) => tracing::warn!(name: "err", %from, user, group, service, why, "trap refused"),
             None => tracing::warn!(why, "trap lost"),
         }
     }
 
-    /// Tells what was dropped; nothing was means silence until the next one.
-    fn tell(&mut self, now: Mono) {
+    /// Packets came.
+    fn look_later(&mut self, now: Mono) {
+        self.look.get_or_insert_with(|| now.after(LOOK_AFTER));
+    }
+
+    /// When there may be something to tell.
+    fn next(&self) -> Option<Mono> {
+        self.due.into_iter().chain(self.look).min()
+    }
+
+    /// What is to be told now, with its number; nothing at the end of a minute means silence
+    /// until the next one.
+    fn tell(&mut self, now: Mono) -> BTreeMap<String, u64> {
+        self.look = None;
         let lost = overflow(self.inode).unwrap_or(self.overflowed);
         let more = lost.saturating_sub(self.overflowed);
         self.overflowed = lost;
         if more > 0 {
-            let why = "came faster than they could be read".to_owned();
-            self.counts.insert(why, more);
+            *self.counts.entry(OVERFLOW.to_owned()).or_default() += more;
         }
-        if self.counts.is_empty() {
-            self.due = None;
-            return;
+        if self.due.is_some_and(|due| now < due) {
+            return BTreeMap::new();
         }
-        self.due = Some(now.after(TELL_EVERY));
-        for (why, count) in std::mem::take(&mut self.counts) {
-            tracing::warn!(count, why, "more traps refused in the last minute");
-        }
+        let told = std::mem::take(&mut self.counts);
+        self.due = (!told.is_empty()).then(|| now.after(TELL_EVERY));
+        told
     }
 }
 
@@ -419,4 +442,48 @@ fn overflow(inode: u64) -> Option<u64> {
             words.next_back().filter(|_| own)?.parse().ok()
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_that_the_socket_had_no_room_for_are_told_by_themselves_once_a_minute() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let inode = nix::sys::stat::fstat(socket.as_fd()).unwrap().st_ino;
+        let to = socket.local_addr().unwrap();
+        let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let overflow_more = || {
+            let before = overflow(inode).unwrap();
+            while overflow(inode).unwrap() == before {
+                for _ in 0..100 {
+                    sender.send_to(&[b'x'; 1_000], to).unwrap();
+                }
+            }
+        };
+        let mut tally = Tally::new(inode);
+        let mut now = Mono::ZERO;
+        assert_eq!(tally.next(), None);
+        tally.look_later(now);
+        now = tally.next().unwrap();
+        assert!(tally.tell(now).is_empty());
+        assert_eq!(tally.next(), None);
+        // Nothing else was refused.
+        overflow_more();
+        tally.look_later(now);
+        now = tally.next().unwrap();
+        let told = tally.tell(now);
+        assert_eq!(told.keys().collect::<Vec<_>>(), [OVERFLOW]);
+        assert_eq!(told[OVERFLOW], overflow(inode).unwrap());
+        // More of them wait for the end of the minute.
+        overflow_more();
+        let minute = now.after(TELL_EVERY);
+        tally.look_later(now);
+        assert!(tally.tell(tally.next().unwrap()).is_empty());
+        assert_eq!(tally.next(), Some(minute));
+        assert!(tally.tell(minute)[OVERFLOW] > 0);
+        assert!(tally.tell(minute.after(TELL_EVERY)).is_empty());
+        assert_eq!(tally.next(), None);
+    }
 }
