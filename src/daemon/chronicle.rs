@@ -93,7 +93,8 @@ impl Chronicle {
             } => {
                 let (group, name) = names(model, *service);
                 let summary = cut(summary, SUMMARY_MAX);
-                tracing::info!(group, service = name, exit, summary, "service down");
+                // The names are priorities in syslog, which are mon's: see `syslog`.
+                tracing::info!(name: "crit", group, service = name, exit, summary, "service down");
                 let text = format!("down: {summary}");
                 self.keep(time, "service_down", of(model, *service), text);
             }
@@ -225,6 +226,7 @@ impl Chronicle {
         let (kind, period) = (call.kind.word(), &*call.period);
         let summary = cut(&call.summary, SUMMARY_MAX);
         tracing::info!(
+            name: "alert",
             group,
             service,
             period,
@@ -318,6 +320,7 @@ pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
         // The one that a person must mend.
         Suppressed::NoProgram(why) => {
             tracing::warn!(
+                name: "err",
                 group,
                 service = name,
                 period,

@@ -12,10 +12,11 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use tracing::Metadata;
-use tracing_subscriber::EnvFilter;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::daemon::syslog::{self, Severity, Syslog};
 use crate::model::Facility;
@@ -95,20 +96,12 @@ pub fn start(settings: Settings) -> Guard {
     let facility = FacilitySwitch(Arc::new(AtomicU8::new(facility.number())));
     let of_syslog = facility.clone();
     thread::spawn(move || {
-        write_lines(&lines, &lost, &of_syslog);
+        write_lines(&lines, &lost, &of_syslog, Path::new(syslog::SOCKET));
         let _ = tell_done.send(());
     });
     let levels = EnvFilter::try_from_env("LVSMON_LOG");
     let levels = levels.unwrap_or_else(|_| EnvFilter::new(settings.level));
-    let syslog = settings.syslog.map(|_| {
-        tracing_subscriber::fmt::layer()
-            .with_writer(ToSyslog(writer.clone()))
-            .with_target(false)
-            .with_level(false)
-            .without_time()
-            .with_ansi(false)
-            .log_internal_errors(false)
-    });
+    let syslog = settings.syslog.map(|_| syslog_layer(writer.clone()));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .with_target(false)
@@ -132,6 +125,20 @@ pub fn start(settings: Settings) -> Guard {
     }
 }
 
+/// What sends each event to syslog, without its level: the priority says it.
+fn syslog_layer<S>(writer: Writer) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer()
+        .with_writer(ToSyslog(writer))
+        .with_target(false)
+        .with_level(false)
+        .without_time()
+        .with_ansi(false)
+        .log_internal_errors(false)
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         // Without room for the mark nobody reads, and nobody will within the limit.
@@ -148,9 +155,9 @@ enum Line {
     End,
 }
 
-fn write_lines(lines: &Receiver<Line>, lost: &AtomicU64, facility: &FacilitySwitch) {
+fn write_lines(lines: &Receiver<Line>, lost: &AtomicU64, facility: &FacilitySwitch, socket: &Path) {
     let mut stderr = io::stderr();
-    let mut syslog = Syslog::new(Path::new(syslog::SOCKET));
+    let mut syslog = Syslog::new(socket);
     while let Ok(line) = lines.recv() {
         match line {
             Line::End => return,
@@ -242,5 +249,79 @@ impl Write for SyslogWriter {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+    use crate::daemon::chronicle::Chronicle;
+    use crate::engine::event::{Delivery, Note};
+    use crate::engine::fixture::{model_of, service};
+    use crate::model::ServiceId;
+    use crate::time::Wall;
+
+    /// What syslog gets of what is logged: priority and text.
+    fn told(what: impl FnOnce()) -> Vec<(u8, String)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let (queue, lines) = sync_channel(LINES_MAX);
+        let writer = Writer {
+            queue: queue.clone(),
+            lost: Arc::default(),
+        };
+        let subscriber = tracing_subscriber::registry().with(syslog_layer(writer));
+        tracing::subscriber::with_default(subscriber, what);
+        queue.send(Line::End).unwrap();
+        let facility: Facility = "local2".parse().unwrap();
+        let switch = FacilitySwitch(Arc::new(AtomicU8::new(facility.number())));
+        write_lines(&lines, &AtomicU64::new(0), &switch, &path);
+        let mut buffer = [0; 10_000];
+        let mut told = Vec::new();
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let line = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let (priority, text) = line[1..].split_once('>').unwrap();
+            let priority: u16 = priority.parse().unwrap();
+            assert_eq!(priority / 8, u16::from(facility.number()), "{line}");
+            let priority = u8::try_from(priority % 8).unwrap();
+            told.push((priority, text.to_owned()));
+        }
+        told
+    }
+
+    #[test]
+    fn syslog_gets_mons_priority_of_each_thing_that_happens() {
+        let told = told(|| {
+            let model = model_of(vec![service("web", "http")], &["h1"]);
+            let (time, service) = (Wall::from_seconds(1), ServiceId(0));
+            let mut chronicle = Chronicle::default();
+            let down = Note::ServiceDown {
+                service,
+                exit: 1,
+                summary: "h1 is bad".to_owned(),
+            };
+            chronicle.note(time, &model, &down);
+            chronicle.sent(time, &crate::alert::notice::tests::call());
+            chronicle.delivered(time, 1, &Delivery::GivenUp("no relay".to_owned()));
+            let up = Note::ServiceUp {
+                service,
+                outage: Duration::from_secs(5),
+            };
+            chronicle.note(time, &model, &up);
+        });
+        let expected = [
+            (2, "service down"),
+            (1, "alert sent"),
+            (3, "alert given up"),
+            (6, "service up"),
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:?}");
+        for ((priority, text), (expected, what)) in told.iter().zip(expected) {
+            assert!(*priority == expected && text.contains(what), "{told:?}");
+        }
     }
 }

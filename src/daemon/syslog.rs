@@ -28,13 +28,14 @@ impl Severity {
     /// Something happened.
     pub(super) const INFO: Self = Self(6);
 
-    /// That of an event. mon has levels that we have not: an event of the name `alert`, `crit`
-    /// or `notice` has that one.
+    /// That of an event. mon's priorities are other ones than our levels: an event of the name
+    /// `alert` (each alert), `crit` (a failure) or `err` (a refused trap, a program that is not
+    /// there) has that one.
     pub(super) fn of(event: &Metadata<'_>) -> Self {
         Self(match event.name() {
             "alert" => 1,
             "crit" => 2,
-            "notice" => 5,
+            "err" => 3,
             _ => match *event.level() {
                 Level::ERROR => 3,
                 Level::WARN => 4,
