@@ -75,18 +75,37 @@ impl Gate {
         &self.rules
     }
 
-    /// Whether the password is right, by any of the ways. May take some seconds.
-    pub(super) fn accepts(&self, credentials: &Credentials, peer: IpAddr) -> bool {
+    /// Whether the password is right, by any of the ways, else why the user is not let in, for
+    /// the log. May take some seconds.
+    pub(super) fn look(&self, credentials: &Credentials, peer: IpAddr) -> Result<(), String> {
         let Credentials { user, password } = credentials;
-        self.ways
-            .iter()
-            .any(|&way| auth::accepts(way, user, password, peer, &self.users, hash_of_system))
+        let system = |user: &str| hash_of_system(user).and_then(Result::ok);
+        let is_right =
+            |way: &AuthType| auth::accepts(*way, user, password, peer, &self.users, system);
+        if self.ways.iter().any(is_right) {
+            return Ok(());
+        }
+        let unusable = |way: &AuthType| match way {
+            AuthType::Userfile => self.users.unusable(user).map(str::to_owned),
+            AuthType::Getpwnam => hash_of_system(user)?.err(),
+            AuthType::Trustlocal => None,
+        };
+        let why = self.ways.iter().find_map(unusable);
+        Err(why.unwrap_or_else(|| "unknown user or wrong password".to_owned()))
     }
 }
 
-/// The hash in the system's list of users; nearly everywhere it stands in a shadow file, which
-/// `getpwnam` does not read.
-fn hash_of_system(user: &str) -> Option<PasswordHash> {
+/// The hash in the system's list of users, or why it is of no use; nearly everywhere it stands in
+/// a shadow file, which `getpwnam` does not read.
+fn hash_of_system(user: &str) -> Option<Result<PasswordHash, String>> {
     let known = User::from_name(user).ok().flatten()?;
-    PasswordHash::parse(known.passwd.to_str().ok()?).ok()
+    let text = known.passwd.to_str().ok()?;
+    Some(match text {
+        "x" => Err(
+            "the system keeps this user's hash in a shadow file, which authtype getpwnam does \
+             not read; use authtype userfile"
+                .to_owned(),
+        ),
+        text => PasswordHash::parse(text),
+    })
 }

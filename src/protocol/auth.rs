@@ -329,11 +329,12 @@ pub fn accepts(
 
 /// What the file that `userfile` names says: `USER: HASH` a line.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct UserFile(BTreeMap<String, PasswordHash>);
+pub struct UserFile(BTreeMap<String, Result<PasswordHash, String>>);
 
 impl fmt::Debug for UserFile {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} users", self.0.len())
+        let can_log_in = self.0.values().filter(|hash| hash.is_ok());
+        write!(out, "{} users", can_log_in.count())
     }
 }
 
@@ -356,10 +357,11 @@ impl UserFile {
             };
             // htpasswd and /etc/shadow put more fields behind the hash.
             let hash = hash.split(':').next().unwrap_or(hash).trim();
-            match PasswordHash::parse(hash) {
-                Ok(hash) => drop(read.rules.0.insert(user.trim().to_owned(), hash)),
-                Err(why) => read.warn(line, format!("no login for \"{}\": {why}", user.trim())),
+            let (user, hash) = (user.trim(), PasswordHash::parse(hash));
+            if let Err(why) = &hash {
+                read.warn(line, format!("no login for \"{user}\": {why}"));
             }
+            read.rules.0.insert(user.to_owned(), hash);
         }
         read
     }
@@ -367,7 +369,14 @@ impl UserFile {
     /// The hash of a user.
     #[must_use]
     pub fn hash(&self, user: &str) -> Option<&PasswordHash> {
-        self.0.get(user)
+        self.0.get(user)?.as_ref().ok()
+    }
+
+    /// Why no password of a user can be right; none where one can, and for an unknown user.
+    #[must_use]
+    pub fn unusable(&self, user: &str) -> Option<&str> {
+        let why = self.0.get(user)?.as_ref().err()?;
+        Some(why)
     }
 }
 

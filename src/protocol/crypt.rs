@@ -75,12 +75,10 @@ impl PasswordHash {
             bcrypt(rest)?
         } else if let Some(rest) = text.strip_prefix("$y$") {
             yescrypt(rest)?
-        } else if let Some(name) = text.strip_prefix('$') {
-            let name = name.split('$').next().unwrap_or_default();
-            let name: String = name.chars().take(8).collect();
+        } else if let Some(kind) = unknown_kind(text) {
             return Err(format!(
-                "hashes of the kind \"${name}$\" are not known here; known are DES, $1$, $5$, \
-                 $6$, $2a$, $2b$, $2y$, $y$ and $apr1$"
+                "hashes of the kind {kind} are not known here; give the user a new one, which \
+                 `openssl passwd -6` makes"
             ));
         } else if text.len() == 13 && is_base64(text) {
             Kind::Des
@@ -129,6 +127,31 @@ impl PasswordHash {
         let mac = mac.chain_update(&self.text).chain_update([0]);
         mac.chain_update(password).finalize().into_bytes().into()
     }
+}
+
+/// What it is, where crypt(3) or a file of passwords may know it and we do not. Source: crypt(5)
+/// of libxcrypt.
+fn unknown_kind(text: &str) -> Option<String> {
+    if text.len() == 20 && text.strip_prefix('_').is_some_and(is_base64) {
+        return Some("\"_\" (extended DES of BSDi)".to_owned());
+    }
+    let short = |name: &str| name.chars().take(8).collect::<String>();
+    if let Some(name) = text.strip_prefix('{') {
+        let name = short(name.split('}').next().unwrap_or_default());
+        return Some(format!("\"{{{name}}}\" (of LDAP)"));
+    }
+    let name = text.strip_prefix('$')?;
+    let name = short(name.split('$').next().unwrap_or_default());
+    let known = match name.as_str() {
+        "2x" => " (bcrypt as it was wrong once)",
+        "3" => " (NT)",
+        "7" => " (scrypt)",
+        "gy" => " (gost-yescrypt)",
+        "sha1" => " (PBKDF1 with SHA-1)",
+        other if other.starts_with("md5") => " (MD5 of Sun)",
+        _ => "",
+    };
+    Some(format!("\"${name}$\"{known}"))
 }
 
 /// `SALT$HASH`, the hash so long.

@@ -192,6 +192,19 @@ mod tests {
             ("''", ""),
             ("", ""),
             ("\\", ""),
+            // As mon's first word has them: a backslash is taken off, and then escapes are undone.
+            ("a\\b", "ab"),
+            ("a\\\\b", "a\\b"),
+            ("\\41", "41"),
+            ("\\\\41", "A"),
+            ("C:\\temp\\new", "C:tempnew"),
+            ("one\\ two", "one two"),
+            ("\"x\\\\y\\\"z\"", "x\\y\"z"),
+            // Where mon takes "text" alone (P-9).
+            (
+                "text with \\\\ and \"quotes\"",
+                "text with \\ and \"quotes\"",
+            ),
         ] {
             assert_eq!(value(rest), expected, "{rest:?}");
         }

@@ -180,6 +180,47 @@ fn term_says_so_and_ends_the_daemon_with_success() {
 }
 
 #[test]
+fn a_login_that_cannot_succeed_says_why_in_the_log() {
+    let served = Served::with("", "list: all\n");
+    let settings = [
+        ("bsdi", "_J9..CCCCXBrJUJV154M", "extended DES"),
+        ("scrypt", "$7$CU..../....x$y", "\"$7$\" (scrypt)"),
+        ("gost", "$gy$j9T$x$y", "gost-yescrypt"),
+        ("sha1", "$sha1$4$x$y", "PBKDF1"),
+    ];
+    let users: String = settings
+        .iter()
+        .map(|(user, hash, _)| format!("{user}: {hash}\n"))
+        .collect();
+    served.folder.write("users", users);
+    // The rules in force are those of the start until then.
+    served.running.signal(nix::sys::signal::Signal::SIGHUP);
+    wait_until("the reload", LIMIT, || {
+        served.folder.read("log").contains("no login for")
+    });
+    // trustlocal lets everybody in who comes from this machine.
+    let text = served.folder.read("mon.cf");
+    let text = text.replace("authtype = userfile trustlocal", "authtype = userfile");
+    served.folder.write("mon.cf", text);
+    served.running.signal(nix::sys::signal::Signal::SIGHUP);
+    let mut client = served.client();
+    wait_until("the new way to log in", LIMIT, || {
+        client.ask("login anybody x") == ["530 login unsuccessful"]
+    });
+    for (user, hash, kind) in settings {
+        let refused = client.ask(&format!("login {user} secret"));
+        assert_eq!(refused, ["530 login unsuccessful"]);
+        let log = served.folder.read("log");
+        let line = log
+            .lines()
+            .find(|line| line.contains("login refused") && line.contains(kind));
+        let line = line.unwrap_or_else(|| panic!("{user}: {log}"));
+        assert!(line.contains("openssl passwd -6"), "{line}");
+        assert!(!log.contains(hash), "{log}");
+    }
+}
+
+#[test]
 fn who_is_not_allowed_is_turned_away_without_a_byte() {
     let served = Served::with("clientallow = 10.0.0.0/8 192.168.1.\\d+", "list: all\n");
     assert_eq!(served.client().line(), None);

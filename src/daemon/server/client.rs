@@ -155,17 +155,17 @@ impl Talk<'_> {
         let user = credentials.user.clone();
         // Not aborted with the client, so the place is given back by the thread itself.
         let looked = tokio::task::spawn_blocking(move || {
-            let is_accepted = gate.accepts(&credentials, peer);
+            let outcome = gate.look(&credentials, peer);
             drop(place);
-            is_accepted
+            outcome
         });
-        let is_accepted = looked.await.unwrap_or(false);
-        if is_accepted {
-            tracing::info!(user, %peer, "client logged in");
-        } else {
-            tracing::warn!(user, %peer, "login refused: unknown user or wrong password");
+        // A thread that broke has logged its panic.
+        let outcome = looked.await.unwrap_or_else(|_| Err("a defect".to_owned()));
+        match &outcome {
+            Ok(()) => tracing::info!(user, %peer, "client logged in"),
+            Err(why) => tracing::warn!(user, %peer, "login refused: {why}"),
         }
-        Ok(session.logged_in(user, is_accepted))
+        Ok(session.logged_in(user, outcome.is_ok()))
     }
 
     /// The lines of the log as they are, without its comments. One that was not begun yet is

@@ -129,6 +129,9 @@ fn each_way_of_login_has_its_rule() {
     let lines: Vec<u32> = read.warnings.iter().map(|warning| warning.line).collect();
     assert_eq!(lines, [4, 5]);
     assert_eq!(format!("{:?}", read.rules), "2 users");
+    assert!(read.rules.unusable("locked").is_some());
+    assert_eq!(read.rules.unusable("admin"), None);
+    assert_eq!(read.rules.unusable("nobody"), None);
     let system =
         |user: &str| (user == "root").then(|| PasswordHash::parse("abNANd1rDfiNc").unwrap());
     let is_in = |kind: AuthType, user, password, from| {
