@@ -54,7 +54,8 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// One with these settings beside the usual ones, and these permissions.
+    /// One with these settings beside the usual ones, where `@DIR@` is its folder, and these
+    /// permissions.
     pub(super) fn with(settings: &str, auth: &str) -> Self {
         let folder = TempDir::new();
         let place = folder.path().display();
@@ -65,6 +66,7 @@ impl Served {
         let up = format!("#!/bin/sh\necho run >>{place}/up.runs\n");
         folder.write_executable("up.monitor", up);
         folder.write_executable("a.alert", "#!/bin/sh\ncat >/dev/null\n");
+        let settings = settings.replace("@DIR@", &place.to_string());
         let globals = format!(
             "statedir = {place}/state\nmondir = {place}\nalertdir = {place}\nlogdir = {place}\n\
              authfile = {place}/auth.cf\nauthtype = userfile trustlocal\n\

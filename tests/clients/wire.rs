@@ -180,6 +180,23 @@ fn term_says_so_and_ends_the_daemon_with_success() {
 }
 
 #[test]
+fn term_takes_the_pidfile_away_and_stop_does_not() {
+    let auth = "list: all\nstop: all\nterm: all\n";
+    let mut served = Served::with("pidfile = @DIR@/pid", auth);
+    let pid = served.running.0.id().to_string();
+    wait_until("the pidfile", LIMIT, || {
+        served.folder.join("pid").exists() && served.folder.read("pid").trim() == pid
+    });
+    let mut client = served.client();
+    assert_eq!(client.ask("stop"), ["220 stop completed"]);
+    assert!(client.ask("list state")[0].starts_with("scheduler stopped since "));
+    assert!(served.folder.join("pid").exists());
+    assert_eq!(client.ask("term"), ["220 terminating server"]);
+    assert_eq!(served.running.wait(LIMIT).code(), Some(0));
+    assert!(!served.folder.join("pid").exists());
+}
+
+#[test]
 fn a_login_that_cannot_succeed_says_why_in_the_log() {
     let served = Served::with("", "list: all\n");
     let settings = [
