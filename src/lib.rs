@@ -5,6 +5,7 @@
 //!
 //! | Question | Module |
 //! |---|---|
+//! | how is text kept short, and on one line | [`text`] |
 //! | which moment, which span | [`time`] |
 //! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
 //! | when does a period hold | [`period`] |
@@ -30,7 +31,7 @@
 //! | what does it look like without a director | [`demo`] |
 //! | what does the command line offer | [`cli`] |
 //!
-//! The upper half, `time` to `wire`, is pure: no tokio, no files, no sockets, no clock, no
+//! The upper half, `text` to `wire`, is pure: no tokio, no files, no sockets, no clock, no
 //! `HashMap`. Arrows point upwards only: a module imports what stands above it.
 
 pub mod alert;
@@ -55,5 +56,6 @@ pub mod period;
 pub mod program;
 pub mod protocol;
 pub mod site;
+pub mod text;
 pub mod time;
 pub mod wire;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 
-use crate::alert::notice::cut;
 use crate::engine::event::{AlertCall, Ended};
 use crate::program::{self, Child, Command, Group, PIPE_GRACE, Streams};
+use crate::text::cut;
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
 pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);

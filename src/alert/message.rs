@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-use crate::alert::notice::{HostLine, Notice, cut};
+use crate::alert::notice::{HostLine, Notice};
 use crate::engine::event::AlertKind;
+use crate::text::cut;
 use crate::time::{Readable, Wall};
 
 /// Subject and body of a mail.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::event::{AlertCall, AlertKind, HostVerdict, Report, Status};
 use crate::engine::state::NO_SUMMARY;
 use crate::model::HostName;
+use crate::text::cut;
 use crate::time::Wall;
 
 /// One event, as it is told to people and to programs of other makers.
@@ -126,15 +127,6 @@ pub(crate) fn detail_of(input: &[u8]) -> String {
     } else {
         format!("{kept}\n[cut: {} bytes more]\n", text.len() - kept.len())
     }
-}
-
-/// At most `most` bytes of a text, ending between characters.
-pub(crate) fn cut(text: &str, most: usize) -> &str {
-    let mut end = text.len().min(most);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// Failing hosts first when there are too many for all.

@@ -42,9 +42,10 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::alert::message::one_line;
-use crate::alert::notice::{HostLine, Notice, cut};
+use crate::alert::notice::{HostLine, Notice};
 use crate::alert::secret;
 use crate::options::webhook::WebhookOptions;
+use crate::text::cut;
 use crate::time::Wall;
 
 /// Longest wait that a receiver may ask for: an outage must not be told the next day.

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::text;
+
 #[cfg(test)]
 mod tests;
 
@@ -216,11 +218,7 @@ fn cut(text: &str, start: usize, column: usize) -> (String, usize) {
 
 /// The character boundary at or before a byte.
 fn floor(text: &str, at: usize) -> usize {
-    let mut at = at.min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
+    text::cut(text, at).len()
 }
 
 /// The character boundary at or behind a byte.

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::alert::notice::cut;
 use crate::engine::event::{
     AlertCall, AlertId, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
     Wish,
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
+use crate::text::cut;
 use crate::time::{Readable, Wall};
 use crate::wire::why::DeliveryRow;
 use crate::wire::{EventRow, EventsAnswer, rules, wishes};

@@ -16,6 +16,7 @@ use crate::engine::policy::Call;
 use crate::engine::schedule::Lane;
 use crate::engine::state::{EventText, HostState, ServiceState};
 use crate::model::{Globals, HostName, Model, MonitorCommand, MonitorProgram, Service, ServiceId};
+use crate::text;
 use crate::time::{Now, Wall};
 
 /// What starting a service comes to.
@@ -269,11 +270,7 @@ impl Variables {
     /// Without zero bytes, which no variable can hold, and short enough for the kernel.
     fn set(&mut self, name: &str, value: &str) {
         let mut value = value.replace('\0', "");
-        let mut end = value.len().min(Report::OUTPUT_MAX);
-        while !value.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        value.truncate(end);
+        text::shorten(&mut value, Report::OUTPUT_MAX);
         self.0.push((name.to_owned(), value));
     }
 

@@ -3,7 +3,7 @@
 //! A host is disabled in each group that has it, by a person or by a `*` in the file (C-10);
 //! what a person says wins over the file. A watch is disabled by a person, or with the only
 //! host of its group. Lasts across resets and restarts, for as long as the configuration has
-//! the names.
+//! the names; only a start as mon's forgets it (D20).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

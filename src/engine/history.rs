@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use crate::engine::event::{AlertCall, FailureLine, HistoryLine};
 use crate::model::AlertProgram;
+use crate::text;
 
-/// Lines kept at most, whatever `histlength` and `set maxkeep` say: a listing is rendered in
-/// one piece.
+/// Lines kept at most, whatever `histlength` and `set maxkeep` say: each is kept in memory with
+/// up to [`SUMMARY_MAX`] bytes of its summary.
 pub(crate) const LENGTH_MAX: u32 = 100_000;
 
 /// Bytes kept of a summary: a monitor without line ends says 120 kB in one, and there may be
@@ -99,13 +100,8 @@ impl Histories {
     }
 }
 
-/// Ends between characters.
 fn cut(summary: &mut String) {
-    let mut end = summary.len().min(SUMMARY_MAX);
-    while !summary.is_char_boundary(end) {
-        end -= 1;
-    }
-    summary.truncate(end);
+    text::shorten(summary, SUMMARY_MAX);
     summary.shrink_to_fit();
 }
 

@@ -14,6 +14,7 @@ use crate::engine::event::{
 };
 use crate::engine::state::ServiceState;
 use crate::model::ServiceId;
+use crate::text::cut;
 use crate::time::{Now, Wall};
 
 /// Entries of each kind: what a person reads at one glance.
@@ -257,9 +258,5 @@ fn push<T>(entries: &mut Vec<T>, entry: T) {
 }
 
 fn beginning(text: &str) -> Box<str> {
-    let mut end = text.len().min(SUMMARY_MAX);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default().into()
+    cut(text, SUMMARY_MAX).into()
 }

@@ -16,6 +16,7 @@ use crate::engine::state::{
 };
 use crate::engine::{disabled, numbering, operator};
 use crate::model::Service;
+use crate::text;
 use crate::time::{Now, Wall};
 
 #[cfg(test)]
@@ -339,12 +340,9 @@ impl SavedService {
 impl SavedText {
     fn of(text: &EventText) -> Self {
         let mut output = String::from_utf8_lossy(&text.output).into_owned();
-        let mut end = output.len().min(OUTPUT_MAX);
-        while !output.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        let cut = end < output.len() || text.kept == Kept::Beginning;
-        output.truncate(end);
+        let is_long = output.len() > OUTPUT_MAX;
+        let cut = is_long || text.kept == Kept::Beginning;
+        text::shorten(&mut output, OUTPUT_MAX);
         Self {
             output,
             cut,

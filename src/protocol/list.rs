@@ -1,19 +1,23 @@
 //! What does a list say?
 //!
 //! A list of services or of history comes in parts, each of which is made when the client has
-//! taken the one before: nobody's listing holds up the loop or fills the memory. A reload
-//! between two parts goes on at the same place of the new configuration.
+//! taken the one before: nobody's listing holds up the loop or fills the memory. Between two parts
+//! only the place is remembered, counted from the first service or line. So a reload goes on at
+//! the same place of the new configuration, and where lines leave the front of a history
+//! meanwhile, as many of those that follow are passed over.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::engine::event::{HistoryLine, RunId, Status};
+use crate::engine::event::{RunId, Status};
 use crate::model::{DependKind, Model, Service, ServiceId};
 use crate::protocol::choice::{self, Shown};
 use crate::protocol::command::first_word;
 use crate::protocol::session::Session;
-use crate::protocol::{Process, Sight, Turn, Work, data_line, escape, one_line, status_line};
+use crate::protocol::{
+    Process, Sight, Turn, Work, data_line, escape, log_file, one_line, status_line,
+};
 
 /// A part is closed with the line that makes it longer than this, in bytes: what a client
 /// that does not read can make us hold.
@@ -187,7 +191,9 @@ impl Listing {
         match self.what {
             What::Alerts => {
                 if let Some(line) = engine.alert_history().nth(nth) {
-                    alert(out, line);
+                    // As a whole (P-7).
+                    escape::plain(out, &log_file::line_of(line));
+                    out.push('\n');
                 }
             }
             What::Failures => {
@@ -230,24 +236,6 @@ impl Listing {
             What::Alerts | What::Failures => {}
         }
     }
-}
-
-/// `KIND GROUP SERVICE TIME PATH (ARGS) SUMMARY`, escaped as a whole (P-7).
-fn alert(out: &mut String, line: &HistoryLine) {
-    let kind = line.kind.history_word();
-    let mut args = String::new();
-    for word in &line.args {
-        if !args.is_empty() {
-            args.push(' ');
-        }
-        status_line::quoted(&mut args, word);
-    }
-    let (group, service, program) = (&line.group, &line.service, &line.program);
-    let time = line.time.seconds();
-    let summary = &line.summary;
-    let text = format!("{kind} {group} {service} {time} {program} ({args}) {summary}");
-    escape::plain(out, &text);
-    out.push('\n');
 }
 
 /// What `depend` says, and the services in it in their order.

@@ -4,20 +4,25 @@
 //! what is no such line: a person may have written there, and mon's own lines are older.
 
 use crate::engine::event::{AlertKind, DowntimeLine, HistoryLine};
+use crate::text::one_line;
 use crate::time::Wall;
 
-/// A line of `historicfile`: `KIND GROUP SERVICE TIME PROGRAM (ARGS) SUMMARY`, with its newline.
+/// A line of `historicfile`, with its newline.
 #[must_use]
 pub fn history_line(line: &HistoryLine) -> String {
+    one_line(&line_of(line)) + "\n"
+}
+
+/// What the alert history says of a call, in the file and in `list alerthist`: `KIND GROUP SERVICE
+/// TIME PROGRAM (ARGS) SUMMARY`. The caller sees to line ends in it.
+#[must_use]
+pub fn line_of(line: &HistoryLine) -> String {
     let kind = line.kind.history_word();
     let args: Vec<String> = line.args.iter().map(|word| quoted(word)).collect();
     let (group, service, time) = (&line.group, &line.service, line.time.seconds());
     let (program, args) = (&line.program, args.join(" "));
-    let text = format!(
-        "{kind} {group} {service} {time} {program} ({args}) {}",
-        line.summary
-    );
-    one_line(&text)
+    let summary = &line.summary;
+    format!("{kind} {group} {service} {time} {program} ({args}) {summary}")
 }
 
 /// The alert calls of a file, oldest first, at most the last `max` of those not before `since`.
@@ -106,18 +111,8 @@ pub fn downtime_line(line: &DowntimeLine) -> String {
     // Of whole seconds, so that the three numbers fit each other.
     let down = up.saturating_sub(first).max(0);
     let summary = &line.summary;
-    one_line(&format!(
-        "{up} {group} {service} {first} {down} {interval} {summary}"
-    ))
-}
-
-fn one_line(text: &str) -> String {
-    let mut line: String = text
-        .chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
-        .collect();
-    line.push('\n');
-    line
+    let line = format!("{up} {group} {service} {first} {down} {interval} {summary}");
+    one_line(&line) + "\n"
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ use jiff::tz::TimeZone;
 use crate::engine::Engine;
 use crate::engine::event::{Memory, RunId, Wish};
 use crate::protocol::auth::AuthRules;
+use crate::text::one_line;
 use crate::time::Now;
 
 pub use list::Listing;
@@ -239,14 +240,4 @@ pub fn data_line(reply: &mut String, line: &str) {
     }
     reply.push_str(&one_line(line));
     reply.push('\n');
-}
-
-/// Text without line ends and other control characters.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            control if control.is_control() => ' ',
-            other => other,
-        })
-        .collect()
 }

@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::engine::event::{AlertId, AlertKind, Reason};
 use crate::engine::recent::{HeldEntry, ResultEntry, SentEntry};
 use crate::model::{DependKind, HostName, MonitorProgram, Service, ServiceId};
+use crate::text;
 use crate::time::{Now, Wall};
 use crate::wire::{ServiceRow, ServiceStatus, rows, rules};
 
@@ -328,9 +329,5 @@ fn held(entry: &HeldEntry) -> HeldRow {
 }
 
 fn cut(text: &str) -> String {
-    let mut end = text.len().min(DETAIL_MAX);
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
-    text.get(..end).unwrap_or_default().to_owned()
+    text::cut(text, DETAIL_MAX).to_owned()
 }

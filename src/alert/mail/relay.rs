@@ -14,8 +14,8 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 
 use crate::alert::mail::{Fault, address};
 use crate::alert::message::one_line;
-use crate::alert::notice::cut;
 use crate::alert::secret::Secret;
+use crate::text::cut;
 
 /// Waiting for the connection and for each answer but the last.
 const STEP_LIMIT: Duration = Duration::from_secs(60);

@@ -215,7 +215,7 @@ fn visible(text: &str) -> String {
 fn one_line(value: &str) -> String {
     const MOST: usize = 100;
     let text = visible(&value.replace('\n', "\\n"));
-    let kept = crate::alert::notice::cut(&text, MOST);
+    let kept = crate::text::cut(&text, MOST);
     if kept.len() < text.len() {
         format!("{kept}...")
     } else {

@@ -425,7 +425,7 @@ fn between(runs: &[Seen], remarks: &mut Vec<Remark>) {
 
 /// The beginning of a summary.
 fn cut(text: &str) -> &str {
-    crate::alert::notice::cut(text, 80)
+    crate::text::cut(text, 80)
 }
 
 /// What the run with streams apart showed.

@@ -1,0 +1,53 @@
+//! How is text from outside kept short, and on one line?
+
+/// The beginning of a text, at most `most` bytes of it, ending between characters.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+/// The same in place; the memory of the rest is kept.
+pub fn shorten(text: &mut String, most: usize) {
+    let end = cut(text, most).len();
+    text.truncate(end);
+}
+
+/// Text without line ends and other control characters: each is a blank.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        for (text, most, expected) in [
+            ("", 3, ""),
+            ("abc", 3, "abc"),
+            ("abcd", 3, "abc"),
+            ("a\u{e4}b", 2, "a"),
+            ("a\u{e4}b", 3, "a\u{e4}"),
+            ("\u{1f600}", 3, ""),
+            ("abc", 0, ""),
+        ] {
+            assert_eq!(cut(text, most), expected, "{text:?}");
+            let mut short = text.to_owned();
+            shorten(&mut short, most);
+            assert_eq!(short, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_has_no_control_characters() {
+        assert_eq!(one_line("a\nb\r\tc\u{7f}\u{85}\u{e4}"), "a b  c  \u{e4}");
+    }
+}
