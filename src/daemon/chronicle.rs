@@ -141,14 +141,12 @@ impl Chronicle {
             Note::TrapLost { to, from, count } => {
                 tracing::warn!(to, %from, count, "trap for an unknown service");
             }
-            Note::NotRestored { key, reason } => {
-                tracing::warn!(
-                    key,
-                    why = reason,
-                    "kept state cannot be used, starting anew"
-                );
-                self.keep(time, "not_restored", None, format!("{key}: {reason}"));
-            }
+            Note::NotRestored { key, reason } => self.not_restored(time, key, reason),
+            Note::NotLoaded {
+                service,
+                field,
+                why,
+            } => self.not_loaded(time, service, field, why),
             Note::TableUntouched { service, text } => {
                 let (group, name) = names(model, *service);
                 tracing::info!(group, service = name, text, "the table is left alone");
@@ -156,6 +154,21 @@ impl Chronicle {
             }
             Note::Wish { wish, outcome } => self.wish(time, model, wish, outcome),
         }
+    }
+
+    fn not_restored(&mut self, time: Wall, key: &str, reason: &str) {
+        tracing::warn!(
+            key,
+            why = reason,
+            "kept state cannot be used, starting anew"
+        );
+        self.keep(time, "not_restored", None, format!("{key}: {reason}"));
+    }
+
+    fn not_loaded(&mut self, time: Wall, service: &str, field: &str, why: &str) {
+        tracing::warn!(service, field, why, "left out of the state file");
+        let text = format!("{service} {field}: {why}");
+        self.keep(time, "not_loaded", None, text);
     }
 
     fn wish(&mut self, time: Wall, model: &Model, wish: &Wish, outcome: &Result<String, String>) {

@@ -37,7 +37,8 @@ use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Event, TableOutcome, Wish};
+use crate::engine::event::{Event, HistoryLine, TableOutcome, Wish};
+use crate::engine::saved::Forgotten;
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
 use crate::model::{Globals, Model};
@@ -48,6 +49,9 @@ use crate::site::{self, LoadOptions, Loaded, Manner};
 
 /// Mistakes of a file that are logged; `lvsmon check` shows all of them.
 const DIAGNOSTICS_MAX: usize = 20;
+
+/// Names that a start lists of what it does not keep; how many there are is said.
+const FORGOTTEN_MAX: usize = 20;
 
 /// How long a stop waits for checks to end, after they were told to.
 const RUNS_LIMIT: Duration = Duration::from_secs(5);
@@ -183,7 +187,7 @@ async fn live(
     let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
     let ready = options.ready.take();
     let is_stopped = options.is_stopped;
-    let load_state = std::mem::take(&mut options.load_state);
+    let load_state = options.load_state.clone();
     let mut daemon = start(options, loaded, signals, asks_inbox)?;
     let mut claim = Claim::start(&statedir, lock, asks);
     let model = Arc::clone(daemon.engine.model());
@@ -218,11 +222,14 @@ async fn live(
     Ok(lock)
 }
 
-/// Opens the journal. A start as mon's forgets what persons wished (D20).
-fn open_store(load: &LoadOptions, globals: &Globals) -> Result<Opened, StoreError> {
+/// Opens the journal. A start as mon's forgets what persons wished (D20), and says what of it
+/// no state file of mon brings back.
+fn open_store(options: &StartOptions, globals: &Globals) -> Result<Opened, StoreError> {
     let mut opened = Store::open(&globals.statedir)?;
-    if load.manner == Manner::Mon {
-        for record in opened.saved.forget_wishes() {
+    if options.load.manner == Manner::Mon {
+        let forgotten = opened.saved.forget_wishes();
+        say_forgotten(&forgotten, &options.load_state);
+        for record in forgotten.records {
             opened.store.record(record);
         }
     }
@@ -230,6 +237,29 @@ fn open_store(load: &LoadOptions, globals: &Globals) -> Result<Opened, StoreErro
         tracing::warn!(remark, "journal mended");
     }
     Ok(opened)
+}
+
+fn say_forgotten(forgotten: &Forgotten, loaded: &[StateFile]) {
+    let unless = |file: StateFile, names: &[String]| {
+        let names = if loaded.contains(&file) { &[] } else { names };
+        let listed = names.get(..FORGOTTEN_MAX).unwrap_or(names).join(", ");
+        (names.len(), listed)
+    };
+    let (disabled, disabled_names) = unless(StateFile::Disabled, &forgotten.disabled);
+    let (acks, acknowledged_names) = unless(StateFile::Opstatus, &forgotten.acknowledged);
+    let was_stopped = forgotten.was_stopped;
+    if disabled + acks > 0 || was_stopped {
+        tracing::warn!(
+            disabled,
+            disabled_names,
+            acknowledged = acks,
+            acknowledged_names,
+            was_stopped,
+            "what persons wished before this start is not in force any more, as with mon; -l all \
+             loads mon's state files (savestate writes them), -S starts stopped, and lvsmon run \
+             keeps all of it by itself"
+        );
+    }
 }
 
 fn start(
@@ -242,7 +272,7 @@ fn start(
     let model = Arc::new(loaded.model);
     let globals = &model.globals;
     log_unbound_ports(globals);
-    let opened = open_store(&options.load, globals)?;
+    let opened = open_store(&options, globals)?;
     let gate = Arc::new(Gate::read(&globals.auth)?);
     let clock = Clock::start();
     let seed = fastrand::u64(..);
@@ -310,13 +340,20 @@ fn start(
     })
 }
 
+/// What a reload reads beside the loop.
+#[derive(Debug)]
+pub(super) struct Reread {
+    loaded: Loaded,
+    /// As [`logs::read_back`] has it.
+    history: Option<Vec<HistoryLine>>,
+}
+
 impl Daemon {
     /// Reads the alert history back, and begins the logs of this life.
     fn read_histories(&mut self) {
         let model = Arc::clone(self.engine.model());
         let now = self.clock.now().wall;
-        let lines = logs::read_back(&model.globals, now);
-        if !lines.is_empty() {
+        if let Some(lines) = logs::read_back(&model.globals, now) {
             self.tell(Event::HistoryRead(lines));
         }
         self.logs.begin(&model.globals, now, &mut self.scribe);
@@ -331,13 +368,16 @@ impl Daemon {
         let config = self.config.clone();
         let load = self.load.clone();
         tracing::info!(config = %config.display(), "reading the configuration again");
+        let now = self.clock.now().wall;
         self.loading = Some(tokio::task::spawn_blocking(move || {
-            site::load(&config, &load)
+            let loaded = site::load(&config, &load)?;
+            let history = logs::read_back(&loaded.model.globals, now);
+            Ok(Reread { loaded, history })
         }));
     }
 
     /// Takes a good configuration over; with a wrong one everything stays as it is.
-    pub(super) fn finish_loading(&mut self, loaded: Result<Loaded, Vec<Diagnostic>>) {
+    pub(super) fn finish_loading(&mut self, loaded: Result<Reread, Vec<Diagnostic>>) {
         if std::mem::take(&mut self.load_again) {
             self.start_loading();
             return;
@@ -347,11 +387,11 @@ impl Daemon {
     }
 
     /// Whether the configuration that was read is in force now.
-    fn take_over(&mut self, loaded: Result<Loaded, Vec<Diagnostic>>) -> bool {
+    fn take_over(&mut self, loaded: Result<Reread, Vec<Diagnostic>>) -> bool {
         let wall = self.clock.now().wall;
         match loaded {
-            Ok(loaded) if has_lost_everything(self.engine.model(), &loaded.model) => {
-                log_warnings(&loaded.warnings);
+            Ok(reread) if has_lost_everything(self.engine.model(), &reread.loaded.model) => {
+                log_warnings(&reread.loaded.warnings);
                 let text = "the new configuration has no service at all, the old one stays in \
                             force: a file that is written half must not empty the table; to \
                             have nothing checked, stop lvsmon";
@@ -360,7 +400,10 @@ impl Daemon {
                     .keep(wall, "reload_refused", None, text.to_owned());
                 false
             }
-            Ok(mut loaded) => {
+            Ok(Reread {
+                mut loaded,
+                history,
+            }) => {
                 log_warnings(&loaded.warnings);
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
                 let model = Arc::new(loaded.model);
@@ -371,6 +414,9 @@ impl Daemon {
                     model: Arc::clone(&model),
                     memory: self.memory_of_reload(),
                 });
+                if let Some(lines) = history {
+                    self.tell(Event::HistoryRead(lines));
+                }
                 self.is_unpublished = true;
                 self.logs.begin(&model.globals, wall, &mut self.scribe);
                 let services = model.services.len();

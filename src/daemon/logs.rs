@@ -1,4 +1,5 @@
-//! What do the alert history and the downtime log on disk get, and what comes back at a start?
+//! What do the alert history and the downtime log on disk get, and what comes back at a start
+//! and a reset?
 //!
 //! The lines' form stands in [`crate::protocol::log_file`], who writes in `scribe`.
 
@@ -53,23 +54,21 @@ impl Logs {
 }
 
 /// The alert calls that `historicfile` tells of, as far as `historictime` and `histlength` want
-/// them; none where it is not wanted or cannot be read, which is said. Blocks.
-pub(super) fn read_back(globals: &Globals, now: Wall) -> Vec<HistoryLine> {
-    let Some(path) = &globals.history.historicfile else {
-        return Vec::new();
-    };
+/// them; none where it is not wanted, is not there or cannot be read, which is said. Blocks.
+pub(super) fn read_back(globals: &Globals, now: Wall) -> Option<Vec<HistoryLine>> {
+    let path = globals.history.historicfile.as_ref()?;
     let text = match end_of(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
             let path = path.display();
             tracing::error!(%path, %error, "cannot read the alert history back");
-            return Vec::new();
+            return None;
         }
     };
     let since = globals.history.historictime.map(|time| before(now, time));
     let max = usize::try_from(globals.histlength).unwrap_or(usize::MAX);
-    log_file::history(&text, since, max)
+    Some(log_file::history(&text, since, max))
 }
 
 fn before(now: Wall, time: Duration) -> Wall {

@@ -62,6 +62,7 @@ use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::Ask;
 use crate::daemon::gate::Gate;
+use crate::daemon::life::Reread;
 use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
@@ -78,7 +79,7 @@ use crate::engine::event::{
     Action, AlertCall, Event, Note, RealServerName, TableOutcome, Trap, Wish,
 };
 use crate::lvs::Desired;
-use crate::site::{LoadOptions, Loaded};
+use crate::site::LoadOptions;
 use crate::wire::{Answer, Request, Source, rows, why};
 
 pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
@@ -95,7 +96,7 @@ enum Wake {
     /// A client of mon asks.
     Client(server::Ask),
     Signal(Signal),
-    Loaded(Box<Result<Loaded, Vec<Diagnostic>>>),
+    Loaded(Box<Result<Reread, Vec<Diagnostic>>>),
     /// Something about the journal.
     Journal(Result<Handed, StoreError>),
     /// mon's state files were read for a client.
@@ -147,7 +148,7 @@ struct Daemon {
     config: PathBuf,
     /// How it is read.
     load: LoadOptions,
-    loading: Option<JoinHandle<Result<Loaded, Vec<Diagnostic>>>>,
+    loading: Option<JoinHandle<Result<Reread, Vec<Diagnostic>>>>,
     /// Another SIGHUP came while the file was being read: read it once more.
     load_again: bool,
 }
@@ -339,8 +340,8 @@ impl Daemon {
 
 /// The end of reading the file; never ends while nobody reads it.
 async fn loaded(
-    loading: &mut Option<JoinHandle<Result<Loaded, Vec<Diagnostic>>>>,
-) -> Result<Loaded, Vec<Diagnostic>> {
+    loading: &mut Option<JoinHandle<Result<Reread, Vec<Diagnostic>>>>,
+) -> Result<Reread, Vec<Diagnostic>> {
     let Some(handle) = loading else {
         return std::future::pending().await;
     };

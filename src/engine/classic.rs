@@ -2,20 +2,64 @@
 //! (docs/mon.md, "State files").
 //!
 //! Not here: their text, escapes and files, which the daemon reads and writes; our own
-//! journal (`saved`). Names that the configuration does not have are passed over.
+//! journal (`saved`). What the configuration does not have and what makes no sense is passed
+//! over, and said, [`SAID_MAX`] fields at most for a file.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Status};
+use crate::engine::event::{Action, Note, Status};
 use crate::engine::report::record;
 use crate::engine::saved::{Classic, ClassicDisabled};
+use crate::engine::schedule::Alarm;
 use crate::engine::state::{
-    Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Window,
+    Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
 };
 use crate::model::{HostName, Service, ServiceId};
 use crate::time::{Now, Wall};
+
+/// Fields of a file that are said to make no sense; how many more there were is one number. A
+/// file of another program would fill the log.
+const SAID_MAX: usize = 20;
+
+/// Letters of a field and of its value that are said.
+const SHOWN_MAX: usize = 60;
+
+/// Fields that mon writes and never reads, of no meaning here.
+const WITHOUT_MEANING: [&str; 4] = [
+    "first_success",
+    "last_failure_time",
+    "last_failure_summary",
+    "last_failure_detail",
+];
+
+/// Fields of a service that are taken in.
+const FIELDS: [&str; 18] = [
+    "op_status",
+    "last_op_status",
+    "exitval",
+    "failure_count",
+    "alert_count",
+    "last_success",
+    "last_check",
+    "consec_failures",
+    "last_failure",
+    "first_failure",
+    "last_summary",
+    "last_detail",
+    "ack",
+    "ack_comment",
+    "last_trap",
+    "last_traphost",
+    "failure_output",
+    "trap_timer",
+];
+
+/// Fields of a period.
+const PERIOD_FIELDS: [&str; 4] = ["last_alert", "alert_sent", "1stfailtime", "failcount"];
 
 impl Engine {
     /// What mon's own state files would say now.
@@ -23,7 +67,11 @@ impl Engine {
     pub fn classic(&self) -> Classic {
         let services = self.model.services().zip(&self.states);
         let opstatus = services.map(|((_, service), state)| {
-            let values = values(service, state, self.last);
+            let mut values = values(service, state, self.last);
+            let id = self.routes.service(&service.group, &service.name);
+            let left = id.and_then(|id| self.trap_timer(id));
+            let left = left.map_or_else(String::new, |left| left.as_secs().to_string());
+            values.insert("trap_timer".to_owned(), left);
             (service.group.to_string(), service.name.to_string(), values)
         });
         Classic {
@@ -69,8 +117,14 @@ impl Engine {
             .collect();
         let disabled = classic.disabled.unwrap_or_default();
         let mut loaded = self.load_disabled(now, &ids, disabled, actions);
+        let mut faults = Faults::default();
         for (group, name, values) in classic.opstatus.into_iter().flatten() {
+            let line = Line {
+                place: format!("{group}/{name}"),
+                values,
+            };
             let Some(&id) = ids.get(&(&*group, &*name)) else {
+                faults.add(&line, "", "there is no such service");
                 continue;
             };
             let service = model.service(id);
@@ -78,11 +132,35 @@ impl Engine {
                 continue;
             };
             let number = self.numbering.next(state.last_outage, now);
-            take_in(state, service, &values, number, now);
+            line.name_strangers(service, &mut faults);
+            take_in(state, service, &line, number, now, &mut faults);
+            self.load_trap_timer(now, id, &line, &mut faults);
+            let state = &self.states[id.index()];
             actions.push(record(service, state, now));
             loaded = loaded.saturating_add(1);
         }
+        actions.extend(faults.notes());
         Ok(format!("{loaded} lines of saved state taken in"))
+    }
+
+    /// `traptimeout` goes on where the file was written: never longer than the file of today
+    /// wants, and with mon's rule that it does not end before a `traptimeout` after the last
+    /// trap.
+    fn load_trap_timer(&mut self, now: Now, id: ServiceId, line: &Line, faults: &mut Faults) {
+        let Some(limit) = self.model.service(id).traptimeout else {
+            return;
+        };
+        // mon counts it down below zero.
+        let Some(left) = line.parsed::<i64>("trap_timer", faults) else {
+            return;
+        };
+        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
+        let traps = self.states[id.index()].traps.as_deref();
+        let last = traps.and_then(|traps| traps.last);
+        let silence = last.map(|last| limit.saturating_sub(now.wall.since(last)));
+        let left = left.max(silence.unwrap_or_default()).min(limit);
+        let at = self.timetable.clock(now.mono).after(left);
+        self.timetable.set_alarm(Alarm::TrapTimeout, id, at);
     }
 
     /// Without a word to anybody: no disablealert. Answers how many of the lines have a
@@ -217,63 +295,212 @@ fn period_values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<
     values
 }
 
+/// A line of `opstatus`: whose, and its fields by mon's keys.
+struct Line {
+    /// `GROUP/SERVICE`
+    place: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Line {
+    /// What a field says; nothing where it is empty, as mon leaves what it does not know.
+    fn value(&self, key: &str) -> Option<&str> {
+        let value = self.values.get(key).map(|value| value.trim());
+        value.filter(|value| !value.is_empty())
+    }
+
+    fn parsed<T: FromStr>(&self, key: &str, faults: &mut Faults) -> Option<T> {
+        let value = self.value(key)?;
+        let parsed = value.parse().ok();
+        if parsed.is_none() {
+            faults.add(self, key, &format!("it cannot be {:?}", shown(value)));
+        }
+        parsed
+    }
+
+    fn status(&self, key: &str, faults: &mut Faults) -> Option<Status> {
+        let value = self.value(key)?;
+        let status = Status::of(value);
+        if status.is_none() {
+            faults.add(self, key, &format!("{:?} is no status", shown(value)));
+        }
+        status
+    }
+
+    /// 0 stands for a moment that never was. One in the future, since the clock was set back,
+    /// counts as now.
+    fn time(&self, key: &str, now: Now, faults: &mut Faults) -> Option<Wall> {
+        let seconds = self.parsed::<i64>(key, faults)?;
+        if seconds < 0 {
+            faults.add(self, key, "it is before 1970");
+        }
+        (seconds > 0).then(|| Wall::from_seconds(seconds).min(now.wall))
+    }
+
+    /// Says which fields are none of mon's, or of a period that the service does not have.
+    fn name_strangers(&self, service: &Service, faults: &mut Faults) {
+        for (key, value) in &self.values {
+            let is_ours = FIELDS.contains(&&**key) || WITHOUT_MEANING.contains(&&**key);
+            if is_ours || value.is_empty() {
+                continue;
+            }
+            match key.rsplit_once(':') {
+                Some((label, field)) if PERIOD_FIELDS.contains(&field) => {
+                    let mut periods = service.periods.iter();
+                    if !periods.any(|period| &*period.label == label) {
+                        faults.add(self, key, "the service has no such period");
+                    }
+                }
+                Some(_) | None => faults.add(self, key, "there is no such field"),
+            }
+        }
+    }
+}
+
+/// What of a file makes no sense, for the log.
+#[derive(Default)]
+struct Faults {
+    said: Vec<Note>,
+    more: usize,
+}
+
+impl Faults {
+    fn add(&mut self, line: &Line, field: &str, why: &str) {
+        if self.said.len() >= SAID_MAX {
+            self.more = self.more.saturating_add(1);
+            return;
+        }
+        self.said.push(Note::NotLoaded {
+            service: shown(&line.place),
+            field: shown(field),
+            why: why.to_owned(),
+        });
+    }
+
+    fn notes(self) -> impl Iterator<Item = Action> {
+        let more = (self.more > 0).then(|| Note::NotLoaded {
+            service: String::new(),
+            field: String::new(),
+            why: format!("and {} more", self.more),
+        });
+        self.said.into_iter().chain(more).map(Action::Note)
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_MAX).collect()
+}
+
 /// A state as a line of `opstatus` has it. What the line does not say, or says in a form that
 /// makes no sense, stays as it is.
 fn take_in(
     state: &mut ServiceState,
     service: &Service,
-    values: &BTreeMap<String, String>,
+    line: &Line,
     number_of_outage: i64,
     now: Now,
+    faults: &mut Faults,
 ) {
-    let value = |key: &str| values.get(key).filter(|value| !value.is_empty());
-    let number = |key: &str| value(key).and_then(|value| value.parse::<u32>().ok());
-    // A moment in the future, since the clock was set back, counts as now.
-    let time = |key: &str| {
-        let seconds = value(key)?.parse::<i64>().ok().filter(|&it| it > 0)?;
-        Some(Wall::from_seconds(seconds).min(now.wall))
-    };
-    if let Some(status) = value("op_status").and_then(|value| Status::of(value)) {
+    if let Some(status) = line.status("op_status", faults) {
         state.status = status;
     }
-    if let Some(status) = value("last_op_status").and_then(|value| Status::of(value)) {
+    if let Some(status) = line.status("last_op_status", faults) {
         state.last_status = status;
     }
-    if let Some(exit) = value("exitval").and_then(|value| value.parse().ok()) {
+    // mon's word for a run that never was.
+    if line.value("exitval") != Some("undef")
+        && let Some(exit) = line.parsed("exitval", faults)
+    {
         state.exit = Some(exit);
     }
-    state.failure_count = number("failure_count").unwrap_or(state.failure_count);
-    state.alert_count = number("alert_count").unwrap_or(state.alert_count);
-    // Nothing or 0 stands for a moment that never was.
-    if values.contains_key("last_success") {
-        state.last_success = time("last_success");
+    let failures = line.parsed("failure_count", faults);
+    state.failure_count = failures.unwrap_or(state.failure_count);
+    let alerts = line.parsed("alert_count", faults);
+    state.alert_count = alerts.unwrap_or(state.alert_count);
+    if line.values.contains_key("last_success") {
+        state.last_success = line.time("last_success", now, faults);
     }
-    if values.contains_key("last_check") {
-        state.last_check = time("last_check");
+    if line.values.contains_key("last_check") {
+        state.last_check = line.time("last_check", now, faults);
     }
-    let first_failure = time("first_failure").unwrap_or(now.wall);
+    take_in_outage(state, line, number_of_outage, now, faults);
+    take_in_trap(state, line, now, faults);
+    take_in_text(state, line);
+    let memory = service.periods.iter().map(|period| {
+        let key = |name: &str| format!("{}:{name}", period.label);
+        let mut number = |name: &str| line.parsed(&key(name), faults).unwrap_or(0);
+        let (alert_sent, count) = (number("alert_sent"), number("failcount"));
+        let mut moment = |name: &str| {
+            let at = line.time(&key(name), now, faults)?;
+            Some(Moment::restored(at, now))
+        };
+        PeriodMemory {
+            alert_sent,
+            last_alert: moment("last_alert"),
+            messages: Window {
+                first: moment("1stfailtime"),
+                count,
+            },
+            gate: Window::default(),
+        }
+    });
+    state.periods = Some(memory.collect());
+    state.drop_blank_memory();
+}
+
+fn take_in_outage(
+    state: &mut ServiceState,
+    line: &Line,
+    number_of_outage: i64,
+    now: Now,
+    faults: &mut Faults,
+) {
+    let first_failure = line.time("first_failure", now, faults);
+    let first_failure = first_failure.unwrap_or(now.wall);
+    let last_failure = line.time("last_failure", now, faults);
+    let failures = line.parsed("consec_failures", faults);
     let running = state.outage.take();
     if state.status == Status::Fail {
         let (id, calls) = numbering(running.as_deref(), first_failure, number_of_outage);
         state.begin(Outage {
             since: Moment::restored(first_failure, now),
             first_failure,
-            last_failure: time("last_failure").unwrap_or(first_failure),
-            consec_failures: number("consec_failures").unwrap_or(1),
+            last_failure: last_failure.unwrap_or(first_failure),
+            consec_failures: failures.unwrap_or(1),
             calls,
             ..Outage::new(now, id)
         });
     }
-    state.ack = time("ack")
+    state.ack = line
+        .time("ack", now, faults)
         .filter(|_| !matches!(state.status, Status::Ok | Status::Untested))
         .map(|time| {
-            let comment = value("ack_comment").map_or("", String::as_str).into();
+            let comment = line.value("ack_comment").unwrap_or_default().into();
             Box::new(Acked { time, comment })
         });
-    let output = match value("failure_output").filter(|_| state.outage.is_some()) {
+}
+
+/// The latest trap: when it came, and who sent it where the file says so.
+fn take_in_trap(state: &mut ServiceState, line: &Line, now: Now, faults: &mut Faults) {
+    let Some(last) = line.time("last_trap", now, faults) else {
+        return;
+    };
+    let from = line.parsed("last_traphost", faults);
+    let traps = state.traps.get_or_insert_default();
+    **traps = Traps {
+        last: Some(last),
+        from: from.or(traps.from),
+        last_up: traps.last_up,
+        ends: traps.ends,
+    };
+}
+
+fn take_in_text(state: &mut ServiceState, line: &Line) {
+    let text = |key: &str| line.values.get(key).filter(|value| !value.is_empty());
+    let output = match text("failure_output").filter(|_| state.outage.is_some()) {
         Some(output) => Some(output.clone()),
-        None => value("last_summary").map(|summary| {
-            let detail = value("last_detail").map_or("", String::as_str);
+        None => text("last_summary").map(|summary| {
+            let detail = text("last_detail").map_or("", String::as_str);
             format!("{summary}\n{detail}")
         }),
     };
@@ -283,21 +510,6 @@ fn take_in(
             ..EventText::said(&output)
         });
     }
-    let memory = service.periods.iter().map(|period| {
-        let key = |name: &str| format!("{}:{name}", period.label);
-        let moment = |name: &str| time(&key(name)).map(|at| Moment::restored(at, now));
-        PeriodMemory {
-            alert_sent: number(&key("alert_sent")).unwrap_or(0),
-            last_alert: moment("last_alert"),
-            messages: Window {
-                first: moment("1stfailtime"),
-                count: number(&key("failcount")).unwrap_or(0),
-            },
-            gate: Window::default(),
-        }
-    });
-    state.periods = Some(memory.collect());
-    state.drop_blank_memory();
 }
 
 /// The number of an outage in its event ids, and how many calls it had: the outage that runs

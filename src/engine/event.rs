@@ -468,6 +468,15 @@ pub enum Note {
         /// What is wrong with it.
         reason: String,
     },
+    /// What a state file of mon says here makes no sense, and is left out.
+    NotLoaded {
+        /// `GROUP/SERVICE` as the file has it; empty where it is about the rest of the file.
+        service: String,
+        /// Which field, by mon's key; empty where it is about the whole line.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The wanted state of a real server changed.
     Server {
         /// In which virtual service.

@@ -80,11 +80,18 @@ impl Histories {
         push(&mut self.failures, line, self.length);
     }
 
-    /// What `historicfile` says, oldest first, in place of all that is known.
+    /// What `historicfile` says, oldest first, in place of all that is known, but for what is
+    /// newer than the file: it may not have been written yet when the file was read.
     pub(crate) fn replace_alerts(&mut self, mut lines: Vec<HistoryLine>) {
         for line in &mut lines {
             cut(&mut line.summary);
         }
+        let read = lines.last().map(|line| line.time.seconds());
+        let is_newer = |line: &HistoryLine| read.is_none_or(|read| line.time.seconds() > read);
+        let newer = std::mem::take(&mut self.alerts)
+            .into_iter()
+            .filter(is_newer);
+        lines.extend(newer);
         self.alerts = lines.into();
         self.set_length(self.length);
     }
@@ -150,6 +157,31 @@ mod tests {
         assert_eq!(line(&call).args, ["-U", "me", "-P", "***", "h"]);
         let shown = format!("{:?}", call.command);
         assert!(shown.contains("-P") && !shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_newer_than_the_file_that_was_read_stays() {
+        let mut histories = Histories::new(10);
+        let at = |seconds: i64| {
+            let mut line = line(&crate::alert::notice::tests::call());
+            line.time = Wall::from_seconds(seconds);
+            line
+        };
+        for seconds in [1, 2, 3] {
+            histories.alerted(at(seconds));
+        }
+        let times = |histories: &Histories| {
+            let alerts = histories.alerts();
+            alerts.map(|line| line.time.seconds()).collect::<Vec<_>>()
+        };
+        histories.replace_alerts(vec![at(0), at(2)]);
+        assert_eq!(times(&histories), [0, 2, 3]);
+        histories.replace_alerts(Vec::new());
+        assert_eq!(
+            times(&histories),
+            [0, 2, 3],
+            "nothing of it is in the file yet"
+        );
     }
 
     #[test]

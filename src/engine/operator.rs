@@ -312,7 +312,8 @@ impl Engine {
         Some(keep(Record { key, value }))
     }
 
-    /// Everything that messages count begins anew, and the next run comes after one interval.
+    /// Everything that messages count begins anew, the timers of traps too, and the next run
+    /// comes after one interval.
     fn clear_timers(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) -> String {
         let model = Arc::clone(&self.model);
         let service = model.service(id);
@@ -323,6 +324,7 @@ impl Engine {
             self.timetable.plan(id, due);
         }
         self.await_trap(now, id);
+        self.begin_trap_end_anew(now, id);
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
             outage.forgiven = outage.consec_failures;

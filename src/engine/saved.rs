@@ -45,31 +45,53 @@ pub struct Saved {
 impl Saved {
     /// Leaves what was sent and what is known, and drops what persons wished: what is disabled,
     /// acknowledged or stopped. For a start as mon's, which forgets these unless it is told to
-    /// load them (D20). The records of what changed, for the journal: a later start that keeps
-    /// wishes must not find them again.
-    #[must_use]
-    pub fn forget_wishes(&mut self) -> Vec<Record> {
-        let mut changed = Vec::new();
+    /// load them (D20).
+    pub fn forget_wishes(&mut self) -> Forgotten {
+        let mut forgotten = Forgotten::default();
         self.records.retain(|key, value| {
-            let is_wish = key == operator::STOPPED || key.starts_with(disabled::PREFIX);
-            let is_changed = is_wish
-                || value.as_object_mut().is_some_and(|fields| {
-                    let words = ["disabled", "ack"];
-                    words.map(|word| fields.remove(word).is_some()) != [false; 2]
-                });
+            let wished = key.strip_prefix(disabled::PREFIX);
+            forgotten.was_stopped |= key == operator::STOPPED;
+            forgotten.disabled.extend(wished.map(str::to_owned));
+            let is_wish = key == operator::STOPPED || wished.is_some();
+            let mut is_changed = is_wish;
+            if let Some(fields) = value.as_object_mut().filter(|_| !is_wish) {
+                if fields.remove("disabled").is_some() {
+                    forgotten.disabled.push(key.clone());
+                    is_changed = true;
+                }
+                if fields.remove("ack").is_some() {
+                    forgotten.acknowledged.push(key.clone());
+                    is_changed = true;
+                }
+            }
             if is_wish {
                 *value = serde_json::Value::Null;
             }
             if is_changed {
-                changed.push(Record {
+                forgotten.records.push(Record {
                     key: key.clone(),
                     value: value.clone(),
                 });
             }
             !is_wish
         });
-        changed
+        forgotten
     }
+}
+
+/// What [`Saved::forget_wishes`] dropped.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    /// The records of what changed, for the journal: a later start that keeps wishes must not
+    /// find them again.
+    pub records: Vec<Record>,
+    /// `watch G`, `host G H`, `service G/S` that a person had disabled, or a host that a person
+    /// had enabled.
+    pub disabled: Vec<String>,
+    /// `service G/S` that were acknowledged.
+    pub acknowledged: Vec<String>,
+    /// The scheduler was stopped.
+    pub was_stopped: bool,
 }
 
 /// What mon's own files `disabled` and `opstatus` say (docs/mon.md, "State files"). Read and

@@ -47,6 +47,11 @@ impl Routes {
         routes
     }
 
+    /// The service of this watch and name.
+    pub(super) fn service(&self, group: &str, name: &str) -> Option<ServiceId> {
+        self.services.get(group)?.get(name).copied()
+    }
+
     /// Whose trap it is, and what it was meant for where `default` catches it.
     fn find(&self, trap: &Trap) -> Option<(ServiceId, Option<Arc<str>>)> {
         if let Some(services) = self.services.get(trap.group.as_str()) {
@@ -238,6 +243,17 @@ impl Engine {
                 .set_alarm(Alarm::TrapTimeout, id, clock.after(limit)),
             None => self.timetable.clear_alarm(Alarm::TrapTimeout, id),
         }
+    }
+
+    /// `clear timers`: the time of `trapduration` begins anew, whatever made the service fail.
+    pub(super) fn begin_trap_end_anew(&mut self, now: Now, id: ServiceId) {
+        let Some(duration) = self.model.service(id).trapduration else {
+            return;
+        };
+        let at = self.timetable.clock(now.mono).after(duration);
+        self.timetable.set_alarm(Alarm::TrapEnd, id, at);
+        let traps = self.states[id.index()].traps.get_or_insert_default();
+        traps.ends = Some(Moment::of(now).after(duration));
     }
 
     /// At the start: timers of all services, also of traps that came before a restart.

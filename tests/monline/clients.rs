@@ -11,11 +11,11 @@ use super::{SOON, Site};
 use crate::support::{Running, lvsmon, wait_for, wait_until};
 
 /// A client of mon.
-struct Client(BufReader<TcpStream>);
+pub(super) struct Client(BufReader<TcpStream>);
 
 impl Client {
     #[track_caller]
-    fn connect(site: &Site) -> Self {
+    pub(super) fn connect(site: &Site) -> Self {
         Self(wait_for("the port of clients", SOON, || {
             let stream = TcpStream::connect(("127.0.0.1", site.port)).ok()?;
             stream.set_read_timeout(Some(SOON)).ok()?;
@@ -25,7 +25,7 @@ impl Client {
 
     /// What is said to a request, up to the line that ends it.
     #[track_caller]
-    fn ask(&mut self, request: &str) -> Vec<String> {
+    pub(super) fn ask(&mut self, request: &str) -> Vec<String> {
         writeln!(self.0.get_mut(), "{request}").unwrap();
         let mut lines = Vec::new();
         loop {
@@ -54,6 +54,7 @@ fn site(lines: &str) -> Site {
         "test",
         "start",
         "stop",
+        "reset",
     ];
     let rules: String = rules.iter().map(|word| format!("{word}: all\n")).collect();
     site.folder
@@ -218,4 +219,44 @@ fn a_start_as_mons_forgets_that_it_was_stopped_for_later_starts_too() {
             .stderr(Stdio::null()),
     );
     assert_eq!(state(run), "scheduler running");
+}
+
+#[test]
+fn a_reset_reads_the_alert_history_again() {
+    let site = site("historicfile = history");
+    let history = site.folder.join("log/history");
+    let line = |summary: &str| format!("alert web http 1795251344 /a/own.alert (ops) {summary}\n");
+    std::fs::write(&history, line("one")).unwrap();
+    let _daemon = site.start([]);
+    let mut client = Client::connect(&site);
+    assert!(client.ask("list alerthist")[0].ends_with("one"));
+    std::fs::write(&history, line("one") + &line("two")).unwrap();
+    let reset = client.ask("reset").swap_remove(0);
+    assert!(reset.starts_with("220 reset"), "{reset}");
+    let listed = client.ask("list alerthist");
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    assert!(listed[1].ends_with("two"), "{listed:?}");
+}
+
+#[test]
+fn a_start_as_mons_says_what_was_disabled_and_is_not_any_more() {
+    let site = site("");
+    let once = |words: &[&str], request: &str| {
+        let mut daemon = site.start(words.iter().copied());
+        let answer = Client::connect(&site).ask(request);
+        assert!(answer.last().unwrap().starts_with("220 "), "{answer:?}");
+        daemon.signal(Signal::SIGTERM);
+        assert_eq!(daemon.wait(SOON).code(), Some(0));
+        site.folder.read("stderr")
+    };
+    let said =
+        |log: String| log.contains("not in force any more") && log.contains("service web/http");
+    assert!(!said(once(&[], "disable service web http")));
+    assert!(!said(once(&["-l"], "list state")), "the file has it");
+    assert!(
+        said(once(&[], "disable service web http")),
+        "nothing has it"
+    );
+    assert!(said(once(&[], "list state")));
+    assert!(!said(once(&[], "list state")), "once");
 }

@@ -145,3 +145,64 @@ fn a_state_file_that_is_cut_swapped_or_no_text_is_named_and_the_daemon_starts_wi
         assert!(daemon.runs());
     }
 }
+
+#[test]
+fn spoiled_histories_and_logs_hold_up_no_start_and_what_is_right_in_them_counts() {
+    let good = "alert web http 1795251344 /a/own.alert (ops) right\n";
+    let cut = good.strip_suffix(" (ops) right\n").unwrap();
+    let binary: &[u8] = b"\x7fELF\0\xff\xfe\n\0\0\n";
+    let spoiled = [
+        binary,
+        b"group=web\tservice=http\top_status=0\n",
+        cut.as_bytes(),
+    ];
+    for bytes in spoiled {
+        let site = site("historicfile = history\ndtlogging = yes\ndtlogfile = down");
+        site.folder
+            .write("log/history", [good.as_bytes(), bytes].concat());
+        site.folder.write("log/down", bytes);
+        let mut daemon = site.start(["-l", "all"]);
+        site.wait_for_text("log/hosts", "web1 web2");
+        assert!(daemon.runs());
+        let kept = fs::read(site.folder.join("log/history")).unwrap();
+        assert!(kept.ends_with(bytes), "a file that is read is left alone");
+        let mut client = super::clients::Client::connect(&site);
+        let listed = client.ask("list alerthist");
+        assert!(listed[0].ends_with("right"), "{listed:?}");
+        assert_eq!(listed.len(), 2, "{listed:?}");
+    }
+}
+
+#[test]
+fn a_journal_that_is_another_file_is_set_aside_by_name_and_the_checks_begin() {
+    let others = [
+        "disable host web2\n",
+        "group=web\tservice=http\top_status=0\n",
+    ];
+    for text in others {
+        let site = site("");
+        site.folder.write("state/journal", text);
+        let _daemon = site.start([]);
+        site.wait_for_text("log/hosts", "web1 web2");
+        site.wait_for_text("stderr", "state/journal.aside-1");
+        assert_eq!(site.folder.read("state/journal.aside-1"), text);
+    }
+}
+
+#[test]
+fn a_field_of_a_state_file_that_makes_no_sense_is_named_in_the_log() {
+    let site = site("");
+    let text =
+        "group=web\tservice=http\top_status=1\tack=soon\ngroup=gone\tservice=http\top_status=1\n";
+    site.folder.write("state/opstatus", text);
+    let _daemon = site.start(["-l", "opstatus"]);
+    site.wait_for_text("stderr", "left out of the state file");
+    let log = site.folder.read("stderr");
+    for words in [
+        ["web/http", "ack", "soon"],
+        ["gone/http", "no such service", ""],
+    ] {
+        let named = |line: &str| words.iter().all(|word| line.contains(word));
+        assert!(log.lines().any(named), "{log}");
+    }
+}

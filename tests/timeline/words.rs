@@ -238,7 +238,7 @@ fn note(it: &Note, engine: &Engine) -> String {
         Note::TrapLost { to, from, count } => {
             format!("lost trap for {to} from {from}, {count} so far")
         }
-        Note::NotRestored { .. } => format!("{it:?}"),
+        Note::NotRestored { .. } | Note::NotLoaded { .. } => format!("{it:?}"),
     }
 }
 

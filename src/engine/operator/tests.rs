@@ -479,3 +479,151 @@ fn histories_hold_histlength_lines_until_a_person_or_a_reset_says_else() {
     desk.tell(33.0, Event::HistoryRead(read));
     assert_eq!(desk.engine.alert_history().count(), 2);
 }
+
+/// What is said of a state file, as `SERVICE FIELD: WHY`.
+fn left_out(actions: &[Action]) -> Vec<String> {
+    let said = actions.iter().filter_map(|action| match action {
+        Action::Note(Note::NotLoaded {
+            service,
+            field,
+            why,
+        }) => Some(format!("{service} {field}: {why}")),
+        Action::Note(_)
+        | Action::Start(_)
+        | Action::Stop(_)
+        | Action::Send(_)
+        | Action::Resolve(_)
+        | Action::ApplyTable
+        | Action::Record(_)
+        | Action::Suppressed(_)
+        | Action::History(_)
+        | Action::Downtime(_) => None,
+    });
+    said.collect()
+}
+
+fn a_line<const N: usize>(name: &str, fields: [(&str, &str); N]) -> Classic {
+    let fields = fields.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let line = ("g".to_owned(), name.to_owned(), BTreeMap::from(fields));
+    Classic {
+        disabled: None,
+        opstatus: Some(vec![line]),
+    }
+}
+
+#[test]
+fn what_makes_no_sense_in_a_state_file_is_said_with_its_service_and_field() {
+    let mut desk = Desk::new(site());
+    let classic = a_line(
+        "s",
+        [
+            ("op_status", "0"),
+            ("last_op_status", "12"),
+            ("exitval", "undef"),
+            ("failure_count", "-3"),
+            ("last_check", "-7"),
+            ("first_success", "yesterday"),
+            ("colour", "blue"),
+            ("colour of nothing", ""),
+            ("always:alert_sent", "2"),
+            ("always:last_alert", "soon"),
+            ("gone:alert_sent", "2"),
+            ("always:pace", "2"),
+        ],
+    );
+    let said = left_out(&desk.tell(5.0, Event::Operator(Wish::LoadState(classic))));
+    let expected = [
+        "g/s always:pace: there is no such field",
+        "g/s colour: there is no such field",
+        "g/s gone:alert_sent: the service has no such period",
+        "g/s last_op_status: \"12\" is no status",
+        "g/s failure_count: it cannot be \"-3\"",
+        "g/s last_check: it is before 1970",
+        "g/s always:last_alert: it cannot be \"soon\"",
+    ];
+    assert_eq!(said, expected);
+    let own = desk.engine.classic();
+    let said = left_out(&desk.tell(6.0, Event::Operator(Wish::LoadState(own))));
+    assert_eq!(said, [""; 0], "what we write ourselves makes sense");
+    let gone = a_line("gone", [("op_status", "0")]);
+    let said = left_out(&desk.tell(7.0, Event::Operator(Wish::LoadState(gone))));
+    assert_eq!(said, ["g/gone : there is no such service"]);
+}
+
+#[test]
+fn a_state_file_full_of_nonsense_fills_no_log() {
+    let mut desk = Desk::new(site());
+    let fields = (0..500).map(|number| (format!("x{number}"), "1".to_owned()));
+    let line = ("g".to_owned(), "s".to_owned(), fields.collect());
+    let classic = Classic {
+        disabled: None,
+        opstatus: Some(vec![line]),
+    };
+    let said = left_out(&desk.tell(5.0, Event::Operator(Wish::LoadState(classic))));
+    assert_eq!(said.len(), 21);
+    assert_eq!(said[20], " : and 480 more");
+}
+
+/// `g/s` hears traps: 60 s without any and it fails, 30 s after one it is good.
+fn hears_traps() -> Model {
+    model(vec![Service {
+        periods: vec![alerting()],
+        traptimeout: Some(Duration::from_secs(60)),
+        trapduration: Some(Duration::from_secs(30)),
+        interval: None,
+        monitor: None,
+        ..service("g", "s")
+    }])
+}
+
+#[test]
+fn the_time_until_a_trap_must_come_and_the_last_trap_go_on_where_the_file_was_written() {
+    let mut desk = Desk::new(hears_traps());
+    let last = at(0.0).wall.seconds();
+    let loads = [
+        // Ten seconds were left, but no longer than a minute goes by without a trap.
+        (5.0, "10", "0", 10),
+        (5.0, "10", &*(last - 3_600).to_string(), 10),
+        (5.0, "-4", &*(last + 2).to_string(), 57),
+        (5.0, "3000", "0", 60),
+        (5.0, "soon", "0", 60),
+    ];
+    for (second, timer, trap, left) in loads {
+        let fields = [
+            ("op_status", "1"),
+            ("trap_timer", timer),
+            ("last_trap", trap),
+        ];
+        desk.wish(second, Wish::LoadState(a_line("s", fields)))
+            .unwrap();
+        assert_eq!(
+            desk.engine.trap_timer(S),
+            Some(Duration::from_secs(left)),
+            "{timer}"
+        );
+    }
+    assert_eq!(desk.get("_last_trap"), (last + 2).to_string());
+    let own = desk.engine.classic().opstatus.unwrap().remove(0).2;
+    assert_eq!(
+        (&*own["trap_timer"], &*own["last_trap"]),
+        ("60", &*(last + 2).to_string())
+    );
+}
+
+#[test]
+fn clear_timers_begins_the_times_of_traps_anew() {
+    let mut desk = Desk::new(hears_traps());
+    desk.tell(60.0, Event::Deadline);
+    let status = |desk: &Desk| desk.engine.service(S).unwrap().status;
+    assert_eq!(status(&desk), Status::Fail, "no trap came");
+    desk.wish(70.0, Wish::ClearTimers(S)).unwrap();
+    assert_eq!(desk.engine.trap_timer(S), Some(Duration::from_secs(60)));
+    assert_eq!(desk.get("_trap_duration_timer"), "30");
+    desk.tell(99.0, Event::Deadline);
+    assert_eq!(status(&desk), Status::Fail);
+    desk.wish(99.0, Wish::ClearTimers(S)).unwrap();
+    desk.tell(128.0, Event::Deadline);
+    assert_eq!(status(&desk), Status::Fail);
+    desk.tell(129.0, Event::Deadline);
+    assert_eq!(status(&desk), Status::Ok, "as mon has it");
+}

@@ -126,13 +126,17 @@ fn wishes_that_are_forgotten_are_forgotten_by_the_journal_too() {
             record("scheduler stopped", serde_json::json!(7)),
             record(
                 "service a/b",
-                serde_json::json!({"disabled": true, "failure_count": 3}),
+                serde_json::json!({"disabled": true, "failure_count": 3, "ack": {"time": 1}}),
             ),
             record("service c/d", serde_json::json!({"failure_count": 4})),
         ]),
     };
     let mut journal = saved.clone();
-    for Record { key, value } in saved.forget_wishes() {
+    let forgotten = saved.forget_wishes();
+    assert!(forgotten.was_stopped);
+    assert_eq!(forgotten.disabled, ["watch web", "service a/b"]);
+    assert_eq!(forgotten.acknowledged, ["service a/b"]);
+    for Record { key, value } in forgotten.records {
         assert_ne!(key, "service c/d", "it did not change");
         journal.records.insert(key, value);
     }
