@@ -6,6 +6,7 @@
 //! Source: docs/mon.md, "Runs" and "Alerts"; E-17 kept: an upalert gets the output of the
 //! failure before it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::disabled::Disabled;
@@ -14,7 +15,7 @@ use crate::engine::event::{
 };
 use crate::engine::policy::Call;
 use crate::engine::schedule::Lane;
-use crate::engine::state::{EventText, HostState, ServiceState};
+use crate::engine::state::{EventText, HostState, ServiceState, summary_left};
 use crate::model::{Globals, HostName, Model, MonitorCommand, MonitorProgram, Service, ServiceId};
 use crate::text;
 use crate::time::{Now, Wall};
@@ -106,11 +107,8 @@ fn monitor_environment(
     let outage = state.outage.as_deref();
     if state.status != Status::Untested {
         let text = state.text.as_deref();
-        // A success that said nothing leaves no summary, but an output that is empty.
-        if let Some(text) = text
-            && !(text.output.is_empty() && state.status == Status::Ok)
-        {
-            variables.set("MON_LAST_SUMMARY", &text.summary(state.status));
+        if let Some(summary) = state.summary() {
+            variables.set("MON_LAST_SUMMARY", &summary);
         }
         variables.set_bytes("MON_LAST_OUTPUT", text.map_or(&[], |text| &*text.output));
         let first = outage.map(|outage| outage.first_failure);
@@ -215,17 +213,10 @@ fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, S
         variables.set("MON_RETVAL", &exit.to_string());
     }
     variables.set("MON_OPSTATUS", &state.status.number().to_string());
-    if state.status != Status::Untested {
-        let summary = match telling.kind {
-            // What these say is no event of the service.
-            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => {
-                telling.before.map(|text| text.summary(state.status))
-            }
-            AlertKind::Failure | AlertKind::Up | AlertKind::Trap | AlertKind::TrapTimeout => {
-                Some(telling.text.summary(Status::Fail))
-            }
-        };
-        variables.set("MON_LAST_SUMMARY", &summary.unwrap_or_default());
+    if let Some(summary) = alert_summary(telling) {
+        variables.set("MON_LAST_SUMMARY", &summary);
+    }
+    if outage.is_some() || !telling.is_first {
         let first = outage.map(|outage| outage.first_failure);
         variables.set_time("MON_FIRST_FAILURE", first);
     }
@@ -243,6 +234,24 @@ fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, S
         variables.set("MON_TRAP_INTENDED", intended);
     }
     variables.0
+}
+
+/// `MON_LAST_SUMMARY`: of a failure its own, else what the event before left. What a test says
+/// is no event.
+fn alert_summary<'a>(telling: &Telling<'a>) -> Option<Cow<'a, str>> {
+    let state = telling.state;
+    match telling.kind {
+        AlertKind::Failure | AlertKind::Trap | AlertKind::TrapTimeout => {
+            Some(telling.text.summary(Status::Fail))
+        }
+        AlertKind::Up if state.last_status == Status::Fail => summary_left(telling.before, Some(1)),
+        // A `redistribute` line is told of every success.
+        AlertKind::Up
+        | AlertKind::Startup
+        | AlertKind::Ack
+        | AlertKind::Disable
+        | AlertKind::Test => summary_left(telling.before, state.exit),
+    }
 }
 
 /// Variables in the order in which they take effect.

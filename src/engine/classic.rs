@@ -5,6 +5,7 @@
 //! journal (`saved`). What the configuration does not have and what makes no sense is passed
 //! over, and said, [`SAID_MAX`] fields at most for a file.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -225,7 +226,7 @@ fn values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<String,
     let text = state.text.as_deref();
     let failure = outage.and(text);
     let traps = state.traps.as_deref();
-    let summary = text.map(|text| text.summary(state.status).into_owned());
+    let summary = state.summary().map(Cow::into_owned);
     let detail = text.map(|text| text.detail().into_owned());
     let last_failure = outage.map(|outage| outage.last_failure);
     set("op_status", state.status.number().to_string());
@@ -236,7 +237,7 @@ fn values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<String,
     set("first_success", String::new());
     set(
         "consec_failures",
-        outage.map_or(0, |it| it.consec_failures).to_string(),
+        outage.map_or(0, Outage::counted_failures).to_string(),
     );
     set("last_failure", time(last_failure));
     set(

@@ -151,6 +151,11 @@ impl EventText {
         summary
     }
 
+    /// Whether it says nothing at all.
+    fn is_silent(&self) -> bool {
+        self.output.is_empty() && self.reason.is_none()
+    }
+
     fn first_line(&self) -> Cow<'_, str> {
         if let Some(reason) = &self.reason {
             return Cow::Borrowed(reason);
@@ -237,6 +242,17 @@ pub(crate) struct ServiceState {
     pub(crate) traps: Option<Box<Traps>>,
     /// What `set` kept aside: variables that mean nothing to us (D31).
     pub(crate) scratch: BTreeMap<String, String>,
+}
+
+/// The summary that an event of that exit value leaves: of a failure `(NO SUMMARY)` where it is
+/// blank, whatever `trapduration` or a person makes of the status later; none of a success that
+/// said nothing.
+pub(crate) fn summary_left(text: Option<&EventText>, exit: Option<i32>) -> Option<Cow<'_, str>> {
+    let text = text.filter(|text| !text.is_silent());
+    if exit.is_some_and(|exit| exit != 0) {
+        return Some(text.map_or(Cow::Borrowed(NO_SUMMARY), |text| text.summary(Status::Fail)));
+    }
+    text.map(|text| text.summary(Status::Ok))
 }
 
 /// An acknowledgement.
@@ -369,10 +385,14 @@ impl ServiceState {
         self.drop_blank_memory();
     }
 
+    /// The summary that the latest event left: see [`summary_left`].
+    pub(crate) fn summary(&self) -> Option<Cow<'_, str>> {
+        summary_left(self.text.as_deref(), self.exit)
+    }
+
     /// Remembers what an event said.
     pub(crate) fn set_text(&mut self, text: EventText) {
-        let silent = text.output.is_empty() && text.reason.is_none();
-        self.text = (!silent).then(|| Box::new(text));
+        self.text = (!text.is_silent()).then(|| Box::new(text));
     }
 
     /// The memory of the periods of `service`, made when it is first needed.
@@ -415,6 +435,11 @@ impl Outage {
             calls: 0,
             hosts: Box::default(),
         }
+    }
+
+    /// Failures in a row as mon counts them: `clear timers` begins anew.
+    pub(crate) fn counted_failures(&self) -> u32 {
+        self.consec_failures.saturating_sub(self.forgiven)
     }
 }
 

@@ -1046,6 +1046,18 @@ fn a_monitor_after_a_blank_success_gets_a_blank_summary() {
 }
 
 #[test]
+fn a_monitor_after_a_silent_failure_gets_no_summary_in_words() {
+    let mut engine = started(model(vec![polled("s", Vec::new())]));
+    next_report(&mut engine, 1, "");
+    let run = runs(&engine.handle(at(20.0), Event::Deadline)).remove(0);
+    let RunProgram::Executable(program) = run.program else {
+        panic!("an executable was asked for");
+    };
+    let summary = variable(&program.environment, "MON_LAST_SUMMARY");
+    assert_eq!(summary, Some("(NO SUMMARY)"));
+}
+
+#[test]
 fn a_start_in_an_outage_is_told_of_it_and_leaves_its_event_ids_alone() {
     let starting = AlertPeriod {
         startupalerts: vec![alert("start.alert")],

@@ -5,6 +5,7 @@
 //! fixed, D31). What changes the configuration lasts until the next reset, what changes the
 //! state is in the journal.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -233,17 +234,13 @@ fn of_state(state: &ServiceState, name: &str) -> Option<String> {
         ),
         "_failure_count" => Some(state.failure_count.to_string()),
         "_alert_count" => Some(state.alert_count.to_string()),
-        "_consec_failures" => Some(
-            outage
-                .map_or(0, |outage| outage.consec_failures)
-                .to_string(),
-        ),
+        "_consec_failures" => Some(outage.map_or(0, Outage::counted_failures).to_string()),
         "_first_failure" if state.status == Status::Untested => None,
         "_first_failure" => time(outage.map(|outage| outage.first_failure)),
         "_last_failure" => time(outage.map(|outage| outage.last_failure)),
         "_last_success" => time(state.last_success),
         "_last_check" => state.last_check.map(|at| at.seconds().to_string()),
-        "_last_summary" => text.map(|text| text.summary(state.status).into_owned()),
+        "_last_summary" => state.summary().map(Cow::into_owned),
         "_last_detail" => text.map(|text| text.detail().into_owned()),
         "_last_output" => text.map(EventText::as_text),
         "_failure_output" => outage.and(text).map(EventText::as_text),

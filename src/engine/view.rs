@@ -12,7 +12,7 @@ use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression};
 use crate::engine::schedule::{Lane, Timetable};
-use crate::engine::state::{EventText, NO_SUMMARY, PeriodMemory, ServiceState};
+use crate::engine::state::{EventText, PeriodMemory, ServiceState};
 use crate::lvs::Desired;
 use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
 use crate::time::{Mono, Now, Wall};
@@ -245,11 +245,7 @@ pub(crate) fn service<'a>(
         status: state.status,
         last_status: state.last_status,
         exit: state.exit,
-        summary: match text {
-            Some(text) => text.summary(state.status),
-            None if state.status == Status::Fail => Cow::Borrowed(NO_SUMMARY),
-            None => Cow::Borrowed(""),
-        },
+        summary: state.summary().unwrap_or_default(),
         detail: text.map(EventText::detail).unwrap_or_default(),
         last_check: state.last_check,
         last_success: state.last_success,
