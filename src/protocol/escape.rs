@@ -72,36 +72,40 @@ const fn digit(byte: u8) -> Option<u8> {
 
 /// The value of `ack` and `set`, from the rest of the request (P-9).
 ///
-/// In quotes it is the text between them, where a backslash inside double quotes makes the next
-/// character literal. Without quotes it is the whole rest of the line with the backslashes taken
-/// off, as a shell would. A quote that is never closed is closed by the end of the line. Then
+/// A value that begins with a quote is one word as a shell reads it: text between single quotes
+/// as it is, between double quotes with a backslash before what is literal, and what stands
+/// beside them without a blank (`'it''s'`). Any other is the whole rest of the line with the
+/// backslashes taken off. A quote that is never closed is closed by the end of the line. Then
 /// the escapes are undone.
 #[must_use]
 pub fn value(rest: &str) -> String {
     let rest = rest.trim();
-    let text = match rest.chars().next() {
-        Some(quote @ ('\'' | '"')) => quoted(rest.get(1..).unwrap_or_default(), quote),
-        Some(_) | None => unquoted(rest),
+    let text = if rest.starts_with(['\'', '"']) {
+        word(rest)
+    } else {
+        unquoted(rest)
     };
     undo(&text)
 }
 
-/// Up to the closing quote.
-fn quoted(text: &str, quote: char) -> String {
+/// Up to the first blank outside of quotes.
+fn word(text: &str) -> String {
     let mut value = String::with_capacity(text.len());
+    let mut open = None;
     let mut characters = text.chars();
     while let Some(character) = characters.next() {
-        if character == quote {
-            break;
-        }
-        if character == '\\' {
-            if quote == '\'' {
-                value.push(character);
+        match (character, open) {
+            (quote, Some(opened)) if quote == opened => open = None,
+            (quote @ ('\'' | '"'), None) => open = Some(quote),
+            (blank, None) if blank.is_ascii_whitespace() => break,
+            ('\\', _) => {
+                if open == Some('\'') {
+                    value.push(character);
+                }
+                // A backslash at the end stands for itself.
+                value.extend(characters.next());
             }
-            // A backslash at the end stands for itself.
-            value.extend(characters.next());
-        } else {
-            value.push(character);
+            (letter, _) => value.push(letter),
         }
     }
     value
@@ -187,6 +191,8 @@ mod tests {
             ("\"it\\41 \\\\ b\" c", "it41 \\ b"),
             ("\"say \\\"x\\\"\"", "say \"x\""),
             ("it's here", "it's here"),
+            ("'it''s' here", "its"),
+            ("'it'\\'\"s \\\"x\"y z", "it's \"xy"),
             ("'never closed", "never closed"),
             ("'ends with \\", "ends with \\"),
             ("''", ""),

@@ -250,7 +250,11 @@ fn dependencies(out: &mut String, service: &Service) {
     out.push_str(&format!("exp {group} {name} '"));
     escape::field(out, &dependency.written);
     out.push_str(&format!("'\ncmp {group} {name}"));
-    for parent in dependency.expression.names() {
+    let parents = dependency.expression.names();
+    if parents.is_empty() {
+        out.push_str(" NONE");
+    }
+    for parent in parents {
         out.push_str(&format!(" {parent}"));
     }
     out.push('\n');
@@ -342,14 +346,14 @@ fn aliases(model: &Model, names: &str) -> String {
         reply.push('\n');
     };
     if names.is_empty() {
-        for (name, lines) in &model.aliases {
+        for (name, lines) in said(model) {
             alias(name, lines);
         }
     }
     // Each once: a name said a thousand times makes no reply a thousand times as long.
-    let mut said = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     for name in names.split_ascii_whitespace() {
-        if !said.insert(name) {
+        if !seen.insert(name) {
             continue;
         }
         let mut known = model.aliases.iter();
@@ -360,8 +364,14 @@ fn aliases(model: &Model, names: &str) -> String {
     reply
 }
 
+/// The aliases that are listed: those with any text.
+fn said(model: &Model) -> impl Iterator<Item = &(Arc<str>, Vec<String>)> {
+    let aliases = model.aliases.iter();
+    aliases.filter(|(_, lines)| !lines.is_empty())
+}
+
 fn alias_groups(model: &Model) -> String {
-    let names: Vec<&str> = model.aliases.iter().map(|(name, _)| &**name).collect();
+    let names: Vec<&str> = said(model).map(|(name, _)| &**name).collect();
     let mut reply = String::new();
     if !names.is_empty() {
         data_line(&mut reply, &names.join(" "));

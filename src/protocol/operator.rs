@@ -13,10 +13,11 @@ use crate::protocol::{Sight, Turn, Work, escape, one_line};
 /// `clear timers GROUP SERVICE`
 pub(super) fn clear(arguments: &str, sight: &Sight<'_>) -> Turn {
     let (what, rest) = first_word(arguments);
-    if what != "timers" || rest.is_empty() {
+    let named = choice::service(sight.engine.model(), rest);
+    if !what.eq_ignore_ascii_case("timers") || named.name.is_empty() {
         return say("520 unknown clear command");
     }
-    match choice::service(sight.engine.model(), rest).id {
+    match named.id {
         Some(id) => wish(Wish::ClearTimers(id), "220 clear timers completed"),
         None => say("520 unknown group"),
     }

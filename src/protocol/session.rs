@@ -152,10 +152,11 @@ fn unknown() -> Turn {
     say("520 command could not be executed, unknown command\n")
 }
 
-/// The number counts, what follows it does not.
+/// The number counts, what follows it does not, nor do zeros before it.
 fn protid(arguments: &str) -> &'static str {
     let digits = arguments.find(|character: char| !character.is_ascii_digit());
-    if arguments.get(..digits.unwrap_or(arguments.len())) == Some(VERSION) {
+    let number = arguments.get(..digits.unwrap_or(arguments.len()));
+    if number.map(|number| number.trim_start_matches('0')) == Some(VERSION) {
         "220 protocol match\n"
     } else {
         "520 protocol mismatch\n"

@@ -100,7 +100,8 @@ fn whole_text(bytes: &[u8]) -> Result<&str, StateFault> {
 
 fn lines<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, StateFault> {
     let numbered = (1..).zip(text.lines());
-    let lines = numbered.filter(|(_, line)| !line.trim().is_empty());
+    let says_nothing = |line: &str| line.is_empty() || line.starts_with('#');
+    let lines = numbered.filter(|(_, line)| !says_nothing(line.trim()));
     lines
         .map(|(number, line)| {
             read(line).ok_or_else(|| StateFault::Line {
@@ -433,6 +434,8 @@ mod tests {
     #[test]
     fn an_empty_file_says_that_nothing_is_disabled_or_known() {
         let found = read(StateFile::Disabled, b"").unwrap();
+        assert_eq!(found.disabled, Some(Vec::new()));
+        let found = read(StateFile::Disabled, b"# by hand\n").unwrap();
         assert_eq!(found.disabled, Some(Vec::new()));
         let found = read(StateFile::Opstatus, b"\n").unwrap();
         assert_eq!(found.opstatus, Some(Vec::new()));

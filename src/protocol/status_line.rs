@@ -22,7 +22,7 @@ pub(super) fn append(out: &mut String, service: &Service, view: &ServiceView<'_>
         Some(exit) => number(out, "exitval", exit),
         None => number(out, "exitval", "undef"),
     }
-    field(out, "timer", &timer(service, view, now));
+    field(out, "timer", &timer(view, now));
     moment(out, "last_success", view.last_success);
     moment(out, "last_trap", view.last_trap);
     // Always empty in mon (E-1); who sent it is the last field.
@@ -112,11 +112,8 @@ fn or_empty(time: Option<Wall>) -> String {
         .unwrap_or_default()
 }
 
-/// Seconds to the next run; 0 while it runs or waits for a place.
-fn timer(service: &Service, view: &ServiceView<'_>, now: Now) -> String {
-    if service.interval.is_none() && view.exit.is_none() {
-        return String::new();
-    }
+/// Seconds to the next run; 0 while it runs or waits for a place, and where there is none.
+fn timer(view: &ServiceView<'_>, now: Now) -> String {
     let left = view.next_run.map(|at| at.since(now.mono));
     // A second that has begun counts whole, as in mon's countdown.
     let left = left.unwrap_or_default().as_micros().div_ceil(1_000_000);

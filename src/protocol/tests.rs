@@ -209,6 +209,7 @@ fn small_commands_answer_as_in_mon() {
         ("Version x", &["version 9745", "220 version completed"]),
         ("protid 9745", &["220 protocol match"]),
         ("protid 9745x", &["220 protocol match"]),
+        ("protid 09745", &["220 protocol match"]),
         ("protid 97451", &["520 protocol mismatch"]),
         ("protid 1", &["520 protocol mismatch"]),
         ("protid", &["520 protocol mismatch"]),
@@ -487,7 +488,7 @@ fn a_service_without_monitor_or_interval_leaves_their_fields_empty() {
     let line = &Daemon::open().say("list opstatus mail,trap")[0];
     assert_eq!(
         line,
-        "group=mail service=trap opstatus=7 last_opstatus=7 exitval=undef timer= last_success=0 \
+        "group=mail service=trap opstatus=7 last_opstatus=7 exitval=undef timer=0 last_success=0 \
          last_trap=0 last_traphost= last_check= ack=0 ackcomment= alerts_sent=0 depstatus= \
          depend= hostdepend= monitordepend= alertdepend= monitor= last_summary= last_detail="
     );
@@ -580,6 +581,8 @@ const WRONG_NAMES: &[(&str, &[&str])] = &[
     ("clear", &["520 unknown clear command"]),
     ("clear nothing", &["520 unknown clear command"]),
     ("clear timers", &["520 unknown clear command"]),
+    ("clear timers web", &["520 unknown clear command"]),
+    ("clear Timers web http", &["220 clear timers completed"]),
     ("clear timers web nosvc", &["520 unknown group"]),
     ("clear timers web http", &["220 clear timers completed"]),
     ("ack", &["520 unknown group"]),

@@ -560,6 +560,28 @@ fn an_alias_and_a_view_are_kept_as_they_are() {
 }
 
 #[test]
+fn of_two_aliases_the_texts_are_joined_and_of_two_views_the_later_one_counts() {
+    let text =
+        "alias www\none\n\nview unix web\n\nview other x\n\nalias www\ntwo\n\nview unix mail\n";
+    let (model, said) = load(text);
+    assert_eq!(
+        model.aliases,
+        [("www".into(), vec!["one".to_owned(), "two".to_owned()])]
+    );
+    assert_eq!(
+        model.views,
+        [
+            ("unix".into(), vec!["mail".to_owned()]),
+            ("other".into(), vec!["x".to_owned()])
+        ]
+    );
+    assert!(
+        said.iter().any(|one| one.contains("another view")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn host_words_are_passed_on_as_they_are() {
     let (model, _) = load("hostgroup g h1 h2:80 /a/b http://h/ 10.0.0.1 ::1\n  h3\n");
     let hosts: Vec<&str> = model.hostgroups[0]

@@ -65,18 +65,29 @@ pub(super) fn model(
         depend_lines: Vec::new(),
         slow_limits: None,
     };
-    let mut aliases = Vec::new();
-    let mut views = Vec::new();
+    let mut aliases = Records::default();
+    let mut views = Records::default();
     for item in &document.items {
         match item {
             Item::Global(global) => checker.defaults.set(&mut checker.report, global),
             Item::Watch(watch) => checker.watch(watch),
-            Item::Alias(alias) => aliases.push(checker.record(alias.name, &alias.lines)),
-            Item::View(view) => views.push(checker.record(view.name, &view.members)),
+            Item::Alias(alias) => {
+                let (name, lines) = checker.record(alias.name, &alias.lines);
+                aliases.of(name).extend(lines);
+            }
+            Item::View(view) => {
+                let (name, members) = checker.record(view.name, &view.members);
+                let before = std::mem::replace(views.of(name), members);
+                if !before.is_empty() {
+                    let message = "another view has this name";
+                    let report = &mut checker.report;
+                    report.warn(view.name, message, "the earlier one is dropped");
+                }
+            }
             Item::Hostgroup(_) | Item::Include(_) => {}
         }
     }
-    checker.finish(aliases, views)
+    checker.finish(aliases.list, views.list)
 }
 
 /// What is known while the watches are checked.
@@ -120,6 +131,26 @@ impl Pool<'_> {
 }
 
 type Record = (Arc<str>, Vec<String>);
+
+/// Aliases or views, each name once and in the order of the file: of two aliases of one name the
+/// texts follow each other, of two views the later one counts.
+#[derive(Default)]
+struct Records {
+    list: Vec<Record>,
+    places: BTreeMap<Arc<str>, usize>,
+}
+
+impl Records {
+    /// The text of the record of that name, empty where there was none.
+    fn of(&mut self, name: Arc<str>) -> &mut Vec<String> {
+        let next = self.list.len();
+        let place = *self.places.entry(Arc::clone(&name)).or_insert(next);
+        if place == next {
+            self.list.push((name, Vec::new()));
+        }
+        &mut self.list[place].1
+    }
+}
 
 impl<'a> Checker<'a> {
     fn sources(&self) -> &'a Sources {
