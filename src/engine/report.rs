@@ -194,9 +194,13 @@ impl Engine {
         self.good_for_table(id, &verdicts, actions);
         self.tell_success(now, was, &heard, &hosts, actions);
         let state = &mut self.states[id.index()];
+        // Where `trapduration` ended the failure (E-2) it is good already, and only now is
+        // the outage forgotten: by the journal too.
+        let is_forgotten = state.outage.is_some() || state.ack.is_some();
+        let memory = state.periods.clone();
         state.recover(now, service);
         state.set_text(EventText::of(heard.report));
-        if was != Status::Ok {
+        if was != Status::Ok || is_forgotten || state.periods != memory {
             actions.push(record(service, state, now));
         }
     }
