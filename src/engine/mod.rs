@@ -57,6 +57,8 @@ pub(crate) mod verdict;
 pub mod view;
 
 #[cfg(test)]
+mod clock_steps;
+#[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,208 @@
+//! Every timer that no period of the day rules goes by the monotonic clock: a wall clock that is
+//! set by an hour makes nothing happen and holds nothing up.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::engine::event::{Target, Trap, Wish};
+use crate::engine::fixture::{EPOCH, alert, alerting, exited, model, seconds, service};
+use crate::model::{AlertPeriod, Repeat, Service};
+
+/// When the wall clock is set, in seconds from the start: in the midst of every timer.
+const SET_AT: u64 = 100;
+
+/// The monitor fails from here on, and no longer from there on.
+const FAILING: std::ops::Range<u64> = 60..400;
+
+const END: u64 = 1_200;
+
+const S: ServiceId = ServiceId(0);
+
+fn polled(period: AlertPeriod) -> Service {
+    Service {
+        periods: vec![period],
+        ..service("g", "s")
+    }
+}
+
+fn hears_traps() -> Service {
+    Service {
+        interval: None,
+        monitor: None,
+        ..polled(alerting())
+    }
+}
+
+fn trap(status: &str) -> Event {
+    Event::Trap(Trap {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+        status: status.to_owned(),
+        summary: "said so".to_owned(),
+        detail: String::new(),
+        from: Ipv4Addr::LOCALHOST.into(),
+    })
+}
+
+/// What happens, and when by the monotonic clock, where the wall clock is set by `step`.
+fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
+    let now = |mono: Mono| {
+        let passed = mono.since(Mono::ZERO);
+        let is_set = passed >= seconds(SET_AT);
+        Now {
+            mono,
+            wall: Wall::from_seconds(EPOCH + if is_set { step } else { 0 }).after(passed),
+        }
+    };
+    let saved = Saved::default();
+    let model = Arc::new(model(vec![service.clone()]));
+    let mut engine = Engine::new(model, &saved, 1, TimeZone::UTC, now(Mono::ZERO));
+    let mut story = Vec::new();
+    let mut told: Vec<(u64, Event)> = told.to_vec();
+    told.push((SET_AT, Event::Deadline));
+    told.push((END, Event::Deadline));
+    told.sort_by_key(|(second, _)| *second);
+    let mut coming = std::collections::VecDeque::from([(Mono::ZERO, Event::Start)]);
+    coming.extend(
+        told.into_iter()
+            .map(|(at, event)| (Mono::ZERO.after(seconds(at)), event)),
+    );
+    while let Some((at, _)) = coming.front() {
+        let due = engine.next_deadline().filter(|due| due < at);
+        let (at, event) = match due {
+            Some(due) => (due, Event::Deadline),
+            None => coming.pop_front().unwrap(),
+        };
+        for action in engine.handle(now(at), event) {
+            let said = match action {
+                Action::Start(run) => {
+                    let second = at.since(Mono::ZERO).as_secs();
+                    let exit = i32::from(FAILING.contains(&second));
+                    let report = exited(exit, "h1\n");
+                    coming.push_front((
+                        at,
+                        Event::RunEnded {
+                            run: run.id,
+                            report,
+                        },
+                    ));
+                    "a run".to_owned()
+                }
+                Action::Send(call) => format!("{:?}", call.kind),
+                Action::Suppressed(held) => format!("held back {:?}", held.kind),
+                Action::Note(Note::ServiceUp { outage, .. }) => format!("up after {outage:?}"),
+                Action::Note(Note::ServiceDown { .. }) => "down".to_owned(),
+                Action::Note(_)
+                | Action::Stop(_)
+                | Action::Resolve(_)
+                | Action::ApplyTable
+                | Action::Record(_)
+                | Action::History(_)
+                | Action::Downtime(_) => continue,
+            };
+            story.push(format!("{} {said}", at.as_micros()));
+        }
+    }
+    let view = engine.service(S).unwrap();
+    story.push(format!("{:?}, {} alerts", view.status, view.alerts_sent));
+    story
+}
+
+/// A timer, a service that has it, and what it is told and when.
+type Row = (&'static str, Service, Vec<(u64, Event)>);
+
+fn timers_of_traps_and_persons() -> [Row; 4] {
+    let ack = Event::Operator(Wish::Ack {
+        service: S,
+        user: "joe".to_owned(),
+        comment: "known".to_owned(),
+    });
+    let disable = Event::Operator(Wish::Disable {
+        target: Target::Service(S),
+        user: "joe".to_owned(),
+    });
+    let enable = Event::Operator(Wish::Enable(Target::Service(S)));
+    let clear = Event::Operator(Wish::ClearTimers(S));
+    let timeout = Service {
+        traptimeout: Some(seconds(80)),
+        ..hears_traps()
+    };
+    let lasting = Service {
+        trapduration: Some(seconds(50)),
+        trapduration_upalert: true,
+        ..hears_traps()
+    };
+    let acking = polled(AlertPeriod {
+        ackalerts: vec![alert("ack.alert")],
+        ..alerting()
+    });
+    [
+        (
+            "traptimeout",
+            timeout,
+            vec![(90, trap("0")), (300, trap("0"))],
+        ),
+        (
+            "trapduration",
+            lasting,
+            vec![(90, trap("1")), (500, trap("1"))],
+        ),
+        ("ack", acking, vec![(95, ack)]),
+        (
+            "disable",
+            polled(alerting()),
+            vec![(95, disable), (250, enable), (300, clear)],
+        ),
+    ]
+}
+
+fn timers_of_runs_and_alerts() -> [Row; 5] {
+    let every = |repeat| {
+        polled(AlertPeriod {
+            alertevery: Some((seconds(70), repeat)),
+            ..alerting()
+        })
+    };
+    let skewed = Service {
+        randskew: Some(seconds(3)),
+        failure_interval: Some(seconds(7)),
+        ..polled(alerting())
+    };
+    let late_up = polled(AlertPeriod {
+        upalertafter: Some(seconds(200)),
+        numalerts: Some(3),
+        ..alerting()
+    });
+    [
+        ("interval", polled(alerting()), vec![]),
+        ("randskew and failure_interval", skewed, vec![]),
+        ("alertevery", every(Repeat::default()), vec![]),
+        ("alertevery strict", every(Repeat::Strict), vec![]),
+        ("upalertafter", late_up, vec![]),
+    ]
+}
+
+#[test]
+fn a_wall_clock_set_by_an_hour_moves_no_timer() {
+    let table = timers_of_runs_and_alerts().into_iter();
+    for (name, service, told) in table.chain(timers_of_traps_and_persons()) {
+        let expected = story(&service, &told, 0);
+        assert!(expected.len() > 5, "{name}: {expected:?}");
+        assert!(
+            expected
+                .iter()
+                .any(|it| it.contains("Failure") || it.contains("Trap")),
+            "{name}"
+        );
+        for step in [-3_600, 3_600] {
+            assert_eq!(
+                story(&service, &told, step),
+                expected,
+                "{name}, set by {step} s"
+            );
+        }
+    }
+}
