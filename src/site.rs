@@ -60,7 +60,21 @@ pub struct Loaded {
 ///
 /// All mistakes of the file and of the files it includes, warnings among them, sorted by place.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Vec<Diagnostic>> {
-    let document = reading::read(path, options)?;
+    load_unless(path, options, &|| false)
+}
+
+/// The same, given up soon after `is_over` says so: it is asked every 0.1 s while m4 is waited
+/// for, which may do so for ever.
+///
+/// # Errors
+///
+/// The same; a reading that was given up is one with a mistake.
+pub fn load_unless(
+    path: &Path,
+    options: &LoadOptions,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Loaded, Vec<Diagnostic>> {
+    let document = reading::read(path, options, is_over)?;
     let mut defaults = defaults(options);
     let needs = document.needs(&defaults);
     for file in needs.files() {

@@ -10,10 +10,10 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
@@ -32,6 +32,7 @@ use crate::daemon::requests::Readings;
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
+use crate::daemon::signals;
 use crate::daemon::statefiles::{self, StateReads};
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::traps::{self, Traps, TrapsError};
@@ -64,6 +65,9 @@ const JOURNAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a stop waits for work that cannot be told to end: nothing depends on it any more.
 const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
+
+/// How long each look for signals before the start takes: they are taken in at the first turn.
+const SIGNAL_LOOK: Duration = Duration::from_millis(1);
 
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
@@ -153,24 +157,34 @@ pub fn run(options: StartOptions, signals: Signals) -> Result<(), DaemonError> {
         .build()?;
     // Before anything that takes time: a signal that nobody handles would end the process. What
     // comes until the loop turns waits for it.
+    let leaving = Arc::new(AtomicBool::new(false));
     let signals = match signals {
         Signals::Process => {
             let _context = runtime.enter();
-            process_signals()?
+            signals::of_process(Arc::clone(&leaving))?
         }
         Signals::Channel(signals) => signals,
     };
     // On this thread, unlike a reload: what another one frees stays in a heap of its own, which
     // would cost more than the configuration itself.
-    let loaded = match site::load(&options.config, &options.load) {
+    let is_over = || {
+        // Nothing else turns the runtime yet, which knows of the signals.
+        runtime.block_on(async { tokio::time::sleep(SIGNAL_LOOK).await });
+        leaving.load(Ordering::Relaxed)
+    };
+    let loaded = match site::load_unless(&options.config, &options.load, &is_over) {
         Ok(loaded) => loaded,
+        Err(_) if leaving.load(Ordering::Relaxed) => {
+            tracing::info!("stopped before the configuration was read");
+            return Ok(());
+        }
         Err(mistakes) => {
             let count = log_mistakes(&mistakes);
             return Err(DaemonError::Config(options.config, count));
         }
     };
     let lock = Lock::take(&loaded.model.globals.statedir)?;
-    let result = runtime.block_on(live(options, loaded, signals, lock));
+    let result = runtime.block_on(live(options, loaded, signals, lock, leaving));
     // Blocking look-ups of names may hang for a while in the system's resolver.
     runtime.shutdown_timeout(BLOCKING_LIMIT);
     result.map(drop)
@@ -182,13 +196,14 @@ async fn live(
     loaded: Loaded,
     signals: mpsc::Receiver<Signal>,
     lock: Lock,
+    leaving: Arc<AtomicBool>,
 ) -> Result<Lock, DaemonError> {
     let statedir = loaded.model.globals.statedir.clone();
     let (asks, asks_inbox) = mpsc::channel(ASKS_MAX);
     let ready = options.ready.take();
     let is_stopped = options.is_stopped;
     let load_state = options.load_state.clone();
-    let mut daemon = start(options, loaded, signals, asks_inbox)?;
+    let mut daemon = start(options, loaded, signals, asks_inbox, leaving)?;
     let mut claim = Claim::start(&statedir, lock, asks);
     let model = Arc::clone(daemon.engine.model());
     // Taken away when this function ends, whatever ends it.
@@ -267,6 +282,7 @@ fn start(
     loaded: Loaded,
     signals: mpsc::Receiver<Signal>,
     asks: mpsc::Receiver<Ask>,
+    leaving: Arc<AtomicBool>,
 ) -> Result<Daemon, DaemonError> {
     log_warnings(&loaded.warnings);
     let model = Arc::new(loaded.model);
@@ -298,15 +314,10 @@ fn start(
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
     let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
     let outbox = Outbox::start(OutboxSettings::new(globals), events.clone());
+    let (saved, now) = (&opened.saved, clock.now());
     Ok(Daemon {
         clock,
-        engine: Engine::new(
-            Arc::clone(&model),
-            &opened.saved,
-            seed,
-            zone.clone(),
-            clock.now(),
-        ),
+        engine: Engine::new(Arc::clone(&model), saved, seed, zone.clone(), now),
         zone,
         chronicle: Chronicle::default(),
         table: TableOutcome::default(),
@@ -336,6 +347,7 @@ fn start(
         config: options.config,
         load: options.load,
         loading: None,
+        leaving,
         load_again: false,
     })
 }
@@ -367,10 +379,11 @@ impl Daemon {
         }
         let config = self.config.clone();
         let load = self.load.clone();
+        let leaving = Arc::clone(&self.leaving);
         tracing::info!(config = %config.display(), "reading the configuration again");
         let now = self.clock.now().wall;
         self.loading = Some(tokio::task::spawn_blocking(move || {
-            let loaded = site::load(&config, &load)?;
+            let loaded = site::load_unless(&config, &load, &|| leaving.load(Ordering::Relaxed))?;
             let history = logs::read_back(&loaded.model.globals, now);
             Ok(Reread { loaded, history })
         }));
@@ -453,8 +466,11 @@ impl Daemon {
             mut inbox,
             mut signals,
             scribe,
+            leaving,
             ..
         } = self;
+        // Who reads a file beside the loop would hold up the end of the process.
+        leaving.store(true, Ordering::Relaxed);
         server.close().await;
         traps.close().await;
         drop(desired);
@@ -568,27 +584,4 @@ fn log_rest(count: usize) {
     if let Some(more) = count.checked_sub(DIAGNOSTICS_MAX).filter(|&more| more > 0) {
         tracing::warn!(more, "not shown here; lvsmon check shows them all");
     }
-}
-
-/// SIGTERM, SIGINT and SIGHUP as values. A signal that comes while one waits is not lost:
-/// the system's own queue keeps one of each kind.
-fn process_signals() -> std::io::Result<mpsc::Receiver<Signal>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    let (sender, signals) = mpsc::channel(1);
-    // Ends with the runtime: its receiver and this task live exactly as long as the daemon.
-    tokio::spawn(async move {
-        loop {
-            let signal = tokio::select! {
-                _ = terminate.recv() => Signal::Stop,
-                _ = interrupt.recv() => Signal::Stop,
-                _ = hangup.recv() => Signal::Reload,
-            };
-            if sender.send(signal).await.is_err() {
-                return;
-            }
-        }
-    });
-    Ok(signals)
 }

@@ -10,6 +10,7 @@
 //! | Question | File |
 //! |---|---|
 //! | how do a start, a reload and a stop go | `life` |
+//! | how do signals become values | `signals` |
 //! | how is a check run | `runner` |
 //! | how do addresses of names stay fresh | `names` |
 //! | who makes the kernel's table equal to the wanted one | `applier` |
@@ -44,6 +45,7 @@ mod requests;
 mod runner;
 mod scribe;
 mod server;
+mod signals;
 mod statefiles;
 pub mod store;
 mod syslog;
@@ -51,6 +53,7 @@ mod traps;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -149,6 +152,8 @@ struct Daemon {
     /// How it is read.
     load: LoadOptions,
     loading: Option<JoinHandle<Result<Reread, Vec<Diagnostic>>>>,
+    /// The daemon ends: nobody waits for a file that is being read.
+    leaving: Arc<AtomicBool>,
     /// Another SIGHUP came while the file was being read: read it once more.
     load_again: bool,
 }

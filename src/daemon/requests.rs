@@ -5,6 +5,7 @@
 //! client itself, or comes back to the loop as an event.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use nix::unistd::gethostname;
 use tokio::sync::oneshot;
@@ -190,14 +191,17 @@ impl Daemon {
 
     fn begin_test(&self) {
         let (config, options) = (self.config.clone(), self.load.clone());
+        let leaving = Arc::clone(&self.leaving);
         let asks = self.server.asks();
         tokio::spawn(async move {
-            let test = tokio::task::spawn_blocking(move || match site::load(&config, &options) {
-                Ok(_) => protocol::config_reply(std::iter::empty()),
-                Err(found) => {
-                    let mistakes = found.iter().filter(|mistake| mistake.is_error());
-                    let lines: Vec<String> = mistakes.take(MISTAKES_MAX).map(place).collect();
-                    protocol::config_reply(lines.iter().map(String::as_str))
+            let test = tokio::task::spawn_blocking(move || {
+                match site::load_unless(&config, &options, &|| leaving.load(Ordering::Relaxed)) {
+                    Ok(_) => protocol::config_reply(std::iter::empty()),
+                    Err(found) => {
+                        let mistakes = found.iter().filter(|mistake| mistake.is_error());
+                        let lines: Vec<String> = mistakes.take(MISTAKES_MAX).map(place).collect();
+                        protocol::config_reply(lines.iter().map(String::as_str))
+                    }
                 }
             });
             let text = test.await.unwrap_or_else(|_| refused(BROKE));

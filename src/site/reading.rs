@@ -4,13 +4,16 @@ use std::fmt;
 use std::fs::{self, FileType, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::config::lines::{SOURCE_MAX, Span};
 use crate::config::syntax::Item;
@@ -20,15 +23,25 @@ use crate::site::LoadOptions;
 /// Files inside files: deeper than any sane layout, short of any stack.
 const DEPTH_MAX: usize = 16;
 
-/// m4 expands a mon.cf in milliseconds; one that waits for something waits for ever.
-const M4_LIMIT: Duration = Duration::from_secs(30);
+/// So many looks make 30 s: m4 expands a mon.cf in milliseconds; one that waits for something
+/// waits for ever.
+const M4_LOOKS: u32 = 300;
+
+/// Between two looks whether somebody still waits for m4: a stop is delayed by less than anybody
+/// notices.
+const M4_LOOK: Duration = Duration::from_millis(100);
 
 /// What m4 says on standard error is shown up to this length.
 const M4_COMPLAINT_MAX: usize = 2_000;
 
 /// Reads a file and all that it includes.
-pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Document, Vec<Diagnostic>> {
+pub(super) fn read(
+    path: &Path,
+    options: &LoadOptions,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Document, Vec<Diagnostic>> {
     let mut reader = Reader {
+        is_over,
         document: Document::default(),
         open: Vec::new(),
     };
@@ -59,13 +72,15 @@ pub(super) fn read(path: &Path, options: &LoadOptions) -> Result<Document, Vec<D
     }
 }
 
-struct Reader {
+struct Reader<'a> {
+    /// Whether nobody waits for it any more.
+    is_over: &'a dyn Fn() -> bool,
     document: Document,
     /// The files that are being read, outermost first.
     open: Vec<PathBuf>,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// The records of a file, with those of the files it includes in their places.
     fn file(&mut self, path: &Path, m4: Option<&str>) -> Result<Vec<Item>, Diagnostic> {
         let name = path.display().to_string();
@@ -86,7 +101,7 @@ impl Reader {
                 read_bounded(path, SOURCE_MAX as u64).map_err(refuse)?,
             ),
             Some(command) => {
-                let (bytes, complaint) = run_m4(command, path)
+                let (bytes, complaint) = run_m4(command, path, self.is_over)
                     .map_err(|why| Diagnostic::error(format!("could not open m4 pipe: {why}")))?;
                 if !complaint.is_empty() {
                     let warning = format!("{command} {name} says: {complaint}");
@@ -290,8 +305,13 @@ fn folder(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// What m4 makes of a file, and what it says on standard error. The command may carry options,
 /// so a shell starts it, as in mon.
-fn run_m4(command: &str, path: &Path) -> Result<(Vec<u8>, String), String> {
+fn run_m4(
+    command: &str,
+    path: &Path,
+    is_over: &dyn Fn() -> bool,
+) -> Result<(Vec<u8>, String), String> {
     let mut child = Command::new("/bin/sh")
+        .process_group(0)
         .arg("-c")
         .arg(format!("exec {command} \"$0\""))
         .arg(path)
@@ -300,10 +320,12 @@ fn run_m4(command: &str, path: &Path) -> Result<(Vec<u8>, String), String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| plain(&error))?;
-    let result = collect(&mut child);
+    let result = collect(&mut child, is_over);
     if result.is_err() {
-        // It may be gone already; then there is nothing to end.
-        let _ = child.kill();
+        // With what it started. It may be gone already; then there is nothing to end.
+        if let Ok(leader) = i32::try_from(child.id()) {
+            let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
+        }
         let _ = child.wait();
     }
     let (status, output, complaint) = result?;
@@ -320,12 +342,15 @@ fn run_m4(command: &str, path: &Path) -> Result<(Vec<u8>, String), String> {
     ))
 }
 
-fn collect(child: &mut Child) -> Result<(ExitStatus, Vec<u8>, String), String> {
+fn collect(
+    child: &mut Child,
+    is_over: &dyn Fn() -> bool,
+) -> Result<(ExitStatus, Vec<u8>, String), String> {
     let output = drain(child.stdout.take(), SOURCE_MAX + 1);
     let complaint = drain(child.stderr.take(), M4_COMPLAINT_MAX);
-    let late = |_| format!("it did not end within {} s", M4_LIMIT.as_secs());
-    let output = output.recv_timeout(M4_LIMIT).map_err(late)?;
-    let complaint = complaint.recv_timeout(M4_LIMIT).map_err(late)?;
+    let mut looks = M4_LOOKS;
+    let output = wait(&output, &mut looks, is_over)?;
+    let complaint = wait(&complaint, &mut looks, is_over)?;
     if output.len() > SOURCE_MAX {
         return Err(format!(
             "it printed more than {} MB",
@@ -335,6 +360,26 @@ fn collect(child: &mut Child) -> Result<(ExitStatus, Vec<u8>, String), String> {
     let status = child.wait().map_err(|error| plain(&error))?;
     let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
     Ok((status, output, complaint))
+}
+
+/// What the thread has read, unless m4 takes too long or nobody waits for it any more.
+fn wait(
+    read: &mpsc::Receiver<Vec<u8>>,
+    looks: &mut u32,
+    is_over: &dyn Fn() -> bool,
+) -> Result<Vec<u8>, String> {
+    loop {
+        match read.recv_timeout(M4_LOOK) {
+            Ok(bytes) => return Ok(bytes),
+            Err(RecvTimeoutError::Disconnected) => return Err("its output was lost".to_owned()),
+            Err(RecvTimeoutError::Timeout) if is_over() => return Err("it was ended".to_owned()),
+            Err(RecvTimeoutError::Timeout) if *looks == 0 => {
+                let limit = M4_LOOK.saturating_mul(M4_LOOKS).as_secs();
+                return Err(format!("it did not end within {limit} s"));
+            }
+            Err(RecvTimeoutError::Timeout) => *looks = looks.saturating_sub(1),
+        }
+    }
 }
 
 /// Reads a pipe in a thread of its own, so that the wait for it can have a limit; what goes

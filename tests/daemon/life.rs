@@ -222,7 +222,7 @@ fn start_with_slow_m4(farm: &mut Farm) {
     farm.folder.write_executable(
         "bin/m4",
         format!(
-            "#!/bin/sh\ntext=$(cat \"$1\")\necho run >>{folder}/runs\n\
+            "#!/bin/sh\ntext=$(cat \"$1\")\necho $$ >{folder}/m4.id\necho run >>{folder}/runs\n\
              while ! test -e {folder}/go; do sleep 0.05; done\necho \"$text\"\n"
         ),
     );
@@ -256,9 +256,34 @@ fn a_stop_asked_for_during_the_start_is_a_stop_with_status_0() {
         let mut farm = Farm::new();
         start_with_slow_m4(&mut farm);
         farm.signal(signal);
-        farm.folder.write("go", "");
         let status = farm.daemon.take().unwrap().wait(SOON);
         assert_eq!(status.code(), Some(0), "after {signal}: {}", farm.log());
         assert!(farm.log().contains("stopped"), "{}", farm.log());
+        wait_for_the_end_of_m4(&farm);
     }
+}
+
+#[test]
+fn a_stop_during_a_reload_ends_an_m4_that_hangs() {
+    let mut farm = Farm::new();
+    start_with_slow_m4(&mut farm);
+    farm.folder.write("go", "");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    std::fs::remove_file(farm.folder.join("go")).unwrap();
+    farm.signal(Signal::SIGHUP);
+    wait_until("m4 to be run again", SOON, || {
+        farm.folder.read("runs").lines().count() == 2
+    });
+    assert_eq!(farm.end(Signal::SIGTERM).code(), Some(0));
+    wait_for_the_end_of_m4(&farm);
+}
+
+/// Of the m4 that was started last.
+fn wait_for_the_end_of_m4(farm: &Farm) {
+    let process = farm.folder.read("m4.id");
+    let stat = format!("/proc/{}/stat", process.trim());
+    wait_until("the end of m4", SOON, || {
+        let status = std::fs::read_to_string(&stat).unwrap_or_default();
+        status.is_empty() || status.contains(") Z ")
+    });
 }
