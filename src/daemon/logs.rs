@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::daemon::scribe::{Job, Scribe};
 use crate::engine::event::{DowntimeLine, HistoryLine};
 use crate::model::Globals;
-use crate::protocol::log_file;
+use crate::protocol::log_file::{self, Strangers};
 use crate::time::Wall;
 
 /// So much of the end of `historicfile` is read back: more lines than `histlength` ever keeps.
@@ -57,8 +57,8 @@ impl Logs {
 /// them; none where it is not wanted, is not there or cannot be read, which is said. Blocks.
 pub(super) fn read_back(globals: &Globals, now: Wall) -> Option<Vec<HistoryLine>> {
     let path = globals.history.historicfile.as_ref()?;
-    let text = match end_of(path) {
-        Ok(text) => text,
+    let end = match end_of(path) {
+        Ok(end) => end,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
             let path = path.display();
@@ -68,7 +68,31 @@ pub(super) fn read_back(globals: &Globals, now: Wall) -> Option<Vec<HistoryLine>
     };
     let since = globals.history.historictime.map(|time| before(now, time));
     let max = usize::try_from(globals.histlength).unwrap_or(usize::MAX);
-    Some(log_file::history(&text, since, max))
+    let (lines, strangers) = log_file::history(&end.text, since, max);
+    say_strangers(path, strangers, end.is_all);
+    Some(lines)
+}
+
+/// Says once for a reading which lines of a file were passed over; `is_all` where it was read
+/// from its beginning.
+pub(super) fn say_strangers(path: &Path, strangers: Strangers, is_all: bool) {
+    let Strangers { count, first } = strangers;
+    if count == 0 {
+        return;
+    }
+    let path = path.display();
+    let advice = "look at them, and where the file is another one, move it away";
+    if is_all {
+        tracing::warn!(%path, lines = count, first, advice, "no lines of such a file, passed over");
+    } else {
+        tracing::warn!(
+            %path,
+            lines = count,
+            first_in_the_last_megabytes = first,
+            advice,
+            "no lines of such a file, passed over"
+        );
+    }
 }
 
 fn before(now: Wall, time: Duration) -> Wall {
@@ -76,7 +100,14 @@ fn before(now: Wall, time: Duration) -> Wall {
     Wall::from_micros(now.as_micros().saturating_sub(micros))
 }
 
-fn end_of(path: &Path) -> io::Result<String> {
+/// The last lines of a file.
+struct End {
+    text: String,
+    /// They are all that it has.
+    is_all: bool,
+}
+
+fn end_of(path: &Path) -> io::Result<End> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let start = length.saturating_sub(READ_MAX);
@@ -86,12 +117,13 @@ fn end_of(path: &Path) -> io::Result<String> {
     let text = String::from_utf8_lossy(&bytes).into_owned();
     // The first line is a piece of one; reading passes over what is none, but a piece may look
     // like a shorter one.
-    Ok(match start {
-        0 => text,
-        _ => text
-            .split_once('\n')
-            .map_or_else(String::new, |(_, rest)| rest.to_owned()),
-    })
+    let is_all = start == 0;
+    let text = match text.split_once('\n') {
+        Some((_, rest)) if !is_all => rest.to_owned(),
+        None if !is_all => String::new(),
+        Some(_) | None => text,
+    };
+    Ok(End { text, is_all })
 }
 
 #[cfg(test)]
@@ -105,7 +137,8 @@ mod tests {
         let line = "alert g s 1795251344 /a () 0123456789abcdef\n";
         let count = usize::try_from(READ_MAX).unwrap() / line.len() + 10;
         std::fs::write(&path, line.repeat(count)).unwrap();
-        let text = end_of(&path).unwrap();
+        let End { text, is_all } = end_of(&path).unwrap();
+        assert!(!is_all);
         assert!(text.len() <= usize::try_from(READ_MAX).unwrap());
         assert!(text.starts_with(line) && text.ends_with(line));
     }

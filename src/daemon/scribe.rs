@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -329,15 +329,35 @@ impl Desk {
     }
 }
 
-/// Adds all of it or nothing: half a line would spoil the next one.
+/// Adds all of it or nothing: half a line would spoil the next one. One that is there already,
+/// where the system stopped in the midst of it, gets its end.
 fn append(path: &Path, text: &str) -> io::Result<()> {
+    let ended = match ends_within_line(path) {
+        true => format!("\n{text}"),
+        false => text.to_owned(),
+    };
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     let before = file.metadata()?;
-    let result = file.write_all(text.as_bytes());
+    let result = file.write_all(ended.as_bytes());
     if result.is_err() && before.is_file() {
         let _ = file.set_len(before.len());
     }
     result
+}
+
+/// Whether the last byte of a file is known and ends no line.
+fn ends_within_line(path: &Path) -> bool {
+    // Not a pipe: whoever reads from it takes a line away.
+    if !std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0) {
+        return false;
+    }
+    let last = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last).map(|()| last)
+    };
+    last().is_ok_and(|last: [u8; 1]| last != *b"\n")
 }
 
 fn replace(path: &Path, text: &str) -> io::Result<()> {

@@ -1,7 +1,10 @@
 //! How do the alert history and the downtime log look on disk?
 //!
 //! One line for each call and for each outage (docs/mon.md, "Histories"). Reading passes over
-//! what is no such line: a person may have written there, and mon's own lines are older.
+//! what is no such line, and counts it: a file that was cut, or another one in its place, does
+//! not go unsaid.
+
+use std::collections::VecDeque;
 
 use crate::engine::event::{AlertKind, DowntimeLine, HistoryLine};
 use crate::text::one_line;
@@ -25,14 +28,52 @@ pub fn line_of(line: &HistoryLine) -> String {
     format!("{kind} {group} {service} {time} {program} ({args}) {summary}")
 }
 
-/// The alert calls of a file, oldest first, at most the last `max` of those not before `since`.
+/// Lines of a file that are none of its kind; neither are empty ones and comments, which are
+/// not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strangers {
+    /// How many.
+    pub count: u64,
+    /// The number of the first one of them in what was read, from 1 on; 0 where there is none.
+    pub first: u64,
+}
+
+impl Strangers {
+    /// The line of this number is one.
+    pub const fn add(&mut self, number: u64) {
+        if self.count == 0 {
+            self.first = number;
+        }
+        self.count = self.count.saturating_add(1);
+    }
+}
+
+/// Whether a line is no more than room, or what a person wrote.
 #[must_use]
-pub fn history(text: &str, since: Option<Wall>, max: usize) -> Vec<HistoryLine> {
-    let found = text.lines().rev().filter_map(read_history_line);
-    let young = found.filter(|line| since.is_none_or(|since| line.time >= since));
-    let mut lines: Vec<HistoryLine> = young.take(max).collect();
-    lines.reverse();
-    lines
+pub fn is_comment(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#')
+}
+
+/// The alert calls of a file, oldest first, at most the last `max` of those not before `since`,
+/// and what in it is none.
+#[must_use]
+pub fn history(text: &str, since: Option<Wall>, max: usize) -> (Vec<HistoryLine>, Strangers) {
+    let mut lines = VecDeque::new();
+    let mut strangers = Strangers::default();
+    for (number, line) in (1..).zip(text.lines()) {
+        match read_history_line(line) {
+            Some(line) if since.is_none_or(|since| line.time >= since) => {
+                lines.push_back(line);
+                if lines.len() > max {
+                    lines.pop_front();
+                }
+            }
+            None if !is_comment(line) => strangers.add(number),
+            Some(_) | None => {}
+        }
+    }
+    (lines.into(), strangers)
 }
 
 fn read_history_line(line: &str) -> Option<HistoryLine> {
@@ -115,6 +156,23 @@ pub fn downtime_line(line: &DowntimeLine) -> String {
     one_line(&line) + "\n"
 }
 
+/// Whether a line is one of the downtime log. mon leaves the interval of a service empty that
+/// has none.
+#[must_use]
+pub fn is_downtime_line(line: &str) -> bool {
+    let is_number = |word: &str| word.parse::<i64>().is_ok();
+    let words: Vec<&str> = line.splitn(7, ' ').collect();
+    match words[..] {
+        [up, _, _, first, down, interval, _] => {
+            is_number(up)
+                && is_number(first)
+                && is_number(down)
+                && (interval.is_empty() || is_number(interval))
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -149,18 +207,18 @@ mod tests {
                 "{word} g s 1795251344 /usr/lib/mon/alert.d/a b.alert (x \"y z\" \"\" \"q\\\"\\\\\") h1 (x) = 1\n"
             );
             assert_eq!(written, expected);
-            assert_eq!(history(&written, None, 9), [line(kind, 1_795_251_344)]);
+            assert_eq!(history(&written, None, 9).0, [line(kind, 1_795_251_344)]);
         }
         let mut bare = line(AlertKind::Failure, 7);
         bare.args.clear();
         bare.summary.clear();
-        assert_eq!(history(&history_line(&bare), None, 9), [bare.clone()]);
+        assert_eq!(history(&history_line(&bare), None, 9).0, [bare.clone()]);
         bare.summary = "two\nlines".to_owned();
         assert_eq!(history_line(&bare).lines().count(), 1);
     }
 
     #[test]
-    fn of_a_history_the_newest_lines_are_read_and_what_is_none_is_passed_over() {
+    fn of_a_history_the_newest_lines_are_read_and_what_is_none_is_counted() {
         let mut text =
             String::from("# by hand\n\nalert g s\nalert g s x /a () b\nnonsense g s 1 /a () b\n");
         for seconds in 1..=9 {
@@ -168,7 +226,8 @@ mod tests {
         }
         let times = |since: Option<i64>, max| -> Vec<i64> {
             let since = since.map(Wall::from_seconds);
-            let lines = history(&text, since, max);
+            let (lines, strangers) = history(&text, since, max);
+            assert_eq!(strangers, Strangers { count: 3, first: 3 });
             lines.iter().map(|line| line.time.seconds()).collect()
         };
         assert_eq!(times(None, 3), [7, 8, 9]);
@@ -191,6 +250,18 @@ mod tests {
             downtime_line(&line),
             "1795215944 g1 tr 1795215938 6 30 summ one\n"
         );
+        assert!(is_downtime_line(
+            downtime_line(&line).trim_end_matches('\n')
+        ));
+        assert!(is_downtime_line("1795215944 g1 tr 1795215938 6  summ one"));
+        for other in [
+            "",
+            "1795215944 g1 tr",
+            "220 list dtlog completed",
+            "a b c 1 1 1 d",
+        ] {
+            assert!(!is_downtime_line(other), "{other}");
+        }
         line.first_failure = Wall::from_micros(1_795_215_938_900_000);
         assert!(downtime_line(&line).contains(" 1795215938 6 "));
         // The clock was set back during the outage.

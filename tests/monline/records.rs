@@ -122,8 +122,10 @@ fn what_is_disabled_in_mons_state_file_is_loaded_where_that_is_asked_for() {
 #[test]
 fn a_state_file_that_is_cut_swapped_or_no_text_is_named_and_the_daemon_starts_without_it() {
     let opstatus = "group=web\tservice=http\top_status=0\n";
-    let cases: [(&str, &[u8], &str); 4] = [
+    let cases: [(&str, &[u8], &str); 6] = [
         ("disabled", b"disable host web2", "cut off"),
+        ("opstatus", opstatus.trim_end().as_bytes(), "cut off"),
+        ("opstatus", b"\x7fELF\0\xff\n", "no text"),
         ("disabled", opstatus.as_bytes(), "line 1"),
         ("disabled", b"\x7fELF\0\xff\n", "no text"),
         ("opstatus", b"disable host web2\n", "line 1"),
@@ -147,30 +149,61 @@ fn a_state_file_that_is_cut_swapped_or_no_text_is_named_and_the_daemon_starts_wi
 }
 
 #[test]
-fn spoiled_histories_and_logs_hold_up_no_start_and_what_is_right_in_them_counts() {
+fn of_a_spoiled_history_or_log_what_is_right_counts_and_the_rest_is_said_by_name() {
     let good = "alert web http 1795251344 /a/own.alert (ops) right\n";
     let cut = good.strip_suffix(" (ops) right\n").unwrap();
+    let outage = "1795251344 web http 1795251338 6 30 was bad\n";
     let binary: &[u8] = b"\x7fELF\0\xff\xfe\n\0\0\n";
     let spoiled = [
-        binary,
-        b"group=web\tservice=http\top_status=0\n",
-        cut.as_bytes(),
+        (binary, 2),
+        (b"group=web\tservice=http\top_status=0\n", 1),
+        (cut.as_bytes(), 1),
     ];
-    for bytes in spoiled {
+    for (bytes, count) in spoiled {
         let site = site("historicfile = history\ndtlogging = yes\ndtlogfile = down");
-        site.folder
-            .write("log/history", [good.as_bytes(), bytes].concat());
-        site.folder.write("log/down", bytes);
+        let folder = &site.folder;
+        folder.write("log/history", [good.as_bytes(), bytes].concat());
+        let head = b"# a head\n";
+        folder.write("log/down", [head, outage.as_bytes(), bytes].concat());
         let mut daemon = site.start(["-l", "all"]);
         site.wait_for_text("log/hosts", "web1 web2");
         assert!(daemon.runs());
-        let kept = fs::read(site.folder.join("log/history")).unwrap();
+        let kept = fs::read(folder.join("log/history")).unwrap();
         assert!(kept.ends_with(bytes), "a file that is read is left alone");
         let mut client = super::clients::Client::connect(&site);
         let listed = client.ask("list alerthist");
         assert!(listed[0].ends_with("right"), "{listed:?}");
         assert_eq!(listed.len(), 2, "{listed:?}");
+        site.wait_for_text("log/down", "downtime log, begun");
+        let listed = client.ask("list dtlog");
+        assert_eq!(
+            listed,
+            [outage.trim_end(), "220 list dtlog completed"],
+            "a cut line spoils no head either"
+        );
+        for (name, first) in [("log/history", 2), ("log/down", 3)] {
+            let named = format!(
+                "path={} lines={count} first={first}",
+                folder.join(name).display()
+            );
+            site.wait_for_text("stderr", &named);
+        }
+        let log = folder.read("stderr");
+        assert_eq!(log.matches("no lines of such a file").count(), 2, "{log}");
     }
+}
+
+#[test]
+fn a_line_that_was_cut_off_at_the_end_of_a_history_costs_no_later_one() {
+    let site = site("historicfile = history");
+    let folder = &site.folder;
+    folder.write("log/history", "alert web http 17952");
+    folder.write("log/bad", "");
+    let _daemon = site.start([]);
+    site.wait_for_text("log/history", "web1 is bad");
+    let history = lines(folder, "log/history");
+    assert_eq!(history[0], "alert web http 17952");
+    assert!(history[1].starts_with("alert web http "), "{history:?}");
 }
 
 #[test]

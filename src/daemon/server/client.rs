@@ -17,8 +17,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::daemon::gate::Gate;
+use crate::daemon::logs;
 use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
 use crate::daemon::server::{Ask, Said, Shared};
+use crate::protocol::log_file::{self, Strangers};
 use crate::protocol::{
     Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, LINE_MAX, Session, data_line, list,
 };
@@ -168,8 +170,8 @@ impl Talk<'_> {
         Ok(session.logged_in(user, outcome.is_ok()))
     }
 
-    /// The lines of the log as they are, without its comments. One that was not begun yet is
-    /// empty.
+    /// The lines of the log as they are, without its comments and what is none of its lines,
+    /// which the log of the daemon says. One that was not begun yet is empty.
     async fn downtime_log(&mut self, path: &Path) -> Result<(), Over> {
         let file = match File::open(path).await {
             Ok(file) => file,
@@ -185,6 +187,10 @@ impl Talk<'_> {
         let mut text = String::new();
         let mut line = Vec::new();
         let longest = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
+        let mut strangers = Strangers::default();
+        let mut number: u64 = 1;
+        // What is longer than a client reads is cut.
+        let mut is_rest = false;
         loop {
             line.clear();
             let length = (&mut file)
@@ -194,16 +200,24 @@ impl Talk<'_> {
             if length == 0 {
                 break;
             }
-            let line = String::from_utf8_lossy(&line);
-            let line = line.trim_end_matches('\n');
-            if !line.is_empty() && !line.starts_with('#') {
-                data_line(&mut text, line);
+            let is_whole = line.ends_with(b"\n");
+            let shown = String::from_utf8_lossy(&line);
+            let shown = shown.trim_end_matches('\n');
+            if !is_rest && !log_file::is_comment(shown) {
+                if log_file::is_downtime_line(shown) {
+                    data_line(&mut text, shown);
+                } else {
+                    strangers.add(number);
+                }
             }
+            is_rest = !is_whole;
+            number = number.saturating_add(u64::from(is_whole));
             if text.len() >= list::PART_MAX {
                 self.write(&text).await?;
                 text.clear();
             }
         }
+        logs::say_strangers(path, strangers, true);
         text.push_str(DOWNTIME_SHOWN);
         self.write(&text).await
     }
