@@ -24,6 +24,7 @@ pub use settings::{
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{self, AlertOptions, MonitorOptions};
 use crate::period::Period;
+use crate::text;
 
 /// A host word of a hostgroup: a name, an address, or anything a monitor understands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -311,10 +312,23 @@ pub struct MonitorCommand {
     pub name: Arc<str>,
     /// As split by mon's quoting rules.
     pub args: Vec<String>,
+    /// Name and arguments as the file has them, which is what clients are shown.
+    pub written: Arc<str>,
     /// Without `;;` at the end, the hosts follow the arguments.
     pub appends_hosts: bool,
     /// What the name became.
     pub program: MonitorProgram,
+}
+
+impl MonitorCommand {
+    /// Whether both run the same, however they are written.
+    #[must_use]
+    pub fn runs_as(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.args == other.args
+            && self.appends_hosts == other.appends_hosts
+            && self.program == other.program
+    }
 }
 
 /// What a monitor's name became (D1).
@@ -337,6 +351,8 @@ pub struct AlertCommand {
     pub name: Arc<str>,
     /// As split by mon's quoting rules.
     pub args: Vec<String>,
+    /// The arguments as the file has them; see [`AlertCommand::shown`].
+    pub written: Arc<str>,
     /// What the name became.
     pub program: AlertProgram,
 }
@@ -354,6 +370,17 @@ impl AlertCommand {
             | AlertProgram::Missing(_) => self.args.clone(),
         }
     }
+
+    /// The arguments as the file has them, for histories and clients; in words of our own where
+    /// a password is left out.
+    #[must_use]
+    pub fn shown(&self) -> Arc<str> {
+        let shown = self.shown_args();
+        if shown == self.args {
+            return Arc::clone(&self.written);
+        }
+        text::words_line(&shown).into()
+    }
 }
 
 impl fmt::Debug for AlertCommand {
@@ -362,6 +389,7 @@ impl fmt::Debug for AlertCommand {
             .field("exit", &self.exit)
             .field("name", &self.name)
             .field("args", &self.shown_args())
+            .field("written", &self.shown())
             .field("program", &self.program)
             .finish()
     }

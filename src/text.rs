@@ -1,4 +1,4 @@
-//! How is text from outside kept short, and on one line?
+//! How is text kept short, on one line, and in words?
 
 /// The beginning of a text, at most `most` bytes of it, ending between characters.
 #[must_use]
@@ -24,6 +24,32 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// A line that mon's quoting rules split into these words.
+#[must_use]
+pub fn words_line(words: &[String]) -> String {
+    let mut line = String::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let is_plain =
+            |letter: char| !letter.is_whitespace() && !matches!(letter, '"' | '\'' | '\\');
+        if !word.is_empty() && word.chars().all(is_plain) {
+            line.push_str(word);
+            continue;
+        }
+        line.push('"');
+        for letter in word.chars() {
+            if matches!(letter, '"' | '\\') {
+                line.push('\\');
+            }
+            line.push(letter);
+        }
+        line.push('"');
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +70,13 @@ mod tests {
             shorten(&mut short, most);
             assert_eq!(short, expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn words_are_quoted_where_they_have_to_be() {
+        let words = ["x", "y z", "", "q\"\\", "it's", "-a=b;c"].map(str::to_owned);
+        assert_eq!(words_line(&words), r#"x "y z" "" "q\"\\" "it's" -a=b;c"#);
+        assert_eq!(words_line(&[]), "");
     }
 
     #[test]

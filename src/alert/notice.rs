@@ -174,6 +174,7 @@ pub(crate) mod tests {
                 exit: None,
                 name: "mail.alert".into(),
                 args: vec!["root".to_owned()],
+                written: "root".into(),
                 program: AlertProgram::Missing("a test".to_owned()),
             }),
             group: "farm".into(),

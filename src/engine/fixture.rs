@@ -106,6 +106,7 @@ pub(crate) fn monitor(name: &str) -> MonitorCommand {
     MonitorCommand {
         name: name.into(),
         args: Vec::new(),
+        written: name.into(),
         appends_hosts: true,
         program: MonitorProgram::Executable(PathBuf::from("/usr/lib/mon/mon.d").join(name)),
     }
@@ -130,19 +131,21 @@ pub(crate) fn alert(name: &str) -> Arc<AlertCommand> {
         exit: None,
         name: name.into(),
         args: Vec::new(),
+        written: "".into(),
         program: AlertProgram::Executable(PathBuf::from("/usr/lib/mon/alert.d").join(name)),
     })
 }
 
 /// A line that reaches the table instead of a person.
 pub(crate) fn lvs_alert() -> Arc<AlertCommand> {
-    let words = "-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr".split(' ');
-    let args: Vec<String> = words.map(str::to_owned).collect();
+    let written = "-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr";
+    let args: Vec<String> = written.split(' ').map(str::to_owned).collect();
     let options = AlertOptions::parse("lvs.alert", &args).unwrap().unwrap();
     Arc::new(AlertCommand {
         exit: None,
         name: "lvs.alert".into(),
         args,
+        written: written.into(),
         program: AlertProgram::Native(options),
     })
 }

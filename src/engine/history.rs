@@ -33,7 +33,7 @@ pub(crate) fn line(call: &AlertCall) -> HistoryLine {
             AlertProgram::Executable(path) => path.display().to_string(),
             AlertProgram::Native(_) | AlertProgram::Missing(_) => call.command.name.to_string(),
         },
-        args: call.command.shown_args(),
+        args: call.command.shown(),
         summary: call.summary.clone(),
     }
 }
@@ -152,9 +152,10 @@ mod tests {
             exit: None,
             name: "trap.alert".into(),
             args,
+            written: "-U me -P s3cret h".into(),
             program: AlertProgram::Native(AlertOptions::Trap(options)),
         });
-        assert_eq!(line(&call).args, ["-U", "me", "-P", "***", "h"]);
+        assert_eq!(line(&call).args[..], *"-U me -P *** h");
         let shown = format!("{:?}", call.command);
         assert!(shown.contains("-P") && !shown.contains("s3cret"), "{shown}");
     }

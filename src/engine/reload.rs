@@ -100,7 +100,12 @@ impl Engine {
     /// Whether a run of the old service says what a run of the new one would.
     fn checks_the_same(&self, old: &Model, was: ServiceId, new: &Model, is: ServiceId) -> bool {
         let (before, after) = (old.service(was), new.service(is));
-        before.monitor == after.monitor
+        let is_same = match (&before.monitor, &after.monitor) {
+            (Some(before), Some(after)) => before.runs_as(after),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        is_same
             && schedule::is_polled(after)
             && call::checked_hosts(old, &self.disabled, was)
                 == call::checked_hosts(new, &self.disabled, is)

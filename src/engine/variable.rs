@@ -82,14 +82,7 @@ impl Engine {
             "trapduration" => service.trapduration.map(span),
             "dep_memory" => service.dep_memory.map(span),
             "description" => service.description.as_deref().map(str::to_owned),
-            "monitor" => service.monitor.as_deref().map(|monitor| {
-                let mut words = vec![&*monitor.name];
-                words.extend(monitor.args.iter().map(String::as_str));
-                if !monitor.appends_hosts {
-                    words.push(";;");
-                }
-                words.join(" ")
-            }),
+            "monitor" => service.monitor.as_deref().map(|it| it.written.to_string()),
             "exclude_hosts" if !service.exclude_hosts.is_empty() => {
                 let hosts = service.exclude_hosts.iter();
                 let hosts: Vec<&str> = hosts.map(HostName::as_str).collect();

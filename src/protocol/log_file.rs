@@ -21,10 +21,8 @@ pub fn history_line(line: &HistoryLine) -> String {
 #[must_use]
 pub fn line_of(line: &HistoryLine) -> String {
     let kind = line.kind.history_word();
-    let args: Vec<String> = line.args.iter().map(|word| quoted(word)).collect();
     let (group, service, time) = (&line.group, &line.service, line.time.seconds());
-    let (program, args) = (&line.program, args.join(" "));
-    let summary = &line.summary;
+    let (program, args, summary) = (&line.program, &line.args, &line.summary);
     format!("{kind} {group} {service} {time} {program} ({args}) {summary}")
 }
 
@@ -90,48 +88,9 @@ fn read_history_line(line: &str) -> Option<HistoryLine> {
         service: service.into(),
         time,
         program: program.to_owned(),
-        args: words_of(args),
+        args: args.into(),
         summary: summary.to_owned(),
     })
-}
-
-/// An argument as it may have stood in the file.
-fn quoted(word: &str) -> String {
-    let is_plain = |letter: char| !letter.is_whitespace() && !matches!(letter, '"' | '\'' | '\\');
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    let mut text = String::with_capacity(word.len() + 2);
-    text.push('"');
-    for letter in word.chars() {
-        if matches!(letter, '"' | '\\') {
-            text.push('\\');
-        }
-        text.push(letter);
-    }
-    text.push('"');
-    text
-}
-
-/// Undoes [`quoted`].
-fn words_of(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = None;
-    let mut is_quoted = false;
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' => {
-                is_quoted = !is_quoted;
-                word.get_or_insert_with(String::new);
-            }
-            '\\' if is_quoted => word.get_or_insert_with(String::new).extend(letters.next()),
-            ' ' if !is_quoted => words.extend(word.take()),
-            letter => word.get_or_insert_with(String::new).push(letter),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 /// What the downtime log gets at each start and reset.
@@ -186,7 +145,7 @@ mod tests {
             service: "s".into(),
             time: Wall::from_seconds(seconds),
             program: "/usr/lib/mon/alert.d/a b.alert".to_owned(),
-            args: ["x", "y z", "", "q\"\\"].map(str::to_owned).to_vec(),
+            args: r#"x  'y z' "" "q\"\\""#.into(),
             summary: "h1 (x) = 1".to_owned(),
         }
     }
@@ -204,13 +163,13 @@ mod tests {
         ] {
             let written = history_line(&line(kind, 1_795_251_344));
             let expected = format!(
-                "{word} g s 1795251344 /usr/lib/mon/alert.d/a b.alert (x \"y z\" \"\" \"q\\\"\\\\\") h1 (x) = 1\n"
+                "{word} g s 1795251344 /usr/lib/mon/alert.d/a b.alert (x  'y z' \"\" \"q\\\"\\\\\") h1 (x) = 1\n"
             );
             assert_eq!(written, expected);
             assert_eq!(history(&written, None, 9).0, [line(kind, 1_795_251_344)]);
         }
         let mut bare = line(AlertKind::Failure, 7);
-        bare.args.clear();
+        bare.args = "".into();
         bare.summary.clear();
         assert_eq!(history(&history_line(&bare), None, 9).0, [bare.clone()]);
         bare.summary = "two\nlines".to_owned();

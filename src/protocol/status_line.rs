@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::engine::schedule;
 use crate::engine::view::ServiceView;
-use crate::model::{AlertCommand, DependKind, MonitorCommand, Service};
+use crate::model::{DependKind, Service};
 use crate::protocol::escape;
 use crate::time::{Now, Wall};
 
@@ -41,8 +41,8 @@ pub(super) fn append(out: &mut String, service: &Service, view: &ServiceView<'_>
     ] {
         field(out, key, expression(service, kind).unwrap_or_default());
     }
-    let monitor = service.monitor.as_deref().map(monitor_line);
-    field(out, "monitor", &monitor.unwrap_or_default());
+    let monitor = service.monitor.as_deref();
+    field(out, "monitor", monitor.map_or("", |it| &*it.written));
     field(out, "last_summary", &view.summary);
     field(out, "last_detail", &view.detail);
     append_rest(out, service, view, now);
@@ -148,50 +148,4 @@ fn seconds(span: Duration) -> String {
 /// The expression of that keyword, with the service's own watch in place of `SELF`.
 pub(super) fn expression(service: &Service, kind: DependKind) -> Option<&str> {
     service.dependency(kind).map(|it| &*it.written)
-}
-
-/// `NAME args ;;`, as the file has it but for blanks and the choice of quotes.
-pub(super) fn monitor_line(monitor: &MonitorCommand) -> String {
-    let mut line = monitor.name.to_string();
-    for word in &monitor.args {
-        line.push(' ');
-        quoted(&mut line, word);
-    }
-    if !monitor.appends_hosts {
-        line.push_str(" ;;");
-    }
-    line
-}
-
-/// `NAME args`.
-pub(super) fn alert_line(alert: &AlertCommand) -> String {
-    let mut line = alert.name.to_string();
-    for word in &alert.shown_args() {
-        line.push(' ');
-        quoted(&mut line, word);
-    }
-    line
-}
-
-/// A word as it can stand in the file.
-pub(super) fn quoted(line: &mut String, word: &str) {
-    let is_plain = |character: char| {
-        !character.is_ascii_whitespace() && !matches!(character, '\'' | '"' | '\\')
-    };
-    if !word.is_empty() && word.chars().all(is_plain) {
-        line.push_str(word);
-    } else if word.contains('\'') {
-        line.push('"');
-        for character in word.chars() {
-            if matches!(character, '"' | '\\') {
-                line.push('\\');
-            }
-            line.push(character);
-        }
-        line.push('"');
-    } else {
-        line.push('\'');
-        line.push_str(word);
-        line.push('\'');
-    }
 }

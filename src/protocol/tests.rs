@@ -555,6 +555,37 @@ fn histories_are_escaped_as_a_whole() {
 }
 
 #[test]
+fn arguments_are_shown_as_the_file_has_them() {
+    let config = r#"
+hostgroup g h1
+
+watch g
+    service s
+        interval 5s
+        monitor play.monitor   g/s -x 'a b'  "c \"d\"" x;;
+        period
+            alert record.alert 'a b'   "c \"d\""
+            upalert trap.alert -U me -P s3cret h
+"#;
+    let mut daemon = Daemon::new(config, "list: all\nget: all\n");
+    let monitor = daemon.say("get g s monitor").remove(0);
+    let shown = r"play.monitor\20\20\20g/s\20-x\20\27a\20b\27\20\20\22c\20\\\22d\\\22\22\20x;;";
+    assert!(monitor.contains(shown), "{monitor}");
+    assert!(daemon.say("list opstatus g,s")[0].contains(&format!(" monitor={shown} ")));
+    daemon.run(ServiceId(0), 1, "h1\n");
+    daemon.run(ServiceId(0), 0, "");
+    let alerts = daemon.say("list alerthist");
+    let mut args = String::new();
+    escape::plain(&mut args, r#" ('a b'   "c \"d\"") h1"#);
+    assert!(alerts[0].ends_with(&args), "{alerts:?}");
+    escape::plain(&mut args, " (-U me -P *** h) ");
+    assert!(
+        alerts[1].contains("***") && !alerts[1].contains("s3cret"),
+        "{alerts:?}"
+    );
+}
+
+#[test]
 fn running_checks_are_listed_with_the_process_they_are_in() {
     let mut daemon = Daemon::open();
     while daemon.runs.len() < 3 {

@@ -116,8 +116,11 @@ fn written(service: &Service, variable: &str) -> Option<String> {
     let depends = |kind| status_line::expression(service, kind).map(str::to_owned);
     match variable {
         "service" => Some(service.name.to_string()),
-        "monitor" => service.monitor.as_deref().map(status_line::monitor_line),
-        "redistribute" => service.redistribute.as_deref().map(status_line::alert_line),
+        "monitor" => service.monitor.as_deref().map(|it| it.written.to_string()),
+        "redistribute" => service.redistribute.as_deref().map(|alert| {
+            let line = format!("{} {}", alert.name, alert.shown());
+            line.trim_end().to_owned()
+        }),
         "exclude_period" => service.exclude_period_text.as_deref().map(str::to_owned),
         "depend" => depends(DependKind::Depend),
         "alertdepend" => depends(DependKind::Alert),

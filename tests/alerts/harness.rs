@@ -130,6 +130,7 @@ fn call_of(
         command: Arc::new(AlertCommand {
             exit: None,
             name: name.into(),
+            written: args.join(" ").into(),
             args,
             program,
         }),

@@ -477,6 +477,24 @@ fn no_hosts_are_appended_behind_two_semicolons() {
 }
 
 #[test]
+fn the_words_of_a_line_are_kept_as_the_file_has_them() {
+    let text = "exit=1 own.alert   -x  'a  b'\t\"c \\\"d\\\"\"; y";
+    let (found, _) = period(&format!(
+        "upalert {text}\nupalert own.alert\nupalert trap.alert -U me -P 's3 cret' h\nupalert trap.alert  h\n"
+    ));
+    let shown: Vec<_> = found.upalerts.iter().map(|line| line.shown()).collect();
+    assert_eq!(
+        shown.iter().map(|line| &**line).collect::<Vec<_>>(),
+        ["-x  'a  b'\t\"c \\\"d\\\"\"; y", "", "-U me -P *** h", "h"]
+    );
+    let (service, _) = service("interval 1m\nmonitor own.monitor  a  'b'  -x;;\n");
+    assert_eq!(
+        &*service.monitor.unwrap().written,
+        "own.monitor  a  'b'  -x;;"
+    );
+}
+
+#[test]
 fn c14_unack_summary_alone_means_yes() {
     assert!(service("unack_summary\n").0.unack_summary);
     assert_eq!(

@@ -95,7 +95,7 @@ fn history(line: &HistoryLine) -> String {
         line.service,
         line.time.seconds(),
         line.program,
-        line.args.join(" "),
+        line.args,
         line.summary
     )
 }

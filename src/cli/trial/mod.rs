@@ -39,6 +39,7 @@ use crate::model::{
 };
 use crate::options::{AlertOptions, MonitorOptions};
 use crate::site::{self, Became, ProgramKind, Resolution};
+use crate::text::words_line;
 use crate::time::timeval;
 
 /// Exit code where the program does what it should not, whatever it reported.
@@ -329,6 +330,7 @@ impl TrialArgs {
             service.monitor = Some(Arc::new(MonitorCommand {
                 program: monitor_program(&name, &args, &resolution)?,
                 name: name.as_str().into(),
+                written: format!("{name} {}", words_line(&args)).into(),
                 args,
                 appends_hosts: true,
             }));
@@ -339,6 +341,7 @@ impl TrialArgs {
                 program: alert_program(&name, words, &resolution)?,
                 name: name.as_str().into(),
                 args: words.to_vec(),
+                written: words_line(words).into(),
             })];
             sample::HOSTS.map(str::to_owned).to_vec()
         };

@@ -95,6 +95,7 @@ fn prepared(model: &Model, kind: AlertKind, lines: &mut Lines) -> Model {
             Arc::new(MonitorCommand {
                 name: "sample".into(),
                 args: Vec::new(),
+                written: "sample".into(),
                 appends_hosts: true,
                 program: MonitorProgram::Executable(PathBuf::new()),
             })
@@ -137,6 +138,7 @@ fn without_rules(period: &AlertPeriod, lines: &mut Lines) -> AlertPeriod {
         exit: None,
         name: "sample".into(),
         args: Vec::new(),
+        written: "".into(),
         program: AlertProgram::Executable(PathBuf::new()),
     }));
     open

@@ -32,6 +32,16 @@ const ALERTS: [&str; 6] = [
     "redistribute",
 ];
 
+/// The words of a line.
+struct Command {
+    name: String,
+    args: Vec<String>,
+    /// All of the arguments.
+    written: Span,
+    /// Of the name and of each argument.
+    spans: Vec<Span>,
+}
+
 /// Every program that the tree names; lines that are wrong name none.
 pub(crate) fn names(sources: &Sources, items: &[Item]) -> BTreeSet<(ProgramKind, String)> {
     let mut found = BTreeSet::new();
@@ -163,11 +173,14 @@ impl Checker<'_> {
             return Some(known.clone());
         }
         let (value, appends_hosts) = without_host_rule(self.sources(), span);
-        let (name, args, spans) = self.command(value, "monitor")?;
+        let Command {
+            name, args, spans, ..
+        } = self.command(value, "monitor")?;
         let program = self.monitor_program(&name, &args, &spans)?;
         let monitor = Arc::new(MonitorCommand {
             name: self.pool.name(&name),
             args,
+            written: text.into(),
             appends_hosts,
             program,
         });
@@ -185,7 +198,12 @@ impl Checker<'_> {
         if let Some(range) = exit {
             self.check_range(span, range);
         }
-        let (name, args, spans) = self.command(value, "alert")?;
+        let Command {
+            name,
+            args,
+            written,
+            spans,
+        } = self.command(value, "alert")?;
         if exit.is_none() && name.to_ascii_lowercase().starts_with("exit=") {
             let message = format!("\"{name}\" is taken as the name of the alert");
             self.report
@@ -196,14 +214,14 @@ impl Checker<'_> {
             exit,
             name: self.pool.name(&name),
             args,
+            written: self.text(written).into(),
             program,
         });
         self.pool.alerts.insert(text, alert.clone());
         Some(alert)
     }
 
-    /// The program's name, its arguments, and the places of all of them.
-    fn command(&mut self, value: Span, what: &str) -> Option<(String, Vec<String>, Vec<Span>)> {
+    fn command(&mut self, value: Span, what: &str) -> Option<Command> {
         let text = self.text(value);
         if text.len() > COMMAND_MAX {
             let message = format!(
@@ -231,7 +249,10 @@ impl Checker<'_> {
                 None
             }
             Ok(words) => {
-                let spans = words.iter().map(|word| word.span).collect();
+                let spans: Vec<Span> = words.iter().map(|word| word.span).collect();
+                let written = spans
+                    .get(1)
+                    .map_or(value.behind(), |first| first.to(value.behind()));
                 let mut texts = words.into_iter().map(|Word { text, .. }| text);
                 let Some(name) = texts.next().filter(|name| !name.is_empty()) else {
                     let message = format!("this line names no {what}");
@@ -239,7 +260,12 @@ impl Checker<'_> {
                         .error(value, message, format!("write the name of the {what}"));
                     return None;
                 };
-                Some((name, texts.collect(), spans))
+                Some(Command {
+                    name,
+                    args: texts.collect(),
+                    written,
+                    spans,
+                })
             }
         }
     }

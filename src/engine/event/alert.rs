@@ -232,8 +232,8 @@ pub struct HistoryLine {
     pub time: Wall,
     /// Path of the program, or the name of a built-in alert.
     pub program: String,
-    /// The words behind it.
-    pub args: Vec<String>,
+    /// What stands behind it in the file, but for passwords.
+    pub args: Arc<str>,
     /// First line of what it was told.
     pub summary: String,
 }

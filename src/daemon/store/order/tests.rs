@@ -19,6 +19,7 @@ fn call(number: u64) -> AlertCall {
             exit: None,
             name: "mail.alert".into(),
             args: Vec::new(),
+            written: "".into(),
             program: AlertProgram::Missing("a test".into()),
         }),
         group: "g".into(),
