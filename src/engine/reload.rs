@@ -245,9 +245,9 @@ fn carry_periods(state: &mut ServiceState, old: &Service, new: &Service) {
 }
 
 /// The next slot when the interval changes from `was` to `is`: counted from the slot before
-/// `due`.
+/// `due`, or from `now` where `was` came into force since and that slot is still to come.
 fn in_new_rhythm(due: Mono, was: Duration, is: Duration, now: Mono) -> Mono {
     let was = u64::try_from(was.as_micros()).unwrap_or(u64::MAX);
     let last = Mono::from_micros(due.as_micros().saturating_sub(was));
-    schedule::next_slot(last, is, now)
+    schedule::next_slot(last.min(now), is, now)
 }
