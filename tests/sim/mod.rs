@@ -1,13 +1,16 @@
 //! Seeded simulation of the engine: a world with hosts that flap, monitors that hang, end
 //! late or twice, alerts that are given up, a kernel that refuses and that others flush,
-//! names that change, operators with wishes, reloads, resets, a wall clock that is set, and kill -9 with a restart from the
-//! journal. After every step the invariants of [`rules`] are checked.
+//! names that change, services that depend on others, traps, operators with wishes, reloads,
+//! resets, states that are loaded, a wall clock that is set, and kill -9 with a restart from
+//! the journal, which may lack its last second. After every step the invariants of [`rules`] are checked.
 //!
 //! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays
 //! that one alone, `SIM_SEEDS=n` plays the first n.
 
+mod depend;
 mod rules;
 mod site;
+mod told;
 mod wishes;
 mod world;
 
@@ -19,7 +22,7 @@ use world::World;
 const SEEDS: u64 = 8;
 
 /// Virtual time of one seed.
-const HOURS: u64 = 2;
+const HOURS: u64 = 1;
 
 /// Says the seed where a rule was broken.
 struct Named(u64);

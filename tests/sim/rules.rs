@@ -1,12 +1,12 @@
 //! What must hold after every step, whatever happens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{Action, AlertCall, AlertKind, Run, RunId, RunProgram};
 use lvsmon::lvs::ServerWish;
-use lvsmon::model::ServiceId;
+use lvsmon::model::{HostName, ServiceId};
 use lvsmon::time::{Mono, Now};
 
 /// How much the worlds have lived through, so that a simulation in which nothing happens
@@ -31,8 +31,11 @@ pub(crate) struct Seen {
     pub(crate) acks: u64,
     pub(crate) refused_wishes: u64,
     pub(crate) wishes: u64,
-    pub(crate) loaded_states: u64,
     pub(crate) traps: u64,
+    pub(crate) held_by_parent: u64,
+    pub(crate) waits_for_parent: u64,
+    pub(crate) cut_journals: u64,
+    pub(crate) loaded_states: u64,
 }
 
 impl Seen {
@@ -55,8 +58,11 @@ impl Seen {
         self.acks += other.acks;
         self.refused_wishes += other.refused_wishes;
         self.wishes += other.wishes;
-        self.loaded_states += other.loaded_states;
         self.traps += other.traps;
+        self.held_by_parent += other.held_by_parent;
+        self.waits_for_parent += other.waits_for_parent;
+        self.cut_journals += other.cut_journals;
+        self.loaded_states += other.loaded_states;
     }
 
     /// All of it has happened.
@@ -80,8 +86,11 @@ impl Seen {
             self.acks,
             self.refused_wishes,
             self.wishes,
-            self.loaded_states,
             self.traps,
+            self.held_by_parent,
+            self.waits_for_parent,
+            self.cut_journals,
+            self.loaded_states,
         ];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
     }
@@ -94,10 +103,6 @@ pub(crate) struct Rules {
     pub(crate) going: BTreeMap<RunId, ServiceId>,
     /// Start of the latest run of each service of this daemon and configuration.
     started: BTreeMap<ServiceId, Mono>,
-    /// Alerts of each outage that are not taken back: by group, service and period.
-    alerted: BTreeMap<(String, String, String), u32>,
-    /// Ids of all events that were told, in all lives of the daemon.
-    event_ids: BTreeSet<String>,
 }
 
 impl Rules {
@@ -125,7 +130,8 @@ impl Rules {
                     assert!(self.going.remove(run).is_some(), "{run:?} does not go on");
                 }
                 Action::Send(call) => {
-                    self.sends(engine, call);
+                    assert_ne!(&*call.command.name, "lvs.alert", "a binding is never sent");
+                    names_enabled_hosts(engine, call);
                     if by_whom == ByWhom::Nobody {
                         may_be_told(engine, call);
                     }
@@ -140,6 +146,7 @@ impl Rules {
             }
         }
         self.limits(engine);
+        bounded(engine);
         if let Some(next) = engine.next_deadline() {
             assert!(
                 next > now.mono,
@@ -165,8 +172,14 @@ impl Rules {
             service.name
         );
         self.going.insert(run.id, run.service);
+        for host in &run.hosts {
+            let is_off = engine.is_host_disabled(&service.group, host);
+            assert!(!is_off, "{host} is disabled and checked");
+        }
         let before = self.started.insert(run.service, now.mono);
-        let (Some(before), false) = (before, may_wait || service.exclude_period.is_some()) else {
+        // A run may wait for a parent, or have no host but those that a parent names.
+        let may_wait = may_wait || service.exclude_period.is_some() || !service.depend.is_empty();
+        let (Some(before), false) = (before, may_wait) else {
             return;
         };
         // Interval, skew and the time limit of the run before.
@@ -195,56 +208,6 @@ impl Rules {
         assert!(checks <= globals.maxchecks);
     }
 
-    fn sends(&mut self, engine: &Engine, call: &AlertCall) {
-        let key = (
-            call.group.to_string(),
-            call.name.to_string(),
-            call.period.to_string(),
-        );
-        assert_ne!(&*call.command.name, "lvs.alert", "a binding is never sent");
-        let is_new = self.event_ids.insert(call.event.clone());
-        assert!(is_new, "two events have one id: {}", call.event);
-        if &*call.command.name == "share.alert" || call.summary == "test" {
-            return;
-        }
-        match call.kind {
-            AlertKind::Failure | AlertKind::Trap => {
-                *self.alerted.entry(key).or_default() += 1;
-            }
-            AlertKind::Up => {
-                let service = engine.model().service(call.service);
-                let mut periods = service.periods.iter();
-                let period = periods.find(|period| period.label == call.period).unwrap();
-                assert!(
-                    period.no_comp_alerts || self.alerted.contains_key(&key),
-                    "an upalert without an alert: {key:?}"
-                );
-            }
-            AlertKind::Startup | AlertKind::Ack | AlertKind::Disable | AlertKind::Test => {}
-            AlertKind::TrapTimeout => panic!("nobody asked for {:?}", call.kind),
-        }
-    }
-
-    /// A state file was loaded: who knows what was alerted before it was written.
-    pub(crate) fn loaded(&mut self, engine: &Engine) {
-        for service in &engine.model().services {
-            for period in &service.periods {
-                let key = (
-                    service.group.to_string(),
-                    service.name.to_string(),
-                    period.label.to_string(),
-                );
-                self.alerted.entry(key).or_default();
-            }
-        }
-    }
-
-    /// A service came back: what was alerted is settled.
-    pub(crate) fn recovered(&mut self, group: &str, name: &str) {
-        self.alerted
-            .retain(|(its_group, its_name, _), _| its_group != group || its_name != name);
-    }
-
     /// A run has ended.
     pub(crate) fn ended(&mut self, run: RunId) -> bool {
         self.going.remove(&run).is_some()
@@ -268,6 +231,73 @@ fn may_be_told(engine: &Engine, call: &AlertCall) {
         call.kind != AlertKind::Failure || view.ack.is_none(),
         "an alert of what is acknowledged: {call:?}"
     );
+}
+
+fn names_enabled_hosts(engine: &Engine, call: &AlertCall) {
+    for host in call.hosts.split_whitespace() {
+        let is_off = engine.is_host_disabled(&call.group, &HostName::new(host));
+        assert!(!is_off, "{host} is disabled and named: {call:?}");
+    }
+}
+
+/// Nothing that is only remembered for readers grows for ever.
+fn bounded(engine: &Engine) {
+    let most = usize::try_from(engine.history_length()).unwrap();
+    assert!(engine.alert_history().count() <= most);
+    assert!(engine.failure_history().count() <= most);
+    for (id, service) in engine.model().services() {
+        if let Some(limit) = service.traptimeout {
+            let left = engine.trap_timer(id);
+            assert!(
+                left.is_some_and(|left| left <= limit),
+                "{}/{} waits {left:?} for a trap",
+                service.group,
+                service.name
+            );
+        }
+    }
+}
+
+/// Every service that may run is going to, within its interval.
+pub(crate) fn nothing_freezes(now: Now, engine: &Engine, waits: impl Fn(ServiceId) -> Waits) {
+    for view in engine.services() {
+        let service = engine.model().service(view.id);
+        let (Some(interval), Some(_), false) = (service.interval, &service.monitor, view.running)
+        else {
+            continue;
+        };
+        let name = format!("{}/{}", view.group, view.name);
+        let next = view.next_run;
+        let next = next.unwrap_or_else(|| panic!("{name} has no next run"));
+        let skew = service.randskew.unwrap_or_default();
+        let globals = &engine.model().globals;
+        let at_start = globals.randstart.unwrap_or_default();
+        let minute = |is_set| Duration::from_secs(60 * u64::from(is_set));
+        let excluded = minute(service.exclude_period.is_some());
+        // Timers stand still, until the period is looked at again.
+        let standstill = minute(globals.exclude_period.is_some());
+        let interval = interval.max(service.failure_interval.unwrap_or_default());
+        // First runs of several services stand a little apart.
+        let apart = Duration::from_secs(1);
+        let longest = (interval + skew).max(at_start).max(excluded) + standstill + apart;
+        let left = next.since(now.mono);
+        match waits(view.id) {
+            Waits::No => {
+                assert!(next > now.mono, "{name} is due and does not run");
+                assert!(left <= longest, "{name} runs in {left:?}");
+            }
+            Waits::Perhaps => {
+                let longest = longest.max(service.dep_memory.unwrap_or_default());
+                assert!(left <= longest, "{name} runs in {left:?}");
+            }
+        }
+    }
+}
+
+/// Whether something may hold a run back.
+pub(crate) enum Waits {
+    No,
+    Perhaps,
 }
 
 /// Who makes a step happen.

@@ -1,8 +1,11 @@
 //! Random configurations, as text, so that a broken rule can be read and tried by hand.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use fastrand::Rng;
+
+use super::depend::{Name, Reliance, reliance};
 
 /// A service that only hears traps, some of them within one second.
 const TRAPS: &str = "    service traps
@@ -19,7 +22,19 @@ pub(crate) struct Site {
     pub(crate) text: String,
     /// Whether limits or exclude periods may hold runs back for long.
     pub(crate) may_wait: bool,
+    /// What depends on what, as it was drawn and not as it was read.
+    pub(crate) relies: BTreeMap<Name, Vec<Reliance>>,
 }
+
+/// A watch for traps that nobody else wants.
+const CATCH_ALL: &str = "watch default
+    service default
+        traptimeout 3m
+        trapduration 1m
+        period wd {Sun-Sat}
+            alert page.alert unknown
+            upalert page.alert known
+";
 
 /// A site of a few groups. `variant` changes some services and drops one, for reloads.
 pub(crate) fn site(seed: u64, variant: u64) -> Site {
@@ -29,6 +44,9 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
     let may_wait = globals(&mut random, &mut text);
     let groups = random.u32(1..=4);
     let mut watches = String::new();
+    let mut relies = BTreeMap::new();
+    // Who may be relied on: services above that no variant drops, so there is no circle.
+    let mut parents: Vec<Name> = Vec::new();
     for group in 0..groups {
         let hosts = random.u32(1..=3);
         let names: Vec<String> = (0..hosts).map(|host| format!("g{group}h{host}")).collect();
@@ -39,9 +57,15 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
             let own = random.fork();
             let is_gone = variant > 0 && services > 1 && service == 0 && change.u8(..) < 90;
             let differs = variant > 0 && change.u8(..) < 90;
+            let name = (format!("g{group}"), format!("s{service}"));
             if !is_gone {
                 let mut own = if differs { change.fork() } else { own };
-                service_lines(&mut own, group, service, &mut watches);
+                let drawn = reliance(&mut own, &parents);
+                service_lines(&mut own, group, service, &drawn, &mut watches);
+                relies.insert(name.clone(), drawn);
+            }
+            if services == 1 || service > 0 {
+                parents.push(name);
             }
         }
         if group == 0 {
@@ -50,12 +74,19 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
         watches.push('\n');
     }
     text.push_str(&watches);
-    Site { text, may_wait }
+    if random.bool() {
+        text.push_str(CATCH_ALL);
+    }
+    Site {
+        text,
+        may_wait,
+        relies,
+    }
 }
 
 fn globals(random: &mut Rng, text: &mut String) -> bool {
     let mut may_wait = false;
-    text.push_str("monitor_timeout = 20s\n");
+    text.push_str("monitor_timeout = 20s\nhistlength = 7\n");
     if random.bool() {
         text.push_str("randstart = 15s\n");
     }
@@ -78,16 +109,28 @@ fn globals(random: &mut Rng, text: &mut String) -> bool {
     may_wait
 }
 
-fn service_lines(random: &mut Rng, group: u32, service: u32, out: &mut String) {
-    let interval = random.u32(2..=30);
+fn service_lines(
+    random: &mut Rng,
+    group: u32,
+    service: u32,
+    relies: &[Reliance],
+    out: &mut String,
+) {
     let _ = writeln!(out, "    service s{service}");
-    let _ = writeln!(out, "        interval {interval}s");
-    let native = random.bool();
-    let monitor = match native {
-        true => "http.monitor",
-        false => "site.monitor -x",
-    };
-    let _ = writeln!(out, "        monitor {monitor}");
+    let hears_traps_only = random.u8(..) < 30;
+    if !hears_traps_only {
+        let interval = random.u32(2..=30);
+        let _ = writeln!(out, "        interval {interval}s");
+        let native = random.bool();
+        let monitor = match native {
+            true => "http.monitor",
+            false => "site.monitor -x",
+        };
+        let _ = writeln!(out, "        monitor {monitor}");
+    }
+    for reliance in relies {
+        let _ = writeln!(out, "        {}", reliance.line);
+    }
     let mut option = |chance: u8, line: &str| {
         if random.u8(..) < chance {
             let _ = writeln!(out, "        {line}");
@@ -99,6 +142,10 @@ fn service_lines(random: &mut Rng, group: u32, service: u32, out: &mut String) {
     option(30, "all_hosts_on_failure");
     option(60, "unack_summary");
     option(30, "redistribute share.alert");
+    option(80, "dep_memory 15s");
+    option(60, "traptimeout 2m");
+    option(90, "trapduration 40s");
+    option(90, "trapduration_upalert yes");
     let periods = random.u32(1..=2);
     for period in 0..periods {
         let when = ["wd {Sun-Sat}", "min {0-30}", "hr {9-17}"][random.usize(..3)];

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use fastrand::Rng;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{AlertKind, Target, Wish};
+use lvsmon::engine::saved::Classic;
 use lvsmon::model::{HostName, ServiceId};
 
 /// A wish of somebody who does not look closely: many are refused.
-pub(crate) fn draw(random: &mut Rng, engine: &Engine) -> Wish {
+pub(crate) fn draw(random: &mut Rng, engine: &Engine, saved: &Classic) -> Wish {
     let model = engine.model();
     let services = u32::try_from(model.services.len()).unwrap();
     let service = ServiceId(random.u32(0..services));
     let joe = || "joe".to_owned();
-    match random.u8(..16) {
+    match random.u8(..18) {
         0..=2 => Wish::Disable {
             target: target(random, engine, service),
             user: joe(),
@@ -28,6 +29,7 @@ pub(crate) fn draw(random: &mut Rng, engine: &Engine) -> Wish {
         11 | 12 => Wish::Start,
         13 => Wish::ClearTimers(service),
         14 => Wish::TestMonitor(service),
+        16 | 17 => Wish::LoadState(saved.clone()),
         _ => Wish::TestAlert {
             service,
             period: random.usize(..3),

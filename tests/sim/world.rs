@@ -11,16 +11,18 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
     Action, AlertId, Delivery, Ended, Event, HostResult, HostVerdict, Memory, Note, Reason, Report,
-    Run, RunId, RunProgram, Status, TableOutcome, Trap, Wish,
+    Run, RunId, RunProgram, Status, Suppressed, TableOutcome, Trap, Wish,
 };
 use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::lvs::diff::{diff, missing, owned};
 use lvsmon::lvs::{Command, ServerWish, Table, TableEntry, VirtualService, replay};
-use lvsmon::model::{Ends, HostName, Model};
+use lvsmon::model::{Ends, HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
-use super::rules::{ByWhom, Rules, Seen, is_child};
+use super::depend::{Name, On, Reference, States};
+use super::rules::{self, ByWhom, Rules, Seen, Waits, is_child};
 use super::site::{Site, site};
+use super::told::Told;
 use super::wishes;
 
 /// Wed 2024-03-13 08:00:00 UTC.
@@ -41,8 +43,8 @@ enum Coming {
     Kill,
     Wish,
     SaveState,
-    LoadState,
-    Traps,
+    Trap,
+    TrapBurst,
 }
 
 pub(crate) struct World {
@@ -57,14 +59,20 @@ pub(crate) struct World {
     wall_offset: i64,
     coming: BTreeMap<(Mono, u64), Coming>,
     count: u64,
-    journal: BTreeMap<String, serde_json::Value>,
-    /// mon's state files as they were last written.
-    state_files: Option<Classic>,
+    /// Every record since the journal began, and when it was written.
+    journal: Vec<(Mono, Record)>,
     kernel: Table,
     down: BTreeSet<String>,
     addresses: BTreeMap<HostName, u8>,
     is_calm: bool,
     rules: Rules,
+    told: Told,
+    /// States after the latest step.
+    states: States,
+    /// When each service was failing last.
+    failing: BTreeMap<Name, Mono>,
+    /// `savestate`, for a later `loadstate`.
+    saved: Classic,
     pub(crate) seen: Seen,
     log: Option<String>,
 }
@@ -95,16 +103,20 @@ impl World {
             wall_offset: START * 1_000_000,
             coming: BTreeMap::new(),
             count: 0,
-            journal: BTreeMap::new(),
-            state_files: None,
+            journal: Vec::new(),
             kernel: Table::new(),
             down: BTreeSet::new(),
             addresses: BTreeMap::new(),
             is_calm: false,
             rules: Rules::default(),
+            told: Told::default(),
+            states: States::default(),
+            failing: BTreeMap::new(),
+            saved: Classic::default(),
             seen: Seen::default(),
             log: None,
         };
+        world.states = States::of(&world.engine);
         world.set_up_director();
         for group in 0..4 {
             for host in 0..3 {
@@ -117,9 +129,9 @@ impl World {
         world.later(2_000, Coming::JournalLost);
         world.later(2_000, Coming::Kill);
         world.later(100, Coming::Wish);
-        world.later(700, Coming::SaveState);
-        world.later(900, Coming::LoadState);
-        world.later(200, Coming::Traps);
+        world.later(100, Coming::SaveState);
+        world.later(10, Coming::Trap);
+        world.later(200, Coming::TrapBurst);
         world
     }
 
@@ -151,13 +163,12 @@ impl World {
                 what,
                 Coming::HostFlips(_) | Coming::Flush | Coming::Reload | Coming::SetClock
             ) || matches!(what, Coming::JournalLost | Coming::Kill | Coming::Wish)
-                || matches!(what, Coming::LoadState | Coming::Traps)
+                || matches!(what, Coming::SaveState | Coming::TrapBurst)
         };
         self.coming.retain(|_, what| !unrest(what));
         for wish in wishes::all_back(&self.engine) {
             self.tell(Event::Operator(wish));
         }
-        self.trap(0);
         self.soon(Coming::LookAtTable { again: true });
         let end = self.time.after(Duration::from_secs(900));
         self.until(end);
@@ -251,12 +262,29 @@ impl World {
             | Event::Table(_)
             | Event::JournalLost => ByWhom::Nobody,
         };
+        let is_reload = matches!(event, Event::Reload { .. });
+        let mut loaded = None;
+        if let Event::Operator(Wish::LoadState(classic)) = &event {
+            loaded = Some(classic.clone());
+        }
         let actions = self.engine.handle(now, event);
+        let after = States::of(&self.engine);
+        let before = std::mem::replace(&mut self.states, after);
         if let Some(log) = &mut self.log {
             let _ = writeln!(log, "    {actions:?}");
         }
         self.rules
             .check(now, &self.engine, &actions, self.site.may_wait, by_whom);
+        if is_reload {
+            self.told.reloaded(&self.engine);
+        } else {
+            self.look_at_dependencies(now, &before, &actions);
+        }
+        self.told.check(self.time, &self.engine, &actions);
+        if let Some(classic) = loaded {
+            self.seen.loaded_states += 1;
+            self.told.loaded(self.time, &self.engine, &classic);
+        }
         for action in &actions {
             self.perform(action);
         }
@@ -288,19 +316,15 @@ impl World {
             Action::Record(record) => {
                 let text = serde_json::to_string(record).unwrap();
                 let record: Record = serde_json::from_str(&text).unwrap();
-                if record.value.is_null() {
-                    self.journal.remove(&record.key);
-                } else {
-                    self.journal.insert(record.key, record.value);
-                }
+                self.journal.push((self.time, record));
             }
-            Action::Suppressed(_) => self.seen.suppressed += 1,
+            Action::Suppressed(held) => {
+                self.seen.suppressed += 1;
+                let by_parent = matches!(held.why, Suppressed::DependFailed { .. });
+                self.seen.held_by_parent += u64::from(by_parent);
+            }
             Action::History(_) | Action::Downtime(_) => {}
-            Action::Note(Note::ServiceUp { service, .. }) => {
-                let service = self.engine.model().service(*service);
-                let (group, name) = (service.group.to_string(), service.name.to_string());
-                self.rules.recovered(&group, &name);
-            }
+            Action::Note(Note::NotRestored { key, reason }) => panic!("{key}: {reason}"),
             Action::Note(Note::Throttled { .. }) => self.seen.throttled += 1,
             Action::Note(Note::Wish { outcome, .. }) => {
                 self.seen.wishes += 1;
@@ -392,13 +416,14 @@ impl World {
         }
     }
 
-    fn trap(&mut self, status: i32) {
+    fn trap(&mut self, group: &str, service: &str, status: &str, summary: &str) {
+        self.seen.traps += 1;
         self.tell(Event::Trap(Trap {
-            group: "g0".to_owned(),
-            service: "traps".to_owned(),
-            status: status.to_string(),
-            summary: "said so".to_owned(),
-            detail: String::new(),
+            group: group.to_owned(),
+            service: service.to_owned(),
+            status: status.to_owned(),
+            summary: summary.to_owned(),
+            detail: "by a test".to_owned(),
             from: std::net::Ipv4Addr::LOCALHOST.into(),
         }));
     }
@@ -445,8 +470,7 @@ impl World {
             }
             Coming::SetClock => {
                 self.seen.clock_steps += 1;
-                let by = self.random.i64(-7_200..7_200) * 1_000_000;
-                self.wall_offset += by;
+                self.set_clock();
                 self.later(2_000, Coming::SetClock);
             }
             Coming::JournalLost => {
@@ -459,44 +483,138 @@ impl World {
                 self.kill();
                 self.later(2_000, Coming::Kill);
             }
-            Coming::Wish => self.somebody_wishes(),
-            Coming::Traps => self.traps_come(),
-            Coming::SaveState => {
-                self.state_files = Some(self.engine.classic());
-                self.later(700, Coming::SaveState);
+            Coming::Wish => {
+                let wish = wishes::draw(&mut self.random, &self.engine, &self.saved);
+                self.tell(Event::Operator(wish));
+                // Stopped, cleared or disabled: no run comes when it would have come.
+                self.rules.forget_services();
+                self.later(100, Coming::Wish);
             }
-            Coming::LoadState => self.load_state(),
+            Coming::SaveState => {
+                self.saved = self.engine.classic();
+                self.later(300, Coming::SaveState);
+            }
+            Coming::Trap => self.traps(),
+            Coming::TrapBurst => self.trap_burst(),
         }
     }
 
-    fn somebody_wishes(&mut self) {
-        let wish = wishes::draw(&mut self.random, &self.engine);
-        self.tell(Event::Operator(wish));
-        // Stopped, cleared or disabled: no run comes when it would have come.
-        self.rules.forget_services();
-        self.later(100, Coming::Wish);
+    /// Traps for somebody or nobody; when all is calm good ones for everybody.
+    fn traps(&mut self) {
+        let services = self.engine.services();
+        let names = services.map(|view| (view.group.to_owned(), view.name.to_owned()));
+        let mut names: Vec<Name> = names.collect();
+        if !self.is_calm {
+            names.push(("g0".to_owned(), "unheard".to_owned()));
+            names.push(("nobody".to_owned(), "knows".to_owned()));
+            let one = names.swap_remove(self.random.usize(..names.len()));
+            names = vec![one];
+        }
+        for (group, service) in names {
+            let status = match self.is_calm {
+                true => "0",
+                false => ["0", "", "1", "3", "x"][self.random.usize(..5)],
+            };
+            let summary = format!("trapped {}", self.random.u8(..2));
+            self.trap(&group, &service, status, &summary);
+        }
+        self.later(10, Coming::Trap);
     }
 
     /// Some within the same moment, and sometimes the daemon dies of it.
-    fn traps_come(&mut self) {
+    fn trap_burst(&mut self) {
         for _ in 0..self.random.u32(1..6) {
-            self.seen.traps += 1;
             let status = self.random.i32(0..2);
-            self.trap(status);
+            self.trap("g0", "traps", &status.to_string(), "said so");
         }
         if self.random.u8(..) < 40 {
             self.kill();
         }
-        self.later(200, Coming::Traps);
+        self.later(200, Coming::TrapBurst);
     }
 
-    fn load_state(&mut self) {
-        if let Some(classic) = self.state_files.clone() {
-            self.seen.loaded_states += 1;
-            self.tell(Event::Operator(Wish::LoadState(classic)));
-            self.rules.loaded(&self.engine);
+    /// A step of the wall clock by itself makes nothing happen, but for runs that an exclude
+    /// period held back.
+    fn set_clock(&mut self) {
+        let seconds = match self.random.u8(..3) {
+            0 => 3_600,
+            1 => -3_600,
+            _ => self.random.i64(-7_200..7_200),
+        };
+        self.wall_offset += seconds * 1_000_000;
+        let actions = self.tell(Event::Deadline);
+        let globals = &self.engine.model().globals;
+        let is_excluded = globals.exclude_period.is_some();
+        for action in &actions {
+            if let Action::Start(run) = action {
+                let service = self.engine.model().service(run.service);
+                let is_excluded = is_excluded || service.exclude_period.is_some();
+                assert!(is_excluded, "a clock starts {run:?}");
+                continue;
+            }
+            let is_said = matches!(
+                action,
+                Action::Note(Note::Throttled { .. } | Note::NoHosts(_))
+            );
+            assert!(is_said, "a clock does {action:?}");
         }
-        self.later(900, Coming::LoadState);
+    }
+
+    /// What depends on what, worked out anew, agrees with what the engine did.
+    fn look_at_dependencies(&mut self, now: Now, before: &States, actions: &[Action]) {
+        let after = &self.states;
+        for name in before.failing().chain(after.failing()) {
+            self.failing.insert(name.clone(), self.time);
+        }
+        let reference = Reference {
+            relies: &self.site.relies,
+            failing: &self.failing,
+            time: self.time,
+        };
+        let name = |id: ServiceId| {
+            let service = self.engine.model().service(id);
+            (service.group.to_string(), service.name.to_string())
+        };
+        let fails = |on, name: &Name| {
+            !reference.holds(on, name, before) && !reference.holds(on, name, after)
+        };
+        let holds = |on, name: &Name| {
+            let all = reference.holds(on, name, before) && reference.holds(on, name, after);
+            all && !reference.may_remember(on, name)
+        };
+        for action in actions {
+            if let Action::Start(run) = action {
+                let name = name(run.service);
+                assert!(!fails(On::Monitor, &name), "{name:?} runs all the same");
+            }
+            if let Action::Send(call) = action
+                && &*call.command.name != "share.alert"
+            {
+                let name = name(call.service);
+                let is_held = call.kind.is_problem() && fails(On::Alerts, &name);
+                assert!(!is_held, "{name:?} is told all the same");
+            }
+            if let Action::Suppressed(held) = action
+                && held.kind.is_problem()
+                && matches!(held.why, Suppressed::DependFailed { .. })
+            {
+                let name = name(held.service);
+                assert!(!holds(On::Alerts, &name), "{name:?} is held back");
+            }
+        }
+        let is_still = self.engine.stopped_since().is_some() || self.site.may_wait;
+        let waiting = std::cell::Cell::new(0);
+        rules::nothing_freezes(now, &self.engine, |id| {
+            let name = name(id);
+            let holds = reference.holds(On::Monitor, &name, after)
+                && !reference.may_remember(On::Monitor, &name);
+            waiting.set(waiting.get() + u64::from(!holds));
+            match holds && !is_still {
+                true => Waits::No,
+                false => Waits::Perhaps,
+            }
+        });
+        self.seen.waits_for_parent += waiting.get();
     }
 
     /// A run ends. A forgotten one says nothing any more, a frozen one nothing to the table.
@@ -644,7 +762,7 @@ impl World {
             // What was due at this very moment happens beside the reload.
             let expected = |action: &&Action| match action {
                 Action::Send(_) | Action::Suppressed(_) | Action::History(_) => startup_alerts,
-                Action::Start(_) | Action::Note(Note::Throttled { .. }) => true,
+                Action::Start(_) | Action::Note(Note::Throttled { .. } | Note::NoHosts(_)) => true,
                 Action::Stop(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
@@ -662,9 +780,25 @@ impl World {
         self.seen.restarts += 1;
         let before = kept(&self.engine);
         let model = Arc::clone(self.engine.model());
-        let saved = Saved {
-            records: self.journal.clone(),
-        };
+        let is_cut = self.random.u8(..) < 90;
+        if is_cut {
+            self.seen.cut_journals += 1;
+            let second = Duration::from_secs(1).as_micros();
+            let end = self
+                .time
+                .as_micros()
+                .saturating_sub(u64::try_from(second).unwrap());
+            let end = Mono::from_micros(end);
+            self.journal.retain(|&(at, _)| at < end);
+            self.told.cut(end);
+        }
+        let mut saved = Saved::default();
+        for (_, record) in self.journal.iter().cloned() {
+            match record.value.is_null() {
+                true => saved.records.remove(&record.key),
+                false => saved.records.insert(record.key, record.value),
+            };
+        }
         let gone = Duration::from_secs(self.random.u64(0..30));
         self.time = self.time.after(gone);
         self.origin = self.time;
@@ -679,10 +813,11 @@ impl World {
         });
         let now = self.now();
         self.engine = Engine::new(model, &saved, self.seed, TimeZone::UTC, now);
-        assert_eq!(
-            before,
-            kept(&self.engine),
-            "the journal does not say the same"
+        self.states = States::of(&self.engine);
+        let after = kept(&self.engine);
+        assert!(
+            is_cut || before == after,
+            "the journal does not say the same: {before:?} {after:?}"
         );
         self.tell(Event::Start);
     }
