@@ -208,6 +208,7 @@ impl Engine {
         if let Some(service) = Arc::make_mut(&mut self.model).services.get_mut(id.index()) {
             *service = changed;
         }
+        self.bindings.service_was_set(&self.model, id);
         Ok(true)
     }
 }

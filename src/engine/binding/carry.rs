@@ -15,7 +15,7 @@ use crate::engine::event::Action;
 use crate::engine::saved::Saved;
 use crate::lvs::VirtualServiceKey;
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
-use crate::time::{Now, Wall};
+use crate::time::{Mono, Now, Wall};
 
 /// Prefix of the journal keys of this file.
 const PREFIX: &str = "gate ";
@@ -126,6 +126,24 @@ impl Bindings {
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
         actions
+    }
+
+    /// A person has set how often a service runs, or the like: the Model is another one that has
+    /// the same names and bindings. A service that is awaited still is from the start, for as
+    /// long as it may take now.
+    pub(crate) fn service_was_set(&mut self, model: &Arc<Model>, id: ServiceId) {
+        let was = self.patience(id);
+        self.model = Arc::clone(model);
+        let is = self.patience(id);
+        let Some(judge) = self.judges.get_mut(&id) else {
+            return;
+        };
+        if let Some(ends) = &mut judge.patience_ends {
+            self.timers.remove(&(*ends, id));
+            let began = Mono::ZERO.after(ends.since(Mono::ZERO).saturating_sub(was));
+            *ends = began.after(is);
+            self.timers.insert((*ends, id));
+        }
     }
 
     /// Fits judges, timers and names to the Model; answers with the names to look up.

@@ -8,7 +8,8 @@ use super::*;
 use crate::engine::event::{Event, Memory, Report, RunId};
 use crate::engine::fixture::{alert, alerting, at, exited, model, service};
 use crate::engine::saved::{ClassicDisabled, Saved};
-use crate::model::{AlertPeriod, Model, Service};
+use crate::lvs::{Forwarding, Weight};
+use crate::model::{AlertPeriod, Binding, BoundServers, Creation, Ends, Model, Service, Withdraws};
 
 /// `g/s`, with ackalerts.
 fn site() -> Model {
@@ -626,4 +627,54 @@ fn clear_timers_begins_the_times_of_traps_anew() {
     assert_eq!(status(&desk), Status::Fail);
     desk.tell(129.0, Event::Deadline);
     assert_eq!(status(&desk), Status::Ok, "as mon has it");
+}
+
+/// `g/s` decides over `h1` in a virtual service.
+fn decides() -> Model {
+    let mut model = site();
+    model.bindings = vec![Binding {
+        service: S,
+        virtual_service: "10.0.0.3:80/tcp".parse().unwrap(),
+        real: BoundServers::One {
+            host: HostName::new("h1"),
+            port: 80,
+        },
+        forwarding: Forwarding::Dr,
+        weight: Weight(5),
+        creation: Creation::ByOthers,
+        withdraws: Withdraws::RealServer,
+        ends: Ends::WithSuccess,
+    }];
+    model
+}
+
+#[test]
+fn an_interval_that_was_set_counts_for_all_that_wait_for_it() {
+    // Ten seconds and the 600 of a run, unless a person says else.
+    let table = [
+        (None, 610.0),
+        (Some(("interval", "60")), 660.0),
+        (Some(("interval", "2")), 602.0),
+        (Some(("randskew", "5")), 615.0),
+    ];
+    for (set, end) in table {
+        let mut desk = Desk::new(decides());
+        if let Some((variable, value)) = set {
+            desk.set(5.0, variable, value).unwrap();
+        }
+        let mut gives_up = |second: f64| {
+            let actions = desk.tell(second, Event::Deadline);
+            let is_said = |action: &Action| matches!(action, Action::Note(Note::Binding { .. }));
+            actions.iter().any(is_said)
+        };
+        assert!(!gives_up(end - 0.1), "{set:?}");
+        assert!(gives_up(end), "{set:?}");
+        let interval = match set {
+            Some(("interval", value)) => value,
+            Some(_) | None => "10",
+        };
+        let is = desk.engine.model().service(S).interval;
+        assert_eq!(is.unwrap().as_secs().to_string(), interval, "for `why`");
+        assert_eq!(desk.get("interval"), interval, "for `get`");
+    }
 }
