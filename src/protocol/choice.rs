@@ -91,11 +91,17 @@ pub(super) struct Named<'a> {
 ///
 /// # Errors
 ///
-/// The first `GROUP,SERVICE` that does not exist.
-pub(super) fn ranges<'a>(model: &Model, words: &'a str) -> Result<Vec<Range<u32>>, &'a str> {
+/// Group and name of a service that does not exist. Of several it is the second, or the group
+/// behind the first that does not exist either, without a name: as in mon.
+pub(super) fn ranges<'a>(
+    model: &Model,
+    words: &'a str,
+) -> Result<Vec<Range<u32>>, (&'a str, &'a str)> {
     let words = || words.split_ascii_whitespace();
     let index = (words().count() > SEARCHES_MAX).then(|| Index::new(model));
     let mut found = Vec::new();
+    let mut unknown = None;
+    let mut is_second = false;
     for word in words() {
         match word.split_once(',') {
             Some((group, name)) => {
@@ -103,16 +109,28 @@ pub(super) fn ranges<'a>(model: &Model, words: &'a str) -> Result<Vec<Range<u32>
                     Some(index) => index.services.get(&(group, name)).copied(),
                     None => model.find(group, name),
                 };
-                let ServiceId(id) = id.ok_or(word)?;
-                found.push(id..id.saturating_add(1));
+                match id {
+                    Some(ServiceId(id)) => found.push(id..id.saturating_add(1)),
+                    None if is_second => return Err((group, name)),
+                    None => {
+                        unknown = Some((group, name));
+                        is_second = true;
+                    }
+                }
             }
-            None => found.extend(match &index {
-                Some(index) => index.groups.get(word).cloned(),
-                None => group(model, word),
-            }),
+            None => {
+                let range = match &index {
+                    Some(index) => index.groups.get(word).cloned(),
+                    None => group(model, word),
+                };
+                if range.is_none() && unknown.is_some() {
+                    unknown = Some((word, ""));
+                }
+                found.extend(range);
+            }
         }
     }
-    Ok(found)
+    unknown.map_or(Ok(found), Err)
 }
 
 /// Services of one watch stand side by side.

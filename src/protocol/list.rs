@@ -76,7 +76,10 @@ pub(super) fn begin(session: &Session, arguments: &str, sight: &Sight<'_>) -> Tu
                 let all = What::Status(Wanted::All);
                 named(all, ranges, "220 list opstatus completed\n")
             }
-            Err(word) => Turn::Say(format!("520 {} does not exist\n", one_line(word))),
+            Err((group, name)) => {
+                let unknown = one_line(&format!("{group},{name}"));
+                Turn::Say(format!("520 {unknown} does not exist\n"))
+            }
         },
         "group" => Turn::Say(group(sight, rest)),
         "disabled" => Turn::Say(disabled(session, sight)),

@@ -511,10 +511,20 @@ fn services_are_listed_by_name_and_by_status() {
         format!("mail service=smtp; mail service=trap; web service=ping; {end}")
     );
     assert_eq!(names("list opstatus nosuch"), end);
-    assert_eq!(names("list opstatus web,no"), "520 web,no does not exist");
+    for (words, named) in [
+        ("web,no", "web,no"),
+        ("web,no web,http mail", "web,no"),
+        ("web,no no,web", "no,web"),
+        ("web,no mail,no web,nope", "mail,no"),
+        ("web,no mail,smtp extra", "extra,"),
+        ("extra web,no", "web,no"),
+    ] {
+        let reply = names(&format!("list opstatus {words}"));
+        assert_eq!(reply, format!("520 {named} does not exist"), "{words}");
+    }
     assert_eq!(
         names("list opstatus web no,http a b c d e"),
-        "520 no,http does not exist"
+        "520 e, does not exist"
     );
     let many = names("list opstatus a b c d e mail web,ping web,ping");
     assert_eq!(
