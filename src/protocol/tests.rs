@@ -753,6 +753,7 @@ fn operators_wishes_are_told_to_the_engine() {
             test(PING, 0, AlertKind::Disable, 2),
         ),
         ("set maxkeep 17", Wish::SetHistoryLength(17)),
+        ("set maxkeep 17 5", Wish::SetHistoryLength(17)),
     ] {
         assert_eq!(daemon.wish(line), expected, "{line}");
     }
@@ -796,7 +797,16 @@ const VARIABLES: &[(&str, &[&str])] = &[
     ("get maxkeep", &["maxkeep = 100", "220 set completed"]),
     ("set maxkeep", &["maxkeep = 100", "220 set completed"]),
     ("set maxkeep 17", &["220 set completed"]),
+    ("set maxkeep 17 5", &["220 set completed"]),
     ("set maxkeep abc", &["520 maxkeep,abc not defined"]),
+    (
+        "get web http interval extra",
+        &["web http interval extra=''", "220 get completed"],
+    ),
+    (
+        "get web http interval ",
+        &["web http interval='5'", "220 get completed"],
+    ),
     ("get maxkeep x", &["520 maxkeep,x not defined"]),
     (
         "get web http interval",

@@ -28,7 +28,8 @@ pub(super) fn set(arguments: &str, sight: &Sight<'_>) -> Turn {
     match words.as_slice() {
         // The library asks so for the value (P-15).
         ["maxkeep"] => return Turn::Say(maxkeep(sight)),
-        ["maxkeep", number] if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+        // Words behind the number mean nothing.
+        ["maxkeep", number, ..] if number.bytes().all(|byte| byte.is_ascii_digit()) => {
             // More than any history may hold is as much as it may.
             let length = number.parse().unwrap_or(u32::MAX);
             return wish(Wish::SetHistoryLength(length), String::new());
@@ -82,7 +83,8 @@ pub(super) fn get(arguments: &str, sight: &Sight<'_>) -> Turn {
     let Some(id) = named.id else {
         return undefined(&named);
     };
-    let (variable, _) = first_word(named.rest);
+    // A name of two words is no variable's.
+    let variable = named.rest;
     let (group, name) = (named.group, named.name);
     let mut reply = format!("{group} {name} {}='", one_line(variable));
     escape::field(&mut reply, &value(id, variable, sight));
