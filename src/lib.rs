@@ -21,6 +21,7 @@
 //! | how much was looked at, where a test asks | `effort` |
 //! | which file is this program | [`program`] |
 //! | which folder survives a crash | `folder` |
+//! | how is a file opened whose name a person wrote | `regular_file` |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |
@@ -55,6 +56,7 @@ pub mod options;
 pub mod period;
 pub mod program;
 pub mod protocol;
+mod regular_file;
 pub mod site;
 pub mod text;
 pub mod time;

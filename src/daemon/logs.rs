@@ -3,7 +3,6 @@
 //!
 //! The lines' form stands in [`crate::protocol::log_file`], who writes in `scribe`.
 
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use crate::daemon::scribe::{Job, Scribe};
 use crate::engine::event::{DowntimeLine, HistoryLine};
 use crate::model::Globals;
 use crate::protocol::log_file::{self, Strangers};
+use crate::regular_file;
 use crate::time::Wall;
 
 /// So much of the end of `historicfile` is read back: more lines than `histlength` ever keeps.
@@ -80,19 +80,19 @@ pub(super) fn say_strangers(path: &Path, strangers: Strangers, is_all: bool) {
     if count == 0 {
         return;
     }
-    let path = path.display();
-    let advice = "look at them, and where the file is another one, move it away";
-    if is_all {
-        tracing::warn!(%path, lines = count, first, advice, "no lines of such a file, passed over");
+    let counted_from = if is_all {
+        "its beginning"
     } else {
-        tracing::warn!(
-            %path,
-            lines = count,
-            first_in_the_last_megabytes = first,
-            advice,
-            "no lines of such a file, passed over"
-        );
-    }
+        "the first line that was read, some megabytes before its end"
+    };
+    tracing::warn!(
+        path = %path.display(),
+        lines = count,
+        first,
+        counted_from,
+        advice = "look at them, and where the file is another one, move it away",
+        "no lines of such a file, passed over"
+    );
 }
 
 fn before(now: Wall, time: Duration) -> Wall {
@@ -108,7 +108,7 @@ struct End {
 }
 
 fn end_of(path: &Path) -> io::Result<End> {
-    let mut file = File::open(path)?;
+    let mut file = regular_file::open(path)?;
     let length = file.metadata()?.len();
     let start = length.saturating_sub(READ_MAX);
     file.seek(SeekFrom::Start(start))?;
@@ -129,6 +129,18 @@ fn end_of(path: &Path) -> io::Result<End> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_history_that_is_a_pipe_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (sender, read) = std::sync::mpsc::channel();
+        // It would wait for ever.
+        std::thread::spawn(move || sender.send(end_of(&path).err()));
+        let read = read.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(read.unwrap().to_string().contains("pipe"));
+    }
 
     #[test]
     fn of_an_endless_history_the_end_is_read_from_the_beginning_of_a_line() {

@@ -5,7 +5,6 @@
 //! one start to the next (D20). A file that cannot be used is named and nothing of it is taken.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +15,7 @@ use crate::daemon::scribe::{Job, Reply};
 use crate::engine::event::{Event, Wish};
 use crate::engine::saved::Classic;
 use crate::protocol::state_file::{FILE_MAX, StateFault, StateFile};
+use crate::regular_file;
 
 /// Files that were read and wait for the loop: one for each client that asks is far more than
 /// enough.
@@ -138,14 +138,12 @@ pub(super) fn read(folder: &Path, files: &[StateFile]) -> Classic {
 }
 
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_MAX)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    let file = regular_file::open(path)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() > FILE_MAX {
         return Err(io::Error::other(StateFault::TooLong));
     }

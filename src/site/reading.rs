@@ -1,9 +1,7 @@
 //! Files, m4 and includes: a configuration's records from the disk.
 
-use std::fmt;
-use std::fs::{self, FileType, Metadata, OpenOptions};
+use std::fs::{self, Metadata};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,13 +9,13 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::config::lines::{SOURCE_MAX, Span};
 use crate::config::syntax::Item;
 use crate::config::{Diagnostic, Document};
+use crate::regular_file::{self, NotRegular};
 use crate::site::LoadOptions;
 
 /// Files inside files: deeper than any sane layout, short of any stack.
@@ -188,7 +186,23 @@ pub(super) struct Refused {
 }
 
 impl Refused {
+    fn other(what: NotRegular) -> Self {
+        Self {
+            why: what.to_string(),
+            advice: match what {
+                NotRegular::Folder => "name a file in it, or take it away",
+                NotRegular::Pipe | NotRegular::Socket | NotRegular::Device => {
+                    "put the text into a regular file"
+                }
+            },
+        }
+    }
+
     fn of(error: &std::io::Error) -> Self {
+        // It may have become something else since it was looked at.
+        if let Some(what) = NotRegular::in_error(error) {
+            return Self::other(what);
+        }
         let kind = error.kind();
         let advice = if kind == ErrorKind::NotFound {
             "make this file, or take away what names it"
@@ -215,10 +229,7 @@ pub(super) fn plain(error: &std::io::Error) -> String {
 /// A file, one byte beyond the limit at most, so that the limit is noticed should it grow.
 pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> {
     let failed = |error: std::io::Error| Refused::of(&error);
-    // Opened without waiting: it may have become a pipe since it was looked at.
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    let file = options.open(path).map_err(failed)?;
+    let file = regular_file::open(path).map_err(failed)?;
     regular(&file.metadata().map_err(failed)?, limit)?;
     let mut bytes = Vec::new();
     file.take(limit + 1)
@@ -230,58 +241,13 @@ pub(super) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Refused> 
 /// Whether it is a file that can be read to its end: all else may wait or go on for ever.
 fn regular(file: &Metadata, limit: u64) -> Result<(), Refused> {
     const MB: u64 = 1024 * 1024;
-    let (why, advice) = match NotRegular::of(file.file_type()) {
-        None if file.len() <= limit => return Ok(()),
-        None => (
-            format!("it has {} MB, more than {} MB", file.len() / MB, limit / MB),
-            "no file of this kind is that long: write the name of the right one",
-        ),
-        Some(folder @ NotRegular::Folder) => (
-            format!("it is {folder}"),
-            "name a file in it, or take it away",
-        ),
-        Some(other @ (NotRegular::Pipe | NotRegular::Socket | NotRegular::Device)) => (
-            format!("it is {other}, not a regular file"),
-            "put the text into a regular file",
-        ),
-    };
-    Err(Refused { why, advice })
-}
-
-/// What it is, where it is not a regular file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum NotRegular {
-    Folder,
-    Pipe,
-    Socket,
-    /// Of blocks or of characters.
-    Device,
-}
-
-impl NotRegular {
-    fn of(file: FileType) -> Option<Self> {
-        if file.is_file() {
-            None
-        } else if file.is_dir() {
-            Some(Self::Folder)
-        } else if file.is_fifo() {
-            Some(Self::Pipe)
-        } else if file.is_socket() {
-            Some(Self::Socket)
-        } else {
-            Some(Self::Device)
-        }
-    }
-}
-
-impl fmt::Display for NotRegular {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Folder => "a folder",
-            Self::Pipe => "a pipe (FIFO)",
-            Self::Socket => "a socket",
-            Self::Device => "a device",
-        })
+    match NotRegular::of(file.file_type()) {
+        Some(other) => Err(Refused::other(other)),
+        None if file.len() <= limit => Ok(()),
+        None => Err(Refused {
+            why: format!("it has {} MB, more than {} MB", file.len() / MB, limit / MB),
+            advice: "no file of this kind is that long: write the name of the right one",
+        }),
     }
 }
 

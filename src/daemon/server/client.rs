@@ -24,6 +24,7 @@ use crate::protocol::log_file::{self, Strangers};
 use crate::protocol::{
     Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, LINE_MAX, Session, data_line, list,
 };
+use crate::regular_file;
 
 /// A client that does not take a part of an answer within this time is left.
 const WRITE_LIMIT: Duration = Duration::from_secs(20);
@@ -173,7 +174,11 @@ impl Talk<'_> {
     /// The lines of the log as they are, without its comments and what is none of its lines,
     /// which the log of the daemon says. One that was not begun yet is empty.
     async fn downtime_log(&mut self, path: &Path) -> Result<(), Over> {
-        let file = match File::open(path).await {
+        let opened = {
+            let path = path.to_owned();
+            tokio::task::spawn_blocking(move || regular_file::open(&path)).await
+        };
+        let file = match opened.map_err(|_| Over)?.map(File::from_std) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return self.write(DOWNTIME_SHOWN).await;

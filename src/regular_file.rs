@@ -1,0 +1,102 @@
+//! How is a file opened whose name a person wrote, so that nobody waits for it?
+//!
+//! A pipe under that name would hold up who opens it for ever, and a device may do anything.
+
+use std::fmt;
+use std::fs::{File, FileType, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+/// Opens a file for reading, and waits for nobody. It may be as long as it likes: who reads it
+/// has a bound of their own.
+///
+/// # Errors
+///
+/// It cannot be opened, or is none, [`NotRegular::in_error`]. It is looked at when it is open:
+/// what stands under the name may change between a look and the opening.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
+    let file = options.open(path)?;
+    match NotRegular::of(file.metadata()?.file_type()) {
+        None => Ok(file),
+        Some(what) => Err(io::Error::other(what)),
+    }
+}
+
+/// What it is, where it is not a regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotRegular {
+    /// One can be opened, and not read.
+    Folder,
+    /// It waits for a writer.
+    Pipe,
+    /// It cannot be opened.
+    Socket,
+    /// Of blocks or of characters.
+    Device,
+}
+
+impl NotRegular {
+    /// None where it is a regular file.
+    pub(crate) fn of(file: FileType) -> Option<Self> {
+        if file.is_file() {
+            None
+        } else if file.is_dir() {
+            Some(Self::Folder)
+        } else if file.is_fifo() {
+            Some(Self::Pipe)
+        } else if file.is_socket() {
+            Some(Self::Socket)
+        } else {
+            Some(Self::Device)
+        }
+    }
+
+    /// What [`open`] found, where its error is that and not the system's.
+    pub(crate) fn in_error(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+impl fmt::Display for NotRegular {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Folder => "it is a folder",
+            Self::Pipe => "it is a pipe (FIFO), not a regular file",
+            Self::Socket => "it is a socket, not a regular file",
+            Self::Device => "it is a device, not a regular file",
+        })
+    }
+}
+
+impl std::error::Error for NotRegular {}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use nix::sys::stat::Mode;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_named_and_nobody_waits_for_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).unwrap();
+        let found = |path: &Path| NotRegular::in_error(&open(path).unwrap_err());
+        assert_eq!(found(&pipe), Some(NotRegular::Pipe));
+        assert_eq!(found(folder.path()), Some(NotRegular::Folder));
+        assert_eq!(found(Path::new("/dev/null")), Some(NotRegular::Device));
+        assert_eq!(found(&folder.path().join("nothing")), None);
+        let file = folder.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        let mut text = String::new();
+        open(&file).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "text");
+    }
+}
