@@ -63,26 +63,21 @@ pub(super) enum Job {
     },
 }
 
-/// What waits, and the way to the thread.
-#[derive(Debug)]
+/// What waits, and the thread.
+#[derive(Debug, Default)]
 pub(super) struct Scribe {
-    thread: Option<SyncSender<VecDeque<Job>>>,
+    thread: Option<Thread>,
     /// The thread has jobs.
     is_busy: bool,
-    /// What the thread says when it has none any more.
-    idle: (mpsc::Sender<()>, mpsc::Receiver<()>),
     waiting: Waiting,
 }
 
-impl Default for Scribe {
-    fn default() -> Self {
-        Self {
-            thread: None,
-            is_busy: false,
-            idle: mpsc::channel(1),
-            waiting: Waiting::default(),
-        }
-    }
+/// The ways to and from the thread.
+#[derive(Debug)]
+struct Thread {
+    batches: SyncSender<VecDeque<Job>>,
+    /// What it says when it has no jobs any more. Nobody else can, so that its end is noticed.
+    idle: mpsc::Receiver<()>,
 }
 
 impl Scribe {
@@ -92,10 +87,19 @@ impl Scribe {
         self.hand_over();
     }
 
-    /// Waits until the thread has done all that it was given; never, while it has nothing.
-    /// Cancel safe. The caller then says [`Self::go_on`].
+    /// Waits until the thread has done all that it was given, or broke; never, while it has
+    /// nothing. Cancel safe. The caller then says [`Self::go_on`].
     pub(super) async fn idle(&mut self) {
-        let _ = self.idle.1.recv().await;
+        let Some(thread) = &mut self.thread else {
+            return std::future::pending().await;
+        };
+        if thread.idle.recv().await.is_none() {
+            tracing::error!(
+                "the thread that writes histories and state files broke, with what it was given; \
+                 another one is begun; this is a defect of lvsmon"
+            );
+            self.thread = None;
+        }
     }
 
     /// The thread has nothing to do: it gets what waits.
@@ -112,12 +116,10 @@ impl Scribe {
         if jobs.is_empty() {
             return;
         }
-        let thread = self.thread.get_or_insert_with(|| begin(&self.idle.0));
+        let thread = self.thread.get_or_insert_with(begin);
         self.is_busy = true;
-        if let Err(error) = thread.try_send(jobs) {
-            // It took its last jobs before it said that it is idle, so it broke.
-            tracing::error!(%error, "files are no longer written; this is a defect of lvsmon");
-        }
+        // One that broke is noticed where its next word is waited for.
+        let _ = thread.batches.try_send(jobs);
     }
 
     /// Waits until all is written.
@@ -249,12 +251,12 @@ impl Job {
     }
 }
 
-fn begin(idle: &mpsc::Sender<()>) -> SyncSender<VecDeque<Job>> {
-    let (thread, batches) = sync_channel(1);
-    let idle = idle.clone();
+fn begin() -> Thread {
+    let (batches, given) = sync_channel(1);
+    let (done, idle) = mpsc::channel(1);
     // Ends with the queue.
-    thread::spawn(move || work(&batches, &idle));
-    thread
+    thread::spawn(move || work(&given, &done));
+    Thread { batches, idle }
 }
 
 fn work(batches: &Receiver<VecDeque<Job>>, idle: &mpsc::Sender<()>) {

@@ -147,6 +147,23 @@ fn what_is_read_in_its_turn_finds_the_text_that_was_given_before() {
 }
 
 #[test]
+fn a_thread_that_breaks_is_replaced_and_what_waited_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history");
+    let mut scribe = Scribe::default();
+    scribe.give(Job::Run {
+        what: Box::new(|_| panic!("a defect, on purpose")),
+        reply: Box::new(|_| {}),
+    });
+    scribe.give(Job::Append {
+        path: path.clone(),
+        text: "line\n".to_owned(),
+    });
+    close(scribe);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "line\n");
+}
+
+#[test]
 fn jobs_are_done_in_order_before_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
