@@ -343,6 +343,66 @@ fn a_view_restricts_the_lists_of_one_connection() {
     ]);
 }
 
+#[test]
+fn a_view_shows_of_what_is_disabled_only_its_own() {
+    let mut daemon = Daemon::open();
+    for line in [
+        "disable watch mail",
+        "disable watch web",
+        "disable service web http",
+        "disable service web ping",
+        "disable service mail trap",
+        "disable host h1 mx1",
+    ] {
+        let wish = daemon.wish(line);
+        daemon.tell(Event::Operator(wish));
+    }
+    let completed = "220 list disabled completed";
+    daemon.expect(&[
+        (
+            "list disabled",
+            &[
+                "group web: h1",
+                "group mail: mx1",
+                "group unused: u2",
+                "watch web",
+                "watch mail",
+                "watch web service http",
+                "watch web service ping",
+                "watch mail service trap",
+                completed,
+            ],
+        ),
+        (
+            "setview one",
+            &["selecting view one", "220 setview completed"],
+        ),
+        (
+            "list disabled",
+            &[
+                "group web: h1",
+                "watch web",
+                "watch web service http",
+                completed,
+            ],
+        ),
+        (
+            "setview left",
+            &["selecting view left", "220 setview completed"],
+        ),
+        (
+            "list disabled",
+            &[
+                "group web: h1",
+                "watch web",
+                "watch web service http",
+                "watch web service ping",
+                completed,
+            ],
+        ),
+    ]);
+}
+
 const LISTS: &[(&str, &[&str])] = &[
     (
         "list group web",

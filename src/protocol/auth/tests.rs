@@ -123,17 +123,21 @@ fn an_entry_for_every_host_hides_those_of_single_hosts() {
 #[test]
 fn each_way_of_login_has_its_rule() {
     let read = UserFile::read(
-        "# users\nadmin: abNANd1rDfiNc\n shadowed:$apr1$saltsalt$LrttParrLPdxvgutaSXWJ0:19000:0:99999:7:::\nlocked:!\nno colon\n",
+        "# users\nadmin: abNANd1rDfiNc\n shadowed:$apr1$saltsalt$LrttParrLPdxvgutaSXWJ0:19000:0:99999:7:::\nlocked:!\nno colon\nopen:abmF1QH4PEr.E\n",
     );
     assert_eq!(read.mistakes, []);
     let lines: Vec<u32> = read.warnings.iter().map(|warning| warning.line).collect();
     assert_eq!(lines, [4, 5]);
-    assert_eq!(format!("{:?}", read.rules), "2 users");
+    assert_eq!(format!("{:?}", read.rules), "3 users");
     assert!(read.rules.unusable("locked").is_some());
     assert_eq!(read.rules.unusable("admin"), None);
     assert_eq!(read.rules.unusable("nobody"), None);
-    let system =
-        |user: &str| (user == "root").then(|| PasswordHash::parse("abNANd1rDfiNc").unwrap());
+    // The passwords of open and guest are empty: such an account is nobody's.
+    let system = |user: &str| match user {
+        "root" => Some(PasswordHash::parse("abNANd1rDfiNc").unwrap()),
+        "guest" => Some(PasswordHash::parse("abmF1QH4PEr.E").unwrap()),
+        _ => None,
+    };
     let is_in = |kind: AuthType, user, password, from| {
         accepts(kind, user, password, peer(from), &read.rules, system)
     };
@@ -143,6 +147,8 @@ fn each_way_of_login_has_its_rule() {
         (Userfile, "shadowed", "secret", "10.0.0.1", true),
         (Userfile, "admin", "bad", "10.0.0.1", false),
         (Userfile, "admin", "", "10.0.0.1", false),
+        (Userfile, "open", "", "10.0.0.1", false),
+        (Getpwnam, "guest", "", "127.0.0.1", false),
         (Userfile, "locked", "!", "10.0.0.1", false),
         (Userfile, "nobody", "secret", "10.0.0.1", false),
         (Userfile, "root", "secret", "10.0.0.1", false),
