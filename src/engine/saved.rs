@@ -333,9 +333,10 @@ impl SavedService {
             last: traps.last.map(not_later),
             last_up: traps.last_up.map(not_later),
             from: traps.from,
-            ends: traps.ends.map(|ends| {
+            // Without `trapduration` in the file of today nothing ends the trap.
+            ends: traps.ends.zip(service.trapduration).map(|(ends, limit)| {
                 let left = ends.since(now.wall);
-                Moment::of(now).after(left.min(service.trapduration.unwrap_or_default()))
+                Moment::of(now).after(left.min(limit))
             }),
         });
         ServiceState {
