@@ -27,8 +27,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
-/// Between two looks at a child that has no file descriptor, because none was left or because the
-/// kernel is older than 5.3: a report is later by less than this.
+/// Between two looks at a child whose end no file descriptor tells: none was left, the kernel is
+/// older than 5.3, or a tracer keeps the end to itself. A report is later by less than this.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A program to start: first in a process group of its own, SIGPIPE ignored, no signal blocked.
@@ -193,15 +193,18 @@ impl Going {
     }
 
     async fn ended(&self) -> io::Result<ExitStatus> {
+        if let Some(end) = &self.end {
+            // It stays readable from its end on, so nothing is to be cleared, and to ask again
+            // would not wait.
+            drop(end.readable().await?);
+        }
         loop {
             if let Some((_, status)) = waitpid(Some(self.pid), WaitOptions::NOHANG)? {
                 return Ok(ExitStatus::from_raw(status.as_raw()));
             }
-            match &self.end {
-                // It stays readable from its end on, so nothing is to be cleared.
-                Some(end) => drop(end.readable().await?),
-                None => sleep(LOOK).await,
-            }
+            // Also with a descriptor: a tracer (strace, gdb) keeps the end from us until it has
+            // seen it.
+            sleep(LOOK).await;
         }
     }
 }

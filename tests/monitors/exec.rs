@@ -1,6 +1,8 @@
 //! Programs as monitors: shell scripts that behave in every way.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use lvsmon::engine::event::{Ended, Executable, Report};
@@ -367,6 +369,71 @@ fn dropping_a_run_kills_its_group_and_leaves_no_zombie() {
     });
     let child = left_by(&folder, "child");
     wait_until("the end of the whole group", SOON, || has_ended(child));
+}
+
+/// A monitor that is traced by a child of its own and ends with 3. Who traces keeps the end of the
+/// traced from its parent, until the file `go` is there.
+const TRACED: &str = r#"#!/usr/bin/python3
+import ctypes, os, sys, time
+os.chdir(os.path.dirname(__file__))
+call = ctypes.CDLL(None, use_errno=True)
+call.prctl(0x59616d61, ctypes.c_ulong(2**64 - 1), 0, 0, 0) # PR_SET_PTRACER, anybody
+ready, told = os.pipe()
+leader = os.getpid()
+if os.fork() == 0:
+    refused = call.ptrace(0x4206, leader, None, None) # PTRACE_SEIZE
+    os.write(told, b"n" if refused else b"y")
+    for _ in range(1200):
+        if os.path.exists("go"):
+            break
+        time.sleep(0.05)
+    os._exit(0)
+if os.read(ready, 1) == b"n":
+    print("nobody may trace here")
+    sys.exit(4)
+with open("id.new", "w") as file:
+    file.write(str(leader))
+os.rename("id.new", "id")
+sys.exit(3)
+"#;
+
+#[test]
+fn an_end_that_a_tracer_withholds_holds_up_nobody_else() {
+    let folder = TempDir::new();
+    let path = folder.write_executable("own.monitor", TRACED);
+    let turns = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&turns);
+    let (done, ended) = mpsc::channel();
+    // In a thread, so that a loop that never turns is seen from outside.
+    std::thread::spawn(move || {
+        let program = program(path, &[], LIMIT);
+        let children = Children::default();
+        let report = super::run(async {
+            let turn = async {
+                loop {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            tokio::select! {
+                report = exec::run(&program, &children) => report,
+                () = turn => unreachable!("it goes round for ever"),
+            }
+        });
+        let _ = done.send(report);
+    });
+    let traced = left_by(&folder, "id");
+    wait_until("the end that only the tracer knows", SOON, || {
+        has_ended(traced)
+    });
+    let before = turns.load(Ordering::Relaxed);
+    wait_until("others to go on", SOON, || {
+        turns.load(Ordering::Relaxed) > before + 20
+    });
+    assert!(ended.try_recv().is_err(), "its end is not ours to know yet");
+    folder.write("go", "");
+    let report = ended.recv_timeout(SOON).expect("an end");
+    assert_eq!(report.ended, Ended::Exited(3), "{report:?}");
 }
 
 #[test]
