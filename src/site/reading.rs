@@ -29,6 +29,12 @@ const M4_LOOKS: u32 = 300;
 /// notices.
 const M4_LOOK: Duration = Duration::from_millis(100);
 
+/// The first look whether an m4 that closed its output has ended.
+const M4_END_LOOK: Duration = Duration::from_millis(1);
+
+/// So many looks make 1 s, in which a killed m4 is reaped.
+const M4_KILL_LOOKS: u32 = 10;
+
 /// What m4 says on standard error is shown up to this length.
 const M4_COMPLAINT_MAX: usize = 2_000;
 
@@ -292,7 +298,9 @@ fn run_m4(
         if let Ok(leader) = i32::try_from(child.id()) {
             let _ = killpg(Pid::from_raw(leader), Signal::SIGKILL);
         }
-        let _ = child.wait();
+        // What the kernel cannot end (a dead disk) is left behind.
+        let mut looks = M4_KILL_LOOKS;
+        let _ = end(&mut child, &mut looks, &|| false);
     }
     let (status, output, complaint) = result?;
     if status.success() {
@@ -323,7 +331,7 @@ fn collect(
             SOURCE_MAX / 1024 / 1024
         ));
     }
-    let status = child.wait().map_err(|error| plain(&error))?;
+    let status = end(child, &mut looks, is_over)?;
     let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
     Ok((status, output, complaint))
 }
@@ -338,14 +346,46 @@ fn wait(
         match read.recv_timeout(M4_LOOK) {
             Ok(bytes) => return Ok(bytes),
             Err(RecvTimeoutError::Disconnected) => return Err("its output was lost".to_owned()),
-            Err(RecvTimeoutError::Timeout) if is_over() => return Err("it was ended".to_owned()),
-            Err(RecvTimeoutError::Timeout) if *looks == 0 => {
-                let limit = M4_LOOK.saturating_mul(M4_LOOKS).as_secs();
-                return Err(format!("it did not end within {limit} s"));
-            }
-            Err(RecvTimeoutError::Timeout) => *looks = looks.saturating_sub(1),
+            Err(RecvTimeoutError::Timeout) => one_less(looks, is_over)?,
         }
     }
+}
+
+/// How m4 ended, which may be long after it closed its output; the same conditions.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no runtime turns on this thread: a start has none yet, a reload has its own thread"
+)]
+fn end(
+    child: &mut Child,
+    looks: &mut u32,
+    is_over: &dyn Fn() -> bool,
+) -> Result<ExitStatus, String> {
+    let mut pause = M4_END_LOOK;
+    loop {
+        if let Some(status) = child.try_wait().map_err(|error| plain(&error))? {
+            return Ok(status);
+        }
+        std::thread::sleep(pause);
+        if pause < M4_LOOK {
+            // Nearly always it is about to end.
+            pause = pause.saturating_mul(2);
+        } else {
+            one_less(looks, is_over)?;
+        }
+    }
+}
+
+/// One look was in vain.
+fn one_less(looks: &mut u32, is_over: &dyn Fn() -> bool) -> Result<(), String> {
+    if is_over() {
+        return Err("it was ended".to_owned());
+    }
+    *looks = looks.checked_sub(1).ok_or_else(|| {
+        let limit = M4_LOOK.saturating_mul(M4_LOOKS).as_secs();
+        format!("it did not end within {limit} s")
+    })?;
+    Ok(())
 }
 
 /// Reads a pipe in a thread of its own, so that the wait for it can have a limit; what goes

@@ -278,6 +278,31 @@ fn a_stop_during_a_reload_ends_an_m4_that_hangs() {
     wait_for_the_end_of_m4(&farm);
 }
 
+#[test]
+fn a_stop_during_the_start_ends_an_m4_that_only_closed_its_output() {
+    let mut farm = Farm::new();
+    let folder = farm.folder.path().display().to_string();
+    farm.folder.write_executable(
+        "bin/m4",
+        format!(
+            "#!/bin/sh\ncat \"$1\"\nexec >&- 2>&-\necho $$ >{folder}/m4.new\n\
+             mv {folder}/m4.new {folder}/m4.id\nsleep 600 & wait\n"
+        ),
+    );
+    farm.folder.write("mon.m4", farm.text(5, true));
+    let mut command = lvsmon(["run", "--config"]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .arg(farm.folder.join("mon.m4"))
+        .env("PATH", format!("{folder}/bin:{path}"));
+    farm.start_as(&mut command);
+    wait_until("m4 to be run", SOON, || farm.folder.join("m4.id").exists());
+    farm.signal(Signal::SIGTERM);
+    let status = farm.daemon.take().unwrap().wait(SOON);
+    assert_eq!(status.code(), Some(0), "{}", farm.log());
+    wait_for_the_end_of_m4(&farm);
+}
+
 /// Of the m4 that was started last.
 fn wait_for_the_end_of_m4(farm: &Farm) {
     let process = farm.folder.read("m4.id");
