@@ -16,6 +16,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -50,6 +51,25 @@ pub const PIPE_GRACE: Duration = Duration::from_millis(200);
 pub fn own_path() -> Option<&'static Path> {
     static OWN: OnceLock<Option<PathBuf>> = OnceLock::new();
     OWN.get_or_init(|| std::env::current_exe().ok()).as_deref()
+}
+
+/// From now on this process is told how its children end, whoever started it: where the end of
+/// children is ignored (SIGCHLD in a wrapper in Perl or Python, handed on by execve(2)) the kernel
+/// reaps them itself, and no exit value is left. Call it before the first child.
+///
+/// A handler of the signal stands against that, also when its runtime is gone; and children begin
+/// with the default action, since no handler outlives execve(2).
+///
+/// # Errors
+///
+/// The system's: no file descriptor is left.
+pub fn keep_ends() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    let _context = runtime.enter();
+    let _handler = signal(SignalKind::child())?;
+    Ok(())
 }
 
 /// Starts the program `path` as execvp(3) and mon do: a text without a first line `#!` is given

@@ -28,6 +28,7 @@ use crate::daemon::{self, Signals, StartOptions};
 use crate::model::Model;
 use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
+use crate::program;
 use crate::site::{self, LoadOptions};
 
 /// Where mon.cf is unless `--config` says otherwise.
@@ -145,6 +146,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return exit_code_of(error.exit_code());
         }
     };
+    // Without it, only what is started would be unclear, and says so.
+    let _ = program::keep_ends();
     match dispatch(cli.command) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,

@@ -45,6 +45,7 @@ use crate::lvs::Desired;
 use crate::model::{Globals, Model};
 use crate::monitor::Tools;
 use crate::names::Names;
+use crate::program;
 use crate::protocol::state_file::StateFile;
 use crate::site::{self, LoadOptions, Loaded, Manner};
 
@@ -152,6 +153,7 @@ pub enum Signals {
 ///
 /// It could not start. What goes wrong later is logged and tried again.
 pub fn run(options: StartOptions, signals: Signals) -> Result<(), DaemonError> {
+    program::keep_ends()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -1,7 +1,8 @@
 //! Start, outage, recovery, reload, stop.
 
 use std::io::Read as _;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
@@ -301,6 +302,73 @@ fn a_stop_during_the_start_ends_an_m4_that_only_closed_its_output() {
     let status = farm.daemon.take().unwrap().wait(SOON);
     assert_eq!(status.code(), Some(0), "{}", farm.log());
     wait_for_the_end_of_m4(&farm);
+}
+
+/// Runs that command as a wrapper does that ignores the end of its children.
+fn with_ends_ignored(command: &Command) -> Command {
+    let mut wrapped = Command::new("perl");
+    wrapped
+        .args([
+            "-e",
+            "$SIG{CHLD} = 'IGNORE'; exec { $ARGV[0] } @ARGV or die",
+        ])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
+/// A site that m4 has to make, with a monitor that is good where it does not ignore the end of its
+/// children itself.
+fn site_of_a_program(farm: &Farm) -> PathBuf {
+    farm.folder
+        .write_executable("bin/m4", "#!/bin/sh\ncat \"$1\"\n");
+    farm.folder.write_executable(
+        "mon.d/own.monitor",
+        "#!/bin/sh\nmask=$(sed -n 's/^SigIgn:[[:space:]]*//p' /proc/self/status)\n\
+         test $((0x$mask & 0x10000)) = 0\n",
+    );
+    let text = farm.text(5, true);
+    let program = text.replace(
+        &format!("http.monitor -p {} -t 5", farm.port),
+        "own.monitor",
+    );
+    assert_ne!(text, program);
+    farm.folder.write("mon.m4", program)
+}
+
+#[test]
+fn a_daemon_of_a_wrapper_that_ignores_the_end_of_children_sees_its_own() {
+    let mut farm = Farm::new();
+    let config = site_of_a_program(&farm);
+    let folder = farm.folder.path().display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = lvsmon(["run", "--config"]);
+    command
+        .arg(config)
+        .env("PATH", format!("{folder}/bin:{path}"));
+    farm.start_as(&mut with_ends_ignored(&command));
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    assert_eq!(farm.end(Signal::SIGTERM).code(), Some(0), "{}", farm.log());
+}
+
+#[test]
+fn a_check_of_a_file_under_such_a_wrapper_sees_the_end_of_m4() {
+    let farm = Farm::new();
+    let config = site_of_a_program(&farm);
+    let folder = farm.folder.path().display().to_string();
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = lvsmon(["check", "--config"]);
+    command
+        .arg(config)
+        .env("PATH", format!("{folder}/bin:{path}"));
+    let output = with_ends_ignored(&command).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Of the m4 that was started last.
