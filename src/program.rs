@@ -147,9 +147,28 @@ async fn explain(path: &Path, error: &io::Error) -> String {
             "; the file is there, but the interpreter in its first line is not"
         }
         io::ErrorKind::ArgumentListTooLong => "; too many hosts or too long variables",
-        _ => "",
+        _ => shortage(error),
     };
     format!("cannot run {shown}: {error}{hint}")
+}
+
+/// What to do where the system has no room for one more child; the limits are those of
+/// setrlimit(2) and systemd.exec(5).
+fn shortage(error: &io::Error) -> &'static str {
+    let is = |errno| is(error, errno);
+    if is(Errno::EAGAIN) {
+        "; the limit of processes is reached: raise it for the user of lvsmon (LimitNPROC= and \
+         TasksMax= of its unit, ulimit -u), or lower maxprocs"
+    } else if is(Errno::EMFILE) {
+        "; lvsmon has too many open files: raise their limit (LimitNOFILE= of its unit, \
+         ulimit -n), or lower maxprocs"
+    } else if is(Errno::ENFILE) {
+        "; the whole system has too many open files: raise fs.file-max, or look who holds them"
+    } else if is(Errno::ENOMEM) {
+        "; the system has no memory left: see who takes it, or lower maxprocs"
+    } else {
+        ""
+    }
 }
 
 /// Follows a program to its end. At the limit its whole group gets TERM, and KILL after
@@ -264,5 +283,29 @@ impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::SIGKILL);
         self.release();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_at_a_start_says_what_is_short_and_what_to_do() {
+        for (errno, words) in [
+            (Errno::EAGAIN, "limit of processes"),
+            (Errno::EAGAIN, "maxprocs"),
+            (Errno::EMFILE, "LimitNOFILE="),
+            (Errno::ENFILE, "fs.file-max"),
+            (Errno::ENOMEM, "memory"),
+        ] {
+            let said = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap()
+                .block_on(start::<()>(Path::new("/bin/true"), |_| Err(errno.into())));
+            let said = said.unwrap_err();
+            assert!(said.starts_with("cannot run /bin/true: "), "{said}");
+            assert!(said.contains(words), "{said}");
+        }
     }
 }
