@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
 
 use super::*;
 use crate::config;
@@ -1074,6 +1075,58 @@ fn lines() -> impl Strategy<Value = Vec<u8>> {
         4 => close,
         1 => proptest::collection::vec(any::<u8>(), 0..80),
     ]
+}
+
+/// Each command with any bytes behind it, and behind the words that take it furthest.
+fn commands_with_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let begins = [
+        "",
+        " ",
+        " web http ",
+        " web,http ",
+        " host ",
+        " service web ",
+        " monitor web ",
+        " alert web http 1 ",
+        " opstatus ",
+        " group ",
+        " aliases ",
+        " timers web ",
+        " maxkeep ",
+        " web http opstatus ",
+        " web http myvar '",
+        " web http interval ",
+        " disabled ",
+        "\t'",
+    ];
+    (
+        proptest::sample::select(command::ALL.map(|(word, _)| word).to_vec()),
+        proptest::sample::select(begins.to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..300),
+    )
+        .prop_map(|(command, begin, bytes)| [command.as_bytes(), begin.as_bytes(), &bytes].concat())
+}
+
+/// Bytes of the longest reply: the status of the four services, each with a comment or a summary
+/// of one of the requests, which have 300 bytes and come escaped.
+const REPLY_MAX: usize = 16 * 1_024;
+
+#[test]
+fn any_bytes_behind_any_command_get_one_reply_of_bounded_length() {
+    let mut daemon = Daemon::open();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let strategy = commands_with_bytes();
+    for _ in 0..3_000 {
+        let line = strategy.new_tree(&mut runner).unwrap().current();
+        let line: Vec<u8> = line
+            .into_iter()
+            .filter(|it| !b"\r\n".contains(it))
+            .collect();
+        let reply = daemon.reply(&line);
+        let shown = String::from_utf8_lossy(&line);
+        assert!(is_in_step(&reply), "{shown:?}: {reply:?}");
+        assert!(reply.len() <= REPLY_MAX, "{shown:?}: {} bytes", reply.len());
+    }
 }
 
 proptest! {

@@ -168,3 +168,40 @@ fn an_acknowledgement_by_the_library_is_shown_with_user_and_text() {
             .contains(" ackcomment=admin:\\20it\\27s\\20\\22on\\22\\20now ")
     });
 }
+
+/// A monitor's words with everything in them that means something to the protocol.
+const ODD: &str = r#"#!/bin/sh
+printf 'it'"'"'s "down" (x=1) a=b \\ c \\41 z\\ \303\251 \000 \t \177 %%20 {h} $x `y` ~|end\n'
+printf 'first\\n=x\n\n  "q" (p) '"'"'\000 \303\251 \\\\ \\5c\r\nlast=1=2'
+exit 1
+"#;
+
+/// What the library made of them when mon 1.3.6 ran that monitor. It takes no doubled backslash
+/// back, and reads digits behind one as a letter (P-6).
+const ODD_AS_OF_MON: &str = concat!(
+    r#"last_summary: it's "down" (x=1) a=b <5c><5c> c <5c>A z<5c><5c> <c3><a9> <00> <09> <7f> "#,
+    "%20 {h} $x `y` ~|end\n",
+    r#"last_detail: first<5c><5c>n=x<0a><0a>  "q" (p) '<00> <c3><a9> <5c><5c><5c><5c> "#,
+    "<5c><5c><0d><0a>last=1=2\n",
+);
+
+#[test]
+fn the_library_reads_odd_words_of_a_monitor_as_from_mon() {
+    let mut perl = Command::new("perl");
+    let has_library = perl.args(["-MMon::Client", "-e", "1"]).output();
+    if !has_library.is_ok_and(|output| output.status.success()) {
+        let test = "the_library_reads_odd_words_of_a_monitor_as_from_mon";
+        return skip(test, "Mon::Client");
+    }
+    let served = Served::open();
+    // Beside it and renamed: a program that is being written cannot be run.
+    served.folder.write_executable("odd", ODD);
+    let (odd, down) = (
+        served.folder.join("odd"),
+        served.folder.join("down.monitor"),
+    );
+    std::fs::rename(odd, down).unwrap();
+    let port = served.port.to_string();
+    let said = output(Command::new("perl").args(["-e", include_str!("words.pl"), &port]));
+    assert_eq!(said, ODD_AS_OF_MON);
+}
