@@ -463,10 +463,12 @@ fn take_in_outage(
     let running = state.outage.take();
     if state.status == Status::Fail {
         let (id, calls) = numbering(running.as_deref(), first_failure, number_of_outage);
+        let last_failure = last_failure.unwrap_or(first_failure);
         state.begin(Outage {
             since: Moment::restored(first_failure, now),
             first_failure,
-            last_failure: last_failure.unwrap_or(first_failure),
+            last_failure,
+            latest: Moment::restored(last_failure, now),
             consec_failures: failures.unwrap_or(1),
             calls,
             ..Outage::new(now, id)

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
+use crate::depend::{Expression, Form};
 use crate::engine::event::{Target, Trap, Wish};
 use crate::engine::fixture::{EPOCH, alert, alerting, exited, model, seconds, service};
-use crate::model::{AlertPeriod, Repeat, Service};
+use crate::model::{AlertPeriod, DependKind, Dependency, GroupId, Repeat, Service};
 
 /// When the wall clock is set, in seconds from the start: in the midst of every timer.
 const SET_AT: u64 = 100;
@@ -37,9 +38,13 @@ fn hears_traps() -> Service {
 }
 
 fn trap(status: &str) -> Event {
+    trap_for("s", status)
+}
+
+fn trap_for(service: &str, status: &str) -> Event {
     Event::Trap(Trap {
         group: "g".to_owned(),
-        service: "s".to_owned(),
+        service: service.to_owned(),
         status: status.to_owned(),
         summary: "said so".to_owned(),
         detail: String::new(),
@@ -47,7 +52,8 @@ fn trap(status: &str) -> Event {
     })
 }
 
-/// What happens, and when by the monotonic clock, where the wall clock is set by `step`.
+/// What happens, and when by the monotonic clock, where the wall clock is set by `step`. Beside
+/// the service there is `g/router`, which lives on traps.
 fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
     let now = |mono: Mono| {
         let passed = mono.since(Mono::ZERO);
@@ -58,7 +64,10 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
         }
     };
     let saved = Saved::default();
-    let model = Arc::new(model(vec![service.clone()]));
+    let router = Service::new("g".into(), GroupId(0), "router".into());
+    let mut model = model(vec![service.clone(), router]);
+    model.globals.downtime.dtlogging = true;
+    let model = Arc::new(model);
     let mut engine = Engine::new(model, &saved, 1, TimeZone::UTC, now(Mono::ZERO));
     let mut story = Vec::new();
     let mut told: Vec<(u64, Event)> = told.to_vec();
@@ -95,13 +104,20 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
                 Action::Suppressed(held) => format!("held back {:?}", held.kind),
                 Action::Note(Note::ServiceUp { outage, .. }) => format!("up after {outage:?}"),
                 Action::Note(Note::ServiceDown { .. }) => "down".to_owned(),
+                Action::History(line) => {
+                    let ago = now(at).wall.since(line.time);
+                    format!("{:?} in the history, {ago:?} ago", line.kind)
+                }
+                Action::Downtime(line) => {
+                    let down = line.up.seconds() - line.first_failure.seconds();
+                    let ago = now(at).wall.since(line.up);
+                    format!("{} logged as up {ago:?} ago after {down} s", line.service)
+                }
                 Action::Note(_)
                 | Action::Stop(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
-                | Action::Record(_)
-                | Action::History(_)
-                | Action::Downtime(_) => continue,
+                | Action::Record(_) => continue,
             };
             story.push(format!("{} {said}", at.as_micros()));
         }
@@ -159,7 +175,22 @@ fn timers_of_traps_and_persons() -> [Row; 4] {
     ]
 }
 
-fn timers_of_runs_and_alerts() -> [Row; 5] {
+/// Its alerts wait for two minutes after a failure of `g/router`.
+fn depends_on_router() -> Service {
+    let reading = Expression::parse("g:router", "g", Form::Expression).unwrap();
+    let dependency = Dependency {
+        written: reading.written.into(),
+        parents: vec![Some(ServiceId(1))].into(),
+        expression: reading.expression,
+    };
+    Service {
+        depend: vec![(DependKind::Depend, dependency)],
+        dep_memory: Some(seconds(120)),
+        ..polled(alerting())
+    }
+}
+
+fn timers_of_runs_and_alerts() -> [Row; 9] {
     let every = |repeat| {
         polled(AlertPeriod {
             alertevery: Some((seconds(70), repeat)),
@@ -177,6 +208,35 @@ fn timers_of_runs_and_alerts() -> [Row; 5] {
         ..alerting()
     });
     [
+        (
+            "alertafter NUM",
+            polled(AlertPeriod {
+                alertafter_count: Some(6),
+                ..alerting()
+            }),
+            vec![],
+        ),
+        (
+            "alertafter NUM TIMEVAL",
+            polled(AlertPeriod {
+                alertafter_window: Some((7, seconds(90))),
+                ..alerting()
+            }),
+            vec![],
+        ),
+        (
+            "alertafter TIMEVAL",
+            polled(AlertPeriod {
+                alertafter_time: Some(seconds(70)),
+                ..alerting()
+            }),
+            vec![],
+        ),
+        (
+            "dep_memory",
+            depends_on_router(),
+            vec![(90, trap_for("router", "1")), (95, trap_for("router", "0"))],
+        ),
         ("interval", polled(alerting()), vec![]),
         ("randskew and failure_interval", skewed, vec![]),
         ("alertevery", every(Repeat::default()), vec![]),

@@ -63,7 +63,7 @@ enum Answer {
 
 impl Depends {
     /// The dependencies of a Model; failures are known from outages that go on.
-    pub(super) fn new(model: &Model, states: &[ServiceState], now: Now) -> Self {
+    pub(super) fn new(model: &Model, states: &[ServiceState]) -> Self {
         let mut depends = Self::default();
         let limit = model.globals.dep_recur_limit;
         for what in [DependBehavior::Alerts, DependBehavior::Monitor] {
@@ -80,7 +80,7 @@ impl Depends {
                 depends
                     .failures
                     .entry(parent)
-                    .or_insert_with(|| state.and_then(|state| Failure::of_outage(state, now)));
+                    .or_insert_with(|| state.and_then(Failure::of_outage));
             }
         }
         depends
@@ -142,10 +142,10 @@ impl Depends {
 }
 
 impl Failure {
-    fn of_outage(state: &ServiceState, now: Now) -> Option<Self> {
+    fn of_outage(state: &ServiceState) -> Option<Self> {
         let outage = state.outage.as_deref()?;
         Some(Self {
-            at: Moment::restored(outage.last_failure, now),
+            at: outage.latest,
             summary: summary(state),
         })
     }
@@ -248,8 +248,8 @@ impl Engine {
 
     /// The dependencies of a new Model, with what is remembered of the old one. States have
     /// been carried over.
-    pub(super) fn carry_dependencies(&mut self, now: Now, places: &[Option<ServiceId>]) {
-        let mut depends = Depends::new(&self.model, &self.states, now);
+    pub(super) fn carry_dependencies(&mut self, places: &[Option<ServiceId>]) {
+        let mut depends = Depends::new(&self.model, &self.states);
         depends.carry(&self.depends, places);
         self.depends = depends;
     }

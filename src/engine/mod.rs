@@ -153,7 +153,7 @@ impl Engine {
         Self {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
-            depends: Depends::new(&model, &states, now),
+            depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
             disabled,
             to_forget,
@@ -181,6 +181,7 @@ impl Engine {
         if clock_was_set {
             self.look_at_exclusion(now);
             self.timetable.release_held(now.mono);
+            actions.extend(self.record_spans(now));
         }
         match event {
             Event::Start => self.start(now, &mut actions),
@@ -230,6 +231,13 @@ impl Engine {
             .chain([self.record_numbering()])
             .chain(self.bindings.record_all())
             .collect()
+    }
+
+    /// The wall clock was set: a restart would count spans by what it said before.
+    fn record_spans(&self, now: Now) -> impl Iterator<Item = Action> {
+        let states = self.model.services().zip(&self.states);
+        let counting = states.filter(|(_, state)| state.has_spans());
+        counting.map(move |((_, service), state)| report::record(service, state, now))
     }
 
     /// The time of this event, never before that of the last one, and whether the wall clock

@@ -35,7 +35,7 @@ impl Engine {
         self.stop_what_changed(now, &old, &places, actions);
         self.forget_what_is_gone(&old, &places, actions);
         self.carry_states(&old, &places);
-        self.carry_dependencies(now, &places);
+        self.carry_dependencies(&places);
         self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;
@@ -170,7 +170,7 @@ impl Engine {
             self.await_trap(now, id);
             all.push(id);
         }
-        self.depends = Depends::new(&model, &self.states, now);
+        self.depends = Depends::new(&model, &self.states);
         actions.extend(self.bindings.forget(now));
         self.plan_first_runs(now, &all);
     }

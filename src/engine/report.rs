@@ -170,7 +170,8 @@ impl Engine {
                         up: now.wall,
                         group: Arc::clone(&service.group),
                         service: Arc::clone(&service.name),
-                        first_failure: outage.first_failure,
+                        // A clock that was set meanwhile makes no outage longer.
+                        first_failure: outage.since.told(outage.first_failure, now),
                         interval,
                         summary: summary.unwrap_or_else(|| state::NO_SUMMARY.to_owned()),
                     }));

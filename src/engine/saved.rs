@@ -2,8 +2,11 @@
 //!
 //! The form of a service's record, and the way from state to record and back. A record is
 //! written when something changed that the next decision needs: the status, an alert that
-//! was sent, the counters of a failing service. Times are those of the wall clock; on the
-//! way back a moment in the future counts as now. Not here: the journal itself.
+//! was sent, the counters of a failing service. Times are those of the wall clock; when it is
+//! set, the records of all that counts time are written anew, so that spans go on behind a
+//! restart. A clock that is set while no daemon runs, or in the moment before it dies, moves
+//! them by as much; on the way back a moment in the future counts as now. Not here: the
+//! journal itself.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -247,6 +250,11 @@ struct SavedOutage {
     first_failure: Wall,
     id: i64,
     last_failure: Wall,
+    /// The same two as today's clock has them, where it was set since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    latest: Option<Wall>,
     consec_failures: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     forgiven: u32,
@@ -286,7 +294,10 @@ impl SavedService {
             failure_count: state.failure_count,
             alert_count: state.alert_count,
             text: state.text.as_deref().map(SavedText::of),
-            outage: state.outage.as_deref().map(SavedOutage::of),
+            outage: state
+                .outage
+                .as_deref()
+                .map(|outage| SavedOutage::of(outage, now)),
             last_outage: state.last_outage,
             disabled: state.is_disabled,
             ack: state.ack.as_deref().map(|ack| SavedAck {
@@ -387,8 +398,14 @@ impl SavedText {
 }
 
 impl SavedOutage {
-    fn of(outage: &Outage) -> Self {
+    fn of(outage: &Outage, now: Now) -> Self {
+        let where_set = |moment: Moment, reported: Wall| {
+            let told = moment.told(reported, now);
+            (told != reported).then_some(told)
+        };
         Self {
+            since: where_set(outage.since, outage.first_failure),
+            latest: where_set(outage.latest, outage.last_failure),
             first_failure: outage.first_failure,
             id: outage.id,
             last_failure: outage.last_failure,
@@ -400,7 +417,8 @@ impl SavedOutage {
 
     fn into_outage(self, now: Now) -> Outage {
         Outage {
-            since: Moment::restored(self.first_failure, now),
+            since: Moment::restored(self.since.unwrap_or(self.first_failure), now),
+            latest: Moment::restored(self.latest.unwrap_or(self.last_failure), now),
             first_failure: self.first_failure.min(now.wall),
             id: self.id.min(numbering::NUMBER_MAX),
             last_failure: self.last_failure.min(now.wall),

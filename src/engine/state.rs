@@ -61,12 +61,27 @@ impl Moment {
         Duration::from_micros(u64::try_from(span).unwrap_or(0))
     }
 
+    /// What the wall clock said about that moment, or says today where it was set since.
+    pub(crate) fn told(self, reported: Wall, now: Now) -> Wall {
+        let is = self.wall(now);
+        let apart = is.as_micros().abs_diff(reported.as_micros());
+        if apart < DRIFT_MICROS_MAX {
+            reported
+        } else {
+            is
+        }
+    }
+
     /// What the wall clock of today says about that moment.
     pub(crate) fn wall(self, now: Now) -> Wall {
         let ago = i64::try_from(self.ago(now).as_micros()).unwrap_or(i64::MAX);
         Wall::from_micros(now.wall.as_micros().saturating_sub(ago))
     }
 }
+
+/// The two clocks drift apart by less than this unless the wall clock is set, in microseconds:
+/// half of what the engine takes for that.
+const DRIFT_MICROS_MAX: u64 = 500_000;
 
 /// What one event said: its output, as alerts get it on standard input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -295,6 +310,8 @@ pub(crate) struct Outage {
     /// of every event id, so it stays the same however the wall clock is set later.
     pub(crate) id: i64,
     pub(crate) last_failure: Wall,
+    /// Latest failure, for spans.
+    pub(crate) latest: Moment,
     pub(crate) consec_failures: u32,
     /// Those of them that messages no longer count.
     pub(crate) forgiven: u32,
@@ -358,7 +375,15 @@ impl ServiceState {
         };
         outage.consec_failures = outage.consec_failures.saturating_add(1);
         outage.last_failure = now.wall;
+        outage.latest = Moment::of(now);
         outage.hosts = hosts;
+    }
+
+    /// Whether time counts for it: an outage, an alert that waits for the next one, a trap that
+    /// ends.
+    pub(crate) fn has_spans(&self) -> bool {
+        let ends = self.traps.as_deref().and_then(|traps| traps.ends);
+        self.outage.is_some() || self.periods.is_some() || ends.is_some()
     }
 
     /// It is in this outage from now on.
@@ -430,6 +455,7 @@ impl Outage {
             first_failure: now.wall,
             id: number,
             last_failure: now.wall,
+            latest: Moment::of(now),
             consec_failures: 0,
             forgiven: 0,
             calls: 0,

@@ -293,6 +293,7 @@ fn set_state(
             let outage = state.outage.as_mut().ok_or("it is not failing")?;
             if name == "_last_failure" {
                 outage.last_failure = at;
+                outage.latest = Moment::restored(at, now);
             } else {
                 outage.first_failure = at;
                 outage.since = Moment::restored(at, now);
