@@ -66,12 +66,16 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    /// Sends it.
+    /// Sends it, and says what a datagram had no room for.
     ///
     /// # Errors
     ///
     /// The password cannot be read, or a receiver cannot be reached.
-    pub(crate) async fn send(self, receivers: &[Receiver], port: u16) -> Result<(), String> {
+    pub(crate) async fn send(
+        self,
+        receivers: &[Receiver],
+        port: u16,
+    ) -> Result<Option<String>, String> {
         let password = match &self.password_file {
             Some(file) => secret::read(file).await?.reveal().to_owned(),
             None => std::env::var("MON_TRAP_PASS").unwrap_or_default(),
@@ -88,7 +92,8 @@ impl Sending {
             summary: self.summary,
             detail: self.detail,
         };
-        send(&outgoing, receivers, port).await
+        send(&outgoing, receivers, port).await?;
+        Ok(outgoing.left_out())
     }
 }
 

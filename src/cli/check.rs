@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome};
-use crate::config::{Diagnostic, Severity};
+use crate::config::{Diagnostic, Severity, counted};
 use crate::host::{self, Finding, Level, Needs};
 use crate::model::Globals;
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
@@ -116,6 +116,13 @@ fn print(
     let model = &loaded.model;
     if let Some(text) = loopback_only(&model.globals) {
         out.line(&text)?;
+    }
+    let statedir = &model.globals.statedir;
+    if !statedir.exists() {
+        let statedir = statedir.display();
+        out.line(&format!(
+            "statedir {statedir} does not exist: a daemon makes it at its start, empty"
+        ))?;
     }
     let text = format!(
         "{config}: no mistakes, {}; {}, {} of real servers",
@@ -228,13 +235,5 @@ fn became(program: &Resolution) -> (Tone, String) {
         Became::BuiltIn => (Tone::Good, "the built-in".to_owned()),
         Became::Executable(path) => (Tone::Good, path.display().to_string()),
         Became::Missing => (Tone::Bad, "missing".to_owned()),
-    }
-}
-
-fn counted(count: usize, word: &str) -> String {
-    match count {
-        0 => format!("no {word}s"),
-        1 => format!("1 {word}"),
-        many => format!("{many} {word}s"),
     }
 }

@@ -152,7 +152,8 @@ pub(super) fn with_its_name(args: impl IntoIterator<Item = OsString>) -> Vec<OsS
     let mut args: Vec<OsString> = args.into_iter().collect();
     let name = args.first().and_then(|path| Path::new(path).file_name());
     if name == Some(OsStr::new("mon")) {
-        args.insert(1, OsString::from("mon"));
+        // The usage names what it says, and it is the same under both names.
+        args.splice(..1, ["lvsmon", "mon"].map(OsString::from));
     }
     args
 }
@@ -409,7 +410,7 @@ mod tests {
                 .map(|arg| arg.into_string().unwrap())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(given("/usr/sbin/mon"), ["/usr/sbin/mon", "mon", "-f"]);
+        assert_eq!(given("/usr/sbin/mon"), ["lvsmon", "mon", "-f"]);
         assert_eq!(given("/usr/sbin/lvsmon"), ["/usr/sbin/lvsmon", "-f"]);
         assert_eq!(given("lemon"), ["lemon", "-f"]);
     }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::alert::trap;
+use crate::cli::output::complain;
 use crate::cli::{Outcome, runtime};
 use crate::options::trap::Receiver;
 
@@ -84,6 +85,11 @@ pub(super) fn trap(args: &TrapArgs) -> Outcome {
         summary: args.summary.clone(),
         detail,
     };
-    runtime()?.block_on(sending.send(&args.receivers, args.port))?;
+    if let Some(cut) = runtime()?.block_on(sending.send(&args.receivers, args.port))? {
+        // The event counts more than its words.
+        complain(&format!(
+            "lvsmon trap: a trap is one packet: {cut} were sent"
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,7 +23,7 @@ mod words;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-pub use diagnostic::{Diagnostic, Place, Severity};
+pub use diagnostic::{Diagnostic, Place, Severity, counted};
 
 pub use check::globals::{Defaults, Overrides};
 

@@ -17,7 +17,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::config::Diagnostic;
+use crate::config::{Diagnostic, counted};
 use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::claim::Claim;
@@ -74,7 +74,7 @@ const SIGNAL_LOOK: Duration = Duration::from_millis(1);
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The file has mistakes; they were logged.
-    #[error("{0} has {1} mistakes; lvsmon check shows them all")]
+    #[error("{} has {}; lvsmon check shows them all", .0.display(), counted(*.1, "mistake"))]
     Config(PathBuf, usize),
     /// The state folder is in use or cannot be read.
     #[error(transparent)]
@@ -185,7 +185,13 @@ pub fn run(options: StartOptions, signals: Signals) -> Result<(), DaemonError> {
             return Err(DaemonError::Config(options.config, count));
         }
     };
-    let lock = Lock::take(&loaded.model.globals.statedir)?;
+    let statedir = &loaded.model.globals.statedir;
+    let is_new = !statedir.exists();
+    let lock = Lock::take(statedir)?;
+    if is_new {
+        // A misspelt one would be made in silence, and nothing that was kept be found.
+        tracing::warn!(statedir = %statedir.display(), "state folder was not there and is made");
+    }
     let result = runtime.block_on(live(options, loaded, signals, lock, leaving));
     // Blocking look-ups of names may hang for a while in the system's resolver.
     runtime.shutdown_timeout(BLOCKING_LIMIT);
@@ -446,7 +452,8 @@ impl Daemon {
                     mistakes = count,
                     "configuration has mistakes, the old one stays in force; lvsmon check shows them all"
                 );
-                let text = format!("configuration refused, {count} mistakes; the old one stays");
+                let count = counted(count, "mistake");
+                let text = format!("configuration refused, {count}; the old one stays");
                 self.chronicle.keep(wall, "reload_refused", None, text);
                 false
             }
@@ -585,5 +592,17 @@ fn place_of(diagnostic: &Diagnostic) -> Option<String> {
 fn log_rest(count: usize) {
     if let Some(more) = count.checked_sub(DIAGNOSTICS_MAX).filter(|&more| more > 0) {
         tracing::warn!(more, "not shown here; lvsmon check shows them all");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_mistake_is_not_more() {
+        let said = |count| DaemonError::Config(PathBuf::from("x.cf"), count).to_string();
+        assert_eq!(said(1), "x.cf has 1 mistake; lvsmon check shows them all");
+        assert_eq!(said(2), "x.cf has 2 mistakes; lvsmon check shows them all");
     }
 }

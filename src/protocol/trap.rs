@@ -292,9 +292,30 @@ impl Outgoing {
     /// Largest packet that is sent, in bytes: what IPv4 carries in one datagram.
     pub const BYTES_MAX: usize = 65_507;
 
-    /// The datagram. The detail is cut where it does not fit.
+    /// The datagram. Summary and detail are cut where they do not fit.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
+        self.rendered().0
+    }
+
+    /// What does not fit into the datagram, for a person; none where all does.
+    #[must_use]
+    pub fn left_out(&self) -> Option<String> {
+        let summary = start_of(&self.summary, SUMMARY_MAX).len();
+        let detail = self.rendered().1;
+        let cut: Vec<String> = [
+            ("summary", summary, self.summary.len()),
+            ("detail", detail, self.detail.len()),
+        ]
+        .into_iter()
+        .filter(|(_, kept, all)| kept < all)
+        .map(|(what, kept, all)| format!("of the {what} only the first {kept} of {all} bytes"))
+        .collect();
+        (!cut.is_empty()).then(|| cut.join(", "))
+    }
+
+    /// The datagram, and how many bytes of the detail it holds.
+    fn rendered(&self) -> (Vec<u8>, usize) {
         let mut out = Vec::with_capacity(256 + self.summary.len() + self.detail.len());
         let opstatus = self.opstatus.to_string();
         let time = self.time.to_string();
@@ -322,9 +343,10 @@ impl Outgoing {
         let mut detail = Vec::with_capacity(self.detail.len());
         escape(&self.detail, &mut detail);
         let room = Self::BYTES_MAX.saturating_sub(out.len() + 2);
-        out.extend_from_slice(whole_escapes(&detail, room));
+        let kept = whole_escapes(&detail, room);
+        out.extend_from_slice(kept);
         out.extend(b"'\n");
-        out
+        (out, unescape(kept).len())
     }
 }
 

@@ -12,7 +12,7 @@ fn folder() -> TempDir {
     let folder = TempDir::new();
     let root = folder.path().display();
     let text = format!(
-        "mondir = {root}/mon.d\nalertdir = {root}/alert.d\n\nhostgroup web web1\n\n\
+        "mondir = {root}/mon.d\nalertdir = {root}/alert.d\nstatedir = {root}\n\nhostgroup web web1\n\n\
          watch web\n service http\n  interval 10s\n  monitor http.monitor -p 80\n  period\n   \
          alert own.alert ops\n   upalert none.alert\n"
     );
@@ -44,10 +44,10 @@ fn each_monitor_and_alert_is_listed_with_what_it_became() {
     let (output, said) = check(&folder, &[]);
     assert_eq!(output.status.code(), Some(0), "{said}");
     let expected = "\
-cf warning: alert \"none.alert\" is missing: no such file in alertdir: alert.d, line 12
-  --> mon.cf:12:12
+cf warning: alert \"none.alert\" is missing: no such file in alertdir: alert.d, line 13
+  --> mon.cf:13:12
    |
-12 |    upalert none.alert
+13 |    upalert none.alert
    |            ^^^^^^^^^^
 monitor http.monitor is the built-in: built in; no file of that name in mondir
 alert   none.alert is missing: no such file in alertdir: alert.d
@@ -83,7 +83,7 @@ fn the_same_is_said_as_json() {
     let warning = &answer["diagnostics"][0];
     assert_eq!(
         (&warning["severity"], &warning["line"], &warning["column"]),
-        (&json!("warning"), &json!(12), &json!(12))
+        (&json!("warning"), &json!(13), &json!(12))
     );
     let text = std::fs::read_to_string(folder.join("mon.cf")).expect("the file");
     folder.write("mon.cf", text.replace("interval 10s", "interval 10"));
@@ -145,4 +145,26 @@ fn marks_stand_below_what_they_mark_behind_tabs_and_wide_letters() {
     assert_eq!(text, mark, "{said}");
     let (text, mark) = marked("'x");
     assert_eq!(text, mark, "{said}");
+}
+
+#[test]
+fn a_state_folder_that_is_not_there_and_a_port_that_is_none_are_told() {
+    let folder = folder();
+    let text = folder.read("mon.cf");
+    let root = folder.path().display();
+    let with = |lines: &str| {
+        let own = format!("statedir = {root}\n");
+        folder.write("mon.cf", text.replace(&own, lines));
+        check(&folder, &[])
+    };
+    let (output, said) = with(&format!("statedir = {root}/stat\nserverport = 0\n"));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("statedir stat does not exist"), "{said}");
+    assert!(
+        said.contains("serverport = 0 takes another free port"),
+        "{said}"
+    );
+    let (output, said) = with("trapport = http\n");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("write a port from 1 to 65535"), "{said}");
 }

@@ -291,9 +291,16 @@ impl<'r, 'a> Settings<'r, 'a> {
     }
 
     fn port(&mut self, name: &str, value: Span) -> Option<u16> {
-        let port = u16::try_from(self.number(name, value)).ok();
-        if port.is_none() {
-            self.bad(name, value, "write a port from 1 to 65535");
+        let number = values::number(self.report.text(value));
+        let port = number.and_then(|number| u16::try_from(number).ok());
+        match port {
+            None => self.bad(name, value, "write a port from 1 to 65535"),
+            Some(0) => {
+                let message = format!("{name} = 0 takes another free port at each start");
+                let help = "write a port from 1 to 65535, else no client knows where to go";
+                self.report.warn(value, message, help);
+            }
+            Some(_) => {}
         }
         port
     }

@@ -43,7 +43,7 @@ pub enum StoreError {
         who: String,
     },
     /// A file operation failed.
-    #[error("cannot {doing} {path}: {error}")]
+    #[error("cannot {doing} {path}: {error}{}", advice(error))]
     File {
         /// `read`, `write`, ...
         doing: &'static str,
@@ -55,6 +55,15 @@ pub enum StoreError {
     /// The writer of the journal ended before us, which is a defect of lvsmon.
     #[error("the writer of the journal ended: {0}; nothing is kept any more, restart lvsmon")]
     WriterEnded(String),
+}
+
+/// What a person may do about it.
+fn advice(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        "; run lvsmon as the owner of the state folder, or set \"statedir\" to a folder of this user"
+    } else {
+        ""
+    }
 }
 
 impl StoreError {

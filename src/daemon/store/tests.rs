@@ -417,3 +417,11 @@ async fn a_writer_that_panics_is_said_once_and_nothing_waits_for_it() {
     assert!(again.await.is_err(), "it is said once");
     store.close(limit).await;
 }
+
+#[test]
+fn who_may_not_write_the_state_folder_is_told_what_to_do() {
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let path = std::path::Path::new("/var/lib/mon/lock");
+    let said = StoreError::file("open", path)(denied).to_string();
+    assert!(said.contains("or set \"statedir\""), "{said}");
+}

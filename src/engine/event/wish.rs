@@ -39,7 +39,7 @@ pub enum Wish {
     Start,
     /// `clear timers`
     ClearTimers(ServiceId),
-    /// `test monitor`: it is due now.
+    /// `test monitor`: it is due in half a second, so that what is said right behind it counts.
     TestMonitor(ServiceId),
     /// `test alert` and its relatives: call the lines of a period, whatever the rules say.
     TestAlert {

@@ -150,6 +150,26 @@ fn a_long_detail_is_cut_to_what_a_datagram_holds() {
     }
 }
 
+#[test]
+fn what_has_no_room_in_a_packet_is_said() {
+    let mut outgoing = Outgoing {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+        summary: "x".repeat(SUMMARY_MAX),
+        detail: b"short".to_vec(),
+        ..Outgoing::default()
+    };
+    assert_eq!(outgoing.left_out(), None);
+    outgoing.summary = "x".repeat(70_000);
+    outgoing.detail = vec![b' '; 70_000];
+    let kept = parse(&outgoing.render(), peer()).unwrap().trap.detail.len();
+    let expected = format!(
+        "of the summary only the first 16000 of 70000 bytes, \
+         of the detail only the first {kept} of 70000 bytes"
+    );
+    assert_eq!(outgoing.left_out(), Some(expected));
+}
+
 proptest! {
     #[test]
     fn what_is_sent_arrives(
