@@ -27,13 +27,13 @@ const SLACK: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Runner {
     runs: JoinSet<(RunId, Report)>,
-    going: BTreeMap<RunId, Going>,
+    going: BTreeMap<RunId, Flight>,
     tools: monitor::Tools,
 }
 
 /// A run in flight.
 #[derive(Debug)]
-struct Going {
+struct Flight {
     handle: AbortHandle,
     place: Place,
 }
@@ -115,7 +115,7 @@ impl Runner {
             };
             (id, report)
         });
-        self.going.insert(id, Going { handle, place });
+        self.going.insert(id, Flight { handle, place });
     }
 
     /// Ends a run that the engine has forgotten; it is not reported.
@@ -159,7 +159,7 @@ impl Runner {
     /// A task that panicked; none for one that was stopped.
     fn broken(&mut self, error: JoinError) -> Option<(RunId, Report)> {
         let task = error.id();
-        let is_it = |going: &Going| going.handle.id() == task;
+        let is_it = |flight: &Flight| flight.handle.id() == task;
         let id = *self.going.iter().find(|(_, going)| is_it(going))?.0;
         self.going.remove(&id);
         tracing::error!(run = id.0, %error, "run broke; this is a defect of lvsmon, please report it");
