@@ -37,8 +37,8 @@ const CLIENTS_MAX: u64 = 2_500;
 /// Clients at once in any case, however few files the system lets us open.
 const CLIENTS_MIN: u64 = 16;
 
-/// Open files left to everything else: pipes of monitors and alerts, connections of checks,
-/// journal, spool.
+/// Open files left to everything else: pipes of monitors and alerts and the descriptor of each
+/// such process, connections of checks, journal, spool.
 const FILES_RESERVED: u64 = 1_500;
 
 /// Connections that wait to be accepted.
