@@ -6,21 +6,15 @@
 mod child;
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
-
-use crate::engine::event::Ended;
+use tokio::time::sleep;
 
 pub(crate) use child::{Child, Command, Streams};
 
@@ -171,45 +165,6 @@ fn shortage(error: &io::Error) -> &'static str {
     }
 }
 
-/// Follows a program to its end. At the limit its whole group gets TERM, and KILL after
-/// [`TERM_GRACE`] or the program's end. What it leaves behind after an end of its own may live on.
-///
-/// `wait` ends with the program; it is polled until then, also while the group is ended, so that
-/// it may read what the program has to say.
-pub(crate) async fn follow(
-    wait: impl Future<Output = io::Result<ExitStatus>>,
-    group: &mut Group,
-    limit: Duration,
-) -> Ended {
-    tokio::pin!(wait);
-    let ended = match timeout(limit, &mut wait).await {
-        Ok(status) => ended(status),
-        Err(_) => {
-            group.signal(Signal::SIGTERM);
-            let polite = timeout(TERM_GRACE, &mut wait).await.is_ok();
-            // Also after a polite end: others of the group may be left.
-            group.signal(Signal::SIGKILL);
-            if !polite {
-                let _ = timeout(KILL_GRACE, wait).await;
-            }
-            Ended::TimedOut(limit)
-        }
-    };
-    group.release();
-    ended
-}
-
-fn ended(status: io::Result<ExitStatus>) -> Ended {
-    match status {
-        Ok(status) => match (status.code(), status.signal()) {
-            (Some(code), _) => Ended::Exited(code),
-            (None, Some(signal)) => Ended::Signalled(signal),
-            (None, None) => Ended::NotStarted(format!("ended in an unknown way: {status}")),
-        },
-        Err(error) => Ended::NotStarted(format!("its end cannot be observed: {error}")),
-    }
-}
-
 /// The processes that a run has at this moment, for whoever lists them: the run writes, others
 /// read. Clones are the same list.
 #[derive(Clone, Debug, Default)]
@@ -222,67 +177,16 @@ impl Children {
         self.0.borrow().first().copied()
     }
 
-    fn add(&self, child: u32) {
-        self.0.send_modify(|children| children.push(child));
+    fn add(&self, child: i32) {
+        if let Ok(child) = u32::try_from(child) {
+            self.0.send_modify(|children| children.push(child));
+        }
     }
 
     /// Its number may be that of another process from now on.
-    fn remove(&self, child: u32) {
+    fn remove(&self, child: i32) {
         self.0
-            .send_modify(|children| children.retain(|known| *known != child));
-    }
-}
-
-/// The process group of a running program; killed when dropped.
-#[derive(Debug)]
-pub(crate) struct Group {
-    leader: Option<Pid>,
-    /// Where the leader is listed while it runs.
-    listed: Children,
-}
-
-impl Group {
-    /// The group that a child of [`start`] leads.
-    pub(crate) fn of(child: &Child) -> Self {
-        Self::listed(child, &Children::default())
-    }
-
-    /// The same; the child is in the list until its end.
-    pub(crate) fn listed(child: &Child, listed: &Children) -> Self {
-        let leader = child.id();
-        if let Some(id) = number(leader) {
-            listed.add(id);
-        }
-        Self {
-            leader,
-            listed: listed.clone(),
-        }
-    }
-
-    /// Sends a signal to all of the group.
-    pub(crate) fn signal(&self, signal: Signal) {
-        if let Some(leader) = self.leader {
-            // ESRCH: all gone already, which is what was wanted.
-            let _ = killpg(leader, signal);
-        }
-    }
-
-    /// The program has ended; whoever it left behind is not ours to kill.
-    pub(crate) fn release(&mut self) {
-        if let Some(id) = number(self.leader.take()) {
-            self.listed.remove(id);
-        }
-    }
-}
-
-fn number(process: Option<Pid>) -> Option<u32> {
-    u32::try_from(process?.as_raw()).ok()
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
-        self.release();
+            .send_modify(|children| children.retain(|known| u32::try_from(child) != Ok(*known)));
     }
 }
 

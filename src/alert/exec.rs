@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 
 use crate::engine::event::{AlertCall, Ended};
-use crate::program::{self, Child, Command, Group, PIPE_GRACE, Streams};
+use crate::program::{self, Child, Command, PIPE_GRACE, Streams};
 use crate::text::cut;
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
@@ -124,7 +124,6 @@ pub(crate) async fn run(program: Program<'_>) -> Ran {
 
 /// A program that was started.
 struct Running {
-    group: Group,
     child: Child,
     input: pipe::Sender,
     output: pipe::Receiver,
@@ -151,7 +150,6 @@ fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
         errors: Some(errors_end.into()),
     })?;
     Ok(Running {
-        group: Group::of(&child),
         child,
         input,
         output,
@@ -161,7 +159,6 @@ fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
 
 async fn attend(running: Running, text: Arc<[u8]>, limit: Duration) -> Ran {
     let Running {
-        mut group,
         mut child,
         mut input,
         output,
@@ -172,24 +169,20 @@ async fn attend(running: Running, text: Arc<[u8]>, limit: Duration) -> Ran {
         let _ = input.write_all(&text).await;
         // It reads to the end of its input.
         drop(input);
-        std::future::pending::<()>().await;
     };
     let mut out = Kept::default();
     let mut err = Kept::default();
     let read = async { tokio::join!(read_all(output, &mut out), read_all(errors, &mut err)) };
     let ended = {
-        tokio::pin!(feed, read);
+        tokio::pin!(read);
         let mut read_done = false;
-        let wait = async {
-            loop {
-                tokio::select! { // Each branch may be dropped and polled again: all are pinned or cancel-safe.
-                    status = child.wait() => break status,
-                    _ = &mut read, if !read_done => read_done = true,
-                    () = &mut feed => {}
-                }
-            }
+        let talk = async {
+            tokio::join!(feed, async {
+                (&mut read).await;
+                read_done = true;
+            });
         };
-        let ended = program::follow(wait, &mut group, limit).await;
+        let ended = child.follow(talk, limit).await;
         if !read_done {
             let _ = tokio::time::timeout(PIPE_GRACE, &mut read).await;
         }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::engine::event::{Ended, Target, Wish};
 use crate::model::{Model, ServiceId};
-use crate::program::{self, Group, Streams};
+use crate::program::{self, Streams};
 
 /// Calls that wait: a person disables some hosts at once.
 const CALLS_MAX: usize = 256;
@@ -109,10 +109,7 @@ async fn run(call: Call) {
         })
     });
     let ended = match started.await {
-        Ok(mut child) => {
-            let mut group = Group::of(&child);
-            program::follow(child.wait(), &mut group, CALL_LIMIT).await
-        }
+        Ok(mut child) => child.follow(std::future::ready(()), CALL_LIMIT).await,
         Err(why) => Ended::NotStarted(why),
     };
     let words = words.join(" ");

@@ -10,7 +10,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -19,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program::{self, Child, Children, Command, Group, PIPE_GRACE, Streams};
+use crate::program::{self, Child, Children, Command, PIPE_GRACE, Streams};
 
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
@@ -45,8 +44,6 @@ pub async fn run(program: &Executable, children: &Children) -> Report {
 
 /// A program that was started.
 struct Running {
-    // Fields are dropped in this order: the group is killed before the child is left to be reaped.
-    group: Group,
     child: Child,
     pipe: pipe::Receiver,
     output: Capture,
@@ -59,14 +56,13 @@ fn spawn(program: &Executable, mut command: Command, children: &Children) -> io:
     for (name, value) in &program.environment {
         command.env(name, value);
     }
-    let child = command.spawn(Streams {
+    let streams = Streams {
         input: Some(Streams::nothing()?),
         output: Some(writer.try_clone()?.into()),
         errors: Some(writer.into()),
-    })?;
+    };
     Ok(Running {
-        group: Group::listed(&child, children),
-        child,
+        child: command.spawn_listed(streams, children)?,
         pipe,
         output: Capture::default(),
     })
@@ -75,32 +71,15 @@ fn spawn(program: &Executable, mut command: Command, children: &Children) -> io:
 impl Running {
     async fn follow(mut self, limit: Duration) -> (Ended, Vec<u8>) {
         let Self {
-            group,
             child,
             pipe,
             output,
         } = &mut self;
-        let ended = program::follow(wait(child, pipe, output), group, limit).await;
+        // May be dropped half-way: a read that did not complete has taken nothing.
+        let ended = child.follow(output.read_to_end(pipe), limit).await;
         // What the pipe still holds; a grandchild may keep it open for ever.
         let _ = timeout(PIPE_GRACE, output.read_to_end(pipe)).await;
         (ended, self.output.finish())
-    }
-}
-
-/// Reads until the program has ended.
-async fn wait(
-    child: &mut Child,
-    pipe: &mut pipe::Receiver,
-    output: &mut Capture,
-) -> io::Result<ExitStatus> {
-    loop {
-        tokio::select! {
-            biased; // The end first: a grandchild that never stops writing must not hide it.
-            // Both branches may be dropped half-way: wait() keeps its place in the child, and
-            // a read that did not complete has taken nothing.
-            status = child.wait() => return status,
-            () = output.read(pipe), if !output.ended => {}
-        }
     }
 }
 
@@ -136,11 +115,6 @@ impl Capture {
         let room = Self::ROOM.saturating_sub(self.kept.len());
         self.cut |= bytes.len() > room;
         self.kept.extend(bytes.iter().take(room));
-    }
-
-    /// Whether the other side has closed it.
-    pub(crate) const fn is_ended(&self) -> bool {
-        self.ended
     }
 
     pub(crate) fn finish(mut self) -> Vec<u8> {

@@ -1,4 +1,4 @@
-//! How is a child made, waited for, and reaped?
+//! How is a child made, followed to its end or ended with its group, and reaped?
 //!
 //! By posix_spawn(3) itself and not by the standard library, which gives every child the default
 //! action of SIGPIPE back. mon's children have it ignored, as Perl's `system` leaves it: a monitor
@@ -10,22 +10,27 @@
 //! before its end is reaped in the background.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::pin::Pin;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, Signal, killpg};
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+use crate::engine::event::Ended;
+use crate::program::{Children, KILL_GRACE, TERM_GRACE};
 
 /// Between two looks at a child whose end no file descriptor tells: none was left, the kernel is
 /// older than 5.3, or a tracer keeps the end to itself. A report is later by less than this.
@@ -89,6 +94,15 @@ impl Command {
     ///
     /// The system's word, with its number, where the program cannot be run; a NUL in a word.
     pub(crate) fn spawn(&self, streams: Streams) -> io::Result<Child> {
+        self.spawn_listed(streams, &Children::default())
+    }
+
+    /// The same; the child is in that list until its end.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub(crate) fn spawn_listed(&self, streams: Streams, listed: &Children) -> io::Result<Child> {
         let words: Vec<CString> = self.words.iter().map(text).collect::<io::Result<_>>()?;
         let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         all.extend(self.environment.clone());
@@ -122,9 +136,11 @@ impl Command {
         )?;
         let pid = posix_spawnp(file, &actions, &settings, &words, &variables)?;
         let pid = Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::NotFound)?;
+        listed.add(pid.as_raw_nonzero().get());
         Ok(Child {
-            going: Some(Going::of(pid)),
-            status: None,
+            group: Some(nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get())),
+            listed: listed.clone(),
+            life: Life::Going(Going::of(pid)),
         })
     }
 }
@@ -133,19 +149,30 @@ fn text(text: impl AsRef<OsStr>) -> io::Result<CString> {
     Ok(CString::new(text.as_ref().as_bytes())?)
 }
 
-/// A child that was started.
+/// A child that was started, and the process group that it leads. Dropped before it was let go,
+/// it is killed with its group, then reaped.
 #[derive(Debug)]
 pub(crate) struct Child {
-    /// None after its end.
-    going: Option<Going>,
-    status: Option<ExitStatus>,
+    /// None where whoever is left of it is not ours to kill.
+    group: Option<nix::unistd::Pid>,
+    /// Where it is listed as long as it has its group.
+    listed: Children,
+    life: Life,
+}
+
+/// What is known of a child's end.
+#[derive(Debug)]
+enum Life {
+    Going(Going),
+    Ended(ExitStatus),
+    /// Somebody else has reaped it.
+    Lost,
 }
 
 impl Child {
-    /// Its process, none after its end: the number may be another's then.
-    pub(crate) fn id(&self) -> Option<nix::unistd::Pid> {
-        let pid = self.going.as_ref()?.pid.as_raw_nonzero();
-        Some(nix::unistd::Pid::from_raw(pid.get()))
+    /// Its process group, none after it was let go: the number may be another's then.
+    pub(crate) fn group(&self) -> Option<nix::unistd::Pid> {
+        self.group
     }
 
     /// How it ended; the same for ever after. Cancel safe.
@@ -153,22 +180,100 @@ impl Child {
     /// # Errors
     ///
     /// It is no child of ours any more: somebody else has reaped it.
-    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        if let Some(going) = &self.going {
-            let status = going.ended().await;
-            self.going = None;
-            self.status = Some(status?);
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match &self.life {
+            Life::Going(going) => {
+                let status = going.ended().await;
+                self.life = status
+                    .as_ref()
+                    .map_or(Life::Lost, |status| Life::Ended(*status));
+                status
+            }
+            Life::Ended(status) => Ok(*status),
+            Life::Lost => Err(io::ErrorKind::NotFound.into()),
         }
-        self.status.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    async fn wait_beside(
+        &mut self,
+        beside: Pin<&mut impl Future<Output = Infallible>>,
+    ) -> io::Result<ExitStatus> {
+        tokio::select! {
+            biased; // The end first: a grandchild that never stops writing must not hide it.
+            status = self.wait() => status,
+            never = beside => match never {},
+        }
+    }
+
+    /// Follows it to its end. At the limit its whole group gets TERM, and KILL after
+    /// [`TERM_GRACE`] or the child's end. What it leaves behind after an end of its own may live on.
+    ///
+    /// `beside` goes on meanwhile, also while the group is ended, so that it may read what the
+    /// child has to say; it may be dropped at any of its waits.
+    pub(crate) async fn follow(
+        &mut self,
+        beside: impl Future<Output = ()>,
+        limit: Duration,
+    ) -> Ended {
+        let beside = async {
+            beside.await;
+            std::future::pending::<Infallible>().await
+        };
+        tokio::pin!(beside);
+        let ended = match timeout(limit, self.wait_beside(beside.as_mut())).await {
+            Ok(status) => ended(status),
+            Err(_) => {
+                self.signal(Signal::SIGTERM);
+                let polite = timeout(TERM_GRACE, self.wait_beside(beside.as_mut())).await;
+                // Also after a polite end: others of the group may be left.
+                self.signal(Signal::SIGKILL);
+                if polite.is_err() {
+                    let _ = timeout(KILL_GRACE, self.wait_beside(beside)).await;
+                }
+                Ended::TimedOut(limit)
+            }
+        };
+        self.let_go();
+        ended
+    }
+
+    /// Sends a signal to all of the group.
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // ESRCH: all gone already, which is what was wanted.
+            let _ = killpg(group, signal);
+        }
+    }
+
+    /// It has ended or was killed; whoever it left behind is not ours to kill.
+    fn let_go(&mut self) {
+        if let Some(group) = self.group.take() {
+            self.listed.remove(group.as_raw());
+        }
     }
 }
 
 impl Drop for Child {
-    /// Who has killed it has no time to wait, and it must not stay a zombie.
+    /// Nobody has time to wait, and it must not stay a zombie. It is killed before it is reaped:
+    /// its number is its own until then.
     fn drop(&mut self) {
-        if let (Some(going), Ok(runtime)) = (self.going.take(), Handle::try_current()) {
+        self.signal(Signal::SIGKILL);
+        self.let_go();
+        let life = std::mem::replace(&mut self.life, Life::Lost);
+        if let (Life::Going(going), Ok(runtime)) = (life, Handle::try_current()) {
             runtime.spawn(async move { going.ended().await });
         }
+    }
+}
+
+fn ended(status: io::Result<ExitStatus>) -> Ended {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => Ended::Exited(code),
+            (None, Some(signal)) => Ended::Signalled(signal),
+            (None, None) => Ended::NotStarted(format!("ended in an unknown way: {status}")),
+        },
+        Err(error) => Ended::NotStarted(format!("its end cannot be observed: {error}")),
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::engine::event::{Ended, Executable};
 use crate::monitor::exec::Capture;
-use crate::program::{self, Child, Command, Group, PIPE_GRACE, Streams};
+use crate::program::{self, Child, Command, PIPE_GRACE, Streams};
 
 /// What a run with streams apart showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,19 +70,16 @@ async fn follow(started: Started, program: &Executable) -> Probe {
         mut errors,
         input,
     } = started;
-    let mut group = Group::of(&child);
-    let leader = child.id();
+    let group = child.group();
     let (mut said, mut complained) = (Capture::default(), Capture::default());
-    let wait = async {
-        loop {
-            tokio::select! { // All may be dropped half-way: see `monitor::exec`.
-                status = child.wait() => return status,
-                () = said.read(&mut out), if !said.is_ended() => {}
-                () = complained.read(&mut errors), if !complained.is_ended() => {}
-            }
-        }
+    let talk = async {
+        tokio::join!(
+            said.read_to_end(&mut out),
+            complained.read_to_end(&mut errors)
+        );
     };
-    let ended = program::follow(wait, &mut group, program.limit).await;
+    // May be dropped half-way: see `monitor::exec`.
+    let ended = child.follow(talk, program.limit).await;
     let rest = async {
         tokio::join!(
             said.read_to_end(&mut out),
@@ -90,7 +87,7 @@ async fn follow(started: Started, program: &Executable) -> Probe {
         )
     };
     let is_held_open = timeout(PIPE_GRACE, rest).await.is_err();
-    let group_lives = leader.is_some_and(|leader| killpg(leader, None).is_ok());
+    let group_lives = group.is_some_and(|group| killpg(group, None).is_ok());
     // At the limit all are killed, so nothing is left that a longer run would have left.
     let was_killed = matches!(ended, Ended::TimedOut(_));
     Probe {
