@@ -1,14 +1,14 @@
 //! Who may ask for what: `authfile` and `userfile` as they were read last.
 //!
-//! What the files mean is in [`crate::protocol::auth`], who reads them in [`crate::site`]. Everything here blocks, and is called
-//! at the start and from threads of its own.
+//! What the files mean is in [`crate::protocol::auth`], who reads them in [`crate::site`].
+//! Everything here blocks, and is called at the start and from threads of its own.
 
 use std::net::IpAddr;
 
 use nix::unistd::User;
 
 use crate::config::Diagnostic;
-use crate::daemon::life;
+use crate::daemon::mistakes;
 use crate::model::{AuthSettings, AuthType};
 use crate::protocol::Credentials;
 use crate::protocol::auth::{self, AuthRules, UserFile};
@@ -59,7 +59,7 @@ impl Gate {
         }
         let (mistakes, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
             findings.iter().partition(|finding| finding.is_error());
-        life::log_warnings(&warnings);
+        mistakes::log_warnings(&warnings);
         match GateError::of(&mistakes) {
             Some(error) => Err(error),
             None => Ok(Self {

@@ -6,7 +6,6 @@
 //! relay, a full disk) is said and tried again while the checks go on. A stop leaves the
 //! kernel's table as it is.
 
-use std::borrow::Borrow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::logs::{self, Logs};
+use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
@@ -48,9 +48,6 @@ use crate::names::Names;
 use crate::program;
 use crate::protocol::state_file::StateFile;
 use crate::site::{self, LoadOptions, Loaded, Manner};
-
-/// Mistakes of a file that are logged; `lvsmon check` shows all of them.
-const DIAGNOSTICS_MAX: usize = 20;
 
 /// Names that a start lists of what it does not keep; how many there are is said.
 const FORGOTTEN_MAX: usize = 20;
@@ -557,41 +554,10 @@ fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
     new.process.monremote = monremote;
 }
 
-/// Logs the mistakes of a refused file, not its warnings, and says how many there are.
-fn log_mistakes(diagnostics: &[Diagnostic]) -> usize {
-    let mistakes = || diagnostics.iter().filter(|mistake| mistake.is_error());
-    for mistake in mistakes().take(DIAGNOSTICS_MAX) {
-        let (place, help) = (place_of(mistake), mistake.help.as_deref());
-        tracing::error!(place, what = mistake.message, help, "configuration mistake");
-    }
-    let count = mistakes().count();
-    log_rest(count);
-    count
-}
-
-pub(super) fn log_warnings<W: Borrow<Diagnostic>>(warnings: &[W]) {
-    for warning in warnings.iter().map(W::borrow).take(DIAGNOSTICS_MAX) {
-        let (place, help) = (place_of(warning), warning.help.as_deref());
-        tracing::warn!(place, what = warning.message, help, "configuration warning");
-    }
-    log_rest(warnings.len());
-}
-
 /// `lvsmon mon` has every address for its default, and nothing to say.
 fn log_unbound_ports(globals: &Globals) {
     if let Some(unset) = globals.unbound_ports() {
         tracing::info!("{unset} not set: only 127.0.0.1 is listened on there");
-    }
-}
-
-fn place_of(diagnostic: &Diagnostic) -> Option<String> {
-    let place = diagnostic.place.as_ref()?;
-    Some(place.to_string())
-}
-
-fn log_rest(count: usize) {
-    if let Some(more) = count.checked_sub(DIAGNOSTICS_MAX).filter(|&more| more > 0) {
-        tracing::warn!(more, "not shown here; lvsmon check shows them all");
     }
 }
 

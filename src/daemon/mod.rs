@@ -21,6 +21,7 @@
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `gate` |
 //! | how do traps come in | `traps` |
+//! | what is logged of mistakes in files | `mistakes` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | what do the histories on disk get | `logs` |
 //! | when are mon's own state files written and read | `statefiles` |
@@ -37,6 +38,7 @@ mod gate;
 mod life;
 pub mod log;
 mod logs;
+mod mistakes;
 mod monremote;
 mod names;
 pub mod outbox;
