@@ -28,7 +28,7 @@ use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::pidfile::PidFile;
-use crate::daemon::requests::Readings;
+use crate::daemon::requests::{Readings, Reset, memory_of};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
@@ -38,7 +38,7 @@ use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Event, HistoryLine, TableOutcome, Wish};
+use crate::engine::event::{Event, HistoryLine, Memory, TableOutcome, Wish};
 use crate::engine::saved::Forgotten;
 use crate::ipvs::Backend;
 use crate::lvs::Desired;
@@ -347,15 +347,16 @@ fn start(
         gate,
         gate_readings: Readings::default(),
         tests: Readings::default(),
-        resets: Vec::new(),
         signals,
         config: options.config,
         load: options.load,
-        loading: None,
         leaving,
-        load_again: false,
+        reloads: Readings::default(),
     })
 }
+
+/// What comes of reading the file again.
+pub(super) type Reloaded = Result<Reread, Vec<Diagnostic>>;
 
 /// What a reload reads beside the loop.
 #[derive(Debug)]
@@ -376,36 +377,42 @@ impl Daemon {
         self.logs.begin(&model.globals, now, &mut self.scribe);
     }
 
-    /// Reads the file beside the loop.
-    pub(super) fn start_loading(&mut self) {
-        if self.loading.is_some() {
-            self.load_again = true;
-            return;
+    /// A signal, or a client that waits for it, wants the file to be read.
+    pub(super) fn reload(&mut self, who: Option<Reset>) {
+        if self.reloads.ask(who) {
+            self.begin_loading();
         }
+    }
+
+    /// Reads the file beside the loop.
+    fn begin_loading(&mut self) {
         let config = self.config.clone();
         let load = self.load.clone();
         let leaving = Arc::clone(&self.leaving);
         tracing::info!(config = %config.display(), "reading the configuration again");
         let now = self.clock.now().wall;
-        self.loading = Some(tokio::task::spawn_blocking(move || {
+        self.reloads.begun(tokio::task::spawn_blocking(move || {
             let loaded = site::load_unless(&config, &load, &|| leaving.load(Ordering::Relaxed))?;
             let history = logs::read_back(&loaded.model.globals, now);
             Ok(Reread { loaded, history })
         }));
     }
 
-    /// Takes a good configuration over; with a wrong one everything stays as it is.
-    pub(super) fn finish_loading(&mut self, loaded: Result<Reread, Vec<Diagnostic>>) {
-        if std::mem::take(&mut self.load_again) {
-            self.start_loading();
-            return;
+    /// Takes a good configuration over, also where it is to be read once more: else somebody
+    /// who asks again and again would keep it out of force. With a wrong one everything stays as
+    /// it is.
+    pub(super) fn finish_loading(&mut self, loaded: Option<Reloaded>) {
+        let (resets, goes_on) = self.reloads.ended();
+        let loaded = loaded.unwrap_or_else(|| Err(Vec::new()));
+        let is_done = self.take_over(loaded, memory_of(&resets));
+        self.answer_resets(resets, is_done);
+        if goes_on {
+            self.begin_loading();
         }
-        let is_done = self.take_over(loaded);
-        self.answer_resets(is_done);
     }
 
     /// Whether the configuration that was read is in force now.
-    fn take_over(&mut self, loaded: Result<Reread, Vec<Diagnostic>>) -> bool {
+    fn take_over(&mut self, loaded: Reloaded, memory: Memory) -> bool {
         let wall = self.clock.now().wall;
         match loaded {
             Ok(reread) if has_lost_everything(self.engine.model(), &reread.loaded.model) => {
@@ -430,7 +437,7 @@ impl Daemon {
                 self.names.keep_only_those_of(&model);
                 self.tell(Event::Reload {
                     model: Arc::clone(&model),
-                    memory: self.memory_of_reload(),
+                    memory,
                 });
                 if let Some(lines) = history {
                     self.tell(Event::HistoryRead(lines));

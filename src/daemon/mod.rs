@@ -59,15 +59,13 @@ use std::sync::atomic::AtomicBool;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::config::Diagnostic;
 use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::Ask;
-use crate::daemon::gate::Gate;
-use crate::daemon::life::Reread;
+use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::life::Reloaded;
 use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
@@ -101,7 +99,12 @@ enum Wake {
     /// A client of mon asks.
     Client(server::Ask),
     Signal(Signal),
-    Loaded(Box<Result<Reread, Vec<Diagnostic>>>),
+    /// The file was read again; none where that broke, as below.
+    Loaded(Box<Option<Reloaded>>),
+    /// Who may what was read again.
+    Gate(Option<Result<Gate, GateError>>),
+    /// The configuration was tried for clients: their answer.
+    Tested(Option<String>),
     /// Something about the journal.
     Journal(Result<Handed, StoreError>),
     /// mon's state files were read for a client.
@@ -143,21 +146,18 @@ struct Daemon {
     trap_inbox: mpsc::Receiver<Trap>,
     /// Who may ask for what.
     gate: Arc<Gate>,
-    gate_readings: Readings<Waiting>,
+    gate_readings: Readings<Waiting, Result<Gate, GateError>>,
     /// Clients that said `test config`.
-    tests: Readings<oneshot::Sender<String>>,
+    tests: Readings<oneshot::Sender<String>, String>,
     /// Clients that wait for the file to be read.
-    resets: Vec<Reset>,
+    reloads: Readings<Reset, Reloaded>,
     zone: TimeZone,
     signals: mpsc::Receiver<Signal>,
     config: PathBuf,
     /// How it is read.
     load: LoadOptions,
-    loading: Option<JoinHandle<Result<Reread, Vec<Diagnostic>>>>,
     /// The daemon ends: nobody waits for a file that is being read.
     leaving: Arc<AtomicBool>,
-    /// Another SIGHUP came while the file was being read: read it once more.
-    load_again: bool,
 }
 
 impl Daemon {
@@ -177,8 +177,10 @@ impl Daemon {
                     }
                 }
                 Wake::Signal(Signal::Stop) => return,
-                Wake::Signal(Signal::Reload) => self.start_loading(),
+                Wake::Signal(Signal::Reload) => self.reload(None),
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
+                Wake::Gate(gate) => self.take_gate(gate),
+                Wake::Tested(text) => self.tested(text),
                 Wake::Journal(news) => self.journal(news),
                 Wake::StateRead(read) => self.state_was_read(read),
                 Wake::Written => self.scribe.go_on(),
@@ -205,7 +207,9 @@ impl Daemon {
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
-            loaded = loaded(&mut self.loading) => Wake::Loaded(Box::new(loaded)),
+            loaded = self.reloads.read() => Wake::Loaded(Box::new(loaded)),
+            gate = self.gate_readings.read() => Wake::Gate(gate),
+            text = self.tests.read() => Wake::Tested(text),
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(read) = self.state_reads.next() => Wake::StateRead(read),
             Some(event) = self.inbox.recv() => Wake::Event(event),
@@ -343,19 +347,4 @@ impl Daemon {
         // The client may be gone; nothing depends on it.
         let _ = ask.reply.send(answer);
     }
-}
-
-/// The end of reading the file; never ends while nobody reads it.
-async fn loaded(
-    loading: &mut Option<JoinHandle<Result<Reread, Vec<Diagnostic>>>>,
-) -> Result<Reread, Vec<Diagnostic>> {
-    let Some(handle) = loading else {
-        return std::future::pending().await;
-    };
-    let result = handle.await;
-    *loading = None;
-    result.unwrap_or_else(|error| {
-        tracing::error!(%error, "reading the configuration broke; this is a defect of lvsmon");
-        Err(Vec::new())
-    })
 }

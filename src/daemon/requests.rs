@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use nix::unistd::gethostname;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
@@ -47,23 +48,25 @@ pub(super) enum Waiting {
 /// others that do: the one under way may have read too early for them. A client waits for its
 /// answer before it asks again, so no more wait than there are clients.
 #[derive(Debug)]
-pub(super) struct Readings<T> {
+pub(super) struct Readings<T, R> {
     under_way: Option<Vec<T>>,
     next: Option<Vec<T>>,
+    thread: Option<JoinHandle<R>>,
 }
 
-impl<T> Default for Readings<T> {
+impl<T, R> Default for Readings<T, R> {
     fn default() -> Self {
         Self {
             under_way: None,
             next: None,
+            thread: None,
         }
     }
 }
 
-impl<T> Readings<T> {
+impl<T, R> Readings<T, R> {
     /// Somebody asks, or nobody who waits for an answer. Whether a reading is to be begun.
-    fn ask(&mut self, who: impl IntoIterator<Item = T>) -> bool {
+    pub(super) fn ask(&mut self, who: impl IntoIterator<Item = T>) -> bool {
         let begins = self.under_way.is_none();
         let place = if begins {
             &mut self.under_way
@@ -74,8 +77,26 @@ impl<T> Readings<T> {
         begins
     }
 
+    /// This thread reads.
+    pub(super) fn begun(&mut self, thread: JoinHandle<R>) {
+        self.thread = Some(thread);
+    }
+
+    /// What was read, none where the thread broke; never ends while none reads. Cancel safe.
+    pub(super) async fn read(&mut self) -> Option<R> {
+        let Some(thread) = &mut self.thread else {
+            return std::future::pending().await;
+        };
+        let result = thread.await;
+        self.thread = None;
+        if let Err(error) = &result {
+            tracing::error!(%error, "reading files broke; this is a defect of lvsmon");
+        }
+        result.ok()
+    }
+
     /// The reading has ended: who is answered, and whether another one is to be begun.
-    fn ended(&mut self) -> (Vec<T>, bool) {
+    pub(super) fn ended(&mut self) -> (Vec<T>, bool) {
         let answered = self.under_way.take().unwrap_or_default();
         self.under_way = self.next.take();
         (answered, self.under_way.is_some())
@@ -99,8 +120,6 @@ impl Daemon {
                 let (text, is_last) = listing.part(&self.sight());
                 let _ = reply.send(Said::Part(text, (!is_last).then_some(listing)));
             }
-            Ask::Gate(gate) => self.take_gate(gate),
-            Ask::Tested(text) => self.tested(&text),
             Ask::End => return false,
         }
         true
@@ -154,8 +173,7 @@ impl Daemon {
                     self.tell(Event::Operator(Wish::Stop));
                 }
                 let (reply, answer) = oneshot::channel();
-                self.resets.push(Reset { memory, reply });
-                self.start_loading();
+                self.reload(Some(Reset { memory, reply }));
                 Said::Later(answer)
             }
             Work::DowntimeLog => {
@@ -189,31 +207,29 @@ impl Daemon {
         answer
     }
 
-    fn begin_test(&self) {
+    fn begin_test(&mut self) {
         let (config, options) = (self.config.clone(), self.load.clone());
         let leaving = Arc::clone(&self.leaving);
-        let asks = self.server.asks();
-        tokio::spawn(async move {
-            let test = tokio::task::spawn_blocking(move || {
-                match site::load_unless(&config, &options, &|| leaving.load(Ordering::Relaxed)) {
-                    Ok(_) => protocol::config_reply(std::iter::empty()),
-                    Err(found) => {
-                        let mistakes = found.iter().filter(|mistake| mistake.is_error());
-                        let lines: Vec<String> = mistakes.take(MISTAKES_MAX).map(place).collect();
-                        protocol::config_reply(lines.iter().map(String::as_str))
-                    }
+        self.tests.begun(tokio::task::spawn_blocking(
+            move || match site::load_unless(&config, &options, &|| leaving.load(Ordering::Relaxed))
+            {
+                Ok(_) => protocol::config_reply(std::iter::empty()),
+                Err(found) => {
+                    let mistakes = found.iter().filter(|mistake| mistake.is_error());
+                    let lines: Vec<String> = mistakes.take(MISTAKES_MAX).map(place).collect();
+                    protocol::config_reply(lines.iter().map(String::as_str))
                 }
-            });
-            let text = test.await.unwrap_or_else(|_| refused(BROKE));
-            let _ = asks.send(Ask::Tested(text)).await;
-        });
+            },
+        ));
     }
 
-    fn tested(&mut self, text: &str) {
+    /// The configuration was tried. None where the thread broke.
+    pub(super) fn tested(&mut self, text: Option<String>) {
+        let text = text.unwrap_or_else(|| refused(BROKE));
         let (answered, goes_on) = self.tests.ended();
         for reply in answered {
             // The client may be gone.
-            let _ = reply.send(text.to_owned());
+            let _ = reply.send(text.clone());
         }
         if goes_on {
             self.begin_test();
@@ -227,18 +243,15 @@ impl Daemon {
         }
     }
 
-    fn begin_gate(&self) {
+    fn begin_gate(&mut self) {
         let settings = self.engine.model().globals.auth.clone();
-        let asks = self.server.asks();
-        tokio::spawn(async move {
-            let read = tokio::task::spawn_blocking(move || Gate::read(&settings)).await;
-            let _ = asks.send(Ask::Gate(read.ok())).await;
-        });
+        let thread = tokio::task::spawn_blocking(move || Gate::read(&settings));
+        self.gate_readings.begun(thread);
     }
 
     /// Lets the rules take effect; wrong ones leave the old in force. None where the thread
     /// broke.
-    fn take_gate(&mut self, gate: Option<Result<Gate, GateError>>) {
+    pub(super) fn take_gate(&mut self, gate: Option<Result<Gate, GateError>>) {
         let text = match gate {
             Some(Ok(gate)) => {
                 self.traps.reload(gate.rules().traps());
@@ -266,26 +279,25 @@ impl Daemon {
         }
     }
 
-    /// What becomes of the states in the reload whose file was read: a reset that forgets wins
-    /// over a SIGHUP (D32).
-    pub(super) fn memory_of_reload(&self) -> Memory {
-        let forgets = |reset: &Reset| reset.memory == Memory::Forgotten;
-        if self.resets.iter().any(forgets) {
-            Memory::Forgotten
-        } else {
-            Memory::Kept
-        }
-    }
-
     /// Answers the clients that wait for a reload: at once where it was refused, else when the
     /// rules of the new file are in force too.
-    pub(super) fn answer_resets(&mut self, is_done: bool) {
-        let resets = std::mem::take(&mut self.resets);
+    pub(super) fn answer_resets(&mut self, resets: Vec<Reset>, is_done: bool) {
         if is_done {
             self.read_gate(resets.into_iter().map(Waiting::Reset));
         } else {
             answer(resets, false);
         }
+    }
+}
+
+/// What becomes of the states in the reload that these clients wait for: a reset that forgets
+/// wins over a SIGHUP (D32).
+pub(super) fn memory_of(resets: &[Reset]) -> Memory {
+    let forgets = |reset: &Reset| reset.memory == Memory::Forgotten;
+    if resets.iter().any(forgets) {
+        Memory::Forgotten
+    } else {
+        Memory::Kept
     }
 }
 
@@ -339,7 +351,7 @@ mod tests {
 
     #[test]
     fn who_asks_during_a_reading_is_answered_by_one_that_begins_later() {
-        let mut readings = Readings::default();
+        let mut readings = Readings::<u8, ()>::default();
         assert!(readings.ask([1]));
         assert!(!readings.ask([2]));
         assert!(!readings.ask([3]));
@@ -353,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_reading_that_nobody_waits_for_takes_place_too() {
-        let mut readings = Readings::<u8>::default();
+        let mut readings = Readings::<u8, ()>::default();
         assert!(readings.ask([]));
         assert!(!readings.ask([]));
         assert_eq!(readings.ended(), (vec![], true));

@@ -27,7 +27,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Stopwatch;
-use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::gate::Gate;
 use crate::model::{Clients, Globals, Listener};
 use crate::protocol::{Credentials, Listing, Session};
 
@@ -79,10 +79,6 @@ pub(super) enum Ask {
         /// Where it goes.
         reply: oneshot::Sender<Said>,
     },
-    /// Who may what was read again; none where that broke.
-    Gate(Option<Result<Gate, GateError>>),
-    /// The configuration was tried; the reply.
-    Tested(String),
     /// `term` was answered: the daemon ends.
     End,
 }
@@ -92,8 +88,6 @@ impl fmt::Debug for Ask {
         out.write_str(match self {
             Self::Line { .. } => "Line",
             Self::More { .. } => "More",
-            Self::Gate(_) => "Gate",
-            Self::Tested(_) => "Tested",
             Self::End => "End",
         })
     }
@@ -140,7 +134,6 @@ pub struct ServerError {
 #[derive(Debug)]
 pub(super) struct Server {
     listener: Listener,
-    asks: mpsc::Sender<Ask>,
     settings: watch::Sender<Clients>,
     task: JoinHandle<()>,
 }
@@ -158,7 +151,7 @@ impl Server {
         tracing::info!(%address, most, "listening for clients");
         let (settings, receiver) = watch::channel(globals.clients.clone());
         let shared = Arc::new(Shared {
-            asks: asks.clone(),
+            asks,
             settings: receiver,
             long_lines: Semaphore::new(LONG_LINES_MAX),
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
@@ -166,15 +159,9 @@ impl Server {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Self {
             listener,
-            asks,
             settings,
             task: tokio::spawn(accept(socket, most, shared)),
         })
-    }
-
-    /// The way to the loop.
-    pub(super) fn asks(&self) -> mpsc::Sender<Ask> {
-        self.asks.clone()
     }
 
     /// Takes over what may change while the port is open.

@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::process::Stdio;
 
 use super::daemon::{LIMIT, Served};
-use crate::support::{free_port, lvsmon, wait_until};
+use crate::support::{free_port, have, lvsmon, skip, wait_until};
 
 #[test]
 fn requests_that_come_together_are_answered_in_order_also_when_the_client_has_closed_its_side() {
@@ -93,6 +93,39 @@ fn a_reset_answers_when_the_new_file_is_in_force() {
     );
     assert!(test[0].contains("mon.cf:"), "{test:?}");
     assert_eq!(client.ask("list group web")[0], "hostgroup web h1 h3");
+}
+
+#[test]
+fn a_file_that_was_read_is_in_force_though_somebody_asked_again_meanwhile() {
+    if !have("m4") {
+        return skip("a_file_that_was_read", "m4");
+    }
+    let served = Served::open();
+    let place = served.folder.path().display();
+    // Each reading waits for a file of its own.
+    let slow = format!(
+        "esyscmd(echo >>{place}/m4.runs; n=$(wc -l <{place}/m4.runs); \
+         until test -e {place}/go.$n; do sleep 0.02; done)dnl\n"
+    );
+    served.folder.write("slow.m4", slow);
+    let text = served.folder.read("mon.cf").replace("h1 h2", "h1 h3");
+    let text = text.replacen("\nalias first", "\ninclude slow.m4\n\nalias first", 1);
+    served.folder.write("mon.cf", text);
+    let (mut first, mut second) = (served.client(), served.client());
+    first.send("reset keepstate\n");
+    wait_until("the first reading", LIMIT, || {
+        served.folder.join("m4.runs").exists()
+    });
+    second.send("reset stopped keepstate\n");
+    let mut other = served.client();
+    wait_until("the second request", LIMIT, || {
+        other.ask("list state")[0].starts_with("scheduler stopped since ")
+    });
+    served.folder.write("go.1", "");
+    assert!(first.reply()[0].starts_with("220 reset "));
+    assert_eq!(other.ask("list group web")[0], "hostgroup web h1 h3");
+    served.folder.write("go.2", "");
+    assert!(second.reply()[0].starts_with("220 reset "));
 }
 
 #[test]
