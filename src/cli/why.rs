@@ -253,9 +253,11 @@ impl<'a> Page<'a> {
                 "" => "always",
                 label => label,
             };
-            let holds = match period.holds {
-                true => "in force",
-                false => "not now",
+            let holds = match (period.holds, period.changes) {
+                (true, None) => "in force".to_owned(),
+                (true, Some(end)) => format!("in force until {}", self.moment(end)),
+                (false, Some(start)) => format!("not now, next from {}", self.moment(start)),
+                (false, None) => "never".to_owned(),
             };
             let sent = match period.alerts_sent {
                 0 => String::new(),

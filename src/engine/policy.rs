@@ -266,7 +266,7 @@ fn upalertafter(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Sup
     };
     let outage = as_counted(occasion.outage, least);
     if outage < least {
-        return Err(Suppressed::UpalertAfter { outage });
+        return Err(Suppressed::UpalertAfter { outage, least });
     }
     Ok(())
 }

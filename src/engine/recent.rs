@@ -96,6 +96,8 @@ pub struct PeriodView<'a> {
     pub label: &'a str,
     /// Whether it holds.
     pub holds: bool,
+    /// When that changes next; none where it does not within ten years.
+    pub changes: Option<Wall>,
     /// Problem alerts of the present outage.
     pub alerts_sent: u32,
 }
@@ -121,6 +123,7 @@ impl Engine {
             .map(|(index, period)| PeriodView {
                 label: &period.label,
                 holds: period.when.holds(wall, &self.zone),
+                changes: period.when.next_change(wall, &self.zone),
                 alerts_sent: sent(index).map_or(0, |memory| memory.alert_sent),
             })
             .collect()

@@ -26,7 +26,7 @@ pub const fn rule(why: &Suppressed) -> &'static str {
 #[must_use]
 pub fn sentence(why: &Suppressed) -> String {
     match why {
-        Suppressed::NotInPeriod => "the period does not hold now".to_owned(),
+        Suppressed::NotInPeriod => "the period did not hold".to_owned(),
         Suppressed::ExitRange(exit) => {
             format!("exit value {exit} is in none of the ranges (alertexitrange, exit=)")
         }
@@ -46,12 +46,13 @@ pub fn sentence(why: &Suppressed) -> String {
             "alertafter: not failing for long enough; {} left",
             Readable(*left)
         ),
-        Suppressed::UpalertAfter { outage } => format!(
-            "upalertafter: the outage was too short, {}",
+        Suppressed::UpalertAfter { outage, least } => format!(
+            "upalertafter {}: the outage was shorter, {}",
+            Readable(*least),
             Readable(*outage)
         ),
         Suppressed::NoAlertSent => {
-            "no alert was sent in this period for the outage (no_comp_alerts would tell it)"
+            "0 alerts were sent in this period for the outage, 1 is needed unless no_comp_alerts"
                 .to_owned()
         }
         Suppressed::NoProgram(why) => format!("there is no program to call: {why}"),
@@ -98,6 +99,19 @@ mod tests {
                 "3m20s left",
             ),
             (Suppressed::NumAlerts(2), "numalerts", "numalerts 2"),
+            (
+                Suppressed::UpalertAfter {
+                    outage: Duration::from_secs(59),
+                    least: Duration::from_secs(90),
+                },
+                "upalertafter",
+                "upalertafter 1m30s: the outage was shorter, 59s",
+            ),
+            (
+                Suppressed::NoAlertSent,
+                "no_alert_sent",
+                "0 alerts were sent",
+            ),
             (
                 Suppressed::DependFailed {
                     expression: "core:ping".into(),

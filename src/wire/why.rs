@@ -98,6 +98,9 @@ pub struct PeriodRow {
     pub label: String,
     /// Whether it holds now.
     pub holds: bool,
+    /// When that changes next; none where it never does.
+    #[serde(default)]
+    pub changes: Option<i64>,
     /// Alerts of the present outage.
     pub alerts_sent: u32,
 }
@@ -287,6 +290,7 @@ fn periods(engine: &Engine, id: ServiceId, wall: Wall) -> Vec<PeriodRow> {
         .map(|period| PeriodRow {
             label: period.label.to_owned(),
             holds: period.holds,
+            changes: period.changes.map(Wall::seconds),
             alerts_sent: period.alerts_sent,
         })
         .collect()

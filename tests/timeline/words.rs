@@ -164,7 +164,7 @@ fn held_back(suppression: &Suppression, engine: &Engine) -> String {
             format!("alertafter, {have} of {need} failures")
         }
         Suppressed::AlertAfterTime { left } => format!("alertafter, {} left", Readable(*left)),
-        Suppressed::UpalertAfter { outage } => {
+        Suppressed::UpalertAfter { outage, .. } => {
             format!("upalertafter, the outage lasted {}", Readable(*outage))
         }
         Suppressed::NoAlertSent => "no alert was sent".to_owned(),

@@ -199,6 +199,8 @@ pub enum Suppressed {
     UpalertAfter {
         /// How long it was.
         outage: Duration,
+        /// How long it had to be.
+        least: Duration,
     },
     /// A recovery of which no alert was sent.
     NoAlertSent,

@@ -178,6 +178,7 @@ fn upalertafter_holds_back_the_recovery_of_a_short_outage() {
     story.report(10, 1, "h1\n");
     let why = Suppressed::UpalertAfter {
         outage: seconds(59),
+        least: seconds(60),
     };
     assert_eq!(story.report(69, 0, "").held_back, [(Some(0), why)]);
     let long = [(10, 1, "h1\n"), (70, 0, "")];
