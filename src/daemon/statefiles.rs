@@ -2,7 +2,8 @@
 //!
 //! Written for `savestate`, and `disabled` after every `enable` and `disable`; read for
 //! `loadstate` and at a start with `-l`. The journal, not these, carries the state of lvsmon from
-//! one start to the next (D20). A file that cannot be used is named and nothing of it is taken.
+//! one start to the next (D20). A file that cannot be used is named and nothing of it is taken;
+//! lines of `disabled` that were passed over are named too (E-33).
 
 use std::fmt;
 use std::io::{self, Read};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 use crate::daemon::Daemon;
+use crate::daemon::logs;
 use crate::daemon::scribe::{Job, Reply};
 use crate::engine::event::{Event, Wish};
 use crate::engine::saved::Classic;
@@ -123,11 +125,10 @@ pub(super) fn read(folder: &Path, files: &[StateFile]) -> Classic {
         let path = folder.join(file.name());
         let shown = path.display();
         match bytes(&path) {
-            Ok(bytes) => {
-                if let Err(fault) = file.read(&bytes, &mut classic) {
-                    tracing::error!(path = %shown, %fault, "state file not used");
-                }
-            }
+            Ok(bytes) => match file.read(&bytes, &mut classic) {
+                Ok(strangers) => logs::say_strangers(&path, strangers, true),
+                Err(fault) => tracing::error!(path = %shown, %fault, "state file not used"),
+            },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(path = %shown, "no such state file");
             }

@@ -1,14 +1,16 @@
 //! What do mon's own state files say, and how are they written?
 //!
 //! `disabled` has a line for each disabled host, watch and service; `opstatus` one for each
-//! service, of fields that are parted by tabs (docs/mon.md, "State files"). A file is taken as a
-//! whole or not at all: one that was cut short, that is the other one of the two, or no text
-//! names what is wrong with it.
+//! service, of fields that are parted by tabs (docs/mon.md, "State files"). A file that was cut
+//! short, that is the other one of the two, or no text is not taken at all, and names what is
+//! wrong with it. In a `disabled` that a person has edited, other lines are passed over and
+//! counted (E-33).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::engine::saved::{Classic, ClassicDisabled, ClassicService};
+use crate::protocol::log_file::{Strangers, is_comment};
 
 /// Longest file that is read, in bytes: the states of 10,000 services with long outputs.
 pub const FILE_MAX: usize = 64 * 1024 * 1024;
@@ -35,18 +37,25 @@ impl StateFile {
         }
     }
 
-    /// Reads it into its part of `classic`, which stays as it is where this fails.
+    /// Reads it into its part of `classic`, which stays as it is where this fails; answers with
+    /// the lines that were passed over.
     ///
     /// # Errors
     ///
     /// It is no such file, or not all of it.
-    pub fn read(self, bytes: &[u8], classic: &mut Classic) -> Result<(), StateFault> {
+    pub fn read(self, bytes: &[u8], classic: &mut Classic) -> Result<Strangers, StateFault> {
         let text = whole_text(bytes)?;
         match self {
-            Self::Disabled => classic.disabled = Some(disabled(text)?),
-            Self::Opstatus => classic.opstatus = Some(opstatus(text)?),
+            Self::Disabled => {
+                let (lines, strangers) = disabled(text)?;
+                classic.disabled = Some(lines);
+                Ok(strangers)
+            }
+            Self::Opstatus => {
+                classic.opstatus = Some(opstatus(text)?);
+                Ok(Strangers::default())
+            }
         }
-        Ok(())
     }
 
     /// The file with its part of `classic`; none where that was not asked for.
@@ -98,32 +107,49 @@ fn whole_text(bytes: &[u8]) -> Result<&str, StateFault> {
     Ok(text)
 }
 
-fn lines<T>(text: &str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, StateFault> {
+/// The lines that are neither empty nor comments, with their numbers from 1 on.
+fn meant(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = (1..).zip(text.lines());
-    let says_nothing = |line: &str| line.is_empty() || line.starts_with('#');
-    let lines = numbered.filter(|(_, line)| !says_nothing(line.trim()));
-    lines
-        .map(|(number, line)| {
-            read(line).ok_or_else(|| StateFault::Line {
-                line: number,
-                start: line.chars().take(SHOWN_MAX).collect(),
-            })
-        })
-        .collect()
+    numbered.filter(|(_, line)| !is_comment(line))
 }
 
-fn disabled(text: &str) -> Result<Vec<ClassicDisabled>, StateFault> {
-    lines(text, |line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        match words[..] {
-            ["disable", "host", host] => Some(ClassicDisabled::Host(host.to_owned())),
-            ["disable", "watch", group] => Some(ClassicDisabled::Watch(group.to_owned())),
-            ["disable", "service", group, name] => {
-                Some(ClassicDisabled::Service(group.to_owned(), name.to_owned()))
-            }
-            _ => None,
+fn no_such_line(number: usize, line: &str) -> StateFault {
+    StateFault::Line {
+        line: number,
+        start: line.chars().take(SHOWN_MAX).collect(),
+    }
+}
+
+/// What is disabled, and what was passed over. A file of which no line even begins like one of
+/// this kind is another one.
+fn disabled(text: &str) -> Result<(Vec<ClassicDisabled>, Strangers), StateFault> {
+    let is_kin = |line: &str| matches!(line.split_whitespace().next(), Some("disable" | "enable"));
+    if let Some((number, line)) = meant(text).next()
+        && !meant(text).any(|(_, line)| is_kin(line))
+    {
+        return Err(no_such_line(number, line));
+    }
+    let mut known = Vec::new();
+    let mut strangers = Strangers::default();
+    for (number, line) in meant(text) {
+        match disabled_line(line) {
+            Some(entry) => known.push(entry),
+            None => strangers.add(u64::try_from(number).unwrap_or(u64::MAX)),
         }
-    })
+    }
+    Ok((known, strangers))
+}
+
+fn disabled_line(line: &str) -> Option<ClassicDisabled> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        ["disable", "host", host] => Some(ClassicDisabled::Host(host.to_owned())),
+        ["disable", "watch", group] => Some(ClassicDisabled::Watch(group.to_owned())),
+        ["disable", "service", group, name] => {
+            Some(ClassicDisabled::Service(group.to_owned(), name.to_owned()))
+        }
+        _ => None,
+    }
 }
 
 fn disabled_text(entries: &[ClassicDisabled]) -> String {
@@ -173,23 +199,27 @@ const FIELDS: [&str; 22] = [
 const PERIOD_FIELDS: [&str; 4] = ["last_alert", "alert_sent", "1stfailtime", "failcount"];
 
 fn opstatus(text: &str) -> Result<Vec<ClassicService>, StateFault> {
-    lines(text, |line| {
-        let mut fields = line.split('\t').map(|field| {
-            // At the first sign, not at the last as mon does (E-26).
-            let (key, value) = field.split_once('=')?;
-            Some((undo(key), undo(value)))
-        });
-        let mut name = |key: &str| {
-            let (found, value) = fields.next()??;
-            (found == key && !value.is_empty()).then_some(value)
-        };
-        let (group, service) = (name("group")?, name("service")?);
-        let known: BTreeMap<String, String> = fields.collect::<Option<_>>()?;
-        // The first field of all; without it the line was not written by mon.
-        known
-            .contains_key("op_status")
-            .then_some((group, service, known))
-    })
+    meant(text)
+        .map(|(number, line)| opstatus_line(line).ok_or_else(|| no_such_line(number, line)))
+        .collect()
+}
+
+fn opstatus_line(line: &str) -> Option<ClassicService> {
+    let mut fields = line.split('\t').map(|field| {
+        // At the first sign, not at the last as mon does (E-26).
+        let (key, value) = field.split_once('=')?;
+        Some((undo(key), undo(value)))
+    });
+    let mut name = |key: &str| {
+        let (found, value) = fields.next()??;
+        (found == key && !value.is_empty()).then_some(value)
+    };
+    let (group, service) = (name("group")?, name("service")?);
+    let known: BTreeMap<String, String> = fields.collect::<Option<_>>()?;
+    // The first field of all; without it the line was not written by mon.
+    known
+        .contains_key("op_status")
+        .then_some((group, service, known))
 }
 
 fn opstatus_text(services: &[ClassicService]) -> String {
@@ -284,7 +314,7 @@ mod tests {
 
     fn read(file: StateFile, bytes: &[u8]) -> Result<Classic, StateFault> {
         let mut classic = Classic::default();
-        file.read(bytes, &mut classic).map(|()| classic)
+        file.read(bytes, &mut classic).map(|_| classic)
     }
 
     /// As mon 1.3.6 wrote it, shortened.
@@ -403,19 +433,8 @@ mod tests {
         for bytes in [&b"\xff\xfe\n"[..], b"disable host h\0\n"] {
             assert_eq!(read(StateFile::Disabled, bytes), Err(StateFault::NotText));
         }
-        for text in [
-            "enable host h\n",
-            "disable host\n",
-            "disable host h i\n",
-            "disable service g\n",
-            "disable\n",
-        ] {
-            let found = read(StateFile::Disabled, text.as_bytes());
-            assert!(
-                matches!(found, Err(StateFault::Line { line: 1, .. })),
-                "{text}"
-            );
-        }
+        let found = read(StateFile::Disabled, b"# mine\n[hosts]\nh1 disable\n");
+        assert_eq!(found, line(2, "[hosts]"));
         for text in [
             "group=g\n",
             "group=\tservice=s\top_status=0\n",
@@ -428,6 +447,30 @@ mod tests {
                 matches!(found, Err(StateFault::Line { line: 1, .. })),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn lines_of_disabled_that_mon_passes_over_cost_none_of_the_others() {
+        let h1 = ClassicDisabled::Host("h1".to_owned());
+        for (text, expected, count, first) in [
+            ("disable host h1\n", vec![h1.clone()], 0, 0),
+            (
+                "enable host h2\n# c\n\ndisable host h1\n",
+                vec![h1.clone()],
+                1,
+                1,
+            ),
+            ("disable host h1\nfrobnicate\n[x]\n", vec![h1.clone()], 2, 2),
+            ("disable host\n  disable host h1\n", vec![h1.clone()], 1, 1),
+            ("disable host h1\ndisable service g\n", vec![h1], 1, 2),
+            ("disable host h1 h2\n", Vec::new(), 1, 1),
+            ("enable host h1\n", Vec::new(), 1, 1),
+        ] {
+            let mut classic = Classic::default();
+            let strangers = StateFile::Disabled.read(text.as_bytes(), &mut classic);
+            assert_eq!(strangers, Ok(Strangers { count, first }), "{text}");
+            assert_eq!(classic.disabled, Some(expected), "{text}");
         }
     }
 

@@ -120,6 +120,20 @@ fn what_is_disabled_in_mons_state_file_is_loaded_where_that_is_asked_for() {
 }
 
 #[test]
+fn lines_of_disabled_that_mean_nothing_are_named_and_the_others_count() {
+    let site = site("");
+    let text = "enable host web1\ndisable host web2\nlvsmon was here\n";
+    site.folder.write("state/disabled", text);
+    let _daemon = site.start(["-l"]);
+    site.wait_for_text("log/hosts", "web1");
+    assert_eq!(lines(&site.folder, "log/hosts")[0], "web1");
+    let path = site.folder.join("state/disabled");
+    let named = format!("path={} lines=2 first=1", path.display());
+    site.wait_for_text("stderr", &named);
+    assert_eq!(fs::read_to_string(path).unwrap(), text);
+}
+
+#[test]
 fn a_state_file_that_is_cut_swapped_or_no_text_is_named_and_the_daemon_starts_without_it() {
     let opstatus = "group=web\tservice=http\top_status=0\n";
     let cases: [(&str, &[u8], &str); 6] = [
