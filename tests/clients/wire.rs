@@ -4,7 +4,7 @@ use std::net::Shutdown;
 use std::process::Stdio;
 
 use super::daemon::{LIMIT, Served};
-use crate::support::{free_port, have, lvsmon, skip, wait_until};
+use crate::support::{free_port, have, lvsmon, skip, wait_for, wait_until};
 
 #[test]
 fn requests_that_come_together_are_answered_in_order_also_when_the_client_has_closed_its_side() {
@@ -260,12 +260,15 @@ fn a_login_that_cannot_succeed_says_why_in_the_log() {
     for (user, hash, kind) in settings {
         let refused = client.ask(&format!("login {user} secret"));
         assert_eq!(refused, ["530 login unsuccessful"]);
-        let log = served.folder.read("log");
-        let line = log
-            .lines()
-            .find(|line| line.contains("login refused") && line.contains(kind));
-        let line = line.unwrap_or_else(|| panic!("{user}: {log}"));
+        // The log is written beside the answer.
+        let line = wait_for(&format!("the refusal of {user}"), LIMIT, || {
+            let log = served.folder.read("log");
+            let mut lines = log.lines();
+            let found = lines.find(|line| line.contains("login refused") && line.contains(kind));
+            found.map(str::to_owned)
+        });
         assert!(line.contains("openssl passwd -6"), "{line}");
+        let log = served.folder.read("log");
         assert!(!log.contains(hash), "{log}");
     }
 }
