@@ -144,7 +144,7 @@ fn many_who_test_the_configuration_at_once_take_one_reading_at_a_time() {
         assert_eq!(client.reply(), good);
     }
     assert!(!served.folder.join("two").exists());
-    // And of the others many together.
+    // And the others together: all had asked while the first reading went on.
     let runs = served.folder.read("m4.runs").lines().count();
-    assert!(runs < clients.len(), "{runs} readings");
+    assert!(runs <= 3, "{runs} readings");
 }
