@@ -7,7 +7,7 @@
 //! [`Action::History`]: crate::engine::event::Action::History
 //! [`Event::HistoryRead`]: crate::engine::event::Event::HistoryRead
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::engine::event::{AlertCall, FailureLine, HistoryLine};
@@ -80,18 +80,14 @@ impl Histories {
         push(&mut self.failures, line, self.length);
     }
 
-    /// What `historicfile` says, oldest first, in place of all that is known, but for what is
-    /// newer than the file: it may not have been written yet when the file was read.
+    /// What `historicfile` says, oldest first, in place of all that is known, but for the calls
+    /// behind those of the file: they may not have been written yet when it was read.
     pub(crate) fn replace_alerts(&mut self, mut lines: Vec<HistoryLine>) {
         for line in &mut lines {
             cut(&mut line.summary);
         }
-        let read = lines.last().map(|line| line.time.seconds());
-        let is_newer = |line: &HistoryLine| read.is_none_or(|read| line.time.seconds() > read);
-        let newer = std::mem::take(&mut self.alerts)
-            .into_iter()
-            .filter(is_newer);
-        lines.extend(newer);
+        let written = written(&self.alerts, &lines);
+        lines.extend(self.alerts.drain(..).skip(written));
         self.alerts = lines.into();
         self.set_length(self.length);
     }
@@ -105,6 +101,30 @@ impl Histories {
     pub(crate) fn failures(&self) -> impl DoubleEndedIterator<Item = &FailureLine> {
         self.failures.iter()
     }
+}
+
+/// How many of the known calls, oldest first, the lines of the file tell of: those up to its
+/// last line that is known. By the lines and not by their time: many calls have one second, and
+/// the clock may have been set back. A file that knows none of them is of another process, or
+/// so old that they left: all are behind it.
+fn written(known: &VecDeque<HistoryLine>, lines: &[HistoryLine]) -> usize {
+    let seconds: BTreeSet<i64> = known.iter().map(|line| line.time.seconds()).collect();
+    let mut backwards = lines.iter().rev();
+    let last_known = backwards.find_map(|line| {
+        if !seconds.contains(&line.time.seconds()) {
+            return None;
+        }
+        // As often as the file has it: the same may have been called twice in a second.
+        let times = lines.iter().filter(|other| is_same(line, other)).count();
+        let places = (1..).zip(known).filter(|(_, known)| is_same(line, known));
+        places.take(times).last().map(|(place, _)| place)
+    });
+    last_known.unwrap_or(0)
+}
+
+/// Whether two lines are the same in the file, which has whole seconds and no line ends.
+fn is_same(a: &HistoryLine, b: &HistoryLine) -> bool {
+    a.time.seconds() == b.time.seconds() && a.in_a_file() == b.in_a_file()
 }
 
 fn cut(summary: &mut String) {
@@ -160,29 +180,68 @@ mod tests {
         assert!(shown.contains("-P") && !shown.contains("s3cret"), "{shown}");
     }
 
-    #[test]
-    fn what_is_newer_than_the_file_that_was_read_stays() {
+    fn called(seconds: i64, summary: &str) -> HistoryLine {
+        let mut line = line(&crate::alert::notice::tests::call());
+        line.time = Wall::from_micros(seconds * 1_000_000 + 7);
+        line.summary = summary.to_owned();
+        line
+    }
+
+    fn seen(all: &[(i64, &str)]) -> Vec<(i64, String)> {
+        let all = all.iter();
+        all.map(|&(seconds, summary)| (seconds, summary.to_owned()))
+            .collect()
+    }
+
+    /// What is left of `known` once a file of `written` was read.
+    fn replaced(known: &[(i64, &str)], written: &[(i64, &str)]) -> Vec<(i64, String)> {
         let mut histories = Histories::new(10);
-        let at = |seconds: i64| {
-            let mut line = line(&crate::alert::notice::tests::call());
-            line.time = Wall::from_seconds(seconds);
-            line
-        };
-        for seconds in [1, 2, 3] {
-            histories.alerted(at(seconds));
+        for (seconds, summary) in known {
+            histories.alerted(called(*seconds, summary));
         }
-        let times = |histories: &Histories| {
-            let alerts = histories.alerts();
-            alerts.map(|line| line.time.seconds()).collect::<Vec<_>>()
-        };
-        histories.replace_alerts(vec![at(0), at(2)]);
-        assert_eq!(times(&histories), [0, 2, 3]);
-        histories.replace_alerts(Vec::new());
+        let written = written.iter().map(|(seconds, summary)| {
+            let mut line = called(*seconds, summary);
+            line.time = Wall::from_seconds(*seconds);
+            line
+        });
+        histories.replace_alerts(written.collect());
+        let alerts = histories.alerts();
+        let seen = alerts.map(|line| (line.time.seconds(), line.summary.clone()));
+        seen.collect()
+    }
+
+    #[test]
+    fn what_is_behind_the_last_line_of_the_file_that_was_read_stays() {
+        let known = [(1, "a"), (2, "b"), (3, "c")];
+        let file = [(0, "z"), (2, "b")];
         assert_eq!(
-            times(&histories),
-            [0, 2, 3],
-            "nothing of it is in the file yet"
+            replaced(&known, &file),
+            seen(&[(0, "z"), (2, "b"), (3, "c")])
         );
+        assert_eq!(replaced(&known, &[]), seen(&known), "nothing is written");
+        let of_before = [(0, "z"), (9, "of a time to come")];
+        let all = [&of_before[..], &known[..]].concat();
+        assert_eq!(replaced(&known, &of_before), seen(&all));
+        // A person took lines out and added one.
+        let edited = [(1, "a"), (3, "c"), (4, "by hand")];
+        assert_eq!(replaced(&known, &edited), seen(&edited));
+    }
+
+    #[test]
+    fn calls_of_one_second_and_of_a_clock_that_was_set_back_stay_too() {
+        for known in [
+            [(1, "a"), (5, "b"), (5, "c")],
+            [(1, "a"), (5, "b"), (5, "b")],
+            [(1, "a"), (5, "b\nb"), (2, "set back")],
+        ] {
+            let written: Vec<(i64, String)> = known[..2]
+                .iter()
+                .map(|(seconds, summary)| (*seconds, summary.replace('\n', " ")))
+                .collect();
+            let file: Vec<(i64, &str)> = written.iter().map(|(at, it)| (*at, &**it)).collect();
+            let all = [&file[..], &known[2..]].concat();
+            assert_eq!(replaced(&known, &file), seen(&all), "{known:?}");
+        }
     }
 
     #[test]

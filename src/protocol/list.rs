@@ -15,9 +15,7 @@ use crate::model::{DependKind, Model, Service, ServiceId};
 use crate::protocol::choice::{self, Shown};
 use crate::protocol::command::first_word;
 use crate::protocol::session::Session;
-use crate::protocol::{
-    Process, Sight, Turn, Work, data_line, escape, log_file, one_line, status_line,
-};
+use crate::protocol::{Process, Sight, Turn, Work, data_line, escape, one_line, status_line};
 
 /// A part is closed with the line that makes it longer than this, in bytes: what a client
 /// that does not read can make us hold.
@@ -195,7 +193,7 @@ impl Listing {
             What::Alerts => {
                 if let Some(line) = engine.alert_history().nth(nth) {
                     // As a whole (P-7).
-                    escape::plain(out, &log_file::line_of(line));
+                    escape::plain(out, &line.text());
                     out.push('\n');
                 }
             }

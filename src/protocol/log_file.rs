@@ -13,17 +13,7 @@ use crate::time::Wall;
 /// A line of `historicfile`, with its newline.
 #[must_use]
 pub fn history_line(line: &HistoryLine) -> String {
-    one_line(&line_of(line)) + "\n"
-}
-
-/// What the alert history says of a call, in the file and in `list alerthist`: `KIND GROUP SERVICE
-/// TIME PROGRAM (ARGS) SUMMARY`. The caller sees to line ends in it.
-#[must_use]
-pub fn line_of(line: &HistoryLine) -> String {
-    let kind = line.kind.history_word();
-    let (group, service, time) = (&line.group, &line.service, line.time.seconds());
-    let (program, args, summary) = (&line.program, &line.args, &line.summary);
-    format!("{kind} {group} {service} {time} {program} ({args}) {summary}")
+    line.in_a_file() + "\n"
 }
 
 /// Lines of a file that are none of its kind; neither are empty ones and comments, which are

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::event::{HostVerdict, Status};
 use crate::model::{AlertCommand, HostName, ServiceId};
+use crate::text::one_line;
 use crate::time::Wall;
 
 /// Why an alert is called (docs/mon.md, "Alerts").
@@ -238,6 +239,24 @@ pub struct HistoryLine {
     pub args: Arc<str>,
     /// First line of what it was told.
     pub summary: String,
+}
+
+impl HistoryLine {
+    /// What the alert history says of a call: `KIND GROUP SERVICE TIME PROGRAM (ARGS) SUMMARY`.
+    /// The caller sees to line ends in it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let kind = self.kind.history_word();
+        let (group, service, time) = (&self.group, &self.service, self.time.seconds());
+        let (program, args, summary) = (&self.program, &self.args, &self.summary);
+        format!("{kind} {group} {service} {time} {program} ({args}) {summary}")
+    }
+
+    /// The same in one line, as `historicfile` has it, without the newline.
+    #[must_use]
+    pub fn in_a_file(&self) -> String {
+        one_line(&self.text())
+    }
 }
 
 /// One failure, as the failure history keeps it.
