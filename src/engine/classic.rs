@@ -240,10 +240,12 @@ fn values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<String,
         outage.map_or(0, Outage::counted_failures).to_string(),
     );
     set("last_failure", time(last_failure));
-    set(
-        "first_failure",
-        time(outage.map(|outage| outage.first_failure)),
-    );
+    let first_failure = if state.status == Status::Untested {
+        String::new()
+    } else {
+        time(outage.map(|outage| outage.first_failure))
+    };
+    set("first_failure", first_failure);
     set("last_summary", summary.clone().unwrap_or_default());
     set("last_detail", detail.clone().unwrap_or_default());
     set("last_failure_time", String::new());
@@ -281,9 +283,15 @@ fn period_values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<
     for (index, period) in service.periods.iter().enumerate() {
         let memory = state.periods.as_deref().and_then(|all| all.get(index));
         let memory = memory.unwrap_or(&nothing);
+        // Empty as long as nothing has happened to the service.
+        let is_blank = state.status == Status::Untested && *memory == nothing;
+        let unless_blank = |number: i64| {
+            let number = (!is_blank).then(|| number.to_string());
+            number.unwrap_or_default()
+        };
         let time = |moment: Option<Moment>| {
             let wall = moment.map(|moment| moment.wall(now));
-            wall.map_or(0, Wall::seconds).to_string()
+            unless_blank(wall.map_or(0, Wall::seconds))
         };
         let mut set = |name: &str, value: String| {
             values.insert(format!("{}:{name}", period.label), value);
@@ -291,7 +299,7 @@ fn period_values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<
         set("last_alert", time(memory.last_alert));
         set("alert_sent", memory.alert_sent.to_string());
         set("1stfailtime", time(memory.messages.first));
-        set("failcount", memory.messages.count.to_string());
+        set("failcount", unless_blank(memory.messages.count.into()));
     }
     values
 }

@@ -284,6 +284,16 @@ fn variables_have_mons_names_and_types() {
 }
 
 #[test]
+fn what_can_be_set_can_be_got_where_mon_shows_nothing() {
+    // P-27
+    let mut desk = Desk::new(site());
+    desk.set(1.0, "opstatus", "unknown").unwrap();
+    assert_eq!(desk.get("opstatus"), Status::Unknown.number().to_string());
+    desk.set(1.0, "allow_empty_group", "1").unwrap();
+    assert_eq!(desk.get("allow_empty_group"), "1");
+}
+
+#[test]
 fn what_is_kept_aside_is_bounded() {
     let mut desk = Desk::new(site());
     for number in 0..32 {
@@ -347,6 +357,30 @@ fn mons_state_files_say_the_same_on_both_ways() {
     other.set(12.0, "_ack", "0").unwrap();
     assert_eq!(sent(&other.report(20.0, exited(2, "h1 = down\nwhy\n"))), 0);
     assert_eq!(sent(&other.report(30.0, exited(0, ""))), 1);
+}
+
+#[test]
+fn of_a_service_that_was_never_tested_the_state_file_leaves_the_fields_of_mon_empty() {
+    let mut desk = Desk::new(site());
+    let label = site().services[0].periods[0].label.to_string();
+    let keys = ["last_alert", "alert_sent", "1stfailtime", "failcount"];
+    let said = |desk: &Desk| {
+        let opstatus = desk.engine.classic().opstatus.unwrap();
+        let (_, _, values) = &opstatus[0];
+        let of_period = keys.map(|key| values[&format!("{label}:{key}")].clone());
+        (values["first_failure"].clone(), of_period)
+    };
+    let untested = ("", ["", "0", "", ""]);
+    let (first, of_period) = said(&desk);
+    assert_eq!((&*first, of_period.each_ref().map(|it| &**it)), untested);
+    desk.wish(1.0, Wish::LoadState(desk.engine.classic()))
+        .unwrap();
+    let (first, of_period) = said(&desk);
+    assert_eq!((&*first, of_period.each_ref().map(|it| &**it)), untested);
+    desk.report(10.0, exited(0, ""));
+    let (first, of_period) = said(&desk);
+    let tested = ("0", ["0", "0", "0", "0"]);
+    assert_eq!((&*first, of_period.each_ref().map(|it| &**it)), tested);
 }
 
 /// The ids of the events that are told.
