@@ -4,6 +4,7 @@
 //! Not here: arguments, input and output, limits; monitors and alerts differ in all of them.
 
 mod child;
+mod interrupted;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 pub(crate) use child::{Child, Command, Streams};
+pub use interrupted::{Interrupted, unless_interrupted};
 
 /// Waits between tries while the file is being written ("text file busy"): an operator copies a
 /// new version into place.

@@ -7,6 +7,7 @@ use crate::monitor::{Tools, check};
 use crate::names::Names;
 use crate::options::MonitorOptions;
 use crate::options::{fping, ftp, http, plugin, tcp};
+use crate::program::unless_interrupted;
 
 /// Exit status for wrong usage.
 const USAGE: u8 = 2;
@@ -56,6 +57,11 @@ pub fn standalone(name: &str, args: &[String]) -> u8 {
             return USAGE;
         }
     };
+    run(bare, &options)
+}
+
+/// Checks the hosts among the options and returns the exit status.
+fn run(bare: &str, options: &MonitorOptions) -> u8 {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -67,10 +73,20 @@ pub fn standalone(name: &str, args: &[String]) -> u8 {
             return 1;
         }
     };
-    let report = runtime.block_on(async {
+    let checked = runtime.block_on(unless_interrupted(async {
         let tools = Tools::new(Names::system());
-        check(&options, &[], &tools).await
-    });
+        check(options, &[], &tools).await
+    }));
+    let report = match checked {
+        Ok(report) => report,
+        Err(end) => {
+            say(
+                &mut std::io::stderr(),
+                &format!("lvsmon monitor {bare}: {end}\n"),
+            );
+            return end.exit();
+        }
+    };
     let mut output = std::io::stdout();
     // A reader that left early still gets the exit status.
     let _ = output.write_all(&report.output);

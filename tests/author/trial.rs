@@ -1,10 +1,14 @@
 //! `lvsmon try`: runs a program as the daemon would and says what comes of it.
 
-use std::process::{Command, Output};
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{TempDir, free_port, lvsmon, root};
+use crate::support::{Running, TempDir, free_port, lvsmon, root, wait_for};
 
 /// `lvsmon try WORDS` in a folder with an empty configuration, so that nothing of this machine
 /// counts.
@@ -418,4 +422,61 @@ fn the_samples_are_in_good_form() {
         }
         std::fs::remove_file(bench.folder.join("log")).unwrap();
     }
+}
+
+/// Longest wait for a process to begin or to end.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program that says its number and stays.
+const STAYS: &str = "#!/bin/sh\necho $$ >\"$OWN.new\"; mv \"$OWN.new\" \"$OWN\"; exec sleep 600\n";
+
+/// Whether a process is there and has not ended.
+fn lives(process: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(") ").map(|(_, rest)| rest.to_owned());
+    state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
+/// Starts the command, ends it with the signal once its program is there, and sees both end.
+#[track_caller]
+fn interrupt(command: &mut Command, number: &Path, signal: Signal) {
+    let _ = std::fs::remove_file(number);
+    command.env("OWN", number);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut running = Running::start(command);
+    let process = wait_for("the program", PATIENCE, || {
+        std::fs::read_to_string(number).ok()
+    });
+    let process = process.trim();
+    assert!(lives(process));
+    running.signal(signal);
+    let status = running.wait(PATIENCE);
+    assert_eq!(status.code(), Some(128 + signal as i32), "{signal}");
+    wait_for("the end of the program", PATIENCE, || {
+        (!lives(process)).then_some(())
+    });
+    let mut said = String::new();
+    let errors = running.0.stderr.as_mut().expect("a pipe");
+    errors.read_to_string(&mut said).unwrap();
+    assert!(said.contains(&format!("ended by {signal}")), "{said}");
+}
+
+#[test]
+fn a_trial_that_is_interrupted_ends_the_program_and_says_so() {
+    let bench = Bench::new();
+    bench.folder.write_executable("mon.d/own.monitor", STAYS);
+    bench.folder.write_executable("alert.d/own.alert", STAYS);
+    let number = bench.folder.join("number");
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        interrupt(&mut bench.command(&["own.monitor", "h1"]), &number, signal);
+    }
+    interrupt(&mut bench.command(&["own.alert"]), &number, Signal::SIGINT);
+    // A built-in that runs programs, by itself.
+    let program = bench.folder.write_executable("stays", STAYS);
+    let mut command = lvsmon(["monitor", "plugin", "--"]);
+    command.arg(program).args(["--", "127.0.0.1"]);
+    interrupt(&mut command, &number, Signal::SIGTERM);
 }

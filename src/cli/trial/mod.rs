@@ -38,6 +38,7 @@ use crate::model::{
     MonitorCommand, MonitorProgram, Service, ServiceId,
 };
 use crate::options::{AlertOptions, MonitorOptions};
+use crate::program::{Interrupted, unless_interrupted};
 use crate::site::{self, Became, ProgramKind, Resolution};
 use crate::text::words_line;
 use crate::time::timeval;
@@ -97,7 +98,8 @@ pub(super) struct TrialArgs {
 const AFTER: &str = "\
 Exit status: 0 all is well; 1 the monitor reported a failure, or an alert failed, in good form;
 2 wrong usage, nothing was run; 3 the program does something that the daemon or its operator will
-suffer from (see the lines \"problem\").
+suffer from (see the lines \"problem\"); 128 and the signal's number where SIGINT, SIGTERM or
+SIGHUP ended it, which kills the program with its process group.
 
 Examples:
   lvsmon try ./ssh.monitor -p 22 -- 192.168.0.1 192.168.0.2
@@ -169,14 +171,26 @@ pub(super) fn trial(args: &TrialArgs, out: &mut Output) -> Outcome {
     };
     let runtime = runtime()?;
     let is_alert = args.is_alert();
+    let interrupted = |end: Interrupted| {
+        complain(&format!("lvsmon try: {end}"));
+        ExitCode::from(end.exit())
+    };
     let code = if is_alert {
-        let trial = runtime.block_on(alert::run(plan));
-        print::alert(&trial, args.json, out)?;
-        exit_code(&trial.remarks, args.strict, trial.failed())
+        match runtime.block_on(unless_interrupted(alert::run(plan))) {
+            Ok(trial) => {
+                print::alert(&trial, args.json, out)?;
+                exit_code(&trial.remarks, args.strict, trial.failed())
+            }
+            Err(end) => interrupted(end),
+        }
     } else {
-        let trial = runtime.block_on(monitor::run(plan));
-        print::monitor(&trial, args.json, out)?;
-        exit_code(&trial.remarks, args.strict, trial.failed())
+        match runtime.block_on(unless_interrupted(monitor::run(plan))) {
+            Ok(trial) => {
+                print::monitor(&trial, args.json, out)?;
+                exit_code(&trial.remarks, args.strict, trial.failed())
+            }
+            Err(end) => interrupted(end),
+        }
     };
     // A program that was left behind keeps nobody waiting.
     runtime.shutdown_timeout(Duration::ZERO);
