@@ -3,6 +3,8 @@
 //! Pure: texts in, rules out; files are read and users of the system are asked elsewhere. What is
 //! kept of mon, its quirks included, is in docs/mon.md, "Access".
 
+mod remarks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
@@ -37,7 +39,10 @@ pub struct AuthRules {
 /// What one command's line says of users.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Users {
-    named: BTreeSet<String>,
+    /// The first line.
+    line: u32,
+    /// Each with the first line that names it.
+    named: BTreeMap<String, u32>,
     denied: BTreeSet<String>,
 }
 
@@ -66,13 +71,18 @@ impl AuthRules {
             mistakes: Vec::new(),
             warnings: Vec::new(),
         };
+        if text.starts_with(remarks::BYTE_ORDER_MARK) {
+            let what = "the file begins with a byte order mark, which is taken for a part of the \
+                        first word, as in mon; save the file as UTF-8 without one";
+            read.warn(1, what.to_owned());
+        }
         let mut is_trap_section = false;
         // The first line for it.
         let mut every_host = None;
         for (line, text) in lines(text) {
-            if text.starts_with("command section") {
+            if begins(text, "command") {
                 is_trap_section = false;
-            } else if text.starts_with("trap section") {
+            } else if begins(text, "trap") {
                 is_trap_section = true;
             } else if is_trap_section {
                 if text.split_whitespace().next() == Some("*") {
@@ -83,6 +93,7 @@ impl AuthRules {
                 read.command(line, text);
             }
         }
+        read.unusable();
         if let Some(line) = every_host.filter(|_| read.rules.traps.hides_hosts()) {
             let what = "because of the entry for host \"*\" the entries for other hosts have no \
                         effect, as in mon";
@@ -102,10 +113,24 @@ impl AuthRules {
         let Some(users) = self.commands.get(&command.to_ascii_lowercase()) else {
             return false;
         };
-        let is_in = |set: &BTreeSet<String>| {
-            user.is_some_and(|user| set.contains(user) || set.contains(ANY))
-        };
-        !is_in(&users.denied) && (users.named.contains(ALL) || is_in(&users.named))
+        let is_denied = |user| users.denied.contains(user) || users.denied.contains(ANY);
+        let is_named = |user| users.named.contains_key(user) || users.named.contains_key(ANY);
+        !user.is_some_and(is_denied)
+            && (users.named.contains_key(ALL) || user.is_some_and(is_named))
+    }
+
+    /// Every user that is let in by name, with the first line that names it, sorted by name.
+    #[must_use]
+    pub fn users(&self) -> BTreeMap<&str, u32> {
+        let mut users = BTreeMap::new();
+        let named = self.commands.values().flat_map(|entry| &entry.named);
+        for (user, line) in named.filter(|(user, _)| *user != ALL && *user != ANY) {
+            if remarks::of_user(user, false).is_none() {
+                let first = users.entry(user.as_str()).or_insert(*line);
+                *first = (*first).min(*line);
+            }
+        }
+        users
     }
 
     /// What the trap section says.
@@ -123,18 +148,50 @@ impl Read<AuthRules> {
             return self.err(line, what.to_owned());
         };
         let command = command.trim().to_ascii_lowercase();
-        if command.is_empty() || command.contains(char::is_whitespace) {
-            let what = "in front of the colon stands no command; write \"COMMAND: USER, USER\"";
-            return self.err(line, what.to_owned());
-        }
-        let entry = self.rules.commands.entry(command).or_default();
-        for user in users.split(',').map(str::trim) {
-            match user.strip_prefix('!') {
-                Some("") => {}
-                Some(denied) => drop(entry.denied.insert(denied.to_owned())),
-                None if user.is_empty() => {}
-                None => drop(entry.named.insert(user.to_owned())),
+        let odd = remarks::of_command(&command);
+        let is_known = odd.is_none();
+        odd.into_iter().for_each(|what| self.warn(line, what));
+        let entry = self.rules.commands.entry(command).or_insert(Users {
+            line,
+            ..Users::default()
+        });
+        let mut odd = Vec::new();
+        for word in users.split(',').map(str::trim) {
+            let denied = word.strip_prefix('!');
+            let user = denied.unwrap_or(word);
+            if user.is_empty() {
+                continue;
             }
+            odd.extend(remarks::of_user(user, denied.is_some()));
+            if denied.is_some() {
+                entry.denied.insert(user.to_owned());
+            } else {
+                entry.named.entry(user.to_owned()).or_insert(line);
+            }
+        }
+        // One reason why a line has no effect is enough.
+        for what in odd.into_iter().filter(|_| is_known) {
+            self.warn(line, what);
+        }
+    }
+
+    /// Commands with lines that let nobody in.
+    fn unusable(&mut self) {
+        let commands = self.rules.commands.iter();
+        let nobody = commands.filter(|(command, users)| {
+            users.named.is_empty() && remarks::of_command(command).is_none()
+        });
+        let told: Vec<(u32, String)> = nobody
+            .map(|(command, users)| {
+                let what = format!(
+                    "nobody may say \"{command}\": its lines name nobody who may, as in mon; add \
+                     users, or {ANY} for everybody who has logged in"
+                );
+                (users.line, what)
+            })
+            .collect();
+        for (line, what) in told {
+            self.warn(line, what);
         }
     }
 
@@ -143,10 +200,16 @@ impl Read<AuthRules> {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [host, user, hash] = words[..] else {
             let what = "a line of the trap section has three words: host, user, hash of the \
-                        password";
-            return self.err(line, what.to_owned());
+                        password; this one has no effect, as in mon";
+            return self.warn(line, what.to_owned());
         };
         let hash = PasswordHash::parse(hash);
+        if host != "*"
+            && host.parse::<IpAddr>().is_err()
+            && let Some(what) = remarks::of_host(host)
+        {
+            self.warn(line, what);
+        }
         let sender = match (host, host.parse::<IpAddr>()) {
             ("*", _) => Sender::Any,
             (_, Ok(address)) => Sender::Address(address.to_canonical()),
@@ -177,6 +240,13 @@ impl<T> Read<T> {
             self.warnings.push(Mistake { line, what });
         }
     }
+}
+
+/// Whether the line begins this section; between its words are blanks, as many as there are.
+fn begins(line: &str, section: &str) -> bool {
+    line.strip_prefix(section).is_some_and(|rest| {
+        rest.starts_with(char::is_whitespace) && rest.trim_start().starts_with("section")
+    })
 }
 
 /// Lines with their numbers, without those that say nothing.
@@ -370,6 +440,12 @@ impl UserFile {
     #[must_use]
     pub fn hash(&self, user: &str) -> Option<&PasswordHash> {
         self.0.get(user)?.as_ref().ok()
+    }
+
+    /// Whether it has a line of that user, be its hash of use or not.
+    #[must_use]
+    pub fn knows(&self, user: &str) -> bool {
+        self.0.contains_key(user)
     }
 
     /// Why no password of a user can be right; none where one can, and for an unknown user.

@@ -11,6 +11,9 @@ use crate::model::{AuthSettings, AuthType};
 use crate::protocol::auth::{AuthRules, FILE_MAX, Mistake, Read, UserFile};
 use crate::site::reading;
 
+/// Users that are told as unknown to the user file: the others have the same reason.
+const STRANGERS_MAX: usize = 100;
+
 /// What both files say.
 #[derive(Debug, Default)]
 pub struct Access {
@@ -36,10 +39,33 @@ pub fn read_access(settings: &AuthSettings) -> Access {
         access.rules = read(authfile, AuthRules::read, findings);
     }
     if settings.authtype.contains(&AuthType::Userfile) {
+        let before = findings.len();
         access.users = read(&settings.userfile, UserFile::read, findings);
+        let is_read = !findings.iter().skip(before).any(Diagnostic::is_error);
+        if is_read && settings.authtype == [AuthType::Userfile] {
+            findings.extend(strangers(settings, &access.rules, &access.users));
+        }
     }
     findings.sort_by_key(|finding| finding.severity);
     access
+}
+
+/// Users of `auth.cf` that cannot log in, where the user file is the only way to.
+fn strangers(settings: &AuthSettings, rules: &AuthRules, users: &UserFile) -> Vec<Diagnostic> {
+    let file: Arc<str> = settings.authfile.to_string_lossy().into();
+    let named = rules.users().into_iter();
+    let unknown = named.filter(|(user, _)| !users.knows(user));
+    let told = unknown.take(STRANGERS_MAX).map(|(user, line)| {
+        let what = format!(
+            "user \"{user}\" cannot log in: it is not in {}",
+            settings.userfile.display()
+        );
+        let help =
+            "add a line \"USER: HASH\" there (htpasswd -d, or mkpasswd), or take the user out";
+        let place = Place::unseen(Arc::clone(&file), line);
+        Diagnostic::warning(what).with_help(help).at(place)
+    });
+    told.collect()
 }
 
 fn read<T: Default>(
@@ -102,6 +128,18 @@ mod tests {
             assert!(all.contains(part), "{part}: {all}");
         }
         assert!(!all.contains("s3cret"), "{all}");
+        std::fs::write(
+            path("auth.cf"),
+            "list: ann, bob\nreset: cid, AUTH_ANY\nack: all\n",
+        )
+        .unwrap();
+        let strange = said(&settings).join("\n");
+        assert!(strange.contains("user \"bob\" cannot log in"), "{strange}");
+        assert!(strange.contains("user \"cid\" cannot log in"), "{strange}");
+        assert!(strange.contains("auth.cf:2"), "{strange}");
+        assert_eq!(strange.matches("cannot log in").count(), 2, "{strange}");
+        settings.authtype.push(AuthType::Trustlocal);
+        assert!(!said(&settings).join("\n").contains("cannot log in"));
         settings.authfile = path("none");
         settings.authtype = vec![AuthType::Getpwnam];
         assert!(said(&settings).is_empty());
