@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use crate::daemon::syslog;
 use crate::engine::event::{
     AlertCall, AlertId, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
     Wish,
@@ -94,7 +95,7 @@ impl Chronicle {
                 let (group, name) = names(model, *service);
                 let summary = cut(summary, SUMMARY_MAX);
                 // The names are priorities in syslog, which are mon's: see `syslog`.
-                tracing::info!(name: "crit", group, service = name, exit, summary, "service down");
+                tracing::info!(name: syslog::CRIT, group, service = name, exit, summary, "service down");
                 let text = format!("down: {summary}");
                 self.keep(time, "service_down", of(model, *service), text);
             }
@@ -239,7 +240,7 @@ impl Chronicle {
         let (kind, period) = (call.kind.word(), &*call.period);
         let summary = cut(&call.summary, SUMMARY_MAX);
         tracing::info!(
-            name: "alert",
+            name: syslog::ALERT,
             group,
             service,
             period,
@@ -333,7 +334,7 @@ pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
         // The one that a person must mend.
         Suppressed::NoProgram(why) => {
             tracing::warn!(
-                name: "err",
+                name: syslog::ERR,
                 group,
                 service = name,
                 period,

@@ -20,6 +20,16 @@ pub(super) const SOCKET: &str = "/dev/log";
 /// Longest line, in bytes: what the usual receivers take.
 const LINE_MAX: usize = 8_192;
 
+/// The name of an event that is an alert: mon's priorities are other ones than our levels, and an
+/// event whose name is one of these three has that priority.
+pub(super) const ALERT: &str = "alert";
+
+/// The name of an event that is a failure.
+pub(super) const CRIT: &str = "crit";
+
+/// The name of an event that somebody must mend: a refused trap, a program that is not there.
+pub(super) const ERR: &str = "err";
+
 /// How grave a line is, syslog(3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Severity(u8);
@@ -28,14 +38,12 @@ impl Severity {
     /// Something happened.
     pub(super) const INFO: Self = Self(6);
 
-    /// That of an event. mon's priorities are other ones than our levels: an event of the name
-    /// `alert` (each alert), `crit` (a failure) or `err` (a refused trap, a program that is not
-    /// there) has that one.
+    /// That of an event: of its name where that is one of ours, else of its level.
     pub(super) fn of(event: &Metadata<'_>) -> Self {
         Self(match event.name() {
-            "alert" => 1,
-            "crit" => 2,
-            "err" => 3,
+            ALERT => 1,
+            CRIT => 2,
+            ERR => 3,
             _ => match *event.level() {
                 Level::ERROR => 3,
                 Level::WARN => 4,

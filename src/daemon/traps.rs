@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::clock::{Clock, Stopwatch};
+use crate::daemon::syslog;
 use crate::engine::event::Trap;
 use crate::model::{Bind, Listener};
 use crate::names::Names;
@@ -229,7 +230,7 @@ impl Reader {
                 }
                 () = self.clock.sleep_until_some(self.tally.next()) => {
                     for (why, count) in self.tally.tell(self.clock.now().mono) {
-                        tracing::warn!(name: "err", count, why, "more traps refused or lost");
+                        tracing::warn!(name: syslog::ERR, count, why, "more traps refused or lost");
                     }
                 }
                 ready = self.socket.readable() => {
@@ -397,7 +398,9 @@ impl Tally {
                 user,
                 group,
                 service,
-            }) => tracing::warn!(name: "err", %from, user, group, service, why, "trap refused"),
+            }) => {
+                tracing::warn!(name: syslog::ERR, %from, user, group, service, why, "trap refused")
+            }
             None => tracing::warn!(why, "trap lost"),
         }
     }
