@@ -58,6 +58,9 @@ const RUNS_LIMIT: Duration = Duration::from_secs(5);
 /// How long a stop waits for alerts under way; the rest stays in the spool.
 const ALERTS_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a stop waits for calls of `monremote`, while it waits for alerts.
+const REMOTE_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long a stop waits for the journal to reach the disk.
 const JOURNAL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -474,6 +477,7 @@ impl Daemon {
             mut store,
             desired,
             applier,
+            mut remote,
             server,
             traps,
             mut inbox,
@@ -494,19 +498,23 @@ impl Daemon {
         for call in store.let_go() {
             outbox.send(call);
         }
-        let closing = outbox.close(ALERTS_LIMIT);
-        tokio::pin!(closing);
-        loop {
-            tokio::select! { biased;
-                Some(_) = signals.recv() => break,
-                Some(event) = inbox.recv() => {
-                    if let Event::AlertDone { alert, delivery } = &event {
-                        chronicle.delivered(clock.now().wall, alert.0, delivery);
+        {
+            let closing =
+                async { tokio::join!(outbox.close(ALERTS_LIMIT), remote.finish(REMOTE_LIMIT)) };
+            tokio::pin!(closing);
+            loop {
+                tokio::select! { biased;
+                    Some(_) = signals.recv() => break,
+                    Some(event) = inbox.recv() => {
+                        if let Event::AlertDone { alert, delivery } = &event {
+                            chronicle.delivered(clock.now().wall, alert.0, delivery);
+                        }
                     }
+                    _ = &mut closing => break,
                 }
-                () = &mut closing => break,
             }
         }
+        remote.leave().await;
         scribe.close(JOURNAL_LIMIT).await;
         store.close(JOURNAL_LIMIT).await;
     }

@@ -2,12 +2,15 @@
 //!
 //! It is run as `COMMAND enable|disable host H`, `... watch G`, `... service G S` and `COMMAND test
 //! G S`, one call after the other and each for a limited time. COMMAND is given to the shell as
-//! mon does; the words behind it are not.
+//! mon does; the words behind it are not. At a stop the calls that wait are still made, for a
+//! limited time; what is left out then is logged.
 
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::engine::event::{Ended, Target, Wish};
 use crate::model::{Model, ServiceId};
@@ -23,6 +26,9 @@ const CALL_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Remote {
     calls: mpsc::Sender<Call>,
+    /// Dropped where nobody waits for calls any more.
+    patience: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
@@ -34,13 +40,31 @@ struct Call {
 impl Remote {
     /// Begins to wait for calls; needs a runtime.
     pub(super) fn start() -> Self {
-        let (calls, mut waiting) = mpsc::channel(CALLS_MAX);
-        tokio::spawn(async move {
-            while let Some(call) = waiting.recv().await {
-                run(call).await;
-            }
-        });
-        Self { calls }
+        let (calls, waiting) = mpsc::channel(CALLS_MAX);
+        let (patience, over) = oneshot::channel();
+        let task = tokio::spawn(make(waiting, over));
+        Self {
+            calls,
+            patience,
+            task,
+        }
+    }
+
+    /// No more calls come; waits until those that came were made, or for the limit. May be
+    /// dropped. [`Self::leave`] is to follow.
+    pub(super) async fn finish(&mut self, limit: Duration) {
+        let (nothing, _) = mpsc::channel(1);
+        self.calls = nothing;
+        let _ = timeout(limit, &mut self.task).await;
+    }
+
+    /// Ends the call under way, makes no other one, and logs those that were left out.
+    pub(super) async fn leave(self) {
+        drop((self.calls, self.patience));
+        // Who waited for its end cannot wait for it again.
+        if !self.task.is_finished() {
+            let _ = self.task.await;
+        }
     }
 
     /// A wish was carried out.
@@ -53,6 +77,26 @@ impl Remote {
             if self.calls.try_send(Call { command, words }).is_err() {
                 tracing::error!("monremote is too slow, a call is left out");
             }
+        }
+    }
+}
+
+/// Makes one call after the other, until no more come or nobody waits for them.
+async fn make(mut waiting: mpsc::Receiver<Call>, mut over: oneshot::Receiver<()>) {
+    while let Some(call) = waiting.recv().await {
+        let (command, words) = (call.command.clone(), call.words.join(" "));
+        let is_made = tokio::select! { biased;
+            () = run(call) => true,
+            _ = &mut over => false,
+        };
+        if !is_made {
+            tracing::error!(command, words, "stopping: monremote was cut off");
+            waiting.close();
+            while let Ok(Call { command, words }) = waiting.try_recv() {
+                let words = words.join(" ");
+                tracing::error!(command, words, "stopping: monremote is not told");
+            }
+            return;
         }
     }
 }

@@ -158,6 +158,59 @@ fn monremote_is_told_of_what_clients_enable_disable_and_test() {
     assert_eq!(site.folder.read("told"), expected);
 }
 
+/// A site whose `monremote` says that it began, and goes on when there is a file `go`.
+fn site_with_a_slow_remote() -> Site {
+    let site = site("");
+    let folder = site.folder.path().display().to_string();
+    let script = format!(
+        "#!/bin/sh\necho \"$*\" >>{folder}/begun\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n\
+         echo \"$*\" >>{folder}/told\n"
+    );
+    let path = site.folder.write_executable("remote", script);
+    let text = site.folder.read("mon.cf");
+    site.folder
+        .write("mon.cf", format!("monremote = {}\n{text}", path.display()));
+    site
+}
+
+#[test]
+fn a_stop_waits_for_calls_of_monremote() {
+    let site = site_with_a_slow_remote();
+    let mut daemon = site.start([]);
+    Client::connect(&site).ask("disable host web1 web2");
+    site.wait_for_text("begun", "disable host web1");
+    daemon.signal(Signal::SIGTERM);
+    site.wait_for_text("stderr", "stopping, the kernel's table");
+    site.folder.write("go", "");
+    assert!(daemon.wait(SOON).success());
+    let expected = "disable host web1\ndisable host web2\n";
+    assert_eq!(site.folder.read("told"), expected);
+    let log = site.folder.read("stderr");
+    assert!(!log.contains("stopping: monremote"), "{log}");
+}
+
+#[test]
+fn a_stop_in_a_hurry_says_which_calls_of_monremote_it_leaves_out() {
+    let site = site_with_a_slow_remote();
+    let mut daemon = site.start([]);
+    Client::connect(&site).ask("disable host web1 web2");
+    site.wait_for_text("begun", "disable host web1");
+    daemon.signal(Signal::SIGTERM);
+    site.wait_for_text("stderr", "stopping, the kernel's table");
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.wait(SOON).success());
+    let log = site.folder.read("stderr");
+    for (said, words) in [
+        ("monremote was cut off", "disable host web1"),
+        ("monremote is not told", "disable host web2"),
+    ] {
+        let mut lines = log.lines();
+        let is_said = lines.any(|line| line.contains(said) && line.contains(words));
+        assert!(is_said, "{said}: {log}");
+    }
+    assert_eq!(site.folder.read("told"), "");
+}
+
 #[test]
 fn the_alert_history_comes_back_from_its_file() {
     let site = site("historicfile = history\nhistlength = 2\nhistorictime = 1d");
