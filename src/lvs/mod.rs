@@ -4,7 +4,9 @@
 //! ([`crate::model`]). Terms and limits are those of ipvsadm(8) and linux/ip_vs.h.
 
 pub mod diff;
+mod forwarding;
 pub mod replay;
+mod service;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,6 +14,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use forwarding::Forwarding;
+pub use service::{Scheduler, VirtualService};
 
 /// Transport protocol of a virtual service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -160,34 +165,6 @@ impl fmt::Display for RealServerKey {
     }
 }
 
-/// How packets reach a real server (ipvsadm(8) "packet-forwarding-method").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Forwarding {
-    /// Masquerading, `-m`, kernel value 0.
-    Nat,
-    /// Served by the director itself; the kernel sets it, kernel value 1.
-    Local,
-    /// Tunnelling, `-i`, kernel value 2.
-    Tun,
-    /// Direct routing, `-g`, kernel value 3.
-    Dr,
-    /// Cache bypass; the kernel sets it, kernel value 4.
-    Bypass,
-}
-
-impl fmt::Display for Forwarding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Nat => "nat",
-            Self::Local => "local",
-            Self::Tun => "tun",
-            Self::Dr => "dr",
-            Self::Bypass => "bypass",
-        })
-    }
-}
-
 /// Share of new connections a real server gets.
 ///
 /// A file may say 0 to 65535; the kernel may answer any `u32`, so adopting never fails.
@@ -202,74 +179,6 @@ impl Weight {
 impl fmt::Display for Weight {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(out)
-    }
-}
-
-/// Name of a kernel scheduler such as `wlc`: 1 to 15 letters, digits, `_` or `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Scheduler(Box<str>);
-
-impl Scheduler {
-    /// The scheduler of that name; `None` where the kernel could not have one of that form
-    /// (`IP_VS_SCHEDNAME_MAXLEN` is 16 with the final zero).
-    #[must_use]
-    pub fn new(name: &str) -> Option<Self> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        ((1..=15).contains(&name.len()) && name.bytes().all(plain)).then(|| Self(name.into()))
-    }
-
-    /// ipvsadm's default, `wlc`.
-    #[must_use]
-    pub fn wlc() -> Self {
-        Self("wlc".into())
-    }
-
-    /// The name as the kernel knows it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Scheduler {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(out)
-    }
-}
-
-/// The settings of a virtual service, beside its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualService {
-    /// How a connection finds its real server.
-    pub scheduler: Scheduler,
-    /// `IP_VS_SVC_F_*` bits (persistent 1, ops 4, scheduler 8/16/32), without the kernel's own
-    /// note that it is hashed (2).
-    pub flags: u32,
-    /// Persistence in seconds; 0 where the service is not persistent.
-    pub persistence_seconds: u32,
-    /// Persistence granularity: an address mask for IPv4 (`0xffff_ff00` is 255.255.255.0), a
-    /// prefix length for IPv6.
-    pub netmask: u32,
-    /// Persistence engine such as `sip`.
-    pub persistence_engine: Option<Box<str>>,
-}
-
-impl VirtualService {
-    /// A service that only names its scheduler, as `ipvsadm -A -s SCHEDULER` makes it.
-    #[must_use]
-    pub fn plain(family: Family, scheduler: Scheduler) -> Self {
-        let netmask = match family {
-            Family::V4 => u32::MAX,
-            Family::V6 => 128,
-        };
-        Self {
-            scheduler,
-            flags: 0,
-            persistence_seconds: 0,
-            netmask,
-            persistence_engine: None,
-        }
     }
 }
 
@@ -434,14 +343,6 @@ mod tests {
             "10.0.0.3:80/icmp",
         ] {
             assert!(text.parse::<VirtualServiceKey>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_scheduler_name_fits_the_kernel() {
-        assert_eq!(Scheduler::new("wlc"), Some(Scheduler::wlc()));
-        for name in ["", "0123456789abcdef", "w l c", "wlc\n", "é"] {
-            assert_eq!(Scheduler::new(name), None, "{name}");
         }
     }
 }
