@@ -4,16 +4,20 @@
 //! net/netfilter/ipvs/ip_vs_ctl.c of Linux 6.1. Answers come from the kernel and are still
 //! taken as hostile: no bytes may panic, what is unknown is skipped.
 
+mod attribute;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP,
-    NLMSG_OVERRUN, NetlinkBuffer, NlasIterator,
+    NLMSG_OVERRUN, NetlinkBuffer,
 };
 use netlink_packet_generic::GenlHeader;
 use netlink_packet_generic::constants::{
     CTRL_ATTR_FAMILY_ID, CTRL_ATTR_FAMILY_NAME, CTRL_CMD_GETFAMILY, GENL_HDRLEN, GENL_ID_CTRL,
 };
+
+use attribute::{attributes, find, fixed, nest, number, put, text};
 
 use crate::lvs::{
     Command, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler, VirtualService,
@@ -58,8 +62,6 @@ const DEST_FAMILY: u16 = 11;
 /// `AF_INET` and `AF_INET6` of Linux.
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
-/// `NLA_F_NESTED`
-const NESTED: u16 = 0x8000;
 /// Length of a netlink message header.
 const HEADER_LEN: usize = 16;
 /// `IP_VS_CONN_F_FWD_MASK`: the bits of the connection flags that name the forwarding method.
@@ -385,58 +387,6 @@ fn message(kind: u16, sequence: u32, flags: u16, command: u8, body: &[u8]) -> Ve
     out.extend([command, VERSION, 0, 0]);
     out.extend(body);
     out
-}
-
-fn put(out: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    // Every value here is a few hundred bytes at most.
-    let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
-    out.extend(length.to_ne_bytes());
-    out.extend(kind.to_ne_bytes());
-    out.extend(value);
-    out.resize(out.len().next_multiple_of(4), 0);
-}
-
-fn nest(out: &mut Vec<u8>, kind: u16, inner: &[u8]) {
-    put(out, kind | NESTED, inner);
-}
-
-/// The attributes up to the first that is cut off.
-fn attributes(body: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    NlasIterator::new(body)
-        .map_while(Result::ok)
-        .map_while(|attribute| {
-            let (kind, length) = (attribute.kind(), usize::from(attribute.length()));
-            let value = attribute.into_inner().get(4..length)?;
-            Some((kind, value))
-        })
-}
-
-fn find(body: &[u8], kind: u16) -> Option<&[u8]> {
-    attributes(body)
-        .find(|(found, _)| *found == kind)
-        .map(|(_, value)| value)
-}
-
-fn fixed<const N: usize>(value: &[u8]) -> Result<[u8; N], Malformed> {
-    value
-        .first_chunk()
-        .copied()
-        .ok_or(Malformed("a number is too short"))
-}
-
-fn number(value: &[u8]) -> Result<u32, Malformed> {
-    fixed(value).map(u32::from_ne_bytes)
-}
-
-/// A text with a zero at its end.
-fn text(value: &[u8]) -> Option<&str> {
-    let end = value
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(value.len());
-    value
-        .get(..end)
-        .and_then(|text| std::str::from_utf8(text).ok())
 }
 
 fn address_bytes(address: IpAddr) -> [u8; 16] {
