@@ -147,7 +147,9 @@ impl Needs {
             .iter()
             .filter_map(|binding| match binding.forwarding {
                 Forwarding::Nat => Some(binding.virtual_service.family()),
-                Forwarding::Dr | Forwarding::Tun | Forwarding::Local | Forwarding::Bypass => None,
+                Forwarding::Dr | Forwarding::Tun(_) | Forwarding::Local | Forwarding::Bypass => {
+                    None
+                }
             });
         let monitors = model
             .services

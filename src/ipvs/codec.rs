@@ -5,6 +5,7 @@
 //! taken as hostile: no bytes may panic, what is unknown is skipped.
 
 mod attribute;
+mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -174,6 +175,7 @@ fn server_body(
         put(&mut inner, DEST_WEIGHT, &to.weight.0.to_ne_bytes());
         put(&mut inner, DEST_UPPER, &to.upper_threshold.to_ne_bytes());
         put(&mut inner, DEST_LOWER, &to.lower_threshold.to_ne_bytes());
+        tunnel::write(&mut inner, to.forwarding);
     }
     nest(body, CMD_DEST, &inner);
 }
@@ -362,7 +364,7 @@ pub(crate) fn read_server(
     let mut server = RealServer::new(Forwarding::Nat, Weight(0));
     for (kind, value) in attributes(inner) {
         match kind {
-            DEST_FORWARDING => match read_forwarding(number(value)?) {
+            DEST_FORWARDING => match read_forwarding(number(value)?, inner)? {
                 Some(forwarding) => server.forwarding = forwarding,
                 None => return Ok(None),
             },
@@ -449,21 +451,22 @@ const fn forwarding_number(forwarding: Forwarding) -> u32 {
     match forwarding {
         Forwarding::Nat => 0,
         Forwarding::Local => 1,
-        Forwarding::Tun => 2,
+        Forwarding::Tun(_) => 2,
         Forwarding::Dr => 3,
         Forwarding::Bypass => 4,
     }
 }
 
-const fn read_forwarding(number: u32) -> Option<Forwarding> {
-    match number & FORWARDING_MASK {
+/// The method that a real server's flags name, with the tunnel that its attributes name.
+fn read_forwarding(number: u32, inner: &[u8]) -> Result<Option<Forwarding>, Malformed> {
+    Ok(match number & FORWARDING_MASK {
         0 => Some(Forwarding::Nat),
         1 => Some(Forwarding::Local),
-        2 => Some(Forwarding::Tun),
+        2 => tunnel::read(inner)?.map(Forwarding::Tun),
         3 => Some(Forwarding::Dr),
         4 => Some(Forwarding::Bypass),
         _ => None,
-    }
+    })
 }
 
 #[cfg(test)]

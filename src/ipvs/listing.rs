@@ -1,15 +1,15 @@
 //! The form of `ipvsadm -Sn`: read into a table, and written.
 //!
 //! Pure. Written as ipvsadm(8) 1.31 prints it; read also as a person may write it for
-//! ipvsadm (ports, weights and methods left out, long options, comments). The form shows no
-//! thresholds and this program keeps no tunnel options: both are skipped.
+//! ipvsadm (ports, weights and methods left out, long options, comments). `ipvsadm -Sn` shows no
+//! thresholds, though it takes them.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::lvs::{
-    Command, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler, Table, TableEntry,
-    VirtualService, VirtualServiceKey, Weight,
+    Command, Family, Forwarding, GueChecksum, Protocol, RealServer, RealServerKey, Scheduler,
+    Table, TableEntry, Tunnel, VirtualService, VirtualServiceKey, Weight,
 };
 
 /// ipvsadm's persistence where `-p` has no number, in seconds.
@@ -164,13 +164,40 @@ fn setting_words(words: &mut Vec<String>, to: RealServer) {
     // make a direct route of them, as its `-S` does.
     let method = match to.forwarding {
         Forwarding::Nat => "-m",
-        Forwarding::Tun => "-i",
+        Forwarding::Tun(_) => "-i",
         Forwarding::Dr | Forwarding::Local | Forwarding::Bypass => "-g",
     };
     words.extend([method.into(), "-w".into(), to.weight.to_string()]);
+    if let Forwarding::Tun(tunnel) = to.forwarding {
+        tunnel_words(words, tunnel);
+    }
     for (option, threshold) in [("-x", to.upper_threshold), ("-y", to.lower_threshold)] {
         if threshold > 0 {
             words.extend([option.into(), threshold.to_string()]);
+        }
+    }
+}
+
+/// The kind is left out where it is the usual one: ipvsadm before 1.30 does not know the option.
+fn tunnel_words(words: &mut Vec<String>, tunnel: Tunnel) {
+    match tunnel {
+        Tunnel::Ipip => {}
+        Tunnel::Gre { checksum } => {
+            let checksum = if checksum {
+                "--tun-csum"
+            } else {
+                "--tun-nocsum"
+            };
+            words.extend(["--tun-type".into(), "gre".into(), checksum.into()]);
+        }
+        Tunnel::Gue { port, checksum } => {
+            let checksum = match checksum {
+                GueChecksum::None => "--tun-nocsum",
+                GueChecksum::Csum => "--tun-csum",
+                GueChecksum::Remcsum => "--tun-remcsum",
+            };
+            words.extend(["--tun-type".into(), "gue".into()]);
+            words.extend(["--tun-port".into(), port.to_string(), checksum.into()]);
         }
     }
 }
@@ -187,10 +214,21 @@ struct Line<'a> {
     netmask: Option<&'a str>,
     flags: u32,
     engine: Option<&'a str>,
-    forwarding: Option<Forwarding>,
+    method: Option<Method>,
+    tunnel: Option<&'a str>,
+    tunnel_port: Option<&'a str>,
+    checksum: GueChecksum,
     weight: Option<u32>,
     upper: u32,
     lower: u32,
+}
+
+/// `-m`, `-i` and `-g`.
+#[derive(Clone, Copy)]
+enum Method {
+    Nat,
+    Tun,
+    Dr,
 }
 
 fn read_line(text: &str, table: &mut Table) -> Result<(), String> {
@@ -249,13 +287,17 @@ fn read_option<'a>(
         "-o" | "--ops" => line.flags |= ONE_PACKET,
         "-b" | "--sched-flags" => line.flags |= read_flags(needed()?)?,
         "--pe" => line.engine = Some(needed()?),
-        "-m" | "--masquerading" => line.forwarding = Some(Forwarding::Nat),
-        "-i" | "--ipip" => line.forwarding = Some(Forwarding::Tun),
-        "-g" | "--gatewaying" => line.forwarding = Some(Forwarding::Dr),
+        "-m" | "--masquerading" => line.method = Some(Method::Nat),
+        "-i" | "--ipip" => line.method = Some(Method::Tun),
+        "-g" | "--gatewaying" => line.method = Some(Method::Dr),
         "-w" | "--weight" => line.weight = Some(number(needed()?)?),
         "-x" | "--u-threshold" => line.upper = number(needed()?)?,
         "-y" | "--l-threshold" => line.lower = number(needed()?)?,
-        tunnel if tunnel.starts_with("--tun-") => {}
+        "--tun-type" => line.tunnel = Some(needed()?),
+        "--tun-port" => line.tunnel_port = Some(needed()?),
+        "--tun-nocsum" => line.checksum = GueChecksum::None,
+        "--tun-csum" => line.checksum = GueChecksum::Csum,
+        "--tun-remcsum" => line.checksum = GueChecksum::Remcsum,
         unknown => return Err(format!("unknown option {unknown}")),
     }
     Ok(())
@@ -300,11 +342,36 @@ impl Line<'_> {
         Ok(service)
     }
 
+    fn forwarding(&self) -> Result<Forwarding, String> {
+        Ok(match self.method.unwrap_or(Method::Dr) {
+            Method::Nat => Forwarding::Nat,
+            Method::Tun => Forwarding::Tun(self.tunnel()?),
+            Method::Dr => Forwarding::Dr,
+        })
+    }
+
+    fn tunnel(&self) -> Result<Tunnel, String> {
+        match self.tunnel.unwrap_or("ipip") {
+            "ipip" => Ok(Tunnel::Ipip),
+            "gre" => Ok(Tunnel::Gre {
+                checksum: self.checksum == GueChecksum::Csum,
+            }),
+            "gue" => {
+                let port = self.tunnel_port.ok_or("--tun-port is needed for gue")?;
+                let wrong = |_| format!("\"{port}\" is no port of a tunnel");
+                let port = port.parse().map_err(wrong)?;
+                let checksum = self.checksum;
+                Ok(Tunnel::Gue { port, checksum })
+            }
+            other => Err(format!("\"{other}\" is no kind of tunnel")),
+        }
+    }
+
     fn real_server(&self, key: VirtualServiceKey) -> Result<(RealServerKey, RealServer), String> {
         let server = self.server.ok_or("-r is needed")?;
         let address = read_address(server, key.port().unwrap_or(0))?;
         let settings = RealServer {
-            forwarding: self.forwarding.unwrap_or(Forwarding::Dr),
+            forwarding: self.forwarding()?,
             weight: Weight(self.weight.unwrap_or(1)),
             upper_threshold: self.upper,
             lower_threshold: self.lower,

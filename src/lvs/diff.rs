@@ -110,7 +110,7 @@ fn servers_diff(
 pub fn agrees(wanted: &RealServer, actual: &RealServer) -> bool {
     let forwarding = match actual.forwarding {
         Forwarding::Local | Forwarding::Bypass => wanted.forwarding,
-        Forwarding::Nat | Forwarding::Tun | Forwarding::Dr => actual.forwarding,
+        Forwarding::Nat | Forwarding::Tun(_) | Forwarding::Dr => actual.forwarding,
     };
     RealServer {
         forwarding,

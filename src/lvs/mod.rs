@@ -3,6 +3,8 @@
 //! Pure values. Knows neither the kernel ([`crate::ipvs`]) nor the configuration
 //! ([`crate::model`]). Terms and limits are those of ipvsadm(8) and linux/ip_vs.h.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod diff;
 mod forwarding;
 pub mod replay;
@@ -15,7 +17,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use forwarding::Forwarding;
+pub use forwarding::{Forwarding, ForwardingError, GueChecksum, Tunnel};
 pub use service::{Scheduler, VirtualService};
 
 /// Transport protocol of a virtual service.
@@ -183,7 +185,7 @@ impl fmt::Display for Weight {
 }
 
 /// The settings of a real server, beside its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RealServer {
     /// How packets reach it.
     pub forwarding: Forwarding,

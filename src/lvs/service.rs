@@ -5,13 +5,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::lvs::Family;
 
 /// Name of a kernel scheduler such as `wlc`: 1 to 15 letters, digits, `_` or `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scheduler(Box<str>);
 
 impl Scheduler {
@@ -43,7 +40,7 @@ impl fmt::Display for Scheduler {
 }
 
 /// The settings of a virtual service, beside its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualService {
     /// How a connection finds its real server.
     pub scheduler: Scheduler,

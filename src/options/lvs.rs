@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::lvs::{Family, Forwarding, Protocol, Scheduler, VirtualServiceKey, Weight};
+use crate::lvs::{Family, Forwarding, Protocol, Scheduler, Tunnel, VirtualServiceKey, Weight};
 use crate::options::words::{Faults, PlainWords, Word, split};
 use crate::options::{OptionError, OptionErrors};
 
@@ -206,7 +206,7 @@ pub fn check_limits(
         check_address(virtual_service, address)?;
     }
     match forwarding {
-        Forwarding::Dr | Forwarding::Tun => match virtual_service.port() {
+        Forwarding::Dr | Forwarding::Tun(_) => match virtual_service.port() {
             Some(own) if own != port => Err(format!(
                 "-F {forwarding} cannot change the port: the virtual service has port {own}, the real server {port}; use -F nat or the same port"
             )),
@@ -336,7 +336,7 @@ fn protocol(value: &str) -> Result<ProtocolWord, String> {
 fn forwarding(value: &str) -> Result<Forwarding, String> {
     Ok(match value {
         "nat" => Forwarding::Nat,
-        "tun" => Forwarding::Tun,
+        "tun" => Forwarding::Tun(Tunnel::Ipip),
         "dr" => Forwarding::Dr,
         _ => return Err(format!("-F {value}: write nat, tun or dr")),
     })

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::lvs::{Tunnel, arbitrary};
 
 /// Number that the kernel of the golden messages gave the family.
 const FAMILY: u16 = 0x1c;
@@ -50,6 +51,36 @@ fn an_added_real_server_has_exactly_these_bytes() {
          06000b00 02000000 08000300 03000000 08000400 05000000 08000500 64000000 \
          08000600 32000000"
     );
+}
+
+#[cfg(target_endian = "little")]
+#[test]
+fn the_kind_of_a_tunnel_has_exactly_these_bytes() {
+    let cases = [
+        ("tun", ""),
+        ("tun gre csum", " 05000d00 02000000 06000f00 01000000"),
+        (
+            "tun gue 6080 remcsum",
+            " 05000d00 01000000 06000e00 17c00000 06000f00 02000000",
+        ),
+    ];
+    for (text, expected) in cases {
+        let to = RealServer::new(text.parse().unwrap(), Weight(5));
+        let command = Command::AddServer(key("10.0.0.3:80/tcp"), real("192.168.0.1:80"), to);
+        let bytes = hex(&command_request(FAMILY, 7, &command));
+        let rest = bytes.split_once(" 08000600 00000000").unwrap().1;
+        assert_eq!(rest, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_tunnel_of_a_kind_yet_to_come_is_no_entry_of_ours() {
+    let to = RealServer::new("tun gue 6080".parse().unwrap(), Weight(5));
+    let command = Command::AddServer(key("10.0.0.3:80/tcp"), real("192.168.0.1:80"), to);
+    let mut part = only_part(&command_request(FAMILY, 7, &command));
+    let at = part.windows(2).position(|it| it == [13, 0]).unwrap() + 2;
+    part[at] = 9;
+    assert_eq!(read_server(&part, Family::V4), Ok(None));
 }
 
 #[cfg(target_endian = "little")]
@@ -110,7 +141,7 @@ fn everything_asked_for_is_read_back_as_it_was() {
         ),
         (
             real("192.168.0.1:0"),
-            RealServer::new(Forwarding::Tun, Weight(0)),
+            RealServer::new(Forwarding::Tun(Tunnel::Ipip), Weight(0)),
         ),
         (
             real("[2001:db8::11]:80"),
@@ -211,6 +242,21 @@ fn a_datagram_holds_several_messages() {
 }
 
 proptest! {
+    #[test]
+    fn whatever_is_asked_for_is_read_back(
+        (key, service) in arbitrary::key()
+            .prop_flat_map(|key| (Just(key), arbitrary::service(key.family()))),
+        server in arbitrary::real_key(),
+        to in arbitrary::real_server(),
+    ) {
+        let add = Command::AddService(key, service.clone());
+        let part = only_part(&command_request(FAMILY, 1, &add));
+        prop_assert_eq!(read_service(&part), Ok(Some((key, service))));
+        let edit = Command::EditServer(key, server, to);
+        let part = only_part(&command_request(FAMILY, 1, &edit));
+        prop_assert_eq!(read_server(&part, key.family()), Ok(Some((server, to))));
+    }
+
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         for message in messages(&bytes).flatten() {

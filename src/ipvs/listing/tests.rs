@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::lvs::arbitrary;
 
 /// What ipvsadm 1.31 printed on Linux 6.1, one line of each kind.
 const PRINTED: &str = "\
@@ -53,10 +54,15 @@ fn what_ipvsadm_prints_is_read() {
         server(web, "192.168.0.2:8080"),
         RealServer::new(Forwarding::Nat, Weight(70_000))
     );
+    let gue: Forwarding = "tun gue 6080".parse().unwrap();
     assert_eq!(
         server(web, "192.168.0.4:80"),
-        RealServer::new(Forwarding::Tun, Weight(1))
+        RealServer::new(gue, Weight(1))
     );
+    let gre = server(web, "192.168.0.5:80").forwarding;
+    assert_eq!(gre.to_string(), "tun gre csum");
+    let plain = server(web, "192.168.0.3:80").forwarding;
+    assert_eq!(plain.to_string(), "tun");
     let hashed = &entry(&table, "10.0.0.3:0/tcp").service;
     assert_eq!(
         (hashed.flags, hashed.persistence_seconds),
@@ -122,6 +128,18 @@ fn a_wrong_line_is_named() {
         ("-A -t 10.0.0.3:80 -s a.b", "\"a.b\" is no scheduler"),
         ("-A -t 10.0.0.3:80 -M x", "\"x\" is no netmask"),
         ("-A -t 10.0.0.3:80 -b odd", "unknown scheduler flag odd"),
+        (
+            "-a -t 10.0.0.3:80 -r 192.168.0.1 -i --tun-type gue",
+            "--tun-port is needed for gue",
+        ),
+        (
+            "-a -t 10.0.0.3:80 -r 192.168.0.1 -i --tun-type gue --tun-port 0",
+            "\"0\" is no port of a tunnel",
+        ),
+        (
+            "-a -t 10.0.0.3:80 -r 192.168.0.1 -i --tun-type fou",
+            "\"fou\" is no kind of tunnel",
+        ),
         ("-A -t 10.0.0.3:80 -p -5", "\"-5\" is no number"),
         ("-a -t 10.0.0.3:80", "-r is needed"),
         (
@@ -176,6 +194,11 @@ fn a_written_listing_reads_as_the_same_table() {
 }
 
 proptest! {
+    #[test]
+    fn any_table_is_read_as_it_was_written(table in arbitrary::table()) {
+        prop_assert_eq!(parse(&format(&table)), Ok(table));
+    }
+
     #[test]
     fn no_text_panics(text in "(-[Aatufrswpxy6MboC]|--pe|--sctp-service|[0-9a-f:.\\[\\],-]{1,9}|[ \n]|\\PC){0,40}") {
         let _ = parse(&text);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::lvs::replay::apply;
-use crate::lvs::{Family, Scheduler, VirtualService, Weight};
+use crate::lvs::{Family, Scheduler, Tunnel, VirtualService, Weight};
 
 /// The server `192.168.0.LAST:80`.
 fn server(last: u8) -> RealServerKey {
@@ -104,7 +104,11 @@ fn every_wish_for_a_virtual_service_against_every_find() {
 
 #[test]
 fn a_server_that_the_kernel_serves_itself_is_left_alone() {
-    for forwarding in [Forwarding::Dr, Forwarding::Tun, Forwarding::Nat] {
+    for forwarding in [
+        Forwarding::Dr,
+        Forwarding::Tun(Tunnel::Ipip),
+        Forwarding::Nat,
+    ] {
         let wish = ServerWish::In(RealServer::new(forwarding, Weight(5)));
         for kernels in [Forwarding::Local, Forwarding::Bypass] {
             let found = entry(&[(1, RealServer::new(kernels, Weight(5)))]);
@@ -157,7 +161,8 @@ fn settings() -> impl Strategy<Value = RealServer> {
     let forwarding = prop_oneof![
         Just(Forwarding::Nat),
         Just(Forwarding::Dr),
-        Just(Forwarding::Tun)
+        Just(Forwarding::Tun(Tunnel::Ipip)),
+        Just(Forwarding::Tun(Tunnel::Gre { checksum: true }))
     ];
     (forwarding, 0..3_u32)
         .prop_map(|(forwarding, weight)| RealServer::new(forwarding, Weight(weight)))
