@@ -21,8 +21,8 @@ use netlink_packet_generic::constants::{
 use attribute::{attributes, find, fixed, nest, number, put, text};
 
 use crate::lvs::{
-    Command, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler, VirtualService,
-    VirtualServiceKey, Weight,
+    Command, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler, ServiceFlags,
+    VirtualService, VirtualServiceKey, Weight,
 };
 
 /// Name of the generic netlink family.
@@ -67,10 +67,6 @@ const AF_INET6: u16 = 10;
 const HEADER_LEN: usize = 16;
 /// `IP_VS_CONN_F_FWD_MASK`: the bits of the connection flags that name the forwarding method.
 const FORWARDING_MASK: u32 = 7;
-/// `IP_VS_SVC_F_PERSISTENT`
-const PERSISTENT: u32 = 1;
-/// `IP_VS_SVC_F_HASHED`: the kernel's own note that the service is in its hash table.
-const HASHED: u32 = 2;
 
 /// Bytes that are no answer of this family.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -205,15 +201,13 @@ fn service_settings(inner: &mut Vec<u8>, family: Family, service: &VirtualServic
         name.push(0);
         put(inner, SVC_ENGINE, &name);
     }
-    let persistent = if service.persistence_seconds > 0 {
-        PERSISTENT
+    let persistent = if service.is_persistent() {
+        ServiceFlags::PERSISTENT_BIT
     } else {
         0
     };
     // Value and mask: all flags are said, none is left as it was.
-    let mut flags = (service.flags & !HASHED | persistent)
-        .to_ne_bytes()
-        .to_vec();
+    let mut flags = (service.flags.bits() | persistent).to_ne_bytes().to_vec();
     flags.extend(u32::MAX.to_ne_bytes());
     put(inner, SVC_FLAGS, &flags);
     put(
@@ -292,14 +286,14 @@ pub(crate) fn read_service(
         .and_then(Scheduler::new)
         .ok_or(Malformed("a virtual service has no scheduler"))?;
     let mut service = VirtualService::plain(key.family(), scheduler);
+    let mut is_persistent = false;
     for (kind, value) in attributes(inner) {
         match kind {
             // A pair, of which the second is a mask without meaning in an answer.
             SVC_FLAGS => {
-                let flags = value
-                    .first_chunk()
-                    .ok_or(Malformed("a number is too short"))?;
-                service.flags = u32::from_ne_bytes(*flags) & !HASHED;
+                let bits = number(value)?;
+                is_persistent = bits & ServiceFlags::PERSISTENT_BIT != 0;
+                service.flags = ServiceFlags::from_bits(bits);
             }
             SVC_TIMEOUT => service.persistence_seconds = number(value)?,
             SVC_NETMASK => service.netmask = read_netmask(key.family(), fixed(value)?),
@@ -307,7 +301,7 @@ pub(crate) fn read_service(
             _ => {}
         }
     }
-    if service.flags & PERSISTENT == 0 {
+    if !is_persistent {
         // The kernel keeps the last time of a service that is persistent no more.
         service.persistence_seconds = 0;
     }

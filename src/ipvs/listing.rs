@@ -9,21 +9,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::lvs::{
     Command, Family, Forwarding, GueChecksum, Protocol, RealServer, RealServerKey, Scheduler,
-    Table, TableEntry, Tunnel, VirtualService, VirtualServiceKey, Weight,
+    ServiceFlags, Table, TableEntry, Tunnel, VirtualService, VirtualServiceKey, Weight,
 };
 
 /// ipvsadm's persistence where `-p` has no number, in seconds.
 const DEFAULT_PERSISTENCE: u32 = 360;
-/// `IP_VS_SVC_F_PERSISTENT`
-const PERSISTENT: u32 = 1;
-/// `IP_VS_SVC_F_ONEPACKET`
-const ONE_PACKET: u32 = 4;
-/// `IP_VS_SVC_F_SCHED1` to `3` with the names that a scheduler may have for them.
-const SCHEDULER_FLAGS: [(u32, &str, &[&str]); 3] = [
-    (8, "flag-1", &["sh-fallback", "mh-fallback"]),
-    (16, "flag-2", &["sh-port", "mh-port"]),
-    (32, "flag-3", &[]),
-];
 
 /// A line that is no line of `ipvsadm -Sn`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,24 +118,20 @@ fn key_words(words: &mut Vec<String>, key: VirtualServiceKey) {
 
 fn service_words(words: &mut Vec<String>, family: Family, service: &VirtualService) {
     words.extend(["-s".into(), service.scheduler.to_string()]);
-    if service.persistence_seconds > 0 {
+    if service.is_persistent() {
         words.extend(["-p".into(), service.persistence_seconds.to_string()]);
     }
-    if service.netmask != VirtualService::plain(family, Scheduler::wlc()).netmask {
+    if service.netmask != VirtualService::single_client(family) {
         let mask = match family {
             Family::V4 => Ipv4Addr::from(service.netmask).to_string(),
             Family::V6 => service.netmask.to_string(),
         };
         words.extend(["-M".into(), mask]);
     }
-    if service.flags & ONE_PACKET != 0 {
+    if service.flags.has(ServiceFlags::ONE_PACKET) {
         words.push("-o".into());
     }
-    let flags: Vec<&str> = SCHEDULER_FLAGS
-        .iter()
-        .filter(|(bit, ..)| service.flags & bit != 0)
-        .map(|(_, name, _)| *name)
-        .collect();
+    let flags: Vec<&str> = service.flags.general_words().collect();
     if !flags.is_empty() {
         words.extend(["-b".into(), flags.join(",")]);
     }
@@ -212,7 +198,8 @@ struct Line<'a> {
     scheduler: Option<&'a str>,
     persistence: u32,
     netmask: Option<&'a str>,
-    flags: u32,
+    one_packet: bool,
+    flags: Option<&'a str>,
     engine: Option<&'a str>,
     method: Option<Method>,
     tunnel: Option<&'a str>,
@@ -284,8 +271,8 @@ fn read_option<'a>(
             line.persistence = value.map_or(Ok(DEFAULT_PERSISTENCE), number)?;
         }
         "-M" | "--netmask" => line.netmask = Some(needed()?),
-        "-o" | "--ops" => line.flags |= ONE_PACKET,
-        "-b" | "--sched-flags" => line.flags |= read_flags(needed()?)?,
+        "-o" | "--ops" => line.one_packet = true,
+        "-b" | "--sched-flags" => line.flags = Some(needed()?),
         "--pe" => line.engine = Some(needed()?),
         "-m" | "--masquerading" => line.method = Some(Method::Nat),
         "-i" | "--ipip" => line.method = Some(Method::Tun),
@@ -326,11 +313,8 @@ impl Line<'_> {
             None => Scheduler::wlc(),
         };
         let mut service = VirtualService::plain(family, scheduler);
-        service.flags = self.flags;
-        if self.persistence > 0 {
-            service.flags |= PERSISTENT;
-            service.persistence_seconds = self.persistence;
-        }
+        service.flags = self.flags(&service.scheduler)?;
+        service.persistence_seconds = self.persistence;
         if let Some(mask) = self.netmask {
             let wrong = || format!("\"{mask}\" is no netmask");
             service.netmask = match family {
@@ -340,6 +324,19 @@ impl Line<'_> {
         }
         service.persistence_engine = self.engine.map(Into::into);
         Ok(service)
+    }
+
+    fn flags(&self, scheduler: &Scheduler) -> Result<ServiceFlags, String> {
+        let mut flags = ServiceFlags::NONE;
+        if self.one_packet {
+            flags = ServiceFlags::ONE_PACKET;
+        }
+        for word in self.flags.iter().flat_map(|words| words.split(',')) {
+            let flag = ServiceFlags::of_scheduler(scheduler, word)
+                .ok_or_else(|| format!("unknown scheduler flag {word} of {scheduler}"))?;
+            flags = flags.with(flag);
+        }
+        Ok(flags)
     }
 
     fn forwarding(&self) -> Result<Forwarding, String> {
@@ -404,16 +401,6 @@ fn read_mark(text: &str) -> Result<u32, String> {
     number
         .filter(|&mark| mark != 0)
         .ok_or_else(|| format!("\"{text}\" is no firewall mark"))
-}
-
-fn read_flags(text: &str) -> Result<u32, String> {
-    text.split(',').try_fold(0, |flags, name| {
-        SCHEDULER_FLAGS
-            .iter()
-            .find(|(_, plain, names)| *plain == name || names.contains(&name))
-            .map(|(bit, ..)| flags | bit)
-            .ok_or_else(|| format!("unknown scheduler flag {name}"))
-    })
 }
 
 fn number(text: &str) -> Result<u32, String> {

@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use proptest::prelude::*;
 
 use super::{
-    Family, Forwarding, GueChecksum, Protocol, RealServer, RealServerKey, Table, TableEntry,
-    Tunnel, VirtualService, VirtualServiceKey, Weight,
+    Family, Forwarding, GueChecksum, Protocol, RealServer, RealServerKey, ServiceFlags, Table,
+    TableEntry, Tunnel, VirtualService, VirtualServiceKey, Weight,
 };
 use crate::lvs::Scheduler;
 
@@ -93,7 +93,7 @@ pub(crate) fn service(family: Family) -> impl Strategy<Value = VirtualService> {
     )
         .prop_map(
             move |(name, flags, persistence_seconds, netmask, engine)| VirtualService {
-                flags: flags & !3 | u32::from(persistence_seconds > 0),
+                flags: ServiceFlags::from_bits(flags),
                 persistence_seconds,
                 netmask,
                 persistence_engine: engine.map(Into::into),

@@ -18,7 +18,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use forwarding::{Forwarding, ForwardingError, GueChecksum, Tunnel};
-pub use service::{Scheduler, VirtualService};
+pub use service::{Scheduler, ServiceFlags, VirtualService};
 
 /// Transport protocol of a virtual service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -292,11 +292,8 @@ impl fmt::Display for Command {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AddService(key, service) => {
-                write!(
-                    out,
-                    "add virtual service {key} with scheduler {}",
-                    service.scheduler
-                )
+                let settings = service.words(key.family());
+                write!(out, "add virtual service {key} with {settings}")
             }
             Self::DeleteService(key) => write!(out, "delete virtual service {key}"),
             Self::AddServer(key, server, to) => {

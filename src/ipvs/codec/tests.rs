@@ -123,7 +123,7 @@ fn everything_asked_for_is_read_back_as_it_was() {
     let mut six = VirtualService::plain(Family::V6, Scheduler::new("sh").unwrap());
     six.netmask = 64;
     six.persistence_seconds = 60;
-    six.flags = PERSISTENT | 8;
+    six.flags = ServiceFlags::FLAG_1;
     six.persistence_engine = Some("sip".into());
     let four = VirtualService::plain(Family::V4, Scheduler::wlc());
     let services = [
@@ -174,7 +174,11 @@ fn the_kernels_own_notes_are_left_out() {
     put(
         &mut inner,
         SVC_FLAGS,
-        &[HASHED.to_ne_bytes(), u32::MAX.to_ne_bytes()].concat(),
+        &[
+            ServiceFlags::HASHED_BIT.to_ne_bytes(),
+            u32::MAX.to_ne_bytes(),
+        ]
+        .concat(),
     );
     put(&mut inner, SVC_TIMEOUT, &360_u32.to_ne_bytes());
     // 64-bit counters, and an attribute of a kernel yet to come.
@@ -187,6 +191,15 @@ fn the_kernels_own_notes_are_left_out() {
         read_service(&body),
         Ok(Some((key("10.0.0.3:80/tcp"), plain)))
     );
+}
+
+#[test]
+fn a_flag_yet_to_come_is_kept() {
+    let mut service = VirtualService::plain(Family::V4, Scheduler::wlc());
+    service.flags = ServiceFlags::from_bits(1 << 20).with(ServiceFlags::ONE_PACKET);
+    let web = key("10.0.0.3:80/tcp");
+    let add = command_request(FAMILY, 1, &Command::AddService(web, service.clone()));
+    assert_eq!(read_service(&only_part(&add)), Ok(Some((web, service))));
 }
 
 #[test]

@@ -66,11 +66,14 @@ fn what_ipvsadm_prints_is_read() {
     let hashed = &entry(&table, "10.0.0.3:0/tcp").service;
     assert_eq!(
         (hashed.flags, hashed.persistence_seconds),
-        (1 | 8 | 16, 360)
+        (ServiceFlags::FLAG_1.with(ServiceFlags::FLAG_2), 360)
     );
     let narrow = &entry(&table, "10.0.0.3:443/tcp").service;
     assert_eq!(narrow.netmask, 0xffff_ff00);
-    assert_eq!(entry(&table, "10.0.0.3:53/udp").service.flags, 4);
+    assert_eq!(
+        entry(&table, "10.0.0.3:53/udp").service.flags,
+        ServiceFlags::ONE_PACKET
+    );
     let phone = &entry(&table, "10.0.0.3:5060/udp").service;
     assert_eq!(phone.persistence_engine.as_deref(), Some("sip"));
     let stream = entry(&table, "10.0.0.3:7/sctp");
@@ -127,7 +130,10 @@ fn a_wrong_line_is_named() {
         ("-A -t 10.0.0.3:80 -z", "unknown option -z"),
         ("-A -t 10.0.0.3:80 -s a.b", "\"a.b\" is no scheduler"),
         ("-A -t 10.0.0.3:80 -M x", "\"x\" is no netmask"),
-        ("-A -t 10.0.0.3:80 -b odd", "unknown scheduler flag odd"),
+        (
+            "-A -t 10.0.0.3:80 -b odd",
+            "unknown scheduler flag odd of wlc",
+        ),
         (
             "-a -t 10.0.0.3:80 -r 192.168.0.1 -i --tun-type gue",
             "--tun-port is needed for gue",
