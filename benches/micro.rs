@@ -24,8 +24,8 @@ use lvsmon::ipvs::codec;
 use lvsmon::lvs::diff::diff;
 use lvsmon::lvs::{
     Command, Desired, DesiredService, Family, Forwarding, Protocol, RealServer, RealServerKey,
-    Scheduler, ServerWish, ServiceWish, Table, TableEntry, VirtualService, VirtualServiceKey,
-    Weight,
+    Scheduler, ServerWish, ServiceWish, Strangers, Table, TableEntry, VirtualService,
+    VirtualServiceKey, Weight,
 };
 use lvsmon::model::{GroupId, Model};
 use lvsmon::time::{Mono, Now, Wall};
@@ -371,6 +371,7 @@ fn tables() -> (Desired, Table) {
                 servers: (0..100)
                     .map(|last| (servers(last), ServerWish::In(settings)))
                     .collect(),
+                strangers: Strangers::Ignored,
             },
         );
         actual.insert(

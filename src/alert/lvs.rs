@@ -22,7 +22,7 @@ use crate::ipvs::Backend;
 use crate::lvs::diff::{diff, missing};
 use crate::lvs::{
     Command, Desired, DesiredService, Family, RealServer, RealServerKey, ServerWish, ServiceWish,
-    VirtualService, VirtualServiceKey,
+    Strangers, VirtualService, VirtualServiceKey,
 };
 use crate::model::{HostName, IpvsBackend};
 use crate::names::Names;
@@ -150,12 +150,26 @@ impl Errand {
             Self::DeleteService(key) => {
                 let servers = BTreeMap::new();
                 let service = ServiceWish::Absent;
-                (*key, DesiredService { service, servers })
+                (
+                    *key,
+                    DesiredService {
+                        service,
+                        servers,
+                        strangers: Strangers::Ignored,
+                    },
+                )
             }
             Self::Out(key, _, port) => {
                 let servers = servers(*port, ServerWish::Out);
                 let service = ServiceWish::Foreign;
-                (*key, DesiredService { service, servers })
+                (
+                    *key,
+                    DesiredService {
+                        service,
+                        servers,
+                        strangers: Strangers::Ignored,
+                    },
+                )
             }
             Self::In(options, _) => {
                 let key = options.virtual_service;
@@ -174,7 +188,14 @@ impl Errand {
                     None => ServiceWish::Foreign,
                 };
                 let servers = servers(options.real_port(), ServerWish::In(settings));
-                (key, DesiredService { service, servers })
+                (
+                    key,
+                    DesiredService {
+                        service,
+                        servers,
+                        strangers: Strangers::Ignored,
+                    },
+                )
             }
         };
         Ok(Desired::from([(key, wanted)]))

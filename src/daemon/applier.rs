@@ -86,7 +86,9 @@ type Place = (VirtualServiceKey, Option<RealServerKey>);
 
 const fn place(command: &Command) -> Place {
     match command {
-        Command::AddService(key, _) | Command::DeleteService(key) => (*key, None),
+        Command::AddService(key, _)
+        | Command::EditService(key, _)
+        | Command::DeleteService(key) => (*key, None),
         Command::AddServer(key, server, _)
         | Command::EditServer(key, server, _)
         | Command::DeleteServer(key, server) => (*key, Some(*server)),

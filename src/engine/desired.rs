@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use crate::engine::event::Reason;
 use crate::lvs::{
-    DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, VirtualService,
-    VirtualServiceKey,
+    DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, Strangers,
+    VirtualService, VirtualServiceKey,
 };
 use crate::model::{Ends, HostName, ServiceId};
 use crate::time::Wall;
@@ -138,7 +138,11 @@ pub(crate) fn service(
     }
     let has_in = servers.values().any(is_in);
     let service = service_wish(key, survey.creates.as_ref(), is_absent, has_in);
-    DesiredService { service, servers }
+    DesiredService {
+        service,
+        servers,
+        strangers: Strangers::Ignored,
+    }
 }
 
 /// What is wanted of the virtual service itself. `creates` is the scheduler of `-B`, `has_in`

@@ -31,6 +31,7 @@ const FAMILY_NAME: &[u8] = b"IPVS\0";
 const VERSION: u8 = 1;
 
 const NEW_SERVICE: u8 = 1;
+const SET_SERVICE: u8 = 2;
 const DEL_SERVICE: u8 = 3;
 const GET_SERVICE: u8 = 4;
 const NEW_DEST: u8 = 5;
@@ -128,9 +129,17 @@ pub fn command_request(family: u16, sequence: u32, command: &Command) -> Vec<u8>
     let number = match command {
         Command::AddService(key, service) => {
             let mut inner = service_key(*key);
-            service_settings(&mut inner, key.family(), service);
+            service_settings(&mut inner, key.family(), service, u32::MAX);
             nest(&mut body, CMD_SERVICE, &inner);
             NEW_SERVICE
+        }
+        Command::EditService(key, service) => {
+            let mut inner = service_key(*key);
+            // Flags that this program does not know stay as they are.
+            let mask = ServiceFlags::KNOWN.bits() | ServiceFlags::PERSISTENT_BIT;
+            service_settings(&mut inner, key.family(), service, mask);
+            nest(&mut body, CMD_SERVICE, &inner);
+            SET_SERVICE
         }
         Command::DeleteService(key) => {
             nest(&mut body, CMD_SERVICE, &service_key(*key));
@@ -192,7 +201,13 @@ fn service_key(key: VirtualServiceKey) -> Vec<u8> {
     inner
 }
 
-fn service_settings(inner: &mut Vec<u8>, family: Family, service: &VirtualService) {
+/// `flags_mask` has the bits that are said; the others are left as they were.
+fn service_settings(
+    inner: &mut Vec<u8>,
+    family: Family,
+    service: &VirtualService,
+    flags_mask: u32,
+) {
     let mut name = service.scheduler.as_str().as_bytes().to_vec();
     name.push(0);
     put(inner, SVC_SCHEDULER, &name);
@@ -206,9 +221,8 @@ fn service_settings(inner: &mut Vec<u8>, family: Family, service: &VirtualServic
     } else {
         0
     };
-    // Value and mask: all flags are said, none is left as it was.
     let mut flags = (service.flags.bits() | persistent).to_ne_bytes().to_vec();
-    flags.extend(u32::MAX.to_ne_bytes());
+    flags.extend(flags_mask.to_ne_bytes());
     put(inner, SVC_FLAGS, &flags);
     put(
         inner,

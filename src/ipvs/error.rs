@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::lvs::Command;
+use crate::lvs::{Command, VirtualService};
 use crate::time::Readable;
 
 /// A table that could not be read, or a change that was refused.
@@ -37,8 +37,10 @@ pub enum Refusal {
     NoModule,
     /// The right is missing.
     NotPermitted,
-    /// No scheduler, or no persistence engine, of the name that a new virtual service asks for.
+    /// No scheduler of the name that a virtual service asks for.
     NoScheduler(String),
+    /// No scheduler or no persistence engine of these names: the kernel does not say which.
+    NoSchedulerOrEngine(String, String),
     /// The virtual service is not there.
     NoSuchService,
     /// The real server is not there.
@@ -56,6 +58,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What is missing where the kernel knows a name in these settings not.
+    pub(super) fn unknown_name(service: &VirtualService) -> Self {
+        let scheduler = service.scheduler.to_string();
+        match &service.persistence_engine {
+            None => Self::NoScheduler(scheduler),
+            Some(engine) => Self::NoSchedulerOrEngine(scheduler, engine.to_string()),
+        }
+    }
+
     /// Whether any other change would be refused for the same reason, or would only wait as
     /// long for no answer.
     #[must_use]
@@ -63,6 +74,7 @@ impl Refusal {
         match self {
             Self::NoModule | Self::NotPermitted | Self::TimedOut(_) | Self::NoProgram(_) => true,
             Self::NoScheduler(_)
+            | Self::NoSchedulerOrEngine(..)
             | Self::NoSuchService
             | Self::NoSuchServer
             | Self::Exists
@@ -86,6 +98,12 @@ impl fmt::Display for Refusal {
                 out,
                 "the kernel has no scheduler \"{name}\"; load it with `modprobe ip_vs_{name}`, \
                  or name another with -S",
+            ),
+            Self::NoSchedulerOrEngine(name, engine) => write!(
+                out,
+                "the kernel has no scheduler \"{name}\" or no persistence engine \"{engine}\"; \
+                 load them with `modprobe ip_vs_{name}` and `modprobe ip_vs_pe_{engine}`, or name \
+                 others",
             ),
             Self::NoSuchService => out.write_str(
                 "the virtual service is not there; whoever made it has removed it, or -B lets \

@@ -90,10 +90,10 @@ fn complaint(output: &Output, command: Option<&Command>) -> Refusal {
     if has("Can't initialize ipvs") {
         return Refusal::NoModule;
     }
-    if let Some(Command::AddService(_, service)) = command
+    if let Some(Command::AddService(_, service) | Command::EditService(_, service)) = command
         && has("Scheduler or persistence engine not found")
     {
-        return Refusal::NoScheduler(service.scheduler.to_string());
+        return Refusal::unknown_name(service);
     }
     if has("Service not defined") || has("No such service") {
         return Refusal::NoSuchService;

@@ -75,6 +75,11 @@ pub fn words(command: &Command) -> Vec<String> {
             key_words(&mut words, *key);
             service_words(&mut words, key.family(), service);
         }
+        Command::EditService(key, service) => {
+            words.push("-E".into());
+            key_words(&mut words, *key);
+            service_words(&mut words, key.family(), service);
+        }
         Command::DeleteService(key) => {
             words.push("-D".into());
             key_words(&mut words, *key);

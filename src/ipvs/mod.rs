@@ -87,8 +87,8 @@ impl Backend {
     /// Makes one change.
     ///
     /// What is already so counts as done: deleting what is gone, adding a virtual service
-    /// that is there (it keeps its settings). Adding a real server that is there sets it,
-    /// setting one that is gone adds it.
+    /// that is there (it keeps its settings). Adding a real server that is there sets it;
+    /// setting one that is gone, or a virtual service that is gone, adds it.
     ///
     /// # Errors
     ///
@@ -96,13 +96,13 @@ impl Backend {
     ///
     /// After the last change of a batch follows [`Backend::settle`].
     pub async fn apply(&mut self, command: &Command) -> Result<(), IpvsError> {
-        let outcome = match (self.change(command).await, command.other_form()) {
+        let mut outcome = self.change(command).await;
+        if let Err(refusal) = &outcome
+            && let Some(other) = command.other_form(refusal)
+        {
             // Someone was faster than our look: the same wish in its other form.
-            (Err(Refusal::Exists | Refusal::NoSuchServer), Some(other)) => {
-                self.change(&other).await
-            }
-            (outcome, _) => outcome,
-        };
+            outcome = self.change(&other).await;
+        }
         match outcome {
             Err(Refusal::NoSuchServer | Refusal::NoSuchService) if command.removes() => Ok(()),
             Err(Refusal::Exists) if matches!(command, Command::AddService(..)) => Ok(()),
@@ -140,17 +140,32 @@ impl Command {
     const fn removes(&self) -> bool {
         match self {
             Self::DeleteService(_) | Self::DeleteServer(..) => true,
-            Self::AddService(..) | Self::AddServer(..) | Self::EditServer(..) => false,
+            Self::AddService(..)
+            | Self::EditService(..)
+            | Self::AddServer(..)
+            | Self::EditServer(..) => false,
         }
     }
 
-    /// The same wish for a real server that turned out to be there, or not to be there;
-    /// none for a change that has no other form.
-    fn other_form(&self) -> Option<Self> {
+    /// The same wish for an entry that turned out to be there, or not to be there; none for a
+    /// change that was refused for another reason, or that has no other form.
+    fn other_form(&self, refusal: &Refusal) -> Option<Self> {
         match self {
-            Self::AddServer(key, server, to) => Some(Self::EditServer(*key, *server, *to)),
-            Self::EditServer(key, server, to) => Some(Self::AddServer(*key, *server, *to)),
-            Self::AddService(..) | Self::DeleteService(_) | Self::DeleteServer(..) => None,
+            Self::AddServer(key, server, to) if *refusal == Refusal::Exists => {
+                Some(Self::EditServer(*key, *server, *to))
+            }
+            Self::EditServer(key, server, to) if *refusal == Refusal::NoSuchServer => {
+                Some(Self::AddServer(*key, *server, *to))
+            }
+            Self::EditService(key, to) if *refusal == Refusal::NoSuchService => {
+                Some(Self::AddService(*key, to.clone()))
+            }
+            Self::AddService(..)
+            | Self::EditService(..)
+            | Self::DeleteService(_)
+            | Self::AddServer(..)
+            | Self::EditServer(..)
+            | Self::DeleteServer(..) => None,
         }
     }
 }
@@ -174,13 +189,17 @@ mod tests {
             (Command::AddService(web, service.clone()), None),
             (Command::EditServer(web, real, to(1)), Some(1)),
             (Command::AddServer(web, real, to(2)), Some(2)),
-            (Command::AddService(web, service), Some(2)),
+            (Command::AddService(web, service.clone()), Some(2)),
+            (Command::EditService(web, service.clone()), Some(2)),
             (Command::DeleteServer(web, real), None),
             (Command::DeleteServer(web, real), None),
+            (Command::DeleteService(web), None),
+            (Command::EditService(web, service), None),
         ] {
             assert_eq!(backend.apply(&command).await, Ok(()), "{command}");
             let table = backend.list_where(|_| true).await.unwrap();
-            let found = table[&web].servers.get(&real);
+            let entry = table.get(&web);
+            let found = entry.and_then(|entry| entry.servers.get(&real));
             assert_eq!(found.map(|it| it.weight.0), weight, "{command}");
         }
         let nowhere = "10.0.0.4:80/tcp".parse().unwrap();

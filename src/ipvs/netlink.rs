@@ -298,8 +298,8 @@ fn command_refused(command: &Command, failure: &Failure) -> Refusal {
     };
     match (errno, command) {
         (NOT_PERMITTED, _) => Refusal::NotPermitted,
-        (NO_ENTRY, Command::AddService(_, service)) => {
-            Refusal::NoScheduler(service.scheduler.to_string())
+        (NO_ENTRY, Command::AddService(_, service) | Command::EditService(_, service)) => {
+            Refusal::unknown_name(service)
         }
         (NO_ENTRY, _) => Refusal::NoSuchServer,
         (NO_SERVICE, _) => Refusal::NoSuchService,

@@ -1,17 +1,18 @@
 //! What has to be done to a kernel's table so that it agrees with what is wanted.
 //!
 //! A merge walk over two sorted maps; linear, pure. Only owned keys are ever named: whatever
-//! `desired` does not mention is invisible here (D7).
+//! `desired` does not mention is invisible here (D7), but for the strangers in a virtual service
+//! that is owned whole.
 
 use crate::lvs::{
     Command, Desired, DesiredService, Forwarding, RealServer, RealServerKey, ServerWish,
-    ServiceWish, Table, TableEntry, VirtualServiceKey,
+    ServiceWish, Strangers, Table, TableEntry, VirtualService, VirtualServiceKey,
 };
 
 /// The commands that make `actual` agree with `desired` on every owned key, in order.
 ///
-/// Within a virtual service: make it, put real servers in, change some in place, take others
-/// out. So it never loses its last real server while another waits to be added. Real servers
+/// Within a virtual service: make or correct it, put real servers in, change some in place, take
+/// others out, declared or not. So it never loses its last real server while another waits to be added. Real servers
 /// of a virtual service that belongs to others and is missing wait: see [`missing`].
 #[must_use]
 pub fn diff(desired: &Desired, actual: &Table) -> Vec<Command> {
@@ -62,9 +63,15 @@ fn service_diff(
     match (&wanted.service, entry) {
         (ServiceWish::Absent, Some(_)) => commands.push(Command::DeleteService(key)),
         (ServiceWish::Absent | ServiceWish::Foreign | ServiceWish::AsFound, None) => {}
-        (ServiceWish::Present(settings), None) => {
+        (ServiceWish::Present(settings) | ServiceWish::Owned(settings), None) => {
             commands.push(Command::AddService(key, settings.clone()));
             servers_diff(key, wanted, None, commands);
+        }
+        (ServiceWish::Owned(settings), Some(entry)) => {
+            if !service_agrees(settings, &entry.service) {
+                commands.push(Command::EditService(key, settings.clone()));
+            }
+            servers_diff(key, wanted, Some(entry), commands);
         }
         (ServiceWish::Present(_) | ServiceWish::Foreign | ServiceWish::AsFound, Some(entry)) => {
             servers_diff(key, wanted, Some(entry), commands);
@@ -80,12 +87,17 @@ fn servers_diff(
 ) {
     let mut edits = Vec::new();
     let mut deletions = Vec::new();
-    let mut found = entry.map(|entry| entry.servers.iter().peekable());
+    let found = entry.into_iter().flat_map(|entry| &entry.servers);
+    let mut found = found.peekable();
+    let stranger = |server: RealServerKey| match wanted.strangers {
+        Strangers::Ignored => None,
+        Strangers::Removed => Some(Command::DeleteServer(key, server)),
+    };
     for (&server, wish) in &wanted.servers {
-        let actual = found.as_mut().and_then(|found| {
-            while found.next_if(|&(&other, _)| other < server).is_some() {}
-            found.next_if(|&(&other, _)| other == server)
-        });
+        while let Some((&other, _)) = found.next_if(|&(&other, _)| other < server) {
+            deletions.extend(stranger(other));
+        }
+        let actual = found.next_if(|&(&other, _)| other == server);
         match (wish, actual) {
             (&ServerWish::In(settings), None) => {
                 commands.push(Command::AddServer(key, server, settings));
@@ -98,8 +110,30 @@ fn servers_diff(
             | (ServerWish::Out | ServerWish::AsFound, None) => {}
         }
     }
+    deletions.extend(found.filter_map(|(&other, _)| stranger(other)));
     commands.append(&mut edits);
     commands.append(&mut deletions);
+}
+
+/// Whether a virtual service in the table has the wanted settings.
+///
+/// Flags that this program cannot ask for are not compared: one that a later kernel sets by
+/// itself would be drift for ever. Nor is the netmask of a service that is not persistent,
+/// where it has no meaning and `ipvsadm -Sn` does not show it.
+#[must_use]
+pub fn service_agrees(wanted: &VirtualService, actual: &VirtualService) -> bool {
+    let VirtualService {
+        scheduler,
+        flags,
+        persistence_seconds,
+        netmask,
+        persistence_engine,
+    } = wanted;
+    *scheduler == actual.scheduler
+        && flags.known() == actual.flags.known()
+        && *persistence_seconds == actual.persistence_seconds
+        && (*netmask == actual.netmask || !wanted.is_persistent())
+        && *persistence_engine == actual.persistence_engine
 }
 
 /// Whether a real server in the table has the wanted settings.
@@ -118,13 +152,19 @@ pub fn agrees(wanted: &RealServer, actual: &RealServer) -> bool {
     } == *wanted
 }
 
-/// The part of a table that is owned: what is not named in `desired` is not even seen.
+/// The part of a table that is owned: what is not named in `desired` is not even seen, except a
+/// stranger that is to be removed.
 #[must_use]
 pub fn owned(desired: &Desired, mut table: Table) -> Table {
     table.retain(|key, entry| match desired.get(key) {
         Some(wanted) => {
-            let is_owned = |server: &RealServerKey| wanted.servers.contains_key(server);
-            entry.servers.retain(|server, _| is_owned(server));
+            match wanted.strangers {
+                Strangers::Ignored => {
+                    let is_owned = |server: &RealServerKey| wanted.servers.contains_key(server);
+                    entry.servers.retain(|server, _| is_owned(server));
+                }
+                Strangers::Removed => {}
+            }
             true
         }
         None => false,

@@ -230,6 +230,8 @@ pub enum ServiceWish {
     Foreign,
     /// It is to be there; made with these settings when it is missing, never changed.
     Present(VirtualService),
+    /// It is to be there with exactly these settings, corrected in place where it differs.
+    Owned(VirtualService),
     /// It is to be gone, with all its real servers (`-D`, or no longer declared).
     Absent,
     /// No verdict yet: left as it is found.
@@ -247,16 +249,29 @@ pub enum ServerWish {
     AsFound,
 }
 
+/// What becomes of a real server that nobody declared, in a virtual service of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strangers {
+    /// It is not even seen.
+    #[default]
+    Ignored,
+    /// It is drift: seen, and removed after all others are in (D7).
+    Removed,
+}
+
 /// What is wanted of one virtual service and of the real servers owned in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredService {
     /// The virtual service itself.
     pub service: ServiceWish,
-    /// Every real server that the configuration owns here; all others are never touched.
+    /// Every real server that the configuration owns here.
     pub servers: BTreeMap<RealServerKey, ServerWish>,
+    /// What becomes of all others.
+    pub strangers: Strangers,
 }
 
-/// The table as it should be, for every owned key. What is not named here is never touched.
+/// The table as it should be, for every owned key. A virtual service that is not named here is
+/// never touched, nor is a real server, except where [`Strangers::Removed`] says so.
 pub type Desired = BTreeMap<VirtualServiceKey, DesiredService>;
 
 /// One change of a kernel table. Each is complete in itself and may be refused by itself.
@@ -264,6 +279,14 @@ pub type Desired = BTreeMap<VirtualServiceKey, DesiredService>;
 pub enum Command {
     /// Make a virtual service.
     AddService(VirtualServiceKey, VirtualService),
+    /// Change the settings of a virtual service in place; its real servers and connections stay.
+    ///
+    /// The kernel can change all of them so (`ip_vs_edit_service`): scheduler, flags,
+    /// persistence, netmask and engine. Only its key cannot be changed; that is another
+    /// virtual service. While the scheduler is exchanged, some milliseconds, no new
+    /// connection finds a real server; clients try again. With another netmask, engine or
+    /// no persistence at all, a client's next connection may find another real server.
+    EditService(VirtualServiceKey, VirtualService),
     /// Remove a virtual service and all in it.
     DeleteService(VirtualServiceKey),
     /// Put a real server in.
@@ -280,6 +303,7 @@ impl Command {
     pub const fn service(&self) -> VirtualServiceKey {
         match self {
             Self::AddService(key, _)
+            | Self::EditService(key, _)
             | Self::DeleteService(key)
             | Self::AddServer(key, ..)
             | Self::EditServer(key, ..)
@@ -294,6 +318,10 @@ impl fmt::Display for Command {
             Self::AddService(key, service) => {
                 let settings = service.words(key.family());
                 write!(out, "add virtual service {key} with {settings}")
+            }
+            Self::EditService(key, service) => {
+                let settings = service.words(key.family());
+                write!(out, "set virtual service {key} to {settings}")
             }
             Self::DeleteService(key) => write!(out, "delete virtual service {key}"),
             Self::AddServer(key, server, to) => {

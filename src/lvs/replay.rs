@@ -41,6 +41,9 @@ pub fn apply(table: &mut Table, command: &Command) -> Result<(), Conflict> {
             };
             table.insert(*key, entry);
         }
+        Command::EditService(key, settings) => {
+            table.get_mut(key).ok_or(Conflict::NoService)?.service = settings.clone();
+        }
         Command::DeleteService(key) => {
             table.remove(key).ok_or(Conflict::NoService)?;
         }

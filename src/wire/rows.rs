@@ -95,7 +95,9 @@ fn virtual_service(
     let entry = actual.and_then(|table| table.get(&key));
     let (wanted, wish) = match &desired.service {
         ServiceWish::Foreign => (ServiceWanted::ByOthers, None),
-        ServiceWish::Present(service) => (ServiceWanted::Present, Some(service)),
+        ServiceWish::Present(service) | ServiceWish::Owned(service) => {
+            (ServiceWanted::Present, Some(service))
+        }
         ServiceWish::Absent => (ServiceWanted::Absent, None),
         ServiceWish::AsFound => (ServiceWanted::AsFound, None),
     };

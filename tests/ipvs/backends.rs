@@ -11,7 +11,7 @@ use lvsmon::engine::event::Event;
 use lvsmon::ipvs::{Backend, Refusal, listing};
 use lvsmon::lvs::{
     Command, DesiredService, Forwarding, RealServer, RealServerKey, Scheduler, ServerWish,
-    ServiceWish, Table, VirtualService, VirtualServiceKey, Weight,
+    ServiceWish, Strangers, Table, VirtualService, VirtualServiceKey, Weight,
 };
 use lvsmon::model::IpvsBackend;
 
@@ -295,6 +295,7 @@ fn the_applier_goes_on_after_a_refusal_and_tries_it_again(farm: &mut Farm) {
     let with = |scheduler: &str, server: &str| DesiredService {
         service: ServiceWish::Present(plain(scheduler)),
         servers: BTreeMap::from([(real(server), ServerWish::In(DR))]),
+        strangers: Strangers::Ignored,
     };
     let other: VirtualServiceKey = "10.0.0.3:81/tcp".parse().expect("a key");
     let desired = BTreeMap::from([

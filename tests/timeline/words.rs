@@ -248,7 +248,7 @@ fn table(engine: &Engine) -> Vec<String> {
     let lines = desired.map(|(key, wanted)| {
         let service = match wanted.service {
             ServiceWish::Foreign => "",
-            ServiceWish::Present(_) => " (ours)",
+            ServiceWish::Present(_) | ServiceWish::Owned(_) => " (ours)",
             ServiceWish::Absent => " (gone)",
             ServiceWish::AsFound => " (as found)",
         };

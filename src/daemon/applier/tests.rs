@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::lvs::{
     DesiredService, Family, Forwarding, RealServer, RealServerKey, Scheduler, ServerWish,
-    ServiceWish, VirtualService, VirtualServiceKey, Weight,
+    ServiceWish, Strangers, VirtualService, VirtualServiceKey, Weight,
 };
 use crate::model::IpvsBackend;
 
@@ -81,7 +81,14 @@ fn wanted(service: ServiceWish, servers: &[(u8, ServerWish)]) -> Desired {
         .iter()
         .map(|(number, wish)| (real(*number), *wish))
         .collect();
-    Desired::from([(web(), DesiredService { service, servers })])
+    Desired::from([(
+        web(),
+        DesiredService {
+            service,
+            servers,
+            strangers: Strangers::Ignored,
+        },
+    )])
 }
 
 fn ours() -> ServiceWish {

@@ -313,6 +313,7 @@ fn in_words(desired: &Desired) -> Vec<String> {
         let service = match &wanted.service {
             ServiceWish::Foreign => "foreign",
             ServiceWish::Present(_) => "present",
+            ServiceWish::Owned(_) => "owned",
             ServiceWish::Absent => "absent",
             ServiceWish::AsFound => "found",
         };

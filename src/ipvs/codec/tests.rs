@@ -98,6 +98,18 @@ fn an_added_virtual_service_has_exactly_these_bytes() {
 
 #[cfg(target_endian = "little")]
 #[test]
+fn an_edited_virtual_service_leaves_unknown_flags_alone() {
+    let mut service = VirtualService::plain(Family::V4, Scheduler::new("rr").unwrap());
+    service.flags = ServiceFlags::ONE_PACKET;
+    let command = Command::EditService(key("10.0.0.3:80/tcp"), service);
+    let text = hex(&command_request(FAMILY, 7, &command));
+    assert!(text.contains(" 02010000 "), "{text}");
+    let settings = "0c000700 04000000 3d000000 08000800 00000000 08000900 ffffffff";
+    assert!(text.ends_with(settings), "{text}");
+}
+
+#[cfg(target_endian = "little")]
+#[test]
 fn a_mark_service_is_named_by_its_mark_only() {
     let command = Command::DeleteService(key("fwmark 7/v6"));
     assert_eq!(

@@ -165,10 +165,25 @@ fn changes_become_words_of_ipvsadm() {
     let key: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
     let at = RealServerKey("192.168.0.1:80".parse().unwrap());
     let to = RealServer::new(Forwarding::Dr, Weight(5));
+    let gue = RealServer::new("tun gue 6080 csum".parse().unwrap(), Weight(0));
+    let mark: VirtualServiceKey = "fwmark 7/v6".parse().unwrap();
+    let mut full = VirtualService::plain(mark.family(), Scheduler::new("sh").unwrap());
+    full.flags = ServiceFlags::from_bits(4 | 8 | 16);
+    full.persistence_seconds = 300;
+    full.netmask = 64;
+    full.persistence_engine = Some("sip".into());
     let cases = [
         (
             Command::AddService(key, table[&key].service.clone()),
             "-A -t 10.0.0.3:80 -s rr",
+        ),
+        (
+            Command::EditService(mark, full),
+            "-E -f 7 -6 -s sh -p 300 -M 64 -o -b flag-1,flag-2 --pe sip",
+        ),
+        (
+            Command::AddServer(key, at, gue),
+            "-a -t 10.0.0.3:80 -r 192.168.0.1:80 -i -w 0 --tun-type gue --tun-port 6080 --tun-csum",
         ),
         (Command::DeleteService(key), "-D -t 10.0.0.3:80"),
         (

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::lvs::replay::apply;
-use crate::lvs::{Family, Scheduler, Tunnel, VirtualService, Weight};
+use crate::lvs::{Family, Scheduler, ServiceFlags, Tunnel, VirtualService, Weight};
 
 /// The server `192.168.0.LAST:80`.
 fn server(last: u8) -> RealServerKey {
@@ -40,6 +40,7 @@ fn wanted(service: ServiceWish, servers: &[(u8, ServerWish)]) -> DesiredService 
             .iter()
             .map(|&(last, wish)| (server(last), wish))
             .collect(),
+        strangers: Strangers::Ignored,
     }
 }
 
@@ -79,13 +80,18 @@ fn every_wish_for_a_virtual_service_against_every_find() {
         "add real server 192.168.0.1:80 to 10.0.0.1:80/tcp (dr, weight 5)",
         "delete virtual service 10.0.0.1:80/tcp",
     );
+    let edit = "set virtual service 10.0.0.1:80/tcp to scheduler rr";
     let present = ServiceWish::Present(plain("rr"));
-    let cases: [(ServiceWish, bool, &[&str]); 8] = [
+    let owned = ServiceWish::Owned(plain("rr"));
+    let cases: [(ServiceWish, bool, &[&str]); 11] = [
         (ServiceWish::Foreign, false, &[]),
         (ServiceWish::Foreign, true, &[put]),
         (present.clone(), false, &[add, put]),
         // The scheduler of one that exists is never changed (D11).
         (present, true, &[put]),
+        (owned.clone(), false, &[add, put]),
+        (owned, true, &[edit, put]),
+        (ServiceWish::Owned(plain("wlc")), true, &[put]),
         (ServiceWish::Absent, false, &[]),
         (ServiceWish::Absent, true, &[delete]),
         (ServiceWish::AsFound, false, &[]),
@@ -100,6 +106,56 @@ fn every_wish_for_a_virtual_service_against_every_find() {
             "{wish:?}, exists: {exists}"
         );
     }
+}
+
+#[test]
+fn a_stranger_is_removed_last_and_only_where_the_service_is_owned_whole() {
+    let wishes = [
+        (2, ServerWish::Out),
+        (4, ServerWish::In(dr(5))),
+        (6, ServerWish::AsFound),
+    ];
+    let found = entry(&[(1, dr(1)), (2, dr(1)), (3, dr(1)), (6, dr(1)), (9, dr(1))]);
+    let mut wanted = wanted(ServiceWish::Owned(plain("wlc")), &wishes);
+    let put = "add real server 192.168.0.4:80 to 10.0.0.1:80/tcp (dr, weight 5)";
+    let take = |last| format!("delete real server 192.168.0.{last}:80 from 10.0.0.1:80/tcp");
+    let ignored = commands(wanted.clone(), Some(found.clone()));
+    assert_eq!(ignored, [put.to_owned(), take(2)]);
+    wanted.strangers = Strangers::Removed;
+    let removed = commands(wanted, Some(found));
+    let expected = [put.to_owned(), take(1), take(2), take(3), take(9)];
+    assert_eq!(removed, expected);
+}
+
+#[test]
+fn every_setting_of_an_owned_service_is_corrected() {
+    let mut wish = plain("sh");
+    wish.persistence_seconds = 300;
+    wish.flags = ServiceFlags::FLAG_1;
+    let differs = |change: &dyn Fn(&mut VirtualService)| {
+        let mut found = wish.clone();
+        change(&mut found);
+        let found = TableEntry {
+            service: found,
+            ..entry(&[])
+        };
+        let wanted = wanted(ServiceWish::Owned(wish.clone()), &[]);
+        !commands(wanted, Some(found)).is_empty()
+    };
+    assert!(!differs(&|_| {}));
+    assert!(differs(&|it| it.scheduler = Scheduler::wlc()));
+    assert!(differs(&|it| it.flags = ServiceFlags::NONE));
+    assert!(differs(&|it| it.persistence_seconds = 0));
+    assert!(differs(&|it| it.netmask = 0xffff_ff00));
+    assert!(differs(&|it| it.persistence_engine = Some("sip".into())));
+    // What a later kernel notes of itself is not ours.
+    let noted = ServiceFlags::from_bits(1 << 20);
+    assert!(!differs(&|it| it.flags = it.flags.with(noted)));
+    // A mask without persistence means nothing, and ipvsadm does not show it.
+    let mut masked = plain("rr");
+    masked.netmask = 0xffff_ff00;
+    assert!(service_agrees(&masked, &plain("rr")));
+    assert!(service_agrees(&plain("rr"), &masked));
 }
 
 #[test]
@@ -154,6 +210,12 @@ fn the_owned_part_has_no_key_of_others() {
         (key(2), entry(&[(1, dr(1))])),
     ]);
     let expected = BTreeMap::from([(key(1), entry(&[(2, dr(2))]))]);
+    assert_eq!(owned(&desired, actual.clone()), expected);
+    // Strangers are seen where they are to go.
+    let mut whole = wanted(ServiceWish::Owned(plain("wlc")), &wishes);
+    whole.strangers = Strangers::Removed;
+    let desired = BTreeMap::from([(key(1), whole)]);
+    let expected = BTreeMap::from([(key(1), actual[&key(1)].clone())]);
     assert_eq!(owned(&desired, actual), expected);
 }
 
@@ -183,12 +245,26 @@ fn found_settings() -> impl Strategy<Value = RealServer> {
     })
 }
 
+/// Few, so that what is wanted is found now and then.
+fn service_settings() -> impl Strategy<Value = VirtualService> {
+    let flags = prop_oneof![
+        Just(ServiceFlags::NONE),
+        Just(ServiceFlags::ONE_PACKET),
+        Just(ServiceFlags::from_bits(1 << 20))
+    ];
+    let mask = prop_oneof![Just(u32::MAX), Just(0xffff_ff00)];
+    (flags, 0..2_u32, mask).prop_map(|(flags, persistence_seconds, netmask)| VirtualService {
+        flags,
+        persistence_seconds,
+        netmask,
+        ..plain("sh")
+    })
+}
+
 fn actual_table() -> impl Strategy<Value = Table> {
     let servers = prop::collection::btree_map((1..6_u8).prop_map(server), found_settings(), 0..5);
-    let entry = servers.prop_map(|servers| TableEntry {
-        service: plain("wlc"),
-        servers,
-    });
+    let entry = (service_settings(), servers)
+        .prop_map(|(service, servers)| TableEntry { service, servers });
     prop::collection::btree_map((1..5_u8).prop_map(key), entry, 0..4)
 }
 
@@ -201,12 +277,18 @@ fn desired_table() -> impl Strategy<Value = Desired> {
     let service = prop_oneof![
         Just(ServiceWish::Foreign),
         Just(ServiceWish::Present(plain("rr"))),
+        service_settings().prop_map(ServiceWish::Owned),
         Just(ServiceWish::Absent),
         Just(ServiceWish::AsFound)
     ];
     let servers = prop::collection::btree_map((1..6_u8).prop_map(server), wish, 0..5);
+    let strangers = prop_oneof![Just(Strangers::Ignored), Just(Strangers::Removed)];
     let wanted =
-        (service, servers).prop_map(|(service, servers)| DesiredService { service, servers });
+        (service, servers, strangers).prop_map(|(service, servers, strangers)| DesiredService {
+            service,
+            servers,
+            strangers,
+        });
     prop::collection::btree_map((1..5_u8).prop_map(key), wanted, 0..4)
 }
 
@@ -215,10 +297,11 @@ fn wanting(actual: &Table) -> Desired {
     let wish = |(&key, entry): (&VirtualServiceKey, &TableEntry)| {
         let servers = entry.servers.iter();
         let wanted = DesiredService {
-            service: ServiceWish::Present(entry.service.clone()),
+            service: ServiceWish::Owned(entry.service.clone()),
             servers: servers
                 .map(|(&server, &settings)| (server, ServerWish::In(settings)))
                 .collect(),
+            strangers: Strangers::Removed,
         };
         (key, wanted)
     };
@@ -235,6 +318,9 @@ fn is_as_wanted(desired: &Desired, before: &Table, after: &Table) -> Result<(), 
                 let kept = found.map_or(settings, |entry| &entry.service);
                 prop_assert_eq!(now.map(|entry| &entry.service), Some(kept));
             }
+            ServiceWish::Owned(ref settings) => {
+                prop_assert!(now.is_some_and(|it| service_agrees(settings, &it.service)));
+            }
             ServiceWish::Foreign | ServiceWish::AsFound => {
                 prop_assert_eq!(
                     now.map(|entry| &entry.service),
@@ -243,6 +329,16 @@ fn is_as_wanted(desired: &Desired, before: &Table, after: &Table) -> Result<(), 
             }
         }
         let Some(now) = now else { continue };
+        let strangers = |entry: &TableEntry| {
+            let all = entry.servers.keys();
+            all.filter(|server| !wanted.servers.contains_key(server))
+                .count()
+        };
+        let left = match wanted.strangers {
+            Strangers::Removed => 0,
+            Strangers::Ignored => found.map_or(0, strangers),
+        };
+        prop_assert_eq!(strangers(now), left);
         for (server, wish) in &wanted.servers {
             let is = now.servers.get(server);
             match wish {
@@ -262,7 +358,9 @@ fn is_as_wanted(desired: &Desired, before: &Table, after: &Table) -> Result<(), 
 /// Both keys that a command names.
 fn names(command: &Command) -> (VirtualServiceKey, Option<RealServerKey>) {
     match *command {
-        Command::AddService(key, _) | Command::DeleteService(key) => (key, None),
+        Command::AddService(key, _)
+        | Command::EditService(key, _)
+        | Command::DeleteService(key) => (key, None),
         Command::AddServer(key, server, _)
         | Command::EditServer(key, server, _)
         | Command::DeleteServer(key, server) => (key, Some(server)),
@@ -288,7 +386,10 @@ proptest! {
             let wanted = desired.get(&key);
             prop_assert!(wanted.is_some(), "{command} names a virtual service of others");
             if let Some(server) = server {
-                let owned = wanted.is_some_and(|wanted| wanted.servers.contains_key(&server));
+                let owned = wanted.is_some_and(|wanted| {
+                    wanted.servers.contains_key(&server)
+                        || wanted.strangers == Strangers::Removed
+                });
                 prop_assert!(owned, "{command} names a real server of others");
             }
             prop_assert_eq!(apply(&mut table, &command), Ok(()), "{}", command);
