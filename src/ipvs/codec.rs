@@ -5,6 +5,7 @@
 //! taken as hostile: no bytes may panic, what is unknown is skipped.
 
 mod attribute;
+pub(super) mod sync;
 mod tunnel;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,8 +22,8 @@ use netlink_packet_generic::constants::{
 use attribute::{attributes, find, fixed, nest, number, put, text};
 
 use crate::lvs::{
-    Command, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler, ServiceFlags,
-    VirtualService, VirtualServiceKey, Weight,
+    Command, ConnectionCounts, Family, Forwarding, Protocol, RealServer, RealServerKey, Scheduler,
+    ServiceFlags, VirtualService, VirtualServiceKey, Weight,
 };
 
 /// Name of the generic netlink family.
@@ -59,6 +60,9 @@ const DEST_FORWARDING: u16 = 3;
 const DEST_WEIGHT: u16 = 4;
 const DEST_UPPER: u16 = 5;
 const DEST_LOWER: u16 = 6;
+const DEST_ACTIVE: u16 = 7;
+const DEST_INACTIVE: u16 = 8;
+const DEST_PERSISTENT: u16 = 9;
 const DEST_FAMILY: u16 = 11;
 
 /// `AF_INET` and `AF_INET6` of Linux.
@@ -383,6 +387,21 @@ pub(crate) fn read_server(
         }
     }
     Ok(Some((RealServerKey(key), server)))
+}
+
+/// How many connections a real server has.
+pub(crate) fn read_counts(body: &[u8]) -> Result<ConnectionCounts, Malformed> {
+    let inner = find(body, CMD_DEST).ok_or(Malformed("no real server in an answer"))?;
+    let mut counts = ConnectionCounts::default();
+    for (kind, value) in attributes(inner) {
+        match kind {
+            DEST_ACTIVE => counts.active = number(value)?,
+            DEST_INACTIVE => counts.inactive = number(value)?,
+            DEST_PERSISTENT => counts.persistent = number(value)?,
+            _ => {}
+        }
+    }
+    Ok(counts)
 }
 
 fn message(kind: u16, sequence: u32, flags: u16, command: u8, body: &[u8]) -> Vec<u8> {

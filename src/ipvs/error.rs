@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::lvs::{Command, VirtualService};
+use crate::lvs::{Command, SyncChange, VirtualService};
 use crate::time::Readable;
 
 /// A table that could not be read, or a change that was refused.
@@ -30,6 +30,30 @@ impl fmt::Display for IpvsError {
 
 impl std::error::Error for IpvsError {}
 
+/// Synchronisation daemons or timeouts that could not be read, or a change that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncError {
+    /// What was tried; none where something was to be read.
+    pub change: Option<SyncChange>,
+    /// Why it did not work.
+    pub refusal: Refusal,
+}
+
+impl fmt::Display for SyncError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.change {
+            Some(change) => write!(out, "cannot {change}: {}", self.refusal),
+            None => write!(
+                out,
+                "cannot read the settings of connections: {}",
+                self.refusal
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SyncError {}
+
 /// Why the kernel, or the program that speaks for it, did not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -47,6 +71,12 @@ pub enum Refusal {
     NoSuchServer,
     /// The entry is already there.
     Exists,
+    /// No synchronisation daemon of that role runs.
+    NotRunning,
+    /// There is no network interface of that name.
+    NoInterface(String),
+    /// Connections cannot be synchronised as the table is, or with these settings.
+    SyncImpossible,
     /// No answer for this long.
     TimedOut(Duration),
     /// The table changed during each of this many readings.
@@ -78,6 +108,9 @@ impl Refusal {
             | Self::NoSuchService
             | Self::NoSuchServer
             | Self::Exists
+            | Self::NotRunning
+            | Self::NoInterface(_)
+            | Self::SyncImpossible
             | Self::KeepsChanging(_)
             | Self::Other(_) => false,
         }
@@ -111,6 +144,12 @@ impl fmt::Display for Refusal {
             ),
             Self::NoSuchServer => out.write_str("the real server is not there"),
             Self::Exists => out.write_str("it is already there"),
+            Self::NotRunning => out.write_str("it does not run"),
+            Self::NoInterface(name) => write!(out, "there is no network interface \"{name}\""),
+            Self::SyncImpossible => out.write_str(
+                "connections cannot be synchronised so: while it runs each real server has the \
+                 address family of its virtual service, and its group is a multicast address",
+            ),
             Self::TimedOut(limit) => write!(
                 out,
                 "no answer within {}; the next look tries again",

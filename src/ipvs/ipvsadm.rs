@@ -1,5 +1,5 @@
 //! The table by way of the program ipvsadm, for kernels or containers where netlink is not
-//! at hand: about 500 times dearer than netlink, and blind to thresholds.
+//! at hand: about 500 times dearer than netlink.
 
 use std::io;
 use std::process::{Output, Stdio};
@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::process::Command as Program;
 
-use super::{Refusal, listing};
-use crate::lvs::{Command, Table, VirtualServiceKey};
+use super::listing::{counts, daemons};
+use super::{Look, Refusal, listing};
+use crate::lvs::{Command, ConnectionTimeouts, SyncChange, SyncDaemon, Table, VirtualServiceKey};
 
 /// The program, looked up in PATH and then where distributions put it: a daemon's PATH often
 /// lacks the sbin folders.
@@ -36,18 +37,57 @@ impl Ipvsadm {
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
     ) -> Result<Table, Refusal> {
-        let output = self.run(&["-Sn".into()]).await?;
+        let text = self.ask(&["-Sn"]).await?;
+        let mut table = listing::parse(&text).map_err(unknown)?;
+        // `-S` does not show them, and an edit that nobody sees would be made for ever.
+        let text = self.ask(&["-Ln", "--thresholds"]).await?;
+        counts::add_thresholds(&text, &mut table).map_err(unknown)?;
+        table.retain(|key, _| wanted(key));
+        Ok(table)
+    }
+
+    /// The virtual services that `wanted` names, with their connections.
+    pub(super) async fn look(
+        &mut self,
+        wanted: &impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Look, Refusal> {
+        let table = self.list(wanted).await?;
+        let text = self.ask(&["-Ln", "--persistent-conn"]).await?;
+        let mut connections = counts::connections(&text).map_err(unknown)?;
+        connections.retain(|(key, _), _| table.contains_key(key));
+        Ok(Look { table, connections })
+    }
+
+    /// The synchronisation daemons that run.
+    pub(super) async fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, Refusal> {
+        let text = self.ask(&["-L", "--daemon"]).await?;
+        daemons::daemons(&text).ok_or_else(|| unknown(text.trim()))
+    }
+
+    /// Starts or stops one.
+    pub(super) async fn apply_sync(&self, change: &SyncChange) -> Result<(), Refusal> {
+        let output = self.run(&daemons::sync_words(change)).await?;
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(sync_complaint(&output, change))
+        }
+    }
+
+    /// How long silent connections are kept.
+    pub(super) async fn timeouts(&self) -> Result<ConnectionTimeouts, Refusal> {
+        let text = self.ask(&["-L", "--timeout"]).await?;
+        daemons::timeouts(&text).ok_or_else(|| unknown(text.trim()))
+    }
+
+    /// What it prints.
+    async fn ask(&self, words: &[&str]) -> Result<String, Refusal> {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        let output = self.run(&words).await?;
         if !output.status.success() {
             return Err(complaint(&output, None));
         }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let mut table = listing::parse(&text).map_err(|error| {
-            Refusal::Other(format!(
-                "{error}; this ipvsadm is not known, try `ipvs_backend = netlink`"
-            ))
-        })?;
-        table.retain(|key, _| wanted(key));
-        Ok(table)
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Makes one change.
@@ -77,6 +117,29 @@ impl Ipvsadm {
             }
         }
         Err(missing)
+    }
+}
+
+/// Something that it printed and that makes no sense here.
+fn unknown(what: impl std::fmt::Display) -> Refusal {
+    let what: String = what.to_string().chars().take(COMPLAINT_MAX).collect();
+    Refusal::Other(format!(
+        "{what}; this ipvsadm is not known, try `ipvs_backend = netlink`"
+    ))
+}
+
+/// What its words mean where a synchronisation daemon was to be started or stopped.
+fn sync_complaint(output: &Output, change: &SyncChange) -> Refusal {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let has = |words: &str| text.contains(words);
+    match change {
+        SyncChange::Start(_) if has("Daemon has already run") => Refusal::Exists,
+        SyncChange::Start(daemon) if has("No such device") => {
+            Refusal::NoInterface(daemon.interface.to_string())
+        }
+        SyncChange::Start(_) if has("Invalid operation") => Refusal::SyncImpossible,
+        SyncChange::Stop(_) if has("No daemon is running") => Refusal::NotRunning,
+        SyncChange::Start(_) | SyncChange::Stop(_) => complaint(output, None),
     }
 }
 

@@ -2,7 +2,11 @@
 //!
 //! Pure. Written as ipvsadm(8) 1.31 prints it; read also as a person may write it for
 //! ipvsadm (ports, weights and methods left out, long options, comments). `ipvsadm -Sn` shows no
-//! thresholds, though it takes them.
+//! thresholds, though it takes them; these and numbers of connections are read in `counts`, the
+//! synchronisation daemons in `daemons`.
+
+pub(super) mod counts;
+pub(super) mod daemons;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -11,19 +11,30 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Refusal, listing};
+use super::listing::{counts, daemons};
+use super::{Look, Refusal, listing};
 use crate::clock::Clock;
 use crate::lvs::replay::{self, Conflict};
-use crate::lvs::{Command, Table, VirtualServiceKey};
+use crate::lvs::{Command, ConnectionTimeouts, SyncChange, SyncDaemon, Table, VirtualServiceKey};
 use crate::time::Wall;
 
 /// The file in the state folder.
 pub(super) const FILE_NAME: &str = "table";
+/// The files beside it.
+const CONNECTIONS_NAME: &str = "connections";
+const DAEMONS_NAME: &str = "daemons";
 /// A larger file is no table that a demonstration makes.
 const FILE_MAX: u64 = 16 * 1024 * 1024;
 /// A file changed twice within a tick of the file system's clock (10 ms at most on Linux, 1 s
 /// on old file systems) may look the same both times: what is younger is read once more.
 const TIME_DOUBTFUL: Duration = Duration::from_secs(2);
+
+/// What a kernel has unless it was told otherwise.
+pub(super) const TIMEOUTS: ConnectionTimeouts = ConnectionTimeouts {
+    tcp: Duration::from_secs(900),
+    tcp_fin: Duration::from_secs(120),
+    udp: Duration::from_secs(300),
+};
 
 /// A table in a file.
 #[derive(Debug)]
@@ -101,6 +112,59 @@ impl Memory {
         Ok(entries.map(|(key, entry)| (*key, entry.clone())).collect())
     }
 
+    /// The virtual services that `wanted` names, with the connections that the file beside the
+    /// table gives them. Nothing here writes that file.
+    pub(super) fn look(
+        &mut self,
+        wanted: &impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Look, Refusal> {
+        let table = self.list(wanted)?;
+        let path = self.path.with_file_name(CONNECTIONS_NAME);
+        let mut connections = counts::connections(&self.beside(&path)?)
+            .map_err(|error| unreadable(&path, &error.to_string()))?;
+        connections.retain(|(key, server), _| {
+            let entry = table.get(key);
+            entry.is_some_and(|entry| entry.servers.contains_key(server))
+        });
+        Ok(Look { table, connections })
+    }
+
+    /// The synchronisation daemons of the file beside the table.
+    pub(super) fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, Refusal> {
+        let path = self.path.with_file_name(DAEMONS_NAME);
+        let text = self.beside(&path)?;
+        daemons::daemons(&text).ok_or_else(|| unreadable(&path, "a line makes no sense"))
+    }
+
+    /// Starts or stops one, in that file.
+    pub(super) fn apply_sync(&self, change: &SyncChange) -> Result<(), Refusal> {
+        let mut running = self.sync_daemons()?;
+        let of = |role| running.iter().position(|daemon| daemon.role == role);
+        match change {
+            SyncChange::Start(daemon) => match of(daemon.role) {
+                Some(_) => return Err(Refusal::Exists),
+                None => running.push(daemon.clone()),
+            },
+            SyncChange::Stop(role) => {
+                let at = of(*role).ok_or(Refusal::NotRunning)?;
+                running.remove(at);
+            }
+        }
+        let path = self.path.with_file_name(DAEMONS_NAME);
+        write(&path, &daemons::format_daemons(&running))
+            .map_err(|error| refusal(&path, "written", &error))?;
+        Ok(())
+    }
+
+    /// The text of a file beside the table; a missing one is empty.
+    fn beside(&self, path: &Path) -> Result<String, Refusal> {
+        match read(path) {
+            Ok((_, text)) => Ok(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(refusal(path, "read", &error)),
+        }
+    }
+
     /// Makes one change, as the kernel would. It is in the file after [`Memory::settle`].
     pub(super) fn apply(&mut self, command: &Command) -> Result<(), Refusal> {
         if !self.is_changed {
@@ -118,9 +182,8 @@ impl Memory {
             return Ok(());
         }
         self.known = None;
-        let stamp = self
-            .write(&listing::format(&self.table))
-            .map_err(|error| self.refusal("written", &error))?;
+        let stamp = write(&self.path, &listing::format(&self.table))
+            .map_err(|error| refusal(&self.path, "written", &error))?;
         self.remember(stamp);
         Ok(())
     }
@@ -130,23 +193,25 @@ impl Memory {
         let now = match std::fs::metadata(&self.path) {
             Ok(file) => Stamp::of(&file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Stamp::Missing,
-            Err(error) => return Err(self.refusal("read", &error)),
+            Err(error) => return Err(refusal(&self.path, "read", &error)),
         };
         if self.known == Some(now) {
             return Ok(());
         }
         self.known = None;
-        let (stamp, text) = match self.read() {
+        #[cfg(test)]
+        {
+            self.reads += 1;
+        }
+        let (stamp, text) = match read(&self.path) {
             Ok((stamp, text)) => (stamp, text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 (Stamp::Missing, String::new())
             }
-            Err(error) => return Err(self.refusal("read", &error)),
+            Err(error) => return Err(refusal(&self.path, "read", &error)),
         };
-        self.table = listing::parse(&text).map_err(|error| {
-            let path = self.path.display();
-            Refusal::Other(format!("{path}: {error}; mend the file or remove it"))
-        })?;
+        self.table =
+            listing::parse(&text).map_err(|error| unreadable(&self.path, &error.to_string()))?;
         self.remember(stamp);
         Ok(())
     }
@@ -154,37 +219,38 @@ impl Memory {
     fn remember(&mut self, stamp: Stamp) {
         self.known = Some(stamp).filter(|stamp| stamp.is_sure(self.clock.now().wall));
     }
+}
 
-    fn read(&mut self) -> io::Result<(Stamp, String)> {
-        #[cfg(test)]
-        {
-            self.reads += 1;
-        }
-        let file = File::open(&self.path)?;
-        // Taken before the content: what is written meanwhile gives the next look another one.
-        let metadata = file.metadata()?;
-        let mut text = String::new();
-        file.take(FILE_MAX + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > FILE_MAX {
-            return Err(io::Error::other("it is larger than 16 MiB"));
-        }
-        Ok((Stamp::of(&metadata), text))
+fn read(path: &Path) -> io::Result<(Stamp, String)> {
+    let file = File::open(path)?;
+    // Taken before the content: what is written meanwhile gives the next look another one.
+    let metadata = file.metadata()?;
+    let mut text = String::new();
+    file.take(FILE_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_MAX {
+        return Err(io::Error::other("it is larger than 16 MiB"));
     }
+    Ok((Stamp::of(&metadata), text))
+}
 
-    fn write(&self, text: &str) -> io::Result<Stamp> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        // Renamed into place, so that nobody reads half a table.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        let file = file.persist(&self.path)?;
-        Ok(Stamp::of(&file.metadata()?))
-    }
+fn write(path: &Path, text: &str) -> io::Result<Stamp> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    // Renamed into place, so that nobody reads half of it.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    let file = file.persist(path)?;
+    Ok(Stamp::of(&file.metadata()?))
+}
 
-    fn refusal(&self, what: &str, error: &io::Error) -> Refusal {
-        let path = self.path.display();
-        Refusal::Other(format!("{path} cannot be {what}: {error}"))
-    }
+fn refusal(path: &Path, what: &str, error: &io::Error) -> Refusal {
+    let path = path.display();
+    Refusal::Other(format!("{path} cannot be {what}: {error}"))
+}
+
+fn unreadable(path: &Path, why: &str) -> Refusal {
+    let path = path.display();
+    Refusal::Other(format!("{path}: {why}; mend the file or remove it"))
 }
 
 impl From<Conflict> for Refusal {
@@ -201,7 +267,8 @@ impl From<Conflict> for Refusal {
 mod tests {
     use super::*;
     use crate::lvs::{
-        Family, Forwarding, RealServer, RealServerKey, Scheduler, VirtualService, Weight,
+        ConnectionCounts, Family, Forwarding, Interface, RealServer, RealServerKey, Scheduler,
+        SyncRole, VirtualService, Weight,
     };
 
     fn web() -> VirtualServiceKey {
@@ -326,6 +393,50 @@ mod tests {
         std::fs::remove_dir(&path).unwrap();
         std::fs::write(&path, ONE).unwrap();
         assert_eq!(weight(&mut memory), 5);
+    }
+
+    #[test]
+    fn connections_stand_in_a_file_beside_it() {
+        let (folder, mut memory) = old_file(ONE);
+        let look = memory.look(&|_| true).unwrap();
+        assert_eq!((look.table.len(), look.connections.len()), (1, 0));
+        let text = "TCP 10.0.0.3:80\n -> 192.168.0.1:80 5 2 3 1\n -> 192.168.0.2:80 5 0 1 1\n";
+        std::fs::write(folder.path().join("connections"), text).unwrap();
+        let look = memory.look(&|_| true).unwrap();
+        let counts = ConnectionCounts {
+            active: 3,
+            inactive: 1,
+            persistent: 2,
+        };
+        // The other real server is not in the table.
+        assert_eq!(look.connections, [((web(), real()), counts)].into());
+        std::fs::write(folder.path().join("connections"), " -> ?").unwrap();
+        let refusal = memory.look(&|_| true).unwrap_err().to_string();
+        assert!(refusal.contains("mend the file or remove it"), "{refusal}");
+    }
+
+    #[test]
+    fn one_daemon_of_each_role_runs_and_outlives_us() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = || Memory::new(folder.path().join("table"));
+        let daemon = |role| SyncDaemon::new(role, Interface::new("eth0").unwrap(), 7);
+        let (master, backup) = (daemon(SyncRole::Master), daemon(SyncRole::Backup));
+        let start = SyncChange::Start(master.clone());
+        let stop = SyncChange::Stop(SyncRole::Master);
+        assert_eq!(memory().sync_daemons(), Ok(Vec::new()));
+        assert_eq!(memory().apply_sync(&stop), Err(Refusal::NotRunning));
+        assert_eq!(memory().apply_sync(&start), Ok(()));
+        assert_eq!(memory().apply_sync(&start), Err(Refusal::Exists));
+        assert_eq!(
+            memory().apply_sync(&SyncChange::Start(backup.clone())),
+            Ok(())
+        );
+        assert_eq!(memory().sync_daemons(), Ok(vec![master, backup.clone()]));
+        assert_eq!(memory().apply_sync(&stop), Ok(()));
+        assert_eq!(memory().sync_daemons(), Ok(vec![backup]));
+        std::fs::write(folder.path().join("daemons"), "?").unwrap();
+        let refusal = memory().sync_daemons().unwrap_err().to_string();
+        assert!(refusal.contains("mend the file or remove it"), "{refusal}");
     }
 
     #[test]

@@ -20,13 +20,24 @@ mod netlink;
 
 use std::path::Path;
 
-pub use error::{IpvsError, Refusal};
+pub use error::{IpvsError, Refusal, SyncError};
 
-use crate::lvs::{Command, Table, VirtualServiceKey};
+use crate::lvs::{
+    Command, ConnectionTimeouts, Connections, SyncChange, SyncDaemon, Table, VirtualServiceKey,
+};
 use crate::model::IpvsBackend;
 use ipvsadm::Ipvsadm;
 use memory::Memory;
 use netlink::Netlink;
+
+/// A table with the connections of its real servers, read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look {
+    /// The virtual services with their real servers.
+    pub table: Table,
+    /// Their connections.
+    pub connections: Connections,
+}
 
 /// The place where the virtual server table is.
 #[derive(Debug)]
@@ -44,7 +55,10 @@ impl Backend {
     /// a missing module or right is the answer of the first [`Backend::list`].
     ///
     /// `statedir` is used by the table in memory only: it is kept as `STATEDIR/table`, in
-    /// the form of `ipvsadm -Sn`, where a person may read, preset and disturb it.
+    /// the form of `ipvsadm -Sn`, where a person may read, preset and disturb it. Beside it
+    /// `connections`, in the form of `ipvsadm -Ln --persistent-conn`, says how many connections
+    /// there are, and `daemons`, in that of `ipvsadm -L --daemon`, which synchronisation
+    /// daemons run.
     #[must_use]
     pub fn open(kind: IpvsBackend, statedir: &Path) -> Self {
         Self(match kind {
@@ -74,7 +88,7 @@ impl Backend {
         wanted: impl Fn(&VirtualServiceKey) -> bool,
     ) -> Result<Table, IpvsError> {
         let refusal = match &mut self.0 {
-            Inner::Netlink(netlink) => netlink.list(&wanted).await,
+            Inner::Netlink(netlink) => netlink.look(&wanted).await.map(|look| look.table),
             Inner::Ipvsadm(ipvsadm) => ipvsadm.list(&wanted).await,
             Inner::Memory(memory) => memory.list(&wanted),
         };
@@ -82,6 +96,77 @@ impl Backend {
             command: None,
             refusal,
         })
+    }
+
+    /// As [`Backend::list_where`], with the connections of each real server.
+    ///
+    /// # Errors
+    ///
+    /// As [`Backend::list`].
+    pub async fn look_where(
+        &mut self,
+        wanted: impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Look, IpvsError> {
+        let refusal = match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.look(&wanted).await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.look(&wanted).await,
+            Inner::Memory(memory) => memory.look(&wanted),
+        };
+        refusal.map_err(|refusal| IpvsError {
+            command: None,
+            refusal,
+        })
+    }
+
+    /// The synchronisation daemons that run.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be read.
+    pub async fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, SyncError> {
+        let refusal = match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.sync_daemons().await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.sync_daemons().await,
+            Inner::Memory(memory) => memory.sync_daemons(),
+        };
+        let change = None;
+        refusal.map_err(|refusal| SyncError { change, refusal })
+    }
+
+    /// Starts or stops a synchronisation daemon. To stop one that does not run counts as done.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel refused; to start one whose role is taken is refused, whatever its
+    /// settings: see [`crate::lvs::sync_diff`].
+    pub async fn apply_sync(&mut self, change: &SyncChange) -> Result<(), SyncError> {
+        let outcome = match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.apply_sync(change).await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.apply_sync(change).await,
+            Inner::Memory(memory) => memory.apply_sync(change),
+        };
+        match (outcome, change) {
+            (Err(Refusal::NotRunning), SyncChange::Stop(_)) => Ok(()),
+            (outcome, _) => outcome.map_err(|refusal| SyncError {
+                change: Some(change.clone()),
+                refusal,
+            }),
+        }
+    }
+
+    /// How long the kernel keeps silent connections; its defaults for the table in memory.
+    ///
+    /// # Errors
+    ///
+    /// Where that could not be read.
+    pub async fn timeouts(&mut self) -> Result<ConnectionTimeouts, SyncError> {
+        let refusal = match &mut self.0 {
+            Inner::Netlink(netlink) => netlink.timeouts().await,
+            Inner::Ipvsadm(ipvsadm) => ipvsadm.timeouts().await,
+            Inner::Memory(_) => Ok(memory::TIMEOUTS),
+        };
+        let change = None;
+        refusal.map_err(|refusal| SyncError { change, refusal })
     }
 
     /// Makes one change.

@@ -11,9 +11,11 @@ use std::time::Duration;
 use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 
-use super::Refusal;
-use super::codec::{self, Answer, Malformed};
-use crate::lvs::{Command, Table, TableEntry, VirtualServiceKey};
+use super::codec::{self, Answer, Malformed, sync};
+use super::{Look, Refusal};
+use crate::lvs::{
+    Command, ConnectionTimeouts, SyncChange, SyncDaemon, TableEntry, VirtualServiceKey,
+};
 
 /// The kernel answers within microseconds; only loading a scheduler takes longer.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -32,6 +34,11 @@ const NO_ENTRY: i32 = 2;
 const NO_SERVICE: i32 = 3;
 /// `EEXIST`
 const EXISTS: i32 = 17;
+
+/// `ENODEV`
+const NO_DEVICE: i32 = 19;
+/// `EINVAL`
+const INVALID: i32 = 22;
 
 /// A connection to the kernel that is opened when it is needed.
 #[derive(Debug)]
@@ -106,22 +113,54 @@ impl Netlink {
         }
     }
 
-    /// The virtual services that `wanted` names.
-    pub(super) async fn list(
+    /// The virtual services that `wanted` names, with all that the kernel says of them.
+    pub(super) async fn look(
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Table, Refusal> {
-        let was_open = self.link.is_some();
-        let mut answer = self.list_once(wanted).await;
-        if was_open && matches!(answer, Err(Failure::Kernel(NO_ENTRY))) {
+    ) -> Result<Look, Refusal> {
+        let mut was_open = self.link.is_some();
+        loop {
+            let answer = self.with_link(async |link| link.look(wanted).await).await;
+            if !self.is_asked_again(&mut was_open, &answer) {
+                return answer.map_err(|failure| reading_refused(&failure));
+            }
+        }
+    }
+
+    /// The synchronisation daemons that run.
+    pub(super) async fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, Refusal> {
+        let mut was_open = self.link.is_some();
+        loop {
+            let answer = self.with_link(Link::sync_daemons).await;
+            if !self.is_asked_again(&mut was_open, &answer) {
+                return answer.map_err(|failure| reading_refused(&failure));
+            }
+        }
+    }
+
+    /// How long silent connections are kept.
+    pub(super) async fn timeouts(&mut self) -> Result<ConnectionTimeouts, Refusal> {
+        let mut was_open = self.link.is_some();
+        loop {
+            let answer = self.with_link(Link::timeouts).await;
+            if !self.is_asked_again(&mut was_open, &answer) {
+                return answer.map_err(|failure| reading_refused(&failure));
+            }
+        }
+    }
+
+    /// Whether a question is put again: once where the connection was an old one, and with a
+    /// larger buffer as long as one is allowed.
+    fn is_asked_again<T>(&mut self, was_open: &mut bool, answer: &Result<T, Failure>) -> bool {
+        match answer {
             // The module was taken out and put back: the family has another number.
-            answer = self.list_once(wanted).await;
+            Err(Failure::Kernel(NO_ENTRY)) => std::mem::take(was_open),
+            Err(Failure::Truncated) if self.room < BUFFER_MAX => {
+                self.room = self.room.saturating_mul(2);
+                true
+            }
+            Err(Failure::Kernel(_) | Failure::Truncated | Failure::Broken(_)) | Ok(_) => false,
         }
-        while matches!(answer, Err(Failure::Truncated)) && self.room < BUFFER_MAX {
-            self.room = self.room.saturating_mul(2);
-            answer = self.list_once(wanted).await;
-        }
-        answer.map_err(|failure| reading_refused(&failure))
     }
 
     /// Makes one change.
@@ -131,33 +170,13 @@ impl Netlink {
             .map_err(|failure| command_refused(command, &failure))
     }
 
-    async fn list_once(
-        &mut self,
-        wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Table, Failure> {
-        let mut table = Table::new();
-        self.with_link(async |link| {
-            for part in link.dump(codec::services_request).await? {
-                let Some((key, service)) = codec::read_service(&part)? else {
-                    continue;
-                };
-                if wanted(&key) {
-                    let servers = BTreeMap::new();
-                    table.insert(key, TableEntry { service, servers });
-                }
-            }
-            for (key, entry) in &mut table {
-                let request = |family, sequence| codec::servers_request(family, sequence, *key);
-                for part in link.dump(request).await? {
-                    entry
-                        .servers
-                        .extend(codec::read_server(&part, key.family())?);
-                }
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(table)
+    /// Starts or stops a synchronisation daemon.
+    pub(super) async fn apply_sync(&mut self, change: &SyncChange) -> Result<(), Refusal> {
+        let request = |family, sequence| sync::sync_request(family, sequence, change);
+        let done = self
+            .with_link(async |link| link.call(request).await.map(|_| ()))
+            .await;
+        done.map_err(|failure| sync_refused(change, &failure))
     }
 
     async fn command(&mut self, command: &Command) -> Result<(), Failure> {
@@ -187,6 +206,49 @@ impl Netlink {
 }
 
 impl Link {
+    /// The virtual services that `wanted` names, with all that the kernel says of them.
+    async fn look(
+        &mut self,
+        wanted: &impl Fn(&VirtualServiceKey) -> bool,
+    ) -> Result<Look, Failure> {
+        let mut look = Look::default();
+        for part in self.dump(codec::services_request).await? {
+            let Some((key, service)) = codec::read_service(&part)? else {
+                continue;
+            };
+            if wanted(&key) {
+                let servers = BTreeMap::new();
+                look.table.insert(key, TableEntry { service, servers });
+            }
+        }
+        for (key, entry) in &mut look.table {
+            let request = |family, sequence| codec::servers_request(family, sequence, *key);
+            for part in self.dump(request).await? {
+                let Some((server, settings)) = codec::read_server(&part, key.family())? else {
+                    continue;
+                };
+                entry.servers.insert(server, settings);
+                let counts = codec::read_counts(&part)?;
+                look.connections.insert((*key, server), counts);
+            }
+        }
+        Ok(look)
+    }
+
+    async fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, Failure> {
+        let mut daemons = Vec::new();
+        for part in self.dump(sync::daemons_request).await? {
+            daemons.extend(sync::read_daemon(&part)?);
+        }
+        Ok(daemons)
+    }
+
+    async fn timeouts(&mut self) -> Result<ConnectionTimeouts, Failure> {
+        let parts = self.call(sync::timeouts_request).await?;
+        let part = parts.first().map_or(&[][..], Vec::as_slice);
+        Ok(sync::read_timeouts(part)?)
+    }
+
     async fn open(kernel: Kernel, room: usize) -> Result<Self, Failure> {
         let mut socket = TokioSocket::new(kernel.protocol)?;
         socket.socket_mut().bind_auto()?;
@@ -305,6 +367,20 @@ fn command_refused(command: &Command, failure: &Failure) -> Refusal {
         (NO_SERVICE, _) => Refusal::NoSuchService,
         (EXISTS, _) => Refusal::Exists,
         (errno, _) => errno_text(errno),
+    }
+}
+
+fn sync_refused(change: &SyncChange, failure: &Failure) -> Refusal {
+    match (failure, change) {
+        (Failure::Kernel(EXISTS), _) => Refusal::Exists,
+        (Failure::Kernel(NO_SERVICE), SyncChange::Stop(_)) => Refusal::NotRunning,
+        (Failure::Kernel(NO_DEVICE), SyncChange::Start(daemon)) => {
+            Refusal::NoInterface(daemon.interface.to_string())
+        }
+        (Failure::Kernel(INVALID), SyncChange::Start(_)) => Refusal::SyncImpossible,
+        (Failure::Kernel(_) | Failure::Truncated | Failure::Broken(_), _) => {
+            reading_refused(failure)
+        }
     }
 }
 

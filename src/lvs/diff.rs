@@ -117,7 +117,7 @@ fn servers_diff(
 
 /// Whether a virtual service in the table has the wanted settings.
 ///
-/// Flags that this program cannot ask for are not compared: one that a later kernel sets by
+/// Flags that mean nothing, or that this program cannot ask for, are not compared: one that a later kernel sets by
 /// itself would be drift for ever. Nor is the netmask of a service that is not persistent,
 /// where it has no meaning and `ipvsadm -Sn` does not show it.
 #[must_use]
@@ -130,7 +130,7 @@ pub fn service_agrees(wanted: &VirtualService, actual: &VirtualService) -> bool 
         persistence_engine,
     } = wanted;
     *scheduler == actual.scheduler
-        && flags.known() == actual.flags.known()
+        && flags.meant_for(scheduler) == actual.flags.meant_for(scheduler)
         && *persistence_seconds == actual.persistence_seconds
         && (*netmask == actual.netmask || !wanted.is_persistent())
         && *persistence_engine == actual.persistence_engine

@@ -5,10 +5,12 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod connections;
 pub mod diff;
 mod forwarding;
 pub mod replay;
 mod service;
+mod sync;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,8 +19,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use connections::{ConnectionCounts, ConnectionTimeouts, Connections};
 pub use forwarding::{Forwarding, ForwardingError, GueChecksum, Tunnel};
 pub use service::{Scheduler, ServiceFlags, VirtualService};
+pub use sync::{Interface, SyncChange, SyncDaemon, SyncRole, sync_diff};
 
 /// Transport protocol of a virtual service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

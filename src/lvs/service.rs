@@ -109,10 +109,15 @@ impl ServiceFlags {
         Self(self.0 | flags.0)
     }
 
-    /// Only what this program can ask for.
+    /// Only what this program can ask for and what means something to that scheduler. `sh` and
+    /// `mh` have no third flag, and `ipvsadm -Sn` hides it there.
     #[must_use]
-    pub const fn known(self) -> Self {
-        Self(self.0 & Self::KNOWN.0)
+    pub fn meant_for(self, scheduler: &Scheduler) -> Self {
+        let hidden = match scheduler.as_str() {
+            "sh" | "mh" => Self::FLAG_3.0,
+            _ => 0,
+        };
+        Self(self.0 & Self::KNOWN.0 & !hidden)
     }
 
     /// The flag that a scheduler is given with this word: its own name for it, or `flag-1` to
@@ -282,6 +287,9 @@ mod tests {
     fn bits_yet_to_come_are_kept() {
         let flags = ServiceFlags::from_bits(u32::MAX);
         assert_eq!(flags.bits(), u32::MAX - 3);
-        assert_eq!(flags.known(), ServiceFlags::from_bits(4 + 8 + 16 + 32));
+        let all = ServiceFlags::from_bits(4 + 8 + 16 + 32);
+        assert_eq!(flags.meant_for(&Scheduler::wlc()), all);
+        let all_of_sh = ServiceFlags::from_bits(4 + 8 + 16);
+        assert_eq!(flags.meant_for(&Scheduler::new("sh").unwrap()), all_of_sh);
     }
 }

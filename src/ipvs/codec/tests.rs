@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::lvs::{Tunnel, arbitrary};
+use crate::lvs::{Interface, SyncChange, SyncDaemon, SyncRole, Tunnel, arbitrary};
 
 /// Number that the kernel of the golden messages gave the family.
 const FAMILY: u16 = 0x1c;
@@ -215,6 +215,62 @@ fn a_flag_yet_to_come_is_kept() {
 }
 
 #[test]
+fn connections_stand_beside_a_real_server() {
+    let mut inner = Vec::new();
+    for (kind, count) in [(7, 3_u32), (8, 1), (9, 2)] {
+        put(&mut inner, kind, &count.to_ne_bytes());
+    }
+    let mut body = Vec::new();
+    nest(&mut body, CMD_DEST, &inner);
+    let counts = ConnectionCounts {
+        active: 3,
+        inactive: 1,
+        persistent: 2,
+    };
+    assert_eq!(read_counts(&body), Ok(counts));
+}
+
+fn daemon() -> SyncDaemon {
+    SyncDaemon::new(SyncRole::Master, Interface::new("br0").unwrap(), 7)
+}
+
+#[cfg(target_endian = "little")]
+#[test]
+fn a_synchronisation_daemon_has_exactly_these_bytes() {
+    let mut daemon = daemon();
+    daemon.length_max = Some(1400);
+    daemon.group = Some("224.0.0.82".parse().unwrap());
+    daemon.port = Some(8849);
+    daemon.ttl = Some(2);
+    let start = sync::sync_request(FAMILY, 7, &SyncChange::Start(daemon));
+    assert_eq!(
+        hex(&start[16..]),
+        "09010000 3c000380 08000100 01000000 08000200 62723000 08000300 07000000 \
+         06000400 78050000 08000500 e0000052 06000700 91220000 05000800 02000000"
+    );
+    let stop = sync::sync_request(FAMILY, 7, &SyncChange::Stop(SyncRole::Backup));
+    assert_eq!(hex(&stop[16..]), "0a010000 0c000380 08000100 02000000");
+}
+
+#[test]
+fn a_synchronisation_daemon_is_read_back_as_it_was() {
+    let mut full = daemon();
+    full.role = SyncRole::Backup;
+    full.length_max = Some(u16::MAX);
+    full.group = Some("ff02::1:81".parse().unwrap());
+    full.port = Some(1);
+    full.ttl = Some(255);
+    for daemon in [daemon(), full] {
+        let start = SyncChange::Start(daemon.clone());
+        let part = only_part(&sync::sync_request(FAMILY, 1, &start));
+        assert_eq!(sync::read_daemon(&part), Ok(Some(daemon)));
+    }
+    let stop = SyncChange::Stop(SyncRole::Master);
+    let part = only_part(&sync::sync_request(FAMILY, 1, &stop));
+    assert!(sync::read_daemon(&part).is_err());
+}
+
+#[test]
 fn an_old_kernel_names_no_family_of_a_real_server() {
     let mut inner = Vec::new();
     put(
@@ -289,7 +345,8 @@ proptest! {
                 let _ = read_service(part);
             }
         }
-        let _ = (read_family(&bytes), read_service(&bytes));
+        let _ = (read_family(&bytes), read_service(&bytes), read_counts(&bytes));
+        let _ = (sync::read_daemon(&bytes), sync::read_timeouts(&bytes));
         let _ = (read_server(&bytes, Family::V4), read_server(&bytes, Family::V6));
     }
 

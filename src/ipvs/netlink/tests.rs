@@ -8,7 +8,7 @@ use netlink_sys::protocols::NETLINK_USERSOCK;
 
 use super::*;
 use crate::lvs::{
-    Family, Forwarding, RealServer, RealServerKey, Scheduler, VirtualService, Weight,
+    Family, Forwarding, RealServer, RealServerKey, Scheduler, Table, VirtualService, Weight,
 };
 
 const FAMILY: u16 = 0x1c;
@@ -149,11 +149,11 @@ async fn a_kernel_that_does_not_answer_is_given_up_and_asked_anew() {
         (Asked::Services, _) => vec![[service(sequence, 80, 0), done(sequence)].concat()],
         _ => vec![word(DONE, 0, sequence, 0)],
     });
-    let refusal = netlink.list(&|_| true).await.unwrap_err();
+    let refusal = netlink.look(&|_| true).await.unwrap_err();
     assert_eq!(refusal, Refusal::TimedOut(LIMIT));
     assert!(refusal.is_general());
     netlink.kernel.limit = PATIENT;
-    assert_eq!(netlink.list(&|_| true).await.unwrap().len(), 1);
+    assert_eq!(netlink.look(&|_| true).await.unwrap().table.len(), 1);
     // What may still come for the question that was given up finds its socket closed.
     let families = |asked: &[Asked]| asked.iter().filter(|it| **it == Asked::Family).count();
     assert_eq!(families(&asked.lock().unwrap()), 2);
@@ -182,7 +182,7 @@ async fn a_dump_that_a_change_disturbed_is_asked_for_again() {
         datagrams.push(word(DONE, flags, sequence, 0));
         datagrams
     });
-    let table = netlink.list(&|_| true).await.unwrap();
+    let table = netlink.look(&|_| true).await.unwrap().table;
     assert_eq!(servers(&table), [1, 2]);
     let dump = [Asked::Servers; 3];
     assert_eq!(asked.lock().unwrap()[2..], dump);
@@ -194,7 +194,7 @@ async fn a_table_that_never_stands_still_is_no_table() {
         let end = word(DONE, INTERRUPTED, sequence, 0);
         vec![[service(sequence, 80, 0), end].concat()]
     });
-    let refusal = netlink.list(&|_| true).await.unwrap_err();
+    let refusal = netlink.look(&|_| true).await.unwrap_err();
     assert_eq!(refusal, Refusal::KeepsChanging(DUMP_TRIES));
     assert!(!refusal.is_general());
     assert_eq!(asked.lock().unwrap().len(), 6);
@@ -210,7 +210,7 @@ async fn the_buffer_grows_until_a_datagram_fits() {
         }
     });
     netlink.room = 512;
-    let table = netlink.list(&|_| true).await.unwrap();
+    let table = netlink.look(&|_| true).await.unwrap().table;
     assert_eq!(servers(&table), (1..=200).collect::<Vec<u8>>());
     // 200 real servers of 140 bytes.
     assert_eq!(netlink.room, 32 * 1024);
@@ -243,7 +243,7 @@ async fn an_answer_to_an_earlier_question_is_passed_over() {
         datagrams.extend([done(old), word(ERROR, 0, old, -1), done(sequence)]);
         datagrams
     });
-    let table = netlink.list(&|_| true).await.unwrap();
+    let table = netlink.look(&|_| true).await.unwrap().table;
     assert_eq!(table.len(), 1);
     assert_eq!(servers(&table), [1]);
 }
@@ -268,13 +268,13 @@ async fn lost_or_garbled_answers_are_no_empty_table() {
                 _ => done(sequence),
             }]
         });
-        let refusal = netlink.list(&|_| true).await.unwrap_err();
+        let refusal = netlink.look(&|_| true).await.unwrap_err();
         assert!(
             refusal.to_string().contains("cannot be understood"),
             "{refusal}"
         );
         // The next look begins anew.
-        assert_eq!(netlink.list(&|_| true).await, Ok(Table::new()));
+        assert_eq!(netlink.look(&|_| true).await, Ok(Look::default()));
     }
 }
 

@@ -151,6 +151,10 @@ fn every_setting_of_an_owned_service_is_corrected() {
     // What a later kernel notes of itself is not ours.
     let noted = ServiceFlags::from_bits(1 << 20);
     assert!(!differs(&|it| it.flags = it.flags.with(noted)));
+    // Nor does sh know a third flag.
+    assert!(!differs(
+        &|it| it.flags = it.flags.with(ServiceFlags::FLAG_3)
+    ));
     // A mask without persistence means nothing, and ipvsadm does not show it.
     let mut masked = plain("rr");
     masked.netmask = 0xffff_ff00;
