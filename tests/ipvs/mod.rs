@@ -7,6 +7,7 @@
 //! | who asks it, and who answers | `client` |
 //! | what does the kernel itself say of its table | `table` |
 //! | do the ways to the table agree with the kernel | `backends` |
+//! | does the kernel understand everything that the table's language can say | `vocabulary` |
 //! | does the HOWTO's farm stay healthy with its own files | `howto`, `howto_cut_off` |
 //! | does it with a file of today, whatever happens to it | `farm` |
 //! | do other kinds of services and the other way to the table | `kinds` |
@@ -24,9 +25,10 @@ mod lab;
 mod table;
 mod tools;
 mod traffic;
+mod vocabulary;
 
 /// Every lab, so that the first test starts them all at once.
-const BOOTS: [&lab::Boot; 7] = [
+const BOOTS: [&lab::Boot; 8] = [
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
@@ -34,4 +36,5 @@ const BOOTS: [&lab::Boot; 7] = [
     &kinds::BOOT,
     &traffic::BOOT,
     &tools::BOOT,
+    &vocabulary::BOOT,
 ];

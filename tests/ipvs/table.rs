@@ -31,9 +31,9 @@ pub(super) fn proc_net() -> BTreeSet<String> {
             }
             [protocol, address, scheduler, ref flags @ ..] => {
                 service = format!("{protocol} {}", readable(address));
-                let persistent = flags.first() == Some(&"persistent");
+                let persistent = flags.iter().position(|flag| *flag == "persistent");
                 // The kernel counts the time in ticks, of which it has 100 a second.
-                let ticks = if persistent { flags[1] } else { "0" };
+                let ticks = persistent.map_or("0", |at| flags[at + 1]);
                 let seconds = ticks.parse::<u32>().expect("ticks") / 100;
                 lines.insert(format!("{service} {scheduler} {seconds}"));
             }
