@@ -503,7 +503,7 @@ pub(super) fn name_hosts(addresses: [&str; 3]) {
 }
 
 #[track_caller]
-fn batch(command: &str, input: &str) {
+pub(super) fn batch(command: &str, input: &str) {
     let path = Path::new("/run/batch");
     fs::write(path, input).expect("a list of commands");
     run(&format!("{command} </run/batch"));

@@ -13,7 +13,7 @@ use lvsmon::lvs::{
 };
 use lvsmon::model::IpvsBackend;
 
-use super::guest::{Farm, SOON, run};
+use super::guest::{Farm, SOON, attempt, batch, run};
 use super::lab::scenarios;
 use super::table;
 use crate::support::{Running, wait_until};
@@ -28,6 +28,7 @@ scenarios!(
         a_stranger_leaves_a_service_that_is_owned_whole,
         an_entry_changes_its_tunnel_weight_and_thresholds_in_place,
         what_the_kernel_cannot_do_is_told_and_changes_nothing,
+        packets_come_out_of_each_kind_of_tunnel,
         synchronisation_daemons_start_change_and_stop,
         timeouts_are_read,
     ]
@@ -37,7 +38,7 @@ scenarios!(
 const BACKENDS: [IpvsBackend; 2] = [IpvsBackend::Netlink, IpvsBackend::Ipvsadm];
 
 /// What the farm does not need itself.
-const MODULES: [&str; 13] = [
+const MODULES: [&str; 16] = [
     "ip_vs_lc",
     "ip_vs_lblc",
     "ip_vs_lblcr",
@@ -50,7 +51,10 @@ const MODULES: [&str; 13] = [
     "ipip",
     "ip_gre",
     "fou",
+    "fou6",
     "ip6_tunnel",
+    "ip6_gre",
+    "sit",
 ];
 
 /// The schedulers of the lab's kernel, with the words that ipvsadm has for their flags; where it
@@ -402,6 +406,95 @@ fn an_entry_changes_its_tunnel_weight_and_thresholds_in_place(farm: &mut Farm) {
             );
         }
     }
+}
+
+const FOUR: &str = "-t 10.0.0.3:80";
+const SIX: &str = "-t [2001:db8::3]:80";
+const TO_FOUR: &str = "-r 192.168.0.1:80 -i -w 1";
+const TO_SIX: &str = "-r [2001:db8::11]:80 -i -w 1";
+const ENDS: [&str; 8] = [
+    "tunl0", "gre0", "gre1", "sit0", "ip6tnl0", "ip6gre0", "gre61", "four6",
+];
+/// Service, real server, kind of tunnel, and the end of it.
+const TUNNELS: [(&str, &str, &str, &str); 13] = [
+    (FOUR, TO_FOUR, "", "tunl0"),
+    (FOUR, TO_FOUR, "--tun-type gre --tun-nocsum", "gre0"),
+    (FOUR, TO_FOUR, "--tun-type gre --tun-csum", "gre1"),
+    (
+        FOUR,
+        TO_FOUR,
+        "--tun-type gue --tun-port 6080 --tun-nocsum",
+        "tunl0",
+    ),
+    (
+        FOUR,
+        TO_FOUR,
+        "--tun-type gue --tun-port 6080 --tun-csum",
+        "tunl0",
+    ),
+    (
+        FOUR,
+        TO_FOUR,
+        "--tun-type gue --tun-port 6080 --tun-remcsum",
+        "tunl0",
+    ),
+    (FOUR, TO_SIX, "", "four6"),
+    (FOUR, TO_SIX, "--tun-type gre --tun-nocsum", "ip6gre0"),
+    (
+        FOUR,
+        TO_SIX,
+        "--tun-type gue --tun-port 6080 --tun-csum",
+        "four6",
+    ),
+    (
+        SIX,
+        TO_SIX,
+        "--tun-type gue --tun-port 6080 --tun-csum",
+        "ip6tnl0",
+    ),
+    (SIX, TO_FOUR, "", "sit0"),
+    (SIX, TO_SIX, "", "ip6tnl0"),
+    (SIX, TO_SIX, "--tun-type gre --tun-csum", "gre61"),
+];
+
+/// A real server opens the one end that fits and answers; all other ends are closed.
+fn packets_come_out_of_each_kind_of_tunnel(farm: &mut Farm) {
+    build(farm);
+    // An end that wants no checksum drops packets that have one, and those that the kernel
+    // makes by itself want none; its end for IPv6 lets only IPv6 out.
+    batch(
+        "ip -n r1 -batch -",
+        "fou add port 6080 gue\n\
+         link add name gre1 type gre local 192.168.0.1 icsum\n\
+         link add name gre61 type ip6gre local 2001:db8::11 icsum\n\
+         link add name four6 type ip6tnl mode ipip6 local 2001:db8::11\n",
+    );
+    run("ip -n r1 -6 fou add port 6080 gue");
+    let mut silent = Vec::new();
+    for (service, server, tunnel, end) in TUNNELS {
+        for other in ENDS {
+            let state = if other == end { "up" } else { "down" };
+            run(&format!("ip -n r1 link set {other} {state}"));
+        }
+        let lines = format!("-A {service} -s rr\n-a {service} {server} {tunnel}");
+        run("ipvsadm -C");
+        make(
+            IpvsBackend::Netlink,
+            &listing::parse(&lines).expect("a listing"),
+        );
+        let at = if service == FOUR {
+            "10.0.0.3"
+        } else {
+            "2001:db8::3"
+        };
+        let script = crate::support::root().join("tests/ipvs/guest/echo.py");
+        let ask = format!("python3 {} ask http {at} 80 1", script.display());
+        let (_, answer) = attempt(&format!("nsenter --net=/run/netns/client {ask}"));
+        if answer != "server 1 is well\n" {
+            silent.push(format!("{lines}: {answer}"));
+        }
+    }
+    assert!(silent.is_empty(), "{silent:#?}");
 }
 
 fn what_the_kernel_cannot_do_is_told_and_changes_nothing(farm: &mut Farm) {
