@@ -12,6 +12,7 @@
 //! | what is a line | `lines` |
 
 mod client;
+mod downtime;
 mod lines;
 
 use std::fmt;
@@ -54,6 +55,10 @@ const LONG_LINES_MAX: usize = 64;
 /// Passwords looked at at once: a hash takes up to a second of a processor, and checks and
 /// names need threads too.
 const LOGINS_MAX: usize = 2;
+
+/// Parts of the downtime log read at once: a dead disk must not take the threads that checks and
+/// names need.
+const READINGS_MAX: usize = 2;
 
 /// Pause after the system refused to accept (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
@@ -119,6 +124,9 @@ struct Shared {
     settings: watch::Receiver<Clients>,
     long_lines: Semaphore,
     logins: Arc<Semaphore>,
+    readings: Arc<Semaphore>,
+    /// What was said last of the downtime log.
+    told: downtime::Told,
 }
 
 /// Why there is no port.
@@ -155,6 +163,8 @@ impl Server {
             settings: receiver,
             long_lines: Semaphore::new(LONG_LINES_MAX),
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
+            readings: Arc::new(Semaphore::new(READINGS_MAX)),
+            told: downtime::Told::default(),
         });
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Self {

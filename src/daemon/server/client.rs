@@ -9,8 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
@@ -18,13 +17,10 @@ use tokio::time::timeout;
 
 use crate::daemon::gate::Gate;
 use crate::daemon::logs;
+use crate::daemon::server::downtime::DowntimeLog;
 use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
 use crate::daemon::server::{Ask, Said, Shared};
-use crate::protocol::log_file::{self, Strangers};
-use crate::protocol::{
-    Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, LINE_MAX, Session, data_line, list,
-};
-use crate::regular_file;
+use crate::protocol::{Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, Session, list};
 
 /// A client that does not take a part of an answer within this time is left.
 const WRITE_LIMIT: Duration = Duration::from_secs(20);
@@ -176,10 +172,10 @@ impl Talk<'_> {
     async fn downtime_log(&mut self, path: &Path) -> Result<(), Over> {
         let opened = {
             let path = path.to_owned();
-            tokio::task::spawn_blocking(move || regular_file::open(&path)).await
+            self.read(move || DowntimeLog::open(&path)).await?
         };
-        let file = match opened.map_err(|_| Over)?.map(File::from_std) {
-            Ok(file) => file,
+        let mut log = match opened {
+            Ok(log) => log,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return self.write(DOWNTIME_SHOWN).await;
             }
@@ -188,43 +184,37 @@ impl Talk<'_> {
                 return self.write(DOWNTIME_LOST).await;
             }
         };
-        let mut file = BufReader::new(file);
-        let mut text = String::new();
-        let mut line = Vec::new();
-        let longest = u64::try_from(LINE_MAX).unwrap_or(u64::MAX);
-        let mut strangers = Strangers::default();
-        let mut number: u64 = 1;
-        // What is longer than a client reads is cut.
-        let mut is_rest = false;
         loop {
-            line.clear();
-            let length = (&mut file)
-                .take(longest)
-                .read_until(b'\n', &mut line)
+            let (part, rest) = self
+                .read(move || {
+                    let mut log = log;
+                    (log.part(), log)
+                })
                 .await?;
-            if length == 0 {
-                break;
-            }
-            let is_whole = line.ends_with(b"\n");
-            let shown = String::from_utf8_lossy(&line);
-            let shown = shown.trim_end_matches('\n');
-            if !is_rest && !log_file::is_comment(shown) {
-                if log_file::is_downtime_line(shown) {
-                    data_line(&mut text, shown);
-                } else {
-                    strangers.add(number);
-                }
-            }
-            is_rest = !is_whole;
-            number = number.saturating_add(u64::from(is_whole));
-            if text.len() >= list::PART_MAX {
-                self.write(&text).await?;
-                text.clear();
-            }
+            log = rest;
+            let Some(text) = part? else { break };
+            self.write(&text).await?;
         }
-        logs::say_strangers(path, strangers, true);
-        text.push_str(DOWNTIME_SHOWN);
-        self.write(&text).await
+        if self.shared.told.is_news(path, log.strangers()) {
+            logs::say_strangers(path, log.strangers(), true);
+        }
+        self.write(DOWNTIME_SHOWN).await
+    }
+
+    /// Does a piece of reading on a thread, of which few read at once.
+    async fn read<T: Send + 'static>(
+        &self,
+        what: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Over> {
+        let places = Arc::clone(&self.shared.readings);
+        let place = places.acquire_owned().await.map_err(|_| Over)?;
+        // Not aborted with the client, so the place is given back by the thread itself.
+        let read = tokio::task::spawn_blocking(move || {
+            let read = what();
+            drop(place);
+            read
+        });
+        read.await.map_err(|_| Over)
     }
 
     async fn write(&mut self, text: &str) -> Result<(), Over> {
