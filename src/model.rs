@@ -363,9 +363,8 @@ impl AlertCommand {
     pub fn shown_args(&self) -> Vec<String> {
         match &self.program {
             AlertProgram::Native(AlertOptions::Trap(_)) => options::trap::shown(&self.args),
-            AlertProgram::Native(
-                AlertOptions::Mail(_) | AlertOptions::Webhook(_) | AlertOptions::Lvs(_),
-            )
+            AlertProgram::Native(AlertOptions::Webhook(_)) => options::webhook::shown(&self.args),
+            AlertProgram::Native(AlertOptions::Mail(_) | AlertOptions::Lvs(_))
             | AlertProgram::Executable(_)
             | AlertProgram::Missing(_) => self.args.clone(),
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::options::words::{Faults, PlainWords, Word, late_option, split};
+use crate::options::words::{Faults, PlainWords, Word, late_option, shown_words, split};
 use crate::options::{OptionError, OptionErrors};
 
 /// What a `trap.alert` line says. Its `Debug` does not show the password.
@@ -147,40 +147,11 @@ impl TrapOptions {
 
 /// The words of a line that was read, with `***` in place of its passwords.
 pub(crate) fn shown(args: &[String]) -> Vec<String> {
-    let mut words = args.iter();
-    let mut shown = Vec::with_capacity(args.len());
-    while let Some(word) = words.next() {
-        let option = word.strip_prefix('-').and_then(|rest| {
-            let mut value = rest.chars();
-            let letter = value.next().filter(|letter| *letter != '-')?;
-            Some((letter, value.as_str()))
-        });
-        let Some((letter, value)) = option else {
-            // Options end here.
-            shown.push(word.clone());
-            shown.extend(words.by_ref().cloned());
-            break;
-        };
-        let is_secret = letter == 'P';
-        if !value.is_empty() {
-            shown.push(if is_secret {
-                "-P***".to_owned()
-            } else {
-                word.clone()
-            });
-            continue;
-        }
-        shown.push(word.clone());
-        // Each letter has a value.
-        if let Some(value) = words.next() {
-            shown.push(if is_secret {
-                "***".to_owned()
-            } else {
-                value.clone()
-            });
-        }
-    }
-    shown
+    shown_words(
+        args,
+        |letter, _| (letter == 'P').then(|| "***".to_owned()),
+        |_| None,
+    )
 }
 
 fn opstatus(index: usize, text: &str) -> Result<u8, OptionError> {

@@ -4,16 +4,18 @@
 //! passes to every alert, so the same words serve mon.cf and the stand-alone program.
 //! The message itself is described in `alert::webhook`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::words::{Faults, PlainWords, Word, late_option, split};
+use crate::options::words::{Faults, PlainWords, Word, late_option, shown_words, split};
 use crate::options::{OptionError, OptionErrors};
 
-/// What a `webhook.alert` line says. Kept in the spool with each message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What a `webhook.alert` line says. Kept in the spool with each message. Its `Debug` shows no
+/// password of the URL and no header's value.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookOptions {
     /// Where the message is posted: `http://` or `https://`.
     pub url: String,
@@ -24,6 +26,21 @@ pub struct WebhookOptions {
     /// `-H 'NAME: VALUE'`: headers added to each message. A value `@FILE` is read from that
     /// file at each delivery, so that a token need not stand in mon.cf.
     pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for WebhookOptions {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers = self.headers.iter();
+        let headers: Vec<_> = headers
+            .map(|(name, value)| format!("{name}: {}", shown_value(value)))
+            .collect();
+        out.debug_struct("WebhookOptions")
+            .field("url", &shown_url(&self.url))
+            .field("key", &self.key)
+            .field("timeout", &self.timeout)
+            .field("headers", &headers)
+            .finish()
+    }
 }
 
 impl WebhookOptions {
@@ -79,6 +96,44 @@ impl WebhookOptions {
             );
         }
         faults.finish(options)
+    }
+}
+
+/// The words of a line that was read, with `***` in place of the URL's password and of the values
+/// of headers, which often are tokens.
+pub(crate) fn shown(args: &[String]) -> Vec<String> {
+    shown_words(
+        args,
+        |letter, value| {
+            let (name, value) = (letter == 'H').then(|| value.split_once(':'))??;
+            let value = value.trim();
+            (shown_value(value) != value).then(|| format!("{name}: ***"))
+        },
+        |plain| Some(shown_url(plain)),
+    )
+}
+
+/// A header's value, for people: the name of its file, or `***`.
+fn shown_value(value: &str) -> &str {
+    if value.starts_with('@') { value } else { "***" }
+}
+
+/// A URL for people: `http://user:***@host/`. A user without a password may be a token, so it is
+/// `***` too. Path and query are kept: without them two receivers of one host look alike.
+#[must_use]
+pub fn shown_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    // The host ends here (WHATWG URL, section 4.4); the last "@" before that ends the password.
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let (place, path) = rest.split_at(end);
+    let Some((login, host)) = place.rsplit_once('@') else {
+        return url.to_owned();
+    };
+    match login.split_once(':') {
+        Some((user, _)) => format!("{scheme}://{user}:***@{host}{path}"),
+        None => format!("{scheme}://***@{host}{path}"),
     }
 }
 
@@ -151,7 +206,7 @@ fn url(index: usize, text: &str) -> Result<String, OptionError> {
         index,
         format!(
             "\"{}\" is not a URL that starts with http:// or https://",
-            text.escape_debug()
+            shown_url(text).escape_debug()
         ),
     ))
 }
@@ -163,6 +218,36 @@ mod tests {
     fn parse(args: &[&str]) -> Result<WebhookOptions, OptionErrors> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         WebhookOptions::parse(&args)
+    }
+
+    #[test]
+    fn passwords_of_urls_and_values_of_headers_are_not_shown() {
+        for (words, expected) in [
+            ("http://me:s3cret@h:80/a?b", "http://me:***@h:80/a?b"),
+            ("http://me:s3@cret@h", "http://me:***@h"),
+            ("https://t0ken@h/", "https://***@h/"),
+            (
+                "http://h/a:b@c?d=http://e:f@g",
+                "http://h/a:b@c?d=http://e:f@g",
+            ),
+            (
+                "-w 5 -k /f http://me:s3cret@h/",
+                "-w 5 -k /f http://me:***@h/",
+            ),
+            ("-H X-Key:s3cret http://h/", "-H X-Key: *** http://h/"),
+            (
+                "-HX-Key:s3cret -H A:@/f http://h/",
+                "-HX-Key: *** -H A:@/f http://h/",
+            ),
+        ] {
+            let args: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            assert_eq!(shown(&args).join(" "), expected);
+            let debug = format!("{:?}", WebhookOptions::parse(&args).unwrap());
+            assert!(!debug.contains("s3"), "{debug}");
+            assert!(!debug.contains("t0ken"), "{debug}");
+        }
+        let error = parse(&["http://me:s3cret@h/a b"]).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
     }
 
     #[test]

@@ -460,6 +460,41 @@ pub(crate) fn late_option(word: &str, plain: &str) -> String {
     format!("\"{word}\" comes too late: options stand before the {plain}")
 }
 
+/// The words of a line that was read, for people: those with a secret in other words. Both
+/// functions answer none where a word may be shown as it is. For built-ins whose options all have
+/// a value and stand before the plain words.
+pub(crate) fn shown_words(
+    args: &[String],
+    value: impl Fn(char, &str) -> Option<String>,
+    plain: impl Fn(&str) -> Option<String>,
+) -> Vec<String> {
+    let mut words = args.iter();
+    let mut shown = Vec::with_capacity(args.len());
+    while let Some(word) = words.next() {
+        let option = word.strip_prefix('-').and_then(|rest| {
+            let mut value = rest.chars();
+            let letter = value.next().filter(|letter| *letter != '-')?;
+            Some((letter, value.as_str()))
+        });
+        let Some((letter, joined)) = option else {
+            // Options end here.
+            let rest = std::iter::once(word).chain(words.by_ref());
+            shown.extend(rest.map(|word| plain(word).unwrap_or_else(|| word.clone())));
+            break;
+        };
+        if !joined.is_empty() {
+            let other = value(letter, joined).map(|other| format!("-{letter}{other}"));
+            shown.push(other.unwrap_or_else(|| word.clone()));
+            continue;
+        }
+        shown.push(word.clone());
+        if let Some(apart) = words.next() {
+            shown.push(value(letter, apart).unwrap_or_else(|| apart.clone()));
+        }
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

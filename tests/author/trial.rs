@@ -364,6 +364,11 @@ fn a_built_in_alert_sends_only_where_that_is_asked_for() {
             .unwrap()
             .starts_with("not sent: ")
     );
+    let secret = ["-H", "X-Key: s3cret", "http://me:s3cret@127.0.0.1:9/"];
+    let (code, text) = bench.run(&[&["--kind", "up", "webhook.alert"], &secret[..]].concat());
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("POST http://me:***@127.0.0.1:9/"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
     let (code, text) = bench.run(&["--kind", "up", "mail.alert", "ops@example.org"]);
     assert_eq!(code, 0, "{text}");
     assert!(

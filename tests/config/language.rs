@@ -480,12 +480,18 @@ fn no_hosts_are_appended_behind_two_semicolons() {
 fn the_words_of_a_line_are_kept_as_the_file_has_them() {
     let text = "exit=1 own.alert   -x  'a  b'\t\"c \\\"d\\\"\"; y";
     let (found, _) = period(&format!(
-        "upalert {text}\nupalert own.alert\nupalert trap.alert -U me -P 's3 cret' h\nupalert trap.alert  h\n"
+        "upalert {text}\nupalert own.alert\nupalert trap.alert -U me -P 's3 cret' h\nupalert trap.alert  h\nupalert webhook.alert http://me:s3cret@h/\n"
     ));
     let shown: Vec<_> = found.upalerts.iter().map(|line| line.shown()).collect();
     assert_eq!(
         shown.iter().map(|line| &**line).collect::<Vec<_>>(),
-        ["-x  'a  b'\t\"c \\\"d\\\"\"; y", "", "-U me -P *** h", "h"]
+        [
+            "-x  'a  b'\t\"c \\\"d\\\"\"; y",
+            "",
+            "-U me -P *** h",
+            "h",
+            "http://me:***@h/"
+        ]
     );
     let (service, _) = service("interval 1m\nmonitor own.monitor  a  'b'  -x;;\n");
     assert_eq!(

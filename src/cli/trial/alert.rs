@@ -22,6 +22,7 @@ use crate::engine::event::{AlertCall, AlertKind, Ended};
 use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Model};
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
+use crate::options::webhook::shown_url;
 use crate::period::Period;
 
 /// An alert that takes longer holds up those behind it for the same service.
@@ -182,7 +183,7 @@ async fn native(
         AlertOptions::Webhook(options) => {
             let notice = Notice::new(call, None);
             let body = webhook::body(&notice, Mailer::new(settings.clone()).host());
-            row.output = format!("POST {}\n{body}\n", options.url);
+            row.output = format!("POST {}\n{body}\n", shown_url(&options.url));
             if really {
                 Some(standalone::webhook(options, &notice, call.time).await)
             } else {
