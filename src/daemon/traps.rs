@@ -3,8 +3,9 @@
 //! A thread of its own, because packets may come by the ten thousand a second and a look at a
 //! password may take a second: neither may hold up a check. It reads in turns, so that a flood
 //! costs it a bounded share of one processor; what is welcome goes to the loop through a short
-//! queue, which the loop looks at last. What does not fit is dropped, counted, and told at most
-//! once a minute. What a packet says and whether it is welcome: [`crate::protocol`].
+//! queue, which the loop looks at last. Passwords are looked at beside it, one after the other.
+//! What does not fit is dropped, counted, and told at most once a minute. What a packet says,
+//! whether it is welcome, and what waits for that: [`crate::protocol`].
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -22,8 +23,8 @@ use crate::engine::event::Trap;
 use crate::model::{Bind, Listener};
 use crate::names::Names;
 use crate::protocol::auth::TrapRules;
-use crate::protocol::guard::{Guard, Step};
-use crate::protocol::trap::{PACKET_MAX, parse};
+use crate::protocol::guard::{Decided, Fate, Guard};
+use crate::protocol::trap::{PACKET_MAX, Packet, parse};
 use crate::time::Mono;
 
 /// Traps that wait for the loop: with the largest packets they take 16 MB.
@@ -46,11 +47,18 @@ const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// A name without an address is looked up again after this long.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// How long a stop waits for the thread: a look at a password takes up to a second.
+/// How long a stop waits for the thread, which waits for the look at hand: a look at a password takes up to a second.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// What is said of packets that the socket had no room for.
 const OVERFLOW: &str = "came faster than they could be read";
+
+/// What is said of traps that the loop has no room for.
+const LOOP_FULL: &str = "more traps than can be dealt with";
+
+/// What is said of traps that found no room to wait in.
+const SHARE_FULL: &str =
+    "too many traps of this sender wait, most of them for a look at their passwords";
 
 /// Longest part of a user's or a group's name in the log, in characters.
 const SHOWN_MAX: usize = 64;
@@ -194,6 +202,7 @@ fn read(
             rules,
             clock,
             traps,
+            looks: JoinSet::new(),
             tally: Tally::new(inode),
             buffer: vec![0; PACKET_MAX + 1],
         };
@@ -208,6 +217,8 @@ struct Reader {
     rules: watch::Receiver<TrapRules>,
     clock: Clock,
     traps: mpsc::Sender<Trap>,
+    /// Whether a password fits, and how long it took to say so; one at most.
+    looks: JoinSet<(bool, Duration)>,
     tally: Tally,
     buffer: Vec<u8>,
 }
@@ -217,6 +228,11 @@ impl Reader {
         let mut lookups = JoinSet::new();
         self.take_rules(&mut lookups);
         loop {
+            self.let_go();
+            // One time for both: a rest that ended in between would wake nobody.
+            let now = self.clock.now().mono;
+            self.look(now);
+            let wakes = self.guard.wakes(now);
             // Each branch hands over its value in the poll that ends it.
             tokio::select! { biased;
                 changed = self.rules.changed() => match changed {
@@ -228,11 +244,18 @@ impl Reader {
                         self.guard.resolve(&name, &addresses);
                     }
                 }
-                () = self.clock.sleep_until_some(self.tally.next()) => {
-                    for (why, count) in self.tally.tell(self.clock.now().mono) {
-                        tracing::warn!(name: syslog::ERR, count, why, "more traps refused or lost");
-                    }
+                Some(looked) = self.looks.join_next() => {
+                    // One that broke has logged its panic.
+                    let (fits, took) = looked.unwrap_or_default();
+                    self.guard.looked(fits, took, self.clock.now().mono);
                 }
+                () = self.clock.sleep_until_some(self.tally.next()) => {
+                    self.tell();
+                }
+                has_room = has_room(&self.traps), if self.guard.has_ready() => if !has_room {
+                    return;
+                },
+                () = self.clock.sleep_until_some(wakes) => {}
                 ready = self.socket.readable() => {
                     let count = self.drain(ready);
                     self.tally.look_later(self.clock.now().mono);
@@ -285,31 +308,67 @@ impl Reader {
                 return self.tally.add(why.reason(), self.clock, Some(&what));
             }
         };
-        let mut step = self.guard.judge(&packet, self.clock.now().mono);
-        if let Step::Verify(hash) = step {
-            let watch = Stopwatch::start();
-            let fits = hash.verify(&packet.password);
-            let now = self.clock.now().mono;
-            self.guard
-                .verified(&packet, &hash, fits, watch.elapsed(), now);
-            step = self.guard.judge(&packet, now);
-        }
-        let why = match step {
-            Step::Take => match self.traps.try_send(packet.trap) {
-                Ok(()) => return,
-                Err(error) => {
-                    let trap = error.into_inner();
-                    let what = || Detail::of(&packet.user, &trap);
-                    let why = "more traps than can be dealt with";
-                    return self.tally.add(why, self.clock, Some(&what));
-                }
-            },
-            Step::Refuse(refusal) => refusal.to_string(),
-            Step::Verify(_) | Step::Busy => "too many new passwords at once".to_owned(),
-        };
-        let what = || Detail::of(&packet.user, &packet.trap);
-        self.tally.add(&why, self.clock, Some(&what));
+        let has_room = self.traps.capacity() > 0;
+        let decided = self.guard.offer(packet, has_room);
+        self.carry_out(decided);
     }
+
+    /// Says what was dropped.
+    fn tell(&mut self) {
+        for (why, Told { count, example }) in self.tally.tell(self.clock.now().mono) {
+            let Some(Detail {
+                from,
+                user,
+                group,
+                service,
+            }) = example
+            else {
+                tracing::warn!(name: syslog::ERR, count, why, "more traps refused or lost");
+                continue;
+            };
+            tracing::warn!(
+                name: syslog::ERR, count, why, %from, user, group, service,
+                "more traps refused or lost, this one and others"
+            );
+        }
+    }
+
+    /// Hands over what waited and need not wait any more.
+    fn let_go(&mut self) {
+        let decided = self.guard.release(self.traps.capacity());
+        self.carry_out(decided);
+    }
+
+    /// Begins the next look at a password.
+    fn look(&mut self, now: Mono) {
+        if let Some(look) = self.guard.next_look(now) {
+            self.looks.spawn_blocking(move || {
+                let watch = Stopwatch::start();
+                (look.fits(), watch.elapsed())
+            });
+        }
+    }
+
+    fn carry_out(&mut self, decided: Vec<Decided>) {
+        for Decided { packet, fate } in decided {
+            let Packet { user, trap, .. } = packet;
+            let (trap, why) = match fate {
+                Fate::Take => match self.traps.try_send(trap) {
+                    Ok(()) => continue,
+                    Err(error) => (error.into_inner(), LOOP_FULL.to_owned()),
+                },
+                Fate::Refuse(refusal) => (trap, refusal.to_string()),
+                Fate::Full => (trap, SHARE_FULL.to_owned()),
+            };
+            let what = || Detail::of(&user, &trap);
+            self.tally.add(&why, self.clock, Some(&what));
+        }
+    }
+}
+
+/// Waits until the loop takes one more; false where it takes none ever again.
+async fn has_room(traps: &mpsc::Sender<Trap>) -> bool {
+    traps.reserve().await.is_ok()
 }
 
 /// A name and its addresses, once it has any.
@@ -353,9 +412,17 @@ impl Detail {
     }
 }
 
+/// What was dropped for one reason.
+#[derive(Default)]
+struct Told {
+    count: u64,
+    /// The first of them.
+    example: Option<Detail>,
+}
+
 /// What was dropped since it was told last.
 struct Tally {
-    counts: BTreeMap<String, u64>,
+    counts: BTreeMap<String, Told>,
     /// When it is told; none while the next one is told at once.
     due: Option<Mono>,
     /// When it is looked whether the socket had room for all packets.
@@ -384,10 +451,12 @@ impl Tally {
     /// counted until the minute is over.
     fn add(&mut self, why: &str, clock: Clock, detail: Option<&dyn Fn() -> Detail>) {
         if self.due.is_some() {
-            if let Some(count) = self.counts.get_mut(why) {
-                *count += 1;
+            if let Some(told) = self.counts.get_mut(why) {
+                told.count += 1;
             } else if self.counts.len() < Self::REASONS_MAX {
-                self.counts.insert(why.to_owned(), 1);
+                let example = detail.map(|detail| detail());
+                self.counts
+                    .insert(why.to_owned(), Told { count: 1, example });
             }
             return;
         }
@@ -417,13 +486,13 @@ impl Tally {
 
     /// What is to be told now, with its number; nothing at the end of a minute means silence
     /// until the next one.
-    fn tell(&mut self, now: Mono) -> BTreeMap<String, u64> {
+    fn tell(&mut self, now: Mono) -> BTreeMap<String, Told> {
         self.look = None;
         let lost = overflow(self.inode).unwrap_or(self.overflowed);
         let more = lost.saturating_sub(self.overflowed);
         self.overflowed = lost;
         if more > 0 {
-            *self.counts.entry(OVERFLOW.to_owned()).or_default() += more;
+            self.counts.entry(OVERFLOW.to_owned()).or_default().count += more;
         }
         if self.due.is_some_and(|due| now < due) {
             return BTreeMap::new();
@@ -483,14 +552,14 @@ mod tests {
         now = tally.next().unwrap();
         let told = tally.tell(now);
         assert_eq!(told.keys().collect::<Vec<_>>(), [OVERFLOW]);
-        assert_eq!(told[OVERFLOW], overflow(inode).unwrap());
+        assert_eq!(told[OVERFLOW].count, overflow(inode).unwrap());
         // More of them wait for the end of the minute.
         overflow_more();
         let minute = now.after(TELL_EVERY);
         tally.look_later(now);
         assert!(tally.tell(tally.next().unwrap()).is_empty());
         assert_eq!(tally.next(), Some(minute));
-        assert!(tally.tell(minute)[OVERFLOW] > 0);
+        assert!(tally.tell(minute)[OVERFLOW].count > 0);
         assert!(tally.tell(minute.after(TELL_EVERY)).is_empty());
         assert_eq!(tally.next(), None);
     }

@@ -4,3 +4,4 @@ mod port;
 mod receiving;
 mod sending;
 mod site;
+mod waiting;
