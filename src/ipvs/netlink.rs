@@ -19,8 +19,6 @@ use crate::lvs::{
 
 /// The kernel answers within microseconds; only loading a scheduler takes longer.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
-/// Stopping a synchronisation daemon waits for its thread in the kernel, which may be asleep.
-const SYNC_LIMIT: Duration = Duration::from_secs(30);
 /// How often a dump is asked for again that a change disturbed.
 const DUMP_TRIES: u32 = 5;
 /// First size of the buffer for one datagram. The kernel makes dumps of at most 32 KiB.
@@ -176,12 +174,7 @@ impl Netlink {
     pub(super) async fn apply_sync(&mut self, change: &SyncChange) -> Result<(), Refusal> {
         let request = |family, sequence| sync::sync_request(family, sequence, change);
         let done = self
-            .with_link(async |link| {
-                let usual = std::mem::replace(&mut link.limit, SYNC_LIMIT);
-                let done = link.call(request).await.map(|_| ());
-                link.limit = usual;
-                done
-            })
+            .with_link(async |link| link.call(request).await.map(|_| ()))
             .await;
         done.map_err(|failure| sync_refused(change, &failure))
     }

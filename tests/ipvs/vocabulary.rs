@@ -7,9 +7,8 @@ use std::process::{Command as Program, Stdio};
 use lvsmon::ipvs::{Backend, Refusal, listing};
 use lvsmon::lvs::diff::diff;
 use lvsmon::lvs::{
-    Command, ConnectionCounts, Desired, DesiredService, Interface, RealServerKey, Scheduler,
-    ServerWish, ServiceWish, Strangers, SyncChange, SyncDaemon, SyncRole, Table, VirtualServiceKey,
-    sync_diff,
+    Command, ConnectionCounts, Desired, DesiredService, RealServerKey, Scheduler, ServerWish,
+    ServiceWish, Strangers, Table, VirtualServiceKey,
 };
 use lvsmon::model::IpvsBackend;
 
@@ -29,7 +28,6 @@ scenarios!(
         an_entry_changes_its_tunnel_weight_and_thresholds_in_place,
         what_the_kernel_cannot_do_is_told_and_changes_nothing,
         packets_come_out_of_each_kind_of_tunnel,
-        synchronisation_daemons_start_change_and_stop,
         timeouts_are_read,
     ]
 );
@@ -539,79 +537,6 @@ fn what_the_kernel_cannot_do_is_told_and_changes_nothing(farm: &mut Farm) {
         let edit = Command::EditService(*key, entry.service.clone());
         assert_eq!(block_on(async { open(kind).apply(&edit).await }), Ok(()));
         assert_eq!(list(kind), table, "{kind:?}");
-    }
-}
-
-fn daemons(kind: IpvsBackend) -> Vec<SyncDaemon> {
-    block_on(async { open(kind).sync_daemons().await }).expect("the daemons")
-}
-
-fn change(kind: IpvsBackend, change: &SyncChange) -> Result<(), Refusal> {
-    block_on(async { open(kind).apply_sync(change).await }).map_err(|error| error.refusal)
-}
-
-fn synchronisation_daemons_start_change_and_stop(farm: &mut Farm) {
-    build(farm);
-    let on = |role, interface| {
-        let interface = Interface::new(interface).expect("a name");
-        SyncDaemon::new(role, interface, 7)
-    };
-    let mut exact = on(SyncRole::Backup, "br0");
-    exact.length_max = Some(1400);
-    exact.group = Some("224.0.0.82".parse().expect("an address"));
-    exact.port = Some(8849);
-    exact.ttl = Some(2);
-    let mut six = on(SyncRole::Master, "br0");
-    six.group = Some("ff02::1:81".parse().expect("an address"));
-    let wishes = [
-        vec![on(SyncRole::Master, "br0")],
-        vec![on(SyncRole::Backup, "br0")],
-        vec![on(SyncRole::Master, "br0"), exact.clone()],
-        vec![six],
-        vec![],
-    ];
-    for kind in BACKENDS {
-        assert_eq!(daemons(kind), []);
-        for wanted in &wishes {
-            for step in sync_diff(wanted, &daemons(kind)) {
-                assert_eq!(change(kind, &step), Ok(()), "{kind:?}: {step}");
-            }
-            for reader in BACKENDS {
-                let found = daemons(reader);
-                assert_eq!(found.len(), wanted.len(), "{kind:?}, {reader:?}");
-                assert_eq!(
-                    sync_diff(wanted, &found),
-                    [],
-                    "{kind:?}, {reader:?}: {found:?}"
-                );
-            }
-        }
-        let start = SyncChange::Start(on(SyncRole::Master, "br0"));
-        assert_eq!(change(kind, &start), Ok(()));
-        let found = daemons(kind);
-        let default = (found[0].group, found[0].port, found[0].ttl);
-        let group = "224.0.0.81".parse().expect("an address");
-        assert_eq!(default, (Some(group), Some(8848), Some(1)), "{kind:?}");
-        assert_eq!(change(kind, &start), Err(Refusal::Exists), "{kind:?}");
-        let stop = SyncChange::Stop(SyncRole::Master);
-        assert_eq!(change(kind, &stop), Ok(()), "{kind:?}");
-        assert_eq!(
-            change(kind, &stop),
-            Ok(()),
-            "{kind:?}: it is not there any more"
-        );
-        let nowhere = SyncChange::Start(on(SyncRole::Master, "none0"));
-        let missing = Refusal::NoInterface("none0".into());
-        assert_eq!(change(kind, &nowhere), Err(missing), "{kind:?}");
-        // The protocol knows one family only.
-        run("ipvsadm -A -t 10.0.0.3:80 -s rr");
-        run("ipvsadm -a -t 10.0.0.3:80 -r [2001:db8::9]:80 -i");
-        assert_eq!(
-            change(kind, &start),
-            Err(Refusal::SyncImpossible),
-            "{kind:?}"
-        );
-        run("ipvsadm -C");
     }
 }
 
