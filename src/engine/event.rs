@@ -110,6 +110,25 @@ pub enum Action {
     Downtime(DowntimeLine),
 }
 
+impl Action {
+    /// The run that this starts; none for all else.
+    #[must_use]
+    pub const fn started(&self) -> Option<&Run> {
+        match self {
+            Self::Start(run) => Some(run),
+            Self::Stop(_)
+            | Self::Send(_)
+            | Self::Resolve(_)
+            | Self::ApplyTable
+            | Self::Record(_)
+            | Self::Suppressed(_)
+            | Self::Note(_)
+            | Self::History(_)
+            | Self::Downtime(_) => None,
+        }
+    }
+}
+
 /// Number of a run, never used twice in the life of a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(pub u64);

@@ -70,16 +70,5 @@ impl Stage {
 }
 
 fn started(actions: &[Action]) -> Option<Run> {
-    actions.iter().find_map(|action| match action {
-        Action::Start(run) => Some(run.clone()),
-        Action::Stop(_)
-        | Action::Send(_)
-        | Action::Resolve(_)
-        | Action::ApplyTable
-        | Action::Record(_)
-        | Action::Suppressed(_)
-        | Action::Note(_)
-        | Action::History(_)
-        | Action::Downtime(_) => None,
-    })
+    actions.iter().find_map(Action::started).cloned()
 }

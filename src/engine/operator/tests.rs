@@ -94,18 +94,7 @@ impl Desk {
     /// The run that is due now ends.
     fn report(&mut self, second: f64, report: Report) -> Vec<Action> {
         let started = self.tell(second, Event::Deadline);
-        let run = started.iter().find_map(|action| match action {
-            Action::Start(run) => Some(run.id),
-            Action::Stop(_)
-            | Action::Send(_)
-            | Action::Resolve(_)
-            | Action::ApplyTable
-            | Action::Record(_)
-            | Action::Suppressed(_)
-            | Action::Note(_)
-            | Action::History(_)
-            | Action::Downtime(_) => None,
-        });
+        let run = started.iter().find_map(Action::started).map(|run| run.id);
         let run: RunId = run.expect("a run is due");
         self.tell(second, Event::RunEnded { run, report })
     }
