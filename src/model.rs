@@ -1,9 +1,11 @@
-//! What the configuration means: hostgroups, watches, services, periods, bindings.
+//! What the configuration means: hostgroups, watches, services, periods, bindings, virtual
+//! services.
 //!
 //! Immutable after construction and valid by construction: the engine has no branch for a
 //! wrong configuration. Built by [`crate::config`]; a test may build one by hand. State
 //! (counters, times, verdicts) is not here but in [`crate::engine`].
 
+mod declared;
 mod depend;
 mod mail;
 mod settings;
@@ -14,6 +16,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use declared::{
+    Counts, DeclaredJudge, DeclaredServer, DeclaredService, Fallback, Initial, JudgedBy, MinLive,
+    OnExit, OnFailure, WeightFrom,
+};
 pub use depend::{DependBehavior, DependKind, Dependency, Depth};
 pub use mail::{MailRelay, MailSettings};
 pub use settings::{
@@ -85,6 +91,8 @@ pub struct Model {
     pub services: Vec<Service>,
     /// What `lvs.alert` lines compile to, in file order.
     pub bindings: Vec<Binding>,
+    /// `virtual` sections, in file order.
+    pub virtual_services: Vec<DeclaredService>,
     /// `alias` records: name and lines.
     pub aliases: Vec<(Arc<str>, Vec<String>)>,
     /// `view` records: name and members (`GROUP` or `GROUP:SERVICE`).
