@@ -11,6 +11,7 @@
 //! | when does a period hold | [`period`] |
 //! | when does a dependency hold | [`depend`] |
 //! | what can a built-in monitor or alert be told | [`options`] |
+//! | what is this director to the other one of its pair | [`pair`] |
 //! | what does the configuration mean | [`model`] |
 //! | how is mon.cf read | [`config`] |
 //! | what is decided | [`engine`] |
@@ -53,6 +54,7 @@ pub mod model;
 pub mod monitor;
 pub mod names;
 pub mod options;
+pub mod pair;
 pub mod period;
 pub mod program;
 pub mod protocol;

@@ -9,9 +9,9 @@ use regex::Regex;
 use super::source::Source;
 
 /// Modules without tokio, files, sockets, clocks or an environment: decisions only.
-const PURE: [&str; 11] = [
-    "text", "time", "lvs", "period", "depend", "options", "model", "config", "engine", "protocol",
-    "wire",
+const PURE: [&str; 12] = [
+    "text", "time", "lvs", "period", "depend", "options", "pair", "model", "config", "engine",
+    "protocol", "wire",
 ];
 
 /// Path beginnings that do not occur in the pure part, and what to do instead.

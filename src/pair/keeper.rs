@@ -1,0 +1,227 @@
+//! Which role is acted upon, and since when?
+//!
+//! What is known changes as often as somebody likes; what follows from it is acted upon a few
+//! times at once and then at an even pace, always with the newest: a role that changes ten times
+//! a second floods neither log nor outbox, and a single takeover is never delayed.
+
+use std::time::Duration;
+
+use crate::pair::fifo::{InstanceName, State};
+use crate::pair::role::{self, Facts, Role, Said, Sight, Source, Standing, VipStanding};
+use crate::pair::settings::PairSettings;
+use crate::time::{Mono, Now, Wall};
+
+/// How long nothing may be heard before that means something: a VRRP daemon that starts needs
+/// three to four advertisements of a second to know what it is, and has to be started first.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Changes that are acted upon at once: a takeover and back, twice.
+const CHANGES_AT_ONCE: u32 = 4;
+
+/// One more change is acted upon after this time.
+const CHANGE_EVERY: Duration = Duration::from_secs(10);
+
+/// A change of the role that is acted upon now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Before.
+    pub from: Role,
+    /// From now on.
+    pub to: Standing,
+    /// Changes since the last one that were not acted upon, because there were too many.
+    pub passed_over: u32,
+}
+
+/// Keeps what is known, and the role that is acted upon.
+#[derive(Clone, Debug)]
+pub struct RoleKeeper {
+    settings: PairSettings,
+    facts: Facts,
+    /// Number of the next thing that is said.
+    next: u64,
+    /// Then nothing was heard for long.
+    silent_at: Mono,
+    /// What follows from what is known.
+    latest: Standing,
+    /// What is acted upon.
+    standing: Standing,
+    since: Wall,
+    /// Changes that may be acted upon at once.
+    free: u32,
+    /// Since then `free` has not grown.
+    counted: Mono,
+    passed_over: u32,
+    /// What was said of more instances than are kept.
+    unkept: u64,
+}
+
+impl RoleKeeper {
+    /// At a start. `said` is what was kept of before: a VRRP daemon does not repeat itself.
+    #[must_use]
+    pub fn new(settings: PairSettings, said: Facts, now: Now) -> Self {
+        let words = said.said.values().chain(&said.said_of_all);
+        let next = words.map(|said| said.number).max();
+        let facts = Facts {
+            has_waited: false,
+            ..said
+        };
+        let standing = role::of_director(&settings, &facts);
+        Self {
+            settings,
+            facts,
+            next: next.map_or(0, |number| number.saturating_add(1)),
+            silent_at: now.mono.after(SILENCE),
+            latest: standing.clone(),
+            standing,
+            since: now.wall,
+            free: CHANGES_AT_ONCE,
+            counted: now.mono,
+            passed_over: 0,
+            unkept: 0,
+        }
+    }
+
+    /// Another file holds from now on. What was said still counts.
+    pub fn reload(&mut self, settings: PairSettings) {
+        if settings.vips != self.settings.vips {
+            // The look was for others.
+            self.facts.sight = Sight::Unseen;
+        }
+        self.settings = settings;
+        self.judge();
+    }
+
+    /// Something was said of an instance, or of all.
+    pub fn hear(&mut self, name: Option<InstanceName>, state: State, source: Source, at: Wall) {
+        let number = self.next;
+        self.next = self.next.saturating_add(1);
+        let said = Said {
+            state,
+            at,
+            source,
+            number,
+        };
+        match name {
+            None if state == State::Deleted => self.facts.said_of_all = None,
+            None => self.facts.said_of_all = Some(said),
+            Some(name) if state == State::Deleted => {
+                self.facts.said.remove(&name);
+            }
+            Some(name) => {
+                let has_room = self.facts.said.len() < Facts::INSTANCES_MAX;
+                if has_room || self.facts.said.contains_key(&name) {
+                    self.facts.said.insert(name, said);
+                } else {
+                    self.unkept = self.unkept.saturating_add(1);
+                }
+            }
+        }
+        self.judge();
+    }
+
+    /// Somebody looked for the addresses.
+    pub fn see(&mut self, sight: Sight) {
+        if self.facts.sight != sight {
+            self.facts.sight = sight;
+            self.judge();
+        }
+    }
+
+    /// The change to act upon at `now`, if there is one.
+    pub fn settle(&mut self, now: Now) -> Option<Change> {
+        if !self.facts.has_waited && self.silent_at <= now.mono {
+            self.facts.has_waited = true;
+            self.judge();
+        }
+        self.refill(now.mono);
+        if self.latest.role == self.standing.role {
+            // The reason may have changed, which nobody has to act upon.
+            self.standing.clone_from(&self.latest);
+            return None;
+        }
+        self.free = self.free.checked_sub(1)?;
+        let from = self.standing.role;
+        self.standing.clone_from(&self.latest);
+        self.since = now.wall;
+        Some(Change {
+            from,
+            to: self.standing.clone(),
+            passed_over: std::mem::take(&mut self.passed_over),
+        })
+    }
+
+    /// When to settle without a new fact.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Mono> {
+        let silence = (!self.facts.has_waited).then_some(self.silent_at);
+        let waits = self.latest.role != self.standing.role;
+        let pace = waits.then(|| match self.free {
+            0 => self.counted.after(CHANGE_EVERY),
+            _ => self.counted,
+        });
+        [silence, pace].into_iter().flatten().min()
+    }
+
+    /// The role that is acted upon.
+    #[must_use]
+    pub const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// Since when.
+    #[must_use]
+    pub const fn since(&self) -> Wall {
+        self.since
+    }
+
+    /// The role for each address of the file, as of what is known now.
+    #[must_use]
+    pub fn vips(&self) -> Vec<VipStanding> {
+        role::of_vips(&self.settings, &self.facts)
+    }
+
+    /// What is known; what was said of it is to be kept over a restart.
+    #[must_use]
+    pub const fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What the file says.
+    #[must_use]
+    pub const fn settings(&self) -> &PairSettings {
+        &self.settings
+    }
+
+    /// Words on more instances than are kept.
+    #[must_use]
+    pub const fn unkept(&self) -> u64 {
+        self.unkept
+    }
+
+    /// Whether people are told by this director now.
+    #[must_use]
+    pub const fn speaks(&self) -> bool {
+        self.settings.speak.allows(self.standing.role)
+    }
+
+    fn judge(&mut self) {
+        let latest = role::of_director(&self.settings, &self.facts);
+        if latest.role != self.latest.role && self.latest.role != self.standing.role {
+            self.passed_over = self.passed_over.saturating_add(1);
+        }
+        self.latest = latest;
+    }
+
+    fn refill(&mut self, now: Mono) {
+        while self.free < CHANGES_AT_ONCE && self.counted.after(CHANGE_EVERY) <= now {
+            self.counted = self.counted.after(CHANGE_EVERY);
+            self.free += 1;
+        }
+        if self.free == CHANGES_AT_ONCE {
+            self.counted = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

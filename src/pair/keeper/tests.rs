@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::pair::settings::Vip;
+
+fn at(ms: u64) -> Now {
+    Now {
+        mono: Mono::from_micros(1_000_000 + ms * 1_000),
+        wall: Wall::from_micros(i64::try_from(ms * 1_000).unwrap()),
+    }
+}
+
+fn with_fifo() -> RoleKeeper {
+    let settings = PairSettings {
+        notify_fifo: Some("/run/x".into()),
+        ..PairSettings::default()
+    };
+    RoleKeeper::new(settings, Facts::default(), at(0))
+}
+
+fn say(keeper: &mut RoleKeeper, state: State, now: Now) {
+    keeper.hear(Some("a".parse().unwrap()), state, Source::Fifo, now.wall);
+}
+
+#[test]
+fn a_takeover_is_acted_upon_at_once() {
+    let mut keeper = with_fifo();
+    assert_eq!(keeper.standing().role, Role::Standby);
+    say(&mut keeper, State::Backup, at(10));
+    assert_eq!(keeper.settle(at(10)), None);
+    say(&mut keeper, State::Master, at(5_000));
+    let change = keeper.settle(at(5_000)).unwrap();
+    assert_eq!((change.from, change.to.role), (Role::Standby, Role::Active));
+    assert_eq!(keeper.since(), at(5_000).wall);
+    assert_eq!(keeper.settle(at(5_000)), None);
+}
+
+#[test]
+fn a_role_that_changes_ten_times_a_second_is_followed_at_an_even_pace() {
+    let mut keeper = with_fifo();
+    let mut changes = Vec::new();
+    for step in 0..600_u64 {
+        let now = at(step * 100);
+        let state = if step % 2 == 0 {
+            State::Master
+        } else {
+            State::Backup
+        };
+        say(&mut keeper, state, now);
+        changes.extend(keeper.settle(now));
+    }
+    // Four at once, and one more each ten seconds of a minute.
+    assert!((4..=10).contains(&changes.len()), "{}", changes.len());
+    assert!(changes.iter().map(|change| change.passed_over).sum::<u32>() > 200);
+    // What is said last holds in the end.
+    say(&mut keeper, State::Master, at(60_000));
+    let deadline = keeper.next_deadline();
+    if let Some(deadline) = deadline {
+        assert!(deadline <= at(70_000).mono);
+    }
+    keeper.settle(at(70_000));
+    assert_eq!(keeper.standing().role, Role::Active);
+    assert_eq!(keeper.next_deadline(), None);
+}
+
+#[test]
+fn nothing_heard_for_long_makes_active_and_a_word_ends_that() {
+    let mut keeper = with_fifo();
+    assert_eq!(keeper.next_deadline(), Some(at(30_000).mono));
+    assert_eq!(keeper.settle(at(29_999)), None);
+    assert_eq!(keeper.settle(at(30_000)).unwrap().to.role, Role::Active);
+    assert_eq!(keeper.next_deadline(), None);
+    say(&mut keeper, State::Backup, at(40_000));
+    assert_eq!(keeper.settle(at(40_000)).unwrap().to.role, Role::Standby);
+}
+
+#[test]
+fn what_was_said_before_a_restart_counts_and_newer_words_beat_it() {
+    let mut before = with_fifo();
+    say(&mut before, State::Backup, at(0));
+    say(&mut before, State::Master, at(1));
+    let settings = before.settings().clone();
+    let mut after = RoleKeeper::new(settings, before.facts().clone(), at(2_000));
+    assert_eq!(after.standing().role, Role::Active);
+    after.hear(None, State::Fault, Source::Command, at(2_000).wall);
+    assert_eq!(after.settle(at(2_000)).unwrap().to.role, Role::Fault);
+    after.hear(None, State::Deleted, Source::Command, at(2_000).wall);
+    assert_eq!(after.settle(at(2_000)).unwrap().to.role, Role::Active);
+}
+
+#[test]
+fn only_so_many_instances_are_kept() {
+    let mut keeper = with_fifo();
+    for number in 0..300 {
+        let name = Some(format!("x{number}").parse().unwrap());
+        keeper.hear(name, State::Backup, Source::Fifo, at(0).wall);
+    }
+    assert_eq!(keeper.facts().said.len(), 255);
+    assert_eq!(keeper.unkept(), 45);
+    say(&mut keeper, State::Deleted, at(0));
+}
+
+#[test]
+fn other_addresses_are_looked_for_anew() {
+    let settings = |text: &str| PairSettings {
+        vips: Vip::list(text).unwrap(),
+        ..PairSettings::default()
+    };
+    let mut keeper = RoleKeeper::new(settings("10.0.0.3"), Facts::default(), at(0));
+    keeper.see(Sight::Seen(["10.0.0.3".parse().unwrap()].into()));
+    assert_eq!(keeper.settle(at(0)).unwrap().to.role, Role::Active);
+    keeper.reload(settings("10.0.0.3"));
+    assert_eq!(keeper.settle(at(1)), None);
+    keeper.reload(settings("10.0.0.4"));
+    assert_eq!(keeper.facts().sight, Sight::Unseen);
+}
+
+proptest! {
+    /// Whatever is said when: no deadline is left in the past, and in the end the role that is
+    /// acted upon is the one that follows from what is known.
+    #[test]
+    fn the_newest_role_holds_in_the_end(
+        steps in proptest::collection::vec((0_usize..5, 0_u64..20_000), 1..60),
+    ) {
+        let mut keeper = with_fifo();
+        let mut time = 0;
+        for (state, pause) in steps {
+            time += pause;
+            say(&mut keeper, State::ALL[state], at(time));
+            keeper.settle(at(time));
+            if let Some(deadline) = keeper.next_deadline() {
+                prop_assert!(deadline > at(time).mono);
+            }
+        }
+        for _ in 0..10 {
+            let Some(deadline) = keeper.next_deadline() else { break };
+            time = (deadline.as_micros() - 1_000_000) / 1_000 + 1;
+            keeper.settle(at(time));
+        }
+        prop_assert_eq!(keeper.next_deadline(), None);
+        let latest = role::of_director(keeper.settings(), keeper.facts());
+        prop_assert_eq!(keeper.standing(), &latest);
+    }
+}

@@ -1,0 +1,21 @@
+//! The pair: what this director is to the other one, and what follows from it.
+//!
+//! Pure. The shell reads the FIFO, looks for addresses and takes persons' words; what these come
+//! to is said here, as levels: every role can be told again from what is known now.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what does a VRRP daemon write into its FIFO | `fifo` |
+//! | which role follows from what is known | `role` |
+//! | which role is acted upon, and since when | `keeper` |
+//! | what does the file say of the pair | `settings` |
+
+pub mod fifo;
+pub mod keeper;
+pub mod role;
+pub mod settings;
+
+pub use fifo::{Announcement, InstanceName, State};
+pub use keeper::{Change, RoleKeeper};
+pub use role::{Facts, Role, Sight, Standing, VipStanding};
+pub use settings::{PairSettings, Speak, Vip};

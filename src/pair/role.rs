@@ -1,0 +1,232 @@
+//! Which role follows from what is known?
+//!
+//! A level: the same facts give the same role, whatever came before. FAULT and STOP beat the
+//! address, the address beats MASTER and BACKUP (D27): a VRRP daemon that cannot take part must
+//! not be believed to, and its messages may be missed, repeated or early, while the address is
+//! either here or not. The role of the director is that of its first address, so that of two
+//! directors which share out several addresses exactly one speaks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pair::fifo::{InstanceName, State};
+use crate::pair::settings::{PairSettings, Vip};
+use crate::time::Wall;
+
+/// What this director is to the other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Nothing says that there is another one: it does all there is to do.
+    Alone,
+    /// It holds the virtual address.
+    Active,
+    /// The other one does; this one is ready.
+    Standby,
+    /// It cannot take part: the VRRP daemon says FAULT or has ended.
+    Fault,
+}
+
+impl Role {
+    /// Whether the traffic comes here, for all that is known.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        match self {
+            Self::Alone | Self::Active => true,
+            Self::Standby | Self::Fault => false,
+        }
+    }
+
+    /// The word for it, here and in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Active => "active",
+            Self::Standby => "standby",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
+    }
+}
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The FIFO.
+    Fifo,
+    /// `lvsmon role`: a person or a notify script.
+    Command,
+}
+
+/// What was said last of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// What it is.
+    pub state: State,
+    /// When it was said.
+    pub at: Wall,
+    /// By whom.
+    pub source: Source,
+    /// Counts what is said: of two words the one with the greater number is newer.
+    pub number: u64,
+}
+
+/// What a look for the virtual addresses found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// Nobody has looked yet.
+    #[default]
+    Unseen,
+    /// These of them are on an interface, other than by the loopback device or in host scope.
+    Seen(BTreeSet<IpAddr>),
+    /// The system did not say.
+    Blind(String),
+}
+
+/// All that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What was said of instances; at most [`Facts::INSTANCES_MAX`].
+    pub said: BTreeMap<InstanceName, Said>,
+    /// What was said without a name: it is meant for all.
+    pub said_of_all: Option<Said>,
+    /// Which addresses are here.
+    pub sight: Sight,
+    /// There was time enough to hear something.
+    pub has_waited: bool,
+}
+
+impl Facts {
+    /// Most instances that are remembered: as many as there are VRIDs on one network.
+    pub const INSTANCES_MAX: usize = 255;
+
+    /// The newest word on an instance.
+    fn of(&self, instance: Option<&InstanceName>) -> Option<(Option<&InstanceName>, &Said)> {
+        let named = instance.and_then(|name| self.said.get_key_value(name));
+        let named = named.map(|(name, said)| (Some(name), said));
+        let of_all = self.said_of_all.as_ref().map(|said| (None, said));
+        let both = [named, of_all].into_iter().flatten();
+        let newest = both.max_by_key(|(_, said)| said.number);
+        newest.filter(|(_, said)| said.state != State::Deleted)
+    }
+
+    /// The instance that counts where none is named.
+    fn first(&self) -> Option<&InstanceName> {
+        let mut known = self.said.iter();
+        known.find_map(|(name, said)| (said.state != State::Deleted).then_some(name))
+    }
+}
+
+/// A role, and why it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What it is.
+    pub role: Role,
+    /// In words for a person.
+    pub why: String,
+}
+
+impl Standing {
+    fn new(role: Role, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { role, why }
+    }
+}
+
+/// The role for one virtual address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VipStanding {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it is here; none where nobody knows.
+    pub is_here: Option<bool>,
+    /// What follows.
+    pub standing: Standing,
+}
+
+/// The role of the director.
+#[must_use]
+pub fn of_director(settings: &PairSettings, facts: &Facts) -> Standing {
+    match settings.vips.first() {
+        Some(vip) => of_vip(settings, facts, vip).standing,
+        None if !settings.has_source() && facts.said.is_empty() && facts.said_of_all.is_none() => {
+            let why = "the file names no notify_fifo and no vip";
+            Standing::new(Role::Alone, why)
+        }
+        None => by_word(facts, settings.notify_instance.as_ref(), None),
+    }
+}
+
+/// The role for each virtual address of the file.
+#[must_use]
+pub fn of_vips(settings: &PairSettings, facts: &Facts) -> Vec<VipStanding> {
+    let vips = settings.vips.iter();
+    vips.map(|vip| of_vip(settings, facts, vip)).collect()
+}
+
+fn of_vip(settings: &PairSettings, facts: &Facts, vip: &Vip) -> VipStanding {
+    let is_here = match &facts.sight {
+        Sight::Seen(here) => Some(here.contains(&vip.address)),
+        Sight::Unseen | Sight::Blind(_) => None,
+    };
+    let instance = vip.instance.as_ref().or(settings.notify_instance.as_ref());
+    VipStanding {
+        address: vip.address,
+        is_here,
+        standing: by_word(facts, instance, is_here.map(|here| (vip.address, here))),
+    }
+}
+
+/// What follows from the state of an instance and from an address that is here or is not.
+fn by_word(
+    facts: &Facts,
+    instance: Option<&InstanceName>,
+    address: Option<(IpAddr, bool)>,
+) -> Standing {
+    let newest = facts.of(instance.or_else(|| facts.first()));
+    let words = newest.map(|(name, said)| {
+        let of = name.map_or_else(String::new, |name| format!(" of {name}"));
+        let who = match said.source {
+            Source::Fifo => "the FIFO says",
+            Source::Command => "lvsmon role said",
+        };
+        (said.state, format!("{who} {}{of}", said.state))
+    });
+    match (words, address) {
+        (Some((State::Fault | State::Stop, words)), _) => Standing::new(Role::Fault, words),
+        (words, Some((address, is_here))) => {
+            let (role, found, other) = if is_here {
+                let found = format!("{address} is on an interface here");
+                (Role::Active, found, State::Backup)
+            } else {
+                let found = format!("{address} is on no interface here");
+                (Role::Standby, found, State::Master)
+            };
+            let doubt = words.filter(|(state, _)| *state == other);
+            let doubt = doubt.map_or_else(String::new, |(_, words)| format!(", although {words}"));
+            Standing::new(role, format!("{found}{doubt}"))
+        }
+        (Some((State::Master, words)), None) => Standing::new(Role::Active, words),
+        (Some((State::Backup, words)), None) => Standing::new(Role::Standby, words),
+        (None | Some((State::Deleted, _)), None) if facts.has_waited => Standing::new(
+            Role::Active,
+            "nothing was heard of a role for long: better two that speak than none",
+        ),
+        (None | Some((State::Deleted, _)), None) => {
+            Standing::new(Role::Standby, "nothing was heard of a role yet")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+use super::*;
+use crate::pair::settings::Speak;
+
+fn settings(vips: &str, instance: &str) -> PairSettings {
+    PairSettings {
+        notify_fifo: Some("/run/x".into()),
+        notify_instance: (!instance.is_empty()).then(|| instance.parse().unwrap()),
+        vips: if vips.is_empty() {
+            Vec::new()
+        } else {
+            Vip::list(vips).unwrap()
+        },
+        speak: Speak::Active,
+    }
+}
+
+/// `WORDS | ADDRESSES`: words are `NAME=STATE` or `STATE`, in the order in which they were said;
+/// addresses those that are here, `?` where nobody could look.
+fn facts(text: &str) -> Facts {
+    let (words, here) = text.split_once('|').unwrap();
+    let mut facts = Facts::default();
+    for (number, word) in words.split_whitespace().enumerate() {
+        let (name, state) = word.split_once('=').unwrap_or(("", word));
+        let said = Said {
+            state: State::of_word(state).unwrap(),
+            at: Wall::from_seconds(0),
+            source: Source::Fifo,
+            number: number as u64,
+        };
+        match name {
+            "" => facts.said_of_all = Some(said),
+            name => {
+                facts.said.insert(name.parse().unwrap(), said);
+            }
+        }
+    }
+    facts.sight = match here.trim() {
+        "?" => Sight::Blind("no netlink".to_owned()),
+        here => Sight::Seen(
+            here.split_whitespace()
+                .map(|it| it.parse().unwrap())
+                .collect(),
+        ),
+    };
+    facts
+}
+
+#[test]
+fn fault_beats_the_address_and_the_address_beats_master_and_backup() {
+    use Role::{Active, Fault, Standby};
+    for (vips, instance, known, role) in [
+        // The address alone.
+        ("10.0.0.3", "", "| 10.0.0.3", Active),
+        ("10.0.0.3", "", "|", Standby),
+        ("10.0.0.3", "", "| 10.0.0.4", Standby),
+        // It beats the word.
+        ("10.0.0.3", "", "a=BACKUP | 10.0.0.3", Active),
+        ("10.0.0.3", "", "a=MASTER |", Standby),
+        ("10.0.0.3", "", "BACKUP | 10.0.0.3", Active),
+        // The word beats it.
+        ("10.0.0.3", "", "a=FAULT | 10.0.0.3", Fault),
+        ("10.0.0.3", "", "a=STOP | 10.0.0.3", Fault),
+        ("10.0.0.3", "", "a=FAULT |", Fault),
+        ("10.0.0.3", "", "a=FAULT a=BACKUP |", Standby),
+        // Nobody could look.
+        ("10.0.0.3", "", "a=MASTER | ?", Active),
+        ("10.0.0.3", "", "a=BACKUP | ?", Standby),
+        ("10.0.0.3", "", "| ?", Standby),
+        // The word alone.
+        ("", "", "a=MASTER | ?", Active),
+        ("", "", "a=BACKUP | ?", Standby),
+        ("", "", "a=STOP | ?", Fault),
+        ("", "", "a=MASTER a=DELETED | ?", Standby),
+        ("", "", "MASTER | ?", Active),
+        ("", "", "| ?", Standby),
+        // The newest word counts, with or without a name.
+        ("", "", "a=MASTER FAULT | ?", Fault),
+        ("", "", "FAULT a=MASTER | ?", Active),
+        // Other instances are passed over.
+        ("", "b", "a=MASTER b=BACKUP | ?", Standby),
+        ("", "b", "a=FAULT b=MASTER | ?", Active),
+        ("", "b", "a=MASTER | ?", Standby),
+        ("", "", "b=MASTER a=BACKUP | ?", Standby),
+        ("", "", "b=MASTER a=DELETED | ?", Active),
+        (
+            "10.0.0.3 instance b",
+            "a",
+            "a=FAULT b=MASTER | 10.0.0.3",
+            Active,
+        ),
+        (
+            "10.0.0.3 instance b",
+            "a",
+            "b=FAULT a=MASTER | 10.0.0.3",
+            Fault,
+        ),
+        // The first address decides.
+        ("10.0.0.3 10.0.0.4", "", "| 10.0.0.4", Standby),
+    ] {
+        let standing = of_director(&settings(vips, instance), &facts(known));
+        assert_eq!(
+            standing.role, role,
+            "{vips} {instance} {known}: {}",
+            standing.why
+        );
+        assert!(!standing.why.is_empty());
+    }
+}
+
+#[test]
+fn without_any_source_the_director_is_alone_until_somebody_says_otherwise() {
+    let nothing = PairSettings::default();
+    let role = |known: &str| of_director(&nothing, &facts(known)).role;
+    assert_eq!(role("| ?"), Role::Alone);
+    assert_eq!(role("BACKUP | ?"), Role::Standby);
+    assert_eq!(role("a=MASTER | ?"), Role::Active);
+}
+
+#[test]
+fn who_hears_nothing_for_long_is_active() {
+    let mut known = facts("| ?");
+    known.has_waited = true;
+    for settings in [settings("", ""), settings("10.0.0.3", "")] {
+        assert_eq!(of_director(&settings, &known).role, Role::Active);
+    }
+    // Of a known address nothing more has to be heard.
+    let mut known = facts("|");
+    known.has_waited = true;
+    let standing = of_director(&settings("10.0.0.3", ""), &known);
+    assert_eq!(standing.role, Role::Standby);
+}
+
+#[test]
+fn each_address_has_its_own_role() {
+    let settings = settings("10.0.0.3 instance a 10.0.0.4 instance b 10.0.0.5", "");
+    let known = facts("a=MASTER b=FAULT | 10.0.0.3 10.0.0.4");
+    let roles: Vec<(Role, Option<bool>)> = of_vips(&settings, &known)
+        .into_iter()
+        .map(|vip| (vip.standing.role, vip.is_here))
+        .collect();
+    assert_eq!(
+        roles,
+        [
+            (Role::Active, Some(true)),
+            (Role::Fault, Some(true)),
+            (Role::Standby, Some(false)),
+        ]
+    );
+}
+
+#[test]
+fn a_contradiction_is_told() {
+    let why = |known: &str| of_director(&settings("10.0.0.3", ""), &facts(known)).why;
+    assert_eq!(
+        why("a=BACKUP | 10.0.0.3"),
+        "10.0.0.3 is on an interface here, although the FIFO says BACKUP of a"
+    );
+    assert_eq!(why("a=BACKUP |"), "10.0.0.3 is on no interface here");
+}
