@@ -40,7 +40,8 @@ use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
 use ground::{Ground, server_change};
-use judge::{Attendance, Judge, Part, Verdict};
+use judge::{Attendance, Judge};
+pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
 use owned::Owned;
 
@@ -483,7 +484,7 @@ fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
 }
 
 /// A line of the journal; with no state the key is to be forgotten.
-fn record(key: String, state: Option<&impl Serialize>) -> Action {
+pub(crate) fn record(key: String, state: Option<&impl Serialize>) -> Action {
     let value = state.and_then(|state| serde_json::to_value(state).ok());
     Action::Record(Box::new(Record {
         key,

@@ -23,6 +23,7 @@
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
 //! | which services withdraw which real servers | `binding` |
+//! | what does a `virtual` section want, and when | `section` |
 //! | what is wanted of each real server | `desired` |
 //! | what does a new configuration change | `reload` |
 //! | what is kept across a restart | `saved` |
@@ -49,6 +50,8 @@ mod reload;
 mod report;
 pub mod saved;
 pub(crate) mod schedule;
+#[allow(dead_code, reason = "the bindings listen to it from the next step on")]
+pub(crate) mod section;
 pub(crate) mod state;
 mod tell;
 mod trap;

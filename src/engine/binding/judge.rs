@@ -12,7 +12,7 @@ use crate::time::{Mono, Wall};
 
 /// What a service can be asked about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// The service as a whole, for bindings with `-R`.
     Whole,
     /// One member of its hostgroup.
@@ -21,7 +21,7 @@ pub(super) enum Part {
 
 /// The verdict on a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is as it should be.
     Good,
     /// It fails, and the gate is open.
