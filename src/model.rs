@@ -9,6 +9,7 @@ mod declared;
 mod depend;
 mod mail;
 mod settings;
+mod tripwire;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub use settings::{
     AuthSettings, AuthType, Bind, ClientPattern, Clients, DowntimeSettings, Facility,
     HistorySettings, Listener, ProcessSettings,
 };
+pub use tripwire::Tripwire;
 
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{self, AlertOptions, MonitorOptions};
@@ -91,6 +93,9 @@ pub struct Model {
     pub services: Vec<Service>,
     /// What `lvs.alert` lines compile to, in file order.
     pub bindings: Vec<Binding>,
+    /// `witness = GROUP:SERVICE ...`: whether the director itself reaches anything (D17); any of
+    /// them that is good is enough. A `virtual` section may name its own.
+    pub witnesses: Vec<ServiceId>,
     /// `virtual` sections, in file order.
     pub virtual_services: Vec<DeclaredService>,
     /// `alias` records: name and lines.
@@ -294,6 +299,8 @@ pub struct Service {
     pub unack_summary: bool,
     /// With no member named by a failing executable, all are failing (D9).
     pub all_hosts_on_failure: bool,
+    /// Whether the end of an idle connection is a reason to check at once (D18).
+    pub tripwire: Tripwire,
     /// `NAME=value` lines, in file order.
     pub environment: Vec<(Arc<str>, Arc<str>)>,
     /// In file order.

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | record | `hostgroup` `alias` `view` `watch`; ours: `include FILE\|DIR` |
 //! | in a watch | `service` `period` |
-//! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` `trapduration_upalert` |
+//! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` `trapduration_upalert` `tripwire` |
 //! | period | see [`PERIOD`] |
 //! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` |
 
@@ -35,7 +35,7 @@ use Effect::{NotYet, Works};
 pub(crate) const RECORDS: [&str; 5] = ["hostgroup", "alias", "view", "watch", "include"];
 
 /// Keywords of a service.
-pub(crate) const SERVICE: [(&str, Effect); 21] = [
+pub(crate) const SERVICE: [(&str, Effect); 22] = [
     ("interval", Works),
     ("failure_interval", Works),
     ("randskew", Works),
@@ -56,6 +56,7 @@ pub(crate) const SERVICE: [(&str, Effect); 21] = [
     ("unack_summary", Works),
     ("trapduration_upalert", Works),
     ("all_hosts_on_failure", Works),
+    ("tripwire", NotYet),
     ("service", Works),
 ];
 

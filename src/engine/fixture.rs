@@ -173,6 +173,7 @@ pub(crate) fn model_of(mut services: Vec<Service>, hosts: &[&str]) -> Model {
         hostgroups,
         services,
         bindings: Vec::new(),
+        witnesses: Vec::new(),
         virtual_services: Vec::new(),
         aliases: Vec::new(),
         views: Vec::new(),

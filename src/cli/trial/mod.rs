@@ -408,6 +408,7 @@ fn alone(model: Model, service: Service, id: ServiceId) -> Model {
     globals.randstart = None;
     Model {
         bindings: bindings.collect(),
+        witnesses: Vec::new(),
         virtual_services: Vec::new(),
         services: vec![Service {
             interval: Some(Duration::from_secs(1)),

@@ -89,6 +89,8 @@ impl Lines {
 fn prepared(model: &Model, kind: AlertKind, lines: &mut Lines) -> Model {
     let mut model = model.clone();
     model.bindings = Vec::new();
+    model.witnesses = Vec::new();
+    model.virtual_services = Vec::new();
     for service in &mut model.services {
         let is_told_by_traps = matches!(kind, AlertKind::Trap | AlertKind::TrapTimeout);
         service.monitor = (!is_told_by_traps).then(|| {

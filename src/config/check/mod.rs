@@ -196,6 +196,7 @@ impl<'a> Checker<'a> {
             hostgroups: self.groups.into_list(),
             services: self.services,
             bindings,
+            witnesses: Vec::new(),
             virtual_services: Vec::new(),
             aliases,
             views,

@@ -11,7 +11,9 @@ use crate::config::check::values::{self, Zero};
 use crate::config::keywords;
 use crate::config::lines::Span;
 use crate::config::syntax::{self, Statement, Watch};
-use crate::model::{AlertProgram, Globals, GroupId, HostName, MonitorProgram, Service, ServiceId};
+use crate::model::{
+    AlertProgram, Globals, GroupId, HostName, MonitorProgram, Service, ServiceId, Tripwire,
+};
 use crate::options::AlertOptions;
 use crate::time::Readable;
 
@@ -129,6 +131,7 @@ impl<'a> Checker<'a> {
             }
             "unack_summary" => service.unack_summary = self.unack_summary(argument),
             "trapduration_upalert" => service.trapduration_upalert = self.flag(statement),
+            "tripwire" => service.tripwire = self.tripwire(argument),
             // Dependencies are read when all else is known.
             _ => {}
         }
@@ -177,6 +180,15 @@ impl<'a> Checker<'a> {
             let message = format!("invalid unack_summary value \"{text}\"");
             self.report.error(argument, message, "write yes or no");
             false
+        })
+    }
+
+    fn tripwire(&mut self, argument: Span) -> Tripwire {
+        let text = self.text(argument);
+        text.parse().unwrap_or_else(|help: &str| {
+            let message = format!("invalid tripwire value \"{text}\"");
+            self.report.error(argument, message, help);
+            Tripwire::Off
         })
     }
 
