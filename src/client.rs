@@ -276,8 +276,11 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
     let _ = tokio::time::timeout(LOOKUP_LIMIT, resolve).await;
     let mut backend = Backend::open(model.globals.ipvs_backend, &model.globals.statedir);
     let mut seen = TableOutcome::default();
-    match backend.list().await {
-        Ok(table) => seen.actual = Some(Arc::new(table)),
+    match backend.look_where(|_| true).await {
+        Ok(look) => {
+            seen.actual = Some(Arc::new(look.table));
+            seen.connections = Arc::new(look.connections);
+        }
         Err(error) => seen.unreadable = Some(error.refusal.to_string()),
     }
     rows::table(&engine, &seen, Source::File)

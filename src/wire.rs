@@ -237,10 +237,24 @@ pub struct RealServerRow {
     pub wanted: ServerWanted,
     /// What was seen of it.
     pub actual: ServerActual,
+    /// Its connections at the newest look; none where it is not in the table.
+    #[serde(default)]
+    pub connections: Option<ConnectionsRow>,
     /// Whether wanted and actual agree; `as_found` agrees with everything known.
     pub agrees: bool,
     /// Why it is wanted so, or what differs.
     pub why: String,
+}
+
+/// Connections of a real server in its virtual service, as `ipvsadm -L` counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionsRow {
+    /// Established.
+    pub active: u32,
+    /// All others that the kernel still remembers; all of UDP.
+    pub inactive: u32,
+    /// Clients that persistence ties to the server.
+    pub persistent: u32,
 }
 
 /// The state of some services.

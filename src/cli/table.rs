@@ -9,7 +9,7 @@ use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome, load};
 use crate::client::{self, Client, ClientError};
 use crate::wire::{
-    RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source, TableAnswer,
+    ConnectionsRow, RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source, TableAnswer,
     VirtualServiceRow,
 };
 
@@ -61,13 +61,16 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-const HEADINGS: [&str; 7] = [
+const HEADINGS: [&str; 10] = [
     "virtual service",
     "real server",
     "forwarding",
     "weight",
     "wanted",
     "actual",
+    "active",
+    "inactive",
+    "persistent",
     "why",
 ];
 
@@ -147,7 +150,7 @@ impl Line {
             let wanted = service.wanted.to_string();
             let actual = service.actual.to_string();
             lines.push(Self {
-                cells: [name, "", "", "", &wanted, &actual, why].map(str::to_owned),
+                cells: [name, "", "", "", &wanted, &actual, "", "", "", why].map(str::to_owned),
                 tone,
             });
         }
@@ -167,6 +170,10 @@ impl Line {
             (true, ServerWanted::Out) => Some(Tone::Odd),
             (true, ServerWanted::In | ServerWanted::AsFound) => None,
         };
+        let counts = row.connections;
+        let count = |of: fn(ConnectionsRow) -> u32| {
+            counts.map_or_else(dash, |counts| of(counts).to_string())
+        };
         Self {
             cells: [
                 service.to_owned(),
@@ -175,6 +182,9 @@ impl Line {
                 row.weight.map_or_else(dash, |weight| weight.to_string()),
                 row.wanted.to_string(),
                 row.actual.to_string(),
+                count(|it| it.active),
+                count(|it| it.inactive),
+                count(|it| it.persistent),
                 row.why.clone(),
             ],
             tone,

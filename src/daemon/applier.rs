@@ -16,9 +16,12 @@ use tracing::{error, info, warn};
 use crate::clock::{Clock, Stopwatch};
 use crate::effort::look;
 use crate::engine::event::{Event, TableOutcome};
-use crate::ipvs::{Backend, IpvsError};
+use crate::ipvs::{Backend, IpvsError, Look};
 use crate::lvs::diff::{diff, missing, owned};
-use crate::lvs::{Command, Desired, RealServerKey, Table, VirtualServiceKey};
+use crate::lvs::{
+    Command, ConnectionCounts, Connections, Desired, RealServerKey, ServerWish, VirtualServiceKey,
+    Weight,
+};
 use crate::time::Mono;
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
@@ -35,12 +38,15 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub struct Applier {
     stop: oneshot::Sender<()>,
     tasks: JoinSet<()>,
+    connections: watch::Receiver<Arc<Connections>>,
 }
 
 impl Applier {
     /// Starts it. Each new value of `desired` is carried out at once; what came of it is sent
-    /// as [`Event::Table`] whenever it differs from what was sent before. Nothing is read
-    /// while nothing is owned. Ends by itself when either channel is closed.
+    /// as [`Event::Table`] whenever it differs from what was sent before; connections count as a
+    /// difference for real servers wanted with weight 0 only, else a busy director would be told
+    /// every second. Nothing is read while nothing is owned. Ends by itself when either channel
+    /// is closed.
     #[must_use]
     pub fn start(
         backend: Backend,
@@ -49,8 +55,10 @@ impl Applier {
         clock: Clock,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
+        let (newest, connections) = watch::channel(Arc::default());
         let worker = Worker {
             backend,
+            newest,
             clock,
             seen: Seen::default(),
             waiting: BTreeMap::new(),
@@ -58,7 +66,17 @@ impl Applier {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.work(desired, events, stopped));
-        Self { stop, tasks }
+        Self {
+            stop,
+            tasks,
+            connections,
+        }
+    }
+
+    /// The connections of the owned real servers as of the newest look, told or not.
+    #[must_use]
+    pub fn connections(&self) -> Arc<Connections> {
+        Arc::clone(&self.connections.borrow())
     }
 
     /// Ends it after the change in progress; the table stays as it is.
@@ -71,6 +89,8 @@ impl Applier {
 
 struct Worker {
     backend: Backend,
+    /// For those who ask for connections between two reports.
+    newest: watch::Sender<Arc<Connections>>,
     clock: Clock,
     /// What the last look found and left behind.
     seen: Seen,
@@ -105,7 +125,10 @@ fn by_place(refused: &[(Command, String)]) -> BTreeMap<Place, &(Command, String)
 #[derive(Default)]
 struct Seen {
     desired: Arc<Desired>,
+    /// Without connections.
     outcome: TableOutcome,
+    /// Those of the real servers that are watched.
+    watched: Connections,
 }
 
 /// Something that did not work and is tried again later.
@@ -179,9 +202,9 @@ impl Worker {
         let mut took = watch.elapsed();
         let mut rest = Duration::ZERO;
         let outcome = match listed {
-            Ok(table) => {
+            Ok(look) => {
                 self.unread = None;
-                let outcome = self.correct(&desired, is_new, table).await;
+                let outcome = self.correct(&desired, is_new, look).await;
                 // Comparing belongs to looking, mending does not.
                 if outcome.applied.is_empty() && outcome.refused.is_empty() {
                     took = watch.elapsed();
@@ -201,24 +224,41 @@ impl Worker {
         };
         self.log(&outcome);
         let lasting = TableOutcome {
+            connections: Arc::default(),
             applied: Vec::new(),
             drift: 0,
             ..outcome.clone()
         };
-        let news = is_new || !outcome.applied.is_empty() || lasting != self.seen.outcome;
+        self.newest.send_replace(Arc::clone(&outcome.connections));
+        let watched = watched(&desired, &outcome.connections);
+        let news = is_new
+            || !outcome.applied.is_empty()
+            || watched != self.seen.watched
+            || lasting != self.seen.outcome;
         self.seen = Seen {
             desired,
             outcome: lasting,
+            watched,
         };
         (news.then_some(outcome), look_again(took).max(rest))
     }
 
-    async fn list(&mut self, desired: &Desired) -> Result<Table, IpvsError> {
-        let table = self.backend.list_where(|key| desired.contains_key(key));
-        Ok(owned(desired, table.await?))
+    async fn list(&mut self, desired: &Desired) -> Result<Look, IpvsError> {
+        let look = self.backend.look_where(|key| desired.contains_key(key));
+        let Look {
+            table,
+            mut connections,
+        } = look.await?;
+        let table = owned(desired, table);
+        connections.retain(|(key, server), _| {
+            let entry = table.get(key);
+            entry.is_some_and(|entry| entry.servers.contains_key(server))
+        });
+        Ok(Look { table, connections })
     }
 
-    async fn correct(&mut self, desired: &Desired, is_new: bool, table: Table) -> TableOutcome {
+    async fn correct(&mut self, desired: &Desired, is_new: bool, look: Look) -> TableOutcome {
+        let Look { table, connections } = look;
         let commands = diff(desired, &table);
         // What was refused is tried again in its own time; what is not needed any more is forgotten.
         if !self.waiting.is_empty() {
@@ -263,10 +303,14 @@ impl Worker {
         }
         if outcome.applied.is_empty() {
             outcome.actual = Some(Arc::new(table));
+            outcome.connections = Arc::new(connections);
             return outcome;
         }
         match self.list(desired).await {
-            Ok(table) => outcome.actual = Some(Arc::new(table)),
+            Ok(look) => {
+                outcome.actual = Some(Arc::new(look.table));
+                outcome.connections = Arc::new(look.connections);
+            }
             Err(error) => outcome.unreadable = Some(error.refusal.to_string()),
         }
         outcome
@@ -376,6 +420,22 @@ impl Worker {
             }
         }
     }
+}
+
+/// The connections of real servers that get no new ones: somebody waits for their end. Those
+/// without any are left out, whether the kernel names them or not.
+fn watched(desired: &Desired, connections: &Connections) -> Connections {
+    let is_quiesced = |key: &VirtualServiceKey, server: &RealServerKey| {
+        let wish = desired.get(key).and_then(|it| it.servers.get(server));
+        matches!(wish, Some(ServerWish::In(settings)) if settings.weight == Weight(0))
+    };
+    let counts = connections.iter();
+    counts
+        .filter(|((key, server), count)| {
+            **count != ConnectionCounts::default() && is_quiesced(key, server)
+        })
+        .map(|(server, count)| (*server, *count))
+        .collect()
 }
 
 /// Pause between two looks.

@@ -399,12 +399,10 @@ mod tests {
             };
             let command = |port| (Command::DeleteService(key(port)), "no".to_owned());
             let outcome = TableOutcome {
-                actual: None,
-                applied: Vec::new(),
-                drift: 0,
                 refused: refused.iter().map(command).collect(),
                 missing: missing.iter().map(key).collect(),
                 unreadable: unreadable.map(str::to_owned),
+                ..TableOutcome::default()
             };
             let last = chronicle.number;
             chronicle.table(Wall::from_seconds(1), &outcome);

@@ -322,9 +322,20 @@ impl Daemon {
             .send_replace(Arc::new(self.engine.desired().clone()));
     }
 
+    /// The newest look at the kernel's table, with the connections it found.
+    fn seen(&self) -> TableOutcome {
+        TableOutcome {
+            connections: self.applier.connections(),
+            ..self.table.clone()
+        }
+    }
+
     fn answer(&mut self, ask: Ask) {
         let answer = match ask.request {
-            Request::Table => Answer::Table(rows::table(&self.engine, &self.table, Source::Daemon)),
+            Request::Table => {
+                let seen = self.seen();
+                Answer::Table(rows::table(&self.engine, &seen, Source::Daemon))
+            }
             Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
             Request::Events { after } => Answer::Events(self.chronicle.after(after)),
             Request::Why { group, service } => {

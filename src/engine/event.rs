@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
-use crate::lvs::{Command, RealServerKey, Table, VirtualServiceKey};
+use crate::lvs::{Command, Connections, RealServerKey, Table, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
 use crate::options::MonitorOptions;
 use crate::time::Readable;
@@ -544,6 +544,9 @@ pub enum ServerChange {
 pub struct TableOutcome {
     /// The owned part of the table as it is after the changes; none where it could not be read.
     pub actual: Option<Arc<Table>>,
+    /// Connections of the owned real servers, as of the same look. Each look that finds other
+    /// numbers for a real server wanted with weight 0 is told; those of others come along.
+    pub connections: Arc<Connections>,
     /// What was changed.
     pub applied: Vec<Command>,
     /// How many changes had to be made although the wish was the same: someone else had

@@ -10,15 +10,15 @@ use crate::engine::event::{HostVerdict, Status, TableOutcome};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
-    DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish, Table, TableEntry,
-    VirtualServiceKey,
+    ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish, Table,
+    TableEntry, VirtualServiceKey,
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
 use crate::wire::{
-    HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted, ServiceActual,
-    ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source, TableAnswer, Verdict,
-    VirtualServiceRow,
+    ConnectionsRow, HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted,
+    ServiceActual, ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source, TableAnswer,
+    Verdict, VirtualServiceRow,
 };
 
 /// The wanted table of an engine against what was seen of the kernel's.
@@ -45,7 +45,11 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 let why = view.map(|view| why(engine.model(), view));
                 (why.unwrap_or_default(), view.and_then(|view| says(view)))
             };
-            virtual_service(*key, desired, actual, words)
+            let counts = |server: &RealServerKey| {
+                let counts = seen.connections.get(&(*key, *server));
+                counts.copied().unwrap_or_default()
+            };
+            virtual_service(*key, desired, actual, words, counts)
         })
         .collect();
     for view in views.iter().filter(|view| view.server.is_none()) {
@@ -85,12 +89,14 @@ fn declared(model: &Model) -> BTreeMap<(VirtualServiceKey, &HostName, u16), Real
     declared
 }
 
-/// `words` says of a real server why it stands so, and what the file declares.
+/// `words` says of a real server why it stands so, and what the file declares; `counts` its
+/// connections.
 fn virtual_service(
     key: VirtualServiceKey,
     desired: &DesiredService,
     actual: Option<&Table>,
     words: impl Fn(&RealServerKey) -> (String, Option<RealServer>),
+    counts: impl Fn(&RealServerKey) -> ConnectionCounts,
 ) -> VirtualServiceRow {
     let entry = actual.and_then(|table| table.get(&key));
     let (wanted, wish) = match &desired.service {
@@ -110,7 +116,12 @@ fn virtual_service(
         .map(|(server, wish)| {
             let found = Found::look(actual, entry, server);
             let (why, declared) = words(server);
-            real_server(*server, *wish, found, why, declared)
+            let mut row = real_server(*server, *wish, found, why, declared);
+            row.connections = match found {
+                Found::In(_) => Some(connections(counts(server))),
+                Found::Unknown | Found::NoService | Found::Out => None,
+            };
+            row
         })
         .collect();
     VirtualServiceRow {
@@ -198,8 +209,17 @@ fn real_server(
         weight: settings.map(|server| server.weight.0),
         wanted: wanted(wish),
         actual,
+        connections: None,
         agrees: is_agreed,
         why: why.join("; "),
+    }
+}
+
+const fn connections(counts: ConnectionCounts) -> ConnectionsRow {
+    ConnectionsRow {
+        active: counts.active,
+        inactive: counts.inactive,
+        persistent: counts.persistent,
     }
 }
 
@@ -224,6 +244,7 @@ fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealS
         weight: None,
         wanted: wanted(view.wish),
         actual: ServerActual::Unknown,
+        connections: None,
         agrees: false,
         why: why(model, view),
     };

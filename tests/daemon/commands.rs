@@ -238,6 +238,11 @@ fn completions_and_the_manual_page_know_the_subcommands() {
 #[test]
 fn table_shows_wanted_against_actual_with_the_reason() {
     let mut farm = Farm::new();
+    let connections = format!(
+        "TCP 10.0.0.3:{0}\n  -> 127.0.0.12:{0}  5  2  3  1\n",
+        farm.port
+    );
+    farm.folder.write("state/connections", &connections);
     farm.start_healthy();
     farm.break_server(1);
     farm.wait_for_table(&[(2, 5)]);
@@ -262,17 +267,26 @@ fn table_shows_wanted_against_actual_with_the_reason() {
             "weight",
             "wanted",
             "actual",
+            "active",
+            "inactive",
+            "persistent",
             "why"
         ]
     );
     let service = format!("10.0.0.3:{}/tcp", farm.port);
     let server = |number: u8| format!("127.0.0.1{number}:{}", farm.port);
     assert_eq!(lines[1][..2], [&*service, &*server(1)]);
-    assert_eq!(lines[1][4..], ["out", "out", "www1/http says refused"]);
-    assert_eq!(lines[2], [&*service, &*server(2), "dr", "5", "in", "in"]);
+    let out = ["out", "out", "-", "-", "-", "www1/http says refused"];
+    assert_eq!(lines[1][4..], out);
+    let second = server(2);
+    let expected = [&*service, &second, "dr", "5", "in", "in", "3", "1", "2"];
+    assert_eq!(lines[2], expected);
     let output = farm.output(&["table", "--json"]);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["source"], "daemon");
+    let servers = &json["virtual_services"][0]["real_servers"];
+    assert_eq!(servers[0]["connections"], Value::Null);
+    assert_eq!(servers[1]["connections"]["persistent"], 2);
 }
 
 #[test]

@@ -393,7 +393,8 @@ fn rows(answer: &Value) -> Vec<String> {
     rows
 }
 
-const HEADING: &str = "virtual service real server forwarding weight wanted actual why";
+const HEADING: &str = "virtual service real server forwarding weight wanted actual active \
+     inactive persistent why";
 const NO_DAEMON: &str = "no daemon runs with /run/mon.cf: this compares the file and its kept \
      state with the kernel";
 
@@ -438,9 +439,9 @@ fn the_table_command_shows_what_differs(farm: &mut Farm) {
         &[
             HEADING,
             "10.0.0.3:80/tcp by others missing not ours to make (no -B): its real servers wait",
-            "10.0.0.3:80/tcp 192.168.0.1:80 dr 5 in out virtual service is missing",
-            "10.0.0.3:80/tcp 192.168.0.2:80 dr 5 in out virtual service is missing",
-            "10.0.0.3:80/tcp 192.168.0.3:80 - - out out www3/http says refused",
+            "10.0.0.3:80/tcp 192.168.0.1:80 dr 5 in out - - - virtual service is missing",
+            "10.0.0.3:80/tcp 192.168.0.2:80 dr 5 in out - - - virtual service is missing",
+            "10.0.0.3:80/tcp 192.168.0.3:80 - - out out - - - www3/http says refused",
         ],
     );
     assert_eq!(json()["virtual_services"][0]["actual"], "missing");
@@ -455,9 +456,9 @@ fn the_table_command_shows_what_differs(farm: &mut Farm) {
         &[
             NO_DAEMON,
             HEADING,
-            "10.0.0.3:80/tcp 192.168.0.1:80 dr 5 as found in no verdict yet of www1/http",
-            "10.0.0.3:80/tcp 192.168.0.2:80 - - as found out no verdict yet of www2/http",
-            "10.0.0.3:80/tcp 192.168.0.3:80 nat 7 as found in no verdict yet of www3/http; \
+            "10.0.0.3:80/tcp 192.168.0.1:80 dr 5 as found in 0 0 0 no verdict yet of www1/http",
+            "10.0.0.3:80/tcp 192.168.0.2:80 - - as found out - - - no verdict yet of www2/http",
+            "10.0.0.3:80/tcp 192.168.0.3:80 nat 7 as found in 0 0 0 no verdict yet of www3/http; \
              the file says dr, weight 5",
         ],
     );

@@ -59,10 +59,14 @@ impl Bench {
     }
 
     async fn outcome(&mut self) -> TableOutcome {
-        match tokio::time::timeout(LIMIT, self.events.recv()).await {
-            Ok(Some(Event::Table(outcome))) => outcome,
-            other => panic!("{other:?}"),
-        }
+        next(&mut self.events).await
+    }
+}
+
+async fn next(events: &mut mpsc::Receiver<Event>) -> TableOutcome {
+    match tokio::time::timeout(LIMIT, events.recv()).await {
+        Ok(Some(Event::Table(outcome))) => outcome,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -207,6 +211,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
     let mut worker = Worker {
         backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
         clock: Clock::start(),
+        newest: watch::channel(Arc::default()).0,
         seen: Seen::default(),
         waiting: BTreeMap::new(),
         unread: None,
@@ -246,6 +251,46 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
         assert_eq!(worker.waiting.len(), commands.len());
         assert_eq!(looks, 2 * u64::from(count));
     }
+}
+
+#[tokio::test]
+async fn connections_are_told_of_real_servers_that_get_no_new_ones() {
+    let mut bench = Bench::new(BOTH);
+    let counts = |first: u32, second: u32| {
+        let new = bench.folder.path().join("connections.new");
+        let text = format!(
+            "TCP 10.0.0.3:80\n  -> 192.168.0.1:80  0  0  {first}  0\n  \
+             -> 192.168.0.2:80  5  7  {second}  2\n  -> 192.168.0.9:80  5  0  1  0\n"
+        );
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, bench.folder.path().join("connections")).unwrap();
+    };
+    let quiesced = ServerWish::In(RealServer::new(Forwarding::Dr, Weight(0)));
+    counts(2, 30);
+    bench.want(wanted(ours(), &[(1, quiesced), (2, WISH)]));
+    let active = |outcome: &TableOutcome, number| {
+        let counts = outcome.connections.get(&(web(), real(number)));
+        counts.map(|counts| counts.active)
+    };
+    let told = next(&mut bench.events).await;
+    let all = [1, 2, 9].map(|number| active(&told, number));
+    assert_eq!(all, [Some(2), Some(30), None]);
+    let second = told.connections[&(web(), real(2))];
+    assert_eq!((second.inactive, second.persistent), (2, 7));
+    // What has other connections than before only where new ones come is not told, but known.
+    counts(2, 31);
+    let newest = || bench.applier.connections()[&(web(), real(2))].active;
+    let looked = async {
+        while newest() != 31 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, looked).await.unwrap();
+    counts(1, 32);
+    let told = next(&mut bench.events).await;
+    assert_eq!([1, 2].map(|it| active(&told, it)), [Some(1), Some(32)]);
+    assert_eq!((told.applied.len(), told.drift), (0, 0));
+    bench.applier.stop().await;
 }
 
 #[tokio::test]
