@@ -223,6 +223,7 @@ impl Drive {
                     host,
                     verdict,
                     text: "what was found".to_owned(),
+                    weight: None,
                     took: Duration::from_millis(1),
                 };
                 self.running

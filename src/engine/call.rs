@@ -24,7 +24,7 @@ use crate::time::{Now, Wall};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Attempt {
     /// A run, to be started.
-    Run(Run),
+    Run(Box<Run>),
     /// No host is left to check.
     NoHosts,
     /// Its program is missing, for this reason: a failure (E-7 fixed).
@@ -89,12 +89,12 @@ pub(crate) fn attempt(
         RunProgram::Native(_) if !monitor.appends_hosts => Vec::new(),
         RunProgram::Native(_) | RunProgram::Executable(_) => hosts,
     };
-    Attempt::Run(Run {
+    Attempt::Run(Box::new(Run {
         id: run,
         service: id,
         program,
         hosts,
-    })
+    }))
 }
 
 /// The variables of a monitor (docs/mon.md, "Runs"), the service's own first: the built-in ones win.

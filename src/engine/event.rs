@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
-use crate::lvs::{Command, Connections, RealServerKey, Table, VirtualServiceKey};
+use crate::lvs::{Command, Connections, GivenWeight, RealServerKey, Table, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
 use crate::options::MonitorOptions;
 use crate::time::Readable;
@@ -232,6 +232,8 @@ pub struct HostResult {
     pub verdict: HostVerdict,
     /// One line for a person, such as `connection refused by 10.0.0.7:80`.
     pub text: String,
+    /// The weight that the check gives it, where it gives one; only with [`HostVerdict::Up`].
+    pub weight: Option<GivenWeight>,
     /// From start to end.
     pub took: Duration,
 }

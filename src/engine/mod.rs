@@ -385,7 +385,7 @@ impl Engine {
                     hosts: run.hosts.clone(),
                 };
                 self.running.insert(run.id, going);
-                actions.push(Action::Start(run));
+                actions.push(Action::Start(*run));
             }
             Attempt::NoHosts => {
                 if !std::mem::replace(&mut state.no_hosts_said, true) {

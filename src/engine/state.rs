@@ -16,6 +16,7 @@ use std::time::Duration;
 use crate::engine::event::{Ended, HostVerdict, Report, Status, Suppression};
 use crate::engine::recent::Recent;
 use crate::engine::verdict;
+use crate::lvs::GivenWeight;
 use crate::model::{AlertPeriod, HostName, Repeat, Service};
 use crate::time::{Now, Readable, Wall};
 
@@ -327,6 +328,8 @@ pub(crate) struct HostState {
     pub(crate) host: HostName,
     pub(crate) verdict: HostVerdict,
     pub(crate) text: Box<str>,
+    /// As [`HostResult::weight`](crate::engine::event::HostResult::weight).
+    pub(crate) weight: Option<GivenWeight>,
 }
 
 /// What a period remembers between events.
@@ -481,6 +484,7 @@ pub(crate) fn hosts_of(
             host: result.host.clone(),
             verdict: result.verdict,
             text: result.text.as_str().into(),
+            weight: result.weight,
         });
         return own.collect();
     }
@@ -490,6 +494,7 @@ pub(crate) fn hosts_of(
             host: host.clone(),
             verdict,
             text: Box::default(),
+            weight: None,
         })
     });
     named.collect()

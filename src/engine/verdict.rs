@@ -288,6 +288,7 @@ mod tests {
             host: HostName::new(host),
             verdict,
             text: String::new(),
+            weight: None,
             took: Duration::ZERO,
         };
         let mut report = report(Ended::Exited(1), "h1");

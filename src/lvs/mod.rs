@@ -8,6 +8,7 @@ pub(crate) mod arbitrary;
 mod connections;
 pub mod diff;
 mod forwarding;
+mod given;
 pub mod replay;
 mod service;
 mod sync;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connections::{ConnectionCounts, ConnectionTimeouts, Connections};
 pub use forwarding::{Forwarding, ForwardingError, GueChecksum, Tunnel};
+pub use given::GivenWeight;
 pub use service::{Scheduler, ServiceFlags, VirtualService};
 pub use sync::{Interface, SyncChange, SyncDaemon, SyncRole, sync_diff};
 

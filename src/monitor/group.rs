@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, HostName, HostResult, HostVerdict, Report};
+use crate::lvs::GivenWeight;
 use crate::monitor::Tools;
 use crate::monitor::dial::Trouble;
 
@@ -23,6 +24,8 @@ pub(crate) struct Finding {
     pub(crate) text: String,
     /// What was heard, for the detail of the output.
     pub(crate) heard: Vec<u8>,
+    /// The weight that it gives the host.
+    pub(crate) weight: Option<GivenWeight>,
     /// The exit value that this host alone would give.
     pub(crate) exit: i32,
 }
@@ -33,6 +36,7 @@ impl Finding {
             verdict: HostVerdict::Up,
             text: text.into(),
             heard,
+            weight: None,
             exit: 0,
         }
     }
@@ -42,6 +46,7 @@ impl Finding {
             verdict: trouble.verdict,
             text: trouble.text,
             heard,
+            weight: None,
             exit: 1,
         }
     }
@@ -65,6 +70,7 @@ impl Checked {
             host: self.host.clone(),
             verdict: self.finding.verdict,
             text: self.finding.text.clone(),
+            weight: self.finding.weight,
             took: self.took,
         }
     }

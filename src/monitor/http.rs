@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{HostName, Reason, Report};
+use crate::lvs::GivenWeight;
 use crate::monitor::Tools;
 use crate::monitor::dial::{Seconds, Trouble, connect};
 use crate::monitor::group::{self, Checked, Finding, Output};
@@ -68,6 +69,9 @@ fn detail(output: &mut Output, one: &Checked, outcome: &str) {
 
 async fn probe(host: HostName, options: HttpOptions, tools: Tools) -> Finding {
     let mut response = Response::new(options.pattern.clone());
+    if options.weight_header.is_some() {
+        response.await_head();
+    }
     let exchange = exchange(&host, &options, &tools, &mut response);
     let outcome = match timeout(options.timeout, exchange).await {
         Ok(Ok(end)) => response.verdict(&end),
@@ -80,8 +84,25 @@ async fn probe(host: HostName, options: HttpOptions, tools: Tools) -> Finding {
     let mut heard = response.head().to_vec();
     heard.truncate(HEARD_MAX);
     match outcome {
-        Ok(text) => Finding::up(text, heard),
+        Ok(text) => match &options.weight_header {
+            None => Finding::up(text, heard),
+            Some(header) => weighted(text, header, response.header(header).as_deref(), heard),
+        },
         Err(trouble) => Finding::failed(trouble, heard),
+    }
+}
+
+/// A good host with the weight that its response gives it. One that gives none is as good.
+fn weighted(text: String, header: &str, value: Option<&str>, heard: Vec<u8>) -> Finding {
+    let weight = value.and_then(GivenWeight::parse);
+    let text = match (value, weight) {
+        (_, Some(_)) => text,
+        (Some(value), None) => format!("{text}; no weight: {header} is {value:?}"),
+        (None, None) => format!("{text}; no weight: no header {header}"),
+    };
+    Finding {
+        weight,
+        ..Finding::up(text, heard)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | what does each built-in find and print | `fping`, `ftp`, `http`, `plugin`, `tcp` |
+//! | what does each built-in find and print | `agent`, `fping`, `ftp`, `http`, `misc`, `plugin`, `tcp` |
 //! | how is a program run | [`exec`] |
 //! | how are many hosts checked at once | `group` |
 //! | how is a host reached, what does an error mean | `dial`, `tls`, `ping` |
@@ -11,12 +11,14 @@
 //! A check knows neither services nor periods. It ends by its own options (D22); each host has
 //! one total deadline that covers look-up, connection and all reading.
 
+mod agent;
 pub(crate) mod dial;
 pub mod exec;
 mod fping;
 mod ftp;
 pub(crate) mod group;
 mod http;
+mod misc;
 mod ping;
 mod plugin;
 mod standalone;
@@ -124,9 +126,11 @@ pub async fn execute(run: Run, tools: Tools) -> Report {
 pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) -> Report {
     // Boxed one by one: a check in flight then costs its own size, not that of the largest.
     match options {
+        MonitorOptions::Agent(options) => Box::pin(agent::check(options, hosts, tools)).await,
         MonitorOptions::Fping(options) => Box::pin(fping::check(options, hosts, tools)).await,
         MonitorOptions::Ftp(options) => Box::pin(ftp::check(options, hosts, tools)).await,
         MonitorOptions::Http(options) => Box::pin(http::check(options, hosts, tools)).await,
+        MonitorOptions::Misc(options) => Box::pin(misc::check(options, hosts, tools)).await,
         MonitorOptions::Plugin(options) => Box::pin(plugin::check(options, hosts, tools)).await,
         MonitorOptions::Tcp(options) => Box::pin(tcp::check(options, hosts, tools)).await,
     }

@@ -162,6 +162,7 @@ fn finding(ended: &Ended, text: &str, heard: Vec<u8>, options: &PluginOptions) -
         verdict,
         text,
         heard,
+        weight: None,
         exit,
     }
 }

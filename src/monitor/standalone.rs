@@ -6,7 +6,7 @@ use crate::engine::event::Ended;
 use crate::monitor::{Tools, check};
 use crate::names::Names;
 use crate::options::MonitorOptions;
-use crate::options::{fping, ftp, http, plugin, tcp};
+use crate::options::{agent, fping, ftp, http, misc, plugin, tcp};
 use crate::program::unless_interrupted;
 
 /// Exit status for wrong usage.
@@ -31,11 +31,13 @@ pub fn standalone(name: &str, args: &[String]) -> u8 {
         return 0;
     }
     let options = match MonitorOptions::parse(&format!("{bare}.monitor"), args) {
-        Some(Ok(MonitorOptions::Plugin(options))) if !options.is_ended => {
-            let text = "lvsmon monitor plugin: end the command with --, so that its last argument \
-                        can be told from the first host; in mon.cf as in `monitor plugin.monitor \
-                        -- check_http -H %h --`\n";
-            say(&mut std::io::stderr(), text);
+        Some(Ok(options)) if !is_ended(&options) => {
+            let text = format!(
+                "lvsmon monitor {bare}: end the command with --, so that its last argument \
+                 can be told from the first host; in mon.cf as in `monitor {bare}.monitor \
+                 -- check_http -H %h --`\n"
+            );
+            say(&mut std::io::stderr(), &text);
             return USAGE;
         }
         Some(Ok(options)) => options,
@@ -100,11 +102,26 @@ fn run(bare: &str, options: &MonitorOptions) -> u8 {
     u8::try_from(report.ended.exit()).unwrap_or(1)
 }
 
+/// Whether hosts can be told from the arguments of a program.
+fn is_ended(options: &MonitorOptions) -> bool {
+    match options {
+        MonitorOptions::Plugin(options) => options.is_ended,
+        MonitorOptions::Misc(options) => options.is_ended,
+        MonitorOptions::Agent(_)
+        | MonitorOptions::Fping(_)
+        | MonitorOptions::Ftp(_)
+        | MonitorOptions::Http(_)
+        | MonitorOptions::Tcp(_) => true,
+    }
+}
+
 fn usage(name: &str) -> Option<&'static str> {
     match name {
+        "agent" => Some(agent::AgentOptions::USAGE),
         "fping" => Some(fping::FpingOptions::USAGE),
         "ftp" => Some(ftp::FtpOptions::USAGE),
         "http" => Some(http::HttpOptions::USAGE),
+        "misc" => Some(misc::MiscOptions::USAGE),
         "plugin" => Some(plugin::PluginOptions::USAGE),
         "tcp" => Some(tcp::TcpOptions::USAGE),
         _ => None,

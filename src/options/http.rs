@@ -1,11 +1,12 @@
 //! The options of `http`:
-//! `[-p PORT] [-t SECS] [-u PATH] [-a AGENT] [-m REGEX] [-o] [-n NAME] [-s [-k] [-c FILE]] [host...]`.
+//! `[-p PORT] [-t SECS] [-u PATH] [-a AGENT] [-m REGEX] [-o] [-n NAME] [-w HEADER]
+//! [-s [-k] [-c FILE]] [host...]`.
 //!
 //! `-p -t -u -a -m -o` and their defaults are those of mon 1.3.6's http.monitor.
 //! Added by us: `-s` speaks TLS (default port 443), `-k` takes any certificate, `-c FILE`
 //! trusts the certificates in a PEM file instead of the system's, `-n NAME` asks for that name
 //! (Host header, SNI, certificate) instead of the host word, for real servers that are listed by
-//! address.
+//! address; `-w HEADER` takes a weight from that header of a good response.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub struct HttpOptions {
     pub failures_only: bool,
     /// `-n`: the name asked for, where it is not the host word.
     pub name: Option<String>,
+    /// `-w`: the header of a good response that holds the server's weight.
+    pub weight_header: Option<String>,
     /// `-s` with `-k` and `-c`; none speaks plain HTTP.
     pub tls: Option<Verify>,
     /// Hosts among the arguments, checked before those of the hostgroup.
@@ -109,7 +112,7 @@ impl Pattern {
 impl HttpOptions {
     /// How to call it.
     pub const USAGE: &'static str = "http [-p PORT] [-t SECS] [-u PATH] [-a AGENT] [-m REGEX] [-o] \
-         [-n NAME] [-s [-k] [-c FILE]] host...";
+         [-n NAME] [-w HEADER] [-s [-k] [-c FILE]] host...";
 
     /// Longest path, agent or name: more than servers take in one header line.
     const TEXT_MAX: usize = 4_096;
@@ -118,7 +121,7 @@ impl HttpOptions {
         let mut faults = Faults::default();
         let words = split(
             args,
-            "p:t:u:a:m:osn:kc:",
+            "p:t:u:a:m:osn:w:kc:",
             PlainWords::EndOptions,
             &mut faults,
         );
@@ -130,6 +133,7 @@ impl HttpOptions {
             pattern: None,
             failures_only: false,
             name: None,
+            weight_header: None,
             tls: None,
             hosts: hosts(&words, &mut faults),
         };
@@ -154,6 +158,10 @@ impl HttpOptions {
                 }
                 Word::Value('n', value) => {
                     faults.set(&mut options.name, name(index, value).map(Some));
+                }
+                Word::Value('w', value) => {
+                    let header = header_name(index, value);
+                    faults.set(&mut options.weight_header, header.map(Some));
                 }
                 Word::Value(_, value) => file = Some((index, PathBuf::from(value))),
                 Word::Plain(_) => {}
@@ -217,6 +225,19 @@ fn name(index: usize, value: &str) -> Result<String, OptionError> {
     Ok(value)
 }
 
+/// The name of a header: a token of RFC 9110, section 5.6.2.
+fn header_name(index: usize, value: &str) -> Result<String, OptionError> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let bare = value.strip_suffix(':').unwrap_or(value);
+    if bare.is_empty() || !bare.bytes().all(is_token) || bare.len() > HttpOptions::TEXT_MAX {
+        let message = format!(
+            "option -w takes the name of a header such as X-Server-Weight, not \"{value}\""
+        );
+        return Err(OptionError::new(index, message));
+    }
+    Ok(bare.to_owned())
+}
+
 /// Text that goes into the request: no line ends, so that nobody can add headers.
 fn header_text(index: usize, letter: char, value: &str) -> Result<String, OptionError> {
     if value.chars().any(char::is_control) {
@@ -254,6 +275,7 @@ mod tests {
             pattern: None,
             failures_only: false,
             name: None,
+            weight_header: None,
             tls: None,
             hosts: Vec::new(),
         };
@@ -282,8 +304,15 @@ mod tests {
     }
 
     #[test]
+    fn a_header_may_be_written_with_its_colon() {
+        let options = parse(&["-w", "X-Weight:"]).unwrap();
+        assert_eq!(options.weight_header.as_deref(), Some("X-Weight"));
+        assert_eq!(parse(&[]).unwrap().weight_header, None);
+    }
+
+    #[test]
     fn mistakes_are_named() {
-        let cases: [(&[&str], usize, &str); 9] = [
+        let cases: [(&[&str], usize, &str); 11] = [
             (&["-k"], 0, "option -k needs -s (TLS)"),
             (&["-c", "f"], 0, "option -c needs -s (TLS)"),
             (
@@ -310,6 +339,16 @@ mod tests {
                 &["-a", "x\r\nEvil: 1"],
                 0,
                 "option -a cannot hold control characters",
+            ),
+            (
+                &["-w", "X Weight"],
+                0,
+                "option -w takes the name of a header such as X-Server-Weight, not \"X Weight\"",
+            ),
+            (
+                &["-w", ":"],
+                0,
+                "option -w takes the name of a header such as X-Server-Weight, not \":\"",
             ),
             (
                 &["-n", "a/b"],

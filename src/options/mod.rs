@@ -4,11 +4,13 @@
 //! of mon 1.3.6. The same parsers serve `monitor` and `alert` lines of mon.cf and
 //! the stand-alone commands, so a wrong option is an error at load, not a failing service.
 
+pub mod agent;
 pub mod fping;
 pub mod ftp;
 pub mod http;
 pub mod lvs;
 pub mod mail;
+pub mod misc;
 pub mod plugin;
 pub mod tcp;
 pub mod trap;
@@ -32,21 +34,29 @@ pub enum MonitorOptions {
     Ftp(ftp::FtpOptions),
     /// `plugin.monitor`
     Plugin(plugin::PluginOptions),
+    /// `misc.monitor`
+    Misc(misc::MiscOptions),
+    /// `agent.monitor`
+    Agent(agent::AgentOptions),
 }
 
 impl MonitorOptions {
     /// The names of the built-in monitors, as files in `mondir` are called.
-    pub const NAMES: [&'static str; 5] = [
+    pub const NAMES: [&'static str; 7] = [
+        "agent.monitor",
         "fping.monitor",
         "ftp.monitor",
         "http.monitor",
+        "misc.monitor",
         "plugin.monitor",
         "tcp.monitor",
     ];
 
     /// The stand-ins of `mon.d` (D29): a file in `mondir` with exactly these bytes is the built-in
     /// of that name.
-    pub const STAND_INS: [(&'static str, &'static [u8]); 5] = [
+    pub const STAND_INS: [(&'static str, &'static [u8]); 7] = [
+        ("agent.monitor", include_bytes!("../../mon.d/agent.monitor")),
+        ("misc.monitor", include_bytes!("../../mon.d/misc.monitor")),
         ("fping.monitor", include_bytes!("../../mon.d/fping.monitor")),
         ("ftp.monitor", include_bytes!("../../mon.d/ftp.monitor")),
         ("http.monitor", include_bytes!("../../mon.d/http.monitor")),
@@ -61,6 +71,8 @@ impl MonitorOptions {
     #[must_use]
     pub fn parse(name: &str, args: &[String]) -> Option<Result<Self, OptionErrors>> {
         Some(match name {
+            "agent.monitor" => agent::AgentOptions::parse(args).map(Self::Agent),
+            "misc.monitor" => misc::MiscOptions::parse(args).map(Self::Misc),
             "fping.monitor" => fping::FpingOptions::parse(args).map(Self::Fping),
             "ftp.monitor" => ftp::FtpOptions::parse(args).map(Self::Ftp),
             "http.monitor" => http::HttpOptions::parse(args).map(Self::Http),
@@ -78,7 +90,21 @@ impl MonitorOptions {
             Self::Ftp(options) => options.timeout,
             Self::Http(options) => options.timeout,
             Self::Plugin(options) => options.timeout,
+            Self::Misc(options) => options.timeout,
+            Self::Agent(options) => options.timeout,
             Self::Tcp(options) => options.timeout,
+        }
+    }
+
+    /// Whether the check may give its hosts weights, as `weight_from check` of a `virtual`
+    /// section needs it.
+    #[must_use]
+    pub const fn gives_weight(&self) -> bool {
+        match self {
+            Self::Agent(_) => true,
+            Self::Http(options) => options.weight_header.is_some(),
+            Self::Misc(options) => matches!(options.beyond, misc::Beyond::IsWeight),
+            Self::Fping(_) | Self::Ftp(_) | Self::Plugin(_) | Self::Tcp(_) => false,
         }
     }
 
@@ -90,7 +116,8 @@ impl MonitorOptions {
     ) -> Self {
         match &mut self {
             Self::Plugin(options) => options.environment = variables(),
-            Self::Fping(_) | Self::Ftp(_) | Self::Http(_) | Self::Tcp(_) => {}
+            Self::Misc(options) => options.environment = variables(),
+            Self::Agent(_) | Self::Fping(_) | Self::Ftp(_) | Self::Http(_) | Self::Tcp(_) => {}
         }
         self
     }
@@ -103,6 +130,8 @@ impl MonitorOptions {
             Self::Ftp(options) => options.hosts.len(),
             Self::Http(options) => options.hosts.len(),
             Self::Plugin(options) => options.hosts.len(),
+            Self::Misc(options) => options.hosts.len(),
+            Self::Agent(options) => options.hosts.len(),
             Self::Tcp(options) => options.hosts.len(),
         }
     }

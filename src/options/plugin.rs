@@ -104,7 +104,8 @@ fn short(args: &[String]) -> Vec<String> {
     args
 }
 
-fn at_once(index: usize, text: &str) -> Result<usize, OptionError> {
+/// `-j` of the built-ins that run programs.
+pub(super) fn at_once(index: usize, text: &str) -> Result<usize, OptionError> {
     let most = PluginOptions::AT_ONCE_MAX;
     text.parse()
         .ok()
@@ -116,7 +117,7 @@ fn at_once(index: usize, text: &str) -> Result<usize, OptionError> {
 }
 
 /// `%h` is the host, `%%` a percent sign; every other `%` stands for itself.
-fn filled(word: &str, host: &str) -> String {
+pub(super) fn filled(word: &str, host: &str) -> String {
     let mut filled = String::with_capacity(word.len());
     let mut rest = word.chars();
     while let Some(letter) = rest.next() {

@@ -5,6 +5,7 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use lvsmon::engine::event::{HostVerdict, Reason, Report};
+use lvsmon::lvs::GivenWeight;
 
 use super::peer::{Peer, drip, head, reset, rest, say, until_closed};
 use super::{SOON, check, exit, only, summary, text};
@@ -44,6 +45,47 @@ fn the_output_is_that_of_the_script() {
         text(&report),
         "127.0.0.1\nHOST 127.0.0.1: status 500 Oh no\nHTTP/1.1 500 Oh no\r\nServer: x\n\n"
     );
+}
+
+#[test]
+fn a_header_of_a_good_response_gives_the_weight() {
+    let with = |header: &str| format!("HTTP/1.1 200 OK\r\n{header}Content-Length: 0\r\n\r\n");
+    for (header, weight, words) in [
+        (
+            "X-Weight: 17\r\n",
+            Some(GivenWeight::Absolute(17)),
+            "status 200",
+        ),
+        (
+            "x-weight: 0\r\n",
+            Some(GivenWeight::Absolute(0)),
+            "status 200",
+        ),
+        (
+            "X-Weight: 70000\r\n",
+            Some(GivenWeight::Absolute(65_535)),
+            "status 200",
+        ),
+        (
+            "X-Weight: 50%\r\n",
+            Some(GivenWeight::Percent(50)),
+            "status 200",
+        ),
+        (
+            "X-Weight: -1\r\n",
+            None,
+            "status 200; no weight: X-Weight is \"-1\"",
+        ),
+        ("", None, "status 200; no weight: no header X-Weight"),
+    ] {
+        let report = get(&Peer::answering(with(header)), &["-w", "X-Weight"]);
+        assert_eq!(only(&report), (HostVerdict::Up, words));
+        assert_eq!(report.hosts[0].weight, weight, "{header}");
+    }
+    let failing = Peer::answering("HTTP/1.1 500 Oh no\r\nX-Weight: 9\r\n\r\n");
+    let report = get(&failing, &["-w", "X-Weight"]);
+    assert_down(&report, Reason::Status, "status 500 Oh no");
+    assert_eq!(report.hosts[0].weight, None);
 }
 
 #[test]

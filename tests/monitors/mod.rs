@@ -1,10 +1,12 @@
 //! Tests: monitors. Checks against real listeners on loopback, programs as shell scripts, the
 //! same built-ins alone and through their stand-ins.
 
+mod agent;
 mod exec;
 mod fping;
 mod ftp;
 mod http;
+mod misc;
 mod parallel;
 pub(crate) mod peer;
 mod plugin;

@@ -133,7 +133,7 @@ fn wrong_usage_is_told_with_the_right_one() {
     assert_eq!(status, Some(2));
     assert_eq!(
         stderr,
-        "lvsmon monitor: no built-in is called \"nosuch\"; known are fping, ftp, http, plugin, tcp\n"
+        "lvsmon monitor: no built-in is called \"nosuch\"; known are agent, fping, ftp, http, misc, plugin, tcp\n"
     );
     let (status, stdout, _) = output(alone("fping", &["-h"]));
     assert_eq!(status, Some(0));

@@ -399,6 +399,7 @@ impl World {
                 false => HostVerdict::Up,
             },
             text: String::new(),
+            weight: None,
             took: Duration::ZERO,
         });
         Report {

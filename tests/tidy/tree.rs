@@ -9,7 +9,9 @@ use std::process::Command;
 use crate::support;
 
 /// The built-ins with a stand-in: file name, and the words with which it calls the program.
-const STAND_INS: [(&str, &str); 10] = [
+const STAND_INS: [(&str, &str); 12] = [
+    ("mon.d/agent.monitor", "monitor agent"),
+    ("mon.d/misc.monitor", "monitor misc"),
     ("mon.d/fping.monitor", "monitor fping"),
     ("mon.d/http.monitor", "monitor http"),
     ("mon.d/tcp.monitor", "monitor tcp"),

@@ -178,6 +178,7 @@ impl Told {
             assert!(checked.contains(&host), "{host} was not checked");
             HostResult {
                 text: String::new(),
+                weight: None,
                 took: Duration::ZERO,
                 host,
                 verdict,

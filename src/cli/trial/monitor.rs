@@ -79,6 +79,9 @@ pub(super) struct HostRow {
     pub(super) reason: Option<&'static str>,
     /// One line; built-ins only.
     pub(super) text: String,
+    /// The weight that the check gives it, such as `17` or `75%`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) weight: Option<String>,
 }
 
 impl MonitorTrial {
@@ -287,6 +290,7 @@ fn host_row(host: &HostState) -> HostRow {
         verdict,
         reason,
         text: host.text.to_string(),
+        weight: host.weight.map(|weight| weight.to_string()),
     }
 }
 

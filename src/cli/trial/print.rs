@@ -94,10 +94,13 @@ fn host_line(host: &HostRow, out: &Output) -> String {
         "" => String::new(),
         text => format!(": {text}"),
     };
+    let weight = host.weight.as_ref();
+    let weight = weight.map(|weight| format!(", weight {weight}"));
     format!(
-        "{} {verdict}{}{text}",
+        "{} {verdict}{}{}{text}",
         host.host,
-        reason.unwrap_or_default()
+        reason.unwrap_or_default(),
+        weight.unwrap_or_default()
     )
 }
 

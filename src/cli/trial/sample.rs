@@ -245,6 +245,7 @@ impl Story {
                     false => HostVerdict::Up,
                 },
                 text: if is_down { "connection refused" } else { "" }.to_owned(),
+                weight: None,
                 took: Duration::ZERO,
             }
         });

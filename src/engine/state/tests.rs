@@ -155,6 +155,7 @@ fn a_native_check_says_of_each_host_what_a_person_reads() {
         host: HostName::new("h1"),
         verdict: HostVerdict::Down(Reason::Refused),
         text: "connection refused".to_owned(),
+        weight: None,
         took: seconds(1),
     }];
     let hosts = hosts_of(&report, &[HostName::new("h1")], &service("g", "s"));

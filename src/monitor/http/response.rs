@@ -49,6 +49,8 @@ pub(super) struct Response {
     is_chunked: bool,
     /// Length at which the expression is tried next.
     search_at: usize,
+    /// No verdict is certain before the head is complete.
+    awaits_head: bool,
 }
 
 /// What the beginning of a response is.
@@ -71,7 +73,21 @@ impl Response {
             length: None,
             is_chunked: false,
             search_at: 0,
+            awaits_head: false,
         }
+    }
+
+    /// Somebody asks for headers: reading goes on until they are all there.
+    pub(super) const fn await_head(&mut self) {
+        self.awaits_head = true;
+    }
+
+    /// The first header of that name, in any case, of a complete head.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let head = String::from_utf8_lossy(self.raw.get(..self.body?)?);
+        let mut headers = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let (_, value) = headers.find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        Some(value.trim().to_owned())
     }
 
     /// Whether nothing came in at all.
@@ -103,7 +119,9 @@ impl Response {
             Some(_) if self.raw.len() >= SEARCH_MAX || self.is_complete() => true,
             Some(_) if self.has_endless_head() => true,
             Some(pattern) => {
-                let try_now = pattern.decides_early() && self.raw.len() >= self.search_at;
+                let is_awaited = self.awaits_head && self.body.is_none();
+                let try_now =
+                    pattern.decides_early() && !is_awaited && self.raw.len() >= self.search_at;
                 if try_now && pattern.matches(self.searched()) {
                     return true;
                 }

@@ -33,6 +33,30 @@ fn reason(verdict: &Result<String, Trouble>) -> Option<Reason> {
 }
 
 #[test]
+fn a_header_that_is_asked_for_is_waited_for_and_found_in_any_case() {
+    let text = b"HTTP/1.1 200 OK\r\nA: b\r\nX-Weight:  7 \r\nx-weight: 8\r\n\r\nX-Late: 1\r\n";
+    let mut response = Response::new(pattern("200 OK"));
+    response.await_head();
+    let head = text.windows(4).position(|four| four == b"\r\n\r\n");
+    let head = head.unwrap() + 4;
+    let mut pieces = text[..head].iter();
+    let early = pieces.position(|byte| response.take(&[*byte]));
+    assert_eq!(
+        early,
+        Some(head - 1),
+        "certain with the last byte of the head"
+    );
+    response.append(&text[head..]);
+    assert_eq!(response.header("x-WEIGHT").as_deref(), Some("7"));
+    assert_eq!(response.header("X-Late"), None);
+    assert_eq!(response.header("HTTP/1.1 200 OK"), None);
+    // The head of an answer that was cut off is none.
+    let mut response = Response::new(None);
+    response.append(b"HTTP/1.1 200 OK\r\nX-Weight: 7\r\n");
+    assert_eq!(response.header("X-Weight"), None);
+}
+
+#[test]
 fn the_codes_of_the_script_are_good_and_no_others() {
     for (code, expected) in [
         ("200 OK", None),
