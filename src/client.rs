@@ -178,8 +178,8 @@ impl Client {
     ///
     /// As [`Client::table`]; the daemon refuses a server that it does not know.
     pub fn enable(&mut self, server: &str) -> Result<String, ClientError> {
-        let server = server.to_owned();
-        match self.ask(&Request::Enable { server })? {
+        let (server, within) = (server.to_owned(), None);
+        match self.ask(&Request::Enable { server, within })? {
             Answer::Done(text) => Ok(text),
             other @ (Answer::Table(_)
             | Answer::Services(_)

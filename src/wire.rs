@@ -41,10 +41,14 @@ pub enum Request {
         /// Its name.
         service: String,
     },
-    /// End every withdrawal of a real server that no upalert line would end (D4).
+    /// End what operators wished of a real server, and every withdrawal of it that no upalert line
+    /// would end (D4).
     Enable {
         /// Address or name, with or without a port.
         server: String,
+        /// Only in this virtual service.
+        #[serde(default)]
+        within: Option<String>,
     },
 }
 

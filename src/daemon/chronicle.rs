@@ -129,16 +129,7 @@ impl Chronicle {
                 limit,
                 value,
                 waiting,
-            } => {
-                tracing::warn!(
-                    limit,
-                    value,
-                    waiting,
-                    "limit on runs reached, services wait"
-                );
-                let text = format!("{limit} = {value} reached, {waiting} services wait");
-                self.keep(time, "throttled", None, text);
-            }
+            } => self.throttled(time, limit, *value, *waiting),
             Note::TrapLost { to, from, count } => {
                 tracing::warn!(to, %from, count, "trap for an unknown service");
             }
@@ -153,8 +144,27 @@ impl Chronicle {
                 tracing::info!(group, service = name, text, "the table is left alone");
                 self.keep(time, "table_untouched", of(model, *service), text.clone());
             }
+            Note::Manual {
+                virtual_service: vs,
+                server: rs,
+                text,
+            } => {
+                tracing::info!(%vs, %rs, text, "wish of an operator");
+                self.keep(time, "wish", None, format!("{rs} in {vs}: {text}"));
+            }
             Note::Wish { wish, outcome } => self.wish(time, model, wish, outcome),
         }
+    }
+
+    fn throttled(&mut self, time: Wall, limit: &'static str, value: u32, waiting: usize) {
+        tracing::warn!(
+            limit,
+            value,
+            waiting,
+            "limit on runs reached, services wait"
+        );
+        let text = format!("{limit} = {value} reached, {waiting} services wait");
+        self.keep(time, "throttled", None, text);
     }
 
     fn not_restored(&mut self, time: Wall, key: &str, reason: &str) {
@@ -221,6 +231,11 @@ impl Chronicle {
                     })
                     .collect();
                 let why = why.join(", ");
+                self.out.insert((vs, rs));
+                tracing::info!(%vs, %rs, why, "real server out");
+                ("server_out", format!("{rs} out of {vs}: {why}"))
+            }
+            ServerChange::OutByWish(why) => {
                 self.out.insert((vs, rs));
                 tracing::info!(%vs, %rs, why, "real server out");
                 ("server_out", format!("{rs} out of {vs}: {why}"))

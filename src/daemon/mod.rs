@@ -79,7 +79,7 @@ use crate::daemon::store::{Handed, Store, StoreError};
 use crate::daemon::traps::Traps;
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, AlertCall, Event, Note, RealServerName, TableOutcome, Trap, Wish,
+    Action, Aim, AlertCall, Event, Note, RealServerName, TableOutcome, Trap, Wish,
 };
 use crate::lvs::Desired;
 use crate::site::LoadOptions;
@@ -346,8 +346,9 @@ impl Daemon {
                     Err(why) => Answer::Error(why),
                 }
             }
-            Request::Enable { server } => {
-                let wish = Wish::EnableServer(RealServerName(server));
+            Request::Enable { server, within } => {
+                let server = RealServerName(server);
+                let wish = Wish::EnableServer(Aim { server, within });
                 match self.tell(Event::Operator(wish)) {
                     Some(Ok(text)) => Answer::Done(text),
                     Some(Err(why)) => Answer::Error(why),

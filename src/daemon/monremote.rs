@@ -114,6 +114,7 @@ fn words(model: &Model, wish: &Wish) -> Vec<Vec<String>> {
             return names(*id).into_iter().map(call).collect();
         }
         Wish::EnableServer(_)
+        | Wish::Manual(_)
         | Wish::Ack { .. }
         | Wish::Stop
         | Wish::Start

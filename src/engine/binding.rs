@@ -12,6 +12,7 @@
 //! | what goes over to a new configuration | `carry` |
 //! | what is said about a virtual service now | `survey` |
 //! | what a verdict changes without a whole survey | `ground` |
+//! | whom an operator means, what a wish does | `wishes` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
 //! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).
@@ -24,6 +25,7 @@ mod judge;
 mod latch;
 mod owned;
 mod survey;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -34,6 +36,7 @@ use serde::Serialize;
 
 use crate::engine::desired::{Claim, RealServerView, service};
 use crate::engine::event::{Action, HostVerdict, Note, Reason, ServerChange, TableOutcome};
+use crate::engine::manual::Manual;
 use crate::engine::saved::{Record, Saved};
 use crate::lvs::{Desired, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
@@ -74,6 +77,7 @@ pub(crate) struct Bindings {
     latches: Latches,
     addresses: Addresses,
     owned: Owned,
+    manual: Manual,
     /// What a person has been told to mend.
     told: BTreeMap<VirtualServiceKey, BTreeMap<HostName, String>>,
     desired: Desired,
@@ -92,6 +96,7 @@ impl Bindings {
     /// Nothing decided yet but what `saved` holds: open gates, withdrawals that only a person
     /// ends, and keys that were declared before.
     pub(crate) fn new(model: &Arc<Model>, saved: &Saved, now: Now) -> Self {
+        let (manual, mut at_start) = Manual::restore(saved, now);
         let mut bindings = Self {
             model: Arc::clone(model),
             by_virtual_service: BTreeMap::new(),
@@ -101,6 +106,7 @@ impl Bindings {
             latches: Latches::default(),
             addresses: Addresses::default(),
             owned: Owned::restore(saved),
+            manual,
             told: BTreeMap::new(),
             desired: Desired::new(),
             grounds: BTreeMap::new(),
@@ -109,7 +115,8 @@ impl Bindings {
             tick: 0,
             at_start: Vec::new(),
         };
-        bindings.at_start = bindings.restore(saved, now);
+        at_start.extend(bindings.restore(saved, now));
+        bindings.at_start = at_start;
         bindings
     }
 
@@ -236,12 +243,14 @@ impl Bindings {
     }
 
     /// The kernel's table was looked at: deleted keys that are gone are forgotten.
-    pub(crate) fn table_seen(&mut self, outcome: &TableOutcome) -> Vec<Action> {
+    pub(crate) fn table_seen(&mut self, now: Now, outcome: &TableOutcome) -> Vec<Action> {
         let mut actions = Vec::new();
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
         let keys = self.owned.table_seen(outcome, is_named, &mut actions);
         self.decide(&keys, &mut actions);
+        self.manual.seen(outcome);
+        self.advance_wishes(now, &mut actions);
         actions
     }
 
@@ -263,12 +272,15 @@ impl Bindings {
             }
         }
         self.decide_after(&BTreeSet::new(), &services, &mut actions);
+        self.advance_wishes(now, &mut actions);
         actions
     }
 
     /// When `deadline` is wanted next.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
-        self.timers.first().map(|&(due, _)| due)
+        let patience = self.timers.first().map(|&(due, _)| due);
+        let wishes = self.manual.next_deadline();
+        patience.into_iter().chain(wishes).min()
     }
 
     /// Every owned real server with what is wanted and why; those that must go stand behind
@@ -286,6 +298,7 @@ impl Bindings {
                 untested: Vec::new(),
                 left_out: Vec::new(),
                 problem: None,
+                manual: None,
             }));
         }
         views
@@ -380,11 +393,13 @@ impl Bindings {
             &survey,
             self.owned.is_made(key),
             self.owned.leaving(key),
+            |server, wish| self.manual.over((key, server), wish),
         );
         for (&server, claims) in &survey.servers {
             let now = wanted.servers.get(&server).copied();
             let withdrawals = || survey.withdrawals(claims);
-            if let Some(change) = server_change(wish_before(server), now, withdrawals) {
+            let wished = || self.manual.reason_to_be_out((key, server));
+            if let Some(change) = server_change(wish_before(server), now, withdrawals, wished) {
                 actions.push(server_note(key, server, change));
             }
         }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::engine::event::Reason;
+use crate::engine::manual::ManualView;
 use crate::lvs::{
     DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, Strangers,
     VirtualService, VirtualServiceKey,
@@ -33,6 +34,8 @@ pub struct RealServerView {
     pub left_out: Vec<ServiceId>,
     /// Why there is no usable address, or what is to be mended in the binding.
     pub problem: Option<String>,
+    /// What an operator wishes of it.
+    pub manual: Option<ManualView>,
 }
 
 /// A service that keeps a real server out of its virtual service.
@@ -118,12 +121,14 @@ pub(crate) fn server_wish(claims: &[Claim]) -> ServerWish {
 }
 
 /// What is wanted of a virtual service. `leaving` are real servers that the file declared
-/// before; `is_made` tells whether it declared `-B` before.
+/// before; `is_made` tells whether it declared `-B` before; `over` is the last step over what is
+/// wanted of a real server: what operators wish.
 pub(crate) fn service(
     key: VirtualServiceKey,
     survey: &Survey,
     is_made: bool,
     leaving: impl Iterator<Item = RealServerKey>,
+    over: impl Fn(RealServerKey, ServerWish) -> ServerWish,
 ) -> DesiredService {
     let is_absent = !survey.withdrawn_by.is_empty() || (!survey.is_declared && is_made);
     let mut servers: BTreeMap<RealServerKey, ServerWish> =
@@ -134,7 +139,7 @@ pub(crate) fn service(
         } else {
             server_wish(claims)
         };
-        servers.insert(server, wish);
+        servers.insert(server, over(server, wish));
     }
     let has_in = servers.values().any(is_in);
     let service = service_wish(key, survey.creates.as_ref(), is_absent, has_in);
@@ -236,6 +241,7 @@ impl Survey {
             untested: with(Stand::Silent),
             left_out: with(Stand::LeftOut),
             problem: None,
+            manual: None,
         }
     }
 }
@@ -352,7 +358,8 @@ mod tests {
             if is_declared {
                 survey.servers.insert(server, claims(&[stand]));
             }
-            let wanted = service(key, &survey, is_made, [gone].into_iter());
+            let leaving = [gone].into_iter();
+            let wanted = service(key, &survey, is_made, leaving, |_, wish| wish);
             let case = (creates, is_made, is_declared, is_withdrawn, stand);
             assert_eq!(&wanted.service, expected, "{case:?}");
             assert_eq!(wanted.servers[&gone], ServerWish::Out);

@@ -26,7 +26,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
-pub use wish::{RealServerName, Target, Wish};
+pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.
 #[derive(Clone, Debug)]
@@ -521,6 +521,15 @@ pub enum Note {
         /// What it would do as an alert.
         text: String,
     },
+    /// What became of an operator's wish by itself: its time is over, a drain has ended.
+    Manual {
+        /// In which virtual service.
+        virtual_service: VirtualServiceKey,
+        /// About which real server.
+        server: RealServerKey,
+        /// What, for a person.
+        text: String,
+    },
     /// An operator's wish was carried out or refused.
     Wish {
         /// What was asked.
@@ -537,6 +546,8 @@ pub enum ServerChange {
     In,
     /// It is to be out: these services withdraw it, each for a reason.
     Out(Vec<(ServiceId, Reason)>),
+    /// It is to be out although its checks are content: this wish of an operator says so.
+    OutByWish(String),
     /// It is no longer declared.
     Dropped,
 }

@@ -14,6 +14,7 @@
 //! | what are mon's variables of a service | `variable` |
 //! | what would mon's state files say | `classic` |
 //! | which watches and hosts are disabled | `disabled` |
+//! | what do operators wish of real servers | `manual` |
 //! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
 //! | what does a trap report, what does its absence | `trap` |
@@ -42,6 +43,7 @@ pub mod desired;
 pub(crate) mod disabled;
 pub mod event;
 mod history;
+pub mod manual;
 mod numbering;
 mod operator;
 pub(crate) mod policy;
@@ -185,6 +187,7 @@ impl Engine {
             self.look_at_exclusion(now);
             self.timetable.release_held(now.mono);
             actions.extend(self.record_spans(now));
+            actions.extend(self.bindings.record_wishes(now));
         }
         match event {
             Event::Start => self.start(now, &mut actions),
@@ -199,7 +202,7 @@ impl Engine {
             Event::AlertDone { .. } => {}
             Event::Reload { model, memory } => self.reload(now, model, memory, &mut actions),
             Event::HistoryRead(lines) => self.histories.replace_alerts(lines),
-            Event::Table(outcome) => actions.extend(self.bindings.table_seen(&outcome)),
+            Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
             Event::JournalLost => actions.extend(self.record_all(now)),
         }
         self.go_on(now, &mut actions);
@@ -232,7 +235,7 @@ impl Engine {
             .chain(disabled)
             .chain(self.record_stop())
             .chain([self.record_numbering()])
-            .chain(self.bindings.record_all())
+            .chain(self.bindings.record_all(now))
             .collect()
     }
 

@@ -43,6 +43,7 @@ impl Engine {
             // A whole state file is not repeated in the log.
             Wish::LoadState(_) => Wish::LoadState(Classic::default()),
             Wish::EnableServer(_)
+            | Wish::Manual(_)
             | Wish::Enable(_)
             | Wish::Disable { .. }
             | Wish::Ack { .. }
@@ -64,8 +65,13 @@ impl Engine {
             return Err("there is no such service any more".to_owned());
         }
         match wish {
-            Wish::EnableServer(server) => {
-                let (outcome, more) = self.bindings.enable(server);
+            Wish::EnableServer(aim) => {
+                let (outcome, more) = self.bindings.enable(now, aim);
+                actions.extend(more);
+                outcome
+            }
+            Wish::Manual(order) => {
+                let (outcome, more) = self.bindings.order(now, order);
                 actions.extend(more);
                 outcome
             }
@@ -443,6 +449,7 @@ const fn concerned(wish: &Wish) -> Option<ServiceId> {
         | Wish::TestAlert { service, .. }
         | Wish::Set { service, .. } => Some(*service),
         Wish::EnableServer(_)
+        | Wish::Manual(_)
         | Wish::Enable(Target::Watch(_) | Target::Hosts(_))
         | Wish::Disable {
             target: Target::Watch(_) | Target::Hosts(_),

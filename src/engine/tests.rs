@@ -843,9 +843,12 @@ fn slots_that_the_global_exclude_period_passes_over_are_not_missed() {
 
 #[test]
 fn a_wish_is_carried_out_and_answered() {
-    use crate::engine::event::RealServerName;
+    use crate::engine::event::{Aim, RealServerName};
     let mut engine = started(model(vec![polled("a", Vec::new())]));
-    let wish = Wish::EnableServer(RealServerName("192.168.0.1".to_owned()));
+    let wish = Wish::EnableServer(Aim {
+        server: RealServerName("192.168.0.1".to_owned()),
+        within: None,
+    });
     let actions = engine.handle(at(1.0), Event::Operator(wish.clone()));
     let answered = actions.iter().any(|action| {
         matches!(action, Action::Note(Note::Wish { wish: answered, .. }) if *answered == wish)

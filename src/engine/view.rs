@@ -116,7 +116,12 @@ impl Engine {
     /// Every owned real server with what is wanted of it and why.
     #[must_use]
     pub fn real_servers(&self) -> Vec<RealServerView> {
-        self.bindings.real_servers()
+        let mut views = self.bindings.real_servers();
+        for view in &mut views {
+            let entry = view.server.map(|server| (view.virtual_service, server));
+            view.manual = entry.and_then(|entry| self.bindings.wished(entry, self.last));
+        }
+        views
     }
 
     /// Every service in file order, as it is now.

@@ -1,14 +1,25 @@
 //! What operators ask for, in the words of mon's clients.
 
-use crate::engine::event::{Target, Wish};
+use crate::engine::event::{Aim, ManualWish, Target, Wish};
 use crate::model::{HostName, Model, ServiceId};
+use crate::text;
 
 /// What was asked, such as `disable service web/http`; who asked: [`user`].
 #[must_use]
 pub fn words(model: &Model, wish: &Wish) -> String {
     let name = |id: ServiceId| name(model, id);
     match wish {
-        Wish::EnableServer(server) => format!("enable server {}", server.0),
+        Wish::EnableServer(aim) => format!("enable server {}", aimed(aim)),
+        Wish::Manual(order) => {
+            let what = match order.wish {
+                ManualWish::Drain { .. } => "drain".to_owned(),
+                ManualWish::Quiesce => "quiesce".to_owned(),
+                ManualWish::Disable => "disable".to_owned(),
+                ManualWish::Weight { weight } => format!("weight {weight}"),
+            };
+            let reason = text::one_line(&order.reason);
+            format!("{what} server {} {reason}", aimed(&order.aim))
+        }
         Wish::Enable(target) => format!("enable {}", aim(model, target)),
         Wish::Disable { target, user: _ } => format!("disable {}", aim(model, target)),
         Wish::Ack {
@@ -52,6 +63,7 @@ pub fn words(model: &Model, wish: &Wish) -> String {
 pub fn user(wish: &Wish) -> Option<&str> {
     match wish {
         Wish::Disable { user, .. } | Wish::Ack { user, .. } if !user.is_empty() => Some(user),
+        Wish::Manual(order) => Some(&order.by),
         Wish::Disable { .. }
         | Wish::Ack { .. }
         | Wish::EnableServer(_)
@@ -64,6 +76,13 @@ pub fn user(wish: &Wish) -> Option<&str> {
         | Wish::Set { .. }
         | Wish::SetHistoryLength(_)
         | Wish::LoadState(_) => None,
+    }
+}
+
+fn aimed(aim: &Aim) -> String {
+    match &aim.within {
+        Some(within) => format!("{} in {within}", aim.server.0),
+        None => aim.server.0.clone(),
     }
 }
 
@@ -91,7 +110,7 @@ fn name(model: &Model, id: ServiceId) -> String {
 mod tests {
     use super::*;
     use crate::config;
-    use crate::engine::event::{AlertKind, RealServerName};
+    use crate::engine::event::{AlertKind, Caution, Order, RealServerName};
 
     #[test]
     fn wishes_are_said_in_the_words_of_clients() {
@@ -100,6 +119,10 @@ mod tests {
         let (model, _) = config::load_text(text).expect("a good file");
         let service = ServiceId(0);
         let hosts = vec![HostName::new("h1"), HostName::new("h2")];
+        let aim = |within: Option<&str>| Aim {
+            server: RealServerName("10.0.0.7".to_owned()),
+            within: within.map(str::to_owned),
+        };
         for (wish, expected, by) in [
             (Wish::Stop, "stop", None),
             (
@@ -136,9 +159,21 @@ mod tests {
             ),
             (Wish::TestMonitor(ServiceId(7)), "test monitor ?/?", None),
             (
-                Wish::EnableServer(RealServerName("10.0.0.7".to_owned())),
-                "enable server 10.0.0.7",
+                Wish::EnableServer(aim(Some("fwmark 7"))),
+                "enable server 10.0.0.7 in fwmark 7",
                 None,
+            ),
+            (
+                Wish::Manual(Order {
+                    aim: aim(None),
+                    wish: ManualWish::Weight { weight: 3 },
+                    span: None,
+                    by: "ann".to_owned(),
+                    reason: "new\nkernel".to_owned(),
+                    caution: Caution::Refuse,
+                }),
+                "weight 3 server 10.0.0.7 new kernel",
+                Some("ann"),
             ),
         ] {
             assert_eq!(words(&model, &wish), expected);

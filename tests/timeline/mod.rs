@@ -25,6 +25,10 @@
 //! +10s reset                         a reload without keepstate
 //! +10s resolved h1 10.0.0.1          a name was looked up
 //! +10s enable 192.168.0.1            a person's wish: a real server comes back
+//! +10s drain 192.168.0.1 60s         also quiesce SERVER, disable server SERVER, weight 5 SERVER;
+//!                                    behind it in "VIRTUAL", for 2h, because "WHY"
+//! +10s look 192.168.0.1:80 3 0       a look at the kernel, which has all as wanted: this many
+//!                                    active connections and persistent clients of that server
 //! +10s disable host h1 h2            also watch NAME, service NAME; enable undoes it
 //! +10s ack http "on it"              ack http by joe "on it"; stop, start; clear timers http;
 //!                                    test monitor http; test upalert http 2 "PERIOD";
@@ -44,12 +48,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Report, RunId};
+use lvsmon::engine::event::{Action, Event, Report, RunId, TableOutcome};
 use lvsmon::engine::saved::{Record, Saved};
+use lvsmon::lvs::{Connections, Scheduler, ServerWish, Table, TableEntry, VirtualService};
 use lvsmon::model::{HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
-use step::{Change, Doing, Step};
+use step::{Change, Doing, Seen, Step};
 use words::Showing;
 
 #[test]
@@ -155,6 +160,7 @@ fn play(file: &Path, text: &str) -> String {
                     | Doing::Report { .. }
                     | Doing::SetWall(_)
                     | Doing::Tell(_)
+                    | Doing::Look(_)
                     | Doing::Ask(_) => world.step(after, doing, line),
                 }
             }
@@ -298,6 +304,34 @@ impl World {
         said
     }
 
+    /// A look at a kernel that has everything as it is wanted.
+    fn look(&self, seen: &Seen) -> TableOutcome {
+        let mut table = Table::new();
+        let mut connections = Connections::new();
+        for (&key, wanted) in self.engine.desired() {
+            let servers = wanted
+                .servers
+                .iter()
+                .filter_map(|(&server, wish)| match wish {
+                    ServerWish::In(settings) => Some((server, *settings)),
+                    ServerWish::Out | ServerWish::AsFound => None,
+                });
+            let entry = TableEntry {
+                service: VirtualService::plain(key.family(), Scheduler::wlc()),
+                servers: servers.collect(),
+            };
+            if entry.servers.contains_key(&seen.server) {
+                connections.insert((key, seen.server), seen.counts);
+            }
+            table.insert(key, entry);
+        }
+        TableOutcome {
+            actual: Some(Arc::new(table)),
+            connections: Arc::new(connections),
+            ..TableOutcome::default()
+        }
+    }
+
     fn step(&mut self, after: std::time::Duration, doing: Doing, line: &str) -> Vec<String> {
         let mut said = Vec::new();
         self.advance(Mono::ZERO.after(after), &mut said);
@@ -320,6 +354,10 @@ impl World {
                 self.tell(Event::Deadline, &mut said);
             }
             Doing::Tell(event) => self.tell(*event, &mut said),
+            Doing::Look(seen) => {
+                let outcome = self.look(&seen);
+                self.tell(Event::Table(outcome), &mut said);
+            }
             Doing::Ask(asked) => {
                 let wish = asked.of(self.engine.model());
                 self.tell(Event::Operator(wish), &mut said);

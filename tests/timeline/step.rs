@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use lvsmon::engine::event::{Ended, Event, HostResult, HostVerdict, Memory, Reason, Report};
+use lvsmon::lvs::{ConnectionCounts, RealServerKey};
 use lvsmon::model::HostName;
 use lvsmon::time::{Wall, timeval};
 
@@ -40,6 +41,13 @@ pub(crate) enum Doing {
     Reload(Change, Memory),
     Tell(Box<Event>),
     Ask(Asked),
+    Look(Seen),
+}
+
+/// Connections that a look at the kernel's table finds.
+pub(crate) struct Seen {
+    pub(crate) server: RealServerKey,
+    pub(crate) counts: ConnectionCounts,
 }
 
 /// How a file differs from the configuration of the story.
@@ -121,6 +129,18 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
         ["wall", day, time] => Doing::SetWall(local(day, time)?),
         ["restart", rest @ ..] => Doing::Restart(change(rest)?),
         ["reload", rest @ ..] => Doing::Reload(change(rest)?, Memory::Kept),
+        ["look", server, active, persistent] => {
+            let number = |text: &str| text.parse().map_err(|_| format!("{text} is no number"));
+            let server = server.parse().map_err(|_| "not an address")?;
+            Doing::Look(Seen {
+                server: RealServerKey(server),
+                counts: ConnectionCounts {
+                    active: number(active)?,
+                    inactive: 0,
+                    persistent: number(persistent)?,
+                },
+            })
+        }
         ["reset"] => Doing::Reload(Change::None, Memory::Forgotten),
         ["resolved", host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();

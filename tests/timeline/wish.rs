@@ -2,14 +2,18 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use lvsmon::engine::event::{AlertKind, RealServerName, Target, Trap, Wish};
+use lvsmon::engine::event::{
+    Aim, AlertKind, Caution, ManualWish, Order, RealServerName, Target, Trap, Wish,
+};
 use lvsmon::model::{HostName, Model, ServiceId};
+use lvsmon::time::timeval;
 
 use super::step::unquoted;
 
 /// A wish as it stands in a story.
 pub(crate) enum Asked {
     EnableServer(String),
+    Manual(ManualWish, String, Vec<String>),
     Enable(On),
     Disable(On, String),
     Ack {
@@ -35,6 +39,33 @@ pub(crate) enum Asked {
     SetHistoryLength(u32),
 }
 
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| unquoted(word)).collect()
+}
+
+fn aim(server: &str, within: Option<String>) -> Aim {
+    Aim {
+        server: RealServerName(server.to_owned()),
+        within,
+    }
+}
+
+/// What follows the server: `in "VIRTUAL"`, `for TIME`, `because "WHY"`, by joe.
+fn order(wish: ManualWish, server: &str, rest: &[String]) -> Order {
+    let value = |word: &str| {
+        let at = rest.iter().position(|it| it == word)?;
+        rest.get(at + 1).cloned()
+    };
+    Order {
+        aim: aim(server, value("in")),
+        wish,
+        span: value("for").map(|span| timeval(&span).unwrap()),
+        by: "joe".to_owned(),
+        reason: value("because").unwrap_or_default(),
+        caution: Caution::Refuse,
+    }
+}
+
 /// Whom a wish is about.
 pub(crate) enum On {
     Watch(String),
@@ -48,6 +79,21 @@ impl Asked {
         let own = |word: &str| unquoted(word);
         Ok(Some(match words {
             ["enable", "watch" | "service" | "host", ..] => Self::Enable(on(&words[1..])?),
+            ["drain", server, limit, rest @ ..] => {
+                let limit = timeval(limit).map_err(|error| error.to_string())?;
+                let limit_s = limit.as_secs();
+                Self::Manual(ManualWish::Drain { limit_s }, own(server), owned(rest))
+            }
+            ["quiesce", server, rest @ ..] => {
+                Self::Manual(ManualWish::Quiesce, own(server), owned(rest))
+            }
+            ["disable", "server", server, rest @ ..] => {
+                Self::Manual(ManualWish::Disable, own(server), owned(rest))
+            }
+            ["weight", weight, server, rest @ ..] => {
+                let weight = weight.parse().map_err(|_| "no weight".to_owned())?;
+                Self::Manual(ManualWish::Weight { weight }, own(server), owned(rest))
+            }
             ["enable", server] => Self::EnableServer(own(server)),
             ["disable", ..] => Self::Disable(on(&words[1..])?, "joe".to_owned()),
             ["ack", service, comment] => Self::Ack {
@@ -85,7 +131,8 @@ impl Asked {
     /// The wish, with names looked up in the configuration in force.
     pub(crate) fn of(&self, model: &Model) -> Wish {
         match self {
-            Self::EnableServer(server) => Wish::EnableServer(RealServerName(server.clone())),
+            Self::EnableServer(server) => Wish::EnableServer(aim(server, None)),
+            Self::Manual(wish, server, rest) => Wish::Manual(order(*wish, server, rest)),
             Self::Enable(on) => Wish::Enable(on.of(model)),
             Self::Disable(on, user) => Wish::Disable {
                 target: on.of(model),

@@ -217,6 +217,7 @@ fn note(it: &Note, engine: &Engine) -> String {
             let change = match change {
                 ServerChange::In => "in".to_owned(),
                 ServerChange::Dropped => "dropped".to_owned(),
+                ServerChange::OutByWish(why) => format!("out by {why}"),
                 ServerChange::Out(by) => {
                     let by = by.iter();
                     let by: Vec<String> = by
@@ -228,8 +229,13 @@ fn note(it: &Note, engine: &Engine) -> String {
             format!("{server} of {virtual_service} goes {change}")
         }
         Note::Binding { service, text } => format!("binding of {}: {text}", name(*service, engine)),
+        Note::Manual {
+            virtual_service,
+            server,
+            text,
+        } => format!("{server} of {virtual_service}: {text}"),
         Note::Wish { outcome, .. } => match outcome {
-            Ok(done) => format!("done: {done}"),
+            Ok(done) => format!("done: {}", done.replace('\n', " / ")),
             Err(why) => format!("refused: {why}"),
         },
         Note::TableUntouched { service, text } => {

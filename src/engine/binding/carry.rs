@@ -47,11 +47,12 @@ impl Bindings {
         self.restore_addresses();
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
+        self.advance_wishes(now, &mut actions);
         actions
     }
 
     /// All that is to survive a restart, whether recorded before or not.
-    pub(crate) fn record_all(&self) -> Vec<Action> {
+    pub(crate) fn record_all(&self, now: Now) -> Vec<Action> {
         let gates = self.judges.iter().filter(|(_, judge)| judge.gate.is_some());
         let gates = gates.map(|(&id, judge)| gate_record(&self.model, id, judge.gate));
         let latches = self.latches.iter();
@@ -59,7 +60,13 @@ impl Bindings {
         gates
             .chain(latches)
             .chain(self.owned.record_all())
+            .chain(self.manual.record_all(now))
             .collect()
+    }
+
+    /// The wall clock was set: a restart would count the spans of wishes by what it said before.
+    pub(crate) fn record_wishes(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
+        self.manual.record_all(now)
     }
 
     /// A new configuration: state goes over by key, undeclared keys are to be deleted (D7).
@@ -104,6 +111,7 @@ impl Bindings {
         self.latch_new_entries(|entry| was_latching.contains(entry), &mut actions);
         keys.extend(self.all_virtual_services());
         self.decide(&keys, &mut actions);
+        self.advance_wishes(now, &mut actions);
         actions
     }
 

@@ -1,29 +1,60 @@
-//! `lvsmon enable SERVER`: a person ends the withdrawals that nothing else would end (D4).
+//! `lvsmon enable SERVER`: a person ends what operators wished of it, and the withdrawals that
+//! nothing else would end (D4).
 
 use std::collections::BTreeSet;
 
 use crate::engine::binding::Bindings;
 use crate::engine::binding::latch::Entry;
+use crate::engine::binding::wishes::{NAMED_MAX, entry_of, is_called};
 use crate::engine::desired::RealServerView;
-use crate::engine::event::{Action, RealServerName};
+use crate::engine::event::{Action, Aim, RealServerName};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
-
-/// Names listed in an answer; a farm may have thousands.
-const NAMED_MAX: usize = 10;
+use crate::time::Now;
 
 impl Bindings {
-    /// A person ends the withdrawals of a real server that nothing else would end (D4).
-    /// The answer is for that person.
-    pub(crate) fn enable(
+    /// A person ends what was wished of a real server, and the withdrawals of it that nothing else
+    /// would end (D4). The answer is for that person.
+    pub(crate) fn enable(&mut self, now: Now, aim: &Aim) -> (Result<String, String>, Vec<Action>) {
+        let mut actions = Vec::new();
+        let views = match self.aimed(aim) {
+            Ok(views) => views,
+            Err(why) => return (Err(why), actions),
+        };
+        let mut keys = BTreeSet::new();
+        let mut lines = Vec::new();
+        for entry in views.iter().filter_map(entry_of) {
+            if let Some((wish, record)) = self.manual.end(now, entry) {
+                actions.push(record);
+                lines.push(format!(
+                    "{} in {}: {} is ended",
+                    entry.1,
+                    entry.0,
+                    wish.called()
+                ));
+                keys.insert(entry.0);
+            }
+        }
+        let meant: BTreeSet<VirtualServiceKey> =
+            views.iter().map(|view| view.virtual_service).collect();
+        let ended = self.end_latches(&aim.server, &meant, &mut actions);
+        keys.extend(ended.iter().map(|(entry, _)| entry.virtual_service));
+        if keys.is_empty() {
+            return (Err(self.nothing_to_end(&aim.server)), actions);
+        }
+        self.decide(&keys, &mut actions);
+        lines.extend(self.what_was_ended(&ended));
+        (Ok(lines.join("\n")), actions)
+    }
+
+    fn end_latches(
         &mut self,
         server: &RealServerName,
-    ) -> (Result<String, String>, Vec<Action>) {
-        let mut actions = Vec::new();
+        keys: &BTreeSet<VirtualServiceKey>,
+        actions: &mut Vec<Action>,
+    ) -> Vec<(Entry, Option<RealServerKey>)> {
         let mut ended: Vec<(Entry, Option<RealServerKey>)> = Vec::new();
-        let mut is_known = false;
-        let keys: Vec<VirtualServiceKey> = self.by_virtual_service.keys().copied().collect();
-        for &key in &keys {
+        for &key in keys {
             let survey = self.survey(key);
             let placed = survey.servers.iter().flat_map(|(&address, claims)| {
                 claims.iter().map(move |claim| (Some(address), claim))
@@ -33,7 +64,6 @@ impl Bindings {
                 if !is_called(&server.0, &claim.host, claim.port, address) {
                     continue;
                 }
-                is_known = true;
                 let entry = Entry {
                     service: claim.service,
                     virtual_service: key,
@@ -46,19 +76,13 @@ impl Bindings {
                 }
             }
         }
-        if !is_known {
-            return (Err(self.unknown(server)), actions);
-        }
-        if ended.is_empty() {
-            return (Err(self.nothing_to_end(server)), actions);
-        }
-        let keys = ended.iter().map(|(entry, _)| entry.virtual_service);
-        let keys: BTreeSet<VirtualServiceKey> = keys.collect();
-        self.decide(&keys, &mut actions);
-        (Ok(self.what_was_ended(&ended)), actions)
+        ended
     }
 
-    fn what_was_ended(&self, ended: &[(Entry, Option<RealServerKey>)]) -> String {
+    fn what_was_ended(&self, ended: &[(Entry, Option<RealServerKey>)]) -> Vec<String> {
+        if ended.is_empty() {
+            return Vec::new();
+        }
         let views = self.real_servers();
         let mut lines = Vec::new();
         for (entry, address) in ended {
@@ -85,7 +109,7 @@ impl Bindings {
                 lines.push(line);
             }
         }
-        lines.join("\n")
+        lines
     }
 
     fn nothing_to_end(&self, server: &RealServerName) -> String {
@@ -108,7 +132,7 @@ impl Bindings {
         )
     }
 
-    fn unknown(&self, server: &RealServerName) -> String {
+    pub(super) fn unknown(&self, server: &RealServerName) -> String {
         let names: BTreeSet<String> = self
             .real_servers()
             .iter()
@@ -146,23 +170,4 @@ impl Bindings {
         let service = self.model.service(id);
         format!("{}/{}", service.group, service.name)
     }
-}
-
-/// Whether a person means this real server: by its word in the file or its address, with or
-/// without the port.
-fn is_called(name: &str, host: &HostName, port: u16, server: Option<RealServerKey>) -> bool {
-    let word = host.as_str();
-    let has_port = |rest: &str| {
-        rest.strip_prefix(':')
-            .is_some_and(|it| it == port.to_string())
-    };
-    if name
-        .strip_prefix(word)
-        .is_some_and(|rest| rest.is_empty() || has_port(rest))
-    {
-        return true;
-    }
-    server.is_some_and(|RealServerKey(address)| {
-        name.parse() == Ok(address) || name.parse() == Ok(address.ip())
-    })
 }

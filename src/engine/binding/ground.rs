@@ -77,7 +77,7 @@ impl Bindings {
             let claimed = services.iter().filter_map(|it| ground.claimed_by.get(it));
             for server in claimed.flatten().copied().collect::<BTreeSet<_>>() {
                 let claims = self.claims_to(ground, server);
-                let wish = server_wish(&claims);
+                let wish = self.manual.over((key, server), server_wish(&claims));
                 let before = wanted.servers.get(&server).copied();
                 if before != Some(wish) {
                     changes.push((server, before, wish, claims));
@@ -98,7 +98,8 @@ impl Bindings {
             ground.in_count += usize::from(is_in(&wish));
             wanted.servers.insert(server, wish);
             let withdrawals = || claims.iter().filter_map(|claim| claim.stand.withdrawal());
-            if let Some(change) = server_change(before, Some(wish), withdrawals) {
+            let wished = || self.manual.reason_to_be_out((key, server));
+            if let Some(change) = server_change(before, Some(wish), withdrawals, wished) {
                 actions.push(super::server_note(key, server, change));
             }
         }
@@ -139,10 +140,12 @@ impl Bindings {
 }
 
 /// What to say where the wish for a real server changed; nothing where it is left as found.
+/// `wished` is the wish of an operator that keeps it out.
 pub(super) fn server_change<I>(
     before: Option<ServerWish>,
     now: Option<ServerWish>,
     withdrawals: impl FnOnce() -> I,
+    wished: impl FnOnce() -> Option<String>,
 ) -> Option<ServerChange>
 where
     I: Iterator<Item = crate::engine::desired::Withdrawal>,
@@ -152,8 +155,10 @@ where
         | (Some(ServerWish::Out), Some(ServerWish::Out))
         | (_, Some(ServerWish::AsFound) | None) => None,
         (_, Some(ServerWish::In(_))) => Some(ServerChange::In),
-        (_, Some(ServerWish::Out)) => Some(ServerChange::Out(
-            withdrawals().map(|it| (it.service, it.reason)).collect(),
-        )),
+        (_, Some(ServerWish::Out)) => {
+            let by: Vec<_> = withdrawals().map(|it| (it.service, it.reason)).collect();
+            let wished = if by.is_empty() { wished() } else { None };
+            Some(wished.map_or(ServerChange::Out(by), ServerChange::OutByWish))
+        }
     }
 }

@@ -5,9 +5,10 @@
 mod carried;
 mod names;
 mod random;
+mod wishes;
 
 use super::*;
-use crate::engine::event::{RealServerName, TableOutcome};
+use crate::engine::event::{Aim, RealServerName, TableOutcome};
 use crate::engine::fixture;
 use crate::lvs::replay::apply;
 use crate::lvs::{
@@ -135,7 +136,8 @@ impl Farm {
             }
         }
         // A journal that was lost can be written anew at any moment.
-        let anew = self.bindings.record_all().into_iter().map(|action| {
+        let now = fixture::at(self.seconds);
+        let anew = self.bindings.record_all(now).into_iter().map(|action| {
             let Action::Record(record) = action else {
                 panic!("{action:?} is no record")
             };
@@ -154,7 +156,8 @@ impl Farm {
         for (&key, wanted) in &self.bindings.desired {
             let survey = self.bindings.survey(key);
             let owned = &self.bindings.owned;
-            let whole = service(key, &survey, owned.is_made(key), owned.leaving(key));
+            let over = |server, wish| self.bindings.manual.over((key, server), wish);
+            let whole = service(key, &survey, owned.is_made(key), owned.leaving(key), over);
             assert_eq!(*wanted, whole, "{key}");
             let ground = survey.is_declared.then(|| Ground::of(&survey, wanted));
             assert_eq!(self.bindings.grounds.get(&key), ground.as_ref(), "{key}");
@@ -233,7 +236,8 @@ impl Farm {
     }
 
     fn enables(&mut self, server: &str) -> Result<String, String> {
-        let (answer, actions) = self.bindings.enable(&RealServerName(server.to_owned()));
+        let now = fixture::at(self.seconds);
+        let (answer, actions) = self.bindings.enable(now, &aim(server, None));
         self.perform(actions);
         answer
     }
@@ -259,7 +263,8 @@ impl Farm {
             applied: commands.clone(),
             ..TableOutcome::default()
         };
-        let actions = self.bindings.table_seen(&outcome);
+        let now = fixture::at(self.seconds);
+        let actions = self.bindings.table_seen(now, &outcome);
         self.perform(actions);
         commands
     }
@@ -291,6 +296,7 @@ impl Farm {
         match change {
             ServerChange::In => format!("{server} in"),
             ServerChange::Dropped => format!("{server} dropped"),
+            ServerChange::OutByWish(why) => format!("{server} out by ann: {why}"),
             ServerChange::Out(by) => {
                 let by = by.iter().map(|(id, reason)| {
                     let service = self.model.service(*id);
@@ -304,6 +310,13 @@ impl Farm {
 
     fn journal_keys(&self) -> Vec<&str> {
         self.journal.records.keys().map(String::as_str).collect()
+    }
+}
+
+fn aim(server: &str, within: Option<&str>) -> Aim {
+    Aim {
+        server: RealServerName(server.to_owned()),
+        within: within.map(str::to_owned),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a person may ask the engine for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +12,11 @@ use crate::model::{HostName, ServiceId};
 /// What a person may ask for. Names were looked up in the configuration in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// `lvsmon enable SERVER`: end every withdrawal of this real server that no upalert line
-    /// would end (D4).
-    EnableServer(RealServerName),
+    /// `lvsmon enable SERVER`: end what operators wished of this real server, and every
+    /// withdrawal of it that no upalert line would end (D4).
+    EnableServer(Aim),
+    /// `lvsmon drain`, `quiesce`, `disable` and `weight`: of a real server, whatever checks say.
+    Manual(Order),
     /// `enable`: alerts again.
     Enable(Target),
     /// `disable`: no alerts until it is enabled; checks go on (E-6 kept). Of hosts: they are
@@ -77,6 +80,66 @@ pub enum Target {
     Service(ServiceId),
     /// Hosts, in every group that has them; a watch whose only host goes is disabled with it.
     Hosts(Vec<HostName>),
+}
+
+/// Which real servers a person means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aim {
+    /// All that are called so.
+    pub server: RealServerName,
+    /// Only those in this virtual service, as a person names it: with or without its protocol
+    /// where that is clear; none for all of them.
+    #[serde(default)]
+    pub within: Option<String>,
+}
+
+/// What a person wishes of real servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Of which.
+    pub aim: Aim,
+    /// What.
+    pub wish: ManualWish,
+    /// It ends by itself after this long; none where only `lvsmon enable` ends it.
+    pub span: Option<Duration>,
+    /// Who asks: a login name, or what the system knows of the one who does.
+    pub by: String,
+    /// Why, for those who read it later; may be empty. Made short and put on one line.
+    pub reason: String,
+    /// What if it takes too many real servers out.
+    pub caution: Caution,
+}
+
+/// What an operator may wish of a real server. Health stays what it is: one that its checks
+/// withdraw stays out whatever is wished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "wish", rename_all = "snake_case")]
+pub enum ManualWish {
+    /// Weight 0 first; out once no connection is active, at the latest after this long.
+    Drain {
+        /// Whole seconds.
+        limit_s: u64,
+    },
+    /// Weight 0, for as long as the wish lasts.
+    Quiesce,
+    /// Out at once; its connections break.
+    Disable,
+    /// This weight instead of its own.
+    Weight {
+        /// 0 to [`crate::lvs::Weight::MAX`].
+        weight: u32,
+    },
+}
+
+/// What is done about a wish that leaves fewer real servers than `min_live`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caution {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It is carried out all the same (`--force`).
+    Force,
 }
 
 /// How a person names a real server: by name or address, with or without a port.

@@ -92,7 +92,7 @@ fn a_server_that_may_just_be_entering_is_not_forgotten_too_early() {
         actual: Some(Arc::new(kernel(&[]))),
         ..TableOutcome::default()
     };
-    let actions = farm.bindings.table_seen(&before);
+    let actions = farm.bindings.table_seen(fixture::at(farm.seconds), &before);
     farm.perform(actions);
     assert!(farm.wanted()[0].ends_with("192.168.0.2=out"));
     // A look that could not be made proves nothing either.
@@ -100,10 +100,12 @@ fn a_server_that_may_just_be_entering_is_not_forgotten_too_early() {
         unreadable: Some("no module".to_owned()),
         ..TableOutcome::default()
     };
-    let actions = farm.bindings.table_seen(&unreadable);
+    let actions = farm
+        .bindings
+        .table_seen(fixture::at(farm.seconds), &unreadable);
     farm.perform(actions);
     assert!(farm.wanted()[0].ends_with("192.168.0.2=out"));
-    let actions = farm.bindings.table_seen(&before);
+    let actions = farm.bindings.table_seen(fixture::at(farm.seconds), &before);
     farm.perform(actions);
     assert!(farm.wanted()[0].ends_with("192.168.0.1=found"));
 }

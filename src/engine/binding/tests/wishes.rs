@@ -1,0 +1,293 @@
+//! Whom an operator means, and what a wish does beside what services say.
+
+use super::*;
+use crate::engine::event::{Caution, ManualWish, Order};
+use crate::model::{DeclaredServer, DeclaredService, MinLive};
+
+const TWO: [&str; 2] = [
+    "web/http a,b 10.0.0.3:80/tcp each",
+    "web/ssl a,b 10.0.0.3:443/tcp each w7",
+];
+
+impl Farm {
+    fn orders(&mut self, wish: ManualWish, server: &str, within: Option<&str>) -> String {
+        self.insists(wish, server, within, Caution::Refuse)
+    }
+
+    fn insists(
+        &mut self,
+        wish: ManualWish,
+        server: &str,
+        within: Option<&str>,
+        caution: Caution,
+    ) -> String {
+        let order = Order {
+            aim: aim(server, within),
+            wish,
+            span: None,
+            by: "ann".to_owned(),
+            reason: String::new(),
+            caution,
+        };
+        let now = self.now();
+        let (answer, actions) = self.bindings.order(now, &order);
+        self.perform(actions);
+        match answer {
+            Ok(text) => text,
+            Err(why) => format!("refused: {why}"),
+        }
+    }
+
+    /// `ADDRESS:PORT=WEIGHT`, or `=out`, of all real servers.
+    fn weights(&self) -> String {
+        let mut words = Vec::new();
+        for wanted in self.bindings.desired.values() {
+            for (server, wish) in &wanted.servers {
+                words.push(match wish {
+                    ServerWish::In(settings) => format!("{server}={}", settings.weight),
+                    ServerWish::Out => format!("{server}=out"),
+                    ServerWish::AsFound => format!("{server}=found"),
+                });
+            }
+        }
+        words.join(" ")
+    }
+}
+
+/// The farm of [`TWO`], all good.
+fn good() -> Farm {
+    let mut farm = Farm::new(&TWO);
+    farm.resolves("a", "192.168.0.1");
+    farm.resolves("b", "192.168.0.2");
+    farm.succeeds("web/http");
+    farm.succeeds("web/ssl");
+    farm.said();
+    farm
+}
+
+#[test]
+fn a_server_is_meant_in_all_its_virtual_services_unless_one_is_named() {
+    for (server, within, expected) in [
+        ("a", None, "0 5 0 7"),
+        ("192.168.0.1", None, "0 5 0 7"),
+        ("[192.168.0.1]", None, "0 5 0 7"),
+        ("a:443", None, "5 5 0 7"),
+        ("192.168.0.1:80", None, "0 5 7 7"),
+        ("b", Some("10.0.0.3:443"), "5 5 7 0"),
+        ("b", Some("10.0.0.3:443/tcp"), "5 5 7 0"),
+    ] {
+        let mut farm = good();
+        let answer = farm.orders(ManualWish::Quiesce, server, within);
+        let weights = expected.split(' ').collect::<Vec<_>>();
+        let expected = format!(
+            "192.168.0.1:80={} 192.168.0.2:80={} 192.168.0.1:443={} 192.168.0.2:443={}",
+            weights[0], weights[1], weights[2], weights[3]
+        );
+        assert_eq!(farm.weights(), expected, "{server} {within:?}: {answer}");
+        assert_eq!(farm.said(), ["apply"]);
+    }
+}
+
+#[test]
+fn who_is_not_meant_clearly_is_asked_to_say_it_better() {
+    let mut farm = good();
+    for (server, within, expected) in [
+        ("c", None, "no real server is called \"c\"; there are a, b"),
+        ("192.168.0.1:81", None, "no real server is called"),
+        ("a", Some("10.0.0.4:80"), "no virtual service is called"),
+        ("a:80", Some("10.0.0.3:443"), "it is in 10.0.0.3:80/tcp"),
+    ] {
+        let answer = farm.orders(ManualWish::Disable, server, within);
+        assert!(answer.starts_with("refused: "), "{answer}");
+        assert!(answer.contains(expected), "{answer}");
+    }
+    assert_eq!(farm.said(), [""; 0]);
+    let mut farm = Farm::new(&[
+        "dns/udp a 10.0.0.3:53/udp each",
+        "dns/tcp a 10.0.0.3:53/tcp each",
+    ]);
+    let answer = farm.orders(ManualWish::Disable, "a", Some("10.0.0.3:53"));
+    assert!(
+        answer.contains("may be 10.0.0.3:53/tcp or 10.0.0.3:53/udp"),
+        "{answer}"
+    );
+    let answer = farm.orders(ManualWish::Disable, "a", None);
+    assert!(answer.contains("a wish is about an address"), "{answer}");
+}
+
+#[test]
+fn numbers_beyond_their_bounds_are_refused() {
+    let mut farm = good();
+    let forever = ManualWish::Drain { limit_s: u64::MAX };
+    for wish in [forever, ManualWish::Weight { weight: 65_536 }] {
+        let answer = farm.orders(wish, "a", None);
+        assert!(answer.starts_with("refused: a w"), "{answer}");
+    }
+    assert!(
+        farm.orders(ManualWish::Weight { weight: 65_535 }, "a", None)
+            .starts_with("192")
+    );
+}
+
+#[test]
+fn ipv6_is_named_with_and_without_brackets() {
+    let mut farm = Farm::new(&["v6/s 2001:db8::11 [2001:db8::3]:80/tcp each"]);
+    farm.succeeds("v6/s");
+    for (name, within) in [
+        ("2001:db8::11", None),
+        ("[2001:db8::11]", Some("[2001:db8::3]:80")),
+        ("[2001:db8::11]:80", Some("[2001:db8::3]:80/tcp")),
+    ] {
+        let answer = farm.orders(ManualWish::Quiesce, name, within);
+        let expected = "[2001:db8::11]:80 in [2001:db8::3]:80/tcp: weight 0";
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+}
+
+#[test]
+fn health_and_wishes_do_not_overwrite_each_other() {
+    let mut farm = good();
+    farm.orders(ManualWish::Disable, "a", Some("10.0.0.3:80"));
+    assert_eq!(
+        farm.said(),
+        ["192.168.0.1 out by ann: the disable by ann", "apply"]
+    );
+    // What fails meanwhile is out for two reasons; neither ends the other.
+    farm.fails("web/http", "a");
+    farm.succeeds("web/http");
+    assert!(
+        farm.weights()
+            .starts_with("192.168.0.1:80=out 192.168.0.2:80=5")
+    );
+    farm.fails("web/http", "a");
+    let answer = farm.enables("a").unwrap();
+    assert!(answer.contains("the disable by ann is ended"), "{answer}");
+    assert!(farm.weights().starts_with("192.168.0.1:80=out"));
+    farm.said();
+    farm.succeeds("web/http");
+    assert_eq!(farm.said(), ["192.168.0.1 in", "apply"]);
+    assert!(farm.weights().starts_with("192.168.0.1:80=5"));
+    let nothing = farm.enables("a").unwrap_err();
+    assert!(nothing.contains("nothing withdraws"), "{nothing}");
+}
+
+#[test]
+fn a_wish_outlives_restart_and_reload_and_a_server_that_comes_back_is_still_drained() {
+    let mut farm = good();
+    let answer = farm.orders(ManualWish::Weight { weight: 2 }, "a:80", None);
+    assert_eq!(answer, "192.168.0.1:80 in 10.0.0.3:80/tcp: weight 2");
+    farm.reloads(&TWO);
+    assert!(
+        farm.weights().starts_with("192.168.0.1:80=2 "),
+        "{}",
+        farm.weights()
+    );
+    farm.reloads(&TWO[1..]);
+    farm.reloads(&TWO);
+    farm.succeeds("web/http");
+    assert!(
+        farm.weights().starts_with("192.168.0.1:80=2 "),
+        "{}",
+        farm.weights()
+    );
+    let mut farm = farm.restarted(&TWO);
+    assert!(farm.weights().starts_with("192.168.0.1:80=found "));
+    farm.succeeds("web/http");
+    assert!(
+        farm.weights().starts_with("192.168.0.1:80=2 "),
+        "{}",
+        farm.weights()
+    );
+}
+
+#[test]
+fn a_drained_server_leaves_by_the_look_that_shows_it_empty() {
+    let mut farm = good();
+    let mut table = Table::new();
+    let service = crate::lvs::VirtualService::plain(crate::lvs::Family::V4, Scheduler::wlc());
+    for key in ["10.0.0.3:80/tcp", "10.0.0.3:443/tcp"] {
+        apply(
+            &mut table,
+            &Command::AddService(key.parse().unwrap(), service.clone()),
+        )
+        .unwrap();
+    }
+    farm.applies(&mut table);
+    farm.orders(ManualWish::Drain { limit_s: 60 }, "a:80", None);
+    assert_eq!(farm.applies(&mut table).len(), 1);
+    assert!(
+        farm.weights().starts_with("192.168.0.1:80=0"),
+        "{}",
+        farm.weights()
+    );
+    let now = farm.seconds;
+    farm.waits_until(now + 2.0);
+    assert!(
+        farm.weights().starts_with("192.168.0.1:80=out"),
+        "{}",
+        farm.weights()
+    );
+    let said = farm.said();
+    assert!(
+        said.iter()
+            .any(|it| it.contains("out by ann: the drain by ann")),
+        "{said:?}"
+    );
+    farm.applies(&mut table);
+    assert_eq!(table.values().map(|it| it.servers.len()).sum::<usize>(), 3);
+}
+
+#[test]
+fn a_wish_that_leaves_too_few_is_refused_unless_a_person_insists() {
+    let mut farm = good();
+    let mut model = Model::clone(&farm.model);
+    let key: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+    let service = crate::lvs::VirtualService::plain(key.family(), Scheduler::wlc());
+    let mut declared = DeclaredService::new(key, service);
+    declared.min_live = MinLive::Count(1);
+    declared.servers = ["a", "b"]
+        .map(|host| DeclaredServer {
+            host: HostName::new(host),
+            port: 80,
+            settings: RealServer::new(Forwarding::Dr, Weight(5)),
+            judges: Vec::new(),
+        })
+        .to_vec();
+    model.virtual_services = vec![declared];
+    farm.bindings.model = Arc::new(model);
+    let drain = ManualWish::Drain { limit_s: 60 };
+    assert!(
+        farm.orders(drain, "a:80", None)
+            .contains("weight 0, and out once")
+    );
+    for wish in [
+        drain,
+        ManualWish::Quiesce,
+        ManualWish::Disable,
+        ManualWish::Weight { weight: 0 },
+    ] {
+        let answer = farm.orders(wish, "b:80", None);
+        assert!(
+            answer.contains("0 real servers would be left of 1"),
+            "{answer}"
+        );
+        assert!(
+            answer.contains("min_live is 1") && answer.contains("--force"),
+            "{answer}"
+        );
+    }
+    // Who takes no connections already may be taken out altogether.
+    assert!(
+        farm.orders(ManualWish::Disable, "a:80", None)
+            .contains("in the place of the drain")
+    );
+    assert!(
+        farm.orders(ManualWish::Weight { weight: 1 }, "b:80", None)
+            .contains("weight 1")
+    );
+    let answer = farm.insists(ManualWish::Disable, "b:80", None, Caution::Force);
+    assert!(
+        answer.contains("no real server takes new connections now"),
+        "{answer}"
+    );
+}

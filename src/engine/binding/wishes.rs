@@ -1,0 +1,287 @@
+//! Which real servers does an operator mean, and what does a wish do to their virtual services?
+//!
+//! What is wished and how long stands in [`crate::engine::manual`]; that a wish is the last step
+//! over what is wanted, in [`crate::engine::desired`].
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::engine::binding::Bindings;
+use crate::engine::desired::RealServerView;
+use crate::engine::event::{Action, Aim, Caution, ManualWish, Order};
+use crate::engine::manual::{Effect, EntryKey, ManualView, SPAN_MAX};
+use crate::lvs::{Protocol, RealServerKey, ServerWish, VirtualServiceKey, Weight};
+use crate::model::HostName;
+use crate::time::{Now, Readable};
+
+/// Names listed in an answer; a farm may have thousands.
+pub(super) const NAMED_MAX: usize = 10;
+
+impl Bindings {
+    /// A person wishes something of real servers. The answer is for that person.
+    pub(crate) fn order(
+        &mut self,
+        now: Now,
+        order: &Order,
+    ) -> (Result<String, String>, Vec<Action>) {
+        let mut actions = Vec::new();
+        let views = match self.ordered(order) {
+            Ok(views) => views,
+            Err(why) => return (Err(why), actions),
+        };
+        let mut lines = Vec::new();
+        let mut keys = BTreeSet::new();
+        for view in &views {
+            let Some(entry) = entry_of(view) else {
+                continue;
+            };
+            let before = self.manual.view(entry, now);
+            actions.push(self.manual.wish(now, entry, order));
+            lines.push(self.what_follows(entry, order, before.as_ref()) + &self.health(view));
+            keys.insert(entry.0);
+        }
+        self.decide(&keys, &mut actions);
+        self.advance_wishes(now, &mut actions);
+        let takes_away = Effect::at_first(&order.wish).takes_away();
+        for key in keys {
+            if takes_away && self.live(key, &BTreeSet::new()) == 0 {
+                lines.push(format!("{key}: no real server takes new connections now"));
+            }
+        }
+        (Ok(lines.join("\n")), actions)
+    }
+
+    /// The real servers that an order is about, or the sentence why it is refused.
+    fn ordered(&self, order: &Order) -> Result<Vec<RealServerView>, String> {
+        check_bounds(order)?;
+        let views = self.aimed(&order.aim)?;
+        let nowhere = views.iter().find(|view| view.server.is_none());
+        if let Some(view) = nowhere {
+            let problem = view.problem.as_deref().unwrap_or("its name has no address");
+            return Err(format!(
+                "{} in {}: {problem}; a wish is about an address",
+                order.aim.server.0, view.virtual_service
+            ));
+        }
+        let entries: BTreeSet<EntryKey> = views.iter().filter_map(entry_of).collect();
+        match order.caution {
+            Caution::Refuse => self.check_min_live(&entries, order)?,
+            Caution::Force => {}
+        }
+        Ok(views)
+    }
+
+    /// A declared virtual service keeps its `min_live`, unless a person insists.
+    fn check_min_live(&self, entries: &BTreeSet<EntryKey>, order: &Order) -> Result<(), String> {
+        if !Effect::at_first(&order.wish).takes_away() {
+            return Ok(());
+        }
+        for declared in &self.model.virtual_services {
+            let key = declared.key;
+            if !entries.iter().any(|(it, _)| *it == key) {
+                continue;
+            }
+            let least = declared.min_live.of(declared.servers.len());
+            let (is, would_be) = (self.live(key, &BTreeSet::new()), self.live(key, entries));
+            if would_be < least && would_be < is {
+                return Err(format!(
+                    "{key}: {would_be} real servers would be left of {is} that take new \
+                     connections, and its min_live is {least}; nothing was changed. Enable \
+                     others first, or say --force"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many real servers of a virtual service are to get new connections, these left out.
+    fn live(&self, key: VirtualServiceKey, without: &BTreeSet<EntryKey>) -> usize {
+        let wanted = self.desired.get(&key);
+        let servers = wanted.into_iter().flat_map(|wanted| &wanted.servers);
+        servers
+            .filter(|(server, wish)| match wish {
+                ServerWish::In(settings) => {
+                    settings.weight > Weight(0) && !without.contains(&(key, **server))
+                }
+                ServerWish::Out | ServerWish::AsFound => false,
+            })
+            .count()
+    }
+
+    fn what_follows(
+        &self,
+        entry @ (key, server): EntryKey,
+        order: &Order,
+        before: Option<&ManualView>,
+    ) -> String {
+        let is_udp = matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
+        let limit = |limit_s| Readable(Duration::from_secs(limit_s));
+        let what = match order.wish {
+            ManualWish::Drain { .. } if self.manual.effect(entry) == Some(Effect::Out) => {
+                "stays out".to_owned()
+            }
+            ManualWish::Drain { .. } if is_udp => {
+                "weight 0, then out: of UDP the kernel counts no connection as active".to_owned()
+            }
+            ManualWish::Drain { limit_s } => format!(
+                "weight 0, and out once no connection is active, in {} at the latest",
+                limit(limit_s)
+            ),
+            ManualWish::Quiesce => "weight 0: connections go on, new ones go elsewhere".to_owned(),
+            ManualWish::Disable => "out".to_owned(),
+            ManualWish::Weight { weight } => format!("weight {weight}"),
+        };
+        let mut line = format!("{server} in {key}: {what}");
+        // Writing to a String cannot fail.
+        if let Some(span) = order.span {
+            let _ = write!(line, "; ends by itself in {}", Readable(span));
+        }
+        if let Some(before) = before {
+            let _ = write!(line, "; in the place of {}", before.called());
+        }
+        line
+    }
+
+    /// What its health has to say about one that is out anyhow.
+    fn health(&self, view: &RealServerView) -> String {
+        let by = view.withdrawals.iter().map(|withdrawal| {
+            let service = self.model.service(withdrawal.service);
+            format!("{}/{}", service.group, service.name)
+        });
+        let by: Vec<String> = by.collect();
+        match by.as_slice() {
+            [] => String::new(),
+            by => format!("; its checks withdraw it anyhow: {}", by.join(", ")),
+        }
+    }
+
+    /// The real servers that a person means, in table order; never none of them.
+    pub(crate) fn aimed(&self, aim: &Aim) -> Result<Vec<RealServerView>, String> {
+        let within = match &aim.within {
+            Some(name) => Some(self.virtual_service_called(name)?),
+            None => None,
+        };
+        let name = &aim.server.0;
+        let mut views = self.real_servers();
+        views.retain(|view| {
+            let port = view.server.map_or(0, |server| server.0.port());
+            let mut hosts = view.hosts.iter();
+            hosts.any(|host| is_called(name, host, port, view.server))
+        });
+        if views.is_empty() {
+            return Err(self.unknown(&aim.server));
+        }
+        let Some(within) = within else {
+            return Ok(views);
+        };
+        let keys: BTreeSet<String> = views
+            .iter()
+            .map(|it| it.virtual_service.to_string())
+            .collect();
+        views.retain(|view| view.virtual_service == within);
+        if views.is_empty() {
+            let keys: Vec<String> = keys.into_iter().take(NAMED_MAX).collect();
+            let keys = keys.join(", ");
+            return Err(format!("{name} is not in {within}; it is in {keys}"));
+        }
+        Ok(views)
+    }
+
+    /// The virtual service that a person names, with or without its protocol.
+    fn virtual_service_called(&self, name: &str) -> Result<VirtualServiceKey, String> {
+        let is_meant = |key: &VirtualServiceKey| match name.parse::<VirtualServiceKey>() {
+            Ok(named) => named == *key,
+            Err(_) => match (name.parse::<SocketAddr>(), key) {
+                (Ok(named), VirtualServiceKey::Address(_, address)) => named == *address,
+                (Ok(_), VirtualServiceKey::Mark(..)) | (Err(_), _) => false,
+            },
+        };
+        let meant: Vec<VirtualServiceKey> = self.desired.keys().copied().filter(is_meant).collect();
+        match meant.as_slice() {
+            [key] => Ok(*key),
+            [] => Err(format!(
+                "no virtual service is called \"{name}\"; write ADDRESS:PORT, ADDRESS:PORT/PROTOCOL \
+                 or fwmark MARK as lvsmon table shows them"
+            )),
+            several => {
+                let several: Vec<String> = several.iter().map(ToString::to_string).collect();
+                Err(format!("\"{name}\" may be {}", several.join(" or ")))
+            }
+        }
+    }
+
+    /// What time and connections have brought about for wishes.
+    pub(super) fn advance_wishes(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.manual.is_empty() {
+            return;
+        }
+        let (desired, owned) = (&self.desired, &self.owned);
+        let is_known = |(key, server): EntryKey| {
+            let wanted = desired.get(&key);
+            wanted.is_some_and(|wanted| wanted.servers.contains_key(&server))
+                && owned.leaving(key).all(|leaving| leaving != server)
+        };
+        actions.extend(self.manual.known(now, is_known));
+        let (keys, more) = self.manual.advance(now);
+        actions.extend(more);
+        self.decide(&keys, actions);
+    }
+
+    /// What is wished of an entry, for readers.
+    pub(crate) fn wished(&self, entry: EntryKey, now: Now) -> Option<ManualView> {
+        self.manual.view(entry, now)
+    }
+}
+
+/// Whatever a client may send.
+fn check_bounds(order: &Order) -> Result<(), String> {
+    let limit = match order.wish {
+        ManualWish::Drain { limit_s } => Some(Duration::from_secs(limit_s)),
+        ManualWish::Weight { weight } if weight > Weight::MAX => {
+            return Err(format!("a weight is 0 to {}, not {weight}", Weight::MAX));
+        }
+        ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => None,
+    };
+    if limit.is_some_and(|limit| limit > SPAN_MAX) || order.span.is_some_and(|it| it > SPAN_MAX) {
+        let most = Readable(SPAN_MAX);
+        return Err(format!(
+            "a wish lasts {most} at most; what is to last longer belongs in the file"
+        ));
+    }
+    if order.span == Some(Duration::ZERO) {
+        return Err("a wish that ends at once changes nothing".to_owned());
+    }
+    Ok(())
+}
+
+pub(super) fn entry_of(view: &RealServerView) -> Option<EntryKey> {
+    Some((view.virtual_service, view.server?))
+}
+
+/// Whether a person means this real server: by its word in the file or its address, with or
+/// without the port; brackets about an IPv6 address are taken with and without one.
+pub(super) fn is_called(
+    name: &str,
+    host: &HostName,
+    port: u16,
+    server: Option<RealServerKey>,
+) -> bool {
+    let word = host.as_str();
+    let has_port = |rest: &str| {
+        rest.strip_prefix(':')
+            .is_some_and(|it| it == port.to_string())
+    };
+    if name
+        .strip_prefix(word)
+        .is_some_and(|rest| rest.is_empty() || has_port(rest))
+    {
+        return true;
+    }
+    let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    let ip: Option<IpAddr> = bare.unwrap_or(name).parse().ok();
+    server.is_some_and(|RealServerKey(address)| {
+        name.parse() == Ok(address) || ip == Some(address.ip())
+    })
+}

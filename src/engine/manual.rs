@@ -1,0 +1,549 @@
+//! What operators wish of real servers, as an axis of its own beside their health.
+//!
+//! A wish is about one entry: a real server, by its address, in a virtual service. It is the
+//! last step over what is wanted of the entry ([`Effect::over`]): a server that its checks
+//! withdraw stays out whatever is wished, and comes back as wished. A wish lasts until it is
+//! ended or its time is over, through reloads and restarts; a clock that is set moves no span.
+//!
+//! The wish for an entry that the file no longer has is kept for [`LOST_KEPT`], so that a server
+//! under maintenance is not put to work when a file that lost it by mistake is mended.
+//!
+//! A drained server goes once the kernel shows it with weight 0 and no active connection, at
+//! the latest at the deadline. What persistence does to each (docs/wishes.md): weight 0 keeps
+//! clients that are tied to the server coming back to it unless `expire_quiescent_template` is
+//! set, so only the deadline may end a drain; once it is out, they are sent elsewhere.
+//!
+//! Pure. Not here: who is meant ([`crate::engine::binding`]), what health says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::event::{Action, ManualWish, Note, Order, TableOutcome};
+use crate::engine::saved::{Record, Saved};
+use crate::engine::state::Moment;
+use crate::lvs::{
+    ConnectionCounts, Connections, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight,
+};
+use crate::text;
+use crate::time::{Mono, Now, Readable, Wall};
+
+#[cfg(test)]
+mod tests;
+
+/// How long a drain waits for connections where nobody says: most requests and downloads end by
+/// themselves within minutes, and a maintenance window is longer.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(600);
+
+/// A drained server has weight 0 for at least this long: a client whose first packet came just
+/// before has no connection yet that the kernel counts as active.
+const DRAIN_MIN: Duration = Duration::from_secs(2);
+
+/// How long the wish for a server that the file no longer has is kept: a week of holidays.
+const LOST_KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// The longest drain and the longest time after which a wish ends by itself: a year. What is to
+/// last longer belongs in the file.
+pub const SPAN_MAX: Duration = Duration::from_secs(366 * 86_400);
+
+/// Bytes of a reason that are kept: one line of a listing.
+pub const REASON_MAX: usize = 200;
+
+/// Bytes of the name of who wished it.
+const BY_MAX: usize = 64;
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "wish ";
+
+/// A real server in a virtual service.
+pub(crate) type EntryKey = (VirtualServiceKey, RealServerKey);
+
+/// What a wish makes of what is wanted of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// In with this weight instead of its own.
+    Weight(Weight),
+    /// Out.
+    Out,
+}
+
+impl Effect {
+    /// What a wish does from its first moment on.
+    pub(crate) const fn at_first(wish: &ManualWish) -> Self {
+        match wish {
+            ManualWish::Drain { .. } | ManualWish::Quiesce => Self::Weight(Weight(0)),
+            ManualWish::Disable => Self::Out,
+            ManualWish::Weight { weight } => Self::Weight(Weight(*weight)),
+        }
+    }
+
+    /// The last step: what is wanted once health has spoken.
+    ///
+    /// What is left as found, since there is no verdict yet, gets no weight: nobody knows whether
+    /// it is in the table at all.
+    pub(crate) const fn over(self, wish: ServerWish) -> ServerWish {
+        match (self, wish) {
+            (_, ServerWish::Out) | (Self::Out, ServerWish::In(_) | ServerWish::AsFound) => {
+                ServerWish::Out
+            }
+            (Self::Weight(weight), ServerWish::In(mut settings)) => {
+                settings.weight = weight;
+                ServerWish::In(settings)
+            }
+            (Self::Weight(_), ServerWish::AsFound) => ServerWish::AsFound,
+        }
+    }
+
+    /// Whether new connections go elsewhere.
+    pub(crate) const fn takes_away(self) -> bool {
+        match self {
+            Self::Weight(weight) => weight.0 == 0,
+            Self::Out => true,
+        }
+    }
+}
+
+/// All wishes in force, and what was seen last of the entries they are about.
+#[derive(Debug, Default)]
+pub(crate) struct Manual {
+    wishes: BTreeMap<EntryKey, Standing>,
+    table: Option<Arc<Table>>,
+    connections: Arc<Connections>,
+}
+
+/// A wish in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Standing {
+    wish: ManualWish,
+    drain: Drain,
+    by: String,
+    reason: String,
+    since: Moment,
+    /// What the wall clock said then.
+    reported: Wall,
+    until: Option<Mono>,
+    /// When it is forgotten, the file having lost its entry.
+    lost: Option<Mono>,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drain {
+    /// The wish is none.
+    No,
+    /// It waits for connections to end.
+    Going {
+        /// Not over before; none once that is past.
+        earliest: Option<Mono>,
+        deadline: Mono,
+    },
+    /// The server is out.
+    Done(Drained),
+}
+
+/// How a drain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drained {
+    /// No connection was active any more.
+    Empty,
+    /// Its time was over, with some still active.
+    Deadline,
+}
+
+/// A wish in the journal. Moments by the wall clock.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedWish {
+    virtual_service: VirtualServiceKey,
+    server: RealServerKey,
+    #[serde(flatten)]
+    wish: ManualWish,
+    by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+    since: Wall,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drained: Option<Drained>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<Wall>,
+}
+
+/// A wish as a reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManualView {
+    /// What is wished.
+    pub wish: ManualWish,
+    /// How far a drain has come; none for other wishes.
+    pub drain: Option<DrainView>,
+    /// Who wished it.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Since when.
+    pub since: Wall,
+    /// When it ends by itself.
+    pub until: Option<Wall>,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainView {
+    /// It waits for connections to end, until then at the latest.
+    Going(Wall),
+    /// The server is out.
+    Done(Drained),
+}
+
+impl Manual {
+    /// What the journal has. What cannot be read is to be forgotten.
+    pub(crate) fn restore(saved: &Saved, now: Now) -> (Self, Vec<Action>) {
+        let mut manual = Self::default();
+        let mut actions = Vec::new();
+        let records = saved.records.iter();
+        for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
+            match serde_json::from_value::<SavedWish>(value.clone()) {
+                Ok(saved) => {
+                    let entry = (saved.virtual_service, saved.server);
+                    let standing = Standing::restored(saved, now);
+                    let record = standing.record(entry, now);
+                    // Where the clock was set back meanwhile, the next restart must know.
+                    if !matches!(&record, Action::Record(it) if it.value == *value) {
+                        actions.push(record);
+                    }
+                    manual.wishes.insert(entry, standing);
+                }
+                Err(error) => {
+                    actions.push(forget(key.clone()));
+                    let (key, reason) = (key.clone(), error.to_string());
+                    actions.push(Action::Note(Note::NotRestored { key, reason }));
+                }
+            }
+        }
+        (manual, actions)
+    }
+
+    /// All that is to survive a restart.
+    pub(crate) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
+        let wishes = self.wishes.iter();
+        wishes.map(move |(entry, standing)| standing.record(*entry, now))
+    }
+
+    /// What is wished of an entry.
+    pub(crate) fn effect(&self, entry: EntryKey) -> Option<Effect> {
+        self.wishes.get(&entry).map(Standing::effect)
+    }
+
+    /// The last step over what is wanted of an entry.
+    pub(crate) fn over(&self, entry: EntryKey, wish: ServerWish) -> ServerWish {
+        self.effect(entry).map_or(wish, |it| it.over(wish))
+    }
+
+    /// The wish that keeps an entry out, in words.
+    pub(crate) fn reason_to_be_out(&self, entry: EntryKey) -> Option<String> {
+        let standing = self.wishes.get(&entry)?;
+        (standing.effect() == Effect::Out).then(|| standing.called())
+    }
+
+    /// A person wishes something of an entry, in the place of what was wished before. One that
+    /// was out by a wish is not put in again to be drained once more.
+    pub(crate) fn wish(&mut self, now: Now, entry: EntryKey, order: &Order) -> Action {
+        let before = self.effect(entry);
+        let drain = match order.wish {
+            ManualWish::Drain { .. } if before == Some(Effect::Out) => Drain::Done(Drained::Empty),
+            ManualWish::Drain { limit_s } => Drain::Going {
+                earliest: Some(now.mono.after(DRAIN_MIN)),
+                deadline: now.mono.after(Duration::from_secs(limit_s)),
+            },
+            ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
+        };
+        let standing = Standing {
+            wish: order.wish,
+            drain,
+            by: line(&order.by, BY_MAX),
+            reason: line(&order.reason, REASON_MAX),
+            since: Moment::of(now),
+            reported: now.wall,
+            until: order.span.map(|span| now.mono.after(span)),
+            lost: None,
+        };
+        let record = standing.record(entry, now);
+        self.wishes.insert(entry, standing);
+        record
+    }
+
+    /// A person ends what was wished of an entry: what it was, with the record that forgets it.
+    pub(crate) fn end(&mut self, now: Now, entry: EntryKey) -> Option<(ManualView, Action)> {
+        let standing = self.wishes.remove(&entry)?;
+        Some((standing.view(now), forget(key(entry))))
+    }
+
+    /// Which entries the file has now: wishes for others are forgotten some day.
+    pub(crate) fn known(&mut self, now: Now, known: impl Fn(EntryKey) -> bool) -> Vec<Action> {
+        let mut actions = Vec::new();
+        for (&entry, standing) in &mut self.wishes {
+            if known(entry) == standing.lost.is_none() {
+                continue;
+            }
+            let lost = standing.lost.is_none();
+            standing.lost = lost.then(|| now.mono.after(LOST_KEPT));
+            actions.push(standing.record(entry, now));
+            if lost {
+                let text = format!(
+                    "the file no longer has it; {} is kept for {} in case it comes back",
+                    standing.called(),
+                    Readable(LOST_KEPT)
+                );
+                actions.push(note(entry, text));
+            }
+        }
+        actions
+    }
+
+    /// The kernel's table was looked at.
+    pub(crate) fn seen(&mut self, outcome: &TableOutcome) {
+        if let Some(table) = &outcome.actual {
+            self.table = Some(Arc::clone(table));
+            self.connections = Arc::clone(&outcome.connections);
+        }
+    }
+
+    /// What time and connections have brought about: the virtual services to decide anew, with
+    /// what there is to record and to say.
+    pub(crate) fn advance(&mut self, now: Now) -> (BTreeSet<VirtualServiceKey>, Vec<Action>) {
+        let mut keys = BTreeSet::new();
+        let mut actions = Vec::new();
+        let (table, connections) = (self.table.as_deref(), &self.connections);
+        self.wishes.retain(|&entry, standing| {
+            if let Some(text) = standing.is_over(now) {
+                actions.extend([forget(key(entry)), note(entry, text)]);
+                keys.insert(entry.0);
+                return false;
+            }
+            let counts = connections.get(&entry).copied().unwrap_or_default();
+            if let Some(text) = standing.drain_on(now, quiesced(table, entry), counts) {
+                actions.extend([standing.record(entry, now), note(entry, text)]);
+                keys.insert(entry.0);
+            }
+            true
+        });
+        (keys, actions)
+    }
+
+    /// When [`Manual::advance`] is wanted next.
+    pub(crate) fn next_deadline(&self) -> Option<Mono> {
+        self.wishes.values().flat_map(Standing::deadlines).min()
+    }
+
+    /// Whether nothing at all is wished.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wishes.is_empty()
+    }
+
+    /// What is wished of an entry, for readers.
+    pub(crate) fn view(&self, entry: EntryKey, now: Now) -> Option<ManualView> {
+        self.wishes.get(&entry).map(|standing| standing.view(now))
+    }
+}
+
+/// Whether the kernel was seen to send an entry no new connections: with weight 0, or not in the
+/// table at all.
+fn quiesced(table: Option<&Table>, (key, server): EntryKey) -> bool {
+    table.is_some_and(|table| {
+        let entry = table.get(&key);
+        let found = entry.and_then(|entry| entry.servers.get(&server));
+        found.is_none_or(|found| found.weight == Weight(0))
+    })
+}
+
+impl Standing {
+    /// From the journal. No span is longer than it was when it was asked for, whatever the clock
+    /// says since.
+    fn restored(saved: SavedWish, now: Now) -> Self {
+        let left = |until: Wall| {
+            let asked = until.since(saved.since);
+            now.mono.after(until.since(now.wall).min(asked))
+        };
+        let drain = match (saved.wish, saved.drained, saved.deadline) {
+            (ManualWish::Drain { .. }, Some(drained), _) => Drain::Done(drained),
+            (ManualWish::Drain { limit_s }, None, deadline) => Drain::Going {
+                earliest: Some(now.mono.after(DRAIN_MIN)),
+                deadline: deadline
+                    .map_or_else(|| now.mono.after(Duration::from_secs(limit_s)), left),
+            },
+            (ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. }, ..) => {
+                Drain::No
+            }
+        };
+        Self {
+            wish: saved.wish,
+            drain,
+            by: line(&saved.by, BY_MAX),
+            reason: line(&saved.reason, REASON_MAX),
+            since: Moment::restored(saved.since, now),
+            reported: saved.since,
+            until: saved.until.map(left),
+            lost: saved.lost.map(|lost| {
+                let left = lost.since(now.wall).min(LOST_KEPT);
+                now.mono.after(left)
+            }),
+        }
+    }
+
+    fn record(&self, entry: EntryKey, now: Now) -> Action {
+        let wall = |due: Mono| now.wall.after(due.since(now.mono));
+        let (deadline, drained) = match self.drain {
+            Drain::No => (None, None),
+            Drain::Going { deadline, .. } => (Some(wall(deadline)), None),
+            Drain::Done(drained) => (None, Some(drained)),
+        };
+        let saved = SavedWish {
+            virtual_service: entry.0,
+            server: entry.1,
+            wish: self.wish,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            since: self.since.told(self.reported, now),
+            until: self.until.map(wall),
+            deadline,
+            drained,
+            lost: self.lost.map(wall),
+        };
+        Action::Record(Box::new(Record {
+            key: key(entry),
+            // A struct of texts and numbers has no way to fail here.
+            value: serde_json::to_value(saved).unwrap_or_default(),
+        }))
+    }
+
+    fn effect(&self) -> Effect {
+        match self.drain {
+            Drain::Done(_) => Effect::Out,
+            Drain::Going { .. } | Drain::No => Effect::at_first(&self.wish),
+        }
+    }
+
+    /// What is said where it ends by itself now.
+    fn is_over(&self, now: Now) -> Option<String> {
+        if self.until.is_some_and(|until| until <= now.mono) {
+            let after = Readable(self.since.ago(now));
+            return Some(format!("{} is over after {after}", self.called()));
+        }
+        let is_forgotten = self.lost.is_some_and(|lost| lost <= now.mono);
+        is_forgotten.then(|| {
+            let kept = Readable(LOST_KEPT);
+            format!(
+                "{} is forgotten: the file has not had it for {kept}",
+                self.called()
+            )
+        })
+    }
+
+    /// Where a drain is over now: what is said.
+    fn drain_on(&mut self, now: Now, quiesced: bool, counts: ConnectionCounts) -> Option<String> {
+        let Drain::Going { earliest, deadline } = &mut self.drain else {
+            return None;
+        };
+        *earliest = earliest.filter(|earliest| *earliest > now.mono);
+        let is_empty = quiesced && counts.active == 0 && earliest.is_none();
+        let drained = if is_empty && self.lost.is_none() {
+            Drained::Empty
+        } else if *deadline <= now.mono {
+            Drained::Deadline
+        } else {
+            return None;
+        };
+        self.drain = Drain::Done(drained);
+        let tied = match counts.persistent {
+            0 => String::new(),
+            count => format!("; {count} persistent clients that are tied to it go elsewhere"),
+        };
+        Some(match drained {
+            Drained::Empty => format!("drained: no active connections any more, taken out{tied}"),
+            Drained::Deadline => format!(
+                "the time of the drain is over, taken out with {} active connections{tied}",
+                counts.active
+            ),
+        })
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Mono> + use<> {
+        let (earliest, deadline) = match self.drain {
+            Drain::Going { earliest, deadline } => (earliest, Some(deadline)),
+            Drain::No | Drain::Done(_) => (None, None),
+        };
+        let all = [self.until, self.lost, earliest, deadline];
+        all.into_iter().flatten()
+    }
+
+    /// `the drain by ann (kernel update)`
+    fn called(&self) -> String {
+        called(&self.wish, &self.by, &self.reason)
+    }
+
+    fn view(&self, now: Now) -> ManualView {
+        let wall = |due: Mono| now.wall.after(due.since(now.mono));
+        ManualView {
+            wish: self.wish,
+            drain: match self.drain {
+                Drain::No => None,
+                Drain::Going { deadline, .. } => Some(DrainView::Going(wall(deadline))),
+                Drain::Done(drained) => Some(DrainView::Done(drained)),
+            },
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            since: self.since.told(self.reported, now),
+            until: self.until.map(wall),
+        }
+    }
+}
+
+/// `the drain by ann (kernel update)`
+fn called(wish: &ManualWish, by: &str, reason: &str) -> String {
+    let what = match wish {
+        ManualWish::Drain { .. } => "drain".to_owned(),
+        ManualWish::Quiesce => "quiesce".to_owned(),
+        ManualWish::Disable => "disable".to_owned(),
+        ManualWish::Weight { weight } => format!("weight {weight}"),
+    };
+    match reason {
+        "" => format!("the {what} by {by}"),
+        reason => format!("the {what} by {by} ({reason})"),
+    }
+}
+
+impl ManualView {
+    /// `the drain by ann (kernel update)`
+    #[must_use]
+    pub fn called(&self) -> String {
+        called(&self.wish, &self.by, &self.reason)
+    }
+}
+
+fn line(text: &str, most: usize) -> String {
+    text::cut(&text::one_line(text.trim()), most).to_owned()
+}
+
+fn note((virtual_service, server): EntryKey, text: String) -> Action {
+    Action::Note(Note::Manual {
+        virtual_service,
+        server,
+        text,
+    })
+}
+
+fn key((virtual_service, server): EntryKey) -> String {
+    format!("{PREFIX}{virtual_service} {server}")
+}
+
+fn forget(key: String) -> Action {
+    Action::Record(Box::new(Record {
+        key,
+        value: serde_json::Value::Null,
+    }))
+}

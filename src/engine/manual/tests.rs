@@ -1,0 +1,326 @@
+use super::*;
+use crate::engine::event::{Aim, Caution, RealServerName};
+use crate::engine::fixture::{EPOCH, at};
+use crate::lvs::{Forwarding, RealServer, Scheduler, TableEntry, VirtualService};
+
+const OWN: RealServer = RealServer::new(Forwarding::Dr, Weight(5));
+const HOUR: f64 = 3_600.0;
+
+fn entry() -> EntryKey {
+    let server = RealServerKey("192.168.0.1:80".parse().unwrap());
+    ("10.0.0.3:80/tcp".parse().unwrap(), server)
+}
+
+fn order(wish: ManualWish) -> Order {
+    Order {
+        aim: Aim {
+            server: RealServerName("192.168.0.1".to_owned()),
+            within: None,
+        },
+        wish,
+        span: None,
+        by: "ann".to_owned(),
+        reason: "new kernel".to_owned(),
+        caution: Caution::Refuse,
+    }
+}
+
+fn drain(limit_s: u64) -> Order {
+    order(ManualWish::Drain { limit_s })
+}
+
+/// A look that finds the entry with this weight, where it is there, and so many active
+/// connections.
+fn look(weight: Option<u32>, active: u32) -> TableOutcome {
+    let (key, server) = entry();
+    let settings = |weight| RealServer::new(Forwarding::Dr, Weight(weight));
+    let service = TableEntry {
+        service: VirtualService::plain(key.family(), Scheduler::wlc()),
+        servers: weight
+            .map(|weight| (server, settings(weight)))
+            .into_iter()
+            .collect(),
+    };
+    let counts = ConnectionCounts {
+        active,
+        inactive: 9,
+        persistent: 2,
+    };
+    TableOutcome {
+        actual: Some(Arc::new(Table::from([(key, service)]))),
+        connections: Arc::new(Connections::from([(entry(), counts)])),
+        ..TableOutcome::default()
+    }
+}
+
+fn texts(actions: &[Action]) -> Vec<&str> {
+    let mut texts = Vec::new();
+    for action in actions {
+        if let Action::Note(Note::Manual { text, .. }) = action {
+            texts.push(text.as_str());
+        }
+    }
+    texts
+}
+
+fn advance(manual: &mut Manual, seconds: f64) -> Vec<String> {
+    let (_, actions) = manual.advance(at(seconds));
+    let next = manual.next_deadline();
+    assert!(next.is_none_or(|next| next > at(seconds).mono), "{next:?}");
+    texts(&actions).into_iter().map(str::to_owned).collect()
+}
+
+fn wished(seconds: f64, order: &Order) -> Manual {
+    let mut manual = Manual::default();
+    manual.wish(at(seconds), entry(), order);
+    manual
+}
+
+/// Through the text of the journal, and a daemon whose clocks say this at its start.
+fn restarted(manual: &Manual, before: Now, after: Now) -> Manual {
+    let mut saved = Saved::default();
+    for action in manual.record_all(before) {
+        let Action::Record(record) = action else {
+            panic!("{action:?}")
+        };
+        let text = serde_json::to_string(&*record).unwrap();
+        let record: Record = serde_json::from_str(&text).unwrap();
+        saved.records.insert(record.key, record.value);
+    }
+    let (restored, actions) = Manual::restore(&saved, after);
+    assert!(texts(&actions).is_empty(), "{actions:?}");
+    restored
+}
+
+fn wall(seconds: i64) -> Wall {
+    Wall::from_seconds(EPOCH + seconds)
+}
+
+#[test]
+fn a_wish_is_the_last_step_over_what_health_wants() {
+    let own = ServerWish::In(OWN);
+    let weighted = |weight| {
+        ServerWish::In(RealServer {
+            weight: Weight(weight),
+            ..OWN
+        })
+    };
+    let (out, found) = (ServerWish::Out, ServerWish::AsFound);
+    let cases = [
+        (ManualWish::Disable, own, out),
+        (ManualWish::Disable, found, out),
+        (ManualWish::Disable, out, out),
+        (ManualWish::Quiesce, own, weighted(0)),
+        (ManualWish::Quiesce, found, found),
+        (ManualWish::Quiesce, out, out),
+        (ManualWish::Weight { weight: 9 }, own, weighted(9)),
+        (ManualWish::Weight { weight: 0 }, own, weighted(0)),
+        (ManualWish::Weight { weight: 9 }, found, found),
+        (ManualWish::Weight { weight: 9 }, out, out),
+        (ManualWish::Drain { limit_s: 60 }, own, weighted(0)),
+        (ManualWish::Drain { limit_s: 60 }, out, out),
+    ];
+    for (wish, health, wanted) in cases {
+        let manual = wished(0.0, &order(wish));
+        assert_eq!(manual.over(entry(), health), wanted, "{wish:?} {health:?}");
+    }
+    assert_eq!(Manual::default().over(entry(), own), own);
+}
+
+#[test]
+fn a_drain_waits_for_the_last_active_connection() {
+    let mut manual = wished(0.0, &drain(600));
+    let is_out = |manual: &Manual| manual.effect(entry()) == Some(Effect::Out);
+    // Before the kernel was seen with weight 0 the counts say nothing.
+    manual.seen(&look(Some(5), 0));
+    assert_eq!(advance(&mut manual, 3.0), [""; 0]);
+    manual.seen(&look(Some(0), 1));
+    assert_eq!(advance(&mut manual, 300.0), [""; 0]);
+    assert!(!is_out(&manual));
+    manual.seen(&look(Some(0), 0));
+    let said = advance(&mut manual, 301.0);
+    assert_eq!(
+        said,
+        [
+            "drained: no active connections any more, taken out; 2 persistent clients that are \
+          tied to it go elsewhere"
+        ]
+    );
+    assert!(is_out(&manual));
+    // It stays out, whatever is seen from here on.
+    manual.seen(&look(Some(0), 7));
+    assert_eq!(advance(&mut manual, 9_000.0), [""; 0]);
+    assert!(is_out(&manual));
+    assert_eq!(manual.next_deadline(), None);
+}
+
+#[test]
+fn a_drain_gives_packets_under_way_two_seconds() {
+    let mut manual = wished(10.0, &drain(600));
+    manual.seen(&look(Some(0), 0));
+    assert_eq!(advance(&mut manual, 11.9), [""; 0]);
+    assert_eq!(manual.next_deadline(), Some(at(12.0).mono));
+    assert_eq!(advance(&mut manual, 12.0).len(), 1);
+}
+
+#[test]
+fn a_drain_of_a_server_that_is_not_in_the_table_is_done() {
+    let mut manual = wished(0.0, &drain(600));
+    manual.seen(&look(None, 0));
+    assert_eq!(advance(&mut manual, 2.0).len(), 1);
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline_and_says_what_it_cut() {
+    let mut manual = wished(0.0, &drain(60));
+    manual.seen(&look(Some(0), 3));
+    assert_eq!(advance(&mut manual, 59.0), [""; 0]);
+    let said = advance(&mut manual, 60.0);
+    assert!(said[0].contains("taken out with 3 active"), "{said:?}");
+    let view = manual.view(entry(), at(61.0)).unwrap();
+    assert_eq!(view.drain, Some(DrainView::Done(Drained::Deadline)));
+    // Nothing is known of the table: the deadline counts all the same.
+    let mut blind = wished(0.0, &drain(60));
+    assert_eq!(advance(&mut blind, 60.0).len(), 1);
+}
+
+#[test]
+fn who_is_out_is_not_put_in_to_be_drained() {
+    let mut manual = wished(0.0, &order(ManualWish::Disable));
+    manual.wish(at(1.0), entry(), &drain(60));
+    assert_eq!(manual.effect(entry()), Some(Effect::Out));
+    assert_eq!(manual.next_deadline(), None);
+}
+
+#[test]
+fn a_wish_ends_by_itself_and_says_so() {
+    let mut hour = order(ManualWish::Quiesce);
+    hour.span = Some(Duration::from_secs(3_600));
+    let mut manual = wished(0.0, &hour);
+    assert_eq!(
+        manual.view(entry(), at(1.0)).unwrap().until,
+        Some(wall(3_600))
+    );
+    assert_eq!(advance(&mut manual, HOUR - 1.0), [""; 0]);
+    let (keys, actions) = manual.advance(at(HOUR));
+    assert_eq!(
+        texts(&actions),
+        ["the quiesce by ann (new kernel) is over after 1h"]
+    );
+    assert_eq!(keys, BTreeSet::from([entry().0]));
+    assert!(manual.is_empty());
+    let forgotten = actions
+        .iter()
+        .any(|action| matches!(action, Action::Record(record) if record.value.is_null()));
+    assert!(forgotten);
+}
+
+#[test]
+fn a_restart_goes_on_where_it_was() {
+    let mut long = drain(600);
+    long.span = Some(Duration::from_secs(7_200));
+    let manual = wished(0.0, &long);
+    // The new daemon's own clock begins at zero, 100 s later by the wall clock.
+    let after = Now {
+        mono: Mono::ZERO,
+        wall: wall(100),
+    };
+    let mut restored = restarted(&manual, at(90.0), after);
+    let view = restored.view(entry(), after).unwrap();
+    assert_eq!(view.drain, Some(DrainView::Going(wall(600))));
+    assert_eq!((view.since, view.until), (wall(0), Some(wall(7_200))));
+    assert_eq!((&*view.by, &*view.reason), ("ann", "new kernel"));
+    assert_eq!(restored.next_deadline(), Some(at(2.0).mono));
+    assert_eq!(advance(&mut restored, 499.0), [""; 0]);
+    assert_eq!(advance(&mut restored, 500.0).len(), 1);
+    let again = restarted(&restored, at(501.0), at(501.0));
+    let view = again.view(entry(), at(501.0)).unwrap();
+    assert_eq!(view.drain, Some(DrainView::Done(Drained::Deadline)));
+}
+
+#[test]
+fn a_clock_that_is_set_moves_no_span() {
+    let mut hour = order(ManualWish::Quiesce);
+    hour.span = Some(Duration::from_secs(3_600));
+    let manual = wished(0.0, &hour);
+    for step in [-86_400, 86_400] {
+        let set = |seconds: f64| {
+            let now = at(seconds);
+            Now {
+                wall: Wall::from_seconds(now.wall.seconds() + step),
+                ..now
+            }
+        };
+        let view = manual.view(entry(), set(600.0)).unwrap();
+        assert_eq!(
+            (view.since, view.until),
+            (wall(step), Some(wall(step + 3_600)))
+        );
+        // Written anew after the step, and read by a daemon that starts at 1,000 s.
+        let after = Now {
+            mono: Mono::ZERO,
+            wall: set(1_000.0).wall,
+        };
+        let restored = restarted(&manual, set(700.0), after);
+        assert_eq!(restored.next_deadline(), Some(at(2_600.0).mono), "{step}");
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_while_no_daemon_ran_makes_no_wish_longer() {
+    let mut hour = order(ManualWish::Quiesce);
+    hour.span = Some(Duration::from_secs(3_600));
+    let manual = wished(0.0, &hour);
+    let after = Now {
+        mono: Mono::ZERO,
+        wall: wall(-86_400 * 365),
+    };
+    let restored = restarted(&manual, at(1.0), after);
+    assert_eq!(restored.next_deadline(), Some(at(HOUR).mono));
+}
+
+#[test]
+fn the_wish_for_a_server_that_the_file_lost_is_kept_for_a_week() {
+    let week = 7.0 * 24.0 * HOUR;
+    let mut manual = wished(0.0, &order(ManualWish::Disable));
+    assert_eq!(manual.known(at(1.0), |_| true), []);
+    let lost = manual.known(at(2.0), |_| false);
+    assert!(texts(&lost)[0].contains("is kept for 7d"), "{lost:?}");
+    assert_eq!(manual.known(at(3.0), |_| false), []);
+    let restored = restarted(&manual, at(4.0), at(4.0));
+    assert_eq!(restored.next_deadline(), Some(at(2.0 + week).mono));
+    // It comes back.
+    assert_eq!(manual.known(at(5.0), |_| true).len(), 1);
+    assert_eq!(manual.next_deadline(), None);
+    manual.known(at(6.0), |_| false);
+    assert_eq!(advance(&mut manual, 5.0 + week), [""; 0]);
+    assert!(advance(&mut manual, 6.0 + week)[0].contains("is forgotten"));
+    assert!(manual.is_empty());
+}
+
+#[test]
+fn what_a_person_writes_stays_one_short_line() {
+    let mut long = order(ManualWish::Quiesce);
+    long.reason = format!("a\nb\u{1b}[31m{}", "x".repeat(1_000));
+    long.by = "y".repeat(1_000);
+    let manual = wished(0.0, &long);
+    let view = manual.view(entry(), at(0.0)).unwrap();
+    assert!(view.reason.starts_with("a b [31mxxx"), "{}", view.reason);
+    assert_eq!((view.reason.len(), view.by.len()), (REASON_MAX, BY_MAX));
+}
+
+#[test]
+fn a_record_that_makes_no_sense_is_said_and_forgotten() {
+    let mut saved = Saved::default();
+    let key = format!("{PREFIX}x");
+    saved
+        .records
+        .insert(key.clone(), serde_json::json!({"wish": "dance"}));
+    let (manual, actions) = Manual::restore(&saved, at(0.0));
+    assert!(manual.is_empty());
+    assert_eq!(actions[0], forget(key));
+    assert!(matches!(
+        &actions[1],
+        Action::Note(Note::NotRestored { .. })
+    ));
+}
