@@ -8,11 +8,14 @@
 //! Not here: which arguments and variables (the engine), how many at once (the daemon).
 //! Contract: docs/mon.md, "Runs".
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
@@ -97,18 +100,23 @@ impl Capture {
     /// Output kept beside the note.
     const ROOM: usize = Report::OUTPUT_MAX - Self::NOTE.len();
 
-    pub(crate) async fn read(&mut self, pipe: &mut pipe::Receiver) {
-        let mut chunk = [0; CHUNK];
-        match pipe.read(&mut chunk).await {
-            Ok(0) | Err(_) => self.ended = true,
-            Ok(length) => self.take(chunk.get(..length).unwrap_or_default()),
+    /// May be dropped half-way: what was read is taken.
+    pub(crate) async fn read_to_end(&mut self, pipe: &mut pipe::Receiver) {
+        while !self.ended {
+            poll_fn(|context| self.poll(pipe, context)).await;
         }
     }
 
-    pub(crate) async fn read_to_end(&mut self, pipe: &mut pipe::Receiver) {
-        while !self.ended {
-            self.read(pipe).await;
+    /// The chunk lives in one call only: in the future it would make every run that waits bigger.
+    fn poll(&mut self, pipe: &mut pipe::Receiver, context: &mut Context<'_>) -> Poll<()> {
+        let mut chunk = [0; CHUNK];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        let read = ready!(Pin::new(pipe).poll_read(context, &mut chunk));
+        match read {
+            Ok(()) if !chunk.filled().is_empty() => self.take(chunk.filled()),
+            Ok(()) | Err(_) => self.ended = true,
         }
+        Poll::Ready(())
     }
 
     fn take(&mut self, bytes: &[u8]) {

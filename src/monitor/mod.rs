@@ -115,7 +115,8 @@ impl Tools {
 pub async fn execute(run: Run, tools: Tools) -> Report {
     match run.program {
         RunProgram::Native(options) => check(&options, &run.hosts, &tools).await,
-        RunProgram::Executable(program) => exec::run(&program, tools.children()).await,
+        // Boxed, as in `check`: all runs would be of its size.
+        RunProgram::Executable(program) => Box::pin(exec::run(&program, tools.children())).await,
     }
 }
 
@@ -133,5 +134,49 @@ pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) 
         MonitorOptions::Misc(options) => Box::pin(misc::check(options, hosts, tools)).await,
         MonitorOptions::Plugin(options) => Box::pin(plugin::check(options, hosts, tools)).await,
         MonitorOptions::Tcp(options) => Box::pin(tcp::check(options, hosts, tools)).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::{Executable, RunId};
+    use crate::model::ServiceId;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    /// What the memory of a run that waits may be, before and beside what it opens. A start that
+    /// falls behind has as many of them at once as `maxchecks` allows, and the allocator keeps
+    /// what they took.
+    const RUN_MAX: usize = 2_000;
+
+    #[test]
+    fn a_run_in_flight_is_small_whatever_it_runs() {
+        let args = ["-p", "80"].map(str::to_owned);
+        let options = MonitorOptions::parse("tcp.monitor", &args).unwrap();
+        let programs = [
+            RunProgram::Native(options.unwrap()),
+            RunProgram::Executable(Executable {
+                path: PathBuf::from("x.monitor"),
+                args: Vec::new(),
+                environment: Vec::new(),
+                limit: Duration::from_secs(1),
+            }),
+        ];
+        let tools = Tools::new(Names::system());
+        for program in programs {
+            if let RunProgram::Executable(program) = &program {
+                let size = size_of_val(&exec::run(program, tools.children()));
+                assert!(size < 2 * RUN_MAX, "{size} bytes for a program");
+            }
+            let run = Run {
+                id: RunId(1),
+                service: ServiceId(0),
+                program,
+                hosts: Vec::new(),
+            };
+            let size = size_of_val(&execute(run, tools.clone()));
+            assert!(size < RUN_MAX, "{size} bytes for a run");
+        }
     }
 }
