@@ -20,6 +20,8 @@ use crate::engine::saved::Saved;
 use crate::ipvs::Backend;
 use crate::model::Model;
 use crate::names::Names;
+use crate::pair::{InstanceName, State};
+use crate::wire::role::{HealthAnswer, RoleAnswer};
 use crate::wire::why::WhyAnswer;
 use crate::wire::{Answer, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows};
 
@@ -80,10 +82,19 @@ impl Client {
     ///
     /// No daemon runs there, or it may not be asked.
     pub fn connect(statedir: &Path) -> Result<Self, ClientError> {
+        Self::connect_within(statedir, ANSWER_LIMIT)
+    }
+
+    /// The same with another limit for each answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect_within(statedir: &Path, limit: Duration) -> Result<Self, ClientError> {
         let path = statedir.join("control");
         let stream = UnixStream::connect(&path).and_then(|stream| {
-            stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-            stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+            stream.set_read_timeout(Some(limit))?;
+            stream.set_write_timeout(Some(limit))?;
             Ok(stream)
         });
         match stream {
@@ -118,6 +129,8 @@ impl Client {
             other @ (Answer::Services(_)
             | Answer::Events(_)
             | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -134,6 +147,8 @@ impl Client {
             other @ (Answer::Table(_)
             | Answer::Events(_)
             | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -150,6 +165,8 @@ impl Client {
             other @ (Answer::Table(_)
             | Answer::Services(_)
             | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -167,6 +184,8 @@ impl Client {
             other @ (Answer::Table(_)
             | Answer::Services(_)
             | Answer::Events(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -185,6 +204,66 @@ impl Client {
             | Answer::Services(_)
             | Answer::Events(_)
             | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// What this director is to the other one of its pair.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`].
+    pub fn role(&mut self) -> Result<RoleAnswer, ClientError> {
+        match self.ask(&Request::Role)? {
+            Answer::Role(answer) => Ok(*answer),
+            other @ (Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Why(_)
+            | Answer::Health(_)
+            | Answer::Done(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Says what it is; the answer is a sentence for a person.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`].
+    pub fn set_role(
+        &mut self,
+        instance: Option<InstanceName>,
+        state: State,
+    ) -> Result<String, ClientError> {
+        match self.ask(&Request::SetRole { instance, state })? {
+            Answer::Done(text) => Ok(text),
+            other @ (Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Whether anything is stuck.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`]; no answer in time means that the daemon's loop is stuck.
+    pub fn health(&mut self) -> Result<HealthAnswer, ClientError> {
+        match self.ask(&Request::Health)? {
+            Answer::Health(answer) => Ok(answer),
+            other @ (Answer::Table(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
     }
@@ -203,6 +282,8 @@ impl Client {
             | Answer::Services(_)
             | Answer::Events(_)
             | Answer::Why(_)
+            | Answer::Role(_)
+            | Answer::Health(_)
             | Answer::Done(_) => ClientError::Broken {
                 path: self.path.clone(),
                 error: io::Error::other("the answer belongs to another question"),

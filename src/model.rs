@@ -31,6 +31,7 @@ pub use tripwire::Tripwire;
 
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{self, AlertOptions, MonitorOptions};
+use crate::pair::PairSettings;
 use crate::period::Period;
 use crate::text;
 
@@ -193,6 +194,8 @@ pub struct Globals {
     pub trap: Listener,
     /// Who may connect.
     pub clients: Clients,
+    /// The other director.
+    pub pair: PairSettings,
     /// Who may do what.
     pub auth: AuthSettings,
     /// The alert history on disk.

@@ -92,6 +92,21 @@ pub fn load_unless(
     })
 }
 
+/// The state folder that a configuration names, whatever else is wrong with it: for a question to
+/// the daemon that must not fail over a mistake that is not in force yet. Blocks as [`load`].
+///
+/// # Errors
+///
+/// The file cannot be read.
+pub fn statedir(path: &Path) -> Result<PathBuf, String> {
+    let options = LoadOptions::default();
+    let document = reading::read(path, &options, &|| false).map_err(|mistakes| {
+        let first = mistakes.first().map(ToString::to_string);
+        first.unwrap_or_else(|| format!("cannot read {}", path.display()))
+    })?;
+    Ok(document.needs(&defaults(&options)).globals.statedir)
+}
+
 fn defaults(options: &LoadOptions) -> Defaults {
     let ports = services::ports();
     let (bind, pidfile) = match options.manner {

@@ -3,6 +3,7 @@
 //! Pure values, the same for both ends (`daemon::control` and [`crate::client`]).
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
+pub mod role;
 pub mod rows;
 pub mod rules;
 pub mod why;
@@ -13,6 +14,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::event::Reason;
+use crate::pair::{InstanceName, State};
+use crate::wire::role::{HealthAnswer, RoleAnswer};
 use crate::wire::why::WhyAnswer;
 
 /// What may be asked.
@@ -50,6 +53,18 @@ pub enum Request {
         #[serde(default)]
         within: Option<String>,
     },
+    /// What this director is to the other one.
+    Role,
+    /// Somebody says what it is: a notify script of the VRRP daemon, or a person.
+    SetRole {
+        /// Of which instance; none: of all.
+        #[serde(default)]
+        instance: Option<InstanceName>,
+        /// What it is.
+        state: State,
+    },
+    /// Whether anything is stuck.
+    Health,
 }
 
 /// Services in one answer: so many take the loop well below a millisecond.
@@ -67,6 +82,10 @@ pub enum Answer {
     Events(EventsAnswer),
     /// To [`Request::Why`].
     Why(Box<WhyAnswer>),
+    /// To [`Request::Role`].
+    Role(Box<RoleAnswer>),
+    /// To [`Request::Health`].
+    Health(HealthAnswer),
     /// Carried out; a sentence for the person who asked.
     Done(String),
     /// Refused, for this reason.

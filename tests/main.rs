@@ -18,6 +18,7 @@ mod ipvs;
 mod monitors;
 mod monline;
 mod oracle;
+mod pair;
 mod properties;
 mod samples;
 mod sim;

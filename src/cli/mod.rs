@@ -5,8 +5,10 @@
 
 mod check;
 mod demo;
+mod health;
 mod mon;
 pub mod output;
+mod role;
 mod table;
 mod trap;
 mod trial;
@@ -57,6 +59,8 @@ enum Command {
     Enable(table::EnableArgs),
     Try(trial::TrialArgs),
     Why(why::WhyArgs),
+    Role(role::RoleArgs),
+    Health(health::HealthArgs),
     #[command(after_help = built_ins("monitor", &MonitorOptions::NAMES))]
     Monitor(PluginArgs),
     #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
@@ -170,6 +174,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Enable(args) => table::enable(&args, &mut out)?,
         Command::Try(args) => trial::trial(&args, &mut out)?,
         Command::Why(args) => why::why(&args, &mut out)?,
+        Command::Role(args) => role::role(&args, &mut out)?,
+        Command::Health(args) => health::health(&args, &mut out)?,
         Command::Monitor(args) if args.asks_for_help() => help("monitor", &mut out)?,
         Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),

@@ -9,7 +9,7 @@
 //! | in a watch | `service` `period` |
 //! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` `trapduration_upalert` `tripwire` |
 //! | period | see [`PERIOD`] |
-//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` |
+//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` |
 
 /// Where a keyword of a watch belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(crate) const PERIOD: [(&str, Effect); 13] = [
 ];
 
 /// Settings, `name = value`.
-pub(crate) const GLOBALS: [(&str, Effect); 42] = [
+pub(crate) const GLOBALS: [(&str, Effect); 47] = [
     ("alertdir", Works),
     ("mondir", Works),
     ("basedir", Works),
@@ -121,6 +121,11 @@ pub(crate) const GLOBALS: [(&str, Effect); 42] = [
     ("mail_domain", Works),
     ("mail_login", Works),
     ("mail_group_wait", Works),
+    ("notify_fifo", Works),
+    ("notify_instance", Works),
+    ("vip", Works),
+    ("speak", NotYet),
+    ("sync_daemon", NotYet),
 ];
 
 /// Where a keyword of a watch belongs; none for an unknown word.

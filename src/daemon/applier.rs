@@ -37,6 +37,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Applier {
     stop: oneshot::Sender<()>,
+    works: watch::Receiver<Option<Mono>>,
     tasks: JoinSet<()>,
     connections: watch::Receiver<Arc<Connections>>,
 }
@@ -56,7 +57,9 @@ impl Applier {
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (newest, connections) = watch::channel(Arc::default());
+        let (working, works) = watch::channel(None);
         let worker = Worker {
+            working,
             backend,
             newest,
             clock,
@@ -68,6 +71,7 @@ impl Applier {
         tasks.spawn(worker.work(desired, events, stopped));
         Self {
             stop,
+            works,
             tasks,
             connections,
         }
@@ -79,6 +83,12 @@ impl Applier {
         Arc::clone(&self.connections.borrow())
     }
 
+    /// Since when it has been at its present call to the kernel, where it is at one.
+    #[must_use]
+    pub fn works_since(&self) -> Option<Mono> {
+        *self.works.borrow()
+    }
+
     /// Ends it after the change in progress; the table stays as it is.
     pub async fn stop(mut self) {
         // It may have ended by itself already.
@@ -88,6 +98,8 @@ impl Applier {
 }
 
 struct Worker {
+    /// Since when a call goes on.
+    working: watch::Sender<Option<Mono>>,
     backend: Backend,
     /// For those who ask for connections between two reports.
     newest: watch::Sender<Arc<Connections>>,
@@ -244,11 +256,16 @@ impl Worker {
     }
 
     async fn list(&mut self, desired: &Desired) -> Result<Look, IpvsError> {
-        let look = self.backend.look_where(|key| desired.contains_key(key));
+        self.working.send_replace(Some(self.clock.now().mono));
+        let look = self
+            .backend
+            .look_where(|key| desired.contains_key(key))
+            .await;
+        self.working.send_replace(None);
         let Look {
             table,
             mut connections,
-        } = look.await?;
+        } = look?;
         let table = owned(desired, table);
         connections.retain(|(key, server), _| {
             let entry = table.get(key);
@@ -353,7 +370,10 @@ impl Worker {
         command: &Command,
         general: &mut Option<String>,
     ) -> Result<(), String> {
-        match self.backend.apply(command).await {
+        self.working.send_replace(Some(self.clock.now().mono));
+        let applied = self.backend.apply(command).await;
+        self.working.send_replace(None);
+        match applied {
             Ok(()) => {
                 self.waiting.remove(&place(command));
                 Ok(())

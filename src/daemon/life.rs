@@ -22,6 +22,7 @@ use crate::daemon::chronicle::Chronicle;
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::health::{self, Watchdog};
 use crate::daemon::logs::{self, Logs};
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
@@ -29,6 +30,7 @@ use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::requests::{Readings, Reset, memory_of};
+use crate::daemon::role::{self, RoleSources};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
@@ -45,6 +47,7 @@ use crate::lvs::Desired;
 use crate::model::{Globals, Model};
 use crate::monitor::Tools;
 use crate::names::Names;
+use crate::pair::RoleKeeper;
 use crate::program;
 use crate::protocol::state_file::StateFile;
 use crate::site::{self, LoadOptions, Loaded, Manner};
@@ -232,12 +235,14 @@ async fn live(
     if let Some(Ready(ready)) = ready {
         ready(&model.globals);
     }
+    health::say(health::READY);
     drop(model);
     tokio::select! {
         () = daemon.turn() => {}
         // As in a crash: everything in the folder belongs to the other daemon now.
         error = claim.keep() => return Err(DaemonError::Replaced(error)),
     }
+    health::say(health::STOPPING);
     tracing::info!("stopping, the kernel's table stays as it is");
     let lock = claim.close().await;
     daemon.stop().await;
@@ -323,7 +328,13 @@ fn start(
     let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
     let outbox = Outbox::start(OutboxSettings::new(globals), events.clone());
     let (saved, now) = (&opened.saved, clock.now());
+    let role_kept = role::restore(saved);
     Ok(Daemon {
+        role: RoleKeeper::new(globals.pair.clone(), role_kept.clone(), now),
+        role_sources: RoleSources::start(&globals.pair, clock),
+        role_kept,
+        heard: 0,
+        watchdog: Watchdog::of_systemd(now.mono),
         clock,
         engine: Engine::new(Arc::clone(&model), saved, seed, zone.clone(), now),
         zone,
@@ -438,6 +449,8 @@ impl Daemon {
                 self.server.reload(&model.globals);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
                 self.names.keep_only_those_of(&model);
+                self.role.reload(model.globals.pair.clone());
+                self.role_sources.reload(&model.globals.pair);
                 self.tell(Event::Reload {
                     model: Arc::clone(&model),
                     memory,
@@ -446,6 +459,8 @@ impl Daemon {
                     self.tell(Event::HistoryRead(lines));
                 }
                 self.is_unpublished = true;
+                self.settle_role();
+                self.role_holds();
                 self.logs.begin(&model.globals, wall, &mut self.scribe);
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");

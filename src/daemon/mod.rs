@@ -28,6 +28,8 @@
 //! | who writes all of these | `scribe` |
 //! | who is told what clients enable and disable | `monremote` |
 //! | how does another program find this one | `pidfile` |
+//! | how is the role of this director learned | `role` |
+//! | is anything stuck, and who is told that nothing is | `health` |
 //! | what is said of all this | `chronicle`, `log`, `syslog` |
 
 pub mod applier;
@@ -35,6 +37,7 @@ mod chronicle;
 mod claim;
 mod control;
 mod gate;
+mod health;
 mod life;
 pub mod log;
 mod logs;
@@ -44,6 +47,7 @@ mod names;
 pub mod outbox;
 mod pidfile;
 mod requests;
+mod role;
 mod runner;
 mod scribe;
 mod server;
@@ -65,12 +69,14 @@ use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::Ask;
 use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::health::Watchdog;
 use crate::daemon::life::Reloaded;
 use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::requests::{Readings, Reset, Waiting};
+use crate::daemon::role::{News, RoleSources};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
@@ -82,6 +88,7 @@ use crate::engine::event::{
     Action, Aim, AlertCall, Event, Note, RealServerName, TableOutcome, Trap, Wish,
 };
 use crate::lvs::Desired;
+use crate::pair::{Facts, RoleKeeper};
 use crate::site::LoadOptions;
 use crate::wire::{Answer, Request, Source, rows, why};
 
@@ -111,6 +118,10 @@ enum Wake {
     StateRead(StateRead),
     /// The files that were to be written are.
     Written,
+    /// Something about the role, or it is time to settle it.
+    Role(Option<News>),
+    /// Systemd is told that the loop turns.
+    Watchdog,
     /// Nothing else is ready: the changed table is shown to the applier.
     Publish,
 }
@@ -158,6 +169,14 @@ struct Daemon {
     load: LoadOptions,
     /// The daemon ends: nobody waits for a file that is being read.
     leaving: Arc<AtomicBool>,
+    /// What this director is to the other one.
+    role: RoleKeeper,
+    role_sources: RoleSources,
+    /// How many words of the FIFO the keeper has heard.
+    heard: u64,
+    /// What the journal says of the role.
+    role_kept: Facts,
+    watchdog: Watchdog,
 }
 
 impl Daemon {
@@ -165,6 +184,7 @@ impl Daemon {
     async fn turn(&mut self) {
         self.tell(Event::Start);
         self.is_unpublished = true;
+        self.role_holds();
         loop {
             match self.next().await {
                 Wake::Event(event) => {
@@ -184,6 +204,8 @@ impl Daemon {
                 Wake::Journal(news) => self.journal(news),
                 Wake::StateRead(read) => self.state_was_read(read),
                 Wake::Written => self.scribe.go_on(),
+                Wake::Role(news) => self.role_news(news),
+                Wake::Watchdog => self.watchdog.feed(self.clock.now().mono),
                 Wake::Publish => self.publish(),
             }
         }
@@ -203,8 +225,12 @@ impl Daemon {
     async fn next(&mut self) -> Wake {
         let clock = self.clock;
         let deadline = self.engine.next_deadline();
+        let (role, watchdog) = (self.role.next_deadline(), self.watchdog.next());
         tokio::select! { biased;
+            () = clock.sleep_until_some(watchdog) => Wake::Watchdog,
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
+            () = clock.sleep_until_some(role) => Wake::Role(None),
+            news = self.role_sources.news() => Wake::Role(Some(news)),
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
             loaded = self.reloads.read() => Wake::Loaded(Box::new(loaded)),
@@ -355,6 +381,9 @@ impl Daemon {
                     None => Answer::Done("done".to_owned()),
                 }
             }
+            Request::Role => Answer::Role(Box::new(self.role_answer())),
+            Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),
+            Request::Health => Answer::Health(self.health()),
         };
         // The client may be gone; nothing depends on it.
         let _ = ask.reply.send(answer);

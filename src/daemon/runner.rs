@@ -36,6 +36,9 @@ pub(super) struct Runner {
 struct Flight {
     handle: AbortHandle,
     place: Place,
+    watch: Stopwatch,
+    /// What it may take where nothing is wrong.
+    limit: Duration,
 }
 
 /// Where a run goes on.
@@ -115,7 +118,13 @@ impl Runner {
             };
             (id, report)
         });
-        self.going.insert(id, Flight { handle, place });
+        let flight = Flight {
+            handle,
+            place,
+            watch: Stopwatch::start(),
+            limit: limit.saturating_sub(SLACK),
+        };
+        self.going.insert(id, flight);
     }
 
     /// Ends a run that the engine has forgotten; it is not reported.
@@ -123,6 +132,24 @@ impl Runner {
         if let Some(going) = self.going.remove(&id) {
             going.handle.abort();
         }
+    }
+
+    /// How many runs are in flight.
+    pub(super) fn count(&self) -> u64 {
+        self.going.len() as u64
+    }
+
+    /// How many go on for more than `slack` beyond their limit, and by how much the one that is
+    /// worst; none where none does.
+    pub(super) fn overdue(&self, slack: Duration) -> Option<(u64, Duration)> {
+        let over = |flight: &Flight| flight.watch.elapsed().checked_sub(flight.limit);
+        let over = self
+            .going
+            .values()
+            .filter_map(over)
+            .filter(|over| *over > slack);
+        let worst = over.clone().max()?;
+        Some((over.count() as u64, worst))
     }
 
     /// The next run that ended; never ends while none is in flight. Cancel safe.

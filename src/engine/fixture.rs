@@ -57,6 +57,7 @@ pub(crate) fn globals() -> Globals {
         server: listener(),
         trap: listener(),
         clients: Clients::default(),
+        pair: crate::pair::PairSettings::default(),
         auth: AuthSettings {
             authfile: PathBuf::from("/etc/mon/auth.cf"),
             is_authfile_named: false,

@@ -168,6 +168,12 @@ impl RoleKeeper {
         &self.standing
     }
 
+    /// Whether what is acted upon follows from what is known: nothing waits for its turn.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.latest.role == self.standing.role
+    }
+
     /// Since when.
     #[must_use]
     pub const fn since(&self) -> Wall {

@@ -9,13 +9,16 @@
 //! | which role follows from what is known | `role` |
 //! | which role is acted upon, and since when | `keeper` |
 //! | what does the file say of the pair | `settings` |
+//! | which synchronisation daemons run in which role | `sync` |
 
 pub mod fifo;
 pub mod keeper;
 pub mod role;
 pub mod settings;
+pub mod sync;
 
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, RoleKeeper};
 pub use role::{Facts, Role, Sight, Standing, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
+pub use sync::SyncSettings;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use crate::pair::fifo::InstanceName;
 use crate::pair::role::Role;
+use crate::pair::sync::SyncSettings;
 
 /// The settings of the pair. Without any, the director is alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct PairSettings {
     pub vips: Vec<Vip>,
     /// Who tells people.
     pub speak: Speak,
+    /// The kernel's connection synchronisation; none: it is left alone.
+    pub sync: Option<SyncSettings>,
 }
 
 impl PairSettings {

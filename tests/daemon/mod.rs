@@ -4,7 +4,7 @@
 
 mod commands;
 mod control;
-mod farm;
+pub(crate) mod farm;
 mod life;
 mod names;
 mod state;

@@ -3,6 +3,7 @@
 //! mon(8), "Global Variables", and docs/mon.md, "Reading". Which settings there are stands in `keywords`.
 
 mod defaults;
+mod pair;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::model::{
     AuthSettings, AuthType, Bind, Clients, DependBehavior, DowntimeSettings, Globals,
     HistorySettings, IpvsBackend, Listener, MailSettings, ProcessSettings,
 };
+use crate::pair::PairSettings;
 use crate::period::Period;
 
 pub use defaults::{Defaults, Overrides};
@@ -130,6 +132,7 @@ impl<'r, 'a> Settings<'r, 'a> {
             server: listener(defaults.serverport),
             trap: listener(defaults.trapport),
             clients: Clients::default(),
+            pair: PairSettings::default(),
             auth: AuthSettings {
                 authfile: PathBuf::from(AUTHFILE),
                 is_authfile_named: false,
@@ -376,7 +379,7 @@ impl<'r, 'a> Settings<'r, 'a> {
                     self.globals.mail.group_wait = time;
                 }
             }
-            _ => {}
+            _ => self.set_pair(name, value),
         }
     }
 
@@ -432,6 +435,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         self.override_values(&defaults.overrides);
         self.rebase(defaults);
         self.look_at_files(defaults);
+        self.look_at_pair();
         self.globals
     }
 

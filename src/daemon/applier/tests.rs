@@ -209,6 +209,7 @@ async fn a_batch_that_could_not_be_written_was_not_applied() {
 async fn two_thousand_refusals_are_looked_through_in_one_pass() {
     let bench = Bench::new("");
     let mut worker = Worker {
+        working: watch::channel(None).0,
         backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
         clock: Clock::start(),
         newest: watch::channel(Arc::default()).0,

@@ -11,6 +11,7 @@ fn settings(vips: &str, instance: &str) -> PairSettings {
             Vip::list(vips).unwrap()
         },
         speak: Speak::Active,
+        sync: None,
     }
 }
 

@@ -1,0 +1,117 @@
+//! `lvsmon health`: an exit status for a VRRP daemon's `track_script`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::output::Output;
+use crate::cli::{CONFIG, Outcome};
+use crate::client::{Client, ClientError};
+use crate::site;
+use crate::time::timeval;
+use crate::wire::role::HealthAnswer;
+
+/// Say whether the daemon works: for track_script of keepalived, and for persons
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It fails where no daemon runs, where its loop does not answer in time, where a check goes on beyond
+its time limit, and where a call about the virtual server table hangs. Servers that are down are no
+reason to fail: the other director would find them down too.
+Exit status: 0 the daemon works; 1 it does not; 2 wrong usage.")]
+pub(super) struct HealthArgs {
+    /// The configuration; it names the state folder of the running daemon. Mistakes in it do not matter here
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// The state folder itself; then the configuration is not read
+    #[arg(long, value_name = "DIR")]
+    statedir: Option<PathBuf>,
+    /// How long the daemon may take to answer
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = limit)]
+    limit: Duration,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Longest limit: whoever waits longer has given up.
+const LIMIT_MAX: Duration = Duration::from_secs(60);
+
+fn limit(text: &str) -> Result<Duration, String> {
+    let limit = timeval(text).map_err(|error| error.to_string())?;
+    if limit.is_zero() || limit > LIMIT_MAX {
+        return Err(format!(
+            "write a time up to {} s, such as 2s",
+            LIMIT_MAX.as_secs()
+        ));
+    }
+    Ok(limit)
+}
+
+pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
+    let answer = match ask(args) {
+        Ok(answer) => answer,
+        Err(why) => HealthAnswer {
+            stuck: vec![why],
+            ..HealthAnswer::default()
+        },
+    };
+    let is_well = answer.stuck.is_empty();
+    if args.json {
+        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    } else if is_well {
+        let (services, checks) = (answer.services, answer.checks);
+        out.line(&format!(
+            "the daemon works: {services} services, {checks} checks going on"
+        ))?;
+    } else {
+        for why in &answer.stuck {
+            out.line(why)?;
+        }
+    }
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn ask(args: &HealthArgs) -> Result<HealthAnswer, String> {
+    let statedir = match &args.statedir {
+        Some(statedir) => statedir.clone(),
+        None => site::statedir(&args.config)?,
+    };
+    let answer =
+        Client::connect_within(&statedir, args.limit).and_then(|mut daemon| daemon.health());
+    answer.map_err(|error| match error {
+        ClientError::Broken { path, error } if is_late(&error) => format!(
+            "the daemon at {} has not answered within {} s: its loop is stuck",
+            path.display(),
+            args.limit.as_secs_f64()
+        ),
+        ClientError::NoDaemon(_)
+        | ClientError::NoSocket { .. }
+        | ClientError::Forbidden(_)
+        | ClientError::Broken { .. }
+        | ClientError::Refused(_) => error.to_string(),
+    })
+}
+
+fn is_late(error: &std::io::Error) -> bool {
+    let late = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
+    late.contains(&error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_time_that_somebody_waits_for() {
+        assert_eq!(limit("0.5s"), Ok(Duration::from_millis(500)));
+        for wrong in ["0s", "2m", "x", ""] {
+            assert!(limit(wrong).is_err(), "{wrong}");
+        }
+    }
+}

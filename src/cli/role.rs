@@ -1,0 +1,221 @@
+//! `lvsmon role`: what this director is to the other one, and the word of notify scripts.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::output::{Output, Tone, complain};
+use crate::cli::{CONFIG, Outcome, USAGE};
+use crate::client::Client;
+use crate::pair::role::Source;
+use crate::pair::{InstanceName, Role, State};
+use crate::site;
+use crate::wire::role::{RoleAnswer, SaidRow};
+
+/// Show whether this director is active or standby and why, or say what it is
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without WORDS, the role is shown. WORDS are MASTER, BACKUP, FAULT, STOP or DELETED, in letters of
+any size; or what keepalived puts behind a notify script: INSTANCE NAME STATE PRIORITY, so that
+`notify \"/usr/bin/lvsmon role\"` is all it takes. Words on a GROUP are passed over.
+Exit status: 0 done; 1 no daemon, or it refused; 2 wrong usage.")]
+pub(super) struct RoleArgs {
+    /// What this director is now
+    #[arg(value_name = "WORDS")]
+    words: Vec<String>,
+    /// Of this VRRP instance only
+    #[arg(long, value_name = "NAME")]
+    instance: Option<InstanceName>,
+    /// The configuration; it names the state folder of the running daemon
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+    /// The state folder itself; then the configuration is not read
+    #[arg(long, value_name = "DIR")]
+    statedir: Option<PathBuf>,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the words come to.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Show,
+    Say(Option<InstanceName>, State),
+    /// About something that has no role.
+    Nothing,
+}
+
+pub(super) fn role(args: &RoleArgs, out: &mut Output) -> Outcome {
+    let wanted = match wanted(&args.words, args.instance.clone()) {
+        Ok(wanted) => wanted,
+        Err(why) => {
+            complain(&format!("lvsmon role: {why}"));
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    if wanted == Wanted::Nothing {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let statedir = match &args.statedir {
+        Some(statedir) => statedir.clone(),
+        None => site::statedir(&args.config)?,
+    };
+    let mut daemon = Client::connect(&statedir)?;
+    match wanted {
+        Wanted::Nothing => {}
+        Wanted::Show => {
+            let answer = daemon.role()?;
+            if args.json {
+                out.line(&serde_json::to_string_pretty(&answer)?)?;
+            } else {
+                print(&answer, out)?;
+            }
+        }
+        Wanted::Say(instance, state) => out.line(&daemon.set_role(instance, state)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wanted(words: &[String], instance: Option<InstanceName>) -> Result<Wanted, String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let state = |word: &str| State::of_word(&word.to_ascii_uppercase());
+    let unknown =
+        |word: &str| format!("\"{word}\" is none of master, backup, fault, stop and deleted");
+    match words.as_slice() {
+        [] if instance.is_some() => Err("say which state the instance has".to_owned()),
+        [] => Ok(Wanted::Show),
+        [word] => match state(word) {
+            Some(state) => Ok(Wanted::Say(instance, state)),
+            None => Err(unknown(word)),
+        },
+        ["GROUP", ..] => Ok(Wanted::Nothing),
+        ["INSTANCE", name, word] | ["INSTANCE", name, word, _] => match state(word) {
+            Some(state) => Ok(Wanted::Say(Some(name.parse()?), state)),
+            // keepalived has more of them, such as MASTER_RX_LOWER_PRI.
+            None => Ok(Wanted::Nothing),
+        },
+        [word, ..] => Err(format!("what follows \"{word}\" is not understood")),
+    }
+}
+
+fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
+    let tone = match answer.role {
+        Role::Alone | Role::Active => Tone::Good,
+        Role::Standby => Tone::Odd,
+        Role::Fault => Tone::Bad,
+    };
+    let role = out.paint(tone, answer.role.word());
+    out.line(&format!(
+        "{role} since {}: {}",
+        time(answer.since),
+        answer.why
+    ))?;
+    let speaks = if answer.speaks {
+        "tells people"
+    } else {
+        "holds its messages"
+    };
+    out.line(&format!(
+        "speak = {}: this director {speaks}, {} held",
+        answer.speak, answer.held
+    ))?;
+    for vip in &answer.vips {
+        let here = match vip.here {
+            Some(true) => "here",
+            Some(false) => "not here",
+            None => "unknown",
+        };
+        out.line(&format!(
+            "vip {} {here}: {}, {}",
+            vip.address, vip.role, vip.why
+        ))?;
+    }
+    for said in &answer.said {
+        out.line(&format!("said {}", said_line(said)))?;
+    }
+    if let Some(fifo) = &answer.fifo {
+        let path = fifo.path.display();
+        let state = match &fifo.trouble {
+            Some(why) => out.paint(Tone::Bad, &format!("not listened to: {why}")),
+            None => format!("{} words, {} other lines", fifo.words, fifo.others),
+        };
+        out.line(&format!("fifo {path} {state}"))?;
+    }
+    if let Some(why) = &answer.blind {
+        out.line(&out.paint(Tone::Bad, &format!("cannot see the addresses: {why}")))?;
+    }
+    if let Some(sync) = &answer.sync {
+        let running = match &sync.running {
+            None => "unknown".to_owned(),
+            Some(running) if running.is_empty() => "none".to_owned(),
+            Some(running) => running.join("; "),
+        };
+        out.line(&format!("sync wanted {}, running {running}", sync.wanted))?;
+        if let Some(why) = &sync.trouble {
+            out.line(&out.paint(Tone::Bad, &format!("sync {why}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn said_line(said: &SaidRow) -> String {
+    let of = match &said.instance {
+        Some(name) => format!("{name}: "),
+        None => String::new(),
+    };
+    let by = match said.source {
+        Source::Fifo => "by the FIFO",
+        Source::Command => "by lvsmon role",
+    };
+    format!("{of}{} {by} at {}", said.state, time(said.time))
+}
+
+fn time(seconds: i64) -> String {
+    match Timestamp::from_second(seconds) {
+        Ok(time) => {
+            let time = time.to_zoned(TimeZone::system());
+            time.strftime("%Y-%m-%d %H:%M:%S").to_string()
+        }
+        Err(_) => seconds.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Result<Wanted, String> {
+        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+        wanted(&words, None)
+    }
+
+    #[test]
+    fn a_person_and_keepalived_say_the_role() {
+        let of = |name: &str, state| Ok(Wanted::Say(Some(name.parse().unwrap()), state));
+        assert_eq!(words(""), Ok(Wanted::Show));
+        assert_eq!(words("master"), Ok(Wanted::Say(None, State::Master)));
+        assert_eq!(words("FAULT"), Ok(Wanted::Say(None, State::Fault)));
+        assert_eq!(words("INSTANCE VI_1 BACKUP 100"), of("VI_1", State::Backup));
+        assert_eq!(words("INSTANCE VI_1 STOP"), of("VI_1", State::Stop));
+        assert_eq!(
+            words("INSTANCE VI_1 MASTER_PRIORITY 9"),
+            Ok(Wanted::Nothing)
+        );
+        assert_eq!(words("GROUP VG_1 MASTER 100"), Ok(Wanted::Nothing));
+        for wrong in [
+            "MASTERS",
+            "master backup",
+            "VI_1 MASTER 100",
+            "INSTANCE VI_1",
+        ] {
+            assert!(words(wrong).is_err(), "{wrong}");
+        }
+        let named = wanted(&["stop".to_owned()], Some("a".parse().unwrap()));
+        assert_eq!(named, of("a", State::Stop));
+        assert!(wanted(&[], Some("a".parse().unwrap())).is_err());
+    }
+}

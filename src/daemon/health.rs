@@ -1,0 +1,158 @@
+//! Is anything stuck, and who is told that nothing is?
+//!
+//! `lvsmon health` asks the loop, so that an answer is half of the answer; systemd is told by the
+//! loop itself that it turns. That servers are down is no trouble of ours. Source: sd_notify(3),
+//! sd_watchdog_enabled(3).
+
+use std::env;
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use crate::daemon::Daemon;
+use crate::time::{Mono, Readable};
+use crate::wire::role::HealthAnswer;
+
+/// A check that goes on for so much longer than it may is stuck: far more than programs need to
+/// clean up, and a few turns of a VRRP daemon's own patience.
+const CHECK_SLACK: Duration = Duration::from_secs(30);
+
+/// One call to the kernel, or one run of ipvsadm, takes milliseconds, and has a limit of some
+/// seconds. What takes longer hangs in the kernel.
+const TABLE_LIMIT: Duration = Duration::from_secs(20);
+
+/// Said when every port is open and the checks begin.
+pub(super) const READY: &str = "READY=1";
+
+/// Said when the daemon ends.
+pub(super) const STOPPING: &str = "STOPPING=1";
+
+/// Tells whoever supervises us, if anybody does. Nothing depends on it.
+pub(super) fn say(what: &str) {
+    if let Some(socket) = env::var_os("NOTIFY_SOCKET")
+        && let Err(error) = send(&socket, what)
+    {
+        tracing::debug!(%error, what, "the service manager cannot be told");
+    }
+}
+
+/// A datagram to a path, or to a name without a file where it begins with `@`.
+fn send(socket: &OsStr, what: &str) -> io::Result<()> {
+    let name = socket.as_bytes();
+    let address = match name.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(socket)?,
+    };
+    let ours = UnixDatagram::unbound()?;
+    // A supervisor that does not read must not hold up the loop.
+    ours.set_nonblocking(true)?;
+    ours.send_to_addr(what.as_bytes(), &address).map(drop)
+}
+
+/// Feeds systemd's watchdog, where the unit asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watchdog {
+    /// When, and how often.
+    feeding: Option<(Mono, Duration)>,
+}
+
+impl Watchdog {
+    /// As systemd asks for it.
+    pub(super) fn of_systemd(now: Mono) -> Self {
+        let number = |name| env::var(name).ok()?.parse().ok();
+        let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let limit = number("WATCHDOG_USEC").filter(|_| is_ours);
+        Self::new(limit.map(Duration::from_micros), now)
+    }
+
+    /// Feeds often enough for this limit.
+    fn new(limit: Option<Duration>, now: Mono) -> Self {
+        let limit = limit.filter(|limit| !limit.is_zero());
+        let feeding = limit.map(|limit| (now, (limit / 4).max(Duration::from_millis(1))));
+        Self { feeding }
+    }
+
+    /// When it is fed next.
+    pub(super) fn next(&self) -> Option<Mono> {
+        self.feeding.map(|(at, _)| at)
+    }
+
+    /// Feeds it.
+    pub(super) fn feed(&mut self, now: Mono) {
+        if let Some((at, every)) = &mut self.feeding {
+            *at = now.after(*every);
+            say("WATCHDOG=1");
+        }
+    }
+}
+
+impl Daemon {
+    /// The answer to "are you well".
+    pub(super) fn health(&self) -> HealthAnswer {
+        let now = self.clock.now().mono;
+        let mut stuck = Vec::new();
+        if let Some((count, longest)) = self.runner.overdue(CHECK_SLACK) {
+            let longest = Readable(longest);
+            stuck.push(format!(
+                "{count} checks go on beyond their time limit, one by {longest}"
+            ));
+        }
+        if let Some(since) = self.applier.works_since() {
+            let took = now.since(since);
+            if took > TABLE_LIMIT {
+                let took = Readable(took);
+                stuck.push(format!(
+                    "a call about the virtual server table has taken {took}"
+                ));
+            }
+        }
+        HealthAnswer {
+            stuck,
+            checks: self.runner.count(),
+            services: self.engine.model().services.len() as u64,
+            up_s: now.as_micros() / 1_000_000,
+            pid: std::process::id(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watchdog_is_fed_four_times_within_its_limit_and_not_without_one() {
+        let start = Mono::from_micros(5);
+        let mut watchdog = Watchdog::new(Some(Duration::from_secs(8)), start);
+        assert_eq!(watchdog.next(), Some(start));
+        watchdog.feed(start);
+        assert_eq!(watchdog.next(), Some(start.after(Duration::from_secs(2))));
+        assert_eq!(Watchdog::new(None, start).next(), None);
+        assert_eq!(Watchdog::new(Some(Duration::ZERO), start).next(), None);
+    }
+
+    #[test]
+    fn a_supervisor_is_told_by_path_and_by_abstract_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let name = format!("lvsmon-test-{}", std::process::id());
+        let abstract_name = SocketAddr::from_abstract_name(&name).unwrap();
+        let sockets = [
+            (path.clone().into_os_string(), UnixDatagram::bind(&path)),
+            (
+                format!("@{name}").into(),
+                UnixDatagram::bind_addr(&abstract_name),
+            ),
+        ];
+        for (named, socket) in sockets {
+            send(&named, READY).unwrap();
+            let mut bytes = [0; 64];
+            let length = socket.unwrap().recv(&mut bytes).unwrap();
+            assert_eq!(&bytes[..length], READY.as_bytes());
+        }
+        assert!(send(OsStr::new("/nowhere/notify"), READY).is_err());
+    }
+}

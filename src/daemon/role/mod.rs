@@ -1,0 +1,116 @@
+//! How does the daemon learn its role?
+//!
+//! Two tasks look and listen; what follows from what they find is said in [`crate::pair`]. Both
+//! tell levels: who is slow to read finds the newest, and nothing else was lost.
+//!
+//! | Question | File |
+//! |---|---|
+//! | what was written into the FIFO | `fifo` |
+//! | which addresses are here | `addresses` |
+//! | what is done when the role changes | `turn` |
+
+mod addresses;
+mod fifo;
+mod turn;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::pair::{PairSettings, Sight};
+
+use fifo::Heard;
+pub(super) use turn::restore;
+
+/// The tasks that look and listen. Dropped, they end.
+#[derive(Debug)]
+pub(super) struct RoleSources {
+    /// Which FIFO is to be listened to.
+    path: watch::Sender<Option<PathBuf>>,
+    /// Which addresses are to be looked for.
+    wanted: watch::Sender<Vec<std::net::IpAddr>>,
+    heard: watch::Receiver<Heard>,
+    sight: watch::Receiver<Sight>,
+    /// Somebody wants a look now.
+    look: Arc<Notify>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// Something new.
+#[derive(Debug)]
+pub(super) enum News {
+    /// About the FIFO.
+    Heard(Heard),
+    /// About addresses.
+    Sight(Sight),
+}
+
+impl RoleSources {
+    /// Starts both in the current runtime.
+    pub(super) fn start(settings: &PairSettings, clock: Clock) -> Self {
+        let (path, paths) = watch::channel(settings.notify_fifo.clone());
+        let (wanted, wishes) = watch::channel(addresses_of(settings));
+        let (says, heard) = watch::channel(Heard::default());
+        let (shows, sight) = watch::channel(Sight::Unseen);
+        let look = Arc::new(Notify::new());
+        let tasks = [
+            tokio::spawn(fifo::listen(paths, says, clock)),
+            tokio::spawn(addresses::look(wishes, shows, Arc::clone(&look))),
+        ];
+        Self {
+            path,
+            wanted,
+            heard,
+            sight,
+            look,
+            tasks,
+        }
+    }
+
+    /// Another file holds.
+    pub(super) fn reload(&self, settings: &PairSettings) {
+        let put = |old: &mut Option<PathBuf>| {
+            let is_other = *old != settings.notify_fifo;
+            old.clone_from(&settings.notify_fifo);
+            is_other
+        };
+        self.path.send_if_modified(put);
+        // Also where they are the same: the keeper may have forgotten what was seen.
+        self.wanted.send_replace(addresses_of(settings));
+    }
+
+    /// The addresses are looked for now.
+    pub(super) fn look_now(&self) {
+        self.look.notify_one();
+    }
+
+    /// What is new; ends never while nothing is. Cancel safe.
+    pub(super) async fn news(&mut self) -> News {
+        // The senders live as long as the tasks, which end with this.
+        tokio::select! { biased;
+            Ok(()) = self.heard.changed() => News::Heard(self.heard.borrow_and_update().clone()),
+            Ok(()) = self.sight.changed() => News::Sight(self.sight.borrow_and_update().clone()),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// What the FIFO is like.
+    pub(super) fn fifo(&self) -> Heard {
+        self.heard.borrow().clone()
+    }
+}
+
+impl Drop for RoleSources {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn addresses_of(settings: &PairSettings) -> Vec<std::net::IpAddr> {
+    settings.vips.iter().map(|vip| vip.address).collect()
+}

@@ -1,0 +1,192 @@
+//! What is done when the role changes?
+//!
+//! On becoming active the table is looked at before anything else; then the log and the people are
+//! told, and the messages that were held go out. What was said of the role is kept in the journal,
+//! because a VRRP daemon does not repeat itself.
+
+use serde_json::Value;
+
+use crate::daemon::Daemon;
+use crate::daemon::role::{Heard, News};
+use crate::engine::saved::{Record, Saved};
+use crate::pair::role::{Said, Source};
+use crate::pair::{Change, Facts, InstanceName, State};
+use crate::wire::role::{FifoRow, RoleAnswer};
+
+/// The journal's key.
+pub(in crate::daemon) const KEY: &str = "role";
+
+/// What a journal says that was said. Of one that makes no sense nothing is believed.
+pub(in crate::daemon) fn restore(saved: &Saved) -> Facts {
+    let mut facts = Facts::default();
+    let value = saved.records.get(KEY).cloned().unwrap_or_default();
+    let said: Vec<(Option<InstanceName>, Said)> = serde_json::from_value(value).unwrap_or_default();
+    for (name, said) in said.into_iter().take(Facts::INSTANCES_MAX + 1) {
+        match name {
+            None => facts.said_of_all = Some(said),
+            Some(name) => {
+                facts.said.insert(name, said);
+            }
+        }
+    }
+    facts
+}
+
+/// What was said, as the journal has it.
+fn record(facts: &Facts) -> Record {
+    let named = facts.said.iter().map(|(name, said)| (Some(name), said));
+    let all = facts.said_of_all.iter().map(|said| (None, said));
+    let said: Vec<(Option<&InstanceName>, &Said)> = named.chain(all).collect();
+    let value = if said.is_empty() {
+        Value::Null
+    } else {
+        // Names, words and numbers: nothing of it has a way to fail.
+        serde_json::to_value(said).unwrap_or_default()
+    };
+    Record {
+        key: KEY.to_owned(),
+        value,
+    }
+}
+
+/// What matters of it: a word that was merely said again is not written again.
+fn states(facts: &Facts) -> impl Iterator<Item = (Option<&InstanceName>, State)> {
+    let named = facts
+        .said
+        .iter()
+        .map(|(name, said)| (Some(name), said.state));
+    named.chain(facts.said_of_all.iter().map(|said| (None, said.state)))
+}
+
+impl Daemon {
+    /// The FIFO or the addresses say something new, or it is time to settle.
+    pub(in crate::daemon) fn role_news(&mut self, news: Option<News>) {
+        match news {
+            Some(News::Heard(heard)) => self.role_heard(&heard),
+            Some(News::Sight(sight)) => self.role.see(sight),
+            None => {}
+        }
+        self.settle_role();
+    }
+
+    fn role_heard(&mut self, heard: &Heard) {
+        let mut words: Vec<_> = heard.words.iter().collect();
+        words.retain(|(_, word)| word.number >= self.heard);
+        words.sort_by_key(|(_, word)| word.number);
+        for (name, word) in words {
+            self.role
+                .hear(Some(name.clone()), word.state, Source::Fifo, word.at);
+        }
+        self.heard = heard.count;
+        // Where the word is of a change, the address is on its way.
+        self.role_sources.look_now();
+    }
+
+    /// Somebody says over the control socket what the role is.
+    pub(in crate::daemon) fn role_said(
+        &mut self,
+        name: Option<InstanceName>,
+        state: State,
+    ) -> String {
+        let at = self.clock.now().wall;
+        let of = name
+            .as_ref()
+            .map_or_else(String::new, |name| format!(" of {name}"));
+        tracing::info!(%state, instance = name.as_ref().map(InstanceName::as_str), "lvsmon role was called");
+        self.role.hear(name, state, Source::Command, at);
+        self.role_sources.look_now();
+        self.settle_role();
+        let standing = self.role.standing();
+        format!(
+            "{state}{of} noted; this director is {}: {}",
+            standing.role, standing.why
+        )
+    }
+
+    /// Acts upon the role that follows from what is known.
+    pub(in crate::daemon) fn settle_role(&mut self) {
+        if let Some(change) = self.role.settle(self.clock.now()) {
+            self.role_changed(&change);
+        }
+        let is_settled = self.role.settled();
+        if is_settled && !states(self.role.facts()).eq(states(&self.role_kept)) {
+            self.role_kept = self.role.facts().clone();
+            self.store.record(record(&self.role_kept));
+        }
+    }
+
+    fn role_changed(&mut self, change: &Change) {
+        if change.to.role.is_active() && !change.from.is_active() {
+            // Before anything else: whoever comes now must find it right.
+            self.publish();
+        }
+        let (role, why) = (change.to.role, &change.to.why);
+        let speaks = self.role.speaks();
+        let passed_over = change.passed_over;
+        tracing::warn!(from = %change.from, to = %role, why, speaks, passed_over, "the role of this director changes");
+        let wall = self.clock.now().wall;
+        let text = format!("{} -> {role}: {why}", change.from);
+        self.chronicle.keep(wall, "role", None, text);
+        self.role_holds();
+    }
+
+    /// Tells those who do something else in each role.
+    pub(in crate::daemon) fn role_holds(&self) {}
+
+    /// The answer to "which role".
+    pub(in crate::daemon) fn role_answer(&self) -> RoleAnswer {
+        let heard = self.role_sources.fifo();
+        let mut answer = RoleAnswer::of(&self.role);
+        answer.fifo = self
+            .role
+            .settings()
+            .notify_fifo
+            .clone()
+            .map(|path| FifoRow {
+                path,
+                trouble: heard.trouble,
+                words: heard.count,
+                others: heard.others,
+            });
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Wall;
+
+    #[test]
+    fn what_was_said_survives_in_the_journal() {
+        let said = |state, number| Said {
+            state,
+            at: Wall::from_seconds(7),
+            source: Source::Fifo,
+            number,
+        };
+        let facts = Facts {
+            said: [
+                ("VI_1".parse().unwrap(), said(State::Master, 3)),
+                ("VI 2".parse().unwrap(), said(State::Backup, 4)),
+            ]
+            .into(),
+            said_of_all: Some(said(State::Fault, 5)),
+            ..Facts::default()
+        };
+        let kept = |value| {
+            let mut saved = Saved::default();
+            saved.records.insert(KEY.to_owned(), value);
+            restore(&saved)
+        };
+        assert_eq!(kept(record(&facts).value), facts);
+        assert_eq!(record(&Facts::default()).value, Value::Null);
+        for nonsense in [
+            serde_json::json!(7),
+            serde_json::json!([["", 1]]),
+            Value::Null,
+        ] {
+            assert_eq!(kept(nonsense), Facts::default());
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The answers to "which role" and "are you well". Pure.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::pair::role::{Source, VipStanding};
+use crate::pair::{InstanceName, Role, RoleKeeper, Sight, State};
+
+/// What this director is to the other one, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleAnswer {
+    /// What it is.
+    pub role: Role,
+    /// Why, for a person.
+    pub why: String,
+    /// Since when, in Unix seconds.
+    pub since: i64,
+    /// Whether people are told by this director.
+    pub speaks: bool,
+    /// What the file says of that: `active`, `standby` or `both`.
+    pub speak: String,
+    /// Messages that are held for the other one.
+    pub held: u64,
+    /// The virtual addresses of the file; the first decides.
+    pub vips: Vec<VipRow>,
+    /// What was said last of each instance.
+    pub said: Vec<SaidRow>,
+    /// The FIFO of the file.
+    pub fifo: Option<FifoRow>,
+    /// Why nobody can see whether the addresses are here.
+    pub blind: Option<String>,
+    /// Connection synchronisation, where the file asks for it.
+    pub sync: Option<SyncRow>,
+}
+
+/// One virtual address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VipRow {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it is on an interface here; none where nobody knows.
+    pub here: Option<bool>,
+    /// The role for it.
+    pub role: Role,
+    /// Why.
+    pub why: String,
+}
+
+/// What was said of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidRow {
+    /// Which one; none: of all.
+    pub instance: Option<InstanceName>,
+    /// What it is.
+    pub state: State,
+    /// By whom.
+    pub source: Source,
+    /// When, in Unix seconds.
+    pub time: i64,
+}
+
+/// The FIFO.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FifoRow {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why it is not listened to.
+    pub trouble: Option<String>,
+    /// Words on instances that were heard of it.
+    pub words: u64,
+    /// Other lines since it was opened.
+    pub others: u64,
+}
+
+/// Connection synchronisation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncRow {
+    /// The daemon that is wanted, such as `master on eth0, syncid 7`.
+    pub wanted: String,
+    /// Those that run; none where nobody could look.
+    pub running: Option<Vec<String>>,
+    /// What went wrong last.
+    pub trouble: Option<String>,
+}
+
+/// Whether the daemon works: that it answers is the first half of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthAnswer {
+    /// What is stuck, for a person; empty where all is well.
+    pub stuck: Vec<String>,
+    /// Checks that go on.
+    pub checks: u64,
+    /// Services of the file.
+    pub services: u64,
+    /// How long the daemon has run, in seconds.
+    pub up_s: u64,
+    /// Its process; 0 where none answers.
+    pub pid: u32,
+}
+
+impl RoleAnswer {
+    /// What the keeper knows; the rest is added by who has it.
+    #[must_use]
+    pub fn of(keeper: &RoleKeeper) -> Self {
+        let standing = keeper.standing();
+        let settings = keeper.settings();
+        let facts = keeper.facts();
+        let named = facts.said.iter();
+        let named = named.map(|(name, said)| (Some(name.clone()), said));
+        let said = named.chain(facts.said_of_all.iter().map(|said| (None, said)));
+        Self {
+            role: standing.role,
+            why: standing.why.clone(),
+            since: keeper.since().seconds(),
+            speaks: keeper.speaks(),
+            speak: settings.speak.to_string(),
+            held: 0,
+            vips: keeper.vips().into_iter().map(vip).collect(),
+            said: said
+                .map(|(instance, said)| SaidRow {
+                    instance,
+                    state: said.state,
+                    source: said.source,
+                    time: said.at.seconds(),
+                })
+                .collect(),
+            fifo: None,
+            blind: match &facts.sight {
+                Sight::Blind(why) => Some(why.clone()),
+                Sight::Unseen | Sight::Seen(_) => None,
+            },
+            sync: None,
+        }
+    }
+}
+
+fn vip(vip: VipStanding) -> VipRow {
+    VipRow {
+        address: vip.address,
+        here: vip.is_here,
+        role: vip.standing.role,
+        why: vip.standing.why,
+    }
+}

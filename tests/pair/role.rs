@@ -1,0 +1,185 @@
+//! How a director learns its role.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use serde_json::Value;
+
+use crate::daemon::farm::{Farm, SOON};
+use crate::support::{have, is_root, lvsmon_path, skip, wait_for, wait_until};
+
+/// A farm whose file says these settings too.
+fn farm(settings: &str) -> Farm {
+    let farm = Farm::new();
+    let text = format!("{settings}{}", farm.text(5, true));
+    farm.configure(&text);
+    farm
+}
+
+fn fifo(farm: &Farm) -> PathBuf {
+    farm.folder.join("fifo")
+}
+
+fn with_fifo() -> Farm {
+    let farm = Farm::new();
+    let settings = format!("notify_fifo = {}\n", fifo(&farm).display());
+    farm.configure(&format!("{settings}{}", farm.text(5, true)));
+    farm
+}
+
+fn make_fifo(farm: &Farm) -> fs::File {
+    nix::unistd::mkfifo(&fifo(farm), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).open(fifo(farm)).unwrap()
+}
+
+fn answer(farm: &Farm) -> Option<Value> {
+    let output = farm.output(&["role", "--json"]);
+    serde_json::from_slice(&output.stdout).ok()
+}
+
+#[track_caller]
+fn wait_for_role(farm: &Farm, role: &str) -> Value {
+    wait_for(&format!("the role {role}"), SOON, || {
+        answer(farm).filter(|answer| answer["role"] == role)
+    })
+}
+
+fn text(output: &Output) -> String {
+    let both = [&*output.stdout, &*output.stderr].concat();
+    String::from_utf8(both).unwrap()
+}
+
+#[test]
+fn the_role_follows_the_fifo_and_outlives_a_restart() {
+    let mut farm = with_fifo();
+    farm.start();
+    let waits = wait_for_role(&farm, "standby");
+    assert_eq!(waits["speaks"], false);
+    farm.wait_for_log("waiting for the VRRP daemon to make it");
+    let mut writer = make_fifo(&farm);
+    writer
+        .write_all(b"GROUP \"G\" MASTER 100\nINSTANCE \"VI_1\" MASTER 100\n")
+        .unwrap();
+    let active = wait_for_role(&farm, "active");
+    assert_eq!(active["why"], "the FIFO says MASTER of VI_1", "{active}");
+    assert_eq!(active["speaks"], true);
+    assert_eq!(active["fifo"]["others"], 1, "{active}");
+    farm.wait_for_log("the role of this director changes");
+    // keepalived does not say it again.
+    farm.end(Signal::SIGTERM);
+    farm.start();
+    let again = wait_for_role(&farm, "active");
+    assert_eq!(again["said"][0]["instance"], "VI_1");
+    writer
+        .write_all(b"INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 100\nINSTANCE \"VI_1\" STOP 100\n")
+        .unwrap();
+    wait_for_role(&farm, "fault");
+    let said = text(&farm.output(&["role"]));
+    assert!(said.contains("fault since"), "{said}");
+    assert!(said.contains("said VI_1: STOP by the FIFO"), "{said}");
+}
+
+#[test]
+fn notify_scripts_and_persons_say_the_role() {
+    let mut farm = farm("");
+    let no_daemon = farm.output(&["role", "MASTER"]);
+    assert_eq!(no_daemon.status.code(), Some(1));
+    farm.start_healthy();
+    assert_eq!(answer(&farm).unwrap()["role"], "alone");
+    for (words, role) in [
+        ("INSTANCE VI_1 BACKUP 100", "standby"),
+        ("GROUP VG_1 MASTER 100", "standby"),
+        ("INSTANCE VI_1 FAULT 0", "fault"),
+        ("INSTANCE VI_1 MASTER 100", "active"),
+        ("INSTANCE VI_1 DELETED 100", "alone"),
+        ("backup", "standby"),
+    ] {
+        let words: Vec<&str> = ["role"].into_iter().chain(words.split(' ')).collect();
+        let output = farm.output(&words);
+        assert_eq!(output.status.code(), Some(0), "{words:?} {}", text(&output));
+        wait_for_role(&farm, role);
+    }
+    let wrong = farm.output(&["role", "king"]);
+    assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong));
+    let events = text(&farm.output(&["role", "stop", "--instance", "x"]));
+    assert!(events.contains("STOP of x noted"), "{events}");
+}
+
+#[test]
+fn a_fifo_that_others_may_write_to_is_refused_with_words() {
+    let mut farm = with_fifo();
+    let mut writer = make_fifo(&farm);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    fs::set_permissions(fifo(&farm), mode).unwrap();
+    writer.write_all(b"INSTANCE \"VI_1\" MASTER 1\n").unwrap();
+    farm.start();
+    farm.wait_for_log("others may write to it");
+    let answer = wait_for_role(&farm, "standby");
+    let trouble = answer["fifo"]["trouble"].as_str().unwrap();
+    assert!(trouble.contains("chmod 600"), "{trouble}");
+}
+
+/// The farm's daemon in a network namespace of its own, with an interface `v0`.
+struct Namespace {
+    farm: Farm,
+}
+
+impl Namespace {
+    fn start(settings: &str) -> Self {
+        let mut farm = farm(settings);
+        let script = "ip link set lo up && ip link add v0 type veth peer name v1 \
+                      && ip link set v0 up && ip link set v1 up && exec \"$@\"";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--net", "sh", "-c", script, "sh"])
+            .arg(lvsmon_path())
+            .args(["run", "--config"])
+            .arg(farm.config());
+        farm.start_as(&mut command);
+        farm.wait_for_log("daemon started");
+        Self { farm }
+    }
+
+    fn ip(&self, words: &[&str]) {
+        let pid = self.farm.daemon.as_ref().unwrap().0.id().to_string();
+        let mut command = Command::new("nsenter");
+        command.args(["--net", "--target", &pid, "ip"]).args(words);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn the_address_on_an_interface_makes_active_and_that_on_lo_does_not() {
+    let test = "the_address_on_an_interface_makes_active_and_that_on_lo_does_not";
+    if !is_root() || !have("unshare") || !have("ip") {
+        return skip(test, "root, unshare and ip");
+    }
+    let world = Namespace::start("vip = 10.9.9.9 2001:db8::9\n");
+    let farm = &world.farm;
+    wait_for_role(farm, "standby");
+    world.ip(&["address", "add", "10.9.9.9/32", "dev", "lo"]);
+    world.ip(&["address", "add", "2001:db8::9/64", "dev", "v0", "nodad"]);
+    let other = |farm: &Farm| answer(farm).unwrap()["vips"][1]["here"].clone();
+    wait_until("the second address", SOON, || other(farm) == true);
+    assert_eq!(answer(farm).unwrap()["role"], "standby");
+    assert_eq!(answer(farm).unwrap()["vips"][0]["here"], false);
+    world.ip(&["address", "del", "10.9.9.9/32", "dev", "lo"]);
+    world.ip(&["address", "add", "10.9.9.9/24", "dev", "v0"]);
+    let active = wait_for_role(farm, "active");
+    assert_eq!(active["why"], "10.9.9.9 is on an interface here");
+    // A word that contradicts does not count, one of a fault does.
+    farm.output(&["role", "BACKUP"]);
+    assert_eq!(answer(farm).unwrap()["role"], "active");
+    farm.output(&["role", "FAULT"]);
+    wait_for_role(farm, "fault");
+    farm.output(&["role", "MASTER"]);
+    wait_for_role(farm, "active");
+    world.ip(&["address", "del", "10.9.9.9/24", "dev", "v0"]);
+    wait_for_role(farm, "standby");
+}
