@@ -9,6 +9,7 @@ mod connections;
 pub mod diff;
 mod forwarding;
 mod given;
+mod limits;
 pub mod replay;
 mod service;
 mod sync;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use connections::{ConnectionCounts, ConnectionTimeouts, Connections};
 pub use forwarding::{Forwarding, ForwardingError, GueChecksum, Tunnel};
 pub use given::GivenWeight;
+pub use limits::Limit;
 pub use service::{Scheduler, ServiceFlags, VirtualService};
 pub use sync::{Interface, SyncChange, SyncDaemon, SyncRole, sync_diff};
 

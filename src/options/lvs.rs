@@ -7,7 +7,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
-use crate::lvs::{Family, Forwarding, Protocol, Scheduler, Tunnel, VirtualServiceKey, Weight};
+use crate::lvs::{
+    Family, Forwarding, Limit, Protocol, Scheduler, Tunnel, VirtualServiceKey, Weight,
+};
 use crate::options::words::{Faults, PlainWords, Word, split};
 use crate::options::{OptionError, OptionErrors};
 
@@ -167,13 +169,16 @@ impl LvsOptions {
     /// What the words about the real server say against each other and the virtual service.
     fn agrees(&self) -> Result<(), String> {
         let address = self.real.as_ref().and_then(RealWord::address);
-        if let Some(address) = address {
-            check_address(self.virtual_service, address)?;
-        }
-        match self.forwarding {
-            Some(forwarding) => {
-                check_limits(self.virtual_service, forwarding, address, self.real_port())
+        let forwarding = self.forwarding.unwrap_or(Self::DEFAULT_FORWARDING);
+        let limit = Limit::of(self.virtual_service, forwarding, address, self.real_port());
+        match limit {
+            // What the other line of the entry may yet say with its -F.
+            Some(Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback)
+                if self.forwarding.is_none() =>
+            {
+                Ok(())
             }
+            Some(limit) => Err(limit_text(limit)),
             None => Ok(()),
         }
     }
@@ -202,43 +207,22 @@ pub fn check_limits(
     address: Option<IpAddr>,
     port: u16,
 ) -> Result<(), String> {
-    if let Some(address) = address {
-        check_address(virtual_service, address)?;
-    }
-    match forwarding {
-        Forwarding::Dr | Forwarding::Tun(_) => match virtual_service.port() {
-            Some(own) if own != port => Err(format!(
-                "-F {forwarding} cannot change the port: the virtual service has port {own}, the real server {port}; use -F nat or the same port"
-            )),
-            None if port != 0 => Err(format!(
-                "-F {forwarding} cannot change the port, and packets of a mark service keep their own: leave out port {port} or use -F nat"
-            )),
-            Some(_) | None => Ok(()),
-        },
-        Forwarding::Nat if address.is_some_and(|address| address.is_loopback()) => Err(
-            "-F nat cannot reach a loopback address: the kernel drops such packets; use -F dr or another address of this machine".to_owned(),
-        ),
-        Forwarding::Nat | Forwarding::Local | Forwarding::Bypass => Ok(()),
+    match Limit::of(virtual_service, forwarding, address, port) {
+        Some(limit) => Err(limit_text(limit)),
+        None => Ok(()),
     }
 }
 
-/// Whether a real server may have this address.
-fn check_address(virtual_service: VirtualServiceKey, address: IpAddr) -> Result<(), String> {
-    if address.is_unspecified() || address.is_multicast() {
-        return Err(format!("{address} is not the address of a host"));
+/// A limit in the words of `lvs.alert`.
+fn limit_text(limit: Limit) -> String {
+    match limit {
+        Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => format!("-F {limit}"),
+        Limit::OtherFamily {
+            virtual_service: VirtualServiceKey::Mark(Family::V6, _),
+            ..
+        } => format!("{limit}, or leave out -6"),
+        Limit::OtherFamily { .. } | Limit::NoHost(_) => limit.to_string(),
     }
-    let family = virtual_service.family();
-    if Family::of(address) == family {
-        return Ok(());
-    }
-    let wanted = match (virtual_service, family) {
-        (VirtualServiceKey::Mark(..), Family::V6) => "IPv6 address, or leave out -6",
-        (_, Family::V4) => "IPv4 address",
-        (VirtualServiceKey::Address(..), Family::V6) => "IPv6 address",
-    };
-    Err(format!(
-        "{address} is of another family than virtual service {virtual_service}: give the real server's {wanted}"
-    ))
 }
 
 /// The words of one line before they are set against each other.
@@ -616,7 +600,7 @@ mod tests {
             ("-V [2001:db8::3]:80 -R ::1 -F nat", "loopback"),
             ("-V 10.0.0.3:80 -R 2001:db8::1", "IPv4 address"),
             ("-V [2001:db8::3]:80 -R 10.0.0.7", "IPv6 address"),
-            ("-P fwm -V 7 -6 -R 10.0.0.7", "another family"),
+            ("-P fwm -V 7 -6 -R 10.0.0.7", "or leave out -6"),
             ("-V 10.0.0.3:80 -R 0.0.0.0", "not the address of a host"),
             ("-V 10.0.0.3:80 -R 224.0.0.1", "not the address of a host"),
         ];
@@ -627,6 +611,8 @@ mod tests {
         for text in [
             "-V 10.0.0.3:80 -R 192.168.0.1:8080 -F nat",
             "-V 10.0.0.3:80 -R 127.0.0.1 -F dr",
+            "-V 10.0.0.3:80 -R 2001:db8::1 -F tun",
+            "-V [2001:db8::3]:80 -R 10.0.0.7 -F tun",
             "-V 10.0.0.3:80 -R 192.168.0.1:80 -F dr",
         ] {
             assert!(parse(text).is_ok(), "{text}");

@@ -1,0 +1,153 @@
+//! What the kernel cannot carry: real servers that it would refuse, or drop or change in silence
+//! (D12).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::lvs::{Family, Forwarding, VirtualServiceKey};
+
+/// Why the kernel would not carry packets to a real server as it is declared. Its text says what
+/// does not work and what does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// `dr` and `tun` leave the port as it is; the kernel would change the declaration silently.
+    Port {
+        /// The method.
+        forwarding: Forwarding,
+        /// Port of the virtual service.
+        own: u16,
+        /// Port of the real server.
+        port: u16,
+    },
+    /// The same in a mark service, whose packets keep their own port.
+    MarkPort {
+        /// The method.
+        forwarding: Forwarding,
+        /// Port of the real server.
+        port: u16,
+    },
+    /// `nat` to the director's own loopback: such packets are dropped.
+    Loopback,
+    /// The unspecified address, or a multicast one.
+    NoHost(IpAddr),
+    /// Only tunnels carry packets to another family (`ip_vs_genl_set_cmd`).
+    OtherFamily {
+        /// The virtual service.
+        virtual_service: VirtualServiceKey,
+        /// The real server's address.
+        address: IpAddr,
+    },
+}
+
+impl Limit {
+    /// The first limit that a real server goes beyond; `address` is none for a name that is not
+    /// looked up yet.
+    #[must_use]
+    pub fn of(
+        virtual_service: VirtualServiceKey,
+        forwarding: Forwarding,
+        address: Option<IpAddr>,
+        port: u16,
+    ) -> Option<Self> {
+        if let Some(address) = address {
+            if address.is_unspecified() || address.is_multicast() {
+                return Some(Self::NoHost(address));
+            }
+            let is_same = Family::of(address) == virtual_service.family();
+            if !is_same && !matches!(forwarding, Forwarding::Tun(_)) {
+                return Some(Self::OtherFamily {
+                    virtual_service,
+                    address,
+                });
+            }
+        }
+        match forwarding {
+            Forwarding::Dr | Forwarding::Tun(_) => match virtual_service.port() {
+                Some(own) if own != port => Some(Self::Port {
+                    forwarding,
+                    own,
+                    port,
+                }),
+                None if port != 0 => Some(Self::MarkPort { forwarding, port }),
+                Some(_) | None => None,
+            },
+            Forwarding::Nat if address.is_some_and(|address| address.is_loopback()) => {
+                Some(Self::Loopback)
+            }
+            Forwarding::Nat | Forwarding::Local | Forwarding::Bypass => None,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port {
+                forwarding,
+                own,
+                port,
+            } => write!(
+                out,
+                "{forwarding} cannot change the port: the virtual service has port {own}, the real \
+                 server {port}; use nat or the same port"
+            ),
+            Self::MarkPort { forwarding, port } => write!(
+                out,
+                "{forwarding} cannot change the port, and packets of a mark service keep their own: \
+                 leave out port {port} or use nat"
+            ),
+            Self::Loopback => out.write_str(
+                "nat cannot reach a loopback address: the kernel drops such packets; use dr or \
+                 another address of this machine",
+            ),
+            Self::NoHost(address) => write!(out, "{address} is not the address of a host"),
+            Self::OtherFamily {
+                virtual_service,
+                address,
+            } => {
+                let wanted = match virtual_service.family() {
+                    Family::V4 => "IPv4",
+                    Family::V6 => "IPv6",
+                };
+                write!(
+                    out,
+                    "{address} is of another family than virtual service {virtual_service}: give \
+                     the real server's {wanted} address, or use tun"
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{GueChecksum, Tunnel};
+
+    #[test]
+    fn only_tunnels_carry_packets_to_another_family() {
+        let gue = Tunnel::Gue {
+            port: std::num::NonZeroU16::MIN,
+            checksum: GueChecksum::None,
+        };
+        for (key, address) in [
+            ("10.0.0.3:80/tcp", "2001:db8::7"),
+            ("[2001:db8::3]:80/udp", "10.0.0.7"),
+        ] {
+            let key: VirtualServiceKey = key.parse().unwrap();
+            let address: IpAddr = address.parse().unwrap();
+            let beyond = |forwarding, port| Limit::of(key, forwarding, Some(address), port);
+            let other = Some(Limit::OtherFamily {
+                virtual_service: key,
+                address,
+            });
+            assert_eq!(beyond(Forwarding::Dr, 80), other);
+            assert_eq!(beyond(Forwarding::Nat, 80), other);
+            for tunnel in [Tunnel::Ipip, Tunnel::Gre { checksum: true }, gue] {
+                assert_eq!(beyond(Forwarding::Tun(tunnel), 80), None);
+                let port = beyond(Forwarding::Tun(tunnel), 81);
+                assert!(matches!(port, Some(Limit::Port { .. })), "{port:?}");
+            }
+        }
+    }
+}
