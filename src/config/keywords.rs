@@ -5,11 +5,12 @@
 //!
 //! | Level | Words |
 //! |---|---|
-//! | record | `hostgroup` `alias` `view` `watch`; ours: `include FILE\|DIR` |
+//! | record | `hostgroup` `alias` `view` `watch`; ours: `include FILE\|DIR` `virtual` |
 //! | in a watch | `service` `period` |
 //! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` `trapduration_upalert` `tripwire` |
 //! | period | see [`PERIOD`] |
-//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` |
+//! | virtual section | ours: see [`SECTION`] |
+//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` `witness` |
 
 /// Where a keyword of a watch belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) enum Effect {
 use Effect::{NotYet, Works};
 
 /// Words that begin a record.
-pub(crate) const RECORDS: [&str; 5] = ["hostgroup", "alias", "view", "watch", "include"];
+pub(crate) const RECORDS: [&str; 6] = ["hostgroup", "alias", "view", "watch", "include", "virtual"];
 
 /// Keywords of a service.
 pub(crate) const SERVICE: [(&str, Effect); 22] = [
@@ -77,8 +78,35 @@ pub(crate) const PERIOD: [(&str, Effect); 13] = [
     ("period", Works),
 ];
 
+/// Keywords of a `virtual` section, all ours.
+pub(crate) const SECTION: [(&str, Effect); 23] = [
+    ("protocol", Works),
+    ("family", Works),
+    ("scheduler", Works),
+    ("forward", Works),
+    ("weight", Works),
+    ("persistent", Works),
+    ("one_packet", Works),
+    ("real", Works),
+    ("service", Works),
+    ("fall", Works),
+    ("rise", Works),
+    ("recheck", Works),
+    ("on_failure", Works),
+    ("min_live", Works),
+    ("fallback", Works),
+    ("slow_start", Works),
+    ("weight_from", Works),
+    ("initial", Works),
+    ("foreign", Works),
+    ("on_exit", Works),
+    ("witness", Works),
+    ("alert", Works),
+    ("upalert", Works),
+];
+
 /// Settings, `name = value`.
-pub(crate) const GLOBALS: [(&str, Effect); 47] = [
+pub(crate) const GLOBALS: [(&str, Effect); 48] = [
     ("alertdir", Works),
     ("mondir", Works),
     ("basedir", Works),
@@ -126,6 +154,7 @@ pub(crate) const GLOBALS: [(&str, Effect); 47] = [
     ("vip", Works),
     ("speak", NotYet),
     ("sync_daemon", NotYet),
+    ("witness", Works),
 ];
 
 /// Where a keyword of a watch belongs; none for an unknown word.
@@ -149,6 +178,16 @@ pub(crate) fn is_name(text: &str) -> bool {
 /// All keywords of a watch.
 pub(crate) fn in_watch() -> impl Iterator<Item = &'static str> {
     SERVICE.iter().chain(&PERIOD).map(|&(word, _)| word)
+}
+
+/// All keywords of a `virtual` section.
+pub(crate) fn in_section() -> impl Iterator<Item = &'static str> {
+    SECTION.iter().map(|&(word, _)| word)
+}
+
+/// Whether it is a keyword of a `virtual` section.
+pub(crate) fn is_of_section(word: &str) -> bool {
+    in_section().any(|known| known == word)
 }
 
 /// Whether it is a setting.

@@ -136,7 +136,8 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<(Model, Vec<Diagnostic>), 
             | Item::Hostgroup(_)
             | Item::Alias(_)
             | Item::View(_)
-            | Item::Watch(_)) => document.items.push(item),
+            | Item::Watch(_)
+            | Item::Section(_)) => document.items.push(item),
         }
     }
     let defaults = Defaults::default();

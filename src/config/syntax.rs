@@ -1,7 +1,8 @@
 //! Logical lines to a tree of records, without meaning yet.
 //!
-//! The record structure is mon's (docs/mon.md, "Reading"): five states, and for each
-//! line a fixed order of tests. The grammar of one line is `statement.pest`. Never fails as a
+//! The record structure is mon's (docs/mon.md, "Reading"): six states, and for each
+//! line a fixed order of tests. The grammar of one line is `statement.pest`. The sixth state is
+//! ours, a `virtual` section; what concerns it alone stands in `section`. Never fails as a
 //! whole: the tree holds what could be read, and every other line is named in a diagnostic.
 //! Text that mon loses without a word (C-1, C-3 to C-6) is a warning here.
 
@@ -14,6 +15,8 @@ use crate::config::lines::{Lines, Sources, Span, is_blank};
 
 #[cfg(test)]
 mod tests;
+
+mod section;
 mod tree;
 
 /// What `statement.pest` describes.
@@ -26,7 +29,8 @@ mod grammar {
 pub(crate) use grammar::{Grammar, Rule};
 
 pub(crate) use tree::{
-    Alias, Environment, Global, Hostgroup, Include, Item, Period, Service, Statement, View, Watch,
+    Alias, Environment, Global, Hostgroup, Include, Item, Period, Section, Service, Statement,
+    View, Watch,
 };
 
 /// Reads the lines of one file.
@@ -53,13 +57,21 @@ pub(crate) fn parse(sources: &Sources, lines: &Lines, out: &mut Findings) -> Vec
 #[derive(Debug)]
 enum State {
     Top {
-        /// The watch that a blank line closed, until another record begins.
-        after: Option<Span>,
+        /// What a blank line closed, until another record begins.
+        after: Option<Ended>,
     },
     Hostgroup(Hostgroup),
     Alias(Alias),
     View(View),
     Watch(Watch),
+    Section(Section),
+}
+
+/// A record that a blank line ended, by its name.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    Watch(Span),
+    Section(Span),
 }
 
 /// A line as the grammar sees it.
@@ -79,27 +91,43 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn line(&mut self, span: Span) {
         if span.is_empty() {
-            let watch = match &self.state {
-                State::Watch(watch) => Some(watch.name),
+            let after = match &self.state {
+                State::Watch(watch) => Some(Ended::Watch(watch.name)),
+                State::Section(section) => Some(Ended::Section(section.name)),
                 State::Top { after } => *after,
                 State::Hostgroup(_) | State::Alias(_) | State::View(_) => None,
             };
             self.close();
-            self.state = State::Top { after: watch };
+            self.state = State::Top { after };
             return;
         }
-        let inside = matches!(self.state, State::Watch(_));
-        let line = self.classify(span, if inside { Rule::inside } else { Rule::outside });
+        let line = match self.state {
+            State::Watch(_) => self.classify(span, Rule::inside),
+            State::Section(_) => self.classify(span, Rule::in_section),
+            State::Top { .. } | State::Hostgroup(_) | State::Alias(_) | State::View(_) => {
+                self.classify(span, Rule::outside)
+            }
+        };
         // mon's order of tests; what a state does not take falls through to the next test.
         match (line.rule, &self.state) {
+            (Rule::global, State::Section(_)) => self.setting_in_section(&line),
             (Rule::global, _) => self.global(&line),
             (Rule::hostgroup, _) => self.hostgroup(&line),
+            (Rule::section, State::Hostgroup(_) | State::Alias(_) | State::View(_))
+                if self.is_section(&line) =>
+            {
+                self.section_within(span, &line);
+            }
             (_, State::Hostgroup(_)) => self.hosts(span, line.rule),
             (Rule::alias, _) => self.alias(&line),
             (_, State::Alias(_)) => self.alias_text(span, line.rule),
             (Rule::view, _) => self.view(&line),
             (_, State::View(_)) => self.members(span, line.rule),
             (Rule::watch, _) => self.watch(span, &line),
+            (Rule::section, State::Top { .. }) => self.section(&line),
+            (Rule::section, _) => self.section_within(span, &line),
+            (Rule::statement, State::Section(_)) => self.section_statement(span, &line),
+            (_, State::Section(_)) => self.no_statement(span, line.rule),
             (Rule::environment, State::Watch(_)) => self.environment(&line),
             (Rule::statement, State::Watch(_)) => self.statement(span, &line),
             (_, State::Watch(_)) => {
@@ -143,6 +171,7 @@ impl Reader<'_> {
             State::Alias(alias) => self.items.push(Item::Alias(alias)),
             State::View(view) => self.items.push(Item::View(view)),
             State::Watch(watch) => self.items.push(Item::Watch(watch)),
+            State::Section(section) => self.items.push(Item::Section(section)),
         }
     }
 
@@ -200,7 +229,7 @@ impl Reader<'_> {
     }
 
     fn alias_text(&mut self, span: Span, rule: Rule) {
-        if !matches!(rule, Rule::view) {
+        if !matches!(rule, Rule::view | Rule::section) {
             self.swallowed(span, rule, "alias", "its text");
         }
         if let State::Alias(alias) = &mut self.state {
@@ -227,7 +256,7 @@ impl Reader<'_> {
     /// C-5: a record that begins without a blank line before it belongs to the one above.
     fn swallowed(&mut self, span: Span, rule: Rule, record: &str, what: &str) {
         // "include" alone may be a host; with a path behind it, it is hardly one.
-        let swallows = matches!(rule, Rule::watch | Rule::view | Rule::alias)
+        let swallows = matches!(rule, Rule::watch | Rule::view | Rule::alias | Rule::section)
             || self.is_empty_view(span)
             || rule == Rule::include && self.sources.text(span).contains(['/', '.']);
         if swallows {
@@ -283,7 +312,11 @@ impl Reader<'_> {
     fn service(&mut self) -> Option<&mut Service> {
         match &mut self.state {
             State::Watch(watch) => watch.services.last_mut(),
-            State::Top { .. } | State::Hostgroup(_) | State::Alias(_) | State::View(_) => None,
+            State::Top { .. }
+            | State::Hostgroup(_)
+            | State::Alias(_)
+            | State::View(_)
+            | State::Section(_) => None,
         }
     }
 
@@ -419,6 +452,8 @@ impl Reader<'_> {
             }
         } else if keywords::RECORDS.contains(&word) {
             Some(record_help(word, argument))
+        } else if keywords::is_of_section(word) {
+            Some("it belongs into a \"virtual\" section".to_owned())
         } else {
             nearest(word, keywords::in_watch()).map(|known| format!("did you mean \"{known}\"?"))
         };
@@ -426,20 +461,35 @@ impl Reader<'_> {
     }
 
     /// C-4, C-6: text that mon ignores.
-    fn lost(&mut self, span: Span, after: Option<Span>) {
+    fn lost(&mut self, span: Span, after: Option<Ended>) {
         let text = self.sources.text(span);
         let word = text.split(is_blank).next().unwrap_or_default();
         let level = keywords::level(word);
-        if let (Some(watch), Some(_)) = (after, level) {
-            let name = self.sources.text(watch);
-            let message = format!("\"{word}\" is ignored: a blank line ended watch \"{name}\"");
-            self.warn(span, message, "remove the blank line above");
+        match (after, level) {
+            (Some(Ended::Section(name)), _) if keywords::is_of_section(word) => {
+                self.behind_section(span, name);
+                return;
+            }
+            (Some(Ended::Watch(watch)), Some(_)) => {
+                let name = self.sources.text(watch);
+                let message = format!("\"{word}\" is ignored: a blank line ended watch \"{name}\"");
+                self.warn(span, message, "remove the blank line above");
+                return;
+            }
+            (Some(Ended::Watch(_) | Ended::Section(_)) | None, _) => {}
+        }
+        if self.is_misspelt_section(word, text) {
+            let message = format!("unknown record \"{word}\"");
+            self.error(span, message, Some("did you mean \"virtual\"?".to_owned()));
             return;
         }
         let shown: String = text.chars().take(60).collect();
         let message = format!("\"{shown}\" is ignored: it belongs to no record");
         let help = match level {
             Some(_) => "it belongs into a watch".to_owned(),
+            None if keywords::is_of_section(word) => {
+                "it belongs into a \"virtual\" section".to_owned()
+            }
             None => record_help(word, text.get(word.len()..).unwrap_or_default()),
         };
         self.warn(span, message, help);
@@ -474,6 +524,7 @@ fn record_help(word: &str, rest: &str) -> String {
         "alias" if !name.is_empty() => {
             "the name of an alias stands alone on its line, its text below".to_owned()
         }
+        "virtual" => "write it outside of a watch, after a blank line".to_owned(),
         "include" if name.is_empty() => {
             "write the name of a file or of a folder behind it".to_owned()
         }

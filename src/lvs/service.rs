@@ -13,6 +13,12 @@ use crate::lvs::Family;
 pub struct Scheduler(Box<str>);
 
 impl Scheduler {
+    /// Those of Linux 6.1, each a module `ip_vs_NAME`.
+    pub const KNOWN: [&'static str; 14] = [
+        "rr", "wrr", "lc", "wlc", "fo", "ovf", "lblc", "lblcr", "dh", "sh", "mh", "sed", "nq",
+        "twos",
+    ];
+
     /// The scheduler of that name; `None` where the kernel could not have one of that form
     /// (`IP_VS_SCHEDNAME_MAXLEN` is 16 with the final zero).
     #[must_use]
@@ -25,6 +31,12 @@ impl Scheduler {
     #[must_use]
     pub fn wlc() -> Self {
         Self("wlc".into())
+    }
+
+    /// Whether it is one that takes no notice of weights, but for 0.
+    #[must_use]
+    pub fn is_unweighted(&self) -> bool {
+        ["rr", "lc", "dh"].contains(&self.as_str())
     }
 
     /// The name as the kernel knows it.

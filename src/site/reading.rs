@@ -125,7 +125,8 @@ impl Reader<'_> {
                 | Item::Hostgroup(_)
                 | Item::Alias(_)
                 | Item::View(_)
-                | Item::Watch(_)) => all.push(item),
+                | Item::Watch(_)
+                | Item::Section(_)) => all.push(item),
             }
         }
         self.open.pop();

@@ -393,7 +393,7 @@ fn server((host, port): Server<'_>) -> String {
 }
 
 /// Whether a name service could know it.
-fn is_host_name(word: &str) -> bool {
+pub(super) fn is_host_name(word: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     !word.is_empty() && word.bytes().all(plain)
 }

@@ -70,9 +70,20 @@ pub(crate) fn names(sources: &Sources, items: &[Item]) -> BTreeSet<(ProgramKind,
             found.insert((kind, first.to_owned()));
         }
     };
+    let sections = items.iter().filter_map(|item| match item {
+        Item::Section(section) => Some(section.statements.as_slice()),
+        Item::Watch(_)
+        | Item::Global(_)
+        | Item::Hostgroup(_)
+        | Item::Alias(_)
+        | Item::View(_)
+        | Item::Include(_) => None,
+    });
+    sections.flatten().for_each(&mut take);
     let services = items.iter().flat_map(|item| match item {
         Item::Watch(watch) => watch.services.as_slice(),
-        Item::Global(_)
+        Item::Section(_)
+        | Item::Global(_)
         | Item::Hostgroup(_)
         | Item::Alias(_)
         | Item::View(_)

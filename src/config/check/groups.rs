@@ -86,7 +86,14 @@ impl Groups {
         GroupId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    /// Warns of groups that no watch uses.
+    /// The group of that name for a `virtual` section, whose real servers its hosts are.
+    pub(super) fn used_by_section(&mut self, name: &str) -> Option<&Hostgroup> {
+        let &index = self.index.get(name)?;
+        self.places.get_mut(index)?.1 = true;
+        self.list.get(index)
+    }
+
+    /// Warns of groups that neither a watch nor a section uses.
     pub(super) fn unused(&self, report: &mut Report<'_>) {
         for (group, &(place, is_used)) in self.list.iter().zip(&self.places) {
             if !is_used {

@@ -9,6 +9,7 @@
 //! | what do the rules of a period say | `period` |
 //! | what does a monitor or alert line run | `commands` |
 //! | which real servers does a service decide over | `bindings` |
+//! | what does a `virtual` section say | `section` |
 //! | how are numbers, times and yes or no written | `values` |
 //! | how is a mistake reported | `report` |
 //!
@@ -22,6 +23,7 @@ pub(in crate::config) mod globals;
 mod groups;
 mod period;
 mod report;
+mod section;
 mod service;
 mod values;
 
@@ -37,7 +39,7 @@ use crate::config::check::report::Report;
 use crate::config::diagnostic::Findings;
 use crate::config::lines::{Sources, Span};
 use crate::config::programs::Programs;
-use crate::config::syntax::Item;
+use crate::config::syntax::{self, Item};
 use crate::model::{AlertCommand, Globals, Model, MonitorCommand, Service};
 use crate::period::{Period, Reading, Remark};
 
@@ -64,12 +66,20 @@ pub(super) fn model(
         table_lines: Vec::new(),
         depend_lines: Vec::new(),
         slow_limits: None,
+        sections: Vec::new(),
+        witness: None,
     };
     let mut aliases = Records::default();
     let mut views = Records::default();
     for item in &document.items {
         match item {
-            Item::Global(global) => checker.defaults.set(&mut checker.report, global),
+            Item::Global(global) => {
+                checker.defaults.set(&mut checker.report, global);
+                if checker.text(global.name) == "witness" {
+                    checker.witness = Some(global.value);
+                }
+            }
+            Item::Section(section) => checker.sections.push(section),
             Item::Watch(watch) => checker.watch(watch),
             Item::Alias(alias) => {
                 let (name, lines) = checker.record(alias.name, &alias.lines);
@@ -106,6 +116,10 @@ struct Checker<'a> {
     depend_lines: Vec<DependLine>,
     /// The first service whose executable may run longer than three intervals, and how many.
     slow_limits: Option<(Span, u32)>,
+    /// Sections, until all services are known.
+    sections: Vec<&'a syntax::Section>,
+    /// The value of the setting `witness`.
+    witness: Option<Span>,
 }
 
 /// Equal values are kept once: of 10,000 services most share their period, their commands and
@@ -179,7 +193,6 @@ impl<'a> Checker<'a> {
     }
 
     fn finish(mut self, aliases: Vec<Record>, views: Vec<Record>) -> Model {
-        self.groups.unused(&mut self.report);
         if let Some((span, count)) = self.slow_limits {
             service::report_slow_limits(&mut self.report, self.globals, span, count);
         }
@@ -190,14 +203,20 @@ impl<'a> Checker<'a> {
             &self.table_lines,
         );
         depend::resolve(&mut self.report, &mut self.services, &self.depend_lines);
+        let services = std::mem::take(&mut self.services);
+        let sections = std::mem::take(&mut self.sections);
+        let (virtual_services, witnesses) =
+            section::compile(&mut self, &sections, &services, &bindings);
+        self.services = services;
         self.services.shrink_to_fit();
+        self.groups.unused(&mut self.report);
         let model = Model {
             globals: self.globals.clone(),
             hostgroups: self.groups.into_list(),
             services: self.services,
             bindings,
-            witnesses: Vec::new(),
-            virtual_services: Vec::new(),
+            witnesses,
+            virtual_services,
             aliases,
             views,
         };

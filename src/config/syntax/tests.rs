@@ -29,6 +29,13 @@ fn show(sources: &Sources, item: &Item) -> String {
         }
         Item::Alias(alias) => format!("alias {}: {}", text(&alias.name), list(&alias.lines)),
         Item::View(view) => format!("view {}: {}", text(&view.name), list(&view.members)),
+        Item::Section(section) => {
+            let mut out = format!("virtual {}:", text(&section.name));
+            for one in &section.statements {
+                let _ = write!(out, " {}({})", text(&one.keyword), text(&one.argument));
+            }
+            out
+        }
         Item::Include(include) => format!("include {}", text(&include.path)),
         Item::Watch(watch) => {
             let mut out = format!("watch {}:", text(&watch.name));
@@ -236,5 +243,55 @@ fn an_unfinished_last_line_is_dropped_and_said() {
         "a = 1\nb = 2 \\\n",
         &["a = 1"],
         &["2 warning: the last line ends in a backslash and is dropped"],
+    );
+}
+
+#[test]
+fn a_section_ends_at_a_blank_line_or_where_mon_begins_another_record() {
+    assert_reads(
+        "maxprocs = 2\nvirtual 10.0.0.3:80\n real web weight 5\n # note\n one_packet\nhostgroup g h\n\n\
+         virtual fwmark 7\n service a:b\nwatch w\nservice s\n",
+        &[
+            "maxprocs = 2",
+            "virtual 10.0.0.3:80: real(web weight 5) one_packet()",
+            "hostgroup g: h",
+            "virtual fwmark 7: service(a:b)",
+            "watch w: [s]",
+        ],
+        &[],
+    );
+}
+
+#[test]
+fn no_record_of_mon_takes_a_section_in() {
+    for (above, name) in [
+        ("hostgroup g", "hostgroup \"g\""),
+        ("alias a", "alias \"a\""),
+        ("view v w", "view \"v\""),
+        ("watch w\nservice s", "watch \"w\""),
+        ("virtual 10.0.0.3:81", "virtual 10.0.0.3:81"),
+    ] {
+        let text = format!("{above}\nvirtual [2001:db8::3]:80\n real web\n");
+        let (records, said) = read(&text);
+        assert_eq!(
+            records.last().map(String::as_str),
+            Some("virtual [2001:db8::3]:80: real(web)"),
+            "{text}"
+        );
+        let line = above.lines().count() + 1;
+        let expected = format!("{line} error: a \"virtual\" section begins inside of {name}");
+        assert_eq!(said, [expected], "{text}");
+    }
+}
+
+#[test]
+fn text_that_is_no_section_stays_what_it_was() {
+    assert_reads(
+        "alias a\nvirtual servers of ours\n\nhostgroup g\nvirtual www\n",
+        &[
+            "alias a: virtual servers of ours",
+            "hostgroup g: virtual|www",
+        ],
+        &["5 warning: \"virtual www\" is taken as host names of the hostgroup above it"],
     );
 }

@@ -10,6 +10,7 @@ pub(crate) enum Item {
     Alias(Alias),
     View(View),
     Watch(Watch),
+    Section(Section),
     Include(Include),
 }
 
@@ -46,6 +47,14 @@ pub(crate) struct View {
 pub(crate) struct Watch {
     pub(crate) name: Span,
     pub(crate) services: Vec<Service>,
+}
+
+/// `virtual NAME` with its lines.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Section {
+    /// All that stands behind the word; may be empty.
+    pub(crate) name: Span,
+    pub(crate) statements: Vec<Statement>,
 }
 
 /// `service NAME` with everything up to the next service.

@@ -1,0 +1,212 @@
+//! What is accepted and yet hardly meant: rules between the lines of a section, and between a
+//! section and the rest of the file.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::check::section::Compiler;
+use crate::config::check::section::said::Said;
+use crate::config::check::section::servers::canonical;
+use crate::config::check::section::words::listed;
+use crate::config::lines::Span;
+use crate::model::{
+    Binding, BoundServers, Creation, DeclaredServer, DeclaredService, ServiceId, WeightFrom,
+    Withdraws,
+};
+use crate::time::Readable;
+
+impl Compiler<'_, '_> {
+    /// Looks over a finished section; `places` has the word of each of its servers.
+    pub(super) fn sense(
+        &mut self,
+        declared: &DeclaredService,
+        said: &Said,
+        name: Span,
+        places: &[Span],
+    ) {
+        self.judges_at_work(declared, said);
+        self.witnesses(declared, said, name);
+        self.weights(declared, said, places);
+        self.alert_lines(declared, name, places);
+        if let Some((_, span)) = said.slow_start
+            && declared.settings.scheduler.is_unweighted()
+        {
+            let scheduler = &declared.settings.scheduler;
+            let message =
+                format!("slow_start does nothing: scheduler {scheduler} knows no weights");
+            let help = "take wlc or wrr, or remove it";
+            self.report().warn(span, message, help);
+        }
+    }
+
+    /// Each service that is named decides over somebody, is checked, and oftener than `recheck`.
+    fn judges_at_work(&mut self, declared: &DeclaredService, said: &Said) {
+        let judges = declared.servers.iter().flat_map(|server| &server.judges);
+        let at_work: BTreeSet<ServiceId> = judges.map(|judge| judge.service).collect();
+        let lines = said.servers.iter().flat_map(|line| &line.judges.services);
+        let mut slow: Vec<ServiceId> = Vec::new();
+        for &(id, span) in said.judges.services.iter().chain(lines) {
+            let Some(service) = self.services.get(id.index()) else {
+                continue;
+            };
+            let (group, name, interval) = (&service.group, &service.name, service.interval);
+            if !at_work.contains(&id) && !declared.servers.is_empty() {
+                let message = format!("{group}:{name} decides over no real server of this section");
+                let help = "it decides over the hosts of its hostgroup; name it on a \"real\" line \
+                            to let it decide as a whole";
+                self.report().warn(span, message, help);
+            } else if service.monitor.is_none() || interval.is_none() {
+                let message = format!("{group}:{name} is never checked, so it never decides");
+                let help = "give it a monitor and an interval";
+                self.report().warn(span, message, help);
+            } else if interval.is_some_and(|interval| interval < declared.counts.recheck) {
+                slow.push(id);
+            }
+        }
+        if let (Some((recheck, span)), Some(first)) = (said.recheck, slow.first())
+            && let Some(service) = self.services.get(first.index())
+        {
+            let interval = Readable(service.interval.unwrap_or_default());
+            let message = format!(
+                "recheck {} is longer than the interval of {}:{}, {interval}",
+                Readable(recheck),
+                service.group,
+                service.name
+            );
+            let help = "the interval counts then: write a shorter time";
+            self.report().warn(span, message, help);
+        }
+    }
+
+    /// A witness stands apart from those it is asked about.
+    fn witnesses(&mut self, declared: &DeclaredService, said: &Said, name: Span) {
+        let place = |id: ServiceId| {
+            let own = said.witnesses.iter().flatten();
+            let own = own.into_iter().find(|&&(known, _)| known == id);
+            own.map_or(name, |&(_, span)| span)
+        };
+        let hosts: BTreeSet<String> = declared
+            .servers
+            .iter()
+            .map(|server| canonical(server.host.as_str()))
+            .collect();
+        for &id in &declared.witnesses {
+            let Some(service) = self.services.get(id.index()) else {
+                continue;
+            };
+            let witness = format!("{}:{}", service.group, service.name);
+            let is_checked = service.monitor.is_some() && service.interval.is_some();
+            let mut judges = declared.servers.iter().flat_map(|server| &server.judges);
+            if judges.any(|judge| judge.service == id) {
+                let message = format!("{witness} is a witness and decides over real servers too");
+                let help = "name a service that watches the director's own gateway";
+                self.report().error(place(id), message, help);
+                continue;
+            }
+            if !is_checked {
+                let message = format!("witness {witness} is never checked");
+                let help = "give it a monitor and an interval";
+                self.report().warn(place(id), message, help);
+            }
+            let group = service.hostgroup.index();
+            let members = self.checker.groups.list().get(group);
+            let members = members.into_iter().flat_map(|group| &group.members);
+            let shared = members.map(|member| member.host.as_str());
+            let shared = shared
+                .map(str::to_owned)
+                .find(|host| hosts.contains(&canonical(host)));
+            if let Some(host) = shared {
+                let message = format!("witness {witness} watches the real server {host}");
+                let help = "a witness tells whether the director reaches anything: let it watch \
+                            the gateway";
+                self.report().warn(place(id), message, help);
+            }
+        }
+    }
+
+    /// Weights that the scheduler passes over.
+    fn weights(&mut self, declared: &DeclaredService, said: &Said, places: &[Span]) {
+        let scheduler = &declared.settings.scheduler;
+        if !scheduler.is_unweighted() {
+            return;
+        }
+        if let Some((WeightFrom::Check, span)) = said.weight_from {
+            let message =
+                format!("weight_from does nothing: scheduler {scheduler} knows no weights");
+            let help = "take wlc or wrr, or remove it";
+            self.report().warn(span, message, help);
+        }
+        let weight = |server: &DeclaredServer| server.settings.weight;
+        let first = declared.servers.first().map(weight);
+        let other = |server: &DeclaredServer| Some(weight(server)) != first;
+        let other = declared.servers.iter().position(other);
+        if let Some(&place) = other.and_then(|index| places.get(index)) {
+            let message = format!("scheduler {scheduler} knows no weights, and these differ");
+            let help = "take wlc or wrr, or give all the same";
+            self.report().warn(place, message, help);
+        }
+    }
+
+    /// `lvs.alert` lines for the same virtual service: they may decide, the section's settings
+    /// count.
+    fn alert_lines(&mut self, declared: &DeclaredService, name: Span, places: &[Span]) {
+        let bindings = self.bindings;
+        let own = |binding: &&Binding| binding.virtual_service == declared.key;
+        let mut servers: BTreeMap<(String, u16), usize> = BTreeMap::new();
+        for (index, server) in declared.servers.iter().enumerate() {
+            servers.insert((canonical(server.host.as_str()), server.port), index);
+        }
+        for binding in bindings.iter().filter(own) {
+            let Some(service) = self.services.get(binding.service.index()) else {
+                continue;
+            };
+            let by = format!("an lvs.alert line of {}:{}", service.group, service.name);
+            if let Creation::ByUs(scheduler) = &binding.creation
+                && *scheduler != declared.settings.scheduler
+            {
+                let message = format!("{by} says scheduler {scheduler}");
+                let help = format!("{} of the section counts", declared.settings.scheduler);
+                self.report().warn(name, message, help);
+            }
+            if binding.withdraws == Withdraws::VirtualService {
+                let message = format!("{by} takes this virtual service away (-D) when it fails");
+                let help = "leave it to the section: remove -D";
+                self.report().warn(name, message, help);
+            }
+            let named: Vec<(String, u16)> = match &binding.real {
+                BoundServers::One { host, port } => vec![(canonical(host.as_str()), *port)],
+                BoundServers::EachHost { port } => {
+                    let group = self.checker.groups.list().get(service.hostgroup.index());
+                    let members = group.into_iter().flat_map(|group| &group.members);
+                    let named = members.map(|member| (canonical(member.host.as_str()), *port));
+                    named.collect()
+                }
+            };
+            let differs = named.iter().find_map(|name| {
+                let &index = servers.get(name)?;
+                let server = declared.servers.get(index)?;
+                let settings = &server.settings;
+                let is_same =
+                    settings.forwarding == binding.forwarding && settings.weight == binding.weight;
+                (!is_same).then_some((server, *places.get(index)?))
+            });
+            if let Some((server, place)) = differs {
+                let message = format!(
+                    "{by} gives {} as {}, weight {}",
+                    server.host, binding.forwarding, binding.weight
+                );
+                let settings = &server.settings;
+                let help = format!(
+                    "{} of the section count",
+                    listed(
+                        &[
+                            &settings.forwarding.to_string(),
+                            &format!("weight {}", settings.weight)
+                        ],
+                        "and"
+                    )
+                );
+                self.report().warn(place, message, help);
+            }
+        }
+    }
+}

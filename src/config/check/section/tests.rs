@@ -1,0 +1,265 @@
+//! Sections to declared virtual services. What is refused is in tests/data/bad-virtual-*.cf.
+
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use crate::config::load_text;
+use crate::lvs::{
+    Forwarding, GueChecksum, RealServer, Scheduler, ServiceFlags, Strangers, Tunnel, Weight,
+};
+use crate::model::{
+    DeclaredJudge, DeclaredServer, DeclaredService, Initial, JudgedBy, MinLive, Model, OnExit,
+    OnFailure, WeightFrom,
+};
+
+const WATCHES: &str = "\
+hostgroup web w1 w2 2001:db8::1
+hostgroup gate g1
+
+watch web
+ service http
+  interval 10s
+  monitor http.monitor
+ service ping
+  interval 5s
+  exclude_hosts w2
+  monitor fping.monitor
+
+watch gate
+ service ping
+  interval 5s
+  monitor fping.monitor
+
+";
+
+fn model(sections: &str) -> Model {
+    let text = format!("{WATCHES}{sections}");
+    match load_text(&text) {
+        Ok((model, _)) => model,
+        Err(mistakes) => panic!("{}", mistakes[0]),
+    }
+}
+
+fn section(text: &str) -> DeclaredService {
+    let mut all = model(text).virtual_services;
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+/// Host, port and judges of each server: `w1:80 web/http+ gate/ping!`, `!` for as a whole.
+fn servers(text: &str) -> Vec<String> {
+    let model = model(text);
+    let judge = |judge: &DeclaredJudge| {
+        let service = model.service(judge.service);
+        let mark = match judge.verdict {
+            JudgedBy::Host => "",
+            JudgedBy::Whole => "!",
+        };
+        format!(" {}:{}{mark}", service.group, service.name)
+    };
+    let shown = |server: &DeclaredServer| {
+        let judges: String = server.judges.iter().map(judge).collect();
+        format!("{}:{}{judges}", server.host, server.port)
+    };
+    let sections = model.virtual_services.iter();
+    let servers = sections.flat_map(|section| &section.servers);
+    servers.map(shown).collect()
+}
+
+#[test]
+fn a_hostgroup_is_three_lines_and_each_host_is_judged_by_who_checks_it() {
+    assert_eq!(
+        servers("virtual 10.0.0.3:80\n forward tun\n real web\n service web:http web:ping\n"),
+        [
+            "w1:80 web:http web:ping",
+            "w2:80 web:http",
+            "2001:db8::1:80 web:http web:ping",
+        ]
+    );
+}
+
+#[test]
+fn a_line_may_name_its_own_judges_and_a_service_that_does_not_check_it_decides_as_a_whole() {
+    assert_eq!(
+        servers(
+            "virtual 10.0.0.3:80\n service web:http\n real w1\n real w2 service gate:ping web:http\n \
+             real 10.0.0.9:80 service none\n real W1 forward nat port 81\n"
+        ),
+        [
+            "w1:80 web:http",
+            "w2:80 gate:ping! web:http",
+            "10.0.0.9:80",
+            // Verdicts are looked up by the word of the hostgroup.
+            "w1:81 web:http",
+        ]
+    );
+    assert_eq!(
+        servers("virtual [2001:db8::3]:80\n real [2001:DB8::1]:80\n service web:http\n"),
+        ["2001:db8::1:80 web:http"]
+    );
+}
+
+#[test]
+fn a_section_may_stand_before_all_that_it_names() {
+    let text =
+        format!("virtual 10.0.0.3:80\n forward tun\n real web\n service web:http\n\n{WATCHES}");
+    let (model, _) = load_text(&text).unwrap();
+    assert_eq!(model.virtual_services[0].servers.len(), 3);
+}
+
+#[test]
+fn lines_of_servers_have_the_last_word_over_the_section() {
+    let text = "virtual 10.0.0.3:80\n real w1\n real w2 weight 0 forward tun gue 6080 remcsum\n \
+                real 10.0.0.9 upper 10 lower 5 forward tun gre csum\n weight 7\n forward nat\n \
+                service none\n";
+    let tunnel = |tunnel| Forwarding::Tun(tunnel);
+    let gue = Tunnel::Gue {
+        port: NonZeroU16::new(6080).unwrap(),
+        checksum: GueChecksum::Remcsum,
+    };
+    let settings: Vec<RealServer> = section(text).servers.iter().map(|it| it.settings).collect();
+    let last = RealServer {
+        upper_threshold: 10,
+        lower_threshold: 5,
+        ..RealServer::new(tunnel(Tunnel::Gre { checksum: true }), Weight(7))
+    };
+    assert_eq!(
+        settings,
+        [
+            RealServer::new(Forwarding::Nat, Weight(7)),
+            RealServer::new(tunnel(gue), Weight(0)),
+            last,
+        ]
+    );
+}
+
+#[test]
+fn what_a_section_leaves_out_is_cautious() {
+    let found = section("virtual 10.0.0.3:80\n real w1\n service web:http\n");
+    let expected = DeclaredService::new(found.key, found.settings.clone());
+    let servers = found.servers.clone();
+    assert_eq!(
+        found,
+        DeclaredService {
+            servers,
+            ..expected
+        }
+    );
+    assert_eq!(found.key.to_string(), "10.0.0.3:80/tcp");
+    assert_eq!(found.settings.words(found.key.family()), "scheduler wlc");
+    let settings = RealServer::new(Forwarding::Dr, Weight(1));
+    assert_eq!(found.servers[0].settings, settings);
+}
+
+#[test]
+fn every_keyword_reaches_the_model() {
+    let found = section(
+        "virtual 10.0.0.3:80\n protocol udp\n scheduler sh sh-port sh-fallback\n one_packet\n \
+         persistent 5m prefix 24 engine sip\n real w1\n service web:http\n fall 2\n rise 3\n \
+         recheck 250ms\n on_failure remove\n min_live 1\n fallback g1:81 forward nat weight 4\n \
+         slow_start 30s\n weight_from check\n initial out\n foreign keep\n on_exit quiesce\n \
+         witness gate:ping\n alert a.alert x\n alert b.alert\n upalert c.alert\n",
+    );
+    assert_eq!(found.key.to_string(), "10.0.0.3:80/udp");
+    assert_eq!(
+        found.settings.words(found.key.family()),
+        "scheduler sh sh-fallback sh-port, persistent 300 mask 255.255.255.0 engine sip, one_packet"
+    );
+    let counts = found.counts;
+    assert_eq!((counts.fall.get(), counts.rise.get()), (2, 3));
+    assert_eq!(counts.recheck, Duration::from_millis(250));
+    assert_eq!(found.on_failure, OnFailure::Remove);
+    assert_eq!(found.min_live, MinLive::Count(1));
+    let fallback = found.fallback.unwrap();
+    assert_eq!((fallback.host.as_str(), fallback.port), ("g1", 81));
+    let settings = RealServer::new(Forwarding::Nat, Weight(4));
+    assert_eq!(fallback.settings, settings);
+    assert_eq!(found.slow_start, Some(Duration::from_secs(30)));
+    assert_eq!(found.weight_from, WeightFrom::Check);
+    assert_eq!(found.initial, Initial::Out);
+    assert_eq!(found.foreign, Strangers::Ignored);
+    assert_eq!(found.on_exit, OnExit::Quiesce);
+    assert_eq!(found.witnesses.len(), 1);
+    assert_eq!((found.alerts.len(), found.upalerts.len()), (2, 1));
+    assert_eq!(found.alerts[0].args, ["x"]);
+}
+
+#[test]
+fn an_alert_of_a_section_is_looked_for_like_any_other() {
+    let text =
+        format!("{WATCHES}virtual 10.0.0.3:80\n real w1\n service web:http\n alert x.alert\n");
+    let (model, _) = load_text(&text).unwrap();
+    let program = &model.virtual_services[0].alerts[0].program;
+    let is_found = matches!(program, crate::model::AlertProgram::Executable(_));
+    assert!(is_found, "{program:?}");
+}
+
+#[test]
+fn of_all_witnesses_a_section_takes_its_own_or_those_of_the_setting() {
+    let text = "witness = gate:ping\n\nvirtual 10.0.0.3:80\n real w1\n service web:http\n\n\
+                virtual 10.0.0.3:81\n real w1\n service web:http\n witness none\n";
+    let model = model(text);
+    let gate = model.find("gate", "ping").unwrap();
+    assert_eq!(model.witnesses, [gate]);
+    let of = |index: usize| model.virtual_services[index].witnesses.clone();
+    assert_eq!((of(0), of(1)), (vec![gate], vec![]));
+}
+
+#[test]
+fn failure_of_a_udp_server_removes_it_and_others_may_quiesce_or_drain() {
+    let of = |lines: &str| {
+        section(&format!(
+            "virtual 10.0.0.3:80\n real w1\n service web:http\n{lines}"
+        ))
+        .on_failure
+    };
+    let minute = Duration::from_secs(60);
+    assert_eq!(of(" on_failure quiesce\n"), OnFailure::Quiesce);
+    assert_eq!(of(" on_failure drain 1m\n"), OnFailure::Drain(minute));
+    assert_eq!(
+        of(" protocol udp\n on_failure drain 1m\n"),
+        OnFailure::Remove
+    );
+}
+
+#[test]
+fn a_scheduler_that_nobody_knows_can_be_asked_for_on_purpose() {
+    let text = "virtual 10.0.0.3:80\n scheduler other mine flag-2\n real w1\n service web:http\n";
+    let settings = section(text).settings;
+    assert_eq!(settings.scheduler, Scheduler::new("mine").unwrap());
+    assert_eq!(settings.flags, ServiceFlags::FLAG_2);
+}
+
+#[test]
+fn a_mark_takes_any_port_with_nat_alone() {
+    let found =
+        section("virtual fwmark 7\n real w1\n real w2 forward nat port 81\n service web:http\n");
+    assert_eq!(found.key.to_string(), "fwmark 7");
+    let ports: Vec<u16> = found.servers.iter().map(|server| server.port).collect();
+    assert_eq!(ports, [0, 81]);
+    let six = "virtual fwmark 7\n family v6\n real 2001:db8::1\n service web:http\n";
+    assert_eq!(section(six).key.to_string(), "fwmark 7/v6");
+}
+
+#[test]
+fn two_models_differ_where_their_sections_do() {
+    let of = |fall: u8| {
+        model(&format!(
+            "virtual 10.0.0.3:80\n real w1\n service web:http\n fall {fall}\n"
+        ))
+    };
+    assert_eq!(of(1), of(1));
+    assert_ne!(of(1), of(2));
+}
+
+#[test]
+fn a_section_of_a_hundred_thousand_servers_is_read_in_time() {
+    let hosts: String = (0..100_000).map(|host| format!(" h{host}")).collect();
+    let text = format!(
+        "hostgroup big{hosts}\n\nwatch big\n service s\n  interval 1m\n  monitor http.monitor\n\n\
+         virtual 10.0.0.3:80\n real big\n real big\n service big:s\n"
+    );
+    // Each of the second line's is one too many; more mistakes than anybody reads are counted.
+    let mistakes = load_text(&text).unwrap_err();
+    assert!(mistakes.len() > 1);
+}
