@@ -1,4 +1,7 @@
-//! `lvsmon check`: every mistake and warning of a file, what each name became, and the host.
+//! `lvsmon check`: every mistake and warning of a file, what each name and each `virtual`
+//! section became, and the host.
+
+mod declared;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -114,6 +117,11 @@ fn print(
         print_finding(finding, out)?;
     }
     let model = &loaded.model;
+    for declared in &model.virtual_services {
+        for line in declared::lines(model, declared) {
+            out.line(&line)?;
+        }
+    }
     if let Some(text) = loopback_only(&model.globals) {
         out.line(&text)?;
     }
@@ -124,12 +132,16 @@ fn print(
             "statedir {statedir} does not exist: a daemon makes it at its start, empty"
         ))?;
     }
-    let text = format!(
+    let mut text = format!(
         "{config}: no mistakes, {}; {}, {} of real servers",
         counted(loaded.warnings.len(), "warning"),
         counted(model.services.len(), "service"),
         counted(model.bindings.len(), "binding"),
     );
+    if !model.virtual_services.is_empty() {
+        text.push_str(", ");
+        text.push_str(&counted(model.virtual_services.len(), "virtual service"));
+    }
     let tone = if loaded.warnings.is_empty() {
         Tone::Good
     } else {
@@ -189,6 +201,9 @@ fn as_json(args: &CheckArgs, loaded: &Checked, findings: &[Finding]) -> Value {
         "diagnostics": diagnostics,
         "programs": programs,
     });
+    if let Ok(loaded) = loaded {
+        answer["virtual_services"] = declared::as_json(&loaded.model);
+    }
     if args.host {
         answer["host"] = json!(findings);
     }

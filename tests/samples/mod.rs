@@ -32,6 +32,23 @@ fn the_sample_configuration_has_no_error_and_no_warning() {
 }
 
 #[test]
+fn the_sample_of_virtual_services_has_no_error_and_no_warning() {
+    let text = read("etc/virtual.cf");
+    let (model, warnings) = config::load_text(&text).unwrap_or_else(|errors| panic!("{errors:#?}"));
+    assert!(warnings.is_empty(), "{warnings:#?}");
+    assert_eq!(model.virtual_services.len(), 3);
+    let folder = TempDir::new();
+    let path = folder.write("mon.cf", local(&text, &folder, 8080));
+    let output = support::lvsmon(["check", "--config"])
+        .arg(path)
+        .output()
+        .expect("lvsmon runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("3 virtual services"), "{said}");
+}
+
+#[test]
 fn the_howto_farm_has_no_error() {
     let output = support::lvsmon(["check", "--config"])
         .arg(support::root().join("etc/howto-farm.cf"))
@@ -103,14 +120,15 @@ fn serve(listener: &std::net::TcpListener) {
 
 #[test]
 fn every_configuration_in_the_readme_loads_without_a_word() {
-    let readme = read("README.md");
-    let blocks = blocks(&readme, "mon.cf");
+    let blocks = blocks(&read("README.md"), "mon.cf");
     assert!(
         blocks.len() >= 3,
         "only {} configurations found",
         blocks.len()
     );
-    for block in blocks {
+    let virtual_page = self::blocks(&read("docs/virtual.md"), "mon.cf");
+    assert!(!virtual_page.is_empty());
+    for block in blocks.into_iter().chain(virtual_page) {
         match config::load_text(&block) {
             Ok((_, warnings)) => assert!(warnings.is_empty(), "{block}\n{warnings:#?}"),
             Err(errors) => panic!("{block}\n{errors:#?}"),
