@@ -216,7 +216,8 @@ impl Worker {
         let outcome = match listed {
             Ok(look) => {
                 self.unread = None;
-                let outcome = self.correct(&desired, is_new, look).await;
+                let mut outcome = self.correct(&desired, is_new, look).await;
+                outcome.wanted = Arc::clone(&desired);
                 // Comparing belongs to looking, mending does not.
                 if outcome.applied.is_empty() && outcome.refused.is_empty() {
                     took = watch.elapsed();

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::daemon::syslog;
 use crate::engine::event::{
-    AlertCall, AlertId, Delivery, Note, RunId, ServerChange, Suppressed, Suppression, TableOutcome,
-    Wish,
+    AlertCall, AlertId, Delivery, Note, Reason, RunId, SectionNews, ServerChange, Suppressed,
+    Suppression, TableOutcome, Wish,
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
@@ -120,11 +120,11 @@ impl Chronicle {
                 server,
                 change,
             } => self.server(time, model, *virtual_service, *server, change),
-            Note::Binding { service, text } => {
-                let (group, name) = names(model, *service);
-                tracing::warn!(group, service = name, why = text, "binding needs attention");
-                self.keep(time, "binding", of(model, *service), text.clone());
-            }
+            Note::Binding { service, text } => self.binding(time, model, *service, text),
+            Note::Section {
+                virtual_service,
+                news,
+            } => self.section(time, *virtual_service, news),
             Note::Throttled {
                 limit,
                 value,
@@ -203,6 +203,21 @@ impl Chronicle {
         self.keep(time, "wish", None, text.clone());
     }
 
+    fn binding(&mut self, time: Wall, model: &Model, service: ServiceId, text: &str) {
+        let (group, name) = names(model, service);
+        tracing::warn!(group, service = name, why = text, "binding needs attention");
+        self.keep(time, "binding", of(model, service), text.to_owned());
+    }
+
+    fn section(&mut self, time: Wall, vs: VirtualServiceKey, news: &SectionNews) {
+        match news {
+            SectionNews::Mend(text) => {
+                tracing::warn!(%vs, why = text, "virtual service needs attention");
+                self.keep(time, "binding", None, format!("{vs}: {text}"));
+            }
+        }
+    }
+
     fn server(
         &mut self,
         time: Wall,
@@ -222,15 +237,14 @@ impl Chronicle {
                 tracing::info!(%vs, %rs, "real server in");
                 ("server_in", format!("{rs} in {vs}"))
             }
+            ServerChange::Quiesced(reasons) => {
+                let why = reasons_of(model, reasons);
+                self.out.insert((vs, rs));
+                tracing::info!(%vs, %rs, why, "real server quiesced");
+                ("server_quiesced", format!("{rs} of {vs} quiesced: {why}"))
+            }
             ServerChange::Out(reasons) => {
-                let why: Vec<String> = reasons
-                    .iter()
-                    .map(|(service, reason)| {
-                        let (group, name) = names(model, *service);
-                        format!("{group}/{name}: {reason}")
-                    })
-                    .collect();
-                let why = why.join(", ");
+                let why = reasons_of(model, reasons);
                 self.out.insert((vs, rs));
                 tracing::info!(%vs, %rs, why, "real server out");
                 ("server_out", format!("{rs} out of {vs}: {why}"))
@@ -387,6 +401,15 @@ fn names(model: &Model, service: ServiceId) -> (&str, &str) {
 fn of(model: &Model, service: ServiceId) -> Option<String> {
     let (group, name) = names(model, service);
     Some(format!("{group}/{name}"))
+}
+
+/// Who withdraws a real server, and why.
+fn reasons_of(model: &Model, reasons: &[(ServiceId, Reason)]) -> String {
+    let why = reasons.iter().map(|(service, reason)| {
+        let (group, name) = names(model, *service);
+        format!("{group}/{name}: {reason}")
+    });
+    why.collect::<Vec<String>>().join(", ")
 }
 
 #[cfg(test)]

@@ -13,12 +13,14 @@
 //! | what is said about a virtual service now | `survey` |
 //! | what a verdict changes without a whole survey | `ground` |
 //! | whom an operator means, what a wish does | `wishes` |
+//! | what `virtual` sections add to all of this | `declared` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
 //! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).
 
 mod addresses;
 mod carry;
+mod declared;
 mod enable;
 mod ground;
 mod judge;
@@ -34,15 +36,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::engine::desired::{Claim, RealServerView, service};
-use crate::engine::event::{Action, HostVerdict, Note, Reason, ServerChange, TableOutcome};
+use crate::engine::desired::{RealServerView, service};
+use crate::engine::event::{
+    Action, HostVerdict, Note, Reason, SectionNews, ServerChange, TableOutcome,
+};
 use crate::engine::manual::Manual;
 use crate::engine::saved::{Record, Saved};
+use crate::engine::section::count::Opinion;
+use crate::engine::section::memory::Sections;
 use crate::lvs::{Desired, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
-use ground::{Ground, server_change};
+use ground::Ground;
 use judge::{Attendance, Judge};
 pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
@@ -86,8 +92,12 @@ pub(crate) struct Bindings {
     /// Claims looked at so far.
     #[cfg(test)]
     looked_at: std::cell::Cell<usize>,
+    /// What the `virtual` sections know.
+    sections: Sections,
     /// Reports and answers so far.
     tick: Tick,
+    /// The time of the present event.
+    now: Now,
     /// What the construction already has to say; taken by `start`.
     at_start: Vec<Action>,
 }
@@ -112,12 +122,19 @@ impl Bindings {
             grounds: BTreeMap::new(),
             #[cfg(test)]
             looked_at: std::cell::Cell::new(0),
+            sections: Sections::default(),
             tick: 0,
+            now,
             at_start: Vec::new(),
         };
         at_start.extend(bindings.restore(saved, now));
         bindings.at_start = at_start;
         bindings
+    }
+
+    /// The time of the events that are told from now on.
+    pub(crate) fn take_time(&mut self, now: Now) {
+        self.now = now;
     }
 
     /// At the start: names to resolve, and the first desired table.
@@ -198,7 +215,12 @@ impl Bindings {
             actions.push(unclear_note(service, unclear));
         }
         is_news |= self.latch(now, service, &bad, &mut actions);
-        self.heard(service, is_news, &mut actions);
+        let whole = match ruling {
+            Ruling::Passed | Ruling::HeldBack => Opinion::Bad(service_reason),
+            Ruling::Blind => Opinion::Unknown,
+        };
+        let sections = self.count_report(service, whole, hosts, &mut actions);
+        self.heard(service, is_news, sections, &mut actions);
         actions
     }
 
@@ -223,7 +245,9 @@ impl Bindings {
         for host in hosts.keys() {
             is_news |= judge.good(&Part::Host(host.clone()), tick);
         }
-        self.heard(service, is_news, &mut actions);
+        let good = hosts.keys().map(|host| (host.clone(), HostVerdict::Up));
+        let sections = self.count_report(service, Opinion::Good, &good.collect(), &mut actions);
+        self.heard(service, is_news, sections, &mut actions);
         actions
     }
 
@@ -247,7 +271,8 @@ impl Bindings {
         let mut actions = Vec::new();
         let named = &self.by_virtual_service;
         let is_named = |key| named.contains_key(&key);
-        let keys = self.owned.table_seen(outcome, is_named, &mut actions);
+        let mut keys = self.owned.table_seen(outcome, is_named, &mut actions);
+        keys.extend(self.sections_saw(outcome, &mut actions));
         self.decide(&keys, &mut actions);
         self.manual.seen(outcome);
         self.advance_wishes(now, &mut actions);
@@ -271,7 +296,8 @@ impl Bindings {
                 services.insert(service);
             }
         }
-        self.decide_after(&BTreeSet::new(), &services, &mut actions);
+        let due = self.sections.take_due(now.mono);
+        self.decide_after(&due, &services, &mut actions);
         self.advance_wishes(now, &mut actions);
         actions
     }
@@ -279,8 +305,11 @@ impl Bindings {
     /// When `deadline` is wanted next.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
         let patience = self.timers.first().map(|&(due, _)| due);
-        let wishes = self.manual.next_deadline();
-        patience.into_iter().chain(wishes).min()
+        let others = [self.sections.next_due(), self.manual.next_deadline()];
+        patience
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .min()
     }
 
     /// Every owned real server with what is wanted and why; those that must go stand behind
@@ -288,7 +317,10 @@ impl Bindings {
     pub(crate) fn real_servers(&self) -> Vec<RealServerView> {
         let mut views = Vec::new();
         for (&key, wanted) in &self.desired {
-            views.extend(self.survey(key).views(key, wanted));
+            let survey = self.survey(key);
+            let mut here = survey.views(key, wanted);
+            self.add_section_views(key, &survey, wanted, &mut here);
+            views.append(&mut here);
             views.extend(self.owned.leaving(key).map(|server| RealServerView {
                 virtual_service: key,
                 server: Some(server),
@@ -299,6 +331,8 @@ impl Bindings {
                 left_out: Vec::new(),
                 problem: None,
                 manual: None,
+                role: None,
+                counts: Vec::new(),
             }));
         }
         views
@@ -310,8 +344,15 @@ impl Bindings {
     }
 
     /// After a report: what follows for the table, also for names whose address changed.
-    fn heard(&mut self, service: ServiceId, is_news: bool, actions: &mut Vec<Action>) {
-        let whole = self.change_addresses();
+    fn heard(
+        &mut self,
+        service: ServiceId,
+        is_news: bool,
+        sections: BTreeSet<VirtualServiceKey>,
+        actions: &mut Vec<Action>,
+    ) {
+        let mut whole = self.change_addresses();
+        whole.extend(sections);
         let services: BTreeSet<ServiceId> = is_news.then_some(service).into_iter().collect();
         self.decide_after(&whole, &services, actions);
     }
@@ -327,7 +368,9 @@ impl Bindings {
                 .iter()
                 .filter(|binding| binding.virtual_service.family() == family)
                 .filter_map(|binding| Some((binding, self.part_of(binding, &host)?)))
-                .filter_map(|(binding, part)| self.judges.get(&binding.service)?.parts.get(&part))
+                .map(|(binding, part)| (binding.service, part))
+                .chain(self.section_parts_about(&host, family))
+                .filter_map(|(service, part)| self.judges.get(&service)?.parts.get(&part))
                 .filter(|known| known.attendance != Attendance::LeftOut)
                 .peekable();
             let is_good = heard.peek().is_some()
@@ -373,12 +416,8 @@ impl Bindings {
 
     fn decide_one(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) -> bool {
         let survey = self.survey(key);
-        let hosts = |claims: &Vec<Claim>| claims.iter().map(|claim| claim.host.clone()).collect();
-        let declared = survey
-            .servers
-            .iter()
-            .map(|(&server, claims)| (server, hosts(claims)))
-            .collect();
+        let declared = self.words_of(key, &survey);
+        let is_made = survey.creates.is_some() || survey.section.is_some();
         let before = self.desired.get(&key);
         let wish_before = |server| {
             before
@@ -386,26 +425,23 @@ impl Bindings {
                 .copied()
         };
         let was_in = |server| matches!(wish_before(server), Some(ServerWish::In(_)));
-        let named = (survey.is_declared, survey.creates.is_some());
+        let named = (survey.is_declared, is_made);
         let dropped = self.owned.declare(key, named, &declared, was_in, actions);
-        let wanted = service(
-            key,
-            &survey,
-            self.owned.is_made(key),
-            self.owned.leaving(key),
-            |server, wish| self.manual.over((key, server), wish),
-        );
-        for (&server, claims) in &survey.servers {
-            let now = wanted.servers.get(&server).copied();
-            let withdrawals = || survey.withdrawals(claims);
-            let wished = || self.manual.reason_to_be_out((key, server));
-            if let Some(change) = server_change(wish_before(server), now, withdrawals, wished) {
-                actions.push(server_note(key, server, change));
-            }
-        }
+        let before = before.cloned();
+        let wanted = match self.decide_section(key, &survey, actions) {
+            Some(wanted) => wanted,
+            None => service(
+                key,
+                &survey,
+                self.owned.is_made(key),
+                self.owned.leaving(key),
+                |server, wish| self.manual.over((key, server), wish),
+            ),
+        };
+        self.say_changes(key, &survey, before.as_ref(), &wanted, actions);
         let dropped = dropped.into_iter();
         actions.extend(dropped.map(|server| server_note(key, server, ServerChange::Dropped)));
-        if survey.is_declared {
+        if survey.is_declared && survey.section.is_none() {
             self.grounds.insert(key, Ground::of(&survey, &wanted));
         } else {
             self.grounds.remove(&key);
@@ -414,15 +450,14 @@ impl Bindings {
         let mut tell = BTreeMap::new();
         for (host, (service, text)) in survey.problems {
             if told.get(&host) != Some(&text) {
-                let text = text.clone();
-                actions.push(Action::Note(Note::Binding { service, text }));
+                actions.push(mend_note(key, service, text.clone()));
             }
             tell.insert(host, text);
         }
         if !tell.is_empty() {
             self.told.insert(key, tell);
         }
-        let is_changed = before != Some(&wanted);
+        let is_changed = before.as_ref() != Some(&wanted);
         if survey.is_declared || self.owned.is_made(key) || !wanted.servers.is_empty() {
             self.desired.insert(key, wanted);
             is_changed
@@ -433,12 +468,14 @@ impl Bindings {
 
     /// The virtual services that a service decides over.
     fn virtual_services_by(&self, service: ServiceId) -> BTreeSet<VirtualServiceKey> {
-        let judge = self.judges.get(&service);
-        judge
-            .into_iter()
-            .flat_map(|judge| &judge.bindings)
+        let Some(judge) = self.judges.get(&service) else {
+            return BTreeSet::new();
+        };
+        let bindings = judge.bindings.iter();
+        bindings
             .filter_map(|&index| self.model.bindings.get(index))
             .map(|binding| binding.virtual_service)
+            .chain(judge.sections.iter().copied())
             .collect()
     }
 
@@ -458,6 +495,17 @@ impl Bindings {
             .saturating_add(limit)
             .saturating_add(skew)
     }
+}
+
+/// What a person should mend about a line, or about a section.
+fn mend_note(key: VirtualServiceKey, service: Option<ServiceId>, text: String) -> Action {
+    Action::Note(match service {
+        Some(service) => Note::Binding { service, text },
+        None => Note::Section {
+            virtual_service: key,
+            news: SectionNews::Mend(text),
+        },
+    })
 }
 
 fn server_note(key: VirtualServiceKey, server: RealServerKey, change: ServerChange) -> Action {

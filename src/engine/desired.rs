@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::event::Reason;
 use crate::engine::manual::ManualView;
+pub use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{
     DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, Strangers,
     VirtualService, VirtualServiceKey,
@@ -36,6 +37,25 @@ pub struct RealServerView {
     pub problem: Option<String>,
     /// What an operator wishes of it.
     pub manual: Option<ManualView>,
+    /// Why it stands so in its `virtual` section; none for one of `lvs.alert` lines only.
+    pub role: Option<ServerRole>,
+    /// How its checks went lately, for each service that the section listens to.
+    pub counts: Vec<CountView>,
+}
+
+/// How the checks of a real server went lately, as a section counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountView {
+    /// The service that checks it.
+    pub service: ServiceId,
+    /// Good checks in a row; 0 after a bad one.
+    pub good: u32,
+    /// Bad checks in a row; 0 after a good one.
+    pub bad: u32,
+    /// So many bad ones make it fail.
+    pub fall: u32,
+    /// So many good ones make it good again.
+    pub rise: u32,
 }
 
 /// A service that keeps a real server out of its virtual service.
@@ -67,8 +87,8 @@ pub(crate) enum Stand {
 /// One binding's claim to one real server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
-    /// Which binding, as an index into the Model.
-    pub(crate) binding: usize,
+    /// Which binding, as an index into the Model; none for a `virtual` section.
+    pub(crate) binding: Option<usize>,
     pub(crate) service: ServiceId,
     /// The word in the file.
     pub(crate) host: HostName,
@@ -91,8 +111,29 @@ pub(crate) struct Survey {
     pub(crate) is_declared: bool,
     /// `-B` with its scheduler.
     pub(crate) creates: Option<Scheduler>,
-    /// What a person should mend, by host.
-    pub(crate) problems: BTreeMap<HostName, (ServiceId, String)>,
+    /// What a person should mend, by host; the service whose line says so, none for a section.
+    pub(crate) problems: BTreeMap<HostName, (Option<ServiceId>, String)>,
+    /// What a `virtual` section adds.
+    pub(crate) section: Option<Places>,
+}
+
+/// Where the real servers of a section are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Places {
+    /// In file order.
+    pub(crate) servers: Vec<Place>,
+    /// The fallback, where it has an address of its own.
+    pub(crate) fallback: Option<RealServerKey>,
+}
+
+/// Where one real server of a section is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Host word and port.
+    pub(crate) word: (HostName, u16),
+    /// None without a usable address.
+    pub(crate) server: Option<RealServerKey>,
+    pub(crate) settings: RealServer,
 }
 
 /// What is wanted of a real server that all these claims are about (D5).
@@ -242,6 +283,8 @@ impl Survey {
             left_out: with(Stand::LeftOut),
             problem: None,
             manual: None,
+            role: None,
+            counts: Vec::new(),
         }
     }
 }
@@ -268,7 +311,7 @@ mod tests {
         (0..)
             .zip(stands)
             .map(|(at, &stand)| Claim {
-                binding: 0,
+                binding: Some(0),
                 service: ServiceId(at),
                 host: HostName::new("h"),
                 port: 80,

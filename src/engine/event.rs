@@ -1,9 +1,10 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
-//! their words in `alert`, operators in `wish`.
+//! their words in `alert`, declared virtual services in `section`, operators in `wish`.
 
 mod alert;
+mod section;
 mod wish;
 
 use std::fmt;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
-use crate::lvs::{Command, Connections, GivenWeight, RealServerKey, Table, VirtualServiceKey};
+use crate::lvs::{
+    Command, Connections, Desired, GivenWeight, RealServerKey, Table, VirtualServiceKey,
+};
 use crate::model::{Model, ServiceId};
 use crate::options::MonitorOptions;
 use crate::time::Readable;
@@ -26,6 +29,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
+pub use section::SectionNews;
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.
@@ -514,6 +518,13 @@ pub enum Note {
         /// What is wrong and what to do.
         text: String,
     },
+    /// Something about a declared virtual service.
+    Section {
+        /// Which.
+        virtual_service: VirtualServiceKey,
+        /// What.
+        news: SectionNews,
+    },
     /// A `redistribute` line or a test with `lvs.alert`: it changes nothing (D10).
     TableUntouched {
         /// Whose line.
@@ -548,6 +559,8 @@ pub enum ServerChange {
     Out(Vec<(ServiceId, Reason)>),
     /// It is to be out although its checks are content: this wish of an operator says so.
     OutByWish(String),
+    /// It is to have weight 0: these services withdraw it, each for a reason.
+    Quiesced(Vec<(ServiceId, Reason)>),
     /// It is no longer declared.
     Dropped,
 }
@@ -555,6 +568,8 @@ pub enum ServerChange {
 /// What came of looking at the kernel's table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TableOutcome {
+    /// What was wanted when it was looked at; only these virtual services were looked for.
+    pub wanted: Arc<Desired>,
     /// The owned part of the table as it is after the changes; none where it could not be read.
     pub actual: Option<Arc<Table>>,
     /// Connections of the owned real servers, as of the same look. Each look that finds other

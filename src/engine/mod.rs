@@ -52,7 +52,6 @@ mod reload;
 mod report;
 pub mod saved;
 pub(crate) mod schedule;
-#[allow(dead_code, reason = "the bindings listen to it from the next step on")]
 pub(crate) mod section;
 pub(crate) mod state;
 mod tell;
@@ -182,6 +181,7 @@ impl Engine {
     /// Takes in one event and says what has to be done, in order.
     pub fn handle(&mut self, now: Now, event: Event) -> Vec<Action> {
         let (now, clock_was_set) = self.take_time(now);
+        self.bindings.take_time(now);
         let mut actions = Vec::new();
         if clock_was_set {
             self.look_at_exclusion(now);

@@ -2,8 +2,8 @@
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, AlertCall, DowntimeLine, HistoryLine, HostVerdict, Note, Run, RunProgram, ServerChange,
-    Suppressed, Suppression,
+    Action, AlertCall, DowntimeLine, HistoryLine, HostVerdict, Note, Reason, Run, RunProgram,
+    SectionNews, ServerChange, Suppressed, Suppression,
 };
 use lvsmon::lvs::{ServerWish, ServiceWish};
 use lvsmon::model::ServiceId;
@@ -214,17 +214,17 @@ fn note(it: &Note, engine: &Engine) -> String {
             server,
             change,
         } => {
+            let reasons = |by: &[(ServiceId, Reason)]| {
+                let by = by.iter();
+                let by = by.map(|(id, reason)| format!("{} {reason}", name(*id, engine)));
+                by.collect::<Vec<String>>().join(", ")
+            };
             let change = match change {
                 ServerChange::In => "in".to_owned(),
                 ServerChange::Dropped => "dropped".to_owned(),
                 ServerChange::OutByWish(why) => format!("out by {why}"),
-                ServerChange::Out(by) => {
-                    let by = by.iter();
-                    let by: Vec<String> = by
-                        .map(|(id, reason)| format!("{} {reason}", name(*id, engine)))
-                        .collect();
-                    format!("out by {}", by.join(", "))
-                }
+                ServerChange::Out(by) => format!("out by {}", reasons(by)),
+                ServerChange::Quiesced(by) => format!("to weight 0 by {}", reasons(by)),
             };
             format!("{server} of {virtual_service} goes {change}")
         }
@@ -234,6 +234,12 @@ fn note(it: &Note, engine: &Engine) -> String {
             server,
             text,
         } => format!("{server} of {virtual_service}: {text}"),
+        Note::Section {
+            virtual_service,
+            news,
+        } => match news {
+            SectionNews::Mend(text) => format!("{virtual_service}: {text}"),
+        },
         Note::Wish { outcome, .. } => match outcome {
             Ok(done) => format!("done: {}", done.replace('\n', " / ")),
             Err(why) => format!("refused: {why}"),

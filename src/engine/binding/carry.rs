@@ -45,6 +45,8 @@ impl Bindings {
         }
         self.restore_latches(saved, &mut actions);
         self.restore_addresses();
+        actions.extend(self.sections.restore(&self.model, saved, now));
+        self.say_limits(&mut actions);
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
         self.advance_wishes(now, &mut actions);
@@ -61,6 +63,7 @@ impl Bindings {
             .chain(latches)
             .chain(self.owned.record_all())
             .chain(self.manual.record_all(now))
+            .chain(self.sections.record_all(&self.model, now))
             .collect()
     }
 
@@ -81,13 +84,22 @@ impl Bindings {
             let service = old_model.service(old);
             model.find(&service.group, &service.name)
         };
+        let members_differ = |old: ServiceId| {
+            new_id(old).is_none_or(|new| members(&old_model, old) != members(model, new))
+        };
+        let is_void = |old, part: &Part| *part == Part::Whole && members_differ(old);
+        let tally = &mut self.sections.tally;
+        actions.extend(tally.renumber(&old_model, new_id, is_void));
+        let judges = judges(model);
         let mut carried: Vec<(ServiceId, Judge)> = Vec::new();
-        for (old, judge) in old_judges {
-            let bound = new_id(old).filter(|id| model.bindings.iter().any(|it| it.service == *id));
-            match bound {
-                Some(id) => carried.push((id, still_true(judge, &old_model, old, model, id))),
-                None if judge.gate.is_some() => actions.push(gate_record(&old_model, old, None)),
-                None => {}
+        for (old, mut judge) in old_judges {
+            let bound = new_id(old).filter(|id| judges.contains(id));
+            if judge.gate.is_some() && !bound.is_some_and(|id| is_bound(model, id)) {
+                actions.push(gate_record(&old_model, old, None));
+                judge.gate = None;
+            }
+            if let Some(id) = bound {
+                carried.push((id, still_true(judge, &old_model, old, model, id)));
             }
         }
         self.judges = carried.into_iter().collect();
@@ -109,6 +121,7 @@ impl Bindings {
             }
         }
         self.latch_new_entries(|entry| was_latching.contains(entry), &mut actions);
+        self.say_limits(&mut actions);
         keys.extend(self.all_virtual_services());
         self.decide(&keys, &mut actions);
         self.advance_wishes(now, &mut actions);
@@ -130,6 +143,7 @@ impl Bindings {
         for entry in std::mem::take(&mut self.latches).into_keys() {
             actions.push(entry.record(&self.model, None));
         }
+        actions.extend(self.sections.forget(&self.model, now));
         actions.extend(self.adopt(now));
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
@@ -160,6 +174,7 @@ impl Bindings {
         self.by_virtual_service.clear();
         for judge in self.judges.values_mut() {
             judge.bindings.clear();
+            judge.sections.clear();
         }
         let mut wanted: BTreeSet<(ServiceId, Part)> = BTreeSet::new();
         let mut words: Vec<HostName> = Vec::new();
@@ -176,6 +191,7 @@ impl Bindings {
                 wanted.insert((binding.service, part));
             }
         }
+        self.adopt_sections(&model, &mut wanted, &mut words, &mut by_host);
         self.by_host = by_host;
         self.timers.clear();
         let services: Vec<ServiceId> = self.judges.keys().copied().collect();
@@ -194,7 +210,9 @@ impl Bindings {
             }
         }
         let names = self.addresses.declare(words.iter());
-        names.into_iter().map(Action::Resolve).collect()
+        let mut actions: Vec<Action> = names.into_iter().map(Action::Resolve).collect();
+        actions.extend(self.sections.declare(&model, now));
+        actions
     }
 
     /// The addresses that names had when the daemon ended.
@@ -209,7 +227,8 @@ impl Bindings {
                     port == server.0.port() && self.part_of(binding, host).is_some()
                 })
             });
-            if is_bound && addresses::literal(host).is_none() {
+            let is_named = is_bound || self.is_word_of_section(key, server, host);
+            if is_named && addresses::literal(host).is_none() {
                 self.addresses.restore(host, server.0.ip());
             }
         }
@@ -254,14 +273,29 @@ fn still_true(
     model: &Model,
     id: ServiceId,
 ) -> Judge {
-    let members = |model: &Model, id| -> BTreeSet<HostName> {
-        let members = &model.hostgroup(id).members;
-        members.iter().map(|member| member.host.clone()).collect()
-    };
     if members(old_model, old) != members(model, id) {
         judge.parts.remove(&Part::Whole);
     }
     judge
+}
+
+fn members(model: &Model, id: ServiceId) -> BTreeSet<HostName> {
+    let members = &model.hostgroup(id).members;
+    members.iter().map(|member| member.host.clone()).collect()
+}
+
+/// The services that decide over a real server, by a line or in a section.
+fn judges(model: &Model) -> BTreeSet<ServiceId> {
+    let bound = model.bindings.iter().map(|binding| binding.service);
+    let sections = model.virtual_services.iter();
+    let servers = sections.flat_map(|section| &section.servers);
+    let judges = servers.flat_map(|server| &server.judges);
+    bound.chain(judges.map(|judge| judge.service)).collect()
+}
+
+/// Whether a line binds the service.
+fn is_bound(model: &Model, id: ServiceId) -> bool {
+    model.bindings.iter().any(|binding| binding.service == id)
 }
 
 /// The entries that only a person ended in the old configuration, under their new numbers.

@@ -36,7 +36,8 @@ impl Ground {
             ..Self::default()
         };
         for (&server, claims) in &survey.servers {
-            let words = claims.iter().map(|it| (it.binding, it.host.clone()));
+            let words = claims.iter();
+            let words = words.filter_map(|it| Some((it.binding?, it.host.clone())));
             ground.claims.insert(server, words.collect());
             for claim in claims {
                 let claimed = ground.claimed_by.entry(claim.service).or_default();

@@ -3,10 +3,11 @@
 //! A verdict that is remembered here is one that counts: failures that the alert rules still
 //! hold back never arrive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::binding::addresses::Tick;
 use crate::engine::event::Reason;
+use crate::lvs::VirtualServiceKey;
 use crate::model::HostName;
 use crate::time::{Mono, Wall};
 
@@ -59,6 +60,8 @@ pub(super) struct Known {
 pub(super) struct Judge {
     /// Its bindings, as indexes into the Model.
     pub(super) bindings: Vec<usize>,
+    /// The sections that listen to it.
+    pub(super) sections: BTreeSet<VirtualServiceKey>,
     /// Open since.
     pub(super) gate: Option<Wall>,
     pub(super) parts: BTreeMap<Part, Known>,

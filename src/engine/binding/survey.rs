@@ -10,14 +10,14 @@ use crate::engine::binding::Bindings;
 use crate::engine::binding::judge::{Attendance, Part, Verdict};
 use crate::engine::binding::latch::Entry;
 use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
-use crate::lvs::{RealServer, RealServerKey, VirtualServiceKey};
+use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey};
 use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
 use crate::options::lvs::check_limits;
 
 impl Bindings {
     /// All that is said about one virtual service now.
     pub(super) fn survey(&self, key: VirtualServiceKey) -> Survey {
-        let mut survey = Survey::default();
+        let mut survey = self.survey_section(key);
         for &index in self.by_virtual_service.get(&key).into_iter().flatten() {
             let Some(binding) = self.model.bindings.get(index) else {
                 continue;
@@ -48,36 +48,26 @@ impl Bindings {
         {
             survey.withdrawn_by.push(withdrawal);
         }
-        let mut problem = self.addresses.problem(host, key.family());
-        let mut address = self.addresses.current(host, key.family());
+        let (server, problem) = self.place(key, (host, port), binding.forwarding);
+        add(survey, key, claim, server, problem);
+    }
+
+    /// Where a host word stands in the table, and what a person should mend about it.
+    pub(super) fn place(
+        &self,
+        key: VirtualServiceKey,
+        (host, port): (&HostName, u16),
+        forwarding: Forwarding,
+    ) -> (Option<RealServerKey>, Option<String>) {
+        let problem = self.addresses.problem(host, key.family());
+        let address = self.addresses.current(host, key.family());
         if address.is_some()
-            && let Err(text) = check_limits(key, binding.forwarding, address, port)
+            && let Err(text) = check_limits(key, forwarding, address, port)
         {
-            problem = Some(format!("{host}: {text}"));
-            address = None;
+            return (None, Some(format!("{host}: {text}")));
         }
-        match address {
-            Some(address) => {
-                let server = RealServerKey(SocketAddr::new(address, port));
-                let claims = survey.servers.entry(server).or_default();
-                if let Some(first) = claims.first()
-                    && first.settings != claim.settings
-                {
-                    let text = differing(server, key, first, &claim);
-                    problem.get_or_insert(text);
-                }
-                claims.push(claim);
-            }
-            None => {
-                let why = problem.clone();
-                let why = why.unwrap_or_else(|| format!("{host} is not looked up yet"));
-                survey.addressless.push((claim, why));
-            }
-        }
-        if let Some(text) = problem {
-            let problem = (binding.service, text);
-            survey.problems.entry(host.clone()).or_insert(problem);
-        }
+        let server = address.map(|address| RealServerKey(SocketAddr::new(address, port)));
+        (server, problem)
     }
 
     /// What one entry of a binding, the one with this index in the Model, claims now.
@@ -91,7 +81,7 @@ impl Bindings {
         #[cfg(test)]
         self.looked_at.set(self.looked_at.get() + 1);
         Claim {
-            binding: index,
+            binding: Some(index),
             service: binding.service,
             host: host.clone(),
             port,
@@ -165,6 +155,38 @@ impl Bindings {
                 is_member.then(|| Part::Host(word.clone()))
             }
         }
+    }
+}
+
+/// Adds a claim where its real server is, with what a person should mend about it.
+pub(super) fn add(
+    survey: &mut Survey,
+    key: VirtualServiceKey,
+    claim: Claim,
+    server: Option<RealServerKey>,
+    mut problem: Option<String>,
+) {
+    let host = claim.host.clone();
+    let line = claim.binding.map(|_| claim.service);
+    match server {
+        Some(server) => {
+            let claims = survey.servers.entry(server).or_default();
+            if let Some(first) = claims.first()
+                && first.settings != claim.settings
+            {
+                let text = differing(server, key, first, &claim);
+                problem.get_or_insert(text);
+            }
+            claims.push(claim);
+        }
+        None => {
+            let why = problem.clone();
+            let why = why.unwrap_or_else(|| format!("{host} is not looked up yet"));
+            survey.addressless.push((claim, why));
+        }
+    }
+    if let Some(text) = problem {
+        survey.problems.entry(host).or_insert((line, text));
     }
 }
 

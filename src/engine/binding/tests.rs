@@ -5,6 +5,7 @@
 mod carried;
 mod names;
 mod random;
+mod sections;
 mod wishes;
 
 use super::*;
@@ -12,7 +13,8 @@ use crate::engine::event::{Aim, RealServerName, TableOutcome};
 use crate::engine::fixture;
 use crate::lvs::replay::apply;
 use crate::lvs::{
-    Command, DesiredService, Forwarding, RealServer, Scheduler, ServiceWish, Table, Weight, diff,
+    Command, Connections, DesiredService, Forwarding, RealServer, Scheduler, ServiceWish, Table,
+    Weight, diff,
 };
 use crate::model::{Binding, BoundServers, Creation, Ends, Member, Withdraws};
 
@@ -63,7 +65,8 @@ fn binding(model: &Model, line: &str) -> Binding {
 fn model(lines: &[&str]) -> Arc<Model> {
     let mut services = Vec::new();
     let mut hosts = BTreeMap::new();
-    for line in lines {
+    let is_section = |line: &&&str| line.starts_with("virtual ");
+    for line in lines.iter().filter(|line| !is_section(line)) {
         let mut words = line.split(' ');
         let (group, name) = words.next().unwrap().split_once('/').unwrap();
         let service = fixture::service(group, name);
@@ -79,8 +82,13 @@ fn model(lines: &[&str]) -> Arc<Model> {
     }
     model.bindings = lines
         .iter()
-        .filter(|line| line.split(' ').count() > 2)
+        .filter(|line| !is_section(line) && line.split(' ').count() > 2)
         .map(|line| binding(&model, line))
+        .collect();
+    model.virtual_services = lines
+        .iter()
+        .filter(is_section)
+        .map(|line| sections::section(&model, line))
         .collect();
     Arc::new(model)
 }
@@ -91,23 +99,26 @@ struct Farm {
     model: Arc<Model>,
     journal: Saved,
     seconds: f64,
+    /// What passes through the kernel.
+    connections: Connections,
     /// What was said since last asked, without records.
     said: Vec<Action>,
 }
 
 impl Farm {
     fn new(lines: &[&str]) -> Self {
-        Self::started(lines, Saved::default())
+        Self::started(lines, Saved::default(), 0.0)
     }
 
-    fn started(lines: &[&str], journal: Saved) -> Self {
+    fn started(lines: &[&str], journal: Saved, seconds: f64) -> Self {
         let model = model(lines);
-        let now = fixture::at(0.0);
+        let now = fixture::at(seconds);
         let mut farm = Self {
             bindings: Bindings::new(&model, &journal, now),
             model,
             journal,
-            seconds: 0.0,
+            seconds,
+            connections: Connections::new(),
             said: Vec::new(),
         };
         let actions = farm.bindings.start();
@@ -120,7 +131,7 @@ impl Farm {
         // Through text, as the real journal.
         let text = serde_json::to_string(&self.journal.records).unwrap();
         let records = serde_json::from_str(&text).unwrap();
-        Self::started(lines, Saved { records })
+        Self::started(lines, Saved { records }, self.seconds)
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
@@ -155,6 +166,10 @@ impl Farm {
     fn agrees_with_whole_surveys(&self) {
         for (&key, wanted) in &self.bindings.desired {
             let survey = self.bindings.survey(key);
+            if survey.section.is_some() {
+                assert_eq!(self.bindings.grounds.get(&key), None);
+                continue;
+            }
             let owned = &self.bindings.owned;
             let over = |server, wish| self.bindings.manual.over((key, server), wish);
             let whole = service(key, &survey, owned.is_made(key), owned.leaving(key), over);
@@ -168,7 +183,14 @@ impl Farm {
 
     fn now(&mut self) -> Now {
         self.seconds += 1.0;
-        fixture::at(self.seconds)
+        self.is_it()
+    }
+
+    /// The time as it is, told to the bindings.
+    fn is_it(&mut self) -> Now {
+        let now = fixture::at(self.seconds);
+        self.bindings.take_time(now);
+        now
     }
 
     fn id(&self, service: &str) -> ServiceId {
@@ -209,7 +231,7 @@ impl Farm {
     }
 
     fn succeeds(&mut self, service: &str) {
-        self.seconds += 1.0;
+        self.now();
         let (id, hosts) = (self.id(service), self.report(service, ""));
         let actions = self.bindings.succeeded(id, &hosts);
         self.perform(actions);
@@ -245,7 +267,8 @@ impl Farm {
     /// Until this many seconds after the start.
     fn waits_until(&mut self, seconds: f64) {
         self.seconds = seconds;
-        let actions = self.bindings.deadline(fixture::at(seconds));
+        let now = self.is_it();
+        let actions = self.bindings.deadline(now);
         self.perform(actions);
         let next = self.bindings.next_deadline();
         assert!(next.is_none_or(|next| next > fixture::at(seconds).mono));
@@ -260,10 +283,12 @@ impl Farm {
         }
         let outcome = TableOutcome {
             actual: Some(Arc::new(diff::owned(&desired, table.clone()))),
+            connections: Arc::new(self.connections.clone()),
+            wanted: Arc::new(desired),
             applied: commands.clone(),
             ..TableOutcome::default()
         };
-        let now = fixture::at(self.seconds);
+        let now = self.is_it();
         let actions = self.bindings.table_seen(now, &outcome);
         self.perform(actions);
         commands
@@ -289,6 +314,9 @@ impl Farm {
         if let Action::Note(Note::Binding { text, .. }) = action {
             return text.clone();
         }
+        if let Action::Note(Note::Section { news, .. }) = action {
+            return format!("{news:?}");
+        }
         let Action::Note(Note::Server { server, change, .. }) = action else {
             return format!("{action:?}");
         };
@@ -297,15 +325,17 @@ impl Farm {
             ServerChange::In => format!("{server} in"),
             ServerChange::Dropped => format!("{server} dropped"),
             ServerChange::OutByWish(why) => format!("{server} out by ann: {why}"),
-            ServerChange::Out(by) => {
-                let by = by.iter().map(|(id, reason)| {
-                    let service = self.model.service(*id);
-                    format!("{}/{}:{reason}", service.group, service.name)
-                });
-                let by: Vec<String> = by.collect();
-                format!("{server} out by {}", by.join(" "))
-            }
+            ServerChange::Quiesced(by) => format!("{server} zero by {}", self.reasons(by)),
+            ServerChange::Out(by) => format!("{server} out by {}", self.reasons(by)),
         }
+    }
+
+    fn reasons(&self, by: &[(ServiceId, Reason)]) -> String {
+        let by = by.iter().map(|(id, reason)| {
+            let service = self.model.service(*id);
+            format!("{}/{}:{reason}", service.group, service.name)
+        });
+        by.collect::<Vec<String>>().join(" ")
     }
 
     fn journal_keys(&self) -> Vec<&str> {
@@ -333,6 +363,7 @@ fn in_words(desired: &Desired) -> Vec<String> {
         let mut line = format!("{key} {service}");
         for (RealServerKey(server), wish) in &wanted.servers {
             let wish = match wish {
+                ServerWish::In(settings) if settings.weight == Weight(0) => "zero",
                 ServerWish::In(_) => "in",
                 ServerWish::Out => "out",
                 ServerWish::AsFound => "found",

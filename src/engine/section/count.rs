@@ -36,6 +36,7 @@ pub(crate) enum Opinion {
     Bad(Reason),
     /// It fails, and something beside this check says so too: `fall` is reached at once. So is
     /// the end of a held connection with a refused check behind it (D18).
+    #[allow(dead_code, reason = "the tripwire says so from the next step on")]
     Surely(Reason),
     /// Nothing.
     Unknown,
@@ -160,7 +161,12 @@ impl Tally {
         is_void: impl Fn(ServiceId, &Part) -> bool,
     ) -> Vec<Action> {
         let mut actions = Vec::new();
-        for ((service, part), counted) in std::mem::take(&mut self.parts) {
+        let parts = std::mem::take(&mut self.parts);
+        let services: BTreeSet<ServiceId> = parts.keys().map(|(service, _)| *service).collect();
+        let numbers: BTreeMap<ServiceId, Option<ServiceId>> =
+            services.into_iter().map(|it| (it, number(it))).collect();
+        let number = |service| numbers.get(&service).copied().flatten();
+        for ((service, part), counted) in parts {
             match number(service).filter(|_| !is_void(service, &part)) {
                 Some(new) => {
                     self.parts.insert((new, part), counted);

@@ -3,8 +3,16 @@
 //! | Question | File |
 //! |---|---|
 //! | how many checks in a row make a verdict | `count` |
+//! | which withdrawn servers stay, when does the fallback take over | `live` |
+//! | which weight has a server that is in | `weight` |
+//! | what is wanted of a section, and when does that change by itself | `wanted` |
+//! | what is remembered of a section's servers between two decisions | `memory` |
 //!
-//! Not here: claims to real servers and the table as it should be
-//! ([`crate::engine::binding`]).
+//! All but `count` and `memory` are functions of what is known. Not here: claims to real
+//! servers and the journal of what is owned ([`crate::engine::binding`]).
 
 pub(crate) mod count;
+pub(crate) mod live;
+pub(crate) mod memory;
+pub(crate) mod wanted;
+pub(crate) mod weight;

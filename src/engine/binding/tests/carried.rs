@@ -255,7 +255,7 @@ fn unreadable_and_stale_records_are_dropped() {
         let value = serde_json::json!({"group": "gone", "service": "http", "since": 5});
         journal.records.insert(key.to_owned(), value);
     }
-    let farm = Farm::started(&HOWTO, journal);
+    let farm = Farm::started(&HOWTO, journal, 0.0);
     assert_eq!(
         farm.journal_keys(),
         [

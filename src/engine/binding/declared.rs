@@ -1,0 +1,504 @@
+//! What `virtual` sections add: their claims, their counts, their real servers' addresses.
+//!
+//! A section's claims stand in the same survey as those of `lvs.alert` lines, before them, so
+//! its settings win; what is wanted of it all says [`crate::engine::section::wanted`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::engine::binding::ground::server_change;
+use crate::engine::binding::judge::Attendance;
+use crate::engine::binding::survey::add;
+use crate::engine::binding::{Bindings, Part, Verdict, mend_note, server_note};
+use crate::engine::desired::{
+    Claim, CountView, Place, Places, RealServerView, Stand, Survey, Withdrawal, server_wish,
+};
+use crate::engine::event::{Action, HostVerdict, ServerChange, TableOutcome};
+use crate::engine::section::count::{Opinion, Recheck, Streak, place};
+use crate::engine::section::memory::Word;
+use crate::engine::section::wanted::{Facts, Health, Server, ServerRole, cannot_quiesce, wanted};
+use crate::lvs::{DesiredService, Family, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::model::{
+    DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnFailure, ServiceId,
+};
+
+impl Bindings {
+    /// The check that a service owes the sections before its next slot; none while no count of
+    /// failures is running.
+    #[allow(dead_code, reason = "re-checks are planned from the next step on")]
+    pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
+        self.sections.tally.wants_recheck(service)
+    }
+
+    /// What a re-check says: it counts for the sections, and for nothing else.
+    #[allow(dead_code, reason = "re-checks are planned from the next step on")]
+    pub(crate) fn rechecked(
+        &mut self,
+        service: ServiceId,
+        opinions: &BTreeMap<Part, Opinion>,
+    ) -> Vec<Action> {
+        let mut actions = Vec::new();
+        let mut keys = BTreeSet::new();
+        for (part, &opinion) in opinions {
+            keys.extend(self.count(service, part, opinion, &mut actions));
+        }
+        self.decide(&keys, &mut actions);
+        actions
+    }
+
+    /// Counts a report for the sections; answers with those that it changes.
+    pub(super) fn count_report(
+        &mut self,
+        service: ServiceId,
+        whole: Opinion,
+        hosts: &BTreeMap<HostName, HostVerdict>,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut keys = BTreeSet::new();
+        let judge = self.judges.get(&service);
+        if judge.is_none_or(|judge| judge.sections.is_empty()) {
+            return keys;
+        }
+        keys.extend(self.count(service, &Part::Whole, whole, actions));
+        for (host, &verdict) in hosts {
+            let opinion = match (whole, Opinion::from(verdict)) {
+                // A report that says nothing about any server fails nobody.
+                (Opinion::Unknown, Opinion::Bad(_) | Opinion::Surely(_)) => Opinion::Unknown,
+                (_, opinion) => opinion,
+            };
+            keys.extend(self.count(service, &Part::Host(host.clone()), opinion, actions));
+        }
+        keys
+    }
+
+    fn count(
+        &mut self,
+        service: ServiceId,
+        part: &Part,
+        opinion: Opinion,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let tally = &mut self.sections.tally;
+        let wall = self.now.wall;
+        let (keys, records) = tally.hear(&self.model, (service, part), opinion, wall);
+        actions.extend(records);
+        keys
+    }
+
+    /// Fits judges, words and virtual services to the sections of a Model.
+    pub(super) fn adopt_sections(
+        &mut self,
+        model: &Model,
+        wanted: &mut BTreeSet<(ServiceId, Part)>,
+        words: &mut Vec<HostName>,
+        by_host: &mut BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
+    ) {
+        for section in &model.virtual_services {
+            let key = section.key;
+            self.by_virtual_service.entry(key).or_default();
+            let servers = section.servers.iter().map(|server| &server.host);
+            for host in servers.chain(section.fallback.as_ref().map(|it| &it.host)) {
+                words.push(host.clone());
+                by_host.entry(host.clone()).or_default().insert(key);
+            }
+            for server in &section.servers {
+                for judge in &server.judges {
+                    wanted.insert(place(judge, &server.host));
+                    let judge = self.judges.entry(judge.service).or_default();
+                    judge.sections.insert(key);
+                }
+            }
+        }
+    }
+
+    /// Whose verdicts a changed address of this name waits for.
+    pub(super) fn section_parts_about(
+        &self,
+        host: &HostName,
+        family: Family,
+    ) -> Vec<(ServiceId, Part)> {
+        let mut parts = Vec::new();
+        for &key in self.by_host.get(host).into_iter().flatten() {
+            let section = self.sections.section(&self.model, key);
+            let servers = section.iter().flat_map(|section| &section.servers);
+            for server in servers.filter(|it| key.family() == family && it.host == *host) {
+                parts.extend(server.judges.iter().map(|judge| place(judge, host)));
+            }
+        }
+        parts
+    }
+
+    /// Whether a section of the file says this word for a real server with this port.
+    pub(super) fn is_word_of_section(
+        &self,
+        key: VirtualServiceKey,
+        server: RealServerKey,
+        host: &HostName,
+    ) -> bool {
+        let mut sections = self.model.virtual_services.iter();
+        let port = server.0.port();
+        sections.find(|it| it.key == key).is_some_and(|section| {
+            let mut servers = section.servers.iter();
+            let fallback = section.fallback.as_ref();
+            servers.any(|it| it.host == *host && it.port == port)
+                || fallback.is_some_and(|it| it.host == *host && it.port == port)
+        })
+    }
+
+    /// The part of a survey that a section makes.
+    pub(super) fn survey_section(&self, key: VirtualServiceKey) -> Survey {
+        let mut survey = Survey::default();
+        let Some(section) = self.sections.section(&self.model, key) else {
+            return survey;
+        };
+        survey.is_declared = true;
+        let mut places = Places::default();
+        for server in &section.servers {
+            let forwarding = server.settings.forwarding;
+            let word = (&server.host, server.port);
+            let (address, problem) = self.place(key, word, forwarding);
+            places.servers.push(Place {
+                word: (server.host.clone(), server.port),
+                server: address,
+                settings: server.settings,
+            });
+            if let Some(text) = &problem {
+                let problem = (None, text.clone());
+                survey.problems.insert(server.host.clone(), problem);
+            }
+            if let Some(address) = address {
+                survey.servers.entry(address).or_default();
+            }
+            for judge in &server.judges {
+                let claim = self.section_claim(key, server, judge);
+                add(&mut survey, key, claim, address, problem.clone());
+            }
+        }
+        if let Some(fallback) = &section.fallback {
+            let forwarding = fallback.settings.forwarding;
+            let (address, problem) = self.place(key, (&fallback.host, fallback.port), forwarding);
+            // One that is a real server too is that first.
+            places.fallback = address.filter(|address| !survey.servers.contains_key(address));
+            if let Some(text) = problem {
+                survey.problems.insert(fallback.host.clone(), (None, text));
+            }
+        }
+        survey.section = Some(places);
+        survey
+    }
+
+    fn section_claim(
+        &self,
+        key: VirtualServiceKey,
+        server: &DeclaredServer,
+        judge: &DeclaredJudge,
+    ) -> Claim {
+        #[cfg(test)]
+        self.looked_at.set(self.looked_at.get() + 1);
+        let (service, part) = place(judge, &server.host);
+        let attendance = || {
+            let judge = self.judges.get(&service)?;
+            Some(judge.parts.get(&part)?.attendance)
+        };
+        let stand = match self.sections.tally.verdict(key, service, &part) {
+            Some(Verdict::Bad { reason, since }) => Stand::Withdraws(Withdrawal {
+                service,
+                reason,
+                since,
+                ends: Ends::WithSuccess,
+            }),
+            Some(Verdict::Good) => Stand::Content,
+            None => match attendance() {
+                Some(Attendance::LeftOut) => Stand::LeftOut,
+                Some(Attendance::Awaited | Attendance::Heard) | None => Stand::Silent,
+            },
+        };
+        Claim {
+            binding: None,
+            service,
+            host: server.host.clone(),
+            port: server.port,
+            settings: server.settings,
+            stand,
+        }
+    }
+
+    /// The words that stand for each real server of a virtual service.
+    pub(super) fn words_of(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+    ) -> BTreeMap<RealServerKey, BTreeSet<HostName>> {
+        let mut words: BTreeMap<RealServerKey, BTreeSet<HostName>> = BTreeMap::new();
+        for (&server, claims) in &survey.servers {
+            let hosts = claims.iter().map(|claim| claim.host.clone());
+            words.entry(server).or_default().extend(hosts);
+        }
+        let Some(places) = &survey.section else {
+            return words;
+        };
+        for place in &places.servers {
+            if let Some(server) = place.server {
+                words
+                    .entry(server)
+                    .or_default()
+                    .insert(place.word.0.clone());
+            }
+        }
+        let section = self.sections.section(&self.model, key);
+        let fallback = section.and_then(|section| section.fallback.as_ref());
+        if let (Some(server), Some(fallback)) = (places.fallback, fallback) {
+            words
+                .entry(server)
+                .or_default()
+                .insert(fallback.host.clone());
+        }
+        words
+    }
+
+    /// What is wanted of the virtual service of a section; none where it has none.
+    pub(super) fn decide_section(
+        &mut self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        actions: &mut Vec<Action>,
+    ) -> Option<DesiredService> {
+        let model = Arc::clone(&self.model);
+        let section = self.sections.section(&model, key)?;
+        let places = survey.section.as_ref()?;
+        let mut servers: Vec<Server> = Vec::with_capacity(places.servers.len());
+        let mut seen = BTreeSet::new();
+        for place in &places.servers {
+            let Some(server) = place.server.filter(|server| seen.insert(*server)) else {
+                continue;
+            };
+            let claims = survey.servers.get(&server).map(Vec::as_slice);
+            let mut server = Server {
+                key: server,
+                settings: place.settings,
+                health: health(claims.unwrap_or_default()),
+                given: None,
+                wished: self.manual.effect((key, server)),
+                memory: self.sections.memory(key, &place.word),
+            };
+            let before = self.desired.get(&key);
+            let before = before.and_then(|wanted| wanted.servers.get(&server.key));
+            let before = before.copied();
+            let sections = &mut self.sections;
+            sections.follow(section, &place.word, &mut server, before, self.now, actions);
+            servers.push(server);
+        }
+        let others = survey.servers.iter().filter(|(it, _)| !seen.contains(it));
+        let leaving = self.owned.leaving(key);
+        let facts = Facts {
+            section,
+            servers: &servers,
+            declared: places.servers.len(),
+            fallback: places.fallback,
+            others: others
+                .map(|(&server, claims)| (server, server_wish(claims)))
+                .collect(),
+            leaving: leaving.collect(),
+            is_absent: !survey.withdrawn_by.is_empty(),
+            found: self
+                .sections
+                .state(key)
+                .map(|it| it.found)
+                .unwrap_or_default(),
+            kernel: self.sections.kernel(key),
+        };
+        let wanted = wanted(&facts, self.now);
+        self.say_quiesced(key, survey, &wanted.roles, actions);
+        self.sections.decided(key, &wanted);
+        Some(wanted.service)
+    }
+
+    /// Says which real servers of a section get weight 0 now since they are withdrawn, and which
+    /// are back from that.
+    fn say_quiesced(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        roles: &BTreeMap<RealServerKey, ServerRole>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(state) = self.sections.state(key) else {
+            return;
+        };
+        let is_low =
+            |role: &ServerRole| matches!(role, ServerRole::Quiesced | ServerRole::Draining { .. });
+        for (&server, role) in roles {
+            let was_low = state.roles.get(&server).is_some_and(is_low);
+            let is_back = matches!(role, ServerRole::Serves { .. } | ServerRole::Kept);
+            let change = match (was_low, is_low(role)) {
+                (false, true) => {
+                    let claims = survey.servers.get(&server).map(Vec::as_slice);
+                    let by = survey.withdrawals(claims.unwrap_or_default());
+                    ServerChange::Quiesced(by.map(|it| (it.service, it.reason)).collect())
+                }
+                (true, false) if is_back => ServerChange::In,
+                (true, false | true) | (false, false) => continue,
+            };
+            actions.push(server_note(key, server, change));
+        }
+    }
+
+    /// Says how the wishes for the real servers of a virtual service changed.
+    pub(super) fn say_changes(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        before: Option<&DesiredService>,
+        wanted: &DesiredService,
+        actions: &mut Vec<Action>,
+    ) {
+        for (&server, claims) in &survey.servers {
+            let was = before.and_then(|before| before.servers.get(&server));
+            let is = wanted.servers.get(&server).copied();
+            let withdrawals = || survey.withdrawals(claims);
+            let wished = || self.manual.reason_to_be_out((key, server));
+            if let Some(change) = server_change(was.copied(), is, withdrawals, wished) {
+                actions.push(server_note(key, server, change));
+            }
+        }
+    }
+
+    /// The kernel's table was looked at; answers with the sections to decide over anew.
+    pub(super) fn sections_saw(
+        &mut self,
+        outcome: &TableOutcome,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let addresses = &self.addresses;
+        let address = |key: VirtualServiceKey, (host, port): &Word| {
+            let address = addresses.current(host, key.family())?;
+            Some(RealServerKey((address, *port).into()))
+        };
+        let (model, now) = (&self.model, self.now);
+        self.sections
+            .table_seen(model, outcome, address, now, actions)
+    }
+
+    /// What the sections of a new Model cannot do as they are written.
+    pub(super) fn say_limits(&self, actions: &mut Vec<Action>) {
+        for section in &self.model.virtual_services {
+            if cannot_quiesce(section) && section.on_failure != OnFailure::Remove {
+                actions.push(mend_note(section.key, None, limits(section)));
+            }
+        }
+    }
+
+    /// Completes the views of a section's real servers, and adds those that no service judges.
+    pub(super) fn add_section_views(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        wanted: &DesiredService,
+        views: &mut Vec<RealServerView>,
+    ) {
+        let section = self.sections.section(&self.model, key);
+        let state = self.sections.state(key);
+        let (Some(section), Some(state), Some(places)) = (section, state, &survey.section) else {
+            return;
+        };
+        for (server, place) in section.servers.iter().zip(&places.servers) {
+            let found = views.iter_mut().find(|view| match place.server {
+                Some(_) => view.server == place.server,
+                None => view.server.is_none() && view.hosts.contains(&place.word.0),
+            });
+            let view = match found {
+                Some(view) => view,
+                None => {
+                    views.push(blank(key, &server.host));
+                    let Some(view) = views.last_mut() else {
+                        continue;
+                    };
+                    let problem = survey.problems.get(&server.host);
+                    view.problem = problem.map(|(_, text)| text.clone());
+                    view
+                }
+            };
+            if !view.hosts.contains(&server.host) {
+                view.hosts.insert(0, server.host.clone());
+            }
+            view.role = place.server.and_then(|it| state.roles.get(&it)).copied();
+            view.counts.extend(
+                server
+                    .judges
+                    .iter()
+                    .map(|judge| self.count_view(section, server, judge)),
+            );
+        }
+        if let (Some(server), Some(fallback)) = (places.fallback, &section.fallback) {
+            let mut view = blank(key, &fallback.host);
+            view.server = Some(server);
+            let wish = wanted.servers.get(&server).copied();
+            view.wish = wish.unwrap_or(ServerWish::AsFound);
+            view.role = state.roles.get(&server).copied();
+            views.push(view);
+        }
+    }
+
+    fn count_view(
+        &self,
+        section: &DeclaredService,
+        server: &DeclaredServer,
+        judge: &DeclaredJudge,
+    ) -> CountView {
+        let (service, part) = place(judge, &server.host);
+        let (good, bad) = match self.sections.tally.streak(service, &part) {
+            Some(Streak::Good(count)) => (count, 0),
+            Some(Streak::Bad(count)) => (0, count),
+            None => (0, 0),
+        };
+        CountView {
+            service,
+            good,
+            bad,
+            fall: section.counts.fall.get(),
+            rise: section.counts.rise.get(),
+        }
+    }
+}
+
+fn blank(virtual_service: VirtualServiceKey, host: &HostName) -> RealServerView {
+    RealServerView {
+        virtual_service,
+        server: None,
+        hosts: vec![host.clone()],
+        wish: ServerWish::AsFound,
+        withdrawals: Vec::new(),
+        untested: Vec::new(),
+        left_out: Vec::new(),
+        problem: None,
+        manual: None,
+        role: None,
+        counts: Vec::new(),
+    }
+}
+
+/// What all claims to a real server come to (D5).
+fn health(claims: &[Claim]) -> Health {
+    if claims.is_empty() {
+        // `service none`: nobody judges it, so it is always in.
+        return Health::Good;
+    }
+    let is_waiting = claims.iter().any(|claim| claim.stand == Stand::Silent);
+    match server_wish(claims) {
+        ServerWish::Out => Health::Withdrawn,
+        ServerWish::In(_) => Health::Good,
+        ServerWish::AsFound if is_waiting => Health::Waiting,
+        ServerWish::AsFound => Health::Unheard,
+    }
+}
+
+fn limits(section: &DeclaredService) -> String {
+    let word = match section.on_failure {
+        OnFailure::Remove => "remove",
+        OnFailure::Quiesce => "quiesce",
+        OnFailure::Drain(_) => "drain",
+    };
+    format!(
+        "on_failure {word} would leave the clients of a failed server with it: to a server of weight 0 the kernel goes on sending the datagrams of a client that it knows; it is removed instead: write on_failure remove"
+    )
+}

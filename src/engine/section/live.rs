@@ -1,0 +1,168 @@
+//! Which real servers of a section stay in although they are withdrawn, and does the fallback
+//! take their place (D15)?
+//!
+//! Pure. `min_live` holds while something serves or no fallback is declared; with nothing that
+//! serves and a fallback, the fallback replaces all. Those kept are the most recently withdrawn,
+//! ties in file order.
+
+use std::cmp::Reverse;
+
+use crate::engine::state::Moment;
+
+/// How one declared real server stands, by what is said about it alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It serves: nobody withdraws it, or no verdict is there yet and it is in.
+    Serves,
+    /// No verdict yet, and it is not in.
+    Idle,
+    /// An operator keeps it from its clients, whatever its checks say.
+    Taken,
+    /// Somebody withdraws it, since this moment without a break.
+    Withdrawn(Moment),
+}
+
+/// What follows for the section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Live {
+    /// Places of the withdrawn ones that stay in, in file order.
+    pub(crate) kept: Vec<usize>,
+    /// Who serves.
+    pub(crate) by: ServedBy,
+}
+
+/// Who serves the clients of a section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ServedBy {
+    /// As many as `min_live` asks for, or more.
+    #[default]
+    Servers,
+    /// Fewer are healthy than `min_live` asks for; the last ones stay.
+    TooFew,
+    /// None is healthy: the fallback.
+    Fallback,
+    /// None is healthy, and there is neither a fallback nor one to keep.
+    Nobody,
+    /// None is there yet; verdicts are still to come.
+    NobodyYet,
+}
+
+/// Whether the section has a fallback, and may use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FallbackUse {
+    /// It has none.
+    None,
+    /// It has one.
+    Ready,
+    /// It has one, but first verdicts are waited for.
+    NotYet,
+}
+
+/// Decides it for the declared real servers in file order.
+pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse) -> Live {
+    let serving = servers.iter().filter(|it| **it == Standing::Serves).count();
+    let mut withdrawn: Vec<(Reverse<Moment>, usize)> = servers
+        .iter()
+        .enumerate()
+        .filter_map(|(place, standing)| match standing {
+            Standing::Withdrawn(since) => Some((Reverse(*since), place)),
+            Standing::Serves | Standing::Idle | Standing::Taken => None,
+        })
+        .collect();
+    let is_idle = |it: &Standing| matches!(it, Standing::Serves | Standing::Idle);
+    let nobody = if servers.iter().all(is_idle) {
+        ServedBy::NobodyYet
+    } else {
+        ServedBy::Nobody
+    };
+    let replaced = match (serving, nobody, fallback) {
+        (0, ServedBy::Nobody, FallbackUse::Ready) => true,
+        (0, _, FallbackUse::NotYet) => {
+            return Live {
+                kept: Vec::new(),
+                by: ServedBy::NobodyYet,
+            };
+        }
+        _ => false,
+    };
+    if replaced {
+        return Live {
+            kept: Vec::new(),
+            by: ServedBy::Fallback,
+        };
+    }
+    withdrawn.sort_unstable();
+    withdrawn.truncate(min_live.saturating_sub(serving));
+    let mut kept: Vec<usize> = withdrawn.into_iter().map(|(_, place)| place).collect();
+    kept.sort_unstable();
+    let by = match (serving, kept.is_empty()) {
+        (_, false) => ServedBy::TooFew,
+        (0, true) => nobody,
+        (_, true) => ServedBy::Servers,
+    };
+    Live { kept, by }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Mono, Now, Wall};
+
+    fn standings(text: &str) -> Vec<Standing> {
+        let standing = |letter| match letter {
+            '+' => Standing::Serves,
+            '?' => Standing::Idle,
+            'x' => Standing::Taken,
+            digit => {
+                let second = i64::from(u32::from(digit) - u32::from('0'));
+                let now = Now {
+                    mono: Mono::from_micros(99_000_000),
+                    wall: Wall::from_seconds(99),
+                };
+                Standing::Withdrawn(Moment::restored(Wall::from_seconds(second), now))
+            }
+        };
+        text.chars().map(standing).collect()
+    }
+
+    /// Servers: `+` serves, `?` no verdict and not in, `x` taken by an operator, a digit the second of its withdrawal.
+    #[test]
+    fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
+        use FallbackUse::{None, NotYet, Ready};
+        use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 21] = [
+            ("+++", 0, None, &[], Servers),
+            ("+1+", 2, None, &[], Servers),
+            ("+12", 1, Ready, &[], Servers),
+            ("+12", 2, None, &[2], TooFew),
+            ("+21", 2, Ready, &[1], TooFew),
+            ("+11", 2, None, &[1], TooFew),
+            ("+121", 3, None, &[1, 2], TooFew),
+            ("123", 1, None, &[2], TooFew),
+            ("222", 2, None, &[0, 1], TooFew),
+            ("123", 9, None, &[0, 1, 2], TooFew),
+            ("123", 1, Ready, &[], Fallback),
+            ("123", 0, None, &[], Nobody),
+            ("12?", 0, Ready, &[], Fallback),
+            ("12?", 0, NotYet, &[], NobodyYet),
+            ("??", 0, Ready, &[], NobodyYet),
+            ("??", 2, None, &[], NobodyYet),
+            ("+?1", 2, Ready, &[2], TooFew),
+            ("+x1", 2, None, &[2], TooFew),
+            ("xx", 1, None, &[], Nobody),
+            ("xx", 1, Ready, &[], Fallback),
+            ("x1", 1, None, &[1], TooFew),
+        ];
+        for (servers, min_live, fallback, kept, by) in cases {
+            let found = live(&standings(servers), min_live, fallback);
+            let expected = Live {
+                kept: kept.to_vec(),
+                by,
+            };
+            assert_eq!(
+                found, expected,
+                "{servers} min_live {min_live} {fallback:?}"
+            );
+        }
+    }
+}

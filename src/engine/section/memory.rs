@@ -1,0 +1,430 @@
+//! What is remembered of a section's real servers between two decisions?
+//!
+//! Since when each is withdrawn without a break, whether its connections have ended, when it
+//! came back; and how the kernel's table looked at first. The withdrawals are in the journal:
+//! `min_live` keeps the same servers after a restart, and a drain ends when it would have (D15).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::binding;
+use crate::engine::event::{Action, TableOutcome};
+use crate::engine::saved::Saved;
+use crate::engine::section::count::Tally;
+use crate::engine::section::live::ServedBy;
+use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
+use crate::engine::state::Moment;
+use crate::lvs::{
+    Desired, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight,
+};
+use crate::model::{DeclaredService, HostName, Model, OnFailure};
+use crate::time::{Mono, Now, Wall};
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "out ";
+
+/// What a section's name of a real server is: its host word and port.
+pub(crate) type Word = (HostName, u16);
+
+/// What is remembered of one real server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    pub(crate) out: Option<Out>,
+    /// It came back at this moment, and starts slowly.
+    pub(crate) back: Option<Moment>,
+}
+
+/// A withdrawal that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Out {
+    since: Moment,
+    /// What the wall clock said.
+    told: Wall,
+    drained: Drained,
+}
+
+/// Whether a withdrawn server may still have connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Drained {
+    No,
+    Yes,
+}
+
+impl Memory {
+    pub(crate) fn withdrawn_since(&self, now: Now) -> Moment {
+        self.out.map_or_else(|| Moment::of(now), |out| out.since)
+    }
+
+    /// How much longer it drains; none when that is over.
+    pub(crate) fn drain_left(&self, limit: Duration, now: Now) -> Option<Duration> {
+        let left = match self.out {
+            None => limit,
+            Some(out) => match out.drained {
+                Drained::Yes => Duration::ZERO,
+                Drained::No => limit.saturating_sub(out.since.ago(now)),
+            },
+        };
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// How a section found the kernel's table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No look has come back yet.
+    #[default]
+    Unseen,
+    /// No real server was in, with a weight above 0.
+    Empty {
+        /// When the look came back.
+        since: Mono,
+    },
+    /// At least one was.
+    Filled,
+}
+
+/// The state of one section.
+#[derive(Debug, Default)]
+pub(crate) struct SectionState {
+    /// Where it stands in the Model.
+    index: usize,
+    memories: BTreeMap<Word, Memory>,
+    pub(crate) found: Found,
+    due: Option<Mono>,
+    /// Who serves; none while that is unknown.
+    pub(crate) by: Option<ServedBy>,
+    /// Why each real server stands as it does.
+    pub(crate) roles: BTreeMap<RealServerKey, ServerRole>,
+}
+
+/// All sections.
+#[derive(Debug, Default)]
+pub(crate) struct Sections {
+    pub(crate) tally: Tally,
+    states: BTreeMap<VirtualServiceKey, SectionState>,
+    dues: BTreeSet<(Mono, VirtualServiceKey)>,
+    /// The latest look at the kernel's table that came to something, and what was wanted then.
+    look: Option<(Arc<Table>, Arc<Desired>)>,
+}
+
+/// A withdrawal in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedOut {
+    virtual_service: VirtualServiceKey,
+    host: String,
+    port: u16,
+    since: Wall,
+    drained: Drained,
+}
+
+impl Sections {
+    /// Takes exactly the sections of this Model in; what is known of one that is still there
+    /// stays. Answers with what is to be written down.
+    pub(crate) fn declare(&mut self, model: &Model, now: Now) -> Vec<Action> {
+        let mut actions = self.tally.declare(model);
+        let mut old = std::mem::take(&mut self.states);
+        for (index, section) in model.virtual_services.iter().enumerate() {
+            let mut state = old.remove(&section.key).unwrap_or_default();
+            state.index = index;
+            let words = section.servers.iter().map(|it| (it.host.clone(), it.port));
+            let words: BTreeSet<Word> = words.collect();
+            state.memories.retain(|word, memory| {
+                let is_kept = words.contains(word);
+                if memory.out.is_some() && !is_kept {
+                    actions.push(record(section.key, word, None, now));
+                }
+                is_kept
+            });
+            self.states.insert(section.key, state);
+        }
+        for (key, state) in old {
+            let withdrawn = state.memories.iter().filter(|(_, it)| it.out.is_some());
+            actions.extend(withdrawn.map(|(word, _)| record(key, word, None, now)));
+        }
+        let states = &self.states;
+        self.dues.retain(|(_, key)| states.contains_key(key));
+        self.look_at_new(now);
+        actions
+    }
+
+    /// The withdrawals of the journal, as far as the file still has their real servers; the
+    /// records of all others are to be forgotten. After [`Sections::declare`].
+    pub(crate) fn restore(&mut self, model: &Model, saved: &Saved, now: Now) -> Vec<Action> {
+        let mut actions = self.tally.restore(model, saved);
+        let records = saved.records.iter();
+        for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
+            let known = serde_json::from_value::<SavedOut>(value.clone()).ok();
+            let place = known.as_ref().and_then(|it| {
+                let state = self.states.get_mut(&it.virtual_service)?;
+                let section = model.virtual_services.get(state.index)?;
+                let word = (HostName::new(&it.host), it.port);
+                let mut servers = section.servers.iter();
+                let is_there = servers.any(|it| it.host == word.0 && it.port == word.1);
+                is_there.then(|| state.memories.entry(word).or_default())
+            });
+            match (place, known) {
+                (Some(memory), Some(it)) => {
+                    memory.out = Some(Out {
+                        since: Moment::restored(it.since, now),
+                        told: it.since,
+                        drained: it.drained,
+                    });
+                }
+                (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
+            }
+        }
+        actions
+    }
+
+    /// All that is to survive a restart.
+    pub(crate) fn record_all(&self, model: &Model, now: Now) -> Vec<Action> {
+        let mut actions = self.tally.record_all(model);
+        for (&key, state) in &self.states {
+            for (word, memory) in &state.memories {
+                if memory.out.is_some() {
+                    actions.push(record(key, word, memory.out, now));
+                }
+            }
+        }
+        actions
+    }
+
+    /// Nothing was ever said of any real server (D10).
+    pub(crate) fn forget(&mut self, model: &Model, now: Now) -> Vec<Action> {
+        let mut actions = self.tally.forget(model);
+        for (&key, state) in &mut self.states {
+            for (word, memory) in std::mem::take(&mut state.memories) {
+                if memory.out.is_some() {
+                    actions.push(record(key, &word, None, now));
+                }
+            }
+        }
+        actions
+    }
+
+    /// The section of this key.
+    pub(crate) fn section<'a>(
+        &self,
+        model: &'a Model,
+        key: VirtualServiceKey,
+    ) -> Option<&'a DeclaredService> {
+        let state = self.states.get(&key)?;
+        model.virtual_services.get(state.index)
+    }
+
+    /// The state of the section of this key.
+    pub(crate) fn state(&self, key: VirtualServiceKey) -> Option<&SectionState> {
+        self.states.get(&key)
+    }
+
+    /// What is remembered of a real server.
+    pub(crate) fn memory(&self, key: VirtualServiceKey, word: &Word) -> Memory {
+        let state = self.states.get(&key);
+        let memory = state.and_then(|state| state.memories.get(word));
+        memory.copied().unwrap_or_default()
+    }
+
+    /// The real servers of a virtual service that the kernel had at the latest look; none where
+    /// it has no such virtual service, or none was looked for.
+    pub(crate) fn kernel(
+        &self,
+        key: VirtualServiceKey,
+    ) -> Option<&BTreeMap<RealServerKey, RealServer>> {
+        let (table, _) = self.look.as_ref()?;
+        Some(&table.get(&key)?.servers)
+    }
+
+    /// Remembers what is to be remembered of a real server before it is decided over. `before`
+    /// is what was wanted of it.
+    pub(crate) fn follow(
+        &mut self,
+        section: &DeclaredService,
+        word: &Word,
+        server: &mut Server,
+        before: Option<ServerWish>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        let key = section.key;
+        let found = self
+            .kernel(key)
+            .map(|kernel| kernel.get(&server.key).copied());
+        let Some(state) = self.states.get_mut(&key) else {
+            return;
+        };
+        let memory = &mut server.memory;
+        match server.health {
+            Health::Withdrawn if memory.out.is_none() => {
+                // What the kernel does not have has no connections.
+                let drained = match found {
+                    Some(None) => Drained::Yes,
+                    Some(Some(_)) | None => Drained::No,
+                };
+                *memory = Memory {
+                    out: Some(Out {
+                        since: Moment::of(now),
+                        told: now.wall,
+                        drained,
+                    }),
+                    back: None,
+                };
+                actions.push(record(key, word, memory.out, now));
+            }
+            Health::Good if memory.out.is_some() => {
+                memory.out = None;
+                actions.push(record(key, word, None, now));
+                let served = match before {
+                    Some(ServerWish::In(settings)) => settings.weight > Weight(0),
+                    Some(ServerWish::Out) => false,
+                    Some(ServerWish::AsFound) | None => {
+                        let found = found.flatten();
+                        found.is_some_and(|found| found.weight > Weight(0))
+                    }
+                };
+                if !served && section.slow_start.is_some() {
+                    memory.back = Some(Moment::of(now));
+                }
+            }
+            Health::Good | Health::Waiting | Health::Unheard | Health::Withdrawn => {}
+        }
+        if let (Some(back), Some(slow_start)) = (memory.back, section.slow_start)
+            && back.ago(now) >= slow_start
+        {
+            memory.back = None;
+        }
+        if *memory == Memory::default() {
+            state.memories.remove(word);
+        } else {
+            state.memories.insert(word.clone(), *memory);
+        }
+    }
+
+    /// Takes note of what was decided.
+    pub(crate) fn decided(&mut self, key: VirtualServiceKey, wanted: &Wanted) {
+        let Some(state) = self.states.get_mut(&key) else {
+            return;
+        };
+        if let Some(due) = state.due.take() {
+            self.dues.remove(&(due, key));
+        }
+        state.due = wanted.due;
+        state.by = wanted.by;
+        state.roles.clone_from(&wanted.roles);
+        if let Some(due) = wanted.due {
+            self.dues.insert((due, key));
+        }
+    }
+
+    /// When a section changes by itself next.
+    pub(crate) fn next_due(&self) -> Option<Mono> {
+        self.dues.first().map(|&(due, _)| due)
+    }
+
+    /// The sections that change by themselves now.
+    pub(crate) fn take_due(&mut self, now: Mono) -> BTreeSet<VirtualServiceKey> {
+        let mut keys = BTreeSet::new();
+        while let Some(&(due, key)) = self.dues.first()
+            && due <= now
+        {
+            self.dues.pop_first();
+            if let Some(state) = self.states.get_mut(&key) {
+                state.due = None;
+            }
+            keys.insert(key);
+        }
+        keys
+    }
+
+    /// The kernel's table was looked at; answers with the sections to decide over anew.
+    /// `addresses` tells where a real server is.
+    pub(crate) fn table_seen(
+        &mut self,
+        model: &Model,
+        outcome: &TableOutcome,
+        address: impl Fn(VirtualServiceKey, &Word) -> Option<RealServerKey>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
+        let Some(actual) = &outcome.actual else {
+            return changed;
+        };
+        let before = self
+            .look
+            .replace((Arc::clone(actual), Arc::clone(&outcome.wanted)));
+        changed.extend(self.look_at_new(now));
+        for (&key, state) in &mut self.states {
+            let Some(section) = model.virtual_services.get(state.index) else {
+                continue;
+            };
+            let drains = matches!(on_failure(section), OnFailure::Drain(_));
+            let servers = actual.get(&key).map(|entry| &entry.servers);
+            for (word, memory) in &mut state.memories {
+                let out = memory.out.as_mut().filter(|it| it.drained == Drained::No);
+                let Some(out) = out.filter(|_| drains) else {
+                    continue;
+                };
+                let Some(server) = address(key, word) else {
+                    continue;
+                };
+                let found = servers.and_then(|servers| servers.get(&server));
+                let weight = found.map_or(Weight(0), |found| found.weight);
+                let counts = outcome.connections.get(&(key, server));
+                let active = counts.map_or(0, |counts| counts.active);
+                if weight == Weight(0) && active == 0 {
+                    out.drained = Drained::Yes;
+                    actions.push(record(key, word, memory.out, now));
+                    changed.insert(key);
+                }
+            }
+            // A server without a verdict counts as serving where the kernel has it.
+            let then = before.as_ref().and_then(|(table, _)| table.get(&key));
+            let is_untested = |role: &ServerRole| *role == ServerRole::AsFound;
+            if then.map(|entry| &entry.servers) != servers && state.roles.values().any(is_untested)
+            {
+                changed.insert(key);
+            }
+        }
+        changed
+    }
+
+    /// Takes note how sections that were never looked at are found; answers with them.
+    fn look_at_new(&mut self, now: Now) -> BTreeSet<VirtualServiceKey> {
+        let mut seen = BTreeSet::new();
+        let Some((table, wanted)) = &self.look else {
+            return seen;
+        };
+        for (&key, state) in &mut self.states {
+            if state.found != Found::Unseen || !wanted.contains_key(&key) {
+                continue;
+            }
+            let mut servers = table
+                .get(&key)
+                .into_iter()
+                .flat_map(|it| it.servers.values());
+            state.found = if servers.any(|found| found.weight > Weight(0)) {
+                Found::Filled
+            } else {
+                Found::Empty { since: now.mono }
+            };
+            seen.insert(key);
+        }
+        seen
+    }
+}
+
+/// The record of a withdrawal; without one it is to be forgotten.
+fn record(key: VirtualServiceKey, (host, port): &Word, out: Option<Out>, now: Now) -> Action {
+    let saved = out.map(|out| SavedOut {
+        virtual_service: key,
+        host: host.to_string(),
+        port: *port,
+        since: out.since.told(out.told, now),
+        drained: out.drained,
+    });
+    binding::record(format!("{PREFIX}{key} {host} {port}"), saved.as_ref())
+}

@@ -1,0 +1,318 @@
+//! What is wanted of a declared virtual service, and when does that change by itself?
+//!
+//! One pure function of all that is known. Each real server is in when nobody withdraws it (D5);
+//! what becomes of one that is withdrawn say `on_failure`, `min_live` and the fallback (D15), of
+//! one without a verdict `initial` (D16). What nobody declared goes once every server has a
+//! verdict (D7).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::engine::manual::Effect;
+use crate::engine::section::live::{FallbackUse, Live, ServedBy, Standing, live};
+use crate::engine::section::memory::{Found, Memory};
+use crate::engine::section::weight::{Share, ramp, weight};
+use crate::lvs::{
+    DesiredService, Protocol, RealServer, RealServerKey, ServerWish, ServiceFlags, ServiceWish,
+    Strangers, VirtualServiceKey, Weight,
+};
+use crate::model::{DeclaredService, Initial, OnFailure};
+use crate::time::{Mono, Now};
+
+/// How long the first verdict is waited for where nothing is in (D16).
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
+
+/// What is said about one real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Everybody has a verdict, and nobody withdraws it.
+    Good,
+    /// A verdict is still to come.
+    Waiting,
+    /// Nobody who can speak of it ever runs.
+    Unheard,
+    /// Somebody withdraws it.
+    Withdrawn,
+}
+
+/// One declared real server with an address.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) key: RealServerKey,
+    pub(crate) settings: RealServer,
+    pub(crate) health: Health,
+    /// The weight that its checks give it, where the section wants that.
+    pub(crate) given: Option<Weight>,
+    pub(crate) memory: Memory,
+    /// What an operator wishes of it.
+    pub(crate) wished: Option<Effect>,
+}
+
+/// All that is known of one section.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) section: &'a DeclaredService,
+    /// In file order, no two with the same key.
+    pub(crate) servers: &'a [Server],
+    /// How many the file declares, with or without an address.
+    pub(crate) declared: usize,
+    /// The address of the fallback.
+    pub(crate) fallback: Option<RealServerKey>,
+    /// What is wanted of real servers that only `lvs.alert` lines name.
+    pub(crate) others: BTreeMap<RealServerKey, ServerWish>,
+    /// Real servers that the file named before.
+    pub(crate) leaving: BTreeSet<RealServerKey>,
+    /// `-D` withdraws the virtual service itself.
+    pub(crate) is_absent: bool,
+    pub(crate) found: Found,
+    /// The real servers that the kernel had at the latest look.
+    pub(crate) kernel: Option<&'a BTreeMap<RealServerKey, RealServer>>,
+}
+
+/// Why a real server of a section stands as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerRole {
+    /// No look at the kernel's table has come back yet: nothing is changed.
+    Unseen,
+    /// In, at this share of its weight in percent while it starts slowly, else 100.
+    Serves {
+        /// Percent.
+        share: u32,
+    },
+    /// Withdrawn, and in all the same: `min_live` holds.
+    Kept,
+    /// Withdrawn, with weight 0 for as long as that lasts.
+    Quiesced,
+    /// Withdrawn, with weight 0 until its connections have ended or this much time is over.
+    Draining {
+        /// Time left.
+        left: Duration,
+    },
+    /// Withdrawn, and out.
+    Out,
+    /// No verdict yet: in (`initial in`, or nothing else is).
+    InUntested,
+    /// No verdict yet: out (`initial out`).
+    OutUntested,
+    /// No verdict yet: as found.
+    AsFound,
+    /// The fallback, in while no real server is healthy.
+    FallbackIn,
+    /// The fallback, not needed.
+    FallbackOut,
+}
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) service: DesiredService,
+    pub(crate) roles: BTreeMap<RealServerKey, ServerRole>,
+    /// Who serves; none while nothing is known of the kernel.
+    pub(crate) by: Option<ServedBy>,
+    /// When it changes by itself, later than now.
+    pub(crate) due: Option<Mono>,
+}
+
+/// What becomes of a withdrawn real server. Datagrams of a client go on to a server that has
+/// weight 0 for as long as the client sends, so UDP and one-packet services remove it.
+pub(crate) fn on_failure(section: &DeclaredService) -> OnFailure {
+    if cannot_quiesce(section) {
+        OnFailure::Remove
+    } else {
+        section.on_failure
+    }
+}
+
+/// Whether weight 0 does not keep clients away.
+pub(crate) const fn cannot_quiesce(section: &DeclaredService) -> bool {
+    let is_udp = matches!(section.key, VirtualServiceKey::Address(Protocol::Udp, _));
+    is_udp || section.settings.flags.has(ServiceFlags::ONE_PACKET)
+}
+
+/// What is wanted of a section now.
+pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
+    if facts.is_absent {
+        return absent(facts);
+    }
+    let opens = match facts.found {
+        Found::Unseen => return unseen(facts),
+        Found::Empty { since } => Some(since.after(GRACE)),
+        Found::Filled => None,
+    };
+    let is_silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);
+    let has_silent = facts.servers.iter().any(is_silent);
+    let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
+    let grace = opens.filter(|&opens| opens > now.mono && has_silent);
+    let is_open = opens.is_some() && grace.is_none() && !has_good;
+    let standings: Vec<Standing> = facts
+        .servers
+        .iter()
+        .map(|server| standing(facts, server, is_open, now))
+        .collect();
+    let fallback = match (facts.fallback, grace) {
+        (None, _) => FallbackUse::None,
+        (Some(_), None) => FallbackUse::Ready,
+        (Some(_), Some(_)) => FallbackUse::NotYet,
+    };
+    let min_live = facts.section.min_live.of(facts.declared);
+    let Live { kept, by } = live(&standings, min_live, fallback);
+    let mut due = grace;
+    let mut wanted = Wanted {
+        service: frame(facts),
+        roles: BTreeMap::new(),
+        by: Some(by),
+        due: None,
+    };
+    if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
+        let (wish, role) = match by {
+            ServedBy::Fallback => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
+            ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody | ServedBy::NobodyYet => {
+                (ServerWish::Out, ServerRole::FallbackOut)
+            }
+        };
+        wanted.put(key, wish, role);
+    }
+    for (place, server) in facts.servers.iter().enumerate() {
+        let (wish, role, change) = match server.health {
+            Health::Good => good(facts.section, server, now),
+            Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
+            Health::Withdrawn if kept.contains(&place) => {
+                (ServerWish::In(server.settings), ServerRole::Kept, None)
+            }
+            Health::Withdrawn => withdrawn(facts.section, server, now),
+        };
+        due = [due, change].into_iter().flatten().min();
+        wanted.put(server.key, over(server.wished, wish, role), role);
+    }
+    wanted.due = due;
+    wanted
+}
+
+/// What an operator wishes comes last. No wish gives weight to a server that its checks withdraw.
+const fn over(wished: Option<Effect>, wish: ServerWish, role: ServerRole) -> ServerWish {
+    match (wished, role) {
+        (None, _)
+        | (Some(Effect::Weight(_)), ServerRole::Quiesced | ServerRole::Draining { .. }) => wish,
+        (Some(effect), _) => effect.over(wish),
+    }
+}
+
+impl Wanted {
+    fn put(&mut self, key: RealServerKey, wish: ServerWish, role: ServerRole) {
+        self.service.servers.insert(key, wish);
+        self.roles.insert(key, role);
+    }
+}
+
+/// All of it but the declared real servers.
+fn frame(facts: &Facts<'_>) -> DesiredService {
+    let is_waiting = |it: &Server| it.health == Health::Waiting;
+    let removes = !facts.servers.iter().any(is_waiting);
+    let (leaving, strangers) = if removes {
+        (ServerWish::Out, facts.section.foreign)
+    } else {
+        (ServerWish::AsFound, Strangers::Ignored)
+    };
+    let leaving = facts.leaving.iter().map(|&server| (server, leaving));
+    DesiredService {
+        service: ServiceWish::Owned(facts.section.settings.clone()),
+        servers: leaving.chain(facts.others.clone()).collect(),
+        strangers,
+    }
+}
+
+/// Every key of the section with the same wish.
+fn all(facts: &Facts<'_>, service: ServiceWish, wish: ServerWish, role: ServerRole) -> Wanted {
+    let own = facts.servers.iter().map(|server| server.key);
+    let own: Vec<RealServerKey> = own.chain(facts.fallback).collect();
+    let others = facts.leaving.iter().chain(facts.others.keys()).copied();
+    Wanted {
+        service: DesiredService {
+            service,
+            servers: others.chain(own.clone()).map(|key| (key, wish)).collect(),
+            strangers: Strangers::Ignored,
+        },
+        roles: own.into_iter().map(|key| (key, role)).collect(),
+        by: None,
+        due: None,
+    }
+}
+
+fn absent(facts: &Facts<'_>) -> Wanted {
+    all(facts, ServiceWish::Absent, ServerWish::Out, ServerRole::Out)
+}
+
+fn unseen(facts: &Facts<'_>) -> Wanted {
+    let (service, server) = (ServiceWish::AsFound, ServerWish::AsFound);
+    all(facts, service, server, ServerRole::Unseen)
+}
+
+fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Standing {
+    if server.wished.is_some_and(Effect::takes_away) {
+        return Standing::Taken;
+    }
+    match server.health {
+        Health::Good => Standing::Serves,
+        Health::Withdrawn => Standing::Withdrawn(server.memory.withdrawn_since(now)),
+        Health::Waiting | Health::Unheard => match silent(facts.section, server, is_open).0 {
+            ServerWish::In(_) => Standing::Serves,
+            ServerWish::Out => Standing::Idle,
+            ServerWish::AsFound => {
+                let found = facts.kernel.and_then(|kernel| kernel.get(&server.key));
+                match found {
+                    Some(found) if found.weight > Weight(0) => Standing::Serves,
+                    Some(_) | None => Standing::Idle,
+                }
+            }
+        },
+    }
+}
+
+type Decided = (ServerWish, ServerRole, Option<Mono>);
+
+fn good(section: &DeclaredService, server: &Server, now: Now) -> Decided {
+    let ramp = match (server.memory.back, section.slow_start) {
+        (Some(back), Some(slow_start)) => ramp(back, slow_start, now),
+        (None, _) | (_, None) => (Share::FULL, None),
+    };
+    let (share, next) = ramp;
+    let settings = RealServer {
+        weight: weight(server.settings.weight, server.given, share),
+        ..server.settings
+    };
+    let share = share.percent();
+    (ServerWish::In(settings), ServerRole::Serves { share }, next)
+}
+
+fn silent(section: &DeclaredService, server: &Server, is_open: bool) -> Decided {
+    match section.initial {
+        Initial::In => {
+            let wish = ServerWish::In(server.settings);
+            (wish, ServerRole::InUntested, None)
+        }
+        Initial::Out => (ServerWish::Out, ServerRole::OutUntested, None),
+        Initial::AsFound if is_open => {
+            let wish = ServerWish::In(server.settings);
+            (wish, ServerRole::InUntested, None)
+        }
+        Initial::AsFound => (ServerWish::AsFound, ServerRole::AsFound, None),
+    }
+}
+
+fn withdrawn(section: &DeclaredService, server: &Server, now: Now) -> Decided {
+    let quiesced = ServerWish::In(RealServer {
+        weight: Weight(0),
+        ..server.settings
+    });
+    match on_failure(section) {
+        OnFailure::Remove => (ServerWish::Out, ServerRole::Out, None),
+        OnFailure::Quiesce => (quiesced, ServerRole::Quiesced, None),
+        OnFailure::Drain(limit) => match server.memory.drain_left(limit, now) {
+            None => (ServerWish::Out, ServerRole::Out, None),
+            Some(left) => {
+                let role = ServerRole::Draining { left };
+                (quiesced, role, Some(now.mono.after(left)))
+            }
+        },
+    }
+}
