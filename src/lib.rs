@@ -17,6 +17,7 @@
 //! | what is decided | [`engine`] |
 //! | what is said over mon's ports, and who may say it | [`protocol`] |
 //! | what is said over the control socket | [`wire`] |
+//! | how are the files of ldirectord and keepalived said in mon.cf | [`import`] |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
 //! | how much was looked at, where a test asks | `effort` |
@@ -33,7 +34,7 @@
 //! | what does it look like without a director | [`demo`] |
 //! | what does the command line offer | [`cli`] |
 //!
-//! The upper half, `text` to `wire`, is pure: no tokio, no files, no sockets, no clock, no
+//! The upper half, `text` to `import`, is pure: no tokio, no files, no sockets, no clock, no
 //! `HashMap`. Arrows point upwards only: a module imports what stands above it.
 
 pub mod alert;
@@ -48,6 +49,7 @@ mod effort;
 pub mod engine;
 mod folder;
 pub mod host;
+pub mod import;
 pub mod ipvs;
 pub mod lvs;
 pub mod model;

@@ -14,6 +14,7 @@ mod daemon;
 mod debian;
 mod demo;
 mod idle;
+mod import;
 mod ipvs;
 mod monitors;
 mod monline;

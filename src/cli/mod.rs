@@ -1,11 +1,12 @@
 //! The command line: one struct for each subcommand, one function that runs it.
 //!
 //! Parsing looks nothing up and opens nothing; running does. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage. A closed pipe behind our output is not an error.
+//! 2 wrong usage; those of `import` are in its file. A closed pipe behind our output is not an error.
 
 mod check;
 mod demo;
 mod health;
+mod import;
 mod mon;
 pub mod output;
 mod role;
@@ -66,6 +67,7 @@ enum Command {
     #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
     Alert(PluginArgs),
     Trap(trap::TrapArgs),
+    Import(import::ImportArgs),
     Demo(demo::DemoArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
@@ -181,6 +183,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),
         Command::Alert(args) => alert(&args)?,
         Command::Trap(args) => trap::trap(&args)?,
+        Command::Import(args) => import::import(&args, &mut out)?,
         Command::Demo(args) => demo::demo(&args)?,
         Command::Completions(args) => {
             let mut script = Vec::new();

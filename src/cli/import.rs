@@ -1,0 +1,230 @@
+//! `lvsmon import`: the mon.cf that says what ldirectord.cf or keepalived.conf says.
+//!
+//! The text goes to standard output or to a file, remarks to standard error. Exit code: 0 all of
+//! it is said, 1 some of it has no equivalent and the rest is written, 2 wrong usage, 3 the file
+//! cannot be read, or nothing of it can be imported.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::output::{Output, complain};
+use crate::cli::{Outcome, USAGE};
+use crate::config::counted;
+use crate::import::{self, Format, Include, Reading, TEXT_MAX};
+use crate::regular_file;
+use crate::text::one_line;
+
+/// Some of it has no equivalent.
+const INCOMPLETE: u8 = 1;
+
+/// It cannot be read, or nothing of it can be imported.
+const UNREADABLE: u8 = 3;
+
+/// Files that one `include` may name: a folder with one for each virtual server.
+const INCLUDED_MAX: usize = 5_000;
+
+/// Write the mon.cf that says what ldirectord.cf or keepalived.conf says
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 all of it is said, 1 some of it has no equivalent (the rest \
+    is written), 2 wrong usage, 3 the file cannot be read. What has no equivalent stands on \
+    standard error and as comments in the text."
+)]
+pub(super) struct ImportArgs {
+    /// ldirectord.cf or keepalived.conf
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Where the text goes instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// Whose file it is, where its words do not tell
+    #[arg(long, value_name = "PROGRAM", value_enum)]
+    from: Option<From>,
+    /// Which lines of keepalived.conf count that begin with @, as keepalived -i has it
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+}
+
+/// Whose file it is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum From {
+    Ldirectord,
+    Keepalived,
+}
+
+pub(super) fn import(args: &ImportArgs, out: &mut Output) -> Outcome {
+    if let Some(path) = &args.output
+        && !args.force
+        && path.symlink_metadata().is_ok()
+    {
+        let path = path.display();
+        complain(&format!(
+            "lvsmon import: {path} is there already; --force writes over it"
+        ));
+        return Ok(ExitCode::from(USAGE));
+    }
+    let name = args.file.display().to_string();
+    let bytes = match read(&args.file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            complain(&format!("lvsmon import: {name} cannot be read: {error}"));
+            return Ok(ExitCode::from(UNREADABLE));
+        }
+    };
+    let reading = Reading {
+        format: args.from.map(|from| match from {
+            From::Ldirectord => Format::Ldirectord,
+            From::Keepalived => Format::Keepalived,
+        }),
+        config_id: args.id.clone(),
+    };
+    let imported = match import::import(&reading, &name, &bytes, &mut included) {
+        Ok(imported) => imported,
+        Err(refused) => {
+            complain(&format!("lvsmon import: {name}: {refused}"));
+            return Ok(ExitCode::from(UNREADABLE));
+        }
+    };
+    for remark in &imported.remarks {
+        complain(&remark.to_string());
+    }
+    if imported.unsaid > 0 {
+        complain(&format!("and {}", counted(imported.unsaid, "more remark")));
+    }
+    match &args.output {
+        Some(path) => write(path, args.force, &imported.text)
+            .map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
+        None => out.bytes(imported.text.as_bytes())?,
+    }
+    Ok(if imported.is_complete() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(INCOMPLETE)
+    })
+}
+
+/// A file, one byte more than is read of any at most.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let limit = u64::try_from(TEXT_MAX).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    regular_file::open(path)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write(path: &Path, is_forced: bool, text: &str) -> io::Result<()> {
+    let mut file = if is_forced {
+        File::create(path)?
+    } else {
+        OpenOptions::new().write(true).create_new(true).open(path)?
+    };
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// The files of an `include`: relative to the folder of the file that includes, with `*` and `?`
+/// in the last part of the name.
+fn included(include: &Include) -> Result<Vec<(String, Vec<u8>)>, String> {
+    let folder = Path::new(&*include.from)
+        .parent()
+        .filter(|it| !it.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let path = folder.join(&include.pattern);
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    let name = name.ok_or("it names no file")?;
+    let parent = path.parent().unwrap_or(Path::new("."));
+    if parent.to_string_lossy().contains(['*', '?', '{', '[']) || name.contains(['{', '[']) {
+        return Err("only * and ? in the name of the file itself are followed".to_owned());
+    }
+    let mut paths = Vec::new();
+    if name.contains(['*', '?']) {
+        let entries = fs::read_dir(parent).map_err(|error| error.to_string())?;
+        for entry in entries {
+            let entry = entry.map_err(|error| error.to_string())?;
+            let found = entry.file_name().to_string_lossy().into_owned();
+            if fits(&name, &found) && entry.path().is_file() {
+                paths.push(entry.path());
+            }
+        }
+        paths.sort();
+    } else {
+        paths.push(path);
+    }
+    if paths.len() > INCLUDED_MAX {
+        return Err(format!("more than {INCLUDED_MAX} files"));
+    }
+    let read = |path: &PathBuf| {
+        let name = one_line(&path.display().to_string());
+        let bytes = read(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
+        Ok((name, bytes))
+    };
+    paths.iter().map(read).collect()
+}
+
+/// Whether a name fits a pattern of `*` and `?`, as a shell has it: not a hidden file unless the
+/// pattern begins with a dot.
+fn fits(pattern: &str, name: &str) -> bool {
+    if name.starts_with('.') && !pattern.starts_with('.') {
+        return false;
+    }
+    // The states a reader of the pattern can be in, one letter of the name after the other.
+    let pattern: Vec<char> = pattern.chars().collect();
+    let mut places = vec![false; pattern.len() + 1];
+    let spread = |places: &mut Vec<bool>| {
+        for (at, letter) in pattern.iter().enumerate() {
+            if *letter == '*' && places.get(at) == Some(&true) {
+                places[at + 1] = true;
+            }
+        }
+    };
+    places[0] = true;
+    spread(&mut places);
+    for letter in name.chars() {
+        let mut next = vec![false; places.len()];
+        for (at, wanted) in pattern.iter().enumerate() {
+            if places.get(at) != Some(&true) {
+                continue;
+            }
+            match wanted {
+                '*' => next[at] = true,
+                '?' => next[at + 1] = true,
+                wanted => next[at + 1] |= *wanted == letter,
+            }
+        }
+        places = next;
+        spread(&mut places);
+    }
+    places.last() == Some(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_patterns_as_in_a_shell() {
+        for (pattern, name, expected) in [
+            ("*", "a.conf", true),
+            ("*", ".hidden", false),
+            ("*.conf", "a.conf", true),
+            ("*.conf", "a.conf.bak", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*", "xxaxxbxx", true),
+            ("**", "", true),
+            ("a", "b", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

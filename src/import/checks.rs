@@ -1,0 +1,319 @@
+//! Which monitor makes a check of ldirectord's or keepalived's?
+//!
+//! The built-in one where there is one that says the same; else a check plugin of the package
+//! monitoring-plugins under `plugin.monitor`; programs of the operator's own under `misc.monitor`.
+//!
+//! ldirectord and keepalived look at the status *and* at the page, which `http.monitor -m` has
+//! in one expression over the whole response.
+
+use std::time::Duration;
+
+use crate::options::http::HttpOptions;
+
+/// How a real server is looked at. Limits are for one real server.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Check {
+    /// An echo request.
+    Ping { limit: Duration, tries: u32 },
+    /// A TCP connection.
+    Connect { port: u16, limit: Duration },
+    /// A page.
+    Page(Page),
+    /// The greeting of an FTP server.
+    Ftp { port: u16, limit: Duration },
+    /// A plugin of monitoring-plugins; `%h` in its arguments stands for the host.
+    Plugin {
+        name: &'static str,
+        args: Vec<String>,
+        limit: Duration,
+    },
+    /// A program of the operator's; `%h` in its arguments stands for the host.
+    Program {
+        words: Vec<String>,
+        limit: Duration,
+        exits: Exits,
+    },
+}
+
+/// A page and what is expected of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Page {
+    pub(super) port: u16,
+    pub(super) limit: Duration,
+    pub(super) path: String,
+    /// Host header, and the name in TLS.
+    pub(super) name: Option<String>,
+    pub(super) is_tls: bool,
+    /// Good status codes, each range with both ends.
+    pub(super) statuses: Vec<(u16, u16)>,
+    pub(super) content: Option<Content>,
+}
+
+/// What a page has to contain.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Content {
+    /// The expression as it stands in the file.
+    pub(super) regex: String,
+    /// Its flags as letters of the `regex` crate, such as `i`.
+    pub(super) flags: String,
+}
+
+/// What exit values of a program mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exits {
+    /// 0 is good, all others are not.
+    Zero,
+    /// keepalived's `misc_dynamic`: only 1 is bad, and those above give the weight.
+    Weight,
+}
+
+impl Check {
+    /// The name of its service.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Ping { .. } => "ping",
+            Self::Connect { .. } => "tcp",
+            Self::Page(page) if page.is_tls => "https",
+            Self::Page(_) => "http",
+            Self::Ftp { .. } => "ftp",
+            Self::Plugin { name, .. } => name.strip_prefix("check_").unwrap_or(name),
+            Self::Program { .. } => "program",
+        }
+    }
+
+    /// The words of its monitor line.
+    pub(super) fn words(&self) -> Vec<String> {
+        match self {
+            Self::Ping { limit, tries } => {
+                // fping.monitor takes -r 0 for its default, and waits longer for each further try.
+                let retries = tries.saturating_sub(1).clamp(1, 10).to_string();
+                let limit = limit.as_millis().clamp(10, 60_000).to_string();
+                of(&["fping.monitor", "-t", &limit, "-r", &retries])
+            }
+            Self::Connect { port, limit } => on_port("tcp.monitor", *port, *limit),
+            Self::Ftp { port, limit } => on_port("ftp.monitor", *port, *limit),
+            Self::Page(page) => page.words(),
+            Self::Plugin { name, args, limit } => {
+                let own = seconds(*limit);
+                // The plugin's own limit comes first: it ends with a verdict.
+                let outer = seconds(limit.saturating_add(Duration::from_secs(5)));
+                let mut words = of(&["plugin.monitor", "-t", &outer, "--", name]);
+                words.extend(args.iter().cloned());
+                words.extend(of(&["-t", &own]));
+                words
+            }
+            Self::Program {
+                words: program,
+                limit,
+                exits,
+            } => program_words(program, *limit, *exits),
+        }
+    }
+}
+
+fn program_words(program: &[String], limit: Duration, exits: Exits) -> Vec<String> {
+    let mut words = of(&["misc.monitor", "-t", &seconds(limit)]);
+    match exits {
+        Exits::Zero => {}
+        Exits::Weight => words.push("-d".to_owned()),
+    }
+    words.push("--".to_owned());
+    // The monitor wants to know where it is; keepalived looks along PATH.
+    if !program.first().is_some_and(|it| it.starts_with('/')) {
+        words.push("/usr/bin/env".to_owned());
+    }
+    words.extend(program.iter().cloned());
+    words
+}
+
+impl Page {
+    fn words(&self) -> Vec<String> {
+        let mut words = on_port("http.monitor", self.port, self.limit);
+        if self.is_tls {
+            // Neither of the two programs looks at certificates.
+            words.extend(of(&["-s", "-k"]));
+        }
+        if let Some(name) = &self.name {
+            words.extend(of(&["-n", name]));
+        }
+        words.extend(of(&["-u", &self.path, "-m", &self.pattern()]));
+        words
+    }
+
+    /// One expression over status line, headers and page.
+    fn pattern(&self) -> String {
+        let codes: Vec<String> = self.statuses.iter().map(|it| codes(*it)).collect();
+        let codes = match codes.as_slice() {
+            [one] if !one.contains('|') => one.clone(),
+            _ => format!("(?:{})", codes.join("|")),
+        };
+        let status = format!("^HTTP/[0-9.]+ {codes}");
+        let Some(content) = &self.content else {
+            return status;
+        };
+        let (between, regex) = match content.regex.strip_prefix('^') {
+            Some(rest) => ("", rest),
+            None => (".*", content.regex.as_str()),
+        };
+        let flags = match content.flags.contains('s') {
+            true => content.flags.clone(),
+            false => format!("{}-s", content.flags),
+        };
+        format!(r"{status}.*?\r?\n\r?\n{between}(?{flags}:{regex})")
+    }
+
+    /// Takes out what the monitor would refuse, and says of each why.
+    pub(super) fn mend(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        // Each by itself, so that one is not left out for another's sake.
+        let plain = Self {
+            path: "/".to_owned(),
+            name: None,
+            content: None,
+            ..self.clone()
+        };
+        let refusal = |page: &Self| {
+            let words = page.words();
+            HttpOptions::parse(words.get(1..).unwrap_or_default()).err()
+        };
+        let name = Self {
+            name: self.name.clone(),
+            ..plain.clone()
+        };
+        if refusal(&name).is_some() {
+            found.push("the virtual host is no host name and is left out".to_owned());
+            self.name = None;
+        }
+        let path = Self {
+            path: self.path.clone(),
+            ..plain.clone()
+        };
+        if refusal(&path).is_some() {
+            found.push("the path cannot be asked for as it stands; / is asked for".to_owned());
+            self.path = "/".to_owned();
+        }
+        let content = Self {
+            content: self.content.clone(),
+            ..plain
+        };
+        if let Some(error) = refusal(&content) {
+            found.push(format!(
+                "the page is not compared, since the expression is not understood: {error}"
+            ));
+            self.content = None;
+        }
+        found
+    }
+}
+
+/// An expression for the codes of a range.
+fn codes((first, last): (u16, u16)) -> String {
+    if first % 100 == 0 && last == first + 99 {
+        return format!("{}[0-9][0-9]", first / 100);
+    }
+    let list: Vec<String> = (first..=last).map(|code| code.to_string()).collect();
+    list.join("|")
+}
+
+fn on_port(monitor: &str, port: u16, limit: Duration) -> Vec<String> {
+    of(&[monitor, "-p", &port.to_string(), "-t", &seconds(limit)])
+}
+
+/// Whole seconds, at least one: what each of the monitors takes.
+fn seconds(limit: Duration) -> String {
+    let up = u64::from(limit.subsec_nanos() > 0);
+    limit
+        .as_secs()
+        .saturating_add(up)
+        .clamp(1, 86_400)
+        .to_string()
+}
+
+fn of(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A foreign word as an argument of `plugin.monitor` or `misc.monitor`, where a percent sign means something.
+pub(super) fn argument(word: &str) -> String {
+    word.replace('%', "%%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(regex: &str) -> Page {
+        Page {
+            port: 80,
+            limit: Duration::from_millis(1_500),
+            path: "/x".to_owned(),
+            name: None,
+            is_tls: false,
+            statuses: vec![(200, 299)],
+            content: Some(Content {
+                regex: regex.to_owned(),
+                flags: String::new(),
+            }),
+        }
+    }
+
+    fn matches(page: &Page, response: &str) -> bool {
+        let words = page.words();
+        let options = HttpOptions::parse(&words[1..]).unwrap();
+        options.pattern.unwrap().matches(response.as_bytes())
+    }
+
+    #[test]
+    fn status_and_page_both_count() {
+        let welcome = page("Wel.ome");
+        for (response, is_good) in [
+            ("HTTP/1.1 200 OK\r\nA: b\r\n\r\nso Welcome", true),
+            ("HTTP/1.0 204 OK\n\nWelcome", true),
+            ("HTTP/1.1 404 No\r\n\r\nWelcome", false),
+            ("HTTP/1.1 200 OK\r\nServer: Welcome\r\n\r\nBye", false),
+            ("HTTP/1.1 200 OK\r\n\r\nWel\nome", false),
+        ] {
+            assert_eq!(matches(&welcome, response), is_good, "{response:?}");
+        }
+        let first = page("^Welcome|Hello");
+        assert!(matches(&first, "HTTP/1.1 200 OK\r\n\r\nWelcome"));
+        assert!(!matches(&first, "HTTP/1.1 200 OK\r\n\r\nso Welcome"));
+    }
+
+    #[test]
+    fn codes_are_those_that_were_asked_for() {
+        let mut page = page("");
+        page.content = None;
+        page.statuses = vec![(200, 200), (400, 499), (503, 505)];
+        for (code, is_good) in [
+            (200, true),
+            (201, false),
+            (404, true),
+            (503, true),
+            (505, true),
+            (506, false),
+        ] {
+            let response = format!("HTTP/1.1 {code} x\r\n\r\n");
+            assert_eq!(matches(&page, &response), is_good, "{code}");
+        }
+    }
+
+    #[test]
+    fn what_the_monitor_would_refuse_is_taken_out_and_said() {
+        let mut odd = page("(?=a)b");
+        odd.path = "/a b".to_owned();
+        odd.name = Some("a/b".to_owned());
+        let found = odd.mend();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(page("x").mend(), Vec::<String>::new());
+        assert!(HttpOptions::parse(&odd.words()[1..]).is_ok());
+        assert_eq!((odd.name, odd.content), (None, None));
+    }
+
+    #[test]
+    fn limits_are_whole_seconds() {
+        for (millis, text) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
+            assert_eq!(seconds(Duration::from_millis(millis)), text);
+        }
+    }
+}

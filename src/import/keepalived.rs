@@ -1,0 +1,91 @@
+//! What does keepalived.conf say of its virtual servers?
+//!
+//! | Question | File |
+//! |---|---|
+//! | how do files, conditions and definitions become lines | `lines` |
+//! | how do lines become blocks | `blocks` |
+//! | what do the global blocks say | `globals` |
+//! | what does a `virtual_server` come to | `virtual_server` |
+//! | what does a checker come to | `checker` |
+//!
+//! Source: keepalived.conf(5) 2.2.7. VRRP, BFD and what belongs to them stay keepalived's, which
+//! is said once. Lines are limited in `lines`, nesting in `blocks`.
+
+mod blocks;
+mod checker;
+mod globals;
+mod lines;
+mod virtual_server;
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::import::keepalived::blocks::Block;
+use crate::import::plan::Plan;
+use crate::import::{Files, Format, Reading, Remarks, SERVERS_MAX};
+use crate::lvs::Family;
+
+pub(super) use blocks::begins_block;
+
+/// Reads a file and those that it includes.
+pub(super) fn read(
+    file: &Arc<str>,
+    text: &str,
+    reading: &Reading,
+    files: Files<'_>,
+    remarks: &mut Remarks,
+) -> Plan {
+    let lines = lines::read(file, text, reading, files, remarks);
+    let tree = blocks::read(&lines, remarks);
+    let mut plan = Plan::new(Format::Keepalived, file);
+    let globals = globals::read(&tree, &mut plan, remarks);
+    plan.remarks.extend(remarks.take());
+    let mut entries = 0;
+    for block in tree.iter().filter(|it| it.name() == "virtual_server") {
+        if entries > SERVERS_MAX {
+            let text =
+                format!("more than {SERVERS_MAX} entries of the table; the rest is not imported");
+            remarks.lost(&block.place, text);
+            break;
+        }
+        match virtual_server::section(block, &globals, &plan, remarks) {
+            Some(section) => {
+                entries += section.keys.len().saturating_mul(section.servers.len());
+                plan.sections.push(section);
+            }
+            None => plan.remarks.extend(remarks.take()),
+        }
+    }
+    plan.remarks.extend(remarks.take());
+    plan
+}
+
+/// A netmask as persistence granularity: dotted for IPv4, a prefix length for IPv6.
+pub(super) fn granularity(text: &str, family: Family) -> Option<u32> {
+    match family {
+        Family::V4 => {
+            let mask: u32 = text.parse::<Ipv4Addr>().ok()?.into();
+            let is_mask = mask != 0 && mask.leading_ones() + mask.trailing_zeros() == 32;
+            is_mask.then_some(mask)
+        }
+        Family::V6 => text.parse().ok().filter(|bits| (1..=128).contains(bits)),
+    }
+}
+
+/// A `TIMER`: seconds, perhaps with a fraction.
+fn timer(text: &str) -> Option<Duration> {
+    let is_number = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds: f64 = text.parse().ok().filter(|_| is_number)?;
+    let span = Duration::try_from_secs_f64(seconds).ok()?;
+    let longest = Duration::from_secs(7 * 86_400);
+    let micros = u64::try_from(span.as_micros()).ok()?;
+    (span <= longest).then(|| Duration::from_micros(micros))
+}
+
+/// A `BOOL`; a word alone means yes.
+fn is_on(block: &Block) -> bool {
+    !matches!(block.word(1), Some("off" | "no" | "false"))
+}

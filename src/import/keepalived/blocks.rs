@@ -1,0 +1,271 @@
+//! How do lines become blocks?
+//!
+//! A statement is the words of a line; braces make it a block. Where a closing brace is missing,
+//! the words that can only begin a block further out close what is open, with a remark; where
+//! the file ends too early, the blocks that are open are marked as cut.
+
+use crate::import::keepalived::lines::Line;
+use crate::import::{Place, Remarks, shown};
+
+/// Blocks inside of blocks; the language itself has five.
+const DEPTH_MAX: usize = 16;
+
+/// A statement, with what stands between its braces.
+#[derive(Clone, Debug)]
+pub(super) struct Block {
+    pub(super) place: Place,
+    pub(super) words: Vec<String>,
+    pub(super) inner: Vec<Block>,
+    /// Its closing brace is missing, and it ends where the file does.
+    pub(super) is_cut: bool,
+}
+
+impl Block {
+    /// Its first word.
+    pub(super) fn name(&self) -> &str {
+        self.word(0).unwrap_or_default()
+    }
+
+    /// A word of it, the first is 0.
+    pub(super) fn word(&self, index: usize) -> Option<&str> {
+        self.words.get(index).map(String::as_str)
+    }
+
+    /// Its words behind the first.
+    pub(super) fn args(&self) -> &[String] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    /// As it began, for a remark.
+    pub(super) fn title(&self) -> String {
+        shown(&self.words.join(" "))
+    }
+}
+
+/// Blocks that stand at the top of a file only.
+const TOP: [&str; 7] = [
+    "virtual_server",
+    "virtual_server_group",
+    "global_defs",
+    "vrrp_instance",
+    "vrrp_script",
+    "vrrp_sync_group",
+    "bfd_instance",
+];
+
+/// Blocks of a real server.
+const CHECKERS: [&str; 10] = [
+    "HTTP_GET",
+    "SSL_GET",
+    "TCP_CHECK",
+    "SMTP_CHECK",
+    "DNS_CHECK",
+    "MISC_CHECK",
+    "BFD_CHECK",
+    "UDP_CHECK",
+    "PING_CHECK",
+    "FILE_CHECK",
+];
+
+/// Whether a line is the first of a block of keepalived's.
+pub(in crate::import) fn begins_block(line: &str) -> bool {
+    let Some(word) = line.split_whitespace().next() else {
+        return false;
+    };
+    TOP.contains(&word.trim_end_matches('{')) && !line.contains('=')
+}
+
+/// The blocks of all lines.
+pub(super) fn read(lines: &[Line], remarks: &mut Remarks) -> Vec<Block> {
+    let mut reader = Reader {
+        open: Vec::new(),
+        top: Vec::new(),
+        too_deep: 0,
+        remarks,
+    };
+    for line in lines {
+        reader.line(line);
+    }
+    reader.end();
+    reader.top
+}
+
+struct Reader<'a> {
+    /// Blocks whose brace is open, the innermost last.
+    open: Vec<Block>,
+    top: Vec<Block>,
+    /// Open braces beyond [`DEPTH_MAX`], whose content is passed over.
+    too_deep: usize,
+    remarks: &'a mut Remarks,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, line: &Line) {
+        let mut words = Vec::new();
+        for token in tokens(&line.text) {
+            match token {
+                Token::Word(word) => words.push(word),
+                Token::Open => self.open(&line.place, std::mem::take(&mut words)),
+                Token::Close => {
+                    self.statement(&line.place, std::mem::take(&mut words));
+                    self.close(&line.place);
+                }
+            }
+        }
+        self.statement(&line.place, words);
+    }
+
+    fn statement(&mut self, place: &Place, words: Vec<String>) {
+        if !words.is_empty() && self.too_deep == 0 {
+            self.add(Block {
+                place: place.clone(),
+                words,
+                inner: Vec::new(),
+                is_cut: false,
+            });
+        }
+    }
+
+    fn add(&mut self, block: Block) {
+        match self.open.last_mut() {
+            Some(parent) => parent.inner.push(block),
+            None => self.top.push(block),
+        }
+    }
+
+    fn open(&mut self, place: &Place, words: Vec<String>) {
+        if self.too_deep > 0 || self.open.len() >= DEPTH_MAX {
+            if self.too_deep == 0 {
+                let text =
+                    format!("blocks are more than {DEPTH_MAX} deep; what is deeper is left out");
+                self.remarks.lost(place, text);
+            }
+            self.too_deep += 1;
+            return;
+        }
+        let block = if words.is_empty() {
+            // The brace on a line of its own.
+            let list = match self.open.last_mut() {
+                Some(parent) => &mut parent.inner,
+                None => &mut self.top,
+            };
+            list.pop()
+        } else {
+            None
+        };
+        let block = block.unwrap_or_else(|| Block {
+            place: place.clone(),
+            words,
+            inner: Vec::new(),
+            is_cut: false,
+        });
+        self.close_before(block.name(), place);
+        self.open.push(block);
+    }
+
+    /// Closes what can only be open because a brace is missing.
+    fn close_before(&mut self, name: &str, place: &Place) {
+        let depth = if TOP.contains(&name) {
+            Some(0)
+        } else if name == "real_server" {
+            self.depth_of("virtual_server")
+        } else if CHECKERS.contains(&name) {
+            self.depth_of("real_server")
+        } else {
+            None
+        };
+        let Some(depth) = depth else {
+            return;
+        };
+        while self.open.len() > depth {
+            let Some(block) = self.open.pop() else {
+                return;
+            };
+            let text = format!(
+                "{name} begins before the closing brace of {} of line {}; taken as closed",
+                block.title(),
+                block.place.line
+            );
+            self.remarks.tolerated(place, text);
+            self.add(block);
+        }
+    }
+
+    /// How many blocks are open down to the innermost of that name.
+    fn depth_of(&self, name: &str) -> Option<usize> {
+        let found = self.open.iter().rposition(|block| block.name() == name);
+        found.map(|index| index + 1)
+    }
+
+    fn close(&mut self, place: &Place) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        match self.open.pop() {
+            Some(block) => self.add(block),
+            None => self
+                .remarks
+                .tolerated(place, "a closing brace without an opening one"),
+        }
+    }
+
+    fn end(&mut self) {
+        while let Some(mut block) = self.open.pop() {
+            block.is_cut = true;
+            if self.open.is_empty() {
+                let text = format!(
+                    "the file ends inside of {}: a brace is missing, or the file is cut and \
+                     lacks what came then",
+                    block.title()
+                );
+                self.remarks.lost(&block.place, text);
+            }
+            self.add(block);
+        }
+    }
+}
+
+enum Token {
+    Word(String),
+    Open,
+    Close,
+}
+
+/// Words by keepalived's rules for quotes, and braces that stand alone or end a word.
+fn tokens(text: &str) -> Vec<Token> {
+    let mut list = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (letter, quote) {
+            ('\\', Some(_)) => {
+                let escaped = letters.next().unwrap_or('\\');
+                word.get_or_insert_default().push(match escaped {
+                    'n' => '\n',
+                    't' => '\t',
+                    other => other,
+                });
+            }
+            (_, Some(open)) if letter == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (' ' | '\t' | '\n' | '\r', None) => list.extend(word.take().map(Token::Word)),
+            ('{', None) if !word.as_ref().is_some_and(|it| it.ends_with('$')) => {
+                list.extend(word.take().map(Token::Word));
+                list.push(Token::Open);
+            }
+            // The end of a definition that nobody gave stays in its word.
+            ('}', None) if !word.as_ref().is_some_and(|it| it.contains("${")) => {
+                list.extend(word.take().map(Token::Word));
+                list.push(Token::Close);
+            }
+            (other, _) => word.get_or_insert_default().push(other),
+        }
+    }
+    list.extend(word.map(Token::Word));
+    list
+}

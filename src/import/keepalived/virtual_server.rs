@@ -1,0 +1,561 @@
+//! What does a `virtual_server` come to?
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::import::keepalived::blocks::Block;
+use crate::import::keepalived::checker::{self, Defaults};
+use crate::import::keepalived::globals::{Globals, Target, family};
+use crate::import::keepalived::{granularity, is_on};
+use crate::import::ldirectord::{fit_port, is_host, weight};
+use crate::import::plan::{Plan, Policy, Section, Server, THRESHOLD_MAX};
+use crate::import::{Place, Remarks, shown};
+use crate::lvs::{
+    Family, Forwarding, GueChecksum, Protocol, RealServer, Scheduler, ServiceFlags, Tunnel,
+    VirtualService, VirtualServiceKey, Weight,
+};
+use crate::model::{Counts, Initial, OnExit, OnFailure, WeightFrom};
+
+/// Words of the block itself that say nothing about the table or the checks.
+const SILENT: [&str; 4] = ["snmp_name", "warmup", "log_all_failures", "hysteresis"];
+
+/// A section; none where it cannot be one, with a remark.
+pub(super) fn section(
+    block: &Block,
+    globals: &Globals,
+    plan: &Plan,
+    remarks: &mut Remarks,
+) -> Option<Section> {
+    let place = &block.place;
+    let keys = keys(block, globals, plan, remarks);
+    let first = *keys.first()?;
+    let mut reading = Reading::new(block, first, globals);
+    for line in &block.inner {
+        reading.line(line, remarks);
+    }
+    reading.mail_of_quorum();
+    let mut servers: Vec<Server> = Vec::new();
+    let mut found = checker::Found::default();
+    for line in block.inner.iter().filter(|it| it.name() == "real_server") {
+        let Some((server, of_server)) = reading.real_server(line, first, remarks) else {
+            continue;
+        };
+        if servers.iter().any(|it| it.is_same(&server, first)) {
+            let text = format!("{} is listed twice; the first one counts", server.host);
+            remarks.tolerated(&line.place, text);
+            continue;
+        }
+        found.add(&of_server);
+        servers.push(server);
+    }
+    if servers.is_empty() {
+        remarks.lost(
+            place,
+            "a virtual server without real servers is not imported",
+        );
+        return None;
+    }
+    if found.differs {
+        let text = "retry or delay_before_retry differ between checks; fall and recheck hold for \
+                    all of a virtual service, the largest were taken";
+        remarks.lost(place, text);
+    }
+    let fallback = reading.fallback(first, remarks);
+    reading.quorum(fallback.is_some(), remarks);
+    let all = servers.len();
+    let on_failure = reading.all_or_none(found.quiesced, all, "inhibit_on_failure", place, remarks);
+    let is_alpha = reading.all_or_none(found.kept_out, all, "alpha", place, remarks);
+    Some(Section {
+        place: place.clone(),
+        title: block.title(),
+        keys,
+        settings: reading.settings,
+        servers,
+        fallback,
+        fall: found.retries.saturating_add(1).min(Counts::MAX),
+        recheck: found.pause,
+        on_failure: if on_failure {
+            OnFailure::Quiesce
+        } else {
+            OnFailure::Remove
+        },
+        initial: if is_alpha { Initial::Out } else { Initial::In },
+        on_exit: OnExit::Remove,
+        weight_from: if found.sets_weight {
+            WeightFrom::Check
+        } else {
+            WeightFrom::File
+        },
+        alerts: reading.alerts,
+        upalerts: reading.upalerts,
+        remarks: remarks.take(),
+    })
+}
+
+fn keys(
+    block: &Block,
+    globals: &Globals,
+    plan: &Plan,
+    remarks: &mut Remarks,
+) -> Vec<VirtualServiceKey> {
+    let place = &block.place;
+    let protocol = protocol(block, remarks);
+    let targets = targets(block, globals, remarks);
+    let own_family = line_of(block, "ip_family").and_then(|it| family(it.word(1)));
+    let by_servers = || {
+        let mut servers = block.inner.iter().filter(|it| it.name() == "real_server");
+        let first = servers.next().and_then(|it| it.word(1)).unwrap_or_default();
+        if first.contains(':') {
+            Family::V6
+        } else {
+            Family::V4
+        }
+    };
+    let mut keys = Vec::new();
+    for target in targets {
+        let key = match target {
+            Target::Address(address, port) => {
+                VirtualServiceKey::Address(protocol, SocketAddr::new(address, port))
+            }
+            Target::Mark(mark, family) => {
+                let family = family.or(own_family).unwrap_or_else(by_servers);
+                VirtualServiceKey::Mark(family, mark)
+            }
+        };
+        let is_known = keys.contains(&key) || plan.sections.iter().any(|it| it.keys.contains(&key));
+        if is_known {
+            remarks.lost(
+                place,
+                format!("{key} is in the file already; the first one counts"),
+            );
+        } else {
+            keys.push(key);
+        }
+    }
+    keys
+}
+
+fn line_of<'b>(block: &'b Block, name: &str) -> Option<&'b Block> {
+    block.inner.iter().find(|it| it.name() == name)
+}
+
+fn protocol(block: &Block, remarks: &mut Remarks) -> Protocol {
+    match line_of(block, "protocol").and_then(|it| it.word(1)) {
+        None => Protocol::Tcp,
+        Some(text) => match text.to_ascii_uppercase().as_str() {
+            "UDP" => Protocol::Udp,
+            "SCTP" => Protocol::Sctp,
+            "TCP" => Protocol::Tcp,
+            _ => {
+                remarks.tolerated(&block.place, "an unknown protocol; taken as TCP");
+                Protocol::Tcp
+            }
+        },
+    }
+}
+
+fn targets(block: &Block, globals: &Globals, remarks: &mut Remarks) -> Vec<Target> {
+    let place = &block.place;
+    match (block.word(1), block.word(2)) {
+        (Some("group"), Some(name)) => match globals.groups.get(name) {
+            Some(list) => list.clone(),
+            None => {
+                remarks.lost(
+                    place,
+                    format!("there is no virtual_server_group {}", shown(name)),
+                );
+                Vec::new()
+            }
+        },
+        (Some("fwmark"), Some(mark)) => match mark.parse().ok().filter(|it| *it > 0) {
+            Some(mark) => vec![Target::Mark(mark, None)],
+            None => {
+                remarks.lost(place, "a firewall mark is a number above 0");
+                Vec::new()
+            }
+        },
+        (Some(address), port) => {
+            let port = port.map_or(Some(0), |it| it.parse().ok());
+            match (address.parse(), port) {
+                (Ok(address), Some(port)) => vec![Target::Address(address, port)],
+                _ => {
+                    remarks.lost(place, format!("{}: no address and port", block.title()));
+                    Vec::new()
+                }
+            }
+        }
+        (None, _) => {
+            remarks.lost(place, "virtual_server without an address");
+            Vec::new()
+        }
+    }
+}
+
+/// A virtual server while its lines are read.
+struct Reading<'a> {
+    globals: &'a Globals,
+    family: Family,
+    settings: VirtualService,
+    forwarding: Forwarding,
+    defaults: Defaults,
+    smtp_alert: Option<bool>,
+    alerts: Vec<Vec<String>>,
+    upalerts: Vec<Vec<String>>,
+    fallback: Option<&'a Block>,
+    fallback_forwarding: Option<Forwarding>,
+    quorum: Option<&'a Block>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(block: &'a Block, key: VirtualServiceKey, globals: &'a Globals) -> Self {
+        let is_scheduler = |it: &&Block| matches!(it.name(), "lvs_sched" | "lb_algo");
+        let scheduler = block.inner.iter().rfind(is_scheduler);
+        let scheduler = scheduler
+            .and_then(|it| Scheduler::new(it.word(1)?))
+            .unwrap_or_else(Scheduler::wlc);
+        Self {
+            globals,
+            family: key.family(),
+            settings: VirtualService::plain(key.family(), scheduler),
+            forwarding: Forwarding::Nat,
+            defaults: Defaults::default(),
+            smtp_alert: None,
+            alerts: Vec::new(),
+            upalerts: Vec::new(),
+            fallback: None,
+            fallback_forwarding: None,
+            quorum: None,
+        }
+    }
+
+    fn line(&mut self, line: &'a Block, remarks: &mut Remarks) {
+        let place = &line.place;
+        match line.name() {
+            "real_server" | "protocol" | "ip_family" => {}
+            "lvs_sched" | "lb_algo" => {
+                if line.word(1).and_then(Scheduler::new).is_none() {
+                    remarks.tolerated(place, "no name of a scheduler; wlc is taken");
+                }
+            }
+            "lvs_method" | "lb_kind" => {
+                if let Some(found) = forwarding(line.args(), place, remarks) {
+                    self.forwarding = found;
+                }
+            }
+            "sorry_server_lvs_method" => {
+                self.fallback_forwarding = forwarding(line.args(), place, remarks);
+            }
+            "ops" => self.settings.flags = self.settings.flags.with(ServiceFlags::ONE_PACKET),
+            "persistence_timeout" | "persistence_engine" | "persistence_granularity" => {
+                self.persistence(line, remarks);
+            }
+            "sorry_server" => self.fallback = Some(line),
+            "quorum" => self.quorum = Some(line),
+            "smtp_alert" => self.smtp_alert = Some(is_on(line)),
+            "quorum_up" => script(line, &mut self.upalerts, remarks),
+            "quorum_down" => script(line, &mut self.alerts, remarks),
+            "omega" => remarks.note(place, "omega: no alert is sent when lvsmon ends"),
+            "ha_suspend" => remarks.lost(
+                place,
+                "ha_suspend: both directors check all the time, so that either is ready",
+            ),
+            "sorry_server_inhibit" => {
+                remarks.lost(
+                    place,
+                    "the fallback server leaves the table when it is not needed",
+                );
+            }
+            "hysteresis" => {
+                remarks.lost(
+                    place,
+                    "hysteresis: rise asks for several good checks in a row",
+                );
+            }
+            "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
+            | "delay_loop" | "inhibit_on_failure" => self.defaults.take(line, remarks),
+            word if SILENT.contains(&word) => {}
+            word => match ServiceFlags::of_scheduler(&self.settings.scheduler, word) {
+                Some(flag) => self.settings.flags = self.settings.flags.with(flag),
+                None => unknown(line, remarks),
+            },
+        }
+    }
+
+    fn persistence(&mut self, line: &Block, remarks: &mut Remarks) {
+        let place = &line.place;
+        match (line.name(), line.word(1)) {
+            ("persistence_engine", Some(name)) => {
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                if name.bytes().all(plain) {
+                    self.settings.persistence_engine = Some(name.into());
+                } else {
+                    remarks.lost(place, "no name of a persistence engine");
+                }
+            }
+            ("persistence_granularity", Some(mask)) => match granularity(mask, self.family) {
+                Some(mask) => self.settings.netmask = mask,
+                None => remarks.lost(place, "no mask of this address family"),
+            },
+            ("persistence_timeout", seconds) => {
+                // Six minutes where the word stands alone.
+                let seconds = seconds.map_or(Some(360), |it| it.parse::<u32>().ok());
+                let most = VirtualService::PERSISTENCE_MAX_SECONDS;
+                match seconds {
+                    Some(seconds) if seconds <= most => self.settings.persistence_seconds = seconds,
+                    Some(_) => {
+                        self.settings.persistence_seconds = most;
+                        remarks.lost(place, "a persistence above 31 days is cut to 31 days");
+                    }
+                    None => remarks.lost(place, "persistence_timeout without a number; left out"),
+                }
+            }
+            _ => remarks.tolerated(place, format!("{} without a value", line.name())),
+        }
+    }
+
+    /// Mail about the quorum goes out where the file asks for it.
+    fn mail_of_quorum(&mut self) {
+        let wants = self.smtp_alert.or(self.globals.smtp_alert).unwrap_or(false);
+        if wants && let Some(line) = mail(self.globals) {
+            self.alerts.push(line.clone());
+            self.upalerts.push(line);
+        }
+    }
+
+    fn quorum(&self, has_fallback: bool, remarks: &mut Remarks) {
+        let Some(line) = self.quorum else {
+            return;
+        };
+        match line.word(1).and_then(|it| it.parse::<u64>().ok()) {
+            Some(0 | 1) => {}
+            Some(number) => {
+                let fallback = if has_fallback {
+                    "the fallback takes over when no server is healthy, not below that weight"
+                } else {
+                    "alerts come when no server is healthy, not below that weight"
+                };
+                let text = format!(
+                    "quorum {number}: {fallback}. min_live is something else: it keeps failed \
+                     servers in"
+                );
+                remarks.lost(&line.place, text);
+            }
+            None => remarks.tolerated(&line.place, "quorum without a number; taken as 1"),
+        }
+    }
+
+    fn fallback(&self, key: VirtualServiceKey, remarks: &mut Remarks) -> Option<Server> {
+        let line = self.fallback?;
+        let place = &line.place;
+        let forwarding = self.fallback_forwarding.unwrap_or(self.forwarding);
+        let mut server = target(line, forwarding, remarks)?;
+        if let Some(why) = server.obstacle(key) {
+            remarks.lost(place, format!("sorry_server is left out: {why}"));
+            return None;
+        }
+        fit_port(&mut server, key, place, remarks);
+        Some(server)
+    }
+
+    fn real_server(
+        &self,
+        block: &Block,
+        key: VirtualServiceKey,
+        remarks: &mut Remarks,
+    ) -> Option<(Server, checker::Found)> {
+        let place = &block.place;
+        let mut server = target(block, self.forwarding, remarks)?;
+        let mut defaults = self.defaults.clone();
+        let mut policy = Policy::default();
+        let mut smtp_alert = None;
+        for line in &block.inner {
+            match line.name() {
+                "weight" => server_weight(line, &mut server, remarks),
+                "lvs_method" | "lb_kind" => {
+                    if let Some(found) = forwarding(line.args(), &line.place, remarks) {
+                        server.settings.forwarding = found;
+                    }
+                }
+                "uthreshold" | "lthreshold" => threshold(line, &mut server.settings, remarks),
+                "smtp_alert" => smtp_alert = Some(is_on(line)),
+                "notify_up" => script(line, &mut policy.upalerts, remarks),
+                "notify_down" => script(line, &mut policy.alerts, remarks),
+                "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
+                | "delay_loop" | "inhibit_on_failure" => defaults.take(line, remarks),
+                word if checker::is_one(word) || SILENT.contains(&word) => {}
+                _ => unknown(line, remarks),
+            }
+        }
+        if let Some(why) = server.obstacle(key) {
+            remarks.lost(place, format!("left out: {why}"));
+            return None;
+        }
+        fit_port(&mut server, key, place, remarks);
+        if smtp_alert.or(self.globals.smtp_alert).unwrap_or(true)
+            && let Some(line) = mail(self.globals)
+        {
+            policy.alerts.push(line.clone());
+            policy.upalerts.push(line);
+        }
+        policy.number = Some(1);
+        let checkers: Vec<&Block> = block
+            .inner
+            .iter()
+            .filter(|it| checker::is_one(it.name()))
+            .collect();
+        if checkers.is_empty() && block.is_cut {
+            let text = "the file ends before the checks of this real server; it is left out";
+            remarks.lost(place, text);
+            return None;
+        }
+        let mut found = checker::Found::of_server(&defaults);
+        for block in checkers {
+            let look = checker::Look {
+                block,
+                defaults: &defaults,
+                server: &server,
+                policy: &policy,
+                has_certificates: self.globals.has_certificates,
+            };
+            found.add(&look.services(remarks));
+        }
+        if found.services.is_empty() && found.lost > 0 {
+            let text = "none of its checks has an equivalent: the server is always in";
+            remarks.lost(place, text);
+        }
+        server.checks = std::mem::take(&mut found.services);
+        Some((server, found))
+    }
+
+    /// A setting of single servers that holds for a whole virtual service here.
+    fn all_or_none(
+        &self,
+        count: usize,
+        all: usize,
+        word: &str,
+        place: &Place,
+        remarks: &mut Remarks,
+    ) -> bool {
+        if count > 0 && count < all {
+            let text = format!("{word} of single servers is left out: it holds for all or none");
+            remarks.lost(place, text);
+        }
+        count == all
+    }
+}
+
+/// A server of the `IPADDR [PORT]` kind.
+fn target(line: &Block, forwarding: Forwarding, remarks: &mut Remarks) -> Option<Server> {
+    let host = line.word(1).filter(|it| is_host(it));
+    let port = line.word(2).map_or(Some(0), |it| it.parse().ok());
+    let (Some(host), Some(port)) = (host, port) else {
+        let text = format!("{}: no address and port; it is left out", line.title());
+        remarks.lost(&line.place, text);
+        return None;
+    };
+    Some(Server {
+        host: host.to_owned(),
+        port,
+        settings: RealServer::new(forwarding, Weight(1)),
+        checks: Vec::new(),
+    })
+}
+
+fn server_weight(line: &Block, server: &mut Server, remarks: &mut Remarks) {
+    match line.word(1) {
+        None => remarks.tolerated(&line.place, "weight without a number; taken as 1"),
+        Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            server.settings.weight = weight(text, &line.place, remarks);
+        }
+        Some(_) => remarks.tolerated(&line.place, "weight is no number; taken as 1"),
+    }
+}
+
+fn threshold(line: &Block, settings: &mut RealServer, remarks: &mut Remarks) {
+    let number = line.word(1).and_then(|it| it.parse().ok());
+    match (line.name(), number.filter(|it| *it <= THRESHOLD_MAX)) {
+        ("uthreshold", Some(number)) => settings.upper_threshold = number,
+        ("lthreshold", Some(number)) => settings.lower_threshold = number,
+        (name, _) => remarks.tolerated(&line.place, format!("{name} without a number; left out")),
+    }
+}
+
+/// A mail line to all of `notification_email`.
+fn mail(globals: &Globals) -> Option<Vec<String>> {
+    let mut line = vec!["mail.alert".to_owned()];
+    line.extend(globals.addresses.iter().cloned());
+    (line.len() > 1).then_some(line)
+}
+
+/// A script as an alert line, where lvsmon's own arguments do not get between those of the file.
+fn script(line: &Block, list: &mut Vec<Vec<String>>, remarks: &mut Remarks) {
+    let name = line.name();
+    let words: Vec<String> = line
+        .word(1)
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    match words.as_slice() {
+        [program] if program.starts_with('/') => {
+            let text = format!(
+                "{name}: {} is called with the arguments of an alert",
+                shown(program)
+            );
+            remarks.note(&line.place, text);
+            list.push(words);
+        }
+        _ => {
+            let text = format!(
+                "{name} is not imported: an alert gets lvsmon's arguments before its own; write \
+                 an alert line for it (README, \"Writing your own monitor or alert\")"
+            );
+            remarks.lost(&line.place, text);
+        }
+    }
+}
+
+fn forwarding(words: &[String], place: &Place, remarks: &mut Remarks) -> Option<Forwarding> {
+    let words: Vec<String> = words.iter().map(|it| it.to_ascii_lowercase()).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let found = match words.as_slice() {
+        ["nat"] => Some(Forwarding::Nat),
+        ["dr"] => Some(Forwarding::Dr),
+        ["tun"] => Some(Forwarding::Tun(Tunnel::Ipip)),
+        ["tun", "type", rest @ ..] => tunnel(rest).map(Forwarding::Tun),
+        _ => None,
+    };
+    if found.is_none() {
+        remarks.lost(place, "no forwarding method that is known here; left out");
+    }
+    found
+}
+
+fn tunnel(words: &[&str]) -> Option<Tunnel> {
+    match *words {
+        ["ipip"] | ["ipip", "nocsum"] => Some(Tunnel::Ipip),
+        ["gre"] | ["gre", "nocsum"] => Some(Tunnel::Gre { checksum: false }),
+        ["gre", "csum"] => Some(Tunnel::Gre { checksum: true }),
+        ["gue", "port", port, ref rest @ ..] => {
+            let checksum = match *rest {
+                [] | ["nocsum"] => GueChecksum::None,
+                ["csum"] => GueChecksum::Csum,
+                ["remcsum"] => GueChecksum::Remcsum,
+                _ => return None,
+            };
+            let port = port.parse().ok()?;
+            Some(Tunnel::Gue { port, checksum })
+        }
+        _ => None,
+    }
+}
+
+/// A word that is not in the manual, or not here.
+pub(super) fn unknown(line: &Block, remarks: &mut Remarks) {
+    // Its values may hold a password.
+    let text = format!("\"{}\" is not known here", shown(line.name()));
+    remarks.lost(&line.place, text);
+}
+
+/// The longest pause between two checks that a file gives.
+pub(super) const PAUSE_MAX: Duration = Duration::from_secs(86_400);

@@ -1,0 +1,301 @@
+//! How are the files of ldirectord and keepalived said in mon.cf?
+//!
+//! | Question | File |
+//! |---|---|
+//! | what does ldirectord.cf say | `ldirectord` |
+//! | what does keepalived.conf say | `keepalived` |
+//! | what do both come to: checks, virtual services, mail | `plan` |
+//! | which monitor makes a check of theirs | `checks` |
+//! | which addresses does a range hold | `range` |
+//! | how is it written as mon.cf | `mon_cf` |
+//!
+//! Pure: text in, text and remarks out. Usual flaws are tolerated with a remark (D36); what has
+//! no equivalent is named with its line and never dropped in silence. No value of a word that
+//! may be a password is ever repeated, neither in the text nor in a remark.
+//!
+//! Bounded: [`TEXT_MAX`], [`REMARKS_MAX`], [`SERVERS_MAX`], and those of `keepalived`.
+
+mod checks;
+mod keepalived;
+mod ldirectord;
+mod mon_cf;
+mod plan;
+mod range;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::text::{cut, one_line};
+
+/// Largest file that is read, in bytes: some ten times the largest that people are known to have.
+pub const TEXT_MAX: usize = 8 * 1024 * 1024;
+
+/// Remarks that are kept; a file of another kind would have one for each line.
+const REMARKS_MAX: usize = 500;
+
+/// Bytes of foreign text that a remark repeats.
+const SHOWN_MAX: usize = 80;
+
+/// Real servers, and virtual services, of one file: twenty times what a director can check.
+const SERVERS_MAX: usize = 20_000;
+
+/// Whose file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `ldirectord.cf`
+    Ldirectord,
+    /// `keepalived.conf`
+    Keepalived,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Ldirectord => "ldirectord",
+            Self::Keepalived => "keepalived",
+        })
+    }
+}
+
+/// A line of a file.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its name, as it was given.
+    pub file: Arc<str>,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What kind of thing is remarked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemarkKind {
+    /// It is not in the text, or does something else there.
+    NoEquivalent,
+    /// A mistake of the file that was read as it was probably meant.
+    Tolerated,
+    /// Worth knowing; nothing is lost.
+    Note,
+}
+
+impl fmt::Display for RemarkKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::NoEquivalent => "no equivalent",
+            Self::Tolerated => "tolerated",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// Something a person should know of the import.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    /// Where.
+    pub place: Place,
+    /// Of what kind.
+    pub kind: RemarkKind,
+    /// What, and what to do.
+    pub text: String,
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {}: {}", self.place, self.kind, self.text)
+    }
+}
+
+/// What came of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The equivalent mon.cf.
+    pub text: String,
+    /// All remarks, by place.
+    pub remarks: Vec<Remark>,
+    /// How many more there were.
+    pub unsaid: usize,
+}
+
+impl Imported {
+    /// Whether everything that the file says is in the text.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        let lost = |it: &Remark| it.kind == RemarkKind::NoEquivalent;
+        self.unsaid == 0 && !self.remarks.iter().any(lost)
+    }
+}
+
+/// Why a file is not imported at all.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// It is larger than [`TEXT_MAX`].
+    #[error("the file has more than {TEXT_MAX} bytes: that is no configuration")]
+    TooLarge,
+    /// It holds zero bytes.
+    #[error("the file is no text: it holds a zero byte")]
+    Binary,
+    /// Nothing in it is ldirectord's or keepalived's.
+    #[error(
+        "nothing in the file looks like ldirectord.cf (virtual=...) or keepalived.conf \
+         (virtual_server ... {{); is it the right one?"
+    )]
+    Unknown,
+    /// It is of the kind asked for, and has no virtual service.
+    #[error("the file has no virtual service to import")]
+    Empty,
+}
+
+/// What is asked of whoever can read files: those that an `include` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Include {
+    /// The file that includes.
+    pub from: Arc<str>,
+    /// The name or pattern in it.
+    pub pattern: String,
+}
+
+/// Files by an [`Include`]: name and content of each in order, or why not.
+pub type Files<'a> = &'a mut dyn FnMut(&Include) -> Result<Vec<(String, Vec<u8>)>, String>;
+
+/// How a file is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Whose file it is; none: by what is in it.
+    pub format: Option<Format>,
+    /// keepalived's `-i`: which lines that begin with `@` count.
+    pub config_id: Option<String>,
+}
+
+/// The equivalent of a file in mon.cf. `name` is how remarks call the file.
+///
+/// # Errors
+///
+/// See [`Refused`]; what can be read of a damaged file is imported, with a remark.
+pub fn import(
+    reading: &Reading,
+    name: &str,
+    bytes: &[u8],
+    files: Files<'_>,
+) -> Result<Imported, Refused> {
+    let text = text_of(bytes)?;
+    let format = reading
+        .format
+        .or_else(|| detect(&text))
+        .ok_or(Refused::Unknown)?;
+    let mut remarks = Remarks::default();
+    let file: Arc<str> = Arc::from(one_line(name));
+    if text.contains('\u{fffd}') {
+        let place = Place {
+            file: Arc::clone(&file),
+            line: 1,
+        };
+        remarks.tolerated(
+            &place,
+            "some letters are not in UTF-8; they are shown as \u{fffd}",
+        );
+    }
+    let mut plan = match format {
+        Format::Ldirectord => ldirectord::read(&file, &text, &mut remarks),
+        Format::Keepalived => keepalived::read(&file, &text, reading, files, &mut remarks),
+    };
+    plan.remarks.extend(remarks.list);
+    if plan.sections.is_empty() && plan.remarks.iter().all(|it| it.kind == RemarkKind::Note) {
+        return Err(Refused::Empty);
+    }
+    let text = mon_cf::write(&plan);
+    let mut all = plan.remarks;
+    all.extend(
+        plan.sections
+            .into_iter()
+            .flat_map(|section| section.remarks),
+    );
+    all.sort();
+    Ok(Imported {
+        text,
+        remarks: all,
+        unsaid: remarks.unsaid,
+    })
+}
+
+fn text_of(bytes: &[u8]) -> Result<String, Refused> {
+    if bytes.len() > TEXT_MAX {
+        return Err(Refused::TooLarge);
+    }
+    if bytes.contains(&0) {
+        return Err(Refused::Binary);
+    }
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+/// Whose file a text is, by the words that begin its lines.
+fn detect(text: &str) -> Option<Format> {
+    let lines = || text.lines().map(str::trim);
+    let is_virtual = |line: &str| {
+        let name = line.split_once('=').map(|(name, _)| name.trim());
+        matches!(name, Some("virtual" | "virtual6"))
+    };
+    if lines().any(keepalived::begins_block) {
+        Some(Format::Keepalived)
+    } else if lines().any(is_virtual) {
+        Some(Format::Ldirectord)
+    } else {
+        None
+    }
+}
+
+/// Remarks while a file is read, at most [`REMARKS_MAX`].
+#[derive(Debug, Default)]
+struct Remarks {
+    list: Vec<Remark>,
+    count: usize,
+    unsaid: usize,
+}
+
+impl Remarks {
+    fn add(&mut self, place: &Place, kind: RemarkKind, text: &str) {
+        if self.count >= REMARKS_MAX {
+            self.unsaid += 1;
+            return;
+        }
+        let remark = Remark {
+            place: place.clone(),
+            kind,
+            text: one_line(text),
+        };
+        if !self.list.contains(&remark) {
+            self.count += 1;
+            self.list.push(remark);
+        }
+    }
+
+    fn lost(&mut self, place: &Place, text: impl AsRef<str>) {
+        self.add(place, RemarkKind::NoEquivalent, text.as_ref());
+    }
+
+    fn tolerated(&mut self, place: &Place, text: impl AsRef<str>) {
+        self.add(place, RemarkKind::Tolerated, text.as_ref());
+    }
+
+    fn note(&mut self, place: &Place, text: impl AsRef<str>) {
+        self.add(place, RemarkKind::Note, text.as_ref());
+    }
+
+    /// Those since the last call, for the section that they are about.
+    fn take(&mut self) -> Vec<Remark> {
+        std::mem::take(&mut self.list)
+    }
+}
+
+/// A piece of foreign text for a remark: short, on one line.
+fn shown(text: &str) -> String {
+    one_line(cut(text, SHOWN_MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! What does a file of either program come to? Virtual services, their checks, mail.
+//!
+//! Values only. A check belongs to a real server here; hostgroups and watches are made of them
+//! where the text is written.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::import::{Format, Place, Remark};
+use crate::lvs::{Family, Forwarding, RealServer, VirtualService, VirtualServiceKey};
+use crate::model::{Initial, OnExit, OnFailure, WeightFrom};
+
+/// Most connections that a threshold may name: ipvsadm's own bound.
+pub(super) const THRESHOLD_MAX: u32 = 2_147_483_647;
+
+/// All of a file.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) format: Format,
+    pub(super) file: String,
+    /// Global settings, `name = value`.
+    pub(super) settings: Vec<(&'static str, String)>,
+    pub(super) sections: Vec<Section>,
+    /// Remarks that belong to no section.
+    pub(super) remarks: Vec<Remark>,
+}
+
+impl Plan {
+    pub(super) fn new(format: Format, file: &str) -> Self {
+        Self {
+            format,
+            file: file.to_owned(),
+            settings: Vec::new(),
+            sections: Vec::new(),
+            remarks: Vec::new(),
+        }
+    }
+}
+
+/// What one virtual service, or a group of equal ones, comes to.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) place: Place,
+    /// As it stands in the file.
+    pub(super) title: String,
+    pub(super) keys: Vec<VirtualServiceKey>,
+    pub(super) settings: VirtualService,
+    pub(super) servers: Vec<Server>,
+    pub(super) fallback: Option<Server>,
+    pub(super) fall: u32,
+    pub(super) recheck: Option<Duration>,
+    pub(super) on_failure: OnFailure,
+    pub(super) initial: Initial,
+    pub(super) on_exit: OnExit,
+    pub(super) weight_from: WeightFrom,
+    /// Words of alert lines about the virtual service itself.
+    pub(super) alerts: Vec<Vec<String>>,
+    pub(super) upalerts: Vec<Vec<String>>,
+    pub(super) remarks: Vec<Remark>,
+}
+
+/// A real server.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Server {
+    /// Address or name, without brackets.
+    pub(super) host: String,
+    /// 0: that of the virtual service.
+    pub(super) port: u16,
+    pub(super) settings: RealServer,
+    /// What decides over it; none: it is always in.
+    pub(super) checks: Vec<Service>,
+}
+
+impl Server {
+    /// Its family, where it is listed by address.
+    pub(super) fn family(&self) -> Option<Family> {
+        self.host
+            .parse()
+            .ok()
+            .map(|address: IpAddr| Family::of(address))
+    }
+
+    /// Its port in the table: only nat can have one of its own (D12).
+    pub(super) fn table_port(&self, key: VirtualServiceKey) -> u16 {
+        match key.port() {
+            None => 0,
+            Some(own) if self.port == 0 || self.settings.forwarding != Forwarding::Nat => own,
+            Some(_) => self.port,
+        }
+    }
+
+    /// Whether both would be one entry of the table.
+    pub(super) fn is_same(&self, other: &Self, key: VirtualServiceKey) -> bool {
+        self.host == other.host && self.table_port(key) == other.table_port(key)
+    }
+
+    /// Why the kernel could not have it in that virtual service (D12).
+    pub(super) fn obstacle(&self, key: VirtualServiceKey) -> Option<String> {
+        let address: Option<IpAddr> = self.host.parse().ok();
+        let is_tunnel = matches!(self.settings.forwarding, Forwarding::Tun(_));
+        if self.family().is_some_and(|it| it != key.family()) && !is_tunnel {
+            let forwarding = self.settings.forwarding;
+            let host = &self.host;
+            return Some(format!(
+                "{host} is of the other address family, which only a tunnel can reach, not {forwarding}"
+            ));
+        }
+        let is_own = address.is_some_and(|it| it.is_loopback());
+        (is_own && self.settings.forwarding == Forwarding::Nat).then(|| {
+            format!(
+                "the kernel drops packets for {} with nat; let the virtual service have the same \
+                 port and write forward dr, or use another address of this machine",
+                self.host
+            )
+        })
+    }
+}
+
+/// A service of mon that decides over a real server.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Service {
+    pub(super) name: String,
+    /// Whom it looks at, where that is not the real server.
+    pub(super) host: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) interval: Duration,
+    /// Words of the monitor line.
+    pub(super) monitor: Vec<String>,
+    pub(super) policy: Policy,
+}
+
+/// Who is told of a service.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Policy {
+    /// `alertafter`, where it is more than 1.
+    pub(super) after: u32,
+    /// `alertevery`
+    pub(super) every: Option<Duration>,
+    /// `numalerts`
+    pub(super) number: Option<u32>,
+    /// Words of its alert lines.
+    pub(super) alerts: Vec<Vec<String>>,
+    pub(super) upalerts: Vec<Vec<String>>,
+}

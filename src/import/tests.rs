@@ -1,0 +1,806 @@
+use proptest::prelude::{ProptestConfig, any, proptest};
+
+use super::*;
+
+fn of(format: Format, text: &str) -> Imported {
+    let reading = Reading {
+        format: Some(format),
+        config_id: None,
+    };
+    let mut none = |_: &Include| Err("no files here".to_owned());
+    import(&reading, "f", text.as_bytes(), &mut none).unwrap()
+}
+
+fn lost(imported: &Imported) -> Vec<&str> {
+    let lost = |it: &&Remark| it.kind == RemarkKind::NoEquivalent;
+    let remarks = imported.remarks.iter().filter(lost);
+    remarks.map(|it| it.text.as_str()).collect()
+}
+
+fn kinds(imported: &Imported, kind: RemarkKind) -> usize {
+    imported.remarks.iter().filter(|it| it.kind == kind).count()
+}
+
+/// Lines of a section that may be said in any order, what the text has to hold, and the beginning
+/// of what is lost.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str]);
+
+fn check(format: Format, cases: &[Case<'_>], whole: impl Fn(&str) -> String) {
+    for (lines, wanted, unsaid) in cases {
+        let imported = of(format, &whole(lines));
+        for text in *wanted {
+            // "!" says that it must not be there.
+            let (text, is_wanted) = match text.strip_prefix('!') {
+                Some(text) => (text, false),
+                None => (*text, true),
+            };
+            assert_eq!(
+                imported.text.contains(text),
+                is_wanted,
+                "{lines}: {text}\n{}",
+                imported.text
+            );
+        }
+        let lost = lost(&imported);
+        assert_eq!(lost.len(), unsaid.len(), "{lines}: {lost:?}");
+        for (found, wanted) in lost.iter().zip(*unsaid) {
+            assert!(found.contains(wanted), "{lines}: {found} / {wanted}");
+        }
+    }
+}
+
+const LDIRECTORD: &[Case<'_>] = &[
+    (
+        "checktype=connect",
+        &[
+            "service tcp\n",
+            "monitor tcp.monitor -p 80 -t 5\n",
+            "interval 10s\n",
+        ],
+        &[],
+    ),
+    (
+        "checktype=connect\ncheckport=8080\nchecktimeout=2",
+        &["tcp.monitor -p 8080 -t 2\n"],
+        &[],
+    ),
+    (
+        "checktype=connect\nprotocol=udp",
+        &["protocol udp", "monitor fping.monitor -t 5000 -r 1\n"],
+        &[],
+    ),
+    (
+        "checktype=ping\ncheckcount=3\nchecktimeout=1",
+        &["fping.monitor -t 1000 -r 2\n"],
+        &[],
+    ),
+    ("checktype=on", &["service none", "!watch"], &[]),
+    (
+        "checktype=off",
+        &["real 10.0.0.7 weight 0\n", "service none"],
+        &["checktype=off"],
+    ),
+    ("service=none", &["service none"], &[]),
+    (
+        "checktype=external\ncheckcommand=/opt/check it\nchecktimeout=3",
+        &["misc.monitor -t 3 -- '/opt/check it' 10.0.0.3 80 %h 80\n"],
+        &[],
+    ),
+    (
+        "checktype=external-perl\ncheckcommand=\"/opt/50%.pl\"",
+        &["misc.monitor -t 5 -- /usr/bin/perl /opt/50%%.pl 10.0.0.3 80 %h 80\n"],
+        &[],
+    ),
+    ("checktype=external", &["service none"], &[]),
+    (
+        "checktype=4\nservice=http\ncheckinterval=2",
+        &[
+            "service tcp\n        interval 2s\n",
+            "service http\n        interval 10s\n",
+            "service vs-10.0.0.3-80:tcp vs-10.0.0.3-80:http\n",
+        ],
+        &[],
+    ),
+    ("checktype=7x", &["http.monitor"], &["checktype"]),
+    (
+        "request=\"index.html\"\nreceive=\"Test Page\"\nvirtualhost=www.x.y",
+        &[
+            "http.monitor -p 80 -t 30 -n www.x.y -u /index.html -m '^HTTP/[0-9.]+ 2[0-9][0-9].*?\\r?\\n\\r?\\n.*(?-s:Test Page)'\n",
+        ],
+        &[],
+    ),
+    (
+        "receive=\"(?=a)b\"",
+        &["-m '^HTTP/[0-9.]+ 2[0-9][0-9]'\n"],
+        &["is not compared"],
+    ),
+    (
+        "service=https\nnegotiatetimeout=7",
+        &["http.monitor -p 80 -t 7 -s -k -u / -m"],
+        &[],
+    ),
+    (
+        "request=\"http://10.9.9.9:81/x\"",
+        &[
+            "hostgroup vs-10.0.0.3-80 10.9.9.9\n",
+            "-p 81 ",
+            "-u /x",
+            "real 10.0.0.7 service vs-10.0.0.3-80:http\n",
+        ],
+        &[],
+    ),
+    ("httpmethod=HEAD", &["http.monitor"], &["httpmethod"]),
+    (
+        "service=ftp\nlogin=\"joe\"\npasswd=\"s3cret\"\nrequest=\"x\"",
+        &["ftp.monitor -p 80 -t 30\n", "!s3cret", "!joe"],
+        &["login", "passwd", "request"],
+    ),
+    (
+        "service=smtp",
+        &["plugin.monitor -t 35 -- check_smtp -H %h -p 80 -t 30\n"],
+        &[],
+    ),
+    ("service=submission", &["check_smtp"], &[]),
+    ("service=imap", &["check_imap"], &[]),
+    ("service=imaps", &["check_simap"], &[]),
+    ("service=pop", &["check_pop"], &[]),
+    ("service=pops", &["check_spop"], &[]),
+    ("service=nntp", &["check_nntp"], &[]),
+    (
+        "service=dns\nrequest=\"x.y.z\"\nreceive=\"127.0.0.1\"",
+        &["check_dig -H %h -p 80 -l x.y.z -a 127.0.0.1 -t 30\n"],
+        &[],
+    ),
+    (
+        "service=ldap\nrequest=\"dc=x, dc=y\"",
+        &["check_ldap -H %h -p 80 -b 'dc=x, dc=y' -t 30\n"],
+        &[],
+    ),
+    (
+        "service=simpletcp\nrequest=\"PING\\n\"\nreceive=\"PONG\"",
+        &["check_tcp -H %h -p 80 -E -s 'PING\\n' -e PONG -t 30\n"],
+        &[],
+    ),
+    (
+        "service=mysql\nsecret=\"s3cret\"",
+        &["tcp.monitor -p 80", "!s3cret"],
+        &["service=mysql", "secret"],
+    ),
+    ("service=radius", &["fping.monitor"], &["service=radius"]),
+    (
+        "scheduler=sh\nschedflags=sh-port,sh-fallback,odd",
+        &["scheduler sh sh-fallback sh-port\n"],
+        &["odd"],
+    ),
+    ("checktype=connect", &["scheduler wrr\n"], &[]),
+    (
+        "persistent=600\nnetmask=255.255.255.0",
+        &["persistent 600 mask 255.255.255.0\n"],
+        &[],
+    ),
+    (
+        "persistent=600\nnetmask=255.0.255.0",
+        &["persistent 600\n"],
+        &["netmask"],
+    ),
+    (
+        "protocol=udp\nops=yes\nchecktype=on",
+        &["one_packet\n"],
+        &[],
+    ),
+    ("quiescent=yes", &["on_failure quiesce\n"], &[]),
+    ("quiescent=no", &["!on_failure"], &[]),
+    (
+        "checktype=on",
+        &["on_failure quiesce\n", "on_exit remove\n"],
+        &[],
+    ),
+    ("cleanstop=no", &["!on_exit"], &[]),
+    (
+        "failurecount=3\ncheckinterval=4",
+        &["fall 3\n    recheck 4s\n"],
+        &[],
+    ),
+    (
+        "fallback=127.0.0.1:80",
+        &["fallback 127.0.0.1 forward dr\n"],
+        &[],
+    ),
+    (
+        "fallback=10.0.0.9:8081 masq",
+        &["fallback 10.0.0.9:8081 forward nat\n"],
+        &[],
+    ),
+    (
+        "fallback=127.0.0.1:81 masq",
+        &["!fallback 127"],
+        &["left out"],
+    ),
+    ("fallbackcommand=/x", &[], &["fallbackcommand"]),
+    (
+        "emailalert=\"a@x.y, b@x.y\"\nfailurecount=2",
+        &[
+            "alertafter 2\n            numalerts 1\n            alert mail.alert a@x.y b@x.y\n            upalert mail.alert a@x.y b@x.y\n",
+        ],
+        &[],
+    ),
+    (
+        "emailalert=a@x.y\nemailalertfreq=3600",
+        &["alertevery 3600s\n", "!numalerts"],
+        &[],
+    ),
+    (
+        "emailalert=a@x.y\nemailalertstatus=none",
+        &["!mail.alert"],
+        &[],
+    ),
+    (
+        "emailalert=a@x.y\nemailalertstatus=running",
+        &["mail.alert"],
+        &["emailalertstatus"],
+    ),
+    (
+        "servicename=Web Site\ncomment=ask Joe",
+        &["description Web Site: ask Joe\n"],
+        &[],
+    ),
+    ("monitorfile=/x", &[], &["monitorfile"]),
+    ("real=10.0.0.8:81 gate", &["real 10.0.0.8 service"], &[]),
+    (
+        "real=10.0.0.8:81 masq 7",
+        &["real 10.0.0.8:81 weight 7 forward nat", "tcp.monitor -p 81"],
+        &[],
+    ),
+    (
+        "real=10.0.0.8->10.0.0.10:80 ipip 2",
+        &["real 10.0.0.10 weight 2 forward tun\n"],
+        &[],
+    ),
+    (
+        "real=www8 gate 1 \"a.html\", \"b\" l:10 u:20",
+        &[
+            "real www8 upper 20 lower 10 service vs-10.0.0.3-80-2:http\n",
+            "-u /a.html",
+        ],
+        &[],
+    ),
+    ("real=10.0.0.7 gate", &[], &[]),
+    ("real=10.0.0.8", &["!10.0.0.8"], &["may be cut"]),
+    ("real=10.0.0.8:80 gte", &["!10.0.0.8"], &["gte"]),
+    (
+        "real=10.0.0.9->10.0.0.8:80 gate",
+        &[],
+        &["before it begins"],
+    ),
+    (
+        "real=10.0.0.8:80 gate 70000",
+        &["weight 65535"],
+        &["weight"],
+    ),
+    ("smtp=mail.x.y", &[], &["smtp"]),
+    ("nonsense=s3cret", &["!s3cret"], &["nonsense"]),
+];
+
+#[test]
+fn each_word_of_ldirectord_is_said_or_named() {
+    check(Format::Ldirectord, LDIRECTORD, |lines| {
+        let default = if lines.contains("checktype") || lines.contains("service=") {
+            ""
+        } else if lines.contains("real=10.0.0.8:81 masq") {
+            "    checktype=connect\n"
+        } else {
+            "    service=http\n"
+        };
+        let lines = lines.replace('\n', "\n\t");
+        format!("virtual=10.0.0.3:80\n{default}    real=10.0.0.7:80 gate\n\t{lines}\n")
+    });
+}
+
+#[test]
+fn globals_of_ldirectord_hold_for_all_virtual_services() {
+    let text = "checktimeout=3\ncheckinterval=1\nquiescent=no\ncleanstop=no\nfailurecount=2\r\n\
+                emailalert=\"ops@x.y\"\nemailalertfrom=\"ld\" <ld@x.y>\nsmtp=mail.x.y\n\
+                fallback=127.0.0.1:80\nautoreload=yes\ncallback=\"/x\"\nexecute=other\n\
+                maintenancedir=/m\nfork=yes\nsupervised\nlogfile=\"/l\"\nreaddquiescent=no\n\
+                virtual=7\n\tprotocol=fwm\n\tservice=http\n\treal=10.0.0.1 gate\n\n\
+                virtual6=[2001:db8::3]:80\n\treal6=[2001:db8::7]:80 gate\n\tchecktype=connect\n\
+                \tfallback6=[::1]:80\n";
+    let imported = of(Format::Ldirectord, text);
+    for wanted in [
+        "mail_relay = smtp://mail.x.y:25\n",
+        "mail_from = ld@x.y\n",
+        "virtual fwmark 7\n    scheduler wrr\n    forward dr\n    real 10.0.0.1\n",
+        "fallback 127.0.0.1 forward dr\n",
+        "interval 1s\n",
+        "http.monitor -p 80 -t 3 ",
+        "fall 2\n    recheck 1s\n",
+        "alert mail.alert ops@x.y\n",
+        "virtual [2001:db8::3]:80\n    protocol tcp\n",
+        "hostgroup vs-2001-db8--3-80 2001:db8::7\n",
+        "real [2001:db8::7]:80\n",
+        "fallback [::1]:80 forward dr\n",
+    ] {
+        assert!(
+            imported.text.contains(wanted),
+            "{wanted}\n{}",
+            imported.text
+        );
+    }
+    let lost = lost(&imported);
+    for word in [
+        "autoreload",
+        "callback",
+        "execute",
+        "maintenancedir",
+        "readdquiescent",
+    ] {
+        assert!(
+            lost.iter().any(|it| it.starts_with(word)),
+            "{word}: {lost:?}"
+        );
+    }
+    assert_eq!(lost.len(), 5, "{lost:?}");
+    assert!(!imported.is_complete());
+}
+
+#[test]
+fn lost_indentation_is_read_as_it_was_meant() {
+    let good = "quiescent=no\nvirtual=10.0.0.3:80\n\treal=10.0.0.7:80 gate\n\tchecktimeout=9\n\
+                virtual=10.0.0.4:80\n\treal=10.0.0.7:80 gate\n";
+    let lost = good.replace('\t', "").replace('\n', "\n\n");
+    let (good, lost) = (of(Format::Ldirectord, good), of(Format::Ldirectord, &lost));
+    assert_eq!(kinds(&good, RemarkKind::Tolerated), 0);
+    assert_eq!(kinds(&lost, RemarkKind::Tolerated), 2);
+    let words = |it: &Imported| {
+        let lines = it.text.lines().filter(|line| !line.starts_with('#'));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(words(&good), words(&lost));
+    assert!(lost.is_complete());
+}
+
+#[test]
+fn a_second_virtual_service_with_the_same_key_is_named() {
+    let text = "virtual=10.0.0.3:80\n real=10.0.0.7:80 gate\nvirtual=10.0.0.3:http\n real=10.0.0.8:80 gate\n\
+                virtual=10.0.0.5:80\nvirtual=www:80\n real=10.0.0.8:80 gate\nvirtual=10.0.0.5\n";
+    let imported = of(Format::Ldirectord, text);
+    let lost = lost(&imported);
+    assert_eq!(imported.text.matches("\nvirtual ").count(), 1);
+    assert_eq!(lost.len(), 4, "{lost:?}");
+    assert!(
+        lost[0].contains("already") && lost[1].contains("without real servers"),
+        "{lost:?}"
+    );
+}
+
+fn keepalived(lines: &str) -> String {
+    format!(
+        "global_defs {{\n notification_email {{\n  ops@x.y\n }}\n}}\nvirtual_server 10.0.0.3 80 {{\n \
+         real_server 10.0.0.7 80 {{\n  smtp_alert no\n {lines}\n }}\n}}\n"
+    )
+}
+
+const CHECKERS: &[Case<'_>] = &[
+    (
+        "TCP_CHECK {\n connect_timeout 3\n}",
+        &[
+            "interval 60s\n        monitor tcp.monitor -p 80 -t 3\n",
+            "fall 2\n    recheck 1s\n",
+        ],
+        &[],
+    ),
+    (
+        "TCP_CHECK {\n}\ndelay_loop 6\nretry 3\ndelay_before_retry 2",
+        &["interval 6s\n", "fall 4\n    recheck 2s\n"],
+        &[],
+    ),
+    (
+        "TCP_CHECK { connect_port 81\n connect_ip 10.9.9.9 }",
+        &[
+            "hostgroup vs-10.0.0.3-80 10.9.9.9\n",
+            "-p 81 ",
+            "real 10.0.0.7 service vs-10.0.0.3-80:tcp\n",
+        ],
+        &[],
+    ),
+    (
+        "TCP_CHECK {\n bindto 10.0.0.1\n fwmark 3\n warmup 2\n odd s3cret\n}",
+        &["tcp.monitor", "!s3cret"],
+        &["bindto", "fwmark", "odd"],
+    ),
+    ("PING_CHECK {\n}", &["fping.monitor -t 5000 -r 1\n"], &[]),
+    (
+        "HTTP_GET {\n url {\n path /x\n status_code 200\n}\n}",
+        &[
+            "http.monitor -p 80 -t 5 -u /x -m '^HTTP/[0-9.]+ 200'\n",
+            "recheck 3s",
+        ],
+        &[],
+    ),
+    (
+        "HTTP_GET {\n url {\n path /\n status_code 200-299 404\n virtualhost a.b\n regex \"Hel+o\"\n regex_options caseless\n}\n url {\n path /2\n digest 00\n}\n}",
+        &[
+            "-n a.b -u / -m '^HTTP/[0-9.]+ (?:2[0-9][0-9]|404).*?\\r?\\n\\r?\\n.*(?i-s:Hel+o)'\n",
+            "service http-2\n",
+            "service vs-10.0.0.3-80:http vs-10.0.0.3-80:http-2\n",
+        ],
+        &["digest"],
+    ),
+    (
+        "HTTP_GET {\n url {\n regex a\n regex_no_match\n regex_min_offset 3\n}\n}",
+        &["2[0-9][0-9]'\n"],
+        &["regex_no_match", "regex_min_offset"],
+    ),
+    ("virtualhost v.h\nHTTP_GET {\n}", &["-n v.h -u / "], &[]),
+    (
+        "SSL_GET {\n enable_sni\n url {\n path /s\n}\n}",
+        &["service https\n", "-s -k -u /s"],
+        &[],
+    ),
+    (
+        "SMTP_CHECK {\n connect_port 25\n helo_name me\n}",
+        &["check_smtp -H %h -p 25 -t 5\n"],
+        &["helo_name"],
+    ),
+    (
+        "DNS_CHECK {\n type A\n name x.y\n}",
+        &[
+            "check_dig -H %h -p 80 -l x.y -T A -t 5\n",
+            "fall 4\n    recheck 60s\n",
+        ],
+        &[],
+    ),
+    (
+        "MISC_CHECK {\n misc_path \"/opt/c 10.0.0.7 'a b' 5%\"\n misc_timeout 4\n}",
+        &["misc.monitor -t 4 -- /opt/c %h 'a b' 5%%\n", "!fall"],
+        &[],
+    ),
+    (
+        "MISC_CHECK {\n misc_path \"c 5% 10.0.0.7\"\n misc_dynamic\n user joe\n}",
+        &[
+            "misc.monitor -t 60 -d -- /usr/bin/env c 5%% %h\n",
+            "weight_from check\n",
+        ],
+        &["user"],
+    ),
+    (
+        "MISC_CHECK {\n}",
+        &["service none"],
+        &["always in", "without misc_path"],
+    ),
+    (
+        "UDP_CHECK {\n payload 50494E47\n require_reply 504F4E47\n}",
+        &["check_udp -H %h -p 80 -s PING -e PONG -t 5\n"],
+        &[],
+    ),
+    (
+        "UDP_CHECK {\n payload 00\n}",
+        &["fping.monitor"],
+        &["UDP_CHECK"],
+    ),
+    (
+        "FILE_CHECK {\n track_file x\n}",
+        &["service none"],
+        &["always in", "FILE_CHECK"],
+    ),
+    (
+        "BFD_CHECK {\n name x\n}\nTCP_CHECK {\n}",
+        &["tcp.monitor"],
+        &["BFD_CHECK"],
+    ),
+    (
+        "TCP_CHECK {\n retry 5\n}\nPING_CHECK {\n}",
+        &["fall 6"],
+        &["differ"],
+    ),
+    ("", &["service none"], &[]),
+    ("weight\nTCP_CHECK {\n}", &["real 10.0.0.7\n"], &[]),
+    (
+        "weight 5\nuthreshold 10\nlthreshold 3\nlvs_method TUN type gue port 6080 csum",
+        &["forward tun gue 6080 csum\n    real 10.0.0.7 weight 5 upper 10 lower 3\n"],
+        &[],
+    ),
+    ("inhibit_on_failure", &["on_failure quiesce\n"], &[]),
+    ("alpha", &["initial out\n"], &[]),
+    (
+        "TCP_CHECK {\n}\nsmtp_alert",
+        &[
+            "period\n            alertafter 2\n            numalerts 1\n            alert mail.alert ops@x.y\n            upalert mail.alert ops@x.y\n",
+        ],
+        &[],
+    ),
+    (
+        "TCP_CHECK {\n}\nnotify_down /opt/d\nnotify_up \"/opt/u x\"",
+        &["alert /opt/d\n"],
+        &["notify_up"],
+    ),
+];
+
+#[test]
+fn each_checker_of_keepalived_is_said_or_named() {
+    check(Format::Keepalived, CHECKERS, keepalived);
+}
+
+const VIRTUAL_SERVERS: &[Case<'_>] = &[
+    (
+        "lvs_sched sh\nsh-port\nsh-fallback\nflag-3",
+        &["scheduler sh sh-fallback sh-port flag-3\n"],
+        &[],
+    ),
+    (
+        "lb_algo rr\nlb_kind DR",
+        &["scheduler rr\n    forward dr\n"],
+        &[],
+    ),
+    (
+        "",
+        &[
+            "scheduler wlc\n    forward nat\n",
+            "initial in\n    on_exit remove\n",
+        ],
+        &[],
+    ),
+    ("mh-port", &["scheduler wlc\n"], &["mh-port"]),
+    ("lvs_method TUN", &["forward tun\n"], &[]),
+    (
+        "lvs_method TUN type gre csum",
+        &["forward tun gre csum\n"],
+        &[],
+    ),
+    ("lvs_method WARP", &["forward nat\n"], &["forwarding"]),
+    (
+        "persistence_timeout\npersistence_granularity 255.255.0.0\npersistence_engine sip",
+        &["persistent 360 mask 255.255.0.0 engine sip\n"],
+        &[],
+    ),
+    ("persistence_timeout 50", &["persistent 50\n"], &[]),
+    (
+        "protocol UDP\nops",
+        &["protocol udp\n", "one_packet\n"],
+        &[],
+    ),
+    ("protocol SCTP", &["protocol sctp\n"], &[]),
+    (
+        "sorry_server 10.0.0.9 8080",
+        &["fallback 10.0.0.9:8080 forward nat\n"],
+        &[],
+    ),
+    (
+        "sorry_server 10.0.0.9 8080\nsorry_server_lvs_method DR\nsorry_server_inhibit",
+        &["fallback 10.0.0.9 forward dr\n"],
+        &["leaves the table"],
+    ),
+    (
+        "sorry_server 127.0.0.1 80",
+        &["!fallback"],
+        &["sorry_server is left out"],
+    ),
+    ("quorum 1\nhysteresis 1\nomega", &[], &["hysteresis"]),
+    (
+        "quorum 3\nquorum_down /opt/d\nquorum_up \"/opt/u a\"",
+        &["    alert /opt/d\n"],
+        &["quorum 3", "quorum_up"],
+    ),
+    (
+        "smtp_alert yes",
+        &["    alert mail.alert ops@x.y\n    upalert mail.alert ops@x.y\n"],
+        &[],
+    ),
+    ("ha_suspend", &[], &["ha_suspend"]),
+    (
+        "alpha\ninhibit_on_failure",
+        &["on_failure quiesce\n    initial out\n"],
+        &[],
+    ),
+    ("odd s3cret", &["!s3cret"], &["odd"]),
+    (
+        "real_server ::1 80 {\n}",
+        &["!real ::1", "!real [::1"],
+        &["other address family"],
+    ),
+    ("real_server 10.0.0.7 80 {\n}", &[], &[]),
+    (
+        "real_server 10.0.0.8 81 {\n inhibit_on_failure\n}",
+        &["real 10.0.0.8:81\n"],
+        &["inhibit_on_failure"],
+    ),
+];
+
+#[test]
+fn each_word_of_a_virtual_server_is_said_or_named() {
+    check(Format::Keepalived, VIRTUAL_SERVERS, |lines| {
+        let whole = keepalived("");
+        let inner = whole.strip_suffix("}\n").unwrap();
+        format!("{inner} {lines}\n}}\n")
+    });
+}
+
+#[test]
+fn a_group_stands_for_each_of_its_members() {
+    let text = "virtual_server_group G {\n 10.0.0.1-3 80\n 10.0.1.1 443\n fwmark 5\n 10.0.0.1-x 1\n}\n\
+                virtual_server group G {\n lb_kind DR\n real_server 10.0.0.7 80 {\n  TCP_CHECK {\n  }\n }\n}\n\
+                virtual_server fwmark 9 {\n ip_family inet6\n real_server ::7 {\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    assert_eq!(
+        imported.text.matches("\nvirtual ").count(),
+        6,
+        "{}",
+        imported.text
+    );
+    assert_eq!(imported.text.matches("\nwatch ").count(), 1);
+    for wanted in [
+        "virtual 10.0.0.3:80\n",
+        "virtual 10.0.1.1:443\n",
+        "virtual fwmark 5\n",
+        "virtual fwmark 9\n    family v6\n",
+        "    real [::7]\n",
+    ] {
+        assert!(
+            imported.text.contains(wanted),
+            "{wanted}\n{}",
+            imported.text
+        );
+    }
+    assert_eq!(lost(&imported).len(), 1);
+}
+
+#[test]
+fn what_keepalived_keeps_is_said_once() {
+    let text = "global_defs {\n router_id A\n vrrp_strict\n smtp_server 10.0.0.1 2525\n \
+                notification_email_from \"k\" <k@x.y>\n lvs_sync_daemon eth0 VI_1\n lvs_timeouts tcp 9\n}\n\
+                vrrp_script x {\n script \"y\"\n}\nvrrp_instance VI_1 {\n authentication {\n auth_pass s3cret\n }\n}\n\
+                virtual_server 10.0.0.3 80 {\n real_server 10.0.0.7 80 {\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    assert!(
+        imported
+            .text
+            .contains("mail_relay = smtp://10.0.0.1:2525\nmail_from = k@x.y\n")
+    );
+    assert!(
+        imported
+            .text
+            .contains("router_id, vrrp_strict, vrrp_script, vrrp_instance\n")
+    );
+    assert!(!imported.text.contains("s3cret"));
+    assert_eq!(lost(&imported).len(), 2, "{:?}", imported.remarks);
+}
+
+#[test]
+fn a_missing_brace_is_seen_where_the_next_block_begins() {
+    let whole = "virtual_server 10.0.0.3 80 {\n real_server 10.0.0.7 80 {\n  TCP_CHECK {\n  }\n }\n \
+                 real_server 10.0.0.8 80 {\n  TCP_CHECK {\n  }\n }\n}\n\
+                 virtual_server 10.0.0.4 80 {\n real_server 10.0.0.7 80 {\n  PING_CHECK {\n  }\n }\n}\n";
+    let good = of(Format::Keepalived, whole);
+    let braces: Vec<usize> = whole.match_indices('}').map(|(at, _)| at).collect();
+    for at in &braces[..5] {
+        let mut text = whole.to_owned();
+        text.replace_range(*at..=*at, "");
+        let found = of(Format::Keepalived, &text);
+        assert!(kinds(&found, RemarkKind::Tolerated) > 0, "{text}");
+        for key in ["10.0.0.3:80\n", "10.0.0.4:80\n"] {
+            let part = |it: &Imported| {
+                let from = it.text.find(&format!("virtual {key}")).unwrap();
+                it.text[from..].split("\n\n").next().unwrap().to_owned()
+            };
+            assert_eq!(part(&found), part(&good), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_in_half_is_imported_as_far_as_it_goes_and_says_so() {
+    let whole = "virtual_server 10.0.0.3 80 {\n real_server 10.0.0.7 80 {\n  TCP_CHECK {\n  }\n }\n \
+                 real_server 10.0.0.8 80 {\n  weight 1\n";
+    let imported = of(Format::Keepalived, whole);
+    let lost = lost(&imported);
+    assert!(
+        lost.iter()
+            .any(|it| it.contains("the file ends inside of virtual_server")),
+        "{lost:?}"
+    );
+    // Without its check it would be in for ever.
+    assert!(
+        !imported.text.contains("real 10.0.0.8"),
+        "{}",
+        imported.text
+    );
+    assert!(imported.text.contains("real 10.0.0.7\n"));
+    let cut = of(
+        Format::Ldirectord,
+        "virtual=10.0.0.3:80\n\treal=10.0.0.7:80 gate\n\treal=10.0.",
+    );
+    assert!(!cut.is_complete());
+}
+
+#[test]
+fn what_is_none_of_both_is_refused() {
+    let mut none = |_: &Include| Err(String::new());
+    let mut try_it = |bytes: &[u8]| import(&Reading::default(), "f", bytes, &mut none).map(|_| ());
+    assert_eq!(try_it(b""), Err(Refused::Unknown));
+    assert_eq!(try_it(b"watch x\n service y\n"), Err(Refused::Unknown));
+    assert_eq!(try_it(b"virtual=\0"), Err(Refused::Binary));
+    assert_eq!(try_it(&vec![b'x'; TEXT_MAX + 1]), Err(Refused::TooLarge));
+    assert_eq!(try_it(b"vrrp_instance V {\n}\n"), Err(Refused::Empty));
+    assert_eq!(
+        try_it(b"\xef\xbb\xbfvirtual=1\n real=10.0.0.1 gate \xe4\n"),
+        Ok(())
+    );
+}
+
+#[test]
+fn remarks_of_a_file_of_another_kind_are_limited() {
+    let text = "virtual=1\nreal=10.0.0.1 gate\n".to_owned() + &"no line\n".repeat(2_000);
+    let imported = of(Format::Ldirectord, &text);
+    assert!(imported.remarks.len() <= REMARKS_MAX && imported.unsaid > 1_000);
+    assert!(!imported.is_complete());
+}
+
+/// Pieces of which a file of either kind may be made.
+const PIECES: [&str; 40] = [
+    "virtual=10.0.0.3:80\n",
+    "\treal=10.0.0.7:80 gate 1\n",
+    "\treal=10.0.0.1->10.0.0.9:80 masq\n",
+    "\tservice=",
+    "\tchecktype=",
+    "http",
+    "external",
+    "negotiate",
+    "\n",
+    "\"",
+    "'",
+    "\\",
+    "#",
+    "!",
+    "virtual_server 10.0.0.3 80 {\n",
+    "virtual_server group G {\n",
+    "virtual_server_group G {\n",
+    "real_server 10.0.0.7 80 {\n",
+    "TCP_CHECK {\n",
+    "HTTP_GET {\n",
+    "url {\n",
+    "}\n",
+    "}",
+    "{",
+    "path /\n",
+    "regex (\n",
+    "status_code 100-599 7\n",
+    "10.0.0.1-255 80\n",
+    "$A=",
+    "${A}",
+    "$A ",
+    "@x ",
+    "@^x ",
+    "include x\n",
+    "~SEQ(a,1,9) ",
+    "weight 99999999999\n",
+    "retry 4294967295\n",
+    "delay_loop 0.0000001\n",
+    "\u{fffd}é\r\n",
+    "fwmark 4294967295\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+    #[test]
+    fn no_text_is_too_much(
+        pieces in proptest::collection::vec(0..PIECES.len(), 0..60),
+        noise in any::<Vec<u8>>(),
+        is_keepalived in any::<bool>(),
+    ) {
+        let mut text: Vec<u8> = pieces.iter().flat_map(|at| PIECES[*at].bytes()).collect();
+        text.extend(noise);
+        let format = if is_keepalived { Format::Keepalived } else { Format::Ldirectord };
+        let reading = Reading { format: Some(format), config_id: None };
+        let mut files = |_: &Include| Ok(vec![("x".to_owned(), text.clone())]);
+        if let Ok(imported) = import(&reading, "f", &text, &mut files) {
+            assert!(imported.remarks.len() <= REMARKS_MAX);
+            assert!(imported.text.lines().all(|line| !line.contains(|it: char| it.is_control() && it != '\t')));
+            for line in imported.text.lines().filter(|it| !it.starts_with('#')) {
+                let indented = line.starts_with("    ") || line.is_empty();
+                let begins = ["hostgroup ", "watch ", "virtual ", "mail_"].iter().any(|it| line.starts_with(it));
+                assert!(indented || begins, "{line}");
+            }
+        }
+    }
+}

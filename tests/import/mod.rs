@@ -1,0 +1,133 @@
+//! `lvsmon import`: whole files as people have them, what came of them, and how it ends.
+//!
+//! In `data`, NAME.mon.cf is what NAME of ldirectord or keepalived comes to. Each word of both
+//! languages is tried in `src/import/tests.rs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use crate::support::{self, TempDir};
+
+fn data() -> PathBuf {
+    support::root().join("tests/import/data")
+}
+
+fn import(folder: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = support::lvsmon(["import"])
+        .args(words)
+        .current_dir(folder)
+        .output()
+        .expect("lvsmon runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (status.code(), text(&stdout), text(&stderr))
+}
+
+#[test]
+fn files_as_people_have_them_come_to_what_is_kept() {
+    for (name, exit, remarks) in [
+        (
+            "keepalived.conf",
+            0,
+            ["tolerated: weight without a number", "VRRP"],
+        ),
+        (
+            "ldirectord.cf",
+            1,
+            ["tolerated: not indented", "autoreload"],
+        ),
+    ] {
+        let (code, text, said) = import(&data(), &[name]);
+        assert_eq!(code, Some(exit), "{said}");
+        let kept = data().join(Path::new(name).with_extension("mon.cf"));
+        assert_eq!(
+            text,
+            fs::read_to_string(kept).expect("it is there"),
+            "{name}"
+        );
+        for remark in remarks {
+            assert!(said.contains(remark), "{said}");
+            assert!(text.contains(remark), "{text}");
+        }
+        assert!(!text.contains("1111"), "a password is repeated");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_not_written_over() {
+    let folder = TempDir::new();
+    let from = data().join("keepalived.conf");
+    let from = from.to_str().expect("a plain name");
+    let (code, text, _) = import(folder.path(), &[from, "-o", "mon.cf"]);
+    assert_eq!((code, text.as_str()), (Some(0), ""));
+    let first = folder.read("mon.cf");
+    assert!(first.contains("virtual 192.168.231.20:80"));
+    folder.write("mon.cf", "mine");
+    let (code, _, said) = import(folder.path(), &[from, "-o", "mon.cf"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("mon.cf is there already; --force"), "{said}");
+    assert_eq!(folder.read("mon.cf"), "mine");
+    let (code, ..) = import(folder.path(), &[from, "-o", "mon.cf", "--force"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(folder.read("mon.cf"), first);
+}
+
+#[test]
+fn what_cannot_be_read_ends_with_a_word_of_its_own() {
+    let folder = TempDir::new();
+    folder.write("other", "watch x\n");
+    folder.write(
+        "cut.conf",
+        "virtual_server 10.0.0.3 80 {\n real_server 10.0.0.7 80 {\n",
+    );
+    for (words, exit, word) in [
+        (vec!["none"], 3, "none cannot be read"),
+        (vec!["."], 3, "cannot be read"),
+        (vec!["other"], 3, "is it the right one?"),
+        (vec!["cut.conf"], 1, "the file ends inside of"),
+        (vec![], 2, "Usage"),
+        (vec!["other", "--force"], 2, "--output"),
+        (vec!["other", "--from", "haproxy"], 2, "ldirectord"),
+    ] {
+        let (code, text, said) = import(folder.path(), &words);
+        assert_eq!(code, Some(exit), "{words:?} {said}");
+        assert!(said.contains(word), "{words:?} {said}");
+        assert!(exit == 1 || text.is_empty(), "{words:?} {text}");
+    }
+}
+
+#[test]
+fn included_files_are_read_and_lines_for_other_machines_are_not() {
+    let folder = TempDir::new();
+    fs::create_dir(folder.join("conf.d")).expect("a folder");
+    folder.write(
+        "keepalived.conf",
+        "include conf.d/*.conf\ninclude conf.d/none\n",
+    );
+    folder.write(
+        "conf.d/b.conf",
+        "virtual_server 10.0.0.3 80 {\n@one lb_algo rr\n@two lb_algo sh\ninclude ../real\n}\n",
+    );
+    folder.write("real", "real_server 10.0.0.7 80 {\n TCP_CHECK {\n }\n}\n");
+    folder.write("conf.d/b.conf.bak", "virtual_server 10.0.0.4 80 {\n");
+    let words = ["keepalived.conf", "--from", "keepalived", "--id", "two"];
+    let (code, text, said) = import(folder.path(), &words);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("keepalived.conf:2: no equivalent: include conf.d/none"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        text.contains("virtual 10.0.0.3:80\n    protocol tcp\n    scheduler sh\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# ./conf.d/b.conf:1: virtual_server 10.0.0.3 80\n"),
+        "{text}"
+    );
+}
