@@ -251,3 +251,6 @@ fn in_new_rhythm(due: Mono, was: Duration, is: Duration, now: Mono) -> Mono {
     let last = Mono::from_micros(due.as_micros().saturating_sub(was));
     schedule::next_slot(last.min(now), is, now)
 }
+
+#[cfg(test)]
+mod tests;

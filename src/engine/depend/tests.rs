@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::depend::{Expression, Form};
-use crate::engine::event::{Action, Event, Run, Trap};
+use crate::engine::event::{Action, Event, Memory, Run, Trap};
 use crate::engine::fixture::{at, exited, model, seconds, service};
 use crate::engine::saved::Saved;
 use crate::model::{DependKind, GroupId, Service};
@@ -187,4 +187,97 @@ fn a_host_is_named_by_a_whole_word() {
     assert!(named("[2001:db8::1]:80", "2001:db8::1"));
     assert!(named("2001:db8::1 and others", "2001:db8::1"));
     assert!(named("10.0.0.1.", "10.0.0.1"));
+}
+
+fn reload(engine: &mut Engine, second: f64, services: Vec<Service>, limit: u32) -> Vec<Run> {
+    let mut model = model(services);
+    model.globals.dep_recur_limit = limit;
+    let event = Event::Reload {
+        model: Arc::new(model),
+        memory: Memory::Kept,
+    };
+    runs(engine.handle(at(second), event))
+}
+
+/// `g/router`, `g/spare`, and `g/web`, which runs as `text` allows it.
+fn behind(text: &str, memory: Option<u64>) -> Vec<Service> {
+    let mut services = vec![
+        traps_only("router"),
+        traps_only("spare"),
+        service("g", "web"),
+    ];
+    depends(&mut services, 2, DependKind::Monitor, text);
+    services[2].dep_memory = memory.map(seconds);
+    services
+}
+
+#[test]
+fn a_run_that_waits_goes_on_when_a_reload_takes_the_dependency_away() {
+    let mut engine = engine(behind("g:router", None), 10);
+    trap(&mut engine, 1.0, "router", "1");
+    assert_eq!(runs(engine.handle(at(60.0), Event::Deadline)), []);
+    let kept = behind("g:router", None);
+    assert_eq!(reload(&mut engine, 61.0, kept, 10), [], "it still waits");
+    assert_eq!(runs(engine.handle(at(62.0), Event::Deadline)), []);
+    let free = behind("!0", None);
+    let mut started = reload(&mut engine, 63.0, free, 10);
+    started.extend(runs(engine.handle(at(63.0), Event::Deadline)));
+    assert_eq!(started.len(), 1);
+}
+
+#[test]
+fn a_run_that_waits_too_deep_goes_on_when_a_reload_allows_the_depth() {
+    let deep = || {
+        let mut services = behind("g:router", None);
+        depends(&mut services, 0, DependKind::Monitor, "g:spare");
+        services
+    };
+    let mut engine = engine(deep(), 0);
+    assert_eq!(runs(engine.handle(at(60.0), Event::Deadline)), []);
+    let mut started = reload(&mut engine, 63.0, deep(), 10);
+    started.extend(runs(engine.handle(at(63.0), Event::Deadline)));
+    assert_eq!(started.len(), 1);
+}
+
+#[test]
+fn a_reload_forgets_no_failure_that_dep_memory_counts_from() {
+    let services = || behind("g:router", Some(120));
+    let mut engine = engine(services(), 10);
+    trap(&mut engine, 1.0, "router", "1");
+    trap(&mut engine, 5.0, "router", "0");
+    assert_eq!(reload(&mut engine, 30.0, services(), 10), []);
+    assert_eq!(runs(engine.handle(at(120.0), Event::Deadline)), []);
+    assert_eq!(engine.next_deadline(), Some(at(121.0).mono));
+    assert_eq!(runs(engine.handle(at(121.0), Event::Deadline)).len(), 1);
+}
+
+#[test]
+fn of_two_memories_the_first_to_end_is_looked_at() {
+    let mut engine = engine(behind("g:router || g:spare", Some(120)), 10);
+    for (second, name) in [(1.0, "router"), (5.0, "spare")] {
+        trap(&mut engine, second, name, "1");
+        trap(&mut engine, second + 1.0, name, "0");
+    }
+    assert_eq!(runs(engine.handle(at(120.0), Event::Deadline)), []);
+    assert_eq!(engine.next_deadline(), Some(at(121.0).mono));
+    assert_eq!(runs(engine.handle(at(121.0), Event::Deadline)).len(), 1);
+}
+
+#[test]
+fn without_its_dependency_a_service_blames_nobody() {
+    let alerts = |text: &str| {
+        let mut services = vec![traps_only("router"), service("g", "web")];
+        if !text.is_empty() {
+            depends(&mut services, 1, DependKind::Alert, text);
+        }
+        services
+    };
+    let web = ServiceId(1);
+    let mut engine = engine(alerts("g:router"), 10);
+    trap(&mut engine, 1.0, "router", "1");
+    engine.look_at_alert_dependency(at(2.0), web);
+    assert!(engine.states[web.index()].depend_blame.is_some());
+    reload(&mut engine, 3.0, alerts(""), 10);
+    engine.look_at_alert_dependency(at(4.0), web);
+    assert_eq!(engine.states[web.index()].depend_blame, None);
 }

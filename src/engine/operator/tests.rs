@@ -9,7 +9,9 @@ use crate::engine::event::{Event, Memory, Report, RunId};
 use crate::engine::fixture::{alert, alerting, at, exited, model, service};
 use crate::engine::saved::{ClassicDisabled, Saved};
 use crate::lvs::{Forwarding, Weight};
-use crate::model::{AlertPeriod, Binding, BoundServers, Creation, Ends, Model, Service, Withdraws};
+use crate::model::{
+    AlertPeriod, Binding, BoundServers, Creation, Ends, Model, Repeat, Service, Withdraws,
+};
 
 /// `g/s`, with ackalerts.
 fn site() -> Model {
@@ -700,4 +702,99 @@ fn an_interval_that_was_set_counts_for_all_that_wait_for_it() {
         assert_eq!(is.unwrap().as_secs().to_string(), interval, "for `why`");
         assert_eq!(desk.get("interval"), interval, "for `get`");
     }
+}
+
+#[test]
+fn what_was_enabled_again_is_enabled_after_a_kill() {
+    let mut desk = Desk::new(site());
+    let host = HostName::new("h1");
+    let targets = [
+        Target::Service(S),
+        Target::Watch("g".into()),
+        Target::Hosts(vec![host.clone()]),
+    ];
+    let said = |desk: &Desk| {
+        [
+            desk.engine.service(S).unwrap().is_disabled,
+            desk.engine.is_watch_disabled("g"),
+            desk.engine.is_host_disabled("g", &host),
+        ]
+    };
+    for target in targets.clone() {
+        desk.wish(1.0, disable(target)).unwrap();
+    }
+    desk.restart(2.0);
+    assert_eq!(said(&desk), [true; 3]);
+    for target in targets {
+        desk.wish(3.0, Wish::Enable(target)).unwrap();
+    }
+    desk.restart(4.0);
+    assert_eq!(said(&desk), [false; 3]);
+}
+
+/// `g/s` alerts once an hour, from the second failure on, or from two in a minute.
+fn counts() -> Model {
+    model(vec![Service {
+        periods: vec![AlertPeriod {
+            alertevery: Some((Duration::from_secs(3_600), Repeat::Strict)),
+            alertafter_window: Some((2, Duration::from_secs(60))),
+            ..alerting()
+        }],
+        ..service("g", "s")
+    }])
+}
+
+#[test]
+fn clear_timers_lets_the_next_run_come_after_one_interval_and_counts_anew() {
+    let mut desk = Desk::new(counts());
+    assert_eq!(sent(&desk.report(10.0, exited(1, "h1\n"))), 0);
+    assert_eq!(sent(&desk.report(20.0, exited(1, "h1\n"))), 1);
+    desk.wish(24.0, Wish::ClearTimers(S)).unwrap();
+    let next = |desk: &Desk| desk.engine.service(S).unwrap().next_run;
+    assert_eq!(next(&desk), Some(at(34.0).mono));
+    // Also for a daemon that begins then.
+    desk.restart(25.0);
+    assert_eq!(sent(&desk.report(35.0, exited(1, "h1\n"))), 0);
+    assert_eq!(sent(&desk.report(45.0, exited(1, "h1\n"))), 1);
+    assert_eq!(sent(&desk.report(55.0, exited(1, "h1\n"))), 0);
+}
+
+#[test]
+fn clear_timers_leaves_a_run_that_goes_on_alone() {
+    let mut desk = Desk::new(counts());
+    let run = desk.tell(10.0, Event::Deadline);
+    let run = run.iter().find_map(Action::started).unwrap().id;
+    desk.wish(11.0, Wish::ClearTimers(S)).unwrap();
+    assert!(desk.engine.service(S).unwrap().running);
+    let report = exited(1, "h1\n");
+    desk.tell(12.0, Event::RunEnded { run, report });
+    assert_eq!(desk.engine.service(S).unwrap().consec_failures, 1);
+}
+
+#[test]
+fn clear_timers_begins_alertafter_anew() {
+    let mut model = site();
+    model.services[0].periods[0].alertafter_count = Some(3);
+    let mut desk = Desk::new(model);
+    for (second, expected) in [(10.0, 0), (20.0, 0), (35.0, 0), (45.0, 0), (55.0, 1)] {
+        if second == 35.0 {
+            desk.wish(25.0, Wish::ClearTimers(S)).unwrap();
+        }
+        assert_eq!(sent(&desk.report(second, exited(1, "h1\n"))), expected);
+    }
+}
+
+#[test]
+fn another_summary_ends_an_acknowledgement_and_what_was_counted_before() {
+    let mut model = counts();
+    model.services[0].unack_summary = true;
+    let mut desk = Desk::new(model);
+    desk.report(10.0, exited(1, "h1\n"));
+    assert_eq!(sent(&desk.report(20.0, exited(1, "h1\n"))), 1);
+    desk.wish(21.0, ack("known")).unwrap();
+    assert_eq!(sent(&desk.report(30.0, exited(1, "h1\n"))), 0);
+    assert_eq!(sent(&desk.report(40.0, exited(1, "h2\n"))), 0, "one of two");
+    assert!(desk.engine.service(S).unwrap().ack.is_none());
+    let told = desk.report(50.0, exited(1, "h2\n"));
+    assert_eq!(sent(&told), 1, "the hour of before is over");
 }

@@ -1,0 +1,133 @@
+//! What a reload and a reset leave, and what they take along.
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::engine::event::{Event, Run, Status, Target, Trap, Wish};
+use crate::engine::fixture::{alerting, at, exited, model, model_of, seconds, service};
+use crate::engine::saved::Saved;
+use crate::model::{HostName, Service};
+
+const S: ServiceId = ServiceId(0);
+
+fn started(model: Model) -> Engine {
+    let saved = Saved::default();
+    let mut engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    engine
+}
+
+fn reload(engine: &mut Engine, second: f64, model: Model, memory: Memory) -> Vec<Action> {
+    let model = Arc::new(model);
+    engine.handle(at(second), Event::Reload { model, memory })
+}
+
+fn run(actions: &[Action]) -> Option<&Run> {
+    actions.iter().find_map(Action::started)
+}
+
+#[test]
+fn a_reload_forgets_what_was_said_of_hosts_that_are_gone() {
+    let site = |hosts: &[&str]| model_of(vec![service("g", "s")], hosts);
+    let mut engine = started(site(&["h1", "h2"]));
+    let target = Target::Hosts(vec![HostName::new("h1")]);
+    let user = "joe".to_owned();
+    let said = engine.handle(at(1.0), Event::Operator(Wish::Disable { target, user }));
+    let record = |actions: &[Action]| {
+        actions.iter().find_map(|action| {
+            let Action::Record(record) = action else {
+                return None;
+            };
+            let is_it = record.key.contains("h1");
+            is_it.then(|| record.value.clone())
+        })
+    };
+    assert!(record(&said).is_some_and(|value| !value.is_null()));
+    let gone = reload(&mut engine, 2.0, site(&["h2"]), Memory::Kept);
+    assert_eq!(record(&gone), Some(serde_json::Value::Null));
+    reload(&mut engine, 3.0, site(&["h1", "h2"]), Memory::Kept);
+    assert!(!engine.is_host_disabled("g", &HostName::new("h1")));
+}
+
+#[test]
+fn a_run_that_goes_on_is_the_only_one_after_a_reload_to_another_interval() {
+    let every = |interval: u64| {
+        model(vec![Service {
+            interval: Some(seconds(interval)),
+            ..service("g", "s")
+        }])
+    };
+    let mut engine = started(every(10));
+    let first = engine.handle(at(10.0), Event::Deadline);
+    let first = run(&first).unwrap().id;
+    let actions = reload(&mut engine, 11.0, every(60), Memory::Kept);
+    assert_eq!(run(&actions), None);
+    let view = engine.service(S).unwrap();
+    assert!(view.running && view.next_run.is_none());
+    let report = exited(0, "");
+    engine.handle(at(12.0), Event::RunEnded { run: first, report });
+    assert_eq!(engine.service(S).unwrap().status, Status::Ok);
+    assert_eq!(engine.next_deadline(), Some(at(70.0).mono));
+}
+
+/// `g/s` lives on traps; a bad one counts for so long.
+fn hears_traps(trapduration: Option<Duration>) -> Model {
+    model(vec![Service {
+        periods: vec![alerting()],
+        trapduration,
+        interval: None,
+        monitor: None,
+        ..service("g", "s")
+    }])
+}
+
+fn trap(engine: &mut Engine, second: f64, status: &str) -> Vec<Action> {
+    let trap = Trap {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+        status: status.to_owned(),
+        summary: "said so".to_owned(),
+        detail: String::new(),
+        from: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    engine.handle(at(second), Event::Trap(trap))
+}
+
+#[test]
+fn a_reset_forgets_when_a_trap_ends() {
+    let lasting = || hears_traps(Some(seconds(50)));
+    let mut engine = started(lasting());
+    trap(&mut engine, 10.0, "1");
+    assert_eq!(engine.next_deadline(), Some(at(60.0).mono));
+    reload(&mut engine, 20.0, lasting(), Memory::Forgotten);
+    assert_eq!(engine.next_deadline(), None);
+}
+
+#[test]
+fn a_trap_lasts_for_ever_once_a_reload_takes_trapduration_away() {
+    let mut engine = started(hears_traps(Some(seconds(50))));
+    trap(&mut engine, 10.0, "1");
+    reload(&mut engine, 20.0, hears_traps(None), Memory::Kept);
+    engine.handle(at(61.0), Event::Deadline);
+    assert_eq!(engine.service(S).unwrap().status, Status::Fail);
+    assert_eq!(engine.next_deadline(), None);
+}
+
+#[test]
+fn the_end_of_a_good_trap_is_no_event() {
+    let mut engine = started(hears_traps(Some(seconds(50))));
+    trap(&mut engine, 10.0, "0");
+    let said = engine.handle(at(60.0), Event::Deadline);
+    assert_eq!(said, [], "nothing changed");
+}
+
+#[test]
+fn a_bad_trap_leaves_the_time_of_the_last_good_one() {
+    let mut engine = started(hears_traps(None));
+    let last_up = |engine: &Engine| engine.states[S.index()].traps.as_deref()?.last_up;
+    trap(&mut engine, 10.0, "0");
+    trap(&mut engine, 20.0, "1");
+    assert_eq!(last_up(&engine), Some(at(10.0).wall));
+    trap(&mut engine, 30.0, "0");
+    assert_eq!(last_up(&engine), Some(at(30.0).wall));
+}
