@@ -432,6 +432,16 @@ pub struct ExitRange {
     pub high: i32,
 }
 
+impl fmt::Display for ExitRange {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { low, high } = self;
+        match low == high {
+            true => write!(out, "{low}"),
+            false => write!(out, "{low}-{high}"),
+        }
+    }
+}
+
 impl ExitRange {
     /// Whether the value lies in the range.
     #[must_use]

@@ -24,6 +24,18 @@ pub fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// The same, but tabs stay, as in mon's files.
+#[must_use]
+pub fn one_line_with_tabs(text: &str) -> String {
+    text.chars()
+        .map(|letter| match letter {
+            '\t' => letter,
+            _ if letter.is_control() => ' ',
+            _ => letter,
+        })
+        .collect()
+}
+
 /// A line that mon's quoting rules split into these words.
 #[must_use]
 pub fn words_line(words: &[String]) -> String {

@@ -373,7 +373,7 @@ pub(super) fn suppressed(model: &Model, suppression: &Suppression) {
             );
         }
         why @ (Suppressed::NotInPeriod
-        | Suppressed::ExitRange(_)
+        | Suppressed::ExitRange { .. }
         | Suppressed::NumAlerts(_)
         | Suppressed::AlertEvery { .. }
         | Suppressed::AlertAfterCount { .. }

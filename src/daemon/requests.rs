@@ -16,9 +16,10 @@ use crate::daemon::Daemon;
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::scribe::Reply;
 use crate::daemon::server::{Ask, Said};
+use crate::daemon::syslog;
 use crate::engine::event::{Event, Memory, Wish};
 use crate::protocol::state_file::StateFile;
-use crate::protocol::{self, Listing, Session, Sight, StateFiles, Turn, Work, refused};
+use crate::protocol::{self, DENIED, Listing, Session, Sight, StateFiles, Turn, Work, refused};
 use crate::site;
 
 /// Mistakes of a configuration that `test config` shows.
@@ -141,6 +142,16 @@ impl Daemon {
         match session.take(line, &self.sight()) {
             Turn::Say(text) => Said::Text(text),
             Turn::Leave(text) => Said::Leave(text),
+            Turn::Denied { lacks } => {
+                if let Some(command) = lacks {
+                    let (peer, user) = (session.peer(), session.user());
+                    tracing::warn!(
+                        name: syslog::ERR, %peer, user, command,
+                        "a client may not do this, as auth.cf says"
+                    );
+                }
+                Said::Text(DENIED.to_owned())
+            }
             Turn::List(listing) => self.first_part(listing),
             Turn::Wish { wish, done } => Said::Text(self.carry_out(*wish, done)),
             Turn::Work(work) => self.begin(session, work),

@@ -164,10 +164,11 @@ fn table_way(
     }
     let ruling =
         alertafter(period, &mut memory.gate, occasion, occasion.consec_failures).and_then(|()| {
-            if to_table.any(|line| line_wants(line, occasion)) {
+            if to_table.clone().any(|line| line_wants(line, occasion)) {
                 Ok(())
             } else {
-                Err(Suppressed::ExitRange(occasion.exit))
+                let ranges = to_table.filter_map(|line| line.exit);
+                Err(Suppressed::exit_range(occasion.exit, ranges))
             }
         });
     Some(ruling)
@@ -211,7 +212,8 @@ fn message_way(
         .filter(|line| line_wants(line, occasion))
         .peekable();
     if wanted.peek().is_none() {
-        return Some(Err(Suppressed::ExitRange(occasion.exit)));
+        let ranges = messages().filter_map(|line| line.exit);
+        return Some(Err(Suppressed::exit_range(occasion.exit, ranges)));
     }
     for line in wanted {
         match &line.program {
@@ -274,9 +276,9 @@ fn upalertafter(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Sup
 /// Step 8.3a: `alertexitrange`.
 fn exit_in_range(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Suppressed> {
     match period.alertexitrange {
-        Some(range) if occasion.kind.is_problem() && !range.contains(occasion.exit) => {
-            Err(Suppressed::ExitRange(occasion.exit))
-        }
+        Some(range) if occasion.kind.is_problem() && !range.contains(occasion.exit) => Err(
+            Suppressed::exit_range(occasion.exit, std::iter::once(range)),
+        ),
         Some(_) | None => Ok(()),
     }
 }

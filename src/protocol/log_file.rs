@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 
 use crate::engine::event::{AlertKind, DowntimeLine, HistoryLine};
-use crate::text::one_line;
+use crate::text::one_line_with_tabs;
 use crate::time::Wall;
 
 /// A line of `historicfile`, with its newline.
@@ -102,7 +102,7 @@ pub fn downtime_line(line: &DowntimeLine) -> String {
     let down = up.saturating_sub(first).max(0);
     let summary = &line.summary;
     let line = format!("{up} {group} {service} {first} {down} {interval} {summary}");
-    one_line(&line) + "\n"
+    one_line_with_tabs(&line) + "\n"
 }
 
 /// Whether a line is one of the downtime log. mon leaves the interval of a service empty that
@@ -186,6 +186,17 @@ mod tests {
     }
 
     #[test]
+    fn tabs_stay_and_line_ends_do_not() {
+        let mut call = line(AlertKind::Failure, 5);
+        call.summary = "a\tb\nc".to_owned();
+        let text = history_line(&call);
+        assert!(text.ends_with(" a\tb c\n"), "{text:?}");
+        let (back, strangers) = history(&text, None, 9);
+        assert_eq!(strangers.count, 0);
+        assert_eq!(back[0].summary, "a\tb c");
+    }
+
+    #[test]
     fn an_outage_is_one_line_of_the_downtime_log() {
         let mut line = DowntimeLine {
             up: Wall::from_seconds(1_795_215_944),
@@ -211,6 +222,9 @@ mod tests {
         ] {
             assert!(!is_downtime_line(other), "{other}");
         }
+        line.summary = "tab\tand\rline\nends".to_owned();
+        assert!(downtime_line(&line).ends_with(" tab\tand line ends\n"));
+        line.summary = "summ one".to_owned();
         line.first_failure = Wall::from_micros(1_795_215_938_900_000);
         assert!(downtime_line(&line).contains(" 1795215938 6 "));
         // The clock was set back during the outage.

@@ -68,6 +68,9 @@ pub const LINE_MAX: usize = 64 * 1024;
 /// The reply to what is no command, to a line that is too long among them.
 pub const INVALID: &str = "520 invalid command\n";
 
+/// The answer to what a client may not do.
+pub const DENIED: &str = "520 command could not be executed, unknown command\n";
+
 /// Who knows the processes of the runs.
 pub trait Processes: std::fmt::Debug {
     /// In which process this run goes on.
@@ -111,6 +114,12 @@ pub enum Turn {
     Say(String),
     /// Say this and close the connection.
     Leave(String),
+    /// Say [`DENIED`]: the client may not do this.
+    Denied {
+        /// The word of auth.cf that it lacks; none where that was said before of this connection
+        /// and user.
+        lacks: Option<&'static str>,
+    },
     /// Say the parts of this, one after the other.
     List(Box<Listing>),
     /// Tell the engine; say `done`, or with [`refused`] why not.

@@ -1,10 +1,11 @@
 //! What does each command come to?
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::engine::event::{Memory, Wish};
 use crate::protocol::command::{self, Command, first_word};
-use crate::protocol::{Credentials, INVALID, Sight, StateFiles, Turn, VERSION, Work};
+use crate::protocol::{Credentials, DENIED, INVALID, Sight, StateFiles, Turn, VERSION, Work};
 use crate::protocol::{list, operator, variables};
 
 const NO_VIEW: &str = "no view selected -- all groups will be displayed";
@@ -18,6 +19,8 @@ pub struct Session {
     peer: IpAddr,
     user: Option<String>,
     view: Option<String>,
+    /// What was said to be denied: a client that asks again and again fills no log.
+    denied: BTreeSet<&'static str>,
 }
 
 impl Session {
@@ -28,6 +31,7 @@ impl Session {
             peer,
             user: None,
             view: None,
+            denied: BTreeSet::new(),
         }
     }
 
@@ -54,6 +58,7 @@ impl Session {
             return "530 login unsuccessful\n";
         }
         self.user = Some(user);
+        self.denied.clear();
         "220 login accepted\n"
     }
 
@@ -66,7 +71,8 @@ impl Session {
         if let Some(permission) = command.permission()
             && !sight.auth.may(self.user(), permission)
         {
-            return unknown();
+            let lacks = self.denied.insert(permission).then_some(permission);
+            return Turn::Denied { lacks };
         }
         match command {
             Command::Quit => Turn::Leave("220 quitting\n".to_owned()),
@@ -149,7 +155,7 @@ fn wish(wish: Wish, done: &str) -> Turn {
 }
 
 fn unknown() -> Turn {
-    say("520 command could not be executed, unknown command\n")
+    say(DENIED)
 }
 
 /// The number counts, what follows it does not, nor do zeros before it.

@@ -150,6 +150,7 @@ impl Daemon {
     fn reply(&mut self, line: &[u8]) -> String {
         match self.turn(line) {
             Turn::Say(text) | Turn::Leave(text) => text,
+            Turn::Denied { .. } => DENIED.to_owned(),
             Turn::Wish { done, .. } => done,
             Turn::Work(work) => work.reply().to_owned(),
             Turn::List(mut listing) => {
@@ -255,6 +256,14 @@ fn what_is_not_allowed_looks_like_an_unknown_command() {
     for line in ["servertime", "reset", "term", "ack web http x", "dump"] {
         assert_eq!(daemon.say(line), unknown, "{line}");
     }
+    let mut lacks = |line: &str| {
+        let Turn::Denied { lacks } = daemon.turn(line.as_bytes()) else {
+            panic!("{line} is allowed");
+        };
+        lacks
+    };
+    assert_eq!(lacks("clear timers g s"), Some("clear"));
+    assert_eq!(lacks("clear timers g t"), None, "it was said before");
     assert_eq!(
         daemon.say("list state"),
         ["scheduler running", "220 list state completed"]

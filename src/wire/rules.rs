@@ -8,7 +8,7 @@ use crate::time::Readable;
 pub const fn rule(why: &Suppressed) -> &'static str {
     match why {
         Suppressed::NotInPeriod => "period",
-        Suppressed::ExitRange(_) => "exit_range",
+        Suppressed::ExitRange { .. } => "exit_range",
         Suppressed::NumAlerts(_) => "numalerts",
         Suppressed::AlertEvery { .. } => "alertevery",
         Suppressed::AlertAfterCount { .. } | Suppressed::AlertAfterTime { .. } => "alertafter",
@@ -27,8 +27,10 @@ pub const fn rule(why: &Suppressed) -> &'static str {
 pub fn sentence(why: &Suppressed) -> String {
     match why {
         Suppressed::NotInPeriod => "the period did not hold".to_owned(),
-        Suppressed::ExitRange(exit) => {
-            format!("exit value {exit} is in none of the ranges (alertexitrange, exit=)")
+        Suppressed::ExitRange { exit, ranges } => {
+            let ranges: Vec<String> = ranges.iter().map(ToString::to_string).collect();
+            let ranges = ranges.join(" ");
+            format!("exit value {exit} is in none of the ranges {ranges} (alertexitrange, exit=)")
         }
         Suppressed::NumAlerts(most) => {
             format!("numalerts {most}: as many were sent in this outage; none until it ends")
@@ -77,9 +79,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::model::ExitRange;
 
     #[test]
     fn each_rule_says_what_is_left_of_it() {
+        let range = |low, high| ExitRange { low, high };
         let cases = [
             (
                 Suppressed::AlertAfterCount { have: 1, need: 3 },
@@ -99,6 +103,11 @@ mod tests {
                 "3m20s left",
             ),
             (Suppressed::NumAlerts(2), "numalerts", "numalerts 2"),
+            (
+                Suppressed::exit_range(4, [range(2, 2), range(5, 9), range(2, 2)].into_iter()),
+                "exit_range",
+                "exit value 4 is in none of the ranges 2 5-9 (",
+            ),
             (
                 Suppressed::UpalertAfter {
                     outage: Duration::from_secs(59),

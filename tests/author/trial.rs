@@ -224,6 +224,32 @@ fn a_program_that_cannot_run_says_why_and_what_to_do() {
 }
 
 #[test]
+fn an_option_behind_the_program_is_its_own_and_a_hint_says_so() {
+    let bench = Bench::new();
+    bench.monitor("exit 0\n");
+    let path = bench.folder.join("mon.d/own.monitor");
+    let path = path.to_str().unwrap();
+    let hint = "argument of that";
+    for words in [
+        &["--limit", "5s"][..],
+        &["--limit=5s"],
+        &["-p", "1", "--strict"],
+    ] {
+        let (code, text) = bench.run(&[&[path], words].concat());
+        assert_eq!(code, 0, "{text}");
+        assert!(text.contains(hint), "{text}");
+    }
+    for words in [
+        &["-p", "5s"][..],
+        &["--other", "--", "h1"],
+        &["--", "--limit"],
+    ] {
+        let (_, text) = bench.run(&[&[path], words].concat());
+        assert!(!text.contains(hint), "{text}");
+    }
+}
+
+#[test]
 fn wrong_usage_runs_nothing_and_is_exit_status_2() {
     let bench = Bench::new();
     for (words, expected) in [

@@ -281,6 +281,7 @@ impl Player<'_> {
         };
         let reply = match self.session.take(line.as_bytes(), &sight) {
             Turn::Say(reply) | Turn::Leave(reply) => reply,
+            Turn::Denied { .. } => lvsmon::protocol::DENIED.to_owned(),
             Turn::List(mut listing) => {
                 let mut reply = String::new();
                 loop {

@@ -383,6 +383,7 @@ pub(crate) fn client(bytes: &[u8]) {
         };
         let reply = match session.take(line, &sight) {
             Turn::Say(reply) => reply,
+            Turn::Denied { .. } => lvsmon::protocol::DENIED.to_owned(),
             Turn::Leave(reply) => {
                 whole(&reply);
                 return;

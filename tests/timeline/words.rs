@@ -157,7 +157,7 @@ fn send(call: &AlertCall) -> String {
 fn held_back(suppression: &Suppression, engine: &Engine) -> String {
     let why = match &suppression.why {
         Suppressed::NotInPeriod => "the period does not hold".to_owned(),
-        Suppressed::ExitRange(exit) => format!("exit value {exit} is out of range"),
+        Suppressed::ExitRange { exit, .. } => format!("exit value {exit} is out of range"),
         Suppressed::NumAlerts(most) => format!("numalerts {most} are out"),
         Suppressed::AlertEvery { left } => format!("alertevery, {} left", Readable(*left)),
         Suppressed::AlertAfterCount { have, need } => {

@@ -119,6 +119,7 @@ pub(super) async fn run(plan: Plan) -> AlertTrial {
             "add alert, upalert or another such line to a period",
         ));
     }
+    trial.remarks.extend(plan.late_option);
     trial.remarks.sort_by_key(|remark| remark.level);
     trial
 }

@@ -27,9 +27,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Arg, Args, CommandFactory as _, Parser};
 
 use crate::cli::output::{Output, complain};
+use crate::cli::trial::remarks::{Level, Remark};
 use crate::cli::{CONFIG, Outcome, USAGE, load, runtime};
 use crate::config;
 use crate::engine::event::AlertKind;
@@ -152,6 +153,8 @@ struct Plan {
     repeat: u32,
     really: bool,
     kinds: Vec<AlertKind>,
+    /// An option of ours that stands where the program's arguments are.
+    late_option: Option<Remark>,
 }
 
 pub(super) fn trial(args: &TrialArgs, out: &mut Output) -> Outcome {
@@ -197,8 +200,7 @@ pub(super) fn trial(args: &TrialArgs, out: &mut Output) -> Outcome {
     Ok(code)
 }
 
-fn exit_code(remarks: &[remarks::Remark], strict: bool, failed: bool) -> ExitCode {
-    use remarks::Level;
+fn exit_code(remarks: &[Remark], strict: bool, failed: bool) -> ExitCode {
     let is_bad = |level: Level| match level {
         Level::Problem => true,
         Level::Warning => strict,
@@ -314,7 +316,28 @@ impl TrialArgs {
             repeat: self.repeat.unwrap_or(2),
             really: self.really,
             kinds: self.kind.clone(),
+            late_option: None,
         })
+    }
+
+    /// What of the program's arguments may have been meant for us.
+    fn late_option(&self) -> Option<Remark> {
+        let own = Late::command();
+        let is_own = |word: &&str| {
+            let name = word.split('=').next().unwrap_or_default();
+            let mut long = own.get_arguments().filter_map(Arg::get_long);
+            name.strip_prefix("--")
+                .is_some_and(|name| long.any(|long| long == name))
+        };
+        let words = self.words.iter().skip(1).map(String::as_str);
+        let word = words.take_while(|word| *word != "--").find(is_own)?;
+        let what = self.what();
+        Some(Remark::new(
+            Level::Hint,
+            "own_option",
+            format!("{word} stands behind {what}, so it is an argument of that"),
+            "options of lvsmon try stand before the program",
+        ))
     }
 
     fn program(&self) -> Result<Plan, String> {
@@ -380,6 +403,7 @@ impl TrialArgs {
             repeat: self.repeat.unwrap_or(2),
             really: self.really,
             kinds: self.kind.clone(),
+            late_option: self.late_option(),
         })
     }
 

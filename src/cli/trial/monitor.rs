@@ -144,6 +144,7 @@ pub(super) async fn run(plan: Plan) -> MonitorTrial {
         },
         is_configured: trial.service.is_some(),
     });
+    trial.remarks.extend(plan.late_option);
     trial
 }
 

@@ -43,7 +43,7 @@ pub enum StoreError {
         who: String,
     },
     /// A file operation failed.
-    #[error("cannot {doing} {path}: {error}{}", advice(error))]
+    #[error("cannot {doing} {path}: {error}{}", advice(error, *owner))]
     File {
         /// `read`, `write`, ...
         doing: &'static str,
@@ -51,6 +51,8 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system said.
         error: io::Error,
+        /// The user whose file it is, where it is another one's than ours.
+        owner: Option<u32>,
     },
     /// The writer of the journal ended before us, which is a defect of lvsmon.
     #[error("the writer of the journal ended: {0}; nothing is kept any more, restart lvsmon")]
@@ -58,12 +60,28 @@ pub enum StoreError {
 }
 
 /// What a person may do about it.
-fn advice(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        "; run lvsmon as the owner of the state folder, or set \"statedir\" to a folder of this user"
+fn advice(error: &io::Error, owner: Option<u32>) -> String {
+    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+        "; the file system is read-only: mount it with rw, or set \"statedir\" to a folder that can \
+         be written"
+            .to_owned()
+    } else if error.kind() != io::ErrorKind::PermissionDenied {
+        String::new()
+    } else if let Some(owner) = owner {
+        format!(
+            "; it belongs to user {owner}, of an lvsmon that ran as that one: run lvsmon as that \
+             user, give the state folder to this one (chown -R), or set \"statedir\" to another folder"
+        )
     } else {
-        ""
+        "; run lvsmon as the owner of the state folder, or set \"statedir\" to a folder of this user"
+            .to_owned()
     }
+}
+
+/// The user whose file this is; none where it is ours or cannot be told.
+fn other_owner(path: &Path) -> Option<u32> {
+    let owner = std::fs::metadata(path).ok()?.uid();
+    (owner != nix::unistd::geteuid().as_raw()).then_some(owner)
 }
 
 impl StoreError {
@@ -71,6 +89,7 @@ impl StoreError {
         move |error| Self::File {
             doing,
             path: path.to_owned(),
+            owner: other_owner(path),
             error,
         }
     }

@@ -425,3 +425,38 @@ fn who_may_not_write_the_state_folder_is_told_what_to_do() {
     let said = StoreError::file("open", path)(denied).to_string();
     assert!(said.contains("or set \"statedir\""), "{said}");
 }
+
+#[test]
+fn a_refusal_says_whose_the_file_is_and_that_a_disk_is_read_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lock");
+    fs::write(&path, "").unwrap();
+    let said = |owner, errno: nix::errno::Errno| {
+        let error = errno.into();
+        let path = path.clone();
+        let error = StoreError::File {
+            doing: "open",
+            path,
+            error,
+            owner,
+        };
+        error.to_string()
+    };
+    let denied = said(Some(4242), nix::errno::Errno::EACCES);
+    assert!(denied.contains("belongs to user 4242"), "{denied}");
+    let denied = said(None, nix::errno::Errno::EACCES);
+    assert!(denied.contains("as the owner of"), "{denied}");
+    let read_only = said(None, nix::errno::Errno::EROFS);
+    assert!(read_only.contains("read-only"), "{read_only}");
+    assert!(read_only.contains("statedir"), "{read_only}");
+    let full = said(Some(4242), nix::errno::Errno::ENOSPC);
+    assert!(!full.contains("4242"), "{full}");
+
+    let own = StoreError::file("open", &path)(nix::errno::Errno::EACCES.into());
+    assert!(matches!(own, StoreError::File { owner: None, .. }), "{own}");
+    if nix::unistd::geteuid().is_root() {
+        std::os::unix::fs::chown(&path, Some(4242), None).unwrap();
+        let other = StoreError::file("open", &path)(nix::errno::Errno::EACCES.into());
+        assert!(other.to_string().contains("4242"), "{other}");
+    }
+}

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::event::{HostVerdict, Status};
-use crate::model::{AlertCommand, HostName, ServiceId};
-use crate::text::one_line;
+use crate::model::{AlertCommand, ExitRange, HostName, ServiceId};
+use crate::text::one_line_with_tabs;
 use crate::time::Wall;
 
 /// Why an alert is called (docs/mon.md, "Alerts").
@@ -176,7 +176,12 @@ pub enum Suppressed {
     /// The period does not hold now.
     NotInPeriod,
     /// The exit value is not in `alertexitrange`, or in none of the lines' `exit=` ranges.
-    ExitRange(i32),
+    ExitRange {
+        /// The value.
+        exit: i32,
+        /// Those that were asked for, each once: the first [`Suppressed::RANGES_MAX`] of them.
+        ranges: Vec<ExitRange>,
+    },
     /// `numalerts` are out.
     NumAlerts(u32),
     /// `alertevery`: too soon after the last one.
@@ -222,6 +227,22 @@ pub enum Suppressed {
     Acknowledged(Arc<str>),
 }
 
+impl Suppressed {
+    /// A period may have very many lines, and what held an alert back is remembered.
+    pub const RANGES_MAX: usize = 8;
+
+    /// No line of these ranges wants the exit value.
+    pub(crate) fn exit_range(exit: i32, wanted: impl Iterator<Item = ExitRange>) -> Self {
+        let mut ranges = Vec::new();
+        for range in wanted {
+            if ranges.len() < Self::RANGES_MAX && !ranges.contains(&range) {
+                ranges.push(range);
+            }
+        }
+        Self::ExitRange { exit, ranges }
+    }
+}
+
 /// One alert call, as the alert history keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryLine {
@@ -255,7 +276,7 @@ impl HistoryLine {
     /// The same in one line, as `historicfile` has it, without the newline.
     #[must_use]
     pub fn in_a_file(&self) -> String {
-        one_line(&self.text())
+        one_line_with_tabs(&self.text())
     }
 }
 

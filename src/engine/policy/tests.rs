@@ -248,7 +248,8 @@ fn alertexitrange_and_exit_choose_by_exit_value() {
     ];
     assert_eq!(told(&sent), expected);
     let mut story = Story::of(vec![period]);
-    let why = Suppressed::ExitRange(4);
+    let ranges = vec![ExitRange { low: 1, high: 3 }];
+    let why = Suppressed::ExitRange { exit: 4, ranges };
     assert_eq!(story.report(30, 4, "").held_back, [(Some(0), why)]);
 }
 
@@ -595,7 +596,9 @@ fn exit_ranges_keep_an_outage_from_the_table() {
         let mut story = Story::of(vec![period]);
         let decision = story.report(10, 1, "");
         assert_eq!(decision.ruling, Ruling::HeldBack);
-        assert_eq!(decision.held_back, [(Some(0), Suppressed::ExitRange(1))]);
+        let ranges = vec![ExitRange { low: 2, high: 2 }];
+        let why = Suppressed::ExitRange { exit: 1, ranges };
+        assert_eq!(decision.held_back, [(Some(0), why)]);
         assert_eq!(story.report(20, 2, "").ruling, Ruling::Passed);
     }
 }
