@@ -1,0 +1,185 @@
+//! The files in `etc/` that make two directors a pair.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::daemon::farm::{Farm, SOON};
+use crate::support::{TempDir, have, is_root, lvsmon_path, root, skip, wait_until};
+
+fn text(output: &Output) -> String {
+    let both = [&*output.stdout, &*output.stderr].concat();
+    String::from_utf8_lossy(&both).into_owned()
+}
+
+#[test]
+fn keepalived_takes_the_configurations_of_both_directors() {
+    let test = "keepalived_takes_the_configurations_of_both_directors";
+    if !is_root() || !have("keepalived") || !have("unshare") || !have("ip") {
+        return skip(test, "root, keepalived, unshare and ip");
+    }
+    let folder = TempDir::new();
+    let mut shipped = Vec::new();
+    for number in [1, 2] {
+        let path = root().join(format!("etc/keepalived/director{number}.conf"));
+        let config = fs::read_to_string(path).unwrap();
+        // The machine of a test has neither the user nor the program where a package puts it, and
+        // keepalived wants a program that nobody else can replace.
+        let local = config
+            .replace("lvsmon lvsmon\n", "nobody nogroup\n")
+            .replace("/usr/bin/lvsmon health", "/bin/true health");
+        assert_ne!(local, config);
+        let path = folder.write("keepalived.conf", &local);
+        let log = folder.join("log");
+        let script = format!(
+            "ip link set lo up && ip link add eth0 type veth peer name other && ip link set eth0 up \
+             && exec keepalived --config-test={} --use-file={}",
+            log.display(),
+            path.display()
+        );
+        let mut command = Command::new("unshare");
+        let output = command
+            .args(["--net", "sh", "-c", &script])
+            .output()
+            .unwrap();
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        assert!(output.status.success(), "{}{said}", text(&output));
+        assert_eq!(said, "", "of director{number}.conf");
+        shipped.push(config);
+    }
+    let differ = |(one, two): &(&str, &str)| one != two;
+    let lines = shipped[0].lines().zip(shipped[1].lines());
+    let count = lines.filter(differ).count();
+    assert_eq!(
+        count, 6,
+        "two lines of words, the name, the priority, both addresses"
+    );
+}
+
+/// A script of `etc/` against the daemon of this farm.
+fn run(farm: &Farm, script: &str, action: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
+    let path = root().join(script);
+    let mode = fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0o111, "{script} is executable");
+    let mut command = Command::new(path);
+    command
+        .arg(action)
+        .env("LVSMON", lvsmon_path())
+        .env("LVSMON_STATEDIR", farm.folder.join("state"))
+        .env("OCF_RESKEY_binary", lvsmon_path())
+        .env("OCF_RESKEY_statedir", farm.folder.join("state"))
+        .env("OCF_RESKEY_config", farm.config())
+        .env("OCF_RESKEY_log", farm.folder.join("log"))
+        .env("HA_RSCTMP", farm.folder.join("cluster"))
+        .envs(more.iter().copied());
+    let output = command.output().unwrap();
+    (output.status.code(), text(&output))
+}
+
+fn role(farm: &Farm) -> String {
+    let said = text(&farm.output(&["role"]));
+    said.split(' ').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn heartbeat_says_the_role_by_its_resource_script() {
+    let mut farm = Farm::new();
+    let script = "etc/heartbeat/lvsmon";
+    assert_eq!(run(&farm, script, "status", &[]).0, Some(3));
+    assert_eq!(run(&farm, script, "start", &[]).0, Some(1), "no daemon");
+    assert_eq!(run(&farm, script, "stop", &[]).0, Some(0));
+    farm.start_healthy();
+    assert_eq!(run(&farm, script, "stop", &[]).0, Some(0));
+    let (code, said) = run(&farm, script, "status", &[]);
+    assert_eq!((code, said.as_str()), (Some(3), "stopped\n"));
+    assert_eq!(role(&farm), "standby");
+    assert_eq!(run(&farm, script, "start", &[]).0, Some(0));
+    let (code, said) = run(&farm, script, "status", &[]);
+    assert_eq!((code, said.as_str()), (Some(0), "running\n"));
+    assert_eq!(role(&farm), "active");
+    assert_eq!(run(&farm, script, "dance", &[]).0, Some(1));
+}
+
+const AGENT: &str = "etc/ocf/lvsmon";
+
+#[test]
+fn the_ocf_agent_says_the_role_with_the_exit_codes_of_ocf() {
+    let mut farm = Farm::new();
+    let code = |farm: &Farm, action: &str| run(farm, AGENT, action, &[]).0;
+    assert_eq!(code(&farm, "monitor"), Some(7));
+    assert_eq!(code(&farm, "start"), Some(1), "no daemon");
+    assert_eq!(code(&farm, "stop"), Some(0));
+    farm.start_healthy();
+    assert_eq!(code(&farm, "monitor"), Some(7));
+    for _ in 0..2 {
+        assert_eq!(code(&farm, "start"), Some(0));
+        assert_eq!(code(&farm, "monitor"), Some(0));
+        assert_eq!(role(&farm), "active");
+    }
+    for _ in 0..2 {
+        assert_eq!(code(&farm, "stop"), Some(0));
+        assert_eq!(code(&farm, "status"), Some(7));
+        assert_eq!(role(&farm), "standby");
+    }
+    assert_eq!(code(&farm, "start"), Some(0));
+    farm.end(nix::sys::signal::Signal::SIGKILL);
+    assert_eq!(code(&farm, "monitor"), Some(1), "active, and dead");
+    assert_eq!(code(&farm, "dance"), Some(3));
+    let with = |name, value| run(&farm, AGENT, "validate-all", &[(name, value)]).0;
+    assert_eq!(with("OCF_RESKEY_manage", "role"), Some(0));
+    assert_eq!(with("OCF_RESKEY_manage", "all"), Some(6));
+    assert_eq!(with("OCF_RESKEY_binary", "/nowhere/lvsmon"), Some(5));
+    let (code, page) = run(&farm, AGENT, "meta-data", &[]);
+    assert_eq!(code, Some(0));
+    for word in [
+        "<action name=\"monitor\"",
+        "name=\"manage\"",
+        "</resource-agent>",
+    ] {
+        assert!(page.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn the_ocf_agent_starts_and_stops_the_daemon_where_it_is_to() {
+    let farm = Farm::new();
+    let run = |action| run(&farm, AGENT, action, &[("OCF_RESKEY_manage", "daemon")]);
+    assert_eq!(run("monitor").0, Some(7));
+    let started = run("start");
+    assert_eq!(started.0, Some(0), "{} {}", started.1, farm.log());
+    assert_eq!(run("start").0, Some(0));
+    assert_eq!(run("monitor").0, Some(0));
+    assert_eq!(run("stop").0, Some(0));
+    assert_eq!(run("monitor").0, Some(7));
+    assert_eq!(run("stop").0, Some(0));
+    wait_until("the end in the log", SOON, || {
+        farm.log().contains("stopped")
+    });
+}
+
+#[test]
+fn ocf_tester_finds_nothing_wrong_with_the_agent() {
+    let tester = Path::new("/usr/sbin/ocf-tester");
+    if !is_root() || !tester.exists() {
+        return skip(
+            "ocf_tester_finds_nothing_wrong_with_the_agent",
+            "root and ocf-tester",
+        );
+    }
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let mut command = Command::new(tester);
+    command
+        .args(["-n", "role"])
+        .arg("-o")
+        .arg(format!("binary={}", lvsmon_path().display()))
+        .arg("-o")
+        .arg(format!("statedir={}", farm.folder.join("state").display()))
+        .arg(root().join(AGENT))
+        .env("HA_RSCTMP", farm.folder.join("cluster"));
+    let output = command.output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("passed all tests"), "{said}");
+}
