@@ -304,6 +304,7 @@ impl<'a> Page<'a> {
         let delivery = match &row.delivery {
             DeliveryRow::Waiting => "not yet delivered".to_owned(),
             DeliveryRow::Delivered => "delivered".to_owned(),
+            DeliveryRow::Elsewhere => "told by the other director".to_owned(),
             DeliveryRow::GivenUp(why) => format!("given up: {why}"),
         };
         let kind = row.kind.word();

@@ -152,8 +152,8 @@ pub(crate) const GLOBALS: [(&str, Effect); 48] = [
     ("notify_fifo", Works),
     ("notify_instance", Works),
     ("vip", Works),
-    ("speak", NotYet),
-    ("sync_daemon", NotYet),
+    ("speak", Works),
+    ("sync_daemon", Works),
     ("witness", Works),
 ];
 

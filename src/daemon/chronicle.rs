@@ -300,6 +300,12 @@ impl Chronicle {
                 self.open.remove(&AlertId(id));
                 tracing::debug!(id, "alert delivered");
             }
+            Delivery::Elsewhere => {
+                if let Some(row) = self.open.get_mut(&AlertId(id)) {
+                    *row = DeliveryRow::Elsewhere;
+                }
+                tracing::debug!(id, "alert told by the other director");
+            }
             Delivery::GivenUp(why) => {
                 if let Some(row) = self.open.get_mut(&AlertId(id)) {
                     *row = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());
@@ -410,6 +416,28 @@ fn reasons_of(model: &Model, reasons: &[(ServiceId, Reason)]) -> String {
         format!("{group}/{name}: {reason}")
     });
     why.collect::<Vec<String>>().join(", ")
+}
+
+/// A daemon begins, with so many records of before.
+pub(super) fn started(
+    config: &std::path::Path,
+    model: &Model,
+    kept: usize,
+    seed: u64,
+    zone: &jiff::tz::TimeZone,
+) {
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %config.display(),
+        statedir = %model.globals.statedir.display(),
+        services = model.services.len(),
+        bindings = model.bindings.len(),
+        backend = %model.globals.ipvs_backend,
+        kept,
+        seed,
+        zone = zone.iana_name(),
+        "daemon started"
+    );
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::config::{Diagnostic, counted};
 use crate::daemon::applier::Applier;
-use crate::daemon::chronicle::Chronicle;
+use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
@@ -47,7 +47,6 @@ use crate::lvs::Desired;
 use crate::model::{Globals, Model};
 use crate::monitor::Tools;
 use crate::names::Names;
-use crate::pair::RoleKeeper;
 use crate::program;
 use crate::protocol::state_file::StateFile;
 use crate::site::{self, LoadOptions, Loaded, Manner};
@@ -306,17 +305,12 @@ fn start(
     let clock = Clock::start();
     let seed = fastrand::u64(..);
     let zone = TimeZone::system();
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        config = %options.config.display(),
-        statedir = %globals.statedir.display(),
-        services = model.services.len(),
-        bindings = model.bindings.len(),
-        backend = %globals.ipvs_backend,
-        kept = opened.saved.records.len(),
+    chronicle::started(
+        &options.config,
+        &model,
+        opened.saved.records.len(),
         seed,
-        zone = zone.iana_name(),
-        "daemon started"
+        &zone,
     );
     let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
     let server = Server::start(globals, clients)?;
@@ -326,12 +320,13 @@ fn start(
     let names = Names::system();
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
     let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
-    let outbox = Outbox::start(OutboxSettings::new(globals), events.clone());
     let (saved, now) = (&opened.saved, clock.now());
-    let role_kept = role::restore(saved);
+    let (role, role_kept) = role::begin(globals, saved, now);
+    let settings = OutboxSettings::new(globals);
+    let outbox = Outbox::start_as(settings, role::voice(&role), None, events.clone());
     Ok(Daemon {
-        role: RoleKeeper::new(globals.pair.clone(), role_kept.clone(), now),
-        role_sources: RoleSources::start(&globals.pair, clock),
+        role,
+        role_sources: RoleSources::start(globals, clock),
         role_kept,
         heard: 0,
         watchdog: Watchdog::of_systemd(now.mono),

@@ -151,6 +151,8 @@ pub enum DeliveryRow {
     Waiting,
     /// Handed over.
     Delivered,
+    /// Told by the other director of the pair.
+    Elsewhere,
     /// Given up, for this reason.
     GivenUp(String),
 }

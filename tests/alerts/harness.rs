@@ -52,6 +52,7 @@ pub(crate) fn settings(
         spool: state.join("spool"),
         mailer: Mailer::new(mail),
         limits,
+        held_most: None,
     }
 }
 

@@ -7,6 +7,7 @@
 //! | do webhooks arrive as they should | `webhook` |
 //! | what if servers, disk or process fail | `trouble` |
 //! | does lvs.alert stand alone | `lvs` |
+//! | what is held for the other director of a pair | `held` |
 //! | are programs run as mon runs them | `programs` |
 //! | what happens at the bounds of the spool | `bounds` |
 //! | does the daemon deliver, through `kill -9` and a full disk | `daemon` |
@@ -14,6 +15,7 @@
 mod bounds;
 mod daemon;
 mod harness;
+mod held;
 mod lvs;
 mod mail;
 mod network;

@@ -183,7 +183,8 @@ impl Drop for Director {
         }
         if std::thread::panicking() {
             let keepalived = self.folder.read("keepalived.log");
-            eprintln!("director {}:\n{}\n{keepalived}", self.number, self.log());
+            let text = format!("director {}:\n{}\n{keepalived}\n", self.number, self.log());
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
         }
     }
 }
@@ -192,6 +193,22 @@ impl Drop for Director {
 fn told(world: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(world.join("told")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
+}
+
+/// Two directors on a bridge, nothing of which runs yet, and a service that is well.
+fn pair(world: &TempDir) -> (Space, Director, Director) {
+    let shared = world.path().display();
+    world.write("up", "");
+    world.write_executable(
+        "probe.monitor",
+        format!("#!/bin/sh\ntest -e {shared}/up && exit 0\necho web1\nexit 1\n"),
+    );
+    let hub = Space::new();
+    hub.ip("link add br0 type bridge");
+    hub.ip("link set br0 up");
+    let one = Director::new(1, &hub, world);
+    let two = Director::new(2, &hub, world);
+    (hub, one, two)
 }
 
 #[test]
@@ -204,17 +221,7 @@ fn of_two_directors_one_speaks_and_the_other_goes_on_where_it_fails() {
         return skip(test, "root, keepalived, unshare, nsenter and ip");
     }
     let world = TempDir::new();
-    let shared = world.path().display();
-    world.write("up", "");
-    world.write_executable(
-        "probe.monitor",
-        format!("#!/bin/sh\ntest -e {shared}/up && exit 0\necho web1\nexit 1\n"),
-    );
-    let hub = Space::new();
-    hub.ip("link add br0 type bridge");
-    hub.ip("link set br0 up");
-    let mut one = Director::new(1, &hub, &world);
-    let mut two = Director::new(2, &hub, &world);
+    let (hub, mut one, mut two) = pair(&world);
     one.start_lvsmon();
     two.start_lvsmon();
     one.wait_for_role("standby");

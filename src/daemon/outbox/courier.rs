@@ -2,8 +2,9 @@
 //!
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
-//! `intake`, what comes of deliveries in `outcome`.
+//! `intake`, what comes of deliveries in `outcome`, what is held for the other director in `held`.
 
+mod held;
 mod intake;
 mod outcome;
 
@@ -12,18 +13,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
 use crate::clock::Clock;
-use crate::daemon::outbox::OutboxSettings;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
-use crate::engine::event::{AlertCall, AlertId, Event};
+use crate::daemon::outbox::{OutboxSettings, Parcel, Told, Voice, Ways};
+use crate::engine::event::{AlertId, Event};
 use crate::time::Mono;
 
 /// Calls taken in one go: they share one wait for the disk.
@@ -42,6 +43,8 @@ struct OpenCall {
     remaining: usize,
     /// What went wrong with others.
     faults: Vec<String>,
+    /// Some of it was told by the other director.
+    is_elsewhere: bool,
 }
 
 /// What a task does, for when it panics.
@@ -87,25 +90,39 @@ pub(super) struct Courier {
     kinds: Vec<(Id, Kind)>,
     reports: mpsc::Sender<Report>,
     disk: Disk,
+    /// Whether anything leaves.
+    voice: Voice,
+    /// Who is told what has reached whom.
+    told: Option<mpsc::Sender<Told>>,
     tidied: Mono,
     is_closing: bool,
 }
 
 impl Courier {
     /// Runs until the inbox is closed and nothing more can be done now.
-    pub(super) async fn run(
-        mut inbox: mpsc::Receiver<AlertCall>,
-        mut changes: watch::Receiver<OutboxSettings>,
-        taken: watch::Sender<u64>,
-        events: mpsc::Sender<Event>,
-    ) {
+    pub(super) async fn run(mut inbox: mpsc::Receiver<Parcel>, ways: Ways) {
+        let Ways {
+            mut changes,
+            mut voices,
+            taken,
+            held,
+            told,
+            events,
+        } = ways;
         let (reports, mut reported) = mpsc::channel(REPORTS);
         let settings = changes.borrow_and_update().clone();
         let mut courier = Self::new(settings, reports);
+        courier.told = told;
         courier.load().await;
+        let voice = *voices.borrow_and_update();
+        courier.speak(voice);
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             courier.advance().await;
+            held.send_if_modified(|count| {
+                let now = courier.held_count();
+                std::mem::replace(count, now) != now
+            });
             if courier.is_closing && courier.is_idle() {
                 courier.empty_trash().await;
                 return;
@@ -123,8 +140,15 @@ impl Courier {
                         courier.is_closing = true;
                         courier.queue.hurry();
                     }
-                    courier.take(&mut batch).await;
-                    taken.send_modify(|calls| *calls += count as u64);
+                    let calls = courier.take(&mut batch).await;
+                    taken.send_if_modified(|taken| {
+                        *taken += calls;
+                        calls > 0
+                    });
+                }
+                Ok(()) = voices.changed() => {
+                    let voice = *voices.borrow_and_update();
+                    courier.speak(voice);
                 }
                 Ok(()) = changes.changed() => {
                     let settings = changes.borrow_and_update().clone();
@@ -167,6 +191,8 @@ impl Courier {
             kinds: Vec::new(),
             reports,
             disk: Disk::Works,
+            voice: Voice::Speaks,
+            told: None,
             tidied: Mono::ZERO,
             is_closing: false,
             generation: 0,
@@ -231,7 +257,8 @@ impl Courier {
 
     fn is_idle(&self) -> bool {
         // Every message that can be delivered now is under way after `advance`.
-        self.kinds.is_empty() && self.programs.is_idle()
+        let programs = self.programs.is_idle() || self.voice == Voice::Holds;
+        self.kinds.is_empty() && programs
     }
 
     /// When there is something to do without a new event.
@@ -240,7 +267,10 @@ impl Courier {
             Disk::Fails(at) if !self.is_loaded || !self.memory.is_empty() => Some(at),
             Disk::Works | Disk::Fails(_) => None,
         };
-        let programs = self.programs.next(self.settings.limits.programs);
+        let programs = match self.voice {
+            Voice::Speaks => self.programs.next(self.settings.limits.programs),
+            Voice::Holds => None,
+        };
         [self.queue.next(), disk, programs]
             .into_iter()
             .flatten()
@@ -264,6 +294,9 @@ impl Courier {
         let now = self.clock.now();
         if now.mono.since(self.tidied) > TIDY_REST {
             self.queue.tidy(now);
+            if self.voice == Voice::Holds {
+                self.forget_held();
+            }
             self.tidied = now.mono;
         }
         let groups = self.queue.groups(now);
@@ -277,7 +310,9 @@ impl Courier {
             }
         }
         let now = self.clock.now().mono;
-        while let Some(call) = self.programs.start(now, self.settings.limits.programs) {
+        while self.voice == Voice::Speaks
+            && let Some(call) = self.programs.start(now, self.settings.limits.programs)
+        {
             let kind = Kind::Program(call.key(), call.call.id);
             let limit = self.settings.limits.program_limit;
             let job = jobs::program(call, limit, self.reports.clone());
@@ -416,6 +451,7 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
         calls: Vec::new(),
         left_out: 0,
         in_memory: false,
+        held: item.held,
     })
 }
 

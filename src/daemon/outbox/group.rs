@@ -82,6 +82,7 @@ pub(super) fn seal(items: Vec<(u64, Item)>, left_out: u32, domain: &str) -> Opti
     {
         *header_to = vec![to.clone()];
     }
+    first.held = false;
     let id = message_id(identity(&first), domain);
     first.seal = Some(Seal {
         message_id: id,

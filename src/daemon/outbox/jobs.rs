@@ -52,6 +52,8 @@ pub(super) enum Report {
         key: Key,
         /// Whose call.
         call: AlertId,
+        /// What it tells.
+        event: Arc<str>,
         /// Why it does not count as delivered.
         fault: Option<String>,
     },
@@ -299,6 +301,7 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
     let report = Report::Program {
         key: call.key(),
         call: call.call.id,
+        event: call.call.event.as_str().into(),
         fault,
     };
     let _ = reports.send(report).await;

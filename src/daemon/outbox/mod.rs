@@ -6,13 +6,14 @@
 //! | which events become one mail | `group` (pure) |
 //! | which program runs next | `programs` (pure) |
 //! | how is a message kept over a crash | `spool` |
-//! | what is done about all that | `courier` |
+//! | what is done about all that, and what is held for the other director | `courier` |
 //! | how is one delivery made | `jobs` |
 //!
 //! Mail and webhooks are delivered at least once: a message whose acceptance was not noticed
 //! (a crash at the wrong moment) goes out again, with the same Message-ID and event id. They
 //! are tried until they are accepted, refused for good, or [`Limits::give_up_after`] old.
-//! Programs are run once. Nothing here decides whether there is an alert: the engine does.
+//! While the other director of a pair speaks, all of it is held: nothing leaves, and what it has
+//! told is dropped. Programs are run once. Nothing here decides whether there is an alert: the engine does.
 
 mod courier;
 mod group;
@@ -22,6 +23,7 @@ mod queue;
 mod spool;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -42,6 +44,8 @@ pub struct OutboxSettings {
     pub mailer: Mailer,
     /// Bounds and times.
     pub limits: Limits,
+    /// What was held for longer counts as told by the other director; none: it says so itself.
+    pub held_most: Option<Duration>,
 }
 
 impl OutboxSettings {
@@ -52,6 +56,7 @@ impl OutboxSettings {
             spool: globals.statedir.join("spool"),
             mailer: Mailer::new(globals.mail.clone()),
             limits: Limits::default(),
+            held_most: Some(HELD_MOST),
         }
     }
 }
@@ -114,15 +119,61 @@ impl Default for Limits {
     }
 }
 
+/// Where nothing is heard of what the other director has told, that is taken to be everything older
+/// than this: a takeover takes seconds, grouping and a relay that restarts some more.
+const HELD_MOST: Duration = Duration::from_secs(120);
+
 /// Calls between the daemon's loop and the outbox: as many as the spool holds, so that the
 /// bound is only met when the disk hangs.
 const INBOX: usize = 10_000;
+
+/// Whether this director tells people (D26).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// It does.
+    #[default]
+    Speaks,
+    /// The other one does: everything is held.
+    Holds,
+}
+
+/// One event reached one receiver.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Told {
+    /// Its id.
+    pub event: Arc<str>,
+    /// An address, `webhook` or `program`.
+    pub to: Arc<str>,
+}
+
+/// What goes to the task.
+#[derive(Debug)]
+enum Parcel {
+    /// A call, and who was to speak when it was sent.
+    Call(Box<AlertCall>, Voice),
+    /// What the other director has told.
+    Told(Vec<Told>),
+}
+
+/// What connects the task with the others.
+struct Ways {
+    changes: watch::Receiver<OutboxSettings>,
+    voices: watch::Receiver<Voice>,
+    /// How many calls were taken.
+    taken: watch::Sender<u64>,
+    /// How many messages are held.
+    held: watch::Sender<u64>,
+    told: Option<mpsc::Sender<Told>>,
+    events: mpsc::Sender<Event>,
+}
 
 /// The handle to the outbox. Dropped, it stops at once, as in a crash: what is in the spool
 /// stays there, programs are killed.
 #[derive(Debug)]
 pub struct Outbox {
-    calls: mpsc::Sender<AlertCall>,
+    parcels: mpsc::Sender<Parcel>,
+    voice: watch::Sender<Voice>,
+    held: watch::Receiver<u64>,
     taken: watch::Receiver<u64>,
     settings: watch::Sender<OutboxSettings>,
     events: mpsc::Sender<Event>,
@@ -134,12 +185,36 @@ impl Outbox {
     /// the end of each call comes as [`Event::AlertDone`].
     #[must_use]
     pub fn start(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
-        let (calls, inbox) = mpsc::channel(INBOX);
+        Self::start_as(settings, Voice::Speaks, None, events)
+    }
+
+    /// The same, holding everything at first or not. Whom each message has reached is said to
+    /// `told`; where nobody takes it at once, it is not said.
+    #[must_use]
+    pub fn start_as(
+        settings: OutboxSettings,
+        voice: Voice,
+        told: Option<mpsc::Sender<Told>>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        let (parcels, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
+        let (voice, voices) = watch::channel(voice);
         let (says, taken) = watch::channel(0);
-        let task = tokio::spawn(Courier::run(inbox, changes, says, events.clone()));
+        let (counts, held) = watch::channel(0);
+        let ways = Ways {
+            changes,
+            voices,
+            taken: says,
+            held: counts,
+            told,
+            events: events.clone(),
+        };
+        let task = tokio::spawn(Courier::run(inbox, ways));
         Self {
-            calls,
+            parcels,
+            voice,
+            held,
             taken,
             settings,
             events,
@@ -157,10 +232,12 @@ impl Outbox {
     /// Takes one call. Never waits; a call for which there is no room is given up, loudly, and
     /// the answer is false.
     pub fn send(&self, call: AlertCall) -> bool {
-        let result = self.calls.try_send(call);
+        let parcel = Parcel::Call(Box::new(call), *self.voice.borrow());
+        let result = self.parcels.try_send(parcel);
         let is_sent = result.is_ok();
-        if let Err(refused) = result {
-            let call = refused.into_inner();
+        if let Err(refused) = result
+            && let Parcel::Call(call, _) = refused.into_inner()
+        {
             let why = "the outbox is full or has ended";
             tracing::error!(group = %call.group, service = %call.name, alert = %call.command.name, why, "alert given up");
             // Without room there either, the engine hears nothing, which it can bear.
@@ -170,6 +247,26 @@ impl Outbox {
             });
         }
         is_sent
+    }
+
+    /// From now on people are told, or everything is held for the other director. What was taken
+    /// before by one that spoke stays its own.
+    pub fn speak(&self, voice: Voice) {
+        self.voice
+            .send_if_modified(|old| std::mem::replace(old, voice) != voice);
+    }
+
+    /// The other director has told these: they are dropped here, where they wait, and count as
+    /// delivered. Their ids are ours. False where there is no room now: say it again.
+    #[must_use]
+    pub fn told_elsewhere(&self, told: Vec<Told>) -> bool {
+        self.parcels.try_send(Parcel::Told(told)).is_ok()
+    }
+
+    /// How many messages are held now.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        *self.held.borrow()
     }
 
     /// From now on these settings hold; a relay that was away is tried at once.
@@ -182,7 +279,7 @@ impl Outbox {
     pub async fn close(self, limit: Duration) {
         let mut outbox = self;
         let (nothing, _) = mpsc::channel(1);
-        drop(std::mem::replace(&mut outbox.calls, nothing));
+        drop(std::mem::replace(&mut outbox.parcels, nothing));
         if tokio::time::timeout(limit, &mut outbox.task).await.is_err() {
             tracing::warn!(
                 limit_s = limit.as_secs(),

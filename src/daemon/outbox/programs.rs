@@ -41,6 +41,8 @@ pub(super) struct ProgramCall {
     pub(super) path: PathBuf,
     /// What to tell it.
     pub(super) call: Box<AlertCall>,
+    /// Since when it is held, where the other director was to run it.
+    pub(super) held_since: Option<Mono>,
 }
 
 impl ProgramCall {
@@ -159,6 +161,34 @@ impl Programs {
         self.make_ready(key, Mono::ZERO);
     }
 
+    /// How many calls wait.
+    pub(super) const fn waiting(&self) -> usize {
+        self.count
+    }
+
+    /// Takes the waiting calls out that are such.
+    pub(super) fn take_out(&mut self, is_such: impl Fn(&ProgramCall) -> bool) -> Vec<ProgramCall> {
+        let mut taken = Vec::new();
+        let mut waiting = BTreeMap::new();
+        for (key, calls) in std::mem::take(&mut self.waiting) {
+            let (out, stay): (VecDeque<_>, VecDeque<_>) =
+                calls.into_iter().partition(|(_, call)| is_such(call));
+            if !out.is_empty() {
+                self.ready.retain(|(_, ready)| *ready != key);
+            }
+            taken.extend(out.into_iter().map(|(_, call)| call));
+            if !stay.is_empty() {
+                waiting.insert(key, stay);
+            }
+        }
+        self.waiting = waiting;
+        self.count = self.count.saturating_sub(taken.len());
+        for call in &taken {
+            self.make_ready(&call.key(), Mono::ZERO);
+        }
+        taken
+    }
+
     /// Whether nothing waits and nothing runs.
     pub(super) fn is_idle(&self) -> bool {
         self.count == 0 && self.running.is_empty()
@@ -217,6 +247,7 @@ mod tests {
         ProgramCall {
             path: path.into(),
             call,
+            held_since: None,
         }
     }
 
@@ -310,6 +341,21 @@ mod tests {
         assert_eq!(events(&third), ["5"]);
         assert!(!programs.is_idle());
         ended(&mut programs, &third[0].0);
+        assert!(programs.is_idle());
+    }
+
+    #[test]
+    fn calls_that_are_taken_out_leave_their_place_to_the_next() {
+        let mut programs = Programs::default();
+        for event in ["1", "2", "3"] {
+            programs.push(program("http", "/a", event), 100);
+        }
+        let out = programs.take_out(|call| call.call.event != "2");
+        assert_eq!(out.len(), 2);
+        assert_eq!(programs.waiting(), 1);
+        let last = started(&mut programs, 32);
+        assert_eq!(events(&last), ["2"]);
+        ended(&mut programs, &last[0].0);
         assert!(programs.is_idle());
     }
 

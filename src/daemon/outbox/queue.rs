@@ -1,7 +1,7 @@
 //! What waits for delivery, and what is to be done next.
 //!
 //! Pure: moments come in as values, decisions go out as values; contents stay in the spool.
-//! What has to go when it is full is in `room`, whose turn it is in `agenda`: no step here
+//! What has to go when it is full is in `room`, what is held in `held`, whose turn it is in `agenda`: no step here
 //! walks over all lanes, so that a storm over ten thousand of them costs each the same.
 //!
 //! A *lane* is a sequence that keeps its order: one mail recipient, or one service at one
@@ -10,6 +10,7 @@
 //! failure of the endpoint.
 
 mod agenda;
+mod held;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -86,6 +87,8 @@ pub(super) struct Entry {
     pub(super) left_out: u32,
     /// It could not be written to the disk.
     pub(super) in_memory: bool,
+    /// It was taken while the other director was to tell it.
+    pub(super) held: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -156,6 +159,8 @@ pub(super) struct Queue {
     /// Those that the disk did not take, counted.
     memory: Shelf,
     in_memory: BTreeSet<u64>,
+    /// Nothing leaves: the other director tells people.
+    is_held: bool,
     random: fastrand::Rng,
 }
 
@@ -183,6 +188,7 @@ impl Queue {
             spool: Shelf::default(),
             memory: Shelf::default(),
             in_memory: BTreeSet::new(),
+            is_held: false,
             random,
         }
     }
@@ -343,7 +349,7 @@ impl Queue {
 
     /// Mails that are to be settled now: their group wait is over and the relay is free.
     pub(super) fn groups(&self, now: Now) -> Vec<Group> {
-        if !self.agenda.takes_mail(now.mono) {
+        if self.is_held || !self.agenda.takes_mail(now.mono) {
             return Vec::new(); // While the relay is away or busy, events go on collecting.
         }
         let heads = self.agenda.closed_groups(now.mono);
@@ -382,6 +388,8 @@ impl Queue {
             lane.left_out = lane.left_out.saturating_sub(group.left_out);
         }
         entry.message_id = Some(message_id.to_owned());
+        // This director begins to tell it.
+        entry.held = false;
         entry.bytes = bytes;
         entry.in_memory = in_memory;
         self.insert(first, entry);
@@ -390,6 +398,9 @@ impl Queue {
     /// What is to be delivered now; all of it is marked as under way.
     pub(super) fn due(&mut self, now: Now) -> Vec<Due> {
         let mut due = Vec::new();
+        if self.is_held {
+            return due;
+        }
         due.extend(self.due_mails(now.mono));
         due.extend(self.due_webhooks(now.mono));
         due
@@ -556,7 +567,7 @@ impl Queue {
 
     /// When there is something to do next, without any new event.
     pub(super) fn next(&self) -> Option<Mono> {
-        self.agenda.next()
+        self.agenda.next().filter(|_| !self.is_held)
     }
 
     /// Drops what is not needed any more, so that names that come and go leave nothing.

@@ -32,6 +32,9 @@ pub(super) struct Item {
     pub(super) seal: Option<Seal>,
     /// What it tells: one event, or those of a sealed group, the oldest first.
     pub(super) notices: Vec<Notice>,
+    /// It was taken while the other director was to tell it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) held: bool,
 }
 
 /// Where a message goes.

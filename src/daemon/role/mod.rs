@@ -7,10 +7,12 @@
 //! |---|---|
 //! | what was written into the FIFO | `fifo` |
 //! | which addresses are here | `addresses` |
+//! | which synchronisation daemons run | `sync` |
 //! | what is done when the role changes | `turn` |
 
 mod addresses;
 mod fifo;
+mod sync;
 mod turn;
 
 use std::path::PathBuf;
@@ -20,10 +22,13 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
+use crate::lvs::SyncDaemon;
+use crate::model::Globals;
 use crate::pair::{PairSettings, Sight};
+use crate::wire::role::SyncRow;
 
 use fifo::Heard;
-pub(super) use turn::restore;
+pub(super) use turn::{begin, voice};
 
 /// The tasks that look and listen. Dropped, they end.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ pub(super) struct RoleSources {
     sight: watch::Receiver<Sight>,
     /// Somebody wants a look now.
     look: Arc<Notify>,
+    sync: sync::Steering,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -50,7 +56,8 @@ pub(super) enum News {
 
 impl RoleSources {
     /// Starts both in the current runtime.
-    pub(super) fn start(settings: &PairSettings, clock: Clock) -> Self {
+    pub(super) fn start(globals: &Globals, clock: Clock) -> Self {
+        let settings = &globals.pair;
         let (path, paths) = watch::channel(settings.notify_fifo.clone());
         let (wanted, wishes) = watch::channel(addresses_of(settings));
         let (says, heard) = watch::channel(Heard::default());
@@ -66,6 +73,7 @@ impl RoleSources {
             heard,
             sight,
             look,
+            sync: sync::Steering::start(globals.ipvs_backend, globals.statedir.clone()),
             tasks,
         }
     }
@@ -95,6 +103,16 @@ impl RoleSources {
             Ok(()) = self.sight.changed() => News::Sight(self.sight.borrow_and_update().clone()),
             else => std::future::pending().await,
         }
+    }
+
+    /// This synchronisation daemon is to run, or none of ours.
+    pub(super) fn want_sync(&self, wanted: Option<SyncDaemon>) {
+        self.sync.want(wanted);
+    }
+
+    /// What runs of it; none where nothing is wanted.
+    pub(super) fn sync(&self) -> Option<SyncRow> {
+        self.sync.row()
     }
 
     /// What the FIFO is like.

@@ -7,17 +7,36 @@
 use serde_json::Value;
 
 use crate::daemon::Daemon;
+use crate::daemon::outbox::Voice;
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
+use crate::model::Globals;
 use crate::pair::role::{Said, Source};
-use crate::pair::{Change, Facts, InstanceName, State};
+use crate::pair::{Change, Facts, InstanceName, RoleKeeper, State};
+use crate::time::Now;
 use crate::wire::role::{FifoRow, RoleAnswer};
 
 /// The journal's key.
-pub(in crate::daemon) const KEY: &str = "role";
+const KEY: &str = "role";
+
+/// Whether people are told in that role.
+pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
+    if role.speaks() {
+        Voice::Speaks
+    } else {
+        Voice::Holds
+    }
+}
+
+/// The role at a start, and what the journal says that was said of it.
+pub(in crate::daemon) fn begin(globals: &Globals, saved: &Saved, now: Now) -> (RoleKeeper, Facts) {
+    let kept = restore(saved);
+    let role = RoleKeeper::new(globals.pair.clone(), kept.clone(), now);
+    (role, kept)
+}
 
 /// What a journal says that was said. Of one that makes no sense nothing is believed.
-pub(in crate::daemon) fn restore(saved: &Saved) -> Facts {
+fn restore(saved: &Saved) -> Facts {
     let mut facts = Facts::default();
     let value = saved.records.get(KEY).cloned().unwrap_or_default();
     let said: Vec<(Option<InstanceName>, Said)> = serde_json::from_value(value).unwrap_or_default();
@@ -131,12 +150,19 @@ impl Daemon {
     }
 
     /// Tells those who do something else in each role.
-    pub(in crate::daemon) fn role_holds(&self) {}
+    pub(in crate::daemon) fn role_holds(&self) {
+        self.outbox.speak(voice(&self.role));
+        let sync = self.role.settings().sync.as_ref();
+        let role = self.role.standing().role;
+        self.role_sources.want_sync(sync.map(|it| it.daemon(role)));
+    }
 
     /// The answer to "which role".
     pub(in crate::daemon) fn role_answer(&self) -> RoleAnswer {
         let heard = self.role_sources.fifo();
         let mut answer = RoleAnswer::of(&self.role);
+        answer.held = self.outbox.held();
+        answer.sync = self.role_sources.sync();
         answer.fifo = self
             .role
             .settings()

@@ -153,6 +153,8 @@ pub struct AlertCall {
 pub enum Delivery {
     /// Handed over: accepted by the relay or the receiver, or the program exited with 0.
     Done,
+    /// Told by the other director of the pair (D26).
+    Elsewhere,
     /// Given up, for this reason.
     GivenUp(String),
 }

@@ -8,6 +8,7 @@ use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, receiver
 use crate::daemon::outbox::programs::ProgramCall;
 use crate::daemon::outbox::queue::{Bound, Entry};
 use crate::daemon::outbox::spool::{Destination, Item};
+use crate::daemon::outbox::{Parcel, Voice};
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event};
 use crate::model::AlertProgram;
 use crate::options::AlertOptions;
@@ -18,37 +19,51 @@ use crate::options::webhook::WebhookOptions;
 const FULL: &str = "left out: the outbox is full";
 
 impl Courier {
-    /// Takes calls from the inbox.
-    pub(super) async fn take(&mut self, batch: &mut Vec<AlertCall>) {
+    /// Takes what is in the inbox; answers how many calls that were.
+    pub(super) async fn take(&mut self, batch: &mut Vec<Parcel>) -> u64 {
         let mut fresh = Vec::new();
-        for call in batch.drain(..) {
+        let mut taken = 0;
+        for parcel in batch.drain(..) {
+            let (call, voice) = match parcel {
+                Parcel::Call(call, voice) => (*call, voice),
+                Parcel::Told(told) => {
+                    self.told_elsewhere(&told);
+                    continue;
+                }
+            };
+            taken += 1;
             match &call.command.program {
                 AlertProgram::Native(AlertOptions::Mail(options)) => {
-                    fresh.extend(self.take_mail(&call, options));
+                    fresh.extend(self.take_mail(&call, options, voice));
                 }
                 AlertProgram::Native(AlertOptions::Webhook(options)) => {
-                    fresh.extend(self.take_webhook(&call, options));
+                    fresh.extend(self.take_webhook(&call, options, voice));
                 }
                 AlertProgram::Native(AlertOptions::Lvs(_)) => {
                     self.refuse(&call, "lvs.alert works on the table and sends nothing");
                 }
                 AlertProgram::Missing(why) => self.refuse(&call, why),
                 AlertProgram::Native(AlertOptions::Trap(_)) => {
-                    self.take_program(PathBuf::from(&*call.command.name), call);
+                    self.take_program(PathBuf::from(&*call.command.name), call, voice);
                 }
-                AlertProgram::Executable(path) => self.take_program(path.clone(), call),
+                AlertProgram::Executable(path) => self.take_program(path.clone(), call, voice),
             }
         }
         if !fresh.is_empty() {
             self.store(fresh).await;
         }
+        taken
     }
 
     /// Puts a program in line, or what waits its turn like one.
-    fn take_program(&mut self, path: PathBuf, call: AlertCall) {
+    fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
         let most = self.settings.limits.program_queue;
-        let call = Box::new(call);
-        if let Some(dropped) = self.programs.push(ProgramCall { path, call }, most) {
+        let call = ProgramCall {
+            path,
+            call: Box::new(call),
+            held_since: (voice == Voice::Holds).then(|| self.clock.now().mono),
+        };
+        if let Some(dropped) = self.programs.push(call, most) {
             self.refuse(&dropped.call, "left out: too many alert programs wait");
         }
     }
@@ -62,7 +77,7 @@ impl Courier {
     }
 
     /// One message for each recipient.
-    fn take_mail(&mut self, call: &AlertCall, options: &MailOptions) -> Vec<u64> {
+    fn take_mail(&mut self, call: &AlertCall, options: &MailOptions, voice: Voice) -> Vec<u64> {
         let mailer = &self.settings.mailer;
         let from = match mailer.sender(options.from.as_deref()) {
             Ok(from) => from,
@@ -93,6 +108,7 @@ impl Courier {
             OpenCall {
                 remaining: recipients.len(),
                 faults,
+                is_elsewhere: false,
             },
         );
         let to_item = |to: &String| Destination::Mail {
@@ -103,24 +119,36 @@ impl Courier {
         let destinations: Vec<Destination> = recipients.iter().map(to_item).collect();
         destinations
             .into_iter()
-            .filter_map(|destination| self.enqueue(call.id, destination, notice.clone()))
+            .filter_map(|destination| self.enqueue(call.id, destination, notice.clone(), voice))
             .collect()
     }
 
-    fn take_webhook(&mut self, call: &AlertCall, options: &WebhookOptions) -> Option<u64> {
+    fn take_webhook(
+        &mut self,
+        call: &AlertCall,
+        options: &WebhookOptions,
+        voice: Voice,
+    ) -> Option<u64> {
         self.calls.insert(
             call.id,
             OpenCall {
                 remaining: 1,
                 faults: Vec::new(),
+                is_elsewhere: false,
             },
         );
         let destination = Destination::Webhook(options.clone());
-        self.enqueue(call.id, destination, Notice::new(call, None))
+        self.enqueue(call.id, destination, Notice::new(call, None), voice)
     }
 
     /// Puts a message in line; it is still to be stored.
-    fn enqueue(&mut self, call: AlertId, destination: Destination, notice: Notice) -> Option<u64> {
+    fn enqueue(
+        &mut self,
+        call: AlertId,
+        destination: Destination,
+        notice: Notice,
+        voice: Voice,
+    ) -> Option<u64> {
         let now = self.clock.now();
         let mut item = Item {
             version: Item::VERSION,
@@ -128,6 +156,7 @@ impl Courier {
             destination,
             seal: None,
             notices: vec![notice],
+            held: voice == Voice::Holds,
         };
         let bytes = item.to_bytes().len() as u64;
         let mut entry = entry_of(&item, bytes, now.mono)?;
@@ -158,7 +187,7 @@ impl Courier {
                 to = receiver(&entry.lane),
                 "message left out, the outbox is full"
             );
-            self.finish(number, entry, Err(FULL.to_owned()));
+            self.finish(number, entry, Err(Delivery::GivenUp(FULL.to_owned())));
         }
     }
 

@@ -1,11 +1,13 @@
 //! What comes of deliveries: messages leave the queue, wait, or are given up; the engine and the
 //! log are told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError};
 
 use crate::alert::webhook::place;
+use crate::daemon::outbox::courier::held::PROGRAM;
 use crate::daemon::outbox::courier::{Courier, Kind, receiver};
 use crate::daemon::outbox::jobs::Report;
 use crate::daemon::outbox::queue::{Endpoint, Entry, Outcome};
@@ -45,8 +47,16 @@ impl Courier {
                     self.endpoint_done(&endpoint, fault);
                 }
             }
-            Report::Program { key, call, fault } => {
+            Report::Program {
+                key,
+                call,
+                event,
+                fault,
+            } => {
                 self.programs.ended(&key, call);
+                if fault.is_none() {
+                    self.say_told([event], PROGRAM);
+                }
                 if let Some(why) = &fault {
                     tracing::warn!(program = %key, why, "alert program failed");
                 }
@@ -78,6 +88,8 @@ impl Courier {
                 Ok(()) => {
                     let after = Readable(now.wall.since(entry.accepted));
                     tracing::info!(service = &*entry.service, to, %after, "message delivered");
+                    let events = entry.events.iter().cloned();
+                    self.say_told(events, entry.lane.receiver());
                 }
                 Err(why) => {
                     tracing::error!(
@@ -88,13 +100,14 @@ impl Courier {
                     );
                 }
             }
-            self.finish(number, entry, result);
+            self.finish(number, entry, result.map_err(Delivery::GivenUp));
         }
         if may_be_old {
             for (number, entry, why) in self.queue.give_up_old(now) {
                 let age = Readable(now.wall.since(entry.accepted));
                 tracing::error!(service = &*entry.service, to = receiver(&entry.lane), %age, why, "message given up");
-                self.finish(number, entry, Err(format!("given up after {age}: {why}")));
+                let why = format!("given up after {age}: {why}");
+                self.finish(number, entry, Err(Delivery::GivenUp(why)));
             }
         }
     }
@@ -122,7 +135,7 @@ impl Courier {
     }
 
     /// A message is out of line: its files go, its calls are told.
-    pub(super) fn finish(&mut self, number: u64, entry: Entry, result: Result<(), String>) {
+    pub(super) fn finish(&mut self, number: u64, entry: Entry, result: Result<(), Delivery>) {
         self.memory.remove(&number);
         let extra = self.extra_files.remove(&number).unwrap_or_default();
         self.trash.extend(extra.into_iter().chain([number]));
@@ -131,15 +144,21 @@ impl Courier {
                 continue;
             };
             call.remaining = call.remaining.saturating_sub(1);
-            if let Err(why) = &result {
-                call.faults
-                    .push(format!("{}: {why}", receiver(&entry.lane)));
+            match &result {
+                Ok(()) | Err(Delivery::Done) => {}
+                Err(Delivery::Elsewhere) => call.is_elsewhere = true,
+                Err(Delivery::GivenUp(why)) => call
+                    .faults
+                    .push(format!("{}: {why}", receiver(&entry.lane))),
             }
             if call.remaining == 0
                 && let Some(call) = self.calls.remove(&id)
             {
                 let delivery = if call.faults.is_empty() {
-                    Delivery::Done
+                    match call.is_elsewhere {
+                        true => Delivery::Elsewhere,
+                        false => Delivery::Done,
+                    }
                 } else {
                     Delivery::GivenUp(call.faults.join("; "))
                 };
@@ -182,6 +201,7 @@ impl Courier {
             Kind::Program(key, call) => self.report(Report::Program {
                 key,
                 call,
+                event: Arc::from(""),
                 fault: Some(why),
             }),
         }

@@ -41,6 +41,7 @@ fn entry(now: Now, lane: Lane, service: &str) -> Entry {
         calls: Vec::new(),
         left_out: 0,
         in_memory: false,
+        held: false,
     }
 }
 
@@ -590,4 +591,84 @@ fn lanes_by_the_thousand_are_drained_without_walking_over_all_at_each_step() {
         let looks = crate::effort::looks(|| storm(count, crowd));
         assert!(looks <= count * LOOKS_MOST, "{crowd:?}: {looks} looks");
     }
+}
+
+#[test]
+fn while_it_is_held_nothing_leaves_and_afterwards_all_that_is_left_does() {
+    let mut queue = queue(Limits::default());
+    queue.hold();
+    mail(&mut queue, at(0), 1, "a@b", "s1");
+    hook(&mut queue, at(0), 2, "http://x", "s2");
+    assert_eq!(queue.next(), None);
+    assert!(queue.groups(at(100)).is_empty());
+    assert!(queue.due(at(100)).is_empty());
+    queue.release();
+    assert!(queue.next().is_some());
+    assert_eq!(seal_all(&mut queue, at(100)), [vec![1]]);
+    assert_eq!(queue.due(at(100)).len(), 2);
+}
+
+#[test]
+fn what_the_other_director_told_leaves_the_queue_for_that_receiver_only() {
+    let mut queue = queue(Limits::default());
+    queue.hold();
+    mail(&mut queue, at(0), 1, "a@b", "s1");
+    mail(&mut queue, at(0), 2, "c@d", "s1");
+    hook(&mut queue, at(0), 3, "http://x", "s1");
+    let event = format!("s1/{}", at(0).wall.seconds());
+    let numbers = |told: Vec<(u64, Entry)>| told.into_iter().map(|it| it.0).collect::<Vec<_>>();
+    assert!(queue.told("s1/1", "a@b").is_empty());
+    assert!(queue.told(&event, "x@y").is_empty());
+    assert_eq!(numbers(queue.told(&event, "a@b")), [1]);
+    assert_eq!(numbers(queue.told(&event, "webhook")), [3]);
+    assert_eq!(queue.len(), 1);
+    assert!(queue.told(&event, "a@b").is_empty());
+}
+
+#[test]
+fn a_settled_mail_leaves_once_all_its_events_were_told() {
+    let mut queue = queue(Limits::default());
+    mail(&mut queue, at(0), 1, "a@b", "s1");
+    mail(&mut queue, at(0), 2, "a@b", "s2");
+    assert_eq!(seal_all(&mut queue, at(10)), [vec![1, 2]]);
+    queue.hold();
+    let event = |service: &str| format!("{service}/{}", at(0).wall.seconds());
+    assert!(queue.told(&event("s1"), "a@b").is_empty());
+    assert_eq!(queue.told(&event("s2"), "a@b").len(), 1);
+    assert_eq!(queue.len(), 0);
+}
+
+#[test]
+fn what_is_under_way_is_not_taken_out() {
+    let mut queue = queue(Limits::default());
+    hook(&mut queue, at(0), 1, "http://x", "s1");
+    assert_eq!(queue.due(at(1)).len(), 1);
+    queue.hold();
+    let event = format!("s1/{}", at(0).wall.seconds());
+    assert!(queue.told(&event, "webhook").is_empty());
+    assert!(queue.settle(at(2), 1, Outcome::Delivered, 0).is_some());
+}
+
+#[test]
+fn only_what_was_held_is_forgotten_for_its_age() {
+    let mut queue = queue(Limits::default());
+    mail(&mut queue, at(0), 1, "a@b", "s1");
+    queue.hold();
+    let held = |seconds, number, service: &str| {
+        let mut entry = entry(at(seconds), mail_lane("a@b"), service);
+        entry.held = true;
+        (number, entry)
+    };
+    for (number, entry) in [held(0, 2, "s2"), held(100, 3, "s3")] {
+        queue.insert(number, entry);
+    }
+    let most = Duration::from_secs(60);
+    let forgotten = queue.forget_held(at(110).wall, most);
+    assert_eq!(forgotten.len(), 1);
+    assert_eq!(forgotten[0].0, 2);
+    // Once this director tells it, it is its own, whatever comes.
+    queue.release();
+    queue.hold();
+    assert!(queue.forget_held(at(1_000).wall, most).is_empty());
+    assert_eq!(queue.len(), 2);
 }

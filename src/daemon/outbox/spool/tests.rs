@@ -17,6 +17,7 @@ pub(in crate::daemon::outbox) fn item(to: &str) -> Item {
         },
         seal: None,
         notices: vec![notice()],
+        held: false,
     }
 }
 

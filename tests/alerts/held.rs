@@ -1,0 +1,139 @@
+//! What is held for the other director of a pair.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lvsmon::daemon::outbox::{Outbox, OutboxSettings, Told, Voice};
+use lvsmon::engine::event::Delivery;
+use tokio::sync::mpsc;
+
+use super::harness::{Box_, LIMIT, block_on, call, program_call, quick, settings, spooled, until};
+use super::servers::{Relay, have_relay};
+use crate::support::TempDir;
+
+fn start(settings: OutboxSettings, voice: Voice, told: Option<mpsc::Sender<Told>>) -> Box_ {
+    let (sender, events) = mpsc::channel(100);
+    Box_ {
+        outbox: Outbox::start_as(settings, voice, told, sender),
+        events,
+    }
+}
+
+fn told(event: &str, to: &str) -> Told {
+    Told {
+        event: Arc::from(event),
+        to: Arc::from(to),
+    }
+}
+
+#[test]
+fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
+    let test = "the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let state = TempDir::new();
+    let ran = state.join("ran");
+    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
+    let program = state.write_executable("page.alert", script);
+    block_on(async {
+        let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        let mut outbox = start(settings.clone(), Voice::Holds, None);
+        let args = ["ops@b.example", "boss@b.example"];
+        for (number, service) in [(1, "http"), (2, "ping")] {
+            outbox
+                .outbox
+                .send(call(number, service, "mail.alert", &args));
+        }
+        outbox.outbox.send(program_call(3, "http", &program, &[]));
+        until("five held", || outbox.outbox.held() == 5).await;
+        // The active reached everybody with the first event, and one of two with the second.
+        let first = "farm/http/1795215956/failure/1";
+        let second = "farm/ping/1795215956/failure/2";
+        let said = vec![
+            told(first, "ops@b.example"),
+            told(first, "boss@b.example"),
+            told(second, "ops@b.example"),
+            told("farm/none/1/failure/1", "ops@b.example"),
+        ];
+        assert!(outbox.outbox.told_elsewhere(said));
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Elsewhere)]);
+        until("two held", || outbox.outbox.held() == 2).await;
+        assert!(relay.mails().is_empty() && !ran.exists());
+        // The spool outlives the daemon; a program does not.
+        drop(outbox);
+        let (says, mut reached) = mpsc::channel(10);
+        let mut outbox = start(settings, Voice::Holds, Some(says));
+        outbox.outbox.send(program_call(4, "http", &program, &[]));
+        until("held again", || outbox.outbox.held() == 2).await;
+        outbox.outbox.speak(Voice::Speaks);
+        assert_eq!(outbox.done(1).await, [(4, Delivery::Done)]);
+        until("a mail", || relay.mails().len() == 1).await;
+        let mut heard = Vec::new();
+        while heard.len() < 2 {
+            let one = tokio::time::timeout(LIMIT, reached.recv()).await;
+            heard.push(one.unwrap().unwrap());
+        }
+        heard.sort();
+        let program = told("farm/http/1795215956/failure/4", "program");
+        assert_eq!(heard, [program, told(second, "boss@b.example")]);
+    });
+    let mails = relay.mails();
+    assert_eq!(mails[0].to, ["boss@b.example"]);
+    let id = mails[0].header("X-Lvsmon-Event");
+    assert_eq!(id, "farm/ping/1795215956/failure/2", "the same id");
+    assert!(spooled(&state).is_empty());
+}
+
+#[test]
+fn without_a_word_of_the_other_director_only_the_newest_is_told_after_a_takeover() {
+    let test = "without_a_word_of_the_other_director_only_the_newest_is_told_after_a_takeover";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let state = TempDir::new();
+    block_on(async {
+        let mut settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        settings.held_most = Some(Duration::ZERO);
+        let mut outbox = start(settings.clone(), Voice::Holds, None);
+        outbox
+            .outbox
+            .send(call(1, "http", "mail.alert", &["ops@b.example"]));
+        until("one held", || outbox.outbox.held() == 1).await;
+        outbox.outbox.speak(Voice::Speaks);
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Elsewhere)]);
+        // What it was to tell itself stays its own, however old.
+        outbox
+            .outbox
+            .send(call(2, "ping", "mail.alert", &["ops@b.example"]));
+        assert_eq!(outbox.done(1).await, [(2, Delivery::Done)]);
+    });
+    assert_eq!(relay.mails().len(), 1);
+}
+
+#[test]
+fn what_a_director_did_not_get_out_before_it_lost_its_role_stays_its_own() {
+    let test = "what_a_director_did_not_get_out_before_it_lost_its_role_stays_its_own";
+    if !have_relay(test) {
+        return;
+    }
+    let mut relay = Relay::down();
+    let state = TempDir::new();
+    block_on(async {
+        let mut settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        settings.held_most = Some(Duration::ZERO);
+        let mut outbox = start(settings, Voice::Speaks, None);
+        outbox
+            .outbox
+            .send(call(1, "http", "mail.alert", &["ops@b.example"]));
+        until("one in the spool", || spooled(&state).len() == 1).await;
+        outbox.outbox.speak(Voice::Holds);
+        until("one held", || outbox.outbox.held() == 1).await;
+        relay.up(&[]);
+        outbox.outbox.speak(Voice::Speaks);
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+    });
+    assert_eq!(relay.mails().len(), 1);
+}
