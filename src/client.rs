@@ -15,15 +15,18 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::daemon::store;
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, TableOutcome};
+use crate::engine::event::{Action, Aim, Event, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::ipvs::Backend;
 use crate::model::Model;
 use crate::names::Names;
 use crate::pair::{InstanceName, State};
 use crate::wire::role::{HealthAnswer, RoleAnswer};
+use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
-use crate::wire::{Answer, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows};
+use crate::wire::{
+    Answer, Desire, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows,
+};
 
 /// Longest wait for an answer; the daemon's loop answers within milliseconds.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -131,6 +134,7 @@ impl Client {
             | Answer::Why(_)
             | Answer::Role(_)
             | Answer::Health(_)
+            | Answer::Server(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -149,6 +153,7 @@ impl Client {
             | Answer::Why(_)
             | Answer::Role(_)
             | Answer::Health(_)
+            | Answer::Server(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -167,6 +172,7 @@ impl Client {
             | Answer::Why(_)
             | Answer::Role(_)
             | Answer::Health(_)
+            | Answer::Server(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -186,25 +192,60 @@ impl Client {
             | Answer::Events(_)
             | Answer::Role(_)
             | Answer::Health(_)
+            | Answer::Server(_)
             | Answer::Done(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
     }
 
-    /// Ends the withdrawals of a real server; the answer is a sentence for a person.
+    /// Everything about the real servers that are meant.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`]; the daemon refuses a name that nobody has.
+    pub fn why_server(&mut self, aim: &Aim) -> Result<ServerAnswer, ClientError> {
+        match self.ask(&Request::Server(aim.clone()))? {
+            Answer::Server(answer) => Ok(*answer),
+            other @ (Answer::Table(_)
+            | Answer::Health(_)
+            | Answer::Role(_)
+            | Answer::Services(_)
+            | Answer::Events(_)
+            | Answer::Why(_)
+            | Answer::Done(_)
+            | Answer::Error(_)) => Err(self.unexpected(other)),
+        }
+    }
+
+    /// Says what an operator wishes; the answer is for a person.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`]; the daemon refuses a server that it does not know, and a wish that
+    /// leaves too few.
+    pub fn wish(&mut self, desire: Desire) -> Result<String, ClientError> {
+        self.done(&Request::Wish(desire))
+    }
+
+    /// Ends wishes for a real server and withdrawals of it; the answer is for a person.
     ///
     /// # Errors
     ///
     /// As [`Client::table`]; the daemon refuses a server that it does not know.
-    pub fn enable(&mut self, server: &str) -> Result<String, ClientError> {
-        let (server, within) = (server.to_owned(), None);
-        match self.ask(&Request::Enable { server, within })? {
+    pub fn enable(&mut self, aim: Aim) -> Result<String, ClientError> {
+        let (server, within) = (aim.server.0, aim.within);
+        self.done(&Request::Enable { server, within })
+    }
+
+    fn done(&mut self, request: &Request) -> Result<String, ClientError> {
+        match self.ask(request)? {
             Answer::Done(text) => Ok(text),
             other @ (Answer::Table(_)
             | Answer::Services(_)
             | Answer::Events(_)
             | Answer::Why(_)
             | Answer::Role(_)
+            | Answer::Server(_)
             | Answer::Health(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
@@ -219,6 +260,7 @@ impl Client {
         match self.ask(&Request::Role)? {
             Answer::Role(answer) => Ok(*answer),
             other @ (Answer::Table(_)
+            | Answer::Server(_)
             | Answer::Services(_)
             | Answer::Events(_)
             | Answer::Why(_)
@@ -238,16 +280,7 @@ impl Client {
         instance: Option<InstanceName>,
         state: State,
     ) -> Result<String, ClientError> {
-        match self.ask(&Request::SetRole { instance, state })? {
-            Answer::Done(text) => Ok(text),
-            other @ (Answer::Table(_)
-            | Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Role(_)
-            | Answer::Health(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
-        }
+        self.done(&Request::SetRole { instance, state })
     }
 
     /// Whether anything is stuck.
@@ -264,6 +297,7 @@ impl Client {
             | Answer::Why(_)
             | Answer::Role(_)
             | Answer::Done(_)
+            | Answer::Server(_)
             | Answer::Error(_)) => Err(self.unexpected(other)),
         }
     }
@@ -284,6 +318,7 @@ impl Client {
             | Answer::Why(_)
             | Answer::Role(_)
             | Answer::Health(_)
+            | Answer::Server(_)
             | Answer::Done(_) => ClientError::Broken {
                 path: self.path.clone(),
                 error: io::Error::other("the answer belongs to another question"),

@@ -19,6 +19,7 @@ use crate::model::{
     AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram,
 };
 use crate::options::{AlertOptions, MonitorOptions};
+use crate::wire::server::Expiry;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -229,6 +230,12 @@ const PROGRAM_FOLDERS: [&str; 6] = [
     "/usr/lib",
     "/usr/local/sbin",
 ];
+
+/// What the kernel does about connections of real servers that leave: for whoever drains one.
+#[must_use]
+pub fn expiry() -> Expiry {
+    kernel::expiry(Path::new("/"))
+}
 
 fn programs(root: &Path, needs: &Needs) -> Vec<Finding> {
     let mut findings = Vec::new();

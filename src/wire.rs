@@ -6,6 +6,7 @@
 pub mod role;
 pub mod rows;
 pub mod rules;
+pub mod server;
 pub mod why;
 pub mod wishes;
 
@@ -13,9 +14,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::event::Reason;
+use crate::engine::event::{Aim, Caution, ManualWish, Reason};
 use crate::pair::{InstanceName, State};
 use crate::wire::role::{HealthAnswer, RoleAnswer};
+use crate::wire::server::{OperatorRow, ServerAnswer};
 use crate::wire::why::WhyAnswer;
 
 /// What may be asked.
@@ -44,6 +46,10 @@ pub enum Request {
         /// Its name.
         service: String,
     },
+    /// What an operator wishes of real servers.
+    Wish(Desire),
+    /// Everything about the real servers that a person means.
+    Server(Aim),
     /// End what operators wished of a real server, and every withdrawal of it that no upalert line
     /// would end (D4).
     Enable {
@@ -67,6 +73,28 @@ pub enum Request {
     Health,
 }
 
+/// What an operator wishes of real servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desire {
+    /// Of which.
+    #[serde(flatten)]
+    pub aim: Aim,
+    /// What.
+    pub wish: ManualWish,
+    /// It ends by itself after so many seconds.
+    #[serde(default)]
+    pub for_s: Option<u64>,
+    /// Who asks, where the client knows more than the user it runs as.
+    #[serde(default)]
+    pub login: Option<String>,
+    /// Why, for those who read it later.
+    #[serde(default)]
+    pub reason: String,
+    /// What if it leaves fewer real servers than `min_live`.
+    #[serde(default)]
+    pub caution: Caution,
+}
+
 /// Services in one answer: so many take the loop well below a millisecond.
 pub const SERVICES_PER_ANSWER: usize = 500;
 
@@ -86,6 +114,8 @@ pub enum Answer {
     Role(Box<RoleAnswer>),
     /// To [`Request::Health`].
     Health(HealthAnswer),
+    /// To [`Request::Server`].
+    Server(Box<ServerAnswer>),
     /// Carried out; a sentence for the person who asked.
     Done(String),
     /// Refused, for this reason.
@@ -263,6 +293,9 @@ pub struct RealServerRow {
     /// Its connections at the newest look; none where it is not in the table.
     #[serde(default)]
     pub connections: Option<ConnectionsRow>,
+    /// What an operator wishes of it.
+    #[serde(default)]
+    pub operator: Option<OperatorRow>,
     /// Whether wanted and actual agree; `as_found` agrees with everything known.
     pub agrees: bool,
     /// Why it is wanted so, or what differs.

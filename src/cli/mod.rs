@@ -14,6 +14,7 @@ mod table;
 mod trap;
 mod trial;
 mod why;
+mod wishes;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -57,7 +58,11 @@ enum Command {
     Mon(Box<mon::MonArgs>),
     Check(check::CheckArgs),
     Table(table::TableArgs),
-    Enable(table::EnableArgs),
+    Enable(wishes::EnableArgs),
+    Drain(wishes::DrainArgs),
+    Quiesce(wishes::QuiesceArgs),
+    Disable(wishes::DisableArgs),
+    Weight(wishes::WeightArgs),
     Try(trial::TrialArgs),
     Why(why::WhyArgs),
     Role(role::RoleArgs),
@@ -173,7 +178,11 @@ fn dispatch(command: Command) -> Outcome {
         Command::Mon(args) => mon::mon(&args, &mut out)?,
         Command::Check(args) => check::check(&args, &mut out)?,
         Command::Table(args) => table::table(&args, &mut out)?,
-        Command::Enable(args) => table::enable(&args, &mut out)?,
+        Command::Enable(args) => wishes::enable(&args, &mut out)?,
+        Command::Drain(args) => wishes::drain(&args, &mut out)?,
+        Command::Quiesce(args) => wishes::quiesce(&args, &mut out)?,
+        Command::Disable(args) => wishes::disable(&args, &mut out)?,
+        Command::Weight(args) => wishes::weight(&args, &mut out)?,
         Command::Try(args) => trial::trial(&args, &mut out)?,
         Command::Why(args) => why::why(&args, &mut out)?,
         Command::Role(args) => role::role(&args, &mut out)?,

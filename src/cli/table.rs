@@ -1,4 +1,4 @@
-//! `lvsmon table` and `lvsmon enable`: the wanted table against the kernel's, and a wish.
+//! `lvsmon table`: the wanted table against the kernel's.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -24,17 +24,6 @@ pub(super) struct TableArgs {
     json: bool,
 }
 
-/// End a withdrawal that nothing else would end
-#[derive(Debug, Args)]
-pub(super) struct EnableArgs {
-    /// The real server: address or name, with or without a port
-    #[arg(value_name = "SERVER")]
-    server: String,
-    /// The configuration; it names the state folder of the running daemon
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
-}
-
 pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
     let model = load(&args.config)?;
     let answer = match Client::connect(&model.globals.statedir) {
@@ -52,13 +41,6 @@ pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
         Some(_) => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
     })
-}
-
-pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
-    let model = load(&args.config)?;
-    let text = Client::connect(&model.globals.statedir)?.enable(&args.server)?;
-    out.line(&text)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 const HEADINGS: [&str; 10] = [

@@ -1,4 +1,7 @@
-//! `lvsmon why GROUP/SERVICE`: everything the daemon knows of one service.
+//! `lvsmon why GROUP/SERVICE`: everything the daemon knows of one service. For a real server:
+//! `server`.
+
+mod server;
 
 use std::io;
 use std::path::PathBuf;
@@ -10,6 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::output::{Output, Tone, complain};
+use crate::cli::wishes::AimArgs;
 use crate::cli::{CONFIG, Outcome, USAGE, load};
 use crate::client::Client;
 use crate::time::Readable;
@@ -22,15 +26,21 @@ const UNKNOWN: u8 = 3;
 /// Lines of the detail that are shown; `--json` has more.
 const DETAIL_LINES: usize = 20;
 
-/// Show all the daemon knows of one service: results, alerts, and why alerts were held back
+/// Show all the daemon knows of a service, or why a real server is in or out
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 the service is good or was not tested yet; 1 it fails; 2 wrong usage;
-3 the daemon cannot be asked or does not know the service.")]
+A name with a slash is a service; a name, an address, ADDRESS:PORT or [IPV6]:PORT a real server, in all
+its virtual services unless one is named.
+
+Exit status: 0 the service is good or was not tested yet, the real server is in with a weight above 0;
+1 it is not; 2 wrong usage; 3 the daemon cannot be asked or does not know it.")]
 pub(super) struct WhyArgs {
-    /// The service
-    #[arg(value_name = "GROUP/SERVICE")]
-    service: String,
+    /// GROUP/SERVICE, or a real server
+    #[arg(value_name = "GROUP/SERVICE | SERVER")]
+    what: String,
+    /// Of a real server: only in this virtual service, as in 10.0.0.3:80
+    #[arg(value_name = "in VIRTUAL")]
+    within: Vec<String>,
     /// The configuration; it names the state folder of the running daemon
     #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
@@ -40,10 +50,59 @@ pub(super) struct WhyArgs {
 }
 
 pub(super) fn why(args: &WhyArgs, out: &mut Output) -> Outcome {
-    let Some((group, service)) = args.service.split_once(['/', ':']) else {
-        complain("lvsmon why: name the service as GROUP/SERVICE");
-        return Ok(ExitCode::from(USAGE));
+    match service_meant(&args.what, &args.within) {
+        Some((group, service)) => of_service(args, group, service, out),
+        None => of_server(args, out),
+    }
+}
+
+/// Group and service, where a person means no real server: those have no slash, and behind a
+/// colon a port.
+fn service_meant<'a>(what: &'a str, within: &[String]) -> Option<(&'a str, &'a str)> {
+    if !within.is_empty() {
+        return None;
+    }
+    if let Some(found) = what.split_once('/') {
+        return Some(found);
+    }
+    let (group, service) = what.split_once(':')?;
+    let is_service = !service.contains(':') && service.parse::<u16>().is_err();
+    is_service.then_some((group, service))
+}
+
+fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
+    let aim = AimArgs {
+        server: args.what.clone(),
+        within: args.within.clone(),
     };
+    let aim = match aim.aim() {
+        Ok(aim) => aim,
+        Err(why) => {
+            complain(&format!("lvsmon why: {why}"));
+            return Ok(ExitCode::from(USAGE));
+        }
+    };
+    let asked = load(&args.config).and_then(|model| {
+        let client = Client::connect(&model.globals.statedir);
+        let answer = client.and_then(|mut daemon| daemon.why_server(&aim));
+        answer.map_err(|error| error.to_string())
+    });
+    match asked {
+        Ok(answer) if args.json => {
+            out.line(&serde_json::to_string_pretty(&answer)?)?;
+            Ok(server::exit_code(&answer))
+        }
+        Ok(answer) => Ok(server::print(&answer, out)?),
+        Err(why) => {
+            complain(&format!(
+                "lvsmon why: {why}; a service is named GROUP/SERVICE"
+            ));
+            Ok(ExitCode::from(UNKNOWN))
+        }
+    }
+}
+
+fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> Outcome {
     let asked = load(&args.config).and_then(|model| {
         let client = Client::connect(&model.globals.statedir);
         let answer = client.and_then(|mut daemon| daemon.why(group, service));
@@ -336,18 +395,8 @@ impl<'a> Page<'a> {
         )
     }
 
-    /// The time of day, with the day where that is another one.
     fn moment(&self, seconds: i64) -> String {
-        let civil = |seconds| {
-            let stamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-            stamp.to_zoned(self.zone.clone()).datetime()
-        };
-        let (time, now) = (civil(seconds), civil(self.answer.time));
-        if time.date() == now.date() {
-            time.time().to_string()
-        } else {
-            format!("{} {}", time.date(), time.time())
-        }
+        moment(seconds, self.answer.time, &self.zone)
     }
 
     fn painted(&mut self, name: &str, tone: Tone, text: &str) -> io::Result<()> {
@@ -358,6 +407,20 @@ impl<'a> Page<'a> {
     fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
         let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
         self.out.line(&format!("  {name} {text}"))
+    }
+}
+
+/// The time of day, with the day where that is another one than that of `now`.
+fn moment(seconds: i64, now: i64, zone: &TimeZone) -> String {
+    let civil = |seconds| {
+        let stamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+        stamp.to_zoned(zone.clone()).datetime()
+    };
+    let (time, now) = (civil(seconds), civil(now));
+    if time.date() == now.date() {
+        time.time().to_string()
+    } else {
+        format!("{} {}", time.date(), time.time())
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Chronicle {
     open: BTreeMap<AlertId, DeliveryRow>,
     /// Real servers that were said to be out, so that their return is said too.
     out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
+    /// When a real server went in or out; those that never did since the start are not named.
+    changed: BTreeMap<(VirtualServiceKey, RealServerKey), Wall>,
 }
 
 /// What was wrong with the table at the last look, so that it is said once.
@@ -57,6 +59,11 @@ impl Chronicle {
         EventsAnswer {
             events: rows.cloned().collect(),
         }
+    }
+
+    /// When a real server went in or out; none where it did not since the start.
+    pub(super) fn since(&self, vs: VirtualServiceKey, rs: RealServerKey) -> Option<Wall> {
+        self.changed.get(&(vs, rs)).copied()
     }
 
     /// Keeps an event that the caller has logged.
@@ -226,6 +233,18 @@ impl Chronicle {
         rs: RealServerKey,
         change: &ServerChange,
     ) {
+        match change {
+            ServerChange::In if !self.out.contains(&(vs, rs)) => {}
+            ServerChange::In
+            | ServerChange::Quiesced(_)
+            | ServerChange::Out(_)
+            | ServerChange::OutByWish(_) => {
+                self.changed.insert((vs, rs), time);
+            }
+            ServerChange::Dropped => {
+                self.changed.remove(&(vs, rs));
+            }
+        }
         let (kind, text) = match change {
             ServerChange::In => {
                 // The first verdicts after a start are no change that a person waits for, and

@@ -40,6 +40,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Ask {
     /// What is asked.
     pub(super) request: Request,
+    /// Who asks, as the system knows it.
+    pub(super) uid: u32,
     /// Where the answer goes; nobody may be listening any more.
     pub(super) reply: oneshot::Sender<Answer>,
 }
@@ -132,10 +134,10 @@ async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
 }
 
 async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
-    if !may_ask(&stream) {
+    let Some(uid) = asker(&stream) else {
         refuse(&stream, "only root and the daemon's own user may ask");
         return;
-    }
+    };
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
@@ -148,7 +150,7 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
         }
         let is_whole = line.ends_with(b"\n");
         let answer = if is_whole {
-            answer(&line, &asks).await
+            answer(&line, uid, &asks).await
         } else {
             Answer::Error(format!(
                 "a request is one line of JSON, at most {REQUEST_MAX} bytes"
@@ -163,25 +165,34 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
     }
 }
 
-async fn answer(line: &[u8], asks: &mpsc::Sender<Ask>) -> Answer {
+async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answer {
     let request = match serde_json::from_slice(line) {
         Ok(request) => request,
         Err(error) => return Answer::Error(format!("not a request: {error}")),
     };
     let (reply, answer) = oneshot::channel();
     let stopping = || Answer::Error("the daemon is stopping".to_owned());
-    if asks.send(Ask { request, reply }).await.is_err() {
+    let ask = Ask {
+        request,
+        uid,
+        reply,
+    };
+    if asks.send(ask).await.is_err() {
         return stopping();
     }
     answer.await.unwrap_or_else(|_| stopping())
 }
 
-fn may_ask(stream: &UnixStream) -> bool {
+/// The user who asks; none who may not.
+fn asker(stream: &UnixStream) -> Option<u32> {
     match stream.peer_cred() {
-        Ok(peer) => peer.uid() == 0 || peer.uid() == geteuid().as_raw(),
+        Ok(peer) => {
+            let uid = peer.uid();
+            (uid == 0 || uid == geteuid().as_raw()).then_some(uid)
+        }
         Err(error) => {
             tracing::warn!(%error, "cannot tell who asks on the control socket");
-            false
+            None
         }
     }
 }

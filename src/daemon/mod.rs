@@ -60,6 +60,7 @@ mod traps;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -85,12 +86,15 @@ use crate::daemon::store::{Handed, Store, StoreError};
 use crate::daemon::traps::Traps;
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, Aim, AlertCall, Event, Note, RealServerName, TableOutcome, Trap, Wish,
+    Action, Aim, AlertCall, Event, Note, Order, RealServerName, TableOutcome, Trap, Wish,
 };
+use crate::host;
 use crate::lvs::Desired;
+use crate::model::IpvsBackend;
 use crate::pair::{Facts, RoleKeeper};
 use crate::site::LoadOptions;
-use crate::wire::{Answer, Request, Source, rows, why};
+use crate::wire::server::Expiry;
+use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
 
 pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
 
@@ -356,6 +360,14 @@ impl Daemon {
         }
     }
 
+    fn carry_out_order(&mut self, wish: Wish) -> Answer {
+        match self.tell(Event::Operator(wish)) {
+            Some(Ok(text)) => Answer::Done(text),
+            Some(Err(why)) => Answer::Error(why),
+            None => Answer::Done("done".to_owned()),
+        }
+    }
+
     fn answer(&mut self, ask: Ask) {
         let answer = match ask.request {
             Request::Table => {
@@ -372,14 +384,29 @@ impl Daemon {
                     Err(why) => Answer::Error(why),
                 }
             }
+            Request::Server(aim) => {
+                let (seen, now) = (self.seen(), self.clock.now());
+                let since = |vs, rs| self.chronicle.since(vs, rs);
+                let expiry = match self.engine.model().globals.ipvs_backend {
+                    IpvsBackend::Memory => Expiry::default(),
+                    IpvsBackend::Netlink | IpvsBackend::Ipvsadm => host::expiry(),
+                };
+                match wire_server::why(&self.engine, &seen, now, &aim, expiry, since) {
+                    Ok(answer) => Answer::Server(Box::new(answer)),
+                    Err(why) => Answer::Error(why),
+                }
+            }
+            Request::Wish(desire) => self.carry_out_order(Wish::Manual(Order {
+                aim: desire.aim,
+                wish: desire.wish,
+                span: desire.for_s.map(Duration::from_secs),
+                by: wire_server::asked_by(desire.login.as_deref(), ask.uid),
+                reason: desire.reason,
+                caution: desire.caution,
+            })),
             Request::Enable { server, within } => {
                 let server = RealServerName(server);
-                let wish = Wish::EnableServer(Aim { server, within });
-                match self.tell(Event::Operator(wish)) {
-                    Some(Ok(text)) => Answer::Done(text),
-                    Some(Err(why)) => Answer::Error(why),
-                    None => Answer::Done("done".to_owned()),
-                }
+                self.carry_out_order(Wish::EnableServer(Aim { server, within }))
             }
             Request::Role => Answer::Role(Box::new(self.role_answer())),
             Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),

@@ -10,7 +10,9 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression};
+use crate::engine::event::{
+    Aim, FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression,
+};
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
 use crate::lvs::Desired;
@@ -116,7 +118,19 @@ impl Engine {
     /// Every owned real server with what is wanted of it and why.
     #[must_use]
     pub fn real_servers(&self) -> Vec<RealServerView> {
-        let mut views = self.bindings.real_servers();
+        self.with_wishes(self.bindings.real_servers())
+    }
+
+    /// Those that a person means, in table order.
+    ///
+    /// # Errors
+    ///
+    /// Nobody is called so, or it is not clear who; the sentence says what there is.
+    pub fn real_servers_called(&self, aim: &Aim) -> Result<Vec<RealServerView>, String> {
+        Ok(self.with_wishes(self.bindings.aimed(aim)?))
+    }
+
+    fn with_wishes(&self, mut views: Vec<RealServerView>) -> Vec<RealServerView> {
         for view in &mut views {
             let entry = view.server.map(|server| (view.virtual_service, server));
             view.manual = entry.and_then(|entry| self.bindings.wished(entry, self.last));

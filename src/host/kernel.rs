@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::host::{Finding, Needs, below};
 use crate::lvs::Family;
+use crate::wire::server::Expiry;
 
 /// Bit of `CAP_NET_ADMIN` in `/proc/PID/status` (linux/capability.h).
 const CAP_NET_ADMIN: u64 = 1 << 12;
@@ -146,6 +147,18 @@ fn module_of_path(line: &str) -> Option<String> {
     let file = path.rsplit('/').next()?;
     let name = file.split_once(".ko")?.0;
     Some(name.replace('-', "_"))
+}
+
+/// What the kernel does about connections of servers that leave; nothing where it has no IPVS.
+pub(super) fn expiry(root: &Path) -> Expiry {
+    let is_on = |name: &str| {
+        let value = read(root, &format!("/proc/sys/net/ipv4/vs/{name}"))?;
+        Some(value.trim() != "0")
+    };
+    Expiry {
+        expire_nodest_conn: is_on("expire_nodest_conn"),
+        expire_quiescent_template: is_on("expire_quiescent_template"),
+    }
 }
 
 fn expire_nodest_conn(root: &Path) -> Option<Finding> {

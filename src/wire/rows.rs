@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
 use crate::engine::event::{HostVerdict, Status, TableOutcome};
+use crate::engine::manual::{DrainView, Drained, ManualView};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
@@ -15,6 +16,7 @@ use crate::lvs::{
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
+use crate::wire::server as wire_server;
 use crate::wire::{
     ConnectionsRow, HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted,
     ServiceActual, ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source, TableAnswer,
@@ -45,11 +47,17 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 let why = view.map(|view| why(engine.model(), view));
                 (why.unwrap_or_default(), view.and_then(|view| says(view)))
             };
-            let counts = |server: &RealServerKey| {
-                let counts = seen.connections.get(&(*key, *server));
-                counts.copied().unwrap_or_default()
-            };
-            virtual_service(*key, desired, actual, words, counts)
+            let mut row = virtual_service(*key, desired, actual, words);
+            for (server, row) in desired.servers.keys().zip(&mut row.real_servers) {
+                let counts = seen.connections.get(&(*key, *server)).copied();
+                let entry = actual.and_then(|table| table.get(key));
+                let found = Found::look(actual, entry, server);
+                row.connections = found.connections(counts.unwrap_or_default());
+                let view = known.get(&(*key, *server));
+                let manual = view.and_then(|view| view.manual.as_ref());
+                row.operator = manual.map(wire_server::operator);
+            }
+            row
         })
         .collect();
     for view in views.iter().filter(|view| view.server.is_none()) {
@@ -68,6 +76,22 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
             .map(|(command, why)| format!("cannot {command}: {why}"))
             .collect(),
     }
+}
+
+/// The row of one real server.
+pub(super) fn server(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> RealServerRow {
+    let Some(server) = view.server else {
+        return unresolved(engine.model(), view);
+    };
+    let actual = seen.actual.as_deref();
+    let entry = actual.and_then(|table| table.get(&view.virtual_service));
+    let found = Found::look(actual, entry, &server);
+    let why = why(engine.model(), view);
+    let mut row = real_server(server, view.wish, found, why, None);
+    let counts = seen.connections.get(&(view.virtual_service, server));
+    row.connections = found.connections(counts.copied().unwrap_or_default());
+    row.operator = view.manual.as_ref().map(wire_server::operator);
+    row
 }
 
 /// What the file says of the real servers that it names.
@@ -89,14 +113,12 @@ fn declared(model: &Model) -> BTreeMap<(VirtualServiceKey, &HostName, u16), Real
     declared
 }
 
-/// `words` says of a real server why it stands so, and what the file declares; `counts` its
-/// connections.
+/// `words` says of a real server why it stands so, and what the file declares.
 fn virtual_service(
     key: VirtualServiceKey,
     desired: &DesiredService,
     actual: Option<&Table>,
     words: impl Fn(&RealServerKey) -> (String, Option<RealServer>),
-    counts: impl Fn(&RealServerKey) -> ConnectionCounts,
 ) -> VirtualServiceRow {
     let entry = actual.and_then(|table| table.get(&key));
     let (wanted, wish) = match &desired.service {
@@ -116,12 +138,7 @@ fn virtual_service(
         .map(|(server, wish)| {
             let found = Found::look(actual, entry, server);
             let (why, declared) = words(server);
-            let mut row = real_server(*server, *wish, found, why, declared);
-            row.connections = match found {
-                Found::In(_) => Some(connections(counts(server))),
-                Found::Unknown | Found::NoService | Found::Out => None,
-            };
-            row
+            real_server(*server, *wish, found, why, declared)
         })
         .collect();
     VirtualServiceRow {
@@ -147,6 +164,18 @@ enum Found {
 }
 
 impl Found {
+    /// What is said of connections: of one that is in the table only.
+    const fn connections(self, counts: ConnectionCounts) -> Option<ConnectionsRow> {
+        match self {
+            Self::In(_) => Some(ConnectionsRow {
+                active: counts.active,
+                inactive: counts.inactive,
+                persistent: counts.persistent,
+            }),
+            Self::Unknown | Self::NoService | Self::Out => None,
+        }
+    }
+
     fn look(actual: Option<&Table>, entry: Option<&TableEntry>, server: &RealServerKey) -> Self {
         match (actual, entry) {
             (None, _) => Self::Unknown,
@@ -210,16 +239,9 @@ fn real_server(
         wanted: wanted(wish),
         actual,
         connections: None,
+        operator: None,
         agrees: is_agreed,
         why: why.join("; "),
-    }
-}
-
-const fn connections(counts: ConnectionCounts) -> ConnectionsRow {
-    ConnectionsRow {
-        active: counts.active,
-        inactive: counts.inactive,
-        persistent: counts.persistent,
     }
 }
 
@@ -234,20 +256,25 @@ fn settings_of(server: &RealServer) -> String {
     text
 }
 
-/// A real server whose name has no usable address: in its service's rows, by its name.
-fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealServerView) {
-    let key = view.virtual_service.to_string();
+fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
     let hosts: Vec<&str> = view.hosts.iter().map(HostName::as_str).collect();
-    let row = RealServerRow {
+    RealServerRow {
         real_server: hosts.join(" "),
         forwarding: None,
         weight: None,
         wanted: wanted(view.wish),
         actual: ServerActual::Unknown,
         connections: None,
+        operator: None,
         agrees: false,
         why: why(model, view),
-    };
+    }
+}
+
+/// A real server whose name has no usable address: in its service's rows, by its name.
+fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealServerView) {
+    let key = view.virtual_service.to_string();
+    let row = unresolved(model, view);
     match rows
         .iter_mut()
         .find(|service| service.virtual_service == key)
@@ -278,6 +305,7 @@ fn why(model: &Model, view: &RealServerView) -> String {
         names.join(", ")
     };
     parts.extend(view.withdrawals.iter().map(out));
+    parts.extend(view.manual.as_ref().map(wish));
     if view.withdrawals.is_empty() && !view.untested.is_empty() {
         parts.push(format!("no verdict yet of {}", names(&view.untested)));
     }
@@ -286,6 +314,17 @@ fn why(model: &Model, view: &RealServerView) -> String {
     }
     parts.extend(view.problem.clone());
     parts.join("; ")
+}
+
+/// What an operator wishes, with how far a drain has come.
+fn wish(manual: &ManualView) -> String {
+    let called = wire_server::operator(manual).called();
+    match manual.drain {
+        None => called,
+        Some(DrainView::Going(_)) => format!("{called}, waits for active connections"),
+        Some(DrainView::Done(Drained::Empty)) => format!("{called}, drained"),
+        Some(DrainView::Done(Drained::Deadline)) => format!("{called}, out at the deadline"),
+    }
 }
 
 fn name(model: &Model, service: ServiceId) -> String {

@@ -298,7 +298,7 @@ fn periods(engine: &Engine, id: ServiceId, wall: Wall) -> Vec<PeriodRow> {
         .collect()
 }
 
-fn result(entry: &ResultEntry) -> ResultRow {
+pub(super) fn result(entry: &ResultEntry) -> ResultRow {
     ResultRow {
         first: entry.first.seconds(),
         last: entry.last.seconds(),

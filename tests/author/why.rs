@@ -192,7 +192,7 @@ fn an_alert_that_failed_is_told_with_the_reason() {
 fn who_cannot_be_asked_or_is_not_known_is_exit_status_3() {
     let mut bench = Bench::start("");
     for (words, code, expected) in [
-        (&["web"][..], 2, "GROUP/SERVICE"),
+        (&["web"][..], 3, "a service is named GROUP/SERVICE"),
         (&[], 2, "required"),
         (&["web/nix"], 3, "it has http, idle"),
         (&["nix/http"], 3, "no watch \"nix\""),

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use lvsmon::engine::event::{Aim, RealServerName};
 use nix::sys::signal::Signal;
 
 use super::farm::{Farm, SOON};
@@ -121,7 +122,11 @@ fn nobody_reading_the_log_stops_nothing() {
     farm.wait_for_table(&[(2, 5)]);
     for _ in 0..2_000 {
         // Each refused wish is a line of the log.
-        client.enable(&"no-such-server-".repeat(10)).unwrap_err();
+        let aim = Aim {
+            server: RealServerName("no-such-server-".repeat(10)),
+            within: None,
+        };
+        client.enable(aim).unwrap_err();
     }
     farm.mend_server(1);
     farm.wait_for_table(&[(1, 5), (2, 5)]);

@@ -9,3 +9,4 @@ mod life;
 mod names;
 mod state;
 mod trouble;
+mod wishes;

@@ -7,7 +7,7 @@ use super::names::fixture_entry;
 use super::*;
 
 /// Files to reload and restart with.
-const FILES: [&[&str]; 5] = [
+pub(super) const FILES: [&[&str]; 5] = [
     &[
         "a/http w1,10.1.0.1 10.0.0.3:80/tcp each",
         "a/ping w1,10.1.0.1 10.0.0.3:80/tcp each",
@@ -30,13 +30,13 @@ const FILES: [&[&str]; 5] = [
     &["a/http w1"],
 ];
 
-const HOSTS: [&str; 5] = ["w1", "w2", "10.1.0.1", "10.1.0.2", "10.1.0.3"];
+pub(super) const HOSTS: [&str; 5] = ["w1", "w2", "10.1.0.1", "10.1.0.2", "10.1.0.3"];
 const SERVICES: [&str; 4] = ["a/http", "a/ping", "b/http", "b/ping"];
 /// In every kernel from the start, and nobody's business.
 const FOREIGN: &str = "192.168.0.99:80";
 
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Fails {
         service: &'static str,
         ruling: Ruling,
@@ -52,7 +52,7 @@ enum Step {
     Applies,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let service = || prop::sample::select(SERVICES.as_slice());
     let host = || prop::sample::select(HOSTS.as_slice());
     let name = || prop::sample::select(vec!["w1", "w2"]);

@@ -1,7 +1,12 @@
 //! Whom an operator means, and what a wish does beside what services say.
 
+use proptest::prelude::*;
+
+use super::random::{FILES, HOSTS, Step, step};
 use super::*;
+use crate::engine::desired::RealServerView;
 use crate::engine::event::{Caution, ManualWish, Order};
+use crate::engine::manual::{Effect, EntryKey};
 use crate::model::{DeclaredServer, DeclaredService, MinLive};
 
 const TWO: [&str; 2] = [
@@ -290,4 +295,112 @@ fn a_wish_that_leaves_too_few_is_refused_unless_a_person_insists() {
         answer.contains("no real server takes new connections now"),
         "{answer}"
     );
+}
+
+/// What happens to two farms, of which one has no operator.
+#[derive(Clone, Debug)]
+enum Both {
+    Happens(Step),
+    Wishes(ManualWish, &'static str),
+}
+
+fn both() -> impl Strategy<Value = Both> {
+    let host = prop::sample::select(HOSTS.as_slice());
+    let wish = prop::sample::select(vec![
+        ManualWish::Disable,
+        ManualWish::Quiesce,
+        ManualWish::Weight { weight: 9 },
+    ]);
+    prop_oneof![
+        4 => step().prop_map(Both::Happens),
+        1 => (wish, host).prop_map(|(wish, host)| Both::Wishes(wish, host)),
+    ]
+}
+
+fn happens(farm: Farm, step: &Step, kernel: &mut Table) -> Farm {
+    let mut farm = farm;
+    let is_there = |farm: &Farm, service: &str| {
+        let (group, name) = service.split_once('/').unwrap();
+        farm.model.find(group, name).is_some()
+    };
+    match step {
+        Step::Fails {
+            service,
+            ruling,
+            down,
+        } if is_there(&farm, service) => farm.failing(service, down, *ruling),
+        Step::Succeeds(service) if is_there(&farm, service) => farm.succeeds(service),
+        Step::Fails { .. } | Step::Succeeds(_) => {}
+        Step::Resolves(host, answer) => farm.resolves(host, answer),
+        Step::FailsToResolve(host) => farm.fails_to_resolve(host),
+        Step::Reloads(file) => farm.reloads(FILES[*file]),
+        Step::Restarts(file) => farm = farm.restarted(FILES[*file]),
+        Step::Enables(server) => drop(farm.enables(server)),
+        Step::Waits => farm.waits_until(farm.seconds + 700.0),
+        Step::Applies => drop(farm.applies(kernel)),
+    }
+    farm
+}
+
+/// The real servers that the file declares, with what is wanted of them; and those of a name.
+fn entries(farm: &Farm, name: Option<&str>) -> BTreeMap<EntryKey, ServerWish> {
+    let views = farm.bindings.real_servers().into_iter();
+    let meant = |view: &RealServerView| {
+        let ip = view.server.map(|server| server.0.ip().to_string());
+        let mut hosts = view.hosts.iter();
+        !view.hosts.is_empty()
+            && name.is_none_or(|name| {
+                ip.as_deref() == Some(name) || hosts.any(|host| host.as_str() == name)
+            })
+    };
+    let views = views.filter(meant);
+    views
+        .filter_map(|view| Some(((view.virtual_service, view.server?), view.wish)))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// The two axes: with wishes the table is what it would be without, and the wishes over it.
+    #[test]
+    fn what_is_wanted_is_health_with_the_wishes_over_it(
+        first in 0..FILES.len(),
+        steps in prop::collection::vec(both(), 1..60),
+    ) {
+        let (mut kernel, mut other_kernel) = (Table::new(), Table::new());
+        let (mut farm, mut other) = (Farm::new(FILES[first]), Farm::new(FILES[first]));
+        let mut wishes: BTreeMap<EntryKey, ManualWish> = BTreeMap::new();
+        for step in &steps {
+            match step {
+                Both::Happens(step) => {
+                    farm = happens(farm, step, &mut kernel);
+                    other = happens(other, step, &mut other_kernel);
+                    if let Step::Enables(name) = step {
+                        let ended = entries(&farm, Some(name));
+                        wishes.retain(|entry, _| !ended.contains_key(entry));
+                    }
+                }
+                Both::Wishes(wish, name) => {
+                    let all = farm.bindings.real_servers();
+                    let nameless = |view: &RealServerView| {
+                        view.server.is_none() && view.hosts.iter().any(|it| it.as_str() == *name)
+                    };
+                    farm.orders(*wish, name, None);
+                    // One that has no address is refused with all the others of the name.
+                    if !all.iter().any(nameless) {
+                        let meant = entries(&farm, Some(name)).into_keys();
+                        wishes.extend(meant.map(|entry| (entry, *wish)));
+                    }
+                    other.seconds += 1.0;
+                }
+            }
+            let mut expected = entries(&other, None);
+            for (entry, wish) in &mut expected {
+                let effect = wishes.get(entry).map(Effect::at_first);
+                *wish = effect.map_or(*wish, |effect| effect.over(*wish));
+            }
+            prop_assert_eq!(entries(&farm, None), expected);
+        }
+    }
 }

@@ -1,0 +1,222 @@
+//! `lvsmon why SERVER`: one real server, in each virtual service that it is in.
+
+use std::io;
+use std::process::ExitCode;
+
+use jiff::tz::TimeZone;
+
+use crate::cli::output::{Output, Tone};
+use crate::cli::why::{counted, moment};
+use crate::wire::server::{CheckRow, DrainRow, OperatorRow, ServerAnswer, ServerWhy};
+use crate::wire::why::ResultRow;
+use crate::wire::{ServerActual, ServerWanted, Verdict};
+
+/// Prints the answer. 0 where the server is in everywhere with a weight above 0, else 1.
+pub(super) fn print(answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitCode> {
+    let zone = TimeZone::system();
+    for (index, server) in answer.servers.iter().enumerate() {
+        if index > 0 {
+            out.line("")?;
+        }
+        let now = answer.time;
+        let zone = zone.clone();
+        Page {
+            server,
+            now,
+            zone,
+            out,
+        }
+        .print()?;
+    }
+    Ok(exit_code(answer))
+}
+
+pub(super) fn exit_code(answer: &ServerAnswer) -> ExitCode {
+    if answer.servers.iter().all(is_in) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Whether new connections may reach it.
+fn is_in(server: &ServerWhy) -> bool {
+    let is_there = matches!(server.actual, ServerActual::In | ServerActual::Differs);
+    is_there && server.weight.is_some_and(|weight| weight > 0)
+}
+
+struct Page<'a> {
+    server: &'a ServerWhy,
+    now: i64,
+    zone: TimeZone,
+    out: &'a mut Output,
+}
+
+impl Page<'_> {
+    fn print(&mut self) -> io::Result<()> {
+        self.head()?;
+        let server = self.server;
+        for check in server.checks.iter().filter(|it| it.withdraws.is_some()) {
+            self.withdrawal(check)?;
+        }
+        if let Some(operator) = &server.operator {
+            let text = self.wish(operator);
+            self.painted("operator", Tone::Odd, &text)?;
+        }
+        self.kernel()?;
+        for check in server.checks.iter().filter(|it| it.withdraws.is_none()) {
+            self.content(check)?;
+        }
+        for trouble in &server.trouble {
+            self.painted("trouble", Tone::Bad, trouble)?;
+        }
+        for (index, back) in server.back.iter().enumerate() {
+            let at = back.at.map(|at| format!(" at {}", self.moment(at)));
+            let name = if index == 0 { "back with" } else { "and with" };
+            self.field(name, &format!("{}{}", back.text, at.unwrap_or_default()))?;
+        }
+        Ok(())
+    }
+
+    fn head(&mut self) -> io::Result<()> {
+        let server = self.server;
+        let (word, tone) = match (server.wanted, server.wanted_weight) {
+            (ServerWanted::In, Some(0)) => ("in with weight 0", Tone::Odd),
+            (ServerWanted::In, _) => ("in", Tone::Good),
+            (ServerWanted::Out, _) => ("out", Tone::Bad),
+            (ServerWanted::AsFound, _) => ("left as found", Tone::Odd),
+        };
+        let since = server
+            .since
+            .map(|since| format!(" since {}", self.moment(since)));
+        let name = self.out.paint(Tone::Heading, &server.real_server);
+        let word = self.out.paint(tone, word);
+        let hosts: Vec<&str> = server.hosts.iter().map(String::as_str).collect();
+        let hosts = match hosts.as_slice() {
+            [] => " (no longer in the file)".to_owned(),
+            [host] if server.real_server.starts_with(host) => String::new(),
+            hosts => format!(" ({})", hosts.join(" ")),
+        };
+        let since = since.unwrap_or_default();
+        let service = &server.virtual_service;
+        let of = match server.wanted {
+            ServerWanted::Out => "of",
+            ServerWanted::In | ServerWanted::AsFound => "in",
+        };
+        let line = format!("{name}{hosts} is {word} {of} {service}{since}");
+        self.out.line(&line)
+    }
+
+    fn withdrawal(&mut self, check: &CheckRow) -> io::Result<()> {
+        let Some(withdraws) = check.withdraws else {
+            return Ok(());
+        };
+        let since = self.moment(withdraws.since);
+        let service = &check.service;
+        let text = match check.text.as_str() {
+            "" => String::new(),
+            text => format!(": {text}"),
+        };
+        let line = format!("by {service}, {} since {since}{text}", withdraws.reason);
+        self.painted("withdrawn", Tone::Bad, &line)?;
+        if let Some(time) = check.last_check {
+            let now = match check.verdict {
+                Verdict::Up => "this host is up".to_owned(),
+                Verdict::Down => format!("this host is down ({})", code(check)),
+                Verdict::Unknown => "says nothing about this host".to_owned(),
+            };
+            self.field("checked", &format!("last {}: {now}", self.moment(time)))?;
+        }
+        for (index, row) in check.results.iter().enumerate() {
+            let line = self.result(row);
+            self.field(if index == 0 { "results" } else { "" }, &line)?;
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, check: &CheckRow) -> io::Result<()> {
+        let verdict = match check.verdict {
+            Verdict::Up => "up".to_owned(),
+            Verdict::Down => format!("down ({}), and does not withdraw it (yet)", code(check)),
+            Verdict::Unknown => "says nothing".to_owned(),
+        };
+        let time = match check.last_check {
+            Some(time) => format!(", checked {}", self.moment(time)),
+            None => ", not checked yet".to_owned(),
+        };
+        self.field("check", &format!("{} {verdict}{time}", check.service))
+    }
+
+    fn wish(&self, row: &OperatorRow) -> String {
+        let mut text = format!("{} since {}", row.called(), self.moment(row.since));
+        if let Some(until) = row.until {
+            text.push_str(&format!(", until {}", self.moment(until)));
+        }
+        match row.drain {
+            Some(DrainRow::Draining { deadline }) => text.push_str(&format!(
+                "; waits for active connections until {}",
+                self.moment(deadline)
+            )),
+            Some(DrainRow::Drained) => text.push_str("; drained"),
+            Some(DrainRow::CutOff) => text.push_str("; out at the deadline"),
+            None => {}
+        }
+        text
+    }
+
+    fn kernel(&mut self) -> io::Result<()> {
+        let server = self.server;
+        let mut text = match (server.actual, server.weight) {
+            (ServerActual::Unknown, _) => "not looked at yet".to_owned(),
+            (ServerActual::Out, _) | (_, None) => "not in the table".to_owned(),
+            (ServerActual::In | ServerActual::Differs, Some(weight)) => format!("weight {weight}"),
+        };
+        if let Some(counts) = server.connections {
+            text.push_str(&format!(
+                "; connections {} active, {} inactive, {} persistent",
+                counts.active, counts.inactive, counts.persistent
+            ));
+        }
+        let wanted = server
+            .wanted_weight
+            .filter(|wanted| Some(*wanted) != server.weight);
+        if let Some(wanted) = wanted {
+            text.push_str(&format!("; wanted with weight {wanted}"));
+        }
+        self.field("kernel", &text)
+    }
+
+    fn result(&self, row: &ResultRow) -> String {
+        let times = if row.count <= 1 {
+            self.moment(row.last)
+        } else {
+            let times = counted(row.count.into(), "time");
+            format!(
+                "{} to {} ({times})",
+                self.moment(row.first),
+                self.moment(row.last)
+            )
+        };
+        let reason = row.reason.map(|reason| format!(" ({reason})"));
+        let reason = reason.unwrap_or_default();
+        format!("{times} {}{reason}: {}", row.status.word(), row.summary)
+    }
+
+    fn moment(&self, seconds: i64) -> String {
+        moment(seconds, self.now, &self.zone)
+    }
+
+    fn painted(&mut self, name: &str, tone: Tone, text: &str) -> io::Result<()> {
+        let text = self.out.paint(tone, text);
+        self.field(name, &text)
+    }
+
+    fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
+        let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
+        self.out.line(&format!("  {name} {text}"))
+    }
+}
+
+fn code(check: &CheckRow) -> &'static str {
+    check.reason.map_or("no reason", |reason| reason.code())
+}

@@ -1,0 +1,315 @@
+//! `lvsmon drain`, `quiesce`, `disable`, `weight` and `enable`: what operators wish of real
+//! servers.
+
+use std::env;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::cli::output::{self, Output, complain};
+use crate::cli::{CONFIG, Outcome, USAGE, load};
+use crate::client::Client;
+use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
+use crate::time::timeval;
+use crate::wire::Desire;
+use crate::wire::server::{DrainRow, ServerAnswer};
+
+/// Exit code where a drain ended at its deadline, with connections still active.
+const CUT_OFF: u8 = 4;
+/// Exit code where somebody ended or replaced the wish while we waited.
+const ENDED: u8 = 5;
+
+/// Pause between two looks at a drain; the daemon itself looks once a second.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Let a real server's connections end, then take it out
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Weight 0 first: connections go on, new ones go elsewhere. Out once no connection is active, at the
+latest at the deadline. Waits until then, unless --no-wait is given; an interrupt ends the waiting,
+not the drain. `lvsmon enable SERVER` ends it.
+
+Exit status: 0 done (it is out, or with --no-wait the drain has begun); 1 refused or failed; 2 wrong
+usage; 4 out at the deadline, with active connections; 5 somebody ended the drain meanwhile.")]
+pub(super) struct DrainArgs {
+    #[command(flatten)]
+    what: WishArgs,
+    /// Out after this long although connections are active
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    deadline: Duration,
+    /// Do not wait for the end of the drain
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Send a real server no new connections: weight 0, until it is enabled
+#[derive(Debug, Args)]
+pub(super) struct QuiesceArgs {
+    #[command(flatten)]
+    what: WishArgs,
+}
+
+/// Take a real server out at once, until it is enabled
+#[derive(Debug, Args)]
+pub(super) struct DisableArgs {
+    #[command(flatten)]
+    what: WishArgs,
+}
+
+/// Give a real server another weight than the file, until it is enabled
+#[derive(Debug, Args)]
+pub(super) struct WeightArgs {
+    /// 0 to 65535
+    #[arg(value_name = "WEIGHT", value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    weight: u32,
+    #[command(flatten)]
+    what: WishArgs,
+}
+
+/// End what was wished of a real server, and a withdrawal that nothing else would end
+#[derive(Debug, Args)]
+pub(super) struct EnableArgs {
+    #[command(flatten)]
+    aim: AimArgs,
+    /// The configuration; it names the state folder of the running daemon
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+}
+
+/// Which real servers are meant.
+#[derive(Debug, Args)]
+pub(super) struct AimArgs {
+    /// The real server: address or name, with or without a port
+    #[arg(value_name = "SERVER")]
+    pub(super) server: String,
+    /// Only in this virtual service: in 10.0.0.3:80, in 10.0.0.3:53/udp, in fwmark 7
+    #[arg(value_name = "in VIRTUAL")]
+    pub(super) within: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct WishArgs {
+    #[command(flatten)]
+    aim: AimArgs,
+    /// End by itself after this long, as in 30m or 2h
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    span: Option<Duration>,
+    /// Why, for those who read it later
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    reason: String,
+    /// Also where it leaves fewer real servers than min_live
+    #[arg(long)]
+    force: bool,
+    /// What the daemon knows of the server afterwards, as one JSON object
+    #[arg(long)]
+    json: bool,
+    /// The configuration; it names the state folder of the running daemon
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    match timeval(text) {
+        Ok(span) if span < Duration::from_secs(1) => Err("give a second or more".to_owned()),
+        Ok(span) => Ok(span),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+impl AimArgs {
+    /// Who is meant; the words behind the server may be wrong.
+    pub(super) fn aim(&self) -> Result<Aim, String> {
+        let within = match self.within.as_slice() {
+            [] => None,
+            [first, rest @ ..] if first == "in" && !rest.is_empty() => Some(rest.join(" ")),
+            _ => {
+                return Err(format!(
+                    "\"{}\" is not understood; write SERVER, or SERVER in VIRTUAL",
+                    self.within.join(" ")
+                ));
+            }
+        };
+        let server = RealServerName(self.server.clone());
+        Ok(Aim { server, within })
+    }
+}
+
+pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
+    let aim = match args.aim.aim() {
+        Ok(aim) => aim,
+        Err(why) => return Ok(wrong("enable", &why)),
+    };
+    let model = load(&args.config)?;
+    let text = Client::connect(&model.globals.statedir)?.enable(aim)?;
+    out.line(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn quiesce(args: &QuiesceArgs, out: &mut Output) -> Outcome {
+    order("quiesce", &args.what, ManualWish::Quiesce, out)
+}
+
+pub(super) fn disable(args: &DisableArgs, out: &mut Output) -> Outcome {
+    order("disable", &args.what, ManualWish::Disable, out)
+}
+
+pub(super) fn weight(args: &WeightArgs, out: &mut Output) -> Outcome {
+    let weight = args.weight;
+    order("weight", &args.what, ManualWish::Weight { weight }, out)
+}
+
+pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
+    let limit_s = args.deadline.as_secs();
+    let wish = ManualWish::Drain { limit_s };
+    let aim = match args.what.aim.aim() {
+        Ok(aim) => aim,
+        Err(why) => return Ok(wrong("drain", &why)),
+    };
+    let mut daemon = begin(&args.what, &aim, wish, out)?;
+    let mut answer = daemon.why_server(&aim)?;
+    for warning in answer.warnings() {
+        complain(&format!("lvsmon drain: {warning}"));
+    }
+    if !args.no_wait {
+        answer = wait(&mut daemon, &aim, answer, &args.what, out)?;
+    }
+    if args.what.json {
+        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    }
+    Ok(if args.no_wait {
+        ExitCode::SUCCESS
+    } else {
+        came_to(&answer)
+    })
+}
+
+/// What came of a drain that was waited for.
+fn came_to(answer: &ServerAnswer) -> ExitCode {
+    let drains = || {
+        let servers = answer.servers.iter();
+        servers.map(|server| server.operator.as_ref().and_then(|operator| operator.drain))
+    };
+    if drains().any(|drain| drain.is_none()) {
+        return ExitCode::from(ENDED);
+    }
+    if drains().any(|drain| drain == Some(DrainRow::CutOff)) {
+        return ExitCode::from(CUT_OFF);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Shows the connections until no drain waits for any more: on a terminal in one line that
+/// changes, else a line for each change.
+fn wait(
+    daemon: &mut Client,
+    aim: &Aim,
+    mut answer: ServerAnswer,
+    what: &WishArgs,
+    out: &mut Output,
+) -> Result<ServerAnswer, Box<dyn std::error::Error>> {
+    let is_live = io::stdout().is_terminal() && output::takes_escapes();
+    let mut last = Vec::new();
+    while answer.is_draining() {
+        let lines = answer.drain_lines();
+        // Without the time that is left, which changes each second.
+        let counts = |line: &String| line.split(';').next().unwrap_or_default().to_owned();
+        let counts: Vec<String> = lines.iter().map(counts).collect();
+        if is_live && !what.json {
+            out.bytes(format!("\r\u{1b}[K{}", lines.join("  |  ")).as_bytes())?;
+            out.flush()?;
+        } else if counts != last && !what.json {
+            for line in &lines {
+                out.line(line)?;
+            }
+            out.flush()?;
+        }
+        last = counts;
+        pause();
+        answer = daemon.why_server(aim)?;
+    }
+    if is_live && !what.json {
+        out.bytes(b"\r\x1b[K")?;
+    }
+    if !what.json {
+        for server in &answer.servers {
+            let drain = server.operator.as_ref().and_then(|operator| operator.drain);
+            let text = match drain {
+                Some(DrainRow::Drained) => "drained, and out",
+                Some(DrainRow::CutOff) => "out at the deadline, with active connections",
+                Some(DrainRow::Draining { .. }) => "still draining",
+                None => "the drain was ended",
+            };
+            let (name, service) = (&server.real_server, &server.virtual_service);
+            out.line(&format!("{name} in {service}: {text}"))?;
+        }
+    }
+    Ok(answer)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line has no runtime, and nothing else to do"
+)]
+fn pause() {
+    std::thread::sleep(PAUSE);
+}
+
+fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> Outcome {
+    let aim = match what.aim.aim() {
+        Ok(aim) => aim,
+        Err(why) => return Ok(wrong(command, &why)),
+    };
+    let mut daemon = begin(what, &aim, wish, out)?;
+    if what.json {
+        let answer = daemon.why_server(&aim)?;
+        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn begin(
+    what: &WishArgs,
+    aim: &Aim,
+    wish: ManualWish,
+    out: &mut Output,
+) -> Result<Client, Box<dyn std::error::Error>> {
+    let model = load(&what.config)?;
+    let mut daemon = Client::connect(&model.globals.statedir)?;
+    let text = daemon.wish(Desire {
+        aim: aim.clone(),
+        wish,
+        for_s: what.span.map(|span| span.as_secs()),
+        login: login(),
+        reason: what.reason.clone(),
+        caution: if what.force {
+            Caution::Force
+        } else {
+            Caution::Refuse
+        },
+    })?;
+    if !what.json {
+        out.line(&text)?;
+        out.flush()?;
+    }
+    Ok(daemon)
+}
+
+/// Who sits at the terminal, where that is known: behind sudo the one who called it.
+fn login() -> Option<String> {
+    let names = ["SUDO_USER", "DOAS_USER", "LOGNAME", "USER"];
+    let mut names = names.iter().filter_map(|name| env::var(name).ok());
+    names.find(|name| !name.is_empty())
+}
+
+fn wrong(command: &str, why: &str) -> ExitCode {
+    complain(&format!("lvsmon {command}: {why}"));
+    ExitCode::from(USAGE)
+}

@@ -1,0 +1,520 @@
+//! The answer to "why" of a real server: is it in or out, since when, who says so, what has the
+//! kernel, and what would bring it back. Pure.
+//!
+//! Everything a person needs at three in the morning is here in words and numbers; times are
+//! Unix seconds, for the reader's own zone.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::engine::desired::{RealServerView, Withdrawal};
+use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
+use crate::engine::manual::{DrainView, Drained, Effect, ManualView};
+use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::model::{BoundServers, Ends, HostName, ServiceId};
+use crate::text;
+use crate::time::{Now, Readable, Wall};
+use crate::wire::why::{self, ResultRow};
+use crate::wire::{ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Verdict, rows};
+
+/// Results of each service in an answer: the last ones, equal ones in a row as one.
+const RESULTS_MAX: usize = 3;
+
+/// Bytes of a login name that are kept.
+const LOGIN_MAX: usize = 40;
+
+/// Everything about the real servers that a person means, in table order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerAnswer {
+    /// The time of the answer.
+    pub time: i64,
+    /// One for each virtual service that it is in.
+    pub servers: Vec<ServerWhy>,
+    /// What the kernel does about connections of servers that leave.
+    pub expiry: Expiry,
+}
+
+/// What the kernel does about connections of real servers that leave; none where nobody could
+/// look, as without IPVS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expiry {
+    /// `net.ipv4.vs.expire_nodest_conn`: connections to a server that was taken out end at once;
+    /// otherwise their packets are dropped until they time out.
+    pub expire_nodest_conn: Option<bool>,
+    /// `net.ipv4.vs.expire_quiescent_template`: clients that persistence ties to a server with
+    /// weight 0 are sent elsewhere; otherwise they keep coming back.
+    pub expire_quiescent_template: Option<bool>,
+}
+
+/// One real server in one virtual service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerWhy {
+    /// Such as `10.0.0.3:80/tcp`.
+    pub virtual_service: String,
+    /// Such as `192.168.0.1:80`; its word in the file where it has no address.
+    pub real_server: String,
+    /// The words that stand for it in the file.
+    pub hosts: Vec<String>,
+    /// What is wanted of it.
+    pub wanted: ServerWanted,
+    /// With which weight, where it is to be in.
+    pub wanted_weight: Option<u32>,
+    /// What was seen of it.
+    pub actual: ServerActual,
+    /// The weight that the kernel has.
+    pub weight: Option<u32>,
+    /// Its connections at the newest look.
+    pub connections: Option<ConnectionsRow>,
+    /// Since when it is wanted in or out; none where that was so when the daemon began.
+    pub since: Option<i64>,
+    /// What an operator wishes of it.
+    pub operator: Option<OperatorRow>,
+    /// The services that decide over it, in file order.
+    pub checks: Vec<CheckRow>,
+    /// What is to be mended, or what the kernel refused.
+    pub trouble: Vec<String>,
+    /// What would bring it back, all of it together; empty while it is in with its own weight.
+    pub back: Vec<BackRow>,
+}
+
+/// What an operator wishes of a real server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorRow {
+    /// What.
+    #[serde(flatten)]
+    pub wish: ManualWish,
+    /// Who.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// Since when.
+    pub since: i64,
+    /// When it ends by itself.
+    pub until: Option<i64>,
+    /// How far a drain has come.
+    pub drain: Option<DrainRow>,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum DrainRow {
+    /// It waits for connections to end.
+    Draining {
+        /// Until then at the latest.
+        deadline: i64,
+    },
+    /// It is out, and no connection was active any more.
+    Drained,
+    /// It is out since its time was over, with active connections.
+    CutOff,
+}
+
+/// What a service says about the real server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckRow {
+    /// `GROUP/SERVICE`
+    pub service: String,
+    /// Its status as a whole.
+    pub status: ServiceStatus,
+    /// What its last report says of this host.
+    pub verdict: Verdict,
+    /// Why; none where it is up.
+    pub reason: Option<Reason>,
+    /// One line for a person.
+    pub text: String,
+    /// When it was checked last; none before the first time.
+    pub last_check: Option<i64>,
+    /// While it keeps the real server out.
+    pub withdraws: Option<WithdrawsRow>,
+    /// What it reported last, oldest first; empty where it was always good.
+    pub results: Vec<ResultRow>,
+}
+
+/// A withdrawal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WithdrawsRow {
+    /// Why.
+    pub reason: Reason,
+    /// Since when.
+    pub since: i64,
+    /// Whether only `lvsmon enable` ends it.
+    pub until_enabled: bool,
+}
+
+/// One thing that has to happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackRow {
+    /// What, for a person.
+    pub text: String,
+    /// When it happens by itself.
+    pub at: Option<i64>,
+}
+
+/// Who asks: the login name that the client says, as the user that the system knows.
+#[must_use]
+pub fn asked_by(login: Option<&str>, uid: u32) -> String {
+    let login = login.map(|login| text::cut(&text::one_line(login.trim()), LOGIN_MAX).to_owned());
+    let user = match uid {
+        0 => "root".to_owned(),
+        uid => format!("uid {uid}"),
+    };
+    match login {
+        Some(login) if !login.is_empty() && login != user => format!("{login} as {user}"),
+        Some(_) | None => user,
+    }
+}
+
+/// Everything about the real servers that a person means. `since` tells when an entry went in
+/// or out.
+///
+/// # Errors
+///
+/// Nobody is meant, or that is not clear; the sentence says what there is.
+pub fn why(
+    engine: &Engine,
+    seen: &TableOutcome,
+    now: Now,
+    aim: &Aim,
+    expiry: Expiry,
+    since: impl Fn(VirtualServiceKey, RealServerKey) -> Option<Wall>,
+) -> Result<ServerAnswer, String> {
+    let views = engine.real_servers_called(aim)?;
+    let servers = views.iter().map(|view| {
+        let withdrawn = view
+            .withdrawals
+            .iter()
+            .map(|withdrawal| withdrawal.since)
+            .min();
+        let changed = || since(view.virtual_service, view.server?);
+        server(engine, seen, view, withdrawn.or_else(changed))
+    });
+    Ok(ServerAnswer {
+        time: now.wall.seconds(),
+        servers: servers.collect(),
+        expiry,
+    })
+}
+
+fn server(
+    engine: &Engine,
+    seen: &TableOutcome,
+    view: &RealServerView,
+    since: Option<Wall>,
+) -> ServerWhy {
+    let row = rows::server(engine, seen, view);
+    let found = view.server.and_then(|server| {
+        let table = seen.actual.as_deref()?;
+        table.get(&view.virtual_service)?.servers.get(&server)
+    });
+    ServerWhy {
+        virtual_service: view.virtual_service.to_string(),
+        hosts: view.hosts.iter().map(HostName::to_string).collect(),
+        wanted: row.wanted,
+        wanted_weight: match view.wish {
+            ServerWish::In(settings) => Some(settings.weight.0),
+            ServerWish::Out | ServerWish::AsFound => None,
+        },
+        actual: row.actual,
+        weight: found.map(|found| found.weight.0),
+        connections: row.connections,
+        since: since.map(Wall::seconds),
+        operator: view.manual.as_ref().map(operator),
+        checks: judges(engine, view)
+            .into_iter()
+            .filter_map(|id| check(engine, view, id))
+            .collect(),
+        trouble: trouble(seen, view),
+        back: back(engine, seen, view),
+        real_server: row.real_server,
+    }
+}
+
+pub(super) fn operator(view: &ManualView) -> OperatorRow {
+    OperatorRow {
+        wish: view.wish,
+        by: view.by.clone(),
+        reason: view.reason.clone(),
+        since: view.since.seconds(),
+        until: view.until.map(Wall::seconds),
+        drain: view.drain.map(|drain| match drain {
+            DrainView::Going(deadline) => DrainRow::Draining {
+                deadline: deadline.seconds(),
+            },
+            DrainView::Done(Drained::Empty) => DrainRow::Drained,
+            DrainView::Done(Drained::Deadline) => DrainRow::CutOff,
+        }),
+    }
+}
+
+/// The services that decide over a real server, in file order.
+fn judges(engine: &Engine, view: &RealServerView) -> Vec<ServiceId> {
+    let model = engine.model();
+    let is_meant = |host: &HostName| view.hosts.contains(host);
+    let bound = model.bindings.iter().filter(|binding| {
+        binding.virtual_service == view.virtual_service
+            && match &binding.real {
+                BoundServers::One { host, .. } => is_meant(host),
+                BoundServers::EachHost { .. } => {
+                    let members = &model.hostgroup(binding.service).members;
+                    members.iter().any(|member| is_meant(&member.host))
+                }
+            }
+    });
+    let bound = bound.map(|binding| binding.service);
+    let sections = model.virtual_services.iter();
+    let sections = sections.filter(|section| section.key == view.virtual_service);
+    let servers = sections.flat_map(|section| &section.servers);
+    let declared = servers
+        .filter(|server| is_meant(&server.host))
+        .flat_map(|server| server.judges.iter().map(|judge| judge.service));
+    let all: BTreeSet<ServiceId> = bound.chain(declared).collect();
+    all.into_iter().collect()
+}
+
+fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckRow> {
+    let service = engine.service(id)?;
+    let mut hosts = service.hosts.iter();
+    let host = hosts.find(|host| view.hosts.contains(host.host));
+    let whole = || whole_verdict(engine, id, service.status);
+    let (verdict, reason) = match host.map_or_else(whole, |host| host.verdict) {
+        Some(HostVerdict::Up) => (Verdict::Up, None),
+        Some(HostVerdict::Down(reason)) => (Verdict::Down, Some(reason)),
+        Some(HostVerdict::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
+        None => (Verdict::Unknown, None),
+    };
+    let text = host.map(|host| host.text).filter(|text| !text.is_empty());
+    let results = engine.recent(id).map(|recent| {
+        let first = recent.results.len().saturating_sub(RESULTS_MAX);
+        recent.results.iter().skip(first).map(why::result).collect()
+    });
+    let withdrawals = view.withdrawals.iter();
+    let withdraws = withdrawals.filter(|withdrawal| withdrawal.service == id);
+    Some(CheckRow {
+        service: format!("{}/{}", service.group, service.name),
+        status: rows::status(service.status),
+        verdict,
+        reason,
+        text: text.map_or_else(|| service.summary.to_string(), str::to_owned),
+        last_check: service.last_check.map(Wall::seconds),
+        withdraws: withdraws.map(withdrawn).next(),
+        results: results.unwrap_or_default(),
+    })
+}
+
+/// The verdict of a service that has no such host and decides as a whole.
+fn whole_verdict(engine: &Engine, id: ServiceId, status: Status) -> Option<HostVerdict> {
+    if status == Status::Ok {
+        return Some(HostVerdict::Up);
+    }
+    let last = engine.recent(id).and_then(|recent| recent.results.last());
+    let reason = last.and_then(|last| last.reason);
+    reason
+        .filter(|_| status.is_failure())
+        .map(HostVerdict::Down)
+}
+
+const fn withdrawn(withdrawal: &Withdrawal) -> WithdrawsRow {
+    WithdrawsRow {
+        reason: withdrawal.reason,
+        since: withdrawal.since.seconds(),
+        until_enabled: matches!(withdrawal.ends, Ends::ByOperator),
+    }
+}
+
+fn trouble(seen: &TableOutcome, view: &RealServerView) -> Vec<String> {
+    let is_about = |command: &Command| match command {
+        Command::AddServer(key, server, _)
+        | Command::EditServer(key, server, _)
+        | Command::DeleteServer(key, server) => {
+            *key == view.virtual_service && Some(*server) == view.server
+        }
+        Command::AddService(key, _)
+        | Command::EditService(key, _)
+        | Command::DeleteService(key) => *key == view.virtual_service,
+    };
+    let refused = seen.refused.iter().filter(|(command, _)| is_about(command));
+    let refused = refused.map(|(command, why)| format!("cannot {command}: {why}"));
+    let unreadable = seen.unreadable.iter();
+    let unreadable = unreadable.map(|why| format!("the kernel's table cannot be read: {why}"));
+    view.problem
+        .iter()
+        .cloned()
+        .chain(refused)
+        .chain(unreadable)
+        .collect()
+}
+
+/// What has to happen, all of it together, before the real server is in with a weight that
+/// brings it connections. The one place that makes these sentences.
+fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<BackRow> {
+    let mut rows = Vec::new();
+    let mut say = |text: String, at: Option<Wall>| {
+        rows.push(BackRow {
+            text,
+            at: at.map(Wall::seconds),
+        });
+    };
+    let called = view.server.map_or_else(
+        || {
+            view.hosts
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        },
+        |server| server.to_string(),
+    );
+    for withdrawal in &view.withdrawals {
+        say(ends(engine, view, withdrawal, &called), None);
+    }
+    for service in &view.untested {
+        say(
+            format!("a first report of {}", name(engine, *service)),
+            None,
+        );
+    }
+    if let Some(manual) = view.manual.as_ref().filter(|it| takes_away(it)) {
+        if let Some(until) = manual.until {
+            say(format!("{} ends by itself", manual.called()), Some(until));
+        } else {
+            let wish = manual.called();
+            say(format!("lvsmon enable {called} (ends {wish})"), None);
+        }
+    }
+    if view.server.is_none() {
+        say("its name gets an address".to_owned(), None);
+    }
+    if seen.missing.contains(&view.virtual_service) {
+        let key = view.virtual_service;
+        say(
+            format!("virtual service {key} is made, by whoever makes it"),
+            None,
+        );
+    }
+    rows
+}
+
+fn takes_away(manual: &ManualView) -> bool {
+    Effect::at_first(&manual.wish).takes_away()
+}
+
+fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -> String {
+    let service = name(engine, it.service);
+    let model = engine.model();
+    let mut sections = model.virtual_services.iter();
+    let section = sections.find(|section| section.key == view.virtual_service);
+    let rise = section.map_or(1, |section| section.counts.rise.get());
+    let checks = match (it.ends, rise) {
+        (Ends::ByOperator, _) => format!(
+            "lvsmon enable {called} (ends the withdrawal by {service}; its next failing check \
+             begins a new one)"
+        ),
+        (Ends::WithSuccess, 1) => format!("a good check of {service}"),
+        (Ends::WithSuccess, rise) => format!("{rise} good checks of {service} in a row"),
+    };
+    let group = model.services.get(it.service.index()).map(|it| &*it.group);
+    let is_disabled = engine.is_service_disabled(it.service)
+        || group.is_some_and(|group| engine.is_watch_disabled(group));
+    match (engine.stopped_since(), is_disabled) {
+        (Some(_), _) => format!("{checks}, once the scheduler is started (it is stopped)"),
+        (None, true) => format!("{checks}, once it is enabled (its verdict is frozen)"),
+        (None, false) => checks,
+    }
+}
+
+fn name(engine: &Engine, id: ServiceId) -> String {
+    let services = &engine.model().services;
+    services.get(id.index()).map_or_else(
+        || "a service that is gone".to_owned(),
+        |service| format!("{}/{}", service.group, service.name),
+    )
+}
+
+impl OperatorRow {
+    /// Who wishes what and why, in a few words: `drain by ann as root (new kernel)`.
+    #[must_use]
+    pub fn called(&self) -> String {
+        let what = match self.wish {
+            ManualWish::Drain { .. } => "drain".to_owned(),
+            ManualWish::Quiesce => "quiesce".to_owned(),
+            ManualWish::Disable => "disable".to_owned(),
+            ManualWish::Weight { weight } => format!("weight {weight}"),
+        };
+        match self.reason.as_str() {
+            "" => format!("{what} by {}", self.by),
+            reason => format!("{what} by {} ({reason})", self.by),
+        }
+    }
+}
+
+impl ServerAnswer {
+    /// Whether a drain still waits for connections.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        let mut drains = self
+            .servers
+            .iter()
+            .filter_map(|server| server.operator.as_ref()?.drain);
+        drains.any(|drain| matches!(drain, DrainRow::Draining { .. }))
+    }
+
+    /// What a drain waits for, one line for each real server; none where it waits for nothing.
+    #[must_use]
+    pub fn drain_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for server in &self.servers {
+            let Some(DrainRow::Draining { deadline }) =
+                server.operator.as_ref().and_then(|operator| operator.drain)
+            else {
+                continue;
+            };
+            let left = u64::try_from(deadline.saturating_sub(self.time)).unwrap_or(0);
+            let counts = server.connections.unwrap_or(ConnectionsRow {
+                active: 0,
+                inactive: 0,
+                persistent: 0,
+            });
+            lines.push(format!(
+                "{} in {}: {} active, {} inactive, {} persistent; {} left",
+                server.real_server,
+                server.virtual_service,
+                counts.active,
+                counts.inactive,
+                counts.persistent,
+                Readable(Duration::from_secs(left))
+            ));
+        }
+        lines
+    }
+
+    /// What a person who drains should know of the kernel's settings.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let servers = self.servers.iter();
+        let tied: u64 = servers
+            .filter_map(|server| server.connections)
+            .map(|counts| u64::from(counts.persistent))
+            .sum();
+        if tied > 0 && self.expiry.expire_quiescent_template == Some(false) {
+            warnings.push(format!(
+                "{tied} persistent clients keep coming back to it until it is out: \
+                 net.ipv4.vs.expire_quiescent_template is 0"
+            ));
+        }
+        if self.expiry.expire_nodest_conn == Some(false) {
+            warnings.push(
+                "connections that are still there when it goes out hang until they time out: \
+                 net.ipv4.vs.expire_nodest_conn is 0"
+                    .to_owned(),
+            );
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! What operators wish of real servers, by the command line, with a daemon as a process. The
+//! connections are those of the file beside the table in memory.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Output, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::farm::{Farm, SOON};
+use crate::support::{Running, wait_until};
+
+/// Connections of the first server: active and persistent ones.
+fn connect(farm: &Farm, active: u32, persistent: u32) {
+    let port = farm.port;
+    let text =
+        format!("TCP 10.0.0.3:{port}\n  -> 127.0.0.11:{port}  0  {persistent}  {active}  1\n");
+    farm.folder.write("state/connections.new", &text);
+    let folder = farm.folder.join("state");
+    fs::rename(folder.join("connections.new"), folder.join("connections")).unwrap();
+}
+
+#[track_caller]
+fn did(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no {part:?} in\n{text}");
+    }
+}
+
+/// `lvsmon why SERVER --json`, of the one virtual service it is in.
+fn known(farm: &Farm, server: &str) -> Value {
+    let output = farm.output(&["why", server, "--json"]);
+    let mut answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    answer["servers"][0].take()
+}
+
+#[test]
+fn a_drain_waits_for_the_last_connection_and_outlives_the_daemon() {
+    let mut farm = Farm::new();
+    connect(&farm, 2, 0);
+    farm.start_healthy();
+    let mut command = farm.command(&["drain", "127.0.0.11", "--reason", "new kernel"]);
+    let mut drain = Running::start(command.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(drain.0.stdout.take().unwrap()).lines();
+    let mut line = || lines.next().unwrap().unwrap();
+    has(
+        &line(),
+        &["weight 0, and out once no connection is active, in 10m at the latest"],
+    );
+    farm.wait_for_table(&[(1, 0), (2, 5)]);
+    has(&line(), &["2 active, 1 inactive, 0 persistent"]);
+    has(
+        &did(&farm.output(&["table"]), 0),
+        &["(new kernel), waits for active connections"],
+    );
+    has(
+        &did(&farm.output(&["why", "127.0.0.11"]), 1),
+        &[
+            "is in with weight 0 in 10.0.0.3",
+            "operator   drain by ",
+            "weight 0; connections 2 active, 1 inactive, 0 persistent",
+            "back with  lvsmon enable 127.0.0.11",
+        ],
+    );
+    connect(&farm, 1, 0);
+    has(&line(), &["1 active"]);
+    // A daemon that is killed and started again goes on where it was.
+    farm.end(Signal::SIGKILL);
+    assert!(!drain.wait(SOON).success());
+    farm.start();
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(
+        known(&farm, "127.0.0.11")["operator"]["drain"]["state"],
+        "draining"
+    );
+    assert!(farm.in_table().contains(&(1, 0)));
+    connect(&farm, 0, 0);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.wait_for_log("no active connections any more");
+    assert_eq!(
+        known(&farm, "127.0.0.11")["operator"]["drain"]["state"],
+        "drained"
+    );
+    farm.end(Signal::SIGTERM);
+    farm.start();
+    farm.wait_for_checks_to_go_on();
+    farm.wait_for_table(&[(2, 5)]);
+    has(
+        &did(&farm.output(&["enable", "127.0.0.11"]), 0),
+        &["the drain by", "is ended"],
+    );
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+}
+
+#[test]
+fn the_end_of_a_drain_is_its_exit_status() {
+    let mut farm = Farm::new();
+    connect(&farm, 0, 3);
+    farm.start_healthy();
+    let drain = |words: &[&str]| farm.output(&[&["drain", "127.0.0.11"], words].concat());
+    has(&did(&drain(&[]), 0), &["drained, and out"]);
+    assert_eq!(farm.in_table().len(), 1);
+    did(&farm.output(&["enable", "127.0.0.11"]), 0);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    connect(&farm, 4, 3);
+    has(
+        &did(&drain(&["--deadline", "3s"]), 4),
+        &["4 active", "out at the deadline"],
+    );
+    farm.wait_for_table(&[(2, 5)]);
+    farm.wait_for_log("taken out with 4 active connections; 3 persistent clients");
+    did(&farm.output(&["enable", "127.0.0.11"]), 0);
+    let output = drain(&["--no-wait", "--json"]);
+    let json: Value = serde_json::from_str(&did(&output, 0)).unwrap();
+    assert_eq!(json["servers"][0]["operator"]["drain"]["state"], "draining");
+    assert_eq!(json["servers"][0]["operator"]["wish"], "drain");
+    // Somebody else ends the drain that one waits for.
+    let mut command = farm.command(&["drain", "127.0.0.11"]);
+    let mut waiting = Running::start(command.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(waiting.0.stdout.take().unwrap()).lines();
+    has(
+        &lines.next().unwrap().unwrap(),
+        &["in the place of the drain by"],
+    );
+    did(&farm.output(&["enable", "127.0.0.11"]), 0);
+    assert_eq!(waiting.wait(SOON).code(), Some(5));
+}
+
+#[test]
+fn a_wish_and_health_are_two_reasons_and_why_names_both() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let server = format!("127.0.0.11:{}", farm.port);
+    let words = [
+        "disable",
+        &server,
+        "in",
+        &format!("10.0.0.3:{}", farm.port),
+        "--for",
+        "1h",
+    ];
+    has(
+        &did(&farm.output(&words), 0),
+        &["out; ends by itself in 1h"],
+    );
+    farm.wait_for_table(&[(2, 5)]);
+    farm.break_server(1);
+    wait_until("the check fails", SOON, || {
+        known(&farm, "127.0.0.11")["checks"][0]["withdraws"].is_object()
+    });
+    has(
+        &did(&farm.output(&["why", &server]), 1),
+        &[
+            &format!("{server} is out of 10.0.0.3:{}/tcp since ", farm.port),
+            "withdrawn  by www1/http, refused since ",
+            "connection refused",
+            "results    ",
+            "operator   disable by ",
+            "kernel     not in the table",
+            "back with  a good check of www1/http",
+            "and with   the disable by ",
+            "ends by itself at ",
+        ],
+    );
+    farm.mend_server(1);
+    wait_until("the check is good", SOON, || {
+        known(&farm, "127.0.0.11")["checks"][0]["withdraws"].is_null()
+    });
+    assert_eq!(farm.in_table().len(), 1);
+    did(&farm.output(&["enable", &server]), 0);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    has(
+        &did(&farm.output(&["why", "127.0.0.12"]), 0),
+        &["is in in 10.0.0.3", "www2/http up"],
+    );
+}
+
+#[test]
+fn maintenance_ends_by_itself_and_another_weight_is_in_the_table() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    did(&farm.output(&["quiesce", "127.0.0.11", "--for", "1s"]), 0);
+    farm.wait_for_log("the quiesce by");
+    farm.wait_for_log("is over after 1s");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    has(
+        &did(&farm.output(&["weight", "9", "127.0.0.12"]), 0),
+        &["weight 9"],
+    );
+    farm.wait_for_table(&[(1, 5), (2, 9)]);
+    let json: Value = serde_json::from_str(&did(&farm.output(&["table", "--json"]), 0)).unwrap();
+    let row = &json["virtual_services"][0]["real_servers"][1];
+    assert_eq!(
+        (&row["weight"], &row["agrees"]),
+        (&Value::from(9), &Value::from(true))
+    );
+    assert_eq!(row["operator"]["wish"], "weight");
+    assert_eq!(row["operator"]["weight"], 9);
+}
+
+#[test]
+fn what_is_not_understood_changes_nothing() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    for (words, code, why) in [
+        (vec!["disable", "127.0.0.13"], 1, "no real server is called"),
+        (
+            vec!["disable", "127.0.0.11", "in", "10.0.0.4:80"],
+            1,
+            "no virtual service is called",
+        ),
+        (
+            vec!["disable", "127.0.0.11", "at", "10.0.0.3:80"],
+            2,
+            "not understood",
+        ),
+        (vec!["disable", "127.0.0.11", "in"], 2, "not understood"),
+        (vec!["weight", "65536", "127.0.0.11"], 2, "65536"),
+        (
+            vec!["drain", "127.0.0.11", "--for", "soon"],
+            2,
+            "not a time value",
+        ),
+        (
+            vec!["quiesce", "127.0.0.11", "--for", "999d"],
+            1,
+            "a wish lasts 366d at most",
+        ),
+        (vec!["why", "127.0.0.13"], 3, "no real server is called"),
+    ] {
+        let output = farm.output(&words);
+        assert_eq!(output.status.code(), Some(code), "{words:?} {output:?}");
+        has(&String::from_utf8_lossy(&output.stderr), &[why]);
+    }
+    assert_eq!(farm.in_table().len(), 2);
+}
