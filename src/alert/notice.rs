@@ -168,7 +168,7 @@ pub(crate) mod tests {
         AlertCall {
             id: AlertId(7),
             event: "farm/http/1795215956/failure/1".to_owned(),
-            service: ServiceId(0),
+            service: Some(ServiceId(0)),
             kind: AlertKind::Failure,
             command: Arc::new(AlertCommand {
                 exit: None,

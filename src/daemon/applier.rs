@@ -17,6 +17,7 @@ use crate::clock::{Clock, Stopwatch};
 use crate::effort::look;
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError, Look};
+use crate::lvs::contest::{Contests, Place};
 use crate::lvs::diff::{diff, missing, owned};
 use crate::lvs::{
     Command, ConnectionCounts, Connections, Desired, RealServerKey, ServerWish, VirtualServiceKey,
@@ -28,6 +29,9 @@ use crate::time::Mono;
 const LOOK_MIN: Duration = Duration::from_secs(1);
 /// A look that takes long is repeated less often: at most 1 % of a core goes into looking.
 const LOOK_SHARE: u32 = 100;
+/// How long the last change of the table may take when the daemon ends: well below the minute
+/// and a half that a service manager waits before it kills.
+const LAST_LIMIT: Duration = Duration::from_secs(5);
 /// First wait after a refusal; doubled with each further one.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// Longest wait after a refusal: a module that was loaded late is noticed within this time.
@@ -36,7 +40,7 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// The task that writes the table.
 #[derive(Debug)]
 pub struct Applier {
-    stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<Option<Arc<Desired>>>,
     works: watch::Receiver<Option<Mono>>,
     tasks: JoinSet<()>,
     connections: watch::Receiver<Arc<Connections>>,
@@ -65,6 +69,7 @@ impl Applier {
             clock,
             seen: Seen::default(),
             waiting: BTreeMap::new(),
+            contests: Contests::default(),
             unread: None,
         };
         let mut tasks = JoinSet::new();
@@ -89,11 +94,19 @@ impl Applier {
         *self.works.borrow()
     }
 
-    /// Ends it after the change in progress; the table stays as it is.
-    pub async fn stop(mut self) {
+    /// Ends it after the change in progress. The table stays as it is, or is made as `last`
+    /// says, once, and for no longer than [`LAST_LIMIT`].
+    pub async fn stop(mut self, last: Option<Arc<Desired>>) {
+        let is_bounded = last.is_some();
         // It may have ended by itself already.
-        let _ = self.stop.send(());
-        while self.tasks.join_next().await.is_some() {}
+        let _ = self.stop.send(last);
+        let end = async { while self.tasks.join_next().await.is_some() {} };
+        if !is_bounded {
+            return end.await;
+        }
+        if tokio::time::timeout(LAST_LIMIT, end).await.is_err() {
+            warn!("on_exit was not carried out in time; the table may be as it was");
+        }
     }
 }
 
@@ -108,14 +121,13 @@ struct Worker {
     seen: Seen,
     /// Refused commands.
     waiting: BTreeMap<Place, (Command, Rest)>,
+    /// Places that somebody else writes too.
+    contests: Contests,
     /// The table could not be read.
     unread: Option<Rest>,
 }
 
-/// What a command is about: a virtual service, or a real server in it. No two commands of one
-/// look are about the same.
-type Place = (VirtualServiceKey, Option<RealServerKey>);
-
+/// What a command is about. No two commands of one look are about the same.
 const fn place(command: &Command) -> Place {
     match command {
         Command::AddService(key, _)
@@ -169,21 +181,20 @@ impl Worker {
         mut self,
         mut desired: watch::Receiver<Arc<Desired>>,
         events: mpsc::Sender<Event>,
-        mut stopped: oneshot::Receiver<()>,
+        mut stopped: oneshot::Receiver<Option<Arc<Desired>>>,
     ) {
-        loop {
+        let last = loop {
             let wanted = Arc::clone(&desired.borrow_and_update());
             let next_look = if wanted.is_empty() && self.seen.desired.is_empty() {
                 None
             } else {
                 let (report, pause) = self.look(wanted).await;
                 if let Some(outcome) = report {
-                    let told = tokio::select! {
-                        told = events.send(Event::Table(outcome)) => told.is_ok(),
-                        _ = &mut stopped => false,
-                    };
-                    if !told {
-                        return;
+                    tokio::select! {
+                        told = events.send(Event::Table(outcome)) => if told.is_err() {
+                            return;
+                        },
+                        last = &mut stopped => break last,
                     }
                 }
                 Some(self.clock.now().mono.after(pause))
@@ -196,8 +207,12 @@ impl Worker {
                     }
                 }
                 () = self.clock.sleep_until_some(next_look) => {}
-                _ = &mut stopped => return,
+                last = &mut stopped => break last,
             }
+        };
+        if let Ok(Some(last)) = last {
+            // Nobody is left to be told.
+            let _ = self.look(last).await;
         }
     }
 
@@ -218,6 +233,7 @@ impl Worker {
                 self.unread = None;
                 let mut outcome = self.correct(&desired, is_new, look).await;
                 outcome.wanted = Arc::clone(&desired);
+                outcome.contested = self.contests.contested().collect();
                 // Comparing belongs to looking, mending does not.
                 if outcome.applied.is_empty() && outcome.refused.is_empty() {
                     took = watch.elapsed();
@@ -285,31 +301,20 @@ impl Worker {
             self.waiting
                 .retain(|place, (command, _)| needed.get(place) == Some(&&*command));
         }
+        let now = self.clock.now().mono;
+        self.contests.calm(now);
+        let holds = |it: &Command| self.contests.holds(place(it), it, now);
+        let (held, commands): (Vec<_>, Vec<_>) = commands.into_iter().partition(holds);
+        let drifted = self.drifted(is_new, &commands);
         let mut outcome = TableOutcome {
             missing: missing(desired, &table),
-            drift: self.drift(is_new, &commands),
+            drift: drifted.len(),
             ..TableOutcome::default()
         };
-        let mut blocked = BTreeSet::new();
-        // A reason that holds for all the rest of this look.
-        let mut general: Option<String> = None;
-        for command in commands {
-            // Without its virtual service a real server would only be refused once more.
-            if blocked.contains(&command.service()) {
-                continue;
-            }
-            let done = match general.clone().or_else(|| self.not_yet(&command)) {
-                Some(why) => Err(why),
-                None => self.apply(&command, &mut general).await,
-            };
-            match done {
-                Ok(()) => outcome.applied.push(command),
-                Err(why) => {
-                    if matches!(command, Command::AddService(..)) {
-                        blocked.insert(command.service());
-                    }
-                    outcome.refused.push((command, why));
-                }
+        self.carry_out(&held, commands, &mut outcome).await;
+        for command in &outcome.applied {
+            if drifted.contains(&place(command)) {
+                self.contests.repaired(place(command), command, now);
             }
         }
         if let Err(refusal) = self.backend.settle() {
@@ -334,12 +339,45 @@ impl Worker {
         outcome
     }
 
-    /// How many of the commands repair what others changed: the wish is the same, and they
-    /// were neither refused before nor waited for a virtual service.
-    fn drift(&self, is_new: bool, commands: &[Command]) -> usize {
+    /// Carries out what is not refused; `held` waits, since somebody else writes it too.
+    async fn carry_out(
+        &mut self,
+        held: &[Command],
+        commands: Vec<Command>,
+        outcome: &mut TableOutcome,
+    ) {
+        let is_addition = |it: &&Command| matches!(it, Command::AddService(..));
+        let held = held.iter().filter(is_addition);
+        let mut blocked: BTreeSet<VirtualServiceKey> = held.map(Command::service).collect();
+        // A reason that holds for all the rest of this look.
+        let mut general: Option<String> = None;
+        for command in commands {
+            // Without its virtual service a real server would only be refused once more.
+            if blocked.contains(&command.service()) {
+                continue;
+            }
+            let done = match general.clone().or_else(|| self.not_yet(&command)) {
+                Some(why) => Err(why),
+                None => self.apply(&command, &mut general).await,
+            };
+            match done {
+                Ok(()) => outcome.applied.push(command),
+                Err(why) => {
+                    if matches!(command, Command::AddService(..)) {
+                        blocked.insert(command.service());
+                    }
+                    outcome.refused.push((command, why));
+                }
+            }
+        }
+    }
+
+    /// Where the commands repair what others changed: the wish is the same, and they were
+    /// neither refused before nor waited for a virtual service.
+    fn drifted(&self, is_new: bool, commands: &[Command]) -> BTreeSet<Place> {
         let before = &self.seen.outcome;
         if is_new || before.actual.is_none() {
-            return 0;
+            return BTreeSet::new();
         }
         let refusals = by_place(&before.refused);
         let refused = |command: &Command| {
@@ -356,7 +394,8 @@ impl Worker {
         commands
             .iter()
             .filter(|command| !refused(command) && !waited(command))
-            .count()
+            .map(place)
+            .collect()
     }
 
     /// The reason of the last refusal, where it is too early to try again.
@@ -398,6 +437,25 @@ impl Worker {
         self.waiting.insert(place(command), (command.clone(), rest));
     }
 
+    fn log_contests(&self, outcome: &TableOutcome) {
+        let name = |(key, server): &Place| match server {
+            Some(server) => format!("{server} in {key}"),
+            None => key.to_string(),
+        };
+        let before = &self.seen.outcome.contested;
+        for place in outcome.contested.iter().filter(|it| !before.contains(it)) {
+            warn!(
+                place = name(place),
+                "somebody else changes this again and again; put right more and more seldom \
+                 from now on: find out who else writes the table",
+            );
+        }
+        let is_over = |it: &&Place| outcome.unreadable.is_none() && !outcome.contested.contains(it);
+        for place in before.iter().filter(is_over) {
+            info!(place = name(place), "nobody else changes this any more");
+        }
+    }
+
     /// One line for each change, and for each trouble that is new.
     fn log(&self, outcome: &TableOutcome) {
         let before = &self.seen.outcome;
@@ -422,6 +480,7 @@ impl Worker {
                 error!(%command, %why, "the kernel refused a change of the table");
             }
         }
+        self.log_contests(outcome);
         for key in &outcome.missing {
             if before.missing.binary_search(key).is_err() {
                 warn!(

@@ -222,6 +222,14 @@ impl Chronicle {
                 tracing::warn!(%vs, why = text, "virtual service needs attention");
                 self.keep(time, "binding", None, format!("{vs}: {text}"));
             }
+            SectionNews::Began(trouble, text) => {
+                tracing::warn!(%vs, trouble = trouble.word(), text, "virtual service in trouble");
+                self.keep(time, trouble.word(), None, text.clone());
+            }
+            SectionNews::Over(trouble, text) => {
+                tracing::info!(%vs, trouble = trouble.word(), text, "trouble is over");
+                self.keep(time, "trouble_over", None, text.clone());
+            }
         }
     }
 

@@ -477,10 +477,12 @@ impl Daemon {
         }
     }
 
-    /// Ends runs, waits for alerts under way, writes the journal. The table is left alone.
+    /// Ends runs, waits for alerts under way, writes the journal. The table is left alone but for
+    /// what `on_exit` of a `virtual` section says.
     async fn stop(self) {
         let Self {
             clock,
+            engine,
             mut chronicle,
             runner,
             outbox,
@@ -500,8 +502,9 @@ impl Daemon {
         leaving.store(true, Ordering::Relaxed);
         server.close().await;
         traps.close().await;
+        let last = engine.at_exit().map(Arc::new);
         drop(desired);
-        applier.stop().await;
+        applier.stop(last).await;
         runner.close(RUNS_LIMIT).await;
         // What comes of deliveries that end now is still logged. The engine need not know: an
         // alert counts once its call was started (D33).

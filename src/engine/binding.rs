@@ -94,6 +94,10 @@ pub(crate) struct Bindings {
     looked_at: std::cell::Cell<usize>,
     /// What the `virtual` sections know.
     sections: Sections,
+    /// Sections that were decided over since this was last asked.
+    decided: BTreeSet<VirtualServiceKey>,
+    /// Sections with a real server that a check gave another weight since.
+    weighed: BTreeSet<VirtualServiceKey>,
     /// Reports and answers so far.
     tick: Tick,
     /// The time of the present event.
@@ -123,6 +127,8 @@ impl Bindings {
             #[cfg(test)]
             looked_at: std::cell::Cell::new(0),
             sections: Sections::default(),
+            decided: BTreeSet::new(),
+            weighed: BTreeSet::new(),
             tick: 0,
             now,
             at_start: Vec::new(),
@@ -353,6 +359,7 @@ impl Bindings {
     ) {
         let mut whole = self.change_addresses();
         whole.extend(sections);
+        whole.append(&mut self.weighed);
         let services: BTreeSet<ServiceId> = is_news.then_some(service).into_iter().collect();
         self.decide_after(&whole, &services, actions);
     }

@@ -16,7 +16,10 @@ use crate::engine::event::{
 use crate::engine::policy::Call;
 use crate::engine::schedule::Lane;
 use crate::engine::state::{EventText, HostState, ServiceState, summary_left};
-use crate::model::{Globals, HostName, Model, MonitorCommand, MonitorProgram, Service, ServiceId};
+use crate::model::{
+    AlertCommand, DeclaredService, Globals, HostName, Model, MonitorCommand, MonitorProgram,
+    Service, ServiceId,
+};
 use crate::text;
 use crate::time::{Now, Wall};
 
@@ -180,7 +183,7 @@ pub(crate) fn alert_calls(
                 service.name,
                 telling.kind.word()
             ),
-            service: telling.service,
+            service: Some(telling.service),
             kind: telling.kind,
             command: call.command,
             group: Arc::clone(&service.group),
@@ -201,6 +204,77 @@ pub(crate) fn alert_calls(
         }
     };
     calls.into_iter().map(one).collect()
+}
+
+/// The group of alerts that are about a declared virtual service; its name is the virtual service.
+const SECTION_GROUP: &str = "virtual";
+
+/// What happened to a declared virtual service, as one of its alert lines is told.
+#[derive(Clone, Debug)]
+pub(crate) struct SectionEvent<'a> {
+    pub(crate) section: &'a DeclaredService,
+    /// [`AlertKind::Failure`] or [`AlertKind::Up`].
+    pub(crate) kind: AlertKind,
+    pub(crate) command: Arc<AlertCommand>,
+    /// The number of the trouble.
+    pub(crate) began: i64,
+    /// Which of the section's lines of this kind.
+    pub(crate) line: u32,
+    /// When it began.
+    pub(crate) first: Wall,
+    pub(crate) text: &'a str,
+    pub(crate) now: Now,
+}
+
+/// Composes the call of one line of a section.
+pub(crate) fn section_call(model: &Model, event: &SectionEvent<'_>, id: u64) -> AlertCall {
+    let section = event.section;
+    let name = section.key.to_string();
+    let (status, exit) = match event.kind {
+        AlertKind::Up => (Status::Ok, 0),
+        AlertKind::Failure
+        | AlertKind::Startup
+        | AlertKind::Trap
+        | AlertKind::TrapTimeout
+        | AlertKind::Ack
+        | AlertKind::Disable
+        | AlertKind::Test => (Status::Fail, 1),
+    };
+    let mut hosts: Vec<&str> = Vec::new();
+    for server in &section.servers {
+        if !hosts.contains(&server.host.as_str()) {
+            hosts.push(server.host.as_str());
+        }
+    }
+    let mut variables = Variables::named(&model.globals, SECTION_GROUP, &name, Vec::new());
+    variables.set("MON_ALERTTYPE", event.kind.word());
+    variables.set("MON_RETVAL", &exit.to_string());
+    variables.set("MON_OPSTATUS", &status.number().to_string());
+    variables.set("MON_LAST_SUMMARY", event.text);
+    variables.set_time("MON_FIRST_FAILURE", Some(event.first));
+    let kind = event.kind.word();
+    AlertCall {
+        id: AlertId(id),
+        event: format!(
+            "{SECTION_GROUP}/{name}/{}/{kind}/{}",
+            event.began, event.line
+        ),
+        service: None,
+        kind: event.kind,
+        command: Arc::clone(&event.command),
+        group: SECTION_GROUP.into(),
+        name: name.into(),
+        period: "".into(),
+        hosts: hosts.join(" "),
+        time: event.now.wall,
+        summary: event.text.to_owned(),
+        input: format!("{}\n", event.text).into_bytes().into(),
+        environment: variables.0.into(),
+        results: Vec::new(),
+        status,
+        exit: Some(exit),
+        first_failure: Some(event.first),
+    }
 }
 
 /// The variables of an alert (docs/mon.md, "Alerts").
@@ -261,15 +335,19 @@ impl Variables {
     /// Those that monitors and alerts have in common.
     fn of(globals: &Globals, service: &Service) -> Self {
         let own = service.environment.iter();
-        let mut variables = Self(
-            own.map(|(name, value)| (name.to_string(), value.to_string()))
-                .collect(),
-        );
-        variables.set("MON_GROUP", &service.group);
-        variables.set("MON_SERVICE", &service.name);
+        let own = own.map(|(name, value)| (name.to_string(), value.to_string()));
+        let mut variables = Self::named(globals, &service.group, &service.name, own.collect());
         if let Some(description) = &service.description {
             variables.set("MON_DESCRIPTION", description);
         }
+        variables
+    }
+
+    /// Those of something with this group and name, behind its own.
+    fn named(globals: &Globals, group: &str, name: &str, own: Vec<(String, String)>) -> Self {
+        let mut variables = Self(own);
+        variables.set("MON_GROUP", group);
+        variables.set("MON_SERVICE", name);
         variables.set("MON_STATEDIR", &globals.statedir.to_string_lossy());
         variables.set("MON_LOGDIR", &globals.logdir.to_string_lossy());
         variables.set("MON_CFBASEDIR", &globals.cfbasedir.to_string_lossy());

@@ -29,7 +29,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
-pub use section::SectionNews;
+pub use section::{SectionNews, Trouble};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.
@@ -580,6 +580,8 @@ pub struct TableOutcome {
     /// How many changes had to be made although the wish was the same: someone else had
     /// changed the table.
     pub drift: usize,
+    /// What somebody else changes again and again, in order: it is put right more and more seldom.
+    pub contested: Vec<(VirtualServiceKey, Option<RealServerKey>)>,
     /// What the kernel refused, with its reason.
     pub refused: Vec<(Command, String)>,
     /// Virtual services that belong to others and are missing, so that their servers wait (D7).

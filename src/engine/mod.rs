@@ -25,6 +25,7 @@
 //! | what does a report say of each host | `verdict` |
 //! | which services withdraw which real servers | `binding` |
 //! | what does a `virtual` section want, and when | `section` |
+//! | what goes wrong with a declared virtual service as a whole | `trouble` |
 //! | what is wanted of each real server | `desired` |
 //! | what does a new configuration change | `reload` |
 //! | what is kept across a restart | `saved` |
@@ -56,6 +57,7 @@ pub(crate) mod section;
 pub(crate) mod state;
 mod tell;
 mod trap;
+mod trouble;
 mod variable;
 pub(crate) mod verdict;
 pub mod view;
@@ -85,6 +87,7 @@ use crate::engine::saved::{Record, Saved};
 use crate::engine::schedule::{FirstRuns, Timer, Timetable};
 use crate::engine::state::ServiceState;
 use crate::engine::trap::Routes;
+use crate::engine::trouble::Troubles;
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
@@ -110,6 +113,7 @@ pub struct Engine {
     timetable: Timetable,
     running: BTreeMap<RunId, Going>,
     bindings: Bindings,
+    troubles: Troubles,
     depends: Depends,
     routes: Routes,
     disabled: Disabled,
@@ -153,10 +157,13 @@ impl Engine {
             states.push(state.unwrap_or_default());
         }
         let globals = &model.globals;
-        let (disabled, to_forget) = Disabled::restore(saved, &model);
+        let (disabled, mut to_forget) = Disabled::restore(saved, &model);
+        let (troubles, gone) = trouble::restore(&model, saved, now);
+        to_forget.extend(gone);
         Self {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
+            troubles,
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
             disabled,
@@ -187,6 +194,7 @@ impl Engine {
             self.look_at_exclusion(now);
             self.timetable.release_held(now.mono);
             actions.extend(self.record_spans(now));
+            actions.extend(self.record_troubles(now));
             actions.extend(self.bindings.record_wishes(now));
         }
         match event {
@@ -206,6 +214,7 @@ impl Engine {
             Event::JournalLost => actions.extend(self.record_all(now)),
         }
         self.go_on(now, &mut actions);
+        self.tell_troubles(now, &mut actions);
         self.remember_alerts(now, &actions);
         actions
     }
@@ -236,6 +245,7 @@ impl Engine {
             .chain(self.record_stop())
             .chain([self.record_numbering()])
             .chain(self.bindings.record_all(now))
+            .chain(self.record_troubles(now))
             .collect()
     }
 

@@ -167,7 +167,8 @@ impl Engine {
     }
 
     fn remember_sent(&mut self, call: &AlertCall) {
-        let Some(state) = self.states.get_mut(call.service.index()) else {
+        let index = call.service.map(ServiceId::index);
+        let Some(state) = index.and_then(|index| self.states.get_mut(index)) else {
             return;
         };
         let entry = SentEntry {

@@ -53,6 +53,7 @@ impl Engine {
         self.histories.set_length(globals.histlength);
 
         actions.extend(self.bindings.reload(now, &model));
+        self.forget_troubles(actions);
         match memory {
             Memory::Kept => {
                 self.plan_what_changed(now, &old, &places);

@@ -96,6 +96,7 @@ impl Engine {
                 decision.ruling
             };
             let verdicts = self.verdicts(id, &hosts);
+            self.weigh(id, &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
         if let Some(record) = outage_begun.filter(|_| !decision.calls.is_empty()) {
@@ -118,6 +119,20 @@ impl Engine {
             }
         }
         verdicts
+    }
+
+    /// The weights that a report gives hosts which may reach the table.
+    fn weigh(
+        &mut self,
+        id: ServiceId,
+        hosts: &[HostState],
+        verdicts: &BTreeMap<HostName, HostVerdict>,
+    ) {
+        for state in hosts.iter().filter(|it| verdicts.contains_key(&it.host)) {
+            if let Some(weight) = state.weight {
+                self.bindings.weigh(id, &state.host, weight);
+            }
+        }
     }
 
     /// A failure is said in the failure history, and in the log where it begins an outage.
@@ -192,6 +207,9 @@ impl Engine {
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
         let verdicts = self.verdicts(id, &hosts);
+        if !self.standing(id).is_frozen() {
+            self.weigh(id, &hosts, &verdicts);
+        }
         self.good_for_table(id, &verdicts, actions);
         self.tell_success(now, was, &heard, &hosts, actions);
         let state = &mut self.states[id.index()];

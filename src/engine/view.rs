@@ -115,6 +115,13 @@ impl Engine {
         self.bindings.desired()
     }
 
+    /// The table as it should be left when the daemon ends by itself, where a `virtual` section
+    /// has an `on_exit` that changes anything. A daemon that is killed changes nothing.
+    #[must_use]
+    pub fn at_exit(&self) -> Option<Desired> {
+        self.bindings.at_exit()
+    }
+
     /// Every owned real server with what is wanted of it and why.
     #[must_use]
     pub fn real_servers(&self) -> Vec<RealServerView> {

@@ -6,6 +6,7 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod connections;
+pub mod contest;
 pub mod diff;
 mod forwarding;
 mod given;

@@ -126,7 +126,7 @@ fn call_of(
     AlertCall {
         id: AlertId(number),
         event: format!("farm/{service}/1795215956/failure/{number}"),
-        service: ServiceId(0),
+        service: Some(ServiceId(0)),
         kind: AlertKind::Failure,
         command: Arc::new(AlertCommand {
             exit: None,

@@ -322,7 +322,7 @@ fn the_applier_goes_on_after_a_refusal_and_tries_it_again(farm: &mut Farm) {
         };
         assert_eq!((outcome.applied.len(), outcome.refused.len()), (2, 0));
         assert_eq!(outcome.drift, 0);
-        applier.stop().await;
+        applier.stop(None).await;
     });
     farm.expect_table(
         super::guest::SOON,

@@ -347,7 +347,7 @@ impl Player<'_> {
             input: String::from_utf8_lossy(&call.input).into_owned(),
             variables: call.environment.iter().cloned().collect(),
         };
-        self.calls.push((call.service, told));
+        self.calls.push((call.service.unwrap(), told));
     }
 
     fn name(&self, id: ServiceId) -> String {

@@ -224,7 +224,7 @@ fn may_be_told(engine: &Engine, call: &AlertCall) {
         None,
         "an alert of a stopped scheduler"
     );
-    let view = engine.service(call.service).unwrap();
+    let view = engine.service(call.service.unwrap()).unwrap();
     let is_disabled = view.is_disabled || engine.is_watch_disabled(view.group);
     assert!(!is_disabled, "an alert of what is disabled: {call:?}");
     assert!(

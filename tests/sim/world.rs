@@ -592,7 +592,7 @@ impl World {
             if let Action::Send(call) = action
                 && &*call.command.name != "share.alert"
             {
-                let name = name(call.service);
+                let name = name(call.service.unwrap());
                 let is_held = call.kind.is_problem() && fails(On::Alerts, &name);
                 assert!(!is_held, "{name:?} is told all the same");
             }

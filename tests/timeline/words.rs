@@ -239,6 +239,7 @@ fn note(it: &Note, engine: &Engine) -> String {
             news,
         } => match news {
             SectionNews::Mend(text) => format!("{virtual_service}: {text}"),
+            SectionNews::Began(_, text) | SectionNews::Over(_, text) => text.clone(),
         },
         Note::Wish { outcome, .. } => match outcome {
             Ok(done) => format!("done: {}", done.replace('\n', " / ")),

@@ -111,7 +111,7 @@ async fn a_new_wish_is_carried_out_and_reported() {
     bench.want(wanted(ours(), &[(1, ServerWish::Out), (2, WISH)]));
     let outcome = bench.outcome().await;
     assert_eq!(outcome.applied, [Command::DeleteServer(web(), real(1))]);
-    bench.applier.stop().await;
+    bench.applier.stop(None).await;
 }
 
 #[tokio::test]
@@ -215,6 +215,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
         newest: watch::channel(Arc::default()).0,
         seen: Seen::default(),
         waiting: BTreeMap::new(),
+        contests: Contests::default(),
         unread: None,
     };
     let refusals = |count: u32| -> Vec<(Command, String)> {
@@ -246,7 +247,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
                 worker.put_off(command, "no room".to_owned());
                 assert!(worker.not_yet(command).is_some());
             }
-            assert_eq!(worker.drift(false, &commands), 0);
+            assert_eq!(worker.drifted(false, &commands).len(), 0);
             worker.log(&outcome);
         });
         assert_eq!(worker.waiting.len(), commands.len());
@@ -291,7 +292,7 @@ async fn connections_are_told_of_real_servers_that_get_no_new_ones() {
     let told = next(&mut bench.events).await;
     assert_eq!([1, 2].map(|it| active(&told, it)), [Some(1), Some(32)]);
     assert_eq!((told.applied.len(), told.drift), (0, 0));
-    bench.applier.stop().await;
+    bench.applier.stop(None).await;
 }
 
 #[tokio::test]
@@ -300,7 +301,7 @@ async fn nothing_is_read_while_nothing_is_owned() {
     bench.want(Desired::new());
     let silence = tokio::time::timeout(LOOK_MIN * 2, bench.events.recv()).await;
     assert!(silence.is_err(), "{silence:?}");
-    bench.applier.stop().await;
+    bench.applier.stop(None).await;
 }
 
 #[tokio::test]
@@ -325,4 +326,38 @@ fn looking_takes_at_most_a_hundredth_of_the_time() {
             Duration::from_millis(pause)
         );
     }
+}
+
+#[tokio::test]
+async fn a_place_that_somebody_else_writes_too_is_left_to_rest() {
+    let bench = Bench::new(BOTH);
+    let mut worker = Worker {
+        working: watch::channel(None).0,
+        backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
+        clock: Clock::start(),
+        newest: watch::channel(Arc::default()).0,
+        seen: Seen::default(),
+        waiting: BTreeMap::new(),
+        contests: Contests::default(),
+        unread: None,
+    };
+    let desired = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    worker.look(Arc::clone(&desired)).await;
+    let theirs = BOTH.replace("-w 5", "-w 9");
+    for _ in 0..6 {
+        bench.disturb(&theirs);
+        let (told, _) = worker.look(Arc::clone(&desired)).await;
+        assert_eq!(told.unwrap().applied.len(), 2);
+    }
+    bench.disturb(&theirs);
+    let (told, _) = worker.look(Arc::clone(&desired)).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (0, 0));
+    let places = [(web(), Some(real(1))), (web(), Some(real(2)))];
+    assert_eq!(told.contested, places);
+    // Another wish is carried out at once.
+    let light = ServerWish::In(RealServer::new(Forwarding::Dr, Weight(1)));
+    let other = Arc::new(wanted(ours(), &[(1, light), (2, WISH)]));
+    let (told, _) = worker.look(other).await;
+    assert_eq!(told.unwrap().applied.len(), 1);
 }

@@ -69,7 +69,8 @@ impl Bindings {
 
     /// The wall clock was set: a restart would count the spans of wishes by what it said before.
     pub(crate) fn record_wishes(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
-        self.manual.record_all(now)
+        let sections = self.sections.record_all(&self.model, now);
+        self.manual.record_all(now).chain(sections)
     }
 
     /// A new configuration: state goes over by key, undeclared keys are to be deleted (D7).

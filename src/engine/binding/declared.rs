@@ -15,11 +15,16 @@ use crate::engine::desired::{
 };
 use crate::engine::event::{Action, HostVerdict, ServerChange, TableOutcome};
 use crate::engine::section::count::{Opinion, Recheck, Streak, place};
+use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{Facts, Health, Server, ServerRole, cannot_quiesce, wanted};
-use crate::lvs::{DesiredService, Family, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::lvs::{
+    Desired, DesiredService, Family, GivenWeight, RealServer, RealServerKey, ServerWish,
+    ServiceWish, VirtualServiceKey, Weight,
+};
 use crate::model::{
-    DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnFailure, ServiceId,
+    DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnExit, OnFailure,
+    ServiceId, WeightFrom,
 };
 
 impl Bindings {
@@ -44,6 +49,35 @@ impl Bindings {
         }
         self.decide(&keys, &mut actions);
         actions
+    }
+
+    /// A report gives these hosts a weight: part of what follows from it, which is told next.
+    pub(crate) fn weigh(&mut self, service: ServiceId, host: &HostName, weight: GivenWeight) {
+        let keys = self.sections.tally.weigh(service, host, weight);
+        self.weighed.extend(keys);
+    }
+
+    /// The weight that its checks give a real server, the smallest where they differ; none where
+    /// the section does not ask for it.
+    fn given(
+        &self,
+        section: &DeclaredService,
+        (host, port): &Word,
+        settings: RealServer,
+    ) -> Option<Weight> {
+        match section.weight_from {
+            WeightFrom::File => return None,
+            WeightFrom::Check => {}
+        }
+        let servers = section.servers.iter();
+        let mut servers = servers.filter(|it| it.host == *host && it.port == *port);
+        let judges = servers.next().into_iter().flat_map(|it| &it.judges);
+        let given = judges.filter_map(|judge| {
+            let (service, part) = place(judge, host);
+            let given = self.sections.tally.given(service, &part)?;
+            Some(given.of(settings.weight))
+        });
+        given.min()
     }
 
     /// Counts a report for the sections; answers with those that it changes.
@@ -277,7 +311,7 @@ impl Bindings {
                 key: server,
                 settings: place.settings,
                 health: health(claims.unwrap_or_default()),
-                given: None,
+                given: self.given(section, &place.word, place.settings),
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),
             };
@@ -310,6 +344,7 @@ impl Bindings {
         let wanted = wanted(&facts, self.now);
         self.say_quiesced(key, survey, &wanted.roles, actions);
         self.sections.decided(key, &wanted);
+        self.decided.insert(key);
         Some(wanted.service)
     }
 
@@ -341,6 +376,48 @@ impl Bindings {
             };
             actions.push(server_note(key, server, change));
         }
+    }
+
+    /// The sections that were decided over since this was last asked.
+    pub(crate) fn take_decided(&mut self) -> BTreeSet<VirtualServiceKey> {
+        std::mem::take(&mut self.decided)
+    }
+
+    /// Who serves the clients of a section; none while that is not known.
+    pub(crate) fn served_by(&self, key: VirtualServiceKey) -> Option<ServedBy> {
+        self.sections.state(key)?.by
+    }
+
+    /// Whether somebody else writes in the virtual service of a section.
+    pub(crate) fn is_contested(&self, key: VirtualServiceKey) -> bool {
+        self.sections.is_contested(key)
+    }
+
+    /// The table as it should be left when the daemon ends; none where that changes nothing.
+    pub(crate) fn at_exit(&self) -> Option<Desired> {
+        let mut last = self.desired.clone();
+        let mut is_changed = false;
+        for section in &self.model.virtual_services {
+            let Some(wanted) = last.get_mut(&section.key) else {
+                continue;
+            };
+            match section.on_exit {
+                OnExit::Keep => {}
+                OnExit::Quiesce => {
+                    for wish in wanted.servers.values_mut() {
+                        if let ServerWish::In(settings) = wish {
+                            settings.weight = Weight(0);
+                            is_changed = true;
+                        }
+                    }
+                }
+                OnExit::Remove => {
+                    wanted.service = ServiceWish::Absent;
+                    is_changed = true;
+                }
+            }
+        }
+        is_changed.then_some(last)
     }
 
     /// Says how the wishes for the real servers of a virtual service changed.

@@ -115,8 +115,9 @@ pub struct AlertCall {
     /// The same for every delivery of the same event, after a restart too: group, service,
     /// start of the outage in seconds, kind, and a number within the outage.
     pub event: String,
-    /// Whose alert; calls of one service are delivered in order.
-    pub service: ServiceId,
+    /// Whose alert; calls of one service are delivered in order. None for one of a `virtual`
+    /// section, whose group is `virtual` and whose name is the virtual service.
+    pub service: Option<ServiceId>,
     /// Why.
     pub kind: AlertKind,
     /// The line that asked for it.

@@ -1,8 +1,106 @@
 //! What the engine says about declared virtual services as a whole.
 
+use serde::{Deserialize, Serialize};
+
+use crate::engine::section::live::ServedBy;
+use crate::lvs::VirtualServiceKey;
+use crate::model::{DeclaredService, MinLive};
+
 /// Something about a declared virtual service that a person may want to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SectionNews {
     /// A person should mend something: what, and how.
     Mend(String),
+    /// A trouble began, in a sentence.
+    Began(Trouble, String),
+    /// It is over, in a sentence.
+    Over(Trouble, String),
+}
+
+/// What can go wrong with a declared virtual service as a whole. At most one of the first three
+/// holds at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// Fewer real servers are healthy than `min_live` asks for; the last ones stay in.
+    TooFew,
+    /// No real server is healthy; the fallback serves.
+    Fallback,
+    /// No real server is healthy, and nothing serves.
+    NoServer,
+    /// Somebody else writes the same places of the table.
+    Contested,
+}
+
+impl Trouble {
+    /// Every trouble, in the order of declaration.
+    pub const ALL: [Self; 4] = [
+        Self::TooFew,
+        Self::Fallback,
+        Self::NoServer,
+        Self::Contested,
+    ];
+
+    /// The word for it in the journal and in event listings.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::TooFew => "too_few",
+            Self::Fallback => "fallback",
+            Self::NoServer => "no_server",
+            Self::Contested => "contested",
+        }
+    }
+
+    /// The trouble of a virtual service that is served so.
+    pub(crate) const fn of(served: ServedBy) -> Option<Self> {
+        match served {
+            ServedBy::Servers | ServedBy::NobodyYet => None,
+            ServedBy::TooFew => Some(Self::TooFew),
+            ServedBy::Fallback => Some(Self::Fallback),
+            ServedBy::Nobody => Some(Self::NoServer),
+        }
+    }
+
+    /// What a person is told when it begins.
+    pub(crate) fn text(self, section: &DeclaredService) -> String {
+        let key = section.key;
+        match self {
+            Self::TooFew => {
+                let least = match section.min_live {
+                    MinLive::Count(count) => count.to_string(),
+                    MinLive::Percent(percent) => format!("{percent}%"),
+                };
+                format!(
+                    "virtual service {key} has fewer healthy real servers than min_live {least}: \
+                     the last ones that failed stay in"
+                )
+            }
+            Self::Fallback => {
+                let host = section.fallback.as_ref();
+                let host = host.map_or_else(String::new, |it| format!(" {}:{}", it.host, it.port));
+                format!(
+                    "virtual service {key} has no healthy real server: the fallback{host} serves"
+                )
+            }
+            Self::NoServer => format!(
+                "virtual service {key} has no healthy real server and nothing in their place: \
+                 its clients are refused"
+            ),
+            Self::Contested => format!(
+                "virtual service {key} is changed by somebody else again and again: \
+                 find out who else writes the table"
+            ),
+        }
+    }
+
+    /// What a person is told when it is over.
+    pub(crate) fn over(self, key: VirtualServiceKey) -> String {
+        match self {
+            Self::TooFew => format!("virtual service {key} has enough healthy real servers again"),
+            Self::Fallback => format!("virtual service {key} is done with its fallback"),
+            Self::NoServer => format!("virtual service {key} is served again"),
+            Self::Contested => format!("virtual service {key} is changed by nobody else any more"),
+        }
+    }
 }

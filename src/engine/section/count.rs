@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::binding::{self, Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::saved::Saved;
-use crate::lvs::VirtualServiceKey;
+use crate::lvs::{GivenWeight, VirtualServiceKey};
 use crate::model::{Counts, DeclaredJudge, HostName, JudgedBy, Model, ServiceId};
 use crate::time::Wall;
 
@@ -90,6 +90,8 @@ pub(crate) struct Tally {
 #[derive(Clone, Debug, Default)]
 struct Counted {
     streak: Option<Streak>,
+    /// The weight that the latest good check gave it.
+    given: Option<GivenWeight>,
     /// Never empty.
     listeners: BTreeMap<VirtualServiceKey, Listener>,
 }
@@ -136,6 +138,7 @@ impl Tally {
             let mut now = self.parts.get_mut(&(*service, part.clone()));
             if let Some(now) = &mut now {
                 now.streak = before.streak;
+                now.given = before.given;
             }
             for (&key, listener) in &mut before.listeners {
                 let now = now.as_mut().and_then(|now| now.listeners.get_mut(&key));
@@ -242,6 +245,29 @@ impl Tally {
         counted.listeners.get(&section)?.verdict
     }
 
+    /// A check gave a host this weight; answers with the sections that listen where it is
+    /// another one than before.
+    pub(crate) fn weigh(
+        &mut self,
+        service: ServiceId,
+        host: &HostName,
+        weight: GivenWeight,
+    ) -> Vec<VirtualServiceKey> {
+        let counted = self.parts.get_mut(&(service, Part::Host(host.clone())));
+        match counted {
+            Some(counted) if counted.given != Some(weight) => {
+                counted.given = Some(weight);
+                counted.listeners.keys().copied().collect()
+            }
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// The weight that the latest good check gave a part; none where none named one.
+    pub(crate) fn given(&self, service: ServiceId, part: &Part) -> Option<GivenWeight> {
+        self.parts.get(&(service, part.clone()))?.given
+    }
+
     /// How the checks of a part went lately; none where nothing was said since the start.
     pub(crate) fn streak(&self, service: ServiceId, part: &Part) -> Option<Streak> {
         self.parts.get(&(service, part.clone()))?.streak
@@ -280,6 +306,7 @@ impl Tally {
         for ((service, part), counted) in &mut self.parts {
             actions.extend(counted.forget(model, *service, part));
             counted.streak = None;
+            counted.given = None;
             for listener in counted.listeners.values_mut() {
                 listener.verdict = None;
             }

@@ -109,6 +109,8 @@ pub(crate) struct Sections {
     dues: BTreeSet<(Mono, VirtualServiceKey)>,
     /// The latest look at the kernel's table that came to something, and what was wanted then.
     look: Option<(Arc<Table>, Arc<Desired>)>,
+    /// Where somebody else writes, as of that look.
+    contested: BTreeSet<VirtualServiceKey>,
 }
 
 /// A withdrawal in the journal.
@@ -319,6 +321,11 @@ impl Sections {
         }
     }
 
+    /// Whether somebody else writes in this virtual service.
+    pub(crate) fn is_contested(&self, key: VirtualServiceKey) -> bool {
+        self.contested.contains(&key)
+    }
+
     /// When a section changes by itself next.
     pub(crate) fn next_due(&self) -> Option<Mono> {
         self.dues.first().map(|&(due, _)| due)
@@ -357,6 +364,10 @@ impl Sections {
             .look
             .replace((Arc::clone(actual), Arc::clone(&outcome.wanted)));
         changed.extend(self.look_at_new(now));
+        let contested = outcome.contested.iter().map(|(key, _)| *key).collect();
+        let before_that = std::mem::replace(&mut self.contested, contested);
+        let differing = before_that.symmetric_difference(&self.contested);
+        changed.extend(differing.filter(|key| self.states.contains_key(key)));
         for (&key, state) in &mut self.states {
             let Some(section) = model.virtual_services.get(state.index) else {
                 continue;

@@ -13,7 +13,7 @@ fn call(number: u64) -> AlertCall {
     AlertCall {
         id: AlertId(number),
         event: format!("g/s/0/failure/{number}"),
-        service: ServiceId(0),
+        service: Some(ServiceId(0)),
         kind: AlertKind::Failure,
         command: Arc::new(AlertCommand {
             exit: None,

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::section::wanted::ServerRole;
-use crate::lvs::{ConnectionCounts, ServiceFlags, Strangers, TableEntry, VirtualService};
+use crate::lvs::{
+    ConnectionCounts, GivenWeight, ServiceFlags, Strangers, TableEntry, VirtualService,
+};
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, Initial, JudgedBy, MinLive, OnExit,
-    OnFailure,
+    OnFailure, WeightFrom,
 };
 
 pub(super) const VS: &str = "10.0.0.3:80/tcp";
@@ -48,6 +50,7 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
             "keep" => section.foreign = Strangers::Ignored,
             "exit-quiesce" => section.on_exit = OnExit::Quiesce,
             "exit-remove" => section.on_exit = OnExit::Remove,
+            "check" => section.weight_from = WeightFrom::Check,
             "ops" => section.settings.flags = ServiceFlags::ONE_PACKET,
             "rr" => section.settings.scheduler = Scheduler::new("rr").unwrap(),
             "fallback" => {
@@ -497,4 +500,49 @@ fn a_reset_leaves_all_as_found() {
     story.farm().perform(actions);
     story.settles("1=5 3=5");
     assert_eq!(story.role("10.1.0.2"), Some(ServerRole::AsFound));
+}
+
+#[test]
+fn at_the_end_the_table_is_left_as_on_exit_says() {
+    let mut story = Story::new("");
+    assert_eq!(story.farm().bindings.at_exit(), None);
+    let mut story = Story::new("exit-quiesce");
+    story.fails("2", "1=5 3=5");
+    let last = story.farm().bindings.at_exit().unwrap();
+    for command in diff::diff(&last, &story.kernel) {
+        apply(&mut story.kernel, &command).unwrap();
+    }
+    assert_eq!(servers(&story.kernel), "1=0 3=0");
+    // The next start gives them their weights back with the first verdict.
+    story.restarts("exit-quiesce");
+    story.settles("1=0 3=0");
+    story.succeeds("1=5 2=5 3=5");
+    let mut story = Story::new("exit-remove");
+    let last = story.farm().bindings.at_exit().unwrap();
+    for command in diff::diff(&last, &story.kernel) {
+        apply(&mut story.kernel, &command).unwrap();
+    }
+    assert_eq!(story.kernel, Table::new());
+}
+
+#[test]
+fn the_weight_comes_from_the_check_where_the_section_says_so() {
+    let full = [("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)];
+    let host = HostName::new("10.1.0.2");
+    for (options, after, back) in [
+        ("check", "1=5 2=3 3=5", "1=5 2=0 3=5"),
+        ("", "1=5 2=5 3=5", "1=5 2=5 3=5"),
+    ] {
+        let mut story = Story::found(options, kernel(&full));
+        let web = story.farm().id("web/http");
+        let weigh = |story: &mut Story, weight| {
+            story.farm().bindings.weigh(web, &host, weight);
+        };
+        weigh(&mut story, GivenWeight::Absolute(3));
+        story.succeeds(after);
+        story.reloads(&file(options));
+        story.settles(after);
+        weigh(&mut story, GivenWeight::Percent(0));
+        story.succeeds(back);
+    }
 }

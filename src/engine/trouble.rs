@@ -1,0 +1,238 @@
+//! What goes wrong with a declared virtual service as a whole, told once, and its end told once.
+//!
+//! Levels: the troubles that a section has now are compared with those that were told. Each has
+//! an event id of its own and is in the journal, so that a restart tells nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::binding::{Bindings, record};
+use crate::engine::event::{Action, AlertCall, AlertKind, Note, SectionNews, Trouble};
+use crate::engine::saved::{Record, Saved};
+use crate::engine::state::Moment;
+use crate::engine::{Engine, call, history};
+use crate::lvs::VirtualServiceKey;
+use crate::model::{AlertProgram, DeclaredService, Model};
+use crate::time::{Now, Readable, Wall};
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "trouble ";
+
+/// The troubles that were told and go on.
+pub(super) type Troubles = BTreeMap<(VirtualServiceKey, Trouble), Told>;
+
+/// One that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// BEGAN of its event ids.
+    number: i64,
+    since: Moment,
+    /// What the wall clock said.
+    told: Wall,
+}
+
+/// A trouble in the journal.
+#[derive(Debug, Serialize, Deserialize)]
+struct SavedTrouble {
+    virtual_service: VirtualServiceKey,
+    trouble: Trouble,
+    number: i64,
+    since: Wall,
+}
+
+/// The troubles of the journal, as far as the file still has their sections; the records of all
+/// others are to be forgotten.
+pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<Record>) {
+    let mut troubles = Troubles::new();
+    let mut gone = Vec::new();
+    let records = saved.records.iter();
+    for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
+        let known = serde_json::from_value::<SavedTrouble>(value.clone()).ok();
+        match known.filter(|it| section(model, it.virtual_service).is_some()) {
+            Some(it) => {
+                let told = Told {
+                    number: it.number,
+                    since: Moment::restored(it.since, now),
+                    told: it.since,
+                };
+                troubles.insert((it.virtual_service, it.trouble), told);
+            }
+            None => gone.push(Record {
+                key: key.clone(),
+                value: serde_json::Value::Null,
+            }),
+        }
+    }
+    (troubles, gone)
+}
+
+impl Engine {
+    /// Tells what began and what is over, of the sections that were decided over.
+    pub(super) fn tell_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let keys = self.bindings.take_decided();
+        let model = Arc::clone(&self.model);
+        for key in keys {
+            let Some(section) = section(&model, key) else {
+                continue;
+            };
+            // While nothing is known of the kernel nothing begins and nothing ends.
+            let Some(present) = self.bindings.troubles(key) else {
+                continue;
+            };
+            for trouble in Trouble::ALL {
+                let was = self.troubles.contains_key(&(key, trouble));
+                match (was, present.contains(&trouble)) {
+                    (false, true) => self.begin(now, section, trouble, actions),
+                    (true, false) => self.end(now, section, trouble, actions),
+                    (true, true) | (false, false) => {}
+                }
+            }
+        }
+    }
+
+    /// What is no longer in the file has no troubles. Nobody is told: whoever dropped it knows.
+    pub(super) fn forget_troubles(&mut self, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        self.troubles.retain(|&(key, trouble), _| {
+            let is_there = section(&model, key).is_some();
+            if !is_there {
+                actions.push(record(key_of(key, trouble), None::<&()>));
+            }
+            is_there
+        });
+    }
+
+    /// All that is to survive a restart.
+    pub(super) fn record_troubles(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
+        let troubles = self.troubles.iter();
+        troubles.map(move |(&(key, trouble), told)| record_of(key, trouble, *told, now))
+    }
+
+    fn begin(
+        &mut self,
+        now: Now,
+        section: &DeclaredService,
+        trouble: Trouble,
+        actions: &mut Vec<Action>,
+    ) {
+        let number = self.numbering.next(0, now);
+        self.numbering.outlive(number);
+        let told = Told {
+            number,
+            since: Moment::of(now),
+            told: now.wall,
+        };
+        self.troubles.insert((section.key, trouble), told);
+        let text = trouble.text(section);
+        actions.push(Action::Note(Note::Section {
+            virtual_service: section.key,
+            news: SectionNews::Began(trouble, text.clone()),
+        }));
+        // On record before its alert, so that one that is sent again has the same event id.
+        actions.push(self.record_numbering());
+        actions.push(record_of(section.key, trouble, told, now));
+        self.alert(now, section, AlertKind::Failure, told, &text, actions);
+    }
+
+    fn end(
+        &mut self,
+        now: Now,
+        section: &DeclaredService,
+        trouble: Trouble,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(told) = self.troubles.remove(&(section.key, trouble)) else {
+            return;
+        };
+        let span = Readable(told.since.ago(now));
+        let text = format!("{}, after {span}", trouble.over(section.key));
+        actions.push(Action::Note(Note::Section {
+            virtual_service: section.key,
+            news: SectionNews::Over(trouble, text.clone()),
+        }));
+        self.alert(now, section, AlertKind::Up, told, &text, actions);
+        actions.push(record(key_of(section.key, trouble), None::<&()>));
+    }
+
+    fn alert(
+        &mut self,
+        now: Now,
+        section: &DeclaredService,
+        kind: AlertKind,
+        told: Told,
+        text: &str,
+        actions: &mut Vec<Action>,
+    ) {
+        let lines = match kind {
+            AlertKind::Up => &section.upalerts,
+            AlertKind::Failure
+            | AlertKind::Startup
+            | AlertKind::Trap
+            | AlertKind::TrapTimeout
+            | AlertKind::Ack
+            | AlertKind::Disable
+            | AlertKind::Test => &section.alerts,
+        };
+        // As for every alert: nobody is told while the scheduler is stopped.
+        if self.stopped.is_some() {
+            return;
+        }
+        for (line, command) in (1_u32..).zip(lines) {
+            if let AlertProgram::Missing(reason) = &command.program {
+                actions.push(Action::Note(Note::Section {
+                    virtual_service: section.key,
+                    news: SectionNews::Mend(format!("cannot call {}: {reason}", command.name)),
+                }));
+                continue;
+            }
+            self.last_alert = self.last_alert.saturating_add(1);
+            let event = call::SectionEvent {
+                section,
+                kind,
+                command: Arc::clone(command),
+                began: told.number,
+                line,
+                first: told.since.told(told.told, now),
+                text,
+                now,
+            };
+            let call: AlertCall = call::section_call(&self.model, &event, self.last_alert);
+            let line = history::line(&call);
+            self.histories.alerted(line.clone());
+            actions.push(Action::Send(Box::new(call)));
+            actions.push(Action::History(line));
+        }
+    }
+}
+
+impl Bindings {
+    /// The troubles that a section has now; none where that is not known.
+    fn troubles(&self, key: VirtualServiceKey) -> Option<BTreeSet<Trouble>> {
+        let served = self.served_by(key)?;
+        let contested = self.is_contested(key).then_some(Trouble::Contested);
+        Some(Trouble::of(served).into_iter().chain(contested).collect())
+    }
+}
+
+fn section(model: &Model, key: VirtualServiceKey) -> Option<&DeclaredService> {
+    model.virtual_services.iter().find(|it| it.key == key)
+}
+
+fn key_of(key: VirtualServiceKey, trouble: Trouble) -> String {
+    format!("{PREFIX}{key} {}", trouble.word())
+}
+
+fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, now: Now) -> Action {
+    let saved = SavedTrouble {
+        virtual_service: key,
+        trouble,
+        number: told.number,
+        since: told.since.told(told.told, now),
+    };
+    record(key_of(key, trouble), Some(&saved))
+}
+
+#[cfg(test)]
+mod tests;

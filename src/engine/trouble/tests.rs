@@ -1,0 +1,228 @@
+//! One section of two real servers with an alert and an upalert, told of each trouble once.
+
+use std::num::NonZeroU32;
+
+use jiff::tz::TimeZone;
+
+use crate::engine::Engine;
+use crate::engine::event::{Action, AlertCall, AlertKind, Event, Report, TableOutcome};
+use crate::engine::fixture::{self, at};
+use crate::engine::saved::Saved;
+use crate::lvs::diff::diff;
+use crate::lvs::replay::apply;
+use crate::lvs::{Forwarding, RealServer, Scheduler, Table, VirtualService, Weight};
+use crate::model::{
+    DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
+    ServiceId,
+};
+use crate::time::Mono;
+
+const VS: &str = "10.0.0.3:80/tcp";
+
+fn section() -> DeclaredService {
+    let key: crate::lvs::VirtualServiceKey = VS.parse().unwrap();
+    let settings = VirtualService::plain(key.family(), Scheduler::wlc());
+    let mut section = DeclaredService::new(key, settings);
+    let server = |host: &str| DeclaredServer {
+        host: HostName::new(host),
+        port: 80,
+        settings: RealServer::new(Forwarding::Dr, Weight(5)),
+        judges: vec![DeclaredJudge {
+            service: ServiceId(0),
+            verdict: JudgedBy::Host,
+        }],
+    };
+    section.servers = ["10.1.0.1", "10.1.0.2"].map(server).into();
+    section.counts.fall = NonZeroU32::MIN;
+    section.alerts = vec![fixture::alert("page.alert"), fixture::alert("log.alert")];
+    section.upalerts = vec![fixture::alert("page.alert")];
+    section
+}
+
+fn model(change: impl Fn(&mut DeclaredService)) -> Model {
+    let services = vec![fixture::service("web", "http")];
+    let mut model = fixture::model_of(services, &["10.1.0.1", "10.1.0.2"]);
+    let mut section = section();
+    change(&mut section);
+    model.virtual_services.push(section);
+    model
+}
+
+/// A director with its journal and its kernel.
+struct Director {
+    engine: Engine,
+    journal: Saved,
+    kernel: Table,
+    seconds: f64,
+}
+
+impl Director {
+    fn start(model: Model, journal: Saved, kernel: Table, seconds: f64) -> Self {
+        let now = at(seconds);
+        let engine = Engine::new(model.into(), &journal, 1, TimeZone::UTC, now);
+        let mut director = Self {
+            engine,
+            journal,
+            kernel,
+            seconds,
+        };
+        director.tell(Event::Start);
+        director.looks();
+        director
+    }
+
+    fn tell(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.engine.handle(at(self.seconds), event);
+        for action in &actions {
+            let Action::Record(record) = action else {
+                continue;
+            };
+            if record.value.is_null() {
+                self.journal.records.remove(&record.key);
+            } else {
+                let (key, value) = (record.key.clone(), record.value.clone());
+                self.journal.records.insert(key, value);
+            }
+        }
+        actions
+    }
+
+    fn looks(&mut self) -> Vec<Action> {
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let wanted = self.engine.desired().clone();
+            for command in diff(&wanted, &self.kernel) {
+                apply(&mut self.kernel, &command).unwrap();
+            }
+            told.extend(self.sees(TableOutcome {
+                wanted: wanted.into(),
+                actual: Some(self.kernel.clone().into()),
+                ..TableOutcome::default()
+            }));
+        }
+        told
+    }
+
+    fn sees(&mut self, outcome: TableOutcome) -> Vec<Action> {
+        self.tell(Event::Table(outcome))
+    }
+
+    /// The next run reports this; the alerts that follow, in short.
+    fn reports(&mut self, report: &Report) -> Vec<String> {
+        for _ in 0..100 {
+            let run = self.engine.runs().next();
+            if let Some((run, _)) = run {
+                let report = report.clone();
+                let mut actions = self.tell(Event::RunEnded { run, report });
+                actions.extend(self.looks());
+                return alerts(&actions);
+            }
+            let due = self.engine.next_deadline().unwrap();
+            self.seconds = self.seconds.max(due.since(Mono::ZERO).as_secs_f64());
+            self.tell(Event::Deadline);
+        }
+        panic!("no run is started");
+    }
+}
+
+fn call(action: &Action) -> Option<&AlertCall> {
+    let Action::Send(call) = action else {
+        return None;
+    };
+    Some(call)
+}
+
+fn calls(actions: &[Action]) -> Vec<&AlertCall> {
+    actions.iter().filter_map(call).collect()
+}
+
+fn alerts(actions: &[Action]) -> Vec<String> {
+    let calls = calls(actions).into_iter();
+    calls
+        .map(|call| format!("{} {} {}", call.command.name, call.kind.word(), call.event))
+        .collect()
+}
+
+#[test]
+fn each_trouble_is_told_once_and_so_is_its_end() {
+    let file = || {
+        model(|section| {
+            section.min_live = MinLive::Count(1);
+        })
+    };
+    let mut director = Director::start(file(), Saved::default(), Table::new(), 0.0);
+    let good = fixture::exited(0, "");
+    let bad = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    assert_eq!(director.reports(&good), Vec::<String>::new());
+    let told = director.reports(&bad);
+    let began = &told[0].rsplit('/').nth(2).unwrap().to_owned();
+    let expected = [
+        format!("page.alert failure virtual/{VS}/{began}/failure/1"),
+        format!("log.alert failure virtual/{VS}/{began}/failure/2"),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(director.reports(&bad), Vec::<String>::new());
+    // Nor after a restart.
+    let (journal, kernel) = (director.journal.clone(), director.kernel.clone());
+    let mut director = Director::start(file(), journal, kernel, director.seconds);
+    assert_eq!(director.reports(&bad), Vec::<String>::new());
+    let told = director.reports(&good);
+    let expected = format!("page.alert up virtual/{VS}/{began}/up/1");
+    assert_eq!(told, [expected]);
+    assert!(
+        !director
+            .journal
+            .records
+            .keys()
+            .any(|key| key.starts_with("trouble "))
+    );
+    // Another time has another number.
+    assert!(!director.reports(&bad)[0].contains(began.as_str()));
+}
+
+#[test]
+fn one_trouble_may_become_another() {
+    let file = model(|section| {
+        section.min_live = MinLive::Count(2);
+        section.fallback = Some(Fallback {
+            host: HostName::new("10.1.0.9"),
+            port: 80,
+            settings: RealServer::new(Forwarding::Dr, Weight(1)),
+        });
+    });
+    let mut director = Director::start(file, Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let kinds = |told: Vec<String>| -> Vec<String> {
+        told.iter()
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .collect()
+    };
+    let told = director.reports(&fixture::exited(1, "10.1.0.2"));
+    assert_eq!(kinds(told), ["page.alert failure", "log.alert failure"]);
+    let told = director.reports(&fixture::exited(1, "10.1.0.1 10.1.0.2"));
+    let expected = ["page.alert up", "page.alert failure", "log.alert failure"];
+    assert_eq!(kinds(told), expected);
+    let told = director.reports(&fixture::exited(0, ""));
+    assert_eq!(kinds(told), ["page.alert up"]);
+}
+
+#[test]
+fn somebody_else_who_writes_the_same_place_is_reported() {
+    let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let outcome = |director: &Director, contested| TableOutcome {
+        wanted: director.engine.desired().clone().into(),
+        actual: Some(director.kernel.clone().into()),
+        contested,
+        ..TableOutcome::default()
+    };
+    let fight = outcome(&director, vec![(VS.parse().unwrap(), None)]);
+    let actions = director.sees(fight.clone());
+    let told = calls(&actions);
+    assert_eq!(told.len(), 2);
+    assert!(told[0].summary.contains("somebody else"));
+    assert_eq!((told[0].kind, told[0].service), (AlertKind::Failure, None));
+    assert_eq!(calls(&director.sees(fight)).len(), 0);
+    let peace = outcome(&director, Vec::new());
+    assert_eq!(calls(&director.sees(peace)).len(), 1);
+}
