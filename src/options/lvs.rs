@@ -213,15 +213,16 @@ pub fn check_limits(
     }
 }
 
-/// A limit in the words of `lvs.alert`.
+/// A limit in the words of `lvs.alert`, where each method stands behind `-F`.
 fn limit_text(limit: Limit) -> String {
+    let text = limit.to_string().replace("use ", "use -F ");
     match limit {
-        Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => format!("-F {limit}"),
+        Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => format!("-F {text}"),
         Limit::OtherFamily {
             virtual_service: VirtualServiceKey::Mark(Family::V6, _),
             ..
-        } => format!("{limit}, or leave out -6"),
-        Limit::OtherFamily { .. } | Limit::NoHost(_) => limit.to_string(),
+        } => format!("{text}, or leave out -6"),
+        Limit::OtherFamily { .. } | Limit::NoHost(_) => text,
     }
 }
 

@@ -102,7 +102,9 @@ impl Addresses {
     /// The address that counts.
     pub(super) fn current(&self, host: &HostName, family: Family) -> Option<IpAddr> {
         match literal(host) {
-            Some(address) => Some(address).filter(|&address| Family::of(address) == family),
+            // Of another family it is meant as it is: a tunnel may lead there, and whether it
+            // does is asked with all other limits (D12).
+            Some(address) => Some(address),
             None => self.names.get(host)?.family(family).current,
         }
     }
@@ -131,9 +133,8 @@ impl Addresses {
             Family::V4 => "IPv4",
             Family::V6 => "IPv6",
         };
-        if let Some(address) = literal(host) {
-            let fits = Family::of(address) == family;
-            return (!fits).then(|| format!("{host} is no {family_name} address"));
+        if literal(host).is_some() {
+            return None;
         }
         let name = self.names.get(host)?;
         let has_current = name.family(family).current.is_some();

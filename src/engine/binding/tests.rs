@@ -40,6 +40,8 @@ fn binding(model: &Model, line: &str) -> Binding {
         },
         forwarding: if has("nat") {
             Forwarding::Nat
+        } else if has("tun") {
+            Forwarding::Tun(crate::lvs::Tunnel::Ipip)
         } else {
             Forwarding::Dr
         },

@@ -215,3 +215,20 @@ pub(super) fn fixture_entry() -> crate::lvs::TableEntry {
         servers: BTreeMap::new(),
     }
 }
+
+#[test]
+fn an_address_of_another_family_is_reached_through_a_tunnel_only() {
+    for (flag, wanted, said) in [
+        ("tun", format!("{VS} foreign 2001:db8::7=in"), None),
+        ("dr", format!("{VS} foreign"), Some("another family")),
+    ] {
+        let line = format!("www/http 2001:db8::7 10.0.0.3:80/tcp each {flag}");
+        let mut farm = Farm::new(&[&line]);
+        farm.succeeds("www/http");
+        assert_eq!(farm.wanted(), [wanted]);
+        let views = farm.bindings.real_servers();
+        let problem = views[0].problem.as_deref();
+        assert_eq!(problem.is_some(), said.is_some(), "{problem:?}");
+        assert!(said.is_none_or(|said| problem.unwrap_or_default().contains(said)));
+    }
+}
