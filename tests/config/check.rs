@@ -168,3 +168,47 @@ fn a_state_folder_that_is_not_there_and_a_port_that_is_none_are_told() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("write a port from 1 to 65535"), "{said}");
 }
+
+#[test]
+fn each_virtual_section_is_told_with_its_servers_and_who_decides() {
+    let folder = folder();
+    let text = folder.read("mon.cf").replace(
+        "hostgroup web web1\n",
+        "hostgroup web web1 web2\nhostgroup gate gate1\n\nwatch gate\n service ping\n  interval 5s\n  \
+         monitor fping.monitor\n",
+    ) + "\nvirtual 10.0.0.3:80\n scheduler sh sh-port\n real web weight 5\n \
+         real [::7]:80 forward tun upper 9 service gate:ping\n real own port 80 service none\n \
+         service web:http\n fall 2\n min_live 50%\n fallback sorry:8081 forward nat\n \
+         on_failure drain 1m\n foreign keep\n on_exit remove\n initial out\n \
+         slow_start 30s\n";
+    folder.write("mon.cf", text);
+    let (output, said) = check(&folder, &[]);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let expected = "\
+virtual 10.0.0.3:80/tcp is scheduler sh sh-port; 4 real servers
+        web1:80 web2:80: dr, weight 5, decided by web:http
+        [::7]:80: tun, weight 1, upper 9, decided by gate:ping (as a whole)
+        own:80: dr, weight 1, always in
+        sorry:8081: nat, weight 1, while none of these is healthy
+        fall 2, rise 1, on_failure drain 1m, min_live 50%, recheck 500ms, slow_start 30s, initial out, \
+foreign keep, on_exit remove
+";
+    assert!(said.contains(expected), "{said}");
+    let (output, _) = check(&folder, &["--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let section = &answer["virtual_services"][0];
+    assert_eq!(section["virtual_service"], "10.0.0.3:80/tcp");
+    assert_eq!(section["servers"][2]["server"], "[::7]:80");
+    assert_eq!(
+        section["servers"][0],
+        json!({
+            "server": "web1:80",
+            "forward": "dr",
+            "weight": 5,
+            "upper": 0,
+            "lower": 0,
+            "services": ["web:http"],
+        })
+    );
+    assert_eq!(section["fallback"]["forward"], "nat");
+}

@@ -30,6 +30,11 @@ fn line() -> impl Strategy<Value = String> {
         1 => word.prop_map(|name| format!("view {name} {name}")),
         2 => "[ -~]{0,20}".prop_map(|text| text),
         1 => "(\\PC| ){0,12}".prop_map(|text| text.replace('\n', " ")),
+        2 => (1..4_u8).prop_map(|last| format!("virtual 10.0.0.{last}:80")),
+        2 => word.prop_map(|name| format!("  real {name} weight 3")),
+        1 => word.prop_map(|name| format!("  service {name}:{name}")),
+        1 => Just("  service none".to_owned()),
+        1 => (0..9_u8).prop_map(|n| format!("  min_live {n}")),
         1 => Just("interval 1m \\".to_owned()),
         1 => Just("# alert \\".to_owned()),
     ]

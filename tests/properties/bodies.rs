@@ -4,7 +4,7 @@
 //! beside this file; whatever is wrong ends in a panic. They use the public parts of the
 //! library only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use lvsmon::depend::{Expression, Form, TEXT_MAX};
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{Action, Ended, Event, Memory, Report, RunId, Wish};
 use lvsmon::engine::saved::{Classic, Record, Saved};
+use lvsmon::lvs::Weight;
 use lvsmon::model::Model;
 use lvsmon::period::Period;
 use lvsmon::protocol::auth::{AuthRules, UserFile};
@@ -61,6 +62,42 @@ pub(crate) fn statement(bytes: &[u8]) {
              monitor x.monitor\n        {indent}{text}\n"
         );
         configuration(file.as_bytes());
+    }
+    section_line(&text);
+}
+
+/// One line of a `virtual` section; a section that is taken names real servers within the bounds.
+fn section_line(text: &str) {
+    let watch = "hostgroup g a b\n\nwatch g\n    service s\n        interval 1m\n        \
+                 monitor x.monitor\n\n";
+    for name in ["10.0.0.3:80", "[2001:db8::3]:53", "fwmark 7"] {
+        let file = format!(
+            "{watch}virtual {name}\n    real a\n    service g:s\n    {text}\n    foreign remove\n"
+        );
+        configuration(file.as_bytes());
+        let Ok((model, _)) = config::load_bytes("mon.cf", file.as_bytes()) else {
+            continue;
+        };
+        for declared in &model.virtual_services {
+            assert!(!declared.servers.is_empty(), "{text}");
+            let count = declared.servers.len();
+            assert!(declared.min_live.of(count) <= count, "{text}");
+            let servers: BTreeSet<(&str, u16)> = declared
+                .servers
+                .iter()
+                .map(|server| (server.host.as_str(), server.port))
+                .collect();
+            assert_eq!(servers.len(), count, "{text}");
+            for server in &declared.servers {
+                assert!(server.settings.weight.0 <= Weight::MAX, "{text}");
+                let services = server.judges.iter().map(|judge| judge.service.index());
+                assert!(
+                    services
+                        .into_iter()
+                        .all(|index| index < model.services.len())
+                );
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::{Strategy, any, prop};
 use crate::support;
 
 /// Words that mean something to one of the readers.
-const WORDS: [&str; 62] = [
+const WORDS: [&str; 92] = [
     "watch",
     "service",
     "hostgroup",
@@ -34,6 +34,36 @@ const WORDS: [&str; 62] = [
     "include",
     "virtual",
     "real",
+    "scheduler",
+    "forward",
+    "persistent",
+    "one_packet",
+    "fall",
+    "rise",
+    "recheck",
+    "on_failure",
+    "drain",
+    "min_live",
+    "fallback",
+    "slow_start",
+    "weight_from",
+    "initial",
+    "foreign",
+    "on_exit",
+    "witness",
+    "weight",
+    "upper",
+    "lower",
+    "port",
+    "fwmark",
+    "10.0.0.3:80",
+    "[2001:db8::3]:80",
+    "192.168.0.7",
+    "tun gue 6080",
+    "mask 255.255.255.0",
+    "150%",
+    "none",
+    "tripwire",
     "lvs.alert",
     "http.monitor",
     ";;",
@@ -95,7 +125,20 @@ pub(crate) fn statements() -> Vec<Vec<u8>> {
          period work: wd {Mon-Fri} hr {8am-6pm}\nalert exit=1-3 mail.alert ops@example.org\n\
          upalert lvs.alert -A -t 10.0.0.1:80 -r h1 -w 5\nalertevery 1h observe_detail\n\
          alertafter 3 30m\nalertafter 2\nupalertafter 5m\nnumalerts 3\nno_comp_alerts\n\
-         alertexitrange 1-9\nNAME=a value\nstartupalert x.alert",
+         alertexitrange 1-9\nNAME=a value\nstartupalert x.alert\ntripwire on",
+    )
+}
+
+/// Lines of `virtual` sections.
+pub(crate) fn section_lines() -> Vec<Vec<u8>> {
+    lines(
+        "protocol udp\nfamily v6\nscheduler sh sh-fallback sh-port\nscheduler other mine flag-3\n\
+         forward tun gue 6080 remcsum\nweight 65535\npersistent 300 mask 255.255.255.0 engine sip\n\
+         persistent 5m prefix 24\none_packet\nreal 192.168.0.7:8080 weight 3 forward nat upper 9 lower 5\n\
+         real b port 81 forward nat service g:s\nreal [2001:db8::7]:80 forward tun gre csum service none\n\
+         service g:s none\nfall 2\nrise 1000\nrecheck 250ms\non_failure drain 60s\nmin_live 50%\n\
+         fallback 192.168.0.9:81 forward nat weight 0\nslow_start 1d\nweight_from check\ninitial as_found\n\
+         foreign keep\non_exit quiesce\nwitness g:s\nalert x.alert 'two words'\nupalert x.alert",
     )
 }
 

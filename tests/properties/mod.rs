@@ -53,6 +53,11 @@ proptest! {
     }
 
     #[test]
+    fn no_line_of_a_section_ends_the_program(bytes in mutated(inputs::section_lines())) {
+        bodies::statement(&bytes);
+    }
+
+    #[test]
     fn no_period_ends_the_program_or_lies_about_its_next_change(
         bytes in mutated(inputs::periods())
     ) {
