@@ -32,6 +32,7 @@ pub use tripwire::Tripwire;
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{self, AlertOptions, MonitorOptions};
 use crate::pair::PairSettings;
+use crate::pair::talk::PeerSettings;
 use crate::period::Period;
 use crate::text;
 
@@ -204,6 +205,8 @@ pub struct Globals {
     pub downtime: DowntimeSettings,
     /// What the daemon needs of the system for itself.
     pub process: ProcessSettings,
+    /// The other director of the pair.
+    pub peer: PeerSettings,
 }
 
 impl Globals {

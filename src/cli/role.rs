@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::pair::role::Source;
 use crate::pair::{InstanceName, Role, State};
 use crate::site;
-use crate::wire::role::{RoleAnswer, SaidRow};
+use crate::wire::role::{PeerRow, RoleAnswer, SaidRow};
 
 /// Show whether this director is active or standby and why, or say what it is
 #[derive(Debug, Args)]
@@ -102,6 +102,31 @@ fn wanted(words: &[String], instance: Option<InstanceName>) -> Result<Wanted, St
     }
 }
 
+fn peer_line(peer: &PeerRow, out: &Output) -> String {
+    let since = peer
+        .since
+        .map_or_else(String::new, |since| format!(" since {}", time(since)));
+    let link = if peer.linked {
+        format!("linked{since}")
+    } else {
+        let why = peer
+            .fault
+            .as_deref()
+            .unwrap_or("nothing is heard of it yet");
+        out.paint(Tone::Bad, &format!("not linked{since}: {why}"))
+    };
+    let speaks = match peer.speaks {
+        Some(true) => "tells people",
+        Some(false) => "holds its messages",
+        None => return format!("peer {} {link}", peer.address),
+    };
+    let (address, name, role) = (peer.address, &peer.name, &peer.role);
+    let (outages, ahead) = (peer.outages, peer.ahead_ms);
+    format!(
+        "peer {address} ({name}) {link}; {role}, {speaks}, {outages} outages, clock {ahead:+} ms"
+    )
+}
+
 fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
     let tone = match answer.role {
         Role::Alone | Role::Active => Tone::Good,
@@ -144,6 +169,9 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
             None => format!("{} words, {} other lines", fifo.words, fifo.others),
         };
         out.line(&format!("fifo {path} {state}"))?;
+    }
+    if let Some(peer) = &answer.peer {
+        out.line(&peer_line(peer, out))?;
     }
     if let Some(why) = &answer.blind {
         out.line(&out.paint(Tone::Bad, &format!("cannot see the addresses: {why}")))?;

@@ -10,7 +10,7 @@
 //! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` `trapduration_upalert` `tripwire` |
 //! | period | see [`PERIOD`] |
 //! | virtual section | ours: see [`SECTION`] |
-//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` `witness` |
+//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` `witness` `peer` `peer_key` `peer_bind` |
 
 /// Where a keyword of a watch belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub(crate) const SECTION: [(&str, Effect); 23] = [
 ];
 
 /// Settings, `name = value`.
-pub(crate) const GLOBALS: [(&str, Effect); 48] = [
+pub(crate) const GLOBALS: [(&str, Effect); 51] = [
     ("alertdir", Works),
     ("mondir", Works),
     ("basedir", Works),
@@ -155,6 +155,9 @@ pub(crate) const GLOBALS: [(&str, Effect); 48] = [
     ("speak", Works),
     ("sync_daemon", Works),
     ("witness", Works),
+    ("peer", Works),
+    ("peer_key", Works),
+    ("peer_bind", Works),
 ];
 
 /// Where a keyword of a watch belongs; none for an unknown word.

@@ -28,6 +28,7 @@ use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
+use crate::daemon::peer::Peer;
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::requests::{Readings, Reset, memory_of};
 use crate::daemon::role::{self, RoleSources};
@@ -302,9 +303,7 @@ fn start(
     log_unbound_ports(globals);
     let opened = open_store(&options, globals)?;
     let gate = Arc::new(Gate::read(&globals.auth)?);
-    let clock = Clock::start();
-    let seed = fastrand::u64(..);
-    let zone = TimeZone::system();
+    let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
     chronicle::started(
         &options.config,
         &model,
@@ -338,6 +337,7 @@ fn start(
         runner: Runner::new(Tools::new(names.clone())),
         names: NameKeeper::new(names, events.clone()),
         taken: outbox.taken(),
+        peer: Peer::of(globals, clock),
         outbox,
         store: opened.store,
         desired,
@@ -443,6 +443,8 @@ impl Daemon {
                 let model = Arc::new(loaded.model);
                 self.server.reload(&model.globals);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
+                self.peer.reload(model.globals.peer.clone());
+                self.peer.is_untold = true;
                 self.names.keep_only_those_of(&model);
                 self.role.reload(model.globals.pair.clone());
                 self.role_sources.reload(&model.globals.pair);

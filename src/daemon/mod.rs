@@ -27,6 +27,7 @@
 //! | when are mon's own state files written and read | `statefiles` |
 //! | who writes all of these | `scribe` |
 //! | who is told what clients enable and disable | `monremote` |
+//! | how do the directors of a pair talk | `peer` |
 //! | how does another program find this one | `pidfile` |
 //! | how is the role of this director learned | `role` |
 //! | is anything stuck, and who is told that nothing is | `health` |
@@ -45,6 +46,7 @@ mod mistakes;
 mod monremote;
 mod names;
 pub mod outbox;
+mod peer;
 mod pidfile;
 mod requests;
 mod role;
@@ -76,6 +78,7 @@ use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
+use crate::daemon::peer::Peer;
 use crate::daemon::requests::{Readings, Reset, Waiting};
 use crate::daemon::role::{News, RoleSources};
 use crate::daemon::runner::Runner;
@@ -86,7 +89,8 @@ use crate::daemon::store::{Handed, Store, StoreError};
 use crate::daemon::traps::Traps;
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, Aim, AlertCall, Event, Note, Order, RealServerName, TableOutcome, Trap, Wish,
+    Action, Aim, AlertCall, Event, Note, Order, RealServerName, Renumbering, TableOutcome, Trap,
+    Wish,
 };
 use crate::host;
 use crate::lvs::Desired;
@@ -126,8 +130,12 @@ enum Wake {
     Role(Option<News>),
     /// Systemd is told that the loop turns.
     Watchdog,
+    /// The peer told something.
+    Peer,
     /// Nothing else is ready: the changed table is shown to the applier.
     Publish,
+    /// The same of what the peer is told.
+    TellPeer,
 }
 
 /// The loop's state: the engine, and a handle to each worker.
@@ -181,6 +189,7 @@ struct Daemon {
     /// What the journal says of the role.
     role_kept: Facts,
     watchdog: Watchdog,
+    peer: Peer,
 }
 
 impl Daemon {
@@ -210,7 +219,9 @@ impl Daemon {
                 Wake::Written => self.scribe.go_on(),
                 Wake::Role(news) => self.role_news(news),
                 Wake::Watchdog => self.watchdog.feed(self.clock.now().mono),
+                Wake::Peer => self.peer_view(),
                 Wake::Publish => self.publish(),
+                Wake::TellPeer => self.tell_peer(),
             }
         }
     }
@@ -247,7 +258,9 @@ impl Daemon {
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
             Some(ask) = self.clients.recv() => Wake::Client(ask),
             Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),
+            () = self.peer.changed() => Wake::Peer,
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
+            () = std::future::ready(()), if self.peer.is_untold => Wake::TellPeer,
         }
     }
 
@@ -271,6 +284,7 @@ impl Daemon {
             | Event::Trap(_)
             | Event::Resolved { .. }
             | Event::Reload { .. }
+            | Event::Peer(_)
             | Event::HistoryRead(_) => {}
         }
         let actions = self.engine.handle(now, event);
@@ -293,7 +307,13 @@ impl Daemon {
                 }
                 Action::Resolve(host) => self.names.want(host),
                 Action::ApplyTable => self.is_unpublished = true,
-                Action::Record(record) => self.store.record(*record),
+                Action::Record(record) => {
+                    self.peer.is_untold = true;
+                    self.store.record(*record);
+                }
+                Action::Renumber(Renumbering { from, to }) => {
+                    tracing::info!(from, to, "an outage has the peer's number from now on");
+                }
                 Action::Suppressed(suppression) => {
                     chronicle::suppressed(self.engine.model(), &suppression);
                 }

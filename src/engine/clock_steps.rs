@@ -91,13 +91,8 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
                     let second = at.since(Mono::ZERO).as_secs();
                     let exit = i32::from(FAILING.contains(&second));
                     let report = exited(exit, "h1\n");
-                    coming.push_front((
-                        at,
-                        Event::RunEnded {
-                            run: run.id,
-                            report,
-                        },
-                    ));
+                    let run = run.id;
+                    coming.push_front((at, Event::RunEnded { run, report }));
                     "a run".to_owned()
                 }
                 Action::Send(call) => format!("{:?}", call.kind),
@@ -117,7 +112,8 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
                 | Action::Stop(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
-                | Action::Record(_) => continue,
+                | Action::Record(_)
+                | Action::Renumber { .. } => continue,
             };
             story.push(format!("{} {said}", at.as_micros()));
         }

@@ -1,9 +1,11 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
-//! their words in `alert`, declared virtual services in `section`, operators in `wish`.
+//! their words in `alert`, declared virtual services in `section`, operators in `wish`, the
+//! other director in `peer`.
 
 mod alert;
+mod peer;
 mod section;
 mod wish;
 
@@ -29,6 +31,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
+pub use peer::{PeerTold, Renumbering, Speaking};
 pub use section::{SectionNews, Trouble};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
@@ -77,6 +80,8 @@ pub enum Event {
     Table(TableOutcome),
     /// Records that were kept are lost; the journal begins again with those that come of this.
     JournalLost,
+    /// The other director told something, or its link came or went, or it is told who speaks.
+    Peer(PeerTold),
 }
 
 /// What a reset does to states and counters.
@@ -104,6 +109,8 @@ pub enum Action {
     ApplyTable,
     /// Write this to the journal (D20).
     Record(Box<Record>),
+    /// An outage has the peer's number from now on: what waits under the old one is renamed.
+    Renumber(Renumbering),
     /// An alert that was held back, and why.
     Suppressed(Suppression),
     /// Something changed that a person may want to read in the log.
@@ -125,6 +132,7 @@ impl Action {
             | Self::Resolve(_)
             | Self::ApplyTable
             | Self::Record(_)
+            | Self::Renumber { .. }
             | Self::Suppressed(_)
             | Self::Note(_)
             | Self::History(_)

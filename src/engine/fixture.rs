@@ -12,6 +12,7 @@ use crate::model::{
     MailSettings, Member, Model, MonitorCommand, MonitorProgram, ProcessSettings, Service,
 };
 use crate::options::AlertOptions;
+use crate::pair::talk::PeerSettings;
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
 
@@ -76,6 +77,7 @@ pub(crate) fn globals() -> Globals {
             monremote: None,
             syslog_facility: Facility::DAEMON,
         },
+        peer: PeerSettings::default(),
     }
 }
 

@@ -21,6 +21,7 @@
 //! | does a dependency hold | `depend` |
 //! | how does an event become alerts | `tell` |
 //! | which numbers tell events apart | `numbering` |
+//! | how do both directors name one outage | `peer` |
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
 //! | which services withdraw which real servers | `binding` |
@@ -47,6 +48,7 @@ mod history;
 pub mod manual;
 mod numbering;
 mod operator;
+mod peer;
 pub(crate) mod policy;
 pub mod recent;
 mod reload;
@@ -128,6 +130,7 @@ pub struct Engine {
     last_run: u64,
     last_alert: u64,
     numbering: Numbering,
+    peer: peer::Peer,
     skipped_slots: u64,
     last: Now,
 }
@@ -180,6 +183,7 @@ impl Engine {
             last_run: 0,
             last_alert: 0,
             numbering: Numbering::restore(saved, now),
+            peer: peer::Peer::default(),
             skipped_slots: 0,
             last: now,
         }
@@ -212,6 +216,7 @@ impl Engine {
             Event::HistoryRead(lines) => self.histories.replace_alerts(lines),
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
             Event::JournalLost => actions.extend(self.record_all(now)),
+            Event::Peer(told) => self.peer_told(now, told, &mut actions),
         }
         self.go_on(now, &mut actions);
         self.tell_troubles(now, &mut actions);

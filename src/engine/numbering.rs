@@ -53,6 +53,11 @@ impl Numbering {
         self.floor = self.floor.max(last);
     }
 
+    /// No outage that was forgotten, and no life, had a greater number.
+    pub(crate) const fn floor(self) -> i64 {
+        self.floor
+    }
+
     /// What the next life must know.
     pub(crate) fn record(self) -> Record {
         Record {

@@ -159,6 +159,7 @@ impl Engine {
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
+                | Action::Renumber { .. }
                 | Action::Note(_)
                 | Action::History(_)
                 | Action::Downtime(_) => {}

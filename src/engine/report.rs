@@ -58,8 +58,8 @@ impl Engine {
         let is_blind = verdict::is_blind(&heard.report);
         let text = EventText::of(heard.report);
 
+        let number = self.number_of_outage(id, now);
         let state = &mut self.states[id.index()];
-        let number = self.numbering.next(state.last_outage, now);
         let was = state.status;
         let before = state.text.take();
         // Where `trapduration` ended the failure before, nothing of it is forgotten (E-2).
@@ -167,6 +167,7 @@ impl Engine {
         let id = heard.service;
         let service = model.service(id);
         let interval = self.interval(id).unwrap_or_default();
+        self.found_good(id);
         let state = &mut self.states[id.index()];
         let was = std::mem::replace(&mut state.status, Status::Ok);
         state.last_status = was;

@@ -425,6 +425,7 @@ impl SavedOutage {
             consec_failures: self.consec_failures,
             forgiven: self.forgiven,
             calls: self.calls,
+            ups: 0,
             hosts: Box::default(),
         }
     }

@@ -234,6 +234,8 @@ pub(crate) struct ServiceState {
     pub(crate) outage: Option<Box<Outage>>,
     /// Number of the latest outage in its event ids; 0 before the first. Never gets less.
     pub(crate) last_outage: i64,
+    /// Number of the latest outage that had its end in this life of the daemon.
+    pub(crate) ended_outage: i64,
     /// One for each period; none while there is nothing to remember.
     pub(crate) periods: Option<Box<[PeriodMemory]>>,
     /// What the latest event would have alerted but for a rule.
@@ -316,8 +318,11 @@ pub(crate) struct Outage {
     pub(crate) consec_failures: u32,
     /// Those of them that messages no longer count.
     pub(crate) forgiven: u32,
-    /// Alert calls so far, of all kinds: the number in their event ids.
+    /// Alert calls so far, of all kinds but the one of its end: the number in their event ids.
     pub(crate) calls: u32,
+    /// The same of its end, which has the same ids on both directors however many repeats each
+    /// of them has counted. Not in the journal: it ends with the event.
+    pub(crate) ups: u32,
     /// What the latest report said of each host that was checked.
     pub(crate) hosts: Box<[HostState]>,
 }
@@ -397,7 +402,9 @@ impl ServiceState {
 
     /// Ends the outage, after the upalerts have been decided (docs/mon.md, "Events").
     pub(crate) fn recover(&mut self, now: Now, service: &Service) {
-        self.outage = None;
+        if let Some(outage) = self.outage.take() {
+            self.ended_outage = self.ended_outage.max(outage.id);
+        }
         self.ack = None;
         self.last_success = Some(now.wall);
         let Some(memory) = &mut self.periods else {
@@ -462,6 +469,7 @@ impl Outage {
             consec_failures: 0,
             forgiven: 0,
             calls: 0,
+            ups: 0,
             hosts: Box::default(),
         }
     }

@@ -199,15 +199,17 @@ impl Engine {
         happening: &Happening<'_>,
         calls: Vec<Call>,
     ) -> Vec<AlertCall> {
-        let state = &mut self.states[happening.id.index()];
+        let state = &self.states[happening.id.index()];
         let kind = happening.kind;
         let outage = match happening.numbered {
             Numbered::InOutage => state.outage.as_deref(),
             Numbered::Uniquely => None,
         };
         let is_of_outage = outage.is_some();
+        let is_end = kind == AlertKind::Up;
         let (began, mut number) = match outage {
-            Some(outage) => (outage.id, outage.calls),
+            Some(outage) if is_end => (outage.id, outage.ups),
+            Some(outage) => (outage.id, self.calls_so_far(happening.id, outage)),
             None => {
                 let unique = u32::try_from(self.last_alert).unwrap_or(u32::MAX);
                 (self.numbering.life(), unique)
@@ -228,8 +230,14 @@ impl Engine {
             now,
         };
         let calls = call::alert_calls(&telling, calls, began, &mut number, &mut self.last_alert);
+        let state = &mut self.states[happening.id.index()];
         if is_of_outage && let Some(outage) = &mut state.outage {
-            outage.calls = number;
+            let counted = if is_end {
+                &mut outage.ups
+            } else {
+                &mut outage.calls
+            };
+            *counted = number;
         }
         calls
     }

@@ -365,7 +365,7 @@ fn an_alert_is_told_what_the_specification_says() {
     }
     let (_, actions) = next_report(&mut engine, 0, "fine again\n");
     let up = calls(&actions).remove(0);
-    assert_eq!(up.event, format!("g/s/{}/up/2", EPOCH + 20));
+    assert_eq!(up.event, format!("g/s/{}/up/1", EPOCH + 20));
     assert_eq!(
         &*up.input, b"h1\nno answer\n",
         "E-17: the output of the failure"
@@ -506,7 +506,7 @@ fn after_a_restart_no_alert_is_repeated_and_no_recovery_lost() {
     assert_eq!(calls(&actions), [], "the hour is not over");
     let (_, actions) = next_report(&mut engine, 0, "");
     let [up] = calls(&actions).try_into().unwrap();
-    assert_eq!(up.event, format!("g/s/{}/up/2", EPOCH + 10));
+    assert_eq!(up.event, format!("g/s/{}/up/1", EPOCH + 10));
     assert_eq!(&*up.input, b"h1\n");
 }
 

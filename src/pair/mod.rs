@@ -10,12 +10,14 @@
 //! | which role is acted upon, and since when | `keeper` |
 //! | what does the file say of the pair | `settings` |
 //! | which synchronisation daemons run in which role | `sync` |
+//! | what do the directors tell each other, and who is believed | [`talk`] |
 
 pub mod fifo;
 pub mod keeper;
 pub mod role;
 pub mod settings;
 pub mod sync;
+pub mod talk;
 
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, RoleKeeper};

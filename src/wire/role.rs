@@ -1,6 +1,6 @@
 //! The answers to "which role" and "are you well". Pure.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,34 @@ pub struct RoleAnswer {
     pub blind: Option<String>,
     /// Connection synchronisation, where the file asks for it.
     pub sync: Option<SyncRow>,
+    /// The link to the other director, where the file names one.
+    #[serde(default)]
+    pub peer: Option<PeerRow>,
+}
+
+/// The link to the other director.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether it is linked.
+    pub linked: bool,
+    /// Since when it is linked, or is no longer, in Unix seconds; none where it never was.
+    pub since: Option<i64>,
+    /// Why the last link ended or the last call failed; none while it is linked.
+    pub fault: Option<String>,
+    /// Its name; empty before the first link, like the next one.
+    pub name: String,
+    /// Its role, as it said last.
+    pub role: String,
+    /// Whether it tells people, as it said last.
+    pub speaks: Option<bool>,
+    /// Its open outages, as it said last.
+    pub outages: usize,
+    /// By how many milliseconds its clock is ahead of ours.
+    pub ahead_ms: i64,
+    /// Connections that were refused: from elsewhere, or without the key.
+    pub refused: u64,
 }
 
 /// One virtual address.
@@ -132,6 +160,7 @@ impl RoleAnswer {
                 Sight::Unseen | Sight::Seen(_) => None,
             },
             sync: None,
+            peer: None,
         }
     }
 }

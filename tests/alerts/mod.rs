@@ -20,6 +20,6 @@ mod lvs;
 mod mail;
 mod network;
 mod programs;
-mod servers;
+pub(crate) mod servers;
 mod trouble;
 mod webhook;

@@ -176,6 +176,7 @@ impl Player<'_> {
                     Do::Resolve(_)
                     | Do::ApplyTable
                     | Do::Record(_)
+                    | Do::Renumber { .. }
                     | Do::Suppressed(_)
                     | Do::Note(_)
                     | Do::History(_)

@@ -1,6 +1,7 @@
-//! A pair of directors: the role, and who is told that a director works.
+//! A pair of directors: the role, the link between them, and who is told that a director works.
 
 mod failover;
 mod files;
 mod health;
+mod link;
 mod role;

@@ -317,6 +317,7 @@ pub(crate) fn live(model: Model, saved: &Saved) {
                     | Action::ApplyTable
                     | Action::Suppressed(_)
                     | Action::History(_)
+                    | Action::Renumber { .. }
                     | Action::Downtime(_)
                     | Action::Note(_) => {}
                 }

@@ -139,6 +139,7 @@ impl Rules {
                 Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
+                | Action::Renumber { .. }
                 | Action::History(_)
                 | Action::Downtime(_)
                 | Action::Suppressed(_)

@@ -260,6 +260,7 @@ impl World {
             | Event::AlertDone { .. }
             | Event::HistoryRead(_)
             | Event::Table(_)
+            | Event::Peer(_)
             | Event::JournalLost => ByWhom::Nobody,
         };
         let is_reload = matches!(event, Event::Reload { .. });
@@ -323,7 +324,7 @@ impl World {
                 let by_parent = matches!(held.why, Suppressed::DependFailed { .. });
                 self.seen.held_by_parent += u64::from(by_parent);
             }
-            Action::History(_) | Action::Downtime(_) => {}
+            Action::History(_) | Action::Renumber { .. } | Action::Downtime(_) => {}
             Action::Note(Note::NotRestored { key, reason }) => panic!("{key}: {reason}"),
             Action::Note(Note::Throttled { .. }) => self.seen.throttled += 1,
             Action::Note(Note::Wish { outcome, .. }) => {
@@ -556,7 +557,9 @@ impl World {
             // The records of what counts time are written again, by the new clock.
             let is_said = matches!(
                 action,
-                Action::Record(_) | Action::Note(Note::Throttled { .. } | Note::NoHosts(_))
+                Action::Record(_)
+                    | Action::Renumber { .. }
+                    | Action::Note(Note::Throttled { .. } | Note::NoHosts(_))
             );
             assert!(is_said, "a clock does {action:?}");
         }
@@ -769,6 +772,7 @@ impl World {
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
+                | Action::Renumber { .. }
                 | Action::Downtime(_)
                 | Action::Note(_) => false,
             };

@@ -258,6 +258,7 @@ impl World {
                 | Action::ApplyTable
                 | Action::Suppressed(_)
                 | Action::History(_)
+                | Action::Renumber { .. }
                 | Action::Downtime(_)
                 | Action::Note(_) => {}
             }

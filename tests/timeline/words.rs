@@ -46,9 +46,11 @@ pub(crate) fn of(action: &Action, engine: &Engine, showing: &Showing) -> Vec<Str
         }
         Action::History(line) if showing.history => vec![history(line)],
         Action::Downtime(line) if showing.downtime => vec![downtime(line)],
-        Action::Start(_) | Action::Record(_) | Action::History(_) | Action::Downtime(_) => {
-            Vec::new()
-        }
+        Action::Start(_)
+        | Action::Record(_)
+        | Action::Renumber { .. }
+        | Action::History(_)
+        | Action::Downtime(_) => Vec::new(),
         Action::Stop(run) => vec![format!("stop run {}", run.0)],
         Action::Send(call) => {
             let mut lines = vec![send(call)];

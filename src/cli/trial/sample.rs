@@ -319,6 +319,7 @@ fn calls_of(actions: Vec<Action>) -> Vec<AlertCall> {
         | Action::Resolve(_)
         | Action::ApplyTable
         | Action::Record(_)
+        | Action::Renumber { .. }
         | Action::Suppressed(_)
         | Action::Note(_)
         | Action::History(_)

@@ -4,6 +4,7 @@
 
 mod defaults;
 mod pair;
+mod peer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::model::{
     HistorySettings, IpvsBackend, Listener, MailSettings, ProcessSettings,
 };
 use crate::pair::PairSettings;
+use crate::pair::talk::PeerSettings;
 use crate::period::Period;
 
 pub use defaults::{Defaults, Overrides};
@@ -151,6 +153,7 @@ impl<'r, 'a> Settings<'r, 'a> {
                 monremote: None,
                 syslog_facility: defaults.overrides.syslog_facility.unwrap_or_default(),
             },
+            peer: PeerSettings::default(),
         };
         Self {
             report,
@@ -436,6 +439,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         self.rebase(defaults);
         self.look_at_files(defaults);
         self.look_at_pair();
+        self.look_at_peer();
         self.globals
     }
 
@@ -496,6 +500,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         let alertdir = list(set(&overrides.alertdir, "alertdir"), ALERTDIR);
         let globals = &mut self.globals;
         globals.mail.login = globals.mail.login.take().map(|file| cfbasedir.join(file));
+        globals.peer.key = globals.peer.key.take().map(|file| cfbasedir.join(file));
         globals.auth.authfile = cfbasedir.join(&globals.auth.authfile);
         globals.auth.userfile = cfbasedir.join(&globals.auth.userfile);
         let historicfile = globals.history.historicfile.take();

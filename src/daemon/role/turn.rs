@@ -163,6 +163,7 @@ impl Daemon {
         let mut answer = RoleAnswer::of(&self.role);
         answer.held = self.outbox.held();
         answer.sync = self.role_sources.sync();
+        answer.peer = self.peer_row();
         answer.fifo = self
             .role
             .settings()

@@ -107,6 +107,7 @@ impl Life {
                 | Action::Stop(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
+                | Action::Renumber { .. }
                 | Action::Suppressed(_)
                 | Action::Note(_)
                 | Action::History(_)

@@ -71,6 +71,7 @@ impl Desk {
             | Action::Resolve(_)
             | Action::ApplyTable
             | Action::Record(_)
+            | Action::Renumber { .. }
             | Action::Suppressed(_)
             | Action::History(_)
             | Action::Downtime(_) => None,
@@ -383,6 +384,7 @@ fn events(actions: &[Action]) -> Vec<&str> {
         | Action::Resolve(_)
         | Action::ApplyTable
         | Action::Record(_)
+        | Action::Renumber { .. }
         | Action::Suppressed(_)
         | Action::Note(_)
         | Action::History(_)
@@ -521,6 +523,7 @@ fn left_out(actions: &[Action]) -> Vec<String> {
         | Action::Resolve(_)
         | Action::ApplyTable
         | Action::Record(_)
+        | Action::Renumber { .. }
         | Action::Suppressed(_)
         | Action::History(_)
         | Action::Downtime(_) => None,

@@ -36,7 +36,7 @@ impl Settings<'_, '_> {
                 Ok(sync) => self.globals.pair.sync = Some(sync),
                 Err(help) => self.bad(name, value, &help),
             },
-            _ => {}
+            _ => self.set_peer(name, value),
         }
     }
 

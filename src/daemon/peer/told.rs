@@ -1,0 +1,75 @@
+//! What the loop tells the peer, and what it makes of what the peer told.
+
+use std::sync::Arc;
+
+use crate::daemon::Daemon;
+use crate::engine::event::{Event, PeerTold, Speaking};
+use crate::pair::talk::Own;
+use crate::time::Wall;
+use crate::wire::role::PeerRow;
+
+impl Daemon {
+    /// Tells the peer what holds now, all that changed since the last time at once.
+    pub(in crate::daemon) fn tell_peer(&mut self) {
+        self.peer.is_untold = false;
+        if self.engine.model().globals.peer.address.is_none() {
+            return;
+        }
+        let (outages, numbers) = self.engine.outages();
+        self.peer.tell(Own {
+            role: self.role.standing().role.to_string(),
+            speaks: self.speaking() == Speaking::Speaks,
+            numbers,
+            outages: Arc::new(outages),
+            wishes: Arc::default(),
+        });
+    }
+
+    /// Whether this director mails and posts at present.
+    fn speaking(&self) -> Speaking {
+        if self.role.speaks() {
+            Speaking::Speaks
+        } else {
+            Speaking::Silent
+        }
+    }
+
+    /// The engine hears what it has not heard yet.
+    pub(in crate::daemon) fn peer_view(&mut self) {
+        let view = self.peer.view();
+        let here = view.peer.here.as_ref();
+        let peer = match here {
+            Some(here) if !here.speaks => Speaking::Silent,
+            Some(_) | None => Speaking::Speaks,
+        };
+        let told = PeerTold {
+            is_linked: view.linked.is_some(),
+            outages: Arc::clone(&view.peer.outages),
+            numbers: here.map_or(0, |here| here.numbers),
+            speaking: self.speaking(),
+            peer,
+        };
+        if told != self.peer.told {
+            self.peer.told = told.clone();
+            self.tell(Event::Peer(told));
+        }
+    }
+
+    /// What a person is shown of the link.
+    pub(in crate::daemon) fn peer_row(&self) -> Option<PeerRow> {
+        let view = self.peer.view();
+        let here = view.peer.here.as_ref();
+        Some(PeerRow {
+            address: view.address?,
+            linked: view.linked.is_some(),
+            since: view.linked.or(view.lost).map(Wall::seconds),
+            fault: view.fault.clone(),
+            name: view.peer.name.clone(),
+            role: here.map(|here| here.role.clone()).unwrap_or_default(),
+            speaks: here.map(|here| here.speaks),
+            outages: view.peer.outages.len(),
+            ahead_ms: view.peer.ahead_micros / 1_000,
+            refused: view.strangers,
+        })
+    }
+}

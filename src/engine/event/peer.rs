@@ -1,0 +1,39 @@
+//! What the engine hears of the other director.
+
+use std::sync::Arc;
+
+use crate::pair::talk::conversation::Outages;
+
+/// What the other director has told (D26).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeerTold {
+    /// Whether it is linked; else this is what it said last.
+    pub is_linked: bool,
+    /// Its open outages.
+    pub outages: Arc<Outages>,
+    /// No outage of its had a greater number.
+    pub numbers: i64,
+    /// Whether this director speaks.
+    pub speaking: Speaking,
+    /// Whether the peer does.
+    pub peer: Speaking,
+}
+
+/// Whether a director mails and posts at present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaking {
+    /// It does.
+    #[default]
+    Speaks,
+    /// The other one does.
+    Silent,
+}
+
+/// An outage that has another number from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renumbering {
+    /// `GROUP/SERVICE/BEGAN` so far.
+    pub from: String,
+    /// The same from now on.
+    pub to: String,
+}

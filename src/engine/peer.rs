@@ -1,0 +1,160 @@
+//! By which number do both directors name one outage?
+//!
+//! Each tells its open outages. Who finds a failure second takes the number of the first, so that
+//! one outage has the same event ids on both (D26). Where both found it while they did not hear
+//! each other, the one that does not speak takes the number of the one that does; of two that
+//! both do, or both do not, the greater number gives way.
+//!
+//! What the peer said last counts on when it is gone: that is when the standby needs it. A
+//! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
+//! is another one. A number that had its end here is never taken again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::engine::event::{Action, PeerTold, Renumbering, Speaking};
+use crate::engine::state::{Outage, ServiceState};
+use crate::engine::{Engine, numbering, report};
+use crate::model::{Service, ServiceId};
+use crate::pair::talk::conversation::Outages;
+use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
+use crate::time::Now;
+
+/// What the peer has told.
+#[derive(Debug, Default)]
+pub(super) struct Peer {
+    told: PeerTold,
+    /// Found good here since the link was lost.
+    over: BTreeSet<ServiceName>,
+}
+
+impl Peer {
+    fn outage(&self, service: &Service) -> Option<&OpenOutage> {
+        if self.told.outages.is_empty() {
+            return None;
+        }
+        let name = name(service);
+        let outage = self.told.outages.get(&name);
+        outage.filter(|_| !self.over.contains(&name))
+    }
+}
+
+fn name(service: &Service) -> ServiceName {
+    ServiceName {
+        group: service.group.to_string(),
+        service: service.name.to_string(),
+    }
+}
+
+/// Whether a number of the peer's may name an outage of ours: it had no end here.
+const fn may_be(state: &ServiceState, number: i64) -> bool {
+    number > state.ended_outage && number <= numbering::NUMBER_MAX
+}
+
+impl Engine {
+    /// The open outages, and the greatest number that any outage had.
+    #[must_use]
+    pub fn outages(&self) -> (Outages, i64) {
+        let mut greatest = self.numbering.floor();
+        let mut outages = Outages::new();
+        for ((_, service), state) in self.model.services().zip(&self.states) {
+            greatest = greatest.max(state.last_outage);
+            let Some(outage) = state.outage.as_deref() else {
+                continue;
+            };
+            let ack = state.ack.as_deref().map(|ack| SharedAck {
+                time: ack.time,
+                comment: ack.comment.to_string(),
+            });
+            let open = OpenOutage {
+                id: outage.id,
+                calls: outage.calls,
+                ack,
+            };
+            outages.insert(name(service), open);
+        }
+        (outages, greatest)
+    }
+
+    /// The number of an outage that begins now.
+    pub(super) fn number_of_outage(&self, id: ServiceId, now: Now) -> i64 {
+        let state = &self.states[id.index()];
+        let peers = self.peer.outage(self.model.service(id));
+        let peers = peers.map(|outage| outage.id);
+        peers
+            .filter(|&number| may_be(state, number))
+            .unwrap_or_else(|| self.numbering.next(state.last_outage, now))
+    }
+
+    /// A service was found good: what the peer said of it before it was lost is over.
+    pub(super) fn found_good(&mut self, id: ServiceId) {
+        if !self.peer.told.is_linked && !self.peer.told.outages.is_empty() {
+            self.peer.over.insert(name(self.model.service(id)));
+        }
+    }
+
+    /// Calls of the outage so far, those of the peer's among them where we speak in its place: a
+    /// call of ours must not have the number of another one of its.
+    pub(super) fn calls_so_far(&self, id: ServiceId, outage: &Outage) -> u32 {
+        if outage.calls == 0 || self.peer.told.speaking == Speaking::Silent {
+            return outage.calls; // The first one is the same on both.
+        }
+        let peers = self.peer.outage(self.model.service(id));
+        let peers = peers.filter(|peers| peers.id == outage.id);
+        peers.map_or(outage.calls, |peers| outage.calls.max(peers.calls))
+    }
+
+    /// Takes in what the peer tells.
+    pub(super) fn peer_told(&mut self, now: Now, told: PeerTold, actions: &mut Vec<Action>) {
+        if told.is_linked {
+            self.peer.over.clear();
+        }
+        let is_raised = told.numbers > self.numbering.floor() && told.is_linked;
+        if is_raised && told.numbers <= numbering::NUMBER_MAX {
+            self.numbering.outlive(told.numbers);
+            actions.push(self.record_numbering());
+        }
+        self.peer.told = told;
+        if !self.peer.told.is_linked {
+            return;
+        }
+        let model = Arc::clone(&self.model);
+        for (id, service) in model.services() {
+            self.agree(now, id, service, actions);
+        }
+    }
+
+    /// Gives an open outage the peer's number, where that is to be.
+    fn agree(&mut self, now: Now, id: ServiceId, service: &Service, actions: &mut Vec<Action>) {
+        let Some(ours) = self.states[id.index()].outage.as_deref().map(|it| it.id) else {
+            return;
+        };
+        let Some(peers) = self.peer.outage(service).map(|it| it.id) else {
+            return;
+        };
+        let gives_way = match (self.peer.told.speaking, self.peer.told.peer) {
+            (Speaking::Silent, Speaking::Speaks) => true,
+            (Speaking::Speaks, Speaking::Silent) => false,
+            (Speaking::Silent, Speaking::Silent) | (Speaking::Speaks, Speaking::Speaks) => {
+                ours > peers
+            }
+        };
+        let state = &mut self.states[id.index()];
+        if ours == peers || !gives_way || !may_be(state, peers) {
+            return;
+        }
+        if let Some(outage) = &mut state.outage {
+            outage.id = peers;
+        }
+        state.last_outage = state.last_outage.max(peers);
+        actions.push(report::record(service, state, now));
+        let outage = |number| format!("{}/{}/{number}", service.group, service.name);
+        actions.push(Action::Renumber(Renumbering {
+            from: outage(ours),
+            to: outage(peers),
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests;

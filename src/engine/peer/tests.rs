@@ -1,0 +1,216 @@
+//! Both directors name one outage by one number, whoever finds it first.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::engine::Engine;
+use crate::engine::event::{Action, AlertCall, Event, PeerTold, Renumbering, RunId, Speaking};
+use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
+use crate::engine::saved::Saved;
+use crate::model::Service;
+use crate::pair::talk::word::{OpenOutage, ServiceName};
+
+/// One service `g/s` that alerts at every failure, checked every ten seconds.
+struct Desk {
+    engine: Engine,
+    run: RunId,
+    seconds: f64,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let service = Service {
+            periods: vec![alerting()],
+            ..service("g", "s")
+        };
+        let model = Arc::new(model(vec![service]));
+        let mut engine = Engine::new(model, &Saved::default(), 1, TimeZone::UTC, at(0.0));
+        engine.handle(at(0.0), Event::Start);
+        Self {
+            engine,
+            run: RunId(0),
+            seconds: 0.0,
+        }
+    }
+
+    fn tell(&mut self, told: PeerTold) -> Vec<Action> {
+        self.engine.handle(at(self.seconds), Event::Peer(told))
+    }
+
+    /// The next report ends with this value; ids of the alerts that it causes.
+    fn hears(&mut self, exit: i32) -> Vec<String> {
+        let mut actions = Vec::new();
+        while !actions
+            .iter()
+            .any(|action: &Action| action.started().is_some())
+        {
+            self.seconds += 0.5;
+            actions = self.engine.handle(at(self.seconds), Event::Deadline);
+        }
+        let started = actions.iter().find_map(Action::started).unwrap();
+        self.run = started.id;
+        let report = exited(exit, "h1\n");
+        let run = self.run;
+        let ended = Event::RunEnded { run, report };
+        ids(&self.engine.handle(at(self.seconds), ended))
+    }
+
+    fn outage(&self) -> Option<i64> {
+        self.engine.outages().0.values().next().map(|it| it.id)
+    }
+}
+
+fn ids(actions: &[Action]) -> Vec<String> {
+    let event = |action: &Action| match action {
+        Action::Send(call) => Some(AlertCall::clone(call).event),
+        Action::Start(_)
+        | Action::Stop(_)
+        | Action::Resolve(_)
+        | Action::ApplyTable
+        | Action::Record(_)
+        | Action::Renumber { .. }
+        | Action::Suppressed(_)
+        | Action::Note(_)
+        | Action::History(_)
+        | Action::Downtime(_) => None,
+    };
+    actions.iter().filter_map(event).collect()
+}
+
+/// What the peer tells, with this open outage of `g/s`: its number and its calls.
+fn told(open: Option<(i64, u32)>) -> PeerTold {
+    let name = ServiceName {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+    };
+    let ack = None;
+    let outage = |(id, calls)| (name.clone(), OpenOutage { id, calls, ack });
+    PeerTold {
+        is_linked: true,
+        outages: Arc::new(open.map(outage).into_iter().collect()),
+        numbers: 0,
+        speaking: Speaking::Silent,
+        peer: Speaking::Speaks,
+    }
+}
+
+fn lost(told: PeerTold) -> PeerTold {
+    PeerTold {
+        is_linked: false,
+        speaking: Speaking::Speaks,
+        ..told
+    }
+}
+
+#[test]
+fn who_finds_it_second_takes_the_number_of_the_first() {
+    let mut desk = Desk::new();
+    desk.tell(told(Some((EPOCH + 3, 1))));
+    let expected = format!("g/s/{}/failure/1", EPOCH + 3);
+    assert_eq!(desk.hears(1), [expected]);
+    let expected = format!("g/s/{}/failure/2", EPOCH + 3);
+    assert_eq!(desk.hears(1), [expected]);
+    let expected = format!("g/s/{}/up/1", EPOCH + 3);
+    assert_eq!(desk.hears(0), [expected], "whatever repeats were counted");
+}
+
+#[test]
+fn a_number_that_had_its_end_here_is_not_taken_again() {
+    let mut desk = Desk::new();
+    desk.tell(told(Some((EPOCH + 3, 1))));
+    desk.hears(1);
+    desk.hears(0);
+    desk.hears(1);
+    let own = desk.outage().unwrap();
+    assert!(
+        own > EPOCH + 3,
+        "the peer has not seen the end, but we have"
+    );
+    let actions = desk.tell(told(Some((EPOCH + 3, 2))));
+    assert_eq!((actions.len(), desk.outage()), (0, Some(own)));
+}
+
+#[test]
+fn of_two_that_began_apart_the_silent_one_gives_way_and_renames_what_waits() {
+    let mut desk = Desk::new();
+    desk.hears(1);
+    let own = desk.outage().unwrap();
+    for (speaking, peer, number, gives_way) in [
+        (Speaking::Speaks, Speaking::Silent, own - 1, false),
+        (Speaking::Speaks, Speaking::Speaks, own + 1, false),
+        (Speaking::Silent, Speaking::Silent, own + 1, false),
+        (Speaking::Silent, Speaking::Speaks, own + 1, true),
+    ] {
+        let told = PeerTold {
+            speaking,
+            peer,
+            ..told(Some((number, 1)))
+        };
+        let actions = desk.tell(told);
+        let renamed = Action::Renumber(Renumbering {
+            from: format!("g/s/{own}"),
+            to: format!("g/s/{number}"),
+        });
+        assert_eq!(
+            actions.contains(&renamed),
+            gives_way,
+            "{speaking:?} {peer:?}"
+        );
+        let expected = if gives_way { number } else { own };
+        assert_eq!(desk.outage(), Some(expected));
+    }
+    let both_speak = PeerTold {
+        speaking: Speaking::Speaks,
+        ..told(Some((own - 1, 1)))
+    };
+    desk.tell(both_speak);
+    assert_eq!(desk.outage(), Some(own - 1), "the lesser number stays");
+}
+
+#[test]
+fn what_a_lost_peer_said_counts_until_the_service_is_found_good() {
+    let mut desk = Desk::new();
+    let last = told(Some((EPOCH + 3, 1)));
+    desk.tell(last.clone());
+    desk.tell(lost(last.clone()));
+    assert_eq!(desk.hears(1), [format!("g/s/{}/failure/1", EPOCH + 3)]);
+
+    let mut desk = Desk::new();
+    desk.tell(last.clone());
+    desk.tell(lost(last));
+    assert_eq!(desk.hears(0), [""; 0]);
+    desk.hears(1);
+    assert!(desk.outage().unwrap() > EPOCH + 3, "it is another outage");
+}
+
+#[test]
+fn who_takes_over_goes_on_behind_the_calls_of_the_peer() {
+    let mut desk = Desk::new();
+    let last = told(Some((EPOCH + 3, 7)));
+    desk.tell(last.clone());
+    assert_eq!(desk.hears(1), [format!("g/s/{}/failure/1", EPOCH + 3)]);
+    desk.tell(lost(last));
+    assert_eq!(desk.hears(1), [format!("g/s/{}/failure/8", EPOCH + 3)]);
+}
+
+#[test]
+fn outages_of_both_have_numbers_above_all_that_either_had() {
+    let mut desk = Desk::new();
+    let ahead = PeerTold {
+        numbers: EPOCH + 10_000,
+        ..told(None)
+    };
+    desk.tell(ahead);
+    desk.hears(1);
+    assert_eq!(desk.outage(), Some(EPOCH + 10_001));
+    assert!(desk.engine.outages().1 > EPOCH + 10_000);
+    let nonsense = PeerTold {
+        numbers: i64::MAX,
+        ..told(Some((i64::MAX, 1)))
+    };
+    desk.tell(nonsense);
+    desk.hears(0);
+    desk.hears(1);
+    assert!(desk.outage().unwrap() < EPOCH + 20_000);
+}

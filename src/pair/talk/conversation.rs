@@ -1,0 +1,333 @@
+//! What is to be said next, and what does the peer's state come to?
+//!
+//! [`Talk`] outlives the links: what the peer said last still counts when its link is gone, until
+//! a new link tells its whole state. It is told of a link's beginning and end, asked for the next
+//! word to send, and given every word that came.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pair::talk::delivered::{Delivered, Delivery};
+use crate::pair::talk::session::Refusal;
+use crate::pair::talk::wishes::{Stamp, StampedWish};
+use crate::pair::talk::word::{Here, OpenOutage, ServiceName, Word, chunks};
+use crate::text::{cut, one_line};
+use crate::time::{Mono, Now, Wall};
+
+/// How often each side says that it is there: a quarter of [`DEAD_LIMIT`], so that a word that
+/// comes late ends nothing.
+pub const KEEPALIVE: Duration = Duration::from_secs(1);
+
+/// A peer that says nothing for this long is gone: about what keepalived needs to notice a dead
+/// director (three advertisements of a second), so that neither knows much before the other.
+pub const DEAD_LIMIT: Duration = Duration::from_secs(4);
+
+/// Outages of the peer's that are kept: as many as there may be services.
+pub const OUTAGES_MAX: usize = 20_000;
+
+/// Longest name and role of a peer, in bytes, as they are shown.
+const NAME_MAX: usize = 64;
+
+/// Longest comment of an acknowledgement that is believed, in bytes.
+const COMMENT_MAX: usize = 1_024;
+
+/// Open outages by service.
+pub type Outages = BTreeMap<ServiceName, OpenOutage>;
+
+/// What this director tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Own {
+    /// Its role, for persons.
+    pub role: String,
+    /// Whether it mails and posts at present.
+    pub speaks: bool,
+    /// No outage had a greater number.
+    pub numbers: i64,
+    /// Its open outages.
+    pub outages: Arc<Outages>,
+    /// All wishes and tombstones that it knows.
+    pub wishes: Arc<Vec<StampedWish>>,
+}
+
+/// What is known of the peer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PeerState {
+    /// Its name.
+    pub name: String,
+    /// What it said last of itself; none before the first time.
+    pub here: Option<Here>,
+    /// By how much its wall clock is ahead of ours, in microseconds; a link's delay included.
+    pub ahead_micros: i64,
+    /// Its open outages.
+    pub outages: Arc<Outages>,
+}
+
+/// What a word comes to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// The peer's state is another one: [`Talk::peer`].
+    State,
+    /// The peer delivered these, or knows that they were; all of them are news.
+    Delivered(Vec<Delivery>),
+    /// The peer knows of these.
+    Wishes(Vec<StampedWish>),
+}
+
+/// A link that stands.
+#[derive(Debug, Default)]
+struct Link {
+    /// What is to be said next.
+    queue: VecDeque<Word>,
+    /// The end of the whole state was said.
+    is_told: bool,
+    /// When `Here` was said last.
+    here_at: Option<Mono>,
+    here: Option<Here>,
+    outages: Arc<Outages>,
+    wishes: BTreeMap<String, Stamp>,
+    delivered: u64,
+    /// The peer's state as this link has told it so far; it counts when all of it is told.
+    coming: Option<PeerState>,
+    is_named: bool,
+}
+
+/// The conversation with the peer.
+#[derive(Debug)]
+pub struct Talk {
+    name: String,
+    own: Own,
+    delivered: Delivered,
+    link: Option<Link>,
+    peer: PeerState,
+    /// Entries of the peer's for which there was no room.
+    left_out: u64,
+}
+
+impl Talk {
+    /// Nobody is there yet. `name` is this director's, for persons.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: shown(name),
+            own: Own::default(),
+            delivered: Delivered::default(),
+            link: None,
+            peer: PeerState::default(),
+            left_out: 0,
+        }
+    }
+
+    /// A link is open, in the place of one before.
+    pub fn linked(&mut self) {
+        let hello = Word::Hello {
+            name: self.name.clone(),
+        };
+        self.link = Some(Link {
+            queue: [hello, Word::Whole].into(),
+            ..Link::default()
+        });
+    }
+
+    /// The link is gone.
+    pub fn unlinked(&mut self) {
+        self.link = None;
+    }
+
+    /// Whether a link is open that has told the peer's whole state.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        let coming = self.link.as_ref().map(|link| &link.coming);
+        coming.is_some_and(Option::is_none) && self.is_named()
+    }
+
+    fn is_named(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.is_named)
+    }
+
+    /// What is known of the peer, from this link or the one before.
+    #[must_use]
+    pub const fn peer(&self) -> &PeerState {
+        &self.peer
+    }
+
+    /// Entries of the peer's that were left out for want of room.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// Deliveries that are remembered.
+    #[must_use]
+    pub const fn delivered(&self) -> &Delivered {
+        &self.delivered
+    }
+
+    /// What holds of this director from now on.
+    pub fn tell(&mut self, own: Own) {
+        self.own = own;
+    }
+
+    /// This director delivered a message.
+    pub fn deliver(&mut self, now: Mono, delivery: Delivery) {
+        self.delivered.add(now, delivery);
+    }
+
+    /// The next word to send; none while there is nothing to say.
+    pub fn say(&mut self, now: Now) -> Option<Word> {
+        let Self {
+            own,
+            delivered,
+            link,
+            ..
+        } = self;
+        let link = link.as_mut()?;
+        if let Some(word) = link.queue.pop_front() {
+            return Some(word);
+        }
+        let here = Here {
+            role: shown(&own.role),
+            speaks: own.speaks,
+            numbers: own.numbers,
+            time: Wall::default(),
+        };
+        let is_due = |at: Mono| now.mono.since(at) >= KEEPALIVE;
+        if link.here_at.is_none_or(is_due) || link.here.as_ref() != Some(&here) {
+            link.here_at = Some(now.mono);
+            link.here = Some(here.clone());
+            let time = now.wall;
+            return Some(Word::Here(Here { time, ..here }));
+        }
+        link.look(own, delivered);
+        if link.queue.is_empty() && !std::mem::replace(&mut link.is_told, true) {
+            return Some(Word::Told);
+        }
+        link.queue.pop_front()
+    }
+
+    /// When [`Talk::say`] has something to say without further news; none without a link.
+    #[must_use]
+    pub fn next(&self) -> Option<Mono> {
+        let link = self.link.as_ref()?;
+        let said = link.here_at.filter(|_| link.queue.is_empty());
+        Some(said.map_or(Mono::ZERO, |at| at.after(KEEPALIVE)))
+    }
+
+    /// Takes in one word of the peer's.
+    ///
+    /// # Errors
+    ///
+    /// It does not come first, or comes first and must not: the link has to end.
+    pub fn hear(&mut self, now: Now, word: Word) -> Result<Option<Heard>, Refusal> {
+        let link = self.link.as_mut().ok_or(Refusal::Order)?;
+        if link.is_named == matches!(word, Word::Hello { .. }) {
+            return Err(Refusal::Order);
+        }
+        let peer = link.coming.as_mut().unwrap_or(&mut self.peer);
+        let mut is_heard = true;
+        match word {
+            Word::Hello { name } => {
+                link.is_named = true;
+                link.coming = Some(PeerState {
+                    name: shown(&name),
+                    ..PeerState::default()
+                });
+                return Ok(None);
+            }
+            Word::Whole => {
+                let name = peer.name.clone();
+                link.coming = Some(PeerState {
+                    name,
+                    ..PeerState::default()
+                });
+            }
+            Word::Told => {
+                is_heard = link.coming.is_some();
+                if let Some(whole) = link.coming.take() {
+                    self.peer = whole;
+                }
+            }
+            Word::Here(here) => {
+                let (theirs, ours) = (here.time.as_micros(), now.wall.as_micros());
+                peer.ahead_micros = theirs.saturating_sub(ours);
+                let role = shown(&here.role);
+                let here = Here { role, ..here };
+                let same = |old: &Here| {
+                    let time = here.time;
+                    Here {
+                        time,
+                        ..old.clone()
+                    } == here
+                };
+                is_heard = !peer.here.as_ref().is_some_and(same);
+                peer.here = Some(here);
+            }
+            Word::Open(entries) => self.left_out += open(peer, entries),
+            Word::Over(services) => {
+                let outages = Arc::make_mut(&mut peer.outages);
+                for service in services {
+                    outages.remove(&service);
+                }
+            }
+            Word::Delivered(deliveries) => {
+                let add = |it: &Delivery| self.delivered.add(now.mono, it.clone());
+                let news: Vec<Delivery> = deliveries.into_iter().filter(add).collect();
+                return Ok((!news.is_empty()).then_some(Heard::Delivered(news)));
+            }
+            Word::Wishes(wishes) => return Ok(Some(Heard::Wishes(wishes))),
+        }
+        let is_whole = self.link.as_ref().is_some_and(|link| link.coming.is_none());
+        Ok((is_heard && is_whole).then_some(Heard::State))
+    }
+}
+
+/// Takes outages in; how many had no room.
+fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
+    let mut left_out = 0;
+    let outages = Arc::make_mut(&mut peer.outages);
+    for (service, mut outage) in entries {
+        if let Some(ack) = &mut outage.ack {
+            ack.comment = one_line(cut(&ack.comment, COMMENT_MAX));
+        }
+        if outages.len() < OUTAGES_MAX || outages.contains_key(&service) {
+            outages.insert(service, outage);
+        } else {
+            left_out += 1;
+        }
+    }
+    left_out
+}
+
+impl Link {
+    /// Puts in line what differs from what was told.
+    fn look(&mut self, own: &Own, delivered: &Delivered) {
+        if !Arc::ptr_eq(&self.outages, &own.outages) {
+            let told = std::mem::replace(&mut self.outages, Arc::clone(&own.outages));
+            let gone = told.keys().filter(|name| !own.outages.contains_key(*name));
+            let gone = chunks(gone.cloned()).into_iter().map(Word::Over);
+            self.queue.extend(gone);
+            let open = own.outages.iter();
+            let open = open.filter(|(name, outage)| told.get(*name) != Some(*outage));
+            let open = open.map(|(name, outage)| (name.clone(), outage.clone()));
+            self.queue.extend(chunks(open).into_iter().map(Word::Open));
+        }
+        let wishes = own.wishes.iter();
+        let wishes = wishes.filter(|it| self.wishes.get(&it.key) != Some(&it.stamp));
+        let wishes: Vec<StampedWish> = wishes.cloned().collect();
+        let stamps = wishes.iter().map(|it| (it.key.clone(), it.stamp));
+        self.wishes.extend(stamps);
+        self.queue
+            .extend(chunks(wishes).into_iter().map(Word::Wishes));
+        let news = chunks(delivered.from(self.delivered).cloned());
+        self.queue.extend(news.into_iter().map(Word::Delivered));
+        self.delivered = delivered.end();
+    }
+}
+
+/// What the peer says, as a person may see it.
+fn shown(text: &str) -> String {
+    one_line(cut(text, NAME_MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Two directors talk, over links that come and go.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::pair::talk::word::SharedAck;
+
+fn now(seconds: u64) -> Now {
+    Now {
+        mono: Mono::ZERO.after(Duration::from_secs(seconds)),
+        wall: Wall::from_seconds(1_000_000 + i64::try_from(seconds).unwrap()),
+    }
+}
+
+fn service(name: &str) -> ServiceName {
+    ServiceName {
+        group: "web".to_owned(),
+        service: name.to_owned(),
+    }
+}
+
+fn outage(id: i64) -> OpenOutage {
+    OpenOutage {
+        id,
+        calls: 0,
+        ack: None,
+    }
+}
+
+fn own(open: &[(&str, i64)]) -> Own {
+    let entry = |(name, id): &(&str, i64)| (service(name), outage(*id));
+    Own {
+        role: "active".to_owned(),
+        speaks: true,
+        outages: Arc::new(open.iter().map(entry).collect()),
+        ..Own::default()
+    }
+}
+
+fn delivery(event: &str) -> Delivery {
+    Delivery {
+        event: event.into(),
+        to: "a@x".into(),
+    }
+}
+
+/// Everything that `from` has to say goes to `to`, written and read; what it came to.
+fn carry(now: Now, from: &mut Talk, to: &mut Talk) -> Vec<Heard> {
+    let mut heard = Vec::new();
+    let mut count = 0;
+    while let Some(word) = from.say(now) {
+        count += 1;
+        assert!(count < 1_000, "it never ends");
+        let word = Word::of_text(word.text().as_bytes()).unwrap();
+        heard.extend(to.hear(now, word).unwrap());
+    }
+    heard
+}
+
+fn linked() -> (Talk, Talk) {
+    let (mut one, mut two) = (Talk::new("one"), Talk::new("two"));
+    one.linked();
+    two.linked();
+    (one, two)
+}
+
+#[test]
+fn the_whole_state_comes_first_and_counts_when_it_is_whole() {
+    let (mut one, mut two) = linked();
+    one.tell(own(&[("http", 7), ("ping", 8)]));
+    one.deliver(Mono::ZERO, delivery("web/http/7/failure/1"));
+    let mut words = Vec::new();
+    while let Some(word) = one.say(now(1)) {
+        words.push(word);
+    }
+    let last = words.pop();
+    assert_eq!(last, Some(Word::Told));
+    let delivered = vec![delivery("web/http/7/failure/1")];
+    for word in words {
+        let heard = two.hear(now(1), word).unwrap();
+        assert!(heard.is_none() || heard == Some(Heard::Delivered(delivered.clone())));
+        assert!(two.peer().outages.is_empty() && !two.is_heard());
+    }
+    assert_eq!(two.hear(now(1), Word::Told), Ok(Some(Heard::State)));
+    assert!(two.is_heard());
+    assert_eq!(
+        *two.peer().outages,
+        *own(&[("http", 7), ("ping", 8)]).outages
+    );
+    assert_eq!(two.peer().name, "one");
+    assert!(two.peer().here.as_ref().unwrap().speaks);
+}
+
+#[test]
+fn afterwards_only_changes_are_said_and_that_it_is_there() {
+    let (mut one, mut two) = linked();
+    one.tell(own(&[("http", 7), ("ping", 8)]));
+    carry(now(1), &mut one, &mut two);
+    assert_eq!(one.say(now(1)), None);
+    assert_eq!(one.next(), Some(now(2).mono));
+    one.tell(own(&[("ping", 9), ("ftp", 3)]));
+    assert_eq!(one.say(now(1)), Some(Word::Over(vec![service("http")])));
+    let open = vec![(service("ftp"), outage(3)), (service("ping"), outage(9))];
+    assert_eq!(one.say(now(1)), Some(Word::Open(open)));
+    assert_eq!(one.say(now(1)), None);
+    assert!(matches!(one.say(now(2)), Some(Word::Here(_))));
+    assert_eq!(one.say(now(2)), None);
+    one.deliver(Mono::ZERO, delivery("web/ping/9/failure/1"));
+    let said = Word::Delivered(vec![delivery("web/ping/9/failure/1")]);
+    assert_eq!(one.say(now(2)), Some(said));
+    let silent = Own {
+        speaks: false,
+        ..own(&[("ping", 9), ("ftp", 3)])
+    };
+    one.tell(silent);
+    assert!(matches!(one.say(now(2)), Some(Word::Here(here)) if !here.speaks));
+}
+
+#[test]
+fn what_the_peer_said_counts_on_without_a_link_and_a_new_one_heals_it() {
+    let (mut one, mut two) = linked();
+    one.tell(own(&[("http", 7)]));
+    carry(now(1), &mut one, &mut two);
+    one.unlinked();
+    two.unlinked();
+    assert!(!two.is_heard());
+    assert_eq!(two.peer().outages.len(), 1);
+    // What happens meanwhile is told by the new link, and so is what no longer is.
+    one.tell(own(&[("ping", 9)]));
+    one.deliver(Mono::ZERO, delivery("web/http/7/up/1"));
+    one.linked();
+    two.linked();
+    let heard = carry(now(9), &mut one, &mut two);
+    let delivered = vec![delivery("web/http/7/up/1")];
+    assert_eq!(heard, [Heard::Delivered(delivered), Heard::State]);
+    assert_eq!(*two.peer().outages, *own(&[("ping", 9)]).outages);
+}
+
+#[test]
+fn deliveries_and_wishes_go_both_ways_and_come_to_rest() {
+    let (mut one, mut two) = linked();
+    let wish = StampedWish {
+        key: "watch a".to_owned(),
+        stamp: Stamp { time: 1, writer: 1 },
+        value: Some(Value::from(true)),
+    };
+    one.tell(Own {
+        wishes: Arc::new(vec![wish.clone()]),
+        ..own(&[])
+    });
+    one.deliver(Mono::ZERO, delivery("web/http/1/up/1"));
+    two.deliver(Mono::ZERO, delivery("web/http/2/up/1"));
+    let heard = carry(now(1), &mut one, &mut two);
+    assert!(heard.contains(&Heard::Wishes(vec![wish])));
+    for _ in 0..3 {
+        carry(now(1), &mut two, &mut one);
+        carry(now(1), &mut one, &mut two);
+    }
+    assert_eq!((one.say(now(1)), two.say(now(1))), (None, None));
+    assert_eq!(one.delivered().from(0).count(), 2);
+    assert_eq!(two.delivered().from(0).count(), 2);
+}
+
+#[test]
+fn a_peer_says_its_name_first_and_once() {
+    let (_, mut two) = linked();
+    assert_eq!(two.hear(now(1), Word::Told), Err(Refusal::Order));
+    let hello = Word::Hello {
+        name: "x\u{1b}[31m\n".repeat(100),
+    };
+    assert_eq!(two.hear(now(1), hello.clone()), Ok(None));
+    assert_eq!(two.hear(now(1), hello), Err(Refusal::Order));
+    two.hear(now(1), Word::Told).unwrap();
+    let name = &two.peer().name;
+    assert!(
+        name.len() <= 2 * NAME_MAX && !name.contains(char::is_control),
+        "{name:?}"
+    );
+    two.unlinked();
+    assert_eq!(two.hear(now(1), Word::Told), Err(Refusal::Order));
+}
+
+#[test]
+fn the_peers_outages_are_bounded_and_its_comments_fit_a_line() {
+    let (_, mut two) = linked();
+    let hello = Word::Hello {
+        name: String::new(),
+    };
+    two.hear(now(1), hello).unwrap();
+    let entry = |n: usize| (service(&n.to_string()), outage(1));
+    let words = (0..OUTAGES_MAX + 10).map(entry).collect();
+    two.hear(now(1), Word::Open(words)).unwrap();
+    let mut noisy = outage(2);
+    noisy.ack = Some(SharedAck {
+        time: Wall::default(),
+        comment: "line\nline".to_owned(),
+    });
+    let word = Word::Open(vec![(service("0"), noisy)]);
+    two.hear(now(1), word).unwrap();
+    two.hear(now(1), Word::Told).unwrap();
+    assert_eq!(two.peer().outages.len(), OUTAGES_MAX);
+    assert_eq!(two.left_out(), 10);
+    let ack = two.peer().outages[&service("0")].ack.clone().unwrap();
+    assert!(!ack.comment.contains('\n'));
+}
+
+proptest! {
+    /// Whatever text comes inside a session, nothing breaks, and a silent link tells nothing.
+    #[test]
+    fn no_text_breaks_it(texts in proptest::collection::vec(
+        prop_oneof![
+            ".{0,60}",
+            Just("\"whole\"".to_owned()),
+            Just("\"told\"".to_owned()),
+            Just("{\"hello\":{\"name\":\"n\"}}".to_owned()),
+            "\\{\"open\":\\[\\[\\{\"group\":\"a\",\"service\":\"b\"\\},\\{\"id\":-?[0-9]{1,18},\"calls\":[0-9]\\}\\]\\]\\}",
+            "\\{\"delivered\":\\[\\{\"event\":\"[a/0-9]{0,9}\",\"to\":\"x\"\\}\\]\\}",
+        ],
+        0..20,
+    )) {
+        let (_, mut two) = linked();
+        for text in texts {
+            if let Ok(word) = Word::of_text(text.as_bytes()) {
+                let _ = two.hear(now(1), word);
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What two directors tell each other over `peer ADDRESS`, and whom they believe (D26).
+//!
+//! Each side tells levels, not edges: at the beginning of a link its whole state, from then on
+//! what changed; a link that breaks heals by a new whole state. All of it is pure: lines come in
+//! as bytes, time and random numbers as values.
+//!
+//! | Question | File |
+//! |---|---|
+//! | is it the peer who speaks, and is it new | [`session`] |
+//! | which words are there | [`word`] |
+//! | which messages were delivered, by whichever of the two | [`delivered`] |
+//! | which wish of a person counts, where both have one | [`wishes`] |
+//! | what does the file say of the peer | [`settings`] |
+//! | what is to be said next, and what does the peer's state come to | [`conversation`] |
+
+pub mod conversation;
+pub mod delivered;
+pub mod session;
+pub mod settings;
+pub mod wishes;
+pub mod word;
+
+pub use conversation::{Heard, Own, PeerState, Talk};
+pub use delivered::{Delivered, Delivery, EventId};
+pub use session::{End, Greeting, Key, Life, Nonce, Refusal, Session};
+pub use settings::PeerSettings;
+pub use wishes::{Stamp, StampedWish, Wishes};
+pub use word::{OpenOutage, ServiceName, Word};

@@ -1,0 +1,204 @@
+//! Which wish of a person counts, where the directors have different ones?
+//!
+//! A wish has a key, such as `watch web`, and a value; one that ended leaves a *tombstone*, a
+//! stamp without a value, so that the other director does not bring it back. The newer stamp
+//! wins, whole: there is no mixing of two values. A stamp is the wall clock of the director that
+//! was told or, where that is not later than the newest stamp it has seen, the number after that
+//! one: whoever knows of a wish and changes it wins, however wrong a clock goes. Only of two
+//! wishes that were said while the directors did not hear each other the clocks decide, and of
+//! equal ones the greater number of the writer.
+//!
+//! What a director wishes is looked at as a level ([`Wishes::look`]): what differs from the last
+//! look and is not what the peer has said was said here, and gets a stamp.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::time::Wall;
+
+/// Wishes and tombstones that are kept: far more than persons have said. Tombstones go first, the
+/// oldest first; then a wish of the peer's is not taken.
+pub const WISHES_MAX: usize = 10_000;
+
+/// Longest key, in bytes.
+const KEY_MAX: usize = 1_024;
+
+/// Greatest stamp that is believed, in microseconds: the year 9999. Nobody must be able to say the
+/// last word for ever.
+const STAMP_MAX: i64 = 253_402_300_799_000_000;
+
+/// Prefix of the journal's keys.
+const PREFIX: &str = "peer wish ";
+
+/// When a wish was said, and by whose clock. The greater counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Microseconds since 1970, or the next number that was free.
+    pub time: i64,
+    /// The life of the daemon that was told.
+    pub writer: u64,
+}
+
+/// A wish on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StampedWish {
+    /// What it is about.
+    pub key: String,
+    /// When it was said.
+    pub stamp: Stamp,
+    /// What is wished; none: nothing any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+}
+
+/// What is wished, by key, as it holds on a director now.
+pub type Level = BTreeMap<String, Value>;
+
+/// The wishes of both directors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wishes {
+    entries: BTreeMap<String, (Stamp, Option<Value>)>,
+    /// What held here at the last look.
+    seen: Level,
+    /// The greatest stamp so far.
+    greatest: i64,
+}
+
+impl Wishes {
+    /// As a journal has them. What holds at the start without a stamp was said before there was
+    /// a peer: it gives way to everything that has one.
+    #[must_use]
+    pub fn restore(records: &BTreeMap<String, Value>, level: Level) -> Self {
+        let mut wishes = Self::default();
+        for (key, value) in records {
+            let Some(key) = key.strip_prefix(PREFIX) else {
+                continue;
+            };
+            let Ok(entry) = serde_json::from_value::<StampedWish>(value.clone()) else {
+                continue;
+            };
+            if entry.key == key && entry.is_sound() {
+                wishes.put(entry);
+            }
+        }
+        for (key, value) in &level {
+            let early = Stamp { time: 0, writer: 0 };
+            let known = wishes.entries.entry(key.clone());
+            known.or_insert_with(|| (early, Some(value.clone())));
+        }
+        // What was said here since the journal last heard of a stamp differs from its entry. What
+        // has an entry only may be about something that this director does not have.
+        let said = wishes.entries.iter();
+        let said = said.filter(|(key, _)| level.contains_key(*key));
+        wishes.seen = said
+            .filter_map(|(key, (_, value))| Some((key.clone(), value.clone()?)))
+            .collect();
+        wishes
+    }
+
+    /// Looks at what holds here now; the entries that this changes.
+    pub fn look(&mut self, now: Wall, writer: u64, level: Level) -> Vec<StampedWish> {
+        let keys = self.seen.keys().chain(level.keys());
+        let changed = keys.filter(|key| self.seen.get(*key) != level.get(*key));
+        let mut changed: Vec<String> = changed.cloned().collect();
+        changed.sort();
+        changed.dedup();
+        let mut said = Vec::new();
+        for key in changed {
+            let value = level.get(&key).cloned();
+            let known = self.entries.get(&key).map(|(_, value)| value.as_ref());
+            if known.flatten() == value.as_ref() {
+                continue; // The peer's, carried out.
+            }
+            let time = now.as_micros().max(self.greatest.saturating_add(1));
+            let entry = StampedWish {
+                key,
+                stamp: Stamp { time, writer },
+                value,
+            };
+            self.put(entry.clone());
+            said.push(entry);
+        }
+        self.seen = level;
+        self.make_room();
+        said
+    }
+
+    /// Takes in what the peer has; true where it is newer and so counts from now on.
+    pub fn hear(&mut self, entry: StampedWish) -> bool {
+        if !entry.is_sound() {
+            return false;
+        }
+        let is_newer = match self.entries.get(&entry.key) {
+            Some((stamp, _)) => entry.stamp > *stamp,
+            None => self.entries.len() < WISHES_MAX,
+        };
+        if is_newer {
+            self.put(entry);
+        }
+        is_newer
+    }
+
+    /// What counts, and does not hold here yet: key and value, none where nothing is wished any
+    /// more. It may be about what this director does not have; it stays, for when it does.
+    #[must_use]
+    pub fn differing(&self) -> Vec<(String, Option<Value>)> {
+        let entries = self.entries.iter();
+        let differing = entries.filter(|(key, (_, value))| self.seen.get(*key) != value.as_ref());
+        differing
+            .map(|(key, (_, value))| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    /// All of them, tombstones too.
+    pub fn all(&self) -> impl Iterator<Item = StampedWish> + '_ {
+        self.entries
+            .iter()
+            .map(|(key, (stamp, value))| StampedWish {
+                key: key.clone(),
+                stamp: *stamp,
+                value: value.clone(),
+            })
+    }
+
+    /// How many are wished, and how many tombstones there are.
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        let wished = self.entries.values().filter(|(_, it)| it.is_some()).count();
+        (wished, self.entries.len() - wished)
+    }
+
+    fn put(&mut self, entry: StampedWish) {
+        self.greatest = self.greatest.max(entry.stamp.time);
+        self.entries.insert(entry.key, (entry.stamp, entry.value));
+    }
+
+    fn make_room(&mut self) {
+        while self.entries.len() > WISHES_MAX {
+            let tombs = self.entries.iter().filter(|(_, (_, it))| it.is_none());
+            let oldest = tombs.min_by_key(|(_, (stamp, _))| *stamp);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
+                return; // All are wished: so many has a person really said.
+            };
+            self.entries.remove(&oldest);
+        }
+    }
+}
+
+impl StampedWish {
+    fn is_sound(&self) -> bool {
+        self.key.len() <= KEY_MAX && (0..=STAMP_MAX).contains(&self.stamp.time)
+    }
+
+    /// The journal's key and value.
+    #[must_use]
+    pub fn record(&self) -> (String, Value) {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        (format!("{PREFIX}{}", self.key), value)
+    }
+}
+
+#[cfg(test)]
+mod tests;

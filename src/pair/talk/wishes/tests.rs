@@ -1,0 +1,196 @@
+//! Whose word counts, with right and wrong clocks, over restarts and cut links.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn level(entries: &[(&str, i64)]) -> Level {
+    let entry = |(key, value): &(&str, i64)| ((*key).to_owned(), Value::from(*value));
+    entries.iter().map(entry).collect()
+}
+
+fn at(seconds: i64) -> Wall {
+    Wall::from_seconds(seconds)
+}
+
+/// A director: what holds on it, as the engine would have it, and what it knows.
+#[derive(Default)]
+struct Director {
+    name: u64,
+    level: Level,
+    wishes: Wishes,
+    journal: BTreeMap<String, Value>,
+}
+
+impl Director {
+    fn named(name: u64) -> Self {
+        Self {
+            name,
+            ..Self::default()
+        }
+    }
+
+    fn say(&mut self, now: Wall, key: &str, value: Option<i64>) {
+        match value {
+            Some(value) => self.level.insert(key.to_owned(), value.into()),
+            None => self.level.remove(key),
+        };
+        self.look(now);
+    }
+
+    fn look(&mut self, now: Wall) {
+        let said = self.wishes.look(now, self.name, self.level.clone());
+        self.journal.extend(said.iter().map(StampedWish::record));
+    }
+
+    fn hear(&mut self, now: Wall, other: &Self) {
+        for entry in other.wishes.all() {
+            if self.wishes.hear(entry.clone()) {
+                self.journal.extend([entry.record()]);
+            }
+        }
+        for (key, value) in self.wishes.differing() {
+            match value {
+                Some(value) => self.level.insert(key, value),
+                None => self.level.remove(&key),
+            };
+        }
+        self.look(now);
+    }
+
+    fn restart(&mut self) {
+        self.wishes = Wishes::restore(&self.journal, self.level.clone());
+    }
+}
+
+fn link(now: Wall, one: &mut Director, two: &mut Director) {
+    one.hear(now, two);
+    two.hear(now, one);
+}
+
+#[test]
+fn a_wish_reaches_the_peer_and_so_does_its_end() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(10), "watch a", Some(1));
+    link(at(11), &mut one, &mut two);
+    assert_eq!(two.level, level(&[("watch a", 1)]));
+    two.say(at(12), "watch a", None);
+    link(at(13), &mut one, &mut two);
+    assert!(one.level.is_empty() && two.level.is_empty());
+    assert_eq!(one.wishes.count(), (0, 1));
+}
+
+#[test]
+fn who_knows_of_a_wish_and_ends_it_wins_though_the_clock_is_an_hour_behind() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(3_600), "watch a", Some(1));
+    link(at(3_600), &mut one, &mut two);
+    two.say(at(5), "watch a", None);
+    link(at(6), &mut one, &mut two);
+    assert!(one.level.is_empty() && two.level.is_empty());
+}
+
+#[test]
+fn of_two_that_were_said_apart_the_later_clock_wins_on_both() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(10), "watch a", Some(1));
+    two.say(at(11), "watch a", Some(2));
+    one.say(at(20), "watch b", Some(1));
+    two.say(at(20), "watch b", Some(2));
+    link(at(30), &mut one, &mut two);
+    assert_eq!(one.level, level(&[("watch a", 2), ("watch b", 2)]));
+    assert_eq!(two.level, one.level);
+}
+
+#[test]
+fn a_wish_that_ended_while_the_peer_was_away_does_not_come_back() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(10), "watch a", Some(1));
+    link(at(11), &mut one, &mut two);
+    one.say(at(12), "watch a", None);
+    one.restart();
+    two.restart();
+    link(at(13), &mut two, &mut one);
+    assert!(one.level.is_empty() && two.level.is_empty());
+}
+
+#[test]
+fn a_wish_from_before_there_was_a_peer_is_shared_and_gives_way() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.level = level(&[("watch a", 1), ("watch b", 1)]);
+    one.restart();
+    two.say(at(1), "watch b", Some(2));
+    link(at(2), &mut one, &mut two);
+    assert_eq!(one.level, level(&[("watch a", 1), ("watch b", 2)]));
+    assert_eq!(two.level, one.level);
+}
+
+#[test]
+fn what_this_director_does_not_have_waits_and_survives_a_restart() {
+    let mut one = Director::named(1);
+    let entry = StampedWish {
+        key: "watch other".to_owned(),
+        stamp: Stamp { time: 5, writer: 2 },
+        value: Some(1.into()),
+    };
+    assert!(one.wishes.hear(entry.clone()));
+    assert!(
+        !one.wishes.hear(entry.clone()),
+        "it is not newer than itself"
+    );
+    one.journal.extend([entry.record()]);
+    one.look(at(9));
+    one.restart();
+    one.look(at(10));
+    let waits = [("watch other".to_owned(), Some(Value::from(1)))];
+    assert_eq!(one.wishes.differing(), waits);
+}
+
+#[test]
+fn nobody_says_the_last_word_and_the_number_is_bounded() {
+    let mut wishes = Wishes::default();
+    let wish = |key: String, time, value: Option<i64>| StampedWish {
+        key,
+        stamp: Stamp { time, writer: 2 },
+        value: value.map(Value::from),
+    };
+    assert!(!wishes.hear(wish("a".to_owned(), i64::MAX, None)));
+    assert!(!wishes.hear(wish("a".to_owned(), -1, None)));
+    assert!(!wishes.hear(wish("x".repeat(2_000), 1, None)));
+    for n in 0..WISHES_MAX + 10 {
+        wishes.hear(wish(n.to_string(), 1 + i64::try_from(n).unwrap(), None));
+    }
+    assert_eq!(wishes.count(), (0, WISHES_MAX));
+    wishes.look(at(1), 1, level(&[("ours", 1)]));
+    assert_eq!(wishes.count(), (1, WISHES_MAX - 1));
+    assert!(
+        !wishes.entries.contains_key("0"),
+        "the oldest tombstone went"
+    );
+}
+
+proptest! {
+    /// Whatever is said where, with whatever clocks and restarts: once the directors have heard
+    /// each other they hold the same.
+    #[test]
+    fn both_hold_the_same_in_the_end(
+        steps in proptest::collection::vec(
+            (0_u8..4, any::<bool>(), 0_i64..50, "[abc]", proptest::option::of(0_i64..3)),
+            0..30,
+        ),
+    ) {
+        let (mut one, mut two) = (Director::named(1), Director::named(2));
+        for (step, first, time, key, value) in steps {
+            let (here, there) = if first { (&mut one, &mut two) } else { (&mut two, &mut one) };
+            match step {
+                0 | 1 => here.say(at(time), &key, value),
+                2 => link(at(time), here, there),
+                _ => here.restart(),
+            }
+        }
+        link(at(0), &mut one, &mut two);
+        link(at(0), &mut one, &mut two);
+        prop_assert_eq!(&one.level, &two.level);
+        prop_assert_eq!(one.wishes.look(at(99), 1, one.level.clone()), vec![]);
+    }
+}

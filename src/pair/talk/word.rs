@@ -1,0 +1,153 @@
+//! Which words do the directors have?
+//!
+//! One JSON value a line, inside a [`Session`](crate::pair::talk::Session). A word that this
+//! version does not know ends the connection; the greeting has the version. Every list is cut
+//! into lines of at most [`CHUNK_MAX`] bytes, and every text into what a person would write.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pair::talk::delivered::Delivery;
+use crate::pair::talk::session::{LINE_MAX, Refusal};
+use crate::pair::talk::wishes::StampedWish;
+use crate::time::Wall;
+
+/// Bytes of entries in one line; the rest of [`LINE_MAX`] is for what stands around them.
+pub const CHUNK_MAX: usize = LINE_MAX / 2;
+
+/// Largest entry, in bytes as JSON: some names and a comment. A larger one is not told.
+pub const ENTRY_MAX: usize = 16 * 1024;
+
+/// Which service: its watch and its name. (Either may hold any letter but blanks.)
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ServiceName {
+    /// The watch.
+    pub group: String,
+    /// The service.
+    pub service: String,
+}
+
+/// An acknowledgement of an outage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedAck {
+    /// When, by the clock of the director that was told.
+    pub time: Wall,
+    /// `USER: TEXT`
+    pub comment: String,
+}
+
+/// An outage that goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenOutage {
+    /// Its number in event ids.
+    pub id: i64,
+    /// Alert calls of it so far.
+    pub calls: u32,
+    /// Where it is acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<SharedAck>,
+}
+
+/// What a director says of itself every [`KEEPALIVE`](crate::pair::talk::conversation::KEEPALIVE).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Here {
+    /// Its role, as `lvsmon role` says it; for persons.
+    pub role: String,
+    /// Whether it mails and posts at present.
+    pub speaks: bool,
+    /// No outage that it had has a greater number.
+    pub numbers: i64,
+    /// Its wall clock.
+    pub time: Wall,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Word {
+    /// The first: who speaks, for persons.
+    Hello {
+        /// The director's name.
+        name: String,
+    },
+    /// The whole state follows, up to [`Word::Told`].
+    Whole,
+    /// The end of the whole state. What it did not hold is not.
+    Told,
+    /// What holds of the director; also said when nothing else is.
+    Here(Here),
+    /// Outages that began, or of which something changed.
+    Open(Vec<(ServiceName, OpenOutage)>),
+    /// Outages that ended.
+    Over(Vec<ServiceName>),
+    /// Messages that were delivered.
+    Delivered(Vec<Delivery>),
+    /// What persons wished, and what they no longer wish.
+    Wishes(Vec<StampedWish>),
+}
+
+impl Word {
+    /// As it stands on a line. Text, numbers, lists and maps of texts only: writing it cannot
+    /// fail.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Word`]
+    pub fn of_text(text: &[u8]) -> Result<Self, Refusal> {
+        serde_json::from_slice(text).map_err(|_| Refusal::Word)
+    }
+}
+
+/// Cuts a list into lines; entries that are larger than [`ENTRY_MAX`] are left out.
+pub(super) fn chunks<T: Serialize>(entries: impl IntoIterator<Item = T>) -> Vec<Vec<T>> {
+    let mut chunks: Vec<Vec<T>> = Vec::new();
+    let mut room = 0;
+    for entry in entries {
+        let size = serde_json::to_string(&entry).map_or(usize::MAX, |text| text.len() + 1);
+        if size > ENTRY_MAX {
+            continue;
+        }
+        match chunks.last_mut().filter(|_| size <= room) {
+            Some(chunk) => chunk.push(entry),
+            None => {
+                chunks.push(vec![entry]);
+                room = CHUNK_MAX;
+            }
+        }
+        room -= size;
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_cut_into_lines_that_fit_and_loses_nothing_but_what_never_fits() {
+        let service = |n: usize, length| ServiceName {
+            group: format!("{n}"),
+            service: "\u{1}".repeat(length),
+        };
+        let mut names: Vec<ServiceName> = (0..5_000).map(|n| service(n, n % 40)).collect();
+        let expected = names.clone();
+        names.insert(7, service(0, ENTRY_MAX));
+        let lines: Vec<Word> = chunks(names).into_iter().map(Word::Over).collect();
+        let mut found = Vec::new();
+        for line in &lines {
+            let text = line.text();
+            assert!(text.len() + 100 < LINE_MAX);
+            let Ok(Word::Over(names)) = Word::of_text(text.as_bytes()) else {
+                panic!("not what was written");
+            };
+            found.extend(names);
+        }
+        assert_eq!(found, expected);
+        assert!(lines.len() < 20);
+    }
+}

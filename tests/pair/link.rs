@@ -1,0 +1,348 @@
+//! Two directors and the link between them: two daemons on loopback.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
+
+use crate::alerts::servers::{Relay, have_relay};
+use crate::daemon::farm::SOON;
+use crate::support::{Running, TempDir, free_port, lvsmon, wait_until};
+
+/// What both directors see: whether the service `g/s` is well.
+struct World {
+    folder: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let world = Self {
+            folder: TempDir::new(),
+        };
+        world.folder.write("good", "");
+        world
+    }
+
+    fn fails(&self) {
+        fs::remove_file(self.folder.join("good")).unwrap();
+    }
+
+    fn recovers(&self) {
+        self.folder.write("good", "");
+    }
+}
+
+/// One director.
+struct Director {
+    folder: TempDir,
+    daemon: Option<Running>,
+    port: u16,
+}
+
+const KEY: &str = "a key of the two directors\n";
+
+impl Director {
+    /// Two that know each other, not started.
+    fn pair(world: &World) -> [Self; 2] {
+        let ports = [free_port(), free_port()];
+        [
+            Self::new(world, ports[0], ports[1]),
+            Self::new(world, ports[1], ports[0]),
+        ]
+    }
+
+    fn new(world: &World, port: u16, peer: u16) -> Self {
+        let folder = TempDir::new();
+        for name in ["mon.d", "alert.d", "state"] {
+            fs::create_dir(folder.join(name)).unwrap();
+        }
+        let good = world.folder.join("good");
+        folder.write_executable(
+            "mon.d/state.monitor",
+            format!(
+                "#!/bin/sh\ntest -e {} && exit 0\necho h1\nexit 1\n",
+                good.display()
+            ),
+        );
+        folder.write_executable(
+            "alert.d/note.alert",
+            format!(
+                "#!/bin/sh\necho told >> {}\n",
+                folder.join("told").display()
+            ),
+        );
+        let director = Self {
+            folder,
+            daemon: None,
+            port,
+        };
+        director.key(KEY);
+        director.configure(&format!(
+            "peer = 127.0.0.1:{peer}\npeer_bind = 127.0.0.1:{port}\n"
+        ));
+        director
+    }
+
+    fn configure(&self, settings: &str) {
+        self.configure_with(settings, "");
+    }
+
+    /// The same with more lines of the period.
+    fn configure_with(&self, settings: &str, more: &str) {
+        let folder = self.folder.path().display();
+        let text = format!(
+            "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+             cfbasedir = {folder}\nserverport = 0\ntrapport = 0\nipvs_backend = memory\n\
+             peer_key = key\n{settings}\nhostgroup g 127.0.0.1\n\nwatch g\n    service s\n\t\
+             interval 0.5s\n\tmonitor state.monitor\n\tperiod wd {{Sun-Sat}}\n\t    \
+             alertevery 1h\n\t    alert note.alert\n\t    upalert note.alert\n{more}\n"
+        );
+        self.folder.write("mon.cf", text);
+    }
+
+    fn key(&self, text: &str) {
+        let path = self.folder.write("key", text);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    fn start(&mut self) {
+        let log = File::create(self.folder.join("log")).unwrap();
+        let mut command = lvsmon(["run", "--config"]);
+        command.arg(self.folder.join("mon.cf"));
+        command.stdout(Stdio::null()).stderr(log);
+        self.daemon = Some(Running::start(&mut command));
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.daemon.as_ref().unwrap().signal(signal);
+    }
+
+    fn end(&mut self, signal: Signal) {
+        self.signal(signal);
+        self.daemon.take().unwrap().wait(SOON);
+    }
+
+    fn log(&self) -> String {
+        self.folder.read("log")
+    }
+
+    #[track_caller]
+    fn wait_for_log(&self, text: &str) {
+        self.wait_for_times(text, 1);
+    }
+
+    #[track_caller]
+    fn wait_for_times(&self, text: &str, times: usize) {
+        let what = format!("{text:?} {times} times in the log");
+        wait_until(&what, SOON, || self.log().matches(text).count() >= times);
+    }
+
+    /// What `lvsmon role` says.
+    fn shown(&self) -> String {
+        let mut command = lvsmon(["role", "--config"]);
+        let output = command.arg(self.folder.join("mon.cf")).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// How often its alert was called.
+    fn told(&self) -> usize {
+        let path = self.folder.join("told");
+        fs::read_to_string(path).unwrap_or_default().lines().count()
+    }
+}
+
+const LINKED: &str = "linked with the peer";
+const GONE: &str = "the link to the peer is gone";
+
+#[test]
+fn both_name_one_outage_by_one_id() {
+    if !have_relay("pair: both_name_one_outage_by_one_id") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, mut two] = Director::pair(&world);
+    let ports = [(one.port, two.port), (two.port, one.port)];
+    for (director, (own, peer)) in [&one, &two].into_iter().zip(ports) {
+        let settings = format!(
+            "peer = 127.0.0.1:{peer}\npeer_bind = 127.0.0.1:{own}\nmail_relay = {}\n\
+             mail_domain = d.example\nmail_group_wait = 0s\n",
+            relay.url()
+        );
+        let mail = format!("mail.alert at{own}@d.example\n");
+        let lines = format!("\t    alert {mail}\t    upalert {mail}");
+        director.configure_with(&settings, &lines);
+    }
+    one.start();
+    two.start();
+    one.wait_for_log(LINKED);
+    two.wait_for_log(LINKED);
+    let ids = |port: u16| -> Vec<String> {
+        let mails = relay.mails_to(&format!("at{port}@d.example"));
+        let ids = mails.iter().map(|mail| mail.header("X-Lvsmon-Event"));
+        ids.collect()
+    };
+    for count in [2, 4] {
+        world.fails();
+        for port in [one.port, two.port] {
+            wait_until("the alert", SOON, || ids(port).len() == count - 1);
+        }
+        world.recovers();
+        for port in [one.port, two.port] {
+            wait_until("the upalert", SOON, || ids(port).len() == count);
+        }
+    }
+    let told = ids(one.port);
+    assert_eq!(told, ids(two.port), "{}", two.log());
+    assert!(told[1].contains("/up/"), "{told:?}");
+    assert_ne!(told[0], told[2]);
+    let shown = one.shown();
+    assert!(shown.contains(") linked since "), "{shown}");
+    assert!(shown.contains("alone, tells people, 0 outages"), "{shown}");
+}
+
+#[test]
+fn a_link_that_breaks_comes_back_and_a_frozen_peer_is_noticed() {
+    let world = World::new();
+    let [mut one, mut two] = Director::pair(&world);
+    one.start();
+    two.start();
+    one.wait_for_log(LINKED);
+    two.signal(Signal::SIGSTOP);
+    one.wait_for_log("it said nothing for 4 s");
+    two.signal(Signal::SIGCONT);
+    one.wait_for_times(LINKED, 2);
+    two.end(Signal::SIGKILL);
+    one.wait_for_times(GONE, 2);
+    two.start();
+    one.wait_for_times(LINKED, 3);
+    two.wait_for_log(LINKED);
+    // Another key from now on, and back.
+    one.key("another key of nobody\n");
+    one.configure(&format!(
+        "peer = 127.0.0.1:{}\npeer_bind = 127.0.0.1:{}\nmail_domain = x\n",
+        two.port, one.port
+    ));
+    one.end(Signal::SIGTERM);
+    one.start();
+    one.wait_for_log("it has another key");
+    assert!(one.shown().contains("not linked: "), "{}", one.shown());
+    assert!(!one.log().contains(LINKED));
+    for director in [&one, &two] {
+        let log = director.log();
+        assert!(
+            !log.contains("another key of nobody") && !log.contains(KEY.trim()),
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_others_may_read_or_that_is_short_is_refused() {
+    let world = World::new();
+    let [mut one, _] = Director::pair(&world);
+    let key = one.folder.join("key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    one.start();
+    one.wait_for_log("its mode 0644 lets others read or change it");
+    one.end(Signal::SIGTERM);
+    one.key("short\n");
+    one.start();
+    one.wait_for_log("a key has 16 characters at least");
+}
+
+/// Sends this to a director as its peer would, until it hangs up; what it said.
+fn stranger(port: u16, bytes: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    for bytes in bytes {
+        if stream.write_all(&bytes).is_err() {
+            break;
+        }
+    }
+    let mut said = Vec::new();
+    let mut part = [0; 1_024];
+    while let Ok(count @ 1..) = stream.read(&mut part) {
+        said.extend_from_slice(&part[..count]);
+    }
+    said
+}
+
+#[test]
+fn garbage_silence_and_floods_get_a_greeting_and_nothing_more() {
+    let world = World::new();
+    let [mut one, mut two] = Director::pair(&world);
+    one.start();
+    one.wait_for_log("the peer may call");
+    let greeting_only = |said: &[u8]| {
+        let lines = said.iter().filter(|byte| **byte == b'\n').count();
+        assert!(
+            lines <= 2 && said.len() < 300,
+            "{}",
+            String::from_utf8_lossy(said)
+        );
+    };
+    greeting_only(&stranger(one.port, [b"GET / HTTP/1.0\r\n\r\n".to_vec()]));
+    greeting_only(&stranger(one.port, [vec![0xff; 4_096]]));
+    let flood = std::iter::repeat_n(vec![b'x'; 1_000_000], 100);
+    greeting_only(&stranger(one.port, flood));
+    let greeting = format!(
+        "lvsmon-pair 1 {} {}\n",
+        "ab".repeat(32),
+        "0".repeat(15) + "1"
+    );
+    let nonsense = format!("{greeting}{} \n", "00".repeat(32));
+    greeting_only(&stranger(one.port, [nonsense.into_bytes()]));
+    // One that says nothing is sent away, and so are too many of them.
+    let silent: Vec<TcpStream> = (0..10)
+        .map(|_| TcpStream::connect(("127.0.0.1", one.port)).unwrap())
+        .collect();
+    for mut stream in silent {
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        greeting_only(&said);
+    }
+    // None of it keeps the peer out.
+    two.start();
+    one.wait_for_log(LINKED);
+    two.wait_for_log(LINKED);
+}
+
+#[test]
+fn a_peer_that_takes_calls_and_says_nothing_holds_up_nobody() {
+    let world = World::new();
+    let [mut one, two] = Director::pair(&world);
+    let silent = TcpListener::bind(("127.0.0.1", two.port)).unwrap();
+    one.start();
+    let (_stream, _) = silent.accept().unwrap();
+    world.fails();
+    wait_until("the alert", SOON, || one.told() == 1);
+    world.recovers();
+    wait_until("the upalert", SOON, || one.told() == 2);
+    one.wait_for_log("it did not introduce itself within 4 s");
+}
+
+#[test]
+fn only_the_peers_address_may_call_and_only_where_it_is_said() {
+    let world = World::new();
+    let [mut one, two] = Director::pair(&world);
+    one.configure(&format!(
+        "peer = 127.0.0.9:{}\npeer_bind = 127.0.0.1:{}\n",
+        two.port, one.port
+    ));
+    one.start();
+    one.wait_for_log("the peer may call");
+    let said = stranger(one.port, [Vec::new()]);
+    assert_eq!(said, b"", "not even a greeting");
+    one.wait_for_log("127.0.0.1 is not the peer's address");
+    one.end(Signal::SIGTERM);
+    // Without peer_bind nobody listens.
+    one.configure(&format!("peer = 127.0.0.1:{}\n", two.port));
+    one.start();
+    one.wait_for_log("no link to the peer");
+    assert!(TcpStream::connect(("127.0.0.1", one.port)).is_err());
+}
