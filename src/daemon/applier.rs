@@ -5,6 +5,8 @@
 //! answer, what is touched follows from it. Every refusal is reported, waited out and tried
 //! again; none ends the daemon. Source: architecture "levels, not edges".
 
+mod contest;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +19,14 @@ use crate::clock::{Clock, Stopwatch};
 use crate::effort::look;
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError, Look};
-use crate::lvs::contest::{Contests, Place};
+
 use crate::lvs::diff::{diff, missing, owned};
 use crate::lvs::{
     Command, ConnectionCounts, Connections, Desired, RealServerKey, ServerWish, VirtualServiceKey,
     Weight,
 };
 use crate::time::Mono;
+use contest::{Contests, Place};
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
 const LOOK_MIN: Duration = Duration::from_secs(1);

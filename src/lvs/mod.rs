@@ -6,7 +6,6 @@
 #[cfg(test)]
 pub(crate) mod arbitrary;
 mod connections;
-pub mod contest;
 pub mod diff;
 mod forwarding;
 mod given;

@@ -24,11 +24,11 @@ const REST_MIN: Duration = Duration::from_secs(30);
 const REST_MAX: Duration = Duration::from_secs(600);
 
 /// What a command is about: a virtual service, or a real server in it.
-pub type Place = (VirtualServiceKey, Option<RealServerKey>);
+pub(super) type Place = (VirtualServiceKey, Option<RealServerKey>);
 
 /// The places that were put right lately.
 #[derive(Debug, Default)]
-pub struct Contests {
+pub(super) struct Contests {
     places: BTreeMap<Place, Contest>,
 }
 
@@ -51,7 +51,7 @@ struct Rest {
 
 impl Contests {
     /// The same place was put right at `now`, since somebody else had changed it.
-    pub fn repaired(&mut self, place: Place, command: &Command, now: Mono) {
+    pub(super) fn repaired(&mut self, place: Place, command: &Command, now: Mono) {
         let contest = self
             .places
             .entry(place)
@@ -75,7 +75,7 @@ impl Contests {
 
     /// Whether this repair has to wait.
     #[must_use]
-    pub fn holds(&self, place: Place, command: &Command, now: Mono) -> bool {
+    pub(super) fn holds(&self, place: Place, command: &Command, now: Mono) -> bool {
         let contest = self.places.get(&place);
         contest.is_some_and(|it| {
             it.command == *command && it.rest.is_some_and(|rest| rest.until > now)
@@ -84,7 +84,7 @@ impl Contests {
 
     /// Forgets what nobody fights for any more: a place that rested and was then left alone for
     /// [`WINDOW`], and repairs longer ago than that.
-    pub fn calm(&mut self, now: Mono) {
+    pub(super) fn calm(&mut self, now: Mono) {
         self.places.retain(|_, contest| {
             contest.forget(now);
             match contest.rest {
@@ -95,7 +95,7 @@ impl Contests {
     }
 
     /// The places that are fought for, in order.
-    pub fn contested(&self) -> impl Iterator<Item = Place> + '_ {
+    pub(super) fn contested(&self) -> impl Iterator<Item = Place> + '_ {
         let places = self.places.iter();
         places
             .filter(|(_, contest)| contest.rest.is_some())
