@@ -57,7 +57,7 @@ pub(crate) const SERVICE: [(&str, Effect); 22] = [
     ("unack_summary", Works),
     ("trapduration_upalert", Works),
     ("all_hosts_on_failure", Works),
-    ("tripwire", NotYet),
+    ("tripwire", Works),
     ("service", Works),
 ];
 

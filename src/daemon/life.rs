@@ -39,6 +39,7 @@ use crate::daemon::signals;
 use crate::daemon::statefiles::{self, StateReads};
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::traps::{self, Traps, TrapsError};
+use crate::daemon::tripwire::Tripwire;
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
 use crate::engine::event::{Event, HistoryLine, Memory, TableOutcome, Wish};
@@ -316,12 +317,11 @@ fn start(
     let (traps, trap_inbox) = mpsc::channel(traps::WAITING_MAX);
     let traps = Traps::start(&globals.trap, gate.rules().traps(), clock, traps)?;
     let (events, inbox) = mpsc::channel(INBOX_MAX);
-    let names = Names::system();
+    let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
     let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
     let (saved, now) = (&opened.saved, clock.now());
     let (role, role_kept) = role::begin(globals, saved, now);
-    let settings = OutboxSettings::new(globals);
     let outbox = Outbox::start_as(settings, role::voice(&role), None, events.clone());
     Ok(Daemon {
         role,
@@ -335,6 +335,7 @@ fn start(
         chronicle: Chronicle::default(),
         table: TableOutcome::default(),
         runner: Runner::new(Tools::new(names.clone())),
+        tripwire: Tripwire::new(names.clone()),
         names: NameKeeper::new(names, events.clone()),
         taken: outbox.taken(),
         peer: Peer::of(globals, clock),

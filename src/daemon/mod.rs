@@ -21,6 +21,7 @@
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `gate` |
 //! | how do traps come in | `traps` |
+//! | who holds the connections that tell of a crash | `tripwire` |
 //! | what is logged of mistakes in files | `mistakes` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | what do the histories on disk get | `logs` |
@@ -58,6 +59,7 @@ mod statefiles;
 pub mod store;
 mod syslog;
 mod traps;
+mod tripwire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,6 +89,7 @@ use crate::daemon::server::Server;
 use crate::daemon::statefiles::{StateRead, StateReads};
 use crate::daemon::store::{Handed, Store, StoreError};
 use crate::daemon::traps::Traps;
+use crate::daemon::tripwire::Tripwire;
 use crate::engine::Engine;
 use crate::engine::event::{
     Action, Aim, AlertCall, Event, Note, Order, RealServerName, Renumbering, TableOutcome, Trap,
@@ -147,6 +150,7 @@ struct Daemon {
     /// The newest look at the kernel's table.
     table: TableOutcome,
     runner: Runner,
+    tripwire: Tripwire,
     names: NameKeeper,
     outbox: Outbox,
     /// How many calls the outbox has taken.
@@ -255,6 +259,7 @@ impl Daemon {
             Some(read) = self.state_reads.next() => Wake::StateRead(read),
             Some(event) = self.inbox.recv() => Wake::Event(event),
             () = self.scribe.idle() => Wake::Written,
+            wire = self.tripwire.ended() => Wake::Event(Event::Tripped(wire)),
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
             Some(ask) = self.clients.recv() => Wake::Client(ask),
             Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),
@@ -280,6 +285,7 @@ impl Daemon {
             Event::Start
             | Event::Deadline
             | Event::JournalLost
+            | Event::Tripped(_)
             | Event::Operator(_)
             | Event::Trap(_)
             | Event::Resolved { .. }
@@ -299,6 +305,8 @@ impl Daemon {
             match action {
                 Action::Start(run) => self.runner.start(run),
                 Action::Stop(run) => self.runner.stop(run),
+                Action::Hold(wire) => self.tripwire.hold(wire),
+                Action::LetGo(wire) => self.tripwire.let_go(wire),
                 Action::Send(call) => {
                     self.chronicle.sent(wall, &call);
                     if let Some(call) = self.store.call(*call) {

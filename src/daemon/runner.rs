@@ -78,6 +78,7 @@ impl Runner {
         let id = run.id;
         tracing::debug!(
             run = id.0,
+            purpose = run.purpose.word(),
             service = run.service.0,
             hosts = run.hosts.len(),
             "run started"
@@ -221,6 +222,7 @@ fn last_limit(run: &Run) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::Purpose;
     use crate::names::Names;
     use crate::options::MonitorOptions;
 
@@ -307,6 +309,7 @@ mod tests {
         let args = ["-t", "30", "a", "b"].map(str::to_owned);
         let run = Run {
             id: RunId(1),
+            purpose: Purpose::Slot,
             service: crate::model::ServiceId(0),
             program: RunProgram::Native(
                 MonitorOptions::parse(

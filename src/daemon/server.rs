@@ -29,6 +29,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Stopwatch;
 use crate::daemon::gate::Gate;
+use crate::engine::tripwire::WIRES_MAX;
 use crate::model::{Clients, Globals, Listener};
 use crate::protocol::{Credentials, Listing, Session};
 
@@ -39,8 +40,8 @@ const CLIENTS_MAX: u64 = 2_500;
 const CLIENTS_MIN: u64 = 16;
 
 /// Open files left to everything else: pipes of monitors and alerts and the descriptor of each
-/// such process, connections of checks, journal, spool.
-const FILES_RESERVED: u64 = 1_500;
+/// such process, connections of checks, journal, spool; and the connections that tell of crashes.
+const FILES_RESERVED: u64 = 1_500 + WIRES_MAX as u64;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
-    AlertCall, AlertId, AlertKind, Executable, HostVerdict, Report, Run, RunId, RunProgram, Status,
+    AlertCall, AlertId, AlertKind, Executable, HostVerdict, Purpose, Report, Run, RunId,
+    RunProgram, Status,
 };
 use crate::engine::policy::Call;
 use crate::engine::schedule::Lane;
@@ -94,6 +95,7 @@ pub(crate) fn attempt(
     };
     Attempt::Run(Box::new(Run {
         id: run,
+        purpose: Purpose::Slot,
         service: id,
         program,
         hosts,

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::depend::{Expression, Form};
-use crate::engine::event::{Target, Trap, Wish};
+use crate::engine::event::{DowntimeLine, HistoryLine, Target, Trap, Wish};
 use crate::engine::fixture::{EPOCH, alert, alerting, exited, model, seconds, service};
 use crate::model::{AlertPeriod, DependKind, Dependency, GroupId, Repeat, Service};
 
@@ -99,17 +99,12 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
                 Action::Suppressed(held) => format!("held back {:?}", held.kind),
                 Action::Note(Note::ServiceUp { outage, .. }) => format!("up after {outage:?}"),
                 Action::Note(Note::ServiceDown { .. }) => "down".to_owned(),
-                Action::History(line) => {
-                    let ago = now(at).wall.since(line.time);
-                    format!("{:?} in the history, {ago:?} ago", line.kind)
-                }
-                Action::Downtime(line) => {
-                    let down = line.up.seconds() - line.first_failure.seconds();
-                    let ago = now(at).wall.since(line.up);
-                    format!("{} logged as up {ago:?} ago after {down} s", line.service)
-                }
+                Action::History(line) => in_history(&line, now(at)),
+                Action::Downtime(line) => logged(&line, now(at)),
                 Action::Note(_)
                 | Action::Stop(_)
+                | Action::Hold(_)
+                | Action::LetGo(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
@@ -121,6 +116,19 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
     let view = engine.service(S).unwrap();
     story.push(format!("{:?}, {} alerts", view.status, view.alerts_sent));
     story
+}
+
+/// A line of the alert history.
+fn in_history(line: &HistoryLine, now: Now) -> String {
+    let ago = now.wall.since(line.time);
+    format!("{:?} in the history, {ago:?} ago", line.kind)
+}
+
+/// A line of the downtime log.
+fn logged(line: &DowntimeLine, now: Now) -> String {
+    let down = line.up.seconds() - line.first_failure.seconds();
+    let ago = now.wall.since(line.up);
+    format!("{} logged as up {ago:?} ago after {down} s", line.service)
 }
 
 /// A timer, a service that has it, and what it is told and when.

@@ -194,6 +194,14 @@ impl Engine {
         }
     }
 
+    /// Whether no dependency keeps a run from starting now; nothing waits for it to change.
+    pub(super) fn may_run(&self, now: Now, id: ServiceId) -> bool {
+        match self.ask(DependBehavior::Monitor, now, id) {
+            None | Some(Answer::Holds) => true,
+            Some(Answer::Fails { .. } | Answer::TooDeep) => false,
+        }
+    }
+
     /// A run could start. Answers whether it waits for a dependency instead.
     pub(super) fn waits_for_dependency(&mut self, now: Now, id: ServiceId) -> bool {
         let Some(answer) = self.ask(DependBehavior::Monitor, now, id) else {

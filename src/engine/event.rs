@@ -1,17 +1,17 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
-//! their words in `alert`, declared virtual services in `section`, operators in `wish`, the
-//! other director in `peer`.
+//! their words in `alert`, declared virtual services in `section`, runs and held connections in
+//! `run`, operators in `wish`, the other director in `peer`.
 
 mod alert;
 mod peer;
+mod run;
 mod section;
 mod wish;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,6 @@ use crate::lvs::{
     Command, Connections, Desired, GivenWeight, RealServerKey, Table, VirtualServiceKey,
 };
 use crate::model::{Model, ServiceId};
-use crate::options::MonitorOptions;
 use crate::time::Readable;
 
 // A host word is part of a report; monitors know no more of the Model than this.
@@ -32,6 +31,7 @@ pub use alert::{
     Suppression,
 };
 pub use peer::{PeerTold, Renumbering, Speaking};
+pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
 pub use section::{SectionNews, Trouble};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
@@ -76,6 +76,8 @@ pub enum Event {
     },
     /// What `historicfile` says, oldest first: the alert history from now on.
     HistoryRead(Vec<HistoryLine>),
+    /// A held connection could not be made, or it ended (D18).
+    Tripped(WireId),
     /// The kernel's table was looked at, and corrected where it differed.
     Table(TableOutcome),
     /// Records that were kept are lost; the journal begins again with those that come of this.
@@ -101,6 +103,10 @@ pub enum Action {
     Start(Run),
     /// End a run that is forgotten (reload): its process group is killed.
     Stop(RunId),
+    /// Hold an idle connection, and tell of its end by [`Event::Tripped`].
+    Hold(Wire),
+    /// Close a held connection; its end is not told.
+    LetGo(WireId),
     /// Deliver an alert; never an `lvs.alert` (D2).
     Send(Box<AlertCall>),
     /// Look this name up, report it as [`Event::Resolved`], and again whenever it changes.
@@ -128,6 +134,8 @@ impl Action {
         match self {
             Self::Start(run) => Some(run),
             Self::Stop(_)
+            | Self::Hold(_)
+            | Self::LetGo(_)
             | Self::Send(_)
             | Self::Resolve(_)
             | Self::ApplyTable
@@ -139,45 +147,6 @@ impl Action {
             | Self::Downtime(_) => None,
         }
     }
-}
-
-/// Number of a run, never used twice in the life of a daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(pub u64);
-
-/// A monitor to run now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Run {
-    /// Comes back in [`Event::RunEnded`].
-    pub id: RunId,
-    /// Whose run.
-    pub service: ServiceId,
-    /// What to run.
-    pub program: RunProgram,
-    /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
-    pub hosts: Vec<HostName>,
-}
-
-/// What a run runs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RunProgram {
-    /// A check of our own; ends by its own options (D22).
-    Native(MonitorOptions),
-    /// A program.
-    Executable(Executable),
-}
-
-/// A program to start.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Executable {
-    /// The program.
-    pub path: PathBuf,
-    /// Its arguments, without the program's own name.
-    pub args: Vec<String>,
-    /// Added to the daemon's own environment; of equal names the last counts.
-    pub environment: Vec<(String, String)>,
-    /// Killed after this long, with its process group.
-    pub limit: Duration,
 }
 
 /// What a run found.

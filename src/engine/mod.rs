@@ -17,6 +17,8 @@
 //! | what do operators wish of real servers | `manual` |
 //! | what was alerted, what has failed | `history` |
 //! | what follows from a report | `report` |
+//! | which checks run between two slots | `between` |
+//! | which connections tell of a crash | `tripwire` |
 //! | what does a trap report, what does its absence | `trap` |
 //! | does a dependency hold | `depend` |
 //! | how does an event become alerts | `tell` |
@@ -37,6 +39,7 @@
 //! one run; everything happens in file order. This file holds the state of the whole and
 //! hands each event to where it belongs.
 
+mod between;
 pub(crate) mod binding;
 pub(crate) mod call;
 mod classic;
@@ -59,6 +62,7 @@ pub(crate) mod section;
 pub(crate) mod state;
 mod tell;
 mod trap;
+pub(crate) mod tripwire;
 mod trouble;
 mod variable;
 pub(crate) mod verdict;
@@ -71,7 +75,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +85,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Report, RunId};
+use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, RunId};
 use crate::engine::history::Histories;
 use crate::engine::numbering::Numbering;
 use crate::engine::report::Heard;
@@ -89,6 +93,7 @@ use crate::engine::saved::{Record, Saved};
 use crate::engine::schedule::{FirstRuns, Timer, Timetable};
 use crate::engine::state::ServiceState;
 use crate::engine::trap::Routes;
+use crate::engine::tripwire::Tripwires;
 use crate::engine::trouble::Troubles;
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
@@ -116,6 +121,7 @@ pub struct Engine {
     running: BTreeMap<RunId, Going>,
     bindings: Bindings,
     troubles: Troubles,
+    tripwires: Tripwires,
     depends: Depends,
     routes: Routes,
     disabled: Disabled,
@@ -139,8 +145,11 @@ pub struct Engine {
 #[derive(Debug)]
 struct Going {
     service: ServiceId,
+    purpose: Purpose,
     started: Mono,
     hosts: Vec<HostName>,
+    /// Those of them whose held connection had ended before.
+    tripped: BTreeSet<HostName>,
 }
 
 impl Engine {
@@ -167,6 +176,7 @@ impl Engine {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
             troubles,
+            tripwires: Tripwires::default(),
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
             disabled,
@@ -207,6 +217,7 @@ impl Engine {
             Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
             Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
             Event::Trap(trap) => self.trapped(now, trap, &mut actions),
+            Event::Tripped(wire) => self.tripped(now, wire),
             Event::Resolved { host, answer } => {
                 actions.extend(self.bindings.resolved(&host, &answer));
             }
@@ -385,11 +396,15 @@ impl Engine {
         let Some(monitor) = &model.service(id).monitor else {
             return self.timetable.cancel(id);
         };
+        if self.timetable.is_between(id, now.mono) {
+            return self.start_between(now, id, actions);
+        }
         if self.waits_for_dependency(now, id) {
             return;
         }
         let hosts = call::checked_hosts(&model, &self.disabled, id);
         let hosts = self.without_failing(now, id, hosts);
+        let tripped = self.tripwires.take_tripped(id);
         let state = &mut self.states[id.index()];
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);
@@ -399,8 +414,10 @@ impl Engine {
                 state.last_check = Some(now.wall);
                 let going = Going {
                     service: id,
+                    purpose: Purpose::Slot,
                     started: now.mono,
                     hosts: run.hosts.clone(),
+                    tripped,
                 };
                 self.running.insert(run.id, going);
                 actions.push(Action::Start(*run));
@@ -421,8 +438,10 @@ impl Engine {
                 };
                 let going = Going {
                     service: id,
+                    purpose: Purpose::Slot,
                     started: now.mono,
                     hosts: call::checked_hosts(&model, &self.disabled, id),
+                    tripped,
                 };
                 self.take_report(now, going, report, actions);
             }
@@ -431,16 +450,22 @@ impl Engine {
 
     fn run_ended(&mut self, now: Now, run: RunId, report: Report, actions: &mut Vec<Action>) {
         // A run that was forgotten, or that ends twice, has nothing more to say.
-        if let Some(going) = self.running.remove(&run) {
-            self.take_report(now, going, report, actions);
+        let Some(going) = self.running.remove(&run) else {
+            return;
+        };
+        match going.purpose {
+            Purpose::Slot => self.take_report(now, going, report, actions),
+            Purpose::Recheck | Purpose::Trip => self.between_ended(now, going, &report, actions),
         }
     }
 
     fn take_report(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
         let Going {
             service,
+            purpose: _,
             started,
             hosts,
+            tripped,
         } = going;
         let before = self.interval(service);
         self.states[service.index()].monitor_duration = Some(now.mono.since(started));
@@ -453,8 +478,14 @@ impl Engine {
         };
         self.forget_trap_end(service);
         self.look_at_alert_dependency(now, service);
+        let found = self.found(service, &heard.report, &heard.hosts);
         self.heard(now, heard, actions);
+        self.look_at_wires(now, service, &found, &tripped, actions);
         self.plan_next(now, service, started, before);
+        self.plan_recheck(now, service);
+        if self.tripwires.has_tripped(service) {
+            self.check_between(now, service);
+        }
     }
 
     /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval that was in

@@ -156,6 +156,8 @@ impl Engine {
                 Action::Suppressed(held) => self.remember_held(now, held),
                 Action::Start(_)
                 | Action::Stop(_)
+                | Action::Hold(_)
+                | Action::LetGo(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)

@@ -32,6 +32,7 @@ impl Engine {
         let places = places(&old, &model);
 
         self.release_all_dependents(now);
+        actions.extend(self.tripwires.let_go_of_all());
         self.stop_what_changed(now, &old, &places, actions);
         self.forget_what_is_gone(&old, &places, actions);
         self.carry_states(&old, &places);
@@ -125,6 +126,7 @@ impl Engine {
             self.timetable.cancel(id);
             self.timetable.clear_alarm(Alarm::TrapTimeout, id);
             self.timetable.clear_alarm(Alarm::TrapEnd, id);
+            self.timetable.clear_alarm(Alarm::Recheck, id);
             self.numbering.outlive(self.states[id.index()].last_outage);
             if self.states[id.index()].is_known() {
                 actions.push(Action::Record(Box::new(saved::forget(service))));
@@ -168,6 +170,7 @@ impl Engine {
             }
             self.timetable.cancel(id);
             self.timetable.clear_alarm(Alarm::TrapEnd, id);
+            self.timetable.clear_alarm(Alarm::Recheck, id);
             self.await_trap(now, id);
             all.push(id);
         }

@@ -110,7 +110,11 @@ impl Engine {
 
     /// What a report says of hosts that may reach the table: those that were disabled while
     /// it was made keep the verdict they had (D10).
-    fn verdicts(&self, id: ServiceId, hosts: &[HostState]) -> BTreeMap<HostName, HostVerdict> {
+    pub(super) fn verdicts(
+        &self,
+        id: ServiceId,
+        hosts: &[HostState],
+    ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
         let group = self.model.hostgroup(id);
         for member in &group.members {

@@ -14,6 +14,7 @@ use crate::engine::event::Status;
 use crate::model::{Service, ServiceId};
 use crate::time::Mono;
 
+mod between;
 mod first;
 #[cfg(test)]
 mod tests;
@@ -34,17 +35,19 @@ pub(crate) enum Timer {
     Exclusion,
     /// The slot of a service has come, or its `exclude_period` is to be looked at again.
     Run(ServiceId),
-    /// Something about the traps of a service.
+    /// Something else of a service.
     Alarm(Alarm, ServiceId),
 }
 
-/// What a service that hears traps waits for.
+/// What a service waits for beside its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Alarm {
     /// `traptimeout`: no trap came for that long.
     TrapTimeout,
     /// `trapduration`: the latest trap no longer counts.
     TrapEnd,
+    /// `recheck` of a section: a count of failures is running.
+    Recheck,
 }
 
 /// Which limit a run counts against (D22).
@@ -83,6 +86,22 @@ pub(crate) struct Timetable {
 struct Slot {
     due: Mono,
     stage: Stage,
+    /// Since when a check between two slots wants the place, where it is for one.
+    between: Option<Mono>,
+}
+
+impl Slot {
+    /// Never polled.
+    const OFF: Self = Self {
+        due: Mono::ZERO,
+        stage: Stage::Off,
+        between: None,
+    };
+
+    /// Since when it waits, or would.
+    fn waits_since(&self) -> Mono {
+        self.between.unwrap_or(self.due)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,13 +149,9 @@ impl Places {
 impl Timetable {
     /// No service has a slot yet. A limit of 0 children means none (mon(8), "maxprocs").
     pub(crate) fn new(services: usize, maxprocs: Option<u32>, maxchecks: u32) -> Self {
-        let off = Slot {
-            due: Mono::ZERO,
-            stage: Stage::Off,
-        };
         Self {
             timers: BTreeSet::new(),
-            slots: vec![off; services],
+            slots: vec![Slot::OFF; services],
             held: BTreeSet::new(),
             alarms: BTreeMap::new(),
             frozen: None,
@@ -260,8 +275,9 @@ impl Timetable {
     /// Takes the service out of every queue and gives its place back.
     pub(crate) fn cancel(&mut self, service: ServiceId) {
         let slot = &mut self.slots[service.index()];
-        let (due, stage) = (slot.due, slot.stage);
+        let (since, stage) = (slot.waits_since(), slot.stage);
         slot.stage = Stage::Off;
+        slot.between = None;
         self.held.remove(&service);
         match stage {
             Stage::Off | Stage::Parked => {}
@@ -269,7 +285,7 @@ impl Timetable {
                 self.timers_that_count().remove(&(at, Timer::Run(service)));
             }
             Stage::Waiting(lane) => {
-                self.places(lane).waiting.remove(&(due, service));
+                self.places(lane).waiting.remove(&(since, service));
             }
             Stage::Running(lane) => {
                 let places = self.places(lane);
@@ -287,7 +303,8 @@ impl Timetable {
     pub(crate) fn next_run(&self, service: ServiceId) -> Option<Mono> {
         let slot = self.slots[service.index()];
         match slot.stage {
-            Stage::Off | Stage::Running(_) => None,
+            Stage::Off => None,
+            Stage::Running(_) => slot.between.map(|_| slot.due),
             Stage::Timed(at) => Some(at),
             Stage::Waiting(_) | Stage::Parked => Some(slot.due),
         }
@@ -362,6 +379,7 @@ impl Timetable {
         let pause = now.since(frozen.since);
         for slot in &mut self.slots {
             slot.due = slot.due.after(pause);
+            slot.between = slot.between.map(|since| since.after(pause));
         }
         for places in [&mut self.children, &mut self.checks] {
             let waiting = std::mem::take(&mut places.waiting).into_iter();
@@ -386,11 +404,7 @@ impl Timetable {
     /// gone. The caller has cancelled those that are gone.
     pub(crate) fn renumber(&mut self, places: &[Option<ServiceId>], services: usize) {
         let place = |old: ServiceId| places.get(old.index()).copied().flatten();
-        let off = Slot {
-            due: Mono::ZERO,
-            stage: Stage::Off,
-        };
-        let mut slots = vec![off; services];
+        let mut slots = vec![Slot::OFF; services];
         for (old, slot) in self.slots.iter().enumerate() {
             if let Some(new) = places.get(old).copied().flatten() {
                 slots[new.index()] = *slot;

@@ -223,6 +223,7 @@ impl Engine {
         match alarm {
             Alarm::TrapTimeout => self.no_trap_came(now, id, actions),
             Alarm::TrapEnd => self.trap_ends(now, id, actions),
+            Alarm::Recheck => self.check_between(now, id),
         }
     }
 

@@ -171,6 +171,7 @@ mod tests {
             }
             let run = Run {
                 id: RunId(1),
+                purpose: crate::engine::event::Purpose::Slot,
                 service: ServiceId(0),
                 program,
                 hosts: Vec::new(),

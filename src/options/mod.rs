@@ -96,6 +96,18 @@ impl MonitorOptions {
         }
     }
 
+    /// The TCP port on which an idle connection tells of the end of the server (D18); none for
+    /// checks of another kind.
+    #[must_use]
+    pub const fn tcp_port(&self) -> Option<u16> {
+        match self {
+            Self::Ftp(options) => Some(options.port),
+            Self::Http(options) => Some(options.port),
+            Self::Tcp(options) => Some(options.port),
+            Self::Agent(_) | Self::Fping(_) | Self::Misc(_) | Self::Plugin(_) => None,
+        }
+    }
+
     /// Whether the check may give its hosts weights, as `weight_from check` of a `virtual`
     /// section needs it.
     #[must_use]

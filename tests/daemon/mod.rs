@@ -8,5 +8,6 @@ pub(crate) mod farm;
 mod life;
 mod names;
 mod state;
+mod tripwire;
 mod trouble;
 mod wishes;

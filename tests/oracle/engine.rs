@@ -180,6 +180,8 @@ impl Player<'_> {
                     | Do::Suppressed(_)
                     | Do::Note(_)
                     | Do::History(_)
+                    | Do::Hold(_)
+                    | Do::LetGo(_)
                     | Do::Downtime(_) => {}
                 }
             }

@@ -300,18 +300,15 @@ pub(crate) fn live(model: Model, saved: &Saved) {
                             hosts: Vec::new(),
                             took: std::time::Duration::from_millis(5),
                         };
-                        next.extend(engine.handle(
-                            now,
-                            Event::RunEnded {
-                                run: run.id,
-                                report,
-                            },
-                        ));
+                        let run = run.id;
+                        next.extend(engine.handle(now, Event::RunEnded { run, report }));
                     }
                     Action::Record(record) => {
                         journal.insert(record.key, record.value);
                     }
                     Action::Stop(_)
+                    | Action::Hold(_)
+                    | Action::LetGo(_)
                     | Action::Send(_)
                     | Action::Resolve(_)
                     | Action::ApplyTable

@@ -143,6 +143,8 @@ impl Rules {
                 | Action::History(_)
                 | Action::Downtime(_)
                 | Action::Suppressed(_)
+                | Action::Hold(_)
+                | Action::LetGo(_)
                 | Action::Note(_) => {}
             }
         }

@@ -261,6 +261,7 @@ impl World {
             | Event::HistoryRead(_)
             | Event::Table(_)
             | Event::Peer(_)
+            | Event::Tripped(_)
             | Event::JournalLost => ByWhom::Nobody,
         };
         let is_reload = matches!(event, Event::Reload { .. });
@@ -299,7 +300,7 @@ impl World {
                 self.run(run);
             }
             // A stopped run may still have its report under way.
-            Action::Stop(_) => {}
+            Action::Stop(_) | Action::Hold(_) | Action::LetGo(_) => {}
             Action::Send(call) => {
                 match call.kind.mark() {
                     Some("-u") => self.seen.upalerts += 1,
@@ -769,6 +770,8 @@ impl World {
                 Action::Send(_) | Action::Suppressed(_) | Action::History(_) => startup_alerts,
                 Action::Start(_) | Action::Note(Note::Throttled { .. } | Note::NoHosts(_)) => true,
                 Action::Stop(_)
+                | Action::Hold(_)
+                | Action::LetGo(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)

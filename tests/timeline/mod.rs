@@ -260,6 +260,8 @@ impl World {
                 | Action::History(_)
                 | Action::Renumber { .. }
                 | Action::Downtime(_)
+                | Action::Hold(_)
+                | Action::LetGo(_)
                 | Action::Note(_) => {}
             }
             said.extend(words::of(action, &self.engine, &self.showing));

@@ -52,6 +52,11 @@ pub(crate) fn of(action: &Action, engine: &Engine, showing: &Showing) -> Vec<Str
         | Action::History(_)
         | Action::Downtime(_) => Vec::new(),
         Action::Stop(run) => vec![format!("stop run {}", run.0)],
+        Action::Hold(wire) => vec![format!(
+            "hold {}:{} after {:?}",
+            wire.host, wire.port, wire.wait
+        )],
+        Action::LetGo(wire) => vec![format!("let go of {}", wire.0)],
         Action::Send(call) => {
             let mut lines = vec![send(call)];
             if showing.calls {

@@ -316,6 +316,8 @@ fn calls_of(actions: Vec<Action>) -> Vec<AlertCall> {
         Action::Send(call) => Some(*call),
         Action::Start(_)
         | Action::Stop(_)
+        | Action::Hold(_)
+        | Action::LetGo(_)
         | Action::Resolve(_)
         | Action::ApplyTable
         | Action::Record(_)

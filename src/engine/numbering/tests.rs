@@ -105,6 +105,8 @@ impl Life {
                 Action::Send(call) => self.told.push(call.event),
                 Action::Start(_)
                 | Action::Stop(_)
+                | Action::Hold(_)
+                | Action::LetGo(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Renumber { .. }

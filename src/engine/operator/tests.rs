@@ -67,6 +67,8 @@ impl Desk {
             Action::Note(_)
             | Action::Start(_)
             | Action::Stop(_)
+            | Action::Hold(_)
+            | Action::LetGo(_)
             | Action::Send(_)
             | Action::Resolve(_)
             | Action::ApplyTable
@@ -381,6 +383,8 @@ fn events(actions: &[Action]) -> Vec<&str> {
         Action::Send(call) => Some(&*call.event),
         Action::Start(_)
         | Action::Stop(_)
+        | Action::Hold(_)
+        | Action::LetGo(_)
         | Action::Resolve(_)
         | Action::ApplyTable
         | Action::Record(_)
@@ -519,6 +523,8 @@ fn left_out(actions: &[Action]) -> Vec<String> {
         Action::Note(_)
         | Action::Start(_)
         | Action::Stop(_)
+        | Action::Hold(_)
+        | Action::LetGo(_)
         | Action::Send(_)
         | Action::Resolve(_)
         | Action::ApplyTable

@@ -73,7 +73,9 @@ fn ids(actions: &[Action]) -> Vec<String> {
         | Action::Suppressed(_)
         | Action::Note(_)
         | Action::History(_)
-        | Action::Downtime(_) => None,
+        | Action::Downtime(_)
+        | Action::Hold(_)
+        | Action::LetGo(_) => None,
     };
     actions.iter().filter_map(event).collect()
 }

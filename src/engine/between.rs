@@ -1,0 +1,236 @@
+//! Which checks run between two slots, and what follows from them?
+//!
+//! A re-check looks again at the hosts of which a `virtual` section has seen a failure but not
+//! `fall` of them; a trip looks at the hosts whose held connection ended (D18). Both tell the
+//! sections and nobody else: no status, no alert, no history, no binding of an `lvs.alert` line.
+//! Where a trip finds its host down, the run of the slot is brought forward, and all the others
+//! learn of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::engine::binding::Part;
+use crate::engine::call::Attempt;
+use crate::engine::event::{Action, HostVerdict, Purpose, Reason, Report, RunId, WireId};
+use crate::engine::schedule::Alarm;
+use crate::engine::section::count::{Opinion, Recheck, RecheckScope};
+use crate::engine::state::{self, HostState};
+use crate::engine::{Engine, Going, call, verdict};
+use crate::model::{HostName, ServiceId};
+use crate::time::Now;
+
+/// What a check between two slots is to look at.
+struct Errand {
+    purpose: Purpose,
+    /// None: all hosts, the service as a whole.
+    hosts: Option<BTreeSet<HostName>>,
+}
+
+impl Engine {
+    /// What a report says of each host.
+    pub(super) fn found(
+        &self,
+        id: ServiceId,
+        report: &Report,
+        checked: &[HostName],
+    ) -> Box<[HostState]> {
+        state::hosts_of(report, checked, self.model.service(id))
+    }
+
+    /// Plans the re-check that a service owes its sections, where that is before its slot.
+    pub(super) fn plan_recheck(&mut self, now: Now, id: ServiceId) {
+        let clock = self.timetable.clock(now.mono);
+        let slot = self.timetable.due(id);
+        let wanted = self.owed_recheck(id);
+        let at = wanted.map(|recheck| clock.after(recheck.gap));
+        match at.filter(|&at| at < slot && self.interval(id).is_some()) {
+            Some(at) => self.timetable.set_alarm(Alarm::Recheck, id, at),
+            None => self.timetable.clear_alarm(Alarm::Recheck, id),
+        }
+    }
+
+    /// A held connection ended: whose it was is checked as soon as there is a place, by itself
+    /// where a section counts, else with the whole service.
+    pub(super) fn tripped(&mut self, now: Now, wire: WireId) {
+        if let Some(id) = self.tripwires.ended(now, wire) {
+            self.check_between(now, id);
+        }
+    }
+
+    /// A service is to be checked now, between two slots. Nothing while a run of it goes on:
+    /// what follows from that one is looked at then.
+    pub(super) fn check_between(&mut self, now: Now, id: ServiceId) {
+        let model = Arc::clone(&self.model);
+        let service = model.service(id);
+        let Some(lane) = service.monitor.as_deref().and_then(call::lane) else {
+            return;
+        };
+        let period = service.exclude_period.as_ref();
+        if period.is_some_and(|period| period.holds(now.wall, &self.zone)) {
+            return;
+        }
+        if !self.counts_for_sections(id)
+            && let Some(interval) = self.interval(id)
+        {
+            return self.timetable.bring_forward(id, interval, now.mono);
+        }
+        self.timetable.wait_between(id, lane, now.mono);
+    }
+
+    /// The errand of a service that has a place for a check between two slots.
+    fn errand(&mut self, id: ServiceId) -> Option<Errand> {
+        let tripped = self.tripwires.take_tripped(id);
+        if !tripped.is_empty() {
+            return Some(Errand {
+                purpose: Purpose::Trip,
+                hosts: Some(tripped),
+            });
+        }
+        let recheck = self.owed_recheck(id)?;
+        Some(Errand {
+            purpose: Purpose::Recheck,
+            hosts: match recheck.scope {
+                RecheckScope::Service => None,
+                RecheckScope::Hosts(hosts) => Some(hosts.into_iter().collect()),
+            },
+        })
+    }
+
+    /// A service has a place for a check between two slots: it starts, or the place goes back.
+    pub(super) fn start_between(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        let errand = self.errand(id);
+        let monitor = model.service(id).monitor.as_deref();
+        let (Some(errand), Some(monitor), true) = (errand, monitor, self.may_run(now, id)) else {
+            return self.back_to_slot(now, id);
+        };
+        let hosts = call::checked_hosts(&model, &self.disabled, id);
+        let mut hosts = self.without_failing(now, id, hosts);
+        if let Some(only) = &errand.hosts {
+            hosts.retain(|host| only.contains(host));
+        }
+        self.last_run = self.last_run.saturating_add(1);
+        let run = RunId(self.last_run);
+        let state = &self.states[id.index()];
+        let is_nothing = hosts.is_empty() && monitor.appends_hosts;
+        match call::attempt(&model, hosts, id, monitor, state, run) {
+            Attempt::Run(mut run) if !is_nothing => {
+                run.purpose = errand.purpose;
+                let going = Going {
+                    service: id,
+                    purpose: errand.purpose,
+                    started: now.mono,
+                    hosts: run.hosts.clone(),
+                    tripped: match errand.purpose {
+                        Purpose::Trip => errand.hosts.unwrap_or_default(),
+                        Purpose::Recheck | Purpose::Slot => BTreeSet::new(),
+                    },
+                };
+                self.running.insert(run.id, going);
+                actions.push(Action::Start(*run));
+            }
+            Attempt::Run(_) | Attempt::NoHosts | Attempt::Missing(_) => self.back_to_slot(now, id),
+        }
+    }
+
+    /// A check between two slots ended.
+    pub(super) fn between_ended(
+        &mut self,
+        now: Now,
+        going: Going,
+        report: &Report,
+        actions: &mut Vec<Action>,
+    ) {
+        let id = going.service;
+        let found = self.found(id, report, &going.hosts);
+        if !self.standing(id).is_frozen() && !verdict::is_blind(report) {
+            let mut opinions: BTreeMap<Part, Opinion> = self
+                .verdicts(id, &found)
+                .into_iter()
+                .map(|(host, verdict)| (Part::Host(host), verdict.into()))
+                .collect();
+            let all = call::checked_hosts(&self.model, &self.disabled, id);
+            if going.hosts.len() == all.len() || going.hosts.is_empty() {
+                let whole = match report.ended.exit() {
+                    0 => Opinion::Good,
+                    _ => Opinion::Bad(verdict::service_reason(report)),
+                };
+                opinions.insert(Part::Whole, whole);
+            }
+            actions.extend(self.tell_sections(id, &opinions));
+        }
+        self.look_at_wires(now, id, &found, &going.tripped, actions);
+        self.back_to_slot(now, id);
+        self.plan_recheck(now, id);
+        let is_down = |one: &HostState| matches!(one.verdict, HostVerdict::Down(_));
+        let is_crash = going.purpose == Purpose::Trip && found.iter().any(is_down);
+        if self.tripwires.has_tripped(id) {
+            self.check_between(now, id);
+        } else if let Some(interval) = self.interval(id).filter(|_| is_crash) {
+            self.timetable.bring_forward(id, interval, now.mono);
+        }
+    }
+
+    /// The slot is waited for again, also where it has come meanwhile.
+    fn back_to_slot(&mut self, now: Now, id: ServiceId) {
+        let Some(interval) = self.interval(id) else {
+            return self.timetable.cancel(id);
+        };
+        let latest = self.timetable.clock(now.mono).after(interval);
+        let due = self.timetable.due(id).min(latest);
+        self.timetable.plan(id, due);
+    }
+
+    /// What a report means for the connections that are held to its hosts: those that refuse
+    /// after their connection ended are down at once, all that are good get one.
+    pub(super) fn look_at_wires(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        found: &[HostState],
+        tripped: &BTreeSet<HostName>,
+        actions: &mut Vec<Action>,
+    ) {
+        let is_refused = |one: &&HostState| {
+            one.verdict == HostVerdict::Down(Reason::Refused) && tripped.contains(&one.host)
+        };
+        let surely: BTreeMap<Part, Opinion> = found
+            .iter()
+            .filter(is_refused)
+            .map(|one| {
+                let part = Part::Host(one.host.clone());
+                (part, Opinion::Surely(Reason::Refused))
+            })
+            .collect();
+        if !surely.is_empty() && !self.standing(id).is_frozen() {
+            actions.extend(self.tell_sections(id, &surely));
+        }
+        let service = self.model.service(id);
+        self.tripwires.heard(now, (id, service), found, actions);
+    }
+
+    /// Whether a section counts what this service says.
+    #[expect(clippy::unused_self, reason = "no section decides over a server yet")]
+    const fn counts_for_sections(&self, _id: ServiceId) -> bool {
+        false
+    }
+
+    /// The check that the service owes the sections before its next slot.
+    #[expect(clippy::unused_self, reason = "no section decides over a server yet")]
+    const fn owed_recheck(&self, _id: ServiceId) -> Option<Recheck> {
+        None
+    }
+
+    /// Tells the sections what a check between two slots found.
+    #[expect(clippy::unused_self, reason = "no section decides over a server yet")]
+    const fn tell_sections(
+        &mut self,
+        _id: ServiceId,
+        _opinions: &BTreeMap<Part, Opinion>,
+    ) -> Vec<Action> {
+        Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! What is to be run or held: the words of [`Action::Start`](super::Action::Start) and
+//! [`Action::Hold`](super::Action::Hold).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{HostName, ServiceId};
+use crate::options::MonitorOptions;
+
+/// Number of a run, never used twice in the life of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// Number of a held connection, never used twice in the life of a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WireId(pub u64);
+
+/// An idle connection to hold to a real server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// Comes back in [`Event::Tripped`].
+    pub id: WireId,
+    /// Where to.
+    pub host: HostName,
+    /// TCP.
+    pub port: u16,
+    /// How long to wait before it is made.
+    pub wait: Duration,
+}
+
+/// What the report of a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The slot has come: everything follows from it that follows from a report.
+    Slot,
+    /// A count of failures is running: only that count hears of it.
+    Recheck,
+    /// A held connection ended: as a re-check, and what refuses is down at once (D18).
+    Trip,
+}
+
+impl Purpose {
+    /// As it stands in the log.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Slot => "slot",
+            Self::Recheck => "recheck",
+            Self::Trip => "trip",
+        }
+    }
+}
+
+/// A monitor to run now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Comes back in [`Event::RunEnded`].
+    pub id: RunId,
+    /// What its report is for.
+    pub purpose: Purpose,
+    /// Whose run.
+    pub service: ServiceId,
+    /// What to run.
+    pub program: RunProgram,
+    /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
+    pub hosts: Vec<HostName>,
+}
+
+/// What a run runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunProgram {
+    /// A check of our own; ends by its own options (D22).
+    Native(MonitorOptions),
+    /// A program.
+    Executable(Executable),
+}
+
+/// A program to start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executable {
+    /// The program.
+    pub path: PathBuf,
+    /// Its arguments, without the program's own name.
+    pub args: Vec<String>,
+    /// Added to the daemon's own environment; of equal names the last counts.
+    pub environment: Vec<(String, String)>,
+    /// Killed after this long, with its process group.
+    pub limit: Duration,
+}

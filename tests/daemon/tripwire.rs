@@ -1,0 +1,134 @@
+//! Crashes between two checks: the end of a held connection is told at once.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::farm::{Farm, SOON};
+use crate::support::{have, skip, wait_until};
+
+/// A web server as a process, which can be killed.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut process = Command::new("python3")
+            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.11"])
+            .current_dir("/")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python3 runs");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("its output");
+        BufReader::new(output)
+            .read_line(&mut line)
+            .expect("its first line");
+        // Serving HTTP on 127.0.0.11 port 40123 (http://...) ...
+        let port = line.split(" port ").nth(1).and_then(|rest| {
+            let digits = rest.split(' ').next()?;
+            digits.parse().ok()
+        });
+        Self {
+            process,
+            port: port.unwrap_or_else(|| panic!("no port in {line:?}")),
+        }
+    }
+
+    /// Connections that somebody holds to it.
+    fn connections(&self) -> usize {
+        let table = std::fs::read_to_string("/proc/net/tcp").expect("the connections");
+        let to = format!(":{:04X}", self.port);
+        let is_held = |line: &&str| {
+            let mut words = line.split_whitespace().skip(2);
+            words.next().is_some_and(|remote| remote.ends_with(&to)) && words.next() == Some("01")
+        };
+        table.lines().filter(is_held).count()
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().expect("it was there");
+        self.process.wait().expect("it ends");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One real server, checked so seldom that no test sees a second check of its own accord.
+fn configure(farm: &Farm, port: u16) {
+    let folder = farm.folder.path().display();
+    let line = format!("lvs.alert -P tcp -V 10.0.0.3:{port} -R 127.0.0.11 -W 5 -F dr");
+    farm.folder
+        .write("state/table", format!("-A -t 10.0.0.3:{port} -s wlc\n"));
+    farm.configure(&format!(
+        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\nhostgroup www 127.0.0.11\n\n\
+         watch www\n    service http\n\tinterval 1h\n\ttripwire on\n\t\
+         monitor http.monitor -p {port} -t 5\n\tperiod\n\t    alert {line}\n\t    upalert {line}\n"
+    ));
+}
+
+#[test]
+fn a_crashed_server_is_out_long_before_its_next_check() {
+    const NAME: &str = "a_crashed_server_is_out_long_before_its_next_check";
+    if !have("python3") {
+        return skip(NAME, "python3");
+    }
+    let mut server = Server::start();
+    let mut farm = Farm::new();
+    configure(&farm, server.port);
+    farm.start();
+    farm.wait_for_table(&[(1, 5)]);
+    wait_until("a held connection", SOON, || server.connections() == 1);
+    server.kill();
+    farm.wait_for_table(&[]);
+}
+
+#[test]
+fn a_server_that_closes_idle_connections_stays_in_and_is_connected_to_again() {
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 11), 0)).expect("a listener");
+    let port = listener.local_addr().expect("its address").port();
+    let closed = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&closed);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let closed = Arc::clone(&counted);
+            std::thread::spawn(move || {
+                let patience = Some(Duration::from_millis(100));
+                stream.set_read_timeout(patience).expect("a limit");
+                match stream.read(&mut [0; 1_024]) {
+                    Ok(length) if length > 0 => {
+                        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+                    }
+                    Ok(_) | Err(_) => {
+                        closed.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    let mut farm = Farm::new();
+    configure(&farm, port);
+    farm.start();
+    farm.wait_for_table(&[(1, 5)]);
+    wait_until("three closed connections", SOON, || {
+        closed.load(Ordering::SeqCst) >= 3
+    });
+    assert_eq!(farm.in_table(), [(1, 5)].into());
+    assert!(
+        !farm.log().contains("real server out"),
+        "it never was out: {}",
+        farm.log()
+    );
+}
