@@ -13,7 +13,7 @@ use crate::engine::binding::Part;
 use crate::engine::call::Attempt;
 use crate::engine::event::{Action, HostVerdict, Purpose, Reason, Report, RunId, WireId};
 use crate::engine::schedule::Alarm;
-use crate::engine::section::count::{Opinion, Recheck, RecheckScope};
+use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::{self, HostState};
 use crate::engine::{Engine, Going, call, verdict};
 use crate::model::{HostName, ServiceId};
@@ -41,7 +41,7 @@ impl Engine {
     pub(super) fn plan_recheck(&mut self, now: Now, id: ServiceId) {
         let clock = self.timetable.clock(now.mono);
         let slot = self.timetable.due(id);
-        let wanted = self.owed_recheck(id);
+        let wanted = self.bindings.wants_recheck(id);
         let at = wanted.map(|recheck| clock.after(recheck.gap));
         match at.filter(|&at| at < slot && self.interval(id).is_some()) {
             Some(at) => self.timetable.set_alarm(Alarm::Recheck, id, at),
@@ -69,7 +69,7 @@ impl Engine {
         if period.is_some_and(|period| period.holds(now.wall, &self.zone)) {
             return;
         }
-        if !self.counts_for_sections(id)
+        if !self.bindings.counts(id)
             && let Some(interval) = self.interval(id)
         {
             return self.timetable.bring_forward(id, interval, now.mono);
@@ -86,7 +86,7 @@ impl Engine {
                 hosts: Some(tripped),
             });
         }
-        let recheck = self.owed_recheck(id)?;
+        let recheck = self.bindings.wants_recheck(id)?;
         Some(Errand {
             purpose: Purpose::Recheck,
             hosts: match recheck.scope {
@@ -157,7 +157,7 @@ impl Engine {
                 };
                 opinions.insert(Part::Whole, whole);
             }
-            actions.extend(self.tell_sections(id, &opinions));
+            actions.extend(self.bindings.rechecked(id, &opinions));
         }
         self.look_at_wires(now, id, &found, &going.tripped, actions);
         self.back_to_slot(now, id);
@@ -203,32 +203,10 @@ impl Engine {
             })
             .collect();
         if !surely.is_empty() && !self.standing(id).is_frozen() {
-            actions.extend(self.tell_sections(id, &surely));
+            actions.extend(self.bindings.rechecked(id, &surely));
         }
         let service = self.model.service(id);
         self.tripwires.heard(now, (id, service), found, actions);
-    }
-
-    /// Whether a section counts what this service says.
-    #[expect(clippy::unused_self, reason = "no section decides over a server yet")]
-    const fn counts_for_sections(&self, _id: ServiceId) -> bool {
-        false
-    }
-
-    /// The check that the service owes the sections before its next slot.
-    #[expect(clippy::unused_self, reason = "no section decides over a server yet")]
-    const fn owed_recheck(&self, _id: ServiceId) -> Option<Recheck> {
-        None
-    }
-
-    /// Tells the sections what a check between two slots found.
-    #[expect(clippy::unused_self, reason = "no section decides over a server yet")]
-    const fn tell_sections(
-        &mut self,
-        _id: ServiceId,
-        _opinions: &BTreeMap<Part, Opinion>,
-    ) -> Vec<Action> {
-        Vec::new()
     }
 }
 

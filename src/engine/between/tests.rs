@@ -1,10 +1,16 @@
+use std::num::NonZeroU32;
+
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Ended, Event, HostResult, Memory, Run, Wire};
+use crate::engine::event::{Ended, Event, HostResult, Memory, Run, Status, TableOutcome, Wire};
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::Saved;
-use crate::model::{Model, MonitorProgram, Service, Tripwire};
+use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
+use crate::model::{
+    DeclaredJudge, DeclaredServer, DeclaredService, JudgedBy, Model, MonitorProgram, Service,
+    Tripwire,
+};
 use crate::options::MonitorOptions;
 use crate::time::{Mono, Wall};
 
@@ -19,6 +25,25 @@ fn wired() -> Service {
         tripwire: Tripwire::On,
         ..fixture::service("web", "s")
     }
+}
+
+/// A section over these hosts, each judged by the first service, with `fall 3`.
+fn section(hosts: &[&str]) -> DeclaredService {
+    let key: crate::lvs::VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+    let settings = VirtualService::plain(key.family(), Scheduler::wlc());
+    let mut section = DeclaredService::new(key, settings);
+    section.counts.fall = NonZeroU32::new(3).unwrap();
+    let server = |host: &&str| DeclaredServer {
+        host: HostName::new(host),
+        port: 80,
+        settings: RealServer::new(Forwarding::Dr, Weight(1)),
+        judges: vec![DeclaredJudge {
+            service: ServiceId(0),
+            verdict: JudgedBy::Host,
+        }],
+    };
+    section.servers = hosts.iter().map(server).collect();
+    section
 }
 
 /// An engine with its clock.
@@ -48,6 +73,31 @@ impl Play {
     /// One service, one host.
     fn of_one() -> Self {
         Self::new(fixture::model_of(vec![wired()], &["h1"]))
+    }
+
+    /// One service whose hosts are the real servers of a section with `fall 3`.
+    fn of_section(hosts: &[&str]) -> Self {
+        let mut model = fixture::model_of(vec![wired()], hosts);
+        model.virtual_services.push(section(hosts));
+        let mut play = Self::new(model);
+        // A look for what is wanted, at a table that is empty.
+        let wanted = Arc::new(play.engine.desired().clone());
+        play.tell(Event::Table(TableOutcome {
+            wanted,
+            actual: Some(Arc::default()),
+            ..TableOutcome::default()
+        }));
+        play
+    }
+
+    /// Whether the host is wanted in the table.
+    fn is_in(&self, host: &str) -> bool {
+        let servers = self.engine.desired().values().flat_map(|it| &it.servers);
+        let wished = servers.map(|(server, wish)| (server.0.ip().to_string(), wish));
+        let is_in = |wish: &ServerWish| matches!(wish, ServerWish::In(_));
+        wished
+            .into_iter()
+            .any(|(ip, wish)| ip == host && is_in(wish))
     }
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
@@ -219,4 +269,118 @@ fn a_reload_lets_go_of_all_and_good_checks_ask_anew() {
     play.tell(Event::Tripped(wire));
     assert_eq!(play.going, None);
     assert_eq!(held(&play.check(&[]).1).len(), 1);
+}
+
+const TWO: [&str; 2] = ["10.0.1.1", "10.0.1.2"];
+
+/// When the run that goes on began, and what it is for, with its hosts.
+fn going(play: &mut Play) -> (Mono, Purpose, Vec<String>) {
+    let began = play.wait();
+    let run = play.going.as_ref().unwrap();
+    let hosts = run.hosts.iter().map(ToString::to_string).collect();
+    (began, run.purpose, hosts)
+}
+
+fn half_a_second_after(mono: Mono) -> Mono {
+    mono.after(std::time::Duration::from_millis(500))
+}
+
+#[test]
+fn fall_is_reached_by_rechecks_of_the_failing_host_and_the_grid_stays() {
+    let mut play = Play::of_section(&TWO);
+    let (mut before, _) = play.check(&[]);
+    let slot = play.wait();
+    assert_eq!(slot, before.after(seconds(60)));
+    assert!(play.is_in("10.0.1.1"));
+    play.end(&["10.0.1.1"]);
+    before = slot;
+    for _ in 0..2 {
+        assert!(play.is_in("10.0.1.1"), "fall is 3");
+        let recheck = going(&mut play);
+        let hosts = vec!["10.0.1.1".to_owned()];
+        assert_eq!(
+            recheck,
+            (half_a_second_after(before), Purpose::Recheck, hosts)
+        );
+        before = recheck.0;
+        play.end(&["10.0.1.1"]);
+    }
+    assert!(!play.is_in("10.0.1.1") && play.is_in("10.0.1.2"));
+    let next = going(&mut play);
+    assert_eq!(
+        (next.0, next.1, next.2.len()),
+        (slot.after(seconds(60)), Purpose::Slot, 2)
+    );
+}
+
+#[test]
+fn rechecks_end_with_a_good_one_and_nobody_else_hears_of_them() {
+    let mut play = Play::of_section(&TWO);
+    play.check(&[]);
+    play.check(&["10.0.1.1"]);
+    let failures = play.engine.service(ServiceId(0)).unwrap().consec_failures;
+    let (_, purpose, _) = going(&mut play);
+    assert_eq!(purpose, Purpose::Recheck);
+    let actions = play.end(&[]);
+    let is_told = |action: &Action| matches!(action, Action::Note(_) | Action::Send(_));
+    assert!(!actions.iter().any(is_told), "{actions:?}");
+    let view = play.engine.service(ServiceId(0)).unwrap();
+    assert_eq!(
+        (view.consec_failures, view.status),
+        (failures, Status::Fail)
+    );
+    assert_eq!(going(&mut play).1, Purpose::Slot);
+}
+
+#[test]
+fn what_refuses_behind_an_ended_connection_is_out_at_once_and_the_slot_comes_forward() {
+    let mut play = Play::of_section(&TWO);
+    let (first, actions) = play.check(&[]);
+    let wires = held(&actions);
+    let wire = wires
+        .iter()
+        .find(|it| it.host.as_str() == TWO[0])
+        .unwrap()
+        .id;
+    let soon = first.after(seconds(15));
+    let wall = play.now.wall.after(seconds(15));
+    play.now = Now { mono: soon, wall };
+    play.tell(Event::Tripped(wire));
+    let (_, purpose, hosts) = going(&mut play);
+    assert_eq!((purpose, hosts), (Purpose::Trip, vec![TWO[0].to_owned()]));
+    play.end(&[TWO[0]]);
+    assert!(
+        !play.is_in(TWO[0]) && play.is_in(TWO[1]),
+        "fall is 3, but it is certain"
+    );
+    let (_, purpose, hosts) = going(&mut play);
+    assert_eq!(
+        (purpose, hosts.len()),
+        (Purpose::Slot, 2),
+        "all others learn of it"
+    );
+    assert_eq!(play.now.mono, soon);
+    play.end(&[TWO[0]]);
+    assert_eq!(going(&mut play).0, first.after(seconds(60)));
+}
+
+#[test]
+fn a_slot_that_comes_while_a_recheck_runs_is_kept() {
+    let mut play = Play::of_section(&TWO);
+    let (first, _) = play.check(&[]);
+    play.check(&[TWO[0]]);
+    going(&mut play);
+    let slot = first.after(seconds(120));
+    let wall = Wall::from_seconds(fixture::EPOCH)
+        .after(slot.since(Mono::ZERO))
+        .after(seconds(5));
+    play.now = Now {
+        mono: slot.after(seconds(5)),
+        wall,
+    };
+    play.end(&[]);
+    let (began, purpose, _) = going(&mut play);
+    assert_eq!((began, purpose), (slot.after(seconds(5)), Purpose::Slot));
+    play.end(&[]);
+    assert_eq!(going(&mut play).0, slot.after(seconds(60)));
 }

@@ -28,15 +28,19 @@ use crate::model::{
 };
 
 impl Bindings {
+    /// Whether a section listens to the service.
+    pub(crate) fn counts(&self, service: ServiceId) -> bool {
+        let judge = self.judges.get(&service);
+        judge.is_some_and(|judge| !judge.sections.is_empty())
+    }
+
     /// The check that a service owes the sections before its next slot; none while no count of
     /// failures is running.
-    #[allow(dead_code, reason = "re-checks are planned from the next step on")]
     pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
         self.sections.tally.wants_recheck(service)
     }
 
     /// What a re-check says: it counts for the sections, and for nothing else.
-    #[allow(dead_code, reason = "re-checks are planned from the next step on")]
     pub(crate) fn rechecked(
         &mut self,
         service: ServiceId,
