@@ -74,6 +74,9 @@ const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
 /// How long each look for signals before the start takes: they are taken in at the first turn.
 const SIGNAL_LOOK: Duration = Duration::from_millis(1);
 
+/// Deliveries that wait to be told to the peer: as many as go out in one go, and more.
+const TOLD_MAX: usize = 1_024;
+
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
@@ -322,7 +325,8 @@ fn start(
     let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
     let (saved, now) = (&opened.saved, clock.now());
     let (role, role_kept) = role::begin(globals, saved, now);
-    let outbox = Outbox::start_as(settings, role::voice(&role), None, events.clone());
+    let (told, deliveries) = mpsc::channel(TOLD_MAX);
+    let outbox = Outbox::start_as(settings, role::voice(&role), Some(told), events.clone());
     Ok(Daemon {
         role,
         role_sources: RoleSources::start(globals, clock),
@@ -338,7 +342,7 @@ fn start(
         tripwire: Tripwire::new(names.clone()),
         names: NameKeeper::new(names, events.clone()),
         taken: outbox.taken(),
-        peer: Peer::of(globals, clock),
+        peer: Peer::of(globals, clock, deliveries),
         outbox,
         store: opened.store,
         desired,

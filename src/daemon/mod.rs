@@ -134,7 +134,7 @@ enum Wake {
     /// Systemd is told that the loop turns.
     Watchdog,
     /// The peer told something.
-    Peer,
+    Peer(peer::News),
     /// Nothing else is ready: the changed table is shown to the applier.
     Publish,
     /// The same of what the peer is told.
@@ -223,7 +223,7 @@ impl Daemon {
                 Wake::Written => self.scribe.go_on(),
                 Wake::Role(news) => self.role_news(news),
                 Wake::Watchdog => self.watchdog.feed(self.clock.now().mono),
-                Wake::Peer => self.peer_view(),
+                Wake::Peer(news) => self.peer_news(news),
                 Wake::Publish => self.publish(),
                 Wake::TellPeer => self.tell_peer(),
             }
@@ -263,7 +263,7 @@ impl Daemon {
             (run, report) = self.runner.ended() => Wake::Event(Event::RunEnded { run, report }),
             Some(ask) = self.clients.recv() => Wake::Client(ask),
             Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),
-            () = self.peer.changed() => Wake::Peer,
+            news = self.peer.news() => Wake::Peer(news),
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
             () = std::future::ready(()), if self.peer.is_untold => Wake::TellPeer,
         }

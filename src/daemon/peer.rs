@@ -9,6 +9,7 @@
 //! Nothing is decided here but which link stays; what is said and believed is in
 //! [`crate::pair::talk`].
 
+mod deliveries;
 mod door;
 mod link;
 mod told;
@@ -23,6 +24,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::alert::mail::Mailer;
 use crate::clock::Clock;
+use crate::daemon::outbox::Told;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{LinkId, Report, Terms, What};
 use crate::engine::event::PeerTold;
@@ -47,6 +49,9 @@ const OPENING_MAX: usize = 4;
 
 /// Words heard that wait for the task; the connection waits when there are more.
 const REPORTS_WAITING: usize = 16;
+
+/// Lists of deliveries that wait for the loop; more are put together.
+const DELIVERED_WAITING: usize = 4;
 
 /// Strangers are told of in the log no more often.
 const STRANGER_REST: Duration = Duration::from_secs(60);
@@ -73,12 +78,25 @@ pub(super) struct PeerView {
     pub(super) strangers: u64,
 }
 
+/// What is heard of the link.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The view is another one.
+    View,
+    /// The peer delivered these.
+    Delivered(Vec<Told>),
+}
+
 /// The handle. Dropped, it ends the link at once.
 #[derive(Debug)]
 pub(super) struct Peer {
     own: watch::Sender<Own>,
     settings: watch::Sender<PeerSettings>,
     view: watch::Receiver<Arc<PeerView>>,
+    /// What the peer delivered.
+    delivered: mpsc::Receiver<Vec<Told>>,
+    /// Since when this director could have heard the peer.
+    started: Wall,
     task: JoinHandle<()>,
     /// What the engine was told last.
     told: PeerTold,
@@ -87,18 +105,21 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Starts it in the current runtime.
-    pub(super) fn of(globals: &Globals, clock: Clock) -> Self {
+    /// Starts it in the current runtime; `told` is what this director delivers.
+    pub(super) fn of(globals: &Globals, clock: Clock, told: mpsc::Receiver<Told>) -> Self {
         let settings = globals.peer.clone();
         let mailer = Mailer::new(globals.mail.clone());
-        Self::start(settings, mailer.host(), clock)
+        Self::start(settings, mailer.host(), clock, told)
     }
 
-    fn start(settings: PeerSettings, name: &str, clock: Clock) -> Self {
+    fn start(settings: PeerSettings, name: &str, clock: Clock, told: mpsc::Receiver<Told>) -> Self {
         let (own, own_changes) = watch::channel(Own::default());
         let (settings, changes) = watch::channel(settings);
         let (says, view) = watch::channel(Arc::default());
+        let (delivers, delivered) = mpsc::channel(DELIVERED_WAITING);
         let keeper = Keeper {
+            delivers,
+            unheard: Vec::new(),
             clock,
             life: Life(fastrand::u64(1..)),
             talk: Talk::new(name),
@@ -117,11 +138,13 @@ impl Peer {
             stranger_said: None,
             says,
         };
-        let task = tokio::spawn(keeper.run(own_changes, changes));
+        let task = tokio::spawn(keeper.run(own_changes, changes, told));
         Self {
             own,
             settings,
             view,
+            delivered,
+            started: clock.now().wall,
             task,
             told: PeerTold::default(),
             is_untold: true,
@@ -151,11 +174,13 @@ impl Peer {
         Arc::clone(&self.view.borrow())
     }
 
-    /// Waits until the view is another one. Cancel safe.
-    pub(super) async fn changed(&mut self) {
-        if self.view.changed().await.is_err() {
+    /// Waits until the peer delivered something, or the view is another one. Cancel safe.
+    pub(super) async fn news(&mut self) -> News {
+        tokio::select! { biased;
+            Some(told) = self.delivered.recv() => News::Delivered(told),
+            Ok(()) = self.view.changed() => News::View,
             // The task has ended, which it does with this handle only.
-            std::future::pending().await
+            else => std::future::pending().await,
         }
     }
 }
@@ -196,6 +221,10 @@ struct Keeper {
     setup_at: Option<Mono>,
     view: PeerView,
     stranger_said: Option<Mono>,
+    /// Takes what the peer delivered.
+    delivers: mpsc::Sender<Vec<Told>>,
+    /// What of it waits for room there.
+    unheard: Vec<Told>,
     says: watch::Sender<Arc<PeerView>>,
 }
 
@@ -204,6 +233,7 @@ impl Keeper {
         mut self,
         mut own: watch::Receiver<Own>,
         mut changes: watch::Receiver<PeerSettings>,
+        mut told: mpsc::Receiver<Told>,
     ) {
         let (reports, mut reported) = mpsc::channel(REPORTS_WAITING);
         let settings = changes.borrow_and_update().clone();
@@ -211,6 +241,7 @@ impl Keeper {
         loop {
             let wake = [self.setup_at, self.call_at].into_iter().flatten().min();
             let (talk_at, clock) = (self.talk.next(), self.clock);
+            let delivers = self.delivers.clone();
             let words = self.link.as_ref().map(|link| link.words.clone());
             // Every branch is cancel safe: nothing is taken before it is chosen.
             tokio::select! { biased;
@@ -225,6 +256,13 @@ impl Keeper {
                     let own = own.borrow_and_update().clone();
                     self.talk.tell(own);
                     self.speak();
+                }
+                Some(told) = told.recv() => {
+                    self.delivered(told);
+                    self.speak();
+                }
+                Ok(permit) = delivers.reserve(), if !self.unheard.is_empty() => {
+                    permit.send(std::mem::take(&mut self.unheard));
                 }
                 Some(report) = reported.recv() => self.reported(report).await,
                 Some(Ok(Some((id, called)))) = self.tasks.join_next(), if !self.tasks.is_empty() => {
@@ -469,8 +507,9 @@ impl Keeper {
         let now = self.clock.now();
         match self.talk.hear(now, word) {
             Err(why) => return self.lose(&why.to_string()),
-            // Neither what was delivered nor what persons wish is shared yet.
-            Ok(Some(Heard::Delivered(_) | Heard::Wishes(_) | Heard::State) | None) => {}
+            Ok(Some(Heard::Delivered(news))) => self.peer_delivered(news),
+            // What persons wish is not shared yet.
+            Ok(Some(Heard::Wishes(_) | Heard::State) | None) => {}
         }
         self.speak();
         let is_off = |state: &PeerState| state.ahead_micros.unsigned_abs() >= SKEW_SAID_MICROS;

@@ -78,12 +78,12 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
         heard.sort();
         let program = told("farm/http/1795215956/failure/4", "program");
         assert_eq!(heard, [program, told(second, "boss@b.example")]);
+        until("an empty spool", || spooled(&state).is_empty()).await;
     });
     let mails = relay.mails();
     assert_eq!(mails[0].to, ["boss@b.example"]);
     let id = mails[0].header("X-Lvsmon-Event");
     assert_eq!(id, "farm/ping/1795215956/failure/2", "the same id");
-    assert!(spooled(&state).is_empty());
 }
 
 #[test]

@@ -147,6 +147,42 @@ impl Director {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Says what VRRP would say.
+    #[track_caller]
+    fn role(&self, state: &str) {
+        let mut command = lvsmon(["role", state, "--config"]);
+        let output = command.arg(self.folder.join("mon.cf")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// How many messages it holds for the other one.
+    fn held(&self) -> Option<u64> {
+        let mut command = lvsmon(["role", "--json", "--config"]);
+        let output = command.arg(self.folder.join("mon.cf")).output().unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        answer["held"].as_u64()
+    }
+
+    #[track_caller]
+    fn wait_to_hold(&self, count: u64) {
+        let what = format!("{count} held, not {:?}:\n{}", self.held(), self.log());
+        wait_until(&what, SOON, || self.held() == Some(count));
+    }
+
+    /// Mails to this relay, and has a role.
+    fn configure_mail(&self, relay: &Relay, link: &str) {
+        let fifo = self.folder.join("fifo");
+        let settings = format!(
+            "{link}notify_fifo = {}\nmail_relay = {}\nmail_domain = d.example\n\
+             mail_group_wait = 0s\n",
+            fifo.display(),
+            relay.url()
+        );
+        let mail = "mail.alert ops@d.example\n";
+        let lines = format!("\t    alert {mail}\t    upalert {mail}");
+        self.configure_with(&settings, &lines);
+    }
+
     /// How often its alert was called.
     fn told(&self) -> usize {
         let path = self.folder.join("told");
@@ -345,4 +381,140 @@ fn only_the_peers_address_may_call_and_only_where_it_is_said() {
     one.start();
     one.wait_for_log("no link to the peer");
     assert!(TcpStream::connect(("127.0.0.1", one.port)).is_err());
+}
+
+/// Two that are linked: the first tells people, the second holds.
+fn active_and_standby(world: &World, relay: &Relay) -> [Director; 2] {
+    let [mut one, mut two] = Director::pair(world);
+    one.configure_mail(relay, &link(&one, &two));
+    two.configure_mail(relay, &link(&two, &one));
+    one.start();
+    two.start();
+    one.wait_for_log(LINKED);
+    two.wait_for_log(LINKED);
+    one.role("master");
+    two.role("backup");
+    [one, two]
+}
+
+fn link(own: &Director, peer: &Director) -> String {
+    format!(
+        "peer = 127.0.0.1:{}\npeer_bind = 127.0.0.1:{}\n",
+        peer.port, own.port
+    )
+}
+
+/// Event ids that arrived, each as often as it did.
+fn ids(relay: &Relay) -> Vec<String> {
+    let mails = relay.mails();
+    let mut ids: Vec<String> = mails.iter().map(|it| it.header("X-Lvsmon-Event")).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn what_the_active_told_the_standby_drops_and_never_tells() {
+    if !have_relay("pair: what_the_active_told_the_standby_drops_and_never_tells") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, two] = active_and_standby(&world, &relay);
+    relay.hold_after(0);
+    world.fails();
+    wait_until("the program of the active one", SOON, || one.told() == 1);
+    // The mail; of the program it was told.
+    two.wait_to_hold(1);
+    relay.release();
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    two.wait_to_hold(0);
+    world.recovers();
+    wait_until("the upalert", SOON, || relay.mails().len() == 2);
+    wait_until("the program again", SOON, || one.told() == 2);
+    let is_over = || two.log().matches("the other director told it").count() == 2;
+    wait_until("the standby to have dropped both", SOON, is_over);
+    two.wait_to_hold(0);
+    one.end(Signal::SIGKILL);
+    two.role("master");
+    world.fails();
+    wait_until("the next outage", SOON, || relay.mails().len() == 3);
+    wait_until("its program", SOON, || two.told() == 1);
+    let mut told = ids(&relay);
+    told.dedup();
+    assert_eq!(told.len(), 3, "{told:?}");
+}
+
+#[test]
+fn an_active_that_dies_before_or_after_the_relay_accepted_loses_nothing() {
+    if !have_relay("pair: an_active_that_dies_before_or_after_the_relay_accepted_loses_nothing") {
+        return;
+    }
+    for is_before in [true, false] {
+        let relay = Relay::start(&[]);
+        let world = World::new();
+        let [mut one, two] = active_and_standby(&world, &relay);
+        if is_before {
+            relay.hold_after(0);
+            world.fails();
+            two.wait_to_hold(1);
+            one.end(Signal::SIGKILL);
+            relay.release();
+        } else {
+            world.fails();
+            wait_until("the mail", SOON, || relay.mails().len() == 1);
+            one.end(Signal::SIGKILL);
+        }
+        two.role("master");
+        wait_until("the failure", SOON, || !relay.mails().is_empty());
+        world.recovers();
+        let has_up = || ids(&relay).iter().any(|id| id.contains("/up/"));
+        wait_until("its end", SOON, has_up);
+        let all = ids(&relay);
+        let mut unique = all.clone();
+        unique.dedup();
+        assert_eq!(unique.len(), 2, "{all:?}");
+        assert!(all.len() <= 3, "one is told twice at most: {all:?}");
+    }
+}
+
+#[test]
+fn what_was_told_while_the_link_was_cut_is_dropped_later_and_nothing_is_lost() {
+    let test = "pair: what_was_told_while_the_link_was_cut_is_dropped_later_and_nothing_is_lost";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, two] = active_and_standby(&world, &relay);
+    world.fails();
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    two.wait_for_log("the other director told it");
+    // Nobody is there, and nobody may call.
+    let cut = format!("peer = 127.0.0.9:{}\n", two.port);
+    one.configure_mail(&relay, &cut);
+    one.signal(Signal::SIGHUP);
+    two.wait_for_log(GONE);
+    world.recovers();
+    wait_until("the upalert", SOON, || relay.mails().len() == 2);
+    two.wait_to_hold(2);
+    one.configure_mail(&relay, &link(&one, &two));
+    one.signal(Signal::SIGHUP);
+    two.wait_for_times(LINKED, 2);
+    two.wait_to_hold(0);
+    // Once more, and this time the active one does not get it out.
+    one.configure_mail(&relay, &cut);
+    one.signal(Signal::SIGHUP);
+    two.wait_for_times(GONE, 2);
+    relay.hold_after(2);
+    world.fails();
+    two.wait_to_hold(2);
+    one.end(Signal::SIGKILL);
+    relay.release();
+    two.role("master");
+    let last = || two.log().matches("message delivered").count();
+    wait_until("the one that was held", SOON, || last() == 1);
+    let all = ids(&relay);
+    let mut unique = all.clone();
+    unique.dedup();
+    assert!(unique.len() >= 3 && all.len() <= 4, "{all:?}");
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
@@ -23,8 +23,9 @@ use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
-use crate::daemon::outbox::{OutboxSettings, Parcel, Told, Voice, Ways};
+use crate::daemon::outbox::{Hearing, OutboxSettings, Parcel, Told, Voice, Ways};
 use crate::engine::event::{AlertId, Event};
+use crate::pair::talk::Delivered;
 use crate::time::Mono;
 
 /// Calls taken in one go: they share one wait for the disk.
@@ -94,6 +95,10 @@ pub(super) struct Courier {
     voice: Voice,
     /// Who is told what has reached whom.
     told: Option<mpsc::Sender<Told>>,
+    /// Whether the other director is heard.
+    hearing: watch::Receiver<Hearing>,
+    /// What it has told: it may be asked for here later.
+    elsewhere: Delivered,
     tidied: Mono,
     is_closing: bool,
 }
@@ -104,6 +109,7 @@ impl Courier {
         let Ways {
             mut changes,
             mut voices,
+            hearing,
             taken,
             held,
             told,
@@ -111,7 +117,7 @@ impl Courier {
         } = ways;
         let (reports, mut reported) = mpsc::channel(REPORTS);
         let settings = changes.borrow_and_update().clone();
-        let mut courier = Self::new(settings, reports);
+        let mut courier = Self::new(settings, hearing, reports);
         courier.told = told;
         courier.load().await;
         let voice = *voices.borrow_and_update();
@@ -166,7 +172,11 @@ impl Courier {
         }
     }
 
-    fn new(settings: OutboxSettings, reports: mpsc::Sender<Report>) -> Self {
+    fn new(
+        settings: OutboxSettings,
+        hearing: watch::Receiver<Hearing>,
+        reports: mpsc::Sender<Report>,
+    ) -> Self {
         let clock = Clock::start();
         Self {
             clock,
@@ -193,6 +203,8 @@ impl Courier {
             disk: Disk::Works,
             voice: Voice::Speaks,
             told: None,
+            hearing,
+            elsewhere: Delivered::default(),
             tidied: Mono::ZERO,
             is_closing: false,
             generation: 0,

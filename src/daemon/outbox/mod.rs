@@ -34,6 +34,7 @@ use crate::alert::mail::Mailer;
 use crate::daemon::outbox::courier::Courier;
 use crate::engine::event::{AlertCall, Delivery, Event};
 use crate::model::Globals;
+use crate::time::Wall;
 
 /// What the configuration says about delivery.
 #[derive(Clone, Debug)]
@@ -44,7 +45,8 @@ pub struct OutboxSettings {
     pub mailer: Mailer,
     /// Bounds and times.
     pub limits: Limits,
-    /// What was held for longer counts as told by the other director; none: it says so itself.
+    /// What was held for longer, and the other director did not say anything about, counts as
+    /// told by it; none: nothing does.
     pub held_most: Option<Duration>,
 }
 
@@ -137,6 +139,18 @@ pub enum Voice {
     Holds,
 }
 
+/// Whether the other director says what it has told (D26).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hearing {
+    /// It never does: the file names no peer.
+    #[default]
+    Never,
+    /// It does at present.
+    Linked,
+    /// It was heard last at this moment.
+    Lost(Wall),
+}
+
 /// One event reached one receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Told {
@@ -159,6 +173,7 @@ enum Parcel {
 struct Ways {
     changes: watch::Receiver<OutboxSettings>,
     voices: watch::Receiver<Voice>,
+    hearing: watch::Receiver<Hearing>,
     /// How many calls were taken.
     taken: watch::Sender<u64>,
     /// How many messages are held.
@@ -173,6 +188,7 @@ struct Ways {
 pub struct Outbox {
     parcels: mpsc::Sender<Parcel>,
     voice: watch::Sender<Voice>,
+    hearing: watch::Sender<Hearing>,
     held: watch::Receiver<u64>,
     taken: watch::Receiver<u64>,
     settings: watch::Sender<OutboxSettings>,
@@ -200,11 +216,13 @@ impl Outbox {
         let (parcels, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
         let (voice, voices) = watch::channel(voice);
+        let (hearing, hears) = watch::channel(Hearing::default());
         let (says, taken) = watch::channel(0);
         let (counts, held) = watch::channel(0);
         let ways = Ways {
             changes,
             voices,
+            hearing: hears,
             taken: says,
             held: counts,
             told,
@@ -214,6 +232,7 @@ impl Outbox {
         Self {
             parcels,
             voice,
+            hearing,
             held,
             taken,
             settings,
@@ -256,8 +275,13 @@ impl Outbox {
             .send_if_modified(|old| std::mem::replace(old, voice) != voice);
     }
 
+    /// From now on the other director says what it has told, or does not.
+    pub fn hear(&self, hearing: Hearing) {
+        self.hearing.send_replace(hearing);
+    }
+
     /// The other director has told these: they are dropped here, where they wait, and count as
-    /// delivered. Their ids are ours. False where there is no room now: say it again.
+    /// delivered, also where they come only later. Their ids are ours. False where there is no room now: say it again.
     #[must_use]
     pub fn told_elsewhere(&self, told: Vec<Told>) -> bool {
         self.parcels.try_send(Parcel::Told(told)).is_ok()

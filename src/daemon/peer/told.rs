@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use crate::daemon::Daemon;
+use crate::daemon::outbox::{Hearing, Told};
+use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Speaking};
 use crate::pair::talk::Own;
 use crate::time::Wall;
@@ -34,9 +36,31 @@ impl Daemon {
         }
     }
 
-    /// The engine hears what it has not heard yet.
-    pub(in crate::daemon) fn peer_view(&mut self) {
+    /// The peer told something.
+    pub(in crate::daemon) fn peer_news(&mut self, news: News) {
+        match news {
+            News::View => self.peer_view(),
+            News::Delivered(told) => self.peer_delivered(told),
+        }
+    }
+
+    /// What the peer delivered need not go out here.
+    fn peer_delivered(&mut self, told: Vec<Told>) {
+        let count = told.len();
+        if !self.outbox.told_elsewhere(told) {
+            let why = "the outbox is full";
+            tracing::warn!(count, why, "what the peer told may be told once more");
+        }
+    }
+
+    /// The engine and the outbox hear what they have not heard yet.
+    fn peer_view(&mut self) {
         let view = self.peer.view();
+        self.outbox.hear(match (view.address, view.linked) {
+            (None, _) => Hearing::Never,
+            (Some(_), Some(_)) => Hearing::Linked,
+            (Some(_), None) => Hearing::Lost(view.lost.unwrap_or(self.peer.started)),
+        });
         let here = view.peer.here.as_ref();
         let peer = match here {
             Some(here) if !here.speaks => Speaking::Silent,

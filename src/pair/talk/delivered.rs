@@ -62,6 +62,13 @@ impl<'a> EventId<'a> {
         format!("{outage}/{}/{}", self.kind, self.number)
     }
 
+    /// Whether one director tells it for both: not its own start, and not what a person tries or
+    /// does on it.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        !matches!(self.kind, "startup" | "test" | "disable")
+    }
+
     /// Whether whoever was told this need not be told `other` any more: it is the end of the
     /// outage that `other` is of, or a later call of the same kind.
     #[must_use]
@@ -204,6 +211,7 @@ mod tests {
         let id = EventId::of("a/b/c/17/failure/2").unwrap();
         assert_eq!((id.outage, id.kind, id.number), ("a/b/c/17", "failure", 2));
         assert_eq!(id.within("a/b/c/18"), "a/b/c/18/failure/2");
+        assert!(id.is_shared() && !EventId::of("a/b/c/17/startup/1").unwrap().is_shared());
         for wrong in [
             "",
             "a",

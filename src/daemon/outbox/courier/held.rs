@@ -2,17 +2,24 @@
 //!
 //! The engine's policy runs on both directors alike; only here one of them is silent. What it
 //! holds is in the spool like everything, so that it outlives a restart and is bounded. It goes
-//! out when this director is to speak, unless the other one has told it: it says so itself, or,
-//! where nothing is heard of it, is taken to have told everything that is older than some time.
+//! out when this director is to speak, unless the other one has told it: it says so itself. What
+//! came while nothing is heard of it, and is older than some time, it is taken to have told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::daemon::outbox::courier::Courier;
-use crate::daemon::outbox::{Told, Voice};
+use crate::daemon::outbox::queue::Entry;
+use crate::daemon::outbox::{Hearing, Told, Voice};
 use crate::engine::event::{Delivery, Event};
+use crate::pair::talk::{self, EventId};
+use crate::time::{Mono, Now, Wall};
 
 /// How directors call the receiver of a program's call among themselves.
 pub(super) const PROGRAM: &str = "program";
+
+/// How they call the receiver of a webhook.
+const WEBHOOK: &str = "webhook";
 
 impl Courier {
     /// From now on people are told, or everything is held.
@@ -50,33 +57,78 @@ impl Courier {
 
     /// The other director told these.
     pub(super) fn told_elsewhere(&mut self, told: &[Told]) {
+        let now = self.clock.now().mono;
+        self.elsewhere.expire(now);
         for Told { event, to } in told {
-            for (number, entry) in self.queue.told(event, to) {
-                tracing::info!(
-                    service = &*entry.service,
-                    to = &**to,
-                    "message dropped: the other director told it"
-                );
-                self.finish(number, entry, Err(Delivery::Elsewhere));
+            let (event, to) = (Arc::clone(event), Arc::clone(to));
+            self.elsewhere.add(now, talk::Delivery { event, to });
+        }
+        for Told { event, to } in told {
+            self.drop_told(event, to);
+            let Some(id) = EventId::of(event).filter(|_| self.is_covering(to)) else {
+                continue;
+            };
+            for other in self.queue.of_outage(id.outage) {
+                if EventId::of(&other).is_some_and(|other| id.covers(other)) {
+                    self.drop_told(&other, to);
+                }
             }
-            if &**to == PROGRAM {
-                let calls = self.programs.take_out(|call| *call.call.event == **event);
-                self.done
-                    .extend(calls.into_iter().map(|call| elsewhere(call.call.id)));
-            }
+        }
+    }
+
+    /// Whether the other director has told this, or while it is the one to tell, what makes it
+    /// needless.
+    pub(super) fn is_told_elsewhere(&self, event: &str, to: &str) -> bool {
+        let receiver: Arc<str> = to.into();
+        if self.is_covering(to) {
+            self.elsewhere.covers(event, &receiver)
+        } else {
+            self.elsewhere.has(event, &receiver)
+        }
+    }
+
+    /// Whether a later message to this receiver stands for the earlier ones. Two webhooks, or two
+    /// programs, have one name among directors, and one of them says nothing of the other.
+    fn is_covering(&self, to: &str) -> bool {
+        self.voice == Voice::Holds && to != WEBHOOK && to != PROGRAM
+    }
+
+    /// Takes out what waits of it.
+    fn drop_told(&mut self, event: &str, to: &str) {
+        for (number, entry) in self.queue.told(event, to) {
+            tracing::info!(
+                service = &*entry.service,
+                to,
+                "message dropped: the other director told it"
+            );
+            self.finish(number, entry, Err(Delivery::Elsewhere));
+        }
+        if to == PROGRAM {
+            let calls = self.programs.take_out(|call| call.call.event == event);
+            self.done
+                .extend(calls.into_iter().map(|call| elsewhere(call.call.id)));
         }
     }
 
     /// Drops what was held for longer than the other director needs to tell it.
     pub(super) fn forget_held(&mut self) {
-        let limits = &self.settings.limits;
-        let most = self.settings.held_most.unwrap_or(limits.give_up_after);
         let now = self.clock.now();
-        let old = self.queue.forget_held(now.wall, most);
-        let is_old = |since| now.mono.since(since) > most;
-        let programs = self
-            .programs
-            .take_out(|call| call.held_since.is_some_and(is_old));
+        let limits = &self.settings.limits;
+        let held = Held {
+            most: self.settings.held_most.unwrap_or(limits.give_up_after),
+            give_up_after: limits.give_up_after,
+            hearing: *self.hearing.borrow(),
+            now,
+        };
+        let is_over = |entry: &Entry| {
+            let mut events = entry.events.iter();
+            events.all(|event| held.is_over(event, entry.accepted))
+        };
+        let old = self.queue.forget_held(is_over);
+        let programs = self.programs.take_out(|call| {
+            let accepted = call.held_since.map(|at| held.wall(at));
+            accepted.is_some_and(|at| held.is_over(&call.call.event, at))
+        });
         let count = old.len() + programs.len();
         if count > 0 {
             tracing::debug!(
@@ -103,7 +155,42 @@ impl Courier {
     }
 }
 
-const fn elsewhere(alert: crate::engine::event::AlertId) -> Event {
+/// When what is held counts as told, though the other director did not say so.
+struct Held {
+    most: Duration,
+    give_up_after: Duration,
+    hearing: Hearing,
+    now: Now,
+}
+
+impl Held {
+    fn wall(&self, at: Mono) -> Wall {
+        let age = self.now.mono.since(at).as_micros();
+        let age = i64::try_from(age).unwrap_or(i64::MAX);
+        Wall::from_micros(self.now.wall.as_micros().saturating_sub(age))
+    }
+
+    /// Of what it is heard about, it says itself what it told: all the rest is still to be told.
+    /// When the link is gone and this director is still not to tell, the other one tells what
+    /// comes from then on, unheard.
+    fn is_over(&self, event: &str, accepted: Wall) -> bool {
+        let is_shared = EventId::of(event).is_some_and(EventId::is_shared);
+        let is_heard = is_shared
+            && match self.hearing {
+                Hearing::Never => false,
+                Hearing::Linked => true,
+                Hearing::Lost(at) => accepted <= at,
+            };
+        let most = if is_heard {
+            self.give_up_after
+        } else {
+            self.most
+        };
+        self.now.wall.since(accepted) > most
+    }
+}
+
+pub(super) const fn elsewhere(alert: crate::engine::event::AlertId) -> Event {
     Event::AlertDone {
         alert,
         delivery: Delivery::Elsewhere,

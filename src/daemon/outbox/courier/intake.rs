@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::alert::notice::Notice;
+use crate::daemon::outbox::courier::held::{PROGRAM, elsewhere};
 use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, receiver};
 use crate::daemon::outbox::programs::ProgramCall;
 use crate::daemon::outbox::queue::{Bound, Entry};
@@ -57,6 +58,10 @@ impl Courier {
 
     /// Puts a program in line, or what waits its turn like one.
     fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
+        if self.is_told_elsewhere(&call.event, PROGRAM) {
+            self.done.push_back(elsewhere(call.id));
+            return;
+        }
         let most = self.settings.limits.program_queue;
         let call = ProgramCall {
             path,
@@ -163,6 +168,13 @@ impl Courier {
         let event = entry.events.first().map_or("", |event| event);
         if let Some(known) = self.queue.repeated(&entry.lane, event) {
             known.calls.push(call);
+            return None;
+        }
+        if self.is_told_elsewhere(event, entry.lane.receiver()) {
+            let number = self.next_number;
+            self.next_number += 1;
+            entry.calls = vec![call];
+            self.finish(number, entry, Err(Delivery::Elsewhere));
             return None;
         }
         let (dropped, left_out) =

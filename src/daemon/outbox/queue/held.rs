@@ -4,11 +4,9 @@
 //! is bounded as always.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::daemon::outbox::queue::{Entry, Lane, Queue};
 use crate::effort::look;
-use crate::time::Wall;
 
 impl Lane {
     /// Who is reached, as directors call it among themselves: the same on both.
@@ -65,19 +63,28 @@ impl Queue {
         over
     }
 
-    /// Takes out what was held for longer than `most`: the other director has told it.
+    /// Events of this outage that wait to be told, each once.
+    pub(in crate::daemon::outbox) fn of_outage(&self, outage: &str) -> Vec<Arc<str>> {
+        let begin = format!("{outage}/");
+        let first: Arc<str> = begin.as_str().into();
+        let events = self.events.range((first, 0)..).map(|(event, _)| event);
+        let is_of = |event: &&Arc<str>| {
+            look();
+            event.starts_with(&begin)
+        };
+        let mut events: Vec<Arc<str>> = events.take_while(is_of).cloned().collect();
+        events.dedup();
+        events
+    }
+
+    /// Takes out what is held and over: the other director has told it.
     pub(in crate::daemon::outbox) fn forget_held(
         &mut self,
-        now: Wall,
-        most: Duration,
+        is_over: impl Fn(&Entry) -> bool,
     ) -> Vec<(u64, Entry)> {
-        let is_old = |(accepted, _): &&(Wall, u64)| {
-            look();
-            now.since(*accepted) > most
-        };
-        let old = self.ages.iter().take_while(is_old);
-        let is_held = |number: &u64| self.entries.get(number).is_some_and(|entry| entry.held);
-        let old: Vec<u64> = old.map(|(_, number)| *number).filter(is_held).collect();
+        let old = self.entries.iter().inspect(|_| look());
+        let old = old.filter(|(_, entry)| entry.held && is_over(entry));
+        let old: Vec<u64> = old.map(|(number, _)| *number).collect();
         let old = old.into_iter().filter(|&number| !self.is_under_way(number));
         let old: Vec<u64> = old.collect();
         let taken = old.into_iter();
