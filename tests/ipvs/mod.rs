@@ -10,12 +10,14 @@
 //! | does the kernel understand everything that the table's language can say | `vocabulary` |
 //! | does the HOWTO's farm stay healthy with its own files | `howto`, `howto_cut_off` |
 //! | does it with a file of today, whatever happens to it | `farm` |
+//! | are virtual services kept as the file declares them | `declared` |
 //! | do other kinds of services and the other way to the table | `kinds` |
 //! | do a client's packets go where the table says | `traffic` |
 //! | what do the commands for a person say beside a real table | `tools` |
 
 mod backends;
 mod client;
+mod declared;
 mod farm;
 mod guest;
 mod howto;
@@ -28,7 +30,7 @@ mod traffic;
 mod vocabulary;
 
 /// Every lab, so that the first test starts them all at once.
-const BOOTS: [&lab::Boot; 8] = [
+const BOOTS: [&lab::Boot; 9] = [
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
@@ -37,4 +39,5 @@ const BOOTS: [&lab::Boot; 8] = [
     &traffic::BOOT,
     &tools::BOOT,
     &vocabulary::BOOT,
+    &declared::BOOT,
 ];
