@@ -168,7 +168,10 @@ fn a_wrong_command_line_exits_with_2() {
 #[test]
 fn the_help_of_monitor_and_alert_names_the_built_ins() {
     let cases = [
-        ("monitor", &["fping", "ftp", "http", "plugin", "tcp"][..]),
+        (
+            "monitor",
+            &["agent", "fping", "ftp", "http", "misc", "plugin", "tcp"][..],
+        ),
         ("alert", &["ipvs", "lvs", "mail", "trap", "webhook"]),
     ];
     for (command, names) in cases {
