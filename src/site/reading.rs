@@ -1,7 +1,7 @@
 //! Files, m4 and includes: a configuration's records from the disk.
 
 use std::fs::{self, Metadata};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -389,18 +389,21 @@ fn one_less(looks: &mut u32, is_over: &dyn Fn() -> bool) -> Result<(), String> {
     Ok(())
 }
 
-/// Reads a pipe in a thread of its own, so that the wait for it can have a limit; what goes
-/// beyond the bound is read and dropped, except that nobody waits for an endless stream.
+/// Reads a pipe in a thread of its own, so that the wait for it can have a limit. What goes beyond
+/// the bound is read and dropped, until the writer ends or is killed at its limit.
 fn drain(pipe: Option<impl Read + Send + 'static>, bound: usize) -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
+            let mut pipe = pipe.take(bound as u64);
             // A broken pipe ends the text; the exit status tells the rest.
-            let _ = pipe.take(bound as u64).read_to_end(&mut bytes);
+            let _ = pipe.read_to_end(&mut bytes);
+            // The receiver is gone where the limit has passed.
+            let _ = sender.send(bytes);
+            // Whoever writes on must not be ended for it.
+            let _ = io::copy(&mut pipe.into_inner(), &mut io::sink());
         }
-        // The receiver is gone where the limit has passed.
-        let _ = sender.send(bytes);
     });
     receiver
 }

@@ -396,6 +396,19 @@ fn the_m4_of_the_command_line_may_carry_options() {
 }
 
 #[test]
+fn an_m4_that_has_much_to_say_is_not_ended_for_it() {
+    let folder = Folder::new(&[("mon.cf", WATCH)]);
+    // More than a pipe holds, behind what is shown of it.
+    let command = "sh -c 'head -c 300000 /dev/zero | tr \"\\0\" x >&2 && cat \"$0\"'";
+    let options = LoadOptions {
+        m4: Some(command.to_owned()),
+        ..LoadOptions::default()
+    };
+    let loaded = folder.load_with("mon.cf", &options).unwrap();
+    assert_eq!(loaded.model.services.len(), 1);
+}
+
+#[test]
 fn c2_an_m4_without_a_name_is_the_one_of_the_path() {
     if !support::have("m4") {
         return support::skip("c2_an_m4_without_a_name_is_the_one_of_the_path", "m4");
