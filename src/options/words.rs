@@ -265,7 +265,9 @@ fn unknown(letters: &str, letter: char, meant: Option<char>, description: &str) 
     let known = known.join(" ");
     let is_long = letters.starts_with('-');
     let word = if is_long {
-        format!("-{letters}")
+        // What is glued to it may be a secret.
+        let end = letters.find(['=', ':']).unwrap_or(letters.len());
+        format!("-{}", &letters[..end])
     } else {
         format!("-{letter}")
     };
@@ -539,6 +541,12 @@ mod tests {
                 "p:t:",
                 0,
                 "unknown option --quiet; options are single letters: -p -t",
+            ),
+            (
+                "--secret=word",
+                "p:t:",
+                0,
+                "unknown option --secret; options are single letters: -p -t",
             ),
         ];
         for (line, description, index, message) in cases {
