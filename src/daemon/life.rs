@@ -524,7 +524,11 @@ impl Daemon {
             tokio::pin!(closing);
             loop {
                 tokio::select! { biased;
-                    Some(_) = signals.recv() => break,
+                    Some(signal) = signals.recv() => match signal {
+                        Signal::Stop => break,
+                        // There is nothing left to reload for.
+                        Signal::Reload => {}
+                    },
                     Some(event) = inbox.recv() => {
                         if let Event::AlertDone { alert, delivery } = &event {
                             chronicle.delivered(clock.now().wall, alert.0, delivery);

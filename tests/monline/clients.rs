@@ -181,6 +181,8 @@ fn a_stop_waits_for_calls_of_monremote() {
     site.wait_for_text("begun", "disable host web1");
     daemon.signal(Signal::SIGTERM);
     site.wait_for_text("stderr", "stopping, the kernel's table");
+    // A reload that comes too late is no haste.
+    daemon.signal(Signal::SIGHUP);
     site.folder.write("go", "");
     assert!(daemon.wait(SOON).success());
     let expected = "disable host web1\ndisable host web2\n";
