@@ -18,7 +18,7 @@ pub struct WireId(pub u64);
 /// An idle connection to hold to a real server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wire {
-    /// Comes back in [`Event::Tripped`].
+    /// Comes back in [`Event::Tripped`](super::Event::Tripped).
     pub id: WireId,
     /// Where to.
     pub host: HostName,
@@ -54,7 +54,7 @@ impl Purpose {
 /// A monitor to run now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
-    /// Comes back in [`Event::RunEnded`].
+    /// Comes back in [`Event::RunEnded`](super::Event::RunEnded).
     pub id: RunId,
     /// What its report is for.
     pub purpose: Purpose,
