@@ -21,6 +21,7 @@ use crate::ipvs::Backend;
 use crate::model::Model;
 use crate::names::Names;
 use crate::pair::{InstanceName, State};
+use crate::site::OBSERVER;
 use crate::wire::role::{HealthAnswer, RoleAnswer};
 use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
@@ -118,6 +119,21 @@ impl Client {
                 Err(ClientError::Forbidden(path))
             }
             Err(error) => Err(ClientError::Broken { path, error }),
+        }
+    }
+
+    /// The same; where no daemon works with the folder, one that only observes there answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::connect`].
+    pub fn connect_also_observer(statedir: &Path) -> Result<Self, ClientError> {
+        match Self::connect(statedir) {
+            Err(ClientError::NoDaemon(path)) => match Self::connect(&statedir.join(OBSERVER)) {
+                Err(ClientError::NoDaemon(_)) => Err(ClientError::NoDaemon(path)),
+                found => found,
+            },
+            found => found,
         }
     }
 

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Defaults, Diagnostic};
 use crate::model::{Bind, Globals, Model};
+use crate::pair::talk::settings::PeerSettings;
 
 pub use crate::config::Overrides;
 pub use crate::config::programs::{Became, ProgramKind, Resolution};
@@ -30,6 +31,48 @@ pub struct LoadOptions {
     pub overrides: Overrides,
     /// Whose defaults count where the file says nothing.
     pub manner: Manner,
+    /// What it is read for.
+    pub purpose: Purpose,
+}
+
+/// What a configuration is read for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be carried out.
+    #[default]
+    Work,
+    /// To see what would be carried out, beside whoever does the work (`lvsmon run --observe`):
+    /// nothing is changed, sent or run but the checks, and nothing is written but into the
+    /// folder [`OBSERVER`] of the state folder.
+    Observe,
+}
+
+/// The state folder of an observer, in that of the configuration: what it keeps must never be
+/// taken for what a daemon did that works.
+pub const OBSERVER: &str = "observe";
+
+impl Purpose {
+    /// Takes out of the settings what an observer does not do. Its ports are any on loopback:
+    /// mon's clients, senders of traps and what a VRRP daemon says belong to whoever works.
+    fn limit(self, globals: &mut Globals) {
+        match self {
+            Self::Work => {}
+            Self::Observe => {
+                globals.statedir.push(OBSERVER);
+                globals.process.pidfile = None;
+                globals.process.monremote = None;
+                globals.history.historicfile = None;
+                globals.downtime.dtlogging = false;
+                globals.pair.notify_fifo = None;
+                globals.pair.sync = None;
+                globals.peer = PeerSettings::default();
+                globals.server.port = 0;
+                globals.server.bind = Bind::Loopback;
+                globals.trap.port = 0;
+                globals.trap.bind = Bind::Loopback;
+            }
+        }
+    }
 }
 
 /// Whose defaults count where the file says nothing.
@@ -84,7 +127,8 @@ pub fn load_unless(
         }
     }
     let programs = programs::look_up(&needs);
-    let (model, warnings) = document.check(&defaults, &programs)?;
+    let (mut model, warnings) = document.check(&defaults, &programs)?;
+    options.purpose.limit(&mut model.globals);
     Ok(Loaded {
         model,
         warnings,

@@ -154,6 +154,8 @@ words! {
     Source {
         /// A running daemon.
         Daemon = "daemon",
+        /// A running daemon that only observes.
+        Observer = "observer",
         /// The command line, where none was running.
         File = "file",
     }

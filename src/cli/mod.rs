@@ -33,7 +33,7 @@ use crate::model::Model;
 use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
 use crate::program;
-use crate::site::{self, LoadOptions};
+use crate::site::{self, LoadOptions, Purpose};
 
 /// Where mon.cf is unless `--config` says otherwise.
 pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
@@ -87,6 +87,9 @@ struct RunArgs {
     /// How log lines look on standard error; LVSMON_LOG=debug shows more of them
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    /// Decide everything and change nothing: say where the table would differ, beside whoever works
+    #[arg(long)]
+    observe: bool,
 }
 
 /// How log lines look.
@@ -225,6 +228,14 @@ fn run(args: &RunArgs) -> Outcome {
     });
     let options = StartOptions {
         config: args.config.clone(),
+        load: LoadOptions {
+            purpose: if args.observe {
+                Purpose::Observe
+            } else {
+                Purpose::Work
+            },
+            ..LoadOptions::default()
+        },
         ..StartOptions::default()
     };
     let result = daemon::run(options, Signals::Process);

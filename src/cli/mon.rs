@@ -27,7 +27,7 @@ use crate::daemon::{self, Ready, Signals, StartOptions};
 use crate::model::{Facility, Globals};
 use crate::program;
 use crate::protocol::state_file::StateFile;
-use crate::site::{LoadOptions, Manner, Overrides};
+use crate::site::{LoadOptions, Manner, Overrides, Purpose};
 use crate::time::timeval;
 
 /// What the second program says when it is ready.
@@ -202,6 +202,7 @@ impl MonArgs {
                 m4: self.m4.clone(),
                 overrides: self.overrides(),
                 manner: Manner::Mon,
+                purpose: Purpose::Work,
             },
             is_stopped: self.stopped,
             load_state: self.loadstate.map_or_else(Vec::new, StateKind::files),

@@ -26,7 +26,7 @@ pub(super) struct TableArgs {
 
 pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
     let model = load(&args.config)?;
-    let answer = match Client::connect(&model.globals.statedir) {
+    let answer = match Client::connect_also_observer(&model.globals.statedir) {
         Ok(mut daemon) => daemon.table()?,
         Err(ClientError::NoDaemon(_)) => client::compare_without_daemon(model)?,
         Err(error) => return Err(error.into()),
@@ -57,11 +57,18 @@ const HEADINGS: [&str; 10] = [
 ];
 
 fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Result<()> {
-    if answer.source != Source::Daemon {
-        let text = format!(
-            "no daemon runs with {}: this compares the file and its kept state with the kernel",
-            config.display()
-        );
+    let config = config.display();
+    let text = match answer.source {
+        Source::Daemon => None,
+        Source::Observer => Some(format!(
+            "lvsmon only observes with {config}: whoever works does not agree where wanted and \
+             actual differ, and nothing is changed"
+        )),
+        Source::File => Some(format!(
+            "no daemon runs with {config}: this compares the file and its kept state with the kernel"
+        )),
+    };
+    if let Some(text) = text {
         out.line(&out.paint(Tone::Odd, &text))?;
     }
     if let Some(why) = &answer.unreadable {

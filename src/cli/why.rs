@@ -104,7 +104,7 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
 
 fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> Outcome {
     let asked = load(&args.config).and_then(|model| {
-        let client = Client::connect(&model.globals.statedir);
+        let client = Client::connect_also_observer(&model.globals.statedir);
         let answer = client.and_then(|mut daemon| daemon.why(group, service));
         answer.map_err(|error| error.to_string())
     });

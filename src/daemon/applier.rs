@@ -6,6 +6,7 @@
 //! again; none ends the daemon. Source: architecture "levels, not edges".
 
 mod contest;
+mod differences;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,15 +17,17 @@ use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, Stopwatch};
+use crate::daemon::applier::differences::Differences;
 use crate::effort::look;
 use crate::engine::event::{Event, TableOutcome};
-use crate::ipvs::{Backend, IpvsError, Look};
-
+use crate::ipvs::{Backend, IpvsError, Look, Touch};
 use crate::lvs::diff::{diff, missing, owned};
 use crate::lvs::{
     Command, ConnectionCounts, Connections, Desired, RealServerKey, ServerWish, VirtualServiceKey,
     Weight,
 };
+use crate::model::Globals;
+use crate::site::Purpose;
 use crate::time::Mono;
 use contest::{Contests, Place};
 
@@ -39,6 +42,21 @@ const LAST_LIMIT: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 /// Longest wait after a refusal: a module that was loaded late is noticed within this time.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// The table; of an observer that of whoever works, which it only reads.
+pub(super) fn place_of(globals: &Globals, purpose: Purpose) -> Backend {
+    match purpose {
+        Purpose::Work => Backend::open(globals.ipvs_backend, &globals.statedir),
+        Purpose::Observe => {
+            tracing::warn!(
+                "observing: nothing in the table is changed, no alert is sent and no program but \
+                 checks is run; the log says what would be done"
+            );
+            let folder = globals.statedir.parent().unwrap_or(&globals.statedir);
+            Backend::open(globals.ipvs_backend, folder).with_touch(Touch::OnlyReads)
+        }
+    }
+}
 
 /// The task that writes the table.
 #[derive(Debug)]
@@ -74,6 +92,7 @@ impl Applier {
             waiting: BTreeMap::new(),
             contests: Contests::default(),
             unread: None,
+            differences: Differences::default(),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.work(desired, events, stopped));
@@ -128,6 +147,8 @@ struct Worker {
     contests: Contests,
     /// The table could not be read.
     unread: Option<Rest>,
+    /// What an observer would change.
+    differences: Differences,
 }
 
 /// What a command is about. No two commands of one look are about the same.
@@ -255,6 +276,7 @@ impl Worker {
             }
         };
         self.log(&outcome);
+        self.log_differences(&outcome);
         let lasting = TableOutcome {
             connections: Arc::default(),
             applied: Vec::new(),
@@ -379,7 +401,9 @@ impl Worker {
     /// neither refused before nor waited for a virtual service.
     fn drifted(&self, is_new: bool, commands: &[Command]) -> BTreeSet<Place> {
         let before = &self.seen.outcome;
-        if is_new || before.actual.is_none() {
+        // An observer leaves every difference as it is.
+        let is_observer = self.backend.touch() == Touch::OnlyReads;
+        if is_new || before.actual.is_none() || is_observer {
             return BTreeSet::new();
         }
         let refusals = by_place(&before.refused);
@@ -459,6 +483,22 @@ impl Worker {
         }
     }
 
+    /// One line for each difference that lasts, where nothing is changed because of it.
+    fn log_differences(&mut self, outcome: &TableOutcome) {
+        let is_seen = outcome.unreadable.is_none();
+        if self.backend.touch() != Touch::OnlyReads || !is_seen {
+            return;
+        }
+        let commands = outcome.refused.iter().map(|(command, _)| command);
+        let news = self.differences.look(commands);
+        for command in news.lasting {
+            warn!(would = %command, "observing: the table differs from what lvsmon wants");
+        }
+        for command in news.over {
+            info!(no_longer = %command, "observing: a difference of the table is over");
+        }
+    }
+
     /// One line for each change, and for each trouble that is new.
     fn log(&self, outcome: &TableOutcome) {
         let before = &self.seen.outcome;
@@ -476,8 +516,10 @@ impl Worker {
             let changes = outcome.drift;
             warn!(changes, "the table was changed by others; put right again");
         }
+        let is_observer = self.backend.touch() == Touch::OnlyReads;
+        let refused = outcome.refused.iter().filter(|_| !is_observer);
         let refusals = by_place(&before.refused);
-        for (command, why) in &outcome.refused {
+        for (command, why) in refused {
             let old = refusals.get(&place(command));
             if old.is_none_or(|(it, old)| it != command || old != why) {
                 error!(%command, %why, "the kernel refused a change of the table");

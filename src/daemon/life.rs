@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
 use crate::config::{Diagnostic, counted};
-use crate::daemon::applier::Applier;
+use crate::daemon::applier::{self, Applier};
 use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
@@ -44,7 +44,6 @@ use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
 use crate::engine::event::{Event, HistoryLine, Memory, TableOutcome, Wish};
 use crate::engine::saved::Forgotten;
-use crate::ipvs::Backend;
 use crate::lvs::Desired;
 use crate::model::{Globals, Model};
 use crate::monitor::Tools;
@@ -322,7 +321,7 @@ fn start(
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
-    let backend = Backend::open(globals.ipvs_backend, &globals.statedir);
+    let backend = applier::place_of(globals, options.load.purpose);
     let (saved, now) = (&opened.saved, clock.now());
     let (role, role_kept) = role::begin(globals, saved, now);
     let (told, deliveries) = mpsc::channel(TOLD_MAX);

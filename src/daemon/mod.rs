@@ -99,7 +99,7 @@ use crate::host;
 use crate::lvs::Desired;
 use crate::model::IpvsBackend;
 use crate::pair::{Facts, RoleKeeper};
-use crate::site::LoadOptions;
+use crate::site::{LoadOptions, Purpose};
 use crate::wire::server::Expiry;
 use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
 
@@ -351,7 +351,11 @@ impl Daemon {
     }
 
     fn send(&mut self, call: AlertCall) {
-        if !self.outbox.send(call) {
+        let is_taken = match self.load.purpose {
+            Purpose::Work => self.outbox.send(call),
+            Purpose::Observe => self.outbox.only_say(&call),
+        };
+        if !is_taken {
             self.store.refused();
         }
     }
@@ -396,11 +400,18 @@ impl Daemon {
         }
     }
 
+    fn source(&self) -> Source {
+        match self.load.purpose {
+            Purpose::Work => Source::Daemon,
+            Purpose::Observe => Source::Observer,
+        }
+    }
+
     fn answer(&mut self, ask: Ask) {
         let answer = match ask.request {
             Request::Table => {
                 let seen = self.seen();
-                Answer::Table(rows::table(&self.engine, &seen, Source::Daemon))
+                Answer::Table(rows::table(&self.engine, &seen, self.source()))
             }
             Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
             Request::Events { after } => Answer::Events(self.chronicle.after(after)),

@@ -83,6 +83,8 @@ pub enum Refusal {
     KeepsChanging(u32),
     /// The program could not be started, for this reason.
     NoProgram(String),
+    /// This daemon only observes.
+    OnlyObserved,
     /// Any other reason, in the words of whoever said it.
     Other(String),
 }
@@ -102,7 +104,11 @@ impl Refusal {
     #[must_use]
     pub const fn is_general(&self) -> bool {
         match self {
-            Self::NoModule | Self::NotPermitted | Self::TimedOut(_) | Self::NoProgram(_) => true,
+            Self::NoModule
+            | Self::NotPermitted
+            | Self::TimedOut(_)
+            | Self::NoProgram(_)
+            | Self::OnlyObserved => true,
             Self::NoScheduler(_)
             | Self::NoSchedulerOrEngine(..)
             | Self::NoSuchService
@@ -164,6 +170,7 @@ impl fmt::Display for Refusal {
                 "ipvsadm could not be started: {why}; install the package ipvsadm, or set \
                  `ipvs_backend = netlink`",
             ),
+            Self::OnlyObserved => out.write_str("lvsmon only observes here (run --observe)"),
             Self::Other(why) => out.write_str(why),
         }
     }

@@ -41,7 +41,20 @@ pub struct Look {
 
 /// The place where the virtual server table is.
 #[derive(Debug)]
-pub struct Backend(Inner);
+pub struct Backend {
+    place: Inner,
+    touch: Touch,
+}
+
+/// What may be done with a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Touch {
+    /// It is read and changed.
+    #[default]
+    Changes,
+    /// It is only read: each change is [`Refusal::OnlyObserved`].
+    OnlyReads,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -61,11 +74,33 @@ impl Backend {
     /// daemons run.
     #[must_use]
     pub fn open(kind: IpvsBackend, statedir: &Path) -> Self {
-        Self(match kind {
+        let place = match kind {
             IpvsBackend::Netlink => Inner::Netlink(Netlink::new()),
             IpvsBackend::Ipvsadm => Inner::Ipvsadm(Ipvsadm::new()),
             IpvsBackend::Memory => Inner::Memory(Memory::new(statedir.join(memory::FILE_NAME))),
-        })
+        };
+        let touch = Touch::default();
+        Self { place, touch }
+    }
+
+    /// The same, with what may be done with it from now on.
+    #[must_use]
+    pub fn with_touch(self, touch: Touch) -> Self {
+        Self { touch, ..self }
+    }
+
+    /// What may be done with it.
+    #[must_use]
+    pub const fn touch(&self) -> Touch {
+        self.touch
+    }
+
+    /// Nothing is changed by who only reads, whoever has the table.
+    fn may_change(&self) -> Result<(), Refusal> {
+        match self.touch {
+            Touch::Changes => Ok(()),
+            Touch::OnlyReads => Err(Refusal::OnlyObserved),
+        }
     }
 
     /// The whole table.
@@ -87,7 +122,7 @@ impl Backend {
         &mut self,
         wanted: impl Fn(&VirtualServiceKey) -> bool,
     ) -> Result<Table, IpvsError> {
-        let refusal = match &mut self.0 {
+        let refusal = match &mut self.place {
             Inner::Netlink(netlink) => netlink.look(&wanted).await.map(|look| look.table),
             Inner::Ipvsadm(ipvsadm) => ipvsadm.list(&wanted).await,
             Inner::Memory(memory) => memory.list(&wanted),
@@ -107,7 +142,7 @@ impl Backend {
         &mut self,
         wanted: impl Fn(&VirtualServiceKey) -> bool,
     ) -> Result<Look, IpvsError> {
-        let refusal = match &mut self.0 {
+        let refusal = match &mut self.place {
             Inner::Netlink(netlink) => netlink.look(&wanted).await,
             Inner::Ipvsadm(ipvsadm) => ipvsadm.look(&wanted).await,
             Inner::Memory(memory) => memory.look(&wanted),
@@ -124,7 +159,7 @@ impl Backend {
     ///
     /// Where that could not be read.
     pub async fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, SyncError> {
-        let refusal = match &mut self.0 {
+        let refusal = match &mut self.place {
             Inner::Netlink(netlink) => netlink.sync_daemons().await,
             Inner::Ipvsadm(ipvsadm) => ipvsadm.sync_daemons().await,
             Inner::Memory(memory) => memory.sync_daemons(),
@@ -140,7 +175,11 @@ impl Backend {
     /// Where the kernel refused; to start one whose role is taken is refused, whatever its
     /// settings: see [`crate::lvs::sync_diff`].
     pub async fn apply_sync(&mut self, change: &SyncChange) -> Result<(), SyncError> {
-        let outcome = match &mut self.0 {
+        self.may_change().map_err(|refusal| SyncError {
+            change: Some(change.clone()),
+            refusal,
+        })?;
+        let outcome = match &mut self.place {
             Inner::Netlink(netlink) => netlink.apply_sync(change).await,
             Inner::Ipvsadm(ipvsadm) => ipvsadm.apply_sync(change).await,
             Inner::Memory(memory) => memory.apply_sync(change),
@@ -160,7 +199,7 @@ impl Backend {
     ///
     /// Where that could not be read.
     pub async fn timeouts(&mut self) -> Result<ConnectionTimeouts, SyncError> {
-        let refusal = match &mut self.0 {
+        let refusal = match &mut self.place {
             Inner::Netlink(netlink) => netlink.timeouts().await,
             Inner::Ipvsadm(ipvsadm) => ipvsadm.timeouts().await,
             Inner::Memory(_) => Ok(memory::TIMEOUTS),
@@ -200,7 +239,8 @@ impl Backend {
 
     /// Makes one change, or says what whoever has the table says.
     async fn change(&mut self, command: &Command) -> Result<(), Refusal> {
-        match &mut self.0 {
+        self.may_change()?;
+        match &mut self.place {
             Inner::Netlink(netlink) => netlink.apply(command).await,
             Inner::Ipvsadm(ipvsadm) => ipvsadm.apply(command).await,
             Inner::Memory(memory) => memory.apply(command),
@@ -214,7 +254,7 @@ impl Backend {
     ///
     /// Where the file cannot be written; none of the changes was made then.
     pub fn settle(&mut self) -> Result<(), Refusal> {
-        match &mut self.0 {
+        match &mut self.place {
             Inner::Netlink(_) | Inner::Ipvsadm(_) => Ok(()),
             Inner::Memory(memory) => memory.settle(),
         }

@@ -7,6 +7,7 @@ mod control;
 pub(crate) mod farm;
 mod life;
 mod names;
+mod observe;
 mod state;
 mod tripwire;
 mod trouble;

@@ -217,6 +217,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
         waiting: BTreeMap::new(),
         contests: Contests::default(),
         unread: None,
+        differences: Differences::default(),
     };
     let refusals = |count: u32| -> Vec<(Command, String)> {
         let server = |number: u32| {
@@ -339,6 +340,7 @@ async fn a_place_that_somebody_else_writes_too_is_left_to_rest() {
         seen: Seen::default(),
         waiting: BTreeMap::new(),
         contests: Contests::default(),
+        differences: Differences::default(),
         unread: None,
     };
     let desired = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));

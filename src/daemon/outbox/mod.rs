@@ -293,6 +293,24 @@ impl Outbox {
         *self.held.borrow()
     }
 
+    /// Says what would be sent and sends nothing, for an observer. The call is over with that; the
+    /// answer is false, since the outbox did not take it.
+    pub fn only_say(&self, call: &AlertCall) -> bool {
+        tracing::info!(
+            group = %call.group,
+            service = %call.name,
+            alert = %call.command.name,
+            summary = call.summary,
+            "observing: this alert would be sent"
+        );
+        // Without room the engine hears nothing, which it can bear.
+        let _ = self.events.try_send(Event::AlertDone {
+            alert: call.id,
+            delivery: Delivery::GivenUp("lvsmon only observes".to_owned()),
+        });
+        false
+    }
+
     /// From now on these settings hold; a relay that was away is tried at once.
     pub fn reload(&self, settings: OutboxSettings) {
         let _ = self.settings.send(settings);
