@@ -23,6 +23,7 @@ use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::{self, Watchdog};
+use crate::daemon::lasting::{has_lost_everything, keep_what_cannot_change};
 use crate::daemon::logs::{self, Logs};
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
@@ -45,7 +46,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Event, HistoryLine, Memory, TableOutcome, Wish};
 use crate::engine::saved::Forgotten;
 use crate::lvs::Desired;
-use crate::model::{Globals, Model};
+use crate::model::Globals;
 use crate::monitor::Tools;
 use crate::names::Names;
 use crate::program;
@@ -541,55 +542,6 @@ impl Daemon {
         scribe.close(JOURNAL_LIMIT).await;
         store.close(JOURNAL_LIMIT).await;
     }
-}
-
-/// Whether a reload would leave nothing of what there was.
-fn has_lost_everything(old: &Model, new: &Model) -> bool {
-    new.services.is_empty() && !old.services.is_empty()
-}
-
-/// Ports, the state folder, the backend and the files of the process are open or written: they
-/// change with a restart only.
-fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
-    if old.statedir != new.statedir {
-        tracing::warn!(
-            old = %old.statedir.display(),
-            new = %new.statedir.display(),
-            "statedir changes at the next restart only"
-        );
-        new.statedir.clone_from(&old.statedir);
-    }
-    if old.ipvs_backend != new.ipvs_backend {
-        tracing::warn!(
-            old = %old.ipvs_backend,
-            new = %new.ipvs_backend,
-            "ipvs_backend changes at the next restart only"
-        );
-        new.ipvs_backend = old.ipvs_backend;
-    }
-    // mon says nothing of these.
-    let ports = (&old.server, &old.trap) == (&new.server, &new.trap);
-    for (what, is_same) in [
-        ("serverbind, serverport, trapbind and trapport", ports),
-        ("pidfile", old.process.pidfile == new.process.pidfile),
-        (
-            "monerrfile",
-            old.process.monerrfile == new.process.monerrfile,
-        ),
-        (
-            "syslog_facility",
-            old.process.syslog_facility == new.process.syslog_facility,
-        ),
-    ] {
-        if !is_same {
-            tracing::warn!(what, "changes at the next restart only");
-        }
-    }
-    new.server.clone_from(&old.server);
-    new.trap.clone_from(&old.trap);
-    let monremote = new.process.monremote.take();
-    new.process.clone_from(&old.process);
-    new.process.monremote = monremote;
 }
 
 /// `lvsmon mon` has every address for its default, and nothing to say.

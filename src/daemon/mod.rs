@@ -10,6 +10,7 @@
 //! | Question | File |
 //! |---|---|
 //! | how do a start, a reload and a stop go | `life` |
+//! | what of a new configuration has to wait for a restart | `lasting` |
 //! | how do signals become values | `signals` |
 //! | how is a check run | `runner` |
 //! | how do addresses of names stay fresh | `names` |
@@ -40,6 +41,7 @@ mod claim;
 mod control;
 mod gate;
 mod health;
+mod lasting;
 mod life;
 pub mod log;
 mod logs;
