@@ -280,8 +280,8 @@ mod tests {
     #[test]
     fn clients_leave_files_to_the_others_but_a_few_are_always_heard() {
         assert_eq!(clients_max(1_048_576), CLIENTS_MAX);
-        assert_eq!(clients_max(4_000), 2_500);
-        assert_eq!(clients_max(2_000), 500);
+        assert_eq!(clients_max(4_500), 2_500);
+        assert_eq!(clients_max(2_500), 500);
         assert_eq!(clients_max(1_024), CLIENTS_MIN);
         assert_eq!(clients_max(0), CLIENTS_MIN);
     }
