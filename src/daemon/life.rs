@@ -510,8 +510,10 @@ impl Daemon {
         server.close().await;
         traps.close().await;
         let last = engine.at_exit().map(Arc::new);
-        drop(desired);
+        // The channel of wishes stays open until then: its end alone would end the applier, with
+        // nothing done.
         applier.stop(last).await;
+        drop(desired);
         runner.close(RUNS_LIMIT).await;
         // What comes of deliveries that end now is still logged. The engine need not know: an
         // alert counts once its call was started (D33).
