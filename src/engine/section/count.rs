@@ -36,7 +36,6 @@ pub(crate) enum Opinion {
     Bad(Reason),
     /// It fails, and something beside this check says so too: `fall` is reached at once. So is
     /// the end of a held connection with a refused check behind it (D18).
-    #[allow(dead_code, reason = "the tripwire says so from the next step on")]
     Surely(Reason),
     /// Nothing.
     Unknown,
