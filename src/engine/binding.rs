@@ -328,17 +328,9 @@ impl Bindings {
             self.add_section_views(key, &survey, wanted, &mut here);
             views.append(&mut here);
             views.extend(self.owned.leaving(key).map(|server| RealServerView {
-                virtual_service: key,
                 server: Some(server),
-                hosts: Vec::new(),
                 wish: ServerWish::Out,
-                withdrawals: Vec::new(),
-                untested: Vec::new(),
-                left_out: Vec::new(),
-                problem: None,
-                manual: None,
-                role: None,
-                counts: Vec::new(),
+                ..RealServerView::unknown(key, Vec::new())
             }));
         }
         views

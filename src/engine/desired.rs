@@ -43,6 +43,25 @@ pub struct RealServerView {
     pub counts: Vec<CountView>,
 }
 
+impl RealServerView {
+    /// One of which nothing is known but where it stands in the file.
+    pub(crate) const fn unknown(virtual_service: VirtualServiceKey, hosts: Vec<HostName>) -> Self {
+        Self {
+            virtual_service,
+            server: None,
+            hosts,
+            wish: ServerWish::AsFound,
+            withdrawals: Vec::new(),
+            untested: Vec::new(),
+            left_out: Vec::new(),
+            problem: None,
+            manual: None,
+            role: None,
+            counts: Vec::new(),
+        }
+    }
+}
+
 /// How the checks of a real server went lately, as a section counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountView {
@@ -273,18 +292,12 @@ impl Survey {
             let claims = claims.iter().filter(move |claim| claim.stand == stand);
             distinct(claims.map(|claim| claim.service))
         };
+        let hosts = distinct(claims.iter().map(|claim| claim.host.clone()));
         RealServerView {
-            virtual_service,
-            server: None,
-            hosts: distinct(claims.iter().map(|claim| claim.host.clone())),
-            wish: ServerWish::AsFound,
             withdrawals: self.withdrawals(claims).collect(),
             untested: with(Stand::Silent),
             left_out: with(Stand::LeftOut),
-            problem: None,
-            manual: None,
-            role: None,
-            counts: Vec::new(),
+            ..RealServerView::unknown(virtual_service, hosts)
         }
     }
 }

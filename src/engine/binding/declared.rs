@@ -490,7 +490,7 @@ impl Bindings {
             let view = match found {
                 Some(view) => view,
                 None => {
-                    views.push(blank(key, &server.host));
+                    views.push(RealServerView::unknown(key, vec![server.host.clone()]));
                     let Some(view) = views.last_mut() else {
                         continue;
                     };
@@ -511,7 +511,7 @@ impl Bindings {
             );
         }
         if let (Some(server), Some(fallback)) = (places.fallback, &section.fallback) {
-            let mut view = blank(key, &fallback.host);
+            let mut view = RealServerView::unknown(key, vec![fallback.host.clone()]);
             view.server = Some(server);
             let wish = wanted.servers.get(&server).copied();
             view.wish = wish.unwrap_or(ServerWish::AsFound);
@@ -539,22 +539,6 @@ impl Bindings {
             fall: section.counts.fall.get(),
             rise: section.counts.rise.get(),
         }
-    }
-}
-
-fn blank(virtual_service: VirtualServiceKey, host: &HostName) -> RealServerView {
-    RealServerView {
-        virtual_service,
-        server: None,
-        hosts: vec![host.clone()],
-        wish: ServerWish::AsFound,
-        withdrawals: Vec::new(),
-        untested: Vec::new(),
-        left_out: Vec::new(),
-        problem: None,
-        manual: None,
-        role: None,
-        counts: Vec::new(),
     }
 }
 
