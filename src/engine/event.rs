@@ -140,9 +140,49 @@ impl Action {
             | Self::Resolve(_)
             | Self::ApplyTable
             | Self::Record(_)
-            | Self::Renumber { .. }
+            | Self::Renumber(_)
             | Self::Suppressed(_)
             | Self::Note(_)
+            | Self::History(_)
+            | Self::Downtime(_) => None,
+        }
+    }
+
+    /// The alert that this delivers; none for all else.
+    #[must_use]
+    pub const fn sent(&self) -> Option<&AlertCall> {
+        match self {
+            Self::Send(call) => Some(call),
+            Self::Start(_)
+            | Self::Stop(_)
+            | Self::Hold(_)
+            | Self::LetGo(_)
+            | Self::Resolve(_)
+            | Self::ApplyTable
+            | Self::Record(_)
+            | Self::Renumber(_)
+            | Self::Suppressed(_)
+            | Self::Note(_)
+            | Self::History(_)
+            | Self::Downtime(_) => None,
+        }
+    }
+
+    /// What this says to the log; none for all else.
+    #[must_use]
+    pub const fn noted(&self) -> Option<&Note> {
+        match self {
+            Self::Note(note) => Some(note),
+            Self::Start(_)
+            | Self::Stop(_)
+            | Self::Hold(_)
+            | Self::LetGo(_)
+            | Self::Send(_)
+            | Self::Resolve(_)
+            | Self::ApplyTable
+            | Self::Record(_)
+            | Self::Renumber(_)
+            | Self::Suppressed(_)
             | Self::History(_)
             | Self::Downtime(_) => None,
         }

@@ -177,7 +177,7 @@ impl Story {
         Self {
             model,
             stage,
-            calls: calls_of(actions),
+            calls: calls_of(&actions),
         }
     }
 
@@ -218,7 +218,7 @@ impl Story {
                 self.trap(Duration::ZERO, true);
                 for _ in 0..TIMEOUTS {
                     let actions = self.stage.next_deadline();
-                    self.calls = calls_of(actions.unwrap_or_default());
+                    self.calls = calls_of(&actions.unwrap_or_default());
                 }
             }
         }
@@ -296,7 +296,7 @@ impl Story {
     }
 
     fn happen(&mut self, wait: Duration, event: Event) {
-        self.calls = calls_of(self.stage.tell_after(wait, event));
+        self.calls = calls_of(&self.stage.tell_after(wait, event));
     }
 
     /// The host that fails.
@@ -311,21 +311,6 @@ fn detail(failing: &str) -> String {
     format!("{failing}: connection refused\nthis is a sample, nothing is wrong\n")
 }
 
-fn calls_of(actions: Vec<Action>) -> Vec<AlertCall> {
-    let call = |action| match action {
-        Action::Send(call) => Some(*call),
-        Action::Start(_)
-        | Action::Stop(_)
-        | Action::Hold(_)
-        | Action::LetGo(_)
-        | Action::Resolve(_)
-        | Action::ApplyTable
-        | Action::Record(_)
-        | Action::Renumber { .. }
-        | Action::Suppressed(_)
-        | Action::Note(_)
-        | Action::History(_)
-        | Action::Downtime(_) => None,
-    };
-    actions.into_iter().filter_map(call).collect()
+fn calls_of(actions: &[Action]) -> Vec<AlertCall> {
+    actions.iter().filter_map(Action::sent).cloned().collect()
 }

@@ -98,22 +98,10 @@ impl Life {
 
     fn tell(&mut self, event: Event) {
         for action in self.engine.handle(self.now, event) {
-            match action {
-                Action::Record(record) => {
-                    self.journal.insert(record.key, record.value);
-                }
-                Action::Send(call) => self.told.push(call.event),
-                Action::Start(_)
-                | Action::Stop(_)
-                | Action::Hold(_)
-                | Action::LetGo(_)
-                | Action::Resolve(_)
-                | Action::ApplyTable
-                | Action::Renumber { .. }
-                | Action::Suppressed(_)
-                | Action::Note(_)
-                | Action::History(_)
-                | Action::Downtime(_) => {}
+            self.told
+                .extend(action.sent().map(|call| call.event.clone()));
+            if let Action::Record(record) = action {
+                self.journal.insert(record.key, record.value);
             }
         }
     }

@@ -62,21 +62,9 @@ impl Desk {
 
     fn wish(&mut self, second: f64, wish: Wish) -> Outcome {
         let actions = self.tell(second, Event::Operator(wish));
-        let mut outcomes = actions.into_iter().filter_map(|action| match action {
-            Action::Note(Note::Wish { outcome, .. }) => Some(outcome),
-            Action::Note(_)
-            | Action::Start(_)
-            | Action::Stop(_)
-            | Action::Hold(_)
-            | Action::LetGo(_)
-            | Action::Send(_)
-            | Action::Resolve(_)
-            | Action::ApplyTable
-            | Action::Record(_)
-            | Action::Renumber { .. }
-            | Action::Suppressed(_)
-            | Action::History(_)
-            | Action::Downtime(_) => None,
+        let mut outcomes = actions.iter().filter_map(|action| match action.noted() {
+            Some(Note::Wish { outcome, .. }) => Some(outcome.clone()),
+            _ => None,
         });
         outcomes.next().unwrap()
     }
@@ -379,22 +367,8 @@ fn of_a_service_that_was_never_tested_the_state_file_leaves_the_fields_of_mon_em
 
 /// The ids of the events that are told.
 fn events(actions: &[Action]) -> Vec<&str> {
-    let calls = actions.iter().filter_map(|action| match action {
-        Action::Send(call) => Some(&*call.event),
-        Action::Start(_)
-        | Action::Stop(_)
-        | Action::Hold(_)
-        | Action::LetGo(_)
-        | Action::Resolve(_)
-        | Action::ApplyTable
-        | Action::Record(_)
-        | Action::Renumber { .. }
-        | Action::Suppressed(_)
-        | Action::Note(_)
-        | Action::History(_)
-        | Action::Downtime(_) => None,
-    });
-    calls.collect()
+    let calls = actions.iter().filter_map(Action::sent);
+    calls.map(|call| &*call.event).collect()
 }
 
 #[test]
@@ -514,25 +488,13 @@ fn histories_hold_histlength_lines_until_a_person_or_a_reset_says_else() {
 
 /// What is said of a state file, as `SERVICE FIELD: WHY`.
 fn left_out(actions: &[Action]) -> Vec<String> {
-    let said = actions.iter().filter_map(|action| match action {
-        Action::Note(Note::NotLoaded {
+    let said = actions.iter().filter_map(|action| match action.noted() {
+        Some(Note::NotLoaded {
             service,
             field,
             why,
         }) => Some(format!("{service} {field}: {why}")),
-        Action::Note(_)
-        | Action::Start(_)
-        | Action::Stop(_)
-        | Action::Hold(_)
-        | Action::LetGo(_)
-        | Action::Send(_)
-        | Action::Resolve(_)
-        | Action::ApplyTable
-        | Action::Record(_)
-        | Action::Renumber { .. }
-        | Action::Suppressed(_)
-        | Action::History(_)
-        | Action::Downtime(_) => None,
+        _ => None,
     });
     said.collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, AlertCall, Event, PeerTold, Renumbering, RunId, Speaking};
+use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking};
 use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
 use crate::model::Service;
@@ -62,22 +62,8 @@ impl Desk {
 }
 
 fn ids(actions: &[Action]) -> Vec<String> {
-    let event = |action: &Action| match action {
-        Action::Send(call) => Some(AlertCall::clone(call).event),
-        Action::Start(_)
-        | Action::Stop(_)
-        | Action::Resolve(_)
-        | Action::ApplyTable
-        | Action::Record(_)
-        | Action::Renumber { .. }
-        | Action::Suppressed(_)
-        | Action::Note(_)
-        | Action::History(_)
-        | Action::Downtime(_)
-        | Action::Hold(_)
-        | Action::LetGo(_) => None,
-    };
-    actions.iter().filter_map(event).collect()
+    let calls = actions.iter().filter_map(Action::sent);
+    calls.map(|call| call.event.clone()).collect()
 }
 
 /// What the peer tells, with this open outage of `g/s`: its number and its calls.
