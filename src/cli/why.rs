@@ -2,6 +2,7 @@
 //! `server`.
 
 mod server;
+mod sheet;
 
 use std::io;
 use std::path::PathBuf;
@@ -9,10 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use crate::cli::output::{Output, Tone, complain};
+use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
 use crate::cli::{CONFIG, Outcome, USAGE, load};
 use crate::client::Client;
@@ -145,14 +145,13 @@ const fn is_good(status: ServiceStatus) -> bool {
 /// The answer on its way to a terminal.
 struct Page<'a> {
     answer: &'a WhyAnswer,
-    zone: TimeZone,
-    out: &'a mut Output,
+    sheet: Sheet<'a>,
 }
 
 impl<'a> Page<'a> {
     fn of(answer: &'a WhyAnswer, out: &'a mut Output) -> Self {
-        let zone = TimeZone::system();
-        Self { answer, zone, out }
+        let sheet = Sheet::new(answer.time, out);
+        Self { answer, sheet }
     }
 
     fn print(&mut self) -> io::Result<()> {
@@ -166,7 +165,8 @@ impl<'a> Page<'a> {
         self.list("alerts", &answer.alerts, Self::alert)?;
         self.list("held back", &answer.held_back, Self::held)?;
         if answer.alerts.is_empty() && answer.held_back.is_empty() {
-            self.field("alerts", "none since the daemon began, and none held back")?;
+            self.sheet
+                .field("alerts", "none since the daemon began, and none held back")?;
         }
         Ok(())
     }
@@ -181,20 +181,20 @@ impl<'a> Page<'a> {
         let since = match service.first_failure {
             Some(first) => format!(
                 " since {}, {} in a row",
-                self.moment(first),
+                self.sheet.moment(first),
                 counted(service.failures, "failure")
             ),
             None => String::new(),
         };
         let name = format!("{}/{}", service.group, service.service);
-        let name = self.out.paint(Tone::Heading, &name);
-        let status = self.out.paint(tone, service.status.word());
-        self.out.line(&format!("{name} is {status}{since}"))?;
+        let name = self.sheet.out.paint(Tone::Heading, &name);
+        let status = self.sheet.out.paint(tone, service.status.word());
+        self.sheet.out.line(&format!("{name} is {status}{since}"))?;
         if let Some(text) = &self.answer.description {
-            self.field("what", text)?;
+            self.sheet.field("what", text)?;
         }
         if !service.summary.is_empty() {
-            self.field("summary", &service.summary)?;
+            self.sheet.field("summary", &service.summary)?;
         }
         let lines = self
             .answer
@@ -202,10 +202,12 @@ impl<'a> Page<'a> {
             .lines()
             .skip_while(|line| line.is_empty());
         for (index, line) in lines.take(DETAIL_LINES).enumerate() {
-            self.field(if index == 0 { "detail" } else { "" }, &format!("| {line}"))?;
+            self.sheet
+                .field(if index == 0 { "detail" } else { "" }, &format!("| {line}"))?;
         }
         if let Some(time) = service.last_success.filter(|_| !is_good(service.status)) {
-            self.field("good", &format!("last {}", self.moment(time)))?;
+            self.sheet
+                .field("good", &format!("last {}", self.sheet.moment(time)))?;
         }
         Ok(())
     }
@@ -213,15 +215,15 @@ impl<'a> Page<'a> {
     fn schedule(&mut self) -> io::Result<()> {
         let answer = self.answer;
         match &answer.monitor {
-            Some(monitor) => self.field("monitor", monitor)?,
-            None => self.field("monitor", "none: it lives on traps")?,
+            Some(monitor) => self.sheet.field("monitor", monitor)?,
+            None => self.sheet.field("monitor", "none: it lives on traps")?,
         }
         let mut parts = Vec::new();
         if let Some(time) = answer.service.last_check {
             let took = answer.took.map(|span| format!(", took {}", readable(span)));
             parts.push(format!(
                 "last {}{}",
-                self.moment(time),
+                self.sheet.moment(time),
                 took.unwrap_or_default()
             ));
         }
@@ -237,16 +239,16 @@ impl<'a> Page<'a> {
             parts.push(format!("every {}", readable(interval)));
         }
         if !parts.is_empty() {
-            self.field("runs", &parts.join("; "))?;
+            self.sheet.field("runs", &parts.join("; "))?;
         }
         if let Some(trap) = &answer.last_trap {
             let from = trap.from.as_ref().map(|from| format!(" from {from}"));
             let text = format!(
                 "last {}{}",
-                self.moment(trap.time),
+                self.sheet.moment(trap.time),
                 from.unwrap_or_default()
             );
-            self.field("traps", &text)?;
+            self.sheet.field("traps", &text)?;
         }
         Ok(())
     }
@@ -254,20 +256,23 @@ impl<'a> Page<'a> {
     fn persons(&mut self) -> io::Result<()> {
         let answer = self.answer;
         if let Some(since) = answer.stopped_since {
-            let text = format!("since {}: nothing runs, nobody is told", self.moment(since));
-            self.painted("stopped", Tone::Odd, &text)?;
+            let text = format!(
+                "since {}: nothing runs, nobody is told",
+                self.sheet.moment(since)
+            );
+            self.sheet.painted("stopped", Tone::Odd, &text)?;
         }
         if let Some(what) = &answer.disabled {
             let text = format!("the {what} is disabled: it runs, but nobody is told");
-            self.painted("disabled", Tone::Odd, &text)?;
+            self.sheet.painted("disabled", Tone::Odd, &text)?;
         }
         if !answer.disabled_hosts.is_empty() {
             let text = format!("hosts {}", answer.disabled_hosts.join(" "));
-            self.painted("disabled", Tone::Odd, &text)?;
+            self.sheet.painted("disabled", Tone::Odd, &text)?;
         }
         if let Some(ack) = &answer.ack {
-            let text = format!("{} ({})", ack.comment, self.moment(ack.time));
-            self.painted("acked", Tone::Odd, &text)?;
+            let text = format!("{} ({})", ack.comment, self.sheet.moment(ack.time));
+            self.sheet.painted("acked", Tone::Odd, &text)?;
         }
         for line in &answer.depends {
             let failing = match line.failing.as_slice() {
@@ -275,10 +280,11 @@ impl<'a> Page<'a> {
                 some => format!("; not good: {}", some.join(", ")),
             };
             let text = format!("{} {}{failing}", line.keyword, line.expression);
-            self.field("depends", &text)?;
+            self.sheet.field("depends", &text)?;
         }
         if answer.depend_status == Some(false) {
-            self.painted("depends", Tone::Odd, "it failed when it was asked last")?;
+            self.sheet
+                .painted("depends", Tone::Odd, "it failed when it was asked last")?;
         }
         Ok(())
     }
@@ -290,7 +296,7 @@ impl<'a> Page<'a> {
                 Verdict::Down => Tone::Bad,
                 Verdict::Unknown => Tone::Odd,
             };
-            let verdict = self.out.paint(tone, host.verdict.word());
+            let verdict = self.sheet.out.paint(tone, host.verdict.word());
             let reason = host.reason.map(|reason| format!(" ({reason})"));
             let text = match host.text.as_str() {
                 "" => String::new(),
@@ -301,7 +307,8 @@ impl<'a> Page<'a> {
                 host.host,
                 reason.unwrap_or_default()
             );
-            self.field(if index == 0 { "hosts" } else { "" }, &line)?;
+            self.sheet
+                .field(if index == 0 { "hosts" } else { "" }, &line)?;
         }
         Ok(())
     }
@@ -314,8 +321,8 @@ impl<'a> Page<'a> {
             };
             let holds = match (period.holds, period.changes) {
                 (true, None) => "in force".to_owned(),
-                (true, Some(end)) => format!("in force until {}", self.moment(end)),
-                (false, Some(start)) => format!("not now, next from {}", self.moment(start)),
+                (true, Some(end)) => format!("in force until {}", self.sheet.moment(end)),
+                (false, Some(start)) => format!("not now, next from {}", self.sheet.moment(start)),
                 (false, None) => "never".to_owned(),
             };
             let sent = match period.alerts_sent {
@@ -323,7 +330,7 @@ impl<'a> Page<'a> {
                 count => format!(", {} in this outage", counted(count.into(), "alert")),
             };
             let name = if index == 0 { "periods" } else { "" };
-            self.field(name, &format!("{label}: {holds}{sent}"))?;
+            self.sheet.field(name, &format!("{label}: {holds}{sent}"))?;
         }
         Ok(())
     }
@@ -332,7 +339,8 @@ impl<'a> Page<'a> {
     fn list<T>(&mut self, name: &str, rows: &[T], line: fn(&Self, &T) -> String) -> io::Result<()> {
         for (index, row) in rows.iter().rev().enumerate() {
             let text = line(self, row);
-            self.field(if index == 0 { name } else { "" }, &text)?;
+            self.sheet
+                .field(if index == 0 { name } else { "" }, &text)?;
         }
         Ok(())
     }
@@ -347,7 +355,7 @@ impl<'a> Page<'a> {
         };
         format!(
             "{} {}{}{}{}{summary}",
-            self.times(row.first, row.last, row.count),
+            self.sheet.times(row.first, row.last, row.count),
             row.status,
             exit.unwrap_or_default(),
             reason.unwrap_or_default(),
@@ -369,7 +377,7 @@ impl<'a> Page<'a> {
         let kind = row.kind.word();
         format!(
             "{} {kind} by {}{period}, {delivery}: {}",
-            self.moment(row.time),
+            self.sheet.moment(row.time),
             row.alert,
             row.summary
         )
@@ -380,47 +388,8 @@ impl<'a> Page<'a> {
             None | Some("") => String::new(),
             Some(label) => format!(" in period {label}"),
         };
-        let times = self.times(row.first, row.last, row.count);
+        let times = self.sheet.times(row.first, row.last, row.count);
         format!("{times} {}{period}: {}", row.kind.word(), row.text)
-    }
-
-    fn times(&self, first: i64, last: i64, count: u32) -> String {
-        if count <= 1 {
-            return self.moment(last);
-        }
-        format!(
-            "{} to {} ({count} times)",
-            self.moment(first),
-            self.moment(last)
-        )
-    }
-
-    fn moment(&self, seconds: i64) -> String {
-        moment(seconds, self.answer.time, &self.zone)
-    }
-
-    fn painted(&mut self, name: &str, tone: Tone, text: &str) -> io::Result<()> {
-        let text = self.out.paint(tone, text);
-        self.field(name, &text)
-    }
-
-    fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
-        let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
-        self.out.line(&format!("  {name} {text}"))
-    }
-}
-
-/// The time of day, with the day where that is another one than that of `now`.
-fn moment(seconds: i64, now: i64, zone: &TimeZone) -> String {
-    let civil = |seconds| {
-        let stamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-        stamp.to_zoned(zone.clone()).datetime()
-    };
-    let (time, now) = (civil(seconds), civil(now));
-    if time.date() == now.date() {
-        time.time().to_string()
-    } else {
-        format!("{} {}", time.date(), time.time())
     }
 }
 

@@ -3,30 +3,20 @@
 use std::io;
 use std::process::ExitCode;
 
-use jiff::tz::TimeZone;
-
 use crate::cli::output::{Output, Tone};
-use crate::cli::why::{counted, moment};
+use crate::cli::why::sheet::Sheet;
 use crate::wire::server::{CheckRow, DrainRow, OperatorRow, ServerAnswer, ServerWhy};
 use crate::wire::why::ResultRow;
 use crate::wire::{ServerActual, ServerWanted, Verdict};
 
 /// Prints the answer. 0 where the server is in everywhere with a weight above 0, else 1.
 pub(super) fn print(answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitCode> {
-    let zone = TimeZone::system();
     for (index, server) in answer.servers.iter().enumerate() {
         if index > 0 {
             out.line("")?;
         }
-        let now = answer.time;
-        let zone = zone.clone();
-        Page {
-            server,
-            now,
-            zone,
-            out,
-        }
-        .print()?;
+        let sheet = Sheet::new(answer.time, out);
+        Page { server, sheet }.print()?;
     }
     Ok(exit_code(answer))
 }
@@ -47,9 +37,7 @@ fn is_in(server: &ServerWhy) -> bool {
 
 struct Page<'a> {
     server: &'a ServerWhy,
-    now: i64,
-    zone: TimeZone,
-    out: &'a mut Output,
+    sheet: Sheet<'a>,
 }
 
 impl Page<'_> {
@@ -61,19 +49,20 @@ impl Page<'_> {
         }
         if let Some(operator) = &server.operator {
             let text = self.wish(operator);
-            self.painted("operator", Tone::Odd, &text)?;
+            self.sheet.painted("operator", Tone::Odd, &text)?;
         }
         self.kernel()?;
         for check in server.checks.iter().filter(|it| it.withdraws.is_none()) {
             self.content(check)?;
         }
         for trouble in &server.trouble {
-            self.painted("trouble", Tone::Bad, trouble)?;
+            self.sheet.painted("trouble", Tone::Bad, trouble)?;
         }
         for (index, back) in server.back.iter().enumerate() {
-            let at = back.at.map(|at| format!(" at {}", self.moment(at)));
+            let at = back.at.map(|at| format!(" at {}", self.sheet.moment(at)));
             let name = if index == 0 { "back with" } else { "and with" };
-            self.field(name, &format!("{}{}", back.text, at.unwrap_or_default()))?;
+            self.sheet
+                .field(name, &format!("{}{}", back.text, at.unwrap_or_default()))?;
         }
         Ok(())
     }
@@ -88,9 +77,9 @@ impl Page<'_> {
         };
         let since = server
             .since
-            .map(|since| format!(" since {}", self.moment(since)));
-        let name = self.out.paint(Tone::Heading, &server.real_server);
-        let word = self.out.paint(tone, word);
+            .map(|since| format!(" since {}", self.sheet.moment(since)));
+        let name = self.sheet.out.paint(Tone::Heading, &server.real_server);
+        let word = self.sheet.out.paint(tone, word);
         let hosts: Vec<&str> = server.hosts.iter().map(String::as_str).collect();
         let hosts = match hosts.as_slice() {
             [] => " (no longer in the file)".to_owned(),
@@ -104,32 +93,36 @@ impl Page<'_> {
             ServerWanted::In | ServerWanted::AsFound => "in",
         };
         let line = format!("{name}{hosts} is {word} {of} {service}{since}");
-        self.out.line(&line)
+        self.sheet.out.line(&line)
     }
 
     fn withdrawal(&mut self, check: &CheckRow) -> io::Result<()> {
         let Some(withdraws) = check.withdraws else {
             return Ok(());
         };
-        let since = self.moment(withdraws.since);
+        let since = self.sheet.moment(withdraws.since);
         let service = &check.service;
         let text = match check.text.as_str() {
             "" => String::new(),
             text => format!(": {text}"),
         };
         let line = format!("by {service}, {} since {since}{text}", withdraws.reason);
-        self.painted("withdrawn", Tone::Bad, &line)?;
+        self.sheet.painted("withdrawn", Tone::Bad, &line)?;
         if let Some(time) = check.last_check {
             let now = match check.verdict {
                 Verdict::Up => "this host is up".to_owned(),
                 Verdict::Down => format!("this host is down ({})", code(check)),
                 Verdict::Unknown => "says nothing about this host".to_owned(),
             };
-            self.field("checked", &format!("last {}: {now}", self.moment(time)))?;
+            self.sheet.field(
+                "checked",
+                &format!("last {}: {now}", self.sheet.moment(time)),
+            )?;
         }
         for (index, row) in check.results.iter().enumerate() {
             let line = self.result(row);
-            self.field(if index == 0 { "results" } else { "" }, &line)?;
+            self.sheet
+                .field(if index == 0 { "results" } else { "" }, &line)?;
         }
         Ok(())
     }
@@ -141,21 +134,22 @@ impl Page<'_> {
             Verdict::Unknown => "says nothing".to_owned(),
         };
         let time = match check.last_check {
-            Some(time) => format!(", checked {}", self.moment(time)),
+            Some(time) => format!(", checked {}", self.sheet.moment(time)),
             None => ", not checked yet".to_owned(),
         };
-        self.field("check", &format!("{} {verdict}{time}", check.service))
+        self.sheet
+            .field("check", &format!("{} {verdict}{time}", check.service))
     }
 
     fn wish(&self, row: &OperatorRow) -> String {
-        let mut text = format!("{} since {}", row.called(), self.moment(row.since));
+        let mut text = format!("{} since {}", row.called(), self.sheet.moment(row.since));
         if let Some(until) = row.until {
-            text.push_str(&format!(", until {}", self.moment(until)));
+            text.push_str(&format!(", until {}", self.sheet.moment(until)));
         }
         match row.drain {
             Some(DrainRow::Draining { deadline }) => text.push_str(&format!(
                 "; waits for active connections until {}",
-                self.moment(deadline)
+                self.sheet.moment(deadline)
             )),
             Some(DrainRow::Drained) => text.push_str("; drained"),
             Some(DrainRow::CutOff) => text.push_str("; out at the deadline"),
@@ -183,37 +177,14 @@ impl Page<'_> {
         if let Some(wanted) = wanted {
             text.push_str(&format!("; wanted with weight {wanted}"));
         }
-        self.field("kernel", &text)
+        self.sheet.field("kernel", &text)
     }
 
     fn result(&self, row: &ResultRow) -> String {
-        let times = if row.count <= 1 {
-            self.moment(row.last)
-        } else {
-            let times = counted(row.count.into(), "time");
-            format!(
-                "{} to {} ({times})",
-                self.moment(row.first),
-                self.moment(row.last)
-            )
-        };
+        let times = self.sheet.times(row.first, row.last, row.count);
         let reason = row.reason.map(|reason| format!(" ({reason})"));
         let reason = reason.unwrap_or_default();
         format!("{times} {}{reason}: {}", row.status.word(), row.summary)
-    }
-
-    fn moment(&self, seconds: i64) -> String {
-        moment(seconds, self.now, &self.zone)
-    }
-
-    fn painted(&mut self, name: &str, tone: Tone, text: &str) -> io::Result<()> {
-        let text = self.out.paint(tone, text);
-        self.field(name, &text)
-    }
-
-    fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
-        let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
-        self.out.line(&format!("  {name} {text}"))
     }
 }
 

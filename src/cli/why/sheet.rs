@@ -1,0 +1,59 @@
+//! How are the lines of an answer to `why` laid out: names in front, times in the reader's zone?
+
+use std::io;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::output::{Output, Tone};
+
+/// The lines of one answer on their way to a terminal.
+pub(super) struct Sheet<'a> {
+    /// Unix seconds of the answer.
+    now: i64,
+    zone: TimeZone,
+    pub(super) out: &'a mut Output,
+}
+
+impl<'a> Sheet<'a> {
+    /// A sheet of an answer of that time, in the zone of the reader.
+    pub(super) fn new(now: i64, out: &'a mut Output) -> Self {
+        let zone = TimeZone::system();
+        Self { now, zone, out }
+    }
+
+    /// A field whose text stands out.
+    pub(super) fn painted(&mut self, name: &str, tone: Tone, text: &str) -> io::Result<()> {
+        let text = self.out.paint(tone, text);
+        self.field(name, &text)
+    }
+
+    /// A line with its name in front; none for one that goes on.
+    pub(super) fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
+        let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
+        self.out.line(&format!("  {name} {text}"))
+    }
+
+    /// The time of day, with the day where that is another one than today.
+    pub(super) fn moment(&self, seconds: i64) -> String {
+        let civil = |seconds| {
+            let stamp = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+            stamp.to_zoned(self.zone.clone()).datetime()
+        };
+        let (time, now) = (civil(seconds), civil(self.now));
+        if time.date() == now.date() {
+            time.time().to_string()
+        } else {
+            format!("{} {}", time.date(), time.time())
+        }
+    }
+
+    /// When something was so, from the first time to the last of `count`.
+    pub(super) fn times(&self, first: i64, last: i64, count: u32) -> String {
+        if count <= 1 {
+            return self.moment(last);
+        }
+        let (first, last) = (self.moment(first), self.moment(last));
+        format!("{first} to {last} ({count} times)")
+    }
+}
