@@ -143,17 +143,11 @@ impl Client {
     ///
     /// As all questions: the daemon refused, or did not answer in time.
     pub fn table(&mut self) -> Result<TableAnswer, ClientError> {
-        match self.ask(&Request::Table)? {
-            Answer::Table(answer) => Ok(answer),
-            other @ (Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Role(_)
-            | Answer::Health(_)
-            | Answer::Server(_)
-            | Answer::Done(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Table)?;
+        if let Answer::Table(answer) = answer {
+            return Ok(answer);
         }
+        Err(self.unexpected(answer))
     }
 
     /// The state of the services from an index of file order on.
@@ -162,17 +156,11 @@ impl Client {
     ///
     /// As [`Client::table`].
     pub fn services(&mut self, from: usize) -> Result<ServicesAnswer, ClientError> {
-        match self.ask(&Request::Services { from })? {
-            Answer::Services(answer) => Ok(answer),
-            other @ (Answer::Table(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Role(_)
-            | Answer::Health(_)
-            | Answer::Server(_)
-            | Answer::Done(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Services { from })?;
+        if let Answer::Services(answer) = answer {
+            return Ok(answer);
         }
+        Err(self.unexpected(answer))
     }
 
     /// What happened since the event of that number.
@@ -181,17 +169,11 @@ impl Client {
     ///
     /// As [`Client::table`].
     pub fn events(&mut self, after: u64) -> Result<EventsAnswer, ClientError> {
-        match self.ask(&Request::Events { after })? {
-            Answer::Events(answer) => Ok(answer),
-            other @ (Answer::Table(_)
-            | Answer::Services(_)
-            | Answer::Why(_)
-            | Answer::Role(_)
-            | Answer::Health(_)
-            | Answer::Server(_)
-            | Answer::Done(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Events { after })?;
+        if let Answer::Events(answer) = answer {
+            return Ok(answer);
         }
+        Err(self.unexpected(answer))
     }
 
     /// Everything about the service `group/service`.
@@ -201,17 +183,11 @@ impl Client {
     /// As [`Client::table`]; the daemon refuses a service that it does not know.
     pub fn why(&mut self, group: &str, service: &str) -> Result<WhyAnswer, ClientError> {
         let (group, service) = (group.to_owned(), service.to_owned());
-        match self.ask(&Request::Why { group, service })? {
-            Answer::Why(answer) => Ok(*answer),
-            other @ (Answer::Table(_)
-            | Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Role(_)
-            | Answer::Health(_)
-            | Answer::Server(_)
-            | Answer::Done(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Why { group, service })?;
+        if let Answer::Why(answer) = answer {
+            return Ok(*answer);
         }
+        Err(self.unexpected(answer))
     }
 
     /// Everything about the real servers that are meant.
@@ -220,17 +196,11 @@ impl Client {
     ///
     /// As [`Client::table`]; the daemon refuses a name that nobody has.
     pub fn why_server(&mut self, aim: &Aim) -> Result<ServerAnswer, ClientError> {
-        match self.ask(&Request::Server(aim.clone()))? {
-            Answer::Server(answer) => Ok(*answer),
-            other @ (Answer::Table(_)
-            | Answer::Health(_)
-            | Answer::Role(_)
-            | Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Done(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Server(aim.clone()))?;
+        if let Answer::Server(answer) = answer {
+            return Ok(*answer);
         }
+        Err(self.unexpected(answer))
     }
 
     /// Says what an operator wishes; the answer is for a person.
@@ -254,17 +224,11 @@ impl Client {
     }
 
     fn done(&mut self, request: &Request) -> Result<String, ClientError> {
-        match self.ask(request)? {
-            Answer::Done(text) => Ok(text),
-            other @ (Answer::Table(_)
-            | Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Role(_)
-            | Answer::Server(_)
-            | Answer::Health(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(request)?;
+        if let Answer::Done(text) = answer {
+            return Ok(text);
         }
+        Err(self.unexpected(answer))
     }
 
     /// What this director is to the other one of its pair.
@@ -273,17 +237,11 @@ impl Client {
     ///
     /// As [`Client::table`].
     pub fn role(&mut self) -> Result<RoleAnswer, ClientError> {
-        match self.ask(&Request::Role)? {
-            Answer::Role(answer) => Ok(*answer),
-            other @ (Answer::Table(_)
-            | Answer::Server(_)
-            | Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Health(_)
-            | Answer::Done(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Role)?;
+        if let Answer::Role(answer) = answer {
+            return Ok(*answer);
         }
+        Err(self.unexpected(answer))
     }
 
     /// Says what it is; the answer is a sentence for a person.
@@ -305,17 +263,11 @@ impl Client {
     ///
     /// As [`Client::table`]; no answer in time means that the daemon's loop is stuck.
     pub fn health(&mut self) -> Result<HealthAnswer, ClientError> {
-        match self.ask(&Request::Health)? {
-            Answer::Health(answer) => Ok(answer),
-            other @ (Answer::Table(_)
-            | Answer::Services(_)
-            | Answer::Events(_)
-            | Answer::Why(_)
-            | Answer::Role(_)
-            | Answer::Done(_)
-            | Answer::Server(_)
-            | Answer::Error(_)) => Err(self.unexpected(other)),
+        let answer = self.ask(&Request::Health)?;
+        if let Answer::Health(answer) = answer {
+            return Ok(answer);
         }
+        Err(self.unexpected(answer))
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
