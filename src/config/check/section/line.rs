@@ -13,11 +13,43 @@ pub(super) const WEIGHT: &str = "write a weight from 0 to 65535";
 /// Most connections that a threshold may name: ipvsadm's own bound.
 const THRESHOLD_MAX: u32 = 2_147_483_647;
 
-/// Words with which a `real` line goes on.
-const REAL_OPTIONS: [&str; 6] = ["weight", "forward", "port", "upper", "lower", "service"];
+/// With what a line of a server may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineOption {
+    Weight,
+    Forward,
+    Port,
+    Upper,
+    Lower,
+    Service,
+}
 
-/// Words with which a `fallback` line goes on.
-const FALLBACK_OPTIONS: [&str; 3] = ["weight", "forward", "port"];
+impl LineOption {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Weight => "weight",
+            Self::Forward => "forward",
+            Self::Port => "port",
+            Self::Upper => "upper",
+            Self::Lower => "lower",
+            Self::Service => "service",
+        }
+    }
+}
+
+/// With what a `real` line goes on.
+const REAL_OPTIONS: &[LineOption] = &[
+    LineOption::Weight,
+    LineOption::Forward,
+    LineOption::Port,
+    LineOption::Upper,
+    LineOption::Lower,
+    LineOption::Service,
+];
+
+/// With what a `fallback` line goes on.
+const FALLBACK_OPTIONS: &[LineOption] =
+    &[LineOption::Weight, LineOption::Forward, LineOption::Port];
 
 /// A line of one server, or of a hostgroup of them.
 pub(super) struct ServerLine {
@@ -39,15 +71,15 @@ pub(super) struct ServerLine {
 impl ServerLine {
     /// `real HOSTGROUP|HOST[:PORT] ...`
     pub(super) fn real(line: Line<'_, '_>, known: &Known<'_>) -> Option<Self> {
-        Self::read(line, known, &REAL_OPTIONS)
+        Self::read(line, known, REAL_OPTIONS)
     }
 
     /// `fallback HOST[:PORT] ...`
     pub(super) fn fallback(line: Line<'_, '_>, known: &Known<'_>) -> Option<Self> {
-        Self::read(line, known, &FALLBACK_OPTIONS)
+        Self::read(line, known, FALLBACK_OPTIONS)
     }
 
-    fn read(mut line: Line<'_, '_>, known: &Known<'_>, options: &[&str]) -> Option<Self> {
+    fn read(mut line: Line<'_, '_>, known: &Known<'_>, options: &[LineOption]) -> Option<Self> {
         let help = "write HOST, HOST:PORT, [IPV6]:PORT or a hostgroup";
         let (word, text) = line.need(help)?;
         let found = host_word(text);
@@ -66,41 +98,48 @@ impl ServerLine {
             lower: None,
             judges: Judges::default(),
         };
-        let mut seen: Vec<&str> = Vec::new();
-        while let Some((option, text)) = line.next() {
-            if !options.contains(&text) {
-                line.surplus(option, options);
+        let mut seen = Vec::new();
+        while let Some((place, text)) = line.next() {
+            let mut known_here = options.iter().copied();
+            let Some(option) = known_here.find(|option| option.word() == text) else {
+                let words: Vec<&str> = options.iter().map(|option| option.word()).collect();
+                line.surplus(place, &words);
                 return None;
-            }
-            if seen.contains(&text) {
+            };
+            if seen.contains(&option) {
                 let message = format!("\"{text}\" is given again on this line");
                 let help = "remove the one that is not meant";
-                line.report.error(option, message, help);
+                line.report.error(place, message, help);
             }
-            seen.push(text);
-            server.option(&mut line, known, option)?;
+            seen.push(option);
+            server.option(&mut line, known, option, place)?;
         }
         found.map(|_| server)
     }
 
     /// One option; none where it cannot be read, which is reported.
-    fn option(&mut self, line: &mut Line<'_, '_>, known: &Known<'_>, option: Span) -> Option<()> {
-        match line.report.text(option) {
-            "weight" => self.weight = Some(line.value("weight", WEIGHT, weight)?),
-            "forward" => self.forwarding = Some(forwarding(line)?),
-            "port" => {
+    fn option(
+        &mut self,
+        line: &mut Line<'_, '_>,
+        known: &Known<'_>,
+        option: LineOption,
+        place: Span,
+    ) -> Option<()> {
+        match option {
+            LineOption::Weight => self.weight = Some(line.value("weight", WEIGHT, weight)?),
+            LineOption::Forward => self.forwarding = Some(forwarding(line)?),
+            LineOption::Port => {
                 let port = line.value("port", "write a port from 0 to 65535", port)?;
                 if self.own_port.is_some_and(|own| own != port) {
                     let message = "the server is given two ports";
                     let help = "leave out one of them";
-                    line.report.error(option, message, help);
+                    line.report.error(place, message, help);
                 }
                 self.port = Some(port);
             }
-            "upper" => self.upper = Some((threshold(line)?, option)),
-            "lower" => self.lower = Some((threshold(line)?, option)),
-            "service" => self.judges.add(line, known),
-            _ => unreachable!("the caller asks for these options only"),
+            LineOption::Upper => self.upper = Some((threshold(line)?, place)),
+            LineOption::Lower => self.lower = Some((threshold(line)?, place)),
+            LineOption::Service => self.judges.add(line, known),
         }
         Some(())
     }
