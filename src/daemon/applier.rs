@@ -83,17 +83,7 @@ impl Applier {
         let (stop, stopped) = oneshot::channel();
         let (newest, connections) = watch::channel(Arc::default());
         let (working, works) = watch::channel(None);
-        let worker = Worker {
-            working,
-            backend,
-            newest,
-            clock,
-            seen: Seen::default(),
-            waiting: BTreeMap::new(),
-            contests: Contests::default(),
-            unread: None,
-            differences: Differences::default(),
-        };
+        let worker = Worker::new(backend, clock, working, newest);
         let mut tasks = JoinSet::new();
         tasks.spawn(worker.work(desired, events, stopped));
         Self {
@@ -201,6 +191,26 @@ impl Rest {
 }
 
 impl Worker {
+    /// One that has looked at nothing yet.
+    fn new(
+        backend: Backend,
+        clock: Clock,
+        working: watch::Sender<Option<Mono>>,
+        newest: watch::Sender<Arc<Connections>>,
+    ) -> Self {
+        Self {
+            working,
+            backend,
+            newest,
+            clock,
+            seen: Seen::default(),
+            waiting: BTreeMap::new(),
+            contests: Contests::default(),
+            unread: None,
+            differences: Differences::default(),
+        }
+    }
+
     async fn work(
         mut self,
         mut desired: watch::Receiver<Arc<Desired>>,

@@ -42,6 +42,13 @@ impl Bench {
         }
     }
 
+    /// A worker of its own, whose table is the same file.
+    fn worker(&self) -> Worker {
+        let backend = Backend::open(IpvsBackend::Memory, self.folder.path());
+        let (working, newest) = (watch::channel(None).0, watch::channel(Arc::default()).0);
+        Worker::new(backend, Clock::start(), working, newest)
+    }
+
     fn file(&self) -> PathBuf {
         self.folder.path().join("table")
     }
@@ -208,17 +215,7 @@ async fn a_batch_that_could_not_be_written_was_not_applied() {
 #[tokio::test]
 async fn two_thousand_refusals_are_looked_through_in_one_pass() {
     let bench = Bench::new("");
-    let mut worker = Worker {
-        working: watch::channel(None).0,
-        backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
-        clock: Clock::start(),
-        newest: watch::channel(Arc::default()).0,
-        seen: Seen::default(),
-        waiting: BTreeMap::new(),
-        contests: Contests::default(),
-        unread: None,
-        differences: Differences::default(),
-    };
+    let mut worker = bench.worker();
     let refusals = |count: u32| -> Vec<(Command, String)> {
         let server = |number: u32| {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
@@ -332,17 +329,7 @@ fn looking_takes_at_most_a_hundredth_of_the_time() {
 #[tokio::test]
 async fn a_place_that_somebody_else_writes_too_is_left_to_rest() {
     let bench = Bench::new(BOTH);
-    let mut worker = Worker {
-        working: watch::channel(None).0,
-        backend: Backend::open(IpvsBackend::Memory, bench.folder.path()),
-        clock: Clock::start(),
-        newest: watch::channel(Arc::default()).0,
-        seen: Seen::default(),
-        waiting: BTreeMap::new(),
-        contests: Contests::default(),
-        differences: Differences::default(),
-        unread: None,
-    };
+    let mut worker = bench.worker();
     let desired = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
     worker.look(Arc::clone(&desired)).await;
     let theirs = BOTH.replace("-w 5", "-w 9");
