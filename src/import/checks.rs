@@ -35,6 +35,19 @@ pub(super) enum Check {
     },
 }
 
+impl Check {
+    /// A plugin that is told host and port as all of them are.
+    pub(super) fn plugin(name: &'static str, port: u16, args: &[&str], limit: Duration) -> Self {
+        let common = ["-H", "%h", "-p", &port.to_string()].map(str::to_owned);
+        let args = args.iter().map(|it| (*it).to_owned());
+        Self::Plugin {
+            name,
+            args: common.into_iter().chain(args).collect(),
+            limit,
+        }
+    }
+}
+
 /// A page and what is expected of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Page {

@@ -140,7 +140,7 @@ impl Look<'_> {
                     remarks.lost(&line.place, text);
                 }
                 self.on_port(&options, remarks, |port| {
-                    plugin("check_smtp", port, &[], limit)
+                    Check::plugin("check_smtp", port, &[], limit)
                 })
             }
             "DNS_CHECK" => self.dns(&options, limit, remarks),
@@ -324,7 +324,7 @@ impl Look<'_> {
         };
         let (name, kind) = (own("name", "."), own("type", "SOA"));
         self.on_port(options, remarks, |port| {
-            plugin("check_dig", port, &["-l", &name, "-T", &kind], limit)
+            Check::plugin("check_dig", port, &["-l", &name, "-T", &kind], limit)
         })
     }
 
@@ -403,22 +403,12 @@ impl Look<'_> {
             && options.port > 0
         {
             let args = ["-s", &argument(&sent), "-e", &argument(&expected)];
-            return vec![plugin("check_udp", options.port, &args, limit)];
+            return vec![Check::plugin("check_udp", options.port, &args, limit)];
         }
         let text = "UDP_CHECK: a ping is sent instead; it does not tell a closed port, nor what \
                     the server answers";
         remarks.lost(&self.block.place, text);
         vec![Check::Ping { limit, tries: 1 }]
-    }
-}
-
-fn plugin(name: &'static str, port: u16, args: &[&str], limit: Duration) -> Check {
-    let common = ["-H", "%h", "-p", &port.to_string()].map(str::to_owned);
-    let args = args.iter().map(|it| (*it).to_owned());
-    Check::Plugin {
-        name,
-        args: common.into_iter().chain(args).collect(),
-        limit,
     }
 }
 

@@ -335,15 +335,7 @@ impl<'a> Checks<'a> {
         let limit = self.negotiate_limit;
         let port = asked.port;
         let place = &self.seen.block.head.place;
-        let plugin = |name: &'static str, args: &[&str]| {
-            let common = ["-H", "%h", "-p", &port.to_string()].map(str::to_owned);
-            let args = args.iter().map(|it| (*it).to_owned());
-            Check::Plugin {
-                name,
-                args: common.into_iter().chain(args).collect(),
-                limit,
-            }
-        };
+        let plugin = |name, args: &[&str]| Check::plugin(name, port, args, limit);
         self.without_login(remarks);
         let request = argument(&asked.request);
         let receive = argument(&asked.receive);
