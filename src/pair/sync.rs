@@ -10,46 +10,20 @@ use std::str::FromStr;
 use crate::lvs::{Interface, SyncDaemon, SyncRole};
 use crate::pair::role::Role;
 
-/// What `sync_daemon` says.
+/// What `sync_daemon` says: the daemon of a standby.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SyncSettings {
-    /// Where connections are told of.
-    pub interface: Interface,
-    /// Tells one pair from another.
-    pub id: u8,
-    /// Longest message in bytes.
-    pub length_max: Option<u16>,
-    /// Multicast group.
-    pub group: Option<IpAddr>,
-    /// UDP port.
-    pub port: Option<u16>,
-    /// Hops.
-    pub ttl: Option<u8>,
-}
+pub struct SyncSettings(SyncDaemon);
 
 impl SyncSettings {
     /// The daemon of a director of that role.
     #[must_use]
     pub fn daemon(&self, role: Role) -> SyncDaemon {
-        let Self {
-            interface,
-            id,
-            length_max,
-            group,
-            port,
-            ttl,
-        } = self;
         SyncDaemon {
             role: match role {
                 Role::Alone | Role::Active => SyncRole::Master,
                 Role::Standby | Role::Fault => SyncRole::Backup,
             },
-            interface: interface.clone(),
-            id: *id,
-            length_max: *length_max,
-            group: *group,
-            port: *port,
-            ttl: *ttl,
+            ..self.0.clone()
         }
     }
 }
@@ -64,14 +38,7 @@ impl FromStr for SyncSettings {
         let interface = Interface::new(name).ok_or_else(|| {
             "write INTERFACE [syncid N] [group ADDRESS] [port N] [ttl N] [maxlen N]".to_owned()
         })?;
-        let mut settings = Self {
-            interface,
-            id: 0,
-            length_max: None,
-            group: None,
-            port: None,
-            ttl: None,
-        };
+        let mut settings = SyncDaemon::new(SyncRole::Backup, interface, 0);
         let mut said = Vec::new();
         while let Some(word) = words.next() {
             let value = words.next().unwrap_or_default();
@@ -115,7 +82,7 @@ impl FromStr for SyncSettings {
                 });
             }
         }
-        Ok(settings)
+        Ok(Self(settings))
     }
 }
 
