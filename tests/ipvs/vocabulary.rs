@@ -413,43 +413,21 @@ const TO_SIX: &str = "-r [2001:db8::11]:80 -i -w 1";
 const ENDS: [&str; 8] = [
     "tunl0", "gre0", "gre1", "sit0", "ip6tnl0", "ip6gre0", "gre61", "four6",
 ];
+const GUE: &str = "--tun-type gue --tun-port 6080 --tun-nocsum";
+const GUE_CSUM: &str = "--tun-type gue --tun-port 6080 --tun-csum";
+const GUE_REMCSUM: &str = "--tun-type gue --tun-port 6080 --tun-remcsum";
 /// Service, real server, kind of tunnel, and the end of it.
 const TUNNELS: [(&str, &str, &str, &str); 13] = [
     (FOUR, TO_FOUR, "", "tunl0"),
     (FOUR, TO_FOUR, "--tun-type gre --tun-nocsum", "gre0"),
     (FOUR, TO_FOUR, "--tun-type gre --tun-csum", "gre1"),
-    (
-        FOUR,
-        TO_FOUR,
-        "--tun-type gue --tun-port 6080 --tun-nocsum",
-        "tunl0",
-    ),
-    (
-        FOUR,
-        TO_FOUR,
-        "--tun-type gue --tun-port 6080 --tun-csum",
-        "tunl0",
-    ),
-    (
-        FOUR,
-        TO_FOUR,
-        "--tun-type gue --tun-port 6080 --tun-remcsum",
-        "tunl0",
-    ),
+    (FOUR, TO_FOUR, GUE, "tunl0"),
+    (FOUR, TO_FOUR, GUE_CSUM, "tunl0"),
+    (FOUR, TO_FOUR, GUE_REMCSUM, "tunl0"),
     (FOUR, TO_SIX, "", "four6"),
     (FOUR, TO_SIX, "--tun-type gre --tun-nocsum", "ip6gre0"),
-    (
-        FOUR,
-        TO_SIX,
-        "--tun-type gue --tun-port 6080 --tun-csum",
-        "four6",
-    ),
-    (
-        SIX,
-        TO_SIX,
-        "--tun-type gue --tun-port 6080 --tun-csum",
-        "ip6tnl0",
-    ),
+    (FOUR, TO_SIX, GUE_CSUM, "four6"),
+    (SIX, TO_SIX, GUE_CSUM, "ip6tnl0"),
     (SIX, TO_FOUR, "", "sit0"),
     (SIX, TO_SIX, "", "ip6tnl0"),
     (SIX, TO_SIX, "--tun-type gre --tun-csum", "gre61"),

@@ -173,14 +173,20 @@ fn site_with_a_slow_remote() -> Site {
     site
 }
 
-#[test]
-fn a_stop_waits_for_calls_of_monremote() {
+/// A daemon that was told to stop while the first of two calls of such a `monremote` goes on.
+fn stopping_before_a_slow_remote() -> (Site, Running) {
     let site = site_with_a_slow_remote();
-    let mut daemon = site.start([]);
+    let daemon = site.start([]);
     Client::connect(&site).ask("disable host web1 web2");
     site.wait_for_text("begun", "disable host web1");
     daemon.signal(Signal::SIGTERM);
     site.wait_for_text("stderr", "stopping, the kernel's table");
+    (site, daemon)
+}
+
+#[test]
+fn a_stop_waits_for_calls_of_monremote() {
+    let (site, mut daemon) = stopping_before_a_slow_remote();
     // A reload that comes too late is no haste.
     daemon.signal(Signal::SIGHUP);
     site.folder.write("go", "");
@@ -193,12 +199,7 @@ fn a_stop_waits_for_calls_of_monremote() {
 
 #[test]
 fn a_stop_in_a_hurry_says_which_calls_of_monremote_it_leaves_out() {
-    let site = site_with_a_slow_remote();
-    let mut daemon = site.start([]);
-    Client::connect(&site).ask("disable host web1 web2");
-    site.wait_for_text("begun", "disable host web1");
-    daemon.signal(Signal::SIGTERM);
-    site.wait_for_text("stderr", "stopping, the kernel's table");
+    let (site, mut daemon) = stopping_before_a_slow_remote();
     daemon.signal(Signal::SIGTERM);
     assert!(daemon.wait(SOON).success());
     let log = site.folder.read("stderr");
