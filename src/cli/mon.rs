@@ -24,9 +24,9 @@ use crate::cli::output::{self, Output};
 use crate::cli::{CONFIG, Outcome, exit_code_of};
 use crate::daemon::log::{self, FacilitySwitch, Format, Settings};
 use crate::daemon::{self, Ready, Signals, StartOptions};
+use crate::engine::saved::StateFile;
 use crate::model::{Facility, Globals};
 use crate::program;
-use crate::protocol::state_file::StateFile;
 use crate::site::{LoadOptions, Manner, Overrides, Purpose};
 use crate::time::timeval;
 

@@ -37,20 +37,19 @@ use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::signals;
-use crate::daemon::statefiles::{self, StateReads};
+use crate::daemon::statefiles::StateReads;
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::tripwire::Tripwire;
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
 use crate::engine::event::{Event, HistoryLine, Memory, TableOutcome, Wish};
-use crate::engine::saved::Forgotten;
+use crate::engine::saved::{Forgotten, StateFile};
 use crate::lvs::Desired;
 use crate::model::Globals;
 use crate::monitor::Tools;
 use crate::names::Names;
 use crate::program;
-use crate::protocol::state_file::StateFile;
 use crate::site::{self, LoadOptions, Loaded, Manner};
 
 /// Names that a start lists of what it does not keep; how many there are is said.
@@ -230,8 +229,7 @@ async fn live(
         .and_then(PidFile::write);
     daemon.read_histories();
     if !load_state.is_empty() {
-        let classic = statefiles::read(&statedir, &load_state);
-        daemon.tell(Event::Operator(Wish::LoadState(classic)));
+        daemon.load_at_start(&load_state);
     }
     if is_stopped {
         daemon.tell(Event::Operator(Wish::Stop));
@@ -254,13 +252,13 @@ async fn live(
     Ok(lock)
 }
 
-/// Opens the journal. A start as mon's forgets what persons wished (D20), and says what of it
-/// no state file of mon brings back.
+/// Opens the journal. A start as mon's forgets what persons wished unless it is to load that
+/// (D20), and says what it was.
 fn open_store(options: &StartOptions, globals: &Globals) -> Result<Opened, StoreError> {
     let mut opened = Store::open(&globals.statedir)?;
     if options.load.manner == Manner::Mon {
-        let forgotten = opened.saved.forget_wishes();
-        say_forgotten(&forgotten, &options.load_state);
+        let forgotten = opened.saved.forget_wishes(&options.load_state);
+        say_forgotten(&forgotten);
         for record in forgotten.records {
             opened.store.record(record);
         }
@@ -271,14 +269,13 @@ fn open_store(options: &StartOptions, globals: &Globals) -> Result<Opened, Store
     Ok(opened)
 }
 
-fn say_forgotten(forgotten: &Forgotten, loaded: &[StateFile]) {
-    let unless = |file: StateFile, names: &[String]| {
-        let names = if loaded.contains(&file) { &[] } else { names };
+fn say_forgotten(forgotten: &Forgotten) {
+    let listed = |names: &[String]| {
         let listed = names.get(..FORGOTTEN_MAX).unwrap_or(names).join(", ");
         (names.len(), listed)
     };
-    let (disabled, disabled_names) = unless(StateFile::Disabled, &forgotten.disabled);
-    let (acks, acknowledged_names) = unless(StateFile::Opstatus, &forgotten.acknowledged);
+    let (disabled, disabled_names) = listed(&forgotten.disabled);
+    let (acks, acknowledged_names) = listed(&forgotten.acknowledged);
     let was_stopped = forgotten.was_stopped;
     if disabled + acks > 0 || was_stopped {
         tracing::warn!(
@@ -287,9 +284,8 @@ fn say_forgotten(forgotten: &Forgotten, loaded: &[StateFile]) {
             acknowledged = acks,
             acknowledged_names,
             was_stopped,
-            "what persons wished before this start is not in force any more, as with mon; -l all \
-             loads mon's state files (savestate writes them), -S starts stopped, and lvsmon run \
-             keeps all of it by itself"
+            "what persons wished before this start is not in force any more, as with mon; a start \
+             with -l all keeps it, and lvsmon run does so by itself"
         );
     }
 }

@@ -18,8 +18,7 @@ use crate::daemon::scribe::Reply;
 use crate::daemon::server::{Ask, Said};
 use crate::daemon::syslog;
 use crate::engine::event::{Event, Memory, Wish};
-use crate::protocol::state_file::StateFile;
-use crate::protocol::{self, DENIED, Listing, Session, Sight, StateFiles, Turn, Work, refused};
+use crate::protocol::{self, DENIED, Listing, Session, Sight, Turn, Work, refused};
 use crate::site;
 
 /// Mistakes of a configuration that `test config` shows.
@@ -196,14 +195,14 @@ impl Daemon {
                 self.read_gate(Some(Waiting::Reload(reply)));
                 Said::Later(answer)
             }
-            Work::SaveState(files) => {
+            Work::SaveState(ref files) => {
                 let (reply, said) = reply_to(&work);
-                self.save_state_files(&state_files(files), reply);
+                self.save_state_files(files, reply);
                 said
             }
-            Work::LoadState(files) => {
+            Work::LoadState(ref files) => {
                 let (reply, said) = reply_to(&work);
-                self.load_state_files(&state_files(files), reply);
+                self.load_state_files(files, reply);
                 said
             }
         }
@@ -322,15 +321,6 @@ fn answer(resets: Vec<Reset>, is_done: bool) {
     for reset in resets {
         let _ = reset.reply.send(text.clone());
     }
-}
-
-fn state_files(files: StateFiles) -> Vec<StateFile> {
-    let all = [
-        (files.disabled, StateFile::Disabled),
-        (files.opstatus, StateFile::Opstatus),
-    ];
-    let wanted = all.into_iter().filter(|(is_wanted, _)| *is_wanted);
-    wanted.map(|(_, file)| file).collect()
 }
 
 /// The answer to work that is done beside the loop, and the way to give it.

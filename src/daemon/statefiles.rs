@@ -2,7 +2,7 @@
 //!
 //! Written for `savestate`, and `disabled` after every `enable` and `disable`; read for
 //! `loadstate` and at a start with `-l`. The journal, not these, carries the state of lvsmon from
-//! one start to the next (D20). A file that cannot be used is named and nothing of it is taken;
+//! one start to the next (D20): at a start they only say what it does not. A file that cannot be used is named and nothing of it is taken;
 //! lines of `disabled` that were passed over are named too (E-33).
 
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::daemon::Daemon;
 use crate::daemon::logs;
 use crate::daemon::scribe::{Job, Reply};
 use crate::engine::event::{Event, Wish};
-use crate::engine::saved::Classic;
-use crate::protocol::state_file::{FILE_MAX, StateFault, StateFile};
+use crate::engine::saved::{Classic, StateFile};
+use crate::protocol::state_file::{FILE_MAX, StateFault};
 use crate::regular_file;
 
 /// Files that were read and wait for the loop: one for each client that asks is far more than
@@ -108,6 +108,21 @@ impl Daemon {
             }),
             reply,
         });
+    }
+
+    /// A start with `-l`: what the journal knows is left as it is, and the files say the rest.
+    /// Blocks.
+    pub(super) fn load_at_start(&mut self, files: &[StateFile]) {
+        let folder = &self.engine.model().globals.statedir;
+        let (classic, known) = self.engine.news_of(read(folder, files));
+        if known > 0 {
+            tracing::info!(
+                lines = known,
+                "lines of mon's state files not taken in: the journal is newer; loadstate takes \
+                 them in whatever it says"
+            );
+        }
+        self.tell(Event::Operator(Wish::LoadState(classic)));
     }
 
     /// The loop has the files of a `loadstate`.

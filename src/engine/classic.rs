@@ -103,6 +103,35 @@ impl Engine {
         disabled
     }
 
+    /// What of these files an engine that was made from a journal, and has not started, does not
+    /// know better: at a start the journal is newer than any file (D20). Of `opstatus` the
+    /// services that the journal does not have; of `disabled` all but the hosts that a person
+    /// enabled, which the journal says. The second one: how many lines it leaves out.
+    #[must_use]
+    pub fn news_of(&self, mut classic: Classic) -> (Classic, usize) {
+        let lines = |classic: &Classic| {
+            let disabled = classic.disabled.as_ref().map_or(0, Vec::len);
+            disabled + classic.opstatus.as_ref().map_or(0, Vec::len)
+        };
+        let all = lines(&classic);
+        let services = self.model.services().zip(&self.states);
+        let known: BTreeSet<(&str, &str)> = services
+            .filter(|(_, state)| state.is_known())
+            .map(|((_, service), _)| (&*service.group, &*service.name))
+            .collect();
+        if let Some(lines) = &mut classic.opstatus {
+            lines.retain(|(group, name, _)| !known.contains(&(&**group, &**name)));
+        }
+        if let Some(lines) = &mut classic.disabled {
+            lines.retain(|line| match line {
+                ClassicDisabled::Host(host) => !self.disabled.was_enabled(&HostName::new(host)),
+                ClassicDisabled::Watch(_) | ClassicDisabled::Service(..) => true,
+            });
+        }
+        let left = lines(&classic);
+        (classic, all.saturating_sub(left))
+    }
+
     /// `loadstate`: what is disabled is disabled, and the states become those of the file.
     pub(super) fn load_state(
         &mut self,

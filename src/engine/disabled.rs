@@ -102,6 +102,12 @@ impl Disabled {
         said.unwrap_or(member.starts_disabled)
     }
 
+    /// Whether a person has enabled this host, which the file disables, in any group.
+    pub(crate) fn was_enabled(&self, host: &HostName) -> bool {
+        let mut said = self.hosts.iter();
+        said.any(|((_, known), is_disabled)| known == host && !is_disabled)
+    }
+
     /// The members of a group that are not disabled, in file order.
     pub(crate) fn enabled<'a>(&'a self, group: &'a Hostgroup) -> impl Iterator<Item = &'a Member> {
         let members = group.members.iter();
@@ -235,6 +241,8 @@ mod tests {
         let mut disabled = Disabled::default();
         disabled.set_hosts(&model, [&HostName::new("h2")], false);
         assert_eq!(enabled(&disabled, &model, 0), ["h1", "h2"]);
+        assert!(disabled.was_enabled(&HostName::new("h2")));
+        assert!(!disabled.was_enabled(&HostName::new("h1")));
         let unknown = HostName::new("h");
         assert!(disabled.set_hosts(&model, [&unknown], true).is_empty());
     }

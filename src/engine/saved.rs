@@ -48,21 +48,26 @@ pub struct Saved {
 impl Saved {
     /// Leaves what was sent and what is known, and drops what persons wished: what is disabled,
     /// acknowledged or stopped. For a start as mon's, which forgets these unless it is told to
-    /// load them (D20).
-    pub fn forget_wishes(&mut self) -> Forgotten {
+    /// load them (D20): what a file of `loaded` has is kept, as the journal knows it, and `stop`,
+    /// which none has, where all of them are loaded.
+    pub fn forget_wishes(&mut self, loaded: &[StateFile]) -> Forgotten {
+        let goes = |file: &StateFile| !loaded.contains(file);
+        let stop_goes = StateFile::ALL.iter().any(goes);
+        let (disabled_goes, acks_go) = (goes(&StateFile::Disabled), goes(&StateFile::Opstatus));
         let mut forgotten = Forgotten::default();
         self.records.retain(|key, value| {
-            let wished = key.strip_prefix(disabled::PREFIX);
-            forgotten.was_stopped |= key == operator::STOPPED;
+            let wished = key.strip_prefix(disabled::PREFIX).filter(|_| disabled_goes);
+            let is_stop = key == operator::STOPPED && stop_goes;
+            forgotten.was_stopped |= is_stop;
             forgotten.disabled.extend(wished.map(str::to_owned));
-            let is_wish = key == operator::STOPPED || wished.is_some();
+            let is_wish = is_stop || wished.is_some();
             let mut is_changed = is_wish;
-            if let Some(fields) = value.as_object_mut().filter(|_| !is_wish) {
-                if fields.remove("disabled").is_some() {
+            if let Some(fields) = value.as_object_mut().filter(|_| key.starts_with(PREFIX)) {
+                if disabled_goes && fields.remove("disabled").is_some() {
                     forgotten.disabled.push(key.clone());
                     is_changed = true;
                 }
-                if fields.remove("ack").is_some() {
+                if acks_go && fields.remove("ack").is_some() {
                     forgotten.acknowledged.push(key.clone());
                     is_changed = true;
                 }
@@ -95,6 +100,20 @@ pub struct Forgotten {
     pub acknowledged: Vec<String>,
     /// The scheduler was stopped.
     pub was_stopped: bool,
+}
+
+/// Which of mon's state files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateFile {
+    /// What is disabled.
+    Disabled,
+    /// What is known of each service.
+    Opstatus,
+}
+
+impl StateFile {
+    /// Both, in the order in which mon reads them.
+    pub const ALL: [Self; 2] = [Self::Disabled, Self::Opstatus];
 }
 
 /// What mon's own files `disabled` and `opstatus` say (docs/mon.md, "State files"). Read and

@@ -52,6 +52,7 @@ use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
 use crate::engine::event::{Memory, RunId, Wish};
+use crate::engine::saved::StateFile;
 use crate::protocol::auth::AuthRules;
 use crate::text::one_line;
 use crate::time::Now;
@@ -151,9 +152,9 @@ pub enum Work {
     /// End the daemon.
     Term,
     /// Write mon's own state files.
-    SaveState(StateFiles),
+    SaveState(Vec<StateFile>),
     /// Read mon's own state files and tell the engine.
-    LoadState(StateFiles),
+    LoadState(Vec<StateFile>),
     /// Read the configuration and say what is wrong with it; the answer is [`config_reply`].
     TestConfig,
     /// Show the lines of the downtime log, and then say [`DOWNTIME_SHOWN`], or
@@ -183,15 +184,6 @@ pub const DOWNTIME_SHOWN: &str = "220 list dtlog completed\n";
 
 /// The end of `list dtlog` where the log cannot be read.
 pub const DOWNTIME_LOST: &str = "520 list dtlog error, cannot open dtlog\n";
-
-/// Which of mon's state files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StateFiles {
-    /// `disabled`
-    pub disabled: bool,
-    /// `opstatus`
-    pub opstatus: bool,
-}
 
 /// What a client says it is. The password appears in no log.
 #[derive(Clone, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::engine::event::{Memory, Wish};
+use crate::engine::saved::StateFile;
 use crate::protocol::command::{self, Command, first_word};
-use crate::protocol::{Credentials, DENIED, INVALID, Sight, StateFiles, Turn, VERSION, Work};
+use crate::protocol::{Credentials, DENIED, INVALID, Sight, Turn, VERSION, Work};
 use crate::protocol::{list, operator, variables};
 
 const NO_VIEW: &str = "no view selected -- all groups will be displayed";
@@ -97,10 +98,7 @@ impl Session {
                 _ => say("520 unknown reload command\n"),
             },
             Command::LoadState => match state_files(arguments) {
-                StateFiles {
-                    disabled: false,
-                    opstatus: false,
-                } => say("220 loadstate completed\n"),
+                files if files.is_empty() => say("220 loadstate completed\n"),
                 files => Turn::Work(Work::LoadState(files)),
             },
             Command::SaveState => save_state(arguments),
@@ -205,30 +203,20 @@ fn reset(arguments: &str) -> Work {
     }
 }
 
-fn state_files(arguments: &str) -> StateFiles {
-    let mut files = StateFiles::default();
-    for word in arguments.split_ascii_whitespace() {
-        match word {
-            "disabled" => files.disabled = true,
-            "opstatus" => files.opstatus = true,
-            "all" => {
-                files.disabled = true;
-                files.opstatus = true;
-            }
-            // mon says nothing of words that it does not know.
-            _ => {}
-        }
-    }
+/// The files that are named. mon says nothing of words that it does not know.
+fn state_files(arguments: &str) -> Vec<StateFile> {
+    let mut files = StateFile::ALL.to_vec();
+    files.retain(|file| {
+        let mut words = arguments.split_ascii_whitespace();
+        words.any(|word| word == file.name() || word == "all")
+    });
     files
 }
 
 fn save_state(arguments: &str) -> Turn {
     match state_files(arguments) {
         _ if arguments.is_empty() => say("520 savestate error, arguments required\n"),
-        StateFiles {
-            disabled: false,
-            opstatus: false,
-        } => say("220 savestate completed\n"),
+        files if files.is_empty() => say("220 savestate completed\n"),
         files => Turn::Work(Work::SaveState(files)),
     }
 }

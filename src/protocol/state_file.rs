@@ -9,25 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::engine::saved::{Classic, ClassicDisabled, ClassicService};
+use crate::engine::saved::{Classic, ClassicDisabled, ClassicService, StateFile};
 use crate::protocol::log_file::{Strangers, is_comment};
 
 /// Longest file that is read, in bytes: the states of 10,000 services with long outputs.
 pub const FILE_MAX: usize = 64 * 1024 * 1024;
 
-/// Which of mon's state files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateFile {
-    /// What is disabled.
-    Disabled,
-    /// What is known of each service.
-    Opstatus,
-}
-
 impl StateFile {
-    /// Both, in the order in which mon reads them.
-    pub const ALL: [Self; 2] = [Self::Disabled, Self::Opstatus];
-
     /// Its name in the state folder.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -12,7 +12,7 @@ use super::*;
 use crate::config;
 use crate::engine::event::{Action, AlertKind, Event, Run, Target};
 use crate::engine::fixture::{at, exited};
-use crate::engine::saved::Saved;
+use crate::engine::saved::{Saved, StateFile};
 use crate::model::{HostName, ServiceId};
 
 const CONFIG: &str = r#"
@@ -832,7 +832,6 @@ fn operators_wishes_are_told_to_the_engine() {
 #[test]
 fn work_of_the_shell_is_named() {
     let mut daemon = Daemon::open();
-    let files = |disabled, opstatus| StateFiles { disabled, opstatus };
     let reset = |stops, memory| Work::Reset { stops, memory };
     for (line, expected) in [
         ("term", Work::Term),
@@ -842,12 +841,18 @@ fn work_of_the_shell_is_named() {
         ("reset", reset(false, Memory::Forgotten)),
         ("reset keepstate", reset(false, Memory::Kept)),
         ("reset STOPPED,keepstate", reset(true, Memory::Kept)),
-        ("savestate disabled", Work::SaveState(files(true, false))),
+        (
+            "savestate disabled",
+            Work::SaveState(vec![StateFile::Disabled]),
+        ),
         (
             "savestate disabled opstatus x",
-            Work::SaveState(files(true, true)),
+            Work::SaveState(StateFile::ALL.to_vec()),
         ),
-        ("loadstate opstatus", Work::LoadState(files(false, true))),
+        (
+            "loadstate opstatus",
+            Work::LoadState(vec![StateFile::Opstatus]),
+        ),
     ] {
         assert_eq!(daemon.work(line), expected, "{line}");
     }

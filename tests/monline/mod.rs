@@ -3,6 +3,7 @@
 mod clients;
 mod debian;
 mod records;
+mod restarts;
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -246,7 +246,10 @@ fn a_field_of_a_state_file_that_makes_no_sense_is_named_in_the_log() {
         "group=web\tservice=http\top_status=1\tack=soon\ngroup=gone\tservice=http\top_status=1\n";
     site.folder.write("state/opstatus", text);
     let _daemon = site.start(["-l", "opstatus"]);
-    site.wait_for_text("stderr", "left out of the state file");
+    wait_until("both lines", SOON, || {
+        let log = site.folder.read("stderr");
+        log.matches("left out of the state file").count() >= 2
+    });
     let log = site.folder.read("stderr");
     for words in [
         ["web/http", "ack", "soon"],

@@ -769,3 +769,28 @@ fn another_summary_ends_an_acknowledgement_and_what_was_counted_before() {
     let told = desk.report(50.0, exited(1, "h2\n"));
     assert_eq!(sent(&told), 1, "the hour of before is over");
 }
+
+#[test]
+fn at_a_start_mons_files_say_only_what_the_journal_does_not_know() {
+    let other = Service {
+        periods: vec![alerting()],
+        ..service("other", "s")
+    };
+    let large = model(vec![site().services.remove(0), other]);
+    let mut desk = Desk::new(site());
+    desk.report(10.0, exited(1, "h1\n"));
+    let saved = Saved {
+        records: desk.journal.clone(),
+    };
+    let fresh = Engine::new(Arc::new(large), &saved, 1, TimeZone::UTC, at(20.0));
+    let line = |group: &str| (group.to_owned(), "s".to_owned(), BTreeMap::new());
+    let disabled = vec![ClassicDisabled::Watch("g".to_owned())];
+    let classic = Classic {
+        disabled: Some(disabled.clone()),
+        opstatus: Some(vec![line("g"), line("other"), line("gone")]),
+    };
+    let (news, known) = fresh.news_of(classic);
+    assert_eq!(known, 1);
+    assert_eq!(news.opstatus, Some(vec![line("other"), line("gone")]));
+    assert_eq!(news.disabled, Some(disabled));
+}

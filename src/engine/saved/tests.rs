@@ -132,7 +132,7 @@ fn wishes_that_are_forgotten_are_forgotten_by_the_journal_too() {
         ]),
     };
     let mut journal = saved.clone();
-    let forgotten = saved.forget_wishes();
+    let forgotten = saved.forget_wishes(&[]);
     assert!(forgotten.was_stopped);
     assert_eq!(forgotten.disabled, ["watch web", "service a/b"]);
     assert_eq!(forgotten.acknowledged, ["service a/b"]);
@@ -145,4 +145,30 @@ fn wishes_that_are_forgotten_are_forgotten_by_the_journal_too() {
     let kept = serde_json::json!({"failure_count": 3});
     assert_eq!(saved.records.get("service a/b"), Some(&kept));
     assert_eq!(saved.records.len(), 2);
+}
+
+#[test]
+fn the_wishes_of_a_state_file_that_is_loaded_stay_as_the_journal_has_them() {
+    let journal = Saved {
+        records: BTreeMap::from([
+            ("disabled watch web".to_owned(), serde_json::json!(true)),
+            ("scheduler stopped".to_owned(), serde_json::json!(7)),
+            (
+                "service a/b".to_owned(),
+                serde_json::json!({"disabled": true, "ack": {"time": 1}}),
+            ),
+        ]),
+    };
+    let left = |loaded: &[StateFile]| {
+        let mut saved = journal.clone();
+        let forgotten = saved.forget_wishes(loaded);
+        let fields = saved.records["service a/b"].as_object().unwrap();
+        let kept: Vec<String> = fields.keys().cloned().collect();
+        let others = saved.records.len() - 1;
+        (forgotten.records.len(), kept.join(" "), others)
+    };
+    assert_eq!(left(&StateFile::ALL), (0, "ack disabled".to_owned(), 2));
+    assert_eq!(left(&[StateFile::Disabled]), (2, "disabled".to_owned(), 1));
+    assert_eq!(left(&[StateFile::Opstatus]), (3, "ack".to_owned(), 0));
+    assert_eq!(left(&[]), (3, String::new(), 0));
 }
