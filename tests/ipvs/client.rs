@@ -5,38 +5,71 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use super::guest::{SOON, append, get, in_role, run};
+use lvsmon::clock::Stopwatch;
+
+use super::guest::{GET_LIMIT, SOON, append, get_within, in_role, run};
 use crate::support::{Running, wait_until};
+
+/// A client that is in no hurry gives a request up after this time, and rests so long after
+/// each: what it met says how long the service was away.
+const EASY_LIMIT: Duration = Duration::from_millis(500);
+const EASY_REST: Duration = Duration::from_millis(50);
 
 /// A client of the virtual service.
 pub(super) struct Client(Running);
 
+/// What a client met.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    pub(super) good: u32,
+    pub(super) bad: u32,
+    /// The longest time without a good answer.
+    pub(super) gap: Duration,
+}
+
 impl Client {
     /// Sends one request after the other to the virtual service until told to stop.
     pub(super) fn start() -> Client {
+        Self::start_at("hurry")
+    }
+
+    /// The same with a rest after each, and little patience.
+    pub(super) fn start_at_ease() -> Client {
+        Self::start_at("ease")
+    }
+
+    fn start_at(pace: &str) -> Client {
         let _ = fs::remove_file("/run/client.stop");
         let _ = fs::remove_file("/run/client.result");
         let mut command = in_role("client", &["nsenter", "--net=/run/netns/client"]);
+        command.env("LAB_PACE", pace);
         let client = Client(Running::start(&mut command));
         client.expect_more(5);
         client
     }
 
-    fn result(&self) -> (u32, u32) {
+    /// What it has met so far.
+    pub(super) fn met(&self) -> Met {
         let text = fs::read_to_string("/run/client.result").unwrap_or_default();
         let mut words = text
             .split_whitespace()
             .map(|word| word.parse().unwrap_or(0));
-        (words.next().unwrap_or(0), words.next().unwrap_or(0))
+        let mut next = || words.next().unwrap_or(0);
+        Met {
+            good: next(),
+            bad: next(),
+            gap: Duration::from_millis(next().into()),
+        }
     }
 
     /// Waits until it has made some requests more.
     #[track_caller]
     pub(super) fn expect_more(&self, requests: u32) {
         let total = || {
-            let (good, bad) = self.result();
-            good + bad
+            let met = self.met();
+            met.good + met.bad
         };
         let before = total();
         wait_until("requests of the client", SOON, || {
@@ -48,21 +81,35 @@ impl Client {
     pub(super) fn stop(mut self) -> (u32, u32) {
         fs::write("/run/client.stop", "").expect("a sign for the client");
         self.0.wait(SOON);
-        self.result()
+        let met = self.met();
+        (met.good, met.bad)
     }
 }
 
 /// The client itself, a process of its own in its own namespace.
 pub(super) fn ask_until_told() {
     let address: SocketAddr = "10.0.0.3:80".parse().expect("an address");
-    let (mut good, mut bad) = (0_u32, 0_u32);
+    let is_easy = std::env::var("LAB_PACE").is_ok_and(|pace| pace == "ease");
+    let (mut good, mut bad, mut gap) = (0_u32, 0_u32, Duration::ZERO);
+    let mut last_good = Stopwatch::start();
     while !Path::new("/run/client.stop").exists() {
-        match get(address) {
-            Ok(text) if text.contains("is well") => good += 1,
+        let limit = if is_easy { EASY_LIMIT } else { GET_LIMIT };
+        let answer = get_within(address, limit);
+        gap = gap.max(last_good.elapsed());
+        match answer {
+            Ok(text) if text.contains("is well") => {
+                good += 1;
+                last_good = Stopwatch::start();
+            }
             _ => bad += 1,
         }
-        fs::write("/run/client.draft", format!("{good} {bad}")).expect("a result");
+        let result = format!("{good} {bad} {}", gap.as_millis());
+        fs::write("/run/client.draft", result).expect("a result");
         fs::rename("/run/client.draft", "/run/client.result").expect("a result");
+        if is_easy {
+            let rest = Stopwatch::start();
+            wait_until("the next request", SOON, || rest.elapsed() >= EASY_REST);
+        }
     }
 }
 

@@ -35,6 +35,9 @@ const MODULES: [&str; 8] = [
 /// Things that happen at once on an idle machine may take this long on a loaded one.
 pub(super) const SOON: Duration = Duration::from_secs(20);
 
+/// How long each step of an HTTP request may take.
+pub(super) const GET_LIMIT: Duration = Duration::from_secs(3);
+
 /// On the host: every lab has to end in order. Inside, this test is also the door by which the
 /// lab's own processes come in, told apart by LAB_ROLE.
 #[test]
@@ -473,6 +476,12 @@ impl Farm {
         self.daemon_lives();
     }
 
+    /// Keeps a text for the scenario's log: figures that are to be read, not asserted.
+    pub(super) fn note(&mut self, text: &str) {
+        self.times.push_str(text);
+        self.times.push('\n');
+    }
+
     fn told(&self) -> String {
         let table = table::proc_net();
         format!("{}\nlast table: {table:#?}", self.awaited)
@@ -526,7 +535,11 @@ fn requests() -> [usize; 3] {
 
 /// One HTTP request; the whole answer.
 pub(super) fn get(address: SocketAddr) -> std::io::Result<String> {
-    let limit = Duration::from_secs(3);
+    get_within(address, GET_LIMIT)
+}
+
+/// The same, with another limit for each step of it.
+pub(super) fn get_within(address: SocketAddr, limit: Duration) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, limit)?;
     stream.set_read_timeout(Some(limit))?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;

@@ -48,13 +48,14 @@ macro_rules! scenarios {
 pub(super) use scenarios;
 
 /// Programs that the lab cannot do without, each with its Debian package.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("linux.uml", "user-mode-linux"),
     ("ipvsadm", "ipvsadm"),
     ("ip", "iproute2"),
     ("modprobe", "kmod"),
     ("busybox", "busybox"),
     ("python3", "python3"),
+    ("keepalived", "keepalived"),
 ];
 /// A lab that takes longer than this is stopped. On an idle machine the longest takes 3 minutes.
 const BOOT_LIMIT: Duration = Duration::from_secs(900);

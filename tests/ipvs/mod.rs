@@ -11,6 +11,8 @@
 //! | does the HOWTO's farm stay healthy with its own files | `howto`, `howto_cut_off` |
 //! | does it with a file of today, whatever happens to it | `farm` |
 //! | are virtual services kept as the file declares them | `declared` |
+//! | who are the two directors of a pair, and how does one of them fail | `directors` |
+//! | does a pair with keepalived go on serving, and tell each event once | `pair` |
 //! | do other kinds of services and the other way to the table | `kinds` |
 //! | do a client's packets go where the table says | `traffic` |
 //! | what do the commands for a person say beside a real table | `tools` |
@@ -18,19 +20,21 @@
 mod backends;
 mod client;
 mod declared;
+mod directors;
 mod farm;
 mod guest;
 mod howto;
 mod howto_cut_off;
 mod kinds;
 mod lab;
+mod pair;
 mod table;
 mod tools;
 mod traffic;
 mod vocabulary;
 
 /// Every lab, so that the first test starts them all at once.
-const BOOTS: [&lab::Boot; 9] = [
+const BOOTS: [&lab::Boot; 10] = [
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
@@ -40,4 +44,5 @@ const BOOTS: [&lab::Boot; 9] = [
     &tools::BOOT,
     &vocabulary::BOOT,
     &declared::BOOT,
+    &pair::BOOT,
 ];

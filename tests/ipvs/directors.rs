@@ -1,0 +1,443 @@
+//! Inside the lab: two directors, each with keepalived for VRRP and lvsmon for its table.
+//!
+//! West is a namespace of its own and has the address first; east is the lab's own namespace. keepalived
+//! runs with the files in `etc/keepalived`, in which only paths, users and the interface differ.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::guest::{Farm, append, attempt, batch, by, run};
+use crate::support::{Running, lvsmon, lvsmon_path, root, wait_until};
+
+/// A takeover takes four advertisements of a second, or three checks of lvsmon's health every two
+/// seconds; on a loaded machine each step takes its time.
+pub(super) const LONG: Duration = Duration::from_secs(90);
+/// Where mail goes: the client's box.
+const RELAY: &str = "192.168.0.9";
+const MAILBOX: &str = "/run/mail";
+const VIP: &str = "10.0.0.3";
+/// Where keepalived finds lvsmon: nobody else may write to any folder on the way to it.
+const HEALTH: &str = "/run/bin/lvsmon";
+
+/// One director.
+pub(super) struct Director {
+    pub(super) name: &'static str,
+    /// How a command gets into its network.
+    by: &'static [&'static str],
+    interface: &'static str,
+    address: &'static str,
+    peer: &'static str,
+    /// Of the files in `etc/keepalived`.
+    shipped: &'static str,
+    keepalived: Option<Running>,
+    lvsmon: Option<Running>,
+}
+
+impl Director {
+    const fn west() -> Self {
+        Self {
+            name: "west",
+            by: &["nsenter", "--net=/run/netns/west"],
+            interface: "eth0",
+            address: "10.0.0.1",
+            peer: "10.0.0.2",
+            shipped: "director1.conf",
+            keepalived: None,
+            lvsmon: None,
+        }
+    }
+
+    const fn east() -> Self {
+        Self {
+            name: "east",
+            by: &["env"],
+            interface: "br0",
+            address: "10.0.0.2",
+            peer: "10.0.0.1",
+            shipped: "director2.conf",
+            keepalived: None,
+            lvsmon: None,
+        }
+    }
+
+    fn path(&self, file: &str) -> String {
+        format!("/run/{}/{file}", self.name)
+    }
+
+    /// Runs a command in its network and answers with what it printed.
+    #[track_caller]
+    pub(super) fn ask(&self, words: &str) -> String {
+        run(&format!("{} {words}", self.by.join(" ")))
+    }
+
+    /// Both daemons.
+    pub(super) fn start(&mut self) {
+        fs::create_dir_all(self.path("state")).expect("a folder");
+        fs::write(self.path("mon.cf"), self.mon_cf()).expect("a configuration");
+        fs::write(self.path("keepalived.conf"), self.keepalived_conf()).expect("a configuration");
+        self.start_lvsmon();
+        self.start_keepalived();
+    }
+
+    pub(super) fn start_lvsmon(&mut self) {
+        let mut command = by(self.by, &lvsmon(["run", "--config", &self.path("mon.cf")]));
+        self.lvsmon = Some(Running::start(self.logged(&mut command, "lvsmon.log")));
+    }
+
+    pub(super) fn start_keepalived(&mut self) {
+        let mut command = Command::new(self.by[0]);
+        command
+            .args(&self.by[1..])
+            .args(["keepalived", "--dont-fork", "--log-console", "--log-detail"])
+            .args(["--vrrp", "--use-file", &self.path("keepalived.conf")])
+            .args(["--pid", &self.path("keepalived.pid")])
+            .args(["--vrrp_pid", &self.path("vrrp.pid")]);
+        self.keepalived = Some(Running::start(self.logged(&mut command, "keepalived.log")));
+    }
+
+    fn logged<'a>(&self, command: &'a mut Command, file: &str) -> &'a mut Command {
+        let log = append(Path::new(&self.path(file)));
+        let errors = log.try_clone().expect("a log");
+        // A group of its own: one that is stopped in ours would have the system hang all of us up.
+        let command = command.process_group(0);
+        command.stdin(Stdio::null()).stdout(log).stderr(errors)
+    }
+
+    fn mon_cf(&self) -> String {
+        let Self {
+            name,
+            interface,
+            address,
+            peer,
+            ..
+        } = self;
+        format!(
+            "statedir = /run/{name}/state\nmail_relay = smtp://{RELAY}:25\n\
+             mail_from = {name}@example.org\nmail_group_wait = 0s\n\
+             notify_fifo = /run/{name}/fifo\nvip = {VIP}\nsync_daemon = {interface} syncid 51\n\
+             peer = {peer}\npeer_bind = {address}\npeer_key = /run/peer.key\n\
+             \n\
+             hostgroup web 192.168.0.1 192.168.0.2 192.168.0.3\n\n\
+             watch web\n    service http\n\tinterval 1s\n\tmonitor http.monitor -t 5 -m \"is well\"\n\
+             \tperiod wd {{Sun-Sat}}\n\t    alertafter 2\n\t    alertevery 1h\n\
+             \t    alert mail.alert ops@example.org\n\t    upalert mail.alert ops@example.org\n\n\
+             virtual {VIP}:80\n    scheduler rr\n    real web weight 5\n    service web:http\n\n"
+        )
+    }
+
+    /// The shipped file, with the places of this lab.
+    fn keepalived_conf(&self) -> String {
+        let Self {
+            name, interface, ..
+        } = self;
+        let path = root().join("etc/keepalived").join(self.shipped);
+        let mut text = fs::read_to_string(path).expect("a shipped file");
+        for (from, to) in [
+            (
+                "notify_fifo /run/keepalived.lvsmon lvsmon lvsmon",
+                format!("notify_fifo /run/{name}/fifo"),
+            ),
+            (
+                "/usr/bin/lvsmon health --statedir /var/lib/lvsmon",
+                format!("{HEALTH} health --statedir /run/{name}/state"),
+            ),
+            ("interface eth0", format!("interface {interface}")),
+            ("dev eth0", format!("dev {interface}")),
+        ] {
+            assert!(text.contains(from), "{}: no {from}", self.shipped);
+            text = text.replace(from, &to);
+        }
+        text
+    }
+
+    /// Whether it has the virtual address.
+    pub(super) fn has_vip(&self) -> bool {
+        let words = format!("ip -o address show dev {} to {VIP}", self.interface);
+        attempt(&format!("{} {words}", self.by.join(" ")))
+            .1
+            .contains(VIP)
+    }
+
+    /// What `lvsmon role --json` says.
+    pub(super) fn role(&self) -> Option<Value> {
+        let state = self.path("state");
+        let output = lvsmon(["role", "--json", "--statedir", &state]).output();
+        serde_json::from_slice(&output.expect("lvsmon role").stdout).ok()
+    }
+
+    #[track_caller]
+    pub(super) fn wait_for_role(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        wait_until(&format!("{}: {what}", self.name), LONG, || {
+            self.role().is_some_and(|answer| is_so(&answer))
+        });
+    }
+
+    /// Sends a signal to all its processes: its daemons, and what they have started.
+    pub(super) fn signal(&self, signal: Signal) {
+        let own = format!("/run/{}/", self.name);
+        for entry in fs::read_dir("/proc").expect("processes").flatten() {
+            let pid = entry.file_name().to_str().and_then(|it| it.parse().ok());
+            let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if let Some(pid) = pid
+                && String::from_utf8_lossy(&words).contains(&own)
+            {
+                // It may have ended meanwhile.
+                let _ = kill(Pid::from_raw(pid), signal);
+            }
+        }
+    }
+
+    /// Its lvsmon is killed.
+    pub(super) fn kill_lvsmon(&mut self) {
+        self.lvsmon = None;
+    }
+
+    /// Its keepalived ends in order.
+    pub(super) fn stop_keepalived(&mut self) {
+        let mut keepalived = self.keepalived.take().expect("a keepalived");
+        keepalived.signal(Signal::SIGTERM);
+        keepalived.wait(LONG);
+    }
+
+    /// All its daemons are killed, and what a dead machine does not have is away.
+    pub(super) fn die(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.keepalived = None;
+        self.lvsmon = None;
+        let words = format!("ip address del {VIP}/24 dev {}", self.interface);
+        let _ = attempt(&format!("{} {words}", self.by.join(" ")));
+        self.ask("ipvsadm -C");
+        for role in ["master", "backup"] {
+            let _ = attempt(&format!(
+                "{} ipvsadm --stop-daemon {role}",
+                self.by.join(" ")
+            ));
+        }
+    }
+
+    /// How often it has become active.
+    fn takeovers(&self) -> usize {
+        let log = fs::read_to_string(self.path("lvsmon.log")).unwrap_or_default();
+        log.matches("to=active").count()
+    }
+}
+
+impl Drop for Director {
+    fn drop(&mut self) {
+        if let Some(keepalived) = &mut self.keepalived {
+            // It ends its own children and takes the address away.
+            let _ = attempt(&format!("kill -CONT -{}", keepalived.0.id()));
+            keepalived.signal(Signal::SIGTERM);
+            wait_until("the end of keepalived", LONG, || !keepalived.runs());
+        }
+        self.die();
+    }
+}
+
+/// Both directors, and the relay.
+pub(super) struct Pair {
+    pub(super) west: Director,
+    pub(super) east: Director,
+    _relay: Running,
+}
+
+impl Pair {
+    /// The network, both directors with full tables, west with the address.
+    pub(super) fn start(farm: &mut Farm) -> Self {
+        farm.build();
+        build();
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--net=/run/netns/client", "python3"])
+            .arg(root().join("tests/alerts/relay.py"))
+            .args(["--dir", MAILBOX, "--host", RELAY, "--port", "25"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let relay = Running::start(&mut command);
+        let mut pair = Self {
+            west: Director::west(),
+            east: Director::east(),
+            _relay: relay,
+        };
+        pair.west.start();
+        wait_until("west has the address", LONG, || pair.west.has_vip());
+        pair.east.start();
+        wait_until("the relay", LONG, || {
+            Path::new(MAILBOX).join("port").exists()
+        });
+        pair.settled(&pair.west, &pair.east);
+        pair.expect_tables(&[1, 2, 3]);
+        pair
+    }
+
+    /// Waits until one is active and the other its standby, linked.
+    #[track_caller]
+    pub(super) fn settled(&self, active: &Director, standby: &Director) {
+        for (director, role) in [(active, "active"), (standby, "standby")] {
+            director.wait_for_role(&format!("{role}, and linked"), |answer| {
+                answer["role"] == role && answer["peer"]["linked"] == true
+            });
+        }
+        assert!(
+            active.has_vip() && !standby.has_vip(),
+            "one has the address"
+        );
+    }
+
+    /// Both tables have these servers and nothing else.
+    #[track_caller]
+    pub(super) fn expect_tables(&self, servers: &[u8]) {
+        for director in [&self.west, &self.east] {
+            expect_table(director, servers);
+        }
+    }
+
+    /// How often each event was mailed.
+    pub(super) fn mailed(&self) -> BTreeMap<String, usize> {
+        let mut events = BTreeMap::new();
+        for entry in fs::read_dir(MAILBOX).expect("a mailbox").flatten() {
+            if entry.path().extension().is_some_and(|end| end == "json") {
+                let text = fs::read_to_string(entry.path()).expect("a mail");
+                // Written in place: it may be seen before it is whole.
+                let Ok(mail) = serde_json::from_str::<Value>(&text) else {
+                    continue;
+                };
+                let data = mail["data"].as_str().expect("data");
+                let ids = data
+                    .lines()
+                    .filter_map(|line| line.strip_prefix("X-Lvsmon-Event:"));
+                for id in ids {
+                    *events.entry(id.trim().to_owned()).or_default() += 1;
+                }
+            }
+        }
+        events
+    }
+
+    /// Waits until events of exactly these kinds were mailed, each of its own id.
+    #[track_caller]
+    pub(super) fn expect_mails(&self, kinds: &[&str]) {
+        let wanted = sorted(kinds.iter().copied());
+        let mut found = BTreeMap::new();
+        let found = &mut found;
+        let said = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            wait_until("mails", LONG, || {
+                *found = self.mailed();
+                sorted(found.keys().map(|id| kind(id))).len() >= wanted.len()
+            });
+        }));
+        let kinds = sorted(found.keys().map(|id| kind(id)));
+        assert!(
+            said.is_ok() && kinds == wanted,
+            "wanted {wanted:?}, mailed {found:?}"
+        );
+    }
+
+    /// At the end of a scenario: nothing is held any more, all these kinds were mailed and no
+    /// other, and each takeover made at most one mail come twice.
+    #[track_caller]
+    pub(super) fn expect_all_told_once(&self, farm: &mut Farm, kinds: &[&str]) {
+        for director in [&self.west, &self.east] {
+            director.wait_for_role("nothing is held", |answer| answer["held"] == 0);
+        }
+        self.expect_mails(kinds);
+        let mailed = self.mailed();
+        let twice = mailed.values().sum::<usize>() - mailed.len();
+        let takeovers = self.west.takeovers() + self.east.takeovers();
+        farm.note(&format!(
+            "mails: {mailed:?}, {twice} of them repeated, {takeovers} times active"
+        ));
+        assert!(twice < takeovers.max(1), "{mailed:?}");
+    }
+}
+
+impl Drop for Pair {
+    /// What the daemons said goes to the log of the scenario.
+    fn drop(&mut self) {
+        let mut all = append(Path::new("/run/daemon.log"));
+        for director in [&self.west, &self.east] {
+            for file in ["lvsmon.log", "keepalived.log"] {
+                let path = director.path(file);
+                let log = fs::read_to_string(&path).unwrap_or_default();
+                let _ = writeln!(all, "--- {path}\n{log}");
+            }
+        }
+    }
+}
+
+fn sorted<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut kinds: Vec<&str> = kinds.collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+/// Of an event id: GROUP/SERVICE/NUMBER/KIND/COUNT.
+fn kind(id: &str) -> &str {
+    id.split('/').nth(3).unwrap_or(id)
+}
+
+#[track_caller]
+pub(super) fn expect_table(director: &Director, servers: &[u8]) {
+    let mut wanted = format!("-A -t {VIP}:80 -s rr\n");
+    for number in servers {
+        let _ = writeln!(wanted, "-a -t {VIP}:80 -r 192.168.0.{number}:80 -g -w 5");
+    }
+    let what = format!("the table of {}: {wanted}", director.name);
+    wait_until(&what, LONG, || {
+        let table = director.ask("ipvsadm -Sn");
+        let mut lines: Vec<&str> = table.lines().map(str::trim).collect();
+        lines.sort_unstable();
+        lines.iter().copied().eq(wanted.lines())
+    });
+}
+
+/// Cuts the link of west, as a cable that is taken out.
+pub(super) fn cut_west() {
+    run("ip link set p-west down");
+}
+
+/// Puts it in again.
+pub(super) fn mend_west() {
+    run("ip link set p-west up");
+}
+
+/// Folders as at the beginning, and once in each lab: west's box, and the addresses.
+fn build() {
+    let _ = fs::remove_dir_all(MAILBOX);
+    fs::create_dir_all(MAILBOX).expect("a mailbox");
+    for name in ["west", "east"] {
+        let _ = fs::remove_dir_all(format!("/run/{name}"));
+        fs::create_dir_all(format!("/run/{name}")).expect("a folder");
+    }
+    if Path::new("/run/netns/west").exists() {
+        return mend_west();
+    }
+    run("chmod 755 /run && umask 077 && head -c 32 /dev/urandom | base64 >/run/peer.key");
+    fs::create_dir_all("/run/bin").expect("a folder");
+    let script = format!("#!/bin/sh\nexec {} \"$@\"\n", lvsmon_path().display());
+    fs::write(HEALTH, script).expect("a program");
+    fs::set_permissions(HEALTH, fs::Permissions::from_mode(0o755)).expect("a program");
+    batch(
+        "ip -batch -",
+        "address del 10.0.0.3/32 dev br0\naddress del 10.0.0.1/24 dev br0\n\
+         address add 10.0.0.2/24 dev br0\n\
+         netns add west\nlink add name p-west type veth peer name eth0 netns west\n\
+         link set p-west master br0\nlink set p-west up\n",
+    );
+    batch(
+        "ip -n west -batch -",
+        "link set lo up\nlink set eth0 up\naddr add 10.0.0.1/24 dev eth0\n\
+         addr add 192.168.0.252/24 dev eth0\n",
+    );
+}

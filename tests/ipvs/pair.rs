@@ -1,0 +1,176 @@
+//! Two directors with the real keepalived between them, a client that asks by the virtual address
+//! all the time, and an SMTP server: who has the address, whose table is ready, what people are told.
+//!
+//! Each fault of the active director is one scenario: the other takes over and tells what happens, the
+//! first comes back as its standby, and is handed the address in order. How long the client was
+//! without an answer stands in the scenario's log; here only that it is answered again.
+
+use std::fs;
+
+use lvsmon::clock::Stopwatch;
+use nix::sys::signal::Signal;
+
+use super::client::Client;
+use super::directors::{LONG, Pair, cut_west, expect_table, mend_west};
+use super::guest::Farm;
+use super::lab::scenarios;
+use crate::support::wait_until;
+
+scenarios!(
+    "pair",
+    [
+        both_tables_are_ready_and_one_director_speaks,
+        the_standby_takes_over_and_tells_when_the_active_director_dies,
+        the_standby_takes_over_and_tells_when_all_of_the_active_director_freezes,
+        the_standby_takes_over_and_tells_when_lvsmon_of_the_active_director_dies,
+        the_standby_takes_over_and_tells_when_the_link_of_the_active_director_is_cut,
+    ]
+);
+
+/// A client that asks while the address moves.
+struct Move {
+    client: Client,
+    fault: Stopwatch,
+}
+
+impl Move {
+    fn begins() -> Self {
+        let client = Client::start_at_ease();
+        let fault = Stopwatch::start();
+        Self { client, fault }
+    }
+
+    /// Waits until the address is there and the client is answered, and keeps the figures.
+    #[track_caller]
+    fn ends(self, farm: &mut Farm, what: &str, is_there: impl Fn() -> bool) {
+        wait_until(&format!("{what}: the address moves"), LONG, is_there);
+        let moved = self.fault.elapsed();
+        // Neighbours learn by and by where the address is now: ten answers in a row.
+        let mut before = self.client.met();
+        wait_until(&format!("{what}: the client is answered"), LONG, || {
+            let now = self.client.met();
+            if now.bad != before.bad {
+                before = now;
+                return false;
+            }
+            now.good >= before.good + 10
+        });
+        let met = self.client.met();
+        self.client.stop();
+        let (good, bad, gap) = (met.good, met.bad, met.gap);
+        farm.note(&format!(
+            "{what}: address there after {moved:.1?}; client: {good} good, {bad} failed, \
+             longest without an answer {gap:.1?}"
+        ));
+    }
+}
+
+fn east_takes_over(farm: &mut Farm, pair: &Pair, what: &str, going: Move) {
+    going.ends(farm, what, || pair.east.has_vip());
+}
+
+/// East's keepalived ends in order and starts again: west, its standby, has the address again.
+fn hand_back(farm: &mut Farm, pair: &mut Pair) {
+    pair.settled(&pair.east, &pair.west);
+    let going = Move::begins();
+    pair.east.stop_keepalived();
+    going.ends(farm, "handed back in order", || pair.west.has_vip());
+    pair.east.start_keepalived();
+    pair.settled(&pair.west, &pair.east);
+}
+
+fn both_tables_are_ready_and_one_director_speaks(farm: &mut Farm) {
+    let pair = Pair::start(farm);
+    farm.kill_server(2);
+    pair.expect_tables(&[1, 3]);
+    pair.expect_mails(&["failure"]);
+    farm.serve(2);
+    pair.expect_tables(&[1, 2, 3]);
+    pair.expect_mails(&["failure", "up"]);
+    for (director, runs) in [
+        (&pair.west, "master on eth0, syncid 51"),
+        (&pair.east, "backup on br0, syncid 51"),
+    ] {
+        director.wait_for_role(runs, |answer| {
+            answer["sync"]["running"] == serde_json::json!([runs])
+        });
+    }
+    pair.expect_all_told_once(farm, &["failure", "up"]);
+}
+
+fn the_standby_takes_over_and_tells_when_the_active_director_dies(farm: &mut Farm) {
+    let mut pair = Pair::start(farm);
+    // The relay takes nothing: the active director dies with its message untold.
+    fs::write("/run/mail/hold", "0").expect("a sign for the relay");
+    farm.kill_server(2);
+    pair.expect_tables(&[1, 3]);
+    pair.east
+        .wait_for_role("a message is held", |answer| answer["held"] == 1);
+    let going = Move::begins();
+    cut_west();
+    pair.west.die();
+    east_takes_over(farm, &pair, "active director dead", going);
+    fs::remove_file("/run/mail/hold").expect("a sign for the relay");
+    pair.expect_mails(&["failure"]);
+    farm.serve(2);
+    pair.expect_mails(&["failure", "up"]);
+    mend_west();
+    pair.west.start();
+    hand_back(farm, &mut pair);
+    pair.expect_tables(&[1, 2, 3]);
+    pair.expect_all_told_once(farm, &["failure", "up"]);
+}
+
+fn the_standby_takes_over_and_tells_when_all_of_the_active_director_freezes(farm: &mut Farm) {
+    let pair = Pair::start(farm);
+    let going = Move::begins();
+    pair.west.signal(Signal::SIGSTOP);
+    east_takes_over(farm, &pair, "active director frozen", going);
+    farm.kill_server(1);
+    expect_table(&pair.east, &[2, 3]);
+    pair.expect_mails(&["failure"]);
+    // It takes itself for the active one when it goes on, and has the greater priority.
+    let going = Move::begins();
+    pair.west.signal(Signal::SIGCONT);
+    going.ends(farm, "and goes on", || {
+        pair.west.has_vip() && !pair.east.has_vip()
+    });
+    pair.settled(&pair.west, &pair.east);
+    pair.expect_tables(&[2, 3]);
+    farm.serve(1);
+    pair.expect_tables(&[1, 2, 3]);
+    pair.expect_mails(&["failure", "up"]);
+    pair.expect_all_told_once(farm, &["failure", "up"]);
+}
+
+fn the_standby_takes_over_and_tells_when_lvsmon_of_the_active_director_dies(farm: &mut Farm) {
+    let mut pair = Pair::start(farm);
+    let going = Move::begins();
+    pair.west.kill_lvsmon();
+    east_takes_over(farm, &pair, "active lvsmon dead", going);
+    farm.kill_server(3);
+    expect_table(&pair.east, &[1, 2]);
+    pair.expect_mails(&["failure"]);
+    pair.west.start_lvsmon();
+    pair.expect_tables(&[1, 2]);
+    hand_back(farm, &mut pair);
+    farm.serve(3);
+    pair.expect_tables(&[1, 2, 3]);
+    pair.expect_all_told_once(farm, &["failure", "up"]);
+}
+
+fn the_standby_takes_over_and_tells_when_the_link_of_the_active_director_is_cut(farm: &mut Farm) {
+    let mut pair = Pair::start(farm);
+    let going = Move::begins();
+    cut_west();
+    east_takes_over(farm, &pair, "active director's link cut", going);
+    farm.kill_server(1);
+    expect_table(&pair.east, &[2, 3]);
+    pair.expect_mails(&["failure"]);
+    mend_west();
+    pair.expect_tables(&[2, 3]);
+    hand_back(farm, &mut pair);
+    farm.serve(1);
+    pair.expect_tables(&[1, 2, 3]);
+    pair.expect_all_told_once(farm, &["failure", "up"]);
+}
