@@ -1,7 +1,7 @@
 //! Which deliveries go over the link, both ways?
 
 use crate::daemon::outbox::Told;
-use crate::daemon::peer::Keeper;
+use crate::daemon::peer::keeper::Keeper;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::{Delivery, EventId};
 
