@@ -94,8 +94,7 @@ use crate::daemon::traps::Traps;
 use crate::daemon::tripwire::Tripwire;
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, Aim, AlertCall, Event, Note, Order, RealServerName, Renumbering, TableOutcome, Trap,
-    Wish,
+    Action, Aim, AlertCall, Event, Note, Order, RealServerName, TableOutcome, Trap, Wish,
 };
 use crate::host;
 use crate::lvs::Desired;
@@ -302,7 +301,7 @@ impl Daemon {
     /// Queues every action; waits for none.
     fn perform(&mut self, actions: Vec<Action>) -> Option<Result<String, String>> {
         let wall = self.clock.now().wall;
-        let mut answer = None;
+        let (mut answer, mut renumberings) = (None, Vec::new());
         for action in actions {
             match action {
                 Action::Start(run) => self.runner.start(run),
@@ -321,9 +320,7 @@ impl Daemon {
                     self.peer.is_untold = true;
                     self.store.record(*record);
                 }
-                Action::Renumber(Renumbering { from, to }) => {
-                    tracing::info!(from, to, "an outage has the peer's number from now on");
-                }
+                Action::Renumber(renumbering) => renumberings.push(renumbering),
                 Action::Suppressed(suppression) => {
                     chronicle::suppressed(self.engine.model(), &suppression);
                 }
@@ -337,6 +334,9 @@ impl Daemon {
                     }
                 }
             }
+        }
+        if !renumberings.is_empty() {
+            self.renumber(renumberings);
         }
         answer
     }

@@ -28,13 +28,16 @@ use crate::alert::mail::Mailer;
 use crate::clock::Clock;
 use crate::daemon::outbox::Told;
 use crate::daemon::peer::keeper::Keeper;
-use crate::engine::event::PeerTold;
+use crate::engine::event::{PeerTold, Renumbering};
 use crate::model::Globals;
 use crate::pair::talk::{Own, PeerSettings, PeerState};
 use crate::time::Wall;
 
 /// Lists of deliveries that wait for the loop; more are put together.
 const DELIVERED_WAITING: usize = 4;
+
+/// Lists of renumbered outages that wait for the task: one for each word of the peer's.
+const RENUMBERED_WAITING: usize = 64;
 
 /// What is known of the link, for the loop and for persons.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,6 +75,8 @@ pub(super) struct Peer {
     view: watch::Receiver<Arc<PeerView>>,
     /// What the peer delivered.
     delivered: mpsc::Receiver<Vec<Told>>,
+    /// Outages that have another number.
+    renumbered: mpsc::Sender<Vec<Renumbering>>,
     /// Since when this director could have heard the peer.
     started: Wall,
     task: JoinHandle<()>,
@@ -94,13 +99,15 @@ impl Peer {
         let (settings, changes) = watch::channel(settings);
         let (says, view) = watch::channel(Arc::default());
         let (delivers, delivered) = mpsc::channel(DELIVERED_WAITING);
+        let (renumbered, renumberings) = mpsc::channel(RENUMBERED_WAITING);
         let keeper = Keeper::new(name, clock, delivers, says);
-        let task = tokio::spawn(keeper.run(own_changes, changes, told));
+        let task = tokio::spawn(keeper.run(own_changes, changes, told, renumberings));
         Self {
             own,
             settings,
             view,
             delivered,
+            renumbered,
             started: clock.now().wall,
             task,
             told: PeerTold::default(),
@@ -115,6 +122,12 @@ impl Peer {
             *told = own;
             is_news
         });
+    }
+
+    /// These outages have another number from now on. False where there is no room now.
+    #[must_use]
+    pub(super) fn renumber(&self, renumberings: Vec<Renumbering>) -> bool {
+        self.renumbered.try_send(renumberings).is_ok()
     }
 
     /// From now on these settings hold.

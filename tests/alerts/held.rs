@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Outbox, OutboxSettings, Told, Voice};
-use lvsmon::engine::event::Delivery;
+use lvsmon::engine::event::{Delivery, Renumbering};
 use tokio::sync::mpsc;
 
 use super::harness::{Box_, LIMIT, block_on, call, program_call, quick, settings, spooled, until};
@@ -136,4 +136,74 @@ fn what_a_director_did_not_get_out_before_it_lost_its_role_stays_its_own() {
         assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
+}
+
+#[test]
+fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
+    let test = "what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let state = TempDir::new();
+    let ran = state.join("ran");
+    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
+    let program = state.write_executable("page.alert", script);
+    let renumbered = |from: u32, to: u32| {
+        let outage = |number| format!("farm/http/179521595{number}");
+        let (from, to) = (outage(from), outage(to));
+        vec![Renumbering { from, to }]
+    };
+    let id = |outage: u32, number: u32| format!("farm/http/179521595{outage}/failure/{number}");
+    block_on(async {
+        let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        let mut outbox = start(settings.clone(), Voice::Holds, None);
+        let mail = |number, to| call(number, "http", "mail.alert", &[to]);
+        outbox.outbox.send(mail(1, "ops@b.example"));
+        outbox.outbox.send(mail(2, "boss@b.example"));
+        outbox.outbox.send(program_call(3, "http", &program, &[]));
+        outbox.outbox.send(program_call(4, "http", &program, &[]));
+        until("four held", || outbox.outbox.held() == 4).await;
+        // Some of it the peer has told before the number is known, some it tells later.
+        let early = vec![told(&id(4, 1), "ops@b.example"), told(&id(4, 3), "program")];
+        assert!(outbox.outbox.told_elsewhere(early));
+        assert!(outbox.outbox.renumber(renumbered(6, 5)));
+        assert!(outbox.outbox.renumber(renumbered(5, 4)));
+        let mut dropped = outbox.done(2).await;
+        dropped.sort_by_key(|(number, _)| *number);
+        let elsewhere = |number| (number, Delivery::Elsewhere);
+        assert_eq!(dropped, [elsewhere(1), elsewhere(3)]);
+        assert!(
+            outbox
+                .outbox
+                .told_elsewhere(vec![told(&id(4, 4), "program")])
+        );
+        assert_eq!(outbox.done(1).await, [elsewhere(4)]);
+        // A call that was on its way has the old number.
+        outbox.outbox.send(mail(5, "ops@b.example"));
+        outbox.outbox.send(mail(1, "ops@b.example"));
+        assert_eq!(outbox.done(1).await, [elsewhere(1)]);
+        outbox.outbox.send(program_call(6, "http", &program, &[]));
+        until("three held", || outbox.outbox.held() == 3).await;
+        // The peer may call it by the old one.
+        assert!(
+            outbox
+                .outbox
+                .told_elsewhere(vec![told(&id(6, 5), "ops@b.example")])
+        );
+        assert_eq!(outbox.done(1).await, [elsewhere(5)]);
+        // The spool has the new one.
+        drop(outbox);
+        let (says, mut reached) = mpsc::channel(10);
+        let outbox = start(settings, Voice::Speaks, Some(says));
+        let first = tokio::time::timeout(LIMIT, reached.recv()).await;
+        assert_eq!(first.unwrap(), Some(told(&id(4, 2), "boss@b.example")));
+        until("an empty spool", || spooled(&state).is_empty()).await;
+        drop(outbox);
+    });
+    let mails = relay.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].to, ["boss@b.example"]);
+    assert_eq!(mails[0].header("X-Lvsmon-Event"), id(4, 2));
+    assert!(!ran.exists());
 }

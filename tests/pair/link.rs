@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use jiff::Timestamp;
 use nix::sys::signal::Signal;
 
 use crate::alerts::servers::{Relay, have_relay};
@@ -42,15 +43,31 @@ struct Director {
     port: u16,
 }
 
+impl Drop for Director {
+    /// What it knew when a test failed, which the end of a wait does not say.
+    #[expect(clippy::disallowed_macros, reason = "the harness shows it this way")]
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.daemon.is_some() {
+            let (port, role) = (self.port, self.shown());
+            eprintln!("director {port}: {role}\n{}", self.log());
+        }
+    }
+}
+
 const KEY: &str = "a key of the two directors\n";
 
 impl Director {
     /// Two that know each other, not started.
     fn pair(world: &World) -> [Self; 2] {
+        Self::pair_in([world, world])
+    }
+
+    /// The same, each with eyes of its own.
+    fn pair_in(worlds: [&World; 2]) -> [Self; 2] {
         let ports = [free_port(), free_port()];
         [
-            Self::new(world, ports[0], ports[1]),
-            Self::new(world, ports[1], ports[0]),
+            Self::new(worlds[0], ports[0], ports[1]),
+            Self::new(worlds[1], ports[1], ports[0]),
         ]
     }
 
@@ -170,8 +187,9 @@ impl Director {
 
     #[track_caller]
     fn wait_to_hold(&self, count: u64) {
-        let what = format!("{count} held, not {:?}:\n{}", self.held(), self.log());
-        wait_until(&what, SOON, || self.held() == Some(count));
+        wait_until(&format!("{count} held"), SOON, || {
+            self.held() == Some(count)
+        });
     }
 
     /// Mails to this relay, and has a role.
@@ -390,7 +408,10 @@ fn only_the_peers_address_may_call_and_only_where_it_is_said() {
 
 /// Two that are linked: the first tells people, the second holds.
 fn active_and_standby(world: &World, relay: &Relay) -> [Director; 2] {
-    let [mut one, mut two] = Director::pair(world);
+    roles(Director::pair(world), relay)
+}
+
+fn roles([mut one, mut two]: [Director; 2], relay: &Relay) -> [Director; 2] {
     one.configure_mail(relay, &link(&one, &two));
     two.configure_mail(relay, &link(&two, &one));
     one.start();
@@ -523,4 +544,41 @@ fn what_was_told_while_the_link_was_cut_is_dropped_later_and_nothing_is_lost() {
     let mut unique = all.clone();
     unique.dedup();
     assert!(unique.len() >= 3 && all.len() <= 4, "{all:?}");
+}
+
+#[test]
+fn an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id() {
+    if !have_relay("pair: an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let (world, same) = (World::new(), World::new());
+    let [mut one, two] = roles(Director::pair_in([&world, &same]), &relay);
+    one.configure_mail(&relay, &format!("peer = 127.0.0.9:{}\n", two.port));
+    one.signal(Signal::SIGHUP);
+    two.wait_for_log(GONE);
+    world.fails();
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    wait_until("the program", SOON, || one.told() == 1);
+    // The standby finds it later, and gives it a number of its own: the second, and the first
+    // outage of a daemon has the one after its start at least.
+    let found = Timestamp::now().as_second();
+    let is_later = || Timestamp::now().as_second() > found + 1;
+    wait_until("a later number", SOON, is_later);
+    same.fails();
+    two.wait_to_hold(2);
+    one.configure_mail(&relay, &link(&one, &two));
+    one.signal(Signal::SIGHUP);
+    two.wait_for_log("an outage has the peer's number from now on");
+    two.wait_to_hold(0);
+    // Its end is of the same outage, whoever tells it.
+    one.end(Signal::SIGKILL);
+    two.role("master");
+    same.recovers();
+    wait_until("the upalert", SOON, || relay.mails().len() == 2);
+    wait_until("its program", SOON, || two.told() == 1);
+    let outage = |id: &String| id.rsplitn(3, '/').nth(2).map(str::to_owned);
+    let all = ids(&relay);
+    assert_eq!(outage(&all[0]), outage(&all[1]), "{all:?}");
+    assert!(all[1].contains("/up/"), "{all:?}");
 }

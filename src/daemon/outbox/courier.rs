@@ -2,11 +2,13 @@
 //!
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
-//! `intake`, what comes of deliveries in `outcome`, what is held for the other director in `held`.
+//! `intake`, what comes of deliveries in `outcome`, what is held for the other director in `held`,
+//! what gets another event id in `renumber`.
 
 mod held;
 mod intake;
 mod outcome;
+mod renumber;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
+use crate::daemon::outbox::renamed::Renamed;
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::daemon::outbox::{Hearing, OutboxSettings, Parcel, Told, Voice, Ways};
 use crate::engine::event::{AlertId, Event};
@@ -99,6 +102,8 @@ pub(super) struct Courier {
     hearing: watch::Receiver<Hearing>,
     /// What it has told: it may be asked for here later.
     elsewhere: Delivered,
+    /// Outages that have another number than some calls still say.
+    renamed: Renamed,
     tidied: Mono,
     is_closing: bool,
 }
@@ -205,6 +210,7 @@ impl Courier {
             told: None,
             hearing,
             elsewhere: Delivered::default(),
+            renamed: Renamed::default(),
             tidied: Mono::ZERO,
             is_closing: false,
             generation: 0,

@@ -5,6 +5,7 @@
 //! | what waits, what is due, what goes when it is full | `queue` (pure) |
 //! | which events become one mail | `group` (pure) |
 //! | which program runs next | `programs` (pure) |
+//! | which outages have another number by now | `renamed` (pure) |
 //! | how is a message kept over a crash | `spool` |
 //! | what is done about all that, and what is held for the other director | `courier` |
 //! | how is one delivery made | `jobs` |
@@ -20,6 +21,7 @@ mod group;
 mod jobs;
 mod programs;
 mod queue;
+mod renamed;
 mod spool;
 
 use std::path::PathBuf;
@@ -32,7 +34,7 @@ use tokio::task::JoinHandle;
 use crate::alert::exec::ALERT_LIMIT;
 use crate::alert::mail::Mailer;
 use crate::daemon::outbox::courier::Courier;
-use crate::engine::event::{AlertCall, Delivery, Event};
+use crate::engine::event::{AlertCall, Delivery, Event, Renumbering};
 use crate::model::Globals;
 use crate::time::Wall;
 
@@ -167,6 +169,8 @@ enum Parcel {
     Call(Box<AlertCall>, Voice),
     /// What the other director has told.
     Told(Vec<Told>),
+    /// Outages that have another number from now on.
+    Renumber(Vec<Renumbering>),
 }
 
 /// What connects the task with the others.
@@ -285,6 +289,15 @@ impl Outbox {
     #[must_use]
     pub fn told_elsewhere(&self, told: Vec<Told>) -> bool {
         self.parcels.try_send(Parcel::Told(told)).is_ok()
+    }
+
+    /// These outages have another number from now on: what waits of them, and what comes later
+    /// under the old one, is told under the new one. False where there is no room now.
+    #[must_use]
+    pub fn renumber(&self, renumberings: Vec<Renumbering>) -> bool {
+        self.parcels
+            .try_send(Parcel::Renumber(renumberings))
+            .is_ok()
     }
 
     /// How many messages are held now.

@@ -166,6 +166,13 @@ impl Programs {
         self.count
     }
 
+    /// Goes through the calls that wait.
+    pub(super) fn each_waiting(&mut self, mut change: impl FnMut(&mut AlertCall)) {
+        for (_, call) in self.waiting.values_mut().flatten() {
+            change(&mut call.call);
+        }
+    }
+
     /// Takes the waiting calls out that are such.
     pub(super) fn take_out(&mut self, is_such: impl Fn(&ProgramCall) -> bool) -> Vec<ProgramCall> {
         let mut taken = Vec::new();

@@ -2,6 +2,7 @@
 
 use crate::daemon::outbox::Told;
 use crate::daemon::peer::keeper::Keeper;
+use crate::engine::event::Renumbering;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::{Delivery, EventId};
 
@@ -13,6 +14,15 @@ impl Keeper {
         if is_shared && self.settings.address.is_some() {
             let now = self.clock.now().mono;
             self.talk.deliver(now, Delivery { event, to });
+        }
+    }
+
+    /// What was delivered of these outages counts under their new numbers too, so that the peer
+    /// finds it under either.
+    pub(super) fn renumbered(&mut self, renumberings: &[Renumbering]) {
+        let now = self.clock.now().mono;
+        for Renumbering { from, to } in renumberings {
+            self.talk.renumber(now, from, to);
         }
     }
 

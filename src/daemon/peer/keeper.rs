@@ -16,6 +16,7 @@ use crate::daemon::outbox::Told;
 use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{self, LinkId, Report, Terms, What};
+use crate::engine::event::Renumbering;
 use crate::pair::talk::session::{End, Greeting, Key, Life, newer_stays};
 use crate::pair::talk::word::Word;
 use crate::pair::talk::{Heard, Own, PeerSettings, PeerState, Talk};
@@ -116,6 +117,7 @@ impl Keeper {
         mut own: watch::Receiver<Own>,
         mut changes: watch::Receiver<PeerSettings>,
         mut told: mpsc::Receiver<Told>,
+        mut renumbered: mpsc::Receiver<Vec<Renumbering>>,
     ) {
         let (reports, mut reported) = mpsc::channel(REPORTS_WAITING);
         let settings = changes.borrow_and_update().clone();
@@ -141,6 +143,10 @@ impl Keeper {
                 }
                 Some(told) = told.recv() => {
                     self.delivered(told);
+                    self.speak();
+                }
+                Some(renumberings) = renumbered.recv() => {
+                    self.renumbered(&renumberings);
                     self.speak();
                 }
                 Ok(permit) = delivers.reserve(), if !self.unheard.is_empty() => {

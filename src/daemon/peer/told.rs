@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::daemon::Daemon;
 use crate::daemon::outbox::{Hearing, Told};
 use crate::daemon::peer::News;
-use crate::engine::event::{Event, PeerTold, Speaking};
+use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
 use crate::pair::talk::Own;
 use crate::time::Wall;
 use crate::wire::role::PeerRow;
@@ -53,8 +53,20 @@ impl Daemon {
         }
     }
 
+    /// Outages have the peer's numbers from now on: so has what waits of them, and what was told.
+    pub(in crate::daemon) fn renumber(&mut self, renumberings: Vec<Renumbering>) {
+        for Renumbering { from, to } in &renumberings {
+            tracing::info!(from, to, "an outage has the peer's number from now on");
+        }
+        let count = renumberings.len();
+        if !self.peer.renumber(renumberings.clone()) || !self.outbox.renumber(renumberings) {
+            let why = "there is too much to do";
+            tracing::warn!(count, why, "what is held may be told under two event ids");
+        }
+    }
+
     /// The engine and the outbox hear what they have not heard yet.
-    fn peer_view(&mut self) {
+    pub(in crate::daemon) fn peer_view(&mut self) {
         let view = self.peer.view();
         self.outbox.hear(match (view.address, view.linked) {
             (None, _) => Hearing::Never,

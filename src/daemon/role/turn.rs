@@ -150,11 +150,14 @@ impl Daemon {
     }
 
     /// Tells those who do something else in each role.
-    pub(in crate::daemon) fn role_holds(&self) {
+    pub(in crate::daemon) fn role_holds(&mut self) {
         self.outbox.speak(voice(&self.role));
         let sync = self.role.settings().sync.as_ref();
         let role = self.role.standing().role;
         self.role_sources.want_sync(sync.map(|it| it.daemon(role)));
+        // Of two numbers of one outage the role decides, on both directors.
+        self.peer.is_untold = true;
+        self.peer_view();
     }
 
     /// The answer to "which role".

@@ -173,6 +173,11 @@ impl Talk {
         self.delivered.add(now, delivery);
     }
 
+    /// An outage has another number from now on; the peer may know it by the old one.
+    pub fn renumber(&mut self, now: Mono, from: &str, to: &str) {
+        self.delivered.also(now, from, to);
+    }
+
     /// The next word to send; none while there is nothing to say.
     pub fn say(&mut self, now: Now) -> Option<Word> {
         let Self {
@@ -192,17 +197,21 @@ impl Talk {
             time: Wall::default(),
         };
         let is_due = |at: Mono| now.mono.since(at) >= KEEPALIVE;
-        if link.here_at.is_none_or(is_due) || link.here.as_ref() != Some(&here) {
-            link.here_at = Some(now.mono);
-            link.here = Some(here.clone());
-            let time = now.wall;
-            return Some(Word::Here(Here { time, ..here }));
+        let is_other = |told: &Here| (&told.role, told.speaks) != (&here.role, here.speaks);
+        if link.here_at.is_none_or(is_due) || link.here.as_ref().is_none_or(is_other) {
+            return Some(link.here(now, here));
         }
         link.look(own, delivered);
-        if link.queue.is_empty() && !std::mem::replace(&mut link.is_told, true) {
-            return Some(Word::Told);
+        if let Some(word) = link.queue.pop_front() {
+            return Some(word);
         }
-        link.queue.pop_front()
+        // Behind the outages that have these numbers: who heard of the numbers first would give
+        // the same outage another one.
+        if link.here.as_ref() != Some(&here) {
+            return Some(link.here(now, here));
+        }
+        let is_told = std::mem::replace(&mut link.is_told, true);
+        (!is_told).then_some(Word::Told)
     }
 
     /// When [`Talk::say`] has something to say without further news; none without a link.
@@ -299,6 +308,14 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
 }
 
 impl Link {
+    /// What is said of the director.
+    fn here(&mut self, now: Now, here: Here) -> Word {
+        self.here_at = Some(now.mono);
+        self.here = Some(here.clone());
+        let time = now.wall;
+        Word::Here(Here { time, ..here })
+    }
+
     /// Puts in line what differs from what was told.
     fn look(&mut self, own: &Own, delivered: &Delivered) {
         if !Arc::ptr_eq(&self.outages, &own.outages) {

@@ -111,6 +111,24 @@ impl Delivered {
         true
     }
 
+    /// The outage `from` has the number of `to` from now on: what was delivered of it counts under
+    /// both, since whoever hears of it may know either.
+    pub fn also(&mut self, now: Mono, from: &str, to: &str) {
+        let first = (Box::from(from), Arc::from(""));
+        let of_from = self.by_outage.range(first..);
+        let of_from = of_from.take_while(|((outage, _), _)| **outage == *from);
+        let same = of_from.flat_map(|((_, receiver), calls)| {
+            calls.iter().map(move |(kind, number)| Delivery {
+                event: format!("{to}/{kind}/{number}").into(),
+                to: Arc::clone(receiver),
+            })
+        });
+        let same: Vec<Delivery> = same.collect();
+        for delivery in same {
+            self.add(now, delivery);
+        }
+    }
+
     /// Forgets what is older than [`DELIVERED_AGE`].
     pub fn expire(&mut self, now: Mono) {
         let is_old = |(at, _): &(Mono, Delivery)| now.since(*at) > DELIVERED_AGE;
@@ -254,6 +272,33 @@ mod tests {
         assert!(delivered.covers("g/s/1/failure/1", &to));
         assert!(!delivered.covers("g/s/1/failure/1", &other));
         assert!(!delivered.covers("g/s/2/failure/1", &to));
+    }
+
+    #[test]
+    fn what_was_delivered_of_an_outage_counts_under_its_next_number_too() {
+        let mut delivered = Delivered::default();
+        for (event, to) in [
+            ("g/s/1/failure/1", "a@x"),
+            ("g/s/1/failure/2", "b@x"),
+            ("g/s/10/failure/1", "a@x"),
+            ("g/s/1/up/1", "a@x"),
+        ] {
+            delivered.add(Mono::ZERO, delivery(event, to));
+        }
+        let end = delivered.end();
+        delivered.also(Mono::ZERO, "g/s/1", "g/s/2");
+        let new = delivered.from(end).map(|it| (&*it.event, &*it.to));
+        let new: BTreeSet<(&str, &str)> = new.collect();
+        let expected = [
+            ("g/s/2/failure/1", "a@x"),
+            ("g/s/2/failure/2", "b@x"),
+            ("g/s/2/up/1", "a@x"),
+        ];
+        assert_eq!(new, BTreeSet::from(expected));
+        assert!(delivered.has("g/s/1/up/1", &"a@x".into()));
+        let end = delivered.end();
+        delivered.also(Mono::ZERO, "g/s/2", "g/s/1");
+        assert_eq!(delivered.end(), end, "nothing new");
     }
 
     #[test]

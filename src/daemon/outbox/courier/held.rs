@@ -59,11 +59,19 @@ impl Courier {
     pub(super) fn told_elsewhere(&mut self, told: &[Told]) {
         let now = self.clock.now().mono;
         self.elsewhere.expire(now);
-        for Told { event, to } in told {
+        // Under the number that the outage has here by now.
+        let known = |told: &Told| {
+            let event = self.renamed.now(&told.event);
+            let event = event.map_or_else(|| Arc::clone(&told.event), Arc::from);
+            let to = Arc::clone(&told.to);
+            Told { event, to }
+        };
+        let told: Vec<Told> = told.iter().map(known).collect();
+        for Told { event, to } in &told {
             let (event, to) = (Arc::clone(event), Arc::clone(to));
             self.elsewhere.add(now, talk::Delivery { event, to });
         }
-        for Told { event, to } in told {
+        for Told { event, to } in &told {
             self.drop_told(event, to);
             let Some(id) = EventId::of(event).filter(|_| self.is_covering(to)) else {
                 continue;
@@ -94,7 +102,7 @@ impl Courier {
     }
 
     /// Takes out what waits of it.
-    fn drop_told(&mut self, event: &str, to: &str) {
+    pub(super) fn drop_told(&mut self, event: &str, to: &str) {
         for (number, entry) in self.queue.told(event, to) {
             tracing::info!(
                 service = &*entry.service,

@@ -25,14 +25,19 @@ impl Courier {
         let mut fresh = Vec::new();
         let mut taken = 0;
         for parcel in batch.drain(..) {
-            let (call, voice) = match parcel {
+            let (mut call, voice) = match parcel {
                 Parcel::Call(call, voice) => (*call, voice),
+                Parcel::Renumber(renumberings) => {
+                    fresh.extend(self.renumber(renumberings).await);
+                    continue;
+                }
                 Parcel::Told(told) => {
                     self.told_elsewhere(&told);
                     continue;
                 }
             };
             taken += 1;
+            self.rename(&mut call);
             match &call.command.program {
                 AlertProgram::Native(AlertOptions::Mail(options)) => {
                     fresh.extend(self.take_mail(&call, options, voice));

@@ -55,6 +55,7 @@ impl Courier {
             } => {
                 self.programs.ended(&key, call);
                 if fault.is_none() {
+                    let event = self.renamed.now(&event).map_or(event, Arc::from);
                     self.say_told([event], PROGRAM);
                 }
                 if let Some(why) = &fault {

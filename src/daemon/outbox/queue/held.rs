@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::daemon::outbox::queue::{Entry, Lane, Queue};
 use crate::effort::look;
+use crate::pair::talk::EventId;
 
 impl Lane {
     /// Who is reached, as directors call it among themselves: the same on both.
@@ -75,6 +76,33 @@ impl Queue {
         let mut events: Vec<Arc<str>> = events.take_while(is_of).cloned().collect();
         events.dedup();
         events
+    }
+
+    /// Gives what waits of an outage another number: the messages that tell of it. Their contents
+    /// are not touched.
+    pub(in crate::daemon::outbox) fn renumber(&mut self, from: &str, to: &str) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        for old in self.of_outage(from) {
+            let Some(new) = EventId::of(&old).map(|id| Arc::<str>::from(id.within(to))) else {
+                continue;
+            };
+            let range = (Arc::clone(&old), 0)..=(Arc::clone(&old), u64::MAX);
+            let of_event: Vec<u64> = self.events.range(range).map(|it| it.1).collect();
+            for number in of_event {
+                self.events.remove(&(Arc::clone(&old), number));
+                self.events.insert((Arc::clone(&new), number));
+                let Some(entry) = self.entries.get_mut(&number) else {
+                    continue;
+                };
+                for event in &mut entry.events {
+                    if *event == old {
+                        *event = Arc::clone(&new);
+                    }
+                }
+                numbers.push(number);
+            }
+        }
+        numbers
     }
 
     /// Takes out what is held and over: the other director has told it.

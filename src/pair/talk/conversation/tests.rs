@@ -120,6 +120,28 @@ fn afterwards_only_changes_are_said_and_that_it_is_there() {
 }
 
 #[test]
+fn an_outage_is_told_before_its_number_and_the_role_before_the_outage() {
+    let (mut one, mut two) = linked();
+    one.tell(own(&[]));
+    carry(now(1), &mut one, &mut two);
+    one.tell(Own {
+        numbers: 7,
+        ..own(&[("http", 7)])
+    });
+    let open = vec![(service("http"), outage(7))];
+    assert_eq!(one.say(now(1)), Some(Word::Open(open)));
+    assert!(matches!(one.say(now(1)), Some(Word::Here(here)) if here.numbers == 7));
+    assert_eq!(one.say(now(1)), None);
+    one.tell(Own {
+        speaks: false,
+        numbers: 8,
+        ..own(&[("http", 7), ("ping", 8)])
+    });
+    assert!(matches!(one.say(now(1)), Some(Word::Here(here)) if !here.speaks));
+    assert!(matches!(one.say(now(1)), Some(Word::Open(_))));
+}
+
+#[test]
 fn what_the_peer_said_counts_on_without_a_link_and_a_new_one_heals_it() {
     let (mut one, mut two) = linked();
     one.tell(own(&[("http", 7)]));

@@ -1,0 +1,92 @@
+//! Which outages have another number by now (D26)?
+//!
+//! Pure. An alert call may be on its way, or a program may run, while its outage is given the
+//! number that the other director has for it: what comes of it later belongs to that number.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::engine::event::Renumbering;
+use crate::pair::talk::EventId;
+
+/// Outages that are remembered: as many as there may be services, twice.
+const RENAMED_MAX: usize = 40_000;
+
+/// The outages that got another number lately.
+#[derive(Debug, Default)]
+pub(super) struct Renamed {
+    /// What is asked for is never also a name of the present: no way leads in a circle.
+    to: BTreeMap<String, String>,
+    /// The oldest first.
+    order: VecDeque<String>,
+}
+
+impl Renamed {
+    /// One more.
+    pub(super) fn add(&mut self, renumbering: &Renumbering) {
+        let Renumbering { from, to } = renumbering;
+        if from == to {
+            return;
+        }
+        self.to.remove(to);
+        self.to.insert(from.clone(), to.clone());
+        self.order.push_back(from.clone());
+        while self.order.len() > RENAMED_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.to.remove(&oldest);
+            }
+        }
+    }
+
+    /// What this event is called now; none where that has not changed.
+    pub(super) fn now(&self, event: &str) -> Option<String> {
+        let id = EventId::of(event)?;
+        let mut outage = self.to.get(id.outage)?;
+        while let Some(next) = self.to.get(outage) {
+            outage = next;
+        }
+        Some(id.within(outage))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn renamed(steps: &[(&str, &str)]) -> Renamed {
+        let mut renamed = Renamed::default();
+        for (from, to) in steps {
+            let (from, to) = ((*from).to_owned(), (*to).to_owned());
+            renamed.add(&Renumbering { from, to });
+        }
+        renamed
+    }
+
+    #[test]
+    fn an_old_id_leads_to_the_newest_and_never_in_a_circle() {
+        let known = renamed(&[("g/s/1", "g/s/2"), ("g/s/2", "g/s/3")]);
+        let now = |renamed: &Renamed, event: &str| renamed.now(event);
+        assert_eq!(now(&known, "g/s/1/up/1").as_deref(), Some("g/s/3/up/1"));
+        assert_eq!(now(&known, "g/s/3/up/1"), None);
+        assert_eq!(now(&known, "g/s/11/up/1"), None);
+        assert_eq!(now(&known, "g/s/1"), None, "no event id");
+        let back = renamed(&[("g/s/1", "g/s/2"), ("g/s/2", "g/s/3"), ("g/s/3", "g/s/1")]);
+        assert_eq!(now(&back, "g/s/1/up/1"), None);
+        assert_eq!(now(&back, "g/s/2/up/1").as_deref(), Some("g/s/1/up/1"));
+        assert_eq!(now(&renamed(&[("g/s/1", "g/s/1")]), "g/s/1/up/1"), None);
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut renamed = Renamed::default();
+        for n in 0..RENAMED_MAX + 3 {
+            let (from, to) = (format!("g/s/{n}"), "g/t/0".to_owned());
+            renamed.add(&Renumbering { from, to });
+        }
+        assert_eq!(
+            (renamed.to.len(), renamed.order.len()),
+            (RENAMED_MAX, RENAMED_MAX)
+        );
+        assert_eq!(renamed.now("g/s/2/up/1"), None);
+        assert!(renamed.now("g/s/3/up/1").is_some());
+    }
+}
