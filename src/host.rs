@@ -138,28 +138,46 @@ impl Needs {
         let globals = &model.globals;
         let is_real = globals.ipvs_backend != IpvsBackend::Memory;
         let bindings = if is_real { &*model.bindings } else { &[] };
+        let sections = if is_real {
+            &*model.virtual_services
+        } else {
+            &[]
+        };
+        let has_table = !bindings.is_empty() || !sections.is_empty();
         let schedulers = bindings
             .iter()
             .filter_map(|binding| match &binding.creation {
                 Creation::ByUs(scheduler) => Some(scheduler.to_string()),
                 Creation::ByOthers => None,
             });
-        let nat = bindings
+        let declared = sections.iter().map(|it| it.settings.scheduler.to_string());
+        let of_bindings = bindings
             .iter()
-            .filter_map(|binding| match binding.forwarding {
-                Forwarding::Nat => Some(binding.virtual_service.family()),
-                Forwarding::Dr | Forwarding::Tun(_) | Forwarding::Local | Forwarding::Bypass => {
-                    None
-                }
-            });
+            .map(|binding| (binding.forwarding, binding.virtual_service.family()));
+        let of_sections = sections.iter().flat_map(|section| {
+            let servers = section.servers.iter().map(|it| it.settings);
+            let fallback = section.fallback.iter().map(|it| it.settings);
+            let all = servers.chain(fallback);
+            all.map(|it| (it.forwarding, section.key.family()))
+        });
+        let nat =
+            of_bindings
+                .chain(of_sections)
+                .filter_map(|(forwarding, family)| match forwarding {
+                    Forwarding::Nat => Some(family),
+                    Forwarding::Dr
+                    | Forwarding::Tun(_)
+                    | Forwarding::Local
+                    | Forwarding::Bypass => None,
+                });
         let monitors = model
             .services
             .iter()
             .filter_map(|service| service.monitor.as_ref());
         Self {
-            table: !bindings.is_empty(),
-            ipvsadm: !bindings.is_empty() && globals.ipvs_backend == IpvsBackend::Ipvsadm,
-            schedulers: schedulers.collect(),
+            table: has_table,
+            ipvsadm: has_table && globals.ipvs_backend == IpvsBackend::Ipvsadm,
+            schedulers: schedulers.chain(declared).collect(),
             nat: nat.collect(),
             ping: monitors.into_iter().any(|monitor| {
                 matches!(
@@ -176,7 +194,11 @@ impl Needs {
 
 fn mail(model: &Model, globals: &Globals) -> Mail {
     let periods = model.services.iter().flat_map(|service| &service.periods);
-    let mut lines = periods.flat_map(|period| {
+    let of_sections = model
+        .virtual_services
+        .iter()
+        .flat_map(|section| section.alerts.iter().chain(&section.upalerts));
+    let of_periods = periods.flat_map(|period| {
         [
             &period.alerts,
             &period.upalerts,
@@ -187,6 +209,7 @@ fn mail(model: &Model, globals: &Globals) -> Mail {
         .into_iter()
         .flatten()
     });
+    let mut lines = of_periods.chain(of_sections);
     if !lines.any(|line| matches!(line.program, AlertProgram::Native(AlertOptions::Mail(_)))) {
         return Mail::None;
     }

@@ -212,3 +212,19 @@ fn the_state_folder_must_be_ours_or_be_makeable() {
     needs.statedir = "/var/lib/mon/x".into();
     assert_eq!(found(&machine.look(&needs), "no folder").0, Level::Problem);
 }
+
+#[test]
+fn a_section_needs_what_an_lvs_alert_line_would() {
+    let text = "hostgroup web 192.168.0.1\n\nwatch web\n    service tcp\n\tmonitor tcp.monitor -p 80\n\n\
+                virtual 10.0.0.3:80\n    scheduler mh\n    real web\n    service web:tcp\n    \
+                fallback 192.168.0.9:8080 forward nat\n    alert mail.alert ops\n";
+    let (model, _) = crate::config::load_text(text).unwrap();
+    let needs = Needs::of(&model);
+    assert!(needs.table && !needs.ipvsadm);
+    assert_eq!(needs.schedulers, BTreeSet::from(["mh".to_owned()]));
+    assert_eq!(needs.nat, BTreeSet::from([Family::V4]));
+    assert_eq!(needs.mail, Mail::Default);
+    let memory = format!("ipvs_backend = memory\n\n{text}");
+    let (model, _) = crate::config::load_text(&memory).unwrap();
+    assert!(!Needs::of(&model).table);
+}
