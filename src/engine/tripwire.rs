@@ -17,7 +17,11 @@ use crate::time::{Mono, Now};
 /// Connections held at once: files that are open all the time, beside those of checks.
 pub(crate) const WIRES_MAX: usize = 500;
 
-/// How long a connection waits after one that ended for no reason.
+/// How long the first connection waits after one that ended for no reason: a process that dies may
+/// close its connections before it stops listening, so the check comes too early by a moment.
+const WAIT_FIRST: Duration = Duration::from_millis(50);
+
+/// How long the next one waits.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 
 /// And at most: a server that closes at once is bothered twelve times an hour.
@@ -63,6 +67,9 @@ impl Patience {
     fn ended_for_nothing(self, lasted: Duration) -> Self {
         let Self(wait) = self;
         if wait.is_zero() {
+            return Self(WAIT_FIRST);
+        }
+        if wait < WAIT_MIN {
             return Self(WAIT_MIN);
         }
         if lasted >= wait.saturating_mul(WORTH) {
@@ -184,9 +191,11 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..12 {
             patience = patience.ended_for_nothing(Duration::ZERO);
-            waits.push(patience.0.as_secs());
+            waits.push(patience.0);
         }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        assert_eq!(waits.remove(0), WAIT_FIRST, "it may have been dying");
+        let wanted = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map(seconds);
+        assert_eq!(waits, wanted);
     }
 
     #[test]
@@ -197,11 +206,11 @@ mod tests {
             patience = patience.ended_for_nothing(seconds(20));
             waits.push(patience.0.as_secs());
         }
-        assert_eq!(waits, [1, 1, 1, 1, 1], "closed after twenty seconds");
+        assert_eq!(waits, [0, 1, 1, 1, 1], "closed after twenty seconds");
         let mut patience = Patience::default();
         for _ in 0..5 {
             patience = patience.ended_for_nothing(seconds(5));
         }
-        assert_eq!(patience.0, seconds(16), "closed after five");
+        assert_eq!(patience.0, seconds(8), "closed after five");
     }
 }
