@@ -9,11 +9,11 @@ mod contest;
 mod differences;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, Stopwatch};
@@ -58,12 +58,15 @@ pub(super) fn place_of(globals: &Globals, purpose: Purpose) -> Backend {
     }
 }
 
-/// The task that writes the table.
+/// The thread that writes the table. One of its own: the kernel carries out a request within the
+/// call that makes it, and has each wait for those of others, such as for one that ends a
+/// synchronisation daemon. Checks, alerts and whoever asks for the daemon's health do not wait.
 #[derive(Debug)]
 pub struct Applier {
     stop: oneshot::Sender<Option<Arc<Desired>>>,
     works: watch::Receiver<Option<Mono>>,
-    tasks: JoinSet<()>,
+    /// Closed when the thread is at its end.
+    ended: oneshot::Receiver<()>,
     connections: watch::Receiver<Arc<Connections>>,
 }
 
@@ -73,25 +76,36 @@ impl Applier {
     /// difference for real servers wanted with weight 0 only, else a busy director would be told
     /// every second. Nothing is read while nothing is owned. Ends by itself when either channel
     /// is closed.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// The system gives no thread, or nothing to wait with on it.
     pub fn start(
         backend: Backend,
         desired: watch::Receiver<Arc<Desired>>,
         events: mpsc::Sender<Event>,
         clock: Clock,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let (newest, connections) = watch::channel(Arc::default());
         let (working, works) = watch::channel(None);
         let worker = Worker::new(backend, clock, working, newest);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(worker.work(desired, events, stopped));
-        Self {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (over, ended) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("applier".to_owned())
+            .spawn(move || {
+                runtime.block_on(worker.work(desired, events, stopped));
+                drop(over);
+            })?;
+        Ok(Self {
             stop,
             works,
-            tasks,
+            ended,
             connections,
-        }
+        })
     }
 
     /// The connections of the owned real servers as of the newest look, told or not.
@@ -108,15 +122,17 @@ impl Applier {
 
     /// Ends it after the change in progress. The table stays as it is, or is made as `last`
     /// says, once, and for no longer than [`LAST_LIMIT`].
-    pub async fn stop(mut self, last: Option<Arc<Desired>>) {
+    pub async fn stop(self, last: Option<Arc<Desired>>) {
         let is_bounded = last.is_some();
         // It may have ended by itself already.
         let _ = self.stop.send(last);
-        let end = async { while self.tasks.join_next().await.is_some() {} };
+        // Nothing is ever sent: the other end is dropped.
+        let ended = self.ended;
         if !is_bounded {
-            return end.await;
+            let _ = ended.await;
+            return;
         }
-        if tokio::time::timeout(LAST_LIMIT, end).await.is_err() {
+        if tokio::time::timeout(LAST_LIMIT, ended).await.is_err() {
             warn!("on_exit was not carried out in time; the table may be as it was");
         }
     }

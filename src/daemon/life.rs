@@ -343,7 +343,7 @@ fn start(
         store: opened.store,
         desired,
         is_unpublished: false,
-        applier: Applier::start(backend, wanted, events, clock),
+        applier: Applier::start(backend, wanted, events, clock)?,
         inbox,
         asks,
         logs: Logs::default(),

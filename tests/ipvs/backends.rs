@@ -306,7 +306,7 @@ fn the_applier_goes_on_after_a_refusal_and_tries_it_again(farm: &mut Farm) {
         let (_wish, wishes) = watch::channel(Arc::new(desired));
         let (sender, mut events) = mpsc::channel(4);
         let backend = open(IpvsBackend::Netlink);
-        let applier = Applier::start(backend, wishes, sender, Clock::start());
+        let applier = Applier::start(backend, wishes, sender, Clock::start()).expect("a thread");
         let Some(Event::Table(outcome)) = events.recv().await else {
             panic!("no outcome");
         };
