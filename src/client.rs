@@ -18,11 +18,11 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, Aim, Event, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::ipvs::Backend;
-use crate::model::Model;
+use crate::model::{Globals, Model};
 use crate::names::Names;
 use crate::pair::{InstanceName, State};
 use crate::site::OBSERVER;
-use crate::wire::role::{HealthAnswer, RoleAnswer};
+use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
 use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
 use crate::wire::{
@@ -367,5 +367,28 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
         }
         Err(error) => seen.unreadable = Some(error.refusal.to_string()),
     }
-    rows::table(&engine, &seen, Source::File)
+    let mut answer = rows::table(&engine, &seen, Source::File);
+    answer.sync = sync_without_daemon(&model.globals, &mut backend).await;
+    answer
+}
+
+/// What runs; what is wanted depends on the role, which nobody knows without a daemon.
+async fn sync_without_daemon(globals: &Globals, backend: &mut Backend) -> Option<SyncRow> {
+    let is_wanted = globals.pair.sync.is_some();
+    let (running, trouble) = match backend.sync_daemons().await {
+        Ok(running) => (running, None),
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let wanted = if is_wanted {
+        "as the role says"
+    } else {
+        "none"
+    };
+    (is_wanted || !running.is_empty()).then(|| SyncRow {
+        wanted: wanted.to_owned(),
+        running: trouble
+            .is_none()
+            .then(|| running.iter().map(ToString::to_string).collect()),
+        trouble,
+    })
 }

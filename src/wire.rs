@@ -262,6 +262,9 @@ pub struct TableAnswer {
     pub unreadable: Option<String>,
     /// What the kernel refused at the last look.
     pub refused: Vec<String>,
+    /// Connection synchronisation, where the file asks for it or, without a daemon, some runs.
+    #[serde(default)]
+    pub sync: Option<role::SyncRow>,
 }
 
 /// One virtual service of a [`TableAnswer`].

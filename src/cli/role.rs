@@ -13,7 +13,7 @@ use crate::client::Client;
 use crate::pair::role::Source;
 use crate::pair::{InstanceName, Role, State};
 use crate::site;
-use crate::wire::role::{PeerRow, RoleAnswer, SaidRow};
+use crate::wire::role::{PeerRow, RoleAnswer, SaidRow, SyncRow};
 
 /// Show whether this director is active or standby and why, or say what it is
 #[derive(Debug, Args)]
@@ -176,16 +176,22 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
     if let Some(why) = &answer.blind {
         out.line(&out.paint(Tone::Bad, &format!("cannot see the addresses: {why}")))?;
     }
-    if let Some(sync) = &answer.sync {
-        let running = match &sync.running {
-            None => "unknown".to_owned(),
-            Some(running) if running.is_empty() => "none".to_owned(),
-            Some(running) => running.join("; "),
-        };
-        out.line(&format!("sync wanted {}, running {running}", sync.wanted))?;
-        if let Some(why) = &sync.trouble {
-            out.line(&out.paint(Tone::Bad, &format!("sync {why}")))?;
-        }
+    sync_lines(answer.sync.as_ref(), out)
+}
+
+/// What of connection synchronisation is wanted and runs.
+pub(super) fn sync_lines(sync: Option<&SyncRow>, out: &mut Output) -> std::io::Result<()> {
+    let Some(sync) = sync else {
+        return Ok(());
+    };
+    let running = match &sync.running {
+        None => "unknown".to_owned(),
+        Some(running) if running.is_empty() => "none".to_owned(),
+        Some(running) => running.join("; "),
+    };
+    out.line(&format!("sync wanted {}, running {running}", sync.wanted))?;
+    if let Some(why) = &sync.trouble {
+        out.line(&out.paint(Tone::Bad, &format!("sync {why}")))?;
     }
     Ok(())
 }

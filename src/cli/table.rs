@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::output::{Output, Tone};
+use crate::cli::role::sync_lines;
 use crate::cli::{CONFIG, Outcome, load};
 use crate::client::{self, Client, ClientError};
 use crate::wire::{
@@ -99,7 +100,7 @@ fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Resu
     for why in &answer.refused {
         out.line(&out.paint(Tone::Bad, why))?;
     }
-    Ok(())
+    sync_lines(answer.sync.as_ref(), out)
 }
 
 struct Line {

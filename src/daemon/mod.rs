@@ -413,7 +413,9 @@ impl Daemon {
         let answer = match ask.request {
             Request::Table => {
                 let seen = self.seen();
-                Answer::Table(rows::table(&self.engine, &seen, self.source()))
+                let mut answer = rows::table(&self.engine, &seen, self.source());
+                answer.sync = self.role_sources.sync();
+                Answer::Table(answer)
             }
             Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
             Request::Events { after } => Answer::Events(self.chronicle.after(after)),

@@ -75,6 +75,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
             .iter()
             .map(|(command, why)| format!("cannot {command}: {why}"))
             .collect(),
+        sync: None,
     }
 }
 

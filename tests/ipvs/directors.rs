@@ -17,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::guest::{Farm, append, attempt, batch, by, run};
+use super::guest::{Farm, append, attempt, batch, by, run, say};
 use crate::support::{Running, lvsmon, lvsmon_path, root, wait_until};
 
 /// A takeover takes four advertisements of a second, or three checks of lvsmon's health every two
@@ -174,6 +174,12 @@ impl Director {
         let state = self.path("state");
         let output = lvsmon(["role", "--json", "--statedir", &state]).output();
         serde_json::from_slice(&output.expect("lvsmon role").stdout).ok()
+    }
+
+    /// What `lvsmon table` prints.
+    pub(super) fn shows_table(&self) -> String {
+        let config = self.path("mon.cf");
+        say(&mut lvsmon(["table", "--config", &config]), "").out
     }
 
     #[track_caller]

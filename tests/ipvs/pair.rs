@@ -94,6 +94,9 @@ fn both_tables_are_ready_and_one_director_speaks(farm: &mut Farm) {
         director.wait_for_role(runs, |answer| {
             answer["sync"]["running"] == serde_json::json!([runs])
         });
+        let table = director.shows_table();
+        let line = format!("sync wanted {runs}, running {runs}\n");
+        assert!(table.ends_with(&line), "{table}");
     }
     pair.expect_all_told_once(farm, &["failure", "up"]);
 }

@@ -3,19 +3,22 @@
 
 use std::collections::BTreeSet;
 use std::process::{Command as Program, Stdio};
+use std::time::Duration;
 
+use lvsmon::clock::Stopwatch;
 use lvsmon::ipvs::{Backend, Refusal, listing};
 use lvsmon::lvs::diff::diff;
 use lvsmon::lvs::{
-    Command, ConnectionCounts, Desired, DesiredService, RealServerKey, Scheduler, ServerWish,
-    ServiceWish, Strangers, Table, VirtualServiceKey,
+    Command, ConnectionCounts, Desired, DesiredService, Interface, RealServerKey, Scheduler,
+    ServerWish, ServiceWish, Strangers, SyncChange, SyncDaemon, SyncRole, Table, VirtualServiceKey,
+    sync_diff,
 };
 use lvsmon::model::IpvsBackend;
 
-use super::guest::{Farm, SOON, attempt, batch, run};
+use super::guest::{Farm, SOON, attempt, batch, run, say};
 use super::lab::scenarios;
 use super::table;
-use crate::support::{Running, wait_until};
+use crate::support::{Running, lvsmon, wait_until};
 
 scenarios!(
     "vocabulary",
@@ -29,6 +32,7 @@ scenarios!(
         what_the_kernel_cannot_do_is_told_and_changes_nothing,
         packets_come_out_of_each_kind_of_tunnel,
         timeouts_are_read,
+        synchronisation_daemons_start_change_and_stop,
     ]
 );
 
@@ -527,4 +531,100 @@ fn timeouts_are_read(farm: &mut Farm) {
         assert_eq!(seconds, [600, 60, 30], "{kind:?}");
     }
     run("ipvsadm --set 900 120 300");
+}
+
+/// The kernel waits for the thread of a daemon that it ends. On busy machines that took more than
+/// 30 s, seldom; a call that was given up counts where the daemons are as wanted in the end.
+const SYNC_LIMIT: Duration = Duration::from_secs(180);
+
+fn daemons(kind: IpvsBackend) -> Vec<SyncDaemon> {
+    block_on(async { open(kind).sync_daemons().await }).expect("the daemons")
+}
+
+fn change(kind: IpvsBackend, change: &SyncChange) -> Result<(), Refusal> {
+    block_on(async { open(kind).apply_sync(change).await }).map_err(|error| error.refusal)
+}
+
+/// Makes exactly these run, as the daemon does: looks, changes, and looks again.
+#[track_caller]
+fn make_run(farm: &mut Farm, kind: IpvsBackend, wanted: &[SyncDaemon]) {
+    wait_until("the synchronisation daemons", SYNC_LIMIT, || {
+        let found = block_on(async { open(kind).sync_daemons().await });
+        let Ok(found) = found.inspect_err(|why| farm.note(&format!("{kind:?}: {why}"))) else {
+            return false;
+        };
+        let steps = sync_diff(wanted, &found);
+        for step in &steps {
+            let watch = Stopwatch::start();
+            let done = change(kind, step);
+            let took = watch.elapsed();
+            farm.note(&format!("{kind:?}: {step}: {took:.1?}, {done:?}"));
+            assert!(
+                matches!(done, Ok(()) | Err(Refusal::TimedOut(_))),
+                "{kind:?}: {step}: {done:?}"
+            );
+        }
+        steps.is_empty()
+    });
+}
+
+fn synchronisation_daemons_start_change_and_stop(farm: &mut Farm) {
+    build(farm);
+    let on = |role, interface| {
+        let interface = Interface::new(interface).expect("a name");
+        SyncDaemon::new(role, interface, 7)
+    };
+    let mut exact = on(SyncRole::Backup, "br0");
+    exact.length_max = Some(1400);
+    exact.group = Some("224.0.0.82".parse().expect("an address"));
+    exact.port = Some(8849);
+    exact.ttl = Some(2);
+    let mut six = on(SyncRole::Master, "br0");
+    six.group = Some("ff02::1:81".parse().expect("an address"));
+    let wishes = [
+        vec![on(SyncRole::Master, "br0")],
+        vec![on(SyncRole::Backup, "br0")],
+        vec![on(SyncRole::Master, "br0"), exact.clone()],
+        vec![six],
+        vec![],
+    ];
+    for kind in BACKENDS {
+        assert_eq!(daemons(kind), []);
+        for wanted in &wishes {
+            make_run(farm, kind, wanted);
+            for reader in BACKENDS {
+                let found = daemons(reader);
+                assert_eq!(found.len(), wanted.len(), "{kind:?}, {reader:?}");
+                let steps = sync_diff(wanted, &found);
+                assert_eq!(steps, [], "{kind:?}, {reader:?}: {found:?}");
+            }
+        }
+        let start = SyncChange::Start(on(SyncRole::Master, "br0"));
+        assert_eq!(change(kind, &start), Ok(()));
+        let found = daemons(kind);
+        let default = (found[0].group, found[0].port, found[0].ttl);
+        let group = "224.0.0.81".parse().expect("an address");
+        assert_eq!(default, (Some(group), Some(8848), Some(1)), "{kind:?}");
+        assert_eq!(change(kind, &start), Err(Refusal::Exists), "{kind:?}");
+        farm.configure("statedir = /run/state\n");
+        let said = say(&mut lvsmon(["table", "--config", "/run/mon.cf"]), "");
+        let line = "sync wanted none, running master on br0, syncid 7\n";
+        assert!(said.out.ends_with(line), "{said:?}");
+        make_run(farm, kind, &[]);
+        let stop = SyncChange::Stop(SyncRole::Master);
+        assert_eq!(
+            change(kind, &stop),
+            Ok(()),
+            "{kind:?}: it is not there any more"
+        );
+        let nowhere = SyncChange::Start(on(SyncRole::Master, "none0"));
+        let missing = Refusal::NoInterface("none0".into());
+        assert_eq!(change(kind, &nowhere), Err(missing), "{kind:?}");
+        // The protocol knows one family only.
+        run("ipvsadm -A -t 10.0.0.3:80 -s rr");
+        run("ipvsadm -a -t 10.0.0.3:80 -r [2001:db8::9]:80 -i");
+        let refused = change(kind, &start);
+        assert_eq!(refused, Err(Refusal::SyncImpossible), "{kind:?}");
+        run("ipvsadm -C");
+    }
 }
