@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use lvsmon::clock::Stopwatch;
@@ -124,6 +125,61 @@ pub(super) fn who_answers(what: &str, times: usize) -> BTreeSet<String> {
     let answers: Vec<String> = text.lines().map(str::to_owned).collect();
     assert_eq!(answers.len(), times, "{what}: {text}");
     answers.into_iter().collect()
+}
+
+/// Connections of the client through a virtual service that stay open.
+pub(super) struct Held {
+    process: Running,
+    words: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Held {
+    /// So many at once; `what` is transport (`tcp`, `udp`), address and port.
+    #[track_caller]
+    pub(super) fn open(what: &str, times: usize) -> Self {
+        let script = crate::support::root().join("tests/ipvs/guest/echo.py");
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--net=/run/netns/client", "python3"])
+            .arg(script)
+            .arg("hold")
+            .args(what.split(' '))
+            .arg(times.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut process = Running::start(&mut command);
+        let words = process.0.stdin.take().expect("piped");
+        let answers = BufReader::new(process.0.stdout.take().expect("piped"));
+        let mut held = Self {
+            process,
+            words,
+            answers,
+        };
+        assert_eq!(held.line(), "ready", "connections to {what}");
+        held
+    }
+
+    /// One line; it waits for seconds at most for each of the answers in it.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("an answer");
+        line.trim().to_owned()
+    }
+
+    /// Who answers on each of them now; `nobody` where nobody does.
+    pub(super) fn ask(&mut self) -> Vec<String> {
+        self.words.write_all(b"\n").expect("a question");
+        let line = self.line();
+        let names = line.split(',');
+        names.map(|name| name.replace("server ", "")).collect()
+    }
+
+    /// Closes them.
+    pub(super) fn close(mut self) {
+        drop(self.words);
+        self.process.wait(SOON);
+    }
 }
 
 /// A server beside the HTTP server of a real server, which answers with its name; `whereabouts` is

@@ -11,6 +11,7 @@
 //! | does the HOWTO's farm stay healthy with its own files | `howto`, `howto_cut_off` |
 //! | does it with a file of today, whatever happens to it | `farm` |
 //! | are virtual services kept as the file declares them | `declared` |
+//! | what becomes of live connections, and of what others write there | `hands` |
 //! | who are the two directors of a pair, and how does one of them fail | `directors` |
 //! | does a pair with keepalived go on serving, and tell each event once | `pair` |
 //! | do other kinds of services and the other way to the table | `kinds` |
@@ -23,6 +24,7 @@ mod declared;
 mod directors;
 mod farm;
 mod guest;
+mod hands;
 mod howto;
 mod howto_cut_off;
 mod kinds;
@@ -34,7 +36,7 @@ mod traffic;
 mod vocabulary;
 
 /// Every lab, so that the first test starts them all at once.
-const BOOTS: [&lab::Boot; 10] = [
+const BOOTS: [&lab::Boot; 11] = [
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
@@ -45,4 +47,5 @@ const BOOTS: [&lab::Boot; 10] = [
     &vocabulary::BOOT,
     &declared::BOOT,
     &pair::BOOT,
+    &hands::BOOT,
 ];

@@ -1,12 +1,16 @@
-# Both ends of a service over UDP or SCTP: a server that answers with its name, and a client,
+# Both ends of a service over TCP, UDP or SCTP: a server that answers with its name, and a client,
 # which also asks over HTTP.
 #
-#   echo.py serve udp|sctp ADDRESS PORT NAME         prints "ready", then answers for ever
-#   echo.py ask http|udp|sctp ADDRESS PORT TIMES     prints the answers, fails when one is missing
+#   echo.py serve tcp|udp|sctp ADDRESS PORT NAME         prints "ready", then answers for ever
+#   echo.py ask http|tcp|udp|sctp ADDRESS PORT TIMES     prints the answers, fails when one is missing
+#   echo.py hold tcp|udp ADDRESS PORT TIMES              so many connections at once, see below
 #
-# Each question comes from a port of its own: the director chooses a real server for each.
+# Each question comes from a port of its own: the director chooses a real server for each. Held
+# connections are asked again for each line of standard input, and closed at its end; one line is
+# printed each time, with the names of those who answered and "nobody" for each other.
 import socket
 import sys
+import threading
 
 LIMIT = 5
 SCTP = 132
@@ -22,12 +26,21 @@ def new():
     return socket.socket(family, socket.SOCK_STREAM, SCTP if transport == "sctp" else 0)
 
 
+def talk(asker):
+    # An SCTP association is over with its first question.
+    while asker.recv(100):
+        asker.send(last.encode())
+        if transport == "sctp":
+            break
+    asker.close()
+
+
 if role == "serve":
     own = new()
     own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     own.bind(where)
-    if transport == "sctp":
-        own.listen()
+    if transport != "udp":
+        own.listen(100)
     print("ready", flush=True)
     while True:
         if transport == "udp":
@@ -35,9 +48,24 @@ if role == "serve":
             own.sendto(last.encode(), asker)
         else:
             asker, _ = own.accept()
-            asker.recv(100)
-            asker.send(last.encode())
-            asker.close()
+            threading.Thread(target=talk, args=(asker,), daemon=True).start()
+
+if role == "hold":
+    held = [new() for _ in range(int(last))]
+    for one in held:
+        one.settimeout(LIMIT)
+        one.connect(where)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        names = []
+        for one in held:
+            try:
+                one.send(b"who?")
+                names.append(one.recv(100).decode() or "nobody")
+            except OSError:
+                names.append("nobody")
+        print(",".join(names), flush=True)
+    sys.exit()
 
 for _ in range(int(last)):
     own = new()

@@ -1,0 +1,355 @@
+//! Live connections and other hands: what becomes of connections when their real server is to go, of a
+//! limit on them, of entries that somebody else writes too, and what is said to the kernel at all.
+//!
+//! The connections go to servers on port 7000 that answer with their names; whether a real server
+//! is well says its HTTP server.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use lvsmon::clock::Stopwatch;
+use nix::sys::signal::Signal;
+
+use super::client::{Held, start_echo, who_answers};
+use super::guest::{Farm, SOON, append, attempt, run, say};
+use super::lab::scenarios;
+use super::table;
+use crate::support::{Running, lvsmon, root, wait_for, wait_until};
+
+scenarios!(
+    "hands",
+    [
+        a_failed_server_is_drained_until_its_connections_have_ended,
+        a_failed_server_leaves_at_the_deadline_of_its_drain,
+        an_operator_drains_a_server_with_live_connections,
+        a_server_that_has_its_upper_number_of_connections_gets_no_more,
+        a_failed_udp_server_is_removed_and_its_clients_go_elsewhere,
+        another_writer_of_an_entry_is_noticed_and_not_fought_for_ever,
+        a_reload_that_changes_nothing_writes_nothing_to_the_kernel,
+        crashed_servers_leave_the_table_at_once_with_tripwire_on,
+    ]
+);
+
+const VIP: &str = "10.0.0.3 7000";
+const SERVICE: &str = "-A -t 10.0.0.3:7000 -s rr";
+
+/// Two real servers of the virtual service on port 7000.
+fn config(section: &str) -> String {
+    format!(
+        "statedir = /run/state\n\nhostgroup web 192.168.0.1 192.168.0.2\n\n\
+         watch web\n    service http\n\tinterval 1s\n\tmonitor http.monitor -t 5 -m \"is well\"\n\n\
+         virtual 10.0.0.3:7000\n    scheduler rr\n    service web:http\n    {}\n\n",
+        section.replace('\n', "\n    ")
+    )
+}
+
+fn server(number: u8, weight: u32) -> String {
+    format!("-a -t 10.0.0.3:7000 -r 192.168.0.{number}:7000 -g -w {weight}")
+}
+
+/// Waits for the table with these servers and weights.
+#[track_caller]
+fn expect(farm: &mut Farm, servers: &[(u8, u32)]) {
+    let lines: Vec<String> = servers
+        .iter()
+        .map(|&(it, weight)| server(it, weight))
+        .collect();
+    let lines = lines.iter().map(String::as_str);
+    let lines: Vec<&str> = [SERVICE].into_iter().chain(lines).collect();
+    farm.expect_table(SOON, &lines);
+}
+
+/// Both servers answer, and are in.
+fn start(farm: &mut Farm, section: &str) -> [Running; 2] {
+    farm.build();
+    let servers = [1, 2].map(|number| start_echo(number, "tcp 10.0.0.3 7000"));
+    farm.start_daemon(&config(section));
+    expect(farm, &[(1, 5), (2, 5)]);
+    servers
+}
+
+/// One connection to each of the two.
+fn hold_two() -> Held {
+    let mut held = Held::open(&format!("tcp {VIP}"), 2);
+    let mut names = held.ask();
+    names.sort_unstable();
+    assert_eq!(names, ["1", "2"]);
+    held
+}
+
+#[track_caller]
+fn expect_answers_of(names: &[&str]) {
+    let answers = who_answers(&format!("tcp {VIP}"), 4);
+    let wanted: Vec<String> = names.iter().map(|name| format!("server {name}")).collect();
+    assert!(answers.iter().eq(&wanted), "{answers:?}");
+}
+
+fn a_failed_server_is_drained_until_its_connections_have_ended(farm: &mut Farm) {
+    let _servers = start(farm, "real web weight 5\non_failure drain 1h");
+    let mut held = hold_two();
+    farm.answer(1, "out of order\n");
+    expect(farm, &[(1, 0), (2, 5)]);
+    farm.keeps_table_for_checks(&[SERVICE, &server(1, 0), &server(2, 5)], 4);
+    assert!(held.ask().contains(&"1".to_owned()), "its connection lives");
+    expect_answers_of(&["2"]);
+    held.close();
+    expect(farm, &[(2, 5)]);
+    farm.answer(1, "server 1 is well\n");
+    expect(farm, &[(1, 5), (2, 5)]);
+    expect_answers_of(&["1", "2"]);
+}
+
+fn a_failed_server_leaves_at_the_deadline_of_its_drain(farm: &mut Farm) {
+    let _servers = start(farm, "real web weight 5\non_failure drain 4s");
+    let mut held = hold_two();
+    farm.answer(1, "out of order\n");
+    expect(farm, &[(1, 0), (2, 5)]);
+    expect(farm, &[(2, 5)]);
+    // Packets of a connection whose server is gone go nowhere.
+    assert!(held.ask().contains(&"2".to_owned()), "the other one lives");
+}
+
+fn an_operator_drains_a_server_with_live_connections(farm: &mut Farm) {
+    let _servers = start(farm, "real web weight 5");
+    let mut held = hold_two();
+    let drain = |deadline: &str| {
+        let words = ["drain", "192.168.0.1", "--deadline", deadline];
+        let mut command = lvsmon(words);
+        command.args(["--reason", "new kernel", "--config", "/run/mon.cf"]);
+        let log = append(Path::new("/run/drain.log"));
+        let errors = log.try_clone().expect("a log");
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        Running::start(&mut command)
+    };
+    let mut waits = drain("10m");
+    expect(farm, &[(1, 0), (2, 5)]);
+    farm.keeps_table_for_checks(&[SERVICE, &server(1, 0), &server(2, 5)], 4);
+    assert!(waits.runs(), "a connection is active");
+    assert!(held.ask().contains(&"1".to_owned()), "its connection lives");
+    expect_answers_of(&["2"]);
+    let why = say(
+        &mut lvsmon(["why", "192.168.0.1", "--config", "/run/mon.cf"]),
+        "",
+    );
+    assert!(why.out.contains("new kernel"), "{why:?}");
+    // A restart goes on with it.
+    farm.kill_daemon();
+    drop(waits);
+    farm.restart_daemon();
+    farm.expect_checks(2);
+    expect(farm, &[(1, 0), (2, 5)]);
+    held.close();
+    expect(farm, &[(2, 5)]);
+    let enable = say(
+        &mut lvsmon(["enable", "192.168.0.1", "--config", "/run/mon.cf"]),
+        "",
+    );
+    assert_eq!(enable.status, Some(0), "{enable:?}");
+    expect(farm, &[(1, 5), (2, 5)]);
+
+    let held = hold_two();
+    let mut waits = drain("4s");
+    expect(farm, &[(2, 5)]);
+    let status = waits.wait(SOON);
+    let log = fs::read_to_string("/run/drain.log").unwrap_or_default();
+    assert_eq!(status.code(), Some(4), "out at the deadline: {log}");
+    held.close();
+}
+
+fn a_server_that_has_its_upper_number_of_connections_gets_no_more(farm: &mut Farm) {
+    // A port of its own: a server that comes back still has the kernel's count of before.
+    const OTHER: &str = "tcp 10.0.0.3 7010";
+    let elsewhere = |line: &str| line.replace(":7000", ":7010");
+    farm.build();
+    let _servers = [1, 2].map(|number| start_echo(number, OTHER));
+    let section = "real 192.168.0.1 weight 5 upper 2 lower 1\nreal 192.168.0.2 weight 5";
+    farm.start_daemon(&elsewhere(&config(section)));
+    let lines = [SERVICE, &server(1, 5), &server(2, 5)].map(elsewhere);
+    let lines = lines.each_ref().map(String::as_str);
+    farm.expect_table(SOON, &lines);
+    // A connection that has ended counts until the kernel forgets it.
+    run("ipvsadm --set 900 1 300");
+    let held = Held::open(OTHER, 4);
+    let second = ["server 2".to_owned()];
+    assert!(who_answers(OTHER, 4).iter().eq(&second));
+    farm.keeps_table_for_checks(&lines, 2);
+    assert!(who_answers(OTHER, 4).iter().eq(&second));
+    held.close();
+    wait_until("the first server gets connections again", SOON, || {
+        who_answers(OTHER, 4).len() == 2
+    });
+    run("ipvsadm --set 900 120 300");
+}
+
+fn a_failed_udp_server_is_removed_and_its_clients_go_elsewhere(farm: &mut Farm) {
+    farm.build();
+    let udp = "-A -u 10.0.0.3:53 -s rr";
+    let entry = |number: u8| format!("-a -u 10.0.0.3:53 -r 192.168.0.{number}:53 -g -w 1");
+    let _servers = [1, 2].map(|number| start_echo(number, "udp 10.0.0.3 53"));
+    let text = config("real web\non_failure quiesce").replace(
+        "virtual 10.0.0.3:7000\n",
+        "virtual 10.0.0.3:53\n    protocol udp\n",
+    );
+    farm.start_daemon(&text);
+    farm.expect_table(SOON, &[udp, &entry(1), &entry(2)]);
+    let set = |value: u8| {
+        run(&format!(
+            "echo {value} >/proc/sys/net/ipv4/vs/expire_nodest_conn"
+        ))
+    };
+    set(0);
+    let check = || lvsmon(["check", "--host", "--config", "/run/mon.cf"]);
+    let said = say(&mut check(), "");
+    assert!(said.out.contains("expire_nodest_conn=1"), "{said:?}");
+    set(1);
+    // One client for each server, always from the same port: the kernel keeps it where it is.
+    let mut held = Held::open("udp 10.0.0.3 53", 2);
+    assert_eq!(held.ask(), held.ask());
+    farm.answer(1, "out of order\n");
+    farm.expect_table(SOON, &[udp, &entry(2)]);
+    // The first datagram finds out, the next goes elsewhere.
+    wait_until("both go to the server that is left", SOON, || {
+        held.ask() == ["2", "2"]
+    });
+    farm.answer(1, "server 1 is well\n");
+    farm.expect_table(SOON, &[udp, &entry(1), &entry(2)]);
+    assert_eq!(who_answers("udp 10.0.0.3 53", 4).len(), 2);
+}
+
+/// Edits an entry again and again, every third of a second.
+const WRITER: &str =
+    "while ipvsadm -e -t 10.0.0.3:7000 -r 192.168.0.1:7000 -g -w 1; do sleep 0.3; done";
+/// For so long an entry rests that is fought for, and a loaded machine.
+const REST: Duration = Duration::from_secs(90);
+
+fn another_writer_of_an_entry_is_noticed_and_not_fought_for_ever(farm: &mut Farm) {
+    let _ = fs::remove_file("/run/told");
+    run(
+        "mkdir -p -m 755 /run/alert.d && printf '#!/bin/sh\\ncat >>/run/told\\n' >/run/alert.d/lab.alert && \
+         chmod 755 /run/alert.d/lab.alert",
+    );
+    let _servers = start(farm, "real web weight 5");
+    let alarmed = config("real web weight 5\nalert lab.alert");
+    farm.configure(&format!("alertdir = /run/alert.d\n{alarmed}"));
+    farm.signal_daemon(Signal::SIGHUP);
+    farm.expect_log(1, "configuration reloaded");
+    let writer = Running::start(Command::new("sh").args(["-c", WRITER]));
+    farm.expect_log(1, "somebody else changes this again and again");
+    let told = || fs::read_to_string("/run/told").unwrap_or_default();
+    wait_until("the alert", SOON, || {
+        told().contains("10.0.0.3:7000/tcp is changed by somebody else again and again")
+    });
+    // It rests, and says so; all else of the service follows its checks.
+    let repairs = |farm: &Farm| farm.log().matches("put right again").count();
+    let before = repairs(farm);
+    farm.answer(2, "out of order\n");
+    expect(farm, &[(1, 1)]);
+    farm.keeps_table_for_checks(&[SERVICE, &server(1, 1)], 4);
+    assert_eq!(repairs(farm), before, "it is not fought for");
+    farm.answer(2, "server 2 is well\n");
+    expect(farm, &[(1, 1), (2, 5)]);
+    let said = say(&mut lvsmon(["table", "--config", "/run/mon.cf"]), "");
+    farm.note(&said.out);
+    drop(writer);
+    let lines = [SERVICE, &server(1, 5), &server(2, 5)];
+    farm.expect_table(REST, &lines);
+}
+
+/// Reads along what is said to IPVS.
+struct Listener {
+    _process: Running,
+}
+
+const HEARD: &str = "/run/netlink.log";
+
+impl Listener {
+    fn start() -> Self {
+        run("modprobe -d /run/m nlmon");
+        let _ = attempt("ip link add name nlmon0 type nlmon");
+        run("ip link set nlmon0 up");
+        let script = root().join("tests/ipvs/guest/netlink.py");
+        let log = File::create(HEARD).expect("a log");
+        let mut command = Command::new("python3");
+        command
+            .arg(script)
+            .arg("nlmon0")
+            .stdin(Stdio::null())
+            .stdout(log);
+        let process = Running::start(&mut command);
+        wait_until("the listener", SOON, || heard().0 > 0);
+        Self { _process: process }
+    }
+}
+
+/// How often was read, and what was written: the numbers of the commands.
+fn heard() -> (usize, Vec<u8>) {
+    let text = fs::read_to_string(HEARD).unwrap_or_default();
+    let writes = text.lines().filter_map(|line| line.strip_prefix("write "));
+    let writes = writes.filter_map(|number| number.parse().ok()).collect();
+    (text.lines().filter(|line| *line == "read").count(), writes)
+}
+
+fn a_reload_that_changes_nothing_writes_nothing_to_the_kernel(farm: &mut Farm) {
+    let _servers = start(farm, "real web weight 5");
+    let _listener = Listener::start();
+    // The witness hears: the one change is one message, to delete a real server.
+    farm.answer(1, "out of order\n");
+    expect(farm, &[(2, 5)]);
+    wait_until("the message", SOON, || heard().1 == [7]);
+    let reads = heard().0;
+    for times in 1..=3 {
+        farm.signal_daemon(Signal::SIGHUP);
+        farm.expect_log(times, "configuration reloaded");
+        farm.expect_checks(2);
+    }
+    wait_until("some looks at the table", SOON, || heard().0 > reads + 3);
+    assert_eq!(heard().1, [7], "something was written");
+}
+
+fn crashed_servers_leave_the_table_at_once_with_tripwire_on(farm: &mut Farm) {
+    const PORTS: [u16; 5] = [7001, 7002, 7003, 7004, 7005];
+    farm.build();
+    let mut text = String::from("statedir = /run/state\n\n");
+    let mut section = String::from("virtual 10.0.0.3:80\n    scheduler rr\n    forward nat\n");
+    let mut wanted = vec!["-A -t 10.0.0.3:80 -s rr".to_owned()];
+    let mut servers = Vec::new();
+    for port in PORTS {
+        let number = u8::try_from(port % 3 + 1).expect("1 to 3");
+        let address = format!("192.168.0.{number}");
+        text.push_str(&format!(
+            "hostgroup s{port} {address}\n\nwatch s{port}\n    service tcp\n\tinterval 10m\n\
+             \tmonitor tcp.monitor -p {port} -t 5\n\ttripwire on\n\n"
+        ));
+        section.push_str(&format!("    real {address}:{port} service s{port}:tcp\n"));
+        wanted.push(format!("-a -t 10.0.0.3:80 -r {address}:{port} -m -w 1"));
+        servers.push((port, start_echo(number, &format!("tcp {address} {port}"))));
+    }
+    farm.start_daemon(&format!("{text}{section}\n"));
+    let lines: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    farm.expect_table(SOON, &lines);
+    wait_until("a connection to each", SOON, || {
+        let held = run("ss -Htn state established");
+        let is_held = |port: &u16| {
+            let end = format!(":{port}");
+            held.split_whitespace().any(|word| word.ends_with(&end))
+        };
+        PORTS.iter().all(is_held)
+    });
+    for (port, process) in servers {
+        // Moments that have nothing to do with what the daemon does.
+        farm.wait_a_part_of_a_second(u64::from(port) * 389 % 1000);
+        process.signal(Signal::SIGKILL);
+        let crash = Stopwatch::start();
+        let entry = format!(":{port} ");
+        let is_in = || table::proc_net().iter().any(|line| line.contains(&entry));
+        let out = wait_for("the crashed server is out", SOON, || {
+            (!is_in()).then(|| crash.elapsed())
+        });
+        farm.note(&format!(
+            "crash of the server on port {port}: out after {out:?}"
+        ));
+    }
+    farm.expect_table(SOON, &lines[..1]);
+}
