@@ -6,14 +6,14 @@
 
 use crate::lvs::{
     Command, Desired, DesiredService, Forwarding, RealServer, RealServerKey, ServerWish,
-    ServiceWish, Strangers, Table, TableEntry, VirtualService, VirtualServiceKey,
+    ServiceWish, Strangers, Table, TableEntry, VirtualService, VirtualServiceKey, Weight,
 };
 
 /// The commands that make `actual` agree with `desired` on every owned key, in order.
 ///
-/// Within a virtual service: make or correct it, put real servers in, change some in place, take
-/// others out, declared or not. So it never loses its last real server while another waits to be added. Real servers
-/// of a virtual service that belongs to others and is missing wait: see [`missing`].
+/// Within a virtual service: make or correct it, put real servers in, change some in place, those
+/// that get weight 0 last, take others out, declared or not. So it never loses its last real server
+/// while another waits to be added or to get its weight. Real servers of a virtual service that belongs to others and is missing wait: see [`missing`].
 #[must_use]
 pub fn diff(desired: &Desired, actual: &Table) -> Vec<Command> {
     let mut commands = Vec::new();
@@ -86,6 +86,7 @@ fn servers_diff(
     commands: &mut Vec<Command>,
 ) {
     let mut edits = Vec::new();
+    let mut quiesced = Vec::new();
     let mut deletions = Vec::new();
     let found = entry.into_iter().flat_map(|entry| &entry.servers);
     let mut found = found.peekable();
@@ -103,7 +104,11 @@ fn servers_diff(
                 commands.push(Command::AddServer(key, server, settings));
             }
             (ServerWish::In(settings), Some((_, actual))) if !agrees(settings, actual) => {
-                edits.push(Command::EditServer(key, server, *settings));
+                let edit = Command::EditServer(key, server, *settings);
+                match settings.weight {
+                    Weight(0) => quiesced.push(edit),
+                    Weight(_) => edits.push(edit),
+                }
             }
             (ServerWish::Out, Some(_)) => deletions.push(Command::DeleteServer(key, server)),
             (ServerWish::In(_) | ServerWish::AsFound, Some(_))
@@ -112,6 +117,7 @@ fn servers_diff(
     }
     deletions.extend(found.filter_map(|(&other, _)| stranger(other)));
     commands.append(&mut edits);
+    commands.append(&mut quiesced);
     commands.append(&mut deletions);
 }
 

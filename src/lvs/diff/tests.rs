@@ -61,13 +61,19 @@ fn servers_enter_before_others_change_and_leave() {
         (2, ServerWish::In(dr(5))),
         (3, ServerWish::In(dr(5))),
         (4, ServerWish::AsFound),
+        // The one must not lose its weight before the other one gets its own.
+        (5, ServerWish::In(dr(0))),
+        (6, ServerWish::In(dr(5))),
     ];
-    let found = entry(&[(1, dr(5)), (2, dr(7)), (4, dr(1)), (9, dr(1))]);
+    let found = [(1, dr(5)), (2, dr(7)), (4, dr(1)), (5, dr(5)), (6, dr(0))];
+    let found = entry(&[&found[..], &[(9, dr(1))]].concat());
     assert_eq!(
         commands(wanted(ServiceWish::Foreign, &wishes), Some(found)),
         [
             "add real server 192.168.0.3:80 to 10.0.0.1:80/tcp (dr, weight 5)",
             "set real server 192.168.0.2:80 in 10.0.0.1:80/tcp to dr, weight 5",
+            "set real server 192.168.0.6:80 in 10.0.0.1:80/tcp to dr, weight 5",
+            "set real server 192.168.0.5:80 in 10.0.0.1:80/tcp to dr, weight 0",
             "delete real server 192.168.0.1:80 from 10.0.0.1:80/tcp",
         ]
     );
