@@ -166,9 +166,11 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
         let (wish, role) = match by {
             ServedBy::Fallback => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
-            ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody | ServedBy::NobodyYet => {
+            ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody => {
                 (ServerWish::Out, ServerRole::FallbackOut)
             }
+            // It may have been in before a restart: nobody else serves yet.
+            ServedBy::NobodyYet => (ServerWish::AsFound, ServerRole::AsFound),
         };
         wanted.put(key, wish, role);
     }

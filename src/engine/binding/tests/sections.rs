@@ -305,6 +305,14 @@ fn the_fallback_takes_over_when_nobody_is_healthy() {
 }
 
 #[test]
+fn a_fallback_that_serves_stays_while_first_verdicts_are_waited_for() {
+    let mut story = Story::found("fallback=10.1.0.9", kernel(&[("10.1.0.9", 1)]));
+    assert_eq!(servers(&story.kernel), "9=1");
+    story.waits(1.5, "9=1");
+    story.fails("1 2", "3=5");
+}
+
+#[test]
 fn a_found_table_stays_as_it_is_until_the_verdicts_come() {
     let found = kernel(&[("10.1.0.2", 3), ("10.1.0.7", 1)]);
     let mut story = Story::found("", found.clone());
