@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use crate::engine::binding::Part;
 use crate::engine::call::Attempt;
-use crate::engine::event::{Action, HostVerdict, Purpose, Reason, Report, RunId, WireId};
+use crate::engine::event::{
+    Action, AlertKind, HostVerdict, Purpose, Reason, Report, RunId, WireId,
+};
+use crate::engine::policy::whole;
 use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::{self, HostState};
@@ -157,6 +160,10 @@ impl Engine {
                 };
                 opinions.insert(Part::Whole, whole);
             }
+            // What a dependency explains says nothing about any server, as at a slot.
+            if self.is_explained(now, id) {
+                opinions.retain(|_, opinion| !matches!(opinion, Opinion::Bad(_)));
+            }
             actions.extend(self.bindings.rechecked(id, &opinions));
         }
         self.look_at_wires(now, id, &found, &going.tripped, actions);
@@ -169,6 +176,12 @@ impl Engine {
         } else if let Some(interval) = self.interval(id).filter(|_| is_crash) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
+    }
+
+    /// Whether a failure of the service now would be explained by one that it depends on.
+    fn is_explained(&mut self, now: Now, id: ServiceId) -> bool {
+        self.look_at_alert_dependency(now, id);
+        whole::dependency(&self.states[id.index()], AlertKind::Failure).is_err()
     }
 
     /// The slot is waited for again, also where it has come meanwhile.

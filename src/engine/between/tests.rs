@@ -3,13 +3,16 @@ use std::num::NonZeroU32;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Ended, Event, HostResult, Memory, Run, Status, TableOutcome, Wire};
+use crate::depend::{Expression, Form};
+use crate::engine::event::{
+    Ended, Event, HostResult, Memory, Run, Status, TableOutcome, Trap, Wire,
+};
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::Saved;
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
-    DeclaredJudge, DeclaredServer, DeclaredService, JudgedBy, Model, MonitorProgram, Service,
-    Tripwire,
+    DeclaredJudge, DeclaredServer, DeclaredService, DependKind, Dependency, JudgedBy, Model,
+    MonitorProgram, Service, Tripwire,
 };
 use crate::options::MonitorOptions;
 use crate::time::{Mono, Wall};
@@ -383,4 +386,53 @@ fn a_slot_that_comes_while_a_recheck_runs_is_kept() {
     assert_eq!((began, purpose), (slot.after(seconds(5)), Purpose::Slot));
     play.end(&[]);
     assert_eq!(going(&mut play).0, slot.after(seconds(60)));
+}
+
+#[test]
+fn a_recheck_fails_nobody_while_a_dependency_explains_it() {
+    let mut child = wired();
+    child.tripwire = Tripwire::Off;
+    let reading = Expression::parse("web:p", "web", Form::Expression).unwrap();
+    let dependency = Dependency {
+        written: reading.written.into(),
+        parents: [Some(ServiceId(1))].into(),
+        expression: reading.expression,
+    };
+    child.depend.push((DependKind::Alert, dependency));
+    let parent = Service {
+        interval: None,
+        monitor: None,
+        ..fixture::service("web", "p")
+    };
+    let mut model = fixture::model_of(vec![child, parent], &["10.1.0.1"]);
+    model.virtual_services.push(section(&["10.1.0.1"]));
+    let mut play = Play::new(model);
+    let wanted = Arc::new(play.engine.desired().clone());
+    play.tell(Event::Table(TableOutcome {
+        wanted,
+        actual: Some(Arc::default()),
+        ..TableOutcome::default()
+    }));
+    play.check(&[]);
+    assert!(play.is_in("10.1.0.1"));
+    let says = |status: &str| {
+        Event::Trap(Trap {
+            group: "web".to_owned(),
+            service: "p".to_owned(),
+            status: status.to_owned(),
+            summary: "said so".to_owned(),
+            detail: String::new(),
+            from: std::net::Ipv4Addr::LOCALHOST.into(),
+        })
+    };
+    play.check(&["10.1.0.1"]);
+    play.tell(says("1"));
+    for _ in 0..4 {
+        play.check(&["10.1.0.1"]);
+        assert!(play.is_in("10.1.0.1"));
+    }
+    play.tell(says("0"));
+    play.check(&["10.1.0.1"]);
+    play.check(&["10.1.0.1"]);
+    assert!(!play.is_in("10.1.0.1"));
 }
