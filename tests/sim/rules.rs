@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{Action, AlertCall, AlertKind, Run, RunId, RunProgram};
-use lvsmon::lvs::ServerWish;
 use lvsmon::model::{HostName, ServiceId};
 use lvsmon::time::{Mono, Now};
 
@@ -35,6 +34,15 @@ pub(crate) struct Seen {
     pub(crate) held_by_parent: u64,
     pub(crate) waits_for_parent: u64,
     pub(crate) cut_journals: u64,
+    pub(crate) kept_servers: u64,
+    pub(crate) fallbacks: u64,
+    pub(crate) strangers: u64,
+    pub(crate) lost_entries: u64,
+    pub(crate) wars: u64,
+    pub(crate) orders: u64,
+    pub(crate) drains: u64,
+    pub(crate) troubles: u64,
+    pub(crate) exits: u64,
     pub(crate) loaded_states: u64,
 }
 
@@ -62,6 +70,15 @@ impl Seen {
         self.held_by_parent += other.held_by_parent;
         self.waits_for_parent += other.waits_for_parent;
         self.cut_journals += other.cut_journals;
+        self.kept_servers += other.kept_servers;
+        self.fallbacks += other.fallbacks;
+        self.strangers += other.strangers;
+        self.lost_entries += other.lost_entries;
+        self.wars += other.wars;
+        self.orders += other.orders;
+        self.drains += other.drains;
+        self.troubles += other.troubles;
+        self.exits += other.exits;
         self.loaded_states += other.loaded_states;
     }
 
@@ -90,6 +107,15 @@ impl Seen {
             self.held_by_parent,
             self.waits_for_parent,
             self.cut_journals,
+            self.kept_servers,
+            self.fallbacks,
+            self.strangers,
+            self.lost_entries,
+            self.wars,
+            self.orders,
+            self.drains,
+            self.troubles,
+            self.exits,
             self.loaded_states,
         ];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
@@ -156,14 +182,6 @@ impl Rules {
                 "a deadline in the past: {next:?} at {now:?}"
             );
         }
-        for server in engine.real_servers() {
-            assert!(
-                server.wish != ServerWish::Out
-                    || !server.withdrawals.is_empty()
-                    || server.hosts.is_empty(),
-                "out, and nobody says why: {server:?}"
-            );
-        }
     }
 
     fn starts(&mut self, now: Now, engine: &Engine, run: &Run, may_wait: bool) {
@@ -227,7 +245,10 @@ fn may_be_told(engine: &Engine, call: &AlertCall) {
         None,
         "an alert of a stopped scheduler"
     );
-    let view = engine.service(call.service.unwrap()).unwrap();
+    let Some(service) = call.service else {
+        return;
+    };
+    let view = engine.service(service).unwrap();
     let is_disabled = view.is_disabled || engine.is_watch_disabled(view.group);
     assert!(!is_disabled, "an alert of what is disabled: {call:?}");
     assert!(
@@ -237,7 +258,9 @@ fn may_be_told(engine: &Engine, call: &AlertCall) {
 }
 
 fn names_enabled_hosts(engine: &Engine, call: &AlertCall) {
-    for host in call.hosts.split_whitespace() {
+    // A section names its real servers, checked or not.
+    let hosts = call.service.map_or("", |_| &call.hosts);
+    for host in hosts.split_whitespace() {
         let is_off = engine.is_host_disabled(&call.group, &HostName::new(host));
         assert!(!is_off, "{host} is disabled and named: {call:?}");
     }

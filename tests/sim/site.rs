@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use fastrand::Rng;
 
 use super::depend::{Name, Reliance, reliance};
+use super::sections::{Group, sections};
 
 /// A service that only hears traps, some of them within one second.
 const TRAPS: &str = "    service traps
@@ -53,12 +54,14 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
         let _ = writeln!(text, "hostgroup g{group} {}\n", names.join(" "));
         let _ = writeln!(watches, "watch g{group}");
         let services = random.u32(1..=3);
+        let mut there = Vec::new();
         for service in 0..services {
             let own = random.fork();
             let is_gone = variant > 0 && services > 1 && service == 0 && change.u8(..) < 90;
             let differs = variant > 0 && change.u8(..) < 90;
             let name = (format!("g{group}"), format!("s{service}"));
             if !is_gone {
+                there.push(service);
                 let mut own = if differs { change.fork() } else { own };
                 let drawn = reliance(&mut own, &parents);
                 service_lines(&mut own, group, service, &drawn, &mut watches);
@@ -72,6 +75,15 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
             watches.push_str(TRAPS);
         }
         watches.push('\n');
+        let own = random.fork();
+        let differs = variant > 0 && change.u8(..) < 120;
+        let mut own = if differs { change.fork() } else { own };
+        let group = Group {
+            number: group,
+            hosts,
+            services: &there,
+        };
+        sections(&mut own, &group, &mut watches);
     }
     text.push_str(&watches);
     if random.bool() {

@@ -179,7 +179,8 @@ impl Told {
 
 /// Whose count a call moves; none for what is no alert of a period.
 fn counts(call: &AlertCall) -> Option<Key> {
-    let is_other = &*call.command.name == "share.alert" || call.summary == "test";
+    let is_other =
+        &*call.command.name == "share.alert" || call.summary == "test" || call.service.is_none();
     let name = (call.group.to_string(), call.name.to_string());
     (!is_other).then(|| (name, call.period.to_string()))
 }

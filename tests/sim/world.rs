@@ -3,27 +3,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
+use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::engine::event::{
-    Action, AlertId, Delivery, Ended, Event, HostResult, HostVerdict, Memory, Note, Reason, Report,
-    Run, RunId, RunProgram, Status, Suppressed, TableOutcome, Trap, Wish,
+    Action, AlertId, Delivery, Event, Note, Report, Run, RunId, Status, Suppressed, Wish,
 };
 use lvsmon::engine::saved::{Classic, Record, Saved};
-use lvsmon::lvs::diff::{diff, missing, owned};
-use lvsmon::lvs::{Command, ServerWish, Table, TableEntry, VirtualService, replay};
+use lvsmon::lvs::diff::diff;
+use lvsmon::lvs::{RealServerKey, ServerWish, Table, VirtualServiceKey};
 use lvsmon::model::{Ends, HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::depend::{Name, On, Reference, States};
-use super::rules::{self, ByWhom, Rules, Seen, Waits, is_child};
+use super::health::Health;
+use super::live;
+use super::orders::{Asked, Orders};
+use super::rules::{self, ByWhom, Rules, Seen, Waits};
 use super::site::{Site, site};
 use super::told::Told;
+use super::troubles::Troubles;
 use super::wishes;
+
+mod monitors;
+mod restarts;
+mod table;
 
 /// Wed 2024-03-13 08:00:00 UTC.
 const START: i64 = 1_710_316_800;
@@ -37,6 +46,8 @@ enum Coming {
     LookAtTable { again: bool },
     HostFlips(String),
     Flush,
+    Meddler,
+    NewAddress,
     Reload,
     SetClock,
     JournalLost,
@@ -63,10 +74,22 @@ pub(crate) struct World {
     journal: Vec<(Mono, Record)>,
     kernel: Table,
     down: BTreeSet<String>,
-    addresses: BTreeMap<HostName, u8>,
+    addresses: BTreeMap<HostName, u32>,
     is_calm: bool,
     rules: Rules,
     told: Told,
+    health: Health,
+    orders: Orders,
+    troubles: Troubles,
+    /// Runs that go on.
+    runs: BTreeMap<RunId, Run>,
+    /// What the present daemon saw of the table last, and when first since it has this
+    /// configuration.
+    looked: Option<Arc<Table>>,
+    first_look: Option<Mono>,
+    active: BTreeMap<(VirtualServiceKey, RealServerKey), u32>,
+    /// Another writer who does not give up, until then.
+    war: Option<(VirtualServiceKey, Mono)>,
     /// States after the latest step.
     states: States,
     /// When each service was failing last.
@@ -75,6 +98,20 @@ pub(crate) struct World {
     saved: Classic,
     pub(crate) seen: Seen,
     log: Option<String>,
+}
+
+/// The end of the story of a world that broke a rule, where one was kept.
+impl Drop for World {
+    fn drop(&mut self) {
+        /// Lines that are shown.
+        const LINES: usize = 60;
+        if let Some(log) = self.log.as_ref().filter(|_| std::thread::panicking()) {
+            let count = log.lines().count();
+            for line in log.lines().skip(count.saturating_sub(LINES)) {
+                let _ = writeln!(std::io::stderr(), "{line}");
+            }
+        }
+    }
 }
 
 fn load(site: &Site) -> Arc<Model> {
@@ -110,6 +147,14 @@ impl World {
             is_calm: false,
             rules: Rules::default(),
             told: Told::default(),
+            health: Health::default(),
+            orders: Orders::default(),
+            troubles: Troubles::default(),
+            runs: BTreeMap::new(),
+            looked: None,
+            first_look: None,
+            active: BTreeMap::new(),
+            war: None,
             states: States::default(),
             failing: BTreeMap::new(),
             saved: Classic::default(),
@@ -124,6 +169,9 @@ impl World {
             }
         }
         world.later(1_000, Coming::Flush);
+        world.later(200, Coming::Meddler);
+        world.later(500, Coming::NewAddress);
+        world.later(10, Coming::LookAtTable { again: true });
         world.later(2_000, Coming::Reload);
         world.later(2_000, Coming::SetClock);
         world.later(2_000, Coming::JournalLost);
@@ -139,8 +187,8 @@ impl World {
         self.log = Some(String::new());
     }
 
-    pub(crate) fn log(self) -> String {
-        self.log.unwrap_or_default()
+    pub(crate) fn log(mut self) -> String {
+        self.log.take().unwrap_or_default()
     }
 
     /// Lives for so many seconds.
@@ -162,7 +210,8 @@ impl World {
             matches!(
                 what,
                 Coming::HostFlips(_) | Coming::Flush | Coming::Reload | Coming::SetClock
-            ) || matches!(what, Coming::JournalLost | Coming::Kill | Coming::Wish)
+            ) || matches!(what, Coming::Meddler | Coming::NewAddress)
+                || matches!(what, Coming::JournalLost | Coming::Kill | Coming::Wish)
                 || matches!(what, Coming::SaveState | Coming::TrapBurst)
         };
         self.coming.retain(|_, what| !unrest(what));
@@ -182,13 +231,18 @@ impl World {
                 |it: &lvsmon::engine::desired::Withdrawal| it.ends == Ends::ByOperator;
             let waits = server.withdrawals.iter().any(by_operator);
             let declared = !server.hosts.is_empty();
+            let is_spare = server.role == Some(ServerRole::FallbackOut);
             assert!(
-                !declared || waits || matches!(server.wish, ServerWish::In(_)),
+                !declared || waits || is_spare || matches!(server.wish, ServerWish::In(_)),
                 "{server:?}\n{}",
                 self.site.text
             );
+            let is_slow = matches!(server.role, Some(ServerRole::Serves { share: 0..=99 }));
+            assert!(!is_slow && server.manual.is_none(), "{server:?}");
             self.seen.settled_servers += u64::from(matches!(server.wish, ServerWish::In(_)));
         }
+        self.troubles.are_over(&self.engine);
+        self.only_foreigners_are_left();
     }
 
     fn until(&mut self, end: Mono) {
@@ -217,7 +271,7 @@ impl World {
         panic!("the world does not come to its end");
     }
 
-    fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let passed = i64::try_from(self.time.as_micros()).unwrap();
         Now {
             mono: Mono::ZERO.after(self.time.since(self.origin)),
@@ -264,6 +318,11 @@ impl World {
             | Event::Tripped(_)
             | Event::JournalLost => ByWhom::Nobody,
         };
+        if let Event::Operator(Wish::Enable(_) | Wish::Start) = &event {
+            self.health.enabled();
+        }
+        let asked = Asked::of(&self.engine, &event);
+        let is_delivery = matches!(event, Event::AlertDone { .. });
         let is_reload = matches!(event, Event::Reload { .. });
         let mut loaded = None;
         if let Event::Operator(Wish::LoadState(classic)) = &event {
@@ -283,6 +342,9 @@ impl World {
             self.look_at_dependencies(now, &before, &actions);
         }
         self.told.check(self.time, &self.engine, &actions);
+        if !is_delivery {
+            self.look_at_servers(now, asked, &actions);
+        }
         if let Some(classic) = loaded {
             self.seen.loaded_states += 1;
             self.told.loaded(self.time, &self.engine, &classic);
@@ -297,10 +359,12 @@ impl World {
         match action {
             Action::Start(run) => {
                 self.seen.runs += 1;
+                self.runs.insert(run.id, run.clone());
                 self.run(run);
             }
             // A stopped run may still have its report under way.
-            Action::Stop(_) | Action::Hold(_) | Action::LetGo(_) => {}
+            Action::Stop(run) => drop(self.runs.remove(run)),
+            Action::Hold(_) | Action::LetGo(_) => {}
             Action::Send(call) => {
                 match call.kind.mark() {
                     Some("-u") => self.seen.upalerts += 1,
@@ -334,101 +398,6 @@ impl World {
             }
             Action::Note(_) => {}
         }
-    }
-
-    /// A monitor runs: most end soon, some hang until they are killed, some report twice.
-    fn run(&mut self, run: &Run) {
-        let fate = if self.is_calm { 0 } else { self.random.u8(..) };
-        let mut took = Duration::from_millis(self.random.u64(1..800));
-        let mut report = self.found(run);
-        match fate {
-            0..=229 => {}
-            230..=239 => took = Duration::from_secs(self.random.u64(1..15)),
-            240..=244 if is_child(run) => {
-                report.ended = Ended::Signalled(11);
-                report.output = Vec::new();
-            }
-            245..=249 if is_child(run) => {
-                took = Duration::from_secs(20);
-                report.ended = Ended::TimedOut(took);
-            }
-            250 if is_child(run) => {
-                took = Duration::ZERO;
-                report.ended = Ended::NotStarted("no such file".to_owned());
-                report.output = Vec::new();
-            }
-            _ => {
-                let again = self.time.after(took + Duration::from_millis(30));
-                let report = report.clone();
-                self.at(
-                    again,
-                    Coming::Ends {
-                        run: run.id,
-                        report,
-                    },
-                );
-            }
-        }
-        report.took = took;
-        let at = self.time.after(took);
-        self.at(
-            at,
-            Coming::Ends {
-                run: run.id,
-                report,
-            },
-        );
-    }
-
-    fn found(&mut self, run: &Run) -> Report {
-        let is_down = |host: &&HostName| self.down.contains(host.as_str());
-        let down: Vec<&HostName> = run.hosts.iter().filter(is_down).collect();
-        let names: Vec<&str> = down.iter().map(|host| host.as_str()).collect();
-        let exit = match (down.is_empty(), &run.program) {
-            (true, _) => 0,
-            (false, RunProgram::Native(_)) => 1,
-            (false, RunProgram::Executable(_)) => self.random.i32(1..=6),
-        };
-        let detail = self.random.u8(..3);
-        let mut output = format!("{}\ndetail {detail}\n", names.join(" "));
-        if exit != 0 && self.random.u8(..) < 20 {
-            output = "no host is named here\n".to_owned();
-        }
-        let hosts = run.hosts.iter().map(|host| HostResult {
-            host: host.clone(),
-            verdict: match self.down.contains(host.as_str()) {
-                true => HostVerdict::Down(Reason::Refused),
-                false => HostVerdict::Up,
-            },
-            text: String::new(),
-            weight: None,
-            took: Duration::ZERO,
-        });
-        Report {
-            ended: Ended::Exited(exit),
-            output: if exit == 0 {
-                Vec::new()
-            } else {
-                output.into_bytes()
-            },
-            hosts: match run.program {
-                RunProgram::Native(_) => hosts.collect(),
-                RunProgram::Executable(_) => Vec::new(),
-            },
-            took: Duration::ZERO,
-        }
-    }
-
-    fn trap(&mut self, group: &str, service: &str, status: &str, summary: &str) {
-        self.seen.traps += 1;
-        self.tell(Event::Trap(Trap {
-            group: group.to_owned(),
-            service: service.to_owned(),
-            status: status.to_owned(),
-            summary: summary.to_owned(),
-            detail: "by a test".to_owned(),
-            from: std::net::Ipv4Addr::LOCALHOST.into(),
-        }));
     }
 
     fn happen(&mut self, what: Coming) {
@@ -467,6 +436,8 @@ impl World {
                 self.soon(Coming::LookAtTable { again: false });
                 self.later(1_000, Coming::Flush);
             }
+            Coming::Meddler => self.meddle(),
+            Coming::NewAddress => self.new_address(),
             Coming::Reload => {
                 self.reload();
                 self.later(2_000, Coming::Reload);
@@ -502,68 +473,27 @@ impl World {
         }
     }
 
-    /// Traps for somebody or nobody; when all is calm good ones for everybody.
-    fn traps(&mut self) {
-        let services = self.engine.services();
-        let names = services.map(|view| (view.group.to_owned(), view.name.to_owned()));
-        let mut names: Vec<Name> = names.collect();
-        if !self.is_calm {
-            names.push(("g0".to_owned(), "unheard".to_owned()));
-            names.push(("nobody".to_owned(), "knows".to_owned()));
-            let one = names.swap_remove(self.random.usize(..names.len()));
-            names = vec![one];
-        }
-        for (group, service) in names {
-            let status = match self.is_calm {
-                true => "0",
-                false => ["0", "", "1", "3", "x"][self.random.usize(..5)],
-            };
-            let summary = format!("trapped {}", self.random.u8(..2));
-            self.trap(&group, &service, status, &summary);
-        }
-        self.later(10, Coming::Trap);
-    }
-
-    /// Some within the same moment, and sometimes the daemon dies of it.
-    fn trap_burst(&mut self) {
-        for _ in 0..self.random.u32(1..6) {
-            let status = self.random.i32(0..2);
-            self.trap("g0", "traps", &status.to_string(), "said so");
-        }
-        if self.random.u8(..) < 40 {
-            self.kill();
-        }
-        self.later(200, Coming::TrapBurst);
-    }
-
-    /// A step of the wall clock by itself makes nothing happen, but for runs that an exclude
-    /// period held back.
-    fn set_clock(&mut self) {
-        let seconds = match self.random.u8(..3) {
-            0 => 3_600,
-            1 => -3_600,
-            _ => self.random.i64(-7_200..7_200),
-        };
-        self.wall_offset += seconds * 1_000_000;
-        let actions = self.tell(Event::Deadline);
-        let globals = &self.engine.model().globals;
-        let is_excluded = globals.exclude_period.is_some();
-        for action in &actions {
-            if let Action::Start(run) = action {
-                let service = self.engine.model().service(run.service);
-                let is_excluded = is_excluded || service.exclude_period.is_some();
-                assert!(is_excluded, "a clock starts {run:?}");
-                continue;
-            }
-            // The records of what counts time are written again, by the new clock.
-            let is_said = matches!(
-                action,
-                Action::Record(_)
-                    | Action::Renumber { .. }
-                    | Action::Note(Note::Throttled { .. } | Note::NoHosts(_))
-            );
-            assert!(is_said, "a clock does {action:?}");
-        }
+    /// Every real server stands as it should.
+    fn look_at_servers(&mut self, now: Now, asked: Asked, actions: &[Action]) {
+        let views = self.engine.real_servers();
+        live::nobody_is_out_without_a_reason(&self.engine, &views);
+        let grace = Duration::from_secs(2);
+        let is_waiting = self
+            .first_look
+            .is_none_or(|at| self.time <= at.after(grace));
+        let kernel = self.looked.as_deref();
+        live::sections_are_served(&self.engine, &views, kernel, is_waiting);
+        self.health.check(&self.engine, &views);
+        self.orders
+            .check(now, self.time, &self.engine, &views, asked, actions);
+        self.troubles.check(&self.engine, actions);
+        let roles = |role| views.iter().filter(|it| it.role == Some(role)).count();
+        self.seen.kept_servers += roles(ServerRole::Kept) as u64;
+        self.seen.fallbacks += roles(ServerRole::FallbackIn) as u64;
+        self.seen.orders += self.orders.count() as u64;
+        self.seen.troubles += self.troubles.count() as u64;
+        let drains = |it: &&RealServerView| matches!(it.role, Some(ServerRole::Draining { .. }));
+        self.seen.drains += views.iter().filter(drains).count() as u64;
     }
 
     /// What depends on what, worked out anew, agrees with what the engine did.
@@ -594,9 +524,10 @@ impl World {
                 assert!(!fails(On::Monitor, &name), "{name:?} runs all the same");
             }
             if let Action::Send(call) = action
+                && let Some(service) = call.service
                 && &*call.command.name != "share.alert"
             {
-                let name = name(call.service.unwrap());
+                let name = name(service);
                 let is_held = call.kind.is_problem() && fails(On::Alerts, &name);
                 assert!(!is_held, "{name:?} is told all the same");
             }
@@ -622,232 +553,4 @@ impl World {
         });
         self.seen.waits_for_parent += waiting.get();
     }
-
-    /// A run ends. A forgotten one says nothing any more, a frozen one nothing to the table.
-    fn ends(&mut self, run: RunId, report: Report) {
-        let frozen = self.rules.going.get(&run).copied();
-        let frozen = frozen.filter(|&id| self.is_frozen(id));
-        let before = frozen.map(|_| self.engine.desired().clone());
-        let is_late = !self.rules.ended(run);
-        self.seen.late_reports += u64::from(is_late);
-        let actions = self.tell(Event::RunEnded { run, report });
-        if let Some(before) = before {
-            self.seen.quiet += 1;
-            assert_eq!(&before, self.engine.desired(), "a frozen verdict moved");
-        }
-        // What was due at this very moment may start beside it.
-        let starts = |action: &Action| {
-            matches!(
-                action,
-                Action::Start(_) | Action::Note(Note::Throttled { .. })
-            )
-        };
-        assert!(
-            !is_late || actions.iter().all(starts),
-            "a forgotten run still counts: {actions:?}"
-        );
-    }
-
-    /// Whether the table keeps what this service said before.
-    fn is_frozen(&self, id: lvsmon::model::ServiceId) -> bool {
-        let view = self.engine.service(id);
-        view.is_some_and(|view| {
-            let is_stopped = self.engine.stopped_since().is_some();
-            is_stopped || view.is_disabled || self.engine.is_watch_disabled(view.group)
-        })
-    }
-
-    /// The init script of the director: virtual services that are not ours.
-    fn set_up_director(&mut self) {
-        for group in 0..4 {
-            let key = format!("10.0.0.{group}:80/tcp").parse().unwrap();
-            let plain = || TableEntry {
-                service: VirtualService::plain(
-                    lvsmon::lvs::Family::V4,
-                    lvsmon::lvs::Scheduler::wlc(),
-                ),
-                servers: BTreeMap::new(),
-            };
-            self.kernel.entry(key).or_insert_with(plain);
-        }
-    }
-
-    fn resolve(&mut self, host: &HostName) {
-        let count = u8::try_from(self.addresses.len()).unwrap() + 10;
-        let known = self.addresses.entry(host.clone()).or_insert(count);
-        let unlucky = !self.is_calm && self.random.u8(..) < 30;
-        let answer = match unlucky {
-            true => Err("the name server does not answer".to_owned()),
-            false => Ok(vec![format!("192.168.77.{known}").parse().unwrap()]),
-        };
-        if unlucky {
-            self.later(20, Coming::Resolved(host.clone()));
-        }
-        let host = host.clone();
-        self.tell(Event::Resolved { host, answer });
-    }
-
-    /// The applier: list, diff, apply, say what came of it.
-    fn look_at_table(&mut self) {
-        let desired = self.engine.desired().clone();
-        let mut outcome = TableOutcome::default();
-        for command in diff(&desired, &self.kernel) {
-            let refused = !self.is_calm && self.random.u8(..) < 20;
-            let applied = match refused {
-                true => Err("operation not permitted".to_owned()),
-                false => {
-                    replay::apply(&mut self.kernel, &command).map_err(|why| format!("{why:?}"))
-                }
-            };
-            match applied {
-                Ok(()) => {
-                    let takes_out = matches!(command, Command::DeleteServer(..));
-                    self.seen.withdrawn += u64::from(takes_out);
-                    outcome.applied.push(command);
-                }
-                Err(why) => {
-                    self.seen.refused += 1;
-                    outcome.refused.push((command, why));
-                }
-            }
-        }
-        if outcome.refused.is_empty() {
-            assert_eq!(diff(&desired, &self.kernel), [], "applying does not agree");
-        } else if !self.is_calm {
-            self.later(10, Coming::LookAtTable { again: false });
-        }
-        outcome.missing = missing(&desired, &self.kernel);
-        outcome.actual = Some(Arc::new(owned(&desired, self.kernel.clone())));
-        self.tell(Event::Table(outcome));
-    }
-
-    fn reload(&mut self) {
-        self.seen.reloads += 1;
-        let same = self.random.bool();
-        let memory = match self.random.u8(..4) {
-            0 => Memory::Forgotten,
-            _ => Memory::Kept,
-        };
-        if !same {
-            self.variant = self.random.u64(..3);
-            self.site = site(self.seed, self.variant);
-            self.rules.forget_services();
-        }
-        let model = load(&self.site);
-        let renumbered = |world: &Self| -> BTreeMap<String, _> {
-            let services = world.engine.model().services();
-            services
-                .map(|(id, service)| (format!("{}/{}", service.group, service.name), id))
-                .collect()
-        };
-        let before = renumbered(self);
-        self.rules.going = {
-            // The engine names the services of its runs by their new numbers from now on.
-            let new: BTreeMap<String, _> = model
-                .services()
-                .map(|(id, service)| (format!("{}/{}", service.group, service.name), id))
-                .collect();
-            let name = |id| before.iter().find(|(_, known)| **known == id);
-            let going = std::mem::take(&mut self.rules.going).into_iter();
-            going
-                .map(|(run, id)| {
-                    let new = name(id).and_then(|(name, _)| new.get(name));
-                    // What is gone gets a number that nobody has; the engine stops it.
-                    (
-                        run,
-                        new.copied().unwrap_or(lvsmon::model::ServiceId(u32::MAX)),
-                    )
-                })
-                .collect()
-        };
-        let startup_alerts = model.globals.startupalerts_on_reset;
-        let actions = self.tell(Event::Reload { model, memory });
-        if memory == Memory::Forgotten {
-            self.rules.forget_services();
-        } else if same {
-            // What was due at this very moment happens beside the reload.
-            let expected = |action: &&Action| match action {
-                Action::Send(_) | Action::Suppressed(_) | Action::History(_) => startup_alerts,
-                Action::Start(_) | Action::Note(Note::Throttled { .. } | Note::NoHosts(_)) => true,
-                Action::Stop(_)
-                | Action::Hold(_)
-                | Action::LetGo(_)
-                | Action::Resolve(_)
-                | Action::ApplyTable
-                | Action::Record(_)
-                | Action::Renumber { .. }
-                | Action::Downtime(_)
-                | Action::Note(_) => false,
-            };
-            let others: Vec<&Action> = actions.iter().filter(|it| !expected(it)).collect();
-            assert!(others.is_empty(), "reload of the same file: {others:?}");
-        }
-    }
-
-    /// kill -9, and a new daemon from the journal some seconds later.
-    fn kill(&mut self) {
-        self.seen.restarts += 1;
-        let before = kept(&self.engine);
-        let model = Arc::clone(self.engine.model());
-        let is_cut = self.random.u8(..) < 90;
-        if is_cut {
-            self.seen.cut_journals += 1;
-            let second = Duration::from_secs(1).as_micros();
-            let end = self
-                .time
-                .as_micros()
-                .saturating_sub(u64::try_from(second).unwrap());
-            let end = Mono::from_micros(end);
-            self.journal.retain(|&(at, _)| at < end);
-            self.told.cut(end);
-        }
-        let mut saved = Saved::default();
-        for (_, record) in self.journal.iter().cloned() {
-            match record.value.is_null() {
-                true => saved.records.remove(&record.key),
-                false => saved.records.insert(record.key, record.value),
-            };
-        }
-        let gone = Duration::from_secs(self.random.u64(0..30));
-        self.time = self.time.after(gone);
-        self.origin = self.time;
-        self.rules.going.clear();
-        self.rules.forget_services();
-        // Reports and deliveries die with the daemon; names are asked for anew.
-        self.coming.retain(|_, what| {
-            !matches!(
-                what,
-                Coming::Ends { .. } | Coming::Delivered(..) | Coming::Resolved(_)
-            )
-        });
-        let now = self.now();
-        self.engine = Engine::new(model, &saved, self.seed, TimeZone::UTC, now);
-        self.states = States::of(&self.engine);
-        let after = kept(&self.engine);
-        assert!(
-            is_cut || before == after,
-            "the journal does not say the same: {before:?} {after:?}"
-        );
-        self.tell(Event::Start);
-    }
-}
-
-/// What a restart must not lose. Times may be clamped when the clock was set back.
-fn kept(engine: &Engine) -> impl PartialEq + std::fmt::Debug + use<> {
-    let services = engine.services().map(|view| {
-        let hosts = view.hosts.iter().map(|host| host.is_disabled);
-        (
-            format!("{}/{}", view.group, view.name),
-            (view.status, view.consec_failures, view.alerts_sent),
-            view.first_failure.is_some(),
-            (view.status == Status::Fail).then(|| view.summary.to_string()),
-            view.ack.map(|ack| ack.comment.to_owned()),
-            (view.is_disabled, engine.is_watch_disabled(view.group)),
-            hosts.collect::<Vec<_>>(),
-        )
-    });
-    (
-        services.collect::<Vec<_>>(),
-        engine.stopped_since().is_some(),
-    )
 }

@@ -1,0 +1,246 @@
+//! How often in a row each check was good or bad, counted beside the engine: a real server of a
+//! section is withdrawn where `fall` bad ones were told, and comes back where `rise` good ones were.
+//!
+//! What is not known for certain (traps, configurations that change) widens the bounds between
+//! which a count lies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lvsmon::engine::Engine;
+use lvsmon::engine::desired::RealServerView;
+use lvsmon::engine::event::{Ended, HostVerdict, Report, RunProgram};
+use lvsmon::lvs::VirtualServiceKey;
+use lvsmon::model::{DeclaredService, Ends, HostName, JudgedBy, ServiceId};
+
+use super::depend::Name;
+
+/// A check of one host.
+type Part = (Name, HostName);
+
+/// Between which bounds a count lies.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    least: u32,
+    most: u32,
+}
+
+impl Bounds {
+    const NONE: Self = Self { least: 0, most: 0 };
+    const ANY: Self = Self {
+        least: 0,
+        most: u32::MAX,
+    };
+
+    fn one_more(&mut self) {
+        self.least += 1;
+        self.most = self.most.saturating_add(1);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    good: Bounds,
+    bad: Bounds,
+}
+
+/// What one report says of a host.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Good,
+    Bad,
+    Nothing,
+}
+
+/// Whose withdrawal of which host of which section.
+type Withdrawn = BTreeSet<(VirtualServiceKey, HostName, Name)>;
+
+/// All counts.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    counts: BTreeMap<Part, Count>,
+    /// Services of which something else was told than reports.
+    unsure: BTreeSet<Name>,
+    /// The same of all services.
+    is_all_unsure: bool,
+    /// The withdrawals at the latest look; none where that was at another configuration.
+    withdrawn: Option<Withdrawn>,
+}
+
+/// A report as it is heard.
+pub(crate) struct Heard<'a> {
+    pub(crate) service: ServiceId,
+    pub(crate) program: &'a RunProgram,
+    pub(crate) hosts: &'a [HostName],
+    pub(crate) report: &'a Report,
+}
+
+impl Health {
+    /// A report that counts is about to be heard.
+    pub(crate) fn hear(&mut self, engine: &Engine, heard: &Heard<'_>) {
+        let service = engine.model().service(heard.service);
+        let name = (service.group.to_string(), service.name.to_string());
+        for host in heard.hosts {
+            if engine.is_host_disabled(&service.group, host) {
+                continue;
+            }
+            let says = says(heard, host, service.all_hosts_on_failure);
+            let part = (name.clone(), host.clone());
+            let known = self.count(&part);
+            let count = self.counts.entry(part).or_insert(known);
+            match says {
+                Says::Good => {
+                    count.good.one_more();
+                    count.bad = Bounds::NONE;
+                }
+                Says::Bad if service.depend.is_empty() => {
+                    count.bad.one_more();
+                    count.good = Bounds::NONE;
+                }
+                // What a dependency explains condemns no server.
+                Says::Bad => {
+                    count.bad.most = count.bad.most.saturating_add(1);
+                    count.good.least = 0;
+                }
+                Says::Nothing => {}
+            }
+        }
+    }
+
+    /// Something else was told of this service: a trap.
+    pub(crate) fn unsure(&mut self, name: &Name) {
+        self.counts.retain(|part, _| part.0 != *name);
+        self.unsure.insert(name.clone());
+    }
+
+    fn count(&self, part: &Part) -> Count {
+        let unknown = match self.is_all_unsure || self.unsure.contains(&part.0) {
+            true => Bounds::ANY,
+            false => Bounds::NONE,
+        };
+        let known = self.counts.get(part).copied();
+        known.unwrap_or(Count {
+            good: unknown,
+            bad: unknown,
+        })
+    }
+
+    /// Somebody enables something: what was heard of it last while it was frozen counts now.
+    pub(crate) fn enabled(&mut self) {
+        self.counts.clear();
+        self.is_all_unsure = true;
+    }
+
+    /// Another configuration: other numbers may count, and some services are new.
+    pub(crate) fn reloaded(&mut self) {
+        for count in self.counts.values_mut() {
+            count.good.least = 0;
+            count.bad.least = 0;
+        }
+        self.withdrawn = None;
+    }
+
+    /// A new daemon, or one that was told to forget: streaks begin anew.
+    pub(crate) fn forgotten(&mut self) {
+        self.counts.clear();
+        self.unsure.clear();
+        self.is_all_unsure = false;
+        self.withdrawn = None;
+    }
+
+    /// What the engine makes of it.
+    pub(crate) fn check(&mut self, engine: &Engine, views: &[RealServerView]) {
+        let mut withdrawn = Withdrawn::new();
+        for section in &engine.model().virtual_services {
+            let mut lines = engine.model().bindings.iter();
+            if lines.any(|line| line.virtual_service == section.key) {
+                // Whose withdrawal it is cannot be heard.
+                continue;
+            }
+            for view in views {
+                if view.virtual_service == section.key {
+                    self.check_server(engine, section, view, &mut withdrawn);
+                }
+            }
+        }
+        self.withdrawn = Some(withdrawn);
+    }
+
+    fn check_server(
+        &self,
+        engine: &Engine,
+        section: &DeclaredService,
+        view: &RealServerView,
+        withdrawn: &mut Withdrawn,
+    ) {
+        let (fall, rise) = (section.counts.fall.get(), section.counts.rise.get());
+        let servers = section.servers.iter();
+        for server in servers.filter(|it| view.hosts.contains(&it.host)) {
+            for judge in &server.judges {
+                let service = engine.model().service(judge.service);
+                if judge.verdict != JudgedBy::Host || service.traptimeout.is_some() {
+                    continue;
+                }
+                let name = (service.group.to_string(), service.name.to_string());
+                let part = (name.clone(), server.host.clone());
+                let count = self.count(&part);
+                let is_out = view
+                    .withdrawals
+                    .iter()
+                    .any(|it| it.service == judge.service && it.ends == Ends::WithSuccess);
+                let key = (section.key, server.host.clone(), name);
+                let was_out = self.withdrawn.as_ref().map(|it| it.contains(&key));
+                let about = || format!("{key:?} {count:?} fall {fall} rise {rise}: {view:?}");
+                if is_out {
+                    assert!(count.good.least < rise, "good, and still out: {}", about());
+                    let is_new = was_out == Some(false);
+                    assert!(
+                        !is_new || count.bad.most >= fall,
+                        "out too early: {}",
+                        about()
+                    );
+                    withdrawn.insert(key);
+                } else {
+                    assert!(count.bad.least < fall, "bad, and not out: {}", about());
+                    let is_back = was_out == Some(true);
+                    assert!(
+                        !is_back || count.good.most >= rise,
+                        "back too early: {}",
+                        about()
+                    );
+                }
+            }
+        }
+    }
+}
+
+fn says(heard: &Heard<'_>, host: &HostName, all_hosts_on_failure: bool) -> Says {
+    let report = heard.report;
+    if let RunProgram::Native(_) = heard.program {
+        let mut results = report.hosts.iter();
+        return match results.find(|it| it.host == *host).map(|it| it.verdict) {
+            Some(HostVerdict::Up) => Says::Good,
+            Some(HostVerdict::Down(_)) => Says::Bad,
+            Some(HostVerdict::Unknown(_)) | None => Says::Nothing,
+        };
+    }
+    let unclear = match all_hosts_on_failure {
+        true => Says::Bad,
+        false => Says::Nothing,
+    };
+    match report.ended {
+        Ended::Exited(0) => Says::Good,
+        // It never ran: it fails nobody.
+        Ended::NotStarted(_) => Says::Nothing,
+        Ended::Signalled(_) | Ended::TimedOut(_) => unclear,
+        Ended::Exited(_) => {
+            let output = String::from_utf8_lossy(&report.output);
+            let named: BTreeSet<&str> = output.lines().next().unwrap().split(' ').collect();
+            let is_named = |host: &HostName| named.contains(host.as_str());
+            match (heard.hosts.iter().any(is_named), is_named(host)) {
+                (true, true) => Says::Bad,
+                (true, false) => Says::Good,
+                (false, _) => unclear,
+            }
+        }
+    }
+}

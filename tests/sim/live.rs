@@ -1,0 +1,191 @@
+//! What must hold of the real servers of sections after every step: none is out without
+//! somebody who says so, enough are in, and the fallback is in when nobody else is.
+
+use std::collections::BTreeMap;
+
+use lvsmon::engine::Engine;
+use lvsmon::engine::desired::{RealServerView, ServerRole};
+use lvsmon::engine::event::ManualWish;
+use lvsmon::engine::manual::DrainView;
+use lvsmon::lvs::{RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
+use lvsmon::model::{DeclaredService, Initial};
+
+/// What an operator's wish does to a real server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wished {
+    Nothing,
+    Weight(u32),
+    Out,
+}
+
+fn wished(view: &RealServerView) -> Wished {
+    let Some(manual) = &view.manual else {
+        return Wished::Nothing;
+    };
+    match (manual.wish, manual.drain) {
+        (ManualWish::Disable, _) | (_, Some(DrainView::Done(_))) => Wished::Out,
+        (ManualWish::Quiesce | ManualWish::Drain { .. }, _) => Wished::Weight(0),
+        (ManualWish::Weight { weight }, _) => Wished::Weight(weight),
+    }
+}
+
+/// A real server is out only with a withdrawal, a wish or a line of the file to show for it.
+pub(crate) fn nobody_is_out_without_a_reason(engine: &Engine, views: &[RealServerView]) {
+    let model = engine.model();
+    for view in views.iter().filter(|view| view.wish == ServerWish::Out) {
+        let mut sections = model.virtual_services.iter();
+        let section = sections.find(|it| it.key == view.virtual_service);
+        let is_untested = !view.untested.is_empty() || !view.left_out.is_empty();
+        let is_dropped = view.hosts.is_empty();
+        let is_out_at_first = section.is_some_and(|it| it.initial == Initial::Out) && is_untested;
+        let has_reason = !view.withdrawals.is_empty()
+            || wished(view) == Wished::Out
+            || view.role == Some(ServerRole::FallbackOut)
+            || is_out_at_first
+            || is_dropped;
+        assert!(has_reason, "out, and nobody says why: {view:?}");
+    }
+}
+
+/// Real servers of one section, counted.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Those that take clients.
+    live: usize,
+    /// Those that could: nobody's wish is against it, and it is tested or in.
+    able: usize,
+    is_fallback_in: bool,
+    /// First verdicts are waited for.
+    has_spare_as_found: bool,
+    is_decided: bool,
+}
+
+/// `kernel` is what the engine saw of the table last; `is_waiting` tells whether first verdicts
+/// are waited for.
+pub(crate) fn sections_are_served(
+    engine: &Engine,
+    views: &[RealServerView],
+    kernel: Option<&Table>,
+    is_waiting: bool,
+) {
+    for section in &engine.model().virtual_services {
+        let mine = views.iter().filter(|it| it.virtual_service == section.key);
+        let mine: Vec<&RealServerView> = mine.collect();
+        let tally = tally(section, &mine, kernel);
+        if !tally.is_decided {
+            continue;
+        }
+        let least = section.min_live.of(section.servers.len());
+        if tally.has_spare_as_found {
+            assert!(
+                is_waiting || tally.able == 0,
+                "waiting for nothing: {mine:#?}"
+            );
+        } else if tally.is_fallback_in {
+            assert_eq!(tally.live, 0, "the fallback beside others: {mine:#?}");
+        } else {
+            assert!(
+                tally.live >= least.min(tally.able),
+                "{tally:?}, min_live {least}: {mine:#?}"
+            );
+            let has_fallback = mine
+                .iter()
+                .any(|it| it.role == Some(ServerRole::FallbackOut));
+            assert!(
+                !has_fallback || tally.live > 0 || tally.able == 0,
+                "nobody serves, nor does the fallback: {mine:#?}"
+            );
+        }
+    }
+}
+
+fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&Table>) -> Tally {
+    let mut tally = Tally::default();
+    for view in views {
+        let (Some(role), Some(server)) = (view.role, view.server) else {
+            continue;
+        };
+        let fallback = section.fallback.as_ref();
+        let is_spare = fallback.is_some_and(|it| view.hosts.contains(&it.host));
+        let key = (section.key, server);
+        let weight = match view.wish {
+            ServerWish::In(settings) => Some(settings.weight),
+            ServerWish::Out => None,
+            ServerWish::AsFound => in_kernel(kernel, key),
+        };
+        let is_taken = matches!(wished(view), Wished::Out | Wished::Weight(0));
+        let (may_serve, serves) = match role {
+            ServerRole::Unseen => continue,
+            ServerRole::AsFound if is_spare => {
+                tally.has_spare_as_found = true;
+                tally.is_fallback_in = weight.is_some();
+                continue;
+            }
+            ServerRole::Serves { .. } => {
+                assert!(
+                    view.withdrawals.is_empty(),
+                    "withdrawn, and serves: {view:?}"
+                );
+                (true, true)
+            }
+            ServerRole::Kept => {
+                assert!(!view.withdrawals.is_empty(), "kept without need: {view:?}");
+                let own = wished(view) == Wished::Nothing;
+                assert!(
+                    !own || weight > Some(Weight(0)),
+                    "kept with no weight: {view:?}"
+                );
+                (true, true)
+            }
+            ServerRole::Quiesced | ServerRole::Draining { .. } | ServerRole::Out => {
+                assert!(
+                    !view.withdrawals.is_empty(),
+                    "nobody withdraws it: {view:?}"
+                );
+                let has_weight = weight > Some(Weight(0));
+                assert!(!has_weight, "withdrawn, and takes clients: {view:?}");
+                (true, false)
+            }
+            ServerRole::InUntested => (true, true),
+            ServerRole::OutUntested => (false, false),
+            ServerRole::AsFound => {
+                let is_there = weight > Some(Weight(0));
+                (is_there, is_there)
+            }
+            ServerRole::FallbackIn => {
+                tally.is_fallback_in = true;
+                continue;
+            }
+            ServerRole::FallbackOut => continue,
+        };
+        tally.is_decided = true;
+        tally.able += usize::from(may_serve && !is_taken);
+        tally.live += usize::from(serves && !is_taken);
+    }
+    tally
+}
+
+fn in_kernel(
+    kernel: Option<&Table>,
+    (key, server): (VirtualServiceKey, RealServerKey),
+) -> Option<Weight> {
+    let found = kernel?.get(&key)?.servers.get(&server)?;
+    Some(found.weight)
+}
+
+/// How many real servers of each section are wanted with a weight.
+pub(crate) fn wanted_live(engine: &Engine) -> BTreeMap<VirtualServiceKey, usize> {
+    let has_weight = |wish: &&ServerWish| match wish {
+        ServerWish::In(settings) => settings.weight > Weight(0),
+        ServerWish::Out | ServerWish::AsFound => false,
+    };
+    let sections = engine.model().virtual_services.iter();
+    let counts = sections.filter_map(|section| {
+        let wanted = engine.desired().get(&section.key)?;
+        Some((
+            section.key,
+            wanted.servers.values().filter(has_weight).count(),
+        ))
+    });
+    counts.collect()
+}

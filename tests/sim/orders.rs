@@ -1,0 +1,197 @@
+//! What operators wished of real servers, remembered beside the engine: it holds until somebody
+//! ends it or its time is over, and nothing else holds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lvsmon::engine::Engine;
+use lvsmon::engine::desired::RealServerView;
+use lvsmon::engine::event::{Action, Caution, Event, ManualWish, Note, Order, Wish};
+use lvsmon::engine::manual::DrainView;
+use lvsmon::lvs::{RealServerKey, VirtualServiceKey};
+use lvsmon::time::{Mono, Now};
+
+use super::live::wanted_live;
+
+type Entry = (VirtualServiceKey, RealServerKey);
+
+/// A restart counts by the wall clock, and takes some time itself.
+const SLACK: Duration = Duration::from_secs(2);
+
+/// One wish.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    wish: ManualWish,
+    /// When it ends by itself, in the time of the world.
+    until: Option<Mono>,
+}
+
+/// All wishes that hold.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    given: BTreeMap<Entry, Given>,
+    /// The journal of a restart was cut: what was wished last may be lost.
+    is_unsure: bool,
+    /// Since such a restart, wishes for what the file does not have at present are not known.
+    was_cut: bool,
+}
+
+/// What is asked for in a step, before it is carried out.
+pub(crate) struct Asked {
+    what: What,
+    entries: Vec<Entry>,
+    live: BTreeMap<VirtualServiceKey, usize>,
+}
+
+enum What {
+    Nothing,
+    Order(Order),
+    End,
+}
+
+impl Asked {
+    pub(crate) fn of(engine: &Engine, event: &Event) -> Self {
+        let (what, aim) = if let Event::Operator(Wish::Manual(order)) = event {
+            (What::Order(order.clone()), &order.aim)
+        } else if let Event::Operator(Wish::EnableServer(aim)) = event {
+            (What::End, aim)
+        } else {
+            return Self {
+                what: What::Nothing,
+                entries: Vec::new(),
+                live: BTreeMap::new(),
+            };
+        };
+        let views = engine.real_servers_called(aim).unwrap_or_default();
+        let entries = views.iter().filter_map(entry);
+        Self {
+            what,
+            entries: entries.collect(),
+            live: wanted_live(engine),
+        }
+    }
+}
+
+fn entry(view: &RealServerView) -> Option<Entry> {
+    Some((view.virtual_service, view.server?))
+}
+
+impl Orders {
+    /// What one step answered.
+    pub(crate) fn check(
+        &mut self,
+        now: Now,
+        time: Mono,
+        engine: &Engine,
+        views: &[RealServerView],
+        asked: Asked,
+        actions: &[Action],
+    ) {
+        let is_granted = actions.iter().any(
+            |action| matches!(action, Action::Note(Note::Wish { outcome, .. }) if outcome.is_ok()),
+        );
+        match asked.what {
+            What::Order(order) if is_granted => {
+                for entry in asked.entries {
+                    let given = Given {
+                        wish: order.wish,
+                        until: order.span.map(|span| time.after(span)),
+                    };
+                    self.given.insert(entry, given);
+                }
+                if order.caution == Caution::Refuse {
+                    enough_are_left(engine, &asked.live, &order);
+                }
+            }
+            What::End if is_granted => {
+                for entry in asked.entries {
+                    self.given.remove(&entry);
+                }
+            }
+            What::Order(_) | What::End | What::Nothing => {}
+        }
+        if std::mem::take(&mut self.is_unsure) {
+            self.believe(now, time, views);
+        }
+        for view in views {
+            let given = entry(view)
+                .and_then(|entry| self.given.get(&entry))
+                .copied();
+            self.check_one(now, time, view, given);
+            if let Some(DrainView::Going(end)) = view.manual.as_ref().and_then(|it| it.drain) {
+                let late = now.wall.since(end);
+                assert!(late <= SLACK, "a drain goes on for ever: {view:?}");
+            }
+        }
+        let is_over = |given: &Given| given.until.is_some_and(|until| until.after(SLACK) <= time);
+        self.given.retain(|_, given| !is_over(given));
+    }
+
+    fn check_one(&mut self, now: Now, time: Mono, view: &RealServerView, given: Option<Given>) {
+        let is_over = |slack: Duration| {
+            let until = given.and_then(|it| it.until);
+            until.is_some_and(|until| until <= time.after(slack))
+        };
+        match (&view.manual, given) {
+            (Some(manual), Some(given)) => {
+                assert_eq!(manual.wish, given.wish, "another wish: {view:?}");
+                let over = given.until.is_some_and(|until| until.after(SLACK) <= time);
+                assert!(!over, "a wish does not end by itself: {given:?} {view:?}");
+            }
+            (Some(_), None) => {
+                assert!(self.was_cut, "nobody wished that: {view:?}");
+                self.believe_one(now, time, view);
+            }
+            (None, Some(given)) => {
+                assert!(is_over(SLACK), "a wish is lost: {given:?} {view:?}");
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// How many hold.
+    pub(crate) fn count(&self) -> usize {
+        self.given.len()
+    }
+
+    /// The journal of a restart ends early: what the last second said is as the daemon has it.
+    pub(crate) fn cut(&mut self) {
+        self.is_unsure = true;
+    }
+
+    fn believe(&mut self, now: Now, time: Mono, views: &[RealServerView]) {
+        self.was_cut = true;
+        self.given.clear();
+        for view in views {
+            self.believe_one(now, time, view);
+        }
+    }
+
+    fn believe_one(&mut self, now: Now, time: Mono, view: &RealServerView) {
+        let (Some(entry), Some(manual)) = (entry(view), &view.manual) else {
+            return;
+        };
+        let left = manual.until.map(|until| until.since(now.wall));
+        let given = Given {
+            wish: manual.wish,
+            until: left.map(|left| time.after(left)),
+        };
+        self.given.insert(entry, given);
+    }
+}
+
+/// A wish without `--force` takes nobody below `min_live`.
+fn enough_are_left(engine: &Engine, before: &BTreeMap<VirtualServiceKey, usize>, order: &Order) {
+    let after = wanted_live(engine);
+    for section in &engine.model().virtual_services {
+        let least = section.min_live.of(section.servers.len());
+        let count = |of: &BTreeMap<VirtualServiceKey, usize>| {
+            of.get(&section.key).copied().unwrap_or_default()
+        };
+        let (was, is) = (count(before), count(&after));
+        assert!(
+            is >= least.min(was),
+            "{was} before, {is} after {order:?}: {section:?}"
+        );
+    }
+}
