@@ -87,6 +87,15 @@ struct Waiting {
     judged: Judged,
 }
 
+/// What a sender is to lose of what waits.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    /// So many of the newest packets.
+    count: usize,
+    /// What weight then waits.
+    left: usize,
+}
+
 /// What the rules say of a packet.
 #[derive(Debug)]
 enum Judged {
@@ -207,8 +216,7 @@ impl Guard {
             Known::Right if has_room && !self.is_held_up(&packet) => Fate::Take,
             known @ (Known::Right | Known::New | Known::Guess) => {
                 let weight = weight(&packet);
-                let mut dropped = Vec::new();
-                if self.make_room(&packet, weight, &mut dropped) {
+                if let Some(dropped) = self.make_room(&packet, weight) {
                     if known == Known::Right {
                         self.due.insert(packet.trap.from);
                     }
@@ -329,29 +337,47 @@ impl Guard {
         })
     }
 
-    /// Whether there is room for one more packet, where need be at the cost of senders of whom
-    /// more waits.
-    fn make_room(&mut self, packet: &Packet, weight: usize, dropped: &mut Vec<Decided>) -> bool {
+    /// Makes room for one more packet, where need be at the cost of senders of whom more waits:
+    /// what these lose. None, and nobody loses anything, where that would not be enough.
+    fn make_room(&mut self, packet: &Packet, weight: usize) -> Option<Vec<Decided>> {
         let sender = packet.trap.from;
         let (of_sender, of_user) = self.senders.get(&sender).map_or((0, 0), |queue| {
             let of_user = queue.users.get(&packet.user);
             (queue.weight, of_user.copied().unwrap_or_default())
         });
         if of_sender + weight > SENDER_MAX || of_user + weight > USER_MAX {
-            return false;
+            return None;
         }
-        while self.weight + weight > ALL_MAX {
-            let heaviest = self.weights.last().copied();
-            let Some((_, heaviest)) = heaviest.filter(|(most, _)| *most > of_sender + weight)
-            else {
-                return false;
-            };
-            let Some(last) = self.drop_last_of(heaviest) else {
-                return false;
-            };
-            dropped.push(last);
+        let losers = self.losers(of_sender + weight, self.weight + weight)?;
+        let each = |(sender, loss): (IpAddr, Loss)| std::iter::repeat_n(sender, loss.count);
+        let drops = losers.into_iter().flat_map(each);
+        Some(
+            drops
+                .filter_map(|sender| self.drop_last_of(sender))
+                .collect(),
+        )
+    }
+
+    /// Who loses how many of their newest packets, so that no more than [`ALL_MAX`] of `all`
+    /// waits; only who has more than `most`, the heaviest first. None where that is not enough.
+    fn losers(&self, most: usize, all: usize) -> Option<BTreeMap<IpAddr, Loss>> {
+        let mut losers: BTreeMap<IpAddr, Loss> = BTreeMap::new();
+        let mut excess = all.saturating_sub(ALL_MAX);
+        while excess > 0 {
+            let mut others = self.weights.iter().rev();
+            let other = others.find(|(_, sender)| !losers.contains_key(sender));
+            let known = losers.iter().map(|(sender, loss)| (loss.left, *sender));
+            let heaviest = other.copied().into_iter().chain(known).max();
+            let (left, sender) = heaviest.filter(|(left, _)| *left > most)?;
+            let packets = &self.senders.get(&sender)?.packets;
+            let loss = losers.entry(sender).or_insert(Loss { count: 0, left });
+            let next = packets.iter().rev().nth(loss.count)?;
+            let weight = self::weight(&next.packet);
+            loss.count += 1;
+            loss.left = loss.left.saturating_sub(weight);
+            excess = excess.saturating_sub(weight);
         }
-        true
+        Some(losers)
     }
 
     /// The newest goes, so that what is left keeps its order.

@@ -276,3 +276,39 @@ fn no_number_of_passwords_fills_the_memory() {
     }
     assert_eq!(guard.right.len(), 0);
 }
+
+#[test]
+fn a_packet_for_which_others_cannot_make_enough_room_costs_them_nothing() {
+    let users = ["joe", "ann", "tim", "sue"];
+    let mut guard = guard(
+        "trap section\n* joe abNANd1rDfiNc\n* ann abNANd1rDfiNc\n* tim abNANd1rDfiNc\n* sue abNANd1rDfiNc\n* eve abNANd1rDfiNc\n",
+    );
+    let fill = |guard: &mut Guard, sender: &str, count: usize| {
+        for number in 0..count {
+            let new = packet(sender, users[number % 4], &number.to_string(), "s");
+            assert!(offer(guard, new).is_empty());
+        }
+    };
+    // All is full; of seventeen senders one has a little more than the others.
+    let all = ALL_MAX / WEIGHT_LEAST;
+    let (each, more) = (all / 17, all % 17);
+    for sender in 1..17 {
+        fill(&mut guard, &format!("10.1.0.{sender}"), each);
+    }
+    fill(&mut guard, "10.1.0.17", each + more);
+    // A packet that needs the room of fifteen, of a sender that has nearly as much as that one.
+    let heavy = |sender: &str| {
+        let mut packet = packet(sender, "eve", "p", "s");
+        packet.trap.detail = "x".repeat(15 * WEIGHT_LEAST - 100);
+        packet
+    };
+    let before = guard.weight;
+    let refused = told(guard.offer(heavy("10.1.0.9"), true));
+    assert_eq!(refused, ["eve p full"]);
+    assert_eq!(guard.weight, before);
+    // Somebody of whom less waits gets the room, and each loss is told.
+    let told = told(guard.offer(heavy("10.0.0.1"), true));
+    assert_eq!(told.len(), 15, "{told:?}");
+    assert!(told.iter().all(|one| one.ends_with("full")), "{told:?}");
+    assert!(guard.weight <= ALL_MAX);
+}
