@@ -10,10 +10,13 @@
 //! |---|---|
 //! | how goes the talk with one client | `client` |
 //! | what is a line | `lines` |
+//! | what is told of the downtime log | `downtime` |
+//! | what is told of wrong logins | `refusals` |
 
 mod client;
 mod downtime;
 mod lines;
+mod refusals;
 
 use std::fmt;
 use std::io;
@@ -128,6 +131,7 @@ struct Shared {
     readings: Arc<Semaphore>,
     /// What was said last of the downtime log.
     told: downtime::Told,
+    refusals: Arc<refusals::Refusals>,
 }
 
 /// Why there is no port.
@@ -166,6 +170,7 @@ impl Server {
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             told: downtime::Told::default(),
+            refusals: Arc::default(),
         });
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Self {

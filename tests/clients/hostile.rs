@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
-use super::daemon::{Client, LIMIT, Served};
+use super::daemon::{Client, LIMIT, OPEN, Served};
 use crate::support::{have, skip, wait_for, wait_until};
 
 /// Clients at once. The test itself needs a file for each.
@@ -70,6 +70,23 @@ fn a_line_of_a_hundred_megabytes_is_refused_and_takes_no_memory() {
     client.send(vec![b'a'; 70_000]);
     assert_eq!(client.line().as_deref(), Some("520 invalid command"));
     assert_eq!(client.line(), None);
+}
+
+#[test]
+fn wrong_logins_fill_no_log() {
+    let served = Served::with("authtype = userfile", OPEN);
+    served.wait_for_reports();
+    let mut client = served.client();
+    let name = "x".repeat(60_000);
+    let before = served.folder.read("log").len();
+    for _ in 0..100 {
+        let answer = client.ask(&format!("login {name} guess"));
+        assert_eq!(answer, ["530 login unsuccessful"]);
+    }
+    let log = served.folder.read("log");
+    let said = log.matches("login refused").count();
+    assert!(said <= 1, "the others wait for the end of the minute");
+    assert!(log.len() < before + 10_000, "{}", log.len());
 }
 
 #[test]
