@@ -150,7 +150,7 @@ async fn explain(path: &Path, error: &io::Error) -> String {
 
 /// What to do where the system has no room for one more child; the limits are those of
 /// setrlimit(2) and systemd.exec(5).
-fn shortage(error: &io::Error) -> &'static str {
+pub(crate) fn shortage(error: &io::Error) -> &'static str {
     let is = |errno| is(error, errno);
     if is(Errno::EAGAIN) {
         "; the limit of processes is reached: raise it for the user of lvsmon (LimitNPROC= and \

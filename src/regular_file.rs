@@ -3,7 +3,7 @@
 //! A pipe under that name would hold up who opens it for ever, and a device may do anything.
 
 use std::fmt;
-use std::fs::{File, FileType, OpenOptions};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
@@ -18,10 +18,30 @@ use nix::fcntl::OFlag;
 /// It cannot be opened, or is none, [`NotRegular::in_error`]. It is looked at when it is open:
 /// what stands under the name may change between a look and the opening.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(OFlag::O_NONBLOCK.bits());
-    let file = options.open(path)?;
-    match NotRegular::of(file.metadata()?.file_type()) {
+    open_as(path, OpenOptions::new().read(true))
+}
+
+/// Opens a file for adding to its end, makes it where there is none, and waits for nobody.
+///
+/// # Errors
+///
+/// As of [`open`].
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    open_as(path, OpenOptions::new().append(true).create(true))
+}
+
+fn open_as(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let what = |found: &Metadata| NotRegular::of(found.file_type());
+    let file = match options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
+        Ok(file) => file,
+        // Of a pipe without a reader the system says that it is no such device.
+        Err(error) => {
+            let found = std::fs::metadata(path).ok();
+            let found = found.as_ref().and_then(what);
+            return Err(found.map_or(error, io::Error::other));
+        }
+    };
+    match what(&file.metadata()?) {
         None => Ok(file),
         Some(what) => Err(io::Error::other(what)),
     }
@@ -77,7 +97,7 @@ impl std::error::Error for NotRegular {}
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
 
     use nix::sys::stat::Mode;
 
@@ -88,13 +108,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).unwrap();
-        let found = |path: &Path| NotRegular::in_error(&open(path).unwrap_err());
-        assert_eq!(found(&pipe), Some(NotRegular::Pipe));
-        assert_eq!(found(folder.path()), Some(NotRegular::Folder));
-        assert_eq!(found(Path::new("/dev/null")), Some(NotRegular::Device));
-        assert_eq!(found(&folder.path().join("nothing")), None);
+        for open in [open, open_to_append] {
+            let found = |path: &Path| NotRegular::in_error(&open(path).unwrap_err());
+            assert_eq!(found(&pipe), Some(NotRegular::Pipe));
+            assert_eq!(found(folder.path()), Some(NotRegular::Folder));
+            assert_eq!(found(Path::new("/dev/null")), Some(NotRegular::Device));
+            assert_eq!(found(&folder.path().join("nowhere/nothing")), None);
+        }
         let file = folder.path().join("file");
-        std::fs::write(&file, "text").unwrap();
+        open_to_append(&file).unwrap().write_all(b"te").unwrap();
+        open_to_append(&file).unwrap().write_all(b"xt").unwrap();
         let mut text = String::new();
         open(&file).unwrap().read_to_string(&mut text).unwrap();
         assert_eq!(text, "text");

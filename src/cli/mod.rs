@@ -225,7 +225,8 @@ fn run(args: &RunArgs) -> Outcome {
         format,
         syslog: None,
         level: "info",
-    });
+    })
+    .map_err(no_log)?;
     let options = StartOptions {
         config: args.config.clone(),
         load: LoadOptions {
@@ -242,6 +243,11 @@ fn run(args: &RunArgs) -> Outcome {
     drop(guard);
     result?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is said where not even a log can be begun.
+fn no_log(error: io::Error) -> String {
+    format!("cannot start: {error}{}", program::shortage(&error))
 }
 
 /// The help of a subcommand that leaves the help flag to what it runs.

@@ -21,7 +21,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use crate::cli::output::{self, Output};
-use crate::cli::{CONFIG, Outcome, exit_code_of};
+use crate::cli::{CONFIG, Outcome, exit_code_of, no_log};
 use crate::daemon::log::{self, FacilitySwitch, Format, Settings};
 use crate::daemon::{self, Ready, Signals, StartOptions};
 use crate::engine::saved::StateFile;
@@ -182,7 +182,8 @@ pub(super) fn mon(args: &MonArgs, out: &mut Output) -> Outcome {
             1 => "debug",
             _ => "trace",
         },
-    });
+    })
+    .map_err(no_log)?;
     let facility = guard.facility();
     let ready = Ready::new(move |globals| ready(globals, &facility, starter));
     let result = daemon::run(args.start(ready), Signals::Process);

@@ -39,6 +39,7 @@ use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::signals;
 use crate::daemon::statefiles::StateReads;
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
+use crate::daemon::threads;
 use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::tripwire::Tripwire;
 use crate::daemon::{Daemon, INBOX_MAX};
@@ -100,7 +101,7 @@ pub enum DaemonError {
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The system does not let us start.
-    #[error("cannot start: {0}")]
+    #[error("cannot start: {}{}", .0, program::shortage(.0))]
     System(#[from] std::io::Error),
 }
 
@@ -160,9 +161,7 @@ pub enum Signals {
 /// It could not start. What goes wrong later is logged and tried again.
 pub fn run(options: StartOptions, signals: Signals) -> Result<(), DaemonError> {
     program::keep_ends()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = threads::runtime()?;
     // Before anything that takes time: a signal that nobody handles would end the process. What
     // comes until the loop turns waits for it.
     let leaving = Arc::new(AtomicBool::new(false));

@@ -84,7 +84,11 @@ impl Guard {
 /// Sends all log lines of this process to standard error, and to syslog where that is asked for.
 /// `LVSMON_LOG` chooses levels, such as `debug` or `lvsmon::daemon=trace`; the level of the
 /// settings where it is absent or wrong.
-pub fn start(settings: Settings) -> Guard {
+///
+/// # Errors
+///
+/// The system refuses the thread that writes them.
+pub fn start(settings: Settings) -> io::Result<Guard> {
     let (queue, lines) = sync_channel(LINES_MAX);
     let (tell_done, done) = sync_channel(1);
     let lost = Arc::new(AtomicU64::new(0));
@@ -95,10 +99,11 @@ pub fn start(settings: Settings) -> Guard {
     let facility = settings.syslog.unwrap_or_default();
     let facility = FacilitySwitch(Arc::new(AtomicU8::new(facility.number())));
     let of_syslog = facility.clone();
-    thread::spawn(move || {
+    let write = move || {
         write_lines(&lines, &lost, &of_syslog, Path::new(syslog::SOCKET));
         let _ = tell_done.send(());
-    });
+    };
+    thread::Builder::new().name("log".to_owned()).spawn(write)?;
     let levels = EnvFilter::try_from_env("LVSMON_LOG");
     let levels = levels.unwrap_or_else(|_| EnvFilter::new(settings.level));
     let syslog = settings.syslog.map(|_| syslog_layer(writer.clone()));
@@ -118,11 +123,11 @@ pub fn start(settings: Settings) -> Guard {
             subscriber.with(lines.with_ansi(false).json().flatten_event(true)),
         ),
     };
-    Guard {
+    Ok(Guard {
         queue,
         done,
         facility,
-    }
+    })
 }
 
 /// What sends each event to syslog, without its level: the priority says it.

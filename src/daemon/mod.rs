@@ -25,6 +25,7 @@
 //! | who holds the connections that tell of a crash | `tripwire` |
 //! | what is logged of mistakes in files | `mistakes` |
 //! | what if somebody deletes lock or socket | `claim` |
+//! | how does work that blocks get a thread | `threads` |
 //! | what do the histories on disk get | `logs` |
 //! | when are mon's own state files written and read | `statefiles` |
 //! | who writes all of these | `scribe` |
@@ -60,6 +61,7 @@ mod signals;
 mod statefiles;
 pub mod store;
 mod syslog;
+mod threads;
 mod traps;
 mod tripwire;
 

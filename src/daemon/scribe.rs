@@ -5,19 +5,24 @@
 //! other: a disk that hangs holds up no check. What waits meanwhile stays here and is bounded in
 //! number and in bytes; of a file that is replaced as a whole only the newest text waits. What
 //! does not fit is lost, which is said once, and how much it was when there is room again. A disk
-//! that fails is named once for each file, and once more when it works again.
+//! that fails is named once for each file, and once more when it works again. Where the system
+//! refuses the thread, all of it waits until there is one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Sleep;
 
 use crate::folder;
+use crate::program;
+use crate::regular_file;
 
 /// Jobs that wait for a slow disk: some minutes of the worst storm.
 const JOBS_MAX: usize = 10_000;
@@ -25,6 +30,9 @@ const JOBS_MAX: usize = 10_000;
 /// Bytes of all jobs that wait: the lines of such a storm, or the `opstatus` of 10,000 services
 /// with long details. As much may be with the thread. One job alone may be larger.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long after the system refused the thread it is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What is done when a job is done, or why it was not.
 pub(super) type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
@@ -64,12 +72,35 @@ pub(super) enum Job {
 }
 
 /// What waits, and the thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scribe {
-    thread: Option<Thread>,
+    begin: fn() -> io::Result<Thread>,
+    writer: Writer,
     /// The thread has jobs.
     is_busy: bool,
     waiting: Waiting,
+}
+
+impl Default for Scribe {
+    fn default() -> Self {
+        Self {
+            begin,
+            writer: Writer::Wanted,
+            is_busy: false,
+            waiting: Waiting::default(),
+        }
+    }
+}
+
+/// Where the thread is.
+#[derive(Debug)]
+enum Writer {
+    /// Not begun: nobody has given anything since the start, or since one broke.
+    Wanted,
+    /// The system refused it; the next try is then.
+    Refused(Pin<Box<Sleep>>),
+    /// It works, or waits for work.
+    Begun(Thread),
 }
 
 /// The ways to and from the thread.
@@ -87,18 +118,21 @@ impl Scribe {
         self.hand_over();
     }
 
-    /// Waits until the thread has done all that it was given, or broke; never, while it has
-    /// nothing. Cancel safe. The caller then says [`Self::go_on`].
+    /// Waits until the thread has done all that it was given, or broke, or may be had now; never,
+    /// while it has nothing. Cancel safe. The caller then says [`Self::go_on`].
     pub(super) async fn idle(&mut self) {
-        let Some(thread) = &mut self.thread else {
-            return std::future::pending().await;
-        };
-        if thread.idle.recv().await.is_none() {
-            tracing::error!(
-                "the thread that writes histories and state files broke, with what it was given; \
-                 another one is begun; this is a defect of lvsmon"
-            );
-            self.thread = None;
+        match &mut self.writer {
+            Writer::Wanted => std::future::pending().await,
+            Writer::Refused(retry) => retry.as_mut().await,
+            Writer::Begun(thread) => {
+                if thread.idle.recv().await.is_none() {
+                    tracing::error!(
+                        "the thread that writes histories and state files broke, with what it \
+                         was given; another one is begun; this is a defect of lvsmon"
+                    );
+                    self.writer = Writer::Wanted;
+                }
+            }
         }
     }
 
@@ -109,23 +143,21 @@ impl Scribe {
     }
 
     fn hand_over(&mut self) {
-        if self.is_busy {
+        if self.is_busy || self.waiting.jobs.is_empty() {
             return;
         }
-        let jobs = self.waiting.take();
-        if jobs.is_empty() {
+        let Some(thread) = self.writer.thread(self.begin) else {
             return;
-        }
-        let thread = self.thread.get_or_insert_with(begin);
+        };
         self.is_busy = true;
         // One that broke is noticed where its next word is waited for.
-        let _ = thread.batches.try_send(jobs);
+        let _ = thread.batches.try_send(self.waiting.take());
     }
 
     /// Waits until all is written.
     pub(super) async fn close(mut self, limit: Duration) {
         let all = async {
-            while self.is_busy {
+            while self.is_busy || !self.waiting.jobs.is_empty() {
                 self.idle().await;
                 self.go_on();
             }
@@ -133,6 +165,48 @@ impl Scribe {
         if tokio::time::timeout(limit, all).await.is_err() {
             tracing::error!("the last lines of histories were lost, the disk was too slow");
         }
+    }
+}
+
+impl Writer {
+    /// The thread; it is begun where there is none. None where the system refuses it, which is
+    /// said once; until it is time for the next try none is made.
+    fn thread(&mut self, begin: fn() -> io::Result<Thread>) -> Option<&Thread> {
+        let was_refused = match self {
+            Self::Begun(_) => false,
+            Self::Wanted => {
+                self.try_to_begin(begin, false);
+                false
+            }
+            Self::Refused(retry) if retry.is_elapsed() => {
+                self.try_to_begin(begin, true);
+                true
+            }
+            Self::Refused(_) => true,
+        };
+        let Self::Begun(thread) = self else {
+            return None;
+        };
+        if was_refused {
+            tracing::info!("histories and state files are written again");
+        }
+        Some(thread)
+    }
+
+    fn try_to_begin(&mut self, begin: fn() -> io::Result<Thread>, was_refused: bool) {
+        *self = match begin() {
+            Ok(thread) => Self::Begun(thread),
+            Err(error) => {
+                if !was_refused {
+                    let advice = program::shortage(&error);
+                    tracing::error!(
+                        "cannot begin the thread that writes histories and state files: \
+                         {error}{advice}; what is to be written waits, and it is tried again"
+                    );
+                }
+                Self::Refused(Box::pin(tokio::time::sleep(RETRY)))
+            }
+        };
     }
 }
 
@@ -251,12 +325,13 @@ impl Job {
     }
 }
 
-fn begin() -> Thread {
+fn begin() -> io::Result<Thread> {
     let (batches, given) = sync_channel(1);
     let (done, idle) = mpsc::channel(1);
     // Ends with the queue.
-    thread::spawn(move || work(&given, &done));
-    Thread { batches, idle }
+    let thread = thread::Builder::new().name("scribe".to_owned());
+    thread.spawn(move || work(&given, &done))?;
+    Ok(Thread { batches, idle })
 }
 
 fn work(batches: &Receiver<VecDeque<Job>>, idle: &mpsc::Sender<()>) {
@@ -338,23 +413,20 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
         true => format!("\n{text}"),
         false => text.to_owned(),
     };
-    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-    let before = file.metadata()?;
+    let mut file = regular_file::open_to_append(path)?;
+    let before = file.metadata()?.len();
     let result = file.write_all(ended.as_bytes());
-    if result.is_err() && before.is_file() {
-        let _ = file.set_len(before.len());
+    if result.is_err() {
+        let _ = file.set_len(before);
     }
     result
 }
 
 /// Whether the last byte of a file is known and ends no line.
 fn ends_within_line(path: &Path) -> bool {
-    // Not a pipe: whoever reads from it takes a line away.
-    if !std::fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() > 0) {
-        return false;
-    }
     let last = || {
-        let mut file = File::open(path)?;
+        // Not a pipe: whoever reads from it takes a line away.
+        let mut file = regular_file::open(path)?;
         file.seek(SeekFrom::End(-1))?;
         let mut last = [0];
         file.read_exact(&mut last).map(|()| last)

@@ -14,6 +14,7 @@ use std::os::fd::AsFd as _;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -89,7 +90,8 @@ struct Open {
 }
 
 impl Traps {
-    /// Opens the port, where the file names an address for it or anybody may send a trap.
+    /// Opens the port, where the file names an address for it or anybody may send a trap. Within
+    /// a runtime, whose threads look at passwords.
     /// Looks up the name of `trapbind`, so it may take a while.
     ///
     /// # Errors
@@ -149,10 +151,11 @@ impl Traps {
         let (socket, address) = listen(host, port).map_err(wrong)?;
         let (tells, rules) = watch::channel(rules.clone());
         let (clock, traps) = (self.clock, self.traps.clone());
+        let threads = Handle::current();
         let thread = std::thread::Builder::new()
             .name("traps".to_owned())
             .spawn(move || {
-                if let Err(error) = read(socket, rules, clock, traps) {
+                if let Err(error) = read(socket, rules, clock, traps, threads) {
                     tracing::error!(%error, "traps are no longer received");
                 }
             })
@@ -188,6 +191,7 @@ fn read(
     rules: watch::Receiver<TrapRules>,
     clock: Clock,
     traps: mpsc::Sender<Trap>,
+    threads: Handle,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -203,6 +207,7 @@ fn read(
             clock,
             traps,
             looks: JoinSet::new(),
+            threads,
             tally: Tally::new(inode),
             buffer: vec![0; PACKET_MAX + 1],
         };
@@ -219,6 +224,8 @@ struct Reader {
     traps: mpsc::Sender<Trap>,
     /// Whether a password fits, and how long it took to say so; one at most.
     looks: JoinSet<(bool, Duration)>,
+    /// Of the loop, which always has a thread for them.
+    threads: Handle,
     tally: Tally,
     buffer: Vec<u8>,
 }
@@ -342,10 +349,11 @@ impl Reader {
     /// Begins the next look at a password.
     fn look(&mut self, now: Mono) {
         if let Some(look) = self.guard.next_look(now) {
-            self.looks.spawn_blocking(move || {
+            let look = move || {
                 let watch = Stopwatch::start();
                 (look.fits(), watch.elapsed())
-            });
+            };
+            self.looks.spawn_blocking_on(look, &self.threads);
         }
     }
 

@@ -321,8 +321,8 @@ fn collect(
     child: &mut Child,
     is_over: &dyn Fn() -> bool,
 ) -> Result<(ExitStatus, Vec<u8>, String), String> {
-    let output = drain(child.stdout.take(), SOURCE_MAX + 1);
-    let complaint = drain(child.stderr.take(), M4_COMPLAINT_MAX);
+    let output = drain(child.stdout.take(), SOURCE_MAX + 1)?;
+    let complaint = drain(child.stderr.take(), M4_COMPLAINT_MAX)?;
     let mut looks = M4_LOOKS;
     let output = wait(&output, &mut looks, is_over)?;
     let complaint = wait(&complaint, &mut looks, is_over)?;
@@ -391,9 +391,16 @@ fn one_less(looks: &mut u32, is_over: &dyn Fn() -> bool) -> Result<(), String> {
 
 /// Reads a pipe in a thread of its own, so that the wait for it can have a limit. What goes beyond
 /// the bound is read and dropped, until the writer ends or is killed at its limit.
-fn drain(pipe: Option<impl Read + Send + 'static>, bound: usize) -> mpsc::Receiver<Vec<u8>> {
+///
+/// # Errors
+///
+/// The system refuses the thread.
+fn drain(
+    pipe: Option<impl Read + Send + 'static>,
+    bound: usize,
+) -> Result<mpsc::Receiver<Vec<u8>>, String> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    std::thread::spawn(move || {
+    let read = move || {
         let mut bytes = Vec::new();
         if let Some(pipe) = pipe {
             let mut pipe = pipe.take(bound as u64);
@@ -404,6 +411,8 @@ fn drain(pipe: Option<impl Read + Send + 'static>, bound: usize) -> mpsc::Receiv
             // Whoever writes on must not be ended for it.
             let _ = io::copy(&mut pipe.into_inner(), &mut io::sink());
         }
-    });
-    receiver
+    };
+    let begun = std::thread::Builder::new().spawn(read);
+    let refused = |error| format!("no thread can read its output: {error}");
+    begun.map(|_| receiver).map_err(refused)
 }

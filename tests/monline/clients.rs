@@ -26,14 +26,22 @@ impl Client {
     /// What is said to a request, up to the line that ends it.
     #[track_caller]
     pub(super) fn ask(&mut self, request: &str) -> Vec<String> {
+        self.say(request);
+        self.hear()
+    }
+
+    /// A request alone.
+    pub(super) fn say(&mut self, request: &str) {
         writeln!(self.0.get_mut(), "{request}").unwrap();
+    }
+
+    /// The answer alone.
+    #[track_caller]
+    pub(super) fn hear(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
-            assert!(
-                self.0.read_line(&mut line).unwrap() > 0,
-                "{request}: {lines:?}"
-            );
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "{lines:?}");
             lines.push(line.trim_end().to_owned());
             let (first, rest) = line.split_at(3.min(line.len()));
             if first.parse::<u16>().is_ok() && rest.starts_with(' ') {

@@ -2,6 +2,7 @@
 
 mod clients;
 mod debian;
+mod limits;
 mod records;
 mod restarts;
 

@@ -238,3 +238,64 @@ fn a_head_that_cannot_be_written_comes_before_the_next_line_that_can() {
     let written = std::fs::read_to_string(&path).unwrap();
     assert!(written.ends_with("two\n# third\n"), "{written}");
 }
+
+#[test]
+fn a_log_that_is_a_pipe_or_a_device_holds_nobody_up_and_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("history");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut scribe = Scribe::default();
+    for path in [pipe, "/dev/full".into()] {
+        let text = "a line\n".to_owned();
+        scribe.give(Job::Append { path, text });
+    }
+    let (said, outcomes) = channel();
+    scribe.give(Job::Run {
+        what: Box::new(|reply| reply(Ok(()))),
+        reply: reply(&said, 7),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let all = async {
+            while scribe.is_busy {
+                scribe.idle().await;
+                scribe.go_on();
+            }
+        };
+        // The thread would hang on the pipe for ever.
+        tokio::time::timeout(SOON, all).await.unwrap();
+    });
+    assert_eq!(outcomes.try_recv(), Ok((7, Ok(()))));
+}
+
+#[test]
+fn what_is_to_be_written_waits_where_the_system_refuses_the_thread() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history");
+    let mut scribe = Scribe {
+        begin: || Err(io::Error::from(io::ErrorKind::WouldBlock)),
+        ..Scribe::default()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        for text in ["one\n", "two\n"] {
+            let (path, text) = (path.clone(), text.to_owned());
+            scribe.give(Job::Append { path, text });
+        }
+        // Tried again, in vain.
+        scribe.idle().await;
+        scribe.go_on();
+        assert_eq!(scribe.waiting.jobs.len(), 2);
+        scribe.begin = begin;
+        scribe.idle().await;
+        scribe.go_on();
+        assert!(scribe.waiting.jobs.is_empty());
+        // A stop writes what waits, too.
+        scribe.close(SOON).await;
+    });
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "one\ntwo\n");
+}

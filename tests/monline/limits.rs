@@ -1,0 +1,115 @@
+//! The limit of processes and threads: said, waited for, and never the end of the daemon.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use super::clients::Client;
+use super::{SOON, Site};
+use crate::support::{Running, have, is_root, lvsmon_path, skip};
+
+/// A user that owns no process but ours: the limit counts all of a user's threads.
+const USER: u32 = 61_234;
+
+/// Whether these tests can be run: only root can be another user, and root has no such limit.
+fn is_possible(test: &str) -> bool {
+    let possible = is_root() && have("prlimit");
+    if !possible {
+        skip(test, "root and prlimit (util-linux)");
+    }
+    possible
+}
+
+/// A folder that belongs to that user, with a program that it may run.
+fn site(user: u32) -> Site {
+    let site = Site::new();
+    let rules = "command section\nlist: all\nsavestate: all\n";
+    site.folder.write("auth.cf", rules);
+    fs::copy(lvsmon_path(), site.folder.join("lvsmon")).unwrap();
+    give(site.folder.path(), user);
+    site
+}
+
+fn give(path: &Path, user: u32) {
+    chown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give(&entry.unwrap().path(), user);
+        }
+    }
+}
+
+/// Starts a command of that user; what it says is in the file `stderr`.
+fn start(site: &Site, user: u32, program: &str, words: &[&str]) -> Running {
+    let log = fs::File::create(site.folder.join("stderr")).unwrap();
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::null()).stderr(log);
+    command.env_remove("LVSMON_LOG").uid(user).gid(user);
+    Running::start(&mut command)
+}
+
+fn limit(daemon: &Running, processes: &str) {
+    let status = Command::new("prlimit")
+        .arg(format!("--pid={}", daemon.0.id()))
+        .arg(format!("--nproc={processes}"))
+        // Its own user may do so in a container too.
+        .uid(USER)
+        .gid(USER)
+        .status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn what_needs_a_thread_waits_for_one_and_the_daemon_goes_on() {
+    if !is_possible("what_needs_a_thread_waits_for_one_and_the_daemon_goes_on") {
+        return;
+    }
+    let site = site(USER);
+    let program = site.folder.join("lvsmon");
+    let config = site.folder.join("mon.cf");
+    let words = ["mon", "-c", config.to_str().unwrap()];
+    let mut daemon = start(&site, USER, program.to_str().unwrap(), &words);
+    site.wait_for_run_from("mon.d");
+    limit(&daemon, "1:");
+    daemon.signal(Signal::SIGHUP);
+    site.wait_for_text("stderr", "configuration reloaded");
+    let mut client = Client::connect(&site);
+    client.say("savestate all");
+    site.wait_for_text("stderr", "the limit of processes is reached");
+    let state = Client::connect(&site).ask("list state").swap_remove(0);
+    assert_eq!(state, "scheduler running");
+    limit(&daemon, "100:");
+    assert_eq!(client.hear(), ["220 savestate completed"]);
+    assert!(site.folder.read("state/opstatus").starts_with("group=web"));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+}
+
+#[test]
+fn a_start_that_gets_no_thread_ends_with_words() {
+    if !is_possible("a_start_that_gets_no_thread_ends_with_words") {
+        return;
+    }
+    let user = USER + 1;
+    let site = site(user);
+    let program = site.folder.join("lvsmon");
+    let config = site.folder.join("mon.cf");
+    for processes in ["--nproc=1", "--nproc=2"] {
+        let words = [
+            processes,
+            program.to_str().unwrap(),
+            "mon",
+            "-c",
+            config.to_str().unwrap(),
+        ];
+        let mut daemon = start(&site, user, "prlimit", &words);
+        assert_eq!(daemon.wait(SOON).code(), Some(1), "{processes}");
+        let log = site.folder.read("stderr");
+        assert!(log.contains("the limit of processes is reached"), "{log}");
+        assert!(!log.contains("panicked"), "{log}");
+    }
+}
