@@ -262,6 +262,14 @@ impl<'a> Page<'a> {
             );
             self.sheet.painted("stopped", Tone::Odd, &text)?;
         }
+        if let Some(cut_off) = &answer.cut_off {
+            let text = format!(
+                "since {}: failures count for nothing until {} is good",
+                self.sheet.moment(cut_off.since),
+                cut_off.witnesses.join(" or ")
+            );
+            self.sheet.painted("cut off", Tone::Odd, &text)?;
+        }
         if let Some(what) = &answer.disabled {
             let text = format!("the {what} is disabled: it runs, but nobody is told");
             self.sheet.painted("disabled", Tone::Odd, &text)?;

@@ -100,7 +100,7 @@ pub(crate) const SECTION: [(&str, Effect); 23] = [
     ("initial", Works),
     ("foreign", Works),
     ("on_exit", Works),
-    ("witness", NotYet),
+    ("witness", Works),
     ("alert", Works),
     ("upalert", Works),
 ];
@@ -154,7 +154,7 @@ pub(crate) const GLOBALS: [(&str, Effect); 51] = [
     ("vip", Works),
     ("speak", Works),
     ("sync_daemon", Works),
-    ("witness", NotYet),
+    ("witness", Works),
     ("peer", Works),
     ("peer_key", Works),
     ("peer_bind", Works),

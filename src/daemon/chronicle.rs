@@ -4,6 +4,8 @@
 //! phrase, everything variable is a field.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::daemon::syslog;
 use crate::engine::event::{
@@ -146,6 +148,9 @@ impl Chronicle {
                 field,
                 why,
             } => self.not_loaded(time, service, field, why),
+            Note::CutOff(cut_off) => self.cut_off(time, &cut_off.witnesses),
+            Note::Reached { witnesses, lasted } => self.reached(time, witnesses, *lasted),
+            Note::Unheeded(witnesses) => self.unheeded(time, witnesses),
             Note::TableUntouched { service, text } => {
                 let (group, name) = names(model, *service);
                 tracing::info!(group, service = name, text, "the table is left alone");
@@ -161,6 +166,33 @@ impl Chronicle {
             }
             Note::Wish { wish, outcome } => self.wish(time, model, wish, outcome),
         }
+    }
+
+    fn cut_off(&mut self, time: Wall, witnesses: &[Arc<str>]) {
+        let witnesses = witnesses.join(" ");
+        tracing::error!(
+            witnesses,
+            "director cut off, failures count for nothing until a witness is good"
+        );
+        let text = format!("no word from {witnesses}: failures count for nothing");
+        self.keep(time, "cut_off", None, text);
+    }
+
+    fn reached(&mut self, time: Wall, witnesses: &[Arc<str>], lasted: Duration) {
+        let (witnesses, lasted) = (witnesses.join(" "), Readable(lasted));
+        tracing::info!(witnesses, %lasted, "director no longer cut off");
+        let text = format!("no longer, by the word of {witnesses}, after {lasted}");
+        self.keep(time, "cut_off", None, text);
+    }
+
+    fn unheeded(&mut self, time: Wall, witnesses: &[Arc<str>]) {
+        let witnesses = witnesses.join(" ");
+        tracing::error!(
+            witnesses,
+            "witness never answers in time, failures count again"
+        );
+        let text = format!("{witnesses} never answers in time: failures count again");
+        self.keep(time, "cut_off", None, text);
     }
 
     fn throttled(&mut self, time: Wall, limit: &'static str, value: u32, waiting: usize) {

@@ -4,12 +4,12 @@
 //! `fall` of them; a trip looks at the hosts whose held connection ended (D18). Both tell the
 //! sections and nobody else: no status, no alert, no history, no binding of an `lvs.alert` line.
 //! Where a trip finds its host down, the run of the slot is brought forward, and all the others
-//! learn of it.
+//! learn of it. So it is where a witness was asked and is found otherwise than before (D17).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::binding::Part;
+use crate::engine::binding::{Part, Ruling};
 use crate::engine::call::Attempt;
 use crate::engine::event::{
     Action, AlertKind, HostVerdict, Purpose, Reason, Report, RunId, WireId,
@@ -18,6 +18,7 @@ use crate::engine::policy::whole;
 use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::{self, HostState};
+use crate::engine::witness::Doubted;
 use crate::engine::{Engine, Going, call, verdict};
 use crate::model::{HostName, ServiceId};
 use crate::time::Now;
@@ -40,11 +41,13 @@ impl Engine {
         state::hosts_of(report, checked, self.model.service(id))
     }
 
-    /// Plans the re-check that a service owes its sections, where that is before its slot.
+    /// Plans the re-check that a service owes its sections, where that is before its slot. Not
+    /// while a witness is waited for, nor while the director is cut off: it would find nothing out.
     pub(super) fn plan_recheck(&mut self, now: Now, id: ServiceId) {
         let clock = self.timetable.clock(now.mono);
         let slot = self.timetable.due(id);
-        let wanted = self.bindings.wants_recheck(id);
+        let is_idle = self.witnesses.has_doubts(id) || self.witnesses.is_cut_off(id);
+        let wanted = self.bindings.wants_recheck(id).filter(|_| !is_idle);
         let at = wanted.map(|recheck| clock.after(recheck.gap));
         match at.filter(|&at| at < slot && self.interval(id).is_some()) {
             Some(at) => self.timetable.set_alarm(Alarm::Recheck, id, at),
@@ -89,6 +92,12 @@ impl Engine {
                 hosts: Some(tripped),
             });
         }
+        if self.witnesses.is_wanted(id) {
+            return Some(Errand {
+                purpose: Purpose::Witness,
+                hosts: None,
+            });
+        }
         let recheck = self.bindings.wants_recheck(id)?;
         Some(Errand {
             purpose: Purpose::Recheck,
@@ -126,7 +135,7 @@ impl Engine {
                     hosts: run.hosts.clone(),
                     tripped: match errand.purpose {
                         Purpose::Trip => errand.hosts.unwrap_or_default(),
-                        Purpose::Recheck | Purpose::Slot => BTreeSet::new(),
+                        Purpose::Recheck | Purpose::Witness | Purpose::Slot => BTreeSet::new(),
                     },
                 };
                 self.running.insert(run.id, going);
@@ -141,19 +150,34 @@ impl Engine {
         &mut self,
         now: Now,
         going: Going,
+        report: Report,
+        actions: &mut Vec<Action>,
+    ) {
+        let (id, purpose) = (going.service, going.purpose);
+        let is_witness = (purpose == Purpose::Witness).then(|| report.ended.exit());
+        self.back_to_slot(now, id);
+        self.consider(now, going.started, Doubted::Run(going, report), actions);
+        self.plan_recheck(now, id);
+        if self.tripwires.has_tripped(id) {
+            self.check_between(now, id);
+        } else if let Some(exit) = is_witness {
+            self.tell_by_slot(now, id, exit);
+        }
+    }
+
+    /// What a check between two slots found counts.
+    pub(super) fn between_counts(
+        &mut self,
+        now: Now,
+        going: &Going,
         report: &Report,
         actions: &mut Vec<Action>,
     ) {
         let id = going.service;
         let found = self.found(id, report, &going.hosts);
         if !self.standing(id).is_frozen() && !verdict::is_blind(report) {
-            let mut opinions: BTreeMap<Part, Opinion> = self
-                .verdicts(id, &found)
-                .into_iter()
-                .map(|(host, verdict)| (Part::Host(host), verdict.into()))
-                .collect();
-            let all = call::checked_hosts(&self.model, &self.disabled, id);
-            if going.hosts.len() == all.len() || going.hosts.is_empty() {
+            let mut opinions = self.opinions(id, &found);
+            if self.is_of_all(going) {
                 let whole = match report.ended.exit() {
                     0 => Opinion::Good,
                     _ => Opinion::Bad(verdict::service_reason(report)),
@@ -167,13 +191,9 @@ impl Engine {
             actions.extend(self.bindings.rechecked(id, &opinions));
         }
         self.look_at_wires(now, id, &found, &going.tripped, actions);
-        self.back_to_slot(now, id);
-        self.plan_recheck(now, id);
         let is_down = |one: &HostState| matches!(one.verdict, HostVerdict::Down(_));
         let is_crash = going.purpose == Purpose::Trip && found.iter().any(is_down);
-        if self.tripwires.has_tripped(id) {
-            self.check_between(now, id);
-        } else if let Some(interval) = self.interval(id).filter(|_| is_crash) {
+        if let Some(interval) = self.interval(id).filter(|_| is_crash) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
     }
@@ -182,6 +202,45 @@ impl Engine {
     fn is_explained(&mut self, now: Now, id: ServiceId) -> bool {
         self.look_at_alert_dependency(now, id);
         whole::dependency(&self.states[id.index()], AlertKind::Failure).is_err()
+    }
+
+    /// The director was cut off while this was found: only what is good about a host counts.
+    pub(super) fn only_good_counts(
+        &mut self,
+        now: Now,
+        going: &Going,
+        found: &[HostState],
+        actions: &mut Vec<Action>,
+    ) {
+        let id = going.service;
+        let good = found.iter().filter(|it| it.verdict == HostVerdict::Up);
+        let good: Vec<HostState> = good.cloned().collect();
+        if !self.standing(id).is_frozen() {
+            if going.purpose.is_slot() {
+                let verdicts = self.verdicts(id, found);
+                let (ruling, reason) = (Ruling::Blind, Reason::Witness);
+                let failed = &mut self.bindings;
+                actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
+            } else {
+                let opinions = self.opinions(id, &good);
+                actions.extend(self.bindings.rechecked(id, &opinions));
+            }
+        }
+        self.look_at_wires(now, id, &good, &BTreeSet::new(), actions);
+    }
+
+    /// What was found of each host, for the sections.
+    fn opinions(&self, id: ServiceId, found: &[HostState]) -> BTreeMap<Part, Opinion> {
+        let verdicts = self.verdicts(id, found).into_iter();
+        verdicts
+            .map(|(host, verdict)| (Part::Host(host), verdict.into()))
+            .collect()
+    }
+
+    /// Whether a run checked all that its service checks.
+    pub(super) fn is_of_all(&self, going: &Going) -> bool {
+        let all = call::checked_hosts(&self.model, &self.disabled, going.service);
+        going.hosts.len() == all.len() || going.hosts.is_empty()
     }
 
     /// The slot is waited for again, also where it has come meanwhile.

@@ -1,10 +1,11 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
-//! their words in `alert`, declared virtual services in `section`, runs and held connections in
-//! `run`, operators in `wish`, the other director in `peer`.
+//! their words in `alert`, the log in `note`, declared virtual services in `section`, runs and
+//! held connections in `run`, operators in `wish`, the other director in `peer`.
 
 mod alert;
+mod note;
 mod peer;
 mod run;
 mod section;
@@ -21,7 +22,7 @@ use crate::engine::saved::Record;
 use crate::lvs::{
     Command, Connections, Desired, GivenWeight, RealServerKey, Table, VirtualServiceKey,
 };
-use crate::model::{Model, ServiceId};
+use crate::model::Model;
 use crate::time::Readable;
 
 // A host word is part of a report; monitors know no more of the Model than this.
@@ -30,6 +31,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
+pub use note::{CutOff, Note, ServerChange};
 pub use peer::{PeerTold, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
 pub use section::{SectionNews, Trouble};
@@ -460,126 +462,6 @@ pub struct Trap {
     pub detail: String,
     /// Who sent it.
     pub from: IpAddr,
-}
-
-/// Something a person may want to read in the log.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// A service that was not failing fails.
-    ServiceDown {
-        /// Which.
-        service: ServiceId,
-        /// Its exit value.
-        exit: i32,
-        /// First line of its output.
-        summary: String,
-    },
-    /// A failing service is good again.
-    ServiceUp {
-        /// Which.
-        service: ServiceId,
-        /// How long it was failing.
-        outage: Duration,
-    },
-    /// A service reported for the first time that all is good.
-    ServiceTested(ServiceId),
-    /// A limit on runs at once is reached; said at most once a minute.
-    Throttled {
-        /// `maxprocs` or `maxchecks`.
-        limit: &'static str,
-        /// Its value.
-        value: u32,
-        /// Services that wait for a place.
-        waiting: usize,
-    },
-    /// A run had no host to check and was not started; said once until it has one.
-    NoHosts(ServiceId),
-    /// Traps for a service that nobody has, said from time to time.
-    TrapLost {
-        /// `GROUP:SERVICE` that the latest was for.
-        to: String,
-        /// Who sent it.
-        from: IpAddr,
-        /// How many there were since this was said last, this one included.
-        count: u64,
-    },
-    /// What the journal says of this key makes no sense; the service starts anew.
-    NotRestored {
-        /// The key of the record.
-        key: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// What a state file of mon says here makes no sense, and is left out.
-    NotLoaded {
-        /// `GROUP/SERVICE` as the file has it; empty where it is about the rest of the file.
-        service: String,
-        /// Which field, by mon's key; empty where it is about the whole line.
-        field: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The wanted state of a real server changed.
-    Server {
-        /// In which virtual service.
-        virtual_service: VirtualServiceKey,
-        /// Which real server.
-        server: RealServerKey,
-        /// To what.
-        change: ServerChange,
-    },
-    /// Something about a binding that a person should mend, such as a name with two addresses (D8).
-    Binding {
-        /// Whose binding.
-        service: ServiceId,
-        /// What is wrong and what to do.
-        text: String,
-    },
-    /// Something about a declared virtual service.
-    Section {
-        /// Which.
-        virtual_service: VirtualServiceKey,
-        /// What.
-        news: SectionNews,
-    },
-    /// A `redistribute` line or a test with `lvs.alert`: it changes nothing (D10).
-    TableUntouched {
-        /// Whose line.
-        service: ServiceId,
-        /// What it would do as an alert.
-        text: String,
-    },
-    /// What became of an operator's wish by itself: its time is over, a drain has ended.
-    Manual {
-        /// In which virtual service.
-        virtual_service: VirtualServiceKey,
-        /// About which real server.
-        server: RealServerKey,
-        /// What, for a person.
-        text: String,
-    },
-    /// An operator's wish was carried out or refused.
-    Wish {
-        /// What was asked.
-        wish: Wish,
-        /// What came of it.
-        outcome: Result<String, String>,
-    },
-}
-
-/// How the wanted state of a real server changed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ServerChange {
-    /// It is to be in the table.
-    In,
-    /// It is to be out: these services withdraw it, each for a reason.
-    Out(Vec<(ServiceId, Reason)>),
-    /// It is to be out although its checks are content: this wish of an operator says so.
-    OutByWish(String),
-    /// It is to have weight 0: these services withdraw it, each for a reason.
-    Quiesced(Vec<(ServiceId, Reason)>),
-    /// It is no longer declared.
-    Dropped,
 }
 
 /// What came of looking at the kernel's table.

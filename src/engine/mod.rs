@@ -19,6 +19,7 @@
 //! | what follows from a report | `report` |
 //! | which checks run between two slots | `between` |
 //! | which connections tell of a crash | `tripwire` |
+//! | does a failure count, or is the director cut off | `witness` |
 //! | what does a trap report, what does its absence | `trap` |
 //! | does a dependency hold | `depend` |
 //! | how does an event become alerts | `tell` |
@@ -67,6 +68,7 @@ mod trouble;
 mod variable;
 pub(crate) mod verdict;
 pub mod view;
+mod witness;
 
 #[cfg(test)]
 mod clock_steps;
@@ -95,6 +97,7 @@ use crate::engine::state::ServiceState;
 use crate::engine::trap::Routes;
 use crate::engine::tripwire::Tripwires;
 use crate::engine::trouble::Troubles;
+use crate::engine::witness::{Doubted, Witnesses};
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
@@ -122,6 +125,7 @@ pub struct Engine {
     bindings: Bindings,
     troubles: Troubles,
     tripwires: Tripwires,
+    witnesses: Witnesses,
     depends: Depends,
     routes: Routes,
     disabled: Disabled,
@@ -177,6 +181,7 @@ impl Engine {
             bindings: Bindings::new(&model, saved, now),
             troubles,
             tripwires: Tripwires::default(),
+            witnesses: Witnesses::new(&model),
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
             disabled,
@@ -241,7 +246,8 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let bindings = self.bindings.next_deadline();
-        [self.timetable.next(), bindings]
+        let doubts = self.witnesses.next_deadline();
+        [self.timetable.next(), bindings, doubts]
             .into_iter()
             .flatten()
             .min()
@@ -347,10 +353,13 @@ impl Engine {
                     Timer::Alarm(alarm, id) => self.alarmed(now, alarm, id, actions),
                 }
             }
+            let is_settled = self.settle_doubts(now, actions);
+            // Before places are given away: others wait for their word.
+            self.ask_witnesses(now);
             while let Some(id) = self.timetable.next_to_start() {
                 self.start_run(now, id, actions);
             }
-            if !self.release_dependents(now) {
+            if !self.release_dependents(now) && !is_settled {
                 break;
             }
         }
@@ -455,20 +464,34 @@ impl Engine {
         };
         match going.purpose {
             Purpose::Slot => self.take_report(now, going, report, actions),
-            Purpose::Recheck | Purpose::Trip => self.between_ended(now, going, &report, actions),
+            Purpose::Recheck | Purpose::Trip | Purpose::Witness => {
+                self.between_ended(now, going, report, actions);
+            }
         }
     }
 
+    /// The run of a slot ended: its report counts or waits for a witness, and the next is planned.
     fn take_report(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
+        let (service, started) = (going.service, going.started);
+        let before = self.interval(service);
+        self.states[service.index()].monitor_duration = Some(now.mono.since(started));
+        self.consider(now, started, Doubted::Run(going, report), actions);
+        self.plan_next(now, service, started, before);
+        self.plan_recheck(now, service);
+        if self.tripwires.has_tripped(service) {
+            self.check_between(now, service);
+        }
+    }
+
+    /// What the run of a slot found counts.
+    fn slot_counts(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
         let Going {
             service,
             purpose: _,
-            started,
+            started: _,
             hosts,
             tripped,
         } = going;
-        let before = self.interval(service);
-        self.states[service.index()].monitor_duration = Some(now.mono.since(started));
         let heard = Heard {
             service,
             kind: AlertKind::Failure,
@@ -481,11 +504,6 @@ impl Engine {
         let found = self.found(service, &heard.report, &heard.hosts);
         self.heard(now, heard, actions);
         self.look_at_wires(now, service, &found, &tripped, actions);
-        self.plan_next(now, service, started, before);
-        self.plan_recheck(now, service);
-        if self.tripwires.has_tripped(service) {
-            self.check_between(now, service);
-        }
     }
 
     /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval that was in
@@ -510,6 +528,25 @@ impl Engine {
             }
         };
         self.timetable.plan(id, due);
+    }
+
+    /// A report counts that came some time ago, with its run begun at `started`: another interval
+    /// than `before` begins its grid there.
+    fn in_another_rhythm(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        started: Mono,
+        before: Option<Duration>,
+    ) {
+        let is_busy = self.timetable.is_running(id) || self.timetable.is_waiting(id);
+        let is_skewed = self.model.service(id).randskew.is_some();
+        let interval = self.interval(id);
+        if let Some(interval) = interval.filter(|_| interval != before && !is_busy && !is_skewed) {
+            let clock = self.timetable.clock(now.mono);
+            let due = schedule::next_slot(started, interval, clock);
+            self.timetable.plan(id, due);
+        }
     }
 
     /// Looks at the global `exclude_period`: inside it no timer advances, nor after `stop`.

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, AlertCall, AlertId, AlertKind, HostVerdict, Reason, Status, Suppressed, Suppression,
+    Action, AlertCall, AlertId, AlertKind, HostVerdict, Reason, Report, Status, Suppressed,
+    Suppression,
 };
-use crate::engine::state::ServiceState;
+use crate::engine::state::{EventText, ServiceState};
 use crate::model::ServiceId;
 use crate::text::cut;
 use crate::time::{Now, Wall};
@@ -137,15 +138,24 @@ impl Engine {
             return;
         }
         let entry = result(state, now.wall);
-        let recent = state.recent.get_or_insert_default();
-        match recent.results.last_mut() {
-            Some(last) if last.says_the_same(&entry) => {
-                last.last = entry.last;
-                last.count = last.count.saturating_add(1);
-                last.took = entry.took;
-            }
-            Some(_) | None => push(&mut recent.results, entry),
-        }
+        state.recent.get_or_insert_default().add(entry);
+    }
+
+    /// Remembers a failing report that counts for nothing, since the director was cut off (D17).
+    pub(super) fn remember_doubt(&mut self, now: Now, id: ServiceId, report: &Report) {
+        let state = &mut self.states[id.index()];
+        let text = EventText::of(report.clone());
+        let entry = ResultEntry {
+            first: now.wall,
+            last: now.wall,
+            count: 1,
+            status: Status::Unknown,
+            exit: Some(report.ended.exit()),
+            reason: Some(Reason::Witness),
+            summary: beginning(&text.summary(Status::Fail)),
+            took: state.monitor_duration,
+        };
+        state.recent.get_or_insert_default().add(entry);
     }
 
     /// Remembers which alerts were called and which were held back.
@@ -214,6 +224,19 @@ impl Engine {
             ),
         }
         recent.held.sort_by_key(|entry| entry.last);
+    }
+}
+
+impl Recent {
+    fn add(&mut self, entry: ResultEntry) {
+        match self.results.last_mut() {
+            Some(last) if last.says_the_same(&entry) => {
+                last.last = entry.last;
+                last.count = last.count.saturating_add(1);
+                last.took = entry.took;
+            }
+            Some(_) | None => push(&mut self.results, entry),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::engine::event::{Action, Memory, RunId};
 use crate::engine::schedule::Alarm;
 use crate::engine::state::{PeriodMemory, ServiceState};
 use crate::engine::trap::Routes;
+use crate::engine::witness::Witnesses;
 use crate::engine::{Engine, call, saved, schedule};
 use crate::model::{Model, Service, ServiceId};
 use crate::time::{Mono, Now};
@@ -37,6 +38,8 @@ impl Engine {
         self.forget_what_is_gone(&old, &places, actions);
         self.carry_states(&old, &places);
         self.carry_dependencies(&places);
+        let place = |old: ServiceId| places.get(old.index()).copied().flatten();
+        self.witnesses.reload(&model, place);
         self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;
@@ -175,6 +178,7 @@ impl Engine {
             all.push(id);
         }
         self.depends = Depends::new(&model, &self.states);
+        self.witnesses = Witnesses::new(&model);
         actions.extend(self.bindings.forget(now));
         self.plan_first_runs(now, &all);
     }

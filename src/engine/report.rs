@@ -39,6 +39,7 @@ impl Engine {
     pub(super) fn heard(&mut self, now: Now, heard: Heard, actions: &mut Vec<Action>) {
         let id = heard.service;
         if heard.report.ended.exit() == 0 {
+            self.witnesses.forget_doubts(id);
             self.succeeded(now, heard, actions);
         } else {
             let service = heard.service;

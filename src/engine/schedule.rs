@@ -230,6 +230,11 @@ impl Timetable {
         self.alarms.get(&(alarm, service)).copied()
     }
 
+    /// Whether all timers stand still.
+    pub(crate) const fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// Everything that an exclude period holds back is looked at again now: the wall clock
     /// was set.
     pub(crate) fn release_held(&mut self, now: Mono) {

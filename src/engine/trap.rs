@@ -16,6 +16,7 @@ use crate::engine::event::{Action, AlertKind, Ended, HostVerdict, Note, Report, 
 use crate::engine::report::{self, Heard};
 use crate::engine::schedule::Alarm;
 use crate::engine::state::{Moment, Traps};
+use crate::engine::witness::Doubted;
 use crate::engine::{Engine, call};
 use crate::model::{Model, ServiceId};
 use crate::time::{Mono, Now};
@@ -209,7 +210,19 @@ impl Engine {
             hosts: call::checked_hosts(&self.model, &self.disabled, id),
             intended,
         };
-        self.heard(now, heard, actions);
+        match kind {
+            // The link may be what kept it from coming; one that came needs no witness.
+            AlertKind::TrapTimeout => {
+                self.consider(now, now.mono, Doubted::Traps(heard), actions);
+            }
+            AlertKind::Trap
+            | AlertKind::Failure
+            | AlertKind::Up
+            | AlertKind::Startup
+            | AlertKind::Ack
+            | AlertKind::Disable
+            | AlertKind::Test => self.heard(now, heard, actions),
+        }
     }
 
     /// An alarm of a service that hears traps has come.

@@ -227,7 +227,7 @@ fn server(
             .into_iter()
             .filter_map(|id| check(engine, view, id))
             .collect(),
-        trouble: trouble(seen, view),
+        trouble: trouble(engine, seen, view),
         back: back(engine, seen, view),
         real_server: row.real_server,
     }
@@ -325,7 +325,7 @@ const fn withdrawn(withdrawal: &Withdrawal) -> WithdrawsRow {
     }
 }
 
-fn trouble(seen: &TableOutcome, view: &RealServerView) -> Vec<String> {
+fn trouble(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<String> {
     let is_about = |command: &Command| match command {
         Command::AddServer(key, server, _)
         | Command::EditServer(key, server, _)
@@ -340,9 +340,19 @@ fn trouble(seen: &TableOutcome, view: &RealServerView) -> Vec<String> {
     let refused = refused.map(|(command, why)| format!("cannot {command}: {why}"));
     let unreadable = seen.unreadable.iter();
     let unreadable = unreadable.map(|why| format!("the kernel's table cannot be read: {why}"));
+    let judges = judges(engine, view).into_iter();
+    let cut_off = judges.filter_map(|id| {
+        let witnesses = engine.cut_off(id)?.witnesses.join(" or ");
+        let service = engine.service(id)?;
+        Some(format!(
+            "the director is cut off: failures of {}/{} count for nothing until {witnesses} is good",
+            service.group, service.name
+        ))
+    });
     view.problem
         .iter()
         .cloned()
+        .chain(cut_off)
         .chain(refused)
         .chain(unreadable)
         .collect()

@@ -50,6 +50,9 @@ pub struct WhyAnswer {
     pub depends: Vec<DependRow>,
     /// What came of them the last time; none before.
     pub depend_status: Option<bool>,
+    /// While its failures count for nothing, since the director is cut off.
+    #[serde(default)]
+    pub cut_off: Option<CutOffRow>,
     /// When the latest trap came, and from where.
     pub last_trap: Option<TrapRow>,
     /// In file order.
@@ -69,6 +72,15 @@ pub struct AckRow {
     pub time: i64,
     /// `USER: TEXT`
     pub comment: String,
+}
+
+/// The director is cut off, by the word of its witnesses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CutOffRow {
+    /// Since when.
+    pub since: i64,
+    /// `GROUP:SERVICE` of each; one that is good ends it.
+    pub witnesses: Vec<String>,
 }
 
 /// A line of dependencies.
@@ -221,6 +233,10 @@ pub fn why(
         }),
         depends: depends(engine, id),
         depend_status: view.depend_status,
+        cut_off: engine.cut_off(id).map(|it| CutOffRow {
+            since: it.since.seconds(),
+            witnesses: it.witnesses.iter().map(ToString::to_string).collect(),
+        }),
         last_trap: view.last_trap.map(|time| TrapRow {
             time: time.seconds(),
             from: view.last_trap_from.map(|address| address.to_string()),

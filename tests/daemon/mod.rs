@@ -12,3 +12,4 @@ mod state;
 mod tripwire;
 mod trouble;
 mod wishes;
+mod witness;

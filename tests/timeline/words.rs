@@ -235,6 +235,9 @@ fn note(it: &Note, engine: &Engine) -> String {
             };
             format!("{server} of {virtual_service} goes {change}")
         }
+        Note::CutOff(it) => format!("cut off by {}", it.witnesses.join(" ")),
+        Note::Reached { witnesses, .. } => format!("linked by {}", witnesses.join(" ")),
+        Note::Unheeded(witnesses) => format!("{} not heeded", witnesses.join(" ")),
         Note::Binding { service, text } => format!("binding of {}: {text}", name(*service, engine)),
         Note::Manual {
             virtual_service,

@@ -20,7 +20,7 @@ mod settings;
 mod tests;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use crate::config::check::Checker;
@@ -56,7 +56,11 @@ pub(super) fn compile<'a>(
         known,
         witnesses: witnesses.iter().map(|&(id, _)| id).collect(),
         places: BTreeMap::new(),
+        witnesses_of: BTreeMap::new(),
     };
+    for &(id, span) in &witnesses {
+        compiler.witness_at_work(id, span);
+    }
     let sections = sections.iter();
     let declared = sections
         .filter_map(|section| compiler.section(section))
@@ -73,6 +77,8 @@ struct Compiler<'c, 'a> {
     witnesses: Vec<ServiceId>,
     /// Where each virtual service is named.
     places: BTreeMap<VirtualServiceKey, Span>,
+    /// The first section that each service decides in, and its witnesses.
+    witnesses_of: BTreeMap<ServiceId, (VirtualServiceKey, BTreeSet<ServiceId>)>,
 }
 
 impl<'a> Compiler<'_, 'a> {

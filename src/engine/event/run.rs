@@ -37,9 +37,20 @@ pub enum Purpose {
     Recheck,
     /// A held connection ended: as a re-check, and what refuses is down at once (D18).
     Trip,
+    /// Failures of others wait for its word whether the director is cut off (D17).
+    Witness,
 }
 
 impl Purpose {
+    /// Whether everything follows from it that follows from a report.
+    #[must_use]
+    pub const fn is_slot(self) -> bool {
+        match self {
+            Self::Slot => true,
+            Self::Recheck | Self::Trip | Self::Witness => false,
+        }
+    }
+
     /// As it stands in the log.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -47,6 +58,7 @@ impl Purpose {
             Self::Slot => "slot",
             Self::Recheck => "recheck",
             Self::Trip => "trip",
+            Self::Witness => "witness",
         }
     }
 }

@@ -11,9 +11,10 @@ use crate::model::ServiceId;
 use crate::time::Mono;
 
 impl Timetable {
-    /// The service is to be checked now, between two slots. False where that cannot be: it runs
-    /// or waits already, something holds it back, or all timers stand still.
-    pub(crate) fn wait_between(&mut self, service: ServiceId, lane: Lane, now: Mono) -> bool {
+    /// The service is to be checked now, between two slots; the sooner it waits `since`, the
+    /// sooner it has a place. False where that cannot be: it runs or waits already, something
+    /// holds it back, or all timers stand still.
+    pub(crate) fn wait_between(&mut self, service: ServiceId, lane: Lane, since: Mono) -> bool {
         let Stage::Timed(_) = self.slots[service.index()].stage else {
             return false;
         };
@@ -23,8 +24,8 @@ impl Timetable {
         self.cancel(service);
         let slot = &mut self.slots[service.index()];
         slot.stage = Stage::Waiting(lane);
-        slot.between = Some(now);
-        self.places(lane).waiting.insert((now, service));
+        slot.between = Some(since);
+        self.places(lane).waiting.insert((since, service));
         true
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Said {
     pub(super) foreign: Option<Strangers>,
     pub(super) on_exit: Option<OnExit>,
     pub(super) witnesses: Option<Vec<(ServiceId, Span)>>,
+    /// The line that names them.
+    pub(super) witness_line: Option<Span>,
     pub(super) judges: Judges,
     pub(super) servers: Vec<ServerLine>,
     /// A `real` line is there, though it may be wrong.
@@ -128,6 +130,7 @@ impl Said {
             "witness" => {
                 let found = judges::witness_words(&mut line, known);
                 self.witnesses = Some(found);
+                self.witness_line = Some(place);
             }
             _ => self.policy(line),
         }

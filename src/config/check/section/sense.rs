@@ -25,6 +25,7 @@ impl Compiler<'_, '_> {
     ) {
         self.judges_at_work(declared, said);
         self.witnesses(declared, said, name);
+        self.witnesses_agree(declared, said, name);
         self.weights(declared, said, places);
         self.alert_lines(declared, name, places);
         if let Some((_, span)) = said.slow_start
@@ -77,6 +78,47 @@ impl Compiler<'_, '_> {
         }
     }
 
+    /// A witness is checked, and somebody hears of it.
+    pub(super) fn witness_at_work(&mut self, id: ServiceId, place: Span) {
+        let Some(service) = self.services.get(id.index()) else {
+            return;
+        };
+        let witness = format!("{}:{}", service.group, service.name);
+        if service.monitor.is_none() || service.interval.is_none() {
+            let message = format!("witness {witness} is never checked");
+            let help = "give it a monitor and an interval";
+            self.report().warn(place, message, help);
+        } else if service.periods.iter().all(|it| it.alerts.is_empty()) {
+            let message = format!("witness {witness} has no alert");
+            let help = "its alert is the only one while the director is cut off: give it one";
+            self.report().warn(place, message, help);
+        }
+    }
+
+    /// A service has all witnesses of all sections that it decides in.
+    fn witnesses_agree(&mut self, declared: &DeclaredService, said: &Said, name: Span) {
+        let judges = declared.servers.iter().flat_map(|server| &server.judges);
+        let judges: BTreeSet<ServiceId> = judges.map(|judge| judge.service).collect();
+        let own: BTreeSet<ServiceId> = declared.witnesses.iter().copied().collect();
+        let mut differing = None;
+        for id in judges {
+            let first = (declared.key, own.clone());
+            let (key, others) = self.witnesses_of.entry(id).or_insert(first);
+            if *others != own {
+                differing = differing.or(Some((id, *key)));
+            }
+        }
+        let service = differing.and_then(|(id, key)| Some((self.services.get(id.index())?, key)));
+        if let Some((service, key)) = service {
+            let (group, name_of) = (&service.group, &service.name);
+            let message =
+                format!("{group}:{name_of} decides in virtual {key} too, with other witnesses");
+            let help = "its failures wait for all of them: name the same in both sections";
+            let place = said.witness_line.unwrap_or(name);
+            self.report().warn(place, message, help);
+        }
+    }
+
     /// A witness stands apart from those it is asked about.
     fn witnesses(&mut self, declared: &DeclaredService, said: &Said, name: Span) {
         let place = |id: ServiceId| {
@@ -84,6 +126,9 @@ impl Compiler<'_, '_> {
             let own = own.into_iter().find(|&&(known, _)| known == id);
             own.map_or(name, |&(_, span)| span)
         };
+        for &(id, span) in said.witnesses.iter().flatten() {
+            self.witness_at_work(id, span);
+        }
         let hosts: BTreeSet<String> = declared
             .servers
             .iter()
@@ -94,18 +139,12 @@ impl Compiler<'_, '_> {
                 continue;
             };
             let witness = format!("{}:{}", service.group, service.name);
-            let is_checked = service.monitor.is_some() && service.interval.is_some();
             let mut judges = declared.servers.iter().flat_map(|server| &server.judges);
             if judges.any(|judge| judge.service == id) {
                 let message = format!("{witness} is a witness and decides over real servers too");
                 let help = "name a service that watches the director's own gateway";
                 self.report().error(place(id), message, help);
                 continue;
-            }
-            if !is_checked {
-                let message = format!("witness {witness} is never checked");
-                let help = "give it a monitor and an interval";
-                self.report().warn(place(id), message, help);
             }
             let group = service.hostgroup.index();
             let members = self.checker.groups.list().get(group);
