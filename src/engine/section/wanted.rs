@@ -156,6 +156,11 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     };
     let min_live = facts.section.min_live.of(facts.declared);
     let Live { kept, by } = live(&standings, min_live, fallback);
+    let by = match (by, grace) {
+        // No reason for an alarm: of the others nothing is known yet.
+        (ServedBy::Nobody, Some(_)) => ServedBy::NobodyYet,
+        (by, _) => by,
+    };
     let mut due = grace;
     let mut wanted = Wanted {
         service: frame(facts),

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
+use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{
     ConnectionCounts, GivenWeight, ServiceFlags, Strangers, TableEntry, VirtualService,
@@ -198,6 +199,11 @@ impl Story {
         views.find(|it| it.server == Some(rs(host))).unwrap().role
     }
 
+    fn served_by(&mut self) -> Option<ServedBy> {
+        let key = VS.parse().unwrap();
+        self.farm().bindings.served_by(key)
+    }
+
     fn has(&mut self, host: &str, active: u32) {
         let counts = ConnectionCounts {
             active,
@@ -334,7 +340,9 @@ fn what_is_found_empty_gets_all_servers_after_two_seconds() {
     story.kernel.clear();
     story.restarts("rr");
     story.settles("");
+    assert_eq!(story.served_by(), Some(ServedBy::NobodyYet), "no alarm yet");
     story.waits(2.0, "1=5 3=5");
+    assert_eq!(story.served_by(), Some(ServedBy::Servers));
     // A first verdict in time makes the others wait for theirs.
     let mut story = Story::found("fallback=10.1.0.9", Table::new());
     story.waits(0.5, "");
