@@ -3,6 +3,8 @@
 //! Each scenario ends with the table that has to be there, by the kernel's own listing and by
 //! ipvsadm, or shows that it stays as it is while checks go on.
 
+use nix::sys::signal::Signal;
+
 use super::client::{Client, who_answers};
 use super::guest::{Farm, SOON, Said, run, say};
 use super::lab::scenarios;
@@ -26,6 +28,7 @@ scenarios!(
         a_server_that_comes_back_starts_slowly,
         at_the_end_of_the_daemon_becomes_of_it_what_the_file_says,
         all_settings_of_a_service_reach_the_kernel,
+        before_the_first_verdict_the_file_says_who_is_in,
     ]
 );
 
@@ -160,7 +163,7 @@ fn with_all_servers_down_the_fallback_takes_their_place(farm: &mut Farm) {
     farm.expect_table(SOON, &[SERVICE, &server(3, 2)]);
     assert_eq!(who_answers("http 10.0.0.3 80", 3).len(), 1);
     // A reload and a restart keep it.
-    farm.signal_daemon(nix::sys::signal::Signal::SIGHUP);
+    farm.signal_daemon(Signal::SIGHUP);
     farm.keeps_table_for_checks(&[SERVICE, &server(3, 2)], 3);
     farm.kill_daemon();
     farm.restart_daemon();
@@ -200,7 +203,7 @@ fn a_reload_adds_drops_and_edits_servers_while_one_is_down(farm: &mut Farm) {
     let changed = "scheduler wlc\npersistent 300\nreal 192.168.0.1 weight 5\n\
                    real 192.168.0.3 weight 7\nservice web:http";
     farm.configure(&config(changed));
-    farm.signal_daemon(nix::sys::signal::Signal::SIGHUP);
+    farm.signal_daemon(Signal::SIGHUP);
     let service = "-A -t 10.0.0.3:80 -s wlc -p 300";
     farm.expect_table(SOON, &[service, &server(3, 7)]);
     farm.serve(1);
@@ -214,7 +217,7 @@ fn a_reload_that_changes_nothing_changes_nothing(farm: &mut Farm) {
     expect(farm, &[1, 3], &[]);
     let changes = farm.log().matches("table changed").count();
     for times in 1..=3 {
-        farm.signal_daemon(nix::sys::signal::Signal::SIGHUP);
+        farm.signal_daemon(Signal::SIGHUP);
         farm.expect_log(times, "configuration reloaded");
         farm.keeps_table_for_checks(&[SERVICE, &server(1, 5), &server(3, 5)], 2);
     }
@@ -227,7 +230,7 @@ fn a_wrong_file_at_a_reload_changes_nothing(farm: &mut Farm) {
     farm.configure(&config(
         "scheduler wrr\nreal web weight 70000\nservice web:http",
     ));
-    farm.signal_daemon(nix::sys::signal::Signal::SIGHUP);
+    farm.signal_daemon(Signal::SIGHUP);
     farm.expect_log(1, "the old one stays in force");
     let log = farm.log();
     assert!(log.contains("70000"), "{log}");
@@ -400,4 +403,29 @@ fn all_settings_of_a_service_reach_the_kernel(farm: &mut Farm) {
     );
     let said: Said = say(&mut lvsmon(["table", "--config", "/run/mon.cf"]), "");
     assert_eq!(said.status, Some(0), "{said:?}");
+}
+
+fn before_the_first_verdict_the_file_says_who_is_in(farm: &mut Farm) {
+    farm.build();
+    // Their check comes to no end while this looks.
+    for number in 1..=3 {
+        farm.signal_server(number, Signal::SIGSTOP);
+    }
+    let stays = [SERVICE, &server(2, 5)];
+    for (initial, found, becomes) in [
+        ("in", &[][..], &[1, 2, 3][..]),
+        ("out", &stays, &[]),
+        ("as_found", &stays, &[2]),
+        // An empty service serves nobody: after a while all are in.
+        ("as_found", &[], &[1, 2, 3]),
+    ] {
+        run("ipvsadm -C; rm -rf /run/state");
+        for line in found {
+            run(&format!("ipvsadm {line}"));
+        }
+        let text = config(&format!("{FARM}\ninitial {initial}"));
+        farm.start_daemon(&text.replace("-t 1 ", "-t 120 "));
+        expect(farm, becomes, &[]);
+        farm.kill_daemon();
+    }
 }
