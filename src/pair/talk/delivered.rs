@@ -113,10 +113,17 @@ impl Delivered {
 
     /// The outage `from` has the number of `to` from now on: what was delivered of it counts under
     /// both, since whoever hears of it may know either.
+    ///
+    /// Where its end was delivered it is over, and `to` is a later one that a director which was
+    /// away takes for the same: nobody was told anything of that yet.
     pub fn also(&mut self, now: Mono, from: &str, to: &str) {
         let first = (Box::from(from), Arc::from(""));
         let of_from = self.by_outage.range(first..);
         let of_from = of_from.take_while(|((outage, _), _)| **outage == *from);
+        let mut calls = of_from.clone().flat_map(|(_, calls)| calls);
+        if calls.any(|(kind, _)| **kind == *"up") {
+            return;
+        }
         let same = of_from.flat_map(|((_, receiver), calls)| {
             calls.iter().map(move |(kind, number)| Delivery {
                 event: format!("{to}/{kind}/{number}").into(),
@@ -281,7 +288,7 @@ mod tests {
             ("g/s/1/failure/1", "a@x"),
             ("g/s/1/failure/2", "b@x"),
             ("g/s/10/failure/1", "a@x"),
-            ("g/s/1/up/1", "a@x"),
+            ("g/s/1/ack/1", "a@x"),
         ] {
             delivered.add(Mono::ZERO, delivery(event, to));
         }
@@ -292,13 +299,28 @@ mod tests {
         let expected = [
             ("g/s/2/failure/1", "a@x"),
             ("g/s/2/failure/2", "b@x"),
-            ("g/s/2/up/1", "a@x"),
+            ("g/s/2/ack/1", "a@x"),
         ];
         assert_eq!(new, BTreeSet::from(expected));
-        assert!(delivered.has("g/s/1/up/1", &"a@x".into()));
+        assert!(delivered.has("g/s/1/ack/1", &"a@x".into()));
         let end = delivered.end();
         delivered.also(Mono::ZERO, "g/s/2", "g/s/1");
         assert_eq!(delivered.end(), end, "nothing new");
+    }
+
+    #[test]
+    fn an_outage_that_is_over_says_nothing_of_the_next_one() {
+        let mut delivered = Delivered::default();
+        delivered.add(Mono::ZERO, delivery("g/s/1/failure/1", "a@x"));
+        let to = Arc::from("a@x");
+        let mut open = delivered.clone();
+        open.also(Mono::ZERO, "g/s/1", "g/s/2");
+        assert!(open.has("g/s/2/failure/1", &to));
+        // The director that comes back after its end takes the next one for the same.
+        delivered.add(Mono::ZERO, delivery("g/s/1/up/1", "b@x"));
+        delivered.also(Mono::ZERO, "g/s/1", "g/s/2");
+        assert!(!delivered.covers("g/s/2/up/1", &to));
+        assert!(!delivered.covers("g/s/2/failure/1", &to));
     }
 
     #[test]
