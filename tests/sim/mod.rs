@@ -22,6 +22,7 @@ mod depend;
 mod health;
 mod live;
 mod orders;
+mod pair;
 mod rules;
 mod sections;
 mod site;
@@ -44,15 +45,15 @@ const FALLBACK_AT_RESTART: u64 = 23;
 const HOURS: u64 = 1;
 
 /// Says the seed where a rule was broken.
-struct Named(u64);
+struct Named(&'static str, u64);
 
 impl Drop for Named {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let seed = self.0;
+            let Self(variable, seed) = self;
             let _ = writeln!(
                 std::io::stderr(),
-                "the world of seed {seed} broke a rule; SIM_SEED={seed} plays it again"
+                "the world of seed {seed} broke a rule; {variable}={seed} plays it again"
             );
         }
     }
@@ -76,7 +77,7 @@ fn seeds() -> Vec<u64> {
 fn no_world_breaks_a_rule() {
     let mut seen = rules::Seen::default();
     for seed in seeds() {
-        let _named = Named(seed);
+        let _named = Named("SIM_SEED", seed);
         let mut world = World::new(seed);
         if number("SIM_SEED").is_some() {
             world.keep_log();
@@ -93,7 +94,7 @@ fn no_world_breaks_a_rule() {
 #[test]
 fn a_seed_replays_byte_for_byte() {
     for seed in [3, 4] {
-        let _named = Named(seed);
+        let _named = Named("SIM_SEED", seed);
         let story = || {
             let mut world = World::new(seed);
             world.keep_log();

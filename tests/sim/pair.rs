@@ -1,0 +1,644 @@
+//! Seeded simulation of two directors: two engines and both ends of the talk between them, in
+//! one world with one set of hosts and one mail relay. The link delays, breaks and heals; the
+//! active director hands over, dies and comes back from its journal.
+//!
+//! What must hold: every event is delivered, or what makes it needless; no outage is told under
+//! two numbers, and nothing twice, but where the directors could not hear each other when it
+//! began and then changed their roles; when nothing has happened for a while both tables are
+//! the same. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
+
+mod director;
+mod post;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use lvsmon::engine::desired::ServerRole;
+use lvsmon::engine::event::{
+    Action, Ended, Event, HostResult, HostVerdict, Reason, Report, Run, RunId, TableOutcome,
+};
+use lvsmon::lvs::diff::{diff, owned};
+use lvsmon::lvs::{ServerWish, replay};
+use lvsmon::model::HostName;
+use lvsmon::pair::talk::{EventId, Word};
+use lvsmon::time::Mono;
+
+use director::Director;
+
+const HOSTS: usize = 3;
+
+/// A peer that is silent for so long is gone.
+const DEAD: Duration = Duration::from_secs(4);
+
+/// Within this time both have seen what happened to a host, and have said so.
+const ROUND: Duration = Duration::from_secs(20);
+
+/// What happens.
+#[derive(Clone, Debug)]
+enum Coming {
+    Ends(usize, u64, RunId, Report),
+    Resolved(usize, u64, HostName),
+    Look(usize, u64),
+    Relay(usize, u64),
+    Word(usize, u64, Word),
+    Flip,
+    Cut,
+    Lost(u64),
+    Heal,
+    HandOver,
+    Role(usize, u64, bool),
+    Die,
+    Back(usize),
+}
+
+/// One mail that arrived.
+#[derive(Clone, Debug)]
+struct Mail {
+    at: Mono,
+    event: String,
+    /// Host, and which outage of it.
+    about: (usize, usize),
+    was_linked: bool,
+}
+
+struct World {
+    random: Rng,
+    time: Mono,
+    coming: BTreeMap<(Mono, u64), Coming>,
+    count: u64,
+    directors: [Director; 2],
+    /// Each link has a number; words of an earlier one are lost.
+    link: u64,
+    is_linked: bool,
+    /// The outages of each host: from when to when.
+    outages: Vec<Vec<(Mono, Option<Mono>)>>,
+    mails: Vec<Mail>,
+    /// Ends that some director wanted to tell.
+    ended: BTreeSet<(usize, usize)>,
+    /// When there was no link, and when a director got or lost its role.
+    deaf: Vec<(Mono, Option<Mono>)>,
+    turns: Vec<Mono>,
+    /// When one came back from the dead.
+    back: Vec<Mono>,
+    is_calm: bool,
+    quiet_since: Mono,
+    compared: u64,
+    log: Option<String>,
+}
+
+fn site(random: &mut Rng) -> String {
+    let mut text = String::new();
+    let mut judges = String::new();
+    for host in 0..HOSTS {
+        let _ = writeln!(text, "hostgroup g{host} 10.1.0.{host}\n");
+        let interval = random.u32(3..=6);
+        let _ = writeln!(
+            text,
+            "watch g{host}\n    service http\n        interval {interval}s"
+        );
+        let _ = writeln!(
+            text,
+            "        monitor http.monitor\n        period wd {{Sun-Sat}}"
+        );
+        for option in ["alertevery 20s", "alertafter 2", "alertevery 7s"] {
+            if random.u8(..) < 60 {
+                let _ = writeln!(text, "            {option}");
+                break;
+            }
+        }
+        let _ = writeln!(text, "            alert mail.alert ops@example.org");
+        let _ = writeln!(text, "            upalert mail.alert ops@example.org\n");
+        let _ = write!(judges, " g{host}:http");
+    }
+    let _ = writeln!(text, "virtual 10.0.0.3:80");
+    for host in 0..HOSTS {
+        let _ = writeln!(text, "    real 10.1.0.{host}");
+    }
+    let _ = writeln!(text, "    service{judges}\n    fall {}", random.u32(1..=2));
+    for option in [
+        "min_live 1",
+        "fallback 10.1.0.9",
+        "on_failure drain 10s",
+        "slow_start 9s",
+    ] {
+        if random.bool() {
+            let _ = writeln!(text, "    {option}");
+        }
+    }
+    text
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed.wrapping_mul(41));
+        let text = site(&mut random);
+        let loaded = lvsmon::config::load_text(&text);
+        let (model, _) = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
+        let model = Arc::new(model);
+        let ahead = random.i64(-1_500_000..1_500_000);
+        let directors = [
+            Director::new(&model, seed * 2, 0),
+            Director::new(&model, seed * 2 + 1, ahead),
+        ];
+        let mut world = Self {
+            random,
+            time: Mono::ZERO,
+            coming: BTreeMap::new(),
+            count: 0,
+            directors,
+            link: 0,
+            is_linked: false,
+            outages: vec![Vec::new(); HOSTS],
+            mails: Vec::new(),
+            ended: BTreeSet::new(),
+            deaf: vec![(Mono::ZERO, None)],
+            turns: Vec::new(),
+            back: Vec::new(),
+            is_calm: false,
+            quiet_since: Mono::ZERO,
+            compared: 0,
+            log: None,
+        };
+        world.later(40, Coming::Flip);
+        world.later(300, Coming::Cut);
+        world.later(200, Coming::HandOver);
+        world.later(400, Coming::Die);
+        world
+    }
+
+    fn begin(&mut self) {
+        for side in 0..2 {
+            self.tell(side, Event::Start);
+        }
+        self.role(0, true);
+        self.heal();
+    }
+
+    /// Lives for so many seconds.
+    fn live(&mut self, seconds: u64) {
+        let end = self.time.after(Duration::from_secs(seconds));
+        loop {
+            let due = |side: usize| Some((self.directors[side].due()?, side));
+            let due = [due(0), due(1)].into_iter().flatten().min();
+            let coming = self.coming.first_key_value().map(|(&(at, _), _)| at);
+            match (due, coming) {
+                (Some((at, side)), other) if at <= end && other.is_none_or(|it| at <= it) => {
+                    self.time = self.time.max(at);
+                    self.tell(side, Event::Deadline);
+                }
+                (_, Some(at)) if at <= end => {
+                    self.time = self.time.max(at);
+                    let (_, what) = self.coming.pop_first().unwrap();
+                    self.happen(what);
+                }
+                _ => break,
+            }
+        }
+        self.time = end;
+    }
+
+    fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        if let Some(log) = &mut self.log {
+            let _ = writeln!(
+                log,
+                "{:.3} {text}",
+                self.time.since(Mono::ZERO).as_secs_f64()
+            );
+        }
+    }
+
+    fn at(&mut self, at: Mono, what: Coming) {
+        self.count += 1;
+        self.coming.insert((at, self.count), what);
+    }
+
+    fn soon(&mut self, millis: u64, what: Coming) {
+        let delay = Duration::from_micros(self.random.u64(1..millis * 1_000));
+        self.at(self.time.after(delay), what);
+    }
+
+    fn later(&mut self, seconds: u64, what: Coming) {
+        self.soon(seconds * 2_000, what);
+    }
+
+    fn tell(&mut self, side: usize, event: Event) {
+        let actions = self.directors[side].tell(self.time, event);
+        self.perform(side, actions);
+    }
+
+    fn perform(&mut self, side: usize, actions: Vec<Action>) {
+        let life = self.directors[side].life;
+        for action in actions {
+            if let Action::Renumber(it) = &action {
+                self.note(format_args!("{side} renumbers {} to {}", it.from, it.to));
+            }
+            if let Some(run) = action.started() {
+                let report = self.found(run);
+                self.soon(800, Coming::Ends(side, life, run.id, report));
+            } else if let Some(call) = action.sent() {
+                let is_shared = EventId::of(&call.event).is_some_and(EventId::is_shared);
+                if let Some(about) = self.about(&call.group).filter(|_| is_shared) {
+                    self.note(format_args!("{side} calls {}", call.event));
+                    if call.kind.mark() == Some("-u") {
+                        self.ended.insert(about);
+                    }
+                    let now = self.time;
+                    self.directors[side].post.take(now, &call.event, about);
+                }
+            } else if let Action::Resolve(host) = action {
+                self.soon(5, Coming::Resolved(side, life, host));
+            } else if let Action::ApplyTable = action {
+                self.soon(5, Coming::Look(side, life));
+            }
+        }
+        self.speak(side);
+        if self.directors[side].post.has_work() {
+            self.soon(300, Coming::Relay(side, life));
+        }
+    }
+
+    /// Sends what there is to say.
+    fn speak(&mut self, side: usize) {
+        for word in self.directors[side].says(self.time) {
+            // In order, each a little later than the one before.
+            self.count += 1;
+            let at = self.time.after(Duration::from_micros(20_000));
+            let what = Coming::Word(1 - side, self.link, word);
+            self.coming.insert((at, self.count), what);
+        }
+    }
+
+    /// Which outage of which host a group's alert is about.
+    fn about(&self, group: &str) -> Option<(usize, usize)> {
+        let host: usize = group.strip_prefix('g')?.parse().ok()?;
+        let count = self.outages.get(host)?.len();
+        Some((host, count.checked_sub(1)?))
+    }
+
+    fn is_down(&self, host: &HostName) -> bool {
+        let host: usize = host.as_str().rsplit('.').next().unwrap().parse().unwrap();
+        let last = self.outages.get(host).and_then(|it| it.last());
+        last.is_some_and(|(_, end)| end.is_none())
+    }
+
+    fn found(&self, run: &Run) -> Report {
+        let hosts = run.hosts.iter().map(|host| HostResult {
+            host: host.clone(),
+            verdict: match self.is_down(host) {
+                true => HostVerdict::Down(Reason::Refused),
+                false => HostVerdict::Up,
+            },
+            text: String::new(),
+            weight: None,
+            took: Duration::ZERO,
+        });
+        let hosts: Vec<HostResult> = hosts.collect();
+        let is_good = hosts.iter().all(|it| it.verdict == HostVerdict::Up);
+        Report {
+            ended: Ended::Exited(i32::from(!is_good)),
+            output: Vec::new(),
+            hosts,
+            took: Duration::ZERO,
+        }
+    }
+
+    fn is_of(&self, side: usize, life: u64) -> bool {
+        self.directors[side].is_alive && self.directors[side].life == life
+    }
+
+    fn happen(&mut self, what: Coming) {
+        match what {
+            Coming::Ends(side, life, run, report) if self.is_of(side, life) => {
+                self.tell(side, Event::RunEnded { run, report });
+            }
+            Coming::Resolved(side, life, host) if self.is_of(side, life) => {
+                let answer = Ok(vec![host.as_str().parse().unwrap()]);
+                self.tell(side, Event::Resolved { host, answer });
+            }
+            Coming::Look(side, life) if self.is_of(side, life) => self.look(side),
+            Coming::Relay(side, life) if self.is_of(side, life) => self.relay(side),
+            Coming::Ends(..) | Coming::Resolved(..) | Coming::Look(..) | Coming::Relay(..) => {}
+            Coming::Word(side, link, word) => {
+                if self.is_linked && link == self.link && self.directors[side].is_alive {
+                    let actions = self.directors[side].hears(self.time, &word);
+                    self.perform(side, actions);
+                }
+            }
+            Coming::Flip => self.flip(),
+            Coming::Cut => {
+                self.cut();
+                self.later(30, Coming::Heal);
+                self.later(400, Coming::Cut);
+            }
+            Coming::Lost(link) if link == self.link => self.lost(),
+            Coming::Lost(_) => {}
+            Coming::Heal => self.heal(),
+            Coming::HandOver => self.hand_over(),
+            Coming::Role(side, life, is_active) if self.is_of(side, life) => {
+                self.role(side, is_active);
+            }
+            Coming::Role(..) => {}
+            Coming::Die => {
+                let active = usize::from(!self.directors[0].is_active);
+                let side = if self.random.bool() {
+                    active
+                } else {
+                    1 - active
+                };
+                self.die(side);
+                self.later(400, Coming::Die);
+            }
+            Coming::Back(side) => self.come_back(side),
+        }
+    }
+
+    /// A host goes down or comes back, and no other one within some seconds: both directors
+    /// see all of it in one order.
+    fn flip(&mut self) {
+        let host = self.random.usize(..HOSTS);
+        let now = self.time;
+        self.note(format_args!("host {host} flips"));
+        let outages = &mut self.outages[host];
+        match outages.last_mut() {
+            Some((_, end @ None)) => *end = Some(now),
+            Some((_, Some(_))) | None => outages.push((now, None)),
+        }
+        self.compare();
+        self.quiet_since = now;
+        let at = now.after(Duration::from_secs(self.random.u64(20..100)));
+        self.at(at, Coming::Flip);
+    }
+
+    fn look(&mut self, side: usize) {
+        let director = &mut self.directors[side];
+        let desired = Arc::new(director.engine.desired().clone());
+        let mut outcome = TableOutcome {
+            wanted: Arc::clone(&desired),
+            ..TableOutcome::default()
+        };
+        for command in diff(&desired, &director.kernel) {
+            replay::apply(&mut director.kernel, &command).unwrap();
+            outcome.applied.push(command);
+        }
+        outcome.actual = Some(Arc::new(owned(&desired, director.kernel.clone())));
+        self.tell(side, Event::Table(outcome));
+    }
+
+    /// The relay accepts one mail; sometimes the director dies before it can say so.
+    fn relay(&mut self, side: usize) {
+        let Some(letter) = self.directors[side].post.next() else {
+            return;
+        };
+        self.note(format_args!("{side} delivers {}", letter.event));
+        let was_linked = self.is_linked && self.directors.iter().all(Director::is_linked);
+        self.mails.push(Mail {
+            at: self.time,
+            event: letter.event.clone(),
+            about: letter.about,
+            was_linked,
+        });
+        if !self.is_calm && self.random.u8(..) < 6 {
+            return self.die(side);
+        }
+        self.directors[side].delivered(self.time, &letter.event);
+        self.perform(side, Vec::new());
+    }
+
+    fn cut(&mut self) {
+        if self.is_linked {
+            self.note(format_args!("the link is cut"));
+            self.is_linked = false;
+            self.link += 1;
+            self.deaf.push((self.time, None));
+            let at = self.time.after(DEAD);
+            self.at(at, Coming::Lost(self.link));
+        }
+    }
+
+    fn lost(&mut self) {
+        for side in 0..2 {
+            if self.directors[side].is_alive {
+                let actions = self.directors[side].unlinked(self.time);
+                self.perform(side, actions);
+            }
+        }
+    }
+
+    fn heal(&mut self) {
+        let is_alive = self.directors.iter().all(|it| it.is_alive);
+        if self.is_linked || !is_alive {
+            return;
+        }
+        self.lost();
+        self.note(format_args!("the link is back"));
+        self.link += 1;
+        self.is_linked = true;
+        for side in 0..2 {
+            self.directors[side].linked();
+            self.speak(side);
+        }
+        let healed = self.time.after(Duration::from_secs(1));
+        if let Some((_, end)) = self.deaf.last_mut() {
+            *end = Some(healed);
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if self.directors.iter().all(|it| it.is_alive) {
+            let active = usize::from(!self.directors[0].is_active);
+            let life = self.directors[1 - active].life;
+            self.role(active, false);
+            self.soon(1_000, Coming::Role(1 - active, life, true));
+        }
+        self.later(300, Coming::HandOver);
+    }
+
+    fn role(&mut self, side: usize, is_active: bool) {
+        self.note(format_args!("{side} is active: {is_active}"));
+        self.turns.push(self.time);
+        let actions = self.directors[side].role(self.time, is_active);
+        self.perform(side, actions);
+    }
+
+    fn die(&mut self, side: usize) {
+        if self.directors.iter().any(|it| !it.is_alive) {
+            return;
+        }
+        self.note(format_args!("{side} dies"));
+        self.cut();
+        let was_active = std::mem::take(&mut self.directors[side].is_active);
+        self.directors[side].is_alive = false;
+        self.turns.push(self.time);
+        let other = 1 - side;
+        if was_active || !self.directors[other].is_active {
+            let life = self.directors[other].life;
+            let at = self.time.after(Duration::from_secs(3));
+            self.at(at, Coming::Role(other, life, true));
+        }
+        self.later(40, Coming::Back(side));
+    }
+
+    fn come_back(&mut self, side: usize) {
+        if !self.directors[side].is_alive {
+            self.note(format_args!("{side} is back"));
+            self.directors[side].restart(self.time);
+            self.quiet_since = self.time;
+            self.back.push(self.time);
+            self.tell(side, Event::Start);
+            self.soon(2_000, Coming::Heal);
+        }
+    }
+
+    /// Both have seen the same for a while: their tables are the same.
+    fn compare(&mut self) {
+        let is_quiet = self.time.since(self.quiet_since) > Duration::from_secs(40);
+        if !is_quiet || !self.directors.iter().all(|it| it.is_alive) {
+            return;
+        }
+        self.compared += 1;
+        let tables = self.directors.each_ref().map(|it| {
+            let servers = it.engine.real_servers();
+            let is_kept = servers.iter().any(|it| it.role == Some(ServerRole::Kept));
+            // Who is kept depends on who was seen to fail last, which a restart may not know.
+            let wishes = servers
+                .iter()
+                .filter(|it| !is_kept || it.wish != ServerWish::Out);
+            let wishes = wishes.map(|it| (it.server.filter(|_| !is_kept), it.wish));
+            wishes.collect::<Vec<_>>()
+        });
+        assert_eq!(tables[0], tables[1]);
+        for director in &self.directors {
+            assert_eq!(diff(director.engine.desired(), &director.kernel), []);
+        }
+    }
+
+    /// All is well and stays so: everything is told.
+    fn settle(&mut self) {
+        self.is_calm = true;
+        let unrest = |it: &Coming| {
+            matches!(
+                it,
+                Coming::Flip | Coming::Cut | Coming::HandOver | Coming::Die
+            )
+        };
+        self.coming.retain(|_, what| !unrest(what));
+        self.live(150);
+        for outages in &mut self.outages {
+            if let Some((_, end @ None)) = outages.last_mut() {
+                *end = Some(self.time);
+            }
+        }
+        self.quiet_since = self.time;
+        self.heal();
+        self.live(300);
+        self.compare();
+        self.everything_is_told();
+        self.nothing_has_two_ids();
+        self.nothing_is_told_twice();
+    }
+
+    fn everything_is_told(&self) {
+        for about in &self.ended {
+            let told = |kind: &str| {
+                let mut mails = self.mails.iter().filter(|it| it.about == *about);
+                mails.any(|it| EventId::of(&it.event).unwrap().kind == kind)
+            };
+            assert!(told("up"), "nobody hears of the end of {about:?}");
+            assert!(told("failure"), "nobody heard of {about:?}");
+        }
+    }
+
+    /// Whether the directors could not agree about an outage: they did not hear each other when
+    /// they found it, and then changed their roles, or never heard of each other's before its end.
+    fn is_excused(&self, (host, index): (usize, usize)) -> bool {
+        let (begin, end) = self.outages[host][index];
+        let found = begin.after(ROUND);
+        let over = end.unwrap_or(self.time).after(ROUND);
+        let mut deaf = self.deaf.iter();
+        let is_deaf = deaf.any(|(from, to)| *from <= found && to.is_none_or(|to| to >= begin));
+        let mut turns = self.turns.iter();
+        let mut deaf = self.deaf.iter();
+        let is_within = |to: &Option<Mono>| to.is_none_or(|to| to.after(ROUND) >= over);
+        let is_unheard = deaf.any(|(from, to)| *from <= found && is_within(to));
+        is_deaf && (is_unheard || turns.any(|at| *at >= begin && *at <= over))
+    }
+
+    fn nothing_has_two_ids(&self) {
+        let mut numbers: BTreeMap<(usize, usize), BTreeSet<&str>> = BTreeMap::new();
+        for mail in self.mails.iter().filter(|it| !self.is_excused(it.about)) {
+            let id = EventId::of(&mail.event).unwrap();
+            numbers.entry(mail.about).or_default().insert(id.outage);
+        }
+        for (about, numbers) in numbers {
+            assert_eq!(numbers.len(), 1, "{about:?}: {numbers:?}");
+        }
+    }
+
+    /// A mail comes twice only where its director dies, or loses its role or the link, before
+    /// the other one hears of it, or the other one was away since.
+    fn nothing_is_told_twice(&self) {
+        let mut first: BTreeMap<&str, &Mail> = BTreeMap::new();
+        let mut again: Vec<&Mono> = Vec::new();
+        for mail in &self.mails {
+            if let Some(before) = first.insert(&mail.event, mail) {
+                let soon = before.at.after(Duration::from_secs(1));
+                let is_turn = |at: &&Mono| **at >= before.at && **at <= mail.at;
+                let turn = self.turns.iter().find(is_turn);
+                let is_between = |at: &Mono| *at >= before.at && *at <= mail.at;
+                let was_cut = self
+                    .deaf
+                    .iter()
+                    .any(|(from, _)| *from >= before.at && *from <= soon);
+                // What the other one has told is not known any more after a restart.
+                let was_away = self.back.iter().any(is_between);
+                let is_unheard = !before.was_linked || was_cut || was_away;
+                let may_be = turn.is_some_and(|at| is_unheard || *at <= soon);
+                assert!(may_be, "twice: {before:?} {mail:?}");
+                again.extend(turn.filter(|_| !is_unheard));
+            }
+        }
+        let count = again.len();
+        again.dedup();
+        assert_eq!(count, again.len(), "two duplicates at one takeover");
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(log) = self.log.as_ref().filter(|_| std::thread::panicking()) {
+            let _ = writeln!(std::io::stderr(), "{log}");
+        }
+    }
+}
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 12;
+
+#[test]
+fn two_directors_tell_everything_once_under_one_id() {
+    let one = super::number("PAIR_SEED");
+    let seeds = match one {
+        Some(seed) => seed..seed + 1,
+        None => 0..super::number("PAIR_SEEDS").unwrap_or(SEEDS),
+    };
+    let (mut mails, mut turns, mut compared) = (0, 0, 0);
+    for seed in seeds {
+        let _named = super::Named("PAIR_SEED", seed);
+        let mut world = World::new(seed);
+        world.log = one.map(|_| String::new());
+        world.begin();
+        world.live(1_800);
+        world.settle();
+        mails += world.mails.len();
+        turns += world.turns.len();
+        compared += world.compared;
+    }
+    assert!(
+        mails > 20 && turns > 5 && compared > 2,
+        "{mails} {turns} {compared}"
+    );
+}
