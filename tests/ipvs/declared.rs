@@ -3,6 +3,9 @@
 //! Each scenario ends with the table that has to be there, by the kernel's own listing and by
 //! ipvsadm, or shows that it stays as it is while checks go on.
 
+use std::time::Duration;
+
+use lvsmon::clock::Stopwatch;
 use nix::sys::signal::Signal;
 
 use super::client::{Client, who_answers};
@@ -29,6 +32,7 @@ scenarios!(
         at_the_end_of_the_daemon_becomes_of_it_what_the_file_says,
         all_settings_of_a_service_reach_the_kernel,
         before_the_first_verdict_the_file_says_who_is_in,
+        while_the_director_is_cut_off_nothing_changes,
     ]
 );
 
@@ -428,4 +432,50 @@ fn before_the_first_verdict_the_file_says_who_is_in(farm: &mut Farm) {
         expect(farm, becomes, &[]);
         farm.kill_daemon();
     }
+}
+
+/// All that the director reaches goes through these: its gateway is the client's box.
+const UPLINKS: &str = "for box in client r1 r2 r3; do ip link set p-$box";
+
+fn while_the_director_is_cut_off_nothing_changes(farm: &mut Farm) {
+    farm.build();
+    let _ = std::fs::remove_file("/run/told");
+    run(
+        "mkdir -p -m 755 /run/alert.d && printf '#!/bin/sh\\necho \"$*\" >>/run/told\\n' \
+         >/run/alert.d/tell.alert && chmod 755 /run/alert.d/tell.alert",
+    );
+    let alert = "\tperiod wd {Sun-Sat}\n\t    alertevery 1h\n\t    alert tell.alert\n";
+    let gate = format!(
+        "alertdir = /run/alert.d\nwitness = gate:ping\n\nhostgroup gate 192.168.0.9\n\n\
+         watch gate\n    service ping\n\tinterval 1s\n\tmonitor fping.monitor\n{alert}"
+    );
+    let told = format!("\tmonitor http.monitor -t 1 -m \"is well\"\n{alert}");
+    let text = with_globals(&gate, FARM);
+    farm.start_daemon(&text.replace("\tmonitor http.monitor -t 1 -m \"is well\"\n", &told));
+    expect(farm, &[1, 2, 3], &[]);
+    let before = table::proc_net();
+    run(&format!("{UPLINKS} down; done"));
+    let messages = || std::fs::read_to_string("/run/told").unwrap_or_default();
+    wait_until("the one message", SOON, || {
+        assert_eq!(table::proc_net(), before, "the table changed");
+        messages().contains("-g gate")
+    });
+    // Several checks of each server fail meanwhile.
+    let watch = Stopwatch::start();
+    wait_until("some failed checks", SOON, || {
+        assert_eq!(table::proc_net(), before, "the table changed");
+        watch.elapsed() >= Duration::from_secs(8)
+    });
+    let why = say(
+        &mut lvsmon(["why", "192.168.0.1", "--config", "/run/mon.cf"]),
+        "",
+    );
+    assert!(why.out.contains("cut off"), "{why:?}");
+    run(&format!("{UPLINKS} up; done"));
+    let lines = [SERVICE, &server(1, 5), &server(2, 5), &server(3, 5)];
+    farm.keeps_table_for_checks(&lines, 4);
+    assert_eq!(messages().lines().count(), 1, "{}", messages());
+    // Failures count again.
+    farm.kill_server(2);
+    expect(farm, &[1, 3], &[]);
 }
