@@ -322,6 +322,7 @@ fn start(
     let (role, role_kept) = role::begin(globals, saved, now);
     let (told, deliveries) = mpsc::channel(TOLD_MAX);
     let outbox = Outbox::start_as(settings, role::voice(&role), Some(told), events.clone());
+    let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), now);
     Ok(Daemon {
         role,
         role_sources: RoleSources::start(globals, clock),
@@ -329,7 +330,6 @@ fn start(
         heard: 0,
         watchdog: Watchdog::of_systemd(now.mono),
         clock,
-        engine: Engine::new(Arc::clone(&model), saved, seed, zone.clone(), now),
         zone,
         chronicle: Chronicle::default(),
         table: TableOutcome::default(),
@@ -337,7 +337,8 @@ fn start(
         tripwire: Tripwire::new(names.clone()),
         names: NameKeeper::new(names, events.clone()),
         taken: outbox.taken(),
-        peer: Peer::of(globals, clock, deliveries),
+        peer: Peer::of(globals, saved, &engine, clock, deliveries),
+        engine,
         outbox,
         store: opened.store,
         desired,

@@ -294,6 +294,7 @@ impl Daemon {
             | Event::Resolved { .. }
             | Event::Reload { .. }
             | Event::Peer(_)
+            | Event::PeerWishes(_)
             | Event::HistoryRead(_) => {}
         }
         let actions = self.engine.handle(now, event);
@@ -371,6 +372,7 @@ impl Daemon {
             Ok(Handed::Calls(calls)) => calls.into_iter().for_each(|call| self.send(call)),
             Ok(Handed::Lost) => {
                 self.tell(Event::JournalLost);
+                self.record_peer_wishes();
             }
             Err(error) => {
                 tracing::error!(%error, "state is no longer kept");

@@ -10,6 +10,7 @@
 //! | how does one connection go | `link` |
 //! | how is the peer called, how does it call, and with which key | `door` |
 //! | which deliveries go over the link | `deliveries` |
+//! | how do operators' wishes get over | `wishes` |
 //! | what does the loop tell, and what does it make of what it hears | `told` |
 
 mod deliveries;
@@ -17,6 +18,7 @@ mod door;
 mod keeper;
 mod link;
 mod told;
+mod wishes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,10 +30,16 @@ use crate::alert::mail::Mailer;
 use crate::clock::Clock;
 use crate::daemon::outbox::Told;
 use crate::daemon::peer::keeper::Keeper;
+use crate::daemon::peer::wishes::Shared;
+use crate::engine::Engine;
 use crate::engine::event::{PeerTold, Renumbering};
+use crate::engine::saved::Saved;
 use crate::model::Globals;
-use crate::pair::talk::{Own, PeerSettings, PeerState};
+use crate::pair::talk::{Own, PeerSettings, PeerState, StampedWish};
 use crate::time::Wall;
+
+/// Lists of wishes that wait for the loop; more are put together.
+const WISHES_WAITING: usize = 4;
 
 /// Lists of deliveries that wait for the loop; more are put together.
 const DELIVERED_WAITING: usize = 4;
@@ -65,6 +73,8 @@ pub(super) enum News {
     View,
     /// The peer delivered these.
     Delivered(Vec<Told>),
+    /// The peer knows of these wishes.
+    Wishes(Vec<StampedWish>),
 }
 
 /// The handle. Dropped, it ends the link at once.
@@ -75,6 +85,10 @@ pub(super) struct Peer {
     view: watch::Receiver<Arc<PeerView>>,
     /// What the peer delivered.
     delivered: mpsc::Receiver<Vec<Told>>,
+    /// What the peer's operators wish.
+    wishes: mpsc::Receiver<Vec<StampedWish>>,
+    /// What both know of that.
+    shared: Shared,
     /// Outages that have another number.
     renumbered: mpsc::Sender<Vec<Renumbering>>,
     /// Since when this director could have heard the peer.
@@ -88,25 +102,41 @@ pub(super) struct Peer {
 
 impl Peer {
     /// Starts it in the current runtime; `told` is what this director delivers.
-    pub(super) fn of(globals: &Globals, clock: Clock, told: mpsc::Receiver<Told>) -> Self {
+    pub(super) fn of(
+        globals: &Globals,
+        saved: &Saved,
+        engine: &Engine,
+        clock: Clock,
+        told: mpsc::Receiver<Told>,
+    ) -> Self {
+        let shared = Shared::restore(saved, engine);
         let settings = globals.peer.clone();
         let mailer = Mailer::new(globals.mail.clone());
-        Self::start(settings, mailer.host(), clock, told)
+        Self::start(settings, shared, mailer.host(), clock, told)
     }
 
-    fn start(settings: PeerSettings, name: &str, clock: Clock, told: mpsc::Receiver<Told>) -> Self {
+    fn start(
+        settings: PeerSettings,
+        shared: Shared,
+        name: &str,
+        clock: Clock,
+        told: mpsc::Receiver<Told>,
+    ) -> Self {
         let (own, own_changes) = watch::channel(Own::default());
         let (settings, changes) = watch::channel(settings);
         let (says, view) = watch::channel(Arc::default());
         let (delivers, delivered) = mpsc::channel(DELIVERED_WAITING);
+        let (says_wishes, wishes) = mpsc::channel(WISHES_WAITING);
         let (renumbered, renumberings) = mpsc::channel(RENUMBERED_WAITING);
-        let keeper = Keeper::new(name, clock, delivers, says);
+        let keeper = Keeper::new(name, clock, delivers, says_wishes, says);
         let task = tokio::spawn(keeper.run(own_changes, changes, told, renumberings));
         Self {
             own,
             settings,
             view,
             delivered,
+            wishes,
+            shared,
             renumbered,
             started: clock.now().wall,
             task,
@@ -148,6 +178,7 @@ impl Peer {
     pub(super) async fn news(&mut self) -> News {
         tokio::select! { biased;
             Some(told) = self.delivered.recv() => News::Delivered(told),
+            Some(wishes) = self.wishes.recv() => News::Wishes(wishes),
             Ok(()) = self.view.changed() => News::View,
             // The task has ended, which it does with this handle only.
             else => std::future::pending().await,

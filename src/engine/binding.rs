@@ -13,6 +13,7 @@
 //! | what is said about a virtual service now | `survey` |
 //! | what a verdict changes without a whole survey | `ground` |
 //! | whom an operator means, what a wish does | `wishes` |
+//! | which wishes do both directors of a pair share | `shared` |
 //! | what `virtual` sections add to all of this | `declared` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
@@ -26,6 +27,7 @@ mod ground;
 mod judge;
 mod latch;
 mod owned;
+mod shared;
 mod survey;
 mod wishes;
 

@@ -157,6 +157,36 @@ impl Disabled {
         records
     }
 
+    /// What persons said of hosts: group, host, and whether it is disabled.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = (&str, &HostName, bool)> {
+        let hosts = self.hosts.iter();
+        hosts.map(|((group, host), said)| (&**group, host, *said))
+    }
+
+    /// What a person said of this host of this group on the other director, or none any more;
+    /// none where the group has no such host.
+    pub(crate) fn share_host(
+        &mut self,
+        model: &Model,
+        group: &str,
+        host: &HostName,
+        said: Option<bool>,
+    ) -> Option<Record> {
+        let mut groups = model.hostgroups.iter().filter(|it| *it.name == *group);
+        let group = groups.find(|group| has(group, host))?;
+        let key = (Arc::clone(&group.name), host.clone());
+        Some(match said {
+            Some(is_disabled) => {
+                self.hosts.insert(key, is_disabled);
+                host_record(&group.name, host, is_disabled)
+            }
+            None => {
+                self.hosts.remove(&key);
+                forget(host_key(&group.name, host))
+            }
+        })
+    }
+
     /// The watches that are disabled.
     pub(crate) fn watches(&self) -> impl Iterator<Item = &str> {
         self.watches.iter().map(|group| &**group)

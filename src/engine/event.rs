@@ -32,7 +32,7 @@ pub use alert::{
     Suppression,
 };
 pub use note::{CutOff, Note, ServerChange};
-pub use peer::{PeerTold, Renumbering, Speaking};
+pub use peer::{PeerTold, PeerWish, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
 pub use section::{SectionNews, Trouble};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
@@ -86,6 +86,8 @@ pub enum Event {
     JournalLost,
     /// The other director told something, or its link came or went, or it is told who speaks.
     Peer(PeerTold),
+    /// Operators said this on the other director.
+    PeerWishes(Vec<PeerWish>),
 }
 
 /// What a reset does to states and counters.

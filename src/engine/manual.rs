@@ -30,6 +30,10 @@ use crate::lvs::{
 use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
+use shared::Said;
+
+pub(crate) mod shared;
+
 #[cfg(test)]
 mod tests;
 
@@ -55,7 +59,7 @@ pub const REASON_MAX: usize = 200;
 const BY_MAX: usize = 64;
 
 /// Prefix of the journal keys of this file.
-const PREFIX: &str = "wish ";
+pub(crate) const PREFIX: &str = "wish ";
 
 /// A real server in a virtual service.
 pub(crate) type EntryKey = (VirtualServiceKey, RealServerKey);
@@ -124,6 +128,8 @@ struct Standing {
     /// What the wall clock said then.
     reported: Wall,
     until: Option<Mono>,
+    /// What both directors of a pair call these moments.
+    said: Said,
     /// When it is forgotten, the file having lost its entry.
     lost: Option<Mono>,
 }
@@ -166,6 +172,9 @@ struct SavedWish {
     since: Wall,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Wall>,
+    /// None in a journal of a daemon that knew of no pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<Said>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline: Option<Wall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -270,6 +279,10 @@ impl Manual {
             since: Moment::of(now),
             reported: now.wall,
             until: order.span.map(|span| now.mono.after(span)),
+            said: Said {
+                since: now.wall,
+                until: order.span.map(|span| now.wall.after(span)),
+            },
             lost: None,
         };
         let record = standing.record(entry, now);
@@ -388,6 +401,10 @@ impl Standing {
             since: Moment::restored(saved.since, now),
             reported: saved.since,
             until: saved.until.map(left),
+            said: saved.said.unwrap_or(Said {
+                since: saved.since,
+                until: saved.until,
+            }),
             lost: saved.lost.map(|lost| {
                 let left = lost.since(now.wall).min(LOST_KEPT);
                 now.mono.after(left)
@@ -410,6 +427,7 @@ impl Standing {
             reason: self.reason.clone(),
             since: self.since.told(self.reported, now),
             until: self.until.map(wall),
+            said: Some(self.said),
             deadline,
             drained,
             lost: self.lost.map(wall),

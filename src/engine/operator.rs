@@ -255,7 +255,7 @@ impl Engine {
     }
 
     /// Ackalerts and disablealerts: `text` is what they read.
-    fn tell_of_operator(
+    pub(super) fn tell_of_operator(
         &mut self,
         now: Now,
         id: ServiceId,

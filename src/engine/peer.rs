@@ -9,16 +9,20 @@
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
 //! is another one. A number that had its end here is never taken again.
 
-use std::collections::BTreeSet;
+mod wishes;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::event::{Action, PeerTold, Renumbering, Speaking};
-use crate::engine::state::{Outage, ServiceState};
+use crate::engine::event::{
+    Action, AlertKind, Note, PeerTold, Renumbering, Speaking, Status, Wish,
+};
+use crate::engine::state::{Acked, EventText, Outage, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Service, ServiceId};
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
-use crate::time::Now;
+use crate::time::{Now, Wall};
 
 /// What the peer has told.
 #[derive(Debug, Default)]
@@ -26,6 +30,9 @@ pub(super) struct Peer {
     told: PeerTold,
     /// Found good here since the link was lost.
     over: BTreeSet<ServiceName>,
+    /// The newest acknowledgement of each open outage, said here or there: one that a changed
+    /// summary has ended (`unack_summary`) does not come back.
+    acks: BTreeMap<ServiceName, (i64, Wall)>,
 }
 
 impl Peer {
@@ -121,7 +128,59 @@ impl Engine {
         let model = Arc::clone(&self.model);
         for (id, service) in model.services() {
             self.agree(now, id, service, actions);
+            self.share_ack(now, id, service, actions);
         }
+    }
+
+    /// Takes over what the peer's operator acknowledged. Of two that are at work the one that
+    /// tells people tells it.
+    fn share_ack(&mut self, now: Now, id: ServiceId, service: &Service, actions: &mut Vec<Action>) {
+        let state = &self.states[id.index()];
+        let Some(outage) = state.outage.as_deref().map(|it| it.id) else {
+            if !self.peer.acks.is_empty() {
+                self.peer.acks.remove(&name(service));
+            }
+            return;
+        };
+        let peers = self.peer.outage(service).filter(|it| it.id == outage);
+        let peers = peers.and_then(|it| it.ack.clone());
+        let own = state.ack.as_deref().map(|ack| ack.time);
+        if peers.is_none() && own.is_none() {
+            return;
+        }
+        let known = self.peer.acks.get(&name(service));
+        let known = known.filter(|(of, _)| *of == outage).map(|(_, time)| *time);
+        let newest = known.max(own).max(peers.as_ref().map(|it| it.time));
+        if let Some(newest) = newest {
+            self.peer.acks.insert(name(service), (outage, newest));
+        }
+        let Some(ack) = peers.filter(|ack| known.max(own) < Some(ack.time)) else {
+            return;
+        };
+        let state = &mut self.states[id.index()];
+        if matches!(state.status, Status::Ok | Status::Untested) {
+            return;
+        }
+        state.ack = Some(Box::new(Acked {
+            time: ack.time.min(now.wall),
+            comment: ack.comment.as_str().into(),
+        }));
+        let (speaking, peer) = (self.peer.told.speaking, self.peer.told.peer);
+        if (speaking, peer) == (Speaking::Speaks, Speaking::Silent) {
+            let text = EventText::said(&ack.comment);
+            self.tell_of_operator(now, id, AlertKind::Ack, &text, actions);
+        }
+        let state = &self.states[id.index()];
+        actions.push(report::record(service, state, now));
+        let (user, comment) = ack.comment.split_once(": ").unwrap_or_default();
+        let wish = Wish::Ack {
+            service: id,
+            user: user.to_owned(),
+            comment: comment.to_owned(),
+        };
+        let said = "acknowledged on the other director".to_owned();
+        let outcome = Ok(said);
+        actions.push(Action::Note(Note::Wish { wish, outcome }));
     }
 
     /// Gives an open outage the peer's number, where that is to be.

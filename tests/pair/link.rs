@@ -14,12 +14,12 @@ use crate::daemon::farm::SOON;
 use crate::support::{Running, TempDir, free_port, lvsmon, wait_until};
 
 /// What both directors see: whether the service `g/s` is well.
-struct World {
+pub(super) struct World {
     folder: TempDir,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let world = Self {
             folder: TempDir::new(),
         };
@@ -37,10 +37,10 @@ impl World {
 }
 
 /// One director.
-struct Director {
+pub(super) struct Director {
     folder: TempDir,
     daemon: Option<Running>,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Drop for Director {
@@ -58,7 +58,7 @@ const KEY: &str = "a key of the two directors\n";
 
 impl Director {
     /// Two that know each other, not started.
-    fn pair(world: &World) -> [Self; 2] {
+    pub(super) fn pair(world: &World) -> [Self; 2] {
         Self::pair_in([world, world])
     }
 
@@ -108,7 +108,7 @@ impl Director {
     }
 
     /// The same with more lines of the period.
-    fn configure_with(&self, settings: &str, more: &str) {
+    pub(super) fn configure_with(&self, settings: &str, more: &str) {
         let folder = self.folder.path().display();
         let text = format!(
             "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
@@ -125,7 +125,7 @@ impl Director {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         let log = File::create(self.folder.join("log")).unwrap();
         let mut command = lvsmon(["run", "--config"]);
         command.arg(self.folder.join("mon.cf"));
@@ -137,7 +137,7 @@ impl Director {
         self.daemon.as_ref().unwrap().signal(signal);
     }
 
-    fn end(&mut self, signal: Signal) {
+    pub(super) fn end(&mut self, signal: Signal) {
         self.signal(signal);
         self.daemon.take().unwrap().wait(SOON);
     }
@@ -147,21 +147,26 @@ impl Director {
     }
 
     #[track_caller]
-    fn wait_for_log(&self, text: &str) {
+    pub(super) fn wait_for_log(&self, text: &str) {
         self.wait_for_times(text, 1);
     }
 
     #[track_caller]
-    fn wait_for_times(&self, text: &str, times: usize) {
+    pub(super) fn wait_for_times(&self, text: &str, times: usize) {
         let what = format!("{text:?} {times} times in the log");
         wait_until(&what, SOON, || self.log().matches(text).count() >= times);
     }
 
     /// What `lvsmon role` says.
     fn shown(&self) -> String {
-        let mut command = lvsmon(["role", "--config"]);
-        let output = command.arg(self.folder.join("mon.cf")).output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        self.says(&["role"])
+    }
+
+    /// What a command of `lvsmon` says.
+    pub(super) fn says(&self, words: &[&str]) -> String {
+        let mut command = lvsmon(words);
+        command.arg("--config").arg(self.folder.join("mon.cf"));
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
     }
 
     /// Says what VRRP would say.
@@ -213,8 +218,8 @@ impl Director {
     }
 }
 
-const LINKED: &str = "linked with the peer";
-const GONE: &str = "the link to the peer is gone";
+pub(super) const LINKED: &str = "linked with the peer";
+pub(super) const GONE: &str = "the link to the peer is gone";
 
 #[test]
 fn both_name_one_outage_by_one_id() {

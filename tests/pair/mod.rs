@@ -5,3 +5,4 @@ mod files;
 mod health;
 mod link;
 mod role;
+mod wishes;

@@ -315,6 +315,7 @@ impl World {
             | Event::HistoryRead(_)
             | Event::Table(_)
             | Event::Peer(_)
+            | Event::PeerWishes(_)
             | Event::Tripped(_)
             | Event::JournalLost => ByWhom::Nobody,
         };

@@ -18,6 +18,7 @@ use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{self, LinkId, Report, Terms, What};
 use crate::engine::event::Renumbering;
 use crate::pair::talk::session::{End, Greeting, Key, Life, newer_stays};
+use crate::pair::talk::wishes::{StampedWish, WISHES_MAX};
 use crate::pair::talk::word::Word;
 use crate::pair::talk::{Heard, Own, PeerSettings, PeerState, Talk};
 use crate::time::Mono;
@@ -78,6 +79,10 @@ pub(super) struct Keeper {
     delivers: mpsc::Sender<Vec<Told>>,
     /// What of it waits for room there.
     pub(super) unheard: Vec<Told>,
+    /// Takes what the peer's operators wish.
+    says_wishes: mpsc::Sender<Vec<StampedWish>>,
+    /// What of it waits for room there.
+    untaken: Vec<StampedWish>,
     says: watch::Sender<Arc<PeerView>>,
 }
 
@@ -87,10 +92,13 @@ impl Keeper {
         name: &str,
         clock: Clock,
         delivers: mpsc::Sender<Vec<Told>>,
+        says_wishes: mpsc::Sender<Vec<StampedWish>>,
         says: watch::Sender<Arc<PeerView>>,
     ) -> Self {
         Self {
             delivers,
+            says_wishes,
+            untaken: Vec::new(),
             unheard: Vec::new(),
             clock,
             life: Life(fastrand::u64(1..)),
@@ -125,7 +133,7 @@ impl Keeper {
         loop {
             let wake = [self.setup_at, self.call_at].into_iter().flatten().min();
             let (talk_at, clock) = (self.talk.next(), self.clock);
-            let delivers = self.delivers.clone();
+            let (delivers, wishes) = (self.delivers.clone(), self.says_wishes.clone());
             let words = self.link.as_ref().map(|link| link.words.clone());
             // Every branch is cancel safe: nothing is taken before it is chosen.
             tokio::select! { biased;
@@ -151,6 +159,9 @@ impl Keeper {
                 }
                 Ok(permit) = delivers.reserve(), if !self.unheard.is_empty() => {
                     permit.send(std::mem::take(&mut self.unheard));
+                }
+                Ok(permit) = wishes.reserve(), if !self.untaken.is_empty() => {
+                    permit.send(std::mem::take(&mut self.untaken));
                 }
                 Some(report) = reported.recv() => self.reported(report).await,
                 Some(Ok(Some((id, called)))) = self.tasks.join_next(), if !self.tasks.is_empty() => {
@@ -396,8 +407,12 @@ impl Keeper {
         match self.talk.hear(now, word) {
             Err(why) => return self.lose(&why.to_string()),
             Ok(Some(Heard::Delivered(news))) => self.peer_delivered(news),
-            // What persons wish is not shared yet.
-            Ok(Some(Heard::Wishes(_) | Heard::State) | None) => {}
+            Ok(Some(Heard::Wishes(wishes))) => {
+                self.untaken.extend(wishes);
+                let excess = self.untaken.len().saturating_sub(WISHES_MAX);
+                self.untaken.drain(..excess);
+            }
+            Ok(Some(Heard::State) | None) => {}
         }
         self.speak();
         let is_off = |state: &PeerState| state.ahead_micros.unsigned_abs() >= SKEW_SAID_MICROS;

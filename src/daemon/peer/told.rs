@@ -17,13 +17,14 @@ impl Daemon {
         if self.engine.model().globals.peer.address.is_none() {
             return;
         }
+        let wishes = self.wishes_for_peer();
         let (outages, numbers) = self.engine.outages();
         self.peer.tell(Own {
             role: self.role.standing().role.to_string(),
             speaks: self.speaking() == Speaking::Speaks,
             numbers,
             outages: Arc::new(outages),
-            wishes: Arc::default(),
+            wishes,
         });
     }
 
@@ -41,6 +42,7 @@ impl Daemon {
         match news {
             News::View => self.peer_view(),
             News::Delivered(told) => self.peer_delivered(told),
+            News::Wishes(wishes) => self.peer_wishes(wishes),
         }
     }
 

@@ -19,6 +19,15 @@ pub struct PeerTold {
     pub peer: Speaking,
 }
 
+/// What an operator said on the other director.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PeerWish {
+    /// What it is about, by the name that both directors have for it.
+    pub name: String,
+    /// What is wished; none: nothing any more.
+    pub value: Option<serde_json::Value>,
+}
+
 /// Whether a director mails and posts at present.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Speaking {

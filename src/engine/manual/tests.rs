@@ -324,3 +324,65 @@ fn a_record_that_makes_no_sense_is_said_and_forgotten() {
         Action::Note(Note::NotRestored { .. })
     ));
 }
+
+/// What is wished here, as the other director hears it.
+fn shared(manual: &Manual) -> Vec<(String, shared::SharedWish)> {
+    let all = manual.shared();
+    all.map(|(name, value)| (name, serde_json::from_value(value).unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_wish_is_the_same_on_both_directors_and_ends_at_the_same_time() {
+    let (mut one, mut two) = (Manual::default(), Manual::default());
+    let order = Order {
+        span: Some(Duration::from_secs(3_600)),
+        ..drain(600)
+    };
+    one.wish(at(0.0), entry(), &order);
+    let [(name, wish)] = shared(&one).try_into().unwrap();
+    assert!(wish.is_sound(at(60.0)));
+    two.share(at(60.0), &wish);
+    assert_eq!(shared(&two), [(name.clone(), wish.clone())]);
+    assert_eq!(two.entry_named(&name), Some(entry()));
+    let view = |manual: &Manual| manual.view(entry(), at(70.0)).unwrap();
+    assert_eq!(view(&one), view(&two));
+    // Neither time, nor a drain that goes on, nor a restart makes it another one.
+    two.seen(&look(Some(0), 0));
+    two.advance(at(80.0));
+    assert_eq!(two.effect(entry()), Some(Effect::Out));
+    let mut saved = Saved::default();
+    for action in two.record_all(at(90.0)) {
+        let Action::Record(record) = action else {
+            panic!("no record");
+        };
+        saved.records.insert(record.key, record.value);
+    }
+    let (restored, _) = Manual::restore(&saved, at(100.0));
+    assert_eq!(shared(&restored), [(name.clone(), wish.clone())]);
+    // Its end by itself, and by a word on the other director.
+    let over = at(HOUR);
+    assert!(!wish.is_sound(over));
+    assert_eq!(one.advance(over).0.len(), 1);
+    assert_eq!(two.advance(over).0.len(), 1);
+    assert!(one.is_empty() && two.is_empty());
+    let mut restored = restored;
+    assert_eq!(restored.share_end(entry()).len(), 2);
+    assert!(restored.is_empty() && restored.share_end(entry()).is_empty());
+}
+
+#[test]
+fn no_wish_of_the_peer_is_longer_or_heavier_than_a_person_may_ask_for() {
+    let mut manual = Manual::default();
+    let sound = |order: &Order, manual: &mut Manual| {
+        manual.wish(at(0.0), entry(), order);
+        let [(_, wish)] = shared(manual).try_into().unwrap();
+        wish.is_sound(at(1.0))
+    };
+    let year = SPAN_MAX.as_secs();
+    assert!(sound(&drain(year), &mut manual));
+    assert!(!sound(&drain(year + 1), &mut manual));
+    let weight = |weight| order(ManualWish::Weight { weight });
+    assert!(sound(&weight(Weight::MAX), &mut manual));
+    assert!(!sound(&weight(Weight::MAX + 1), &mut manual));
+}

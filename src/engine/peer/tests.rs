@@ -6,10 +6,11 @@ use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
 use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking};
-use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
+use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
-use crate::model::Service;
-use crate::pair::talk::word::{OpenOutage, ServiceName};
+use crate::model::{AlertPeriod, Service};
+use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
+use crate::time::Wall;
 
 /// One service `g/s` that alerts at every failure, checked every ten seconds.
 struct Desk {
@@ -21,7 +22,10 @@ struct Desk {
 impl Desk {
     fn new() -> Self {
         let service = Service {
-            periods: vec![alerting()],
+            periods: vec![AlertPeriod {
+                ackalerts: vec![alert("ack.alert")],
+                ..alerting()
+            }],
             ..service("g", "s")
         };
         let model = Arc::new(model(vec![service]));
@@ -201,4 +205,47 @@ fn outages_of_both_have_numbers_above_all_that_either_had() {
     desk.hears(0);
     desk.hears(1);
     assert!(desk.outage().unwrap() < EPOCH + 20_000);
+}
+
+#[test]
+fn an_acknowledgement_travels_and_is_told_by_the_one_that_speaks() {
+    let mut desk = Desk::new();
+    desk.hears(1);
+    let number = desk.outage().unwrap();
+    let acked = |seconds: i64, comment: &str| {
+        let told = told(Some((number, 1)));
+        let mut outages = Arc::unwrap_or_clone(told.outages);
+        for outage in outages.values_mut() {
+            outage.ack = Some(SharedAck {
+                time: Wall::from_seconds(EPOCH + seconds),
+                comment: comment.to_owned(),
+            });
+        }
+        PeerTold {
+            outages: Arc::new(outages),
+            ..told
+        }
+    };
+    let ack = |desk: &Desk| {
+        let mut outages = desk.engine.outages().0.into_values();
+        outages.next().and_then(|it| it.ack).map(|ack| ack.comment)
+    };
+    assert_eq!(ids(&desk.tell(acked(1, "ann: on it"))), [""; 0]);
+    assert_eq!(ack(&desk).as_deref(), Some("ann: on it"));
+    assert_eq!(desk.hears(1), [""; 0], "nobody is told of it any more");
+    // An older one says nothing, a newer one does; who speaks tells it.
+    let speaks = |told| PeerTold {
+        speaking: Speaking::Speaks,
+        peer: Speaking::Silent,
+        ..told
+    };
+    assert!(desk.tell(speaks(acked(0, "bob: who?"))).is_empty());
+    let actions = desk.tell(speaks(acked(2, "eve: mended")));
+    assert_eq!(ids(&actions), [format!("g/s/{number}/ack/2")]);
+    assert_eq!(ack(&desk).as_deref(), Some("eve: mended"));
+    // It ends with its outage, and one of another outage is none of ours.
+    desk.hears(0);
+    desk.hears(1);
+    desk.tell(acked(3, "ann: on it"));
+    assert_eq!(ack(&desk), None);
 }

@@ -12,6 +12,7 @@
 //! look and is not what the peer has said was said here, and gets a stamp.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,6 +22,13 @@ use crate::time::Wall;
 /// Wishes and tombstones that are kept: far more than persons have said. Tombstones go first, the
 /// oldest first; then a wish of the peer's is not taken.
 pub const WISHES_MAX: usize = 10_000;
+
+/// How long a tombstone is kept: a director that was away for longer brings what was ended
+/// meanwhile back.
+pub const TOMB_AGE: Duration = Duration::from_secs(90 * 86_400);
+
+/// The field of a value that says when it ends by itself, in microseconds since 1970.
+const UNTIL: &str = "until";
 
 /// Longest key, in bytes.
 const KEY_MAX: usize = 1_024;
@@ -112,18 +120,47 @@ impl Wishes {
             if known.flatten() == value.as_ref() {
                 continue; // The peer's, carried out.
             }
-            let time = now.as_micros().max(self.greatest.saturating_add(1));
-            let entry = StampedWish {
-                key,
-                stamp: Stamp { time, writer },
-                value,
+            let stamp = match self.ended_by_itself(now, &key) {
+                Some(stamp) if value.is_none() => stamp,
+                Some(_) | None => {
+                    let time = now.as_micros().max(self.greatest.saturating_add(1));
+                    Stamp { time, writer }
+                }
             };
+            let entry = StampedWish { key, stamp, value };
             self.put(entry.clone());
             said.push(entry);
         }
         self.seen = level;
-        self.make_room();
         said
+    }
+
+    /// The stamp of the end of a wish whose time is over. No person said that: it is the next one
+    /// after the wish's own, and what a person has said anywhere meanwhile wins.
+    fn ended_by_itself(&self, now: Wall, key: &str) -> Option<Stamp> {
+        let (stamp, value) = self.entries.get(key)?;
+        let until = value.as_ref()?.get(UNTIL)?.as_i64()?;
+        let time = stamp.time.saturating_add(1);
+        let stamp = Stamp { time, ..*stamp };
+        (until <= now.as_micros()).then_some(stamp)
+    }
+
+    /// Drops tombstones that are old or too many: the journal's keys of them.
+    pub fn tidy(&mut self, now: Wall) -> Vec<String> {
+        let is_old = |stamp: &Stamp| now.since(Wall::from_micros(stamp.time)) > TOMB_AGE;
+        let entries = self.entries.iter();
+        let tombs = entries.filter(|(_, (_, value))| value.is_none());
+        let mut tombs: Vec<(Stamp, &String)> = tombs.map(|(key, (it, _))| (*it, key)).collect();
+        tombs.sort_unstable();
+        // Where all are wished, so many has a person really said.
+        let excess = self.entries.len().saturating_sub(WISHES_MAX);
+        let tombs = tombs.into_iter().enumerate();
+        let gone = tombs.filter(|(place, (stamp, _))| *place < excess || is_old(stamp));
+        let gone: Vec<String> = gone.map(|(_, (_, key))| key.clone()).collect();
+        for key in &gone {
+            self.entries.remove(key);
+        }
+        gone.iter().map(|key| format!("{PREFIX}{key}")).collect()
     }
 
     /// Takes in what the peer has; true where it is newer and so counts from now on.
@@ -173,17 +210,6 @@ impl Wishes {
     fn put(&mut self, entry: StampedWish) {
         self.greatest = self.greatest.max(entry.stamp.time);
         self.entries.insert(entry.key, (entry.stamp, entry.value));
-    }
-
-    fn make_room(&mut self) {
-        while self.entries.len() > WISHES_MAX {
-            let tombs = self.entries.iter().filter(|(_, (_, it))| it.is_none());
-            let oldest = tombs.min_by_key(|(_, (stamp, _))| *stamp);
-            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else {
-                return; // All are wished: so many has a person really said.
-            };
-            self.entries.remove(&oldest);
-        }
     }
 }
 

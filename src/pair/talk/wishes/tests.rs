@@ -162,11 +162,50 @@ fn nobody_says_the_last_word_and_the_number_is_bounded() {
     }
     assert_eq!(wishes.count(), (0, WISHES_MAX));
     wishes.look(at(1), 1, level(&[("ours", 1)]));
+    assert_eq!(wishes.tidy(at(1)), ["peer wish 0"]);
     assert_eq!(wishes.count(), (1, WISHES_MAX - 1));
     assert!(
         !wishes.entries.contains_key("0"),
         "the oldest tombstone went"
     );
+}
+
+#[test]
+fn a_wish_that_ends_by_itself_gives_way_to_what_was_said_elsewhere_meanwhile() {
+    let until = |seconds| serde_json::json!({ "until": at(seconds).as_micros() });
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.level.insert("a".to_owned(), until(100));
+    one.look(at(10));
+    link(at(11), &mut one, &mut two);
+    // Without a link somebody wishes something else, and the old one ends on the other director.
+    two.level.insert("a".to_owned(), until(900));
+    two.look(at(50));
+    one.say(at(100), "a", None);
+    link(at(101), &mut one, &mut two);
+    assert_eq!(one.level, two.level);
+    assert_eq!(two.level.get("a"), Some(&until(900)));
+    // It ends on both, and stays ended.
+    two.say(at(900), "a", None);
+    link(at(901), &mut one, &mut two);
+    assert!(one.level.is_empty() && two.level.is_empty());
+    // What a person ends before its time, wins.
+    two.level.insert("b".to_owned(), until(2_000));
+    two.look(at(1_000));
+    link(at(1_001), &mut one, &mut two);
+    one.say(at(1_002), "b", None);
+    link(at(1_003), &mut one, &mut two);
+    assert!(two.level.is_empty());
+}
+
+#[test]
+fn a_tombstone_is_forgotten_some_day_and_what_is_wished_is_not() {
+    let mut wishes = Wishes::default();
+    wishes.look(at(10), 1, level(&[("a", 1), ("b", 1)]));
+    wishes.look(at(20), 1, level(&[("b", 1)]));
+    let age = i64::try_from(TOMB_AGE.as_secs()).unwrap();
+    assert_eq!(wishes.tidy(at(20 + age)), [""; 0]);
+    assert_eq!(wishes.tidy(at(21 + age)), ["peer wish a"]);
+    assert_eq!(wishes.count(), (1, 0));
 }
 
 proptest! {

@@ -1,0 +1,126 @@
+//! What of a wish do both directors of a pair know (D26)?
+//!
+//! What the person said, when, and when it ends: nothing that goes on, so that the same wish is
+//! the same text on both. How far a drain has come each finds in its own kernel.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::engine::event::{Action, ManualWish};
+use crate::engine::manual::{
+    BY_MAX, DRAIN_MIN, Drain, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, Standing,
+    forget, key, line, note,
+};
+use crate::engine::state::Moment;
+use crate::lvs::{RealServerKey, VirtualServiceKey, Weight};
+use crate::time::{Now, Wall};
+
+/// When it was said and when it ends, by the clock of the director that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    pub(super) since: Wall,
+    pub(super) until: Option<Wall>,
+}
+
+/// A wish as the directors tell it to each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SharedWish {
+    virtual_service: VirtualServiceKey,
+    server: RealServerKey,
+    #[serde(flatten)]
+    wish: ManualWish,
+    by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+    since: Wall,
+    /// Where a tombstone looks for it, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Wall>,
+}
+
+impl SharedWish {
+    /// Which entry it is about.
+    pub(crate) const fn entry(&self) -> EntryKey {
+        (self.virtual_service, self.server)
+    }
+
+    /// Whether a person could have said it, and it is not over.
+    pub(crate) fn is_sound(&self, now: Now) -> bool {
+        let is_bounded = match self.wish {
+            ManualWish::Drain { limit_s } => Duration::from_secs(limit_s) <= SPAN_MAX,
+            ManualWish::Weight { weight } => weight <= Weight::MAX,
+            ManualWish::Quiesce | ManualWish::Disable => true,
+        };
+        is_bounded && self.until.is_none_or(|until| until > now.wall)
+    }
+}
+
+impl Manual {
+    /// Every wish in force, by a name that is the same on both directors.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (String, Value)> + '_ {
+        self.wishes.iter().map(|(&entry, standing)| {
+            let shared = SharedWish {
+                virtual_service: entry.0,
+                server: entry.1,
+                wish: standing.wish,
+                by: standing.by.clone(),
+                reason: standing.reason.clone(),
+                since: standing.said.since,
+                until: standing.said.until,
+            };
+            // A struct of texts and numbers has no way to fail here.
+            (key(entry), serde_json::to_value(shared).unwrap_or_default())
+        })
+    }
+
+    /// Which wish has this name.
+    pub(crate) fn entry_named(&self, name: &str) -> Option<EntryKey> {
+        self.wishes.keys().copied().find(|&it| key(it) == name)
+    }
+
+    /// The peer's operator wishes this, in the place of what was wished before.
+    pub(crate) fn share(&mut self, now: Now, shared: &SharedWish) -> Vec<Action> {
+        let entry = shared.entry();
+        let left = |until: Wall| {
+            let asked = until.since(shared.since).min(SPAN_MAX);
+            now.mono.after(until.since(now.wall).min(asked))
+        };
+        let drain = match shared.wish {
+            ManualWish::Drain { .. } if self.effect(entry) == Some(Effect::Out) => {
+                Drain::Done(Drained::Empty)
+            }
+            ManualWish::Drain { limit_s } => Drain::Going {
+                earliest: Some(now.mono.after(DRAIN_MIN)),
+                deadline: left(shared.since.after(Duration::from_secs(limit_s))),
+            },
+            ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
+        };
+        let (since, until) = (shared.since, shared.until);
+        let standing = Standing {
+            wish: shared.wish,
+            drain,
+            by: line(&shared.by, BY_MAX),
+            reason: line(&shared.reason, REASON_MAX),
+            since: Moment::restored(since, now),
+            reported: since,
+            until: until.map(left),
+            said: Said { since, until },
+            lost: None,
+        };
+        let text = format!("{} holds, said on the other director", standing.called());
+        let actions = vec![standing.record(entry, now), note(entry, text)];
+        self.wishes.insert(entry, standing);
+        actions
+    }
+
+    /// The peer's operator ended what was wished, or it came to its end there.
+    pub(crate) fn share_end(&mut self, entry: EntryKey) -> Vec<Action> {
+        let Some(standing) = self.wishes.remove(&entry) else {
+            return Vec::new();
+        };
+        let text = format!("{} is ended on the other director", standing.called());
+        vec![forget(key(entry)), note(entry, text)]
+    }
+}

@@ -1,0 +1,113 @@
+//! Which wishes of operators do both directors of a pair share?
+//!
+//! What is wished of real servers, and which hosts, watches and services are disabled. Each has a
+//! name and a value that say the same on both; which of two counts is decided over the link
+//! ([`crate::pair::talk::wishes`]). What the peer's operators say is carried out here without any
+//! alert: who was told tells it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::engine::Engine;
+use crate::engine::event::{Action, PeerWish};
+use crate::engine::manual;
+use crate::engine::report;
+use crate::engine::saved::Record;
+use crate::model::{HostName, Service, ServiceId};
+use crate::pair::talk::wishes::Level;
+use crate::time::Now;
+
+/// What a name begins with.
+const SERVICE: &str = "service ";
+const WATCH: &str = "watch ";
+const HOST: &str = "host ";
+
+impl Engine {
+    /// All that operators wish at present.
+    #[must_use]
+    pub fn wish_level(&self) -> Level {
+        let services = self.model.services().zip(&self.states);
+        let services = services.filter(|(_, state)| state.is_disabled);
+        let services = services.map(|((_, service), _)| {
+            let name = format!("{SERVICE}{} {}", service.group, service.name);
+            (name, Value::Bool(true))
+        });
+        let watches = self.disabled.watches();
+        let watches = watches.map(|group| (format!("{WATCH}{group}"), Value::Bool(true)));
+        let hosts = self.disabled.hosts().map(|(group, host, is_disabled)| {
+            (format!("{HOST}{group} {host}"), Value::Bool(is_disabled))
+        });
+        let servers = self.bindings.shared_wishes();
+        services
+            .chain(watches)
+            .chain(hosts)
+            .chain(servers)
+            .collect()
+    }
+
+    /// Carries out what the peer's operators wish, and no longer wish. What is about something
+    /// that this director does not have waits until it does.
+    pub(in crate::engine) fn peer_wishes(
+        &mut self,
+        now: Now,
+        wishes: &[PeerWish],
+        actions: &mut Vec<Action>,
+    ) {
+        let mut servers = Vec::new();
+        for PeerWish { name, value } in wishes {
+            if let Some(rest) = name.strip_prefix(SERVICE) {
+                self.peer_disables_service(now, rest, value.is_some(), actions);
+            } else if let Some(group) = name.strip_prefix(WATCH) {
+                let group: Arc<str> = group.into();
+                if self.has_watch(&group) {
+                    actions.push(keep(self.disabled.set_watch(&group, value.is_some())));
+                }
+            } else if let Some(rest) = name.strip_prefix(HOST) {
+                let said = value.as_ref().and_then(Value::as_bool);
+                let record = rest.split_once(' ').and_then(|(group, host)| {
+                    let host = HostName::new(host);
+                    self.disabled.share_host(&self.model, group, &host, said)
+                });
+                actions.extend(record.map(keep));
+            } else if name.starts_with(manual::PREFIX) {
+                servers.push((name.as_str(), value.as_ref()));
+            }
+        }
+        self.bindings.share(now, &servers, actions);
+        self.catch_up(actions);
+    }
+
+    fn peer_disables_service(
+        &mut self,
+        now: Now,
+        name: &str,
+        is_disabled: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(id) = self.service_named(name) else {
+            return;
+        };
+        let state = &mut self.states[id.index()];
+        if state.is_disabled != is_disabled {
+            state.is_disabled = is_disabled;
+            let service = self.model.service(id);
+            actions.push(report::record(service, state, now));
+        }
+    }
+
+    /// `GROUP SERVICE`
+    fn service_named(&self, name: &str) -> Option<ServiceId> {
+        let (group, service) = name.split_once(' ')?;
+        let mut services = self.model.services();
+        let is_it = |it: &Service| *it.group == *group && *it.name == *service;
+        services.find(|(_, it)| is_it(it)).map(|(id, _)| id)
+    }
+}
+
+fn keep(record: Record) -> Action {
+    Action::Record(Box::new(record))
+}
+
+#[cfg(test)]
+mod tests;

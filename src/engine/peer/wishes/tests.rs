@@ -1,0 +1,93 @@
+//! What operators said on one director holds on the other one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::engine::Engine;
+use crate::engine::event::{Event, PeerWish, Target, Wish};
+use crate::engine::fixture::{at, model, service};
+use crate::engine::saved::Saved;
+use crate::model::HostName;
+use crate::pair::talk::wishes::Level;
+
+fn director() -> Engine {
+    let model = Arc::new(model(vec![service("g", "s"), service("g", "t")]));
+    let mut engine = Engine::new(model, &Saved::default(), 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    engine
+}
+
+fn disable(target: Target) -> Wish {
+    let user = "ann".to_owned();
+    Wish::Disable { target, user }
+}
+
+/// Carries out on `to` what differs from `level`.
+fn share(level: &Level, to: &mut Engine) {
+    let own = to.wish_level();
+    let names = level.keys().chain(own.keys());
+    let differing = names.filter(|name| level.get(*name) != own.get(*name));
+    let wish = |name: &String| PeerWish {
+        name: name.clone(),
+        value: level.get(name).cloned(),
+    };
+    let wishes: BTreeMap<String, PeerWish> =
+        differing.map(|name| (name.clone(), wish(name))).collect();
+    to.handle(at(2.0), Event::PeerWishes(wishes.into_values().collect()));
+}
+
+#[test]
+fn what_was_disabled_on_one_director_is_on_the_other_and_so_is_its_end() {
+    let (mut one, mut two) = (director(), director());
+    let services = one.model().services();
+    let second = services.map(|(id, _)| id).nth(1).unwrap();
+    for wish in [
+        disable(Target::Service(second)),
+        disable(Target::Hosts(vec![HostName::new("h2")])),
+        disable(Target::Watch("g".into())),
+    ] {
+        one.handle(at(1.0), Event::Operator(wish));
+    }
+    let level = one.wish_level();
+    let names: Vec<&str> = level.keys().map(String::as_str).collect();
+    assert_eq!(names, ["host g h2", "service g t", "watch g"]);
+    share(&level, &mut two);
+    assert_eq!(two.wish_level(), level);
+    for wish in [
+        Wish::Enable(Target::Service(second)),
+        Wish::Enable(Target::Hosts(vec![HostName::new("h2")])),
+        Wish::Enable(Target::Watch("g".into())),
+    ] {
+        one.handle(at(3.0), Event::Operator(wish));
+    }
+    assert!(one.wish_level().is_empty());
+    share(&one.wish_level(), &mut two);
+    assert!(two.wish_level().is_empty());
+}
+
+#[test]
+fn what_this_director_does_not_have_or_know_changes_nothing() {
+    let mut engine = director();
+    let names = [
+        "host g h9",
+        "host x h1",
+        "host",
+        "service g x",
+        "watch x",
+        "wish nonsense",
+        "",
+        "odd",
+    ];
+    for value in [Some(Value::Bool(true)), Some(Value::Null), None] {
+        let wish = |name: &&str| PeerWish {
+            name: (*name).to_owned(),
+            value: value.clone(),
+        };
+        let wishes = names.iter().map(wish).collect();
+        engine.handle(at(1.0), Event::PeerWishes(wishes));
+        assert!(engine.wish_level().is_empty());
+    }
+}
