@@ -172,6 +172,10 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
     }
     if let Some(peer) = &answer.peer {
         out.line(&peer_line(peer, out))?;
+        if let Some((what, help)) = &peer.discord {
+            out.line(&out.paint(Tone::Bad, &format!("WRONG: {what}")))?;
+            out.line(&format!("       {help}"))?;
+        }
     }
     if let Some(why) = &answer.blind {
         out.line(&out.paint(Tone::Bad, &format!("cannot see the addresses: {why}")))?;

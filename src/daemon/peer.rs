@@ -35,6 +35,7 @@ use crate::engine::Engine;
 use crate::engine::event::{PeerTold, Renumbering};
 use crate::engine::saved::Saved;
 use crate::model::Globals;
+use crate::pair::Accord;
 use crate::pair::talk::{Own, PeerSettings, PeerState, StampedWish};
 use crate::time::Wall;
 
@@ -94,6 +95,8 @@ pub(super) struct Peer {
     /// Since when this director could have heard the peer.
     started: Wall,
     task: JoinHandle<()>,
+    /// Whether the roles of both go together.
+    accord: Accord,
     /// What the engine was told last.
     told: PeerTold,
     /// Something changed since the peer was told.
@@ -140,6 +143,7 @@ impl Peer {
             renumbered,
             started: clock.now().wall,
             task,
+            accord: Accord::default(),
             told: PeerTold::default(),
             is_untold: true,
         }

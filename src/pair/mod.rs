@@ -8,10 +8,12 @@
 //! | what does a VRRP daemon write into its FIFO | `fifo` |
 //! | which role follows from what is known | `role` |
 //! | which role is acted upon, and since when | `keeper` |
+//! | do the roles of the two directors go together | `accord` |
 //! | what does the file say of the pair | `settings` |
 //! | which synchronisation daemons run in which role | `sync` |
 //! | what do the directors tell each other, and who is believed | [`talk`] |
 
+pub mod accord;
 pub mod fifo;
 pub mod keeper;
 pub mod role;
@@ -19,6 +21,7 @@ pub mod settings;
 pub mod sync;
 pub mod talk;
 
+pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, RoleKeeper};
 pub use role::{Facts, Role, Sight, Standing, VipStanding};

@@ -59,6 +59,10 @@ pub struct PeerRow {
     pub outages: usize,
     /// By how many milliseconds its clock is ahead of ours.
     pub ahead_ms: i64,
+    /// Why the roles of both do not go together, and what to do; none where they do, or nobody
+    /// knows.
+    #[serde(default)]
+    pub discord: Option<(String, String)>,
     /// Connections that were refused: from elsewhere, or without the key.
     pub refused: u64,
 }

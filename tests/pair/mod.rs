@@ -1,5 +1,6 @@
 //! A pair of directors: the role, the link between them, and who is told that a director works.
 
+mod accord;
 mod failover;
 mod files;
 mod health;

@@ -6,8 +6,9 @@ use crate::daemon::Daemon;
 use crate::daemon::outbox::{Hearing, Told};
 use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
+use crate::pair::Saying;
 use crate::pair::talk::Own;
-use crate::time::Wall;
+use crate::time::{Readable, Wall};
 use crate::wire::role::PeerRow;
 
 impl Daemon {
@@ -91,6 +92,28 @@ impl Daemon {
             self.peer.told = told.clone();
             self.tell(Event::Peer(told));
         }
+        self.look_at_accord();
+    }
+
+    /// Says where the roles of both directors do not go together. The peer says every second that
+    /// it is there, so that this is looked at often enough.
+    fn look_at_accord(&mut self) {
+        let view = self.peer.view();
+        let here = view.peer.here.as_ref().filter(|_| view.linked.is_some());
+        let (now, own) = (self.clock.now(), self.role.standing().role);
+        let role = here.map(|here| here.role.as_str());
+        match self.peer.accord.look(now.mono, own, role) {
+            Some(Saying::Wrong(discord, lasts)) => {
+                let (what, help) = (discord.text(), discord.help());
+                let peer = &view.peer.name;
+                tracing::error!(peer, lasts = %Readable(lasts), help, "{what}");
+                self.chronicle.keep(now.wall, "role", None, what.to_owned());
+            }
+            Some(Saying::Right) => {
+                tracing::info!(%own, peer = role, "the roles of both directors go together again");
+            }
+            None => {}
+        }
     }
 
     /// What a person is shown of the link.
@@ -107,6 +130,11 @@ impl Daemon {
             speaks: here.map(|here| here.speaks),
             outages: view.peer.outages.len(),
             ahead_ms: view.peer.ahead_micros / 1_000,
+            discord: self
+                .peer
+                .accord
+                .present()
+                .map(|it| (it.text().to_owned(), it.help().to_owned())),
             refused: view.strangers,
         })
     }
