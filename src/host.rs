@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::lvs::{Family, Forwarding};
+use crate::lvs::{Family, Forwarding, Protocol, VirtualServiceKey};
 use crate::model::{
     AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram,
 };
@@ -93,6 +93,8 @@ pub struct Needs {
     pub schedulers: BTreeSet<String>,
     /// Families in which packets are forwarded by NAT.
     pub nat: BTreeSet<Family>,
+    /// A virtual service of it takes UDP.
+    pub udp: bool,
     /// Hosts are pinged by the built-in fping.
     pub ping: bool,
     /// The local sendmail, or that it may be absent.
@@ -125,6 +127,7 @@ impl Needs {
             ipvsadm: false,
             schedulers: BTreeSet::new(),
             nat: BTreeSet::new(),
+            udp: false,
             ping: true,
             mail: Mail::Default,
             program_folders: Vec::new(),
@@ -170,6 +173,9 @@ impl Needs {
                     | Forwarding::Local
                     | Forwarding::Bypass => None,
                 });
+        let keys = bindings.iter().map(|binding| binding.virtual_service);
+        let mut keys = keys.chain(sections.iter().map(|section| section.key));
+        let is_udp = |key| matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
         let monitors = model
             .services
             .iter()
@@ -179,6 +185,7 @@ impl Needs {
             ipvsadm: has_table && globals.ipvs_backend == IpvsBackend::Ipvsadm,
             schedulers: schedulers.chain(declared).collect(),
             nat: nat.collect(),
+            udp: keys.any(is_udp),
             ping: monitors.into_iter().any(|monitor| {
                 matches!(
                     monitor.program,

@@ -22,7 +22,7 @@ pub(super) fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
         let modules = Modules::of(root);
         findings.push(modules.ip_vs(root));
         findings.extend(needs.schedulers.iter().map(|name| modules.scheduler(name)));
-        findings.extend(expire_nodest_conn(root));
+        findings.extend(expire_nodest_conn(root, needs.udp));
     }
     for family in &needs.nat {
         findings.push(forwarding(root, *family));
@@ -161,13 +161,21 @@ pub(super) fn expiry(root: &Path) -> Expiry {
     }
 }
 
-fn expire_nodest_conn(root: &Path) -> Option<Finding> {
+/// What becomes of connections to a server that left. Datagrams of a UDP client belong to one for
+/// as long as the client sends, so such a client hangs for ever.
+fn expire_nodest_conn(root: &Path, udp: bool) -> Option<Finding> {
     const PLACE: &str = "/proc/sys/net/ipv4/vs/expire_nodest_conn";
     // Without the module there is no such setting, and that is said already.
     let value = read(root, PLACE)?;
     Some(if value.trim() == "0" {
+        let message = if udp {
+            "connections to a server that left the table hang until they time out, and clients of a \
+             UDP service get no answer for as long as they send"
+        } else {
+            "connections to a server that left the table hang until they time out"
+        };
         Finding::warning(
-            "connections to a server that left the table hang until they time out",
+            message,
             PLACE,
             "sysctl -w net.ipv4.vs.expire_nodest_conn=1, and keep it in /etc/sysctl.d",
         )

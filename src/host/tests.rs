@@ -38,6 +38,7 @@ fn needs() -> Needs {
         ipvsadm: false,
         schedulers: BTreeSet::new(),
         nat: BTreeSet::new(),
+        udp: false,
         ping: false,
         mail: Mail::None,
         program_folders: Vec::new(),
@@ -110,6 +111,22 @@ fn sysctls_are_judged_by_what_the_file_needs() {
     assert_eq!(found(&findings, "hang until").0, Level::Warning);
     machine.file("/proc/sys/net/ipv4/vs/expire_nodest_conn", "1\n");
     assert_eq!(found(&machine.look(&needs), "end at once").0, Level::Good);
+}
+
+#[test]
+fn clients_of_udp_services_are_thought_of() {
+    let machine = Machine::new();
+    machine.file("/proc/sys/net/ipv4/vs/expire_nodest_conn", "0\n");
+    for (udp, expected) in [(false, false), (true, true)] {
+        let needs = Needs {
+            table: true,
+            udp,
+            ..needs()
+        };
+        let (level, text) = found(&machine.look(&needs), "left the table");
+        assert_eq!(level, Level::Warning);
+        assert_eq!(text.contains("UDP"), expected, "{text}");
+    }
 }
 
 #[test]

@@ -254,9 +254,28 @@ impl<'a> Checker<'a> {
             let help = "the monitor is not run without \"allow_empty_group\"";
             self.report.warn(tree.name, message, help);
         }
+        self.tripwire_holds(service, tree);
         let executable = matches!(monitor.program, MonitorProgram::Executable(_));
         if executable && self.globals.monitor_timeout > interval.saturating_mul(3) {
             self.slow_limits.get_or_insert((tree.name, 0)).1 += 1;
+        }
+    }
+
+    /// Warns where `tripwire on` finds no port to hold a connection to.
+    fn tripwire_holds(&mut self, service: &Service, tree: &syntax::Service) {
+        let program = service.monitor.as_deref().map(|monitor| &monitor.program);
+        let has_port = match program {
+            Some(MonitorProgram::Native(options)) => options.tcp_port().is_some(),
+            Some(MonitorProgram::Executable(_)) => false,
+            // That is reported as such.
+            Some(MonitorProgram::Missing(_)) | None => true,
+        };
+        let mut statements = tree.statements.iter().rev();
+        let line = statements.find(|it| self.text(it.keyword) == "tripwire");
+        if let Some(line) = line.filter(|_| service.tripwire == Tripwire::On && !has_port) {
+            let message = "tripwire does nothing: this monitor has no port to hold a connection to";
+            let help = "use it with the built-in tcp, http or ftp, or remove it";
+            self.report.warn(line.keyword, message, help);
         }
     }
 

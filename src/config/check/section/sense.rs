@@ -8,6 +8,7 @@ use crate::config::check::section::said::Said;
 use crate::config::check::section::servers::canonical;
 use crate::config::check::section::words::listed;
 use crate::config::lines::Span;
+use crate::lvs::Family;
 use crate::model::{
     Binding, BoundServers, Creation, DeclaredServer, DeclaredService, ServiceId, WeightFrom,
     Withdraws,
@@ -28,6 +29,7 @@ impl Compiler<'_, '_> {
         self.witnesses_agree(declared, said, name);
         self.weights(declared, said, places);
         self.alert_lines(declared, name, places);
+        self.families(declared, places);
         if let Some((_, span)) = said.slow_start
             && declared.settings.scheduler.is_unweighted()
         {
@@ -159,6 +161,28 @@ impl Compiler<'_, '_> {
                             the gateway";
                 self.report().warn(place(id), message, help);
             }
+        }
+    }
+
+    /// The kernel takes no real server of the other family while connections are synchronised.
+    fn families(&mut self, declared: &DeclaredService, places: &[Span]) {
+        if self.checker.globals.pair.sync.is_none() {
+            return;
+        }
+        let family = declared.key.family();
+        let is_other = |server: &DeclaredServer| {
+            let address = server.host.as_str().parse::<std::net::IpAddr>();
+            address.is_ok_and(|address| Family::of(address) != family)
+        };
+        let other = declared.servers.iter().position(is_other);
+        let found = other.and_then(|at| Some((declared.servers.get(at)?, *places.get(at)?)));
+        if let Some((server, place)) = found {
+            let message = format!(
+                "{} is of the other family than virtual {}, and sync_daemon is set",
+                server.host, declared.key
+            );
+            let help = "the kernel synchronises no connections then: remove one of the two";
+            self.report().error(place, message, help);
         }
     }
 
