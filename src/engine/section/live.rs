@@ -2,8 +2,8 @@
 //! take their place (D15)?
 //!
 //! Pure. `min_live` holds while something serves or no fallback is declared; with nothing that
-//! serves and a fallback, the fallback replaces all. Those kept are the most recently withdrawn,
-//! ties in file order.
+//! serves and a fallback, the fallback replaces all. Those kept are first the ones that their checks
+//! give weight 0, in file order, then the most recently withdrawn, ties in file order.
 
 use std::cmp::Reverse;
 
@@ -14,6 +14,8 @@ use crate::engine::state::Moment;
 pub(crate) enum Standing {
     /// It serves: nobody withdraws it, or no verdict is there yet and it is in.
     Serves,
+    /// It is healthy, and its check gives it weight 0.
+    Spent,
     /// No verdict yet, and it is not in.
     Idle,
     /// An operator keeps it from its clients, whatever its checks say.
@@ -25,7 +27,8 @@ pub(crate) enum Standing {
 /// What follows for the section.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Live {
-    /// Places of the withdrawn ones that stay in, in file order.
+    /// Places of the withdrawn ones, and of those with weight 0, that stay in with their own
+    /// weight, in file order.
     pub(crate) kept: Vec<usize>,
     /// Who serves.
     pub(crate) by: ServedBy,
@@ -66,16 +69,19 @@ pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse)
         .enumerate()
         .filter_map(|(place, standing)| match standing {
             Standing::Withdrawn(since) => Some((Reverse(*since), place)),
-            Standing::Serves | Standing::Idle | Standing::Taken => None,
+            Standing::Serves | Standing::Spent | Standing::Idle | Standing::Taken => None,
         })
         .collect();
+    let places = servers.iter().enumerate();
+    let spent = places.filter(|(_, standing)| **standing == Standing::Spent);
+    let spent: Vec<usize> = spent.map(|(place, _)| place).collect();
     let is_idle = |it: &Standing| matches!(it, Standing::Serves | Standing::Idle);
     let nobody = if servers.iter().all(is_idle) {
         ServedBy::NobodyYet
     } else {
         ServedBy::Nobody
     };
-    let replaced = match (serving, nobody, fallback) {
+    let replaced = match (serving + spent.len(), nobody, fallback) {
         (0, ServedBy::Nobody, FallbackUse::Ready) => true,
         (0, _, FallbackUse::NotYet) => {
             return Live {
@@ -92,10 +98,12 @@ pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse)
         };
     }
     withdrawn.sort_unstable();
-    withdrawn.truncate(min_live.saturating_sub(serving));
-    let mut kept: Vec<usize> = withdrawn.into_iter().map(|(_, place)| place).collect();
+    let withdrawn = withdrawn.into_iter().map(|(_, place)| place);
+    let wanted = min_live.saturating_sub(serving);
+    let healthy = serving + spent.len();
+    let mut kept: Vec<usize> = spent.into_iter().chain(withdrawn).take(wanted).collect();
     kept.sort_unstable();
-    let by = match (serving, kept.is_empty()) {
+    let by = match (healthy, kept.is_empty()) {
         (_, false) => ServedBy::TooFew,
         (0, true) => nobody,
         (_, true) => ServedBy::Servers,
@@ -111,6 +119,7 @@ mod tests {
     fn standings(text: &str) -> Vec<Standing> {
         let standing = |letter| match letter {
             '+' => Standing::Serves,
+            '0' => Standing::Spent,
             '?' => Standing::Idle,
             'x' => Standing::Taken,
             digit => {
@@ -125,12 +134,12 @@ mod tests {
         text.chars().map(standing).collect()
     }
 
-    /// Servers: `+` serves, `?` no verdict and not in, `x` taken by an operator, a digit the second of its withdrawal.
+    /// Servers: `+` serves, `0` has weight 0 by its check, `?` no verdict and not in, `x` taken by an operator, a digit the second of its withdrawal.
     #[test]
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 21] = [
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 27] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -152,6 +161,12 @@ mod tests {
             ("xx", 1, None, &[], Nobody),
             ("xx", 1, Ready, &[], Fallback),
             ("x1", 1, None, &[1], TooFew),
+            ("000", 1, None, &[0], TooFew),
+            ("+00", 1, None, &[], Servers),
+            ("+00", 2, Ready, &[1], TooFew),
+            ("102", 2, None, &[1, 2], TooFew),
+            ("102", 1, Ready, &[1], TooFew),
+            ("100", 0, Ready, &[], Servers),
         ];
         for (servers, min_live, fallback, kept, by) in cases {
             let found = live(&standings(servers), min_live, fallback);

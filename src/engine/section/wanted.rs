@@ -79,7 +79,8 @@ pub enum ServerRole {
         /// Percent.
         share: u32,
     },
-    /// Withdrawn, and in all the same: `min_live` holds.
+    /// Withdrawn, or given weight 0 by its check, and in with its own weight all the same:
+    /// `min_live` holds.
     Kept,
     /// Withdrawn, with weight 0 for as long as that lasts.
     Quiesced,
@@ -181,11 +182,11 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     }
     for (place, server) in facts.servers.iter().enumerate() {
         let (wish, role, change) = match server.health {
-            Health::Good => good(facts.section, server, now),
-            Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
-            Health::Withdrawn if kept.contains(&place) => {
+            Health::Good | Health::Withdrawn if kept.contains(&place) => {
                 (ServerWish::In(server.settings), ServerRole::Kept, None)
             }
+            Health::Good => good(facts.section, server, now),
+            Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
             Health::Withdrawn => withdrawn(facts.section, server, now),
         };
         due = [due, change].into_iter().flatten().min();
@@ -259,6 +260,9 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Stan
         return Standing::Taken;
     }
     match server.health {
+        Health::Good if server.given == Some(Weight(0)) && server.settings.weight > Weight(0) => {
+            Standing::Spent
+        }
         Health::Good => Standing::Serves,
         Health::Withdrawn => Standing::Withdrawn(server.memory.withdrawn_since(now)),
         Health::Waiting | Health::Unheard => match silent(facts.section, server, is_open).0 {
