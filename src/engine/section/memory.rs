@@ -1,8 +1,9 @@
 //! What is remembered of a section's real servers between two decisions?
 //!
 //! Since when each is withdrawn without a break, whether its connections have ended, when it
-//! came back; and how the kernel's table looked at first. The withdrawals are in the journal:
-//! `min_live` keeps the same servers after a restart, and a drain ends when it would have (D15).
+//! came back; and how the kernel's table looked at first. What is remembered of servers is in the
+//! journal: after a restart `min_live` keeps the same ones, and a drain and a slow start end when
+//! they would have (D15).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +36,12 @@ pub(crate) struct Memory {
     pub(crate) out: Option<Out>,
     /// It came back at this moment, and starts slowly.
     pub(crate) back: Option<Moment>,
+}
+
+impl Memory {
+    const fn is_known(&self) -> bool {
+        self.out.is_some() || self.back.is_some()
+    }
 }
 
 /// A withdrawal that goes on.
@@ -113,14 +120,16 @@ pub(crate) struct Sections {
     contested: BTreeSet<VirtualServiceKey>,
 }
 
-/// A withdrawal in the journal.
+/// What is remembered of a real server, in the journal.
 #[derive(Debug, Serialize, Deserialize)]
 struct SavedOut {
     virtual_service: VirtualServiceKey,
     host: String,
     port: u16,
+    /// When it was withdrawn or came back.
     since: Wall,
-    drained: Drained,
+    /// None where it is not withdrawn, but starts slowly.
+    drained: Option<Drained>,
 }
 
 impl Sections {
@@ -136,16 +145,17 @@ impl Sections {
             let words: BTreeSet<Word> = words.collect();
             state.memories.retain(|word, memory| {
                 let is_kept = words.contains(word);
-                if memory.out.is_some() && !is_kept {
-                    actions.push(record(section.key, word, None, now));
+                if memory.is_known() && !is_kept {
+                    actions.push(record(section.key, word, Memory::default(), now));
                 }
                 is_kept
             });
             self.states.insert(section.key, state);
         }
         for (key, state) in old {
-            let withdrawn = state.memories.iter().filter(|(_, it)| it.out.is_some());
-            actions.extend(withdrawn.map(|(word, _)| record(key, word, None, now)));
+            let known = state.memories.iter().filter(|(_, it)| it.is_known());
+            let blank = Memory::default();
+            actions.extend(known.map(|(word, _)| record(key, word, blank, now)));
         }
         let states = &self.states;
         self.dues.retain(|(_, key)| states.contains_key(key));
@@ -170,11 +180,14 @@ impl Sections {
             });
             match (place, known) {
                 (Some(memory), Some(it)) => {
-                    memory.out = Some(Out {
-                        since: Moment::restored(it.since, now),
-                        told: it.since,
-                        drained: it.drained,
+                    let since = Moment::restored(it.since, now);
+                    let told = it.since;
+                    memory.out = it.drained.map(|drained| Out {
+                        since,
+                        told,
+                        drained,
                     });
+                    memory.back = it.drained.is_none().then_some(since);
                 }
                 (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
             }
@@ -187,8 +200,8 @@ impl Sections {
         let mut actions = self.tally.record_all(model);
         for (&key, state) in &self.states {
             for (word, memory) in &state.memories {
-                if memory.out.is_some() {
-                    actions.push(record(key, word, memory.out, now));
+                if memory.is_known() {
+                    actions.push(record(key, word, *memory, now));
                 }
             }
         }
@@ -200,8 +213,8 @@ impl Sections {
         let mut actions = self.tally.forget(model);
         for (&key, state) in &mut self.states {
             for (word, memory) in std::mem::take(&mut state.memories) {
-                if memory.out.is_some() {
-                    actions.push(record(key, &word, None, now));
+                if memory.is_known() {
+                    actions.push(record(key, &word, Memory::default(), now));
                 }
             }
         }
@@ -259,6 +272,7 @@ impl Sections {
             return;
         };
         let memory = &mut server.memory;
+        let remembered = *memory;
         match server.health {
             Health::Withdrawn if memory.out.is_none() => {
                 // What the kernel does not have has no connections.
@@ -274,11 +288,9 @@ impl Sections {
                     }),
                     back: None,
                 };
-                actions.push(record(key, word, memory.out, now));
             }
             Health::Good if memory.out.is_some() => {
                 memory.out = None;
-                actions.push(record(key, word, None, now));
                 let served = match before {
                     Some(ServerWish::In(settings)) => settings.weight > Weight(0),
                     Some(ServerWish::Out) => false,
@@ -297,6 +309,9 @@ impl Sections {
             && back.ago(now) >= slow_start
         {
             memory.back = None;
+        }
+        if *memory != remembered {
+            actions.push(record(key, word, *memory, now));
         }
         if *memory == Memory::default() {
             state.memories.remove(word);
@@ -388,7 +403,7 @@ impl Sections {
                 let active = counts.map_or(0, |counts| counts.active);
                 if weight == Weight(0) && active == 0 {
                     out.drained = Drained::Yes;
-                    actions.push(record(key, word, memory.out, now));
+                    actions.push(record(key, word, *memory, now));
                     changed.insert(key);
                 }
             }
@@ -428,14 +443,18 @@ impl Sections {
     }
 }
 
-/// The record of a withdrawal; without one it is to be forgotten.
-fn record(key: VirtualServiceKey, (host, port): &Word, out: Option<Out>, now: Now) -> Action {
-    let saved = out.map(|out| SavedOut {
+/// The record of what is remembered of a real server; without anything it is to be forgotten.
+fn record(key: VirtualServiceKey, (host, port): &Word, memory: Memory, now: Now) -> Action {
+    let (since, drained) = match (memory.out, memory.back) {
+        (Some(out), _) => (Some(out.since.told(out.told, now)), Some(out.drained)),
+        (None, back) => (back.map(|back| back.wall(now)), None),
+    };
+    let saved = since.map(|since| SavedOut {
         virtual_service: key,
         host: host.to_string(),
         port: *port,
-        since: out.since.told(out.told, now),
-        drained: out.drained,
+        since,
+        drained,
     });
     binding::record(format!("{PREFIX}{key} {host} {port}"), saved.as_ref())
 }

@@ -378,6 +378,39 @@ fn a_server_that_comes_back_starts_slowly() {
 }
 
 #[test]
+fn a_slow_start_goes_on_behind_a_restart() {
+    let full = [("10.1.0.1", 100), ("10.1.0.2", 100), ("10.1.0.3", 100)];
+    let options = "slow=27 w=100";
+    let mut story = Story::found(options, kernel(&full));
+    story.succeeds("1=100 2=100 3=100");
+    story.fails("2", "1=100 3=100");
+    story.succeeds("1=100 2=10 3=100");
+    story.waits(3.0, "1=100 2=20 3=100");
+    story.restarts(options);
+    story.settles("1=100 2=20 3=100");
+    story.succeeds("1=100 2=20 3=100");
+    story.waits(3.0, "1=100 2=30 3=100");
+    story.waits(21.0, "1=100 2=100 3=100");
+    story.restarts(options);
+    story.settles("1=100 2=100 3=100");
+    story.succeeds("1=100 2=100 3=100");
+}
+
+#[test]
+fn min_live_keeps_servers_that_their_checks_give_weight_0() {
+    let full = [("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)];
+    let mut story = Story::found("check min_live=2", kernel(&full));
+    let web = story.farm().id("web/http");
+    for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
+        let host = HostName::new(host);
+        let weight = GivenWeight::Absolute(0);
+        story.farm().bindings.weigh(web, &host, weight);
+    }
+    story.succeeds("1=5 2=5 3=0");
+    assert_eq!(story.role("10.1.0.1"), Some(ServerRole::Kept));
+}
+
+#[test]
 fn a_reload_that_changes_nothing_changes_nothing() {
     let options = "fall=2 min_live=1 slow=27 fallback=10.1.0.9";
     let mut story = Story::new(options);
