@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Event, Memory, Report, RunId};
+use crate::engine::event::{Event, Memory, Report, RunId, Trap};
 use crate::engine::fixture::{alert, alerting, at, exited, model, service};
 use crate::engine::saved::{ClassicDisabled, Saved};
 use crate::lvs::{Forwarding, Weight};
@@ -793,4 +793,56 @@ fn at_a_start_mons_files_say_only_what_the_journal_does_not_know() {
     assert_eq!(known, 1);
     assert_eq!(news.opstatus, Some(vec![line("other"), line("gone")]));
     assert_eq!(news.disabled, Some(disabled));
+}
+
+#[test]
+fn what_a_person_disables_and_enables_is_as_said_after_a_restart() {
+    let hosts = Target::Hosts(vec![HostName::new("h1")]);
+    for target in [Target::Service(S), Target::Watch("g".into()), hosts] {
+        let mut desk = Desk::new(site());
+        desk.wish(1.0, disable(target.clone())).unwrap();
+        desk.restart(2.0);
+        assert!(!desk.engine.classic_disabled().is_empty(), "{target:?}");
+        desk.wish(3.0, Wish::Enable(target.clone())).unwrap();
+        desk.restart(4.0);
+        assert_eq!(desk.engine.classic_disabled(), [], "{target:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_trap_is_as_it_was_after_a_restart() {
+    let mut desk = Desk::new(hears_traps());
+    let trap = Trap {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+        status: "1".to_owned(),
+        summary: "said so".to_owned(),
+        detail: String::new(),
+        from: std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    desk.tell(10.0, Event::Trap(trap));
+    desk.restart(11.0);
+    let status = |desk: &Desk| desk.engine.service(S).unwrap().status;
+    assert_eq!(status(&desk), Status::Fail);
+    desk.tell(41.0, Event::Deadline);
+    assert_eq!(status(&desk), Status::Ok);
+    desk.restart(42.0);
+    assert_eq!(status(&desk), Status::Ok);
+}
+
+#[test]
+fn a_redistribute_line_whose_program_is_missing_says_so_at_each_event() {
+    let mut model = site();
+    let mut line = (*alert("share.alert")).clone();
+    line.program = AlertProgram::Missing("it is gone".into());
+    model.services[0].redistribute = Some(Arc::new(line));
+    let mut desk = Desk::new(model);
+    let said = desk.report(10.0, exited(1, "h1\n"));
+    let missing = said.iter().any(|action| {
+        let Action::Suppressed(held) = action else {
+            return false;
+        };
+        held.period.is_none() && format!("{:?}", held.why).contains("it is gone")
+    });
+    assert!(missing, "{said:?}");
 }
