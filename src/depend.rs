@@ -138,6 +138,15 @@ impl Expression {
         &self.names
     }
 
+    /// The services as the text names them, as often as it does.
+    pub fn mentions(&self) -> impl Iterator<Item = &Name> {
+        // Operands are computed in the order of the text.
+        self.steps.iter().filter_map(|step| match step {
+            Step::Name(number) => self.names.get(usize::from(*number)),
+            Step::Value(_) | Step::Not | Step::And | Step::Or => None,
+        })
+    }
+
     /// Its value, where `values` are those of [`Self::names`]; what is missing there is false.
     #[must_use]
     pub fn holds(&self, values: &[bool]) -> bool {

@@ -116,6 +116,9 @@ pub(super) struct MonArgs {
     /// We are the second program.
     #[arg(long, hide = true)]
     detached: bool,
+    /// Words without a flag, which mon passes over.
+    #[arg(hide = true)]
+    stray: Vec<OsString>,
 }
 
 /// Which of mon's state files are loaded at the start.
@@ -184,6 +187,10 @@ pub(super) fn mon(args: &MonArgs, out: &mut Output) -> Outcome {
         },
     })
     .map_err(no_log)?;
+    if let Some(word) = args.stray.first() {
+        let word = word.to_string_lossy();
+        tracing::warn!(%word, "words without a flag on the command line are passed over");
+    }
     let facility = guard.facility();
     let ready = Ready::new(move |globals| ready(globals, &facility, starter));
     let result = daemon::run(args.start(ready), Signals::Process);
@@ -333,6 +340,14 @@ mod tests {
     }
 
     #[test]
+    fn words_without_a_flag_are_passed_over_as_with_mon() {
+        let args = parse("extra -c c more -v").unwrap();
+        assert_eq!(args.configfile.as_deref(), Some(Path::new("c")));
+        assert!(args.version);
+        assert!(parse("-c c --unknown").is_err());
+    }
+
+    #[test]
     fn every_flag_of_mon_has_its_short_and_its_long_form() {
         let short = "-A a -B /b -D d -L l -M -O local1 -P p -S -a al -b / -c c -d -d -f -i 5 -k 6 \
                      -l all -m 7 -p 8 -r 9s -s s -t 10";
@@ -389,7 +404,6 @@ mod tests {
             "-p 70000",
             "-r soon",
             "-l most",
-            "word",
         ] {
             let error = parse(words).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{words}");

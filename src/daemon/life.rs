@@ -381,7 +381,7 @@ impl Daemon {
     fn read_histories(&mut self) {
         let model = Arc::clone(self.engine.model());
         let now = self.clock.now().wall;
-        if let Some(lines) = logs::read_back(&model.globals, now) {
+        if let Some(lines) = logs::read_back(&model.globals) {
             self.tell(Event::HistoryRead(lines));
         }
         self.logs.begin(&model.globals, now, &mut self.scribe);
@@ -400,10 +400,9 @@ impl Daemon {
         let load = self.load.clone();
         let leaving = Arc::clone(&self.leaving);
         tracing::info!(config = %config.display(), "reading the configuration again");
-        let now = self.clock.now().wall;
         self.reloads.begun(tokio::task::spawn_blocking(move || {
             let loaded = site::load_unless(&config, &load, &|| leaving.load(Ordering::Relaxed))?;
-            let history = logs::read_back(&loaded.model.globals, now);
+            let history = logs::read_back(&loaded.model.globals);
             Ok(Reread { loaded, history })
         }));
     }

@@ -5,7 +5,6 @@
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::daemon::scribe::{Job, Scribe};
 use crate::engine::event::{DowntimeLine, HistoryLine};
@@ -53,9 +52,8 @@ impl Logs {
     }
 }
 
-/// The alert calls that `historicfile` tells of, as far as `historictime` and `histlength` want
-/// them; none where it is not wanted, is not there or cannot be read, which is said. Blocks.
-pub(super) fn read_back(globals: &Globals, now: Wall) -> Option<Vec<HistoryLine>> {
+/// The alert calls that `historicfile` tells of, as many as `histlength` wants; none where it is not wanted, is not there or cannot be read, which is said. Blocks.
+pub(super) fn read_back(globals: &Globals) -> Option<Vec<HistoryLine>> {
     let path = globals.history.historicfile.as_ref()?;
     let end = match end_of(path) {
         Ok(end) => end,
@@ -66,9 +64,8 @@ pub(super) fn read_back(globals: &Globals, now: Wall) -> Option<Vec<HistoryLine>
             return None;
         }
     };
-    let since = globals.history.historictime.map(|time| before(now, time));
     let max = usize::try_from(globals.histlength).unwrap_or(usize::MAX);
-    let (lines, strangers) = log_file::history(&end.text, since, max);
+    let (lines, strangers) = log_file::history(&end.text, max);
     say_strangers(path, strangers, end.is_all);
     Some(lines)
 }
@@ -93,11 +90,6 @@ pub(super) fn say_strangers(path: &Path, strangers: Strangers, is_all: bool) {
         advice = "look at them, and where the file is another one, move it away",
         "no lines of such a file, passed over"
     );
-}
-
-fn before(now: Wall, time: Duration) -> Wall {
-    let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-    Wall::from_micros(now.as_micros().saturating_sub(micros))
 }
 
 /// The last lines of a file.
@@ -128,6 +120,8 @@ fn end_of(path: &Path) -> io::Result<End> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

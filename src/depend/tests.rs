@@ -268,3 +268,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_service_that_is_named_twice_is_known_once_and_listed_twice() {
+    let reading = Expression::parse("not SELF:p and !(x:y && a:p)", "a", Form::Expression).unwrap();
+    let expression = reading.expression;
+    let texts =
+        |names: Vec<&Name>| -> Vec<String> { names.into_iter().map(ToString::to_string).collect() };
+    assert_eq!(texts(expression.names().iter().collect()), ["a:p", "x:y"]);
+    assert_eq!(
+        texts(expression.mentions().collect()),
+        ["a:p", "x:y", "a:p"]
+    );
+}

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::engine::event::{AlertCall, FailureLine, HistoryLine};
 use crate::model::AlertProgram;
 use crate::text;
+use crate::time::Wall;
 
 /// Lines kept at most, whatever `histlength` and `set maxkeep` say: each is kept in memory with
 /// up to [`SUMMARY_MAX`] bytes of its summary.
@@ -81,13 +82,19 @@ impl Histories {
     }
 
     /// What `historicfile` says, oldest first, in place of all that is known, but for the calls
-    /// behind those of the file: they may not have been written yet when it was read.
-    pub(crate) fn replace_alerts(&mut self, mut lines: Vec<HistoryLine>) {
+    /// behind those of the file: they may not have been written yet when it was read. Of all of
+    /// them those leave whose time is not wanted, once it is known which the file has.
+    pub(crate) fn replace_alerts(
+        &mut self,
+        mut lines: Vec<HistoryLine>,
+        is_wanted: impl Fn(Wall) -> bool,
+    ) {
         for line in &mut lines {
             cut(&mut line.summary);
         }
         let written = written(&self.alerts, &lines);
         lines.extend(self.alerts.drain(..).skip(written));
+        lines.retain(|line| is_wanted(line.time));
         self.alerts = lines.into();
         self.set_length(self.length);
     }
@@ -148,7 +155,6 @@ mod tests {
     use crate::model::AlertCommand;
     use crate::options::AlertOptions;
     use crate::options::trap::TrapOptions;
-    use crate::time::Wall;
 
     fn failure(summary: &str) -> FailureLine {
         FailureLine {
@@ -204,7 +210,7 @@ mod tests {
             line.time = Wall::from_seconds(*seconds);
             line
         });
-        histories.replace_alerts(written.collect());
+        histories.replace_alerts(written.collect(), |_| true);
         let alerts = histories.alerts();
         let seen = alerts.map(|line| (line.time.seconds(), line.summary.clone()));
         seen.collect()
@@ -225,6 +231,25 @@ mod tests {
         // A person took lines out and added one.
         let edited = [(1, "a"), (3, "c"), (4, "by hand")];
         assert_eq!(replaced(&known, &edited), seen(&edited));
+    }
+
+    #[test]
+    fn of_file_and_memory_the_same_is_left_however_long_ago_the_last_call_was() {
+        for last in [None, Some((90, "b"))] {
+            let known: Vec<(i64, &str)> = [(10, "a")].into_iter().chain(last).collect();
+            let mut histories = Histories::new(10);
+            for (seconds, summary) in &known {
+                histories.alerted(called(*seconds, summary));
+            }
+            let file = known.iter().map(|(seconds, summary)| {
+                let mut line = called(*seconds, summary);
+                line.time = Wall::from_seconds(*seconds);
+                line
+            });
+            histories.replace_alerts(file.collect(), |at| at.seconds() >= 60);
+            let left: Vec<&str> = histories.alerts().map(|line| &*line.summary).collect();
+            assert_eq!(left, last.map(|(_, summary)| summary).as_slice());
+        }
     }
 
     #[test]

@@ -229,7 +229,11 @@ impl Engine {
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
             Event::Reload { model, memory } => self.reload(now, model, memory, &mut actions),
-            Event::HistoryRead(lines) => self.histories.replace_alerts(lines),
+            Event::HistoryRead(lines) => {
+                let wanted = self.model.globals.history.historictime;
+                let is_wanted = |at| wanted.is_none_or(|time| now.wall.since(at) <= time);
+                self.histories.replace_alerts(lines, is_wanted);
+            }
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
             Event::JournalLost => actions.extend(self.record_all(now)),
             Event::Peer(told) => self.peer_told(now, told, &mut actions),

@@ -125,34 +125,20 @@ pub fn shown_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
-    // The host ends here (WHATWG URL, section 4.4); the last "@" before that ends the password.
-    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
-    let end = match rest.rfind('@') {
-        Some(at) if at > end && is_cut_login(&rest[..end]) => {
-            let host = at + 1;
-            let behind = rest[host..].find(['/', '?', '#', '\\']);
-            behind.map_or(rest.len(), |length| host + length)
-        }
-        Some(_) | None => end,
-    };
-    let (place, path) = rest.split_at(end);
-    let Some((login, host)) = place.rsplit_once('@') else {
+    // Whoever writes a slash, a question mark or the like in a password, where `%2F` belongs, has
+    // ended the host with it (WHATWG URL, section 4.4): up to the last "@" anything may be one.
+    if rest.starts_with('[') {
+        return url.to_owned();
+    }
+    let Some((login, host)) = rest.rsplit_once('@') else {
         return url.to_owned();
     };
     match login.split_once(':') {
-        Some((user, _)) => format!("{scheme}://{user}:***@{host}{path}"),
-        None => format!("{scheme}://***@{host}{path}"),
+        Some((user, _)) if !user.contains(['/', '?', '#', '\\']) => {
+            format!("{scheme}://{user}:***@{host}")
+        }
+        Some(_) | None => format!("{scheme}://***@{host}"),
     }
-}
-
-/// Whether what seems to be the host is `user:` and the beginning of a password in which a slash or
-/// the like is not written as `%2F`: behind the colon there is no port.
-fn is_cut_login(place: &str) -> bool {
-    let is_port = |text: &str| text.chars().all(|digit| digit.is_ascii_digit());
-    !place.contains(['@', '['])
-        && place
-            .split_once(':')
-            .is_some_and(|(_, rest)| !is_port(rest))
 }
 
 fn seconds(index: usize, text: &str) -> Result<Duration, OptionError> {
@@ -243,13 +229,15 @@ mod tests {
             ("http://me:s3@cret@h", "http://me:***@h"),
             ("http://me:s3/cret@h/x", "http://me:***@h/x"),
             ("http://me:s3?c@r#et@h?q", "http://me:***@h?q"),
-            ("http://h:80/a@b", "http://h:80/a@b"),
+            ("http://me:12/cret@h/x", "http://me:***@h/x"),
+            ("http://t0k/en@h/x", "http://***@h/x"),
+            ("http://t0k/e:n@h/x", "http://***@h/x"),
+            // It may be a password as well.
+            ("http://h:80/a@b", "http://h:***@b"),
+            ("http://h:80/ab", "http://h:80/ab"),
             ("http://[::1]/a@b", "http://[::1]/a@b"),
             ("https://t0ken@h/", "https://***@h/"),
-            (
-                "http://h/a:b@c?d=http://e:f@g",
-                "http://h/a:b@c?d=http://e:f@g",
-            ),
+            ("http://h/a:b@c?d=http://e:f@g", "http://***@g"),
             (
                 "-w 5 -k /f http://me:s3cret@h/",
                 "-w 5 -k /f http://me:***@h/",

@@ -183,10 +183,17 @@ impl Read<AuthRules> {
         });
         let told: Vec<(u32, String)> = nobody
             .map(|(command, users)| {
-                let what = format!(
-                    "nobody may say \"{command}\": its lines name nobody who may, as in mon; add \
-                     users, or {ANY} for everybody who has logged in"
-                );
+                let what = if super::command::needs_no_right(command) {
+                    format!(
+                        "everybody may say \"{command}\", whatever its lines say, as in mon; \
+                         clientallow keeps hosts away"
+                    )
+                } else {
+                    format!(
+                        "nobody may say \"{command}\": its lines name nobody who may, as in mon; \
+                         add users, or {ANY} for everybody who has logged in"
+                    )
+                };
                 (users.line, what)
             })
             .collect();

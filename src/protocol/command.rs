@@ -117,6 +117,12 @@ impl Command {
     }
 }
 
+/// Whether this is the word of a command for which no right is asked.
+pub(super) fn needs_no_right(word: &str) -> bool {
+    let found = ALL.iter().find(|(known, _)| *known == word);
+    found.is_some_and(|(_, command)| command.permission().is_none())
+}
+
 /// The command of a line and its arguments; none where the line is no command.
 #[must_use]
 pub fn parse(line: &str) -> Option<(Command, &str)> {

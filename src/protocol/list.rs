@@ -251,8 +251,8 @@ fn dependencies(out: &mut String, service: &Service) {
     out.push_str(&format!("exp {group} {name} '"));
     escape::field(out, &dependency.written);
     out.push_str(&format!("'\ncmp {group} {name}"));
-    let parents = dependency.expression.names();
-    if parents.is_empty() {
+    let mut parents = dependency.expression.mentions().peekable();
+    if parents.peek().is_none() {
         out.push_str(" NONE");
     }
     for parent in parents {

@@ -43,22 +43,21 @@ pub fn is_comment(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-/// The alert calls of a file, oldest first, at most the last `max` of those not before `since`,
-/// and what in it is none.
+/// The alert calls of a file, oldest first, at most the last `max`, and what in it is none.
 #[must_use]
-pub fn history(text: &str, since: Option<Wall>, max: usize) -> (Vec<HistoryLine>, Strangers) {
+pub fn history(text: &str, max: usize) -> (Vec<HistoryLine>, Strangers) {
     let mut lines = VecDeque::new();
     let mut strangers = Strangers::default();
     for (number, line) in (1..).zip(text.lines()) {
         match read_history_line(line) {
-            Some(line) if since.is_none_or(|since| line.time >= since) => {
+            Some(line) => {
                 lines.push_back(line);
                 if lines.len() > max {
                     lines.pop_front();
                 }
             }
             None if !is_comment(line) => strangers.add(number),
-            Some(_) | None => {}
+            None => {}
         }
     }
     (lines.into(), strangers)
@@ -156,12 +155,12 @@ mod tests {
                 "{word} g s 1795251344 /usr/lib/mon/alert.d/a b.alert (x  'y z' \"\" \"q\\\"\\\\\") h1 (x) = 1\n"
             );
             assert_eq!(written, expected);
-            assert_eq!(history(&written, None, 9).0, [line(kind, 1_795_251_344)]);
+            assert_eq!(history(&written, 9).0, [line(kind, 1_795_251_344)]);
         }
         let mut bare = line(AlertKind::Failure, 7);
         bare.args = "".into();
         bare.summary.clear();
-        assert_eq!(history(&history_line(&bare), None, 9).0, [bare.clone()]);
+        assert_eq!(history(&history_line(&bare), 9).0, [bare.clone()]);
         bare.summary = "two\nlines".to_owned();
         assert_eq!(history_line(&bare).lines().count(), 1);
     }
@@ -173,16 +172,14 @@ mod tests {
         for seconds in 1..=9 {
             text += &history_line(&line(AlertKind::Up, seconds));
         }
-        let times = |since: Option<i64>, max| -> Vec<i64> {
-            let since = since.map(Wall::from_seconds);
-            let (lines, strangers) = history(&text, since, max);
+        let times = |max| -> Vec<i64> {
+            let (lines, strangers) = history(&text, max);
             assert_eq!(strangers, Strangers { count: 3, first: 3 });
             lines.iter().map(|line| line.time.seconds()).collect()
         };
-        assert_eq!(times(None, 3), [7, 8, 9]);
-        assert_eq!(times(Some(6), 100), [6, 7, 8, 9]);
-        assert_eq!(times(None, 100).len(), 9);
-        assert!(times(None, 0).is_empty());
+        assert_eq!(times(3), [7, 8, 9]);
+        assert_eq!(times(100).len(), 9);
+        assert!(times(0).is_empty());
     }
 
     #[test]
@@ -191,7 +188,7 @@ mod tests {
         call.summary = "a\tb\nc".to_owned();
         let text = history_line(&call);
         assert!(text.ends_with(" a\tb c\n"), "{text:?}");
-        let (back, strangers) = history(&text, None, 9);
+        let (back, strangers) = history(&text, 9);
         assert_eq!(strangers.count, 0);
         assert_eq!(back[0].summary, "a\tb c");
     }

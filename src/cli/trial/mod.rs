@@ -106,7 +106,7 @@ Examples:
   lvsmon try ./ssh.monitor -p 22 -- 192.168.0.1 192.168.0.2
   lvsmon try http.monitor -p 8080 192.168.0.1
   lvsmon try www1/http --config /etc/mon/mon.cf
-  lvsmon try ./pager.alert --kind failure --kind up
+  lvsmon try --kind failure --kind up ./pager.alert
   lvsmon try mail.alert ops@example.org";
 
 /// The same options behind GROUP/SERVICE, where no argument of a program can stand.

@@ -206,6 +206,8 @@ fn a_line_that_lets_nobody_in_is_one_warning_that_says_what_to_write() {
         ("\u{feff}list: all", "byte order mark"),
         ("list: !guest", "nobody may say \"list\""),
         ("set:", "nobody may say \"set\""),
+        ("login:", "everybody may say \"login\""),
+        ("quit: !guest", "everybody may say \"quit\""),
         ("trap  section\n10.0.0.0/8 * x", "looks like a network"),
         (
             "trap section\n10.0.0.300 * x",
