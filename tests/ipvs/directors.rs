@@ -130,7 +130,7 @@ impl Director {
              \n\
              hostgroup web 192.168.0.1 192.168.0.2 192.168.0.3\n\n\
              watch web\n    service http\n\tinterval 1s\n\tmonitor http.monitor -t 5 -m \"is well\"\n\
-             \tperiod wd {{Sun-Sat}}\n\t    alertafter 2\n\t    alertevery 1h\n\
+             \tperiod wd {{Sun-Sat}}\n\t    alertafter 2\n\t    alertevery 1h strict\n\
              \t    alert mail.alert ops@example.org\n\t    upalert mail.alert ops@example.org\n\n\
              virtual {VIP}:80\n    scheduler rr\n    real web weight 5\n    service web:http\n\n"
         )
