@@ -39,8 +39,8 @@ pub struct RoleKeeper {
     facts: Facts,
     /// Number of the next thing that is said.
     next: u64,
-    /// Then nothing was heard for long.
-    silent_at: Mono,
+    /// Then nothing was known for long; none where something is, or that time is over.
+    silent_at: Option<Mono>,
     /// What follows from what is known.
     latest: Standing,
     /// What is acted upon.
@@ -61,16 +61,12 @@ impl RoleKeeper {
     pub fn new(settings: PairSettings, said: Facts, now: Now) -> Self {
         let words = said.said.values().chain(&said.said_of_all);
         let next = words.map(|said| said.number).max();
-        let facts = Facts {
-            has_waited: false,
-            ..said
-        };
-        let standing = role::of_director(&settings, &facts);
-        Self {
+        let standing = role::of_director(&settings, &said);
+        let mut keeper = Self {
             settings,
-            facts,
+            facts: said,
             next: next.map_or(0, |number| number.saturating_add(1)),
-            silent_at: now.mono.after(SILENCE),
+            silent_at: Some(now.mono.after(SILENCE)),
             latest: standing.clone(),
             standing,
             since: now.wall,
@@ -78,15 +74,14 @@ impl RoleKeeper {
             counted: now.mono,
             passed_over: 0,
             unkept: 0,
-        }
+        };
+        keeper.judge();
+        keeper
     }
 
-    /// Another file holds from now on. What was said still counts.
+    /// Another file holds from now on. What was said and seen still counts; of an address that
+    /// nobody has looked for yet the next look says what is so.
     pub fn reload(&mut self, settings: PairSettings) {
-        if settings.vips != self.settings.vips {
-            // The look was for others.
-            self.facts.sight = Sight::Unseen;
-        }
         self.settings = settings;
         self.judge();
     }
@@ -121,18 +116,17 @@ impl RoleKeeper {
 
     /// Somebody looked for the addresses.
     pub fn see(&mut self, sight: Sight) {
-        if self.facts.sight != sight {
-            self.facts.sight = sight;
-            self.judge();
+        match &sight {
+            Sight::Seen(found) => self.facts.found.clone_from(found),
+            Sight::Unseen | Sight::Blind(_) => self.facts.found.clear(),
         }
+        self.facts.sight = sight;
+        self.judge();
     }
 
     /// The change to act upon at `now`, if there is one.
     pub fn settle(&mut self, now: Now) -> Option<Change> {
-        if !self.facts.has_waited && self.silent_at <= now.mono {
-            self.facts.has_waited = true;
-            self.judge();
-        }
+        self.wait(now.mono);
         self.refill(now.mono);
         if self.latest.role == self.standing.role {
             // The reason may have changed, which nobody has to act upon.
@@ -153,7 +147,7 @@ impl RoleKeeper {
     /// When to settle without a new fact.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        let silence = (!self.facts.has_waited).then_some(self.silent_at);
+        let silence = self.silent_at;
         let waits = self.latest.role != self.standing.role;
         let pace = waits.then(|| match self.free {
             0 => self.counted.after(CHANGE_EVERY),
@@ -210,8 +204,29 @@ impl RoleKeeper {
         self.settings.speak.allows(self.standing.role)
     }
 
+    /// Where nothing is known: whether that lasts long.
+    fn wait(&mut self, now: Mono) {
+        if self.facts.has_waited || role::is_known(&self.settings, &self.facts) {
+            return;
+        }
+        let silent_at = *self.silent_at.get_or_insert(now.after(SILENCE));
+        if silent_at <= now {
+            self.silent_at = None;
+            self.facts.has_waited = true;
+            self.judge();
+        }
+    }
+
     fn judge(&mut self) {
+        let is_known = role::is_known(&self.settings, &self.facts);
+        if is_known {
+            self.silent_at = None;
+            self.facts.has_waited = false;
+        }
         let latest = role::of_director(&self.settings, &self.facts);
+        if is_known {
+            self.facts.before = Some(latest.role);
+        }
         if latest.role != self.latest.role && self.latest.role != self.standing.role {
             self.passed_over = self.passed_over.saturating_add(1);
         }

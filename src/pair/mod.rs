@@ -24,6 +24,6 @@ pub mod talk;
 pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, RoleKeeper};
-pub use role::{Facts, Role, Sight, Standing, VipStanding};
+pub use role::{Facts, Found, Role, Sight, Standing, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
 pub use sync::SyncSettings;

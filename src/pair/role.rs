@@ -6,7 +6,7 @@
 //! either here or not. The role of the director is that of its first address, so that of two
 //! directors which share out several addresses exactly one speaks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -81,14 +81,18 @@ pub struct Said {
     pub number: u64,
 }
 
+/// Addresses that were looked for, and whether each is here.
+pub type Found = BTreeMap<IpAddr, bool>;
+
 /// What a look for the virtual addresses found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Sight {
     /// Nobody has looked yet.
     #[default]
     Unseen,
-    /// These of them are on an interface, other than by the loopback device or in host scope.
-    Seen(BTreeSet<IpAddr>),
+    /// For each that was looked for, whether it is on an interface, other than by the loopback
+    /// device or in host scope.
+    Seen(Found),
     /// The system did not say.
     Blind(String),
 }
@@ -100,9 +104,13 @@ pub struct Facts {
     pub said: BTreeMap<InstanceName, Said>,
     /// What was said without a name: it is meant for all.
     pub said_of_all: Option<Said>,
-    /// Which addresses are here.
+    /// What the last look came to.
     pub sight: Sight,
-    /// There was time enough to hear something.
+    /// Which addresses are here, for those that were looked for.
+    pub found: Found,
+    /// The role that followed when something was known last; none before the first time.
+    pub before: Option<Role>,
+    /// Since then, or since the start, nothing was known for long.
     pub has_waited: bool,
 }
 
@@ -157,13 +165,38 @@ pub struct VipStanding {
 /// The role of the director.
 #[must_use]
 pub fn of_director(settings: &PairSettings, facts: &Facts) -> Standing {
+    known(settings, facts).unwrap_or_else(|| unknown(facts))
+}
+
+/// Whether the role of the director follows from something that is known.
+#[must_use]
+pub fn is_known(settings: &PairSettings, facts: &Facts) -> bool {
+    known(settings, facts).is_some()
+}
+
+fn known(settings: &PairSettings, facts: &Facts) -> Option<Standing> {
     match settings.vips.first() {
-        Some(vip) => of_vip(settings, facts, vip).standing,
+        Some(vip) => of_vip(settings, facts, vip),
         None if !settings.has_source() && facts.said.is_empty() && facts.said_of_all.is_none() => {
             let why = "the file names no notify_fifo and no vip";
-            Standing::new(Role::Alone, why)
+            Some(Standing::new(Role::Alone, why))
         }
         None => by_word(facts, settings.notify_instance.as_ref(), None),
+    }
+}
+
+/// Where nothing is known the role stays what it was, for a while.
+fn unknown(facts: &Facts) -> Standing {
+    match facts.before {
+        _ if facts.has_waited => Standing::new(
+            Role::Active,
+            "nothing was heard of a role for long: better two that speak than none",
+        ),
+        Some(before) => Standing::new(
+            before,
+            format!("nothing is known of the role at the moment, it was {before} before"),
+        ),
+        None => Standing::new(Role::Standby, "nothing was heard of a role yet"),
     }
 }
 
@@ -171,20 +204,18 @@ pub fn of_director(settings: &PairSettings, facts: &Facts) -> Standing {
 #[must_use]
 pub fn of_vips(settings: &PairSettings, facts: &Facts) -> Vec<VipStanding> {
     let vips = settings.vips.iter();
-    vips.map(|vip| of_vip(settings, facts, vip)).collect()
+    vips.map(|vip| VipStanding {
+        address: vip.address,
+        is_here: facts.found.get(&vip.address).copied(),
+        standing: of_vip(settings, facts, vip).unwrap_or_else(|| unknown(facts)),
+    })
+    .collect()
 }
 
-fn of_vip(settings: &PairSettings, facts: &Facts, vip: &Vip) -> VipStanding {
-    let is_here = match &facts.sight {
-        Sight::Seen(here) => Some(here.contains(&vip.address)),
-        Sight::Unseen | Sight::Blind(_) => None,
-    };
+fn of_vip(settings: &PairSettings, facts: &Facts, vip: &Vip) -> Option<Standing> {
+    let is_here = facts.found.get(&vip.address);
     let instance = vip.instance.as_ref().or(settings.notify_instance.as_ref());
-    VipStanding {
-        address: vip.address,
-        is_here,
-        standing: by_word(facts, instance, is_here.map(|here| (vip.address, here))),
-    }
+    by_word(facts, instance, is_here.map(|here| (vip.address, *here)))
 }
 
 /// What follows from the state of an instance and from an address that is here or is not.
@@ -192,7 +223,7 @@ fn by_word(
     facts: &Facts,
     instance: Option<&InstanceName>,
     address: Option<(IpAddr, bool)>,
-) -> Standing {
+) -> Option<Standing> {
     let newest = facts.of(instance.or_else(|| facts.first()));
     let words = newest.map(|(name, said)| {
         let of = name.map_or_else(String::new, |name| format!(" of {name}"));
@@ -202,7 +233,7 @@ fn by_word(
         };
         (said.state, format!("{who} {}{of}", said.state))
     });
-    match (words, address) {
+    Some(match (words, address) {
         (Some((State::Fault | State::Stop, words)), _) => Standing::new(Role::Fault, words),
         (words, Some((address, is_here))) => {
             let (role, found, other) = if is_here {
@@ -218,14 +249,8 @@ fn by_word(
         }
         (Some((State::Master, words)), None) => Standing::new(Role::Active, words),
         (Some((State::Backup, words)), None) => Standing::new(Role::Standby, words),
-        (None | Some((State::Deleted, _)), None) if facts.has_waited => Standing::new(
-            Role::Active,
-            "nothing was heard of a role for long: better two that speak than none",
-        ),
-        (None | Some((State::Deleted, _)), None) => {
-            Standing::new(Role::Standby, "nothing was heard of a role yet")
-        }
-    }
+        (None | Some((State::Deleted, _)), None) => return None,
+    })
 }
 
 #[cfg(test)]

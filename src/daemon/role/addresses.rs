@@ -81,8 +81,8 @@ pub(super) async fn look(
         }
         let sight = match timeout(CALL_LIMIT, here()).await {
             Ok(Ok(here)) => {
-                let wanted = addresses.into_iter().filter(|it| here.contains(it));
-                Sight::Seen(wanted.collect())
+                let found = addresses.into_iter().map(|it| (it, here.contains(&it)));
+                Sight::Seen(found.collect())
             }
             Ok(Err(error)) => Sight::Blind(format!("netlink: {error}")),
             Err(_) => Sight::Blind("netlink: no answer of the kernel".to_owned()),
@@ -308,6 +308,25 @@ mod tests {
         let disturbed = message(NEW_ADDRESS, 2 | INTERRUPTED, &[]);
         assert!(read(&disturbed, &mut BTreeSet::new()).is_err());
         assert!(read(&[0; HEADER], &mut BTreeSet::new()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn another_list_is_news_also_where_none_of_it_is_here() {
+        // Of the range for examples, which no machine has.
+        let [one, other] = ["192.0.2.3", "192.0.2.4"].map(|it| it.parse::<IpAddr>().unwrap());
+        let (wanted, wishes) = watch::channel(vec![one]);
+        let (shows, mut sight) = watch::channel(Sight::Unseen);
+        let task = tokio::spawn(look(wishes, shows, Arc::default()));
+        for list in [vec![one], vec![one, other], vec![other]] {
+            let expected = Sight::Seen(list.iter().map(|it| (*it, false)).collect());
+            wanted.send_replace(list);
+            let found = timeout(
+                Duration::from_secs(60),
+                sight.wait_for(|it| *it == expected),
+            );
+            assert!(found.await.is_ok(), "{expected:?}");
+        }
+        task.abort();
     }
 
     #[tokio::test]

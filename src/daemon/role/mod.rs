@@ -86,7 +86,7 @@ impl RoleSources {
             is_other
         };
         self.path.send_if_modified(put);
-        // Also where they are the same: the keeper may have forgotten what was seen.
+        // Also where they are the same: a reload is a good moment to look.
         self.wanted.send_replace(addresses_of(settings));
     }
 

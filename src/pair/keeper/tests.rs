@@ -100,19 +100,62 @@ fn only_so_many_instances_are_kept() {
     say(&mut keeper, State::Deleted, at(0));
 }
 
-#[test]
-fn other_addresses_are_looked_for_anew() {
-    let settings = |text: &str| PairSettings {
+fn with_vips(text: &str) -> PairSettings {
+    PairSettings {
         vips: Vip::list(text).unwrap(),
         ..PairSettings::default()
-    };
-    let mut keeper = RoleKeeper::new(settings("10.0.0.3"), Facts::default(), at(0));
-    keeper.see(Sight::Seen(["10.0.0.3".parse().unwrap()].into()));
-    assert_eq!(keeper.settle(at(0)).unwrap().to.role, Role::Active);
-    keeper.reload(settings("10.0.0.3"));
-    assert_eq!(keeper.settle(at(1)), None);
-    keeper.reload(settings("10.0.0.4"));
-    assert_eq!(keeper.facts().sight, Sight::Unseen);
+    }
+}
+
+/// What a look finds: `ADDRESS=yes` or `ADDRESS=no` for each.
+fn seen(text: &str) -> Sight {
+    let words = text.split_whitespace();
+    let found = words.map(|word| word.split_once('=').unwrap());
+    let found = found.map(|(address, is_here)| (address.parse().unwrap(), is_here == "yes"));
+    Sight::Seen(found.collect())
+}
+
+#[test]
+fn other_addresses_change_no_role_before_somebody_has_looked_for_them() {
+    for (here, role) in [("no", Role::Standby), ("yes", Role::Active)] {
+        let mut keeper = RoleKeeper::new(with_vips("10.0.0.3"), Facts::default(), at(0));
+        keeper.see(seen(&format!("10.0.0.3={here}")));
+        keeper.settle(at(0));
+        assert_eq!(keeper.standing().role, role);
+        // Long after the start, and all over again an hour later.
+        for (start, vips) in [
+            (40_000, "10.0.0.3 10.0.0.4"),
+            (50_000, "10.0.0.3 instance X"),
+            (60_000, "10.0.0.4"),
+        ] {
+            keeper.reload(with_vips(vips));
+            assert_eq!(keeper.settle(at(start)), None, "{vips}");
+            assert_eq!(keeper.settle(at(start + 1)), None, "{vips}");
+            assert!(keeper.settled());
+        }
+        // The look says what is so.
+        assert_eq!(keeper.vips()[0].is_here, None);
+        keeper.see(seen("10.0.0.4=yes"));
+        keeper.settle(at(60_002));
+        assert_eq!(keeper.standing().role, Role::Active);
+        keeper.see(seen("10.0.0.4=no"));
+        keeper.settle(at(60_003));
+        assert_eq!(keeper.standing().role, Role::Standby);
+        assert_eq!(keeper.next_deadline(), None);
+    }
+}
+
+#[test]
+fn addresses_that_nobody_can_look_for_leave_a_director_active_after_a_while() {
+    let mut keeper = RoleKeeper::new(with_vips("10.0.0.3"), Facts::default(), at(0));
+    keeper.see(seen("10.0.0.3=no"));
+    assert_eq!(keeper.settle(at(40_000)), None);
+    keeper.reload(with_vips("10.0.0.4"));
+    assert_eq!(keeper.settle(at(50_000)), None);
+    assert_eq!(keeper.next_deadline(), Some(at(80_000).mono));
+    assert_eq!(keeper.settle(at(79_999)), None);
+    assert_eq!(keeper.settle(at(80_000)).unwrap().to.role, Role::Active);
+    assert_eq!(keeper.next_deadline(), None);
 }
 
 proptest! {

@@ -35,14 +35,13 @@ fn facts(text: &str) -> Facts {
             }
         }
     }
-    facts.sight = match here.trim() {
-        "?" => Sight::Blind("no netlink".to_owned()),
-        here => Sight::Seen(
-            here.split_whitespace()
-                .map(|it| it.parse().unwrap())
-                .collect(),
-        ),
-    };
+    if here.trim() != "?" {
+        let mut looked_for = ["10.0.0.3", "10.0.0.4", "10.0.0.5"].iter();
+        let is_here = |address: &&str| here.split_whitespace().any(|it| it == *address);
+        let found = looked_for.by_ref();
+        let found = found.map(|it| (it.parse().unwrap(), is_here(it)));
+        facts.found = found.collect();
+    }
     facts
 }
 
@@ -123,6 +122,16 @@ fn who_hears_nothing_for_long_is_active() {
     known.has_waited = true;
     for settings in [settings("", ""), settings("10.0.0.3", "")] {
         assert_eq!(of_director(&settings, &known).role, Role::Active);
+    }
+    // Until then it stays what it was.
+    for before in [Role::Active, Role::Standby, Role::Fault] {
+        let mut known = facts("| ?");
+        known.before = Some(before);
+        let standing = of_director(&settings("10.0.0.3", ""), &known);
+        assert_eq!(standing.role, before, "{}", standing.why);
+        known.has_waited = true;
+        let standing = of_director(&settings("10.0.0.3", ""), &known);
+        assert_eq!(standing.role, Role::Active);
     }
     // Of a known address nothing more has to be heard.
     let mut known = facts("|");
