@@ -13,7 +13,8 @@ use crate::lvs::{
 ///
 /// Within a virtual service: make or correct it, put real servers in, change some in place, those
 /// that get weight 0 last, take others out, declared or not. So it never loses its last real server
-/// while another waits to be added or to get its weight. Real servers of a virtual service that belongs to others and is missing wait: see [`missing`].
+/// while another waits to be added or to get its weight. Real servers of a virtual service that
+/// belongs to others and is missing wait: see [`missing`].
 #[must_use]
 pub fn diff(desired: &Desired, actual: &Table) -> Vec<Command> {
     let mut commands = Vec::new();
