@@ -161,8 +161,9 @@ pub(super) fn expiry(root: &Path) -> Expiry {
     }
 }
 
-/// What becomes of connections to a server that left. Datagrams of a UDP client belong to one for
-/// as long as the client sends, so such a client hangs for ever.
+/// What becomes of connections to a server that left: without this setting the kernel drops their
+/// packets until they time out (Documentation/networking/ipvs-sysctl). The datagrams of a UDP
+/// client belong to one connection, and nobody tells that client to begin another.
 fn expire_nodest_conn(root: &Path, udp: bool) -> Option<Finding> {
     const PLACE: &str = "/proc/sys/net/ipv4/vs/expire_nodest_conn";
     // Without the module there is no such setting, and that is said already.
@@ -170,7 +171,7 @@ fn expire_nodest_conn(root: &Path, udp: bool) -> Option<Finding> {
     Some(if value.trim() == "0" {
         let message = if udp {
             "connections to a server that left the table hang until they time out, and clients of a \
-             UDP service get no answer for as long as they send"
+             UDP service get no answer until then"
         } else {
             "connections to a server that left the table hang until they time out"
         };
