@@ -15,6 +15,11 @@ use crate::time::{Mono, Now, Wall};
 /// three to four advertisements of a second to know what it is, and has to be started first.
 const SILENCE: Duration = Duration::from_secs(30);
 
+/// How long what the last look found counts while nobody can look: time for several more looks,
+/// and less than a person takes to notice. Then words count alone, and without any the role stays
+/// what it was for [`SILENCE`].
+const SIGHT_KEPT: Duration = Duration::from_secs(10);
+
 /// Changes that are acted upon at once: a takeover and back, twice.
 const CHANGES_AT_ONCE: u32 = 4;
 
@@ -41,6 +46,8 @@ pub struct RoleKeeper {
     next: u64,
     /// Then nothing was known for long; none where something is, or that time is over.
     silent_at: Option<Mono>,
+    /// Then what the last look found counts no more; none where the addresses can be looked for.
+    blind_at: Option<Mono>,
     /// What follows from what is known.
     latest: Standing,
     /// What is acted upon.
@@ -67,6 +74,7 @@ impl RoleKeeper {
             facts: said,
             next: next.map_or(0, |number| number.saturating_add(1)),
             silent_at: Some(now.mono.after(SILENCE)),
+            blind_at: None,
             latest: standing.clone(),
             standing,
             since: now.wall,
@@ -114,11 +122,13 @@ impl RoleKeeper {
         self.judge();
     }
 
-    /// Somebody looked for the addresses.
+    /// Somebody looked for the addresses. One look that fails means nothing: they are listed
+    /// while they change, and then a list may break off.
     pub fn see(&mut self, sight: Sight) {
         match &sight {
             Sight::Seen(found) => self.facts.found.clone_from(found),
-            Sight::Unseen | Sight::Blind(_) => self.facts.found.clear(),
+            Sight::Unseen => self.facts.found.clear(),
+            Sight::Blind(_) => {}
         }
         self.facts.sight = sight;
         self.judge();
@@ -126,6 +136,7 @@ impl RoleKeeper {
 
     /// The change to act upon at `now`, if there is one.
     pub fn settle(&mut self, now: Now) -> Option<Change> {
+        self.go_blind(now.mono);
         self.wait(now.mono);
         self.refill(now.mono);
         if self.latest.role == self.standing.role {
@@ -147,13 +158,13 @@ impl RoleKeeper {
     /// When to settle without a new fact.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
-        let silence = self.silent_at;
         let waits = self.latest.role != self.standing.role;
         let pace = waits.then(|| match self.free {
             0 => self.counted.after(CHANGE_EVERY),
             _ => self.counted,
         });
-        [silence, pace].into_iter().flatten().min()
+        let all = [self.silent_at, self.blind_at, pace];
+        all.into_iter().flatten().min()
     }
 
     /// The role that is acted upon.
@@ -202,6 +213,18 @@ impl RoleKeeper {
     #[must_use]
     pub const fn speaks(&self) -> bool {
         self.settings.speak.allows(self.standing.role)
+    }
+
+    /// Where nobody can look: whether that lasts too long to count on the last look.
+    fn go_blind(&mut self, now: Mono) {
+        let is_blind = matches!(self.facts.sight, Sight::Blind(_));
+        if !is_blind || self.facts.found.is_empty() {
+            self.blind_at = None;
+        } else if *self.blind_at.get_or_insert(now.after(SIGHT_KEPT)) <= now {
+            self.blind_at = None;
+            self.facts.found.clear();
+            self.judge();
+        }
     }
 
     /// Where nothing is known: whether that lasts long.

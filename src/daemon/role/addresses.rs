@@ -28,6 +28,10 @@ const LOOK_REST: Duration = Duration::from_millis(50);
 /// The kernel answers within microseconds.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
+/// Lists that break off because the addresses change are asked for again at once, so often: where
+/// they change faster than that, the next look comes soon.
+const TRIES: u32 = 8;
+
 /// Room for one datagram: the kernel makes dumps of at most 32 KiB.
 const ROOM: usize = 64 * 1_024;
 
@@ -79,7 +83,7 @@ pub(super) async fn look(
         if changes.is_none() {
             changes = listen().ok();
         }
-        let sight = match timeout(CALL_LIMIT, here()).await {
+        let sight = match timeout(CALL_LIMIT, whole(here)).await {
             Ok(Ok(here)) => {
                 let found = addresses.into_iter().map(|it| (it, here.contains(&it)));
                 Sight::Seen(found.collect())
@@ -130,6 +134,17 @@ async fn changed(socket: &mut Option<TokioSocket>) {
     }
 }
 
+/// What a list comes to that nothing interrupts.
+async fn whole<T, F: Future<Output = io::Result<T>>>(list: impl Fn() -> F) -> io::Result<T> {
+    for _ in 1..TRIES {
+        match list().await {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
+    list().await
+}
+
 /// The addresses of this machine that count.
 async fn here() -> io::Result<BTreeSet<IpAddr>> {
     let mut socket = TokioSocket::new(NETLINK_ROUTE)?;
@@ -170,7 +185,8 @@ fn read(datagram: &[u8], here: &mut BTreeSet<IpAddr>) -> io::Result<bool> {
             return Err(io::Error::other("an answer is cut off"));
         };
         if flags & INTERRUPTED != 0 {
-            return Err(io::Error::other(
+            return Err(io::Error::new(
+                io::ErrorKind::Interrupted,
                 "the addresses change while they are listed",
             ));
         }
@@ -306,8 +322,27 @@ mod tests {
         let error = read(&refused, &mut BTreeSet::new()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(1));
         let disturbed = message(NEW_ADDRESS, 2 | INTERRUPTED, &[]);
-        assert!(read(&disturbed, &mut BTreeSet::new()).is_err());
+        let error = read(&disturbed, &mut BTreeSet::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::Interrupted);
         assert!(read(&[0; HEADER], &mut BTreeSet::new()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_list_that_breaks_off_is_asked_for_again_and_not_for_ever() {
+        async fn tries(needed: u32, kind: io::ErrorKind) -> (u32, bool) {
+            let asked = std::cell::Cell::new(0);
+            let done = whole(|| {
+                asked.set(asked.get() + 1);
+                let is_done = asked.get() >= needed;
+                async move { is_done.then_some(()).ok_or_else(|| kind.into()) }
+            });
+            let is_done = done.await.is_ok();
+            (asked.get(), is_done)
+        }
+        let interrupted = io::ErrorKind::Interrupted;
+        assert_eq!(tries(3, interrupted).await, (3, true));
+        assert_eq!(tries(u32::MAX, interrupted).await, (TRIES, false));
+        assert_eq!(tries(3, io::ErrorKind::OutOfMemory).await, (1, false));
     }
 
     #[tokio::test]

@@ -158,6 +158,53 @@ fn addresses_that_nobody_can_look_for_leave_a_director_active_after_a_while() {
     assert_eq!(keeper.next_deadline(), None);
 }
 
+fn blind() -> Sight {
+    Sight::Blind("the addresses change".to_owned())
+}
+
+#[test]
+fn a_look_that_fails_changes_no_role() {
+    for here in ["no", "yes"] {
+        let found = || seen(&format!("10.0.0.3={here}"));
+        let mut keeper = RoleKeeper::new(with_vips("10.0.0.3"), Facts::default(), at(0));
+        keeper.see(found());
+        keeper.settle(at(0));
+        let role = keeper.standing().role;
+        keeper.see(blind());
+        assert_eq!(keeper.settle(at(40_000)), None);
+        assert_eq!(keeper.next_deadline(), Some(at(50_000).mono));
+        // Neither does one minute of looks of which the half fail.
+        for second in 41..100 {
+            keeper.see(if second % 2 == 0 { blind() } else { found() });
+            assert_eq!(keeper.settle(at(second * 1_000)), None);
+        }
+        assert_eq!(keeper.standing().role, role);
+        assert_eq!(keeper.next_deadline(), None);
+    }
+}
+
+#[test]
+fn who_cannot_look_for_long_believes_words_and_without_any_is_active_in_the_end() {
+    let mut keeper = RoleKeeper::new(with_vips("10.0.0.3"), Facts::default(), at(0));
+    keeper.see(seen("10.0.0.3=no"));
+    keeper.settle(at(60_000));
+    keeper.see(blind());
+    assert_eq!(keeper.settle(at(60_000)), None);
+    assert_eq!(keeper.settle(at(70_000)), None);
+    assert_eq!(keeper.standing().role, Role::Standby);
+    assert_eq!(keeper.next_deadline(), Some(at(100_000).mono));
+    assert_eq!(keeper.settle(at(100_000)).unwrap().to.role, Role::Active);
+    say(&mut keeper, State::Backup, at(110_000));
+    assert_eq!(keeper.settle(at(110_000)).unwrap().to.role, Role::Standby);
+    // What was found counts for a while, whatever is said, and then the word.
+    keeper.see(seen("10.0.0.3=yes"));
+    assert_eq!(keeper.settle(at(120_000)).unwrap().to.role, Role::Active);
+    keeper.see(blind());
+    assert_eq!(keeper.settle(at(120_001)), None);
+    assert_eq!(keeper.settle(at(130_001)).unwrap().to.role, Role::Standby);
+    assert_eq!(keeper.next_deadline(), None);
+}
+
 proptest! {
     /// Whatever is said when: no deadline is left in the past, and in the end the role that is
     /// acted upon is the one that follows from what is known.
