@@ -23,6 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// A look that takes longer hangs in the kernel: it ends daemons within a second or two.
 const LOOK_LIMIT: Duration = Duration::from_secs(15);
 
+/// Daemons that may be ours to stop: one at most is, and each reload with another line that could
+/// not be carried out leaves two more, one of each role. The oldest are forgotten first.
+const OWN_MAX: usize = 16;
+
 /// Which table, and what is wanted of it.
 #[derive(Debug)]
 pub(super) struct Steering {
@@ -49,11 +53,13 @@ impl Steering {
         });
     }
 
-    /// What is wanted and what runs; none where nothing is wanted.
+    /// What is wanted and what runs; none where nothing is wanted and nothing went wrong.
     pub(super) fn row(&self) -> Option<SyncRow> {
-        let wanted = self.wanted.borrow().as_ref()?.to_string();
+        let wanted = self.wanted.borrow().as_ref().map(ToString::to_string);
         let row = self.row.borrow().clone();
-        Some(SyncRow { wanted, ..row })
+        let is_shown = wanted.is_some() || row.trouble.is_some();
+        let wanted = wanted.unwrap_or_else(|| "none".to_owned());
+        is_shown.then_some(SyncRow { wanted, ..row })
     }
 }
 
@@ -70,18 +76,23 @@ async fn steer(
     mut wishes: watch::Receiver<Option<SyncDaemon>>,
     shows: watch::Sender<SyncRow>,
 ) {
-    // The one that was wanted last: what is ours to stop.
-    let mut own: Option<SyncDaemon> = None;
+    // What was wanted since everything was right: what is ours to stop.
+    let mut own: Vec<SyncDaemon> = Vec::new();
     loop {
         let wanted = wishes.borrow_and_update().clone();
-        if wanted.is_none() && own.is_none() {
+        if wanted.is_none() && own.is_empty() {
             if wishes.changed().await.is_err() {
                 return;
             }
             continue;
         }
-        let row = look_aside(kind, &statedir, wanted.clone(), own.take(), &shows).await;
-        own = wanted;
+        let row = look_aside(kind, &statedir, wanted.clone(), own.clone(), &shows).await;
+        if row.trouble.is_none() {
+            own.clear();
+        }
+        own.retain(|own| Some(own) != wanted.as_ref());
+        own.extend(wanted);
+        own.drain(..own.len().saturating_sub(OWN_MAX));
         show(&shows, row);
         tokio::select! {
             changed = wishes.changed() => if changed.is_err() {
@@ -97,7 +108,7 @@ async fn look_aside(
     kind: IpvsBackend,
     statedir: &std::path::Path,
     wanted: Option<SyncDaemon>,
-    own: Option<SyncDaemon>,
+    own: Vec<SyncDaemon>,
     shows: &watch::Sender<SyncRow>,
 ) -> SyncRow {
     let statedir = statedir.to_owned();
@@ -107,7 +118,7 @@ async fn look_aside(
             .build()
             .map_err(|error| error.to_string())?;
         let mut backend = Backend::open(kind, &statedir);
-        Ok(runtime.block_on(look(&mut backend, wanted.as_ref(), own.as_ref())))
+        Ok(runtime.block_on(look(&mut backend, wanted.as_ref(), &own)))
     });
     let done = tokio::select! { biased;
         done = &mut look => done,
@@ -150,12 +161,8 @@ fn show(shows: &watch::Sender<SyncRow>, row: SyncRow) {
     });
 }
 
-/// Lists the daemons and makes them as wanted; `own` is the one that was wanted before.
-async fn look(
-    backend: &mut Backend,
-    wanted: Option<&SyncDaemon>,
-    own: Option<&SyncDaemon>,
-) -> SyncRow {
+/// Lists the daemons and makes them as wanted; `own` are those that were wanted before.
+async fn look(backend: &mut Backend, wanted: Option<&SyncDaemon>, own: &[SyncDaemon]) -> SyncRow {
     let actual = match backend.sync_daemons().await {
         Ok(actual) => actual,
         Err(error) => return trouble(error.to_string()),
@@ -166,7 +173,7 @@ async fn look(
         None => {
             let ours = actual
                 .iter()
-                .filter(|it| own.is_some_and(|own| own.agrees(it)));
+                .filter(|it| own.iter().any(|own| own.agrees(it)));
             ours.map(|it| SyncChange::Stop(it.role)).collect()
         }
     };
@@ -199,7 +206,7 @@ mod tests {
     use super::*;
     use crate::pair::{Role, SyncSettings};
 
-    const LIMIT: Duration = Duration::from_secs(20);
+    const LIMIT: Duration = Duration::from_secs(60);
 
     async fn until(steering: &mut Steering, expected: &[&str]) {
         let is_so = |row: &SyncRow| {
@@ -231,6 +238,30 @@ mod tests {
         backend.apply_sync(&start).await.unwrap();
         steering.want(None);
         until(&mut steering, &["backup on eth1, syncid 9"]).await;
+        assert_eq!(steering.row(), None);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_could_not_be_stopped_is_stopped_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings: SyncSettings = "eth0 syncid 7".parse().unwrap();
+        let mut steering = Steering::start(IpvsBackend::Memory, folder.path().to_owned());
+        steering.want(Some(settings.daemon(Role::Standby)));
+        until(&mut steering, &["backup on eth0, syncid 7"]).await;
+        // Nothing can be read in its place, and nothing stopped.
+        let (file, aside) = (folder.path().join("daemons"), folder.path().join("aside"));
+        std::fs::rename(&file, &aside).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        steering.want(None);
+        let has_trouble = |row: &SyncRow| row.trouble.is_some();
+        let found = tokio::time::timeout(LIMIT, steering.row.wait_for(has_trouble)).await;
+        assert!(found.is_ok());
+        assert_eq!(steering.row().unwrap().wanted, "none");
+        std::fs::remove_dir(&file).unwrap();
+        std::fs::rename(&aside, &file).unwrap();
+        // The next look, now.
+        steering.wanted.send_replace(None);
+        until(&mut steering, &[]).await;
         assert_eq!(steering.row(), None);
     }
 
