@@ -45,6 +45,9 @@ const STRANGER_REST: Duration = Duration::from_secs(60);
 /// The peer's clock is said to be wrong from here on.
 const SKEW_SAID_MICROS: u64 = 2_000_000;
 
+/// A call that has ended, and what came of it.
+type Called = (LinkId, Result<TcpStream, String>);
+
 /// The link that stands.
 struct Standing {
     id: LinkId,
@@ -63,7 +66,7 @@ pub(super) struct Keeper {
     key: Option<Key>,
     listener: Option<TcpListener>,
     /// Connections and the call under way. Dropped, they end.
-    tasks: JoinSet<Option<(LinkId, Result<TcpStream, String>)>>,
+    tasks: JoinSet<Option<Called>>,
     /// Connections that have not shown the key.
     opening: Vec<(LinkId, AbortHandle)>,
     link: Option<Standing>,
@@ -164,9 +167,7 @@ impl Keeper {
                     permit.send(std::mem::take(&mut self.untaken));
                 }
                 Some(report) = reported.recv() => self.reported(report).await,
-                Some(Ok(Some((id, called)))) = self.tasks.join_next(), if !self.tasks.is_empty() => {
-                    self.called(id, called, &reports);
-                }
+                (id, called) = next_called(&mut self.tasks) => self.called(id, called, &reports),
                 accepted = accept(self.listener.as_ref()) => self.accepted(accepted, &reports),
                 () = clock.sleep_until_some(wake) => self.woken().await,
                 () = room(words, talk_at, clock) => self.speak(),
@@ -276,8 +277,10 @@ impl Keeper {
         LinkId(self.last_link)
     }
 
+    /// Plans a call, where none is: who knocks every second puts none off.
     fn call_later(&mut self) {
-        if self.link.is_some() || self.call.is_some() || self.settings.address.is_none() {
+        let is_planned = self.call.is_some() || self.call_at.is_some();
+        if self.link.is_some() || is_planned || self.settings.address.is_none() {
             return;
         }
         // A little off, so that two directors do not call at the same moment for ever.
@@ -295,13 +298,11 @@ impl Keeper {
         if self.call != Some(id) {
             return; // Of settings that no longer hold.
         }
-        match called {
-            Ok(stream) => self.begin(id, stream, End::Caller, reports),
-            Err(why) => {
-                self.call = None;
-                self.fault(format!("cannot call it: {why}"));
-                self.call_later();
-            }
+        let begun = called.and_then(|stream| self.begin(id, stream, End::Caller, reports));
+        if let Err(why) = begun {
+            self.call = None;
+            self.fault(format!("cannot call it: {why}"));
+            self.call_later();
         }
     }
 
@@ -326,7 +327,9 @@ impl Keeper {
             return self.stranger("too many connections from the peer's address");
         }
         let id = self.next_id();
-        self.begin(id, stream, End::Called, reports);
+        if let Err(why) = self.begin(id, stream, End::Called, reports) {
+            self.fault(format!("cannot be called: {why}"));
+        }
     }
 
     /// Somebody who is not the peer: counted, and said now and then.
@@ -341,10 +344,15 @@ impl Keeper {
         }
     }
 
-    fn begin(&mut self, id: LinkId, stream: TcpStream, end: End, reports: &mpsc::Sender<Report>) {
-        let (Some(key), Ok(nonce)) = (self.key.clone(), nonce()) else {
-            return;
-        };
+    fn begin(
+        &mut self,
+        id: LinkId,
+        stream: TcpStream,
+        end: End,
+        reports: &mpsc::Sender<Report>,
+    ) -> Result<(), String> {
+        let key = self.key.clone().ok_or("there is no key yet")?;
+        let nonce = nonce()?;
         let life = self.life;
         let terms = Terms {
             link: id,
@@ -358,6 +366,7 @@ impl Keeper {
             None
         });
         self.opening.push((id, task));
+        Ok(())
     }
 
     async fn reported(&mut self, report: Report) {
@@ -477,6 +486,19 @@ impl Keeper {
     }
 }
 
+/// The next call that ends, for ever where there is none; connections that end are reported
+/// otherwise. Cancel safe: what was taken before was of no use.
+async fn next_called(tasks: &mut JoinSet<Option<Called>>) -> Called {
+    loop {
+        match tasks.join_next().await {
+            Some(Ok(Some(called))) => return called,
+            // A connection, or one that was ended from here.
+            Some(Ok(None) | Err(_)) => {}
+            None => return std::future::pending().await,
+        }
+    }
+}
+
 /// Waits until there is something to say and room for it; for ever without a link.
 async fn room(words: Option<mpsc::Sender<Word>>, at: Option<Mono>, clock: Clock) {
     let Some(words) = words else {
@@ -488,3 +510,6 @@ async fn room(words: Option<mpsc::Sender<Word>>, at: Option<Mono>, clock: Clock)
         std::future::pending().await
     }
 }
+
+#[cfg(test)]
+mod tests;
