@@ -180,6 +180,7 @@ impl Talk {
 
     /// The next word to send; none while there is nothing to say.
     pub fn say(&mut self, now: Now) -> Option<Word> {
+        self.delivered.expire(now.mono);
         let Self {
             own,
             delivered,

@@ -187,6 +187,24 @@ fn deliveries_and_wishes_go_both_ways_and_come_to_rest() {
 }
 
 #[test]
+fn of_deliveries_only_the_last_day_is_told() {
+    let day = 86_400;
+    let mut one = Talk::new("one");
+    one.deliver(now(1).mono, delivery("a/b/1/failure/1"));
+    one.deliver(now(day).mono, delivery("a/b/2/failure/1"));
+    let late = now(day + 100);
+    one.linked();
+    let mut told = Vec::new();
+    while let Some(word) = one.say(late) {
+        if let Word::Delivered(deliveries) = word {
+            told.extend(deliveries);
+        }
+    }
+    assert_eq!(told, [delivery("a/b/2/failure/1")]);
+    assert_eq!(one.delivered().len(), 1);
+}
+
+#[test]
 fn a_peer_says_its_name_first_and_once() {
     let (_, mut two) = linked();
     assert_eq!(two.hear(now(1), Word::Told), Err(Refusal::Order));
