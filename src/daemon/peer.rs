@@ -164,13 +164,9 @@ impl Peer {
         self.renumbered.try_send(renumberings).is_ok()
     }
 
-    /// From now on these settings hold.
+    /// From now on these settings hold, and the key as its file has it now.
     pub(super) fn reload(&self, settings: PeerSettings) {
-        self.settings.send_if_modified(|known| {
-            let is_news = *known != settings;
-            *known = settings;
-            is_news
-        });
+        self.settings.send_replace(settings);
     }
 
     /// The newest view.

@@ -327,6 +327,30 @@ fn a_key_that_others_may_read_or_that_is_short_is_refused() {
     one.wait_for_log("a key has 16 characters at least");
 }
 
+#[test]
+fn another_key_holds_from_a_reload_on_and_a_key_that_is_gone_ends_nothing() {
+    let world = World::new();
+    let [mut one, mut two] = Director::pair(&world);
+    one.start();
+    two.start();
+    one.wait_for_log(LINKED);
+    // The same key: nothing happens, which the next reload shows.
+    one.signal(Signal::SIGHUP);
+    one.wait_for_log("configuration reloaded");
+    fs::remove_file(one.folder.join("key")).unwrap();
+    one.signal(Signal::SIGHUP);
+    one.wait_for_log("the key that was read before stays in force");
+    assert_eq!(one.times(GONE), 0, "{}", one.log());
+    one.key("a key that nobody knows yet\n");
+    one.signal(Signal::SIGHUP);
+    one.wait_for_log("its key has changed");
+    assert_eq!(one.times(LINKED), 1);
+    two.key("a key that nobody knows yet\n");
+    two.signal(Signal::SIGHUP);
+    one.wait_for_times(LINKED, 2);
+    assert!(!one.log().contains("nobody knows"));
+}
+
 /// Sends this to a director as its peer would, until it hangs up; what it said.
 fn stranger(port: u16, bytes: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

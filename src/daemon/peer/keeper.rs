@@ -145,7 +145,7 @@ impl Keeper {
                         return;
                     }
                     let settings = changes.borrow_and_update().clone();
-                    self.set_up(settings).await;
+                    self.reload(settings).await;
                 }
                 Ok(()) = own.changed() => {
                     let own = own.borrow_and_update().clone();
@@ -185,6 +185,26 @@ impl Keeper {
             match self.talk.say(self.clock.now()) {
                 Some(word) => permit.send(word),
                 None => return,
+            }
+        }
+    }
+
+    /// The file was read again: the key may be another one also where the settings are the same.
+    async fn reload(&mut self, settings: PeerSettings) {
+        if settings != self.settings || self.key.is_none() {
+            return self.set_up(settings).await;
+        }
+        match read_key(&settings).await {
+            Ok(key) if self.key.as_ref() == Some(&key) => {}
+            Ok(_) => {
+                tracing::info!("peer_key is another one: the peer has to have it too");
+                self.lose("its key has changed");
+                self.set_up(settings).await;
+            }
+            Err(why) => {
+                let help =
+                    "the key that was read before stays in force; put the file right and reload";
+                tracing::error!(why, help, "cannot read peer_key");
             }
         }
     }
