@@ -33,9 +33,14 @@ const UNTIL: &str = "until";
 /// Longest key, in bytes.
 const KEY_MAX: usize = 1_024;
 
-/// Greatest stamp that is believed, in microseconds: the year 9999. Nobody must be able to say the
-/// last word for ever.
-const STAMP_MAX: i64 = 253_402_300_799_000_000;
+/// Greatest stamp that a clock gives, in microseconds: the year 9999. A clock that says more says
+/// this.
+const CLOCK_MAX: i64 = 253_402_300_799_000_000;
+
+/// Greatest stamp that is believed. Above [`CLOCK_MAX`] stamps go up by one with each word of a
+/// person, so that nobody comes near, and what follows the greatest that a clock gives is believed
+/// too: no clock says the last word for ever.
+const STAMP_MAX: i64 = 2 * CLOCK_MAX;
 
 /// Prefix of the journal's keys.
 const PREFIX: &str = "peer wish ";
@@ -123,7 +128,8 @@ impl Wishes {
             let stamp = match self.ended_by_itself(now, &key) {
                 Some(stamp) if value.is_none() => stamp,
                 Some(_) | None => {
-                    let time = now.as_micros().max(self.greatest.saturating_add(1));
+                    let time = now.as_micros().min(CLOCK_MAX);
+                    let time = time.max(self.greatest.saturating_add(1));
                     Stamp { time, writer }
                 }
             };

@@ -171,6 +171,23 @@ fn nobody_says_the_last_word_and_the_number_is_bounded() {
 }
 
 #[test]
+fn a_clock_beyond_all_years_says_no_last_word() {
+    for clock in [CLOCK_MAX, STAMP_MAX, i64::MAX] {
+        let (mut one, mut two) = (Director::named(1), Director::named(2));
+        one.say(Wall::from_micros(clock), "watch a", Some(1));
+        link(at(11), &mut one, &mut two);
+        assert_eq!(two.level, level(&[("watch a", 1)]), "{clock}");
+        two.say(at(12), "watch a", None);
+        link(at(13), &mut one, &mut two);
+        assert!(one.level.is_empty(), "{clock}");
+        one.say(Wall::from_micros(clock), "watch a", Some(2));
+        one.restart();
+        link(at(14), &mut one, &mut two);
+        assert_eq!(two.level, level(&[("watch a", 2)]), "{clock}");
+    }
+}
+
+#[test]
 fn a_wish_that_ends_by_itself_gives_way_to_what_was_said_elsewhere_meanwhile() {
     let until = |seconds| serde_json::json!({ "until": at(seconds).as_micros() });
     let (mut one, mut two) = (Director::named(1), Director::named(2));
