@@ -444,7 +444,7 @@ impl Daemon {
                 self.server.reload(&model.globals);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
                 self.peer.reload(model.globals.peer.clone());
-                self.peer.is_untold = true;
+                self.peer.has_news();
                 self.names.keep_only_those_of(&model);
                 self.role.reload(model.globals.pair.clone());
                 self.role_sources.reload(&model.globals.pair);

@@ -248,6 +248,7 @@ impl Daemon {
         let clock = self.clock;
         let deadline = self.engine.next_deadline();
         let (role, watchdog) = (self.role.next_deadline(), self.watchdog.next());
+        let tell_at = self.peer.tell_at();
         tokio::select! { biased;
             () = clock.sleep_until_some(watchdog) => Wake::Watchdog,
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
@@ -268,7 +269,7 @@ impl Daemon {
             Some(trap) = self.trap_inbox.recv() => Wake::Event(Event::Trap(trap)),
             news = self.peer.news() => Wake::Peer(news),
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
-            () = std::future::ready(()), if self.peer.is_untold => Wake::TellPeer,
+            () = clock.sleep_until_some(tell_at) => Wake::TellPeer,
         }
     }
 
@@ -276,6 +277,7 @@ impl Daemon {
     /// person's wish, where the event was one.
     fn tell(&mut self, event: Event) -> Option<Result<String, String>> {
         let now = self.clock.now();
+        let is_said = matches!(event, Event::Operator(_));
         match &event {
             Event::Table(outcome) => {
                 self.chronicle.table(now.wall, outcome);
@@ -298,7 +300,12 @@ impl Daemon {
             | Event::HistoryRead(_) => {}
         }
         let actions = self.engine.handle(now, event);
-        self.perform(actions)
+        let answer = self.perform(actions);
+        if is_said {
+            // In one batch of the journal with what was said, so that a crash parts them never.
+            self.stamp_wishes();
+        }
+        answer
     }
 
     /// Queues every action; waits for none.
@@ -320,7 +327,7 @@ impl Daemon {
                 Action::Resolve(host) => self.names.want(host),
                 Action::ApplyTable => self.is_unpublished = true,
                 Action::Record(record) => {
-                    self.peer.is_untold = true;
+                    self.peer.has_news();
                     self.store.record(*record);
                 }
                 Action::Renumber(renumbering) => renumberings.push(renumbering),

@@ -30,6 +30,7 @@ use crate::alert::mail::Mailer;
 use crate::clock::Clock;
 use crate::daemon::outbox::Told;
 use crate::daemon::peer::keeper::Keeper;
+use crate::daemon::peer::told::Pace;
 use crate::daemon::peer::wishes::Shared;
 use crate::engine::Engine;
 use crate::engine::event::{PeerTold, Renumbering};
@@ -37,7 +38,7 @@ use crate::engine::saved::Saved;
 use crate::model::Globals;
 use crate::pair::Accord;
 use crate::pair::talk::{Own, PeerSettings, PeerState, StampedWish};
-use crate::time::Wall;
+use crate::time::{Mono, Wall};
 
 /// Lists of wishes that wait for the loop; more are put together.
 const WISHES_WAITING: usize = 4;
@@ -99,8 +100,8 @@ pub(super) struct Peer {
     accord: Accord,
     /// What the engine was told last.
     told: PeerTold,
-    /// Something changed since the peer was told.
-    pub(super) is_untold: bool,
+    /// When it is told what changed.
+    pace: Pace,
 }
 
 impl Peer {
@@ -145,7 +146,7 @@ impl Peer {
             task,
             accord: Accord::default(),
             told: PeerTold::default(),
-            is_untold: true,
+            pace: Pace::new(),
         }
     }
 
@@ -167,6 +168,16 @@ impl Peer {
     /// From now on these settings hold, and the key as its file has it now.
     pub(super) fn reload(&self, settings: PeerSettings) {
         self.settings.send_replace(settings);
+    }
+
+    /// What there is to tell may be another than before.
+    pub(super) const fn has_news(&mut self) {
+        self.pace.changed();
+    }
+
+    /// When it is to be told; none where there is nothing to tell.
+    pub(super) fn tell_at(&self) -> Option<Mono> {
+        self.pace.due()
     }
 
     /// The newest view.

@@ -55,6 +55,13 @@ impl Daemon {
         Arc::clone(&self.peer.shared.all)
     }
 
+    /// What a person has just said gets its stamp at once, where there is a peer.
+    pub(in crate::daemon) fn stamp_wishes(&mut self) {
+        if self.engine.model().globals.peer.address.is_some() {
+            self.wishes_for_peer();
+        }
+    }
+
     /// The peer knows of these.
     pub(super) fn peer_wishes(&mut self, heard: Vec<StampedWish>) {
         // What was said here meanwhile is older than what is heard only now.
@@ -81,7 +88,7 @@ impl Daemon {
         }
         self.tell(Event::PeerWishes(differing));
         self.save_disabled();
-        self.peer.is_untold = true;
+        self.peer.has_news();
     }
 
     /// The journal begins again: all that is to survive.

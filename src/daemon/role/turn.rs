@@ -156,7 +156,7 @@ impl Daemon {
         let role = self.role.standing().role;
         self.role_sources.want_sync(sync.map(|it| it.daemon(role)));
         // Of two numbers of one outage the role decides, on both directors.
-        self.peer.is_untold = true;
+        self.peer.has_news();
         self.peer_view();
     }
 
