@@ -306,7 +306,9 @@ impl Bindings {
         }
         let due = self.sections.take_due(now.mono);
         self.decide_after(&due, &services, &mut actions);
-        self.advance_wishes(now, &mut actions);
+        if self.manual.is_due(now) {
+            self.advance_wishes(now, &mut actions);
+        }
         actions
     }
 

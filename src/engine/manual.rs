@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::look;
 use crate::engine::event::{Action, ManualWish, Note, Order, TableOutcome};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
@@ -113,6 +114,10 @@ impl Effect {
 #[derive(Debug, Default)]
 pub(crate) struct Manual {
     wishes: BTreeMap<EntryKey, Standing>,
+    /// The earliest deadline of all, where `is_stirred` says nothing else.
+    due: Option<Mono>,
+    /// Wishes or the table are other ones since [`Manual::advance`].
+    is_stirred: bool,
     table: Option<Arc<Table>>,
     connections: Arc<Connections>,
 }
@@ -212,7 +217,10 @@ pub enum DrainView {
 impl Manual {
     /// What the journal has. What cannot be read is to be forgotten.
     pub(crate) fn restore(saved: &Saved, now: Now) -> (Self, Vec<Action>) {
-        let mut manual = Self::default();
+        let mut manual = Self {
+            is_stirred: true,
+            ..Self::default()
+        };
         let mut actions = Vec::new();
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
@@ -287,12 +295,14 @@ impl Manual {
         };
         let record = standing.record(entry, now);
         self.wishes.insert(entry, standing);
+        self.is_stirred = true;
         record
     }
 
     /// A person ends what was wished of an entry: what it was, with the record that forgets it.
     pub(crate) fn end(&mut self, now: Now, entry: EntryKey) -> Option<(ManualView, Action)> {
         let standing = self.wishes.remove(&entry)?;
+        self.is_stirred = true;
         Some((standing.view(now), forget(key(entry))))
     }
 
@@ -303,6 +313,7 @@ impl Manual {
             if known(entry) == standing.lost.is_none() {
                 continue;
             }
+            self.is_stirred = true;
             let lost = standing.lost.is_none();
             standing.lost = lost.then(|| now.mono.after(LOST_KEPT));
             actions.push(standing.record(entry, now));
@@ -321,9 +332,15 @@ impl Manual {
     /// The kernel's table was looked at.
     pub(crate) fn seen(&mut self, outcome: &TableOutcome) {
         if let Some(table) = &outcome.actual {
+            self.is_stirred = true;
             self.table = Some(Arc::clone(table));
             self.connections = Arc::clone(&outcome.connections);
         }
+    }
+
+    /// Whether [`Manual::advance`] may find anything.
+    pub(crate) fn is_due(&self, now: Now) -> bool {
+        self.is_stirred || self.due.is_some_and(|due| due <= now.mono)
     }
 
     /// What time and connections have brought about: the virtual services to decide anew, with
@@ -331,8 +348,12 @@ impl Manual {
     pub(crate) fn advance(&mut self, now: Now) -> (BTreeSet<VirtualServiceKey>, Vec<Action>) {
         let mut keys = BTreeSet::new();
         let mut actions = Vec::new();
+        if !self.is_due(now) {
+            return (keys, actions);
+        }
         let (table, connections) = (self.table.as_deref(), &self.connections);
         self.wishes.retain(|&entry, standing| {
+            look();
             if let Some(text) = standing.is_over(now) {
                 actions.extend([forget(key(entry)), note(entry, text)]);
                 keys.insert(entry.0);
@@ -345,12 +366,23 @@ impl Manual {
             }
             true
         });
+        self.due = self.earliest();
+        self.is_stirred = false;
         (keys, actions)
     }
 
     /// When [`Manual::advance`] is wanted next.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
-        self.wishes.values().flat_map(Standing::deadlines).min()
+        if self.is_stirred {
+            self.earliest()
+        } else {
+            self.due
+        }
+    }
+
+    fn earliest(&self) -> Option<Mono> {
+        let standings = self.wishes.values().inspect(|_| look());
+        standings.flat_map(Standing::deadlines).min()
     }
 
     /// Whether nothing at all is wished.

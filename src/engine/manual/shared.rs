@@ -112,6 +112,7 @@ impl Manual {
         let text = format!("{} holds, said on the other director", standing.called());
         let actions = vec![standing.record(entry, now), note(entry, text)];
         self.wishes.insert(entry, standing);
+        self.is_stirred = true;
         actions
     }
 
@@ -120,6 +121,7 @@ impl Manual {
         let Some(standing) = self.wishes.remove(&entry) else {
             return Vec::new();
         };
+        self.is_stirred = true;
         let text = format!("{} is ended on the other director", standing.called());
         vec![forget(key(entry)), note(entry, text)]
     }

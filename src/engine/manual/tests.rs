@@ -53,6 +53,37 @@ fn look(weight: Option<u32>, active: u32) -> TableOutcome {
     }
 }
 
+#[test]
+fn wishes_are_looked_at_when_something_is_due_and_not_at_each_turn() {
+    let mut manual = Manual::default();
+    let mut timed = drain(600);
+    timed.span = Some(Duration::from_secs(3_600));
+    for port in 1..=1_000_u16 {
+        let server = RealServerKey(([192, 168, 0, 1], port).into());
+        manual.wish(at(0.0), (entry().0, server), &timed);
+    }
+    manual.advance(at(0.0));
+    let looks = crate::effort::looks(|| {
+        for _ in 0..100 {
+            let due = manual.next_deadline().unwrap();
+            assert!(due > at(0.5).mono);
+            manual.advance(at(0.5));
+        }
+    });
+    assert_eq!(looks, 0);
+    // What is due is found, and so is what the table shows.
+    let due = manual.next_deadline().unwrap();
+    assert!(manual.is_due(Now {
+        mono: due,
+        ..at(0.5)
+    }));
+    manual.seen(&look(Some(0), 0));
+    assert!(manual.is_due(at(0.5)));
+    manual.advance(at(HOUR));
+    assert!(manual.is_empty());
+    assert_eq!(manual.next_deadline(), None);
+}
+
 fn texts(actions: &[Action]) -> Vec<&str> {
     let mut texts = Vec::new();
     for action in actions {
