@@ -254,8 +254,8 @@ mod tests {
         std::fs::create_dir(&file).unwrap();
         steering.want(None);
         let has_trouble = |row: &SyncRow| row.trouble.is_some();
-        let found = tokio::time::timeout(LIMIT, steering.row.wait_for(has_trouble)).await;
-        assert!(found.is_ok());
+        let found = tokio::time::timeout(LIMIT, steering.row.wait_for(has_trouble));
+        assert!(found.await.is_ok());
         assert_eq!(steering.row().unwrap().wanted, "none");
         std::fs::remove_dir(&file).unwrap();
         std::fs::rename(&aside, &file).unwrap();
