@@ -121,19 +121,24 @@ impl Applier {
     }
 
     /// Ends it after the change in progress. The table stays as it is, or is made as `last`
-    /// says, once, and for no longer than [`LAST_LIMIT`].
+    /// says, once. Waits for no longer than [`LAST_LIMIT`]: a call that hangs in the kernel must
+    /// not keep the rest of the daemon from ending in order.
     pub async fn stop(self, last: Option<Arc<Desired>>) {
-        let is_bounded = last.is_some();
+        self.stop_within(last, LAST_LIMIT).await;
+    }
+
+    async fn stop_within(self, last: Option<Arc<Desired>>, limit: Duration) {
+        let is_last = last.is_some();
         // It may have ended by itself already.
         let _ = self.stop.send(last);
         // Nothing is ever sent: the other end is dropped.
-        let ended = self.ended;
-        if !is_bounded {
-            let _ = ended.await;
+        if tokio::time::timeout(limit, self.ended).await.is_ok() {
             return;
         }
-        if tokio::time::timeout(LAST_LIMIT, ended).await.is_err() {
+        if is_last {
             warn!("on_exit was not carried out in time; the table may be as it was");
+        } else {
+            warn!("a call to the kernel does not end; the daemon ends without waiting for it");
         }
     }
 }

@@ -326,6 +326,19 @@ async fn it_ends_when_nobody_listens_any_more() {
     assert!(ended.is_ok(), "{ended:?}");
 }
 
+#[tokio::test]
+async fn a_call_that_hangs_in_the_kernel_does_not_keep_the_daemon_from_ending() {
+    for last in [None, Some(Arc::default())] {
+        let mut bench = Bench::new("");
+        let (hangs, ended) = oneshot::channel();
+        bench.applier.ended = ended;
+        let stop = bench.applier.stop_within(last, Duration::from_millis(10));
+        let stopped = tokio::time::timeout(LIMIT, stop).await;
+        assert!(stopped.is_ok(), "it waits for ever");
+        drop(hangs);
+    }
+}
+
 #[test]
 fn looking_takes_at_most_a_hundredth_of_the_time() {
     let cases = [(0, 1_000), (5, 1_000), (10, 1_000), (150, 15_000)];
