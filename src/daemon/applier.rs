@@ -7,6 +7,7 @@
 
 mod contest;
 mod differences;
+mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use crate::clock::{Clock, Stopwatch};
 use crate::daemon::applier::differences::Differences;
@@ -174,6 +175,19 @@ const fn place(command: &Command) -> Place {
     }
 }
 
+/// Whether the same is wanted of a place in both.
+fn is_wanted_as_before(before: &Desired, now: &Desired, (key, server): &Place) -> bool {
+    let (before, now) = match (before.get(key), now.get(key)) {
+        (Some(before), Some(now)) => (before, now),
+        (None, None) => return true,
+        (Some(_), None) | (None, Some(_)) => return false,
+    };
+    let is_same = |server| {
+        before.strangers == now.strangers && before.servers.get(server) == now.servers.get(server)
+    };
+    before.service == now.service && server.as_ref().is_none_or(is_same)
+}
+
 /// Refused commands, to be found among many.
 fn by_place(refused: &[(Command, String)]) -> BTreeMap<Place, &(Command, String)> {
     let seen = refused.iter().inspect(|_| look());
@@ -276,7 +290,6 @@ impl Worker {
     async fn look(&mut self, desired: Arc<Desired>) -> (Option<TableOutcome>, Duration) {
         let is_new = desired != self.seen.desired;
         if is_new {
-            self.waiting.clear();
             self.unread = None;
         }
         let watch = Stopwatch::start();
@@ -286,7 +299,7 @@ impl Worker {
         let outcome = match listed {
             Ok(look) => {
                 self.unread = None;
-                let mut outcome = self.correct(&desired, is_new, look).await;
+                let mut outcome = self.correct(&desired, look).await;
                 outcome.wanted = Arc::clone(&desired);
                 outcome.contested = self.contests.contested().collect();
                 // Comparing belongs to looking, mending does not.
@@ -347,7 +360,7 @@ impl Worker {
         Ok(Look { table, connections })
     }
 
-    async fn correct(&mut self, desired: &Desired, is_new: bool, look: Look) -> TableOutcome {
+    async fn correct(&mut self, desired: &Desired, look: Look) -> TableOutcome {
         let Look { table, connections } = look;
         let commands = diff(desired, &table);
         // What was refused is tried again in its own time; what is not needed any more is forgotten.
@@ -361,7 +374,7 @@ impl Worker {
         self.contests.calm(now);
         let holds = |it: &Command| self.contests.holds(place(it), it, now);
         let (held, commands): (Vec<_>, Vec<_>) = commands.into_iter().partition(holds);
-        let drifted = self.drifted(is_new, &commands);
+        let drifted = self.drifted(desired, &commands);
         let mut outcome = TableOutcome {
             missing: missing(desired, &table),
             drift: drifted.len(),
@@ -428,13 +441,13 @@ impl Worker {
         }
     }
 
-    /// Where the commands repair what others changed: the wish is the same, and they were
-    /// neither refused before nor waited for a virtual service.
-    fn drifted(&self, is_new: bool, commands: &[Command]) -> BTreeSet<Place> {
+    /// Where the commands repair what others changed: the wish for the place is the same, and
+    /// they were neither refused before nor waited for a virtual service.
+    fn drifted(&self, desired: &Desired, commands: &[Command]) -> BTreeSet<Place> {
         let before = &self.seen.outcome;
         // An observer leaves every difference as it is.
         let is_observer = self.backend.touch() == Touch::OnlyReads;
-        if is_new || before.actual.is_none() || is_observer {
+        if before.actual.is_none() || is_observer {
             return BTreeSet::new();
         }
         let refusals = by_place(&before.refused);
@@ -453,6 +466,7 @@ impl Worker {
             .iter()
             .filter(|command| !refused(command) && !waited(command))
             .map(place)
+            .filter(|place| is_wanted_as_before(&self.seen.desired, desired, place))
             .collect()
     }
 
@@ -493,88 +507,6 @@ impl Worker {
         let old = old.filter(|(refused, _)| refused == command);
         let rest = Rest::new(now, why, old.as_ref().map(|(_, rest)| rest));
         self.waiting.insert(place(command), (command.clone(), rest));
-    }
-
-    fn log_contests(&self, outcome: &TableOutcome) {
-        let name = |(key, server): &Place| match server {
-            Some(server) => format!("{server} in {key}"),
-            None => key.to_string(),
-        };
-        let before = &self.seen.outcome.contested;
-        for place in outcome.contested.iter().filter(|it| !before.contains(it)) {
-            warn!(
-                place = name(place),
-                "somebody else changes this again and again; put right more and more seldom \
-                 from now on: find out who else writes the table",
-            );
-        }
-        let is_over = |it: &&Place| outcome.unreadable.is_none() && !outcome.contested.contains(it);
-        for place in before.iter().filter(is_over) {
-            info!(place = name(place), "nobody else changes this any more");
-        }
-    }
-
-    /// One line for each difference that lasts, where nothing is changed because of it.
-    fn log_differences(&mut self, outcome: &TableOutcome) {
-        let is_seen = outcome.unreadable.is_none();
-        if self.backend.touch() != Touch::OnlyReads || !is_seen {
-            return;
-        }
-        let commands = outcome.refused.iter().map(|(command, _)| command);
-        let news = self.differences.look(commands);
-        for command in news.lasting {
-            warn!(would = %command, "observing: the table differs from what lvsmon wants");
-        }
-        for command in news.over {
-            info!(no_longer = %command, "observing: a difference of the table is over");
-        }
-    }
-
-    /// One line for each change, and for each trouble that is new.
-    fn log(&self, outcome: &TableOutcome) {
-        let before = &self.seen.outcome;
-        match (&outcome.unreadable, &before.unreadable) {
-            (Some(why), old) if old.as_ref() != Some(why) => {
-                error!(%why, "cannot read the virtual server table");
-            }
-            (None, Some(_)) => info!("the virtual server table can be read again"),
-            _ => {}
-        }
-        for command in &outcome.applied {
-            info!(%command, "table changed");
-        }
-        if outcome.drift > 0 {
-            let changes = outcome.drift;
-            warn!(changes, "the table was changed by others; put right again");
-        }
-        let is_observer = self.backend.touch() == Touch::OnlyReads;
-        let refused = outcome.refused.iter().filter(|_| !is_observer);
-        let refusals = by_place(&before.refused);
-        for (command, why) in refused {
-            let old = refusals.get(&place(command));
-            if old.is_none_or(|(it, old)| it != command || old != why) {
-                error!(%command, %why, "the kernel refused a change of the table");
-            }
-        }
-        self.log_contests(outcome);
-        for key in &outcome.missing {
-            if before.missing.binary_search(key).is_err() {
-                warn!(
-                    virtual_service = %key,
-                    "virtual service is not in the table; its real servers wait until whoever \
-                     makes it has made it, or -B lets lvsmon make it",
-                );
-            }
-        }
-        for key in before
-            .missing
-            .iter()
-            .filter(|_| outcome.unreadable.is_none())
-        {
-            if outcome.missing.binary_search(key).is_err() {
-                info!(virtual_service = %key, "virtual service is in the table");
-            }
-        }
     }
 }
 

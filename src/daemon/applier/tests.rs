@@ -257,7 +257,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
                 worker.put_off(command, "no room".to_owned());
                 assert!(worker.not_yet(command).is_some());
             }
-            assert_eq!(worker.drifted(false, &commands).len(), 0);
+            assert_eq!(worker.drifted(&Desired::new(), &commands).len(), 0);
             worker.log(&outcome);
         });
         assert_eq!(worker.waiting.len(), commands.len());
@@ -373,4 +373,73 @@ async fn a_place_that_somebody_else_writes_too_is_left_to_rest() {
     let other = Arc::new(wanted(ours(), &[(1, light), (2, WISH)]));
     let (told, _) = worker.look(other).await;
     assert_eq!(told.unwrap().applied.len(), 1);
+}
+
+#[tokio::test]
+async fn who_fights_for_a_place_is_seen_while_other_wishes_change() {
+    let bench = Bench::new(BOTH);
+    let mut worker = bench.worker();
+    let with = |weight: u32| {
+        let third = ServerWish::In(RealServer::new(Forwarding::Dr, Weight(weight)));
+        Arc::new(wanted(ours(), &[(1, WISH), (2, WISH), (3, third)]))
+    };
+    worker.look(with(1)).await;
+    let theirs = BOTH.replace("-w 5", "-w 9");
+    for turn in 2..8 {
+        bench.disturb(&theirs);
+        let (told, _) = worker.look(with(turn)).await;
+        let told = told.unwrap();
+        assert_eq!((told.applied.len(), told.drift), (3, 2));
+    }
+    bench.disturb(&theirs);
+    let (told, _) = worker.look(with(8)).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (1, 0));
+    let places = [(web(), Some(real(1))), (web(), Some(real(2)))];
+    assert_eq!(told.contested, places);
+}
+
+#[tokio::test]
+async fn a_refused_command_rests_while_other_wishes_change() {
+    let bench = Bench::new("");
+    let folder = bench.folder.path().join("state");
+    std::os::unix::fs::symlink("nowhere", &folder).unwrap();
+    let mut worker = bench.worker();
+    worker.backend = Backend::open(IpvsBackend::Memory, &folder);
+    let (told, _) = worker.look(Arc::new(wanted(ours(), &[(1, WISH)]))).await;
+    assert_eq!(told.unwrap().refused.len(), 2);
+    // However slow this machine is.
+    let later = worker.clock.now().mono.after(LIMIT * 100);
+    for (_, rest) in worker.waiting.values_mut() {
+        rest.due = later;
+    }
+    std::fs::create_dir(bench.folder.path().join("nowhere")).unwrap();
+    let other = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    let (told, _) = worker.look(other).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied, told.refused.len()), (Vec::new(), 1));
+}
+
+/// A second writer that empties the table contests all of it.
+#[tokio::test]
+async fn ten_thousand_contests_are_looked_through_in_one_pass() {
+    let bench = Bench::new("");
+    let mut worker = bench.worker();
+    let contested = |count: u32| -> Vec<Place> {
+        let server = |number: u32| {
+            let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+            RealServerKey(std::net::SocketAddr::from((ip, 80)))
+        };
+        (0..count).map(|it| (web(), Some(server(it)))).collect()
+    };
+    for count in [10, 10_000] {
+        worker.seen.outcome.contested = contested(count);
+        let outcome = TableOutcome {
+            contested: contested(count),
+            ..TableOutcome::default()
+        };
+        let looks = crate::effort::looks(|| worker.log_contests(&outcome));
+        let steps = 2 * u64::from(count);
+        assert!(looks <= steps * 16, "{looks} for {count}");
+    }
 }
