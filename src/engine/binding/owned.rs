@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::look;
 use crate::engine::event::{Action, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::lvs::{Command, RealServerKey, VirtualServiceKey};
@@ -205,9 +206,10 @@ impl Owned {
         let Some(table) = &outcome.actual else {
             return changed;
         };
+        let applied = outcome.applied.iter().inspect(|_| look());
+        let deleted: BTreeSet<_> = applied.filter_map(deletion).collect();
         for (&key, service) in &mut self.services {
             let entry = table.get(&key);
-            let is_deleted = outcome.applied.contains(&Command::DeleteService(key));
             service.servers.retain(|&server, ownership| {
                 let Ownership::Leaving { was_in } = ownership else {
                     return true;
@@ -215,8 +217,9 @@ impl Owned {
                 if entry.is_some_and(|entry| entry.servers.contains_key(&server)) {
                     return true;
                 }
-                let deletion = Command::DeleteServer(key, server);
-                if *was_in && !is_deleted && !outcome.applied.contains(&deletion) {
+                let is_deleted =
+                    deleted.contains(&(key, None)) || deleted.contains(&(key, Some(server)));
+                if *was_in && !is_deleted {
                     *was_in = false;
                     return true;
                 }
@@ -234,6 +237,18 @@ impl Owned {
         self.services
             .retain(|_, service| service.is_made || !service.servers.is_empty());
         changed
+    }
+}
+
+/// What a command takes out of the table.
+const fn deletion(command: &Command) -> Option<(VirtualServiceKey, Option<RealServerKey>)> {
+    match command {
+        Command::DeleteService(key) => Some((*key, None)),
+        Command::DeleteServer(key, server) => Some((*key, Some(*server))),
+        Command::AddService(..)
+        | Command::EditService(..)
+        | Command::AddServer(..)
+        | Command::EditServer(..) => None,
     }
 }
 
@@ -260,4 +275,47 @@ fn record(
         hosts: hosts.iter().map(ToString::to_string).collect(),
     });
     super::record(key, saying.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::{Forwarding, RealServer, Weight};
+
+    /// A table that was empty is filled: what was added is gone through once, not once for each
+    /// key that is owned.
+    #[test]
+    fn a_table_that_is_filled_costs_the_same_for_each_key() {
+        for count in [2_u32, 1_000] {
+            let mut owned = Owned::default();
+            let mut outcome = TableOutcome {
+                actual: Some(std::sync::Arc::default()),
+                ..TableOutcome::default()
+            };
+            for number in 0..count {
+                let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+                let key: VirtualServiceKey = format!("{ip}:80/tcp").parse().unwrap();
+                let server = RealServerKey("192.168.0.1:80".parse().unwrap());
+                let hosts = BTreeSet::from([HostName::new("w1")]);
+                let servers = BTreeMap::from([(server, hosts)]);
+                owned.declare(key, (true, true), &servers, |_| true, &mut Vec::new());
+                // Half of them leave.
+                if number % 2 == 0 {
+                    owned.declare(
+                        key,
+                        (false, false),
+                        &BTreeMap::new(),
+                        |_| true,
+                        &mut Vec::new(),
+                    );
+                }
+                let to = RealServer::new(Forwarding::Dr, Weight(1));
+                outcome.applied.push(Command::AddServer(key, server, to));
+            }
+            let looks = crate::effort::looks(|| {
+                owned.table_seen(&outcome, |_| true, &mut Vec::new());
+            });
+            assert_eq!(looks, u64::from(count));
+        }
+    }
 }
