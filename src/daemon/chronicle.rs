@@ -151,6 +151,7 @@ impl Chronicle {
             Note::CutOff(cut_off) => self.cut_off(time, &cut_off.witnesses),
             Note::Reached { witnesses, lasted } => self.reached(time, witnesses, *lasted),
             Note::Unheeded(witnesses) => self.unheeded(time, witnesses),
+            Note::NoWitness(witnesses) => self.no_witness(time, witnesses),
             Note::TableUntouched { service, text } => {
                 let (group, name) = names(model, *service);
                 tracing::info!(group, service = name, text, "the table is left alone");
@@ -192,6 +193,16 @@ impl Chronicle {
             "witness never answers in time, failures count again"
         );
         let text = format!("{witnesses} never answers in time: failures count again");
+        self.keep(time, "cut_off", None, text);
+    }
+
+    fn no_witness(&mut self, time: Wall, witnesses: &[Arc<str>]) {
+        let witnesses = witnesses.join(" ");
+        tracing::warn!(
+            witnesses,
+            "witness is not asked at present, failures count again"
+        );
+        let text = format!("{witnesses} is not asked at present: failures count again");
         self.keep(time, "cut_off", None, text);
     }
 

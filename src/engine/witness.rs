@@ -34,6 +34,11 @@ pub(super) const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// this: long enough for a link to be mended by itself, short enough for a person to be told.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(300);
 
+/// A witness is not asked again sooner, however many wait for one and however soon it ends: a
+/// run that says nothing must not be repeated without a rest. Short beside [`ANSWER_MAX`], since
+/// each failure waits for it.
+const ASK_REST: Duration = Duration::from_millis(100);
+
 /// Reports of one service that are put aside at once. A check takes longer than a few
 /// milliseconds, and after [`ANSWER_MAX`] all of them are decided over.
 const DOUBTS_MAX: usize = 8;
@@ -48,6 +53,8 @@ pub(super) struct Witnesses {
     doubts: BTreeMap<ServiceId, VecDeque<Doubt>>,
     /// When each service has its oldest doubt decided at the latest.
     ends: BTreeSet<(Mono, ServiceId)>,
+    /// When the first witness may be asked again of those that somebody waits for.
+    ask_at: Option<Mono>,
     /// A witness said something that no doubt was compared with yet.
     is_news: bool,
 }
@@ -72,7 +79,7 @@ struct Said {
     reached: Option<Mono>,
     /// When its latest run ended that reached nothing.
     failed: Option<Mono>,
-    /// When it was asked last: once at one moment, whatever becomes of it.
+    /// When it was asked last, whatever becomes of it.
     asked: Option<Mono>,
 }
 
@@ -198,9 +205,10 @@ impl Witnesses {
         wanted.any(|list| list.witnesses.contains(&witness))
     }
 
-    /// When the oldest doubt is decided at the latest.
+    /// When the oldest doubt is decided at the latest, or a witness may be asked again.
     pub(super) fn next_deadline(&self) -> Option<Mono> {
-        self.ends.first().map(|&(at, _)| at)
+        let end = self.ends.first().map(|&(at, _)| at);
+        end.into_iter().chain(self.ask_at).min()
     }
 
     /// What waited of a service is void: it is good.
@@ -302,6 +310,7 @@ impl Engine {
     ) {
         let id = report.service();
         self.testify(now, began, &report, actions);
+        self.heed_nobody(now, id, actions);
         let said = report.report();
         let is_good = said.ended.exit() == 0;
         // What says nothing about any server is no news of a link either.
@@ -380,6 +389,22 @@ impl Engine {
             actions.push(Action::Note(Note::Unheeded(self.names(&witnesses))));
         }
         true
+    }
+
+    /// Failures of a service count again where none of its witnesses can be asked any more.
+    fn heed_nobody(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
+        let Some(list) = self.witnesses.list(id).filter(|it| it.cut_off.is_some()) else {
+            return;
+        };
+        let mut witnesses = list.witnesses.iter();
+        if witnesses.any(|&id| self.can_testify(now, id)) {
+            return;
+        }
+        let witnesses = self.names(&list.witnesses);
+        if let Some(list) = self.witnesses.list_mut(id) {
+            list.cut_off = None;
+        }
+        actions.push(Action::Note(Note::NoWitness(witnesses)));
     }
 
     /// What was heard counts as it is.
@@ -472,19 +497,26 @@ impl Engine {
         }
     }
 
-    /// Asks all witnesses that somebody waits for.
+    /// Asks all witnesses that somebody waits for, each with a rest between.
     pub(super) fn ask_witnesses(&mut self, now: Now) {
         let wanted = self.witnesses.lists.iter().filter(|list| list.doubts > 0);
         let wanted = wanted.flat_map(|list| &list.witnesses).copied();
         let wanted: BTreeSet<ServiceId> = wanted.collect();
+        self.witnesses.ask_at = None;
         for id in wanted {
             let Some(lane) = self.lane_of(id) else {
                 continue;
             };
-            let Some(said) = self.witnesses.said.get_mut(&id) else {
+            let Some(said) = self.witnesses.said.get(&id) else {
                 continue;
             };
-            if said.asked == Some(now.mono) || !self.can_testify(now, id) {
+            let rests_until = said.asked.map(|asked| asked.after(ASK_REST));
+            if !self.can_testify(now, id) {
+                continue;
+            }
+            if let Some(until) = rests_until.filter(|&until| until > now.mono) {
+                let others = self.witnesses.ask_at;
+                self.witnesses.ask_at = Some(others.map_or(until, |at| at.min(until)));
                 continue;
             }
             if self.timetable.wait_between(id, lane, Mono::ZERO)

@@ -101,6 +101,8 @@ pub enum Note {
     },
     /// These witnesses have not answered in time for so long that failures count without them.
     Unheeded(Vec<Arc<str>>),
+    /// These witnesses can no longer be asked: failures count without them.
+    NoWitness(Vec<Arc<str>>),
     /// A `redistribute` line or a test with `lvs.alert`: it changes nothing (D10).
     TableUntouched {
         /// Whose line.

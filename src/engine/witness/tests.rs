@@ -690,3 +690,54 @@ fn a_full_house_lets_the_witness_in_first() {
     play.end(&first, &["*"]);
     assert_eq!(play.purpose(GATE), Some(Purpose::Witness));
 }
+
+#[test]
+fn being_cut_off_ends_when_its_witness_is_disabled() {
+    let mut play = of_section(2);
+    play.check(WEB, &[]);
+    play.is_cut = true;
+    play.check(WEB, &["*"]);
+    play.end_others(WEB);
+    assert!(play.is_cut_off());
+    let wish = Wish::Disable {
+        target: Target::Service(GATE_ID),
+        user: String::new(),
+    };
+    play.tell(Event::Operator(wish));
+    play.check(WEB, &["10.0.1.2"]);
+    assert!(!play.is_cut_off());
+    let unheeded = |it: &&Note| matches!(it, Note::NoWitness(_));
+    assert_eq!(play.notes.iter().filter(unheeded).count(), 1);
+    // What is left of the count is looked for before the next slot.
+    play.wait_for(WEB);
+    assert_eq!(play.purpose(WEB), Some(Purpose::Recheck));
+}
+
+#[test]
+fn a_witness_that_says_nothing_is_not_run_without_a_rest() {
+    let mut play = one_of_each();
+    play.check(WEB, &[]);
+    play.check(WEB, &["*"]);
+    let mut runs = 0;
+    let end = play.now.mono.after(ANSWER_MAX);
+    while play.now.mono < end {
+        while let Some(place) = play.going.iter().position(|run| play.name(run) == GATE) {
+            let run = play.going.remove(place);
+            runs += 1;
+            assert!(runs < 1_000, "it is run all the time");
+            let report = Report {
+                ended: Ended::NotStarted("too many open files".into()),
+                output: Vec::new(),
+                hosts: Vec::new(),
+                took: seconds(0),
+            };
+            play.pass(0.001);
+            play.tell(Event::RunEnded {
+                run: run.id,
+                report,
+            });
+        }
+        play.pass(0.001);
+    }
+    assert!((2..=40).contains(&runs), "{runs} runs within two seconds");
+}
