@@ -365,11 +365,12 @@ impl Bindings {
     fn change_addresses(&mut self) -> BTreeSet<VirtualServiceKey> {
         let mut keys = BTreeSet::new();
         for (host, family, since) in self.addresses.changing() {
-            let mut heard = self
-                .model
-                .bindings
-                .iter()
-                .filter(|binding| binding.virtual_service.family() == family)
+            let keys_of_it = self.by_host.get(&host).into_iter().flatten();
+            let mut heard = keys_of_it
+                .filter(|key| key.family() == family)
+                .filter_map(|key| self.by_virtual_service.get(key))
+                .flatten()
+                .filter_map(|&index| self.model.bindings.get(index))
                 .filter_map(|binding| Some((binding, self.part_of(binding, &host)?)))
                 .map(|(binding, part)| (binding.service, part))
                 .chain(self.section_parts_about(&host, family))

@@ -219,6 +219,9 @@ impl Bindings {
     /// The addresses that names had when the daemon ended.
     fn restore_addresses(&mut self) {
         for (key, server, host) in self.owned.words() {
+            if addresses::literal(host).is_some() {
+                continue;
+            }
             let is_bound = self.by_virtual_service.get(&key).is_some_and(|indexes| {
                 let mut bindings = indexes.iter().filter_map(|&at| self.model.bindings.get(at));
                 bindings.any(|binding| {
@@ -228,8 +231,7 @@ impl Bindings {
                     port == server.0.port() && self.part_of(binding, host).is_some()
                 })
             });
-            let is_named = is_bound || self.is_word_of_section(key, server, host);
-            if is_named && addresses::literal(host).is_none() {
+            if is_bound || self.is_word_of_section(key, server, host) {
                 self.addresses.restore(host, server.0.ip());
             }
         }

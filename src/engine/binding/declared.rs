@@ -166,6 +166,15 @@ impl Bindings {
         parts
     }
 
+    /// The section of this key, of the Model in force.
+    pub(crate) fn section<'a>(
+        &self,
+        model: &'a Model,
+        key: VirtualServiceKey,
+    ) -> Option<&'a DeclaredService> {
+        self.sections.section(model, key)
+    }
+
     /// Whether a section of the file says this word for a real server with this port.
     pub(super) fn is_word_of_section(
         &self,
@@ -173,9 +182,9 @@ impl Bindings {
         server: RealServerKey,
         host: &HostName,
     ) -> bool {
-        let mut sections = self.model.virtual_services.iter();
         let port = server.0.port();
-        sections.find(|it| it.key == key).is_some_and(|section| {
+        let section = self.sections.section(&self.model, key);
+        section.is_some_and(|section| {
             let mut servers = section.servers.iter();
             let fallback = section.fallback.as_ref();
             servers.any(|it| it.host == *host && it.port == port)
