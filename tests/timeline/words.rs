@@ -237,7 +237,9 @@ fn note(it: &Note, engine: &Engine) -> String {
         }
         Note::CutOff(it) => format!("cut off by {}", it.witnesses.join(" ")),
         Note::Reached { witnesses, .. } => format!("linked by {}", witnesses.join(" ")),
-        Note::Unheeded(witnesses) => format!("{} not heeded", witnesses.join(" ")),
+        Note::Unheeded(witnesses) | Note::NoWitness(witnesses) => {
+            format!("{} not heeded", witnesses.join(" "))
+        }
         Note::Binding { service, text } => format!("binding of {}: {text}", name(*service, engine)),
         Note::Manual {
             virtual_service,
