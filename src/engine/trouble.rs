@@ -47,10 +47,12 @@ struct SavedTrouble {
 pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<Record>) {
     let mut troubles = Troubles::new();
     let mut gone = Vec::new();
+    let sections = model.virtual_services.iter();
+    let sections: BTreeSet<VirtualServiceKey> = sections.map(|it| it.key).collect();
     let records = saved.records.iter();
     for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
         let known = serde_json::from_value::<SavedTrouble>(value.clone()).ok();
-        match known.filter(|it| section(model, it.virtual_service).is_some()) {
+        match known.filter(|it| sections.contains(&it.virtual_service)) {
             Some(it) => {
                 let told = Told {
                     number: it.number,
@@ -74,7 +76,7 @@ impl Engine {
         let keys = self.bindings.take_decided();
         let model = Arc::clone(&self.model);
         for key in keys {
-            let Some(section) = section(&model, key) else {
+            let Some(section) = self.bindings.section(&model, key) else {
                 continue;
             };
             // While nothing is known of the kernel nothing begins and nothing ends.
@@ -96,7 +98,7 @@ impl Engine {
     pub(super) fn forget_troubles(&mut self, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
         self.troubles.retain(|&(key, trouble), _| {
-            let is_there = section(&model, key).is_some();
+            let is_there = self.bindings.section(&model, key).is_some();
             if !is_there {
                 actions.push(record(key_of(key, trouble), None::<&()>));
             }
@@ -214,10 +216,6 @@ impl Bindings {
         let contested = self.is_contested(key).then_some(Trouble::Contested);
         Some(Trouble::of(served).into_iter().chain(contested).collect())
     }
-}
-
-fn section(model: &Model, key: VirtualServiceKey) -> Option<&DeclaredService> {
-    model.virtual_services.iter().find(|it| it.key == key)
 }
 
 fn key_of(key: VirtualServiceKey, trouble: Trouble) -> String {
