@@ -17,7 +17,9 @@ use crate::engine::event::{Action, HostVerdict, ServerChange, TableOutcome};
 use crate::engine::section::count::{Opinion, Recheck, Streak, place};
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
-use crate::engine::section::wanted::{Facts, Health, Server, ServerRole, cannot_quiesce, wanted};
+use crate::engine::section::wanted::{
+    Arrival, Facts, Health, Server, ServerRole, cannot_quiesce, wanted,
+};
 use crate::lvs::{
     Desired, DesiredService, Family, GivenWeight, RealServer, RealServerKey, ServerWish,
     ServiceWish, VirtualServiceKey, Weight,
@@ -320,10 +322,20 @@ impl Bindings {
                 continue;
             };
             let claims = survey.servers.get(&server).map(Vec::as_slice);
+            let health = health(claims.unwrap_or_default());
+            match health {
+                Health::Good | Health::Withdrawn => self.owned.judged(key, server),
+                Health::Waiting | Health::Unheard => {}
+            }
             let mut server = Server {
                 key: server,
                 settings: place.settings,
-                health: health(claims.unwrap_or_default()),
+                health,
+                arrival: if self.owned.is_new(key, server) {
+                    Arrival::New
+                } else {
+                    Arrival::Known
+                },
                 given: self.given(section, &place.word, place.settings),
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),

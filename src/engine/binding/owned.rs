@@ -28,6 +28,8 @@ struct OwnedService {
     /// Declared with `-B`, now or before.
     is_made: bool,
     servers: BTreeMap<RealServerKey, Ownership>,
+    /// Those that neither the journal nor the file before named, until their first verdict.
+    new: BTreeSet<RealServerKey>,
 }
 
 #[derive(Debug)]
@@ -145,6 +147,20 @@ impl Owned {
             })
     }
 
+    /// Whether the file names the real server for the first time, and no verdict on it is there
+    /// yet. Of all others the kernel has what was right before a restart or a reload (D16).
+    pub(super) fn is_new(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        let service = self.services.get(&key);
+        service.is_some_and(|service| service.new.contains(&server))
+    }
+
+    /// The real server has a verdict.
+    pub(super) fn judged(&mut self, key: VirtualServiceKey, server: RealServerKey) {
+        if let Some(service) = self.services.get_mut(&key) {
+            service.new.remove(&server);
+        }
+    }
+
     /// What the file declares of one virtual service now. `is_named` tells whether any line
     /// names it, `creates` whether one has `-B`; `was_in` whether a real server was wanted in.
     /// Answers with the real servers that have just begun to leave.
@@ -175,12 +191,17 @@ impl Owned {
                 };
                 actions.push(record(key, Some(server), Some(&BTreeSet::new())));
                 dropped.push(server);
+                service.new.remove(&server);
             }
         }
         for (&server, hosts) in servers {
             let is_known = match service.servers.get(&server) {
                 Some(Ownership::Declared(known)) => known == hosts,
-                Some(Ownership::Leaving { .. }) | None => false,
+                Some(Ownership::Leaving { .. }) => false,
+                None => {
+                    service.new.insert(server);
+                    false
+                }
             };
             if !is_known {
                 let declared = Ownership::Declared(hosts.clone());

@@ -3,7 +3,8 @@
 //!
 //! Pure. `min_live` holds while something serves or no fallback is declared; with nothing that
 //! serves and a fallback, the fallback replaces all. Those kept are first the ones that their checks
-//! give weight 0, in file order, then the most recently withdrawn, ties in file order.
+//! give weight 0, in file order, then those that nobody can judge, in file order, then the most
+//! recently withdrawn, ties in file order.
 
 use std::cmp::Reverse;
 
@@ -18,7 +19,10 @@ pub(crate) enum Standing {
     Spent,
     /// No verdict yet, and it is not in.
     Idle,
-    /// An operator keeps it from its clients, whatever its checks say.
+    /// No verdict, nor is one to come, and it is not in.
+    Unheard,
+    /// An operator keeps it from its clients, whatever its checks say; or it failed, and is not
+    /// put in before the verdicts on others are there.
     Taken,
     /// Somebody withdraws it, since this moment without a break.
     Withdrawn(Moment),
@@ -69,13 +73,21 @@ pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse)
         .enumerate()
         .filter_map(|(place, standing)| match standing {
             Standing::Withdrawn(since) => Some((Reverse(*since), place)),
-            Standing::Serves | Standing::Spent | Standing::Idle | Standing::Taken => None,
+            Standing::Serves
+            | Standing::Spent
+            | Standing::Idle
+            | Standing::Unheard
+            | Standing::Taken => None,
         })
         .collect();
-    let places = servers.iter().enumerate();
-    let spent = places.filter(|(_, standing)| **standing == Standing::Spent);
-    let spent: Vec<usize> = spent.map(|(place, _)| place).collect();
-    let is_idle = |it: &Standing| matches!(it, Standing::Serves | Standing::Idle);
+    let those = |wanted: Standing| -> Vec<usize> {
+        let places = servers.iter().enumerate();
+        let those = places.filter(|(_, standing)| **standing == wanted);
+        those.map(|(place, _)| place).collect()
+    };
+    let spent = those(Standing::Spent);
+    let is_idle =
+        |it: &Standing| matches!(it, Standing::Serves | Standing::Idle | Standing::Unheard);
     let nobody = if servers.iter().all(is_idle) {
         ServedBy::NobodyYet
     } else {
@@ -101,7 +113,9 @@ pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse)
     let withdrawn = withdrawn.into_iter().map(|(_, place)| place);
     let wanted = min_live.saturating_sub(serving);
     let healthy = serving + spent.len();
-    let mut kept: Vec<usize> = spent.into_iter().chain(withdrawn).take(wanted).collect();
+    let unheard = those(Standing::Unheard);
+    let last_ones = spent.into_iter().chain(unheard).chain(withdrawn);
+    let mut kept: Vec<usize> = last_ones.take(wanted).collect();
     kept.sort_unstable();
     let by = match (healthy, kept.is_empty()) {
         (_, false) => ServedBy::TooFew,
@@ -121,6 +135,7 @@ mod tests {
             '+' => Standing::Serves,
             '0' => Standing::Spent,
             '?' => Standing::Idle,
+            '-' => Standing::Unheard,
             'x' => Standing::Taken,
             digit => {
                 let second = i64::from(u32::from(digit) - u32::from('0'));
@@ -134,12 +149,12 @@ mod tests {
         text.chars().map(standing).collect()
     }
 
-    /// Servers: `+` serves, `0` has weight 0 by its check, `?` no verdict and not in, `x` taken by an operator, a digit the second of its withdrawal.
+    /// Servers: `+` serves, `0` has weight 0 by its check, `?` no verdict yet and not in, `-` none to come, `x` taken by an operator, a digit the second of its withdrawal.
     #[test]
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 27] = [
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 30] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -167,6 +182,9 @@ mod tests {
             ("102", 2, None, &[1, 2], TooFew),
             ("102", 1, Ready, &[1], TooFew),
             ("100", 0, Ready, &[], Servers),
+            ("1-2", 1, None, &[1], TooFew),
+            ("1-2", 1, Ready, &[], Fallback),
+            ("+1-", 2, Ready, &[2], TooFew),
         ];
         for (servers, min_live, fallback, kept, by) in cases {
             let found = live(&standings(servers), min_live, fallback);

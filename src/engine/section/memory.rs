@@ -159,6 +159,7 @@ impl Sections {
         }
         let states = &self.states;
         self.dues.retain(|(_, key)| states.contains_key(key));
+        self.look_again();
         self.look_at_new(now);
         actions
     }
@@ -418,6 +419,18 @@ impl Sections {
         changed
     }
 
+    /// What was found empty once is found filled by a reload that comes later.
+    fn look_again(&mut self) {
+        let Some((table, _)) = &self.look else {
+            return;
+        };
+        for (key, state) in &mut self.states {
+            if matches!(state.found, Found::Empty { .. }) && is_filled(table, *key) {
+                state.found = Found::Filled;
+            }
+        }
+    }
+
     /// Takes note how sections that were never looked at are found; answers with them.
     fn look_at_new(&mut self, now: Now) -> BTreeSet<VirtualServiceKey> {
         let mut seen = BTreeSet::new();
@@ -428,11 +441,7 @@ impl Sections {
             if state.found != Found::Unseen || !wanted.contains_key(&key) {
                 continue;
             }
-            let mut servers = table
-                .get(&key)
-                .into_iter()
-                .flat_map(|it| it.servers.values());
-            state.found = if servers.any(|found| found.weight > Weight(0)) {
+            state.found = if is_filled(table, key) {
                 Found::Filled
             } else {
                 Found::Empty { since: now.mono }
@@ -441,6 +450,13 @@ impl Sections {
         }
         seen
     }
+}
+
+/// Whether at least one real server of the virtual service is in, with a weight above 0.
+fn is_filled(table: &Table, key: VirtualServiceKey) -> bool {
+    let entry = table.get(&key);
+    let mut servers = entry.into_iter().flat_map(|it| it.servers.values());
+    servers.any(|found| found.weight > Weight(0))
 }
 
 /// The record of what is remembered of a real server; without anything it is to be forgotten.

@@ -12,6 +12,7 @@ use crate::engine::manual::Effect;
 use crate::engine::section::live::{FallbackUse, Live, ServedBy, Standing, live};
 use crate::engine::section::memory::{Found, Memory};
 use crate::engine::section::weight::{Share, ramp, weight};
+use crate::engine::state::Moment;
 use crate::lvs::{
     DesiredService, Protocol, RealServer, RealServerKey, ServerWish, ServiceFlags, ServiceWish,
     Strangers, VirtualServiceKey, Weight,
@@ -35,12 +36,23 @@ pub(crate) enum Health {
     Withdrawn,
 }
 
+/// Whether the file named a real server before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// It names it for the first time, and no verdict on it is there yet: `initial` says what
+    /// becomes of it.
+    New,
+    /// It named it before a restart or a reload, or verdicts on it were there.
+    Known,
+}
+
 /// One declared real server with an address.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     pub(crate) key: RealServerKey,
     pub(crate) settings: RealServer,
     pub(crate) health: Health,
+    pub(crate) arrival: Arrival,
     /// The weight that its checks give it, where the section wants that.
     pub(crate) given: Option<Weight>,
     pub(crate) memory: Memory,
@@ -108,7 +120,8 @@ pub enum ServerRole {
 pub(crate) struct Wanted {
     pub(crate) service: DesiredService,
     pub(crate) roles: BTreeMap<RealServerKey, ServerRole>,
-    /// Who serves; none while nothing is known of the kernel.
+    /// Who serves; none while nothing is known of the kernel, and while first verdicts are waited
+    /// for that it depends on.
     pub(crate) by: Option<ServedBy>,
     /// When it changes by itself, later than now.
     pub(crate) due: Option<Mono>,
@@ -145,11 +158,7 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     let has_good = facts.servers.iter().any(|it| it.health == Health::Good);
     let grace = opens.filter(|&opens| opens > now.mono && has_silent);
     let is_open = opens.is_some() && grace.is_none() && !has_good;
-    let standings: Vec<Standing> = facts
-        .servers
-        .iter()
-        .map(|server| standing(facts, server, is_open, now))
-        .collect();
+    let standings = standings(facts, is_open, now);
     let fallback = match (facts.fallback, grace) {
         (None, _) => FallbackUse::None,
         (Some(_), None) => FallbackUse::Ready,
@@ -158,7 +167,7 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     let min_live = facts.section.min_live.of(facts.declared);
     let Live { kept, by } = live(&standings, min_live, fallback);
     let by = match (by, grace) {
-        // No reason for an alarm: of the others nothing is known yet.
+        // The fallback is not needed yet: of the others nothing is known.
         (ServedBy::Nobody, Some(_)) => ServedBy::NobodyYet,
         (by, _) => by,
     };
@@ -166,7 +175,7 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     let mut wanted = Wanted {
         service: frame(facts),
         roles: BTreeMap::new(),
-        by: Some(by),
+        by: surely(facts, &standings, min_live, fallback, now).then_some(by),
         due: None,
     };
     if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
@@ -186,6 +195,7 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
                 (ServerWish::In(server.settings), ServerRole::Kept, None)
             }
             Health::Good => good(facts.section, server, now),
+            Health::Unheard if kept.contains(&place) => in_untested(server),
             Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
             Health::Withdrawn => withdrawn(facts.section, server, now),
         };
@@ -255,6 +265,50 @@ fn unseen(facts: &Facts<'_>) -> Wanted {
     all(facts, service, server, ServerRole::Unseen)
 }
 
+/// How they all stand. While the first verdict on one that is not in is waited for, none that
+/// failed is put in to hold `min_live`; one that is in stays.
+fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<Standing> {
+    let servers = facts.servers.iter();
+    let mut standings: Vec<Standing> = servers
+        .map(|server| standing(facts, server, is_open, now))
+        .collect();
+    if standings.contains(&Standing::Idle) {
+        for (server, standing) in facts.servers.iter().zip(&mut standings) {
+            if matches!(standing, Standing::Withdrawn(_)) && !is_found_in(facts, server) {
+                *standing = Standing::Taken;
+            }
+        }
+    }
+    standings
+}
+
+/// Whether it is the same who serves, whatever the first verdicts will be that are waited for:
+/// until then no alarm is raised, and none ends.
+fn surely(
+    facts: &Facts<'_>,
+    standings: &[Standing],
+    min_live: usize,
+    fallback: FallbackUse,
+    now: Now,
+) -> bool {
+    let with = |verdict: Standing| {
+        let servers = facts.servers.iter().zip(standings);
+        let then = servers.map(|(server, &standing)| match (server.health, standing) {
+            (_, Standing::Taken) => Standing::Taken,
+            (Health::Waiting, _) => verdict,
+            (Health::Good | Health::Unheard | Health::Withdrawn, standing) => standing,
+        });
+        live(&then.collect::<Vec<Standing>>(), min_live, fallback).by
+    };
+    with(Standing::Serves) == with(Standing::Withdrawn(Moment::of(now)))
+}
+
+/// Whether the kernel has a real server in, with a weight above 0, as of the latest look.
+fn is_found_in(facts: &Facts<'_>, server: &Server) -> bool {
+    let found = facts.kernel.and_then(|kernel| kernel.get(&server.key));
+    found.is_some_and(|found| found.weight > Weight(0))
+}
+
 fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Standing {
     if server.wished.is_some_and(Effect::takes_away) {
         return Standing::Taken;
@@ -265,17 +319,18 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Stan
         }
         Health::Good => Standing::Serves,
         Health::Withdrawn => Standing::Withdrawn(server.memory.withdrawn_since(now)),
-        Health::Waiting | Health::Unheard => match silent(facts.section, server, is_open).0 {
-            ServerWish::In(_) => Standing::Serves,
-            ServerWish::Out => Standing::Idle,
-            ServerWish::AsFound => {
-                let found = facts.kernel.and_then(|kernel| kernel.get(&server.key));
-                match found {
-                    Some(found) if found.weight > Weight(0) => Standing::Serves,
-                    Some(_) | None => Standing::Idle,
-                }
+        Health::Waiting | Health::Unheard => {
+            let is_in = match silent(facts.section, server, is_open).0 {
+                ServerWish::In(_) => true,
+                ServerWish::Out => false,
+                ServerWish::AsFound => is_found_in(facts, server),
+            };
+            match (is_in, server.health) {
+                (true, _) => Standing::Serves,
+                (false, Health::Unheard) => Standing::Unheard,
+                (false, Health::Waiting | Health::Good | Health::Withdrawn) => Standing::Idle,
             }
-        },
+        }
     }
 }
 
@@ -295,19 +350,24 @@ fn good(section: &DeclaredService, server: &Server, now: Now) -> Decided {
     (ServerWish::In(settings), ServerRole::Serves { share }, next)
 }
 
+/// What becomes of one without a verdict. `initial` is for those that are new; a new look at the
+/// others takes none out that was right before, and puts none in that had failed (D16).
 fn silent(section: &DeclaredService, server: &Server, is_open: bool) -> Decided {
+    let failed_last = server.memory.out.is_some();
+    let is_known = server.arrival == Arrival::Known;
     match section.initial {
-        Initial::In => {
-            let wish = ServerWish::In(server.settings);
-            (wish, ServerRole::InUntested, None)
+        Initial::Out if !is_known => (ServerWish::Out, ServerRole::OutUntested, None),
+        Initial::In if !failed_last => in_untested(server),
+        Initial::AsFound if is_open => in_untested(server),
+        Initial::In | Initial::Out | Initial::AsFound => {
+            (ServerWish::AsFound, ServerRole::AsFound, None)
         }
-        Initial::Out => (ServerWish::Out, ServerRole::OutUntested, None),
-        Initial::AsFound if is_open => {
-            let wish = ServerWish::In(server.settings);
-            (wish, ServerRole::InUntested, None)
-        }
-        Initial::AsFound => (ServerWish::AsFound, ServerRole::AsFound, None),
     }
+}
+
+const fn in_untested(server: &Server) -> Decided {
+    let wish = ServerWish::In(server.settings);
+    (wish, ServerRole::InUntested, None)
 }
 
 fn withdrawn(section: &DeclaredService, server: &Server, now: Now) -> Decided {

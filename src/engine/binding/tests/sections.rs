@@ -15,6 +15,8 @@ use crate::model::{
     OnFailure, WeightFrom,
 };
 
+mod initial;
+
 pub(super) const VS: &str = "10.0.0.3:80/tcp";
 
 /// One line as a section.
@@ -340,8 +342,9 @@ fn what_is_found_empty_gets_all_servers_after_two_seconds() {
     story.kernel.clear();
     story.restarts("rr");
     story.settles("");
-    assert_eq!(story.served_by(), Some(ServedBy::NobodyYet), "no alarm yet");
+    assert_eq!(story.served_by(), None, "no alarm yet");
     story.waits(2.0, "1=5 3=5");
+    story.succeeds("1=5 2=5 3=5");
     assert_eq!(story.served_by(), Some(ServedBy::Servers));
     // A first verdict in time makes the others wait for theirs.
     let mut story = Story::found("fallback=10.1.0.9", Table::new());

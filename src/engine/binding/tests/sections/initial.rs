@@ -1,0 +1,120 @@
+//! Stories of what is known before the first verdict: new servers, restarts, reloads (D16).
+
+use super::*;
+
+const ALL: &str = "10.1.0.1,10.1.0.2,10.1.0.3";
+
+/// The first server failed; the others serve.
+fn one_is_dead(options: &str) -> Story {
+    let mut story = Story::found(options, Table::new());
+    story.fails("1", "2=5 3=5");
+    story
+}
+
+/// The three words of `initial`, with `min_live 1`.
+const INITIALS: [&str; 3] = ["in min_live=1", "out min_live=1", "min_live=1"];
+
+#[test]
+fn a_restart_takes_no_server_out_and_puts_no_dead_one_in() {
+    for options in INITIALS {
+        let mut story = one_is_dead(options);
+        story.farm().said();
+        story.restarts(options);
+        story.settles("2=5 3=5");
+        assert_eq!(story.served_by(), None, "{options}: nothing is known yet");
+        // No verdict comes while the director is cut off, so nothing changes (D17).
+        story.waits(9_000.0, "2=5 3=5");
+        assert_eq!(story.served_by(), Some(ServedBy::Servers), "{options}");
+        story.fails("1", "2=5 3=5");
+        story.succeeds("1=5 2=5 3=5");
+    }
+}
+
+#[test]
+fn a_judge_with_another_name_leaves_the_table_as_it_is() {
+    for options in INITIALS {
+        let mut story = one_is_dead(options);
+        story.reloads(&[
+            format!("web/https {ALL}"),
+            format!("virtual {VS} web/https {ALL} {options}"),
+        ]);
+        story.settles("2=5 3=5");
+        assert_eq!(story.served_by(), None, "{options}: nothing is known yet");
+        story.waits(1.0, "2=5 3=5");
+        story.farm().fails("web/https", "10.1.0.1");
+        story.settles("2=5 3=5");
+    }
+}
+
+#[test]
+fn a_judge_more_leaves_the_table_as_it_is() {
+    for options in INITIALS {
+        let mut story = one_is_dead(options);
+        let section = format!("virtual {VS} web/http+web/two {ALL} {options}");
+        story.reloads(&[WEB.to_owned(), format!("web/two {ALL}"), section]);
+        story.settles("2=5 3=5");
+        assert_eq!(story.served_by(), None, "{options}: nothing is known yet");
+        story.farm().succeeds("web/two");
+        story.settles("2=5 3=5");
+        assert_eq!(story.served_by(), Some(ServedBy::Servers), "{options}");
+    }
+}
+
+#[test]
+fn initial_out_is_for_servers_that_are_new() {
+    let mut story = one_is_dead("out");
+    let hosts = format!("{ALL},10.1.0.4");
+    story.reloads(&[
+        format!("web/http {hosts}"),
+        format!("virtual {VS} web/http {hosts} out"),
+    ]);
+    story.settles("2=5 3=5");
+    story.fails("1", "2=5 3=5 4=5");
+    // After a boot all wait for their verdicts, and the dead one does not stand in for them.
+    let mut story = one_is_dead("out min_live=1");
+    story.kernel.clear();
+    story.restarts("out min_live=1");
+    story.waits(3.0, "");
+    assert_eq!(story.served_by(), None, "no alarm yet");
+    // Nobody judges the others either: one of them counts before one that failed.
+    story.waits(9_000.0, "2=5");
+    story.fails("1", "2=5 3=5");
+}
+
+#[test]
+fn an_alarm_goes_on_while_verdicts_are_waited_for() {
+    for options in INITIALS {
+        let mut story = one_is_dead(options);
+        story.fails("1 2 3", "2=5");
+        assert_eq!(story.served_by(), Some(ServedBy::TooFew));
+        story.reloads(&[
+            format!("web/https {ALL}"),
+            format!("virtual {VS} web/https {ALL} {options}"),
+        ]);
+        story.settles("2=5");
+        assert_eq!(story.served_by(), None, "{options}: neither over nor new");
+        story
+            .farm()
+            .fails("web/https", "10.1.0.1 10.1.0.2 10.1.0.3");
+        story.looks();
+        assert_eq!(story.served_by(), Some(ServedBy::TooFew), "{options}");
+    }
+}
+
+#[test]
+fn min_live_puts_no_failed_server_in_before_the_others_are_judged() {
+    let mut story = Story::found("out min_live=1", Table::new());
+    let one = BTreeMap::from([(
+        HostName::new("10.1.0.1"),
+        HostVerdict::Down(Reason::Timeout),
+    )]);
+    let web = story.farm().id("web/http");
+    let actions =
+        story
+            .farm()
+            .bindings
+            .failed(fixture::at(0.0), web, Ruling::Passed, &one, Reason::Timeout);
+    story.farm().perform(actions);
+    story.settles("");
+    assert_eq!(story.served_by(), None);
+}
