@@ -354,6 +354,9 @@ impl Bindings {
             servers: &servers,
             declared: places.servers.len(),
             fallback: places.fallback,
+            fallback_wished: places
+                .fallback
+                .and_then(|fallback| self.manual.effect((key, fallback))),
             others: others
                 .map(|(&server, claims)| (server, server_wish(claims)))
                 .collect(),

@@ -12,6 +12,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, Aim, Caution, ManualWish, Order};
 use crate::engine::manual::{Effect, EntryKey, ManualView, SPAN_MAX};
+use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{Protocol, RealServerKey, ServerWish, VirtualServiceKey, Weight};
 use crate::model::HostName;
 use crate::time::{Now, Readable};
@@ -85,6 +86,16 @@ impl Bindings {
             }
             let least = declared.min_live.of(declared.servers.len());
             let (is, would_be) = (self.live(key, &BTreeSet::new()), self.live(key, entries));
+            let mut here = entries.iter().filter(|(it, _)| *it == key);
+            if here.all(|&(_, server)| self.is_fallback(key, server)) {
+                if would_be == 0 && is > 0 {
+                    return Err(format!(
+                        "{key}: this is the fallback, and nobody else takes new connections; \
+                         nothing was changed. Say --force to take it away all the same"
+                    ));
+                }
+                continue;
+            }
             if would_be < least && would_be < is {
                 return Err(format!(
                     "{key}: {would_be} real servers would be left of {is} that take new \
@@ -94,6 +105,12 @@ impl Bindings {
             }
         }
         Ok(())
+    }
+
+    /// Whether a real server is the fallback of a virtual service, and nothing else there.
+    fn is_fallback(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        let state = self.sections.state(key);
+        state.and_then(|state| state.fallback) == Some(server)
     }
 
     /// How many real servers of a virtual service are to get new connections, these left out.
@@ -152,6 +169,9 @@ impl Bindings {
         });
         let by: Vec<String> = by.collect();
         match by.as_slice() {
+            [] if view.role == Some(ServerRole::FallbackOut) => {
+                "; it is the fallback, which is not needed now".to_owned()
+            }
             [] => String::new(),
             by => format!("; its checks withdraw it anyhow: {}", by.join(", ")),
         }

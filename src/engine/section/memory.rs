@@ -104,6 +104,8 @@ pub(crate) struct SectionState {
     due: Option<Mono>,
     /// Who serves; none while that is unknown.
     pub(crate) by: Option<ServedBy>,
+    /// Where the fallback is.
+    pub(crate) fallback: Option<RealServerKey>,
     /// Why each real server stands as it does.
     pub(crate) roles: BTreeMap<RealServerKey, ServerRole>,
 }
@@ -331,6 +333,7 @@ impl Sections {
         }
         state.due = wanted.due;
         state.by = wanted.by;
+        state.fallback = wanted.fallback;
         state.roles.clone_from(&wanted.roles);
         if let Some(due) = wanted.due {
             self.dues.insert((due, key));

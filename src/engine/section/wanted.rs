@@ -70,6 +70,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) declared: usize,
     /// The address of the fallback.
     pub(crate) fallback: Option<RealServerKey>,
+    /// What an operator wishes of it.
+    pub(crate) fallback_wished: Option<Effect>,
     /// What is wanted of real servers that only `lvs.alert` lines name.
     pub(crate) others: BTreeMap<RealServerKey, ServerWish>,
     /// Real servers that the file named before.
@@ -120,6 +122,8 @@ pub enum ServerRole {
 pub(crate) struct Wanted {
     pub(crate) service: DesiredService,
     pub(crate) roles: BTreeMap<RealServerKey, ServerRole>,
+    /// Where the fallback is.
+    pub(crate) fallback: Option<RealServerKey>,
     /// Who serves; none while nothing is known of the kernel, and while first verdicts are waited
     /// for that it depends on.
     pub(crate) by: Option<ServedBy>,
@@ -165,6 +169,12 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
         (Some(_), Some(_)) => FallbackUse::NotYet,
     };
     let min_live = facts.section.min_live.of(facts.declared);
+    let is_needed = live(&standings, min_live, fallback).by == ServedBy::Fallback;
+    // One that an operator keeps from its clients is none; it leaves as he wishes.
+    let fallback = match facts.fallback_wished {
+        Some(effect) if effect.takes_away() => FallbackUse::None,
+        Some(_) | None => fallback,
+    };
     let Live { kept, by } = live(&standings, min_live, fallback);
     let by = match (by, grace) {
         // The fallback is not needed yet: of the others nothing is known.
@@ -175,19 +185,21 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     let mut wanted = Wanted {
         service: frame(facts),
         roles: BTreeMap::new(),
+        fallback: facts.fallback,
         by: surely(facts, &standings, min_live, fallback, now).then_some(by),
         due: None,
     };
     if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
-        let (wish, role) = match by {
-            ServedBy::Fallback => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
-            ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody => {
-                (ServerWish::Out, ServerRole::FallbackOut)
-            }
+        let (wish, role) = match (is_needed, by) {
+            (true, _) => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
             // It may have been in before a restart: nobody else serves yet.
-            ServedBy::NobodyYet => (ServerWish::AsFound, ServerRole::AsFound),
+            (false, ServedBy::NobodyYet) => (ServerWish::AsFound, ServerRole::AsFound),
+            (
+                false,
+                ServedBy::Fallback | ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody,
+            ) => (ServerWish::Out, ServerRole::FallbackOut),
         };
-        wanted.put(key, wish, role);
+        wanted.put(key, over(facts.fallback_wished, wish, role), role);
     }
     for (place, server) in facts.servers.iter().enumerate() {
         let (wish, role, change) = match server.health {
@@ -251,6 +263,7 @@ fn all(facts: &Facts<'_>, service: ServiceWish, wish: ServerWish, role: ServerRo
             strangers: Strangers::Ignored,
         },
         roles: own.into_iter().map(|key| (key, role)).collect(),
+        fallback: facts.fallback,
         by: None,
         due: None,
     }

@@ -1,0 +1,66 @@
+//! Stories of what operators wish of the fallback, and of servers that start slowly.
+
+use super::*;
+use crate::engine::event::{Caution, ManualWish, Order};
+
+impl Story {
+    fn wishes(&mut self, host: &str, wish: ManualWish, caution: Caution) -> Result<String, String> {
+        let farm = self.farm();
+        let order = Order {
+            aim: aim(host, None),
+            wish,
+            span: None,
+            by: "op".to_owned(),
+            reason: String::new(),
+            caution,
+        };
+        let now = farm.now();
+        let (answer, actions) = farm.bindings.order(now, &order);
+        farm.perform(actions);
+        answer
+    }
+
+    fn insists(&mut self, host: &str, wish: ManualWish, expected: &str) {
+        self.wishes(host, wish, Caution::Force).unwrap();
+        self.settles(expected);
+    }
+
+    fn enables(&mut self, host: &str, expected: &str) {
+        self.farm().enables(host).unwrap();
+        self.settles(expected);
+    }
+}
+
+const FALLBACK: &str = "10.1.0.9";
+
+#[test]
+fn a_fallback_in_use_does_as_operators_wish() {
+    let mut story = Story::new("fallback=10.1.0.9");
+    story.fails("1 2 3", "9=1");
+    story.insists(FALLBACK, ManualWish::Weight { weight: 9 }, "9=9");
+    story.insists(FALLBACK, ManualWish::Quiesce, "9=0");
+    story.insists(FALLBACK, ManualWish::Disable, "");
+    assert_eq!(story.served_by(), Some(ServedBy::Nobody), "an alarm");
+    story.enables(FALLBACK, "9=1");
+    story.has(FALLBACK, 1);
+    story.insists(FALLBACK, ManualWish::Drain { limit_s: 60 }, "9=0");
+    story.waits(61.0, "");
+    story.enables(FALLBACK, "9=1");
+    story.succeeds("1=5 2=5 3=5");
+    let answer = story.wishes(FALLBACK, ManualWish::Disable, Caution::Refuse);
+    assert!(answer.unwrap().contains("which is not needed now"));
+    story.fails("1 2 3", "");
+}
+
+#[test]
+fn a_fallback_that_serves_alone_is_kept_for_its_own_reason() {
+    let mut story = Story::new("min_live=1 fallback=10.1.0.9");
+    story.fails("1 2 3", "9=1");
+    let answer = story.wishes(FALLBACK, ManualWish::Disable, Caution::Refuse);
+    let why = answer.unwrap_err();
+    assert!(why.contains("this is the fallback"), "{why}");
+    assert!(!why.contains("min_live"), "{why}");
+    story.settles("9=1");
+    // Without it min_live holds.
+    story.insists(FALLBACK, ManualWish::Disable, "1=5");
+}
