@@ -59,6 +59,14 @@ pub enum ClientError {
         "may not ask the daemon at {0}: permission denied; only root and the daemon's user may"
     )]
     Forbidden(PathBuf),
+    /// It does not answer in time.
+    #[error(
+        "the daemon at {path} does not answer in time: it is stopped, or stuck; what was asked is not carried out later"
+    )]
+    Slow {
+        /// The socket.
+        path: PathBuf,
+    },
     /// Something else went wrong on the way.
     #[error("cannot ask the daemon at {path}: {error}")]
     Broken {
@@ -271,9 +279,14 @@ impl Client {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
-        self.exchange(request).map_err(|error| ClientError::Broken {
-            path: self.path.clone(),
-            error,
+        self.exchange(request).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Slow {
+                path: self.path.clone(),
+            },
+            _ => ClientError::Broken {
+                path: self.path.clone(),
+                error,
+            },
         })
     }
 

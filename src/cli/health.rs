@@ -85,7 +85,7 @@ fn ask(args: &HealthArgs) -> Result<HealthAnswer, String> {
     let answer =
         Client::connect_within(&statedir, args.limit).and_then(|mut daemon| daemon.health());
     answer.map_err(|error| match error {
-        ClientError::Broken { path, error } if is_late(&error) => format!(
+        ClientError::Slow { path } => format!(
             "the daemon at {} has not answered within {} s: its loop is stuck",
             path.display(),
             args.limit.as_secs_f64()
@@ -96,11 +96,6 @@ fn ask(args: &HealthArgs) -> Result<HealthAnswer, String> {
         | ClientError::Broken { .. }
         | ClientError::Refused(_) => error.to_string(),
     })
-}
-
-fn is_late(error: &std::io::Error) -> bool {
-    let late = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
-    late.contains(&error.kind())
 }
 
 #[cfg(test)]

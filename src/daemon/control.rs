@@ -2,7 +2,8 @@
 //!
 //! One JSON request a line, one JSON answer a line ([`crate::wire`]). Only root and the
 //! daemon's own user are heard. A request is put to the loop and answered from the state it
-//! finds there, so an answer never shows half a change. Clients are bounded in number, line
+//! finds there, so an answer never shows half a change. What it tells of as done is in the journal
+//! on disk before; a request whose client has gone meanwhile is not carried out. Clients are bounded in number, line
 //! length and patience; a slow reader loses its connection, nothing else.
 
 use std::fs::{self, Permissions};
@@ -12,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::geteuid;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::daemon::store::Kept;
 use crate::wire::{Answer, Request};
 
 /// Clients at once: far above what people and scripts need, far below the file limit.
@@ -32,6 +35,9 @@ const IDLE_LIMIT: Duration = Duration::from_secs(60);
 /// A client that does not take its answer within this time is dropped.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Longest wait of an answer for the disk: the command line waits for twice as long.
+const KEPT_LIMIT: Duration = Duration::from_secs(5);
+
 /// Pause after the system refused to accept (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,8 +48,17 @@ pub(super) struct Ask {
     pub(super) request: Request,
     /// Who asks, as the system knows it.
     pub(super) uid: u32,
-    /// Where the answer goes; nobody may be listening any more.
-    pub(super) reply: oneshot::Sender<Answer>,
+    /// Where the answer goes; closed when the client has gone.
+    pub(super) reply: oneshot::Sender<Reply>,
+}
+
+/// What the loop says to a request.
+#[derive(Debug)]
+pub(super) struct Reply {
+    /// For the client.
+    pub(super) answer: Answer,
+    /// What is answered is to be on the disk before; none where it changed nothing.
+    pub(super) kept: Option<Kept>,
 }
 
 /// Requests that wait for the loop: one for each client is all there can be.
@@ -150,7 +165,10 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
         }
         let is_whole = line.ends_with(b"\n");
         let answer = if is_whole {
-            answer(&line, uid, &asks).await
+            tokio::select! { biased;
+                () = gone(&mut reader, &writer) => return,
+                answer = answer(&line, uid, &asks) => answer,
+            }
         } else {
             Answer::Error(format!(
                 "a request is one line of JSON, at most {REQUEST_MAX} bytes"
@@ -180,7 +198,40 @@ async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answer {
     if asks.send(ask).await.is_err() {
         return stopping();
     }
-    answer.await.unwrap_or_else(|_| stopping())
+    match answer.await {
+        Ok(Reply { answer, kept }) => on_disk(answer, kept).await,
+        Err(_) => stopping(),
+    }
+}
+
+/// The answer, once what it tells of outlives a crash; a disk that does not take it is said.
+async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answer {
+    let is_kept = match kept {
+        None => true,
+        Some(kept) => timeout(KEPT_LIMIT, kept.wait()).await.unwrap_or(false),
+    };
+    match answer {
+        Answer::Done(text) if !is_kept => Answer::Done(format!(
+            "{text}\nthe journal cannot be written: a crash would forget this; the log says why"
+        )),
+        answer => answer,
+    }
+}
+
+/// Ends when the client has closed its connection: what it asked for is not to happen behind its
+/// back. One that has only said all it has to say still listens.
+async fn gone(reader: &mut BufReader<OwnedReadHalf>, writer: &OwnedWriteHalf) {
+    let is_end = match reader.fill_buf().await {
+        Ok(rest) => rest.is_empty(),
+        Err(_) => return,
+    };
+    if is_end
+        && let Ok(ready) = writer.ready(Interest::WRITABLE).await
+        && ready.is_write_closed()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The user who asks; none who may not.

@@ -76,7 +76,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::daemon::applier::Applier;
 use crate::daemon::chronicle::Chronicle;
-use crate::daemon::control::Ask;
+use crate::daemon::control::{Ask, Reply};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::Watchdog;
 use crate::daemon::life::Reloaded;
@@ -421,6 +421,20 @@ impl Daemon {
     }
 
     fn answer(&mut self, ask: Ask) {
+        if ask.reply.is_closed() {
+            // The client gave up: what it asked for is not done behind its back.
+            return;
+        }
+        let is_change = match &ask.request {
+            Request::Wish(_) | Request::Enable { .. } | Request::SetRole { .. } => true,
+            Request::Table
+            | Request::Services { .. }
+            | Request::Events { .. }
+            | Request::Why { .. }
+            | Request::Server(_)
+            | Request::Role
+            | Request::Health => false,
+        };
         let answer = match ask.request {
             Request::Table => {
                 let seen = self.seen();
@@ -466,7 +480,8 @@ impl Daemon {
             Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),
             Request::Health => Answer::Health(self.health()),
         };
+        let kept = is_change.then(|| self.store.kept());
         // The client may be gone; nothing depends on it.
-        let _ = ask.reply.send(answer);
+        let _ = ask.reply.send(Reply { answer, kept });
     }
 }

@@ -135,6 +135,29 @@ pub struct Opened {
     pub remarks: Vec<String>,
 }
 
+/// Tells when the records that were taken in until now are on the disk.
+#[derive(Debug)]
+pub struct Kept {
+    progress: watch::Receiver<Progress>,
+    /// So many batches are to be there.
+    batches: u64,
+}
+
+impl Kept {
+    /// Waits for it; false where the journal cannot be written, or its writer has ended.
+    pub async fn wait(mut self) -> bool {
+        loop {
+            let progress = *self.progress.borrow_and_update();
+            if progress.kept >= self.batches {
+                return true;
+            }
+            if progress.is_failing || self.progress.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+}
+
 impl Store {
     /// Opens the journal of a state folder and starts its writer.
     ///
@@ -180,6 +203,16 @@ impl Store {
     pub fn record(&mut self, record: Record) {
         if !self.is_over {
             self.order.record(record.key, record.value.to_string());
+        }
+    }
+
+    /// Tells when all records that were taken in are on the disk, but for those that wait for a
+    /// call to leave.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        Kept {
+            progress: self.progress.clone(),
+            batches: self.order.batches(),
         }
     }
 

@@ -123,6 +123,11 @@ impl Order {
         Wait::Kept(self.handed + u64::from(self.ready.contains_key(key)))
     }
 
+    /// So many batches have gone to the writer once all is there that may be written now.
+    pub(super) fn batches(&self) -> u64 {
+        self.handed + u64::from(self.has_batch())
+    }
+
     /// Whether there is anything to write.
     pub(super) fn has_batch(&self) -> bool {
         !self.ready.is_empty()
