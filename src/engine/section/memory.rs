@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::binding;
 use crate::engine::event::{Action, TableOutcome};
+use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::Tally;
 use crate::engine::section::live::ServedBy;
@@ -100,6 +101,8 @@ pub(crate) struct SectionState {
     /// Where it stands in the Model.
     index: usize,
     memories: BTreeMap<Word, Memory>,
+    /// Those that an operator keeps from their clients.
+    taken: BTreeSet<Word>,
     pub(crate) found: Found,
     due: Option<Mono>,
     /// Who serves; none while that is unknown.
@@ -307,6 +310,15 @@ impl Sections {
                 }
             }
             Health::Good | Health::Waiting | Health::Unheard | Health::Withdrawn => {}
+        }
+        if server.wished.is_some_and(Effect::takes_away) {
+            state.taken.insert(word.clone());
+        } else if state.taken.remove(word)
+            && server.health == Health::Good
+            && section.slow_start.is_some()
+        {
+            // It comes back now, however long ago its checks were content.
+            memory.back = Some(Moment::of(now));
         }
         if let (Some(back), Some(slow_start)) = (memory.back, section.slow_start)
             && back.ago(now) >= slow_start

@@ -64,3 +64,31 @@ fn a_fallback_that_serves_alone_is_kept_for_its_own_reason() {
     // Without it min_live holds.
     story.insists(FALLBACK, ManualWish::Disable, "1=5");
 }
+
+#[test]
+fn a_slow_start_begins_when_an_operator_lets_a_server_back() {
+    let full = [("10.1.0.1", 100), ("10.1.0.2", 100), ("10.1.0.3", 100)];
+    let options = "slow=27 w=100";
+    let mut story = Story::found(options, kernel(&full));
+    story.succeeds("1=100 2=100 3=100");
+    // It fails and recovers during maintenance, with a restart of the daemon in between.
+    story.insists("10.1.0.2", ManualWish::Disable, "1=100 3=100");
+    story.fails("2", "1=100 3=100");
+    story.succeeds("1=100 3=100");
+    story.waits(60.0, "1=100 3=100");
+    story.restarts(options);
+    story.succeeds("1=100 3=100");
+    story.enables("10.1.0.2", "1=100 2=10 3=100");
+    story.waits(3.0, "1=100 2=20 3=100");
+    story.waits(30.0, "1=100 2=100 3=100");
+    // And so does one that was well all the time.
+    story.insists("10.1.0.3", ManualWish::Quiesce, "1=100 2=100 3=0");
+    story.enables("10.1.0.3", "1=100 2=100 3=10");
+    // A wish for a weight takes no clients away.
+    story.insists(
+        "10.1.0.1",
+        ManualWish::Weight { weight: 7 },
+        "1=7 2=100 3=10",
+    );
+    story.enables("10.1.0.1", "1=100 2=100 3=10");
+}
