@@ -293,12 +293,36 @@ fn load(config: &Path) -> Result<Model, String> {
     match site::load(config, &LoadOptions::default()) {
         Ok(loaded) => Ok(loaded.model),
         Err(mistakes) => {
-            let first = mistakes.first().map(ToString::to_string);
+            let first = mistakes.iter().find(|it| it.is_error());
+            let first = first.map(ToString::to_string);
             Err(format!(
                 "{} has mistakes, lvsmon check shows them all; the first is\n{}",
                 config.display(),
                 first.unwrap_or_default()
             ))
+        }
+    }
+}
+
+/// Where the daemon of a configuration is asked.
+#[derive(Debug, Args)]
+pub(crate) struct WhereArgs {
+    /// The configuration; it names the state folder of the running daemon
+    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
+    pub(crate) config: PathBuf,
+    /// The state folder itself; then the configuration is not read
+    #[arg(long, value_name = "DIR")]
+    pub(crate) statedir: Option<PathBuf>,
+}
+
+impl WhereArgs {
+    /// The state folder. A mistake in the file, which is not in force yet, keeps nobody from
+    /// asking the daemon.
+    pub(crate) fn statedir(&self) -> Result<PathBuf, String> {
+        match &self.statedir {
+            Some(statedir) => Ok(statedir.clone()),
+            None => site::statedir(&self.config)
+                .map_err(|why| format!("{why}; --statedir DIR says where the daemon is")),
         }
     }
 }

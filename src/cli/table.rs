@@ -1,13 +1,13 @@
 //! `lvsmon table`: the wanted table against the kernel's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
 
 use crate::cli::output::{Output, Tone};
 use crate::cli::role::sync_lines;
-use crate::cli::{CONFIG, Outcome, load};
+use crate::cli::{Outcome, WhereArgs, load};
 use crate::client::{self, Client, ClientError};
 use crate::wire::{
     ConnectionsRow, RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source, TableAnswer,
@@ -17,25 +17,28 @@ use crate::wire::{
 /// Show the wanted table against the kernel's
 #[derive(Debug, Args)]
 pub(super) struct TableArgs {
-    /// The configuration; it names the state folder of the running daemon
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
+    #[command(flatten)]
+    place: WhereArgs,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
-    let model = load(&args.config)?;
-    let answer = match Client::connect_also_observer(&model.globals.statedir) {
+    let statedir = args.place.statedir()?;
+    let answer = match Client::connect_also_observer(&statedir) {
         Ok(mut daemon) => daemon.table()?,
-        Err(ClientError::NoDaemon(_)) => client::compare_without_daemon(model)?,
+        Err(ClientError::NoDaemon(_)) => {
+            let mut model = load(&args.place.config)?;
+            model.globals.statedir = statedir;
+            client::compare_without_daemon(model)?
+        }
         Err(error) => return Err(error.into()),
     };
     if args.json {
         out.line(&serde_json::to_string_pretty(&answer)?)?;
     } else {
-        print(&answer, &args.config, out)?;
+        print(&answer, &args.place.config, out)?;
     }
     // A table that cannot be seen is a failure; one that differs is an answer.
     Ok(match answer.unreadable {

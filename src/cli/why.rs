@@ -5,7 +5,6 @@ mod server;
 mod sheet;
 
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use clap::Args;
 use crate::cli::output::{Output, Tone, complain};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
-use crate::cli::{CONFIG, Outcome, USAGE, load};
+use crate::cli::{Outcome, USAGE, WhereArgs};
 use crate::client::Client;
 use crate::time::Readable;
 use crate::wire::why::{AlertRow, DeliveryRow, HeldRow, ResultRow, WhyAnswer};
@@ -41,9 +40,8 @@ pub(super) struct WhyArgs {
     /// Of a real server: only in this virtual service, as in 10.0.0.3:80
     #[arg(value_name = "in VIRTUAL")]
     within: Vec<String>,
-    /// The configuration; it names the state folder of the running daemon
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
+    #[command(flatten)]
+    place: WhereArgs,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -82,8 +80,8 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
             return Ok(ExitCode::from(USAGE));
         }
     };
-    let asked = load(&args.config).and_then(|model| {
-        let client = Client::connect(&model.globals.statedir);
+    let asked = args.place.statedir().and_then(|statedir| {
+        let client = Client::connect(&statedir);
         let answer = client.and_then(|mut daemon| daemon.why_server(&aim));
         answer.map_err(|error| error.to_string())
     });
@@ -103,8 +101,8 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
 }
 
 fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> Outcome {
-    let asked = load(&args.config).and_then(|model| {
-        let client = Client::connect_also_observer(&model.globals.statedir);
+    let asked = args.place.statedir().and_then(|statedir| {
+        let client = Client::connect_also_observer(&statedir);
         let answer = client.and_then(|mut daemon| daemon.why(group, service));
         answer.map_err(|error| error.to_string())
     });

@@ -3,14 +3,13 @@
 
 use std::env;
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
 use crate::cli::output::{self, Output, complain};
-use crate::cli::{CONFIG, Outcome, USAGE, load};
+use crate::cli::{Outcome, USAGE, WhereArgs};
 use crate::client::Client;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
 use crate::time::timeval;
@@ -74,9 +73,8 @@ pub(super) struct WeightArgs {
 pub(super) struct EnableArgs {
     #[command(flatten)]
     aim: AimArgs,
-    /// The configuration; it names the state folder of the running daemon
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
+    #[command(flatten)]
+    place: WhereArgs,
 }
 
 /// Which real servers are meant.
@@ -111,9 +109,8 @@ struct WishArgs {
     /// What the daemon knows of the server afterwards, as one JSON object
     #[arg(long)]
     json: bool,
-    /// The configuration; it names the state folder of the running daemon
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
+    #[command(flatten)]
+    place: WhereArgs,
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -147,8 +144,7 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
         Ok(aim) => aim,
         Err(why) => return Ok(wrong("enable", &why)),
     };
-    let model = load(&args.config)?;
-    let text = Client::connect(&model.globals.statedir)?.enable(aim)?;
+    let text = Client::connect(&args.place.statedir()?)?.enable(aim)?;
     out.line(&text)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -281,8 +277,7 @@ fn begin(
     wish: ManualWish,
     out: &mut Output,
 ) -> Result<Client, Box<dyn std::error::Error>> {
-    let model = load(&what.config)?;
-    let mut daemon = Client::connect(&model.globals.statedir)?;
+    let mut daemon = Client::connect(&what.place.statedir()?)?;
     let text = daemon.wish(Desire {
         aim: aim.clone(),
         wish,

@@ -366,3 +366,32 @@ fn a_log_in_json_is_one_object_a_line() {
         assert!(json["message"].is_string(), "{line}");
     }
 }
+
+#[test]
+fn a_mistake_that_is_not_in_force_keeps_nobody_from_asking_the_daemon() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let good = farm.text(5, true);
+    farm.configure(&format!(
+        "monitor_timeout = 0\nmaxprocs = many\n{good}nonsense\n"
+    ));
+    code(&farm.output(&["check"]), 1);
+    code(&farm.output(&["table"]), 0);
+    code(&farm.output(&["why", "127.0.0.11"]), 0);
+    code(&farm.output(&["why", "www1/http"]), 0);
+    code(&farm.output(&["disable", "127.0.0.11"]), 0);
+    code(&farm.output(&["enable", "127.0.0.11"]), 0);
+    code(&farm.output(&["drain", "127.0.0.11", "--no-wait"]), 0);
+    // Without a file at all the state folder is named.
+    std::fs::remove_file(farm.config()).unwrap();
+    let output = farm.output(&["enable", "127.0.0.11"]);
+    code(&output, 1);
+    assert!(text(&output.stderr).contains("--statedir"), "{output:?}");
+    let state = farm.folder.join("state");
+    let state = state.to_str().unwrap();
+    code(
+        &farm.output(&["enable", "127.0.0.11", "--statedir", state]),
+        0,
+    );
+    code(&farm.output(&["table", "--statedir", state]), 0);
+}
