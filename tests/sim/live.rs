@@ -55,6 +55,10 @@ struct Tally {
     /// Those that could: nobody's wish is against it, and it is tested or in.
     able: usize,
     is_fallback_in: bool,
+    /// Withdrawn ones that the kernel does not have in.
+    failed_and_out: usize,
+    /// The first verdict on one that is not in is waited for: none that failed is put in.
+    awaits: bool,
     /// First verdicts are waited for.
     has_spare_as_found: bool,
     is_decided: bool,
@@ -144,6 +148,8 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
                 );
                 let has_weight = weight > Some(Weight(0));
                 assert!(!has_weight, "withdrawn, and takes clients: {view:?}");
+                let is_in = in_kernel(kernel, key) > Some(Weight(0));
+                tally.failed_and_out += usize::from(!is_in && !is_taken);
                 (true, false)
             }
             ServerRole::InUntested => (true, true),
@@ -153,14 +159,19 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
                 (is_there, is_there)
             }
             ServerRole::FallbackIn => {
-                tally.is_fallback_in = true;
+                // One that an operator takes away replaces nobody.
+                tally.is_fallback_in = !is_taken;
                 continue;
             }
             ServerRole::FallbackOut => continue,
         };
         tally.is_decided = true;
+        tally.awaits |= !may_serve && !is_taken && !view.untested.is_empty();
         tally.able += usize::from(may_serve && !is_taken);
         tally.live += usize::from(serves && !is_taken);
+    }
+    if tally.awaits {
+        tally.able -= tally.failed_and_out;
     }
     tally
 }

@@ -425,7 +425,9 @@ impl Sections {
             }
             // A server without a verdict counts as serving where the kernel has it.
             let then = before.as_ref().and_then(|(table, _)| table.get(&key));
-            let is_untested = |role: &ServerRole| *role == ServerRole::AsFound;
+            // While verdicts are waited for, one that failed is kept only where the kernel has it.
+            let is_untested =
+                |role: &ServerRole| matches!(role, ServerRole::AsFound | ServerRole::OutUntested);
             if then.map(|entry| &entry.servers) != servers && state.roles.values().any(is_untested)
             {
                 changed.insert(key);
