@@ -61,7 +61,7 @@ pub enum ClientError {
     Forbidden(PathBuf),
     /// It does not answer in time.
     #[error(
-        "the daemon at {path} does not answer in time: it is stopped, or stuck; what was asked is not carried out later"
+        "the daemon at {path} does not answer in time: it is stopped, or stuck; what was asked may still be carried out later"
     )]
     Slow {
         /// The socket.
@@ -279,14 +279,14 @@ impl Client {
     }
 
     fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
-        self.exchange(request).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Slow {
-                path: self.path.clone(),
-            },
-            _ => ClientError::Broken {
-                path: self.path.clone(),
-                error,
-            },
+        self.exchange(request).map_err(|error| {
+            let path = self.path.clone();
+            let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+            if late.contains(&error.kind()) {
+                ClientError::Slow { path }
+            } else {
+                ClientError::Broken { path, error }
+            }
         })
     }
 

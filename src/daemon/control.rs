@@ -3,7 +3,7 @@
 //! One JSON request a line, one JSON answer a line ([`crate::wire`]). Only root and the
 //! daemon's own user are heard. A request is put to the loop and answered from the state it
 //! finds there, so an answer never shows half a change. What it tells of as done is in the journal
-//! on disk before; a request whose client has gone meanwhile is not carried out. Clients are bounded in number, line
+//! on disk before. Clients are bounded in number, line
 //! length and patience; a slow reader loses its connection, nothing else.
 
 use std::fs::{self, Permissions};
@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::unistd::geteuid;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -48,7 +47,7 @@ pub(super) struct Ask {
     pub(super) request: Request,
     /// Who asks, as the system knows it.
     pub(super) uid: u32,
-    /// Where the answer goes; closed when the client has gone.
+    /// Where the answer goes; nobody may be listening any more.
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
@@ -165,10 +164,7 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
         }
         let is_whole = line.ends_with(b"\n");
         let answer = if is_whole {
-            tokio::select! { biased;
-                () = gone(&mut reader, &writer) => return,
-                answer = answer(&line, uid, &asks) => answer,
-            }
+            answer(&line, uid, &asks).await
         } else {
             Answer::Error(format!(
                 "a request is one line of JSON, at most {REQUEST_MAX} bytes"
@@ -216,22 +212,6 @@ async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answer {
         )),
         answer => answer,
     }
-}
-
-/// Ends when the client has closed its connection: what it asked for is not to happen behind its
-/// back. One that has only said all it has to say still listens.
-async fn gone(reader: &mut BufReader<OwnedReadHalf>, writer: &OwnedWriteHalf) {
-    let is_end = match reader.fill_buf().await {
-        Ok(rest) => rest.is_empty(),
-        Err(_) => return,
-    };
-    if is_end
-        && let Ok(ready) = writer.ready(Interest::WRITABLE).await
-        && ready.is_write_closed()
-    {
-        return;
-    }
-    std::future::pending().await
 }
 
 /// The user who asks; none who may not.

@@ -421,10 +421,6 @@ impl Daemon {
     }
 
     fn answer(&mut self, ask: Ask) {
-        if ask.reply.is_closed() {
-            // The client gave up: what it asked for is not done behind its back.
-            return;
-        }
         let is_change = match &ask.request {
             Request::Wish(_) | Request::Enable { .. } | Request::SetRole { .. } => true,
             Request::Table

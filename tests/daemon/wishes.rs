@@ -2,9 +2,7 @@
 //! connections are those of the file beside the table in memory.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Output, Stdio};
 
 use nix::sys::signal::Signal;
@@ -264,36 +262,4 @@ fn an_answered_wish_outlives_a_crash_that_follows_at_once() {
     for server in ["127.0.0.11", "127.0.0.12"] {
         assert_eq!(known(&farm, server)["operator"], Value::Null);
     }
-}
-
-#[test]
-fn a_wish_whose_client_gave_up_is_not_carried_out_later() {
-    let mut farm = Farm::new();
-    farm.start_healthy();
-    let folder = farm.folder.join("state/control");
-    let ask = |line: &str| {
-        let mut stream = UnixStream::connect(&folder).unwrap();
-        stream.write_all(line.as_bytes()).unwrap();
-        stream
-    };
-    let wish = |server: &str| {
-        let request = serde_json::json!({
-            "request": "wish",
-            "server": server,
-            "wish": {"wish": "disable"},
-        });
-        format!("{request}\n")
-    };
-    farm.signal(Signal::SIGSTOP);
-    drop(ask(&wish("127.0.0.11")));
-    // Whoever still listens is served, also one that has nothing more to say.
-    let patient = ask(&wish("127.0.0.12"));
-    patient.shutdown(Shutdown::Write).unwrap();
-    farm.signal(Signal::SIGCONT);
-    let mut answer = String::new();
-    BufReader::new(patient).read_line(&mut answer).unwrap();
-    has(&answer, &["done", ": out"]);
-    farm.wait_for_checks_to_go_on();
-    assert_eq!(known(&farm, "127.0.0.12")["operator"]["wish"], "disable");
-    assert_eq!(known(&farm, "127.0.0.11")["operator"], Value::Null);
 }
