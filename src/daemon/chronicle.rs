@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use crate::daemon::syslog;
 use crate::engine::event::{
-    AlertCall, AlertId, Delivery, Note, Reason, RunId, SectionNews, ServerChange, Suppressed,
+    AlertCall, AlertId, Cause, Delivery, Note, RunId, SectionNews, ServerChange, Suppressed,
     Suppression, TableOutcome, Wish,
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
-use crate::text::cut;
+use crate::text::{cut, one_line};
 use crate::time::{Readable, Wall};
 use crate::wire::why::DeliveryRow;
 use crate::wire::{EventRow, EventsAnswer, rules, wishes};
@@ -284,6 +284,7 @@ impl Chronicle {
         rs: RealServerKey,
         change: &ServerChange,
     ) {
+        let since = self.changed.get(&(vs, rs)).copied();
         match change {
             ServerChange::In if !self.out.contains(&(vs, rs)) => {}
             ServerChange::In
@@ -304,8 +305,9 @@ impl Chronicle {
                     tracing::debug!(%vs, %rs, "real server in");
                     return;
                 }
-                tracing::info!(%vs, %rs, "real server in");
-                ("server_in", format!("{rs} in {vs}"))
+                let after = Readable(since.map_or(Duration::ZERO, |since| time.since(since)));
+                tracing::info!(%vs, %rs, %after, "real server in");
+                ("server_in", format!("{rs} in {vs} after {after}"))
             }
             ServerChange::Quiesced(reasons) => {
                 let why = reasons_of(model, reasons);
@@ -480,10 +482,14 @@ fn of(model: &Model, service: ServiceId) -> Option<String> {
 }
 
 /// Who withdraws a real server, and why.
-fn reasons_of(model: &Model, reasons: &[(ServiceId, Reason)]) -> String {
-    let why = reasons.iter().map(|(service, reason)| {
-        let (group, name) = names(model, *service);
-        format!("{group}/{name}: {reason}")
+fn reasons_of(model: &Model, causes: &[Cause]) -> String {
+    let why = causes.iter().map(|cause| {
+        let (group, name) = names(model, cause.service);
+        let text = one_line(&cause.text);
+        match cut(&text, SUMMARY_MAX).trim() {
+            "" => format!("{group}/{name}: {}", cause.reason),
+            text => format!("{group}/{name}: {} ({text})", cause.reason),
+        }
     });
     why.collect::<Vec<String>>().join(", ")
 }
@@ -513,6 +519,7 @@ pub(super) fn started(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::Reason;
     use crate::lvs::{Command, Protocol};
 
     #[test]
@@ -524,6 +531,46 @@ mod tests {
         chronicle.wish(time, &model, &Wish::Stop, &Err(said));
         let text = &chronicle.after(0).events[0].text;
         assert_eq!(*text, format!("{}...", "ä".repeat(TEXT_MAX / 2)));
+    }
+
+    #[test]
+    fn a_real_server_leaves_with_the_reason_and_its_words_and_comes_back_with_how_long() {
+        let (model, _) = crate::config::load_text(
+            "hostgroup web h1\n\nwatch web\n service http\n  interval 10s\n  monitor x\n",
+        )
+        .expect("a good file");
+        let mut chronicle = Chronicle::default();
+        let mut tell = |second, change| {
+            let note = Note::Server {
+                virtual_service: "10.0.0.3:80/tcp".parse().expect("a key"),
+                server: RealServerKey(([192, 168, 0, 1], 80).into()),
+                change,
+            };
+            let last = chronicle.number;
+            chronicle.note(Wall::from_seconds(second), &model, &note);
+            let events = chronicle.after(last).events;
+            events.into_iter().map(|it| it.text).collect::<Vec<_>>()
+        };
+        let cause = |text: &str| Cause {
+            service: ServiceId(0),
+            host: None,
+            reason: Reason::Refused,
+            text: text.to_owned(),
+        };
+        let out = tell(
+            1,
+            ServerChange::Out(vec![cause("nobody\nlistens"), cause("")]),
+        );
+        assert_eq!(
+            out,
+            [
+                "192.168.0.1:80 out of 10.0.0.3:80/tcp: web/http: refused (nobody listens), web/http: refused"
+            ]
+        );
+        assert_eq!(
+            tell(64, ServerChange::In),
+            ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m3s"]
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::engine::event::{
     Action, AlertKind, HostVerdict, Purpose, Reason, Report, RunId, WireId,
 };
 use crate::engine::policy::whole;
+use crate::engine::said::Between;
 use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::{self, HostState};
@@ -190,6 +191,8 @@ impl Engine {
             }
             actions.extend(self.bindings.rechecked(id, &opinions));
         }
+        let state = &mut self.states[id.index()];
+        state.between = Some(Between::add(state.between.take(), now.wall, &found));
         self.look_at_wires(now, id, &found, &going.tripped, actions);
         let is_down = |one: &HostState| matches!(one.verdict, HostVerdict::Down(_));
         let is_crash = going.purpose == Purpose::Trip && found.iter().any(is_down);

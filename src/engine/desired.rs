@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::engine::event::Reason;
+use crate::engine::event::{Cause, Reason};
 use crate::engine::manual::ManualView;
 pub use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{
@@ -245,6 +245,26 @@ impl Stand {
     }
 }
 
+impl Withdrawal {
+    fn cause(&self, host: Option<&HostName>) -> Cause {
+        Cause {
+            service: self.service,
+            host: host.cloned(),
+            reason: self.reason,
+            text: String::new(),
+        }
+    }
+}
+
+/// Who of those that claim a real server withdraws it.
+pub(crate) fn causes(claims: &[Claim]) -> Vec<Cause> {
+    let withdrawing = claims.iter().filter_map(|claim| {
+        let withdrawal = claim.stand.withdrawal()?;
+        Some(withdrawal.cause(Some(&claim.host)))
+    });
+    withdrawing.collect()
+}
+
 impl Survey {
     /// Who keeps this real server out.
     pub(crate) fn withdrawals<'a>(
@@ -255,6 +275,14 @@ impl Survey {
         let of_all = self.withdrawn_by.iter().copied();
         let of_all = of_all.filter(|it| claims.iter().all(|claim| claim.service != it.service));
         own.chain(of_all)
+    }
+
+    /// The same for the log. The engine adds what the checks said.
+    pub(crate) fn causes(&self, claims: &[Claim]) -> Vec<Cause> {
+        let of_all = self.withdrawn_by.iter();
+        let of_all = of_all.filter(|it| claims.iter().all(|claim| claim.service != it.service));
+        let of_all = of_all.map(|withdrawal| withdrawal.cause(None));
+        causes(claims).into_iter().chain(of_all).collect()
     }
 
     /// Readers' views of all real servers declared here.

@@ -31,7 +31,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
-pub use note::{CutOff, Note, ServerChange};
+pub use note::{Cause, CutOff, Note, ServerChange};
 pub use peer::{PeerTold, PeerWish, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
 pub use section::{SectionNews, Trouble};

@@ -35,6 +35,7 @@
 //! | what is kept across a restart | `saved` |
 //! | what do readers see | `view` |
 //! | what happened lately to a service | `recent` |
+//! | what did the latest check say of a host | `said` |
 //!
 //! Invariants: after [`Engine::handle`] no deadline lies in the past; a service has at most
 //! one run; everything happens in file order. This file holds the state of the whole and
@@ -57,6 +58,7 @@ pub(crate) mod policy;
 pub mod recent;
 mod reload;
 mod report;
+pub mod said;
 pub mod saved;
 pub(crate) mod schedule;
 pub(crate) mod section;
@@ -242,6 +244,7 @@ impl Engine {
         self.go_on(now, &mut actions);
         self.tell_troubles(now, &mut actions);
         self.remember_alerts(now, &actions);
+        self.explain(&mut actions);
         actions
     }
 
@@ -497,6 +500,7 @@ impl Engine {
             hosts,
             tripped,
         } = going;
+        self.states[service.index()].between = None;
         let heard = Heard {
             service,
             kind: AlertKind::Failure,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::engine::event::{Ended, HostVerdict, Report, Status, Suppression};
 use crate::engine::recent::Recent;
+use crate::engine::said::Between;
 use crate::engine::verdict;
 use crate::lvs::GivenWeight;
 use crate::model::{AlertPeriod, HostName, Repeat, Service};
@@ -236,6 +237,8 @@ pub(crate) struct ServiceState {
     pub(crate) last_outage: i64,
     /// Number of the latest outage that had its end in this life of the daemon.
     pub(crate) ended_outage: i64,
+    /// What checks between two slots found since the latest run; none where there was none.
+    pub(crate) between: Option<Box<Between>>,
     /// One for each period; none while there is nothing to remember.
     pub(crate) periods: Option<Box<[PeriodMemory]>>,
     /// What the latest event would have alerted but for a rule.

@@ -2,7 +2,7 @@
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, AlertCall, DowntimeLine, HistoryLine, HostVerdict, Note, Reason, Run, RunProgram,
+    Action, AlertCall, Cause, DowntimeLine, HistoryLine, HostVerdict, Note, Run, RunProgram,
     SectionNews, ServerChange, Suppressed, Suppression,
 };
 use lvsmon::lvs::{ServerWish, ServiceWish};
@@ -221,9 +221,9 @@ fn note(it: &Note, engine: &Engine) -> String {
             server,
             change,
         } => {
-            let reasons = |by: &[(ServiceId, Reason)]| {
+            let reasons = |by: &[Cause]| {
                 let by = by.iter();
-                let by = by.map(|(id, reason)| format!("{} {reason}", name(*id, engine)));
+                let by = by.map(|it| format!("{} {}", name(it.service, engine), it.reason));
                 by.collect::<Vec<String>>().join(", ")
             };
             let change = match change {

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::depend::{Expression, Form};
 use crate::engine::event::{
-    Ended, Event, HostResult, Memory, Run, Status, TableOutcome, Trap, Wire,
+    Ended, Event, HostResult, Memory, Note, Run, ServerChange, Status, TableOutcome, Trap, Wire,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::Saved;
@@ -136,7 +136,13 @@ impl Play {
                 true => HostVerdict::Down(Reason::Refused),
                 false => HostVerdict::Up,
             },
-            text: String::new(),
+            text: match down.contains(&host.as_str()) {
+                true => format!(
+                    "nobody listens at {:.0} s",
+                    self.now.mono.since(Mono::ZERO).as_secs_f64()
+                ),
+                false => String::new(),
+            },
             weight: None,
             took: seconds(0),
         };
@@ -435,4 +441,44 @@ fn a_recheck_fails_nobody_while_a_dependency_explains_it() {
     play.check(&["10.1.0.1"]);
     play.check(&["10.1.0.1"]);
     assert!(!play.is_in("10.1.0.1"));
+}
+
+/// What the log says of real servers, with the words of the checks.
+fn out(actions: &[Action]) -> Vec<(String, String)> {
+    let notes = actions.iter().filter_map(Action::noted);
+    let causes = notes.flat_map(|note| match note {
+        Note::Server {
+            change: ServerChange::Out(causes),
+            ..
+        } => causes.clone(),
+        _ => Vec::new(),
+    });
+    causes.map(|it| (it.reason.to_string(), it.text)).collect()
+}
+
+#[test]
+fn a_server_goes_out_with_the_words_of_the_check_that_found_it_down() {
+    let mut play = Play::of_section(&TWO);
+    let (_, actions) = play.check(&[]);
+    let wires = held(&actions);
+    play.now = at(75.0);
+    play.tell(Event::Tripped(wires[0].id));
+    let said = out(&play.end(&["10.0.1.1"]));
+    let expected = ("refused".to_owned(), "nobody listens at 75 s".to_owned());
+    assert_eq!(said, [expected]);
+    let host = HostName::new("10.0.1.1");
+    let text = |play: &Play| {
+        play.engine
+            .said(ServiceId(0), Some(&host))
+            .unwrap()
+            .text
+            .to_owned()
+    };
+    assert_eq!(text(&play), "nobody listens at 75 s");
+    // The slot has the last word.
+    let (began, _) = play.check(&["10.0.1.1"]);
+    assert_eq!(
+        text(&play),
+        format!("nobody listens at {} s", began.since(Mono::ZERO).as_secs())
+    );
 }

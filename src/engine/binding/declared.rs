@@ -396,8 +396,7 @@ impl Bindings {
             let change = match (was_low, is_low(role)) {
                 (false, true) => {
                     let claims = survey.servers.get(&server).map(Vec::as_slice);
-                    let by = survey.withdrawals(claims.unwrap_or_default());
-                    ServerChange::Quiesced(by.map(|it| (it.service, it.reason)).collect())
+                    ServerChange::Quiesced(survey.causes(claims.unwrap_or_default()))
                 }
                 (true, false) if is_back => ServerChange::In,
                 (true, false | true) | (false, false) => continue,
@@ -460,9 +459,9 @@ impl Bindings {
         for (&server, claims) in &survey.servers {
             let was = before.and_then(|before| before.servers.get(&server));
             let is = wanted.servers.get(&server).copied();
-            let withdrawals = || survey.withdrawals(claims);
+            let causes = || survey.causes(claims);
             let wished = || self.manual.reason_to_be_out((key, server));
-            if let Some(change) = server_change(was.copied(), is, withdrawals, wished) {
+            if let Some(change) = server_change(was.copied(), is, causes, wished) {
                 actions.push(server_note(key, server, change));
             }
         }

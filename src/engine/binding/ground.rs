@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::binding::Bindings;
-use crate::engine::desired::{Claim, Stand, Survey, is_in, server_wish, service_wish};
-use crate::engine::event::{Action, ServerChange};
+use crate::engine::desired::{Claim, Stand, Survey, causes, is_in, server_wish, service_wish};
+use crate::engine::event::{Action, Cause, ServerChange};
 use crate::lvs::{DesiredService, RealServerKey, Scheduler, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, ServiceId, Withdraws};
 
@@ -98,9 +98,9 @@ impl Bindings {
             }
             ground.in_count += usize::from(is_in(&wish));
             wanted.servers.insert(server, wish);
-            let withdrawals = || claims.iter().filter_map(|claim| claim.stand.withdrawal());
+            let causes = || causes(&claims);
             let wished = || self.manual.reason_to_be_out((key, server));
-            if let Some(change) = server_change(before, Some(wish), withdrawals, wished) {
+            if let Some(change) = server_change(before, Some(wish), causes, wished) {
                 actions.push(super::server_note(key, server, change));
             }
         }
@@ -142,22 +142,19 @@ impl Bindings {
 
 /// What to say where the wish for a real server changed; nothing where it is left as found.
 /// `wished` is the wish of an operator that keeps it out.
-pub(super) fn server_change<I>(
+pub(super) fn server_change(
     before: Option<ServerWish>,
     now: Option<ServerWish>,
-    withdrawals: impl FnOnce() -> I,
+    causes: impl FnOnce() -> Vec<Cause>,
     wished: impl FnOnce() -> Option<String>,
-) -> Option<ServerChange>
-where
-    I: Iterator<Item = crate::engine::desired::Withdrawal>,
-{
+) -> Option<ServerChange> {
     match (before, now) {
         (Some(ServerWish::In(_)), Some(ServerWish::In(_)))
         | (Some(ServerWish::Out), Some(ServerWish::Out))
         | (_, Some(ServerWish::AsFound) | None) => None,
         (_, Some(ServerWish::In(_))) => Some(ServerChange::In),
         (_, Some(ServerWish::Out)) => {
-            let by: Vec<_> = withdrawals().map(|it| (it.service, it.reason)).collect();
+            let by = causes();
             let wished = if by.is_empty() { wished() } else { None };
             Some(wished.map_or(ServerChange::Out(by), ServerChange::OutByWish))
         }

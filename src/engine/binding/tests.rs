@@ -9,7 +9,7 @@ mod sections;
 mod wishes;
 
 use super::*;
-use crate::engine::event::{Aim, RealServerName, TableOutcome};
+use crate::engine::event::{Aim, Cause, RealServerName, TableOutcome};
 use crate::engine::fixture;
 use crate::lvs::replay::apply;
 use crate::lvs::{
@@ -332,10 +332,10 @@ impl Farm {
         }
     }
 
-    fn reasons(&self, by: &[(ServiceId, Reason)]) -> String {
-        let by = by.iter().map(|(id, reason)| {
-            let service = self.model.service(*id);
-            format!("{}/{}:{reason}", service.group, service.name)
+    fn reasons(&self, by: &[Cause]) -> String {
+        let by = by.iter().map(|cause| {
+            let service = self.model.service(cause.service);
+            format!("{}/{}:{}", service.group, service.name, cause.reason)
         });
         by.collect::<Vec<String>>().join(" ")
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::event::{Reason, SectionNews, Wish};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
-use crate::model::ServiceId;
+use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
 
 /// Something a person may want to read in the log.
@@ -143,11 +143,34 @@ pub enum ServerChange {
     /// It is to be in the table.
     In,
     /// It is to be out: these services withdraw it, each for a reason.
-    Out(Vec<(ServiceId, Reason)>),
+    Out(Vec<Cause>),
     /// It is to be out although its checks are content: this wish of an operator says so.
     OutByWish(String),
     /// It is to have weight 0: these services withdraw it, each for a reason.
-    Quiesced(Vec<(ServiceId, Reason)>),
+    Quiesced(Vec<Cause>),
     /// It is no longer declared.
     Dropped,
+}
+
+impl ServerChange {
+    /// The services that withdraw it.
+    pub(crate) fn causes_mut(&mut self) -> &mut [Cause] {
+        match self {
+            Self::Out(causes) | Self::Quiesced(causes) => causes,
+            Self::In | Self::OutByWish(_) | Self::Dropped => &mut [],
+        }
+    }
+}
+
+/// Why one service withdraws a real server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// Which service.
+    pub service: ServiceId,
+    /// About which host of it; none where it withdraws the whole virtual service.
+    pub host: Option<HostName>,
+    /// Why, as a code (D34).
+    pub reason: Reason,
+    /// Why, in the words of its latest check: one line, may be empty.
+    pub text: String,
 }

@@ -1,0 +1,102 @@
+//! What did the latest check say of a host, be it a run of a slot or a check between two?
+//!
+//! Checks between two slots change no status and are in no history, but the table follows them:
+//! who asks why a real server is out reads their words until the next run of the slot. Not in
+//! the journal.
+
+use crate::engine::Engine;
+use crate::engine::event::{Action, HostVerdict, Note, Status};
+use crate::engine::state::HostState;
+use crate::model::{HostName, ServiceId};
+use crate::time::Wall;
+
+/// What checks between two slots found since the latest run of a slot.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Between {
+    /// When the latest of them ended.
+    time: Wall,
+    /// What they said, each host once.
+    hosts: Vec<HostState>,
+}
+
+impl Between {
+    /// One more check.
+    pub(crate) fn add(before: Option<Box<Self>>, time: Wall, found: &[HostState]) -> Box<Self> {
+        let mut hosts = before.map_or_else(Vec::new, |before| before.hosts);
+        hosts.retain(|known| found.iter().all(|one| one.host != known.host));
+        hosts.extend_from_slice(found);
+        Box::new(Self { time, hosts })
+    }
+}
+
+/// What was said of one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Its verdict; none where it was not checked.
+    pub verdict: Option<HostVerdict>,
+    /// One line for a person; empty where there is nothing to say.
+    pub text: &'a str,
+    /// When; none before the first check. The start of the run of a slot, the end of a check
+    /// between two.
+    pub time: Option<Wall>,
+}
+
+impl Engine {
+    /// What the latest check of a service said of a host; with `None`, or of a host that is no
+    /// member, of the service as a whole. None where the Model has no such number.
+    #[must_use]
+    pub fn said(&self, id: ServiceId, host: Option<&HostName>) -> Option<Said<'_>> {
+        let state = self.states.get(id.index())?;
+        let since = host.and_then(|host| {
+            let between = state.between.as_deref()?;
+            let one = between.hosts.iter().find(|one| one.host == *host)?;
+            Some(Said {
+                verdict: Some(one.verdict),
+                text: &one.text,
+                time: Some(between.time),
+            })
+        });
+        if since.is_some() {
+            return since;
+        }
+        let members = &self.model.hostgroup(id).members;
+        let is_member = host.is_some_and(|host| members.iter().any(|it| it.host == *host));
+        let outage = state.outage.as_deref().filter(|_| is_member);
+        let mut known = outage.into_iter().flat_map(|outage| &outage.hosts);
+        let known = known.find(|known| host == Some(&known.host));
+        Some(Said {
+            verdict: match state.status {
+                Status::Ok => Some(HostVerdict::Up),
+                Status::Fail => known.map(|known| known.verdict),
+                Status::Untested
+                | Status::Coldstart
+                | Status::Warmstart
+                | Status::Linkdown
+                | Status::Unknown
+                | Status::Timeout
+                | Status::Depend
+                | Status::Warn => None,
+            },
+            text: known.map_or("", |known| &known.text),
+            time: state.last_check,
+        })
+    }
+
+    /// Adds to what withdraws real servers what the checks said.
+    pub(super) fn explain(&self, actions: &mut [Action]) {
+        for action in actions {
+            let Action::Note(Note::Server { change, .. }) = action else {
+                continue;
+            };
+            for cause in change.causes_mut() {
+                let said = self.said(cause.service, cause.host.as_ref());
+                let said = said.map(|said| said.text).filter(|text| !text.is_empty());
+                let summary = || {
+                    self.service(cause.service)
+                        .map(|it| it.summary.into_owned())
+                };
+                cause.text = said.map(str::to_owned).or_else(summary).unwrap_or_default();
+            }
+        }
+    }
+}
