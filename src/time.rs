@@ -79,6 +79,13 @@ impl Wall {
         Self(self.0.saturating_add(span))
     }
 
+    /// This moment moved into the past; saturates.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(span))
+    }
+
     /// The time from `earlier` to this moment; zero where `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {

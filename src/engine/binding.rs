@@ -15,6 +15,7 @@
 //! | whom an operator means, what a wish does | `wishes` |
 //! | which wishes do both directors of a pair share | `shared` |
 //! | what `virtual` sections add to all of this | `declared` |
+//! | how do readers see the servers of such a section | `shown` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
 //! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).
@@ -28,6 +29,7 @@ mod judge;
 mod latch;
 mod owned;
 mod shared;
+mod shown;
 mod survey;
 mod wishes;
 

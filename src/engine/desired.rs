@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::event::{Cause, Reason};
 use crate::engine::manual::ManualView;
+pub use crate::engine::section::live::ServedBy;
 pub use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{
     DesiredService, RealServer, RealServerKey, Scheduler, ServerWish, ServiceWish, Strangers,
@@ -39,6 +40,10 @@ pub struct RealServerView {
     pub manual: Option<ManualView>,
     /// Why it stands so in its `virtual` section; none for one of `lvs.alert` lines only.
     pub role: Option<ServerRole>,
+    /// When it leaves that role by itself: the end of a slow start, or of a drain.
+    pub role_ends: Option<Wall>,
+    /// The section as a whole; none for one of `lvs.alert` lines only.
+    pub section: Option<SectionView>,
     /// How its checks went lately, for each service that the section listens to.
     pub counts: Vec<CountView>,
 }
@@ -57,9 +62,24 @@ impl RealServerView {
             problem: None,
             manual: None,
             role: None,
+            role_ends: None,
+            section: None,
             counts: Vec::new(),
         }
     }
+}
+
+/// A `virtual` section as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SectionView {
+    /// Real servers that serve and that nobody withdraws.
+    pub serving: usize,
+    /// Real servers that the file names, without the fallback.
+    pub declared: usize,
+    /// At least so many stay in.
+    pub min_live: usize,
+    /// Who serves its clients; none while that is not known.
+    pub by: Option<ServedBy>,
 }
 
 /// How the checks of a real server went lately, as a section counts them.

@@ -7,6 +7,7 @@
 use crate::engine::Engine;
 use crate::engine::event::{Action, HostVerdict, Note, Status};
 use crate::engine::state::HostState;
+pub use crate::engine::tripwire::TripwireView;
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
 
@@ -80,6 +81,14 @@ impl Engine {
             text: known.map_or("", |known| &known.text),
             time: state.last_check,
         })
+    }
+
+    /// How the connection stands that is held to a host for a service; none where the service
+    /// has no `tripwire on`.
+    #[must_use]
+    pub fn tripwire(&self, id: ServiceId, host: &HostName) -> Option<TripwireView> {
+        let service = self.model.services.get(id.index())?;
+        self.tripwires.view(self.last, (id, service), host)
     }
 
     /// Adds to what withdraws real servers what the checks said.

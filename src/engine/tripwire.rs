@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::engine::event::{Action, HostVerdict, Wire, WireId};
 use crate::engine::state::HostState;
 use crate::model::{HostName, MonitorProgram, Service, ServiceId, Tripwire};
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Wall};
 
 /// Connections held at once: files that are open all the time, beside those of checks.
 pub(crate) const WIRES_MAX: usize = 500;
@@ -29,6 +29,29 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// A connection that lasted so many times its wait is worth having: the wait stays.
 const WORTH: u32 = 10;
+
+/// How the connection to one host stands, as a reader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TripwireView {
+    /// It is held.
+    Armed {
+        /// Since when.
+        since: Wall,
+    },
+    /// The host closes idle connections: the next one waits.
+    BacksOff {
+        /// How long, in all.
+        wait: Duration,
+        /// Until when.
+        until: Wall,
+    },
+    /// It ended; the host is being checked.
+    Tripped,
+    /// None: it comes with the next good check.
+    Off,
+    /// None, since as many as may be held at once are.
+    NoRoom,
+}
 
 /// All held connections.
 #[derive(Debug, Default)]
@@ -156,6 +179,29 @@ impl Tripwires {
     /// The hosts that are to be looked at, by the check that begins now.
     pub(super) fn take_tripped(&mut self, id: ServiceId) -> BTreeSet<HostName> {
         self.tripped.remove(&id).unwrap_or_default()
+    }
+
+    /// How the connection to one host stands; none where the service wants none.
+    pub(super) fn view(
+        &self,
+        now: Now,
+        (id, service): (ServiceId, &Service),
+        host: &HostName,
+    ) -> Option<TripwireView> {
+        port(service)?;
+        let held = self.wires.get(&(id, host.clone()));
+        let wait = held.map_or(Duration::ZERO, |held| held.patience.0);
+        let ago = |at| now.wall.before(now.mono.since(at));
+        Some(match held.map_or(Stage::None, |held| held.stage) {
+            Stage::Held(_, at) if at > now.mono => TripwireView::BacksOff {
+                wait,
+                until: now.wall.after(at.since(now.mono)),
+            },
+            Stage::Held(_, at) => TripwireView::Armed { since: ago(at) },
+            Stage::Ended(_) => TripwireView::Tripped,
+            Stage::None if self.by_id.len() >= WIRES_MAX => TripwireView::NoRoom,
+            Stage::None => TripwireView::Off,
+        })
     }
 
     /// Everything begins anew: services have other numbers now, or their state is forgotten.

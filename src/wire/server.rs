@@ -4,6 +4,9 @@
 //! Everything a person needs at three in the morning is here in words and numbers; times are
 //! Unix seconds, for the reader's own zone.
 
+mod back;
+mod section;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -12,11 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
-use crate::engine::manual::{DrainView, Drained, Effect, ManualView};
+use crate::engine::manual::{DrainView, Drained, ManualView};
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
+pub use crate::wire::server::section::{CountRow, RoleRow, SectionRow, ServedRow, TripwireRow};
 use crate::wire::why::{self, ResultRow};
 use crate::wire::{ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Verdict, rows};
 
@@ -72,6 +76,8 @@ pub struct ServerWhy {
     pub since: Option<i64>,
     /// What an operator wishes of it.
     pub operator: Option<OperatorRow>,
+    /// Its place in its `virtual` section; none for one of `lvs.alert` lines only.
+    pub section: Option<SectionRow>,
     /// The services that decide over it, in file order.
     pub checks: Vec<CheckRow>,
     /// What is to be mended, or what the kernel refused.
@@ -132,6 +138,10 @@ pub struct CheckRow {
     pub withdraws: Option<WithdrawsRow>,
     /// What it reported last, oldest first; empty where it was always good.
     pub results: Vec<ResultRow>,
+    /// How far its section has counted; none where no section listens.
+    pub count: Option<CountRow>,
+    /// The connection that is held to the host; none without `tripwire on`.
+    pub tripwire: Option<TripwireRow>,
 }
 
 /// A withdrawal.
@@ -228,7 +238,8 @@ fn server(
             .filter_map(|id| check(engine, view, id))
             .collect(),
         trouble: trouble(engine, seen, view),
-        back: back(engine, seen, view),
+        section: section::row(engine, view),
+        back: back::back(engine, seen, view),
         real_server: row.real_server,
     }
 }
@@ -277,31 +288,41 @@ fn judges(engine: &Engine, view: &RealServerView) -> Vec<ServiceId> {
 
 fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckRow> {
     let service = engine.service(id)?;
-    let mut hosts = service.hosts.iter();
-    let host = hosts.find(|host| view.hosts.contains(host.host));
+    let hosts = service.hosts.iter().map(|host| host.host);
+    let host = hosts.into_iter().find(|host| view.hosts.contains(host));
+    let said = engine.said(id, host)?;
     let whole = || whole_verdict(engine, id, service.status);
-    let (verdict, reason) = match host.map_or_else(whole, |host| host.verdict) {
+    let verdict = match host {
+        Some(_) => said.verdict,
+        None => whole(),
+    };
+    let (verdict, reason) = match verdict {
         Some(HostVerdict::Up) => (Verdict::Up, None),
         Some(HostVerdict::Down(reason)) => (Verdict::Down, Some(reason)),
         Some(HostVerdict::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
         None => (Verdict::Unknown, None),
     };
-    let text = host.map(|host| host.text).filter(|text| !text.is_empty());
     let results = engine.recent(id).map(|recent| {
         let first = recent.results.len().saturating_sub(RESULTS_MAX);
         recent.results.iter().skip(first).map(why::result).collect()
     });
     let withdrawals = view.withdrawals.iter();
     let withdraws = withdrawals.filter(|withdrawal| withdrawal.service == id);
+    let mut counts = view.counts.iter();
     Some(CheckRow {
         service: format!("{}/{}", service.group, service.name),
         status: rows::status(service.status),
         verdict,
         reason,
-        text: text.map_or_else(|| service.summary.to_string(), str::to_owned),
-        last_check: service.last_check.map(Wall::seconds),
+        text: match said.text {
+            "" => service.summary.to_string(),
+            text => text.to_owned(),
+        },
+        last_check: said.time.map(Wall::seconds),
         withdraws: withdraws.map(withdrawn).next(),
         results: results.unwrap_or_default(),
+        count: counts.find(|it| it.service == id).map(CountRow::of),
+        tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
     })
 }
 
@@ -356,91 +377,6 @@ fn trouble(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<S
         .chain(refused)
         .chain(unreadable)
         .collect()
-}
-
-/// What has to happen, all of it together, before the real server is in with a weight that
-/// brings it connections. The one place that makes these sentences.
-fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<BackRow> {
-    let mut rows = Vec::new();
-    let mut say = |text: String, at: Option<Wall>| {
-        rows.push(BackRow {
-            text,
-            at: at.map(Wall::seconds),
-        });
-    };
-    let called = view.server.map_or_else(
-        || {
-            view.hosts
-                .first()
-                .map(ToString::to_string)
-                .unwrap_or_default()
-        },
-        |server| server.to_string(),
-    );
-    for withdrawal in &view.withdrawals {
-        say(ends(engine, view, withdrawal, &called), None);
-    }
-    for service in &view.untested {
-        say(
-            format!("a first report of {}", name(engine, *service)),
-            None,
-        );
-    }
-    if let Some(manual) = view.manual.as_ref().filter(|it| takes_away(it)) {
-        if let Some(until) = manual.until {
-            say(format!("{} ends by itself", manual.called()), Some(until));
-        } else {
-            let wish = manual.called();
-            say(format!("lvsmon enable {called} (ends {wish})"), None);
-        }
-    }
-    if view.server.is_none() {
-        say("its name gets an address".to_owned(), None);
-    }
-    if seen.missing.contains(&view.virtual_service) {
-        let key = view.virtual_service;
-        say(
-            format!("virtual service {key} is made, by whoever makes it"),
-            None,
-        );
-    }
-    rows
-}
-
-fn takes_away(manual: &ManualView) -> bool {
-    Effect::at_first(&manual.wish).takes_away()
-}
-
-fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -> String {
-    let service = name(engine, it.service);
-    let model = engine.model();
-    let mut sections = model.virtual_services.iter();
-    let section = sections.find(|section| section.key == view.virtual_service);
-    let rise = section.map_or(1, |section| section.counts.rise.get());
-    let checks = match (it.ends, rise) {
-        (Ends::ByOperator, _) => format!(
-            "lvsmon enable {called} (ends the withdrawal by {service}; its next failing check \
-             begins a new one)"
-        ),
-        (Ends::WithSuccess, 1) => format!("a good check of {service}"),
-        (Ends::WithSuccess, rise) => format!("{rise} good checks of {service} in a row"),
-    };
-    let group = model.services.get(it.service.index()).map(|it| &*it.group);
-    let is_disabled = engine.is_service_disabled(it.service)
-        || group.is_some_and(|group| engine.is_watch_disabled(group));
-    match (engine.stopped_since(), is_disabled) {
-        (Some(_), _) => format!("{checks}, once the scheduler is started (it is stopped)"),
-        (None, true) => format!("{checks}, once it is enabled (its verdict is frozen)"),
-        (None, false) => checks,
-    }
-}
-
-fn name(engine: &Engine, id: ServiceId) -> String {
-    let services = &engine.model().services;
-    services.get(id.index()).map_or_else(
-        || "a service that is gone".to_owned(),
-        |service| format!("{}/{}", service.group, service.name),
-    )
 }
 
 impl OperatorRow {

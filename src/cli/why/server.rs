@@ -4,8 +4,12 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::cli::output::{Output, Tone};
+use crate::cli::why::readable;
 use crate::cli::why::sheet::Sheet;
-use crate::wire::server::{CheckRow, DrainRow, OperatorRow, ServerAnswer, ServerWhy};
+use crate::wire::server::{
+    CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow, ServerAnswer,
+    ServerWhy, TripwireRow,
+};
 use crate::wire::why::ResultRow;
 use crate::wire::{ServerActual, ServerWanted, Verdict};
 
@@ -52,8 +56,15 @@ impl Page<'_> {
             self.sheet.painted("operator", Tone::Odd, &text)?;
         }
         self.kernel()?;
+        if let Some(section) = &server.section {
+            self.role(section)?;
+            self.whole(section)?;
+        }
         for check in server.checks.iter().filter(|it| it.withdraws.is_none()) {
             self.content(check)?;
+        }
+        for check in &server.checks {
+            self.tripwire(check)?;
         }
         for trouble in &server.trouble {
             self.sheet.painted("trouble", Tone::Bad, trouble)?;
@@ -128,10 +139,16 @@ impl Page<'_> {
     }
 
     fn content(&mut self, check: &CheckRow) -> io::Result<()> {
-        let verdict = match check.verdict {
-            Verdict::Up => "up".to_owned(),
-            Verdict::Down => format!("down ({}), and does not withdraw it (yet)", code(check)),
-            Verdict::Unknown => "says nothing".to_owned(),
+        let verdict = match (check.verdict, check.count) {
+            (Verdict::Up, _) => "up".to_owned(),
+            (Verdict::Down, Some(CountRow { bad, fall, .. })) if bad < fall => {
+                format!(
+                    "down ({}), {bad} of the {fall} failures in a row that withdraw it",
+                    code(check)
+                )
+            }
+            (Verdict::Down, _) => format!("down ({}), and does not withdraw it (yet)", code(check)),
+            (Verdict::Unknown, _) => "says nothing".to_owned(),
         };
         let time = match check.last_check {
             Some(time) => format!(", checked {}", self.sheet.moment(time)),
@@ -139,6 +156,100 @@ impl Page<'_> {
         };
         self.sheet
             .field("check", &format!("{} {verdict}{time}", check.service))
+    }
+
+    /// What is special about its place in the section.
+    fn role(&mut self, section: &SectionRow) -> io::Result<()> {
+        let until = section.role_ends.map(|at| self.sheet.moment(at));
+        let until = until.unwrap_or_else(|| "its time is over".to_owned());
+        let text = match (section.role, section.slow_start) {
+            (Some(RoleRow::Serves), Some(share)) => {
+                format!("slow start: at {share}% of its weight, all of it at {until}")
+            }
+            (Some(RoleRow::Kept), _) => {
+                let least = section.min_live;
+                format!("kept in although it is withdrawn: min_live asks for {least}")
+            }
+            (Some(RoleRow::Quiesced), _) => {
+                "weight 0 while it is withdrawn (on_failure quiesce)".to_owned()
+            }
+            (Some(RoleRow::Draining), _) => {
+                format!("weight 0 until its connections have ended, at {until} at the latest")
+            }
+            (Some(RoleRow::InUntested), _) => "in before its first verdict".to_owned(),
+            (Some(RoleRow::OutUntested), _) => {
+                "out before its first verdict (initial out)".to_owned()
+            }
+            (Some(RoleRow::AsFound), _) => {
+                "left as it was found before its first verdict (initial as_found)".to_owned()
+            }
+            (Some(RoleRow::Unseen), _) => {
+                "nothing changes before the first look at the kernel's table".to_owned()
+            }
+            (Some(RoleRow::FallbackIn), _) => {
+                "it is the fallback, and serves until a real server is healthy".to_owned()
+            }
+            (Some(RoleRow::FallbackOut), _) => {
+                "it is the fallback, in only while no real server is healthy".to_owned()
+            }
+            (Some(RoleRow::Serves | RoleRow::Out) | None, _) => return Ok(()),
+        };
+        self.sheet.painted("role", Tone::Odd, &text)
+    }
+
+    /// How the section as a whole stands.
+    fn whole(&mut self, section: &SectionRow) -> io::Result<()> {
+        let fallback = section.fallback.as_deref();
+        let (tone, state) = match (section.served_by, fallback) {
+            (Some(ServedRow::Fallback), Some(fallback)) => {
+                (Tone::Bad, format!("; the fallback {fallback} serves"))
+            }
+            (Some(ServedRow::Fallback), None) => (Tone::Bad, "; the fallback serves".to_owned()),
+            (Some(ServedRow::TooFew), _) => {
+                (Tone::Bad, "; the last ones that failed stay in".to_owned())
+            }
+            (Some(ServedRow::Nobody), _) => (Tone::Bad, "; nothing serves".to_owned()),
+            (Some(ServedRow::NobodyYet), _) => {
+                (Tone::Odd, "; first verdicts are waited for".to_owned())
+            }
+            (Some(ServedRow::Servers), Some(fallback)) => {
+                (Tone::Faint, format!("; fallback {fallback} not in use"))
+            }
+            (Some(ServedRow::Servers) | None, _) => (Tone::Faint, String::new()),
+        };
+        let text = format!(
+            "{} of {} real servers serve, min_live {}{state}",
+            section.serving, section.declared, section.min_live
+        );
+        match tone {
+            Tone::Faint => self.sheet.field("section", &text),
+            tone => self.sheet.painted("section", tone, &text),
+        }
+    }
+
+    fn tripwire(&mut self, check: &CheckRow) -> io::Result<()> {
+        let service = &check.service;
+        let text = match check.tripwire {
+            None => return Ok(()),
+            Some(TripwireRow::Armed { since }) => {
+                let since = self.sheet.moment(since);
+                format!("{service}: armed, its connection is held since {since}")
+            }
+            Some(TripwireRow::BacksOff { wait, until }) => {
+                let (wait, until) = (readable(wait), self.sheet.moment(until));
+                format!(
+                    "{service}: backs off {wait} until {until}: the server closes idle connections"
+                )
+            }
+            Some(TripwireRow::Tripped) => {
+                format!("{service}: its connection ended, the check goes on")
+            }
+            Some(TripwireRow::Off) => format!("{service}: armed with the next good check"),
+            Some(TripwireRow::NoRoom) => {
+                format!("{service}: off, as many connections are held as there may be")
+            }
+        };
+        self.sheet.field("tripwire", &text)
     }
 
     fn wish(&self, row: &OperatorRow) -> String {

@@ -10,11 +10,9 @@ use crate::engine::binding::ground::server_change;
 use crate::engine::binding::judge::Attendance;
 use crate::engine::binding::survey::add;
 use crate::engine::binding::{Bindings, Part, Verdict, mend_note, server_note};
-use crate::engine::desired::{
-    Claim, CountView, Place, Places, RealServerView, Stand, Survey, Withdrawal, server_wish,
-};
+use crate::engine::desired::{Claim, Place, Places, Stand, Survey, Withdrawal, server_wish};
 use crate::engine::event::{Action, HostVerdict, ServerChange, TableOutcome};
-use crate::engine::section::count::{Opinion, Recheck, Streak, place};
+use crate::engine::section::count::{Opinion, Recheck, place};
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{
@@ -489,78 +487,6 @@ impl Bindings {
             if cannot_quiesce(section) && section.on_failure != OnFailure::Remove {
                 actions.push(mend_note(section.key, None, limits(section)));
             }
-        }
-    }
-
-    /// Completes the views of a section's real servers, and adds those that no service judges.
-    pub(super) fn add_section_views(
-        &self,
-        key: VirtualServiceKey,
-        survey: &Survey,
-        wanted: &DesiredService,
-        views: &mut Vec<RealServerView>,
-    ) {
-        let section = self.sections.section(&self.model, key);
-        let state = self.sections.state(key);
-        let (Some(section), Some(state), Some(places)) = (section, state, &survey.section) else {
-            return;
-        };
-        for (server, place) in section.servers.iter().zip(&places.servers) {
-            let found = views.iter_mut().find(|view| match place.server {
-                Some(_) => view.server == place.server,
-                None => view.server.is_none() && view.hosts.contains(&place.word.0),
-            });
-            let view = match found {
-                Some(view) => view,
-                None => {
-                    views.push(RealServerView::unknown(key, vec![server.host.clone()]));
-                    let Some(view) = views.last_mut() else {
-                        continue;
-                    };
-                    let problem = survey.problems.get(&server.host);
-                    view.problem = problem.map(|(_, text)| text.clone());
-                    view
-                }
-            };
-            if !view.hosts.contains(&server.host) {
-                view.hosts.insert(0, server.host.clone());
-            }
-            view.role = place.server.and_then(|it| state.roles.get(&it)).copied();
-            view.counts.extend(
-                server
-                    .judges
-                    .iter()
-                    .map(|judge| self.count_view(section, server, judge)),
-            );
-        }
-        if let (Some(server), Some(fallback)) = (places.fallback, &section.fallback) {
-            let mut view = RealServerView::unknown(key, vec![fallback.host.clone()]);
-            view.server = Some(server);
-            let wish = wanted.servers.get(&server).copied();
-            view.wish = wish.unwrap_or(ServerWish::AsFound);
-            view.role = state.roles.get(&server).copied();
-            views.push(view);
-        }
-    }
-
-    fn count_view(
-        &self,
-        section: &DeclaredService,
-        server: &DeclaredServer,
-        judge: &DeclaredJudge,
-    ) -> CountView {
-        let (service, part) = place(judge, &server.host);
-        let (good, bad) = match self.sections.tally.streak(service, &part) {
-            Some(Streak::Good(count)) => (count, 0),
-            Some(Streak::Bad(count)) => (0, count),
-            None => (0, 0),
-        };
-        CountView {
-            service,
-            good,
-            bad,
-            fall: section.counts.fall.get(),
-            rise: section.counts.rise.get(),
         }
     }
 }

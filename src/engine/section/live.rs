@@ -40,7 +40,7 @@ pub(crate) struct Live {
 
 /// Who serves the clients of a section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum ServedBy {
+pub enum ServedBy {
     /// As many as `min_live` asks for, or more.
     #[default]
     Servers,

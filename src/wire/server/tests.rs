@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::event::{Caution, Event, Order, RealServerName, Report, Wish};
+use crate::engine::event::{Caution, Event, HostResult, Order, RealServerName, Report, Wish};
 use crate::engine::fixture::{at, exited};
 use crate::engine::saved::Saved;
 use std::sync::Arc;
@@ -161,4 +161,180 @@ fn who_drains_is_told_what_the_kernel_does_about_persistence() {
         expire_quiescent_template: Some(true),
     };
     assert_eq!(answer.warnings(), [""; 0]);
+}
+
+const SECTION: &str = "hostgroup web 192.168.0.1 192.168.0.2\n\nwatch web\n service http\n  \
+    interval 10s\n  monitor http.monitor\n  tripwire on\n\nvirtual 10.0.0.3:80\n protocol tcp\n scheduler wlc\n \
+    real web weight 10\n service web:http\n fall 2\n rise 3\n recheck 1s\n min_live 1\n slow_start 90s\n \
+    fallback 10.0.0.1:8081 forward nat\n";
+
+/// A farm of a section, second by second.
+struct Farm {
+    engine: Engine,
+    seen: TableOutcome,
+    second: f64,
+}
+
+impl Farm {
+    /// The table was empty; both servers are good.
+    fn new() -> Self {
+        let (model, _) = crate::config::load_text(SECTION).expect("a good file");
+        let saved = Saved::default();
+        let engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
+        let seen = TableOutcome::default();
+        let second = 0.0;
+        let mut farm = Self {
+            engine,
+            seen,
+            second,
+        };
+        farm.engine.handle(at(0.0), Event::Start);
+        farm.seen.wanted = Arc::new(farm.engine.desired().clone());
+        farm.seen.actual = Some(Arc::default());
+        farm.engine.handle(at(0.0), Event::Table(farm.seen.clone()));
+        farm.check(&[]);
+        farm
+    }
+
+    /// Lets time pass until the next run, and ends it: these hosts are refused.
+    fn check(&mut self, down: &[&str]) {
+        let run = loop {
+            if let Some((run, _)) = self.engine.runs().next() {
+                break run;
+            }
+            self.wait();
+        };
+        let result = |host: &&str| HostResult {
+            host: HostName::new(host),
+            verdict: match down.contains(host) {
+                true => HostVerdict::Down(Reason::Refused),
+                false => HostVerdict::Up,
+            },
+            text: match down.contains(host) {
+                true => "nobody listens".to_owned(),
+                false => String::new(),
+            },
+            weight: None,
+            took: Duration::ZERO,
+        };
+        let report = Report {
+            hosts: ["192.168.0.1", "192.168.0.2"].iter().map(result).collect(),
+            ..exited(i32::from(!down.is_empty()), &down.join(" "))
+        };
+        let now = at(self.second);
+        self.engine.handle(now, Event::RunEnded { run, report });
+    }
+
+    fn wait(&mut self) {
+        let next = self.engine.next_deadline().expect("something is planned");
+        self.second = next.since(crate::time::Mono::ZERO).as_secs_f64();
+        self.engine.handle(at(self.second), Event::Deadline);
+    }
+
+    fn why(&self, server: &str) -> ServerWhy {
+        let server = RealServerName(server.to_owned());
+        let aim = Aim {
+            server,
+            within: None,
+        };
+        let now = at(self.second);
+        let expiry = Expiry::default();
+        let answer = why(&self.engine, &self.seen, now, &aim, expiry, |_, _| None).unwrap();
+        let text = serde_json::to_string(&answer).unwrap();
+        assert_eq!(serde_json::from_str::<ServerAnswer>(&text).unwrap(), answer);
+        answer.servers.into_iter().next().unwrap()
+    }
+
+    fn section(&self, server: &str) -> SectionRow {
+        self.why(server).section.expect("it is in a section")
+    }
+}
+
+#[test]
+fn a_server_of_a_section_is_shown_with_its_counts_and_with_what_becomes_of_the_others() {
+    let mut farm = Farm::new();
+    let calm = farm.why("192.168.0.1");
+    let section = calm.section.unwrap();
+    assert_eq!(
+        (section.role, section.served_by, section.slow_start),
+        (Some(RoleRow::Serves), Some(ServedRow::Servers), None)
+    );
+    assert_eq!(
+        (section.serving, section.declared, section.min_live),
+        (2, 2, 1)
+    );
+    assert_eq!(section.fallback.as_deref(), Some("10.0.0.1:8081"));
+    let row = |good, bad| {
+        Some(CountRow {
+            good,
+            bad,
+            fall: 2,
+            rise: 3,
+        })
+    };
+    assert_eq!(calm.checks[0].count, row(1, 0));
+    assert!(matches!(
+        calm.checks[0].tripwire,
+        Some(TripwireRow::Armed { .. })
+    ));
+    farm.check(&["192.168.0.1"]);
+    let first = farm.why("192.168.0.1");
+    assert_eq!(
+        (first.wanted, first.checks[0].count),
+        (ServerWanted::In, row(0, 1))
+    );
+    farm.check(&["192.168.0.1"]);
+    let out = farm.why("192.168.0.1");
+    assert_eq!(out.section.as_ref().unwrap().role, Some(RoleRow::Out));
+    assert_eq!(out.section.as_ref().unwrap().serving, 1);
+    // The words are those of the re-check, which no listing of the service has.
+    let check = &out.checks[0];
+    assert_eq!(
+        (check.verdict, &*check.text),
+        (Verdict::Down, "nobody listens")
+    );
+    assert_eq!(check.tripwire, Some(TripwireRow::Off));
+    farm.check(&[]);
+    farm.check(&[]);
+    let expected = ("3 good checks of web/http in a row (2 so far)", None);
+    assert_eq!(back(&farm.why("192.168.0.1")), [expected]);
+    farm.check(&[]);
+    let slow = farm.why("192.168.0.1");
+    let section = slow.section.unwrap();
+    assert_eq!(
+        (section.role, section.slow_start),
+        (Some(RoleRow::Serves), Some(10))
+    );
+    assert_eq!(slow.wanted_weight, Some(1));
+    assert_eq!(
+        section.role_ends,
+        Some(at(farm.second + 90.0).wall.seconds())
+    );
+}
+
+#[test]
+fn the_fallback_is_shown_with_who_serves_in_its_place() {
+    let mut farm = Farm::new();
+    let idle = farm.why("10.0.0.1");
+    assert_eq!(
+        idle.section.as_ref().unwrap().role,
+        Some(RoleRow::FallbackOut)
+    );
+    assert!(
+        idle.back[0]
+            .text
+            .contains("no real server of 10.0.0.3:80/tcp is healthy")
+    );
+    let both = ["192.168.0.1", "192.168.0.2"];
+    farm.check(&both);
+    farm.check(&both);
+    let section = farm.section("10.0.0.1");
+    assert_eq!(
+        (section.role, section.served_by, section.serving),
+        (Some(RoleRow::FallbackIn), Some(ServedRow::Fallback), 0)
+    );
+    assert_eq!(
+        farm.section("192.168.0.2").served_by,
+        Some(ServedRow::Fallback)
+    );
 }

@@ -1,0 +1,143 @@
+//! How do readers see the real servers of a `virtual` section?
+
+use crate::engine::binding::Bindings;
+use crate::engine::desired::{CountView, RealServerView, SectionView, Survey};
+use crate::engine::manual::Effect;
+use crate::engine::section::count::{Streak, place};
+use crate::engine::section::memory::{Memory, SectionState};
+use crate::engine::section::wanted::{ServerRole, on_failure};
+use crate::lvs::{DesiredService, ServerWish, VirtualServiceKey, Weight};
+use crate::model::{DeclaredJudge, DeclaredServer, DeclaredService, OnFailure};
+use crate::time::Wall;
+
+impl Bindings {
+    /// Completes the views of a section's real servers, and adds those that no service judges.
+    pub(super) fn add_section_views(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        wanted: &DesiredService,
+        views: &mut Vec<RealServerView>,
+    ) {
+        let section = self.sections.section(&self.model, key);
+        let state = self.sections.state(key);
+        let (Some(section), Some(state), Some(places)) = (section, state, &survey.section) else {
+            return;
+        };
+        let whole = self.whole(section, state, wanted);
+        for (server, place) in section.servers.iter().zip(&places.servers) {
+            let found = views.iter_mut().find(|view| match place.server {
+                Some(_) => view.server == place.server,
+                None => view.server.is_none() && view.hosts.contains(&place.word.0),
+            });
+            let view = match found {
+                Some(view) => view,
+                None => {
+                    views.push(RealServerView::unknown(key, vec![server.host.clone()]));
+                    let Some(view) = views.last_mut() else {
+                        continue;
+                    };
+                    let problem = survey.problems.get(&server.host);
+                    view.problem = problem.map(|(_, text)| text.clone());
+                    view
+                }
+            };
+            if !view.hosts.contains(&server.host) {
+                view.hosts.insert(0, server.host.clone());
+            }
+            view.role = place.server.and_then(|it| state.roles.get(&it)).copied();
+            let memory = self.sections.memory(key, &place.word);
+            view.role_ends = view.role.and_then(|role| self.ends(section, role, memory));
+            view.section = Some(whole);
+            view.counts.extend(
+                server
+                    .judges
+                    .iter()
+                    .map(|judge| self.count_view(section, server, judge)),
+            );
+        }
+        if let (Some(server), Some(fallback)) = (places.fallback, &section.fallback) {
+            let mut view = RealServerView::unknown(key, vec![fallback.host.clone()]);
+            view.server = Some(server);
+            let wish = wanted.servers.get(&server).copied();
+            view.wish = wish.unwrap_or(ServerWish::AsFound);
+            view.role = state.roles.get(&server).copied();
+            view.section = Some(whole);
+            views.push(view);
+        }
+    }
+
+    fn whole(
+        &self,
+        section: &DeclaredService,
+        state: &SectionState,
+        wanted: &DesiredService,
+    ) -> SectionView {
+        let serves = |(server, role): &(&_, &ServerRole)| {
+            let effect = self.manual.effect((section.key, **server));
+            let is_in = matches!(wanted.servers.get(*server), Some(ServerWish::In(it)) if it.weight > Weight(0));
+            matches!(role, ServerRole::Serves { .. } | ServerRole::InUntested)
+                && is_in
+                && !effect.is_some_and(Effect::takes_away)
+        };
+        let declared = section.servers.len();
+        SectionView {
+            serving: state.roles.iter().filter(serves).count(),
+            declared,
+            min_live: section.min_live.of(declared),
+            by: state.by,
+        }
+    }
+
+    /// When a real server leaves its role by itself: the end of a slow start, or of a drain.
+    fn ends(&self, section: &DeclaredService, role: ServerRole, memory: Memory) -> Option<Wall> {
+        let now = self.now;
+        let left = match (role, memory.back, on_failure(section)) {
+            (ServerRole::Serves { share }, Some(back), _) if share < 100 => {
+                back.after(section.slow_start?).left(now)
+            }
+            (ServerRole::Draining { .. }, _, OnFailure::Drain(limit)) => {
+                memory.drain_left(limit, now)?
+            }
+            (
+                ServerRole::Unseen
+                | ServerRole::Serves { .. }
+                | ServerRole::Kept
+                | ServerRole::Quiesced
+                | ServerRole::Draining { .. }
+                | ServerRole::Out
+                | ServerRole::InUntested
+                | ServerRole::OutUntested
+                | ServerRole::AsFound
+                | ServerRole::FallbackIn
+                | ServerRole::FallbackOut,
+                _,
+                _,
+            ) => return None,
+        };
+        Some(now.wall.after(left))
+    }
+
+    fn count_view(
+        &self,
+        section: &DeclaredService,
+        server: &DeclaredServer,
+        judge: &DeclaredJudge,
+    ) -> CountView {
+        let (service, part) = place(judge, &server.host);
+        let (good, bad) = match self.sections.tally.streak(service, &part) {
+            Some(Streak::Good(count)) => (count, 0),
+            // A crash that was told counts at once as often as it takes.
+            Some(Streak::Bad(u32::MAX)) => (0, section.counts.fall.get()),
+            Some(Streak::Bad(count)) => (0, count),
+            None => (0, 0),
+        };
+        CountView {
+            service,
+            good,
+            bad,
+            fall: section.counts.fall.get(),
+            rise: section.counts.rise.get(),
+        }
+    }
+}

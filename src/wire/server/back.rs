@@ -1,0 +1,104 @@
+//! What has to happen before a real server is in with a weight that brings it connections?
+//! The one place that makes these sentences.
+
+use crate::engine::Engine;
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
+use crate::engine::event::TableOutcome;
+use crate::engine::manual::{Effect, ManualView};
+use crate::model::{Ends, ServiceId};
+use crate::time::Wall;
+use crate::wire::server::BackRow;
+
+/// What has to happen, all of it together, before the real server is in with a weight that
+/// brings it connections. The one place that makes these sentences.
+pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<BackRow> {
+    let mut rows = Vec::new();
+    let mut say = |text: String, at: Option<Wall>| {
+        rows.push(BackRow {
+            text,
+            at: at.map(Wall::seconds),
+        });
+    };
+    let called = view.server.map_or_else(
+        || {
+            view.hosts
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        },
+        |server| server.to_string(),
+    );
+    for withdrawal in &view.withdrawals {
+        say(ends(engine, view, withdrawal, &called), None);
+    }
+    for service in &view.untested {
+        say(
+            format!("a first report of {}", name(engine, *service)),
+            None,
+        );
+    }
+    if let Some(manual) = view.manual.as_ref().filter(|it| takes_away(it)) {
+        if let Some(until) = manual.until {
+            say(format!("{} ends by itself", manual.called()), Some(until));
+        } else {
+            let wish = manual.called();
+            say(format!("lvsmon enable {called} (ends {wish})"), None);
+        }
+    }
+    if view.role == Some(ServerRole::FallbackOut) {
+        let key = view.virtual_service;
+        say(
+            format!("no real server of {key} is healthy any more (it is their fallback)"),
+            None,
+        );
+    }
+    if view.server.is_none() {
+        say("its name gets an address".to_owned(), None);
+    }
+    if seen.missing.contains(&view.virtual_service) {
+        let key = view.virtual_service;
+        say(
+            format!("virtual service {key} is made, by whoever makes it"),
+            None,
+        );
+    }
+    rows
+}
+
+fn takes_away(manual: &ManualView) -> bool {
+    Effect::at_first(&manual.wish).takes_away()
+}
+
+fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -> String {
+    let service = name(engine, it.service);
+    let model = engine.model();
+    let mut counts = view.counts.iter();
+    let count = counts.find(|count| count.service == it.service);
+    let (rise, good) = count.map_or((1, 0), |count| (count.rise, count.good));
+    let checks = match (it.ends, rise) {
+        (Ends::ByOperator, _) => format!(
+            "lvsmon enable {called} (ends the withdrawal by {service}; its next failing check \
+             begins a new one)"
+        ),
+        (Ends::WithSuccess, 1) => format!("a good check of {service}"),
+        (Ends::WithSuccess, rise) => {
+            format!("{rise} good checks of {service} in a row ({good} so far)")
+        }
+    };
+    let group = model.services.get(it.service.index()).map(|it| &*it.group);
+    let is_disabled = engine.is_service_disabled(it.service)
+        || group.is_some_and(|group| engine.is_watch_disabled(group));
+    match (engine.stopped_since(), is_disabled) {
+        (Some(_), _) => format!("{checks}, once the scheduler is started (it is stopped)"),
+        (None, true) => format!("{checks}, once it is enabled (its verdict is frozen)"),
+        (None, false) => checks,
+    }
+}
+
+fn name(engine: &Engine, id: ServiceId) -> String {
+    let services = &engine.model().services;
+    services.get(id.index()).map_or_else(
+        || "a service that is gone".to_owned(),
+        |service| format!("{}/{}", service.group, service.name),
+    )
+}

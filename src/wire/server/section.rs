@@ -1,0 +1,186 @@
+//! A real server's place in its `virtual` section, how far its checks are counted, and how its
+//! held connection stands, as rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole};
+use crate::engine::said::TripwireView;
+use crate::time::Wall;
+
+/// Why a real server stands as it does in its section, and the section as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SectionRow {
+    /// Its role; none while nothing was decided.
+    pub role: Option<RoleRow>,
+    /// At this share of its weight in percent while it starts slowly; else none.
+    pub slow_start: Option<u32>,
+    /// When it leaves its role by itself: the end of a slow start, or of a drain.
+    pub role_ends: Option<i64>,
+    /// Real servers that serve and that nobody withdraws.
+    pub serving: usize,
+    /// Real servers that the file names, without the fallback.
+    pub declared: usize,
+    /// At least so many stay in.
+    pub min_live: usize,
+    /// Who serves its clients; none while that is not known.
+    pub served_by: Option<ServedRow>,
+    /// The fallback as `HOST:PORT`; none where there is none.
+    pub fallback: Option<String>,
+}
+
+/// Why a real server stands as it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleRow {
+    /// No look at the kernel's table has come back yet.
+    Unseen,
+    /// In.
+    Serves,
+    /// Withdrawn, and in all the same: `min_live` holds.
+    Kept,
+    /// Withdrawn, with weight 0.
+    Quiesced,
+    /// Withdrawn, with weight 0 until its connections have ended.
+    Draining,
+    /// Withdrawn, and out.
+    Out,
+    /// In without a verdict.
+    InUntested,
+    /// Out without a verdict.
+    OutUntested,
+    /// As found, without a verdict.
+    AsFound,
+    /// The fallback, and it serves.
+    FallbackIn,
+    /// The fallback, not needed.
+    FallbackOut,
+}
+
+/// Who serves the clients of a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServedRow {
+    /// As many as `min_live` asks for, or more.
+    Servers,
+    /// Fewer; the last ones stay.
+    TooFew,
+    /// None is healthy: the fallback.
+    Fallback,
+    /// None is healthy, and nothing is in their place.
+    Nobody,
+    /// None is there yet; verdicts are still to come.
+    NobodyYet,
+}
+
+/// How the checks of a host went lately, and what the section waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountRow {
+    /// Good ones in a row.
+    pub good: u32,
+    /// Bad ones in a row.
+    pub bad: u32,
+    /// So many bad ones withdraw it.
+    pub fall: u32,
+    /// So many good ones bring it back.
+    pub rise: u32,
+}
+
+/// The connection that is held to a host between checks.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TripwireRow {
+    /// Held.
+    Armed {
+        /// Since when.
+        since: i64,
+    },
+    /// The host closes idle connections: the next one waits.
+    BacksOff {
+        /// Seconds from one that ended to the next.
+        wait: f64,
+        /// Until when.
+        until: i64,
+    },
+    /// It ended, and the host is being checked.
+    Tripped,
+    /// None: it comes with the next good check.
+    Off,
+    /// None: as many as may be held at once are.
+    NoRoom,
+}
+
+/// The place of a real server in its section.
+pub(super) fn row(engine: &Engine, view: &RealServerView) -> Option<SectionRow> {
+    let whole = view.section?;
+    let mut sections = engine.model().virtual_services.iter();
+    let section = sections.find(|section| section.key == view.virtual_service)?;
+    let fallback = section.fallback.as_ref();
+    Some(SectionRow {
+        role: view.role.map(role),
+        slow_start: match view.role {
+            Some(ServerRole::Serves { share }) if share < 100 => Some(share),
+            Some(_) | None => None,
+        },
+        role_ends: view.role_ends.map(Wall::seconds),
+        serving: whole.serving,
+        declared: whole.declared,
+        min_live: whole.min_live,
+        served_by: whole.by.map(served),
+        fallback: fallback.map(|it| format!("{}:{}", it.host, it.port)),
+    })
+}
+
+const fn role(role: ServerRole) -> RoleRow {
+    match role {
+        ServerRole::Unseen => RoleRow::Unseen,
+        ServerRole::Serves { .. } => RoleRow::Serves,
+        ServerRole::Kept => RoleRow::Kept,
+        ServerRole::Quiesced => RoleRow::Quiesced,
+        ServerRole::Draining { .. } => RoleRow::Draining,
+        ServerRole::Out => RoleRow::Out,
+        ServerRole::InUntested => RoleRow::InUntested,
+        ServerRole::OutUntested => RoleRow::OutUntested,
+        ServerRole::AsFound => RoleRow::AsFound,
+        ServerRole::FallbackIn => RoleRow::FallbackIn,
+        ServerRole::FallbackOut => RoleRow::FallbackOut,
+    }
+}
+
+const fn served(by: ServedBy) -> ServedRow {
+    match by {
+        ServedBy::Servers => ServedRow::Servers,
+        ServedBy::TooFew => ServedRow::TooFew,
+        ServedBy::Fallback => ServedRow::Fallback,
+        ServedBy::Nobody => ServedRow::Nobody,
+        ServedBy::NobodyYet => ServedRow::NobodyYet,
+    }
+}
+
+impl CountRow {
+    pub(super) const fn of(view: &CountView) -> Self {
+        Self {
+            good: view.good,
+            bad: view.bad,
+            fall: view.fall,
+            rise: view.rise,
+        }
+    }
+}
+
+impl TripwireRow {
+    pub(super) const fn of(view: TripwireView) -> Self {
+        match view {
+            TripwireView::Armed { since } => Self::Armed {
+                since: since.seconds(),
+            },
+            TripwireView::BacksOff { wait, until } => Self::BacksOff {
+                wait: wait.as_secs_f64(),
+                until: until.seconds(),
+            },
+            TripwireView::Tripped => Self::Tripped,
+            TripwireView::Off => Self::Off,
+            TripwireView::NoRoom => Self::NoRoom,
+        }
+    }
+}
