@@ -14,7 +14,7 @@ use crate::cli::output::{Output, Tone, complain};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
 use crate::cli::{Outcome, USAGE, WhereArgs};
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::time::Readable;
 use crate::wire::why::{AlertRow, DeliveryRow, HeldRow, ResultRow, WhyAnswer};
 use crate::wire::{ServiceStatus, Verdict};
@@ -81,9 +81,19 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
         }
     };
     let asked = args.place.statedir().and_then(|statedir| {
-        let client = Client::connect(&statedir);
+        let client = Client::connect_also_observer(&statedir);
         let answer = client.and_then(|mut daemon| daemon.why_server(&aim));
-        answer.map_err(|error| error.to_string())
+        answer.map_err(|error| {
+            let hint = match &error {
+                ClientError::Refused(_) => "; a service is named GROUP/SERVICE",
+                ClientError::NoDaemon(_)
+                | ClientError::NoSocket { .. }
+                | ClientError::Forbidden(_)
+                | ClientError::Slow { .. }
+                | ClientError::Broken { .. } => "",
+            };
+            format!("{error}{hint}")
+        })
     });
     match asked {
         Ok(answer) if args.json => {
@@ -92,9 +102,7 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
         }
         Ok(answer) => Ok(server::print(&answer, out)?),
         Err(why) => {
-            complain(&format!(
-                "lvsmon why: {why}; a service is named GROUP/SERVICE"
-            ));
+            complain(&format!("lvsmon why: {why}"));
             Ok(ExitCode::from(UNKNOWN))
         }
     }

@@ -426,8 +426,8 @@ impl Daemon {
         match loaded {
             Ok(reread) if has_lost_everything(self.engine.model(), &reread.loaded.model) => {
                 log_warnings(&reread.loaded.warnings);
-                let text = "the new configuration has no service at all, the old one stays in \
-                            force: a file that is written half must not empty the table; to \
+                let text = "the new configuration has no service and no virtual section, the \
+                            old one stays in force: a file that is written half must not empty the table; to \
                             have nothing checked, stop lvsmon";
                 tracing::error!(config = %self.config.display(), "{text}");
                 self.chronicle

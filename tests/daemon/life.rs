@@ -183,7 +183,7 @@ fn a_reload_that_leaves_no_service_at_all_keeps_the_old_file_and_the_table() {
     farm.start_healthy();
     farm.configure("hostgroup www1 127.0.0.11\n");
     farm.signal(Signal::SIGHUP);
-    farm.wait_for_log("the new configuration has no service at all");
+    farm.wait_for_log("the new configuration has no service and no virtual section");
     farm.wait_for_checks_to_go_on();
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
 }

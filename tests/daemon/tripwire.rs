@@ -91,8 +91,14 @@ fn a_crashed_server_is_out_long_before_its_next_check() {
     farm.start();
     farm.wait_for_table(&[(1, 5)]);
     wait_until("a held connection", SOON, || server.connections() == 1);
+    wait_until("why says that it is held", SOON, || {
+        let said = farm.output(&["why", "127.0.0.11"]).stdout;
+        let said = String::from_utf8(said).expect("text");
+        said.contains("tripwire   www/http: armed, its connection is held since ")
+    });
     server.kill();
     farm.wait_for_table(&[]);
+    farm.wait_for_log("why=\"www/http: refused (connection refused by 127.0.0.11");
 }
 
 #[test]
@@ -126,6 +132,12 @@ fn a_server_that_closes_idle_connections_stays_in_and_is_connected_to_again() {
         closed.load(Ordering::SeqCst) >= 3
     });
     assert_eq!(farm.in_table(), [(1, 5)].into());
+    wait_until("why says that it backs off", SOON, || {
+        let said = farm.output(&["why", "127.0.0.11"]).stdout;
+        let said = String::from_utf8(said).expect("text");
+        said.contains("tripwire   www/http: backs off ")
+            && said.contains(": the server closes idle connections")
+    });
     assert!(
         !farm.log().contains("real server out"),
         "it never was out: {}",

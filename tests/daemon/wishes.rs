@@ -178,7 +178,7 @@ fn a_wish_and_health_are_two_reasons_and_why_names_both() {
     farm.wait_for_table(&[(1, 5), (2, 5)]);
     has(
         &did(&farm.output(&["why", "127.0.0.12"]), 0),
-        &["is in in 10.0.0.3", "www2/http up"],
+        &["is in 10.0.0.3", "www2/http up"],
     );
 }
 

@@ -99,11 +99,12 @@ impl Page<'_> {
         };
         let since = since.unwrap_or_default();
         let service = &server.virtual_service;
-        let of = match server.wanted {
-            ServerWanted::Out => "of",
-            ServerWanted::In | ServerWanted::AsFound => "in",
+        let of = match (server.wanted, server.wanted_weight) {
+            (ServerWanted::Out, _) => " of",
+            (ServerWanted::In, Some(0)) | (ServerWanted::AsFound, _) => " in",
+            (ServerWanted::In, _) => "",
         };
-        let line = format!("{name}{hosts} is {word} {of} {service}{since}");
+        let line = format!("{name}{hosts} is {word}{of} {service}{since}");
         self.sheet.out.line(&line)
     }
 
@@ -202,28 +203,32 @@ impl Page<'_> {
         let fallback = section.fallback.as_deref();
         let (tone, state) = match (section.served_by, fallback) {
             (Some(ServedRow::Fallback), Some(fallback)) => {
-                (Tone::Bad, format!("; the fallback {fallback} serves"))
+                (Some(Tone::Bad), format!("; the fallback {fallback} serves"))
             }
-            (Some(ServedRow::Fallback), None) => (Tone::Bad, "; the fallback serves".to_owned()),
-            (Some(ServedRow::TooFew), _) => {
-                (Tone::Bad, "; the last ones that failed stay in".to_owned())
+            (Some(ServedRow::Fallback), None) => {
+                (Some(Tone::Bad), "; the fallback serves".to_owned())
             }
-            (Some(ServedRow::Nobody), _) => (Tone::Bad, "; nothing serves".to_owned()),
-            (Some(ServedRow::NobodyYet), _) => {
-                (Tone::Odd, "; first verdicts are waited for".to_owned())
-            }
+            (Some(ServedRow::TooFew), _) => (
+                Some(Tone::Bad),
+                "; the last ones that failed stay in".to_owned(),
+            ),
+            (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
+            (Some(ServedRow::NobodyYet), _) => (
+                Some(Tone::Odd),
+                "; first verdicts are waited for".to_owned(),
+            ),
             (Some(ServedRow::Servers), Some(fallback)) => {
-                (Tone::Faint, format!("; fallback {fallback} not in use"))
+                (None, format!("; fallback {fallback} not in use"))
             }
-            (Some(ServedRow::Servers) | None, _) => (Tone::Faint, String::new()),
+            (Some(ServedRow::Servers) | None, _) => (None, String::new()),
         };
         let text = format!(
             "{} of {} real servers serve, min_live {}{state}",
             section.serving, section.declared, section.min_live
         );
         match tone {
-            Tone::Faint => self.sheet.field("section", &text),
-            tone => self.sheet.painted("section", tone, &text),
+            None => self.sheet.field("section", &text),
+            Some(tone) => self.sheet.painted("section", tone, &text),
         }
     }
 
@@ -295,7 +300,11 @@ impl Page<'_> {
         let times = self.sheet.times(row.first, row.last, row.count);
         let reason = row.reason.map(|reason| format!(" ({reason})"));
         let reason = reason.unwrap_or_default();
-        format!("{times} {}{reason}: {}", row.status.word(), row.summary)
+        let summary = match row.summary.as_str() {
+            "" => String::new(),
+            text => format!(": {text}"),
+        };
+        format!("{times} {}{reason}{summary}", row.status.word())
     }
 }
 

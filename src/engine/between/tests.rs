@@ -446,13 +446,17 @@ fn a_recheck_fails_nobody_while_a_dependency_explains_it() {
 /// What the log says of real servers, with the words of the checks.
 fn out(actions: &[Action]) -> Vec<(String, String)> {
     let notes = actions.iter().filter_map(Action::noted);
-    let causes = notes.flat_map(|note| match note {
-        Note::Server {
+    let causes = notes.filter_map(|note| {
+        let Note::Server {
             change: ServerChange::Out(causes),
             ..
-        } => causes.clone(),
-        _ => Vec::new(),
+        } = note
+        else {
+            return None;
+        };
+        Some(causes.clone())
     });
+    let causes = causes.flatten();
     causes.map(|it| (it.reason.to_string(), it.text)).collect()
 }
 
