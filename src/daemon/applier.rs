@@ -91,16 +91,29 @@ impl Applier {
         let (newest, connections) = watch::channel(Arc::default());
         let (working, works) = watch::channel(None);
         let worker = Worker::new(backend, clock, working, newest);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
         let (over, ended) = oneshot::channel();
+        let (begun, is_begun) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
             .name("applier".to_owned())
             .spawn(move || {
-                runtime.block_on(worker.work(desired, events, stopped));
+                // Made here: a runtime must not be dropped where another one runs, as it would be
+                // with this closure where the system gives no thread.
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                match runtime {
+                    Ok(runtime) => {
+                        // Whoever started it waits for this.
+                        let _ = begun.send(Ok(()));
+                        runtime.block_on(worker.work(desired, events, stopped));
+                    }
+                    Err(error) => {
+                        let _ = begun.send(Err(error));
+                    }
+                }
                 drop(over);
             })?;
+        is_begun.recv().map_err(io::Error::other)??;
         Ok(Self {
             stop,
             works,
