@@ -237,9 +237,7 @@ fn note(it: &Note, engine: &Engine) -> String {
         }
         Note::CutOff(it) => format!("cut off by {}", it.witnesses.join(" ")),
         Note::Reached { witnesses, .. } => format!("linked by {}", witnesses.join(" ")),
-        Note::Unheeded(witnesses) | Note::NoWitness(witnesses) => {
-            format!("{} not heeded", witnesses.join(" "))
-        }
+        Note::Unheeded(who) | Note::NoWitness(who) => format!("{} not heeded", who.join(" ")),
         Note::Binding { service, text } => format!("binding of {}: {text}", name(*service, engine)),
         Note::Manual {
             virtual_service,
