@@ -206,12 +206,12 @@ async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answer {
         None => true,
         Some(kept) => timeout(KEPT_LIMIT, kept.wait()).await.unwrap_or(false),
     };
-    match answer {
-        Answer::Done(text) if !is_kept => Answer::Done(format!(
+    if !is_kept && let Answer::Done(text) = answer {
+        return Answer::Done(format!(
             "{text}\nthe journal cannot be written: a crash would forget this; the log says why"
-        )),
-        answer => answer,
+        ));
     }
+    answer
 }
 
 /// The user who asks; none who may not.
