@@ -164,7 +164,6 @@ impl Sections {
         }
         let states = &self.states;
         self.dues.retain(|(_, key)| states.contains_key(key));
-        self.look_again();
         self.look_at_new(now);
         actions
     }
@@ -434,18 +433,6 @@ impl Sections {
             }
         }
         changed
-    }
-
-    /// What was found empty once is found filled by a reload that comes later.
-    fn look_again(&mut self) {
-        let Some((table, _)) = &self.look else {
-            return;
-        };
-        for (key, state) in &mut self.states {
-            if matches!(state.found, Found::Empty { .. }) && is_filled(table, *key) {
-                state.found = Found::Filled;
-            }
-        }
     }
 
     /// Takes note how sections that were never looked at are found; answers with them.

@@ -371,7 +371,7 @@ fn silent(section: &DeclaredService, server: &Server, is_open: bool) -> Decided 
     match section.initial {
         Initial::Out if !is_known => (ServerWish::Out, ServerRole::OutUntested, None),
         Initial::In if !failed_last => in_untested(server),
-        Initial::AsFound if is_open => in_untested(server),
+        Initial::AsFound if is_open && !failed_last => in_untested(server),
         Initial::In | Initial::Out | Initial::AsFound => {
             (ServerWish::AsFound, ServerRole::AsFound, None)
         }
