@@ -8,7 +8,7 @@ use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::engine::event::ManualWish;
 use lvsmon::engine::manual::DrainView;
 use lvsmon::lvs::{RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
-use lvsmon::model::{DeclaredService, Initial};
+use lvsmon::model::{DeclaredService, Initial, WeightFrom};
 
 /// What an operator's wish does to a real server.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,7 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
                 (true, true)
             }
             ServerRole::Kept => {
-                assert!(!view.withdrawals.is_empty(), "kept without need: {view:?}");
+                assert!(may_be_kept(section, view), "kept without need: {view:?}");
                 let own = wished(view) == Wished::Nothing;
                 assert!(
                     !own || weight > Some(Weight(0)),
@@ -174,6 +174,11 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
         tally.able -= tally.failed_and_out;
     }
     tally
+}
+
+/// Withdrawn, or perhaps given weight 0 by its check.
+fn may_be_kept(section: &DeclaredService, view: &RealServerView) -> bool {
+    section.weight_from == WeightFrom::Check || !view.withdrawals.is_empty()
 }
 
 fn in_kernel(
