@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
-use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
+use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Origin, Queue};
 use crate::daemon::outbox::renamed::Renamed;
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::daemon::outbox::{Hearing, OutboxSettings, Parcel, Told, Voice, Ways};
@@ -267,7 +267,7 @@ impl Courier {
         }
         let now = self.clock.now();
         for (number, bytes, item) in items {
-            if let Some(entry) = entry_of(&item, bytes, now.mono) {
+            if let Some(entry) = entry_of(&item, bytes, now.mono, Origin::Spool) {
                 self.queue.insert(number, entry);
             }
         }
@@ -442,7 +442,7 @@ impl Courier {
 }
 
 /// The entry of an item; none where it tells nothing, which reading has ruled out.
-fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
+fn entry_of(item: &Item, bytes: u64, since: Mono, origin: Origin) -> Option<Entry> {
     let service: Arc<str> = item.notices.first()?.key().into();
     let lane = match &item.destination {
         Destination::Mail { to, from, .. } => Lane::Mail {
@@ -464,6 +464,7 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
             .collect(),
         accepted: item.accepted,
         since,
+        origin,
         bytes,
         message_id: item.seal.as_ref().map(|seal| seal.message_id.clone()),
         calls: Vec::new(),

@@ -25,6 +25,7 @@ use crate::effort::look;
 use crate::engine::event::AlertId;
 use crate::time::{Mono, Now, Wall};
 
+pub(super) use held::Origin;
 pub(super) use room::Bound;
 
 /// A sequence that keeps its order.
@@ -77,6 +78,8 @@ pub(super) struct Entry {
     pub(super) accepted: Wall,
     /// When this process got it, for grouping.
     pub(super) since: Mono,
+    /// Where from, for its age.
+    pub(super) origin: Origin,
     /// Size of its content.
     pub(super) bytes: u64,
     /// Of a settled mail.

@@ -130,16 +130,17 @@ impl Courier {
         };
         let is_over = |entry: &Entry| {
             let mut events = entry.events.iter();
-            events.all(|event| held.is_over(event, entry.accepted))
+            events.all(|event| held.is_over(event, entry.accepted, entry.age(now)))
         };
         let old = self.queue.forget_held(is_over);
         let programs = self.programs.take_out(|call| {
-            let accepted = call.held_since.map(|at| held.wall(at));
-            accepted.is_some_and(|at| held.is_over(&call.call.event, at))
+            let since = call.held_since;
+            since
+                .is_some_and(|at| held.is_over(&call.call.event, held.wall(at), now.mono.since(at)))
         });
         let count = old.len() + programs.len();
         if count > 0 {
-            tracing::debug!(
+            tracing::info!(
                 count,
                 "held messages dropped: the other director was to tell them"
             );
@@ -181,7 +182,7 @@ impl Held {
     /// Of what it is heard about, it says itself what it told: all the rest is still to be told.
     /// When the link is gone and this director is still not to tell, the other one tells what
     /// comes from then on, unheard.
-    fn is_over(&self, event: &str, accepted: Wall) -> bool {
+    fn is_over(&self, event: &str, accepted: Wall, age: Duration) -> bool {
         let is_shared = EventId::of(event).is_some_and(EventId::is_shared);
         let is_heard = is_shared
             && match self.hearing {
@@ -194,7 +195,7 @@ impl Held {
         } else {
             self.most
         };
-        self.now.wall.since(accepted) > most
+        age > most
     }
 }
 

@@ -7,7 +7,7 @@ use crate::alert::notice::Notice;
 use crate::daemon::outbox::courier::held::{PROGRAM, elsewhere};
 use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, receiver};
 use crate::daemon::outbox::programs::ProgramCall;
-use crate::daemon::outbox::queue::{Bound, Entry};
+use crate::daemon::outbox::queue::{Bound, Entry, Origin};
 use crate::daemon::outbox::spool::{Destination, Item};
 use crate::daemon::outbox::{Parcel, Voice};
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event};
@@ -169,7 +169,7 @@ impl Courier {
             held: voice == Voice::Holds,
         };
         let bytes = item.to_bytes().len() as u64;
-        let mut entry = entry_of(&item, bytes, now.mono)?;
+        let mut entry = entry_of(&item, bytes, now.mono, Origin::Call)?;
         let event = entry.events.first().map_or("", |event| event);
         if let Some(known) = self.queue.repeated(&entry.lane, event) {
             known.calls.push(call);

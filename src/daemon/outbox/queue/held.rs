@@ -4,10 +4,21 @@
 //! is bounded as always.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::daemon::outbox::queue::{Entry, Lane, Queue};
 use crate::effort::look;
 use crate::pair::talk::EventId;
+use crate::time::Now;
+
+/// Where a message came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::daemon::outbox) enum Origin {
+    /// From a call of this process.
+    Call,
+    /// The spool had it from before.
+    Spool,
+}
 
 impl Lane {
     /// Who is reached, as directors call it among themselves: the same on both.
@@ -15,6 +26,16 @@ impl Lane {
         match self {
             Self::Mail { to, .. } => to,
             Self::Webhook { .. } => "webhook",
+        }
+    }
+}
+
+impl Entry {
+    /// How long it has been there. A clock that is set makes nothing of this process older.
+    pub(in crate::daemon::outbox) fn age(&self, now: Now) -> Duration {
+        match self.origin {
+            Origin::Call => now.mono.since(self.since),
+            Origin::Spool => now.wall.since(self.accepted),
         }
     }
 }

@@ -36,6 +36,7 @@ fn entry(now: Now, lane: Lane, service: &str) -> Entry {
         events: vec![format!("{service}/{}", now.wall.seconds()).into()],
         accepted: now.wall,
         since: now.mono,
+        origin: Origin::Call,
         bytes: 100,
         message_id: None,
         calls: Vec::new(),
@@ -671,4 +672,28 @@ fn only_what_was_held_is_forgotten_for_its_age() {
     queue.hold();
     assert!(queue.forget_held(|_| true).is_empty());
     assert_eq!(queue.len(), 2);
+}
+
+#[test]
+fn a_clock_that_is_set_makes_no_message_of_this_process_older() {
+    let taken = at(1_000);
+    let entry = entry(taken, mail_lane("a@x"), "g/s");
+    let second = Duration::from_secs(1);
+    for step in [3_600_000_000, -3_600_000_000] {
+        let now = Now {
+            mono: taken.mono.after(second),
+            wall: Wall::from_micros(taken.wall.as_micros() + step),
+        };
+        assert_eq!(entry.age(now), second, "{step}");
+    }
+    // Of what was there before the start only the clock is known.
+    let before = Entry {
+        origin: Origin::Spool,
+        ..entry
+    };
+    let now = Now {
+        mono: Mono::ZERO,
+        ..at(1_060)
+    };
+    assert_eq!(before.age(now), Duration::from_secs(60));
 }
