@@ -74,7 +74,7 @@ const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
 /// How long each look for signals before the start takes: they are taken in at the first turn.
 const SIGNAL_LOOK: Duration = Duration::from_millis(1);
 
-/// Deliveries that wait to be told to the peer: as many as go out in one go, and more.
+/// Deliveries on the way to the peer's link; more of them wait in the outbox.
 const TOLD_MAX: usize = 1_024;
 
 /// Why a daemon does not start.

@@ -207,3 +207,30 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
     assert_eq!(mails[0].header("X-Lvsmon-Event"), id(4, 2));
     assert!(!ran.exists());
 }
+
+#[test]
+fn every_delivery_is_said_however_slowly_that_is_heard() {
+    let test = "every_delivery_is_said_however_slowly_that_is_heard";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let state = TempDir::new();
+    let recipients: Vec<String> = (0..6).map(|n| format!("ops{n}@b.example")).collect();
+    let to: Vec<&str> = recipients.iter().map(String::as_str).collect();
+    block_on(async {
+        let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        let (says, mut reached) = mpsc::channel(1);
+        let mut outbox = start(settings, Voice::Speaks, Some(says));
+        outbox.outbox.send(call(1, "http", "mail.alert", &to));
+        // Nobody listens until all of it is delivered.
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        let mut heard = Vec::new();
+        while heard.len() < to.len() {
+            let one = tokio::time::timeout(LIMIT, reached.recv()).await;
+            heard.push(one.unwrap().unwrap().to.to_string());
+        }
+        heard.sort();
+        assert_eq!(heard, to);
+    });
+}

@@ -98,6 +98,8 @@ pub(super) struct Courier {
     voice: Voice,
     /// Who is told what has reached whom.
     told: Option<mpsc::Sender<Told>>,
+    /// What it is still to be told, in order, at most [`DELIVERED_MAX`].
+    untold: VecDeque<Told>,
     /// Whether the other director is heard.
     hearing: watch::Receiver<Hearing>,
     /// What it has told: it may be asked for here later.
@@ -123,7 +125,7 @@ impl Courier {
         let (reports, mut reported) = mpsc::channel(REPORTS);
         let settings = changes.borrow_and_update().clone();
         let mut courier = Self::new(settings, hearing, reports);
-        courier.told = told;
+        courier.told.clone_from(&told);
         courier.load().await;
         let voice = *voices.borrow_and_update();
         courier.speak(voice);
@@ -136,6 +138,7 @@ impl Courier {
             });
             if courier.is_closing && courier.is_idle() {
                 courier.empty_trash().await;
+                courier.say_untold();
                 return;
             }
             let wake = courier.wake();
@@ -172,6 +175,7 @@ impl Courier {
                         (Err(_), _) | (_, None) => courier.done.clear(),
                     }
                 }
+                () = has_room(told.as_ref()), if !courier.untold.is_empty() => courier.say_untold(),
                 () = courier.clock.sleep_until_some(wake) => {}
             }
         }
@@ -208,6 +212,7 @@ impl Courier {
             disk: Disk::Works,
             voice: Voice::Speaks,
             told: None,
+            untold: VecDeque::new(),
             hearing,
             elsewhere: Delivered::default(),
             renamed: Renamed::default(),
@@ -438,6 +443,13 @@ impl Courier {
         };
         let id = self.jobs.spawn(job.run(self.reports.clone())).id();
         self.kinds.push((id, Kind::Webhook(number)));
+    }
+}
+
+/// Waits until one more can be told, or nobody listens any more.
+async fn has_room(told: Option<&mpsc::Sender<Told>>) {
+    if let Some(told) = told {
+        drop(told.reserve().await);
     }
 }
 

@@ -209,7 +209,7 @@ impl Outbox {
     }
 
     /// The same, holding everything at first or not. Whom each message has reached is said to
-    /// `told`; where nobody takes it at once, it is not said.
+    /// `told`, in order, and waits where that is full.
     #[must_use]
     pub fn start_as(
         settings: OutboxSettings,

@@ -8,10 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
+
 use crate::daemon::outbox::courier::Courier;
 use crate::daemon::outbox::queue::Entry;
 use crate::daemon::outbox::{Hearing, Told, Voice};
 use crate::engine::event::{Delivery, Event};
+use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::{self, EventId};
 use crate::time::{Mono, Now, Wall};
 
@@ -152,14 +155,34 @@ impl Courier {
             .extend(programs.into_iter().map(|call| elsewhere(call.call.id)));
     }
 
-    /// Says whom these events have reached, where somebody listens.
-    pub(super) fn say_told(&self, events: impl IntoIterator<Item = Arc<str>>, to: &str) {
-        let Some(told) = &self.told else { return };
+    /// These events have reached this receiver, which is said where somebody listens.
+    pub(super) fn say_told(&mut self, events: impl IntoIterator<Item = Arc<str>>, to: &str) {
+        if self.told.is_none() {
+            return;
+        }
         let to: Arc<str> = to.into();
-        for event in events {
+        let told = events.into_iter().map(|event| {
             let to = Arc::clone(&to);
-            // Who has no room is told the whole again.
-            let _ = told.try_send(Told { event, to });
+            Told { event, to }
+        });
+        self.untold.extend(told);
+        // What is beyond would be forgotten behind the channel, too.
+        let excess = self.untold.len().saturating_sub(DELIVERED_MAX);
+        self.untold.drain(..excess);
+    }
+
+    /// Says as much of it as there is room for.
+    pub(super) fn say_untold(&mut self) {
+        let Some(told) = &self.told else { return };
+        while let Some(next) = self.untold.pop_front() {
+            match told.try_send(next) {
+                Ok(()) => {}
+                Err(TrySendError::Full(next)) => {
+                    self.untold.push_front(next);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => self.untold.clear(),
+            }
         }
     }
 }
