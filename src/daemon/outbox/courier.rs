@@ -96,6 +96,8 @@ pub(super) struct Courier {
     disk: Disk,
     /// Whether anything leaves.
     voice: Voice,
+    /// Since when that holds.
+    turned: Mono,
     /// Who is told what has reached whom.
     told: Option<mpsc::Sender<Told>>,
     /// What it is still to be told, in order, at most [`DELIVERED_MAX`].
@@ -211,6 +213,7 @@ impl Courier {
             reports,
             disk: Disk::Works,
             voice: Voice::Speaks,
+            turned: clock.now().mono,
             told: None,
             untold: VecDeque::new(),
             hearing,

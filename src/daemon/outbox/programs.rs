@@ -41,8 +41,10 @@ pub(super) struct ProgramCall {
     pub(super) path: PathBuf,
     /// What to tell it.
     pub(super) call: Box<AlertCall>,
-    /// Since when it is held, where the other director was to run it.
-    pub(super) held_since: Option<Mono>,
+    /// When it was taken.
+    pub(super) since: Mono,
+    /// It was taken while the other director was to run it.
+    pub(super) held: bool,
 }
 
 impl ProgramCall {
@@ -166,6 +168,13 @@ impl Programs {
         self.count
     }
 
+    /// From now on this director is to run everything that was held for the other one.
+    pub(super) fn own(&mut self) {
+        for (_, call) in self.waiting.values_mut().flatten() {
+            call.held = false;
+        }
+    }
+
     /// Goes through the calls that wait.
     pub(super) fn each_waiting(&mut self, mut change: impl FnMut(&mut AlertCall)) {
         for (_, call) in self.waiting.values_mut().flatten() {
@@ -254,7 +263,8 @@ mod tests {
         ProgramCall {
             path: path.into(),
             call,
-            held_since: None,
+            since: Mono::ZERO,
+            held: false,
         }
     }
 

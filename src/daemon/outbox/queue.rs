@@ -90,7 +90,7 @@ pub(super) struct Entry {
     pub(super) left_out: u32,
     /// It could not be written to the disk.
     pub(super) in_memory: bool,
-    /// It was taken while the other director was to tell it.
+    /// It was taken while the other director was to tell it, and this one has not begun to.
     pub(super) held: bool,
 }
 
@@ -431,9 +431,12 @@ impl Queue {
 
     /// Notes that the head of a lane is under way.
     fn mark(&mut self, number: u64) {
-        let Some(lane) = self.entries.get(&number).map(|it| Arc::clone(&it.lane)) else {
+        let Some(entry) = self.entries.get_mut(&number) else {
             return;
         };
+        // From its first attempt on it is this director's own.
+        entry.held = false;
+        let lane = Arc::clone(&entry.lane);
         if let Some(state) = self.lanes.get_mut(&lane) {
             state.in_flight = true;
         }

@@ -28,6 +28,8 @@ pub(crate) struct Letter {
 pub(crate) struct Post {
     letters: Vec<Letter>,
     pub(crate) is_silent: bool,
+    /// Since when that holds.
+    turned: Mono,
     elsewhere: Delivered,
     renamed: BTreeMap<String, String>,
     /// When the link was lost; none while there is one.
@@ -49,6 +51,7 @@ impl Post {
         *self = Self {
             letters: std::mem::take(&mut self.letters),
             is_silent: true,
+            turned: now,
             lost: Some(now),
             ..Self::default()
         };
@@ -68,13 +71,17 @@ impl Post {
     }
 
     pub(crate) fn speak(&mut self, now: Mono, is_silent: bool) {
-        if self.is_silent && !is_silent {
+        if self.is_silent == is_silent {
+            return;
+        }
+        if !is_silent {
             self.forget_held(now);
+        } else if now.since(self.turned) > HELD_MOST {
             for letter in &mut self.letters {
                 letter.is_held = false;
             }
         }
-        self.is_silent = is_silent;
+        (self.is_silent, self.turned) = (is_silent, now);
     }
 
     /// The next one to leave.

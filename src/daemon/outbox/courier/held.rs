@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::daemon::outbox::courier::Courier;
+use crate::daemon::outbox::courier::{Courier, receiver};
+use crate::daemon::outbox::programs::ProgramCall;
 use crate::daemon::outbox::queue::Entry;
 use crate::daemon::outbox::{Hearing, Told, Voice};
 use crate::engine::event::{Delivery, Event};
@@ -23,6 +24,9 @@ pub(super) const PROGRAM: &str = "program";
 
 /// How they call the receiver of a webhook.
 const WEBHOOK: &str = "webhook";
+
+/// What the log and the engine hear of what became too old while the other director spoke.
+const TOO_OLD: &str = "too old: it could not be told before the other director's turn came";
 
 impl Courier {
     /// From now on people are told, or everything is held.
@@ -44,8 +48,17 @@ impl Courier {
             }
         }
         self.voice = voice;
+        let now = self.clock.now().mono;
+        let spoke = now.since(std::mem::replace(&mut self.turned, now));
         match voice {
-            Voice::Holds => self.queue.hold(),
+            Voice::Holds => {
+                // After a shorter while the other director has it all, and tells it.
+                if spoke > self.held_most() {
+                    self.queue.own();
+                    self.programs.own();
+                }
+                self.queue.hold();
+            }
             Voice::Speaks => self.queue.release(),
         }
     }
@@ -126,7 +139,7 @@ impl Courier {
         let now = self.clock.now();
         let limits = &self.settings.limits;
         let held = Held {
-            most: self.settings.held_most.unwrap_or(limits.give_up_after),
+            most: self.held_most(),
             give_up_after: limits.give_up_after,
             hearing: *self.hearing.borrow(),
             now,
@@ -137,9 +150,8 @@ impl Courier {
         };
         let old = self.queue.forget_held(is_over);
         let programs = self.programs.take_out(|call| {
-            let since = call.held_since;
-            since
-                .is_some_and(|at| held.is_over(&call.call.event, held.wall(at), now.mono.since(at)))
+            let (since, age) = (held.wall(call.since), now.mono.since(call.since));
+            call.held && held.is_over(&call.call.event, since, age)
         });
         let count = old.len() + programs.len();
         if count > 0 {
@@ -153,6 +165,31 @@ impl Courier {
         }
         self.done
             .extend(programs.into_iter().map(|call| elsewhere(call.call.id)));
+        self.give_up_own(now);
+    }
+
+    /// From which age on what is held counts as told, where nothing is heard of it.
+    fn held_most(&self) -> Duration {
+        let limits = &self.settings.limits;
+        self.settings.held_most.unwrap_or(limits.give_up_after)
+    }
+
+    /// Gives up what this director was to tell itself, and is too old by now.
+    fn give_up_own(&mut self, now: Now) {
+        let most = self.settings.limits.give_up_after;
+        for (number, entry) in self.queue.forget_own(now, most) {
+            tracing::error!(
+                service = &*entry.service,
+                to = receiver(&entry.lane),
+                why = TOO_OLD,
+                "message given up"
+            );
+            self.finish(number, entry, Err(Delivery::GivenUp(TOO_OLD.to_owned())));
+        }
+        let is_old = |call: &ProgramCall| !call.held && now.mono.since(call.since) > most;
+        for call in self.programs.take_out(is_old) {
+            self.refuse(&call.call, TOO_OLD);
+        }
     }
 
     /// These events have reached this receiver, which is said where somebody listens.

@@ -71,14 +71,15 @@ impl Courier {
         let call = ProgramCall {
             path,
             call: Box::new(call),
-            held_since: (voice == Voice::Holds).then(|| self.clock.now().mono),
+            since: self.clock.now().mono,
+            held: voice == Voice::Holds,
         };
         if let Some(dropped) = self.programs.push(call, most) {
             self.refuse(&dropped.call, "left out: too many alert programs wait");
         }
     }
 
-    fn refuse(&mut self, call: &AlertCall, why: &str) {
+    pub(super) fn refuse(&mut self, call: &AlertCall, why: &str) {
         tracing::error!(group = %call.group, service = %call.name, alert = %call.command.name, why, "alert given up");
         self.done.push_back(Event::AlertDone {
             alert: call.id,

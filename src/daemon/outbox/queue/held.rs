@@ -46,9 +46,13 @@ impl Queue {
         self.is_held = true;
     }
 
-    /// From now on everything leaves in its turn: this director tells it, held or not.
-    pub(in crate::daemon::outbox) fn release(&mut self) {
+    /// From now on everything leaves in its turn, held or not.
+    pub(in crate::daemon::outbox) const fn release(&mut self) {
         self.is_held = false;
+    }
+
+    /// From now on this director is to tell everything that was held for the other one.
+    pub(in crate::daemon::outbox) fn own(&mut self) {
         for entry in self.entries.values_mut() {
             entry.held = false;
         }
@@ -131,8 +135,22 @@ impl Queue {
         &mut self,
         is_over: impl Fn(&Entry) -> bool,
     ) -> Vec<(u64, Entry)> {
+        self.take_out(|entry| entry.held && is_over(entry))
+    }
+
+    /// Takes out what this director was to tell and never got out for so long, since this process
+    /// got it.
+    pub(in crate::daemon::outbox) fn forget_own(
+        &mut self,
+        now: Now,
+        most: Duration,
+    ) -> Vec<(u64, Entry)> {
+        self.take_out(|entry| !entry.held && now.mono.since(entry.since) > most)
+    }
+
+    fn take_out(&mut self, is_such: impl Fn(&Entry) -> bool) -> Vec<(u64, Entry)> {
         let old = self.entries.iter().inspect(|_| look());
-        let old = old.filter(|(_, entry)| entry.held && is_over(entry));
+        let old = old.filter(|(_, entry)| is_such(entry));
         let old: Vec<u64> = old.map(|(number, _)| *number).collect();
         let old = old.into_iter().filter(|&number| !self.is_under_way(number));
         let old: Vec<u64> = old.collect();

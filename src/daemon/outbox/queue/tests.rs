@@ -667,11 +667,50 @@ fn only_what_was_held_is_forgotten_for_its_age() {
     let forgotten = queue.forget_held(is_over);
     assert_eq!(forgotten.len(), 1);
     assert_eq!(forgotten[0].0, 2);
-    // Once this director tells it, it is its own, whatever comes.
+    assert_eq!(queue.len(), 2);
+}
+
+fn held_mail(queue: &mut Queue, number: u64, lane: Lane) {
+    let mut entry = entry(at(0), lane, "s1");
+    entry.held = true;
+    queue.insert(number, entry);
+}
+
+#[test]
+fn what_was_held_is_this_directors_own_from_the_first_attempt_on() {
+    let mut queue = queue(Limits::default());
+    queue.hold();
+    held_mail(&mut queue, 1, mail_lane("a@b"));
+    held_mail(&mut queue, 2, hook_lane("http://x", "s1"));
+    held_mail(&mut queue, 3, mail_lane("c@d"));
+    // Nothing left while it might: the other director tells it.
     queue.release();
     queue.hold();
+    assert_eq!(queue.clone().forget_held(|_| true).len(), 3);
+    queue.release();
+    assert_eq!(queue.due(at(1)).len(), 1);
+    queue.settle(at(1), 2, Outcome::Later("refused".into()), 0);
+    queue.hold();
+    let mut forgotten = queue.forget_held(|_| true).into_iter();
+    assert_eq!(forgotten.next().map(|it| it.0), Some(1));
+    assert_eq!(forgotten.next().map(|it| it.0), Some(3));
+    assert_eq!(queue.len(), 1);
+    // Or where it has had the time to.
+    held_mail(&mut queue, 4, mail_lane("a@b"));
+    queue.own();
     assert!(queue.forget_held(|_| true).is_empty());
-    assert_eq!(queue.len(), 2);
+}
+
+#[test]
+fn what_a_director_could_not_tell_is_given_up_for_its_age_also_while_it_is_held() {
+    let mut queue = queue(Limits::default());
+    mail(&mut queue, at(0), 1, "a@b", "s1");
+    queue.hold();
+    held_mail(&mut queue, 2, mail_lane("a@b"));
+    let hour = Duration::from_secs(3_600);
+    assert!(queue.forget_own(at(3_600), hour).is_empty());
+    let old = queue.forget_own(at(3_601), hour);
+    assert_eq!(old.iter().map(|it| it.0).collect::<Vec<_>>(), [1]);
 }
 
 #[test]
