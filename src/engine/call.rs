@@ -21,6 +21,7 @@ use crate::model::{
     AlertCommand, DeclaredService, Globals, HostName, Model, MonitorCommand, MonitorProgram,
     Service, ServiceId,
 };
+use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::text;
 use crate::time::{Now, Wall};
 
@@ -207,9 +208,6 @@ pub(crate) fn alert_calls(
     };
     calls.into_iter().map(one).collect()
 }
-
-/// The group of alerts that are about a declared virtual service; its name is the virtual service.
-const SECTION_GROUP: &str = "virtual";
 
 /// What happened to a declared virtual service, as one of its alert lines is told.
 #[derive(Clone, Debug)]

@@ -22,6 +22,9 @@ pub const DELIVERED_AGE: Duration = Duration::from_secs(86_400);
 /// Longest event id and receiver that is believed, in bytes.
 const TEXT_MAX: usize = 2_048;
 
+/// The group of alerts that are about a declared virtual service; its name is the virtual service.
+pub const SECTION_GROUP: &str = "virtual";
+
 /// One message that was accepted by the relay or receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Delivery {
@@ -62,11 +65,14 @@ impl<'a> EventId<'a> {
         format!("{outage}/{}/{}", self.kind, self.number)
     }
 
-    /// Whether one director tells it for both: not its own start, and not what a person tries or
-    /// does on it.
+    /// Whether both directors know it by this id, so that one of them can say that it told it: not
+    /// its own start, not what a person tries or does on it, and not the troubles of a declared
+    /// virtual service, which each director numbers for itself.
     #[must_use]
     pub fn is_shared(self) -> bool {
-        !matches!(self.kind, "startup" | "test" | "disable")
+        let group = self.outage.split('/').next();
+        let is_own = matches!(self.kind, "startup" | "test" | "disable");
+        !is_own && group != Some(SECTION_GROUP)
     }
 
     /// Whether whoever was told this need not be told `other` any more: it is the end of the
@@ -237,6 +243,15 @@ mod tests {
         assert_eq!((id.outage, id.kind, id.number), ("a/b/c/17", "failure", 2));
         assert_eq!(id.within("a/b/c/18"), "a/b/c/18/failure/2");
         assert!(id.is_shared() && !EventId::of("a/b/c/17/startup/1").unwrap().is_shared());
+        for own in [
+            "a/b/c/17/test/1",
+            "a/b/c/17/disable/1",
+            "virtual/10.0.0.1:80/tcp/17/failure/1",
+            "virtual/10.0.0.1:80/tcp/17/up/1",
+        ] {
+            assert!(!EventId::of(own).unwrap().is_shared(), "{own}");
+        }
+        assert!(EventId::of("virtuals/b/17/up/1").unwrap().is_shared());
         for wrong in [
             "",
             "a",
