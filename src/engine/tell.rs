@@ -12,6 +12,8 @@ use crate::engine::policy::{self, Call, Decision, Occasion};
 use crate::engine::state::{EventText, HostState};
 use crate::engine::{Engine, history};
 use crate::model::{AlertCommand, AlertProgram, Service, ServiceId};
+use crate::pair::talk::EventId;
+use crate::pair::talk::delivered::REDISTRIBUTED;
 use crate::time::Now;
 
 /// How the calls of an event are numbered in their ids.
@@ -165,8 +167,17 @@ impl Engine {
             period: None,
             command,
         };
-        let calls = self.compose(now, happening, vec![call]).into_iter();
-        actions.extend(calls.map(|call| Action::Send(Box::new(call))));
+        // Apart from the outage's alerts: those have the same numbers on both directors of a pair.
+        let own = Happening {
+            numbered: Numbered::Uniquely,
+            ..*happening
+        };
+        for mut call in self.compose(now, &own, vec![call]) {
+            if let Some(id) = EventId::of(&call.event) {
+                call.event = id.as_kind(REDISTRIBUTED);
+            }
+            actions.push(Action::Send(Box::new(call)));
+        }
     }
 
     /// Says what an `lvs.alert` line would do; where a service says the same again and again

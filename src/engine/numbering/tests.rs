@@ -164,6 +164,29 @@ fn outages_within_one_second_are_told_under_different_ids() {
     life.must_all_differ(13);
 }
 
+/// Both directors of a pair number alike, however often each of them is told of its checks.
+#[test]
+fn what_is_redistributed_does_not_count_among_the_calls_of_an_outage() {
+    let mut life = Life::new();
+    for _ in 0..3 {
+        life.trap("1");
+    }
+    let (shared, alerts): (Vec<&String>, Vec<&String>) = life
+        .told
+        .iter()
+        .partition(|id| id.contains("/redistribute/"));
+    assert_eq!(shared.len(), 4, "{:#?}", life.told);
+    let failures = alerts.iter().filter(|id| id.contains("/trap/"));
+    let numbers: Vec<&str> = failures.filter_map(|id| id.rsplit('/').next()).collect();
+    let counted: Vec<String> = (1..=numbers.len()).map(|n| n.to_string()).collect();
+    assert!(
+        !numbers.is_empty() && numbers == counted,
+        "{:#?}",
+        life.told
+    );
+    life.must_all_differ(4);
+}
+
 #[test]
 fn an_outage_loaded_after_it_was_over_is_told_under_new_ids() {
     let mut life = Life::new();

@@ -25,6 +25,10 @@ const TEXT_MAX: usize = 2_048;
 /// The group of alerts that are about a declared virtual service; its name is the virtual service.
 pub const SECTION_GROUP: &str = "virtual";
 
+/// The kind in the ids of calls of a `redistribute` line: each director calls it at each of its own
+/// reports.
+pub const REDISTRIBUTED: &str = "redistribute";
+
 /// One message that was accepted by the relay or receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Delivery {
@@ -65,13 +69,19 @@ impl<'a> EventId<'a> {
         format!("{outage}/{}/{}", self.kind, self.number)
     }
 
+    /// The same id of another kind.
+    #[must_use]
+    pub fn as_kind(self, kind: &str) -> String {
+        format!("{}/{kind}/{}", self.outage, self.number)
+    }
+
     /// Whether both directors know it by this id, so that one of them can say that it told it: not
-    /// its own start, not what a person tries or does on it, and not the troubles of a declared
+    /// its own start, not what a person tries or does on it, not what a `redistribute` line tells, and not the troubles of a declared
     /// virtual service, which each director numbers for itself.
     #[must_use]
     pub fn is_shared(self) -> bool {
         let group = self.outage.split('/').next();
-        let is_own = matches!(self.kind, "startup" | "test" | "disable");
+        let is_own = matches!(self.kind, "startup" | "test" | "disable" | REDISTRIBUTED);
         !is_own && group != Some(SECTION_GROUP)
     }
 
@@ -246,6 +256,7 @@ mod tests {
         for own in [
             "a/b/c/17/test/1",
             "a/b/c/17/disable/1",
+            "a/b/c/17/redistribute/1",
             "virtual/10.0.0.1:80/tcp/17/failure/1",
             "virtual/10.0.0.1:80/tcp/17/up/1",
         ] {
