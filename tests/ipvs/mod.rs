@@ -35,17 +35,17 @@ mod tools;
 mod traffic;
 mod vocabulary;
 
-/// Every lab, so that the first test starts them all at once.
+/// Every lab, those that take long first.
 const BOOTS: [&lab::Boot; 11] = [
+    &kinds::BOOT,
+    &vocabulary::BOOT,
+    &declared::BOOT,
+    &hands::BOOT,
+    &farm::BOOT,
+    &tools::BOOT,
+    &traffic::BOOT,
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
-    &farm::BOOT,
-    &kinds::BOOT,
-    &traffic::BOOT,
-    &tools::BOOT,
-    &vocabulary::BOOT,
-    &declared::BOOT,
     &pair::BOOT,
-    &hands::BOOT,
 ];
