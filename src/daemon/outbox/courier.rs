@@ -100,7 +100,7 @@ pub(super) struct Courier {
     turned: Mono,
     /// Who is told what has reached whom.
     told: Option<mpsc::Sender<Told>>,
-    /// What it is still to be told, in order, at most [`DELIVERED_MAX`].
+    /// What it is still to be told, in order, at most `DELIVERED_MAX`.
     untold: VecDeque<Told>,
     /// Whether the other director is heard.
     hearing: watch::Receiver<Hearing>,
