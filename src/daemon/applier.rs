@@ -36,6 +36,10 @@ use contest::{Contests, Place};
 const LOOK_MIN: Duration = Duration::from_secs(1);
 /// A look that takes long is repeated less often: at most 1 % of a core goes into looking.
 const LOOK_SHARE: u32 = 100;
+
+/// And at most: whoever empties the table has it back after this, however slow a look is, such as by
+/// way of ipvsadm on a machine that is busy.
+const LOOK_MAX: Duration = Duration::from_secs(60);
 /// How long the last change of the table may take when the daemon ends: well below the minute
 /// and a half that a service manager waits before it kills.
 const LAST_LIMIT: Duration = Duration::from_secs(5);
@@ -541,7 +545,7 @@ fn watched(desired: &Desired, connections: &Connections) -> Connections {
 
 /// Pause between two looks.
 fn look_again(took: Duration) -> Duration {
-    LOOK_MIN.max(took.saturating_mul(LOOK_SHARE))
+    took.saturating_mul(LOOK_SHARE).clamp(LOOK_MIN, LOOK_MAX)
 }
 
 #[cfg(test)]

@@ -443,3 +443,16 @@ async fn ten_thousand_contests_are_looked_through_in_one_pass() {
         assert!(looks <= steps * 16, "{looks} for {count}");
     }
 }
+
+#[test]
+fn the_next_look_comes_within_a_minute_however_long_one_took() {
+    for (took, pause) in [
+        (Duration::ZERO, LOOK_MIN),
+        (Duration::from_millis(10), LOOK_MIN),
+        (Duration::from_millis(200), Duration::from_secs(20)),
+        (Duration::from_secs(3), LOOK_MAX),
+        (Duration::MAX, LOOK_MAX),
+    ] {
+        assert_eq!(look_again(took), pause, "{took:?}");
+    }
+}
