@@ -37,7 +37,7 @@ use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::signals;
-use crate::daemon::statefiles::StateReads;
+use crate::daemon::statefiles::{self, StateReads};
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::threads;
 use crate::daemon::traps::{self, Traps, TrapsError};
@@ -51,6 +51,7 @@ use crate::model::Globals;
 use crate::monitor::Tools;
 use crate::names::Names;
 use crate::program;
+use crate::protocol::known_file::{KnownFiles, Text};
 use crate::site::{self, LoadOptions, Loaded, Manner};
 
 /// Names that a start lists of what it does not keep; how many there are is said.
@@ -349,6 +350,7 @@ fn start(
         logs: Logs::default(),
         scribe: Scribe::default(),
         state_reads: StateReads::default(),
+        known_files: KnownFiles::restore(saved),
         remote: Remote::start(),
         server,
         clients: clients_inbox,
@@ -374,6 +376,8 @@ pub(super) struct Reread {
     loaded: Loaded,
     /// As [`logs::read_back`] has it.
     history: Option<Vec<HistoryLine>>,
+    /// mon's state files that were there.
+    state_files: Vec<Text>,
 }
 
 impl Daemon {
@@ -399,11 +403,16 @@ impl Daemon {
         let config = self.config.clone();
         let load = self.load.clone();
         let leaving = Arc::clone(&self.leaving);
+        let statedir = self.engine.model().globals.statedir.clone();
         tracing::info!(config = %config.display(), "reading the configuration again");
         self.reloads.begun(tokio::task::spawn_blocking(move || {
             let loaded = site::load_unless(&config, &load, &|| leaving.load(Ordering::Relaxed))?;
             let history = logs::read_back(&loaded.model.globals);
-            Ok(Reread { loaded, history })
+            Ok(Reread {
+                loaded,
+                history,
+                state_files: statefiles::texts_in(&statedir),
+            })
         }));
     }
 
@@ -437,6 +446,7 @@ impl Daemon {
             Ok(Reread {
                 mut loaded,
                 history,
+                state_files,
             }) => {
                 log_warnings(&loaded.warnings);
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
@@ -452,6 +462,10 @@ impl Daemon {
                     model: Arc::clone(&model),
                     memory,
                 });
+                match memory {
+                    Memory::Kept => {}
+                    Memory::Forgotten => self.journal_has(state_files),
+                }
                 if let Some(lines) = history {
                     self.tell(Event::HistoryRead(lines));
                 }

@@ -102,6 +102,7 @@ use crate::host;
 use crate::lvs::Desired;
 use crate::model::IpvsBackend;
 use crate::pair::{Facts, RoleKeeper};
+use crate::protocol::known_file::KnownFiles;
 use crate::site::{LoadOptions, Purpose};
 use crate::wire::server::Expiry;
 use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
@@ -168,6 +169,8 @@ struct Daemon {
     logs: Logs,
     scribe: Scribe,
     state_reads: StateReads,
+    /// Texts of state files that the journal is newer than.
+    known_files: KnownFiles,
     remote: Remote,
     server: Server,
     clients: mpsc::Receiver<server::Ask>,
@@ -380,6 +383,7 @@ impl Daemon {
             Ok(Handed::Lost) => {
                 self.tell(Event::JournalLost);
                 self.record_peer_wishes();
+                self.record_known_files();
             }
             Err(error) => {
                 tracing::error!(%error, "state is no longer kept");

@@ -2,8 +2,10 @@
 //!
 //! Written for `savestate`, and `disabled` after every `enable` and `disable`; read for
 //! `loadstate` and at a start with `-l`. The journal, not these, carries the state of lvsmon from
-//! one start to the next (D20): at a start they only say what it does not. A file that cannot be used is named and nothing of it is taken;
-//! lines of `disabled` that were passed over are named too (E-33).
+//! one start to the next (D20): at a start they only say what it does not, and nothing at all
+//! where lvsmon wrote them, took them in or was reset with them in their place ([`KnownFiles`]). A
+//! file that cannot be used is named and nothing of it is taken; lines of `disabled` that were
+//! passed over are named too (E-33).
 
 use std::fmt;
 use std::io::{self, Read};
@@ -16,6 +18,7 @@ use crate::daemon::logs;
 use crate::daemon::scribe::{Job, Reply};
 use crate::engine::event::{Event, Wish};
 use crate::engine::saved::{Classic, StateFile};
+use crate::protocol::known_file::{Digest, KnownFiles, Text};
 use crate::protocol::state_file::{FILE_MAX, StateFault};
 use crate::regular_file;
 
@@ -23,15 +26,23 @@ use crate::regular_file;
 /// enough.
 const READ_MAX: usize = 64;
 
+/// What state files say.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Found {
+    classic: Classic,
+    /// Those of which something was taken.
+    texts: Vec<Text>,
+}
+
 /// Files that were read for a client.
 pub(super) struct StateRead {
-    classic: Classic,
+    found: Found,
     reply: Reply,
 }
 
 impl fmt::Debug for StateRead {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.classic.fmt(out)
+        self.found.fmt(out)
     }
 }
 
@@ -64,21 +75,13 @@ impl Daemon {
         } else {
             self.disabled_alone()
         };
-        let files = self.texts(files, &classic);
-        self.scribe.give(Job::Replace {
-            files,
-            replies: vec![reply],
-        });
+        self.write(files, &classic, vec![reply]);
     }
 
     /// Something was enabled or disabled.
     pub(super) fn save_disabled(&mut self) {
         let classic = self.disabled_alone();
-        let files = self.texts(&[StateFile::Disabled], &classic);
-        self.scribe.give(Job::Replace {
-            files,
-            replies: Vec::new(),
-        });
+        self.write(&[StateFile::Disabled], &classic, Vec::new());
     }
 
     /// What is known of 10,000 services takes a while to say, and `disabled` says none of it.
@@ -89,10 +92,35 @@ impl Daemon {
         }
     }
 
-    fn texts(&self, files: &[StateFile], classic: &Classic) -> Vec<(PathBuf, String)> {
-        let folder = &self.engine.model().globals.statedir;
-        let text = |file: &StateFile| Some((folder.join(file.name()), file.text(classic)?));
-        files.iter().filter_map(text).collect()
+    fn write(&mut self, files: &[StateFile], classic: &Classic, replies: Vec<Reply>) {
+        let folder = self.engine.model().globals.statedir.clone();
+        let mut jobs: Vec<(PathBuf, String)> = Vec::new();
+        for &file in files {
+            if let Some(text) = file.text(classic) {
+                self.journal_has([text_of(file, text.as_bytes())]);
+                jobs.push((folder.join(file.name()), text));
+            }
+        }
+        self.scribe.give(Job::Replace {
+            files: jobs,
+            replies,
+        });
+    }
+
+    /// What these files say is in the journal, or was forgotten: they say nothing at a start.
+    pub(super) fn journal_has(&mut self, texts: impl IntoIterator<Item = Text>) {
+        for text in texts {
+            if let Some(record) = self.known_files.add(text) {
+                self.store.record(record);
+            }
+        }
+    }
+
+    /// The journal begins again.
+    pub(super) fn record_known_files(&mut self) {
+        for record in self.known_files.record_all() {
+            self.store.record(record);
+        }
     }
 
     /// `loadstate`: reads these files beside the loop; `reply` is told when the engine knows.
@@ -102,9 +130,9 @@ impl Daemon {
         let sender = self.state_reads.sender.clone();
         self.scribe.give(Job::Run {
             what: Box::new(move |reply| {
-                let classic = read(&folder, &files);
+                let found = read(&folder, &files, &KnownFiles::default());
                 // The loop may have ended.
-                let _ = sender.blocking_send(StateRead { classic, reply });
+                let _ = sender.blocking_send(StateRead { found, reply });
             }),
             reply,
         });
@@ -114,7 +142,8 @@ impl Daemon {
     /// Blocks.
     pub(super) fn load_at_start(&mut self, files: &[StateFile]) {
         let folder = &self.engine.model().globals.statedir;
-        let (classic, known) = self.engine.news_of(read(folder, files));
+        let found = read(folder, files, &self.known_files);
+        let (classic, known) = self.engine.news_of(found.classic);
         if known > 0 {
             tracing::info!(
                 lines = known,
@@ -123,34 +152,67 @@ impl Daemon {
             );
         }
         self.tell(Event::Operator(Wish::LoadState(classic)));
+        self.journal_has(found.texts);
     }
 
     /// The loop has the files of a `loadstate`.
     pub(super) fn state_was_read(&mut self, read: StateRead) {
-        let outcome = self.tell(Event::Operator(Wish::LoadState(read.classic)));
-        (read.reply)(outcome.map_or(Ok(()), |outcome| outcome.map(drop)));
+        let StateRead { found, reply } = read;
+        let outcome = self.tell(Event::Operator(Wish::LoadState(found.classic)));
+        self.journal_has(found.texts);
+        reply(outcome.map_or(Ok(()), |outcome| outcome.map(drop)));
     }
 }
 
-/// What these files of a state folder say. One that is missing says nothing; one that cannot be
-/// used is named. Blocks.
-pub(super) fn read(folder: &Path, files: &[StateFile]) -> Classic {
-    let mut classic = Classic::default();
-    for file in files {
+/// What these files of a state folder say. One that is missing, or that the journal is newer than,
+/// says nothing; one that cannot be used is named. Blocks.
+fn read(folder: &Path, files: &[StateFile], known: &KnownFiles) -> Found {
+    let mut found = Found::default();
+    for &file in files {
         let path = folder.join(file.name());
         let shown = path.display();
-        match bytes(&path) {
-            Ok(bytes) => match file.read(&bytes, &mut classic) {
-                Ok(strangers) => logs::say_strangers(&path, strangers, true),
-                Err(fault) => tracing::error!(path = %shown, %fault, "state file not used"),
-            },
+        let bytes = match bytes(&path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(path = %shown, "no such state file");
+                continue;
             }
-            Err(error) => tracing::error!(path = %shown, %error, "state file not used"),
+            Err(error) => {
+                tracing::error!(path = %shown, %error, "state file not used");
+                continue;
+            }
+        };
+        let text = text_of(file, &bytes);
+        if known.has(text) {
+            tracing::info!(
+                path = %shown,
+                "state file not taken in: the journal is newer; loadstate takes it whatever the \
+                 journal says"
+            );
+            continue;
+        }
+        match file.read(&bytes, &mut found.classic) {
+            Ok(strangers) => {
+                logs::say_strangers(&path, strangers, true);
+                found.texts.push(text);
+            }
+            Err(fault) => tracing::error!(path = %shown, %fault, "state file not used"),
         }
     }
-    classic
+    found
+}
+
+/// The state files that are in this folder. Blocks.
+pub(super) fn texts_in(folder: &Path) -> Vec<Text> {
+    let text = |file: StateFile| Some(text_of(file, &bytes(&folder.join(file.name())).ok()?));
+    StateFile::ALL.into_iter().filter_map(text).collect()
+}
+
+fn text_of(file: StateFile, bytes: &[u8]) -> Text {
+    Text {
+        file,
+        digest: Digest::of(bytes),
+    }
 }
 
 fn bytes(path: &Path) -> io::Result<Vec<u8>> {
@@ -175,13 +237,20 @@ mod tests {
     fn a_state_file_that_is_missing_spoiled_or_none_leaves_the_other_one_in_use() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        assert_eq!(read(path, &StateFile::ALL), Classic::default());
-        std::fs::write(path.join("disabled"), "disable host h\n").unwrap();
+        let found = || read(path, &StateFile::ALL, &KnownFiles::default());
+        assert_eq!(found(), Found::default());
+        let text = "disable host h\n";
+        std::fs::write(path.join("disabled"), text).unwrap();
         std::fs::create_dir(path.join("opstatus")).unwrap();
         let disabled = Some(vec![ClassicDisabled::Host("h".to_owned())]);
-        let found = read(path, &StateFile::ALL);
-        assert_eq!((found.disabled, found.opstatus), (disabled, None));
+        let texts = vec![text_of(StateFile::Disabled, text.as_bytes())];
+        assert_eq!(texts_in(path), texts);
+        let classic = Classic {
+            disabled,
+            opstatus: None,
+        };
+        assert_eq!(found(), Found { classic, texts });
         std::fs::write(path.join("disabled"), "disable host h").unwrap();
-        assert_eq!(read(path, &StateFile::ALL), Classic::default());
+        assert_eq!(found(), Found::default());
     }
 }

@@ -20,6 +20,7 @@
 //! | is this the password of that hash | `crypt` |
 //! | what do the alert history and the downtime log look like | `log_file` |
 //! | what do mon's state files say | `state_file` |
+//! | which of them says nothing new at a start | `known_file` |
 //! | is a trap let in, and at what cost | `guard` |
 //! | what does a trap say | `trap` |
 //! | how is text written so that it fits between two blanks | `escape` |
@@ -34,6 +35,7 @@ pub mod command;
 pub mod crypt;
 pub mod escape;
 pub mod guard;
+pub mod known_file;
 pub mod list;
 pub mod log_file;
 mod operator;

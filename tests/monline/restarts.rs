@@ -19,7 +19,7 @@ fn site() -> Site {
     folder.write_executable("mon.d/switch.monitor", monitor);
     let alert = format!("#!/bin/sh\necho \"$MON_ALERTTYPE\" >>{log}/alerts\n");
     folder.write_executable("alert.d/own.alert", alert);
-    folder.write("auth.cf", "command section\nlist: all\nsavestate: all\nack: all\nstop: all\ndisable: all\nloadstate: all\n");
+    folder.write("auth.cf", "command section\nlist: all\nsavestate: all\nack: all\nstop: all\ndisable: all\nenable: all\nloadstate: all\nreset: all\n");
     site.configure("");
     let text = folder.read("mon.cf");
     let rest = "  monitor switch.monitor\n  period\n   alertevery 1h\n   alert own.alert\n   upalert own.alert\n";
@@ -102,4 +102,118 @@ fn an_ack_a_stop_and_what_is_disabled_come_back_with_l_all_whatever_was_saved() 
     let _daemon = site.start([]);
     let state = Client::connect(&site).ask("list state").swap_remove(0);
     assert_eq!(state, "scheduler running");
+}
+
+/// What `list disabled` has, without its last line.
+fn disabled(site: &Site) -> Vec<String> {
+    let mut listed = Client::connect(site).ask("list disabled");
+    assert_eq!(listed.pop().unwrap(), "220 list disabled completed");
+    listed
+}
+
+#[test]
+fn what_a_reset_enabled_is_not_disabled_again_by_an_older_file() {
+    let site = site();
+    let daemon = site.start([]);
+    let mut client = Client::connect(&site);
+    client.ask("disable service web http");
+    site.wait_for_text("state/disabled", "disable service web http\n");
+    client.ask("reset");
+    assert_eq!(disabled(&site), [""; 0]);
+    // As with mon, a client may have it again.
+    assert!(site.folder.read("state/disabled").contains("web http"));
+    end(daemon, Signal::SIGTERM);
+
+    site.folder.write("log/bad", "");
+    let _daemon = site.start(["-l", "all"]);
+    assert_eq!(disabled(&site), [""; 0]);
+    site.wait_for_text("log/alerts", "failure");
+    site.wait_for_text("stderr", "the journal is newer");
+    let loaded = Client::connect(&site).ask("loadstate disabled");
+    assert_eq!(loaded, ["220 loadstate completed"]);
+    assert_eq!(disabled(&site), ["watch web service http"]);
+}
+
+#[test]
+fn what_a_start_without_l_forgot_no_later_one_finds_in_an_older_file() {
+    for forgetting in [&[][..], &["-l", "opstatus"]] {
+        let site = site();
+        let daemon = site.start(["-l", "all"]);
+        let mut client = Client::connect(&site);
+        client.ask("disable service web http");
+        client.ask("disable host web2");
+        client.ask("disable watch web");
+        site.wait_for_text("state/disabled", "disable watch web\n");
+        end(daemon, Signal::SIGTERM);
+        for words in [forgetting, &["-l"], &["-l", "all"]] {
+            let daemon = site.start(words.iter().copied());
+            assert_eq!(disabled(&site), [""; 0], "{words:?}");
+            end(daemon, Signal::SIGTERM);
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_before_a_reset_is_not_so_again_by_an_older_file() {
+    // The file as lvsmon wrote it, and one that it has never seen.
+    for foreign in ["", "# of mon's\n"] {
+        let site = site();
+        site.folder.write("log/bad", "");
+        let daemon = site.start(["-l", "all"]);
+        site.wait_for_text("log/alerts", "failure");
+        let mut client = Client::connect(&site);
+        client.ask("ack web http mine");
+        assert_eq!(client.ask("savestate all"), ["220 savestate completed"]);
+        let saved = site.folder.read("state/opstatus");
+        assert!(saved.contains("mine"), "{saved}");
+        site.folder.write("state/opstatus", saved + foreign);
+        // Nothing is checked, and nothing known of the service, up to the next life.
+        client.ask("reset stopped");
+        end(daemon, Signal::SIGTERM);
+
+        let _daemon = site.start(["-l", "all"]);
+        let mut client = Client::connect(&site);
+        let known = client.ask("list opstatus").swap_remove(0);
+        assert!(known.contains(" opstatus=7 "), "{known}");
+        assert!(!known.contains("mine"), "{known}");
+        let loaded = client.ask("loadstate opstatus");
+        assert_eq!(loaded, ["220 loadstate completed"]);
+        let known = client.ask("list opstatus").swap_remove(0);
+        assert!(known.contains("mine"), "{known}");
+    }
+}
+
+#[test]
+fn a_file_that_lvsmon_has_not_seen_yet_is_taken_at_the_first_start_with_l() {
+    let site = site();
+    site.folder.write("state/disabled", "disable watch web\n");
+    // It was not asked for, and nothing is lost.
+    for (words, expected) in [
+        (&[][..], &[][..]),
+        (&["-l", "opstatus"], &[]),
+        (&["-l"], &["watch web"]),
+        (&[], &[]),
+        (&["-l"], &[]),
+    ] {
+        let daemon = site.start(words.iter().copied());
+        assert_eq!(disabled(&site), expected, "{words:?}");
+        end(daemon, Signal::SIGTERM);
+    }
+    // Somebody went back to mon for a while.
+    site.folder.write("state/disabled", "disable host web2\n");
+    let _daemon = site.start(["-l", "all"]);
+    assert_eq!(disabled(&site), ["group web: web2"]);
+}
+
+#[test]
+fn a_journal_that_was_deleted_is_newer_than_the_files_all_the_same() {
+    let site = site();
+    let _daemon = site.start([]);
+    let mut client = Client::connect(&site);
+    client.ask("disable service web http");
+    let known = "state file disabled";
+    site.wait_for_text("state/journal", known);
+    fs::remove_file(site.folder.join("state/journal")).unwrap();
+    client.ask("stop");
+    site.wait_for_text("state/journal", known);
 }
