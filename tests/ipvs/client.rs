@@ -115,12 +115,18 @@ pub(super) fn ask_until_told() {
 }
 
 /// Who answers `times` requests that the client sends to a virtual service, one after the
-/// other, each from a port of its own; `what` is transport (`http`, `udp`, `sctp`), address and
-/// port. Fails when one of them is not answered.
+/// other, each from a port of its own; `what` is transport (`http`, `tcp`, `udp`, `sctp`,
+/// `sip:CALL`), address and port. Fails when one of them is not answered.
 #[track_caller]
 pub(super) fn who_answers(what: &str, times: usize) -> BTreeSet<String> {
+    from("", what, times)
+}
+
+/// The same from that one of the client's addresses.
+#[track_caller]
+pub(super) fn from(source: &str, what: &str, times: usize) -> BTreeSet<String> {
     let script = crate::support::root().join("tests/ipvs/guest/echo.py");
-    let client = "nsenter --net=/run/netns/client python3";
+    let client = format!("FROM={source} nsenter --net=/run/netns/client python3");
     let text = run(&format!("{client} {} ask {what} {times}", script.display()));
     let answers: Vec<String> = text.lines().map(str::to_owned).collect();
     assert_eq!(answers.len(), times, "{what}: {text}");

@@ -16,6 +16,7 @@
 //! | does a pair with keepalived go on serving, and tell each event once | `pair` |
 //! | do other kinds of services and the other way to the table | `kinds` |
 //! | do a client's packets go where the table says | `traffic` |
+//! | do the settings of a section do to packets what they say | `settings` |
 //! | what do the commands for a person say beside a real table | `tools` |
 
 mod backends;
@@ -30,13 +31,14 @@ mod howto_cut_off;
 mod kinds;
 mod lab;
 mod pair;
+mod settings;
 mod table;
 mod tools;
 mod traffic;
 mod vocabulary;
 
 /// Every lab, those that take long first.
-const BOOTS: [&lab::Boot; 11] = [
+const BOOTS: [&lab::Boot; 12] = [
     &kinds::BOOT,
     &vocabulary::BOOT,
     &declared::BOOT,
@@ -44,6 +46,7 @@ const BOOTS: [&lab::Boot; 11] = [
     &farm::BOOT,
     &tools::BOOT,
     &traffic::BOOT,
+    &settings::BOOT,
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
