@@ -28,6 +28,7 @@ scenarios!(
         a_failed_udp_server_is_removed_and_its_clients_go_elsewhere,
         another_writer_of_an_entry_is_noticed_and_not_fought_for_ever,
         a_reload_that_changes_nothing_writes_nothing_to_the_kernel,
+        a_restart_and_a_reload_write_only_what_differs,
         crashed_servers_leave_the_table_at_once_with_tripwire_on,
     ]
 );
@@ -306,6 +307,36 @@ fn a_reload_that_changes_nothing_writes_nothing_to_the_kernel(farm: &mut Farm) {
     }
     wait_until("some looks at the table", SOON, || heard().0 > reads + 3);
     assert_eq!(heard().1, [7], "something was written");
+}
+
+/// A restart takes over what it finds, and what has another weight or scheduler is edited where it is.
+fn a_restart_and_a_reload_write_only_what_differs(farm: &mut Farm) {
+    let _servers = start(farm, "real web weight 5");
+    let _listener = Listener::start();
+    farm.kill_daemon();
+    farm.restart_daemon();
+    farm.expect_checks(2);
+    farm.answer(1, "out of order\n");
+    expect(farm, &[(2, 5)]);
+    wait_until("the message", SOON, || !heard().1.is_empty());
+    assert_eq!(heard().1, [7], "the restart wrote something");
+    // While the first is down: one more, and other settings of the service and of the second.
+    let section = "real 192.168.0.1 weight 5\nreal 192.168.0.2 weight 7\n\
+                   real 192.168.0.3 weight 1 service none";
+    farm.configure(&config(section).replace("scheduler rr", "scheduler wrr"));
+    farm.signal_daemon(Signal::SIGHUP);
+    let service = SERVICE.replace("rr", "wrr");
+    farm.expect_table(SOON, &[&service, &server(2, 7), &server(3, 1)]);
+    let mut writes = Vec::new();
+    wait_until("the messages", SOON, || {
+        writes = heard().1.split_off(1);
+        writes.len() >= 3
+    });
+    farm.expect_checks(2);
+    writes = heard().1.split_off(1);
+    writes.sort_unstable();
+    // To set a service, to make a real server, to set one.
+    assert_eq!(writes, [2, 5, 6]);
 }
 
 fn crashed_servers_leave_the_table_at_once_with_tripwire_on(farm: &mut Farm) {
