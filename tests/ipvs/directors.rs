@@ -3,7 +3,7 @@
 //! West is a namespace of its own and has the address first; east is the lab's own namespace. keepalived
 //! runs with the files in `etc/keepalived`, in which only paths, users and the interface differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
@@ -27,6 +27,10 @@ pub(super) const LONG: Duration = Duration::from_secs(90);
 const RELAY: &str = "192.168.0.9";
 const MAILBOX: &str = "/run/mail";
 const VIP: &str = "10.0.0.3";
+/// The port of the virtual service with connections that stay open.
+pub(super) const TALK: u16 = 7000;
+/// Of both virtual services, in the order of the letters.
+const PORTS: [u16; 2] = [TALK, 80];
 /// Where keepalived finds lvsmon: nobody else may write to any folder on the way to it.
 const HEALTH: &str = "/run/bin/lvsmon";
 
@@ -132,7 +136,8 @@ impl Director {
              watch web\n    service http\n\tinterval 1s\n\tmonitor http.monitor -t 5 -m \"is well\"\n\
              \tperiod wd {{Sun-Sat}}\n\t    alertafter 2\n\t    alertevery 1h strict\n\
              \t    alert mail.alert ops@example.org\n\t    upalert mail.alert ops@example.org\n\n\
-             virtual {VIP}:80\n    scheduler rr\n    real web weight 5\n    service web:http\n\n"
+             virtual {VIP}:80\n    scheduler rr\n    real web weight 5\n    service web:http\n\n\
+             virtual {VIP}:{TALK}\n    scheduler rr\n    real web weight 5\n    service web:http\n\n"
         )
     }
 
@@ -223,13 +228,28 @@ impl Director {
         self.lvsmon = None;
         let words = format!("ip address del {VIP}/24 dev {}", self.interface);
         let _ = attempt(&format!("{} {words}", self.by.join(" ")));
-        self.ask("ipvsadm -C");
+        let _ = attempt(&format!("{} ipvsadm -C", self.by.join(" ")));
         for role in ["master", "backup"] {
             let _ = attempt(&format!(
                 "{} ipvsadm --stop-daemon {role}",
                 self.by.join(" ")
             ));
         }
+    }
+
+    /// The connections of port [`TALK`] that its kernel knows: from where, to which real server.
+    pub(super) fn connections(&self) -> BTreeSet<(String, String)> {
+        let text = self.ask("ipvsadm -Lnc");
+        let lines = text.lines().map(|line| line.split_whitespace().collect());
+        let connections = lines.filter_map(|words: Vec<&str>| match words[..] {
+            ["TCP", _, "ESTABLISHED", client, service, server]
+                if service == format!("{VIP}:{TALK}") =>
+            {
+                Some((client.to_owned(), server.to_owned()))
+            }
+            _ => None,
+        });
+        connections.collect()
     }
 
     /// How often it has become active.
@@ -395,9 +415,17 @@ fn kind(id: &str) -> &str {
 
 #[track_caller]
 pub(super) fn expect_table(director: &Director, servers: &[u8]) {
-    let mut wanted = format!("-A -t {VIP}:80 -s rr\n");
-    for number in servers {
-        let _ = writeln!(wanted, "-a -t {VIP}:80 -r 192.168.0.{number}:80 -g -w 5");
+    let mut wanted = String::new();
+    for port in PORTS {
+        let _ = writeln!(wanted, "-A -t {VIP}:{port} -s rr");
+    }
+    for port in PORTS {
+        for number in servers {
+            let _ = writeln!(
+                wanted,
+                "-a -t {VIP}:{port} -r 192.168.0.{number}:{port} -g -w 5"
+            );
+        }
     }
     let what = format!("the table of {}: {wanted}", director.name);
     wait_until(&what, LONG, || {
@@ -437,8 +465,22 @@ fn build() {
     batch(
         "ip -batch -",
         "address del 10.0.0.3/32 dev br0\naddress del 10.0.0.1/24 dev br0\n\
-         address add 10.0.0.2/24 dev br0\n\
-         netns add west\nlink add name p-west type veth peer name eth0 netns west\n\
+         address add 10.0.0.2/24 dev br0\n",
+    );
+    build_west();
+}
+
+/// Another machine in the place of west, which has died: its kernel knows nothing.
+pub(super) fn renew_west() {
+    // Sockets that nobody owns any more may keep the old network for minutes, without a name.
+    run("ip link del p-west && ip netns del west");
+    build_west();
+}
+
+fn build_west() {
+    batch(
+        "ip -batch -",
+        "netns add west\nlink add name p-west type veth peer name eth0 netns west\n\
          link set p-west master br0\nlink set p-west up\n",
     );
     batch(

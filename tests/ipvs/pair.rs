@@ -10,8 +10,8 @@ use std::fs;
 use lvsmon::clock::Stopwatch;
 use nix::sys::signal::Signal;
 
-use super::client::Client;
-use super::directors::{LONG, Pair, cut_west, expect_table, mend_west};
+use super::client::{Client, Held, start_echo};
+use super::directors::{LONG, Pair, TALK, cut_west, expect_table, mend_west, renew_west};
 use super::guest::Farm;
 use super::lab::scenarios;
 use crate::support::wait_until;
@@ -24,6 +24,7 @@ scenarios!(
         the_standby_takes_over_and_tells_when_all_of_the_active_director_freezes,
         the_standby_takes_over_and_tells_when_lvsmon_of_the_active_director_dies,
         the_standby_takes_over_and_tells_when_the_link_of_the_active_director_is_cut,
+        open_connections_outlive_a_takeover_and_the_way_back,
     ]
 );
 
@@ -176,4 +177,48 @@ fn the_standby_takes_over_and_tells_when_the_link_of_the_active_director_is_cut(
     farm.serve(1);
     pair.expect_tables(&[1, 2, 3]);
     pair.expect_all_told_once(farm, &["failure", "up"]);
+}
+
+/// What the kernel of a director that was never told of a connection answers to its next packet is
+/// a reset: who is asked here after the address has moved is answered by what `sync_daemon` is for.
+fn open_connections_outlive_a_takeover_and_the_way_back(farm: &mut Farm) {
+    let mut pair = Pair::start(farm);
+    let where_to = format!("tcp 10.0.0.3 {TALK}");
+    let _servers = [1, 2, 3].map(|number| start_echo(number, &where_to));
+    let mut held = Held::open(&where_to, 3);
+    let names = held.ask();
+    let mut each = names.clone();
+    each.sort_unstable();
+    assert_eq!(each, ["1", "2", "3"]);
+    wait_until("the standby knows the connections", LONG, || {
+        assert_eq!(held.ask(), names);
+        let known = pair.west.connections();
+        known.len() == 3 && known == pair.east.connections()
+    });
+    let going = Move::begins();
+    cut_west();
+    pair.west.die();
+    east_takes_over(farm, &pair, "active director dead, with connections", going);
+    assert_eq!(
+        held.ask(),
+        names,
+        "connections go on through the other director"
+    );
+    // Another machine in its place learns of them while they send packets.
+    renew_west();
+    pair.west.start();
+    pair.settled(&pair.east, &pair.west);
+    wait_until("the director that came back knows them", LONG, || {
+        assert_eq!(held.ask(), names);
+        let known = pair.east.connections();
+        known.len() == 3 && known == pair.west.connections()
+    });
+    hand_back(farm, &mut pair);
+    assert_eq!(
+        held.ask(),
+        names,
+        "connections go on through the first director"
+    );
+    held.close();
+    pair.expect_all_told_once(farm, &[]);
 }
