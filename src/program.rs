@@ -68,6 +68,24 @@ pub fn keep_ends() -> io::Result<()> {
     Ok(())
 }
 
+/// Why a program was not started: a sentence with the path, the system's word, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unstarted {
+    /// There is no room for it now, or its file is being written: the same may work later.
+    ForNow(String),
+    /// It would be refused again.
+    Refused(String),
+}
+
+impl Unstarted {
+    /// The sentence.
+    pub(crate) fn why(self) -> String {
+        match self {
+            Self::ForNow(why) | Self::Refused(why) => why,
+        }
+    }
+}
+
 /// Starts the program `path` as execvp(3) and mon do: a text without a first line `#!` is given
 /// to the shell, and a file that is being written is tried again, for 0.2 s in all.
 ///
@@ -76,11 +94,11 @@ pub fn keep_ends() -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// It cannot be run; a sentence with the path, the system's word, and what to do about it.
+/// It cannot be run, now or at all.
 pub(crate) async fn start<T>(
     path: &Path,
     mut spawn: impl FnMut(Command) -> io::Result<T>,
-) -> Result<T, String> {
+) -> Result<T, Unstarted> {
     let mut waits = BUSY_WAITS.iter();
     loop {
         let started = match spawn(command(path)) {
@@ -95,9 +113,15 @@ pub(crate) async fn start<T>(
             Ok(running) => return Ok(running),
             Err(error) if is(&error, Errno::ETXTBSY) => match waits.next() {
                 Some(wait) => sleep(*wait).await,
-                None => return Err(explain(path, &error).await),
+                None => return Err(Unstarted::ForNow(explain(path, &error).await)),
             },
-            Err(error) => return Err(explain(path, &error).await),
+            Err(error) => {
+                let why = explain(path, &error).await;
+                return Err(match shortage(&error) {
+                    "" => Unstarted::Refused(why),
+                    _ => Unstarted::ForNow(why),
+                });
+            }
         }
     }
 }
@@ -209,7 +233,9 @@ mod tests {
                 .build()
                 .unwrap()
                 .block_on(start::<()>(Path::new("/bin/true"), |_| Err(errno.into())));
-            let said = said.unwrap_err();
+            let Err(Unstarted::ForNow(said)) = said else {
+                panic!("{said:?}");
+            };
             assert!(said.starts_with("cannot run /bin/true: "), "{said}");
             assert!(said.contains(words), "{said}");
         }

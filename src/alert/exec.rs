@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 
 use crate::engine::event::{AlertCall, Ended};
-use crate::program::{self, Child, Command, PIPE_GRACE, Streams};
+use crate::program::{self, Child, Command, PIPE_GRACE, Streams, Unstarted};
 use crate::text::cut;
 
 /// Time limit of an alert program: a pager that dials may take minutes, none takes this long.
@@ -56,6 +56,14 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// One that did not begin.
+    pub(crate) const fn not(why: String) -> Self {
+        Self {
+            ended: Ended::NotStarted(why),
+            output: String::new(),
+        }
+    }
+
     /// Why it does not count as delivered; none where it does.
     pub(crate) fn fault(&self) -> Option<String> {
         let what = match &self.ended {
@@ -100,7 +108,15 @@ pub(crate) fn arguments(call: &AlertCall) -> Vec<String> {
 }
 
 /// Runs an alert program for a call.
-pub(crate) async fn alert(path: &Path, call: &AlertCall, limit: Duration) -> Ran {
+///
+/// # Errors
+///
+/// It was not started.
+pub(crate) async fn alert(
+    path: &Path,
+    call: &AlertCall,
+    limit: Duration,
+) -> Result<Ran, Unstarted> {
     run(Program {
         path,
         args: arguments(call),
@@ -112,14 +128,13 @@ pub(crate) async fn alert(path: &Path, call: &AlertCall, limit: Duration) -> Ran
 }
 
 /// Runs a program to its end or its limit. Dropping the future kills its process group.
-pub(crate) async fn run(program: Program<'_>) -> Ran {
-    match program::start(program.path, |command| spawn(&program, command)).await {
-        Ok(running) => attend(running, program.input, program.limit).await,
-        Err(why) => Ran {
-            ended: Ended::NotStarted(why),
-            output: String::new(),
-        },
-    }
+///
+/// # Errors
+///
+/// It was not started.
+pub(crate) async fn run(program: Program<'_>) -> Result<Ran, Unstarted> {
+    let running = program::start(program.path, |command| spawn(&program, command)).await?;
+    Ok(attend(running, program.input, program.limit).await)
 }
 
 /// A program that was started.

@@ -155,7 +155,7 @@ async fn run(call: Call) {
     });
     let ended = match started.await {
         Ok(mut child) => child.follow(std::future::ready(()), CALL_LIMIT).await,
-        Err(why) => Ended::NotStarted(why),
+        Err(unstarted) => Ended::NotStarted(unstarted.why()),
     };
     let words = words.join(" ");
     match ended {

@@ -6,7 +6,7 @@
 //! number and in bytes; of a file that is replaced as a whole only the newest text waits. What
 //! does not fit is lost, which is said once, and how much it was when there is room again. A disk
 //! that fails is named once for each file, and once more when it works again. Where the system
-//! refuses the thread, all of it waits until there is one.
+//! refuses the thread, what is to be written waits until there is one; nobody waits with it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
@@ -33,6 +33,9 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How long after the system refused the thread it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// What is told to whoever waits for a job while there is no thread.
+const NO_THREAD: &str = "the limit of processes leaves no thread for files at present";
 
 /// What is done when a job is done, or why it was not.
 pub(super) type Reply = Box<dyn FnOnce(Result<(), String>) + Send>;
@@ -147,6 +150,7 @@ impl Scribe {
             return;
         }
         let Some(thread) = self.writer.thread(self.begin) else {
+            self.waiting.keep_nobody();
             return;
         };
         self.is_busy = true;
@@ -215,6 +219,8 @@ impl Writer {
 struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
+    /// Somebody waits for one of them.
+    is_awaited: bool,
     /// Jobs that were refused since there was room last.
     lost: u64,
 }
@@ -227,6 +233,7 @@ impl std::fmt::Debug for Waiting {
 
 impl Waiting {
     fn push(&mut self, job: Job) {
+        self.is_awaited |= job.is_awaited();
         let job = self.unite(job);
         let size = job.size();
         let has_room = self.jobs.len() < JOBS_MAX && self.bytes.saturating_add(size) <= BYTES_MAX;
@@ -285,8 +292,35 @@ impl Waiting {
         Job::Replace { files, replies }
     }
 
+    /// There is no thread, perhaps for long: who waits for a job is told so. What only they wanted
+    /// is not done; files are written later all the same.
+    fn keep_nobody(&mut self) {
+        if !std::mem::take(&mut self.is_awaited) {
+            return;
+        }
+        let no_thread = |later: &str| Err(format!("{NO_THREAD}; {later}"));
+        for job in std::mem::take(&mut self.jobs) {
+            let size = job.size();
+            match job {
+                Job::Run { reply, .. } => {
+                    self.bytes = self.bytes.saturating_sub(size);
+                    reply(no_thread("ask again then"));
+                }
+                Job::Replace { files, replies } => {
+                    for reply in replies {
+                        reply(no_thread("the file is written then"));
+                    }
+                    let replies = Vec::new();
+                    self.jobs.push_back(Job::Replace { files, replies });
+                }
+                Job::Append { .. } | Job::Head { .. } => self.jobs.push_back(job),
+            }
+        }
+    }
+
     /// All of them; from now on there is room.
     fn take(&mut self) -> VecDeque<Job> {
+        self.is_awaited = false;
         let lost = std::mem::take(&mut self.lost);
         if lost > 0 {
             tracing::error!(
@@ -313,6 +347,14 @@ impl Job {
                     .sum(),
                 Self::Run { .. } => 0,
             }
+    }
+
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Replace { replies, .. } => !replies.is_empty(),
+            Self::Run { .. } => true,
+            Self::Append { .. } | Self::Head { .. } => false,
+        }
     }
 
     fn refuse(self) {

@@ -17,11 +17,21 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program::{self, Child, Children, Command, PIPE_GRACE, Streams};
+use crate::program::{self, Child, Children, Command, PIPE_GRACE, Streams, Unstarted};
+
+/// Waits between tries while the system has no room for one more process, or the file is being
+/// written for longer: a peak, ours or that of a cron job, is over within seconds. One that lasts
+/// is a failure that says so, and says nothing of any host.
+const SHORTAGE_WAITS: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
 
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
@@ -32,8 +42,7 @@ const CHUNK: usize = 16 * 1024;
 /// nothing is left to reap for the caller.
 pub async fn run(program: &Executable, children: &Children) -> Report {
     let watch = Stopwatch::start();
-    let spawn = |command| spawn(program, command, children);
-    let (ended, output) = match program::start(&program.path, spawn).await {
+    let (ended, output) = match start(program, children).await {
         Ok(running) => running.follow(program.limit).await,
         Err(why) => (Ended::NotStarted(why), Vec::new()),
     };
@@ -42,6 +51,21 @@ pub async fn run(program: &Executable, children: &Children) -> Report {
         output,
         hosts: Vec::new(),
         took: watch.elapsed(),
+    }
+}
+
+async fn start(program: &Executable, children: &Children) -> Result<Running, String> {
+    let mut waits = SHORTAGE_WAITS.iter();
+    loop {
+        let spawn = |command| spawn(program, command, children);
+        match program::start(&program.path, spawn).await {
+            Ok(running) => return Ok(running),
+            Err(Unstarted::Refused(why)) => return Err(why),
+            Err(Unstarted::ForNow(why)) => match waits.next() {
+                Some(wait) => sleep(*wait).await,
+                None => return Err(why),
+            },
+        }
     }
 }
 

@@ -314,8 +314,8 @@ fn a_script_without_first_line_is_run_by_the_shell() {
     assert_eq!(text(&report), "shell says h1\n");
 }
 
-#[test]
-fn a_file_that_is_just_being_written_is_tried_again() {
+/// How a monitor ends whose file is being written for so long at first.
+fn ended_after_writing(time: Duration) -> Ended {
     let folder = TempDir::new();
     let path = folder.write_executable("busy.monitor", "#!/bin/sh\nexit 5\n");
     let writer = std::fs::OpenOptions::new()
@@ -326,12 +326,19 @@ fn a_file_that_is_just_being_written_is_tried_again() {
     let children = Children::default();
     let report = super::run(async {
         let close = async {
-            tokio::time::sleep(Duration::from_millis(30)).await;
+            tokio::time::sleep(time).await;
             drop(writer);
         };
         tokio::join!(exec::run(&program, &children), close).0
     });
-    assert_eq!(report.ended, Ended::Exited(5));
+    report.ended
+}
+
+#[test]
+fn a_file_that_is_just_being_written_is_tried_again() {
+    for time in [30, 400].map(Duration::from_millis) {
+        assert_eq!(ended_after_writing(time), Ended::Exited(5), "{time:?}");
+    }
 }
 
 #[test]

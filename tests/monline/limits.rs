@@ -1,4 +1,5 @@
-//! The limit of processes and threads: said, waited for, and never the end of the daemon.
+//! The limit of processes and threads: said, waited for, and never the end of the daemon, nor of
+//! an alert.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -10,7 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::clients::Client;
 use super::{SOON, Site};
-use crate::support::{Running, have, is_root, lvsmon_path, skip};
+use crate::support::{Running, have, is_root, lvsmon_path, skip, wait_until};
 
 /// A user that owns no process but ours: the limit counts all of a user's threads.
 const USER: u32 = 61_234;
@@ -52,13 +53,13 @@ fn start(site: &Site, user: u32, program: &str, words: &[&str]) -> Running {
     Running::start(&mut command)
 }
 
-fn limit(daemon: &Running, processes: &str) {
+fn limit(daemon: &Running, user: u32, processes: &str) {
     let status = Command::new("prlimit")
         .arg(format!("--pid={}", daemon.0.id()))
         .arg(format!("--nproc={processes}"))
         // Its own user may do so in a container too.
-        .uid(USER)
-        .gid(USER)
+        .uid(user)
+        .gid(user)
         .status();
     assert!(status.unwrap().success());
 }
@@ -74,16 +75,21 @@ fn what_needs_a_thread_waits_for_one_and_the_daemon_goes_on() {
     let words = ["mon", "-c", config.to_str().unwrap()];
     let mut daemon = start(&site, USER, program.to_str().unwrap(), &words);
     site.wait_for_run_from("mon.d");
-    limit(&daemon, "1:");
+    limit(&daemon, USER, "1:");
     daemon.signal(Signal::SIGHUP);
     site.wait_for_text("stderr", "configuration reloaded");
     let mut client = Client::connect(&site);
-    client.say("savestate all");
+    let refused = client.ask("savestate all").swap_remove(0);
+    assert!(refused.starts_with("520 "), "{refused}");
+    assert!(refused.contains("limit of processes"), "{refused}");
     site.wait_for_text("stderr", "the limit of processes is reached");
     let state = Client::connect(&site).ask("list state").swap_remove(0);
     assert_eq!(state, "scheduler running");
-    limit(&daemon, "100:");
-    assert_eq!(client.hear(), ["220 savestate completed"]);
+    limit(&daemon, USER, "100:");
+    wait_until("the file that waited for a thread", SOON, || {
+        site.folder.read("state/opstatus").starts_with("group=web")
+    });
+    assert_eq!(client.ask("savestate all"), ["220 savestate completed"]);
     assert!(site.folder.read("state/opstatus").starts_with("group=web"));
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait(SOON).code(), Some(0));
@@ -113,4 +119,81 @@ fn a_start_that_gets_no_thread_ends_with_words() {
         assert!(log.contains("temporarily unavailable"), "{log}");
         assert!(!log.contains("panicked"), "{log}");
     }
+}
+
+/// An alert that writes down its kind and summary.
+const TOLD: &str = "#!/bin/sh\nread -r line\necho \"$MON_ALERTTYPE $line\" >>\"${0%/*}/told\"\n";
+
+/// A service whose failures and successes go to that alert, the monitor being this script.
+fn tell(site: &Site, monitor: &str) {
+    site.folder.write_executable("alert.d/told.alert", TOLD);
+    site.folder.write_executable("mon.d/told.monitor", monitor);
+    let mut file = site.folder.read("mon.cf");
+    file += " service told\n  interval 0.2s\n  monitor told.monitor\n  period P: wd {Sun-Sat}\n   \
+             alert told.alert\n   upalert told.alert\n   alertevery 1h\n";
+    site.folder.write("mon.cf", file);
+}
+
+#[test]
+fn an_alert_that_gets_no_process_is_run_once_there_is_room_and_before_the_next() {
+    if !is_possible("an_alert_that_gets_no_process_is_run_once_there_is_room_and_before_the_next") {
+        return;
+    }
+    let user = USER + 2;
+    let site = site(user);
+    tell(&site, "#!/bin/sh\n");
+    give(site.folder.path(), user);
+    let program = site.folder.join("lvsmon");
+    let config = site.folder.join("mon.cf");
+    let words = ["mon", "-c", config.to_str().unwrap()];
+    let mut daemon = start(&site, user, program.to_str().unwrap(), &words);
+    site.wait_for_run_from("mon.d");
+    limit(&daemon, user, "1:");
+    site.wait_for_text("stderr", "alert program not started yet");
+    limit(&daemon, user, "100:");
+    site.wait_for_text("alert.d/told", "up ");
+    let told = site.folder.read("alert.d/told");
+    let first = told.lines().next().unwrap();
+    assert!(first.starts_with("failure"), "{told}");
+    let log = site.folder.read("stderr");
+    assert!(log.contains("the limit of processes is reached"), "{log}");
+    assert!(log.contains("alert program run at last"), "{log}");
+    assert!(!log.contains("alert given up"), "{log}");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+}
+
+#[test]
+fn an_alert_whose_file_is_being_written_is_run_when_it_is_complete() {
+    let site = Site::new();
+    tell(&site, "#!/bin/sh\necho down\nexit 1\n");
+    let writer = fs::OpenOptions::new()
+        .append(true)
+        .open(site.folder.join("alert.d/told.alert"))
+        .unwrap();
+    let mut daemon = site.start([]);
+    site.wait_for_text("stderr", "alert program not started yet");
+    drop(writer);
+    site.wait_for_text("alert.d/told", "failure down");
+    assert!(!site.folder.read("stderr").contains("given up"));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+}
+
+#[test]
+fn an_alert_that_could_not_be_started_is_said_to_be_given_up_at_a_stop() {
+    let site = Site::new();
+    tell(&site, "#!/bin/sh\necho down\nexit 1\n");
+    let writer = fs::OpenOptions::new()
+        .append(true)
+        .open(site.folder.join("alert.d/told.alert"))
+        .unwrap();
+    let mut daemon = site.start([]);
+    site.wait_for_text("stderr", "alert program not started yet");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+    drop(writer);
+    let log = site.folder.read("stderr");
+    assert!(log.contains("given up: lvsmon stops"), "{log}");
+    assert!(!log.contains("cut off"), "{log}");
 }

@@ -14,6 +14,11 @@ fn shell(script: &str) -> Program<'static> {
     }
 }
 
+/// What the run of a program that starts comes to.
+fn end_of(program: Program<'_>) -> Ran {
+    block_on(run(program)).unwrap()
+}
+
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -62,31 +67,28 @@ fn input_and_variables_reach_the_program() {
         ("MON_X".to_owned(), "a\0b".to_owned()),
         ("BAD=NAME".to_owned(), "x".to_owned()),
     ];
-    let ran = block_on(run(Program {
+    let ran = end_of(Program {
         environment: &environment,
         ..shell("cat; echo; echo \"$MON_X\" >&2; test -n \"$LVSMON\"")
-    }));
+    });
     assert_eq!(ran.ended, Ended::Exited(0));
     assert_eq!(ran.output, "one\ntwo\nab\n");
 }
 
 #[test]
 fn endings_are_told_apart() {
-    let ran = block_on(run(shell("echo no modem >&2; exit 3")));
+    let ran = end_of(shell("echo no modem >&2; exit 3"));
     assert_eq!(ran.ended, Ended::Exited(3));
     assert_eq!(
         ran.fault().as_deref(),
         Some("it ended with exit value 3; it said: no modem")
     );
-    assert_eq!(
-        block_on(run(shell("kill -9 $$"))).ended,
-        Ended::Signalled(9)
-    );
+    assert_eq!(end_of(shell("kill -9 $$")).ended, Ended::Signalled(9));
     let missing = Program {
         path: Path::new("/no/such/program"),
         ..shell("")
     };
-    assert!(matches!(block_on(run(missing)).ended, Ended::NotStarted(_)));
+    assert!(matches!(block_on(run(missing)), Err(Unstarted::Refused(_))));
 }
 
 #[test]
@@ -95,19 +97,19 @@ fn a_program_that_reads_nothing_is_no_fault() {
         input: vec![b'x'; 1_000_000].into(),
         ..shell("exit 0")
     };
-    assert_eq!(block_on(run(big)).fault(), None);
+    assert_eq!(end_of(big).fault(), None);
 }
 
 #[test]
 fn endless_output_is_read_and_little_of_it_kept() {
-    let ran = block_on(run(shell("head -c 20000000 /dev/zero | tr '\\0' x")));
+    let ran = end_of(shell("head -c 20000000 /dev/zero | tr '\\0' x"));
     assert_eq!(ran.ended, Ended::Exited(0));
     assert_eq!(ran.output.len(), OUTPUT_MAX + OUTPUT_GAP.len());
 }
 
 #[test]
 fn a_broken_pipe_is_an_error_and_no_death_as_under_mon() {
-    let ran = block_on(run(shell("grep SigIgn: /proc/self/status")));
+    let ran = end_of(shell("grep SigIgn: /proc/self/status"));
     let mask = ran.output.trim().trim_start_matches("SigIgn:").trim();
     let ignored = u64::from_str_radix(mask, 16).unwrap();
     assert_ne!(ignored & (1 << 12), 0, "{mask}");
@@ -122,10 +124,10 @@ fn at_its_limit_the_whole_group_is_killed() {
         "trap '' TERM; sleep 1000 & echo $! $$ > {}; while :; do wait; done",
         file.display()
     );
-    let ran = block_on(run(Program {
+    let ran = end_of(Program {
         limit: Duration::from_millis(300),
         ..shell(&script)
-    }));
+    });
     assert_eq!(ran.ended, Ended::TimedOut(Duration::from_millis(300)));
     for pid in std::fs::read_to_string(&file).unwrap().split_whitespace() {
         // The signal is sent; the end of a process takes its moment.
@@ -148,7 +150,7 @@ fn is_alive(pid: &str) -> bool {
 
 #[test]
 fn a_child_left_behind_does_not_hold_the_alert() {
-    let ran = block_on(run(shell("sleep 30 & echo started")));
+    let ran = end_of(shell("sleep 30 & echo started"));
     assert_eq!(ran.ended, Ended::Exited(0));
     assert_eq!(ran.output, "started\n");
 }
@@ -157,7 +159,7 @@ fn a_child_left_behind_does_not_hold_the_alert() {
 fn arguments_longer_than_the_kernel_takes_are_cut() {
     let mut program = shell("printf %s \"$1\" | wc -c");
     program.args.extend(["x".to_owned(), "é".repeat(100_000)]);
-    let ran = block_on(run(program));
+    let ran = end_of(program);
     assert_eq!(ran.output.trim(), "131070");
 }
 
@@ -174,11 +176,11 @@ fn executable(folder: &tempfile::TempDir, text: &str) -> std::path::PathBuf {
 fn a_script_without_first_line_is_run_by_the_shell() {
     let folder = tempfile::tempdir().unwrap();
     let path = executable(&folder, "echo \"shell says $1\"; cat; exit 2\n");
-    let ran = block_on(run(Program {
+    let ran = end_of(Program {
         path: &path,
         args: vec!["-s".to_owned()],
         ..shell("")
-    }));
+    });
     assert_eq!(ran.ended, Ended::Exited(2));
     assert_eq!(ran.output, "shell says -s\none\ntwo");
 }
@@ -200,7 +202,7 @@ fn a_file_that_is_just_being_written_is_tried_again() {
             path: &path,
             ..shell("")
         };
-        tokio::join!(run(program), close).0
+        tokio::join!(run(program), close).0.unwrap()
     });
     assert_eq!(ran.ended, Ended::Exited(5));
 }
@@ -214,7 +216,9 @@ fn a_program_that_cannot_be_started_says_what_to_do() {
         path: &path,
         ..shell("")
     }));
-    let fault = ran.fault().unwrap();
+    let Err(Unstarted::Refused(fault)) = ran else {
+        panic!("{ran:?}");
+    };
     assert!(fault.contains("plain.alert"), "{fault}");
     assert!(fault.contains("chmod +x"), "{fault}");
 }
@@ -223,12 +227,12 @@ fn a_program_that_cannot_be_started_says_what_to_do() {
 fn a_complaint_is_the_last_line_whole_however_much_was_said() {
     // Much on both streams; what matters comes last.
     let script = "seq 100000; seq 100000 >&2; echo no modem at all >&2; exit 1";
-    let ran = block_on(run(shell(script)));
+    let ran = end_of(shell(script));
     assert_eq!(
         ran.fault().as_deref(),
         Some("it ended with exit value 1; it said: no modem at all")
     );
-    let ran = block_on(run(shell("seq 100000; echo no luck; exit 1")));
+    let ran = end_of(shell("seq 100000; echo no luck; exit 1"));
     assert_eq!(
         ran.fault().as_deref(),
         Some("it ended with exit value 1; it said: no luck")
@@ -238,7 +242,7 @@ fn a_complaint_is_the_last_line_whole_however_much_was_said() {
 #[test]
 fn a_complaint_without_line_ends_is_cut_at_a_bound() {
     let script = "head -c 20000000 /dev/zero | tr '\\0' x >&2; exit 1";
-    let fault = block_on(run(shell(script))).fault().unwrap();
+    let fault = end_of(shell(script)).fault().unwrap();
     assert!(fault.contains("it said: xxxxxxxxxx"), "{fault}");
     assert!(fault.len() < 600, "{fault}");
 }

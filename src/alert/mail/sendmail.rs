@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::alert::exec::{self, Program};
+use crate::alert::exec::{self, Program, Ran};
 use crate::alert::mail::Fault;
 use crate::engine::event::Ended;
 
@@ -31,7 +31,8 @@ pub(super) async fn sendmail(
         input: message.into_bytes().into(),
         limit: SENDMAIL_LIMIT,
     })
-    .await;
+    .await
+    .unwrap_or_else(|unstarted| Ran::not(unstarted.why()));
     match (&ran.ended, ran.fault()) {
         (_, None) => Ok(()),
         (Ended::Exited(value), Some(fault)) if SENDMAIL_PERMANENT.contains(value) => {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use crate::alert::exec::{self, ALERT_LIMIT};
+use crate::alert::exec::{self, ALERT_LIMIT, Ran};
 use crate::alert::mail::Mailer;
 use crate::alert::notice::Notice;
 use crate::alert::{StandaloneError, message, standalone, trap, webhook};
@@ -147,6 +147,7 @@ async fn attempt(model: &Model, call: &AlertCall, really: bool) -> CallRow {
             row.argv = vec![path.display().to_string()];
             row.argv.extend(exec::arguments(call));
             let ran = exec::alert(path, call, ALERT_LIMIT).await;
+            let ran = ran.unwrap_or_else(|unstarted| Ran::not(unstarted.why()));
             row.outcome = ran.ended.to_string();
             row.exit = Some(ran.ended.exit());
             row.is_good = ran.ended == Ended::Exited(0);

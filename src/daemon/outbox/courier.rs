@@ -155,6 +155,7 @@ impl Courier {
                     if count == 0 {
                         courier.is_closing = true;
                         courier.queue.hurry();
+                        courier.programs.hurry();
                     }
                     let calls = courier.take(&mut batch).await;
                     taken.send_if_modified(|taken| {
@@ -239,6 +240,8 @@ impl Courier {
         self.poster = Arc::default(); // Certificates may have changed.
         self.queue
             .reload(settings.limits.clone(), settings.mailer.group_wait());
+        // The limit that held programs up may have been raised.
+        self.programs.hurry();
         self.settings = settings;
     }
 

@@ -20,6 +20,7 @@ use crate::daemon::outbox::spool::{Destination, Item, Spool, Unread};
 use crate::engine::event::AlertId;
 use crate::model::AlertProgram;
 use crate::options::AlertOptions;
+use crate::program::Unstarted;
 
 /// What a job tells the courier.
 #[derive(Debug)]
@@ -56,6 +57,13 @@ pub(super) enum Report {
         event: Arc<str>,
         /// Why it does not count as delivered.
         fault: Option<String>,
+    },
+    /// A program could not be started for now.
+    NotNow {
+        /// Whose call.
+        call: ProgramCall,
+        /// Why.
+        why: String,
     },
 }
 
@@ -290,26 +298,34 @@ impl WebhookJob {
 
 /// Runs one alert program, or sends one trap.
 pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::Sender<Report>) {
-    let fault = match &call.call.command.program {
+    let ended = match &call.call.command.program {
         AlertProgram::Native(AlertOptions::Trap(options)) => {
-            trap::alert(options, &call.call).await.err()
+            Ok(trap::alert(options, &call.call).await.err())
         }
         AlertProgram::Native(_) | AlertProgram::Executable(_) | AlertProgram::Missing(_) => {
             run(&call, limit).await
         }
     };
-    let report = Report::Program {
-        key: call.key(),
-        call: call.call.id,
-        event: call.call.event.as_str().into(),
-        fault,
+    let report = match ended {
+        Ok(fault) => Report::Program {
+            key: call.key(),
+            call: call.call.id,
+            event: call.call.event.as_str().into(),
+            fault,
+        },
+        Err(why) => Report::NotNow { call, why },
     };
     let _ = reports.send(report).await;
 }
 
-/// Runs the program; the answer is why it does not count as delivered.
-async fn run(call: &ProgramCall, limit: Duration) -> Option<String> {
-    let ran = exec::alert(&call.path, &call.call, limit).await;
+/// Runs the program; the answer is why it does not count as delivered, or why it could not be
+/// started for now.
+async fn run(call: &ProgramCall, limit: Duration) -> Result<Option<String>, String> {
+    let ran = match exec::alert(&call.path, &call.call, limit).await {
+        Ok(ran) => ran,
+        Err(Unstarted::ForNow(why)) => return Err(why),
+        Err(Unstarted::Refused(why)) => return Ok(Some(why)),
+    };
     tracing::debug!(
         group = %call.call.group,
         service = %call.call.name,
@@ -317,5 +333,5 @@ async fn run(call: &ProgramCall, limit: Duration) -> Option<String> {
         output = ran.output.trim_end(),
         "alert program ended"
     );
-    ran.fault()
+    Ok(ran.fault())
 }

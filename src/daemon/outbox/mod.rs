@@ -14,7 +14,8 @@
 //! (a crash at the wrong moment) goes out again, with the same Message-ID and event id. They
 //! are tried until they are accepted, refused for good, or [`Limits::give_up_after`] old.
 //! While the other director of a pair speaks, all of it is held: nothing leaves, and what it has
-//! told is dropped. Programs are run once. Nothing here decides whether there is an alert: the engine does.
+//! told is dropped. Programs are run once; one that the system cannot start for now is tried again
+//! for as long as a message. Nothing here decides whether there is an alert: the engine does.
 
 mod courier;
 mod group;

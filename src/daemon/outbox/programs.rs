@@ -2,8 +2,9 @@
 //!
 //! Pure. A call of one service to one program waits for the one before it, so that a quick down
 //! and up cannot arrive as up and down, but not for one that hangs: that is passed after
-//! [`PATIENCE`]. Different services and different programs run side by side. The queue is in
-//! memory (D23).
+//! [`PATIENCE`]. Different services and different programs run side by side. One that the system
+//! could not start for now goes back to its place, and its service and program rest. The queue is
+//! in memory (D23).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -19,6 +20,14 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Calls of one service to one program at once: a hanging one leaves places to the others.
 const OF_ONE_KEY_MAX: usize = 8;
+
+/// How long a service and program rest after the first call that could not be started: a peak of
+/// processes is over within moments, and a recovery is not told much later than it was.
+pub(super) const REST_FIRST: Duration = Duration::from_secs(1);
+
+/// Longest rest, reached by doubling: to ask for one more process costs nothing, and whoever has
+/// raised a limit need not wait for long.
+const REST_MOST: Duration = Duration::from_secs(60);
 
 /// One service and one program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,12 +65,18 @@ impl ProgramCall {
     }
 }
 
+/// A call was started at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AfterRest;
+
 /// Calls that wait, and calls that run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Programs {
     waiting: BTreeMap<Key, VecDeque<(u64, ProgramCall)>>,
     /// First call of each key that nothing holds up, by age.
     ready: BTreeSet<(u64, Key)>,
+    /// Keys whose call could not be started, until one runs.
+    resting: BTreeMap<Key, Rest>,
     running: BTreeMap<Key, Running>,
     running_count: usize,
     count: usize,
@@ -71,16 +86,25 @@ pub(super) struct Programs {
 /// The calls of one key that run.
 #[derive(Clone, Debug)]
 struct Running {
-    calls: BTreeSet<AlertId>,
+    /// Each with its place in line.
+    calls: BTreeMap<AlertId, u64>,
     /// The one that was started last, and until when the next waits for it.
     last: AlertId,
     until: Mono,
 }
 
+/// How long calls of a key have not been started.
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Mono,
+    /// The last one, the next is twice as long.
+    length: Duration,
+}
+
 impl Running {
     /// When the next call of the key may start, none while there are too many.
     fn next_at(&self) -> Option<Mono> {
-        let is_last_done = !self.calls.contains(&self.last);
+        let is_last_done = !self.calls.contains_key(&self.last);
         let at = if is_last_done { Mono::ZERO } else { self.until };
         (self.calls.len() < OF_ONE_KEY_MAX).then_some(at)
     }
@@ -103,7 +127,11 @@ impl Programs {
             } else {
                 oldest.min().map(|(_, key)| key.clone())
             };
-            victim.and_then(|key| self.pop(&key))
+            let dropped = victim.and_then(|key| self.pop(&key));
+            dropped.map(|(_, call)| {
+                self.forget_rest(&call.key());
+                call
+            })
         };
         self.next += 1;
         self.waiting
@@ -122,45 +150,57 @@ impl Programs {
         }
         self.pass_by(now);
         let (_, key) = self.ready.first()?.clone();
-        let call = self.pop(&key)?;
+        let (number, call) = self.pop(&key)?;
         self.ready.retain(|(_, ready)| *ready != key);
         let (id, until) = (call.call.id, now.after(PATIENCE));
         let running = self.running.entry(key).or_insert_with(|| Running {
-            calls: BTreeSet::new(),
+            calls: BTreeMap::new(),
             last: id,
             until,
         });
-        running.calls.insert(id);
+        running.calls.insert(id, number);
         (running.last, running.until) = (id, until);
         self.running_count += 1;
         Some(call)
     }
 
-    /// When a call that waits for the one before it waits no longer, by the clock of
-    /// [`Self::start`]; none where none does, and while `most` run.
+    /// When a call that is held up by the one before it, or by a rest, waits no longer, by the
+    /// clock of [`Self::start`]; none where none does, and while `most` run.
     pub(super) fn next(&self, most: usize) -> Option<Mono> {
-        let held_up = self
-            .running
-            .iter()
-            .filter(|(key, _)| self.waiting.contains_key(*key));
-        held_up
-            .filter(|_| self.running_count < most)
-            .filter_map(|(_, running)| running.next_at())
-            .min()
+        let held_up = self.held_up().filter(|_| self.running_count < most);
+        held_up.filter_map(|key| self.next_at(key)).min()
     }
 
-    /// This call has ended.
-    pub(super) fn ended(&mut self, key: &Key, call: AlertId) {
-        let Some(running) = self.running.get_mut(key) else {
-            return;
-        };
-        if running.calls.remove(&call) {
-            self.running_count = self.running_count.saturating_sub(1);
-        }
-        if running.calls.is_empty() {
-            self.running.remove(key);
-        }
+    /// This call has ended; the answer is whether its service and program rested before it.
+    pub(super) fn ended(&mut self, key: &Key, call: AlertId) -> Option<AfterRest> {
+        self.runs_no_more(key, call)?;
+        let rested = self.resting.remove(key);
         self.make_ready(key, Mono::ZERO);
+        rested.map(|_| AfterRest)
+    }
+
+    /// This call could not be started for now: it goes back to its place, and its service and
+    /// program rest for as long as the answer says.
+    pub(super) fn put_back(&mut self, now: Mono, call: ProgramCall) -> Duration {
+        let key = call.key();
+        let number = self.runs_no_more(&key, call.call.id).unwrap_or_default();
+        let doubled = |rest: &Rest| rest.length.saturating_mul(2).min(REST_MOST);
+        let length = self.resting.get(&key).map_or(REST_FIRST, doubled);
+        let until = now.after(length);
+        self.resting.insert(key.clone(), Rest { until, length });
+        self.ready.retain(|(_, ready)| *ready != key);
+        let calls = self.waiting.entry(key).or_default();
+        let place = calls.partition_point(|(other, _)| *other < number);
+        calls.insert(place, (number, call));
+        self.count += 1;
+        length
+    }
+
+    /// Nothing rests any more.
+    pub(super) fn hurry(&mut self) {
+        for (key, _) in std::mem::take(&mut self.resting) {
+            self.make_ready(&key, Mono::ZERO);
+        }
     }
 
     /// How many calls wait.
@@ -201,6 +241,7 @@ impl Programs {
         self.count = self.count.saturating_sub(taken.len());
         for call in &taken {
             self.make_ready(&call.key(), Mono::ZERO);
+            self.forget_rest(&call.key());
         }
         taken
     }
@@ -210,19 +251,51 @@ impl Programs {
         self.count == 0 && self.running.is_empty()
     }
 
-    /// Lets calls go whose predecessor has had its time.
+    /// Lets calls go whose predecessor has had its time, or whose rest is over.
     fn pass_by(&mut self, now: Mono) {
-        let waiting = self
-            .running
-            .keys()
-            .filter(|key| self.waiting.contains_key(*key));
-        let keys: Vec<Key> = waiting.cloned().collect();
+        let keys: Vec<Key> = self.held_up().cloned().collect();
         for key in keys {
             self.make_ready(&key, now);
         }
     }
 
-    fn pop(&mut self, key: &Key) -> Option<ProgramCall> {
+    /// Keys with calls that wait for more than a place.
+    fn held_up(&self) -> impl Iterator<Item = &Key> {
+        let keys = self.running.keys().chain(self.resting.keys());
+        keys.filter(|key| self.waiting.contains_key(*key))
+    }
+
+    /// When the first call of a key that waits may start, none until another one ends.
+    fn next_at(&self, key: &Key) -> Option<Mono> {
+        let after_others = self
+            .running
+            .get(key)
+            .map_or(Some(Mono::ZERO), Running::next_at)?;
+        let rested = self.resting.get(key).map_or(Mono::ZERO, |rest| rest.until);
+        Some(after_others.max(rested))
+    }
+
+    /// Takes a call out of those that run; the answer is its place in line.
+    fn runs_no_more(&mut self, key: &Key, call: AlertId) -> Option<u64> {
+        let running = self.running.get_mut(key)?;
+        let number = running.calls.remove(&call);
+        if number.is_some() {
+            self.running_count = self.running_count.saturating_sub(1);
+        }
+        if running.calls.is_empty() {
+            self.running.remove(key);
+        }
+        number
+    }
+
+    /// Forgets the rest of a key that has no call any more.
+    fn forget_rest(&mut self, key: &Key) {
+        if !self.waiting.contains_key(key) && !self.running.contains_key(key) {
+            self.resting.remove(key);
+        }
+    }
+
+    fn pop(&mut self, key: &Key) -> Option<(u64, ProgramCall)> {
         let calls = self.waiting.get_mut(key)?;
         let (number, call) = calls.pop_front()?;
         let is_empty = calls.is_empty();
@@ -232,16 +305,12 @@ impl Programs {
         }
         self.count = self.count.saturating_sub(1);
         self.make_ready(key, Mono::ZERO);
-        Some(call)
+        Some((number, call))
     }
 
-    /// The first call of this key may start, unless one that runs holds it up.
+    /// The first call of this key may start, unless one that runs holds it up, or a rest.
     fn make_ready(&mut self, key: &Key, now: Mono) {
-        let next_at = self
-            .running
-            .get(key)
-            .map_or(Some(Mono::ZERO), Running::next_at);
-        if next_at.is_none_or(|at| at > now) {
+        if self.next_at(key).is_none_or(|at| at > now) {
             return;
         }
         if let Some((number, _)) = self.waiting.get(key).and_then(VecDeque::front) {
@@ -306,6 +375,54 @@ mod tests {
         let third = started_at(&mut programs, patience.after(PATIENCE), 32);
         assert_eq!(events(&third), ["3"]);
         assert_eq!(programs.next(32), None);
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_started_now_keeps_its_place_and_is_tried_more_and_more_seldom() {
+        let mut programs = Programs::default();
+        for (service, event) in [("http", "1"), ("http", "2"), ("ping", "3")] {
+            programs.push(program(service, "/a", event), 100);
+        }
+        let mut first = programs.start(Mono::ZERO, 1).unwrap();
+        let mut now = Mono::ZERO;
+        let mut rests = Vec::new();
+        for _ in 0..8 {
+            let rest = programs.put_back(now, first);
+            assert_eq!(programs.waiting(), 3);
+            rests.push(rest.as_secs());
+            // Others are not held up by it.
+            let ping = programs.start(now, 1).unwrap();
+            assert_eq!(ping.call.event, "3");
+            assert_eq!(programs.start(now, 2), None);
+            assert_eq!(programs.put_back(now, ping.clone()), rest);
+            assert_eq!(programs.next(1), Some(now.after(rest)));
+            now = now.after(rest);
+            first = programs.start(now, 1).unwrap();
+            assert_eq!(first.call.event, "1");
+        }
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        // It runs at last: the next one of its service comes behind it, and rests begin anew.
+        assert_eq!(programs.ended(&first.key(), first.call.id), Some(AfterRest));
+        let second = programs.start(now, 1).unwrap();
+        assert_eq!(second.call.event, "2");
+        assert_eq!(programs.put_back(now, second), REST_FIRST);
+    }
+
+    #[test]
+    fn nothing_rests_after_a_hurry_and_a_rest_goes_with_its_last_call() {
+        let mut programs = Programs::default();
+        programs.push(program("http", "/a", "1"), 100);
+        let call = programs.start(Mono::ZERO, 1).unwrap();
+        programs.put_back(Mono::ZERO, call);
+        assert_eq!(programs.start(Mono::ZERO, 1), None);
+        programs.hurry();
+        let call = programs.start(Mono::ZERO, 1).unwrap();
+        programs.put_back(Mono::ZERO, call);
+        assert_eq!(programs.take_out(|_| true).len(), 1);
+        assert!(programs.resting.is_empty() && programs.is_idle());
+        assert_eq!(programs.next(1), None);
+        programs.push(program("http", "/a", "2"), 100);
+        assert!(programs.start(Mono::ZERO, 1).is_some());
     }
 
     #[test]

@@ -299,3 +299,38 @@ fn what_is_to_be_written_waits_where_the_system_refuses_the_thread() {
     });
     assert_eq!(std::fs::read_to_string(path).unwrap(), "one\ntwo\n");
 }
+
+#[test]
+fn nobody_waits_for_a_thread_that_the_system_refuses_and_files_are_written_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("opstatus");
+    let mut scribe = Scribe {
+        begin: || Err(io::Error::from(io::ErrorKind::WouldBlock)),
+        ..Scribe::default()
+    };
+    let (said, outcomes) = channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        scribe.give(Job::Replace {
+            files: vec![(path.clone(), "text".to_owned())],
+            replies: vec![reply(&said, 1)],
+        });
+        scribe.give(Job::Run {
+            what: Box::new(|_| panic!("its asker was told that it is not done")),
+            reply: reply(&said, 2),
+        });
+        for number in [1, 2] {
+            let (told, outcome) = outcomes.try_recv().unwrap();
+            assert_eq!(told, number);
+            assert!(outcome.unwrap_err().contains("limit of processes"));
+        }
+        assert_eq!(scribe.waiting.jobs.len(), 1);
+        scribe.begin = begin;
+        scribe.idle().await;
+        scribe.go_on();
+        scribe.close(SOON).await;
+    });
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "text");
+}

@@ -10,6 +10,7 @@ use crate::alert::webhook::place;
 use crate::daemon::outbox::courier::held::PROGRAM;
 use crate::daemon::outbox::courier::{Courier, Kind, receiver};
 use crate::daemon::outbox::jobs::Report;
+use crate::daemon::outbox::programs::{AfterRest, ProgramCall, REST_FIRST};
 use crate::daemon::outbox::queue::{Endpoint, Entry, Outcome};
 use crate::engine::event::{Delivery, Event};
 use crate::time::Readable;
@@ -53,8 +54,11 @@ impl Courier {
                 event,
                 fault,
             } => {
-                self.programs.ended(&key, call);
+                let rested = self.programs.ended(&key, call);
                 if fault.is_none() {
+                    if let Some(AfterRest) = rested {
+                        tracing::info!(program = %key, "alert program run at last");
+                    }
                     let event = self.renamed.now(&event).map_or(event, Arc::from);
                     self.say_told([event], PROGRAM);
                 }
@@ -69,6 +73,37 @@ impl Courier {
                     delivery,
                 });
             }
+            Report::NotNow { call, why } => self.put_back(call, &why),
+        }
+    }
+
+    /// A program could not be started for now: it is tried again, as long as a message would be.
+    fn put_back(&mut self, call: ProgramCall, why: &str) {
+        let now = self.clock.now().mono;
+        let age = now.since(call.since);
+        let end = if self.is_closing {
+            Some("given up: lvsmon stops".to_owned())
+        } else if age > self.settings.limits.give_up_after {
+            Some(format!("given up after {}", Readable(age)))
+        } else {
+            None
+        };
+        if let Some(end) = end {
+            self.report(Report::Program {
+                key: call.key(),
+                call: call.call.id,
+                event: call.call.event.as_str().into(),
+                fault: Some(format!("{why}; {end}")),
+            });
+            return;
+        }
+        let key = call.key();
+        let wait = self.programs.put_back(now, call);
+        let again_in = Readable(wait);
+        if wait == REST_FIRST {
+            tracing::warn!(program = %key, why, %again_in, "alert program not started yet");
+        } else {
+            tracing::debug!(program = %key, why, %again_in, "alert program not started yet");
         }
     }
 
