@@ -71,8 +71,13 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
 }
 
 impl Engine {
-    /// Tells what began and what is over, of the sections that were decided over.
+    /// Tells what began and what is over, of the sections that were decided over. As for every
+    /// alert nobody is told while the scheduler is stopped: what goes on then is told at the
+    /// start.
     pub(super) fn tell_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.stopped.is_some() {
+            return;
+        }
         let keys = self.bindings.take_decided();
         let model = Arc::clone(&self.model);
         for key in keys {
@@ -177,10 +182,6 @@ impl Engine {
             | AlertKind::Disable
             | AlertKind::Test => &section.alerts,
         };
-        // As for every alert: nobody is told while the scheduler is stopped.
-        if self.stopped.is_some() {
-            return;
-        }
         for (line, command) in (1_u32..).zip(lines) {
             if let AlertProgram::Missing(reason) = &command.program {
                 actions.push(Action::Note(Note::Section {

@@ -45,14 +45,14 @@ impl Troubles {
                 SectionNews::Mend(_) => {}
             }
         }
+        if engine.stopped_since().is_some() {
+            assert!(began.is_empty() && over.is_empty(), "told while stopped");
+        }
         let sections = &engine.model().virtual_services;
         self.open
             .retain(|(key, _)| sections.iter().any(|it| it.key == *key));
         for section in sections {
-            let (alerts, upalerts) = match engine.stopped_since() {
-                Some(_) => (0, 0),
-                None => (section.alerts.len(), section.upalerts.len()),
-            };
+            let (alerts, upalerts) = (section.alerts.len(), section.upalerts.len());
             let count = |of: &BTreeMap<VirtualServiceKey, usize>| {
                 of.get(&section.key).copied().unwrap_or_default()
             };

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, AlertCall, AlertKind, Event, Report, TableOutcome};
+use crate::engine::event::{Action, AlertCall, AlertKind, Event, Report, TableOutcome, Wish};
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
 use crate::lvs::diff::diff;
@@ -224,5 +224,33 @@ fn somebody_else_who_writes_the_same_place_is_reported() {
     assert_eq!((told[0].kind, told[0].service), (AlertKind::Failure, None));
     assert_eq!(calls(&director.sees(fight)).len(), 0);
     let peace = outcome(&director, Vec::new());
+    assert_eq!(calls(&director.sees(peace)).len(), 1);
+}
+
+#[test]
+fn what_begins_while_the_scheduler_is_stopped_is_told_at_its_start() {
+    let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let outcome = |director: &Director, contested| TableOutcome {
+        wanted: director.engine.desired().clone().into(),
+        actual: Some(director.kernel.clone().into()),
+        contested,
+        ..TableOutcome::default()
+    };
+    let fight = outcome(&director, vec![(VS.parse().unwrap(), None)]);
+    let peace = outcome(&director, Vec::new());
+    director.tell(Event::Operator(Wish::Stop));
+    assert_eq!(calls(&director.sees(fight.clone())).len(), 0);
+    assert_eq!(calls(&director.sees(peace.clone())).len(), 0);
+    let told = director.tell(Event::Operator(Wish::Start));
+    assert_eq!(
+        alerts(&told),
+        Vec::<String>::new(),
+        "no end of what nobody was told"
+    );
+    director.tell(Event::Operator(Wish::Stop));
+    assert_eq!(calls(&director.sees(fight)).len(), 0);
+    let told = director.tell(Event::Operator(Wish::Start));
+    assert_eq!(calls(&told).len(), 2);
     assert_eq!(calls(&director.sees(peace)).len(), 1);
 }
