@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::output::{Output, complain};
 use crate::cli::{Outcome, USAGE};
 use crate::config::counted;
-use crate::import::{self, Format, Include, Reading, TEXT_MAX};
+use crate::import::{self, Format, Include, Reading, Refused, Remark, TEXT_MAX};
 use crate::regular_file;
 use crate::text::one_line;
 
@@ -88,16 +88,14 @@ pub(super) fn import(args: &ImportArgs, out: &mut Output) -> Outcome {
     let imported = match import::import(&reading, &name, &bytes, &mut included) {
         Ok(imported) => imported,
         Err(refused) => {
+            if let Refused::Empty { remarks, unsaid } = &refused {
+                say(remarks, *unsaid);
+            }
             complain(&format!("lvsmon import: {name}: {refused}"));
             return Ok(ExitCode::from(UNREADABLE));
         }
     };
-    for remark in &imported.remarks {
-        complain(&remark.to_string());
-    }
-    if imported.unsaid > 0 {
-        complain(&format!("and {}", counted(imported.unsaid, "more remark")));
-    }
+    say(&imported.remarks, imported.unsaid);
     match &args.output {
         Some(path) => write(path, args.force, &imported.text)
             .map_err(|error| format!("{} cannot be written: {error}", path.display()))?,
@@ -108,6 +106,15 @@ pub(super) fn import(args: &ImportArgs, out: &mut Output) -> Outcome {
     } else {
         ExitCode::from(INCOMPLETE)
     })
+}
+
+fn say(remarks: &[Remark], unsaid: usize) {
+    for remark in remarks {
+        complain(&remark.to_string());
+    }
+    if unsaid > 0 {
+        complain(&format!("and {}", counted(unsaid, "more remark")));
+    }
 }
 
 /// A file, one byte more than is read of any at most.

@@ -26,6 +26,7 @@ use std::path::Path;
 pub use diagnostic::{Diagnostic, Place, Severity, counted};
 
 pub use check::globals::{Defaults, Overrides};
+pub(crate) use check::is_possible_name;
 
 use crate::config::check::globals;
 use crate::config::diagnostic::Findings;

@@ -37,7 +37,7 @@ pub(super) fn read(
     remarks: &mut Remarks,
 ) -> Plan {
     let lines = lines::read(file, text, reading, files, remarks);
-    let tree = blocks::read(&lines, remarks);
+    let tree = blocks::read(&lines, text.ends_with('\n'), remarks);
     let mut plan = Plan::new(Format::Keepalived, file);
     let globals = globals::read(&tree, &mut plan, remarks);
     plan.remarks.extend(remarks.take());

@@ -25,6 +25,8 @@ mod range;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::config::{self, Severity};
+use crate::import::plan::Plan;
 use crate::text::{cut, one_line};
 
 /// Largest file that is read, in bytes: some ten times the largest that people are known to have.
@@ -145,9 +147,14 @@ pub enum Refused {
          (virtual_server ... {{); is it the right one?"
     )]
     Unknown,
-    /// It is of the kind asked for, and has no virtual service.
-    #[error("the file has no virtual service to import")]
-    Empty,
+    /// It is of the kind asked for, and no virtual service of it can be imported.
+    #[error("the file has no virtual service that can be imported")]
+    Empty {
+        /// Why not, by place.
+        remarks: Vec<Remark>,
+        /// How many more there were.
+        unsaid: usize,
+    },
 }
 
 /// What is asked of whoever can read files: those that an `include` names.
@@ -203,9 +210,22 @@ pub fn import(
         Format::Ldirectord => ldirectord::read(&file, &text, &mut remarks),
         Format::Keepalived => keepalived::read(&file, &text, reading, files, &mut remarks),
     };
-    plan.remarks.extend(remarks.list);
-    if plan.sections.is_empty() && plan.remarks.iter().all(|it| it.kind == RemarkKind::Note) {
-        return Err(Refused::Empty);
+    if format == Format::Ldirectord && !text.is_empty() && !text.ends_with('\n') {
+        let place = Place {
+            file,
+            line: text.lines().count(),
+        };
+        let text = "the last line has no end; if the file was cut there, see whether it is whole";
+        remarks.tolerated(&place, text);
+    }
+    leave_out_what_is_refused(&mut plan, &mut remarks);
+    plan.remarks.append(&mut remarks.list);
+    if plan.sections.is_empty() {
+        plan.remarks.sort();
+        return Err(Refused::Empty {
+            remarks: plan.remarks,
+            unsaid: remarks.unsaid,
+        });
     }
     let text = mon_cf::write(&plan);
     let mut all = plan.remarks;
@@ -220,6 +240,53 @@ pub fn import(
         remarks: all,
         unsaid: remarks.unsaid,
     })
+}
+
+/// Leaves out what our own reader would refuse: a file that nobody can load is of no use, and
+/// the old program may well have taken it with a flaw that nobody thought of here.
+fn leave_out_what_is_refused(plan: &mut Plan, remarks: &mut Remarks) {
+    if refusal(plan).is_none() {
+        return;
+    }
+    let part = |settings, sections| Plan {
+        settings,
+        sections,
+        ..Plan::new(plan.format, &plan.file)
+    };
+    let mut kept = part(Vec::new(), Vec::new());
+    let top = Place {
+        file: Arc::from(plan.file.as_str()),
+        line: 1,
+    };
+    for setting in &plan.settings {
+        match refusal(&part(vec![setting.clone()], Vec::new())) {
+            None => kept.settings.push(setting.clone()),
+            Some(why) => remarks.lost(&top, format!("{} is left out: {why}", setting.0)),
+        }
+    }
+    for section in std::mem::take(&mut plan.sections) {
+        let mut alone = part(Vec::new(), vec![section]);
+        let why = refusal(&alone);
+        let Some(section) = alone.sections.pop() else {
+            continue;
+        };
+        match why {
+            None => kept.sections.push(section),
+            Some(why) => {
+                remarks.lost(&section.place, format!("left out: {why}"));
+                remarks.list.extend(section.remarks);
+            }
+        }
+    }
+    plan.settings = kept.settings;
+    plan.sections = kept.sections;
+}
+
+/// The first mistake that our own reader finds in a plan as it is written.
+fn refusal(plan: &Plan) -> Option<String> {
+    let errors = config::load_text(&mon_cf::write(plan)).err()?;
+    let first = errors.iter().find(|it| it.severity == Severity::Error);
+    first.map(|it| it.message.clone())
 }
 
 fn text_of(bytes: &[u8]) -> Result<String, Refused> {

@@ -18,6 +18,13 @@ use crate::text::{one_line, words_line};
 /// Longest time between two checks while a count runs; a longer one is that of `interval`.
 const RECHECK_MAX: Duration = Duration::from_secs(3_600);
 
+/// Where the built-in monitors are looked for before they are taken: not where Debian's package
+/// of mon has programs of the same names, which win there and take other options.
+const MONITOR_FOLDER: &str = "/etc/mon/mon.d";
+
+/// The same for alerts.
+const ALERT_FOLDER: &str = "/etc/mon/alert.d";
+
 /// The text of a plan.
 pub(super) fn write(plan: &Plan) -> String {
     let mut out = String::new();
@@ -28,7 +35,13 @@ pub(super) fn write(plan: &Plan) -> String {
         plan.format, plan.file
     );
     comments(&mut out, &plan.remarks);
-    out.push('\n');
+    // mon's own programs of these names would be called with options that are lvsmon's.
+    let _ = writeln!(
+        out,
+        "\n# For programs of your own; the checks and mails below are built into lvsmon.\n\
+         alertdir = {ALERT_FOLDER}\n\
+         mondir = {MONITOR_FOLDER}\n"
+    );
     for (name, value) in &plan.settings {
         let _ = writeln!(out, "{name} = {}", one_line(value));
     }

@@ -6,8 +6,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::import::{Format, Place, Remark};
-use crate::lvs::{Family, Forwarding, RealServer, VirtualService, VirtualServiceKey};
+use crate::import::{Format, Place, Remark, Remarks};
+use crate::lvs::{
+    Family, Forwarding, Protocol, RealServer, Scheduler, ServiceFlags, VirtualService,
+    VirtualServiceKey,
+};
 use crate::model::{Initial, OnExit, OnFailure, WeightFrom};
 
 /// Most connections that a threshold may name: ipvsadm's own bound.
@@ -94,6 +97,36 @@ impl Server {
         self.host == other.host && self.table_port(key) == other.table_port(key)
     }
 
+    /// Whether a fallback is one of the real servers; it is left out then, with a remark.
+    pub(super) fn is_listed(
+        &self,
+        servers: &[Self],
+        key: VirtualServiceKey,
+        word: &str,
+        place: &Place,
+        remarks: &mut Remarks,
+    ) -> bool {
+        let is_listed = servers.iter().any(|it| it.is_same(self, key));
+        if is_listed {
+            let text = format!("{word} {} is a real server too; it is left out", self.host);
+            remarks.lost(place, text);
+        }
+        is_listed
+    }
+
+    /// Takes out a lower threshold that has no upper one above it.
+    pub(super) fn fit_thresholds(&mut self, place: &Place, remarks: &mut Remarks) {
+        let settings = &mut self.settings;
+        if settings.lower_threshold > settings.upper_threshold {
+            let text = format!(
+                "the lower threshold {} is above the upper one, {}; it is left out",
+                settings.lower_threshold, settings.upper_threshold
+            );
+            remarks.lost(place, text);
+            settings.lower_threshold = 0;
+        }
+    }
+
     /// Why the kernel could not have it in that virtual service (D12).
     pub(super) fn obstacle(&self, key: VirtualServiceKey) -> Option<String> {
         let address: Option<IpAddr> = self.host.parse().ok();
@@ -141,4 +174,56 @@ pub(super) struct Policy {
     /// Words of its alert lines.
     pub(super) alerts: Vec<Vec<String>>,
     pub(super) upalerts: Vec<Vec<String>>,
+}
+
+/// A flag that the scheduler has.
+pub(super) fn flag_of(scheduler: &Scheduler, word: &str) -> Option<ServiceFlags> {
+    let flag = ServiceFlags::of_scheduler(scheduler, word)?;
+    (flag.meant_for(scheduler) == flag).then_some(flag)
+}
+
+/// Takes out of the settings what the services could not have, and answers with those that can
+/// be. Each that is left out has a remark.
+pub(super) fn fit_settings(
+    settings: &mut VirtualService,
+    keys: Vec<VirtualServiceKey>,
+    place: &Place,
+    remarks: &mut Remarks,
+) -> Vec<VirtualServiceKey> {
+    let is_stream = |key: &VirtualServiceKey| {
+        matches!(
+            key,
+            VirtualServiceKey::Address(Protocol::Tcp | Protocol::Sctp, _)
+        )
+    };
+    let has_stream = keys.iter().any(is_stream);
+    if has_stream && settings.flags.has(ServiceFlags::ONE_PACKET) {
+        remarks.lost(place, "one packet scheduling is for UDP; it is left out");
+        let others = settings.flags.bits() & !ServiceFlags::ONE_PACKET.bits();
+        settings.flags = ServiceFlags::from_bits(others);
+    }
+    if let Some(engine) = &settings.persistence_engine {
+        let why = match &**engine {
+            "sip" if has_stream => Some("reads UDP packets only"),
+            "sip" if !settings.is_persistent() => Some("means nothing without persistence"),
+            "sip" => None,
+            _ => Some("is not known; there is only sip"),
+        };
+        if let Some(why) = why {
+            let text = format!("the persistence engine {engine} {why}; it is left out");
+            remarks.lost(place, text);
+            settings.persistence_engine = None;
+        }
+    }
+    let (possible, not): (Vec<_>, Vec<_>) = keys
+        .into_iter()
+        .partition(|key| key.port() != Some(0) || settings.is_persistent());
+    for key in not {
+        let text = format!(
+            "{key} is left out: port 0 stands for all ports, which only a persistent service can \
+             have"
+        );
+        remarks.lost(place, text);
+    }
+    possible
 }

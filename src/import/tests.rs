@@ -91,7 +91,11 @@ const LDIRECTORD: &[Case<'_>] = &[
         &["misc.monitor -t 5 -- /usr/bin/perl /opt/50%%.pl 10.0.0.3 80 %h 80\n"],
         &[],
     ),
-    ("checktype=external", &["service none"], &[]),
+    (
+        "checktype=external",
+        &["tcp.monitor -p 80", "!service none"],
+        &[],
+    ),
     (
         "checktype=4\nservice=http\ncheckinterval=2",
         &[
@@ -266,6 +270,12 @@ const LDIRECTORD: &[Case<'_>] = &[
     ),
     ("real=10.0.0.7 gate", &[], &[]),
     ("real=10.0.0.8", &["!10.0.0.8"], &["may be cut"]),
+    (
+        "real=10.0.0.8:80 gate 1 l:9 u:8",
+        &["real 10.0.0.8 upper 8\n"],
+        &["the lower threshold"],
+    ),
+    ("checktype=on\nops=yes", &["!one_packet"], &["is for UDP"]),
     ("real=10.0.0.8:80 gte", &["!10.0.0.8"], &["gte"]),
     (
         "real=10.0.0.9->10.0.0.8:80 gate",
@@ -524,8 +534,8 @@ fn each_checker_of_keepalived_is_said_or_named() {
 const VIRTUAL_SERVERS: &[Case<'_>] = &[
     (
         "lvs_sched sh\nsh-port\nsh-fallback\nflag-3",
-        &["scheduler sh sh-fallback sh-port flag-3\n"],
-        &[],
+        &["scheduler sh sh-fallback sh-port\n"],
+        &["flag-3"],
     ),
     (
         "lb_algo rr\nlb_kind DR",
@@ -549,7 +559,7 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
     ),
     ("lvs_method WARP", &["forward nat\n"], &["forwarding"]),
     (
-        "persistence_timeout\npersistence_granularity 255.255.0.0\npersistence_engine sip",
+        "protocol UDP\npersistence_timeout\npersistence_granularity 255.255.0.0\npersistence_engine sip",
         &["persistent 360 mask 255.255.0.0 engine sip\n"],
         &[],
     ),
@@ -593,6 +603,55 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
         &[],
     ),
     ("odd s3cret", &["!s3cret"], &["odd"]),
+    (
+        "real_server 10.0.0.8 80 { weight 0 TCP_CHECK { connect_port 81 } }",
+        &["real 10.0.0.8 weight 0 service", "tcp.monitor -p 81"],
+        &[],
+    ),
+    (
+        "real_server 10.0.0.8 80 { weight 7 HTTP_GET { url { path /x status_code 200 } retry 1 } }",
+        &[
+            "real 10.0.0.8 weight 7 service",
+            "-u /x -m '^HTTP/[0-9.]+ 200'",
+        ],
+        &[],
+    ),
+    (
+        "real_server 10.0.0.8 80",
+        &["!10.0.0.8"],
+        &["a real server without braces"],
+    ),
+    (
+        "real_server 10.0.0 80 {\n}",
+        &["!real 10.0.0\n"],
+        &["no address and port"],
+    ),
+    (
+        "real_server 10.0.0.8 80 {\n uthreshold 5\n lthreshold 6\n}",
+        &["real 10.0.0.8 upper 5"],
+        &["the lower threshold 6 is above the upper one, 5"],
+    ),
+    (
+        "sorry_server 10.0.0.7 80",
+        &["!fallback"],
+        &["is a real server too"],
+    ),
+    ("ops", &["!one_packet"], &["is for UDP"]),
+    (
+        "persistence_timeout 9\npersistence_engine sip",
+        &["persistent 9\n"],
+        &["reads UDP packets only"],
+    ),
+    (
+        "protocol UDP\npersistence_engine sip",
+        &["!    persistent"],
+        &["without persistence"],
+    ),
+    (
+        "protocol UDP\npersistence_timeout 9\npersistence_engine odd",
+        &["persistent 9\n"],
+        &["there is only sip"],
+    ),
     (
         "real_server ::1 80 {\n}",
         &["!real ::1", "!real [::1"],
@@ -720,7 +779,15 @@ fn what_is_none_of_both_is_refused() {
     assert_eq!(try_it(b"watch x\n service y\n"), Err(Refused::Unknown));
     assert_eq!(try_it(b"virtual=\0"), Err(Refused::Binary));
     assert_eq!(try_it(&vec![b'x'; TEXT_MAX + 1]), Err(Refused::TooLarge));
-    assert_eq!(try_it(b"vrrp_instance V {\n}\n"), Err(Refused::Empty));
+    let is_empty =
+        |found| matches!(found, Err(Refused::Empty { remarks, .. }) if remarks.len() == 1);
+    assert!(is_empty(try_it(b"vrrp_instance V {\n}\n")));
+    // Also where there was something to say.
+    assert!(is_empty(try_it(b"virtual=10.0.0.3:80\n")));
+    let server = "virtual_server 10.0.0.3 80 {\n real_server 10.0.0.7 80 {\n  weight 5\n";
+    let cut = try_it(server.as_bytes());
+    let says = |it: &Remark| it.text.contains("the file ends inside of");
+    assert!(matches!(cut, Err(Refused::Empty { remarks, .. }) if remarks.iter().any(says)));
     assert_eq!(
         try_it(b"\xef\xbb\xbfvirtual=1\n real=10.0.0.1 gate \xe4\n"),
         Ok(())
@@ -795,10 +862,12 @@ proptest! {
         let mut files = |_: &Include| Ok(vec![("x".to_owned(), text.clone())]);
         if let Ok(imported) = import(&reading, "f", &text, &mut files) {
             assert!(imported.remarks.len() <= REMARKS_MAX);
+            let loaded = config::load_text(&imported.text);
+            assert!(loaded.is_ok(), "{:#?}\n{}", loaded.err(), imported.text);
             assert!(imported.text.lines().all(|line| !line.contains(|it: char| it.is_control() && it != '\t')));
             for line in imported.text.lines().filter(|it| !it.starts_with('#')) {
                 let indented = line.starts_with("    ") || line.is_empty();
-                let begins = ["hostgroup ", "watch ", "virtual ", "mail_"].iter().any(|it| line.starts_with(it));
+                let begins = ["hostgroup ", "watch ", "virtual ", "mail_", "mondir = ", "alertdir = "].iter().any(|it| line.starts_with(it));
                 assert!(indented || begins, "{line}");
             }
         }

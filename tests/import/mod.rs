@@ -3,6 +3,8 @@
 //! In `data`, NAME.mon.cf is what NAME of ldirectord or keepalived comes to. Each word of both
 //! languages is tried in `src/import/tests.rs`.
 
+mod cut;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -88,7 +90,7 @@ fn what_cannot_be_read_ends_with_a_word_of_its_own() {
         (vec!["none"], 3, "none cannot be read"),
         (vec!["."], 3, "cannot be read"),
         (vec!["other"], 3, "is it the right one?"),
-        (vec!["cut.conf"], 1, "the file ends inside of"),
+        (vec!["cut.conf"], 3, "the file ends inside of"),
         (vec![], 2, "Usage"),
         (vec!["other", "--force"], 2, "--output"),
         (vec!["other", "--from", "haproxy"], 2, "ldirectord"),

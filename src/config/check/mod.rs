@@ -27,6 +27,8 @@ mod section;
 mod service;
 mod values;
 
+pub(crate) use section::is_possible_name;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

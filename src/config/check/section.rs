@@ -37,6 +37,8 @@ use crate::model::{
     Service, ServiceId,
 };
 
+pub(crate) use servers::is_possible_name;
+
 /// Checks all sections, which are in file order, when everything else is known.
 pub(super) fn compile<'a>(
     checker: &mut Checker<'a>,

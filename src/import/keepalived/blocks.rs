@@ -2,7 +2,8 @@
 //!
 //! A statement is the words of a line; braces make it a block. Where a closing brace is missing,
 //! the words that can only begin a block further out close what is open, with a remark; where
-//! the file ends too early, the blocks that are open are marked as cut.
+//! the file ends too early, the blocks that are open are marked as cut. Words that can only begin a
+//! block, or a statement where a whole block stands on one line, begin one wherever they stand.
 
 use crate::import::keepalived::lines::Line;
 use crate::import::{Place, Remarks, shown};
@@ -16,8 +17,18 @@ pub(super) struct Block {
     pub(super) place: Place,
     pub(super) words: Vec<String>,
     pub(super) inner: Vec<Block>,
+    pub(super) extent: Extent,
+}
+
+/// How much of a statement is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Words without braces.
+    Words,
+    /// Both braces, or one that was taken as closed.
+    Whole,
     /// Its closing brace is missing, and it ends where the file does.
-    pub(super) is_cut: bool,
+    Cut,
 }
 
 impl Block {
@@ -67,6 +78,56 @@ const CHECKERS: [&str; 10] = [
     "FILE_CHECK",
 ];
 
+/// Words that begin a statement of a virtual server or of what is in it.
+const STATEMENTS: [&str; 46] = [
+    "alpha",
+    "bind_if",
+    "bind_port",
+    "bindto",
+    "connect_ip",
+    "connect_port",
+    "connect_timeout",
+    "delay_before_retry",
+    "delay_loop",
+    "digest",
+    "fwmark",
+    "helo_name",
+    "inhibit_on_failure",
+    "lb_algo",
+    "lb_kind",
+    "lthreshold",
+    "lvs_method",
+    "lvs_sched",
+    "misc_dynamic",
+    "misc_path",
+    "misc_timeout",
+    "nb_get_retry",
+    "notify_down",
+    "notify_up",
+    "ops",
+    "path",
+    "payload",
+    "persistence_engine",
+    "persistence_granularity",
+    "persistence_timeout",
+    "protocol",
+    "quorum",
+    "quorum_down",
+    "quorum_up",
+    "regex",
+    "regex_options",
+    "require_reply",
+    "retry",
+    "smtp_alert",
+    "sorry_server",
+    "status_code",
+    "url",
+    "uthreshold",
+    "virtualhost",
+    "warmup",
+    "weight",
+];
+
 /// Whether a line is the first of a block of keepalived's.
 pub(in crate::import) fn begins_block(line: &str) -> bool {
     let Some(word) = line.split_whitespace().next() else {
@@ -75,8 +136,9 @@ pub(in crate::import) fn begins_block(line: &str) -> bool {
     TOP.contains(&word.trim_end_matches('{')) && !line.contains('=')
 }
 
-/// The blocks of all lines.
-pub(super) fn read(lines: &[Line], remarks: &mut Remarks) -> Vec<Block> {
+/// The blocks of all lines; `is_last_whole` says whether the last of them has its end, without
+/// which it may be cut.
+pub(super) fn read(lines: &[Line], is_last_whole: bool, remarks: &mut Remarks) -> Vec<Block> {
     let mut reader = Reader {
         open: Vec::new(),
         top: Vec::new(),
@@ -86,7 +148,7 @@ pub(super) fn read(lines: &[Line], remarks: &mut Remarks) -> Vec<Block> {
     for line in lines {
         reader.line(line);
     }
-    reader.end();
+    reader.end(is_last_whole);
     reader.top
 }
 
@@ -102,17 +164,57 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn line(&mut self, line: &Line) {
         let mut words = Vec::new();
+        let mut position = Position::First;
         for token in tokens(&line.text) {
             match token {
                 Token::Word(word) => words.push(word),
-                Token::Open => self.open(&line.place, std::mem::take(&mut words)),
+                Token::Open => {
+                    let all = std::mem::take(&mut words);
+                    let begun = self.last_statement(&line.place, all, position);
+                    self.open(&line.place, begun);
+                    position = Position::BehindBrace;
+                }
                 Token::Close => {
-                    self.statement(&line.place, std::mem::take(&mut words));
+                    let all = std::mem::take(&mut words);
+                    let last = self.last_statement(&line.place, all, position);
+                    self.statement(&line.place, last);
                     self.close(&line.place);
                 }
             }
         }
-        self.statement(&line.place, words);
+        let last = self.last_statement(&line.place, words, position);
+        self.statement(&line.place, last);
+    }
+
+    /// The last of the statements that the words are; those before it are added.
+    fn last_statement(
+        &mut self,
+        place: &Place,
+        words: Vec<String>,
+        position: Position,
+    ) -> Vec<String> {
+        let begins = |word: &str| match position {
+            Position::First => CHECKERS.contains(&word),
+            Position::BehindBrace => {
+                let is_block = CHECKERS.contains(&word) || word == "real_server";
+                is_block || STATEMENTS.contains(&word)
+            }
+        };
+        // What keepalived keeps may have such words for names of its own.
+        let is_ours = match self.open.first() {
+            Some(outermost) => outermost.name() == "virtual_server",
+            None => false,
+        };
+        let mut last: Vec<String> = Vec::new();
+        for word in words {
+            if is_ours && !last.is_empty() && begins(&word) {
+                let text = "several statements on one line; each is read by itself";
+                self.remarks.tolerated(place, text);
+                self.statement(place, std::mem::take(&mut last));
+            }
+            last.push(word);
+        }
+        last
     }
 
     fn statement(&mut self, place: &Place, words: Vec<String>) {
@@ -121,7 +223,7 @@ impl Reader<'_> {
                 place: place.clone(),
                 words,
                 inner: Vec::new(),
-                is_cut: false,
+                extent: Extent::Words,
             });
         }
     }
@@ -153,12 +255,13 @@ impl Reader<'_> {
         } else {
             None
         };
-        let block = block.unwrap_or_else(|| Block {
+        let mut block = block.unwrap_or_else(|| Block {
             place: place.clone(),
             words,
             inner: Vec::new(),
-            is_cut: false,
+            extent: Extent::Whole,
         });
+        block.extent = Extent::Whole;
         self.close_before(block.name(), place);
         self.open.push(block);
     }
@@ -210,9 +313,13 @@ impl Reader<'_> {
         }
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, is_last_whole: bool) {
+        if !is_last_whole && let Some(block) = self.open.last_mut() {
+            // Half an address may be another one.
+            block.inner.pop_if(|it| it.extent == Extent::Words);
+        }
         while let Some(mut block) = self.open.pop() {
-            block.is_cut = true;
+            block.extent = Extent::Cut;
             if self.open.is_empty() {
                 let text = format!(
                     "the file ends inside of {}: a brace is missing, or the file is cut and \
@@ -224,6 +331,14 @@ impl Reader<'_> {
             self.add(block);
         }
     }
+}
+
+/// Where on its line a word stands.
+#[derive(Clone, Copy)]
+enum Position {
+    /// No brace was opened on the line.
+    First,
+    BehindBrace,
 }
 
 enum Token {

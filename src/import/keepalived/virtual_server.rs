@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::import::keepalived::blocks::Block;
+use crate::import::keepalived::blocks::{Block, Extent};
 use crate::import::keepalived::checker::{self, Defaults};
 use crate::import::keepalived::globals::{Globals, Target, family};
 use crate::import::keepalived::{granularity, is_on};
 use crate::import::ldirectord::{fit_port, is_host, weight};
-use crate::import::plan::{Plan, Policy, Section, Server, THRESHOLD_MAX};
+use crate::import::plan::{Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of};
 use crate::import::{Place, Remarks, shown};
 use crate::lvs::{
     Family, Forwarding, GueChecksum, Protocol, RealServer, Scheduler, ServiceFlags, Tunnel,
@@ -60,8 +60,12 @@ pub(super) fn section(
                     all of a virtual service, the largest were taken";
         remarks.lost(place, text);
     }
-    let fallback = reading.fallback(first, remarks);
+    let fallback = reading
+        .fallback(first, remarks)
+        .filter(|it| !it.is_listed(&servers, first, "sorry_server", place, remarks));
     reading.quorum(fallback.is_some(), remarks);
+    let keys = fit_settings(&mut reading.settings, keys, place, remarks);
+    keys.first()?;
     let all = servers.len();
     let on_failure = reading.all_or_none(found.quiesced, all, "inhibit_on_failure", place, remarks);
     let is_alpha = reading.all_or_none(found.kept_out, all, "alpha", place, remarks);
@@ -274,7 +278,7 @@ impl<'a> Reading<'a> {
             "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
             | "delay_loop" | "inhibit_on_failure" => self.defaults.take(line, remarks),
             word if SILENT.contains(&word) => {}
-            word => match ServiceFlags::of_scheduler(&self.settings.scheduler, word) {
+            word => match flag_of(&self.settings.scheduler, word) {
                 Some(flag) => self.settings.flags = self.settings.flags.with(flag),
                 None => unknown(line, remarks),
             },
@@ -364,6 +368,10 @@ impl<'a> Reading<'a> {
         remarks: &mut Remarks,
     ) -> Option<(Server, checker::Found)> {
         let place = &block.place;
+        if let Some(text) = unfinished(block) {
+            remarks.lost(place, text);
+            return None;
+        }
         let mut server = target(block, self.forwarding, remarks)?;
         let mut defaults = self.defaults.clone();
         let mut policy = Policy::default();
@@ -390,6 +398,7 @@ impl<'a> Reading<'a> {
             remarks.lost(place, format!("left out: {why}"));
             return None;
         }
+        server.fit_thresholds(place, remarks);
         fit_port(&mut server, key, place, remarks);
         if smtp_alert.or(self.globals.smtp_alert).unwrap_or(true)
             && let Some(line) = mail(self.globals)
@@ -403,11 +412,6 @@ impl<'a> Reading<'a> {
             .iter()
             .filter(|it| checker::is_one(it.name()))
             .collect();
-        if checkers.is_empty() && block.is_cut {
-            let text = "the file ends before the checks of this real server; it is left out";
-            remarks.lost(place, text);
-            return None;
-        }
         let mut found = checker::Found::of_server(&defaults);
         for block in checkers {
             let look = checker::Look {
@@ -441,6 +445,16 @@ impl<'a> Reading<'a> {
             remarks.lost(place, text);
         }
         count == all
+    }
+}
+
+/// Why a real server is not taken as it stands: without its checks it would be in for ever, and
+/// with half of them it is not the same.
+const fn unfinished(block: &Block) -> Option<&'static str> {
+    match block.extent {
+        Extent::Whole => None,
+        Extent::Words => Some("a real server without braces; it is left out"),
+        Extent::Cut => Some("the file ends inside of this real server; it is left out"),
     }
 }
 

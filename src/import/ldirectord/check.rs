@@ -74,7 +74,7 @@ impl<'a> Checks<'a> {
     ) -> Self {
         let connect = seen.seconds("checktimeout", remarks);
         let negotiate = seen.seconds("negotiatetimeout", remarks);
-        let kind = seen
+        let mut kind = seen
             .get("checktype")
             .map_or(Kind::Negotiate, |value| kind(value, remarks));
         let service = seen.get("service").map(|value| value.text.clone());
@@ -82,6 +82,15 @@ impl<'a> Checks<'a> {
             let found = BY_PORT.iter().find(|(port, _)| Some(*port) == key.port());
             found.map_or("none", |(_, name)| name).to_owned()
         };
+        // Half a file may lack just that line, and without a check they are in for ever.
+        if kind == Kind::Negotiate && service.is_none() && by_port() == "none" {
+            remarks.tolerated(
+                &seen.block.head.place,
+                "no service, and none is known by the port: ldirectord would check nothing; a \
+                 connection is tried. service=none would leave the servers always in",
+            );
+            kind = Kind::Connect;
+        }
         if kind == Kind::Off {
             remarks.lost(
                 &seen.block.head.place,
@@ -113,11 +122,7 @@ impl<'a> Checks<'a> {
             Kind::Off | Kind::On => Vec::new(),
             Kind::Ping => vec![(None, self.ping(), 1)],
             Kind::Connect => vec![(None, self.connect(server, remarks), 1)],
-            Kind::External => self
-                .external(server, remarks)
-                .into_iter()
-                .map(|check| (None, check, 1))
-                .collect(),
+            Kind::External => vec![(None, self.external(server, remarks), 1)],
             Kind::Negotiate => self
                 .negotiate(server, own, remarks)
                 .into_iter()
@@ -196,11 +201,12 @@ impl<'a> Checks<'a> {
         }
     }
 
-    fn external(&self, server: &Server, remarks: &mut Remarks) -> Option<Check> {
+    fn external(&self, server: &Server, remarks: &mut Remarks) -> Check {
         let Some(value) = self.seen.get("checkcommand") else {
-            let text = "without checkcommand an external check is always good";
+            let text = "without checkcommand an external check is always good; a connection is \
+                        tried. checktype=on would leave the servers always in";
             remarks.tolerated(&self.seen.block.head.place, text);
-            return None;
+            return self.connect(server, remarks);
         };
         let is_perl = self
             .seen
@@ -226,11 +232,11 @@ impl<'a> Checks<'a> {
             "%h".to_owned(),
             server.port.to_string(),
         ]);
-        Some(Check::Program {
+        Check::Program {
             words,
             limit: self.connect_limit,
             exits: Exits::Zero,
-        })
+        }
     }
 
     fn negotiate(

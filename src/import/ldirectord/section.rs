@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::import::ldirectord::server::{fallback, real_servers};
 use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check, unquoted};
-use crate::import::plan::{Plan, Policy, Section, Server};
+use crate::import::plan::{Plan, Policy, Section, Server, fit_settings, flag_of};
 use crate::import::{Remarks, shown};
 use crate::lvs::{Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey};
 use crate::model::{Counts, Initial, OnExit, OnFailure, WeightFrom};
@@ -166,8 +166,11 @@ pub(super) fn of_block(
         }
     }
     others(&seen, remarks);
-    let fallback = fallback(&seen, key, remarks);
-    let settings = settings(&seen, key, remarks);
+    let fallback = fallback(&seen, key, remarks)
+        .filter(|it| !it.is_listed(&servers, key, "the fallback server", &place, remarks));
+    let mut settings = settings(&seen, key, remarks);
+    let keys = fit_settings(&mut settings, vec![key], &place, remarks);
+    keys.first()?;
     if servers.is_empty() {
         remarks.lost(
             &place,
@@ -179,7 +182,7 @@ pub(super) fn of_block(
     Some(Section {
         place,
         title: format!("virtual={}", shown(&block.head.text)),
-        keys: vec![key],
+        keys,
         settings,
         servers,
         fallback,
@@ -304,7 +307,7 @@ fn settings(seen: &Seen<'_>, key: VirtualServiceKey, remarks: &mut Remarks) -> V
             .split([',', ' '])
             .filter(|it| !it.is_empty())
         {
-            match ServiceFlags::of_scheduler(&settings.scheduler, word) {
+            match flag_of(&settings.scheduler, word) {
                 Some(flag) => settings.flags = settings.flags.with(flag),
                 None => {
                     let scheduler = &settings.scheduler;

@@ -1,5 +1,8 @@
 //! What do the `real` and `fallback` lines of ldirectord.cf come to?
 
+use std::net::IpAddr;
+
+use crate::config::is_possible_name;
 use crate::import::ldirectord::section::{Seen, port_of, split_port};
 use crate::import::ldirectord::{Value, check};
 use crate::import::plan::{Policy, Server, THRESHOLD_MAX};
@@ -73,6 +76,7 @@ pub(super) fn real_servers(
             remarks.lost(&real.place, format!("left out: {why}"));
             continue;
         }
+        server.fit_thresholds(&real.place, remarks);
         fit_port(&mut server, key, &real.place, remarks);
         server.checks = checks.of(&server, line.own.as_ref(), policy, remarks);
         if checks.are_off() {
@@ -97,8 +101,7 @@ fn hosts(first: &str, last: Option<&str>) -> Result<Vec<String>, String> {
 
 /// Whether a word can stand in a hostgroup.
 pub(in crate::import) fn is_host(word: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:".contains(&byte);
-    !word.is_empty() && !word.starts_with('-') && word.bytes().all(plain)
+    word.parse::<IpAddr>().is_ok() || is_possible_name(word)
 }
 
 /// Only `masq` can change the port (D12); the program corrects it as well.

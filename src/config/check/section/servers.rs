@@ -267,7 +267,7 @@ pub(super) fn canonical(host: &str) -> String {
 }
 
 /// Whether a name service could know it; digits and dots alone are a mistyped address.
-fn is_possible_name(word: &str) -> bool {
+pub(crate) fn is_possible_name(word: &str) -> bool {
     let is_of_address = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     is_host_name(word) && !word.bytes().all(is_of_address)
 }
