@@ -321,8 +321,8 @@ fn start(
     let backend = applier::place_of(globals, options.load.purpose);
     let (saved, now) = (&opened.saved, clock.now());
     let (role, role_kept) = role::begin(globals, saved, now);
-    let (told, deliveries) = mpsc::channel(TOLD_MAX);
-    let outbox = Outbox::start_as(settings, role::voice(&role), Some(told), events.clone());
+    let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
+    let outbox = Outbox::start_as(settings, role::voice(&role), Some(tidings), events.clone());
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), now);
     Ok(Daemon {
         role,

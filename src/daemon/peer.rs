@@ -28,16 +28,16 @@ use tokio::task::JoinHandle;
 
 use crate::alert::mail::Mailer;
 use crate::clock::Clock;
-use crate::daemon::outbox::Told;
 use crate::daemon::peer::keeper::Keeper;
 use crate::daemon::peer::told::Pace;
 use crate::daemon::peer::wishes::Shared;
 use crate::engine::Engine;
-use crate::engine::event::{PeerTold, Renumbering};
+use crate::engine::event::PeerTold;
 use crate::engine::saved::Saved;
 use crate::model::Globals;
 use crate::pair::Accord;
-use crate::pair::talk::{Own, PeerSettings, PeerState, StampedWish};
+use crate::pair::post::Tidings;
+use crate::pair::talk::{Delivery, Own, PeerSettings, PeerState, StampedWish};
 use crate::time::{Mono, Wall};
 
 /// Lists of wishes that wait for the loop; more are put together.
@@ -45,9 +45,6 @@ const WISHES_WAITING: usize = 4;
 
 /// Lists of deliveries that wait for the loop; more are put together.
 const DELIVERED_WAITING: usize = 4;
-
-/// Lists of renumbered outages that wait for the task: one for each word of the peer's.
-const RENUMBERED_WAITING: usize = 64;
 
 /// What is known of the link, for the loop and for persons.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -74,7 +71,7 @@ pub(super) enum News {
     /// The view is another one.
     View,
     /// The peer delivered these.
-    Delivered(Vec<Told>),
+    Delivered(Vec<Delivery>),
     /// The peer knows of these wishes.
     Wishes(Vec<StampedWish>),
 }
@@ -86,15 +83,11 @@ pub(super) struct Peer {
     settings: watch::Sender<PeerSettings>,
     view: watch::Receiver<Arc<PeerView>>,
     /// What the peer delivered.
-    delivered: mpsc::Receiver<Vec<Told>>,
+    delivered: mpsc::Receiver<Vec<Delivery>>,
     /// What the peer's operators wish.
     wishes: mpsc::Receiver<Vec<StampedWish>>,
     /// What both know of that.
     shared: Shared,
-    /// Outages that have another number.
-    renumbered: mpsc::Sender<Vec<Renumbering>>,
-    /// Since when this director could have heard the peer.
-    started: Wall,
     task: JoinHandle<()>,
     /// Whether the roles of both go together.
     accord: Accord,
@@ -105,18 +98,19 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Starts it in the current runtime; `told` is what this director delivers.
+    /// Starts it in the current runtime; `tidings` is what the peer is to hear of
+    /// messages.
     pub(super) fn of(
         globals: &Globals,
         saved: &Saved,
         engine: &Engine,
         clock: Clock,
-        told: mpsc::Receiver<Told>,
+        tidings: mpsc::Receiver<Tidings>,
     ) -> Self {
         let shared = Shared::restore(saved, engine);
         let settings = globals.peer.clone();
         let mailer = Mailer::new(globals.mail.clone());
-        Self::start(settings, shared, mailer.host(), clock, told)
+        Self::start(settings, shared, mailer.host(), clock, tidings)
     }
 
     fn start(
@@ -124,16 +118,15 @@ impl Peer {
         shared: Shared,
         name: &str,
         clock: Clock,
-        told: mpsc::Receiver<Told>,
+        tidings: mpsc::Receiver<Tidings>,
     ) -> Self {
         let (own, own_changes) = watch::channel(Own::default());
         let (settings, changes) = watch::channel(settings);
         let (says, view) = watch::channel(Arc::default());
         let (delivers, delivered) = mpsc::channel(DELIVERED_WAITING);
         let (says_wishes, wishes) = mpsc::channel(WISHES_WAITING);
-        let (renumbered, renumberings) = mpsc::channel(RENUMBERED_WAITING);
         let keeper = Keeper::new(name, clock, delivers, says_wishes, says);
-        let task = tokio::spawn(keeper.run(own_changes, changes, told, renumberings));
+        let task = tokio::spawn(keeper.run(own_changes, changes, tidings));
         Self {
             own,
             settings,
@@ -141,8 +134,6 @@ impl Peer {
             delivered,
             wishes,
             shared,
-            renumbered,
-            started: clock.now().wall,
             task,
             accord: Accord::default(),
             told: PeerTold::default(),
@@ -157,12 +148,6 @@ impl Peer {
             *told = own;
             is_news
         });
-    }
-
-    /// These outages have another number from now on. False where there is no room now.
-    #[must_use]
-    pub(super) fn renumber(&self, renumberings: Vec<Renumbering>) -> bool {
-        self.renumbered.try_send(renumberings).is_ok()
     }
 
     /// From now on these settings hold, and the key as its file has it now.

@@ -8,6 +8,8 @@
 //! | what does a VRRP daemon write into its FIFO | `fifo` |
 //! | which role follows from what is known | `role` |
 //! | which role is acted upon, and since when | `keeper` |
+//! | what is told, held, forgotten and taken over | `post` |
+//! | which outages have another number by now | `renamed` |
 //! | do the roles of the two directors go together | `accord` |
 //! | what does the file say of the pair | `settings` |
 //! | which synchronisation daemons run in which role | `sync` |
@@ -16,6 +18,8 @@
 pub mod accord;
 pub mod fifo;
 pub mod keeper;
+pub mod post;
+mod renamed;
 pub mod role;
 pub mod settings;
 pub mod sync;
@@ -24,6 +28,7 @@ pub mod talk;
 pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, RoleKeeper};
+pub use post::{Hearing, Letter, Post, Voice};
 pub use role::{Facts, Found, Role, Sight, Standing, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
 pub use sync::SyncSettings;

@@ -3,26 +3,37 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lvsmon::daemon::outbox::{Outbox, OutboxSettings, Told, Voice};
+use lvsmon::daemon::outbox::{Outbox, OutboxSettings};
 use lvsmon::engine::event::{Delivery, Renumbering};
+use lvsmon::pair::Voice;
+use lvsmon::pair::post::Tidings;
+use lvsmon::pair::talk;
 use tokio::sync::mpsc;
 
 use super::harness::{Box_, LIMIT, block_on, call, program_call, quick, settings, spooled, until};
 use super::servers::{Relay, have_relay};
 use crate::support::TempDir;
 
-fn start(settings: OutboxSettings, voice: Voice, told: Option<mpsc::Sender<Told>>) -> Box_ {
+fn start(settings: OutboxSettings, voice: Voice, tidings: Option<mpsc::Sender<Tidings>>) -> Box_ {
     let (sender, events) = mpsc::channel(100);
     Box_ {
-        outbox: Outbox::start_as(settings, voice, told, sender),
+        outbox: Outbox::start_as(settings, voice, tidings, sender),
         events,
     }
 }
 
-fn told(event: &str, to: &str) -> Told {
-    Told {
+fn told(event: &str, to: &str) -> talk::Delivery {
+    talk::Delivery {
         event: Arc::from(event),
         to: Arc::from(to),
+    }
+}
+
+/// What the other director is to hear, where that is a delivery.
+fn delivered(tidings: Option<Tidings>) -> talk::Delivery {
+    match tidings {
+        Some(Tidings::Delivered(delivery)) => delivery,
+        other => panic!("no delivery: {other:?}"),
     }
 }
 
@@ -73,7 +84,7 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
         let mut heard = Vec::new();
         while heard.len() < 2 {
             let one = tokio::time::timeout(LIMIT, reached.recv()).await;
-            heard.push(one.unwrap().unwrap());
+            heard.push(delivered(one.unwrap()));
         }
         heard.sort();
         let program = told("farm/http/1795215956/failure/4", "program");
@@ -197,7 +208,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         let (says, mut reached) = mpsc::channel(10);
         let outbox = start(settings, Voice::Speaks, Some(says));
         let first = tokio::time::timeout(LIMIT, reached.recv()).await;
-        assert_eq!(first.unwrap(), Some(told(&id(4, 2), "boss@b.example")));
+        assert_eq!(delivered(first.unwrap()), told(&id(4, 2), "boss@b.example"));
         until("an empty spool", || spooled(&state).is_empty()).await;
         drop(outbox);
     });
@@ -228,7 +239,7 @@ fn every_delivery_is_said_however_slowly_that_is_heard() {
         let mut heard = Vec::new();
         while heard.len() < to.len() {
             let one = tokio::time::timeout(LIMIT, reached.recv()).await;
-            heard.push(one.unwrap().unwrap().to.to_string());
+            heard.push(delivered(one.unwrap()).to.to_string());
         }
         heard.sort();
         assert_eq!(heard, to);

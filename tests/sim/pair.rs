@@ -246,8 +246,9 @@ impl World {
                     if call.kind.mark() == Some("-u") {
                         self.ended.insert(about);
                     }
-                    let now = self.time;
-                    self.directors[side].post.take(now, &call.event, about);
+                    let director = &mut self.directors[side];
+                    let now = director.now(self.time);
+                    director.outbox.take(now, &call.event, about);
                 }
             } else if let Action::Resolve(host) = action {
                 self.soon(5, Coming::Resolved(side, life, host));
@@ -256,7 +257,7 @@ impl World {
             }
         }
         self.speak(side);
-        if self.directors[side].post.has_work() {
+        if self.directors[side].outbox.has_work() {
             self.soon(300, Coming::Relay(side, life));
         }
     }
@@ -390,21 +391,22 @@ impl World {
 
     /// The relay accepts one mail; sometimes the director dies before it can say so.
     fn relay(&mut self, side: usize) {
-        let Some(letter) = self.directors[side].post.next() else {
+        let Some((number, event, about)) = self.directors[side].outbox.next() else {
             return;
         };
-        self.note(format_args!("{side} delivers {}", letter.event));
+        self.note(format_args!("{side} delivers {event}"));
         let was_linked = self.is_linked && self.directors.iter().all(Director::is_linked);
         self.mails.push(Mail {
             at: self.time,
-            event: letter.event.clone(),
-            about: letter.about,
+            event: event.to_string(),
+            about,
             was_linked,
         });
-        if !self.is_calm && self.random.u8(..) < 6 {
+        let may_die = !self.is_calm && self.directors.iter().all(|it| it.is_alive);
+        if may_die && self.random.u8(..) < 6 {
             return self.die(side);
         }
-        self.directors[side].delivered(self.time, &letter.event);
+        self.directors[side].delivered(self.time, number);
         self.perform(side, Vec::new());
     }
 

@@ -2,20 +2,19 @@
 //!
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
-//! `intake`, what comes of deliveries in `outcome`, what is held for the other director in `held`,
-//! what gets another event id in `renumber`.
+//! `intake`, what comes of deliveries in `outcome`, what the other director tells, told or calls
+//! otherwise in `held`.
 
 mod held;
 mod intake;
 mod outcome;
-mod renumber;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{OnceCell, mpsc, watch};
+use tokio::sync::{OnceCell, mpsc};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
@@ -23,12 +22,12 @@ use crate::clock::Clock;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
-use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Origin, Queue};
-use crate::daemon::outbox::renamed::Renamed;
+use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
-use crate::daemon::outbox::{Hearing, OutboxSettings, Parcel, Told, Voice, Ways};
+use crate::daemon::outbox::{OutboxSettings, Parcel, Ways};
 use crate::engine::event::{AlertId, Event};
-use crate::pair::talk::Delivered;
+use crate::pair::post::{Origin, Stage, Tidings};
+use crate::pair::{Hearing, Letter, Post, Voice};
 use crate::time::Mono;
 
 /// Calls taken in one go: they share one wait for the disk.
@@ -56,7 +55,7 @@ struct OpenCall {
 enum Kind {
     Mails(Vec<u64>),
     Webhook(u64),
-    Program(Key, AlertId),
+    Program(Key, AlertId, u64),
 }
 
 /// Whether the disk takes messages.
@@ -94,20 +93,10 @@ pub(super) struct Courier {
     kinds: Vec<(Id, Kind)>,
     reports: mpsc::Sender<Report>,
     disk: Disk,
-    /// Whether anything leaves.
-    voice: Voice,
-    /// Since when that holds.
-    turned: Mono,
-    /// Who is told what has reached whom.
-    told: Option<mpsc::Sender<Told>>,
-    /// What it is still to be told, in order, at most `DELIVERED_MAX`.
-    untold: VecDeque<Told>,
-    /// Whether the other director is heard.
-    hearing: watch::Receiver<Hearing>,
-    /// What it has told: it may be asked for here later.
-    elsewhere: Delivered,
-    /// Outages that have another number than some calls still say.
-    renamed: Renamed,
+    /// What of all this is told, held and forgotten.
+    post: Post,
+    /// Who tells the other director of it.
+    tidings: Option<mpsc::Sender<Tidings>>,
     tidied: Mono,
     is_closing: bool,
 }
@@ -118,16 +107,17 @@ impl Courier {
         let Ways {
             mut changes,
             mut voices,
-            hearing,
+            mut hearings,
             taken,
             held,
-            told,
+            tidings,
             events,
         } = ways;
         let (reports, mut reported) = mpsc::channel(REPORTS);
         let settings = changes.borrow_and_update().clone();
-        let mut courier = Self::new(settings, hearing, reports);
-        courier.told.clone_from(&told);
+        let mut courier = Self::new(settings, reports);
+        courier.tidings.clone_from(&tidings);
+        courier.hear(*hearings.borrow_and_update());
         courier.load().await;
         let voice = *voices.borrow_and_update();
         courier.speak(voice);
@@ -140,7 +130,7 @@ impl Courier {
             });
             if courier.is_closing && courier.is_idle() {
                 courier.empty_trash().await;
-                courier.say_untold();
+                courier.say_tidings();
                 return;
             }
             let wake = courier.wake();
@@ -167,6 +157,7 @@ impl Courier {
                     let voice = *voices.borrow_and_update();
                     courier.speak(voice);
                 }
+                Ok(()) = hearings.changed() => courier.hear(*hearings.borrow_and_update()),
                 Ok(()) = changes.changed() => {
                     let settings = changes.borrow_and_update().clone();
                     courier.reload(settings);
@@ -178,17 +169,13 @@ impl Courier {
                         (Err(_), _) | (_, None) => courier.done.clear(),
                     }
                 }
-                () = has_room(told.as_ref()), if !courier.untold.is_empty() => courier.say_untold(),
+                () = has_room(tidings.as_ref()), if courier.post.has_tidings() => courier.say_tidings(),
                 () = courier.clock.sleep_until_some(wake) => {}
             }
         }
     }
 
-    fn new(
-        settings: OutboxSettings,
-        hearing: watch::Receiver<Hearing>,
-        reports: mpsc::Sender<Report>,
-    ) -> Self {
+    fn new(settings: OutboxSettings, reports: mpsc::Sender<Report>) -> Self {
         let clock = Clock::start();
         Self {
             clock,
@@ -213,13 +200,8 @@ impl Courier {
             kinds: Vec::new(),
             reports,
             disk: Disk::Works,
-            voice: Voice::Speaks,
-            turned: clock.now().mono,
-            told: None,
-            untold: VecDeque::new(),
-            hearing,
-            elsewhere: Delivered::default(),
-            renamed: Renamed::default(),
+            post: Post::new(clock.now().mono, settings.terms()),
+            tidings: None,
             tidied: Mono::ZERO,
             is_closing: false,
             generation: 0,
@@ -242,7 +224,12 @@ impl Courier {
             .reload(settings.limits.clone(), settings.mailer.group_wait());
         // The limit that held programs up may have been raised.
         self.programs.hurry();
+        self.post.set_terms(settings.terms());
         self.settings = settings;
+    }
+
+    fn hear(&mut self, hearing: Hearing) {
+        self.post.hear(self.clock.now().mono, hearing);
     }
 
     /// Puts what the spool holds in line.
@@ -278,7 +265,9 @@ impl Courier {
         }
         let now = self.clock.now();
         for (number, bytes, item) in items {
-            if let Some(entry) = entry_of(&item, bytes, now.mono, Origin::Spool) {
+            if let Some(entry) = entry_of(&item, bytes, now.mono) {
+                self.post
+                    .put(number, letter_of(&item, &entry, Origin::Spool));
                 self.queue.insert(number, entry);
             }
         }
@@ -286,7 +275,7 @@ impl Courier {
 
     fn is_idle(&self) -> bool {
         // Every message that can be delivered now is under way after `advance`.
-        let programs = self.programs.is_idle() || self.voice == Voice::Holds;
+        let programs = self.programs.is_idle() || self.post.voice() == Voice::Holds;
         self.kinds.is_empty() && programs
     }
 
@@ -296,7 +285,7 @@ impl Courier {
             Disk::Fails(at) if !self.is_loaded || !self.memory.is_empty() => Some(at),
             Disk::Works | Disk::Fails(_) => None,
         };
-        let programs = match self.voice {
+        let programs = match self.post.voice() {
             Voice::Speaks => self.programs.next(self.settings.limits.programs),
             Voice::Holds => None,
         };
@@ -323,9 +312,8 @@ impl Courier {
         let now = self.clock.now();
         if now.mono.since(self.tidied) > TIDY_REST {
             self.queue.tidy(now);
-            if self.voice == Voice::Holds {
-                self.forget_held();
-            }
+            let forgotten = self.post.tidy(now);
+            self.forget(forgotten);
             self.tidied = now.mono;
         }
         let groups = self.queue.groups(now);
@@ -339,10 +327,11 @@ impl Courier {
             }
         }
         let now = self.clock.now().mono;
-        while self.voice == Voice::Speaks
+        while self.post.voice() == Voice::Speaks
             && let Some(call) = self.programs.start(now, self.settings.limits.programs)
         {
-            let kind = Kind::Program(call.key(), call.call.id);
+            self.post.leaves(call.number);
+            let kind = Kind::Program(call.key(), call.call.id, call.number);
             let limit = self.settings.limits.program_limit;
             let job = jobs::program(call, limit, self.reports.clone());
             let id = self.jobs.spawn(job).id();
@@ -387,6 +376,7 @@ impl Courier {
             let others = seal.replaces.clone();
             let is_kept = result.is_err();
             self.queue.sealed(&group, &seal.message_id, bytes, is_kept);
+            self.post.seal(&group.members);
             match result {
                 Ok(()) => self.trash.extend(others),
                 Err(why) => {
@@ -432,12 +422,16 @@ impl Courier {
             spool: self.spool.clone(),
             zone: self.zone.clone(),
         };
+        for &number in transactions.iter().flatten() {
+            self.post.leaves(number);
+        }
         let kind = Kind::Mails(transactions.concat());
         let id = self.jobs.spawn(job.run(self.reports.clone())).id();
         self.kinds.push((id, kind));
     }
 
     fn start_webhook(&mut self, number: u64, left_out: u32) {
+        self.post.leaves(number);
         let job = WebhookJob {
             number,
             left_out,
@@ -453,14 +447,14 @@ impl Courier {
 }
 
 /// Waits until one more can be told, or nobody listens any more.
-async fn has_room(told: Option<&mpsc::Sender<Told>>) {
-    if let Some(told) = told {
-        drop(told.reserve().await);
+async fn has_room(tidings: Option<&mpsc::Sender<Tidings>>) {
+    if let Some(tidings) = tidings {
+        drop(tidings.reserve().await);
     }
 }
 
 /// The entry of an item; none where it tells nothing, which reading has ruled out.
-fn entry_of(item: &Item, bytes: u64, since: Mono, origin: Origin) -> Option<Entry> {
+fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
     let service: Arc<str> = item.notices.first()?.key().into();
     let lane = match &item.destination {
         Destination::Mail { to, from, .. } => Lane::Mail {
@@ -475,21 +469,27 @@ fn entry_of(item: &Item, bytes: u64, since: Mono, origin: Origin) -> Option<Entr
     Some(Entry {
         lane: Arc::new(lane),
         service,
-        events: item
-            .notices
-            .iter()
-            .map(|n| n.event.as_str().into())
-            .collect(),
         accepted: item.accepted,
         since,
-        origin,
         bytes,
         message_id: item.seal.as_ref().map(|seal| seal.message_id.clone()),
         calls: Vec::new(),
         left_out: 0,
         in_memory: false,
-        held: item.held,
     })
+}
+
+/// What the pair has to know of an item.
+fn letter_of(item: &Item, entry: &Entry, origin: Origin) -> Letter {
+    let events = item.notices.iter();
+    Letter {
+        to: entry.lane.receiver(),
+        events: events.map(|notice| notice.event.as_str().into()).collect(),
+        accepted: item.accepted,
+        since: entry.since,
+        origin,
+        stage: if item.held { Stage::Held } else { Stage::Own },
+    }
 }
 
 /// Whom a message is for, as it may be logged.

@@ -53,8 +53,8 @@ pub(super) enum Report {
         key: Key,
         /// Whose call.
         call: AlertId,
-        /// What it tells.
-        event: Arc<str>,
+        /// Its number.
+        number: u64,
         /// Why it does not count as delivered.
         fault: Option<String>,
     },
@@ -310,7 +310,7 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
         Ok(fault) => Report::Program {
             key: call.key(),
             call: call.call.id,
-            event: call.call.event.as_str().into(),
+            number: call.number,
             fault,
         },
         Err(why) => Report::NotNow { call, why },

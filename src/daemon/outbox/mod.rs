@@ -5,9 +5,9 @@
 //! | what waits, what is due, what goes when it is full | `queue` (pure) |
 //! | which events become one mail | `group` (pure) |
 //! | which program runs next | `programs` (pure) |
-//! | which outages have another number by now | `renamed` (pure) |
 //! | how is a message kept over a crash | `spool` |
-//! | what is done about all that, and what is held for the other director | `courier` |
+//! | what is held for the other director, and what did that one tell | [`crate::pair::post`] (pure) |
+//! | what is done about all that | `courier` |
 //! | how is one delivery made | `jobs` |
 //!
 //! Mail and webhooks are delivered at least once: a message whose acceptance was not noticed
@@ -22,11 +22,9 @@ mod group;
 mod jobs;
 mod programs;
 mod queue;
-mod renamed;
 mod spool;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -37,7 +35,9 @@ use crate::alert::mail::Mailer;
 use crate::daemon::outbox::courier::Courier;
 use crate::engine::event::{AlertCall, Delivery, Event, Renumbering};
 use crate::model::Globals;
-use crate::time::Wall;
+use crate::pair::post::{Terms, Tidings};
+use crate::pair::talk;
+use crate::pair::{Hearing, Voice};
 
 /// What the configuration says about delivery.
 #[derive(Clone, Debug)]
@@ -62,6 +62,15 @@ impl OutboxSettings {
             mailer: Mailer::new(globals.mail.clone()),
             limits: Limits::default(),
             held_most: Some(HELD_MOST),
+        }
+    }
+
+    /// The times by which held messages go.
+    fn terms(&self) -> Terms {
+        let give_up_after = self.limits.give_up_after;
+        Terms {
+            held_most: self.held_most.unwrap_or(give_up_after),
+            give_up_after,
         }
     }
 }
@@ -132,44 +141,13 @@ const HELD_MOST: Duration = Duration::from_secs(120);
 /// bound is only met when the disk hangs.
 const INBOX: usize = 10_000;
 
-/// Whether this director tells people (D26).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Voice {
-    /// It does.
-    #[default]
-    Speaks,
-    /// The other one does: everything is held.
-    Holds,
-}
-
-/// Whether the other director says what it has told (D26).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hearing {
-    /// It never does: the file names no peer.
-    #[default]
-    Never,
-    /// It does at present.
-    Linked,
-    /// It was heard last at this moment.
-    Lost(Wall),
-}
-
-/// One event reached one receiver.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Told {
-    /// Its id.
-    pub event: Arc<str>,
-    /// An address, `webhook` or `program`.
-    pub to: Arc<str>,
-}
-
 /// What goes to the task.
 #[derive(Debug)]
 enum Parcel {
     /// A call, and who was to speak when it was sent.
     Call(Box<AlertCall>, Voice),
     /// What the other director has told.
-    Told(Vec<Told>),
+    Told(Vec<talk::Delivery>),
     /// Outages that have another number from now on.
     Renumber(Vec<Renumbering>),
 }
@@ -178,12 +156,12 @@ enum Parcel {
 struct Ways {
     changes: watch::Receiver<OutboxSettings>,
     voices: watch::Receiver<Voice>,
-    hearing: watch::Receiver<Hearing>,
+    hearings: watch::Receiver<Hearing>,
     /// How many calls were taken.
     taken: watch::Sender<u64>,
     /// How many messages are held.
     held: watch::Sender<u64>,
-    told: Option<mpsc::Sender<Told>>,
+    tidings: Option<mpsc::Sender<Tidings>>,
     events: mpsc::Sender<Event>,
 }
 
@@ -209,13 +187,13 @@ impl Outbox {
         Self::start_as(settings, Voice::Speaks, None, events)
     }
 
-    /// The same, holding everything at first or not. Whom each message has reached is said to
-    /// `told`, in order, and waits where that is full.
+    /// The same, holding everything at first or not. What the other director is to hear is said to
+    /// `tidings`, in order, and waits where that is full.
     #[must_use]
     pub fn start_as(
         settings: OutboxSettings,
         voice: Voice,
-        told: Option<mpsc::Sender<Told>>,
+        tidings: Option<mpsc::Sender<Tidings>>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let (parcels, inbox) = mpsc::channel(INBOX);
@@ -227,10 +205,10 @@ impl Outbox {
         let ways = Ways {
             changes,
             voices,
-            hearing: hears,
+            hearings: hears,
             taken: says,
             held: counts,
-            told,
+            tidings,
             events: events.clone(),
         };
         let task = tokio::spawn(Courier::run(inbox, ways));
@@ -288,7 +266,7 @@ impl Outbox {
     /// The other director has told these: they are dropped here, where they wait, and count as
     /// delivered, also where they come only later. Their ids are ours. False where there is no room now: say it again.
     #[must_use]
-    pub fn told_elsewhere(&self, told: Vec<Told>) -> bool {
+    pub fn told_elsewhere(&self, told: Vec<talk::Delivery>) -> bool {
         self.parcels.try_send(Parcel::Told(told)).is_ok()
     }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::effort::look;
 use crate::engine::event::{AlertCall, AlertId};
 use crate::time::Mono;
 
@@ -50,10 +51,8 @@ pub(super) struct ProgramCall {
     pub(super) path: PathBuf,
     /// What to tell it.
     pub(super) call: Box<AlertCall>,
-    /// When it was taken.
-    pub(super) since: Mono,
-    /// It was taken while the other director was to run it.
-    pub(super) held: bool,
+    /// Its place among all calls and messages, that of no other one.
+    pub(super) number: u64,
 }
 
 impl ProgramCall {
@@ -72,7 +71,9 @@ pub(super) struct AfterRest;
 /// Calls that wait, and calls that run.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Programs {
-    waiting: BTreeMap<Key, VecDeque<(u64, ProgramCall)>>,
+    waiting: BTreeMap<Key, VecDeque<ProgramCall>>,
+    /// The same by number.
+    keys: BTreeMap<u64, Key>,
     /// First call of each key that nothing holds up, by age.
     ready: BTreeSet<(u64, Key)>,
     /// Keys whose call could not be started, until one runs.
@@ -80,14 +81,12 @@ pub(super) struct Programs {
     running: BTreeMap<Key, Running>,
     running_count: usize,
     count: usize,
-    next: u64,
 }
 
 /// The calls of one key that run.
 #[derive(Clone, Debug)]
 struct Running {
-    /// Each with its place in line.
-    calls: BTreeMap<AlertId, u64>,
+    calls: BTreeSet<AlertId>,
     /// The one that was started last, and until when the next waits for it.
     last: AlertId,
     until: Mono,
@@ -104,7 +103,7 @@ struct Rest {
 impl Running {
     /// When the next call of the key may start, none while there are too many.
     fn next_at(&self) -> Option<Mono> {
-        let is_last_done = !self.calls.contains_key(&self.last);
+        let is_last_done = !self.calls.contains(&self.last);
         let at = if is_last_done { Mono::ZERO } else { self.until };
         (self.calls.len() < OF_ONE_KEY_MAX).then_some(at)
     }
@@ -119,8 +118,8 @@ impl Programs {
             None
         } else {
             let oldest = self.waiting.iter().filter_map(|(key, calls)| {
-                let (number, _) = calls.front()?;
-                Some((*number, key))
+                let call = calls.front()?;
+                Some((call.number, key))
             });
             let victim = if self.waiting.contains_key(&key) {
                 Some(key.clone())
@@ -128,16 +127,13 @@ impl Programs {
                 oldest.min().map(|(_, key)| key.clone())
             };
             let dropped = victim.and_then(|key| self.pop(&key));
-            dropped.map(|(_, call)| {
+            dropped.inspect(|call| {
                 self.forget_rest(&call.key());
-                call
             })
         };
-        self.next += 1;
-        self.waiting
-            .entry(key.clone())
-            .or_default()
-            .push_back((self.next, call));
+        self.keys.insert(call.number, key.clone());
+        let calls = self.waiting.entry(key.clone()).or_default();
+        calls.push_back(call);
         self.count += 1;
         self.make_ready(&key, Mono::ZERO);
         dropped
@@ -150,15 +146,15 @@ impl Programs {
         }
         self.pass_by(now);
         let (_, key) = self.ready.first()?.clone();
-        let (number, call) = self.pop(&key)?;
+        let call = self.pop(&key)?;
         self.ready.retain(|(_, ready)| *ready != key);
         let (id, until) = (call.call.id, now.after(PATIENCE));
         let running = self.running.entry(key).or_insert_with(|| Running {
-            calls: BTreeMap::new(),
+            calls: BTreeSet::new(),
             last: id,
             until,
         });
-        running.calls.insert(id, number);
+        running.calls.insert(id);
         (running.last, running.until) = (id, until);
         self.running_count += 1;
         Some(call)
@@ -173,7 +169,9 @@ impl Programs {
 
     /// This call has ended; the answer is whether its service and program rested before it.
     pub(super) fn ended(&mut self, key: &Key, call: AlertId) -> Option<AfterRest> {
-        self.runs_no_more(key, call)?;
+        if !self.runs_no_more(key, call) {
+            return None;
+        }
         let rested = self.resting.remove(key);
         self.make_ready(key, Mono::ZERO);
         rested.map(|_| AfterRest)
@@ -183,15 +181,16 @@ impl Programs {
     /// program rest for as long as the answer says.
     pub(super) fn put_back(&mut self, now: Mono, call: ProgramCall) -> Duration {
         let key = call.key();
-        let number = self.runs_no_more(&key, call.call.id).unwrap_or_default();
+        self.runs_no_more(&key, call.call.id);
         let doubled = |rest: &Rest| rest.length.saturating_mul(2).min(REST_MOST);
         let length = self.resting.get(&key).map_or(REST_FIRST, doubled);
         let until = now.after(length);
         self.resting.insert(key.clone(), Rest { until, length });
         self.ready.retain(|(_, ready)| *ready != key);
+        self.keys.insert(call.number, key.clone());
         let calls = self.waiting.entry(key).or_default();
-        let place = calls.partition_point(|(other, _)| *other < number);
-        calls.insert(place, (number, call));
+        let place = calls.partition_point(|other| other.number < call.number);
+        calls.insert(place, call);
         self.count += 1;
         length
     }
@@ -203,47 +202,33 @@ impl Programs {
         }
     }
 
-    /// How many calls wait.
-    pub(super) const fn waiting(&self) -> usize {
-        self.count
+    /// A call that waits.
+    pub(super) fn waiting_call(&mut self, number: u64) -> Option<&mut AlertCall> {
+        let calls = self.waiting.get_mut(self.keys.get(&number)?)?;
+        let at = calls
+            .binary_search_by_key(&number, |call| call.number)
+            .ok()?;
+        Some(&mut calls.get_mut(at)?.call)
     }
 
-    /// From now on this director is to run everything that was held for the other one.
-    pub(super) fn own(&mut self) {
-        for (_, call) in self.waiting.values_mut().flatten() {
-            call.held = false;
+    /// Takes a call out that waits.
+    pub(super) fn take_out(&mut self, number: u64) -> Option<ProgramCall> {
+        let key = self.keys.remove(&number)?;
+        let calls = self.waiting.get_mut(&key)?;
+        look();
+        let at = calls
+            .binary_search_by_key(&number, |call| call.number)
+            .ok()?;
+        let call = calls.remove(at)?;
+        if calls.is_empty() {
+            self.waiting.remove(&key);
         }
-    }
-
-    /// Goes through the calls that wait.
-    pub(super) fn each_waiting(&mut self, mut change: impl FnMut(&mut AlertCall)) {
-        for (_, call) in self.waiting.values_mut().flatten() {
-            change(&mut call.call);
+        self.count = self.count.saturating_sub(1);
+        if self.ready.remove(&(number, key.clone())) {
+            self.make_ready(&key, Mono::ZERO);
         }
-    }
-
-    /// Takes the waiting calls out that are such.
-    pub(super) fn take_out(&mut self, is_such: impl Fn(&ProgramCall) -> bool) -> Vec<ProgramCall> {
-        let mut taken = Vec::new();
-        let mut waiting = BTreeMap::new();
-        for (key, calls) in std::mem::take(&mut self.waiting) {
-            let (out, stay): (VecDeque<_>, VecDeque<_>) =
-                calls.into_iter().partition(|(_, call)| is_such(call));
-            if !out.is_empty() {
-                self.ready.retain(|(_, ready)| *ready != key);
-            }
-            taken.extend(out.into_iter().map(|(_, call)| call));
-            if !stay.is_empty() {
-                waiting.insert(key, stay);
-            }
-        }
-        self.waiting = waiting;
-        self.count = self.count.saturating_sub(taken.len());
-        for call in &taken {
-            self.make_ready(&call.key(), Mono::ZERO);
-            self.forget_rest(&call.key());
-        }
-        taken
+        self.forget_rest(&key);
+        Some(call)
     }
 
     /// Whether nothing waits and nothing runs.
@@ -275,17 +260,19 @@ impl Programs {
         Some(after_others.max(rested))
     }
 
-    /// Takes a call out of those that run; the answer is its place in line.
-    fn runs_no_more(&mut self, key: &Key, call: AlertId) -> Option<u64> {
-        let running = self.running.get_mut(key)?;
-        let number = running.calls.remove(&call);
-        if number.is_some() {
+    /// Takes a call out of those that run; false where it is none of them.
+    fn runs_no_more(&mut self, key: &Key, call: AlertId) -> bool {
+        let Some(running) = self.running.get_mut(key) else {
+            return false;
+        };
+        let is_there = running.calls.remove(&call);
+        if is_there {
             self.running_count = self.running_count.saturating_sub(1);
         }
         if running.calls.is_empty() {
             self.running.remove(key);
         }
-        number
+        is_there
     }
 
     /// Forgets the rest of a key that has no call any more.
@@ -295,17 +282,18 @@ impl Programs {
         }
     }
 
-    fn pop(&mut self, key: &Key) -> Option<(u64, ProgramCall)> {
+    fn pop(&mut self, key: &Key) -> Option<ProgramCall> {
         let calls = self.waiting.get_mut(key)?;
-        let (number, call) = calls.pop_front()?;
+        let call = calls.pop_front()?;
         let is_empty = calls.is_empty();
-        self.ready.remove(&(number, key.clone()));
+        self.keys.remove(&call.number);
+        self.ready.remove(&(call.number, key.clone()));
         if is_empty {
             self.waiting.remove(key);
         }
         self.count = self.count.saturating_sub(1);
         self.make_ready(key, Mono::ZERO);
-        Some((number, call))
+        Some(call)
     }
 
     /// The first call of this key may start, unless one that runs holds it up, or a rest.
@@ -313,8 +301,8 @@ impl Programs {
         if self.next_at(key).is_none_or(|at| at > now) {
             return;
         }
-        if let Some((number, _)) = self.waiting.get(key).and_then(VecDeque::front) {
-            self.ready.insert((*number, key.clone()));
+        if let Some(call) = self.waiting.get(key).and_then(VecDeque::front) {
+            self.ready.insert((call.number, key.clone()));
         }
     }
 }
@@ -328,12 +316,12 @@ mod tests {
         let mut call = Box::new(call());
         call.name = service.into();
         call.event = event.to_owned();
-        call.id = AlertId(event.parse().unwrap_or(1_000));
+        let number = event.parse().unwrap_or(1_000);
+        call.id = AlertId(number);
         ProgramCall {
             path: path.into(),
             call,
-            since: Mono::ZERO,
-            held: false,
+            number,
         }
     }
 
@@ -388,7 +376,7 @@ mod tests {
         let mut rests = Vec::new();
         for _ in 0..8 {
             let rest = programs.put_back(now, first);
-            assert_eq!(programs.waiting(), 3);
+            assert_eq!(programs.count, 3);
             rests.push(rest.as_secs());
             // Others are not held up by it.
             let ping = programs.start(now, 1).unwrap();
@@ -418,7 +406,7 @@ mod tests {
         programs.hurry();
         let call = programs.start(Mono::ZERO, 1).unwrap();
         programs.put_back(Mono::ZERO, call);
-        assert_eq!(programs.take_out(|_| true).len(), 1);
+        assert!(programs.take_out(1).is_some());
         assert!(programs.resting.is_empty() && programs.is_idle());
         assert_eq!(programs.next(1), None);
         programs.push(program("http", "/a", "2"), 100);
@@ -484,9 +472,14 @@ mod tests {
         for event in ["1", "2", "3"] {
             programs.push(program("http", "/a", event), 100);
         }
-        let out = programs.take_out(|call| call.call.event != "2");
-        assert_eq!(out.len(), 2);
-        assert_eq!(programs.waiting(), 1);
+        programs.waiting_call(3).unwrap().summary = "changed".to_owned();
+        let out: Vec<u64> = [1, 3, 4]
+            .into_iter()
+            .filter_map(|number| Some(programs.take_out(number)?.number))
+            .collect();
+        assert_eq!(out, [1, 3]);
+        assert!(programs.waiting_call(3).is_none() && programs.take_out(3).is_none());
+        assert_eq!(programs.count, 1);
         let last = started(&mut programs, 32);
         assert_eq!(events(&last), ["2"]);
         ended(&mut programs, &last[0].0);

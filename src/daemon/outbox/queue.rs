@@ -1,8 +1,9 @@
 //! What waits for delivery, and what is to be done next.
 //!
 //! Pure: moments come in as values, decisions go out as values; contents stay in the spool.
-//! What has to go when it is full is in `room`, what is held in `held`, whose turn it is in `agenda`: no step here
-//! walks over all lanes, so that a storm over ten thousand of them costs each the same.
+//! What has to go when it is full is in `room`, whose turn it is in `agenda`: no step here walks
+//! over all lanes, so that a storm over ten thousand of them costs each the same. Which events a
+//! message tells, and whether it is for this director to tell, is in [`crate::pair::post`].
 //!
 //! A *lane* is a sequence that keeps its order: one mail recipient, or one service at one
 //! webhook receiver. An *endpoint* is what can be down as a whole: the mail relay, or one
@@ -10,7 +11,6 @@
 //! failure of the endpoint.
 
 mod agenda;
-mod held;
 mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +23,9 @@ use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
 use crate::daemon::outbox::queue::room::Shelf;
 use crate::effort::look;
 use crate::engine::event::AlertId;
+use crate::pair::post::WEBHOOK;
 use crate::time::{Mono, Now, Wall};
 
-pub(super) use held::Origin;
 pub(super) use room::Bound;
 
 /// A sequence that keeps its order.
@@ -57,6 +57,14 @@ pub(super) enum Endpoint {
 }
 
 impl Lane {
+    /// Who is reached, as directors call it among themselves: the same on both.
+    pub(super) fn receiver(&self) -> Arc<str> {
+        match self {
+            Self::Mail { to, .. } => to.as_str().into(),
+            Self::Webhook { .. } => WEBHOOK.into(),
+        }
+    }
+
     pub(super) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Mail { .. } => Endpoint::Relay,
@@ -72,14 +80,10 @@ pub(super) struct Entry {
     pub(super) lane: Arc<Lane>,
     /// `group/service`: messages of one service may be collapsed.
     pub(super) service: Arc<str>,
-    /// Ids of its events.
-    pub(super) events: Vec<Arc<str>>,
     /// When it was accepted, for the greatest age.
     pub(super) accepted: Wall,
     /// When this process got it, for grouping.
     pub(super) since: Mono,
-    /// Where from, for its age.
-    pub(super) origin: Origin,
     /// Size of its content.
     pub(super) bytes: u64,
     /// Of a settled mail.
@@ -90,8 +94,6 @@ pub(super) struct Entry {
     pub(super) left_out: u32,
     /// It could not be written to the disk.
     pub(super) in_memory: bool,
-    /// It was taken while the other director was to tell it, and this one has not begun to.
-    pub(super) held: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -153,8 +155,6 @@ pub(super) struct Queue {
     agenda: Agenda,
     /// Mails that left, by recipient.
     rates: BTreeMap<String, Rate>,
-    /// All messages by event.
-    events: BTreeSet<(Arc<str>, u64)>,
     /// All messages by age.
     ages: BTreeSet<(Wall, u64)>,
     /// All messages, counted.
@@ -186,7 +186,6 @@ impl Queue {
             lanes: BTreeMap::new(),
             agenda: Agenda::default(),
             rates: BTreeMap::new(),
-            events: BTreeSet::new(),
             ages: BTreeSet::new(),
             spool: Shelf::default(),
             memory: Shelf::default(),
@@ -220,21 +219,26 @@ impl Queue {
         self.entries.get(&number)
     }
 
-    /// The message of a lane that tells this event already: after a crash the engine may send
-    /// an alert once more that was in the spool before.
-    pub(super) fn repeated(&mut self, lane: &Lane, event: &str) -> Option<&mut Entry> {
-        let event: Arc<str> = event.into();
-        let told = self.events.range((event.clone(), 0)..=(event, u64::MAX));
-        let numbers = told.map(|(_, number)| *number).inspect(|_| look());
-        let entries = &self.entries;
-        let is_here = |number: &u64| entries.get(number).is_some_and(|it| *it.lane == *lane);
-        let number = numbers.clone().find(is_here)?;
-        self.entries.get_mut(&number)
+    /// One more call waits for the end of a message.
+    pub(super) fn add_call(&mut self, number: u64, call: AlertId) {
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.calls.push(call);
+        }
     }
 
     /// Those that the disk did not take.
     pub(super) fn memory(&self) -> impl Iterator<Item = u64> {
         self.in_memory.iter().copied()
+    }
+
+    /// From now on nothing leaves: what comes in waits in its lanes, and is bounded as always.
+    pub(super) const fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// From now on everything leaves in its turn.
+    pub(super) const fn release(&mut self) {
+        self.is_held = false;
     }
 
     /// Puts a message in line.
@@ -251,9 +255,6 @@ impl Queue {
             self.in_memory.insert(number);
         }
         self.ages.insert((entry.accepted, number));
-        let events = entry.events.iter();
-        self.events
-            .extend(events.map(|event| (event.clone(), number)));
         self.entries.insert(number, entry);
         self.place(&lane);
     }
@@ -270,9 +271,6 @@ impl Queue {
             self.in_memory.remove(&number);
         }
         self.ages.remove(&(entry.accepted, number));
-        for event in &entry.events {
-            self.events.remove(&(event.clone(), number));
-        }
         self.place(&entry.lane);
         Some(entry)
     }
@@ -384,15 +382,12 @@ impl Queue {
         for &other in members {
             if let Some(other) = self.remove(other) {
                 entry.calls.extend(other.calls);
-                entry.events.extend(other.events);
             }
         }
         if let Some(lane) = self.lanes.get_mut(&entry.lane) {
             lane.left_out = lane.left_out.saturating_sub(group.left_out);
         }
         entry.message_id = Some(message_id.to_owned());
-        // This director begins to tell it.
-        entry.held = false;
         entry.bytes = bytes;
         entry.in_memory = in_memory;
         self.insert(first, entry);
@@ -431,11 +426,9 @@ impl Queue {
 
     /// Notes that the head of a lane is under way.
     fn mark(&mut self, number: u64) {
-        let Some(entry) = self.entries.get_mut(&number) else {
+        let Some(entry) = self.entries.get(&number) else {
             return;
         };
-        // From its first attempt on it is this director's own.
-        entry.held = false;
         let lane = Arc::clone(&entry.lane);
         if let Some(state) = self.lanes.get_mut(&lane) {
             state.in_flight = true;

@@ -12,15 +12,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock::Clock;
-use crate::daemon::outbox::Told;
 use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{self, LinkId, Report, Terms, What};
-use crate::engine::event::Renumbering;
+use crate::pair::post::Tidings;
 use crate::pair::talk::session::{End, Greeting, Key, Life, newer_stays};
 use crate::pair::talk::wishes::{StampedWish, WISHES_MAX};
 use crate::pair::talk::word::Word;
-use crate::pair::talk::{Heard, Own, PeerSettings, PeerState, Talk};
+use crate::pair::talk::{Delivery, Heard, Own, PeerSettings, PeerState, Talk};
 use crate::time::Mono;
 
 /// Rest before the first new call, doubled with each one that failed.
@@ -79,9 +78,9 @@ pub(super) struct Keeper {
     view: PeerView,
     stranger_said: Option<Mono>,
     /// Takes what the peer delivered.
-    delivers: mpsc::Sender<Vec<Told>>,
+    delivers: mpsc::Sender<Vec<Delivery>>,
     /// What of it waits for room there.
-    pub(super) unheard: Vec<Told>,
+    pub(super) unheard: Vec<Delivery>,
     /// Takes what the peer's operators wish.
     says_wishes: mpsc::Sender<Vec<StampedWish>>,
     /// What of it waits for room there.
@@ -94,7 +93,7 @@ impl Keeper {
     pub(super) fn new(
         name: &str,
         clock: Clock,
-        delivers: mpsc::Sender<Vec<Told>>,
+        delivers: mpsc::Sender<Vec<Delivery>>,
         says_wishes: mpsc::Sender<Vec<StampedWish>>,
         says: watch::Sender<Arc<PeerView>>,
     ) -> Self {
@@ -127,8 +126,7 @@ impl Keeper {
         mut self,
         mut own: watch::Receiver<Own>,
         mut changes: watch::Receiver<PeerSettings>,
-        mut told: mpsc::Receiver<Told>,
-        mut renumbered: mpsc::Receiver<Vec<Renumbering>>,
+        mut tidings: mpsc::Receiver<Tidings>,
     ) {
         let (reports, mut reported) = mpsc::channel(REPORTS_WAITING);
         let settings = changes.borrow_and_update().clone();
@@ -152,12 +150,8 @@ impl Keeper {
                     self.talk.tell(own);
                     self.speak();
                 }
-                Some(told) = told.recv() => {
-                    self.delivered(told);
-                    self.speak();
-                }
-                Some(renumberings) = renumbered.recv() => {
-                    self.renumbered(&renumberings);
+                Some(news) = tidings.recv() => {
+                    self.tidings(news);
                     self.speak();
                 }
                 Ok(permit) = delivers.reserve(), if !self.unheard.is_empty() => {

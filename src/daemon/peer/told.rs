@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::daemon::Daemon;
-use crate::daemon::outbox::{Hearing, Told};
 use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
-use crate::pair::Saying;
-use crate::pair::talk::Own;
+use crate::pair::talk::{Delivery, Own};
+use crate::pair::{Hearing, Saying};
 use crate::time::{Mono, Readable, Wall};
 use crate::wire::role::PeerRow;
 
@@ -87,7 +86,7 @@ impl Daemon {
     }
 
     /// What the peer delivered need not go out here.
-    fn peer_delivered(&mut self, told: Vec<Told>) {
+    fn peer_delivered(&mut self, told: Vec<Delivery>) {
         let count = told.len();
         if !self.outbox.told_elsewhere(told) {
             let why = "the outbox is full";
@@ -101,7 +100,7 @@ impl Daemon {
             tracing::info!(from, to, "an outage has the peer's number from now on");
         }
         let count = renumberings.len();
-        if !self.peer.renumber(renumberings.clone()) || !self.outbox.renumber(renumberings) {
+        if !self.outbox.renumber(renumberings) {
             let why = "there is too much to do";
             tracing::warn!(count, why, "what is held may be told under two event ids");
         }
@@ -113,7 +112,7 @@ impl Daemon {
         self.outbox.hear(match (view.address, view.linked) {
             (None, _) => Hearing::Never,
             (Some(_), Some(_)) => Hearing::Linked,
-            (Some(_), None) => Hearing::Lost(view.lost.unwrap_or(self.peer.started)),
+            (Some(_), None) => Hearing::Lost,
         });
         let here = view.peer.here.as_ref();
         let peer = match here {

@@ -7,10 +7,10 @@
 use serde_json::Value;
 
 use crate::daemon::Daemon;
-use crate::daemon::outbox::Voice;
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
+use crate::pair::Voice;
 use crate::pair::role::{Said, Source};
 use crate::pair::{Change, Facts, InstanceName, RoleKeeper, State};
 use crate::time::Now;

@@ -8,10 +8,12 @@ use lvsmon::engine::event::{Action, Event, PeerTold, Speaking};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
 use lvsmon::model::Model;
-use lvsmon::pair::talk::{Delivery, EventId, Heard, Own, Talk, Word};
+use lvsmon::pair::post::Tidings;
+use lvsmon::pair::talk::{EventId, Heard, Own, Talk, Word};
+use lvsmon::pair::{Hearing, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
-use super::post::{Post, recipient};
+use super::post::Outbox;
 
 /// Wed 2024-03-13 08:00:00 UTC.
 const START: i64 = 1_710_316_800_000_000;
@@ -19,7 +21,7 @@ const START: i64 = 1_710_316_800_000_000;
 pub(crate) struct Director {
     pub(crate) engine: Engine,
     talk: Talk,
-    pub(crate) post: Post,
+    pub(crate) outbox: Outbox,
     pub(crate) is_active: bool,
     pub(crate) is_alive: bool,
     /// Counts restarts: what comes back from an earlier life is nobody's.
@@ -44,7 +46,7 @@ impl Director {
         Self {
             engine: Engine::new(Arc::clone(model), &journal, seed, TimeZone::UTC, now),
             talk: Talk::new("director"),
-            post: Post::new(),
+            outbox: Outbox::new(now),
             is_active: false,
             is_alive: true,
             life: 0,
@@ -68,7 +70,8 @@ impl Director {
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
         self.talk = Talk::new("director");
         self.told = PeerTold::default();
-        self.post.restarted(time);
+        let outbox = std::mem::replace(&mut self.outbox, Outbox::new(now));
+        self.outbox = outbox.restarted(now);
     }
 
     pub(crate) fn now(&self, time: Mono) -> Now {
@@ -99,12 +102,23 @@ impl Director {
                 }
             }
             if let Action::Renumber(renumbering) = action {
-                let now = self.now(time).mono;
-                self.talk.renumber(now, &renumbering.from, &renumbering.to);
-                self.post.renumber(time, renumbering);
+                self.outbox.renumber(self.now(time), renumbering);
             }
         }
+        self.outbox.tidy(self.now(time));
+        self.pass_tidings(time);
         actions
+    }
+
+    /// From the outbox to the link.
+    fn pass_tidings(&mut self, time: Mono) {
+        let now = self.now(time).mono;
+        while let Some(tidings) = self.outbox.next_tidings() {
+            match tidings {
+                Tidings::Delivered(delivery) => self.talk.deliver(now, delivery),
+                Tidings::Renumbered { from, to } => self.talk.renumber(now, &from, &to),
+            }
+        }
     }
 
     pub(crate) fn linked(&mut self) {
@@ -114,7 +128,7 @@ impl Director {
     /// The link is gone.
     pub(crate) fn unlinked(&mut self, time: Mono) -> Vec<Action> {
         self.talk.unlinked();
-        self.post.lost.get_or_insert(time);
+        self.outbox.hear(self.now(time), Hearing::Lost);
         self.look_at_peer(time)
     }
 
@@ -141,12 +155,12 @@ impl Director {
         match self.talk.hear(self.now(time), word).unwrap() {
             Some(Heard::Delivered(mut news)) => {
                 news.retain(|it| EventId::of(&it.event).is_some_and(EventId::is_shared));
-                self.post.told_elsewhere(time, &news);
+                self.outbox.told_elsewhere(self.now(time), &news);
                 Vec::new()
             }
             Some(Heard::State | Heard::Wishes(_)) | None => {
                 if self.talk.is_heard() {
-                    self.post.lost = None;
+                    self.outbox.hear(self.now(time), Hearing::Linked);
                 }
                 self.look_at_peer(time)
             }
@@ -154,18 +168,19 @@ impl Director {
     }
 
     /// The relay took this.
-    pub(crate) fn delivered(&mut self, time: Mono, event: &str) {
-        let delivery = Delivery {
-            event: event.into(),
-            to: recipient(),
-        };
-        self.talk.deliver(self.now(time).mono, delivery);
+    pub(crate) fn delivered(&mut self, time: Mono, number: u64) {
+        self.outbox.delivered(number);
+        self.pass_tidings(time);
     }
 
     /// Another role.
     pub(crate) fn role(&mut self, time: Mono, is_active: bool) -> Vec<Action> {
         self.is_active = is_active;
-        self.post.speak(time, !is_active);
+        let voice = match is_active {
+            true => Voice::Speaks,
+            false => Voice::Holds,
+        };
+        self.outbox.speak(self.now(time), voice);
         self.look_at_peer(time)
     }
 

@@ -1,157 +1,145 @@
-//! A small outbox of one director, for one recipient of mail: what is held, what is dropped
-//! since the other director told it, what gets another number. The rules are those of
-//! `daemon/outbox/courier`; what was delivered is remembered by the real [`Delivered`].
+//! The outbox of one director, for one recipient of mail: a spool and a queue around the daemon's
+//! own rules.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::engine::event::Renumbering;
-use lvsmon::pair::talk::{Delivered, Delivery, EventId};
-use lvsmon::time::Mono;
+use lvsmon::pair::post::{Forgotten, Origin, Stage, Terms, Tidings};
+use lvsmon::pair::talk::Delivery;
+use lvsmon::pair::{Hearing, Letter, Post, Voice};
+use lvsmon::time::Now;
 
-/// Where nothing is heard of what the peer told, it told all that is older.
-const HELD_MOST: Duration = Duration::from_secs(120);
+/// Those of the daemon.
+const TERMS: Terms = Terms {
+    held_most: Duration::from_secs(120),
+    give_up_after: Duration::from_secs(3 * 86_400),
+};
 
-/// One message that waits.
-#[derive(Clone, Debug)]
-pub(crate) struct Letter {
-    pub(crate) event: String,
-    /// Which outage of which host it is about.
-    pub(crate) about: (usize, usize),
-    accepted: Mono,
-    is_held: bool,
+/// All of one director.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    post: Post,
+    /// Which outage of which host each letter is about.
+    letters: BTreeMap<u64, (usize, usize)>,
+    last: u64,
 }
 
-/// All of one director. Moments are those of the world.
-#[derive(Debug, Default)]
-pub(crate) struct Post {
-    letters: Vec<Letter>,
-    pub(crate) is_silent: bool,
-    /// Since when that holds.
-    turned: Mono,
-    elsewhere: Delivered,
-    renamed: BTreeMap<String, String>,
-    /// When the link was lost; none while there is one.
-    pub(crate) lost: Option<Mono>,
-}
-
-impl Post {
+impl Outbox {
     /// Of a director that speaks not and hears nothing yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(now: Now) -> Self {
+        let mut post = Post::new(now.mono, TERMS);
+        post.speak(now, Voice::Holds);
+        post.hear(now.mono, Hearing::Lost);
         Self {
-            is_silent: true,
-            lost: Some(Mono::ZERO),
-            ..Self::default()
+            post,
+            letters: BTreeMap::new(),
+            last: 0,
         }
     }
 
     /// After a restart: the spool is there, nothing else.
-    pub(crate) fn restarted(&mut self, now: Mono) {
-        *self = Self {
-            letters: std::mem::take(&mut self.letters),
-            is_silent: true,
-            turned: now,
-            lost: Some(now),
-            ..Self::default()
-        };
-    }
-
-    pub(crate) fn take(&mut self, now: Mono, event: &str, about: (usize, usize)) {
-        let event = self.now_called(event);
-        let is_known = self.letters.iter().any(|it| it.event == event);
-        if !is_known && !self.is_told_elsewhere(&event) {
-            self.letters.push(Letter {
-                event,
-                about,
-                accepted: now,
-                is_held: self.is_silent,
-            });
+    pub(crate) fn restarted(self, now: Now) -> Self {
+        let mut new = Self::new(now);
+        for &number in self.letters.keys() {
+            let Some(letter) = self.post.letter(number) else {
+                continue;
+            };
+            let stage = match letter.stage {
+                Stage::Held => Stage::Held,
+                Stage::Own | Stage::UnderWay => Stage::Own,
+            };
+            let letter = Letter {
+                since: now.mono,
+                origin: Origin::Spool,
+                stage,
+                ..letter.clone()
+            };
+            new.post.put(number, letter);
+        }
+        Self {
+            letters: self.letters,
+            last: self.last,
+            ..new
         }
     }
 
-    pub(crate) fn speak(&mut self, now: Mono, is_silent: bool) {
-        if self.is_silent == is_silent {
+    pub(crate) fn take(&mut self, now: Now, event: &str, about: (usize, usize)) {
+        let renamed = self.post.now_called(event);
+        let event = renamed.as_deref().unwrap_or(event);
+        let to = recipient();
+        let is_known = self.post.telling(event, &to).next().is_some();
+        if is_known || self.post.is_needless(event, &to) {
             return;
         }
-        if !is_silent {
-            self.forget_held(now);
-        } else if now.since(self.turned) > HELD_MOST {
-            for letter in &mut self.letters {
-                letter.is_held = false;
-            }
-        }
-        (self.is_silent, self.turned) = (is_silent, now);
+        let letter = Letter {
+            events: vec![event.into()],
+            to,
+            accepted: now.wall,
+            since: now.mono,
+            origin: Origin::Call,
+            stage: Stage::of(self.post.voice()),
+        };
+        self.last += 1;
+        self.post.put(self.last, letter);
+        self.letters.insert(self.last, about);
     }
 
-    /// The next one to leave.
-    pub(crate) fn next(&mut self) -> Option<Letter> {
-        let may_leave = !self.is_silent && !self.letters.is_empty();
-        may_leave.then(|| self.letters.remove(0))
+    pub(crate) fn speak(&mut self, now: Now, voice: Voice) {
+        let forgotten = self.post.speak(now, voice);
+        self.forget(&forgotten);
     }
 
+    pub(crate) fn hear(&mut self, now: Now, hearing: Hearing) {
+        self.post.hear(now.mono, hearing);
+    }
+
+    /// Whether something waits to leave.
     pub(crate) fn has_work(&self) -> bool {
-        !self.is_silent && !self.letters.is_empty()
+        self.post.voice() == Voice::Speaks && !self.letters.is_empty()
+    }
+
+    /// The next one leaves: its number, its event, and what it is about.
+    pub(crate) fn next(&mut self) -> Option<(u64, Arc<str>, (usize, usize))> {
+        let (&number, &about) = self.letters.first_key_value().filter(|_| self.has_work())?;
+        self.post.leaves(number);
+        let event = self.post.letter(number)?.events.first()?;
+        Some((number, Arc::clone(event), about))
+    }
+
+    /// The relay has taken it.
+    pub(crate) fn delivered(&mut self, number: u64) {
+        self.post.delivered(number);
+        self.letters.remove(&number);
     }
 
     /// The other director told these.
-    pub(crate) fn told_elsewhere(&mut self, now: Mono, news: &[Delivery]) {
-        for delivery in news {
-            let event = self.now_called(&delivery.event);
-            let delivery = Delivery {
-                event: event.into(),
-                to: Arc::clone(&delivery.to),
-            };
-            self.elsewhere.add(now, delivery);
-        }
-        self.drop_told();
+    pub(crate) fn told_elsewhere(&mut self, now: Now, news: &[Delivery]) {
+        let forgotten = self.post.told(now.mono, news);
+        self.forget(&forgotten);
     }
 
-    pub(crate) fn renumber(&mut self, now: Mono, renumbering: &Renumbering) {
+    pub(crate) fn renumber(&mut self, now: Now, renumbering: &Renumbering) {
         let Renumbering { from, to } = renumbering;
-        self.renamed.remove(to);
-        self.renamed.insert(from.clone(), to.clone());
-        self.elsewhere.also(now, from, to);
-        for letter in &mut self.letters {
-            if let Some(id) = EventId::of(&letter.event).filter(|id| id.outage == from) {
-                letter.event = id.within(to);
-            }
+        let renumbered = self.post.renumber(now.mono, [(from.as_str(), to.as_str())]);
+        self.forget(&renumbered.forgotten);
+    }
+
+    /// What is to be looked at now and then.
+    pub(crate) fn tidy(&mut self, now: Now) {
+        let forgotten = self.post.tidy(now);
+        self.forget(&forgotten);
+    }
+
+    pub(crate) fn next_tidings(&mut self) -> Option<Tidings> {
+        self.post.next_tidings()
+    }
+
+    fn forget(&mut self, forgotten: &[Forgotten]) {
+        for Forgotten { number, .. } in forgotten {
+            self.letters.remove(number);
         }
-        self.drop_told();
-    }
-
-    /// What was held for long, and is taken to be told.
-    pub(crate) fn forget_held(&mut self, now: Mono) {
-        let lost = self.lost;
-        self.letters.retain(|letter| {
-            let is_old = now.since(letter.accepted) > HELD_MOST;
-            let is_heard = lost.is_none_or(|at| letter.accepted <= at);
-            !letter.is_held || is_heard || !is_old
-        });
-    }
-
-    fn drop_told(&mut self) {
-        let letters = std::mem::take(&mut self.letters);
-        let told = |it: &Letter| self.is_told_elsewhere(&it.event);
-        self.letters = letters.iter().filter(|it| !told(it)).cloned().collect();
-    }
-
-    fn is_told_elsewhere(&self, event: &str) -> bool {
-        let to = recipient();
-        match self.is_silent {
-            true => self.elsewhere.covers(event, &to),
-            false => self.elsewhere.has(event, &to),
-        }
-    }
-
-    fn now_called(&self, event: &str) -> String {
-        let mut event = event.to_owned();
-        while let Some(id) = EventId::of(&event)
-            && let Some(to) = self.renamed.get(id.outage)
-        {
-            event = id.within(to);
-        }
-        event
     }
 }
 

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::alert::notice::Notice;
-use crate::daemon::outbox::courier::held::{PROGRAM, elsewhere};
-use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, receiver};
+use crate::daemon::outbox::Parcel;
+use crate::daemon::outbox::courier::held::elsewhere;
+use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, letter_of, receiver};
 use crate::daemon::outbox::programs::ProgramCall;
-use crate::daemon::outbox::queue::{Bound, Entry, Origin};
+use crate::daemon::outbox::queue::{Bound, Entry};
 use crate::daemon::outbox::spool::{Destination, Item};
-use crate::daemon::outbox::{Parcel, Voice};
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event};
 use crate::model::AlertProgram;
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
 use crate::options::webhook::WebhookOptions;
+use crate::pair::post::{Origin, PROGRAM, Stage};
+use crate::pair::{Letter, Voice};
 
 /// What the log and the engine hear of a message that had to go for others.
 const FULL: &str = "left out: the outbox is full";
@@ -28,7 +30,7 @@ impl Courier {
             let (mut call, voice) = match parcel {
                 Parcel::Call(call, voice) => (*call, voice),
                 Parcel::Renumber(renumberings) => {
-                    fresh.extend(self.renumber(renumberings).await);
+                    fresh.extend(self.renumber(&renumberings).await);
                     continue;
                 }
                 Parcel::Told(told) => {
@@ -63,18 +65,29 @@ impl Courier {
 
     /// Puts a program in line, or what waits its turn like one.
     fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
-        if self.is_told_elsewhere(&call.event, PROGRAM) {
+        let to: Arc<str> = PROGRAM.into();
+        if self.post.is_needless(&call.event, &to) {
             self.done.push_back(elsewhere(call.id));
             return;
         }
         let most = self.settings.limits.program_queue;
+        let (number, now) = (self.number(), self.clock.now());
+        let letter = Letter {
+            to,
+            events: vec![call.event.as_str().into()],
+            accepted: now.wall,
+            since: now.mono,
+            origin: Origin::Call,
+            stage: Stage::of(voice),
+        };
+        self.post.put(number, letter);
         let call = ProgramCall {
             path,
             call: Box::new(call),
-            since: self.clock.now().mono,
-            held: voice == Voice::Holds,
+            number,
         };
         if let Some(dropped) = self.programs.push(call, most) {
+            self.post.gone(dropped.number);
             self.refuse(&dropped.call, "left out: too many alert programs wait");
         }
     }
@@ -170,15 +183,18 @@ impl Courier {
             held: voice == Voice::Holds,
         };
         let bytes = item.to_bytes().len() as u64;
-        let mut entry = entry_of(&item, bytes, now.mono, Origin::Call)?;
-        let event = entry.events.first().map_or("", |event| event);
-        if let Some(known) = self.queue.repeated(&entry.lane, event) {
-            known.calls.push(call);
+        let mut entry = entry_of(&item, bytes, now.mono)?;
+        let letter = letter_of(&item, &entry, Origin::Call);
+        let event = letter.events.first().map_or("", |event| event);
+        // After a crash the engine may send an alert once more that was in the spool before.
+        let is_same =
+            |number: &u64| self.queue.entry(*number).map(|it| &it.lane) == Some(&entry.lane);
+        if let Some(known) = self.post.telling(event, &letter.to).find(is_same) {
+            self.queue.add_call(known, call);
             return None;
         }
-        if self.is_told_elsewhere(event, entry.lane.receiver()) {
-            let number = self.next_number;
-            self.next_number += 1;
+        let number = self.number();
+        if self.post.is_needless(event, &letter.to) {
             entry.calls = vec![call];
             self.finish(number, entry, Err(Delivery::Elsewhere));
             return None;
@@ -190,11 +206,17 @@ impl Courier {
         add_left_out(&mut item, left_out);
         entry.left_out = left_out;
         entry.calls = vec![call];
-        let number = self.next_number;
-        self.next_number += 1;
         self.memory.insert(number, Arc::new(item));
+        self.post.put(number, letter);
         self.queue.insert(number, entry);
         Some(number)
+    }
+
+    /// One that nothing else has, of a message or a call.
+    const fn number(&mut self) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
     }
 
     /// Messages that had to go for others.

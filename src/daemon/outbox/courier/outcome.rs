@@ -1,13 +1,11 @@
 //! What comes of deliveries: messages leave the queue, wait, or are given up; the engine and the
 //! log are told.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError};
 
 use crate::alert::webhook::place;
-use crate::daemon::outbox::courier::held::PROGRAM;
 use crate::daemon::outbox::courier::{Courier, Kind, receiver};
 use crate::daemon::outbox::jobs::Report;
 use crate::daemon::outbox::programs::{AfterRest, ProgramCall, REST_FIRST};
@@ -51,7 +49,7 @@ impl Courier {
             Report::Program {
                 key,
                 call,
-                event,
+                number,
                 fault,
             } => {
                 let rested = self.programs.ended(&key, call);
@@ -59,8 +57,9 @@ impl Courier {
                     if let Some(AfterRest) = rested {
                         tracing::info!(program = %key, "alert program run at last");
                     }
-                    let event = self.renamed.now(&event).map_or(event, Arc::from);
-                    self.say_told([event], PROGRAM);
+                    self.post.delivered(number);
+                } else {
+                    self.post.gone(number);
                 }
                 if let Some(why) = &fault {
                     tracing::warn!(program = %key, why, "alert program failed");
@@ -78,9 +77,14 @@ impl Courier {
     }
 
     /// A program could not be started for now: it is tried again, as long as a message would be.
-    fn put_back(&mut self, call: ProgramCall, why: &str) {
-        let now = self.clock.now().mono;
-        let age = now.since(call.since);
+    fn put_back(&mut self, mut call: ProgramCall, why: &str) {
+        let (number, now) = (call.number, self.clock.now().mono);
+        let letter = self.post.letter(number);
+        let age = letter.map_or(Duration::ZERO, |letter| now.since(letter.since));
+        // It may have another number by now.
+        if let Some(event) = letter.and_then(|letter| letter.events.first()) {
+            call.call.event = event.to_string();
+        }
         let end = if self.is_closing {
             Some("given up: lvsmon stops".to_owned())
         } else if age > self.settings.limits.give_up_after {
@@ -92,7 +96,7 @@ impl Courier {
             self.report(Report::Program {
                 key: call.key(),
                 call: call.call.id,
-                event: call.call.event.as_str().into(),
+                number,
                 fault: Some(format!("{why}; {end}")),
             });
             return;
@@ -105,6 +109,8 @@ impl Courier {
         } else {
             tracing::debug!(program = %key, why, %again_in, "alert program not started yet");
         }
+        let told = self.post.stays(number);
+        self.forget(told.into_iter().collect());
     }
 
     pub(super) fn settle(&mut self, number: u64, outcome: Outcome, left_out: u32) {
@@ -124,8 +130,7 @@ impl Courier {
                 Ok(()) => {
                     let after = Readable(now.wall.since(entry.accepted));
                     tracing::info!(service = &*entry.service, to, %after, "message delivered");
-                    let events = entry.events.iter().cloned();
-                    self.say_told(events, entry.lane.receiver());
+                    self.post.delivered(number);
                 }
                 Err(why) => {
                     tracing::error!(
@@ -137,6 +142,9 @@ impl Courier {
                 }
             }
             self.finish(number, entry, result.map_err(Delivery::GivenUp));
+        } else {
+            let told = self.post.stays(number);
+            self.forget(told.into_iter().collect());
         }
         if may_be_old {
             for (number, entry, why) in self.queue.give_up_old(now) {
@@ -173,6 +181,7 @@ impl Courier {
     /// A message is out of line: its files go, its calls are told.
     pub(super) fn finish(&mut self, number: u64, entry: Entry, result: Result<(), Delivery>) {
         self.memory.remove(&number);
+        self.post.gone(number);
         let extra = self.extra_files.remove(&number).unwrap_or_default();
         self.trash.extend(extra.into_iter().chain([number]));
         for id in entry.calls {
@@ -234,10 +243,10 @@ impl Courier {
                 outcome: Outcome::Later(why),
                 fault: None,
             }),
-            Kind::Program(key, call) => self.report(Report::Program {
+            Kind::Program(key, call, number) => self.report(Report::Program {
                 key,
                 call,
-                event: Arc::from(""),
+                number,
                 fault: Some(why),
             }),
         }

@@ -33,16 +33,13 @@ fn entry(now: Now, lane: Lane, service: &str) -> Entry {
     Entry {
         lane: Arc::new(lane),
         service: service.into(),
-        events: vec![format!("{service}/{}", now.wall.seconds()).into()],
         accepted: now.wall,
         since: now.mono,
-        origin: Origin::Call,
         bytes: 100,
         message_id: None,
         calls: Vec::new(),
         left_out: 0,
         in_memory: false,
-        held: false,
     }
 }
 
@@ -176,21 +173,6 @@ fn over_the_hourly_number_mails_become_digests() {
     // The hour is over: back to the short wait.
     mail(&mut queue, at(4_000), 7, "new@b", "g/http");
     assert_eq!(members(&queue.groups(at(4_005))).len(), 2);
-}
-
-#[test]
-fn an_event_that_waits_already_is_found_also_in_a_settled_group() {
-    let mut queue = queue(Limits::default());
-    mail(&mut queue, at(0), 1, "a@b", "g/http");
-    mail(&mut queue, at(1), 2, "a@b", "g/ping");
-    let event = format!("g/ping/{}", at(1).wall.seconds());
-    assert!(queue.repeated(&mail_lane("a@b"), &event).is_some());
-    assert!(queue.repeated(&mail_lane("c@d"), &event).is_none());
-    seal_all(&mut queue, at(9));
-    assert_eq!(queue.len(), 1);
-    assert!(queue.repeated(&mail_lane("a@b"), &event).is_some());
-    queue.remove(1);
-    assert!(queue.repeated(&mail_lane("a@b"), &event).is_none());
 }
 
 #[test]
@@ -544,11 +526,9 @@ fn storm(count: u64, crowd: Crowd) {
     for number in 1..=2 * count {
         let lane = lane(number);
         let service = format!("g/s{number}");
-        assert!(queue.repeated(&lane, &service).is_none());
         let (dropped, _) = queue.make_room(Bound::Spool, &lane, &service, 100);
         assert_eq!(dropped.len(), usize::from(number > count));
-        let mut entry = entry(at(0), lane, &service);
-        entry.events = vec![service.as_str().into()];
+        let entry = entry(at(0), lane, &service);
         queue.insert(number, entry);
     }
     let mut now = at(10);
@@ -607,132 +587,4 @@ fn while_it_is_held_nothing_leaves_and_afterwards_all_that_is_left_does() {
     assert!(queue.next().is_some());
     assert_eq!(seal_all(&mut queue, at(100)), [vec![1]]);
     assert_eq!(queue.due(at(100)).len(), 2);
-}
-
-#[test]
-fn what_the_other_director_told_leaves_the_queue_for_that_receiver_only() {
-    let mut queue = queue(Limits::default());
-    queue.hold();
-    mail(&mut queue, at(0), 1, "a@b", "s1");
-    mail(&mut queue, at(0), 2, "c@d", "s1");
-    hook(&mut queue, at(0), 3, "http://x", "s1");
-    let event = format!("s1/{}", at(0).wall.seconds());
-    let numbers = |told: Vec<(u64, Entry)>| told.into_iter().map(|it| it.0).collect::<Vec<_>>();
-    assert!(queue.told("s1/1", "a@b").is_empty());
-    assert!(queue.told(&event, "x@y").is_empty());
-    assert_eq!(numbers(queue.told(&event, "a@b")), [1]);
-    assert_eq!(numbers(queue.told(&event, "webhook")), [3]);
-    assert_eq!(queue.len(), 1);
-    assert!(queue.told(&event, "a@b").is_empty());
-}
-
-#[test]
-fn a_settled_mail_leaves_once_all_its_events_were_told() {
-    let mut queue = queue(Limits::default());
-    mail(&mut queue, at(0), 1, "a@b", "s1");
-    mail(&mut queue, at(0), 2, "a@b", "s2");
-    assert_eq!(seal_all(&mut queue, at(10)), [vec![1, 2]]);
-    queue.hold();
-    let event = |service: &str| format!("{service}/{}", at(0).wall.seconds());
-    assert!(queue.told(&event("s1"), "a@b").is_empty());
-    assert_eq!(queue.told(&event("s2"), "a@b").len(), 1);
-    assert_eq!(queue.len(), 0);
-}
-
-#[test]
-fn what_is_under_way_is_not_taken_out() {
-    let mut queue = queue(Limits::default());
-    hook(&mut queue, at(0), 1, "http://x", "s1");
-    assert_eq!(queue.due(at(1)).len(), 1);
-    queue.hold();
-    let event = format!("s1/{}", at(0).wall.seconds());
-    assert!(queue.told(&event, "webhook").is_empty());
-    assert!(queue.settle(at(2), 1, Outcome::Delivered, 0).is_some());
-}
-
-#[test]
-fn only_what_was_held_is_forgotten_for_its_age() {
-    let mut queue = queue(Limits::default());
-    mail(&mut queue, at(0), 1, "a@b", "s1");
-    queue.hold();
-    let held = |seconds, number, service: &str| {
-        let mut entry = entry(at(seconds), mail_lane("a@b"), service);
-        entry.held = true;
-        (number, entry)
-    };
-    for (number, entry) in [held(0, 2, "s2"), held(100, 3, "s3")] {
-        queue.insert(number, entry);
-    }
-    let is_over = |entry: &Entry| at(110).wall.since(entry.accepted) > Duration::from_secs(60);
-    let forgotten = queue.forget_held(is_over);
-    assert_eq!(forgotten.len(), 1);
-    assert_eq!(forgotten[0].0, 2);
-    assert_eq!(queue.len(), 2);
-}
-
-fn held_mail(queue: &mut Queue, number: u64, lane: Lane) {
-    let mut entry = entry(at(0), lane, "s1");
-    entry.held = true;
-    queue.insert(number, entry);
-}
-
-#[test]
-fn what_was_held_is_this_directors_own_from_the_first_attempt_on() {
-    let mut queue = queue(Limits::default());
-    queue.hold();
-    held_mail(&mut queue, 1, mail_lane("a@b"));
-    held_mail(&mut queue, 2, hook_lane("http://x", "s1"));
-    held_mail(&mut queue, 3, mail_lane("c@d"));
-    // Nothing left while it might: the other director tells it.
-    queue.release();
-    queue.hold();
-    assert_eq!(queue.clone().forget_held(|_| true).len(), 3);
-    queue.release();
-    assert_eq!(queue.due(at(1)).len(), 1);
-    queue.settle(at(1), 2, Outcome::Later("refused".into()), 0);
-    queue.hold();
-    let mut forgotten = queue.forget_held(|_| true).into_iter();
-    assert_eq!(forgotten.next().map(|it| it.0), Some(1));
-    assert_eq!(forgotten.next().map(|it| it.0), Some(3));
-    assert_eq!(queue.len(), 1);
-    // Or where it has had the time to.
-    held_mail(&mut queue, 4, mail_lane("a@b"));
-    queue.own();
-    assert!(queue.forget_held(|_| true).is_empty());
-}
-
-#[test]
-fn what_a_director_could_not_tell_is_given_up_for_its_age_also_while_it_is_held() {
-    let mut queue = queue(Limits::default());
-    mail(&mut queue, at(0), 1, "a@b", "s1");
-    queue.hold();
-    held_mail(&mut queue, 2, mail_lane("a@b"));
-    let hour = Duration::from_secs(3_600);
-    assert!(queue.forget_own(at(3_600), hour).is_empty());
-    let old = queue.forget_own(at(3_601), hour);
-    assert_eq!(old.iter().map(|it| it.0).collect::<Vec<_>>(), [1]);
-}
-
-#[test]
-fn a_clock_that_is_set_makes_no_message_of_this_process_older() {
-    let taken = at(1_000);
-    let entry = entry(taken, mail_lane("a@x"), "g/s");
-    let second = Duration::from_secs(1);
-    for step in [3_600_000_000, -3_600_000_000] {
-        let now = Now {
-            mono: taken.mono.after(second),
-            wall: Wall::from_micros(taken.wall.as_micros() + step),
-        };
-        assert_eq!(entry.age(now), second, "{step}");
-    }
-    // Of what was there before the start only the clock is known.
-    let before = Entry {
-        origin: Origin::Spool,
-        ..entry
-    };
-    let now = Now {
-        mono: Mono::ZERO,
-        ..at(1_060)
-    };
-    assert_eq!(before.age(now), Duration::from_secs(60));
 }

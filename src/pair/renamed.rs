@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::engine::event::Renumbering;
 use crate::pair::talk::EventId;
 
 /// Outages that are remembered: as many as there may be services, twice.
@@ -22,14 +21,13 @@ pub(super) struct Renamed {
 
 impl Renamed {
     /// One more.
-    pub(super) fn add(&mut self, renumbering: &Renumbering) {
-        let Renumbering { from, to } = renumbering;
+    pub(super) fn add(&mut self, from: &str, to: &str) {
         if from == to {
             return;
         }
         self.to.remove(to);
-        self.to.insert(from.clone(), to.clone());
-        self.order.push_back(from.clone());
+        self.to.insert(from.to_owned(), to.to_owned());
+        self.order.push_back(from.to_owned());
         while self.order.len() > RENAMED_MAX {
             if let Some(oldest) = self.order.pop_front() {
                 self.to.remove(&oldest);
@@ -55,8 +53,7 @@ mod tests {
     fn renamed(steps: &[(&str, &str)]) -> Renamed {
         let mut renamed = Renamed::default();
         for (from, to) in steps {
-            let (from, to) = ((*from).to_owned(), (*to).to_owned());
-            renamed.add(&Renumbering { from, to });
+            renamed.add(from, to);
         }
         renamed
     }
@@ -79,8 +76,7 @@ mod tests {
     fn it_is_bounded() {
         let mut renamed = Renamed::default();
         for n in 0..RENAMED_MAX + 3 {
-            let (from, to) = (format!("g/s/{n}"), "g/t/0".to_owned());
-            renamed.add(&Renumbering { from, to });
+            renamed.add(&format!("g/s/{n}"), "g/t/0");
         }
         assert_eq!(
             (renamed.to.len(), renamed.order.len()),

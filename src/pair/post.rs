@@ -1,0 +1,567 @@
+//! What is told by this director, what is held for the other one, and what needs no telling (D26)?
+//!
+//! The engine's policy runs on both directors alike; only here one of them is silent. Each message
+//! is a [`Letter`] with a number; whoever keeps contents and performs deliveries puts it in, says
+//! when it leaves and what came of it, and is told which letters are [`Forgotten`]. The other one
+//! says itself what it has told. What came while nothing is heard of it, and is older than some
+//! time, it is taken to have told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::effort::look;
+use crate::pair::renamed::Renamed;
+use crate::pair::talk::delivered::DELIVERED_MAX;
+use crate::pair::talk::{Delivered, Delivery, EventId};
+use crate::time::{Mono, Now, Wall};
+
+/// Whether this director tells people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// It does.
+    #[default]
+    Speaks,
+    /// The other one does: everything is held.
+    Holds,
+}
+
+/// Whether the other director says what it has told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hearing {
+    /// It never does: the file names no peer.
+    #[default]
+    Never,
+    /// It does at present.
+    Linked,
+    /// It does when it is heard, which it is not at present.
+    Lost,
+}
+
+/// Times by which letters go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What is held, and of which nothing is heard, counts as told from this age on.
+    pub held_most: Duration,
+    /// Whatever it is, it is of no use at this age.
+    pub give_up_after: Duration,
+}
+
+/// Where a letter came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From a call of this process.
+    Call,
+    /// The spool had it from before.
+    Spool,
+}
+
+/// Who is to tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The other director, as long as that is at work: it was taken while that one was to tell it,
+    /// and this one has not begun to.
+    Held,
+    /// This director.
+    Own,
+    /// This director is about it just now.
+    UnderWay,
+}
+
+impl Stage {
+    /// Of what is taken while this director speaks, or does not.
+    #[must_use]
+    pub const fn of(voice: Voice) -> Self {
+        match voice {
+            Voice::Speaks => Self::Own,
+            Voice::Holds => Self::Held,
+        }
+    }
+}
+
+/// One message for one receiver. Its content is elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Who is reached, as directors call it among themselves: the same on both.
+    pub to: Arc<str>,
+    /// Ids of its events that are still to be told.
+    pub events: Vec<Arc<str>>,
+    /// When it was accepted.
+    pub accepted: Wall,
+    /// When this process got it.
+    pub since: Mono,
+    /// Where from, for its age.
+    pub origin: Origin,
+    /// Who is to tell it.
+    pub stage: Stage,
+}
+
+impl Letter {
+    /// How long it has been there. A clock that is set makes nothing of this process older.
+    #[must_use]
+    pub fn age(&self, now: Now) -> Duration {
+        match self.origin {
+            Origin::Call => now.mono.since(self.since),
+            Origin::Spool => now.wall.since(self.accepted),
+        }
+    }
+}
+
+/// Why a letter is not needed any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The other director has told it, or what makes it needless.
+    ToldElsewhere,
+    /// The other director had so much time to tell it.
+    Assumed,
+    /// It was to be told here, and nobody wants it any more.
+    TooOld,
+}
+
+/// A letter that is not needed any more, and not known here from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// Its number.
+    pub number: u64,
+    /// Why.
+    pub why: Why,
+}
+
+/// What the other director is to hear, in order.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tidings {
+    /// This was delivered.
+    Delivered(Delivery),
+    /// An outage has another number.
+    Renumbered {
+        /// `GROUP/SERVICE/BEGAN` so far.
+        from: Arc<str>,
+        /// The same from now on.
+        to: Arc<str>,
+    },
+}
+
+/// What comes of a renumbering.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Renumbered {
+    /// Letters that the other director has told under the new number.
+    pub forgotten: Vec<Forgotten>,
+    /// Letters whose events have other ids now.
+    pub changed: BTreeSet<u64>,
+}
+
+/// An event, a receiver, and the letter that tells it to that one.
+type Place = (Arc<str>, Arc<str>, u64);
+
+/// All letters of one director, and what it knows of the other one's.
+#[derive(Debug)]
+pub struct Post {
+    terms: Terms,
+    voice: Voice,
+    /// Since when that holds.
+    turned: Mono,
+    hearing: Hearing,
+    /// Since when the other director is not heard.
+    lost: Mono,
+    letters: BTreeMap<u64, Letter>,
+    /// All of them by event and receiver.
+    events: BTreeSet<Place>,
+    /// What the other director has told: it may be asked for here later.
+    elsewhere: Delivered,
+    /// Outages that have another number than some calls still say.
+    renamed: Renamed,
+    /// What the other director is still to hear, at most [`DELIVERED_MAX`].
+    tidings: VecDeque<Tidings>,
+}
+
+impl Post {
+    /// Of a director that speaks, and hears of no other.
+    #[must_use]
+    pub fn new(now: Mono, terms: Terms) -> Self {
+        Self {
+            terms,
+            voice: Voice::Speaks,
+            turned: now,
+            hearing: Hearing::Never,
+            lost: now,
+            letters: BTreeMap::new(),
+            events: BTreeSet::new(),
+            elsewhere: Delivered::default(),
+            renamed: Renamed::default(),
+            tidings: VecDeque::new(),
+        }
+    }
+
+    /// Other times.
+    pub const fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    /// Whether this director tells people.
+    #[must_use]
+    pub const fn voice(&self) -> Voice {
+        self.voice
+    }
+
+    /// How many letters there are, under way or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.letters.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn letter(&self, number: u64) -> Option<&Letter> {
+        self.letters.get(&number)
+    }
+
+    /// The letters that tell this event to this receiver.
+    pub fn telling(&self, event: &str, to: &Arc<str>) -> impl Iterator<Item = u64> + '_ {
+        let place = |number| (Arc::from(event), Arc::clone(to), number);
+        let places = self.events.range(place(0)..=place(u64::MAX));
+        places.map(|(_, _, number)| *number).inspect(|_| look())
+    }
+
+    /// What this event is called now; none where that has not changed.
+    #[must_use]
+    pub fn now_called(&self, event: &str) -> Option<String> {
+        self.renamed.now(event)
+    }
+
+    /// Whether the other director has told this, or while it is the one to tell, what makes it
+    /// needless.
+    #[must_use]
+    pub fn is_needless(&self, event: &str, to: &Arc<str>) -> bool {
+        if self.is_covering(to) {
+            self.elsewhere.covers(event, to)
+        } else {
+            self.elsewhere.has(event, to)
+        }
+    }
+
+    /// Whether a later message to this receiver stands for the earlier ones. Two webhooks, or two
+    /// programs, have one name among directors, and one of them says nothing of the other.
+    fn is_covering(&self, to: &str) -> bool {
+        self.voice == Voice::Holds && to != WEBHOOK && to != PROGRAM
+    }
+
+    /// Puts a letter in, under a number that no other one has.
+    pub fn put(&mut self, number: u64, letter: Letter) {
+        let places = letter.events.iter();
+        let places = places.map(|event| (Arc::clone(event), Arc::clone(&letter.to), number));
+        self.events.extend(places);
+        self.letters.insert(number, letter);
+    }
+
+    /// A letter is over, however. None where it was forgotten before.
+    pub fn gone(&mut self, number: u64) -> Option<Letter> {
+        let letter = self.letters.remove(&number)?;
+        for event in &letter.events {
+            let place = (Arc::clone(event), Arc::clone(&letter.to), number);
+            self.events.remove(&place);
+        }
+        Some(letter)
+    }
+
+    /// One is on its way. From its first attempt on it is this director's own.
+    pub fn leaves(&mut self, number: u64) {
+        self.set_stage(number, Stage::UnderWay);
+    }
+
+    /// It did not get there and is to be tried again, unless the other director has told it
+    /// meanwhile.
+    pub fn stays(&mut self, number: u64) -> Option<Forgotten> {
+        self.set_stage(number, Stage::Own);
+        let letter = self.letters.get(&number)?;
+        let is_told = |event: &Arc<str>| self.is_needless(event, &letter.to);
+        let is_told = letter.events.iter().all(is_told);
+        is_told.then(|| self.forget(number, Why::ToldElsewhere))
+    }
+
+    /// The receiver has it.
+    pub fn delivered(&mut self, number: u64) {
+        let Some(letter) = self.gone(number) else {
+            return;
+        };
+        let to = letter.to;
+        let events = letter.events.into_iter();
+        self.tidings.extend(events.map(|event| {
+            let to = Arc::clone(&to);
+            Tidings::Delivered(Delivery { event, to })
+        }));
+        self.bound_tidings();
+    }
+
+    /// The first of them stands for all from now on, and this director begins to tell it.
+    pub fn seal(&mut self, numbers: &[u64]) {
+        let Some((&first, others)) = numbers.split_first() else {
+            return;
+        };
+        let mut events = Vec::new();
+        for &other in others {
+            events.extend(self.gone(other).into_iter().flat_map(|it| it.events));
+        }
+        let Some(mut letter) = self.gone(first) else {
+            return;
+        };
+        letter.events.extend(events);
+        letter.stage = Stage::Own;
+        self.put(first, letter);
+    }
+
+    fn set_stage(&mut self, number: u64, stage: Stage) {
+        if let Some(letter) = self.letters.get_mut(&number) {
+            letter.stage = stage;
+        }
+    }
+
+    /// From now on people are told, or everything is held.
+    pub fn speak(&mut self, now: Now, voice: Voice) -> Vec<Forgotten> {
+        if self.voice == voice {
+            return Vec::new();
+        }
+        let forgotten = match voice {
+            Voice::Speaks => self.forget_old(now),
+            Voice::Holds => Vec::new(),
+        };
+        self.voice = voice;
+        let spoke = now
+            .mono
+            .since(std::mem::replace(&mut self.turned, now.mono));
+        // After a shorter while the other director has it all, and tells it.
+        if voice == Voice::Holds && spoke > self.terms.held_most {
+            for letter in self.letters.values_mut() {
+                if letter.stage == Stage::Held {
+                    letter.stage = Stage::Own;
+                }
+            }
+        }
+        forgotten
+    }
+
+    /// From now on the other director says what it has told, or does not.
+    pub fn hear(&mut self, now: Mono, hearing: Hearing) {
+        if hearing != Hearing::Linked && self.hearing == Hearing::Linked {
+            self.lost = now;
+        }
+        self.hearing = hearing;
+    }
+
+    /// The other director told these.
+    pub fn told(&mut self, now: Mono, told: &[Delivery]) -> Vec<Forgotten> {
+        self.elsewhere.expire(now);
+        // Under the number that the outage has here by now.
+        let known = |told: &Delivery| {
+            let event = self.renamed.now(&told.event);
+            let event = event.map_or_else(|| Arc::clone(&told.event), Arc::from);
+            let to = Arc::clone(&told.to);
+            Delivery { event, to }
+        };
+        let told: Vec<Delivery> = told.iter().map(known).collect();
+        for delivery in &told {
+            self.elsewhere.add(now, delivery.clone());
+        }
+        let mut forgotten = Vec::new();
+        for Delivery { event, to } in &told {
+            forgotten.extend(self.drop_told(event, to));
+            let Some(id) = EventId::of(event).filter(|_| self.is_covering(to)) else {
+                continue;
+            };
+            for other in self.of_outage(id.outage, to) {
+                if EventId::of(&other).is_some_and(|other| id.covers(other)) {
+                    forgotten.extend(self.drop_told(&other, to));
+                }
+            }
+        }
+        forgotten
+    }
+
+    /// Outages have other numbers from now on, each from one to another: so have the letters. What
+    /// the other one has told of them is dropped, and what comes later under the old number is
+    /// theirs, too.
+    pub fn renumber<'a>(
+        &mut self,
+        now: Mono,
+        outages: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Renumbered {
+        let mut changed = BTreeSet::new();
+        for (from, to) in outages {
+            self.renamed.add(from, to);
+            // Whom the outage has reached under its old number, it has reached.
+            self.elsewhere.also(now, from, to);
+            changed.extend(self.rename(from, to));
+            self.tidings.push_back(Tidings::Renumbered {
+                from: from.into(),
+                to: to.into(),
+            });
+        }
+        self.bound_tidings();
+        let mut forgotten = Vec::new();
+        for &number in &changed {
+            forgotten.extend(self.drop_told_of(number));
+        }
+        changed.retain(|number| self.letters.contains_key(number));
+        Renumbered { forgotten, changed }
+    }
+
+    /// Looks for letters that nobody needs any more, which is to be done now and then.
+    pub fn tidy(&mut self, now: Now) -> Vec<Forgotten> {
+        match self.voice {
+            Voice::Speaks => Vec::new(),
+            Voice::Holds => self.forget_old(now),
+        }
+    }
+
+    /// What the other director is still to hear.
+    pub fn next_tidings(&mut self) -> Option<Tidings> {
+        self.tidings.pop_front()
+    }
+
+    /// There was no room for it: it comes next again.
+    pub fn keep_tidings(&mut self, tidings: Tidings) {
+        self.tidings.push_front(tidings);
+    }
+
+    /// Whether the other director is to hear anything.
+    #[must_use]
+    pub fn has_tidings(&self) -> bool {
+        !self.tidings.is_empty()
+    }
+
+    /// What is beyond would be forgotten by the link, too.
+    fn bound_tidings(&mut self) {
+        let excess = self.tidings.len().saturating_sub(DELIVERED_MAX);
+        self.tidings.drain(..excess);
+    }
+
+    /// Takes out what waits of an event. A letter that tells others, too, is still to be told, and
+    /// this event with them once more.
+    fn drop_told(&mut self, event: &Arc<str>, to: &Arc<str>) -> Vec<Forgotten> {
+        let numbers: Vec<u64> = self.telling(event, to).collect();
+        let mut forgotten = Vec::new();
+        for number in numbers {
+            let Some(letter) = self.letters.get_mut(&number) else {
+                continue;
+            };
+            if letter.stage == Stage::UnderWay {
+                continue;
+            }
+            if letter.events.iter().all(|it| it == event) {
+                forgotten.push(self.forget(number, Why::ToldElsewhere));
+            } else {
+                letter.events.retain(|it| it != event);
+                let place = (Arc::clone(event), Arc::clone(to), number);
+                self.events.remove(&place);
+            }
+        }
+        forgotten
+    }
+
+    /// The same for whatever of a letter the other director has told.
+    fn drop_told_of(&mut self, number: u64) -> Vec<Forgotten> {
+        let Some(letter) = self.letters.get(&number) else {
+            return Vec::new();
+        };
+        let to = Arc::clone(&letter.to);
+        let told = letter.events.iter();
+        let told = told.filter(|event| self.is_needless(event, &to));
+        let told: Vec<Arc<str>> = told.cloned().collect();
+        let drop = |event: &Arc<str>| self.drop_told(event, &to);
+        told.iter().flat_map(drop).collect()
+    }
+
+    /// What tells of this outage.
+    fn places_of(&self, outage: &str) -> impl Iterator<Item = &Place> {
+        let begin = format!("{outage}/");
+        let first: Place = (begin.as_str().into(), "".into(), 0);
+        let outage = outage.to_owned();
+        let places = self.events.range(first..).inspect(|_| look());
+        let places = places.take_while(move |(event, ..)| event.starts_with(&begin));
+        // A longer name of an outage may begin with this one.
+        places.filter(move |(event, ..)| EventId::of(event).is_some_and(|id| id.outage == outage))
+    }
+
+    /// Events of this outage that wait to be told to this receiver.
+    fn of_outage(&self, outage: &str, to: &Arc<str>) -> BTreeSet<Arc<str>> {
+        let places = self.places_of(outage).filter(|(_, known, _)| known == to);
+        places.map(|(event, ..)| Arc::clone(event)).collect()
+    }
+
+    /// Gives the letters of an outage other ids: which those are.
+    fn rename(&mut self, from: &str, to: &str) -> Vec<u64> {
+        let places: Vec<Place> = self.places_of(from).cloned().collect();
+        let mut numbers = Vec::new();
+        for place in places {
+            self.events.remove(&place);
+            let (old, receiver, number) = place;
+            let Some(new) = EventId::of(&old).map(|id| Arc::<str>::from(id.within(to))) else {
+                continue;
+            };
+            if let Some(letter) = self.letters.get_mut(&number) {
+                let events = letter.events.iter_mut().filter(|event| **event == old);
+                events.for_each(|event| *event = Arc::clone(&new));
+            }
+            self.events.insert((new, receiver, number));
+            numbers.push(number);
+        }
+        numbers
+    }
+
+    /// Drops what was held for longer than the other director needs to tell it, and what this one
+    /// was to tell itself and is of no use any more.
+    fn forget_old(&mut self, now: Now) -> Vec<Forgotten> {
+        let letters = self.letters.iter().inspect(|_| look());
+        let old = letters.filter_map(|(&number, letter)| {
+            let most = self.terms.give_up_after;
+            let why = match letter.stage {
+                Stage::Held => (letter.age(now) > self.most_of(letter)).then_some(Why::Assumed),
+                Stage::Own => (now.mono.since(letter.since) > most).then_some(Why::TooOld),
+                Stage::UnderWay => None,
+            };
+            Some((number, why?))
+        });
+        let old: Vec<(u64, Why)> = old.collect();
+        let forget = |(number, why)| self.forget(number, why);
+        old.into_iter().map(forget).collect()
+    }
+
+    /// From which age on a letter that is held counts as told. Of what the other director is heard
+    /// about, it says itself what it told: all the rest is still to be told. When the link is gone
+    /// and this director is still not to tell, the other one tells what comes from then on,
+    /// unheard.
+    fn most_of(&self, letter: &Letter) -> Duration {
+        let mut ids = letter.events.iter().map(|event| EventId::of(event));
+        let is_shared = ids.any(|id| id.is_some_and(EventId::is_shared));
+        let is_before = letter.origin == Origin::Spool || letter.since <= self.lost;
+        let is_heard = match self.hearing {
+            Hearing::Never => false,
+            Hearing::Linked => true,
+            Hearing::Lost => is_before,
+        };
+        if is_shared && is_heard {
+            self.terms.give_up_after
+        } else {
+            self.terms.held_most
+        }
+    }
+
+    fn forget(&mut self, number: u64, why: Why) -> Forgotten {
+        self.gone(number);
+        Forgotten { number, why }
+    }
+}
+
+/// How directors call the receiver of a program's call among themselves.
+pub const PROGRAM: &str = "program";
+
+/// How they call the receiver of a webhook.
+pub const WEBHOOK: &str = "webhook";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,274 @@
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const TERMS: Terms = Terms {
+    held_most: Duration::from_secs(120),
+    give_up_after: HOUR,
+};
+const OPS: &str = "ops@x";
+
+fn at(seconds: u64) -> Now {
+    let mono = Mono::ZERO.after(Duration::from_secs(seconds));
+    let wall = Wall::from_micros(1_710_316_800_000_000).after(Duration::from_secs(seconds));
+    Now { mono, wall }
+}
+
+fn letter(now: Now, event: &str, to: &str, stage: Stage) -> Letter {
+    Letter {
+        to: to.into(),
+        events: vec![event.into()],
+        accepted: now.wall,
+        since: now.mono,
+        origin: Origin::Call,
+        stage,
+    }
+}
+
+fn told(event: &str, to: &str) -> Delivery {
+    Delivery {
+        event: event.into(),
+        to: to.into(),
+    }
+}
+
+/// Of a standby that holds these events for `ops@x`, numbered from 1 on.
+fn standby(events: &[&str]) -> Post {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.speak(at(0), Voice::Holds);
+    for (number, event) in (1..).zip(events) {
+        post.put(number, letter(at(0), event, OPS, Stage::Held));
+    }
+    post
+}
+
+fn numbers(forgotten: &[Forgotten]) -> Vec<u64> {
+    forgotten.iter().map(|it| it.number).collect()
+}
+
+fn left(post: &Post) -> Vec<u64> {
+    post.letters.keys().copied().collect()
+}
+
+/// All that the other director is to hear, as texts.
+fn tidings(post: &mut Post) -> Vec<String> {
+    let next = || post.next_tidings();
+    let text = |tidings| match tidings {
+        Tidings::Delivered(it) => format!("{} to {}", it.event, it.to),
+        Tidings::Renumbered { from, to } => format!("{from} is {to}"),
+    };
+    std::iter::from_fn(next).map(text).collect()
+}
+
+#[test]
+fn what_the_other_director_told_is_forgotten_for_that_receiver_only() {
+    let mut post = standby(&["g/s/1/failure/1", "g/s/1/failure/2", "g/t/1/failure/1"]);
+    post.put(4, letter(at(0), "g/s/1/failure/1", "boss@x", Stage::Held));
+    assert!(
+        post.told(Mono::ZERO, &[told("g/s/1/failure/1", "a@x")])
+            .is_empty()
+    );
+    let gone = post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)]);
+    let expected = Forgotten {
+        number: 1,
+        why: Why::ToldElsewhere,
+    };
+    assert_eq!(gone, [expected]);
+    // The end of an outage makes the rest of it needless.
+    let gone = post.told(Mono::ZERO, &[told("g/s/1/up/1", OPS)]);
+    assert_eq!(numbers(&gone), [2]);
+    assert_eq!(left(&post), [3, 4]);
+    assert!(post.is_needless("g/s/1/failure/7", &OPS.into()));
+    assert!(!post.is_needless("g/s/1/failure/1", &"boss@x".into()));
+    assert_eq!(tidings(&mut post), Vec::<String>::new());
+}
+
+#[test]
+fn who_speaks_drops_what_was_told_and_nothing_because_a_later_one_was() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.put(1, letter(at(0), "g/s/1/failure/1", OPS, Stage::Own));
+    post.put(2, letter(at(0), "g/s/1/failure/2", OPS, Stage::Own));
+    let gone = post.told(Mono::ZERO, &[told("g/s/1/failure/2", OPS)]);
+    assert_eq!(numbers(&gone), [2]);
+    assert_eq!(left(&post), [1]);
+    assert!(!post.is_needless("g/s/1/failure/1", &OPS.into()));
+    assert!(post.is_needless("g/s/1/failure/2", &OPS.into()));
+}
+
+#[test]
+fn a_settled_mail_is_forgotten_once_all_its_events_were_told() {
+    let mut post = standby(&["g/s/1/failure/1", "g/t/1/failure/1"]);
+    post.seal(&[1, 2]);
+    assert!(
+        post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)])
+            .is_empty()
+    );
+    let gone = post.told(Mono::ZERO, &[told("g/t/1/failure/1", OPS)]);
+    assert_eq!((numbers(&gone), post.len()), (vec![1], 0));
+}
+
+#[test]
+fn what_is_under_way_is_let_go_and_not_tried_again_where_it_was_told() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    for number in [1, 2] {
+        let event = format!("g/s/1/failure/{number}");
+        post.put(number, letter(at(0), &event, OPS, Stage::Own));
+        post.leaves(number);
+    }
+    assert!(
+        post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)])
+            .is_empty()
+    );
+    assert_eq!(numbers(post.stays(1).as_slice()), [1]);
+    assert_eq!(post.stays(2), None);
+    post.leaves(2);
+    post.delivered(2);
+    assert_eq!(
+        (post.len(), tidings(&mut post)),
+        (0, vec!["g/s/1/failure/2 to ops@x".to_owned()])
+    );
+}
+
+#[test]
+fn what_was_held_is_this_directors_own_from_the_first_attempt_on() {
+    let mut post = standby(&["g/s/1/failure/1", "g/s/1/failure/2", "g/s/1/failure/3"]);
+    post.speak(at(1), Voice::Speaks);
+    post.leaves(2);
+    assert_eq!(post.stays(2), None);
+    post.speak(at(2), Voice::Holds);
+    let gone = post.tidy(at(121));
+    assert!(gone.iter().all(|it| it.why == Why::Assumed));
+    assert_eq!((numbers(&gone), left(&post)), (vec![1, 3], vec![2]));
+    // Or where it has had the time to.
+    post.put(4, letter(at(200), "g/s/1/failure/4", OPS, Stage::Held));
+    post.speak(at(200), Voice::Speaks);
+    post.speak(at(321), Voice::Holds);
+    assert!(post.tidy(at(3_000)).is_empty());
+    let old = post.tidy(at(3_801));
+    assert!(old.iter().all(|it| it.why == Why::TooOld));
+    assert_eq!(numbers(&old), [2, 4]);
+}
+
+#[test]
+fn what_is_heard_of_waits_until_it_is_told_and_the_rest_for_two_minutes() {
+    let events = ["g/s/1/failure/1", "g/s/1/redistribute/1"];
+    let age = |hearing: Hearing, lost: bool| {
+        let mut post = standby(&events);
+        post.hear(Mono::ZERO, Hearing::Linked);
+        if lost {
+            post.hear(at(5).mono, Hearing::Lost);
+        }
+        post.put(3, letter(at(6), "g/s/1/failure/2", OPS, Stage::Held));
+        post.hear(at(7).mono, hearing);
+        let at_two_minutes = numbers(&post.tidy(at(130)));
+        (at_two_minutes, numbers(&post.tidy(at(3_607))))
+    };
+    assert_eq!(age(Hearing::Never, true), (vec![1, 2, 3], vec![]));
+    assert_eq!(age(Hearing::Linked, false), (vec![2], vec![1, 3]));
+    assert_eq!(age(Hearing::Lost, true), (vec![2, 3], vec![1]));
+}
+
+#[test]
+fn a_takeover_looks_for_what_is_over_first() {
+    let mut post = standby(&["g/s/1/failure/1"]);
+    post.put(2, letter(at(100), "g/s/1/failure/2", OPS, Stage::Held));
+    let gone = post.speak(at(130), Voice::Speaks);
+    assert_eq!((numbers(&gone), left(&post)), (vec![1], vec![2]));
+    assert!(
+        post.tidy(at(10_000)).is_empty(),
+        "who speaks tells it, however late"
+    );
+}
+
+#[test]
+fn a_clock_that_is_set_makes_no_message_of_this_process_older() {
+    let taken = letter(at(1_000), "g/s/1/failure/1", OPS, Stage::Held);
+    let second = Duration::from_secs(1);
+    for step in [3_600_000_000, -3_600_000_000] {
+        let now = Now {
+            mono: taken.since.after(second),
+            wall: Wall::from_micros(taken.accepted.as_micros() + step),
+        };
+        assert_eq!(taken.age(now), second, "{step}");
+    }
+    // Of what was there before the start only the clock is known.
+    let before = Letter {
+        origin: Origin::Spool,
+        ..taken
+    };
+    let now = Now {
+        mono: Mono::ZERO,
+        ..at(1_060)
+    };
+    assert_eq!(before.age(now), Duration::from_secs(60));
+}
+
+#[test]
+fn an_outage_that_gets_another_number_takes_its_letters_along() {
+    let mut post = standby(&["g/s/6/failure/1", "g/s/6/failure/2", "g/s/6/x/1/failure/3"]);
+    // Some of it the peer has told before the number is known, some it tells later.
+    post.told(Mono::ZERO, &[told("g/s/4/failure/1", OPS)]);
+    let renumbered = post.renumber(Mono::ZERO, [("g/s/6", "g/s/5"), ("g/s/5", "g/s/4")]);
+    assert_eq!(numbers(&renumbered.forgotten), [1]);
+    assert_eq!(renumbered.changed, BTreeSet::from([2]));
+    assert_eq!(*post.letter(2).unwrap().events, ["g/s/4/failure/2".into()]);
+    assert_eq!(
+        *post.letter(3).unwrap().events,
+        ["g/s/6/x/1/failure/3".into()]
+    );
+    assert_eq!(post.now_called("g/s/6/up/1").as_deref(), Some("g/s/4/up/1"));
+    let known: Vec<u64> = post.telling("g/s/4/failure/2", &OPS.into()).collect();
+    assert_eq!(known, [2]);
+    // The peer may call it by the old number.
+    let gone = post.told(Mono::ZERO, &[told("g/s/6/failure/2", OPS)]);
+    assert_eq!(numbers(&gone), [2]);
+    assert_eq!(tidings(&mut post), ["g/s/6 is g/s/5", "g/s/5 is g/s/4"]);
+}
+
+#[test]
+fn what_runs_while_its_outage_gets_another_number_is_told_under_that() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.put(1, letter(at(0), "g/s/6/failure/1", OPS, Stage::Own));
+    post.leaves(1);
+    post.renumber(Mono::ZERO, [("g/s/6", "g/s/5")]);
+    post.delivered(1);
+    assert_eq!(
+        tidings(&mut post),
+        ["g/s/6 is g/s/5", "g/s/5/failure/1 to ops@x"]
+    );
+}
+
+#[test]
+fn what_the_other_director_is_to_hear_is_bounded_and_keeps_its_order() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    for number in 0..DELIVERED_MAX as u64 + 3 {
+        let event = format!("g/s/1/failure/{number}");
+        post.put(number, letter(at(0), &event, OPS, Stage::Own));
+        post.delivered(number);
+    }
+    assert_eq!(post.tidings.len(), DELIVERED_MAX);
+    let first = post.next_tidings().unwrap();
+    assert_eq!(first, Tidings::Delivered(told("g/s/1/failure/3", OPS)));
+    post.keep_tidings(first);
+    assert!(post.has_tidings());
+    assert_eq!(tidings(&mut post)[0], "g/s/1/failure/3 to ops@x");
+}
+
+/// However much waits, a word of the other director's looks at what it is about.
+#[test]
+fn each_word_of_the_other_director_costs_the_same_few_looks() {
+    let mut post = standby(&[]);
+    for number in 0..10_000 {
+        let event = format!("g/s{number}/1/failure/1");
+        post.put(number, letter(at(0), &event, OPS, Stage::Held));
+    }
+    let looks = crate::effort::looks(|| {
+        for number in 0..1_000 {
+            let told = told(&format!("g/s{number}/2/failure/1"), OPS);
+            assert!(post.told(Mono::ZERO, &[told]).is_empty());
+            let (from, to) = (format!("g/s{number}/1"), format!("g/s{number}/2"));
+            let renumbered = post.renumber(Mono::ZERO, [(&*from, &*to)]);
+            assert_eq!(numbers(&renumbered.forgotten), [number]);
+        }
+    });
+    assert!(looks < 10_000, "{looks}");
+}
