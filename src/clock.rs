@@ -56,6 +56,13 @@ impl Clock {
     }
 }
 
+/// How long this boot of the machine lasts, also while it slept.
+#[must_use]
+pub fn since_boot() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(since).unwrap_or_default()
+}
+
 /// A watch for how long something takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use crate::clock::Clock;
 use crate::config::{Diagnostic, counted};
 use crate::daemon::applier::{self, Applier};
+use crate::daemon::boot::{self, Boot};
 use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
@@ -323,7 +324,8 @@ fn start(
     let (role, role_kept) = role::begin(globals, saved, now);
     let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
     let outbox = Outbox::start_as(settings, role::voice(&role), Some(tidings), events.clone());
-    let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), now);
+    let then = boot::as_journal_has_it(saved, clock);
+    let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
     Ok(Daemon {
         role,
         role_sources: RoleSources::start(globals, clock),
@@ -352,6 +354,7 @@ fn start(
         state_reads: StateReads::default(),
         known_files: KnownFiles::restore(saved),
         remote: Remote::start(),
+        boot: Boot::default(),
         server,
         clients: clients_inbox,
         traps,

@@ -17,6 +17,7 @@
 //! | who makes the kernel's table equal to the wanted one | `applier` |
 //! | how do alerts leave and not get lost | `outbox` |
 //! | what survives a restart | `store` |
+//! | was the wall clock set between two lives | `boot` |
 //! | how is a person's question answered | `control` |
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
@@ -37,6 +38,7 @@
 //! | what is said of all this | `chronicle`, `log`, `syslog` |
 
 pub mod applier;
+mod boot;
 mod chronicle;
 mod claim;
 mod control;
@@ -75,6 +77,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::daemon::applier::Applier;
+use crate::daemon::boot::Boot;
 use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::{Ask, Reply};
 use crate::daemon::gate::{Gate, GateError};
@@ -200,6 +203,7 @@ struct Daemon {
     role_kept: Facts,
     watchdog: Watchdog,
     peer: Peer,
+    boot: Boot,
 }
 
 impl Daemon {
@@ -302,11 +306,17 @@ impl Daemon {
             | Event::PeerWishes(_)
             | Event::HistoryRead(_) => {}
         }
+        if matches!(event, Event::JournalLost) {
+            self.boot.forget();
+        }
         let actions = self.engine.handle(now, event);
         let answer = self.perform(actions);
         if is_said {
             // In one batch of the journal with what was said, so that a crash parts them never.
             self.stamp_wishes();
+        }
+        if let Some(record) = self.boot.look(self.clock, now) {
+            self.store.record(record);
         }
         answer
     }

@@ -4,9 +4,9 @@
 //! written when something changed that the next decision needs: the status, an alert that
 //! was sent, the counters of a failing service. Times are those of the wall clock; when it is
 //! set, the records of all that counts time are written anew, so that spans go on behind a
-//! restart. A clock that is set while no daemon runs, or in the moment before it dies, moves
-//! them by as much; on the way back a moment in the future counts as now. Not here: the
-//! journal itself.
+//! restart. A clock that is set while no daemon runs is known of in the same boot of the machine
+//! (`daemon::boot`); set before a boot, or in the moment before the daemon dies, it moves them by
+//! as much; on the way back a moment in the future counts as now. Not here: the journal itself.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

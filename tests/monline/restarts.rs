@@ -206,14 +206,69 @@ fn a_file_that_lvsmon_has_not_seen_yet_is_taken_at_the_first_start_with_l() {
 }
 
 #[test]
-fn a_journal_that_was_deleted_is_newer_than_the_files_all_the_same() {
+fn a_journal_that_was_emptied_is_newer_than_the_files_all_the_same() {
     let site = site();
     let _daemon = site.start([]);
     let mut client = Client::connect(&site);
     client.ask("disable service web http");
     let known = "state file disabled";
     site.wait_for_text("state/journal", known);
-    fs::remove_file(site.folder.join("state/journal")).unwrap();
+    fs::File::create(site.folder.join("state/journal")).unwrap();
     client.ask("stop");
     site.wait_for_text("state/journal", known);
+}
+
+/// A day, in the microseconds of the journal.
+const DAY: i64 = 86_400_000_000;
+
+/// Numbers beyond this are moments in microseconds since 1970, of 2001 and later.
+const MOMENT_MIN: i64 = 1_000_000_000_000_000;
+
+/// Moves every moment of the journal: the life that wrote it had a clock that was wrong by as much.
+fn move_journal(site: &Site, by: i64) {
+    let journal = site.folder.read("state/journal");
+    let moved = journal.lines().map(|line| {
+        let mut record: serde_json::Value = serde_json::from_str(line).unwrap();
+        move_moments(&mut record, by);
+        format!("{record}\n")
+    });
+    site.folder
+        .write("state/journal", moved.collect::<String>());
+}
+
+fn move_moments(value: &mut serde_json::Value, by: i64) {
+    if let Some(number) = value.as_i64().filter(|number| *number > MOMENT_MIN) {
+        *value = (number + by).into();
+    } else if let Some(fields) = value.as_object_mut() {
+        fields
+            .values_mut()
+            .for_each(|field| move_moments(field, by));
+    }
+}
+
+#[test]
+fn a_life_with_a_wrong_clock_makes_the_next_one_repeat_no_alert() {
+    let site = site();
+    site.folder.write("log/bad", "");
+    let daemon = site.start(["-l", "all"]);
+    site.wait_for_text("log/alerts", "failure");
+    end(daemon, Signal::SIGTERM);
+
+    // Its clock was a day late, and is right now: the last alert was sent a moment ago.
+    move_journal(&site, -DAY);
+    for _ in 0..2 {
+        let daemon = site.start(["-l", "all"]);
+        wait_for_runs(&site);
+        end(daemon, Signal::SIGTERM);
+        assert_eq!(alerts(&site), ["failure"]);
+    }
+
+    // Without knowing the boot nobody can tell: a day ago it was, and an hour is over.
+    let journal = site.folder.read("state/journal");
+    let others = journal.lines().filter(|line| !line.contains("\"boot\""));
+    let others: Vec<&str> = others.collect();
+    site.folder.write("state/journal", others.join("\n") + "\n");
+    move_journal(&site, -DAY);
+    let _daemon = site.start(["-l", "all"]);
+    wait_until("a second alert", SOON, || alerts(&site).len() == 2);
 }
