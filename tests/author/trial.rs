@@ -224,9 +224,10 @@ fn a_program_that_cannot_run_says_why_and_what_to_do() {
 }
 
 #[test]
-fn an_option_behind_the_program_is_its_own_and_a_hint_says_so() {
+fn an_option_of_ours_behind_the_program_runs_nothing_unless_marked() {
     let bench = Bench::new();
-    bench.monitor("exit 0\n");
+    bench.monitor("echo >\"$0.ran\"; exit 0\n");
+    let ran = bench.folder.join("mon.d/own.monitor.ran");
     let path = bench.folder.join("mon.d/own.monitor");
     let path = path.to_str().unwrap();
     let hint = "argument of that";
@@ -236,9 +237,24 @@ fn an_option_behind_the_program_is_its_own_and_a_hint_says_so() {
         &["-p", "1", "--strict"],
     ] {
         let (code, text) = bench.run(&[&[path], words].concat());
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains(hint), "{text}");
+        assert!(!ran.exists(), "{text}");
+        let (code, text) = bench.run(&[&[path], words, &["--", "h1"]].concat());
         assert_eq!(code, 0, "{text}");
         assert!(text.contains(hint), "{text}");
+        assert!(ran.exists(), "{text}");
+        std::fs::remove_file(&ran).unwrap();
     }
+    let alert = "#!/bin/sh\necho \"$@\" >\"$0.ran\"\n";
+    let path_of_alert = bench.folder.write_executable("alert.d/own.alert", alert);
+    let path_of_alert = path_of_alert.to_str().unwrap();
+    let args = || bench.folder.read("alert.d/own.alert.ran");
+    let (code, text) = bench.run(&[path_of_alert, "--kind", "up"]);
+    assert_eq!((code, args()), (2, String::new()), "{text}");
+    let (code, text) = bench.run(&[path_of_alert, "--kind", "up", "--"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(args().ends_with(" --kind up\n"), "{}", args());
     for words in [
         &["-p", "5s"][..],
         &["--other", "--", "h1"],

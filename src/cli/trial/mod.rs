@@ -340,9 +340,33 @@ impl TrialArgs {
         ))
     }
 
+    /// The program may send what was to be tried only: without `--` it is not run.
+    fn refuse_late_option(&self) -> Result<(), String> {
+        let has_mark = self.words.iter().any(|word| word == "--");
+        match self.late_option().filter(|_| !has_mark) {
+            None => Ok(()),
+            Some(remark) => Err(format!(
+                "{}; {}; to hand it to the program, write -- {}",
+                remark.text,
+                remark.advice,
+                match self.is_alert() {
+                    true => "last",
+                    false => "before the hosts, or last",
+                }
+            )),
+        }
+    }
+
     fn program(&self) -> Result<Plan, String> {
+        self.refuse_late_option()?;
         let base = self.base()?;
-        let words = self.words.get(1..).unwrap_or_default();
+        let mut words = self.words.get(1..).unwrap_or_default();
+        if let ([args @ .., last], true) = (words, self.is_alert())
+            && last == "--"
+        {
+            // The mark of [`Self::refuse_late_option`]: no argument.
+            words = args;
+        }
         let kind = match self.is_alert() {
             true => ProgramKind::Alert,
             false => ProgramKind::Monitor,
