@@ -85,7 +85,7 @@ pub(super) struct MonArgs {
     /// Entries of the histories, instead of histlength
     #[arg(short = 'k', long, value_name = "NUMBER")]
     maxkeep: Option<u32>,
-    /// Load saved state at the start
+    /// Load saved state at the start, of one type
     #[arg(
         short = 'l',
         long,
@@ -133,6 +133,14 @@ enum StateKind {
 }
 
 impl StateKind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Opstatus => "opstatus",
+            Self::All => "all",
+        }
+    }
+
     fn files(self) -> Vec<StateFile> {
         match self {
             Self::Disabled => vec![StateFile::Disabled],
@@ -187,10 +195,7 @@ pub(super) fn mon(args: &MonArgs, out: &mut Output) -> Outcome {
         },
     })
     .map_err(no_log)?;
-    if let Some(word) = args.stray.first() {
-        let word = word.to_string_lossy();
-        tracing::warn!(%word, "words without a flag on the command line are passed over");
-    }
+    args.say_stray_words();
     let facility = guard.facility();
     let ready = Ready::new(move |globals| ready(globals, &facility, starter));
     let result = daemon::run(args.start(ready), Signals::Process);
@@ -203,6 +208,32 @@ pub(super) fn mon(args: &MonArgs, out: &mut Output) -> Outcome {
 }
 
 impl MonArgs {
+    /// Says what mon passes over in silence.
+    fn say_stray_words(&self) {
+        if let Some(word) = self.stray.first() {
+            let word = word.to_string_lossy();
+            tracing::warn!(%word, "words without a flag on the command line are passed over");
+        }
+        if let (Some(kind), Some(word)) = (self.loadstate, self.second_type()) {
+            let (taken, passed_over) = (kind.word(), word.word());
+            tracing::warn!(
+                taken,
+                passed_over,
+                "-l takes one word only, as with mon, and the other one is passed over; -l all \
+                 loads disabled and opstatus"
+            );
+        }
+    }
+
+    /// What stands behind `-l TYPE` as if it were one more.
+    fn second_type(&self) -> Option<StateKind> {
+        let mut types = self.stray.iter().filter_map(|word| {
+            let word = word.to_str()?;
+            StateKind::from_str(word, false).ok()
+        });
+        types.find(|kind| self.loadstate != Some(*kind))
+    }
+
     fn start(&self, ready: Ready) -> StartOptions {
         StartOptions {
             config: self.config(),
@@ -345,6 +376,33 @@ mod tests {
         assert_eq!(args.configfile.as_deref(), Some(Path::new("c")));
         assert!(args.version);
         assert!(parse("-c c --unknown").is_err());
+    }
+
+    #[test]
+    fn of_two_types_behind_l_the_first_is_loaded_as_with_mon_and_the_other_is_found() {
+        for (words, loaded, second) in [
+            (
+                "-l disabled opstatus",
+                Some(StateKind::Disabled),
+                Some(StateKind::Opstatus),
+            ),
+            (
+                "-l opstatus x disabled",
+                Some(StateKind::Opstatus),
+                Some(StateKind::Disabled),
+            ),
+            ("-l all all", Some(StateKind::All), None),
+            ("-l -c c x", Some(StateKind::Disabled), None),
+            ("-l", Some(StateKind::Disabled), None),
+        ] {
+            let args = parse(words).unwrap();
+            assert_eq!(
+                (args.loadstate, args.second_type()),
+                (loaded, second),
+                "{words}"
+            );
+        }
+        assert!(parse("-l disabled,opstatus").is_err());
     }
 
     #[test]

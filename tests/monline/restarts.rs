@@ -218,6 +218,24 @@ fn a_journal_that_was_emptied_is_newer_than_the_files_all_the_same() {
     site.wait_for_text("state/journal", known);
 }
 
+#[test]
+fn of_two_words_behind_l_the_second_is_passed_over_as_with_mon_and_the_log_says_so() {
+    let site = site();
+    let mut daemon = site.start([]);
+    Client::connect(&site).ask("disable host web2");
+    for (words, is_said) in [
+        (["-l", "disabled", "opstatus"], true),
+        (["-l", "disabled", "x"], false),
+    ] {
+        end(daemon, Signal::SIGTERM);
+        daemon = site.start(words);
+        assert_eq!(disabled(&site), ["group web: web2"]);
+        let log = site.folder.read("stderr");
+        assert_eq!(log.contains("passed_over=\"opstatus\""), is_said, "{log}");
+    }
+    end(daemon, Signal::SIGTERM);
+}
+
 /// A day, in the microseconds of the journal.
 const DAY: i64 = 86_400_000_000;
 
