@@ -1,11 +1,13 @@
 //! What a director needs of its machine: `lvsmon check --host`.
 //!
-//! Looks, and changes nothing; loads no module and sends no packet. Reads below a root folder,
+//! Looks, and changes nothing; loads no module and sends no packet but questions to the name
+//! servers. Reads below a root folder,
 //! so a test shows it a made-up machine. Each finding says what is wrong, where, and what to
 //! do. Not here: whether the configuration is right ([`crate::config`]).
 
 mod folders;
 mod kernel;
+pub mod names;
 #[cfg(test)]
 mod tests;
 

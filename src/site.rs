@@ -10,10 +10,11 @@ mod programs;
 mod reading;
 mod services;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Defaults, Diagnostic};
+use crate::config::{Defaults, Diagnostic, Place};
 use crate::model::{Bind, Globals, Model};
 use crate::pair::talk::settings::PeerSettings;
 
@@ -94,6 +95,8 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// What each monitor's and alert's name became, sorted by kind and name.
     pub programs: Vec<Resolution>,
+    /// Where each host first stands in the file.
+    pub hosts: BTreeMap<String, Place>,
 }
 
 /// Reads a configuration with everything it needs from this machine. Blocks: files are read,
@@ -127,12 +130,14 @@ pub fn load_unless(
         }
     }
     let programs = programs::look_up(&needs);
+    let hosts = document.hosts();
     let (mut model, warnings) = document.check(&defaults, &programs)?;
     options.purpose.limit(&mut model.globals);
     Ok(Loaded {
         model,
         warnings,
         programs: programs.into_list(),
+        hosts,
     })
 }
 

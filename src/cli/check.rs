@@ -28,7 +28,7 @@ pub(super) struct CheckArgs {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Look at what the director needs of this machine too: modules, sysctls, rights, folders
+    /// Look at what the director needs of this machine too: modules, sysctls, rights, folders, names
     #[arg(long)]
     host: bool,
 }
@@ -37,7 +37,13 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
     let loaded = site::load(&args.config, &LoadOptions::default()).and_then(with_auth);
     let findings = match &loaded {
         _ if !args.host => Vec::new(),
-        Ok(loaded) => host::look(Path::new("/"), &Needs::of(&loaded.model)),
+        Ok(loaded) => {
+            let root = Path::new("/");
+            let mut findings = host::look(root, &Needs::of(&loaded.model));
+            findings.extend(host::names::look(root, &loaded.model, &loaded.hosts));
+            findings.sort_by_key(|finding| finding.level);
+            findings
+        }
         Err(_) => host::look(Path::new("/"), &Needs::of_any_director()),
     };
     if args.json {

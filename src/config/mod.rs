@@ -20,7 +20,7 @@ pub mod programs;
 pub(crate) mod syntax;
 mod words;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub use diagnostic::{Diagnostic, Place, Severity, counted};
@@ -73,6 +73,42 @@ impl Document {
     pub(crate) fn error(&mut self, span: Span, message: String, help: &str) {
         let error = Diagnostic::error(message).with_help(help);
         self.diagnostics.push(error.at(self.sources.place(span)));
+    }
+
+    /// Where each host first stands: as the member of a hostgroup, or in a `virtual` section.
+    #[must_use]
+    pub fn hosts(&self) -> BTreeMap<String, Place> {
+        let mut words: Vec<(&str, Span)> = Vec::new();
+        for item in &self.items {
+            match item {
+                Item::Hostgroup(group) => words.extend(group.hosts.iter().map(|&span| {
+                    let word = self.sources.text(span);
+                    (word.strip_prefix('*').unwrap_or(word), span)
+                })),
+                Item::Section(section) => {
+                    for line in &section.statements {
+                        if matches!(self.sources.text(line.keyword), "real" | "fallback") {
+                            let argument = self.sources.text(line.argument);
+                            let word = argument.split_whitespace().next().unwrap_or_default();
+                            let host = word.split_once(':').map_or(word, |(host, _)| host);
+                            words.push((host, line.argument));
+                        }
+                    }
+                }
+                Item::Global(_)
+                | Item::Alias(_)
+                | Item::View(_)
+                | Item::Watch(_)
+                | Item::Include(_) => {}
+            }
+        }
+        let mut hosts = BTreeMap::new();
+        for (word, span) in words {
+            if !hosts.contains_key(word) {
+                hosts.insert(word.to_owned(), self.sources.place(span));
+            }
+        }
+        hosts
     }
 
     /// What the machine is asked for.

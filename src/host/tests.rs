@@ -246,3 +246,45 @@ fn a_section_needs_what_an_lvs_alert_line_would() {
     let (model, _) = crate::config::load_text(&memory).unwrap();
     assert!(!Needs::of(&model).table);
 }
+
+#[test]
+fn a_name_without_its_one_address_is_named_with_its_line() {
+    let machine = Machine::new();
+    machine.file(
+        "/etc/hosts",
+        "192.168.0.1 www1\n192.168.0.2 www2\n192.168.0.3 www2\n2001:db8::6 six\n127.0.0.1 gate\n",
+    );
+    // Nobody answers there.
+    machine.file(
+        "/etc/resolv.conf",
+        "nameserver 127.0.0.255\noptions timeout:1 attempts:1\n",
+    );
+    let text = "hostgroup web www1 www2 six\nhostgroup other gone.invalid gate\n\n\
+                watch web\n    service tcp\n\tmonitor tcp.monitor -p 80\n\n\
+                watch other\n    service tcp\n\tmonitor tcp.monitor -p 80\n\n\
+                virtual 10.0.0.3:80\n    real web\n    real 192.168.0.7 service none\n    \
+                service web:tcp\n    fallback fb.invalid:8080 forward nat\n";
+    let path = machine.0.path().join("mon.cf");
+    fs::write(&path, text).unwrap();
+    let loaded = crate::site::load(&path, &crate::site::LoadOptions::default()).unwrap();
+    let findings = names::look(machine.0.path(), &loaded.model, &loaded.hosts);
+    let said = |what: &str, level, line: u32| {
+        let place = format!("{}:{line}", path.display());
+        let found = findings
+            .iter()
+            .find(|it| it.what.contains(what))
+            .unwrap_or_else(|| panic!("{what}: {findings:#?}"));
+        assert_eq!((found.level, &found.place), (level, &place), "{what}");
+    };
+    said(
+        "www2 has 2 IPv4 addresses (192.168.0.2, 192.168.0.3)",
+        Level::Problem,
+        1,
+    );
+    said("six has no IPv4 address", Level::Problem, 1);
+    said("cannot resolve \"gone.invalid\"", Level::Warning, 2);
+    said("cannot resolve \"fb.invalid\"", Level::Problem, 16);
+    let good = findings.iter().filter(|it| it.level == Level::Good);
+    let good: Vec<&str> = good.map(|it| it.what.as_str()).collect();
+    assert_eq!(good, ["2 names found"]);
+}

@@ -64,6 +64,15 @@ impl Bindings {
             view.role = state.roles.get(&server).copied();
             view.section = Some(whole);
             views.push(view);
+        } else if let Some(fallback) = &section.fallback
+            && let Some((_, text)) = survey.problems.get(&fallback.host)
+            && !section.servers.iter().any(|it| it.host == fallback.host)
+        {
+            // It would be missed only when it is needed.
+            let mut view = RealServerView::unknown(key, vec![fallback.host.clone()]);
+            view.problem = Some(format!("the fallback: {text}"));
+            view.section = Some(whole);
+            views.push(view);
         }
     }
 

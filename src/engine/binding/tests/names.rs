@@ -232,3 +232,21 @@ fn an_address_of_another_family_is_reached_through_a_tunnel_only() {
         assert!(said.is_none_or(|said| problem.unwrap_or_default().contains(said)));
     }
 }
+
+#[test]
+fn a_fallback_without_an_address_shows_among_the_real_servers() {
+    let mut farm = Farm::new(&[
+        "www/http 10.1.0.1",
+        "virtual 10.0.0.3:80/tcp www/http 10.1.0.1 fallback=fb",
+    ]);
+    farm.fails_to_resolve("fb");
+    let views = farm.bindings.real_servers();
+    assert_eq!(views.len(), 2, "{views:#?}");
+    assert_eq!(views[1].hosts, [HostName::new("fb")]);
+    let expected = "the fallback: cannot look up fb: no such name";
+    assert_eq!(views[1].problem.as_deref(), Some(expected));
+    farm.resolves("fb", "10.1.0.9");
+    let views = farm.bindings.real_servers();
+    assert_eq!(views[1].problem, None);
+    assert!(views[1].server.is_some(), "{views:#?}");
+}

@@ -1,0 +1,192 @@
+//! Which names of the file have no address here, or too many?
+//!
+//! A real server has one address of the family of its virtual service (D8): with none it is
+//! left as it is found, with several nobody knows which is meant. Names of a hostgroup that are
+//! only watched may have any number, but one at least. Asks the hosts file and name servers, as
+//! the daemon does, all names at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
+
+use tokio::task::JoinSet;
+
+use crate::config::{Place, counted};
+use crate::host::{Finding, below};
+use crate::lvs::{Family, VirtualServiceKey};
+use crate::model::{BoundServers, HostName, Model};
+use crate::names::{NameError, Names, Sources};
+
+/// What is said of at most so many names; where a name server is gone all of them are.
+const FINDINGS_MAX: usize = 100;
+
+/// Where each name first stands in the configuration.
+pub type Places = BTreeMap<String, Place>;
+
+/// What a name was answered.
+type Answers = BTreeMap<HostName, Result<Vec<IpAddr>, NameError>>;
+
+/// For which virtual services each name is a real server or fallback; none for one that is
+/// only watched.
+type Uses<'a> = BTreeMap<&'a HostName, BTreeSet<VirtualServiceKey>>;
+
+/// Looks all names of a configuration up. Blocks for ten seconds where no name server answers.
+#[must_use]
+pub fn look(root: &Path, model: &Model, places: &Places) -> Vec<Finding> {
+    let uses = uses(model);
+    if uses.is_empty() {
+        return Vec::new();
+    }
+    let sources = Sources {
+        hosts: below(root, Path::new("/etc/hosts")),
+        resolver: below(root, Path::new("/etc/resolv.conf")),
+        servers: Vec::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let answers = match runtime {
+        Ok(runtime) => runtime.block_on(ask(&Names::with(sources), uses.keys().copied())),
+        Err(error) => {
+            let advice = "end some processes and try again";
+            return vec![Finding::problem(
+                format!("no name was looked up: {error}"),
+                "this machine",
+                advice,
+            )];
+        }
+    };
+    findings(&uses, &answers, places)
+}
+
+/// All names that are no addresses.
+fn uses(model: &Model) -> Uses<'_> {
+    let mut uses = Uses::new();
+    let is_name = |host: &HostName| host.as_str().parse::<IpAddr>().is_err();
+    let members = model.hostgroups.iter().flat_map(|it| &it.members);
+    for member in members.filter(|it| is_name(&it.host)) {
+        uses.entry(&member.host).or_default();
+    }
+    let mut add = |host, key| {
+        if is_name(host) {
+            uses.entry(host).or_default().insert(key);
+        }
+    };
+    for section in &model.virtual_services {
+        for server in &section.servers {
+            add(&server.host, section.key);
+        }
+        if let Some(fallback) = &section.fallback {
+            add(&fallback.host, section.key);
+        }
+    }
+    for binding in &model.bindings {
+        match &binding.real {
+            BoundServers::One { host, .. } => add(host, binding.virtual_service),
+            BoundServers::EachHost { .. } => {
+                for member in &model.hostgroup(binding.service).members {
+                    add(&member.host, binding.virtual_service);
+                }
+            }
+        }
+    }
+    uses
+}
+
+async fn ask(names: &Names, hosts: impl Iterator<Item = &HostName>) -> Answers {
+    let mut asked = JoinSet::new();
+    for host in hosts {
+        let (names, host) = (names.clone(), host.clone());
+        asked.spawn(async move {
+            let answer = names.lookup(host.as_str()).await;
+            (host, answer.map(|it| it.addresses))
+        });
+    }
+    let mut answers = Answers::new();
+    while let Some(answer) = asked.join_next().await {
+        if let Ok((host, answer)) = answer {
+            answers.insert(host, answer);
+        }
+    }
+    answers
+}
+
+fn findings(uses: &Uses<'_>, answers: &Answers, places: &Places) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut good = 0;
+    for (host, keys) in uses {
+        let Some(answer) = answers.get(host) else {
+            continue;
+        };
+        let place = match places.get(host.as_str()) {
+            Some(place) => format!("{}:{}", place.file, place.line),
+            None => "the configuration".to_owned(),
+        };
+        match finding(host, keys, answer, place) {
+            Some(finding) => findings.push(finding),
+            None => good += 1,
+        }
+    }
+    let unsaid = findings.len().saturating_sub(FINDINGS_MAX);
+    if unsaid > 0 {
+        findings.truncate(FINDINGS_MAX);
+        findings.push(Finding::problem(
+            format!("{} of the same kind", counted(unsaid, "more name")),
+            "the configuration",
+            "mend those above first",
+        ));
+    }
+    if good > 0 {
+        let what = format!("{} found", counted(good, "name"));
+        findings.push(Finding::good(what, "/etc/hosts, name servers"));
+    }
+    findings
+}
+
+/// What is wrong with a name.
+fn finding(
+    host: &HostName,
+    keys: &BTreeSet<VirtualServiceKey>,
+    answer: &Result<Vec<IpAddr>, NameError>,
+    place: String,
+) -> Option<Finding> {
+    let Some(first) = keys.first() else {
+        let why = answer.as_ref().err()?;
+        let advice =
+            "its checks fail: correct the name, add it to /etc/hosts, or write its address";
+        return Some(Finding::warning(why.to_string(), place, advice));
+    };
+    let addresses = match answer {
+        Ok(addresses) => addresses,
+        Err(why) => {
+            let advice = format!(
+                "a server of {first} and not in its table: correct the name, add it to \
+                 /etc/hosts, or write its address"
+            );
+            return Some(Finding::problem(why.to_string(), place, advice));
+        }
+    };
+    let (key, found) = keys.iter().find_map(|key| {
+        let is_of = |address: &&IpAddr| Family::of(**address) == key.family();
+        let found: Vec<String> = addresses
+            .iter()
+            .filter(is_of)
+            .map(ToString::to_string)
+            .collect();
+        (found.len() != 1).then_some((key, found))
+    })?;
+    let family = match key.family() {
+        Family::V4 => "IPv4",
+        Family::V6 => "IPv6",
+    };
+    let what = match found.as_slice() {
+        [] => format!("{host} has no {family} address, and is a server of {key}"),
+        several => format!(
+            "{host} has {} {family} addresses ({}), and a real server of {key} has one",
+            several.len(),
+            several.join(", ")
+        ),
+    };
+    let advice = "write the address in place of the name; until then it is left as it is found";
+    Some(Finding::problem(what, place, advice))
+}
