@@ -397,7 +397,7 @@ impl Worker {
             drift: drifted.len(),
             ..TableOutcome::default()
         };
-        self.carry_out(&held, commands, &mut outcome).await;
+        self.carry_out(desired, &held, commands, &mut outcome).await;
         for command in &outcome.applied {
             if drifted.contains(&place(command)) {
                 self.contests.repaired(place(command), command, now);
@@ -428,6 +428,7 @@ impl Worker {
     /// Carries out what is not refused; `held` waits, since somebody else writes it too.
     async fn carry_out(
         &mut self,
+        desired: &Desired,
         held: &[Command],
         commands: Vec<Command>,
         outcome: &mut TableOutcome,
@@ -435,11 +436,18 @@ impl Worker {
         let is_addition = |it: &&Command| matches!(it, Command::AddService(..));
         let held = held.iter().filter(is_addition);
         let mut blocked: BTreeSet<VirtualServiceKey> = held.map(Command::service).collect();
+        // Those whose real servers did not all get in.
+        let mut lacking: BTreeSet<VirtualServiceKey> = BTreeSet::new();
         // A reason that holds for all the rest of this look.
         let mut general: Option<String> = None;
         for command in commands {
             // Without its virtual service a real server would only be refused once more.
             if blocked.contains(&command.service()) {
+                continue;
+            }
+            // A stranger may be all that serves there.
+            if lacking.contains(&command.service()) && is_strangers_end(desired, &command) {
+                outcome.refused.push((command, WAITS.to_owned()));
                 continue;
             }
             let done = match general.clone().or_else(|| self.not_yet(&command)) {
@@ -449,8 +457,16 @@ impl Worker {
             match done {
                 Ok(()) => outcome.applied.push(command),
                 Err(why) => {
-                    if matches!(command, Command::AddService(..)) {
-                        blocked.insert(command.service());
+                    match command {
+                        Command::AddService(..) => {
+                            blocked.insert(command.service());
+                        }
+                        Command::AddServer(..) | Command::EditServer(..) => {
+                            lacking.insert(command.service());
+                        }
+                        Command::EditService(..)
+                        | Command::DeleteService(..)
+                        | Command::DeleteServer(..) => {}
                     }
                     outcome.refused.push((command, why));
                 }
@@ -546,6 +562,24 @@ fn watched(desired: &Desired, connections: &Connections) -> Connections {
 /// Pause between two looks.
 fn look_again(took: Duration) -> Duration {
     took.saturating_mul(LOOK_SHARE).clamp(LOOK_MIN, LOOK_MAX)
+}
+
+/// Why a stranger stays for now.
+const WAITS: &str = "it waits until all real servers of the file are in";
+
+/// Whether the command takes a real server out of which the file says nothing.
+fn is_strangers_end(desired: &Desired, command: &Command) -> bool {
+    match command {
+        Command::DeleteServer(key, server) => {
+            let wanted = desired.get(key);
+            !wanted.is_some_and(|it| it.servers.contains_key(server))
+        }
+        Command::AddService(..)
+        | Command::EditService(..)
+        | Command::DeleteService(..)
+        | Command::AddServer(..)
+        | Command::EditServer(..) => false,
+    }
 }
 
 #[cfg(test)]

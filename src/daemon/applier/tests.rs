@@ -420,6 +420,34 @@ async fn a_refused_command_rests_while_other_wishes_change() {
     assert_eq!((told.applied, told.refused.len()), (Vec::new(), 1));
 }
 
+#[tokio::test]
+async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
+    let stranger = "-a -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 5\n";
+    let bench = Bench::new(&format!("-A -t 10.0.0.3:80 -s wlc\n{stranger}"));
+    let mut worker = bench.worker();
+    let add = Command::AddServer(web(), real(1), RealServer::new(Forwarding::Dr, Weight(5)));
+    let now = worker.clock.now().mono;
+    let mut rest = Rest::new(now, "no room".to_owned(), None);
+    // However slow this machine is.
+    rest.due = now.after(LIMIT * 100);
+    worker.waiting.insert(place(&add), (add, rest));
+    let plain = VirtualService::plain(Family::V4, Scheduler::wlc());
+    let mut desired = wanted(ServiceWish::Owned(plain), &[(1, WISH)]);
+    for wish in desired.values_mut() {
+        wish.strangers = Strangers::Removed;
+    }
+    let desired = Arc::new(desired);
+    let (told, _) = worker.look(Arc::clone(&desired)).await;
+    let told = told.unwrap();
+    let reasons: Vec<&str> = told.refused.iter().map(|(_, why)| why.as_str()).collect();
+    assert_eq!(reasons, ["no room", WAITS]);
+    assert!(bench.table().contains("192.168.0.2"), "{}", bench.table());
+    worker.waiting.clear();
+    let (told, _) = worker.look(desired).await;
+    assert_eq!(told.unwrap().applied.len(), 2);
+    assert!(!bench.table().contains("192.168.0.2"));
+}
+
 /// A second writer that empties the table contests all of it.
 #[tokio::test]
 async fn ten_thousand_contests_are_looked_through_in_one_pass() {
