@@ -48,7 +48,7 @@ use crate::engine::manual::Manual;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::section::count::Opinion;
 use crate::engine::section::memory::Sections;
-use crate::lvs::{Desired, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::lvs::{Desired, DesiredService, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
@@ -327,8 +327,17 @@ impl Bindings {
     /// Every owned real server with what is wanted and why; those that must go stand behind
     /// the others of their virtual service.
     pub(crate) fn real_servers(&self) -> Vec<RealServerView> {
+        self.real_servers_of(|_, _| true)
+    }
+
+    /// Those of the virtual services that are asked for.
+    fn real_servers_of(
+        &self,
+        is_asked: impl Fn(VirtualServiceKey, &DesiredService) -> bool,
+    ) -> Vec<RealServerView> {
         let mut views = Vec::new();
-        for (&key, wanted) in &self.desired {
+        let asked = self.desired.iter().filter(|(key, it)| is_asked(**key, it));
+        for (&key, wanted) in asked {
             let survey = self.survey(key);
             let mut here = survey.views(key, wanted);
             self.add_section_views(key, &survey, wanted, &mut here);

@@ -738,6 +738,27 @@ fn looked_at_by_a_farm(flags: &str, work: impl Fn(&mut Bindings, ServiceId, u32)
     bindings.looked_at.get()
 }
 
+#[test]
+fn a_question_about_a_real_server_surveys_its_virtual_service_only() {
+    let line = |at: u32| {
+        let host = format!("10.1.{}.{}", at / 250, at % 250 + 1);
+        format!("w{at}/http {host} 10.0.0.3:{}/tcp {host}", at + 1)
+    };
+    let lines: Vec<String> = (0..1000).map(line).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let bindings = Bindings::new(&model(&lines), &Saved::default(), fixture::at(0.0));
+    for (name, looks) in [("10.1.0.8", 1), ("10.1.0.8:8", 1), ("[10.1.0.8]", 1)] {
+        bindings.looked_at.set(0);
+        let aim = Aim {
+            server: RealServerName(name.to_owned()),
+            within: None,
+        };
+        let found = bindings.aimed(&aim).map(|views| views.len());
+        assert_eq!(found, Ok(1), "{name}");
+        assert_eq!(bindings.looked_at.get(), looks, "{name}");
+    }
+}
+
 fn makes_news(bindings: &mut Bindings, id: ServiceId, _: u32) {
     let none = BTreeMap::new();
     let now = fixture::at(1.0);

@@ -13,7 +13,7 @@ use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, Aim, Caution, ManualWish, Order};
 use crate::engine::manual::{Effect, EntryKey, ManualView, SPAN_MAX};
 use crate::engine::section::wanted::ServerRole;
-use crate::lvs::{Protocol, RealServerKey, ServerWish, VirtualServiceKey, Weight};
+use crate::lvs::{DesiredService, Protocol, RealServerKey, ServerWish, VirtualServiceKey, Weight};
 use crate::model::HostName;
 use crate::time::{Now, Readable};
 
@@ -184,7 +184,17 @@ impl Bindings {
             None => None,
         };
         let name = &aim.server.0;
-        let mut views = self.real_servers();
+        // The whole of each virtual service is surveyed: only of those that may have it.
+        let is_word = |host: &HostName| name.starts_with(host.as_str());
+        let keys = self.by_host.iter().filter(|(host, _)| is_word(host));
+        let keys: BTreeSet<VirtualServiceKey> = keys.flat_map(|(_, keys)| keys).copied().collect();
+        let may_have = |key: VirtualServiceKey, wanted: &DesiredService| {
+            let called = |server: RealServerKey| is_address(name, server);
+            keys.contains(&key)
+                || wanted.servers.keys().copied().any(called)
+                || self.owned.leaving(key).any(called)
+        };
+        let mut views = self.real_servers_of(may_have);
         views.retain(|view| {
             let port = view.server.map_or(0, |server| server.0.port());
             let mut hosts = view.hosts.iter();
@@ -299,9 +309,12 @@ pub(super) fn is_called(
     {
         return true;
     }
+    server.is_some_and(|server| is_address(name, server))
+}
+
+/// Whether a person means this real server by its address.
+fn is_address(name: &str, RealServerKey(address): RealServerKey) -> bool {
     let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let ip: Option<IpAddr> = bare.unwrap_or(name).parse().ok();
-    server.is_some_and(|RealServerKey(address)| {
-        name.parse() == Ok(address) || ip == Some(address.ip())
-    })
+    name.parse() == Ok(address) || ip == Some(address.ip())
 }
