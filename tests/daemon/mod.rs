@@ -11,5 +11,6 @@ mod observe;
 mod state;
 mod tripwire;
 mod trouble;
+mod weights;
 mod wishes;
 mod witness;
