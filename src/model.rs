@@ -30,7 +30,7 @@ pub use settings::{
 pub use tripwire::Tripwire;
 
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
-use crate::options::{self, AlertOptions, MonitorOptions};
+use crate::options::{AlertOptions, MonitorOptions, masked};
 use crate::pair::PairSettings;
 use crate::pair::talk::PeerSettings;
 use crate::period::Period;
@@ -379,16 +379,10 @@ pub struct AlertCommand {
 }
 
 impl AlertCommand {
-    /// The arguments as histories, trials and logs may show them: a built-in's password is `***`.
+    /// The arguments as histories, trials and logs may show them: what may be a password is `***`.
     #[must_use]
     pub fn shown_args(&self) -> Vec<String> {
-        match &self.program {
-            AlertProgram::Native(AlertOptions::Trap(_)) => options::trap::shown(&self.args),
-            AlertProgram::Native(AlertOptions::Webhook(_)) => options::webhook::shown(&self.args),
-            AlertProgram::Native(AlertOptions::Mail(_) | AlertOptions::Lvs(_))
-            | AlertProgram::Executable(_)
-            | AlertProgram::Missing(_) => self.args.clone(),
-        }
+        masked::words(&self.name, &self.args)
     }
 
     /// The arguments as the file has them, for histories and clients; in words of our own where

@@ -89,6 +89,14 @@ impl Ran {
 /// `-l` is never passed (E-22).
 #[must_use]
 pub(crate) fn arguments(call: &AlertCall) -> Vec<String> {
+    let mut args = marks(call);
+    args.extend(call.command.args.iter().cloned());
+    args
+}
+
+/// Those of them that do not stand in the file.
+#[must_use]
+pub(crate) fn marks(call: &AlertCall) -> Vec<String> {
     let mut args: Vec<String> = [
         "-s",
         &call.name,
@@ -103,7 +111,6 @@ pub(crate) fn arguments(call: &AlertCall) -> Vec<String> {
     .map(str::to_owned)
     .collect();
     args.extend(call.kind.mark().map(str::to_owned));
-    args.extend(call.command.args.iter().cloned());
     args
 }
 

@@ -210,9 +210,13 @@ pub(super) fn mon(args: &MonArgs, out: &mut Output) -> Outcome {
 impl MonArgs {
     /// Says what mon passes over in silence.
     fn say_stray_words(&self) {
-        if let Some(word) = self.stray.first() {
-            let word = word.to_string_lossy();
-            tracing::warn!(%word, "words without a flag on the command line are passed over");
+        // They may be anything, the value of a flag that was forgotten too: they are counted only.
+        let stray = self.stray.len();
+        if stray > 0 {
+            tracing::warn!(
+                stray,
+                "words without a flag on the command line are passed over"
+            );
         }
         if let (Some(kind), Some(word)) = (self.loadstate, self.second_type()) {
             let (taken, passed_over) = (kind.word(), word.word());

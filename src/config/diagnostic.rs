@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::options::masked;
 use crate::text;
 
 #[cfg(test)]
@@ -53,12 +54,11 @@ pub struct Place {
     pub file: Arc<str>,
     /// Physical line, from 1.
     pub line: u32,
-    /// Character of the line, from 1; a tab is one. 0 where the line is meant as a whole and is
-    /// not shown.
+    /// Character of the line, from 1; a tab is one. 0 where the line is meant as a whole.
     pub column: u32,
-    /// Characters that are marked; at least 1.
+    /// Characters that are marked; at least 1 where the line is shown.
     pub width: u32,
-    /// The part of the line that is shown.
+    /// The part of the line that is shown; nothing of one that may hold a secret.
     pub excerpt: String,
     /// Characters of the excerpt before the mark.
     pub indent: u32,
@@ -117,6 +117,13 @@ impl Place {
         let marked = &text[start..ceil(text, end.max(start))];
         let column = before.chars().count();
         let width = marked.chars().count().max(1);
+        let limit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        if masked::may_hide(text) {
+            return Self {
+                column: limit(column + 1),
+                ..Self::unseen(file, line)
+            };
+        }
         let total = column + text[start..].chars().take(EXCERPT_MAX + 1).count();
         let (excerpt, indent) = if total <= EXCERPT_MAX {
             (text.to_owned(), column)
@@ -124,7 +131,6 @@ impl Place {
             cut(text, start, column)
         };
         let shown = excerpt.chars().count();
-        let limit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Self {
             file,
             line,
@@ -144,7 +150,7 @@ impl Place {
             file,
             line,
             column: 0,
-            width: 1,
+            width: 0,
             excerpt: String::new(),
             indent: 0,
         }
@@ -152,7 +158,7 @@ impl Place {
 
     /// Whether the line is shown.
     const fn is_seen(&self) -> bool {
-        self.column > 0
+        self.width > 0
     }
 
     /// Cells of a terminal before the mark, and under it.
@@ -245,7 +251,7 @@ fn printable(text: &str) -> String {
 impl fmt::Display for Place {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{}:{}", self.file, self.line)?;
-        if self.is_seen() {
+        if self.column > 0 {
             write!(out, ":{}", self.column)?;
         }
         Ok(())

@@ -10,6 +10,7 @@ pub mod ftp;
 pub mod http;
 pub mod lvs;
 pub mod mail;
+pub mod masked;
 pub mod misc;
 pub mod plugin;
 pub mod tcp;

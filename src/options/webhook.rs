@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::options::words::{Faults, PlainWords, Word, late_option, shown_words, split};
-use crate::options::{OptionError, OptionErrors};
+use crate::options::words::{Faults, PlainWords, Word, late_option, split};
+use crate::options::{OptionError, OptionErrors, masked};
 
 /// What a `webhook.alert` line says. Kept in the spool with each message. Its `Debug` shows no
 /// password of the URL and no header's value.
@@ -32,10 +32,10 @@ impl fmt::Debug for WebhookOptions {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers = self.headers.iter();
         let headers: Vec<_> = headers
-            .map(|(name, value)| format!("{name}: {}", shown_value(value)))
+            .map(|(name, value)| masked::header(&format!("{name}: {value}")))
             .collect();
         out.debug_struct("WebhookOptions")
-            .field("url", &shown_url(&self.url))
+            .field("url", &masked::url(&self.url))
             .field("key", &self.key)
             .field("timeout", &self.timeout)
             .field("headers", &headers)
@@ -99,48 +99,6 @@ impl WebhookOptions {
     }
 }
 
-/// The words of a line that was read, with `***` in place of the URL's password and of the values
-/// of headers, which often are tokens.
-pub(crate) fn shown(args: &[String]) -> Vec<String> {
-    shown_words(
-        args,
-        |letter, value| {
-            let (name, value) = (letter == 'H').then(|| value.split_once(':'))??;
-            let value = value.trim();
-            (shown_value(value) != value).then(|| format!("{name}: ***"))
-        },
-        |plain| Some(shown_url(plain)),
-    )
-}
-
-/// A header's value, for people: the name of its file, or `***`.
-fn shown_value(value: &str) -> &str {
-    if value.starts_with('@') { value } else { "***" }
-}
-
-/// A URL for people: `http://user:***@host/`. A user without a password may be a token, so it is
-/// `***` too. Path and query are kept: without them two receivers of one host look alike.
-#[must_use]
-pub fn shown_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    // Whoever writes a slash, a question mark or the like in a password, where `%2F` belongs, has
-    // ended the host with it (WHATWG URL, section 4.4): up to the last "@" anything may be one.
-    if rest.starts_with('[') {
-        return url.to_owned();
-    }
-    let Some((login, host)) = rest.rsplit_once('@') else {
-        return url.to_owned();
-    };
-    match login.split_once(':') {
-        Some((user, _)) if !user.contains(['/', '?', '#', '\\']) => {
-            format!("{scheme}://{user}:***@{host}")
-        }
-        Some(_) | None => format!("{scheme}://***@{host}"),
-    }
-}
-
 fn seconds(index: usize, text: &str) -> Result<Duration, OptionError> {
     let most = WebhookOptions::TIMEOUT_MAX;
     text.parse()
@@ -150,11 +108,8 @@ fn seconds(index: usize, text: &str) -> Result<Duration, OptionError> {
         .ok_or_else(|| {
             OptionError::new(
                 index,
-                format!(
-                    "-w takes whole seconds from 1 to {}, not \"{}\"",
-                    most.as_secs(),
-                    text.escape_debug()
-                ),
+                // Something else than a number may be the URL with its login.
+                format!("-w takes whole seconds from 1 to {}", most.as_secs()),
             )
         })
 }
@@ -176,41 +131,32 @@ fn header(index: usize, text: &str) -> Result<(String, String), OptionError> {
     let (name, value) = (name.trim(), value.trim());
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) {
-        return wrong(format!(
-            "\"{}\" is not the name of a header",
-            name.escape_debug()
-        ));
+        return wrong(
+            "-H takes 'NAME: VALUE': what stands before the colon is no name of a header"
+                .to_owned(),
+        );
     }
     if OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
         return wrong(format!("header {name} is set by webhook.alert itself"));
     }
     if !value.chars().all(|c| c == '\t' || (' '..='~').contains(&c)) {
-        return wrong(format!(
-            "the value of header {name} holds a character that HTTP does not allow there"
-        ));
+        let what = "-H: the header's value holds a character that HTTP does not allow there";
+        return wrong(what.to_owned());
     }
     Ok((name.to_owned(), value.to_owned()))
 }
 
 fn url(index: usize, text: &str) -> Result<String, OptionError> {
-    let rest = ["http://", "https://"].iter().find_map(|scheme| {
-        let start = text.get(..scheme.len())?;
-        start
-            .eq_ignore_ascii_case(scheme)
-            .then(|| &text[scheme.len()..])
-    });
-    let has_host =
-        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', '?', '#', ':']));
-    if has_host && !text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if masked::is_url(text) {
         return Ok(text.to_owned());
     }
-    Err(OptionError::new(
-        index,
-        format!(
-            "\"{}\" is not a URL that starts with http:// or https://",
-            shown_url(text).escape_debug()
-        ),
-    ))
+    // It may be a login or a header that lost its option: it is not repeated.
+    let message = format!(
+        "{} is not a URL that starts with http:// or https:// and a host; in a login @ is written \
+         %40, / %2F and : %3A",
+        masked::position(index)
+    );
+    Err(OptionError::new(index, message))
 }
 
 #[cfg(test)]
@@ -223,39 +169,39 @@ mod tests {
     }
 
     #[test]
-    fn passwords_of_urls_and_values_of_headers_are_not_shown() {
-        for (words, expected) in [
-            ("http://me:s3cret@h:80/a?b", "http://me:***@h:80/a?b"),
-            ("http://me:s3@cret@h", "http://me:***@h"),
-            ("http://me:s3/cret@h/x", "http://me:***@h/x"),
-            ("http://me:s3?c@r#et@h?q", "http://me:***@h?q"),
-            ("http://me:12/cret@h/x", "http://me:***@h/x"),
-            ("http://t0k/en@h/x", "http://***@h/x"),
-            ("http://t0k/e:n@h/x", "http://***@h/x"),
-            // It may be a password as well.
-            ("http://h:80/a@b", "http://h:***@b"),
-            ("http://h:80/ab", "http://h:80/ab"),
-            ("http://[::1]/a@b", "http://[::1]/a@b"),
-            ("https://t0ken@h/", "https://***@h/"),
-            ("http://h/a:b@c?d=http://e:f@g", "http://***@g"),
-            (
-                "-w 5 -k /f http://me:s3cret@h/",
-                "-w 5 -k /f http://me:***@h/",
-            ),
-            ("-H X-Key:s3cret http://h/", "-H X-Key: *** http://h/"),
-            (
-                "-HX-Key:s3cret -H A:@/f http://h/",
-                "-HX-Key: *** -H A:@/f http://h/",
-            ),
+    fn neither_debug_nor_a_mistake_repeats_a_secret() {
+        for line in [
+            "http://me:s3cret@h:80/a?s3cret",
+            "http://me:s3@cret@h",
+            "-H X-Key:s3cret http://h/",
+            "me:s3cret@h/x",
+            "http:/me:s3cret@h/x",
+            "HTTP:me:s3cret@h/x",
+            "http://[me:s3cret@h/x",
+            "http://u:s3cret%40h",
+            "http://me:s3/cret@h/x",
+            "-H Authorization s3cret http://h/",
+            "-H s3cret! http://h/",
+            "--header s3cret http://h/",
+            "--header=s3cret http://h/",
+            "-w http://u:s3cret@h http://h",
+            "-w s3cret http://h",
+            "http://h -Hs3cret",
+            "http://h s3cret",
         ] {
-            let args: Vec<String> = words.split(' ').map(str::to_owned).collect();
-            assert_eq!(shown(&args).join(" "), expected);
-            let debug = format!("{:?}", WebhookOptions::parse(&args).unwrap());
-            assert!(!debug.contains("s3"), "{debug}");
-            assert!(!debug.contains("t0ken"), "{debug}");
+            let args: Vec<&str> = line.split(' ').collect();
+            let said = match parse(&args) {
+                Ok(options) => format!("{options:?}"),
+                Err(errors) => errors.to_string(),
+            };
+            assert!(!said.contains("s3"), "{line}: {said}");
+            assert!(!said.contains("cret"), "{line}: {said}");
         }
-        let error = parse(&["http://me:s3cret@h/a b"]).unwrap_err().to_string();
-        assert!(!error.contains("s3cret"), "{error}");
+        let error = parse(&["-w", "5", "h/x"]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("word 3 behind the alert's name is not a URL"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::options::masked;
+
 /// A word that a built-in does not understand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -266,8 +268,7 @@ fn unknown(letters: &str, letter: char, meant: Option<char>, description: &str) 
     let is_long = letters.starts_with('-');
     let word = if is_long {
         // What is glued to it may be a secret.
-        let end = letters.find(['=', ':']).unwrap_or(letters.len());
-        format!("-{}", &letters[..end])
+        masked::option(&format!("-{letters}")).to_owned()
     } else {
         format!("-{letter}")
     };
@@ -459,42 +460,8 @@ pub(crate) fn hosts(words: &[(usize, Word<'_>)], faults: &mut Faults) -> Vec<Str
 
 /// What is said of an option behind the words that end the options.
 pub(crate) fn late_option(word: &str, plain: &str) -> String {
-    format!("\"{word}\" comes too late: options stand before the {plain}")
-}
-
-/// The words of a line that was read, for people: those with a secret in other words. Both
-/// functions answer none where a word may be shown as it is. For built-ins whose options all have
-/// a value and stand before the plain words.
-pub(crate) fn shown_words(
-    args: &[String],
-    value: impl Fn(char, &str) -> Option<String>,
-    plain: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
-    let mut words = args.iter();
-    let mut shown = Vec::with_capacity(args.len());
-    while let Some(word) = words.next() {
-        let option = word.strip_prefix('-').and_then(|rest| {
-            let mut value = rest.chars();
-            let letter = value.next().filter(|letter| *letter != '-')?;
-            Some((letter, value.as_str()))
-        });
-        let Some((letter, joined)) = option else {
-            // Options end here.
-            let rest = std::iter::once(word).chain(words.by_ref());
-            shown.extend(rest.map(|word| plain(word).unwrap_or_else(|| word.clone())));
-            break;
-        };
-        if !joined.is_empty() {
-            let other = value(letter, joined).map(|other| format!("-{letter}{other}"));
-            shown.push(other.unwrap_or_else(|| word.clone()));
-            continue;
-        }
-        shown.push(word.clone());
-        if let Some(apart) = words.next() {
-            shown.push(value(letter, apart).unwrap_or_else(|| apart.clone()));
-        }
-    }
-    shown
+    let option = masked::option(word);
+    format!("\"{option}\" comes too late: options stand before the {plain}")
 }
 
 #[cfg(test)]

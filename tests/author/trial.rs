@@ -388,6 +388,29 @@ fn an_alert_is_called_with_each_kind_of_event() {
 }
 
 #[test]
+fn a_program_in_the_place_of_a_built_in_gets_its_password_and_nobody_else_sees_it() {
+    let bench = Bench::new();
+    let alert = bench.folder.write_executable(
+        "trap.alert",
+        "#!/bin/sh\nfor word; do test \"$word\" = \"s3cret x\" && echo found; done\nexit 0\n",
+    );
+    let words = [
+        "--kind",
+        "up",
+        alert.to_str().unwrap(),
+        "-U",
+        "me",
+        "-P",
+        "s3cret x",
+        "h",
+    ];
+    let (code, text) = bench.run(&words);
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("found") && text.contains("***"), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+}
+
+#[test]
 fn a_built_in_alert_sends_only_where_that_is_asked_for() {
     let bench = Bench::new();
     let url = format!("http://127.0.0.1:{}/hook", free_port());

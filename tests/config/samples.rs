@@ -81,3 +81,15 @@ fn every_trap_is_named_as_expected() {
 fn good_files_are_beyond_reproach() {
     compare("good-", 3, |is_usable, text| is_usable && text.is_empty());
 }
+
+#[test]
+fn no_mistake_shows_a_secret() {
+    let (is_usable, text) = said(&data().join("bad-secrets.cf"));
+    assert!(!is_usable);
+    assert!(!text.contains("s3"), "{text}");
+    let secrets = text
+        .lines()
+        .filter(|line| line.starts_with("cf error"))
+        .count();
+    assert!(secrets >= 14, "{text}");
+}

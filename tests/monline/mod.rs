@@ -345,3 +345,16 @@ fn a_run_of_our_own_manner_writes_a_pidfile_only_where_the_file_names_one() {
     assert_eq!(site.pid().unwrap().as_raw().unsigned_abs(), daemon.0.id());
     assert!(Path::new("/proc").join(daemon.0.id().to_string()).exists());
 }
+
+#[test]
+fn words_without_a_flag_are_counted_and_not_repeated() {
+    let site = Site::new();
+    let mut daemon = site.start(["s3cret", "other"]);
+    site.wait_for_text("stderr", "words without a flag");
+    site.wait_for_run_from("mon.d");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+    let log = site.folder.read("stderr");
+    assert!(log.contains("stray=2"), "{log}");
+    assert!(!log.contains("s3cret"), "{log}");
+}

@@ -22,7 +22,7 @@ use crate::engine::event::{AlertCall, AlertKind, Ended};
 use crate::model::{AlertCommand, AlertPeriod, AlertProgram, Model};
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
-use crate::options::webhook::shown_url;
+use crate::options::masked;
 use crate::period::Period;
 
 /// An alert that takes longer holds up those behind it for the same service.
@@ -145,7 +145,8 @@ async fn attempt(model: &Model, call: &AlertCall, really: bool) -> CallRow {
         AlertProgram::Executable(path) => {
             row.became = "executable";
             row.argv = vec![path.display().to_string()];
-            row.argv.extend(exec::arguments(call));
+            row.argv.extend(exec::marks(call));
+            row.argv.extend(call.command.shown_args());
             let ran = exec::alert(path, call, ALERT_LIMIT).await;
             let ran = ran.unwrap_or_else(|unstarted| Ran::not(unstarted.why()));
             row.outcome = ran.ended.to_string();
@@ -185,7 +186,7 @@ async fn native(
         AlertOptions::Webhook(options) => {
             let notice = Notice::new(call, None);
             let body = webhook::body(&notice, Mailer::new(settings.clone()).host());
-            row.output = format!("POST {}\n{body}\n", shown_url(&options.url));
+            row.output = format!("POST {}\n{body}\n", masked::url(&options.url));
             if really {
                 Some(standalone::webhook(options, &notice, call.time).await)
             } else {
