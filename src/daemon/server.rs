@@ -148,6 +148,7 @@ pub struct ServerError {
 pub(super) struct Server {
     listener: Listener,
     settings: watch::Sender<Clients>,
+    refusals: Arc<refusals::Refusals>,
     task: JoinHandle<()>,
 }
 
@@ -163,6 +164,7 @@ impl Server {
         let most = clients_max(raise_file_limit());
         tracing::info!(%address, most, "listening for clients");
         let (settings, receiver) = watch::channel(globals.clients.clone());
+        let refusals = Arc::<refusals::Refusals>::default();
         let shared = Arc::new(Shared {
             asks,
             settings: receiver,
@@ -170,12 +172,13 @@ impl Server {
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             told: downtime::Told::default(),
-            refusals: Arc::default(),
+            refusals: Arc::clone(&refusals),
         });
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Self {
             listener,
             settings,
+            refusals,
             task: tokio::spawn(accept(socket, most, shared)),
         })
     }
@@ -192,10 +195,11 @@ impl Server {
         }
     }
 
-    /// Closes the port and every connection.
+    /// Closes the port and every connection. What was only counted is told.
     pub(super) async fn close(self) {
         self.task.abort();
         let _ = self.task.await;
+        self.refusals.tell_rest();
     }
 }
 

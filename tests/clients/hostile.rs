@@ -73,8 +73,8 @@ fn a_line_of_a_hundred_megabytes_is_refused_and_takes_no_memory() {
 }
 
 #[test]
-fn wrong_logins_fill_no_log() {
-    let served = Served::with("authtype = userfile", OPEN);
+fn wrong_logins_fill_no_log_and_all_are_counted_at_a_stop() {
+    let mut served = Served::with("authtype = userfile", OPEN);
     served.wait_for_reports();
     let mut client = served.client();
     let name = "x".repeat(60_000);
@@ -87,6 +87,18 @@ fn wrong_logins_fill_no_log() {
     let said = log.matches("login refused").count();
     assert!(said <= 1, "the others wait for the end of the minute");
     assert!(log.len() < before + 10_000, "{}", log.len());
+    served.running.signal(nix::sys::signal::Signal::SIGTERM);
+    assert!(served.running.wait(LIMIT).success());
+    let log = served.folder.read("log");
+    let of_line = |line: &str| -> Option<u64> {
+        if line.contains("more logins refused") {
+            line.split_once("count=")?.1.split(' ').next()?.parse().ok()
+        } else {
+            line.contains("login refused").then_some(1)
+        }
+    };
+    let told: u64 = log.lines().filter_map(of_line).sum();
+    assert_eq!(told, 100, "{log}");
 }
 
 #[test]

@@ -86,6 +86,11 @@ impl Refusals {
         }
     }
 
+    /// Tells at the end how many there were in a minute that is not over.
+    pub(super) fn tell_rest(&self) {
+        self.minute_is_over(Refusal::say_more);
+    }
+
     fn add(&self, refusal: Refusal) -> Added {
         let mut added = Added::Counted;
         self.0.send_modify(|minute| {
