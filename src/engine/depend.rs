@@ -96,11 +96,6 @@ impl Depends {
         }
     }
 
-    /// Services whose run waits.
-    pub(super) fn held(&self) -> impl Iterator<Item = ServiceId> {
-        self.held.keys().copied()
-    }
-
     fn hold(&mut self, id: ServiceId, seen: Box<[ServiceId]>, is_good: impl Fn(ServiceId) -> bool) {
         self.unwatch(id);
         for &parent in &seen {
@@ -227,10 +222,8 @@ impl Engine {
                     .hold(id, seen, |parent| is_good(states, parent));
                 self.timetable.park(id, again);
             }
-            Answer::TooDeep => {
-                self.depends.hold(id, Box::default(), |_| false);
-                self.timetable.park(id, None);
-            }
+            // Until a reload, which releases all.
+            Answer::TooDeep => self.timetable.park(id, None),
         }
         true
     }
@@ -244,14 +237,6 @@ impl Engine {
             self.timetable.release(id, now.mono);
         }
         !changed.is_empty()
-    }
-
-    /// Every run that waits is looked at again: what it waits for may be something else now.
-    pub(super) fn release_all_dependents(&mut self, now: Now) {
-        let held: Vec<ServiceId> = self.depends.held().collect();
-        for id in held {
-            self.timetable.release(id, now.mono);
-        }
     }
 
     /// The dependencies of a new Model, with what is remembered of the old one. States have

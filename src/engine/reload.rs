@@ -32,7 +32,6 @@ impl Engine {
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
 
-        self.release_all_dependents(now);
         actions.extend(self.tripwires.let_go_of_all());
         self.stop_what_changed(now, &old, &places, actions);
         self.forget_what_is_gone(&old, &places, actions);

@@ -4,7 +4,7 @@
 use super::*;
 use crate::engine::event::{
     AlertCall, AlertKind, Delivery, HostVerdict, Memory, Reason, Run, RunProgram, Status,
-    Suppressed, Wish,
+    Suppressed, Target, Wish,
 };
 use crate::engine::fixture::{
     EPOCH, alert, alerting, at, exited, model, model_of, period, seconds, service, silent,
@@ -304,6 +304,30 @@ fn a_missing_monitor_is_a_failure_that_says_so() {
     assert_eq!(engine.next_deadline(), Some(due.after(seconds(10))));
     let view = engine.services().next().unwrap();
     assert_eq!((view.status, &*view.summary), (Status::Fail, reason));
+}
+
+#[test]
+fn an_alert_is_said_to_be_held_back_only_where_a_period_has_a_line_for_it() {
+    let of_ups = || AlertPeriod {
+        alerts: Vec::new(),
+        ..alerting()
+    };
+    for (periods, expected) in [
+        (vec![alerting()], 1),
+        (vec![silent("p")], 0),
+        (vec![of_ups()], 0),
+        (vec![silent("p"), alerting()], 1),
+    ] {
+        let mut engine = started(model(vec![polled("s", periods.clone())]));
+        let wish = Wish::Disable {
+            target: Target::Service(ServiceId(0)),
+            user: String::new(),
+        };
+        engine.handle(at(0.5), Event::Operator(wish));
+        let (_, actions) = next_report(&mut engine, 1, "");
+        let held = |it: &&Action| matches!(it, Action::Suppressed(_));
+        assert_eq!(actions.iter().filter(held).count(), expected, "{periods:?}");
+    }
 }
 
 #[test]

@@ -599,3 +599,43 @@ fn the_weight_comes_from_the_check_where_the_section_says_so() {
         story.succeeds(back);
     }
 }
+
+#[test]
+fn of_two_checks_the_smaller_weight_counts_and_one_without_weight_says_nothing() {
+    let full = kernel(&[("10.1.0.1", 5), ("10.1.0.2", 5)]);
+    let lines = [
+        "web/http 10.1.0.1,10.1.0.2",
+        "web/ftp 10.1.0.1,10.1.0.2",
+        "virtual 10.0.0.3:80/tcp web/http+web/ftp 10.1.0.1,10.1.0.2 check",
+    ];
+    let mut story = Story {
+        farm: Some(Farm::new(&lines)),
+        kernel: full,
+    };
+    story.looks();
+    let weigh = |story: &mut Story, service: &str, weight: u16| {
+        let service = story.farm().id(service);
+        let host = HostName::new("10.1.0.2");
+        let weight = GivenWeight::Absolute(weight);
+        story.farm().bindings.weigh(service, &host, weight);
+    };
+    weigh(&mut story, "web/http", 3);
+    story.farm().succeeds("web/ftp");
+    story.succeeds("1=5 2=3");
+    weigh(&mut story, "web/ftp", 4);
+    story.farm().succeeds("web/ftp");
+    story.settles("1=5 2=3");
+    weigh(&mut story, "web/ftp", 2);
+    story.farm().succeeds("web/ftp");
+    story.settles("1=5 2=2");
+}
+
+#[test]
+fn a_server_that_min_live_kept_does_not_start_slowly() {
+    let full = [("10.1.0.1", 100), ("10.1.0.2", 100), ("10.1.0.3", 100)];
+    let mut story = Story::found("slow=27 w=100 min_live=3", kernel(&full));
+    story.succeeds("1=100 2=100 3=100");
+    story.fails("2", "1=100 2=100 3=100");
+    assert_eq!(story.role("10.1.0.2"), Some(ServerRole::Kept));
+    story.succeeds("1=100 2=100 3=100");
+}

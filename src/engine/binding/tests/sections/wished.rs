@@ -92,3 +92,17 @@ fn a_slow_start_begins_when_an_operator_lets_a_server_back() {
     );
     story.enables("10.1.0.1", "1=100 2=100 3=10");
 }
+
+#[test]
+fn a_wish_for_a_weight_gives_none_to_a_server_that_its_checks_withdraw() {
+    let weight = || ManualWish::Weight { weight: 9 };
+    let mut story = Story::new("quiesce");
+    story.insists("10.1.0.2", weight(), "1=5 2=9 3=5");
+    story.fails("2", "1=5 2=0 3=5");
+    story.succeeds("1=5 2=9 3=5");
+    let mut story = Story::new("drain=60");
+    story.has("10.1.0.2", 7);
+    story.insists("10.1.0.2", weight(), "1=5 2=9 3=5");
+    story.fails("2", "1=5 2=0 3=5");
+    story.insists("10.1.0.2", weight(), "1=5 2=0 3=5");
+}
