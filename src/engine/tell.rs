@@ -48,9 +48,12 @@ impl Engine {
     /// What operators have said that concerns the service.
     pub(super) fn standing(&self, id: ServiceId) -> Standing {
         let group = &self.model.service(id).group;
-        Standing {
-            is_stopped: self.stopped.is_some(),
-            is_disabled: self.states[id.index()].is_disabled || self.disabled.has_watch(group),
+        if self.stopped.is_some() {
+            Standing::Stopped
+        } else if self.states[id.index()].is_disabled || self.disabled.has_watch(group) {
+            Standing::Disabled
+        } else {
+            Standing::InForce
         }
     }
 
@@ -63,10 +66,9 @@ impl Engine {
         previous: Option<&EventText>,
     ) -> Decision {
         let kind = happening.kind;
-        let standing = self.standing(happening.id);
+        let stands = whole::standing(self.standing(happening.id));
         let gate_open = self.bindings.is_gate_open(happening.id);
         let state = &mut self.states[happening.id.index()];
-        let stands = whole::stopped(standing).and_then(|()| whole::disabled(standing));
         if let Err(why) = stands {
             return nobody_is_told(service, kind, why, Ruling::HeldBack);
         }

@@ -10,35 +10,34 @@ use crate::engine::event::{AlertKind, Suppressed};
 use crate::engine::state::{EventText, ServiceState, Window};
 
 /// What operators have said that concerns the service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standing {
-    /// The scheduler is stopped.
-    pub(crate) is_stopped: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing.
+    InForce,
+    /// The scheduler is stopped, whatever else they said.
+    Stopped,
     /// The service or its watch is disabled.
-    pub(crate) is_disabled: bool,
+    Disabled,
 }
 
 impl Standing {
     /// Whether verdicts of the service reach the table (D10).
     pub(crate) const fn is_frozen(self) -> bool {
-        self.is_stopped || self.is_disabled
+        match self {
+            Self::InForce => false,
+            Self::Stopped | Self::Disabled => true,
+        }
     }
 }
 
-/// Step 1: while the scheduler is stopped nobody is told of anything.
-pub(crate) const fn stopped(standing: Standing) -> Result<(), Suppressed> {
-    if standing.is_stopped {
-        return Err(Suppressed::Stopped);
+/// Steps 1 and 3: while the scheduler is stopped nobody is told of anything, nor of what is
+/// disabled.
+pub(crate) const fn standing(standing: Standing) -> Result<(), Suppressed> {
+    match standing {
+        Standing::InForce => Ok(()),
+        Standing::Stopped => Err(Suppressed::Stopped),
+        Standing::Disabled => Err(Suppressed::Disabled),
     }
-    Ok(())
-}
-
-/// Step 3: nor of what is disabled.
-pub(crate) const fn disabled(standing: Standing) -> Result<(), Suppressed> {
-    if standing.is_disabled {
-        return Err(Suppressed::Disabled);
-    }
-    Ok(())
 }
 
 /// Step 4: a dependency holds back all but recoveries and starts.
