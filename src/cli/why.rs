@@ -16,7 +16,7 @@ use crate::cli::wishes::AimArgs;
 use crate::cli::{Outcome, USAGE, WhereArgs};
 use crate::client::{Client, ClientError};
 use crate::time::Readable;
-use crate::wire::why::{AlertRow, DeliveryRow, HeldRow, ResultRow, WhyAnswer};
+use crate::wire::why::{AlertRow, DeliveryRow, DisabledAs, HeldRow, ResultRow, WhyAnswer};
 use crate::wire::{ServiceStatus, Verdict};
 
 /// Exit code where nobody can be asked, or nobody knows the service.
@@ -277,6 +277,10 @@ impl<'a> Page<'a> {
             self.sheet.painted("cut off", Tone::Odd, &text)?;
         }
         if let Some(what) = &answer.disabled {
+            let what = match what {
+                DisabledAs::Service => "service",
+                DisabledAs::Watch => "watch",
+            };
             let text = format!("the {what} is disabled: it runs, but nobody is told");
             self.sheet.painted("disabled", Tone::Odd, &text)?;
         }

@@ -40,8 +40,8 @@ pub struct WhyAnswer {
     pub took: Option<f64>,
     /// Since when nothing runs at all, by a person's word.
     pub stopped_since: Option<i64>,
-    /// `service` or `watch` where a person has disabled it.
-    pub disabled: Option<String>,
+    /// Where a person has disabled it.
+    pub disabled: Option<DisabledAs>,
     /// Members that are disabled.
     pub disabled_hosts: Vec<String>,
     /// While its failure is acknowledged.
@@ -63,6 +63,16 @@ pub struct WhyAnswer {
     pub alerts: Vec<AlertRow>,
     /// Alerts held back of late, oldest first.
     pub held_back: Vec<HeldRow>,
+}
+
+/// What a person has disabled, so that nobody is told of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisabledAs {
+    /// The service itself.
+    Service,
+    /// Its watch, and not the service.
+    Watch,
 }
 
 /// An acknowledgement.
@@ -222,8 +232,8 @@ pub fn why(
         took: view.monitor_duration.map(|span| span.as_secs_f64()),
         stopped_since: engine.stopped_since().map(Wall::seconds),
         disabled: match (view.is_disabled, engine.is_watch_disabled(group)) {
-            (true, _) => Some("service".to_owned()),
-            (false, true) => Some("watch".to_owned()),
+            (true, _) => Some(DisabledAs::Service),
+            (false, true) => Some(DisabledAs::Watch),
             (false, false) => None,
         },
         disabled_hosts: hosts.map(|host| HostName::to_string(host.host)).collect(),
