@@ -13,6 +13,7 @@ use lvsmon::lvs::VirtualServiceKey;
 use lvsmon::model::{DeclaredService, Ends, HostName, JudgedBy, ServiceId};
 
 use super::depend::Name;
+use super::wires::Tripped;
 
 /// A check of one host.
 type Part = (Name, HostName);
@@ -31,8 +32,14 @@ impl Bounds {
         most: u32::MAX,
     };
 
+    /// As good as any number.
+    const ALL: Self = Self {
+        least: u32::MAX,
+        most: u32::MAX,
+    };
+
     fn one_more(&mut self) {
-        self.least += 1;
+        self.least = self.least.saturating_add(1);
         self.most = self.most.saturating_add(1);
     }
 }
@@ -72,6 +79,8 @@ pub(crate) struct Heard<'a> {
     pub(crate) program: &'a RunProgram,
     pub(crate) hosts: &'a [HostName],
     pub(crate) report: &'a Report,
+    /// Hosts whose held connection ended before it.
+    pub(crate) tripped: &'a Tripped,
 }
 
 impl Health {
@@ -79,6 +88,10 @@ impl Health {
     pub(crate) fn hear(&mut self, engine: &Engine, heard: &Heard<'_>) {
         let service = engine.model().service(heard.service);
         let name = (service.group.to_string(), service.name.to_string());
+        // A failure waits for the witness, and may count for nothing.
+        let is_witnessed = !engine.model().witnesses.is_empty() && &*service.group != "gate";
+        let is_doubtful = is_witnessed || !service.depend.is_empty();
+        let waits = is_witnessed && heard.report.ended != Ended::Exited(0);
         for host in heard.hosts {
             if engine.is_host_disabled(&service.group, host) {
                 continue;
@@ -87,18 +100,31 @@ impl Health {
             let part = (name.clone(), host.clone());
             let known = self.count(&part);
             let count = self.counts.entry(part).or_insert(known);
+            let is_tripped = heard.tripped.hosts.contains(host);
             match says {
+                // Of a failing report.
+                Says::Good if waits => {
+                    count.good.most = count.good.most.saturating_add(1);
+                    count.bad.least = 0;
+                }
                 Says::Good => {
                     count.good.one_more();
                     count.bad = Bounds::NONE;
                 }
-                Says::Bad if service.depend.is_empty() => {
-                    count.bad.one_more();
+                Says::Bad if !is_doubtful => {
+                    match is_tripped {
+                        true if heard.tripped.is_unsure => count.bad.most = u32::MAX,
+                        true => count.bad = Bounds::ALL,
+                        false => count.bad.one_more(),
+                    }
                     count.good = Bounds::NONE;
                 }
-                // What a dependency explains condemns no server.
+                // What a dependency or the witness explains condemns no server.
                 Says::Bad => {
-                    count.bad.most = count.bad.most.saturating_add(1);
+                    count.bad.most = match is_tripped {
+                        true => u32::MAX,
+                        false => count.bad.most.saturating_add(1),
+                    };
                     count.good.least = 0;
                 }
                 Says::Nothing => {}

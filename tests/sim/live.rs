@@ -7,7 +7,7 @@ use lvsmon::engine::Engine;
 use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::engine::event::ManualWish;
 use lvsmon::engine::manual::DrainView;
-use lvsmon::lvs::{RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
+use lvsmon::lvs::{Protocol, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
 use lvsmon::model::{DeclaredService, Initial, WeightFrom};
 
 /// What an operator's wish does to a real server.
@@ -142,6 +142,11 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
                 (true, true)
             }
             ServerRole::Quiesced | ServerRole::Draining { .. } | ServerRole::Out => {
+                // Datagrams of a client would go to it for ever.
+                assert!(
+                    role == ServerRole::Out || !is_udp(section.key),
+                    "a failed UDP server stays: {view:?}"
+                );
                 assert!(
                     !view.withdrawals.is_empty(),
                     "nobody withdraws it: {view:?}"
@@ -176,6 +181,10 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
     tally
 }
 
+pub(crate) const fn is_udp(key: VirtualServiceKey) -> bool {
+    matches!(key, VirtualServiceKey::Address(Protocol::Udp, _))
+}
+
 /// Withdrawn, or perhaps given weight 0 by its check.
 fn may_be_kept(section: &DeclaredService, view: &RealServerView) -> bool {
     section.weight_from == WeightFrom::Check || !view.withdrawals.is_empty()
@@ -189,18 +198,22 @@ fn in_kernel(
     Some(found.weight)
 }
 
-/// How many real servers of each section are wanted with a weight.
-pub(crate) fn wanted_live(engine: &Engine) -> BTreeMap<VirtualServiceKey, usize> {
-    let has_weight = |wish: &&ServerWish| match wish {
-        ServerWish::In(settings) => settings.weight > Weight(0),
-        ServerWish::Out | ServerWish::AsFound => false,
-    };
+/// How many real servers of each section are wanted with a weight, or left with that of the kernel.
+pub(crate) fn wanted_live(
+    engine: &Engine,
+    kernel: Option<&Table>,
+) -> BTreeMap<VirtualServiceKey, usize> {
     let sections = engine.model().virtual_services.iter();
     let counts = sections.filter_map(|section| {
         let wanted = engine.desired().get(&section.key)?;
+        let has_weight = |&(server, wish): &(&RealServerKey, &ServerWish)| match wish {
+            ServerWish::In(settings) => settings.weight > Weight(0),
+            ServerWish::AsFound => in_kernel(kernel, (section.key, *server)) > Some(Weight(0)),
+            ServerWish::Out => false,
+        };
         Some((
             section.key,
-            wanted.servers.values().filter(has_weight).count(),
+            wanted.servers.iter().filter(has_weight).count(),
         ))
     });
     counts.collect()

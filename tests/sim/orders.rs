@@ -2,13 +2,14 @@
 //! ends it or its time is over, and nothing else holds.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::RealServerView;
 use lvsmon::engine::event::{Action, Caution, Event, ManualWish, Note, Order, Wish};
 use lvsmon::engine::manual::DrainView;
-use lvsmon::lvs::{RealServerKey, VirtualServiceKey};
+use lvsmon::lvs::{RealServerKey, Table, VirtualServiceKey};
 use lvsmon::time::{Mono, Now};
 
 use super::live::wanted_live;
@@ -41,6 +42,7 @@ pub(crate) struct Asked {
     what: What,
     entries: Vec<Entry>,
     live: BTreeMap<VirtualServiceKey, usize>,
+    kernel: Option<Arc<Table>>,
 }
 
 enum What {
@@ -50,7 +52,8 @@ enum What {
 }
 
 impl Asked {
-    pub(crate) fn of(engine: &Engine, event: &Event) -> Self {
+    /// `kernel` is what the engine saw of the table last.
+    pub(crate) fn of(engine: &Engine, kernel: Option<&Arc<Table>>, event: &Event) -> Self {
         let (what, aim) = if let Event::Operator(Wish::Manual(order)) = event {
             (What::Order(order.clone()), &order.aim)
         } else if let Event::Operator(Wish::EnableServer(aim)) = event {
@@ -60,6 +63,7 @@ impl Asked {
                 what: What::Nothing,
                 entries: Vec::new(),
                 live: BTreeMap::new(),
+                kernel: None,
             };
         };
         let views = engine.real_servers_called(aim).unwrap_or_default();
@@ -67,7 +71,8 @@ impl Asked {
         Self {
             what,
             entries: entries.collect(),
-            live: wanted_live(engine),
+            live: wanted_live(engine, kernel.map(|it| &**it)),
+            kernel: kernel.cloned(),
         }
     }
 }
@@ -100,7 +105,8 @@ impl Orders {
                     self.given.insert(entry, given);
                 }
                 if order.caution == Caution::Refuse {
-                    enough_are_left(engine, &asked.live, &order);
+                    let after = wanted_live(engine, asked.kernel.as_deref());
+                    enough_are_left(engine, &asked.live, &after, &order);
                 }
             }
             What::End if is_granted => {
@@ -181,14 +187,18 @@ impl Orders {
 }
 
 /// A wish without `--force` takes nobody below `min_live`.
-fn enough_are_left(engine: &Engine, before: &BTreeMap<VirtualServiceKey, usize>, order: &Order) {
-    let after = wanted_live(engine);
+fn enough_are_left(
+    engine: &Engine,
+    before: &BTreeMap<VirtualServiceKey, usize>,
+    after: &BTreeMap<VirtualServiceKey, usize>,
+    order: &Order,
+) {
     for section in &engine.model().virtual_services {
         let least = section.min_live.of(section.servers.len());
         let count = |of: &BTreeMap<VirtualServiceKey, usize>| {
             of.get(&section.key).copied().unwrap_or_default()
         };
-        let (was, is) = (count(before), count(&after));
+        let (was, is) = (count(before), count(after));
         assert!(
             is >= least.min(was),
             "{was} before, {is} after {order:?}: {section:?}"

@@ -44,6 +44,11 @@ pub(crate) struct Seen {
     pub(crate) troubles: u64,
     pub(crate) exits: u64,
     pub(crate) loaded_states: u64,
+    pub(crate) wires: u64,
+    pub(crate) trips: u64,
+    pub(crate) crashes: u64,
+    pub(crate) cut_off: u64,
+    pub(crate) udp_out: u64,
 }
 
 impl Seen {
@@ -80,6 +85,11 @@ impl Seen {
         self.troubles += other.troubles;
         self.exits += other.exits;
         self.loaded_states += other.loaded_states;
+        self.wires += other.wires;
+        self.trips += other.trips;
+        self.crashes += other.crashes;
+        self.cut_off += other.cut_off;
+        self.udp_out += other.udp_out;
     }
 
     /// All of it has happened.
@@ -117,6 +127,11 @@ impl Seen {
             self.troubles,
             self.exits,
             self.loaded_states,
+            self.wires,
+            self.trips,
+            self.crashes,
+            self.cut_off,
+            self.udp_out,
         ];
         assert!(counts.iter().all(|&count| count > 0), "{self:?}");
     }

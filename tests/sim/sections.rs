@@ -69,6 +69,11 @@ impl Section<'_> {
     }
 
     fn rules(&mut self, group: &Group<'_>) {
+        let is_udp = self.random.u8(..) < 50;
+        if is_udp {
+            self.line("protocol udp");
+            self.option(100, "one_packet");
+        }
         let scheduler = self.one_of(&["wlc", "wrr", "sh sh-fallback sh-port"]);
         self.line(&format!("scheduler {scheduler}"));
         let (fall, rise) = (self.random.u32(1..=3), self.random.u32(1..=3));

@@ -7,6 +7,7 @@ use fastrand::Rng;
 
 use super::depend::{Name, Reliance, reliance};
 use super::sections::{Group, sections};
+use super::wires::FIRST_PORT;
 
 /// A service that only hears traps, some of them within one second.
 const TRAPS: &str = "    service traps
@@ -23,6 +24,8 @@ pub(crate) struct Site {
     pub(crate) text: String,
     /// Whether limits or exclude periods may hold runs back for long.
     pub(crate) may_wait: bool,
+    /// Whether failures wait for the word of a witness.
+    pub(crate) has_witness: bool,
     /// What depends on what, as it was drawn and not as it was read.
     pub(crate) relies: BTreeMap<Name, Vec<Reliance>>,
 }
@@ -37,11 +40,28 @@ const CATCH_ALL: &str = "watch default
             upalert page.alert known
 ";
 
+/// The witness of all others.
+const GATE: &str = "hostgroup gate g9h0
+
+watch gate
+    service ping
+        interval 10s
+        monitor fping.monitor
+        period wd {Sun-Sat}
+            alert page.alert cut
+            upalert page.alert joined
+
+";
+
 /// A site of a few groups. `variant` changes some services and drops one, for reloads.
 pub(crate) fn site(seed: u64, variant: u64) -> Site {
     let mut random = Rng::with_seed(seed.wrapping_mul(31));
     let mut change = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(variant));
     let mut text = String::new();
+    let has_witness = random.u8(..) < 120;
+    if has_witness {
+        text.push_str("witness = gate:ping\n");
+    }
     let may_wait = globals(&mut random, &mut text);
     let groups = random.u32(1..=4);
     let mut watches = String::new();
@@ -86,12 +106,16 @@ pub(crate) fn site(seed: u64, variant: u64) -> Site {
         sections(&mut own, &group, &mut watches);
     }
     text.push_str(&watches);
+    if has_witness {
+        text.push_str(GATE);
+    }
     if random.bool() {
         text.push_str(CATCH_ALL);
     }
     Site {
         text,
         may_wait,
+        has_witness,
         relies,
     }
 }
@@ -134,11 +158,15 @@ fn service_lines(
         let interval = random.u32(2..=30);
         let _ = writeln!(out, "        interval {interval}s");
         let native = random.bool();
+        let port = FIRST_PORT + u16::try_from(service).unwrap();
         let monitor = match native {
-            true => "http.monitor",
+            true => &format!("http.monitor -p {port}"),
             false => "site.monitor -x",
         };
         let _ = writeln!(out, "        monitor {monitor}");
+        if random.bool() && native {
+            let _ = writeln!(out, "        tripwire on");
+        }
     }
     for reliance in relies {
         let _ = writeln!(out, "        {}", reliance.line);

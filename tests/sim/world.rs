@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::engine::event::{
-    Action, AlertId, Delivery, Event, Note, Report, Run, RunId, Status, Suppressed, Wish,
+    Action, AlertId, Delivery, Event, Note, Report, Run, RunId, Status, Suppressed, WireId, Wish,
 };
 use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::lvs::diff::diff;
@@ -20,6 +20,7 @@ use lvsmon::lvs::{RealServerKey, ServerWish, Table, VirtualServiceKey};
 use lvsmon::model::{Ends, HostName, Model, ServiceId};
 use lvsmon::time::{Mono, Now, Wall};
 
+use super::cut_off::CutOff;
 use super::depend::{Name, On, Reference, States};
 use super::health::Health;
 use super::live;
@@ -28,8 +29,10 @@ use super::rules::{self, ByWhom, Rules, Seen, Waits};
 use super::site::{Site, site};
 use super::told::Told;
 use super::troubles::Troubles;
+use super::wires::Wires;
 use super::wishes;
 
+mod links;
 mod monitors;
 mod restarts;
 mod table;
@@ -45,6 +48,10 @@ enum Coming {
     Resolved(HostName),
     LookAtTable { again: bool },
     HostFlips(String),
+    WireIsMade(WireId),
+    WireEnds(WireId),
+    CutOff,
+    Joined,
     Flush,
     Meddler,
     NewAddress,
@@ -81,6 +88,8 @@ pub(crate) struct World {
     health: Health,
     orders: Orders,
     troubles: Troubles,
+    wires: Wires,
+    cut_off: CutOff,
     /// Runs that go on.
     runs: BTreeMap<RunId, Run>,
     /// What the present daemon saw of the table last, and when first since it has this
@@ -150,6 +159,8 @@ impl World {
             health: Health::default(),
             orders: Orders::default(),
             troubles: Troubles::default(),
+            wires: Wires::default(),
+            cut_off: CutOff::default(),
             runs: BTreeMap::new(),
             looked: None,
             first_look: None,
@@ -168,6 +179,7 @@ impl World {
                 world.later(300, Coming::HostFlips(format!("g{group}h{host}")));
             }
         }
+        world.later(300, Coming::CutOff);
         world.later(1_000, Coming::Flush);
         world.later(200, Coming::Meddler);
         world.later(500, Coming::NewAddress);
@@ -205,6 +217,7 @@ impl World {
     pub(crate) fn settle(&mut self) {
         self.is_calm = true;
         self.down.clear();
+        self.cut_off.ends();
         self.set_up_director();
         let unrest = |what: &Coming| {
             matches!(
@@ -213,6 +226,7 @@ impl World {
             ) || matches!(what, Coming::Meddler | Coming::NewAddress)
                 || matches!(what, Coming::JournalLost | Coming::Kill | Coming::Wish)
                 || matches!(what, Coming::SaveState | Coming::TrapBurst)
+                || matches!(what, Coming::CutOff | Coming::Joined)
         };
         self.coming.retain(|_, what| !unrest(what));
         for wish in wishes::all_back(&self.engine) {
@@ -322,7 +336,7 @@ impl World {
         if let Event::Operator(Wish::Enable(_) | Wish::Start) = &event {
             self.health.enabled();
         }
-        let asked = Asked::of(&self.engine, &event);
+        let asked = Asked::of(&self.engine, self.looked.as_ref(), &event);
         let is_delivery = matches!(event, Event::AlertDone { .. });
         let is_reload = matches!(event, Event::Reload { .. });
         let mut loaded = None;
@@ -344,7 +358,7 @@ impl World {
         }
         self.told.check(self.time, &self.engine, &actions);
         if !is_delivery {
-            self.look_at_servers(now, asked, &actions);
+            self.look_at_servers(now, asked, &actions, by_whom);
         }
         if let Some(classic) = loaded {
             self.seen.loaded_states += 1;
@@ -361,11 +375,15 @@ impl World {
             Action::Start(run) => {
                 self.seen.runs += 1;
                 self.runs.insert(run.id, run.clone());
+                let service = self.engine.model().service(run.service);
+                let name = (service.group.to_string(), service.name.to_string());
+                self.wires.starts(run.id, &name);
                 self.run(run);
             }
             // A stopped run may still have its report under way.
             Action::Stop(run) => drop(self.runs.remove(run)),
-            Action::Hold(_) | Action::LetGo(_) => {}
+            Action::Hold(wire) => self.hold(wire),
+            Action::LetGo(wire) => self.wires.let_go(*wire),
             Action::Send(call) => {
                 match call.kind.mark() {
                     Some("-u") => self.seen.upalerts += 1,
@@ -419,6 +437,7 @@ impl World {
                 let was_down = self.down.remove(&host);
                 if !was_down {
                     self.down.insert(host.clone());
+                    self.crash(&host);
                 }
                 let flaps = self.random.u8(..) < 40;
                 let seconds = match (flaps, was_down) {
@@ -427,6 +446,16 @@ impl World {
                     (false, false) => 80,
                 };
                 self.later(seconds, Coming::HostFlips(host));
+            }
+            Coming::WireIsMade(wire) => self.wire_is_made(wire),
+            Coming::WireEnds(wire) => self.wire_ends(wire),
+            Coming::CutOff => {
+                self.cut_off.begins(self.time);
+                self.later(80, Coming::Joined);
+            }
+            Coming::Joined => {
+                self.cut_off.ends();
+                self.later(600, Coming::CutOff);
             }
             Coming::Flush => {
                 self.seen.flushed += 1;
@@ -475,7 +504,7 @@ impl World {
     }
 
     /// Every real server stands as it should.
-    fn look_at_servers(&mut self, now: Now, asked: Asked, actions: &[Action]) {
+    fn look_at_servers(&mut self, now: Now, asked: Asked, actions: &[Action], by_whom: ByWhom) {
         let views = self.engine.real_servers();
         live::nobody_is_out_without_a_reason(&self.engine, &views);
         let grace = Duration::from_secs(2);
@@ -488,6 +517,17 @@ impl World {
         self.orders
             .check(now, self.time, &self.engine, &views, asked, actions);
         self.troubles.check(&self.engine, actions);
+        let engine = &self.engine;
+        let was_seen = self.site.has_witness
+            && !self.site.may_wait
+            && self
+                .cut_off
+                .check(self.time, engine, &views, actions, by_whom);
+        self.seen.cut_off += u64::from(was_seen);
+        let is_udp = |it: &&RealServerView| live::is_udp(it.virtual_service);
+        let is_out = |it: &&RealServerView| it.role == Some(ServerRole::Out);
+        let udp_out = views.iter().filter(is_udp).filter(is_out).count();
+        self.seen.udp_out += udp_out as u64;
         let roles = |role| views.iter().filter(|it| it.role == Some(role)).count();
         self.seen.kept_servers += roles(ServerRole::Kept) as u64;
         self.seen.fallbacks += roles(ServerRole::FallbackIn) as u64;

@@ -60,8 +60,9 @@ impl World {
     }
 
     fn found(&mut self, run: &Run) -> Report {
-        let is_down = |host: &&HostName| self.down.contains(host.as_str());
-        let down: Vec<&HostName> = run.hosts.iter().filter(is_down).collect();
+        let is_away = self.cut_off.is_now();
+        let is_down = |host: &HostName| is_away || self.down.contains(host.as_str());
+        let down: Vec<&HostName> = run.hosts.iter().filter(|it| is_down(it)).collect();
         let names: Vec<&str> = down.iter().map(|host| host.as_str()).collect();
         let exit = match (down.is_empty(), &run.program) {
             (true, _) => 0,
@@ -81,12 +82,13 @@ impl World {
         };
         let hosts = run.hosts.iter().map(|host| HostResult {
             host: host.clone(),
-            verdict: match self.down.contains(host.as_str()) {
+            verdict: match is_down(host) {
+                true if is_away => HostVerdict::Down(Reason::Timeout),
                 true => HostVerdict::Down(Reason::Refused),
                 false => HostVerdict::Up,
             },
             text: String::new(),
-            weight: match self.down.contains(host.as_str()) {
+            weight: match is_down(host) {
                 true => None,
                 false => weight,
             },
@@ -114,12 +116,14 @@ impl World {
         let before = frozen.map(|_| self.engine.desired().clone());
         let is_late = !self.rules.ended(run);
         let known = self.runs.remove(&run);
+        let tripped = self.wires.over(run);
         if let (Some(known), Some(service), None) = (known, service, frozen) {
             let heard = Heard {
                 service,
                 program: &known.program,
                 hosts: &known.hosts,
                 report: &report,
+                tripped: &tripped,
             };
             self.health.hear(&self.engine, &heard);
         }
@@ -143,7 +147,7 @@ impl World {
     }
 
     /// Whether the table keeps what this service said before.
-    fn is_frozen(&self, id: lvsmon::model::ServiceId) -> bool {
+    pub(super) fn is_frozen(&self, id: lvsmon::model::ServiceId) -> bool {
         let view = self.engine.service(id);
         view.is_some_and(|view| {
             let is_stopped = self.engine.stopped_since().is_some();
@@ -155,6 +159,7 @@ impl World {
         self.seen.traps += 1;
         let name = (group.to_owned(), service.to_owned());
         self.health.unsure(&name);
+        self.cut_off.heard(&name);
         self.tell(Event::Trap(Trap {
             group: group.to_owned(),
             service: service.to_owned(),
@@ -169,7 +174,8 @@ impl World {
     pub(super) fn traps(&mut self) {
         let services = self.engine.services();
         let names = services.map(|view| (view.group.to_owned(), view.name.to_owned()));
-        let mut names: Vec<Name> = names.collect();
+        // What a person says of the gate moves nobody's link.
+        let mut names: Vec<Name> = names.filter(|name| name.0 != "gate").collect();
         if !self.is_calm {
             names.push(("g0".to_owned(), "unheard".to_owned()));
             names.push(("nobody".to_owned(), "knows".to_owned()));

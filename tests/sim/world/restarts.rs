@@ -87,6 +87,8 @@ impl World {
                 .collect()
         };
         self.first_look = None;
+        self.wires.reloaded();
+        self.cut_off.forget();
         match memory {
             Memory::Forgotten => self.health.forgotten(),
             Memory::Kept if !same => self.health.reloaded(),
@@ -100,10 +102,11 @@ impl World {
             // What was due at this very moment happens beside the reload.
             let expected = |action: &&Action| match action {
                 Action::Send(_) | Action::Suppressed(_) | Action::History(_) => startup_alerts,
-                Action::Start(_) | Action::Note(Note::Throttled { .. } | Note::NoHosts(_)) => true,
+                Action::Start(_)
+                | Action::LetGo(_)
+                | Action::Note(Note::Throttled { .. } | Note::NoHosts(_)) => true,
                 Action::Stop(_)
                 | Action::Hold(_)
-                | Action::LetGo(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
@@ -161,6 +164,8 @@ impl World {
         self.origin = self.time;
         self.rules.going.clear();
         self.runs.clear();
+        self.wires.restarted();
+        self.cut_off.forget();
         self.health.forgotten();
         (self.looked, self.first_look) = (None, None);
         self.rules.forget_services();
@@ -168,7 +173,11 @@ impl World {
         self.coming.retain(|_, what| {
             !matches!(
                 what,
-                Coming::Ends { .. } | Coming::Delivered(..) | Coming::Resolved(_)
+                Coming::Ends { .. }
+                    | Coming::Delivered(..)
+                    | Coming::Resolved(_)
+                    | Coming::WireIsMade(_)
+                    | Coming::WireEnds(_)
             )
         });
         let now = self.now();

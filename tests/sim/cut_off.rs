@@ -1,0 +1,124 @@
+//! While the director reaches nothing, no failure counts: nobody is withdrawn for it, and nobody
+//! is told but that the director is cut off.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use lvsmon::engine::Engine;
+use lvsmon::engine::desired::RealServerView;
+use lvsmon::engine::event::{Action, AlertKind};
+use lvsmon::model::ServiceId;
+use lvsmon::time::Mono;
+
+use super::depend::Name;
+use super::rules::ByWhom;
+
+/// Checks that began before have ended by then, and are decided over.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// A real server as its section calls it, and who withdraws it.
+type Withdrawn = BTreeSet<(String, Name)>;
+
+/// The present time without any host in reach.
+#[derive(Debug, Default)]
+pub(crate) struct CutOff {
+    since: Option<Mono>,
+    /// Services that something reached all the same: a trap.
+    heard: BTreeSet<Name>,
+    /// The withdrawals after the latest step; none where they are not comparable.
+    withdrawn: Option<Withdrawn>,
+}
+
+impl CutOff {
+    pub(crate) fn begins(&mut self, at: Mono) {
+        *self = Self {
+            since: Some(at),
+            ..Self::default()
+        };
+    }
+
+    pub(crate) fn ends(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) const fn is_now(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// Somebody told of it by other ways than a check.
+    pub(crate) fn heard(&mut self, name: &Name) {
+        self.heard.insert(name.clone());
+    }
+
+    /// Another daemon or configuration.
+    pub(crate) fn forget(&mut self) {
+        self.withdrawn = None;
+    }
+
+    /// What one step did; says whether there was something to see.
+    pub(crate) fn check(
+        &mut self,
+        time: Mono,
+        engine: &Engine,
+        views: &[RealServerView],
+        actions: &[Action],
+        by_whom: ByWhom,
+    ) -> bool {
+        let is_over = |at: Mono| time.since(at) > GRACE;
+        if !self.since.is_some_and(is_over) || !can_be_asked(engine) {
+            self.withdrawn = None;
+            return false;
+        }
+        let name = |id: ServiceId| {
+            let service = engine.model().service(id);
+            (service.group.to_string(), service.name.to_string())
+        };
+        let mut withdrawn = Withdrawn::new();
+        for view in views {
+            let hosts: Vec<&str> = view.hosts.iter().map(|it| it.as_str()).collect();
+            let who = match hosts.is_empty() {
+                true => format!("{} {:?}", view.virtual_service, view.server),
+                false => format!("{} {}", view.virtual_service, hosts.join(" ")),
+            };
+            for withdrawal in &view.withdrawals {
+                withdrawn.insert((who.clone(), name(withdrawal.service)));
+            }
+        }
+        if by_whom == ByWhom::Nobody {
+            let before = self.withdrawn.iter().flatten();
+            let before: BTreeSet<_> = before.collect();
+            let has_before = self.withdrawn.is_some();
+            for new in &withdrawn {
+                let is_told = self.heard.contains(&new.1);
+                assert!(
+                    is_told || !has_before || before.contains(new),
+                    "withdrawn while the director is cut off: {new:?}"
+                );
+            }
+            for action in actions {
+                let Action::Send(call) = action else { continue };
+                let Some(service) = call.service.map(name) else {
+                    continue;
+                };
+                let is_ours = service.0 != "gate" && &*call.command.name != "share.alert";
+                assert!(
+                    !is_ours || call.kind != AlertKind::Failure || self.heard.contains(&service),
+                    "told while the director is cut off: {call:?}"
+                );
+            }
+        }
+        self.withdrawn = Some(withdrawn);
+        true
+    }
+}
+
+/// Whether the witness is as able as ever.
+fn can_be_asked(engine: &Engine) -> bool {
+    let mut views = engine.services();
+    let gate = views.find(|view| view.group == "gate");
+    let is_able = gate.is_some_and(|view| {
+        let is_off = view.is_disabled || view.hosts.iter().any(|host| host.is_disabled);
+        !is_off && !engine.is_watch_disabled(view.group)
+    });
+    is_able && engine.stopped_since().is_none()
+}

@@ -1,0 +1,100 @@
+//! Idle connections that are held to hosts, and what follows from their end: who is looked at
+//! because of it, remembered beside the engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lvsmon::engine::event::{RunId, Wire, WireId};
+use lvsmon::model::HostName;
+
+use super::depend::Name;
+
+/// The port of the first service of a group, see [`super::site`].
+pub(crate) const FIRST_PORT: u16 = 8000;
+
+/// What a run knows of connections that ended before it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tripped {
+    pub(crate) hosts: BTreeSet<HostName>,
+    /// Another configuration came since: the engine may have forgotten them.
+    pub(crate) is_unsure: bool,
+}
+
+/// All that the present daemon holds.
+#[derive(Debug, Default)]
+pub(crate) struct Wires {
+    held: BTreeMap<WireId, (Name, HostName)>,
+    last: Option<WireId>,
+    /// Ended, and no run began since.
+    ended: BTreeMap<Name, BTreeSet<HostName>>,
+    runs: BTreeMap<RunId, Tripped>,
+}
+
+/// Which service wants it.
+fn name(wire: &Wire) -> Name {
+    let (group, _) = wire.host.as_str().split_once('h').unwrap();
+    let service = wire.port - FIRST_PORT;
+    (group.to_owned(), format!("s{service}"))
+}
+
+impl Wires {
+    pub(crate) fn hold(&mut self, wire: &Wire) {
+        assert!(self.last < Some(wire.id), "{wire:?} has an old number");
+        self.last = Some(wire.id);
+        let place = (name(wire), wire.host.clone());
+        let is_second = self.held.values().any(|known| *known == place);
+        assert!(!is_second, "a second connection: {wire:?}");
+        self.held.insert(wire.id, place);
+    }
+
+    pub(crate) fn let_go(&mut self, wire: WireId) {
+        assert!(self.held.remove(&wire).is_some(), "{wire:?} is not held");
+    }
+
+    pub(crate) fn host(&self, wire: WireId) -> Option<&HostName> {
+        self.held.get(&wire).map(|(_, host)| host)
+    }
+
+    /// Those to one host.
+    pub(crate) fn to(&self, host: &str) -> Vec<WireId> {
+        let mine = self.held.iter().filter(|(_, it)| it.1.as_str() == host);
+        mine.map(|(id, _)| *id).collect()
+    }
+
+    /// Its end is about to be told; whose it was, none if it was let go of.
+    pub(crate) fn ends(&mut self, wire: WireId) -> Option<(Name, HostName)> {
+        let (name, host) = self.held.remove(&wire)?;
+        self.ended
+            .entry(name.clone())
+            .or_default()
+            .insert(host.clone());
+        Some((name, host))
+    }
+
+    /// A run begins, which looks at all that ended.
+    pub(crate) fn starts(&mut self, run: RunId, name: &Name) {
+        let hosts = self.ended.remove(name).unwrap_or_default();
+        let tripped = Tripped {
+            hosts,
+            is_unsure: false,
+        };
+        self.runs.insert(run, tripped);
+    }
+
+    /// What it looked at; it is over.
+    pub(crate) fn over(&mut self, run: RunId) -> Tripped {
+        self.runs.remove(&run).unwrap_or_default()
+    }
+
+    /// Another configuration: everything begins anew, and what is held is let go of.
+    pub(crate) fn reloaded(&mut self) {
+        self.ended.clear();
+        for tripped in self.runs.values_mut() {
+            tripped.is_unsure = true;
+        }
+    }
+
+    /// A new daemon.
+    pub(crate) fn restarted(&mut self) {
+        *self = Self::default();
+    }
+}

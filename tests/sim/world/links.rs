@@ -1,0 +1,62 @@
+//! Idle connections to hosts: made after a while, ended by a crash, or by a host that keeps none.
+
+use std::time::Duration;
+
+use lvsmon::engine::event::{Event, Wire, WireId};
+
+use super::{Coming, World};
+
+impl World {
+    pub(super) fn hold(&mut self, wire: &Wire) {
+        self.wires.hold(wire);
+        self.seen.wires += 1;
+        let at = self.time.after(wire.wait).after(Duration::from_micros(300));
+        self.at(at, Coming::WireIsMade(wire.id));
+    }
+
+    pub(super) fn wire_is_made(&mut self, wire: WireId) {
+        let Some(host) = self.wires.host(wire) else {
+            return;
+        };
+        if self.down.contains(host.as_str()) {
+            return self.wire_ends(wire);
+        }
+        if !self.is_calm && self.random.u8(..) < 30 {
+            self.later(20, Coming::WireEnds(wire));
+        }
+    }
+
+    /// A process dies with its connections; a machine that is cut off closes none.
+    pub(super) fn crash(&mut self, host: &str) {
+        if self.random.u8(..) < 200 {
+            for wire in self.wires.to(host) {
+                self.seen.crashes += 1;
+                self.soon(Coming::WireEnds(wire));
+            }
+        }
+    }
+
+    /// Where nothing holds the service back it is looked at now.
+    pub(super) fn wire_ends(&mut self, wire: WireId) {
+        let Some(((group, service), host)) = self.wires.ends(wire) else {
+            // Let go of while this was under way.
+            return;
+        };
+        self.seen.trips += 1;
+        self.tell(Event::Tripped(wire));
+        let mut views = self.engine.services();
+        let is_it =
+            |it: &lvsmon::engine::view::ServiceView<'_>| it.group == group && it.name == service;
+        let view = views.find(is_it).unwrap();
+        let settings = self.engine.model().service(view.id);
+        let may_wait = self.site.may_wait
+            || self.is_frozen(view.id)
+            || self.engine.is_host_disabled(&settings.group, &host)
+            || !settings.depend.is_empty()
+            || settings.exclude_period.is_some();
+        assert!(
+            may_wait || view.running,
+            "{host} is not looked at for {group}/{service}"
+        );
+    }
+}
