@@ -1,11 +1,12 @@
 //! Seeded simulation of two directors: two engines and both ends of the talk between them, in
 //! one world with one set of hosts and one mail relay. The link delays, breaks and heals; the
-//! active director hands over, dies and comes back from its journal.
+//! active director hands over, dies and comes back from its journal. Operators wish of real servers
+//! on either of them.
 //!
 //! What must hold: every event is delivered, or what makes it needless; no outage is told under
 //! two numbers, and nothing twice, but where the directors could not hear each other when it
 //! began and then changed their roles; when nothing has happened for a while both tables are
-//! the same. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
+//! the same, and so is what operators wish. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
 mod director;
 mod post;
@@ -19,7 +20,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use lvsmon::engine::desired::ServerRole;
 use lvsmon::engine::event::{
-    Action, Ended, Event, HostResult, HostVerdict, Reason, Report, Run, RunId, TableOutcome,
+    Action, Aim, Caution, Ended, Event, HostResult, HostVerdict, ManualWish, Order, RealServerName,
+    Reason, Report, Run, RunId, TableOutcome, Wish,
 };
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::{ServerWish, replay};
@@ -53,6 +55,7 @@ enum Coming {
     Role(usize, u64, bool),
     Die,
     Back(usize),
+    Wish,
 }
 
 /// One mail that arrived.
@@ -86,6 +89,9 @@ struct World {
     back: Vec<Mono>,
     is_calm: bool,
     quiet_since: Mono,
+    /// When an operator said something last, on either.
+    wished: Mono,
+    wishes: u64,
     compared: u64,
     log: Option<String>,
 }
@@ -160,6 +166,8 @@ impl World {
             back: Vec::new(),
             is_calm: false,
             quiet_since: Mono::ZERO,
+            wished: Mono::ZERO,
+            wishes: 0,
             compared: 0,
             log: None,
         };
@@ -167,6 +175,7 @@ impl World {
         world.later(300, Coming::Cut);
         world.later(200, Coming::HandOver);
         world.later(400, Coming::Die);
+        world.later(120, Coming::Wish);
         world
     }
 
@@ -354,6 +363,10 @@ impl World {
                 self.later(400, Coming::Die);
             }
             Coming::Back(side) => self.come_back(side),
+            Coming::Wish => {
+                self.wish();
+                self.later(120, Coming::Wish);
+            }
         }
     }
 
@@ -372,6 +385,58 @@ impl World {
         self.quiet_since = now;
         let at = now.after(Duration::from_secs(self.random.u64(20..100)));
         self.at(at, Coming::Flip);
+    }
+
+    /// An operator says something on one of them about one real server.
+    fn wish(&mut self) {
+        let side = self.random.usize(..2);
+        if !self.directors[side].is_alive {
+            return;
+        }
+        let host = self.random.usize(..HOSTS);
+        let aim = Aim {
+            server: RealServerName(format!("10.1.0.{host}")),
+            within: None,
+        };
+        let limit_s = self.random.u64(3..30);
+        let weight = self.random.u32(0..4);
+        let span = self.random.u64(5..90);
+        let span = Duration::from_secs(span);
+        let span = self.random.bool().then_some(span);
+        let wish = match self.random.u8(..6) {
+            0 => Some(ManualWish::Drain { limit_s }),
+            1 => Some(ManualWish::Quiesce),
+            2 => Some(ManualWish::Disable),
+            3 => Some(ManualWish::Weight { weight }),
+            _ => None,
+        };
+        let wish = match wish {
+            None => Wish::EnableServer(aim),
+            Some(wish) => Wish::Manual(Order {
+                aim,
+                wish,
+                span,
+                by: "ann".to_owned(),
+                reason: "new kernel".to_owned(),
+                caution: Caution::Force,
+            }),
+        };
+        self.note(format_args!("{side} is told {wish:?}"));
+        self.wishes += 1;
+        // Another one may end by itself now, or this one later.
+        self.wished = self.time;
+        let least = self.time.after(span.unwrap_or_default());
+        self.quiet_since = self.quiet_since.max(least);
+        self.tell(side, Event::Operator(wish));
+    }
+
+    /// Whether both have heard what operators said on either of them.
+    fn both_know(&self) -> bool {
+        let second = Duration::from_secs(1);
+        self.deaf.last().is_none_or(|&(from, to)| {
+            let is_long_ago = to.is_some_and(|to| self.time >= to.after(second * 10));
+            is_long_ago || self.wished.after(second * 2) < from
+        })
     }
 
     fn look(&mut self, side: usize) {
@@ -498,10 +563,12 @@ impl World {
     /// Both have seen the same for a while: their tables are the same.
     fn compare(&mut self) {
         let is_quiet = self.time.since(self.quiet_since) > Duration::from_secs(40);
-        if !is_quiet || !self.directors.iter().all(|it| it.is_alive) {
+        if !is_quiet || !self.directors.iter().all(|it| it.is_alive) || !self.both_know() {
             return;
         }
         self.compared += 1;
+        let levels = self.directors.each_ref().map(|it| it.engine.wish_level());
+        assert_eq!(levels[0], levels[1], "what operators wish");
         let tables = self.directors.each_ref().map(|it| {
             let servers = it.engine.real_servers();
             let is_kept = servers.iter().any(|it| it.role == Some(ServerRole::Kept));
@@ -524,7 +591,7 @@ impl World {
         let unrest = |it: &Coming| {
             matches!(
                 it,
-                Coming::Flip | Coming::Cut | Coming::HandOver | Coming::Die
+                Coming::Flip | Coming::Cut | Coming::HandOver | Coming::Die | Coming::Wish
             )
         };
         self.coming.retain(|_, what| !unrest(what));
@@ -627,7 +694,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         Some(seed) => seed..seed + 1,
         None => 0..super::number("PAIR_SEEDS").unwrap_or(SEEDS),
     };
-    let (mut mails, mut turns, mut compared) = (0, 0, 0);
+    let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
     for seed in seeds {
         let _named = super::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
@@ -638,9 +705,10 @@ fn two_directors_tell_everything_once_under_one_id() {
         mails += world.mails.len();
         turns += world.turns.len();
         compared += world.compared;
+        wishes += world.wishes;
     }
     assert!(
-        mails > 20 && turns > 5 && compared > 2,
-        "{mails} {turns} {compared}"
+        mails > 20 && turns > 5 && compared > 2 && wishes > 5,
+        "{mails} {turns} {compared} {wishes}"
     );
 }

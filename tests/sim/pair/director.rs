@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, PeerTold, Speaking};
+use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
 use lvsmon::model::Model;
 use lvsmon::pair::post::Tidings;
-use lvsmon::pair::talk::{EventId, Heard, Own, Talk, Word};
+use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Wishes, Word};
 use lvsmon::pair::{Hearing, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
@@ -32,6 +32,8 @@ pub(crate) struct Director {
     ahead: i64,
     told: PeerTold,
     journal: Saved,
+    /// What operators said on both.
+    wishes: Wishes,
     pub(crate) kernel: Table,
     seed: u64,
 }
@@ -54,6 +56,7 @@ impl Director {
             ahead,
             told: PeerTold::default(),
             journal,
+            wishes: Wishes::default(),
             kernel: Table::new(),
             seed,
         }
@@ -68,6 +71,7 @@ impl Director {
         let now = self.now(time);
         let zone = TimeZone::UTC;
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
+        self.wishes = Wishes::restore(&self.journal.records, self.engine.wish_level());
         self.talk = Talk::new("director");
         self.told = PeerTold::default();
         let outbox = std::mem::replace(&mut self.outbox, Outbox::new(now));
@@ -93,13 +97,7 @@ impl Director {
         let actions = self.engine.handle(self.now(time), event);
         for action in &actions {
             if let Action::Record(record) = action {
-                match record.value.is_null() {
-                    true => drop(self.journal.records.remove(&record.key)),
-                    false => {
-                        let (key, value) = (record.key.clone(), record.value.clone());
-                        self.journal.records.insert(key, value);
-                    }
-                }
+                self.write(record.key.clone(), record.value.clone());
             }
             if let Action::Renumber(renumbering) = action {
                 self.outbox.renumber(self.now(time), renumbering);
@@ -108,6 +106,43 @@ impl Director {
         self.outbox.tidy(self.now(time));
         self.pass_tidings(time);
         actions
+    }
+
+    fn write(&mut self, key: String, value: serde_json::Value) {
+        match value.is_null() {
+            true => drop(self.journal.records.remove(&key)),
+            false => drop(self.journal.records.insert(key, value)),
+        }
+    }
+
+    /// What was wished here since the last look gets its stamps, as in `daemon/peer/wishes`.
+    fn stamp(&mut self, time: Mono) -> Arc<Vec<StampedWish>> {
+        let now = self.now(time).wall;
+        let writer = self.seed.wrapping_mul(1_000).wrapping_add(self.life);
+        let level = self.engine.wish_level();
+        for said in self.wishes.look(now, writer, level) {
+            let (key, value) = said.record();
+            self.write(key, value);
+        }
+        Arc::new(self.wishes.all().collect())
+    }
+
+    /// What the other one's operators said.
+    fn hears_wishes(&mut self, time: Mono, heard: Vec<StampedWish>) -> Vec<Action> {
+        self.stamp(time);
+        for wish in heard {
+            let (key, value) = wish.record();
+            if self.wishes.hear(wish) {
+                self.write(key, value);
+            }
+        }
+        let differing = self.wishes.differing().into_iter();
+        let differing = differing.map(|(name, value)| PeerWish { name, value });
+        let differing: Vec<PeerWish> = differing.collect();
+        match differing.is_empty() {
+            true => Vec::new(),
+            false => self.tell(time, Event::PeerWishes(differing)),
+        }
     }
 
     /// From the outbox to the link.
@@ -134,13 +169,14 @@ impl Director {
 
     /// All that there is to say now.
     pub(crate) fn says(&mut self, time: Mono) -> Vec<Word> {
+        let wishes = self.stamp(time);
         let (outages, numbers) = self.engine.outages();
         self.talk.tell(Own {
             role: String::new(),
             speaks: self.is_active,
             numbers,
             outages: Arc::new(outages),
-            wishes: Arc::default(),
+            wishes,
         });
         let now = self.now(time);
         let mut words = Vec::new();
@@ -158,7 +194,8 @@ impl Director {
                 self.outbox.told_elsewhere(self.now(time), &news);
                 Vec::new()
             }
-            Some(Heard::State | Heard::Wishes(_)) | None => {
+            Some(Heard::Wishes(heard)) => self.hears_wishes(time, heard),
+            Some(Heard::State) | None => {
                 if self.talk.is_heard() {
                     self.outbox.hear(self.now(time), Hearing::Linked);
                 }
