@@ -142,17 +142,7 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
                 (true, true)
             }
             ServerRole::Quiesced | ServerRole::Draining { .. } | ServerRole::Out => {
-                // Datagrams of a client would go to it for ever.
-                assert!(
-                    role == ServerRole::Out || !is_udp(section.key),
-                    "a failed UDP server stays: {view:?}"
-                );
-                assert!(
-                    !view.withdrawals.is_empty(),
-                    "nobody withdraws it: {view:?}"
-                );
-                let has_weight = weight > Some(Weight(0));
-                assert!(!has_weight, "withdrawn, and takes clients: {view:?}");
+                is_rightly_out(section, view, role, weight);
                 let is_in = in_kernel(kernel, key) > Some(Weight(0));
                 tally.failed_and_out += usize::from(!is_in && !is_taken);
                 (true, false)
@@ -179,6 +169,26 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
         tally.able -= tally.failed_and_out;
     }
     tally
+}
+
+/// One whose checks withdraw it takes no clients.
+fn is_rightly_out(
+    section: &DeclaredService,
+    view: &RealServerView,
+    role: ServerRole,
+    weight: Option<Weight>,
+) {
+    // Datagrams of a client would go to it for ever.
+    assert!(
+        role == ServerRole::Out || !is_udp(section.key),
+        "a failed UDP server stays: {view:?}"
+    );
+    assert!(
+        !view.withdrawals.is_empty(),
+        "nobody withdraws it: {view:?}"
+    );
+    let has_weight = weight > Some(Weight(0));
+    assert!(!has_weight, "withdrawn, and takes clients: {view:?}");
 }
 
 pub(crate) const fn is_udp(key: VirtualServiceKey) -> bool {

@@ -71,7 +71,8 @@ impl Asked {
         Self {
             what,
             entries: entries.collect(),
-            live: wanted_live(engine, kernel.map(|it| &**it)),
+            // Who is only left as found is none that the engine answers for.
+            live: wanted_live(engine, None),
             kernel: kernel.cloned(),
         }
     }

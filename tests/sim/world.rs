@@ -433,20 +433,7 @@ impl World {
                     self.at(at, Coming::LookAtTable { again });
                 }
             }
-            Coming::HostFlips(host) => {
-                let was_down = self.down.remove(&host);
-                if !was_down {
-                    self.down.insert(host.clone());
-                    self.crash(&host);
-                }
-                let flaps = self.random.u8(..) < 40;
-                let seconds = match (flaps, was_down) {
-                    (true, _) => 4,
-                    (false, true) => 400,
-                    (false, false) => 80,
-                };
-                self.later(seconds, Coming::HostFlips(host));
-            }
+            Coming::HostFlips(host) => self.host_flips(host),
             Coming::WireIsMade(wire) => self.wire_is_made(wire),
             Coming::WireEnds(wire) => self.wire_ends(wire),
             Coming::CutOff => {

@@ -1,4 +1,5 @@
-//! Idle connections to hosts: made after a while, ended by a crash, or by a host that keeps none.
+//! Hosts that come and go, and idle connections to them: made after a while, ended by a crash, or by a
+//! host that keeps none.
 
 use std::time::Duration;
 
@@ -7,6 +8,21 @@ use lvsmon::engine::event::{Event, Wire, WireId};
 use super::{Coming, World};
 
 impl World {
+    pub(super) fn host_flips(&mut self, host: String) {
+        let was_down = self.down.remove(&host);
+        if !was_down {
+            self.down.insert(host.clone());
+            self.crash(&host);
+        }
+        let flaps = self.random.u8(..) < 40;
+        let seconds = match (flaps, was_down) {
+            (true, _) => 4,
+            (false, true) => 400,
+            (false, false) => 80,
+        };
+        self.later(seconds, Coming::HostFlips(host));
+    }
+
     pub(super) fn hold(&mut self, wire: &Wire) {
         self.wires.hold(wire);
         self.seen.wires += 1;
@@ -27,7 +43,7 @@ impl World {
     }
 
     /// A process dies with its connections; a machine that is cut off closes none.
-    pub(super) fn crash(&mut self, host: &str) {
+    fn crash(&mut self, host: &str) {
         if self.random.u8(..) < 200 {
             for wire in self.wires.to(host) {
                 self.seen.crashes += 1;
