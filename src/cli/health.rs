@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::output::Output;
+use crate::cli::why::counted;
 use crate::cli::{CONFIG, Outcome};
 use crate::client::{Client, ClientError};
 use crate::site;
@@ -63,7 +64,9 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
     } else if is_well {
         let (services, checks) = (answer.services, answer.checks);
         out.line(&format!(
-            "the daemon works: {services} services, {checks} checks going on"
+            "the daemon works: {}, {} going on",
+            counted(services, "service"),
+            counted(checks, "check")
         ))?;
     } else {
         for why in &answer.stuck {

@@ -415,7 +415,7 @@ fn readable(seconds: f64) -> Readable {
     Readable(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-fn counted(count: u64, word: &str) -> String {
+pub(super) fn counted(count: u64, word: &str) -> String {
     match count {
         1 => format!("1 {word}"),
         many => format!("{many} {word}s"),

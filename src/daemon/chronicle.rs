@@ -378,6 +378,12 @@ impl Chronicle {
                 }
                 tracing::debug!(id, "alert told by the other director");
             }
+            // What would have been sent was logged by whoever did not send it.
+            Delivery::Observed => {
+                if let Some(row) = self.open.get_mut(&AlertId(id)) {
+                    *row = DeliveryRow::GivenUp("lvsmon only observes".to_owned());
+                }
+            }
             Delivery::GivenUp(why) => {
                 if let Some(row) = self.open.get_mut(&AlertId(id)) {
                     *row = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());

@@ -246,7 +246,11 @@ async fn live(
         error = claim.keep() => return Err(DaemonError::Replaced(error)),
     }
     health::say(health::STOPPING);
-    tracing::info!("stopping, the kernel's table stays as it is");
+    if daemon.engine.at_exit().is_some() {
+        tracing::info!("stopping, the kernel's table becomes what on_exit says");
+    } else {
+        tracing::info!("stopping, the kernel's table stays as it is");
+    }
     let lock = claim.close().await;
     daemon.stop().await;
     tracing::info!("stopped");

@@ -60,8 +60,10 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
             row
         })
         .collect();
+    let mut places: BTreeMap<VirtualServiceKey, usize> =
+        engine.desired().keys().copied().zip(0..).collect();
     for view in views.iter().filter(|view| view.server.is_none()) {
-        add_unresolved(engine.model(), &mut virtual_services, view);
+        add_unresolved(engine.model(), &mut virtual_services, &mut places, view);
     }
     TableAnswer {
         source,
@@ -272,22 +274,28 @@ fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
     }
 }
 
-/// A real server whose name has no usable address: in its service's rows, by its name.
-fn add_unresolved(model: &Model, rows: &mut Vec<VirtualServiceRow>, view: &RealServerView) {
-    let key = view.virtual_service.to_string();
+/// A real server whose name has no usable address: in its service's rows, by its name. `places`
+/// has the row of each virtual service.
+fn add_unresolved(
+    model: &Model,
+    rows: &mut Vec<VirtualServiceRow>,
+    places: &mut BTreeMap<VirtualServiceKey, usize>,
+    view: &RealServerView,
+) {
     let row = unresolved(model, view);
-    match rows
-        .iter_mut()
-        .find(|service| service.virtual_service == key)
-    {
+    let place = places.get(&view.virtual_service);
+    match place.and_then(|&index| rows.get_mut(index)) {
         Some(service) => service.real_servers.push(row),
-        None => rows.push(VirtualServiceRow {
-            virtual_service: key,
-            wanted: ServiceWanted::AsFound,
-            actual: ServiceActual::Unknown,
-            scheduler: None,
-            real_servers: vec![row],
-        }),
+        None => {
+            places.insert(view.virtual_service, rows.len());
+            rows.push(VirtualServiceRow {
+                virtual_service: view.virtual_service.to_string(),
+                wanted: ServiceWanted::AsFound,
+                actual: ServiceActual::Unknown,
+                scheduler: None,
+                real_servers: vec![row],
+            });
+        }
     }
 }
 

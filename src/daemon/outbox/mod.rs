@@ -298,7 +298,7 @@ impl Outbox {
         // Without room the engine hears nothing, which it can bear.
         let _ = self.events.try_send(Event::AlertDone {
             alert: call.id,
-            delivery: Delivery::GivenUp("lvsmon only observes".to_owned()),
+            delivery: Delivery::Observed,
         });
         false
     }

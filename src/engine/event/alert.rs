@@ -156,6 +156,8 @@ pub enum Delivery {
     Done,
     /// Told by the other director of the pair (D26).
     Elsewhere,
+    /// Only said, by an observer.
+    Observed,
     /// Given up, for this reason.
     GivenUp(String),
 }

@@ -84,8 +84,8 @@ impl Trouble {
                 )
             }
             Self::NoServer => format!(
-                "virtual service {key} has no healthy real server and nothing in their place: \
-                 its clients are refused"
+                "virtual service {key} has no real server in and nothing in their place, each \
+                 failed or was taken out: its clients are refused"
             ),
             Self::Contested => format!(
                 "virtual service {key} is changed by somebody else again and again: \

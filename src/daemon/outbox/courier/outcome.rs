@@ -191,7 +191,7 @@ impl Courier {
             call.remaining = call.remaining.saturating_sub(1);
             match &result {
                 Ok(()) | Err(Delivery::Done) => {}
-                Err(Delivery::Elsewhere) => call.is_elsewhere = true,
+                Err(Delivery::Elsewhere | Delivery::Observed) => call.is_elsewhere = true,
                 Err(Delivery::GivenUp(why)) => call
                     .faults
                     .push(format!("{}: {why}", receiver(&entry.lane))),
