@@ -29,39 +29,6 @@ const SAID_MAX: usize = 20;
 /// Letters of a field and of its value that are said.
 const SHOWN_MAX: usize = 60;
 
-/// Fields that mon writes and never reads, of no meaning here.
-const WITHOUT_MEANING: [&str; 4] = [
-    "first_success",
-    "last_failure_time",
-    "last_failure_summary",
-    "last_failure_detail",
-];
-
-/// Fields of a service that are taken in.
-const FIELDS: [&str; 18] = [
-    "op_status",
-    "last_op_status",
-    "exitval",
-    "failure_count",
-    "alert_count",
-    "last_success",
-    "last_check",
-    "consec_failures",
-    "last_failure",
-    "first_failure",
-    "last_summary",
-    "last_detail",
-    "ack",
-    "ack_comment",
-    "last_trap",
-    "last_traphost",
-    "failure_output",
-    "trap_timer",
-];
-
-/// Fields of a period.
-const PERIOD_FIELDS: [&str; 4] = ["last_alert", "alert_sent", "1stfailtime", "failcount"];
-
 impl Engine {
     /// What mon's own state files would say now.
     #[must_use]
@@ -378,12 +345,11 @@ impl Line {
     /// Says which fields are none of mon's, or of a period that the service does not have.
     fn name_strangers(&self, service: &Service, faults: &mut Faults) {
         for (key, value) in &self.values {
-            let is_ours = FIELDS.contains(&&**key) || WITHOUT_MEANING.contains(&&**key);
-            if is_ours || value.is_empty() {
+            if Classic::FIELDS.contains(&&**key) || value.is_empty() {
                 continue;
             }
             match key.rsplit_once(':') {
-                Some((label, field)) if PERIOD_FIELDS.contains(&field) => {
+                Some((label, field)) if Classic::PERIOD_FIELDS.contains(&field) => {
                     let mut periods = service.periods.iter();
                     if !periods.any(|period| &*period.label == label) {
                         faults.add(self, key, "the service has no such period");

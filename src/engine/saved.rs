@@ -126,6 +126,39 @@ pub struct Classic {
     pub opstatus: Option<Vec<ClassicService>>,
 }
 
+impl Classic {
+    /// Fields of a line of `opstatus` in mon's order, behind `group` and `service`. mon writes
+    /// `first_success`, `last_failure_time`, `last_failure_summary` and `last_failure_detail` and
+    /// never reads them; they have no meaning here.
+    pub const FIELDS: [&str; 22] = [
+        "op_status",
+        "failure_count",
+        "alert_count",
+        "last_success",
+        "first_success",
+        "consec_failures",
+        "last_failure",
+        "first_failure",
+        "last_summary",
+        "last_failure_time",
+        "last_failure_summary",
+        "last_failure_detail",
+        "last_detail",
+        "ack",
+        "ack_comment",
+        "last_trap",
+        "last_traphost",
+        "exitval",
+        "last_check",
+        "last_op_status",
+        "failure_output",
+        "trap_timer",
+    ];
+
+    /// Fields of each of its periods in mon's order, behind its label and a colon.
+    pub const PERIOD_FIELDS: [&str; 4] = ["last_alert", "alert_sent", "1stfailtime", "failcount"];
+}
+
 /// One line of mon's `opstatus` file: group, service and what is known of it, by mon's keys.
 pub type ClassicService = (String, String, BTreeMap<String, String>);
 

@@ -157,35 +157,6 @@ fn disabled_text(entries: &[ClassicDisabled]) -> String {
     text
 }
 
-/// Fields of a service in mon's order, behind `group` and `service`.
-const FIELDS: [&str; 22] = [
-    "op_status",
-    "failure_count",
-    "alert_count",
-    "last_success",
-    "first_success",
-    "consec_failures",
-    "last_failure",
-    "first_failure",
-    "last_summary",
-    "last_failure_time",
-    "last_failure_summary",
-    "last_failure_detail",
-    "last_detail",
-    "ack",
-    "ack_comment",
-    "last_trap",
-    "last_traphost",
-    "exitval",
-    "last_check",
-    "last_op_status",
-    "failure_output",
-    "trap_timer",
-];
-
-/// Fields of a period in mon's order, behind its label and a colon.
-const PERIOD_FIELDS: [&str; 4] = ["last_alert", "alert_sent", "1stfailtime", "failcount"];
-
 fn opstatus(text: &str) -> Result<Vec<ClassicService>, StateFault> {
     meant(text)
         .map(|(number, line)| opstatus_line(line).ok_or_else(|| no_such_line(number, line)))
@@ -214,7 +185,7 @@ fn opstatus_text(services: &[ClassicService]) -> String {
     let mut text = String::new();
     for (group, service, known) in services {
         let _ = write!(text, "group={group}\tservice={service}");
-        for key in FIELDS {
+        for key in Classic::FIELDS {
             field(&mut text, "", key, known.get(key));
         }
         let labels: BTreeSet<&str> = known
@@ -223,7 +194,7 @@ fn opstatus_text(services: &[ClassicService]) -> String {
             .map(|(label, _)| label)
             .collect();
         for label in labels {
-            for key in PERIOD_FIELDS {
+            for key in Classic::PERIOD_FIELDS {
                 let value = known.get(&format!("{label}:{key}"));
                 field(&mut text, &format!("{}:", written(label)), key, value);
             }
