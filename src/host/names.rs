@@ -2,7 +2,8 @@
 //!
 //! A real server has one address of the family of its virtual service (D8): with none it is
 //! left as it is found, with several nobody knows which is meant. Names of a hostgroup that are
-//! only watched may have any number, but one at least. Asks the hosts file and name servers, as
+//! only watched, of receivers of `trap.alert` and of `serverbind` and `trapbind` may have any number,
+//! but one at least. Asks the hosts file and name servers, as
 //! the daemon does, all names at once.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,8 +15,9 @@ use tokio::task::JoinSet;
 use crate::config::{Place, counted};
 use crate::host::{Finding, below};
 use crate::lvs::{Family, VirtualServiceKey};
-use crate::model::{BoundServers, HostName, Model};
+use crate::model::{AlertProgram, Bind, BoundServers, HostName, Model};
 use crate::names::{NameError, Names, Sources};
+use crate::options::AlertOptions;
 
 /// What is said of at most so many names; where a name server is gone all of them are.
 const FINDINGS_MAX: usize = 100;
@@ -26,9 +28,30 @@ pub type Places = BTreeMap<String, Place>;
 /// What a name was answered.
 type Answers = BTreeMap<HostName, Result<Vec<IpAddr>, NameError>>;
 
-/// For which virtual services each name is a real server or fallback; none for one that is
-/// only watched.
-type Uses<'a> = BTreeMap<&'a HostName, BTreeSet<VirtualServiceKey>>;
+/// What each name is for.
+type Uses = BTreeMap<HostName, Use>;
+
+/// What a name is for.
+#[derive(Debug, Default)]
+struct Use {
+    /// Virtual services of which it is a real server or the fallback.
+    server_of: BTreeSet<VirtualServiceKey>,
+    /// What else, the weightiest.
+    beside: Beside,
+}
+
+/// What a name may be for beside the table, by weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Beside {
+    #[default]
+    Nothing,
+    /// A member of a hostgroup.
+    Watched,
+    /// `trap.alert` sends to it.
+    Told,
+    /// The daemon listens there.
+    Bound,
+}
 
 /// Looks all names of a configuration up. Blocks for ten seconds where no name server answers.
 #[must_use]
@@ -46,7 +69,7 @@ pub fn look(root: &Path, model: &Model, places: &Places) -> Vec<Finding> {
         .enable_all()
         .build();
     let answers = match runtime {
-        Ok(runtime) => runtime.block_on(ask(&Names::with(sources), uses.keys().copied())),
+        Ok(runtime) => runtime.block_on(ask(&Names::with(sources), uses.keys())),
         Err(error) => {
             let advice = "end some processes and try again";
             return vec![Finding::problem(
@@ -60,16 +83,26 @@ pub fn look(root: &Path, model: &Model, places: &Places) -> Vec<Finding> {
 }
 
 /// All names that are no addresses.
-fn uses(model: &Model) -> Uses<'_> {
+fn uses(model: &Model) -> Uses {
     let mut uses = Uses::new();
-    let is_name = |host: &HostName| host.as_str().parse::<IpAddr>().is_err();
+    let is_name = |host: &str| host.parse::<IpAddr>().is_err();
     let members = model.hostgroups.iter().flat_map(|it| &it.members);
-    for member in members.filter(|it| is_name(&it.host)) {
-        uses.entry(&member.host).or_default();
+    let watched = members.map(|it| (it.host.clone(), Beside::Watched));
+    let told = receivers(model).map(|it| (HostName::new(it), Beside::Told));
+    let binds = [&model.globals.server.bind, &model.globals.trap.bind];
+    let bound = binds.into_iter().filter_map(|bind| match bind {
+        Bind::Host(host) => Some((HostName::new(host), Beside::Bound)),
+        Bind::Loopback | Bind::Everywhere => None,
+    });
+    for (host, beside) in watched.chain(told).chain(bound) {
+        if is_name(host.as_str()) {
+            let known = uses.entry(host).or_default();
+            known.beside = known.beside.max(beside);
+        }
     }
-    let mut add = |host, key| {
-        if is_name(host) {
-            uses.entry(host).or_default().insert(key);
+    let mut add = |host: &HostName, key| {
+        if is_name(host.as_str()) {
+            uses.entry(host.clone()).or_default().server_of.insert(key);
         }
     };
     for section in &model.virtual_services {
@@ -93,6 +126,29 @@ fn uses(model: &Model) -> Uses<'_> {
     uses
 }
 
+/// To whom `trap.alert` sends.
+fn receivers(model: &Model) -> impl Iterator<Item = &str> {
+    let periods = model.services.iter().flat_map(|it| &it.periods);
+    let of_periods = periods.flat_map(|it| {
+        let ends = it.ackalerts.iter().chain(&it.disablealerts);
+        let all = it.alerts.iter().chain(&it.upalerts);
+        all.chain(&it.startupalerts).chain(ends)
+    });
+    let of_services = model.services.iter().flat_map(|it| &it.redistribute);
+    let sections = model.virtual_services.iter();
+    let of_sections = sections.flat_map(|it| it.alerts.iter().chain(&it.upalerts));
+    let lines = of_periods.chain(of_services).chain(of_sections);
+    let receivers = lines.flat_map(|line| match &line.program {
+        AlertProgram::Native(AlertOptions::Trap(options)) => options.receivers.as_slice(),
+        AlertProgram::Native(
+            AlertOptions::Lvs(_) | AlertOptions::Mail(_) | AlertOptions::Webhook(_),
+        )
+        | AlertProgram::Executable(_)
+        | AlertProgram::Missing(_) => &[],
+    });
+    receivers.map(|receiver| receiver.host.as_str())
+}
+
 async fn ask(names: &Names, hosts: impl Iterator<Item = &HostName>) -> Answers {
     let mut asked = JoinSet::new();
     for host in hosts {
@@ -111,10 +167,10 @@ async fn ask(names: &Names, hosts: impl Iterator<Item = &HostName>) -> Answers {
     answers
 }
 
-fn findings(uses: &Uses<'_>, answers: &Answers, places: &Places) -> Vec<Finding> {
+fn findings(uses: &Uses, answers: &Answers, places: &Places) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut good = 0;
-    for (host, keys) in uses {
+    for (host, used) in uses {
         let Some(answer) = answers.get(host) else {
             continue;
         };
@@ -122,7 +178,7 @@ fn findings(uses: &Uses<'_>, answers: &Answers, places: &Places) -> Vec<Finding>
             Some(place) => format!("{}:{}", place.file, place.line),
             None => "the configuration".to_owned(),
         };
-        match finding(host, keys, answer, place) {
+        match finding(host, used, answer, place) {
             Some(finding) => findings.push(finding),
             None => good += 1,
         }
@@ -146,15 +202,28 @@ fn findings(uses: &Uses<'_>, answers: &Answers, places: &Places) -> Vec<Finding>
 /// What is wrong with a name.
 fn finding(
     host: &HostName,
-    keys: &BTreeSet<VirtualServiceKey>,
+    used: &Use,
     answer: &Result<Vec<IpAddr>, NameError>,
     place: String,
 ) -> Option<Finding> {
+    let keys = &used.server_of;
     let Some(first) = keys.first() else {
-        let why = answer.as_ref().err()?;
-        let advice =
-            "its checks fail: correct the name, add it to /etc/hosts, or write its address";
-        return Some(Finding::warning(why.to_string(), place, advice));
+        let why = answer.as_ref().err()?.to_string();
+        let mend = "correct the name, add it to /etc/hosts, or write its address";
+        return Some(match used.beside {
+            Beside::Nothing | Beside::Watched => {
+                Finding::warning(why, place, format!("its checks fail: {mend}"))
+            }
+            Beside::Told => Finding::warning(
+                why,
+                place,
+                format!("trap.alert reaches nobody there: {mend}"),
+            ),
+            Beside::Bound => {
+                let advice = format!("the daemon does not start without its address: {mend}");
+                Finding::problem(why, place, advice)
+            }
+        });
     };
     let addresses = match answer {
         Ok(addresses) => addresses,

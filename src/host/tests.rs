@@ -260,12 +260,19 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
         "nameserver 127.0.0.255\noptions timeout:1 attempts:1\n",
     );
     let text = "hostgroup web www1 www2 six\nhostgroup other gone.invalid gate\n\n\
-                watch web\n    service tcp\n\tmonitor tcp.monitor -p 80\n\n\
+                watch web\n    service tcp\n\tmonitor tcp.monitor -p 80\n\
+                \tperiod\n\t    upalert trap.alert gate mon.invalid:99\n\n\
                 watch other\n    service tcp\n\tmonitor tcp.monitor -p 80\n\n\
                 virtual 10.0.0.3:80\n    real web\n    real 192.168.0.7 service none\n    \
                 service web:tcp\n    fallback fb.invalid:8080 forward nat\n";
     let path = machine.0.path().join("mon.cf");
-    fs::write(&path, text).unwrap();
+    // Debian's mon may be on this machine.
+    let own = machine.0.path().display();
+    fs::write(
+        &path,
+        format!("alertdir = {own}\ntrapbind = bind.invalid\n{text}"),
+    )
+    .unwrap();
     let loaded = crate::site::load(&path, &crate::site::LoadOptions::default()).unwrap();
     let findings = names::look(machine.0.path(), &loaded.model, &loaded.hosts);
     let said = |what: &str, level, line: u32| {
@@ -279,11 +286,19 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     said(
         "www2 has 2 IPv4 addresses (192.168.0.2, 192.168.0.3)",
         Level::Problem,
-        1,
+        3,
     );
-    said("six has no IPv4 address", Level::Problem, 1);
-    said("cannot resolve \"gone.invalid\"", Level::Warning, 2);
-    said("cannot resolve \"fb.invalid\"", Level::Problem, 16);
+    said("six has no IPv4 address", Level::Problem, 3);
+    said("cannot resolve \"gone.invalid\"", Level::Warning, 4);
+    said("cannot resolve \"fb.invalid\"", Level::Problem, 20);
+    let found = |name: &str| {
+        let what = format!("cannot resolve \"{name}\"");
+        findings.iter().find(|it| it.what.contains(&what)).unwrap()
+    };
+    let told = found("mon.invalid");
+    assert!(told.level == Level::Warning && told.advice.contains("trap.alert"));
+    let bound = found("bind.invalid");
+    assert!(bound.level == Level::Problem && bound.advice.contains("does not start"));
     let good = findings.iter().filter(|it| it.level == Level::Good);
     let good: Vec<&str> = good.map(|it| it.what.as_str()).collect();
     assert_eq!(good, ["2 names found"]);
