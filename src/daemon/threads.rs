@@ -42,6 +42,9 @@ fn runtime_of(name: &str, keep: Duration) -> io::Result<Runtime> {
 mod tests {
     use super::*;
 
+    /// How long a thread may take to end on a busy machine.
+    const LIMIT: Duration = Duration::from_secs(60);
+
     /// Threads of this process that have this name.
     fn threads(name: &str) -> usize {
         let threads = std::fs::read_dir("/proc/self/task").unwrap();
@@ -58,7 +61,9 @@ mod tests {
         assert_eq!(threads("kept-thread"), 1);
         // The default of tokio, which lets a thread go, in short.
         let other = runtime_of("left-thread", Duration::from_millis(1)).unwrap();
+        let watch = crate::clock::Stopwatch::start();
         while threads("left-thread") > 0 {
+            assert!(watch.elapsed() < LIMIT, "the thread is kept");
             std::thread::yield_now();
         }
         assert_eq!(threads("kept-thread"), 1);

@@ -339,17 +339,6 @@ async fn a_call_that_hangs_in_the_kernel_does_not_keep_the_daemon_from_ending() 
     }
 }
 
-#[test]
-fn looking_takes_at_most_a_hundredth_of_the_time() {
-    let cases = [(0, 1_000), (5, 1_000), (10, 1_000), (150, 15_000)];
-    for (took, pause) in cases {
-        assert_eq!(
-            look_again(Duration::from_millis(took)),
-            Duration::from_millis(pause)
-        );
-    }
-}
-
 #[tokio::test]
 async fn a_place_that_somebody_else_writes_too_is_left_to_rest() {
     let bench = Bench::new(BOTH);
@@ -473,9 +462,10 @@ async fn ten_thousand_contests_are_looked_through_in_one_pass() {
 }
 
 #[test]
-fn the_next_look_comes_within_a_minute_however_long_one_took() {
+fn looking_takes_a_hundredth_of_the_time_and_the_next_look_comes_within_a_minute() {
     for (took, pause) in [
         (Duration::ZERO, LOOK_MIN),
+        (Duration::from_millis(5), LOOK_MIN),
         (Duration::from_millis(10), LOOK_MIN),
         (Duration::from_millis(200), Duration::from_secs(20)),
         (Duration::from_secs(3), LOOK_MAX),
