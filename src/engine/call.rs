@@ -40,7 +40,7 @@ pub(crate) enum Attempt {
 pub(crate) fn lane(monitor: &MonitorCommand) -> Option<Lane> {
     match monitor.program {
         MonitorProgram::Native(_) => Some(Lane::Checks),
-        MonitorProgram::Executable(_) => Some(Lane::Children),
+        MonitorProgram::Executable(_) => Some(Lane::Executables),
         MonitorProgram::Missing(_) => None,
     }
 }

@@ -31,7 +31,7 @@ use crate::lvs::{
 use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
-use shared::Said;
+use shared::Term;
 
 pub(crate) mod shared;
 
@@ -134,7 +134,7 @@ struct Standing {
     reported: Wall,
     until: Option<Mono>,
     /// What both directors of a pair call these moments.
-    said: Said,
+    said: Term,
     /// When it is forgotten, the file having lost its entry.
     lost: Option<Mono>,
 }
@@ -179,7 +179,7 @@ struct SavedWish {
     until: Option<Wall>,
     /// None in a journal of a daemon that knew of no pair.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    said: Option<Said>,
+    said: Option<Term>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline: Option<Wall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -287,7 +287,7 @@ impl Manual {
             since: Moment::of(now),
             reported: now.wall,
             until: order.span.map(|span| now.mono.after(span)),
-            said: Said {
+            said: Term {
                 since: now.wall,
                 until: order.span.map(|span| now.wall.after(span)),
             },
@@ -433,7 +433,7 @@ impl Standing {
             since: Moment::restored(saved.since, now),
             reported: saved.since,
             until: saved.until.map(left),
-            said: saved.said.unwrap_or(Said {
+            said: saved.said.unwrap_or(Term {
                 since: saved.since,
                 until: saved.until,
             }),

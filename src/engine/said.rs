@@ -42,6 +42,22 @@ pub struct Said<'a> {
     pub time: Option<Wall>,
 }
 
+/// What a status says of a checked host, of which a failure says this.
+pub(super) fn verdict(status: Status, in_failure: Option<HostVerdict>) -> Option<HostVerdict> {
+    match status {
+        Status::Ok => Some(HostVerdict::Up),
+        Status::Fail => in_failure,
+        Status::Untested
+        | Status::Coldstart
+        | Status::Warmstart
+        | Status::Linkdown
+        | Status::Unknown
+        | Status::Timeout
+        | Status::Depend
+        | Status::Warn => None,
+    }
+}
+
 impl Engine {
     /// What the latest check of a service said of a host; with `None`, or of a host that is no
     /// member, of the service as a whole. None where the Model has no such number.
@@ -66,18 +82,7 @@ impl Engine {
         let mut known = outage.into_iter().flat_map(|outage| &outage.hosts);
         let known = known.find(|known| host == Some(&known.host));
         Some(Said {
-            verdict: match state.status {
-                Status::Ok => Some(HostVerdict::Up),
-                Status::Fail => known.map(|known| known.verdict),
-                Status::Untested
-                | Status::Coldstart
-                | Status::Warmstart
-                | Status::Linkdown
-                | Status::Unknown
-                | Status::Timeout
-                | Status::Depend
-                | Status::Warn => None,
-            },
+            verdict: verdict(state.status, known.map(|known| known.verdict)),
             text: known.map_or("", |known| &known.text),
             time: state.last_check,
         })

@@ -2,7 +2,7 @@
 //!
 //! Pure bookkeeping. A service has a *slot*, the moment of its next run; the timer of the
 //! slot may stand later than the slot while an exclude period holds the run back. When the
-//! slot has come the service waits for a *place* in its lane (children or native checks),
+//! slot has come the service waits for a *place* in its lane (executables or native checks),
 //! first due first served. Not here: whether an exclude period holds, and what a run is.
 //!
 //! Source: docs/mon.md, "Scheduling"; E-3 and E-4 fixed; decisions D6 and D22.
@@ -54,7 +54,7 @@ pub(crate) enum Alarm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     /// `maxprocs`
-    Children,
+    Executables,
     /// `maxchecks`
     Checks,
 }
@@ -63,7 +63,7 @@ impl Lane {
     /// The global that sets its limit.
     pub(crate) const fn keyword(self) -> &'static str {
         match self {
-            Self::Children => "maxprocs",
+            Self::Executables => "maxprocs",
             Self::Checks => "maxchecks",
         }
     }
@@ -78,7 +78,7 @@ pub(crate) struct Timetable {
     alarms: BTreeMap<(Alarm, ServiceId), Mono>,
     frozen: Option<Frozen>,
     exclusion_at: Option<Mono>,
-    children: Places,
+    executables: Places,
     checks: Places,
 }
 
@@ -156,7 +156,7 @@ impl Timetable {
             alarms: BTreeMap::new(),
             frozen: None,
             exclusion_at: None,
-            children: Places::new(maxprocs.filter(|&limit| limit > 0)),
+            executables: Places::new(maxprocs.filter(|&limit| limit > 0)),
             checks: Places::new(Some(maxchecks.max(1))),
         }
     }
@@ -263,11 +263,11 @@ impl Timetable {
             let first = places.waiting.first().copied();
             first.filter(|_| places.has_room())
         };
-        let lane = match (first(&self.children), first(&self.checks)) {
+        let lane = match (first(&self.executables), first(&self.checks)) {
             (None, None) => return None,
-            (Some(_), None) => Lane::Children,
+            (Some(_), None) => Lane::Executables,
             (None, Some(_)) => Lane::Checks,
-            (Some(child), Some(check)) if child < check => Lane::Children,
+            (Some(child), Some(check)) if child < check => Lane::Executables,
             (Some(_), Some(_)) => Lane::Checks,
         };
         let places = self.places(lane);
@@ -386,7 +386,7 @@ impl Timetable {
             slot.due = slot.due.after(pause);
             slot.between = slot.between.map(|since| since.after(pause));
         }
-        for places in [&mut self.children, &mut self.checks] {
+        for places in [&mut self.executables, &mut self.checks] {
             let waiting = std::mem::take(&mut places.waiting).into_iter();
             places.waiting = waiting.map(|(due, id)| (due.after(pause), id)).collect();
         }
@@ -401,7 +401,7 @@ impl Timetable {
 
     /// New limits, from a reload.
     pub(crate) fn set_limits(&mut self, maxprocs: Option<u32>, maxchecks: u32) {
-        self.children.limit = maxprocs.filter(|&limit| limit > 0);
+        self.executables.limit = maxprocs.filter(|&limit| limit > 0);
         self.checks.limit = Some(maxchecks.max(1));
     }
 
@@ -443,7 +443,7 @@ impl Timetable {
                 .filter_map(|(at, old)| place(old).map(|new| (at, new)))
                 .collect();
         };
-        renumbered(&mut self.children.waiting);
+        renumbered(&mut self.executables.waiting);
         renumbered(&mut self.checks.waiting);
     }
 
@@ -453,7 +453,7 @@ impl Timetable {
         if self.frozen.is_some() {
             return None;
         }
-        for lane in [Lane::Children, Lane::Checks] {
+        for lane in [Lane::Executables, Lane::Checks] {
             let places = self.places(lane);
             let quiet = places
                 .said
@@ -469,14 +469,14 @@ impl Timetable {
     /// Runs that count against the limit of a lane.
     pub(crate) fn running(&self, lane: Lane) -> u32 {
         match lane {
-            Lane::Children => self.children.running,
+            Lane::Executables => self.executables.running,
             Lane::Checks => self.checks.running,
         }
     }
 
     fn places(&mut self, lane: Lane) -> &mut Places {
         match lane {
-            Lane::Children => &mut self.children,
+            Lane::Executables => &mut self.executables,
             Lane::Checks => &mut self.checks,
         }
     }

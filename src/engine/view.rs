@@ -13,6 +13,7 @@ use crate::engine::disabled::Disabled;
 use crate::engine::event::{
     Aim, FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression,
 };
+use crate::engine::said;
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
 use crate::lvs::Desired;
@@ -233,7 +234,7 @@ impl Engine {
     #[must_use]
     pub fn runs_going(&self) -> (u32, u32) {
         let running = |lane| self.timetable.running(lane);
-        (running(Lane::Children), running(Lane::Checks))
+        (running(Lane::Executables), running(Lane::Checks))
     }
 
     /// Slots that went by unused so far, because the run before took longer than its interval
@@ -320,18 +321,9 @@ fn host<'a>(
         .and_then(|outage| outage.hosts.iter().find(|known| known.host == member.host));
     HostView {
         host: &member.host,
-        verdict: match state.status {
-            Status::Ok => is_checked.then_some(HostVerdict::Up),
-            Status::Fail => known.map(|known| known.verdict),
-            Status::Untested
-            | Status::Coldstart
-            | Status::Warmstart
-            | Status::Linkdown
-            | Status::Unknown
-            | Status::Timeout
-            | Status::Depend
-            | Status::Warn => None,
-        },
+        // A success says nothing of a host that is not checked.
+        verdict: said::verdict(state.status, known.map(|known| known.verdict))
+            .filter(|_| is_checked || state.status == Status::Fail),
         text: known.map_or("", |known| &known.text),
         is_disabled,
     }

@@ -49,7 +49,7 @@ pub(super) struct Witnesses {
     lists: Vec<List>,
     /// The list of each service that has one.
     concerned: BTreeMap<ServiceId, usize>,
-    said: BTreeMap<ServiceId, Said>,
+    said: BTreeMap<ServiceId, Testimony>,
     doubts: BTreeMap<ServiceId, VecDeque<Doubt>>,
     /// When each service has its oldest doubt decided at the latest.
     ends: BTreeSet<(Mono, ServiceId)>,
@@ -74,7 +74,7 @@ struct List {
 
 /// What a witness said.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said {
+struct Testimony {
     /// When its latest run began that reached something.
     reached: Option<Mono>,
     /// When its latest run ended that reached nothing.
@@ -146,7 +146,7 @@ impl Witnesses {
         }
         let setting: BTreeSet<ServiceId> = model.witnesses.iter().copied().collect();
         let mut witnesses = Self {
-            said: all.iter().map(|&id| (id, Said::default())).collect(),
+            said: all.iter().map(|&id| (id, Testimony::default())).collect(),
             ..Self::default()
         };
         for (id, _) in model.services() {

@@ -140,7 +140,7 @@ impl Command {
         Ok(Child {
             group: Some(nix::unistd::Pid::from_raw(pid.as_raw_nonzero().get())),
             listed: listed.clone(),
-            life: Life::Going(Going::of(pid)),
+            life: Life::Alive(Alive::of(pid)),
         })
     }
 }
@@ -163,7 +163,7 @@ pub(crate) struct Child {
 /// What is known of a child's end.
 #[derive(Debug)]
 enum Life {
-    Going(Going),
+    Alive(Alive),
     Ended(ExitStatus),
     /// Somebody else has reaped it.
     Lost,
@@ -182,8 +182,8 @@ impl Child {
     /// It is no child of ours any more: somebody else has reaped it.
     async fn wait(&mut self) -> io::Result<ExitStatus> {
         match &self.life {
-            Life::Going(going) => {
-                let status = going.ended().await;
+            Life::Alive(alive) => {
+                let status = alive.ended().await;
                 self.life = status
                     .as_ref()
                     .map_or(Life::Lost, |status| Life::Ended(*status));
@@ -260,8 +260,8 @@ impl Drop for Child {
         self.signal(Signal::SIGKILL);
         self.let_go();
         let life = std::mem::replace(&mut self.life, Life::Lost);
-        if let (Life::Going(going), Ok(runtime)) = (life, Handle::try_current()) {
-            runtime.spawn(async move { going.ended().await });
+        if let (Life::Alive(alive), Ok(runtime)) = (life, Handle::try_current()) {
+            runtime.spawn(async move { alive.ended().await });
         }
     }
 }
@@ -279,13 +279,13 @@ fn ended(status: io::Result<ExitStatus>) -> Ended {
 
 /// A child before its end.
 #[derive(Debug)]
-struct Going {
+struct Alive {
     pid: Pid,
     /// Readable at its end; none where it has to be looked at.
     end: Option<AsyncFd<OwnedFd>>,
 }
 
-impl Going {
+impl Alive {
     #[expect(
         deprecated,
         reason = "its successor is unsafe code; what it warns of, a type whose descriptor is not \

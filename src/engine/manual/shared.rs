@@ -19,7 +19,7 @@ use crate::time::{Now, Wall};
 
 /// When it was said and when it ends, by the clock of the director that was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct Term {
     pub(super) since: Wall,
     pub(super) until: Option<Wall>,
 }
@@ -106,7 +106,7 @@ impl Manual {
             since: Moment::restored(since, now),
             reported: since,
             until: until.map(left),
-            said: Said { since, until },
+            said: Term { since, until },
             lost: None,
         };
         let text = format!("{} holds, said on the other director", standing.called());

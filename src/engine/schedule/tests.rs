@@ -108,7 +108,7 @@ fn timetable(maxprocs: u32) -> Timetable {
 fn come(timetable: &mut Timetable, now: Mono) {
     while let Some(timer) = timetable.pop(now) {
         if let Timer::Run(service) = timer {
-            timetable.wait(service, Lane::Children);
+            timetable.wait(service, Lane::Executables);
         }
     }
 }
@@ -149,7 +149,7 @@ fn the_two_limits_do_not_hold_each_other_up() {
         let lane = if service == C {
             Lane::Checks
         } else {
-            Lane::Children
+            Lane::Executables
         };
         timetable.wait(service, lane);
     }
@@ -158,7 +158,7 @@ fn the_two_limits_do_not_hold_each_other_up() {
     assert_eq!(timetable.next_to_start(), None);
     assert_eq!(
         (
-            timetable.running(Lane::Children),
+            timetable.running(Lane::Executables),
             timetable.running(Lane::Checks)
         ),
         (1, 1)
@@ -173,11 +173,11 @@ fn a_reached_limit_is_said_once_a_minute() {
     timetable.plan(C, ms(0));
     come(&mut timetable, ms(0));
     assert_eq!(timetable.next_to_start(), Some(A));
-    assert_eq!(timetable.throttled(ms(0)), Some((Lane::Children, 1, 2)));
+    assert_eq!(timetable.throttled(ms(0)), Some((Lane::Executables, 1, 2)));
     assert_eq!(timetable.throttled(ms(59_999)), None);
     assert_eq!(
         timetable.throttled(ms(60_000)),
-        Some((Lane::Children, 1, 2))
+        Some((Lane::Executables, 1, 2))
     );
 }
 
@@ -286,7 +286,7 @@ fn services_keep_their_slots_under_new_numbers() {
     timetable.plan(B, ms(20));
     timetable.plan(C, ms(5));
     assert_eq!(timetable.pop(ms(5)), Some(Timer::Run(C)));
-    timetable.wait(C, Lane::Children);
+    timetable.wait(C, Lane::Executables);
     timetable.cancel(A);
     timetable.renumber(&[None, Some(C), Some(A)], 4);
     assert_eq!(timetable.next_run(C), Some(ms(20)));
@@ -340,7 +340,7 @@ fn of_both_lanes_the_one_that_has_been_due_for_longest_goes_first() {
     timetable.plan(B, ms(10));
     while let Some(Timer::Run(service)) = timetable.pop(ms(20)) {
         let lane = if service == A {
-            Lane::Children
+            Lane::Executables
         } else {
             Lane::Checks
         };
