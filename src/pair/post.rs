@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::effort::look;
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -82,7 +84,7 @@ impl Stage {
 /// One message for one receiver. Its content is elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
-    /// Who is reached, as directors call it among themselves: the same on both.
+    /// Who is reached: an address, or what [`receiver`] says.
     pub to: Arc<str>,
     /// Ids of its events that are still to be told.
     pub events: Vec<Arc<str>>,
@@ -238,17 +240,10 @@ impl Post {
     /// needless.
     #[must_use]
     pub fn is_needless(&self, event: &str, to: &Arc<str>) -> bool {
-        if self.is_covering(to) {
-            self.elsewhere.covers(event, to)
-        } else {
-            self.elsewhere.has(event, to)
+        match self.voice {
+            Voice::Holds => self.elsewhere.covers(event, to),
+            Voice::Speaks => self.elsewhere.has(event, to),
         }
-    }
-
-    /// Whether a later message to this receiver stands for the earlier ones. Two webhooks, or two
-    /// programs, have one name among directors, and one of them says nothing of the other.
-    fn is_covering(&self, to: &str) -> bool {
-        self.voice == Voice::Holds && to != WEBHOOK && to != PROGRAM
     }
 
     /// Puts a letter in, under a number that no other one has.
@@ -370,7 +365,8 @@ impl Post {
         let mut forgotten = Vec::new();
         for Delivery { event, to } in &told {
             forgotten.extend(self.drop_told(event, to));
-            let Some(id) = EventId::of(event).filter(|_| self.is_covering(to)) else {
+            let is_covering = self.voice == Voice::Holds;
+            let Some(id) = EventId::of(event).filter(|_| is_covering) else {
                 continue;
             };
             for other in self.of_outage(id.outage, to) {
@@ -557,11 +553,25 @@ impl Post {
     }
 }
 
-/// How directors call the receiver of a program's call among themselves.
-pub const PROGRAM: &str = "program";
+/// How directors call a receiver that is no address among themselves: by a word and a digest of what
+/// stands in the file, which is the same on both and shows no secret that may be in it.
+#[must_use]
+pub fn receiver<'a>(word: &str, parts: impl IntoIterator<Item = &'a str>) -> Arc<str> {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With its length, so that two lists of words are two receivers.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    let digest = digest.iter().take(DIGEST_BYTES);
+    let digest: String = digest.map(|byte| format!("{byte:02x}")).collect();
+    format!("{word} {digest}").into()
+}
 
-/// How they call the receiver of a webhook.
-pub const WEBHOOK: &str = "webhook";
+/// Bytes of a digest that are told: no two lines of one file have the same by chance, and whoever
+/// guesses at secrets finds little in them.
+const DIGEST_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests;

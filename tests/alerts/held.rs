@@ -6,7 +6,7 @@ use std::time::Duration;
 use lvsmon::daemon::outbox::{Outbox, OutboxSettings};
 use lvsmon::engine::event::{Delivery, Renumbering};
 use lvsmon::pair::Voice;
-use lvsmon::pair::post::Tidings;
+use lvsmon::pair::post::{Tidings, receiver};
 use lvsmon::pair::talk;
 use tokio::sync::mpsc;
 
@@ -87,7 +87,8 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
             heard.push(delivered(one.unwrap()));
         }
         heard.sort();
-        let program = told("farm/http/1795215956/failure/4", "program");
+        let page = receiver("program", ["own.alert"]);
+        let program = told("farm/http/1795215956/failure/4", &page);
         assert_eq!(heard, [program, told(second, "boss@b.example")]);
         until("an empty spool", || spooled(&state).is_empty()).await;
     });
@@ -160,6 +161,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
     let ran = state.join("ran");
     let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
     let program = state.write_executable("page.alert", script);
+    let page = receiver("program", ["own.alert"]);
     let renumbered = |from: u32, to: u32| {
         let outage = |number| format!("farm/http/179521595{number}");
         let (from, to) = (outage(from), outage(to));
@@ -176,7 +178,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         outbox.outbox.send(program_call(4, "http", &program, &[]));
         until("four held", || outbox.outbox.held() == 4).await;
         // Some of it the peer has told before the number is known, some it tells later.
-        let early = vec![told(&id(4, 1), "ops@b.example"), told(&id(4, 3), "program")];
+        let early = vec![told(&id(4, 1), "ops@b.example"), told(&id(4, 3), &page)];
         assert!(outbox.outbox.told_elsewhere(early));
         assert!(outbox.outbox.renumber(renumbered(6, 5)));
         assert!(outbox.outbox.renumber(renumbered(5, 4)));
@@ -184,11 +186,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         dropped.sort_by_key(|(number, _)| *number);
         let elsewhere = |number| (number, Delivery::Elsewhere);
         assert_eq!(dropped, [elsewhere(1), elsewhere(3)]);
-        assert!(
-            outbox
-                .outbox
-                .told_elsewhere(vec![told(&id(4, 4), "program")])
-        );
+        assert!(outbox.outbox.told_elsewhere(vec![told(&id(4, 4), &page)]));
         assert_eq!(outbox.done(1).await, [elsewhere(4)]);
         // A call that was on its way has the old number.
         outbox.outbox.send(mail(5, "ops@b.example"));

@@ -483,7 +483,7 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
 fn letter_of(item: &Item, entry: &Entry, origin: Origin) -> Letter {
     let events = item.notices.iter();
     Letter {
-        to: entry.lane.receiver(),
+        to: item.destination.receiver(),
         events: events.map(|notice| notice.event.as_str().into()).collect(),
         accepted: item.accepted,
         since: entry.since,

@@ -23,7 +23,6 @@ use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
 use crate::daemon::outbox::queue::room::Shelf;
 use crate::effort::look;
 use crate::engine::event::AlertId;
-use crate::pair::post::WEBHOOK;
 use crate::time::{Mono, Now, Wall};
 
 pub(super) use room::Bound;
@@ -57,14 +56,6 @@ pub(super) enum Endpoint {
 }
 
 impl Lane {
-    /// Who is reached, as directors call it among themselves: the same on both.
-    pub(super) fn receiver(&self) -> Arc<str> {
-        match self {
-            Self::Mail { to, .. } => to.as_str().into(),
-            Self::Webhook { .. } => WEBHOOK.into(),
-        }
-    }
-
     pub(super) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Mail { .. } => Endpoint::Relay,

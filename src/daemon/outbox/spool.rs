@@ -11,12 +11,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::alert::notice::Notice;
 use crate::folder;
 use crate::options::webhook::WebhookOptions;
+use crate::pair::post;
 use crate::time::Wall;
 
 /// What one spool file holds.
@@ -52,6 +54,22 @@ pub(super) enum Destination {
     },
     /// To one receiver.
     Webhook(WebhookOptions),
+}
+
+impl Destination {
+    /// Who is reached, as directors call it among themselves. Neither key nor time limit makes a
+    /// webhook another one.
+    pub(super) fn receiver(&self) -> Arc<str> {
+        match self {
+            Self::Mail { to, .. } => to.as_str().into(),
+            Self::Webhook(options) => {
+                let headers = options.headers.iter();
+                let headers = headers.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
+                let words = std::iter::once(options.url.as_str()).chain(headers);
+                post::receiver("webhook", words)
+            }
+        }
+    }
 }
 
 /// A settled mail.

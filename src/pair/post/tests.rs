@@ -272,3 +272,26 @@ fn each_word_of_the_other_director_costs_the_same_few_looks() {
     });
     assert!(looks < 10_000, "{looks}");
 }
+
+#[test]
+fn of_two_programs_the_one_says_nothing_of_the_other_and_a_later_call_covers_an_earlier_one() {
+    let page = receiver("program", ["page.alert", "alice"]);
+    let other = receiver("program", ["page.alert", "bob"]);
+    assert_eq!(page, receiver("program", ["page.alert", "alice"]));
+    assert_ne!(page, receiver("program", ["page.alertalice"]));
+    assert_ne!(page, receiver("webhook", ["page.alert", "alice"]));
+    assert!(!page.contains("alice") && page.len() == "program ".len() + 16);
+    let mut post = standby(&[]);
+    for (number, to) in [(1, &page), (2, &page), (3, &page), (4, &other)] {
+        let event = format!("g/s/1/failure/{number}");
+        post.put(number, letter(at(0), &event, to, Stage::Held));
+    }
+    let gone = post.told(Mono::ZERO, &[told("g/s/1/failure/2", &page)]);
+    assert_eq!(numbers(&gone), [2, 1]);
+    assert!(
+        post.told(Mono::ZERO, &[told("g/s/1/failure/4", &page)])
+            .len()
+            == 1
+    );
+    assert_eq!(left(&post), [4]);
+}

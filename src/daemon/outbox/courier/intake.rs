@@ -15,7 +15,7 @@ use crate::model::AlertProgram;
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
 use crate::options::webhook::WebhookOptions;
-use crate::pair::post::{Origin, PROGRAM, Stage};
+use crate::pair::post::{self, Origin, Stage};
 use crate::pair::{Letter, Voice};
 
 /// What the log and the engine hear of a message that had to go for others.
@@ -65,7 +65,9 @@ impl Courier {
 
     /// Puts a program in line, or what waits its turn like one.
     fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
-        let to: Arc<str> = PROGRAM.into();
+        let words = call.command.args.iter().map(String::as_str);
+        let words = std::iter::once(&*call.command.name).chain(words);
+        let to = post::receiver("program", words);
         if self.post.is_needless(&call.event, &to) {
             self.done.push_back(elsewhere(call.id));
             return;
