@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use tokio::task::JoinSet;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, since_boot};
 use crate::daemon::store;
 use crate::engine::Engine;
 use crate::engine::event::{Action, Aim, Event, TableOutcome};
@@ -26,7 +26,7 @@ use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
 use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
 use crate::wire::{
-    Answer, Desire, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows,
+    Answer, Asked, Desire, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows,
 };
 
 /// Longest wait for an answer; the daemon's loop answers within milliseconds.
@@ -61,7 +61,7 @@ pub enum ClientError {
     Forbidden(PathBuf),
     /// It does not answer in time.
     #[error(
-        "the daemon at {path} does not answer in time: it is stopped, or stuck; what was asked may still be carried out later"
+        "the daemon at {path} does not answer in time: it is stopped, or stuck; what was asked may be done by now, and if it is not, it will not be"
     )]
     Slow {
         /// The socket.
@@ -85,6 +85,8 @@ pub enum ClientError {
 pub struct Client {
     path: PathBuf,
     stream: BufReader<UnixStream>,
+    /// Longest wait for an answer.
+    limit: Duration,
 }
 
 impl Client {
@@ -113,6 +115,7 @@ impl Client {
             Ok(stream) => Ok(Self {
                 path,
                 stream: BufReader::new(stream),
+                limit,
             }),
             Err(error)
                 if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
@@ -308,7 +311,10 @@ impl Client {
     }
 
     fn exchange(&mut self, request: &Request) -> io::Result<Answer> {
-        let mut line = serde_json::to_vec(request)?;
+        let mut line = serde_json::to_vec(&Asked {
+            request: request.clone(),
+            until_ms: u64::try_from((since_boot() + self.limit).as_millis()).ok(),
+        })?;
         line.push(b'\n');
         // A daemon that refuses a client says why and closes: then the answer is there although
         // the question could not be written.

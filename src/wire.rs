@@ -73,6 +73,18 @@ pub enum Request {
     Health,
 }
 
+/// A request, and how long its answer is waited for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What is asked.
+    #[serde(flatten)]
+    pub request: Request,
+    /// Nobody waits any more from then on: milliseconds since the machine started, those that it
+    /// slept through included. A daemon that finds the request later changes nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ms: Option<u64>,
+}
+
 /// What an operator wishes of real servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desire {

@@ -19,8 +19,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::clock::since_boot;
 use crate::daemon::store::Kept;
-use crate::wire::{Answer, Request};
+use crate::wire::{Answer, Asked, Request};
 
 /// Clients at once: far above what people and scripts need, far below the file limit.
 const CLIENTS_MAX: usize = 32;
@@ -45,10 +46,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Ask {
     /// What is asked.
     pub(super) request: Request,
+    /// Until when the answer is waited for, in milliseconds of [`since_boot`];
+    /// none where that is not known.
+    pub(super) until_ms: Option<u64>,
     /// Who asks, as the system knows it.
     pub(super) uid: u32,
     /// Where the answer goes; nobody may be listening any more.
     pub(super) reply: oneshot::Sender<Reply>,
+}
+
+impl Ask {
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_late(&self) -> bool {
+        let until = self.until_ms.map(Duration::from_millis);
+        until.is_some_and(|until| since_boot() >= until)
+    }
 }
 
 /// What the loop says to a request.
@@ -180,14 +192,15 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
 }
 
 async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answer {
-    let request = match serde_json::from_slice(line) {
-        Ok(request) => request,
+    let Asked { request, until_ms } = match serde_json::from_slice(line) {
+        Ok(asked) => asked,
         Err(error) => return Answer::Error(format!("not a request: {error}")),
     };
     let (reply, answer) = oneshot::channel();
     let stopping = || Answer::Error("the daemon is stopping".to_owned());
     let ask = Ask {
         request,
+        until_ms,
         uid,
         reply,
     };

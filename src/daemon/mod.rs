@@ -445,6 +445,17 @@ impl Daemon {
             | Request::Role
             | Request::Health => false,
         };
+        if is_change && ask.is_late() {
+            let why = "asked too long ago, nobody waits for it any more: nothing was changed";
+            tracing::warn!(
+                uid = ask.uid,
+                why,
+                "a wish on the control socket is left out"
+            );
+            let answer = Answer::Error(why.to_owned());
+            let _ = ask.reply.send(Reply { answer, kept: None });
+            return;
+        }
         let answer = match ask.request {
             Request::Table => {
                 let seen = self.seen();

@@ -307,3 +307,37 @@ sys.stdin.read()
     drop(clients);
     assert_unharmed(&farm, before_kb);
 }
+
+#[test]
+fn a_stopped_daemon_does_not_carry_out_later_what_nobody_waits_for_any_more() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let table = "{\"request\":\"table\"}\n";
+    let mut client = raw(&farm);
+    // It is heard before it is stopped.
+    assert!(ask(&mut client, table)["table"].is_object());
+    farm.signal(Signal::SIGSTOP);
+    let now = || u64::try_from(lvsmon::clock::since_boot().as_millis()).unwrap();
+    let until = now() + 200;
+    let wish = |until: u64| {
+        let server = serde_json::json!({
+            "request": "wish",
+            "server": "127.0.0.11",
+            "wish": {"wish": "disable"},
+            "caution": lvsmon::engine::event::Caution::default(),
+            "until_ms": until,
+        });
+        format!("{server}\n")
+    };
+    client.get_mut().write_all(wish(until).as_bytes()).unwrap();
+    wait_until("the end of its patience", SOON, || now() >= until);
+    farm.signal(Signal::SIGCONT);
+    let answer = ask(&mut client, "");
+    let why = answer["error"].as_str().unwrap();
+    assert!(why.contains("nothing was changed"), "{why}");
+    let text = ask(&mut client, table).to_string();
+    assert!(!text.contains("disable"), "{text}");
+    // In time it is.
+    let answer = ask(&mut client, &wish(until + 600_000));
+    assert!(answer["done"].is_string(), "{answer}");
+}
