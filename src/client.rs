@@ -313,7 +313,7 @@ impl Client {
     fn exchange(&mut self, request: &Request) -> io::Result<Answer> {
         let mut line = serde_json::to_vec(&Asked {
             request: request.clone(),
-            until_ms: u64::try_from((since_boot() + self.limit).as_millis()).ok(),
+            until_ms: u64::try_from(since_boot().saturating_add(self.limit).as_millis()).ok(),
         })?;
         line.push(b'\n');
         // A daemon that refuses a client says why and closes: then the answer is there although

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
     AlertCall, AlertId, AlertKind, Executable, HostVerdict, Purpose, Report, Run, RunId,
-    RunProgram, Status,
+    RunProgram, Status, Trouble,
 };
 use crate::engine::policy::Call;
 use crate::engine::schedule::Lane;
@@ -21,7 +21,7 @@ use crate::model::{
     AlertCommand, DeclaredService, Globals, HostName, Model, MonitorCommand, MonitorProgram,
     Service, ServiceId,
 };
-use crate::pair::talk::delivered::SECTION_GROUP;
+use crate::pair::talk::delivered::{CONTESTED, CONTESTED_OVER, SECTION_GROUP};
 use crate::text;
 use crate::time::{Now, Wall};
 
@@ -213,6 +213,7 @@ pub(crate) fn alert_calls(
 #[derive(Clone, Debug)]
 pub(crate) struct SectionEvent<'a> {
     pub(crate) section: &'a DeclaredService,
+    pub(crate) trouble: Trouble,
     /// [`AlertKind::Failure`] or [`AlertKind::Up`].
     pub(crate) kind: AlertKind,
     pub(crate) command: Arc<AlertCommand>,
@@ -252,7 +253,11 @@ pub(crate) fn section_call(model: &Model, event: &SectionEvent<'_>, id: u64) -> 
     variables.set("MON_OPSTATUS", &status.number().to_string());
     variables.set("MON_LAST_SUMMARY", event.text);
     variables.set_time("MON_FIRST_FAILURE", Some(event.first));
-    let kind = event.kind.word();
+    let kind = match event.trouble {
+        Trouble::Contested if event.kind == AlertKind::Up => CONTESTED_OVER,
+        Trouble::Contested => CONTESTED,
+        Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => event.kind.word(),
+    };
     AlertCall {
         id: AlertId(id),
         event: format!(

@@ -9,6 +9,7 @@
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
 //! is another one. A number that had its end here is never taken again.
 
+mod troubles;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,9 +34,22 @@ pub(super) struct Peer {
     /// The newest acknowledgement of each open outage, said here or there: one that a changed
     /// summary has ended (`unack_summary`) does not come back.
     acks: BTreeMap<ServiceName, (i64, Wall)>,
+    /// The number of the last trouble of each kind that a section had and that is over here.
+    ended: BTreeMap<ServiceName, i64>,
 }
 
 impl Peer {
+    /// Whether our number of what both know gives way to the peer's.
+    fn gives_way(&self, ours: i64, peers: i64) -> bool {
+        match (self.told.speaking, self.told.peer) {
+            (Speaking::Silent, Speaking::Speaks) => true,
+            (Speaking::Speaks, Speaking::Silent) => false,
+            (Speaking::Silent, Speaking::Silent) | (Speaking::Speaks, Speaking::Speaks) => {
+                ours > peers
+            }
+        }
+    }
+
     fn outage(&self, service: &Service) -> Option<&OpenOutage> {
         if self.told.outages.is_empty() {
             return None;
@@ -80,6 +94,7 @@ impl Engine {
             };
             outages.insert(name(service), open);
         }
+        self.add_troubles(&mut outages);
         (outages, greatest)
     }
 
@@ -130,6 +145,7 @@ impl Engine {
             self.agree(now, id, service, actions);
             self.share_ack(now, id, service, actions);
         }
+        self.agree_on_troubles(now, actions);
     }
 
     /// Takes over what the peer's operator acknowledged. Of two that are at work the one that
@@ -191,13 +207,7 @@ impl Engine {
         let Some(peers) = self.peer.outage(service).map(|it| it.id) else {
             return;
         };
-        let gives_way = match (self.peer.told.speaking, self.peer.told.peer) {
-            (Speaking::Silent, Speaking::Speaks) => true,
-            (Speaking::Speaks, Speaking::Silent) => false,
-            (Speaking::Silent, Speaking::Silent) | (Speaking::Speaks, Speaking::Speaks) => {
-                ours > peers
-            }
-        };
+        let gives_way = self.peer.gives_way(ours, peers);
         let state = &mut self.states[id.index()];
         if ours == peers || !gives_way || !may_be(state, peers) {
             return;

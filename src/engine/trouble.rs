@@ -27,7 +27,7 @@ pub(super) type Troubles = BTreeMap<(VirtualServiceKey, Trouble), Told>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// BEGAN of its event ids.
-    number: i64,
+    pub(super) number: i64,
     since: Moment,
     /// What the wall clock said.
     told: Wall,
@@ -93,7 +93,8 @@ impl Engine {
                 match (was, present.contains(&trouble)) {
                     (false, true) => self.begin(now, section, trouble, actions),
                     (true, false) => self.end(now, section, trouble, actions),
-                    (true, true) | (false, false) => {}
+                    (false, false) => self.found_untroubled(key, trouble),
+                    (true, true) => {}
                 }
             }
         }
@@ -124,7 +125,7 @@ impl Engine {
         trouble: Trouble,
         actions: &mut Vec<Action>,
     ) {
-        let number = self.numbering.next(0, now);
+        let number = self.number_of_trouble(section.key, trouble, now);
         self.numbering.outlive(number);
         let told = Told {
             number,
@@ -140,7 +141,8 @@ impl Engine {
         // On record before its alert, so that one that is sent again has the same event id.
         actions.push(self.record_numbering());
         actions.push(record_of(section.key, trouble, told, now));
-        self.alert(now, section, AlertKind::Failure, told, &text, actions);
+        let kind = AlertKind::Failure;
+        self.alert(now, section, (trouble, kind), told, &text, actions);
     }
 
     fn end(
@@ -159,7 +161,9 @@ impl Engine {
             virtual_service: section.key,
             news: SectionNews::Over(trouble, text.clone()),
         }));
-        self.alert(now, section, AlertKind::Up, told, &text, actions);
+        self.trouble_ended(section.key, trouble, told.number);
+        let kind = AlertKind::Up;
+        self.alert(now, section, (trouble, kind), told, &text, actions);
         actions.push(record(key_of(section.key, trouble), None::<&()>));
     }
 
@@ -167,7 +171,7 @@ impl Engine {
         &mut self,
         now: Now,
         section: &DeclaredService,
-        kind: AlertKind,
+        (trouble, kind): (Trouble, AlertKind),
         told: Told,
         text: &str,
         actions: &mut Vec<Action>,
@@ -193,6 +197,7 @@ impl Engine {
             self.last_alert = self.last_alert.saturating_add(1);
             let event = call::SectionEvent {
                 section,
+                trouble,
                 kind,
                 command: Arc::clone(command),
                 began: told.number,
@@ -223,7 +228,7 @@ fn key_of(key: VirtualServiceKey, trouble: Trouble) -> String {
     format!("{PREFIX}{key} {}", trouble.word())
 }
 
-fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, now: Now) -> Action {
+pub(super) fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, now: Now) -> Action {
     let saved = SavedTrouble {
         virtual_service: key,
         trouble,

@@ -1,11 +1,14 @@
 //! One section of two real servers with an alert and an upalert, told of each trouble once.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, AlertCall, AlertKind, Event, Report, TableOutcome, Wish};
+use crate::engine::event::{
+    Action, AlertCall, AlertKind, Event, PeerTold, Report, Speaking, TableOutcome, Wish,
+};
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
 use crate::lvs::diff::diff;
@@ -15,6 +18,8 @@ use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
     ServiceId,
 };
+use crate::pair::talk::EventId;
+use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::time::Mono;
 
 const VS: &str = "10.0.0.3:80/tcp";
@@ -253,4 +258,106 @@ fn what_begins_while_the_scheduler_is_stopped_is_told_at_its_start() {
     let told = director.tell(Event::Operator(Wish::Start));
     assert_eq!(calls(&told).len(), 2);
     assert_eq!(calls(&director.sees(peace)).len(), 1);
+}
+
+/// What the peer tells: this trouble of the section goes on under this number.
+fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
+    let name = ServiceName {
+        group: "virtual".to_owned(),
+        service: format!("{VS} {trouble}"),
+    };
+    let open = OpenOutage {
+        id: number,
+        calls: 0,
+        ack: None,
+    };
+    PeerTold {
+        is_linked: true,
+        outages: Arc::new([(name, open)].into()),
+        numbers: number,
+        speaking: match peer {
+            Speaking::Speaks => Speaking::Silent,
+            Speaking::Silent => Speaking::Speaks,
+        },
+        peer,
+    }
+}
+
+fn number_of(told: &[String]) -> i64 {
+    told[0].rsplit('/').nth(2).unwrap().parse().unwrap()
+}
+
+#[test]
+fn both_directors_tell_one_trouble_under_one_number_whoever_finds_it_first() {
+    let with_peer = || {
+        let mut model = model(|section| section.min_live = MinLive::Count(1));
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        model
+    };
+    let start = || Director::start(with_peer(), Saved::default(), Table::new(), 0.0);
+    let (good, bad) = (
+        fixture::exited(0, ""),
+        fixture::exited(1, "10.1.0.1 10.1.0.2"),
+    );
+    // The second takes the number of the first, and none that had its end here.
+    let mut director = start();
+    director.reports(&good);
+    let number = i64::from(u32::MAX);
+    director.tell(Event::Peer(peer("too_few", number, Speaking::Speaks)));
+    assert_eq!(number_of(&director.reports(&bad)), number);
+    let shared = director.engine.outages().0;
+    let name = |name: &ServiceName| format!("{}/{}", name.group, name.service);
+    let found: Vec<(String, i64)> = shared
+        .iter()
+        .map(|(it, open)| (name(it), open.id))
+        .collect();
+    assert!(
+        found.contains(&(format!("virtual/{VS} too_few"), number)),
+        "{found:?}"
+    );
+    assert_eq!(number_of(&director.reports(&good)), number);
+    assert!(number_of(&director.reports(&bad)) > number);
+    // Where both found it the silent one gives way, also after a restart.
+    let mut director = start();
+    director.reports(&good);
+    let ours = number_of(&director.reports(&bad));
+    let told = peer("too_few", ours + 7, Speaking::Silent);
+    let renumbered = |actions: Vec<Action>| {
+        let one = |action| {
+            let Action::Renumber(it) = action else {
+                return None;
+            };
+            Some((it.from, it.to))
+        };
+        actions.into_iter().filter_map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(renumbered(director.tell(Event::Peer(told))), []);
+    let told = peer("too_few", ours + 7, Speaking::Speaks);
+    let outage = |number| format!("virtual/{VS}/{number}");
+    let expected = [(outage(ours), outage(ours + 7))];
+    assert_eq!(renumbered(director.tell(Event::Peer(told))), expected);
+    let seconds = director.seconds;
+    let mut again = Director::start(with_peer(), director.journal, director.kernel, seconds);
+    assert_eq!(number_of(&again.reports(&good)), ours + 7);
+}
+
+#[test]
+fn who_else_writes_into_the_table_is_each_directors_own() {
+    let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    director.tell(Event::Peer(peer(
+        "contested",
+        i64::from(u32::MAX),
+        Speaking::Speaks,
+    )));
+    let actions = director.sees(TableOutcome {
+        wanted: director.engine.desired().clone().into(),
+        actual: Some(director.kernel.clone().into()),
+        contested: vec![(VS.parse().unwrap(), None)],
+        ..TableOutcome::default()
+    });
+    let event = &calls(&actions)[0].event;
+    assert!(event.ends_with("/contested/1"), "{event}");
+    assert!(!EventId::of(event).unwrap().is_shared());
+    assert!(director.engine.outages().0.is_empty());
 }

@@ -29,12 +29,19 @@ pub const SECTION_GROUP: &str = "virtual";
 /// reports.
 pub const REDISTRIBUTED: &str = "redistribute";
 
+/// The kind in the ids of a section's alerts that somebody else writes its places in this director's
+/// kernel.
+pub const CONTESTED: &str = "contested";
+
+/// The kind in the ids of the ends of that.
+pub const CONTESTED_OVER: &str = "contested_over";
+
 /// One message that was accepted by the relay or receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Delivery {
     /// Its event id.
     pub event: Arc<str>,
-    /// Whom it was for: an address, or `webhook` or `program`, of which an alert line has one.
+    /// Whom it was for: an address, or what [`receiver`](crate::pair::post::receiver) says.
     pub to: Arc<str>,
 }
 
@@ -76,13 +83,12 @@ impl<'a> EventId<'a> {
     }
 
     /// Whether both directors know it by this id, so that one of them can say that it told it: not
-    /// its own start, not what a person tries or does on it, not what a `redistribute` line tells, and not the troubles of a declared
-    /// virtual service, which each director numbers for itself.
+    /// its own start, not what a person tries or does on it, not what a `redistribute` line tells,
+    /// and not who else writes into its own kernel's table.
     #[must_use]
     pub fn is_shared(self) -> bool {
-        let group = self.outage.split('/').next();
         let is_own = matches!(self.kind, "startup" | "test" | "disable" | REDISTRIBUTED);
-        !is_own && group != Some(SECTION_GROUP)
+        !is_own && !matches!(self.kind, CONTESTED | CONTESTED_OVER)
     }
 
     /// Whether whoever was told this need not be told `other` any more: it is the end of the
@@ -257,12 +263,13 @@ mod tests {
             "a/b/c/17/test/1",
             "a/b/c/17/disable/1",
             "a/b/c/17/redistribute/1",
-            "virtual/10.0.0.1:80/tcp/17/failure/1",
-            "virtual/10.0.0.1:80/tcp/17/up/1",
+            "virtual/10.0.0.1:80/tcp/17/contested/1",
+            "virtual/10.0.0.1:80/tcp/17/contested_over/1",
         ] {
             assert!(!EventId::of(own).unwrap().is_shared(), "{own}");
         }
-        assert!(EventId::of("virtuals/b/17/up/1").unwrap().is_shared());
+        let section = "virtual/10.0.0.1:80/tcp/17/up/1";
+        assert!(EventId::of(section).unwrap().is_shared());
         for wrong in [
             "",
             "a",

@@ -1,0 +1,118 @@
+//! By which number do both directors name one trouble of a virtual service?
+//!
+//! As an outage: both decide over the same section by the same rules. That somebody else writes
+//! into the table is each director's own.
+
+use crate::engine::event::{Action, Renumbering, Trouble};
+use crate::engine::{Engine, numbering, trouble};
+use crate::lvs::VirtualServiceKey;
+use crate::pair::talk::conversation::Outages;
+use crate::pair::talk::delivered::SECTION_GROUP;
+use crate::pair::talk::word::{OpenOutage, ServiceName};
+use crate::time::Now;
+
+/// How directors name a trouble among themselves. No service has a blank in its name.
+fn name(key: VirtualServiceKey, trouble: Trouble) -> ServiceName {
+    ServiceName {
+        group: SECTION_GROUP.to_owned(),
+        service: format!("{key} {}", trouble.word()),
+    }
+}
+
+/// Whether both directors have it.
+const fn is_shared(trouble: Trouble) -> bool {
+    match trouble {
+        Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => true,
+        Trouble::Contested => false,
+    }
+}
+
+impl Engine {
+    /// The troubles that go on, beside the outages.
+    pub(super) fn add_troubles(&self, outages: &mut Outages) {
+        let shared = self.troubles.iter().filter(|((_, it), _)| is_shared(*it));
+        outages.extend(shared.map(|(&(key, trouble), told)| {
+            let open = OpenOutage {
+                id: told.number,
+                calls: 0,
+                ack: None,
+            };
+            (name(key, trouble), open)
+        }));
+    }
+
+    /// The number of a trouble that begins now.
+    pub(in crate::engine) fn number_of_trouble(
+        &self,
+        key: VirtualServiceKey,
+        trouble: Trouble,
+        now: Now,
+    ) -> i64 {
+        let peers = self.peers_number(key, trouble);
+        peers.unwrap_or_else(|| self.numbering.next(0, now))
+    }
+
+    /// A trouble is over here: its number is never taken again.
+    pub(in crate::engine) fn trouble_ended(
+        &mut self,
+        key: VirtualServiceKey,
+        trouble: Trouble,
+        number: i64,
+    ) {
+        if is_shared(trouble) && self.model.globals.peer.address.is_some() {
+            let last = self.peer.ended.entry(name(key, trouble)).or_default();
+            *last = number.max(*last);
+        }
+    }
+
+    /// A virtual service was found without a trouble: what the peer said of it before it was lost
+    /// is over.
+    pub(in crate::engine) fn found_untroubled(&mut self, key: VirtualServiceKey, trouble: Trouble) {
+        if !self.peer.told.is_linked && !self.peer.told.outages.is_empty() {
+            self.peer.over.insert(name(key, trouble));
+        }
+    }
+
+    /// Gives the troubles that go on the peer's numbers, where that is to be.
+    pub(super) fn agree_on_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let open: Vec<(VirtualServiceKey, Trouble)> = self.troubles.keys().copied().collect();
+        for (key, trouble) in open {
+            let Some(peers) = self.peers_number(key, trouble) else {
+                continue;
+            };
+            let Some(told) = self.troubles.get_mut(&(key, trouble)) else {
+                continue;
+            };
+            let ours = told.number;
+            if ours == peers || !self.peer.gives_way(ours, peers) {
+                continue;
+            }
+            told.number = peers;
+            self.numbering.outlive(peers);
+            let outage = |number| format!("{SECTION_GROUP}/{key}/{number}");
+            actions.push(self.record_numbering());
+            actions.push(trouble::record_of(
+                key,
+                trouble,
+                self.troubles[&(key, trouble)],
+                now,
+            ));
+            actions.push(Action::Renumber(Renumbering {
+                from: outage(ours),
+                to: outage(peers),
+            }));
+        }
+    }
+
+    /// The number that the peer has for a trouble, where it may be that of ours.
+    fn peers_number(&self, key: VirtualServiceKey, trouble: Trouble) -> Option<i64> {
+        if self.peer.told.outages.is_empty() || !is_shared(trouble) {
+            return None;
+        }
+        let name = name(key, trouble);
+        let peers = self.peer.told.outages.get(&name)?.id;
+        let ended = self.peer.ended.get(&name).copied().unwrap_or(0);
+        let is_known = !self.peer.over.contains(&name);
+        (is_known && peers > ended && peers <= numbering::NUMBER_MAX).then_some(peers)
+    }
+}
