@@ -5,11 +5,14 @@
 
 mod remarks;
 
+pub(crate) use remarks::SWAPPED;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::model::AuthType;
+use crate::options::masked;
 use crate::protocol::crypt::PasswordHash;
 
 /// Largest `auth.cf` and user file, in bytes: 10,000 users and more.
@@ -119,13 +122,16 @@ impl AuthRules {
             && (users.named.contains_key(ALL) || user.is_some_and(is_named))
     }
 
-    /// Every user that is let in by name, with the first line that names it, sorted by name.
+    /// Every user that is let in by name to a command that there is, with the first line that
+    /// names it, sorted by name.
     #[must_use]
     pub fn users(&self) -> BTreeMap<&str, u32> {
         let mut users = BTreeMap::new();
-        let named = self.commands.values().flat_map(|entry| &entry.named);
+        let commands = self.commands.iter();
+        let known = commands.filter(|(command, _)| remarks::is_command(command));
+        let named = known.flat_map(|(_, entry)| &entry.named);
         for (user, line) in named.filter(|(user, _)| *user != ALL && *user != ANY) {
-            if remarks::of_user(user, false).is_none() {
+            if remarks::of_user(0, user, false).is_none() {
                 let first = users.entry(user.as_str()).or_insert(*line);
                 *first = (*first).min(*line);
             }
@@ -147,22 +153,24 @@ impl Read<AuthRules> {
             let what = "no colon behind the command; write \"COMMAND: USER, USER\"";
             return self.err(line, what.to_owned());
         };
-        let command = command.trim().to_ascii_lowercase();
-        let odd = remarks::of_command(&command);
-        let is_known = odd.is_none();
-        odd.into_iter().for_each(|what| self.warn(line, what));
+        let word = command.trim();
+        let command = word.to_ascii_lowercase();
+        let is_known = remarks::is_command(&command);
+        if !is_known && let Some(what) = remarks::of_line(word, users) {
+            self.warn(line, what);
+        }
         let entry = self.rules.commands.entry(command).or_insert(Users {
             line,
             ..Users::default()
         });
         let mut odd = Vec::new();
-        for word in users.split(',').map(str::trim) {
+        for (index, word) in users.split(',').map(str::trim).enumerate() {
             let denied = word.strip_prefix('!');
             let user = denied.unwrap_or(word);
             if user.is_empty() {
                 continue;
             }
-            odd.extend(remarks::of_user(user, denied.is_some()));
+            odd.extend(remarks::of_user(index, user, denied.is_some()));
             if denied.is_some() {
                 entry.denied.insert(user.to_owned());
             } else {
@@ -178,9 +186,8 @@ impl Read<AuthRules> {
     /// Commands with lines that let nobody in.
     fn unusable(&mut self) {
         let commands = self.rules.commands.iter();
-        let nobody = commands.filter(|(command, users)| {
-            users.named.is_empty() && remarks::of_command(command).is_none()
-        });
+        let nobody = commands
+            .filter(|(command, users)| users.named.is_empty() && remarks::is_command(command));
         let told: Vec<(u32, String)> = nobody
             .map(|(command, users)| {
                 let what = if super::command::needs_no_right(command) {
@@ -228,7 +235,11 @@ impl Read<AuthRules> {
         }
         if let Err(why) = &hash {
             // mon takes it and never lets the user in.
-            self.warn(line, format!("traps of user \"{user}\" are refused: {why}"));
+            let user = match masked::name(user) {
+                Some(name) => format!("user \"{name}\""),
+                None => "the user, who is the second word,".to_owned(),
+            };
+            self.warn(line, format!("traps of {user} are refused: {why}"));
         }
         let users = &mut self.rules.traps.entry(sender).users;
         users.insert(user.to_owned(), hash);
@@ -326,10 +337,11 @@ impl TrapRules {
         self.senders.is_empty()
     }
 
-    /// Names that have to be looked up; the rules of one without an address hold for nobody.
+    /// Names that have to be looked up; the rules of one without an address hold for nobody. What
+    /// can be no name, and may be a secret, is not among them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.senders.keys().filter_map(|sender| match sender {
-            Sender::Name(name) => Some(name.as_str()),
+            Sender::Name(name) => Some(name.as_str()).filter(|name| remarks::is_host_name(name)),
             Sender::Any | Sender::Address(_) => None,
         })
     }
@@ -436,7 +448,11 @@ impl UserFile {
             let hash = hash.split(':').next().unwrap_or(hash).trim();
             let (user, hash) = (user.trim(), PasswordHash::parse(hash));
             if let Err(why) = &hash {
-                read.warn(line, format!("no login for \"{user}\": {why}"));
+                let user = match masked::name(user) {
+                    Some(name) => format!("\"{name}\""),
+                    None => "the user in front of the colon".to_owned(),
+                };
+                read.warn(line, format!("no login for {user}: {why}"));
             }
             read.rules.0.insert(user.to_owned(), hash);
         }

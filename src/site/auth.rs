@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use crate::config::{Diagnostic, Place};
 use crate::model::{AuthSettings, AuthType};
-use crate::protocol::auth::{AuthRules, FILE_MAX, Mistake, Read, UserFile};
+use crate::options::masked;
+use crate::protocol::auth::{AuthRules, FILE_MAX, Mistake, Read, SWAPPED, UserFile};
 use crate::site::reading;
 
 /// Users that are told as unknown to the user file: the others have the same reason.
@@ -56,12 +57,15 @@ fn strangers(settings: &AuthSettings, rules: &AuthRules, users: &UserFile) -> Ve
     let named = rules.users().into_iter();
     let unknown = named.filter(|(user, _)| !users.knows(user));
     let told = unknown.take(STRANGERS_MAX).map(|(user, line)| {
-        let what = format!(
-            "user \"{user}\" cannot log in: it is not in {}",
-            settings.userfile.display()
-        );
-        let help =
-            "add a line \"USER: HASH\" there (htpasswd -d, or mkpasswd), or take the user out";
+        let (user, help) = match masked::name(user) {
+            Some(name) => (
+                format!("user \"{name}\""),
+                "add a line \"USER: HASH\" there (htpasswd -d, or mkpasswd), or take the user out",
+            ),
+            None => ("a user of this line".to_owned(), SWAPPED),
+        };
+        let userfile = settings.userfile.display();
+        let what = format!("{user} cannot log in: it is not in {userfile}");
         let place = Place::unseen(Arc::clone(&file), line);
         Diagnostic::warning(what).with_help(help).at(place)
     });
@@ -153,5 +157,44 @@ mod tests {
         let long = "#\n".repeat(usize::try_from(FILE_MAX).unwrap());
         std::fs::write(&settings.authfile, long).unwrap();
         assert!(said(&settings)[0].contains("it has 8 MB"));
+    }
+
+    /// Both files in each other's place, and lines of the user file in each section.
+    #[test]
+    fn a_line_of_the_user_file_in_auth_cf_is_told_by_its_place_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let users = "ann:$6$saltsalt$s3cretA\nann: s3cretB\nbob:abNANd1rDfiNc:1:2\n\
+                     s3cretC $6$abc$s3cretD: x\n$6$abc$s3cretE:ann\nabNANd1rDfiNd: ann\n\
+                     \u{feff}$6$s3cretF: !x\nlist $6$s3cretG: x\nlist:$6$abc$s3cretH\n\
+                     10.0.0.1 joe $6$salt:s3cretI\nack: bob:abNANd1rDfiNc\nlist: x $6$s3cretJ\n\
+                     5f4dcc3b5aa765d61d8327deb882cf99: ann\n";
+        let auth = "list: all\ncommand section\nack: bob\ntrap section\n* joe $6$s3cretK\n\
+                    $6$s3cretL joe x\njoe $6$s3cretM 10.0.0.1\nann:$6$s3cretN x y\n";
+        std::fs::write(path("users"), users).unwrap();
+        std::fs::write(
+            path("both"),
+            format!("{auth}{users}{auth}command section\n{users}"),
+        )
+        .unwrap();
+        std::fs::write(path("auth.cf"), auth).unwrap();
+        for (authfile, userfile) in [("auth.cf", "users"), ("users", "auth.cf"), ("both", "both")] {
+            let settings = AuthSettings {
+                authfile: path(authfile),
+                is_authfile_named: true,
+                authtype: vec![AuthType::Userfile],
+                userfile: path(userfile),
+                pamservice: String::new(),
+            };
+            let access = read_access(&settings);
+            let said: Vec<String> = access.findings.iter().map(ToString::to_string).collect();
+            let all = said.join("\n").to_lowercase();
+            for part in ["s3cret", "abnand1rdfin", "$6", "5f4dcc3b5aa7"] {
+                assert!(!all.contains(part), "{authfile}: {part} in {all}");
+            }
+            assert!(all.contains("swapped?"), "{authfile}: {all}");
+            let names: Vec<&str> = access.rules.traps().names().collect();
+            assert!(!names.iter().any(|name| name.contains('$')), "{names:?}");
+        }
     }
 }

@@ -202,7 +202,7 @@ fn a_line_that_lets_nobody_in_is_one_warning_that_says_what_to_write() {
         ("list: all, !all", "write !AUTH_ANY"),
         ("list: all, ! guest", "nothing between ! and a user"),
         ("list: a\0b", "control characters"),
-        ("list\0: ab", "no command is called \"list\\0\""),
+        ("list\0: ab", "stands no command"),
         ("\u{feff}list: all", "byte order mark"),
         ("list: !guest", "nobody may say \"list\""),
         ("set:", "nobody may say \"set\""),
