@@ -352,6 +352,16 @@ fn runs_that_were_killed_are_failures_that_say_so() {
         let sent = calls(&actions);
         assert_eq!(sent[0].summary, summary);
         assert_eq!(sent[0].exit, Some(exit));
+        let told = variable(&sent[0].environment, "MON_LAST_SUMMARY");
+        assert_eq!(told, Some(summary));
+        let input = String::from_utf8_lossy(&sent[0].input);
+        assert_eq!(input.lines().next(), Some(summary), "on standard input");
+        // The recovery is told of the failure.
+        let (_, actions) = next_report(&mut engine, 0, "");
+        let up = calls(&actions).remove(0);
+        assert_eq!(up.input, sent[0].input, "on standard input");
+        let told = variable(&up.environment, "MON_LAST_SUMMARY");
+        assert_eq!(told, Some(summary));
     }
 }
 
