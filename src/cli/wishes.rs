@@ -219,8 +219,7 @@ fn wait(
         let counts = |line: &String| line.split(';').next().unwrap_or_default().to_owned();
         let counts: Vec<String> = lines.iter().map(counts).collect();
         if is_live && !what.json {
-            out.bytes(format!("\r\u{1b}[K{}", lines.join("  |  ")).as_bytes())?;
-            out.flush()?;
+            out.live(&lines.join("  |  "))?;
         } else if counts != last && !what.json {
             for line in &lines {
                 out.line(line)?;
@@ -232,7 +231,7 @@ fn wait(
         answer = daemon.why_server(aim)?;
     }
     if is_live && !what.json {
-        out.bytes(b"\r\x1b[K")?;
+        out.live("")?;
     }
     if !what.json {
         for server in &answer.servers {
