@@ -71,8 +71,7 @@ impl Asked {
         Self {
             what,
             entries: entries.collect(),
-            // Who is only left as found is none that the engine answers for.
-            live: wanted_live(engine, None),
+            live: wanted_live(engine, kernel.map(Arc::as_ref)),
             kernel: kernel.cloned(),
         }
     }

@@ -2,11 +2,10 @@
 
 use crate::engine::binding::Bindings;
 use crate::engine::desired::{CountView, RealServerView, SectionView, Survey};
-use crate::engine::manual::Effect;
 use crate::engine::section::count::{Streak, place};
 use crate::engine::section::memory::{Memory, SectionState};
 use crate::engine::section::wanted::{ServerRole, on_failure};
-use crate::lvs::{DesiredService, ServerWish, VirtualServiceKey, Weight};
+use crate::lvs::{DesiredService, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{DeclaredJudge, DeclaredServer, DeclaredService, OnFailure};
 use crate::time::Wall;
 
@@ -82,12 +81,22 @@ impl Bindings {
         state: &SectionState,
         wanted: &DesiredService,
     ) -> SectionView {
-        let serves = |(server, role): &(&_, &ServerRole)| {
-            let effect = self.manual.effect((section.key, **server));
-            let is_in = matches!(wanted.servers.get(*server), Some(ServerWish::In(it)) if it.weight > Weight(0));
-            matches!(role, ServerRole::Serves { .. } | ServerRole::InUntested)
-                && is_in
-                && !effect.is_some_and(Effect::takes_away)
+        let serves = |&(&server, role): &(&RealServerKey, &ServerRole)| {
+            let is_of_its_own = match role {
+                ServerRole::Serves { .. } | ServerRole::InUntested => true,
+                ServerRole::AsFound => state.fallback != Some(server),
+                ServerRole::Unseen
+                | ServerRole::Kept
+                | ServerRole::Quiesced
+                | ServerRole::Draining { .. }
+                | ServerRole::Out
+                | ServerRole::OutUntested
+                | ServerRole::FallbackIn
+                | ServerRole::FallbackOut => false,
+            };
+            let wish = wanted.servers.get(&server).copied();
+            is_of_its_own
+                && wish.is_some_and(|wish| self.takes_clients((section.key, server), wish))
         };
         let declared = section.servers.len();
         SectionView {

@@ -113,18 +113,35 @@ impl Bindings {
         state.and_then(|state| state.fallback) == Some(server)
     }
 
-    /// How many real servers of a virtual service are to get new connections, these left out.
+    /// How many real servers of a virtual service take new connections, these left out, nor those
+    /// that the file no longer names.
     fn live(&self, key: VirtualServiceKey, without: &BTreeSet<EntryKey>) -> usize {
+        let leaving: BTreeSet<RealServerKey> = self.owned.leaving(key).collect();
         let wanted = self.desired.get(&key);
         let servers = wanted.into_iter().flat_map(|wanted| &wanted.servers);
         servers
-            .filter(|(server, wish)| match wish {
-                ServerWish::In(settings) => {
-                    settings.weight > Weight(0) && !without.contains(&(key, **server))
-                }
-                ServerWish::Out | ServerWish::AsFound => false,
+            .filter(|&(&server, &wish)| {
+                let entry = (key, server);
+                let is_left = !without.contains(&entry) && !leaving.contains(&server);
+                is_left && self.takes_clients(entry, wish)
             })
             .count()
+    }
+
+    /// Whether a real server of which this is wanted takes new connections: one that is left as
+    /// found does where the kernel has it in, as of the latest look.
+    pub(super) fn takes_clients(&self, entry @ (key, server): EntryKey, wish: ServerWish) -> bool {
+        let weight = match wish {
+            ServerWish::In(settings) => settings.weight,
+            ServerWish::Out => Weight(0),
+            ServerWish::AsFound => {
+                let kernel = self.sections.kernel(key);
+                let found = kernel.and_then(|kernel| kernel.get(&server));
+                found.map_or(Weight(0), |found| found.weight)
+            }
+        };
+        let is_taken = self.manual.effect(entry).is_some_and(Effect::takes_away);
+        weight > Weight(0) && !is_taken
     }
 
     fn what_follows(

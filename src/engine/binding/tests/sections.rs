@@ -207,6 +207,12 @@ impl Story {
         self.farm().bindings.served_by(key)
     }
 
+    /// How many of its real servers serve, as readers are told.
+    fn serving(&mut self) -> usize {
+        let views = self.farm().bindings.real_servers();
+        views[0].section.unwrap().serving
+    }
+
     fn has(&mut self, host: &str, active: u32) {
         let counts = ConnectionCounts {
             active,

@@ -106,3 +106,43 @@ fn a_wish_for_a_weight_gives_none_to_a_server_that_its_checks_withdraw() {
     story.fails("2", "1=5 2=0 3=5");
     story.insists("10.1.0.2", weight(), "1=5 2=0 3=5");
 }
+
+#[test]
+fn a_server_left_as_found_counts_for_min_live_while_it_is_in() {
+    let found = kernel(&[("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 0)]);
+    let mut story = Story::found("min_live=2", found);
+    assert_eq!(story.role("10.1.0.1"), Some(ServerRole::AsFound));
+    assert_eq!(story.serving(), 2, "what why says");
+    for wish in [ManualWish::Disable, ManualWish::Quiesce] {
+        let answer = story.wishes("10.1.0.1", wish, Caution::Refuse);
+        let why = answer.unwrap_err();
+        assert!(why.contains("1 real servers would be left of 2"), "{why}");
+    }
+    // One that takes no clients anyhow may be taken out.
+    let answer = story.wishes("10.1.0.3", ManualWish::Disable, Caution::Refuse);
+    assert!(answer.is_ok(), "{answer:?}");
+    story.settles("1=5 2=5");
+    // One that an operator keeps from its clients counts no more, although it is in until its
+    // first verdict.
+    story.insists("10.1.0.2", ManualWish::Quiesce, "1=5 2=5");
+    assert_eq!(story.serving(), 1);
+    let last = story.wishes("10.1.0.1", ManualWish::Disable, Caution::Force);
+    assert!(
+        last.unwrap()
+            .contains("no real server takes new connections now")
+    );
+}
+
+#[test]
+fn a_server_that_the_file_no_longer_names_does_not_count_for_min_live() {
+    let full = kernel(&[("10.1.0.1", 5), ("10.1.0.2", 5), ("10.1.0.3", 5)]);
+    let mut story = Story::found("min_live=2", full);
+    story.reloads(&[
+        "web/http 10.1.0.1,10.1.0.2".to_owned(),
+        format!("virtual {VS} web/http 10.1.0.1,10.1.0.2 min_live=2"),
+    ]);
+    story.settles("1=5 2=5 3=5");
+    let answer = story.wishes("10.1.0.1", ManualWish::Disable, Caution::Refuse);
+    let why = answer.unwrap_err();
+    assert!(why.contains("1 real servers would be left of 2"), "{why}");
+}
