@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use crate::folder;
 use crate::program;
+use crate::protocol::known_file::Modified;
 use crate::regular_file;
 
 /// Jobs that wait for a slow disk: some minutes of the worst storm.
@@ -61,7 +62,7 @@ pub(super) enum Job {
     /// (E-27).
     Replace {
         /// Files and texts.
-        files: Vec<(PathBuf, String)>,
+        files: Vec<Page>,
         /// Who waits for it.
         replies: Vec<Reply>,
     },
@@ -72,6 +73,17 @@ pub(super) enum Job {
         /// Who waits for it.
         reply: Reply,
     },
+}
+
+/// A file that is replaced.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    /// Which.
+    pub(super) path: PathBuf,
+    /// What it says then.
+    pub(super) text: String,
+    /// Since when it says so, by the file system.
+    pub(super) modified: Modified,
 }
 
 /// What waits, and the thread.
@@ -268,7 +280,7 @@ impl Waiting {
         let shares = |job: &Job| match job {
             Job::Replace { files: old, .. } => old
                 .iter()
-                .any(|(old, _)| files.iter().any(|(new, _)| new == old)),
+                .any(|old| files.iter().any(|new| new.path == old.path)),
             Job::Append { .. } | Job::Head { .. } | Job::Run { .. } => false,
         };
         let found = self.jobs.iter().skip(start).position(shares);
@@ -280,9 +292,9 @@ impl Waiting {
                 replies: waiting,
             } = old
             {
-                for (path, text) in old {
-                    if files.iter().all(|(new, _)| *new != path) {
-                        files.push((path, text));
+                for page in old {
+                    if files.iter().all(|new| new.path != page.path) {
+                        files.push(page);
                     }
                 }
                 replies.splice(0..0, waiting);
@@ -343,7 +355,7 @@ impl Job {
                 }
                 Self::Replace { files, .. } => files
                     .iter()
-                    .map(|(path, text)| path.as_os_str().len() + text.len())
+                    .map(|page| page.path.as_os_str().len() + page.text.len())
                     .sum(),
                 Self::Run { .. } => 0,
             }
@@ -406,11 +418,11 @@ impl Desk {
             }
             Job::Replace { files, replies } => {
                 let mut outcome = Ok(());
-                for (path, text) in files {
-                    let result = replace(&path, &text);
-                    self.say(&path, result.as_ref().err());
-                    outcome =
-                        outcome.and(result.map_err(|error| format!("{}: {error}", path.display())));
+                for page in files {
+                    let result = replace(&page);
+                    self.say(&page.path, result.as_ref().err());
+                    let shown = page.path.display();
+                    outcome = outcome.and(result.map_err(|error| format!("{shown}: {error}")));
                 }
                 for reply in replies {
                     reply(outcome.clone());
@@ -476,12 +488,27 @@ fn ends_within_line(path: &Path) -> bool {
     last().is_ok_and(|last: [u8; 1]| last != *b"\n")
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// None where the system has no such time.
+fn time(modified: Modified) -> Option<SystemTime> {
+    let seconds = Duration::from_secs(u64::try_from(modified.0).ok()?);
+    let rest = Duration::from_nanos(u64::try_from(modified.1).ok()?);
+    SystemTime::UNIX_EPOCH
+        .checked_add(seconds)?
+        .checked_add(rest)
+}
+
+fn replace(page: &Page) -> io::Result<()> {
+    let path = &page.path;
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
     let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(page.text.as_bytes())?;
+    if let Some(time) = time(page.modified) {
+        // Where it has no times to set, the file is somebody else's at the next start, which says
+        // what it takes from it.
+        let _ = file.set_modified(time);
+    }
     file.sync_all()?;
     std::fs::rename(&new, path)?;
     path.parent().map_or(Ok(()), folder::sync)

@@ -3,28 +3,33 @@
 //! Written for `savestate`, and `disabled` after every `enable` and `disable`; read for
 //! `loadstate` and at a start with `-l`. The journal, not these, carries the state of lvsmon from
 //! one start to the next (D20): at a start they only say what it does not, and nothing at all
-//! where lvsmon wrote them, took them in or was reset with them in their place ([`KnownFiles`]). A
-//! file that cannot be used is named and nothing of it is taken; lines of `disabled` that were
+//! where lvsmon wrote them, took them in or was reset with them in their place ([`KnownFiles`]);
+//! a `disabled` of anybody else counts whole. A file that cannot be used is named and nothing of it is taken; lines of `disabled` that were
 //! passed over are named too (E-33).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use tokio::sync::mpsc;
 
 use crate::daemon::Daemon;
 use crate::daemon::logs;
-use crate::daemon::scribe::{Job, Reply};
+use crate::daemon::scribe::{Job, Page, Reply};
 use crate::engine::event::{Event, Wish};
-use crate::engine::saved::{Classic, StateFile};
-use crate::protocol::known_file::{Digest, KnownFiles, Text};
+use crate::engine::saved::{Classic, ClassicDisabled, StateFile};
+use crate::protocol::known_file::{Digest, KnownFiles, Modified, Text};
 use crate::protocol::state_file::{FILE_MAX, StateFault};
 use crate::regular_file;
 
 /// Files that were read and wait for the loop: one for each client that asks is far more than
 /// enough.
 const READ_MAX: usize = 64;
+
+/// Names that a line of the log has of what a file changed; how many there are is said too.
+const NAMES_MAX: usize = 20;
 
 /// What state files say.
 #[derive(Debug, Default, PartialEq)]
@@ -88,21 +93,30 @@ impl Daemon {
     fn disabled_alone(&self) -> Classic {
         Classic {
             disabled: Some(self.engine.classic_disabled()),
-            opstatus: None,
+            ..Classic::default()
         }
     }
 
     fn write(&mut self, files: &[StateFile], classic: &Classic, replies: Vec<Reply>) {
         let folder = self.engine.model().globals.statedir.clone();
-        let mut jobs: Vec<(PathBuf, String)> = Vec::new();
+        let modified = Modified::at(self.clock.now().wall);
+        let mut pages = Vec::new();
         for &file in files {
             if let Some(text) = file.text(classic) {
-                self.journal_has([text_of(file, text.as_bytes())]);
-                jobs.push((folder.join(file.name()), text));
+                self.journal_has([Text {
+                    file,
+                    digest: Digest::of(text.as_bytes()),
+                    modified,
+                }]);
+                pages.push(Page {
+                    path: folder.join(file.name()),
+                    text,
+                    modified,
+                });
             }
         }
         self.scribe.give(Job::Replace {
-            files: jobs,
+            files: pages,
             replies,
         });
     }
@@ -138,8 +152,8 @@ impl Daemon {
         });
     }
 
-    /// A start with `-l`: what the journal knows is left as it is, and the files say the rest.
-    /// Blocks.
+    /// A start with `-l`: of the files that somebody else wrote since, what the journal does not
+    /// know better. Blocks.
     pub(super) fn load_at_start(&mut self, files: &[StateFile]) {
         let folder = &self.engine.model().globals.statedir;
         let found = read(folder, files, &self.known_files);
@@ -147,11 +161,15 @@ impl Daemon {
         if known > 0 {
             tracing::info!(
                 lines = known,
-                "lines of mon's state files not taken in: the journal is newer; loadstate takes \
-                 them in whatever it says"
+                "lines of opstatus not taken in: the journal is newer; loadstate takes them in \
+                 whatever it says"
             );
         }
+        let before: BTreeSet<ClassicDisabled> =
+            self.engine.classic_disabled().into_iter().collect();
         self.tell(Event::Operator(Wish::LoadState(classic)));
+        let after: BTreeSet<ClassicDisabled> = self.engine.classic_disabled().into_iter().collect();
+        say_newer(&before, &after);
         self.journal_has(found.texts);
     }
 
@@ -171,8 +189,8 @@ fn read(folder: &Path, files: &[StateFile], known: &KnownFiles) -> Found {
     for &file in files {
         let path = folder.join(file.name());
         let shown = path.display();
-        let bytes = match bytes(&path) {
-            Ok(bytes) => bytes,
+        let (bytes, modified) = match bytes(&path) {
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(path = %shown, "no such state file");
                 continue;
@@ -182,7 +200,11 @@ fn read(folder: &Path, files: &[StateFile], known: &KnownFiles) -> Found {
                 continue;
             }
         };
-        let text = text_of(file, &bytes);
+        let text = Text {
+            file,
+            digest: Digest::of(&bytes),
+            modified,
+        };
         if known.has(text) {
             tracing::info!(
                 path = %shown,
@@ -202,36 +224,76 @@ fn read(folder: &Path, files: &[StateFile], known: &KnownFiles) -> Found {
     found
 }
 
-/// The state files that are in this folder. Blocks.
-pub(super) fn texts_in(folder: &Path) -> Vec<Text> {
-    let text = |file: StateFile| Some(text_of(file, &bytes(&folder.join(file.name())).ok()?));
-    StateFile::ALL.into_iter().filter_map(text).collect()
-}
-
-fn text_of(file: StateFile, bytes: &[u8]) -> Text {
-    Text {
-        file,
-        digest: Digest::of(bytes),
+/// What a `disabled` changed that lvsmon had not written: one line for each direction.
+fn say_newer(before: &BTreeSet<ClassicDisabled>, after: &BTreeSet<ClassicDisabled>) {
+    let (disabled, disabled_names) = listed(after.difference(before));
+    if disabled > 0 {
+        tracing::warn!(
+            disabled,
+            disabled_names,
+            "disabled, because the file disabled, which lvsmon did not write, says so"
+        );
+    }
+    let (enabled, enabled_names) = listed(before.difference(after));
+    if enabled > 0 {
+        tracing::warn!(
+            enabled,
+            enabled_names,
+            "enabled again, because the file disabled, which lvsmon did not write, does not name it"
+        );
     }
 }
 
-fn bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// How many there are, and the names of the first ones.
+fn listed<'a>(lines: impl Iterator<Item = &'a ClassicDisabled>) -> (usize, String) {
+    let mut count = 0;
+    let mut names = Vec::new();
+    for line in lines {
+        count += 1;
+        if names.len() < NAMES_MAX {
+            names.push(match line {
+                ClassicDisabled::Host(host) => format!("host {host}"),
+                ClassicDisabled::Watch(group) => format!("watch {group}"),
+                ClassicDisabled::Service(group, name) => format!("service {group}/{name}"),
+            });
+        }
+    }
+    (count, names.join(", "))
+}
+
+/// The state files that are in this folder. Blocks.
+pub(super) fn texts_in(folder: &Path) -> Vec<Text> {
+    let text = |file: StateFile| {
+        let (bytes, modified) = bytes(&folder.join(file.name())).ok()?;
+        let digest = Digest::of(&bytes);
+        Some(Text {
+            file,
+            digest,
+            modified,
+        })
+    };
+    StateFile::ALL.into_iter().filter_map(text).collect()
+}
+
+/// What a file says, and since when.
+fn bytes(path: &Path) -> io::Result<(Vec<u8>, Modified)> {
     let mut bytes = Vec::new();
     let limit = u64::try_from(FILE_MAX)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     let file = regular_file::open(path)?;
+    let metadata = file.metadata()?;
+    let modified = Modified(metadata.mtime(), metadata.mtime_nsec());
     file.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() > FILE_MAX {
         return Err(io::Error::other(StateFault::TooLong));
     }
-    Ok(bytes)
+    Ok((bytes, modified))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::saved::ClassicDisabled;
 
     #[test]
     fn a_state_file_that_is_missing_spoiled_or_none_leaves_the_other_one_in_use() {
@@ -243,11 +305,12 @@ mod tests {
         std::fs::write(path.join("disabled"), text).unwrap();
         std::fs::create_dir(path.join("opstatus")).unwrap();
         let disabled = Some(vec![ClassicDisabled::Host("h".to_owned())]);
-        let texts = vec![text_of(StateFile::Disabled, text.as_bytes())];
-        assert_eq!(texts_in(path), texts);
+        let texts = texts_in(path);
+        let digests: Vec<Digest> = texts.iter().map(|text| text.digest).collect();
+        assert_eq!(digests, [Digest::of(text.as_bytes())]);
         let classic = Classic {
             disabled,
-            opstatus: None,
+            ..Classic::default()
         };
         assert_eq!(found(), Found { classic, texts });
         std::fs::write(path.join("disabled"), "disable host h").unwrap();

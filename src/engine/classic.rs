@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Note, Status};
+use crate::engine::event::{Action, Note, Status, Target};
 use crate::engine::report::record;
 use crate::engine::saved::{Classic, ClassicDisabled};
 use crate::engine::schedule::Alarm;
@@ -45,6 +45,7 @@ impl Engine {
         Classic {
             disabled: Some(self.classic_disabled()),
             opstatus: Some(opstatus.collect()),
+            enabled: Vec::new(),
         }
     }
 
@@ -70,16 +71,17 @@ impl Engine {
         disabled
     }
 
-    /// What of these files an engine that was made from a journal, and has not started, does not
-    /// know better: at a start the journal is newer than any file (D20). Of `opstatus` the
-    /// services that the journal does not have; of `disabled` all but the hosts that a person
-    /// enabled, which the journal says. The second one: how many lines it leaves out.
+    /// What an engine that was made from a journal, and has not started, takes from files that
+    /// somebody else wrote since (D20). Of `opstatus` the services that the journal does not
+    /// have: it is newer of all others. `disabled` counts whole, as mon writes it with every
+    /// `disable` and `enable`: what it does not name is enabled. The second one: how many lines
+    /// it leaves out.
     #[must_use]
     pub fn news_of(&self, mut classic: Classic) -> (Classic, usize) {
-        let lines = |classic: &Classic| {
-            let disabled = classic.disabled.as_ref().map_or(0, Vec::len);
-            disabled + classic.opstatus.as_ref().map_or(0, Vec::len)
-        };
+        if let Some(lines) = &classic.disabled {
+            classic.enabled = self.disabled_beside(lines);
+        }
+        let lines = |classic: &Classic| classic.opstatus.as_ref().map_or(0, Vec::len);
         let all = lines(&classic);
         let services = self.model.services().zip(&self.states);
         let known: BTreeSet<(&str, &str)> = services
@@ -89,14 +91,22 @@ impl Engine {
         if let Some(lines) = &mut classic.opstatus {
             lines.retain(|(group, name, _)| !known.contains(&(&**group, &**name)));
         }
-        if let Some(lines) = &mut classic.disabled {
-            lines.retain(|line| match line {
-                ClassicDisabled::Host(host) => !self.disabled.was_enabled(&HostName::new(host)),
-                ClassicDisabled::Watch(_) | ClassicDisabled::Service(..) => true,
-            });
-        }
         let left = lines(&classic);
         (classic, all.saturating_sub(left))
+    }
+
+    /// What persons have disabled and these lines do not name.
+    fn disabled_beside(&self, lines: &[ClassicDisabled]) -> Vec<Target> {
+        let named: BTreeSet<&ClassicDisabled> = lines.iter().collect();
+        let mut targets = self.disabled.beside(&named);
+        let services = self.model.services().zip(&self.states);
+        let off = services.filter(|(_, state)| state.is_disabled);
+        targets.extend(off.filter_map(|((id, service), _)| {
+            let (group, name) = (service.group.to_string(), service.name.to_string());
+            let is_named = named.contains(&ClassicDisabled::Service(group, name));
+            (!is_named).then_some(Target::Service(id))
+        }));
+        targets
     }
 
     /// `loadstate`: what is disabled is disabled, and the states become those of the file.
@@ -112,6 +122,10 @@ impl Engine {
             .services()
             .map(|(id, service)| ((&*service.group, &*service.name), id))
             .collect();
+        for target in &classic.enabled {
+            // What it is called is of no use: nothing was asked for by name.
+            let _ = self.enable(now, target, actions);
+        }
         let disabled = classic.disabled.unwrap_or_default();
         let mut loaded = self.load_disabled(now, &ids, disabled, actions);
         let mut faults = Faults::default();

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::saved::{Record, Saved};
+use crate::engine::event::Target;
+use crate::engine::saved::{ClassicDisabled, Record, Saved};
 use crate::model::{HostName, Hostgroup, Member, Model};
 
 /// Prefix of the journal keys of this file.
@@ -102,12 +103,6 @@ impl Disabled {
         said.unwrap_or(member.starts_disabled)
     }
 
-    /// Whether a person has enabled this host, which the file disables, in any group.
-    pub(crate) fn was_enabled(&self, host: &HostName) -> bool {
-        let mut said = self.hosts.iter();
-        said.any(|((_, known), is_disabled)| known == host && !is_disabled)
-    }
-
     /// The members of a group that are not disabled, in file order.
     pub(crate) fn enabled<'a>(&'a self, group: &'a Hostgroup) -> impl Iterator<Item = &'a Member> {
         let members = group.members.iter();
@@ -185,6 +180,29 @@ impl Disabled {
                 forget(host_key(&group.name, host))
             }
         })
+    }
+
+    /// What persons have disabled and these lines of a file do not name.
+    pub(crate) fn beside(&self, named: &BTreeSet<&ClassicDisabled>) -> Vec<Target> {
+        let lines = named.iter();
+        let named_hosts: BTreeSet<HostName> = lines
+            .filter_map(|line| match line {
+                ClassicDisabled::Host(host) => Some(HostName::new(host)),
+                ClassicDisabled::Watch(_) | ClassicDisabled::Service(..) => None,
+            })
+            .collect();
+        let said = self.hosts.iter().filter(|(_, is_disabled)| **is_disabled);
+        let beside = said.map(|((_, host), _)| host);
+        let hosts: BTreeSet<&HostName> =
+            beside.filter(|host| !named_hosts.contains(host)).collect();
+        let mut targets = Vec::new();
+        if !hosts.is_empty() {
+            targets.push(Target::Hosts(hosts.into_iter().cloned().collect()));
+        }
+        let is_named = |group: &str| named.contains(&ClassicDisabled::Watch(group.to_owned()));
+        let watches = self.watches.iter().filter(|group| !is_named(group));
+        targets.extend(watches.cloned().map(Target::Watch));
+        targets
     }
 
     /// The watches that are disabled.
@@ -271,8 +289,6 @@ mod tests {
         let mut disabled = Disabled::default();
         disabled.set_hosts(&model, [&HostName::new("h2")], false);
         assert_eq!(enabled(&disabled, &model, 0), ["h1", "h2"]);
-        assert!(disabled.was_enabled(&HostName::new("h2")));
-        assert!(!disabled.was_enabled(&HostName::new("h1")));
         let unknown = HostName::new("h");
         assert!(disabled.set_hosts(&model, [&unknown], true).is_empty());
     }

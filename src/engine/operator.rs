@@ -110,7 +110,13 @@ impl Engine {
         }
     }
 
-    fn enable(&mut self, now: Now, target: &Target, actions: &mut Vec<Action>) -> Outcome {
+    /// Alerts again, or checks of hosts.
+    pub(super) fn enable(
+        &mut self,
+        now: Now,
+        target: &Target,
+        actions: &mut Vec<Action>,
+    ) -> Outcome {
         let said = match target {
             Target::Watch(group) => {
                 if !self.has_watch(group) {

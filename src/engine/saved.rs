@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::event::Status;
+use crate::engine::event::{Status, Target};
 use crate::engine::state::{
     Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
 };
@@ -124,6 +124,9 @@ pub struct Classic {
     pub disabled: Option<Vec<ClassicDisabled>>,
     /// Lines of `opstatus`: group, service and what is known of it, by mon's keys.
     pub opstatus: Option<Vec<ClassicService>>,
+    /// What is enabled before any line counts: at a start with a `disabled` that is newer than
+    /// the journal, what that does not name.
+    pub enabled: Vec<Target>,
 }
 
 impl Classic {
@@ -163,7 +166,7 @@ impl Classic {
 pub type ClassicService = (String, String, BTreeMap<String, String>);
 
 /// One line of mon's `disabled` file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClassicDisabled {
     /// `disable host H`
     Host(String),

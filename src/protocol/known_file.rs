@@ -1,9 +1,11 @@
 //! Which of mon's state files says nothing new at a start?
 //!
 //! What lvsmon wrote or took in is in the journal, and so is what became of it since: enabled,
-//! acknowledged no more, forgotten. The journal remembers such files by a digest of their text,
-//! not by their times, which follow a clock that may be set. A file with another text is
-//! somebody else's, however old it is: that of a mon, or of a person.
+//! acknowledged no more, forgotten. The journal remembers such files by a digest of their text and
+//! the time at which they were changed, which lvsmon sets itself, and which is compared for being
+//! the same and never for being earlier: clocks do not matter. The text alone says too little: a
+//! `disabled` has few possible ones, and a mon may have written one of before again. Every other
+//! file is the word of a mon, or of a person.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::saved::{Record, Saved, StateFile};
+use crate::time::Wall;
 
-/// Texts that are remembered of each file, the newest ones: where a file cannot be written, an
+/// Files that are remembered of each name, the newest ones: where a file cannot be written, an
 /// older one stays in its place while persons go on to change what it says.
 const KNOWN_MAX: usize = 32;
 
@@ -38,6 +41,19 @@ impl Digest {
     }
 }
 
+/// When a file was changed, as the file system has it: seconds since 1970, and nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Modified(pub i64, pub i64);
+
+impl Modified {
+    /// For a file that is written now: whole seconds, which every file system keeps, and which no
+    /// other program leaves by chance.
+    #[must_use]
+    pub fn at(wall: Wall) -> Self {
+        Self(wall.seconds().max(0), 0)
+    }
+}
+
 /// A file as it was found, or was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -45,11 +61,17 @@ pub struct Text {
     pub file: StateFile,
     /// What it says.
     pub digest: Digest,
+    /// Since when.
+    pub modified: Modified,
 }
 
-/// The texts that the journal knows.
+/// What a file is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark(Digest, Modified);
+
+/// The files that the journal knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KnownFiles(BTreeMap<&'static str, Vec<Digest>>);
+pub struct KnownFiles(BTreeMap<&'static str, Vec<Mark>>);
 
 impl KnownFiles {
     /// As the journal has them; a record of another form says nothing.
@@ -57,30 +79,31 @@ impl KnownFiles {
     pub fn restore(saved: &Saved) -> Self {
         let known = StateFile::ALL.iter().filter_map(|file| {
             let value = saved.records.get(&key(file.name()))?;
-            let digests = Vec::deserialize(value).ok()?;
-            Some((file.name(), digests))
+            let marks = Vec::deserialize(value).ok()?;
+            Some((file.name(), marks))
         });
         Self(known.collect())
     }
 
-    /// Whether the journal is newer than this text.
+    /// Whether this is a file that the journal is newer than.
     #[must_use]
     pub fn has(&self, text: Text) -> bool {
         let known = self.0.get(text.file.name());
-        known.is_some_and(|known| known.contains(&text.digest))
+        known.is_some_and(|known| known.contains(&text.mark()))
     }
 
-    /// The journal has all of this text from now on. What it is to be told; none where it knows.
+    /// The journal has all of this file from now on. What it is to be told; none where it knows.
     pub fn add(&mut self, text: Text) -> Option<Record> {
         let known = self.0.entry(text.file.name()).or_default();
-        if known.last() == Some(&text.digest) {
+        let mark = text.mark();
+        if known.last() == Some(&mark) {
             return None;
         }
-        known.retain(|digest| *digest != text.digest);
+        known.retain(|other| *other != mark);
         if known.len() >= KNOWN_MAX {
             known.remove(0);
         }
-        known.push(text.digest);
+        known.push(mark);
         Some(record(text.file.name(), known))
     }
 
@@ -90,11 +113,17 @@ impl KnownFiles {
     }
 }
 
+impl Text {
+    const fn mark(self) -> Mark {
+        Mark(self.digest, self.modified)
+    }
+}
+
 fn key(name: &str) -> String {
     format!("{PREFIX}{name}")
 }
 
-fn record(name: &str, known: &[Digest]) -> Record {
+fn record(name: &str, known: &[Mark]) -> Record {
     Record {
         key: key(name),
         // A list of numbers has no way to fail here.
@@ -110,6 +139,7 @@ mod tests {
         Text {
             file,
             digest: Digest::of(text.as_bytes()),
+            modified: Modified(1_700_000_000, 0),
         }
     }
 
@@ -148,5 +178,24 @@ mod tests {
             records: [("state file disabled".to_owned(), odd)].into(),
         };
         assert_eq!(KnownFiles::restore(&saved), KnownFiles::default());
+    }
+
+    #[test]
+    fn the_same_text_at_another_time_is_another_file() {
+        let ours = text(StateFile::Disabled, "disable host h\n");
+        let mut known = KnownFiles::default();
+        known.add(ours).unwrap();
+        for modified in [Modified(1_700_000_000, 1), Modified(1_700_000_001, 0)] {
+            assert!(!known.has(Text { modified, ..ours }));
+        }
+        assert!(known.has(ours));
+    }
+
+    #[test]
+    fn a_file_that_is_written_has_whole_seconds() {
+        let wall = Wall::from_micros(1_700_000_000_999_999);
+        let modified = Modified::at(wall);
+        assert_eq!(modified, Modified(1_700_000_000, 0));
+        assert_eq!(Modified::at(Wall::from_seconds(-5)), Modified(0, 0));
     }
 }

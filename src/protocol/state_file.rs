@@ -315,6 +315,7 @@ mod tests {
             opstatus: read(StateFile::Opstatus, WRITTEN.as_bytes())
                 .unwrap()
                 .opstatus,
+            ..Classic::default()
         };
         let odd = "a=b\\41\t\"x\" 'ä'\n\u{7f}".to_owned();
         let (_, _, known) = &mut classic.opstatus.as_mut().unwrap()[0];
@@ -351,8 +352,8 @@ mod tests {
             known.insert(format!("{label}:alert_sent"), "2".to_owned());
         }
         let classic = Classic {
-            disabled: None,
             opstatus: Some(vec![("g".to_owned(), "s".to_owned(), known)]),
+            ..Classic::default()
         };
         let text = StateFile::Opstatus.text(&classic).unwrap();
         assert!(

@@ -206,6 +206,64 @@ fn a_file_that_lvsmon_has_not_seen_yet_is_taken_at_the_first_start_with_l() {
 }
 
 #[test]
+fn what_was_said_under_a_mon_that_one_went_back_to_counts_both_ways() {
+    let site = site();
+    site.folder.write("log/bad", "");
+    let daemon = site.start(["-l", "all"]);
+    let mut client = Client::connect(&site);
+    client.ask("disable service web http");
+    let text = "disable service web http\n";
+    site.wait_for_text("state/disabled", text);
+    client.ask("enable service web http");
+    wait_until("an empty file", SOON, || {
+        site.folder.read("state/disabled").is_empty()
+    });
+    site.wait_for_text("log/alerts", "failure");
+    end(daemon, Signal::SIGTERM);
+
+    // Byte for byte what lvsmon wrote before.
+    site.folder.write("state/disabled", text);
+    for is_new in [true, false] {
+        let daemon = site.start(["-l", "all"]);
+        assert_eq!(disabled(&site), ["watch web service http"]);
+        let log = site.folder.read("stderr");
+        let says = "disabled_names=\"service web/http\"";
+        assert_eq!(log.contains(says), is_new, "{log}");
+        assert_eq!(log.contains("the journal is newer"), !is_new, "{log}");
+        end(daemon, Signal::SIGTERM);
+    }
+    site.folder.write("state/disabled", "");
+    for is_new in [true, false] {
+        let daemon = site.start(["-l", "all"]);
+        assert_eq!(disabled(&site), [""; 0]);
+        let log = site.folder.read("stderr");
+        let says = "enabled_names=\"service web/http\"";
+        assert_eq!(log.contains(says), is_new, "{log}");
+        end(daemon, Signal::SIGTERM);
+    }
+}
+
+#[test]
+fn a_kill_right_behind_a_disable_keeps_all_that_was_disabled() {
+    let site = site();
+    let mut daemon = site.start(["-l", "all"]);
+    for (wish, line) in [
+        ("disable host web2", "disable host web2\n"),
+        ("disable service web http", "disable service web http\n"),
+    ] {
+        Client::connect(&site).ask(wish);
+        site.wait_for_text("state/disabled", line);
+        end(daemon, Signal::SIGKILL);
+        daemon = site.start(["-l", "all"]);
+    }
+    assert_eq!(
+        disabled(&site),
+        ["group web: web2", "watch web service http"]
+    );
+    end(daemon, Signal::SIGTERM);
+}
+
+#[test]
 fn a_journal_that_was_emptied_is_newer_than_the_files_all_the_same() {
     let site = site();
     let _daemon = site.start([]);

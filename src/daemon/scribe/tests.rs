@@ -29,6 +29,14 @@ fn reply(said: &Sender<(usize, Result<(), String>)>, number: usize) -> Reply {
     Box::new(move |outcome| said.send((number, outcome)).unwrap())
 }
 
+fn page(path: &Path, text: String) -> Page {
+    Page {
+        path: path.to_owned(),
+        text,
+        modified: Modified(1_700_000_000, 0),
+    }
+}
+
 fn line(text: String) -> Job {
     let path = "/nowhere/at/all".into();
     Job::Append { path, text }
@@ -81,7 +89,7 @@ fn one_text_that_is_larger_than_all_that_may_wait_is_written() {
     let go_on = hang(&mut scribe);
     let text = "x".repeat(BYTES_MAX + 1);
     scribe.give(Job::Replace {
-        files: vec![(path.clone(), text)],
+        files: vec![page(&path, text)],
         replies: Vec::new(),
     });
     drop(go_on);
@@ -99,7 +107,7 @@ fn of_a_file_that_is_replaced_only_the_newest_text_waits_and_all_are_answered() 
     let (said, outcomes) = channel();
     let mut give = |number: usize, names: &[&str]| {
         let text = || format!("{number}").repeat(BYTES_MAX / 3);
-        let files = names.iter().map(|name| (path(name), text()));
+        let files = names.iter().map(|name| page(&path(name), text()));
         scribe.give(Job::Replace {
             files: files.collect(),
             replies: vec![reply(&said, number)],
@@ -129,7 +137,7 @@ fn what_is_read_in_its_turn_finds_the_text_that_was_given_before() {
     let mut scribe = Scribe::default();
     let go_on = hang(&mut scribe);
     let replace = |text: &str| Job::Replace {
-        files: vec![(path.clone(), text.to_owned())],
+        files: vec![page(&path, text.to_owned())],
         replies: Vec::new(),
     };
     scribe.give(replace("before"));
@@ -185,7 +193,7 @@ fn a_file_is_replaced_as_a_whole_and_whoever_waits_is_told() {
     let path = folder.path().join("disabled");
     std::fs::write(&path, "old").unwrap();
     let (said, outcomes) = channel();
-    let replace = |files: Vec<(PathBuf, String)>| {
+    let replace = |files: Vec<Page>| {
         let mut scribe = Scribe::default();
         scribe.give(Job::Replace {
             files,
@@ -194,11 +202,15 @@ fn a_file_is_replaced_as_a_whole_and_whoever_waits_is_told() {
         close(scribe);
         outcomes.recv_timeout(SOON).unwrap().1
     };
-    assert_eq!(replace(vec![(path.clone(), "new".to_owned())]), Ok(()));
+    assert_eq!(replace(vec![page(&path, "new".to_owned())]), Ok(()));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // It is known again by its time.
+    let found = std::fs::metadata(&path).unwrap().modified().unwrap();
+    let since = found.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(since, Duration::from_secs(1_700_000_000));
     let gone = folder.path().join("gone/opstatus");
-    let outcome = replace(vec![(gone, String::new()), (path, String::new())]);
+    let outcome = replace(vec![page(&gone, String::new()), page(&path, String::new())]);
     assert!(outcome.unwrap_err().contains("gone/opstatus"));
 }
 
@@ -314,7 +326,7 @@ fn nobody_waits_for_a_thread_that_the_system_refuses_and_files_are_written_later
         .build();
     runtime.unwrap().block_on(async {
         scribe.give(Job::Replace {
-            files: vec![(path.clone(), "text".to_owned())],
+            files: vec![page(&path, "text".to_owned())],
             replies: vec![reply(&said, 1)],
         });
         scribe.give(Job::Run {

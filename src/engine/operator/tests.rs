@@ -449,8 +449,8 @@ fn a_state_file_of_nonsense_changes_little() {
     let values = values.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let line = ("g".to_owned(), "s".to_owned(), BTreeMap::from(values));
     let classic = Classic {
-        disabled: None,
         opstatus: Some(vec![line]),
+        ..Classic::default()
     };
     desk.wish(5.0, Wish::LoadState(classic)).unwrap();
     let view = desk.engine.service(S).unwrap();
@@ -503,8 +503,8 @@ fn a_line<const N: usize>(name: &str, fields: [(&str, &str); N]) -> Classic {
     let fields = fields.map(|(key, value)| (key.to_owned(), value.to_owned()));
     let line = ("g".to_owned(), name.to_owned(), BTreeMap::from(fields));
     Classic {
-        disabled: None,
         opstatus: Some(vec![line]),
+        ..Classic::default()
     }
 }
 
@@ -553,8 +553,8 @@ fn a_state_file_full_of_nonsense_fills_no_log() {
     let fields = (0..500).map(|number| (format!("x{number}"), "1".to_owned()));
     let line = ("g".to_owned(), "s".to_owned(), fields.collect());
     let classic = Classic {
-        disabled: None,
         opstatus: Some(vec![line]),
+        ..Classic::default()
     };
     let said = left_out(&desk.tell(5.0, Event::Operator(Wish::LoadState(classic))));
     assert_eq!(said.len(), 21);
@@ -788,11 +788,68 @@ fn at_a_start_mons_files_say_only_what_the_journal_does_not_know() {
     let classic = Classic {
         disabled: Some(disabled.clone()),
         opstatus: Some(vec![line("g"), line("other"), line("gone")]),
+        ..Classic::default()
     };
     let (news, known) = fresh.news_of(classic);
     assert_eq!(known, 1);
     assert_eq!(news.opstatus, Some(vec![line("other"), line("gone")]));
     assert_eq!(news.disabled, Some(disabled));
+}
+
+#[test]
+fn at_a_start_a_newer_file_of_what_is_disabled_counts_whole() {
+    let host = Target::Hosts(vec![HostName::new("h1")]);
+    let targets = [Target::Service(S), Target::Watch("g".into()), host.clone()];
+    let lines = [
+        ClassicDisabled::Service("g".to_owned(), "s".to_owned()),
+        ClassicDisabled::Watch("g".to_owned()),
+        ClassicDisabled::Host("h1".to_owned()),
+    ];
+    let take = |desk: &mut Desk, line: Option<&ClassicDisabled>| {
+        let (news, _) = desk.engine.news_of(Classic {
+            disabled: Some(line.into_iter().cloned().collect()),
+            ..Classic::default()
+        });
+        desk.wish(3.0, Wish::LoadState(news)).unwrap();
+        desk.restart(4.0);
+        desk.engine.classic_disabled()
+    };
+    for (target, line) in targets.iter().zip(&lines) {
+        let mut desk = Desk::new(site());
+        desk.wish(1.0, disable(target.clone())).unwrap();
+        let before = desk.engine.classic_disabled();
+        assert!(before.contains(line), "{before:?}");
+        assert_eq!(take(&mut desk, None), [], "{target:?}");
+        assert!(take(&mut desk, Some(line)).contains(line), "{line:?}");
+        for (other, named) in targets
+            .iter()
+            .zip(&lines)
+            .filter(|(_, named)| *named != line)
+        {
+            desk.wish(5.0, disable(other.clone())).unwrap();
+            let after = take(&mut desk, Some(line));
+            let is_there = after.contains(named);
+            // The only host of a watch takes it along.
+            let goes_along = *target == host && matches!(other, Target::Watch(_));
+            assert_eq!(is_there, goes_along && is_there, "{after:?}");
+            assert!(after.contains(line), "{after:?}");
+        }
+    }
+}
+
+#[test]
+fn a_newer_file_that_does_not_name_a_host_leaves_what_the_configuration_disables() {
+    let mut model = site();
+    model.hostgroups[0].members[0].starts_disabled = true;
+    let mut desk = Desk::new(model);
+    let before = desk.engine.classic_disabled();
+    assert!(!before.is_empty());
+    let (news, _) = desk.engine.news_of(Classic {
+        disabled: Some(Vec::new()),
+        ..Classic::default()
+    });
+    desk.wish(1.0, Wish::LoadState(news)).unwrap();
+    assert_eq!(desk.engine.classic_disabled(), before);
 }
 
 #[test]
