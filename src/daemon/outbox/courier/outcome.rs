@@ -86,7 +86,7 @@ impl Courier {
             call.call.event = event.to_string();
         }
         let end = if self.is_closing {
-            Some("given up: lvsmon stops".to_owned())
+            Some("given up: lvsmon stops, and the next start does not call it".to_owned())
         } else if age > self.settings.limits.give_up_after {
             Some(format!("given up after {}", Readable(age)))
         } else {
@@ -105,7 +105,12 @@ impl Courier {
         let wait = self.programs.put_back(now, call);
         let again_in = Readable(wait);
         if wait == REST_FIRST {
-            tracing::warn!(program = %key, why, %again_in, "alert program not started yet");
+            tracing::warn!(
+                program = %key,
+                why,
+                %again_in,
+                "alert program not started yet; its call is in memory alone, and lost at a stop"
+            );
         } else {
             tracing::debug!(program = %key, why, %again_in, "alert program not started yet");
         }
