@@ -44,7 +44,7 @@ pub enum ServedBy {
     /// As many as `min_live` asks for, or more.
     #[default]
     Servers,
-    /// Fewer are healthy than `min_live` asks for; the last ones stay.
+    /// Fewer are healthy than `min_live` asks for; the last ones that failed stay.
     TooFew,
     /// None is healthy: the fallback.
     Fallback,
@@ -112,15 +112,19 @@ pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse)
     withdrawn.sort_unstable();
     let withdrawn = withdrawn.into_iter().map(|(_, place)| place);
     let wanted = min_live.saturating_sub(serving);
-    let healthy = serving + spent.len();
     let unheard = those(Standing::Unheard);
+    // One that nobody can judge serves as well as one that was found in.
+    let is_failing = |place: &usize| servers.get(*place) != Some(&Standing::Unheard);
+    let healthy = serving + spent.len();
     let last_ones = spent.into_iter().chain(unheard).chain(withdrawn);
     let mut kept: Vec<usize> = last_ones.take(wanted).collect();
     kept.sort_unstable();
-    let by = match (healthy, kept.is_empty()) {
-        (_, false) => ServedBy::TooFew,
-        (0, true) => nobody,
-        (_, true) => ServedBy::Servers,
+    let by = if kept.iter().any(is_failing) {
+        ServedBy::TooFew
+    } else if healthy + kept.len() == 0 {
+        nobody
+    } else {
+        ServedBy::Servers
     };
     Live { kept, by }
 }
@@ -154,7 +158,7 @@ mod tests {
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 30] = [
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 31] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -182,9 +186,10 @@ mod tests {
             ("102", 2, None, &[1, 2], TooFew),
             ("102", 1, Ready, &[1], TooFew),
             ("100", 0, Ready, &[], Servers),
-            ("1-2", 1, None, &[1], TooFew),
+            ("1-2", 1, None, &[1], Servers),
+            ("1-2", 2, None, &[1, 2], TooFew),
             ("1-2", 1, Ready, &[], Fallback),
-            ("+1-", 2, Ready, &[2], TooFew),
+            ("+1-", 2, Ready, &[2], Servers),
         ];
         for (servers, min_live, fallback, kept, by) in cases {
             let found = live(&standings(servers), min_live, fallback);

@@ -93,6 +93,8 @@ pub(crate) enum Found {
     },
     /// At least one was.
     Filled,
+    /// At least one was, and others took them all out before the first verdict.
+    Emptied,
 }
 
 /// The state of one section.
@@ -425,10 +427,21 @@ impl Sections {
             // A server without a verdict counts as serving where the kernel has it.
             let then = before.as_ref().and_then(|(table, _)| table.get(&key));
             // While verdicts are waited for, one that failed is kept only where the kernel has it.
-            let is_untested =
-                |role: &ServerRole| matches!(role, ServerRole::AsFound | ServerRole::OutUntested);
+            // One that was put in for want of others is as found from then on.
+            let is_untested = |role: &ServerRole| {
+                matches!(
+                    role,
+                    ServerRole::AsFound | ServerRole::InUntested | ServerRole::OutUntested
+                )
+            };
             if then.map(|entry| &entry.servers) != servers && state.roles.values().any(is_untested)
             {
+                changed.insert(key);
+            }
+            let mut roles = state.roles.values();
+            let is_all_as_found = roles.all(|role| *role == ServerRole::AsFound);
+            if state.found == Found::Filled && is_all_as_found && !is_filled(actual, key) {
+                state.found = Found::Emptied;
                 changed.insert(key);
             }
         }

@@ -155,6 +155,8 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
     let opens = match facts.found {
         Found::Unseen => return unseen(facts),
         Found::Empty { since } => Some(since.after(GRACE)),
+        // Nothing is in that could go on while the first verdicts are waited for.
+        Found::Emptied => Some(Mono::ZERO),
         Found::Filled => None,
     };
     let is_silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);

@@ -118,3 +118,32 @@ fn min_live_puts_no_failed_server_in_before_the_others_are_judged() {
     story.settles("");
     assert_eq!(story.served_by(), None);
 }
+
+/// Services that never run, and servers that the journal knows: whoever was put in since nobody
+/// was found stays in without an alarm that begins or ends, and comes back after a flush.
+#[test]
+fn who_is_put_in_for_want_of_others_stays_in() {
+    for (options, filled) in [
+        ("out min_live=1", "1=5"),
+        ("out min_live=3", "1=5 2=5 3=5"),
+        ("", "1=5 2=5 3=5"),
+        ("in", "1=5 2=5 3=5"),
+    ] {
+        let mut story = Story::found(options, Table::new());
+        for _ in ["first start", "restart"] {
+            story.restarts(options);
+            story.looks();
+            story.waits(9_000.0, filled);
+            assert_eq!(story.served_by(), Some(ServedBy::Servers), "{options}");
+            let before = story.farm().bindings.desired().clone();
+            story.farm().said();
+            story.reloads(&file(options));
+            assert_eq!(story.farm().said(), [""; 0], "{options}");
+            assert_eq!(*story.farm().bindings.desired(), before, "{options}");
+            assert_eq!(story.served_by(), Some(ServedBy::Servers), "{options}");
+            story.kernel.clear();
+            story.settles(filled);
+            assert_eq!(story.served_by(), Some(ServedBy::Servers), "{options}");
+        }
+    }
+}
