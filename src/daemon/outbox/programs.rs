@@ -78,6 +78,8 @@ pub(super) struct Programs {
     ready: BTreeSet<(u64, Key)>,
     /// Keys whose call could not be started, until one runs.
     resting: BTreeMap<Key, Rest>,
+    /// The same by the end of their rest, while that is to come.
+    wakes: BTreeSet<(Mono, Key)>,
     running: BTreeMap<Key, Running>,
     running_count: usize,
     count: usize,
@@ -147,7 +149,7 @@ impl Programs {
         self.pass_by(now);
         let (_, key) = self.ready.first()?.clone();
         let call = self.pop(&key)?;
-        self.ready.retain(|(_, ready)| *ready != key);
+        self.make_wait(&key);
         let (id, until) = (call.call.id, now.after(PATIENCE));
         let running = self.running.entry(key).or_insert_with(|| Running {
             calls: BTreeSet::new(),
@@ -163,8 +165,14 @@ impl Programs {
     /// When a call that is held up by the one before it, or by a rest, waits no longer, by the
     /// clock of [`Self::start`]; none where none does, and while `most` run.
     pub(super) fn next(&self, most: usize) -> Option<Mono> {
-        let held_up = self.held_up().filter(|_| self.running_count < most);
-        held_up.filter_map(|key| self.next_at(key)).min()
+        if self.running_count >= most {
+            return None;
+        }
+        let after_others = self.held_up().filter_map(|key| self.next_at(key)).min();
+        let mut wakes = self.wakes.iter().inspect(|_| look());
+        let after_rest = wakes.find(|(_, key)| !self.running.contains_key(key));
+        let after_rest = after_rest.map(|(until, _)| *until);
+        after_others.into_iter().chain(after_rest).min()
     }
 
     /// This call has ended; the answer is whether its service and program rested before it.
@@ -172,7 +180,7 @@ impl Programs {
         if !self.runs_no_more(key, call) {
             return None;
         }
-        let rested = self.resting.remove(key);
+        let rested = self.end_rest(key);
         self.make_ready(key, Mono::ZERO);
         rested.map(|_| AfterRest)
     }
@@ -185,8 +193,10 @@ impl Programs {
         let doubled = |rest: &Rest| rest.length.saturating_mul(2).min(REST_MOST);
         let length = self.resting.get(&key).map_or(REST_FIRST, doubled);
         let until = now.after(length);
+        self.end_rest(&key);
         self.resting.insert(key.clone(), Rest { until, length });
-        self.ready.retain(|(_, ready)| *ready != key);
+        self.wakes.insert((until, key.clone()));
+        self.make_wait(&key);
         self.keys.insert(call.number, key.clone());
         let calls = self.waiting.entry(key).or_default();
         let place = calls.partition_point(|other| other.number < call.number);
@@ -197,6 +207,7 @@ impl Programs {
 
     /// Nothing rests any more.
     pub(super) fn hurry(&mut self) {
+        self.wakes.clear();
         for (key, _) in std::mem::take(&mut self.resting) {
             self.make_ready(&key, Mono::ZERO);
         }
@@ -238,15 +249,23 @@ impl Programs {
 
     /// Lets calls go whose predecessor has had its time, or whose rest is over.
     fn pass_by(&mut self, now: Mono) {
-        let keys: Vec<Key> = self.held_up().cloned().collect();
+        let mut keys: Vec<Key> = self.held_up().cloned().collect();
+        while let Some((until, key)) = self.wakes.pop_first() {
+            look();
+            if until > now {
+                self.wakes.insert((until, key));
+                break;
+            }
+            keys.push(key);
+        }
         for key in keys {
             self.make_ready(&key, now);
         }
     }
 
-    /// Keys with calls that wait for more than a place.
+    /// Keys with calls that run, and with others that wait for more than a place.
     fn held_up(&self) -> impl Iterator<Item = &Key> {
-        let keys = self.running.keys().chain(self.resting.keys());
+        let keys = self.running.keys().inspect(|_| look());
         keys.filter(|key| self.waiting.contains_key(*key))
     }
 
@@ -278,8 +297,14 @@ impl Programs {
     /// Forgets the rest of a key that has no call any more.
     fn forget_rest(&mut self, key: &Key) {
         if !self.waiting.contains_key(key) && !self.running.contains_key(key) {
-            self.resting.remove(key);
+            self.end_rest(key);
         }
+    }
+
+    fn end_rest(&mut self, key: &Key) -> Option<Rest> {
+        let rest = self.resting.remove(key)?;
+        self.wakes.remove(&(rest.until, key.clone()));
+        Some(rest)
     }
 
     fn pop(&mut self, key: &Key) -> Option<ProgramCall> {
@@ -296,9 +321,18 @@ impl Programs {
         Some(call)
     }
 
+    /// No call of this key may start for now.
+    fn make_wait(&mut self, key: &Key) {
+        if let Some(call) = self.waiting.get(key).and_then(VecDeque::front) {
+            self.ready.remove(&(call.number, key.clone()));
+        }
+    }
+
     /// The first call of this key may start, unless one that runs holds it up, or a rest.
     fn make_ready(&mut self, key: &Key, now: Mono) {
         if self.next_at(key).is_none_or(|at| at > now) {
+            let rest = self.resting.get(key).map(|rest| rest.until);
+            self.wakes.extend(rest.map(|until| (until, key.clone())));
             return;
         }
         if let Some(call) = self.waiting.get(key).and_then(VecDeque::front) {
@@ -411,6 +445,27 @@ mod tests {
         assert_eq!(programs.next(1), None);
         programs.push(program("http", "/a", "2"), 100);
         assert!(programs.start(Mono::ZERO, 1).is_some());
+    }
+
+    #[test]
+    fn a_shortage_costs_each_call_the_same_few_looks_however_many_rest() {
+        let cost_of_each = |crowd: u64| {
+            let mut programs = Programs::default();
+            for number in 0..crowd {
+                let event = number.to_string();
+                programs.push(program(&format!("s{number}"), "/a", &event), 10_000);
+            }
+            let looks = crate::effort::looks(|| {
+                while let Some(call) = programs.start(Mono::ZERO, 32) {
+                    programs.put_back(Mono::ZERO, call);
+                    assert!(programs.next(32).is_some());
+                }
+            });
+            assert_eq!(programs.wakes.len(), programs.resting.len());
+            looks / crowd
+        };
+        assert!((1..=4).contains(&cost_of_each(100)));
+        assert_eq!(cost_of_each(1_000), cost_of_each(100));
     }
 
     #[test]
