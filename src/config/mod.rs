@@ -75,7 +75,8 @@ impl Document {
         self.diagnostics.push(error.at(self.sources.place(span)));
     }
 
-    /// Where each host first stands: as the member of a hostgroup, or in a `virtual` section.
+    /// Where each host, in small letters, first stands: as the member of a hostgroup, or in a
+    /// `virtual` section.
     #[must_use]
     pub fn hosts(&self) -> BTreeMap<String, Place> {
         let mut words: Vec<(&str, Span)> = Vec::new();
@@ -104,9 +105,8 @@ impl Document {
         }
         let mut hosts = BTreeMap::new();
         for (word, span) in words {
-            if !hosts.contains_key(word) {
-                hosts.insert(word.to_owned(), self.sources.place(span));
-            }
+            let place = || self.sources.place(span);
+            hosts.entry(word.to_ascii_lowercase()).or_insert_with(place);
         }
         hosts
     }

@@ -3,8 +3,7 @@
 //! A real server has one address of the family of its virtual service (D8): with none it is
 //! left as it is found, with several nobody knows which is meant. Names of a hostgroup that are
 //! only watched, of receivers of `trap.alert` and of `serverbind` and `trapbind` may have any number,
-//! but one at least. Asks the hosts file and name servers, as
-//! the daemon does, all names at once.
+//! but one at least. Asks the hosts file and name servers, as the daemon does, all names at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -22,7 +21,7 @@ use crate::options::AlertOptions;
 /// What is said of at most so many names; where a name server is gone all of them are.
 const FINDINGS_MAX: usize = 100;
 
-/// Where each name first stands in the configuration.
+/// Where each name, in small letters, first stands in the configuration.
 pub type Places = BTreeMap<String, Place>;
 
 /// What a name was answered.
@@ -174,7 +173,7 @@ fn findings(uses: &Uses, answers: &Answers, places: &Places) -> Vec<Finding> {
         let Some(answer) = answers.get(host) else {
             continue;
         };
-        let place = match places.get(host.as_str()) {
+        let place = match places.get(&host.as_str().to_ascii_lowercase()) {
             Some(place) => format!("{}:{}", place.file, place.line),
             None => "the configuration".to_owned(),
         };
@@ -183,14 +182,13 @@ fn findings(uses: &Uses, answers: &Answers, places: &Places) -> Vec<Finding> {
             None => good += 1,
         }
     }
-    let unsaid = findings.len().saturating_sub(FINDINGS_MAX);
-    if unsaid > 0 {
-        findings.truncate(FINDINGS_MAX);
-        findings.push(Finding::problem(
-            format!("{} of the same kind", counted(unsaid, "more name")),
-            "the configuration",
-            "mend those above first",
-        ));
+    // The worst are said, and what is left is as bad as the worst of it.
+    findings.sort_by_key(|finding| finding.level);
+    if let Some(level) = findings.get(FINDINGS_MAX).map(|finding| finding.level) {
+        let unsaid = findings.split_off(FINDINGS_MAX).len();
+        let what = format!("{} of the same kind", counted(unsaid, "more name"));
+        let advice = "mend those above first";
+        findings.push(Finding::new(level, what, "the configuration", advice));
     }
     if good > 0 {
         let what = format!("{} found", counted(good, "name"));
