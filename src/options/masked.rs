@@ -1,6 +1,4 @@
-//! What of words that may be secrets may people see?
-//!
-//! Of an alert's words, and of those of `auth.cf` and the user file.
+//! What of an alert's words, which may be secrets, may people see?
 //!
 //! One rule for logs, histories, trials, replies and `lvsmon check`, which errs on the side of
 //! hiding: of an address that may hold a login only what is surely no part of it is shown, and of
@@ -41,28 +39,6 @@ pub(crate) fn may_hide(line: &str) -> bool {
 fn bare(name: &str) -> &str {
     let file = name.rsplit_once('/').map_or(name, |(_, file)| file);
     file.strip_suffix(".alert").unwrap_or(file)
-}
-
-/// The longest name that is shown: useradd takes none that is longer, and a digest in hexadecimal
-/// has 32 digits and more.
-const NAME_MAX: usize = 31;
-
-/// What is surely a name of `auth.cf` or the user file: a word that stands in the place of one
-/// may be a hash or a password, as where the two files are taken for each other.
-pub(crate) fn name(word: &str) -> Option<&str> {
-    let is_of_it = |c: char| is_of_name(c) || c == '@';
-    let is_such = !word.is_empty() && word.len() <= NAME_MAX && word.chars().all(is_of_it);
-    (is_such && !may_be_hash(word)).then_some(word)
-}
-
-/// Whether a word may be a hash of crypt(3): all have a `$` but those of DES, which are 13 digits
-/// of a base 64, and those of BSD, which are 20 behind a `_`.
-pub(crate) fn may_be_hash(word: &str) -> bool {
-    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'/');
-    let is_mixed = || word.bytes().any(|byte| !byte.is_ascii_lowercase());
-    let digits = word.strip_prefix('_').unwrap_or(word);
-    let is_old = matches!(digits.len(), 13 | 19) && digits.bytes().all(is_digit) && is_mixed();
-    word.contains('$') || is_old
 }
 
 /// A word by its position, for a mistake that must not repeat it.
@@ -387,42 +363,6 @@ mod tests {
         ] {
             assert!(!may_hide(line), "{line}");
         }
-    }
-
-    #[test]
-    fn a_name_is_short_and_clean_and_no_hash() {
-        for word in [
-            "ann",
-            "ann.b-c_d@example.org",
-            "administrator",
-            "b\u{fc}cher",
-            "x1",
-        ] {
-            assert_eq!(name(word), Some(word));
-        }
-        for word in [
-            "",
-            "$6$salt$s3cret",
-            "ann:s3cret",
-            "s3cret one",
-            "s3/cret",
-            "a\0b",
-            "{SSHA}s3cret",
-            "abNANd1rDfiNc",
-            "_J9..CCCCXBrJUJV154M",
-            "5f4dcc3b5aa765d61d8327deb882cf99",
-        ] {
-            assert_eq!(name(word), None, "{word}");
-        }
-        for word in [
-            "$1$x",
-            "abNANd1rDfiNc",
-            "ab/ANd1rDfiNc",
-            "_J9..CCCCXBrJUJV154M",
-        ] {
-            assert!(may_be_hash(word), "{word}");
-        }
-        assert!(!may_be_hash("ann") && !may_be_hash("administrator"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Pure: texts in, rules out; files are read and users of the system are asked elsewhere. What is
 //! kept of mon, its quirks included, is in docs/mon.md, "Access".
 
+pub(crate) mod names;
 mod remarks;
 
 pub(crate) use remarks::SWAPPED;
@@ -12,7 +13,6 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::model::AuthType;
-use crate::options::masked;
 use crate::protocol::crypt::PasswordHash;
 
 /// Largest `auth.cf` and user file, in bytes: 10,000 users and more.
@@ -235,7 +235,7 @@ impl Read<AuthRules> {
         }
         if let Err(why) = &hash {
             // mon takes it and never lets the user in.
-            let user = match masked::name(user) {
+            let user = match names::name(user) {
                 Some(name) => format!("user \"{name}\""),
                 None => "the user, who is the second word,".to_owned(),
             };
@@ -448,7 +448,7 @@ impl UserFile {
             let hash = hash.split(':').next().unwrap_or(hash).trim();
             let (user, hash) = (user.trim(), PasswordHash::parse(hash));
             if let Err(why) = &hash {
-                let user = match masked::name(user) {
+                let user = match names::name(user) {
                     Some(name) => format!("\"{name}\""),
                     None => "the user in front of the colon".to_owned(),
                 };

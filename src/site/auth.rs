@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use crate::config::{Diagnostic, Place};
 use crate::model::{AuthSettings, AuthType};
-use crate::options::masked;
-use crate::protocol::auth::{AuthRules, FILE_MAX, Mistake, Read, SWAPPED, UserFile};
+use crate::protocol::auth::{AuthRules, FILE_MAX, Mistake, Read, SWAPPED, UserFile, names};
 use crate::site::reading;
 
 /// Users that are told as unknown to the user file: the others have the same reason.
@@ -57,13 +56,15 @@ fn strangers(settings: &AuthSettings, rules: &AuthRules, users: &UserFile) -> Ve
     let named = rules.users().into_iter();
     let unknown = named.filter(|(user, _)| !users.knows(user));
     let told = unknown.take(STRANGERS_MAX).map(|(user, line)| {
-        let (user, help) = match masked::name(user) {
-            Some(name) => (
-                format!("user \"{name}\""),
-                "add a line \"USER: HASH\" there (htpasswd -d, or mkpasswd), or take the user out",
-            ),
-            None => ("a user of this line".to_owned(), SWAPPED),
+        let help = if names::may_be_hash(user) {
+            SWAPPED
+        } else {
+            "add a line \"USER: HASH\" there (htpasswd -d, or mkpasswd), or take the user out"
         };
+        let user = names::name(user).map_or_else(
+            || "a user of this line".to_owned(),
+            |name| format!("user \"{name}\""),
+        );
         let userfile = settings.userfile.display();
         let what = format!("{user} cannot log in: it is not in {userfile}");
         let place = Place::unseen(Arc::clone(&file), line);
@@ -134,14 +135,19 @@ mod tests {
         assert!(!all.contains("s3cret"), "{all}");
         std::fs::write(
             path("auth.cf"),
-            "list: ann, bob\nreset: cid, AUTH_ANY\nack: all\n",
+            "list: ann, bob\nreset: cid, AUTH_ANY\nack: all, dan+ops/2\n",
         )
         .unwrap();
         let strange = said(&settings).join("\n");
         assert!(strange.contains("user \"bob\" cannot log in"), "{strange}");
         assert!(strange.contains("user \"cid\" cannot log in"), "{strange}");
         assert!(strange.contains("auth.cf:2"), "{strange}");
-        assert_eq!(strange.matches("cannot log in").count(), 2, "{strange}");
+        assert!(
+            strange.contains("a user of this line cannot log in"),
+            "{strange}"
+        );
+        assert_eq!(strange.matches("cannot log in").count(), 3, "{strange}");
+        assert_eq!(strange.matches("add a line").count(), 3, "{strange}");
         settings.authtype.push(AuthType::Trustlocal);
         assert!(!said(&settings).join("\n").contains("cannot log in"));
         settings.authfile = path("none");

@@ -3,8 +3,7 @@
 //! mon takes every one of them and lets nobody in by it; so do we, and say so. A line of the user
 //! file may have got here, so a word that is not surely a name is told by its position.
 
-use crate::options::masked;
-use crate::protocol::auth::{ALL, ANY};
+use crate::protocol::auth::{ALL, ANY, names};
 use crate::protocol::command;
 
 /// How an editor marks a text as UTF-8; to mon it is part of the first word.
@@ -40,7 +39,7 @@ pub(super) fn of_line(command: &str, users: &str) -> Option<String> {
     }
     let hash = users.split(':').next().unwrap_or(users).trim();
     let known = command::ALL.map(|(word, _)| word).join(", ");
-    match masked::name(command).filter(|_| !masked::may_be_hash(hash)) {
+    match names::name(command).filter(|_| !names::may_be_hash(hash)) {
         Some(name) => Some(format!(
             "no command is called \"{name}\", so the line has no effect; known are {known}"
         )),
@@ -59,7 +58,7 @@ pub(super) fn of_user(index: usize, user: &str, is_denied: bool) -> Option<Strin
     } else {
         "lets nobody in"
     };
-    let shown = match masked::name(user) {
+    let shown = match names::name(user) {
         Some(name) => format!("\"{name}\""),
         None => format!("entry {} behind the colon", index.saturating_add(1)),
     };
