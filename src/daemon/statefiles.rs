@@ -177,7 +177,10 @@ impl Daemon {
     pub(super) fn state_was_read(&mut self, read: StateRead) {
         let StateRead { found, reply } = read;
         let outcome = self.tell(Event::Operator(Wish::LoadState(found.classic)));
-        self.journal_has(found.texts);
+        // What was not taken in is not known: a later start is to try it.
+        if !matches!(outcome, Some(Err(_))) {
+            self.journal_has(found.texts);
+        }
         reply(outcome.map_or(Ok(()), |outcome| outcome.map(drop)));
     }
 }
