@@ -30,15 +30,10 @@ pub struct WebhookOptions {
 
 impl fmt::Debug for WebhookOptions {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers = self.headers.iter();
-        let headers: Vec<_> = headers
-            .map(|(name, value)| masked::header(&format!("{name}: {value}")))
-            .collect();
         out.debug_struct("WebhookOptions")
-            .field("url", &masked::url(&self.url))
+            .field("receiver", &self.shown())
             .field("key", &self.key)
             .field("timeout", &self.timeout)
-            .field("headers", &headers)
             .finish()
     }
 }
@@ -50,6 +45,16 @@ impl WebhookOptions {
     pub const TIMEOUT: Duration = Duration::from_secs(10);
     /// Longest `-w`: one delivery must not hold a place for ever.
     pub const TIMEOUT_MAX: Duration = Duration::from_secs(300);
+
+    /// What people may see of the URL, and of the headers in their order.
+    #[must_use]
+    pub fn shown(&self) -> Vec<String> {
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| masked::header(&format!("{name}: {value}")));
+        std::iter::once(masked::url(&self.url))
+            .chain(headers)
+            .collect()
+    }
 
     /// Reads the arguments of a line.
     ///

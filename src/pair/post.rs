@@ -554,7 +554,8 @@ impl Post {
 }
 
 /// How directors call a receiver that is no address among themselves: by a word and a digest of what
-/// stands in the file, which is the same on both and shows no secret that may be in it.
+/// stands in the file. `parts` are as people may see them (`options::masked`): whoever has a digest
+/// can try out guesses, so no secret goes into it, and lines that differ in one only are one receiver.
 #[must_use]
 pub fn receiver<'a>(word: &str, parts: impl IntoIterator<Item = &'a str>) -> Arc<str> {
     let mut hash = Sha256::new();
@@ -569,8 +570,7 @@ pub fn receiver<'a>(word: &str, parts: impl IntoIterator<Item = &'a str>) -> Arc
     format!("{word} {digest}").into()
 }
 
-/// Bytes of a digest that are told: no two lines of one file have the same by chance, and whoever
-/// guesses at secrets finds little in them.
+/// Bytes of a digest that are told: no two lines of one file have the same by chance.
 const DIGEST_BYTES: usize = 8;
 
 #[cfg(test)]

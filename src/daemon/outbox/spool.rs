@@ -57,16 +57,14 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// Who is reached, as directors call it among themselves. Neither key nor time limit makes a
-    /// webhook another one.
+    /// Who is reached, as directors call it among themselves: of a webhook what is shown of its URL
+    /// and its headers. Neither key nor time limit makes it another one.
     pub(super) fn receiver(&self) -> Arc<str> {
         match self {
             Self::Mail { to, .. } => to.as_str().into(),
             Self::Webhook(options) => {
-                let headers = options.headers.iter();
-                let headers = headers.flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-                let words = std::iter::once(options.url.as_str()).chain(headers);
-                post::receiver("webhook", words)
+                let shown = options.shown();
+                post::receiver("webhook", shown.iter().map(String::as_str))
             }
         }
     }

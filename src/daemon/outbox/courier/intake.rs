@@ -65,7 +65,8 @@ impl Courier {
 
     /// Puts a program in line, or what waits its turn like one.
     fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
-        let words = call.command.args.iter().map(String::as_str);
+        let shown = call.command.shown_args();
+        let words = shown.iter().map(String::as_str);
         let words = std::iter::once(&*call.command.name).chain(words);
         let to = post::receiver("program", words);
         if self.post.is_needless(&call.event, &to) {
