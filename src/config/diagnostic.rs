@@ -156,6 +156,15 @@ impl Place {
         }
     }
 
+    /// The same place, and nothing of its line.
+    #[must_use]
+    pub(crate) fn hidden(self) -> Self {
+        Self {
+            column: self.column,
+            ..Self::unseen(self.file, self.line)
+        }
+    }
+
     /// Whether the line is shown.
     const fn is_seen(&self) -> bool {
         self.width > 0

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use crate::config::diagnostic::{Diagnostic, Findings, Place};
+use crate::options::masked;
 
 /// Largest file that is read. A mon.cf of 100,000 services has some 20 MB.
 pub(crate) const SOURCE_MAX: usize = 64 * 1024 * 1024;
@@ -226,13 +227,34 @@ impl Source {
         let line = rest.split('\n').next().unwrap_or_default();
         let number = u32::try_from(after.max(1)).unwrap_or(u32::MAX);
         let within = |at: usize| (at - line_start).min(line.len());
-        Place::new(
+        let place = Place::new(
             self.name.clone(),
             number,
             line,
             within(start),
             within(end.max(start)),
-        )
+        );
+        // What hides a word may stand lines above it.
+        if masked::may_hide(self.logical(start)) {
+            place.hidden()
+        } else {
+            place
+        }
+    }
+
+    /// The logical line of a byte of the file; of one in a comment the line before it.
+    fn logical(&self, text: usize) -> &str {
+        let after = self
+            .pieces
+            .partition_point(|piece| piece.text as usize <= text);
+        let piece = after
+            .checked_sub(1)
+            .and_then(|index| self.pieces.get(index));
+        let at = piece.map_or(0, |piece| piece.joined as usize);
+        let before = self.joined.get(..at).unwrap_or_default();
+        let start = before.rfind('\n').map_or(0, |end| end + 1);
+        let rest = self.joined.get(start..).unwrap_or_default();
+        rest.split('\n').next().unwrap_or_default()
     }
 }
 
@@ -388,6 +410,21 @@ mod tests {
         assert_eq!(at("itor http"), (3, 2, 9));
         assert_eq!(at("-p"), (4, 8, 2));
         assert_eq!(sources.place(line.behind()).column, 13);
+    }
+
+    #[test]
+    fn a_line_is_not_shown_where_a_line_it_goes_on_from_hides_it() {
+        let text = "alert trap.al\\\n  ert -o 1 \\\n# more\n  secret\nalert mail.alert \\\n  ops\n";
+        let (sources, lines) = read(text);
+        let place = |index: usize| {
+            let span = lines.spans[index];
+            let all = sources.text(span);
+            sources.place(span.part(all.rfind(' ').unwrap() + 1, all.len()))
+        };
+        let (hidden, shown) = (place(0), place(1));
+        assert_eq!((hidden.line, hidden.column), (4, 3));
+        assert_eq!((&*hidden.excerpt, hidden.width), ("", 0));
+        assert_eq!((shown.line, &*shown.excerpt), (6, "  ops"));
     }
 
     #[test]

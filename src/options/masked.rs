@@ -22,17 +22,36 @@ pub(crate) fn words(name: &str, args: &[String]) -> Vec<String> {
     }
 }
 
-/// Whether a line of a file may hold a secret, so that it is not shown beside a mistake.
+/// Whether a line of a file may hold a secret, so that it is not shown beside a mistake. The
+/// names in it may be mistyped, so what looks like a secret of an alert is one anywhere but with
+/// monitors, where `-H` is a host, and with `lvs.alert`, where `-P` is a protocol.
 pub(crate) fn may_hide(line: &str) -> bool {
-    let is_such = |word: &str| {
-        let is_alert = matches!(bare(word), "webhook" | "trap") && word.ends_with(".alert");
-        is_alert
-            || word
-                .rsplit_once('@')
-                .is_some_and(|(login, _)| login.contains(':'))
+    let words = || {
+        line.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
+            .filter(|word| !word.is_empty())
     };
-    line.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\''))
-        .any(is_such)
+    let is_harmless = words().next() == Some("monitor")
+        || words().any(|word| bare(word) == "lvs" && word.ends_with(".alert"));
+    words().any(|word| {
+        let is_alert = matches!(bare(word), "webhook" | "trap") && word.ends_with(".alert");
+        is_alert || is_login(word) || (!is_harmless && has_secret_option(word))
+    })
+}
+
+/// Whether a word has a login, or a URL's query, in the widest sense of both.
+fn is_login(word: &str) -> bool {
+    let has_both = word
+        .rsplit_once('@')
+        .is_some_and(|(login, _)| login.contains(':'));
+    let has_query = word
+        .split_once("://")
+        .is_some_and(|(_, rest)| rest.contains(['@', '?', '#']));
+    has_both || has_query
+}
+
+/// Whether it is an option of an alert whose value is not shown, with its value or without.
+fn has_secret_option(word: &str) -> bool {
+    word.starts_with("-P") || word.starts_with("-H")
 }
 
 /// The name of an alert without its folder and its ending.
@@ -353,6 +372,11 @@ mod tests {
             "\talert /x/trap.alert -P \\",
             "  http://u:p@h",
             "alert \"me:s3cret@h/x\"",
+            "alertt own.alert -P s3cret",
+            "alert trap.alrt -Ps3cret h",
+            "alert own.alert \"-H\" 'Authorization: Bearer s3cret'",
+            "alertt own.alert http://h/x?s3cret",
+            "monitr https://s3cret@h/",
         ] {
             assert!(may_hide(line), "{line}");
         }
@@ -360,6 +384,9 @@ mod tests {
             "alert mail.alert ops@example.org",
             "wd {Mon-Fri} hr {7am}",
             "trap 10.0.0.1:80",
+            "monitor plugin.monitor check_http -H web1 -P x",
+            "alert own.alert http://h/x",
+            "alert lvs.alert -P tcp -V 10.0.0.3:80 -R 10.0.0.1",
         ] {
             assert!(!may_hide(line), "{line}");
         }
