@@ -410,7 +410,8 @@ fn shown(text: &str) -> String {
 }
 
 /// A state as a line of `opstatus` has it. What the line does not say, or says in a form that
-/// makes no sense, stays as it is.
+/// makes no sense, stays as it is; where that is the state, so do the outage, what alerts and
+/// periods count, and the texts.
 fn take_in(
     state: &mut ServiceState,
     service: &Service,
@@ -419,9 +420,12 @@ fn take_in(
     now: Now,
     faults: &mut Faults,
 ) {
-    if let Some(status) = line.status("op_status", faults) {
-        state.status = status;
-    }
+    take_in_moments(state, line, now, faults);
+    let status = line.status("op_status", faults);
+    // Counters of another state would hold back the alerts of this one.
+    let mut unused = state.clone();
+    let state = if status.is_some() { state } else { &mut unused };
+    state.status = status.unwrap_or(state.status);
     if let Some(status) = line.status("last_op_status", faults) {
         state.last_status = status;
     }
@@ -435,14 +439,7 @@ fn take_in(
     state.failure_count = failures.unwrap_or(state.failure_count);
     let alerts = line.parsed("alert_count", faults);
     state.alert_count = alerts.unwrap_or(state.alert_count);
-    if line.values.contains_key("last_success") {
-        state.last_success = line.time("last_success", now, faults);
-    }
-    if line.values.contains_key("last_check") {
-        state.last_check = line.time("last_check", now, faults);
-    }
     take_in_outage(state, line, number_of_outage, now, faults);
-    take_in_trap(state, line, now, faults);
     take_in_text(state, line);
     let memory = service.periods.iter().map(|period| {
         let key = |name: &str| format!("{}:{name}", period.label);
@@ -464,6 +461,17 @@ fn take_in(
     });
     state.periods = Some(memory.collect());
     state.drop_blank_memory();
+}
+
+/// What holds in any state.
+fn take_in_moments(state: &mut ServiceState, line: &Line, now: Now, faults: &mut Faults) {
+    if line.values.contains_key("last_success") {
+        state.last_success = line.time("last_success", now, faults);
+    }
+    if line.values.contains_key("last_check") {
+        state.last_check = line.time("last_check", now, faults);
+    }
+    take_in_trap(state, line, now, faults);
 }
 
 fn take_in_outage(

@@ -424,14 +424,38 @@ fn numbers_of_a_state_file_are_added_without_an_end() {
     let mut desk = Desk::new(model);
     let most = u32::MAX.to_string();
     let keys = ["always:alert_sent", "again:alert_sent"];
-    let values = keys.map(|key| (key.to_owned(), most.clone()));
-    let line = ("g".to_owned(), "s".to_owned(), BTreeMap::from(values));
+    let mut values = BTreeMap::from(keys.map(|key| (key.to_owned(), most.clone())));
+    values.insert("op_status".to_owned(), "0".to_owned());
+    let line = ("g".to_owned(), "s".to_owned(), values);
     let classic = Classic {
         opstatus: Some(vec![line]),
         ..Classic::default()
     };
     desk.wish(5.0, Wish::LoadState(classic)).unwrap();
     assert_eq!(desk.engine.service(S).unwrap().alerts_sent, u32::MAX);
+}
+
+#[test]
+fn where_the_state_is_not_taken_its_counters_are_not_either() {
+    for status in ["nonsense", ""] {
+        let mut desk = Desk::new(site());
+        let line = a_line(
+            "s",
+            [
+                ("op_status", status),
+                ("last_op_status", "0"),
+                ("alert_count", "7"),
+                ("first_failure", "1000"),
+                ("ack", "1000"),
+                ("always:alert_sent", "99"),
+                ("always:last_alert", "1000"),
+            ],
+        );
+        desk.wish(5.0, Wish::LoadState(line)).unwrap();
+        let view = desk.engine.service(S).unwrap();
+        assert_eq!((view.status, view.alerts_sent), (Status::Untested, 0));
+        assert_eq!(sent(&desk.report(10.0, exited(1, "h1\n"))), 1, "{status}");
+    }
 }
 
 #[test]
@@ -533,9 +557,9 @@ fn what_makes_no_sense_in_a_state_file_is_said_with_its_service_and_field() {
         "g/s always:pace: there is no such field",
         "g/s colour: there is no such field",
         "g/s gone:alert_sent: the service has no such period",
+        "g/s last_check: it is before 1970",
         "g/s last_op_status: \"12\" is no status",
         "g/s failure_count: it cannot be \"-3\"",
-        "g/s last_check: it is before 1970",
         "g/s always:last_alert: it cannot be \"soon\"",
     ];
     assert_eq!(said, expected);
