@@ -39,8 +39,12 @@ use crate::protocol::{Credentials, Listing, Session};
 /// Clients at once: far above all people, CGI pages and scripts of a site.
 const CLIENTS_MAX: u64 = 2_500;
 
-/// Clients at once in any case, however few files the system lets us open.
+/// Clients at once where the system lets us open the usual number of files or fewer.
 const CLIENTS_MIN: u64 = 16;
+
+/// Open files that are left to everything else in any case, but for one client: a daemon with
+/// checks, alerts and journal of a small site holds about thirty.
+const FILES_LEAST: u64 = 48;
 
 /// Open files left to everything else: pipes of monitors and alerts and the descriptor of each
 /// such process, connections of checks, journal, spool; and the connections that tell of crashes.
@@ -161,8 +165,17 @@ impl Server {
             port: listener.port,
             error,
         })?;
-        let most = clients_max(raise_file_limit());
+        let files = raise_file_limit();
+        let most = clients_max(files);
         tracing::info!(%address, most, "listening for clients");
+        if most < CLIENTS_MIN {
+            tracing::warn!(
+                files,
+                most,
+                "few files may be open, so few clients are heard at once; raise the limit \
+                 (LimitNOFILE= of the unit, or ulimit -n)"
+            );
+        }
         let (settings, receiver) = watch::channel(globals.clients.clone());
         let refusals = Arc::<refusals::Refusals>::default();
         let shared = Arc::new(Shared {
@@ -240,8 +253,15 @@ fn raise_file_limit() -> u64 {
 /// Clients at once where so many files may be open.
 const fn clients_max(files: u64) -> u64 {
     let most = files.saturating_sub(FILES_RESERVED);
+    let left = files.saturating_sub(FILES_LEAST);
     if most < CLIENTS_MIN {
-        CLIENTS_MIN
+        if left < 1 {
+            1
+        } else if left < CLIENTS_MIN {
+            left
+        } else {
+            CLIENTS_MIN
+        }
     } else if most > CLIENTS_MAX {
         CLIENTS_MAX
     } else {
@@ -292,6 +312,9 @@ mod tests {
         assert_eq!(clients_max(4_500), 2_500);
         assert_eq!(clients_max(2_500), 500);
         assert_eq!(clients_max(1_024), CLIENTS_MIN);
-        assert_eq!(clients_max(0), CLIENTS_MIN);
+        assert_eq!(clients_max(64), CLIENTS_MIN);
+        assert_eq!(clients_max(56), 8);
+        assert_eq!(clients_max(24), 1);
+        assert_eq!(clients_max(0), 1);
     }
 }
