@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::binding::Part;
 use crate::engine::depend::Depends;
 use crate::engine::event::{Action, Memory, RunId};
 use crate::engine::schedule::Alarm;
+use crate::engine::section::count::Past;
 use crate::engine::state::{PeriodMemory, ServiceState};
 use crate::engine::trap::Routes;
 use crate::engine::witness::Witnesses;
@@ -31,6 +33,7 @@ impl Engine {
         let old = std::mem::replace(&mut self.model, model);
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
+        let past = self.past(&old, &places);
 
         actions.extend(self.tripwires.let_go_of_all());
         self.stop_what_changed(now, &old, &places, actions);
@@ -55,7 +58,7 @@ impl Engine {
         actions.extend(gone.map(|record| Action::Record(Box::new(record))));
         self.histories.set_length(globals.histlength);
 
-        actions.extend(self.bindings.reload(now, &model));
+        actions.extend(self.bindings.reload(now, &model, past));
         self.forget_troubles(actions);
         match memory {
             Memory::Kept => {
@@ -113,6 +116,39 @@ impl Engine {
             && schedule::is_polled(after)
             && call::checked_hosts(old, &self.disabled, was)
                 == call::checked_hosts(new, &self.disabled, is)
+    }
+
+    /// What the checks said last, for sections that the new file has and the old one had not:
+    /// of each service with the same monitor as before, and of its hosts that it still has.
+    fn past(&self, old: &Model, places: &[Option<ServiceId>]) -> Past {
+        let mut past = Past::default();
+        let olds = old.services().zip(&self.states).zip(places);
+        for (((was, before), state), place) in olds {
+            let Some(is) = *place else { continue };
+            let after = self.model.service(is);
+            let is_same = match (&before.monitor, &after.monitor) {
+                (Some(before), Some(after)) => before.runs_as(after),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if !is_same {
+                continue;
+            }
+            past.unchanged.insert(is);
+            let hosts = call::checked_hosts(old, &self.disabled, was);
+            let are_all = hosts == call::checked_hosts(&self.model, &self.disabled, is);
+            let members = &self.model.hostgroup(is).members;
+            for (part, verdict) in state.last_verdicts(&hosts) {
+                let is_there = match &part {
+                    Part::Whole => are_all,
+                    Part::Host(host) => members.iter().any(|it| it.host == *host),
+                };
+                if is_there {
+                    past.said.insert((is, part), verdict);
+                }
+            }
+        }
+        past
     }
 
     fn forget_what_is_gone(

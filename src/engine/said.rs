@@ -5,8 +5,9 @@
 //! the journal.
 
 use crate::engine::Engine;
+use crate::engine::binding::{Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Note, Status};
-use crate::engine::state::HostState;
+use crate::engine::state::{HostState, ServiceState};
 pub use crate::engine::tripwire::TripwireView;
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
@@ -55,6 +56,48 @@ pub(super) fn verdict(status: Status, in_failure: Option<HostVerdict>) -> Option
         | Status::Timeout
         | Status::Depend
         | Status::Warn => None,
+    }
+}
+
+impl ServiceState {
+    /// What the latest report said of the service as a whole and of those of these hosts that it
+    /// judged; nothing where it is neither good nor fails.
+    pub(crate) fn last_verdicts(&self, hosts: &[HostName]) -> Vec<(Part, Verdict)> {
+        let good = |host: &HostName| (Part::Host(host.clone()), Verdict::Good);
+        let outage = match (self.status, self.outage.as_deref()) {
+            (Status::Ok, _) => {
+                let whole = [(Part::Whole, Verdict::Good)];
+                return whole.into_iter().chain(hosts.iter().map(good)).collect();
+            }
+            (Status::Fail, Some(outage)) => outage,
+            (Status::Fail, None)
+            | (
+                Status::Untested
+                | Status::Coldstart
+                | Status::Warmstart
+                | Status::Linkdown
+                | Status::Unknown
+                | Status::Timeout
+                | Status::Depend
+                | Status::Warn,
+                _,
+            ) => return Vec::new(),
+        };
+        let since = outage.first_failure;
+        let mut said = Vec::new();
+        for one in outage.hosts.iter().filter(|it| hosts.contains(&it.host)) {
+            let verdict = match one.verdict {
+                HostVerdict::Up => Verdict::Good,
+                HostVerdict::Down(reason) => Verdict::Bad { reason, since },
+                HostVerdict::Unknown(_) => continue,
+            };
+            said.push((Part::Host(one.host.clone()), verdict));
+        }
+        // A report that says nothing about any server fails nobody.
+        let mut all = said.iter().map(|(_, verdict)| *verdict);
+        let bad = all.find(|it| matches!(it, Verdict::Bad { .. }));
+        said.extend(bad.map(|bad| (Part::Whole, bad)));
+        said
     }
 }
 

@@ -83,14 +83,18 @@ impl Play {
         let mut model = fixture::model_of(vec![wired()], hosts);
         model.virtual_services.push(section(hosts));
         let mut play = Self::new(model);
-        // A look for what is wanted, at a table that is empty.
-        let wanted = Arc::new(play.engine.desired().clone());
-        play.tell(Event::Table(TableOutcome {
+        play.look();
+        play
+    }
+
+    /// A look for what is wanted, at a table that is empty.
+    fn look(&mut self) {
+        let wanted = Arc::new(self.engine.desired().clone());
+        self.tell(Event::Table(TableOutcome {
             wanted,
             actual: Some(Arc::default()),
             ..TableOutcome::default()
         }));
-        play
     }
 
     /// Whether the host is wanted in the table.
@@ -485,4 +489,59 @@ fn a_server_goes_out_with_the_words_of_the_check_that_found_it_down() {
         text(&play),
         format!("nobody listens at {} s", began.since(Mono::ZERO).as_secs())
     );
+}
+
+/// The same section with another address, or of another port beside it.
+fn renamed(hosts: &[&str], key: &str) -> DeclaredService {
+    DeclaredService {
+        key: key.parse().unwrap(),
+        ..section(hosts)
+    }
+}
+
+#[test]
+fn a_section_that_a_reload_adds_starts_with_what_is_known_of_its_servers() {
+    let hosts = ["10.1.0.1", "10.1.0.2"];
+    let more = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
+    // Whether a section listened before; whether the monitor stays; what is wanted at once.
+    let cases = [
+        (true, true, "in out -"),
+        (false, true, "in out -"),
+        (true, false, "- - -"),
+        (false, false, "- - -"),
+    ];
+    for (had_section, is_same, expected) in cases {
+        let mut play = if had_section {
+            Play::of_section(&hosts)
+        } else {
+            Play::new(fixture::model_of(vec![wired()], &hosts))
+        };
+        let checks = if had_section { 3 } else { 1 };
+        for _ in 0..checks {
+            play.check(&["10.1.0.2"]);
+        }
+        let mut service = wired();
+        if !is_same {
+            service.monitor = Some(Arc::new(fixture::monitor("ping.monitor")));
+        }
+        let mut model = fixture::model_of(vec![service], &more);
+        model.virtual_services = vec![renamed(&more, "10.0.0.9:80/tcp")];
+        play.tell(Event::Reload {
+            model: Arc::new(model),
+            memory: Memory::Kept,
+        });
+        play.look();
+        let key = "10.0.0.9:80/tcp".parse().unwrap();
+        let wanted = &play.engine.desired()[&key];
+        let wish = |host: &&str| {
+            let mut servers = wanted.servers.iter();
+            match servers.find(|(it, _)| it.0.ip().to_string() == *host) {
+                Some((_, ServerWish::In(_))) => "in",
+                Some((_, ServerWish::Out)) => "out",
+                Some((_, ServerWish::AsFound)) | None => "-",
+            }
+        };
+        let wishes: Vec<&str> = more.iter().map(wish).collect();
+        assert_eq!(wishes.join(" "), expected, "{had_section} {is_same}");
+    }
 }

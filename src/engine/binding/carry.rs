@@ -13,6 +13,7 @@ use crate::engine::binding::latch::Entry;
 use crate::engine::binding::{Bindings, addresses, record};
 use crate::engine::event::Action;
 use crate::engine::saved::Saved;
+use crate::engine::section::count::Past;
 use crate::lvs::VirtualServiceKey;
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::{Mono, Now, Wall};
@@ -74,7 +75,8 @@ impl Bindings {
     }
 
     /// A new configuration: state goes over by key, undeclared keys are to be deleted (D7).
-    pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>) -> Vec<Action> {
+    /// `past` is for sections that are new to a server.
+    pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>, past: Past) -> Vec<Action> {
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
         let old_judges = std::mem::take(&mut self.judges);
         let old_latches = std::mem::take(&mut self.latches);
@@ -91,6 +93,7 @@ impl Bindings {
         let is_void = |old, part: &Part| *part == Part::Whole && members_differ(old);
         let tally = &mut self.sections.tally;
         actions.extend(tally.renumber(&old_model, new_id, is_void));
+        tally.remember(past);
         let judges = judges(model);
         let mut carried: Vec<(ServiceId, Judge)> = Vec::new();
         for (old, mut judge) in old_judges {

@@ -11,6 +11,7 @@ mod wishes;
 use super::*;
 use crate::engine::event::{Aim, Cause, RealServerName, TableOutcome};
 use crate::engine::fixture;
+use crate::engine::section::count::Past;
 use crate::lvs::replay::apply;
 use crate::lvs::{
     Command, Connections, DesiredService, Forwarding, RealServer, Scheduler, ServiceWish, Table,
@@ -255,7 +256,7 @@ impl Farm {
     fn reloads(&mut self, lines: &[&str]) {
         self.model = model(lines);
         let now = self.now();
-        let actions = self.bindings.reload(now, &self.model);
+        let actions = self.bindings.reload(now, &self.model, Past::default());
         self.perform(actions);
     }
 

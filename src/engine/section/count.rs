@@ -83,6 +83,18 @@ pub(crate) enum Streak {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     parts: BTreeMap<(ServiceId, Part), Counted>,
+    /// What goes over to sections that begin to listen; only between [`Tally::remember`] and the
+    /// [`Tally::declare`] of a reload.
+    past: Past,
+}
+
+/// What the checks of before a reload said, under the numbers of the new Model.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    /// The services whose monitor is the same as before: what was said of them holds.
+    pub(crate) unchanged: BTreeSet<ServiceId>,
+    /// Their last verdicts, whether a section listened or not.
+    pub(crate) said: BTreeMap<(ServiceId, Part), Verdict>,
 }
 
 /// One part of a service that sections listen to.
@@ -117,9 +129,12 @@ struct SavedVerdict {
 impl Tally {
     /// Counts for exactly the sections of this Model: streaks and verdicts of what is still
     /// there stay, also where `fall` and `rise` are others now. Records of what is gone are to
-    /// be forgotten. The Model numbers services as the one before: see [`Tally::renumber`].
+    /// be forgotten. A section that begins to listen starts with what was said last, see
+    /// [`Tally::remember`]. The Model numbers services as the one before: see
+    /// [`Tally::renumber`].
     pub(crate) fn declare(&mut self, model: &Model) -> Vec<Action> {
         let mut old = std::mem::take(&mut self.parts);
+        let past = std::mem::take(&mut self.past);
         for section in &model.virtual_services {
             for server in &section.servers {
                 for judge in &server.judges {
@@ -150,7 +165,29 @@ impl Tally {
                 }
             }
         }
+        for ((service, part), counted) in &mut self.parts {
+            let before = old.get(&(*service, part.clone()));
+            let known = past.verdict(*service, part);
+            let is_unchanged = past.unchanged.contains(service);
+            for (&key, listener) in &mut counted.listeners {
+                if !is_unchanged || before.is_some_and(|it| it.listeners.contains_key(&key)) {
+                    continue;
+                }
+                let counted = before.and_then(|it| it.verdict_for(&listener.counts));
+                listener.verdict = counted.or(known);
+                if is_bad(listener.verdict) {
+                    actions.push(record(model, key, *service, part, listener.verdict));
+                }
+            }
+        }
         actions
+    }
+
+    /// Takes note of what was said before a reload: a server that is known starts in a section
+    /// that is new to it as it is, and only one that nobody ever judged as the section says
+    /// (D16). Before [`Tally::declare`], which forgets it.
+    pub(crate) fn remember(&mut self, past: Past) {
+        self.past = past;
     }
 
     /// Goes over to another numbering of services. `number` is the new one of a service, none
@@ -332,7 +369,28 @@ impl Tally {
     }
 }
 
+impl Past {
+    fn verdict(&self, service: ServiceId, part: &Part) -> Option<Verdict> {
+        self.said.get(&(service, part.clone())).copied()
+    }
+}
+
 impl Counted {
+    /// The verdict of a section that begins to listen: the one of the others, where `fall` and
+    /// `rise` of its own would not have ended it; none where there is none. Bad where they
+    /// differ and its own counts do not settle it.
+    fn verdict_for(&self, counts: &Counts) -> Option<Verdict> {
+        let mut verdicts = self.listeners.values().filter_map(|it| it.verdict);
+        let bad = self.bad().find_map(|(_, listener)| listener.verdict);
+        match (self.streak, bad) {
+            (Some(Streak::Good(count)), Some(_)) if count >= counts.rise.get() => {
+                Some(Verdict::Good)
+            }
+            (_, Some(bad)) => Some(bad),
+            (_, None) => verdicts.next(),
+        }
+    }
+
     /// The sections for which the part is bad.
     fn bad(&self) -> impl Iterator<Item = (&VirtualServiceKey, &Listener)> {
         let listeners = self.listeners.iter();

@@ -30,7 +30,7 @@ fn reload_of_the_same_file_does_nothing() {
     let before = (farm.wanted(), farm.journal.clone());
     let now = farm.now();
     let model = Arc::clone(&farm.model);
-    assert_eq!(farm.bindings.reload(now, &model), []);
+    assert_eq!(farm.bindings.reload(now, &model, Past::default()), []);
     assert_eq!((farm.wanted(), farm.journal.clone()), before);
 }
 

@@ -249,3 +249,35 @@ fn records_that_make_no_sense_are_forgotten() {
     tally.declare(&model);
     assert_eq!(tally.restore(&model, &journal).len(), 2);
 }
+
+#[test]
+fn a_section_that_begins_to_listen_counts_what_was_counted_before() {
+    // fall and rise of the old section, the story, those of the new one, its first verdict.
+    let cases = [
+        ((1, 1), "-", (3, 1), '-'),
+        ((1, 1), "+", (3, 1), '+'),
+        ((1, 9), "-++", (1, 2), '+'),
+        ((1, 9), "-+", (1, 2), '-'),
+        ((3, 1), "+-", (3, 1), '+'),
+        ((3, 1), "-", (3, 1), ' '),
+        ((3, 1), "", (3, 1), ' '),
+    ];
+    for ((fall, rise), story, (own_fall, own_rise), expected) in cases {
+        let mut teller = Teller::new(vec![section(80, fall, rise, 500)]);
+        teller.hear("h1", story);
+        for (unchanged, expected) in [(BTreeSet::new(), ' '), ([WEB].into(), expected)] {
+            let new = section(81, own_fall, own_rise, 500);
+            let model = self::model(vec![section(80, fall, rise, 500), new]);
+            teller.tally.remember(Past {
+                unchanged,
+                ..Past::default()
+            });
+            let actions = teller.tally.declare(&model);
+            assert_eq!(teller.verdict(81, "h1"), expected, "{story}");
+            assert_eq!(actions.len(), usize::from(expected == '-'), "{story}");
+            // Once more as it was.
+            let model = self::model(vec![section(80, fall, rise, 500)]);
+            teller.tally.declare(&model);
+        }
+    }
+}
