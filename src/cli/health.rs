@@ -10,6 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::why::counted;
 use crate::cli::{CONFIG, Outcome};
 use crate::client::{Client, ClientError};
+use crate::daemon::store;
 use crate::site;
 use crate::time::timeval;
 use crate::wire::role::HealthAnswer;
@@ -51,13 +52,10 @@ fn limit(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
-    let answer = match ask(args) {
-        Ok(answer) => answer,
-        Err(why) => HealthAnswer {
-            stuck: vec![why],
-            ..HealthAnswer::default()
-        },
-    };
+    let answer = ask(args).unwrap_or_else(|why| HealthAnswer {
+        stuck: vec![why],
+        ..HealthAnswer::default()
+    });
     let is_well = answer.stuck.is_empty();
     if args.json {
         out.line(&serde_json::to_string_pretty(&answer)?)?;
@@ -87,17 +85,25 @@ fn ask(args: &HealthArgs) -> Result<HealthAnswer, String> {
     };
     let answer =
         Client::connect_within(&statedir, args.limit).and_then(|mut daemon| daemon.health());
-    answer.map_err(|error| match error {
-        ClientError::Slow { path } => format!(
+    let why = match answer {
+        Ok(answer) => return Ok(answer),
+        Err(ClientError::Slow { path }) => format!(
             "the daemon at {} has not answered within {} s: its loop is stuck",
             path.display(),
             args.limit.as_secs_f64()
         ),
-        ClientError::NoDaemon(_)
-        | ClientError::NoSocket { .. }
-        | ClientError::Forbidden(_)
-        | ClientError::Broken { .. }
-        | ClientError::Refused(_) => error.to_string(),
+        Err(
+            error @ (ClientError::NoDaemon(_)
+            | ClientError::NoSocket { .. }
+            | ClientError::Forbidden(_)
+            | ClientError::Broken { .. }
+            | ClientError::Refused(_)),
+        ) => error.to_string(),
+    };
+    Ok(HealthAnswer {
+        stuck: vec![why],
+        pid: store::holder_of(&statedir),
+        ..HealthAnswer::default()
     })
 }
 

@@ -114,7 +114,7 @@ impl Daemon {
             checks: self.runner.count(),
             services: self.engine.model().services.len() as u64,
             up_s: now.as_micros() / 1_000_000,
-            pid: std::process::id(),
+            pid: Some(std::process::id()),
         }
     }
 }

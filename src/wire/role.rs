@@ -128,8 +128,9 @@ pub struct HealthAnswer {
     pub services: u64,
     /// How long the daemon has run, in seconds.
     pub up_s: u64,
-    /// Its process; 0 where none answers.
-    pub pid: u32,
+    /// Its process; where it does not answer the one that holds the lock of the state folder,
+    /// none where nobody does.
+    pub pid: Option<u32>,
 }
 
 impl RoleAnswer {

@@ -5,6 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::daemon::farm::{Farm, SOON};
 use crate::support::{TempDir, have, is_root, lvsmon_path, root, skip, wait_until};
 
@@ -99,6 +102,42 @@ fn heartbeat_says_the_role_by_its_resource_script() {
     assert_eq!((code, said.as_str()), (Some(0), "running\n"));
     assert_eq!(role(&farm), "active");
     assert_eq!(run(&farm, script, "dance", &[]).0, Some(1));
+    // A frozen one hears no role, and may be active still.
+    farm.signal(Signal::SIGSTOP);
+    assert_eq!(run(&farm, script, "stop", &[]).0, Some(1));
+    let (code, said) = run(&farm, script, "status", &[]);
+    assert_eq!((code, said.as_str()), (Some(1), "stuck\n"));
+    assert_eq!(run(&farm, AGENT, "stop", &[]).0, Some(1));
+    farm.signal(Signal::SIGCONT);
+}
+
+#[test]
+fn a_frozen_daemon_is_no_stopped_one_and_stop_ends_it() {
+    let farm = Farm::new();
+    let times = [
+        ("OCF_RESKEY_manage", "daemon"),
+        ("OCF_RESKEY_CRM_meta_timeout", "3000"),
+    ];
+    let run = |action| run(&farm, AGENT, action, &times);
+    let health = || {
+        let said = farm.output(&["health", "--json"]).stdout;
+        serde_json::from_slice::<serde_json::Value>(&said).unwrap()
+    };
+    assert_eq!(health()["pid"], serde_json::Value::Null);
+    let started = run("start");
+    assert_eq!(started.0, Some(0), "{} {}", started.1, farm.log());
+    let number = health()["pid"].as_i64().unwrap();
+    let process = Pid::from_raw(i32::try_from(number).unwrap());
+    kill(process, Signal::SIGSTOP).unwrap();
+    assert_eq!(health()["pid"], number);
+    assert_eq!(run("monitor").0, Some(1));
+    let stopped = run("stop");
+    assert_eq!(stopped.0, Some(0), "{}", stopped.1);
+    assert!(stopped.1.contains("is killed"), "{}", stopped.1);
+    assert_eq!(health()["pid"], serde_json::Value::Null);
+    assert_eq!(run("monitor").0, Some(7));
+    assert_eq!(run("start").0, Some(0), "{}", farm.log());
+    assert_eq!(run("stop").0, Some(0));
 }
 
 const AGENT: &str = "etc/ocf/lvsmon";
@@ -123,7 +162,7 @@ fn the_ocf_agent_says_the_role_with_the_exit_codes_of_ocf() {
         assert_eq!(role(&farm), "standby");
     }
     assert_eq!(code(&farm, "start"), Some(0));
-    farm.end(nix::sys::signal::Signal::SIGKILL);
+    farm.end(Signal::SIGKILL);
     assert_eq!(code(&farm, "monitor"), Some(1), "active, and dead");
     assert_eq!(code(&farm, "dance"), Some(3));
     let with = |name, value| run(&farm, AGENT, "validate-all", &[(name, value)]).0;
