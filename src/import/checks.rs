@@ -164,15 +164,24 @@ impl Page {
         let Some(content) = &self.content else {
             return status;
         };
-        let (between, regex) = match content.regex.strip_prefix('^') {
-            Some(rest) => ("", rest),
-            None => (".*", content.regex.as_str()),
-        };
         let flags = match content.flags.contains('s') {
             true => content.flags.clone(),
             false => format!("{}-s", content.flags),
         };
-        format!(r"{status}.*?\r?\n\r?\n{between}(?{flags}:{regex})")
+        let each = alternatives(&content.regex).into_iter().map(|regex| {
+            // The page begins after the blank line, not where the response does.
+            let (between, regex) = match regex.strip_prefix('^') {
+                Some(rest) => ("", rest),
+                None => (".*", regex),
+            };
+            format!("{between}(?{flags}:{})", with_last_newline(regex))
+        });
+        let each: Vec<String> = each.collect();
+        let page = match each.as_slice() {
+            [one] => one.clone(),
+            _ => format!("(?:{})", each.join("|")),
+        };
+        format!(r"{status}.*?\r?\n\r?\n{page}")
     }
 
     /// Takes out what the monitor would refuse, and says of each why.
@@ -205,6 +214,16 @@ impl Page {
             found.push("the path cannot be asked for as it stands; / is asked for".to_owned());
             self.path = "/".to_owned();
         }
+        let is_of_lines = |it: &Content| it.flags.contains('m') || it.regex.contains("(?");
+        if let Some(content) = &self.content
+            && !is_of_lines(content)
+            && has_inner_start(&content.regex)
+        {
+            let text = "the page is not compared: write ^ at the beginning of the expression or \
+                        of an alternative, not inside";
+            found.push(text.to_owned());
+            self.content = None;
+        }
         let content = Self {
             content: self.content.clone(),
             ..plain
@@ -217,6 +236,83 @@ impl Page {
         }
         found
     }
+}
+
+/// The alternatives of an expression, as far as any of them begins with `^`: that is then said
+/// of this one alone. Those in groups are left as they are.
+fn alternatives(regex: &str) -> Vec<&str> {
+    let mut bars = vec![];
+    let mut depth = 0_usize;
+    for (at, letter) in bare(regex) {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => bars.push(at),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let mut rest = regex;
+    for at in bars.into_iter().rev() {
+        let (before, after) = rest.split_at(at);
+        found.push(after.strip_prefix('|').unwrap_or(after));
+        rest = before;
+    }
+    found.push(rest);
+    found.reverse();
+    if found.iter().any(|it| it.starts_with('^')) {
+        found
+    } else {
+        vec![regex]
+    }
+}
+
+/// An expression whose `$` fits before a last newline too, as it does for Perl and PCRE.
+fn with_last_newline(regex: &str) -> String {
+    let dollars: Vec<usize> = bare(regex)
+        .filter_map(|(at, letter)| (letter == '$').then_some(at))
+        .collect();
+    let mut text = String::with_capacity(regex.len());
+    for (at, letter) in regex.char_indices() {
+        match dollars.binary_search(&at) {
+            Ok(_) => text.push_str(r"(?:\n?$)"),
+            Err(_) => text.push(letter),
+        }
+    }
+    text
+}
+
+/// Whether a `^` stands where it can never match: behind the status line, in a group.
+fn has_inner_start(regex: &str) -> bool {
+    let each = alternatives(regex).into_iter();
+    let rests = each.map(|it| it.strip_prefix('^').unwrap_or(it));
+    rests
+        .into_iter()
+        .any(|it| bare(it).any(|(_, letter)| letter == '^'))
+}
+
+/// The letters of an expression that may mean something, with their places: those that are not
+/// escaped and stand in no class.
+fn bare(regex: &str) -> impl Iterator<Item = (usize, char)> {
+    let mut is_escaped = false;
+    // Letters of the class so far; the first may be `]` and mean itself.
+    let mut class: Option<usize> = None;
+    regex.char_indices().filter(move |&(_, letter)| {
+        if is_escaped {
+            is_escaped = false;
+            class = class.map(|count| count + 1);
+            return false;
+        }
+        match (letter, class) {
+            ('\\', _) => is_escaped = true,
+            ('[', None) => class = Some(0),
+            (']', Some(1..)) => class = None,
+            ('^', Some(0)) => {}
+            (_, Some(count)) => class = Some(count + 1),
+            (_, None) => return true,
+        }
+        false
+    })
 }
 
 /// An expression for the codes of a range.
@@ -291,6 +387,44 @@ mod tests {
         let first = page("^Welcome|Hello");
         assert!(matches(&first, "HTTP/1.1 200 OK\r\n\r\nWelcome"));
         assert!(!matches(&first, "HTTP/1.1 200 OK\r\n\r\nso Welcome"));
+    }
+
+    #[test]
+    fn the_end_and_alternatives_mean_what_they_mean_in_perl() {
+        // Expression, page, whether Perl finds the one in the other.
+        let cases = [
+            ("^OK$", "OK", true),
+            ("^OK$", "OK\n", true),
+            ("^OK$", "OK\n\n", false),
+            ("^OK$", "OK then", false),
+            ("OK$", "so OK\n", true),
+            (r"OK\$", "OK$", true),
+            (r"OK\$", "OK\n", false),
+            ("OK[$]", "OK$", true),
+            ("OK[]$]", "OK\n", false),
+            ("(OK|GOOD)$", "GOOD\n", true),
+            ("^OK|^GOOD", "GOOD", true),
+            ("^OK|^GOOD", "so GOOD", false),
+            ("^OK|GOOD", "so GOOD", true),
+            ("foo|^bar", "bar", true),
+            ("foo|^bar", "a bar", false),
+            ("foo|^bar", "a foo", true),
+            (r"^a\|b|[|^]|^(c|d)$", "d\n", true),
+            (r"^a\|b|[|^]|^(c|d)$", "a|b", true),
+            (r"^a\|b|[|^]|^(c|d)$", "x^", true),
+            (r"^a\|b|[|^]|^(c|d)$", "xd", false),
+        ];
+        for (regex, text, is_good) in cases {
+            let mut page = page(regex);
+            assert_eq!(page.mend(), Vec::<String>::new(), "{regex}");
+            let response = format!("HTTP/1.1 200 OK\r\n\r\n{text}");
+            assert_eq!(matches(&page, &response), is_good, "{regex} {text:?}");
+        }
+        for regex in ["(^a|b)", "a^b"] {
+            let mut page = page(regex);
+            assert!(page.mend()[0].contains("not inside"), "{regex}");
+            assert_eq!(page.content, None);
+        }
     }
 
     #[test]

@@ -273,7 +273,9 @@ fn leave_out_what_is_refused(plan: &mut Plan, remarks: &mut Remarks) {
         match why {
             None => kept.sections.push(section),
             Some(why) => {
-                remarks.lost(&section.place, format!("left out: {why}"));
+                let title = shown(&section.title);
+                let text = format!("{title}: the virtual service is left out: {why}");
+                remarks.lost(&section.place, text);
                 remarks.list.extend(section.remarks);
             }
         }

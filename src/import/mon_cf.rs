@@ -267,7 +267,7 @@ fn virtual_service(out: &mut String, section: &Section, key: VirtualServiceKey, 
             }
         }
     }
-    for part in section.settings.words(key.family()).split(", ") {
+    for part in section.settings_of(key).words(key.family()).split(", ") {
         let _ = writeln!(out, "    {part}");
     }
     let forward = section.servers.first().map(|it| it.settings.forwarding);

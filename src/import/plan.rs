@@ -62,6 +62,21 @@ pub(super) struct Section {
     pub(super) remarks: Vec<Remark>,
 }
 
+impl Section {
+    /// The settings for one of its keys: a mask is of the address family of the first.
+    pub(super) fn settings_of(&self, key: VirtualServiceKey) -> VirtualService {
+        let mut settings = self.settings.clone();
+        if self
+            .keys
+            .first()
+            .is_some_and(|it| it.family() != key.family())
+        {
+            settings.netmask = VirtualService::single_client(key.family());
+        }
+        settings
+    }
+}
+
 /// A real server.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Server {
@@ -176,6 +191,12 @@ pub(super) struct Policy {
     pub(super) upalerts: Vec<Vec<String>>,
 }
 
+/// A scheduler that our own reader takes: one that the kernel may have by that name.
+pub(super) fn scheduler_of(name: &str) -> Option<Scheduler> {
+    let is_known = Scheduler::KNOWN.contains(&name);
+    Scheduler::new(name).filter(|_| is_known)
+}
+
 /// A flag that the scheduler has.
 pub(super) fn flag_of(scheduler: &Scheduler, word: &str) -> Option<ServiceFlags> {
     let flag = ServiceFlags::of_scheduler(scheduler, word)?;
@@ -201,6 +222,18 @@ pub(super) fn fit_settings(
         remarks.lost(place, "one packet scheduling is for UDP; it is left out");
         let others = settings.flags.bits() & !ServiceFlags::ONE_PACKET.bits();
         settings.flags = ServiceFlags::from_bits(others);
+    }
+    let first = keys.first().map(|key| key.family());
+    if let Some(first) = first
+        && settings.is_persistent()
+        && settings.netmask != VirtualService::single_client(first)
+        && let Some(other) = keys.iter().find(|key| key.family() != first)
+    {
+        let text = format!(
+            "{other} is of the other address family, which the granularity of the persistence does \
+             not fit; it takes each client for itself"
+        );
+        remarks.lost(place, text);
     }
     if let Some(engine) = &settings.persistence_engine {
         let why = match &**engine {

@@ -222,6 +222,11 @@ const LDIRECTORD: &[Case<'_>] = &[
     ),
     ("fallbackcommand=/x", &[], &["fallbackcommand"]),
     (
+        "scheduler=maglev",
+        &["virtual 10.0.0.3:80\n", "scheduler wrr\n"],
+        &["no scheduler \"maglev\" is known; wrr is taken"],
+    ),
+    (
         "emailalert=\"a@x.y, b@x.y\"\nfailurecount=2",
         &[
             "alertafter 2\n            numalerts 1\n            alert mail.alert a@x.y b@x.y\n            upalert mail.alert a@x.y b@x.y\n",
@@ -451,6 +456,20 @@ const CHECKERS: &[Case<'_>] = &[
         "SMTP_CHECK {\n connect_port 25\n helo_name me\n}",
         &["check_smtp -H %h -p 25 -t 5\n"],
         &["helo_name"],
+    ),
+    (
+        "SMTP_CHECK {\n host {\n  connect_ip 10.0.1.99\n  connect_port 26\n  bindto 10.0.0.1\n }\n}",
+        &[
+            "hostgroup vs-10.0.0.3-80 10.0.1.99\n",
+            "check_smtp -H %h -p 26 -t 5\n",
+            "real 10.0.0.7 service vs-10.0.0.3-80:smtp\n",
+        ],
+        &["bindto"],
+    ),
+    (
+        "SMTP_CHECK {\n host {\n  connect_port 26\n  odd 1\n }\n host {\n  connect_port 27\n }\n}",
+        &["hostgroup vs-10.0.0.3-80 10.0.0.7\n", "-p 26 ", "!-p 27"],
+        &["odd", "first one alone"],
     ),
     (
         "DNS_CHECK {\n type A\n name x.y\n}",
@@ -872,4 +891,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn one_bad_word_costs_the_word_and_not_the_virtual_services() {
+    let text = "virtual_server_group all {\n 10.0.0.3 80\n 2001:db8::3 80\n}\n\
+                virtual_server group all {\n lb_algo maglev\n lb_kind TUN\n persistence_timeout 60\n \
+                persistence_granularity 255.255.255.0\n real_server 10.0.0.7 80 {\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    let lost = lost(&imported);
+    assert_eq!(imported.text.matches("\nvirtual ").count(), 2, "{lost:?}");
+    for word in ["mask 255.255.255.0\n", "scheduler wlc\n"] {
+        assert!(imported.text.contains(word), "{}", imported.text);
+    }
+    assert!(!imported.text.contains("prefix"), "{}", imported.text);
+    assert_eq!(lost.len(), 2, "{lost:?}");
+    assert!(
+        lost[0].contains("maglev") || lost[1].contains("maglev"),
+        "{lost:?}"
+    );
 }

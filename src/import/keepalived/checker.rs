@@ -121,6 +121,30 @@ struct Options<'a> {
     rest: Vec<&'a Block>,
 }
 
+impl<'a> Options<'a> {
+    fn take(&mut self, line: &'a Block, server: &Server, remarks: &mut Remarks) {
+        match line.name() {
+            "connect_ip" => match line.word(1).filter(|it| is_host(it)) {
+                Some(host) if host != server.host => self.host = Some(host.to_owned()),
+                Some(_) => {}
+                None => remarks.lost(&line.place, "connect_ip: no address"),
+            },
+            "connect_port" => match line.word(1).and_then(|it| it.parse().ok()) {
+                Some(port) => self.port = port,
+                None => remarks.tolerated(&line.place, "connect_port without a number; left out"),
+            },
+            "bindto" | "bind_if" | "bind_port" | "fwmark" => {
+                let text = format!("{}: checks leave by the usual route", line.name());
+                remarks.lost(&line.place, text);
+            }
+            "alpha" | "connect_timeout" | "retry" | "nb_get_retry" | "delay_before_retry"
+            | "delay_loop" => self.defaults.take(line, remarks),
+            "warmup" | "log_all_failures" => {}
+            _ => self.rest.push(line),
+        }
+    }
+}
+
 impl Look<'_> {
     /// Its services: one, one for each URL, or none without an equivalent.
     pub(super) fn services(&self, remarks: &mut Remarks) -> Found {
@@ -134,10 +158,15 @@ impl Look<'_> {
             "PING_CHECK" => vec![Check::Ping { limit, tries: 1 }],
             "HTTP_GET" | "SSL_GET" => self.pages(&options, limit, remarks),
             "SMTP_CHECK" => {
-                let names = ["helo_name", "host"];
-                for line in options.rest.iter().filter(|it| names.contains(&it.name())) {
-                    let text = format!("{}: check_smtp greets with its own name", line.name());
-                    remarks.lost(&line.place, text);
+                for line in options.rest.iter().filter(|it| it.name() == "helo_name") {
+                    remarks.lost(
+                        &line.place,
+                        "helo_name: check_smtp greets with its own name",
+                    );
+                }
+                let hosts = options.rest.iter().filter(|it| it.name() == "host");
+                for line in hosts.skip(1) {
+                    remarks.lost(&line.place, "host: the first one alone is asked");
                 }
                 self.on_port(&options, remarks, |port| {
                     Check::plugin("check_smtp", port, &[], limit)
@@ -205,26 +234,17 @@ impl Look<'_> {
             rest: Vec::new(),
         };
         for line in &self.block.inner {
-            match line.name() {
-                "connect_ip" => match line.word(1).filter(|it| is_host(it)) {
-                    Some(host) if host != self.server.host => options.host = Some(host.to_owned()),
-                    Some(_) => {}
-                    None => remarks.lost(&line.place, "connect_ip: no address"),
-                },
-                "connect_port" => match line.word(1).and_then(|it| it.parse().ok()) {
-                    Some(port) => options.port = port,
-                    None => {
-                        remarks.tolerated(&line.place, "connect_port without a number; left out")
-                    }
-                },
-                "bindto" | "bind_if" | "bind_port" | "fwmark" => {
-                    let text = format!("{}: checks leave by the usual route", line.name());
-                    remarks.lost(&line.place, text);
-                }
-                "alpha" | "connect_timeout" | "retry" | "nb_get_retry" | "delay_before_retry"
-                | "delay_loop" => options.defaults.take(line, remarks),
-                "warmup" | "log_all_failures" => {}
-                _ => options.rest.push(line),
+            options.take(line, self.server, remarks);
+        }
+        // Whom a check of mail asks, in a block of its own; the first one.
+        let host = options.rest.iter().find(|it| it.name() == "host").copied();
+        if let Some(host) = host.filter(|_| self.block.name() == "SMTP_CHECK") {
+            let known = options.rest.len();
+            for line in &host.inner {
+                options.take(line, self.server, remarks);
+            }
+            for line in options.rest.drain(known..) {
+                unknown(line, remarks);
             }
         }
         let known: &[&str] = match self.block.name() {

@@ -8,7 +8,9 @@ use crate::import::keepalived::checker::{self, Defaults};
 use crate::import::keepalived::globals::{Globals, Target, family};
 use crate::import::keepalived::{granularity, is_on};
 use crate::import::ldirectord::{fit_port, is_host, weight};
-use crate::import::plan::{Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of};
+use crate::import::plan::{
+    Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
+};
 use crate::import::{Place, Remarks, shown};
 use crate::lvs::{
     Family, Forwarding, GueChecksum, Protocol, RealServer, Scheduler, ServiceFlags, Tunnel,
@@ -215,7 +217,7 @@ impl<'a> Reading<'a> {
         let is_scheduler = |it: &&Block| matches!(it.name(), "lvs_sched" | "lb_algo");
         let scheduler = block.inner.iter().rfind(is_scheduler);
         let scheduler = scheduler
-            .and_then(|it| Scheduler::new(it.word(1)?))
+            .and_then(|it| scheduler_of(it.word(1)?))
             .unwrap_or_else(Scheduler::wlc);
         Self {
             globals,
@@ -237,8 +239,10 @@ impl<'a> Reading<'a> {
         match line.name() {
             "real_server" | "protocol" | "ip_family" => {}
             "lvs_sched" | "lb_algo" => {
-                if line.word(1).and_then(Scheduler::new).is_none() {
-                    remarks.tolerated(place, "no name of a scheduler; wlc is taken");
+                if line.word(1).and_then(scheduler_of).is_none() {
+                    let name = shown(line.word(1).unwrap_or_default());
+                    let text = format!("no scheduler \"{name}\" is known; wlc is taken");
+                    remarks.lost(place, text);
                 }
             }
             "lvs_method" | "lb_kind" => {

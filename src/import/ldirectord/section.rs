@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::import::ldirectord::server::{fallback, real_servers};
 use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check, unquoted};
-use crate::import::plan::{Plan, Policy, Section, Server, fit_settings, flag_of};
+use crate::import::plan::{Plan, Policy, Section, Server, fit_settings, flag_of, scheduler_of};
 use crate::import::{Remarks, shown};
 use crate::lvs::{Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey};
 use crate::model::{Counts, Initial, OnExit, OnFailure, WeightFrom};
@@ -296,8 +296,10 @@ pub(super) fn port_of(text: &str) -> Option<u16> {
 fn settings(seen: &Seen<'_>, key: VirtualServiceKey, remarks: &mut Remarks) -> VirtualService {
     let wrr = || Scheduler::new("wrr").unwrap_or_else(Scheduler::wlc);
     let scheduler = seen.get("scheduler").map_or_else(wrr, |value| {
-        Scheduler::new(&value.text).unwrap_or_else(|| {
-            remarks.tolerated(&value.place, "no name of a scheduler; wrr is taken");
+        scheduler_of(&value.text).unwrap_or_else(|| {
+            let name = shown(&value.text);
+            let text = format!("no scheduler \"{name}\" is known; wrr is taken");
+            remarks.lost(&value.place, text);
             wrr()
         })
     });
