@@ -63,6 +63,12 @@ pub fn since_boot() -> Duration {
     Duration::try_from(since).unwrap_or_default()
 }
 
+/// The same as a moment, by which a process knows that it stood still.
+#[must_use]
+pub fn boot_moment() -> Mono {
+    Mono::from_micros(u64::try_from(since_boot().as_micros()).unwrap_or(u64::MAX))
+}
+
 /// A watch for how long something takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch {

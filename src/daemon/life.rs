@@ -51,6 +51,7 @@ use crate::lvs::Desired;
 use crate::model::Globals;
 use crate::monitor::Tools;
 use crate::names::Names;
+use crate::pair::Pulse;
 use crate::program;
 use crate::protocol::known_file::{KnownFiles, Text};
 use crate::site::{self, LoadOptions, Loaded, Manner};
@@ -309,13 +310,8 @@ fn start(
     let opened = open_store(&options, globals)?;
     let gate = Arc::new(Gate::read(&globals.auth)?);
     let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
-    chronicle::started(
-        &options.config,
-        &model,
-        opened.saved.records.len(),
-        seed,
-        &zone,
-    );
+    let records = opened.saved.records.len();
+    chronicle::started(&options.config, &model, records, seed, &zone);
     let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
     let server = Server::start(globals, clients)?;
     let (traps, trap_inbox) = mpsc::channel(traps::WAITING_MAX);
@@ -332,6 +328,7 @@ fn start(
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
     Ok(Daemon {
         role,
+        pulse: Pulse::new(),
         role_sources: RoleSources::start(globals, clock),
         role_kept,
         heard: 0,

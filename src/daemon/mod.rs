@@ -104,7 +104,7 @@ use crate::engine::event::{
 use crate::host;
 use crate::lvs::Desired;
 use crate::model::IpvsBackend;
-use crate::pair::{Facts, RoleKeeper};
+use crate::pair::{Facts, Pulse, RoleKeeper};
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{LoadOptions, Purpose};
 use crate::wire::server::Expiry;
@@ -138,6 +138,8 @@ enum Wake {
     Written,
     /// Something about the role, or it is time to settle it.
     Role(Option<News>),
+    /// Whether messages may go on leaving is to be looked at.
+    Beat,
     /// Systemd is told that the loop turns.
     Watchdog,
     /// The peer told something.
@@ -202,6 +204,7 @@ struct Daemon {
     /// What the journal says of the role.
     role_kept: Facts,
     watchdog: Watchdog,
+    pulse: Pulse,
     peer: Peer,
     boot: Boot,
 }
@@ -232,6 +235,7 @@ impl Daemon {
                 Wake::StateRead(read) => self.state_was_read(read),
                 Wake::Written => self.scribe.go_on(),
                 Wake::Role(news) => self.role_news(news),
+                Wake::Beat => self.beat(),
                 Wake::Watchdog => self.watchdog.feed(self.clock.now().mono),
                 Wake::Peer(news) => self.peer_news(news),
                 Wake::Publish => self.publish(),
@@ -255,12 +259,13 @@ impl Daemon {
         let clock = self.clock;
         let deadline = self.engine.next_deadline();
         let (role, watchdog) = (self.role.next_deadline(), self.watchdog.next());
-        let tell_at = self.peer.tell_at();
+        let (tell_at, pulse) = (self.peer.tell_at(), self.pulse.next());
         tokio::select! { biased;
             () = clock.sleep_until_some(watchdog) => Wake::Watchdog,
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
             () = clock.sleep_until_some(role) => Wake::Role(None),
             news = self.role_sources.news() => Wake::Role(Some(news)),
+            () = clock.sleep_until_some(pulse) => Wake::Beat,
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
             loaded = self.reloads.read() => Wake::Loaded(Box::new(loaded)),

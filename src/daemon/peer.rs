@@ -59,6 +59,9 @@ pub(super) struct PeerView {
     pub(super) fault: Option<String>,
     /// What the peer said last.
     pub(super) peer: PeerState,
+    /// Number of the last link of which the peer's whole state is with the loop, with all that it
+    /// delivered.
+    pub(super) heard: u64,
     /// Deliveries that are remembered.
     pub(super) delivered: usize,
     /// Connections from other addresses, and of those that had no key.
@@ -81,6 +84,8 @@ pub(super) enum News {
 pub(super) struct Peer {
     own: watch::Sender<Own>,
     settings: watch::Sender<PeerSettings>,
+    /// Counts how often another link was wanted in the place of the one that stands.
+    renewals: watch::Sender<u64>,
     view: watch::Receiver<Arc<PeerView>>,
     /// What the peer delivered.
     delivered: mpsc::Receiver<Vec<Delivery>>,
@@ -95,6 +100,8 @@ pub(super) struct Peer {
     told: PeerTold,
     /// When it is told what changed.
     pace: Pace,
+    /// The last link that the loop heard all of, and when it did.
+    heard: Option<(u64, Mono)>,
 }
 
 impl Peer {
@@ -122,14 +129,16 @@ impl Peer {
     ) -> Self {
         let (own, own_changes) = watch::channel(Own::default());
         let (settings, changes) = watch::channel(settings);
+        let (renewals, renews) = watch::channel(0);
         let (says, view) = watch::channel(Arc::default());
         let (delivers, delivered) = mpsc::channel(DELIVERED_WAITING);
         let (says_wishes, wishes) = mpsc::channel(WISHES_WAITING);
         let keeper = Keeper::new(name, clock, delivers, says_wishes, says);
-        let task = tokio::spawn(keeper.run(own_changes, changes, tidings));
+        let task = tokio::spawn(keeper.run(own_changes, changes, renews, tidings));
         Self {
             own,
             settings,
+            renewals,
             view,
             delivered,
             wishes,
@@ -138,6 +147,7 @@ impl Peer {
             accord: Accord::default(),
             told: PeerTold::default(),
             pace: Pace::new(),
+            heard: None,
         }
     }
 
@@ -153,6 +163,12 @@ impl Peer {
     /// From now on these settings hold, and the key as its file has it now.
     pub(super) fn reload(&self, settings: PeerSettings) {
         self.settings.send_replace(settings);
+    }
+
+    /// The link that stands is given up for a new one, over which the peer tells everything once
+    /// more: what waits in it may be old.
+    pub(super) fn renew(&self) {
+        self.renewals.send_modify(|count| *count += 1);
     }
 
     /// What there is to tell may be another than before.

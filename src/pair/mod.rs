@@ -9,6 +9,7 @@
 //! | which role follows from what is known | `role` |
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
+//! | may messages leave, or did this director stand still | `pulse` |
 //! | which outages have another number by now | `renamed` |
 //! | do the roles of the two directors go together | `accord` |
 //! | what does the file say of the pair | `settings` |
@@ -19,6 +20,7 @@ pub mod accord;
 pub mod fifo;
 pub mod keeper;
 pub mod post;
+pub mod pulse;
 mod renamed;
 pub mod role;
 pub mod settings;
@@ -29,6 +31,7 @@ pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, RoleKeeper};
 pub use post::{Hearing, Letter, Post, Voice};
+pub use pulse::{Beat, Ear, Pulse};
 pub use role::{Facts, Found, Role, Sight, Standing, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
 pub use sync::SyncSettings;

@@ -8,6 +8,7 @@ use lvsmon::engine::event::{Delivery, Renumbering};
 use lvsmon::pair::Voice;
 use lvsmon::pair::post::{Tidings, receiver};
 use lvsmon::pair::talk;
+use lvsmon::time::Mono;
 use tokio::sync::mpsc;
 
 use super::harness::{Box_, LIMIT, block_on, call, program_call, quick, settings, spooled, until};
@@ -242,4 +243,50 @@ fn every_delivery_is_said_however_slowly_that_is_heard() {
         heard.sort();
         assert_eq!(heard, to);
     });
+}
+
+#[test]
+fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_it_told() {
+    let test =
+        "a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_it_told";
+    if !have_relay(test) {
+        return;
+    }
+    let mut relay = Relay::down();
+    let state = TempDir::new();
+    let ran = state.join("ran");
+    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
+    let program = state.write_executable("page.alert", script);
+    block_on(async {
+        let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        let mut outbox = start(settings, Voice::Speaks, None);
+        for (number, service) in [(1, "http"), (2, "ping")] {
+            let call = call(number, service, "mail.alert", &["ops@b.example"]);
+            outbox.outbox.send(call);
+        }
+        until("two in the spool", || spooled(&state).len() == 2).await;
+        // The lease is over: nobody had to say so.
+        outbox.outbox.lease(Some(Mono::ZERO));
+        relay.up(&[]);
+        outbox.outbox.send(program_call(3, "http", &program, &[]));
+        until("three held", || outbox.outbox.held() == 3).await;
+        let first = "farm/http/1795215956/failure/1";
+        assert!(
+            outbox
+                .outbox
+                .told_elsewhere(vec![told(first, "ops@b.example")])
+        );
+        // It has its voice all along.
+        assert_eq!(outbox.outbox.voice(), Voice::Speaks);
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Elsewhere)]);
+        assert!(relay.mails().is_empty() && !ran.exists());
+        outbox.outbox.lease(None);
+        let mut done = outbox.done(2).await;
+        done.sort_by_key(|(number, _)| *number);
+        assert_eq!(done, [(2, Delivery::Done), (3, Delivery::Done)]);
+    });
+    let mails = relay.mails();
+    assert_eq!(mails.len(), 1);
+    let id = mails[0].header("X-Lvsmon-Event");
+    assert_eq!(id, "farm/ping/1795215956/failure/2");
 }

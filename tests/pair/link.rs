@@ -204,10 +204,14 @@ impl Director {
 
     /// Mails to this relay, and has a role.
     fn configure_mail(&self, relay: &Relay, link: &str) {
+        self.configure_mail_with(relay, &format!("{link}mail_group_wait = 0s\n"));
+    }
+
+    /// The same with these settings.
+    fn configure_mail_with(&self, relay: &Relay, settings: &str) {
         let fifo = self.folder.join("fifo");
         let settings = format!(
-            "{link}notify_fifo = {}\nmail_relay = {}\nmail_domain = d.example\n\
-             mail_group_wait = 0s\n",
+            "{settings}notify_fifo = {}\nmail_relay = {}\nmail_domain = d.example\n",
             fifo.display(),
             relay.url()
         );
@@ -449,9 +453,13 @@ fn active_and_standby(world: &World, relay: &Relay) -> [Director; 2] {
     roles(Director::pair(world), relay)
 }
 
-fn roles([mut one, mut two]: [Director; 2], relay: &Relay) -> [Director; 2] {
-    one.configure_mail(relay, &link(&one, &two));
-    two.configure_mail(relay, &link(&two, &one));
+fn roles(pair: [Director; 2], relay: &Relay) -> [Director; 2] {
+    roles_with(pair, relay, "mail_group_wait = 0s\n")
+}
+
+fn roles_with([mut one, mut two]: [Director; 2], relay: &Relay, more: &str) -> [Director; 2] {
+    one.configure_mail_with(relay, &format!("{}{more}", link(&one, &two)));
+    two.configure_mail_with(relay, &format!("{}{more}", link(&two, &one)));
     one.start();
     two.start();
     one.wait_for_log(LINKED);
@@ -619,4 +627,36 @@ fn an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id() {
     let all = ids(&relay);
     assert_eq!(outage(&all[0]), outage(&all[1]), "{all:?}");
     assert!(all[1].contains("/up/"), "{all:?}");
+}
+
+#[test]
+fn a_frozen_active_that_wakes_tells_nothing_that_the_other_one_has_told() {
+    if !have_relay("pair: a_frozen_active_that_wakes_tells_nothing_that_the_other_one_has_told") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [one, two] = roles_with(Director::pair(&world), &relay, "mail_group_wait = 5s\n");
+    world.fails();
+    wait_until("the active to see it", SOON, || two.peer_has("1 outage"));
+    two.wait_to_hold(1);
+    // Its mail waits for more of them.
+    one.signal(Signal::SIGSTOP);
+    two.role("master");
+    two.wait_for_log(GONE);
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    one.signal(Signal::SIGCONT);
+    one.role("backup");
+    two.wait_for_times(LINKED, 2);
+    one.wait_to_hold(0);
+    world.recovers();
+    wait_until("the upalert", SOON, || relay.mails().len() >= 2);
+    wait_until("the other to see it", SOON, || two.peer_has("0 outages"));
+    one.wait_to_hold(0);
+    let all = ids(&relay);
+    let mut unique = all.clone();
+    unique.dedup();
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(unique.len(), 2, "{all:?}");
+    assert!(one.log().contains("this director stood still"));
 }

@@ -19,6 +19,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
 use crate::clock::Clock;
+use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
 use crate::daemon::outbox::programs::{Key, Programs};
@@ -72,6 +73,8 @@ pub(super) struct Courier {
     /// Counts reloads.
     generation: u64,
     clock: Clock,
+    /// Whether anything may leave.
+    door: Door,
     zone: TimeZone,
     spool: Spool,
     queue: Queue,
@@ -106,7 +109,7 @@ impl Courier {
     pub(super) async fn run(mut inbox: mpsc::Receiver<Parcel>, ways: Ways) {
         let Ways {
             mut changes,
-            mut voices,
+            mut door,
             mut hearings,
             taken,
             held,
@@ -115,14 +118,14 @@ impl Courier {
         } = ways;
         let (reports, mut reported) = mpsc::channel(REPORTS);
         let settings = changes.borrow_and_update().clone();
-        let mut courier = Self::new(settings, reports);
+        let mut courier = Self::new(settings, door.clone(), reports);
         courier.tidings.clone_from(&tidings);
         courier.hear(*hearings.borrow_and_update());
         courier.load().await;
-        let voice = *voices.borrow_and_update();
-        courier.speak(voice);
+        courier.speak(courier.door.voice());
         let mut batch = Vec::with_capacity(BATCH);
         loop {
+            courier.close_in_time();
             courier.advance().await;
             held.send_if_modified(|count| {
                 let now = courier.held_count();
@@ -153,10 +156,8 @@ impl Courier {
                         calls > 0
                     });
                 }
-                Ok(()) = voices.changed() => {
-                    let voice = *voices.borrow_and_update();
-                    courier.speak(voice);
-                }
+                // Behind the inbox: before anything leaves again, all that came is read.
+                () = door.changed() => courier.speak(courier.door.voice()),
                 Ok(()) = hearings.changed() => courier.hear(*hearings.borrow_and_update()),
                 Ok(()) = changes.changed() => {
                     let settings = changes.borrow_and_update().clone();
@@ -175,10 +176,11 @@ impl Courier {
         }
     }
 
-    fn new(settings: OutboxSettings, reports: mpsc::Sender<Report>) -> Self {
+    fn new(settings: OutboxSettings, door: Door, reports: mpsc::Sender<Report>) -> Self {
         let clock = Clock::start();
         Self {
             clock,
+            door,
             zone: TimeZone::system(),
             spool: Spool::new(&settings.spool),
             queue: Queue::new(
@@ -320,6 +322,8 @@ impl Courier {
         for chunk in groups.chunks(GROUPS) {
             self.settle_groups(chunk).await;
         }
+        // The disk may have taken its time.
+        self.close_in_time();
         for due in self.queue.due(self.clock.now()) {
             match due {
                 Due::Mails(transactions) => self.start_mails(&transactions),
@@ -328,6 +332,7 @@ impl Courier {
         }
         let now = self.clock.now().mono;
         while self.post.voice() == Voice::Speaks
+            && self.door.voice() == Voice::Speaks
             && let Some(call) = self.programs.start(now, self.settings.limits.programs)
         {
             self.post.leaves(call.number);
@@ -420,6 +425,7 @@ impl Courier {
             mailer: self.settings.mailer.clone(),
             generation: self.generation,
             spool: self.spool.clone(),
+            door: self.door.clone(),
             zone: self.zone.clone(),
         };
         for &number in transactions.iter().flatten() {
@@ -437,6 +443,7 @@ impl Courier {
             left_out,
             content: self.content(number),
             spool: self.spool.clone(),
+            door: self.door.clone(),
             poster: Arc::clone(&self.poster),
             director: self.settings.mailer.host().to_owned(),
             clock: self.clock,

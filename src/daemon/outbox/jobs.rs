@@ -14,12 +14,14 @@ use crate::alert::mail::{self, Fault, Letter, Mailer, Session};
 use crate::alert::webhook::{Posted, Poster};
 use crate::alert::{exec, message, trap};
 use crate::clock::Clock;
+use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::programs::{Key, ProgramCall};
 use crate::daemon::outbox::queue::Outcome;
 use crate::daemon::outbox::spool::{Destination, Item, Spool, Unread};
 use crate::engine::event::AlertId;
 use crate::model::AlertProgram;
 use crate::options::AlertOptions;
+use crate::pair::Voice;
 use crate::program::Unstarted;
 
 /// What a job tells the courier.
@@ -121,6 +123,7 @@ pub(super) struct MailJob {
     pub(super) mailer: Mailer,
     /// Of the settings.
     pub(super) generation: u64,
+    pub(super) door: Door,
     pub(super) spool: Spool,
     pub(super) zone: TimeZone,
 }
@@ -200,6 +203,11 @@ impl MailJob {
                 return Ok(outcomes);
             }
         };
+        if self.door.voice() == Voice::Holds {
+            let untried = |number| (number, Outcome::Untried);
+            outcomes.extend(numbers.into_iter().map(untried));
+            return Ok(outcomes);
+        }
         let results = session.send(&letter.from, &recipients, &bytes).await?;
         outcomes.extend(numbers.into_iter().zip(results.into_iter().map(outcome_of)));
         Ok(outcomes)
@@ -244,6 +252,7 @@ pub(super) struct WebhookJob {
     pub(super) left_out: u32,
     pub(super) content: Content,
     pub(super) spool: Spool,
+    pub(super) door: Door,
     /// Made at the first webhook: it reads the machine's certificates.
     pub(super) poster: Arc<OnceCell<Poster>>,
     /// This machine's name.
@@ -255,11 +264,12 @@ impl WebhookJob {
     /// Posts it once.
     pub(super) async fn run(self, reports: mpsc::Sender<Report>) {
         let (outcome, fault) = match self.post().await {
-            Posted::Done => (Outcome::Delivered, None),
-            Posted::Refused(why) => (Outcome::Refused(why), None),
-            Posted::Later(why) => (Outcome::Later(why), None),
-            Posted::Closed(why, wait) => (Outcome::Later(why.clone()), Some((why, wait))),
-            Posted::Unsent(why) => (Outcome::Untried, Some((why, None))),
+            None => (Outcome::Untried, None),
+            Some(Posted::Done) => (Outcome::Delivered, None),
+            Some(Posted::Refused(why)) => (Outcome::Refused(why), None),
+            Some(Posted::Later(why)) => (Outcome::Later(why), None),
+            Some(Posted::Closed(why, wait)) => (Outcome::Later(why.clone()), Some((why, wait))),
+            Some(Posted::Unsent(why)) => (Outcome::Untried, Some((why, None))),
         };
         let report = Report::Webhook {
             number: self.number,
@@ -270,29 +280,33 @@ impl WebhookJob {
         let _ = reports.send(report).await;
     }
 
-    async fn post(&self) -> Posted {
+    /// None where it may not leave any more.
+    async fn post(&self) -> Option<Posted> {
         let item = match load(&self.spool, &self.content).await {
             Ok(item) => item,
-            Err(Unread::Useless(why)) => return Posted::Refused(why),
-            Err(Unread::NotNow(why)) => return Posted::Later(why),
+            Err(Unread::Useless(why)) => return Some(Posted::Refused(why)),
+            Err(Unread::NotNow(why)) => return Some(Posted::Later(why)),
         };
         let (Destination::Webhook(options), Some(notice)) =
             (&item.destination, item.notices.first())
         else {
-            return Posted::Refused("it is not a webhook".to_owned());
+            return Some(Posted::Refused("it is not a webhook".to_owned()));
         };
         let mut notice = notice.clone();
         notice.left_out = notice.left_out.saturating_add(self.left_out);
         let made = self
             .poster
             .get_or_try_init(|| async { tokio::task::spawn_blocking(Poster::new).await });
-        match made.await {
-            Ok(poster) => {
-                let now = self.clock.now().wall;
-                poster.post(options, &notice, &self.director, now).await
-            }
-            Err(error) => Posted::Unsent(error.to_string()),
+        let poster = match made.await {
+            Ok(poster) => poster,
+            Err(error) => return Some(Posted::Unsent(error.to_string())),
+        };
+        if self.door.voice() == Voice::Holds {
+            return None;
         }
+        let now = self.clock.now().wall;
+        let posted = poster.post(options, &notice, &self.director, now);
+        Some(posted.await)
     }
 }
 

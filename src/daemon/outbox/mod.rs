@@ -9,6 +9,7 @@
 //! | what is held for the other director, and what did that one tell | [`crate::pair::post`] (pure) |
 //! | what is done about all that | `courier` |
 //! | how is one delivery made | `jobs` |
+//! | may anything leave at this moment | `door` |
 //!
 //! Mail and webhooks are delivered at least once: a message whose acceptance was not noticed
 //! (a crash at the wrong moment) goes out again, with the same Message-ID and event id. They
@@ -18,6 +19,7 @@
 //! for as long as a message. Nothing here decides whether there is an alert: the engine does.
 
 mod courier;
+mod door;
 mod group;
 mod jobs;
 mod programs;
@@ -32,12 +34,15 @@ use tokio::task::JoinHandle;
 
 use crate::alert::exec::ALERT_LIMIT;
 use crate::alert::mail::Mailer;
+use crate::clock::boot_moment;
 use crate::daemon::outbox::courier::Courier;
+use crate::daemon::outbox::door::{Door, Leave};
 use crate::engine::event::{AlertCall, Delivery, Event, Renumbering};
 use crate::model::Globals;
 use crate::pair::post::{Terms, Tidings};
 use crate::pair::talk;
 use crate::pair::{Hearing, Voice};
+use crate::time::Mono;
 
 /// What the configuration says about delivery.
 #[derive(Clone, Debug)]
@@ -155,7 +160,7 @@ enum Parcel {
 /// What connects the task with the others.
 struct Ways {
     changes: watch::Receiver<OutboxSettings>,
-    voices: watch::Receiver<Voice>,
+    door: Door,
     hearings: watch::Receiver<Hearing>,
     /// How many calls were taken.
     taken: watch::Sender<u64>,
@@ -170,7 +175,7 @@ struct Ways {
 #[derive(Debug)]
 pub struct Outbox {
     parcels: mpsc::Sender<Parcel>,
-    voice: watch::Sender<Voice>,
+    leave: watch::Sender<Leave>,
     hearing: watch::Sender<Hearing>,
     held: watch::Receiver<u64>,
     taken: watch::Receiver<u64>,
@@ -198,13 +203,13 @@ impl Outbox {
     ) -> Self {
         let (parcels, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
-        let (voice, voices) = watch::channel(voice);
+        let (leave, leaves) = watch::channel(Leave::of(voice));
         let (hearing, hears) = watch::channel(Hearing::default());
         let (says, taken) = watch::channel(0);
         let (counts, held) = watch::channel(0);
         let ways = Ways {
             changes,
-            voices,
+            door: Door::new(leaves),
             hearings: hears,
             taken: says,
             held: counts,
@@ -214,7 +219,7 @@ impl Outbox {
         let task = tokio::spawn(Courier::run(inbox, ways));
         Self {
             parcels,
-            voice,
+            leave,
             hearing,
             held,
             taken,
@@ -234,7 +239,8 @@ impl Outbox {
     /// Takes one call. Never waits; a call for which there is no room is given up, loudly, and
     /// the answer is false.
     pub fn send(&self, call: AlertCall) -> bool {
-        let parcel = Parcel::Call(Box::new(call), *self.voice.borrow());
+        let voice = self.leave.borrow().voice(boot_moment());
+        let parcel = Parcel::Call(Box::new(call), voice);
         let result = self.parcels.try_send(parcel);
         let is_sent = result.is_ok();
         if let Err(refused) = result
@@ -254,8 +260,25 @@ impl Outbox {
     /// From now on people are told, or everything is held for the other director. What was taken
     /// before by one that spoke stays its own.
     pub fn speak(&self, voice: Voice) {
-        self.voice
-            .send_if_modified(|old| std::mem::replace(old, voice) != voice);
+        self.leave
+            .send_if_modified(|leave| std::mem::replace(&mut leave.voice, voice) != voice);
+    }
+
+    /// Whether people are to be told, as it was said last.
+    #[must_use]
+    pub fn voice(&self) -> Voice {
+        self.leave.borrow().voice
+    }
+
+    /// Messages may leave until then, by [`boot_moment`]; none: at any time.
+    /// Later on everything is held until there is another such word.
+    pub fn lease(&self, until: Option<Mono>) {
+        self.leave.send_if_modified(|leave| {
+            // A new lease is always told: the one before may be over, and all be held.
+            let is_news = until.is_some() || leave.until.is_some();
+            leave.until = until;
+            is_news
+        });
     }
 
     /// From now on the other director says what it has told, or does not.
@@ -312,6 +335,10 @@ impl Outbox {
     /// the rest in the spool.
     pub async fn close(self, limit: Duration) {
         let mut outbox = self;
+        let now = boot_moment();
+        outbox
+            .leave
+            .send_modify(|leave| leave.extend(now, now.after(limit)));
         let (nothing, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut outbox.parcels, nothing));
         if tokio::time::timeout(limit, &mut outbox.task).await.is_err() {

@@ -126,6 +126,7 @@ impl Keeper {
         mut self,
         mut own: watch::Receiver<Own>,
         mut changes: watch::Receiver<PeerSettings>,
+        mut renews: watch::Receiver<u64>,
         mut tidings: mpsc::Receiver<Tidings>,
     ) {
         let (reports, mut reported) = mpsc::channel(REPORTS_WAITING);
@@ -145,6 +146,7 @@ impl Keeper {
                     let settings = changes.borrow_and_update().clone();
                     self.reload(settings).await;
                 }
+                Ok(()) = renews.changed() => self.lose("this director stood still"),
                 Ok(()) = own.changed() => {
                     let own = own.borrow_and_update().clone();
                     self.talk.tell(own);
@@ -489,6 +491,12 @@ impl Keeper {
 
     fn publish(&mut self) {
         self.view.delivered = self.talk.delivered().len();
+        if let Some(link) = &self.link
+            && self.talk.is_heard()
+            && self.unheard.is_empty()
+        {
+            self.view.heard = link.id.0;
+        }
         let view = &self.view;
         self.says.send_if_modified(|known| {
             let is_news = **known != *view;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::boot_moment;
 use crate::daemon::Daemon;
 use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
 use crate::pair::talk::{Delivery, Own};
-use crate::pair::{Hearing, Saying};
+use crate::pair::{Ear, Hearing, Saying};
 use crate::time::{Mono, Readable, Wall};
 use crate::wire::role::PeerRow;
 
@@ -79,9 +80,30 @@ impl Daemon {
     /// The peer told something.
     pub(in crate::daemon) fn peer_news(&mut self, news: News) {
         match news {
-            News::View => self.peer_view(),
+            News::View => {
+                self.peer_heard();
+                self.peer_view();
+            }
             News::Delivered(told) => self.peer_delivered(told),
             News::Wishes(wishes) => self.peer_wishes(wishes),
+        }
+    }
+
+    /// Of a new link, all that the peer delivered is with the outbox by now: it comes before the
+    /// view.
+    fn peer_heard(&mut self) {
+        let link = self.peer.view().heard;
+        if self.peer.heard.is_none_or(|(known, _)| known != link) && link != 0 {
+            self.peer.heard = Some((link, boot_moment()));
+        }
+    }
+
+    /// When the whole state of a peer was heard last for the first time on its link.
+    pub(in crate::daemon) fn peer_ear(&self) -> Ear {
+        match (self.peer.view().address, self.peer.heard) {
+            (None, _) => Ear::Unneeded,
+            (Some(_), None) => Ear::Waits,
+            (Some(_), Some((_, at))) => Ear::Heard(at),
         }
     }
 
@@ -109,11 +131,12 @@ impl Daemon {
     /// The engine and the outbox hear what they have not heard yet.
     pub(in crate::daemon) fn peer_view(&mut self) {
         let view = self.peer.view();
-        self.outbox.hear(match (view.address, view.linked) {
+        let hearing = match (view.address, view.linked) {
             (None, _) => Hearing::Never,
             (Some(_), Some(_)) => Hearing::Linked,
             (Some(_), None) => Hearing::Lost,
-        });
+        };
+        self.outbox.hear(hearing);
         let here = view.peer.here.as_ref();
         let peer = match here {
             Some(here) if !here.speaks => Speaking::Silent,

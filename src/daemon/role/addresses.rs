@@ -17,7 +17,9 @@ use netlink_sys::{AsyncSocket, AsyncSocketExt as _, SocketAddr, TokioSocket};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
+use crate::clock::boot_moment;
 use crate::pair::Sight;
+use crate::time::Mono;
 
 /// How often is looked in any case: as long may the kernel's word of a change be lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -64,11 +66,13 @@ const HEADER: usize = 16;
 /// Bytes of `struct ifaddrmsg`.
 const ABOUT: usize = 8;
 
-/// Looks for ever; says what differs from what was said before.
+/// Looks for ever; says what differs from what was said before, and when the last look began that
+/// has ended.
 pub(super) async fn look(
     mut wanted: watch::Receiver<Vec<IpAddr>>,
     shows: watch::Sender<Sight>,
     now: Arc<Notify>,
+    looks: watch::Sender<Option<Mono>>,
 ) {
     let mut changes = None;
     loop {
@@ -83,6 +87,7 @@ pub(super) async fn look(
         if changes.is_none() {
             changes = listen().ok();
         }
+        let began = boot_moment();
         let sight = match timeout(CALL_LIMIT, whole(here)).await {
             Ok(Ok(here)) => {
                 let found = addresses.into_iter().map(|it| (it, here.contains(&it)));
@@ -97,6 +102,7 @@ pub(super) async fn look(
             tracing::error!(why, "cannot see whether the virtual addresses are here");
         }
         shows.send_if_modified(|seen| replace(seen, sight));
+        looks.send_replace(Some(began));
         sleep(LOOK_REST).await;
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() {
@@ -351,7 +357,8 @@ mod tests {
         let [one, other] = ["192.0.2.3", "192.0.2.4"].map(|it| it.parse::<IpAddr>().unwrap());
         let (wanted, wishes) = watch::channel(vec![one]);
         let (shows, mut sight) = watch::channel(Sight::Unseen);
-        let task = tokio::spawn(look(wishes, shows, Arc::default()));
+        let (looks, mut looked) = watch::channel(None);
+        let task = tokio::spawn(look(wishes, shows, Arc::default(), looks));
         for list in [vec![one], vec![one, other], vec![other]] {
             let expected = Sight::Seen(list.iter().map(|it| (*it, false)).collect());
             wanted.send_replace(list);
@@ -361,6 +368,10 @@ mod tests {
             );
             assert!(found.await.is_ok(), "{expected:?}");
         }
+        // When somebody looked is told also where it finds nothing new.
+        let since = boot_moment();
+        let later = looked.wait_for(|began| began.is_some_and(|began| began > since));
+        assert!(timeout(Duration::from_secs(60), later).await.is_ok());
         task.abort();
     }
 

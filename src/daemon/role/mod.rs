@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::lvs::SyncDaemon;
 use crate::model::Globals;
 use crate::pair::{PairSettings, Sight};
+use crate::time::Mono;
 use crate::wire::role::SyncRow;
 
 use fifo::Heard;
@@ -39,6 +40,8 @@ pub(super) struct RoleSources {
     wanted: watch::Sender<Vec<std::net::IpAddr>>,
     heard: watch::Receiver<Heard>,
     sight: watch::Receiver<Sight>,
+    /// When the last look for addresses began that has ended.
+    looked: watch::Receiver<Option<Mono>>,
     /// Somebody wants a look now.
     look: Arc<Notify>,
     sync: sync::Steering,
@@ -63,15 +66,17 @@ impl RoleSources {
         let (says, heard) = watch::channel(Heard::default());
         let (shows, sight) = watch::channel(Sight::Unseen);
         let look = Arc::new(Notify::new());
+        let (looks, looked) = watch::channel(None);
         let tasks = [
             tokio::spawn(fifo::listen(paths, says, clock)),
-            tokio::spawn(addresses::look(wishes, shows, Arc::clone(&look))),
+            tokio::spawn(addresses::look(wishes, shows, Arc::clone(&look), looks)),
         ];
         Self {
             path,
             wanted,
             heard,
             sight,
+            looked,
             look,
             sync: sync::Steering::start(globals.ipvs_backend, globals.statedir.clone()),
             tasks,
@@ -93,6 +98,11 @@ impl RoleSources {
     /// The addresses are looked for now.
     pub(super) fn look_now(&self) {
         self.look.notify_one();
+    }
+
+    /// When the last look for addresses began that has ended, by the clock of the boot.
+    pub(super) fn looked(&self) -> Option<Mono> {
+        *self.looked.borrow()
     }
 
     /// What is new; ends never while nothing is. Cancel safe.

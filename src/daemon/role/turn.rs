@@ -6,14 +6,15 @@
 
 use serde_json::Value;
 
+use crate::clock::boot_moment;
 use crate::daemon::Daemon;
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
-use crate::pair::role::{Said, Source};
-use crate::pair::{Change, Facts, InstanceName, RoleKeeper, State};
-use crate::time::Now;
+use crate::pair::role::{Role, Said, Source};
+use crate::pair::{Beat, Change, Ear, Facts, InstanceName, RoleKeeper, State};
+use crate::time::{Now, Readable};
 use crate::wire::role::{FifoRow, RoleAnswer};
 
 /// The journal's key.
@@ -149,8 +150,51 @@ impl Daemon {
         self.role_holds();
     }
 
+    /// Lets messages leave for a while; after a stall only when role and peer were heard again.
+    /// This comes behind what is heard of the role, so that it is acted upon.
+    pub(in crate::daemon) fn beat(&mut self) {
+        let peer = self.peer_ear();
+        if self.role.standing().role == Role::Alone && peer == Ear::Unneeded {
+            self.pulse.rest();
+            return self.outbox.lease(None);
+        }
+        let role = if self.role.settings().vips.is_empty() {
+            Ear::Unneeded
+        } else {
+            self.role_sources.looked().map_or(Ear::Waits, Ear::Heard)
+        };
+        let role = if self.role.settled() {
+            role
+        } else {
+            Ear::Waits
+        };
+        match self
+            .pulse
+            .beat(self.clock.now().mono, boot_moment(), role, peer)
+        {
+            Beat::Leave(until) => self.outbox.lease(Some(until)),
+            Beat::Stood(lasted) => {
+                let help = "messages wait until it has heard its role and the peer";
+                tracing::warn!(lasted = %Readable(lasted), help, "this director stood still");
+                self.role_sources.look_now();
+                self.peer.renew();
+            }
+            Beat::Waits => {}
+            Beat::Unheard(until) => {
+                let why = "its role or the peer was not heard since it stood still";
+                tracing::warn!(
+                    why,
+                    "messages leave all the same: better two that mail than none"
+                );
+                self.outbox.lease(Some(until));
+            }
+        }
+    }
+
     /// Tells those who do something else in each role.
     pub(in crate::daemon) fn role_holds(&mut self) {
+        // It may have become one of a pair.
+        self.pulse.wake();
         self.outbox.speak(voice(&self.role));
         let sync = self.role.settings().sync.as_ref();
         let role = self.role.standing().role;

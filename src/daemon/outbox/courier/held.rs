@@ -20,6 +20,13 @@ use crate::pair::talk;
 const TOO_OLD: &str = "too old: it could not be told before the other director's turn came";
 
 impl Courier {
+    /// Holds everything as soon as nothing may leave any more. That it may again is heard in turn.
+    pub(super) fn close_in_time(&mut self) {
+        if self.door.voice() == Voice::Holds {
+            self.speak(Voice::Holds);
+        }
+    }
+
     /// From now on people are told, or everything is held.
     pub(super) fn speak(&mut self, voice: Voice) {
         if self.post.voice() == voice {
@@ -34,10 +41,12 @@ impl Courier {
                 self.queue.release();
             }
             Voice::Holds => {
-                tracing::info!(
-                    waiting,
-                    "messages are held: the other director tells people"
-                );
+                let why = if self.door.is_stale() {
+                    "this director stood still, and does not know yet what happened meanwhile"
+                } else {
+                    "the other director tells people"
+                };
+                tracing::info!(waiting, why, "messages are held");
                 self.queue.hold();
             }
         }

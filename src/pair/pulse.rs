@@ -1,0 +1,200 @@
+//! May messages leave, or did this director stand still and does not know what happened meanwhile?
+//!
+//! A director that was frozen (a stopped process, a machine that slept) knows nothing
+//! of it when it wakes: the other one has its place by then, and has told people. So messages leave
+//! under a lease, which ends by itself and is renewed while the loop turns; after a stall it is
+//! renewed when the role and the peer were heard again (D26).
+
+use std::time::Duration;
+
+use crate::time::Mono;
+
+/// How often the lease is renewed: some times within [`STALL`].
+const BEAT: Duration = Duration::from_secs(1);
+
+/// So long is a lease, and a loop that has not turned for longer stood still: no other director
+/// takes over within this time (three advertisements of a second, or three failures of
+/// `track_script`), and a busy machine turns the loop within it.
+const STALL: Duration = Duration::from_secs(3);
+
+/// Longest wait for the role and the peer after a stall: the link is tried again several times
+/// within it. Then messages leave all the same: two that mail are better than none.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is known of one that is to be heard again after a stall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ear {
+    /// There is no such one.
+    Unneeded,
+    /// It was never heard, or what was heard is not acted upon yet.
+    Waits,
+    /// It was heard then.
+    Heard(Mono),
+}
+
+impl Ear {
+    fn has_heard(self, since: Mono) -> bool {
+        match self {
+            Self::Unneeded => true,
+            Self::Waits => false,
+            Self::Heard(at) => at > since,
+        }
+    }
+}
+
+/// What a beat comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// Messages may leave until then.
+    Leave(Mono),
+    /// The loop stood still for so long: role and peer are to be asked, and nothing leaves.
+    Stood(Duration),
+    /// They were not heard yet: nothing leaves.
+    Waits,
+    /// They were not heard for long: messages may leave until then.
+    Unheard(Mono),
+}
+
+/// Knows when the loop turned last.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    last: Option<Mono>,
+    /// When the end of a stall was found, after which role or peer were not heard yet.
+    stood: Option<Mono>,
+    next: Option<Mono>,
+}
+
+impl Pulse {
+    /// The first beat is due at once.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            last: None,
+            stood: None,
+            next: Some(Mono::ZERO),
+        }
+    }
+
+    /// When the next beat is due; none while it rests.
+    #[must_use]
+    pub const fn next(&self) -> Option<Mono> {
+        self.next
+    }
+
+    /// A beat is due at once, since it may be needed now.
+    pub const fn wake(&mut self) {
+        self.next = Some(Mono::ZERO);
+    }
+
+    /// No beat is needed: there is no other director.
+    pub const fn rest(&mut self) {
+        (self.last, self.stood, self.next) = (None, None, None);
+    }
+
+    /// The loop turns. `loops` is its own clock, by which the next beat is due; all others are moments
+    /// of a clock that goes on while the machine sleeps.
+    pub fn beat(&mut self, loops: Mono, now: Mono, role: Ear, peer: Ear) -> Beat {
+        self.next = Some(loops.after(BEAT));
+        let lasted = self.last.replace(now).map(|last| now.since(last));
+        if let Some(lasted) = lasted.filter(|lasted| *lasted > STALL) {
+            self.stood = Some(now);
+            return Beat::Stood(lasted);
+        }
+        let until = now.after(STALL);
+        let Some(since) = self.stood else {
+            return Beat::Leave(until);
+        };
+        if role.has_heard(since) && peer.has_heard(since) {
+            self.stood = None;
+            return Beat::Leave(until);
+        }
+        if now.since(since) < PATIENCE {
+            return Beat::Waits;
+        }
+        self.stood = None;
+        Beat::Unheard(until)
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(ms: u64) -> Mono {
+        Mono::from_micros(ms * 1_000)
+    }
+
+    fn ran(pulse: &mut Pulse) {
+        for second in 1..=5 {
+            let now = at(second * 1_000);
+            let beat = pulse.beat(now, now, Ear::Waits, Ear::Waits);
+            assert_eq!(beat, Beat::Leave(now.after(STALL)));
+            assert_eq!(pulse.next(), Some(now.after(BEAT)));
+        }
+    }
+
+    #[test]
+    fn after_a_stall_nothing_leaves_before_role_and_peer_were_heard_again() {
+        let mut pulse = Pulse::new();
+        ran(&mut pulse);
+        // What was heard before the end of the stall is old.
+        let old = Ear::Heard(at(25_000));
+        let stood = pulse.beat(at(25_000), at(25_000), old, old);
+        assert_eq!(stood, Beat::Stood(Duration::from_secs(20)));
+        assert_eq!(pulse.beat(at(26_000), at(26_000), old, old), Beat::Waits);
+        let new = Ear::Heard(at(26_500));
+        assert_eq!(pulse.beat(at(27_000), at(27_000), new, old), Beat::Waits);
+        assert_eq!(pulse.beat(at(28_000), at(28_000), old, new), Beat::Waits);
+        assert_eq!(
+            pulse.beat(at(29_000), at(29_000), new, Ear::Waits),
+            Beat::Waits
+        );
+        assert_eq!(
+            pulse.beat(at(30_000), at(30_000), new, new),
+            Beat::Leave(at(33_000))
+        );
+        assert_eq!(
+            pulse.beat(at(31_000), at(31_000), old, old),
+            Beat::Leave(at(34_000))
+        );
+    }
+
+    #[test]
+    fn a_director_without_a_link_waits_for_its_role_and_one_that_hears_nothing_goes_on_in_the_end()
+    {
+        let mut pulse = Pulse::new();
+        ran(&mut pulse);
+        pulse.beat(at(25_000), at(25_000), Ear::Waits, Ear::Unneeded);
+        let heard = Ear::Heard(at(25_100));
+        let beat = pulse.beat(at(26_000), at(26_000), heard, Ear::Unneeded);
+        assert_eq!(beat, Beat::Leave(at(29_000)));
+        pulse.beat(at(45_000), at(45_000), Ear::Unneeded, Ear::Waits);
+        let mut now = 46_000;
+        while pulse.beat(at(now), at(now), Ear::Unneeded, Ear::Waits) == Beat::Waits {
+            now += 1_000;
+        }
+        assert_eq!(now, 55_000);
+        let beat = pulse.beat(at(now), at(now), Ear::Unneeded, Ear::Waits);
+        assert_eq!(beat, Beat::Leave(at(58_000)));
+    }
+
+    #[test]
+    fn a_loop_that_is_late_for_a_moment_did_not_stand_still_and_one_that_rested_neither() {
+        let mut pulse = Pulse::new();
+        ran(&mut pulse);
+        let beat = pulse.beat(at(8_000), at(8_000), Ear::Waits, Ear::Waits);
+        assert_eq!(beat, Beat::Leave(at(11_000)));
+        pulse.rest();
+        assert_eq!(pulse.next(), None);
+        pulse.wake();
+        assert_eq!(pulse.next(), Some(Mono::ZERO));
+        let beat = pulse.beat(at(99_000), at(99_000), Ear::Waits, Ear::Waits);
+        assert_eq!(beat, Beat::Leave(at(102_000)));
+    }
+}
