@@ -144,8 +144,10 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
     } else {
         "holds its messages"
     };
+    let because = answer.speaks_because.as_ref();
+    let because = because.map_or_else(String::new, |why| format!(", because {why}"));
     out.line(&format!(
-        "speak = {}: this director {speaks}, {} held",
+        "speak = {}: this director {speaks}{because}, {} held",
         answer.speak, answer.held
     ))?;
     for vip in &answer.vips {

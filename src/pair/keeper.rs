@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::pair::fifo::{InstanceName, State};
+use crate::pair::post::Hearing;
 use crate::pair::role::{self, Facts, Role, Said, Sight, Source, Standing, VipStanding};
-use crate::pair::settings::PairSettings;
+use crate::pair::settings::{PairSettings, Speak};
 use crate::time::{Mono, Now, Wall};
 
 /// How long nothing may be heard before that means something: a VRRP daemon that starts needs
@@ -25,6 +26,10 @@ const CHANGES_AT_ONCE: u32 = 4;
 
 /// One more change is acted upon after this time.
 const CHANGE_EVERY: Duration = Duration::from_secs(10);
+
+/// From when on a peer that is not linked is gone, where this director would be silent only because
+/// that one speaks: a link that broke is back within this time, and nobody waits for it at night.
+const PEER_GRACE: Duration = Duration::from_secs(10);
 
 /// A change of the role that is acted upon now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +65,10 @@ pub struct RoleKeeper {
     passed_over: u32,
     /// What was said of more instances than are kept.
     unkept: u64,
+    /// Then the other director is gone; none while it is linked, is gone, or there is none.
+    lonely_at: Option<Mono>,
+    /// The other director is gone.
+    is_lonely: bool,
 }
 
 impl RoleKeeper {
@@ -82,6 +91,8 @@ impl RoleKeeper {
             counted: now.mono,
             passed_over: 0,
             unkept: 0,
+            lonely_at: None,
+            is_lonely: false,
         };
         keeper.judge();
         keeper
@@ -134,8 +145,26 @@ impl RoleKeeper {
         self.judge();
     }
 
+    /// The other director is linked, is not, or is none.
+    pub fn hear_peer(&mut self, now: Mono, hearing: Hearing) {
+        match hearing {
+            Hearing::Never | Hearing::Linked => {
+                self.lonely_at = None;
+                self.is_lonely = false;
+            }
+            Hearing::Lost if self.is_lonely => {}
+            Hearing::Lost => {
+                self.lonely_at.get_or_insert(now.after(PEER_GRACE));
+            }
+        }
+    }
+
     /// The change to act upon at `now`, if there is one.
     pub fn settle(&mut self, now: Now) -> Option<Change> {
+        if self.lonely_at.is_some_and(|at| at <= now.mono) {
+            self.lonely_at = None;
+            self.is_lonely = true;
+        }
         self.go_blind(now.mono);
         self.wait(now.mono);
         self.refill(now.mono);
@@ -159,12 +188,17 @@ impl RoleKeeper {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Mono> {
         let waits = self.latest.role != self.standing.role;
-        let pace = waits.then(|| match self.free {
+        let pace = waits.then(|| self.turn());
+        let all = [self.silent_at, self.blind_at, self.lonely_at, pace];
+        all.into_iter().flatten().min()
+    }
+
+    /// When one more change may be acted upon.
+    fn turn(&self) -> Mono {
+        match self.free {
             0 => self.counted.after(CHANGE_EVERY),
             _ => self.counted,
-        });
-        let all = [self.silent_at, self.blind_at, pace];
-        all.into_iter().flatten().min()
+        }
     }
 
     /// The role that is acted upon.
@@ -212,7 +246,19 @@ impl RoleKeeper {
     /// Whether people are told by this director now.
     #[must_use]
     pub const fn speaks(&self) -> bool {
-        self.settings.speak.allows(self.standing.role)
+        self.settings.speak.allows(self.standing.role) || self.speaks_because().is_some()
+    }
+
+    /// Why it does although the file leaves it to the other one; none where it does not, or the
+    /// role says so. With `speak = active` the role decides: whoever has the addresses tells.
+    #[must_use]
+    pub const fn speaks_because(&self) -> Option<&'static str> {
+        match self.settings.speak {
+            Speak::Standby if self.is_lonely && !Speak::Standby.allows(self.standing.role) => {
+                Some("the peer is gone")
+            }
+            Speak::Standby | Speak::Active | Speak::Both => None,
+        }
     }
 
     /// Where nobody can look: whether that lasts too long to count on the last look.

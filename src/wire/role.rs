@@ -36,6 +36,9 @@ pub struct RoleAnswer {
     /// The link to the other director, where the file names one.
     #[serde(default)]
     pub peer: Option<PeerRow>,
+    /// Why people are told by this director although `speak` leaves it to the other one.
+    #[serde(default)]
+    pub speaks_because: Option<String>,
 }
 
 /// The link to the other director.
@@ -166,6 +169,7 @@ impl RoleAnswer {
             },
             sync: None,
             peer: None,
+            speaks_because: keeper.speaks_because().map(str::to_owned),
         }
     }
 }

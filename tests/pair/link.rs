@@ -660,3 +660,34 @@ fn a_frozen_active_that_wakes_tells_nothing_that_the_other_one_has_told() {
     assert_eq!(unique.len(), 2, "{all:?}");
     assert!(one.log().contains("this director stood still"));
 }
+
+#[test]
+fn where_the_standby_is_to_speak_and_dies_the_active_does() {
+    if !have_relay("pair: where_the_standby_is_to_speak_and_dies_the_active_does") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let more = "mail_group_wait = 0s\nspeak = standby\n";
+    let [mut one, two] = roles_with(Director::pair(&world), &relay, more);
+    one.end(Signal::SIGKILL);
+    two.role("master");
+    world.fails();
+    wait_until("the failure", SOON, || relay.mails().len() == 1);
+    let shown = two.shown();
+    let expected = "speak = standby: this director tells people, because the peer is gone";
+    assert!(shown.contains(expected), "{shown}");
+    // Back, and the standby by now.
+    one.start();
+    one.wait_for_log(LINKED);
+    one.role("backup");
+    wait_until("the active to be silent", SOON, || {
+        two.shown().contains("this director holds its messages")
+    });
+    wait_until("the standby to see it", SOON, || two.peer_has("1 outage"));
+    world.recovers();
+    wait_until("the upalert", SOON, || relay.mails().len() == 2);
+    let mut all = ids(&relay);
+    all.dedup();
+    assert_eq!(all.len(), 2, "{all:?}");
+}

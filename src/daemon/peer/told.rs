@@ -137,6 +137,8 @@ impl Daemon {
             (Some(_), None) => Hearing::Lost,
         };
         self.outbox.hear(hearing);
+        self.role.hear_peer(self.clock.now().mono, hearing);
+        self.heed_voice();
         let here = view.peer.here.as_ref();
         let peer = match here {
             Some(here) if !here.speaks => Speaking::Silent,

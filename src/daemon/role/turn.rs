@@ -128,6 +128,7 @@ impl Daemon {
         if let Some(change) = self.role.settle(self.clock.now()) {
             self.role_changed(&change);
         }
+        self.heed_voice();
         let is_settled = self.role.settled();
         if is_settled && !states(self.role.facts()).eq(states(&self.role_kept)) {
             self.role_kept = self.role.facts().clone();
@@ -147,6 +148,17 @@ impl Daemon {
         let wall = self.clock.now().wall;
         let text = format!("{} -> {role}: {why}", change.from);
         self.chronicle.keep(wall, "role", None, text);
+        self.role_holds();
+    }
+
+    /// Who tells people may change while the role does not.
+    pub(in crate::daemon) fn heed_voice(&mut self) {
+        if self.outbox.voice() == voice(&self.role) {
+            return;
+        }
+        if let Some(why) = self.role.speaks_because() {
+            tracing::warn!(why, "this director tells people, whatever its role");
+        }
         self.role_holds();
     }
 

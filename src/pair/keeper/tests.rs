@@ -64,6 +64,52 @@ fn a_role_that_changes_ten_times_a_second_is_followed_at_an_even_pace() {
 }
 
 #[test]
+fn who_is_silent_for_a_standby_that_is_gone_speaks_and_who_is_standby_never_does() {
+    let silent = |speak, role| {
+        let mut keeper = with_fifo();
+        keeper.settings.speak = speak;
+        say(&mut keeper, role, at(0));
+        keeper.settle(at(0));
+        assert!(!keeper.speaks());
+        keeper
+    };
+    for role in [State::Master, State::Fault] {
+        let mut keeper = silent(Speak::Standby, role);
+        keeper.hear_peer(at(0).mono, Hearing::Linked);
+        assert_eq!(keeper.next_deadline(), None);
+        // A link that comes back soon was no loss.
+        keeper.hear_peer(at(1_000).mono, Hearing::Lost);
+        keeper.hear_peer(at(5_000).mono, Hearing::Lost);
+        assert_eq!(keeper.next_deadline(), Some(at(11_000).mono));
+        keeper.hear_peer(at(6_000).mono, Hearing::Linked);
+        assert_eq!(keeper.settle(at(60_000)), None);
+        assert!(!keeper.speaks());
+        keeper.hear_peer(at(60_000).mono, Hearing::Lost);
+        assert_eq!(keeper.settle(at(69_999)), None);
+        assert!(!keeper.speaks());
+        assert_eq!(keeper.settle(at(70_000)), None);
+        assert_eq!(keeper.speaks_because(), Some("the peer is gone"));
+        assert!(keeper.speaks());
+        assert_eq!(keeper.next_deadline(), None);
+        keeper.hear_peer(at(80_000).mono, Hearing::Lost);
+        assert!(keeper.speaks());
+        keeper.hear_peer(at(90_000).mono, Hearing::Linked);
+        assert!(!keeper.speaks());
+    }
+    for role in [State::Backup, State::Fault] {
+        let mut keeper = silent(Speak::Active, role);
+        keeper.hear_peer(at(0).mono, Hearing::Lost);
+        keeper.settle(at(60_000));
+        assert!(!keeper.speaks());
+    }
+    // Without a peer in the file nobody knows.
+    let mut keeper = silent(Speak::Standby, State::Master);
+    keeper.hear_peer(at(0).mono, Hearing::Never);
+    keeper.settle(at(60_000));
+    assert!(!keeper.speaks());
+}
+
+#[test]
 fn nothing_heard_for_long_makes_active_and_a_word_ends_that() {
     let mut keeper = with_fifo();
     assert_eq!(keeper.next_deadline(), Some(at(30_000).mono));
