@@ -21,7 +21,8 @@ use crate::wire::role::{PeerRow, RoleAnswer, SaidRow, SyncRow};
 Without WORDS, the role is shown. WORDS are MASTER, BACKUP, FAULT, STOP or DELETED, in letters of
 any size; or what keepalived puts behind a notify script: INSTANCE NAME STATE PRIORITY, so that
 `notify \"/usr/bin/lvsmon role\"` is all it takes. Words on a GROUP are passed over.
-Exit status: 0 done; 1 no daemon, or it refused; 2 wrong usage.")]
+Exit status: 0 done; 1 no daemon, or it refused; 2 wrong usage; 3 noted, but held back for some
+seconds because the role changes too often.")]
 pub(super) struct RoleArgs {
     /// What this director is now
     #[arg(value_name = "WORDS")]
@@ -39,6 +40,9 @@ pub(super) struct RoleArgs {
     #[arg(long)]
     json: bool,
 }
+
+/// Exit status: what was said is noted, and acted upon later.
+const HELD_BACK: u8 = 3;
 
 /// What the words come to.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +79,12 @@ pub(super) fn role(args: &RoleArgs, out: &mut Output) -> Outcome {
                 print(&answer, out)?;
             }
         }
-        Wanted::Say(instance, state) => out.line(&daemon.set_role(instance, state)?)?,
+        Wanted::Say(instance, state) => {
+            out.line(&daemon.set_role(instance, state)?)?;
+            if daemon.role()?.coming.is_some() {
+                return Ok(ExitCode::from(HELD_BACK));
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -150,6 +159,11 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
         "speak = {}: this director {speaks}{because}, {} held",
         answer.speak, answer.held
     ))?;
+    if let Some(coming) = &answer.coming {
+        let (role, at, why) = (coming.role, time(coming.time), &coming.why);
+        let held = format!("held back until {at}, because the role changes too often");
+        out.line(&out.paint(Tone::Odd, &format!("{held}: {role}, {why}")))?;
+    }
     for vip in &answer.vips {
         let here = match vip.here {
             Some(true) => "here",

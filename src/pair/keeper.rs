@@ -31,6 +31,17 @@ const CHANGE_EVERY: Duration = Duration::from_secs(10);
 /// that one speaks: a link that broke is back within this time, and nobody waits for it at night.
 const PEER_GRACE: Duration = Duration::from_secs(10);
 
+/// A change of the role that waits for its turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coming {
+    /// To what.
+    pub role: Role,
+    /// Why, in words for a person.
+    pub why: String,
+    /// Then it is acted upon, where nothing else is said until then.
+    pub at: Wall,
+}
+
 /// A change of the role that is acted upon now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -173,7 +184,12 @@ impl RoleKeeper {
             self.standing.clone_from(&self.latest);
             return None;
         }
-        self.free = self.free.checked_sub(1)?;
+        self.free = match self.latest.role {
+            // It is said when the director must not be used, and never waits (D27): the way back
+            // does.
+            Role::Fault => self.free.saturating_sub(1),
+            Role::Alone | Role::Active | Role::Standby => self.free.checked_sub(1)?,
+        };
         let from = self.standing.role;
         self.standing.clone_from(&self.latest);
         self.since = now.wall;
@@ -199,6 +215,16 @@ impl RoleKeeper {
             0 => self.counted.after(CHANGE_EVERY),
             _ => self.counted,
         }
+    }
+
+    /// The change that waits for its turn; none where what is acted upon follows from what is known.
+    #[must_use]
+    pub fn coming(&self, now: Now) -> Option<Coming> {
+        (!self.settled()).then(|| Coming {
+            role: self.latest.role,
+            why: self.latest.why.clone(),
+            at: now.wall.after(self.turn().since(now.mono)),
+        })
     }
 
     /// The role that is acted upon.

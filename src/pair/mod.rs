@@ -29,7 +29,7 @@ pub mod talk;
 
 pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
-pub use keeper::{Change, RoleKeeper};
+pub use keeper::{Change, Coming, RoleKeeper};
 pub use post::{Hearing, Letter, Post, Voice};
 pub use pulse::{Beat, Ear, Pulse};
 pub use role::{Facts, Found, Role, Sight, Standing, VipStanding};

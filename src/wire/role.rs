@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pair::role::{Source, VipStanding};
 use crate::pair::{InstanceName, Role, RoleKeeper, Sight, State};
+use crate::time::Now;
 
 /// What this director is to the other one, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,20 @@ pub struct RoleAnswer {
     /// Why people are told by this director although `speak` leaves it to the other one.
     #[serde(default)]
     pub speaks_because: Option<String>,
+    /// The role that is held back, because it changes too often.
+    #[serde(default)]
+    pub coming: Option<ComingRow>,
+}
+
+/// A role that is held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComingRow {
+    /// What the director is then.
+    pub role: Role,
+    /// Why.
+    pub why: String,
+    /// When, in Unix seconds.
+    pub time: i64,
 }
 
 /// The link to the other director.
@@ -139,7 +154,7 @@ pub struct HealthAnswer {
 impl RoleAnswer {
     /// What the keeper knows; the rest is added by who has it.
     #[must_use]
-    pub fn of(keeper: &RoleKeeper) -> Self {
+    pub fn of(keeper: &RoleKeeper, now: Now) -> Self {
         let standing = keeper.standing();
         let settings = keeper.settings();
         let facts = keeper.facts();
@@ -170,6 +185,11 @@ impl RoleAnswer {
             sync: None,
             peer: None,
             speaks_because: keeper.speaks_because().map(str::to_owned),
+            coming: keeper.coming(now).map(|coming| ComingRow {
+                role: coming.role,
+                why: coming.why,
+                time: coming.at.seconds(),
+            }),
         }
     }
 }

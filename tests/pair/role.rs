@@ -101,7 +101,14 @@ fn notify_scripts_and_persons_say_the_role() {
     ] {
         let words: Vec<&str> = ["role"].into_iter().chain(words.split(' ')).collect();
         let output = farm.output(&words);
-        assert_eq!(output.status.code(), Some(0), "{words:?} {}", text(&output));
+        let said = text(&output);
+        // The fifth change within ten seconds is held back, which a script must hear.
+        let expected = if said.contains("held back until") {
+            3
+        } else {
+            0
+        };
+        assert_eq!(output.status.code(), Some(expected), "{words:?} {said}");
         wait_for_role(&farm, role);
     }
     let wrong = farm.output(&["role", "king"]);

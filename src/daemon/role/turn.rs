@@ -4,6 +4,8 @@
 //! told, and the messages that were held go out. What was said of the role is kept in the journal,
 //! because a VRRP daemon does not repeat itself.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::clock::boot_moment;
@@ -13,8 +15,8 @@ use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
 use crate::pair::role::{Role, Said, Source};
-use crate::pair::{Beat, Change, Ear, Facts, InstanceName, RoleKeeper, State};
-use crate::time::{Now, Readable};
+use crate::pair::{Beat, Change, Coming, Ear, Facts, InstanceName, RoleKeeper, State};
+use crate::time::{Now, Readable, Wall};
 use crate::wire::role::{FifoRow, RoleAnswer};
 
 /// The journal's key.
@@ -50,6 +52,14 @@ fn restore(saved: &Saved) -> Facts {
         }
     }
     facts
+}
+
+/// For a person who waits for it.
+fn time_of_day(at: Wall, zone: &TimeZone) -> String {
+    match Timestamp::from_second(at.seconds()) {
+        Ok(time) => time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
+        Err(_) => at.seconds().to_string(),
+    }
 }
 
 /// What was said, as the journal has it.
@@ -117,10 +127,17 @@ impl Daemon {
         self.role_sources.look_now();
         self.settle_role();
         let standing = self.role.standing();
-        format!(
-            "{state}{of} noted; this director is {}: {}",
-            standing.role, standing.why
-        )
+        let (role, why) = (standing.role, &standing.why);
+        match self.role.coming(self.clock.now()) {
+            None => format!("{state}{of} noted; this director is {role}: {why}"),
+            Some(Coming {
+                role: coming, at, ..
+            }) => format!(
+                "{state}{of} noted, and held back until {} because the role changes too often; \
+                 until then this director stays {role}, then it is {coming}",
+                time_of_day(at, &self.zone)
+            ),
+        }
     }
 
     /// Acts upon the role that follows from what is known.
@@ -219,7 +236,7 @@ impl Daemon {
     /// The answer to "which role".
     pub(in crate::daemon) fn role_answer(&self) -> RoleAnswer {
         let heard = self.role_sources.fifo();
-        let mut answer = RoleAnswer::of(&self.role);
+        let mut answer = RoleAnswer::of(&self.role, self.clock.now());
         answer.held = self.outbox.held();
         answer.sync = self.role_sources.sync();
         answer.peer = self.peer_row();
@@ -241,7 +258,6 @@ impl Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Wall;
 
     #[test]
     fn what_was_said_survives_in_the_journal() {

@@ -64,6 +64,28 @@ fn a_role_that_changes_ten_times_a_second_is_followed_at_an_even_pace() {
 }
 
 #[test]
+fn a_fault_waits_for_no_turn_and_what_is_held_back_is_named_with_its_time() {
+    let mut keeper = with_fifo();
+    for state in [State::Master, State::Backup, State::Master, State::Backup] {
+        say(&mut keeper, state, at(0));
+        assert!(keeper.settle(at(0)).is_some());
+        assert_eq!(keeper.coming(at(0)), None);
+    }
+    say(&mut keeper, State::Master, at(1_000));
+    assert_eq!(keeper.settle(at(1_000)), None);
+    let coming = keeper.coming(at(1_000)).unwrap();
+    assert_eq!((coming.role, coming.at), (Role::Active, at(10_000).wall));
+    assert_eq!(keeper.next_deadline(), Some(at(10_000).mono));
+    say(&mut keeper, State::Fault, at(2_000));
+    assert_eq!(keeper.settle(at(2_000)).unwrap().to.role, Role::Fault);
+    assert_eq!(keeper.coming(at(2_000)), None);
+    // The way back waits.
+    say(&mut keeper, State::Master, at(3_000));
+    assert_eq!(keeper.settle(at(3_000)), None);
+    assert_eq!(keeper.settle(at(10_000)).unwrap().to.role, Role::Active);
+}
+
+#[test]
 fn who_is_silent_for_a_standby_that_is_gone_speaks_and_who_is_standby_never_does() {
     let silent = |speak, role| {
         let mut keeper = with_fifo();
