@@ -260,8 +260,10 @@ fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         let mut outbox = start(settings, Voice::Speaks, None);
-        for (number, service) in [(1, "http"), (2, "ping")] {
-            let call = call(number, service, "mail.alert", &["ops@b.example"]);
+        // Two receivers: of one these would become one mail.
+        let calls = [(1, "http", "ops@b.example"), (2, "ping", "boss@b.example")];
+        for (number, service, to) in calls {
+            let call = call(number, service, "mail.alert", &[to]);
             outbox.outbox.send(call);
         }
         until("two in the spool", || spooled(&state).len() == 2).await;
