@@ -80,7 +80,8 @@ pub struct Asked {
     #[serde(flatten)]
     pub request: Request,
     /// Nobody waits any more from then on: milliseconds since the machine started, those that it
-    /// slept through included. A daemon that finds the request later changes nothing.
+    /// slept through included. A daemon that finds a wish later changes nothing; a role counts
+    /// however late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
 }

@@ -56,8 +56,37 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// Whether nobody waits for the answer any more.
-    pub(super) fn is_late(&self) -> bool {
+    /// Whether it would change something that is to be on the disk before the answer.
+    pub(super) const fn is_change(&self) -> bool {
+        match self.request {
+            Request::Wish(_) | Request::Enable { .. } | Request::SetRole { .. } => true,
+            Request::Table
+            | Request::Services { .. }
+            | Request::Events { .. }
+            | Request::Why { .. }
+            | Request::Server(_)
+            | Request::Role
+            | Request::Health => false,
+        }
+    }
+
+    /// Whether it is a wish that nobody waits for any more: who wished it was told that it failed.
+    /// What this director is to the other one is no wish: a VRRP daemon says it once.
+    pub(super) fn is_given_up(&self) -> bool {
+        match self.request {
+            Request::Wish(_) | Request::Enable { .. } => self.is_late(),
+            Request::SetRole { .. }
+            | Request::Table
+            | Request::Services { .. }
+            | Request::Events { .. }
+            | Request::Why { .. }
+            | Request::Server(_)
+            | Request::Role
+            | Request::Health => false,
+        }
+    }
+
+    fn is_late(&self) -> bool {
         let until = self.until_ms.map(Duration::from_millis);
         until.is_some_and(|until| since_boot() >= until)
     }
@@ -247,5 +276,32 @@ fn refuse(stream: &UnixStream, why: &str) {
         text.push(b'\n');
         // A full buffer is impossible on a fresh socket; a gone client needs no answer.
         let _ = stream.try_write(&text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(request: &str, until_ms: Option<u64>) -> Ask {
+        let request = format!("{{{request}}}");
+        Ask {
+            request: serde_json::from_str(&request).unwrap(),
+            until_ms,
+            uid: 0,
+            reply: oneshot::channel().0,
+        }
+    }
+
+    #[test]
+    fn a_wish_that_nobody_waits_for_is_given_up_and_a_role_never() {
+        let enable = r#""request": "enable", "server": "10.0.0.1""#;
+        let role = r#""request": "set_role", "state": "master""#;
+        assert!(ask(enable, Some(0)).is_given_up());
+        assert!(!ask(enable, Some(u64::MAX)).is_given_up());
+        assert!(!ask(enable, None).is_given_up());
+        assert!(!ask(role, Some(0)).is_given_up());
+        assert!(!ask(r#""request": "role""#, Some(0)).is_given_up());
+        assert!(ask(role, None).is_change() && ask(enable, None).is_change());
     }
 }

@@ -440,17 +440,8 @@ impl Daemon {
     }
 
     fn answer(&mut self, ask: Ask) {
-        let is_change = match &ask.request {
-            Request::Wish(_) | Request::Enable { .. } | Request::SetRole { .. } => true,
-            Request::Table
-            | Request::Services { .. }
-            | Request::Events { .. }
-            | Request::Why { .. }
-            | Request::Server(_)
-            | Request::Role
-            | Request::Health => false,
-        };
-        if is_change && ask.is_late() {
+        let is_change = ask.is_change();
+        if ask.is_given_up() {
             let why = "asked too long ago, nobody waits for it any more: nothing was changed";
             tracing::warn!(
                 uid = ask.uid,
