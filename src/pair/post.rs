@@ -348,22 +348,16 @@ impl Post {
         self.hearing = hearing;
     }
 
-    /// The other director told these.
+    /// The other director told these, each under the number that it had for the outage. Whatever
+    /// number this one gave up for that: to the other one it may be a former outage, of which this
+    /// one missed the end, and what was told of that says nothing of the next.
     pub fn told(&mut self, now: Mono, told: &[Delivery]) -> Vec<Forgotten> {
         self.elsewhere.expire(now);
-        // Under the number that the outage has here by now.
-        let known = |told: &Delivery| {
-            let event = self.renamed.now(&told.event);
-            let event = event.map_or_else(|| Arc::clone(&told.event), Arc::from);
-            let to = Arc::clone(&told.to);
-            Delivery { event, to }
-        };
-        let told: Vec<Delivery> = told.iter().map(known).collect();
-        for delivery in &told {
+        for delivery in told {
             self.elsewhere.add(now, delivery.clone());
         }
         let mut forgotten = Vec::new();
-        for Delivery { event, to } in &told {
+        for Delivery { event, to } in told {
             forgotten.extend(self.drop_told(event, to));
             let is_covering = self.voice == Voice::Holds;
             let Some(id) = EventId::of(event).filter(|_| is_covering) else {
@@ -379,18 +373,15 @@ impl Post {
     }
 
     /// Outages have other numbers from now on, each from one to another: so have the letters. What
-    /// the other one has told of them is dropped, and what comes later under the old number is
-    /// theirs, too.
+    /// the other one has told of them is dropped, and what this director itself calls by the
+    /// old number later is theirs, too.
     pub fn renumber<'a>(
         &mut self,
-        now: Mono,
         outages: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Renumbered {
         let mut changed = BTreeSet::new();
         for (from, to) in outages {
             self.renamed.add(from, to);
-            // Whom the outage has reached under its old number, it has reached.
-            self.elsewhere.also(now, from, to);
             changed.extend(self.rename(from, to));
             self.tidings.push_back(Tidings::Renumbered {
                 from: from.into(),

@@ -199,7 +199,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         assert!(
             outbox
                 .outbox
-                .told_elsewhere(vec![told(&id(6, 5), "ops@b.example")])
+                .told_elsewhere(vec![told(&id(4, 5), "ops@b.example")])
         );
         assert_eq!(outbox.done(1).await, [elsewhere(5)]);
         // The spool has the new one.

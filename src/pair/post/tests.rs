@@ -207,7 +207,7 @@ fn an_outage_that_gets_another_number_takes_its_letters_along() {
     let mut post = standby(&["g/s/6/failure/1", "g/s/6/failure/2", "g/s/6/x/1/failure/3"]);
     // Some of it the peer has told before the number is known, some it tells later.
     post.told(Mono::ZERO, &[told("g/s/4/failure/1", OPS)]);
-    let renumbered = post.renumber(Mono::ZERO, [("g/s/6", "g/s/5"), ("g/s/5", "g/s/4")]);
+    let renumbered = post.renumber([("g/s/6", "g/s/5"), ("g/s/5", "g/s/4")]);
     assert_eq!(numbers(&renumbered.forgotten), [1]);
     assert_eq!(renumbered.changed, BTreeSet::from([2]));
     assert_eq!(*post.letter(2).unwrap().events, ["g/s/4/failure/2".into()]);
@@ -218,10 +218,26 @@ fn an_outage_that_gets_another_number_takes_its_letters_along() {
     assert_eq!(post.now_called("g/s/6/up/1").as_deref(), Some("g/s/4/up/1"));
     let known: Vec<u64> = post.telling("g/s/4/failure/2", &OPS.into()).collect();
     assert_eq!(known, [2]);
-    // The peer may call it by the old number.
-    let gone = post.told(Mono::ZERO, &[told("g/s/6/failure/2", OPS)]);
+    // By the number that the peer has for it.
+    let gone = post.told(Mono::ZERO, &[told("g/s/4/failure/2", OPS)]);
     assert_eq!(numbers(&gone), [2]);
     assert_eq!(tidings(&mut post), ["g/s/6 is g/s/5", "g/s/5 is g/s/4"]);
+}
+
+/// The standby did not see that the service was good in between: to it both are one.
+#[test]
+fn up_of_the_peers_former_outage_says_nothing_of_its_next() {
+    let mut post = standby(&[]);
+    post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)]);
+    post.renumber([("g/s/1", "g/s/2")]);
+    // What is gathered into one mail is told later.
+    post.put(1, letter(at(0), "g/s/2/failure/1", OPS, Stage::Held));
+    let gone = post.told(Mono::ZERO, &[told("g/s/1/up/1", OPS)]);
+    assert!(gone.is_empty());
+    assert!(!post.is_needless("g/s/2/failure/1", &OPS.into()));
+    post.speak(at(1), Voice::Speaks);
+    assert!(!post.is_needless("g/s/2/up/1", &OPS.into()));
+    assert_eq!(left(&post), [1]);
 }
 
 #[test]
@@ -229,7 +245,7 @@ fn what_runs_while_its_outage_gets_another_number_is_told_under_that() {
     let mut post = Post::new(Mono::ZERO, TERMS);
     post.put(1, letter(at(0), "g/s/6/failure/1", OPS, Stage::Own));
     post.leaves(1);
-    post.renumber(Mono::ZERO, [("g/s/6", "g/s/5")]);
+    post.renumber([("g/s/6", "g/s/5")]);
     post.delivered(1);
     assert_eq!(
         tidings(&mut post),
@@ -266,7 +282,7 @@ fn each_word_of_the_other_director_costs_the_same_few_looks() {
             let told = told(&format!("g/s{number}/2/failure/1"), OPS);
             assert!(post.told(Mono::ZERO, &[told]).is_empty());
             let (from, to) = (format!("g/s{number}/1"), format!("g/s{number}/2"));
-            let renumbered = post.renumber(Mono::ZERO, [(&*from, &*to)]);
+            let renumbered = post.renumber([(&*from, &*to)]);
             assert_eq!(numbers(&renumbered.forgotten), [number]);
         }
     });

@@ -100,7 +100,7 @@ impl Director {
                 self.write(record.key.clone(), record.value.clone());
             }
             if let Action::Renumber(renumbering) = action {
-                self.outbox.renumber(self.now(time), renumbering);
+                self.outbox.renumber(renumbering);
             }
         }
         self.outbox.tidy(self.now(time));

@@ -120,9 +120,9 @@ impl Outbox {
         self.forget(&forgotten);
     }
 
-    pub(crate) fn renumber(&mut self, now: Now, renumbering: &Renumbering) {
+    pub(crate) fn renumber(&mut self, renumbering: &Renumbering) {
         let Renumbering { from, to } = renumbering;
-        let renumbered = self.post.renumber(now.mono, [(from.as_str(), to.as_str())]);
+        let renumbered = self.post.renumber([(from.as_str(), to.as_str())]);
         self.forget(&renumbered.forgotten);
     }
 

@@ -111,7 +111,7 @@ impl Courier {
     pub(super) async fn renumber(&mut self, renumberings: &[Renumbering]) -> BTreeSet<u64> {
         let outages = renumberings.iter();
         let outages = outages.map(|it| (it.from.as_str(), it.to.as_str()));
-        let renumbered = self.post.renumber(self.clock.now().mono, outages);
+        let renumbered = self.post.renumber(outages);
         self.forget(renumbered.forgotten);
         let mut messages = BTreeSet::new();
         for number in renumbered.changed {
