@@ -261,8 +261,10 @@ pub(crate) fn section_call(model: &Model, event: &SectionEvent<'_>, id: u64) -> 
     AlertCall {
         id: AlertId(id),
         event: format!(
-            "{SECTION_GROUP}/{name}/{}/{kind}/{}",
-            event.began, event.line
+            "{SECTION_GROUP}/{}/{}/{kind}/{}",
+            event.trouble.name_in(section.key),
+            event.began,
+            event.line
         ),
         service: None,
         kind: event.kind,

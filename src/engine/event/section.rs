@@ -52,6 +52,12 @@ impl Trouble {
         }
     }
 
+    /// What it is called in event ids and on the link to the other director, where a service has
+    /// its name. No service has a blank in its name.
+    pub(crate) fn name_in(self, key: VirtualServiceKey) -> String {
+        format!("{key} {}", self.word())
+    }
+
     /// The trouble of a virtual service that is served so.
     pub(crate) const fn of(served: ServedBy) -> Option<Self> {
         match served {

@@ -11,11 +11,11 @@ use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::time::Now;
 
-/// How directors name a trouble among themselves. No service has a blank in its name.
+/// How directors name a trouble among themselves: as its event ids do.
 fn name(key: VirtualServiceKey, trouble: Trouble) -> ServiceName {
     ServiceName {
         group: SECTION_GROUP.to_owned(),
-        service: format!("{key} {}", trouble.word()),
+        service: trouble.name_in(key),
     }
 }
 
@@ -89,7 +89,8 @@ impl Engine {
             }
             told.number = peers;
             self.numbering.outlive(peers);
-            let outage = |number| format!("{SECTION_GROUP}/{key}/{number}");
+            let name = trouble.name_in(key);
+            let outage = |number| format!("{SECTION_GROUP}/{name}/{number}");
             actions.push(self.record_numbering());
             actions.push(trouble::record_of(
                 key,

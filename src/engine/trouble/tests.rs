@@ -162,8 +162,8 @@ fn each_trouble_is_told_once_and_so_is_its_end() {
     let told = director.reports(&bad);
     let began = &told[0].rsplit('/').nth(2).unwrap().to_owned();
     let expected = [
-        format!("page.alert failure virtual/{VS}/{began}/failure/1"),
-        format!("log.alert failure virtual/{VS}/{began}/failure/2"),
+        format!("page.alert failure virtual/{VS} too_few/{began}/failure/1"),
+        format!("log.alert failure virtual/{VS} too_few/{began}/failure/2"),
     ];
     assert_eq!(told, expected);
     assert_eq!(director.reports(&bad), Vec::<String>::new());
@@ -172,7 +172,7 @@ fn each_trouble_is_told_once_and_so_is_its_end() {
     let mut director = Director::start(file(), journal, kernel, director.seconds);
     assert_eq!(director.reports(&bad), Vec::<String>::new());
     let told = director.reports(&good);
-    let expected = format!("page.alert up virtual/{VS}/{began}/up/1");
+    let expected = format!("page.alert up virtual/{VS} too_few/{began}/up/1");
     assert_eq!(told, [expected]);
     assert!(
         !director
@@ -333,7 +333,7 @@ fn both_directors_tell_one_trouble_under_one_number_whoever_finds_it_first() {
     };
     assert_eq!(renumbered(director.tell(Event::Peer(told))), []);
     let told = peer("too_few", ours + 7, Speaking::Speaks);
-    let outage = |number| format!("virtual/{VS}/{number}");
+    let outage = |number| format!("virtual/{VS} too_few/{number}");
     let expected = [(outage(ours), outage(ours + 7))];
     assert_eq!(renumbered(director.tell(Event::Peer(told))), expected);
     let seconds = director.seconds;
@@ -360,4 +360,26 @@ fn who_else_writes_into_the_table_is_each_directors_own() {
     assert!(event.ends_with("/contested/1"), "{event}");
     assert!(!EventId::of(event).unwrap().is_shared());
     assert!(director.engine.outages().0.is_empty());
+}
+
+#[test]
+fn two_kinds_of_trouble_under_one_number_have_two_ids() {
+    let number = i64::from(u32::MAX);
+    let told = |trouble: &str, least: u32| {
+        let model = || {
+            let mut model = model(|section| section.min_live = MinLive::Count(least));
+            model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+            model
+        };
+        let mut director = Director::start(model(), Saved::default(), Table::new(), 0.0);
+        director.reports(&fixture::exited(0, ""));
+        director.tell(Event::Peer(peer(trouble, number, Speaking::Speaks)));
+        let told = director.reports(&fixture::exited(1, "10.1.0.1 10.1.0.2"));
+        told[0].rsplit_once(" failure ").unwrap().1.to_owned()
+    };
+    let (few, none) = (told("too_few", 1), told("no_server", 0));
+    assert_eq!(few, format!("virtual/{VS} too_few/{number}/failure/1"));
+    assert_eq!(none, format!("virtual/{VS} no_server/{number}/failure/1"));
+    let (few, none) = (EventId::of(&few).unwrap(), EventId::of(&none).unwrap());
+    assert!(!few.covers(none) && few.outage != none.outage);
 }
