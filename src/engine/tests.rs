@@ -300,7 +300,8 @@ fn a_missing_monitor_is_a_failure_that_says_so() {
     let actions = engine.handle(at_mono(due), Event::Deadline);
     let sent = calls(&actions);
     assert_eq!(sent.len(), 1);
-    assert_eq!((sent[0].summary.as_str(), sent[0].input.len()), (reason, 0));
+    let input = String::from_utf8(sent[0].input.to_vec()).unwrap();
+    assert_eq!((&*sent[0].summary, input), (reason, format!("{reason}\n")));
     assert_eq!(engine.next_deadline(), Some(due.after(seconds(10))));
     let view = engine.services().next().unwrap();
     assert_eq!((view.status, &*view.summary), (Status::Fail, reason));
