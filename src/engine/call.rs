@@ -198,7 +198,7 @@ pub(crate) fn alert_calls(
             hosts: hosts.clone(),
             time: telling.now.wall,
             summary: summary.clone(),
-            input: telling.text.input(),
+            input: Arc::clone(&telling.text.output),
             environment: Arc::clone(&environment),
             results: results.clone(),
             status: telling.state.status,

@@ -85,7 +85,7 @@ impl Moment {
 /// half of what the engine takes for that.
 const DRIFT_MICROS_MAX: u64 = 500_000;
 
-/// What one event said.
+/// What one event said: its output, as alerts get it on standard input.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventText {
     /// The whole output.
@@ -151,15 +151,6 @@ impl EventText {
         Self {
             output: text.as_bytes().into(),
             ..Self::default()
-        }
-    }
-
-    /// What alerts get on standard input: the whole output, or why there is none, as Debian's
-    /// take the reason from there.
-    pub(crate) fn input(&self) -> Arc<[u8]> {
-        match &self.reason {
-            Some(reason) => format!("{reason}\n").into_bytes().into(),
-            None => Arc::clone(&self.output),
         }
     }
 

@@ -300,8 +300,7 @@ fn a_missing_monitor_is_a_failure_that_says_so() {
     let actions = engine.handle(at_mono(due), Event::Deadline);
     let sent = calls(&actions);
     assert_eq!(sent.len(), 1);
-    let input = String::from_utf8(sent[0].input.to_vec()).unwrap();
-    assert_eq!((&*sent[0].summary, input), (reason, format!("{reason}\n")));
+    assert_eq!((sent[0].summary.as_str(), sent[0].input.len()), (reason, 0));
     assert_eq!(engine.next_deadline(), Some(due.after(seconds(10))));
     let view = engine.services().next().unwrap();
     assert_eq!((view.status, &*view.summary), (Status::Fail, reason));
@@ -353,16 +352,6 @@ fn runs_that_were_killed_are_failures_that_say_so() {
         let sent = calls(&actions);
         assert_eq!(sent[0].summary, summary);
         assert_eq!(sent[0].exit, Some(exit));
-        let told = variable(&sent[0].environment, "MON_LAST_SUMMARY");
-        assert_eq!(told, Some(summary));
-        let input = String::from_utf8_lossy(&sent[0].input);
-        assert_eq!(input.lines().next(), Some(summary), "on standard input");
-        // The recovery is told of the failure.
-        let (_, actions) = next_report(&mut engine, 0, "");
-        let up = calls(&actions).remove(0);
-        assert_eq!(up.input, sent[0].input, "on standard input");
-        let told = variable(&up.environment, "MON_LAST_SUMMARY");
-        assert_eq!(told, Some(summary));
     }
 }
 
