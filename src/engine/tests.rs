@@ -352,6 +352,8 @@ fn runs_that_were_killed_are_failures_that_say_so() {
         let sent = calls(&actions);
         assert_eq!(sent[0].summary, summary);
         assert_eq!(sent[0].exit, Some(exit));
+        let told = variable(&sent[0].environment, "MON_LAST_SUMMARY");
+        assert_eq!(told, Some(summary));
     }
 }
 
