@@ -55,34 +55,39 @@ pub(super) struct Ask {
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
+/// What a request is to the daemon.
+#[derive(Clone, Copy, Debug)]
+enum Sort {
+    /// It changes nothing.
+    Question,
+    /// What a person wishes, and is told whether it was done.
+    Wish,
+    /// What became of this director: a VRRP daemon says it once, and it counts however late.
+    Fact,
+}
+
 impl Ask {
     /// Whether it would change something that is to be on the disk before the answer.
     pub(super) const fn is_change(&self) -> bool {
+        !matches!(self.sort(), Sort::Question)
+    }
+
+    /// Whether it is a wish that nobody waits for any more: who wished it was told that it failed.
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self.sort(), Sort::Wish) && self.is_late()
+    }
+
+    const fn sort(&self) -> Sort {
         match self.request {
-            Request::Wish(_) | Request::Enable { .. } | Request::SetRole { .. } => true,
+            Request::Wish(_) | Request::Enable { .. } => Sort::Wish,
+            Request::SetRole { .. } => Sort::Fact,
             Request::Table
             | Request::Services { .. }
             | Request::Events { .. }
             | Request::Why { .. }
             | Request::Server(_)
             | Request::Role
-            | Request::Health => false,
-        }
-    }
-
-    /// Whether it is a wish that nobody waits for any more: who wished it was told that it failed.
-    /// What this director is to the other one is no wish: a VRRP daemon says it once.
-    pub(super) fn is_given_up(&self) -> bool {
-        match self.request {
-            Request::Wish(_) | Request::Enable { .. } => self.is_late(),
-            Request::SetRole { .. }
-            | Request::Table
-            | Request::Services { .. }
-            | Request::Events { .. }
-            | Request::Why { .. }
-            | Request::Server(_)
-            | Request::Role
-            | Request::Health => false,
+            | Request::Health => Sort::Question,
         }
     }
 

@@ -64,24 +64,13 @@ impl ServiceState {
     /// judged; nothing where it is neither good nor fails.
     pub(crate) fn last_verdicts(&self, hosts: &[HostName]) -> Vec<(Part, Verdict)> {
         let good = |host: &HostName| (Part::Host(host.clone()), Verdict::Good);
-        let outage = match (self.status, self.outage.as_deref()) {
-            (Status::Ok, _) => {
-                let whole = [(Part::Whole, Verdict::Good)];
-                return whole.into_iter().chain(hosts.iter().map(good)).collect();
-            }
-            (Status::Fail, Some(outage)) => outage,
-            (Status::Fail, None)
-            | (
-                Status::Untested
-                | Status::Coldstart
-                | Status::Warmstart
-                | Status::Linkdown
-                | Status::Unknown
-                | Status::Timeout
-                | Status::Depend
-                | Status::Warn,
-                _,
-            ) => return Vec::new(),
+        if self.status == Status::Ok {
+            let whole = [(Part::Whole, Verdict::Good)];
+            return whole.into_iter().chain(hosts.iter().map(good)).collect();
+        }
+        let failing = self.outage.as_deref();
+        let Some(outage) = failing.filter(|_| self.status == Status::Fail) else {
+            return Vec::new();
         };
         let since = outage.first_failure;
         let mut said = Vec::new();

@@ -13,7 +13,10 @@ use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
 use crate::lvs::diff::diff;
 use crate::lvs::replay::apply;
-use crate::lvs::{Forwarding, RealServer, Scheduler, Table, VirtualService, Weight};
+use crate::lvs::{
+    Forwarding, RealServer, RealServerKey, Scheduler, Table, VirtualService, VirtualServiceKey,
+    Weight,
+};
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
     ServiceId,
@@ -211,16 +214,23 @@ fn one_trouble_may_become_another() {
     assert_eq!(kinds(told), ["page.alert up"]);
 }
 
-#[test]
-fn somebody_else_who_writes_the_same_place_is_reported() {
-    let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
-    director.reports(&fixture::exited(0, ""));
-    let outcome = |director: &Director, contested| TableOutcome {
+/// A look at the table in which somebody else writes these places.
+fn outcome(
+    director: &Director,
+    contested: Vec<(VirtualServiceKey, Option<RealServerKey>)>,
+) -> TableOutcome {
+    TableOutcome {
         wanted: director.engine.desired().clone().into(),
         actual: Some(director.kernel.clone().into()),
         contested,
         ..TableOutcome::default()
-    };
+    }
+}
+
+#[test]
+fn somebody_else_who_writes_the_same_place_is_reported() {
+    let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
     let fight = outcome(&director, vec![(VS.parse().unwrap(), None)]);
     let actions = director.sees(fight.clone());
     let told = calls(&actions);
@@ -236,12 +246,6 @@ fn somebody_else_who_writes_the_same_place_is_reported() {
 fn what_begins_while_the_scheduler_is_stopped_is_told_at_its_start() {
     let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
     director.reports(&fixture::exited(0, ""));
-    let outcome = |director: &Director, contested| TableOutcome {
-        wanted: director.engine.desired().clone().into(),
-        actual: Some(director.kernel.clone().into()),
-        contested,
-        ..TableOutcome::default()
-    };
     let fight = outcome(&director, vec![(VS.parse().unwrap(), None)]);
     let peace = outcome(&director, Vec::new());
     director.tell(Event::Operator(Wish::Stop));
