@@ -451,6 +451,7 @@ fn take_in(
         };
         PeriodMemory {
             alert_sent,
+            perhaps_sent: false,
             last_alert: moment("last_alert"),
             messages: Window {
                 first: moment("1stfailtime"),

@@ -237,7 +237,8 @@ fn in_period(period: &AlertPeriod, occasion: &Occasion<'_>) -> Result<(), Suppre
 
 /// Step 8.1: no recovery or acknowledgement without an alert, unless `no_comp_alerts`.
 ///
-/// E-13 fixed: with `no_comp_alerts` every recovery is told, not only one per alert.
+/// E-13 fixed: with `no_comp_alerts` every recovery is told, not only one per alert. One that may
+/// have been sent before a crash counts: an end that nobody waits for harms less than none.
 fn alert_was_sent(
     period: &AlertPeriod,
     memory: &PeriodMemory,
@@ -252,7 +253,7 @@ fn alert_was_sent(
         | AlertKind::Disable
         | AlertKind::Test => false,
     };
-    if needs_alert && memory.alert_sent == 0 {
+    if needs_alert && memory.alert_sent == 0 && !memory.perhaps_sent {
         return Err(Suppressed::NoAlertSent);
     }
     Ok(())
@@ -397,6 +398,7 @@ fn failing_for(span: Duration, window: &mut Window, now: Now) -> Result<(), Supp
 fn remember_sent(memory: &mut PeriodMemory, occasion: &Occasion<'_>) {
     if occasion.kind.is_problem() {
         memory.alert_sent = memory.alert_sent.saturating_add(1);
+        memory.perhaps_sent = false;
         memory.last_alert = Some(Moment::of(occasion.now));
     }
 }

@@ -11,7 +11,8 @@ use crate::engine::binding::Ruling;
 use crate::engine::event::{
     Action, AlertKind, DowntimeLine, FailureLine, HostVerdict, Note, Report, Status,
 };
-use crate::engine::state::{self, EventText, HostState, ServiceState};
+use crate::engine::policy::Decision;
+use crate::engine::state::{self, EventText, HostState, PeriodMemory, ServiceState};
 use crate::engine::tell::{Happening, Numbered};
 use crate::engine::{Engine, saved, verdict};
 use crate::model::{HostName, Service, ServiceId};
@@ -69,10 +70,7 @@ impl Engine {
         state.fail(now, number, exit, hosts.clone());
         let is_new = was != Status::Fail;
         self.note_failure(now, id, is_new, exit, &text, actions);
-        let state = &self.states[id.index()];
-        // Before its first alert an outage is on record, so that an alert that is sent again
-        // after a crash has the same event id.
-        let outage_begun = is_new.then(|| saved::record(service, state, now));
+        let memory = self.states[id.index()].periods.clone();
 
         let happening = Happening {
             id,
@@ -100,13 +98,41 @@ impl Engine {
             self.weigh(id, &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
-        if let Some(record) = outage_begun.filter(|_| !decision.calls.is_empty()) {
-            actions.push(Action::Record(Box::new(record)));
+        if let Some(mut ahead) = self.ahead_of_alerts(id, is_new, memory, &decision) {
+            ahead.set_text(text.clone());
+            actions.push(record(service, &ahead, now));
         }
         self.call_alerts(now, &happening, decision, actions);
         let state = &mut self.states[id.index()];
         state.set_text(text);
         actions.push(record(service, state, now));
+    }
+
+    /// What has to be on record before the first alerts of an outage leave, none where it is:
+    /// their number, so that they have the same event id where they are sent again after a crash,
+    /// and that they may have been sent, so that the end is told whatever became of them. `memory`
+    /// is that of the periods before the decision.
+    fn ahead_of_alerts(
+        &self,
+        id: ServiceId,
+        is_new: bool,
+        memory: Option<Box<[PeriodMemory]>>,
+        decision: &Decision,
+    ) -> Option<ServiceState> {
+        if decision.calls.is_empty() {
+            return None;
+        }
+        let mut ahead = self.states[id.index()].clone();
+        ahead.periods = memory;
+        let memory = ahead.memory(self.model.service(id));
+        let mut is_first = is_new;
+        for period in decision.calls.iter().filter_map(|call| call.period) {
+            if let Some(memory) = memory.get_mut(period).filter(|it| it.alert_sent == 0) {
+                memory.perhaps_sent = true;
+                is_first = true;
+            }
+        }
+        is_first.then_some(ahead)
     }
 
     /// What a report says of hosts that may reach the table: those that were disabled while

@@ -316,12 +316,14 @@ struct SavedOutage {
     calls: u32,
 }
 
-/// mon's names, as in its `opstatus` file.
+/// mon's names, as in its `opstatus` file, and what mon does not have.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 struct SavedPeriod {
     #[serde(skip_serializing_if = "is_default")]
     alert_sent: u32,
+    #[serde(skip_serializing_if = "is_default")]
+    perhaps_sent: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_alert: Option<Wall>,
     #[serde(rename = "1stfailtime", skip_serializing_if = "Option::is_none")]
@@ -491,6 +493,7 @@ impl SavedPeriod {
         let wall = |moment: Option<Moment>| moment.map(|moment| moment.wall(now));
         Self {
             alert_sent: memory.alert_sent,
+            perhaps_sent: memory.perhaps_sent,
             last_alert: wall(memory.last_alert),
             first_failure: wall(memory.messages.first),
             failures: memory.messages.count,
@@ -503,6 +506,7 @@ impl SavedPeriod {
         let moment = |wall: Option<Wall>| wall.map(|wall| Moment::restored(wall, now));
         PeriodMemory {
             alert_sent: self.alert_sent,
+            perhaps_sent: self.perhaps_sent,
             last_alert: moment(self.last_alert),
             messages: Window {
                 first: moment(self.first_failure),

@@ -345,6 +345,9 @@ pub(crate) struct HostState {
 pub(crate) struct PeriodMemory {
     /// Problem alerts sent in this outage (E-15 fixed: no other kind counts).
     pub(crate) alert_sent: u32,
+    /// The first of them was about to leave when the journal was written, and may have been
+    /// sent. Only behind a crash, until one is sent.
+    pub(crate) perhaps_sent: bool,
     /// The latest problem alert; outlives the outage with `alertevery ... strict`.
     pub(crate) last_alert: Option<Moment>,
     /// `alertafter` as messages see it: held up by `alertevery` and `numalerts`.

@@ -579,6 +579,50 @@ fn an_alert_sent_again_after_a_crash_has_the_same_event_id() {
 }
 
 #[test]
+fn an_alert_that_may_have_left_before_a_crash_has_its_end_told() {
+    let late = AlertPeriod {
+        alertafter_count: Some(2),
+        numalerts: Some(1),
+        ..alerting()
+    };
+    let model = Arc::new(model(vec![polled("s", vec![late, silent("night")])]));
+    let mut engine = started(Model::clone(&model));
+    let (_, nobody_told) = next_report(&mut engine, 1, "h1\n");
+    let (_, told) = next_report(&mut engine, 1, "h1 still\n");
+    let sent = calls(&told).remove(0);
+    let ahead = &records(&told)[..1];
+
+    // The crash comes between the journal's word of it and the next one.
+    let mut engine = restarted(&model, ahead, at(30.0));
+    let (_, actions) = next_report(&mut engine, 0, "");
+    let [up] = calls(&actions).try_into().unwrap();
+    assert_eq!(up.event, format!("g/s/{}/up/1", EPOCH + 10));
+    assert_eq!(&*up.input, b"h1 still\n");
+
+    // Where the failure goes on it is told again, under its id, and counts once.
+    let mut engine = restarted(&model, ahead, at(30.0));
+    let (_, actions) = next_report(&mut engine, 1, "h1 still\n");
+    assert_eq!(calls(&actions)[0].event, sent.event);
+    let (_, actions) = next_report(&mut engine, 1, "h1 still\n");
+    assert_eq!(calls(&actions), [], "numalerts 1");
+    let (_, actions) = next_report(&mut engine, 0, "");
+    assert_eq!(calls(&actions)[0].event, up.event);
+    let mut engine = restarted(&model, &records(&actions), at(60.0));
+    next_report(&mut engine, 1, "h1\n");
+    let (_, actions) = next_report(&mut engine, 0, "");
+    assert_eq!(
+        calls(&actions),
+        [],
+        "the next outage begins with nothing in doubt"
+    );
+
+    // An outage of which nobody was about to be told ends unsaid.
+    let mut engine = restarted(&model, &records(&nobody_told), at(20.0));
+    let (_, actions) = next_report(&mut engine, 0, "");
+    assert_eq!(calls(&actions), []);
+}
+
+#[test]
 fn a_journal_that_was_lost_is_told_all_again() {
     let model = Arc::new(model(vec![
         polled("s", vec![alerting()]),

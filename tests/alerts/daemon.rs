@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -145,6 +145,48 @@ fn after_kill_9_the_receiver_gets_the_webhook_with_its_first_id() {
         .map(|request| request.body["event"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(told, [event]);
+}
+
+/// Kinds of the messages in the spool.
+fn kinds_in(state: &Path) -> Vec<String> {
+    let files = spooled_in(state).into_iter();
+    let texts = files.map(|file| std::fs::read_to_string(state.join("spool").join(file)));
+    texts
+        .map(|text| {
+            let kept: serde_json::Value = serde_json::from_str(&text.unwrap()).unwrap();
+            kept["notices"][0]["kind"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn after_kill_9_right_behind_a_failure_in_the_spool_its_end_is_told() {
+    let relay = Relay::down();
+    // Nobody listens there: messages stay in the spool.
+    let hook = format!("http://127.0.0.1:{}/", crate::support::free_port());
+    for _ in 0..3 {
+        let site = site();
+        site.write("down", "");
+        let config = config(&site, &relay, 1, |_| {
+            ["alert", "upalert"]
+                .map(|word| format!("            {word} webhook.alert {hook}\n"))
+                .concat()
+        });
+        let running = daemon(&site, &config);
+        let state = site.join("state");
+        wait_until("the failure in the spool", LIMIT, || {
+            !spooled_in(&state).is_empty()
+        });
+        running.signal(Signal::SIGKILL);
+        drop(running);
+        std::fs::remove_file(site.join("down")).unwrap();
+        let again = daemon(&site, &config);
+        wait_until("the end of the outage in the spool", LIMIT, || {
+            spooled_in(&state).len() > 1
+        });
+        drop(again);
+        assert_eq!(kinds_in(&state), ["failure", "up"]);
+    }
 }
 
 #[test]
