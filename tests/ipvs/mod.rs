@@ -17,6 +17,7 @@
 //! | do other kinds of services and the other way to the table | `kinds` |
 //! | do a client's packets go where the table says | `traffic` |
 //! | do the settings of a section do to packets what they say | `settings` |
+//! | does what is imported do as keepalived and ldirectord do with their own files | `moving` |
 //! | what do the commands for a person say beside a real table | `tools` |
 
 mod backends;
@@ -30,6 +31,7 @@ mod howto;
 mod howto_cut_off;
 mod kinds;
 mod lab;
+mod moving;
 mod pair;
 mod settings;
 mod table;
@@ -38,7 +40,7 @@ mod traffic;
 mod vocabulary;
 
 /// Every lab, those that take long first.
-const BOOTS: [&lab::Boot; 12] = [
+const BOOTS: [&lab::Boot; 13] = [
     &kinds::BOOT,
     &vocabulary::BOOT,
     &declared::BOOT,
@@ -47,6 +49,7 @@ const BOOTS: [&lab::Boot; 12] = [
     &tools::BOOT,
     &traffic::BOOT,
     &settings::BOOT,
+    &moving::BOOT,
     &backends::BOOT,
     &howto::BOOT,
     &howto_cut_off::BOOT,
