@@ -1,9 +1,10 @@
 //! Other kinds of entries and bindings: several services on one server, a group without `-R`,
-//! IPv6, UDP, SCTP and firewall marks; and the farm by way of the program ipvsadm.
+//! IPv6, UDP, SCTP and firewall marks, by lines and by sections; and the farm by way of the program ipvsadm.
 
 use super::farm::config;
 use super::guest::{Farm, SOON, run};
 use super::lab::scenarios;
+use super::table;
 
 scenarios!(
     "kinds",
@@ -13,6 +14,8 @@ scenarios!(
         ipv6_servers_leave_and_come_back,
         udp_sctp_and_mark_services_follow_a_ping,
         a_failing_service_withdraws_the_virtual_service_itself,
+        sections_of_every_protocol_follow_their_checks,
+        a_line_and_a_section_decide_over_the_same_server,
         by_way_of_ipvsadm_a_killed_server_leaves_and_comes_back,
         by_way_of_ipvsadm_a_flushed_table_is_rebuilt,
     ]
@@ -158,6 +161,130 @@ fn a_failing_service_withdraws_the_virtual_service_itself(farm: &mut Farm) {
     farm.kill_server(1);
     farm.expect_table(SOON, &[]);
     farm.serve(1);
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+}
+
+/// Virtual service, lines of its section, group of its real servers.
+const SECTIONS: [(&str, &str, &str); 5] = [
+    ("[2001:db8::3]:80", "scheduler wrr", "six"),
+    (
+        "10.0.0.3:7",
+        "protocol sctp\n    scheduler rr\n    forward nat",
+        "web",
+    ),
+    (
+        "10.0.0.3:53",
+        "protocol udp\n    scheduler wlc\n    forward nat",
+        "web",
+    ),
+    ("fwmark 7", "scheduler rr\n    forward tun", "web"),
+    ("fwmark 7", "family v6\n    scheduler wrr", "six"),
+];
+
+/// What they come to: a virtual service, and an entry with `{}` for the number of the server.
+const ENTRIES: [(&str, &str); 5] = [
+    (
+        "-A -t [2001:db8::3]:80 -s wrr",
+        "-a -t [2001:db8::3]:80 -r [2001:db8::1{}]:80 -g -w 3",
+    ),
+    (
+        "-A --sctp-service 10.0.0.3:7 -s rr",
+        "-a --sctp-service 10.0.0.3:7 -r 192.168.0.{}:7 -m -w 3",
+    ),
+    (
+        "-A -u 10.0.0.3:53 -s wlc",
+        "-a -u 10.0.0.3:53 -r 192.168.0.{}:53 -m -w 3",
+    ),
+    (
+        "-A -f 7 -s rr",
+        "-a -f 7 -r 192.168.0.{}:0 -i -w 3 --tun-type ipip",
+    ),
+    (
+        "-A -f 7 -6 -s wrr",
+        "-a -f 7 -6 -r [2001:db8::1{}]:0 -g -w 3",
+    ),
+];
+
+fn sections_of_every_protocol_follow_their_checks(farm: &mut Farm) {
+    farm.build();
+    let watch = |group: &str, hosts: &str| {
+        let http = service("http", "http.monitor -t 5 -m \"is well\"", &[]);
+        format!("hostgroup {group} {hosts}\n\nwatch {group}\n{http}\n")
+    };
+    let mut text = format!(
+        "statedir = /run/state\n\n{}{}",
+        watch("web", "192.168.0.1 192.168.0.2"),
+        watch("six", "2001:db8::11 2001:db8::12")
+    );
+    for (key, lines, group) in SECTIONS {
+        text.push_str(&format!(
+            "virtual {key}\n    {lines}\n    real {group} weight 3\n    service {group}:http\n\n"
+        ));
+    }
+    farm.start_daemon(&text);
+    let expect = |farm: &mut Farm, servers: &[u8]| {
+        let mut lines = Vec::new();
+        for (service, entry) in ENTRIES {
+            lines.push(service.to_owned());
+            let entries = servers
+                .iter()
+                .map(|number| entry.replace("{}", &number.to_string()));
+            lines.extend(entries);
+        }
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        farm.expect_table(SOON, &lines);
+    };
+    expect(farm, &[1, 2]);
+    farm.kill_server(1);
+    expect(farm, &[2]);
+    run("ipvsadm -C");
+    expect(farm, &[2]);
+    farm.serve(1);
+    expect(farm, &[1, 2]);
+    // Checks of one family say nothing of servers of the other.
+    run("ip -n r2 address del 2001:db8::12/64 dev eth0");
+    let lines = table::ipvsadm();
+    let left: Vec<&str> = lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| !line.contains("2001:db8::12]"))
+        .collect();
+    farm.expect_table(SOON, &left);
+    run("ip -n r2 address add 2001:db8::12/64 dev eth0 nodad");
+    expect(farm, &[1, 2]);
+}
+
+fn a_line_and_a_section_decide_over_the_same_server(farm: &mut Farm) {
+    farm.build();
+    let second = "/run/r1/second.html";
+    std::fs::write(second, "well\n").expect("a second page");
+    let line = ["-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr"];
+    let services = [
+        service("first", "http.monitor -t 5 -m \"is well\"", &[]),
+        service("second", "http.monitor -t 5 -u /second.html", &line),
+    ];
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\nhostgroup one 192.168.0.1\n\nwatch one\n{}\n\
+         virtual 10.0.0.3:80\n    scheduler wrr\n    real one weight 5\n    service one:first\n\n",
+        services.concat()
+    ));
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+    // By the line alone, by both, by the section alone, by nobody.
+    std::fs::remove_file(second).expect("a second page");
+    farm.expect_table(SOON, &[SERVICE]);
+    farm.answer(1, "out of order\n");
+    farm.expect_checks(6);
+    std::fs::write(second, "well\n").expect("a second page");
+    farm.keeps_table_for_checks(&[SERVICE], 6);
+    farm.answer(1, "server 1 is well\n");
+    farm.expect_table(SOON, &[SERVICE, FIRST]);
+    farm.answer(1, "out of order\n");
+    farm.expect_table(SOON, &[SERVICE]);
+    std::fs::remove_file(second).expect("a second page");
+    farm.expect_checks(6);
+    farm.answer(1, "server 1 is well\n");
+    farm.keeps_table_for_checks(&[SERVICE], 6);
+    std::fs::write(second, "well\n").expect("a second page");
     farm.expect_table(SOON, &[SERVICE, FIRST]);
 }
 
