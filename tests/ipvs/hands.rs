@@ -24,6 +24,7 @@ scenarios!(
         a_failed_server_is_drained_until_its_connections_have_ended,
         a_failed_server_leaves_at_the_deadline_of_its_drain,
         an_operator_drains_a_server_with_live_connections,
+        an_operators_wish_outlives_restart_and_reload_and_ends_by_itself,
         a_server_that_has_its_upper_number_of_connections_gets_no_more,
         a_failed_udp_server_is_removed_and_its_clients_go_elsewhere,
         another_writer_of_an_entry_is_noticed_and_not_fought_for_ever,
@@ -157,6 +158,46 @@ fn an_operator_drains_a_server_with_live_connections(farm: &mut Farm) {
     let log = fs::read_to_string("/run/drain.log").unwrap_or_default();
     assert_eq!(status.code(), Some(4), "out at the deadline: {log}");
     held.close();
+}
+
+fn an_operators_wish_outlives_restart_and_reload_and_ends_by_itself(farm: &mut Farm) {
+    let _servers = start(farm, "real web weight 5");
+    let wish = |words: &str| {
+        let mut command = lvsmon(words.split(' '));
+        let said = say(command.args(["--config", "/run/mon.cf"]), "");
+        assert_eq!(said.status, Some(0), "{words}: {said:?}");
+    };
+    wish("quiesce 192.168.0.1");
+    expect(farm, &[(1, 0), (2, 5)]);
+    wish("weight 9 192.168.0.2");
+    expect(farm, &[(1, 0), (2, 9)]);
+    let lines = [SERVICE, &server(1, 0), &server(2, 9)];
+    farm.kill_daemon();
+    farm.restart_daemon();
+    farm.keeps_table_for_checks(&lines, 3);
+    farm.configure(&config(
+        "real 192.168.0.1 weight 5\nreal 192.168.0.2 weight 7",
+    ));
+    farm.signal_daemon(Signal::SIGHUP);
+    farm.expect_log(1, "configuration reloaded");
+    farm.keeps_table_for_checks(&lines, 3);
+    // Health is another axis: who fails is out, and is back with what was wished.
+    farm.answer(2, "out of order\n");
+    expect(farm, &[(1, 0)]);
+    farm.answer(2, "server 2 is well\n");
+    expect(farm, &[(1, 0), (2, 9)]);
+    farm.answer(1, "out of order\n");
+    expect(farm, &[(2, 9)]);
+    wish("enable 192.168.0.1");
+    farm.keeps_table_for_checks(&[SERVICE, &server(2, 9)], 3);
+    farm.answer(1, "server 1 is well\n");
+    expect(farm, &[(1, 5), (2, 9)]);
+    wish("enable 192.168.0.2");
+    expect(farm, &[(1, 5), (2, 7)]);
+    // Maintenance ends by itself.
+    wish("disable 192.168.0.2 --for 3s");
+    expect(farm, &[(1, 5)]);
+    expect(farm, &[(1, 5), (2, 7)]);
 }
 
 fn a_server_that_has_its_upper_number_of_connections_gets_no_more(farm: &mut Farm) {

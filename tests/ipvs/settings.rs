@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
@@ -22,6 +23,7 @@ scenarios!(
         each_packet_of_a_one_packet_service_is_a_connection,
         the_flags_of_a_scheduler_let_clients_go_elsewhere,
         the_weight_that_a_check_gives_reaches_the_kernel,
+        the_weight_of_a_header_and_of_an_agent_reaches_the_kernel,
         packets_of_an_ipv6_service_reach_servers_of_the_other_family,
         by_way_of_ipvsadm_a_section_is_kept,
     ]
@@ -204,6 +206,61 @@ fn the_weight_that_a_check_gives_reaches_the_kernel(farm: &mut Farm) {
     farm.configure(&file(section));
     farm.signal_daemon(Signal::SIGHUP);
     expect(farm, &[(1, 5), (2, 5)]);
+}
+
+fn the_weight_of_a_header_and_of_an_agent_reaches_the_kernel(farm: &mut Farm) {
+    farm.build();
+    run("mkdir -p -m 755 /run/weights");
+    let gives = |name: &str, text: &str| {
+        let path = format!("/run/weights/{name}");
+        fs::write(format!("{path}.draft"), text).expect("a weight");
+        fs::rename(format!("{path}.draft"), path).expect("a weight");
+    };
+    let script = "/run/r1/cgi-bin/weigh.cgi";
+    let program = "#!/bin/sh\nprintf 'Status: 200 OK\\r\\nX-Weight: %s\\r\\n\\r\\nok\\n' \
+                   \"$(cat /run/weights/header)\"\n";
+    fs::write(script, program).expect("a program");
+    run(&format!("chmod 755 {script}"));
+    gives("header", "17");
+    gives("agent", "up 50%\n");
+    let mut agent = Command::new("nsenter");
+    agent
+        .args(["--net=/run/netns/r2", "busybox", "nc", "-ll", "-p", "7777"])
+        .args(["-e", "cat", "/run/weights/agent"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let _agent = Running::start(&mut agent);
+    let service = |name: &str, monitor: &str| {
+        format!("    service {name}\n\tinterval 1s\n\tmonitor {monitor}\n")
+    };
+    let header = service(
+        "http",
+        "http.monitor -t 5 -u /cgi-bin/weigh.cgi -w X-Weight",
+    );
+    let agent = service("line", "agent.monitor -t 5 -p 7777");
+    farm.start_daemon(&format!(
+        "statedir = /run/state\n\nhostgroup one 192.168.0.1\n\nwatch one\n{header}\n\
+         hostgroup two 192.168.0.2\n\nwatch two\n{agent}\n\
+         virtual 10.0.0.3:80\n    scheduler wrr\n    weight_from check\n\
+         \x20   real one weight 8 service one:http\n    real two weight 8 service two:line\n\n"
+    ));
+    let expect = |farm: &mut Farm, weights: &[(u8, u32)]| {
+        let mut lines = vec!["-A -t 10.0.0.3:80 -s wrr".to_owned()];
+        lines.extend(weights.iter().map(|(number, weight)| {
+            format!("-a -t 10.0.0.3:80 -r 192.168.0.{number}:80 -g -w {weight}")
+        }));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        farm.expect_table(SOON, &lines);
+    };
+    expect(farm, &[(1, 17), (2, 4)]);
+    gives("header", "200");
+    gives("agent", "drain\n");
+    expect(farm, &[(1, 200), (2, 0)]);
+    gives("header", "25%");
+    gives("agent", "down#broken\n");
+    expect(farm, &[(1, 2)]);
+    gives("agent", "ready\n");
+    expect(farm, &[(1, 2), (2, 8)]);
 }
 
 fn packets_of_an_ipv6_service_reach_servers_of_the_other_family(farm: &mut Farm) {
