@@ -226,6 +226,69 @@ pub(crate) fn journals() -> Vec<Vec<u8>> {
     )
 }
 
+/// Files of ldirectord and keepalived.
+pub(crate) fn files_of_others() -> Vec<Vec<u8>> {
+    let folder = support::root().join("tests/import/data");
+    let file = |name| fs::read(folder.join(name)).unwrap();
+    let group = "virtual_server_group G {\n 10.0.0.1-3 80\n 2001:db8::3 443\n fwmark 5\n}\n\
+                 virtual_server group G {\n lvs_sched mh\n lb_kind TUN\n sorry_server 10.0.0.9 80\n \
+                 real_server 10.0.0.7 80 {\n weight 3\n uthreshold 9\n HTTP_GET {\n url {\n path /\n \
+                 status_code 200\n }\n retry 2\n }\n }\n}\n";
+    let range = "checkinterval=5\nvirtual=7\n\treal=10.0.0.7->10.0.0.9 gate 5 \"GET /\"\n\tprotocol=fwm\n\
+                 \tservice=http\n\trequest=\"x\"\n\treceive=\"a.*b\"\n\tfallback=127.0.0.1:80\n\
+                 virtual6=[2001:db8::3]:80\n\treal6=[2001:db8::7]:80 masq l:3 u:9\n";
+    vec![
+        file("keepalived.conf"),
+        file("ldirectord.cf"),
+        group.as_bytes().to_vec(),
+        range.as_bytes().to_vec(),
+    ]
+}
+
+/// What VRRP daemons write.
+pub(crate) fn announcements() -> Vec<Vec<u8>> {
+    [
+        "GROUP \"G\" MASTER 100\nINSTANCE \"VI_1\" MASTER 100\n",
+        "INSTANCE \"VI_1\" BACKUP 100\nINSTANCE \"VI 2\" FAULT 0\nINSTANCE VI_1 STOP\n",
+        "INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 100\nINSTANCE \"VI_1\" DELETED 100\n\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+/// What `lvsmon` asks the daemon.
+pub(crate) fn requests() -> Vec<Vec<u8>> {
+    lines(
+        r#"{"request":"table"}
+{"request":"services","from":3}
+{"request":"why","group":"web","service":"http","until_ms":5}
+{"request":"wish","server":"192.168.0.1","within":"10.0.0.3:80","wish":{"wish":"drain","limit_s":600},"for_s":7200,"reason":"new kernel","login":"joe"}
+{"request":"wish","server":"192.168.0.2:80","wish":{"wish":"weight","weight":65535},"caution":"force"}
+{"request":"wish","server":"192.168.0.3","wish":{"wish":"disable"},"for_s":1}
+{"request":"enable","server":"[2001:db8::7]:80"}
+{"request":"set_role","instance":"VI_1","state":"master"}
+{"request":"server","server":"192.168.0.1"}"#,
+    )
+}
+
+/// What the other director says inside a session, and a greeting.
+pub(crate) fn words_of_a_peer() -> Vec<Vec<u8>> {
+    let here =
+        r#"{"here":{"role":"active","speaks":true,"numbers":1710324000,"time":1710324000000000}}"#;
+    let open = r#"{"open":[[{"group":"web","service":"http"},{"id":1710323000,"calls":2,"ack":{"time":1710324000000000,"comment":"joe: seen"}}],[{"group":"virtual","service":"10.0.0.3:80/tcp fallback"},{"id":1710323001,"calls":1}]]}"#;
+    let over = r#"{"over":[{"group":"web","service":"http"}]}"#;
+    let told =
+        r#"{"delivered":[{"event":"web/http/1710323000/failure/1","to":"ops@example.org"}]}"#;
+    let wishes = r#"{"wishes":[{"key":"wish 10.0.0.3:80/tcp 192.168.0.1:80","stamp":{"time":1710324000000000,"writer":7},"value":{"wish":"quiesce"}},{"key":"host web 192.168.0.1","stamp":{"time":1,"writer":1}}]}"#;
+    let begin = "{\"hello\":{\"name\":\"two\"}}\n\"whole\"\n";
+    vec![
+        format!("{begin}{here}\n{open}\n{told}\n{wishes}\n\"told\"\n{over}\n{here}\n").into_bytes(),
+        format!("{begin}\"told\"\n{open}\n{over}\n{wishes}\n").into_bytes(),
+        format!("{begin}{wishes}\n{here}\n\"told\"\n{told}\n").into_bytes(),
+        format!("lvsmon-pair 1 {} 0000000000000002\n", "02".repeat(32)).into_bytes(),
+    ]
+}
+
 fn lines(text: &str) -> Vec<Vec<u8>> {
     text.lines().map(|line| line.as_bytes().to_vec()).collect()
 }

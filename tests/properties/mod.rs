@@ -5,6 +5,7 @@
 //! a target found lies in `fuzz/cases/TARGET/` and is tried here each time.
 
 mod bodies;
+mod director;
 mod inputs;
 
 use std::fs;
@@ -27,7 +28,7 @@ fn cases() -> ProptestConfig {
 type Body = fn(&[u8]);
 
 /// The bodies by the name of their fuzz target.
-const BODIES: [(&str, Body); 9] = [
+const BODIES: [(&str, Body); 13] = [
     ("configuration", bodies::configuration),
     ("statement", bodies::statement),
     ("period", bodies::period),
@@ -37,6 +38,10 @@ const BODIES: [(&str, Body); 9] = [
     ("journal", bodies::journal),
     ("client", bodies::client),
     ("state", bodies::state),
+    ("import", director::imported),
+    ("fifo", director::fifo),
+    ("request", director::request),
+    ("peer", director::peer),
 ];
 
 proptest! {
@@ -97,6 +102,28 @@ proptest! {
     ) {
         bodies::state(&bytes);
     }
+
+    #[test]
+    fn no_file_of_another_manager_comes_to_what_does_not_load(
+        bytes in mutated(inputs::files_of_others())
+    ) {
+        director::imported(&bytes);
+    }
+
+    #[test]
+    fn no_words_in_the_fifo_end_the_program(bytes in mutated(inputs::announcements())) {
+        director::fifo(&bytes);
+    }
+
+    #[test]
+    fn no_request_ends_the_program_or_changes_when_written(bytes in mutated(inputs::requests())) {
+        director::request(&bytes);
+    }
+
+    #[test]
+    fn no_word_of_a_peer_ends_the_program(bytes in mutated(inputs::words_of_a_peer())) {
+        director::peer(&bytes);
+    }
 }
 
 #[test]
@@ -115,6 +142,23 @@ fn what_was_found_once_is_not_found_again() {
         }
     }
     assert!(count > 0, "no kept cases");
+}
+
+/// Accidents of what nobody understands anyhow would show little.
+#[test]
+fn what_is_spoiled_was_understood_before() {
+    let understood = |text: &[u8]| lvsmon::pair::talk::Word::of_text(text).is_ok();
+    let mut words = inputs::words_of_a_peer();
+    let greeting = words.pop().unwrap();
+    assert!(lvsmon::pair::talk::Greeting::of_line(greeting.trim_ascii()).is_ok());
+    for text in words {
+        let lines = text.trim_ascii().split(|&byte| byte == b'\n');
+        assert!(lines.into_iter().all(understood));
+    }
+    for line in inputs::requests() {
+        let asked = serde_json::from_slice::<lvsmon::wire::Asked>(&line);
+        assert!(asked.is_ok(), "{asked:?}");
+    }
 }
 
 #[test]
