@@ -6,6 +6,8 @@
 //! says itself what it has told. What came while nothing is heard of it, and is older than some
 //! time, it is taken to have told.
 
+mod letter;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +15,11 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::effort::look;
+pub use crate::pair::post::letter::{Letter, Origin, Stage};
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::{Delivered, Delivery, EventId};
-use crate::time::{Mono, Now, Wall};
+use crate::time::{Mono, Now};
 
 /// Whether this director tells people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,66 +50,6 @@ pub struct Terms {
     pub held_most: Duration,
     /// Whatever it is, it is of no use at this age.
     pub give_up_after: Duration,
-}
-
-/// Where a letter came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// From a call of this process.
-    Call,
-    /// The spool had it from before.
-    Spool,
-}
-
-/// Who is to tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The other director, as long as that is at work: it was taken while that one was to tell it,
-    /// and this one has not begun to.
-    Held,
-    /// This director.
-    Own,
-    /// This director is about it just now.
-    UnderWay,
-}
-
-impl Stage {
-    /// Of what is taken while this director speaks, or does not.
-    #[must_use]
-    pub const fn of(voice: Voice) -> Self {
-        match voice {
-            Voice::Speaks => Self::Own,
-            Voice::Holds => Self::Held,
-        }
-    }
-}
-
-/// One message for one receiver. Its content is elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
-    /// Who is reached: an address, or what [`receiver`] says.
-    pub to: Arc<str>,
-    /// Ids of its events that are still to be told.
-    pub events: Vec<Arc<str>>,
-    /// When it was accepted.
-    pub accepted: Wall,
-    /// When this process got it.
-    pub since: Mono,
-    /// Where from, for its age.
-    pub origin: Origin,
-    /// Who is to tell it.
-    pub stage: Stage,
-}
-
-impl Letter {
-    /// How long it has been there. A clock that is set makes nothing of this process older.
-    #[must_use]
-    pub fn age(&self, now: Now) -> Duration {
-        match self.origin {
-            Origin::Call => now.mono.since(self.since),
-            Origin::Spool => now.wall.since(self.accepted),
-        }
-    }
 }
 
 /// Why a letter is not needed any more.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::Wall;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const TERMS: Terms = Terms {

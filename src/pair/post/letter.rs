@@ -1,0 +1,67 @@
+//! What is known of one message for one receiver?
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::pair::Voice;
+use crate::time::{Mono, Now, Wall};
+
+/// Where a letter came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From a call of this process.
+    Call,
+    /// The spool had it from before.
+    Spool,
+}
+
+/// Who is to tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The other director, as long as that is at work: it was taken while that one was to tell it,
+    /// and this one has not begun to.
+    Held,
+    /// This director.
+    Own,
+    /// This director is about it just now.
+    UnderWay,
+}
+
+impl Stage {
+    /// Of what is taken while this director speaks, or does not.
+    #[must_use]
+    pub const fn of(voice: Voice) -> Self {
+        match voice {
+            Voice::Speaks => Self::Own,
+            Voice::Holds => Self::Held,
+        }
+    }
+}
+
+/// One message for one receiver. Its content is elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// Who is reached: an address, or what [`receiver`] says.
+    pub to: Arc<str>,
+    /// Ids of its events that are still to be told.
+    pub events: Vec<Arc<str>>,
+    /// When it was accepted.
+    pub accepted: Wall,
+    /// When this process got it.
+    pub since: Mono,
+    /// Where from, for its age.
+    pub origin: Origin,
+    /// Who is to tell it.
+    pub stage: Stage,
+}
+
+impl Letter {
+    /// How long it has been there. A clock that is set makes nothing of this process older.
+    #[must_use]
+    pub fn age(&self, now: Now) -> Duration {
+        match self.origin {
+            Origin::Call => now.mono.since(self.since),
+            Origin::Spool => now.wall.since(self.accepted),
+        }
+    }
+}
