@@ -10,6 +10,7 @@
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
 //! | may messages leave, or did this director stand still | `pulse` |
+//! | how is on the disk what was told | `ledger` |
 //! | which outages have another number by now | `renamed` |
 //! | do the roles of the two directors go together | `accord` |
 //! | what does the file say of the pair | `settings` |
@@ -19,6 +20,7 @@
 pub mod accord;
 pub mod fifo;
 pub mod keeper;
+pub mod ledger;
 pub mod post;
 pub mod pulse;
 mod renamed;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::effort::look;
+use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Letter, Origin, Stage};
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -117,6 +118,8 @@ pub struct Post {
     renamed: Renamed,
     /// What the other director is still to hear, at most [`DELIVERED_MAX`].
     tidings: VecDeque<Tidings>,
+    /// What a restart must not forget and is not on the disk yet, at most [`DELIVERED_MAX`].
+    unkept: VecDeque<Entry>,
 }
 
 impl Post {
@@ -134,6 +137,7 @@ impl Post {
             elsewhere: Delivered::default(),
             renamed: Renamed::default(),
             tidings: VecDeque::new(),
+            unkept: VecDeque::new(),
         }
     }
 
@@ -227,13 +231,15 @@ impl Post {
         let Some(letter) = self.gone(number) else {
             return;
         };
-        let to = letter.to;
-        let events = letter.events.into_iter();
-        self.tidings.extend(events.map(|event| {
-            let to = Arc::clone(&to);
-            Tidings::Delivered(Delivery { event, to })
-        }));
-        self.bound_tidings();
+        for event in letter.events {
+            let to = Arc::clone(&letter.to);
+            let delivery = Delivery { event, to };
+            if EventId::of(&delivery.event).is_some_and(EventId::is_shared) {
+                self.unkept.push_back(Entry::Delivered(delivery.clone()));
+            }
+            self.tidings.push_back(Tidings::Delivered(delivery));
+        }
+        self.bound();
     }
 
     /// The first of them stands for all from now on, and this director begins to tell it.
@@ -297,8 +303,11 @@ impl Post {
     pub fn told(&mut self, now: Mono, told: &[Delivery]) -> Vec<Forgotten> {
         self.elsewhere.expire(now);
         for delivery in told {
-            self.elsewhere.add(now, delivery.clone());
+            if self.elsewhere.add(now, delivery.clone()) {
+                self.unkept.push_back(Entry::Told(delivery.clone()));
+            }
         }
+        self.bound();
         let mut forgotten = Vec::new();
         for Delivery { event, to } in told {
             forgotten.extend(self.drop_told(event, to));
@@ -324,20 +333,73 @@ impl Post {
     ) -> Renumbered {
         let mut changed = BTreeSet::new();
         for (from, to) in outages {
-            self.renamed.add(from, to);
-            changed.extend(self.rename(from, to));
-            self.tidings.push_back(Tidings::Renumbered {
-                from: from.into(),
-                to: to.into(),
-            });
+            let (from, to) = (Arc::from(from), Arc::from(to));
+            changed.extend(self.call(&from, &to));
+            self.unkept.push_back(Entry::Renumbered { from, to });
         }
-        self.bound_tidings();
+        self.bound();
+        self.renumbered(changed)
+    }
+
+    /// From now on the one outage is called as the other, also to the other director: which letters
+    /// that changes.
+    fn call(&mut self, from: &Arc<str>, to: &Arc<str>) -> Vec<u64> {
+        self.renamed.add(from, to);
+        let (old, new) = (Arc::clone(from), Arc::clone(to));
+        self.tidings
+            .push_back(Tidings::Renumbered { from: old, to: new });
+        self.rename(from, to)
+    }
+
+    /// After letters got other ids.
+    fn renumbered(&mut self, mut changed: BTreeSet<u64>) -> Renumbered {
         let mut forgotten = Vec::new();
         for &number in &changed {
             forgotten.extend(self.drop_told_of(number));
         }
         changed.retain(|number| self.letters.contains_key(number));
         Renumbered { forgotten, changed }
+    }
+
+    /// What is not on the disk yet, for whoever writes it there.
+    pub fn unkept(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.unkept).into()
+    }
+
+    /// The disk did not take these: they come next again.
+    pub fn keep_unkept(&mut self, entries: Vec<Entry>) {
+        for entry in entries.into_iter().rev() {
+            self.unkept.push_front(entry);
+        }
+        self.bound();
+    }
+
+    /// What was on the disk at the start, in order. The other director is told of it as of news; a
+    /// letter that is there although it was delivered is one whose file outlived that.
+    pub fn recall(&mut self, now: Mono, entries: Vec<Entry>) -> Renumbered {
+        let mut changed = BTreeSet::new();
+        let mut told = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Delivered(delivery) => {
+                    told.push(delivery.clone());
+                    self.tidings.push_back(Tidings::Delivered(delivery));
+                }
+                Entry::Told(delivery) => {
+                    self.elsewhere.add(now, delivery.clone());
+                    told.push(delivery);
+                }
+                Entry::Renumbered { from, to } => changed.extend(self.call(&from, &to)),
+            }
+        }
+        self.bound();
+        let mut renumbered = self.renumbered(changed);
+        let drop = |it: &Delivery| self.drop_told(&it.event, &it.to);
+        renumbered.forgotten.extend(told.iter().flat_map(drop));
+        renumbered
+            .changed
+            .retain(|number| self.letters.contains_key(number));
+        renumbered
     }
 
     /// Looks for letters that nobody needs any more, which is to be done now and then.
@@ -364,10 +426,12 @@ impl Post {
         !self.tidings.is_empty()
     }
 
-    /// What is beyond would be forgotten by the link, too.
-    fn bound_tidings(&mut self) {
+    /// What is beyond would be forgotten by the link, and by whoever reads the disk, too.
+    fn bound(&mut self) {
         let excess = self.tidings.len().saturating_sub(DELIVERED_MAX);
         self.tidings.drain(..excess);
+        let excess = self.unkept.len().saturating_sub(DELIVERED_MAX);
+        self.unkept.drain(..excess);
     }
 
     /// Takes out what waits of an event. A letter that tells others, too, is still to be told, and

@@ -49,6 +49,7 @@ pub(crate) fn settings(
         ..MailSettings::default()
     };
     OutboxSettings {
+        has_peer: false,
         spool: state.join("spool"),
         mailer: Mailer::new(mail),
         limits,

@@ -292,3 +292,60 @@ fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_
     let id = mails[0].header("X-Lvsmon-Event");
     assert_eq!(id, "farm/ping/1795215956/failure/2");
 }
+
+#[test]
+fn a_message_whose_file_outlived_its_delivery_is_told_to_the_other_director_and_not_again() {
+    let test =
+        "a_message_whose_file_outlived_its_delivery_is_told_to_the_other_director_and_not_again";
+    if !have_relay(test) {
+        return;
+    }
+    let mut relay = Relay::down();
+    let state = TempDir::new();
+    block_on(async {
+        let mut settings = settings(&state, &relay.url(), Duration::ZERO, quick());
+        settings.has_peer = true;
+        let mut outbox = start(settings.clone(), Voice::Speaks, None);
+        for (number, service) in [(1, "http"), (2, "ping")] {
+            let call = call(number, service, "mail.alert", &["ops@b.example"]);
+            outbox.outbox.send(call);
+        }
+        until("two in the spool", || spooled(&state).len() == 2).await;
+        let files: Vec<(String, String)> = spooled(&state)
+            .into_iter()
+            .map(|name| {
+                (
+                    format!("spool/{name}"),
+                    state.read(&format!("spool/{name}")),
+                )
+            })
+            .collect();
+        relay.up(&[]);
+        assert_eq!(outbox.done(1).await[0].1, Delivery::Done);
+        let is_over = || spooled(&state) == ["delivered"];
+        until("the list of what was told alone", is_over).await;
+        drop(outbox);
+        // As after a crash before the files were deleted, of a list that lost its end.
+        for (name, text) in &files {
+            state.write(name, text);
+        }
+        let list = state.read("spool/delivered");
+        let (one, other) = list.split_once('\n').unwrap();
+        let told_first = ["http", "ping"].map(|it| one.contains(it));
+        state.write("spool/delivered", format!("{one}\n{}", &other[..9]));
+        let (says, mut reached) = mpsc::channel(10);
+        let _outbox = start(settings, Voice::Speaks, Some(says));
+        let mut services = Vec::new();
+        while services.len() < 2 {
+            let next = tokio::time::timeout(LIMIT, reached.recv()).await.unwrap();
+            let event = delivered(next).event;
+            services.push(["http", "ping"].map(|it| event.contains(it)));
+        }
+        assert_eq!(services, [told_first, told_first.map(|it| !it)]);
+        until("both told", || {
+            state.read("spool/delivered").lines().count() == 2
+        })
+        .await;
+    });
+    assert_eq!(relay.mails().len(), 3, "the one that was forgotten alone");
+}

@@ -27,11 +27,11 @@ impl World {
         world
     }
 
-    fn fails(&self) {
+    pub(super) fn fails(&self) {
         fs::remove_file(self.folder.join("good")).unwrap();
     }
 
-    fn recovers(&self) {
+    pub(super) fn recovers(&self) {
         self.folder.write("good", "");
     }
 }
@@ -133,7 +133,7 @@ impl Director {
         self.daemon = Some(Running::start(&mut command));
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         self.daemon.as_ref().unwrap().signal(signal);
     }
 
@@ -196,14 +196,14 @@ impl Director {
     }
 
     #[track_caller]
-    fn wait_to_hold(&self, count: u64) {
+    pub(super) fn wait_to_hold(&self, count: u64) {
         wait_until(&format!("{count} held"), SOON, || {
             self.held() == Some(count)
         });
     }
 
     /// Mails to this relay, and has a role.
-    fn configure_mail(&self, relay: &Relay, link: &str) {
+    pub(super) fn configure_mail(&self, relay: &Relay, link: &str) {
         self.configure_mail_with(relay, &format!("{link}mail_group_wait = 0s\n"));
     }
 
@@ -221,7 +221,7 @@ impl Director {
     }
 
     /// How often its alert was called.
-    fn told(&self) -> usize {
+    pub(super) fn told(&self) -> usize {
         let path = self.folder.join("told");
         fs::read_to_string(path).unwrap_or_default().lines().count()
     }
@@ -449,7 +449,7 @@ fn only_the_peers_address_may_call_and_only_where_it_is_said() {
 }
 
 /// Two that are linked: the first tells people, the second holds.
-fn active_and_standby(world: &World, relay: &Relay) -> [Director; 2] {
+pub(super) fn active_and_standby(world: &World, relay: &Relay) -> [Director; 2] {
     roles(Director::pair(world), relay)
 }
 
@@ -469,7 +469,7 @@ fn roles_with([mut one, mut two]: [Director; 2], relay: &Relay, more: &str) -> [
     [one, two]
 }
 
-fn link(own: &Director, peer: &Director) -> String {
+pub(super) fn link(own: &Director, peer: &Director) -> String {
     format!(
         "peer = 127.0.0.1:{}\npeer_bind = 127.0.0.1:{}\n",
         peer.port, own.port
@@ -477,7 +477,7 @@ fn link(own: &Director, peer: &Director) -> String {
 }
 
 /// Event ids that arrived, each as often as it did.
-fn ids(relay: &Relay) -> Vec<String> {
+pub(super) fn ids(relay: &Relay) -> Vec<String> {
     let mails = relay.mails();
     let mut ids: Vec<String> = mails.iter().map(|it| it.header("X-Lvsmon-Event")).collect();
     ids.sort();

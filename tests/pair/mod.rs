@@ -5,5 +5,6 @@ mod failover;
 mod files;
 mod health;
 mod link;
+mod restart;
 mod role;
 mod wishes;

@@ -85,8 +85,6 @@ struct World {
     /// When there was no link, and when a director got or lost its role.
     deaf: Vec<(Mono, Option<Mono>)>,
     turns: Vec<Mono>,
-    /// When one came back from the dead.
-    back: Vec<Mono>,
     is_calm: bool,
     quiet_since: Mono,
     /// When an operator said something last, on either.
@@ -163,7 +161,6 @@ impl World {
             ended: BTreeSet::new(),
             deaf: vec![(Mono::ZERO, None)],
             turns: Vec::new(),
-            back: Vec::new(),
             is_calm: false,
             quiet_since: Mono::ZERO,
             wished: Mono::ZERO,
@@ -554,7 +551,6 @@ impl World {
             self.note(format_args!("{side} is back"));
             self.directors[side].restart(self.time);
             self.quiet_since = self.time;
-            self.back.push(self.time);
             self.tell(side, Event::Start);
             self.soon(2_000, Coming::Heal);
         }
@@ -648,7 +644,7 @@ impl World {
     }
 
     /// A mail comes twice only where its director dies, or loses its role or the link, before
-    /// the other one hears of it, or the other one was away since.
+    /// the other one hears of it.
     fn nothing_is_told_twice(&self) {
         let mut first: BTreeMap<&str, &Mail> = BTreeMap::new();
         let mut again: Vec<&Mono> = Vec::new();
@@ -657,14 +653,11 @@ impl World {
                 let soon = before.at.after(Duration::from_secs(1));
                 let is_turn = |at: &&Mono| **at >= before.at && **at <= mail.at;
                 let turn = self.turns.iter().find(is_turn);
-                let is_between = |at: &Mono| *at >= before.at && *at <= mail.at;
                 let was_cut = self
                     .deaf
                     .iter()
                     .any(|(from, _)| *from >= before.at && *from <= soon);
-                // What the other one has told is not known any more after a restart.
-                let was_away = self.back.iter().any(is_between);
-                let is_unheard = !before.was_linked || was_cut || was_away;
+                let is_unheard = !before.was_linked || was_cut;
                 let may_be = turn.is_some_and(|at| is_unheard || *at <= soon);
                 assert!(may_be, "twice: {before:?} {mail:?}");
                 again.extend(turn.filter(|_| !is_unheard));

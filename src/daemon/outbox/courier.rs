@@ -3,10 +3,11 @@
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
 //! `intake`, what comes of deliveries in `outcome`, what the other director tells, told or calls
-//! otherwise in `held`.
+//! otherwise in `held`, what of all this a restart must not forget in `kept`.
 
 mod held;
 mod intake;
+mod kept;
 mod outcome;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +23,7 @@ use crate::clock::Clock;
 use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
+use crate::daemon::outbox::ledger::Ledger;
 use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
@@ -84,6 +86,10 @@ pub(super) struct Courier {
     /// Files to delete with a message, beside its own: parts of a group whose seal the disk
     /// did not take.
     extra_files: BTreeMap<u64, Vec<u64>>,
+    /// What of `post` is on the disk.
+    ledger: Ledger,
+    /// Whether the disk takes that.
+    ledger_disk: Disk,
     /// Files to delete: not on the runtime's thread, which a hanging disk must not stop.
     trash: Vec<u64>,
     /// Whether the spool has been read; before, nothing is written to it.
@@ -183,6 +189,8 @@ impl Courier {
             door,
             zone: TimeZone::system(),
             spool: Spool::new(&settings.spool),
+            ledger: Ledger::new(&settings.spool),
+            ledger_disk: Disk::Works,
             queue: Queue::new(
                 settings.limits.clone(),
                 settings.mailer.group_wait(),
@@ -273,6 +281,7 @@ impl Courier {
                 self.queue.insert(number, entry);
             }
         }
+        self.recall().await;
     }
 
     fn is_idle(&self) -> bool {
@@ -291,7 +300,11 @@ impl Courier {
             Voice::Speaks => self.programs.next(self.settings.limits.programs),
             Voice::Holds => None,
         };
-        [self.queue.next(), disk, programs]
+        let ledger = match self.ledger_disk {
+            Disk::Fails(at) => Some(at),
+            Disk::Works => None,
+        };
+        [self.queue.next(), disk, ledger, programs]
             .into_iter()
             .flatten()
             .min()

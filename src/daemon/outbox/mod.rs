@@ -6,6 +6,7 @@
 //! | which events become one mail | `group` (pure) |
 //! | which program runs next | `programs` (pure) |
 //! | how is a message kept over a crash | `spool` |
+//! | how does what was told outlive a restart | `ledger` |
 //! | what is held for the other director, and what did that one tell | [`crate::pair::post`] (pure) |
 //! | what is done about all that | `courier` |
 //! | how is one delivery made | `jobs` |
@@ -22,6 +23,7 @@ mod courier;
 mod door;
 mod group;
 mod jobs;
+mod ledger;
 mod programs;
 mod queue;
 mod spool;
@@ -56,6 +58,9 @@ pub struct OutboxSettings {
     /// What was held for longer, and the other director did not say anything about, counts as
     /// told by it; none: nothing does.
     pub held_most: Option<Duration>,
+    /// Whether there is another director that hears of what was delivered: then that is remembered
+    /// over a restart.
+    pub has_peer: bool,
 }
 
 impl OutboxSettings {
@@ -67,6 +72,7 @@ impl OutboxSettings {
             mailer: Mailer::new(globals.mail.clone()),
             limits: Limits::default(),
             held_most: Some(HELD_MOST),
+            has_peer: globals.peer.address.is_some(),
         }
     }
 

@@ -312,3 +312,78 @@ fn of_two_programs_the_one_says_nothing_of_the_other_and_a_later_call_covers_an_
     );
     assert_eq!(left(&post), [4]);
 }
+
+fn renumbered(from: &str, to: &str) -> Entry {
+    let (from, to) = (from.into(), to.into());
+    Entry::Renumbered { from, to }
+}
+
+#[test]
+fn what_was_told_by_either_and_every_other_number_is_to_be_written_down_once() {
+    let mut post = standby(&["g/s/2/failure/1", "g/s/2/startup/1"]);
+    post.told(Mono::ZERO, &[told("g/t/1/up/1", OPS)]);
+    post.told(Mono::ZERO, &[told("g/t/1/up/1", OPS)]);
+    post.renumber([("g/s/2", "g/s/1")]);
+    post.delivered(1);
+    // The start of a director is its own.
+    post.delivered(2);
+    let expected = [
+        Entry::Told(told("g/t/1/up/1", OPS)),
+        renumbered("g/s/2", "g/s/1"),
+        Entry::Delivered(told("g/s/1/failure/1", OPS)),
+    ];
+    let entries = post.unkept();
+    assert_eq!(entries, expected);
+    assert_eq!(post.unkept(), []);
+    // The disk did not take it, and more came meanwhile.
+    post.told(Mono::ZERO, &[told("g/t/2/up/1", OPS)]);
+    post.keep_unkept(entries);
+    let again = post.unkept();
+    assert_eq!((&again[..3], again.len()), (&expected[..], 4));
+    post.keep_unkept(vec![renumbered("a/b/1", "a/b/2"); DELIVERED_MAX + 1]);
+    assert_eq!(post.unkept().len(), DELIVERED_MAX);
+}
+
+#[test]
+fn after_a_restart_what_was_told_is_told_to_the_other_one_and_to_nobody_else() {
+    let mut post = standby(&[
+        "g/s/1/failure/1",
+        "g/t/1/failure/1",
+        "g/u/6/failure/1",
+        "g/v/1/failure/1",
+    ]);
+    let renumbered = post.recall(
+        Mono::ZERO,
+        vec![
+            Entry::Delivered(told("g/s/1/failure/1", OPS)),
+            Entry::Told(told("g/t/1/failure/1", OPS)),
+            renumbered("g/u/6", "g/u/5"),
+            Entry::Told(told("g/v/1/failure/1", "a@x")),
+        ],
+    );
+    // The file of the first outlived its delivery.
+    assert_eq!(numbers(&renumbered.forgotten), [1, 2]);
+    assert_eq!(renumbered.changed, BTreeSet::from([3]));
+    assert_eq!(*post.letter(3).unwrap().events, ["g/u/5/failure/1".into()]);
+    assert_eq!(left(&post), [3, 4]);
+    assert!(post.is_needless("g/t/1/failure/1", &OPS.into()));
+    assert_eq!(post.unkept(), [], "it is there already");
+    assert_eq!(
+        tidings(&mut post),
+        ["g/s/1/failure/1 to ops@x", "g/u/6 is g/u/5"]
+    );
+}
+
+#[test]
+fn after_a_restart_what_was_told_under_the_newer_number_is_not_told_under_the_older() {
+    let mut post = standby(&["g/s/6/failure/1"]);
+    let renumbered = post.recall(
+        Mono::ZERO,
+        vec![
+            renumbered("g/s/6", "g/s/5"),
+            Entry::Told(told("g/s/5/failure/2", OPS)),
+        ],
+    );
+    assert_eq!(numbers(&renumbered.forgotten), [1]);
+    assert!(post.is_empty());
+}

@@ -147,6 +147,7 @@ impl Director {
 
     /// From the outbox to the link.
     fn pass_tidings(&mut self, time: Mono) {
+        self.outbox.keep(self.now(time));
         let now = self.now(time).mono;
         while let Some(tidings) = self.outbox.next_tidings() {
             match tidings {
@@ -192,6 +193,7 @@ impl Director {
             Some(Heard::Delivered(mut news)) => {
                 news.retain(|it| EventId::of(&it.event).is_some_and(EventId::is_shared));
                 self.outbox.told_elsewhere(self.now(time), &news);
+                self.outbox.keep(self.now(time));
                 Vec::new()
             }
             Some(Heard::Wishes(heard)) => self.hears_wishes(time, heard),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::engine::event::Renumbering;
+use lvsmon::pair::ledger::{Line, Page};
 use lvsmon::pair::post::{Forgotten, Origin, Stage, Terms, Tidings};
 use lvsmon::pair::talk::Delivery;
 use lvsmon::pair::{Hearing, Letter, Post, Voice};
@@ -24,6 +25,8 @@ pub(crate) struct Outbox {
     /// Which outage of which host each letter is about.
     letters: BTreeMap<u64, (usize, usize)>,
     last: u64,
+    /// The file beside the spool.
+    ledger: String,
 }
 
 impl Outbox {
@@ -36,10 +39,11 @@ impl Outbox {
             post,
             letters: BTreeMap::new(),
             last: 0,
+            ledger: String::new(),
         }
     }
 
-    /// After a restart: the spool is there, nothing else.
+    /// After a restart: the spool is there with its ledger, nothing else.
     pub(crate) fn restarted(self, now: Now) -> Self {
         let mut new = Self::new(now);
         for &number in self.letters.keys() {
@@ -58,10 +62,27 @@ impl Outbox {
             };
             new.post.put(number, letter);
         }
-        Self {
+        let page = Page::of(self.ledger.as_bytes(), now.wall);
+        let entries = page.lines.into_iter().map(|line| line.entry).collect();
+        let renumbered = new.post.recall(now.mono, entries);
+        let mut new = Self {
             letters: self.letters,
             last: self.last,
+            ledger: self.ledger,
             ..new
+        };
+        new.forget(&renumbered.forgotten);
+        new
+    }
+
+    /// Writes down what was told, as the daemon does before it deletes a message's file.
+    pub(crate) fn keep(&mut self, now: Now) {
+        for entry in self.post.unkept() {
+            let line = Line {
+                at: now.wall,
+                entry,
+            };
+            self.ledger.push_str(&line.text());
         }
     }
 

@@ -13,7 +13,7 @@ use crate::daemon::outbox::jobs;
 use crate::daemon::outbox::queue::Entry;
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event, Renumbering};
 use crate::pair::Voice;
-use crate::pair::post::{Forgotten, Why};
+use crate::pair::post::{Forgotten, Renumbered, Why};
 use crate::pair::talk;
 
 /// What the log and the engine hear of what became too old while the other director spoke.
@@ -112,6 +112,11 @@ impl Courier {
         let outages = renumberings.iter();
         let outages = outages.map(|it| (it.from.as_str(), it.to.as_str()));
         let renumbered = self.post.renumber(outages);
+        self.rename_contents(renumbered).await
+    }
+
+    /// The new ids in messages and calls. The messages are to be stored.
+    pub(super) async fn rename_contents(&mut self, renumbered: Renumbered) -> BTreeSet<u64> {
         self.forget(renumbered.forgotten);
         let mut messages = BTreeSet::new();
         for number in renumbered.changed {

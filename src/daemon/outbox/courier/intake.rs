@@ -293,7 +293,9 @@ impl Courier {
         }
     }
 
+    /// Deletes the files of messages that are over, once it is on the disk what was told.
     pub(super) async fn empty_trash(&mut self) {
+        self.keep().await;
         if self.trash.is_empty() {
             return;
         }

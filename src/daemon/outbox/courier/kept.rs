@@ -1,0 +1,94 @@
+//! What of the messages outlives a restart beside themselves?
+//!
+//! What was told, by either director: where the link was down, nobody else knows it, and a takeover
+//! would tell it again.
+
+use crate::daemon::outbox::courier::{Courier, Disk};
+use crate::pair::ledger::Page;
+
+impl Courier {
+    /// What was told before this start.
+    pub(super) async fn recall(&mut self) {
+        let now = self.clock.now();
+        let mut ledger = self.ledger.clone();
+        let load = move || (ledger.load(now.wall), ledger);
+        let page = match tokio::task::spawn_blocking(load).await {
+            Ok((Ok(page), ledger)) => {
+                self.ledger = ledger;
+                page
+            }
+            Ok((Err(error), _)) => return self.unread(&error.to_string()),
+            Err(error) => return self.unread(&error.to_string()),
+        };
+        let Page { lines, passed_over } = page;
+        if passed_over > 0 {
+            tracing::warn!(
+                lines = passed_over,
+                spool = %self.settings.spool.display(),
+                "lines of the list of what was delivered cannot be read; a takeover may tell that again"
+            );
+        }
+        let entries = lines.into_iter().map(|line| line.entry).collect();
+        let renumbered = self.post.recall(now.mono, entries);
+        let changed = self.rename_contents(renumbered).await;
+        if !changed.is_empty() {
+            self.store(changed.into_iter().collect()).await;
+        }
+    }
+
+    fn unread(&self, why: &str) {
+        tracing::error!(
+            spool = %self.settings.spool.display(),
+            why,
+            "cannot read what was delivered before; a takeover may tell it again"
+        );
+    }
+
+    /// Writes down what was told since the last time. What the disk does not take is tried again.
+    pub(super) async fn keep(&mut self) {
+        let now = self.clock.now();
+        let is_rested = match self.ledger_disk {
+            Disk::Works => true,
+            Disk::Fails(at) => at <= now.mono,
+        };
+        if !self.is_loaded || !is_rested {
+            return;
+        }
+        let entries = self.post.unkept();
+        if entries.is_empty() || !self.settings.has_peer {
+            self.ledger_disk = Disk::Works;
+            return;
+        }
+        let (mut ledger, lines) = (self.ledger.clone(), entries.clone());
+        let add = move || (ledger.add(now.wall, &lines), ledger);
+        let added = match tokio::task::spawn_blocking(add).await {
+            Ok((added, ledger)) => {
+                self.ledger = ledger;
+                added.map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let was_failing = self.ledger_disk != Disk::Works;
+        let spool = self.settings.spool.display();
+        match added {
+            Ok(()) => {
+                self.ledger_disk = Disk::Works;
+                if was_failing {
+                    tracing::info!(%spool, "what is delivered is written down again");
+                }
+            }
+            Err(why) => {
+                if !was_failing {
+                    tracing::error!(
+                        %spool,
+                        why,
+                        "cannot write down what is delivered; after a restart a takeover may tell it again"
+                    );
+                }
+                let rest = self.settings.limits.disk_rest;
+                self.ledger_disk = Disk::Fails(self.clock.now().mono.after(rest));
+                self.post.keep_unkept(entries);
+            }
+        }
+    }
+}

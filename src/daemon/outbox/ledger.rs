@@ -1,0 +1,239 @@
+//! How does the memory of what was told outlive a restart?
+//!
+//! One file in the spool's folder, to which lines are added before the files of delivered messages
+//! are deleted; what they say is in [`crate::pair::ledger`]. It is written anew, with what still
+//! counts, when it has doubled. Everything here blocks, as in the spool.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::folder;
+use crate::pair::ledger::{Entry, Line, Page};
+use crate::pair::talk::delivered::DELIVERED_MAX;
+use crate::time::Wall;
+
+/// Its name: no number, as those of messages.
+const NAME: &str = "delivered";
+
+/// While it is written; the spool deletes it at a start.
+const TEMPORARY: &str = "delivered.tmp";
+
+/// Lines from which on it is written anew: twice what counts, so that each line is written twice on
+/// the average.
+const LINES_MAX: usize = 2 * DELIVERED_MAX;
+
+/// Of a larger file the end is read: [`LINES_MAX`] lines of 800 bytes, four times the usual.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// The file.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    folder: PathBuf,
+    /// Lines in it, whatever they say.
+    lines: usize,
+    is_torn: bool,
+}
+
+impl Ledger {
+    /// The one in this folder, of which nothing is known yet.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            lines: 0,
+            is_torn: true,
+        }
+    }
+
+    /// Reads it: what still counts, and how many lines say nothing. Afterwards they are gone.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot read it.
+    pub(super) fn load(&mut self, now: Wall) -> io::Result<Page> {
+        let bytes = self.read()?;
+        let page = Page::of(&bytes, now);
+        self.lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.is_torn = bytes.last().is_some_and(|byte| *byte != b'\n');
+        if page.passed_over > 0 || self.is_torn || self.lines > LINES_MAX {
+            // A disk that is full: as it is, it can be read as well.
+            let _ = self.write(&page);
+        }
+        Ok(page)
+    }
+
+    /// Adds lines, so that they survive a crash.
+    ///
+    /// # Errors
+    ///
+    /// The disk does not take them. Some of them may be there.
+    pub(super) fn add(&mut self, now: Wall, entries: &[Entry]) -> io::Result<()> {
+        let mut text = String::new();
+        if self.is_torn {
+            text.push('\n'); // Behind half a line.
+        }
+        for entry in entries {
+            let entry = entry.clone();
+            text.push_str(&Line { at: now, entry }.text());
+        }
+        self.is_torn = true;
+        self.append(text.as_bytes())?;
+        self.is_torn = false;
+        self.lines += entries.len();
+        if self.lines > LINES_MAX {
+            let page = Page::of(&self.read()?, now);
+            self.write(&page)?;
+        }
+        Ok(())
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let mut file = match File::open(self.folder.join(NAME)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let excess = file.metadata()?.len().saturating_sub(BYTES_MAX);
+        file.seek(SeekFrom::Start(excess))?;
+        let mut bytes = Vec::new();
+        file.take(BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let path = self.folder.join(NAME);
+        let open = |is_new| {
+            let mut options = OpenOptions::new();
+            options.append(true).create_new(is_new).mode(0o600);
+            options.open(&path)
+        };
+        let mut is_new = false;
+        let mut file = open(false).or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            // The folder may have been removed under the running daemon.
+            folder::make(&self.folder)?;
+            is_new = true;
+            open(true)
+        })?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        if is_new {
+            folder::sync(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    /// Writes it anew.
+    fn write(&mut self, page: &Page) -> io::Result<()> {
+        let temporary = self.folder.join(TEMPORARY);
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&temporary)?;
+        let written = file.write_all(page.text().as_bytes());
+        let written = written.and_then(|()| file.sync_all());
+        let done = written.and_then(|()| fs::rename(&temporary, self.folder.join(NAME)));
+        if done.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        done?;
+        (self.lines, self.is_torn) = (page.lines.len(), false);
+        folder::sync(&self.folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::pair::talk::Delivery;
+
+    const NOW: Wall = Wall::from_micros(1_710_316_800_000_000);
+
+    fn entry(number: usize) -> Entry {
+        Entry::Delivered(Delivery {
+            event: format!("g/s/{number}/up/1").into(),
+            to: "ops@x".into(),
+        })
+    }
+
+    fn entries(page: Page) -> Vec<Entry> {
+        page.lines.into_iter().map(|line| line.entry).collect()
+    }
+
+    fn loaded(folder: &Path) -> (Ledger, Vec<Entry>) {
+        let mut ledger = Ledger::new(folder);
+        let page = ledger.load(NOW).unwrap();
+        (ledger, entries(page))
+    }
+
+    #[test]
+    fn what_was_added_is_there_after_a_restart_and_nobody_else_may_read_it() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("state/spool");
+        let (mut ledger, nothing) = loaded(&folder);
+        assert_eq!(nothing, []);
+        ledger.add(NOW, &[entry(1), entry(2)]).unwrap();
+        ledger.add(NOW, &[entry(3)]).unwrap();
+        assert_eq!(loaded(&folder).1, [entry(1), entry(2), entry(3)]);
+        let mode = fs::metadata(folder.join(NAME))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn half_a_line_costs_itself_alone_and_is_gone_after_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = loaded(folder.path());
+        ledger.add(NOW, &[entry(1), entry(2)]).unwrap();
+        let path = folder.path().join(NAME);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
+        // Where it could not be read at the start.
+        let mut blind = Ledger::new(folder.path());
+        blind.add(NOW, &[entry(3)]).unwrap();
+        let page = ledger.load(NOW).unwrap();
+        assert_eq!(page.passed_over, 1);
+        assert_eq!(entries(page), [entry(1), entry(3)]);
+        assert_eq!(ledger.load(NOW).unwrap().passed_over, 0);
+        // A disk that took half of it.
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
+        let (mut ledger, left) = loaded(folder.path());
+        assert_eq!(left, [entry(1)]);
+        ledger.add(NOW, &[entry(4)]).unwrap();
+        assert_eq!(loaded(folder.path()).1, [entry(1), entry(4)]);
+    }
+
+    #[test]
+    fn it_is_written_anew_when_it_has_doubled() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = loaded(folder.path());
+        let all: Vec<Entry> = (0..=LINES_MAX).map(entry).collect();
+        ledger.add(NOW, &all[..LINES_MAX]).unwrap();
+        assert_eq!(ledger.lines, LINES_MAX);
+        ledger.add(NOW, &all[LINES_MAX..]).unwrap();
+        assert_eq!(ledger.lines, DELIVERED_MAX);
+        let left = loaded(folder.path()).1;
+        assert_eq!(left, all[all.len() - DELIVERED_MAX..]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_said_and_used_again() {
+        let top = tempfile::tempdir().unwrap();
+        let folder = top.path().join("spool");
+        fs::write(&folder, "in the way").unwrap();
+        let mut ledger = Ledger::new(&folder);
+        assert!(ledger.load(NOW).is_err());
+        assert!(ledger.add(NOW, &[entry(1)]).is_err());
+        fs::remove_file(&folder).unwrap();
+        ledger.add(NOW, &[entry(1)]).unwrap();
+        assert_eq!(loaded(&folder).1, [entry(1)]);
+    }
+}

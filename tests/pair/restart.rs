@@ -1,0 +1,49 @@
+//! What was told is known after a restart, whatever the link did: two daemons on loopback.
+
+use nix::sys::signal::Signal;
+
+use super::link::{Director, GONE, LINKED, World, active_and_standby, ids, link};
+use crate::alerts::servers::{Relay, have_relay};
+use crate::daemon::farm::SOON;
+use crate::support::wait_until;
+
+/// What the director has written down of what was told.
+fn remembered(director: &Director) -> usize {
+    let path = director.folder.join("state/spool/delivered");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().count()
+}
+
+#[test]
+fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed() {
+    let test = "pair: what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, two] = active_and_standby(&world, &relay);
+    // Nobody is there, and nobody may call.
+    one.configure_mail(&relay, &format!("peer = 127.0.0.9:{}\n", two.port));
+    one.signal(Signal::SIGHUP);
+    two.wait_for_log(GONE);
+    world.fails();
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    two.wait_to_hold(2);
+    // The mail and the program.
+    wait_until("what is written down", SOON, || remembered(&one) == 2);
+    one.end(Signal::SIGKILL);
+    one.configure_mail(&relay, &link(&one, &two));
+    one.start();
+    two.wait_for_times(LINKED, 2);
+    two.wait_to_hold(0);
+    one.end(Signal::SIGKILL);
+    two.role("master");
+    world.recovers();
+    let has_up = || ids(&relay).iter().any(|id| id.contains("/up/"));
+    wait_until("its end", SOON, has_up);
+    wait_until("the program of that", SOON, || two.told() >= 1);
+    let all = ids(&relay);
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!((one.told(), two.told()), (1, 1));
+}
