@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::effort::look;
 use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Letter, Origin, Stage};
+pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::{Delivered, Delivery, EventId};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::pair::talk::EventId;
 
 /// Outages that are remembered: as many as there may be services, twice.
-const RENAMED_MAX: usize = 40_000;
+pub const RENAMED_MAX: usize = 40_000;
 
 /// The outages that got another number lately.
 #[derive(Debug, Default)]

@@ -41,8 +41,9 @@ use crate::daemon::outbox::courier::Courier;
 use crate::daemon::outbox::door::{Door, Leave};
 use crate::engine::event::{AlertCall, Delivery, Event, Renumbering};
 use crate::model::Globals;
-use crate::pair::post::{Terms, Tidings};
+use crate::pair::post::{RENAMED_MAX, Terms, Tidings};
 use crate::pair::talk;
+use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::{Hearing, Voice};
 use crate::time::Mono;
 
@@ -163,6 +164,19 @@ enum Parcel {
     Renumber(Vec<Renumbering>),
 }
 
+/// What found no room in the inbox: refused, one outage would be told under two ids, or one message
+/// twice.
+#[derive(Debug, Default)]
+struct Untaken {
+    renumberings: Vec<Renumbering>,
+    told: Vec<talk::Delivery>,
+}
+
+/// Drops the oldest of what is beyond `most`.
+fn bound<T>(all: &mut Vec<T>, most: usize) {
+    all.drain(..all.len().saturating_sub(most));
+}
+
 /// What connects the task with the others.
 struct Ways {
     changes: watch::Receiver<OutboxSettings>,
@@ -181,6 +195,7 @@ struct Ways {
 #[derive(Debug)]
 pub struct Outbox {
     parcels: mpsc::Sender<Parcel>,
+    untaken: Untaken,
     leave: watch::Sender<Leave>,
     hearing: watch::Sender<Hearing>,
     held: watch::Receiver<u64>,
@@ -225,6 +240,7 @@ impl Outbox {
         let task = tokio::spawn(Courier::run(inbox, ways));
         Self {
             parcels,
+            untaken: Untaken::default(),
             leave,
             hearing,
             held,
@@ -293,19 +309,42 @@ impl Outbox {
     }
 
     /// The other director has told these: they are dropped here, where they wait, and count as
-    /// delivered, also where they come only later. Their ids are ours. False where there is no room now: say it again.
-    #[must_use]
-    pub fn told_elsewhere(&self, told: Vec<talk::Delivery>) -> bool {
-        self.parcels.try_send(Parcel::Told(told)).is_ok()
+    /// delivered, also where they come only later. Their ids are ours.
+    pub fn told_elsewhere(&mut self, told: Vec<talk::Delivery>) {
+        self.untaken.told.extend(told);
+        bound(&mut self.untaken.told, DELIVERED_MAX);
+        self.hand_over();
     }
 
     /// These outages have another number from now on: what waits of them, and what comes later
-    /// under the old one, is told under the new one. False where there is no room now.
-    #[must_use]
-    pub fn renumber(&self, renumberings: Vec<Renumbering>) -> bool {
-        self.parcels
-            .try_send(Parcel::Renumber(renumberings))
-            .is_ok()
+    /// under the old one, is told under the new one.
+    pub fn renumber(&mut self, renumberings: Vec<Renumbering>) {
+        self.untaken.renumberings.extend(renumberings);
+        bound(&mut self.untaken.renumberings, RENAMED_MAX);
+        self.hand_over();
+    }
+
+    /// Hands over what found no room before; to be called now and then. Whether it comes before or
+    /// after calls of the same outages makes no difference.
+    pub fn hand_over(&mut self) {
+        for parcel in self.parcels_untaken() {
+            match (self.parcels.try_send(parcel), &mut self.untaken) {
+                (Ok(()), _) => {}
+                (Err(refused), untaken) => match refused.into_inner() {
+                    Parcel::Renumber(renumberings) => untaken.renumberings = renumberings,
+                    Parcel::Told(told) => untaken.told = told,
+                    Parcel::Call(..) => {}
+                },
+            }
+        }
+    }
+
+    /// What found no room, taken out.
+    fn parcels_untaken(&mut self) -> Vec<Parcel> {
+        let Untaken { renumberings, told } = std::mem::take(&mut self.untaken);
+        let renumberings = (!renumberings.is_empty()).then_some(Parcel::Renumber(renumberings));
+        let told = (!told.is_empty()).then_some(Parcel::Told(told));
+        renumberings.into_iter().chain(told).collect()
     }
 
     /// How many messages are held now.
@@ -345,6 +384,9 @@ impl Outbox {
         outbox
             .leave
             .send_modify(|leave| leave.extend(now, now.after(limit)));
+        for parcel in outbox.parcels_untaken() {
+            let _ = outbox.parcels.send_timeout(parcel, limit).await;
+        }
         let (nothing, _) = mpsc::channel(1);
         drop(std::mem::replace(&mut outbox.parcels, nothing));
         if tokio::time::timeout(limit, &mut outbox.task).await.is_err() {
@@ -359,5 +401,57 @@ impl Outbox {
 impl Drop for Outbox {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_an_inbox_has_no_room_for_waits_and_is_handed_over_later() {
+        let (events, _inbox) = mpsc::channel(1);
+        let (model, _) = crate::config::load_text("statedir = /nonexistent/lvsmon\n").unwrap();
+        let settings = OutboxSettings::new(&model.globals);
+        let mut outbox = Outbox::start(settings, events);
+        // Nobody reads the inbox, and it is full.
+        outbox.task.abort();
+        let (parcels, mut inbox) = mpsc::channel(1);
+        outbox.parcels = parcels;
+        outbox.parcels.try_send(Parcel::Told(Vec::new())).unwrap();
+        let renumbering = |number: usize| Renumbering {
+            from: format!("g/s/{number}"),
+            to: "g/s/1".to_owned(),
+        };
+        let told = |number: usize| talk::Delivery {
+            event: format!("g/s/{number}/up/1").into(),
+            to: Arc::from("ops@x"),
+        };
+        outbox.renumber(vec![renumbering(3)]);
+        outbox.told_elsewhere(vec![told(1)]);
+        outbox.renumber(vec![renumbering(2)]);
+        outbox.hand_over();
+        inbox.recv().await.unwrap();
+        outbox.hand_over();
+        let Some(Parcel::Renumber(taken)) = inbox.recv().await else {
+            panic!("no renumberings")
+        };
+        assert_eq!(taken, [renumbering(3), renumbering(2)]);
+        outbox.hand_over();
+        let Some(Parcel::Told(taken)) = inbox.recv().await else {
+            panic!("no deliveries")
+        };
+        assert_eq!(taken, [told(1)]);
+        outbox.hand_over();
+        assert!(inbox.try_recv().is_err());
+        // Bounded, the oldest go.
+        outbox.parcels.try_send(Parcel::Told(Vec::new())).unwrap();
+        outbox.renumber((0..=RENAMED_MAX).map(renumbering).collect());
+        outbox.told_elsewhere((0..=DELIVERED_MAX).map(told).collect());
+        assert_eq!(outbox.untaken.renumberings.len(), RENAMED_MAX);
+        assert_eq!(outbox.untaken.renumberings[0], renumbering(1));
+        assert_eq!(outbox.untaken.told.len(), DELIVERED_MAX);
     }
 }

@@ -109,11 +109,7 @@ impl Daemon {
 
     /// What the peer delivered need not go out here.
     fn peer_delivered(&mut self, told: Vec<Delivery>) {
-        let count = told.len();
-        if !self.outbox.told_elsewhere(told) {
-            let why = "the outbox is full";
-            tracing::warn!(count, why, "what the peer told may be told once more");
-        }
+        self.outbox.told_elsewhere(told);
     }
 
     /// Outages have the peer's numbers from now on: so has what waits of them, and what was told.
@@ -121,11 +117,7 @@ impl Daemon {
         for Renumbering { from, to } in &renumberings {
             tracing::info!(from, to, "an outage has the peer's number from now on");
         }
-        let count = renumberings.len();
-        if !self.outbox.renumber(renumberings) {
-            let why = "there is too much to do";
-            tracing::warn!(count, why, "what is held may be told under two event ids");
-        }
+        self.outbox.renumber(renumberings);
     }
 
     /// The engine and the outbox hear what they have not heard yet.

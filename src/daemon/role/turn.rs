@@ -182,6 +182,7 @@ impl Daemon {
     /// Lets messages leave for a while; after a stall only when role and peer were heard again.
     /// This comes behind what is heard of the role, so that it is acted upon.
     pub(in crate::daemon) fn beat(&mut self) {
+        self.outbox.hand_over();
         let peer = self.peer_ear();
         if self.role.standing().role == Role::Alone && peer == Ear::Unneeded {
             self.pulse.rest();
