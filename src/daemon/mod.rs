@@ -308,6 +308,7 @@ impl Daemon {
             | Event::Resolved { .. }
             | Event::Reload { .. }
             | Event::Peer(_)
+            | Event::PeerDelivered(_)
             | Event::PeerWishes(_)
             | Event::HistoryRead(_) => {}
         }

@@ -86,6 +86,8 @@ pub enum Event {
     JournalLost,
     /// The other director told something, or its link came or went, or it is told who speaks.
     Peer(PeerTold),
+    /// The other director delivered these events to somebody, by their ids.
+    PeerDelivered(Vec<Arc<str>>),
     /// Operators said this on the other director.
     PeerWishes(Vec<PeerWish>),
 }

@@ -9,6 +9,7 @@
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
 //! is another one. A number that had its end here is never taken again.
 
+mod owed;
 mod troubles;
 mod wishes;
 
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::engine::event::{
     Action, AlertKind, Note, PeerTold, Renumbering, Speaking, Status, Wish,
 };
+use crate::engine::peer::owed::Owed;
 use crate::engine::state::{Acked, EventText, Outage, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Service, ServiceId};
@@ -34,6 +36,8 @@ pub(super) struct Peer {
     /// The newest acknowledgement of each open outage, said here or there: one that a changed
     /// summary has ended (`unack_summary`) does not come back.
     acks: BTreeMap<ServiceName, (i64, Wall)>,
+    /// Ends that are to be told, by whoever speaks then.
+    owed: Owed,
     /// The number of the last trouble of each kind that a section had and that is over here.
     ended: BTreeMap<ServiceName, i64>,
 }
@@ -72,6 +76,13 @@ const fn may_be(state: &ServiceState, number: i64) -> bool {
     number > state.ended_outage && number <= numbering::NUMBER_MAX
 }
 
+/// The periods that have alerted people of its outage.
+fn alerted(state: &ServiceState) -> Vec<u32> {
+    let periods = state.periods.iter().flat_map(|periods| periods.iter());
+    let alerted = (0..).zip(periods).filter(|(_, it)| it.alert_sent > 0);
+    alerted.map(|(at, _)| at).collect()
+}
+
 impl Engine {
     /// The open outages, and the greatest number that any outage had.
     #[must_use]
@@ -90,6 +101,7 @@ impl Engine {
             let open = OpenOutage {
                 id: outage.id,
                 calls: outage.calls,
+                alerted: alerted(state),
                 ack,
             };
             outages.insert(name(service), open);
@@ -140,6 +152,7 @@ impl Engine {
         if !self.peer.told.is_linked {
             return;
         }
+        self.look_what_is_owed(now);
         let model = Arc::clone(&self.model);
         for (id, service) in model.services() {
             self.agree(now, id, service, actions);

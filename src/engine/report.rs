@@ -198,6 +198,7 @@ impl Engine {
         let id = heard.service;
         let service = model.service(id);
         let interval = self.interval(id).unwrap_or_default();
+        self.take_what_is_owed(id);
         self.found_good(id);
         let state = &mut self.states[id.index()];
         let was = std::mem::replace(&mut state.status, Status::Ok);

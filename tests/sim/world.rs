@@ -329,6 +329,7 @@ impl World {
             | Event::HistoryRead(_)
             | Event::Table(_)
             | Event::Peer(_)
+            | Event::PeerDelivered(_)
             | Event::PeerWishes(_)
             | Event::Tripped(_)
             | Event::JournalLost => ByWhom::Nobody,

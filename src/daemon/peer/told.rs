@@ -109,7 +109,9 @@ impl Daemon {
 
     /// What the peer delivered need not go out here.
     fn peer_delivered(&mut self, told: Vec<Delivery>) {
+        let events = told.iter().map(|it| Arc::clone(&it.event)).collect();
         self.outbox.told_elsewhere(told);
+        self.tell(Event::PeerDelivered(events));
     }
 
     /// Outages have the peer's numbers from now on: so has what waits of them, and what was told.

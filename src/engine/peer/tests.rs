@@ -21,11 +21,16 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
+        Self::with(AlertPeriod {
+            ackalerts: vec![alert("ack.alert")],
+            ..alerting()
+        })
+    }
+
+    /// The same with another period.
+    fn with(period: AlertPeriod) -> Self {
         let service = Service {
-            periods: vec![AlertPeriod {
-                ackalerts: vec![alert("ack.alert")],
-                ..alerting()
-            }],
+            periods: vec![period],
             ..service("g", "s")
         };
         let model = Arc::new(model(vec![service]));
@@ -77,7 +82,15 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
         service: "s".to_owned(),
     };
     let ack = None;
-    let outage = |(id, calls)| (name.clone(), OpenOutage { id, calls, ack });
+    let outage = |(id, calls)| {
+        let open = OpenOutage {
+            id,
+            calls,
+            alerted: (0..u32::from(calls > 0)).collect(),
+            ack,
+        };
+        (name.clone(), open)
+    };
     PeerTold {
         is_linked: true,
         outages: Arc::new(open.map(outage).into_iter().collect()),
@@ -248,4 +261,71 @@ fn an_acknowledgement_travels_and_is_told_by_the_one_that_speaks() {
     desk.hears(1);
     desk.tell(acked(3, "ann: on it"));
     assert_eq!(ack(&desk), None);
+}
+
+/// Of a director that has seen nothing of the outage of which the peer alerted people: what it calls
+/// when it finds the service good.
+fn comes_back(reached: &[&str], then: PeerTold) -> Vec<String> {
+    let mut desk = Desk::new();
+    desk.tell(told(Some((EPOCH + 3, 2))));
+    let event = |rest: &&str| format!("g/s/{}/{rest}", EPOCH + 3).into();
+    let events = reached.iter().map(event).collect();
+    let now = at(desk.seconds);
+    let actions = desk.engine.handle(now, Event::PeerDelivered(events));
+    assert_eq!(ids(&actions), Vec::<String>::new());
+    assert_eq!(desk.hears(0), Vec::<String>::new(), "the peer tells people");
+    desk.tell(then);
+    let told = desk.hears(0);
+    assert_eq!(desk.hears(0), Vec::<String>::new(), "once");
+    told
+}
+
+#[test]
+fn the_end_of_what_the_peer_told_is_told_by_whoever_speaks_then() {
+    let outage = Some((EPOCH + 3, 2));
+    let up = format!("g/s/{}/up/1", EPOCH + 3);
+    let roles = |open, peer| PeerTold {
+        speaking: Speaking::Speaks,
+        peer,
+        ..told(open)
+    };
+    let failure = ["failure/1", "failure/2"];
+    let told_here = comes_back(&failure, lost(told(outage)));
+    assert_eq!(told_here, std::slice::from_ref(&up));
+    let handed_over = roles(None, Speaking::Silent);
+    assert_eq!(comes_back(&failure, handed_over), [up]);
+    // The peer still sees it fail, or tells its end itself.
+    for told in [
+        roles(outage, Speaking::Silent),
+        roles(None, Speaking::Speaks),
+        told(outage),
+    ] {
+        assert_eq!(comes_back(&failure, told), Vec::<String>::new());
+    }
+    // Nobody was told, or was told of the end, too.
+    for reached in [&[][..], &["ack/1"], &["failure/1", "up/1"]] {
+        let told = lost(told(outage));
+        assert_eq!(
+            comes_back(reached, told),
+            Vec::<String>::new(),
+            "{reached:?}"
+        );
+    }
+}
+
+#[test]
+fn who_saw_less_of_an_outage_than_the_peer_told_of_tells_its_end_all_the_same() {
+    let mut desk = Desk::with(AlertPeriod {
+        alertafter_count: Some(3),
+        ..alerting()
+    });
+    desk.tell(told(Some((EPOCH + 3, 1))));
+    assert_eq!(desk.hears(1), Vec::<String>::new());
+    let reached = format!("g/s/{}/failure/1", EPOCH + 3);
+    let now = at(desk.seconds);
+    desk.engine
+        .handle(now, Event::PeerDelivered(vec![reached.into()]));
+    desk.tell(lost(told(Some((EPOCH + 3, 1)))));
+    let up = format!("g/s/{}/up/1", EPOCH + 3);
+    assert_eq!(desk.hears(0), [up]);
 }

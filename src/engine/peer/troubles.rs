@@ -35,6 +35,7 @@ impl Engine {
             let open = OpenOutage {
                 id: told.number,
                 calls: 0,
+                alerted: Vec::new(),
                 ack: None,
             };
             (name(key, trouble), open)

@@ -273,6 +273,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
     let open = OpenOutage {
         id: number,
         calls: 0,
+        alerted: Vec::new(),
         ack: None,
     };
     PeerTold {

@@ -42,6 +42,9 @@ pub struct OpenOutage {
     pub id: i64,
     /// Alert calls of it so far.
     pub calls: u32,
+    /// Periods that alerted people of it, counted from 0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerted: Vec<u32>,
     /// Where it is acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<SharedAck>,

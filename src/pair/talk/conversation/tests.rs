@@ -26,6 +26,7 @@ fn outage(id: i64) -> OpenOutage {
     OpenOutage {
         id,
         calls: 0,
+        alerted: Vec::new(),
         ack: None,
     }
 }
