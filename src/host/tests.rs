@@ -293,6 +293,11 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     said("cannot resolve \"gone.invalid\"", Level::Warning, 4);
     said("cannot resolve \"lost.invalid\"", Level::Problem, 19);
     said("cannot resolve \"fb.invalid\"", Level::Problem, 21);
+    // A list that is cut has the worst.
+    assert!(
+        findings.iter().map(|it| it.level).is_sorted(),
+        "{findings:#?}"
+    );
     let found = |name: &str| {
         let what = format!("cannot resolve \"{name}\"");
         findings.iter().find(|it| it.what.contains(&what)).unwrap()

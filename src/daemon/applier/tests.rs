@@ -412,7 +412,8 @@ async fn a_refused_command_rests_while_other_wishes_change() {
 #[tokio::test]
 async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     let stranger = "-a -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 5\n";
-    let bench = Bench::new(&format!("-A -t 10.0.0.3:80 -s wlc\n{stranger}"));
+    let failed = "-a -t 10.0.0.3:80 -r 192.168.0.3:80 -g -w 5\n";
+    let bench = Bench::new(&format!("-A -t 10.0.0.3:80 -s wlc\n{stranger}{failed}"));
     let mut worker = bench.worker();
     let add = Command::AddServer(web(), real(1), RealServer::new(Forwarding::Dr, Weight(5)));
     let now = worker.clock.now().mono;
@@ -421,7 +422,10 @@ async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     rest.due = now.after(LIMIT * 100);
     worker.waiting.insert(place(&add), (add, rest));
     let plain = VirtualService::plain(Family::V4, Scheduler::wlc());
-    let mut desired = wanted(ServiceWish::Owned(plain), &[(1, WISH)]);
+    let mut desired = wanted(
+        ServiceWish::Owned(plain),
+        &[(1, WISH), (3, ServerWish::Out)],
+    );
     for wish in desired.values_mut() {
         wish.strangers = Strangers::Removed;
     }
@@ -431,6 +435,8 @@ async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     let reasons: Vec<&str> = told.refused.iter().map(|(_, why)| why.as_str()).collect();
     assert_eq!(reasons, ["no room", WAITS]);
     assert!(bench.table().contains("192.168.0.2"), "{}", bench.table());
+    // One of the file that is to be out leaves all the same.
+    assert!(!bench.table().contains("192.168.0.3"), "{}", bench.table());
     worker.waiting.clear();
     let (told, _) = worker.look(desired).await;
     assert_eq!(told.unwrap().applied.len(), 2);

@@ -503,14 +503,18 @@ fn renamed(hosts: &[&str], key: &str) -> DeclaredService {
 fn a_section_that_a_reload_adds_starts_with_what_is_known_of_its_servers() {
     let hosts = ["10.1.0.1", "10.1.0.2"];
     let more = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
-    // Whether a section listened before; whether the monitor stays; what is wanted at once.
+    // Whether a section listened before; whether the monitor stays; who fails; what is wanted at once.
+    let (one, nobody) = (&["10.1.0.2"][..], &[][..]);
     let cases = [
-        (true, true, "in out -"),
-        (false, true, "in out -"),
-        (true, false, "- - -"),
-        (false, false, "- - -"),
+        (true, true, one, "in out -"),
+        (false, true, one, "in out -"),
+        (true, false, one, "- - -"),
+        (false, false, one, "- - -"),
+        (true, true, nobody, "in in -"),
+        (false, true, nobody, "in in -"),
+        (false, false, nobody, "- - -"),
     ];
-    for (had_section, is_same, expected) in cases {
+    for (had_section, is_same, failing, expected) in cases {
         let mut play = if had_section {
             Play::of_section(&hosts)
         } else {
@@ -518,7 +522,7 @@ fn a_section_that_a_reload_adds_starts_with_what_is_known_of_its_servers() {
         };
         let checks = if had_section { 3 } else { 1 };
         for _ in 0..checks {
-            play.check(&["10.1.0.2"]);
+            play.check(failing);
         }
         let mut service = wired();
         if !is_same {
@@ -542,6 +546,10 @@ fn a_section_that_a_reload_adds_starts_with_what_is_known_of_its_servers() {
             }
         };
         let wishes: Vec<&str> = more.iter().map(wish).collect();
-        assert_eq!(wishes.join(" "), expected, "{had_section} {is_same}");
+        assert_eq!(
+            wishes.join(" "),
+            expected,
+            "{had_section} {is_same} {failing:?}"
+        );
     }
 }
