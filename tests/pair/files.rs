@@ -140,6 +140,43 @@ fn a_frozen_daemon_is_no_stopped_one_and_stop_ends_it() {
     assert_eq!(run("stop").0, Some(0));
 }
 
+/// One that is dead, and of which the state folder still says that it is there: whoever the lock of
+/// the folder belongs to lives on.
+#[test]
+fn a_daemon_that_even_sigkill_does_not_end_fails_the_stop() {
+    let farm = Farm::new();
+    // Ended, and nobody has asked for its status: a process with this number is there.
+    let mut dead = Command::new("true").spawn().unwrap();
+    let stat = format!("/proc/{}/stat", dead.id());
+    wait_until("the end of a process", SOON, || {
+        fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "))
+    });
+    let says = |pid: &str| {
+        farm.folder.write_executable(
+            "lvsmon",
+            format!("#!/bin/sh\necho '  \"pid\": {pid},'\nexit 1\n"),
+        )
+    };
+    let number = dead.id().to_string();
+    let stop = |pid: &str| {
+        let binary = says(pid);
+        let settings = [
+            ("OCF_RESKEY_manage", "daemon"),
+            ("OCF_RESKEY_CRM_meta_timeout", "1500"),
+            ("OCF_RESKEY_binary", binary.to_str().unwrap()),
+        ];
+        run(&farm, AGENT, "stop", &settings)
+    };
+    let (code, said) = stop(&number);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("process {number} is still there")),
+        "{said}"
+    );
+    assert_eq!(stop("null").0, Some(0), "nobody is there");
+    dead.wait().unwrap();
+}
+
 const AGENT: &str = "etc/ocf/lvsmon";
 
 #[test]

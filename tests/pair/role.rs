@@ -131,6 +131,36 @@ fn a_fifo_that_others_may_write_to_is_refused_with_words() {
     assert!(trouble.contains("chmod 600"), "{trouble}");
 }
 
+#[test]
+fn a_role_that_changes_ten_times_a_second_ends_as_the_last_word_says() {
+    let mut farm = with_fifo();
+    let mut writer = make_fifo(&farm);
+    farm.start();
+    wait_for_role(&farm, "standby");
+    for _ in 0..20 {
+        for state in ["MASTER", "BACKUP"] {
+            let line = format!("INSTANCE \"VI_1\" {state} 100\n");
+            writer.write_all(line.as_bytes()).unwrap();
+            // Each word is heard before the next: else only the last of them would be.
+            wait_until("the word", SOON, || {
+                let answer = answer(&farm).unwrap();
+                let said = &answer["said"][0]["state"];
+                said.as_str()
+                    .is_some_and(|it| it.eq_ignore_ascii_case(state))
+            });
+        }
+    }
+    writer.write_all(b"INSTANCE \"VI_1\" MASTER 100\n").unwrap();
+    let active = wait_for_role(&farm, "active");
+    assert_eq!(active["why"], "the FIFO says MASTER of VI_1", "{active}");
+    // It is not followed each time: neither log nor mailboxes are flooded.
+    let changes = farm
+        .log()
+        .matches("the role of this director changes")
+        .count();
+    assert!((1..20).contains(&changes), "{changes} changes");
+}
+
 /// The farm's daemon in a network namespace of its own, with an interface `v0`.
 struct Namespace {
     farm: Farm,
