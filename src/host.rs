@@ -10,6 +10,7 @@ mod kernel;
 pub mod names;
 #[cfg(test)]
 mod tests;
+pub mod timeouts;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

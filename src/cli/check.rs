@@ -41,6 +41,7 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
             let root = Path::new("/");
             let mut findings = host::look(root, &Needs::of(&loaded.model));
             findings.extend(host::names::look(root, &loaded.model, &loaded.hosts));
+            findings.extend(host::timeouts::look(&loaded.model.globals));
             findings.sort_by_key(|finding| finding.level);
             findings
         }

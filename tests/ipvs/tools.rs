@@ -107,7 +107,10 @@ fn check_host_names_what_the_machine_lacks(farm: &mut Farm) {
     expect(
         &good,
         0,
-        &["connections to a server that left the table end at once"],
+        &[
+            "connections to a server that left the table end at once",
+            "remembered for 15m (TCP), 2m (TCP that ends), 5m (UDP)",
+        ],
     );
     assert!(!good.out.contains("problem "), "{good:?}");
 }
