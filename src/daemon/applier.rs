@@ -7,6 +7,7 @@
 
 mod contest;
 mod differences;
+mod rests;
 mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use crate::daemon::applier::differences::Differences;
 use crate::effort::look;
 use crate::engine::event::{Event, TableOutcome};
 use crate::ipvs::{Backend, IpvsError, Look, Touch};
+use crate::lvs::diff::behind::{Behind, Waits};
 use crate::lvs::diff::{diff, missing, owned};
 use crate::lvs::{
     Command, ConnectionCounts, Connections, Desired, RealServerKey, ServerWish, VirtualServiceKey,
@@ -31,6 +33,7 @@ use crate::model::Globals;
 use crate::site::Purpose;
 use crate::time::Mono;
 use contest::{Contests, Place};
+use rests::{Rest, Rests};
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
 const LOOK_MIN: Duration = Duration::from_secs(1);
@@ -43,10 +46,6 @@ const LOOK_MAX: Duration = Duration::from_secs(60);
 /// How long the last change of the table may take when the daemon ends: well below the minute
 /// and a half that a service manager waits before it kills.
 const LAST_LIMIT: Duration = Duration::from_secs(5);
-/// First wait after a refusal; doubled with each further one.
-const BACKOFF_MIN: Duration = Duration::from_secs(1);
-/// Longest wait after a refusal: a module that was loaded late is noticed within this time.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// The table; of an observer that of whoever works, which it only reads.
 pub(super) fn place_of(globals: &Globals, purpose: Purpose) -> Backend {
@@ -171,7 +170,7 @@ struct Worker {
     /// What the last look found and left behind.
     seen: Seen,
     /// Refused commands.
-    waiting: BTreeMap<Place, (Command, Rest)>,
+    waiting: Rests,
     /// Places that somebody else writes too.
     contests: Contests,
     /// The table could not be read.
@@ -221,27 +220,6 @@ struct Seen {
     watched: Connections,
 }
 
-/// Something that did not work and is tried again later.
-struct Rest {
-    why: String,
-    due: Mono,
-    wait: Duration,
-}
-
-impl Rest {
-    /// After a refusal at `now`; `old` is that of the refusal before.
-    fn new(now: Mono, why: String, old: Option<&Self>) -> Self {
-        let wait = old.map_or(BACKOFF_MIN, |old| {
-            old.wait.saturating_mul(2).min(BACKOFF_MAX)
-        });
-        Self {
-            why,
-            due: now.after(wait),
-            wait,
-        }
-    }
-}
-
 impl Worker {
     /// One that has looked at nothing yet.
     fn new(
@@ -256,7 +234,7 @@ impl Worker {
             newest,
             clock,
             seen: Seen::default(),
-            waiting: BTreeMap::new(),
+            waiting: Rests::default(),
             contests: Contests::default(),
             unread: None,
             differences: Differences::default(),
@@ -381,12 +359,7 @@ impl Worker {
         let Look { table, connections } = look;
         let commands = diff(desired, &table);
         // What was refused is tried again in its own time; what is not needed any more is forgotten.
-        if !self.waiting.is_empty() {
-            let needed: BTreeMap<Place, &Command> =
-                commands.iter().map(|it| (place(it), it)).collect();
-            self.waiting
-                .retain(|place, (command, _)| needed.get(place) == Some(&&*command));
-        }
+        self.waiting.keep_needed(&commands);
         let now = self.clock.now().mono;
         self.contests.calm(now);
         let holds = |it: &Command| self.contests.holds(place(it), it, now);
@@ -406,7 +379,8 @@ impl Worker {
         if let Err(refusal) = self.backend.settle() {
             let why = refusal.to_string();
             for command in std::mem::take(&mut outcome.applied) {
-                self.put_off(&command, why.clone());
+                let now = self.clock.now().mono;
+                self.waiting.refused(&command, why.clone(), now);
                 outcome.refused.push((command, why.clone()));
             }
         }
@@ -433,41 +407,28 @@ impl Worker {
         commands: Vec<Command>,
         outcome: &mut TableOutcome,
     ) {
-        let is_addition = |it: &&Command| matches!(it, Command::AddService(..));
-        let held = held.iter().filter(is_addition);
-        let mut blocked: BTreeSet<VirtualServiceKey> = held.map(Command::service).collect();
-        // Those whose real servers did not all get in.
-        let mut lacking: BTreeSet<VirtualServiceKey> = BTreeSet::new();
+        let mut behind = Behind::new(desired, held);
         // A reason that holds for all the rest of this look.
         let mut general: Option<String> = None;
         for command in commands {
-            // Without its virtual service a real server would only be refused once more.
-            if blocked.contains(&command.service()) {
-                continue;
+            match behind.waits(&command) {
+                Some(Waits::ForService) => continue,
+                Some(Waits::ForServers) => {
+                    outcome.refused.push((command, WAITS.to_owned()));
+                    continue;
+                }
+                None => {}
             }
-            // A stranger may be all that serves there.
-            if lacking.contains(&command.service()) && is_strangers_end(desired, &command) {
-                outcome.refused.push((command, WAITS.to_owned()));
-                continue;
-            }
-            let done = match general.clone().or_else(|| self.not_yet(&command)) {
+            let now = self.clock.now().mono;
+            let too_early = || self.waiting.not_yet(&command, now);
+            let done = match general.clone().or_else(too_early) {
                 Some(why) => Err(why),
                 None => self.apply(&command, &mut general).await,
             };
             match done {
                 Ok(()) => outcome.applied.push(command),
                 Err(why) => {
-                    match command {
-                        Command::AddService(..) => {
-                            blocked.insert(command.service());
-                        }
-                        Command::AddServer(..) | Command::EditServer(..) => {
-                            lacking.insert(command.service());
-                        }
-                        Command::EditService(..)
-                        | Command::DeleteService(..)
-                        | Command::DeleteServer(..) => {}
-                    }
+                    behind.is_undone(&command);
                     outcome.refused.push((command, why));
                 }
             }
@@ -503,13 +464,6 @@ impl Worker {
             .collect()
     }
 
-    /// The reason of the last refusal, where it is too early to try again.
-    fn not_yet(&self, command: &Command) -> Option<String> {
-        let now = self.clock.now().mono;
-        let (refused, rest) = self.waiting.get(&place(command))?;
-        (refused == command && rest.due > now).then(|| rest.why.clone())
-    }
-
     async fn apply(
         &mut self,
         command: &Command,
@@ -520,26 +474,19 @@ impl Worker {
         self.working.send_replace(None);
         match applied {
             Ok(()) => {
-                self.waiting.remove(&place(command));
+                self.waiting.done(command);
                 Ok(())
             }
             Err(error) => {
                 let why = error.refusal.to_string();
-                self.put_off(command, why.clone());
+                let now = self.clock.now().mono;
+                self.waiting.refused(command, why.clone(), now);
                 if error.refusal.is_general() {
                     *general = Some(why.clone());
                 }
                 Err(why)
             }
         }
-    }
-
-    fn put_off(&mut self, command: &Command, why: String) {
-        let now = self.clock.now().mono;
-        let old = self.waiting.remove(&place(command));
-        let old = old.filter(|(refused, _)| refused == command);
-        let rest = Rest::new(now, why, old.as_ref().map(|(_, rest)| rest));
-        self.waiting.insert(place(command), (command.clone(), rest));
     }
 }
 
@@ -566,21 +513,6 @@ fn look_again(took: Duration) -> Duration {
 
 /// Why a stranger stays for now.
 const WAITS: &str = "it waits until all real servers of the file are in";
-
-/// Whether the command takes a real server out of which the file says nothing.
-fn is_strangers_end(desired: &Desired, command: &Command) -> bool {
-    match command {
-        Command::DeleteServer(key, server) => {
-            let wanted = desired.get(key);
-            !wanted.is_some_and(|it| it.servers.contains_key(server))
-        }
-        Command::AddService(..)
-        | Command::EditService(..)
-        | Command::DeleteService(..)
-        | Command::AddServer(..)
-        | Command::EditServer(..) => false,
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 //! `desired` does not mention is invisible here (D7), but for the strangers in a virtual service
 //! that is owned whole.
 
+pub mod behind;
+
 use crate::lvs::{
     Command, Desired, DesiredService, Forwarding, RealServer, RealServerKey, ServerWish,
     ServiceWish, Strangers, Table, TableEntry, VirtualService, VirtualServiceKey, Weight,

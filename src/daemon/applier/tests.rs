@@ -102,6 +102,16 @@ fn wanted(service: ServiceWish, servers: &[(u8, ServerWish)]) -> Desired {
     )])
 }
 
+/// A virtual service that is owned whole.
+fn owned_whole(servers: &[(u8, ServerWish)]) -> Desired {
+    let plain = VirtualService::plain(Family::V4, Scheduler::wlc());
+    let mut desired = wanted(ServiceWish::Owned(plain), servers);
+    for wish in desired.values_mut() {
+        wish.strangers = Strangers::Removed;
+    }
+    desired
+}
+
 fn ours() -> ServiceWish {
     ServiceWish::Present(VirtualService::plain(Family::V4, Scheduler::wlc()))
 }
@@ -252,10 +262,11 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
             refused,
             ..TableOutcome::default()
         };
+        let now = worker.clock.now().mono;
         let looks = crate::effort::looks(|| {
             for command in &commands {
-                worker.put_off(command, "no room".to_owned());
-                assert!(worker.not_yet(command).is_some());
+                worker.waiting.refused(command, "no room".to_owned(), now);
+                assert!(worker.waiting.not_yet(command, now).is_some());
             }
             assert_eq!(worker.drifted(&Desired::new(), &commands).len(), 0);
             worker.log(&outcome);
@@ -399,9 +410,7 @@ async fn a_refused_command_rests_while_other_wishes_change() {
     assert_eq!(told.unwrap().refused.len(), 2);
     // However slow this machine is.
     let later = worker.clock.now().mono.after(LIMIT * 100);
-    for (_, rest) in worker.waiting.values_mut() {
-        rest.due = later;
-    }
+    worker.waiting.put_all_off(later);
     std::fs::create_dir(bench.folder.path().join("nowhere")).unwrap();
     let other = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
     let (told, _) = worker.look(other).await;
@@ -417,19 +426,9 @@ async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     let mut worker = bench.worker();
     let add = Command::AddServer(web(), real(1), RealServer::new(Forwarding::Dr, Weight(5)));
     let now = worker.clock.now().mono;
-    let mut rest = Rest::new(now, "no room".to_owned(), None);
-    // However slow this machine is.
-    rest.due = now.after(LIMIT * 100);
-    worker.waiting.insert(place(&add), (add, rest));
-    let plain = VirtualService::plain(Family::V4, Scheduler::wlc());
-    let mut desired = wanted(
-        ServiceWish::Owned(plain),
-        &[(1, WISH), (3, ServerWish::Out)],
-    );
-    for wish in desired.values_mut() {
-        wish.strangers = Strangers::Removed;
-    }
-    let desired = Arc::new(desired);
+    worker.waiting.refused(&add, "no room".to_owned(), now);
+    worker.waiting.put_all_off(now.after(LIMIT * 100));
+    let desired = Arc::new(owned_whole(&[(1, WISH), (3, ServerWish::Out)]));
     let (told, _) = worker.look(Arc::clone(&desired)).await;
     let told = told.unwrap();
     let reasons: Vec<&str> = told.refused.iter().map(|(_, why)| why.as_str()).collect();
@@ -437,10 +436,39 @@ async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     assert!(bench.table().contains("192.168.0.2"), "{}", bench.table());
     // One of the file that is to be out leaves all the same.
     assert!(!bench.table().contains("192.168.0.3"), "{}", bench.table());
-    worker.waiting.clear();
+    worker.waiting = Rests::default();
     let (told, _) = worker.look(desired).await;
     assert_eq!(told.unwrap().applied.len(), 2);
     assert!(!bench.table().contains("192.168.0.2"));
+}
+
+#[tokio::test]
+async fn a_stranger_stays_while_somebody_else_keeps_a_real_server_of_the_file_out() {
+    let bench = Bench::new(BOTH);
+    let mut worker = bench.worker();
+    let desired = Arc::new(owned_whole(&[(1, WISH), (2, WISH)]));
+    worker.look(Arc::clone(&desired)).await;
+    let lines: Vec<&str> = BOTH.lines().collect();
+    let without = format!("{}\n{}\n", lines[0], lines[1]);
+    for _ in 0..6 {
+        bench.disturb(&without);
+        let (told, _) = worker.look(Arc::clone(&desired)).await;
+        assert_eq!(told.unwrap().applied.len(), 1);
+    }
+    let stranger = "-a -t 10.0.0.3:80 -r 192.168.0.9:80 -g -w 5\n";
+    bench.disturb(&format!("{without}{stranger}"));
+    let (told, _) = worker.look(Arc::clone(&desired)).await;
+    let told = told.unwrap();
+    assert_eq!(told.contested, [(web(), Some(real(2)))]);
+    let end = Command::DeleteServer(web(), real(9));
+    assert_eq!(
+        (told.applied, told.refused),
+        (vec![], vec![(end, WAITS.to_owned())])
+    );
+    bench.disturb(&format!("{BOTH}{stranger}"));
+    let (told, _) = worker.look(desired).await;
+    assert_eq!(told.unwrap().applied.len(), 1);
+    assert_eq!(bench.table(), BOTH);
 }
 
 /// A second writer that empties the table contests all of it.
