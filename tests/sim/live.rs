@@ -75,6 +75,7 @@ pub(crate) fn sections_are_served(
     for section in &engine.model().virtual_services {
         let mine = views.iter().filter(|it| it.virtual_service == section.key);
         let mine: Vec<&RealServerView> = mine.collect();
+        nobody_starts_slowly_beside_a_kept_one(&mine);
         let tally = tally(section, &mine, kernel);
         if !tally.is_decided {
             continue;
@@ -101,6 +102,17 @@ pub(crate) fn sections_are_served(
             );
         }
     }
+}
+
+/// Or the one that failed would get most clients.
+fn nobody_starts_slowly_beside_a_kept_one(views: &[&RealServerView]) {
+    let has_kept = views.iter().any(|it| it.role == Some(ServerRole::Kept));
+    let is_slow =
+        |it: &&RealServerView| matches!(it.role, Some(ServerRole::Serves { share: 0..=99 }));
+    assert!(
+        !has_kept || !views.iter().any(is_slow),
+        "starts slowly beside one that failed: {views:#?}"
+    );
 }
 
 fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&Table>) -> Tally {

@@ -18,6 +18,7 @@ use crate::engine::saved::Saved;
 use crate::engine::section::count::Tally;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
+use crate::engine::section::weight::ramp_end;
 use crate::engine::state::Moment;
 use crate::lvs::{
     Desired, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight,
@@ -63,6 +64,11 @@ enum Drained {
 }
 
 impl Memory {
+    /// When the slow start that goes on is over; none where there is none.
+    pub(crate) fn slow_start_end(&self, section: &DeclaredService, now: Now) -> Option<Mono> {
+        ramp_end(self.back?, section.slow_start?, now)
+    }
+
     pub(crate) fn withdrawn_since(&self, now: Now) -> Moment {
         self.out.map_or_else(|| Moment::of(now), |out| out.since)
     }
@@ -321,9 +327,7 @@ impl Sections {
             // It comes back now, however long ago its checks were content.
             memory.back = Some(Moment::of(now));
         }
-        if let (Some(back), Some(slow_start)) = (memory.back, section.slow_start)
-            && back.ago(now) >= slow_start
-        {
+        if memory.slow_start_end(section, now).is_none() {
             memory.back = None;
         }
         if *memory != remembered {

@@ -149,6 +149,15 @@ pub(crate) const fn cannot_quiesce(section: &DeclaredService) -> bool {
 
 /// What is wanted of a section now.
 pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
+    let mut wanted = wanted_without_ends(facts, now);
+    // A slow start is forgotten when it is over, whoever serves and whatever is in then.
+    let servers = facts.servers.iter();
+    let ends = servers.filter_map(|it| it.memory.slow_start_end(facts.section, now));
+    wanted.due = wanted.due.into_iter().chain(ends).min();
+    wanted
+}
+
+fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     if facts.is_absent {
         return absent(facts);
     }
@@ -203,12 +212,13 @@ pub(crate) fn wanted(facts: &Facts<'_>, now: Now) -> Wanted {
         };
         wanted.put(key, over(facts.fallback_wished, wish, role), role);
     }
+    let pace = pace(facts, &kept);
     for (place, server) in facts.servers.iter().enumerate() {
         let (wish, role, change) = match server.health {
             Health::Good | Health::Withdrawn if kept.contains(&place) => {
                 (ServerWish::In(server.settings), ServerRole::Kept, None)
             }
-            Health::Good => good(facts.section, server, now),
+            Health::Good => good(facts.section, server, pace, now),
             Health::Unheard if kept.contains(&place) => in_untested(server),
             Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
             Health::Withdrawn => withdrawn(facts.section, server, now),
@@ -351,10 +361,29 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Stan
 
 type Decided = (ServerWish, ServerRole, Option<Mono>);
 
-fn good(section: &DeclaredService, server: &Server, now: Now) -> Decided {
-    let ramp = match (server.memory.back, section.slow_start) {
-        (Some(back), Some(slow_start)) => ramp(back, slow_start, now),
-        (None, _) | (_, None) => (Share::FULL, None),
+/// How fast those that came back get their weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// As `slow_start` says.
+    Ramp,
+    /// One that failed is kept with all its weight: no healthy one may have less of its own than
+    /// that, or most clients would go to the one that failed.
+    AtOnce,
+}
+
+fn pace(facts: &Facts<'_>, kept: &[usize]) -> Pace {
+    let mut kept = kept.iter().filter_map(|&place| facts.servers.get(place));
+    let is_failing = |it: &Server| matches!(it.health, Health::Good | Health::Withdrawn);
+    match kept.any(is_failing) {
+        true => Pace::AtOnce,
+        false => Pace::Ramp,
+    }
+}
+
+fn good(section: &DeclaredService, server: &Server, pace: Pace, now: Now) -> Decided {
+    let ramp = match (pace, server.memory.back, section.slow_start) {
+        (Pace::Ramp, Some(back), Some(slow_start)) => ramp(back, slow_start, now),
+        (Pace::AtOnce, _, _) | (Pace::Ramp, None, _) | (Pace::Ramp, _, None) => (Share::FULL, None),
     };
     let (share, next) = ramp;
     let settings = RealServer {
@@ -400,5 +429,79 @@ fn withdrawn(section: &DeclaredService, server: &Server, now: Now) -> Decided {
                 (quiesced, role, Some(now.mono.after(left)))
             }
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::fixture;
+    use crate::lvs::{Forwarding, Scheduler, VirtualService};
+    use crate::model::MinLive;
+
+    /// The weights of servers of weight 10 when all is decided: `+` is good, `b` has come back
+    /// just now, `x` failed, `0` has weight 0 by its check.
+    fn weights(letters: &str, min_live: u32) -> String {
+        let now = fixture::at(100.0);
+        let key: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+        let plain = VirtualService::plain(key.family(), Scheduler::wlc());
+        let mut section = DeclaredService::new(key, plain);
+        section.slow_start = Some(Duration::from_secs(9));
+        section.min_live = MinLive::Count(min_live);
+        let server = |(last, letter): (usize, char)| Server {
+            key: RealServerKey(format!("10.1.0.{last}:80").parse().unwrap()),
+            settings: RealServer::new(Forwarding::Dr, Weight(10)),
+            health: match letter {
+                'x' => Health::Withdrawn,
+                _ => Health::Good,
+            },
+            arrival: Arrival::Known,
+            given: (letter == '0').then_some(Weight(0)),
+            memory: Memory {
+                back: (letter == 'b').then(|| Moment::of(now)),
+                ..Memory::default()
+            },
+            wished: None,
+        };
+        let servers: Vec<Server> = letters.chars().enumerate().map(server).collect();
+        let facts = Facts {
+            section: &section,
+            servers: &servers,
+            declared: servers.len(),
+            fallback: None,
+            fallback_wished: None,
+            others: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            is_absent: false,
+            found: Found::Filled,
+            kernel: None,
+        };
+        let wanted = wanted(&facts, now);
+        let weights = servers.iter().map(|server| {
+            let wish = wanted.service.servers.get(&server.key).unwrap();
+            match wish {
+                ServerWish::In(settings) => settings.weight.to_string(),
+                ServerWish::Out => "-".to_owned(),
+                ServerWish::AsFound => "?".to_owned(),
+            }
+        });
+        weights.collect::<Vec<String>>().join(" ")
+    }
+
+    #[test]
+    fn those_that_came_back_have_no_less_than_a_failed_one_that_is_kept() {
+        for (letters, min_live, expected) in [
+            ("b+", 0, "1 10"),
+            ("bx", 0, "1 -"),
+            ("bx", 1, "1 -"),
+            ("bx", 2, "10 10"),
+            ("b+x", 2, "1 10 -"),
+            ("b+x", 3, "10 10 10"),
+            ("bbxx", 3, "10 10 10 -"),
+            ("b0", 1, "1 0"),
+            ("b0", 2, "10 10"),
+        ] {
+            assert_eq!(weights(letters, min_live), expected, "{letters} {min_live}");
+        }
     }
 }

@@ -46,6 +46,13 @@ pub(crate) fn ramp(back: Moment, slow_start: Duration, now: Now) -> (Share, Opti
     (Share(done + 1), Some(now.mono.after(due.left(now))))
 }
 
+/// When a slow start that began at `back` is over and may be forgotten; none where it is. Some
+/// microseconds behind the last step of its ramp, which is a ninth of it without the fraction.
+pub(crate) fn ramp_end(back: Moment, slow_start: Duration, now: Now) -> Option<Mono> {
+    let left = back.after(slow_start).left(now);
+    (!left.is_zero()).then(|| now.mono.after(left))
+}
+
 /// The weight of a real server that is in. `given` is what a check gave it, where the section
 /// wants that.
 ///
@@ -105,5 +112,23 @@ mod tests {
             ramp(back, Duration::from_nanos(3), now),
             (Share::FULL, None)
         );
+    }
+
+    #[test]
+    fn a_slow_start_is_over_when_its_time_is_and_not_at_its_last_step() {
+        let back = Moment::of(fixture::at(100.0));
+        // Ten seconds are no nine whole steps of microseconds; nor has each time whole ones.
+        let times = [
+            Duration::from_secs(10),
+            Duration::from_nanos(10_000_000_900),
+        ];
+        for slow in times {
+            let last = fixture::at(109.999_999);
+            let end = fixture::at(110.0);
+            assert_eq!(ramp(back, slow, last), (Share::FULL, None));
+            assert_eq!(ramp_end(back, slow, last), Some(end.mono));
+            assert_eq!(ramp_end(back, slow, end), None);
+            assert_eq!(ramp_end(back, slow, fixture::at(9_000.0)), None);
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::model::{
 };
 
 mod initial;
+mod slow;
 mod wished;
 
 pub(super) const VS: &str = "10.0.0.3:80/tcp";
