@@ -314,6 +314,9 @@ pub struct RealServerRow {
     /// What an operator wishes of it.
     #[serde(default)]
     pub operator: Option<OperatorRow>,
+    /// The kernel has it in a virtual service of ours, and nobody declared it.
+    #[serde(default)]
+    pub stranger: bool,
     /// Whether wanted and actual agree; `as_found` agrees with everything known.
     pub agrees: bool,
     /// Why it is wanted so, or what differs.

@@ -94,7 +94,7 @@ fn servers_diff(
     let found = entry.into_iter().flat_map(|entry| &entry.servers);
     let mut found = found.peekable();
     let stranger = |server: RealServerKey| match wanted.strangers {
-        Strangers::Ignored => None,
+        Strangers::Ignored | Strangers::Kept => None,
         Strangers::Removed => Some(Command::DeleteServer(key, server)),
     };
     for (&server, wish) in &wanted.servers {
@@ -161,8 +161,8 @@ pub fn agrees(wanted: &RealServer, actual: &RealServer) -> bool {
     } == *wanted
 }
 
-/// The part of a table that is owned: what is not named in `desired` is not even seen, except a
-/// stranger that is to be removed.
+/// The part of a table that is owned: what is not named in `desired` is not even seen, except
+/// strangers in a virtual service of ours.
 #[must_use]
 pub fn owned(desired: &Desired, mut table: Table) -> Table {
     table.retain(|key, entry| match desired.get(key) {
@@ -172,7 +172,7 @@ pub fn owned(desired: &Desired, mut table: Table) -> Table {
                     let is_owned = |server: &RealServerKey| wanted.servers.contains_key(server);
                     entry.servers.retain(|server, _| is_owned(server));
                 }
-                Strangers::Removed => {}
+                Strangers::Kept | Strangers::Removed => {}
             }
             true
         }

@@ -263,6 +263,8 @@ pub enum Strangers {
     /// It is not even seen.
     #[default]
     Ignored,
+    /// It is seen, and left alone.
+    Kept,
     /// It is drift: seen, and removed after all others are in (D7).
     Removed,
 }

@@ -1,7 +1,7 @@
 //! From the engine's state to the rows of an answer. Pure; also used without a daemon, on an
 //! engine that was never started.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
@@ -11,8 +11,8 @@ use crate::engine::manual::{DrainView, Drained, ManualView};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
-    ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish, Table,
-    TableEntry, VirtualServiceKey,
+    ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish,
+    Strangers, Table, TableEntry, VirtualServiceKey,
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
@@ -38,6 +38,9 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
         let mut hosts = view.hosts.iter();
         hosts.find_map(|host| declared.get(&(view.virtual_service, host, port)).copied())
     };
+    let sections = engine.model().virtual_services.iter();
+    let whole = sections.filter(|it| it.foreign == Strangers::Removed);
+    let whole: BTreeSet<VirtualServiceKey> = whole.map(|it| it.key).collect();
     let mut virtual_services: Vec<VirtualServiceRow> = engine
         .desired()
         .iter()
@@ -57,6 +60,9 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 let manual = view.and_then(|view| view.manual.as_ref());
                 row.operator = manual.map(wire_server::operator);
             }
+            let is_whole = whole.contains(key);
+            row.real_servers
+                .extend(strangers(*key, is_whole, desired, seen));
             row
         })
         .collect();
@@ -114,6 +120,40 @@ fn declared(model: &Model) -> BTreeMap<(VirtualServiceKey, &HostName, u16), Real
         }
     }
     declared
+}
+
+/// Real servers that the kernel has in a virtual service of ours and of which the file says
+/// nothing, in the order of their addresses. `is_whole` tells that the section removes them.
+fn strangers(
+    key: VirtualServiceKey,
+    is_whole: bool,
+    desired: &DesiredService,
+    seen: &TableOutcome,
+) -> Vec<RealServerRow> {
+    let (wish, why) = match (desired.strangers, is_whole) {
+        (Strangers::Ignored, _) => return Vec::new(),
+        (Strangers::Kept, false) => (ServerWish::AsFound, "not in the file (foreign keep)"),
+        (Strangers::Kept, true) => (
+            ServerWish::AsFound,
+            "not in the file: leaves when all others have a verdict",
+        ),
+        (Strangers::Removed, _) => (
+            ServerWish::Out,
+            "not in the file: leaves when all others are in",
+        ),
+    };
+    let entry = seen.actual.as_deref().and_then(|table| table.get(&key));
+    let found = entry.into_iter().flat_map(|entry| &entry.servers);
+    let strangers = found.filter(|(server, _)| !desired.servers.contains_key(server));
+    let row = |(server, found): (&RealServerKey, &RealServer)| {
+        let found = Found::In(*found);
+        let mut row = real_server(*server, wish, found, why.to_owned(), None);
+        let counts = seen.connections.get(&(key, *server)).copied();
+        row.connections = found.connections(counts.unwrap_or_default());
+        row.stranger = true;
+        row
+    };
+    strangers.map(row).collect()
 }
 
 /// `words` says of a real server why it stands so, and what the file declares.
@@ -243,6 +283,7 @@ fn real_server(
         actual,
         connections: None,
         operator: None,
+        stranger: false,
         agrees: is_agreed,
         why: why.join("; "),
     }
@@ -269,6 +310,7 @@ fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
         actual: ServerActual::Unknown,
         connections: None,
         operator: None,
+        stranger: false,
         agrees: false,
         why: why(model, view),
     }
@@ -415,55 +457,4 @@ fn host(view: &HostView<'_>) -> HostRow {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lvs::{Forwarding, Weight};
-
-    const DR: RealServer = RealServer::new(Forwarding::Dr, Weight(5));
-
-    fn row(wish: ServerWish, found: RealServer, declared: Option<RealServer>) -> RealServerRow {
-        let key = RealServerKey("192.168.0.1:80".parse().unwrap());
-        real_server(key, wish, Found::In(found), String::new(), declared)
-    }
-
-    #[test]
-    fn a_row_says_in_what_the_kernel_differs() {
-        let limited = RealServer {
-            upper_threshold: 10,
-            lower_threshold: 5,
-            ..DR
-        };
-        let light = RealServer::new(Forwarding::Nat, Weight(1));
-        let cases = [
-            (light, "the kernel has nat, weight 1"),
-            (limited, "the kernel has dr, weight 5, thresholds 10 and 5"),
-        ];
-        for (found, why) in cases {
-            let row = row(ServerWish::In(DR), found, Some(DR));
-            assert_eq!(
-                (row.actual, row.agrees, &*row.why),
-                (ServerActual::Differs, false, why)
-            );
-        }
-    }
-
-    #[test]
-    fn the_kernels_own_choice_of_forwarding_is_no_difference() {
-        let local = RealServer::new(Forwarding::Local, Weight(5));
-        let row = row(ServerWish::In(DR), local, Some(DR));
-        assert_eq!(
-            (row.actual, row.agrees, &*row.why),
-            (ServerActual::In, true, "")
-        );
-    }
-
-    #[test]
-    fn before_the_first_verdict_a_row_says_what_the_file_says() {
-        let light = RealServer::new(Forwarding::Nat, Weight(1));
-        let other = row(ServerWish::AsFound, light, Some(DR));
-        assert_eq!((other.weight, other.agrees), (Some(1), true));
-        assert_eq!(other.why, "the file says dr, weight 5");
-        assert_eq!(row(ServerWish::AsFound, DR, Some(DR)).why, "");
-        assert_eq!(row(ServerWish::AsFound, light, None).why, "");
-    }
-}
+mod tests;

@@ -130,8 +130,9 @@ fn policy(model: &Model, declared: &DeclaredService) -> Vec<String> {
         Initial::Out => said.push("initial out".to_owned()),
         Initial::AsFound => {}
     }
-    if declared.foreign == Strangers::Ignored {
-        said.push("foreign keep".to_owned());
+    match declared.foreign {
+        Strangers::Kept => said.push("foreign keep".to_owned()),
+        Strangers::Ignored | Strangers::Removed => {}
     }
     match declared.on_exit {
         OnExit::Keep => {}

@@ -444,7 +444,8 @@ impl Sections {
             }
             let mut roles = state.roles.values();
             let is_all_as_found = roles.all(|role| *role == ServerRole::AsFound);
-            if state.found == Found::Filled && is_all_as_found && !is_filled(actual, key) {
+            let is_filled = || is_filled(actual, &outcome.wanted, key);
+            if state.found == Found::Filled && is_all_as_found && !is_filled() {
                 state.found = Found::Emptied;
                 changed.insert(key);
             }
@@ -462,7 +463,7 @@ impl Sections {
             if state.found != Found::Unseen || !wanted.contains_key(&key) {
                 continue;
             }
-            state.found = if is_filled(table, key) {
+            state.found = if is_filled(table, wanted, key) {
                 Found::Filled
             } else {
                 Found::Empty { since: now.mono }
@@ -473,11 +474,14 @@ impl Sections {
     }
 }
 
-/// Whether at least one real server of the virtual service is in, with a weight above 0.
-fn is_filled(table: &Table, key: VirtualServiceKey) -> bool {
-    let entry = table.get(&key);
-    let mut servers = entry.into_iter().flat_map(|it| it.servers.values());
-    servers.any(|found| found.weight > Weight(0))
+/// Whether at least one real server of the virtual service is in, with a weight above 0. Strangers
+/// are nobody's.
+fn is_filled(table: &Table, wanted: &Desired, key: VirtualServiceKey) -> bool {
+    let (Some(entry), Some(wanted)) = (table.get(&key), wanted.get(&key)) else {
+        return false;
+    };
+    let mut servers = entry.servers.iter();
+    servers.any(|(server, found)| found.weight > Weight(0) && wanted.servers.contains_key(server))
 }
 
 /// The record of what is remembered of a real server; without anything it is to be forgotten.

@@ -253,7 +253,7 @@ fn frame(facts: &Facts<'_>) -> DesiredService {
     let (leaving, strangers) = if removes {
         (ServerWish::Out, facts.section.foreign)
     } else {
-        (ServerWish::AsFound, Strangers::Ignored)
+        (ServerWish::AsFound, Strangers::Kept)
     };
     let leaving = facts.leaving.iter().map(|&server| (server, leaving));
     DesiredService {
@@ -272,7 +272,7 @@ fn all(facts: &Facts<'_>, service: ServiceWish, wish: ServerWish, role: ServerRo
         service: DesiredService {
             service,
             servers: others.chain(own.clone()).map(|key| (key, wish)).collect(),
-            strangers: Strangers::Ignored,
+            strangers: Strangers::Kept,
         },
         roles: own.into_iter().map(|key| (key, role)).collect(),
         fallback: facts.fallback,

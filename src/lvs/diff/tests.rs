@@ -292,7 +292,11 @@ fn desired_table() -> impl Strategy<Value = Desired> {
         Just(ServiceWish::AsFound)
     ];
     let servers = prop::collection::btree_map((1..6_u8).prop_map(server), wish, 0..5);
-    let strangers = prop_oneof![Just(Strangers::Ignored), Just(Strangers::Removed)];
+    let strangers = prop_oneof![
+        Just(Strangers::Ignored),
+        Just(Strangers::Kept),
+        Just(Strangers::Removed)
+    ];
     let wanted =
         (service, servers, strangers).prop_map(|(service, servers, strangers)| DesiredService {
             service,
@@ -346,7 +350,7 @@ fn is_as_wanted(desired: &Desired, before: &Table, after: &Table) -> Result<(), 
         };
         let left = match wanted.strangers {
             Strangers::Removed => 0,
-            Strangers::Ignored => found.map_or(0, strangers),
+            Strangers::Ignored | Strangers::Kept => found.map_or(0, strangers),
         };
         prop_assert_eq!(strangers(now), left);
         for (server, wish) in &wanted.servers {

@@ -241,7 +241,7 @@ impl World {
                 |server: &&RealServerKey| (1..4).any(|it| stranger(it) == server.0.ip());
             let strangers = entry.servers.keys().filter(is_stranger).count();
             assert!(
-                section.foreign == Strangers::Ignored || strangers == 0,
+                section.foreign == Strangers::Kept || strangers == 0,
                 "{entry:?}"
             );
         }

@@ -169,7 +169,7 @@ impl Said {
                 ]);
             }
             "foreign" => {
-                let words = [("remove", Strangers::Removed), ("keep", Strangers::Ignored)];
+                let words = [("remove", Strangers::Removed), ("keep", Strangers::Kept)];
                 self.foreign = line.choice(&words);
             }
             "on_exit" => {

@@ -177,7 +177,7 @@ fn every_keyword_reaches_the_model() {
     assert_eq!(found.slow_start, Some(Duration::from_secs(30)));
     assert_eq!(found.weight_from, WeightFrom::Check);
     assert_eq!(found.initial, Initial::Out);
-    assert_eq!(found.foreign, Strangers::Ignored);
+    assert_eq!(found.foreign, Strangers::Kept);
     assert_eq!(found.on_exit, OnExit::Quiesce);
     assert_eq!(found.witnesses.len(), 1);
     assert_eq!((found.alerts.len(), found.upalerts.len()), (2, 1));

@@ -52,7 +52,7 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
             "quiesce" => section.on_failure = OnFailure::Quiesce,
             "in" => section.initial = Initial::In,
             "out" => section.initial = Initial::Out,
-            "keep" => section.foreign = Strangers::Ignored,
+            "keep" => section.foreign = Strangers::Kept,
             "exit-quiesce" => section.on_exit = OnExit::Quiesce,
             "exit-remove" => section.on_exit = OnExit::Remove,
             "check" => section.weight_from = WeightFrom::Check,
