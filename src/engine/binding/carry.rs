@@ -46,7 +46,8 @@ impl Bindings {
         }
         self.restore_latches(saved, &mut actions);
         self.restore_addresses();
-        actions.extend(self.sections.restore(&self.model, saved, now));
+        let is_known = |key| self.owned.knows(key);
+        actions.extend(self.sections.restore(&self.model, saved, is_known, now));
         self.say_limits(&mut actions);
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);

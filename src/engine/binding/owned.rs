@@ -101,6 +101,11 @@ impl Owned {
         self.services.keys().copied()
     }
 
+    /// Whether anything of the virtual service is declared, or was and is not gone yet.
+    pub(super) fn knows(&self, key: VirtualServiceKey) -> bool {
+        self.services.contains_key(&key)
+    }
+
     /// Declared words with the real servers they stand for.
     pub(super) fn words(
         &self,

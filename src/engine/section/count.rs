@@ -217,25 +217,46 @@ impl Tally {
     }
 
     /// The bad verdicts of the journal, as far as their sections still listen; the records of
-    /// all others are to be forgotten. After [`Tally::declare`].
-    pub(crate) fn restore(&mut self, model: &Model, saved: &Saved) -> Vec<Action> {
+    /// all others are to be forgotten. A section that is new begins with those of the others: the
+    /// file may have given it another address since. `is_known` tells of a virtual service that was
+    /// declared before. After [`Tally::declare`].
+    pub(crate) fn restore(
+        &mut self,
+        model: &Model,
+        saved: &Saved,
+        is_known: impl Fn(VirtualServiceKey) -> bool,
+    ) -> Vec<Action> {
         let mut actions = Vec::new();
+        let own = saved
+            .records
+            .iter()
+            .filter(|(key, _)| key.starts_with(PREFIX));
+        let own = own.filter_map(|(_, value)| SavedVerdict::deserialize(value).ok());
+        let own: BTreeSet<VirtualServiceKey> = own.map(|it| it.virtual_service).collect();
+        let is_new = |key| !own.contains(&key) && !is_known(key);
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let known = serde_json::from_value::<SavedVerdict>(value.clone()).ok();
             let known = known.and_then(|it| Some((model.find(&it.group, &it.service)?, it)));
-            let listener = known.as_ref().and_then(|(service, it)| {
+            let is_kept = known.is_some_and(|(service, it)| {
                 let host = it.host.as_deref().map(HostName::new);
                 let part = host.map_or(Part::Whole, Part::Host);
-                let counted = self.parts.get_mut(&(*service, part))?;
-                counted.listeners.get_mut(&it.virtual_service)
-            });
-            match (listener, known) {
-                (Some(listener), Some((_, it))) => {
-                    let (reason, since) = (it.reason, it.since);
-                    listener.verdict = Some(Verdict::Bad { reason, since });
+                let (reason, since) = (it.reason, it.since);
+                let verdict = Some(Verdict::Bad { reason, since });
+                let Some(counted) = self.parts.get_mut(&(service, part.clone())) else {
+                    return false;
+                };
+                for (&key, listener) in &mut counted.listeners {
+                    if listener.verdict.is_none() && is_new(key) {
+                        listener.verdict = verdict;
+                        actions.push(record(model, key, service, &part, verdict));
+                    }
                 }
-                (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
+                let listener = counted.listeners.get_mut(&it.virtual_service);
+                listener.map(|it| it.verdict = verdict).is_some()
+            });
+            if !is_kept {
+                actions.push(binding::record(key.clone(), None::<&()>));
             }
         }
         actions

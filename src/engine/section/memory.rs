@@ -177,9 +177,16 @@ impl Sections {
     }
 
     /// The withdrawals of the journal, as far as the file still has their real servers; the
-    /// records of all others are to be forgotten. After [`Sections::declare`].
-    pub(crate) fn restore(&mut self, model: &Model, saved: &Saved, now: Now) -> Vec<Action> {
-        let mut actions = self.tally.restore(model, saved);
+    /// records of all others are to be forgotten. `is_known` tells of a virtual service that was
+    /// declared before. After [`Sections::declare`].
+    pub(crate) fn restore(
+        &mut self,
+        model: &Model,
+        saved: &Saved,
+        is_known: impl Fn(VirtualServiceKey) -> bool,
+        now: Now,
+    ) -> Vec<Action> {
+        let mut actions = self.tally.restore(model, saved, is_known);
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let known = serde_json::from_value::<SavedOut>(value.clone()).ok();

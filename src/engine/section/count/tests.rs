@@ -204,7 +204,10 @@ fn a_restart_remembers_what_failed_and_a_reload_all_that_is_still_there() {
 
     let mut restarted = Tally::default();
     restarted.declare(&teller.model);
-    assert_eq!(restarted.restore(&teller.model, &teller.journal), []);
+    assert_eq!(
+        restarted.restore(&teller.model, &teller.journal, |_| true),
+        []
+    );
     std::mem::swap(&mut teller.tally, &mut restarted);
     let verdicts = |teller: &Teller| {
         [(80, "h1"), (80, "h2"), (81, "h1"), (81, "h2")]
@@ -231,6 +234,40 @@ fn a_restart_remembers_what_failed_and_a_reload_all_that_is_still_there() {
 }
 
 #[test]
+fn a_section_that_is_new_at_a_start_begins_with_the_failures_of_the_others() {
+    type Ports = &'static [u16];
+    // The file of before, the file now, which of it was declared before, the verdicts now.
+    let cases: [(Ports, Ports, Ports, &str); 5] = [
+        (&[80], &[81], &[], "-"),
+        (&[80], &[80, 81], &[80], "--"),
+        // It was there, and found h1 good, or nothing yet.
+        (&[80], &[80, 81], &[80, 81], "- "),
+        // What is known of it by its own records is its own.
+        (&[80, 81], &[80, 81, 82], &[], "---"),
+        (&[80], &[], &[], ""),
+    ];
+    let file = |ports: &[u16]| ports.iter().map(|&port| section(port, 1, 1, 500)).collect();
+    for (before, now, declared, expected) in cases {
+        let mut teller = Teller::new(file(before));
+        teller.hear("h1", "-");
+        teller.hear("h2", "+");
+        teller.model = model(file(now));
+        teller.tally = Tally::default();
+        teller.tally.declare(&teller.model);
+        let is_known = |it| declared.iter().any(|&port| key(port) == it);
+        let actions = teller
+            .tally
+            .restore(&teller.model, &teller.journal, is_known);
+        teller.keep(actions);
+        let verdicts: String = now.iter().map(|&port| teller.verdict(port, "h1")).collect();
+        assert_eq!(verdicts, expected, "{before:?} {now:?} {declared:?}");
+        assert!(now.iter().all(|&port| teller.verdict(port, "h2") == ' '));
+        let anew = teller.tally.record_all(&teller.model);
+        assert_eq!(anew.len(), teller.journal.records.len());
+    }
+}
+
+#[test]
 fn records_that_make_no_sense_are_forgotten() {
     let model = model(vec![section(80, 1, 1, 500)]);
     let mut journal = Saved::default();
@@ -247,7 +284,7 @@ fn records_that_make_no_sense_are_forgotten() {
         .insert("other".to_owned(), serde_json::json!(7));
     let mut tally = Tally::default();
     tally.declare(&model);
-    assert_eq!(tally.restore(&model, &journal).len(), 2);
+    assert_eq!(tally.restore(&model, &journal, |_| true).len(), 2);
 }
 
 #[test]

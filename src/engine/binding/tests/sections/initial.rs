@@ -2,6 +2,42 @@
 
 use super::*;
 
+#[test]
+fn a_section_with_another_address_behind_a_restart_puts_no_failed_server_in() {
+    let before = file("");
+    let before = before
+        .iter()
+        .map(|line| line.replace(VS, "10.0.0.4:80/tcp"));
+    let before: Vec<String> = before.collect();
+    let before: Vec<&str> = before.iter().map(String::as_str).collect();
+    let mut story = Story {
+        farm: Some(Farm::new(&before)),
+        kernel: Table::new(),
+    };
+    story.looks();
+    story.farm().succeeds("web/http");
+    story.looks();
+    story.farm().fails("web/http", "10.1.0.2");
+    story.looks();
+    story.restarts("");
+    story.settles("");
+    story.waits(2.0, "1=5 3=5");
+    story.succeeds("1=5 2=5 3=5");
+    assert_eq!(story.kernel.len(), 1, "the old one is gone");
+}
+
+#[test]
+fn strangers_that_serve_are_none_of_the_servers_that_are_found_in() {
+    let mut story = Story::found("keep", kernel(&[("10.1.0.7", 1)]));
+    story.waits(1.9, "7=1");
+    story.waits(0.2, "1=5 2=5 3=5 7=1");
+    // Others take out the last one of the file.
+    let mut story = Story::found("keep", kernel(&[("10.1.0.1", 5), ("10.1.0.7", 1)]));
+    story.waits(9.0, "1=5 7=1");
+    story.kernel = kernel(&[("10.1.0.7", 1)]);
+    story.settles("1=5 2=5 3=5 7=1");
+}
+
 const ALL: &str = "10.1.0.1,10.1.0.2,10.1.0.3";
 
 /// The first server failed; the others serve.
