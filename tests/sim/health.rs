@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Ended, HostVerdict, Report, RunProgram};
+use lvsmon::engine::event::{Ended, HostVerdict, Reason, Report, RunProgram};
 use lvsmon::lvs::VirtualServiceKey;
 use lvsmon::model::{DeclaredService, Ends, HostName, JudgedBy, ServiceId};
 
@@ -100,7 +100,8 @@ impl Health {
             let part = (name.clone(), host.clone());
             let known = self.count(&part);
             let count = self.counts.entry(part).or_insert(known);
-            let is_tripped = heard.tripped.hosts.contains(host);
+            // Its end and one that refuses are a crash; one that answers nothing may be cut off.
+            let is_crash = heard.tripped.hosts.contains(host) && refuses(heard, host);
             match says {
                 // Of a failing report.
                 Says::Good if waits => {
@@ -112,7 +113,7 @@ impl Health {
                     count.bad = Bounds::NONE;
                 }
                 Says::Bad if !is_doubtful => {
-                    match is_tripped {
+                    match is_crash {
                         true if heard.tripped.is_unsure => count.bad.most = u32::MAX,
                         true => count.bad = Bounds::ALL,
                         false => count.bad.one_more(),
@@ -121,7 +122,7 @@ impl Health {
                 }
                 // What a dependency or the witness explains condemns no server.
                 Says::Bad => {
-                    count.bad.most = match is_tripped {
+                    count.bad.most = match is_crash {
                         true => u32::MAX,
                         false => count.bad.most.saturating_add(1),
                     };
@@ -237,6 +238,12 @@ impl Health {
             }
         }
     }
+}
+
+fn refuses(heard: &Heard<'_>, host: &HostName) -> bool {
+    let mut results = heard.report.hosts.iter();
+    let found = results.find(|it| it.host == *host);
+    found.is_some_and(|it| it.verdict == HostVerdict::Down(Reason::Refused))
 }
 
 fn says(heard: &Heard<'_>, host: &HostName, all_hosts_on_failure: bool) -> Says {

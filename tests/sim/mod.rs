@@ -19,7 +19,8 @@
 //! | nothing changes while the director is cut off | [`cut_off`] |
 //!
 //! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays
-//! that one alone and shows the end of its story, `SIM_SEEDS=n` plays the first n.
+//! that one alone and shows the end of its story (`SIM_LINES=n` lines), `SIM_SEEDS=n` plays the
+//! first n.
 
 mod cut_off;
 mod depend;

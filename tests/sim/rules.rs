@@ -46,6 +46,7 @@ pub(crate) struct Seen {
     pub(crate) loaded_states: u64,
     pub(crate) wires: u64,
     pub(crate) trips: u64,
+    pub(crate) trips_at_a_run: u64,
     pub(crate) crashes: u64,
     pub(crate) cut_off: u64,
     pub(crate) udp_out: u64,
@@ -87,6 +88,7 @@ impl Seen {
         self.loaded_states += other.loaded_states;
         self.wires += other.wires;
         self.trips += other.trips;
+        self.trips_at_a_run += other.trips_at_a_run;
         self.crashes += other.crashes;
         self.cut_off += other.cut_off;
         self.udp_out += other.udp_out;
@@ -129,6 +131,7 @@ impl Seen {
             self.loaded_states,
             self.wires,
             self.trips,
+            self.trips_at_a_run,
             self.crashes,
             self.cut_off,
             self.udp_out,

@@ -80,6 +80,11 @@ impl Wires {
         self.runs.insert(run, tripped);
     }
 
+    /// Hosts whose connection ended, and no run began since.
+    pub(crate) fn not_looked_at(&self, name: &Name) -> impl Iterator<Item = &HostName> {
+        self.ended.get(name).into_iter().flatten()
+    }
+
     /// What it looked at; it is over.
     pub(crate) fn over(&mut self, run: RunId) -> Tripped {
         self.runs.remove(&run).unwrap_or_default()

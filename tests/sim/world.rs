@@ -112,11 +112,13 @@ pub(crate) struct World {
 /// The end of the story of a world that broke a rule, where one was kept.
 impl Drop for World {
     fn drop(&mut self) {
-        /// Lines that are shown.
-        const LINES: usize = 60;
+        /// Lines that are shown, where nobody asks for another number.
+        const LINES: u64 = 60;
         if let Some(log) = self.log.as_ref().filter(|_| std::thread::panicking()) {
             let count = log.lines().count();
-            for line in log.lines().skip(count.saturating_sub(LINES)) {
+            let shown = super::number("SIM_LINES").unwrap_or(LINES);
+            let shown = usize::try_from(shown).unwrap();
+            for line in log.lines().skip(count.saturating_sub(shown)) {
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
         }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lvsmon::engine::event::{Event, Wire, WireId};
+use lvsmon::model::{HostName, ServiceId};
 
 use super::{Coming, World};
 
@@ -60,19 +61,34 @@ impl World {
         };
         self.seen.trips += 1;
         self.tell(Event::Tripped(wire));
-        let mut views = self.engine.services();
-        let is_it =
-            |it: &lvsmon::engine::view::ServiceView<'_>| it.group == group && it.name == service;
-        let view = views.find(is_it).unwrap();
-        let settings = self.engine.model().service(view.id);
+        let id = self.engine.model().find(&group, &service).unwrap();
+        self.seen.trips_at_a_run +=
+            u64::from(self.wires.not_looked_at(&(group, service)).count() > 0);
+        self.is_looked_at(id, &host);
+    }
+
+    /// A run of this service ended; the connections that ended meanwhile are looked at now.
+    pub(super) fn looks_again(&self, id: ServiceId) {
+        let service = self.engine.model().service(id);
+        let name = (service.group.to_string(), service.name.to_string());
+        for host in self.wires.not_looked_at(&name) {
+            self.is_looked_at(id, host);
+        }
+    }
+
+    fn is_looked_at(&self, id: ServiceId, host: &HostName) {
+        let view = self.engine.service(id).unwrap();
+        let settings = self.engine.model().service(id);
         let may_wait = self.site.may_wait
-            || self.is_frozen(view.id)
-            || self.engine.is_host_disabled(&settings.group, &host)
+            || self.is_frozen(id)
+            || self.engine.is_host_disabled(&settings.group, host)
             || !settings.depend.is_empty()
             || settings.exclude_period.is_some();
         assert!(
             may_wait || view.running,
-            "{host} is not looked at for {group}/{service}"
+            "{host} is not looked at for {}/{}",
+            view.group,
+            view.name
         );
     }
 }

@@ -76,8 +76,8 @@ impl World {
         }
         let weight = match self.random.u8(..) {
             0..100 => None,
-            100..120 => Some(GivenWeight::Percent(0)),
             _ if self.is_calm => Some(GivenWeight::FULL),
+            100..120 => Some(GivenWeight::Percent(0)),
             _ => Some(GivenWeight::Percent(self.random.u16(0..200))),
         };
         let hosts = run.hosts.iter().map(|host| HostResult {
@@ -129,6 +129,9 @@ impl World {
         }
         self.seen.late_reports += u64::from(is_late);
         let actions = self.tell(Event::RunEnded { run, report });
+        if let Some(service) = service {
+            self.looks_again(service);
+        }
         if let Some(before) = before {
             self.seen.quiet += 1;
             assert_eq!(&before, self.engine.desired(), "a frozen verdict moved");
