@@ -129,7 +129,7 @@ fn peer_line(peer: &PeerRow, out: &Output) -> String {
         Some(false) => "holds its messages",
         None => return format!("peer {} {link}", peer.address),
     };
-    let (address, name, role) = (peer.address, &peer.name, &peer.role);
+    let (address, name, role) = (peer.address, &peer.name, peer.role);
     let (outages, ahead) = (peer.outages, peer.ahead_ms);
     format!(
         "peer {address} ({name}) {link}; {role}, {speaks}, {outages} outages, clock {ahead:+} ms"

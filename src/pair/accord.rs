@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::pair::Role;
+use crate::pair::{Role, SaidRole};
 use crate::time::Mono;
 
 /// So long a takeover may take: keepalived needs some four seconds at its usual pace, a director
@@ -26,18 +26,16 @@ pub enum Discord {
 }
 
 impl Discord {
-    /// Between these roles; `peer` is a role's word, as the peer says it.
+    /// Between these roles. Of one that nobody here knows nothing is said.
     #[must_use]
-    pub fn between(own: Role, peer: &str) -> Option<Self> {
-        let is = |role: Role| role.word() == peer;
-        let peer_is_active = is(Role::Active) || is(Role::Alone);
-        let peer_is_not = is(Role::Standby) || is(Role::Fault);
-        if own.is_active() && peer_is_active {
-            Some(Self::BothActive)
-        } else if !own.is_active() && peer_is_not {
-            Some(Self::NoneActive)
-        } else {
-            None
+    pub const fn between(own: Role, peer: SaidRole) -> Option<Self> {
+        let SaidRole::Known(peer) = peer else {
+            return None;
+        };
+        match (own.is_active(), peer.is_active()) {
+            (true, true) => Some(Self::BothActive),
+            (false, false) => Some(Self::NoneActive),
+            (true, false) | (false, true) => None,
         }
     }
 
@@ -87,7 +85,7 @@ pub enum Saying {
 
 impl Accord {
     /// Both roles, as they are now; none for the peer's where it is not known.
-    pub fn look(&mut self, now: Mono, own: Role, peer: Option<&str>) -> Option<Saying> {
+    pub fn look(&mut self, now: Mono, own: Role, peer: Option<SaidRole>) -> Option<Saying> {
         let discord = peer.and_then(|peer| Discord::between(own, peer));
         let Some(discord) = discord else {
             let was_said = self.said.is_some();
@@ -141,36 +139,39 @@ mod tests {
             (Role::Active, "a role of a later version", None),
             (Role::Standby, "", None),
         ] {
-            assert_eq!(Discord::between(own, peer), expected, "{own} {peer}");
+            let said = SaidRole::from(peer.to_owned());
+            assert_eq!(Discord::between(own, said), expected, "{own} {peer}");
         }
     }
 
     #[test]
     fn what_lasts_is_said_once_a_minute_and_its_end_once() {
         let mut accord = Accord::default();
+        let [standby, active] = [Role::Standby, Role::Active].map(|it| Some(SaidRole::Known(it)));
         let mut look = |seconds, peer| accord.look(at(seconds), Role::Active, peer);
-        assert_eq!(look(0, Some("active")), None, "a takeover takes a while");
-        assert_eq!(look(9, Some("active")), None);
+        assert_eq!(look(0, active), None, "a takeover takes a while");
+        assert_eq!(look(9, active), None);
         let wrong = |s| Some(Saying::Wrong(Discord::BothActive, Duration::from_secs(s)));
-        assert_eq!(look(10, Some("active")), wrong(10));
-        assert_eq!(look(11, Some("active")), None);
-        assert_eq!(look(69, Some("active")), None);
-        assert_eq!(look(70, Some("active")), wrong(70));
-        assert_eq!(look(71, Some("standby")), Some(Saying::Right));
-        assert_eq!(look(72, Some("standby")), None);
+        assert_eq!(look(10, active), wrong(10));
+        assert_eq!(look(11, active), None);
+        assert_eq!(look(69, active), None);
+        assert_eq!(look(70, active), wrong(70));
+        assert_eq!(look(71, standby), Some(Saying::Right));
+        assert_eq!(look(72, standby), None);
     }
 
     #[test]
     fn a_takeover_and_a_lost_link_say_nothing() {
         let mut accord = Accord::default();
-        assert_eq!(accord.look(at(0), Role::Standby, Some("standby")), None);
+        let [standby, active] = [Role::Standby, Role::Active].map(|it| Some(SaidRole::Known(it)));
+        assert_eq!(accord.look(at(0), Role::Standby, standby), None);
         assert_eq!(accord.present(), Some(Discord::NoneActive));
-        assert_eq!(accord.look(at(5), Role::Active, Some("standby")), None);
-        assert_eq!(accord.look(at(6), Role::Active, Some("active")), None);
+        assert_eq!(accord.look(at(5), Role::Active, standby), None);
+        assert_eq!(accord.look(at(6), Role::Active, active), None);
         // Another discord begins anew.
-        assert_eq!(accord.look(at(12), Role::Standby, Some("standby")), None);
+        assert_eq!(accord.look(at(12), Role::Standby, standby), None);
         assert_eq!(accord.look(at(21), Role::Standby, None), None);
         assert_eq!(accord.present(), None);
-        assert_eq!(accord.look(at(22), Role::Standby, Some("standby")), None);
+        assert_eq!(accord.look(at(22), Role::Standby, standby), None);
     }
 }

@@ -34,6 +34,6 @@ pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, Coming, RoleKeeper};
 pub use post::{Hearing, Letter, Post, Voice};
 pub use pulse::{Beat, Ear, Pulse};
-pub use role::{Facts, Found, Role, Sight, Standing, VipStanding};
+pub use role::{Facts, Found, Role, SaidRole, Sight, Standing, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
 pub use sync::SyncSettings;

@@ -31,6 +31,9 @@ pub enum Role {
 }
 
 impl Role {
+    /// All of them, in the order of declaration.
+    pub const ALL: [Self; 4] = [Self::Alone, Self::Active, Self::Standby, Self::Fault];
+
     /// Whether the traffic comes here, for all that is known.
     #[must_use]
     pub const fn is_active(self) -> bool {
@@ -53,6 +56,47 @@ impl Role {
 }
 
 impl fmt::Display for Role {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.word())
+    }
+}
+
+/// What a director says that its role is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum SaidRole {
+    /// One that this version knows.
+    Known(Role),
+    /// None yet, or one of a later version: nothing follows from it.
+    #[default]
+    Unknown,
+}
+
+impl SaidRole {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Known(role) => role.word(),
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<String> for SaidRole {
+    fn from(word: String) -> Self {
+        let role = Role::ALL.into_iter().find(|role| role.word() == word);
+        role.map_or(Self::Unknown, Self::Known)
+    }
+}
+
+impl From<SaidRole> for String {
+    fn from(role: SaidRole) -> Self {
+        role.word().to_owned()
+    }
+}
+
+impl fmt::Display for SaidRole {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.word())
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::pair::role::{Source, VipStanding};
-use crate::pair::{InstanceName, Role, RoleKeeper, Sight, State};
+use crate::pair::{InstanceName, Role, RoleKeeper, SaidRole, Sight, State};
 use crate::time::Now;
 
 /// What this director is to the other one, and why.
@@ -67,10 +67,10 @@ pub struct PeerRow {
     pub since: Option<i64>,
     /// Why the last link ended or the last call failed; none while it is linked.
     pub fault: Option<String>,
-    /// Its name; empty before the first link, like the next one.
+    /// Its name; empty before the first link.
     pub name: String,
     /// Its role, as it said last.
-    pub role: String,
+    pub role: SaidRole,
     /// Whether it tells people, as it said last.
     pub speaks: Option<bool>,
     /// Its open outages, as it said last.

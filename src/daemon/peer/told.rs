@@ -8,7 +8,7 @@ use crate::daemon::Daemon;
 use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
 use crate::pair::talk::{Delivery, Own};
-use crate::pair::{Ear, Hearing, Saying};
+use crate::pair::{Ear, Hearing, SaidRole, Saying};
 use crate::time::{Mono, Readable, Wall};
 use crate::wire::role::PeerRow;
 
@@ -60,7 +60,7 @@ impl Daemon {
         let wishes = self.wishes_for_peer();
         let (outages, numbers) = self.engine.outages();
         self.peer.tell(Own {
-            role: self.role.standing().role.to_string(),
+            role: SaidRole::Known(self.role.standing().role),
             speaks: self.speaking() == Speaking::Speaks,
             numbers,
             outages: Arc::new(outages),
@@ -158,7 +158,7 @@ impl Daemon {
         let view = self.peer.view();
         let here = view.peer.here.as_ref().filter(|_| view.linked.is_some());
         let (now, own) = (self.clock.now(), self.role.standing().role);
-        let role = here.map(|here| here.role.as_str());
+        let role = here.map(|here| here.role);
         match self.peer.accord.look(now.mono, own, role) {
             Some(Saying::Wrong(discord, lasts)) => {
                 let (what, help) = (discord.text(), discord.help());
@@ -167,7 +167,7 @@ impl Daemon {
                 self.chronicle.keep(now.wall, "role", None, what.to_owned());
             }
             Some(Saying::Right) => {
-                tracing::info!(%own, peer = role, "the roles of both directors go together again");
+                tracing::info!(%own, peer = role.map(SaidRole::word), "the roles of both directors go together again");
             }
             None => {}
         }
@@ -183,7 +183,7 @@ impl Daemon {
             since: view.linked.or(view.lost).map(Wall::seconds),
             fault: view.fault.clone(),
             name: view.peer.name.clone(),
-            role: here.map(|here| here.role.clone()).unwrap_or_default(),
+            role: here.map(|here| here.role).unwrap_or_default(),
             speaks: here.map(|here| here.speaks),
             outages: view.peer.outages.len(),
             ahead_ms: view.peer.ahead_micros / 1_000,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::pair::SaidRole;
 use crate::pair::talk::delivered::{Delivered, Delivery};
 use crate::pair::talk::session::Refusal;
 use crate::pair::talk::wishes::{Stamp, StampedWish};
@@ -26,7 +27,10 @@ pub const DEAD_LIMIT: Duration = Duration::from_secs(4);
 /// Outages of the peer's that are kept: as many as there may be services.
 pub const OUTAGES_MAX: usize = 20_000;
 
-/// Longest name and role of a peer, in bytes, as they are shown.
+/// Outages of the peer's that are over and are kept, the newest: as many as it tells.
+pub const ENDED_MAX: usize = 1_000;
+
+/// Longest name of a peer, in bytes, as it is shown.
 const NAME_MAX: usize = 64;
 
 /// Longest comment of an acknowledgement that is believed, in bytes.
@@ -38,8 +42,8 @@ pub type Outages = BTreeMap<ServiceName, OpenOutage>;
 /// What this director tells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Own {
-    /// Its role, for persons.
-    pub role: String,
+    /// Its role.
+    pub role: SaidRole,
     /// Whether it mails and posts at present.
     pub speaks: bool,
     /// No outage had a greater number.
@@ -192,13 +196,13 @@ impl Talk {
             return Some(word);
         }
         let here = Here {
-            role: shown(&own.role),
+            role: own.role,
             speaks: own.speaks,
             numbers: own.numbers,
             time: Wall::default(),
         };
         let is_due = |at: Mono| now.mono.since(at) >= KEEPALIVE;
-        let is_other = |told: &Here| (&told.role, told.speaks) != (&here.role, here.speaks);
+        let is_other = |told: &Here| (told.role, told.speaks) != (here.role, here.speaks);
         if link.here_at.is_none_or(is_due) || link.here.as_ref().is_none_or(is_other) {
             return Some(link.here(now, here));
         }
@@ -260,8 +264,6 @@ impl Talk {
             Word::Here(here) => {
                 let (theirs, ours) = (here.time.as_micros(), now.wall.as_micros());
                 peer.ahead_micros = theirs.saturating_sub(ours);
-                let role = shown(&here.role);
-                let here = Here { role, ..here };
                 let same = |old: &Here| {
                     let time = here.time;
                     Here {

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pair::SaidRole;
 use crate::pair::talk::delivered::Delivery;
 use crate::pair::talk::session::{LINE_MAX, Refusal};
 use crate::pair::talk::wishes::StampedWish;
@@ -53,8 +54,8 @@ pub struct OpenOutage {
 /// What a director says of itself every [`KEEPALIVE`](crate::pair::talk::conversation::KEEPALIVE).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Here {
-    /// Its role, as `lvsmon role` says it; for persons.
-    pub role: String,
+    /// Its role, as `lvsmon role` says it.
+    pub role: SaidRole,
     /// Whether it mails and posts at present.
     pub speaks: bool,
     /// No outage that it had has a greater number.

@@ -10,7 +10,7 @@ use lvsmon::lvs::Table;
 use lvsmon::model::Model;
 use lvsmon::pair::post::Tidings;
 use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Wishes, Word};
-use lvsmon::pair::{Hearing, Voice};
+use lvsmon::pair::{Hearing, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::post::Outbox;
@@ -173,7 +173,7 @@ impl Director {
         let wishes = self.stamp(time);
         let (outages, numbers) = self.engine.outages();
         self.talk.tell(Own {
-            role: String::new(),
+            role: SaidRole::Unknown,
             speaks: self.is_active,
             numbers,
             outages: Arc::new(outages),

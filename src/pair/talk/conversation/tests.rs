@@ -34,7 +34,7 @@ fn outage(id: i64) -> OpenOutage {
 fn own(open: &[(&str, i64)]) -> Own {
     let entry = |(name, id): &(&str, i64)| (service(name), outage(*id));
     Own {
-        role: "active".to_owned(),
+        role: SaidRole::Known(crate::pair::Role::Active),
         speaks: true,
         outages: Arc::new(open.iter().map(entry).collect()),
         ..Own::default()
