@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::clock::Clock;
 use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
-use crate::daemon::peer::link::{self, LinkId, Report, Terms, What};
+use crate::daemon::peer::link::{self, Handshake, LinkId, Report, What};
 use crate::pair::post::Tidings;
 use crate::pair::talk::session::{End, Greeting, Key, Life, newer_stays};
 use crate::pair::talk::wishes::{StampedWish, WISHES_MAX};
@@ -370,7 +370,7 @@ impl Keeper {
         let key = self.key.clone().ok_or("there is no key yet")?;
         let nonce = nonce()?;
         let life = self.life;
-        let terms = Terms {
+        let handshake = Handshake {
             link: id,
             end,
             key,
@@ -378,7 +378,7 @@ impl Keeper {
         };
         let reports = reports.clone();
         let task = self.tasks.spawn(async move {
-            link::run(stream, terms, reports).await;
+            link::run(stream, handshake, reports).await;
             None
         });
         self.opening.push((id, task));

@@ -58,7 +58,7 @@ pub(super) enum What {
 }
 
 /// What a connection is made with.
-pub(super) struct Terms {
+pub(super) struct Handshake {
     pub(super) link: LinkId,
     pub(super) end: End,
     pub(super) key: Key,
@@ -66,9 +66,9 @@ pub(super) struct Terms {
 }
 
 /// Lives as long as the connection.
-pub(super) async fn run(stream: TcpStream, terms: Terms, reports: mpsc::Sender<Report>) {
-    let link = terms.link;
-    let Err(why) = talk(stream, terms, &reports).await;
+pub(super) async fn run(stream: TcpStream, handshake: Handshake, reports: mpsc::Sender<Report>) {
+    let link = handshake.link;
+    let Err(why) = talk(stream, handshake, &reports).await;
     let what = What::Ended(why);
     // The owner may be gone.
     let _ = reports.send(Report { link, what }).await;
@@ -76,14 +76,14 @@ pub(super) async fn run(stream: TcpStream, terms: Terms, reports: mpsc::Sender<R
 
 async fn talk(
     stream: TcpStream,
-    terms: Terms,
+    handshake: Handshake,
     reports: &mpsc::Sender<Report>,
 ) -> Result<std::convert::Infallible, String> {
     // Words are small and wanted at once.
     let _ = stream.set_nodelay(true);
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
-    let opening = open(&mut reader, &mut writer, &terms);
+    let opening = open(&mut reader, &mut writer, &handshake);
     let opened = timeout(OPENING_LIMIT, opening).await;
     let session = opened.map_err(|_| {
         let limit = OPENING_LIMIT.as_secs();
@@ -92,11 +92,11 @@ async fn talk(
     let peer = session.peer();
     let Session { voice, ear, .. } = session;
     let (words, inbox) = mpsc::channel(WORDS_WAITING);
-    let end = terms.end;
+    let end = handshake.end;
     let what = What::Opened { peer, end, words };
-    report(reports, terms.link, what).await?;
+    report(reports, handshake.link, what).await?;
     tokio::select! {
-        why = hear(reader, ear, terms.link, reports) => why,
+        why = hear(reader, ear, handshake.link, reports) => why,
         why = say(writer, voice, inbox) => why,
     }
 }
@@ -106,14 +106,14 @@ async fn talk(
 async fn open(
     reader: &mut (impl AsyncBufRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
-    terms: &Terms,
+    handshake: &Handshake,
 ) -> Result<Session, String> {
     let said = |error: std::io::Error| error.to_string();
-    let greeting = format!("{}\n", terms.greeting.line());
+    let greeting = format!("{}\n", handshake.greeting.line());
     writer.write_all(greeting.as_bytes()).await.map_err(said)?;
     let line = line(reader, GREETING_MAX).await?;
     let peer = Greeting::of_line(&line).map_err(|why| why.to_string())?;
-    let session = Session::new(&terms.key, terms.end, &terms.greeting, &peer);
+    let session = Session::new(&handshake.key, handshake.end, &handshake.greeting, &peer);
     let mut session = session.map_err(|why| why.to_string())?;
     let proof = format!("{}\n", session.voice.seal(""));
     writer.write_all(proof.as_bytes()).await.map_err(said)?;
