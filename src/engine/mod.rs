@@ -178,6 +178,8 @@ impl Engine {
         let (disabled, mut to_forget) = Disabled::restore(saved, &model);
         let (troubles, gone) = trouble::restore(&model, saved, now);
         to_forget.extend(gone);
+        let (peer, gone) = peer::Peer::restore(&model, saved, now);
+        to_forget.extend(gone);
         Self {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
@@ -200,7 +202,7 @@ impl Engine {
             last_run: 0,
             last_alert: 0,
             numbering: Numbering::restore(saved, now),
-            peer: peer::Peer::default(),
+            peer,
             skipped_slots: 0,
             last: now,
         }
@@ -216,6 +218,7 @@ impl Engine {
             self.timetable.release_held(now.mono);
             actions.extend(self.record_spans(now));
             actions.extend(self.record_troubles(now));
+            actions.extend(self.peer.record_all(now));
             actions.extend(self.bindings.record_wishes(now));
         }
         match event {
@@ -277,6 +280,7 @@ impl Engine {
             .chain([self.record_numbering()])
             .chain(self.bindings.record_all(now))
             .chain(self.record_troubles(now))
+            .chain(self.peer.record_all(now))
             .collect()
     }
 

@@ -7,8 +7,10 @@
 //!
 //! What the peer said last counts on when it is gone: that is when the standby needs it. A
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
-//! is another one. A number that had its end here is never taken again.
+//! is another one. A number that had its end here is not taken again, for as long as ends are
+//! remembered. What ended on both while they did not hear each other is in `ended`.
 
+mod ended;
 mod owed;
 mod troubles;
 mod wishes;
@@ -19,10 +21,12 @@ use std::sync::Arc;
 use crate::engine::event::{
     Action, AlertKind, Note, PeerTold, Renumbering, Speaking, Status, Wish,
 };
+use crate::engine::peer::ended::EndedHere;
 use crate::engine::peer::owed::Owed;
+use crate::engine::saved::{Record, Saved};
 use crate::engine::state::{Acked, EventText, Outage, ServiceState};
 use crate::engine::{Engine, numbering, report};
-use crate::model::{Service, ServiceId};
+use crate::model::{Model, Service, ServiceId};
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
 use crate::time::{Now, Wall};
@@ -38,11 +42,26 @@ pub(super) struct Peer {
     acks: BTreeMap<ServiceName, (i64, Wall)>,
     /// Ends that are to be told, by whoever speaks then.
     owed: Owed,
-    /// The number of the last trouble of each kind that a section had and that is over here.
-    ended: BTreeMap<ServiceName, i64>,
+    /// What ended here lately.
+    ended: EndedHere,
 }
 
 impl Peer {
+    /// What the journal knows, with what it is to forget.
+    pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Self, Vec<Record>) {
+        let (ended, forgotten) = EndedHere::restore(model, saved, now);
+        let peer = Self {
+            ended,
+            ..Self::default()
+        };
+        (peer, forgotten)
+    }
+
+    /// All that is to survive a restart.
+    pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
+        self.ended.record_all(now)
+    }
+
     /// Whether our number of what both know gives way to the peer's.
     fn gives_way(&self, ours: i64, peers: i64) -> bool {
         match (self.told.speaking, self.told.peer) {
@@ -62,6 +81,12 @@ impl Peer {
         let outage = self.told.outages.get(&name);
         outage.filter(|_| !self.over.contains(&name))
     }
+
+    /// Whether a number of the peer's may name an outage of ours: it had no end here.
+    fn may_be(&self, service: &Service, state: &ServiceState, number: i64) -> bool {
+        let is_sound = number > state.ended_outage && number <= numbering::NUMBER_MAX;
+        is_sound && number > self.ended.greatest(&name(service))
+    }
 }
 
 fn name(service: &Service) -> ServiceName {
@@ -69,11 +94,6 @@ fn name(service: &Service) -> ServiceName {
         group: service.group.to_string(),
         service: service.name.to_string(),
     }
-}
-
-/// Whether a number of the peer's may name an outage of ours: it had no end here.
-const fn may_be(state: &ServiceState, number: i64) -> bool {
-    number > state.ended_outage && number <= numbering::NUMBER_MAX
 }
 
 /// The periods that have alerted people of its outage.
@@ -100,6 +120,7 @@ impl Engine {
             });
             let open = OpenOutage {
                 id: outage.id,
+                began: outage.since.told(outage.first_failure, self.last),
                 calls: outage.calls,
                 alerted: alerted(state),
                 ack,
@@ -112,11 +133,10 @@ impl Engine {
 
     /// The number of an outage that begins now.
     pub(super) fn number_of_outage(&self, id: ServiceId, now: Now) -> i64 {
-        let state = &self.states[id.index()];
-        let peers = self.peer.outage(self.model.service(id));
-        let peers = peers.map(|outage| outage.id);
+        let (state, service) = (&self.states[id.index()], self.model.service(id));
+        let peers = self.peer.outage(service).map(|outage| outage.id);
         peers
-            .filter(|&number| may_be(state, number))
+            .filter(|&number| self.peer.may_be(service, state, number))
             .unwrap_or_else(|| self.numbering.next(state.last_outage, now))
     }
 
@@ -159,6 +179,7 @@ impl Engine {
             self.share_ack(now, id, service, actions);
         }
         self.agree_on_troubles(now, actions);
+        self.agree_on_ended(now, actions);
     }
 
     /// Takes over what the peer's operator acknowledged. Of two that are at work the one that
@@ -214,17 +235,21 @@ impl Engine {
 
     /// Gives an open outage the peer's number, where that is to be.
     fn agree(&mut self, now: Now, id: ServiceId, service: &Service, actions: &mut Vec<Action>) {
-        let Some(ours) = self.states[id.index()].outage.as_deref().map(|it| it.id) else {
+        let state = &self.states[id.index()];
+        let Some(outage) = state.outage.as_deref() else {
             return;
         };
-        let Some(peers) = self.peer.outage(service).map(|it| it.id) else {
+        let (ours, began) = (outage.id, outage.since.told(outage.first_failure, now));
+        let open = self.peer.outage(service).map(|it| it.id);
+        let open = open.filter(|&peers| self.peer.gives_way(ours, peers));
+        let over = || self.peer.over_there(&name(service), ours, began);
+        let Some(peers) = open.or_else(over) else {
             return;
         };
-        let gives_way = self.peer.gives_way(ours, peers);
-        let state = &mut self.states[id.index()];
-        if ours == peers || !gives_way || !may_be(state, peers) {
+        if ours == peers || !self.peer.may_be(service, state, peers) {
             return;
         }
+        let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
             outage.id = peers;
         }

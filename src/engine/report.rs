@@ -245,6 +245,7 @@ impl Engine {
         }
         self.good_for_table(id, &verdicts, actions);
         self.tell_success(now, was, &heard, &hosts, actions);
+        self.outage_ends(now, id, actions);
         let state = &mut self.states[id.index()];
         // Where `trapduration` ended the failure (E-2) it is good already, and only now is
         // the outage forgotten: by the journal too.

@@ -28,9 +28,16 @@ pub(super) type Troubles = BTreeMap<(VirtualServiceKey, Trouble), Told>;
 pub(super) struct Told {
     /// BEGAN of its event ids.
     pub(super) number: i64,
-    since: Moment,
+    pub(super) since: Moment,
     /// What the wall clock said.
-    told: Wall,
+    pub(super) told: Wall,
+}
+
+impl Told {
+    /// When it began, by the clock of today.
+    pub(super) fn began(&self, now: Now) -> Wall {
+        self.since.told(self.told, now)
+    }
 }
 
 /// A trouble in the journal.
@@ -161,7 +168,7 @@ impl Engine {
             virtual_service: section.key,
             news: SectionNews::Over(trouble, text.clone()),
         }));
-        self.trouble_ended(section.key, trouble, told.number);
+        self.trouble_ended(now, section.key, trouble, told, actions);
         let kind = AlertKind::Up;
         self.alert(now, section, (trouble, kind), told, &text, actions);
         actions.push(record(key_of(section.key, trouble), None::<&()>));
@@ -202,7 +209,7 @@ impl Engine {
                 command: Arc::clone(command),
                 began: told.number,
                 line,
-                first: told.since.told(told.told, now),
+                first: told.began(now),
                 text,
                 now,
             };
@@ -233,7 +240,7 @@ pub(super) fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, no
         virtual_service: key,
         trouble,
         number: told.number,
-        since: told.since.told(told.told, now),
+        since: told.began(now),
     };
     record(key_of(key, trouble), Some(&saved))
 }

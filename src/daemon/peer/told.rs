@@ -64,6 +64,7 @@ impl Daemon {
             speaks: self.speaking() == Speaking::Speaks,
             numbers,
             outages: Arc::new(outages),
+            ended: Arc::new(self.engine.ended_outages()),
             wishes,
         });
     }
@@ -141,6 +142,7 @@ impl Daemon {
         let told = PeerTold {
             is_linked: view.linked.is_some(),
             outages: Arc::clone(&view.peer.outages),
+            ended: Arc::clone(&view.peer.ended),
             numbers: here.map_or(0, |here| here.numbers),
             speaking: self.speaking(),
             peer,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::pair::talk::conversation::Outages;
+use crate::pair::talk::conversation::{EndedOutages, Outages};
 
 /// What the other director has told (D26).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -11,6 +11,8 @@ pub struct PeerTold {
     pub is_linked: bool,
     /// Its open outages.
     pub outages: Arc<Outages>,
+    /// Those of its outages that ended lately.
+    pub ended: Arc<EndedOutages>,
     /// No outage of its had a greater number.
     pub numbers: i64,
     /// Whether this director speaks.

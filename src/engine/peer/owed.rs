@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::event::{Speaking, Status};
-use crate::engine::peer::{may_be, name};
+use crate::engine::peer::name;
 use crate::engine::state::{EventText, Outage, PeriodMemory};
 use crate::engine::{Engine, numbering};
 use crate::model::ServiceId;
@@ -134,7 +134,7 @@ impl Engine {
         if !self.peer.owed.has_reached(&name, number) {
             return;
         }
-        let is_over = !may_be(&self.states[id.index()], number);
+        let is_over = !self.peer.may_be(service, &self.states[id.index()], number);
         let state = &mut self.states[id.index()];
         match state.outage.as_deref() {
             Some(outage) if outage.id == number => {}

@@ -85,6 +85,7 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
     let outage = |(id, calls)| {
         let open = OpenOutage {
             id,
+            began: Wall::from_seconds(id),
             calls,
             alerted: (0..u32::from(calls > 0)).collect(),
             ack,
@@ -94,6 +95,7 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
     PeerTold {
         is_linked: true,
         outages: Arc::new(open.map(outage).into_iter().collect()),
+        ended: Arc::default(),
         numbers: 0,
         speaking: Speaking::Silent,
         peer: Speaking::Speaks,

@@ -4,6 +4,7 @@
 //! into the table is each director's own.
 
 use crate::engine::event::{Action, Renumbering, Trouble};
+use crate::engine::trouble::Told;
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
 use crate::pair::talk::conversation::Outages;
@@ -34,6 +35,7 @@ impl Engine {
         outages.extend(shared.map(|(&(key, trouble), told)| {
             let open = OpenOutage {
                 id: told.number,
+                began: told.began(self.last),
                 calls: 0,
                 alerted: Vec::new(),
                 ack: None,
@@ -53,23 +55,26 @@ impl Engine {
         peers.unwrap_or_else(|| self.numbering.next(0, now))
     }
 
-    /// A trouble is over here: its number is never taken again.
+    /// A trouble is over here: its number is not taken again.
     pub(in crate::engine) fn trouble_ended(
         &mut self,
+        now: Now,
         key: VirtualServiceKey,
         trouble: Trouble,
-        number: i64,
+        told: Told,
+        actions: &mut Vec<Action>,
     ) {
-        if is_shared(trouble) && self.model.globals.peer.address.is_some() {
-            let last = self.peer.ended.entry(name(key, trouble)).or_default();
-            *last = number.max(*last);
+        if is_shared(trouble) {
+            let since = (told.since, told.told);
+            self.keep_end(now, name(key, trouble), told.number, since, actions);
         }
     }
 
     /// A virtual service was found without a trouble: what the peer said of it before it was lost
     /// is over.
     pub(in crate::engine) fn found_untroubled(&mut self, key: VirtualServiceKey, trouble: Trouble) {
-        if !self.peer.told.is_linked && !self.peer.told.outages.is_empty() {
+        let is_lost = !self.peer.told.is_linked && !self.peer.told.outages.is_empty();
+        if is_lost && is_shared(trouble) {
             self.peer.over.insert(name(key, trouble));
         }
     }
@@ -78,16 +83,23 @@ impl Engine {
     pub(super) fn agree_on_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
         let open: Vec<(VirtualServiceKey, Trouble)> = self.troubles.keys().copied().collect();
         for (key, trouble) in open {
-            let Some(peers) = self.peers_number(key, trouble) else {
+            let Some(told) = self
+                .troubles
+                .get(&(key, trouble))
+                .filter(|_| is_shared(trouble))
+            else {
+                continue;
+            };
+            let (ours, began) = (told.number, told.began(now));
+            let peers = self.peers_number(key, trouble);
+            let peers = peers.filter(|&peers| self.peer.gives_way(ours, peers));
+            let over = || self.peer.over_there(&name(key, trouble), ours, began);
+            let Some(peers) = peers.or_else(over).filter(|&peers| peers != ours) else {
                 continue;
             };
             let Some(told) = self.troubles.get_mut(&(key, trouble)) else {
                 continue;
             };
-            let ours = told.number;
-            if ours == peers || !self.peer.gives_way(ours, peers) {
-                continue;
-            }
             told.number = peers;
             self.numbering.outlive(peers);
             let name = trouble.name_in(key);
@@ -113,7 +125,7 @@ impl Engine {
         }
         let name = name(key, trouble);
         let peers = self.peer.told.outages.get(&name)?.id;
-        let ended = self.peer.ended.get(&name).copied().unwrap_or(0);
+        let ended = self.peer.ended.greatest(&name);
         let is_known = !self.peer.over.contains(&name);
         (is_known && peers > ended && peers <= numbering::NUMBER_MAX).then_some(peers)
     }

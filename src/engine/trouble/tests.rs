@@ -23,7 +23,7 @@ use crate::model::{
 };
 use crate::pair::talk::EventId;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
-use crate::time::Mono;
+use crate::time::{Mono, Wall};
 
 const VS: &str = "10.0.0.3:80/tcp";
 
@@ -272,6 +272,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
     };
     let open = OpenOutage {
         id: number,
+        began: Wall::default(),
         calls: 0,
         alerted: Vec::new(),
         ack: None,
@@ -279,6 +280,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
     PeerTold {
         is_linked: true,
         outages: Arc::new([(name, open)].into()),
+        ended: Arc::default(),
         numbers: number,
         speaking: match peer {
             Speaking::Speaks => Speaking::Silent,

@@ -12,7 +12,7 @@ use crate::pair::SaidRole;
 use crate::pair::talk::delivered::{Delivered, Delivery};
 use crate::pair::talk::session::Refusal;
 use crate::pair::talk::wishes::{Stamp, StampedWish};
-use crate::pair::talk::word::{Here, OpenOutage, ServiceName, Word, chunks};
+use crate::pair::talk::word::{EndedOutage, Here, Lasted, OpenOutage, ServiceName, Word, chunks};
 use crate::text::{cut, one_line};
 use crate::time::{Mono, Now, Wall};
 
@@ -39,6 +39,9 @@ const COMMENT_MAX: usize = 1_024;
 /// Open outages by service.
 pub type Outages = BTreeMap<ServiceName, OpenOutage>;
 
+/// Outages that are over, by service and number.
+pub type EndedOutages = BTreeMap<ServiceName, BTreeMap<i64, Lasted>>;
+
 /// What this director tells.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Own {
@@ -50,6 +53,8 @@ pub struct Own {
     pub numbers: i64,
     /// Its open outages.
     pub outages: Arc<Outages>,
+    /// Those that ended lately.
+    pub ended: Arc<EndedOutages>,
     /// All wishes and tombstones that it knows.
     pub wishes: Arc<Vec<StampedWish>>,
 }
@@ -63,8 +68,10 @@ pub struct PeerState {
     pub here: Option<Here>,
     /// By how much its wall clock is ahead of ours, in microseconds; a link's delay included.
     pub ahead_micros: i64,
-    /// Its open outages.
+    /// Its open outages. Moments by our clock, as both clocks stood when it said them.
     pub outages: Arc<Outages>,
+    /// Those that ended lately, by our clock as well; [`ENDED_MAX`] at most.
+    pub ended: Arc<EndedOutages>,
 }
 
 /// What a word comes to.
@@ -89,6 +96,7 @@ struct Link {
     here_at: Option<Mono>,
     here: Option<Here>,
     outages: Arc<Outages>,
+    ended: Arc<EndedOutages>,
     wishes: BTreeMap<String, Stamp>,
     delivered: u64,
     /// The peer's state as this link has told it so far; it counts when all of it is told.
@@ -281,6 +289,7 @@ impl Talk {
                     outages.remove(&service);
                 }
             }
+            Word::Ended(entries) => ended(peer, entries),
             Word::Delivered(deliveries) => {
                 let add = |it: &Delivery| self.delivered.add(now.mono, it.clone());
                 let news: Vec<Delivery> = deliveries.into_iter().filter(add).collect();
@@ -298,6 +307,7 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
     let mut left_out = 0;
     let outages = Arc::make_mut(&mut peer.outages);
     for (service, mut outage) in entries {
+        outage.began = by_our_clock(outage.began, peer.ahead_micros);
         if let Some(ack) = &mut outage.ack {
             ack.comment = one_line(cut(&ack.comment, COMMENT_MAX));
         }
@@ -308,6 +318,41 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
         }
     }
     left_out
+}
+
+/// Takes in outages that are over. The oldest make room.
+fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
+    let ended = Arc::make_mut(&mut peer.ended);
+    for EndedOutage { of, id, lasted } in entries {
+        let lasted = Lasted {
+            began: by_our_clock(lasted.began, peer.ahead_micros),
+            ended: by_our_clock(lasted.ended, peer.ahead_micros),
+        };
+        ended.entry(of).or_default().insert(id, lasted);
+    }
+    let all = ended.iter().flat_map(|(of, outages)| {
+        let outages = outages.iter();
+        outages.map(|(&id, lasted)| (lasted.ended, of.clone(), id))
+    });
+    let mut all: Vec<(Wall, ServiceName, i64)> = all.collect();
+    let excess = all.len().saturating_sub(ENDED_MAX);
+    if excess == 0 {
+        return;
+    }
+    all.sort_unstable();
+    for (_, of, id) in all.into_iter().take(excess) {
+        if let Some(outages) = ended.get_mut(&of) {
+            outages.remove(&id);
+            if outages.is_empty() {
+                ended.remove(&of);
+            }
+        }
+    }
+}
+
+/// A moment of the peer's clock, which is ahead of ours by so much.
+const fn by_our_clock(at: Wall, ahead_micros: i64) -> Wall {
+    Wall::from_micros(at.as_micros().saturating_sub(ahead_micros))
 }
 
 impl Link {
@@ -330,6 +375,21 @@ impl Link {
             let open = open.filter(|(name, outage)| told.get(*name) != Some(*outage));
             let open = open.map(|(name, outage)| (name.clone(), outage.clone()));
             self.queue.extend(chunks(open).into_iter().map(Word::Open));
+        }
+        if self.ended != own.ended {
+            let told = std::mem::replace(&mut self.ended, Arc::clone(&own.ended));
+            let all = own.ended.iter().flat_map(|(of, outages)| {
+                let told = told.get(of);
+                let is_news = move |(id, lasted): &(&i64, &Lasted)| {
+                    told.and_then(|told| told.get(*id)) != Some(*lasted)
+                };
+                let news = outages.iter().filter(is_news);
+                news.map(|(&id, &lasted)| {
+                    let of = of.clone();
+                    EndedOutage { of, id, lasted }
+                })
+            });
+            self.queue.extend(chunks(all).into_iter().map(Word::Ended));
         }
         let wishes = own.wishes.iter();
         let wishes = wishes.filter(|it| self.wishes.get(&it.key) != Some(&it.stamp));

@@ -20,9 +20,9 @@ pub mod settings;
 pub mod wishes;
 pub mod word;
 
-pub use conversation::{Heard, Own, PeerState, Talk};
+pub use conversation::{EndedOutages, Heard, Own, PeerState, Talk};
 pub use delivered::{Delivered, Delivery, EventId};
 pub use session::{End, Greeting, Key, Life, Nonce, Refusal, Session};
 pub use settings::PeerSettings;
 pub use wishes::{Stamp, StampedWish, Wishes};
-pub use word::{OpenOutage, ServiceName, Word};
+pub use word::{EndedOutage, Lasted, OpenOutage, ServiceName, Word};

@@ -41,6 +41,8 @@ pub struct SharedAck {
 pub struct OpenOutage {
     /// Its number in event ids.
     pub id: i64,
+    /// When it was found, by the clock of the director that says it.
+    pub began: Wall,
     /// Alert calls of it so far.
     pub calls: u32,
     /// Periods that alerted people of it, counted from 0.
@@ -49,6 +51,44 @@ pub struct OpenOutage {
     /// Where it is acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<SharedAck>,
+}
+
+/// From when to when something lasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasted {
+    /// When it was found.
+    pub began: Wall,
+    /// When it was found to be over.
+    pub ended: Wall,
+}
+
+impl Lasted {
+    /// What goes on since then.
+    #[must_use]
+    pub const fn since(began: Wall) -> Self {
+        let ended = Wall::from_micros(i64::MAX);
+        Self { began, ended }
+    }
+
+    /// For how long both lasted at once, in microseconds; none where they did not.
+    #[must_use]
+    pub fn overlap(self, other: Self) -> Option<u64> {
+        let began = self.began.max(other.began).as_micros();
+        let ended = self.ended.min(other.ended).as_micros();
+        (began < ended).then(|| ended.abs_diff(began))
+    }
+}
+
+/// An outage that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedOutage {
+    /// Of which service.
+    pub of: ServiceName,
+    /// Its number in event ids.
+    pub id: i64,
+    /// When, by the clock of the director that says it.
+    #[serde(flatten)]
+    pub lasted: Lasted,
 }
 
 /// What a director says of itself every [`KEEPALIVE`](crate::pair::talk::conversation::KEEPALIVE).
@@ -83,6 +123,8 @@ pub enum Word {
     Open(Vec<(ServiceName, OpenOutage)>),
     /// Outages that ended.
     Over(Vec<ServiceName>),
+    /// Outages that ended lately: the other one may have had them by other numbers.
+    Ended(Vec<EndedOutage>),
     /// Messages that were delivered.
     Delivered(Vec<Delivery>),
     /// What persons wished, and what they no longer wish.

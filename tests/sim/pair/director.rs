@@ -177,6 +177,7 @@ impl Director {
             speaks: self.is_active,
             numbers,
             outages: Arc::new(outages),
+            ended: Arc::new(self.engine.ended_outages()),
             wishes,
         });
         let now = self.now(time);
@@ -236,6 +237,7 @@ impl Director {
         let told = PeerTold {
             is_linked: self.talk.is_heard(),
             outages: Arc::clone(&peer.outages),
+            ended: Arc::clone(&peer.ended),
             numbers: peer.here.as_ref().map_or(0, |here| here.numbers),
             speaking: says(self.is_active),
             peer: says(peer.here.as_ref().is_none_or(|here| here.speaks)),

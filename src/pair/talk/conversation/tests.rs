@@ -25,6 +25,7 @@ fn service(name: &str) -> ServiceName {
 fn outage(id: i64) -> OpenOutage {
     OpenOutage {
         id,
+        began: Wall::default(),
         calls: 0,
         alerted: Vec::new(),
         ack: None,
@@ -269,4 +270,58 @@ proptest! {
             }
         }
     }
+}
+
+/// `web/http` had these outages: number, from when, to when.
+fn ended(outages: &[(i64, i64, i64)]) -> EndedOutages {
+    let lasted = |&(id, began, ended): &(i64, i64, i64)| {
+        let [began, ended] = [began, ended].map(|it| Wall::from_seconds(1_000_000 + it));
+        (id, Lasted { began, ended })
+    };
+    [(service("http"), outages.iter().map(lasted).collect())].into()
+}
+
+#[test]
+fn what_ended_is_told_once_and_understood_by_the_clock_of_who_hears_it() {
+    let (mut one, mut two) = linked();
+    let past = |outages: &[(i64, i64, i64)]| Own {
+        ended: Arc::new(ended(outages)),
+        ..own(&[("http", 9)])
+    };
+    one.tell(past(&[(7, 10, 20)]));
+    // Two's clock is 100 seconds behind.
+    let behind = Now {
+        wall: Wall::from_seconds(1_000_001 - 100),
+        ..now(1)
+    };
+    let mut count = 0;
+    while let Some(word) = one.say(now(1)) {
+        count += 1;
+        two.hear(behind, word).unwrap();
+    }
+    assert_eq!(*two.peer().ended, ended(&[(7, -90, -80)]));
+    let open = two.peer().outages.values().next().unwrap();
+    assert_eq!(open.began.as_micros(), -100_000_000);
+    assert!(count > 4);
+    one.tell(past(&[(7, 10, 20), (8, 30, 40)]));
+    let Some(Word::Ended(news)) = one.say(now(1)) else {
+        panic!("not what ended");
+    };
+    assert_eq!((news.len(), news[0].id), (1, 8), "only what is new");
+    two.hear(behind, Word::Ended(news)).unwrap();
+    assert_eq!(*two.peer().ended, ended(&[(7, -90, -80), (8, -70, -60)]));
+    assert_eq!(one.say(now(1)), None);
+}
+
+#[test]
+fn of_too_many_that_ended_the_newest_are_kept() {
+    let (mut one, mut two) = linked();
+    let most = i64::try_from(ENDED_MAX).unwrap();
+    let many: Vec<(i64, i64, i64)> = (0..most + 5).map(|n| (n, n, n + 1)).collect();
+    one.tell(Own {
+        ended: Arc::new(ended(&many)),
+        ..own(&[])
+    });
+    carry(now(1), &mut one, &mut two);
+    assert_eq!(*two.peer().ended, ended(&many[5..]));
 }

@@ -1,0 +1,317 @@
+//! What ended here lately, and by which number did the peer tell it?
+//!
+//! Both directors may see an outage begin and end while they do not hear each other, each under a
+//! number of its own. When the link is back, the one that does not speak gives those of its outages
+//! that overlap one of the peer's the number of that: what it holds of them is dropped as told, or
+//! told by that number. Times are compared by one clock, without any slack: two outages close to
+//! each other must not become one. The same holds for an outage that goes on here and is over
+//! there, or the other way round.
+//!
+//! Each number of the peer's names one outage of ours at most. Ends are remembered for
+//! [`ENDED_KEPT`], [`ENDED_MAX`] of them at most, and in the journal: the link may be down across a
+//! restart.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::engine::event::{Action, Renumbering, Speaking};
+use crate::engine::peer::{Peer, name};
+use crate::engine::saved::{Record, Saved};
+use crate::engine::state::Moment;
+use crate::engine::{Engine, numbering};
+use crate::model::{Model, ServiceId};
+use crate::pair::talk::conversation::{ENDED_MAX, EndedOutages};
+use crate::pair::talk::word::{EndedOutage, Lasted, ServiceName};
+use crate::time::{Now, Wall};
+
+/// How long an end is remembered: as long as what was delivered of it
+/// ([`DELIVERED_AGE`](crate::pair::talk::delivered::DELIVERED_AGE)).
+const ENDED_KEPT: Duration = Duration::from_secs(86_400);
+
+/// Prefix of the journal keys of this file.
+const PREFIX: &str = "ended ";
+
+/// The outages of services and the troubles of sections that ended here lately.
+#[derive(Debug, Default)]
+pub(super) struct EndedHere {
+    by_name: BTreeMap<ServiceName, BTreeMap<i64, Span>>,
+    /// The same by their end.
+    order: BTreeSet<(Moment, ServiceName, i64)>,
+}
+
+/// From when to when one lasted, by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    since: Moment,
+    began: Wall,
+    over: Moment,
+    ended: Wall,
+}
+
+impl Span {
+    /// By the clock of today.
+    fn lasted(&self, now: Now) -> Lasted {
+        Lasted {
+            began: self.since.told(self.began, now),
+            ended: self.over.told(self.ended, now),
+        }
+    }
+}
+
+impl EndedHere {
+    /// What the journal has and is not too old; the records of all others are to be forgotten.
+    pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Self, Vec<Record>) {
+        let mut ended = Self::default();
+        let mut gone = Vec::new();
+        let has_peer = model.globals.peer.address.is_some();
+        let records = saved.records.iter();
+        for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
+            match serde_json::from_value::<EndedOutage>(value.clone()) {
+                Ok(it) if has_peer && it.id <= numbering::NUMBER_MAX => {
+                    let Lasted { began, ended: over } = it.lasted;
+                    let span = Span {
+                        since: Moment::restored(began, now),
+                        began: began.min(now.wall),
+                        over: Moment::restored(over, now),
+                        ended: over.min(now.wall),
+                    };
+                    ended.put(it.of, it.id, span);
+                }
+                Ok(_) | Err(_) => gone.push(Record {
+                    key: key.clone(),
+                    value: serde_json::Value::Null,
+                }),
+            }
+        }
+        gone.extend(ended.drop_old(now));
+        (ended, gone)
+    }
+
+    /// All that is to survive a restart.
+    pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
+        let all = self.by_name.iter();
+        all.flat_map(move |(of, spans)| {
+            let record = move |(&id, span): (&i64, &Span)| record_of(of, id, *span, now);
+            spans.iter().map(record)
+        })
+    }
+
+    /// The greatest number that had its end here; 0 where none is remembered.
+    pub(super) fn greatest(&self, of: &ServiceName) -> i64 {
+        let spans = self.by_name.get(of);
+        let last = spans.and_then(|spans| spans.last_key_value());
+        last.map_or(0, |(&number, _)| number)
+    }
+
+    fn has(&self, of: &ServiceName, number: i64) -> bool {
+        let spans = self.by_name.get(of);
+        spans.is_some_and(|spans| spans.contains_key(&number))
+    }
+
+    fn put(&mut self, of: ServiceName, number: i64, span: Span) {
+        self.remove(&of, number);
+        self.order.insert((span.over, of.clone(), number));
+        self.by_name.entry(of).or_default().insert(number, span);
+    }
+
+    fn remove(&mut self, of: &ServiceName, number: i64) -> Option<Span> {
+        let spans = self.by_name.get_mut(of)?;
+        let span = spans.remove(&number)?;
+        if spans.is_empty() {
+            self.by_name.remove(of);
+        }
+        self.order.remove(&(span.over, of.clone(), number));
+        Some(span)
+    }
+
+    /// Forgets what is too old or too much: the records that forget it.
+    fn drop_old(&mut self, now: Now) -> Vec<Record> {
+        let mut gone = Vec::new();
+        while let Some((over, of, number)) = self.order.first() {
+            if over.ago(now) <= ENDED_KEPT && self.order.len() <= ENDED_MAX {
+                break;
+            }
+            let (of, number) = (of.clone(), *number);
+            self.remove(&of, number);
+            gone.push(forget(&of, number));
+        }
+        gone
+    }
+
+    /// As the peer is told.
+    fn told(&self, now: Now) -> EndedOutages {
+        let all = self.by_name.iter();
+        let told = all.map(|(of, spans)| {
+            let lasted = spans
+                .iter()
+                .map(|(&number, span)| (number, span.lasted(now)));
+            (of.clone(), lasted.collect())
+        });
+        told.collect()
+    }
+}
+
+impl Peer {
+    /// The number that the peer had for something of ours that goes on since `began` and is over
+    /// there.
+    pub(super) fn over_there(&self, of: &ServiceName, ours: i64, began: Wall) -> Option<i64> {
+        let ended = self.told.ended.get(of)?;
+        let is_known = ended.contains_key(&ours) || !self.is_told_by_peer();
+        let ended = ended.iter().map(|(&number, &lasted)| (number, lasted));
+        let found = || self.nearest(of, Lasted::since(began), ended);
+        (!is_known).then(found).flatten()
+    }
+
+    /// The number that the peer has or had for something of ours that is over; `open` is ours of the
+    /// same name that goes on.
+    fn known_there(
+        &self,
+        of: &ServiceName,
+        ours: i64,
+        lasted: Lasted,
+        open: Option<i64>,
+    ) -> Option<i64> {
+        let ended = self.told.ended.get(of).into_iter().flatten();
+        let ended = ended.map(|(&number, &lasted)| (number, lasted));
+        let goes_on = self.told.outages.get(of);
+        let goes_on = goes_on.map(|it| (it.id, Lasted::since(it.began)));
+        let all: Vec<(i64, Lasted)> = ended.chain(goes_on).collect();
+        if all.iter().any(|(number, _)| *number == ours) {
+            return None;
+        }
+        let free = all.into_iter().filter(|(number, _)| Some(*number) != open);
+        self.nearest(of, lasted, free)
+    }
+
+    /// Of these the one that overlaps most, of equals the first.
+    fn nearest(
+        &self,
+        of: &ServiceName,
+        lasted: Lasted,
+        among: impl Iterator<Item = (i64, Lasted)>,
+    ) -> Option<i64> {
+        let is_free = |number: i64| number <= numbering::NUMBER_MAX && !self.ended.has(of, number);
+        let free = among.filter(|&(number, _)| is_free(number));
+        let near = free.filter_map(|(number, there)| Some((lasted.overlap(there)?, number)));
+        let nearest = near.max_by_key(|&(overlap, number)| (overlap, std::cmp::Reverse(number)));
+        nearest.map(|(_, number)| number)
+    }
+
+    /// Whether it is the peer that tells people, and not this director. Where both do or neither
+    /// does, nobody knows yet whose numbers people have.
+    fn is_told_by_peer(&self) -> bool {
+        (self.told.speaking, self.told.peer) == (Speaking::Silent, Speaking::Speaks)
+    }
+}
+
+impl Engine {
+    /// The outages and troubles that ended here lately.
+    #[must_use]
+    pub fn ended_outages(&self) -> EndedOutages {
+        self.peer.ended.told(self.last)
+    }
+
+    /// The outage of a service ends now, if there is one.
+    pub(in crate::engine) fn outage_ends(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        actions: &mut Vec<Action>,
+    ) {
+        let outage = self.states[id.index()].outage.as_deref();
+        if let Some((number, since)) = outage.map(|it| (it.id, (it.since, it.first_failure))) {
+            let of = name(self.model.service(id));
+            self.keep_end(now, of, number, since, actions);
+        }
+    }
+
+    /// Something ended now that goes on since then, by both clocks. Only who has a peer remembers.
+    pub(super) fn keep_end(
+        &mut self,
+        now: Now,
+        of: ServiceName,
+        number: i64,
+        (since, began): (Moment, Wall),
+        actions: &mut Vec<Action>,
+    ) {
+        if self.model.globals.peer.address.is_none() {
+            return;
+        }
+        let span = Span {
+            since,
+            began,
+            over: Moment::of(now),
+            ended: now.wall,
+        };
+        actions.push(record_of(&of, number, span, now));
+        self.peer.ended.put(of, number, span);
+        let gone = self.peer.ended.drop_old(now).into_iter();
+        actions.extend(gone.map(|record| Action::Record(Box::new(record))));
+    }
+
+    /// Gives what is over here the peer's numbers, where that is to be.
+    pub(super) fn agree_on_ended(&mut self, now: Now, actions: &mut Vec<Action>) {
+        let gone = self.peer.ended.drop_old(now).into_iter();
+        actions.extend(gone.map(|record| Action::Record(Box::new(record))));
+        let (ended, outages) = (&self.peer.told.ended, &self.peer.told.outages);
+        let is_there = |of: &&ServiceName| ended.contains_key(*of) || outages.contains_key(*of);
+        let ours = self.peer.ended.by_name.keys().filter(is_there);
+        let ours: Vec<ServiceName> = ours.cloned().collect();
+        if ours.is_empty() || !self.peer.is_told_by_peer() {
+            return;
+        }
+        let (open, _) = self.outages();
+        let before = self.numbering;
+        for of in ours {
+            let open = open.get(&of).map(|it| it.id);
+            let spans = self.peer.ended.by_name.get(&of).into_iter().flatten();
+            let spans: Vec<(i64, Span)> = spans.map(|(&number, &span)| (number, span)).collect();
+            for (number, span) in spans {
+                let lasted = span.lasted(now);
+                let Some(peers) = self.peer.known_there(&of, number, lasted, open) else {
+                    continue;
+                };
+                self.peer.ended.remove(&of, number);
+                self.peer.ended.put(of.clone(), peers, span);
+                self.numbering.outlive(peers);
+                let outage = |number| format!("{}/{}/{number}", of.group, of.service);
+                actions.push(Action::Record(Box::new(forget(&of, number))));
+                actions.push(record_of(&of, peers, span, now));
+                actions.push(Action::Renumber(Renumbering {
+                    from: outage(number),
+                    to: outage(peers),
+                }));
+            }
+        }
+        if self.numbering != before {
+            actions.push(self.record_numbering());
+        }
+    }
+}
+
+fn key_of(of: &ServiceName, number: i64) -> String {
+    format!("{PREFIX}{} {} {number}", of.group, of.service)
+}
+
+fn record_of(of: &ServiceName, id: i64, span: Span, now: Now) -> Action {
+    let ended = EndedOutage {
+        of: of.clone(),
+        id,
+        lasted: span.lasted(now),
+    };
+    Action::Record(Box::new(Record {
+        key: key_of(of, id),
+        // A struct of texts and numbers has no way to fail here.
+        value: serde_json::to_value(ended).unwrap_or_default(),
+    }))
+}
+
+fn forget(of: &ServiceName, number: i64) -> Record {
+    Record {
+        key: key_of(of, number),
+        value: serde_json::Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests;

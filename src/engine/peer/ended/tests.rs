@@ -1,0 +1,265 @@
+//! What ended on both under two numbers gets one, and what only came close does not.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::engine::event::{Event, PeerTold, RunId};
+use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
+use crate::model::Service;
+use crate::pair::talk::word::OpenOutage;
+
+/// One service `g/s` of a director that has a peer, checked every ten seconds.
+struct Desk {
+    engine: Engine,
+    journal: Saved,
+    seconds: f64,
+}
+
+fn watched() -> Arc<Model> {
+    let service = Service {
+        periods: vec![alerting()],
+        ..service("g", "s")
+    };
+    let mut model = model(vec![service]);
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    Arc::new(model)
+}
+
+impl Desk {
+    fn new() -> Self {
+        let journal = Saved::default();
+        let engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, at(0.0));
+        let mut desk = Self {
+            engine,
+            journal,
+            seconds: 0.0,
+        };
+        desk.handle(Event::Start);
+        desk
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.engine.handle(at(self.seconds), event);
+        for action in &actions {
+            if let Action::Record(record) = action {
+                let Record { key, value } = (**record).clone();
+                match value.is_null() {
+                    true => drop(self.journal.records.remove(&key)),
+                    false => drop(self.journal.records.insert(key, value)),
+                }
+            }
+        }
+        actions
+    }
+
+    /// Dies, and is back after so many seconds.
+    fn restart(&mut self, seconds: f64) {
+        self.seconds += seconds;
+        let now = at(self.seconds);
+        self.engine = Engine::new(watched(), &self.journal, 1, TimeZone::UTC, now);
+        self.handle(Event::Start);
+    }
+
+    /// The next report has this value, at this time or later.
+    fn hears(&mut self, seconds: f64, exit: i32) {
+        let mut started = None::<RunId>;
+        while started.is_none() || self.seconds < seconds {
+            self.seconds += 0.5;
+            let actions = self.handle(Event::Deadline);
+            started = started.or(actions.iter().find_map(Action::started).map(|it| it.id));
+        }
+        let report = exited(exit, "h1\n");
+        let run = started.unwrap();
+        self.handle(Event::RunEnded { run, report });
+    }
+
+    /// An outage that begins and ends about then; its number.
+    fn outage(&mut self, from: f64, to: f64) -> i64 {
+        self.hears(from, 1);
+        let number = self.engine.outages().0.values().next().unwrap().id;
+        self.hears(to, 0);
+        number
+    }
+
+    fn tells(&mut self, told: PeerTold) -> Vec<(String, String)> {
+        let actions = self.handle(Event::Peer(told));
+        let renumbered = actions.into_iter().filter_map(|action| match action {
+            Action::Renumber(Renumbering { from, to }) => Some((from, to)),
+            _ => None,
+        });
+        renumbered.collect()
+    }
+
+    fn numbers(&self) -> Vec<i64> {
+        let ended = self.engine.ended_outages();
+        ended.values().flat_map(BTreeMap::keys).copied().collect()
+    }
+}
+
+fn of() -> ServiceName {
+    ServiceName {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+    }
+}
+
+fn lasted(began: i64, ended: i64) -> Lasted {
+    Lasted {
+        began: Wall::from_seconds(EPOCH + began),
+        ended: Wall::from_seconds(EPOCH + ended),
+    }
+}
+
+/// The peer tells people, and had these outages: number, from when, to when.
+fn peer(ended: &[(i64, i64, i64)]) -> PeerTold {
+    let ended = ended.iter();
+    let ended = ended.map(|&(number, from, to)| (EPOCH + number, lasted(from, to)));
+    PeerTold {
+        is_linked: true,
+        ended: Arc::new([(of(), ended.collect())].into()),
+        speaking: Speaking::Silent,
+        peer: Speaking::Speaks,
+        ..PeerTold::default()
+    }
+}
+
+/// From our number to the peer's.
+fn renumbered(from: i64, to: i64) -> Vec<(String, String)> {
+    vec![(format!("g/s/{from}"), format!("g/s/{}", EPOCH + to))]
+}
+
+#[test]
+fn what_ended_on_both_unheard_has_the_number_of_the_one_that_tells_people() {
+    let mut desk = Desk::new();
+    let ours = desk.outage(20.0, 60.0);
+    assert_eq!(desk.tells(peer(&[(7, 25, 70)])), renumbered(ours, 7));
+    assert_eq!(desk.numbers(), [EPOCH + 7]);
+    assert_eq!(desk.tells(peer(&[(7, 25, 70), (8, 30, 40)])), []);
+    // The next one is above both.
+    let next = desk.outage(100.0, 130.0);
+    assert!(next > EPOCH + 100, "{next}");
+}
+
+#[test]
+fn who_tells_people_keeps_its_numbers_and_while_both_or_none_do_nothing_is_decided() {
+    let mut desk = Desk::new();
+    let ours = desk.outage(20.0, 60.0);
+    for (speaking, peers) in [
+        (Speaking::Speaks, Speaking::Silent),
+        (Speaking::Speaks, Speaking::Speaks),
+        (Speaking::Silent, Speaking::Silent),
+    ] {
+        let told = PeerTold {
+            speaking,
+            peer: peers,
+            ..peer(&[(7, 25, 70)])
+        };
+        assert_eq!(desk.tells(told), [], "{speaking:?} {peers:?}");
+    }
+    let lost = PeerTold {
+        is_linked: false,
+        ..peer(&[(7, 25, 70)])
+    };
+    assert_eq!(desk.tells(lost), []);
+    assert_eq!(desk.numbers(), [ours]);
+}
+
+#[test]
+fn outages_that_only_come_close_are_two_and_of_several_the_longest_overlap_counts() {
+    let mut desk = Desk::new();
+    let ours = desk.outage(20.0, 60.0);
+    let ended = desk.engine.ended_outages();
+    let ours_lasted = *ended[&of()].get(&ours).unwrap();
+    assert_eq!(desk.tells(peer(&[(7, 0, 20), (8, 200, 300)])), []);
+    assert_eq!(
+        ours_lasted.overlap(lasted(0, 20)),
+        None,
+        "{ours_lasted:?}: there is no slack"
+    );
+    let told = peer(&[(7, 0, 30), (8, 32, 300), (9, 0, 31)]);
+    assert_eq!(desk.tells(told), renumbered(ours, 8));
+    // A number of the peer's is that of one outage here only.
+    let second = desk.outage(110.0, 140.0);
+    assert_eq!(desk.tells(peer(&[(8, 32, 300)])), []);
+    assert_eq!(desk.numbers(), [EPOCH + 8, second]);
+}
+
+#[test]
+fn what_goes_on_here_and_is_over_there_has_the_same_number_and_the_other_way_round() {
+    let mut desk = Desk::new();
+    desk.hears(20.0, 1);
+    let ours = desk.engine.outages().0.values().next().unwrap().id;
+    assert_eq!(desk.tells(peer(&[(7, 10, 15)])), [], "long before");
+    let over = peer(&[(7, 10, 30)]);
+    assert_eq!(desk.tells(over.clone()), renumbered(ours, 7));
+    assert_eq!(desk.tells(over), []);
+    desk.hears(40.0, 0);
+    assert_eq!(desk.numbers(), [EPOCH + 7]);
+
+    let mut desk = Desk::new();
+    let ours = desk.outage(20.0, 60.0);
+    let open = |began| {
+        let open = OpenOutage {
+            id: EPOCH + 7,
+            began: Wall::from_seconds(EPOCH + began),
+            calls: 1,
+            alerted: Vec::new(),
+            ack: None,
+        };
+        PeerTold {
+            outages: Arc::new([(of(), open)].into()),
+            ..peer(&[])
+        }
+    };
+    assert_eq!(desk.tells(open(80)), [], "another one");
+    assert_eq!(desk.tells(open(30)), renumbered(ours, 7));
+    // That had its end here: the next one is another.
+    desk.hears(100.0, 1);
+    let next = desk.engine.outages().0.values().next().unwrap().id;
+    assert!(next > EPOCH + 7);
+    assert_eq!(desk.tells(open(30)), []);
+}
+
+#[test]
+fn ends_outlive_a_restart_and_are_forgotten_when_they_are_a_day_old() {
+    let mut desk = Desk::new();
+    let ours = desk.outage(20.0, 60.0);
+    desk.restart(5.0);
+    assert_eq!(desk.numbers(), [ours]);
+    assert_eq!(desk.tells(peer(&[(7, 25, 70)])), renumbered(ours, 7));
+    desk.restart(3_600.0);
+    assert_eq!(desk.numbers(), [EPOCH + 7]);
+    // The clock was wrong by a day meanwhile, or it is one day later.
+    desk.restart(86_400.0);
+    assert_eq!(desk.numbers(), [0; 0]);
+    let mut keys = desk.journal.records.keys();
+    assert!(!keys.any(|key| key.starts_with(PREFIX)));
+}
+
+#[test]
+fn a_thousand_ends_are_remembered_the_newest() {
+    let mut ended = EndedHere::default();
+    let span = |second: i64| {
+        let now = at(f64::from(u32::try_from(second).unwrap()));
+        Span {
+            since: Moment::of(now),
+            began: now.wall,
+            over: Moment::of(now),
+            ended: now.wall,
+        }
+    };
+    let most = i64::try_from(ENDED_MAX).unwrap();
+    for second in (0..most + 3).rev() {
+        ended.put(of(), EPOCH + second, span(second));
+    }
+    assert_eq!(ended.drop_old(at(2_000.0)).len(), 3);
+    assert!(!ended.has(&of(), EPOCH + 2) && ended.has(&of(), EPOCH + 3));
+    assert_eq!(ended.greatest(&of()), EPOCH + most + 2);
+    assert_eq!(
+        (ended.order.len(), ended.by_name[&of()].len()),
+        (ENDED_MAX, ENDED_MAX)
+    );
+}
