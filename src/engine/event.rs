@@ -34,7 +34,7 @@ pub use alert::{
 pub use note::{Cause, CutOff, Note, ServerChange};
 pub use peer::{PeerTold, PeerWish, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
-pub use section::{SectionNews, Trouble};
+pub use section::{KeptOut, SectionNews, Trouble};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.

@@ -13,6 +13,9 @@
 //! clients that are tied to the server coming back to it unless `expire_quiescent_template` is
 //! set, so only the deadline may end a drain; once it is out, they are sent elsewhere.
 //!
+//! Wishes of both directors, each allowed where it was said, may leave too few together: which of
+//! them then give way is said in `merged`; such a wish has no effect until it counts again.
+//!
 //! Pure. Not here: who is meant ([`crate::engine::binding`]), what health says.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,18 +25,19 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::effort::look;
-use crate::engine::event::{Action, ManualWish, Note, Order, TableOutcome};
+use crate::engine::event::{Action, Caution, ManualWish, Note, Order, TableOutcome};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
-use crate::lvs::{
-    ConnectionCounts, Connections, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight,
-};
+use crate::lvs::{Connections, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
 use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
 use shared::Term;
+use standing::{Drain, SavedWish, Standing};
 
+pub(crate) mod merged;
 pub(crate) mod shared;
+mod standing;
 
 #[cfg(test)]
 mod tests;
@@ -116,42 +120,12 @@ pub(crate) struct Manual {
     wishes: BTreeMap<EntryKey, Standing>,
     /// The earliest deadline of all, where `is_stirred` says nothing else.
     due: Option<Mono>,
+    /// Those of them that are not obeyed, since `min_live` would not hold.
+    gives_way: BTreeSet<EntryKey>,
     /// Wishes or the table are other ones since [`Manual::advance`].
     is_stirred: bool,
     table: Option<Arc<Table>>,
     connections: Arc<Connections>,
-}
-
-/// A wish in force.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Standing {
-    wish: ManualWish,
-    drain: Drain,
-    by: String,
-    reason: String,
-    since: Moment,
-    /// What the wall clock said then.
-    reported: Wall,
-    until: Option<Mono>,
-    /// What both directors of a pair call these moments.
-    said: Term,
-    /// When it is forgotten, the file having lost its entry.
-    lost: Option<Mono>,
-}
-
-/// How far a drain has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drain {
-    /// The wish is none.
-    No,
-    /// It waits for connections to end.
-    Going {
-        /// Not over before; none once that is past.
-        earliest: Option<Mono>,
-        deadline: Mono,
-    },
-    /// The server is out.
-    Done(Drained),
 }
 
 /// How a drain ended.
@@ -162,30 +136,6 @@ pub enum Drained {
     Empty,
     /// Its time was over, with some still active.
     Deadline,
-}
-
-/// A wish in the journal. Moments by the wall clock.
-#[derive(Debug, Serialize, Deserialize)]
-struct SavedWish {
-    virtual_service: VirtualServiceKey,
-    server: RealServerKey,
-    #[serde(flatten)]
-    wish: ManualWish,
-    by: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    reason: String,
-    since: Wall,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<Wall>,
-    /// None in a journal of a daemon that knew of no pair.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    said: Option<Term>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    deadline: Option<Wall>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    drained: Option<Drained>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    lost: Option<Wall>,
 }
 
 /// A wish as a reader sees it.
@@ -203,6 +153,19 @@ pub struct ManualView {
     pub since: Wall,
     /// When it ends by itself.
     pub until: Option<Wall>,
+    /// Whether a person insisted on it, or it was accepted although few were left.
+    pub caution: Caution,
+    /// Whether it has any effect.
+    pub heed: Heed,
+}
+
+/// Whether a wish has any effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heed {
+    /// It has.
+    Obeyed,
+    /// It has none: with it too few would be left of `min_live`.
+    GivesWay,
 }
 
 /// How far a drain has come.
@@ -253,7 +216,9 @@ impl Manual {
 
     /// What is wished of an entry.
     pub(crate) fn effect(&self, entry: EntryKey) -> Option<Effect> {
-        self.wishes.get(&entry).map(Standing::effect)
+        let standing = self.wishes.get(&entry);
+        let standing = standing.filter(|_| !self.gives_way.contains(&entry));
+        standing.map(Standing::effect)
     }
 
     /// The last step over what is wanted of an entry.
@@ -263,8 +228,9 @@ impl Manual {
 
     /// The wish that keeps an entry out, in words.
     pub(crate) fn reason_to_be_out(&self, entry: EntryKey) -> Option<String> {
-        let standing = self.wishes.get(&entry)?;
-        (standing.effect() == Effect::Out).then(|| standing.called())
+        let is_out = self.effect(entry) == Some(Effect::Out);
+        let standing = self.wishes.get(&entry).filter(|_| is_out);
+        standing.map(Standing::called)
     }
 
     /// A person wishes something of an entry, in the place of what was wished before. One that
@@ -273,10 +239,7 @@ impl Manual {
         let before = self.effect(entry);
         let drain = match order.wish {
             ManualWish::Drain { .. } if before == Some(Effect::Out) => Drain::Done(Drained::Empty),
-            ManualWish::Drain { limit_s } => Drain::Going {
-                earliest: Some(now.mono.after(DRAIN_MIN)),
-                deadline: now.mono.after(Duration::from_secs(limit_s)),
-            },
+            ManualWish::Drain { limit_s } => Drain::going(now, limit_s),
             ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
         };
         let standing = Standing {
@@ -292,8 +255,10 @@ impl Manual {
                 until: order.span.map(|span| now.wall.after(span)),
             },
             lost: None,
+            caution: order.caution,
         };
         let record = standing.record(entry, now);
+        self.gives_way.remove(&entry);
         self.wishes.insert(entry, standing);
         self.is_stirred = true;
         record
@@ -302,6 +267,7 @@ impl Manual {
     /// A person ends what was wished of an entry: what it was, with the record that forgets it.
     pub(crate) fn end(&mut self, now: Now, entry: EntryKey) -> Option<(ManualView, Action)> {
         let standing = self.wishes.remove(&entry)?;
+        self.gives_way.remove(&entry);
         self.is_stirred = true;
         Some((standing.view(now), forget(key(entry))))
     }
@@ -352,12 +318,16 @@ impl Manual {
             return (keys, actions);
         }
         let (table, connections) = (self.table.as_deref(), &self.connections);
+        let gives_way = &self.gives_way;
         self.wishes.retain(|&entry, standing| {
             look();
             if let Some(text) = standing.is_over(now) {
                 actions.extend([forget(key(entry)), note(entry, text)]);
                 keys.insert(entry.0);
                 return false;
+            }
+            if gives_way.contains(&entry) {
+                return true;
             }
             let counts = connections.get(&entry).copied().unwrap_or_default();
             if let Some(text) = standing.drain_on(now, quiesced(table, entry), counts) {
@@ -381,8 +351,10 @@ impl Manual {
     }
 
     fn earliest(&self) -> Option<Mono> {
-        let standings = self.wishes.values().inspect(|_| look());
-        standings.flat_map(Standing::deadlines).min()
+        let standings = self.wishes.iter().inspect(|_| look());
+        let deadlines = standings
+            .flat_map(|(entry, standing)| standing.deadlines(self.gives_way.contains(entry)));
+        deadlines.min()
     }
 
     /// Whether nothing at all is wished.
@@ -392,7 +364,15 @@ impl Manual {
 
     /// What is wished of an entry, for readers.
     pub(crate) fn view(&self, entry: EntryKey, now: Now) -> Option<ManualView> {
-        self.wishes.get(&entry).map(|standing| standing.view(now))
+        let heed = match self.gives_way.contains(&entry) {
+            true => Heed::GivesWay,
+            false => Heed::Obeyed,
+        };
+        let standing = self.wishes.get(&entry);
+        standing.map(|standing| ManualView {
+            heed,
+            ..standing.view(now)
+        })
     }
 }
 
@@ -404,153 +384,6 @@ fn quiesced(table: Option<&Table>, (key, server): EntryKey) -> bool {
         let found = entry.and_then(|entry| entry.servers.get(&server));
         found.is_none_or(|found| found.weight == Weight(0))
     })
-}
-
-impl Standing {
-    /// From the journal. No span is longer than it was when it was asked for, whatever the clock
-    /// says since.
-    fn restored(saved: SavedWish, now: Now) -> Self {
-        let left = |until: Wall| {
-            let asked = until.since(saved.since);
-            now.mono.after(until.since(now.wall).min(asked))
-        };
-        let drain = match (saved.wish, saved.drained, saved.deadline) {
-            (ManualWish::Drain { .. }, Some(drained), _) => Drain::Done(drained),
-            (ManualWish::Drain { limit_s }, None, deadline) => Drain::Going {
-                earliest: Some(now.mono.after(DRAIN_MIN)),
-                deadline: deadline
-                    .map_or_else(|| now.mono.after(Duration::from_secs(limit_s)), left),
-            },
-            (ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. }, ..) => {
-                Drain::No
-            }
-        };
-        Self {
-            wish: saved.wish,
-            drain,
-            by: line(&saved.by, BY_MAX),
-            reason: line(&saved.reason, REASON_MAX),
-            since: Moment::restored(saved.since, now),
-            reported: saved.since,
-            until: saved.until.map(left),
-            said: saved.said.unwrap_or(Term {
-                since: saved.since,
-                until: saved.until,
-            }),
-            lost: saved.lost.map(|lost| {
-                let left = lost.since(now.wall).min(LOST_KEPT);
-                now.mono.after(left)
-            }),
-        }
-    }
-
-    fn record(&self, entry: EntryKey, now: Now) -> Action {
-        let wall = |due: Mono| now.wall.after(due.since(now.mono));
-        let (deadline, drained) = match self.drain {
-            Drain::No => (None, None),
-            Drain::Going { deadline, .. } => (Some(wall(deadline)), None),
-            Drain::Done(drained) => (None, Some(drained)),
-        };
-        let saved = SavedWish {
-            virtual_service: entry.0,
-            server: entry.1,
-            wish: self.wish,
-            by: self.by.clone(),
-            reason: self.reason.clone(),
-            since: self.since.told(self.reported, now),
-            until: self.until.map(wall),
-            said: Some(self.said),
-            deadline,
-            drained,
-            lost: self.lost.map(wall),
-        };
-        Action::Record(Box::new(Record {
-            key: key(entry),
-            // A struct of texts and numbers has no way to fail here.
-            value: serde_json::to_value(saved).unwrap_or_default(),
-        }))
-    }
-
-    fn effect(&self) -> Effect {
-        match self.drain {
-            Drain::Done(_) => Effect::Out,
-            Drain::Going { .. } | Drain::No => Effect::at_first(&self.wish),
-        }
-    }
-
-    /// What is said where it ends by itself now.
-    fn is_over(&self, now: Now) -> Option<String> {
-        if self.until.is_some_and(|until| until <= now.mono) {
-            let after = Readable(self.since.ago(now));
-            return Some(format!("{} is over after {after}", self.called()));
-        }
-        let is_forgotten = self.lost.is_some_and(|lost| lost <= now.mono);
-        is_forgotten.then(|| {
-            let kept = Readable(LOST_KEPT);
-            format!(
-                "{} is forgotten: the file has not had it for {kept}",
-                self.called()
-            )
-        })
-    }
-
-    /// Where a drain is over now: what is said.
-    fn drain_on(&mut self, now: Now, quiesced: bool, counts: ConnectionCounts) -> Option<String> {
-        let Drain::Going { earliest, deadline } = &mut self.drain else {
-            return None;
-        };
-        *earliest = earliest.filter(|earliest| *earliest > now.mono);
-        let is_empty = quiesced && counts.active == 0 && earliest.is_none();
-        let drained = if is_empty && self.lost.is_none() {
-            Drained::Empty
-        } else if *deadline <= now.mono {
-            Drained::Deadline
-        } else {
-            return None;
-        };
-        self.drain = Drain::Done(drained);
-        let tied = match counts.persistent {
-            0 => String::new(),
-            count => format!("; {count} persistent clients that are tied to it go elsewhere"),
-        };
-        Some(match drained {
-            Drained::Empty => format!("drained: no active connections any more, taken out{tied}"),
-            Drained::Deadline => format!(
-                "the time of the drain is over, taken out with {} active connections{tied}",
-                counts.active
-            ),
-        })
-    }
-
-    fn deadlines(&self) -> impl Iterator<Item = Mono> + use<> {
-        let (earliest, deadline) = match self.drain {
-            Drain::Going { earliest, deadline } => (earliest, Some(deadline)),
-            Drain::No | Drain::Done(_) => (None, None),
-        };
-        let all = [self.until, self.lost, earliest, deadline];
-        all.into_iter().flatten()
-    }
-
-    /// `the drain by ann (kernel update)`
-    fn called(&self) -> String {
-        called(&self.wish, &self.by, &self.reason)
-    }
-
-    fn view(&self, now: Now) -> ManualView {
-        let wall = |due: Mono| now.wall.after(due.since(now.mono));
-        ManualView {
-            wish: self.wish,
-            drain: match self.drain {
-                Drain::No => None,
-                Drain::Going { deadline, .. } => Some(DrainView::Going(wall(deadline))),
-                Drain::Done(drained) => Some(DrainView::Done(drained)),
-            },
-            by: self.by.clone(),
-            reason: self.reason.clone(),
-            since: self.since.told(self.reported, now),
-            until: self.until.map(wall),
-        }
-    }
 }
 
 /// `the drain by ann (kernel update)`

@@ -140,7 +140,7 @@ impl Engine {
             told: now.wall,
         };
         self.troubles.insert((section.key, trouble), told);
-        let text = trouble.text(section);
+        let text = trouble.text(section, self.bindings.kept_out(section.key));
         actions.push(Action::Note(Note::Section {
             virtual_service: section.key,
             news: SectionNews::Began(trouble, text.clone()),

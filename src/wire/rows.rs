@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
 use crate::engine::event::{HostVerdict, Status, TableOutcome};
-use crate::engine::manual::{DrainView, Drained, ManualView};
+use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
@@ -370,6 +370,9 @@ fn why(model: &Model, view: &RealServerView) -> String {
 /// What an operator wishes, with how far a drain has come.
 fn wish(manual: &ManualView) -> String {
     let called = wire_server::operator(manual).called();
+    if manual.heed == Heed::GivesWay {
+        return format!("{called}, not obeyed: min_live would not hold");
+    }
     match manual.drain {
         None => called,
         Some(DrainView::Going(_)) => format!("{called}, waits for active connections"),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
-use crate::engine::manual::{DrainView, Drained, ManualView};
+use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
@@ -102,6 +102,9 @@ pub struct OperatorRow {
     pub until: Option<i64>,
     /// How far a drain has come.
     pub drain: Option<DrainRow>,
+    /// It has no effect at present: with it fewer than `min_live` would be left.
+    #[serde(default)]
+    pub gives_way: bool,
 }
 
 /// How far a drain has come.
@@ -258,6 +261,7 @@ pub(super) fn operator(view: &ManualView) -> OperatorRow {
             DrainView::Done(Drained::Empty) => DrainRow::Drained,
             DrainView::Done(Drained::Deadline) => DrainRow::CutOff,
         }),
+        gives_way: view.heed == Heed::GivesWay,
     }
 }
 

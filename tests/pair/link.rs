@@ -629,6 +629,57 @@ fn an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id() {
     assert!(all[1].contains("/up/"), "{all:?}");
 }
 
+/// Whether the standby has seen the end when the link is back, or still waits for it.
+#[test]
+fn an_outage_that_was_over_before_the_link_is_back_is_told_under_one_id() {
+    if !have_relay("pair: an_outage_that_was_over_before_the_link_is_back_is_told_under_one_id") {
+        return;
+    }
+    for is_over in [true, false] {
+        let relay = Relay::start(&[]);
+        let (world, same) = (World::new(), World::new());
+        let [mut one, two] = roles(Director::pair_in([&world, &same]), &relay);
+        one.configure_mail(&relay, &format!("peer = 127.0.0.9:{}\n", two.port));
+        one.signal(Signal::SIGHUP);
+        two.wait_for_log(GONE);
+        world.fails();
+        wait_until("the mail", SOON, || relay.mails().len() == 1);
+        let found = Timestamp::now().as_second();
+        let is_later = || Timestamp::now().as_second() > found + 1;
+        wait_until("a later number", SOON, is_later);
+        same.fails();
+        two.wait_to_hold(2);
+        // Both see that it fails; now it is over, which the standby finds sooner or later.
+        world.recovers();
+        wait_until("the upalert", SOON, || relay.mails().len() == 2);
+        wait_until("its program", SOON, || one.told() == 2);
+        if is_over {
+            same.recovers();
+            two.wait_to_hold(4);
+        }
+        one.configure_mail(&relay, &link(&one, &two));
+        one.signal(Signal::SIGHUP);
+        two.wait_for_log("an outage has the peer's number from now on");
+        two.wait_to_hold(0);
+        // Nothing of it is told any more, nor its end: the next one is.
+        one.end(Signal::SIGKILL);
+        two.role("master");
+        if !is_over {
+            same.recovers();
+            let up = || two.log().matches("service up").count() == 1;
+            wait_until("its end", SOON, up);
+        }
+        same.fails();
+        wait_until("the next outage", SOON, || relay.mails().len() >= 3);
+        wait_until("its program", SOON, || two.told() >= 1);
+        let outage = |id: &String| id.rsplitn(3, '/').nth(2).map(str::to_owned);
+        let all = ids(&relay);
+        let mut outages: Vec<_> = all.iter().map(outage).collect();
+        outages.dedup();
+        assert_eq!((all.len(), outages.len(), two.told()), (3, 2, 1), "{all:?}");
+    }
+}
+
 #[test]
 fn a_frozen_active_that_wakes_tells_nothing_that_the_other_one_has_told() {
     if !have_relay("pair: a_frozen_active_that_wakes_tells_nothing_that_the_other_one_has_told") {

@@ -75,3 +75,71 @@ fn a_wish_holds_on_both_directors_through_restarts_and_ends_on_both() {
     wait_for_no_wish(&two, "(too hot)");
     wait_for_no_wish(&one, "(too hot)");
 }
+
+/// Each is allowed where it is said, and all of them together leave nobody.
+#[test]
+fn wishes_of_both_that_leave_too_few_together_give_way_on_both_and_count_again() {
+    let world = World::new();
+    let [mut one, mut two] = Director::pair(&world);
+    let section = "\nvirtual 10.0.0.3:80\n    real 192.0.2.1\n    real 192.0.2.2\n    \
+                   real 192.0.2.3\n    real 192.0.2.4\n    service none\n    min_live 1\n";
+    let linked = |own: &Director, peer: u16| {
+        let settings = format!(
+            "peer = 127.0.0.1:{peer}\npeer_bind = 127.0.0.1:{}\n",
+            own.port
+        );
+        own.configure_with(&settings, section);
+    };
+    linked(&one, two.port);
+    linked(&two, one.port);
+    one.start();
+    two.start();
+    one.wait_for_log(LINKED);
+    two.wait_for_log(LINKED);
+    one.configure_with(&format!("peer = 127.0.0.9:{}\n", two.port), section);
+    one.signal(Signal::SIGHUP);
+    two.wait_for_log(GONE);
+    for (director, server) in [(&one, 1), (&one, 2), (&two, 3), (&two, 4)] {
+        let server = format!("192.0.2.{server}");
+        let said = director.says(&["disable", &server]);
+        assert!(said.contains("out"), "{said}");
+    }
+    // A fifth one would be refused by either.
+    let said = one.says(&["why", "192.0.2.3"]);
+    assert!(!said.contains("disable"), "it has not heard of it: {said}");
+    linked(&one, two.port);
+    one.signal(Signal::SIGHUP);
+    two.wait_for_times(LINKED, 2);
+    let not_obeyed = |director: &Director| {
+        let table = director.says(&["table"]);
+        let mut lines = table.lines().filter(|line| line.contains("not obeyed"));
+        let line = lines.next().map(str::to_owned);
+        line.filter(|_| lines.next().is_none())
+    };
+    let is_last = |line: String| line.contains("192.0.2.4");
+    for director in [&one, &two] {
+        director.wait_for_log("is not obeyed: with what else is wished");
+        wait_until("the newest to give way", SOON, || {
+            not_obeyed(director).is_some_and(is_last)
+        });
+        let why = director.says(&["why", "192.0.2.4"]);
+        assert!(why.contains("not obeyed"), "{why}");
+    }
+    one.says(&["enable", "192.0.2.1"]);
+    for director in [&one, &two] {
+        director.wait_for_log("counts again");
+        wait_until("all to be obeyed", SOON, || {
+            let table = director.says(&["table"]);
+            table.contains("192.0.2.4:80") && !table.contains("not obeyed")
+        });
+    }
+    // Whoever insists is obeyed, on both.
+    one.says(&["disable", "192.0.2.1", "--force"]);
+    for director in [&one, &two] {
+        let all = || {
+            let table = director.says(&["table"]);
+            table.matches("disable by").count() == 4 && !table.contains("not obeyed")
+        };
+        wait_until("all four to be out", SOON, all);
+    }
+}

@@ -6,7 +6,7 @@
 //! What must hold: every event is delivered, or what makes it needless; no outage is told under
 //! two numbers, and nothing twice, but where the directors could not hear each other when it
 //! began and changed their roles before they could; when nothing has happened for a while both tables are
-//! the same, and so is what operators wish. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
+//! the same, and so is what operators wish, which leaves `min_live` unless one of them insisted. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
 mod director;
 mod post;
@@ -18,11 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use lvsmon::engine::Engine;
 use lvsmon::engine::desired::ServerRole;
 use lvsmon::engine::event::{
     Action, Aim, Caution, Ended, Event, HostResult, HostVerdict, ManualWish, Order, RealServerName,
     Reason, Report, Run, RunId, TableOutcome, Wish,
 };
+use lvsmon::engine::manual::Heed;
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::{ServerWish, replay};
 use lvsmon::model::HostName;
@@ -332,6 +334,9 @@ impl World {
             Coming::Ends(..) | Coming::Resolved(..) | Coming::Look(..) | Coming::Relay(..) => {}
             Coming::Word(side, link, word) => {
                 if self.is_linked && link == self.link && self.directors[side].is_alive {
+                    if let Word::Wishes(wishes) = &word {
+                        self.note(format_args!("{side} hears {wishes:?}"));
+                    }
                     let actions = self.directors[side].hears(self.time, &word);
                     self.perform(side, actions);
                 }
@@ -416,7 +421,10 @@ impl World {
                 span,
                 by: "ann".to_owned(),
                 reason: "new kernel".to_owned(),
-                caution: Caution::Force,
+                caution: match self.random.bool() {
+                    true => Caution::Force,
+                    false => Caution::Refuse,
+                },
             }),
         };
         self.note(format_args!("{side} is told {wish:?}"));
@@ -566,6 +574,9 @@ impl World {
         self.compared += 1;
         let levels = self.directors.each_ref().map(|it| it.engine.wish_level());
         assert_eq!(levels[0], levels[1], "what operators wish");
+        for director in &self.directors {
+            min_live_holds(&director.engine);
+        }
         let tables = self.directors.each_ref().map(|it| {
             let servers = it.engine.real_servers();
             let is_kept = servers.iter().any(|it| it.role == Some(ServerRole::Kept));
@@ -671,6 +682,26 @@ impl World {
         let count = again.len();
         again.dedup();
         assert_eq!(count, again.len(), "two duplicates at one takeover");
+    }
+}
+
+/// What operators wish leaves `min_live`, unless one of them insisted.
+fn min_live_holds(engine: &Engine) {
+    let model = engine.model();
+    let least = model.virtual_services[0].min_live.of(HOSTS);
+    let servers = engine.real_servers();
+    let wishes = servers.iter().filter_map(|it| it.manual.as_ref());
+    let obeyed: Vec<_> = wishes
+        .filter(|it| it.heed == Heed::Obeyed && is_taking(it.wish))
+        .collect();
+    let is_insisted = obeyed.iter().any(|it| it.caution == Caution::Force);
+    assert!(is_insisted || HOSTS - obeyed.len() >= least, "{obeyed:?}");
+}
+
+const fn is_taking(wish: ManualWish) -> bool {
+    match wish {
+        ManualWish::Drain { .. } | ManualWish::Quiesce | ManualWish::Disable => true,
+        ManualWish::Weight { weight } => weight == 0,
     }
 }
 

@@ -262,6 +262,13 @@ impl Page<'_> {
         if let Some(until) = row.until {
             text.push_str(&format!(", until {}", self.sheet.moment(until)));
         }
+        if row.gives_way {
+            text.push_str(
+                "; not obeyed: with what else is wished min_live would not hold; it counts again \
+                 when others are enabled, or with --force",
+            );
+            return text;
+        }
         match row.drain {
             Some(DrainRow::Draining { deadline }) => text.push_str(&format!(
                 "; waits for active connections until {}",

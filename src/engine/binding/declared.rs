@@ -313,6 +313,7 @@ impl Bindings {
         let model = Arc::clone(&self.model);
         let section = self.sections.section(&model, key)?;
         let places = survey.section.as_ref()?;
+        self.settle_wishes(key, survey, actions);
         let mut servers: Vec<Server> = Vec::with_capacity(places.servers.len());
         let mut seen = BTreeSet::new();
         for place in &places.servers {

@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::engine::binding::Bindings;
-use crate::engine::desired::RealServerView;
-use crate::engine::event::{Action, Aim, Caution, ManualWish, Order};
+use crate::engine::binding::{Bindings, mend_note};
+use crate::engine::desired::{RealServerView, Survey};
+use crate::engine::event::{Action, Aim, Caution, KeptOut, ManualWish, Order};
+use crate::engine::manual::merged::{GaveWay, Section};
 use crate::engine::manual::{Effect, EntryKey, ManualView, SPAN_MAX};
 use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{DesiredService, Protocol, RealServerKey, ServerWish, VirtualServiceKey, Weight};
@@ -42,6 +43,12 @@ impl Bindings {
             actions.push(self.manual.wish(now, entry, order));
             lines.push(self.what_follows(entry, order, before.as_ref()) + &self.health(view));
             keys.insert(entry.0);
+        }
+        let accepted: BTreeSet<EntryKey> = views.iter().filter_map(entry_of).collect();
+        for &key in &keys {
+            if let Some(section) = self.counted_section(key, &self.survey(key)) {
+                actions.extend(self.manual.accept(now, &section, &accepted));
+            }
         }
         self.decide(&keys, &mut actions);
         self.advance_wishes(now, &mut actions);
@@ -105,6 +112,63 @@ impl Bindings {
             }
         }
         Ok(())
+    }
+
+    /// A section as wishes are counted against it.
+    pub(super) fn counted_section(
+        &self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+    ) -> Option<Section> {
+        let section = self.section(&self.model, key)?;
+        let places = survey.section.as_ref()?;
+        let servers = places.servers.iter().filter_map(|place| place.server);
+        Some(Section {
+            key,
+            servers: servers.collect(),
+            declared: places.servers.len(),
+            min_live: section.min_live.of(places.servers.len()),
+        })
+    }
+
+    /// Which wishes give way in a section is looked at anew.
+    pub(super) fn settle_wishes(
+        &mut self,
+        key: VirtualServiceKey,
+        survey: &Survey,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.manual.is_settled() {
+            return;
+        }
+        let Some(section) = self.counted_section(key, survey) else {
+            return;
+        };
+        let (gave_way, more) = self.manual.settle(self.now, &section);
+        for GaveWay { server, called } in gave_way {
+            let least = section.min_live;
+            let text = format!(
+                "{called} of {server} is not obeyed: with what else is wished, on the other \
+                 director perhaps, fewer than min_live {least} would be left. It counts again when \
+                 there are enough: enable others, or say it again with --force"
+            );
+            actions.push(mend_note(key, None, text));
+        }
+        actions.extend(more);
+    }
+
+    /// How many real servers of a section operators keep from its clients, of how many.
+    pub(crate) fn kept_out(&self, key: VirtualServiceKey) -> KeptOut {
+        let section = self.counted_section(key, &self.survey(key));
+        let servers = section.iter().flat_map(|section| &section.servers);
+        let taken = servers.filter(|&&server| {
+            let effect = self.manual.effect((key, server));
+            effect.is_some_and(Effect::takes_away)
+        });
+        KeptOut {
+            count: taken.count(),
+            of: section.as_ref().map_or(0, |section| section.declared),
+        }
     }
 
     /// Whether a real server is the fallback of a virtual service, and nothing else there.

@@ -32,6 +32,30 @@ pub enum Trouble {
     Contested,
 }
 
+/// How many of a section's real servers operators keep from its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptOut {
+    /// So many, by `disable`, `drain`, `quiesce` or `weight 0`.
+    pub count: usize,
+    /// Of so many in the file.
+    pub of: usize,
+}
+
+impl KeptOut {
+    /// What became of all real servers, where none takes clients; none where operators have
+    /// nothing to do with it.
+    fn and_the_others(self) -> Option<String> {
+        let Self { count, of } = self;
+        match (count, of.saturating_sub(count)) {
+            (0, _) => None,
+            (_, 0) => Some(format!("operators keep all {of} from their clients")),
+            _ => Some(format!(
+                "operators keep {count} of {of} from their clients, and the others failed"
+            )),
+        }
+    }
+}
+
 impl Trouble {
     /// Every trouble, in the order of declaration.
     pub const ALL: [Self; 4] = [
@@ -69,7 +93,7 @@ impl Trouble {
     }
 
     /// What a person is told when it begins.
-    pub(crate) fn text(self, section: &DeclaredService) -> String {
+    pub(crate) fn text(self, section: &DeclaredService, kept_out: KeptOut) -> String {
         let key = section.key;
         match self {
             Self::TooFew => {
@@ -77,22 +101,41 @@ impl Trouble {
                     MinLive::Count(count) => count.to_string(),
                     MinLive::Percent(percent) => format!("{percent}%"),
                 };
+                let wished = match kept_out {
+                    KeptOut { count: 0, .. } => String::new(),
+                    KeptOut { count, of } => {
+                        format!(" (operators keep {count} of {of} from their clients)")
+                    }
+                };
                 format!(
-                    "virtual service {key} has fewer healthy real servers than min_live {least}: \
-                     the last ones that failed stay in"
+                    "virtual service {key} has fewer healthy real servers than min_live \
+                     {least}{wished}: the last ones that failed stay in"
                 )
             }
             Self::Fallback => {
                 let host = section.fallback.as_ref();
                 let host = host.map_or_else(String::new, |it| format!(" {}:{}", it.host, it.port));
-                format!(
-                    "virtual service {key} has no healthy real server: the fallback{host} serves"
-                )
+                match kept_out.and_the_others() {
+                    None => format!(
+                        "virtual service {key} has no healthy real server: the fallback{host} \
+                         serves"
+                    ),
+                    Some(wished) => format!(
+                        "virtual service {key} has no real server that serves: {wished}; the \
+                         fallback{host} serves"
+                    ),
+                }
             }
-            Self::NoServer => format!(
-                "virtual service {key} has no real server in and nothing in their place, each \
-                 failed or was taken out: its clients are refused"
-            ),
+            Self::NoServer => match kept_out.and_the_others() {
+                None => format!(
+                    "virtual service {key} has no real server in and nothing in their place, \
+                     each failed or was taken out: its clients are refused"
+                ),
+                Some(wished) => format!(
+                    "virtual service {key} has no real server that serves and nothing in their \
+                     place, {wished}: its clients are refused"
+                ),
+            },
             Self::Contested => format!(
                 "virtual service {key} is changed by somebody else again and again: \
                  find out who else writes the table"

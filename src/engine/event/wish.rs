@@ -142,6 +142,13 @@ pub enum Caution {
     Force,
 }
 
+impl Caution {
+    /// For what is left out of the journal and of what directors tell each other.
+    pub(crate) const fn is_refuse(&self) -> bool {
+        matches!(self, Self::Refuse)
+    }
+}
+
 /// How a person names a real server: by name or address, with or without a port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

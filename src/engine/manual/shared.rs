@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::event::{Action, ManualWish};
+use crate::engine::event::{Action, Caution, ManualWish};
+use crate::engine::manual::standing::{Drain, Standing};
 use crate::engine::manual::{
-    BY_MAX, DRAIN_MIN, Drain, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, Standing,
-    forget, key, line, note,
+    BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, forget, key, line,
+    note,
 };
 use crate::engine::state::Moment;
 use crate::lvs::{RealServerKey, VirtualServiceKey, Weight};
@@ -38,6 +39,9 @@ pub(crate) struct SharedWish {
     /// Where a tombstone looks for it, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Wall>,
+    /// Whether it gives way to `min_live`.
+    #[serde(default, skip_serializing_if = "Caution::is_refuse")]
+    caution: Caution,
 }
 
 impl SharedWish {
@@ -69,6 +73,7 @@ impl Manual {
                 reason: standing.reason.clone(),
                 since: standing.said.since,
                 until: standing.said.until,
+                caution: standing.caution,
             };
             // A struct of texts and numbers has no way to fail here.
             (key(entry), serde_json::to_value(shared).unwrap_or_default())
@@ -108,9 +113,11 @@ impl Manual {
             until: until.map(left),
             said: Term { since, until },
             lost: None,
+            caution: shared.caution,
         };
         let text = format!("{} holds, said on the other director", standing.called());
         let actions = vec![standing.record(entry, now), note(entry, text)];
+        self.gives_way.remove(&entry);
         self.wishes.insert(entry, standing);
         self.is_stirred = true;
         actions
@@ -121,6 +128,7 @@ impl Manual {
         let Some(standing) = self.wishes.remove(&entry) else {
             return Vec::new();
         };
+        self.gives_way.remove(&entry);
         self.is_stirred = true;
         let text = format!("{} is ended on the other director", standing.called());
         vec![forget(key(entry)), note(entry, text)]

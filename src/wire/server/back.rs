@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::TableOutcome;
-use crate::engine::manual::{Effect, ManualView};
+use crate::engine::manual::{Effect, Heed, ManualView};
 use crate::model::{Ends, ServiceId};
 use crate::time::Wall;
 use crate::wire::server::BackRow;
@@ -66,7 +66,7 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
 }
 
 fn takes_away(manual: &ManualView) -> bool {
-    Effect::at_first(&manual.wish).takes_away()
+    manual.heed == Heed::Obeyed && Effect::at_first(&manual.wish).takes_away()
 }
 
 fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -> String {

@@ -1,7 +1,8 @@
 //! Stories of what operators wish of the fallback, and of servers that start slowly.
 
 use super::*;
-use crate::engine::event::{Caution, ManualWish, Order};
+use crate::engine::event::{Caution, ManualWish, Order, Trouble};
+use crate::engine::manual::Heed;
 
 impl Story {
     fn wishes(&mut self, host: &str, wish: ManualWish, caution: Caution) -> Result<String, String> {
@@ -29,6 +30,125 @@ impl Story {
         self.farm().enables(host).unwrap();
         self.settles(expected);
     }
+}
+
+impl Story {
+    /// Says no word to `min_live`, if that is allowed.
+    fn asks(&mut self, host: &str, wish: ManualWish, expected: &str) {
+        self.wishes(host, wish, Caution::Refuse).unwrap();
+        self.settles(expected);
+    }
+
+    /// The other director hears of all wishes that hold here.
+    fn tells(&mut self, other: &mut Self, expected: &str) {
+        let shared: Vec<(String, serde_json::Value)> =
+            self.farm().bindings.shared_wishes().collect();
+        let shared: Vec<(&str, Option<&serde_json::Value>)> = shared
+            .iter()
+            .map(|(name, value)| (name.as_str(), Some(value)))
+            .collect();
+        let farm = other.farm();
+        let (now, mut actions) = (farm.now(), Vec::new());
+        farm.bindings.share(now, &shared, &mut actions);
+        farm.perform(actions);
+        other.settles(expected);
+    }
+
+    /// What gives way.
+    fn gives_way(&mut self) -> Vec<&'static str> {
+        let farm = self.farm();
+        let (now, key) = (farm.now(), VS.parse().unwrap());
+        let gives_way = |host: &&str| {
+            let wished = farm.bindings.wished((key, rs(host)), now);
+            wished.is_some_and(|it| it.heed == Heed::GivesWay)
+        };
+        let hosts = ["10.1.0.1", "10.1.0.2", "10.1.0.3"].into_iter();
+        hosts.filter(gives_way).collect()
+    }
+}
+
+#[test]
+fn wishes_of_two_directors_that_leave_too_few_together_give_way_the_newest_first() {
+    let options = "min_live=1";
+    let (mut one, mut two) = (Story::new(options), Story::new(options));
+    one.asks("10.1.0.1", ManualWish::Disable, "2=5 3=5");
+    two.waits(1.0, "1=5 2=5 3=5");
+    two.asks("10.1.0.2", ManualWish::Quiesce, "1=5 2=0 3=5");
+    two.waits(1.0, "1=5 2=0 3=5");
+    two.asks("10.1.0.3", ManualWish::Drain { limit_s: 60 }, "1=5 2=0 3=0");
+    two.has("10.1.0.3", 7);
+    let merged = "2=0 3=5";
+    two.tells(&mut one, merged);
+    one.tells(&mut two, merged);
+    assert_eq!(one.gives_way(), ["10.1.0.3"]);
+    assert_eq!(two.gives_way(), ["10.1.0.3"]);
+    // It waits, through a restart too, and another one that fails changes nothing.
+    two.waits(100.0, merged);
+    two.restarts(options);
+    two.succeeds(merged);
+    two.fails("2", "3=5");
+    two.succeeds(merged);
+    // One that is not insisted on is refused as ever.
+    let why = two.wishes("10.1.0.3", ManualWish::Disable, Caution::Refuse);
+    assert!(why.unwrap_err().contains("min_live is 1"));
+    // With enough others it counts again, a drain from its beginning.
+    two.has("10.1.0.3", 7);
+    two.enables("10.1.0.1", "1=5 2=0 3=0");
+    assert_eq!(two.gives_way(), [""; 0]);
+    two.waits(50.0, "1=5 2=0 3=0");
+    two.waits(11.0, "1=5 2=0");
+    // Who insists is obeyed.
+    two.insists("10.1.0.1", ManualWish::Disable, "2=0");
+    assert_eq!(two.gives_way(), [""; 0]);
+}
+
+#[test]
+fn what_one_director_accepted_alone_is_obeyed_also_when_all_are_well_again() {
+    let options = "min_live=2 fallback=10.1.0.9";
+    let mut story = Story::new(options);
+    story.fails("1 2 3", "9=1");
+    story.asks("10.1.0.1", ManualWish::Disable, "9=1");
+    story.asks("10.1.0.2", ManualWish::Disable, "9=1");
+    story.succeeds("3=5");
+    story.restarts(options);
+    story.succeeds("3=5");
+    assert_eq!(story.gives_way(), [""; 0]);
+}
+
+#[test]
+fn the_alarm_of_a_section_says_how_many_operators_keep_out() {
+    let mut story = Story::new("min_live=1 fallback=10.1.0.9");
+    let key: crate::lvs::VirtualServiceKey = VS.parse().unwrap();
+    let text = |story: &mut Story, trouble: Trouble| {
+        let farm = story.farm();
+        let model = Arc::clone(&farm.model);
+        let section = farm.bindings.section(&model, key).unwrap();
+        trouble.text(section, farm.bindings.kept_out(key))
+    };
+    let none = text(&mut story, Trouble::Fallback);
+    assert!(none.contains("has no healthy real server"), "{none}");
+    story.insists("10.1.0.1", ManualWish::Disable, "2=5 3=5");
+    story.insists("10.1.0.2", ManualWish::Quiesce, "2=0 3=5");
+    story.fails("3", "2=0 9=1");
+    let some = text(&mut story, Trouble::Fallback);
+    assert!(
+        some.contains("operators keep 2 of 3 from their clients, and the others failed"),
+        "{some}"
+    );
+    story.insists("10.1.0.3", ManualWish::Disable, "2=0 9=1");
+    for trouble in [Trouble::Fallback, Trouble::NoServer] {
+        let all = text(&mut story, trouble);
+        assert!(
+            all.contains("operators keep all 3 from their clients"),
+            "{all}"
+        );
+        assert!(!all.contains("healthy"), "{all}");
+    }
+    let few = text(&mut story, Trouble::TooFew);
+    assert!(
+        few.contains("(operators keep 3 of 3 from their clients)"),
+        "{few}"
+    );
 }
 
 const FALLBACK: &str = "10.1.0.9";

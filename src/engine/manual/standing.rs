@@ -1,0 +1,250 @@
+//! One wish in force: how it ends by itself, how far its drain has come, how the journal has it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::event::{Action, Caution, ManualWish};
+use crate::engine::manual::shared::Term;
+use crate::engine::manual::{
+    BY_MAX, DRAIN_MIN, DrainView, Drained, Effect, EntryKey, Heed, LOST_KEPT, ManualView,
+    REASON_MAX, called, key, line,
+};
+use crate::engine::saved::Record;
+use crate::engine::state::Moment;
+use crate::lvs::{ConnectionCounts, RealServerKey, VirtualServiceKey};
+use crate::time::{Mono, Now, Readable, Wall};
+
+/// A wish in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) wish: ManualWish,
+    pub(super) drain: Drain,
+    pub(super) by: String,
+    pub(super) reason: String,
+    pub(super) since: Moment,
+    /// What the wall clock said then.
+    pub(super) reported: Wall,
+    pub(super) until: Option<Mono>,
+    /// What both directors of a pair call these moments.
+    pub(super) said: Term,
+    /// When it is forgotten, the file having lost its entry.
+    pub(super) lost: Option<Mono>,
+    /// Whether it gives way where wishes together leave fewer than `min_live`.
+    pub(super) caution: Caution,
+}
+
+/// How far a drain has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Drain {
+    /// The wish is none.
+    No,
+    /// It waits for connections to end.
+    Going {
+        /// Not over before; none once that is past.
+        earliest: Option<Mono>,
+        deadline: Mono,
+    },
+    /// The server is out.
+    Done(Drained),
+}
+
+impl Drain {
+    /// One that begins now.
+    pub(super) fn going(now: Now, limit_s: u64) -> Self {
+        Self::Going {
+            earliest: Some(now.mono.after(DRAIN_MIN)),
+            deadline: now.mono.after(Duration::from_secs(limit_s)),
+        }
+    }
+}
+
+/// A wish in the journal. Moments by the wall clock.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct SavedWish {
+    pub(super) virtual_service: VirtualServiceKey,
+    pub(super) server: RealServerKey,
+    #[serde(flatten)]
+    wish: ManualWish,
+    by: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    reason: String,
+    since: Wall,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Wall>,
+    /// None in a journal of a daemon that knew of no pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<Term>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drained: Option<Drained>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Caution::is_refuse")]
+    caution: Caution,
+}
+
+impl Standing {
+    /// From the journal. No span is longer than it was when it was asked for, whatever the clock
+    /// says since.
+    pub(super) fn restored(saved: SavedWish, now: Now) -> Self {
+        let left = |until: Wall| {
+            let asked = until.since(saved.since);
+            now.mono.after(until.since(now.wall).min(asked))
+        };
+        let drain = match (saved.wish, saved.drained, saved.deadline) {
+            (ManualWish::Drain { .. }, Some(drained), _) => Drain::Done(drained),
+            (ManualWish::Drain { limit_s }, None, deadline) => Drain::Going {
+                earliest: Some(now.mono.after(DRAIN_MIN)),
+                deadline: deadline
+                    .map_or_else(|| now.mono.after(Duration::from_secs(limit_s)), left),
+            },
+            (ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. }, ..) => {
+                Drain::No
+            }
+        };
+        Self {
+            wish: saved.wish,
+            drain,
+            by: line(&saved.by, BY_MAX),
+            reason: line(&saved.reason, REASON_MAX),
+            since: Moment::restored(saved.since, now),
+            reported: saved.since,
+            until: saved.until.map(left),
+            said: saved.said.unwrap_or(Term {
+                since: saved.since,
+                until: saved.until,
+            }),
+            lost: saved.lost.map(|lost| {
+                let left = lost.since(now.wall).min(LOST_KEPT);
+                now.mono.after(left)
+            }),
+            caution: saved.caution,
+        }
+    }
+
+    pub(super) fn record(&self, entry: EntryKey, now: Now) -> Action {
+        let wall = |due: Mono| now.wall.after(due.since(now.mono));
+        let (deadline, drained) = match self.drain {
+            Drain::No => (None, None),
+            Drain::Going { deadline, .. } => (Some(wall(deadline)), None),
+            Drain::Done(drained) => (None, Some(drained)),
+        };
+        let saved = SavedWish {
+            virtual_service: entry.0,
+            server: entry.1,
+            wish: self.wish,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            since: self.since.told(self.reported, now),
+            until: self.until.map(wall),
+            said: Some(self.said),
+            deadline,
+            drained,
+            lost: self.lost.map(wall),
+            caution: self.caution,
+        };
+        Action::Record(Box::new(Record {
+            key: key(entry),
+            // A struct of texts and numbers has no way to fail here.
+            value: serde_json::to_value(saved).unwrap_or_default(),
+        }))
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        match self.drain {
+            Drain::Done(_) => Effect::Out,
+            Drain::Going { .. } | Drain::No => Effect::at_first(&self.wish),
+        }
+    }
+
+    /// What is said where it ends by itself now.
+    pub(super) fn is_over(&self, now: Now) -> Option<String> {
+        if self.until.is_some_and(|until| until <= now.mono) {
+            let after = Readable(self.since.ago(now));
+            return Some(format!("{} is over after {after}", self.called()));
+        }
+        let is_forgotten = self.lost.is_some_and(|lost| lost <= now.mono);
+        is_forgotten.then(|| {
+            let kept = Readable(LOST_KEPT);
+            format!(
+                "{} is forgotten: the file has not had it for {kept}",
+                self.called()
+            )
+        })
+    }
+
+    /// Where a drain is over now: what is said.
+    pub(super) fn drain_on(
+        &mut self,
+        now: Now,
+        quiesced: bool,
+        counts: ConnectionCounts,
+    ) -> Option<String> {
+        let Drain::Going { earliest, deadline } = &mut self.drain else {
+            return None;
+        };
+        *earliest = earliest.filter(|earliest| *earliest > now.mono);
+        let is_empty = quiesced && counts.active == 0 && earliest.is_none();
+        let drained = if is_empty && self.lost.is_none() {
+            Drained::Empty
+        } else if *deadline <= now.mono {
+            Drained::Deadline
+        } else {
+            return None;
+        };
+        self.drain = Drain::Done(drained);
+        let tied = match counts.persistent {
+            0 => String::new(),
+            count => format!("; {count} persistent clients that are tied to it go elsewhere"),
+        };
+        Some(match drained {
+            Drained::Empty => format!("drained: no active connections any more, taken out{tied}"),
+            Drained::Deadline => format!(
+                "the time of the drain is over, taken out with {} active connections{tied}",
+                counts.active
+            ),
+        })
+    }
+
+    /// It counts again: a drain begins anew.
+    pub(super) fn begin_anew(&mut self, now: Now) {
+        if let (ManualWish::Drain { limit_s }, Drain::Going { .. }) = (self.wish, self.drain) {
+            self.drain = Drain::going(now, limit_s);
+        }
+    }
+
+    /// When something about it changes by itself; of one that gives way nothing but its end.
+    pub(super) fn deadlines(&self, gives_way: bool) -> impl Iterator<Item = Mono> + use<> {
+        let (earliest, deadline) = match self.drain {
+            Drain::Going { earliest, deadline } if !gives_way => (earliest, Some(deadline)),
+            Drain::Going { .. } | Drain::No | Drain::Done(_) => (None, None),
+        };
+        let all = [self.until, self.lost, earliest, deadline];
+        all.into_iter().flatten()
+    }
+
+    /// `the drain by ann (kernel update)`
+    pub(super) fn called(&self) -> String {
+        called(&self.wish, &self.by, &self.reason)
+    }
+
+    pub(super) fn view(&self, now: Now) -> ManualView {
+        let wall = |due: Mono| now.wall.after(due.since(now.mono));
+        ManualView {
+            wish: self.wish,
+            drain: match self.drain {
+                Drain::No => None,
+                Drain::Going { deadline, .. } => Some(DrainView::Going(wall(deadline))),
+                Drain::Done(drained) => Some(DrainView::Done(drained)),
+            },
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            since: self.since.told(self.reported, now),
+            until: self.until.map(wall),
+            caution: self.caution,
+            heed: Heed::Obeyed,
+        }
+    }
+}
