@@ -219,6 +219,7 @@ pub(crate) fn peer(bytes: &[u8]) {
                 let told = PeerTold {
                     is_linked: true,
                     outages: Arc::clone(&state.outages),
+                    ended: Arc::clone(&state.ended),
                     numbers: state.here.as_ref().map_or(0, |here| here.numbers),
                     speaking: Speaking::Silent,
                     peer: Speaking::Speaks,

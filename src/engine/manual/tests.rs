@@ -1,7 +1,7 @@
 use super::*;
 use crate::engine::event::{Aim, Caution, RealServerName};
 use crate::engine::fixture::{EPOCH, at};
-use crate::lvs::{Forwarding, RealServer, Scheduler, TableEntry, VirtualService};
+use crate::lvs::{ConnectionCounts, Forwarding, RealServer, Scheduler, TableEntry, VirtualService};
 
 const OWN: RealServer = RealServer::new(Forwarding::Dr, Weight(5));
 const HOUR: f64 = 3_600.0;
