@@ -255,6 +255,10 @@ fn an_option_of_ours_behind_the_program_runs_nothing_unless_marked() {
     let (code, text) = bench.run(&[path_of_alert, "--kind", "up", "--"]);
     assert_eq!(code, 0, "{text}");
     assert!(args().ends_with(" --kind up\n"), "{}", args());
+    // Where it marks nothing, it is an argument like any other.
+    let (code, text) = bench.run(&[path_of_alert, "ops", "--"]);
+    assert_eq!(code, 0, "{text}");
+    assert!(args().ends_with(" ops --\n"), "{}", args());
     for words in [
         &["-p", "5s"][..],
         &["--other", "--", "h1"],

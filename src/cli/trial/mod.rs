@@ -357,16 +357,23 @@ impl TrialArgs {
         }
     }
 
+    /// The words behind the program. A last `--` of an alert that marks an option as its own, as
+    /// [`Self::refuse_late_option`] asks for it, is no argument.
+    fn behind_program(&self) -> &[String] {
+        let words = self.words.get(1..).unwrap_or_default();
+        match words {
+            [args @ .., last] if last == "--" && self.is_alert() => match self.late_option() {
+                Some(_) => args,
+                None => words,
+            },
+            _ => words,
+        }
+    }
+
     fn program(&self) -> Result<Plan, String> {
         self.refuse_late_option()?;
         let base = self.base()?;
-        let mut words = self.words.get(1..).unwrap_or_default();
-        if let ([args @ .., last], true) = (words, self.is_alert())
-            && last == "--"
-        {
-            // The mark of [`Self::refuse_late_option`]: no argument.
-            words = args;
-        }
+        let words = self.behind_program();
         let kind = match self.is_alert() {
             true => ProgramKind::Alert,
             false => ProgramKind::Monitor,
