@@ -648,3 +648,16 @@ fn a_file_without_any_setting_or_record_is_a_mistake() {
         assert!(last.contains("mon.cf is empty"), "{text:?}: {said:?}");
     }
 }
+
+#[test]
+fn a_tripwire_beside_a_program_is_said_to_do_nothing() {
+    let text = WATCH.replace("  monitor http", "  tripwire on\n  monitor http");
+    let folder = Folder::new(&[("mon.cf", &text)]);
+    let said = |folder: &Folder| folder.messages(&folder.load().unwrap().warnings).concat();
+    assert!(!said(&folder).contains("tripwire"), "{}", said(&folder));
+    folder.write("mon.d/http.monitor", b"#!/bin/sh\n");
+    let said = said(&folder);
+    let expected = "tripwire does nothing: mon.d/http.monitor is a program, and lvsmon does not know \
+                    which port it checks; a crash is noticed by the next check, line 6";
+    assert!(said.contains(expected), "{said}");
+}

@@ -227,6 +227,7 @@ impl<'a> Checker<'a> {
 
     /// Rules between keywords: what is accepted and yet cannot work as it stands.
     fn sense(&mut self, service: &Service, tree: &syntax::Service) {
+        self.tripwire_holds(service, tree);
         let name = &service.name;
         // What is given and wrong has been reported as such.
         let is_given = |keyword| {
@@ -254,7 +255,6 @@ impl<'a> Checker<'a> {
             let help = "the monitor is not run without \"allow_empty_group\"";
             self.report.warn(tree.name, message, help);
         }
-        self.tripwire_holds(service, tree);
         let executable = matches!(monitor.program, MonitorProgram::Executable(_));
         if executable && self.globals.monitor_timeout > interval.saturating_mul(3) {
             self.slow_limits.get_or_insert((tree.name, 0)).1 += 1;
@@ -263,20 +263,28 @@ impl<'a> Checker<'a> {
 
     /// Warns where `tripwire on` finds no port to hold a connection to.
     fn tripwire_holds(&mut self, service: &Service, tree: &syntax::Service) {
-        let program = service.monitor.as_deref().map(|monitor| &monitor.program);
-        let has_port = match program {
-            Some(MonitorProgram::Native(options)) => options.tcp_port().is_some(),
-            Some(MonitorProgram::Executable(_)) => false,
-            // That is reported as such.
-            Some(MonitorProgram::Missing(_)) | None => true,
-        };
         let mut statements = tree.statements.iter().rev();
-        let line = statements.find(|it| self.text(it.keyword) == "tripwire");
-        if let Some(line) = line.filter(|_| service.tripwire == Tripwire::On && !has_port) {
-            let message = "tripwire does nothing: this monitor has no port to hold a connection to";
-            let help = "use it with the built-in tcp, http or ftp, or remove it";
-            self.report.warn(line.keyword, message, help);
-        }
+        let mut line = |name| statements.find(|it| self.report.text(it.keyword) == name);
+        let Some(line) = line("tripwire").filter(|_| service.tripwire == Tripwire::On) else {
+            return;
+        };
+        let program = service.monitor.as_deref().map(|monitor| &monitor.program);
+        let why = match program {
+            Some(MonitorProgram::Native(options)) if options.tcp_port().is_some() => return,
+            // That is reported as such.
+            Some(MonitorProgram::Missing(_)) => return,
+            Some(MonitorProgram::Native(_)) => {
+                "this monitor has no port to hold a connection to".to_owned()
+            }
+            Some(MonitorProgram::Executable(path)) => format!(
+                "{} is a program, and lvsmon does not know which port it checks",
+                path.display()
+            ),
+            None => "the service has no monitor".to_owned(),
+        };
+        let message = format!("tripwire does nothing: {why}; a crash is noticed by the next check");
+        let help = "use it with the built-in tcp, http or ftp, or remove it";
+        self.report.warn(line.keyword, message, help);
     }
 
     /// Warns of an `lvs.alert` line on which the table does not depend.

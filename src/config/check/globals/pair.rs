@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::check::globals::Settings;
 use crate::config::lines::Span;
-use crate::pair::{SyncSettings, Vip};
+use crate::pair::{Speak, SyncSettings, Vip};
 
 impl Settings<'_, '_> {
     /// One setting of the pair.
@@ -48,6 +48,14 @@ impl Settings<'_, '_> {
             let help = "write vip = ADDRESS too: it tells the role after a restart, and where a \
                         message was missed";
             self.warn_at("notify_fifo", message, help);
+        }
+        let is_linked = self.seen.contains_key("peer");
+        if self.globals.pair.speak == Speak::Standby && !is_linked {
+            let message = "speak = standby without peer: while one director is dead, nobody is told of \
+                           anything";
+            let help = "write peer and peer_key too, so that the one that is left tells people; or \
+                        remove this line";
+            self.warn_at("speak", message, help);
         }
         if has_source {
             return;
