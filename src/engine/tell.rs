@@ -242,7 +242,13 @@ impl Engine {
             intended: happening.intended,
             now,
         };
-        let calls = call::alert_calls(&telling, calls, began, &mut number, &mut self.last_alert);
+        let mut calls =
+            call::alert_calls(&telling, calls, began, &mut number, &mut self.last_alert);
+        if kind == AlertKind::Failure
+            && let Some(line) = self.means_as_witness(happening.id)
+        {
+            add_line(&mut calls, &line);
+        }
         let state = &mut self.states[happening.id.index()];
         if is_of_outage && let Some(outage) = &mut state.outage {
             let counted = if is_end {
@@ -253,6 +259,26 @@ impl Engine {
             *counted = number;
         }
         calls
+    }
+}
+
+/// Adds a line to what the alerts of one event read; one that is empty stays empty (D31).
+fn add_line(calls: &mut [AlertCall], line: &str) {
+    let Some(input) = calls.first().map(|call| &call.input) else {
+        return;
+    };
+    if input.is_empty() {
+        return;
+    }
+    let mut more = input.to_vec();
+    if !more.ends_with(b"\n") {
+        more.push(b'\n');
+    }
+    more.extend_from_slice(line.as_bytes());
+    more.push(b'\n');
+    let more: Arc<[u8]> = more.into();
+    for call in calls {
+        call.input = Arc::clone(&more);
     }
 }
 

@@ -300,6 +300,22 @@ impl Engine {
         Some(self.cut_off_of(list, since.told(told, self.last)))
     }
 
+    /// What the failure of a witness means for all else, for a person; none of another service.
+    pub(super) fn means_as_witness(&self, id: ServiceId) -> Option<String> {
+        let mut lists = self.witnesses.lists.iter();
+        let list = lists.find(|list| list.witnesses.contains(&id))?;
+        let names = self.names(&list.witnesses).join(" and ");
+        let fail = if list.witnesses.len() > 1 {
+            "fail"
+        } else {
+            "fails"
+        };
+        Some(format!(
+            "While {names} {fail}, this director counts as cut off: failures of the services that have \
+             it for a witness count for nothing, and the table stays as it is."
+        ))
+    }
+
     /// Takes in what was heard of a service, or puts it aside until a witness has spoken.
     pub(super) fn consider(
         &mut self,

@@ -23,7 +23,9 @@ fn configure(farm: &Farm) {
     let port = farm.port;
     farm.folder.write("state/table", "");
     farm.folder.write("told", "");
-    let told = format!("echo \"$MON_ALERTTYPE $MON_GROUP\" >> {folder}/told");
+    let told = format!(
+        "echo \"$MON_ALERTTYPE $MON_GROUP\" >> {folder}/told\ncat > \"{folder}/told.$MON_GROUP\""
+    );
     program(farm, "alert.d/told.alert", &told);
     let gate = format!("test ! -e {folder}/cut || {{ echo $1; exit 1; }}");
     program(farm, "mon.d/gate.monitor", &gate);
@@ -66,10 +68,21 @@ fn with_the_link_cut_the_table_stays_and_one_alert_is_told() {
     wait_until("the alert of the witness", SOON, || {
         lines_of(&told) == ["failure gate"]
     });
+    let expected = "While gate:up fails, this director counts as cut off: ";
+    wait_until("the text of the alert", SOON, || {
+        farm.folder.read("told.gate").contains(expected)
+    });
     assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
     let page = farm.output(&["why", "127.0.0.11"]);
     let page = String::from_utf8_lossy(&page.stdout).into_owned();
     assert!(page.contains("the director is cut off"), "{page}");
+    assert!(
+        page.contains("was up, and what it says now counts for nothing"),
+        "{page}"
+    );
+    let page = farm.output(&["table"]);
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    assert!(page.contains("the director is cut off since "), "{page}");
     let page = farm.output(&["why", "www/http"]);
     let page = String::from_utf8_lossy(&page.stdout).into_owned();
     assert!(page.contains("until gate:up is good"), "{page}");
