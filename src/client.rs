@@ -4,12 +4,15 @@
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use tokio::task::JoinSet;
 
 use crate::clock::{Clock, since_boot};
@@ -22,6 +25,7 @@ use crate::model::{Globals, Model};
 use crate::names::Names;
 use crate::pair::{InstanceName, State};
 use crate::site::OBSERVER;
+use crate::wire::reload::{Answered, RefusedReload};
 use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
 use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
@@ -67,6 +71,14 @@ pub enum ClientError {
         /// The socket.
         path: PathBuf,
     },
+    /// It takes no connection in time.
+    #[error(
+        "the daemon at {path} takes no connection in time: it is stopped, or stuck; nothing was asked"
+    )]
+    Deaf {
+        /// The socket.
+        path: PathBuf,
+    },
     /// Something else went wrong on the way.
     #[error("cannot ask the daemon at {path}: {error}")]
     Broken {
@@ -87,6 +99,8 @@ pub struct Client {
     stream: BufReader<UnixStream>,
     /// Longest wait for an answer.
     limit: Duration,
+    /// What came along with the latest answer.
+    refused_reload: Option<RefusedReload>,
 }
 
 impl Client {
@@ -106,9 +120,8 @@ impl Client {
     /// As [`Client::connect`].
     pub fn connect_within(statedir: &Path, limit: Duration) -> Result<Self, ClientError> {
         let path = statedir.join("control");
-        let stream = UnixStream::connect(&path).and_then(|stream| {
+        let stream = open(&path, limit).and_then(|stream| {
             stream.set_read_timeout(Some(limit))?;
-            stream.set_write_timeout(Some(limit))?;
             Ok(stream)
         });
         match stream {
@@ -116,6 +129,7 @@ impl Client {
                 path,
                 stream: BufReader::new(stream),
                 limit,
+                refused_reload: None,
             }),
             Err(error)
                 if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
@@ -128,6 +142,9 @@ impl Client {
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 Err(ClientError::Forbidden(path))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(ClientError::Deaf { path })
             }
             Err(error) => Err(ClientError::Broken { path, error }),
         }
@@ -146,6 +163,12 @@ impl Client {
             },
             found => found,
         }
+    }
+
+    /// The configuration that the daemon refused, as of the latest answer; none where it took it.
+    #[must_use]
+    pub const fn refused_reload(&self) -> Option<&RefusedReload> {
+        self.refused_reload.as_ref()
     }
 
     /// The wanted table against the kernel's.
@@ -295,7 +318,11 @@ impl Client {
 
     fn unexpected(&self, answer: Answer) -> ClientError {
         match answer {
-            Answer::Error(why) => ClientError::Refused(why),
+            Answer::Error(why) => ClientError::Refused(match &self.refused_reload {
+                // What it does not know may stand in the file that it has not taken.
+                Some(refused) => format!("{why}; {}", refused.sentence(&TimeZone::system())),
+                None => why,
+            }),
             Answer::Table(_)
             | Answer::Services(_)
             | Answer::Events(_)
@@ -328,8 +355,29 @@ impl Client {
             let why = "the daemon closed the connection";
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, why));
         }
-        Ok(serde_json::from_slice(&line)?)
+        let Answered {
+            answer,
+            refused_reload,
+        } = serde_json::from_slice(&line)?;
+        self.refused_reload = refused_reload;
+        Ok(answer)
     }
+}
+
+/// A connection to a socket, within the limit for each thing that is sent: a daemon that is stopped
+/// takes none once its queue is full, and the system would wait for it for ever.
+fn open(path: &Path, limit: Duration) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket: OwnedFd = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // Connecting counts as sending (socket(7)): EAGAIN when it is over.
+    set_socket_timeout(&socket, Timeout::Send, Some(limit))?;
+    connect(&socket, &address)?;
+    Ok(UnixStream::from(socket))
 }
 
 /// The wanted table against the kernel's where no daemon runs: what the file and the kept

@@ -16,6 +16,16 @@ pub fn shorten(text: &mut String, most: usize) {
     text.truncate(end);
 }
 
+/// So many of them, in words: `no mistakes`, `1 mistake`, `2 mistakes`.
+#[must_use]
+pub fn counted(count: impl TryInto<u64>, word: &str) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        0 => format!("no {word}s"),
+        1 => format!("1 {word}"),
+        many => format!("{many} {word}s"),
+    }
+}
+
 /// Text without line ends and other control characters: each is a blank.
 #[must_use]
 pub fn one_line(text: &str) -> String {

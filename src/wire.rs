@@ -3,6 +3,7 @@
 //! Pure values, the same for both ends (`daemon::control` and [`crate::client`]).
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
+pub mod reload;
 pub mod role;
 pub mod rows;
 pub mod rules;
@@ -273,8 +274,14 @@ pub struct TableAnswer {
     pub virtual_services: Vec<VirtualServiceRow>,
     /// Why the kernel's table could not be read; then every `actual` is `unknown`.
     pub unreadable: Option<String>,
-    /// What the kernel refused at the last look.
+    /// What the kernel refused at the last look; of an observer what it would change.
     pub refused: Vec<String>,
+    /// What somebody else changes again and again.
+    #[serde(default)]
+    pub contested: Vec<String>,
+    /// Where failures of those who decide count for nothing, since the director is cut off.
+    #[serde(default)]
+    pub cut_off: Vec<why::CutOffRow>,
     /// Connection synchronisation, where the file asks for it or, without a daemon, some runs.
     #[serde(default)]
     pub sync: Option<role::SyncRow>,

@@ -5,16 +5,21 @@ mod declared;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::cli::output::{Output, Tone};
-use crate::cli::{CONFIG, Outcome};
-use crate::config::{Diagnostic, Severity, counted};
+use crate::cli::{CONFIG, Outcome, refused};
+use crate::client::Client;
+use crate::config::{Diagnostic, Severity};
 use crate::host::{self, Finding, Level, Needs};
 use crate::model::Globals;
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
+use crate::text::counted;
+use crate::wire::reload::RefusedReload;
 
 /// Check a configuration, and with --host the machine
 #[derive(Debug, Args)]
@@ -33,6 +38,23 @@ pub(super) struct CheckArgs {
     host: bool,
 }
 
+/// How long a daemon may take to say what it refused: it is asked beside the work.
+const ASK_LIMIT: Duration = Duration::from_secs(2);
+
+/// What a daemon that runs with this file refused of it, and goes on without. None where nobody
+/// runs, nothing was refused, or nobody may ask.
+fn refused_by_daemon(config: &Path) -> Option<RefusedReload> {
+    let statedir = site::statedir(config).ok()?;
+    let mut daemon = Client::connect_within(&statedir, ASK_LIMIT).ok()?;
+    daemon.health().ok()?;
+    let is_same = |other: &Path| match (config.canonicalize(), other.canonicalize()) {
+        (Ok(config), Ok(other)) => config == other,
+        (_, _) => false,
+    };
+    let refused = daemon.refused_reload()?;
+    is_same(&refused.config).then(|| refused.clone())
+}
+
 pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
     let loaded = site::load(&args.config, &LoadOptions::default()).and_then(with_auth);
     let findings = match &loaded {
@@ -47,11 +69,20 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
         }
         Err(_) => host::look(Path::new("/"), &Needs::of_any_director()),
     };
+    let refused = refused_by_daemon(&args.config);
     if args.json {
-        let text = serde_json::to_string_pretty(&as_json(args, &loaded, &findings))?;
-        out.line(&text)?;
+        let answer = as_json(args, &loaded, &findings);
+        out.line(&refused::json(&answer, refused.as_ref())?)?;
     } else {
         print(args, &loaded, &findings, out)?;
+        if let Some(refused) = refused {
+            let again = match loaded {
+                Ok(_) => "; this file is good: reload it",
+                Err(_) => "",
+            };
+            let text = refused.sentence(&TimeZone::system());
+            out.line(&out.paint(Tone::Odd, &format!("of the daemon: {text}{again}")))?;
+        }
     }
     let worst = if args.strict {
         Level::Warning

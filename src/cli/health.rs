@@ -7,12 +7,13 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::output::Output;
-use crate::cli::why::counted;
-use crate::cli::{CONFIG, Outcome};
+use crate::cli::{CONFIG, Outcome, refused};
 use crate::client::{Client, ClientError};
 use crate::daemon::store;
 use crate::site;
+use crate::text::counted;
 use crate::time::timeval;
+use crate::wire::reload::RefusedReload;
 use crate::wire::role::HealthAnswer;
 
 /// Say whether the daemon works: for track_script of keepalived, and for persons
@@ -52,13 +53,17 @@ fn limit(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
-    let answer = ask(args).unwrap_or_else(|why| HealthAnswer {
-        stuck: vec![why],
-        ..HealthAnswer::default()
+    let (answer, refused) = ask(args).unwrap_or_else(|why| {
+        let answer = HealthAnswer {
+            stuck: vec![why],
+            ..HealthAnswer::default()
+        };
+        (answer, None)
     });
+    let refused = refused.as_ref();
     let is_well = answer.stuck.is_empty();
     if args.json {
-        out.line(&serde_json::to_string_pretty(&answer)?)?;
+        out.line(&refused::json(&answer, refused)?)?;
     } else if is_well {
         let (services, checks) = (answer.services, answer.checks);
         out.line(&format!(
@@ -66,10 +71,12 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
             counted(services, "service"),
             counted(checks, "check")
         ))?;
+        refused::line(refused, out)?;
     } else {
         for why in &answer.stuck {
             out.line(why)?;
         }
+        refused::line(refused, out)?;
     }
     Ok(if is_well {
         ExitCode::SUCCESS
@@ -78,17 +85,26 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
     })
 }
 
-fn ask(args: &HealthArgs) -> Result<HealthAnswer, String> {
+type Asked = (HealthAnswer, Option<RefusedReload>);
+
+fn ask(args: &HealthArgs) -> Result<Asked, String> {
     let statedir = match &args.statedir {
         Some(statedir) => statedir.clone(),
         None => site::statedir(&args.config)?,
     };
-    let answer =
-        Client::connect_within(&statedir, args.limit).and_then(|mut daemon| daemon.health());
+    let answer = Client::connect_within(&statedir, args.limit).and_then(|mut daemon| {
+        let answer = daemon.health()?;
+        Ok((answer, daemon.refused_reload().cloned()))
+    });
     let why = match answer {
         Ok(answer) => return Ok(answer),
         Err(ClientError::Slow { path }) => format!(
             "the daemon at {} has not answered within {} s: its loop is stuck",
+            path.display(),
+            args.limit.as_secs_f64()
+        ),
+        Err(ClientError::Deaf { path }) => format!(
+            "the daemon at {} has taken no connection within {} s: it is stopped, or its loop is stuck",
             path.display(),
             args.limit.as_secs_f64()
         ),
@@ -100,11 +116,12 @@ fn ask(args: &HealthArgs) -> Result<HealthAnswer, String> {
             | ClientError::Refused(_)),
         ) => error.to_string(),
     };
-    Ok(HealthAnswer {
+    let answer = HealthAnswer {
         stuck: vec![why],
         pid: store::holder_of(&statedir),
         ..HealthAnswer::default()
-    })
+    };
+    Ok((answer, None))
 }
 
 #[cfg(test)]

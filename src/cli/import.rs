@@ -13,9 +13,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::output::{Output, complain};
 use crate::cli::{Outcome, USAGE};
-use crate::config::counted;
 use crate::import::{self, Format, Include, Reading, Refused, Remark, TEXT_MAX};
 use crate::regular_file;
+use crate::text::counted;
 use crate::text::one_line;
 
 /// Some of it has no equivalent.

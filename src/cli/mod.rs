@@ -9,6 +9,7 @@ mod health;
 mod import;
 mod mon;
 pub mod output;
+mod refused;
 mod role;
 mod table;
 mod trap;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::output::{Output, Tone, complain};
-use crate::cli::{CONFIG, Outcome, USAGE};
+use crate::cli::{CONFIG, Outcome, USAGE, refused};
 use crate::client::Client;
 use crate::pair::role::Source;
 use crate::pair::{InstanceName, Role, State};
@@ -74,9 +74,10 @@ pub(super) fn role(args: &RoleArgs, out: &mut Output) -> Outcome {
         Wanted::Show => {
             let answer = daemon.role()?;
             if args.json {
-                out.line(&serde_json::to_string_pretty(&answer)?)?;
+                out.line(&refused::json(&answer, daemon.refused_reload())?)?;
             } else {
                 print(&answer, out)?;
+                refused::line(daemon.refused_reload(), out)?;
             }
         }
         Wanted::Say(instance, state) => {
@@ -228,7 +229,8 @@ fn said_line(said: &SaidRow) -> String {
     format!("{of}{} {by} at {}", said.state, time(said.time))
 }
 
-fn time(seconds: i64) -> String {
+/// A moment in the zone of whoever reads.
+pub(super) fn time(seconds: i64) -> String {
     match Timestamp::from_second(seconds) {
         Ok(time) => {
             let time = time.to_zoned(TimeZone::system());

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::output::{Output, Tone};
-use crate::cli::role::sync_lines;
-use crate::cli::{Outcome, WhereArgs, load};
+use crate::cli::role::{sync_lines, time};
+use crate::cli::{Outcome, WhereArgs, load, refused};
 use crate::client::{self, Client, ClientError};
 use crate::wire::{
     ConnectionsRow, RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source, TableAnswer,
@@ -26,19 +26,20 @@ pub(super) struct TableArgs {
 
 pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
     let statedir = args.place.statedir()?;
-    let answer = match Client::connect_also_observer(&statedir) {
-        Ok(mut daemon) => daemon.table()?,
+    let (answer, refused) = match Client::connect_also_observer(&statedir) {
+        Ok(mut daemon) => (daemon.table()?, daemon.refused_reload().cloned()),
         Err(ClientError::NoDaemon(_)) => {
             let mut model = load(&args.place.config)?;
             model.globals.statedir = statedir;
-            client::compare_without_daemon(model)?
+            (client::compare_without_daemon(model)?, None)
         }
         Err(error) => return Err(error.into()),
     };
     if args.json {
-        out.line(&serde_json::to_string_pretty(&answer)?)?;
+        out.line(&refused::json(&answer, refused.as_ref())?)?;
     } else {
         print(&answer, &args.place.config, out)?;
+        refused::line(refused.as_ref(), out)?;
     }
     // A table that cannot be seen is a failure; one that differs is an answer.
     Ok(match answer.unreadable {
@@ -79,6 +80,14 @@ fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Resu
         let text = format!("the kernel's table cannot be read: {why}");
         out.line(&out.paint(Tone::Bad, &text))?;
     }
+    for cut_off in &answer.cut_off {
+        let (since, witnesses) = (time(cut_off.since), cut_off.witnesses.join(" or "));
+        let text = format!(
+            "the director is cut off since {since}: failures count for nothing, and the table stays \
+             as it is, until {witnesses} is good"
+        );
+        out.line(&out.paint(Tone::Bad, &text))?;
+    }
     let mut lines = vec![Line::heading()];
     for service in &answer.virtual_services {
         lines.extend(Line::of(service));
@@ -100,8 +109,15 @@ fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Resu
             None => text.trim_end().to_owned(),
         })?;
     }
-    for why in &answer.refused {
-        out.line(&out.paint(Tone::Bad, why))?;
+    let tone = match answer.source {
+        Source::Observer => Tone::Odd,
+        Source::Daemon | Source::File => Tone::Bad,
+    };
+    for what in &answer.refused {
+        out.line(&out.paint(tone, what))?;
+    }
+    for what in &answer.contested {
+        out.line(&out.paint(Tone::Bad, what))?;
     }
     sync_lines(answer.sync.as_ref(), out)
 }

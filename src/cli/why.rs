@@ -13,8 +13,9 @@ use clap::Args;
 use crate::cli::output::{Output, Tone, complain};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
-use crate::cli::{Outcome, USAGE, WhereArgs};
+use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
+use crate::text::counted;
 use crate::time::Readable;
 use crate::wire::why::{AlertRow, DeliveryRow, DisabledAs, HeldRow, ResultRow, WhyAnswer};
 use crate::wire::{ServiceStatus, Verdict};
@@ -82,7 +83,10 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
     };
     let asked = args.place.statedir().and_then(|statedir| {
         let client = Client::connect_also_observer(&statedir);
-        let answer = client.and_then(|mut daemon| daemon.why_server(&aim));
+        let answer = client.and_then(|mut daemon| {
+            let answer = daemon.why_server(&aim)?;
+            Ok((answer, daemon.refused_reload().cloned()))
+        });
         answer.map_err(|error| {
             let hint = match &error {
                 ClientError::Refused(_) => "; a service is named GROUP/SERVICE",
@@ -90,17 +94,22 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
                 | ClientError::NoSocket { .. }
                 | ClientError::Forbidden(_)
                 | ClientError::Slow { .. }
+                | ClientError::Deaf { .. }
                 | ClientError::Broken { .. } => "",
             };
             format!("{error}{hint}")
         })
     });
     match asked {
-        Ok(answer) if args.json => {
-            out.line(&serde_json::to_string_pretty(&answer)?)?;
+        Ok((answer, refused)) if args.json => {
+            out.line(&refused::json(&answer, refused.as_ref())?)?;
             Ok(server::exit_code(&answer))
         }
-        Ok(answer) => Ok(server::print(&answer, out)?),
+        Ok((answer, refused)) => {
+            let code = server::print(&answer, out)?;
+            refused::line(refused.as_ref(), out)?;
+            Ok(code)
+        }
         Err(why) => {
             complain(&format!("lvsmon why: {why}"));
             Ok(ExitCode::from(UNKNOWN))
@@ -111,20 +120,24 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
 fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> Outcome {
     let asked = args.place.statedir().and_then(|statedir| {
         let client = Client::connect_also_observer(&statedir);
-        let answer = client.and_then(|mut daemon| daemon.why(group, service));
+        let answer = client.and_then(|mut daemon| {
+            let answer = daemon.why(group, service)?;
+            Ok((answer, daemon.refused_reload().cloned()))
+        });
         answer.map_err(|error| error.to_string())
     });
-    let answer = match asked {
-        Ok(answer) => answer,
+    let (answer, refused) = match asked {
+        Ok(answered) => answered,
         Err(why) => {
             complain(&format!("lvsmon why: {why}"));
             return Ok(ExitCode::from(UNKNOWN));
         }
     };
     if args.json {
-        out.line(&serde_json::to_string_pretty(&answer)?)?;
+        out.line(&refused::json(&answer, refused.as_ref())?)?;
     } else {
         Page::of(&answer, out).print()?;
+        refused::line(refused.as_ref(), out)?;
     }
     Ok(match is_good(answer.service.status) {
         true => ExitCode::SUCCESS,
@@ -345,7 +358,7 @@ impl<'a> Page<'a> {
             };
             let sent = match period.alerts_sent {
                 0 => String::new(),
-                count => format!(", {} in this outage", counted(count.into(), "alert")),
+                count => format!(", {} in this outage", counted(count, "alert")),
             };
             let name = if index == 0 { "periods" } else { "" };
             self.sheet.field(name, &format!("{label}: {holds}{sent}"))?;
@@ -413,11 +426,4 @@ impl<'a> Page<'a> {
 
 fn readable(seconds: f64) -> Readable {
     Readable(Duration::try_from_secs_f64(seconds).unwrap_or_default())
-}
-
-pub(super) fn counted(count: u64, word: &str) -> String {
-    match count {
-        1 => format!("1 {word}"),
-        many => format!("{many} {word}s"),
-    }
 }

@@ -1,5 +1,7 @@
 //! `lvsmon drain`, `quiesce`, `disable`, `weight` and `enable`: what operators wish of real
-//! servers.
+//! servers. Whether the table has become so: `settled`.
+
+mod settled;
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -8,21 +10,31 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{self, Output, complain};
-use crate::cli::{Outcome, USAGE, WhereArgs};
-use crate::client::Client;
+use crate::cli::output::{self, Output, Tone, complain};
+use crate::cli::{Outcome, USAGE, WhereArgs, refused};
+use crate::client::{Client, ClientError};
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
+use crate::site::OBSERVER;
 use crate::time::timeval;
-use crate::wire::Desire;
 use crate::wire::server::{DrainRow, ServerAnswer};
+use crate::wire::{Desire, Source};
 
 /// Exit code where a drain ended at its deadline, with connections still active.
 const CUT_OFF: u8 = 4;
 /// Exit code where somebody ended or replaced the wish while we waited.
 const ENDED: u8 = 5;
 
+/// Exit code where the wish is noted, and the kernel's table is not so.
+const NOT_SO: u8 = 6;
+
 /// Pause between two looks at a drain; the daemon itself looks once a second.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// What the help of the commands says that wait for the table.
+const STATUS: &str = "\
+Waits some seconds for the kernel's table to become so. Exit status: 0 it is so; 1 refused or failed;
+2 wrong usage; 6 noted, but the kernel's table is not so, as where the kernel refuses: lvsmon tries
+again until it is.";
 
 /// Let a real server's connections end, then take it out
 #[derive(Debug, Args)]
@@ -32,7 +44,8 @@ latest at the deadline. Waits until then, unless --no-wait is given; an interrup
 not the drain. `lvsmon enable SERVER` ends it.
 
 Exit status: 0 done (it is out, or with --no-wait the drain has begun); 1 refused or failed; 2 wrong
-usage; 4 out at the deadline, with active connections; 5 somebody ended the drain meanwhile.")]
+usage; 4 out at the deadline, with active connections; 5 somebody ended the drain meanwhile; 6 noted,
+but the kernel's table is not so, as where the kernel refuses.")]
 pub(super) struct DrainArgs {
     #[command(flatten)]
     what: WishArgs,
@@ -46,6 +59,7 @@ pub(super) struct DrainArgs {
 
 /// Send a real server no new connections: weight 0, until it is enabled
 #[derive(Debug, Args)]
+#[command(after_help = STATUS)]
 pub(super) struct QuiesceArgs {
     #[command(flatten)]
     what: WishArgs,
@@ -53,6 +67,7 @@ pub(super) struct QuiesceArgs {
 
 /// Take a real server out at once, until it is enabled
 #[derive(Debug, Args)]
+#[command(after_help = STATUS)]
 pub(super) struct DisableArgs {
     #[command(flatten)]
     what: WishArgs,
@@ -60,6 +75,7 @@ pub(super) struct DisableArgs {
 
 /// Give a real server another weight than the file, until it is enabled
 #[derive(Debug, Args)]
+#[command(after_help = STATUS)]
 pub(super) struct WeightArgs {
     /// 0 to 65535
     #[arg(value_name = "WEIGHT", value_parser = clap::value_parser!(u32).range(0..=65_535))]
@@ -70,6 +86,7 @@ pub(super) struct WeightArgs {
 
 /// End what was wished of a real server, and a withdrawal that nothing else would end
 #[derive(Debug, Args)]
+#[command(after_help = STATUS)]
 pub(super) struct EnableArgs {
     #[command(flatten)]
     aim: AimArgs,
@@ -144,9 +161,27 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
         Ok(aim) => aim,
         Err(why) => return Ok(wrong("enable", &why)),
     };
-    let text = Client::connect(&args.place.statedir()?)?.enable(aim)?;
+    let mut daemon = connect(&args.place)?;
+    let text = daemon.enable(aim.clone())?;
     out.line(&text)?;
-    Ok(ExitCode::SUCCESS)
+    let answer = settled::settled(&mut daemon, &aim)?;
+    let code = show(&answer, out)?;
+    say_so(code, out)?;
+    refused::line(daemon.refused_reload(), out)?;
+    Ok(code)
+}
+
+/// What the table has where that is not what was wished, and the exit code.
+fn show(answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitCode> {
+    let lines = settled::lines(answer);
+    for line in &lines {
+        out.line(&out.paint(Tone::Bad, line))?;
+    }
+    Ok(if lines.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NOT_SO)
+    })
 }
 
 pub(super) fn quiesce(args: &QuiesceArgs, out: &mut Output) -> Outcome {
@@ -170,21 +205,53 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
         Err(why) => return Ok(wrong("drain", &why)),
     };
     let mut daemon = begin(&args.what, &aim, wish, out)?;
-    let mut answer = daemon.why_server(&aim)?;
+    let mut answer = settled::settled(&mut daemon, &aim)?;
     for warning in answer.warnings() {
         complain(&format!("lvsmon drain: {warning}"));
     }
-    if !args.no_wait {
-        answer = wait(&mut daemon, &aim, answer, &args.what, out)?;
+    let mut code = ended(&args.what, &answer, out)?;
+    let is_observer = answer.source == Some(Source::Observer);
+    if !args.no_wait && !is_observer {
+        wait(&mut daemon, &aim, answer, &args.what, out)?;
+        answer = settled::settled(&mut daemon, &aim)?;
+        if !args.what.json {
+            say_end(&answer, out)?;
+        }
+        code = match ended(&args.what, &answer, out)? {
+            ExitCode::SUCCESS => came_to(&answer),
+            code => code,
+        };
     }
-    if args.what.json {
-        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    finish(&args.what, &daemon, &answer, out)?;
+    Ok(code)
+}
+
+/// The exit code of a wish, by what the table has; a person reads what it is not.
+fn ended(what: &WishArgs, answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitCode> {
+    if !what.json {
+        return show(answer, out);
     }
-    Ok(if args.no_wait {
+    Ok(if settled::lines(answer).is_empty() {
         ExitCode::SUCCESS
     } else {
-        came_to(&answer)
+        ExitCode::from(NOT_SO)
     })
+}
+
+/// What is said behind all else.
+fn finish(
+    what: &WishArgs,
+    daemon: &Client,
+    answer: &ServerAnswer,
+    out: &mut Output,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let refused = daemon.refused_reload();
+    if what.json {
+        out.line(&refused::json(answer, refused)?)?;
+    } else {
+        refused::line(refused, out)?;
+    }
+    Ok(())
 }
 
 /// What came of a drain that was waited for.
@@ -210,7 +277,7 @@ fn wait(
     mut answer: ServerAnswer,
     what: &WishArgs,
     out: &mut Output,
-) -> Result<ServerAnswer, Box<dyn std::error::Error>> {
+) -> Result<(), Box<dyn std::error::Error>> {
     let is_live = io::stdout().is_terminal() && output::takes_escapes();
     let mut last = Vec::new();
     while answer.is_draining() {
@@ -227,34 +294,39 @@ fn wait(
             out.flush()?;
         }
         last = counts;
-        pause();
+        pause(PAUSE);
         answer = daemon.why_server(aim)?;
     }
     if is_live && !what.json {
         out.live("")?;
     }
-    if !what.json {
-        for server in &answer.servers {
-            let drain = server.operator.as_ref().and_then(|operator| operator.drain);
-            let text = match drain {
-                Some(DrainRow::Drained) => "drained, and out",
-                Some(DrainRow::CutOff) => "out at the deadline, with active connections",
-                Some(DrainRow::Draining { .. }) => "still draining",
-                None => "the drain was ended",
-            };
-            let (name, service) = (&server.real_server, &server.virtual_service);
-            out.line(&format!("{name} in {service}: {text}"))?;
-        }
+    Ok(())
+}
+
+/// A line on each drain that was waited for.
+fn say_end(answer: &ServerAnswer, out: &mut Output) -> io::Result<()> {
+    for server in &answer.servers {
+        let drain = server.operator.as_ref().and_then(|operator| operator.drain);
+        let text = match (drain, settled::is_settled(server)) {
+            (Some(DrainRow::Drained), true) => "drained, and out",
+            (Some(DrainRow::Drained), false) => "drained, and to be out",
+            (Some(DrainRow::CutOff), true) => "out at the deadline, with active connections",
+            (Some(DrainRow::CutOff), false) => "to be out, since the deadline came",
+            (Some(DrainRow::Draining { .. }), _) => "still draining",
+            (None, _) => "the drain was ended",
+        };
+        let (name, service) = (&server.real_server, &server.virtual_service);
+        out.line(&format!("{name} in {service}: {text}"))?;
     }
-    Ok(answer)
+    Ok(())
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "the command line has no runtime, and nothing else to do"
 )]
-fn pause() {
-    std::thread::sleep(PAUSE);
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> Outcome {
@@ -263,11 +335,39 @@ fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> 
         Err(why) => return Ok(wrong(command, &why)),
     };
     let mut daemon = begin(what, &aim, wish, out)?;
-    if what.json {
-        let answer = daemon.why_server(&aim)?;
-        out.line(&serde_json::to_string_pretty(&answer)?)?;
+    let answer = settled::settled(&mut daemon, &aim)?;
+    let code = ended(what, &answer, out)?;
+    if !what.json {
+        say_so(code, out)?;
     }
-    Ok(ExitCode::SUCCESS)
+    finish(what, &daemon, &answer, out)?;
+    Ok(code)
+}
+
+/// What was wished is so.
+fn say_so(code: ExitCode, out: &mut Output) -> io::Result<()> {
+    match code {
+        ExitCode::SUCCESS => out.line(&out.paint(Tone::Good, "the kernel's table is so")),
+        _ => Ok(()),
+    }
+}
+
+/// The daemon that works. One that only observes changes nothing, and is asked by its own folder
+/// only.
+fn connect(place: &WhereArgs) -> Result<Client, Box<dyn std::error::Error>> {
+    let statedir = place.statedir()?;
+    match Client::connect(&statedir) {
+        Ok(daemon) => Ok(daemon),
+        Err(error @ ClientError::NoDaemon(_)) => match Client::connect(&statedir.join(OBSERVER)) {
+            Ok(_) => Err(format!(
+                "{error} There is one that only observes: it changes nothing in the table; wish it \
+                     of whoever works, such as ldirectord or keepalived"
+            )
+            .into()),
+            Err(_) => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn begin(
@@ -276,7 +376,7 @@ fn begin(
     wish: ManualWish,
     out: &mut Output,
 ) -> Result<Client, Box<dyn std::error::Error>> {
-    let mut daemon = Client::connect(&what.place.statedir()?)?;
+    let mut daemon = connect(&what.place)?;
     let text = daemon.wish(Desire {
         aim: aim.clone(),
         wish,

@@ -376,16 +376,6 @@ fn sort(diagnostics: &mut [Diagnostic]) {
     });
 }
 
-/// So many of them, in words: `no mistakes`, `1 mistake`, `2 mistakes`.
-#[must_use]
-pub fn counted(count: usize, word: &str) -> String {
-    match count {
-        0 => format!("no {word}s"),
-        1 => format!("1 {word}"),
-        many => format!("{many} {word}s"),
-    }
-}
-
 /// The known word that was probably meant: the nearest one, where at most a third of its
 /// letters differ.
 #[must_use]

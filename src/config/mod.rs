@@ -23,7 +23,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-pub use diagnostic::{Diagnostic, Place, Severity, counted};
+pub use diagnostic::{Diagnostic, Place, Severity};
 
 pub use check::globals::{Defaults, Overrides};
 pub(crate) use check::is_possible_name;

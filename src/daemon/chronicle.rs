@@ -17,7 +17,7 @@ use crate::model::{Model, ServiceId};
 use crate::text::{cut, one_line};
 use crate::time::{Readable, Wall};
 use crate::wire::why::DeliveryRow;
-use crate::wire::{EventRow, EventsAnswer, rules, wishes};
+use crate::wire::{EventRow, EventsAnswer, Source, rows, rules, wishes};
 
 /// Events kept for readers: a day of a calm farm, the last minutes of a storm; about 200 kB.
 const EVENTS_MAX: usize = 1_000;
@@ -43,6 +43,17 @@ pub(super) struct Chronicle {
     out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
     /// When a real server went in or out; those that never did since the start are not named.
     changed: BTreeMap<(VirtualServiceKey, RealServerKey), Wall>,
+}
+
+/// Where an alert goes from the outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Out, to those who are to be told.
+    Out,
+    /// It waits: the other director of the pair tells people.
+    Held,
+    /// An observer sends nothing.
+    Nowhere,
 }
 
 /// What was wrong with the table at the last look, so that it is said once.
@@ -336,26 +347,38 @@ impl Chronicle {
     }
 
     /// An alert goes to the outbox.
-    pub(super) fn sent(&mut self, time: Wall, call: &AlertCall) {
+    pub(super) fn sent(&mut self, time: Wall, call: &AlertCall, way: Way) {
         let (group, service, alert) = (&*call.group, &*call.name, &*call.command.name);
         let (kind, period) = (call.kind.word(), &*call.period);
         let summary = cut(&call.summary, SUMMARY_MAX);
-        tracing::info!(
-            name: syslog::ALERT,
-            group,
-            service,
-            period,
-            alert,
-            kind,
-            id = call.id.0,
-            summary,
-            "alert sent"
-        );
+        let id = call.id.0;
+        match way {
+            Way::Out => tracing::info!(
+                name: syslog::ALERT, group, service, period, alert, kind, id, summary, "alert sent"
+            ),
+            Way::Held => tracing::info!(
+                group,
+                service,
+                period,
+                alert,
+                kind,
+                id,
+                summary,
+                "alert held, the other director tells people"
+            ),
+            // Whoever does not send it says what would have been sent.
+            Way::Nowhere => {}
+        }
         if self.open.len() >= OPEN_MAX {
             self.open.pop_first();
         }
         self.open.insert(call.id, DeliveryRow::Waiting);
-        let text = format!("{kind} alert to {alert}: {summary}");
+        let where_to = match way {
+            Way::Out => "alert to",
+            Way::Held => "alert held for the other director:",
+            Way::Nowhere => "alert would go to",
+        };
+        let text = format!("{kind} {where_to} {alert}: {summary}");
         self.keep(time, "alert", Some(format!("{group}/{service}")), text);
     }
 
@@ -396,7 +419,7 @@ impl Chronicle {
 
     /// What came of looking at the table: changes each time, troubles when they change. The
     /// applier has logged them.
-    pub(super) fn table(&mut self, time: Wall, outcome: &TableOutcome) {
+    pub(super) fn table(&mut self, time: Wall, source: Source, outcome: &TableOutcome) {
         for command in &outcome.applied {
             self.keep(time, "table", None, command.to_string());
         }
@@ -405,7 +428,7 @@ impl Chronicle {
             refused: outcome
                 .refused
                 .iter()
-                .map(|(command, why)| format!("cannot {command}: {why}"))
+                .map(|(command, why)| rows::undone(source, command, why))
                 .collect(),
             missing: outcome.missing.iter().copied().collect(),
         };
@@ -421,7 +444,11 @@ impl Chronicle {
             (_, _) => {}
         }
         for why in self.table.refused.difference(&before.refused) {
-            said.push(("table_refused", why.clone()));
+            let kind = match source {
+                Source::Observer => "table_differs",
+                Source::Daemon | Source::File => "table_refused",
+            };
+            said.push((kind, why.clone()));
         }
         for vs in self.table.missing.difference(&before.missing) {
             said.push(("service_missing", format!("{vs} is missing")));
@@ -594,7 +621,7 @@ mod tests {
                 ..TableOutcome::default()
             };
             let last = chronicle.number;
-            chronicle.table(Wall::from_seconds(1), &outcome);
+            chronicle.table(Wall::from_seconds(1), Source::Daemon, &outcome);
             let events = chronicle.after(last).events;
             events.into_iter().map(|it| it.kind).collect::<Vec<_>>()
         };

@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use crate::clock::since_boot;
 use crate::daemon::store::Kept;
+use crate::wire::reload::{Answered, RefusedReload};
 use crate::wire::{Answer, Asked, Request};
 
 /// Clients at once: far above what people and scripts need, far below the file limit.
@@ -102,6 +103,8 @@ impl Ask {
 pub(super) struct Reply {
     /// For the client.
     pub(super) answer: Answer,
+    /// The configuration on disk that is not in force, since it was refused.
+    pub(super) refused_reload: Option<RefusedReload>,
     /// What is answered is to be on the disk before; none where it changed nothing.
     pub(super) kept: Option<Kept>,
 }
@@ -212,7 +215,7 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
         let answer = if is_whole {
             answer(&line, uid, &asks).await
         } else {
-            Answer::Error(format!(
+            refused(format!(
                 "a request is one line of JSON, at most {REQUEST_MAX} bytes"
             ))
         };
@@ -225,13 +228,18 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
     }
 }
 
-async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answer {
+/// An answer that the loop has no part in.
+fn refused(why: String) -> Answered {
+    Answered::from(Answer::Error(why))
+}
+
+async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answered {
     let Asked { request, until_ms } = match serde_json::from_slice(line) {
         Ok(asked) => asked,
-        Err(error) => return Answer::Error(format!("not a request: {error}")),
+        Err(error) => return refused(format!("not a request: {error}")),
     };
     let (reply, answer) = oneshot::channel();
-    let stopping = || Answer::Error("the daemon is stopping".to_owned());
+    let stopping = || refused("the daemon is stopping".to_owned());
     let ask = Ask {
         request,
         until_ms,
@@ -242,7 +250,14 @@ async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answer {
         return stopping();
     }
     match answer.await {
-        Ok(Reply { answer, kept }) => on_disk(answer, kept).await,
+        Ok(Reply {
+            answer,
+            refused_reload,
+            kept,
+        }) => Answered {
+            answer: on_disk(answer, kept).await,
+            refused_reload,
+        },
         Err(_) => stopping(),
     }
 }

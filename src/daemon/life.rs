@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::config::{Diagnostic, counted};
+use crate::config::Diagnostic;
 use crate::daemon::applier::{self, Applier};
 use crate::daemon::boot::{self, Boot};
 use crate::daemon::chronicle::{self, Chronicle};
@@ -55,6 +55,8 @@ use crate::pair::Pulse;
 use crate::program;
 use crate::protocol::known_file::{KnownFiles, Text};
 use crate::site::{self, LoadOptions, Loaded, Manner};
+use crate::text::counted;
+use crate::wire::reload::RefusedReload;
 
 /// Names that a start lists of what it does not keep; how many there are is said.
 const FORGOTTEN_MAX: usize = 20;
@@ -365,6 +367,7 @@ fn start(
         tests: Readings::default(),
         signals,
         config: options.config,
+        refused_reload: None,
         load: options.load,
         leaving,
         reloads: Readings::default(),
@@ -445,6 +448,9 @@ impl Daemon {
                 tracing::error!(config = %self.config.display(), "{text}");
                 self.chronicle
                     .keep(wall, "reload_refused", None, text.to_owned());
+                let why = "it has no service and no virtual section".to_owned();
+                let config = self.config.clone();
+                self.refused_reload = Some(RefusedReload::because(wall, config, 0, why));
                 false
             }
             Ok(Reread {
@@ -477,6 +483,7 @@ impl Daemon {
                 self.settle_role();
                 self.role_holds();
                 self.logs.begin(&model.globals, wall, &mut self.scribe);
+                self.refused_reload = None;
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");
                 let text = format!("configuration reloaded, {services} services");
@@ -484,6 +491,8 @@ impl Daemon {
                 true
             }
             Err(mistakes) => {
+                let config = self.config.clone();
+                self.refused_reload = Some(RefusedReload::of(wall, config, &mistakes));
                 let count = log_mistakes(&mistakes);
                 tracing::error!(
                     mistakes = count,

@@ -262,7 +262,7 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
-    use crate::daemon::chronicle::Chronicle;
+    use crate::daemon::chronicle::{Chronicle, Way};
     use crate::engine::event::{Delivery, Note};
     use crate::engine::fixture::{model_of, service};
     use crate::model::ServiceId;
@@ -310,7 +310,7 @@ mod tests {
                 summary: "h1 is bad".to_owned(),
             };
             chronicle.note(time, &model, &down);
-            chronicle.sent(time, &crate::alert::notice::tests::call());
+            chronicle.sent(time, &crate::alert::notice::tests::call(), Way::Out);
             chronicle.delivered(time, 1, &Delivery::GivenUp("no relay".to_owned()));
             let up = Note::ServiceUp {
                 service,

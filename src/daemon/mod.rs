@@ -78,7 +78,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::daemon::applier::Applier;
 use crate::daemon::boot::Boot;
-use crate::daemon::chronicle::Chronicle;
+use crate::daemon::chronicle::{Chronicle, Way};
 use crate::daemon::control::{Ask, Reply};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::Watchdog;
@@ -94,7 +94,7 @@ use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
 use crate::daemon::statefiles::{StateRead, StateReads};
-use crate::daemon::store::{Handed, Store, StoreError};
+use crate::daemon::store::{Handed, Kept, Store, StoreError};
 use crate::daemon::traps::Traps;
 use crate::daemon::tripwire::Tripwire;
 use crate::engine::Engine;
@@ -107,6 +107,7 @@ use crate::model::IpvsBackend;
 use crate::pair::{Facts, Pulse, RoleKeeper};
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{LoadOptions, Purpose};
+use crate::wire::reload::RefusedReload;
 use crate::wire::server::Expiry;
 use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
 
@@ -192,6 +193,8 @@ struct Daemon {
     zone: TimeZone,
     signals: mpsc::Receiver<Signal>,
     config: PathBuf,
+    /// It was not taken over when it was read last.
+    refused_reload: Option<RefusedReload>,
     /// How it is read.
     load: LoadOptions,
     /// The daemon ends: nobody waits for a file that is being read.
@@ -292,7 +295,8 @@ impl Daemon {
         let is_said = matches!(event, Event::Operator(_));
         match &event {
             Event::Table(outcome) => {
-                self.chronicle.table(now.wall, outcome);
+                let source = self.source();
+                self.chronicle.table(now.wall, source, outcome);
                 self.table = outcome.clone();
             }
             Event::AlertDone { alert, delivery } => {
@@ -338,7 +342,7 @@ impl Daemon {
                 Action::Hold(wire) => self.tripwire.hold(wire),
                 Action::LetGo(wire) => self.tripwire.let_go(wire),
                 Action::Send(call) => {
-                    self.chronicle.sent(wall, &call);
+                    self.chronicle.sent(wall, &call, self.way());
                     if let Some(call) = self.store.call(*call) {
                         self.send(call);
                     }
@@ -433,6 +437,14 @@ impl Daemon {
         }
     }
 
+    fn way(&self) -> Way {
+        match self.load.purpose {
+            Purpose::Observe => Way::Nowhere,
+            Purpose::Work if self.role.speaks() => Way::Out,
+            Purpose::Work => Way::Held,
+        }
+    }
+
     fn source(&self) -> Source {
         match self.load.purpose {
             Purpose::Work => Source::Daemon,
@@ -450,7 +462,7 @@ impl Daemon {
                 "a wish on the control socket is left out"
             );
             let answer = Answer::Error(why.to_owned());
-            let _ = ask.reply.send(Reply { answer, kept: None });
+            let _ = ask.reply.send(self.reply(answer, None));
             return;
         }
         let answer = match ask.request {
@@ -477,7 +489,8 @@ impl Daemon {
                     IpvsBackend::Memory => Expiry::default(),
                     IpvsBackend::Netlink | IpvsBackend::Ipvsadm => host::expiry(),
                 };
-                match wire_server::why(&self.engine, &seen, now, &aim, expiry, since) {
+                let from = (self.source(), expiry);
+                match wire_server::why(&self.engine, &seen, now, &aim, from, since) {
                     Ok(answer) => Answer::Server(Box::new(answer)),
                     Err(why) => Answer::Error(why),
                 }
@@ -500,6 +513,14 @@ impl Daemon {
         };
         let kept = is_change.then(|| self.store.kept());
         // The client may be gone; nothing depends on it.
-        let _ = ask.reply.send(Reply { answer, kept });
+        let _ = ask.reply.send(self.reply(answer, kept));
+    }
+
+    fn reply(&self, answer: Answer, kept: Option<Kept>) -> Reply {
+        Reply {
+            answer,
+            refused_reload: self.refused_reload.clone(),
+            kept,
+        }
     }
 }

@@ -11,12 +11,13 @@ use std::path::Path;
 
 use tokio::task::JoinSet;
 
-use crate::config::{Place, counted};
+use crate::config::Place;
 use crate::host::{Finding, below};
 use crate::lvs::{Family, VirtualServiceKey};
 use crate::model::{AlertProgram, Bind, BoundServers, HostName, Model};
 use crate::names::{NameError, Names, Sources};
 use crate::options::AlertOptions;
+use crate::text::counted;
 
 /// What is said of at most so many names; where a name server is gone all of them are.
 const FINDINGS_MAX: usize = 100;

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, Withdrawal};
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{HostVerdict, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
-    ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish,
+    Command, ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish,
     Strangers, Table, TableEntry, VirtualServiceKey,
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
 use crate::wire::server as wire_server;
+use crate::wire::why::CutOffRow;
 use crate::wire::{
     ConnectionsRow, HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted,
     ServiceActual, ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source, TableAnswer,
@@ -81,10 +82,50 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
         refused: seen
             .refused
             .iter()
-            .map(|(command, why)| format!("cannot {command}: {why}"))
+            .map(|(command, why)| undone(source, command, why))
             .collect(),
+        contested: seen.contested.iter().map(contested).collect(),
+        cut_off: cut_off(engine),
         sync: None,
     }
+}
+
+/// Where failures count for nothing, of all services that decide over real servers.
+fn cut_off(engine: &Engine) -> Vec<CutOffRow> {
+    let model = engine.model();
+    let sections = model.virtual_services.iter();
+    let judges = sections.flat_map(|section| section.servers.iter().flat_map(|it| &it.judges));
+    let bound = model.bindings.iter().map(|binding| binding.service);
+    let services: BTreeSet<ServiceId> = bound.chain(judges.map(|it| it.service)).collect();
+    let mut rows = Vec::new();
+    for cut_off in services.into_iter().filter_map(|id| engine.cut_off(id)) {
+        let row = CutOffRow::of(&cut_off);
+        if !rows.contains(&row) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// A change of the table that was not made.
+#[must_use]
+pub fn undone(source: Source, command: &Command, why: &str) -> String {
+    match source {
+        Source::Observer => format!("would {command}"),
+        Source::Daemon | Source::File => format!("cannot {command}: {why}"),
+    }
+}
+
+/// A place that somebody else writes too.
+pub(super) fn contested((key, server): &(VirtualServiceKey, Option<RealServerKey>)) -> String {
+    let place = match server {
+        Some(server) => format!("{server} in {key}"),
+        None => key.to_string(),
+    };
+    format!(
+        "somebody else changes {place} again and again; it is put right more and more seldom: find \
+         out who else writes the table"
+    )
 }
 
 /// The row of one real server.
@@ -363,8 +404,29 @@ fn why(model: &Model, view: &RealServerView) -> String {
     if !view.left_out.is_empty() {
         parts.push(format!("{} never runs", names(&view.left_out)));
     }
+    parts.extend(view.role.and_then(special));
     parts.extend(view.problem.clone());
     parts.join("; ")
+}
+
+/// What is special about the place of a real server in its section.
+fn special(role: ServerRole) -> Option<String> {
+    match role {
+        ServerRole::Kept => Some("kept in by min_live".to_owned()),
+        ServerRole::Quiesced => Some("weight 0 by on_failure".to_owned()),
+        ServerRole::Draining { .. } => Some("waits for its connections to end".to_owned()),
+        ServerRole::Serves { share } if share < 100 => {
+            Some(format!("slow start, at {share}% of its weight"))
+        }
+        ServerRole::FallbackIn => Some("the fallback, it serves".to_owned()),
+        ServerRole::FallbackOut => Some("the fallback, not needed".to_owned()),
+        ServerRole::Unseen
+        | ServerRole::Serves { .. }
+        | ServerRole::Out
+        | ServerRole::InUntested
+        | ServerRole::OutUntested
+        | ServerRole::AsFound => None,
+    }
 }
 
 /// What an operator wishes, with how far a drain has come.

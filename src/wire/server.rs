@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, Withdrawal};
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
@@ -22,7 +22,9 @@ use crate::text;
 use crate::time::{Now, Readable, Wall};
 pub use crate::wire::server::section::{CountRow, RoleRow, SectionRow, ServedRow, TripwireRow};
 use crate::wire::why::{self, ResultRow};
-use crate::wire::{ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Verdict, rows};
+use crate::wire::{
+    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, rows,
+};
 
 /// Results of each service in an answer: the last ones, equal ones in a row as one.
 const RESULTS_MAX: usize = 3;
@@ -35,6 +37,9 @@ const LOGIN_MAX: usize = 40;
 pub struct ServerAnswer {
     /// The time of the answer.
     pub time: i64,
+    /// Who answers; none of a daemon that does not say it.
+    #[serde(default)]
+    pub source: Option<Source>,
     /// One for each virtual service that it is in.
     pub servers: Vec<ServerWhy>,
     /// What the kernel does about connections of servers that leave.
@@ -145,6 +150,9 @@ pub struct CheckRow {
     pub count: Option<CountRow>,
     /// The connection that is held to the host; none without `tripwire on`.
     pub tripwire: Option<TripwireRow>,
+    /// What it lacks, so that it never runs: a monitor, or an interval.
+    #[serde(default)]
+    pub lacks: Option<String>,
 }
 
 /// A withdrawal.
@@ -192,7 +200,7 @@ pub fn why(
     seen: &TableOutcome,
     now: Now,
     aim: &Aim,
-    expiry: Expiry,
+    (source, expiry): (Source, Expiry),
     since: impl Fn(VirtualServiceKey, RealServerKey) -> Option<Wall>,
 ) -> Result<ServerAnswer, String> {
     let views = engine.real_servers_called(aim)?;
@@ -202,11 +210,14 @@ pub fn why(
             .iter()
             .map(|withdrawal| withdrawal.since)
             .min();
+        // One that is kept in is in for longer than it is withdrawn.
+        let withdrawn = withdrawn.filter(|_| view.role != Some(ServerRole::Kept));
         let changed = || since(view.virtual_service, view.server?);
-        server(engine, seen, view, withdrawn.or_else(changed))
+        server(engine, seen, source, view, withdrawn.or_else(changed))
     });
     Ok(ServerAnswer {
         time: now.wall.seconds(),
+        source: Some(source),
         servers: servers.collect(),
         expiry,
     })
@@ -215,6 +226,7 @@ pub fn why(
 fn server(
     engine: &Engine,
     seen: &TableOutcome,
+    source: Source,
     view: &RealServerView,
     since: Option<Wall>,
 ) -> ServerWhy {
@@ -240,7 +252,7 @@ fn server(
             .into_iter()
             .filter_map(|id| check(engine, view, id))
             .collect(),
-        trouble: trouble(engine, seen, view),
+        trouble: trouble(engine, seen, source, view),
         section: section::row(engine, view),
         back: back::back(engine, seen, view),
         real_server: row.real_server,
@@ -327,7 +339,18 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         results: results.unwrap_or_default(),
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
+        lacks: lacks(engine, id).map(str::to_owned),
     })
+}
+
+/// What a service lacks, so that it never runs and only a trap or a person speaks for it.
+pub(super) fn lacks(engine: &Engine, id: ServiceId) -> Option<&'static str> {
+    let service = engine.model().services.get(id.index())?;
+    match (&service.monitor, service.interval) {
+        (Some(_), Some(_)) => None,
+        (None, _) => Some("monitor"),
+        (Some(_), None) => Some("interval"),
+    }
 }
 
 /// The verdict of a service that has no such host and decides as a whole.
@@ -350,7 +373,12 @@ const fn withdrawn(withdrawal: &Withdrawal) -> WithdrawsRow {
     }
 }
 
-fn trouble(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<String> {
+fn trouble(
+    engine: &Engine,
+    seen: &TableOutcome,
+    source: Source,
+    view: &RealServerView,
+) -> Vec<String> {
     let is_about = |command: &Command| match command {
         Command::AddServer(key, server, _)
         | Command::EditServer(key, server, _)
@@ -362,7 +390,17 @@ fn trouble(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<S
         | Command::DeleteService(key) => *key == view.virtual_service,
     };
     let refused = seen.refused.iter().filter(|(command, _)| is_about(command));
-    let refused = refused.map(|(command, why)| format!("cannot {command}: {why}"));
+    let refused = refused.map(|(command, why)| rows::undone(source, command, why));
+    let is_here = |(key, server): &&(VirtualServiceKey, Option<RealServerKey>)| {
+        *key == view.virtual_service && (server.is_none() || *server == view.server)
+    };
+    let contested = seen.contested.iter().filter(is_here).map(rows::contested);
+    let is_wanted = matches!(view.wish, ServerWish::In(_));
+    let is_missing = is_wanted && seen.missing.contains(&view.virtual_service);
+    let missing = is_missing.then(|| {
+        let key = view.virtual_service;
+        format!("virtual service {key} is not in the table, and not ours to make (no -B)")
+    });
     let unreadable = seen.unreadable.iter();
     let unreadable = unreadable.map(|why| format!("the kernel's table cannot be read: {why}"));
     let judges = judges(engine, view).into_iter();
@@ -378,7 +416,9 @@ fn trouble(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> Vec<S
         .iter()
         .cloned()
         .chain(cut_off)
+        .chain(missing)
         .chain(refused)
+        .chain(contested)
         .chain(unreadable)
         .collect()
 }

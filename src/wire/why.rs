@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::engine::event::{AlertId, AlertKind, Reason};
+use crate::engine::event::{AlertId, AlertKind, CutOff, Reason};
 use crate::engine::recent::{HeldEntry, ResultEntry, SentEntry};
 use crate::model::{DependKind, HostName, MonitorProgram, Service, ServiceId};
 use crate::text;
@@ -91,6 +91,15 @@ pub struct CutOffRow {
     pub since: i64,
     /// `GROUP:SERVICE` of each; one that is good ends it.
     pub witnesses: Vec<String>,
+}
+
+impl CutOffRow {
+    pub(super) fn of(cut_off: &CutOff) -> Self {
+        Self {
+            since: cut_off.since.seconds(),
+            witnesses: cut_off.witnesses.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// A line of dependencies.
@@ -243,10 +252,7 @@ pub fn why(
         }),
         depends: depends(engine, id),
         depend_status: view.depend_status,
-        cut_off: engine.cut_off(id).map(|it| CutOffRow {
-            since: it.since.seconds(),
-            witnesses: it.witnesses.iter().map(ToString::to_string).collect(),
-        }),
+        cut_off: engine.cut_off(id).as_ref().map(CutOffRow::of),
         last_trap: view.last_trap.map(|time| TrapRow {
             time: time.seconds(),
             from: view.last_trap_from.map(|address| address.to_string()),

@@ -8,11 +8,12 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use lvsmon::client::{Client, ClientError};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::farm::{Farm, SOON};
-use crate::support::{Running, have, is_root, lvsmon_path, skip, wait_until};
+use crate::support::{Running, TempDir, have, is_root, lvsmon_path, skip, wait_until};
 
 /// A user that is neither root nor the daemon's: "nobody" of most systems.
 const STRANGER: u32 = 65_534;
@@ -340,4 +341,28 @@ fn a_stopped_daemon_does_not_carry_out_later_what_nobody_waits_for_any_more() {
     // In time it is.
     let answer = ask(&mut client, &wish(until + 600_000));
     assert!(answer["done"].is_string(), "{answer}");
+}
+
+#[test]
+fn nobody_waits_longer_than_the_limit_for_a_daemon_that_takes_no_connection() {
+    let folder = TempDir::new();
+    let path = folder.join("control");
+    let listener = UnixListener::bind(&path).unwrap();
+    // As with a daemon that is stopped, once so many have come: one waits, nobody else fits.
+    rustix::net::listen(&listener, 0).unwrap();
+    let _first = UnixStream::connect(&path).unwrap();
+    let error = Client::connect_within(folder.path(), Duration::from_millis(100)).unwrap_err();
+    assert!(matches!(error, ClientError::Deaf { .. }), "{error}");
+    let mut command = Command::new(lvsmon_path());
+    command.args(["health", "--limit", "0.1s", "--statedir"]);
+    command.arg(folder.path()).stdout(Stdio::piped());
+    let mut health = Running::start(&mut command);
+    assert_eq!(health.wait(SOON).code(), Some(1));
+    let mut text = String::new();
+    let mut output = health.0.stdout.take().unwrap();
+    output.read_to_string(&mut text).unwrap();
+    assert!(
+        text.contains("has taken no connection within 0.1 s"),
+        "{text}"
+    );
 }

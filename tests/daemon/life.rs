@@ -385,3 +385,71 @@ fn wait_for_the_end_of_m4(farm: &Farm) {
         status.is_empty() || status.contains(") Z ")
     });
 }
+
+#[test]
+fn a_refused_reload_is_said_with_every_answer_until_a_good_one() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let good = farm.text(5, true);
+    let said = |words: &[&str]| {
+        let output = farm.output(words);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let questions: [&[&str]; 8] = [
+        &["table"],
+        &["why", "www1/http"],
+        &["why", "127.0.0.11"],
+        &["health"],
+        &["role"],
+        &["weight", "7", "127.0.0.11"],
+        &["enable", "127.0.0.11"],
+        &["disable", "127.0.0.13"],
+    ];
+    let sentence = "the older configuration is in force: at ";
+    for question in questions {
+        assert!(!said(question).contains(sentence), "{question:?}");
+    }
+    assert!(!said(&["check"]).contains(sentence));
+    farm.configure(&good.replace("interval 0.3s", "intervall 0.3s"));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("the old one stays in force");
+    let mistake = format!(
+        "a reload refused {} for 2 mistakes, the first of them ",
+        farm.config().display()
+    );
+    for question in questions {
+        let said = said(question);
+        let lines: Vec<&str> = said.lines().filter(|it| it.contains(sentence)).collect();
+        let [line] = lines.as_slice() else {
+            panic!("{question:?}: {said}");
+        };
+        assert!(line.contains(&mistake), "{line}");
+        assert!(line.contains("mon.cf:14:2: "), "{line}");
+        assert!(line.contains("intervall"), "{line}");
+    }
+    for question in [&questions[0], &questions[1], &questions[2], &questions[3]] {
+        let json = said(&[question, &["--json"][..]].concat());
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["refused_reload"]["mistakes"], 2, "{question:?}");
+        assert!(json["refused_reload"]["time"].is_i64());
+    }
+    // That a file has mistakes is no trouble of the daemon's.
+    assert_eq!(farm.output(&["health"]).status.code(), Some(0));
+    assert!(said(&["check"]).contains(&format!("of the daemon: {sentence}")));
+    farm.configure(&good);
+    assert!(said(&["check"]).contains("this file is good: reload it"));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("configuration reloaded");
+    for question in questions {
+        assert!(!said(question).contains(sentence), "{question:?}");
+    }
+    let (settings, _) = good.split_once("hostgroup").unwrap();
+    farm.configure(&format!("{settings}hostgroup www1 127.0.0.11\n"));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("the new configuration has no service");
+    let text = said(&["table"]);
+    assert!(
+        text.contains("mon.cf: it has no service and no virtual section"),
+        "{text}"
+    );
+}

@@ -71,6 +71,31 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
     let (code, said) = ask(&folder, &["table"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("lvsmon only observes with"), "{said}");
+    assert!(
+        said.contains("\nwould delete real server 127.0.0.1:80"),
+        "{said}"
+    );
+    assert!(!said.contains("cannot"), "{said}");
+    let (_, said) = ask(&folder, &["why", "127.0.0.1:80"]);
+    assert!(said.starts_with("lvsmon only observes"), "{said}");
+    assert!(said.contains("would delete real server") && !said.contains("cannot"));
+    // It takes no wish for one that is carried out.
+    let mut command = lvsmon(["disable", "127.0.0.1:80", "--config"]);
+    let output = command
+        .arg(folder.join("mon.cf"))
+        .output()
+        .expect("lvsmon runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("There is one that only observes"), "{said}");
+    let mut command = lvsmon(["disable", "127.0.0.1:80", "--statedir"]);
+    let output = command
+        .arg(folder.join("state/observe"))
+        .output()
+        .expect("lvsmon runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("it changes nothing in the table"), "{said}");
     let (_, said) = ask(&folder, &["table", "--json"]);
     assert!(said.contains("\"source\": \"observer\""), "{said}");
     // Nobody may take it for a director that works.
@@ -89,4 +114,8 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
         assert!(!folder.join(name).exists(), "{name} was made");
     }
     assert!(!says("table changed") && !says("put right again"));
+    assert!(
+        !says("alert sent"),
+        "an alert that nobody gets is said to be sent"
+    );
 }

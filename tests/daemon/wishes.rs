@@ -148,7 +148,7 @@ fn a_wish_and_health_are_two_reasons_and_why_names_both() {
     ];
     has(
         &did(&farm.output(&words), 0),
-        &["out; ends by itself in 1h"],
+        &["to be out; ends by itself in 1h"],
     );
     farm.wait_for_table(&[(2, 5)]);
     farm.break_server(1);
@@ -247,7 +247,10 @@ fn an_answered_wish_outlives_a_crash_that_follows_at_once() {
     let mut farm = Farm::new();
     farm.start_healthy();
     for server in ["127.0.0.11", "127.0.0.12"] {
-        has(&did(&farm.output(&["disable", server]), 0), &[": out"]);
+        has(
+            &did(&farm.output(&["disable", server]), 0),
+            &[": to be out"],
+        );
     }
     farm.end(Signal::SIGKILL);
     farm.start();
@@ -262,4 +265,61 @@ fn an_answered_wish_outlives_a_crash_that_follows_at_once() {
     for server in ["127.0.0.11", "127.0.0.12"] {
         assert_eq!(known(&farm, server)["operator"], Value::Null);
     }
+}
+
+/// An ipvsadm whose table is the file of the farm, and which refuses changes while the file
+/// `refuse` is there.
+const REFUSING: &str = r#"#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+case "$1" in
+-Sn) exec cat state/table ;;
+-L*) exit 0 ;;
+esac
+if [ -e refuse ]; then
+    echo "Memory allocation problem" >&2
+    exit 255
+fi
+[ "$1" != -d ] || sed -i "/-r $5 /d" state/table
+"#;
+
+#[test]
+fn a_wish_that_the_kernel_refuses_is_said_to_be_not_so_and_is_tried_again() {
+    let mut farm = Farm::new();
+    let port = farm.port;
+    farm.folder.write_executable("ipvsadm", REFUSING);
+    farm.folder.write("refuse", "");
+    let both = [1, 2].map(|it| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{it}:{port} -g -w 5\n"));
+    farm.folder.write(
+        "state/table",
+        format!("-A -t 10.0.0.3:{port} -s wlc\n{}", both.concat()),
+    );
+    let text = farm.text(5, true);
+    farm.configure(&text.replace("ipvs_backend = memory", "ipvs_backend = ipvsadm"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", farm.folder.path().display());
+    let mut command = farm.command(&["run"]);
+    farm.start_as(command.env("PATH", path));
+    farm.wait_for_checks_to_go_on();
+    let said = did(&farm.output(&["disable", "127.0.0.11"]), 6);
+    has(
+        &said,
+        &[
+            &format!("127.0.0.11:{port} in 10.0.0.3:{port}/tcp: to be out\n"),
+            &format!(
+                "NOT YET SO: 127.0.0.11:{port} in 10.0.0.3:{port}/tcp: it is in the kernel's table \
+                 with weight 5; cannot delete real server 127.0.0.11:{port}"
+            ),
+            "the wish is kept, and lvsmon tries again",
+        ],
+    );
+    let said = did(&farm.output(&["disable", "127.0.0.12", "--json"]), 6);
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(answer["servers"][0]["actual"], "in", "{said}");
+    assert_eq!(answer["source"], "daemon", "{said}");
+    fs::remove_file(farm.folder.join("refuse")).unwrap();
+    farm.wait_for_table(&[]);
+    has(
+        &did(&farm.output(&["disable", "127.0.0.11"]), 0),
+        &["to be out", "\nthe kernel's table is so\n"],
+    );
 }

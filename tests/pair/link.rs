@@ -497,6 +497,8 @@ fn what_the_active_told_the_standby_drops_and_never_tells() {
     wait_until("the program of the active one", SOON, || one.told() == 1);
     // The mail; of the program it was told.
     two.wait_to_hold(1);
+    two.wait_for_log("alert held, the other director tells people");
+    assert!(!two.log().contains("alert sent"), "{}", two.log());
     relay.release();
     wait_until("the mail", SOON, || relay.mails().len() == 1);
     two.wait_to_hold(0);

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::config::counted;
 use crate::lvs::Strangers;
 use crate::model::{
     DeclaredServer, DeclaredService, Initial, JudgedBy, MinLive, Model, OnExit, OnFailure,
     WeightFrom,
 };
+use crate::text::counted;
 use crate::time::Readable;
 
 /// Real servers that are named in a line of text; of fifty, the first few tell enough.

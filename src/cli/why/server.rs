@@ -6,15 +6,20 @@ use std::process::ExitCode;
 use crate::cli::output::{Output, Tone};
 use crate::cli::why::readable;
 use crate::cli::why::sheet::Sheet;
+use crate::engine::event::Reason;
 use crate::wire::server::{
     CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow, ServerAnswer,
     ServerWhy, TripwireRow,
 };
 use crate::wire::why::ResultRow;
-use crate::wire::{ServerActual, ServerWanted, Verdict};
+use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
 
 /// Prints the answer. 0 where the server is in everywhere with a weight above 0, else 1.
 pub(super) fn print(answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitCode> {
+    if answer.source == Some(Source::Observer) {
+        let text = "lvsmon only observes: this is what it wants, and nothing is changed";
+        out.line(&out.paint(Tone::Odd, text))?;
+    }
     for (index, server) in answer.servers.iter().enumerate() {
         if index > 0 {
             out.line("")?;
@@ -57,7 +62,7 @@ impl Page<'_> {
         }
         self.kernel()?;
         if let Some(section) = &server.section {
-            self.role(section)?;
+            self.state(section)?;
             self.whole(section)?;
         }
         for check in server.checks.iter().filter(|it| it.withdraws.is_none()) {
@@ -140,7 +145,12 @@ impl Page<'_> {
     }
 
     fn content(&mut self, check: &CheckRow) -> io::Result<()> {
+        let is_void = check.results.last().and_then(|it| it.reason) == Some(Reason::Witness);
         let verdict = match (check.verdict, check.count) {
+            (Verdict::Up, _) if is_void => {
+                "was up, and what it says now counts for nothing: the director is cut off"
+                    .to_owned()
+            }
             (Verdict::Up, _) => "up".to_owned(),
             (Verdict::Down, Some(CountRow { bad, fall, .. })) if bad < fall => {
                 format!(
@@ -155,17 +165,23 @@ impl Page<'_> {
             Some(time) => format!(", checked {}", self.sheet.moment(time)),
             None => ", not checked yet".to_owned(),
         };
-        self.sheet
-            .field("check", &format!("{} {verdict}{time}", check.service))
+        let lacks = check.lacks.as_ref().map_or_else(String::new, |what| {
+            format!("; it never runs, since it has no {what}: only a trap speaks for it")
+        });
+        self.sheet.field(
+            "check",
+            &format!("{} {verdict}{time}{lacks}", check.service),
+        )
     }
 
     /// What is special about its place in the section.
-    fn role(&mut self, section: &SectionRow) -> io::Result<()> {
+    fn state(&mut self, section: &SectionRow) -> io::Result<()> {
         let until = section.role_ends.map(|at| self.sheet.moment(at));
         let until = until.unwrap_or_else(|| "its time is over".to_owned());
         let text = match (section.role, section.slow_start) {
             (Some(RoleRow::Serves), Some(share)) => {
-                format!("slow start: at {share}% of its weight, all of it at {until}")
+                let text = format!("at {share}% of its weight, all of it at {until}");
+                return self.sheet.painted("slow start", Tone::Odd, &text);
             }
             (Some(RoleRow::Kept), _) => {
                 let least = section.min_live;
@@ -188,14 +204,14 @@ impl Page<'_> {
                 "nothing changes before the first look at the kernel's table".to_owned()
             }
             (Some(RoleRow::FallbackIn), _) => {
-                "it is the fallback, and serves until a real server is healthy".to_owned()
+                "it is the fallback, and serves until a real server does again".to_owned()
             }
             (Some(RoleRow::FallbackOut), _) => {
-                "it is the fallback, in only while no real server is healthy".to_owned()
+                "it is the fallback, in only while no real server serves".to_owned()
             }
             (Some(RoleRow::Serves | RoleRow::Out) | None, _) => return Ok(()),
         };
-        self.sheet.painted("role", Tone::Odd, &text)
+        self.sheet.painted("state", Tone::Odd, &text)
     }
 
     /// How the section as a whole stands.

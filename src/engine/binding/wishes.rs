@@ -228,7 +228,7 @@ impl Bindings {
                 limit(limit_s)
             ),
             ManualWish::Quiesce => "weight 0: connections go on, new ones go elsewhere".to_owned(),
-            ManualWish::Disable => "out".to_owned(),
+            ManualWish::Disable => "to be out".to_owned(),
             ManualWish::Weight { weight } => format!("weight {weight}"),
         };
         let mut line = format!("{server} in {key}: {what}");

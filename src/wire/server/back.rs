@@ -7,7 +7,7 @@ use crate::engine::event::TableOutcome;
 use crate::engine::manual::{Effect, Heed, ManualView};
 use crate::model::{Ends, ServiceId};
 use crate::time::Wall;
-use crate::wire::server::BackRow;
+use crate::wire::server::{BackRow, lacks};
 
 /// What has to happen, all of it together, before the real server is in with a weight that
 /// brings it connections. The one place that makes these sentences.
@@ -32,10 +32,11 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
         say(ends(engine, view, withdrawal, &called), None);
     }
     for service in &view.untested {
-        say(
-            format!("a first report of {}", name(engine, *service)),
-            None,
-        );
+        let service = match lacks(engine, *service) {
+            None => name(engine, *service),
+            Some(what) => format!("{} ({})", name(engine, *service), mute(what)),
+        };
+        say(format!("a first report of {service}"), None);
     }
     if let Some(manual) = view.manual.as_ref().filter(|it| takes_away(it)) {
         if let Some(until) = manual.until {
@@ -48,7 +49,7 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
     if view.role == Some(ServerRole::FallbackOut) {
         let key = view.virtual_service;
         say(
-            format!("no real server of {key} is healthy any more (it is their fallback)"),
+            format!("no real server of {key} serves any more (it is their fallback)"),
             None,
         );
     }
@@ -75,13 +76,16 @@ fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -
     let mut counts = view.counts.iter();
     let count = counts.find(|count| count.service == it.service);
     let (rise, good) = count.map_or((1, 0), |count| (count.rise, count.good));
-    let checks = match (it.ends, rise) {
-        (Ends::ByOperator, _) => format!(
+    let checks = match (it.ends, lacks(engine, it.service), rise) {
+        (Ends::ByOperator, _, _) => format!(
             "lvsmon enable {called} (ends the withdrawal by {service}; its next failing check \
              begins a new one)"
         ),
-        (Ends::WithSuccess, 1) => format!("a good check of {service}"),
-        (Ends::WithSuccess, rise) => {
+        (Ends::WithSuccess, Some(what), _) => {
+            format!("a good trap for {service} ({})", mute(what))
+        }
+        (Ends::WithSuccess, None, 1) => format!("a good check of {service}"),
+        (Ends::WithSuccess, None, rise) => {
             format!("{rise} good checks of {service} in a row ({good} so far)")
         }
     };
@@ -93,6 +97,11 @@ fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -
         (None, true) => format!("{checks}, once it is enabled (its verdict is frozen)"),
         (None, false) => checks,
     }
+}
+
+/// What is so of a service that never runs.
+fn mute(what: &str) -> String {
+    format!("it has no {what}, so it never runs, and only a trap speaks for it")
 }
 
 fn name(engine: &Engine, id: ServiceId) -> String {

@@ -44,7 +44,15 @@ fn order(engine: &mut Engine, wish: ManualWish, span: Option<u64>) {
 fn ask(engine: &Engine) -> ServerWhy {
     let seen = TableOutcome::default();
     let expiry = Expiry::default();
-    let answer = why(engine, &seen, at(5.0), &aim(), expiry, |_, _| None).unwrap();
+    let answer = why(
+        engine,
+        &seen,
+        at(5.0),
+        &aim(),
+        (Source::Daemon, expiry),
+        |_, _| None,
+    )
+    .unwrap();
     // A script reads what another one wrote.
     let text = serde_json::to_string(&answer).unwrap();
     assert_eq!(serde_json::from_str::<ServerAnswer>(&text).unwrap(), answer);
@@ -140,6 +148,7 @@ fn who_drains_is_told_what_the_kernel_does_about_persistence() {
     });
     let mut answer = ServerAnswer {
         time: at(5.0).wall.seconds(),
+        source: None,
         servers: vec![server],
         expiry: Expiry::default(),
     };
@@ -178,7 +187,11 @@ struct Farm {
 impl Farm {
     /// The table was empty; both servers are good.
     fn new() -> Self {
-        let (model, _) = crate::config::load_text(SECTION).expect("a good file");
+        Self::of(SECTION)
+    }
+
+    fn of(text: &str) -> Self {
+        let (model, _) = crate::config::load_text(text).expect("a good file");
         let saved = Saved::default();
         let engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
         let seen = TableOutcome::default();
@@ -239,7 +252,15 @@ impl Farm {
         };
         let now = at(self.second);
         let expiry = Expiry::default();
-        let answer = why(&self.engine, &self.seen, now, &aim, expiry, |_, _| None).unwrap();
+        let answer = why(
+            &self.engine,
+            &self.seen,
+            now,
+            &aim,
+            (Source::Daemon, expiry),
+            |_, _| None,
+        )
+        .unwrap();
         let text = serde_json::to_string(&answer).unwrap();
         assert_eq!(serde_json::from_str::<ServerAnswer>(&text).unwrap(), answer);
         answer.servers.into_iter().next().unwrap()
@@ -323,7 +344,7 @@ fn the_fallback_is_shown_with_who_serves_in_its_place() {
     assert!(
         idle.back[0]
             .text
-            .contains("no real server of 10.0.0.3:80/tcp is healthy")
+            .contains("no real server of 10.0.0.3:80/tcp serves")
     );
     let both = ["192.168.0.1", "192.168.0.2"];
     farm.check(&both);
@@ -337,4 +358,70 @@ fn the_fallback_is_shown_with_who_serves_in_its_place() {
         farm.section("192.168.0.2").served_by,
         Some(ServedRow::Fallback)
     );
+}
+
+#[test]
+fn a_service_that_never_runs_is_named_with_what_it_lacks() {
+    let text = SECTION
+        .replace(
+            "watch web\n service http\n  interval 10s\n",
+            "watch web\n service traps\n  traptimeout 1h\n service idle\n  monitor x\n service http\n  interval 10s\n",
+        )
+        .replace("service web:http\n", "service web:http web:traps web:idle\n");
+    let (model, _) = crate::config::load_text(&text).expect("a good file");
+    let saved = Saved::default();
+    let mut engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    let server = ask(&engine);
+    let lacks = |it: &CheckRow| (it.service.clone(), it.lacks.clone());
+    let lacks: Vec<_> = server.checks.iter().map(lacks).collect();
+    let of = |service: &str, what: Option<&str>| (service.to_owned(), what.map(str::to_owned));
+    let expected = [
+        of("web/traps", Some("monitor")),
+        of("web/idle", Some("interval")),
+        of("web/http", None),
+    ];
+    assert_eq!(lacks, expected);
+    let said = back(&server);
+    let mute = "it has no interval, so it never runs, and only a trap speaks for it";
+    let expected = format!("a first report of web/idle ({mute})");
+    assert!(said.contains(&(expected.as_str(), None)), "{said:?}");
+    assert!(
+        said.contains(&("a first report of web/http", None)),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
+    let why = |farm: &Farm| -> Vec<String> {
+        let answer = rows::table(&farm.engine, &farm.seen, Source::Daemon);
+        let rows = answer.virtual_services[0].real_servers.iter();
+        // The kernel's table stays empty here.
+        let other = "virtual service is missing";
+        let why = rows.map(|row| row.why.replace(other, ""));
+        why.map(|why| why.trim_end_matches("; ").to_owned())
+            .collect()
+    };
+    let both = ["192.168.0.1", "192.168.0.2"];
+    let mut farm = Farm::new();
+    assert_eq!(why(&farm), ["the fallback, not needed", "", ""]);
+    farm.check(&both);
+    farm.check(&both);
+    let out = "web/http says refused";
+    assert_eq!(why(&farm), ["the fallback, it serves", out, out]);
+    farm.check(&both[1..]);
+    farm.check(&both[1..]);
+    farm.check(&both[1..]);
+    let slow = "slow start, at 10% of its weight";
+    assert_eq!(why(&farm), ["the fallback, not needed", slow, out]);
+    let alone = SECTION.replace(" fallback 10.0.0.1:8081 forward nat\n", "");
+    let mut farm = Farm::of(&alone);
+    farm.check(&both);
+    farm.check(&both);
+    let kept = "web/http says refused; kept in by min_live";
+    assert_eq!(why(&farm), [kept, out]);
+    // It is in for as long as before.
+    assert_eq!(farm.why("192.168.0.1").since, None);
+    assert!(farm.why("192.168.0.2").since.is_some());
 }
