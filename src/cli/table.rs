@@ -83,8 +83,8 @@ fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Resu
     for cut_off in &answer.cut_off {
         let (since, witnesses) = (time(cut_off.since), cut_off.witnesses.join(" or "));
         let text = format!(
-            "the director is cut off since {since}: failures count for nothing, and the table stays \
-             as it is, until {witnesses} is good"
+            "the director is cut off since {since}: failures count for nothing, and take no real \
+             server out, until {witnesses} is good"
         );
         out.line(&out.paint(Tone::Bad, &text))?;
     }

@@ -312,7 +312,7 @@ impl Engine {
         };
         Some(format!(
             "While {names} {fail}, this director counts as cut off: failures of the services that have \
-             it for a witness count for nothing, and the table stays as it is."
+             it for a witness count for nothing, and take no real server out."
         ))
     }
 
