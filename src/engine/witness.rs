@@ -24,11 +24,11 @@ use crate::engine::report::Heard;
 use crate::engine::schedule::Lane;
 use crate::engine::state::{HostState, Moment};
 use crate::engine::{Engine, Going, verdict};
-use crate::model::{Model, ServiceId};
+use crate::model::{Model, ServiceId, WITNESS_ANSWER_MAX};
 use crate::time::{Mono, Now, Wall};
 
 /// No answer within this time means that nothing is reached (D17).
-pub(super) const ANSWER_MAX: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_MAX: Duration = WITNESS_ANSWER_MAX;
 
 /// A witness that only ever answers too late, or not at all, hides failures for no longer than
 /// this: long enough for a link to be mended by itself, short enough for a person to be told.

@@ -11,6 +11,9 @@ use std::time::Duration;
 use crate::lvs::{Forwarding, RealServer, Strangers, VirtualService, VirtualServiceKey};
 use crate::model::{AlertCommand, HostName, ServiceId};
 
+/// No answer of a witness within this time means that nothing is reached (D17).
+pub const WITNESS_ANSWER_MAX: Duration = Duration::from_secs(2);
+
 /// One `virtual` section. No two of a Model have the same key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeclaredService {

@@ -10,8 +10,8 @@ use crate::config::check::section::words::listed;
 use crate::config::lines::Span;
 use crate::lvs::Family;
 use crate::model::{
-    Binding, BoundServers, Creation, DeclaredServer, DeclaredService, ServiceId, WeightFrom,
-    Withdraws,
+    Binding, BoundServers, Creation, DeclaredServer, DeclaredService, MonitorProgram, ServiceId,
+    WITNESS_ANSWER_MAX, WeightFrom, Withdraws,
 };
 use crate::time::Readable;
 
@@ -93,6 +93,30 @@ impl Compiler<'_, '_> {
         } else if service.periods.iter().all(|it| it.alerts.is_empty()) {
             let message = format!("witness {witness} has no alert");
             let help = "its alert is the only one while the director is cut off: give it one";
+            self.report().warn(place, message, help);
+        }
+        self.witness_in_time(id, place);
+    }
+
+    /// An answer of a witness that comes too late is none: what failed is hidden meanwhile.
+    fn witness_in_time(&mut self, id: ServiceId, place: Span) {
+        let Some(service) = self.services.get(id.index()) else {
+            return;
+        };
+        let monitor = service.monitor.as_ref();
+        let limit = monitor.and_then(|monitor| match &monitor.program {
+            MonitorProgram::Native(options) => Some(options.limit()),
+            // How long a program takes is not known.
+            MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => None,
+        });
+        if let Some(limit) = limit.filter(|&limit| limit > WITNESS_ANSWER_MAX) {
+            let (group, name) = (&service.group, &service.name);
+            let (limit, most) = (Readable(limit), Readable(WITNESS_ANSWER_MAX));
+            let message = format!("witness {group}:{name} may take {limit} to answer");
+            let help = format!(
+                "failures are hidden while it has not answered within {most}: give its monitor \
+                 shorter times"
+            );
             self.report().warn(place, message, help);
         }
     }
