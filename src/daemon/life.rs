@@ -22,6 +22,7 @@ use crate::daemon::boot::{self, Boot};
 use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
+use crate::daemon::dropped::{self, LastLine};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::{self, Watchdog};
 use crate::daemon::lasting::{has_lost_everything, keep_what_cannot_change};
@@ -381,6 +382,7 @@ pub(super) type Reloaded = Result<Reread, Vec<Diagnostic>>;
 #[derive(Debug)]
 pub(super) struct Reread {
     loaded: Loaded,
+    last_line: LastLine,
     /// As [`logs::read_back`] has it.
     history: Option<Vec<HistoryLine>>,
     /// mon's state files that were there.
@@ -417,6 +419,7 @@ impl Daemon {
             let history = logs::read_back(&loaded.model.globals);
             Ok(Reread {
                 loaded,
+                last_line: LastLine::of(&config),
                 history,
                 state_files: statefiles::texts_in(&statedir),
             })
@@ -455,10 +458,14 @@ impl Daemon {
             }
             Ok(Reread {
                 mut loaded,
+                last_line,
                 history,
                 state_files,
             }) => {
                 log_warnings(&loaded.warnings);
+                if let Some(names) = dropped::names(self.engine.model(), &loaded.model) {
+                    dropped::say(&names, last_line);
+                }
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
                 let model = Arc::new(loaded.model);
                 self.server.reload(&model.globals);

@@ -25,6 +25,7 @@
 //! | how do traps come in | `traps` |
 //! | who holds the connections that tell of a crash | `tripwire` |
 //! | what is logged of mistakes in files | `mistakes` |
+//! | which virtual services does a reload drop | `dropped` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | how does work that blocks get a thread | `threads` |
 //! | what do the histories on disk get | `logs` |
@@ -42,6 +43,7 @@ mod boot;
 mod chronicle;
 mod claim;
 mod control;
+mod dropped;
 mod gate;
 mod health;
 mod lasting;

@@ -189,6 +189,26 @@ fn a_reload_that_leaves_no_service_at_all_keeps_the_old_file_and_the_table() {
 }
 
 #[test]
+fn a_reload_names_the_virtual_services_that_go_and_warns_where_the_file_looks_cut() {
+    let mut farm = Farm::new();
+    let section = |port: u16| {
+        format!("\nvirtual 10.0.0.9:{port}\n    real www1 weight 5\n    service www1:http\n")
+    };
+    let text = farm.text(5, true);
+    farm.configure(&(text.clone() + &section(81) + &section(82)));
+    farm.start_healthy();
+    farm.configure(&(text.clone() + &section(81)));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("virtual services removed from the file: 10.0.0.9:82/tcp\n");
+    farm.configure(&(text + "\n# cut he"));
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("virtual services removed from the file: 10.0.0.9:81/tcp; its last line");
+    let log = farm.log();
+    let line = log.lines().find(|line| line.contains("10.0.0.9:81/tcp; "));
+    assert!(line.unwrap().contains("WARN"), "{line:?}");
+}
+
+#[test]
 fn a_state_folder_that_is_deleted_is_claimed_again() {
     let mut farm = Farm::new();
     farm.start_healthy();
