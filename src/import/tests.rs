@@ -723,6 +723,30 @@ fn a_group_stands_for_each_of_its_members() {
 }
 
 #[test]
+fn what_stands_behind_the_value_of_a_statement_of_keepalived_is_said() {
+    let text = "virtual_server 10.0.0.3 80 {\n delay_loop 6 lb_algo wrr\n warmup 5\n \
+                real_server 10.0.0.7 80 {\n  TCP_CHECK {\n   connect_timeout 3\n  }\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    let remarks = imported.remarks.iter();
+    let said: Vec<_> = remarks
+        .map(|it| (it.place.line, it.text.as_str()))
+        .collect();
+    let of_line = |line| {
+        let mut said = said.iter().filter(|it| it.0 == line);
+        (said.next().map_or("", |it| it.1), said.count())
+    };
+    let (swallowed, others) = of_line(2);
+    assert!(swallowed.contains("\"lb_algo\"") && others == 0, "{said:?}");
+    assert!(of_line(3).0.starts_with("warmup"), "{said:?}");
+    assert_eq!(of_line(5), ("", 0), "{said:?}");
+    assert!(imported.text.contains("interval 6s\n"));
+    assert!(
+        imported.text.contains("scheduler wlc\n"),
+        "as keepalived has it"
+    );
+}
+
+#[test]
 fn what_keepalived_keeps_is_said_once() {
     let text = "global_defs {\n router_id A\n vrrp_strict\n smtp_server 10.0.0.1 2525\n \
                 notification_email_from \"k\" <k@x.y>\n lvs_sync_daemon eth0 VI_1\n lvs_timeouts tcp 9\n}\n\

@@ -27,10 +27,23 @@ pub(super) struct Defaults {
     delay_loop: Option<Duration>,
 }
 
+/// Says what stands behind the one value of a statement: keepalived drops it without a word.
+fn swallowed(line: &Block, remarks: &mut Remarks) {
+    if let [_, first, ..] = line.args() {
+        let (name, first) = (line.name(), shown(first));
+        let text = format!(
+            "{name} takes one word: keepalived drops what follows it on the line, \"{first}\" on; write it \
+             on a line of its own"
+        );
+        remarks.tolerated(&line.place, text);
+    }
+}
+
 impl Defaults {
     /// Takes a line that may stand on all levels.
     pub(super) fn take(&mut self, line: &Block, remarks: &mut Remarks) {
         let value = line.word(1);
+        swallowed(line, remarks);
         let mut span =
             |place: &mut Option<Duration>| match value.and_then(timer).filter(|it| !it.is_zero()) {
                 Some(span) => *place = Some(span.min(PAUSE_MAX)),
@@ -50,6 +63,10 @@ impl Defaults {
                 Some(number) => self.retry = Some(number),
                 None => remarks.tolerated(&line.place, "retry without a number; left out"),
             },
+            "warmup" => remarks.note(
+                &line.place,
+                "warmup: left out, first checks follow each other at short distances anyway",
+            ),
             _ => unknown(line, remarks),
         }
     }
@@ -138,8 +155,8 @@ impl<'a> Options<'a> {
                 remarks.lost(&line.place, text);
             }
             "alpha" | "connect_timeout" | "retry" | "nb_get_retry" | "delay_before_retry"
-            | "delay_loop" => self.defaults.take(line, remarks),
-            "warmup" | "log_all_failures" => {}
+            | "delay_loop" | "warmup" => self.defaults.take(line, remarks),
+            "log_all_failures" => {}
             _ => self.rest.push(line),
         }
     }

@@ -19,7 +19,7 @@ use crate::lvs::{
 use crate::model::{Counts, Initial, OnExit, OnFailure, WeightFrom};
 
 /// Words of the block itself that say nothing about the table or the checks.
-const SILENT: [&str; 4] = ["snmp_name", "warmup", "log_all_failures", "hysteresis"];
+const SILENT: [&str; 3] = ["snmp_name", "log_all_failures", "hysteresis"];
 
 /// A section; none where it cannot be one, with a remark.
 pub(super) fn section(
@@ -280,7 +280,7 @@ impl<'a> Reading<'a> {
                 );
             }
             "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
-            | "delay_loop" | "inhibit_on_failure" => self.defaults.take(line, remarks),
+            | "delay_loop" | "inhibit_on_failure" | "warmup" => self.defaults.take(line, remarks),
             word if SILENT.contains(&word) => {}
             word => match flag_of(&self.settings.scheduler, word) {
                 Some(flag) => self.settings.flags = self.settings.flags.with(flag),
@@ -393,7 +393,7 @@ impl<'a> Reading<'a> {
                 "notify_up" => script(line, &mut policy.upalerts, remarks),
                 "notify_down" => script(line, &mut policy.alerts, remarks),
                 "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
-                | "delay_loop" | "inhibit_on_failure" => defaults.take(line, remarks),
+                | "delay_loop" | "inhibit_on_failure" | "warmup" => defaults.take(line, remarks),
                 word if checker::is_one(word) || SILENT.contains(&word) => {}
                 _ => unknown(line, remarks),
             }
