@@ -136,7 +136,7 @@ impl fmt::Display for Refusal {
             Self::NoScheduler(name) => write!(
                 out,
                 "the kernel has no scheduler \"{name}\"; load it with `modprobe ip_vs_{name}`, \
-                 or name another with -S",
+                 or name another one: with `scheduler` in a virtual section, with -S of lvs.alert",
             ),
             Self::NoSchedulerOrEngine(name, engine) => write!(
                 out,
