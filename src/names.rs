@@ -8,6 +8,7 @@
 //! Not here: which names to look up and how often (the daemon).
 
 mod files;
+mod servers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,17 +18,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::lookup::Lookup;
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{RData, RecordType};
 use tokio::sync::{OnceCell, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::names::files::{Hosts, Stamp};
+use crate::names::servers::{LOOKUP_MAX, Outcome};
 use crate::time::Mono;
 
 /// Lifetime of an address literal's answer: it never changes, this is merely long.
@@ -36,17 +33,8 @@ const LITERAL_FRESH: Duration = Duration::from_secs(86_400);
 /// Lifetime of an answer from the hosts file: how soon an edit is noticed.
 const HOSTS_FRESH: Duration = Duration::from_secs(5);
 
-/// Bounds of the lifetime of a name server's answer: one of zero must not become a query for
-/// each check, and a change must be noticed on the day it happens.
-const FRESH_MIN: Duration = Duration::from_secs(5);
-/// See [`FRESH_MIN`].
-const FRESH_MAX: Duration = Duration::from_secs(3_600);
-
 /// After a failed look-up the servers are left alone for this long.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-
-/// Longest look-up, over all servers, tries and search domains.
-const LOOKUP_MAX: Duration = Duration::from_secs(10);
 
 /// How long a caller who has an old answer waits for a new one.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -142,15 +130,6 @@ struct Slot {
 struct Good {
     addresses: Vec<IpAddr>,
     until: Mono,
-}
-
-/// What a look-up of the name servers came to.
-enum Outcome {
-    Found(Vec<IpAddr>, Duration),
-    /// The servers say that there is no such address.
-    NoSuchName(String),
-    /// No usable answer; the addresses of one family, where at least that was answered.
-    NoAnswer(String, Vec<IpAddr>),
 }
 
 impl fmt::Debug for Names {
@@ -322,7 +301,7 @@ impl Inner {
             .map_err(|error| format!("no name server is known ({shown}: {error})"))?;
         let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(&text)
             .map_err(|error| format!("no name server is known ({shown}: {error})"))?;
-        resolver(config, options, &self.sources.servers).map_err(|error| error.to_string())
+        servers::resolver(config, options, &self.sources.servers).map_err(|error| error.to_string())
     }
 
     /// Takes in what a look-up came to and wakes those who wait.
@@ -479,25 +458,6 @@ impl Slot {
     }
 }
 
-fn resolver(
-    config: ResolverConfig,
-    options: ResolverOpts,
-    servers: &[SocketAddr],
-) -> Result<TokioResolver, NetError> {
-    let config = if servers.is_empty() {
-        config
-    } else {
-        files::with_servers(&config, servers)
-    };
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    let mut options = options;
-    // Both are ours: the hosts file with its changes, and the cache with its bounds.
-    options.use_hosts_file = ResolveHosts::Never;
-    options.cache_size = 0;
-    *builder.options_mut() = options;
-    builder.build()
-}
-
 /// Asks the name servers and tells [`Inner::learn`], unless the last [`Names`] is gone by then.
 fn question(
     name: String,
@@ -509,56 +469,10 @@ fn question(
     async move {
         // Fails only when the semaphore is closed, which nobody does.
         let _permit = questions.acquire().await;
-        let both = async {
-            tokio::join!(
-                resolver.lookup(name.as_str(), RecordType::A),
-                resolver.lookup(name.as_str(), RecordType::AAAA),
-            )
-        };
-        let outcome = match timeout(LOOKUP_MAX, both).await {
-            Ok((v4, v6)) => combine(v4, v6),
-            Err(_) => Outcome::NoAnswer(
-                "no answer from the name servers in time".to_owned(),
-                Vec::new(),
-            ),
-        };
+        let outcome = servers::ask(&resolver, &name).await;
         if let Some(inner) = inner.upgrade() {
             inner.learn(&name, outcome);
         }
-    }
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "an enum of hickory that grows; only addresses are looked for"
-)]
-fn combine(v4: Result<Lookup, NetError>, v6: Result<Lookup, NetError>) -> Outcome {
-    let mut found = Vec::new();
-    let mut lifetime = FRESH_MAX;
-    let mut failed = None;
-    for answer in [v4, v6] {
-        match answer {
-            Ok(lookup) => {
-                for record in lookup.answers() {
-                    let address = match record.data {
-                        RData::A(ref address) => IpAddr::V4(address.0),
-                        RData::AAAA(ref address) => IpAddr::V6(address.0),
-                        _ => continue,
-                    };
-                    lifetime = lifetime.min(Duration::from_secs(record.ttl.into()));
-                    found.push(address);
-                }
-            }
-            Err(error) if error.is_no_records_found() => {}
-            Err(error) => failed = Some(error.to_string()),
-        }
-    }
-    match failed {
-        Some(why) => Outcome::NoAnswer(why, found),
-        None if found.is_empty() => {
-            Outcome::NoSuchName("the name servers know no address of it".to_owned())
-        }
-        None => Outcome::Found(found, lifetime.max(FRESH_MIN)),
     }
 }
 
