@@ -3,7 +3,8 @@
 //! The hosts file and resolv.conf are read again when they change (looked at once a second at
 //! most). Answers of name servers are kept for their lifetime within bounds; while the servers
 //! are gone the last good answer stays and says so. A name that the servers say does not exist
-//! loses its addresses. Nothing here blocks the runtime. Sources that only nsswitch knows (LDAP,
+//! loses its addresses once they have said so for a minute: when the server that knows it is slow, the next one of
+//! resolv.conf answers, and need not know it. Nothing here blocks the runtime. Sources that only nsswitch knows (LDAP,
 //! mDNS) are not asked.
 //! Not here: which names to look up and how often (the daemon).
 
@@ -35,6 +36,10 @@ const HOSTS_FRESH: Duration = Duration::from_secs(5);
 
 /// After a failed look-up the servers are left alone for this long.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// So many questions in a row must be answered with "no such name" before a name that had
+/// addresses loses them: a minute, at one in [`RETRY_AFTER`].
+const DENIALS: u32 = 12;
 
 /// How long a caller who has an old answer waits for a new one.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -122,6 +127,8 @@ struct Slot {
     good: Option<Good>,
     /// The last look-up failed so, and until when that stands.
     failed: Option<(NameError, Mono)>,
+    /// How many questions in a row were answered with "no such name", silence not counted.
+    denials: u32,
     /// Closed when the look-up has ended.
     asked: Option<watch::Receiver<()>>,
     used: Mono,
@@ -171,12 +178,34 @@ impl Names {
         }))
     }
 
+    /// Takes in what a name had in an earlier life of the daemon: an old answer, which serves
+    /// while no name server answers and is asked for again at once. What is known since stays.
+    pub fn remember(&self, host: &str, address: IpAddr) {
+        let name = files::normal(host);
+        let now = self.0.now();
+        let mut state = self.0.state();
+        if !state.known.contains_key(name.as_str()) {
+            state.make_room();
+        }
+        let slot = state
+            .known
+            .entry(name.into())
+            .or_insert_with(|| Slot::new(now));
+        let old = slot.good.get_or_insert_with(|| Good {
+            addresses: Vec::new(),
+            until: now,
+        });
+        if old.until <= now && !old.addresses.contains(&address) {
+            old.addresses.push(address);
+        }
+    }
+
     /// Looks a name up: at once for a literal (brackets allowed), a name of the hosts file and a
     /// fresh answer; else within 10 s, or 0.5 s where an old answer is at hand.
     ///
     /// # Errors
     ///
-    /// The name does not exist, or no server answered and no earlier answer is known.
+    /// The name does not exist (for a minute, where it had an answer), or no server answered and no earlier answer is known.
     pub async fn lookup(&self, host: &str) -> Result<Answer, NameError> {
         if let Some(literal) = literal(host) {
             return Ok(Answer {
@@ -322,9 +351,21 @@ impl Inner {
                 }
                 let until = now.after(lifetime);
                 slot.good = Some(Good { addresses, until });
+                slot.denials = 0;
             }
             Outcome::NoSuchName(why) => {
-                if slot.good.take().is_some() {
+                slot.denials = slot.denials.saturating_add(1);
+                if slot.denials < DENIALS {
+                    if slot.denials == 1 && slot.good.is_some() {
+                        let most = DENIALS;
+                        tracing::warn!(
+                            name,
+                            why,
+                            most,
+                            "no such name, the last good answer is kept until it is said so often"
+                        );
+                    }
+                } else if slot.good.take().is_some() {
                     tracing::warn!(name, why, "name no longer has an address");
                 }
                 slot.failed = Some((error(why), now.after(RETRY_AFTER)));
@@ -361,12 +402,10 @@ impl State {
         if !self.known.contains_key(name) {
             self.make_room();
         }
-        let slot = self.known.entry(name.into()).or_insert(Slot {
-            good: None,
-            failed: None,
-            asked: None,
-            used: now,
-        });
+        let slot = self
+            .known
+            .entry(name.into())
+            .or_insert_with(|| Slot::new(now));
         slot.used = now;
         if let Some(answer) = slot.at_hand(now) {
             return Known::Answer(answer);
@@ -432,6 +471,17 @@ impl State {
 }
 
 impl Slot {
+    /// Of a name that nobody asked for yet.
+    fn new(now: Mono) -> Self {
+        Self {
+            good: None,
+            failed: None,
+            denials: 0,
+            asked: None,
+            used: now,
+        }
+    }
+
     /// What can be said without asking.
     fn at_hand(&self, now: Mono) -> Option<Result<Answer, NameError>> {
         if let Some(good) = self.good.as_ref().filter(|good| good.until > now) {

@@ -329,6 +329,9 @@ fn start(
     let outbox = Outbox::start_as(settings, role::voice(&role), Some(tidings), events.clone());
     let then = boot::as_journal_has_it(saved, clock);
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
+    for (host, address) in engine.addresses() {
+        names.remember(host.as_str(), address);
+    }
     Ok(Daemon {
         role,
         pulse: Pulse::new(),

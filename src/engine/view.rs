@@ -123,6 +123,12 @@ impl Engine {
         self.bindings.at_exit()
     }
 
+    /// The address that counts of each name of a real server (D8), once for each family. Before
+    /// the first event: the one it had when the daemon ended.
+    pub fn addresses(&self) -> impl Iterator<Item = (&HostName, IpAddr)> {
+        self.bindings.addresses()
+    }
+
     /// Every owned real server with what is wanted of it and why.
     #[must_use]
     pub fn real_servers(&self) -> Vec<RealServerView> {

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::config::{
+    ResolveHosts, ResolverConfig, ResolverOpts, ServerOrderingStrategy,
+};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -15,7 +17,7 @@ use crate::names::files;
 
 /// Bounds of the lifetime of a name server's answer: one of zero must not become a query for
 /// each check, and a change must be noticed on the day it happens.
-const FRESH_MIN: Duration = Duration::from_secs(5);
+pub(super) const FRESH_MIN: Duration = Duration::from_secs(5);
 /// See [`FRESH_MIN`].
 const FRESH_MAX: Duration = Duration::from_secs(3_600);
 
@@ -48,6 +50,12 @@ pub(super) fn resolver(
     // Both are ours: the hosts file with its changes, and the cache with its bounds.
     options.use_hosts_file = ResolveHosts::Never;
     options.cache_size = 0;
+    // resolv.conf(5) is an order: the next server is asked when the one before says nothing of
+    // use. Asked side by side, one that knows less would win by being quicker.
+    options.num_concurrent_reqs = 1;
+    if options.server_ordering_strategy == ServerOrderingStrategy::QueryStatistics {
+        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+    }
     *builder.options_mut() = options;
     builder.build()
 }

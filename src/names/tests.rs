@@ -2,6 +2,7 @@ use std::net::UdpSocket;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicU8, AtomicUsize};
 
+use super::servers::FRESH_MIN;
 use super::*;
 
 /// What the name server in a test does.
@@ -97,11 +98,15 @@ impl Place {
     }
 
     fn names(&self) -> Names {
-        Names::with(Sources {
+        Names::with(self.sources())
+    }
+
+    fn sources(&self) -> Sources {
+        Sources {
             hosts: self.folder.path().join("hosts"),
             resolver: self.folder.path().join("resolv.conf"),
             servers: vec![self.server.address],
-        })
+        }
     }
 }
 
@@ -230,6 +235,58 @@ fn the_last_good_answer_stays_while_the_server_is_gone() {
 }
 
 #[test]
+fn an_address_of_an_earlier_life_serves_only_while_no_server_answers() {
+    let place = Place::new(SILENT);
+    run(async {
+        let names = place.names();
+        names.remember("Web7.test.", "10.0.0.99".parse().unwrap());
+        let kept = names.lookup("web7.test").await;
+        assert_eq!(addresses(&kept), ["10.0.0.99"]);
+        assert!(kept.unwrap().kept_because.is_some(), "it says so");
+    });
+    place.server.manner.store(ANSWERS, SeqCst);
+    run(async {
+        let names = place.names();
+        names.remember("web7.test", "10.0.0.99".parse().unwrap());
+        let fresh = names.lookup("web7.test").await;
+        assert_eq!(addresses(&fresh), ["10.0.0.7", "fd00::7"]);
+        // What is known now is not mixed with what was.
+        names.remember("web7.test", "10.0.0.99".parse().unwrap());
+        let fresh = names.lookup("web7.test").await;
+        assert_eq!(addresses(&fresh), ["10.0.0.7", "fd00::7"]);
+    });
+}
+
+#[test]
+fn a_denial_between_two_answers_costs_nothing() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        for manner in [ANSWERS, DENIES, ANSWERS, DENIES, ANSWERS] {
+            place.server.manner.store(manner, SeqCst);
+            let answer = names.lookup("web7.test").await;
+            assert_eq!(addresses(&answer), ["10.0.0.7", "fd00::7"]);
+            age(&names, OLD);
+        }
+    });
+}
+
+#[test]
+fn the_second_server_is_asked_only_where_the_first_one_says_nothing() {
+    let (place, second) = (Place::new(ANSWERS), Server::start(DENIES));
+    run(async {
+        let mut sources = place.sources();
+        sources.servers.push(second.address);
+        for round in 0..10 {
+            let names = Names::with(sources.clone());
+            let answer = names.lookup("web7.test").await;
+            assert_eq!(addresses(&answer), ["10.0.0.7", "fd00::7"], "round {round}");
+        }
+    });
+    assert_eq!(second.questions.load(SeqCst), 0);
+}
+
+#[test]
 fn a_name_that_no_longer_exists_loses_its_addresses() {
     let place = Place::new(ANSWERS);
     run(async {
@@ -237,6 +294,13 @@ fn a_name_that_no_longer_exists_loses_its_addresses() {
         names.lookup("web7.test").await.unwrap();
         place.server.manner.store(DENIES, SeqCst);
         age(&names, OLD);
+        // A few may be answers of a server that knows less.
+        for _ in 1..DENIALS {
+            let kept = names.lookup("web7.test").await;
+            assert_eq!(addresses(&kept), ["10.0.0.7", "fd00::7"]);
+            assert!(kept.unwrap().kept_because.is_some(), "it says so");
+            age(&names, OLD);
+        }
         let error = names.lookup("web7.test").await.unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -21,6 +21,12 @@ fn start_with_hosts(hosts: &str) -> Farm {
     let text = farm.text(5, true);
     let text = text.replace("127.0.0.11", "web1");
     farm.configure(&text.replace("127.0.0.12", "web2"));
+    start_again_with_hosts(&mut farm, hosts);
+    farm
+}
+
+/// The daemon of that farm, in a life with that hosts file.
+fn start_again_with_hosts(farm: &mut Farm, hosts: &str) {
     farm.folder.write("hosts", hosts);
     // Nobody answers there, at once.
     farm.folder.write("resolv.conf", "nameserver 127.0.0.254\n");
@@ -34,7 +40,6 @@ fn start_with_hosts(hosts: &str) -> Farm {
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", &script]);
     farm.start_as(&mut command);
-    farm
 }
 
 fn serve(farm: &Farm, number: u8) -> WebServer {
@@ -85,4 +90,24 @@ fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
     farm.wait_for_table(&[(1, 5), (2, 5)]);
     let status = farm.end(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(status.code(), Some(0), "{}", farm.log());
+}
+
+#[test]
+fn a_restart_while_no_name_server_answers_takes_no_server_with_a_name_out() {
+    if !can_give_hosts("a_restart_while_no_name_server_answers_takes_no_server_with_a_name_out") {
+        return;
+    }
+    let mut farm = start_with_hosts("127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    farm.end(nix::sys::signal::Signal::SIGKILL);
+    // From here on the names are in no file, and nobody answers at the name server's address.
+    start_again_with_hosts(&mut farm, "");
+    farm.wait_for_log("no answer, the last good one is kept");
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into(), "{}", farm.log());
+    // What stands in for the answer is checked like any other address.
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
 }

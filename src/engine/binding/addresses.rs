@@ -109,6 +109,16 @@ impl Addresses {
         }
     }
 
+    /// Each name that has an address that counts, once for each family.
+    pub(super) fn all_current(&self) -> impl Iterator<Item = (&HostName, IpAddr)> {
+        let both = |name: &Name| [name.v4.current, name.v6.current];
+        let names = self.names.iter();
+        names.flat_map(move |(host, name)| {
+            let known = both(name).into_iter().flatten();
+            known.map(move |address| (host, address))
+        })
+    }
+
     /// Names whose address changed, with the family and when the answer came.
     pub(super) fn changing(&self) -> Vec<(HostName, Family, Tick)> {
         let changing = self.changing.iter();

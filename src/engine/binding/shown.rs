@@ -1,15 +1,22 @@
 //! How do readers see the real servers of a `virtual` section?
 
+use std::net::IpAddr;
+
 use crate::engine::binding::Bindings;
 use crate::engine::desired::{CountView, RealServerView, SectionView, Survey};
 use crate::engine::section::count::{Streak, place};
 use crate::engine::section::memory::{Memory, SectionState};
 use crate::engine::section::wanted::{ServerRole, on_failure};
 use crate::lvs::{DesiredService, RealServerKey, ServerWish, VirtualServiceKey};
-use crate::model::{DeclaredJudge, DeclaredServer, DeclaredService, OnFailure};
+use crate::model::{DeclaredJudge, DeclaredServer, DeclaredService, HostName, OnFailure};
 use crate::time::Wall;
 
 impl Bindings {
+    /// See [`Engine::addresses`](crate::engine::Engine::addresses).
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (&HostName, IpAddr)> {
+        self.addresses.all_current()
+    }
+
     /// Completes the views of a section's real servers, and adds those that no service judges.
     pub(super) fn add_section_views(
         &self,
