@@ -99,7 +99,7 @@ fn a_restart_while_no_name_server_answers_takes_no_server_with_a_name_out() {
     }
     let mut farm = start_with_hosts("127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(1, 5), (2, 5)]);
-    farm.end(nix::sys::signal::Signal::SIGKILL);
+    farm.end(nix::sys::signal::Signal::SIGTERM);
     // From here on the names are in no file, and nobody answers at the name server's address.
     start_again_with_hosts(&mut farm, "");
     farm.wait_for_log("no answer, the last good one is kept");
