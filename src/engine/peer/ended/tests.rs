@@ -86,9 +86,12 @@ impl Desk {
 
     fn tells(&mut self, told: PeerTold) -> Vec<(String, String)> {
         let actions = self.handle(Event::Peer(told));
-        let renumbered = actions.into_iter().filter_map(|action| match action {
-            Action::Renumber(Renumbering { from, to }) => Some((from, to)),
-            _ => None,
+        let renumbered = actions.into_iter().filter_map(|action| {
+            if let Action::Renumber(Renumbering { from, to }) = action {
+                Some((from, to))
+            } else {
+                None
+            }
         });
         renumbered.collect()
     }
