@@ -318,16 +318,12 @@ impl Manual {
             return (keys, actions);
         }
         let (table, connections) = (self.table.as_deref(), &self.connections);
-        let gives_way = &self.gives_way;
         self.wishes.retain(|&entry, standing| {
             look();
             if let Some(text) = standing.is_over(now) {
                 actions.extend([forget(key(entry)), note(entry, text)]);
                 keys.insert(entry.0);
                 return false;
-            }
-            if gives_way.contains(&entry) {
-                return true;
             }
             let counts = connections.get(&entry).copied().unwrap_or_default();
             if let Some(text) = standing.drain_on(now, quiesced(table, entry), counts) {
@@ -351,10 +347,8 @@ impl Manual {
     }
 
     fn earliest(&self) -> Option<Mono> {
-        let standings = self.wishes.iter().inspect(|_| look());
-        let deadlines = standings
-            .flat_map(|(entry, standing)| standing.deadlines(self.gives_way.contains(entry)));
-        deadlines.min()
+        let standings = self.wishes.values().inspect(|_| look());
+        standings.flat_map(Standing::deadlines).min()
     }
 
     /// Whether nothing at all is wished.

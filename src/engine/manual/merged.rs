@@ -97,7 +97,9 @@ impl Manual {
             let entry = (section.key, server);
             self.gives_way.insert(entry);
             self.is_stirred = true;
-            if let Some(standing) = self.wishes.get(&entry) {
+            if let Some(standing) = self.wishes.get_mut(&entry) {
+                standing.give_way();
+                actions.push(standing.record(entry, now));
                 let called = standing.called();
                 gave_way.push(GaveWay { server, called });
             }

@@ -39,6 +39,8 @@ pub(super) struct Standing {
 pub(super) enum Drain {
     /// The wish is none.
     No,
+    /// It has not begun, or begins anew: its wish gives way.
+    Waits,
     /// It waits for connections to end.
     Going {
         /// Not over before; none once that is past.
@@ -127,7 +129,7 @@ impl Standing {
     pub(super) fn record(&self, entry: EntryKey, now: Now) -> Action {
         let wall = |due: Mono| now.wall.after(due.since(now.mono));
         let (deadline, drained) = match self.drain {
-            Drain::No => (None, None),
+            Drain::No | Drain::Waits => (None, None),
             Drain::Going { deadline, .. } => (Some(wall(deadline)), None),
             Drain::Done(drained) => (None, Some(drained)),
         };
@@ -155,7 +157,7 @@ impl Standing {
     pub(super) fn effect(&self) -> Effect {
         match self.drain {
             Drain::Done(_) => Effect::Out,
-            Drain::Going { .. } | Drain::No => Effect::at_first(&self.wish),
+            Drain::Going { .. } | Drain::Waits | Drain::No => Effect::at_first(&self.wish),
         }
     }
 
@@ -208,18 +210,25 @@ impl Standing {
         })
     }
 
+    /// It gives way: a drain waits.
+    pub(super) fn give_way(&mut self) {
+        if let Drain::Going { .. } = self.drain {
+            self.drain = Drain::Waits;
+        }
+    }
+
     /// It counts again: a drain begins anew.
     pub(super) fn begin_anew(&mut self, now: Now) {
-        if let (ManualWish::Drain { limit_s }, Drain::Going { .. }) = (self.wish, self.drain) {
+        if let (ManualWish::Drain { limit_s }, Drain::Waits) = (self.wish, self.drain) {
             self.drain = Drain::going(now, limit_s);
         }
     }
 
-    /// When something about it changes by itself; of one that gives way nothing but its end.
-    pub(super) fn deadlines(&self, gives_way: bool) -> impl Iterator<Item = Mono> + use<> {
+    /// When something about it changes by itself.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = Mono> + use<> {
         let (earliest, deadline) = match self.drain {
-            Drain::Going { earliest, deadline } if !gives_way => (earliest, Some(deadline)),
-            Drain::Going { .. } | Drain::No | Drain::Done(_) => (None, None),
+            Drain::Going { earliest, deadline } => (earliest, Some(deadline)),
+            Drain::Waits | Drain::No | Drain::Done(_) => (None, None),
         };
         let all = [self.until, self.lost, earliest, deadline];
         all.into_iter().flatten()
@@ -235,7 +244,7 @@ impl Standing {
         ManualView {
             wish: self.wish,
             drain: match self.drain {
-                Drain::No => None,
+                Drain::No | Drain::Waits => None,
                 Drain::Going { deadline, .. } => Some(DrainView::Going(wall(deadline))),
                 Drain::Done(drained) => Some(DrainView::Done(drained)),
             },
