@@ -124,12 +124,21 @@ pub(crate) async fn alert(
     call: &AlertCall,
     limit: Duration,
 ) -> Result<Ran, Unstarted> {
-    run(Program {
+    Ok(start(path, call).await?.end(limit).await)
+}
+
+/// Starts an alert program for a call.
+///
+/// # Errors
+///
+/// It was not started.
+pub(crate) async fn start(path: &Path, call: &AlertCall) -> Result<Running, Unstarted> {
+    begin(&Program {
         path,
         args: arguments(call),
         environment: &call.environment,
         input: Arc::clone(&call.input),
-        limit,
+        limit: ALERT_LIMIT,
     })
     .await
 }
@@ -140,16 +149,29 @@ pub(crate) async fn alert(
 ///
 /// It was not started.
 pub(crate) async fn run(program: Program<'_>) -> Result<Ran, Unstarted> {
-    let running = program::start(program.path, |command| spawn(&program, command)).await?;
-    Ok(attend(running, program.input, program.limit).await)
+    let limit = program.limit;
+    Ok(begin(&program).await?.end(limit).await)
 }
 
-/// A program that was started.
-struct Running {
+async fn begin(program: &Program<'_>) -> Result<Running, Unstarted> {
+    program::start(program.path, |command| spawn(program, command)).await
+}
+
+/// A program that was started. Dropping it kills its process group.
+pub(crate) struct Running {
     child: Child,
+    /// What it is told, and where.
+    text: Arc<[u8]>,
     input: pipe::Sender,
     output: pipe::Receiver,
     errors: pipe::Receiver,
+}
+
+impl Running {
+    /// Waits for its end, at most `limit`, and kills it then.
+    pub(crate) async fn end(self, limit: Duration) -> Ran {
+        attend(self, limit).await
+    }
 }
 
 fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
@@ -173,15 +195,17 @@ fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
     })?;
     Ok(Running {
         child,
+        text: Arc::clone(&program.input),
         input,
         output,
         errors,
     })
 }
 
-async fn attend(running: Running, text: Arc<[u8]>, limit: Duration) -> Ran {
+async fn attend(running: Running, limit: Duration) -> Ran {
     let Running {
         mut child,
+        text,
         mut input,
         output,
         errors,

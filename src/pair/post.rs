@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::effort::look;
 use crate::pair::ledger::Entry;
-pub use crate::pair::post::letter::{Letter, Origin, Stage};
+pub use crate::pair::post::letter::{Chance, Letter, Origin, Stage, is_given_up};
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -516,7 +516,11 @@ impl Post {
             let most = self.terms.give_up_after;
             let why = match letter.stage {
                 Stage::Held => (letter.age(now) > self.most_of(letter)).then_some(Why::Assumed),
-                Stage::Own => (now.mono.since(letter.since) > most).then_some(Why::TooOld),
+                Stage::Own => {
+                    // While this one does not speak nothing is tried.
+                    let chance = Chance::Kept(now.mono.since(letter.since));
+                    is_given_up(letter.age(now), chance, most).then_some(Why::TooOld)
+                }
                 Stage::UnderWay => None,
             };
             Some((number, why?))

@@ -180,20 +180,60 @@ fn an_alert_whose_file_is_being_written_is_run_when_it_is_complete() {
     assert_eq!(daemon.wait(SOON).code(), Some(0));
 }
 
-#[test]
-fn an_alert_that_could_not_be_started_is_said_to_be_given_up_at_a_stop() {
+/// An alert that cannot be started, since its file is being written, waits in the spool over this
+/// end of the daemon, and is run once by the next one: with its arguments, its variables and its
+/// input.
+fn an_alert_outlives(end: Signal) {
     let site = Site::new();
     tell(&site, "#!/bin/sh\necho down\nexit 1\n");
+    site.folder.write_executable(
+        "alert.d/told.alert",
+        "#!/bin/sh\nread -r line\necho \"$MON_ALERTTYPE $2 $line\" >>\"${0%/*}/told\"\n",
+    );
     let writer = fs::OpenOptions::new()
         .append(true)
         .open(site.folder.join("alert.d/told.alert"))
         .unwrap();
     let mut daemon = site.start([]);
     site.wait_for_text("stderr", "alert program not started yet");
+    let spool = site.folder.join("state/spool");
+    let kept = || fs::read_dir(&spool).map_or(0, Iterator::count);
+    wait_until(
+        "the call in the spool, and that it was sent in the journal",
+        SOON,
+        || {
+            kept() == 1
+                && site
+                    .folder
+                    .read("state/journal")
+                    .contains("\"alert_sent\":1")
+        },
+    );
+    daemon.signal(end);
+    daemon.wait(SOON);
+    let log = site.folder.read("stderr");
+    assert!(!log.contains("given up"), "{log}");
+    drop(writer);
+    assert_eq!(kept(), 1);
+    let mut daemon = site.start([]);
+    site.wait_for_text("alert.d/told", "down\n");
+    wait_until("an empty spool", SOON, || kept() == 0);
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.wait(SOON).code(), Some(0));
-    drop(writer);
-    let log = site.folder.read("stderr");
-    assert!(log.contains("given up: lvsmon stops"), "{log}");
-    assert!(!log.contains("cut off"), "{log}");
+    // The third one has nothing to call.
+    let mut daemon = site.start([]);
+    site.wait_for_run_from("mon.d");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.wait(SOON).code(), Some(0));
+    assert_eq!(site.folder.read("alert.d/told"), "failure told down\n");
+}
+
+#[test]
+fn an_alert_that_could_not_be_started_is_called_by_the_next_start_after_a_stop() {
+    an_alert_outlives(Signal::SIGTERM);
+}
+
+#[test]
+fn an_alert_that_could_not_be_started_is_called_by_the_next_start_after_a_crash() {
+    an_alert_outlives(Signal::SIGKILL);
 }

@@ -3,12 +3,13 @@
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
 //! `intake`, what comes of deliveries in `outcome`, what the other director tells, told or calls
-//! otherwise in `held`, what of all this a restart must not forget in `kept`.
+//! otherwise in `held`, what of all this a restart must not forget in `kept`, programs in `turn`.
 
 mod held;
 mod intake;
 mod kept;
 mod outcome;
+mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
 use crate::clock::Clock;
+use crate::daemon::outbox::courier::turn::Shelf;
 use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
@@ -58,7 +60,7 @@ struct OpenCall {
 enum Kind {
     Mails(Vec<u64>),
     Webhook(u64),
-    Program(Key, AlertId, u64),
+    Program(Key, Option<AlertId>, u64),
 }
 
 /// Whether the disk takes messages.
@@ -81,6 +83,8 @@ pub(super) struct Courier {
     spool: Spool,
     queue: Queue,
     programs: Programs,
+    /// Those of them that are in the spool, and those that are still to be.
+    shelf: Shelf,
     /// Contents that are not on the disk (yet).
     memory: BTreeMap<u64, Arc<Item>>,
     /// Files to delete with a message, beside its own: parts of a group whose seal the disk
@@ -140,6 +144,7 @@ impl Courier {
             if courier.is_closing && courier.is_idle() {
                 courier.empty_trash().await;
                 courier.say_tidings();
+                courier.say_lost_programs();
                 return;
             }
             let wake = courier.wake();
@@ -197,6 +202,7 @@ impl Courier {
                 fastrand::Rng::new(),
             ),
             programs: Programs::default(),
+            shelf: Shelf::default(),
             memory: BTreeMap::new(),
             extra_files: BTreeMap::new(),
             trash: Vec::new(),
@@ -275,7 +281,9 @@ impl Courier {
         }
         let now = self.clock.now();
         for (number, bytes, item) in items {
-            if let Some(entry) = entry_of(&item, bytes, now.mono) {
+            if let Destination::Program(_) = &item.destination {
+                self.load_program(number, bytes, item);
+            } else if let Some(entry) = entry_of(&item, bytes, now.mono) {
                 self.post
                     .put(number, letter_of(&item, &entry, Origin::Spool));
                 self.queue.insert(number, entry);
@@ -284,16 +292,20 @@ impl Courier {
         self.recall().await;
     }
 
-    fn is_idle(&self) -> bool {
-        // Every message that can be delivered now is under way after `advance`.
-        let programs = self.programs.is_idle() || self.post.voice() == Voice::Holds;
-        self.kinds.is_empty() && programs
+    const fn is_idle(&self) -> bool {
+        // Every message that can be delivered now is under way after `advance`, and every program
+        // that can be started.
+        self.kinds.is_empty()
     }
 
     /// When there is something to do without a new event.
     fn wake(&self) -> Option<Mono> {
         let disk = match self.disk {
-            Disk::Fails(at) if !self.is_loaded || !self.memory.is_empty() => Some(at),
+            Disk::Fails(at)
+                if !self.is_loaded || !self.memory.is_empty() || self.shelf.has_fresh() =>
+            {
+                Some(at)
+            }
             Disk::Works | Disk::Fails(_) => None,
         };
         let programs = match self.post.voice() {
@@ -343,18 +355,8 @@ impl Courier {
                 Due::Webhook(number, left_out) => self.start_webhook(number, left_out),
             }
         }
-        let now = self.clock.now().mono;
-        while self.post.voice() == Voice::Speaks
-            && self.door.voice() == Voice::Speaks
-            && let Some(call) = self.programs.start(now, self.settings.limits.programs)
-        {
-            self.post.leaves(call.number);
-            let kind = Kind::Program(call.key(), call.call.id, call.number);
-            let limit = self.settings.limits.program_limit;
-            let job = jobs::program(call, limit, self.reports.clone());
-            let id = self.jobs.spawn(job).id();
-            self.kinds.push((id, kind));
-        }
+        self.start_programs();
+        self.store_programs().await;
     }
 
     fn content(&self, number: u64) -> Content {
@@ -473,7 +475,8 @@ async fn has_room(tidings: Option<&mpsc::Sender<Tidings>>) {
     }
 }
 
-/// The entry of an item; none where it tells nothing, which reading has ruled out.
+/// The entry of an item; none where it tells nothing, which reading has ruled out, or is a
+/// program's.
 fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
     let service: Arc<str> = item.notices.first()?.key().into();
     let lane = match &item.destination {
@@ -485,6 +488,7 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
             url: options.url.as_str().into(),
             service: service.to_string(),
         },
+        Destination::Program(_) => return None,
     };
     Some(Entry {
         lane: Arc::new(lane),

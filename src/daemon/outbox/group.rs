@@ -97,7 +97,7 @@ fn identity(item: &Item) -> impl Iterator<Item = &str> {
         Destination::Mail {
             from, header_to, ..
         } => (from.as_str(), header_to.as_slice()),
-        Destination::Webhook(_) => ("", [].as_slice()),
+        Destination::Webhook(_) | Destination::Program(_) => ("", [].as_slice()),
     };
     let events = item.notices.iter().map(|notice| notice.event.as_str());
     let summary = item.notices.first().map(|notice| notice.summary.as_str());

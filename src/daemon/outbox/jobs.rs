@@ -49,12 +49,17 @@ pub(super) enum Report {
         /// Where the receiver as a whole failed: why, and the wait that it asked for.
         fault: Option<(String, Option<Duration>)>,
     },
+    /// A program was started.
+    Started {
+        /// Its number.
+        number: u64,
+    },
     /// A program ended.
     Program {
         /// Which may run again.
         key: Key,
-        /// Whose call.
-        call: AlertId,
+        /// Whose call, where anybody waits for its end.
+        call: Option<AlertId>,
         /// Its number.
         number: u64,
         /// Why it does not count as delivered.
@@ -317,13 +322,13 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
             Ok(trap::alert(options, &call.call).await.err())
         }
         AlertProgram::Native(_) | AlertProgram::Executable(_) | AlertProgram::Missing(_) => {
-            run(&call, limit).await
+            run(&call, limit, &reports).await
         }
     };
     let report = match ended {
         Ok(fault) => Report::Program {
             key: call.key(),
-            call: call.call.id,
+            call: call.waiting,
             number: call.number,
             fault,
         },
@@ -334,12 +339,19 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
 
 /// Runs the program; the answer is why it does not count as delivered, or why it could not be
 /// started for now.
-async fn run(call: &ProgramCall, limit: Duration) -> Result<Option<String>, String> {
-    let ran = match exec::alert(&call.path, &call.call, limit).await {
-        Ok(ran) => ran,
+async fn run(
+    call: &ProgramCall,
+    limit: Duration,
+    reports: &mpsc::Sender<Report>,
+) -> Result<Option<String>, String> {
+    let running = match exec::start(&call.path, &call.call).await {
+        Ok(running) => running,
         Err(Unstarted::ForNow(why)) => return Err(why),
         Err(Unstarted::Refused(why)) => return Ok(Some(why)),
     };
+    let number = call.number;
+    let said = reports.send(Report::Started { number });
+    let (ran, _) = tokio::join!(running.end(limit), said);
     tracing::debug!(
         group = %call.call.group,
         service = %call.call.name,

@@ -17,7 +17,8 @@
 //! are tried until they are accepted, refused for good, or [`Limits::give_up_after`] old.
 //! While the other director of a pair speaks, all of it is held: nothing leaves, and what it has
 //! told is dropped. Programs are run once; one that the system cannot start for now is tried again
-//! for as long as a message. Nothing here decides whether there is an alert: the engine does.
+//! for as long as a message. What is not started at once is in the spool, too, until it is: only a
+//! crash between the start and the end of its file runs it twice. Nothing here decides whether there is an alert: the engine does.
 
 mod courier;
 mod door;
@@ -138,7 +139,7 @@ impl Default for Limits {
             digest_wait: Duration::from_secs(600),
             // A process each: a storm of alerts leaves the machine to the checks.
             programs: 32,
-            // As many as the spool holds; they are in memory, a few kB each.
+            // As many as the spool holds of messages; they are in memory, too, a few kB each.
             program_queue: 10_000,
             program_limit: ALERT_LIMIT,
         }

@@ -3,8 +3,8 @@
 //! Pure. A call of one service to one program waits for the one before it, so that a quick down
 //! and up cannot arrive as up and down, but not for one that hangs: that is passed after
 //! [`PATIENCE`]. Different services and different programs run side by side. One that the system
-//! could not start for now goes back to its place, and its service and program rest. The queue is
-//! in memory (D23).
+//! could not start for now goes back to its place, and its service and program rest. What waits for
+//! longer than a moment is in the spool, too; the order is kept here.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -53,6 +53,8 @@ pub(super) struct ProgramCall {
     pub(super) call: Box<AlertCall>,
     /// Its place among all calls and messages, that of no other one.
     pub(super) number: u64,
+    /// Who waits for its end; none of one that was in the spool from before.
+    pub(super) waiting: Option<AlertId>,
 }
 
 impl ProgramCall {
@@ -62,6 +64,13 @@ impl ProgramCall {
             path: self.path.clone(),
         }
     }
+}
+
+/// How often a call was tried in vain where its service and program rest for so long.
+pub(super) const fn attempts_before(rest: Duration) -> u32 {
+    let doublings = rest.as_secs() / REST_FIRST.as_secs();
+    // The longest rest comes again and again, and is long after the first few attempts.
+    u64::BITS - doublings.leading_zeros()
 }
 
 /// A call was started at last.
@@ -88,9 +97,10 @@ pub(super) struct Programs {
 /// The calls of one key that run.
 #[derive(Clone, Debug)]
 struct Running {
-    calls: BTreeSet<AlertId>,
+    /// Their numbers.
+    calls: BTreeSet<u64>,
     /// The one that was started last, and until when the next waits for it.
-    last: AlertId,
+    last: u64,
     until: Mono,
 }
 
@@ -150,14 +160,14 @@ impl Programs {
         let (_, key) = self.ready.first()?.clone();
         let call = self.pop(&key)?;
         self.make_wait(&key);
-        let (id, until) = (call.call.id, now.after(PATIENCE));
+        let (number, until) = (call.number, now.after(PATIENCE));
         let running = self.running.entry(key).or_insert_with(|| Running {
             calls: BTreeSet::new(),
-            last: id,
+            last: number,
             until,
         });
-        running.calls.insert(id);
-        (running.last, running.until) = (id, until);
+        running.calls.insert(number);
+        (running.last, running.until) = (number, until);
         self.running_count += 1;
         Some(call)
     }
@@ -176,8 +186,8 @@ impl Programs {
     }
 
     /// This call has ended; the answer is whether its service and program rested before it.
-    pub(super) fn ended(&mut self, key: &Key, call: AlertId) -> Option<AfterRest> {
-        if !self.runs_no_more(key, call) {
+    pub(super) fn ended(&mut self, key: &Key, number: u64) -> Option<AfterRest> {
+        if !self.runs_no_more(key, number) {
             return None;
         }
         let rested = self.end_rest(key);
@@ -189,7 +199,7 @@ impl Programs {
     /// program rest for as long as the answer says.
     pub(super) fn put_back(&mut self, now: Mono, call: ProgramCall) -> Duration {
         let key = call.key();
-        self.runs_no_more(&key, call.call.id);
+        self.runs_no_more(&key, call.number);
         let doubled = |rest: &Rest| rest.length.saturating_mul(2).min(REST_MOST);
         let length = self.resting.get(&key).map_or(REST_FIRST, doubled);
         let until = now.after(length);
@@ -214,12 +224,12 @@ impl Programs {
     }
 
     /// A call that waits.
-    pub(super) fn waiting_call(&mut self, number: u64) -> Option<&mut AlertCall> {
+    pub(super) fn waiting_call(&mut self, number: u64) -> Option<&mut ProgramCall> {
         let calls = self.waiting.get_mut(self.keys.get(&number)?)?;
         let at = calls
             .binary_search_by_key(&number, |call| call.number)
             .ok()?;
-        Some(&mut calls.get_mut(at)?.call)
+        calls.get_mut(at)
     }
 
     /// Takes a call out that waits.
@@ -243,6 +253,7 @@ impl Programs {
     }
 
     /// Whether nothing waits and nothing runs.
+    #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
         self.count == 0 && self.running.is_empty()
     }
@@ -280,11 +291,11 @@ impl Programs {
     }
 
     /// Takes a call out of those that run; false where it is none of them.
-    fn runs_no_more(&mut self, key: &Key, call: AlertId) -> bool {
+    fn runs_no_more(&mut self, key: &Key, number: u64) -> bool {
         let Some(running) = self.running.get_mut(key) else {
             return false;
         };
-        let is_there = running.calls.remove(&call);
+        let is_there = running.calls.remove(&number);
         if is_there {
             self.running_count = self.running_count.saturating_sub(1);
         }
@@ -354,16 +365,17 @@ mod tests {
         call.id = AlertId(number);
         ProgramCall {
             path: path.into(),
+            waiting: Some(call.id),
             call,
             number,
         }
     }
 
-    type Started = Vec<((Key, AlertId), String)>;
+    type Started = Vec<((Key, u64), String)>;
 
     fn started_at(programs: &mut Programs, now: Mono, most: usize) -> Started {
         std::iter::from_fn(|| programs.start(now, most))
-            .map(|call| ((call.key(), call.call.id), call.call.event.clone()))
+            .map(|call| ((call.key(), call.number), call.call.event.clone()))
             .collect()
     }
 
@@ -371,7 +383,7 @@ mod tests {
         started_at(programs, Mono::ZERO, most)
     }
 
-    fn ended(programs: &mut Programs, (key, call): &(Key, AlertId)) {
+    fn ended(programs: &mut Programs, (key, call): &(Key, u64)) {
         programs.ended(key, *call);
     }
 
@@ -407,11 +419,12 @@ mod tests {
         }
         let mut first = programs.start(Mono::ZERO, 1).unwrap();
         let mut now = Mono::ZERO;
-        let mut rests = Vec::new();
+        let (mut rests, mut tried) = (Vec::new(), Vec::new());
         for _ in 0..8 {
             let rest = programs.put_back(now, first);
             assert_eq!(programs.count, 3);
             rests.push(rest.as_secs());
+            tried.push(attempts_before(rest));
             // Others are not held up by it.
             let ping = programs.start(now, 1).unwrap();
             assert_eq!(ping.call.event, "3");
@@ -423,8 +436,9 @@ mod tests {
             assert_eq!(first.call.event, "1");
         }
         assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(tried, [1, 2, 3, 4, 5, 6, 6, 6]);
         // It runs at last: the next one of its service comes behind it, and rests begin anew.
-        assert_eq!(programs.ended(&first.key(), first.call.id), Some(AfterRest));
+        assert_eq!(programs.ended(&first.key(), first.number), Some(AfterRest));
         let second = programs.start(now, 1).unwrap();
         assert_eq!(second.call.event, "2");
         assert_eq!(programs.put_back(now, second), REST_FIRST);
@@ -527,7 +541,7 @@ mod tests {
         for event in ["1", "2", "3"] {
             programs.push(program("http", "/a", event), 100);
         }
-        programs.waiting_call(3).unwrap().summary = "changed".to_owned();
+        programs.waiting_call(3).unwrap().call.summary = "changed".to_owned();
         let out: Vec<u64> = [1, 3, 4]
             .into_iter()
             .filter_map(|number| Some(programs.take_out(number)?.number))

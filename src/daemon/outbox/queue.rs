@@ -23,6 +23,7 @@ use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
 use crate::daemon::outbox::queue::room::Shelf;
 use crate::effort::look;
 use crate::engine::event::AlertId;
+use crate::pair::post::{self, Chance};
 use crate::time::{Mono, Now, Wall};
 
 pub(super) use room::Bound;
@@ -163,9 +164,6 @@ pub(super) struct Queue {
 const MAILS_PER_CONNECTION: usize = 50;
 /// Mails looked at for one connection: the same mail to many recipients is one transaction.
 const MAILS_LOOKED_AT: usize = 20 * MAILS_PER_CONNECTION;
-/// Attempts of this process before a message is given up for its age, so that a step of the
-/// clock or a long stop of the daemon alone loses nothing.
-const ATTEMPTS_LEAST: u32 = 3;
 
 impl Queue {
     /// Nothing waits.
@@ -531,15 +529,17 @@ impl Queue {
             if now.wall.since(accepted) < self.limits.give_up_after {
                 break;
             }
-            let Some(key) = self.entries.get(&number).map(|entry| &entry.lane) else {
+            let Some(entry) = self.entries.get(&number) else {
                 continue;
             };
-            let Some(lane) = self.lanes.get(key) else {
+            let Some(lane) = self.lanes.get(&entry.lane) else {
                 continue;
             };
-            let endpoint = key.endpoint();
+            let endpoint = entry.lane.endpoint();
             let attempts = lane.attempts + self.agenda.attempts(&endpoint);
-            if lane.in_flight || attempts < ATTEMPTS_LEAST {
+            let (age, chance) = (now.wall.since(accepted), Chance::Tried(attempts));
+            let is_over = post::is_given_up(age, chance, self.limits.give_up_after);
+            if lane.in_flight || !is_over {
                 continue;
             }
             let reasons = [lane.why.as_str(), self.agenda.why(&endpoint)];

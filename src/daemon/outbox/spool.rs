@@ -1,10 +1,13 @@
-//! The spool: one file for each message that must not be lost (D23).
+//! The spool: one file for each message that must not be lost (D23). What one of a program holds
+//! is in `program`.
 //!
 //! A message counts as accepted when its file has its final name and file and folder are on
 //! the disk. Files are named by a growing number, which is the order of acceptance. A file
 //! that holds no message is renamed to `NAME.corrupt` and left for a person; one that the
 //! system cannot read just now stays where it is. Everything here blocks; the outbox calls it
 //! from a thread that may.
+
+pub(super) mod program;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::notice::Notice;
+use crate::daemon::outbox::spool::program::KeptProgram;
 use crate::folder;
 use crate::options::webhook::WebhookOptions;
 use crate::pair::post;
@@ -54,6 +58,8 @@ pub(super) enum Destination {
     },
     /// To one receiver.
     Webhook(WebhookOptions),
+    /// To a program that is still to be started.
+    Program(Box<KeptProgram>),
 }
 
 impl Destination {
@@ -66,6 +72,7 @@ impl Destination {
                 let shown = options.shown();
                 post::receiver("webhook", shown.iter().map(String::as_str))
             }
+            Self::Program(kept) => kept.receiver(),
         }
     }
 }

@@ -104,7 +104,7 @@ impl AlertKind {
 }
 
 /// Number of an alert call, never used twice in the life of a daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlertId(pub u64);
 
 /// An alert to deliver.

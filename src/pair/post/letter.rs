@@ -65,3 +65,26 @@ impl Letter {
         }
     }
 }
+
+/// Attempts of this process before a message is given up for its age, so that a step of the clock
+/// or a long stop of the daemon alone loses nothing.
+const ATTEMPTS_LEAST: u32 = 3;
+
+/// What chance of being told a message had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chance {
+    /// So many attempts of this process.
+    Tried(u32),
+    /// Nothing was tried: this process has it for so long.
+    Kept(Duration),
+}
+
+/// Whether a message of that age is of no use any more and has had its chance. Whoever gives up a
+/// mail, a webhook or a program for its age asks here.
+#[must_use]
+pub fn is_given_up(age: Duration, chance: Chance, most: Duration) -> bool {
+    match chance {
+        Chance::Tried(attempts) => age >= most && attempts >= ATTEMPTS_LEAST,
+        Chance::Kept(span) => span >= most,
+    }
+}

@@ -80,9 +80,10 @@ impl Courier {
             if let Some(entry) = self.queue.remove(number) {
                 self.forget_message(number, entry, why);
             } else if let Some(call) = self.programs.take_out(number) {
+                self.needs_no_file(number);
                 match why {
                     Why::ToldElsewhere | Why::Assumed => {
-                        self.done.push_back(elsewhere(call.call.id));
+                        self.done.extend(call.waiting.map(elsewhere));
                     }
                     Why::TooOld => self.refuse(&call.call, TOO_OLD),
                 }
@@ -124,8 +125,10 @@ impl Courier {
                 self.rename_content(number).await;
                 messages.insert(number);
             } else if let Some(call) = self.programs.waiting_call(number) {
-                let event = self.post.now_called(&call.event);
-                call.event = event.unwrap_or_else(|| call.event.clone());
+                if let Some(event) = self.post.now_called(&call.call.event) {
+                    call.call.event = event;
+                }
+                self.shelf.is_other(number);
             }
         }
         messages

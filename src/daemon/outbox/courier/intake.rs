@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use crate::alert::notice::Notice;
 use crate::daemon::outbox::Parcel;
-use crate::daemon::outbox::courier::held::elsewhere;
 use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, letter_of, receiver};
-use crate::daemon::outbox::programs::ProgramCall;
 use crate::daemon::outbox::queue::{Bound, Entry};
 use crate::daemon::outbox::spool::{Destination, Item};
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event};
@@ -15,8 +13,8 @@ use crate::model::AlertProgram;
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
 use crate::options::webhook::WebhookOptions;
-use crate::pair::post::{self, Origin, Stage};
-use crate::pair::{Letter, Voice};
+use crate::pair::Voice;
+use crate::pair::post::Origin;
 
 /// What the log and the engine hear of a message that had to go for others.
 const FULL: &str = "left out: the outbox is full";
@@ -60,39 +58,10 @@ impl Courier {
         if !fresh.is_empty() {
             self.store(fresh).await;
         }
+        // What starts at once needs no file.
+        self.start_programs();
+        self.store_programs().await;
         taken
-    }
-
-    /// Puts a program in line, or what waits its turn like one.
-    fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
-        let shown = call.command.shown_args();
-        let words = shown.iter().map(String::as_str);
-        let words = std::iter::once(&*call.command.name).chain(words);
-        let to = post::receiver("program", words);
-        if self.post.is_needless(&call.event, &to) {
-            self.done.push_back(elsewhere(call.id));
-            return;
-        }
-        let most = self.settings.limits.program_queue;
-        let (number, now) = (self.number(), self.clock.now());
-        let letter = Letter {
-            to,
-            events: vec![call.event.as_str().into()],
-            accepted: now.wall,
-            since: now.mono,
-            origin: Origin::Call,
-            stage: Stage::of(voice),
-        };
-        self.post.put(number, letter);
-        let call = ProgramCall {
-            path,
-            call: Box::new(call),
-            number,
-        };
-        if let Some(dropped) = self.programs.push(call, most) {
-            self.post.gone(dropped.number);
-            self.refuse(&dropped.call, "left out: too many alert programs wait");
-        }
     }
 
     pub(super) fn refuse(&mut self, call: &AlertCall, why: &str) {
@@ -216,7 +185,7 @@ impl Courier {
     }
 
     /// One that nothing else has, of a message or a call.
-    const fn number(&mut self) -> u64 {
+    pub(super) const fn number(&mut self) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
         number

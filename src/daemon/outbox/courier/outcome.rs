@@ -8,7 +8,7 @@ use tokio::task::{Id, JoinError};
 use crate::alert::webhook::place;
 use crate::daemon::outbox::courier::{Courier, Kind, receiver};
 use crate::daemon::outbox::jobs::Report;
-use crate::daemon::outbox::programs::{AfterRest, ProgramCall, REST_FIRST};
+use crate::daemon::outbox::programs::AfterRest;
 use crate::daemon::outbox::queue::{Endpoint, Entry, Outcome};
 use crate::engine::event::{Delivery, Event};
 use crate::time::Readable;
@@ -52,7 +52,8 @@ impl Courier {
                 number,
                 fault,
             } => {
-                let rested = self.programs.ended(&key, call);
+                self.needs_no_file(number);
+                let rested = self.programs.ended(&key, number);
                 if fault.is_none() {
                     if let Some(AfterRest) = rested {
                         tracing::info!(program = %key, "alert program run at last");
@@ -67,55 +68,12 @@ impl Courier {
                 // The number of the call says to nobody which alert it was.
                 let given_up = |why| Delivery::GivenUp(format!("{key}: {why}"));
                 let delivery = fault.map_or(Delivery::Done, given_up);
-                self.done.push_back(Event::AlertDone {
-                    alert: call,
-                    delivery,
-                });
+                let done = |alert| Event::AlertDone { alert, delivery };
+                self.done.extend(call.map(done));
             }
+            Report::Started { number } => self.needs_no_file(number),
             Report::NotNow { call, why } => self.put_back(call, &why),
         }
-    }
-
-    /// A program could not be started for now: it is tried again, as long as a message would be.
-    fn put_back(&mut self, mut call: ProgramCall, why: &str) {
-        let (number, now) = (call.number, self.clock.now().mono);
-        let letter = self.post.letter(number);
-        let age = letter.map_or(Duration::ZERO, |letter| now.since(letter.since));
-        // It may have another number by now.
-        if let Some(event) = letter.and_then(|letter| letter.events.first()) {
-            call.call.event = event.to_string();
-        }
-        let end = if self.is_closing {
-            Some("given up: lvsmon stops, and the next start does not call it".to_owned())
-        } else if age > self.settings.limits.give_up_after {
-            Some(format!("given up after {}", Readable(age)))
-        } else {
-            None
-        };
-        if let Some(end) = end {
-            self.report(Report::Program {
-                key: call.key(),
-                call: call.call.id,
-                number,
-                fault: Some(format!("{why}; {end}")),
-            });
-            return;
-        }
-        let key = call.key();
-        let wait = self.programs.put_back(now, call);
-        let again_in = Readable(wait);
-        if wait == REST_FIRST {
-            tracing::warn!(
-                program = %key,
-                why,
-                %again_in,
-                "alert program not started yet; its call is in memory alone, and lost at a stop"
-            );
-        } else {
-            tracing::debug!(program = %key, why, %again_in, "alert program not started yet");
-        }
-        let told = self.post.stays(number);
-        self.forget(told.into_iter().collect());
     }
 
     pub(super) fn settle(&mut self, number: u64, outcome: Outcome, left_out: u32) {

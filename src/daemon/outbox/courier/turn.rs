@@ -1,0 +1,260 @@
+//! What is done about programs that wait for their turn: taken, kept, started, tried again.
+//!
+//! Which is next says [`crate::daemon::outbox::programs`]. Whatever is not started at once has a
+//! file in the spool until it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::alert::notice::Notice;
+use crate::daemon::outbox::courier::held::elsewhere;
+use crate::daemon::outbox::courier::{Courier, Disk, Kind};
+use crate::daemon::outbox::jobs::{self, Report};
+use crate::daemon::outbox::programs::{ProgramCall, REST_FIRST, attempts_before};
+use crate::daemon::outbox::spool::program::{KeptProgram, receiver};
+use crate::daemon::outbox::spool::{Destination, Item};
+use crate::engine::event::AlertCall;
+use crate::pair::post::{self, Chance, Origin, Stage};
+use crate::pair::{Letter, Voice};
+use crate::time::Readable;
+
+/// What the log and the engine hear of a call that had to go for others.
+const TOO_MANY: &str = "left out: too many alert programs wait";
+
+/// Which waiting calls have a file.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    /// By number: the sizes of their files.
+    kept: BTreeMap<u64, u64>,
+    /// Of all of them.
+    bytes: u64,
+    /// Calls that are to have one.
+    fresh: BTreeSet<u64>,
+}
+
+impl Shelf {
+    /// Whether calls wait for the disk.
+    pub(super) fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// What the file says is no longer so.
+    pub(super) fn is_other(&mut self, number: u64) {
+        self.fresh.insert(number);
+    }
+
+    fn keep(&mut self, number: u64, bytes: u64) {
+        let before = self.kept.insert(number, bytes);
+        self.bytes = self.bytes.saturating_sub(before.unwrap_or(0)) + bytes;
+    }
+
+    /// Whether there is a file to delete.
+    fn forget(&mut self, number: u64) -> bool {
+        self.fresh.remove(&number);
+        let bytes = self.kept.remove(&number);
+        self.bytes = self.bytes.saturating_sub(bytes.unwrap_or(0));
+        bytes.is_some()
+    }
+}
+
+impl Courier {
+    /// Puts a program in line, or what waits its turn like one.
+    pub(super) fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
+        let to = receiver(&call.command);
+        // After a crash the engine may send an alert once more that was in the spool before.
+        for number in self.post.telling(&call.event, &to).collect::<Vec<u64>>() {
+            let known = self.programs.waiting_call(number);
+            if let Some(known) = known.filter(|it| it.waiting.is_none()) {
+                known.waiting = Some(call.id);
+                return;
+            }
+        }
+        if self.post.is_needless(&call.event, &to) {
+            self.done.push_back(elsewhere(call.id));
+            return;
+        }
+        let (number, now) = (self.number(), self.clock.now());
+        let letter = Letter {
+            to,
+            events: vec![call.event.as_str().into()],
+            accepted: now.wall,
+            since: now.mono,
+            origin: Origin::Call,
+            stage: Stage::of(voice),
+        };
+        self.post.put(number, letter);
+        self.shelf.fresh.insert(number);
+        self.push_program(ProgramCall {
+            path,
+            waiting: Some(call.id),
+            call: Box::new(call),
+            number,
+        });
+    }
+
+    /// Puts a call in line that was in the spool.
+    pub(super) fn load_program(&mut self, number: u64, bytes: u64, item: Item) {
+        let to = item.destination.receiver();
+        let (Destination::Program(kept), Some(notice)) =
+            (item.destination, item.notices.into_iter().next())
+        else {
+            return;
+        };
+        let letter = Letter {
+            to,
+            events: vec![notice.event.as_str().into()],
+            accepted: item.accepted,
+            since: self.clock.now().mono,
+            origin: Origin::Spool,
+            stage: if item.held { Stage::Held } else { Stage::Own },
+        };
+        self.post.put(number, letter);
+        self.shelf.keep(number, bytes);
+        self.push_program(kept.into_call(number, notice));
+    }
+
+    fn push_program(&mut self, call: ProgramCall) {
+        let most = self.settings.limits.program_queue;
+        if let Some(dropped) = self.programs.push(call, most) {
+            self.post.gone(dropped.number);
+            self.needs_no_file(dropped.number);
+            self.refuse(&dropped.call, TOO_MANY);
+        }
+    }
+
+    /// Starts what may start now.
+    pub(super) fn start_programs(&mut self) {
+        let now = self.clock.now().mono;
+        while self.post.voice() == Voice::Speaks
+            && self.door.voice() == Voice::Speaks
+            && let Some(call) = self.programs.start(now, self.settings.limits.programs)
+        {
+            self.post.leaves(call.number);
+            let kind = Kind::Program(call.key(), call.waiting, call.number);
+            let limit = self.settings.limits.program_limit;
+            let job = jobs::program(call, limit, self.reports.clone());
+            let id = self.jobs.spawn(job).id();
+            self.kinds.push((id, kind));
+        }
+    }
+
+    /// A call was started, or is over otherwise: its file goes.
+    pub(super) fn needs_no_file(&mut self, number: u64) {
+        if self.shelf.forget(number) {
+            self.trash.push(number);
+        }
+    }
+
+    /// Writes the calls that wait and have no file yet; those for which the spool has no room stay
+    /// in memory alone.
+    pub(super) async fn store_programs(&mut self) {
+        if let Disk::Fails(at) = self.disk
+            && at > self.clock.now().mono
+        {
+            return;
+        }
+        let mut files = Vec::new();
+        let mut bytes = self.shelf.bytes;
+        for number in std::mem::take(&mut self.shelf.fresh) {
+            let Some(item) = self.kept_item(number) else {
+                continue; // It was started at once.
+            };
+            let text = item.to_bytes();
+            bytes = bytes.saturating_add(text.len() as u64);
+            if bytes > self.settings.limits.bytes {
+                tracing::warn!("an alert program that waits is in memory alone: the spool is full");
+                continue;
+            }
+            files.push((number, text));
+        }
+        if files.is_empty() {
+            return;
+        }
+        let sizes: Vec<u64> = files.iter().map(|(_, text)| text.len() as u64).collect();
+        let mut fault = None;
+        for ((number, result), bytes) in self.write(files).await.into_iter().zip(sizes) {
+            match result {
+                Ok(()) => self.shelf.keep(number, bytes),
+                Err(why) => {
+                    self.shelf.fresh.insert(number);
+                    fault = Some(why);
+                }
+            }
+        }
+        if let Some(why) = fault {
+            self.disk_failed(&why);
+        }
+    }
+
+    /// What the spool is to hold of a call that waits; none where it does not.
+    fn kept_item(&mut self, number: u64) -> Option<Item> {
+        let letter = self.post.letter(number)?;
+        let (accepted, held) = (letter.accepted, letter.stage == Stage::Held);
+        let call = self.programs.waiting_call(number)?;
+        Some(Item {
+            version: Item::VERSION,
+            accepted,
+            destination: Destination::Program(Box::new(KeptProgram::of(call))),
+            seal: None,
+            notices: vec![Notice::new(&call.call, None)],
+            held,
+        })
+    }
+
+    /// A program could not be started for now: it is tried again, as long as a message would be.
+    pub(super) fn put_back(&mut self, mut call: ProgramCall, why: &str) {
+        let (number, now) = (call.number, self.clock.now());
+        let most = self.settings.limits.give_up_after;
+        let letter = self.post.letter(number).cloned();
+        // It may have another number by now.
+        let event = letter.as_ref().and_then(|letter| letter.events.first());
+        if let Some(event) = event {
+            call.call.event = event.to_string();
+        }
+        let key = call.key();
+        let waiting = call.waiting;
+        let wait = self.programs.put_back(now.mono, call);
+        let chance = Chance::Tried(attempts_before(wait));
+        let age = letter.as_ref().map_or(Duration::ZERO, |it| it.age(now));
+        if post::is_given_up(age, chance, most) {
+            self.programs.take_out(number);
+            let end = format!("given up after {}", Readable(age));
+            self.report(Report::Program {
+                key,
+                call: waiting,
+                number,
+                fault: Some(format!("{why}; {end}")),
+            });
+            return;
+        }
+        if !self.shelf.kept.contains_key(&number) {
+            self.shelf.fresh.insert(number);
+        }
+        let again_in = Readable(wait);
+        if self.is_closing {
+            tracing::warn!(
+                program = %key,
+                why,
+                "alert program not started yet; the next start of lvsmon tries it again"
+            );
+        } else if wait == REST_FIRST {
+            tracing::warn!(program = %key, why, %again_in, "alert program not started yet");
+        } else {
+            tracing::debug!(program = %key, why, %again_in, "alert program not started yet");
+        }
+        let told = self.post.stays(number);
+        self.forget(told.into_iter().collect());
+    }
+
+    /// At the end: names what the disk did not take.
+    pub(super) fn say_lost_programs(&mut self) {
+        let lost: Vec<u64> = std::mem::take(&mut self.shelf.fresh).into_iter().collect();
+        for number in lost {
+            if let Some(call) = self.programs.take_out(number) {
+                let why = "lvsmon stops, and the spool did not take it";
+                self.refuse(&call.call, why);
+            }
+        }
+    }
+}
