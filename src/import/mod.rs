@@ -282,6 +282,42 @@ fn leave_out_what_is_refused(plan: &mut Plan, remarks: &mut Remarks) {
     }
     plan.settings = kept.settings;
     plan.sections = kept.sections;
+    leave_out_what_clashes(plan, &top, remarks);
+}
+
+/// Each part can be read, and all of them together perhaps cannot: leaves out what does not go with
+/// what stands before it.
+fn leave_out_what_clashes(plan: &mut Plan, top: &Place, remarks: &mut Remarks) {
+    while let Some(mut why) = refusal(plan) {
+        // The shortest beginning that is refused ends with what is to go.
+        let (mut low, mut bad) = (0, plan.sections.len());
+        while low < bad {
+            let middle = low + (bad - low) / 2;
+            match refusal_of_first(plan, middle) {
+                Some(found) => (bad, why) = (middle, found),
+                None => low = middle + 1,
+            }
+        }
+        if bad > 0 {
+            let section = plan.sections.remove(bad - 1);
+            let title = shown(&section.title);
+            let text = format!("{title}: the virtual service is left out: {why}");
+            remarks.lost(&section.place, text);
+            remarks.list.extend(section.remarks);
+        } else if let Some((name, _)) = plan.settings.pop() {
+            remarks.lost(top, format!("{name} is left out: {why}"));
+        } else {
+            return;
+        }
+    }
+}
+
+/// The first mistake in the settings and so many sections.
+fn refusal_of_first(plan: &mut Plan, count: usize) -> Option<String> {
+    let rest = plan.sections.split_off(count);
+    let why = refusal(plan);
+    plan.sections.extend(rest);
+    why
 }
 
 /// The first mistake that our own reader finds in a plan as it is written.

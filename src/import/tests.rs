@@ -194,6 +194,20 @@ const LDIRECTORD: &[Case<'_>] = &[
     ),
     ("quiescent=yes", &["on_failure quiesce\n"], &[]),
     ("quiescent=no", &["!on_failure"], &[]),
+    ("quiescent=\"no\"", &["!on_failure"], &[]),
+    (
+        "quiescent=maybe",
+        &[
+            "on_failure quiesce\n",
+            "tolerated: quiescent is yes or no, not \"maybe\"; yes is taken",
+        ],
+        &[],
+    ),
+    (
+        "service=mysql",
+        &["tcp.monitor -p 80", "!check plugins:"],
+        &["service=mysql"],
+    ),
     (
         "checktype=on",
         &["on_failure quiesce\n", "on_exit remove\n"],
@@ -525,6 +539,16 @@ const CHECKERS: &[Case<'_>] = &[
     ("", &["service none"], &[]),
     ("weight\nTCP_CHECK {\n}", &["real 10.0.0.7\n"], &[]),
     (
+        "TCP_CHECK {\n}\nnotify_down /opt/d joe",
+        &["alert /opt/d\n"],
+        &["notify_down: it runs as the daemon's user"],
+    ),
+    (
+        "UDP_CHECK {\n payload 50\n require_reply 51\n min_reply_length 3\n}",
+        &["check_udp"],
+        &["min_reply_length"],
+    ),
+    (
         "weight 5\nuthreshold 10\nlthreshold 3\nlvs_method TUN type gue port 6080 csum",
         &["forward tun gue 6080 csum\n    real 10.0.0.7 weight 5 upper 10 lower 3\n"],
         &[],
@@ -622,6 +646,15 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
         &[],
     ),
     ("odd s3cret", &["!s3cret"], &["odd"]),
+    (
+        "weight 5\nsorry_server 10.0.0.9 80\nreal_server 10.0.0.8 80 { weight 2 }",
+        &[
+            "real 10.0.0.7 weight 5",
+            "real 10.0.0.8 weight 2",
+            "fallback 10.0.0.9 forward nat\n",
+        ],
+        &[],
+    ),
     (
         "real_server 10.0.0.8 80 { weight 0 TCP_CHECK { connect_port 81 } }",
         &["real 10.0.0.8 weight 0 service", "tcp.monitor -p 81"],
@@ -744,6 +777,52 @@ fn what_stands_behind_the_value_of_a_statement_of_keepalived_is_said() {
         imported.text.contains("scheduler wlc\n"),
         "as keepalived has it"
     );
+}
+
+#[test]
+fn a_server_of_a_mark_is_checked_at_the_port_that_it_is_listed_with() {
+    let keepalived = "virtual_server fwmark 3 { real_server 10.0.0.8 53 { TCP_CHECK { } } }\n";
+    let ldirectord = "virtual=3\n\treal=10.0.0.8:53 gate\n\tchecktype=connect\n\tprotocol=fwm\n";
+    for (format, text) in [
+        (Format::Keepalived, keepalived),
+        (Format::Ldirectord, ldirectord),
+    ] {
+        let imported = of(format, text);
+        assert_eq!(lost(&imported), Vec::<&str>::new());
+        for text in [
+            "monitor tcp.monitor -p 53 -t 5\n",
+            "virtual fwmark 3\n",
+            "    real 10.0.0.8\n",
+            "    service vs-fwmark-3:tcp\n",
+        ] {
+            assert!(imported.text.contains(text), "{text}\n{}", imported.text);
+        }
+    }
+}
+
+#[test]
+fn sections_that_do_not_go_together_cost_the_later_ones_alone() {
+    let file: Arc<str> = Arc::from("f");
+    let plan_of = |address: &str| {
+        let text = format!(
+            "virtual_server {address} 80 {{ real_server 10.0.0.7 80 {{ TCP_CHECK {{ }} }} }}\n"
+        );
+        let mut none = |_: &Include| Err("no files here".to_owned());
+        let (reading, remarks) = (Reading::default(), &mut Remarks::default());
+        keepalived::read(&file, &text, &reading, &mut none, remarks)
+    };
+    let mut plan = plan_of("10.0.0.1");
+    // No file comes to that: each by itself is good.
+    for address in ["10.0.0.2", "10.0.0.1", "10.0.0.3", "10.0.0.2"] {
+        plan.sections.extend(plan_of(address).sections);
+    }
+    let mut remarks = Remarks::default();
+    leave_out_what_is_refused(&mut plan, &mut remarks);
+    let titles: Vec<&str> = plan.sections.iter().map(|it| it.title.as_str()).collect();
+    let expected = [1, 2, 3].map(|it| format!("virtual_server 10.0.0.{it} 80"));
+    assert_eq!(titles, expected);
+    assert_eq!(refusal(&plan), None);
+    assert_eq!(remarks.list.len(), 2, "{:?}", remarks.list);
 }
 
 #[test]

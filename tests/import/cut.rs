@@ -75,7 +75,14 @@ fn cuts(text: &[u8]) -> impl Iterator<Item = usize> {
     (1..text.len()).filter(move |at| at % STRIDE == 0 || is_edge(at))
 }
 
-fn try_file(path: &Path) {
+/// How many cuts behind the first real server were tried, and how many of them were imported.
+#[derive(Debug, Default)]
+struct Count {
+    tried: usize,
+    imported: usize,
+}
+
+fn try_file(path: &Path, count: &mut Count) {
     let name = path.display().to_string();
     let text = fs::read(path).expect("a file");
     let Some(whole) = imported(&name, &text) else {
@@ -83,11 +90,16 @@ fn try_file(path: &Path) {
     };
     let whole = servers(&whole);
     assert!(!whole.is_empty(), "{name}");
+    let mut has_server = false;
     for at in cuts(&text) {
         let shown = format!("{name}, cut behind byte {at}");
-        let Some(cut) = imported(&shown, &text[..at]) else {
+        let cut = imported(&shown, &text[..at]);
+        has_server |= cut.is_some();
+        count.tried += usize::from(has_server);
+        let Some(cut) = cut else {
             continue;
         };
+        count.imported += 1;
         for (server, judges) in servers(&cut) {
             match whole.get(&server) {
                 Some(0) => {}
@@ -102,7 +114,10 @@ fn try_file(path: &Path) {
 fn what_comes_of_a_cut_file_has_no_mistake_and_no_server_of_its_own() {
     let files = files();
     assert!(files.len() >= 4, "{files:?}");
+    let mut count = Count::default();
     for path in files {
-        try_file(&path);
+        try_file(&path, &mut count);
     }
+    assert!(count.tried > 500, "{count:?}");
+    assert!(count.imported * 10 >= count.tried * 9, "{count:?}");
 }

@@ -439,6 +439,12 @@ impl Look<'_> {
         if let (Some(sent), Some(expected)) = (sent, expected)
             && options.port > 0
         {
+            for name in ["min_reply_length", "max_reply_length"] {
+                if let Some(line) = own(name) {
+                    let text = format!("{name}: the length of the reply is not looked at");
+                    remarks.lost(&line.place, text);
+                }
+            }
             let args = ["-s", &argument(&sent), "-e", &argument(&expected)];
             return vec![Check::plugin("check_udp", options.port, &args, limit)];
         }

@@ -203,6 +203,8 @@ struct Reading<'a> {
     family: Family,
     settings: VirtualService,
     forwarding: Forwarding,
+    /// Of real servers that name none.
+    weight: Weight,
     defaults: Defaults,
     smtp_alert: Option<bool>,
     alerts: Vec<Vec<String>>,
@@ -224,6 +226,7 @@ impl<'a> Reading<'a> {
             family: key.family(),
             settings: VirtualService::plain(key.family(), scheduler),
             forwarding: Forwarding::Nat,
+            weight: Weight(1),
             defaults: Defaults::default(),
             smtp_alert: None,
             alerts: Vec::new(),
@@ -257,6 +260,7 @@ impl<'a> Reading<'a> {
             "persistence_timeout" | "persistence_engine" | "persistence_granularity" => {
                 self.persistence(line, remarks);
             }
+            "weight" => self.weight = weight_of(line, self.weight, remarks),
             "sorry_server" => self.fallback = Some(line),
             "quorum" => self.quorum = Some(line),
             "smtp_alert" => self.smtp_alert = Some(is_on(line)),
@@ -377,12 +381,13 @@ impl<'a> Reading<'a> {
             return None;
         }
         let mut server = target(block, self.forwarding, remarks)?;
+        server.settings.weight = self.weight;
         let mut defaults = self.defaults.clone();
         let mut policy = Policy::default();
         let mut smtp_alert = None;
         for line in &block.inner {
             match line.name() {
-                "weight" => server_weight(line, &mut server, remarks),
+                "weight" => server.settings.weight = weight_of(line, self.weight, remarks),
                 "lvs_method" | "lb_kind" => {
                     if let Some(found) = forwarding(line.args(), &line.place, remarks) {
                         server.settings.forwarding = found;
@@ -479,14 +484,22 @@ fn target(line: &Block, forwarding: Forwarding, remarks: &mut Remarks) -> Option
     })
 }
 
-fn server_weight(line: &Block, server: &mut Server, remarks: &mut Remarks) {
+/// The weight of a line; `default` where it has none.
+fn weight_of(line: &Block, default: Weight, remarks: &mut Remarks) -> Weight {
     match line.word(1) {
-        None => remarks.tolerated(&line.place, "weight without a number; taken as 1"),
         Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            server.settings.weight = weight(text, &line.place, remarks);
+            return weight(text, &line.place, remarks);
         }
-        Some(_) => remarks.tolerated(&line.place, "weight is no number; taken as 1"),
+        None => remarks.tolerated(
+            &line.place,
+            format!("weight without a number; taken as {default}"),
+        ),
+        Some(_) => remarks.tolerated(
+            &line.place,
+            format!("weight is no number; taken as {default}"),
+        ),
     }
+    default
 }
 
 fn threshold(line: &Block, settings: &mut RealServer, remarks: &mut Remarks) {
@@ -514,6 +527,12 @@ fn script(line: &Block, list: &mut Vec<Vec<String>>, remarks: &mut Remarks) {
         .split_whitespace()
         .map(str::to_owned)
         .collect();
+    if line.word(2).is_some() {
+        remarks.lost(
+            &line.place,
+            format!("{name}: it runs as the daemon's user, not as the one that is named"),
+        );
+    }
     match words.as_slice() {
         [program] if program.starts_with('/') => {
             let text = format!(

@@ -273,7 +273,13 @@ impl<'a> Checks<'a> {
         match self.service.as_str() {
             "http" => Some(self.page(asked, false, remarks)),
             "https" => Some(self.page(asked, true, remarks)),
-            _ => Some((None, self.dialogue(&asked, remarks))),
+            _ => {
+                let check = self.dialogue(&asked, remarks);
+                if matches!(check, Check::Plugin { .. }) {
+                    remarks.note(&self.seen.block.head.place, PLUGINS_NEEDED);
+                }
+                Some((None, check))
+            }
         }
     }
 
@@ -409,10 +415,6 @@ impl<'a> Checks<'a> {
                 let text = format!("{word}: of ftp only the greeting is checked");
                 remarks.lost(&value.place, text);
             }
-        }
-        let place = &self.seen.block.head.place;
-        if self.service != "ftp" {
-            remarks.note(place, PLUGINS_NEEDED);
         }
     }
 }

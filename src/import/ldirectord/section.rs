@@ -123,11 +123,22 @@ impl<'a> Seen<'a> {
         Some(Duration::from_secs(number.into()))
     }
 
-    fn says(&self, word: &str, default: bool) -> bool {
-        match self.get(word).map(|value| value.text.as_str()) {
-            Some("yes") => true,
-            Some("no") => false,
-            _ => default,
+    fn says(&self, word: &str, default: bool, remarks: &mut Remarks) -> bool {
+        let Some(value) = self.get(word) else {
+            return default;
+        };
+        match unquoted(&value.text) {
+            "yes" => true,
+            "no" => false,
+            other => {
+                let taken = if default { "yes" } else { "no" };
+                let text = format!(
+                    "{word} is yes or no, not \"{}\"; {taken} is taken",
+                    shown(other)
+                );
+                remarks.tolerated(&value.place, text);
+                default
+            }
         }
     }
 }
@@ -178,7 +189,7 @@ pub(super) fn of_block(
         );
         return None;
     }
-    let quiesces = seen.says("quiescent", true);
+    let quiesces = seen.says("quiescent", true, remarks);
     Some(Section {
         place,
         title: format!("virtual={}", shown(&block.head.text)),
@@ -198,7 +209,7 @@ pub(super) fn of_block(
             OnFailure::Remove
         },
         initial: Initial::AsFound,
-        on_exit: if seen.says("cleanstop", true) {
+        on_exit: if seen.says("cleanstop", true, remarks) {
             OnExit::Remove
         } else {
             OnExit::Keep
@@ -319,7 +330,7 @@ fn settings(seen: &Seen<'_>, key: VirtualServiceKey, remarks: &mut Remarks) -> V
             }
         }
     }
-    if seen.says("ops", false) {
+    if seen.says("ops", false, remarks) {
         settings.flags = settings.flags.with(ServiceFlags::ONE_PACKET);
     }
     if let Some(seconds) = seen.number("persistent", remarks) {

@@ -104,7 +104,8 @@ pub(in crate::import) fn is_host(word: &str) -> bool {
     word.parse::<IpAddr>().is_ok() || is_possible_name(word)
 }
 
-/// Only `masq` can change the port (D12); the program corrects it as well.
+/// Only `masq` can change the port (D12); the program corrects it as well. In the table a server of
+/// a firewall mark has none; its checks go to the one that it is listed with.
 pub(in crate::import) fn fit_port(
     server: &mut Server,
     key: VirtualServiceKey,
@@ -112,7 +113,6 @@ pub(in crate::import) fn fit_port(
     remarks: &mut Remarks,
 ) {
     let Some(own) = key.port() else {
-        server.port = 0;
         return;
     };
     if server.port == 0 {
