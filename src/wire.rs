@@ -3,6 +3,7 @@
 //! Pure values, the same for both ends (`daemon::control` and [`crate::client`]).
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
+pub mod contest;
 pub mod reload;
 pub mod role;
 pub mod rows;
@@ -278,7 +279,7 @@ pub struct TableAnswer {
     pub refused: Vec<String>,
     /// What somebody else changes again and again.
     #[serde(default)]
-    pub contested: Vec<String>,
+    pub contested: Vec<contest::ContestRow>,
     /// Where failures of those who decide count for nothing, since the director is cut off.
     #[serde(default)]
     pub cut_off: Vec<why::CutOffRow>,

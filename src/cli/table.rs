@@ -116,8 +116,8 @@ fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Resu
     for what in &answer.refused {
         out.line(&out.paint(tone, what))?;
     }
-    for what in &answer.contested {
-        out.line(&out.paint(Tone::Bad, what))?;
+    for contested in &answer.contested {
+        out.line(&out.paint(Tone::Bad, &contested.text(time)))?;
     }
     sync_lines(answer.sync.as_ref(), out)
 }

@@ -32,7 +32,7 @@ use crate::lvs::{
 use crate::model::Globals;
 use crate::site::Purpose;
 use crate::time::Mono;
-use contest::{Contests, Place};
+use contest::{Asked, Contests, Left, Place, place};
 use rests::{Rest, Rests};
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
@@ -72,6 +72,8 @@ pub struct Applier {
     /// Closed when the thread is at its end.
     ended: oneshot::Receiver<()>,
     connections: watch::Receiver<Arc<Connections>>,
+    /// What people want to be put right at once.
+    asked: watch::Sender<Asked>,
 }
 
 impl Applier {
@@ -93,7 +95,8 @@ impl Applier {
         let (stop, stopped) = oneshot::channel();
         let (newest, connections) = watch::channel(Arc::default());
         let (working, works) = watch::channel(None);
-        let worker = Worker::new(backend, clock, working, newest);
+        let (asked, heard) = watch::channel(Asked::default());
+        let worker = Worker::new(backend, clock, (working, newest), heard);
         let (over, ended) = oneshot::channel();
         let (begun, is_begun) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
@@ -122,7 +125,24 @@ impl Applier {
             works,
             ended,
             connections,
+            asked,
         })
+    }
+
+    /// What rests since somebody else writes it too is put right at once, and then again only as
+    /// seldom as at the beginning of such a fight: the file was read again.
+    pub fn end_all_rests(&self) {
+        self.asked.send_modify(Asked::ask_everywhere);
+    }
+
+    /// The same for these real servers, each in its virtual service.
+    pub fn end_rests(&self, servers: impl Iterator<Item = (VirtualServiceKey, RealServerKey)>) {
+        self.asked.send_modify(|asked| {
+            for (key, server) in servers {
+                asked.ask((key, None));
+                asked.ask((key, Some(server)));
+            }
+        });
     }
 
     /// The connections of the owned real servers as of the newest look, told or not.
@@ -173,22 +193,12 @@ struct Worker {
     waiting: Rests,
     /// Places that somebody else writes too.
     contests: Contests,
+    /// Which of them people want to be put right at once.
+    asked: watch::Receiver<Asked>,
     /// The table could not be read.
     unread: Option<Rest>,
     /// What an observer would change.
     differences: Differences,
-}
-
-/// What a command is about. No two commands of one look are about the same.
-const fn place(command: &Command) -> Place {
-    match command {
-        Command::AddService(key, _)
-        | Command::EditService(key, _)
-        | Command::DeleteService(key) => (*key, None),
-        Command::AddServer(key, server, _)
-        | Command::EditServer(key, server, _)
-        | Command::DeleteServer(key, server) => (*key, Some(*server)),
-    }
 }
 
 /// Whether the same is wanted of a place in both.
@@ -225,8 +235,8 @@ impl Worker {
     fn new(
         backend: Backend,
         clock: Clock,
-        working: watch::Sender<Option<Mono>>,
-        newest: watch::Sender<Arc<Connections>>,
+        (working, newest): (watch::Sender<Option<Mono>>, watch::Sender<Arc<Connections>>),
+        asked: watch::Receiver<Asked>,
     ) -> Self {
         Self {
             working,
@@ -236,6 +246,7 @@ impl Worker {
             seen: Seen::default(),
             waiting: Rests::default(),
             contests: Contests::default(),
+            asked,
             unread: None,
             differences: Differences::default(),
         }
@@ -270,6 +281,7 @@ impl Worker {
                         return;
                     }
                 }
+                Ok(()) = self.asked.changed() => {}
                 () = self.clock.sleep_until_some(next_look) => {}
                 last = &mut stopped => break last,
             }
@@ -284,9 +296,7 @@ impl Worker {
     /// says something new, and with the pause until the next look.
     async fn look(&mut self, desired: Arc<Desired>) -> (Option<TableOutcome>, Duration) {
         let is_new = desired != self.seen.desired;
-        if is_new {
-            self.unread = None;
-        }
+        self.heed(&desired);
         let watch = Stopwatch::start();
         let listed = self.list(&desired).await;
         let mut took = watch.elapsed();
@@ -296,7 +306,6 @@ impl Worker {
                 self.unread = None;
                 let mut outcome = self.correct(&desired, look).await;
                 outcome.wanted = Arc::clone(&desired);
-                outcome.contested = self.contests.contested().collect();
                 // Comparing belongs to looking, mending does not.
                 if outcome.applied.is_empty() && outcome.refused.is_empty() {
                     took = watch.elapsed();
@@ -336,6 +345,18 @@ impl Worker {
         (news.then_some(outcome), look_again(took).max(rest))
     }
 
+    /// What is wanted anew, or was asked for, is carried out at once.
+    fn heed(&mut self, desired: &Desired) {
+        let now = self.clock.now().mono;
+        let before = &self.seen.desired;
+        if *desired != **before {
+            self.unread = None;
+            let is_new = |place: &Place| !is_wanted_as_before(before, desired, place);
+            self.contests.end_rests(now, is_new);
+        }
+        self.contests.heed(&self.asked.borrow_and_update(), now);
+    }
+
     async fn list(&mut self, desired: &Desired) -> Result<Look, IpvsError> {
         self.working.send_replace(Some(self.clock.now().mono));
         let look = self
@@ -362,8 +383,14 @@ impl Worker {
         self.waiting.keep_needed(&commands);
         let now = self.clock.now().mono;
         self.contests.calm(now);
-        let holds = |it: &Command| self.contests.holds(place(it), it, now);
-        let (held, commands): (Vec<_>, Vec<_>) = commands.into_iter().partition(holds);
+        let mut rests = BTreeMap::new();
+        let (held, commands): (Vec<_>, Vec<_>) = commands.into_iter().partition(|command| {
+            let until = self
+                .contests
+                .holds(command, Left::without(command, &table), now);
+            rests.extend(until.map(|until| (place(command), until)));
+            until.is_some()
+        });
         let drifted = self.drifted(desired, &commands);
         let mut outcome = TableOutcome {
             missing: missing(desired, &table),
@@ -373,9 +400,12 @@ impl Worker {
         self.carry_out(desired, &held, commands, &mut outcome).await;
         for command in &outcome.applied {
             if drifted.contains(&place(command)) {
-                self.contests.repaired(place(command), command, now);
+                let left = Left::without(command, &table);
+                self.contests.repaired(command, left, now);
             }
         }
+        self.contests.settled();
+        outcome.contested = self.contests.contested(&rests);
         if let Err(refusal) = self.backend.settle() {
             let why = refusal.to_string();
             for command in std::mem::take(&mut outcome.applied) {
@@ -461,6 +491,7 @@ impl Worker {
             .filter(|command| !refused(command) && !waited(command))
             .map(place)
             .filter(|place| is_wanted_as_before(&self.seen.desired, desired, place))
+            .filter(|place| !self.contests.is_asked_for(place))
             .collect()
     }
 

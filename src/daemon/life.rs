@@ -482,6 +482,8 @@ impl Daemon {
                     model: Arc::clone(&model),
                     memory,
                 });
+                // A person who has found the other writer waits for nothing.
+                self.applier.end_all_rests();
                 match memory {
                     Memory::Kept => {}
                     Memory::Forgotten => self.journal_has(state_files),

@@ -19,6 +19,7 @@
 //! | what survives a restart | `store` |
 //! | was the wall clock set between two lives | `boot` |
 //! | how is a person's question answered | `control` |
+//! | what ends when a person enables a real server | `enable` |
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `gate` |
@@ -44,6 +45,7 @@ mod chronicle;
 mod claim;
 mod control;
 mod dropped;
+mod enable;
 mod gate;
 mod health;
 mod lasting;
@@ -507,7 +509,7 @@ impl Daemon {
             })),
             Request::Enable { server, within } => {
                 let server = RealServerName(server);
-                self.carry_out_order(Wish::EnableServer(Aim { server, within }))
+                self.enable(Aim { server, within })
             }
             Request::Role => Answer::Role(Box::new(self.role_answer())),
             Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),

@@ -1,10 +1,12 @@
 //! The whole vocabulary of the engine: what it is told, what it answers.
 //!
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
-//! their words in `alert`, the log in `note`, declared virtual services in `section`, runs and
-//! held connections in `run`, operators in `wish`, the other director in `peer`.
+//! their words in `alert`, the log in `note`, declared virtual services in `section`, other
+//! writers of the table in `contested`, runs and held connections in `run`, operators in `wish`,
+//! the other director in `peer`.
 
 mod alert;
+mod contested;
 mod note;
 mod peer;
 mod run;
@@ -19,9 +21,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::saved::Record;
-use crate::lvs::{
-    Command, Connections, Desired, GivenWeight, RealServerKey, Table, VirtualServiceKey,
-};
+use crate::lvs::{Command, Connections, Desired, GivenWeight, Table, VirtualServiceKey};
 use crate::model::Model;
 use crate::time::Readable;
 
@@ -31,6 +31,7 @@ pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,
 };
+pub use contested::Contested;
 pub use note::{Cause, CutOff, Note, ServerChange};
 pub use peer::{PeerTold, PeerWish, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
@@ -483,8 +484,9 @@ pub struct TableOutcome {
     /// How many changes had to be made although the wish was the same: someone else had
     /// changed the table.
     pub drift: usize,
-    /// What somebody else changes again and again, in order: it is put right more and more seldom.
-    pub contested: Vec<(VirtualServiceKey, Option<RealServerKey>)>,
+    /// What somebody else changes again and again, in the order of the places: it is put right
+    /// more and more seldom.
+    pub contested: Vec<Contested>,
     /// What the kernel refused, with its reason.
     pub refused: Vec<(Command, String)>,
     /// Virtual services that belong to others and are missing, so that their servers wait (D7).

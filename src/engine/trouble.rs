@@ -140,7 +140,12 @@ impl Engine {
             told: now.wall,
         };
         self.troubles.insert((section.key, trouble), told);
-        let text = trouble.text(section, self.bindings.kept_out(section.key));
+        let others = match trouble {
+            Trouble::Contested => self.bindings.who_contests(section.key),
+            Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => String::new(),
+        };
+        let kept_out = self.bindings.kept_out(section.key);
+        let text = trouble.text(section, kept_out, &others);
         actions.push(Action::Note(Note::Section {
             virtual_service: section.key,
             news: SectionNews::Began(trouble, text.clone()),

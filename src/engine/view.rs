@@ -16,7 +16,7 @@ use crate::engine::event::{
 use crate::engine::said;
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
-use crate::lvs::Desired;
+use crate::lvs::{Desired, RealServerKey, VirtualServiceKey};
 use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
 use crate::time::{Mono, Now, Wall};
 
@@ -110,6 +110,19 @@ pub(crate) struct Looking<'a> {
 }
 
 impl Engine {
+    /// The time of the latest event.
+    #[must_use]
+    pub const fn time(&self) -> Now {
+        self.last
+    }
+
+    /// Whether a person may mean this entry of a table by its address, also where the file does
+    /// not have it.
+    #[must_use]
+    pub fn is_meant(&self, aim: &Aim, entry: (VirtualServiceKey, RealServerKey)) -> bool {
+        self.bindings.is_meant(aim, entry)
+    }
+
     /// The table as it should be.
     #[must_use]
     pub fn desired(&self) -> &Desired {

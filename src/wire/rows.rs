@@ -16,6 +16,7 @@ use crate::lvs::{
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
+use crate::wire::contest;
 use crate::wire::server as wire_server;
 use crate::wire::why::CutOffRow;
 use crate::wire::{
@@ -72,6 +73,8 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
     for view in views.iter().filter(|view| view.server.is_none()) {
         add_unresolved(engine.model(), &mut virtual_services, &mut places, view);
     }
+    let contested = contest::rows(seen, engine.time());
+    contest::mark(&mut virtual_services, &contested);
     TableAnswer {
         source,
         virtual_services,
@@ -84,7 +87,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
             .iter()
             .map(|(command, why)| undone(source, command, why))
             .collect(),
-        contested: seen.contested.iter().map(contested).collect(),
+        contested,
         cut_off: cut_off(engine),
         sync: None,
     }
@@ -114,18 +117,6 @@ pub fn undone(source: Source, command: &Command, why: &str) -> String {
         Source::Observer => format!("would {command}"),
         Source::Daemon | Source::File => format!("cannot {command}: {why}"),
     }
-}
-
-/// A place that somebody else writes too.
-pub(super) fn contested((key, server): &(VirtualServiceKey, Option<RealServerKey>)) -> String {
-    let place = match server {
-        Some(server) => format!("{server} in {key}"),
-        None => key.to_string(),
-    };
-    format!(
-        "somebody else changes {place} again and again; it is put right more and more seldom: find \
-         out who else writes the table"
-    )
 }
 
 /// The row of one real server.

@@ -6,6 +6,7 @@
 
 mod back;
 mod section;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
+use crate::wire::contest::{self, ContestRow};
 pub use crate::wire::server::section::{CountRow, RoleRow, SectionRow, ServedRow, TripwireRow};
 use crate::wire::why::{self, ResultRow};
 use crate::wire::{
@@ -87,6 +89,12 @@ pub struct ServerWhy {
     pub checks: Vec<CheckRow>,
     /// What is to be mended, or what the kernel refused.
     pub trouble: Vec<String>,
+    /// What somebody else changes again and again, of it or of its virtual service.
+    #[serde(default)]
+    pub contested: Vec<ContestRow>,
+    /// The kernel has it in a virtual service of ours, and nobody declared it.
+    #[serde(default)]
+    pub stranger: bool,
     /// What would bring it back, all of it together; empty while it is in with its own weight.
     pub back: Vec<BackRow>,
 }
@@ -203,7 +211,12 @@ pub fn why(
     (source, expiry): (Source, Expiry),
     since: impl Fn(VirtualServiceKey, RealServerKey) -> Option<Wall>,
 ) -> Result<ServerAnswer, String> {
-    let views = engine.real_servers_called(aim)?;
+    let mut strangers = strangers::called(engine, seen, aim);
+    let views = match engine.real_servers_called(aim) {
+        Ok(views) => views,
+        Err(_) if !strangers.is_empty() => Vec::new(),
+        Err(why) => return Err(why),
+    };
     let servers = views.iter().map(|view| {
         let withdrawn = view
             .withdrawals
@@ -215,10 +228,12 @@ pub fn why(
         let changed = || since(view.virtual_service, view.server?);
         server(engine, seen, source, view, withdrawn.or_else(changed))
     });
+    let mut servers: Vec<ServerWhy> = servers.collect();
+    servers.append(&mut strangers);
     Ok(ServerAnswer {
         time: now.wall.seconds(),
         source: Some(source),
-        servers: servers.collect(),
+        servers,
         expiry,
     })
 }
@@ -253,6 +268,13 @@ fn server(
             .filter_map(|id| check(engine, view, id))
             .collect(),
         trouble: trouble(engine, seen, source, view),
+        contested: contested(
+            engine,
+            seen,
+            &view.virtual_service.to_string(),
+            &row.real_server,
+        ),
+        stranger: false,
         section: section::row(engine, view),
         back: back::back(engine, seen, view),
         real_server: row.real_server,
@@ -373,6 +395,15 @@ const fn withdrawn(withdrawal: &Withdrawal) -> WithdrawsRow {
     }
 }
 
+/// What somebody else changes again and again, of this real server or of its virtual service.
+fn contested(engine: &Engine, seen: &TableOutcome, service: &str, server: &str) -> Vec<ContestRow> {
+    let mut rows = contest::rows(seen, engine.time());
+    rows.retain(|row| {
+        row.virtual_service == service && row.real_server.as_ref().is_none_or(|it| it == server)
+    });
+    rows
+}
+
 fn trouble(
     engine: &Engine,
     seen: &TableOutcome,
@@ -391,10 +422,6 @@ fn trouble(
     };
     let refused = seen.refused.iter().filter(|(command, _)| is_about(command));
     let refused = refused.map(|(command, why)| rows::undone(source, command, why));
-    let is_here = |(key, server): &&(VirtualServiceKey, Option<RealServerKey>)| {
-        *key == view.virtual_service && (server.is_none() || *server == view.server)
-    };
-    let contested = seen.contested.iter().filter(is_here).map(rows::contested);
     let is_wanted = matches!(view.wish, ServerWish::In(_));
     let is_missing = is_wanted && seen.missing.contains(&view.virtual_service);
     let missing = is_missing.then(|| {
@@ -418,7 +445,6 @@ fn trouble(
         .chain(cut_off)
         .chain(missing)
         .chain(refused)
-        .chain(contested)
         .chain(unreadable)
         .collect()
 }

@@ -3,6 +3,7 @@
 //! in memory.
 
 mod commands;
+mod contest;
 mod control;
 pub(crate) mod farm;
 mod life;

@@ -74,6 +74,10 @@ impl Page<'_> {
         for trouble in &server.trouble {
             self.sheet.painted("trouble", Tone::Bad, trouble)?;
         }
+        for contested in &server.contested {
+            let text = contested.text(|seconds| self.sheet.moment(seconds));
+            self.sheet.painted("trouble", Tone::Bad, &text)?;
+        }
         for (index, back) in server.back.iter().enumerate() {
             let at = back.at.map(|at| format!(" at {}", self.sheet.moment(at)));
             let name = if index == 0 { "back with" } else { "and with" };
@@ -88,6 +92,7 @@ impl Page<'_> {
         let (word, tone) = match (server.wanted, server.wanted_weight) {
             (ServerWanted::In, Some(0)) => ("in with weight 0", Tone::Odd),
             (ServerWanted::In, _) => ("in", Tone::Good),
+            (ServerWanted::Out, _) if server.stranger => ("unwanted", Tone::Bad),
             (ServerWanted::Out, _) => ("out", Tone::Bad),
             (ServerWanted::AsFound, _) => ("left as found", Tone::Odd),
         };
@@ -98,6 +103,7 @@ impl Page<'_> {
         let word = self.sheet.out.paint(tone, word);
         let hosts: Vec<&str> = server.hosts.iter().map(String::as_str).collect();
         let hosts = match hosts.as_slice() {
+            [] if server.stranger => " (not in the file)".to_owned(),
             [] => " (no longer in the file)".to_owned(),
             [host] if server.real_server.starts_with(host) => String::new(),
             hosts => format!(" ({})", hosts.join(" ")),
@@ -105,6 +111,7 @@ impl Page<'_> {
         let since = since.unwrap_or_default();
         let service = &server.virtual_service;
         let of = match (server.wanted, server.wanted_weight) {
+            (ServerWanted::Out, _) if server.stranger => " in",
             (ServerWanted::Out, _) => " of",
             (ServerWanted::In, Some(0)) | (ServerWanted::AsFound, _) => " in",
             (ServerWanted::In, _) => "",

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::daemon::applier::contest::Place;
-use crate::daemon::applier::place;
+use crate::daemon::applier::contest::{Place, place};
 use crate::lvs::Command;
 
 /// Looks after which a difference is told: those of one second more than once.

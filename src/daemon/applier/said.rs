@@ -4,38 +4,40 @@
 
 use tracing::{error, info, warn};
 
-use super::contest::Place;
-use super::{Worker, by_place, place};
+use super::contest::place;
+use super::{Worker, by_place};
 use crate::effort::look;
-use crate::engine::event::TableOutcome;
+use crate::engine::event::{Contested, TableOutcome};
 use crate::ipvs::Touch;
 
 impl Worker {
     pub(super) fn log_contests(&self, outcome: &TableOutcome) {
-        let name = |(key, server): &Place| match server {
-            Some(server) => format!("{server} in {key}"),
-            None => key.to_string(),
+        let name = |it: &Contested| match place(&it.repair) {
+            (key, Some(server)) => format!("{server} in {key}"),
+            (key, None) => key.to_string(),
         };
         // Both in order.
         let before = &self.seen.outcome.contested;
-        let is_among = |place: &Place, places: &[Place]| {
-            let found = places.binary_search_by(|it| {
+        let is_among = |one: &Contested, all: &[Contested]| {
+            let found = all.binary_search_by(|it| {
                 look();
-                it.cmp(place)
+                place(&it.repair).cmp(&place(&one.repair))
             });
             found.is_ok()
         };
-        for place in outcome.contested.iter().filter(|it| !is_among(it, before)) {
+        for it in outcome.contested.iter().filter(|it| !is_among(it, before)) {
             warn!(
-                place = name(place),
+                place = name(it),
+                somebody_else = it.what(&outcome.wanted),
                 "somebody else changes this again and again; put right more and more seldom \
-                 from now on: find out who else writes the table",
+                 from now on: find out who else writes the table, and then reload (SIGHUP) to have \
+                 it put right at once",
             );
         }
         let is_over =
-            |it: &&Place| outcome.unreadable.is_none() && !is_among(it, &outcome.contested);
-        for place in before.iter().filter(is_over) {
-            info!(place = name(place), "nobody else changes this any more");
+            |it: &&Contested| outcome.unreadable.is_none() && !is_among(it, &outcome.contested);
+        for it in before.iter().filter(is_over) {
+            info!(place = name(it), "nobody else changes this any more");
         }
     }
 

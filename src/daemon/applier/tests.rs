@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
+use crate::engine::event::Contested;
 use crate::lvs::{
     DesiredService, Family, Forwarding, RealServer, RealServerKey, Scheduler, ServerWish,
     ServiceWish, Strangers, VirtualService, VirtualServiceKey, Weight,
@@ -45,8 +46,9 @@ impl Bench {
     /// A worker of its own, whose table is the same file.
     fn worker(&self) -> Worker {
         let backend = Backend::open(IpvsBackend::Memory, self.folder.path());
-        let (working, newest) = (watch::channel(None).0, watch::channel(Arc::default()).0);
-        Worker::new(backend, Clock::start(), working, newest)
+        let senders = (watch::channel(None).0, watch::channel(Arc::default()).0);
+        let asked = watch::channel(Asked::default()).1;
+        Worker::new(backend, Clock::start(), senders, asked)
     }
 
     fn file(&self) -> PathBuf {
@@ -68,6 +70,11 @@ impl Bench {
     async fn outcome(&mut self) -> TableOutcome {
         next(&mut self.events).await
     }
+}
+
+/// The place that somebody else writes.
+fn placed(it: &Contested) -> Place {
+    place(&it.repair)
 }
 
 async fn next(events: &mut mpsc::Receiver<Event>) -> TableOutcome {
@@ -367,7 +374,8 @@ async fn a_place_that_somebody_else_writes_too_is_left_to_rest() {
     let told = told.unwrap();
     assert_eq!((told.applied.len(), told.drift), (0, 0));
     let places = [(web(), Some(real(1))), (web(), Some(real(2)))];
-    assert_eq!(told.contested, places);
+    assert!(told.contested.iter().map(placed).eq(places));
+    assert!(told.contested.iter().all(|it| it.rests_until.is_some()));
     // Another wish is carried out at once.
     let light = ServerWish::In(RealServer::new(Forwarding::Dr, Weight(1)));
     let other = Arc::new(wanted(ours(), &[(1, light), (2, WISH)]));
@@ -396,7 +404,8 @@ async fn who_fights_for_a_place_is_seen_while_other_wishes_change() {
     let told = told.unwrap();
     assert_eq!((told.applied.len(), told.drift), (1, 0));
     let places = [(web(), Some(real(1))), (web(), Some(real(2)))];
-    assert_eq!(told.contested, places);
+    assert!(told.contested.iter().map(placed).eq(places));
+    assert!(told.contested.iter().all(|it| it.rests_until.is_some()));
 }
 
 #[tokio::test]
@@ -459,7 +468,8 @@ async fn a_stranger_stays_while_somebody_else_keeps_a_real_server_of_the_file_ou
     bench.disturb(&format!("{without}{stranger}"));
     let (told, _) = worker.look(Arc::clone(&desired)).await;
     let told = told.unwrap();
-    assert_eq!(told.contested, [(web(), Some(real(2)))]);
+    let places = [(web(), Some(real(2)))];
+    assert!(told.contested.iter().map(placed).eq(places));
     let end = Command::DeleteServer(web(), real(9));
     assert_eq!(
         (told.applied, told.refused),
@@ -471,17 +481,136 @@ async fn a_stranger_stays_while_somebody_else_keeps_a_real_server_of_the_file_ou
     assert_eq!(bench.table(), BOTH);
 }
 
+/// The lines of a table in a file, but for those of these real servers.
+fn without(servers: &[u8]) -> String {
+    let is_left = |line: &&str| {
+        !servers
+            .iter()
+            .any(|it| line.contains(&real(*it).to_string()))
+    };
+    let lines = BOTH.lines().filter(is_left);
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// Somebody else makes the table so until it is not put right any more.
+async fn fight(bench: &Bench, worker: &mut Worker, theirs: &str, desired: &Arc<Desired>) {
+    worker.look(Arc::clone(desired)).await;
+    for _ in 0..6 {
+        bench.disturb(theirs);
+        worker.look(Arc::clone(desired)).await;
+    }
+    bench.disturb(theirs);
+    let (told, _) = worker.look(Arc::clone(desired)).await;
+    assert_eq!(told.unwrap().applied, []);
+}
+
+#[tokio::test]
+async fn what_a_check_of_ours_took_out_and_puts_in_again_does_not_rest() {
+    let bench = Bench::new(BOTH);
+    let mut worker = bench.worker();
+    let both = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    fight(&bench, &mut worker, &without(&[1]), &both).await;
+    let out = Arc::new(wanted(ours(), &[(1, ServerWish::Out), (2, WISH)]));
+    let (told, _) = worker.look(out).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (0, 0));
+    let (told, _) = worker.look(Arc::clone(&both)).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (1, 0));
+    assert_eq!(bench.table(), BOTH);
+    // It was our own addition: the fight is as young as when it began.
+    bench.disturb(&without(&[1]));
+    let (told, _) = worker.look(both).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (1, 1));
+}
+
+#[tokio::test]
+async fn a_wish_that_came_while_the_table_could_not_be_read_does_not_rest_either() {
+    let bench = Bench::new(BOTH);
+    let mut worker = bench.worker();
+    let both = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    fight(&bench, &mut worker, &without(&[1]), &both).await;
+    bench.disturb("what is this\n");
+    worker
+        .look(Arc::new(wanted(ours(), &[(1, ServerWish::Out), (2, WISH)])))
+        .await;
+    worker.look(Arc::clone(&both)).await;
+    bench.disturb(&without(&[1]));
+    let (told, _) = worker.look(both).await;
+    assert_eq!(told.unwrap().applied.len(), 1);
+    assert_eq!(bench.table(), BOTH);
+}
+
+#[tokio::test]
+async fn who_asks_has_what_rests_put_right_at_once() {
+    let bench = Bench::new(BOTH);
+    let mut worker = bench.worker();
+    let (asked, heard) = watch::channel(Asked::default());
+    worker.asked = heard;
+    let desired = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    let theirs = BOTH.replace("-w 5", "-w 9");
+    fight(&bench, &mut worker, &theirs, &desired).await;
+    asked.send_modify(|asked| asked.ask((web(), Some(real(2)))));
+    let (told, _) = worker.look(Arc::clone(&desired)).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (1, 0));
+    let rests: Vec<bool> = told
+        .contested
+        .iter()
+        .map(|it| it.rests_until.is_some())
+        .collect();
+    assert_eq!(rests, [true, false]);
+    asked.send_modify(Asked::ask_everywhere);
+    let (told, _) = worker.look(desired).await;
+    let told = told.unwrap();
+    assert_eq!((told.applied.len(), told.drift), (1, 0));
+    assert_eq!(bench.table(), BOTH);
+}
+
+#[tokio::test]
+async fn a_virtual_service_that_somebody_deletes_again_and_again_rests_for_seconds_only() {
+    let bench = Bench::new(BOTH);
+    let mut worker = bench.worker();
+    let desired = Arc::new(wanted(ours(), &[(1, WISH), (2, WISH)]));
+    worker.look(Arc::clone(&desired)).await;
+    let told = loop {
+        bench.disturb("");
+        let (told, _) = worker.look(Arc::clone(&desired)).await;
+        let told = told.unwrap();
+        if told.applied.is_empty() {
+            break told;
+        }
+    };
+    let places = [None, Some(real(1)), Some(real(2))].map(|server| (web(), server));
+    assert_eq!(
+        told.contested.iter().map(placed).collect::<Vec<Place>>(),
+        places
+    );
+    let seconds = worker.clock.now().mono.after(Duration::from_secs(5));
+    assert!(
+        told.contested
+            .iter()
+            .all(|it| it.rests_until.unwrap() <= seconds)
+    );
+}
+
 /// A second writer that empties the table contests all of it.
 #[tokio::test]
 async fn ten_thousand_contests_are_looked_through_in_one_pass() {
     let bench = Bench::new("");
     let mut worker = bench.worker();
-    let contested = |count: u32| -> Vec<Place> {
+    let contested = |count: u32| -> Vec<Contested> {
         let server = |number: u32| {
             let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number);
             RealServerKey(std::net::SocketAddr::from((ip, 80)))
         };
-        (0..count).map(|it| (web(), Some(server(it)))).collect()
+        let repairs = (0..count).map(|it| Command::DeleteServer(web(), server(it)));
+        let contested = repairs.map(|repair| Contested {
+            repair,
+            rests_until: None,
+        });
+        contested.collect()
     };
     for count in [10, 10_000] {
         worker.seen.outcome.contested = contested(count);

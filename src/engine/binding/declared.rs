@@ -419,6 +419,11 @@ impl Bindings {
         self.sections.is_contested(key)
     }
 
+    /// What somebody else does to the virtual service of a section, in words.
+    pub(crate) fn who_contests(&self, key: VirtualServiceKey) -> String {
+        self.sections.who_contests(key)
+    }
+
     /// The table as it should be left when the daemon ends; none where that changes nothing.
     pub(crate) fn at_exit(&self) -> Option<Desired> {
         let mut last = self.desired.clone();

@@ -300,6 +300,12 @@ impl Bindings {
         Ok(views)
     }
 
+    /// Whether a person may mean this entry by its address, also where nobody declared it.
+    pub(crate) fn is_meant(&self, aim: &Aim, (key, server): EntryKey) -> bool {
+        let is_within = |name: &String| self.virtual_service_called(name) == Ok(key);
+        is_address(&aim.server.0, server) && aim.within.as_ref().is_none_or(is_within)
+    }
+
     /// The virtual service that a person names, with or without its protocol.
     fn virtual_service_called(&self, name: &str) -> Result<VirtualServiceKey, String> {
         let is_meant = |key: &VirtualServiceKey| match name.parse::<VirtualServiceKey>() {

@@ -92,8 +92,9 @@ impl Trouble {
         }
     }
 
-    /// What a person is told when it begins.
-    pub(crate) fn text(self, section: &DeclaredService, kept_out: KeptOut) -> String {
+    /// What a person is told when it begins. `others` says what somebody else does to the table,
+    /// where that is the trouble.
+    pub(crate) fn text(self, section: &DeclaredService, kept_out: KeptOut, others: &str) -> String {
         let key = section.key;
         match self {
             Self::TooFew => {
@@ -138,7 +139,8 @@ impl Trouble {
             },
             Self::Contested => format!(
                 "virtual service {key} is changed by somebody else again and again: \
-                 find out who else writes the table"
+                 find out who else writes the table; {others}. It is put right more and more \
+                 seldom, and at once when lvsmon reads its file again (SIGHUP)"
             ),
         }
     }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::binding;
-use crate::engine::event::{Action, TableOutcome};
+use crate::engine::event::{Action, Contested, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::Tally;
@@ -28,6 +28,9 @@ use crate::time::{Mono, Now, Wall};
 
 /// Prefix of the journal keys of this file.
 const PREFIX: &str = "out ";
+
+/// Places that an alert names which somebody else writes too: enough to find out who it is.
+const CONTESTED_MAX: usize = 3;
 
 /// What a section's name of a real server is: its host word and port.
 pub(crate) type Word = (HostName, u16);
@@ -130,7 +133,7 @@ pub(crate) struct Sections {
     /// The latest look at the kernel's table that came to something, and what was wanted then.
     look: Option<(Arc<Table>, Arc<Desired>)>,
     /// Where somebody else writes, as of that look.
-    contested: BTreeSet<VirtualServiceKey>,
+    contested: BTreeMap<VirtualServiceKey, Vec<Contested>>,
 }
 
 /// What is remembered of a real server, in the journal.
@@ -366,7 +369,23 @@ impl Sections {
 
     /// Whether somebody else writes in this virtual service.
     pub(crate) fn is_contested(&self, key: VirtualServiceKey) -> bool {
-        self.contested.contains(&key)
+        self.contested.contains_key(&key)
+    }
+
+    /// What somebody else does there, in words.
+    pub(crate) fn who_contests(&self, key: VirtualServiceKey) -> String {
+        let (Some(contested), Some((_, wanted))) = (self.contested.get(&key), &self.look) else {
+            return String::new();
+        };
+        let all: Vec<String> = Contested::to_be_said(contested)
+            .map(|it| it.what(wanted))
+            .collect();
+        let more = match all.len().saturating_sub(CONTESTED_MAX) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let named: Vec<&str> = all.iter().take(CONTESTED_MAX).map(String::as_str).collect();
+        format!("it {}{more}", named.join(", "))
     }
 
     /// When a section changes by itself next.
@@ -407,9 +426,16 @@ impl Sections {
             .look
             .replace((Arc::clone(actual), Arc::clone(&outcome.wanted)));
         changed.extend(self.look_at_new(now));
-        let contested = outcome.contested.iter().map(|(key, _)| *key).collect();
+        let mut contested: BTreeMap<VirtualServiceKey, Vec<Contested>> = BTreeMap::new();
+        for it in &outcome.contested {
+            let of_service = contested.entry(it.virtual_service()).or_default();
+            of_service.push(it.clone());
+        }
         let before_that = std::mem::replace(&mut self.contested, contested);
-        let differing = before_that.symmetric_difference(&self.contested);
+        let (before_that, now_that) = (before_that.keys(), self.contested.keys());
+        let before_that: BTreeSet<VirtualServiceKey> = before_that.copied().collect();
+        let now_that: BTreeSet<VirtualServiceKey> = now_that.copied().collect();
+        let differing = before_that.symmetric_difference(&now_that);
         changed.extend(differing.filter(|key| self.states.contains_key(key)));
         for (&key, state) in &mut self.states {
             let Some(section) = model.virtual_services.get(state.index) else {

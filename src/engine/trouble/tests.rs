@@ -7,14 +7,14 @@ use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, AlertCall, AlertKind, Event, PeerTold, Report, Speaking, TableOutcome, Wish,
+    Action, AlertCall, AlertKind, Contested, Event, PeerTold, Report, Speaking, TableOutcome, Wish,
 };
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
 use crate::lvs::diff::diff;
 use crate::lvs::replay::apply;
 use crate::lvs::{
-    Forwarding, RealServer, RealServerKey, Scheduler, Table, VirtualService, VirtualServiceKey,
+    Command, Family, Forwarding, RealServer, RealServerKey, Scheduler, Table, VirtualService,
     Weight,
 };
 use crate::model::{
@@ -214,11 +214,17 @@ fn one_trouble_may_become_another() {
     assert_eq!(kinds(told), ["page.alert up"]);
 }
 
+/// Somebody else deletes the virtual service again and again.
+fn deleted() -> Contested {
+    let plain = VirtualService::plain(Family::V4, Scheduler::wlc());
+    Contested {
+        repair: Command::AddService(VS.parse().unwrap(), plain),
+        rests_until: None,
+    }
+}
+
 /// A look at the table in which somebody else writes these places.
-fn outcome(
-    director: &Director,
-    contested: Vec<(VirtualServiceKey, Option<RealServerKey>)>,
-) -> TableOutcome {
+fn outcome(director: &Director, contested: Vec<Contested>) -> TableOutcome {
     TableOutcome {
         wanted: director.engine.desired().clone().into(),
         actual: Some(director.kernel.clone().into()),
@@ -231,11 +237,13 @@ fn outcome(
 fn somebody_else_who_writes_the_same_place_is_reported() {
     let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
     director.reports(&fixture::exited(0, ""));
-    let fight = outcome(&director, vec![(VS.parse().unwrap(), None)]);
+    let fight = outcome(&director, vec![deleted()]);
     let actions = director.sees(fight.clone());
     let told = calls(&actions);
     assert_eq!(told.len(), 2);
-    assert!(told[0].summary.contains("somebody else"));
+    let summary = &told[0].summary;
+    assert!(summary.contains("somebody else"), "{summary}");
+    assert!(summary.contains("it deletes 10.0.0.3:80/tcp"), "{summary}");
     assert_eq!((told[0].kind, told[0].service), (AlertKind::Failure, None));
     assert_eq!(calls(&director.sees(fight)).len(), 0);
     let peace = outcome(&director, Vec::new());
@@ -243,10 +251,31 @@ fn somebody_else_who_writes_the_same_place_is_reported() {
 }
 
 #[test]
+fn an_alert_names_what_somebody_else_does_and_not_more_than_a_person_reads() {
+    let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let put_in = |last: u8| {
+        let server = RealServerKey(format!("10.9.9.{last}:80").parse().unwrap());
+        Contested {
+            repair: Command::DeleteServer(VS.parse().unwrap(), server),
+            rests_until: None,
+        }
+    };
+    let fight = outcome(&director, (1..6).map(put_in).collect());
+    let actions = director.sees(fight);
+    let summary = &calls(&actions)[0].summary;
+    let foreign = "puts 10.9.9.1:80 (not in the file) into 10.0.0.3:80/tcp";
+    assert!(summary.contains(foreign), "{summary}");
+    assert!(summary.contains("10.9.9.3:80"), "{summary}");
+    assert!(!summary.contains("10.9.9.4:80"), "{summary}");
+    assert!(summary.contains("and 2 more"), "{summary}");
+}
+
+#[test]
 fn what_begins_while_the_scheduler_is_stopped_is_told_at_its_start() {
     let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
     director.reports(&fixture::exited(0, ""));
-    let fight = outcome(&director, vec![(VS.parse().unwrap(), None)]);
+    let fight = outcome(&director, vec![deleted()]);
     let peace = outcome(&director, Vec::new());
     director.tell(Event::Operator(Wish::Stop));
     assert_eq!(calls(&director.sees(fight.clone())).len(), 0);
@@ -360,7 +389,7 @@ fn who_else_writes_into_the_table_is_each_directors_own() {
     let actions = director.sees(TableOutcome {
         wanted: director.engine.desired().clone().into(),
         actual: Some(director.kernel.clone().into()),
-        contested: vec![(VS.parse().unwrap(), None)],
+        contested: vec![deleted()],
         ..TableOutcome::default()
     });
     let event = &calls(&actions)[0].event;

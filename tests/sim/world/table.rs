@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lvsmon::engine::event::{Event, TableOutcome};
+use lvsmon::engine::event::{Contested, Event, TableOutcome};
 use lvsmon::lvs::diff::{diff, missing, owned};
 use lvsmon::lvs::{
     Command, ConnectionCounts, Connections, Desired, Forwarding, RealServer, RealServerKey,
@@ -158,7 +158,11 @@ impl World {
         self.war = self
             .war
             .filter(|&(_, end)| end > self.time && !self.is_calm);
-        outcome.contested = self.war.into_iter().map(|(key, _)| (key, None)).collect();
+        let contested = |(key, _)| Contested {
+            repair: Command::DeleteService(key),
+            rests_until: None,
+        };
+        outcome.contested = self.war.into_iter().map(contested).collect();
         outcome.missing = missing(&desired, &self.kernel);
         outcome.connections = Arc::new(self.connections());
         let actual = Arc::new(owned(&desired, self.kernel.clone()));

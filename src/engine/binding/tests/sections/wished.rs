@@ -123,7 +123,7 @@ fn the_alarm_of_a_section_says_how_many_operators_keep_out() {
         let farm = story.farm();
         let model = Arc::clone(&farm.model);
         let section = farm.bindings.section(&model, key).unwrap();
-        trouble.text(section, farm.bindings.kept_out(key))
+        trouble.text(section, farm.bindings.kept_out(key), "")
     };
     let none = text(&mut story, Trouble::Fallback);
     assert!(none.contains("has no healthy real server"), "{none}");
