@@ -93,7 +93,14 @@ impl Runner {
             is_native,
         };
         let tools = self.tools.of_run(place.children.clone());
-        self.spawn(id, limit, place, monitor::execute(run, tools));
+        let wait = run.wait;
+        let run = monitor::execute(run, tools);
+        self.spawn(id, limit, place, async move {
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+            run.await
+        });
     }
 
     fn spawn(
@@ -311,6 +318,7 @@ mod tests {
             id: RunId(1),
             purpose: Purpose::Slot,
             service: crate::model::ServiceId(0),
+            wait: Duration::ZERO,
             program: RunProgram::Native(
                 MonitorOptions::parse(
                     "tcp.monitor",

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::engine::event::{Wire, WireId};
 use crate::monitor::dial::connect;
@@ -23,8 +24,10 @@ const GREETING_MAX: usize = 16 * 1_024;
 /// The connections that are held.
 #[derive(Debug)]
 pub(super) struct Tripwire {
-    wires: JoinSet<WireId>,
-    held: BTreeMap<WireId, AbortHandle>,
+    /// Each answers with its number where the connection ended, and not where it was let go of.
+    wires: JoinSet<Option<WireId>>,
+    /// Whose end is dropped is let go of.
+    held: BTreeMap<WireId, oneshot::Sender<()>>,
     names: Names,
 }
 
@@ -41,18 +44,20 @@ impl Tripwire {
     pub(super) fn hold(&mut self, wire: Wire) {
         let id = wire.id;
         let names = self.names.clone();
-        let handle = self.wires.spawn(async move {
-            hold(wire, names).await;
-            id
+        let (kept, let_go) = oneshot::channel();
+        self.wires.spawn(async move {
+            // An end that has come already is told all the same.
+            tokio::select! { biased;
+                () = hold(wire, names) => Some(id),
+                _ = let_go => None,
+            }
         });
-        self.held.insert(id, handle);
+        self.held.insert(id, kept);
     }
 
-    /// Closes a connection; its end is not told.
+    /// Closes a connection; its end is not told, unless the server was first.
     pub(super) fn let_go(&mut self, id: WireId) {
-        if let Some(handle) = self.held.remove(&id) {
-            handle.abort();
-        }
+        self.held.remove(&id);
     }
 
     /// The next connection that ended; never ends while none is held. Cancel safe.
@@ -60,13 +65,12 @@ impl Tripwire {
         loop {
             match self.wires.join_next().await {
                 None => std::future::pending().await,
-                Some(Ok(id)) => {
-                    if self.held.remove(&id).is_some() {
-                        return id;
-                    }
+                Some(Ok(Some(id))) => {
+                    self.held.remove(&id);
+                    return id;
                 }
                 // Let go of; nothing in it panics.
-                Some(Err(_)) => {}
+                Some(Ok(None) | Err(_)) => {}
             }
         }
     }

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::binding::{Part, Ruling};
 use crate::engine::call::Attempt;
@@ -129,15 +130,17 @@ impl Engine {
         match call::attempt(&model, hosts, id, monitor, state, run) {
             Attempt::Run(mut run) if !is_nothing => {
                 run.purpose = errand.purpose;
+                let tripped = match errand.purpose {
+                    Purpose::Trip => errand.hosts.unwrap_or_default(),
+                    Purpose::Recheck | Purpose::Witness | Purpose::Slot => BTreeSet::new(),
+                };
+                run.wait = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
                 let going = Going {
                     service: id,
                     purpose: errand.purpose,
                     started: now.mono,
                     hosts: run.hosts.clone(),
-                    tripped: match errand.purpose {
-                        Purpose::Trip => errand.hosts.unwrap_or_default(),
-                        Purpose::Recheck | Purpose::Witness | Purpose::Slot => BTreeSet::new(),
-                    },
+                    tripped,
                 };
                 self.running.insert(run.id, going);
                 actions.push(Action::Start(*run));
@@ -244,6 +247,22 @@ impl Engine {
     pub(super) fn is_of_all(&self, going: &Going) -> bool {
         let all = call::checked_hosts(&self.model, &self.disabled, going.service);
         going.hosts.len() == all.len() || going.hosts.is_empty()
+    }
+
+    /// A check begins: no connection of ours is in its way. Answers with how long it is to wait.
+    pub(super) fn clear_the_way(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        (hosts, tripped): (&[HostName], &BTreeSet<HostName>),
+        actions: &mut Vec<Action>,
+    ) -> Duration {
+        let wait = self.tripwires.pause(now, id, hosts, actions);
+        // A crash does not wait for those that are well.
+        match tripped.is_empty() {
+            true => wait,
+            false => Duration::ZERO,
+        }
     }
 
     /// The slot is waited for again, also where it has come meanwhile.

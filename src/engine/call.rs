@@ -8,6 +8,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
@@ -98,6 +99,7 @@ pub(crate) fn attempt(
         id: run,
         purpose: Purpose::Slot,
         service: id,
+        wait: Duration::ZERO,
         program,
         hosts,
     }))

@@ -431,9 +431,10 @@ impl Engine {
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);
         match call::attempt(&model, hosts, id, monitor, state, run) {
-            Attempt::Run(run) => {
+            Attempt::Run(mut run) => {
                 state.no_hosts_said = false;
                 state.last_check = Some(now.wall);
+                run.wait = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
                 let going = Going {
                     service: id,
                     purpose: Purpose::Slot,

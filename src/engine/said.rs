@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::binding::{Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Note, Status};
 use crate::engine::state::{HostState, ServiceState};
-pub use crate::engine::tripwire::TripwireView;
+pub use crate::engine::tripwire::{BackOff, TripwireView};
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
 

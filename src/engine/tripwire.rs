@@ -1,15 +1,18 @@
 //! Which connections tell of a crash, and when are they made again?
 //!
-//! For a service with `tripwire on` one idle connection is held to each host whose last check was
-//! good. Its end is the reason to check the host now (D18). A host that is good all the same
-//! merely closes idle connections: the next one waits, longer each time, up to five minutes,
-//! unless they last long in comparison. Nothing here is kept across a reload or a restart. Pure;
-//! who holds the connections: [`crate::daemon`].
+//! For a service with `tripwire on` one idle connection is held, between checks, to each host whose
+//! last check was good. Its end is the reason to check the host now (D18). It is let go of before a
+//! check of the host begins, since there are servers that allow one connection for each client; the
+//! good check asks for it anew. A host that is good though its connection ended merely closes idle
+//! ones: the next one waits, longer each time, up to five minutes, unless they last long in
+//! comparison. One that resets each, and refuses the check behind it, would go out and in for ever:
+//! it is left alone for an hour after a few such rounds. Nothing here is kept across a reload or a
+//! restart. Pure; who holds the connections: [`crate::daemon`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::engine::event::{Action, HostVerdict, Wire, WireId};
+use crate::engine::event::{Action, HostVerdict, Reason, Wire, WireId};
 use crate::engine::state::HostState;
 use crate::model::{HostName, MonitorProgram, Service, ServiceId, Tripwire};
 use crate::time::{Mono, Now, Wall};
@@ -30,6 +33,31 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 /// A connection that lasted so many times its wait is worth having: the wait stays.
 const WORTH: u32 = 10;
 
+/// How long a check waits behind connections that were let go of for it, so that the servers have
+/// taken note: a program that serves one client has to end, a firewall to forget the connection.
+const NOTICED: Duration = Duration::from_millis(50);
+
+/// A connection that lasted less was ended at once. One that is reset ends in milliseconds; the
+/// rest is for machines that are busy.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// So many times a host may be found good, end its connection at once and refuse the check that
+/// follows: a program may come up badly twice. Each round takes a server out for nothing.
+const ROUNDS_MAX: u32 = 3;
+
+/// How long the next connection waits then: a server goes out for nothing once an hour at most.
+const WAIT_RESETS: Duration = Duration::from_secs(3_600);
+
+/// Why the next connection to a host waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackOff {
+    /// The host closes idle connections, and is good all the same.
+    Closes,
+    /// The host ends each connection at once and refuses the check behind it; ordinary checks are
+    /// good.
+    Resets,
+}
+
 /// How the connection to one host stands, as a reader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TripwireView {
@@ -38,8 +66,10 @@ pub enum TripwireView {
         /// Since when.
         since: Wall,
     },
-    /// The host closes idle connections: the next one waits.
+    /// The next one waits.
     BacksOff {
+        /// What the host does.
+        why: BackOff,
         /// How long, in all.
         wait: Duration,
         /// Until when.
@@ -67,7 +97,10 @@ pub(super) struct Tripwires {
 #[derive(Debug, Default)]
 struct Held {
     stage: Stage,
+    /// Since when the host has ended none, pauses for checks not counted.
+    since: Option<Mono>,
     patience: Patience,
+    resets: Resets,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,8 +110,67 @@ enum Stage {
     None,
     /// Asked for, to be made at this moment.
     Held(WireId, Mono),
+    /// It was let go of for a check; it was to be made at this moment.
+    Paused(WireId, Mono),
     /// Ended after this long; whether for a reason is not known yet.
     Ended(Duration),
+}
+
+/// How often a good host ended its connection at once and refused the check that followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Resets {
+    rounds: u32,
+    /// Such a check was the last one: a good one ends the round.
+    is_open: bool,
+}
+
+impl Resets {
+    const fn are_many(self) -> bool {
+        self.rounds >= ROUNDS_MAX
+    }
+}
+
+impl Held {
+    /// The connection is as old as it is: one that lasted is none that is ended at once.
+    fn has_lasted(&mut self, now: Now) {
+        let lasted = self.since.map(|since| now.mono.since(since));
+        if lasted.is_some_and(|lasted| lasted >= AT_ONCE) {
+            if self.resets.are_many() {
+                self.patience = Patience::default();
+            }
+            self.resets = Resets::default();
+        }
+    }
+
+    /// The host is good; when the next connection is to be made.
+    fn is_good(&mut self, now: Now) -> Mono {
+        match self.stage {
+            Stage::Held(_, at) | Stage::Paused(_, at) => return at.max(now.mono),
+            Stage::Ended(lasted) => self.patience = self.patience.ended_for_nothing(lasted),
+            Stage::None => {}
+        }
+        if std::mem::take(&mut self.resets.is_open) {
+            self.resets.rounds = self.resets.rounds.saturating_add(1);
+        }
+        if self.resets.are_many() {
+            self.patience = Patience(WAIT_RESETS);
+        }
+        now.mono.after(self.patience.0)
+    }
+
+    /// The host is bad: a crash that was one begins anew, but for rounds of resets.
+    fn is_bad(&mut self, reason: Reason) {
+        let stage = std::mem::take(&mut self.stage);
+        self.patience = Patience::default();
+        self.since = None;
+        if let Stage::Ended(lasted) = stage {
+            if lasted < AT_ONCE && reason == Reason::Refused {
+                self.resets.is_open = true;
+            } else {
+                self.resets = Resets::default();
+            }
+        }
+    }
 }
 
 /// How long a new connection waits.
@@ -117,22 +209,22 @@ impl Tripwires {
         for one in found {
             match one.verdict {
                 HostVerdict::Up => actions.extend(self.is_good(now, id, &one.host, port)),
-                HostVerdict::Down(_) => actions.extend(self.is_bad(id, &one.host)),
+                HostVerdict::Down(why) => actions.extend(self.is_bad(id, &one.host, why)),
                 HostVerdict::Unknown(_) => {}
             }
         }
     }
 
     fn is_good(&mut self, now: Now, id: ServiceId, host: &HostName, port: u16) -> Option<Action> {
-        let has_room = self.by_id.len() < WIRES_MAX;
         let held = self.wires.entry((id, host.clone())).or_default();
         match held.stage {
             Stage::Held(..) => return None,
-            Stage::Ended(lasted) => held.patience = held.patience.ended_for_nothing(lasted),
-            Stage::None => {}
+            Stage::Paused(wire, _) => drop(self.by_id.remove(&wire)),
+            Stage::Ended(_) | Stage::None => {}
         }
+        let at = held.is_good(now);
         held.stage = Stage::None;
-        if !has_room {
+        if self.by_id.len() >= WIRES_MAX {
             return None;
         }
         self.last = self.last.saturating_add(1);
@@ -140,31 +232,76 @@ impl Tripwires {
             id: WireId(self.last),
             host: host.clone(),
             port,
-            wait: held.patience.0,
+            wait: at.since(now.mono),
         };
-        held.stage = Stage::Held(wire.id, now.mono.after(wire.wait));
+        held.stage = Stage::Held(wire.id, at);
+        held.since.get_or_insert(at);
         self.by_id.insert(wire.id, (id, host.clone()));
         Some(Action::Hold(wire))
     }
 
-    fn is_bad(&mut self, id: ServiceId, host: &HostName) -> Option<Action> {
-        let held = self.wires.remove(&(id, host.clone()))?;
-        match held.stage {
+    fn is_bad(&mut self, id: ServiceId, host: &HostName, reason: Reason) -> Option<Action> {
+        let place = (id, host.clone());
+        let held = self.wires.get_mut(&place)?;
+        let stage = held.stage;
+        held.is_bad(reason);
+        if held.resets == Resets::default() {
+            self.wires.remove(&place);
+        }
+        match stage {
             Stage::Held(wire, _) => {
                 self.by_id.remove(&wire);
                 Some(Action::LetGo(wire))
+            }
+            Stage::Paused(wire, _) => {
+                self.by_id.remove(&wire);
+                None
             }
             Stage::Ended(_) | Stage::None => None,
         }
     }
 
+    /// A check of these hosts begins, of all of the service where none is named: their connections
+    /// are let go of, and it waits so long. An end that was on its way is still taken in.
+    pub(super) fn pause(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        hosts: &[HostName],
+        actions: &mut Vec<Action>,
+    ) -> Duration {
+        let places: Vec<(ServiceId, HostName)> = match hosts {
+            [] => {
+                let mine = self.wires.keys().filter(|(it, _)| *it == id);
+                mine.cloned().collect()
+            }
+            hosts => hosts.iter().map(|host| (id, host.clone())).collect(),
+        };
+        let mut wait = Duration::ZERO;
+        for place in places {
+            let Some(held) = self.wires.get_mut(&place) else {
+                continue;
+            };
+            if let Stage::Held(wire, at) = held.stage {
+                held.has_lasted(now);
+                held.stage = Stage::Paused(wire, at);
+                actions.push(Action::LetGo(wire));
+                if at <= now.mono {
+                    wait = NOTICED;
+                }
+            }
+        }
+        wait
+    }
+
     /// A connection ended; answers with the service that is to be checked. None for one that was
-    /// let go of in the meantime.
+    /// let go of in the meantime, but for a check.
     pub(super) fn ended(&mut self, now: Now, wire: WireId) -> Option<ServiceId> {
         let (id, host) = self.by_id.remove(&wire)?;
         if let Some(held) = self.wires.get_mut(&(id, host.clone()))
-            && let Stage::Held(_, since) = held.stage
+            && let Stage::Held(_, at) | Stage::Paused(_, at) = held.stage
         {
+            let since = held.since.take().unwrap_or(at);
             held.stage = Stage::Ended(now.mono.since(since));
         }
         self.tripped.entry(id).or_default().insert(host);
@@ -191,25 +328,34 @@ impl Tripwires {
         port(service)?;
         let held = self.wires.get(&(id, host.clone()));
         let wait = held.map_or(Duration::ZERO, |held| held.patience.0);
+        let why = match held.is_some_and(|held| held.resets.are_many()) {
+            true => BackOff::Resets,
+            false => BackOff::Closes,
+        };
         let ago = |at| now.wall.before(now.mono.since(at));
         Some(match held.map_or(Stage::None, |held| held.stage) {
-            Stage::Held(_, at) if at > now.mono => TripwireView::BacksOff {
+            Stage::Held(_, at) | Stage::Paused(_, at) if at > now.mono => TripwireView::BacksOff {
+                why,
                 wait,
                 until: now.wall.after(at.since(now.mono)),
             },
             Stage::Held(_, at) => TripwireView::Armed { since: ago(at) },
             Stage::Ended(_) => TripwireView::Tripped,
             Stage::None if self.by_id.len() >= WIRES_MAX => TripwireView::NoRoom,
-            Stage::None => TripwireView::Off,
+            Stage::Paused(..) | Stage::None => TripwireView::Off,
         })
     }
 
     /// Everything begins anew: services have other numbers now, or their state is forgotten.
     pub(super) fn let_go_of_all(&mut self) -> Vec<Action> {
-        self.wires.clear();
         self.tripped.clear();
-        let wires = std::mem::take(&mut self.by_id).into_keys();
-        wires.map(Action::LetGo).collect()
+        self.by_id.clear();
+        let wires = std::mem::take(&mut self.wires).into_values();
+        let held = wires.filter_map(|held| match held.stage {
+            Stage::Held(wire, _) => Some(Action::LetGo(wire)),
+            Stage::Paused(..) | Stage::Ended(_) | Stage::None => None,
+        });
+        held.collect()
     }
 }
 

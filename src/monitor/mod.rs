@@ -173,6 +173,7 @@ mod tests {
                 id: RunId(1),
                 purpose: crate::engine::event::Purpose::Slot,
                 service: ServiceId(0),
+                wait: Duration::ZERO,
                 program,
                 hosts: Vec::new(),
             };

@@ -22,7 +22,9 @@ use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
-pub use crate::wire::server::section::{CountRow, RoleRow, SectionRow, ServedRow, TripwireRow};
+pub use crate::wire::server::section::{
+    BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, TripwireRow,
+};
 use crate::wire::why::{self, ResultRow};
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, rows,

@@ -1,10 +1,10 @@
 //! Crashes between two checks: the end of a held connection is told at once.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::farm::{Farm, SOON};
@@ -67,6 +67,10 @@ impl Drop for Server {
 
 /// One real server, checked so seldom that no test sees a second check of its own accord.
 fn configure(farm: &Farm, port: u16) {
+    configure_with(farm, port, "1h");
+}
+
+fn configure_with(farm: &Farm, port: u16, interval: &str) {
     let folder = farm.folder.path().display();
     let line = format!("lvs.alert -P tcp -V 10.0.0.3:{port} -R 127.0.0.11 -W 5 -F dr");
     farm.folder
@@ -74,7 +78,7 @@ fn configure(farm: &Farm, port: u16) {
     farm.configure(&format!(
         "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
          serverport = 0\ntrapport = 0\nipvs_backend = memory\n\nhostgroup www 127.0.0.11\n\n\
-         watch www\n    service http\n\tinterval 1h\n\ttripwire on\n\t\
+         watch www\n    service http\n\tinterval {interval}\n\ttripwire on\n\t\
          monitor http.monitor -p {port} -t 5\n\tperiod\n\t    alert {line}\n\t    upalert {line}\n"
     ));
 }
@@ -98,7 +102,7 @@ fn a_crashed_server_is_out_long_before_its_next_check() {
     });
     server.kill();
     farm.wait_for_table(&[]);
-    farm.wait_for_log("why=\"www/http: refused (connection refused by 127.0.0.11");
+    farm.wait_for_log("why=\"www/http: refused (connection re");
 }
 
 #[test]
@@ -143,4 +147,73 @@ fn a_server_that_closes_idle_connections_stays_in_and_is_connected_to_again() {
         "it never was out: {}",
         farm.log()
     );
+}
+
+/// A web server that allows one connection at a time, and what became of the others.
+#[derive(Default)]
+struct OneAtATime {
+    open: Vec<TcpStream>,
+    answered: usize,
+    let_go: usize,
+    refused: usize,
+}
+
+impl OneAtATime {
+    /// Takes in what clients said and whom they left.
+    fn hear(&mut self) {
+        for mut stream in std::mem::take(&mut self.open) {
+            match stream.read(&mut [0; 1_024]) {
+                Ok(0) => self.let_go += 1,
+                Ok(_) => {
+                    let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+                    self.answered += 1;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.open.push(stream),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// A connection that was closed before this one was made is no second one.
+    fn accept(&mut self, stream: TcpStream) {
+        self.hear();
+        if self.open.is_empty() {
+            stream.set_nonblocking(true).expect("a mode");
+            self.open.push(stream);
+        } else {
+            self.refused += 1;
+        }
+    }
+}
+
+#[test]
+fn a_server_that_allows_one_connection_at_a_time_stays_in() {
+    let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 11), 0)).expect("a listener");
+    listener.set_nonblocking(true).expect("a mode");
+    let port = listener.local_addr().expect("its address").port();
+    let server = Arc::new(Mutex::new(OneAtATime::default()));
+    let shared = Arc::clone(&server);
+    std::thread::spawn(move || {
+        loop {
+            let mut server = shared.lock().expect("nobody panics");
+            match listener.accept() {
+                Ok((stream, _)) => server.accept(stream),
+                Err(_) => server.hear(),
+            }
+            drop(server);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let mut farm = Farm::new();
+    configure_with(&farm, port, "0.3s");
+    farm.start();
+    farm.wait_for_table(&[(1, 5)]);
+    wait_until("connections that were held between checks", SOON, || {
+        let server = server.lock().expect("nobody panics");
+        server.let_go + server.refused >= 5
+    });
+    let server = server.lock().expect("nobody panics");
+    assert_eq!(server.refused, 0);
+    assert!(server.answered >= 5, "{} checks", server.answered);
+    assert!(!farm.log().contains("real server out"), "{}", farm.log());
 }

@@ -70,8 +70,11 @@ impl Wires {
         Some((name, host))
     }
 
-    /// A run begins, which looks at all that ended.
-    pub(crate) fn starts(&mut self, run: RunId, name: &Name) {
+    /// A run begins, which looks at all that ended. No connection is in its way.
+    pub(crate) fn starts(&mut self, run: RunId, name: &Name, hosts: &[HostName]) {
+        let is_in_the_way = |(it, host): &&(Name, HostName)| it == name && hosts.contains(host);
+        let found = self.held.values().find(is_in_the_way);
+        assert_eq!(found, None, "held while it is checked");
         let hosts = self.ended.remove(name).unwrap_or_default();
         let tripped = Tripped {
             hosts,

@@ -380,7 +380,7 @@ impl World {
                 self.runs.insert(run.id, run.clone());
                 let service = self.engine.model().service(run.service);
                 let name = (service.group.to_string(), service.name.to_string());
-                self.wires.starts(run.id, &name);
+                self.wires.starts(run.id, &name, &run.hosts);
                 self.run(run);
             }
             // A stopped run may still have its report under way.

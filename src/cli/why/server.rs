@@ -8,8 +8,8 @@ use crate::cli::why::readable;
 use crate::cli::why::sheet::Sheet;
 use crate::engine::event::Reason;
 use crate::wire::server::{
-    CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow, ServerAnswer,
-    ServerWhy, TripwireRow,
+    BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow,
+    ServerAnswer, ServerWhy, TripwireRow,
 };
 use crate::wire::why::ResultRow;
 use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
@@ -263,11 +263,16 @@ impl Page<'_> {
                 let since = self.sheet.moment(since);
                 format!("{service}: armed, its connection is held since {since}")
             }
-            Some(TripwireRow::BacksOff { wait, until }) => {
+            Some(TripwireRow::BacksOff { why, wait, until }) => {
                 let (wait, until) = (readable(wait), self.sheet.moment(until));
-                format!(
-                    "{service}: backs off {wait} until {until}: the server closes idle connections"
-                )
+                let why = match why {
+                    BackOffRow::Closes => "the server closes idle connections",
+                    BackOffRow::Resets => {
+                        "the server is good in ordinary checks but ends each connection at once \
+                         and refuses the check behind it"
+                    }
+                };
+                format!("{service}: backs off {wait} until {until}: {why}")
             }
             Some(TripwireRow::Tripped) => {
                 format!("{service}: its connection ended, the check goes on")

@@ -8,6 +8,7 @@ use crate::engine::event::{
     Ended, Event, HostResult, Memory, Note, Run, ServerChange, Status, TableOutcome, Trap, Wire,
 };
 use crate::engine::fixture::{self, at, seconds};
+use crate::engine::said::{BackOff, TripwireView};
 use crate::engine::saved::Saved;
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
@@ -160,6 +161,18 @@ impl Play {
         self.tell(Event::RunEnded { run, report })
     }
 
+    /// Waits for the next run; what came with it.
+    fn begin(&mut self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        while self.going.is_none() {
+            let mono = self.engine.next_deadline().expect("something is planned");
+            let wall = Wall::from_seconds(fixture::EPOCH).after(mono.since(Mono::ZERO));
+            self.now = Now { mono, wall };
+            actions = self.tell(Event::Deadline);
+        }
+        actions
+    }
+
     /// Waits for the next run and ends it.
     fn check(&mut self, down: &[&str]) -> (Mono, Vec<Action>) {
         let began = self.wait();
@@ -182,7 +195,7 @@ fn at_second(second: u64) -> Mono {
 }
 
 #[test]
-fn a_good_check_asks_for_a_connection_once_and_a_bad_one_closes_it() {
+fn a_connection_is_held_between_checks_while_they_are_good() {
     let mut play = Play::of_one();
     let (_, actions) = play.check(&[]);
     let wires = held(&actions);
@@ -191,14 +204,104 @@ fn a_good_check_asks_for_a_connection_once_and_a_bad_one_closes_it() {
     };
     assert_eq!((wire.host.as_str(), wire.port), ("h1", 80));
     assert_eq!(wire.wait, seconds(0));
-    assert_eq!(held(&play.check(&[]).1), []);
-    let (_, actions) = play.check(&["h1"]);
-    assert!(actions.contains(&Action::LetGo(wire.id)), "{actions:?}");
-    // Its end was on its way already.
-    play.tell(Event::Tripped(wire.id));
-    assert_eq!(play.going, None);
-    let again = held(&play.check(&[]).1);
+    let actions = play.begin();
+    let at = |found: &dyn Fn(&Action) -> bool| actions.iter().position(found);
+    let let_go = at(&|it| *it == Action::LetGo(wire.id));
+    assert!(let_go.is_some() && let_go < at(&|it| it.started().is_some()));
+    let run = play.going.as_ref().unwrap();
+    assert_eq!(run.wait.as_millis(), 50, "the server is to take note");
+    let again = held(&play.end(&[]));
     assert!(again[0].id > wire.id && again[0].wait == seconds(0));
+    assert!(play.begin().contains(&Action::LetGo(again[0].id)));
+    assert_eq!(held(&play.end(&["h1"])), []);
+    // Its end was on its way already, and a bad check knows of it.
+    play.tell(Event::Tripped(again[0].id));
+    assert_eq!(play.going, None);
+    play.begin();
+    assert_eq!(play.going.as_ref().unwrap().wait, seconds(0));
+    assert_eq!(held(&play.end(&[])).len(), 1);
+}
+
+#[test]
+fn a_connection_that_waits_is_put_off_by_no_check() {
+    let mut play = Play::of_one();
+    let mut wire = held(&play.check(&[]).1)[0].clone();
+    // The server closes each at once, until one is to wait for longer than an interval.
+    for _ in 0..9 {
+        play.now = Now {
+            mono: play.now.mono.after(wire.wait),
+            wall: play.now.wall.after(wire.wait),
+        };
+        play.tell(Event::Tripped(wire.id));
+        wire = held(&play.check(&[]).1)[0].clone();
+    }
+    assert_eq!(wire.wait, seconds(128));
+    let due = play.now.mono.after(wire.wait);
+    for _ in 0..2 {
+        let actions = play.begin();
+        assert!(actions.contains(&Action::LetGo(wire.id)));
+        let run = play.going.as_ref().unwrap();
+        assert_eq!(run.wait, seconds(0), "there was none yet");
+        wire = held(&play.end(&[]))[0].clone();
+        assert_eq!(play.now.mono.after(wire.wait), due);
+    }
+}
+
+#[test]
+fn a_server_that_resets_each_connection_and_is_good_at_each_slot_is_left_alone_after_three_rounds()
+{
+    let mut play = Play::of_section(&TWO);
+    let of_first = |actions: &[Action]| -> Vec<Wire> {
+        let mut wires = held(actions);
+        wires.retain(|it| it.host.as_str() == TWO[0]);
+        wires
+    };
+    let host = HostName::new(TWO[0]);
+    let mut wire = of_first(&play.check(&[]).1)[0].clone();
+    for round in 1..=3 {
+        assert_eq!(wire.wait, seconds(0), "round {round}");
+        play.tell(Event::Tripped(wire.id));
+        assert_eq!(going(&mut play).1, Purpose::Trip);
+        play.end(&[TWO[0]]);
+        assert!(!play.is_in(TWO[0]), "out in round {round}");
+        wire = of_first(&play.check(&[]).1)[0].clone();
+    }
+    assert_eq!(wire.wait, seconds(3_600));
+    let view = play.engine.tripwire(ServiceId(0), &host);
+    let Some(TripwireView::BacksOff { why, wait, .. }) = view else {
+        panic!("{view:?}");
+    };
+    assert_eq!((why, wait), (BackOff::Resets, seconds(3_600)));
+    // A connection that lasts shows that the server has changed.
+    let due = play.now.mono.after(wire.wait);
+    while play.now.mono <= due.after(seconds(120)) {
+        let (_, actions) = play.check(&[]);
+        wire = of_first(&actions)[0].clone();
+    }
+    play.tell(Event::Tripped(wire.id));
+    going(&mut play);
+    play.end(&[TWO[0]]);
+    let (_, actions) = play.check(&[]);
+    assert_eq!(of_first(&actions)[0].wait, seconds(0));
+}
+
+#[test]
+fn a_server_that_lives_for_a_while_between_its_crashes_keeps_its_connection() {
+    let mut play = Play::of_section(&TWO);
+    let mut wire = held(&play.check(&[]).1)[0].clone();
+    for _ in 0..5 {
+        play.now = Now {
+            mono: play.now.mono.after(seconds(6)),
+            wall: play.now.wall.after(seconds(6)),
+        };
+        play.tell(Event::Tripped(wire.id));
+        going(&mut play);
+        play.end(&[TWO[0]]);
+        let (_, actions) = play.check(&[]);
+        let mut wires = held(&actions).into_iter();
+        wire = wires.find(|it| it.host.as_str() == TWO[0]).unwrap();
+        assert_eq!(wire.wait, seconds(0));
+    }
 }
 
 #[test]

@@ -72,6 +72,8 @@ pub struct Run {
     pub purpose: Purpose,
     /// Whose run.
     pub service: ServiceId,
+    /// How long to wait before it begins: connections to its hosts were let go of for it.
+    pub wait: Duration,
     /// What to run.
     pub program: RunProgram,
     /// The hosts to check. For an executable they already stand in its arguments, where they belong there.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole};
-use crate::engine::said::TripwireView;
+use crate::engine::said::{BackOff, TripwireView};
 use crate::time::Wall;
 
 /// Why a real server stands as it does in its section, and the section as a whole.
@@ -95,8 +95,10 @@ pub enum TripwireRow {
         /// Since when.
         since: i64,
     },
-    /// The host closes idle connections: the next one waits.
+    /// The next one waits.
     BacksOff {
+        /// What the host does.
+        why: BackOffRow,
         /// Seconds from one that ended to the next.
         wait: f64,
         /// Until when.
@@ -168,13 +170,27 @@ impl CountRow {
     }
 }
 
+/// Why the next connection to a host waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackOffRow {
+    /// It closes idle connections.
+    Closes,
+    /// It ends each at once, refuses the check behind it and is good at the next.
+    Resets,
+}
+
 impl TripwireRow {
     pub(super) const fn of(view: TripwireView) -> Self {
         match view {
             TripwireView::Armed { since } => Self::Armed {
                 since: since.seconds(),
             },
-            TripwireView::BacksOff { wait, until } => Self::BacksOff {
+            TripwireView::BacksOff { why, wait, until } => Self::BacksOff {
+                why: match why {
+                    BackOff::Closes => BackOffRow::Closes,
+                    BackOff::Resets => BackOffRow::Resets,
+                },
                 wait: wait.as_secs_f64(),
                 until: until.seconds(),
             },
