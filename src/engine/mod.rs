@@ -98,7 +98,7 @@ use crate::engine::schedule::{FirstRuns, Timer, Timetable};
 use crate::engine::state::ServiceState;
 use crate::engine::trap::Routes;
 use crate::engine::tripwire::Tripwires;
-use crate::engine::trouble::Troubles;
+use crate::engine::trouble::{Troubles, Young};
 use crate::engine::witness::{Doubted, Witnesses};
 use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
@@ -126,6 +126,7 @@ pub struct Engine {
     running: BTreeMap<RunId, Going>,
     bindings: Bindings,
     troubles: Troubles,
+    young: Young,
     tripwires: Tripwires,
     witnesses: Witnesses,
     depends: Depends,
@@ -184,6 +185,7 @@ impl Engine {
             timetable: Timetable::new(states.len(), globals.maxprocs, globals.maxchecks),
             bindings: Bindings::new(&model, saved, now),
             troubles,
+            young: Young::default(),
             tripwires: Tripwires::default(),
             witnesses: Witnesses::new(&model),
             depends: Depends::new(&model, &states),
@@ -259,7 +261,7 @@ impl Engine {
     pub fn next_deadline(&self) -> Option<Mono> {
         let bindings = self.bindings.next_deadline();
         let doubts = self.witnesses.next_deadline();
-        [self.timetable.next(), bindings, doubts]
+        [self.timetable.next(), bindings, doubts, self.next_trouble()]
             .into_iter()
             .flatten()
             .min()

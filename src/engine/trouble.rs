@@ -1,7 +1,8 @@
 //! What goes wrong with a declared virtual service as a whole, told once, and its end told once.
 //!
 //! Levels: the troubles that a section has now are compared with those that were told. Each has
-//! an event id of its own and is in the journal, so that a restart tells nothing twice.
+//! an event id of its own and is in the journal, so that a restart tells nothing twice. One that
+//! does not last has neither: `young` says which.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,7 +16,11 @@ use crate::engine::state::Moment;
 use crate::engine::{Engine, call, history};
 use crate::lvs::VirtualServiceKey;
 use crate::model::{AlertProgram, DeclaredService, Model};
-use crate::time::{Now, Readable, Wall};
+use crate::time::{Mono, Now, Readable, Wall};
+
+mod young;
+
+pub(super) use young::Young;
 
 /// Prefix of the journal keys of this file.
 const PREFIX: &str = "trouble ";
@@ -78,32 +83,70 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
 }
 
 impl Engine {
-    /// Tells what began and what is over, of the sections that were decided over. As for every
-    /// alert nobody is told while the scheduler is stopped: what goes on then is told at the
-    /// start.
+    /// Tells what began and has lasted, and what is over, of the sections that were decided over. As
+    /// for every alert nobody is told while the scheduler is stopped: what goes on then is told at
+    /// the start.
     pub(super) fn tell_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if self.stopped.is_some() {
-            return;
-        }
-        let keys = self.bindings.take_decided();
+        let is_stopped = self.stopped.is_some();
+        let keys = match is_stopped {
+            true => self.bindings.decided().clone(),
+            false => {
+                let mut keys = self.bindings.take_decided();
+                keys.extend(self.young.due(now));
+                keys
+            }
+        };
         let model = Arc::clone(&self.model);
         for key in keys {
-            let Some(section) = self.bindings.section(&model, key) else {
-                continue;
-            };
+            let section = self.bindings.section(&model, key);
             // While nothing is known of the kernel nothing begins and nothing ends.
-            let Some(present) = self.bindings.troubles(key) else {
+            let present = self.bindings.troubles(key);
+            let (Some(section), Some(present)) = (section, present) else {
+                self.young.retain(|(it, _)| it != key);
                 continue;
             };
-            for trouble in Trouble::ALL {
-                let was = self.troubles.contains_key(&(key, trouble));
-                match (was, present.contains(&trouble)) {
-                    (false, true) => self.begin(now, section, trouble, actions),
-                    (true, false) => self.end(now, section, trouble, actions),
-                    (false, false) => self.found_untroubled(key, trouble),
-                    (true, true) => {}
-                }
+            let was = |trouble: &Trouble| self.troubles.contains_key(&(key, *trouble));
+            let untold = present.iter().copied().filter(|it| !was(it)).collect();
+            self.young.look(now, key, &untold);
+            if !is_stopped {
+                self.compare_troubles(now, section, &present, actions);
             }
+        }
+    }
+
+    fn compare_troubles(
+        &mut self,
+        now: Now,
+        section: &DeclaredService,
+        present: &BTreeSet<Trouble>,
+        actions: &mut Vec<Action>,
+    ) {
+        let key = section.key;
+        let lasted = Trouble::ALL.into_iter();
+        let lasted = lasted.filter_map(|it| Some((it, self.young.take(now, key, it)?)));
+        let lasted: BTreeMap<Trouble, Now> = lasted.collect();
+        for trouble in Trouble::ALL {
+            let was = self.troubles.contains_key(&(key, trouble));
+            match (was, present.contains(&trouble)) {
+                (false, true) => {
+                    if let Some(&since) = lasted.get(&trouble) {
+                        self.begin(now, since, (section, trouble), actions);
+                    }
+                }
+                // Whether it became another one is seen when that has lasted.
+                (true, false) if trouble.is_of_servers() && self.young.has_one_of_servers(key) => {}
+                (true, false) => self.end(now, section, trouble, actions),
+                (false, false) => self.found_untroubled(key, trouble),
+                (true, true) => {}
+            }
+        }
+    }
+
+    /// When a trouble has lasted long enough to be told.
+    pub(super) fn next_trouble(&self) -> Option<Mono> {
+        match self.stopped {
+            Some(_) => None,
+            None => self.young.next(),
         }
     }
 
@@ -117,6 +160,8 @@ impl Engine {
             }
             is_there
         });
+        self.young
+            .retain(|(key, _)| self.bindings.section(&model, key).is_some());
     }
 
     /// All that is to survive a restart.
@@ -128,16 +173,16 @@ impl Engine {
     fn begin(
         &mut self,
         now: Now,
-        section: &DeclaredService,
-        trouble: Trouble,
+        since: Now,
+        (section, trouble): (&DeclaredService, Trouble),
         actions: &mut Vec<Action>,
     ) {
         let number = self.number_of_trouble(section.key, trouble, now);
         self.numbering.outlive(number);
         let told = Told {
             number,
-            since: Moment::of(now),
-            told: now.wall,
+            since: Moment::of(since),
+            told: since.wall,
         };
         self.troubles.insert((section.key, trouble), told);
         let others = match trouble {

@@ -1,12 +1,18 @@
-//! What people are told of sections as a whole: each trouble once, and its end to whoever has
-//! an upalert line, once.
+//! What people are told of sections as a whole: each trouble once, when it has lasted, and its end
+//! to whoever has an upalert line, once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use lvsmon::engine::Engine;
+use lvsmon::engine::desired::{RealServerView, ServedBy};
 use lvsmon::engine::event::{Action, AlertKind, Note, SectionNews, Trouble};
 use lvsmon::lvs::VirtualServiceKey;
 use lvsmon::model::DeclaredService;
+use lvsmon::time::{Mono, Now};
+
+/// Less is told to nobody.
+const LASTS: Duration = Duration::from_secs(1);
 
 type Open = BTreeSet<(VirtualServiceKey, Trouble)>;
 
@@ -14,13 +20,22 @@ type Open = BTreeSet<(VirtualServiceKey, Trouble)>;
 #[derive(Debug, Default)]
 pub(crate) struct Troubles {
     open: Open,
+    /// Since when each goes on, as far as it can be seen from outside.
+    since: BTreeMap<(VirtualServiceKey, Trouble), Mono>,
     /// The journal of a restart was cut: what was said last may be said again.
     is_unsure: bool,
 }
 
 impl Troubles {
     /// What one step answered.
-    pub(crate) fn check(&mut self, engine: &Engine, actions: &[Action]) {
+    pub(crate) fn check(
+        &mut self,
+        now: Now,
+        engine: &Engine,
+        views: &[RealServerView],
+        actions: &[Action],
+    ) {
+        self.look(now, views);
         let mut began: BTreeMap<VirtualServiceKey, usize> = BTreeMap::new();
         let mut over: BTreeMap<VirtualServiceKey, usize> = BTreeMap::new();
         for action in actions {
@@ -35,6 +50,11 @@ impl Troubles {
                 SectionNews::Began(trouble, _) => {
                     let is_new = self.open.insert((*virtual_service, *trouble));
                     assert!(is_new || self.is_unsure, "told twice: {news:?}");
+                    if *trouble != Trouble::Contested {
+                        let since = self.since.get(&(*virtual_service, *trouble));
+                        let lasted = since.map(|since| now.mono.since(*since));
+                        assert!(lasted >= Some(LASTS), "told after {lasted:?}: {news:?}");
+                    }
                     *began.entry(*virtual_service).or_default() += 1;
                 }
                 SectionNews::Over(trouble, _) => {
@@ -64,6 +84,29 @@ impl Troubles {
             );
             assert_eq!(said(AlertKind::Up), count(&over) * upalerts, "{section:?}");
         }
+    }
+
+    /// What is seen of the sections now.
+    fn look(&mut self, now: Now, views: &[RealServerView]) {
+        let mut present = BTreeSet::new();
+        for view in views {
+            let trouble = match view.section.and_then(|section| section.by) {
+                Some(ServedBy::TooFew) => Trouble::TooFew,
+                Some(ServedBy::Fallback) => Trouble::Fallback,
+                Some(ServedBy::Nobody) => Trouble::NoServer,
+                Some(ServedBy::Servers | ServedBy::NobodyYet) | None => continue,
+            };
+            present.insert((view.virtual_service, trouble));
+        }
+        self.since.retain(|place, _| present.contains(place));
+        for place in present {
+            self.since.entry(place).or_insert(now.mono);
+        }
+    }
+
+    /// A new daemon has a clock of its own.
+    pub(crate) fn restarted(&mut self) {
+        self.since.clear();
     }
 
     /// The journal of a restart ends early.

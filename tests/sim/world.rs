@@ -506,7 +506,7 @@ impl World {
         self.health.check(&self.engine, &views);
         self.orders
             .check(now, self.time, &self.engine, &views, asked, actions);
-        self.troubles.check(&self.engine, actions);
+        self.troubles.check(now, &self.engine, &views, actions);
         let engine = &self.engine;
         let was_seen = self.site.has_witness
             && !self.site.may_wait

@@ -404,7 +404,12 @@ impl Bindings {
         }
     }
 
-    /// The sections that were decided over since this was last asked.
+    /// The sections that were decided over since they were last taken.
+    pub(crate) const fn decided(&self) -> &BTreeSet<VirtualServiceKey> {
+        &self.decided
+    }
+
+    /// The same, taken.
     pub(crate) fn take_decided(&mut self) -> BTreeSet<VirtualServiceKey> {
         std::mem::take(&mut self.decided)
     }

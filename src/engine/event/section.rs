@@ -65,6 +65,14 @@ impl Trouble {
         Self::Contested,
     ];
 
+    /// Whether it is about the real servers: at most one of these holds at a time.
+    pub(crate) const fn is_of_servers(self) -> bool {
+        match self {
+            Self::TooFew | Self::Fallback | Self::NoServer => true,
+            Self::Contested => false,
+        }
+    }
+
     /// The word for it in the journal and in event listings.
     #[must_use]
     pub const fn word(self) -> &'static str {

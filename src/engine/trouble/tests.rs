@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -24,6 +25,8 @@ use crate::model::{
 use crate::pair::talk::EventId;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::time::{Mono, Wall};
+
+use super::young;
 
 const VS: &str = "10.0.0.3:80/tcp";
 
@@ -115,21 +118,41 @@ impl Director {
         self.tell(Event::Table(outcome))
     }
 
-    /// The next run reports this; the alerts that follow, in short.
-    fn reports(&mut self, report: &Report) -> Vec<String> {
+    /// What goes on has lasted long enough to be told.
+    fn lasts(&mut self) -> Vec<Action> {
+        self.seconds += young::TOLD_AFTER.as_secs_f64() + 0.001;
+        self.tell(Event::Deadline)
+    }
+
+    /// The next run reports this, and the table follows; no time passes behind it.
+    fn hears(&mut self, report: &Report) -> Vec<Action> {
         for _ in 0..100 {
             let run = self.engine.runs().next();
             if let Some((run, _)) = run {
                 let report = report.clone();
                 let mut actions = self.tell(Event::RunEnded { run, report });
                 actions.extend(self.looks());
-                return alerts(&actions);
+                return actions;
             }
             let due = self.engine.next_deadline().unwrap();
             self.seconds = self.seconds.max(due.since(Mono::ZERO).as_secs_f64());
             self.tell(Event::Deadline);
         }
         panic!("no run is started");
+    }
+
+    /// The next run reports this; the alerts that follow, in short.
+    fn reports(&mut self, report: &Report) -> Vec<String> {
+        let mut actions = self.hears(report);
+        actions.extend(self.lasts());
+        alerts(&actions)
+    }
+
+    /// Whether the kernel has this real server.
+    fn is_in(&self, host: &str) -> bool {
+        let entries = self.kernel.values().flat_map(|entry| entry.servers.keys());
+        let mut hosts = entries.map(|server| server.0.ip().to_string());
+        hosts.any(|it| it == host)
     }
 }
 
@@ -188,17 +211,20 @@ fn each_trouble_is_told_once_and_so_is_its_end() {
     assert!(!director.reports(&bad)[0].contains(began.as_str()));
 }
 
-#[test]
-fn one_trouble_may_become_another() {
-    let file = model(|section| {
+fn with_fallback() -> Model {
+    model(|section| {
         section.min_live = MinLive::Count(2);
         section.fallback = Some(Fallback {
             host: HostName::new("10.1.0.9"),
             port: 80,
             settings: RealServer::new(Forwarding::Dr, Weight(1)),
         });
-    });
-    let mut director = Director::start(file, Saved::default(), Table::new(), 0.0);
+    })
+}
+
+#[test]
+fn one_trouble_may_become_another() {
+    let mut director = Director::start(with_fallback(), Saved::default(), Table::new(), 0.0);
     director.reports(&fixture::exited(0, ""));
     let kinds = |told: Vec<String>| -> Vec<String> {
         told.iter()
@@ -238,7 +264,8 @@ fn somebody_else_who_writes_the_same_place_is_reported() {
     let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
     director.reports(&fixture::exited(0, ""));
     let fight = outcome(&director, vec![deleted()]);
-    let actions = director.sees(fight.clone());
+    assert_eq!(calls(&director.sees(fight.clone())).len(), 0);
+    let actions = director.lasts();
     let told = calls(&actions);
     assert_eq!(told.len(), 2);
     let summary = &told[0].summary;
@@ -288,8 +315,10 @@ fn what_begins_while_the_scheduler_is_stopped_is_told_at_its_start() {
     );
     director.tell(Event::Operator(Wish::Stop));
     assert_eq!(calls(&director.sees(fight)).len(), 0);
+    assert_eq!(calls(&director.lasts()).len(), 0);
     let told = director.tell(Event::Operator(Wish::Start));
-    assert_eq!(calls(&told).len(), 2);
+    assert_eq!(calls(&told).len(), 2, "it has lasted");
+    assert_eq!(calls(&director.lasts()).len(), 0);
     assert_eq!(calls(&director.sees(peace)).len(), 1);
 }
 
@@ -386,12 +415,8 @@ fn who_else_writes_into_the_table_is_each_directors_own() {
         i64::from(u32::MAX),
         Speaking::Speaks,
     )));
-    let actions = director.sees(TableOutcome {
-        wanted: director.engine.desired().clone().into(),
-        actual: Some(director.kernel.clone().into()),
-        contested: vec![deleted()],
-        ..TableOutcome::default()
-    });
+    director.sees(outcome(&director, vec![deleted()]));
+    let actions = director.lasts();
     let event = &calls(&actions)[0].event;
     assert!(event.ends_with("/contested/1"), "{event}");
     assert!(!EventId::of(event).unwrap().is_shared());
@@ -418,4 +443,64 @@ fn two_kinds_of_trouble_under_one_number_have_two_ids() {
     assert_eq!(none, format!("virtual/{VS} no_server/{number}/failure/1"));
     let (few, none) = (EventId::of(&few).unwrap(), EventId::of(&none).unwrap());
     assert!(!few.covers(none) && few.outage != none.outage);
+}
+
+/// Checked so often that a trouble may be over before it is told.
+fn often(mut model: Model) -> Model {
+    for service in &mut model.services {
+        service.interval = Some(Duration::from_millis(400));
+    }
+    model
+}
+
+#[test]
+fn a_trouble_that_does_not_last_is_told_to_nobody_and_the_table_follows_at_once() {
+    let mut director = Director::start(often(model(|_| {})), Saved::default(), Table::new(), 0.0);
+    let (good, bad) = (
+        fixture::exited(0, ""),
+        fixture::exited(1, "10.1.0.1 10.1.0.2"),
+    );
+    director.hears(&good);
+    let journal = |director: &Director| {
+        let records = director.journal.records.clone().into_iter();
+        let is_ours = |key: &str| key.starts_with("trouble ") || key == "event numbers";
+        let ours: Vec<_> = records.filter(|(key, _)| is_ours(key)).collect();
+        ours
+    };
+    let before = journal(&director);
+    for _ in 0..3 {
+        let actions = director.hears(&bad);
+        assert!(!director.is_in("10.1.0.1") && !director.is_in("10.1.0.2"));
+        assert_eq!(alerts(&actions), Vec::<String>::new());
+        let shared = director.engine.outages().0;
+        assert!(shared.keys().all(|it| it.group != "virtual"), "{shared:?}");
+        let actions = director.hears(&good);
+        assert!(director.is_in("10.1.0.1") && director.is_in("10.1.0.2"));
+        assert_eq!(alerts(&actions), Vec::<String>::new());
+    }
+    assert_eq!(alerts(&director.lasts()), Vec::<String>::new());
+    assert_eq!(journal(&director), before);
+    // Nor does one that a restart has cut short begin twice.
+    director.hears(&bad);
+    let (journal, kernel) = (director.journal.clone(), director.kernel.clone());
+    let model = often(model(|_| {}));
+    let mut director = Director::start(model, journal, kernel, director.seconds);
+    assert_eq!(director.reports(&bad).len(), 2);
+}
+
+#[test]
+fn a_trouble_that_becomes_another_for_a_moment_goes_on() {
+    let mut director = Director::start(often(with_fallback()), Saved::default(), Table::new(), 0.0);
+    let one = fixture::exited(1, "10.1.0.2");
+    let both = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    director.hears(&fixture::exited(0, ""));
+    assert_eq!(director.reports(&one).len(), 2);
+    let actions = director.hears(&both);
+    assert!(director.is_in("10.1.0.9"), "the fallback serves at once");
+    assert_eq!(alerts(&actions), Vec::<String>::new());
+    assert_eq!(director.reports(&one), Vec::<String>::new());
+    director.hears(&both);
+    let told = alerts(&director.hears(&fixture::exited(0, "")));
+    assert_eq!(told.len(), 1, "the end of the first: {told:?}");
+    assert!(told[0].contains("too_few") && told[0].contains("/up/"));
 }

@@ -165,6 +165,7 @@ impl World {
         self.rules.going.clear();
         self.runs.clear();
         self.wires.restarted();
+        self.troubles.restarted();
         self.cut_off.forget();
         self.health.forgotten();
         (self.looked, self.first_look) = (None, None);
