@@ -197,4 +197,34 @@ mod tests {
         let beat = pulse.beat(at(99_000), at(99_000), Ear::Waits, Ear::Waits);
         assert_eq!(beat, Beat::Leave(at(102_000)));
     }
+
+    #[test]
+    fn a_stall_is_longer_than_the_lease_and_after_a_second_one_all_is_heard_anew() {
+        let mut pulse = Pulse::new();
+        ran(&mut pulse);
+        let lasted = Duration::from_millis(3_001);
+        let stood = pulse.beat(at(8_001), at(8_001), Ear::Waits, Ear::Waits);
+        assert_eq!(stood, Beat::Stood(lasted));
+        let early = Ear::Heard(at(9_000));
+        let stood = pulse.beat(at(12_000), at(12_000), early, early);
+        assert_eq!(stood, Beat::Stood(Duration::from_millis(3_999)));
+        let beat = pulse.beat(at(13_000), at(13_000), early, early);
+        assert_eq!(beat, Beat::Waits);
+    }
+
+    /// The clock of the loop stands still while the machine sleeps, the other one does not.
+    #[test]
+    fn beats_are_due_by_the_loops_clock_and_leases_last_by_the_one_that_goes_on() {
+        let mut pulse = Pulse::new();
+        assert_eq!(pulse.next(), Some(Mono::ZERO), "the first at once");
+        let beat = pulse.beat(at(1_000), at(501_000), Ear::Waits, Ear::Waits);
+        assert_eq!(beat, Beat::Leave(at(504_000)));
+        assert_eq!(pulse.next(), Some(at(2_000)));
+        let stood = pulse.beat(at(2_000), at(601_000), Ear::Waits, Ear::Waits);
+        assert_eq!(stood, Beat::Stood(Duration::from_secs(100)));
+        // Without another director there is nothing to be heard.
+        pulse.rest();
+        let beat = pulse.beat(at(3_000), at(602_000), Ear::Waits, Ear::Waits);
+        assert_eq!(beat, Beat::Leave(at(605_000)));
+    }
 }

@@ -387,3 +387,142 @@ fn after_a_restart_what_was_told_under_the_newer_number_is_not_told_under_the_ol
     assert_eq!(numbers(&renumbered.forgotten), [1]);
     assert!(post.is_empty());
 }
+
+#[test]
+fn a_letter_that_is_gone_tells_nothing_any_more() {
+    let mut post = standby(&["g/s/1/failure/1"]);
+    let telling = |post: &Post| post.telling("g/s/1/failure/1", &OPS.into()).count();
+    assert_eq!(telling(&post), 1);
+    post.gone(1);
+    assert_eq!(telling(&post), 0);
+    // Nor does one out of which an event was taken tell that.
+    let mut post = standby(&["g/s/1/failure/1", "g/t/1/failure/1"]);
+    post.seal(&[1, 2]);
+    post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)]);
+    assert_eq!((telling(&post), post.len()), (0, 1));
+}
+
+#[test]
+fn a_settled_mail_of_which_one_event_was_told_is_tried_again() {
+    let mut post = standby(&["g/s/1/failure/1", "g/t/1/failure/1"]);
+    post.seal(&[1, 2]);
+    post.speak(at(1), Voice::Speaks);
+    post.leaves(1);
+    post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)]);
+    assert_eq!(post.stays(1), None);
+    // It is this director's own since it was settled.
+    post.speak(at(2), Voice::Holds);
+    assert!(post.tidy(at(200)).is_empty());
+    let mut settled = standby(&["g/s/1/failure/1"]);
+    settled.seal(&[1]);
+    assert!(settled.tidy(at(200)).is_empty());
+}
+
+#[test]
+fn who_speaks_and_is_told_to_speak_goes_on() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.put(1, letter(at(0), "g/s/1/failure/1", OPS, Stage::Own));
+    assert!(post.speak(at(10_000), Voice::Speaks).is_empty());
+    // It has spoken all along.
+    post.put(2, letter(at(10_000), "g/s/2/failure/1", OPS, Stage::Held));
+    post.speak(at(10_001), Voice::Holds);
+    assert_eq!(numbers(&post.tidy(at(10_300))), [1], "too old by now");
+}
+
+#[test]
+fn a_short_turn_and_a_long_wait_make_nothing_this_directors_own() {
+    let mut post = standby(&["g/s/1/failure/1"]);
+    post.hear(Mono::ZERO, Hearing::Linked);
+    post.speak(at(300), Voice::Speaks);
+    post.speak(at(420), Voice::Holds);
+    let gone = post.tidy(at(3_601));
+    assert_eq!(gone.first().map(|it| it.why), Some(Why::Assumed));
+}
+
+#[test]
+fn what_is_under_way_when_the_role_leaves_stays_under_way() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.put(1, letter(at(0), "g/s/1/failure/1", OPS, Stage::Own));
+    post.leaves(1);
+    post.speak(at(300), Voice::Holds);
+    let gone = post.told(at(300).mono, &[told("g/s/1/failure/1", OPS)]);
+    assert!(gone.is_empty() && post.tidy(at(10_000)).is_empty());
+    assert_eq!(numbers(post.stays(1).as_slice()), [1]);
+}
+
+#[test]
+fn what_came_while_the_link_stood_waits_when_it_is_lost_and_what_came_later_does_not() {
+    let mut post = standby(&[]);
+    post.hear(Mono::ZERO, Hearing::Linked);
+    post.put(1, letter(at(4), "g/s/1/failure/1", OPS, Stage::Held));
+    post.hear(at(5).mono, Hearing::Lost);
+    post.put(2, letter(at(6), "g/s/1/failure/2", OPS, Stage::Held));
+    // Still lost: said again.
+    post.hear(at(7).mono, Hearing::Lost);
+    assert_eq!(numbers(&post.tidy(at(200))), [2]);
+}
+
+#[test]
+fn what_was_told_long_ago_is_forgotten() {
+    let mut post = standby(&[]);
+    post.told(Mono::ZERO, &[told("g/s/1/up/1", OPS)]);
+    let late = at(100_000).mono;
+    post.told(late, &[told("g/s/2/up/1", OPS)]);
+    assert!(!post.is_needless("g/s/1/up/1", &OPS.into()));
+    assert!(post.is_needless("g/s/2/up/1", &OPS.into()));
+}
+
+#[test]
+fn of_a_settled_mail_one_outage_gets_another_number_and_the_others_keep_theirs() {
+    let mut post = standby(&["g/s/6/failure/1", "g/t/6/failure/1"]);
+    post.seal(&[1, 2]);
+    post.renumber([("g/s/6", "g/s/5")]);
+    let events = ["g/s/5/failure/1".into(), "g/t/6/failure/1".into()];
+    assert_eq!(*post.letter(1).unwrap().events, events);
+    assert_eq!(post.telling("g/s/6/failure/1", &OPS.into()).count(), 0);
+    // It is as much the other director's as its part of which that says what it told.
+    let mut post = standby(&["g/s/1/failure/1", "g/s/1/startup/1"]);
+    post.hear(Mono::ZERO, Hearing::Linked);
+    for event in ["g/s/1/startup/2", "g/s/1/failure/2"] {
+        post.letters.get_mut(&1).unwrap().events.push(event.into());
+    }
+    assert_eq!(numbers(&post.tidy(at(200))), [2]);
+}
+
+#[test]
+fn each_letter_has_its_whole_time_and_what_came_from_the_spool_that_of_this_process() {
+    let mut post = standby(&["g/s/1/failure/1"]);
+    assert!(post.tidy(at(120)).is_empty());
+    assert_eq!(numbers(&post.tidy(at(121))), [1]);
+    let spooled = |stage, since: u64| Letter {
+        since: at(since).mono,
+        origin: Origin::Spool,
+        ..letter(at(0), "g/s/1/failure/1", OPS, stage)
+    };
+    post.put(2, spooled(Stage::Own, 3_000));
+    assert!(post.tidy(at(6_600)).is_empty());
+    assert_eq!(numbers(&post.tidy(at(6_601))), [2]);
+    // What the spool held was there before the link was lost, and so was what came just then.
+    post.hear(at(7_000).mono, Hearing::Linked);
+    post.hear(at(7_000).mono, Hearing::Lost);
+    let first = at(7_000);
+    post.put(3, letter(first, "g/s/1/failure/2", OPS, Stage::Held));
+    let later = Letter {
+        origin: Origin::Spool,
+        ..letter(at(7_001), "g/s/1/failure/3", OPS, Stage::Held)
+    };
+    post.put(4, later);
+    assert!(post.tidy(at(7_200)).is_empty());
+}
+
+#[test]
+fn other_terms_hold_at_once_and_what_a_silent_director_takes_is_held() {
+    assert_eq!(Stage::of(Voice::Holds), Stage::Held);
+    assert_eq!(Stage::of(Voice::Speaks), Stage::Own);
+    let mut post = standby(&["g/s/1/failure/1"]);
+    post.set_terms(Terms {
+        held_most: Duration::from_secs(10),
+        ..TERMS
+    });
+    assert_eq!(numbers(&post.tidy(at(11))), [1]);
+}
