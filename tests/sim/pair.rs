@@ -1,15 +1,18 @@
 //! Seeded simulation of two directors: two engines and both ends of the talk between them, in
 //! one world with one set of hosts and one mail relay. The link delays, breaks and heals; the
-//! active director hands over, dies and comes back from its journal. Operators wish of real servers
-//! on either of them.
+//! active director hands over, dies and comes back from its journal; either stands still for a while
+//! and goes on with what it knew. Operators wish of real servers on either of them.
 //!
-//! What must hold: every event is delivered, or what makes it needless; no outage is told under
+//! What must hold: every event is delivered, or what makes it needless, and who was told of a
+//! failure, or of what goes wrong with a section, is told of its end; no outage is told under
 //! two numbers, and nothing twice, but where the directors could not hear each other when it
 //! began and changed their roles before they could; when nothing has happened for a while both tables are
 //! the same, and so is what operators wish, which leaves `min_live` unless one of them insisted. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
 mod director;
+mod frozen;
 mod post;
+mod sections;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -28,6 +31,7 @@ use lvsmon::engine::manual::Heed;
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::{ServerWish, replay};
 use lvsmon::model::HostName;
+use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, Word};
 use lvsmon::time::Mono;
 
@@ -48,16 +52,29 @@ enum Coming {
     Resolved(usize, u64, HostName),
     Look(usize, u64),
     Relay(usize, u64),
+    Taken(usize, u64, u64),
     Word(usize, u64, Word),
     Flip,
     Cut,
     Lost(u64),
+    Unlinked(usize, u64),
     Heal,
     HandOver,
     Role(usize, u64, bool),
     Die,
     Back(usize),
     Wish,
+    Freeze,
+    Thaw(usize),
+}
+
+/// What a mail is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    /// Which host, and which outage of it.
+    Outage(usize, usize),
+    /// A section's trouble, as in event ids.
+    Section(String),
 }
 
 /// One mail that arrived.
@@ -65,8 +82,7 @@ enum Coming {
 struct Mail {
     at: Mono,
     event: String,
-    /// Host, and which outage of it.
-    about: (usize, usize),
+    about: About,
     was_linked: bool,
 }
 
@@ -83,10 +99,17 @@ struct World {
     outages: Vec<Vec<(Mono, Option<Mono>)>>,
     mails: Vec<Mail>,
     /// Ends that some director wanted to tell.
-    ended: BTreeSet<(usize, usize)>,
+    ended: BTreeSet<About>,
     /// When there was no link, and when a director got or lost its role.
     deaf: Vec<(Mono, Option<Mono>)>,
     turns: Vec<Mono>,
+    /// When one came back from the dead.
+    back: Vec<Mono>,
+    /// What comes to one that stands still, until it goes on.
+    frozen: Option<(usize, Vec<Coming>)>,
+    /// Until then the roles go on changing.
+    unsettled: Mono,
+    freezes: u64,
     is_calm: bool,
     quiet_since: Mono,
     /// When an operator said something last, on either.
@@ -125,6 +148,9 @@ fn site(random: &mut Rng) -> String {
         let _ = writeln!(text, "    real 10.1.0.{host}");
     }
     let _ = writeln!(text, "    service{judges}\n    fall {}", random.u32(1..=2));
+    for line in ["alert", "upalert"] {
+        let _ = writeln!(text, "    {line} mail.alert ops@example.org");
+    }
     for option in [
         "min_live 1",
         "fallback 10.1.0.9",
@@ -164,6 +190,10 @@ impl World {
             ended: BTreeSet::new(),
             deaf: vec![(Mono::ZERO, None)],
             turns: Vec::new(),
+            back: Vec::new(),
+            frozen: None,
+            unsettled: Mono::ZERO,
+            freezes: 0,
             is_calm: false,
             quiet_since: Mono::ZERO,
             wished: Mono::ZERO,
@@ -176,6 +206,7 @@ impl World {
         world.later(200, Coming::HandOver);
         world.later(400, Coming::Die);
         world.later(120, Coming::Wish);
+        world.later(250, Coming::Freeze);
         world
     }
 
@@ -191,7 +222,10 @@ impl World {
     fn live(&mut self, seconds: u64) {
         let end = self.time.after(Duration::from_secs(seconds));
         loop {
-            let due = |side: usize| Some((self.directors[side].due()?, side));
+            let due = |side: usize| {
+                let director = Some(&self.directors[side]).filter(|_| !self.is_frozen(side));
+                Some((director?.due()?, side))
+            };
             let due = [due(0), due(1)].into_iter().flatten().min();
             let coming = self.coming.first_key_value().map(|(&(at, _), _)| at);
             match (due, coming) {
@@ -237,6 +271,10 @@ impl World {
     fn tell(&mut self, side: usize, event: Event) {
         let actions = self.directors[side].tell(self.time, event);
         self.perform(side, actions);
+        if std::mem::take(&mut self.directors[side].wants_link) {
+            self.cut();
+            self.soon(2_000, Coming::Heal);
+        }
     }
 
     fn perform(&mut self, side: usize, actions: Vec<Action>) {
@@ -250,10 +288,10 @@ impl World {
                 self.soon(800, Coming::Ends(side, life, run.id, report));
             } else if let Some(call) = action.sent() {
                 let is_shared = EventId::of(&call.event).is_some_and(EventId::is_shared);
-                if let Some(about) = self.about(&call.group).filter(|_| is_shared) {
+                if let Some(about) = self.about(&call.event).filter(|_| is_shared) {
                     self.note(format_args!("{side} calls {}", call.event));
                     if call.kind.mark() == Some("-u") {
-                        self.ended.insert(about);
+                        self.ended.insert(about.clone());
                     }
                     let director = &mut self.directors[side];
                     let now = director.now(self.time);
@@ -266,7 +304,8 @@ impl World {
             }
         }
         self.speak(side);
-        if self.directors[side].outbox.has_work() {
+        let now = self.time;
+        if self.directors[side].may_send(now) && self.directors[side].outbox.has_work() {
             self.soon(300, Coming::Relay(side, life));
         }
     }
@@ -282,11 +321,16 @@ impl World {
         }
     }
 
-    /// Which outage of which host a group's alert is about.
-    fn about(&self, group: &str) -> Option<(usize, usize)> {
+    /// Which outage of which host an event is about, or what goes wrong with a section.
+    fn about(&self, event: &str) -> Option<About> {
+        let (place, _) = EventId::of(event)?.outage.rsplit_once('/')?;
+        let (group, name) = place.split_once('/')?;
+        if group == SECTION_GROUP {
+            return Some(About::Section(name.to_owned()));
+        }
         let host: usize = group.strip_prefix('g')?.parse().ok()?;
         let count = self.outages.get(host)?.len();
-        Some((host, count.checked_sub(1)?))
+        Some(About::Outage(host, count.checked_sub(1)?))
     }
 
     fn is_down(&self, host: &HostName) -> bool {
@@ -321,6 +365,9 @@ impl World {
     }
 
     fn happen(&mut self, what: Coming) {
+        let Some(what) = self.not_to_a_frozen_one(what) else {
+            return;
+        };
         match what {
             Coming::Ends(side, life, run, report) if self.is_of(side, life) => {
                 self.tell(side, Event::RunEnded { run, report });
@@ -331,7 +378,15 @@ impl World {
             }
             Coming::Look(side, life) if self.is_of(side, life) => self.look(side),
             Coming::Relay(side, life) if self.is_of(side, life) => self.relay(side),
-            Coming::Ends(..) | Coming::Resolved(..) | Coming::Look(..) | Coming::Relay(..) => {}
+            Coming::Taken(side, life, number) if self.is_of(side, life) => {
+                self.directors[side].delivered(self.time, number);
+                self.perform(side, Vec::new());
+            }
+            Coming::Ends(..)
+            | Coming::Resolved(..)
+            | Coming::Look(..)
+            | Coming::Relay(..)
+            | Coming::Taken(..) => {}
             Coming::Word(side, link, word) => {
                 if self.is_linked && link == self.link && self.directors[side].is_alive {
                     if let Word::Wishes(wishes) = &word {
@@ -349,6 +404,8 @@ impl World {
             }
             Coming::Lost(link) if link == self.link => self.lost(),
             Coming::Lost(_) => {}
+            Coming::Unlinked(side, life) if self.is_of(side, life) => self.unlinked(side),
+            Coming::Unlinked(..) => {}
             Coming::Heal => self.heal(),
             Coming::HandOver => self.hand_over(),
             Coming::Role(side, life, is_active) if self.is_of(side, life) => {
@@ -370,6 +427,11 @@ impl World {
                 self.wish();
                 self.later(120, Coming::Wish);
             }
+            Coming::Freeze => {
+                self.freeze();
+                self.later(250, Coming::Freeze);
+            }
+            Coming::Thaw(side) => self.thaw(side),
         }
     }
 
@@ -393,7 +455,7 @@ impl World {
     /// An operator says something on one of them about one real server.
     fn wish(&mut self) {
         let side = self.random.usize(..2);
-        if !self.directors[side].is_alive {
+        if !self.directors[side].is_alive || self.is_frozen(side) {
             return;
         }
         let host = self.random.usize(..HOSTS);
@@ -462,7 +524,11 @@ impl World {
 
     /// The relay accepts one mail; sometimes the director dies before it can say so.
     fn relay(&mut self, side: usize) {
-        let Some((number, event, about)) = self.directors[side].outbox.next() else {
+        let (now, director) = (self.time, &mut self.directors[side]);
+        if !director.may_send(now) {
+            return;
+        }
+        let Some((number, event, about)) = director.outbox.next() else {
             return;
         };
         self.note(format_args!("{side} delivers {event}"));
@@ -473,9 +539,16 @@ impl World {
             about,
             was_linked,
         });
-        let may_die = !self.is_calm && self.directors.iter().all(|it| it.is_alive);
+        let may_die = !self.is_calm && self.is_settled();
         if may_die && self.random.u8(..) < 6 {
             return self.die(side);
+        }
+        if may_die && self.random.u8(..) < 3 {
+            // It hears of what the relay said when it goes on.
+            self.freeze_one(side);
+            let life = self.directors[side].life;
+            self.soon(5, Coming::Taken(side, life, number));
+            return;
         }
         self.directors[side].delivered(self.time, number);
         self.perform(side, Vec::new());
@@ -494,16 +567,24 @@ impl World {
 
     fn lost(&mut self) {
         for side in 0..2 {
-            if self.directors[side].is_alive {
-                let actions = self.directors[side].unlinked(self.time);
-                self.perform(side, actions);
+            let life = self.directors[side].life;
+            if let Some(Coming::Unlinked(..)) =
+                self.not_to_a_frozen_one(Coming::Unlinked(side, life))
+                && self.directors[side].is_alive
+            {
+                self.unlinked(side);
             }
         }
     }
 
+    fn unlinked(&mut self, side: usize) {
+        let actions = self.directors[side].unlinked(self.time);
+        self.perform(side, actions);
+    }
+
     fn heal(&mut self) {
         let is_alive = self.directors.iter().all(|it| it.is_alive);
-        if self.is_linked || !is_alive {
+        if self.is_linked || !is_alive || self.frozen.is_some() {
             return;
         }
         self.lost();
@@ -521,9 +602,10 @@ impl World {
     }
 
     fn hand_over(&mut self) {
-        if self.directors.iter().all(|it| it.is_alive) {
+        if self.is_settled() {
             let active = usize::from(!self.directors[0].is_active);
             let life = self.directors[1 - active].life;
+            self.unsettled = self.time.after(Duration::from_secs(2));
             self.role(active, false);
             self.soon(1_000, Coming::Role(1 - active, life, true));
         }
@@ -538,10 +620,11 @@ impl World {
     }
 
     fn die(&mut self, side: usize) {
-        if self.directors.iter().any(|it| !it.is_alive) {
+        if !self.is_settled() {
             return;
         }
         self.note(format_args!("{side} dies"));
+        self.unsettled = self.time.after(Duration::from_secs(4));
         self.cut();
         let was_active = std::mem::take(&mut self.directors[side].is_active);
         self.directors[side].is_alive = false;
@@ -560,6 +643,7 @@ impl World {
             self.note(format_args!("{side} is back"));
             self.directors[side].restart(self.time);
             self.quiet_since = self.time;
+            self.back.push(self.time);
             self.tell(side, Event::Start);
             self.soon(2_000, Coming::Heal);
         }
@@ -568,7 +652,7 @@ impl World {
     /// Both have seen the same for a while: their tables are the same.
     fn compare(&mut self) {
         let is_quiet = self.time.since(self.quiet_since) > Duration::from_secs(40);
-        if !is_quiet || !self.directors.iter().all(|it| it.is_alive) || !self.both_know() {
+        if !is_quiet || !self.is_settled() || !self.both_know() {
             return;
         }
         self.compared += 1;
@@ -599,7 +683,12 @@ impl World {
         let unrest = |it: &Coming| {
             matches!(
                 it,
-                Coming::Flip | Coming::Cut | Coming::HandOver | Coming::Die | Coming::Wish
+                Coming::Flip
+                    | Coming::Cut
+                    | Coming::HandOver
+                    | Coming::Die
+                    | Coming::Wish
+                    | Coming::Freeze
             )
         };
         self.coming.retain(|_, what| !unrest(what));
@@ -614,12 +703,15 @@ impl World {
         self.live(300);
         self.compare();
         self.everything_is_told();
+        self.troubles_have_an_end();
         self.nothing_has_two_ids();
         self.nothing_is_told_twice();
     }
 
     fn everything_is_told(&self) {
-        for about in &self.ended {
+        let known = self.mails.iter().map(|it| it.about.clone());
+        let known: BTreeSet<About> = known.chain(self.ended.iter().cloned()).collect();
+        for about in &known {
             let told = |kind: &str| {
                 let mut mails = self.mails.iter().filter(|it| it.about == *about);
                 mails.any(|it| EventId::of(&it.event).unwrap().kind == kind)
@@ -632,7 +724,10 @@ impl World {
     /// Whether the directors could not agree about an outage: they did not hear each other when
     /// they found it, and changed their roles before it was over or before they heard each other
     /// again.
-    fn is_excused(&self, (host, index): (usize, usize)) -> bool {
+    fn is_excused(&self, about: &About) -> bool {
+        let &About::Outage(host, index) = about else {
+            return true;
+        };
         let (begin, end) = self.outages[host][index];
         let found = begin.after(ROUND);
         let over = end.unwrap_or(self.time).after(ROUND);
@@ -649,10 +744,10 @@ impl World {
     }
 
     fn nothing_has_two_ids(&self) {
-        let mut numbers: BTreeMap<(usize, usize), BTreeSet<&str>> = BTreeMap::new();
-        for mail in self.mails.iter().filter(|it| !self.is_excused(it.about)) {
+        let mut numbers: BTreeMap<&About, BTreeSet<&str>> = BTreeMap::new();
+        for mail in self.mails.iter().filter(|it| !self.is_excused(&it.about)) {
             let id = EventId::of(&mail.event).unwrap();
-            numbers.entry(mail.about).or_default().insert(id.outage);
+            numbers.entry(&mail.about).or_default().insert(id.outage);
         }
         for (about, numbers) in numbers {
             assert_eq!(numbers.len(), 1, "{about:?}: {numbers:?}");
@@ -673,7 +768,7 @@ impl World {
                     .deaf
                     .iter()
                     .any(|(from, _)| *from >= before.at && *from <= soon);
-                let is_unheard = !before.was_linked || was_cut;
+                let is_unheard = !before.was_linked || was_cut || self.is_begun_anew(before, mail);
                 let may_be = turn.is_some_and(|at| is_unheard || *at <= soon);
                 assert!(may_be, "twice: {before:?} {mail:?}");
                 again.extend(turn.filter(|_| !is_unheard));
@@ -724,6 +819,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         None => 0..super::number("PAIR_SEEDS").unwrap_or(SEEDS),
     };
     let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
+    let (mut freezes, mut troubles) = (0, 0);
     for seed in seeds {
         let _named = super::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
@@ -735,9 +831,12 @@ fn two_directors_tell_everything_once_under_one_id() {
         turns += world.turns.len();
         compared += world.compared;
         wishes += world.wishes;
+        freezes += world.freezes;
+        troubles += world.troubles();
     }
     assert!(
         mails > 20 && turns > 5 && compared > 2 && wishes > 5,
         "{mails} {turns} {compared} {wishes}"
     );
+    assert!(freezes > 3 && troubles > 3, "{freezes} {troubles}");
 }

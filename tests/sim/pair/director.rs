@@ -10,7 +10,7 @@ use lvsmon::lvs::Table;
 use lvsmon::model::Model;
 use lvsmon::pair::post::Tidings;
 use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Wishes, Word};
-use lvsmon::pair::{Hearing, SaidRole, Voice};
+use lvsmon::pair::{Beat, Ear, Hearing, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::post::Outbox;
@@ -24,6 +24,14 @@ pub(crate) struct Director {
     pub(crate) outbox: Outbox,
     pub(crate) is_active: bool,
     pub(crate) is_alive: bool,
+    pulse: Pulse,
+    /// Until when messages may leave.
+    lease: Mono,
+    /// The link is to be given up for a new one.
+    pub(crate) wants_link: bool,
+    /// When its role was said last, and when all of the other one was heard on the link.
+    role_heard: Ear,
+    peer_heard: Ear,
     /// Counts restarts: what comes back from an earlier life is nobody's.
     pub(crate) life: u64,
     /// When this life began.
@@ -51,6 +59,11 @@ impl Director {
             outbox: Outbox::new(now),
             is_active: false,
             is_alive: true,
+            pulse: Pulse::new(),
+            lease: Mono::ZERO,
+            wants_link: false,
+            role_heard: Ear::Waits,
+            peer_heard: Ear::Waits,
             life: 0,
             began: Mono::ZERO,
             ahead,
@@ -72,6 +85,8 @@ impl Director {
         let zone = TimeZone::UTC;
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
         self.wishes = Wishes::restore(&self.journal.records, self.engine.wish_level());
+        (self.pulse, self.lease) = (Pulse::new(), Mono::ZERO);
+        (self.role_heard, self.peer_heard) = (Ear::Waits, Ear::Waits);
         self.talk = Talk::new("director");
         self.told = PeerTold::default();
         let outbox = std::mem::replace(&mut self.outbox, Outbox::new(now));
@@ -88,12 +103,54 @@ impl Director {
 
     /// When something is due, in the time of the world.
     pub(crate) fn due(&self) -> Option<Mono> {
-        let both = [self.engine.next_deadline(), self.talk.next()];
-        let first = both.into_iter().flatten().min().filter(|_| self.is_alive)?;
+        let all = [
+            self.engine.next_deadline(),
+            self.talk.next(),
+            self.pulse.next(),
+        ];
+        let first = all.into_iter().flatten().min().filter(|_| self.is_alive)?;
         Some(self.began.after(first.since(Mono::ZERO)))
     }
 
+    /// Whether messages may leave, by a lease that ends by itself.
+    pub(crate) fn may_send(&mut self, time: Mono) -> bool {
+        let now = self.now(time);
+        let may = now.mono <= self.lease;
+        if !may {
+            self.outbox.speak(now, Voice::Holds);
+        }
+        may
+    }
+
+    /// As `daemon/role/turn` does it.
+    fn beat(&mut self, time: Mono) {
+        let now = self.now(time);
+        if self.pulse.next().is_none_or(|at| at > now.mono) {
+            return;
+        }
+        let beat = self
+            .pulse
+            .beat(now.mono, now.mono, self.role_heard, self.peer_heard);
+        match beat {
+            Beat::Leave(until) | Beat::Unheard(until) => {
+                self.lease = until;
+                self.outbox.speak(now, self.voice());
+            }
+            Beat::Stood(_) => self.wants_link = true,
+            Beat::Waits => {}
+        }
+    }
+
+    const fn voice(&self) -> Voice {
+        match self.is_active {
+            true => Voice::Speaks,
+            false => Voice::Holds,
+        }
+    }
+
     pub(crate) fn tell(&mut self, time: Mono, event: Event) -> Vec<Action> {
+        self.beat(time);
+        self.may_send(time);
         let actions = self.engine.handle(self.now(time), event);
         for action in &actions {
             if let Action::Record(record) = action {
@@ -161,6 +218,13 @@ impl Director {
         self.talk.linked();
     }
 
+    /// The first time that the whole state was heard on a link.
+    fn hears_whole(&mut self, time: Mono, was_heard: bool) {
+        if self.talk.is_heard() && !was_heard {
+            self.peer_heard = Ear::Heard(self.now(time).mono);
+        }
+    }
+
     /// The link is gone.
     pub(crate) fn unlinked(&mut self, time: Mono) -> Vec<Action> {
         self.talk.unlinked();
@@ -189,13 +253,18 @@ impl Director {
     }
 
     pub(crate) fn hears(&mut self, time: Mono, word: &Word) -> Vec<Action> {
+        self.may_send(time);
         let word = Word::of_text(word.text().as_bytes()).unwrap();
-        match self.talk.hear(self.now(time), word).unwrap() {
+        let was_heard = self.talk.is_heard();
+        let heard = self.talk.hear(self.now(time), word).unwrap();
+        self.hears_whole(time, was_heard);
+        match heard {
             Some(Heard::Delivered(mut news)) => {
                 news.retain(|it| EventId::of(&it.event).is_some_and(EventId::is_shared));
                 self.outbox.told_elsewhere(self.now(time), &news);
                 self.outbox.keep(self.now(time));
-                Vec::new()
+                let events = news.iter().map(|it| Arc::clone(&it.event)).collect();
+                self.tell(time, Event::PeerDelivered(events))
             }
             Some(Heard::Wishes(heard)) => self.hears_wishes(time, heard),
             Some(Heard::State) | None => {
@@ -216,11 +285,11 @@ impl Director {
     /// Another role.
     pub(crate) fn role(&mut self, time: Mono, is_active: bool) -> Vec<Action> {
         self.is_active = is_active;
-        let voice = match is_active {
-            true => Voice::Speaks,
-            false => Voice::Holds,
-        };
-        self.outbox.speak(self.now(time), voice);
+        let now = self.now(time);
+        self.role_heard = Ear::Heard(now.mono);
+        if self.may_send(time) || !is_active {
+            self.outbox.speak(now, self.voice());
+        }
         self.look_at_peer(time)
     }
 

@@ -12,6 +12,8 @@ use lvsmon::pair::talk::Delivery;
 use lvsmon::pair::{Hearing, Letter, Post, Voice};
 use lvsmon::time::Now;
 
+use super::About;
+
 /// Those of the daemon.
 const TERMS: Terms = Terms {
     held_most: Duration::from_secs(120),
@@ -23,7 +25,7 @@ const TERMS: Terms = Terms {
 pub(crate) struct Outbox {
     post: Post,
     /// Which outage of which host each letter is about.
-    letters: BTreeMap<u64, (usize, usize)>,
+    letters: BTreeMap<u64, About>,
     last: u64,
     /// The file beside the spool.
     ledger: String,
@@ -86,7 +88,7 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn take(&mut self, now: Now, event: &str, about: (usize, usize)) {
+    pub(crate) fn take(&mut self, now: Now, event: &str, about: About) {
         let renamed = self.post.now_called(event);
         let event = renamed.as_deref().unwrap_or(event);
         let to = recipient();
@@ -122,8 +124,9 @@ impl Outbox {
     }
 
     /// The next one leaves: its number, its event, and what it is about.
-    pub(crate) fn next(&mut self) -> Option<(u64, Arc<str>, (usize, usize))> {
-        let (&number, &about) = self.letters.first_key_value().filter(|_| self.has_work())?;
+    pub(crate) fn next(&mut self) -> Option<(u64, Arc<str>, About)> {
+        let (&number, about) = self.letters.first_key_value().filter(|_| self.has_work())?;
+        let about = about.clone();
         self.post.leaves(number);
         let event = self.post.letter(number)?.events.first()?;
         Some((number, Arc::clone(event), about))

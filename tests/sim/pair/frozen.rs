@@ -1,0 +1,102 @@
+//! One director stands still for a while: a stopped process, a machine that slept.
+//!
+//! What comes to it waits, the other one loses the link and takes its place, and it goes on with what
+//! it knew. Until it has heard its role and the other one again, nothing leaves it
+//! (`pair::pulse`).
+
+use std::time::Duration;
+
+use super::{Coming, DEAD, World};
+
+/// No other director takes the place of one that stands still for less.
+const TAKEOVER: Duration = Duration::from_millis(3_100);
+
+impl World {
+    pub(super) fn is_frozen(&self, side: usize) -> bool {
+        self.frozen
+            .as_ref()
+            .is_some_and(|(frozen, _)| *frozen == side)
+    }
+
+    /// Whether both are at work and know their roles.
+    pub(super) fn is_settled(&self) -> bool {
+        let are_alive = self.directors.iter().all(|it| it.is_alive);
+        are_alive && self.frozen.is_none() && self.unsettled <= self.time
+    }
+
+    /// Lets through what does not come to one that stands still.
+    pub(super) fn not_to_a_frozen_one(&mut self, what: Coming) -> Option<Coming> {
+        let to = match &what {
+            Coming::Ends(side, ..)
+            | Coming::Resolved(side, ..)
+            | Coming::Look(side, _)
+            | Coming::Relay(side, _)
+            | Coming::Taken(side, ..)
+            | Coming::Word(side, ..)
+            | Coming::Unlinked(side, _)
+            | Coming::Role(side, ..) => *side,
+            Coming::Flip
+            | Coming::Cut
+            | Coming::Lost(_)
+            | Coming::Heal
+            | Coming::HandOver
+            | Coming::Die
+            | Coming::Back(_)
+            | Coming::Wish
+            | Coming::Freeze
+            | Coming::Thaw(_) => return Some(what),
+        };
+        match &mut self.frozen {
+            Some((side, waiting)) if *side == to => {
+                waiting.push(what);
+                None
+            }
+            Some(_) | None => Some(what),
+        }
+    }
+
+    pub(super) fn freeze(&mut self) {
+        let side = self.random.usize(..2);
+        if self.is_settled() {
+            self.freeze_one(side);
+        }
+    }
+
+    pub(super) fn freeze_one(&mut self, side: usize) {
+        self.freezes += 1;
+        let millis = self.random.u64(500..30_000);
+        let length = Duration::from_millis(millis);
+        self.note(format_args!("{side} stands still for {length:?}"));
+        self.frozen = Some((side, Vec::new()));
+        let thaws = self.time.after(length);
+        self.at(thaws, Coming::Thaw(side));
+        self.unsettled = thaws.after(Duration::from_secs(15));
+        let other = 1 - side;
+        if length > TAKEOVER && self.directors[side].is_active {
+            // What it did last may be unheard.
+            self.turns.push(self.time);
+            let life = self.directors[other].life;
+            let at = self.time.after(TAKEOVER);
+            self.at(at, Coming::Role(other, life, true));
+        }
+        if length > DEAD && self.is_linked {
+            self.cut();
+        }
+    }
+
+    /// It goes on where it stood, and hears its role a little later.
+    pub(super) fn thaw(&mut self, side: usize) {
+        let Some((_, waiting)) = self.frozen.take_if(|(frozen, _)| *frozen == side) else {
+            return;
+        };
+        self.note(format_args!("{side} goes on"));
+        self.quiet_since = self.time;
+        for what in waiting {
+            self.at(self.time, what);
+        }
+        let life = self.directors[side].life;
+        let is_active = !self.directors[1 - side].is_active;
+        self.soon(1_500, Coming::Role(side, life, is_active));
+        self.soon(2_000, Coming::Heal);
+    }
+}
