@@ -436,6 +436,10 @@ impl Daemon {
         let (resets, goes_on) = self.reloads.ended();
         let loaded = loaded.unwrap_or_else(|| Err(Vec::new()));
         let is_done = self.take_over(loaded, memory_of(&resets));
+        if is_done {
+            // A person who has found the other writer waits for nothing.
+            self.applier.end_all_rests();
+        }
         self.answer_resets(resets, is_done);
         if goes_on {
             self.begin_loading();
@@ -482,8 +486,6 @@ impl Daemon {
                     model: Arc::clone(&model),
                     memory,
                 });
-                // A person who has found the other writer waits for nothing.
-                self.applier.end_all_rests();
                 match memory {
                     Memory::Kept => {}
                     Memory::Forgotten => self.journal_has(state_files),

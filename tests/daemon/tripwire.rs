@@ -201,7 +201,7 @@ fn a_server_that_allows_one_connection_at_a_time_stays_in() {
                 Err(_) => server.hear(),
             }
             drop(server);
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::park_timeout(Duration::from_millis(1));
         }
     });
     let mut farm = Farm::new();

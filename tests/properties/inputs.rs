@@ -275,14 +275,18 @@ pub(crate) fn requests() -> Vec<Vec<u8>> {
 pub(crate) fn words_of_a_peer() -> Vec<Vec<u8>> {
     let here =
         r#"{"here":{"role":"active","speaks":true,"numbers":1710324000,"time":1710324000000000}}"#;
-    let open = r#"{"open":[[{"group":"web","service":"http"},{"id":1710323000,"calls":2,"ack":{"time":1710324000000000,"comment":"joe: seen"}}],[{"group":"virtual","service":"10.0.0.3:80/tcp fallback"},{"id":1710323001,"calls":1}]]}"#;
+    let open = r#"{"open":[[{"group":"web","service":"http"},{"id":1710323000,"began":1710323000000000,"calls":2,"alerted":[0],"ack":{"time":1710324000000000,"comment":"joe: seen"}}],[{"group":"virtual","service":"10.0.0.3:80/tcp fallback"},{"id":1710323001,"began":1710323001000000,"calls":1}]]}"#;
     let over = r#"{"over":[{"group":"web","service":"http"}]}"#;
+    let ended = r#"{"ended":[{"of":{"group":"web","service":"http"},"id":1710322000,"began":1710322000000000,"ended":1710322060000000}]}"#;
     let told =
         r#"{"delivered":[{"event":"web/http/1710323000/failure/1","to":"ops@example.org"}]}"#;
     let wishes = r#"{"wishes":[{"key":"wish 10.0.0.3:80/tcp 192.168.0.1:80","stamp":{"time":1710324000000000,"writer":7},"value":{"wish":"quiesce"}},{"key":"host web 192.168.0.1","stamp":{"time":1,"writer":1}}]}"#;
     let begin = "{\"hello\":{\"name\":\"two\"}}\n\"whole\"\n";
     vec![
-        format!("{begin}{here}\n{open}\n{told}\n{wishes}\n\"told\"\n{over}\n{here}\n").into_bytes(),
+        format!(
+            "{begin}{here}\n{open}\n{ended}\n{told}\n{wishes}\n\"told\"\n{over}\n{ended}\n{here}\n"
+        )
+        .into_bytes(),
         format!("{begin}\"told\"\n{open}\n{over}\n{wishes}\n").into_bytes(),
         format!("{begin}{wishes}\n{here}\n\"told\"\n{told}\n").into_bytes(),
         format!("lvsmon-pair 1 {} 0000000000000002\n", "02".repeat(32)).into_bytes(),

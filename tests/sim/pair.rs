@@ -768,7 +768,7 @@ impl World {
                     .deaf
                     .iter()
                     .any(|(from, _)| *from >= before.at && *from <= soon);
-                let is_unheard = !before.was_linked || was_cut || self.is_begun_anew(before, mail);
+                let is_unheard = !before.was_linked || was_cut;
                 let may_be = turn.is_some_and(|at| is_unheard || *at <= soon);
                 assert!(may_be, "twice: {before:?} {mail:?}");
                 again.extend(turn.filter(|_| !is_unheard));

@@ -289,7 +289,8 @@ fn an_alert_names_what_somebody_else_does_and_not_more_than_a_person_reads() {
         }
     };
     let fight = outcome(&director, (1..6).map(put_in).collect());
-    let actions = director.sees(fight);
+    director.sees(fight);
+    let actions = director.lasts();
     let summary = &calls(&actions)[0].summary;
     let foreign = "puts 10.9.9.1:80 (not in the file) into 10.0.0.3:80/tcp";
     assert!(summary.contains(foreign), "{summary}");

@@ -41,7 +41,8 @@ impl Stage {
 /// One message for one receiver. Its content is elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
-    /// Who is reached: an address, or what [`receiver`] says.
+    /// Who is reached: an address, or what [`receiver`](crate::pair::post::receiver)
+    /// says.
     pub to: Arc<str>,
     /// Ids of its events that are still to be told.
     pub events: Vec<Arc<str>>,

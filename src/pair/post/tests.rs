@@ -500,8 +500,8 @@ fn each_letter_has_its_whole_time_and_what_came_from_the_spool_that_of_this_proc
         ..letter(at(0), "g/s/1/failure/1", OPS, stage)
     };
     post.put(2, spooled(Stage::Own, 3_000));
-    assert!(post.tidy(at(6_600)).is_empty());
-    assert_eq!(numbers(&post.tidy(at(6_601))), [2]);
+    assert!(post.tidy(at(6_599)).is_empty());
+    assert_eq!(numbers(&post.tidy(at(6_600))), [2]);
     // What the spool held was there before the link was lost, and so was what came just then.
     post.hear(at(7_000).mono, Hearing::Linked);
     post.hear(at(7_000).mono, Hearing::Lost);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lvsmon::pair::talk::EventId;
 use lvsmon::time::Mono;
 
-use super::{About, Mail, ROUND, World};
+use super::{About, ROUND, World};
 
 impl World {
     /// Mails about sections.
@@ -35,13 +35,6 @@ impl World {
             }
         }
         assert_eq!(open, BTreeMap::new(), "nobody hears of the end");
-    }
-
-    /// A director that comes back in mid-trouble says that it is over, and begins it anew, which then
-    /// has the number of before: to be mended in the engine.
-    pub(super) fn is_begun_anew(&self, before: &Mail, mail: &Mail) -> bool {
-        let is_between = |at: &Mono| *at >= before.at && *at <= mail.at;
-        matches!(mail.about, About::Section(_)) && self.back.iter().any(is_between)
     }
 
     /// Whether the directors could not agree in this time: they did not hear each other, or changed
