@@ -103,8 +103,6 @@ struct World {
     /// When there was no link, and when a director got or lost its role.
     deaf: Vec<(Mono, Option<Mono>)>,
     turns: Vec<Mono>,
-    /// When one came back from the dead.
-    back: Vec<Mono>,
     /// What comes to one that stands still, until it goes on.
     frozen: Option<(usize, Vec<Coming>)>,
     /// Until then the roles go on changing.
@@ -190,7 +188,6 @@ impl World {
             ended: BTreeSet::new(),
             deaf: vec![(Mono::ZERO, None)],
             turns: Vec::new(),
-            back: Vec::new(),
             frozen: None,
             unsettled: Mono::ZERO,
             freezes: 0,
@@ -643,7 +640,6 @@ impl World {
             self.note(format_args!("{side} is back"));
             self.directors[side].restart(self.time);
             self.quiet_since = self.time;
-            self.back.push(self.time);
             self.tell(side, Event::Start);
             self.soon(2_000, Coming::Heal);
         }
