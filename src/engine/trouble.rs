@@ -112,6 +112,18 @@ impl Engine {
                 self.compare_troubles(now, section, &present, actions);
             }
         }
+        if !is_stopped {
+            self.end_owed_troubles(now, actions);
+        }
+    }
+
+    /// Whether a section is known to have no such trouble, whatever was told.
+    pub(super) fn is_untroubled(&self, key: VirtualServiceKey, trouble: Trouble) -> bool {
+        let present = self.bindings.troubles(key);
+        let may_become_another = trouble.is_of_servers() && self.young.has_one_of_servers(key);
+        let goes_on =
+            |present: &BTreeSet<Trouble>| present.contains(&trouble) || may_become_another;
+        !self.troubles.contains_key(&(key, trouble)) && present.is_some_and(|it| !goes_on(&it))
     }
 
     fn compare_troubles(
@@ -135,7 +147,7 @@ impl Engine {
                 }
                 // Whether it became another one is seen when that has lasted.
                 (true, false) if trouble.is_of_servers() && self.young.has_one_of_servers(key) => {}
-                (true, false) => self.end(now, section, trouble, actions),
+                (true, false) => self.end_trouble(now, section, trouble, actions),
                 (false, false) => self.found_untroubled(key, trouble),
                 (true, true) => {}
             }
@@ -202,7 +214,8 @@ impl Engine {
         self.alert(now, section, (trouble, kind), told, &text, actions);
     }
 
-    fn end(
+    /// One that was told is over.
+    pub(super) fn end_trouble(
         &mut self,
         now: Now,
         section: &DeclaredService,

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use crate::engine::event::{Speaking, Status};
 use crate::engine::peer::name;
+use crate::engine::peer::troubles::OwedTroubles;
 use crate::engine::state::{EventText, Outage, PeriodMemory};
 use crate::engine::{Engine, numbering};
 use crate::model::ServiceId;
@@ -27,6 +28,8 @@ const SEEN_THERE: &str = "the other director found the failure\n";
 pub(super) struct Owed {
     /// While it spoke.
     outages: BTreeMap<ServiceName, Alerted>,
+    /// Of sections, see `troubles`.
+    pub(super) troubles: OwedTroubles,
     /// Number of the latest outage of which somebody was told, by `GROUP/SERVICE`.
     reached: BTreeMap<String, i64>,
 }
@@ -45,7 +48,8 @@ fn place(name: &ServiceName) -> String {
 }
 
 impl Owed {
-    fn has_reached(&self, name: &ServiceName, number: i64) -> bool {
+    /// Whether somebody was told of this outage or trouble, and not of its end.
+    pub(super) fn has_reached(&self, name: &ServiceName, number: i64) -> bool {
         self.reached.get(&place(name)) == Some(&number)
     }
 
@@ -116,6 +120,7 @@ impl Engine {
             };
             owed.outages.insert(name.clone(), alerted);
         }
+        self.look_which_troubles_are_owed(now);
     }
 
     /// A service is found good: its end is told by us as that of an outage of which the peer alerted

@@ -1,9 +1,16 @@
 //! By which number do both directors name one trouble of a virtual service?
 //!
 //! As an outage: both decide over the same section by the same rules. That somebody else writes
-//! into the table is each director's own.
+//! into the table is each director's own. So is the end: of a trouble that the peer told people of,
+//! and this director never found, it is told by whoever speaks when the section has none, as in
+//! `owed`.
 
-use crate::engine::event::{Action, Renumbering, Trouble};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::event::{Action, Renumbering, Speaking, Trouble};
+use crate::engine::peer::Peer;
+use crate::engine::state::Moment;
 use crate::engine::trouble::Told;
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
@@ -28,7 +35,76 @@ const fn is_shared(trouble: Trouble) -> bool {
     }
 }
 
+/// The shared troubles that the peer has or had while it spoke, of which the end may be ours to tell.
+pub(super) type OwedTroubles = BTreeMap<(VirtualServiceKey, Trouble), Told>;
+
+impl Peer {
+    /// Whether the end of this one is told by us, should it be over here.
+    fn owes_end_of(&self, key: VirtualServiceKey, trouble: Trouble, number: i64) -> bool {
+        let name = name(key, trouble);
+        let told = &self.told;
+        let is_theirs = told.peer == Speaking::Speaks || told.outages.contains_key(&name);
+        let is_ours = told.speaking == Speaking::Speaks && !(told.is_linked && is_theirs);
+        is_ours && self.owed.has_reached(&name, number)
+    }
+}
+
 impl Engine {
+    /// Remembers which troubles the peer has while it speaks.
+    pub(super) fn look_which_troubles_are_owed(&mut self, now: Now) {
+        let Peer { told, owed, .. } = &mut self.peer;
+        let mut troubles = std::mem::take(&mut owed.troubles);
+        // What is over there and reached nobody is owed to nobody.
+        troubles.retain(|&(key, trouble), it| {
+            let name = name(key, trouble);
+            told.outages.contains_key(&name) || owed.has_reached(&name, it.number)
+        });
+        if told.outages.keys().any(|it| it.group == SECTION_GROUP) {
+            let sections = self.model.virtual_services.iter();
+            let places = sections.flat_map(|it| Trouble::ALL.map(|trouble| (it.key, trouble)));
+            for (key, trouble) in places.filter(|(_, it)| is_shared(*it)) {
+                let open = told.outages.get(&name(key, trouble));
+                let Some(open) = open.filter(|it| it.id <= numbering::NUMBER_MAX) else {
+                    continue;
+                };
+                let began = open.began.min(now.wall);
+                let told = Told {
+                    number: open.id,
+                    since: Moment::restored(began, now),
+                    told: began,
+                };
+                troubles.insert((key, trouble), told);
+            }
+        }
+        self.peer.owed.troubles = troubles;
+    }
+
+    /// Takes the troubles that are over here, and of which the end is ours to tell, for ones that
+    /// this director found: they end now.
+    pub(in crate::engine) fn end_owed_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.peer.owed.troubles.is_empty() || self.peer.told.speaking == Speaking::Silent {
+            return;
+        }
+        let model = Arc::clone(&self.model);
+        let mut owed = std::mem::take(&mut self.peer.owed.troubles);
+        owed.retain(|&(key, trouble), told| {
+            let Some(section) = self.bindings.section(&model, key) else {
+                return false;
+            };
+            if self.peer.ended.greatest(&name(key, trouble)) >= told.number {
+                return false;
+            }
+            let is_over = self.is_untroubled(key, trouble);
+            if !is_over || !self.peer.owes_end_of(key, trouble, told.number) {
+                return true;
+            }
+            self.troubles.insert((key, trouble), *told);
+            self.end_trouble(now, section, trouble, actions);
+            false
+        });
+        self.peer.owed.troubles = owed;
+    }
+
     /// The troubles that go on, beside the outages.
     pub(super) fn add_troubles(&self, outages: &mut Outages) {
         let shared = self.troubles.iter().filter(|((_, it), _)| is_shared(*it));

@@ -407,6 +407,87 @@ fn both_directors_tell_one_trouble_under_one_number_whoever_finds_it_first() {
     assert_eq!(number_of(&again.reports(&good)), ours + 7);
 }
 
+/// What a director that finds its section good tells of a trouble of the peer's, of which this
+/// reached people, when the roles are these.
+fn comes_back(reached: &[&str], then: PeerTold) -> Vec<String> {
+    let mut model = model(|section| section.min_live = MinLive::Count(1));
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+    director.tell(Event::Peer(peer("too_few", PEERS, Speaking::Speaks)));
+    let event = |rest: &&str| format!("virtual/{VS} too_few/{PEERS}/{rest}").into();
+    director.tell(Event::PeerDelivered(reached.iter().map(event).collect()));
+    let good = fixture::exited(0, "");
+    assert_eq!(
+        director.reports(&good),
+        Vec::<String>::new(),
+        "the peer tells people"
+    );
+    // At once, not with the next check.
+    let told = alerts(&director.tell(Event::Peer(then)));
+    assert_eq!(director.reports(&good), Vec::<String>::new(), "once");
+    told
+}
+
+/// The number of the peer's trouble.
+const PEERS: i64 = 1_800_000_000;
+
+#[test]
+fn the_end_of_a_trouble_that_only_the_peer_found_is_told_by_whoever_speaks_then() {
+    let open = |peers| peer("too_few", PEERS, peers);
+    let lost = |peers| PeerTold {
+        is_linked: false,
+        ..open(peers)
+    };
+    let over = |peers| PeerTold {
+        outages: Arc::default(),
+        ..open(peers)
+    };
+    let up = format!("page.alert up virtual/{VS} too_few/{PEERS}/up/1");
+    let failure = ["failure/1", "failure/2"];
+    for then in [lost(Speaking::Silent), over(Speaking::Silent)] {
+        assert_eq!(comes_back(&failure, then), [up.as_str()]);
+    }
+    // The peer still finds it, or tells its end itself.
+    for then in [
+        open(Speaking::Silent),
+        open(Speaking::Speaks),
+        over(Speaking::Speaks),
+        lost(Speaking::Speaks),
+    ] {
+        assert_eq!(comes_back(&failure, then), Vec::<String>::new());
+    }
+    // Nobody was told, or was told of the end, too.
+    for reached in [&[][..], &["failure/1", "up/1"]] {
+        let told = comes_back(reached, lost(Speaking::Silent));
+        assert_eq!(told, Vec::<String>::new(), "{reached:?}");
+    }
+}
+
+#[test]
+fn before_a_director_knows_its_servers_it_tells_no_end_of_what_the_peer_found() {
+    let mut model = model(|section| {
+        section.min_live = MinLive::Count(1);
+        section.counts.fall = NonZeroU32::new(2).unwrap();
+    });
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+    director.tell(Event::Peer(peer("too_few", PEERS, Speaking::Speaks)));
+    let event = format!("virtual/{VS} too_few/{PEERS}/failure/1").into();
+    director.tell(Event::PeerDelivered(vec![event]));
+    let lost = PeerTold {
+        is_linked: false,
+        ..peer("too_few", PEERS, Speaking::Silent)
+    };
+    let nothing = Vec::<String>::new();
+    assert_eq!(alerts(&director.tell(Event::Peer(lost))), nothing);
+    let bad = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    assert_eq!(alerts(&director.hears(&bad)), nothing);
+    let told = director.reports(&bad);
+    assert_eq!(number_of(&told), PEERS, "the trouble goes on: {told:?}");
+    let up = format!("page.alert up virtual/{VS} too_few/{PEERS}/up/1");
+    assert_eq!(director.reports(&fixture::exited(0, "")), [up]);
+}
+
 #[test]
 fn who_else_writes_into_the_table_is_each_directors_own() {
     let mut director = Director::start(model(|_| {}), Saved::default(), Table::new(), 0.0);
