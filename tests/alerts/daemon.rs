@@ -189,6 +189,49 @@ fn after_kill_9_right_behind_a_failure_in_the_spool_its_end_is_told() {
     }
 }
 
+/// The newest record of the service in the journal.
+fn record_of_service(site: &TempDir) -> serde_json::Value {
+    let journal = site.read("state/journal");
+    let lines = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    let mut records = lines.filter(|line: &serde_json::Value| line["key"] == "service farm/s1");
+    let newest = records.next_back().unwrap_or_default();
+    newest["value"].clone()
+}
+
+#[test]
+fn after_kill_9_while_an_alert_program_is_being_started_it_is_called() {
+    let relay = Relay::down();
+    let site = site();
+    site.write("down", "");
+    let script = "#!/bin/sh\necho \"$*\" >>\"${0%/*}/called\"\n";
+    let program = site.write_executable("page.alert", script);
+    let config = config(&site, &relay, 1, |_| {
+        ["alert", "upalert"]
+            .map(|word| format!("            {word} page.alert\n"))
+            .concat()
+    });
+    let running = daemon(&site, &config);
+    let is_open = || record_of_service(&site)["outage"].is_object();
+    wait_until("the call of the failure", LIMIT, || {
+        site.read("called").lines().count() == 1
+    });
+    wait_until("the outage in the journal", LIMIT, is_open);
+    // Somebody copies a new version into place: it cannot be started for now.
+    let busy = File::options().append(true).open(&program).unwrap();
+    std::fs::remove_file(site.join("down")).unwrap();
+    wait_until("the end in the journal", LIMIT, || !is_open());
+    running.signal(Signal::SIGKILL);
+    drop((running, busy));
+    let again = daemon(&site, &config);
+    wait_until("the call of the end", LIMIT, || {
+        let called = site.read("called");
+        called.lines().any(|line| line.ends_with(" -u"))
+    });
+    drop(again);
+}
+
 #[test]
 fn a_relay_that_never_greets_delays_neither_checks_nor_the_table() {
     // Connections are made by the kernel; nobody ever speaks. The daemon waits a minute for it.

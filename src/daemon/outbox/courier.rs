@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
@@ -99,6 +99,8 @@ pub(super) struct Courier {
     /// Whether the spool has been read; before, nothing is written to it.
     is_loaded: bool,
     next_number: u64,
+    /// Calls that came in.
+    came: u64,
     calls: BTreeMap<AlertId, OpenCall>,
     done: VecDeque<Event>,
     poster: Arc<OnceCell<Poster>>,
@@ -137,10 +139,8 @@ impl Courier {
         loop {
             courier.close_in_time();
             courier.advance().await;
-            held.send_if_modified(|count| {
-                let now = courier.held_count();
-                std::mem::replace(count, now) != now
-            });
+            is_now(&held, courier.held_count());
+            is_now(&taken, courier.taken());
             if courier.is_closing && courier.is_idle() {
                 courier.empty_trash().await;
                 courier.say_tidings();
@@ -161,11 +161,7 @@ impl Courier {
                         courier.queue.hurry();
                         courier.programs.hurry();
                     }
-                    let calls = courier.take(&mut batch).await;
-                    taken.send_if_modified(|taken| {
-                        *taken += calls;
-                        calls > 0
-                    });
+                    courier.take(&mut batch).await;
                 }
                 // Behind the inbox: before anything leaves again, all that came is read.
                 () = door.changed() => courier.speak(courier.door.voice()),
@@ -209,6 +205,7 @@ impl Courier {
             is_loaded: false,
             // Greater than the numbers of a spool that cannot be read yet.
             next_number: u64::try_from(clock.now().wall.as_micros()).unwrap_or(1),
+            came: 0,
             calls: BTreeMap::new(),
             done: VecDeque::new(),
             poster: Arc::default(),
@@ -466,6 +463,11 @@ impl Courier {
         let id = self.jobs.spawn(job.run(self.reports.clone())).id();
         self.kinds.push((id, Kind::Webhook(number)));
     }
+}
+
+/// Tells a count where it is another one.
+fn is_now(count: &watch::Sender<u64>, now: u64) {
+    count.send_if_modified(|count| std::mem::replace(count, now) != now);
 }
 
 /// Waits until one more can be told, or nobody listens any more.

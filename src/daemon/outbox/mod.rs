@@ -17,8 +17,9 @@
 //! are tried until they are accepted, refused for good, or [`Limits::give_up_after`] old.
 //! While the other director of a pair speaks, all of it is held: nothing leaves, and what it has
 //! told is dropped. Programs are run once; one that the system cannot start for now is tried again
-//! for as long as a message. What is not started at once is in the spool, too, until it is: only a
-//! crash between the start and the end of its file runs it twice. Nothing here decides whether there is an alert: the engine does.
+//! for as long as a message. What is not started at once is in the spool, too, until it is, and none
+//! counts as taken before either: a crash between the start and that word, or the end of its file,
+//! runs it twice rather than never. Nothing here decides whether there is an alert: the engine does.
 
 mod courier;
 mod door;
@@ -253,7 +254,7 @@ impl Outbox {
     }
 
     /// How many calls it took so far: they are in the spool or, where the disk takes nothing,
-    /// in memory. The sender is gone when the outbox is.
+    /// in memory, and programs are that or started. The sender is gone when the outbox is.
     #[must_use]
     pub fn taken(&self) -> watch::Receiver<u64> {
         self.taken.clone()

@@ -223,6 +223,11 @@ impl Programs {
         }
     }
 
+    /// Whether this call waits.
+    pub(super) fn is_waiting(&self, number: u64) -> bool {
+        self.keys.contains_key(&number)
+    }
+
     /// A call that waits.
     pub(super) fn waiting_call(&mut self, number: u64) -> Option<&mut ProgramCall> {
         let calls = self.waiting.get_mut(self.keys.get(&number)?)?;

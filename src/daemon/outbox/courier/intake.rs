@@ -20,10 +20,9 @@ use crate::pair::post::Origin;
 const FULL: &str = "left out: the outbox is full";
 
 impl Courier {
-    /// Takes what is in the inbox; answers how many calls that were.
-    pub(super) async fn take(&mut self, batch: &mut Vec<Parcel>) -> u64 {
+    /// Takes what is in the inbox.
+    pub(super) async fn take(&mut self, batch: &mut Vec<Parcel>) {
         let mut fresh = Vec::new();
-        let mut taken = 0;
         for parcel in batch.drain(..) {
             let (mut call, voice) = match parcel {
                 Parcel::Call(call, voice) => (*call, voice),
@@ -36,7 +35,7 @@ impl Courier {
                     continue;
                 }
             };
-            taken += 1;
+            self.came += 1;
             self.rename(&mut call);
             match &call.command.program {
                 AlertProgram::Native(AlertOptions::Mail(options)) => {
@@ -61,7 +60,12 @@ impl Courier {
         // What starts at once needs no file.
         self.start_programs();
         self.store_programs().await;
-        taken
+    }
+
+    /// How many of the calls that came would outlive a crash, with all before them.
+    pub(super) fn taken(&self) -> u64 {
+        let before = |first: u64| first.saturating_sub(1);
+        self.shelf.first_in_doubt().map_or(self.came, before)
     }
 
     pub(super) fn refuse(&mut self, call: &AlertCall, why: &str) {

@@ -1,7 +1,8 @@
 //! What is done about programs that wait for their turn: taken, kept, started, tried again.
 //!
 //! Which is next says [`crate::daemon::outbox::programs`]. Whatever is not started at once has a
-//! file in the spool until it is.
+//! file in the spool until it is. Until then, or until it is started, the outbox has not taken it:
+//! a crash must not lose what the journal calls sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::daemon::outbox::programs::{ProgramCall, REST_FIRST, attempts_before};
 use crate::daemon::outbox::spool::program::{KeptProgram, receiver};
 use crate::daemon::outbox::spool::{Destination, Item};
 use crate::engine::event::AlertCall;
+use crate::model::AlertProgram;
 use crate::pair::post::{self, Chance, Origin, Stage};
 use crate::pair::{Letter, Voice};
 use crate::time::Readable;
@@ -31,12 +33,20 @@ pub(super) struct Shelf {
     bytes: u64,
     /// Calls that are to have one.
     fresh: BTreeSet<u64>,
+    /// Calls that are neither started nor kept yet, with their place among all calls that came.
+    in_doubt: BTreeMap<u64, u64>,
 }
 
 impl Shelf {
     /// Whether calls wait for the disk.
     pub(super) fn has_fresh(&self) -> bool {
         !self.fresh.is_empty()
+    }
+
+    /// The first call that a crash would lose; none where there is none.
+    pub(super) fn first_in_doubt(&self) -> Option<u64> {
+        // Numbers and places grow together.
+        self.in_doubt.first_key_value().map(|(_, place)| *place)
     }
 
     /// What the file says is no longer so.
@@ -52,6 +62,7 @@ impl Shelf {
     /// Whether there is a file to delete.
     fn forget(&mut self, number: u64) -> bool {
         self.fresh.remove(&number);
+        self.in_doubt.remove(&number);
         let bytes = self.kept.remove(&number);
         self.bytes = self.bytes.saturating_sub(bytes.unwrap_or(0));
         bytes.is_some()
@@ -85,6 +96,7 @@ impl Courier {
         };
         self.post.put(number, letter);
         self.shelf.fresh.insert(number);
+        self.shelf.in_doubt.insert(number, self.came);
         self.push_program(ProgramCall {
             path,
             waiting: Some(call.id),
@@ -131,6 +143,10 @@ impl Courier {
             && let Some(call) = self.programs.start(now, self.settings.limits.programs)
         {
             self.post.leaves(call.number);
+            if let AlertProgram::Native(_) = &call.call.command.program {
+                // A datagram that nobody acknowledges; its look-up must not hold up other services.
+                self.shelf.in_doubt.remove(&call.number);
+            }
             let kind = Kind::Program(call.key(), call.waiting, call.number);
             let limit = self.settings.limits.program_limit;
             let job = jobs::program(call, limit, self.reports.clone());
@@ -146,9 +162,16 @@ impl Courier {
         }
     }
 
+    /// Keeps the calls that wait. Only those that are being started are in doubt from then on.
+    pub(super) async fn store_programs(&mut self) {
+        self.write_programs().await;
+        let is_started = |number: &u64| !self.programs.is_waiting(*number);
+        self.shelf.in_doubt.retain(|number, _| is_started(number));
+    }
+
     /// Writes the calls that wait and have no file yet; those for which the spool has no room stay
     /// in memory alone.
-    pub(super) async fn store_programs(&mut self) {
+    async fn write_programs(&mut self) {
         if let Disk::Fails(at) = self.disk
             && at > self.clock.now().mono
         {
