@@ -526,3 +526,24 @@ fn other_terms_hold_at_once_and_what_a_silent_director_takes_is_held() {
     });
     assert_eq!(numbers(&post.tidy(at(11))), [1]);
 }
+
+/// Both told one outage while they did not hear each other, and changed their roles meanwhile.
+#[test]
+fn what_the_other_one_told_under_a_number_that_it_gives_up_is_told_twice_at_most_and_never_lost() {
+    let mut theirs = Delivered::default();
+    theirs.add(Mono::ZERO, told("g/s/6/failure/1", OPS));
+    let heard = |theirs: &Delivered| {
+        let mut post = standby(&["g/s/5/failure/1", "g/s/5/up/1"]);
+        post.speak(at(1), Voice::Speaks);
+        let told: Vec<Delivery> = theirs.from(0).cloned().collect();
+        post.told(Mono::ZERO, &told);
+        left(&post)
+    };
+    let mut open = theirs.clone();
+    open.also(Mono::ZERO, "g/s/6", "g/s/5");
+    assert_eq!(heard(&open), [2], "its end alone");
+    // It may as well be the next outage of a director that missed this end.
+    theirs.add(Mono::ZERO, told("g/s/6/up/1", OPS));
+    theirs.also(Mono::ZERO, "g/s/6", "g/s/5");
+    assert_eq!(heard(&theirs), [1, 2]);
+}

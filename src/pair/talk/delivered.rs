@@ -137,7 +137,9 @@ impl Delivered {
     /// both, since whoever hears of it may know either.
     ///
     /// Where its end was delivered it is over, and `to` is a later one that a director which was
-    /// away takes for the same: nobody was told anything of that yet.
+    /// away takes for the same: nobody was told anything of that yet. Or both are over, and are one
+    /// that both told while they did not hear each other and changed their roles: what the other one
+    /// still holds of that comes twice, which is better than never (docs/peer.md, "One limit").
     pub fn also(&mut self, now: Mono, from: &str, to: &str) {
         let first = (Box::from(from), Arc::from(""));
         let of_from = self.by_outage.range(first..);
