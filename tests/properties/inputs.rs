@@ -293,6 +293,69 @@ pub(crate) fn words_of_a_peer() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Files of the spool: a mail, two events that became one, a webhook, two programs.
+pub(crate) fn messages() -> Vec<Vec<u8>> {
+    let mail = r#""destination":{"mail":{"to":"ops@b.example","from":"mon@h.example","header_to":["ops@b.example","boss@b.example"]}}"#;
+    let hook = r#""destination":{"webhook":{"url":"https://h.example/hook","key":"/etc/mon/key","timeout":{"secs":10,"nanos":0},"headers":[["Authorization","@/etc/mon/token"]]}}"#;
+    let program = |path: &str, name: &str, args: &str, input: &str| {
+        format!(
+            r#""destination":{{"program":{{"path":"{path}","name":"{name}","args":{args},"written":"x","environment":[["MON_ALERTTYPE","failure"],["MON_DESCRIPTION","the farm"]],"input":{input}}}}}"#
+        )
+    };
+    let page = program(
+        "/a/page.alert",
+        "page.alert",
+        r#"["-x","b c"]"#,
+        r#"{"bytes":[119,101,98,255,10]}"#,
+    );
+    let trap = program(
+        "trap.alert",
+        "trap.alert",
+        r#"["10.0.0.9"]"#,
+        r#"{"text":"web1\n"}"#,
+    );
+    let seal = r#"{"message_id":"<lvsmon.00@h.example>","replaces":[18]}"#;
+    let notice = |number: u8| {
+        format!(
+            r#"{{"event":"web/http/1710323000/failure/{number}","kind":"failure","group":"web","service":"http","period":"wd {{Sun-Sat}}","description":"the farm","hosts":["web1","web2"],"time":1710323000000000,"summary":"web1","detail":"HOST web1: refused\n","status":"fail","exit":1,"first_failure":1710323000000000,"results":[{{"host":"web1","verdict":"down","reason":"refused","text":"connection refused"}}],"next_alert":null,"left_out":0}}"#
+        )
+    };
+    let (one, other) = (notice(1), notice(2));
+    let file = |destination: &str, seal: &str, notices: &str, held: &str| {
+        let begin = r#"{"version":1,"accepted":1710323000000001"#;
+        format!(r#"{begin},{destination},"seal":{seal},"notices":[{notices}]{held}}}"#).into_bytes()
+    };
+    vec![
+        file(mail, "null", &one, ""),
+        file(mail, seal, &format!("{one},{other}"), ""),
+        file(hook, "null", &one, r#","held":true"#),
+        file(&page, "null", &one, r#","held":true"#),
+        file(&trap, "null", &other, ""),
+    ]
+}
+
+/// Lists of what was delivered.
+pub(crate) fn lists_of_deliveries() -> Vec<Vec<u8>> {
+    let line = |word: &str, event: &str, to: &str| {
+        format!(
+            "{{\"at\":1710323000000000,\"{word}\":{{\"event\":\"{event}\",\"to\":\"{to}\"}}}}\n"
+        )
+    };
+    let event = "web/http/1710323000/failure/1";
+    let own = line("delivered", event, "ops@example.org");
+    let told = line("told", event, "ops@example.org");
+    let later = line("told", "web/http/1710323000/failure/2", "program 00ff");
+    let end = line("told", "web/http/1710323001/up/1", "ops@example.org");
+    let renumbered = r#"{"at":1710323000000000,"renumbered":{"from":"web/http/1710323000","to":"web/http/1710323001"}}"#;
+    [
+        format!("{own}{told}{end}"),
+        format!("{told}{renumbered}\n{end}"),
+        format!("{later}{renumbered}\n{told}{own}"),
+    ]
+    .map(String::into_bytes)
+    .to_vec()
+}
+
 fn lines(text: &str) -> Vec<Vec<u8>> {
     text.lines().map(|line| line.as_bytes().to_vec()).collect()
 }

@@ -7,6 +7,7 @@
 mod bodies;
 mod director;
 mod inputs;
+mod outbox;
 
 use std::fs;
 
@@ -28,7 +29,7 @@ fn cases() -> ProptestConfig {
 type Body = fn(&[u8]);
 
 /// The bodies by the name of their fuzz target.
-const BODIES: [(&str, Body); 13] = [
+const BODIES: [(&str, Body); 15] = [
     ("configuration", bodies::configuration),
     ("statement", bodies::statement),
     ("period", bodies::period),
@@ -42,6 +43,8 @@ const BODIES: [(&str, Body); 13] = [
     ("fifo", director::fifo),
     ("request", director::request),
     ("peer", director::peer),
+    ("spool", outbox::spooled),
+    ("delivered", outbox::delivered),
 ];
 
 proptest! {
@@ -124,6 +127,20 @@ proptest! {
     fn no_word_of_a_peer_ends_the_program(bytes in mutated(inputs::words_of_a_peer())) {
         director::peer(&bytes);
     }
+
+    #[test]
+    fn no_message_in_the_spool_ends_the_program_or_changes_when_written(
+        bytes in mutated(inputs::messages())
+    ) {
+        outbox::spooled(&bytes);
+    }
+
+    #[test]
+    fn no_list_of_what_was_delivered_ends_the_program_or_is_told_again(
+        bytes in mutated(inputs::lists_of_deliveries())
+    ) {
+        outbox::delivered(&bytes);
+    }
 }
 
 #[test]
@@ -158,6 +175,15 @@ fn what_is_spoiled_was_understood_before() {
     for line in inputs::requests() {
         let asked = serde_json::from_slice::<lvsmon::wire::Asked>(&line);
         assert!(asked.is_ok(), "{asked:?}");
+    }
+    for file in inputs::messages() {
+        let retold = lvsmon::daemon::outbox::retold(&file);
+        assert!(retold.is_ok(), "{retold:?}");
+    }
+    for list in inputs::lists_of_deliveries() {
+        let lines = list.split(|&byte| byte == b'\n').count() - 1;
+        let page = lvsmon::pair::ledger::Page::of(&list, outbox::NOW.wall);
+        assert_eq!((page.lines.len(), page.passed_over), (lines, 0));
     }
 }
 

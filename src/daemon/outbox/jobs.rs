@@ -233,7 +233,7 @@ fn outcome_of(result: Result<(), Fault>) -> Outcome {
 }
 
 /// The mail that a settled item is; none where it is none.
-fn letter_of(item: &Item, zone: &TimeZone) -> Option<Letter> {
+pub(super) fn letter_of(item: &Item, zone: &TimeZone) -> Option<Letter> {
     let Destination::Mail {
         from, header_to, ..
     } = &item.destination

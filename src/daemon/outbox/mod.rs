@@ -10,6 +10,7 @@
 //! | what is held for the other director, and what did that one tell | [`crate::pair::post`] (pure) |
 //! | what is done about all that | `courier` |
 //! | how is one delivery made | `jobs` |
+//! | what does a file of the spool come to | `retold` |
 //! | may anything leave at this moment | `door` |
 //!
 //! Mail and webhooks are delivered at least once: a message whose acceptance was not noticed
@@ -28,6 +29,7 @@ mod jobs;
 mod ledger;
 mod programs;
 mod queue;
+mod retold;
 mod spool;
 
 use std::path::PathBuf;
@@ -48,6 +50,8 @@ use crate::pair::talk;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::{Hearing, Voice};
 use crate::time::Mono;
+
+pub use crate::daemon::outbox::retold::retold;
 
 /// What the configuration says about delivery.
 #[derive(Clone, Debug)]

@@ -291,7 +291,7 @@ impl Spool {
 }
 
 /// The message that a file holds, or why it holds none.
-fn item_of(bytes: &[u8]) -> Result<Item, String> {
+pub(super) fn item_of(bytes: &[u8]) -> Result<Item, String> {
     if bytes.len() as u64 > FILE_MAX {
         return Err(format!("it is larger than {FILE_MAX} bytes"));
     }
