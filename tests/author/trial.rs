@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tokio::signal::unix;
 
 use crate::support::{Running, TempDir, free_port, lvsmon, root, wait_for};
 
@@ -511,9 +512,27 @@ fn lives(process: &str) -> bool {
     state.is_some_and(|state| !state.starts_with(['Z', 'X']))
 }
 
+/// Has children of this process begin with the default action of the signal, also where a shell has
+/// this process ignore it, as jobs in the background of a script do: a handler stands in the place
+/// of that, and none outlives execve(2).
+fn give_children_the_default(signal: Signal) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
+    let number = signal as i32;
+    if ignored >> (number - 1) & 1 == 0 {
+        return;
+    }
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_io().build().unwrap();
+    let _context = runtime.enter();
+    drop(unix::signal(unix::SignalKind::from_raw(number)).unwrap());
+}
+
 /// Starts the command, ends it with the signal once its program is there, and sees both end.
 #[track_caller]
 fn interrupt(command: &mut Command, number: &Path, signal: Signal) {
+    give_children_the_default(signal);
     let _ = std::fs::remove_file(number);
     command.env("OWN", number);
     command
