@@ -69,6 +69,8 @@ pub(super) fn place_of(globals: &Globals, purpose: Purpose) -> Backend {
 pub struct Applier {
     stop: oneshot::Sender<Option<Arc<Desired>>>,
     works: watch::Receiver<Option<Mono>>,
+    /// When the last look began that has ended.
+    looked: watch::Receiver<Option<Mono>>,
     /// Closed when the thread is at its end.
     ended: oneshot::Receiver<()>,
     connections: watch::Receiver<Arc<Connections>>,
@@ -95,8 +97,9 @@ impl Applier {
         let (stop, stopped) = oneshot::channel();
         let (newest, connections) = watch::channel(Arc::default());
         let (working, works) = watch::channel(None);
+        let (looks, looked) = watch::channel(None);
         let (asked, heard) = watch::channel(Asked::default());
-        let worker = Worker::new(backend, clock, (working, newest), heard);
+        let worker = Worker::new(backend, clock, (working, newest, looks), heard);
         let (over, ended) = oneshot::channel();
         let (begun, is_begun) = std::sync::mpsc::sync_channel(1);
         std::thread::Builder::new()
@@ -123,6 +126,7 @@ impl Applier {
         Ok(Self {
             stop,
             works,
+            looked,
             ended,
             connections,
             asked,
@@ -157,6 +161,21 @@ impl Applier {
         *self.works.borrow()
     }
 
+    /// When the last look at the table began that has ended, with what it took to correct it; also
+    /// where there was nothing to look at.
+    #[must_use]
+    pub fn looked(&self) -> Option<Mono> {
+        *self.looked.borrow()
+    }
+
+    /// Waits for the end of a look that nobody waited for yet. Cancel safe.
+    pub async fn looked_again(&mut self) {
+        if self.looked.changed().await.is_err() {
+            // Its thread has ended.
+            std::future::pending().await
+        }
+    }
+
     /// Ends it after the change in progress. The table stays as it is, or is made as `last`
     /// says, once. Waits for no longer than [`LAST_LIMIT`]: a call that hangs in the kernel must
     /// not keep the rest of the daemon from ending in order.
@@ -180,9 +199,19 @@ impl Applier {
     }
 }
 
+/// Where a worker says since when it is at a call, which connections there are, and when its last
+/// look began.
+type Senders = (
+    watch::Sender<Option<Mono>>,
+    watch::Sender<Arc<Connections>>,
+    watch::Sender<Option<Mono>>,
+);
+
 struct Worker {
     /// Since when a call goes on.
     working: watch::Sender<Option<Mono>>,
+    /// When the last look began.
+    looks: watch::Sender<Option<Mono>>,
     backend: Backend,
     /// For those who ask for connections between two reports.
     newest: watch::Sender<Arc<Connections>>,
@@ -235,11 +264,12 @@ impl Worker {
     fn new(
         backend: Backend,
         clock: Clock,
-        (working, newest): (watch::Sender<Option<Mono>>, watch::Sender<Arc<Connections>>),
+        (working, newest, looks): Senders,
         asked: watch::Receiver<Asked>,
     ) -> Self {
         Self {
             working,
+            looks,
             backend,
             newest,
             clock,
@@ -259,11 +289,14 @@ impl Worker {
         mut stopped: oneshot::Receiver<Option<Arc<Desired>>>,
     ) {
         let last = loop {
+            let began = self.clock.now().mono;
             let wanted = Arc::clone(&desired.borrow_and_update());
             let next_look = if wanted.is_empty() && self.seen.desired.is_empty() {
+                self.looks.send_replace(Some(began));
                 None
             } else {
                 let (report, pause) = self.look(wanted).await;
+                self.looks.send_replace(Some(began));
                 if let Some(outcome) = report {
                     tokio::select! {
                         told = events.send(Event::Table(outcome)) => if told.is_err() {

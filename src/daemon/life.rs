@@ -34,7 +34,7 @@ use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::peer::Peer;
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::requests::{Readings, Reset, memory_of};
-use crate::daemon::role::{self, RoleSources};
+use crate::daemon::role::{self, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
@@ -313,7 +313,7 @@ fn start(
     let opened = open_store(&options, globals)?;
     let gate = Arc::new(Gate::read(&globals.auth)?);
     let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
-    let records = opened.saved.records.len();
+    let (saved, records) = (&opened.saved, opened.saved.records.len());
     chronicle::started(&options.config, &model, records, seed, &zone);
     let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
     let server = Server::start(globals, clients)?;
@@ -323,8 +323,7 @@ fn start(
     let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
     let backend = applier::place_of(globals, options.load.purpose);
-    let (saved, now) = (&opened.saved, clock.now());
-    let (role, role_kept) = role::begin(globals, saved, now);
+    let (role, role_kept) = role::begin(globals, saved, clock.now());
     let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
     let outbox = Outbox::start_as(settings, role::voice(&role), Some(tidings), events.clone());
     let then = boot::as_journal_has_it(saved, clock);
@@ -335,10 +334,11 @@ fn start(
     Ok(Daemon {
         role,
         pulse: Pulse::new(),
+        takeover: Takeover::default(),
         role_sources: RoleSources::start(globals, clock),
         role_kept,
         heard: 0,
-        watchdog: Watchdog::of_systemd(now.mono),
+        watchdog: Watchdog::of_systemd(clock.now().mono),
         clock,
         zone,
         chronicle: Chronicle::default(),

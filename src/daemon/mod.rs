@@ -93,7 +93,7 @@ use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::peer::Peer;
 use crate::daemon::requests::{Readings, Reset, Waiting};
-use crate::daemon::role::{News, RoleSources};
+use crate::daemon::role::{News, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
@@ -212,6 +212,7 @@ struct Daemon {
     role_kept: Facts,
     watchdog: Watchdog,
     pulse: Pulse,
+    takeover: Takeover,
     peer: Peer,
     boot: Boot,
 }
@@ -265,13 +266,14 @@ impl Daemon {
     async fn next(&mut self) -> Wake {
         let clock = self.clock;
         let deadline = self.engine.next_deadline();
-        let (role, watchdog) = (self.role.next_deadline(), self.watchdog.next());
+        let (role, watchdog) = (self.role_deadline(), self.watchdog.next());
         let (tell_at, pulse) = (self.peer.tell_at(), self.pulse.next());
         tokio::select! { biased;
             () = clock.sleep_until_some(watchdog) => Wake::Watchdog,
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
             () = clock.sleep_until_some(role) => Wake::Role(None),
             news = self.role_sources.news() => Wake::Role(Some(news)),
+            () = self.applier.looked_again(), if self.takeover != Takeover::Over => Wake::Role(None),
             () = clock.sleep_until_some(pulse) => Wake::Beat,
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),

@@ -121,6 +121,19 @@ fn what_somebody_else_takes_out_comes_back_at_once_with_a_good_check() {
 }
 
 #[test]
+fn what_somebody_else_takes_out_comes_back_at_once_at_a_takeover() {
+    let mut farm = Farm::new();
+    configure(&farm);
+    farm.start_healthy();
+    let role = |role| assert!(farm.output(&["role", role]).status.success());
+    role("backup");
+    fight(&farm, |table| without(table, "127.0.0.11"));
+    // It rests for half a minute at least.
+    role("master");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+}
+
+#[test]
 fn a_stranger_that_somebody_else_puts_in_again_and_again_is_shown_and_named() {
     let mut farm = Farm::new();
     configure(&farm);

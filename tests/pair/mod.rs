@@ -7,4 +7,5 @@ mod health;
 mod link;
 mod restart;
 mod role;
+mod takeover;
 mod wishes;

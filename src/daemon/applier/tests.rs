@@ -46,7 +46,11 @@ impl Bench {
     /// A worker of its own, whose table is the same file.
     fn worker(&self) -> Worker {
         let backend = Backend::open(IpvsBackend::Memory, self.folder.path());
-        let senders = (watch::channel(None).0, watch::channel(Arc::default()).0);
+        let senders = (
+            watch::channel(None).0,
+            watch::channel(Arc::default()).0,
+            watch::channel(None).0,
+        );
         let asked = watch::channel(Asked::default()).1;
         Worker::new(backend, Clock::start(), senders, asked)
     }

@@ -9,10 +9,12 @@
 //! | which addresses are here | `addresses` |
 //! | which synchronisation daemons run | `sync` |
 //! | what is done when the role changes | `turn` |
+//! | what comes first at a takeover | `takeover` |
 
 mod addresses;
 mod fifo;
 mod sync;
+mod takeover;
 mod turn;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ use crate::time::Mono;
 use crate::wire::role::SyncRow;
 
 use fifo::Heard;
+pub(super) use takeover::Takeover;
 pub(super) use turn::{begin, voice};
 
 /// The tasks that look and listen. Dropped, they end.

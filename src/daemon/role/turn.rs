@@ -1,7 +1,7 @@
 //! What is done when the role changes?
 //!
-//! On becoming active the table is looked at before anything else; then the log and the people are
-//! told, and the messages that were held go out. What was said of the role is kept in the journal,
+//! On becoming active the table is looked at before anything else, also where it is left as somebody
+//! else makes it; when that is done the messages that were held go out. What was said of the role is kept in the journal,
 //! because a VRRP daemon does not repeat itself.
 
 use jiff::Timestamp;
@@ -10,13 +10,14 @@ use serde_json::Value;
 
 use crate::clock::boot_moment;
 use crate::daemon::Daemon;
+use crate::daemon::role::takeover::{Step, Takeover};
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
 use crate::pair::role::{Role, Said, Source};
 use crate::pair::{Beat, Change, Coming, Ear, Facts, InstanceName, RoleKeeper, State};
-use crate::time::{Now, Readable, Wall};
+use crate::time::{Mono, Now, Readable, Wall};
 use crate::wire::role::{FifoRow, RoleAnswer};
 
 /// The journal's key.
@@ -156,6 +157,8 @@ impl Daemon {
     fn role_changed(&mut self, change: &Change) {
         if change.to.role.is_active() && !change.from.is_active() {
             // Before anything else: whoever comes now must find it right.
+            self.takeover = Takeover::Began(self.clock.now().mono);
+            self.applier.end_all_rests();
             self.publish();
         }
         let (role, why) = (change.to.role, &change.to.why);
@@ -170,13 +173,34 @@ impl Daemon {
 
     /// Who tells people may change while the role does not.
     pub(in crate::daemon) fn heed_voice(&mut self) {
-        if self.outbox.voice() == voice(&self.role) {
+        if self.outbox.voice() == self.voice_by_now() {
             return;
         }
         if let Some(why) = self.role.speaks_because() {
             tracing::warn!(why, "this director tells people, whatever its role");
         }
         self.role_holds();
+    }
+
+    /// Whether people are told: after a takeover not before the table was looked at.
+    fn voice_by_now(&mut self) -> Voice {
+        let voice = voice(&self.role);
+        let now = self.clock.now().mono;
+        match self.takeover.step(now, self.applier.looked()) {
+            Step::Nothing => voice,
+            Step::Waits => Voice::Holds,
+            Step::GivenUp => {
+                let why = "the table was not looked at in time since the takeover";
+                tracing::warn!(why, "messages leave all the same: people have to know");
+                voice
+            }
+        }
+    }
+
+    /// When the role, or what was begun with it, is to be looked at without news.
+    pub(in crate::daemon) fn role_deadline(&self) -> Option<Mono> {
+        let both = [self.role.next_deadline(), self.takeover.deadline()];
+        both.into_iter().flatten().min()
     }
 
     /// Lets messages leave for a while; after a stall only when role and peer were heard again.
@@ -225,7 +249,8 @@ impl Daemon {
     pub(in crate::daemon) fn role_holds(&mut self) {
         // It may have become one of a pair.
         self.pulse.wake();
-        self.outbox.speak(voice(&self.role));
+        let voice = self.voice_by_now();
+        self.outbox.speak(voice);
         let sync = self.role.settings().sync.as_ref();
         let role = self.role.standing().role;
         self.role_sources.want_sync(sync.map(|it| it.daemon(role)));
