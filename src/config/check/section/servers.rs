@@ -150,10 +150,15 @@ impl Compiler<'_, '_> {
                 ) => span,
                 _ => line.word,
             };
-            let message = if host.as_str() == line.host {
-                limit.to_string()
-            } else {
-                format!("{host}: {limit}")
+            let is_named = match limit {
+                Limit::NoHost(_) | Limit::OtherFamily { .. } => true,
+                Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => {
+                    host.as_str() == line.host
+                }
+            };
+            let message = match is_named {
+                true => limit.to_string(),
+                false => format!("{host}: {limit}"),
             };
             self.report().error(place, message, None);
         }
