@@ -9,6 +9,7 @@ pub(crate) mod farm;
 mod life;
 mod names;
 mod observe;
+mod recheck;
 mod state;
 mod tripwire;
 mod trouble;
