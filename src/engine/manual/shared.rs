@@ -8,11 +8,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::effort::look;
 use crate::engine::event::{Action, Caution, ManualWish};
 use crate::engine::manual::standing::{Drain, Standing};
 use crate::engine::manual::{
-    BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, forget, key, line,
-    note,
+    BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, PREFIX, REASON_MAX, SPAN_MAX, forget,
+    key, line, note,
 };
 use crate::engine::state::Moment;
 use crate::lvs::{RealServerKey, VirtualServiceKey, Weight};
@@ -82,7 +83,12 @@ impl Manual {
 
     /// Which wish has this name.
     pub(crate) fn entry_named(&self, name: &str) -> Option<EntryKey> {
-        self.wishes.keys().copied().find(|&it| key(it) == name)
+        let (service, server) = name.strip_prefix(PREFIX)?.rsplit_once(' ')?;
+        let entry = (service.parse().ok()?, RealServerKey(server.parse().ok()?));
+        look();
+        // An address can be written in several ways, and a name is written in one.
+        let is_it = self.wishes.contains_key(&entry) && key(entry) == name;
+        is_it.then_some(entry)
     }
 
     /// The peer's operator wishes this, in the place of what was wished before.

@@ -84,6 +84,38 @@ fn wishes_are_looked_at_when_something_is_due_and_not_at_each_turn() {
     assert_eq!(manual.next_deadline(), None);
 }
 
+/// However many are wished: the end of each is looked up by its name.
+#[test]
+fn a_thousand_wishes_that_end_on_the_other_director_cost_one_look_each() {
+    let mut manual = Manual::default();
+    let mark = "fwmark 7/v6".parse().unwrap();
+    let six = RealServerKey("[2001:db8::1]:0".parse().unwrap());
+    manual.wish(at(0.0), (mark, six), &drain(600));
+    for port in 1..=1_000_u16 {
+        let server = RealServerKey(([192, 168, 0, 1], port).into());
+        manual.wish(at(0.0), (entry().0, server), &drain(600));
+    }
+    let names: Vec<String> = manual.shared().map(|(name, _)| name).collect();
+    let looks = crate::effort::looks(|| {
+        for name in &names {
+            let entry = manual.entry_named(name).unwrap();
+            assert_eq!(manual.share_end(entry).len(), 2);
+            assert_eq!(manual.entry_named(name), None, "it has ended");
+        }
+    });
+    assert!(manual.is_empty());
+    assert_eq!(looks, 2 * 1_001);
+    manual.wish(at(0.0), (mark, six), &drain(600));
+    for other in [
+        "wish fwmark 7/v6 [2001:db8:0::1]:0",
+        "wish fwmark 7/v6",
+        "fwmark 7/v6 [2001:db8::1]:0",
+        "wish",
+    ] {
+        assert_eq!(manual.entry_named(other), None, "{other}");
+    }
+}
+
 fn texts(actions: &[Action]) -> Vec<&str> {
     let mut texts = Vec::new();
     for action in actions {

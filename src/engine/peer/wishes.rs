@@ -5,16 +5,18 @@
 //! ([`crate::pair::talk::wishes`]). What the peer's operators say is carried out here without any
 //! alert: who was told tells it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::effort::look;
 use crate::engine::Engine;
 use crate::engine::event::{Action, PeerWish};
 use crate::engine::manual;
 use crate::engine::report;
 use crate::engine::saved::Record;
-use crate::model::{HostName, Service, ServiceId};
+use crate::model::{HostName, Model, ServiceId};
 use crate::pair::talk::wishes::Level;
 use crate::time::Now;
 
@@ -54,10 +56,18 @@ impl Engine {
         wishes: &[PeerWish],
         actions: &mut Vec<Action>,
     ) {
+        let model = Arc::clone(&self.model);
+        let services = match wishes.iter().any(|it| it.name.starts_with(SERVICE)) {
+            true => named(&model),
+            false => BTreeMap::new(),
+        };
         let mut servers = Vec::new();
         for PeerWish { name, value } in wishes {
             if let Some(rest) = name.strip_prefix(SERVICE) {
-                self.peer_disables_service(now, rest, value.is_some(), actions);
+                let id = rest.split_once(' ').and_then(|it| services.get(&it));
+                if let Some(&id) = id {
+                    self.peer_disables_service(now, id, value.is_some(), actions);
+                }
             } else if let Some(group) = name.strip_prefix(WATCH) {
                 let group: Arc<str> = group.into();
                 if self.has_watch(&group) {
@@ -81,13 +91,10 @@ impl Engine {
     fn peer_disables_service(
         &mut self,
         now: Now,
-        name: &str,
+        id: ServiceId,
         is_disabled: bool,
         actions: &mut Vec<Action>,
     ) {
-        let Some(id) = self.service_named(name) else {
-            return;
-        };
         let state = &mut self.states[id.index()];
         if state.is_disabled != is_disabled {
             state.is_disabled = is_disabled;
@@ -95,14 +102,14 @@ impl Engine {
             actions.push(report::record(service, state, now));
         }
     }
+}
 
-    /// `GROUP SERVICE`
-    fn service_named(&self, name: &str) -> Option<ServiceId> {
-        let (group, service) = name.split_once(' ')?;
-        let mut services = self.model.services();
-        let is_it = |it: &Service| *it.group == *group && *it.name == *service;
-        services.find(|(_, it)| is_it(it)).map(|(id, _)| id)
-    }
+/// All services by watch and name. There may be as many wishes as services.
+fn named(model: &Model) -> BTreeMap<(&str, &str), ServiceId> {
+    let services = model.services().inspect(|_| look());
+    services
+        .map(|(id, service)| ((&*service.group, &*service.name), id))
+        .collect()
 }
 
 fn keep(record: Record) -> Action {

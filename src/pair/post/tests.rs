@@ -290,6 +290,27 @@ fn each_word_of_the_other_director_costs_the_same_few_looks() {
     assert!(looks < 10_000, "{looks}");
 }
 
+/// The same at a start: what the disk remembers is looked up for what waits.
+#[test]
+fn what_is_remembered_at_a_start_costs_the_same_few_looks_for_each_entry() {
+    let mut post = standby(&[]);
+    for number in 0..10_000 {
+        let event = format!("g/s{number}/1/failure/1");
+        post.put(number, letter(at(0), &event, OPS, Stage::Held));
+    }
+    let renumber = |number| renumbered(&format!("g/s{number}/1"), &format!("g/s{number}/2"));
+    let tell = |number| Entry::Told(told(&format!("g/s{number}/2/failure/1"), OPS));
+    let entries = (0..1_000).flat_map(|number| [renumber(number), tell(number)]);
+    let entries: Vec<Entry> = entries.collect();
+    let looks = crate::effort::looks(|| {
+        let found = post.recall(Mono::ZERO, entries);
+        assert_eq!(found.forgotten.len(), 1_000);
+        assert!(found.changed.is_empty());
+    });
+    assert!(looks < 10_000, "{looks}");
+    assert_eq!(post.len(), 9_000);
+}
+
 #[test]
 fn of_two_programs_the_one_says_nothing_of_the_other_and_a_later_call_covers_an_earlier_one() {
     let page = receiver("program", ["page.alert", "alice"]);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::effort::look;
 use crate::pair::SaidRole;
 use crate::pair::talk::delivered::{Delivered, Delivery};
 use crate::pair::talk::session::Refusal;
@@ -98,6 +99,8 @@ struct Link {
     outages: Arc<Outages>,
     ended: Arc<EndedOutages>,
     wishes: BTreeMap<String, Stamp>,
+    /// All wishes as they were when they were looked through last.
+    wished: Arc<Vec<StampedWish>>,
     delivered: u64,
     /// The peer's state as this link has told it so far; it counts when all of it is told.
     coming: Option<PeerState>,
@@ -391,13 +394,16 @@ impl Link {
             });
             self.queue.extend(chunks(all).into_iter().map(Word::Ended));
         }
-        let wishes = own.wishes.iter();
-        let wishes = wishes.filter(|it| self.wishes.get(&it.key) != Some(&it.stamp));
-        let wishes: Vec<StampedWish> = wishes.cloned().collect();
-        let stamps = wishes.iter().map(|it| (it.key.clone(), it.stamp));
-        self.wishes.extend(stamps);
-        self.queue
-            .extend(chunks(wishes).into_iter().map(Word::Wishes));
+        if !Arc::ptr_eq(&self.wished, &own.wishes) {
+            self.wished = Arc::clone(&own.wishes);
+            let wishes = own.wishes.iter().inspect(|_| look());
+            let wishes = wishes.filter(|it| self.wishes.get(&it.key) != Some(&it.stamp));
+            let wishes: Vec<StampedWish> = wishes.cloned().collect();
+            let stamps = wishes.iter().map(|it| (it.key.clone(), it.stamp));
+            self.wishes.extend(stamps);
+            self.queue
+                .extend(chunks(wishes).into_iter().map(Word::Wishes));
+        }
         let news = chunks(delivered.from(self.delivered).cloned());
         self.queue.extend(news.into_iter().map(Word::Delivered));
         self.delivered = delivered.end();

@@ -68,6 +68,25 @@ fn what_was_disabled_on_one_director_is_on_the_other_and_so_is_its_end() {
     assert!(two.wish_level().is_empty());
 }
 
+/// However many services there are, each is looked up by its name.
+#[test]
+fn a_thousand_services_that_are_disabled_on_the_other_director_cost_two_looks_each_at_most() {
+    let services = (0..1_000).map(|number| service("g", &format!("s{number}")));
+    let model = Arc::new(model(services.collect()));
+    let mut engine = Engine::new(model, &Saved::default(), 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    let wish = |number| PeerWish {
+        name: format!("service g s{number}"),
+        value: Some(Value::Bool(true)),
+    };
+    let wishes = (0..1_000).map(wish).collect();
+    let looks = crate::effort::looks(|| {
+        engine.handle(at(1.0), Event::PeerWishes(wishes));
+    });
+    assert_eq!(engine.wish_level().len(), 1_000);
+    assert!((1_000..=2_000).contains(&looks), "{looks}");
+}
+
 #[test]
 fn what_this_director_does_not_have_or_know_changes_nothing() {
     let mut engine = director();

@@ -121,6 +121,39 @@ fn afterwards_only_changes_are_said_and_that_it_is_there() {
     assert!(matches!(one.say(now(2)), Some(Word::Here(here)) if !here.speaks));
 }
 
+/// However many wishes there are: a storm of messages looks through them once.
+#[test]
+fn what_is_delivered_costs_no_look_at_what_is_wished() {
+    let (mut one, mut two) = linked();
+    let stamp = |time| crate::pair::talk::wishes::Stamp { time, writer: 1 };
+    let wish = |number: i64, time| StampedWish {
+        key: format!("watch w{number}"),
+        stamp: stamp(time),
+        value: Some(Value::Bool(true)),
+    };
+    let mut own = own(&[]);
+    own.wishes = Arc::new((0..1_000).map(|number| wish(number, 1)).collect());
+    let looks = crate::effort::looks(|| {
+        for number in 0..1_000 {
+            one.tell(own.clone());
+            one.deliver(
+                Mono::ZERO,
+                delivery(&format!("web/http/7/failure/{number}")),
+            );
+            carry(now(1), &mut one, &mut two);
+        }
+    });
+    assert_eq!(two.delivered().len(), 1_000);
+    assert_eq!(looks, 1_000);
+    // One that is another one is told alone.
+    let mut wishes = Vec::clone(&own.wishes);
+    wishes[7] = wish(7, 2);
+    own.wishes = Arc::new(wishes);
+    one.tell(own);
+    assert_eq!(one.say(now(1)), Some(Word::Wishes(vec![wish(7, 2)])));
+    assert_eq!(one.say(now(1)), None);
+}
+
 #[test]
 fn an_outage_is_told_before_its_number_and_the_role_before_the_outage() {
     let (mut one, mut two) = linked();
