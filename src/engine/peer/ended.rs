@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::effort::look;
 use crate::engine::event::{Action, Renumbering, Speaking};
 use crate::engine::peer::{Peer, name};
 use crate::engine::saved::{Record, Saved};
@@ -171,15 +172,16 @@ impl Peer {
         lasted: Lasted,
         open: Option<i64>,
     ) -> Option<i64> {
-        let ended = self.told.ended.get(of).into_iter().flatten();
-        let ended = ended.map(|(&number, &lasted)| (number, lasted));
-        let goes_on = self.told.outages.get(of);
-        let goes_on = goes_on.map(|it| (it.id, Lasted::since(it.began)));
-        let all: Vec<(i64, Lasted)> = ended.chain(goes_on).collect();
-        if all.iter().any(|(number, _)| *number == ours) {
+        let (ended, goes_on) = (self.told.ended.get(of), self.told.outages.get(of));
+        let is_known = ended.is_some_and(|it| it.contains_key(&ours));
+        if is_known || goes_on.is_some_and(|it| it.id == ours) {
             return None;
         }
-        let free = all.into_iter().filter(|(number, _)| Some(*number) != open);
+        let ended = ended.into_iter().flatten().inspect(|_| look());
+        let ended = ended.map(|(&number, &lasted)| (number, lasted));
+        let goes_on = goes_on.map(|it| (it.id, Lasted::since(it.began)));
+        let all = ended.chain(goes_on);
+        let free = all.filter(|(number, _)| Some(*number) != open);
         self.nearest(of, lasted, free)
     }
 

@@ -146,6 +146,22 @@ fn what_ended_on_both_unheard_has_the_number_of_the_one_that_tells_people() {
     assert!(next >= EPOCH + 100, "{next}");
 }
 
+/// However many there were: what has the peer's number is not looked for among all of the peer's.
+#[test]
+fn many_outages_that_both_have_by_one_number_cost_one_look_each_at_most() {
+    const COUNT: u32 = 100;
+    let mut desk = Desk::new();
+    for number in 0..COUNT {
+        let began = 20.0 + 100.0 * f64::from(number);
+        desk.outage(began, began + 40.0);
+    }
+    let mut told = peer(&[]);
+    told.ended = Arc::new(desk.engine.ended_outages());
+    assert_eq!(desk.numbers().len(), 100);
+    let looks = crate::effort::looks(|| assert_eq!(desk.tells(told), []));
+    assert!(looks <= u64::from(COUNT), "{looks}");
+}
+
 #[test]
 fn who_tells_people_keeps_its_numbers_and_while_both_or_none_do_nothing_is_decided() {
     let mut desk = Desk::new();
