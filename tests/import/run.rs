@@ -67,6 +67,7 @@ fn try_out(name: &str, text: &str, port: u16) {
         format!("add virtual service 10.0.0.3:{port}/tcp with scheduler"),
         "add virtual service fwmark 3 with scheduler".to_owned(),
         format!("real server out vs=10.0.0.3:{port}/tcp rs=127.0.0.2:{port}"),
+        "real server out vs=fwmark 3 rs=127.0.0.2:0".to_owned(),
     ] {
         wait_until(&format!("{text:?} in the log of {name}"), SOON, || {
             said().contains(&text)
