@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 
 use super::BOOTS;
 use super::guest::Farm;
+use super::registers;
 use crate::support::{find_program, skip, wait_for, wait_until};
 
 /// What one start of the kernel goes through.
@@ -225,6 +226,9 @@ fn kernel(boot: &Boot, results: &Path) -> Child {
     if !has_room("/dev/shm") {
         // The kernel's memory is a file; on a disk it is slower, but it is there.
         command.env("TMPDIR", results);
+    }
+    if let Some(library) = registers::library() {
+        command.env("LD_PRELOAD", library);
     }
     command
         .args(["mem=256M", "root=/dev/root", "rootfstype=hostfs"])

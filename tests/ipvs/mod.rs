@@ -3,6 +3,7 @@
 //! | Question | File |
 //! |---|---|
 //! | how is a kernel started, how does a scenario become a test | `lab` |
+//! | how does it start on a processor that it does not know | `registers` |
 //! | what stands inside it | `guest` |
 //! | who asks it, and who answers | `client` |
 //! | what does the kernel itself say of its table | `table` |
@@ -33,6 +34,7 @@ mod kinds;
 mod lab;
 mod moving;
 mod pair;
+mod registers;
 mod settings;
 mod table;
 mod tools;
