@@ -319,6 +319,7 @@ impl Daemon {
             | Event::Reload { .. }
             | Event::Peer(_)
             | Event::PeerDelivered(_)
+            | Event::Delivered(_)
             | Event::PeerWishes(_)
             | Event::HistoryRead(_) => {}
         }

@@ -89,6 +89,8 @@ pub enum Event {
     Peer(PeerTold),
     /// The other director delivered these events to somebody, by their ids.
     PeerDelivered(Vec<Arc<str>>),
+    /// This director did.
+    Delivered(Vec<Arc<str>>),
     /// Operators said this on the other director.
     PeerWishes(Vec<PeerWish>),
 }

@@ -244,7 +244,11 @@ impl Engine {
             Event::Table(outcome) => actions.extend(self.bindings.table_seen(now, &outcome)),
             Event::JournalLost => actions.extend(self.record_all(now)),
             Event::Peer(told) => self.peer_told(now, told, &mut actions),
-            Event::PeerDelivered(events) => self.peer_delivered(&events),
+            Event::PeerDelivered(events) => {
+                self.peer_delivered(&events);
+                self.people_know(now, &events, &mut actions);
+            }
+            Event::Delivered(events) => self.people_know(now, &events, &mut actions),
             Event::PeerWishes(wishes) => self.peer_wishes(now, &wishes, &mut actions),
         }
         self.go_on(now, &mut actions);

@@ -2,8 +2,9 @@
 //!
 //! Each tells its open outages. Who finds a failure second takes the number of the first, so that
 //! one outage has the same event ids on both (D26). Where both found it while they did not hear
-//! each other, the one that does not speak takes the number of the one that does; of two that
-//! both do, or both do not, the greater number gives way.
+//! each other, the number that people know stays (`reached`); where they know neither or both, the one
+//! that does not speak takes the number of the one that does, and of two that both do, or both do
+//! not, the greater number gives way.
 //!
 //! What the peer said last counts on when it is gone: that is when the standby needs it. A
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
@@ -12,6 +13,7 @@
 
 mod ended;
 mod owed;
+mod reached;
 mod troubles;
 mod wishes;
 
@@ -23,10 +25,12 @@ use crate::engine::event::{
 };
 use crate::engine::peer::ended::EndedHere;
 use crate::engine::peer::owed::Owed;
+pub(super) use crate::engine::peer::reached::Candidate;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::{Acked, EventText, Outage, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Model, Service, ServiceId};
+use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
 use crate::time::{Now, Wall};
@@ -60,17 +64,6 @@ impl Peer {
     /// All that is to survive a restart.
     pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
         self.ended.record_all(now)
-    }
-
-    /// Whether our number of what both know gives way to the peer's.
-    fn gives_way(&self, ours: i64, peers: i64) -> bool {
-        match (self.told.speaking, self.told.peer) {
-            (Speaking::Silent, Speaking::Speaks) => true,
-            (Speaking::Speaks, Speaking::Silent) => false,
-            (Speaking::Silent, Speaking::Silent) | (Speaking::Speaks, Speaking::Speaks) => {
-                ours > peers
-            }
-        }
     }
 
     fn outage(&self, service: &Service) -> Option<&OpenOutage> {
@@ -124,6 +117,7 @@ impl Engine {
                 calls: outage.calls,
                 alerted: alerted(state),
                 ack,
+                reached: outage.reached,
             };
             outages.insert(name(service), open);
         }
@@ -134,8 +128,10 @@ impl Engine {
     /// The number of an outage that begins now.
     pub(super) fn number_of_outage(&self, id: ServiceId, now: Now) -> i64 {
         let (state, service) = (&self.states[id.index()], self.model.service(id));
-        let peers = self.peer.outage(service).map(|outage| outage.id);
+        let peers = self.peer.outage(service);
+        let peers = peers.filter(|outage| outage.reached != Reached::End);
         peers
+            .map(|outage| outage.id)
             .filter(|&number| self.peer.may_be(service, state, number))
             .unwrap_or_else(|| self.numbering.next(state.last_outage, now))
     }
@@ -239,26 +235,33 @@ impl Engine {
         let Some(outage) = state.outage.as_deref() else {
             return;
         };
-        let (ours, began) = (outage.id, outage.since.told(outage.first_failure, now));
-        let open = self.peer.outage(service).map(|it| it.id);
-        let open = open.filter(|&peers| self.peer.gives_way(ours, peers));
-        let over = || self.peer.over_there(&name(service), ours, began);
-        let Some(peers) = open.or_else(over) else {
+        let began = outage.since.told(outage.first_failure, now);
+        let ours = Candidate {
+            number: outage.id,
+            reached: outage.reached,
+        };
+        let open = self.peer.outage(service).map(Candidate::open);
+        if let Some(same) = open.filter(|peers| peers.number == ours.number) {
+            return self.raise_reached(now, id, same.reached, actions);
+        }
+        let found = match open {
+            Some(peers) => Some(peers).filter(|&peers| self.peer.gives_way(ours, peers)),
+            None => self.peer.over_there(&name(service), ours, began),
+        };
+        let is_free = |it: &Candidate| self.peer.may_be(service, state, it.number);
+        let Some(peers) = found.filter(is_free) else {
             return;
         };
-        if ours == peers || !self.peer.may_be(service, state, peers) {
-            return;
-        }
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
-            outage.id = peers;
+            (outage.id, outage.reached) = (peers.number, peers.reached);
         }
-        state.last_outage = state.last_outage.max(peers);
+        state.last_outage = state.last_outage.max(peers.number);
         actions.push(report::record(service, state, now));
         let outage = |number| format!("{}/{}/{number}", service.group, service.name);
         actions.push(Action::Renumber(Renumbering {
-            from: outage(ours),
-            to: outage(peers),
+            from: outage(ours.number),
+            to: outage(peers.number),
         }));
     }
 }

@@ -68,6 +68,7 @@ impl Engine {
         let goes_on = state.outage.is_some();
         state.unheard = None;
         state.fail(now, number, exit, hosts.clone());
+        self.reached_before(id);
         let is_new = was != Status::Fail;
         self.note_failure(now, id, is_new, exit, &text, actions);
         let memory = self.states[id.index()].periods.clone();

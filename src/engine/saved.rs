@@ -19,6 +19,7 @@ use crate::engine::state::{
 };
 use crate::engine::{disabled, numbering, operator};
 use crate::model::Service;
+use crate::pair::talk::Reached;
 use crate::text;
 use crate::time::{Now, Wall};
 
@@ -314,6 +315,8 @@ struct SavedOutage {
     #[serde(default, skip_serializing_if = "is_default")]
     forgiven: u32,
     calls: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    reached: Reached,
 }
 
 /// mon's names, as in its `opstatus` file, and what mon does not have.
@@ -469,6 +472,7 @@ impl SavedOutage {
             consec_failures: outage.consec_failures,
             forgiven: outage.forgiven,
             calls: outage.calls,
+            reached: outage.reached,
         }
     }
 
@@ -483,6 +487,7 @@ impl SavedOutage {
             forgiven: self.forgiven,
             calls: self.calls,
             ups: 0,
+            reached: self.reached,
             hosts: Box::default(),
         }
     }

@@ -19,6 +19,7 @@ use crate::engine::said::Between;
 use crate::engine::verdict;
 use crate::lvs::GivenWeight;
 use crate::model::{AlertPeriod, HostName, Repeat, Service};
+use crate::pair::talk::Reached;
 use crate::time::{Now, Readable, Wall};
 
 #[cfg(test)]
@@ -326,6 +327,8 @@ pub(crate) struct Outage {
     /// The same of its end, which has the same ids on both directors however many repeats each
     /// of them has counted. Not in the journal: it ends with the event.
     pub(crate) ups: u32,
+    /// What of it has reached people under its number, told by whichever director.
+    pub(crate) reached: Reached,
     /// What the latest report said of each host that was checked.
     pub(crate) hosts: Box<[HostState]>,
 }
@@ -476,6 +479,7 @@ impl Outage {
             forgiven: 0,
             calls: 0,
             ups: 0,
+            reached: Reached::Nothing,
             hosts: Box::default(),
         }
     }

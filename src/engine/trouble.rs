@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::binding::{Bindings, record};
 use crate::engine::event::{Action, AlertCall, AlertKind, Note, SectionNews, Trouble};
+use crate::engine::peer::Candidate;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
 use crate::engine::{Engine, call, history};
 use crate::lvs::VirtualServiceKey;
 use crate::model::{AlertProgram, DeclaredService, Model};
+use crate::pair::talk::Reached;
 use crate::time::{Mono, Now, Readable, Wall};
 
 mod young;
@@ -36,6 +38,8 @@ pub(super) struct Told {
     pub(super) since: Moment,
     /// What the wall clock said.
     pub(super) told: Wall,
+    /// What of it has reached people under its number.
+    pub(super) reached: Reached,
 }
 
 impl Told {
@@ -52,6 +56,8 @@ struct SavedTrouble {
     trouble: Trouble,
     number: i64,
     since: Wall,
+    #[serde(default, skip_serializing_if = "Reached::is_nothing")]
+    reached: Reached,
 }
 
 /// The troubles of the journal, as far as the file still has their sections; the records of all
@@ -70,6 +76,7 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
                     number: it.number,
                     since: Moment::restored(it.since, now),
                     told: it.since,
+                    reached: it.reached,
                 };
                 troubles.insert((it.virtual_service, it.trouble), told);
             }
@@ -189,10 +196,11 @@ impl Engine {
         (section, trouble): (&DeclaredService, Trouble),
         actions: &mut Vec<Action>,
     ) {
-        let number = self.number_of_trouble(section.key, trouble, now);
+        let Candidate { number, reached } = self.number_of_trouble(section.key, trouble, now);
         self.numbering.outlive(number);
         let told = Told {
             number,
+            reached,
             since: Moment::of(since),
             told: since.wall,
         };
@@ -304,6 +312,7 @@ pub(super) fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, no
         trouble,
         number: told.number,
         since: told.began(now),
+        reached: told.reached,
     };
     record(key_of(key, trouble), Some(&saved))
 }

@@ -227,11 +227,12 @@ impl Post {
         is_told.then(|| self.forget(number, Why::ToldElsewhere))
     }
 
-    /// The receiver has it.
-    pub fn delivered(&mut self, number: u64) {
+    /// The receiver has it: which events those are, by the ids that they have now.
+    pub fn delivered(&mut self, number: u64) -> Vec<Arc<str>> {
         let Some(letter) = self.gone(number) else {
-            return;
+            return Vec::new();
         };
+        let events = letter.events.clone();
         for event in letter.events {
             let to = Arc::clone(&letter.to);
             let delivery = Delivery { event, to };
@@ -241,6 +242,7 @@ impl Post {
             self.tidings.push_back(Tidings::Delivered(delivery));
         }
         self.bound();
+        events
     }
 
     /// The first of them stands for all from now on, and this director begins to tell it.

@@ -332,6 +332,7 @@ impl World {
             | Event::Table(_)
             | Event::Peer(_)
             | Event::PeerDelivered(_)
+            | Event::Delivered(_)
             | Event::PeerWishes(_)
             | Event::Tripped(_)
             | Event::JournalLost => ByWhom::Nobody,

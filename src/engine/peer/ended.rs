@@ -5,7 +5,8 @@
 //! that overlap one of the peer's the number of that: what it holds of them is dropped as told, or
 //! told by that number. Times are compared by one clock, without any slack: two outages close to
 //! each other must not become one. The same holds for an outage that goes on here and is over
-//! there, or the other way round.
+//! there, or the other way round. Where people were told under one of both numbers only, that one
+//! stays, whoever speaks (`reached`).
 //!
 //! Each number of the peer's names one outage of ours at most. Ends are remembered for
 //! [`ENDED_KEPT`], [`ENDED_MAX`] of them at most, and in the journal: the link may be down across a
@@ -15,14 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::effort::look;
-use crate::engine::event::{Action, Renumbering, Speaking};
-use crate::engine::peer::{Peer, name};
+use crate::engine::event::{Action, Renumbering};
+use crate::engine::peer::{Candidate, Peer, name};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
 use crate::engine::{Engine, numbering};
 use crate::model::{Model, ServiceId};
 use crate::pair::talk::conversation::{ENDED_MAX, EndedOutages};
-use crate::pair::talk::word::{EndedOutage, Lasted, ServiceName};
+use crate::pair::talk::word::{EndedOutage, Lasted, Past, Reached, ServiceName};
 use crate::time::{Now, Wall};
 
 /// How long an end is remembered: as long as what was delivered of it
@@ -47,14 +48,20 @@ struct Span {
     began: Wall,
     over: Moment,
     ended: Wall,
+    /// What of it has reached people under its number.
+    reached: Reached,
 }
 
 impl Span {
     /// By the clock of today.
-    fn lasted(&self, now: Now) -> Lasted {
-        Lasted {
+    fn past(&self, now: Now) -> Past {
+        let lasted = Lasted {
             began: self.since.told(self.began, now),
             ended: self.over.told(self.ended, now),
+        };
+        Past {
+            lasted,
+            reached: self.reached,
         }
     }
 }
@@ -75,6 +82,7 @@ impl EndedHere {
                         began: began.min(now.wall),
                         over: Moment::restored(over, now),
                         ended: over.min(now.wall),
+                        reached: it.reached,
                     };
                     ended.put(it.of, it.id, span);
                 }
@@ -143,24 +151,49 @@ impl EndedHere {
     fn told(&self, now: Now) -> EndedOutages {
         let all = self.by_name.iter();
         let told = all.map(|(of, spans)| {
-            let lasted = spans
-                .iter()
-                .map(|(&number, span)| (number, span.lasted(now)));
-            (of.clone(), lasted.collect())
+            let past = spans.iter();
+            let past = past.map(|(&number, span)| (number, span.past(now)));
+            (of.clone(), past.collect())
         });
         told.collect()
+    }
+
+    /// So much of these has reached people, by their names and numbers: the records that change.
+    pub(super) fn raise_reached(
+        &mut self,
+        now: Now,
+        reached: impl Fn(&ServiceName, i64) -> Reached,
+    ) -> Vec<Action> {
+        let mut records = Vec::new();
+        for (of, spans) in &mut self.by_name {
+            for (&number, span) in spans {
+                let news = reached(of, number);
+                if news > span.reached {
+                    span.reached = news;
+                    records.push(record_of(of, number, *span, now));
+                }
+            }
+        }
+        records
     }
 }
 
 impl Peer {
     /// The number that the peer had for something of ours that goes on since `began` and is over
     /// there.
-    pub(super) fn over_there(&self, of: &ServiceName, ours: i64, began: Wall) -> Option<i64> {
+    pub(super) fn over_there(
+        &self,
+        of: &ServiceName,
+        ours: Candidate,
+        began: Wall,
+    ) -> Option<Candidate> {
         let ended = self.told.ended.get(of)?;
-        let is_known = ended.contains_key(&ours) || !self.is_told_by_peer();
-        let ended = ended.iter().map(|(&number, &lasted)| (number, lasted));
-        let found = || self.nearest(of, Lasted::since(began), ended);
-        (!is_known).then(found).flatten()
+        if ended.contains_key(&ours.number) {
+            return None;
+        }
+        let ended = ended.iter().map(|(&number, &past)| (number, past));
+        let found = self.nearest(of, Lasted::since(began), ended);
+        found.filter(|&peers| self.gives_way_over(ours, peers))
     }
 
     /// The number that the peer has or had for something of ours that is over; `open` is ours of the
@@ -168,21 +201,28 @@ impl Peer {
     fn known_there(
         &self,
         of: &ServiceName,
-        ours: i64,
+        ours: Candidate,
         lasted: Lasted,
         open: Option<i64>,
-    ) -> Option<i64> {
+    ) -> Option<Candidate> {
         let (ended, goes_on) = (self.told.ended.get(of), self.told.outages.get(of));
-        let is_known = ended.is_some_and(|it| it.contains_key(&ours));
-        if is_known || goes_on.is_some_and(|it| it.id == ours) {
+        let is_known = ended.is_some_and(|it| it.contains_key(&ours.number));
+        if is_known || goes_on.is_some_and(|it| it.id == ours.number) {
             return None;
         }
         let ended = ended.into_iter().flatten().inspect(|_| look());
-        let ended = ended.map(|(&number, &lasted)| (number, lasted));
-        let goes_on = goes_on.map(|it| (it.id, Lasted::since(it.began)));
+        let ended = ended.map(|(&number, &past)| (number, past));
+        let goes_on = goes_on.map(|it| {
+            let past = Past {
+                lasted: Lasted::since(it.began),
+                reached: it.reached,
+            };
+            (it.id, past)
+        });
         let all = ended.chain(goes_on);
         let free = all.filter(|(number, _)| Some(*number) != open);
-        self.nearest(of, lasted, free)
+        let found = self.nearest(of, lasted, free);
+        found.filter(|&peers| self.gives_way_over(ours, peers))
     }
 
     /// Of these the one that overlaps most, of equals the first.
@@ -190,19 +230,16 @@ impl Peer {
         &self,
         of: &ServiceName,
         lasted: Lasted,
-        among: impl Iterator<Item = (i64, Lasted)>,
-    ) -> Option<i64> {
+        among: impl Iterator<Item = (i64, Past)>,
+    ) -> Option<Candidate> {
         let is_free = |number: i64| number <= numbering::NUMBER_MAX && !self.ended.has(of, number);
         let free = among.filter(|&(number, _)| is_free(number));
-        let near = free.filter_map(|(number, there)| Some((lasted.overlap(there)?, number)));
-        let nearest = near.max_by_key(|&(overlap, number)| (overlap, std::cmp::Reverse(number)));
-        nearest.map(|(_, number)| number)
-    }
-
-    /// Whether it is the peer that tells people, and not this director. Where both do or neither
-    /// does, nobody knows yet whose numbers people have.
-    fn is_told_by_peer(&self) -> bool {
-        (self.told.speaking, self.told.peer) == (Speaking::Silent, Speaking::Speaks)
+        let near = free.filter_map(|(number, there)| {
+            let overlap = lasted.overlap(there.lasted)?;
+            Some((overlap, Candidate::past(number, there)))
+        });
+        let nearest = near.max_by_key(|(overlap, it)| (*overlap, std::cmp::Reverse(it.number)));
+        nearest.map(|(_, found)| found)
     }
 }
 
@@ -220,10 +257,14 @@ impl Engine {
         id: ServiceId,
         actions: &mut Vec<Action>,
     ) {
-        let outage = self.states[id.index()].outage.as_deref();
-        if let Some((number, since)) = outage.map(|it| (it.id, (it.since, it.first_failure))) {
+        if let Some(outage) = self.states[id.index()].outage.as_deref() {
+            let ours = Candidate {
+                number: outage.id,
+                reached: outage.reached,
+            };
+            let since = (outage.since, outage.first_failure);
             let of = name(self.model.service(id));
-            self.keep_end(now, of, number, since, actions);
+            self.keep_end(now, of, ours, since, actions);
         }
     }
 
@@ -232,7 +273,7 @@ impl Engine {
         &mut self,
         now: Now,
         of: ServiceName,
-        number: i64,
+        Candidate { number, reached }: Candidate,
         (since, began): (Moment, Wall),
         actions: &mut Vec<Action>,
     ) {
@@ -244,6 +285,7 @@ impl Engine {
             began,
             over: Moment::of(now),
             ended: now.wall,
+            reached,
         };
         actions.push(record_of(&of, number, span, now));
         self.peer.ended.put(of, number, span);
@@ -259,7 +301,7 @@ impl Engine {
         let is_there = |of: &&ServiceName| ended.contains_key(*of) || outages.contains_key(*of);
         let ours = self.peer.ended.by_name.keys().filter(is_there);
         let ours: Vec<ServiceName> = ours.cloned().collect();
-        if ours.is_empty() || !self.peer.is_told_by_peer() {
+        if ours.is_empty() {
             return;
         }
         let (open, _) = self.outages();
@@ -269,10 +311,16 @@ impl Engine {
             let spans = self.peer.ended.by_name.get(&of).into_iter().flatten();
             let spans: Vec<(i64, Span)> = spans.map(|(&number, &span)| (number, span)).collect();
             for (number, span) in spans {
-                let lasted = span.lasted(now);
-                let Some(peers) = self.peer.known_there(&of, number, lasted, open) else {
+                let Past { lasted, reached } = span.past(now);
+                let ours = Candidate { number, reached };
+                let Some(peers) = self.peer.known_there(&of, ours, lasted, open) else {
                     continue;
                 };
+                let span = Span {
+                    reached: peers.reached,
+                    ..span
+                };
+                let peers = peers.number;
                 self.peer.ended.remove(&of, number);
                 self.peer.ended.put(of.clone(), peers, span);
                 self.numbering.outlive(peers);
@@ -296,10 +344,12 @@ fn key_of(of: &ServiceName, number: i64) -> String {
 }
 
 fn record_of(of: &ServiceName, id: i64, span: Span, now: Now) -> Action {
+    let Past { lasted, reached } = span.past(now);
     let ended = EndedOutage {
         of: of.clone(),
         id,
-        lasted: span.lasted(now),
+        lasted,
+        reached,
     };
     Action::Record(Box::new(Record {
         key: key_of(of, id),

@@ -15,9 +15,9 @@ use crate::engine::peer::troubles::OwedTroubles;
 use crate::engine::state::{EventText, Outage, PeriodMemory};
 use crate::engine::{Engine, numbering};
 use crate::model::ServiceId;
-use crate::pair::talk::EventId;
 use crate::pair::talk::conversation::OUTAGES_MAX;
 use crate::pair::talk::word::ServiceName;
+use crate::pair::talk::{EventId, Reached};
 use crate::time::Now;
 
 /// What people hear of the failure, which the peer saw and this director did not.
@@ -159,6 +159,9 @@ impl Engine {
                 state.status = Status::Fail;
                 state.set_text(EventText::said(SEEN_THERE));
             }
+        }
+        if let Some(outage) = &mut state.outage {
+            outage.reached = outage.reached.max(Reached::Failure);
         }
         let periods = alerted.periods.clone();
         let memory = state.memory(service).iter_mut().enumerate();

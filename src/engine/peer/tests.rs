@@ -9,7 +9,7 @@ use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking
 use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Service};
-use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
+use crate::pair::talk::word::{OpenOutage, Reached, ServiceName, SharedAck};
 use crate::time::Wall;
 
 /// One service `g/s` that alerts at every failure, checked every ten seconds.
@@ -89,6 +89,7 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
             calls,
             alerted: (0..u32::from(calls > 0)).collect(),
             ack,
+            reached: Reached::Nothing,
         };
         (name.clone(), open)
     };

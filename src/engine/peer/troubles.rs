@@ -9,11 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::engine::event::{Action, Renumbering, Speaking, Trouble};
-use crate::engine::peer::Peer;
+use crate::engine::peer::{Candidate, Peer};
 use crate::engine::state::Moment;
 use crate::engine::trouble::Told;
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
+use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
@@ -72,6 +73,7 @@ impl Engine {
                     number: open.id,
                     since: Moment::restored(began, now),
                     told: began,
+                    reached: open.reached,
                 };
                 troubles.insert((key, trouble), told);
             }
@@ -115,6 +117,7 @@ impl Engine {
                 calls: 0,
                 alerted: Vec::new(),
                 ack: None,
+                reached: told.reached,
             };
             (name(key, trouble), open)
         }));
@@ -126,9 +129,13 @@ impl Engine {
         key: VirtualServiceKey,
         trouble: Trouble,
         now: Now,
-    ) -> i64 {
+    ) -> Candidate {
         let peers = self.peers_number(key, trouble);
-        peers.unwrap_or_else(|| self.numbering.next(0, now))
+        let peers = peers.filter(|peers| peers.reached != Reached::End);
+        peers.unwrap_or_else(|| Candidate {
+            number: self.numbering.next(0, now),
+            reached: Reached::Nothing,
+        })
     }
 
     /// A trouble is over here: its number is not taken again.
@@ -141,8 +148,12 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         if is_shared(trouble) {
+            let ours = Candidate {
+                number: told.number,
+                reached: told.reached,
+            };
             let since = (told.since, told.told);
-            self.keep_end(now, name(key, trouble), told.number, since, actions);
+            self.keep_end(now, name(key, trouble), ours, since, actions);
         }
     }
 
@@ -166,43 +177,74 @@ impl Engine {
             else {
                 continue;
             };
-            let (ours, began) = (told.number, told.began(now));
+            let began = told.began(now);
+            let ours = Candidate {
+                number: told.number,
+                reached: told.reached,
+            };
             let peers = self.peers_number(key, trouble);
-            let peers = peers.filter(|&peers| self.peer.gives_way(ours, peers));
-            let over = || self.peer.over_there(&name(key, trouble), ours, began);
-            let Some(peers) = peers.or_else(over).filter(|&peers| peers != ours) else {
+            if peers.is_some_and(|peers| peers.number == ours.number) {
+                continue; // `people_know_troubles` below
+            }
+            let found = match peers {
+                Some(peers) => Some(peers).filter(|&peers| self.peer.gives_way(ours, peers)),
+                None => self.peer.over_there(&name(key, trouble), ours, began),
+            };
+            let Some(peers) = found else {
                 continue;
             };
             let Some(told) = self.troubles.get_mut(&(key, trouble)) else {
                 continue;
             };
-            told.number = peers;
-            self.numbering.outlive(peers);
+            (told.number, told.reached) = (peers.number, peers.reached);
+            let told = *told;
+            self.numbering.outlive(peers.number);
             let name = trouble.name_in(key);
             let outage = |number| format!("{SECTION_GROUP}/{name}/{number}");
             actions.push(self.record_numbering());
-            actions.push(trouble::record_of(
-                key,
-                trouble,
-                self.troubles[&(key, trouble)],
-                now,
-            ));
+            actions.push(trouble::record_of(key, trouble, told, now));
             actions.push(Action::Renumber(Renumbering {
-                from: outage(ours),
-                to: outage(peers),
+                from: outage(ours.number),
+                to: outage(peers.number),
             }));
+        }
+        let told = Arc::clone(&self.peer.told.outages);
+        self.people_know_troubles(now, actions, |of, number| {
+            let same = told.get(of).filter(|it| it.id == number);
+            same.map_or(Reached::Nothing, |it| it.reached)
+        });
+    }
+
+    /// So much of the troubles that go on has reached people, by their names and numbers.
+    pub(super) fn people_know_troubles(
+        &mut self,
+        now: Now,
+        actions: &mut Vec<Action>,
+        reached: impl Fn(&ServiceName, i64) -> Reached,
+    ) {
+        let shared = self.troubles.iter_mut();
+        for (&(key, trouble), told) in shared.filter(|((_, it), _)| is_shared(*it)) {
+            let news = reached(&name(key, trouble), told.number);
+            if news > told.reached {
+                told.reached = news;
+                actions.push(trouble::record_of(key, trouble, *told, now));
+            }
         }
     }
 
     /// The number that the peer has for a trouble, where it may be that of ours.
-    fn peers_number(&self, key: VirtualServiceKey, trouble: Trouble) -> Option<i64> {
+    fn peers_number(&self, key: VirtualServiceKey, trouble: Trouble) -> Option<Candidate> {
         if self.peer.told.outages.is_empty() || !is_shared(trouble) {
             return None;
         }
         let name = name(key, trouble);
-        let peers = self.peer.told.outages.get(&name)?.id;
+        let open = self.peer.told.outages.get(&name)?;
         let ended = self.peer.ended.greatest(&name);
         let is_known = !self.peer.over.contains(&name);
-        (is_known && peers > ended && peers <= numbering::NUMBER_MAX).then_some(peers)
+        let is_sound = open.id > ended && open.id <= numbering::NUMBER_MAX;
+        (is_known && is_sound).then(|| Candidate {
+            number: open.id,
+            reached: self.peer.reached_there(&name, open.id),
+        })
     }
 }

@@ -22,8 +22,8 @@ use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
     ServiceId,
 };
-use crate::pair::talk::EventId;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
+use crate::pair::talk::{EventId, Reached};
 use crate::time::{Mono, Wall};
 
 use super::young;
@@ -335,6 +335,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
         calls: 0,
         alerted: Vec::new(),
         ack: None,
+        reached: Reached::Nothing,
     };
     PeerTold {
         is_linked: true,

@@ -13,7 +13,9 @@ use crate::pair::SaidRole;
 use crate::pair::talk::delivered::{Delivered, Delivery};
 use crate::pair::talk::session::Refusal;
 use crate::pair::talk::wishes::{Stamp, StampedWish};
-use crate::pair::talk::word::{EndedOutage, Here, Lasted, OpenOutage, ServiceName, Word, chunks};
+use crate::pair::talk::word::{
+    EndedOutage, Here, Lasted, OpenOutage, Past, ServiceName, Word, chunks,
+};
 use crate::text::{cut, one_line};
 use crate::time::{Mono, Now, Wall};
 
@@ -41,7 +43,7 @@ const COMMENT_MAX: usize = 1_024;
 pub type Outages = BTreeMap<ServiceName, OpenOutage>;
 
 /// Outages that are over, by service and number.
-pub type EndedOutages = BTreeMap<ServiceName, BTreeMap<i64, Lasted>>;
+pub type EndedOutages = BTreeMap<ServiceName, BTreeMap<i64, Past>>;
 
 /// What this director tells.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -326,16 +328,23 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
 /// Takes in outages that are over. The oldest make room.
 fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
     let ended = Arc::make_mut(&mut peer.ended);
-    for EndedOutage { of, id, lasted } in entries {
+    for EndedOutage {
+        of,
+        id,
+        lasted,
+        reached,
+    } in entries
+    {
         let lasted = Lasted {
             began: by_our_clock(lasted.began, peer.ahead_micros),
             ended: by_our_clock(lasted.ended, peer.ahead_micros),
         };
-        ended.entry(of).or_default().insert(id, lasted);
+        let past = Past { lasted, reached };
+        ended.entry(of).or_default().insert(id, past);
     }
     let all = ended.iter().flat_map(|(of, outages)| {
         let outages = outages.iter();
-        outages.map(|(&id, lasted)| (lasted.ended, of.clone(), id))
+        outages.map(|(&id, past)| (past.lasted.ended, of.clone(), id))
     });
     let mut all: Vec<(Wall, ServiceName, i64)> = all.collect();
     let excess = all.len().saturating_sub(ENDED_MAX);
@@ -383,13 +392,15 @@ impl Link {
             let told = std::mem::replace(&mut self.ended, Arc::clone(&own.ended));
             let all = own.ended.iter().flat_map(|(of, outages)| {
                 let told = told.get(of);
-                let is_news = move |(id, lasted): &(&i64, &Lasted)| {
-                    told.and_then(|told| told.get(*id)) != Some(*lasted)
+                let is_news = move |(id, past): &(&i64, &Past)| {
+                    told.and_then(|told| told.get(*id)) != Some(*past)
                 };
                 let news = outages.iter().filter(is_news);
-                news.map(|(&id, &lasted)| {
-                    let of = of.clone();
-                    EndedOutage { of, id, lasted }
+                news.map(|(&id, &Past { lasted, reached })| EndedOutage {
+                    of: of.clone(),
+                    id,
+                    lasted,
+                    reached,
                 })
             });
             self.queue.extend(chunks(all).into_iter().map(Word::Ended));

@@ -25,4 +25,4 @@ pub use delivered::{Delivered, Delivery, EventId};
 pub use session::{End, Greeting, Key, Life, Nonce, Refusal, Session};
 pub use settings::PeerSettings;
 pub use wishes::{Stamp, StampedWish, Wishes};
-pub use word::{EndedOutage, Lasted, OpenOutage, ServiceName, Word};
+pub use word::{EndedOutage, Lasted, OpenOutage, Past, Reached, ServiceName, Word};

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pair::SaidRole;
-use crate::pair::talk::delivered::Delivery;
+use crate::pair::talk::delivered::{Delivery, EventId};
 use crate::pair::talk::session::{LINE_MAX, Refusal};
 use crate::pair::talk::wishes::StampedWish;
 use crate::time::Wall;
@@ -51,6 +51,40 @@ pub struct OpenOutage {
     /// Where it is acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack: Option<SharedAck>,
+    /// What of it has reached people under this number, told by whichever director.
+    #[serde(default, skip_serializing_if = "Reached::is_nothing")]
+    pub reached: Reached,
+}
+
+/// What of an outage has reached somebody, by the number that it has. Never gets less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reached {
+    /// Nobody knows of it.
+    #[default]
+    Nothing,
+    /// That it goes on.
+    Failure,
+    /// That it is over.
+    End,
+}
+
+impl Reached {
+    /// What whoever was told this event knows.
+    #[must_use]
+    pub fn by(event: EventId<'_>) -> Self {
+        match (event.is_shared(), event.kind) {
+            (false, _) => Self::Nothing,
+            (true, "up") => Self::End,
+            (true, _) => Self::Failure,
+        }
+    }
+
+    /// Whether nobody knows of it.
+    #[must_use]
+    pub const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
 }
 
 /// From when to when something lasted.
@@ -89,6 +123,18 @@ pub struct EndedOutage {
     /// When, by the clock of the director that says it.
     #[serde(flatten)]
     pub lasted: Lasted,
+    /// What of it has reached people under this number.
+    #[serde(default, skip_serializing_if = "Reached::is_nothing")]
+    pub reached: Reached,
+}
+
+/// What is known of an outage that is over, beside its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// When.
+    pub lasted: Lasted,
+    /// What of it has reached people under this number.
+    pub reached: Reached,
 }
 
 /// What a director says of itself every [`KEEPALIVE`](crate::pair::talk::conversation::KEEPALIVE).

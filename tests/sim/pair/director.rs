@@ -277,9 +277,10 @@ impl Director {
     }
 
     /// The relay took this.
-    pub(crate) fn delivered(&mut self, time: Mono, number: u64) {
-        self.outbox.delivered(number);
+    pub(crate) fn delivered(&mut self, time: Mono, number: u64) -> Vec<Action> {
+        let events = self.outbox.delivered(number);
         self.pass_tidings(time);
+        self.tell(time, Event::Delivered(events))
     }
 
     /// Another role.

@@ -11,6 +11,9 @@ use super::{Coming, DEAD, World};
 /// No other director takes the place of one that stands still for less.
 const TAKEOVER: Duration = Duration::from_millis(3_100);
 
+/// What was said before gets to the other one within this time.
+const ON_THE_WAY: Duration = Duration::from_millis(50);
+
 impl World {
     pub(super) fn is_frozen(&self, side: usize) -> bool {
         self.frozen
@@ -44,6 +47,7 @@ impl World {
             | Coming::Back(_)
             | Coming::Wish
             | Coming::Freeze
+            | Coming::Silent(_)
             | Coming::Thaw(_) => return Some(what),
         };
         match &mut self.frozen {
@@ -80,11 +84,14 @@ impl World {
             self.at(at, Coming::Role(other, life, true));
         }
         if length > DEAD && self.is_linked {
-            self.cut();
+            let at = self.time.after(ON_THE_WAY);
+            self.at(at, Coming::Silent(self.link));
         }
     }
 
-    /// It goes on where it stood, and hears its role a little later.
+    /// It goes on where it stood, hears its role a little later, and the other one some time after
+    /// that: by then it may have found what the other one has told, and named it anew. Whether it
+    /// gets the address back is for the VRRP daemons to say.
     pub(super) fn thaw(&mut self, side: usize) {
         let Some((_, waiting)) = self.frozen.take_if(|(frozen, _)| *frozen == side) else {
             return;
@@ -95,8 +102,16 @@ impl World {
             self.at(self.time, what);
         }
         let life = self.directors[side].life;
-        let is_active = !self.directors[1 - side].is_active;
-        self.soon(1_500, Coming::Role(side, life, is_active));
-        self.soon(2_000, Coming::Heal);
+        let (other, is_free) = (1 - side, !self.directors[1 - side].is_active);
+        let takes_over = self.random.bool();
+        let asked = Duration::from_millis(self.random.u64(1..3_000));
+        let mut told = self.time.after(asked);
+        if takes_over && !is_free {
+            let life = self.directors[other].life;
+            self.at(told, Coming::Role(other, life, false));
+            told = told.after(Duration::from_millis(self.random.u64(1..1_000)));
+        }
+        self.at(told, Coming::Role(side, life, is_free || takes_over));
+        self.soon(8_000, Coming::Heal);
     }
 }

@@ -125,17 +125,21 @@ impl Outbox {
 
     /// The next one leaves: its number, its event, and what it is about.
     pub(crate) fn next(&mut self) -> Option<(u64, Arc<str>, About)> {
-        let (&number, about) = self.letters.first_key_value().filter(|_| self.has_work())?;
+        let stage = |number| Some(self.post.letter(number)?.stage);
+        let mut letters = self.letters.iter().filter(|_| self.has_work());
+        // Of one that is on its way this director is still to hear.
+        let (&number, about) = letters.find(|(it, _)| stage(**it) != Some(Stage::UnderWay))?;
         let about = about.clone();
         self.post.leaves(number);
         let event = self.post.letter(number)?.events.first()?;
         Some((number, Arc::clone(event), about))
     }
 
-    /// The relay has taken it.
-    pub(crate) fn delivered(&mut self, number: u64) {
-        self.post.delivered(number);
+    /// The relay has taken it: these events, by their names of now.
+    pub(crate) fn delivered(&mut self, number: u64) -> Vec<Arc<str>> {
+        let events = self.post.delivered(number);
         self.letters.remove(&number);
+        events
     }
 
     /// The other director told these.

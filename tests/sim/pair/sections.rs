@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lvsmon::pair::talk::EventId;
+use lvsmon::pair::talk::delivered::SECTION_GROUP;
+use lvsmon::pair::talk::{EventId, ServiceName};
 use lvsmon::time::Mono;
 
-use super::{About, ROUND, World};
+use super::{About, World};
 
 impl World {
     /// Mails about sections.
@@ -24,26 +25,34 @@ impl World {
                 continue;
             };
             let id = EventId::of(&mail.event).unwrap();
-            if id.kind == "up" {
-                over.insert(id.outage);
-                open.remove(&**trouble);
-            } else if !over.contains(id.outage) {
-                let before = open.insert(trouble, (id.outage, mail.at));
-                let before = before.filter(|(outage, _)| *outage != id.outage);
-                let is_one = before.is_none_or(|(_, at)| self.is_unsure(at, mail.at));
-                assert!(is_one, "{before:?} has no end before {mail:?}");
+            let is_end = id.kind == "up";
+            if !is_end && over.contains(id.outage) {
+                continue;
             }
+            let before = match is_end {
+                true => open.remove(&**trouble),
+                false => open.insert(trouble, (id.outage, mail.at)),
+            };
+            if is_end {
+                over.insert(id.outage);
+            }
+            let before = before.filter(|(outage, _)| *outage != id.outage);
+            let is_one = before.is_none_or(|(_, at)| self.could_not_agree(at, mail.at, mail.at));
+            assert!(is_one, "{before:?} has no end before {mail:?}");
         }
+        open.retain(|trouble, (outage, _)| self.goes_on(trouble) != Some((*outage).to_owned()));
         assert_eq!(open, BTreeMap::new(), "nobody hears of the end");
     }
 
-    /// Whether the directors could not agree in this time: they did not hear each other, or changed
-    /// their roles.
-    fn is_unsure(&self, from: Mono, to: Mono) -> bool {
-        let is_heard = |end: &Option<Mono>| end.is_some_and(|end| end.after(ROUND) < from);
-        let mut deaf = self.deaf.iter();
-        let mut turns = self.turns.iter();
-        deaf.any(|(begin, end)| *begin <= to && !is_heard(end))
-            || turns.any(|at| *at >= from && *at <= to)
+    /// By which number a trouble goes on, on both directors: operators may keep all servers out.
+    pub(super) fn goes_on(&self, trouble: &str) -> Option<String> {
+        let [one, other] = self.directors.each_ref().map(|it| {
+            let (outages, _) = it.engine.outages();
+            let mut outages = outages.into_iter();
+            let is_it = |name: &ServiceName| name.group == SECTION_GROUP && name.service == trouble;
+            let (_, open) = outages.find(|(name, _)| is_it(name))?;
+            Some(format!("{SECTION_GROUP}/{trouble}/{}", open.id))
+        });
+        one.filter(|it| other.as_ref() == Some(it))
     }
 }

@@ -3,8 +3,11 @@
 //! What was told, by either director: where the link was down, nobody else knows it, and a takeover
 //! would tell it again.
 
+use std::sync::Arc;
+
 use crate::daemon::outbox::courier::{Courier, Disk};
-use crate::pair::ledger::Page;
+use crate::engine::event::Event;
+use crate::pair::ledger::{Entry as LedgerEntry, Page};
 
 impl Courier {
     /// What was told before this start.
@@ -28,11 +31,32 @@ impl Courier {
                 "lines of the list of what was delivered cannot be read; a takeover may tell that again"
             );
         }
-        let entries = lines.into_iter().map(|line| line.entry).collect();
+        let entries: Vec<LedgerEntry> = lines.into_iter().map(|line| line.entry).collect();
+        let told = entries.iter().filter_map(|entry| match entry {
+            LedgerEntry::Delivered(it) | LedgerEntry::Told(it) => Some(Arc::clone(&it.event)),
+            LedgerEntry::Renumbered { .. } => None,
+        });
+        let told: Vec<Arc<str>> = told.collect();
         let renumbered = self.post.recall(now.mono, entries);
+        self.people_know(told);
         let changed = self.rename_contents(renumbered).await;
         if !changed.is_empty() {
             self.store(changed.into_iter().collect()).await;
+        }
+    }
+
+    /// The engine hears of what was told, by the ids of now, in one event with what it has not taken
+    /// yet.
+    pub(super) fn people_know(&mut self, events: Vec<Arc<str>>) {
+        if !self.settings.has_peer || events.is_empty() {
+            return;
+        }
+        let now_called = |event: Arc<str>| self.post.now_called(&event).map_or(event, Arc::from);
+        let events = events.into_iter().map(now_called).collect();
+        if let Some(Event::Delivered(known)) = self.done.back_mut() {
+            known.extend::<Vec<Arc<str>>>(events);
+        } else {
+            self.done.push_back(Event::Delivered(events));
         }
     }
 

@@ -58,7 +58,7 @@ impl Courier {
                     if let Some(AfterRest) = rested {
                         tracing::info!(program = %key, "alert program run at last");
                     }
-                    self.post.delivered(number);
+                    self.reached(number);
                 } else {
                     self.post.gone(number);
                 }
@@ -93,7 +93,7 @@ impl Courier {
                 Ok(()) => {
                     let after = Readable(now.wall.since(entry.accepted));
                     tracing::info!(service = &*entry.service, to, %after, "message delivered");
-                    self.post.delivered(number);
+                    self.reached(number);
                 }
                 Err(why) => {
                     tracing::error!(
@@ -117,6 +117,12 @@ impl Courier {
                 self.finish(number, entry, Err(Delivery::GivenUp(why)));
             }
         }
+    }
+
+    /// Somebody has it.
+    fn reached(&mut self, number: u64) {
+        let events = self.post.delivered(number);
+        self.people_know(events);
     }
 
     fn endpoint_done(&mut self, endpoint: &Endpoint, fault: Option<(String, Option<Duration>)>) {

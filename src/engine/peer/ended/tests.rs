@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Event, PeerTold, RunId};
+use crate::engine::event::{Event, PeerTold, RunId, Speaking};
 use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
 use crate::model::Service;
 use crate::pair::talk::word::OpenOutage;
@@ -119,7 +119,13 @@ fn lasted(began: i64, ended: i64) -> Lasted {
 /// The peer tells people, and had these outages: number, from when, to when.
 fn peer(ended: &[(i64, i64, i64)]) -> PeerTold {
     let ended = ended.iter();
-    let ended = ended.map(|&(number, from, to)| (EPOCH + number, lasted(from, to)));
+    let ended = ended.map(|&(number, from, to)| {
+        let past = Past {
+            lasted: lasted(from, to),
+            reached: Reached::Nothing,
+        };
+        (EPOCH + number, past)
+    });
     PeerTold {
         is_linked: true,
         ended: Arc::new([(of(), ended.collect())].into()),
@@ -191,7 +197,7 @@ fn outages_that_only_come_close_are_two_and_of_several_the_longest_overlap_count
     let mut desk = Desk::new();
     let ours = desk.outage(20.0, 60.0);
     let ended = desk.engine.ended_outages();
-    let ours_lasted = *ended[&of()].get(&ours).unwrap();
+    let ours_lasted = ended[&of()][&ours].lasted;
     assert_eq!(desk.tells(peer(&[(7, 0, 20), (8, 200, 300)])), []);
     assert_eq!(
         ours_lasted.overlap(lasted(0, 20)),
@@ -227,6 +233,7 @@ fn what_goes_on_here_and_is_over_there_has_the_same_number_and_the_other_way_rou
             calls: 1,
             alerted: Vec::new(),
             ack: None,
+            reached: Reached::Nothing,
         };
         PeerTold {
             outages: Arc::new([(of(), open)].into()),
@@ -268,6 +275,7 @@ fn a_thousand_ends_are_remembered_the_newest() {
             began: now.wall,
             over: Moment::of(now),
             ended: now.wall,
+            reached: Reached::Nothing,
         }
     };
     let most = i64::try_from(ENDED_MAX).unwrap();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::pair::talk::word::SharedAck;
+use crate::pair::talk::word::{Reached, SharedAck};
 
 fn now(seconds: u64) -> Now {
     Now {
@@ -29,6 +29,7 @@ fn outage(id: i64) -> OpenOutage {
         calls: 0,
         alerted: Vec::new(),
         ack: None,
+        reached: Reached::Nothing,
     }
 }
 
@@ -309,7 +310,9 @@ proptest! {
 fn ended(outages: &[(i64, i64, i64)]) -> EndedOutages {
     let lasted = |&(id, began, ended): &(i64, i64, i64)| {
         let [began, ended] = [began, ended].map(|it| Wall::from_seconds(1_000_000 + it));
-        (id, Lasted { began, ended })
+        let lasted = Lasted { began, ended };
+        let reached = Reached::Nothing;
+        (id, Past { lasted, reached })
     };
     [(service("http"), outages.iter().map(lasted).collect())].into()
 }

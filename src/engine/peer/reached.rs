@@ -1,0 +1,188 @@
+//! Which number of an outage do people know (D26)?
+//!
+//! Both directors may have numbered one outage anew: one of them stood still, and had its place and
+//! its speech back before it heard the other. The number under which people were told stays, whoever
+//! speaks by now: what is told later belongs to what they have. Each director knows what it delivered
+//! and hears what the other one did, and says of each of its outages what of it has reached people:
+//! so both compare the same, and never take each other's numbers. A number whose end has reached
+//! people names nothing that goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::event::{Action, Speaking};
+use crate::engine::peer::{Peer, name};
+use crate::engine::report;
+use crate::model::ServiceId;
+use crate::pair::talk::word::{OpenOutage, ServiceName};
+use crate::pair::talk::{EventId, Past, Reached};
+use crate::time::Now;
+
+/// A number that an outage or a trouble may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) struct Candidate {
+    pub(in crate::engine) number: i64,
+    /// What of it has reached people.
+    pub(in crate::engine) reached: Reached,
+}
+
+impl Candidate {
+    /// Of an outage of the peer's that goes on.
+    pub(super) const fn open(outage: &OpenOutage) -> Self {
+        Self {
+            number: outage.id,
+            reached: outage.reached,
+        }
+    }
+
+    /// Of one that is over.
+    pub(super) const fn past(number: i64, past: Past) -> Self {
+        Self {
+            number,
+            reached: past.reached,
+        }
+    }
+}
+
+/// How good a name a number is for what goes on.
+const fn rank(reached: Reached) -> u8 {
+    match reached {
+        Reached::End => 0,
+        Reached::Nothing => 1,
+        Reached::Failure => 2,
+    }
+}
+
+impl Peer {
+    /// Whether our number of what goes on here gives way to the peer's of what goes on there.
+    pub(super) fn gives_way(&self, ours: Candidate, peers: Candidate) -> bool {
+        if rank(ours.reached) != rank(peers.reached) {
+            return rank(ours.reached) < rank(peers.reached);
+        }
+        match (self.told.speaking, self.told.peer) {
+            (Speaking::Silent, Speaking::Speaks) => true,
+            (Speaking::Speaks, Speaking::Silent) => false,
+            (Speaking::Silent, Speaking::Silent) | (Speaking::Speaks, Speaking::Speaks) => {
+                ours.number > peers.number
+            }
+        }
+    }
+
+    /// The same where it is over on one of both at least. Where both have told, or neither has, and
+    /// both speak, or neither does, nobody knows yet whose numbers people have.
+    pub(super) fn gives_way_over(&self, ours: Candidate, peers: Candidate) -> bool {
+        match (ours.reached.is_nothing(), peers.reached.is_nothing()) {
+            (true, false) => true,
+            (false, true) => false,
+            (true, true) | (false, false) => {
+                (self.told.speaking, self.told.peer) == (Speaking::Silent, Speaking::Speaks)
+            }
+        }
+    }
+
+    /// What of this number of the peer's has reached people, as far as the peer says or we heard.
+    pub(super) fn reached_there(&self, of: &ServiceName, number: i64) -> Reached {
+        let open = self.told.outages.get(of).filter(|it| it.id == number);
+        let said = open.map_or(Reached::Nothing, |it| it.reached);
+        match self.owed.has_reached(of, number) {
+            true => said.max(Reached::Failure),
+            false => said,
+        }
+    }
+}
+
+/// Events that reached somebody, by the numbers of their outages.
+struct News<'a>(BTreeMap<i64, Vec<(&'a str, Reached)>>);
+
+impl<'a> News<'a> {
+    fn of(events: &'a [Arc<str>]) -> Self {
+        let mut news: BTreeMap<i64, Vec<(&str, Reached)>> = BTreeMap::new();
+        for id in events.iter().filter_map(|event| EventId::of(event)) {
+            let place = id.outage.rsplit_once('/');
+            if let Some((place, number)) = place
+                && let Ok(number) = number.parse()
+            {
+                news.entry(number)
+                    .or_default()
+                    .push((place, Reached::by(id)));
+            }
+        }
+        Self(news)
+    }
+
+    /// What they say of one outage.
+    fn reached(&self, group: &str, service: &str, number: i64) -> Reached {
+        let about = self.0.get(&number).into_iter().flatten();
+        let is_it = |place: &str| {
+            let rest = place.strip_prefix(group);
+            rest.and_then(|rest| rest.strip_prefix('/')) == Some(service)
+        };
+        let about = about.filter(|(place, _)| is_it(place));
+        about.map(|(_, reached)| *reached).max().unwrap_or_default()
+    }
+}
+
+impl Engine {
+    /// These events were delivered to somebody, by this director or by the peer: their numbers are
+    /// those that people know.
+    pub(in crate::engine) fn people_know(
+        &mut self,
+        now: Now,
+        events: &[Arc<str>],
+        actions: &mut Vec<Action>,
+    ) {
+        if self.model.globals.peer.address.is_none() {
+            return;
+        }
+        let news = News::of(events);
+        let model = Arc::clone(&self.model);
+        for (id, service) in model.services() {
+            if let Some(outage) = self.states[id.index()].outage.as_deref() {
+                let reached = news.reached(&service.group, &service.name, outage.id);
+                self.raise_reached(now, id, reached, actions);
+            }
+        }
+        self.people_know_troubles(now, actions, |of, number| {
+            news.reached(&of.group, &of.service, number)
+        });
+        let raised = self.peer.ended.raise_reached(now, |of, number| {
+            news.reached(&of.group, &of.service, number)
+        });
+        actions.extend(raised);
+    }
+
+    /// An outage that began here may be one of the peer's, of which people know.
+    pub(in crate::engine) fn reached_before(&mut self, id: ServiceId) {
+        let Some(number) = self.states[id.index()].outage.as_deref().map(|it| it.id) else {
+            return;
+        };
+        if self.peer.told.outages.is_empty() {
+            return;
+        }
+        let of = name(self.model.service(id));
+        let reached = self.peer.reached_there(&of, number);
+        if let Some(outage) = &mut self.states[id.index()].outage {
+            outage.reached = outage.reached.max(reached);
+        }
+    }
+
+    /// So much of an open outage has reached people.
+    pub(super) fn raise_reached(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        reached: Reached,
+        actions: &mut Vec<Action>,
+    ) {
+        let state = &mut self.states[id.index()];
+        let Some(outage) = state.outage.as_mut().filter(|it| it.reached < reached) else {
+            return;
+        };
+        outage.reached = reached;
+        actions.push(report::record(self.model.service(id), state, now));
+    }
+}
+
+#[cfg(test)]
+mod tests;

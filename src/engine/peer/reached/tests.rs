@@ -1,0 +1,316 @@
+//! The number that people know stays, whoever speaks, and both directors say the same.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::event::{Event, PeerTold, RunId};
+use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
+use crate::engine::saved::{Record, Saved};
+use crate::model::{Model, Service};
+
+const OPEN: [Reached; 3] = [Reached::Nothing, Reached::Failure, Reached::End];
+const SPEAKING: [Speaking; 2] = [Speaking::Speaks, Speaking::Silent];
+
+/// One service `g/s` of a director that has a peer, checked every ten seconds.
+struct Desk {
+    engine: Engine,
+    journal: Saved,
+    seconds: f64,
+}
+
+fn watched() -> Arc<Model> {
+    let service = Service {
+        periods: vec![alerting()],
+        ..service("g", "s")
+    };
+    let mut model = model(vec![service]);
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    Arc::new(model)
+}
+
+impl Desk {
+    /// Begins so many seconds after the epoch.
+    fn new(seconds: f64) -> Self {
+        let journal = Saved::default();
+        let engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, at(seconds));
+        let mut desk = Self {
+            engine,
+            journal,
+            seconds,
+        };
+        desk.handle(Event::Start);
+        desk
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.engine.handle(at(self.seconds), event);
+        for action in &actions {
+            if let Action::Record(record) = action {
+                let Record { key, value } = (**record).clone();
+                match value.is_null() {
+                    true => drop(self.journal.records.remove(&key)),
+                    false => drop(self.journal.records.insert(key, value)),
+                }
+            }
+        }
+        actions
+    }
+
+    /// The next report has this value.
+    fn hears(&mut self, exit: i32) {
+        let mut started = None::<RunId>;
+        while started.is_none() {
+            self.seconds += 0.5;
+            let actions = self.handle(Event::Deadline);
+            started = actions.iter().find_map(Action::started).map(|it| it.id);
+        }
+        let report = exited(exit, "h1\n");
+        let run = started.unwrap();
+        self.handle(Event::RunEnded { run, report });
+    }
+
+    /// It delivered this of its outage of this number.
+    fn delivers(&mut self, number: i64, rest: &str) {
+        let event = Arc::from(format!("g/s/{number}/{rest}"));
+        self.handle(Event::Delivered(vec![event]));
+    }
+
+    fn open(&self) -> Option<(i64, Reached)> {
+        let outages = self.engine.outages().0;
+        outages.values().next().map(|it| (it.id, it.reached))
+    }
+
+    fn past(&self) -> Vec<(i64, Reached)> {
+        let ended = self.engine.ended_outages();
+        let past = ended.into_values().flatten();
+        past.map(|(id, it)| (id, it.reached)).collect()
+    }
+
+    /// Hears all that the other one has to say.
+    fn listens(&mut self, other: &Self, speaking: Speaking, peer: Speaking) -> bool {
+        let (outages, numbers) = other.engine.outages();
+        let told = PeerTold {
+            is_linked: true,
+            outages: Arc::new(outages),
+            ended: Arc::new(other.engine.ended_outages()),
+            numbers,
+            speaking,
+            peer,
+        };
+        let actions = self.handle(Event::Peer(told));
+        let is_renumbering = |it: &Action| matches!(it, Action::Renumber(_));
+        actions.iter().any(is_renumbering)
+    }
+}
+
+/// Both hear each other until neither has news; how many times numbers changed.
+fn agree(one: &mut Desk, other: &mut Desk, speaking: (Speaking, Speaking)) -> usize {
+    let mut count = 0;
+    for _ in 0..4 {
+        count += usize::from(one.listens(other, speaking.0, speaking.1));
+        count += usize::from(other.listens(one, speaking.1, speaking.0));
+    }
+    count
+}
+
+#[test]
+fn of_two_numbers_exactly_one_gives_way_and_it_is_never_the_only_one_that_people_know() {
+    let candidate = |number, reached| Candidate { number, reached };
+    for (number, other) in [(1, 2), (2, 1)] {
+        for (ours, peers) in OPEN.iter().flat_map(|ours| OPEN.map(|it| (*ours, it))) {
+            for (speaking, peer) in SPEAKING.iter().flat_map(|it| SPEAKING.map(|to| (*it, to))) {
+                let (ours, peers) = (candidate(number, ours), candidate(other, peers));
+                let side = |speaking, peer| Peer {
+                    told: PeerTold {
+                        speaking,
+                        peer,
+                        ..PeerTold::default()
+                    },
+                    ..Peer::default()
+                };
+                let here = side(speaking, peer).gives_way(ours, peers);
+                let there = side(peer, speaking).gives_way(peers, ours);
+                assert_ne!(here, there, "{ours:?} {peers:?} {speaking:?} {peer:?}");
+                if ours.reached == Reached::Failure && peers.reached != Reached::Failure {
+                    assert!(!here, "{ours:?} {peers:?}");
+                }
+                if ours.reached == Reached::End && peers.reached != Reached::End {
+                    assert!(here, "{ours:?} {peers:?}");
+                }
+                let here = side(speaking, peer).gives_way_over(ours, peers);
+                let there = side(peer, speaking).gives_way_over(peers, ours);
+                assert!(!(here && there), "{ours:?} {peers:?} {speaking:?} {peer:?}");
+                assert!(!here || ours.reached.is_nothing() || !peers.reached.is_nothing());
+            }
+        }
+    }
+}
+
+/// A director that stood still numbers an outage anew, and speaks again before it has heard the other
+/// one, which has told people.
+#[test]
+fn what_people_were_told_keeps_its_number_when_the_other_director_speaks_again() {
+    for (first, second) in [(0.0, 40.0), (40.0, 0.0)] {
+        let (mut woken, mut other) = (Desk::new(first), Desk::new(second));
+        woken.hears(1);
+        other.hears(1);
+        let (number, _) = other.open().unwrap();
+        other.delivers(number, "failure/1");
+        let speaking = (Speaking::Speaks, Speaking::Silent);
+        assert_eq!(agree(&mut woken, &mut other, speaking), 1);
+        assert_eq!(woken.open(), Some((number, Reached::Failure)));
+        assert_eq!(other.open(), Some((number, Reached::Failure)));
+        // Whatever becomes of the roles later.
+        let handed_over = (Speaking::Silent, Speaking::Speaks);
+        assert_eq!(agree(&mut woken, &mut other, handed_over), 0);
+    }
+}
+
+#[test]
+fn who_was_told_nothing_of_says_nothing_and_a_restart_forgets_nothing() {
+    let mut desk = Desk::new(0.0);
+    desk.hears(1);
+    let (number, reached) = desk.open().unwrap();
+    assert_eq!(reached, Reached::Nothing);
+    for other in [
+        format!("g/s/{}/failure/1", number + 1),
+        format!("g/t/{number}/failure/1"),
+        format!("gg/s/{number}/failure/1"),
+        format!("g/s/{number}/test/1"),
+        format!("g/s/{number}/startup/1"),
+        "g/s".to_owned(),
+    ] {
+        let actions = desk.handle(Event::Delivered(vec![other.as_str().into()]));
+        assert_eq!((actions.len(), desk.open()), (0, Some((number, reached))));
+    }
+    desk.delivers(number, "failure/1");
+    assert_eq!(desk.open(), Some((number, Reached::Failure)));
+    let now = at(desk.seconds);
+    desk.engine = Engine::new(watched(), &desk.journal, 1, TimeZone::UTC, now);
+    assert_eq!(desk.open(), Some((number, Reached::Failure)));
+    desk.handle(Event::Start);
+    desk.hears(0);
+    assert_eq!(desk.past(), [(number, Reached::Failure)]);
+    desk.delivers(number, "up/1");
+    assert_eq!(desk.past(), [(number, Reached::End)]);
+    let now = at(desk.seconds);
+    desk.engine = Engine::new(watched(), &desk.journal, 1, TimeZone::UTC, now);
+    assert_eq!(desk.past(), [(number, Reached::End)]);
+}
+
+/// The other director delivers for both: its number is known here as well, also where the outage is
+/// found here only later.
+#[test]
+fn what_the_peer_delivered_counts_as_what_was_delivered_here() {
+    let (mut one, mut other) = (Desk::new(0.0), Desk::new(0.0));
+    let speaking = (Speaking::Speaks, Speaking::Silent);
+    one.hears(1);
+    let (number, _) = one.open().unwrap();
+    agree(&mut one, &mut other, speaking);
+    let event: Arc<str> = format!("g/s/{number}/failure/1").into();
+    one.handle(Event::Delivered(vec![Arc::clone(&event)]));
+    other.handle(Event::PeerDelivered(vec![event]));
+    other.hears(1);
+    assert_eq!(other.open(), Some((number, Reached::Failure)));
+    // The first one lost its journal, and speaks again.
+    let mut again = Desk::new(200.0);
+    again.hears(1);
+    agree(&mut again, &mut other, speaking);
+    assert_eq!(again.open(), Some((number, Reached::Failure)));
+}
+
+/// A director stood still while the other one told people of the end of its outage, and of the next.
+#[test]
+fn a_number_whose_end_people_know_gives_way_to_the_next_outage() {
+    let (mut woken, mut other) = (Desk::new(0.0), Desk::new(0.0));
+    let speaking = (Speaking::Speaks, Speaking::Silent);
+    woken.hears(1);
+    let (first, _) = woken.open().unwrap();
+    agree(&mut woken, &mut other, speaking);
+    other.hears(1);
+    woken.delivers(first, "failure/1");
+    agree(&mut woken, &mut other, speaking);
+    other.hears(0);
+    other.delivers(first, "up/1");
+    other.hears(1);
+    let (second, _) = other.open().unwrap();
+    assert!(second > first);
+    other.delivers(second, "failure/1");
+    woken.hears(1);
+    let events = ["up/1", "failure/1"].map(|it| format!("g/s/{first}/{it}").into());
+    woken.handle(Event::PeerDelivered(events.to_vec()));
+    agree(&mut woken, &mut other, speaking);
+    assert_eq!(woken.open(), Some((second, Reached::Failure)));
+    assert_eq!(other.open(), woken.open());
+}
+
+#[test]
+fn what_is_over_keeps_the_number_that_people_know_too() {
+    for (is_woken_over, is_other_over) in [(true, true), (true, false), (false, true)] {
+        let (mut woken, mut other) = (Desk::new(3.0), Desk::new(0.0));
+        other.hears(1);
+        let (number, _) = other.open().unwrap();
+        other.delivers(number, "failure/1");
+        woken.hears(1);
+        if is_other_over {
+            other.hears(0);
+        }
+        if is_woken_over {
+            woken.hears(0);
+        }
+        for _ in 0..2 {
+            agree(&mut woken, &mut other, (Speaking::Speaks, Speaking::Silent));
+            let all = |desk: &Desk| {
+                let all = desk.open().into_iter().chain(desk.past());
+                all.map(|(number, _)| number).collect::<Vec<_>>()
+            };
+            assert_eq!(all(&woken), [number], "{is_woken_over} {is_other_over}");
+            assert_eq!(all(&other), [number], "{is_woken_over} {is_other_over}");
+        }
+    }
+}
+
+proptest! {
+    /// Whatever was delivered and whoever speaks: when both have heard each other they have one
+    /// number, and it is one that people know where they know one.
+    #[test]
+    fn both_come_to_one_number(
+        delivered in prop::array::uniform2(0..3_u8),
+        speaking in prop::array::uniform2(prop::bool::ANY),
+        first in 0..3_u8,
+        is_heard_at_once in prop::bool::ANY,
+    ) {
+        let mut desks = [Desk::new(0.0), Desk::new(f64::from(first) * 20.0)];
+        let mut known = Vec::new();
+        for (desk, told) in desks.iter_mut().zip(delivered) {
+            desk.hears(1);
+            let (number, _) = desk.open().unwrap();
+            // Twice the same number means one outage for both.
+            for call in 1..=told {
+                desk.delivers(number, &format!("failure/{call}"));
+                known.push(number);
+            }
+        }
+        let says = |speaks| if speaks { Speaking::Speaks } else { Speaking::Silent };
+        let speaking = (says(speaking[0]), says(speaking[1]));
+        let [one, other] = &mut desks;
+        if is_heard_at_once {
+            // Both decide by what the other one said before it decided.
+            let before = Desk {
+                engine: Engine::new(watched(), &one.journal, 1, TimeZone::UTC, at(one.seconds)),
+                journal: one.journal.clone(),
+                seconds: one.seconds,
+            };
+            one.listens(other, speaking.0, speaking.1);
+            other.listens(&before, speaking.1, speaking.0);
+        }
+        agree(one, other, speaking);
+        let (number, reached) = one.open().unwrap();
+        prop_assert_eq!(other.open(), Some((number, reached)));
+        prop_assert!(known.is_empty() || known.contains(&number), "{known:?} {number}");
+        prop_assert!(number >= EPOCH);
+    }
+}
