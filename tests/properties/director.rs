@@ -230,7 +230,7 @@ pub(crate) fn peer(bytes: &[u8]) {
                 for wish in heard {
                     wishes.hear(wish);
                 }
-                let differing = wishes.differing().into_iter();
+                let differing = wishes.differing(now.wall).into_iter();
                 let said = differing.map(|(name, value)| PeerWish { name, value });
                 engine.handle(now, Event::PeerWishes(said.collect()));
             }

@@ -74,7 +74,8 @@ impl Daemon {
             }
         }
         shared.all = Arc::new(shared.wishes.all().collect());
-        let differing = shared.wishes.differing().into_iter();
+        let now = self.clock.now().wall;
+        let differing = shared.wishes.differing(now).into_iter();
         let differing = differing.map(|(name, value)| PeerWish { name, value });
         let differing: Vec<PeerWish> = differing.collect();
         if differing.is_empty() {

@@ -6,11 +6,13 @@
 //! was told or, where that is not later than the newest stamp it has seen, the number after that
 //! one: whoever knows of a wish and changes it wins, however wrong a clock goes. Only of two
 //! wishes that were said while the directors did not hear each other the clocks decide, and of
-//! equal ones the greater number of the writer.
+//! equal ones the greater number of the writer. A wish whose time is over ends by itself on each
+//! director, also where it was never carried out: then what it took the place of ends with it.
 //!
 //! What a director wishes is looked at as a level ([`Wishes::look`]): what differs from the last
 //! look and is not what the peer has said was said here, and gets a stamp.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -29,6 +31,9 @@ pub const TOMB_AGE: Duration = Duration::from_secs(90 * 86_400);
 
 /// The field of a value that says when it ends by itself, in microseconds since 1970.
 const UNTIL: &str = "until";
+
+/// The writer of ends that no person said: any person's stamp of that time is greater.
+const NOBODY: u64 = 0;
 
 /// Longest key, in bytes.
 const KEY_MAX: usize = 1_024;
@@ -121,9 +126,11 @@ impl Wishes {
         let mut said = Vec::new();
         for key in changed {
             let value = level.get(&key).cloned();
-            let known = self.entries.get(&key).map(|(_, value)| value.as_ref());
-            if known.flatten() == value.as_ref() {
-                continue; // The peer's, carried out.
+            let known = self.entries.get(&key).and_then(|(_, value)| value.as_ref());
+            let is_over = known.is_some_and(|known| is_over(known, now));
+            let was_here = known.is_some() && self.seen.get(&key) == known;
+            if known == value.as_ref() || (value.is_none() && is_over && !was_here) {
+                continue; // The peer's, carried out; or it was over before it could be.
             }
             let stamp = match self.ended_by_itself(now, &key) {
                 Some(stamp) if value.is_none() => stamp,
@@ -145,10 +152,11 @@ impl Wishes {
     /// after the wish's own, and what a person has said anywhere meanwhile wins.
     fn ended_by_itself(&self, now: Wall, key: &str) -> Option<Stamp> {
         let (stamp, value) = self.entries.get(key)?;
-        let until = value.as_ref()?.get(UNTIL)?.as_i64()?;
-        let time = stamp.time.saturating_add(1);
-        let stamp = Stamp { time, ..*stamp };
-        (until <= now.as_micros()).then_some(stamp)
+        let stamp = Stamp {
+            time: stamp.time.saturating_add(1),
+            writer: NOBODY,
+        };
+        is_over(value.as_ref()?, now).then_some(stamp)
     }
 
     /// Drops tombstones that are old or too many: the journal's keys of them.
@@ -175,7 +183,11 @@ impl Wishes {
             return false;
         }
         let is_newer = match self.entries.get(&entry.key) {
-            Some((stamp, _)) => entry.stamp > *stamp,
+            Some((stamp, value)) => match entry.stamp.cmp(stamp) {
+                Ordering::Greater => true,
+                Ordering::Less => false,
+                Ordering::Equal => is_greater(entry.value.as_ref(), value.as_ref()),
+            },
             None => self.entries.len() < WISHES_MAX,
         };
         if is_newer {
@@ -185,13 +197,19 @@ impl Wishes {
     }
 
     /// What counts, and does not hold here yet: key and value, none where nothing is wished any
-    /// more. It may be about what this director does not have; it stays, for when it does.
+    /// more, or what is wished is over by now. It may be about what this director does not have; it
+    /// stays, for when it does.
     #[must_use]
-    pub fn differing(&self) -> Vec<(String, Option<Value>)> {
+    pub fn differing(&self, now: Wall) -> Vec<(String, Option<Value>)> {
         let entries = self.entries.iter();
         let differing = entries.filter(|(key, (_, value))| self.seen.get(*key) != value.as_ref());
+        let differing = differing.map(|(key, (_, value))| {
+            let value = value.as_ref().filter(|value| !is_over(value, now));
+            (key, value)
+        });
+        let differing = differing.filter(|(key, value)| self.seen.get(*key) != *value);
         differing
-            .map(|(key, (_, value))| (key.clone(), value.clone()))
+            .map(|(key, value)| (key.clone(), value.cloned()))
             .collect()
     }
 
@@ -217,6 +235,19 @@ impl Wishes {
         self.greatest = self.greatest.max(entry.stamp.time);
         self.entries.insert(entry.key, (entry.stamp, entry.value));
     }
+}
+
+/// Whether the time of a wish is over.
+fn is_over(value: &Value, now: Wall) -> bool {
+    let until = value.get(UNTIL).and_then(Value::as_i64);
+    until.is_some_and(|until| until <= now.as_micros())
+}
+
+/// Which of two values under one stamp counts, the same on both directors: what is wished without a
+/// stamp of its own (see [`Wishes::restore`]) may differ.
+fn is_greater(one: Option<&Value>, other: Option<&Value>) -> bool {
+    let text = |value: Option<&Value>| value.map(Value::to_string);
+    text(one) > text(other)
 }
 
 impl StampedWish {

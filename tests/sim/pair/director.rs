@@ -193,7 +193,8 @@ impl Director {
                 self.write(key, value);
             }
         }
-        let differing = self.wishes.differing().into_iter();
+        let now = self.now(time).wall;
+        let differing = self.wishes.differing(now).into_iter();
         let differing = differing.map(|(name, value)| PeerWish { name, value });
         let differing: Vec<PeerWish> = differing.collect();
         match differing.is_empty() {

@@ -44,18 +44,26 @@ impl Director {
     }
 
     fn hear(&mut self, now: Wall, other: &Self) {
+        self.look(now);
         for entry in other.wishes.all() {
             if self.wishes.hear(entry.clone()) {
                 self.journal.extend([entry.record()]);
             }
         }
-        for (key, value) in self.wishes.differing() {
+        for (key, value) in self.wishes.differing(now) {
             match value {
+                // As the engine, which carries nothing out that is over.
+                Some(value) if is_over(&value, now) => None,
                 Some(value) => self.level.insert(key, value),
                 None => self.level.remove(&key),
             };
         }
         self.look(now);
+    }
+
+    /// Time passes, and what is over ends; nobody is there to look at it where this one is dead.
+    fn passes(&mut self, now: Wall) {
+        self.level.retain(|_, value| !is_over(value, now));
     }
 
     fn restart(&mut self) {
@@ -143,7 +151,7 @@ fn what_this_director_does_not_have_waits_and_survives_a_restart() {
     one.restart();
     one.look(at(10));
     let waits = [("watch other".to_owned(), Some(Value::from(1)))];
-    assert_eq!(one.wishes.differing(), waits);
+    assert_eq!(one.wishes.differing(at(10)), waits);
 }
 
 #[test]
@@ -189,7 +197,6 @@ fn a_clock_beyond_all_years_says_no_last_word() {
 
 #[test]
 fn a_wish_that_ends_by_itself_gives_way_to_what_was_said_elsewhere_meanwhile() {
-    let until = |seconds| serde_json::json!({ "until": at(seconds).as_micros() });
     let (mut one, mut two) = (Director::named(1), Director::named(2));
     one.level.insert("a".to_owned(), until(100));
     one.look(at(10));
@@ -212,6 +219,76 @@ fn a_wish_that_ends_by_itself_gives_way_to_what_was_said_elsewhere_meanwhile() {
     one.say(at(1_002), "b", None);
     link(at(1_003), &mut one, &mut two);
     assert!(two.level.is_empty());
+}
+
+fn until(seconds: i64) -> Value {
+    serde_json::json!({ "until": at(seconds).as_micros() })
+}
+
+/// One director wishes something, the other one something else for a while in its place, dies before
+/// that is heard of, and comes back when its time is over.
+#[test]
+fn what_a_wish_took_the_place_of_does_not_outlive_it_where_its_director_was_dead() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(10), "a", Some(1));
+    link(at(11), &mut one, &mut two);
+    two.level.insert("a".to_owned(), until(100));
+    two.look(at(20));
+    two.passes(at(200));
+    two.restart();
+    two.look(at(200));
+    link(at(201), &mut one, &mut two);
+    link(at(202), &mut one, &mut two);
+    assert_eq!(one.level, two.level);
+    assert!(one.level.is_empty(), "{:?}", one.level);
+    // To a director whose clock is wrong it may be over at once: it ends it for nobody else.
+    two.level.insert("b".to_owned(), until(300));
+    two.look(at(250));
+    one.hear(at(9_000), &two);
+    two.hear(at(251), &one);
+    assert_eq!(two.level.get("b"), Some(&until(300)));
+}
+
+#[test]
+fn an_end_by_itself_wins_over_no_person_though_clocks_are_behind_and_over_no_other_end() {
+    for (says, hears) in [(1, 2), (2, 1)] {
+        let (mut one, mut two) = (Director::named(says), Director::named(hears));
+        one.level.insert("a".to_owned(), until(2_000));
+        one.look(at(1_900));
+        link(at(1_901), &mut one, &mut two);
+        // The other clock is far behind: this word is the next number.
+        two.say(at(5), "a", Some(7));
+        one.passes(at(2_000));
+        one.look(at(2_000));
+        link(at(2_001), &mut one, &mut two);
+        assert_eq!(one.level, level(&[("a", 7)]), "{says}");
+        assert_eq!(two.level, one.level);
+    }
+    // The same director says the next word, and the other one sees the end of the one before.
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    two.say(at(5_000), "other", Some(1));
+    link(at(5_000), &mut one, &mut two);
+    one.level.insert("a".to_owned(), until(2_000));
+    one.look(at(1_900));
+    link(at(1_901), &mut one, &mut two);
+    one.say(at(1_902), "a", Some(7));
+    two.passes(at(2_000));
+    two.look(at(2_000));
+    link(at(2_001), &mut one, &mut two);
+    assert_eq!(one.level.get("a"), Some(&Value::from(7)));
+    assert_eq!(two.level, one.level);
+}
+
+#[test]
+fn of_two_wishes_from_before_there_was_a_peer_both_take_the_same() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.level = level(&[("a", 1)]);
+    two.level = level(&[("a", 2)]);
+    one.restart();
+    two.restart();
+    link(at(2), &mut one, &mut two);
+    assert_eq!(one.level, two.level);
+    assert_eq!(one.level.len(), 1);
 }
 
 #[test]
@@ -248,5 +325,67 @@ proptest! {
         link(at(0), &mut one, &mut two);
         prop_assert_eq!(&one.level, &two.level);
         prop_assert_eq!(one.wishes.look(at(99), 1, one.level.clone()), vec![]);
+    }
+
+    /// The same where wishes end by themselves, and where directors are dead meanwhile.
+    #[test]
+    fn both_hold_the_same_when_wishes_end_by_themselves(
+        ahead in -20_i64..20,
+        steps in proptest::collection::vec(
+            (0_u8..6, any::<bool>(), 1_i64..20, "[ab]", proptest::option::of(1_i64..30)),
+            0..40,
+        ),
+    ) {
+        let (mut one, mut two) = (Director::named(1), Director::named(2));
+        let mut time = 1_000;
+        let mut dead = [false; 2];
+        let clocks = |time: i64| [at(time), at(time + ahead)];
+        for (step, first, passes, key, span) in steps {
+            time += passes;
+            let now = clocks(time);
+            for (side, director) in [&mut one, &mut two].into_iter().enumerate() {
+                director.passes(now[side]);
+                // What ends while it is dead it finds ended when it comes back.
+                if !dead[side] {
+                    director.look(now[side]);
+                }
+            }
+            let side = usize::from(!first);
+            let here = if first { &mut one } else { &mut two };
+            match step {
+                0 | 1 if !dead[side] => {
+                    let now = now[side];
+                    let wish = span.map(|span| now.as_micros() / 1_000_000 + span).map(until);
+                    match wish.filter(|_| step == 0) {
+                        Some(wish) => drop(here.level.insert(key, wish)),
+                        None if span.is_some() => drop(here.level.insert(key, 1.into())),
+                        None => drop(here.level.remove(&key)),
+                    }
+                    here.look(now);
+                }
+                2 | 3 if dead == [false; 2] => {
+                    one.hear(now[0], &two);
+                    two.hear(now[1], &one);
+                }
+                4 => dead[side] = true,
+                5 if dead[side] => {
+                    dead[side] = false;
+                    here.restart();
+                }
+                _ => {}
+            }
+        }
+        for director in [&mut one, &mut two] {
+            director.restart();
+        }
+        time += 200;
+        for _ in 0..3 {
+            let now = clocks(time);
+            one.passes(now[0]);
+            two.passes(now[1]);
+            one.hear(now[0], &two);
+            two.hear(now[1], &one);
+        }
+        prop_assert_eq!(&one.level, &two.level);
     }
 }
