@@ -13,6 +13,7 @@ use crate::engine::binding::{Bindings, record};
 use crate::engine::event::{Action, AlertCall, AlertKind, Note, SectionNews, Trouble};
 use crate::engine::peer::Candidate;
 use crate::engine::saved::{Record, Saved};
+use crate::engine::section::live::ServedBy;
 use crate::engine::state::Moment;
 use crate::engine::{Engine, call, history};
 use crate::lvs::VirtualServiceKey;
@@ -107,7 +108,7 @@ impl Engine {
         for key in keys {
             let section = self.bindings.section(&model, key);
             // While nothing is known of the kernel nothing begins and nothing ends.
-            let present = self.bindings.troubles(key);
+            let present = self.bindings.troubles(key, &self.troubles);
             let (Some(section), Some(present)) = (section, present) else {
                 self.young.retain(|(it, _)| it != key);
                 continue;
@@ -126,7 +127,10 @@ impl Engine {
 
     /// Whether a section is known to have no such trouble, whatever was told.
     pub(super) fn is_untroubled(&self, key: VirtualServiceKey, trouble: Trouble) -> bool {
-        let present = self.bindings.troubles(key);
+        let present = self.bindings.troubles(key, &self.troubles);
+        if trouble.is_of_servers() && self.bindings.served_by(key) == Some(ServedBy::NobodyYet) {
+            return false;
+        }
         let may_become_another = trouble.is_of_servers() && self.young.has_one_of_servers(key);
         let goes_on =
             |present: &BTreeSet<Trouble>| present.contains(&trouble) || may_become_another;
@@ -294,11 +298,19 @@ impl Engine {
 }
 
 impl Bindings {
-    /// The troubles that a section has now; none where that is not known.
-    fn troubles(&self, key: VirtualServiceKey) -> Option<BTreeSet<Trouble>> {
+    /// The troubles that a section has now; none where that is not known. Where nobody serves yet
+    /// nobody serves again: what was told of its servers goes on.
+    fn troubles(&self, key: VirtualServiceKey, told: &Troubles) -> Option<BTreeSet<Trouble>> {
         let served = self.served_by(key)?;
+        let goes_on = |it: &Trouble| match served {
+            ServedBy::NobodyYet => it.is_of_servers() && told.contains_key(&(key, *it)),
+            ServedBy::Servers | ServedBy::TooFew | ServedBy::Fallback | ServedBy::Nobody => {
+                Trouble::of(served) == Some(*it)
+            }
+        };
         let contested = self.is_contested(key).then_some(Trouble::Contested);
-        Some(Trouble::of(served).into_iter().chain(contested).collect())
+        let of_servers = Trouble::ALL.into_iter().filter(goes_on);
+        Some(of_servers.chain(contested).collect())
     }
 }
 

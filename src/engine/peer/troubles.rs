@@ -100,7 +100,11 @@ impl Engine {
             if !is_over || !self.peer.owes_end_of(key, trouble, told.number) {
                 return true;
             }
-            self.troubles.insert((key, trouble), *told);
+            let told = Told {
+                reached: told.reached.max(Reached::Failure),
+                ..*told
+            };
+            self.troubles.insert((key, trouble), told);
             self.end_trouble(now, section, trouble, actions);
             false
         });

@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, AlertCall, AlertKind, Contested, Event, PeerTold, Report, Speaking, TableOutcome, Wish,
+    Action, Aim, AlertCall, AlertKind, Caution, Contested, Event, ManualWish, Order, PeerTold,
+    RealServerName, Report, Speaking, TableOutcome, Wish,
 };
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
@@ -321,6 +322,68 @@ fn what_begins_while_the_scheduler_is_stopped_is_told_at_its_start() {
     assert_eq!(calls(&told).len(), 2, "it has lasted");
     assert_eq!(calls(&director.lasts()).len(), 0);
     assert_eq!(calls(&director.sees(peace)).len(), 1);
+}
+
+/// Operators keep all real servers out, so the table is empty: at a restart the first verdicts are
+/// waited for, and whatever they are nobody serves.
+#[test]
+fn a_restart_ends_no_trouble_while_operators_keep_all_servers_out() {
+    let file = || model(|section| section.min_live = MinLive::Count(0));
+    let mut director = Director::start(file(), Saved::default(), Table::new(), 0.0);
+    let good = fixture::exited(0, "");
+    director.reports(&good);
+    let mut actions = Vec::new();
+    for server in ["10.1.0.1", "10.1.0.2"] {
+        actions.extend(director.tell(Event::Operator(Wish::Manual(Order {
+            aim: Aim {
+                server: RealServerName(server.to_owned()),
+                within: None,
+            },
+            wish: ManualWish::Disable,
+            span: None,
+            by: "ann".to_owned(),
+            reason: "new kernel".to_owned(),
+            caution: Caution::Force,
+        }))));
+        actions.extend(director.looks());
+    }
+    actions.extend(director.lasts());
+    let told = alerts(&actions);
+    let began = number_of(&told);
+    assert_eq!(
+        told[0],
+        format!("page.alert failure virtual/{VS} no_server/{began}/failure/1")
+    );
+    assert!(!director.is_in("10.1.0.1") && !director.is_in("10.1.0.2"));
+    let (journal, kernel, seconds) = (director.journal, director.kernel, director.seconds);
+    // Nor of one that only the other director found.
+    let mut known = journal.clone();
+    known.records.retain(|key, _| !key.starts_with("trouble "));
+    let mut other = Director::start(file(), known, kernel.clone(), seconds);
+    other.tell(Event::Peer(peer("no_server", PEERS, Speaking::Speaks)));
+    let failure = format!("virtual/{VS} no_server/{PEERS}/failure/1");
+    other.tell(Event::PeerDelivered(vec![failure.into()]));
+    let lost = PeerTold {
+        is_linked: false,
+        ..peer("no_server", PEERS, Speaking::Silent)
+    };
+    assert_eq!(alerts(&other.tell(Event::Peer(lost))), Vec::<String>::new());
+    let mut director = Director::start(file(), journal, kernel, seconds);
+    let mut actions = director.looks();
+    for _ in 0..4 {
+        actions.extend(director.lasts());
+        actions.extend(director.looks());
+        actions.extend(director.hears(&good));
+    }
+    assert_eq!(alerts(&actions), Vec::<String>::new());
+    let aim = Aim {
+        server: RealServerName("10.1.0.1".to_owned()),
+        within: None,
+    };
+    let mut actions = director.tell(Event::Operator(Wish::EnableServer(aim)));
+    actions.extend(director.looks());
+    let expected = format!("page.alert up virtual/{VS} no_server/{began}/up/1");
+    assert_eq!(alerts(&actions), [expected]);
 }
 
 /// What the peer tells: this trouble of the section goes on under this number.
