@@ -167,6 +167,7 @@ pub(crate) mod tests {
     pub(crate) fn call() -> AlertCall {
         AlertCall {
             id: AlertId(7),
+            record: "service farm/http".into(),
             event: "farm/http/1795215956/failure/1".to_owned(),
             service: Some(ServiceId(0)),
             kind: AlertKind::Failure,

@@ -33,7 +33,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use crate::clock::Clock;
 use crate::engine::event::AlertCall;
-use crate::engine::saved::{self, Record, Saved};
+use crate::engine::saved::{Record, Saved};
 use crate::time::Readable;
 
 use file::Journal;
@@ -223,8 +223,7 @@ impl Store {
         if self.is_over {
             return Some(call);
         }
-        let key = saved::key_of(&call.group, &call.name);
-        self.order.call(&key, call)
+        self.order.call(call)
     }
 
     /// The outbox had no room for a call that was to leave.

@@ -16,6 +16,7 @@ use crate::engine::event::{
     RunProgram, Status, Trouble,
 };
 use crate::engine::policy::Call;
+use crate::engine::saved;
 use crate::engine::schedule::Lane;
 use crate::engine::state::{EventText, HostState, ServiceState, summary_left};
 use crate::model::{
@@ -177,11 +178,13 @@ pub(crate) fn alert_calls(
         .iter()
         .map(|state| (state.host.clone(), state.verdict, state.text.to_string()))
         .collect();
+    let record: Arc<str> = saved::key(service).into();
     let one = |call: Call| {
         *number = number.saturating_add(1);
         *id = id.saturating_add(1);
         AlertCall {
             id: AlertId(*id),
+            record: Arc::clone(&record),
             event: format!(
                 "{}/{}/{began}/{}/{number}",
                 service.group,
@@ -226,6 +229,8 @@ pub(crate) struct SectionEvent<'a> {
     /// When it began.
     pub(crate) first: Wall,
     pub(crate) text: &'a str,
+    /// Key of the trouble's record.
+    pub(crate) record: &'a str,
     pub(crate) now: Now,
 }
 
@@ -262,6 +267,7 @@ pub(crate) fn section_call(model: &Model, event: &SectionEvent<'_>, id: u64) -> 
     };
     AlertCall {
         id: AlertId(id),
+        record: event.record.into(),
         event: format!(
             "{SECTION_GROUP}/{}/{}/{kind}/{}",
             event.trouble.name_in(section.key),

@@ -182,12 +182,7 @@ const PREFIX: &str = "service ";
 
 /// The key of a service's record.
 pub(crate) fn key(service: &Service) -> String {
-    key_of(&service.group, &service.name)
-}
-
-/// The key of the record of the service of this name in a watch.
-pub(crate) fn key_of(group: &str, name: &str) -> String {
-    format!("{PREFIX}{group}/{name}")
+    format!("{PREFIX}{}/{}", service.group, service.name)
 }
 
 /// The record of a service as it is now.

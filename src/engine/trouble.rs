@@ -41,6 +41,16 @@ pub(super) struct Told {
     pub(super) told: Wall,
     /// What of it has reached people under its number.
     pub(super) reached: Reached,
+    pub(super) begin: Begin,
+}
+
+/// What is known of the calls that tell the beginning of a trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// They may be lost: the last life ended before the journal had that the outbox took them.
+    Due,
+    /// They are out.
+    Told,
 }
 
 impl Told {
@@ -59,6 +69,9 @@ struct SavedTrouble {
     since: Wall,
     #[serde(default, skip_serializing_if = "Reached::is_nothing")]
     reached: Reached,
+    /// [`Begin::Due`]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_due: bool,
 }
 
 /// The troubles of the journal, as far as the file still has their sections; the records of all
@@ -78,6 +91,7 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
                     since: Moment::restored(it.since, now),
                     told: it.since,
                     reached: it.reached,
+                    begin: if it.is_due { Begin::Due } else { Begin::Told },
                 };
                 troubles.insert((it.virtual_service, it.trouble), told);
             }
@@ -160,7 +174,8 @@ impl Engine {
                 (true, false) if trouble.is_of_servers() && self.young.has_one_of_servers(key) => {}
                 (true, false) => self.end_trouble(now, section, trouble, actions),
                 (false, false) => self.found_untroubled(key, trouble),
-                (true, true) => {}
+                // Under its old number, so that the outbox knows what it has.
+                (true, true) => self.tell_begin(now, section, trouble, actions),
             }
         }
     }
@@ -207,23 +222,46 @@ impl Engine {
             reached,
             since: Moment::of(since),
             told: since.wall,
+            begin: Begin::Due,
         };
         self.troubles.insert((section.key, trouble), told);
-        let others = match trouble {
-            Trouble::Contested => self.bindings.who_contests(section.key),
-            Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => String::new(),
-        };
-        let kept_out = self.bindings.kept_out(section.key);
-        let text = trouble.text(section, kept_out, &others);
         actions.push(Action::Note(Note::Section {
             virtual_service: section.key,
-            news: SectionNews::Began(trouble, text.clone()),
+            news: SectionNews::Began(trouble, self.text_of(section, trouble)),
         }));
         // On record before its alert, so that one that is sent again has the same event id.
         actions.push(self.record_numbering());
         actions.push(record_of(section.key, trouble, told, now));
+        self.tell_begin(now, section, trouble, actions);
+    }
+
+    /// Calls for the beginning, where that is due; the record behind them says that they are out.
+    fn tell_begin(
+        &mut self,
+        now: Now,
+        section: &DeclaredService,
+        trouble: Trouble,
+        actions: &mut Vec<Action>,
+    ) {
+        let place = (section.key, trouble);
+        let told = self.troubles.get_mut(&place);
+        let Some(told) = told.filter(|it| it.begin == Begin::Due) else {
+            return;
+        };
+        told.begin = Begin::Told;
+        let told = *told;
+        let text = self.text_of(section, trouble);
         let kind = AlertKind::Failure;
         self.alert(now, section, (trouble, kind), told, &text, actions);
+        actions.push(record_of(section.key, trouble, told, now));
+    }
+
+    fn text_of(&self, section: &DeclaredService, trouble: Trouble) -> String {
+        let others = match trouble {
+            Trouble::Contested => self.bindings.who_contests(section.key),
+            Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => String::new(),
+        };
+        trouble.text(section, self.bindings.kept_out(section.key), &others)
     }
 
     /// One that was told is over.
@@ -268,6 +306,7 @@ impl Engine {
             | AlertKind::Disable
             | AlertKind::Test => &section.alerts,
         };
+        let record = key_of(section.key, trouble);
         for (line, command) in (1_u32..).zip(lines) {
             if let AlertProgram::Missing(reason) = &command.program {
                 actions.push(Action::Note(Note::Section {
@@ -286,6 +325,7 @@ impl Engine {
                 line,
                 first: told.began(now),
                 text,
+                record: &record,
                 now,
             };
             let call: AlertCall = call::section_call(&self.model, &event, self.last_alert);
@@ -325,6 +365,7 @@ pub(super) fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, no
         number: told.number,
         since: told.began(now),
         reached: told.reached,
+        is_due: told.begin == Begin::Due,
     };
     record(key_of(key, trouble), Some(&saved))
 }

@@ -126,6 +126,7 @@ fn call_of(
     let time = Wall::from_seconds(1_795_215_956);
     AlertCall {
         id: AlertId(number),
+        record: format!("service farm/{service}").into(),
         event: format!("farm/{service}/1795215956/failure/{number}"),
         service: Some(ServiceId(0)),
         kind: AlertKind::Failure,

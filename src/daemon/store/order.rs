@@ -1,10 +1,11 @@
 //! What may go to the disk or to the outbox next, so that no crash tears them apart (D23).
 //!
-//! Each service has a line of steps in the order in which the engine said them: records for
-//! the journal, calls for the outbox.
+//! Each service, and each trouble of a `virtual` section, has a line of steps in the order in
+//! which the engine said them: records for the journal, calls for the outbox. Which record a
+//! call belongs to it says itself.
 //!
-//! - A call leaves once the journal has kept what was said of its service before it: the start
-//!   of the outage. Sent again after a crash it has the same event id.
+//! - A call leaves once the journal has kept what was said there before it: the start of the
+//!   outage. Sent again after a crash it has the same event id.
 //! - A record that follows a call goes to the journal once the outbox has taken the call: it
 //!   says "alert sent", and a crash in between must not make that a lie.
 //!
@@ -13,6 +14,7 @@
 //! other; pure.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::event::AlertCall;
@@ -56,7 +58,7 @@ struct Line {
 pub(super) struct Order {
     /// Records that may be written, newest of each key.
     ready: Batch,
-    /// By key of the service's record; only those that wait for something.
+    /// By key of the record; only those that wait for something.
     lines: BTreeMap<String, Line>,
     steps: usize,
     /// Batches that went to the writer, and those of them that are on the disk.
@@ -93,21 +95,22 @@ impl Order {
     }
 
     /// Takes a call in, and answers with it where it may leave at once.
-    pub(super) fn call(&mut self, key: &str, call: AlertCall) -> Option<AlertCall> {
+    pub(super) fn call(&mut self, call: AlertCall) -> Option<AlertCall> {
         if self.steps >= STEPS_MAX {
             self.sent += 1;
             return Some(call);
         }
+        let key = Arc::clone(&call.record);
         let step = Step::Call(Box::new(call));
         self.steps += 1;
-        match self.lines.get_mut(key) {
+        match self.lines.get_mut(&*key) {
             Some(line) => line.steps.push_back(step),
             None => {
                 let line = Line {
-                    wait: self.until_kept(key),
+                    wait: self.until_kept(&key),
                     steps: VecDeque::from([step]),
                 };
-                self.lines.insert(key.to_owned(), line);
+                self.lines.insert(key.to_string(), line);
             }
         }
         None

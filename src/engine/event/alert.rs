@@ -112,6 +112,9 @@ pub struct AlertId(pub u64);
 pub struct AlertCall {
     /// Comes back in [`AlertDone`](crate::engine::event::Event::AlertDone).
     pub id: AlertId,
+    /// Key of the journal's record that says what it is about: the call leaves once the journal
+    /// has kept what was said there before it, and what is said there later waits for the call.
+    pub record: Arc<str>,
     /// The same for every delivery of the same event, after a restart too: group, service,
     /// start of the outage in seconds, kind, and a number within the outage.
     pub event: String,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::engine::event::{Action, Renumbering, Speaking, Trouble};
 use crate::engine::peer::{Candidate, Peer};
 use crate::engine::state::Moment;
-use crate::engine::trouble::Told;
+use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
 use crate::pair::talk::Reached;
@@ -74,6 +74,7 @@ impl Engine {
                     since: Moment::restored(began, now),
                     told: began,
                     reached: open.reached,
+                    begin: Begin::Told,
                 };
                 troubles.insert((key, trouble), told);
             }

@@ -66,6 +66,20 @@ struct Director {
     journal: Saved,
     kernel: Table,
     seconds: f64,
+    /// What its first look at the table brought about.
+    at_start: Vec<Action>,
+}
+
+fn keep(journal: &mut Saved, action: &Action) {
+    let Action::Record(record) = action else {
+        return;
+    };
+    if record.value.is_null() {
+        journal.records.remove(&record.key);
+    } else {
+        let (key, value) = (record.key.clone(), record.value.clone());
+        journal.records.insert(key, value);
+    }
 }
 
 impl Director {
@@ -77,24 +91,17 @@ impl Director {
             journal,
             kernel,
             seconds,
+            at_start: Vec::new(),
         };
         director.tell(Event::Start);
-        director.looks();
+        director.at_start = director.looks();
         director
     }
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
         let actions = self.engine.handle(at(self.seconds), event);
         for action in &actions {
-            let Action::Record(record) = action else {
-                continue;
-            };
-            if record.value.is_null() {
-                self.journal.records.remove(&record.key);
-            } else {
-                let (key, value) = (record.key.clone(), record.value.clone());
-                self.journal.records.insert(key, value);
-            }
+            keep(&mut self.journal, action);
         }
         actions
     }
@@ -210,6 +217,66 @@ fn each_trouble_is_told_once_and_so_is_its_end() {
     );
     // Another time has another number.
     assert!(!director.reports(&bad)[0].contains(began.as_str()));
+}
+
+/// The trouble's record, where there is one, and the calls that belong to it, in their order.
+fn in_order(actions: &[Action]) -> Vec<&'static str> {
+    let key = format!("trouble {VS} too_few");
+    let said = |action: &Action| -> Option<&'static str> {
+        if let Action::Record(record) = action {
+            let word = if record.value.is_null() {
+                "over"
+            } else {
+                "on record"
+            };
+            return (record.key == key).then_some(word);
+        }
+        let call = call(action)?;
+        if *call.record == *key {
+            Some(call.kind.word())
+        } else {
+            Some("a call of another record")
+        }
+    };
+    actions.iter().filter_map(said).collect()
+}
+
+#[test]
+fn a_crash_before_its_calls_are_in_the_spool_costs_none_and_makes_no_second_id() {
+    let file = || model(|section| section.min_live = MinLive::Count(1));
+    let (good, bad) = (
+        fixture::exited(0, ""),
+        fixture::exited(1, "10.1.0.1 10.1.0.2"),
+    );
+    let mut director = Director::start(file(), Saved::default(), Table::new(), 0.0);
+    director.reports(&good);
+    director.hears(&bad);
+    let mut crashed = director.journal.clone();
+    let began = director.lasts();
+    let expected = ["on record", "failure", "failure", "on record"];
+    assert_eq!(in_order(&began), expected);
+    let is_call = |action: &&Action| matches!(action, Action::Send(_));
+    for action in began.iter().take_while(|action| !is_call(action)) {
+        keep(&mut crashed, action);
+    }
+    let restart = |journal: &Saved| {
+        let (journal, kernel) = (journal.clone(), director.kernel.clone());
+        Director::start(file(), journal, kernel, director.seconds)
+    };
+    let again = restart(&crashed);
+    assert_eq!(alerts(&again.at_start), alerts(&began));
+    for told in [&again.journal, &director.journal] {
+        assert_eq!(alerts(&restart(told).at_start), Vec::<String>::new());
+    }
+    // Its end is told, too, before it is forgotten: also where the crash came before its begin.
+    for journal in [&crashed, &director.journal] {
+        let mut director = restart(journal);
+        let mut over = director.hears(&good);
+        over.extend(director.lasts());
+        assert_eq!(in_order(&over), ["up", "over"]);
+        let number = number_of(&alerts(&began));
+        assert_eq!(number_of(&alerts(&over)), number);
+    }
 }
 
 fn with_fallback() -> Model {

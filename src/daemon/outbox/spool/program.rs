@@ -77,6 +77,7 @@ impl KeptProgram {
         };
         let call = AlertCall {
             id: AlertId::default(),
+            record: "".into(), // It does not go through the journal again.
             event: notice.event,
             service: None,
             kind: notice.kind,
@@ -191,6 +192,7 @@ mod tests {
             let mut call = *before.call.clone();
             // What no program is told.
             (call.id, call.service) = (AlertId::default(), None);
+            call.record = "".into();
             call.results.clear();
             assert_eq!(*after.call, call);
         }

@@ -9,9 +9,10 @@ fn at(seconds: u64) -> Mono {
     Mono::ZERO.after(Duration::from_secs(seconds))
 }
 
-fn call(number: u64) -> AlertCall {
+fn call(record: &str, number: u64) -> AlertCall {
     AlertCall {
         id: AlertId(number),
+        record: record.into(),
         event: format!("g/s/0/failure/{number}"),
         service: Some(ServiceId(0)),
         kind: AlertKind::Failure,
@@ -57,7 +58,7 @@ fn record(order: &mut Order, key: &str, text: &str) {
 fn a_call_leaves_after_the_record_before_it_and_comes_before_the_one_after_it() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
-    assert!(order.call("s", call(1)).is_none());
+    assert!(order.call(call("s", 1)).is_none());
     record(&mut order, "s", "alert sent");
     assert!(
         order.advance(at(0)).is_empty(),
@@ -78,7 +79,7 @@ fn a_call_leaves_after_the_record_before_it_and_comes_before_the_one_after_it() 
 #[test]
 fn services_do_not_wait_for_each_other() {
     let mut order = Order::default();
-    assert!(order.call("slow", call(1)).is_none());
+    assert!(order.call(call("slow", 1)).is_none());
     assert_eq!(numbers(&order.advance(at(0))), [1]);
     record(&mut order, "slow", "alert sent");
     record(&mut order, "other", "up");
@@ -90,7 +91,7 @@ fn services_do_not_wait_for_each_other() {
 fn a_journal_that_cannot_be_written_holds_up_no_call() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
-    assert!(order.call("s", call(1)).is_none());
+    assert!(order.call(call("s", 1)).is_none());
     order.hand_over();
     order.kept(0, true);
     assert_eq!(numbers(&order.advance(at(0))), [1]);
@@ -100,7 +101,7 @@ fn a_journal_that_cannot_be_written_holds_up_no_call() {
 fn a_journal_that_hangs_holds_up_a_call_for_three_seconds() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
-    assert!(order.call("s", call(1)).is_none());
+    assert!(order.call(call("s", 1)).is_none());
     order.hand_over();
     assert!(order.advance(at(10)).is_empty());
     assert_eq!(order.patience(), Some(at(13)));
@@ -112,7 +113,7 @@ fn a_journal_that_hangs_holds_up_a_call_for_three_seconds() {
 #[test]
 fn a_call_that_the_outbox_has_no_room_for_holds_up_no_record() {
     let mut order = Order::default();
-    assert!(order.call("s", call(1)).is_none());
+    assert!(order.call(call("s", 1)).is_none());
     assert_eq!(numbers(&order.advance(at(0))), [1]);
     record(&mut order, "s", "alert sent");
     order.refused();
@@ -125,10 +126,10 @@ fn beyond_the_bound_nothing_waits() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
     for number in 0..STEPS_MAX as u64 {
-        assert!(order.call("s", call(number)).is_none());
+        assert!(order.call(call("s", number)).is_none());
     }
     assert_eq!(
-        order.call("s", call(20_000)).map(|call| call.id.0),
+        order.call(call("s", 20_000)).map(|call| call.id.0),
         Some(20_000)
     );
     assert_eq!(order.let_go().len(), STEPS_MAX);
@@ -164,9 +165,7 @@ fn at_every_moment_a_crash_leaves_what_can_be_gone_on_with() {
                 }
                 1 => {
                     said.push((key.to_owned(), number, true));
-                    let mut call = call(number);
-                    call.name = key.into();
-                    assert!(order.call(key, call).is_none());
+                    assert!(order.call(call(key, number)).is_none());
                 }
                 2 if order.has_batch() => under_way.push_back(order.hand_over()),
                 3 => {
@@ -198,10 +197,10 @@ fn at_every_moment_a_crash_leaves_what_can_be_gone_on_with() {
 fn look(disk: &Disk, inbox: &VecDeque<AlertCall>, said: &[(String, u64, bool)], seed: u64) {
     for call in disk.spool.iter().chain(inbox) {
         let before = said.iter().filter(|(key, number, is_call)| {
-            **key == *call.name && *number < call.id.0 && !is_call
+            **key == *call.record && *number < call.id.0 && !is_call
         });
         let needed = before.map(|(_, number, _)| *number).max();
-        let found = disk.journal.get(&*call.name).copied();
+        let found = disk.journal.get(&*call.record).copied();
         assert!(
             found >= needed,
             "seed {seed}: {} before {needed:?}",
