@@ -307,7 +307,7 @@ fn start(
     leaving: Arc<AtomicBool>,
 ) -> Result<Daemon, DaemonError> {
     log_warnings(&loaded.warnings);
-    let model = Arc::new(loaded.model);
+    let (model, purpose) = (Arc::new(loaded.model), options.load.purpose);
     let globals = &model.globals;
     log_unbound_ports(globals);
     let opened = open_store(&options, globals)?;
@@ -322,10 +322,10 @@ fn start(
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
-    let backend = applier::place_of(globals, options.load.purpose);
+    let backend = applier::place_of(globals, purpose);
     let (role, role_kept) = role::begin(globals, saved, clock.now());
     let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
-    let outbox = Outbox::start_as(settings, role::voice(&role), Some(tidings), events.clone());
+    let outbox = Outbox::of(purpose, settings, role::voice(&role), tidings, &events);
     let then = boot::as_journal_has_it(saved, clock);
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
     for (host, address) in engine.addresses() {

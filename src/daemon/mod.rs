@@ -393,11 +393,7 @@ impl Daemon {
     }
 
     fn send(&mut self, call: AlertCall) {
-        let is_taken = match self.load.purpose {
-            Purpose::Work => self.outbox.send(call),
-            Purpose::Observe => self.outbox.only_say(&call),
-        };
-        if !is_taken {
+        if !self.outbox.send(call) {
             self.store.refused();
         }
     }

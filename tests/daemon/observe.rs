@@ -110,7 +110,8 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
     observer.signal(Signal::SIGTERM);
     assert!(observer.wait(SOON).success());
     assert_eq!(folder.read("state/table"), AFTER);
-    for name in ["told", "pid", "history", "state/journal", "state/lock"] {
+    let others = ["state/journal", "state/lock", "state/observe/spool"];
+    for name in ["told", "pid", "history"].into_iter().chain(others) {
         assert!(!folder.join(name).exists(), "{name} was made");
     }
     assert!(!says("table changed") && !says("put right again"));

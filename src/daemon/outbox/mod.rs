@@ -49,6 +49,7 @@ use crate::pair::post::{RENAMED_MAX, Terms, Tidings};
 use crate::pair::talk;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::{Hearing, Voice};
+use crate::site::Purpose;
 use crate::time::Mono;
 
 pub use crate::daemon::outbox::retold::retold;
@@ -208,6 +209,7 @@ pub struct Outbox {
     taken: watch::Receiver<u64>,
     settings: watch::Sender<OutboxSettings>,
     events: mpsc::Sender<Event>,
+    purpose: Purpose,
     task: JoinHandle<()>,
 }
 
@@ -228,6 +230,43 @@ impl Outbox {
         tidings: Option<mpsc::Sender<Tidings>>,
         events: mpsc::Sender<Event>,
     ) -> Self {
+        Self::with(Purpose::Work, settings, voice, events, |inbox, mut ways| {
+            ways.tidings = tidings;
+            tokio::spawn(Courier::run(inbox, ways))
+        })
+    }
+
+    /// That of a daemon that is there for this.
+    pub(super) fn of(
+        purpose: Purpose,
+        settings: OutboxSettings,
+        voice: Voice,
+        tidings: mpsc::Sender<Tidings>,
+        events: &mpsc::Sender<Event>,
+    ) -> Self {
+        match purpose {
+            Purpose::Work => Self::start_as(settings, voice, Some(tidings), events.clone()),
+            Purpose::Observe => Self::observe(settings, events.clone()),
+        }
+    }
+
+    /// One that says what would be sent, for an observer: nobody is behind it who reads a spool or
+    /// delivers anything.
+    #[must_use]
+    pub fn observe(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
+        let voice = Voice::Speaks;
+        Self::with(Purpose::Observe, settings, voice, events, |_, _| {
+            tokio::spawn(async {})
+        })
+    }
+
+    fn with(
+        purpose: Purpose,
+        settings: OutboxSettings,
+        voice: Voice,
+        events: mpsc::Sender<Event>,
+        start: impl FnOnce(mpsc::Receiver<Parcel>, Ways) -> JoinHandle<()>,
+    ) -> Self {
         let (parcels, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
         let (leave, leaves) = watch::channel(Leave::of(voice));
@@ -240,10 +279,10 @@ impl Outbox {
             hearings: hears,
             taken: says,
             held: counts,
-            tidings,
+            tidings: None,
             events: events.clone(),
         };
-        let task = tokio::spawn(Courier::run(inbox, ways));
+        let task = start(inbox, ways);
         Self {
             parcels,
             untaken: Untaken::default(),
@@ -253,6 +292,7 @@ impl Outbox {
             taken,
             settings,
             events,
+            purpose,
             task,
         }
     }
@@ -265,8 +305,18 @@ impl Outbox {
     }
 
     /// Takes one call. Never waits; a call for which there is no room is given up, loudly, and
-    /// the answer is false.
+    /// the answer is false. So it is where everything is only said.
     pub fn send(&self, call: AlertCall) -> bool {
+        match self.purpose {
+            Purpose::Work => self.put(call),
+            Purpose::Observe => {
+                self.only_say(&call);
+                false
+            }
+        }
+    }
+
+    fn put(&self, call: AlertCall) -> bool {
         let voice = self.leave.borrow().voice(boot_moment());
         let parcel = Parcel::Call(Box::new(call), voice);
         let result = self.parcels.try_send(parcel);
@@ -359,9 +409,8 @@ impl Outbox {
         *self.held.borrow()
     }
 
-    /// Says what would be sent and sends nothing, for an observer. The call is over with that; the
-    /// answer is false, since the outbox did not take it.
-    pub fn only_say(&self, call: &AlertCall) -> bool {
+    /// Says what would be sent and sends nothing. The call is over with that.
+    fn only_say(&self, call: &AlertCall) {
         tracing::info!(
             group = %call.group,
             service = %call.name,
@@ -374,7 +423,6 @@ impl Outbox {
             alert: call.id,
             delivery: Delivery::Observed,
         });
-        false
     }
 
     /// From now on these settings hold; a relay that was away is tried at once.
@@ -415,6 +463,28 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_observer_says_its_calls_and_has_no_spool() {
+        let folder = tempfile::tempdir().unwrap();
+        let (events, mut inbox) = mpsc::channel(1);
+        let text = format!("statedir = {}\n", folder.path().display());
+        let (model, _) = crate::config::load_text(&text).unwrap();
+        let outbox = Outbox::observe(OutboxSettings::new(&model.globals), events);
+        let call = crate::alert::notice::tests::call();
+        let alert = call.id;
+        assert!(!outbox.send(call), "no record may wait for it");
+        let Some(Event::AlertDone {
+            alert: over,
+            delivery,
+        }) = inbox.recv().await
+        else {
+            panic!("nothing is said of the call")
+        };
+        assert_eq!((over, delivery), (alert, Delivery::Observed));
+        outbox.close(ALERT_LIMIT).await;
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 
     #[tokio::test]
     async fn what_an_inbox_has_no_room_for_waits_and_is_handed_over_later() {
