@@ -398,15 +398,22 @@ impl Daemon {
         }
     }
 
+    /// Everything that is to outlive this process, the engine's part and the loop's: all that comes
+    /// out of it is the journal.
+    fn record_all(&mut self) {
+        self.tell(Event::JournalLost);
+        self.record_peer_wishes();
+        self.record_known_files();
+        self.record_role();
+    }
+
     /// What the journal's writer says. Without a journal the checks go on all the same.
     fn journal(&mut self, news: Result<Handed, StoreError>) {
         match news {
             Ok(Handed::Batch) => {}
             Ok(Handed::Calls(calls)) => calls.into_iter().for_each(|call| self.send(call)),
             Ok(Handed::Lost) => {
-                self.tell(Event::JournalLost);
-                self.record_peer_wishes();
-                self.record_known_files();
+                self.record_all();
             }
             Err(error) => {
                 tracing::error!(%error, "state is no longer kept");

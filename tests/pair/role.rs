@@ -75,6 +75,14 @@ fn the_role_follows_the_fifo_and_outlives_a_restart() {
     farm.start();
     let again = wait_for_role(&farm, "active");
     assert_eq!(again["said"][0]["instance"], "VI_1");
+    // Nor where somebody deletes the journal, which the next record brings to light.
+    let journal = farm.folder.join("state/journal");
+    fs::remove_file(&journal).unwrap();
+    farm.break_server(1);
+    wait_until("the journal written anew", SOON, || {
+        let kept = fs::read_to_string(&journal).unwrap_or_default();
+        kept.contains("www1") && kept.contains("VI_1")
+    });
     writer
         .write_all(b"INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 100\nINSTANCE \"VI_1\" STOP 100\n")
         .unwrap();

@@ -150,8 +150,13 @@ impl Daemon {
         let is_settled = self.role.settled();
         if is_settled && !states(self.role.facts()).eq(states(&self.role_kept)) {
             self.role_kept = self.role.facts().clone();
-            self.store.record(record(&self.role_kept));
+            self.record_role();
         }
+    }
+
+    /// Writes down what was said of the role.
+    pub(in crate::daemon) fn record_role(&mut self) {
+        self.store.record(record(&self.role_kept));
     }
 
     fn role_changed(&mut self, change: &Change) {
