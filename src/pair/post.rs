@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::effort::look;
 use crate::pair::ledger::Entry;
-pub use crate::pair::post::letter::{Chance, Letter, Origin, Stage, is_given_up};
+pub use crate::pair::post::letter::{Came, Chance, Letter, Origin, Stage, is_given_up};
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;

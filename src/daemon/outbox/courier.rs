@@ -31,7 +31,7 @@ use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::daemon::outbox::{OutboxSettings, Parcel, Ways};
 use crate::engine::event::{AlertId, Event};
-use crate::pair::post::{Origin, Stage, Tidings};
+use crate::pair::post::{Came, Origin, Stage, Tidings};
 use crate::pair::{Hearing, Letter, Post, Voice};
 use crate::time::Mono;
 
@@ -280,7 +280,7 @@ impl Courier {
         for (number, bytes, item) in items {
             if let Destination::Program(_) = &item.destination {
                 self.load_program(number, bytes, item);
-            } else if let Some(entry) = entry_of(&item, bytes, now.mono) {
+            } else if let Some(entry) = entry_of(&item, bytes, now.mono, Origin::Spool) {
                 self.post
                     .put(number, letter_of(&item, &entry, Origin::Spool));
                 self.queue.insert(number, entry);
@@ -479,7 +479,7 @@ async fn has_room(tidings: Option<&mpsc::Sender<Tidings>>) {
 
 /// The entry of an item; none where it tells nothing, which reading has ruled out, or is a
 /// program's.
-fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
+fn entry_of(item: &Item, bytes: u64, since: Mono, origin: Origin) -> Option<Entry> {
     let service: Arc<str> = item.notices.first()?.key().into();
     let lane = match &item.destination {
         Destination::Mail { to, from, .. } => Lane::Mail {
@@ -495,7 +495,7 @@ fn entry_of(item: &Item, bytes: u64, since: Mono) -> Option<Entry> {
     Some(Entry {
         lane: Arc::new(lane),
         service,
-        accepted: item.accepted,
+        came: Came::new(origin, item.accepted, since),
         since,
         bytes,
         message_id: item.seal.as_ref().map(|seal| seal.message_id.clone()),

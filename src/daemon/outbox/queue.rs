@@ -23,7 +23,7 @@ use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
 use crate::daemon::outbox::queue::room::Shelf;
 use crate::effort::look;
 use crate::engine::event::AlertId;
-use crate::pair::post::{self, Chance};
+use crate::pair::post::{self, Came, Chance};
 use crate::time::{Mono, Now, Wall};
 
 pub(super) use room::Bound;
@@ -72,8 +72,8 @@ pub(super) struct Entry {
     pub(super) lane: Arc<Lane>,
     /// `group/service`: messages of one service may be collapsed.
     pub(super) service: Arc<str>,
-    /// When it was accepted, for the greatest age.
-    pub(super) accepted: Wall,
+    /// When it came, for the greatest age.
+    pub(super) came: Came,
     /// When this process got it, for grouping.
     pub(super) since: Mono,
     /// Size of its content.
@@ -147,8 +147,8 @@ pub(super) struct Queue {
     agenda: Agenda,
     /// Mails that left, by recipient.
     rates: BTreeMap<String, Rate>,
-    /// All messages by age.
-    ages: BTreeSet<(Wall, u64)>,
+    /// All messages, by either clock the oldest first.
+    ages: BTreeSet<(Came, u64)>,
     /// All messages, counted.
     spool: Shelf,
     /// Those that the disk did not take, counted.
@@ -243,7 +243,7 @@ impl Queue {
             self.memory.put(number, &entry);
             self.in_memory.insert(number);
         }
-        self.ages.insert((entry.accepted, number));
+        self.ages.insert((entry.came, number));
         self.entries.insert(number, entry);
         self.place(&lane);
     }
@@ -259,7 +259,7 @@ impl Queue {
             self.memory.take(number, &entry);
             self.in_memory.remove(&number);
         }
-        self.ages.remove(&(entry.accepted, number));
+        self.ages.remove(&(entry.came, number));
         self.place(&entry.lane);
         Some(entry)
     }
@@ -524,11 +524,15 @@ impl Queue {
     /// for the reason of the last failure.
     pub(super) fn give_up_old(&mut self, now: Now) -> Vec<(u64, Entry, String)> {
         let mut old = Vec::new();
-        for &(accepted, number) in &self.ages {
+        let most = self.limits.give_up_after;
+        let is_old = |(came, _): &&(Came, u64)| {
             look();
-            if now.wall.since(accepted) < self.limits.give_up_after {
-                break;
-            }
+            came.age(now) >= most
+        };
+        let of_before = (Came::Before(Wall::from_micros(i64::MIN)), 0);
+        let here = self.ages.range(..of_before).take_while(is_old);
+        let before = self.ages.range(of_before..).take_while(is_old);
+        for &(came, number) in here.chain(before) {
             let Some(entry) = self.entries.get(&number) else {
                 continue;
             };
@@ -537,8 +541,7 @@ impl Queue {
             };
             let endpoint = entry.lane.endpoint();
             let attempts = lane.attempts + self.agenda.attempts(&endpoint);
-            let (age, chance) = (now.wall.since(accepted), Chance::Tried(attempts));
-            let is_over = post::is_given_up(age, chance, self.limits.give_up_after);
+            let is_over = post::is_given_up(came.age(now), Chance::Tried(attempts), most);
             if lane.in_flight || !is_over {
                 continue;
             }

@@ -15,6 +15,35 @@ pub enum Origin {
     Spool,
 }
 
+/// When a message came, by the clock that its age counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Came {
+    /// To this process: a clock that is set makes nothing older.
+    Here(Mono),
+    /// To one before it, of which the wall clock alone is known.
+    Before(Wall),
+}
+
+impl Came {
+    /// Of a message that was accepted at that time and that this process has since then.
+    #[must_use]
+    pub const fn new(origin: Origin, accepted: Wall, since: Mono) -> Self {
+        match origin {
+            Origin::Call => Self::Here(since),
+            Origin::Spool => Self::Before(accepted),
+        }
+    }
+
+    /// How long it has been there.
+    #[must_use]
+    pub fn age(self, now: Now) -> Duration {
+        match self {
+            Self::Here(since) => now.mono.since(since),
+            Self::Before(accepted) => now.wall.since(accepted),
+        }
+    }
+}
+
 /// Who is to tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -57,13 +86,10 @@ pub struct Letter {
 }
 
 impl Letter {
-    /// How long it has been there. A clock that is set makes nothing of this process older.
+    /// How long it has been there.
     #[must_use]
     pub fn age(&self, now: Now) -> Duration {
-        match self.origin {
-            Origin::Call => now.mono.since(self.since),
-            Origin::Spool => now.wall.since(self.accepted),
-        }
+        Came::new(self.origin, self.accepted, self.since).age(now)
     }
 }
 

@@ -159,7 +159,7 @@ impl Courier {
             held: voice == Voice::Holds,
         };
         let bytes = item.to_bytes().len() as u64;
-        let mut entry = entry_of(&item, bytes, now.mono)?;
+        let mut entry = entry_of(&item, bytes, now.mono, Origin::Call)?;
         let letter = letter_of(&item, &entry, Origin::Call);
         let event = letter.events.first().map_or("", |event| event);
         // After a crash the engine may send an alert once more that was in the spool before.

@@ -91,7 +91,7 @@ impl Courier {
             let to = receiver(&entry.lane);
             match &result {
                 Ok(()) => {
-                    let after = Readable(now.wall.since(entry.accepted));
+                    let after = Readable(entry.came.age(now));
                     tracing::info!(service = &*entry.service, to, %after, "message delivered");
                     self.reached(number);
                 }
@@ -111,7 +111,7 @@ impl Courier {
         }
         if may_be_old {
             for (number, entry, why) in self.queue.give_up_old(now) {
-                let age = Readable(now.wall.since(entry.accepted));
+                let age = Readable(entry.came.age(now));
                 tracing::error!(service = &*entry.service, to = receiver(&entry.lane), %age, why, "message given up");
                 let why = format!("given up after {age}: {why}");
                 self.finish(number, entry, Err(Delivery::GivenUp(why)));

@@ -33,7 +33,7 @@ fn entry(now: Now, lane: Lane, service: &str) -> Entry {
     Entry {
         lane: Arc::new(lane),
         service: service.into(),
-        accepted: now.wall,
+        came: Came::Here(now.mono),
         since: now.mono,
         bytes: 100,
         message_id: None,
@@ -383,6 +383,49 @@ fn old_messages_are_given_up_after_some_attempts_with_the_last_reason() {
     assert_eq!(old.len(), 1);
     assert_eq!((old[0].0, old[0].2.as_str()), (1, "connection refused"));
     assert_eq!(queue.len(), 1);
+}
+
+/// The wall clock was set by so many seconds.
+fn set(now: Now, seconds: i64) -> Now {
+    Now {
+        wall: Wall::from_seconds(now.wall.seconds() + seconds),
+        ..now
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_gives_up_no_message_of_this_process_and_keeps_none_for_ever() {
+    const YEARS: i64 = 26 * 365 * 86_400;
+    let most = Limits::default().give_up_after.as_secs();
+    let mut queue = queue(Limits::default());
+    mail(&mut queue, at(0), 1, "a@b", "g/http");
+    hook(&mut queue, at(0), 2, "http://h/", "g/http");
+    let fault = || Some(("connection refused".to_owned(), None));
+    let webhook = Endpoint::Webhook("http://h/".into());
+    for second in [100, 200, 300] {
+        let now = set(at(second), YEARS);
+        queue.endpoint_done(now, &Endpoint::Relay, fault());
+        queue.endpoint_done(now, &webhook, fault());
+        assert_eq!(queue.give_up_old(now), [], "after {second} seconds");
+    }
+    mail(&mut queue, set(at(400), YEARS), 3, "a@b", "g/http");
+    let back = |second| set(at(second), -YEARS);
+    assert_eq!(queue.give_up_old(back(most - 1)), []);
+    let old = queue.give_up_old(back(most));
+    let numbers: Vec<u64> = old.iter().map(|(number, ..)| *number).collect();
+    assert_eq!(numbers, [1, 2]);
+    // Of one that the spool had, nothing else is known.
+    let before = Entry {
+        came: Came::Before(at(0).wall),
+        ..entry(at(50), mail_lane("a@b"), "g/http")
+    };
+    queue.insert(0, before);
+    let fits = |now| Now {
+        mono: at(60).mono,
+        ..now
+    };
+    assert_eq!(queue.give_up_old(fits(at(most - 1))), []);
+    assert_eq!(queue.give_up_old(fits(at(most))).len(), 1);
 }
 
 #[test]
