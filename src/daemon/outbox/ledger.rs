@@ -20,7 +20,7 @@ const NAME: &str = "delivered";
 /// While it is written; the spool deletes it at a start.
 const TEMPORARY: &str = "delivered.tmp";
 
-/// Lines from which on it is written anew: twice what counts, so that each line is written twice on
+/// Lines beyond which it is written anew: twice what counts, so that each line is written twice on
 /// the average.
 const LINES_MAX: usize = 2 * DELIVERED_MAX;
 
@@ -33,7 +33,20 @@ pub(super) struct Ledger {
     folder: PathBuf,
     /// Lines in it, whatever they say.
     lines: usize,
+    /// Lines beyond which the next clean-up is.
+    lines_most: usize,
     is_torn: bool,
+}
+
+/// What became of the clean-up behind lines that were added.
+#[derive(Debug)]
+pub(super) enum CleanUp {
+    /// It was not due.
+    Rests,
+    /// What still counts is left.
+    Done,
+    /// All is as it was, and every line is there; the next try is when it has doubled.
+    Failed(io::Error),
 }
 
 impl Ledger {
@@ -42,6 +55,7 @@ impl Ledger {
         Self {
             folder: folder.to_owned(),
             lines: 0,
+            lines_most: LINES_MAX,
             is_torn: true,
         }
     }
@@ -68,7 +82,7 @@ impl Ledger {
     /// # Errors
     ///
     /// The disk does not take them. Some of them may be there.
-    pub(super) fn add(&mut self, now: Wall, entries: &[Entry]) -> io::Result<()> {
+    pub(super) fn add(&mut self, now: Wall, entries: &[Entry]) -> io::Result<CleanUp> {
         let mut text = String::new();
         if self.is_torn {
             text.push('\n'); // Behind half a line.
@@ -81,11 +95,24 @@ impl Ledger {
         self.append(text.as_bytes())?;
         self.is_torn = false;
         self.lines += entries.len();
-        if self.lines > LINES_MAX {
-            let page = Page::of(&self.read()?, now);
-            self.write(&page)?;
+        if self.lines <= self.lines_most {
+            return Ok(CleanUp::Rests);
         }
-        Ok(())
+        Ok(match self.clean_up(now) {
+            Ok(()) => {
+                self.lines_most = LINES_MAX;
+                CleanUp::Done
+            }
+            Err(error) => {
+                self.lines_most = self.lines.saturating_mul(2);
+                CleanUp::Failed(error)
+            }
+        })
+    }
+
+    fn clean_up(&mut self, now: Wall) -> io::Result<()> {
+        let page = Page::of(&self.read()?, now);
+        self.write(&page)
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
@@ -222,6 +249,32 @@ mod tests {
         let left = loaded(folder.path()).1;
         assert_eq!(left, all[all.len() - DELIVERED_MAX..]);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_clean_up_that_fails_repeats_no_line_and_is_tried_when_it_has_doubled_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = loaded(folder.path());
+        let all: Vec<Entry> = (0..=2 * LINES_MAX).map(entry).collect();
+        ledger.add(NOW, &all[..LINES_MAX]).unwrap();
+        let in_the_way = folder.path().join(TEMPORARY);
+        fs::create_dir(&in_the_way).unwrap();
+        let added = ledger.add(NOW, &all[LINES_MAX..=LINES_MAX]);
+        assert!(matches!(added, Ok(CleanUp::Failed(_))), "{added:?}");
+        assert_eq!(ledger.lines, LINES_MAX + 1);
+        fs::remove_dir(&in_the_way).unwrap();
+        let rest = &all[LINES_MAX + 1..];
+        ledger.add(NOW, &rest[..1]).unwrap();
+        assert_eq!(ledger.lines, LINES_MAX + 2, "not at each line");
+        ledger.add(NOW, &rest[1..]).unwrap();
+        ledger.add(NOW, &[entry(0), entry(1)]).unwrap();
+        assert_eq!(ledger.lines, DELIVERED_MAX);
+        let left = loaded(folder.path()).1;
+        assert_eq!(
+            left[..DELIVERED_MAX - 2],
+            all[all.len() + 2 - DELIVERED_MAX..]
+        );
+        assert_eq!(left[DELIVERED_MAX - 2..], [entry(0), entry(1)]);
     }
 
     #[test]

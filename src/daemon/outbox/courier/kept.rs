@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::daemon::outbox::courier::{Courier, Disk};
+use crate::daemon::outbox::ledger::CleanUp;
 use crate::engine::event::Event;
 use crate::pair::ledger::{Entry as LedgerEntry, Page};
 
@@ -95,7 +96,11 @@ impl Courier {
         let was_failing = self.ledger_disk != Disk::Works;
         let spool = self.settings.spool.display();
         match added {
-            Ok(()) => {
+            Ok(cleaned) => {
+                if let CleanUp::Failed(error) = cleaned {
+                    let why = "it grows until it can be written anew";
+                    tracing::warn!(%spool, %error, why, "cannot clean up the list of what was delivered");
+                }
                 self.ledger_disk = Disk::Works;
                 if was_failing {
                     tracing::info!(%spool, "what is delivered is written down again");
