@@ -543,19 +543,23 @@ impl Daemon {
         } = self;
         // Who reads a file beside the loop would hold up the end of the process.
         leaving.store(true, Ordering::Relaxed);
-        server.close().await;
-        traps.close().await;
-        let last = engine.at_exit().map(Arc::new);
-        // The channel of wishes stays open until then: its end alone would end the applier, with
-        // nothing done.
-        applier.stop(last).await;
-        drop(desired);
-        runner.close(RUNS_LIMIT).await;
-        // What comes of deliveries that end now is still logged. The engine need not know: an
-        // alert counts once its call was started (D33).
+        // First and beside all the rest, which may take longer than the last word lasts that
+        // messages may leave: what came behind it would be held for the other director.
         for call in store.let_go() {
             outbox.send(call);
         }
+        let last = engine.at_exit().map(Arc::new);
+        let rest = tokio::spawn(async move {
+            server.close().await;
+            traps.close().await;
+            // The channel of wishes stays open until then: its end alone would end the applier,
+            // with nothing done.
+            applier.stop(last).await;
+            drop(desired);
+            runner.close(RUNS_LIMIT).await;
+        });
+        // What comes of deliveries that end now is still logged. The engine need not know: an
+        // alert counts once its call was started (D33).
         {
             let closing =
                 async { tokio::join!(outbox.close(ALERTS_LIMIT), remote.finish(REMOTE_LIMIT)) };
@@ -575,6 +579,9 @@ impl Daemon {
                     _ = &mut closing => break,
                 }
             }
+        }
+        if let Err(error) = rest.await {
+            tracing::error!(%error, "the end broke; this is a defect of lvsmon, please report it");
         }
         remote.leave().await;
         scribe.close(JOURNAL_LIMIT).await;

@@ -1,13 +1,14 @@
 //! The daemon delivers: from mon.cf to the relay, through `kill -9` and a full disk.
 
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 
 use super::harness::{LIMIT, spooled_in};
 use super::servers::{Receiver, Relay, have_receiver, have_relay};
@@ -109,6 +110,66 @@ fn after_kill_9_in_the_middle_of_the_queue_every_recipient_gets_the_mail() {
         twice <= 1,
         "only the mail under way may come twice, not {twice}"
     );
+}
+
+/// An ipvsadm that hangs while the file `hang` is there.
+const HANGING: &str = r#"#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+[ ! -e hang ] || touch hanging
+while [ -e hang ]; do sleep 0.1; done
+"#;
+
+/// One of a pair tells people for three seconds behind the last word that it may.
+#[test]
+fn what_is_due_at_a_stop_is_told_however_long_the_table_takes() {
+    if !have_relay("what_is_due_at_a_stop_is_told_however_long_the_table_takes") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let site = site();
+    site.write_executable("ipvsadm", HANGING);
+    let fifo = site.join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    let mut options = File::options();
+    let mut vrrp = options.read(true).write(true).open(&fifo).unwrap();
+    vrrp.write_all(b"INSTANCE \"VI_1\" MASTER 100\n").unwrap();
+    let path = config(&site, &relay, 1, |_| {
+        "            alert mail.alert a@b.example\n            \
+         alert lvs.alert -P tcp -V 10.0.0.3:80 -R 127.0.0.11 -F dr -B\n"
+            .to_owned()
+    });
+    let text = site.read("mon.cf").replace("= memory", "= ipvsadm");
+    let text = text.replace("mail_group_wait = 0s", "mail_group_wait = 10m");
+    site.write(
+        "mon.cf",
+        format!("notify_fifo = {}\n{text}", fifo.display()),
+    );
+    let path_variable = std::env::var("PATH").unwrap_or_default();
+    let mut command = lvsmon(["run", "--config"]);
+    command.arg(&path);
+    command.env("PATH", format!("{}:{path_variable}", site.path().display()));
+    let log = File::create(site.join("log")).expect("a log");
+    let mut running = Running::start(command.stderr(log));
+    wait_until("the role", LIMIT, || {
+        site.read("log")
+            .contains("the role of this director changes")
+    });
+    site.write("down", "");
+    let spool = || spooled_in(&site.join("state")).len();
+    wait_until("the message in the spool", LIMIT, || spool() == 1);
+    site.write("hang", "");
+    wait_until("a look at the table that hangs", LIMIT, || {
+        site.join("hanging").exists()
+    });
+    running.signal(Signal::SIGTERM);
+    let end = running.wait(LIMIT);
+    fs::remove_file(site.join("hang")).unwrap();
+    assert!(end.success(), "{}", site.read("log"));
+    assert!(
+        site.read("log")
+            .contains("a call to the kernel does not end")
+    );
+    assert_eq!((relay.mails_to("a@b.example").len(), spool()), (1, 0));
 }
 
 #[test]
