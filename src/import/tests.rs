@@ -555,6 +555,18 @@ const CHECKERS: &[Case<'_>] = &[
     ),
     ("inhibit_on_failure", &["on_failure quiesce\n"], &[]),
     ("alpha", &["initial out\n"], &[]),
+    ("TCP_CHECK {\n alpha\n}", &["initial out\n"], &[]),
+    (
+        "TCP_CHECK {\n}\nPING_CHECK {\n alpha yes\n}",
+        &["initial out\n"],
+        &[],
+    ),
+    ("alpha\nTCP_CHECK {\n alpha no\n}", &["initial in\n"], &[]),
+    (
+        "alpha\nTCP_CHECK {\n alpha no\n}\nPING_CHECK {\n}",
+        &["initial out\n"],
+        &[],
+    ),
     (
         "TCP_CHECK {\n}\nsmtp_alert",
         &[
@@ -710,6 +722,11 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
         &["other address family"],
     ),
     ("real_server 10.0.0.7 80 {\n}", &[], &[]),
+    (
+        "real_server 10.0.0.8 81 {\n TCP_CHECK {\n alpha\n }\n PING_CHECK {\n alpha\n }\n}",
+        &["initial in\n"],
+        &["alpha of single servers"],
+    ),
     (
         "real_server 10.0.0.8 81 {\n inhibit_on_failure\n}",
         &["real 10.0.0.8:81\n"],

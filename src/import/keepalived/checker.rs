@@ -96,13 +96,22 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Of a real server, before its checkers.
-    pub(super) fn of_server(defaults: &Defaults) -> Self {
-        Self {
+    /// Of a real server with these checkers. It is out at first where one of them is taken to have
+    /// failed: its own `alpha` is what they have for theirs.
+    pub(super) fn of_server(defaults: &Defaults, checkers: &[Self]) -> Self {
+        let mut found = Self {
             quiesced: usize::from(defaults.inhibit),
-            kept_out: usize::from(defaults.alpha),
             ..Self::default()
+        };
+        for one in checkers {
+            found.add(one);
         }
+        let is_kept_out = match checkers {
+            [] => defaults.alpha,
+            _ => found.kept_out > 0,
+        };
+        found.kept_out = usize::from(is_kept_out);
+        found
     }
 
     /// Adds what was found elsewhere.
@@ -238,6 +247,7 @@ impl Look<'_> {
             pause: Some(pause).filter(|_| lost == 0),
             checkers: 1 - lost,
             lost,
+            kept_out: usize::from(options.defaults.alpha),
             sets_weight,
             ..Found::default()
         }

@@ -421,17 +421,16 @@ impl<'a> Reading<'a> {
             .iter()
             .filter(|it| checker::is_one(it.name()))
             .collect();
-        let mut found = checker::Found::of_server(&defaults);
-        for block in checkers {
-            let look = checker::Look {
-                block,
-                defaults: &defaults,
-                server: &server,
-                policy: &policy,
-                has_certificates: self.globals.has_certificates,
-            };
-            found.add(&look.services(remarks));
-        }
+        let look = |block| checker::Look {
+            block,
+            defaults: &defaults,
+            server: &server,
+            policy: &policy,
+            has_certificates: self.globals.has_certificates,
+        };
+        let found = checkers.into_iter();
+        let found: Vec<_> = found.map(|it| look(it).services(remarks)).collect();
+        let mut found = checker::Found::of_server(&defaults, &found);
         if found.services.is_empty() && found.lost > 0 {
             let text = "none of its checks has an equivalent: the server is always in";
             remarks.lost(place, text);
