@@ -11,9 +11,13 @@ use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Limits, Outbox};
 use lvsmon::engine::event::{AlertCall, Delivery};
+use lvsmon::pair::Voice;
+use lvsmon::pair::post::receiver;
+use lvsmon::pair::talk::Delivery as Told;
 use serde_json::Value;
+use tokio::sync::mpsc;
 
-use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
+use super::harness::{Box_, block_on, call, program_call, quick, settings, spooled, until};
 use crate::support::TempDir;
 
 /// Nobody listens there.
@@ -232,4 +236,48 @@ fn a_disk_that_takes_nothing_leaves_a_thousand_messages_in_memory_and_their_orde
     assert!(told.iter().map(|(number, _)| *number).eq(501..=1_500));
     let left_out: u64 = told.iter().map(|(_, left_out)| left_out).sum();
     assert_eq!(left_out, 500);
+}
+
+#[test]
+fn a_program_without_room_has_it_once_another_is_gone_and_is_named_at_the_end() {
+    let (state, log) = (state(), Log::default());
+    let _listening = log.listen();
+    let program = state.write_executable("own.alert", "#!/bin/sh\n");
+    let limits = Limits {
+        bytes: 4_000,
+        ..quick()
+    };
+    block_on(async {
+        let settings = settings(&state, AWAY, LONG, limits);
+        let (events, _done) = mpsc::channel(10);
+        let mut outbox = Outbox::start_as(settings, Voice::Holds, None, events);
+        let send = |outbox: &Outbox, number, bytes| {
+            let mut call = program_call(number, "http", &program, &[]);
+            call.input = vec![b'x'; bytes].into();
+            outbox.send(call);
+        };
+        send(&outbox, 1, 1_000);
+        until("the first in the spool", || spooled(&state).len() == 1).await;
+        // The second is too large, and takes no room from the third.
+        for (number, bytes) in [(2, 1_500), (3, 10), (4, 5_000)] {
+            send(&outbox, number, bytes);
+        }
+        until("four held", || outbox.held() == 4).await;
+        until("the third in the spool", || spooled(&state).len() == 2).await;
+        let third = spooled(&state).remove(1);
+        let first = Told {
+            event: "farm/http/1795215956/failure/1".into(),
+            to: receiver("program", ["own.alert"]),
+        };
+        outbox.told_elsewhere(vec![first]);
+        until("the second in the spool", || {
+            let now = spooled(&state);
+            now.len() == 2 && now[1] == third
+        })
+        .await;
+        outbox.close(LONG).await;
+    });
+    assert_eq!(spooled(&state).len(), 2);
+    let lost = "lvsmon stops, and the spool did not take it";
+    assert_eq!(log.count(lost), 1, "the fourth is named");
 }

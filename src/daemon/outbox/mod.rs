@@ -99,7 +99,8 @@ impl OutboxSettings {
 pub struct Limits {
     /// Messages in the spool; beyond, repeats collapse (D23).
     pub messages: usize,
-    /// Bytes in the spool; beyond, repeats collapse (D23).
+    /// Bytes in the spool; beyond, repeats collapse (D23). Programs that wait may take as much
+    /// again; beyond, they wait in memory alone.
     pub bytes: u64,
     /// Messages kept in memory while the disk takes none.
     pub memory_messages: usize,

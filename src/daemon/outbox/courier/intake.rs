@@ -233,13 +233,9 @@ impl Courier {
                 }
             }
         }
-        match (fault, self.disk) {
-            (Some(why), _) => self.disk_failed(&why),
-            (None, Disk::Fails(_)) => {
-                self.disk = Disk::Works;
-                tracing::info!(spool = %self.settings.spool.display(), "the spool takes messages again");
-            }
-            (None, Disk::Works) => {}
+        match fault {
+            Some(why) => self.disk_failed(&why),
+            None => self.disk_works(),
         }
     }
 
@@ -298,6 +294,19 @@ impl Courier {
         entry.left_out = entry.left_out.saturating_add(left_out);
         entry.in_memory = true;
         self.queue.insert(number, entry);
+    }
+
+    /// The disk took something: what it did not take before goes next.
+    pub(super) fn disk_works(&mut self) {
+        if self.disk == Disk::Works {
+            return;
+        }
+        if self.queue.memory().next().is_some() {
+            self.disk = Disk::Fails(self.clock.now().mono);
+            return;
+        }
+        self.disk = Disk::Works;
+        tracing::info!(spool = %self.settings.spool.display(), "the spool takes messages again");
     }
 
     pub(super) fn disk_failed(&mut self, why: &str) {

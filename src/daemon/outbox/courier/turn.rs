@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::alert::notice::Notice;
 use crate::daemon::outbox::courier::held::elsewhere;
-use crate::daemon::outbox::courier::{Courier, Disk, Kind};
+use crate::daemon::outbox::courier::{BATCH, Courier, Disk, Kind};
 use crate::daemon::outbox::jobs::{self, Report};
 use crate::daemon::outbox::programs::{ProgramCall, REST_FIRST, attempts_before};
 use crate::daemon::outbox::spool::program::{KeptProgram, receiver};
@@ -33,6 +33,8 @@ pub(super) struct Shelf {
     bytes: u64,
     /// Calls that are to have one.
     fresh: BTreeSet<u64>,
+    /// Those for which there was no room, with the sizes that their files would have.
+    without_room: BTreeMap<u64, u64>,
     /// Calls that are neither started nor kept yet, with their place among all calls that came.
     in_doubt: BTreeMap<u64, u64>,
 }
@@ -49,6 +51,18 @@ impl Shelf {
         self.in_doubt.first_key_value().map(|(_, place)| *place)
     }
 
+    /// Calls that had no room and have it now are to have a file, the oldest first.
+    fn make_fresh(&mut self, bytes_most: u64) {
+        let mut room = bytes_most.saturating_sub(self.bytes);
+        while let Some((&number, &bytes)) = self.without_room.first_key_value()
+            && bytes <= room
+        {
+            room -= bytes;
+            self.without_room.remove(&number);
+            self.fresh.insert(number);
+        }
+    }
+
     /// What the file says is no longer so.
     pub(super) fn is_other(&mut self, number: u64) {
         self.fresh.insert(number);
@@ -62,6 +76,7 @@ impl Shelf {
     /// Whether there is a file to delete.
     fn forget(&mut self, number: u64) -> bool {
         self.fresh.remove(&number);
+        self.without_room.remove(&number);
         self.in_doubt.remove(&number);
         let bytes = self.kept.remove(&number);
         self.bytes = self.bytes.saturating_sub(bytes.unwrap_or(0));
@@ -170,25 +185,39 @@ impl Courier {
     }
 
     /// Writes the calls that wait and have no file yet; those for which the spool has no room stay
-    /// in memory alone.
+    /// in memory alone until it has.
     async fn write_programs(&mut self) {
         if let Disk::Fails(at) = self.disk
             && at > self.clock.now().mono
         {
             return;
         }
+        let most = self.settings.limits.bytes;
+        self.shelf.make_fresh(most);
+        let fresh: Vec<u64> = std::mem::take(&mut self.shelf.fresh).into_iter().collect();
+        for numbers in fresh.chunks(BATCH) {
+            self.write_some(numbers, most).await;
+        }
+    }
+
+    /// Some of them: their texts are in memory twice meanwhile.
+    async fn write_some(&mut self, numbers: &[u64], most: u64) {
         let mut files = Vec::new();
         let mut bytes = self.shelf.bytes;
-        for number in std::mem::take(&mut self.shelf.fresh) {
+        for &number in numbers {
             let Some(item) = self.kept_item(number) else {
                 continue; // It was started at once.
             };
             let text = item.to_bytes();
-            bytes = bytes.saturating_add(text.len() as u64);
-            if bytes > self.settings.limits.bytes {
+            let size = text.len() as u64;
+            let before = self.shelf.kept.get(&number).copied().unwrap_or(0);
+            let after = bytes.saturating_sub(before).saturating_add(size);
+            if after > most {
                 tracing::warn!("an alert program that waits is in memory alone: the spool is full");
+                self.shelf.without_room.insert(number, size);
                 continue;
             }
+            bytes = after;
             files.push((number, text));
         }
         if files.is_empty() {
@@ -205,8 +234,9 @@ impl Courier {
                 }
             }
         }
-        if let Some(why) = fault {
-            self.disk_failed(&why);
+        match fault {
+            Some(why) => self.disk_failed(&why),
+            None => self.disk_works(),
         }
     }
 
@@ -272,7 +302,8 @@ impl Courier {
 
     /// At the end: names what the disk did not take.
     pub(super) fn say_lost_programs(&mut self) {
-        let lost: Vec<u64> = std::mem::take(&mut self.shelf.fresh).into_iter().collect();
+        let mut lost = std::mem::take(&mut self.shelf.fresh);
+        lost.extend(std::mem::take(&mut self.shelf.without_room).into_keys());
         for number in lost {
             if let Some(call) = self.programs.take_out(number) {
                 let why = "lvsmon stops, and the spool did not take it";
