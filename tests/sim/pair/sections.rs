@@ -6,7 +6,7 @@ use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, ServiceName};
 use lvsmon::time::Mono;
 
-use super::{About, World};
+use super::{About, Coming, World};
 
 impl World {
     /// Mails about sections.
@@ -54,5 +54,55 @@ impl World {
             Some(format!("{SECTION_GROUP}/{trouble}/{}", open.id))
         });
         one.filter(|it| other.as_ref() == Some(it))
+    }
+}
+
+/// The active director tells of the trouble. The other one is back from a restart just as the hosts
+/// are, hears of it, and is alone before either has seen that.
+#[test]
+fn the_end_of_a_trouble_is_told_by_a_director_that_never_found_it() {
+    let mut told_by_other = 0;
+    for seed in 0..8 {
+        let _named = crate::sim::Named("PAIR_SEED", seed);
+        let mut world = World::new(seed);
+        world.coming.clear();
+        world.is_calm = true;
+        world.begin();
+        world.live(60);
+        world.dies_for_good(1);
+        world.live(10);
+        for outages in &mut world.outages {
+            outages.push((world.time, None));
+        }
+        world.live(60);
+        assert!(world.troubles() > 0, "the trouble is told");
+        world.come_back(1);
+        world.heal();
+        for outages in &mut world.outages {
+            outages.last_mut().unwrap().1 = Some(world.time);
+        }
+        world.live(1);
+        let before = world.ends_of_troubles();
+        world.dies_for_good(0);
+        world.live(120);
+        told_by_other += world.ends_of_troubles() - before;
+        world.troubles_have_an_end();
+    }
+    assert!(told_by_other > 3, "{told_by_other}");
+}
+
+impl World {
+    fn dies_for_good(&mut self, side: usize) {
+        self.die(side);
+        self.coming.retain(|_, it| !matches!(it, Coming::Back(_)));
+    }
+
+    fn ends_of_troubles(&self) -> usize {
+        let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == "up");
+        let of_section = |about: &About| matches!(about, About::Section(_));
+        let mails = self.mails.iter();
+        mails
+            .filter(|it| of_section(&it.about) && is_end(&it.event))
+            .count()
     }
 }
