@@ -5,7 +5,7 @@ use std::time::Duration;
 use lvsmon::daemon::outbox::Limits;
 use lvsmon::engine::event::Delivery;
 
-use super::harness::{Box_, block_on, program_call, quick, settings, until};
+use super::harness::{Box_, block_on, program_call, quick, settings, spooled, until};
 use crate::support::{TempDir, root};
 
 const RELAY: &str = "smtp://127.0.0.1:1";
@@ -88,6 +88,29 @@ fn a_call_passes_one_before_it_that_hangs() {
     let got = state.read("got");
     let numbers: Vec<&str> = got.lines().map(|line| &line[line.len() - 1..]).collect();
     assert_eq!(numbers, ["3", "2", "1"]);
+}
+
+#[test]
+fn a_call_that_waited_in_the_spool_leaves_it_when_its_program_is_started() {
+    let state = TempDir::new();
+    let program = state.write_executable(
+        "own.alert",
+        "#!/bin/sh\ncd \"${0%/*}\" || exit 1\necho ran >>got\nwhile ! test -e go; do sleep 0.05; done\n",
+    );
+    // Somebody copies it into place: it cannot be started for now.
+    let busy = std::fs::File::options().append(true).open(&program);
+    block_on(async {
+        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        outbox.outbox.send(program_call(1, "http", &program, &[]));
+        until("it is in the spool", || spooled(&state).len() == 1).await;
+        drop(busy.unwrap());
+        until("it runs", || state.read("got") == "ran\n").await;
+        // A crash from here on does not call it again.
+        until("its file is gone", || spooled(&state).is_empty()).await;
+        state.write("go", "");
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+    });
+    assert_eq!(state.read("got"), "ran\n");
 }
 
 #[test]
