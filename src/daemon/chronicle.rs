@@ -351,10 +351,11 @@ impl Chronicle {
         let (group, service, alert) = (&*call.group, &*call.name, &*call.command.name);
         let (kind, period) = (call.kind.word(), &*call.period);
         let summary = cut(&call.summary, SUMMARY_MAX);
-        let id = call.id.0;
+        let (id, event) = (call.id.0, &*call.event);
         match way {
             Way::Out => tracing::info!(
-                name: syslog::ALERT, group, service, period, alert, kind, id, summary, "alert sent"
+                name: syslog::ALERT, group, service, period, alert, kind, id, event, summary,
+                "alert sent"
             ),
             Way::Held => tracing::info!(
                 group,
@@ -363,6 +364,7 @@ impl Chronicle {
                 alert,
                 kind,
                 id,
+                event,
                 summary,
                 "alert held, the other director tells people"
             ),

@@ -300,6 +300,7 @@ mod tests {
 
     #[test]
     fn syslog_gets_mons_priority_of_each_thing_that_happens() {
+        let call = crate::alert::notice::tests::call();
         let told = told(|| {
             let model = model_of(vec![service("web", "http")], &["h1"]);
             let (time, service) = (Wall::from_seconds(1), ServiceId(0));
@@ -310,7 +311,7 @@ mod tests {
                 summary: "h1 is bad".to_owned(),
             };
             chronicle.note(time, &model, &down);
-            chronicle.sent(time, &crate::alert::notice::tests::call(), Way::Out);
+            chronicle.sent(time, &call, Way::Out);
             chronicle.delivered(time, 1, &Delivery::GivenUp("no relay".to_owned()));
             let up = Note::ServiceUp {
                 service,
@@ -328,5 +329,6 @@ mod tests {
         for ((priority, text), (expected, what)) in told.iter().zip(expected) {
             assert!(*priority == expected && text.contains(what), "{told:?}");
         }
+        assert!(told[1].1.contains(&call.event), "{told:?}");
     }
 }
