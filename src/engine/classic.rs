@@ -488,7 +488,9 @@ fn take_in_outage(
     let failures = line.parsed("consec_failures", faults);
     let running = state.outage.take();
     if state.status == Status::Fail {
-        let (id, calls) = numbering(running.as_deref(), first_failure, number_of_outage);
+        let known = same_outage(running.as_deref(), first_failure);
+        let new = Outage::new(now, number_of_outage);
+        let known = known.cloned().unwrap_or_else(|| new.clone());
         let last_failure = last_failure.unwrap_or(first_failure);
         state.begin(Outage {
             since: Moment::restored(first_failure, now),
@@ -496,8 +498,11 @@ fn take_in_outage(
             last_failure,
             latest: Moment::restored(last_failure, now),
             consec_failures: failures.unwrap_or(1),
-            calls,
-            ..Outage::new(now, id)
+            id: known.id,
+            calls: known.calls,
+            events: known.events,
+            heard: known.heard,
+            ..new
         });
     }
     state.ack = line
@@ -541,10 +546,9 @@ fn take_in_text(state: &mut ServiceState, line: &Line) {
     }
 }
 
-/// The number of an outage in its event ids, and how many calls it had: the outage that runs
-/// already goes on with them (D23), any other one counts as new.
-fn numbering(running: Option<&Outage>, first_failure: Wall, new: i64) -> (i64, u32) {
+/// The outage that runs already, where it is that of the file: it goes on with its number and its
+/// calls (D23), any other one counts as new.
+fn same_outage(running: Option<&Outage>, first_failure: Wall) -> Option<&Outage> {
     let seconds = first_failure.seconds();
-    let same = running.filter(|outage| outage.first_failure.seconds() == seconds);
-    same.map_or((new, 0), |outage| (outage.id, outage.calls))
+    running.filter(|outage| outage.first_failure.seconds() == seconds)
 }

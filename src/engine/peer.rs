@@ -11,6 +11,7 @@
 //! is another one. A number that had its end here is not taken again, for as long as ends are
 //! remembered. What ended on both while they did not hear each other is in `ended`.
 
+pub(super) mod counts;
 mod ended;
 mod owed;
 mod reached;
@@ -27,7 +28,7 @@ use crate::engine::peer::ended::EndedHere;
 use crate::engine::peer::owed::Owed;
 pub(super) use crate::engine::peer::reached::Candidate;
 use crate::engine::saved::{Record, Saved};
-use crate::engine::state::{Acked, EventText, Outage, ServiceState};
+use crate::engine::state::{Acked, EventText, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Model, Service, ServiceId};
 use crate::pair::talk::Reached;
@@ -115,6 +116,7 @@ impl Engine {
                 id: outage.id,
                 began: outage.since.told(outage.first_failure, self.last),
                 calls: outage.calls,
+                events: outage.events.clone(),
                 alerted: alerted(state),
                 ack,
                 reached: outage.reached,
@@ -143,17 +145,6 @@ impl Engine {
         }
     }
 
-    /// Calls of the outage so far, those of the peer's among them where we speak in its place: a
-    /// call of ours must not have the number of another one of its.
-    pub(super) fn calls_so_far(&self, id: ServiceId, outage: &Outage) -> u32 {
-        if outage.calls == 0 || self.peer.told.speaking == Speaking::Silent {
-            return outage.calls; // The first one is the same on both.
-        }
-        let peers = self.peer.outage(self.model.service(id));
-        let peers = peers.filter(|peers| peers.id == outage.id);
-        peers.map_or(outage.calls, |peers| outage.calls.max(peers.calls))
-    }
-
     /// Takes in what the peer tells.
     pub(super) fn peer_told(&mut self, now: Now, told: PeerTold, actions: &mut Vec<Action>) {
         if told.is_linked {
@@ -172,6 +163,7 @@ impl Engine {
         let model = Arc::clone(&self.model);
         for (id, service) in model.services() {
             self.agree(now, id, service, actions);
+            self.hear_counts(now, id, service, actions);
             self.share_ack(now, id, service, actions);
         }
         self.agree_on_troubles(now, actions);

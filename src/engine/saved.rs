@@ -20,6 +20,7 @@ use crate::engine::state::{
 use crate::engine::{disabled, numbering, operator};
 use crate::model::Service;
 use crate::pair::talk::Reached;
+use crate::pair::talk::counted::{Counts, Events};
 use crate::text;
 use crate::time::{Now, Wall};
 
@@ -312,6 +313,10 @@ struct SavedOutage {
     calls: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     reached: Reached,
+    #[serde(default, skip_serializing_if = "Events::is_empty")]
+    events: Events,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard: Option<Box<Counts>>,
 }
 
 /// mon's names, as in its `opstatus` file, and what mon does not have.
@@ -468,6 +473,8 @@ impl SavedOutage {
             forgiven: outage.forgiven,
             calls: outage.calls,
             reached: outage.reached,
+            events: outage.events.clone(),
+            heard: outage.heard.clone(),
         }
     }
 
@@ -481,6 +488,8 @@ impl SavedOutage {
             consec_failures: self.consec_failures,
             forgiven: self.forgiven,
             calls: self.calls,
+            events: self.events,
+            heard: self.heard,
             ups: 0,
             reached: self.reached,
             hosts: Box::default(),

@@ -20,6 +20,7 @@ use crate::engine::verdict;
 use crate::lvs::GivenWeight;
 use crate::model::{AlertPeriod, HostName, Repeat, Service};
 use crate::pair::talk::Reached;
+use crate::pair::talk::counted::{Counted, Counts, Events};
 use crate::time::{Now, Readable, Wall};
 
 #[cfg(test)]
@@ -324,6 +325,10 @@ pub(crate) struct Outage {
     pub(crate) forgiven: u32,
     /// Alert calls so far, of all kinds but the one of its end: the number in their event ids.
     pub(crate) calls: u32,
+    /// What the latest of them told.
+    pub(crate) events: Events,
+    /// What the other director of a pair said last of its own calls, by the same number.
+    pub(crate) heard: Option<Box<Counts>>,
     /// The same of its end, which has the same ids on both directors however many repeats each
     /// of them has counted. Not in the journal: it ends with the event.
     pub(crate) ups: u32,
@@ -478,10 +483,18 @@ impl Outage {
             consec_failures: 0,
             forgiven: 0,
             calls: 0,
+            events: Events::default(),
+            heard: None,
             ups: 0,
             reached: Reached::Nothing,
             hosts: Box::default(),
         }
+    }
+
+    /// The calls of one event came behind so many others.
+    pub(crate) fn add_calls(&mut self, event: Counted) {
+        self.calls = event.before.saturating_add(event.said.calls);
+        self.events.add(event);
     }
 
     /// Failures in a row as mon counts them: `clear timers` begins anew.

@@ -7,12 +7,14 @@ use std::time::Duration;
 use crate::engine::binding::Ruling;
 use crate::engine::call::{self, Telling};
 use crate::engine::event::{Action, AlertCall, AlertKind, Note, Suppressed, Suppression};
+use crate::engine::peer::counts;
 use crate::engine::policy::whole::{self, Standing};
 use crate::engine::policy::{self, Call, Decision, Occasion};
 use crate::engine::state::{EventText, HostState};
 use crate::engine::{Engine, history};
 use crate::model::{AlertCommand, AlertProgram, Service, ServiceId};
 use crate::pair::talk::EventId;
+use crate::pair::talk::counted::Counted;
 use crate::pair::talk::delivered::REDISTRIBUTED;
 use crate::time::Now;
 
@@ -212,6 +214,9 @@ impl Engine {
         happening: &Happening<'_>,
         calls: Vec<Call>,
     ) -> Vec<AlertCall> {
+        if calls.is_empty() {
+            return Vec::new();
+        }
         let state = &self.states[happening.id.index()];
         let kind = happening.kind;
         let outage = match happening.numbered {
@@ -220,14 +225,16 @@ impl Engine {
         };
         let is_of_outage = outage.is_some();
         let is_end = kind == AlertKind::Up;
+        let said = counts::said(happening, calls.len());
         let (began, mut number) = match outage {
             Some(outage) if is_end => (outage.id, outage.ups),
-            Some(outage) => (outage.id, self.calls_so_far(happening.id, outage)),
+            Some(outage) => (outage.id, self.calls_before(happening.id, outage, said)),
             None => {
                 let unique = u32::try_from(self.last_alert).unwrap_or(u32::MAX);
                 (self.numbering.life(), unique)
             }
         };
+        let before = number;
         let telling = Telling {
             model: &self.model,
             disabled: &self.disabled,
@@ -251,12 +258,11 @@ impl Engine {
         }
         let state = &mut self.states[happening.id.index()];
         if is_of_outage && let Some(outage) = &mut state.outage {
-            let counted = if is_end {
-                &mut outage.ups
+            if is_end {
+                outage.ups = number;
             } else {
-                &mut outage.calls
-            };
-            *counted = number;
+                outage.add_calls(Counted { before, said });
+            }
         }
         calls
     }

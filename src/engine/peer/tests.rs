@@ -10,6 +10,7 @@ use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service}
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Service};
 use crate::pair::talk::word::{OpenOutage, Reached, ServiceName, SharedAck};
+use crate::pair::talk::counted::Events;
 use crate::time::Wall;
 
 /// One service `g/s` that alerts at every failure, checked every ten seconds.
@@ -87,6 +88,7 @@ fn told(open: Option<(i64, u32)>) -> PeerTold {
             id,
             began: Wall::from_seconds(id),
             calls,
+            events: Events::default(),
             alerted: (0..u32::from(calls > 0)).collect(),
             ack,
             reached: Reached::Nothing,

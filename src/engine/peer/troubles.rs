@@ -16,6 +16,7 @@ use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
 use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::Outages;
+use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::time::Now;
@@ -120,6 +121,7 @@ impl Engine {
                 id: told.number,
                 began: told.began(self.last),
                 calls: 0,
+                events: Events::default(),
                 alerted: Vec::new(),
                 ack: None,
                 reached: told.reached,

@@ -23,6 +23,7 @@ use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
     ServiceId,
 };
+use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::pair::talk::{EventId, Reached};
 use crate::time::{Mono, Wall};
@@ -463,6 +464,7 @@ fn peer(trouble: &str, number: i64, peer: Speaking) -> PeerTold {
         id: number,
         began: Wall::default(),
         calls: 0,
+        events: Events::default(),
         alerted: Vec::new(),
         ack: None,
         reached: Reached::Nothing,

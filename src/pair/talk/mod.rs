@@ -9,11 +9,13 @@
 //! | is it the peer who speaks, and is it new | [`session`] |
 //! | which words are there | [`word`] |
 //! | which messages were delivered, by whichever of the two | [`delivered`] |
+//! | which news does which number of an outage's calls tell | [`counted`] |
 //! | which wish of a person counts, where both have one | [`wishes`] |
 //! | what does the file say of the peer | [`settings`] |
 //! | what is to be said next, and what does the peer's state come to | [`conversation`] |
 
 pub mod conversation;
+pub mod counted;
 pub mod delivered;
 pub mod session;
 pub mod settings;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pair::SaidRole;
 use crate::pair::talk::delivered::{Delivery, EventId};
+use crate::pair::talk::counted::Events;
 use crate::pair::talk::session::{LINE_MAX, Refusal};
 use crate::pair::talk::wishes::StampedWish;
 use crate::time::Wall;
@@ -45,6 +46,9 @@ pub struct OpenOutage {
     pub began: Wall,
     /// Alert calls of it so far.
     pub calls: u32,
+    /// What the latest of them told; none from an older version.
+    #[serde(default, skip_serializing_if = "Events::is_empty")]
+    pub events: Events,
     /// Periods that alerted people of it, counted from 0.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerted: Vec<u32>,

@@ -9,6 +9,7 @@ use super::*;
 use crate::engine::event::{Event, PeerTold, RunId, Speaking};
 use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
 use crate::model::Service;
+use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::OpenOutage;
 
 /// One service `g/s` of a director that has a peer, checked every ten seconds.
@@ -231,6 +232,7 @@ fn what_goes_on_here_and_is_over_there_has_the_same_number_and_the_other_way_rou
             id: EPOCH + 7,
             began: Wall::from_seconds(EPOCH + began),
             calls: 1,
+            events: Events::default(),
             alerted: Vec::new(),
             ack: None,
             reached: Reached::Nothing,

@@ -27,6 +27,7 @@ fn outage(id: i64) -> OpenOutage {
         id,
         began: Wall::default(),
         calls: 0,
+        events: crate::pair::talk::counted::Events::default(),
         alerted: Vec::new(),
         ack: None,
         reached: Reached::Nothing,
