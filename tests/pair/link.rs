@@ -31,6 +31,15 @@ impl World {
         fs::remove_file(self.folder.join("good")).unwrap();
     }
 
+    /// It fails from now on, and the monitor says this.
+    fn fails_with(&self, text: &str) {
+        let new = self.folder.write("new", format!("{text}\n"));
+        fs::rename(new, self.folder.join("says")).unwrap();
+        if self.folder.join("good").exists() {
+            self.fails();
+        }
+    }
+
     pub(super) fn recovers(&self) {
         self.folder.write("good", "");
     }
@@ -80,8 +89,9 @@ impl Director {
         folder.write_executable(
             "mon.d/state.monitor",
             format!(
-                "#!/bin/sh\ntest -e {} && exit 0\necho h1\nexit 1\n",
-                good.display()
+                "#!/bin/sh\ntest -e {} && exit 0\ncat {} 2>/dev/null || echo h1\nexit 1\n",
+                good.display(),
+                world.folder.join("says").display()
             ),
         );
         folder.write_executable(
@@ -632,6 +642,33 @@ fn an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id() {
     let all = ids(&relay);
     assert_eq!(outage(&all[0]), outage(&all[1]), "{all:?}");
     assert!(all[1].contains("/up/"), "{all:?}");
+}
+
+/// The standby's checks run ahead: what it has found and the active one has not is no event that
+/// was told.
+#[test]
+fn what_only_the_standby_has_found_is_told_when_the_active_dies() {
+    if !have_relay("pair: what_only_the_standby_has_found_is_told_when_the_active_dies") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let (world, same) = (World::new(), World::new());
+    let [mut one, two] = roles(Director::pair_in([&world, &same]), &relay);
+    for (count, text) in [(1, "127.0.0.1"), (2, "127.0.0.1 slow")] {
+        same.fails_with(text);
+        two.wait_to_hold(2);
+        world.fails_with(text);
+        wait_until("the mail", SOON, || relay.mails().len() == count);
+        two.wait_to_hold(0);
+    }
+    same.fails_with("127.0.0.1 slower");
+    two.wait_to_hold(2);
+    one.end(Signal::SIGKILL);
+    two.role("master");
+    wait_until("the third mail", SOON, || relay.mails().len() == 3);
+    let mut all = ids(&relay);
+    all.dedup();
+    assert_eq!(all.len(), 3, "{all:?}");
 }
 
 /// Whether the standby has seen the end when the link is back, or still waits for it.

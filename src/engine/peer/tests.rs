@@ -9,8 +9,8 @@ use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking
 use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Service};
-use crate::pair::talk::word::{OpenOutage, Reached, ServiceName, SharedAck};
 use crate::pair::talk::counted::Events;
+use crate::pair::talk::word::{OpenOutage, Reached, ServiceName, SharedAck};
 use crate::time::Wall;
 
 /// One service `g/s` that alerts at every failure, checked every ten seconds.

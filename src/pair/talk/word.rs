@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pair::SaidRole;
-use crate::pair::talk::delivered::{Delivery, EventId};
 use crate::pair::talk::counted::Events;
+use crate::pair::talk::delivered::{Delivery, EventId};
 use crate::pair::talk::session::{LINE_MAX, Refusal};
 use crate::pair::talk::wishes::StampedWish;
 use crate::time::Wall;
