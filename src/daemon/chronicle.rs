@@ -521,7 +521,7 @@ fn reasons_of(model: &Model, causes: &[Cause]) -> String {
     let why = causes.iter().map(|cause| {
         let (group, name) = names(model, cause.service);
         let text = one_line(&cause.text);
-        match cut(&text, SUMMARY_MAX).trim() {
+        match &*cause.about.of(cut(&text, SUMMARY_MAX).trim()) {
             "" => format!("{group}/{name}: {}", cause.reason),
             text => format!("{group}/{name}: {} ({text})", cause.reason),
         }
@@ -555,6 +555,7 @@ pub(super) fn started(
 mod tests {
     use super::*;
     use crate::engine::event::Reason;
+    use crate::engine::recent::About;
     use crate::lvs::{Command, Protocol};
 
     #[test]
@@ -586,25 +587,35 @@ mod tests {
             let events = chronicle.after(last).events;
             events.into_iter().map(|it| it.text).collect::<Vec<_>>()
         };
-        let cause = |text: &str| Cause {
+        let cause = |text: &str, about| Cause {
             service: ServiceId(0),
             host: None,
             reason: Reason::Refused,
             text: text.to_owned(),
+            about,
         };
-        let out = tell(
-            1,
-            ServerChange::Out(vec![cause("nobody\nlistens"), cause("")]),
-        );
+        let own = cause("nobody\nlistens", About::Host);
+        let out = tell(1, ServerChange::Out(vec![own, cause("", About::Host)]));
         assert_eq!(
             out,
             [
                 "192.168.0.1:80 out of 10.0.0.3:80/tcp: web/http: refused (nobody listens), web/http: refused"
             ]
         );
+        let whole = vec![
+            cause("it broke", About::Service),
+            cause("h1 h2", About::Named),
+        ];
+        assert_eq!(
+            tell(2, ServerChange::Out(whole)),
+            [
+                "192.168.0.1:80 out of 10.0.0.3:80/tcp: web/http: refused (of the whole service: \
+                 it broke), web/http: refused (named in \"h1 h2\")"
+            ]
+        );
         assert_eq!(
             tell(64, ServerChange::In),
-            ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m3s"]
+            ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m2s"]
         );
     }
 

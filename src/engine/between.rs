@@ -13,13 +13,14 @@ use std::time::Duration;
 use crate::engine::binding::{Part, Ruling};
 use crate::engine::call::Attempt;
 use crate::engine::event::{
-    Action, AlertKind, HostVerdict, Purpose, Reason, Report, RunId, WireId,
+    Action, AlertKind, HostVerdict, Purpose, Reason, Report, RunId, Status, WireId,
 };
 use crate::engine::policy::whole;
+use crate::engine::recent::Weighs;
 use crate::engine::said::Between;
 use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
-use crate::engine::state::{self, HostState};
+use crate::engine::state::{self, EventText, HostState};
 use crate::engine::witness::Doubted;
 use crate::engine::{Engine, Going, call, verdict};
 use crate::model::{HostName, ServiceId};
@@ -194,6 +195,9 @@ impl Engine {
             }
             actions.extend(self.bindings.rechecked(id, &opinions));
         }
+        let text = EventText::of(report.clone());
+        let summary = text.summary(Status::Fail);
+        self.remember_hosts(now, id, &found, &summary, Weighs::Fully);
         let state = &mut self.states[id.index()];
         state.between = Some(Between::add(state.between.take(), now.wall, &found));
         self.look_at_wires(now, id, &found, &going.tripped, actions);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::event::{Cause, Reason};
 use crate::engine::manual::ManualView;
+use crate::engine::recent::About;
 pub use crate::engine::section::live::ServedBy;
 pub use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{
@@ -272,6 +273,7 @@ impl Withdrawal {
             host: host.cloned(),
             reason: self.reason,
             text: String::new(),
+            about: About::Host,
         }
     }
 }

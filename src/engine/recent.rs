@@ -1,9 +1,11 @@
 //! What happened lately to one service: results, alerts sent, alerts held back, for a person who
 //! asks why.
 //!
-//! Bounded: [`ENTRIES_MAX`] of each kind, equal ones in a row counted as one. A service that was
-//! always good has none of it, since most of 10,000 services are. Kept in memory only: after a
+//! Bounded: [`ENTRIES_MAX`] of each kind, equal ones in a row counted as one; of single hosts see
+//! `hosts`. A service that was always good has none of it, since most of 10,000 services are. Kept in memory only: after a
 //! restart it begins anew. Decides nothing.
+
+mod hosts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +15,13 @@ use crate::engine::event::{
     Action, AlertCall, AlertId, AlertKind, HostVerdict, Reason, Report, Status, Suppressed,
     Suppression,
 };
-use crate::engine::state::{EventText, ServiceState};
-use crate::model::ServiceId;
+use crate::engine::state::{EventText, HostState, ServiceState};
+use crate::model::{HostName, ServiceId};
 use crate::text::cut;
 use crate::time::{Now, Wall};
+
+pub use hosts::{About, HOST_ENTRIES_MAX, HostEntry};
+pub(super) use hosts::{Weighs, words};
 
 /// Entries of each kind: what a person reads at one glance.
 pub const ENTRIES_MAX: usize = 10;
@@ -33,6 +38,8 @@ pub struct Recent {
     pub sent: Vec<SentEntry>,
     /// Alerts that a rule held back.
     pub held: Vec<HeldEntry>,
+    /// What was said of each host that was not always good.
+    hosts: hosts::Hosts,
 }
 
 /// Reports that said the same.
@@ -158,6 +165,19 @@ impl Engine {
         state.recent.get_or_insert_default().add(entry);
     }
 
+    /// The same of its hosts, also where the report is that of a check between two slots.
+    pub(super) fn remember_doubt_of_hosts(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        found: &[HostState],
+        report: &Report,
+    ) {
+        let text = EventText::of(report.clone());
+        let summary = text.summary(Status::Fail);
+        self.remember_hosts(now, id, found, &summary, Weighs::OnlyGood);
+    }
+
     /// Remembers which alerts were called and which were held back.
     pub(super) fn remember_alerts(&mut self, now: Now, actions: &[Action]) {
         for action in actions {
@@ -228,6 +248,12 @@ impl Engine {
 }
 
 impl Recent {
+    /// What the checks said lately of a host, oldest first; nothing where it was always good.
+    #[must_use]
+    pub fn of(&self, host: &HostName) -> &[HostEntry] {
+        self.hosts.get(host).map_or(&[], Vec::as_slice)
+    }
+
     fn add(&mut self, entry: ResultEntry) {
         match self.results.last_mut() {
             Some(last) if last.says_the_same(&entry) => {

@@ -12,6 +12,7 @@ use crate::engine::event::{
     Action, AlertKind, DowntimeLine, FailureLine, HostVerdict, Note, Report, Status,
 };
 use crate::engine::policy::Decision;
+use crate::engine::recent::Weighs;
 use crate::engine::state::{self, EventText, HostState, PeriodMemory, ServiceState};
 use crate::engine::tell::{Happening, Numbered};
 use crate::engine::{Engine, saved, verdict};
@@ -104,6 +105,8 @@ impl Engine {
             actions.push(record(service, &ahead, now));
         }
         self.call_alerts(now, &happening, decision, actions);
+        let summary = text.summary(Status::Fail);
+        self.remember_hosts(now, id, &hosts, &summary, Weighs::Fully);
         let state = &mut self.states[id.index()];
         state.set_text(text);
         actions.push(record(service, state, now));
@@ -245,6 +248,7 @@ impl Engine {
             self.weigh(id, &hosts, &verdicts);
         }
         self.good_for_table(id, &verdicts, actions);
+        self.remember_hosts(now, id, &hosts, "", Weighs::Fully);
         self.tell_success(now, was, &heard, &hosts, actions);
         self.outage_ends(now, id, actions);
         let state = &mut self.states[id.index()];

@@ -4,11 +4,15 @@
 //! who asks why a real server is out reads their words until the next run of the slot. Not in
 //! the journal.
 
+use std::borrow::Cow;
+
 use crate::engine::Engine;
 use crate::engine::binding::{Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Note, Status};
+use crate::engine::recent::{About, words};
 use crate::engine::state::{HostState, ServiceState};
 pub use crate::engine::tripwire::{BackOff, TripwireView};
+use crate::engine::verdict;
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
 
@@ -32,12 +36,14 @@ impl Between {
 }
 
 /// What was said of one host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said<'a> {
     /// Its verdict; none where it was not checked.
     pub verdict: Option<HostVerdict>,
     /// One line for a person; empty where there is nothing to say.
-    pub text: &'a str,
+    pub text: Cow<'a, str>,
+    /// What the text is about.
+    pub about: About,
     /// When; none before the first check. The start of the run of a slot, the end of a check
     /// between two.
     pub time: Option<Wall>,
@@ -96,26 +102,45 @@ impl Engine {
     #[must_use]
     pub fn said(&self, id: ServiceId, host: Option<&HostName>) -> Option<Said<'_>> {
         let state = self.states.get(id.index())?;
-        let since = host.and_then(|host| {
+        let members = &self.model.hostgroup(id).members;
+        let host = host.filter(|host| members.iter().any(|it| it.host == **host));
+        let latest = host.and_then(|host| state.recent.as_deref()?.of(host).last());
+        let between = host.and_then(|host| {
             let between = state.between.as_deref()?;
             let one = between.hosts.iter().find(|one| one.host == *host)?;
-            Some(Said {
-                verdict: Some(one.verdict),
-                text: &one.text,
-                time: Some(between.time),
-            })
+            Some((one, between.time))
         });
-        if since.is_some() {
-            return since;
+        if let Some((one, time)) = between {
+            // The summary of that check is not that of the service.
+            let has_own = one.verdict == HostVerdict::Up || !one.text.is_empty();
+            let (text, about) = match latest.filter(|_| !has_own) {
+                Some(latest) => (&*latest.text, latest.about),
+                None => (&*one.text, About::Host),
+            };
+            return Some(Said {
+                verdict: Some(one.verdict),
+                text: Cow::Borrowed(text),
+                about,
+                time: Some(time),
+            });
         }
-        let members = &self.model.hostgroup(id).members;
-        let is_member = host.is_some_and(|host| members.iter().any(|it| it.host == *host));
-        let outage = state.outage.as_deref().filter(|_| is_member);
+        let outage = state.outage.as_deref().filter(|_| host.is_some());
         let mut known = outage.into_iter().flat_map(|outage| &outage.hosts);
         let known = known.find(|known| host == Some(&known.host));
+        let verdict = verdict(state.status, known.map(|known| known.verdict));
+        let own = known.map_or("", |known| &known.text);
+        let summary = state.summary().unwrap_or_default();
+        let (text, about) = match verdict.filter(|_| host.is_some()) {
+            Some(verdict) => {
+                let is_named = || host.is_some_and(|host| is_named(&summary, host));
+                words(verdict, own, &summary, is_named)
+            }
+            None => (&*summary, About::Service),
+        };
         Some(Said {
-            verdict: verdict(state.status, known.map(|known| known.verdict)),
-            text: known.map_or("", |known| &known.text),
+            verdict,
+            text: Cow::Owned(text.to_owned()),
+            about,
             time: state.last_check,
         })
     }
@@ -135,14 +160,16 @@ impl Engine {
                 continue;
             };
             for cause in change.causes_mut() {
-                let said = self.said(cause.service, cause.host.as_ref());
-                let said = said.map(|said| said.text).filter(|text| !text.is_empty());
-                let summary = || {
-                    self.service(cause.service)
-                        .map(|it| it.summary.into_owned())
-                };
-                cause.text = said.map(str::to_owned).or_else(summary).unwrap_or_default();
+                if let Some(said) = self.said(cause.service, cause.host.as_ref()) {
+                    cause.text = said.text.into_owned();
+                    cause.about = said.about;
+                }
             }
         }
     }
+}
+
+fn is_named(summary: &str, host: &HostName) -> bool {
+    let found = verdict::named(summary.as_bytes(), std::slice::from_ref(host));
+    !found.is_empty()
 }

@@ -455,10 +455,15 @@ impl Engine {
             actions.push(Action::Note(Note::CutOff(cut_off)));
         }
         match doubt.report {
-            Doubted::Traps(heard) => self.remember_doubt(now, id, &heard.report),
+            Doubted::Traps(heard) => {
+                let found = self.found(id, &heard.report, &heard.hosts);
+                self.remember_doubt_of_hosts(now, id, &found, &heard.report);
+                self.remember_doubt(now, id, &heard.report);
+            }
             Doubted::Run(going, report) => {
                 let found = self.found(id, &report, &going.hosts);
                 self.only_good_counts(now, &going, &found, actions);
+                self.remember_doubt_of_hosts(now, id, &found, &report);
                 if going.purpose.is_slot() {
                     self.remember_doubt(now, id, &report);
                 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
-use crate::engine::event::{HostVerdict, Status, TableOutcome};
+use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
@@ -497,13 +497,18 @@ pub(super) const fn status(status: Status) -> ServiceStatus {
     }
 }
 
-fn host(view: &HostView<'_>) -> HostRow {
-    let (verdict, reason) = match view.verdict {
+/// The verdict on a host, and why; none for one that is up.
+pub(super) const fn verdict(verdict: Option<HostVerdict>) -> (Verdict, Option<Reason>) {
+    match verdict {
         Some(HostVerdict::Up) => (Verdict::Up, None),
         Some(HostVerdict::Down(reason)) => (Verdict::Down, Some(reason)),
         Some(HostVerdict::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
         None => (Verdict::Unknown, None),
-    };
+    }
+}
+
+fn host(view: &HostView<'_>) -> HostRow {
+    let (verdict, reason) = verdict(view.verdict);
     HostRow {
         host: view.host.to_string(),
         verdict,

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
+use crate::engine::recent::{About, HostEntry, ResultEntry};
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
@@ -25,12 +26,12 @@ use crate::wire::contest::{self, ContestRow};
 pub use crate::wire::server::section::{
     BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, TripwireRow,
 };
-use crate::wire::why::{self, ResultRow};
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, rows,
 };
 
-/// Results of each service in an answer: the last ones, equal ones in a row as one.
+/// Results in an answer of a service that decides as a whole: the last ones, equal ones in a row as
+/// one. Of a host there are no more than the engine keeps.
 const RESULTS_MAX: usize = 3;
 
 /// Bytes of a login name that are kept.
@@ -154,8 +155,12 @@ pub struct CheckRow {
     pub last_check: Option<i64>,
     /// While it keeps the real server out.
     pub withdraws: Option<WithdrawsRow>,
-    /// What it reported last, oldest first; empty where it was always good.
-    pub results: Vec<ResultRow>,
+    /// What the text is about.
+    #[serde(default = "of_the_host")]
+    pub about: About,
+    /// What it said of this host last, oldest first, runs and checks between two of them; of a
+    /// service that decides as a whole what it reported. Empty where all was always good.
+    pub results: Vec<SaidRow>,
     /// How far its section has counted; none where no section listens.
     pub count: Option<CountRow>,
     /// The connection that is held to the host; none without `tripwire on`.
@@ -163,6 +168,48 @@ pub struct CheckRow {
     /// What it lacks, so that it never runs: a monitor, or an interval.
     #[serde(default)]
     pub lacks: Option<String>,
+}
+
+/// What a service said of a real server, equal results in a row as one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidRow {
+    /// Time of the first.
+    pub first: i64,
+    /// Time of the last.
+    pub last: i64,
+    /// How many.
+    pub count: u32,
+    /// What it says of the host.
+    pub verdict: Verdict,
+    /// Why; none where it is up.
+    pub reason: Option<Reason>,
+    /// One line for a person; may be empty.
+    pub text: String,
+    /// What the text is about.
+    pub about: About,
+}
+
+impl SaidRow {
+    /// Verdict, reason and words: `down (refused): nobody listens`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let reason = self.reason.map(|reason| format!(" ({reason})"));
+        let text = match (self.about, &*self.about.of(&self.text)) {
+            (_, "") => String::new(),
+            (About::Host, text) => format!(": {text}"),
+            (About::Named | About::Service, text) => format!(", {text}"),
+        };
+        format!(
+            "{}{}{text}",
+            self.verdict.word(),
+            reason.unwrap_or_default()
+        )
+    }
+}
+
+/// What a daemon of before said nothing about.
+const fn of_the_host() -> About {
+    About::Host
 }
 
 /// A withdrawal.
@@ -336,15 +383,18 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         Some(_) => said.verdict,
         None => whole(),
     };
-    let (verdict, reason) = match verdict {
-        Some(HostVerdict::Up) => (Verdict::Up, None),
-        Some(HostVerdict::Down(reason)) => (Verdict::Down, Some(reason)),
-        Some(HostVerdict::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
-        None => (Verdict::Unknown, None),
-    };
-    let results = engine.recent(id).map(|recent| {
-        let first = recent.results.len().saturating_sub(RESULTS_MAX);
-        recent.results.iter().skip(first).map(why::result).collect()
+    let (verdict, reason) = rows::verdict(verdict);
+    let results = engine.recent(id).map(|recent| match host {
+        Some(host) => recent.of(host).iter().map(said_of_host).collect(),
+        None => {
+            let first = recent.results.len().saturating_sub(RESULTS_MAX);
+            recent
+                .results
+                .iter()
+                .skip(first)
+                .map(said_as_whole)
+                .collect()
+        }
     });
     let withdrawals = view.withdrawals.iter();
     let withdraws = withdrawals.filter(|withdrawal| withdrawal.service == id);
@@ -354,10 +404,8 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         status: rows::status(service.status),
         verdict,
         reason,
-        text: match said.text {
-            "" => service.summary.to_string(),
-            text => text.to_owned(),
-        },
+        text: said.text.into_owned(),
+        about: said.about,
         last_check: said.time.map(Wall::seconds),
         withdraws: withdraws.map(withdrawn).next(),
         results: results.unwrap_or_default(),
@@ -365,6 +413,36 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
         lacks: lacks(engine, id).map(str::to_owned),
     })
+}
+
+fn said_of_host(entry: &HostEntry) -> SaidRow {
+    let (verdict, reason) = rows::verdict(Some(entry.verdict));
+    SaidRow {
+        first: entry.first.seconds(),
+        last: entry.last.seconds(),
+        count: entry.count,
+        verdict,
+        reason,
+        text: entry.text.to_string(),
+        about: entry.about,
+    }
+}
+
+fn said_as_whole(entry: &ResultEntry) -> SaidRow {
+    let verdict = match entry.status {
+        Status::Ok => Verdict::Up,
+        status if status.is_failure() => Verdict::Down,
+        _ => Verdict::Unknown,
+    };
+    SaidRow {
+        first: entry.first.seconds(),
+        last: entry.last.seconds(),
+        count: entry.count,
+        verdict,
+        reason: entry.reason,
+        text: entry.summary.to_string(),
+        about: About::Service,
+    }
 }
 
 /// What a service lacks, so that it never runs and only a trap or a person speaks for it.

@@ -11,7 +11,6 @@ use crate::wire::server::{
     BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow,
     ServerAnswer, ServerWhy, TripwireRow,
 };
-use crate::wire::why::ResultRow;
 use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
 
 /// Prints the answer. 0 where the server is in everywhere with a weight above 0, else 1.
@@ -126,7 +125,7 @@ impl Page<'_> {
         };
         let since = self.sheet.moment(withdraws.since);
         let service = &check.service;
-        let text = match check.text.as_str() {
+        let text = match &*check.about.of(&check.text) {
             "" => String::new(),
             text => format!(": {text}"),
         };
@@ -143,10 +142,16 @@ impl Page<'_> {
                 &format!("last {}: {now}", self.sheet.moment(time)),
             )?;
         }
-        for (index, row) in check.results.iter().enumerate() {
-            let line = self.result(row);
+        self.results(check)
+    }
+
+    /// The newest first, as a person looks for them.
+    fn results(&mut self, check: &CheckRow) -> io::Result<()> {
+        for (index, row) in check.results.iter().rev().enumerate() {
+            let times = self.sheet.times(row.first, row.last, row.count);
+            let name = if index == 0 { "results" } else { "" };
             self.sheet
-                .field(if index == 0 { "results" } else { "" }, &line)?;
+                .field(name, &format!("{times} {}", row.words()))?;
         }
         Ok(())
     }
@@ -178,7 +183,8 @@ impl Page<'_> {
         self.sheet.field(
             "check",
             &format!("{} {verdict}{time}{lacks}", check.service),
-        )
+        )?;
+        self.results(check)
     }
 
     /// What is special about its place in the section.
@@ -329,17 +335,6 @@ impl Page<'_> {
             text.push_str(&format!("; wanted with weight {wanted}"));
         }
         self.sheet.field("kernel", &text)
-    }
-
-    fn result(&self, row: &ResultRow) -> String {
-        let times = self.sheet.times(row.first, row.last, row.count);
-        let reason = row.reason.map(|reason| format!(" ({reason})"));
-        let reason = reason.unwrap_or_default();
-        let summary = match row.summary.as_str() {
-            "" => String::new(),
-            text => format!(": {text}"),
-        };
-        format!("{times} {}{reason}{summary}", row.status.word())
     }
 }
 

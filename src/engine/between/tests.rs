@@ -583,7 +583,7 @@ fn a_server_goes_out_with_the_words_of_the_check_that_found_it_down() {
             .said(ServiceId(0), Some(&host))
             .unwrap()
             .text
-            .to_owned()
+            .into_owned()
     };
     assert_eq!(text(&play), "nobody listens at 75 s");
     // The slot has the last word.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::event::{Reason, SectionNews, Wish};
+use crate::engine::recent::About;
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
@@ -173,4 +174,6 @@ pub struct Cause {
     pub reason: Reason,
     /// Why, in the words of its latest check: one line, may be empty.
     pub text: String,
+    /// What these words are about.
+    pub about: About,
 }

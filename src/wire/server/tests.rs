@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::event::{Caution, Event, HostResult, Order, RealServerName, Report, Wish};
 use crate::engine::fixture::{at, exited};
+use crate::engine::recent::HOST_ENTRIES_MAX;
 use crate::engine::saved::Saved;
 use std::sync::Arc;
 
@@ -424,4 +425,66 @@ fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     // It is in for as long as before.
     assert_eq!(farm.why("192.168.0.1").since, None);
     assert!(farm.why("192.168.0.2").since.is_some());
+}
+
+/// What is said of the last results, the oldest first.
+fn results(server: &ServerWhy) -> Vec<String> {
+    let rows = server.checks[0].results.iter();
+    rows.map(|row| format!("{} x {}", row.count, row.words()))
+        .collect()
+}
+
+#[test]
+fn the_last_results_are_those_of_the_server_that_is_asked_for() {
+    let mut farm = Farm::new();
+    let other = ["192.168.0.2"];
+    farm.check(&other);
+    farm.check(&other);
+    farm.check(&[]);
+    // Nothing of it ever failed, whatever became of the other one.
+    let good = farm.why("192.168.0.1");
+    assert_eq!(results(&good), [""; 0]);
+    assert_eq!(
+        (&*good.checks[0].text, good.checks[0].about),
+        ("", About::Host)
+    );
+    // The re-check between two slots is among them.
+    let refused = "2 x down (refused): nobody listens";
+    assert_eq!(results(&farm.why("192.168.0.2")), [refused, "1 x up"]);
+    for _ in 0..10 {
+        farm.check(&[]);
+        farm.check(&other);
+    }
+    let last = results(&farm.why("192.168.0.2"));
+    assert_eq!(last.len(), HOST_ENTRIES_MAX);
+    assert_eq!(last[4], "1 x down (refused): nobody listens");
+    assert_eq!(results(&farm.why("192.168.0.1")), [""; 0]);
+}
+
+/// Two real servers and a monitor of another maker that checks both at once.
+const PROGRAM: &str = "hostgroup web 192.168.0.1 192.168.0.2\n\nwatch web\n service http\n  \
+    interval 10s\n  monitor x\n\nvirtual 10.0.0.3:80\n real web\n service web:http\n";
+
+#[test]
+fn words_of_a_program_are_said_to_be_those_of_the_whole_service() {
+    let named = after(PROGRAM, exited(1, "192.168.0.1 answers late\n"));
+    let down = ask(&named);
+    let said = "down (exit), named in \"192.168.0.1 answers late\"";
+    assert_eq!(results(&down), [format!("1 x {said}")]);
+    assert_eq!(down.checks[0].about, About::Named);
+    let unclear = after(PROGRAM, exited(1, "it broke\n"));
+    let said = "unknown (no_host_named), of the whole service: it broke";
+    assert_eq!(results(&ask(&unclear)), [format!("1 x {said}")]);
+    assert_eq!(ask(&unclear).checks[0].about, About::Service);
+    // All fail, and nobody is named.
+    let all = PROGRAM.replace("  monitor x\n", "  monitor x\n  all_hosts_on_failure\n");
+    let said = "down (exit), of the whole service: it broke";
+    let all = after(&all, exited(1, "it broke\n"));
+    assert_eq!(results(&ask(&all)), [format!("1 x {said}")]);
+    // The line of a real server that is no member of the hostgroup: the service decides as a whole.
+    let whole = after(FARM, exited(1, "h1\n"));
+    assert_eq!(
+        results(&ask(&whole)),
+        ["1 x down (exit), of the whole service: h1"]
+    );
 }
