@@ -330,6 +330,11 @@ impl Bindings {
         self.real_servers_of(|_, _| true)
     }
 
+    /// Those of one virtual service.
+    pub(crate) fn real_servers_in(&self, key: VirtualServiceKey) -> Vec<RealServerView> {
+        self.real_servers_of(|it, _| it == key)
+    }
+
     /// Those of the virtual services that are asked for.
     fn real_servers_of(
         &self,

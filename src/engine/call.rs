@@ -231,6 +231,8 @@ pub(crate) struct SectionEvent<'a> {
     pub(crate) text: &'a str,
     /// Key of the trouble's record.
     pub(crate) record: &'a str,
+    /// Who is in, who is out and why: lines.
+    pub(crate) servers: &'a str,
     pub(crate) now: Now,
 }
 
@@ -283,7 +285,9 @@ pub(crate) fn section_call(model: &Model, event: &SectionEvent<'_>, id: u64) -> 
         hosts: hosts.join(" "),
         time: event.now.wall,
         summary: event.text.to_owned(),
-        input: format!("{}\n", event.text).into_bytes().into(),
+        input: format!("{}\n{}", event.text, event.servers)
+            .into_bytes()
+            .into(),
         environment: variables.0.into(),
         results: Vec::new(),
         status,

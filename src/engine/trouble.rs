@@ -21,6 +21,7 @@ use crate::model::{AlertProgram, DeclaredService, Model};
 use crate::pair::talk::Reached;
 use crate::time::{Mono, Now, Readable, Wall};
 
+mod servers;
 mod young;
 
 pub(super) use young::Young;
@@ -307,6 +308,10 @@ impl Engine {
             | AlertKind::Test => &section.alerts,
         };
         let record = key_of(section.key, trouble);
+        let servers = match lines.is_empty() {
+            true => String::new(),
+            false => self.list_servers(section.key),
+        };
         for (line, command) in (1_u32..).zip(lines) {
             if let AlertProgram::Missing(reason) = &command.program {
                 actions.push(Action::Note(Note::Section {
@@ -326,6 +331,7 @@ impl Engine {
                 first: told.began(now),
                 text,
                 record: &record,
+                servers: &servers,
                 now,
             };
             let call: AlertCall = call::section_call(&self.model, &event, self.last_alert);

@@ -157,7 +157,7 @@ impl Engine {
         Ok(self.with_wishes(self.bindings.aimed(aim)?))
     }
 
-    fn with_wishes(&self, mut views: Vec<RealServerView>) -> Vec<RealServerView> {
+    pub(super) fn with_wishes(&self, mut views: Vec<RealServerView>) -> Vec<RealServerView> {
         for view in &mut views {
             let entry = view.server.map(|server| (view.virtual_service, server));
             view.manual = entry.and_then(|entry| self.bindings.wished(entry, self.last));

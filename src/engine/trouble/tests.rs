@@ -28,7 +28,7 @@ use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::pair::talk::{EventId, Reached};
 use crate::time::{Mono, Wall};
 
-use super::young;
+use super::{servers, young};
 
 const VS: &str = "10.0.0.3:80/tcp";
 
@@ -718,4 +718,80 @@ fn a_trouble_that_becomes_another_for_a_moment_goes_on() {
     let told = alerts(&director.hears(&fixture::exited(0, "")));
     assert_eq!(told.len(), 1, "the end of the first: {told:?}");
     assert!(told[0].contains("too_few") && told[0].contains("/up/"));
+}
+
+/// The list of real servers in what the first alert is told.
+fn listed(actions: &[Action]) -> Vec<String> {
+    let calls = calls(actions);
+    let input = String::from_utf8_lossy(&calls[0].input).into_owned();
+    let list = input.split_once("\n\nReal servers, ").expect("a list").1;
+    list.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_alert_lists_who_is_out_and_who_is_in_and_why() {
+    let mut director = Director::start(with_fallback(), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let order = Order {
+        aim: Aim {
+            server: RealServerName("10.1.0.1".to_owned()),
+            within: None,
+        },
+        wish: ManualWish::Disable,
+        span: None,
+        by: "ann".to_owned(),
+        reason: "new disks".to_owned(),
+        caution: Caution::Force,
+    };
+    director.tell(Event::Operator(Wish::Manual(order)));
+    director.looks();
+    let wished = date(director.seconds);
+    let mut actions = director.hears(&fixture::exited(1, "10.1.0.2"));
+    let failed = date(director.seconds);
+    actions.extend(director.lasts());
+    let lines = [
+        "2 of 3 without clients:".to_owned(),
+        format!("  out       10.1.0.1:80  the disable by ann (new disks) since {wished}"),
+        format!("  out       10.1.0.2:80  web/http, exit since {failed}: named in \"10.1.0.2\""),
+        "  in        10.1.0.9:80  the fallback, it serves".to_owned(),
+    ];
+    assert_eq!(listed(&actions), lines);
+    // Also the end says who is still out.
+    let mut actions = director.hears(&fixture::exited(0, ""));
+    actions.extend(director.lasts());
+    assert_eq!(listed(&actions)[1], lines[1]);
+}
+
+fn date(seconds: f64) -> String {
+    let stamp = jiff::Timestamp::from_second(at(seconds).wall.seconds()).unwrap();
+    stamp.to_zoned(TimeZone::UTC).strftime("%F %T").to_string()
+}
+
+#[test]
+fn an_alert_lists_no_more_servers_than_a_person_reads() {
+    let hosts: Vec<String> = (1..=servers::LINES_MAX + 5)
+        .map(|last| format!("10.1.1.{last}"))
+        .collect();
+    let words: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let mut model = fixture::model_of(vec![fixture::service("web", "http")], &words);
+    let mut many = section();
+    let server = many.servers[0].clone();
+    many.servers = (hosts.iter())
+        .map(|host| DeclaredServer {
+            host: HostName::new(host),
+            ..server.clone()
+        })
+        .collect();
+    model.virtual_services.push(many);
+    let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let all_but_one = words[1..].join(" ");
+    director.reports(&fixture::exited(1, &all_but_one));
+    let mut actions = director.hears(&fixture::exited(1, &words.join(" ")));
+    actions.extend(director.lasts());
+    let lines = listed(&actions);
+    assert_eq!(lines.len(), servers::LINES_MAX + 2);
+    assert_eq!(lines[0], "45 of 45 without clients:");
+    assert_eq!(lines.last().unwrap(), "and 5 more: lvsmon table");
+    assert!(lines.iter().all(|line| line.len() < 250), "{lines:?}");
 }

@@ -1,0 +1,126 @@
+//! Which real servers of a section are in and which are out, and who says so: the list below the
+//! sentence that an alert of a section tells.
+//!
+//! Bounded: [`LINES_MAX`] lines of at most [`WORDS_MAX`] bytes of each check's words, those that
+//! serve nobody first. Times are those of the director's zone, as in a mail. Decides nothing.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::engine::Engine;
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
+use crate::engine::manual::{Heed, ManualView};
+use crate::lvs::{ServerWish, VirtualServiceKey, Weight};
+use crate::model::{HostName, ServiceId};
+use crate::text::{cut, one_line};
+use crate::time::Wall;
+
+/// Real servers that are listed: what a person reads of a mail, and a pager still takes.
+pub(super) const LINES_MAX: usize = 40;
+
+/// Bytes of what a check said that are kept: a line that still shows who withdraws.
+const WORDS_MAX: usize = 120;
+
+impl Engine {
+    /// A line for each real server of a section, each ended by a newline.
+    pub(super) fn list_servers(&self, key: VirtualServiceKey) -> String {
+        let mut views = self.with_wishes(self.bindings.real_servers_in(key));
+        views.sort_by_key(|view| serves(view.wish));
+        let out = views.iter().filter(|view| !serves(view.wish)).count();
+        let all = views.len();
+        let mut text = format!("\nReal servers, {out} of {all} without clients:\n");
+        for view in views.iter().take(LINES_MAX) {
+            text.push_str(&self.line_of(view));
+            text.push('\n');
+        }
+        if let Some(more) = all.checked_sub(LINES_MAX).filter(|&more| more > 0) {
+            text.push_str(&format!("and {more} more: lvsmon table\n"));
+        }
+        text
+    }
+
+    fn line_of(&self, view: &RealServerView) -> String {
+        let state = match view.wish {
+            ServerWish::In(to) if to.weight == Weight(0) => "weight 0",
+            ServerWish::In(_) => "in",
+            ServerWish::Out => "out",
+            ServerWish::AsFound => "as found",
+        };
+        let words: Vec<&str> = view.hosts.iter().map(HostName::as_str).collect();
+        let words = words.join(" ");
+        let name = match view.server {
+            None => words,
+            Some(server) if server.to_string().starts_with(&words) => server.to_string(),
+            Some(server) => format!("{server} ({words})"),
+        };
+        let mut why: Vec<String> = Vec::new();
+        why.extend(view.withdrawals.iter().map(|it| self.withdrawn(view, it)));
+        why.extend(view.manual.as_ref().map(|manual| self.wish_of(manual)));
+        if view.withdrawals.is_empty() {
+            let untested = view.untested.iter();
+            why.extend(untested.map(|&id| format!("no verdict yet of {}", self.called(id))));
+        }
+        why.extend(match view.role {
+            Some(ServerRole::Kept) => Some("kept in by min_live".to_owned()),
+            Some(ServerRole::FallbackIn) => Some("the fallback, it serves".to_owned()),
+            Some(ServerRole::FallbackOut) => Some("the fallback, not needed".to_owned()),
+            Some(
+                ServerRole::Unseen
+                | ServerRole::Serves { .. }
+                | ServerRole::Out
+                | ServerRole::Quiesced
+                | ServerRole::Draining { .. }
+                | ServerRole::InUntested
+                | ServerRole::OutUntested
+                | ServerRole::AsFound,
+            )
+            | None => None,
+        });
+        why.extend(view.problem.as_ref().map(|text| one_line(text)));
+        let line = format!("  {state:<8}  {name}  {}", why.join("; "));
+        line.trim_end().to_owned()
+    }
+
+    fn withdrawn(&self, view: &RealServerView, it: &Withdrawal) -> String {
+        let said = self.said(it.service, view.hosts.first());
+        let said = said.map(|said| {
+            let text = one_line(&said.text);
+            said.about.of(cut(&text, WORDS_MAX).trim())
+        });
+        let text = match said.as_deref() {
+            None | Some("") => String::new(),
+            Some(text) => format!(": {text}"),
+        };
+        let (service, since) = (self.called(it.service), date(it.since, &self.zone));
+        format!("{service}, {} since {since}{text}", it.reason)
+    }
+
+    fn wish_of(&self, manual: &ManualView) -> String {
+        let since = date(manual.since, &self.zone);
+        let mut text = format!("{} since {since}", manual.called());
+        if let Some(until) = manual.until {
+            text.push_str(&format!(" until {}", date(until, &self.zone)));
+        }
+        if manual.heed == Heed::GivesWay {
+            text.push_str(", not obeyed: min_live would not hold");
+        }
+        text
+    }
+
+    fn called(&self, id: ServiceId) -> String {
+        let service = self.model.services.get(id.index());
+        service.map_or_else(String::new, |it| format!("{}/{}", it.group, it.name))
+    }
+}
+
+/// Whether clients get there.
+fn serves(wish: ServerWish) -> bool {
+    matches!(wish, ServerWish::In(to) if to.weight != Weight(0))
+}
+
+fn date(time: Wall, zone: &TimeZone) -> String {
+    match Timestamp::from_second(time.seconds()) {
+        Ok(stamp) => stamp.to_zoned(zone.clone()).strftime("%F %T").to_string(),
+        Err(_) => time.seconds().to_string(),
+    }
+}
