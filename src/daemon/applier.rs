@@ -21,7 +21,7 @@ use tracing::warn;
 use crate::clock::{Clock, Stopwatch};
 use crate::daemon::applier::differences::Differences;
 use crate::effort::look;
-use crate::engine::event::{Event, TableOutcome};
+use crate::engine::event::{Event, KeptStranger, TableOutcome};
 use crate::ipvs::{Backend, IpvsError, Look, Touch};
 use crate::lvs::diff::behind::{Behind, Waits};
 use crate::lvs::diff::{diff, missing, owned};
@@ -471,16 +471,24 @@ impl Worker {
         outcome: &mut TableOutcome,
     ) {
         let mut behind = Behind::new(desired, held);
+        let is_observer = self.backend.touch() == Touch::OnlyReads;
         // A reason that holds for all the rest of this look.
         let mut general: Option<String> = None;
         for command in commands {
             match behind.waits(&command) {
                 Some(Waits::ForService) => continue,
-                Some(Waits::ForServers) => {
-                    outcome.refused.push((command, WAITS.to_owned()));
+                // Nobody reads of an observer what stays: it changes nothing at all.
+                Some(Waits::ForServer(until_in)) if !is_observer => {
+                    if let (key, Some(stranger)) = place(&command) {
+                        outcome.kept.push(KeptStranger {
+                            virtual_service: key,
+                            stranger,
+                            until_in,
+                        });
+                    }
                     continue;
                 }
-                None => {}
+                Some(Waits::ForServer(_)) | None => {}
             }
             let now = self.clock.now().mono;
             let too_early = || self.waiting.not_yet(&command, now);
@@ -499,7 +507,7 @@ impl Worker {
     }
 
     /// Where the commands repair what others changed: the wish for the place is the same, and
-    /// they were neither refused before nor waited for a virtual service.
+    /// they were neither refused or put off before nor waited for a virtual service.
     fn drifted(&self, desired: &Desired, commands: &[Command]) -> BTreeSet<Place> {
         let before = &self.seen.outcome;
         // An observer leaves every difference as it is.
@@ -508,9 +516,14 @@ impl Worker {
             return BTreeSet::new();
         }
         let refusals = by_place(&before.refused);
+        let kept = before.kept.iter();
+        let kept: BTreeSet<Place> = kept
+            .map(|it| (it.virtual_service, Some(it.stranger)))
+            .collect();
         let refused = |command: &Command| {
-            let found = refusals.get(&place(command));
-            found.is_some_and(|(it, _)| it == command)
+            let place = place(command);
+            let found = refusals.get(&place);
+            found.is_some_and(|(it, _)| it == command) || kept.contains(&place)
         };
         let waited = |command: &Command| {
             let key = command.service();
@@ -574,9 +587,6 @@ fn watched(desired: &Desired, connections: &Connections) -> Connections {
 fn look_again(took: Duration) -> Duration {
     took.saturating_mul(LOOK_SHARE).clamp(LOOK_MIN, LOOK_MAX)
 }
-
-/// Why a stranger stays for now.
-const WAITS: &str = "it waits until all real servers of the file are in";
 
 #[cfg(test)]
 mod tests;

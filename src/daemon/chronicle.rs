@@ -63,6 +63,8 @@ struct TableTrouble {
     /// Thousands where a whole farm is refused: looked up, not searched.
     refused: BTreeSet<String>,
     missing: BTreeSet<VirtualServiceKey>,
+    /// Real servers that nobody declared and that stay for now.
+    kept: BTreeSet<(VirtualServiceKey, RealServerKey)>,
 }
 
 impl Chronicle {
@@ -433,6 +435,9 @@ impl Chronicle {
                 .map(|(command, why)| rows::undone(source, command, why))
                 .collect(),
             missing: outcome.missing.iter().copied().collect(),
+            kept: (outcome.kept.iter())
+                .map(|it| (it.virtual_service, it.stranger))
+                .collect(),
         };
         let before = std::mem::replace(&mut self.table, trouble);
         let mut said = Vec::new();
@@ -454,6 +459,11 @@ impl Chronicle {
         }
         for vs in self.table.missing.difference(&before.missing) {
             said.push(("service_missing", format!("{vs} is missing")));
+        }
+        for (vs, rs) in self.table.kept.difference(&before.kept) {
+            let text =
+                format!("{rs}, not in the file, stays in {vs} until those of the file are in");
+            said.push(("stranger_kept", text));
         }
         for (kind, text) in said {
             self.keep(time, kind, None, text);

@@ -7,6 +7,7 @@
 
 mod alert;
 mod contested;
+mod kept;
 mod note;
 mod peer;
 mod run;
@@ -32,6 +33,7 @@ pub use alert::{
     Suppression,
 };
 pub use contested::Contested;
+pub use kept::KeptStranger;
 pub use note::{Cause, CutOff, Note, ServerChange};
 pub use peer::{PeerTold, PeerWish, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
@@ -491,6 +493,8 @@ pub struct TableOutcome {
     pub contested: Vec<Contested>,
     /// What the kernel refused, with its reason.
     pub refused: Vec<(Command, String)>,
+    /// Real servers that nobody declared and that stay for now.
+    pub kept: Vec<KeptStranger>,
     /// Virtual services that belong to others and are missing, so that their servers wait (D7).
     pub missing: Vec<VirtualServiceKey>,
     /// Why the table could not be read.

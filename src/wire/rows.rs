@@ -64,7 +64,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
             }
             let is_whole = whole.contains(key);
             row.real_servers
-                .extend(strangers(*key, is_whole, desired, seen));
+                .extend(strangers(engine, *key, is_whole, desired, seen));
             row
         })
         .collect();
@@ -157,6 +157,7 @@ fn declared(model: &Model) -> BTreeMap<(VirtualServiceKey, &HostName, u16), Real
 /// Real servers that the kernel has in a virtual service of ours and of which the file says
 /// nothing, in the order of their addresses. `is_whole` tells that the section removes them.
 fn strangers(
+    engine: &Engine,
     key: VirtualServiceKey,
     is_whole: bool,
     desired: &DesiredService,
@@ -179,7 +180,14 @@ fn strangers(
     let strangers = found.filter(|(server, _)| !desired.servers.contains_key(server));
     let row = |(server, found): (&RealServerKey, &RealServer)| {
         let found = Found::In(*found);
-        let mut row = real_server(*server, wish, found, why.to_owned(), None);
+        let why = match seen.kept(key, *server) {
+            None => why.to_owned(),
+            Some(kept) => format!(
+                "not in the file: {}",
+                seen.why_kept(kept, engine.time().mono)
+            ),
+        };
+        let mut row = real_server(*server, wish, found, why, None);
         let counts = seen.connections.get(&(key, *server)).copied();
         row.connections = found.connections(counts.unwrap_or_default());
         row.stranger = true;

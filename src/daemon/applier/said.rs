@@ -41,6 +41,21 @@ impl Worker {
         }
     }
 
+    /// A stranger that stays is no refusal: it may be all that serves.
+    fn log_strangers(&self, outcome: &TableOutcome) {
+        let before = &self.seen.outcome.kept;
+        let now = self.clock.now().mono;
+        for kept in outcome.kept.iter().filter(|it| !before.contains(it)) {
+            warn!(
+                stranger = %kept.stranger,
+                virtual_service = %kept.virtual_service,
+                why = outcome.why_kept(kept, now),
+                "a real server that is not in the file is left in for now; declare it, or see to \
+                 it that those of the file can be in",
+            );
+        }
+    }
+
     /// One line for each difference that lasts, where nothing is changed because of it.
     pub(super) fn log_differences(&mut self, outcome: &TableOutcome) {
         let is_seen = outcome.unreadable.is_none();
@@ -84,6 +99,7 @@ impl Worker {
             }
         }
         self.log_contests(outcome);
+        self.log_strangers(outcome);
         for key in &outcome.missing {
             if before.missing.binary_search(key).is_err() {
                 warn!(

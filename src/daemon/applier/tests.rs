@@ -431,6 +431,13 @@ async fn a_refused_command_rests_while_other_wishes_change() {
     assert_eq!((told.applied, told.refused.len()), (Vec::new(), 1));
 }
 
+/// What is said of the strangers that stay.
+fn why_kept(told: &TableOutcome, now: Mono) -> Vec<String> {
+    let kept = told.kept.iter();
+    kept.map(|it| format!("{} {}", it.stranger, told.why_kept(it, now)))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     let stranger = "-a -t 10.0.0.3:80 -r 192.168.0.2:80 -g -w 5\n";
@@ -445,7 +452,14 @@ async fn a_stranger_stays_while_a_real_server_of_the_file_is_refused() {
     let (told, _) = worker.look(Arc::clone(&desired)).await;
     let told = told.unwrap();
     let reasons: Vec<&str> = told.refused.iter().map(|(_, why)| why.as_str()).collect();
-    assert_eq!(reasons, ["no room", WAITS]);
+    assert_eq!(reasons, ["no room"]);
+    assert_eq!(
+        why_kept(&told, now),
+        [
+            "192.168.0.2:80 stays until 192.168.0.1:80 is in as the file says, which cannot be put \
+             in: no room"
+        ]
+    );
     assert!(bench.table().contains("192.168.0.2"), "{}", bench.table());
     // One of the file that is to be out leaves all the same.
     assert!(!bench.table().contains("192.168.0.3"), "{}", bench.table());
@@ -474,11 +488,17 @@ async fn a_stranger_stays_while_somebody_else_keeps_a_real_server_of_the_file_ou
     let told = told.unwrap();
     let places = [(web(), Some(real(2)))];
     assert!(told.contested.iter().map(placed).eq(places));
-    let end = Command::DeleteServer(web(), real(9));
+    let rests = told.contested[0].rests_until.unwrap();
+    let until = rests.since(Mono::ZERO);
+    let now = Mono::ZERO.after(until.saturating_sub(Duration::from_secs(9)));
     assert_eq!(
-        (told.applied, told.refused),
-        (vec![], vec![(end, WAITS.to_owned())])
+        why_kept(&told, now),
+        [
+            "192.168.0.9:80 stays until 192.168.0.2:80 is in as the file says, which somebody else \
+             changes again and again, tried again in 9s"
+        ]
     );
+    assert_eq!((told.applied, told.refused), (vec![], vec![]));
     bench.disturb(&format!("{BOTH}{stranger}"));
     let (told, _) = worker.look(desired).await;
     assert_eq!(told.unwrap().applied.len(), 1);

@@ -5,17 +5,17 @@
 //! whoever keeps that one out, the kernel that refuses it or another writer who is left to rest.
 //! Pure; the commands come in the order of [`diff`](super::diff).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::lvs::{Command, Desired, RealServer, VirtualServiceKey, Weight};
+use crate::lvs::{Command, Desired, RealServer, RealServerKey, VirtualServiceKey, Weight};
 
 /// What a command waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
     /// Its virtual service is not there.
     ForService,
-    /// It takes a stranger out, and a real server of the file is not in, or not with its weight.
-    ForServers,
+    /// It takes a stranger out, and this real server of the file is not in, or not with its weight.
+    ForServer(RealServerKey),
 }
 
 /// What the commands before left undone.
@@ -24,8 +24,8 @@ pub struct Behind<'a> {
     desired: &'a Desired,
     /// Virtual services that are not there.
     missing: BTreeSet<VirtualServiceKey>,
-    /// Those whose real servers did not all get in.
-    lacking: BTreeSet<VirtualServiceKey>,
+    /// Those whose real servers did not all get in, with the first that did not.
+    lacking: BTreeMap<VirtualServiceKey, RealServerKey>,
 }
 
 impl<'a> Behind<'a> {
@@ -35,7 +35,7 @@ impl<'a> Behind<'a> {
         let mut behind = Self {
             desired,
             missing: BTreeSet::new(),
-            lacking: BTreeSet::new(),
+            lacking: BTreeMap::new(),
         };
         for command in held {
             behind.is_undone(command);
@@ -49,10 +49,10 @@ impl<'a> Behind<'a> {
             Command::AddService(key, _) => {
                 self.missing.insert(*key);
             }
-            Command::AddServer(key, _, to) | Command::EditServer(key, _, to)
+            Command::AddServer(key, server, to) | Command::EditServer(key, server, to)
                 if gets_clients(to) =>
             {
-                self.lacking.insert(*key);
+                self.lacking.entry(*key).or_insert(*server);
             }
             // Without it no client goes elsewhere: it was to get none.
             Command::AddServer(..) | Command::EditServer(..) => {}
@@ -67,8 +67,9 @@ impl<'a> Behind<'a> {
         if self.missing.contains(&key) {
             return Some(Waits::ForService);
         }
-        let waits = self.lacking.contains(&key) && is_strangers_end(self.desired, command);
-        waits.then_some(Waits::ForServers)
+        let lacking = self.lacking.get(&key);
+        let lacking = lacking.filter(|_| is_strangers_end(self.desired, command));
+        lacking.map(|&server| Waits::ForServer(server))
     }
 }
 
@@ -96,8 +97,8 @@ fn is_strangers_end(desired: &Desired, command: &Command) -> bool {
 mod tests {
     use super::*;
     use crate::lvs::{
-        DesiredService, Family, Forwarding, RealServerKey, Scheduler, ServerWish, ServiceWish,
-        Strangers, VirtualService,
+        DesiredService, Family, Forwarding, Scheduler, ServerWish, ServiceWish, Strangers,
+        VirtualService,
     };
 
     fn key(last: u8) -> VirtualServiceKey {
@@ -132,8 +133,8 @@ mod tests {
         let edit = |weight| Command::EditServer(key(1), server(1), weighing(weight));
         let stranger = Command::DeleteServer(key(1), server(9));
         let cases = [
-            (add(5), Some(Waits::ForServers)),
-            (edit(5), Some(Waits::ForServers)),
+            (add(5), Some(Waits::ForServer(server(1)))),
+            (edit(5), Some(Waits::ForServer(server(1)))),
             (add(0), None),
             (edit(0), None),
             (

@@ -52,7 +52,9 @@ fn stranger(
         operator: None,
         section: None,
         checks: Vec::new(),
-        trouble: Vec::new(),
+        trouble: (seen.kept(key, server).into_iter())
+            .map(|kept| format!("it {}", seen.why_kept(kept, engine.time().mono)))
+            .collect(),
         contested: contested(engine, seen, &virtual_service, &real_server),
         stranger: true,
         back: Vec::new(),
