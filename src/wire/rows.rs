@@ -386,9 +386,14 @@ fn why(model: &Model, view: &RealServerView) -> String {
     let mut parts = Vec::new();
     let out = |service: &Withdrawal| {
         let name = name(model, service.service);
+        let runs = model.services.get(service.service.index());
+        let runs = runs.is_none_or(|it| it.monitor.is_some() && it.interval.is_some());
+        let kept = if runs { "" } else { " (it never runs)" };
         match service.ends {
-            Ends::WithSuccess => format!("{name} says {}", service.reason),
-            Ends::ByOperator => format!("{name} says {}, until lvsmon enable", service.reason),
+            Ends::WithSuccess => format!("{name} says {}{kept}", service.reason),
+            Ends::ByOperator => {
+                format!("{name} says {}{kept}, until lvsmon enable", service.reason)
+            }
         }
     };
     let names = |services: &[ServiceId]| -> String {

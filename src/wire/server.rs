@@ -168,6 +168,9 @@ pub struct CheckRow {
     /// What it lacks, so that it never runs: a monitor, or an interval.
     #[serde(default)]
     pub lacks: Option<String>,
+    /// It lacks that, and yet a verdict of it counts: that of its last run, which was then.
+    #[serde(default)]
+    pub kept_since: Option<i64>,
 }
 
 /// What a service said of a real server, equal results in a row as one.
@@ -412,7 +415,19 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
         lacks: lacks(engine, id).map(str::to_owned),
+        kept_since: kept_since(engine, id).map(Wall::seconds),
     })
+}
+
+/// When a service ran last that never does again, and whose verdict of then counts: no trap came
+/// since.
+fn kept_since(engine: &Engine, id: ServiceId) -> Option<Wall> {
+    lacks(engine, id)?;
+    let service = engine.service(id)?;
+    let ran = service.last_check?;
+    let is_trapped = service.last_trap.is_some_and(|trap| trap >= ran);
+    let has_verdict = service.status == Status::Ok || service.status.is_failure();
+    (has_verdict && !is_trapped).then_some(ran)
 }
 
 fn said_of_host(entry: &HostEntry) -> SaidRow {

@@ -142,6 +142,14 @@ impl Page<'_> {
                 &format!("last {}: {now}", self.sheet.moment(time)),
             )?;
         }
+        if let (Some(what), Some(since)) = (&check.lacks, check.kept_since) {
+            let since = self.sheet.moment(since);
+            let text = format!(
+                "{service} has not run since {since} and never does, as it has no {what}: what it \
+                 said then goes on counting; give it one, or let another service decide"
+            );
+            self.sheet.painted("kept", Tone::Odd, &text)?;
+        }
         self.results(check)
     }
 
@@ -177,9 +185,19 @@ impl Page<'_> {
             Some(time) => format!(", checked {}", self.sheet.moment(time)),
             None => ", not checked yet".to_owned(),
         };
-        let lacks = check.lacks.as_ref().map_or_else(String::new, |what| {
-            format!("; it never runs, since it has no {what}: only a trap speaks for it")
-        });
+        let lacks = match (&check.lacks, check.kept_since) {
+            (None, _) => String::new(),
+            (Some(what), None) => {
+                format!("; it never runs, since it has no {what}: only a trap speaks for it")
+            }
+            (Some(what), Some(since)) => {
+                let since = self.sheet.moment(since);
+                format!(
+                    "; it has not run since {since} and never does, as it has no {what}: what it \
+                     said then goes on counting"
+                )
+            }
+        };
         self.sheet.field(
             "check",
             &format!("{} {verdict}{time}{lacks}", check.service),

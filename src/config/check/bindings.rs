@@ -340,7 +340,7 @@ impl<'s> Compiler<'_, '_, 's> {
         let service = &self.services[entry.service.index()];
         if service.monitor.is_none() || service.interval.is_none() {
             let message = format!(
-                "service \"{}\" is never checked, so this line never acts",
+                "service \"{}\" is never checked: only traps, and what it said last, act on this line",
                 service.name
             );
             self.report

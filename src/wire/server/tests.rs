@@ -488,3 +488,34 @@ fn words_of_a_program_are_said_to_be_those_of_the_whole_service() {
         ["1 x down (exit), of the whole service: h1"]
     );
 }
+
+#[test]
+fn a_verdict_of_a_service_that_never_runs_again_is_said_to_be_kept() {
+    let mut farm = Farm::new();
+    let one = ["192.168.0.1"];
+    farm.check(&one);
+    farm.check(&one);
+    let ran = farm.why("192.168.0.1").checks[0].last_check;
+    assert_eq!(farm.why("192.168.0.1").checks[0].kept_since, None);
+    let (model, _) = crate::config::load_text(&SECTION.replace("  interval 10s\n", "")).unwrap();
+    let reload = Event::Reload {
+        model: Arc::new(model),
+        memory: crate::engine::event::Memory::Kept,
+    };
+    farm.engine.handle(at(farm.second), reload);
+    for server in ["192.168.0.1", "192.168.0.2"] {
+        let check = &farm.why(server).checks[0];
+        assert_eq!(check.lacks.as_deref(), Some("interval"));
+        assert!(
+            check.kept_since.is_some() && check.kept_since <= ran,
+            "{check:?}"
+        );
+    }
+    let rows = rows::table(&farm.engine, &farm.seen, Source::Daemon);
+    let row = &rows.virtual_services[0].real_servers[1];
+    assert!(
+        row.why.contains("web/http says refused (it never runs)"),
+        "{}",
+        row.why
+    );
+}

@@ -58,7 +58,9 @@ impl Compiler<'_, '_> {
                             to let it decide as a whole";
                 self.report().warn(span, message, help);
             } else if service.monitor.is_none() || interval.is_none() {
-                let message = format!("{group}:{name} is never checked, so it never decides");
+                let message = format!(
+                    "{group}:{name} is never checked: only traps, and what it said last, decide"
+                );
                 let help = "give it a monitor and an interval";
                 self.report().warn(span, message, help);
             } else if interval.is_some_and(|interval| interval < declared.counts.recheck) {
