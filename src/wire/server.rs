@@ -5,6 +5,7 @@
 //! Unix seconds, for the reader's own zone.
 
 mod back;
+mod said;
 mod section;
 mod strangers;
 
@@ -17,22 +18,20 @@ use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
-use crate::engine::recent::{About, HostEntry, ResultEntry};
+use crate::engine::recent::About;
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
+pub use crate::wire::server::said::SaidRow;
+use crate::wire::server::said::{kept_since, lacks};
 pub use crate::wire::server::section::{
     BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, TripwireRow,
 };
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, rows,
 };
-
-/// Results in an answer of a service that decides as a whole: the last ones, equal ones in a row as
-/// one. Of a host there are no more than the engine keeps.
-const RESULTS_MAX: usize = 3;
 
 /// Bytes of a login name that are kept.
 const LOGIN_MAX: usize = 40;
@@ -156,7 +155,7 @@ pub struct CheckRow {
     /// While it keeps the real server out.
     pub withdraws: Option<WithdrawsRow>,
     /// What the text is about.
-    #[serde(default = "of_the_host")]
+    #[serde(default = "said::of_the_host")]
     pub about: About,
     /// What it said of this host last, oldest first, runs and checks between two of them; of a
     /// service that decides as a whole what it reported. Empty where all was always good.
@@ -171,48 +170,6 @@ pub struct CheckRow {
     /// It lacks that, and yet a verdict of it counts: that of its last run, which was then.
     #[serde(default)]
     pub kept_since: Option<i64>,
-}
-
-/// What a service said of a real server, equal results in a row as one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SaidRow {
-    /// Time of the first.
-    pub first: i64,
-    /// Time of the last.
-    pub last: i64,
-    /// How many.
-    pub count: u32,
-    /// What it says of the host.
-    pub verdict: Verdict,
-    /// Why; none where it is up.
-    pub reason: Option<Reason>,
-    /// One line for a person; may be empty.
-    pub text: String,
-    /// What the text is about.
-    pub about: About,
-}
-
-impl SaidRow {
-    /// Verdict, reason and words: `down (refused): nobody listens`.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let reason = self.reason.map(|reason| format!(" ({reason})"));
-        let text = match (self.about, &*self.about.of(&self.text)) {
-            (_, "") => String::new(),
-            (About::Host, text) => format!(": {text}"),
-            (About::Named | About::Service, text) => format!(", {text}"),
-        };
-        format!(
-            "{}{}{text}",
-            self.verdict.word(),
-            reason.unwrap_or_default()
-        )
-    }
-}
-
-/// What a daemon of before said nothing about.
-const fn of_the_host() -> About {
-    About::Host
 }
 
 /// A withdrawal.
@@ -387,18 +344,6 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         None => whole(),
     };
     let (verdict, reason) = rows::verdict(verdict);
-    let results = engine.recent(id).map(|recent| match host {
-        Some(host) => recent.of(host).iter().map(said_of_host).collect(),
-        None => {
-            let first = recent.results.len().saturating_sub(RESULTS_MAX);
-            recent
-                .results
-                .iter()
-                .skip(first)
-                .map(said_as_whole)
-                .collect()
-        }
-    });
     let withdrawals = view.withdrawals.iter();
     let withdraws = withdrawals.filter(|withdrawal| withdrawal.service == id);
     let mut counts = view.counts.iter();
@@ -411,63 +356,12 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         about: said.about,
         last_check: said.time.map(Wall::seconds),
         withdraws: withdraws.map(withdrawn).next(),
-        results: results.unwrap_or_default(),
+        results: said::results(engine, id, host),
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
         lacks: lacks(engine, id).map(str::to_owned),
         kept_since: kept_since(engine, id).map(Wall::seconds),
     })
-}
-
-/// When a service ran last that never does again, and whose verdict of then counts: no trap came
-/// since.
-fn kept_since(engine: &Engine, id: ServiceId) -> Option<Wall> {
-    lacks(engine, id)?;
-    let service = engine.service(id)?;
-    let ran = service.last_check?;
-    let is_trapped = service.last_trap.is_some_and(|trap| trap >= ran);
-    let has_verdict = service.status == Status::Ok || service.status.is_failure();
-    (has_verdict && !is_trapped).then_some(ran)
-}
-
-fn said_of_host(entry: &HostEntry) -> SaidRow {
-    let (verdict, reason) = rows::verdict(Some(entry.verdict));
-    SaidRow {
-        first: entry.first.seconds(),
-        last: entry.last.seconds(),
-        count: entry.count,
-        verdict,
-        reason,
-        text: entry.text.to_string(),
-        about: entry.about,
-    }
-}
-
-fn said_as_whole(entry: &ResultEntry) -> SaidRow {
-    let verdict = match entry.status {
-        Status::Ok => Verdict::Up,
-        status if status.is_failure() => Verdict::Down,
-        _ => Verdict::Unknown,
-    };
-    SaidRow {
-        first: entry.first.seconds(),
-        last: entry.last.seconds(),
-        count: entry.count,
-        verdict,
-        reason: entry.reason,
-        text: entry.summary.to_string(),
-        about: About::Service,
-    }
-}
-
-/// What a service lacks, so that it never runs and only a trap or a person speaks for it.
-pub(super) fn lacks(engine: &Engine, id: ServiceId) -> Option<&'static str> {
-    let service = engine.model().services.get(id.index())?;
-    match (&service.monitor, service.interval) {
-        (Some(_), Some(_)) => None,
-        (None, _) => Some("monitor"),
-        (Some(_), None) => Some("interval"),
-    }
 }
 
 /// The verdict of a service that has no such host and decides as a whole.
