@@ -6,6 +6,7 @@
 //! | Question | Module |
 //! |---|---|
 //! | how is text kept short, and on one line | [`text`] |
+//! | what is a text in short, the same on every machine | [`digest`] |
 //! | which moment, which span | [`time`] |
 //! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
 //! | when does a period hold | [`period`] |
@@ -45,6 +46,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod depend;
+pub mod digest;
 mod effort;
 pub mod engine;
 mod folder;

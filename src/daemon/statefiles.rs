@@ -18,9 +18,10 @@ use tokio::sync::mpsc;
 use crate::daemon::Daemon;
 use crate::daemon::logs;
 use crate::daemon::scribe::{Job, Page, Reply};
+use crate::digest::Digest;
 use crate::engine::event::{Event, Wish};
 use crate::engine::saved::{Classic, ClassicDisabled, StateFile};
-use crate::protocol::known_file::{Digest, KnownFiles, Modified, Text};
+use crate::protocol::known_file::{KnownFiles, Modified, Text};
 use crate::protocol::state_file::{FILE_MAX, StateFault};
 use crate::regular_file;
 

@@ -12,8 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
+use crate::digest::Digest;
 use crate::effort::look;
 use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Came, Chance, Letter, Origin, Stage, is_given_up};
@@ -563,20 +562,8 @@ impl Post {
 /// can try out guesses, so no secret goes into it, and lines that differ in one only are one receiver.
 #[must_use]
 pub fn receiver<'a>(word: &str, parts: impl IntoIterator<Item = &'a str>) -> Arc<str> {
-    let mut hash = Sha256::new();
-    for part in parts {
-        // With its length, so that two lists of words are two receivers.
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let digest = hash.finalize();
-    let digest = digest.iter().take(DIGEST_BYTES);
-    let digest: String = digest.map(|byte| format!("{byte:02x}")).collect();
-    format!("{word} {digest}").into()
+    format!("{word} {}", Digest::of_list(parts)).into()
 }
-
-/// Bytes of a digest that are told: no two lines of one file have the same by chance.
-const DIGEST_BYTES: usize = 8;
 
 #[cfg(test)]
 mod tests;

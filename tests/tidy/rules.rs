@@ -9,9 +9,9 @@ use regex::Regex;
 use super::source::Source;
 
 /// Modules without tokio, files, sockets, clocks or an environment: decisions only.
-const PURE: [&str; 13] = [
-    "text", "time", "lvs", "period", "depend", "options", "pair", "model", "config", "engine",
-    "protocol", "wire", "import",
+const PURE: [&str; 14] = [
+    "text", "digest", "time", "lvs", "period", "depend", "options", "pair", "model", "config",
+    "engine", "protocol", "wire", "import",
 ];
 
 /// Path beginnings that do not occur in the pure part, and what to do instead.
