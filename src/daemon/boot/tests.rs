@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::stamp::KEY;
 use super::*;
 use crate::engine::Engine;
 use crate::engine::event::{Action, AlertKind, Event};
 use crate::engine::fixture::{EPOCH, alerting, at, exited, model, seconds, service};
 use crate::model::{AlertPeriod, Service};
+use crate::time::Wall;
 
 fn stamp(boot: &str, began: i64) -> Stamp {
     Stamp {
@@ -110,7 +112,7 @@ fn the_boot_is_noted_at_first_and_when_the_clock_was_set() {
     let saved = Saved {
         records: [(first.key, first.value)].into(),
     };
-    let today = Stamp::take(clock).unwrap();
+    let today = this_boot(clock).unwrap();
     assert_eq!(step(&saved, &today), 0);
     assert_eq!(saved.records[KEY]["boot"], *today.boot);
     assert_eq!(boot.look(clock, at(900.0)), None);
