@@ -1,5 +1,6 @@
 //! What is held for the other director of a pair.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,13 @@ fn delivered(tidings: Option<Tidings>) -> talk::Delivery {
     }
 }
 
+/// An alert program, and the file by which it is known to have run.
+fn page(state: &TempDir) -> (PathBuf, PathBuf) {
+    let ran = state.join("ran");
+    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
+    (state.write_executable("page.alert", script), ran)
+}
+
 #[test]
 fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
     let test = "the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not";
@@ -46,9 +54,7 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
     }
     let relay = Relay::start(&[]);
     let state = TempDir::new();
-    let ran = state.join("ran");
-    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
-    let program = state.write_executable("page.alert", script);
+    let (program, ran) = page(&state);
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         let mut outbox = start(settings.clone(), Voice::Holds, None);
@@ -160,9 +166,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
     }
     let relay = Relay::start(&[]);
     let state = TempDir::new();
-    let ran = state.join("ran");
-    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
-    let program = state.write_executable("page.alert", script);
+    let (program, _) = page(&state);
     let page = receiver("program", ["own.alert"]);
     let renumbered = |from: u32, to: u32| {
         let outage = |number| format!("farm/http/179521595{number}");
@@ -259,9 +263,7 @@ fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_
     }
     let mut relay = Relay::down();
     let state = TempDir::new();
-    let ran = state.join("ran");
-    let script = format!("#!/bin/sh\necho ran >> {}\n", ran.display());
-    let program = state.write_executable("page.alert", script);
+    let (program, ran) = page(&state);
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         let mut outbox = start(settings, Voice::Speaks, None);

@@ -53,6 +53,14 @@ fn start(site: &Site, user: u32, program: &str, words: &[&str]) -> Running {
     Running::start(&mut command)
 }
 
+/// Starts `lvsmon mon` as that user.
+fn start_mon(site: &Site, user: u32) -> Running {
+    let program = site.folder.join("lvsmon");
+    let config = site.folder.join("mon.cf");
+    let words = ["mon", "-c", config.to_str().unwrap()];
+    start(site, user, program.to_str().unwrap(), &words)
+}
+
 fn limit(daemon: &Running, user: u32, processes: &str) {
     let status = Command::new("prlimit")
         .arg(format!("--pid={}", daemon.0.id()))
@@ -70,10 +78,7 @@ fn what_needs_a_thread_waits_for_one_and_the_daemon_goes_on() {
         return;
     }
     let site = site(USER);
-    let program = site.folder.join("lvsmon");
-    let config = site.folder.join("mon.cf");
-    let words = ["mon", "-c", config.to_str().unwrap()];
-    let mut daemon = start(&site, USER, program.to_str().unwrap(), &words);
+    let mut daemon = start_mon(&site, USER);
     site.wait_for_run_from("mon.d");
     limit(&daemon, USER, "1:");
     daemon.signal(Signal::SIGHUP);
@@ -134,6 +139,13 @@ fn tell(site: &Site, monitor: &str) {
     site.folder.write("mon.cf", file);
 }
 
+/// Somebody writes the file of that alert: it cannot be started.
+fn writing(site: &Site) -> fs::File {
+    let mut options = fs::OpenOptions::new();
+    let file = site.folder.join("alert.d/told.alert");
+    options.append(true).open(file).unwrap()
+}
+
 #[test]
 fn an_alert_that_gets_no_process_is_run_once_there_is_room_and_before_the_next() {
     if !is_possible("an_alert_that_gets_no_process_is_run_once_there_is_room_and_before_the_next") {
@@ -143,10 +155,7 @@ fn an_alert_that_gets_no_process_is_run_once_there_is_room_and_before_the_next()
     let site = site(user);
     tell(&site, "#!/bin/sh\n");
     give(site.folder.path(), user);
-    let program = site.folder.join("lvsmon");
-    let config = site.folder.join("mon.cf");
-    let words = ["mon", "-c", config.to_str().unwrap()];
-    let mut daemon = start(&site, user, program.to_str().unwrap(), &words);
+    let mut daemon = start_mon(&site, user);
     site.wait_for_run_from("mon.d");
     limit(&daemon, user, "1:");
     site.wait_for_text("stderr", "alert program not started yet");
@@ -167,10 +176,7 @@ fn an_alert_that_gets_no_process_is_run_once_there_is_room_and_before_the_next()
 fn an_alert_whose_file_is_being_written_is_run_when_it_is_complete() {
     let site = Site::new();
     tell(&site, "#!/bin/sh\necho down\nexit 1\n");
-    let writer = fs::OpenOptions::new()
-        .append(true)
-        .open(site.folder.join("alert.d/told.alert"))
-        .unwrap();
+    let writer = writing(&site);
     let mut daemon = site.start([]);
     site.wait_for_text("stderr", "alert program not started yet");
     drop(writer);
@@ -190,10 +196,7 @@ fn an_alert_outlives(end: Signal) {
         "alert.d/told.alert",
         "#!/bin/sh\nread -r line\necho \"$MON_ALERTTYPE $2 $line\" >>\"${0%/*}/told\"\n",
     );
-    let writer = fs::OpenOptions::new()
-        .append(true)
-        .open(site.folder.join("alert.d/told.alert"))
-        .unwrap();
+    let writer = writing(&site);
     let mut daemon = site.start([]);
     site.wait_for_text("stderr", "alert program not started yet");
     let spool = site.folder.join("state/spool");
