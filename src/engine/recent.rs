@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, AlertCall, AlertId, AlertKind, HostVerdict, Reason, Report, Status, Suppressed,
-    Suppression,
+    Action, AlertCall, AlertId, AlertKind, HostVerdict, Purpose, Reason, Report, Status,
+    Suppressed, Suppression,
 };
 use crate::engine::state::{EventText, HostState, ServiceState};
 use crate::model::{HostName, ServiceId};
@@ -148,10 +148,23 @@ impl Engine {
         state.recent.get_or_insert_default().add(entry);
     }
 
-    /// Remembers a failing report that counts for nothing, since the director was cut off (D17).
-    pub(super) fn remember_doubt(&mut self, now: Now, id: ServiceId, report: &Report) {
-        let state = &mut self.states[id.index()];
+    /// Remembers a failing report that counts for nothing, since the director was cut off (D17);
+    /// of a check between two slots what it said of the hosts.
+    pub(super) fn remember_doubt(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        purpose: Purpose,
+        found: &[HostState],
+        report: &Report,
+    ) {
         let text = EventText::of(report.clone());
+        let summary = text.summary(Status::Fail);
+        self.remember_hosts(now, id, found, &summary, Weighs::OnlyGood);
+        if !purpose.is_slot() {
+            return;
+        }
+        let state = &mut self.states[id.index()];
         let entry = ResultEntry {
             first: now.wall,
             last: now.wall,
@@ -159,23 +172,10 @@ impl Engine {
             status: Status::Unknown,
             exit: Some(report.ended.exit()),
             reason: Some(Reason::Witness),
-            summary: beginning(&text.summary(Status::Fail)),
+            summary: beginning(&summary),
             took: state.monitor_duration,
         };
         state.recent.get_or_insert_default().add(entry);
-    }
-
-    /// The same of its hosts, also where the report is that of a check between two slots.
-    pub(super) fn remember_doubt_of_hosts(
-        &mut self,
-        now: Now,
-        id: ServiceId,
-        found: &[HostState],
-        report: &Report,
-    ) {
-        let text = EventText::of(report.clone());
-        let summary = text.summary(Status::Fail);
-        self.remember_hosts(now, id, found, &summary, Weighs::OnlyGood);
     }
 
     /// Remembers which alerts were called and which were held back.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::call;
-use crate::engine::event::{Action, CutOff, HostVerdict, Note, Report, Status};
+use crate::engine::event::{Action, CutOff, HostVerdict, Note, Purpose, Report, Status};
 use crate::engine::report::Heard;
 use crate::engine::schedule::Lane;
 use crate::engine::state::{HostState, Moment};
@@ -457,16 +457,12 @@ impl Engine {
         match doubt.report {
             Doubted::Traps(heard) => {
                 let found = self.found(id, &heard.report, &heard.hosts);
-                self.remember_doubt_of_hosts(now, id, &found, &heard.report);
-                self.remember_doubt(now, id, &heard.report);
+                self.remember_doubt(now, id, Purpose::Slot, &found, &heard.report);
             }
             Doubted::Run(going, report) => {
                 let found = self.found(id, &report, &going.hosts);
                 self.only_good_counts(now, &going, &found, actions);
-                self.remember_doubt_of_hosts(now, id, &found, &report);
-                if going.purpose.is_slot() {
-                    self.remember_doubt(now, id, &report);
-                }
+                self.remember_doubt(now, id, going.purpose, &found, &report);
             }
         }
     }
