@@ -109,7 +109,7 @@ pub struct Now {
 
 /// Why a text is not a time value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a time value: write a number and one of s, m, h, d, as in 30s or 1.5h")]
+#[error("\"{0}\" is not a time value: write a number and one of s, m, h, d, as in 30s or 1.5h{hint}", hint = in_seconds(.0))]
 pub struct TimevalError(pub String);
 
 /// Reads a time value of mon.cf: digits, an optional fraction, one unit (`s`, `m`, `h`, `d`,
@@ -123,6 +123,14 @@ pub struct TimevalError(pub String);
 /// Source: mon(8), "timeval".
 pub fn timeval(text: &str) -> Result<Duration, TimevalError> {
     parse_timeval(text.trim()).ok_or_else(|| TimevalError(text.trim().to_owned()))
+}
+
+/// What to write for milliseconds, which mon.cf does not know.
+fn in_seconds(text: &str) -> String {
+    let millis = text.strip_suffix("ms").filter(|digits| is_digits(digits));
+    let millis = millis.and_then(|digits| digits.parse::<u32>().ok());
+    let seconds = millis.map(|millis| Duration::from_millis(millis.into()).as_secs_f64());
+    seconds.map_or_else(String::new, |seconds| format!("; here {seconds}s"))
 }
 
 fn parse_timeval(text: &str) -> Option<Duration> {
@@ -224,6 +232,8 @@ mod tests {
         for text in texts {
             assert!(timeval(text).is_err(), "{text}");
         }
+        let text = timeval("300ms").unwrap_err().to_string();
+        assert!(text.ends_with("as in 30s or 1.5h; here 0.3s"), "{text}");
     }
 
     #[test]

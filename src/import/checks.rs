@@ -107,9 +107,9 @@ impl Check {
             Self::Ftp { port, limit } => on_port("ftp.monitor", *port, *limit),
             Self::Page(page) => page.words(),
             Self::Plugin { name, args, limit } => {
-                let own = seconds(*limit);
+                let own = whole_seconds(*limit);
                 // The plugin's own limit comes first: it ends with a verdict.
-                let outer = seconds(limit.saturating_add(Duration::from_secs(5)));
+                let outer = whole_seconds(limit.saturating_add(Duration::from_secs(5)));
                 let mut words = of(&["plugin.monitor", "-t", &outer, "--", name]);
                 words.extend(args.iter().cloned());
                 words.extend(of(&["-t", &own]));
@@ -328,8 +328,17 @@ fn on_port(monitor: &str, port: u16, limit: Duration) -> Vec<String> {
     of(&[monitor, "-p", &port.to_string(), "-t", &seconds(limit)])
 }
 
-/// Whole seconds, at least one: what each of the monitors takes.
+/// Seconds with their fraction, more than zero: what each of the monitors takes.
 fn seconds(limit: Duration) -> String {
+    if limit.is_zero() {
+        return "1".to_owned();
+    }
+    let limit = limit.min(Duration::from_secs(86_400));
+    limit.as_secs_f64().to_string()
+}
+
+/// Whole seconds, at least one: what a check plugin takes.
+fn whole_seconds(limit: Duration) -> String {
     let up = u64::from(limit.subsec_nanos() > 0);
     limit
         .as_secs()
@@ -458,9 +467,18 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_whole_seconds() {
-        for (millis, text) in [(0, "1"), (1, "1"), (1_000, "1"), (1_001, "2")] {
-            assert_eq!(seconds(Duration::from_millis(millis)), text);
+    fn limits_keep_their_fraction_but_for_plugins() {
+        for (millis, text, whole) in [
+            (0, "1", "1"),
+            (1, "0.001", "1"),
+            (250, "0.25", "1"),
+            (1_000, "1", "1"),
+            (2_500, "2.5", "3"),
+            (90_000_000, "86400", "86400"),
+        ] {
+            let limit = Duration::from_millis(millis);
+            assert_eq!(seconds(limit), text);
+            assert_eq!(whole_seconds(limit), whole);
         }
     }
 }

@@ -22,6 +22,7 @@ mod mon_cf;
 mod plan;
 mod range;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -358,6 +359,8 @@ fn detect(text: &str) -> Option<Format> {
 #[derive(Debug, Default)]
 struct Remarks {
     list: Vec<Remark>,
+    /// What holds for several sections is said with the first.
+    said: BTreeSet<Remark>,
     count: usize,
     unsaid: usize,
 }
@@ -373,7 +376,7 @@ impl Remarks {
             kind,
             text: one_line(text),
         };
-        if !self.list.contains(&remark) {
+        if self.said.insert(remark.clone()) {
             self.count += 1;
             self.list.push(remark);
         }

@@ -326,6 +326,26 @@ fn each_word_of_ldirectord_is_said_or_named() {
 }
 
 #[test]
+fn what_a_line_means_for_several_services_is_said_once() {
+    let one = "\tservice=http\n\treal=10.0.0.7:80 gate\n";
+    let text = format!(
+        "fallbackcommand=/x\nfailurecount=0\nvirtual=10.0.0.3:80\n{one}virtual=10.0.0.4:80\n{one}"
+    );
+    let imported = of(Format::Ldirectord, &text);
+    let count = |words: &str| {
+        let remarks = imported.remarks.iter();
+        remarks.filter(|it| it.text.contains(words)).count()
+    };
+    let remarks = &imported.remarks;
+    assert_eq!(count("fallbackcommand"), 1, "{remarks:?}");
+    assert_eq!(
+        count("failurecount 0: not a number from 1 on"),
+        1,
+        "{remarks:?}"
+    );
+}
+
+#[test]
 fn globals_of_ldirectord_hold_for_all_virtual_services() {
     let text = "checktimeout=3\ncheckinterval=1\nquiescent=no\ncleanstop=no\nfailurecount=2\r\n\
                 emailalert=\"ops@x.y\"\nemailalertfrom=\"ld\" <ld@x.y>\nsmtp=mail.x.y\n\
@@ -565,6 +585,16 @@ const CHECKERS: &[Case<'_>] = &[
     (
         "alpha\nTCP_CHECK {\n alpha no\n}\nPING_CHECK {\n}",
         &["initial out\n"],
+        &[],
+    ),
+    (
+        "alpha\nTCP_CHECK {\n connect_timeout 0.25\n alpha\n}",
+        &["initial out\n", "monitor tcp.monitor -p 80 -t 0.25\n"],
+        &[],
+    ),
+    (
+        "MISC_CHECK {\n alpha\n misc_path /opt/c\n misc_timeout 3.5\n}",
+        &["initial out\n", "monitor misc.monitor -t 3.5 -- /opt/c"],
         &[],
     ),
     (

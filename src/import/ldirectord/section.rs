@@ -113,7 +113,15 @@ impl<'a> Seen<'a> {
             .collect();
         let number = digits.parse().ok().filter(|number| *number > 0);
         if number.is_none() && word != "emailalertfreq" {
-            remarks.tolerated(&value.place, format!("{word} without a number; left out"));
+            let text = if digits.is_empty() {
+                format!("{word} without a number; left out")
+            } else {
+                format!(
+                    "{word} {}: not a number from 1 on; left out",
+                    shown(&digits)
+                )
+            };
+            remarks.tolerated(&value.place, text);
         }
         number
     }
