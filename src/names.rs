@@ -58,7 +58,11 @@ const NAME_LENGTH_MAX: usize = 255;
 
 /// The resolver of this process; cheap to clone, all clones share what is known.
 #[derive(Clone)]
-pub struct Names(Arc<Inner>);
+pub struct Names {
+    inner: Arc<Inner>,
+    /// What need not be looked up.
+    told: Arc<BTreeMap<Box<str>, Vec<IpAddr>>>,
+}
 
 /// The addresses of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +145,7 @@ struct Good {
 
 impl fmt::Debug for Names {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_tuple("Names").field(&self.0.sources).finish()
+        out.debug_tuple("Names").field(&self.inner.sources).finish()
     }
 }
 
@@ -161,7 +165,7 @@ impl Names {
     /// With other sources than the system's.
     #[must_use]
     pub fn with(sources: Sources) -> Self {
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             sources,
             clock: Clock::start(),
             first_look: OnceCell::new(),
@@ -175,15 +179,26 @@ impl Names {
                 known: BTreeMap::new(),
                 asking: JoinSet::new(),
             }),
-        }))
+        });
+        Self {
+            inner,
+            told: Arc::default(),
+        }
+    }
+
+    /// The same resolver, which does not look these names up: they have these addresses.
+    #[must_use]
+    pub fn knowing(self, told: BTreeMap<Box<str>, Vec<IpAddr>>) -> Self {
+        let told = Arc::new(told);
+        Self { told, ..self }
     }
 
     /// Takes in what a name had in an earlier life of the daemon: an old answer, which serves
     /// while no name server answers and is asked for again at once. What is known since stays.
     pub fn remember(&self, host: &str, address: IpAddr) {
         let name = files::normal(host);
-        let now = self.0.now();
-        let mut state = self.0.state();
+        let now = self.inner.now();
+        let mut state = self.inner.state();
         if !state.known.contains_key(name.as_str()) {
             state.make_room();
         }
@@ -214,6 +229,13 @@ impl Names {
                 kept_because: None,
             });
         }
+        if let Some(addresses) = self.told.get(host) {
+            return Ok(Answer {
+                addresses: addresses.clone(),
+                fresh_for: RETRY_AFTER,
+                kept_because: None,
+            });
+        }
         let name = files::normal(host);
         let error = |why: &str| NameError {
             name: host.to_owned(),
@@ -225,8 +247,8 @@ impl Names {
         if name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/') {
             return Err(error("this cannot be a host name"));
         }
-        self.0.look_at_files().await;
-        let waiter = match self.0.state().ask(&name, self.0.now(), &self.0) {
+        self.inner.look_at_files().await;
+        let waiter = match self.inner.state().ask(&name, self.inner.now(), &self.inner) {
             Known::Answer(answer) => return answer,
             Known::Asked(waiter) => waiter,
         };
@@ -238,7 +260,9 @@ impl Names {
         } else {
             "no answer from the name servers in time"
         };
-        self.0.state().answer(&name, self.0.now(), error(why))
+        self.inner
+            .state()
+            .answer(&name, self.inner.now(), error(why))
     }
 }
 

@@ -328,6 +328,7 @@ mod tests {
                 .unwrap(),
             ),
             hosts: vec![crate::model::HostName::new("c")],
+            addresses: BTreeMap::new(),
         };
         assert_eq!(last_limit(&run), Duration::from_secs(90) + SLACK);
     }

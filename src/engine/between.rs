@@ -142,7 +142,9 @@ impl Engine {
                     started: now.mono,
                     hosts: run.hosts.clone(),
                     tripped,
+                    answers: self.bindings.answers(),
                 };
+                self.say_where(&mut run);
                 self.running.insert(run.id, going);
                 actions.push(Action::Start(*run));
             }
@@ -181,7 +183,7 @@ impl Engine {
         let id = going.service;
         let found = self.found(id, report, &going.hosts);
         if !self.standing(id).is_frozen() && !verdict::is_blind(report) {
-            let mut opinions = self.opinions(id, &found);
+            let mut opinions = self.opinions(id, &found, going.answers);
             if self.is_of_all(going) {
                 let whole = match report.ended.exit() {
                     0 => Opinion::Good,
@@ -227,12 +229,12 @@ impl Engine {
         let good: Vec<HostState> = good.cloned().collect();
         if !self.standing(id).is_frozen() {
             if going.purpose.is_slot() {
-                let verdicts = self.verdicts(id, found);
+                let verdicts = self.verdicts(id, found, going.answers);
                 let (ruling, reason) = (Ruling::Blind, Reason::Witness);
                 let failed = &mut self.bindings;
                 actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
             } else {
-                let opinions = self.opinions(id, &good);
+                let opinions = self.opinions(id, &good, going.answers);
                 actions.extend(self.bindings.rechecked(id, &opinions));
             }
         }
@@ -240,8 +242,13 @@ impl Engine {
     }
 
     /// What was found of each host, for the sections.
-    fn opinions(&self, id: ServiceId, found: &[HostState]) -> BTreeMap<Part, Opinion> {
-        let verdicts = self.verdicts(id, found).into_iter();
+    fn opinions(
+        &self,
+        id: ServiceId,
+        found: &[HostState],
+        answers: u64,
+    ) -> BTreeMap<Part, Opinion> {
+        let verdicts = self.verdicts(id, found, answers).into_iter();
         verdicts
             .map(|(host, verdict)| (Part::Host(host), verdict.into()))
             .collect()

@@ -8,6 +8,7 @@
 //! | what has a service said, is its gate open | `judge` |
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
+//! | what counts while an address changes | `changing` |
 //! | which keys are owned, which must go | `owned` |
 //! | what goes over to a new configuration | `carry` |
 //! | what is said about a virtual service now | `survey` |
@@ -22,6 +23,7 @@
 
 mod addresses;
 mod carry;
+mod changing;
 mod declared;
 mod enable;
 mod ground;
@@ -52,8 +54,9 @@ use crate::lvs::{Desired, DesiredService, RealServerKey, ServerWish, VirtualServ
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now};
 use addresses::{Addresses, Tick};
+use changing::Whole;
 use ground::Ground;
-use judge::{Attendance, Judge};
+use judge::Judge;
 pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
 use owned::Owned;
@@ -102,7 +105,7 @@ pub(crate) struct Bindings {
     decided: BTreeSet<VirtualServiceKey>,
     /// Sections with a real server that a check gave another weight since.
     weighed: BTreeSet<VirtualServiceKey>,
-    /// Reports and answers so far.
+    /// Answers of name servers so far.
     tick: Tick,
     /// The time of the present event.
     now: Now,
@@ -183,8 +186,11 @@ impl Bindings {
         service_reason: Reason,
     ) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.tick += 1;
-        let tick = self.tick;
+        if !self.judges.contains_key(&service) {
+            return actions;
+        }
+        let apart = self.set_apart((service, HostVerdict::Down(service_reason)), hosts);
+        let hosts = apart.hosts.as_ref();
         let Some(judge) = self.judges.get_mut(&service) else {
             return actions;
         };
@@ -197,13 +203,16 @@ impl Bindings {
         let mut bad = Vec::new();
         let mut fail = |judge: &mut Judge, part: Part, reason| {
             if judge.gate.is_some() && ruling != Ruling::Blind {
-                is_news |= judge.bad(&part, reason, now.wall, tick);
+                is_news |= judge.bad(&part, reason, now.wall);
                 bad.push((part, reason));
             } else {
                 judge.heard(&part);
             }
         };
-        fail(judge, Part::Whole, service_reason);
+        match apart.whole {
+            Whole::Counts => fail(judge, Part::Whole, service_reason),
+            Whole::Changing => {}
+        }
         let mut good = Vec::new();
         let mut unclear = 0;
         for (host, verdict) in hosts {
@@ -217,7 +226,7 @@ impl Bindings {
             }
         }
         for part in good {
-            is_news |= judge.good(&part, tick);
+            is_news |= judge.good(&part);
         }
         is_news |= judge.left_out_count() != left_out_before;
         if judge.gate.is_some() && unclear > 0 && !judge.is_unclear_said {
@@ -225,11 +234,12 @@ impl Bindings {
             actions.push(unclear_note(service, unclear));
         }
         is_news |= self.latch(now, service, &bad, &mut actions);
-        let whole = match ruling {
-            Ruling::Passed | Ruling::HeldBack => Opinion::Bad(service_reason),
-            Ruling::Blind => Opinion::Unknown,
+        let whole = match (ruling, apart.whole) {
+            (Ruling::Passed | Ruling::HeldBack, Whole::Counts) => Opinion::Bad(service_reason),
+            (Ruling::Blind, _) | (_, Whole::Changing) => Opinion::Unknown,
         };
-        let sections = self.count_report(service, whole, hosts, &mut actions);
+        let mut sections = self.count_report(service, whole, hosts, &mut actions);
+        sections.extend(apart.keys);
         self.heard(service, is_news, sections, &mut actions);
         actions
     }
@@ -242,8 +252,11 @@ impl Bindings {
         hosts: &BTreeMap<HostName, HostVerdict>,
     ) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.tick += 1;
-        let tick = self.tick;
+        if !self.judges.contains_key(&service) {
+            return actions;
+        }
+        let apart = self.set_apart((service, HostVerdict::Up), hosts);
+        let hosts = apart.hosts.as_ref();
         let Some(judge) = self.judges.get_mut(&service) else {
             return actions;
         };
@@ -251,12 +264,16 @@ impl Bindings {
             actions.push(carry::gate_record(&self.model, service, None));
         }
         judge.is_unclear_said = false;
-        let mut is_news = judge.good(&Part::Whole, tick);
+        let (mut is_news, whole) = match apart.whole {
+            Whole::Counts => (judge.good(&Part::Whole), Opinion::Good),
+            Whole::Changing => (false, Opinion::Unknown),
+        };
         for host in hosts.keys() {
-            is_news |= judge.good(&Part::Host(host.clone()), tick);
+            is_news |= judge.good(&Part::Host(host.clone()));
         }
         let good = hosts.keys().map(|host| (host.clone(), HostVerdict::Up));
-        let sections = self.count_report(service, Opinion::Good, &good.collect(), &mut actions);
+        let mut sections = self.count_report(service, whole, &good.collect(), &mut actions);
+        sections.extend(apart.keys);
         self.heard(service, is_news, sections, &mut actions);
         actions
     }
@@ -269,7 +286,12 @@ impl Bindings {
     ) -> Vec<Action> {
         let mut actions = Vec::new();
         self.tick += 1;
+        let changed = self.addresses.changes(host);
         if self.addresses.answered(host, answer, self.tick) {
+            self.settle_unused();
+            if !changed && self.addresses.changes(host) {
+                self.forget_streaks(host);
+            }
             let keys = self.by_host.get(host).cloned().unwrap_or_default();
             self.decide(&keys, &mut actions);
         }
@@ -369,39 +391,11 @@ impl Bindings {
         sections: BTreeSet<VirtualServiceKey>,
         actions: &mut Vec<Action>,
     ) {
-        let mut whole = self.change_addresses();
+        let mut whole = self.change_addresses(actions);
         whole.extend(sections);
         whole.append(&mut self.weighed);
         let services: BTreeSet<ServiceId> = is_news.then_some(service).into_iter().collect();
         self.decide_after(&whole, &services, actions);
-    }
-
-    /// Lets changed addresses enter whose every check was good since (D8); answers with the
-    /// virtual services it concerns.
-    fn change_addresses(&mut self) -> BTreeSet<VirtualServiceKey> {
-        let mut keys = BTreeSet::new();
-        for (host, family, since) in self.addresses.changing() {
-            let keys_of_it = self.by_host.get(&host).into_iter().flatten();
-            let mut heard = keys_of_it
-                .filter(|key| key.family() == family)
-                .filter_map(|key| self.by_virtual_service.get(key))
-                .flatten()
-                .filter_map(|&index| self.model.bindings.get(index))
-                .filter_map(|binding| Some((binding, self.part_of(binding, &host)?)))
-                .map(|(binding, part)| (binding.service, part))
-                .chain(self.section_parts_about(&host, family))
-                .filter_map(|(service, part)| self.judges.get(&service)?.parts.get(&part))
-                .filter(|known| known.attendance != Attendance::LeftOut)
-                .peekable();
-            let is_good = heard.peek().is_some()
-                && heard.all(|it| it.verdict == Some(Verdict::Good) && it.tick > since);
-            drop(heard);
-            if is_good {
-                self.addresses.change(&host, family);
-                keys.extend(self.by_host.get(&host).into_iter().flatten());
-            }
-        }
-        keys
     }
 
     /// Computes the wishes for these virtual services afresh and says what changed.

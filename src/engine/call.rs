@@ -7,6 +7,7 @@
 //! failure before it.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,7 @@ pub(crate) fn attempt(
         wait: Duration::ZERO,
         program,
         hosts,
+        addresses: BTreeMap::new(),
     }))
 }
 

@@ -89,7 +89,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, RunId};
+use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, Run, RunId};
 use crate::engine::history::Histories;
 use crate::engine::numbering::Numbering;
 use crate::engine::report::Heard;
@@ -157,6 +157,8 @@ struct Going {
     hosts: Vec<HostName>,
     /// Those of them whose held connection had ended before.
     tripped: BTreeSet<HostName>,
+    /// How many answers of name servers had been heard when it began.
+    answers: u64,
 }
 
 impl Engine {
@@ -447,7 +449,9 @@ impl Engine {
                     started: now.mono,
                     hosts: run.hosts.clone(),
                     tripped,
+                    answers: self.bindings.answers(),
                 };
+                self.say_where(&mut run);
                 self.running.insert(run.id, going);
                 actions.push(Action::Start(*run));
             }
@@ -471,10 +475,19 @@ impl Engine {
                     started: now.mono,
                     hosts: call::checked_hosts(&model, &self.disabled, id),
                     tripped,
+                    answers: self.bindings.answers(),
                 };
                 self.take_report(now, going, report, actions);
             }
         }
+    }
+
+    /// The names among the hosts of a run are checked where they lead as far as is known here:
+    /// what it finds is then no word on another address.
+    fn say_where(&self, run: &mut Run) {
+        let named = run.hosts.iter();
+        let named = named.filter_map(|host| Some((host.clone(), self.bindings.latest(host)?)));
+        run.addresses = named.collect();
     }
 
     fn run_ended(&mut self, now: Now, run: RunId, report: Report, actions: &mut Vec<Action>) {
@@ -511,6 +524,7 @@ impl Engine {
             started: _,
             hosts,
             tripped,
+            answers,
         } = going;
         self.states[service.index()].between = None;
         let heard = Heard {
@@ -518,6 +532,7 @@ impl Engine {
             kind: AlertKind::Failure,
             report,
             hosts,
+            answers,
             intended: None,
         };
         self.forget_trap_end(service);

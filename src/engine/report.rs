@@ -31,6 +31,8 @@ pub(super) struct Heard {
     pub(super) report: Report,
     /// The hosts that were checked; for a trap those that would be (D9).
     pub(super) hosts: Vec<HostName>,
+    /// How many answers of name servers had been heard when the check began.
+    pub(super) answers: u64,
     /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
     pub(super) intended: Option<Arc<str>>,
 }
@@ -96,7 +98,7 @@ impl Engine {
             } else {
                 decision.ruling
             };
-            let verdicts = self.verdicts(id, &hosts);
+            let verdicts = self.verdicts(id, &hosts, heard.answers);
             self.weigh(id, &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
@@ -140,13 +142,16 @@ impl Engine {
     }
 
     /// What a report says of hosts that may reach the table: those that were disabled while
-    /// it was made keep the verdict they had (D10).
+    /// it was made keep the verdict they had (D10), and so do names that lead elsewhere since the
+    /// check began (D8).
     pub(super) fn verdicts(
         &self,
         id: ServiceId,
         hosts: &[HostState],
+        answers: u64,
     ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
+        verdicts.retain(|host, _| !self.bindings.led_elsewhere(host, answers));
         let group = self.model.hostgroup(id);
         for member in &group.members {
             if self.disabled.has_host(group, member) {
@@ -243,7 +248,7 @@ impl Engine {
             ) => {}
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
-        let verdicts = self.verdicts(id, &hosts);
+        let verdicts = self.verdicts(id, &hosts, heard.answers);
         if !self.standing(id).is_frozen() {
             self.weigh(id, &hosts, &verdicts);
         }

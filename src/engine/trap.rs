@@ -208,6 +208,7 @@ impl Engine {
             kind,
             report,
             hosts: call::checked_hosts(&self.model, &self.disabled, id),
+            answers: self.bindings.answers(),
             intended,
         };
         match kind {

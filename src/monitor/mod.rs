@@ -25,6 +25,8 @@ mod standalone;
 mod tcp;
 mod tls;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -47,12 +49,12 @@ const CONNECTIONS_MAX: usize = 600;
 #[derive(Clone, Debug)]
 pub struct Tools {
     shared: Arc<Shared>,
+    names: Names,
     children: Children,
 }
 
 #[derive(Debug)]
 struct Shared {
-    names: Names,
     pinger: Pinger,
     tls: TlsSettings,
     places: Arc<Semaphore>,
@@ -64,8 +66,8 @@ impl Tools {
     #[must_use]
     pub fn new(names: Names) -> Self {
         Self {
+            names,
             shared: Arc::new(Shared {
-                names,
                 pinger: Pinger::new(),
                 tls: TlsSettings::default(),
                 places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
@@ -79,8 +81,21 @@ impl Tools {
     #[must_use]
     pub fn of_run(&self, children: Children) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
             children,
+            ..self.clone()
+        }
+    }
+
+    /// The same tools, for which these names lead there and nowhere else.
+    fn knowing(self, addresses: BTreeMap<HostName, Vec<IpAddr>>) -> Self {
+        if addresses.is_empty() {
+            return self;
+        }
+        let addresses = addresses.into_iter();
+        let known = addresses.map(|(host, there)| (host.as_str().into(), there));
+        Self {
+            names: self.names.knowing(known.collect()),
+            ..self
         }
     }
 
@@ -89,7 +104,7 @@ impl Tools {
     }
 
     pub(crate) fn names(&self) -> &Names {
-        &self.shared.names
+        &self.names
     }
 
     fn pinger(&self) -> &Pinger {
@@ -114,7 +129,10 @@ impl Tools {
 /// Dropping the future ends everything it began.
 pub async fn execute(run: Run, tools: Tools) -> Report {
     match run.program {
-        RunProgram::Native(options) => check(&options, &run.hosts, &tools).await,
+        RunProgram::Native(options) => {
+            let tools = tools.knowing(run.addresses);
+            check(&options, &run.hosts, &tools).await
+        }
         // Boxed, as in `check`: all runs would be of its size.
         RunProgram::Executable(program) => Box::pin(exec::run(&program, tools.children())).await,
     }
@@ -176,6 +194,7 @@ mod tests {
                 wait: Duration::ZERO,
                 program,
                 hosts: Vec::new(),
+                addresses: BTreeMap::new(),
             };
             let size = size_of_val(&execute(run, tools.clone()));
             assert!(size < RUN_MAX, "{size} bytes for a run");

@@ -125,7 +125,7 @@ fn addresses(answer: &Result<Answer, NameError>) -> Vec<String> {
 
 /// Makes the clock of a resolver look as if this span had passed.
 fn age(names: &Names, span: Duration) {
-    let mut state = names.0.state();
+    let mut state = names.inner.state();
     let back = |moment: Mono| {
         let span = u64::try_from(span.as_micros()).unwrap();
         Mono::from_micros(moment.as_micros().saturating_sub(span))
@@ -200,6 +200,20 @@ fn name_servers_are_asked_once_for_many_callers() {
         age(&names, OLD);
         names.lookup("web7.test").await.unwrap();
         assert_eq!(place.server.questions.load(SeqCst), 4);
+    });
+}
+
+#[test]
+fn what_is_told_is_not_looked_up() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        let told = [("web7.test".into(), vec!["10.0.0.99".parse().unwrap()])];
+        let knowing = names.clone().knowing(told.into());
+        assert_eq!(addresses(&knowing.lookup("web7.test").await), ["10.0.0.99"]);
+        assert_eq!(place.server.questions.load(SeqCst), 0);
+        let usual = names.lookup("web7.test").await;
+        assert_eq!(addresses(&usual), ["10.0.0.7", "fd00::7"]);
     });
 }
 
@@ -343,7 +357,7 @@ fn without_a_resolver_the_hosts_file_still_works() {
         let error = names.lookup("web7.test").await.unwrap_err();
         assert!(error.why.contains("no name server is known"), "{error}");
         place.write("resolv.conf", "nameserver 127.0.0.1\n");
-        names.0.read_files().await;
+        names.inner.read_files().await;
         names.lookup("web7.test").await.unwrap();
     });
 }

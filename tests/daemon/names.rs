@@ -57,12 +57,14 @@ fn a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good() {
     farm.folder
         .write("hosts", "127.0.0.13 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(2, 5), (3, 5)]);
-    // An address where nobody serves does not enter; the old one goes, its name is down.
+    // An address where nobody serves does not enter, and is no word on the one that serves.
     farm.folder
         .write("hosts", "127.0.0.14 web1\n127.0.0.12 web2\n");
-    farm.wait_for_table(&[(2, 5)]);
+    farm.wait_for_log("web1 has the address 127.0.0.14 now");
     farm.wait_for_checks_to_go_on();
-    assert_eq!(farm.in_table(), [(2, 5)].into());
+    assert_eq!(farm.in_table(), [(2, 5), (3, 5)].into());
+    let rows = farm.client().services(0).unwrap().services;
+    assert_eq!(rows[0].status.word(), "fail", "{rows:?}");
     let _fourth = serve(&farm, 4);
     farm.wait_for_table(&[(2, 5), (4, 5)]);
 }

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 
 use jiff::tz::TimeZone;
@@ -220,6 +221,39 @@ fn a_connection_is_held_between_checks_while_they_are_good() {
     play.begin();
     assert_eq!(play.going.as_ref().unwrap().wait, seconds(0));
     assert_eq!(held(&play.end(&[])).len(), 1);
+}
+
+#[test]
+fn a_check_is_about_the_address_that_its_name_had_when_it_began() {
+    let hosts = ["w1", "10.1.0.9"];
+    let mut model = fixture::model_of(vec![wired()], &hosts);
+    let mut both = section(&hosts);
+    both.counts.fall = NonZeroU32::MIN;
+    model.virtual_services.push(both);
+    let mut play = Play::new(model);
+    play.look();
+    let resolved = |address: &str| Event::Resolved {
+        host: HostName::new("w1"),
+        answer: Ok(vec![address.parse().unwrap()]),
+    };
+    play.tell(resolved("10.1.0.1"));
+    play.check(&[]);
+    assert!(play.is_in("10.1.0.1"));
+    // Good at the address of before: no word on the one that is next.
+    play.wait();
+    let led_to = |play: &Play| play.going.as_ref().unwrap().addresses[&HostName::new("w1")].clone();
+    assert_eq!(led_to(&play), ["10.1.0.1".parse::<IpAddr>().unwrap()]);
+    play.tell(resolved("10.1.0.2"));
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.1") && !play.is_in("10.1.0.2"));
+    // Bad at the one that was next, and the name leads back meanwhile.
+    play.wait();
+    assert_eq!(led_to(&play), ["10.1.0.2".parse::<IpAddr>().unwrap()]);
+    play.tell(resolved("10.1.0.1"));
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"));
+    play.check(&["w1"]);
+    assert!(!play.is_in("10.1.0.1"));
 }
 
 #[test]

@@ -5,22 +5,39 @@
 //! suddenly has no address or several, and when it changes: the new address is next, and
 //! enters when all that is checked under the name has been good since. One that is next is
 //! dropped when a later answer has no address or several; when the resolver fails, it stays.
+//! What reports mean meanwhile says `changing`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use crate::lvs::Family;
-use crate::model::HostName;
+use jiff::Timestamp;
 
-/// How many reports had come in: an order in which verdicts and answers happened.
+use crate::engine::binding::Part;
+use crate::engine::event::HostVerdict;
+use crate::lvs::{Family, GivenWeight};
+use crate::model::{HostName, ServiceId};
+use crate::time::Wall;
+
+/// How many answers had come in: an order in which runs began and answers came.
 pub(crate) type Tick = u64;
 
 /// The answers for all names of the file.
 #[derive(Debug, Default)]
 pub(super) struct Addresses {
     names: BTreeMap<HostName, Name>,
-    /// Names with an address that is next, and when its answer came.
-    changing: BTreeMap<(HostName, Family), Tick>,
+    /// Names that lead elsewhere than to the address that counts: mostly to one that is next.
+    changing: BTreeMap<(HostName, Family), Change>,
+}
+
+/// What was heard of where a name leads now.
+#[derive(Debug, Default)]
+struct Change {
+    /// What was good there, and nothing bad since.
+    good: BTreeSet<(ServiceId, Part)>,
+    /// The weights that checks gave it.
+    given: BTreeMap<ServiceId, GivenWeight>,
+    /// Since when a check of it fails.
+    fails_since: Option<Wall>,
 }
 
 #[derive(Debug, Default)]
@@ -28,6 +45,8 @@ struct Name {
     answer: Option<Result<Vec<IpAddr>, String>>,
     v4: Usable,
     v6: Usable,
+    /// When it last began to lead elsewhere.
+    turned: Tick,
 }
 
 /// The usable address of one family.
@@ -79,19 +98,18 @@ impl Addresses {
             for family in [Family::V4, Family::V6] {
                 let changing = (host.clone(), family);
                 let usable = name.family_mut(family);
-                let [address] = *of_family(addresses, family) else {
-                    usable.next = None;
-                    self.changing.remove(&changing);
-                    continue;
-                };
-                match usable.answered(address) {
+                let before = (usable.next, self.changing.contains_key(&changing));
+                match usable.answered(addresses, family) {
                     Answered::AsBefore => {}
                     Answered::Settled => {
                         self.changing.remove(&changing);
                     }
                     Answered::Changes => {
-                        self.changing.insert(changing, tick);
+                        self.changing.insert(changing.clone(), Change::default());
                     }
+                }
+                if (usable.next, self.changing.contains_key(&changing)) != before {
+                    name.turned = tick;
                 }
             }
         }
@@ -109,6 +127,11 @@ impl Addresses {
         }
     }
 
+    /// The address that is next.
+    pub(super) fn next(&self, host: &HostName, family: Family) -> Option<IpAddr> {
+        self.names.get(host)?.family(family).next
+    }
+
     /// Each name that has an address that counts, once for each family.
     pub(super) fn all_current(&self) -> impl Iterator<Item = (&HostName, IpAddr)> {
         let both = |name: &Name| [name.v4.current, name.v6.current];
@@ -119,21 +142,113 @@ impl Addresses {
         })
     }
 
-    /// Names whose address changed, with the family and when the answer came.
-    pub(super) fn changing(&self) -> Vec<(HostName, Family, Tick)> {
-        let changing = self.changing.iter();
-        changing
-            .map(|((host, family), &tick)| (host.clone(), *family, tick))
-            .collect()
+    /// What was heard last of a name, or what a restart left of it; none for all else.
+    pub(super) fn latest(&self, host: &HostName) -> Option<Vec<IpAddr>> {
+        let name = self.names.get(host)?;
+        let restored = || [name.v4.current, name.v6.current].into_iter().flatten();
+        let addresses = match &name.answer {
+            Some(Ok(addresses)) => addresses.clone(),
+            Some(Err(_)) => return None,
+            None => restored().collect(),
+        };
+        Some(addresses).filter(|addresses| !addresses.is_empty())
     }
 
-    /// Lets the changed address of a name enter.
-    pub(super) fn change(&mut self, host: &HostName, family: Family) {
-        self.changing.remove(&(host.clone(), family));
+    /// Whether a name led elsewhere at that time.
+    pub(super) fn led_elsewhere(&self, host: &HostName, tick: Tick) -> bool {
+        self.names.get(host).is_some_and(|name| name.turned > tick)
+    }
+
+    /// Names whose address changed, with the family.
+    pub(super) fn changing(&self) -> Vec<(HostName, Family)> {
+        self.changing.keys().cloned().collect()
+    }
+
+    /// Whether the address of the name changed, so that its checks are not about the one that
+    /// counts.
+    pub(super) fn changes(&self, host: &HostName) -> bool {
+        let changes = |family| self.changing.contains_key(&(host.clone(), family));
+        !self.changing.is_empty() && (changes(Family::V4) || changes(Family::V6))
+    }
+
+    /// Takes in what a check says of the changed address of a name; whether it begins to fail.
+    pub(super) fn hear(
+        &mut self,
+        host: &HostName,
+        place: (ServiceId, Part),
+        verdict: HostVerdict,
+        now: Wall,
+    ) -> bool {
+        let mut begins = false;
+        for family in [Family::V4, Family::V6] {
+            let Some(change) = self.changing.get_mut(&(host.clone(), family)) else {
+                continue;
+            };
+            match verdict {
+                HostVerdict::Up => {
+                    change.good.insert(place.clone());
+                }
+                HostVerdict::Down(_) | HostVerdict::Unknown(_) => {
+                    change.good.remove(&place);
+                }
+            }
+            // A service as a whole may fail for another host.
+            if let (HostVerdict::Down(_), Part::Host(_)) = (verdict, &place.1) {
+                begins |= change.fails_since.is_none();
+                change.fails_since.get_or_insert(now);
+            }
+        }
+        begins
+    }
+
+    /// A check gives the changed address of a name this weight; whether it has one.
+    pub(super) fn weigh(
+        &mut self,
+        host: &HostName,
+        service: ServiceId,
+        weight: GivenWeight,
+    ) -> bool {
+        let mut changes = false;
+        for family in [Family::V4, Family::V6] {
+            if let Some(change) = self.changing.get_mut(&(host.clone(), family)) {
+                change.given.insert(service, weight);
+                changes = true;
+            }
+        }
+        changes
+    }
+
+    /// Whether all of this was good at the changed address of a name.
+    pub(super) fn is_good(
+        &self,
+        host: &HostName,
+        family: Family,
+        parts: &BTreeSet<(ServiceId, Part)>,
+    ) -> bool {
+        let change = self.changing.get(&(host.clone(), family));
+        change.is_some_and(|change| parts.is_subset(&change.good))
+    }
+
+    /// Services have other numbers now, or what they said is void: it is heard again.
+    pub(super) fn forget_heard(&mut self) {
+        for change in self.changing.values_mut() {
+            change.good.clear();
+            change.given.clear();
+        }
+    }
+
+    /// Lets the changed address of a name enter; answers with the weights that it was given.
+    pub(super) fn change(
+        &mut self,
+        host: &HostName,
+        family: Family,
+    ) -> BTreeMap<ServiceId, GivenWeight> {
+        let change = self.changing.remove(&(host.clone(), family));
         if let Some(name) = self.names.get_mut(host) {
             let usable = name.family_mut(family);
             usable.current = usable.next.take().or(usable.current);
         }
+        change.map(|change| change.given).unwrap_or_default()
     }
 
     /// What a person should mend about this word; none where all is well, or where the
@@ -147,12 +262,18 @@ impl Addresses {
             return None;
         }
         let name = self.names.get(host)?;
+        if let Some(text) = self.fails_elsewhere(host, name, family) {
+            return Some(text);
+        }
         let has_current = name.family(family).current.is_some();
         match name.answer.as_ref()? {
             Err(why) if !has_current => Some(format!("cannot look up {host}: {why}")),
             Err(_) => None,
             Ok(addresses) => match of_family(addresses, family).as_slice() {
                 [] if !has_current => Some(format!("{host} has no {family_name} address")),
+                [] if self.changing.contains_key(&(host.clone(), family)) => Some(format!(
+                    "{host} has no {family_name} address any more: the one of before stays in the table as it is, and is not checked any more"
+                )),
                 [] | [_] => None,
                 several => {
                     let list: Vec<String> = several.iter().map(ToString::to_string).collect();
@@ -164,6 +285,19 @@ impl Addresses {
                 }
             },
         }
+    }
+
+    /// The name has another address, whose checks fail: a person may see at once that the name
+    /// is wrong, or that the machine of before is to go.
+    fn fails_elsewhere(&self, host: &HostName, name: &Name, family: Family) -> Option<String> {
+        let Usable { current, next } = name.family(family);
+        let (current, next) = ((*current)?, (*next)?);
+        let change = self.changing.get(&(host.clone(), family))?;
+        let since = change.fails_since?;
+        let since = Timestamp::from_second(since.seconds()).unwrap_or_default();
+        Some(format!(
+            "{host} has the address {next} now, where its checks fail since {since}: {current} stays in the table as it is until they are good, and is not checked any more; mend the name or {next}, or disable {host} where {current} is to go"
+        ))
     }
 }
 
@@ -183,18 +317,28 @@ impl Name {
     }
 }
 
-/// What an answer with one address means.
+/// What an answer means.
 enum Answered {
     /// Nothing new.
     AsBefore,
-    /// The address that counts is this one.
+    /// It leads to the address that counts.
     Settled,
-    /// Another address is next.
+    /// It leads elsewhere; where there is one address only, that is next.
     Changes,
 }
 
 impl Usable {
-    fn answered(&mut self, address: IpAddr) -> Answered {
+    fn answered(&mut self, addresses: &[IpAddr], family: Family) -> Answered {
+        let fitting = of_family(addresses, family);
+        let [address] = *fitting else {
+            self.next = None;
+            let is_left = |current| !fitting.contains(&current);
+            return if !addresses.is_empty() && self.current.is_some_and(is_left) {
+                Answered::Changes
+            } else {
+                Answered::Settled
+            };
+        };
         if self.next == Some(address) {
             return Answered::AsBefore;
         }

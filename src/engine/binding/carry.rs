@@ -82,6 +82,7 @@ impl Bindings {
         let old_judges = std::mem::take(&mut self.judges);
         let old_latches = std::mem::take(&mut self.latches);
         let was_latching = latching_before(&old_model, model);
+        self.addresses.forget_heard();
         let mut keys = self.all_virtual_services();
         let mut actions = Vec::new();
         let new_id = |old: ServiceId| {
@@ -145,6 +146,7 @@ impl Bindings {
             judge.patience_ends = None;
             judge.is_unclear_said = false;
         }
+        self.addresses.forget_heard();
         for entry in std::mem::take(&mut self.latches).into_keys() {
             actions.push(entry.record(&self.model, None));
         }
@@ -215,6 +217,7 @@ impl Bindings {
             }
         }
         let names = self.addresses.declare(words.iter());
+        self.settle_unused();
         let mut actions: Vec<Action> = names.into_iter().map(Action::Resolve).collect();
         actions.extend(self.sections.declare(&model, now));
         actions

@@ -49,6 +49,10 @@ impl Bindings {
         let mut actions = Vec::new();
         let mut keys = BTreeSet::new();
         for (part, &opinion) in opinions {
+            // A changed address enters by the reports of slots, and is not in to be taken out.
+            if self.is_elsewhere(service, part) {
+                continue;
+            }
             keys.extend(self.count(service, part, opinion, &mut actions));
         }
         self.decide(&keys, &mut actions);
@@ -57,6 +61,9 @@ impl Bindings {
 
     /// A report gives these hosts a weight: part of what follows from it, which is told next.
     pub(crate) fn weigh(&mut self, service: ServiceId, host: &HostName, weight: GivenWeight) {
+        if self.addresses.weigh(host, service, weight) {
+            return;
+        }
         let keys = self.sections.tally.weigh(service, host, weight);
         self.weighed.extend(keys);
     }
@@ -109,7 +116,7 @@ impl Bindings {
         keys
     }
 
-    fn count(
+    pub(super) fn count(
         &mut self,
         service: ServiceId,
         part: &Part,

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::binding::addresses::Tick;
 use crate::engine::event::Reason;
 use crate::lvs::VirtualServiceKey;
 use crate::model::HostName;
@@ -50,8 +49,6 @@ pub(super) enum Attendance {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Known {
     pub(super) verdict: Option<Verdict>,
-    /// When the verdict was last heard.
-    pub(super) tick: Tick,
     pub(super) attendance: Attendance,
 }
 
@@ -73,20 +70,18 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Takes in a good verdict; whether that is news.
-    pub(super) fn good(&mut self, part: &Part, tick: Tick) -> bool {
+    pub(super) fn good(&mut self, part: &Part) -> bool {
         let Some(known) = self.heard(part) else {
             return false;
         };
-        known.tick = tick;
         known.verdict.replace(Verdict::Good) != Some(Verdict::Good)
     }
 
     /// Takes in a bad verdict; whether that is news.
-    pub(super) fn bad(&mut self, part: &Part, reason: Reason, now: Wall, tick: Tick) -> bool {
+    pub(super) fn bad(&mut self, part: &Part, reason: Reason, now: Wall) -> bool {
         let Some(known) = self.heard(part) else {
             return false;
         };
-        known.tick = tick;
         let since = match known.verdict {
             Some(Verdict::Bad { since, .. }) => Some(since),
             Some(Verdict::Good) | None => None,

@@ -1,6 +1,8 @@
 //! What is to be run or held: the words of [`Action::Start`](super::Action::Start) and
 //! [`Action::Hold`](super::Action::Hold).
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -78,6 +80,8 @@ pub struct Run {
     pub program: RunProgram,
     /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
     pub hosts: Vec<HostName>,
+    /// Where the names among them lead, as far as the table knows; a check of ours goes there.
+    pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
 }
 
 /// What a run runs.

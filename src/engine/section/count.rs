@@ -357,6 +357,13 @@ impl Tally {
         gap.map(|gap| Recheck { scope, gap })
     }
 
+    /// The next check of a part is the first of its streak; what sections made of it stays.
+    pub(crate) fn begin_anew(&mut self, service: ServiceId, part: Part) {
+        if let Some(counted) = self.parts.get_mut(&(service, part)) {
+            counted.streak = None;
+        }
+    }
+
     /// Nothing was ever said of any part (D10). Answers with the records to forget.
     pub(crate) fn forget(&mut self, model: &Model) -> Vec<Action> {
         let mut actions = Vec::new();

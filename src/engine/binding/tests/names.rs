@@ -55,11 +55,20 @@ fn the_last_good_answer_stays() {
     farm.said();
     farm.fails_to_resolve("w1");
     farm.resolves("w1", "");
-    farm.resolves("w1", "2001:db8::1");
     assert!(farm.said().is_empty());
+    let stays = [format!("{VS} foreign 10.1.0.1=in")];
+    for elsewhere in ["2001:db8::1", "10.1.0.2 10.1.0.3"] {
+        farm.resolves("w1", elsewhere);
+        assert_eq!(farm.said().len(), 1, "{elsewhere}");
+        farm.fails("www/http", "w1");
+        assert_eq!(farm.wanted(), stays, "{elsewhere}");
+    }
     farm.resolves("w1", "10.1.0.1 10.1.0.2");
     assert_eq!(farm.said().len(), 1);
-    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    assert_eq!(farm.wanted(), stays);
+    // None of both answers, so neither does the one that counts.
+    farm.fails("www/http", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
 }
 
 #[test]
@@ -95,17 +104,27 @@ fn a_changed_address_enters_after_its_first_good_verdict() {
 }
 
 #[test]
-fn a_changed_address_waits_while_its_checks_fail() {
+fn a_server_stays_as_it_was_while_the_checks_of_its_changed_address_fail() {
     let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
     farm.resolves("w1", "10.1.0.1");
     farm.succeeds("www/http");
     farm.resolves("w1", "10.1.0.2");
+    farm.said();
+    farm.fails("www/http", "w1");
+    farm.fails("www/http", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    let said = farm.said().join("\n");
+    assert!(said.contains("w1 has the address 10.1.0.2 now"), "{said}");
+    assert_eq!(said.matches("w1 has the address").count(), 1, "{said}");
+    // Back to the old one: nothing is left to enter, and its own failure counts.
+    farm.resolves("w1", "10.1.0.1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
     farm.fails("www/http", "w1");
     assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
-    // Back to the old one: nothing is left to enter.
-    farm.resolves("w1", "10.1.0.1");
-    farm.succeeds("www/http");
-    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    // One that is out stays out until the new one is good.
+    farm.resolves("w1", "10.1.0.2");
+    farm.fails("www/http", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
     farm.resolves("w1", "10.1.0.3");
     farm.resolves("w1", "10.1.0.2");
     farm.succeeds("www/http");
@@ -113,6 +132,69 @@ fn a_changed_address_waits_while_its_checks_fail() {
         farm.wanted(),
         [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
     );
+}
+
+#[test]
+fn a_server_that_is_out_is_not_put_in_by_some_checks_of_its_changed_address() {
+    let mut farm = Farm::new(&[
+        "www/http w1 10.0.0.3:80/tcp each",
+        "www/ping w1 10.0.0.3:80/tcp each",
+    ]);
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/ping");
+    farm.fails("www/http", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
+    farm.resolves("w1", "10.1.0.2");
+    farm.succeeds("www/http");
+    farm.fails("www/ping", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
+    farm.succeeds("www/ping");
+    assert_eq!(
+        farm.wanted(),
+        [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
+    );
+}
+
+#[test]
+fn a_restart_while_a_changed_address_fails_takes_no_server_of_a_section_out() {
+    let lines = [
+        "www/http w1",
+        "virtual 10.0.0.3:80/tcp www/http w1 fall=2 rise=2",
+    ];
+    let mut farm = Farm::new(&lines);
+    let mut table = Table::new();
+    table.insert(VS.parse().unwrap(), fixture_entry());
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    farm.applies(&mut table);
+    let stands = |farm: &Farm, server: &str| farm.wanted()[0].contains(server);
+    // Half a streak is of the address of before.
+    farm.fails("www/http", "w1");
+    farm.resolves("w1", "10.1.0.2");
+    let service = farm.id("www/http");
+    assert_eq!(farm.bindings.wants_recheck(service), None);
+    for _ in 0..3 {
+        farm.fails("www/http", "w1");
+    }
+    assert!(stands(&farm, "10.1.0.1=in"), "{:?}", farm.wanted());
+    let views = farm.bindings.real_servers();
+    let problem = views[0].problem.as_deref().unwrap_or_default();
+    assert!(
+        problem.contains("10.1.0.2 now, where its checks fail since"),
+        "{problem}"
+    );
+    let mut farm = farm.restarted(&lines);
+    farm.applies(&mut table);
+    farm.resolves("w1", "10.1.0.2");
+    for _ in 0..3 {
+        farm.fails("www/http", "w1");
+    }
+    assert!(!stands(&farm, "10.1.0.1=out"), "{:?}", farm.wanted());
+    farm.succeeds("www/http");
+    assert!(stands(&farm, "10.1.0.2=in"), "{:?}", farm.wanted());
+    assert!(stands(&farm, "10.1.0.1=out"), "{:?}", farm.wanted());
+    let views = farm.bindings.real_servers();
+    assert_eq!(views[0].problem, None);
 }
 
 #[test]
@@ -170,6 +252,16 @@ fn one_name_serves_both_families() {
             "[2001:db8::3]:80/tcp foreign 2001:db8::1=in".to_owned()
         ]
     );
+}
+
+#[test]
+fn an_address_that_no_virtual_service_uses_may_change() {
+    let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
+    farm.resolves("w1", "10.1.0.1 2001:db8::1");
+    farm.succeeds("www/http");
+    farm.resolves("w1", "10.1.0.1 2001:db8::2");
+    farm.fails("www/http", "w1");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
 }
 
 #[test]

@@ -62,7 +62,14 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => Just("?".to_owned()),
         4 => prop::sample::subsequence(HOSTS.to_vec(), 0..3).prop_map(|hosts| hosts.join(" "))
     ];
-    let answer = prop::sample::select(vec!["10.1.0.1", "10.1.0.2", "10.1.0.1 10.1.0.2", ""]);
+    const ANSWERS: [&str; 5] = [
+        "10.1.0.1",
+        "10.1.0.2",
+        "10.1.0.1 10.1.0.2",
+        "10.1.0.3 10.1.0.4",
+        "",
+    ];
+    let answer = prop::sample::select(ANSWERS.as_slice());
     prop_oneof![
         6 => (service(), ruling, down).prop_map(|(service, ruling, down)| Step::Fails {
             service, ruling, down
@@ -136,20 +143,19 @@ enum Heard {
     GivenUp,
 }
 
-/// An address that is to enter, and when its answer came.
-type Next = Option<(String, u64)>;
+/// An address that is to enter, blank for several others, and what was good there.
+type Next = Option<(String, BTreeSet<(String, String)>)>;
 
 /// The decisions, read naively.
 #[derive(Debug)]
 struct Naive {
     file: usize,
-    tick: u64,
     gates: BTreeSet<String>,
-    /// By service and part: good or bad, and when it was heard.
-    verdicts: BTreeMap<(String, String), (bool, u64)>,
+    /// By service and part: good or bad.
+    verdicts: BTreeMap<(String, String), bool>,
     heard: BTreeMap<(String, String), Heard>,
     latched: BTreeSet<[String; 3]>,
-    /// By name: the address that counts, and the next one with its time.
+    /// By name: the address that counts, and the next one.
     addresses: BTreeMap<String, (Option<String>, Next)>,
 }
 
@@ -157,7 +163,6 @@ impl Naive {
     fn new(file: usize) -> Self {
         let mut naive = Self {
             file,
-            tick: 0,
             gates: BTreeSet::new(),
             verdicts: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -199,8 +204,36 @@ impl Naive {
             .retain(|host, _| lines.iter().any(|line| line.host == *host));
     }
 
+    /// Whether the checks of a host go elsewhere than to the address that counts.
+    fn is_elsewhere(&self, host: &str) -> bool {
+        self.addresses.get(host).is_some_and(|it| it.1.is_some())
+    }
+
+    /// Whether a report says something about the service that is not due to changed addresses.
+    fn is_about_others(&self, service: &str, is_down: impl Fn(&str) -> bool) -> bool {
+        let members = self.members(service).unwrap_or_default();
+        let is_any = members.iter().any(|host| is_down(host));
+        let mut others = members.iter().filter(|host| !self.is_elsewhere(host));
+        others.any(|host| !is_any || is_down(host))
+    }
+
+    /// What was said where names lead now.
+    fn say_elsewhere(&mut self, service: &str, part: &str, is_good: bool) {
+        let place = (service.to_owned(), part.to_owned());
+        for (host, (_, next)) in &mut self.addresses {
+            if let Some((_, good)) = next
+                && (part == "*" || part == host)
+            {
+                if is_good {
+                    good.insert(place.clone());
+                } else {
+                    good.remove(&place);
+                }
+            }
+        }
+    }
+
     fn fails(&mut self, service: &str, passed: bool, down: &str) {
-        self.tick += 1;
         let lines = self.lines();
         if !lines.iter().any(|line| line.service == service) {
             return;
@@ -209,17 +242,25 @@ impl Naive {
             self.gates.insert(service.to_owned());
         }
         let is_open = self.gates.contains(service);
+        let is_named = |host: &str| down.split(' ').any(|it| it == host);
+        self.say_elsewhere(service, "*", false);
+        for host in self.members(service).unwrap_or_default() {
+            self.say_elsewhere(service, &host, down != "?" && !is_named(&host));
+        }
+        let whole = self.is_about_others(service, is_named);
         for line in lines.iter().filter(|line| line.service == service) {
             self.heard.insert(line.judged(), Heard::Yes);
             let is_down = match (line.part.as_str(), down) {
+                ("*", _) if !whole => continue,
                 ("*", _) => true,
                 (_, "?") => continue,
-                (host, down) => down.split(' ').any(|it| it == host),
+                (host, _) if self.is_elsewhere(host) => continue,
+                (host, _) => is_named(host),
             };
             if is_down && !is_open {
                 continue;
             }
-            self.verdicts.insert(line.judged(), (!is_down, self.tick));
+            self.verdicts.insert(line.judged(), !is_down);
             if is_down && line.has("op") {
                 self.latched.insert(line.entry());
             }
@@ -228,12 +269,22 @@ impl Naive {
     }
 
     fn succeeds(&mut self, service: &str) {
-        self.tick += 1;
         self.gates.remove(service);
         let lines = self.lines();
+        self.say_elsewhere(service, "*", true);
+        for host in self.members(service).unwrap_or_default() {
+            self.say_elsewhere(service, &host, true);
+        }
+        let whole = self.is_about_others(service, |_| false);
         for line in lines.iter().filter(|line| line.service == service) {
             self.heard.insert(line.judged(), Heard::Yes);
-            self.verdicts.insert(line.judged(), (true, self.tick));
+            let counts = match line.part.as_str() {
+                "*" => whole,
+                host => !self.is_elsewhere(host),
+            };
+            if counts {
+                self.verdicts.insert(line.judged(), true);
+            }
         }
         if lines.iter().any(|line| line.service == service) {
             self.change_addresses();
@@ -243,7 +294,7 @@ impl Naive {
     fn change_addresses(&mut self) {
         let lines = self.lines();
         for (host, (current, next)) in &mut self.addresses {
-            let Some((address, since)) = next.clone() else {
+            let Some((address, good)) = next.clone() else {
                 continue;
             };
             let counted: Vec<_> = lines
@@ -252,35 +303,35 @@ impl Naive {
                 .map(Line::judged)
                 .filter(|part| self.heard[part] != Heard::GivenUp)
                 .collect();
-            let is_good = |part| {
-                let verdict = self.verdicts.get(part);
-                verdict.is_some_and(|&(good, tick)| good && tick > since)
-            };
-            if !counted.is_empty() && counted.iter().all(is_good) {
+            if !address.is_empty()
+                && !counted.is_empty()
+                && counted.iter().all(|part| good.contains(part))
+            {
                 *current = Some(address);
                 *next = None;
+                self.verdicts
+                    .extend(counted.into_iter().map(|part| (part, true)));
             }
         }
     }
 
     fn resolves(&mut self, host: &str, answer: &str) {
-        self.tick += 1;
         if !self.lines().iter().any(|line| line.host == host) {
             return;
         }
         if answer.is_empty() || answer.contains(' ') {
-            if let Some((_, next)) = self.addresses.get_mut(host) {
-                *next = None;
+            if let Some((Some(current), next)) = self.addresses.get_mut(host) {
+                let is_left = answer.contains(' ') && !answer.split(' ').any(|it| it == current);
+                *next = is_left.then(Default::default);
             }
             return;
         }
-        let tick = self.tick;
         let (current, next) = self.addresses.entry(host.to_owned()).or_default();
         match current {
             None => *current = Some(answer.to_owned()),
             Some(current) if current == answer => *next = None,
             Some(_) if next.as_ref().is_some_and(|(it, _)| it == answer) => {}
-            Some(_) => *next = Some((answer.to_owned(), tick)),
+            Some(_) => *next = Some((answer.to_owned(), BTreeSet::new())),
         }
     }
 
@@ -290,6 +341,9 @@ impl Naive {
         let members: BTreeMap<&String, _> =
             services.iter().map(|it| (it, self.members(it))).collect();
         self.file = file;
+        for (_, next) in self.addresses.values_mut() {
+            next.iter_mut().for_each(|(_, good)| good.clear());
+        }
         for (service, before) in members {
             if self.members(service) != before {
                 self.verdicts.remove(&(service.clone(), "*".to_owned()));
@@ -302,7 +356,7 @@ impl Naive {
                 .iter()
                 .any(|it| it.has("op") && it.entry() == line.entry());
             let verdict = self.verdicts.get(&line.judged());
-            if !was_op && verdict.is_some_and(|&(good, _)| !good) {
+            if !was_op && verdict.is_some_and(|&good| !good) {
                 self.latched.insert(line.entry());
             }
         }
@@ -351,7 +405,7 @@ impl Naive {
             self.latched.contains(&line.entry())
         } else {
             let verdict = self.verdicts.get(&line.judged());
-            verdict.is_some_and(|&(good, _)| !good)
+            verdict.is_some_and(|&good| !good)
         }
     }
 
@@ -478,7 +532,7 @@ fn take(farm: Farm, naive: &mut Naive, kernel: &mut Table, step: &Step) -> Farm 
         }
         Step::FailsToResolve(host) => {
             farm.fails_to_resolve(host);
-            naive.tick += 1; // No answer: all stays.
+            // No answer: all stays.
         }
         Step::Reloads(file) => {
             farm.reloads(FILES[*file]);

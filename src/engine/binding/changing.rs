@@ -1,0 +1,205 @@
+//! What of a report counts for the table while the address of a name changes (D8)?
+//!
+//! The checks of a name go where the name leads now. Until all of them were good there, the
+//! real server is the one at the address of before, and they say nothing about it: it stays as
+//! it was. What is good is remembered until the changed address can enter; what is bad is no
+//! more than what a person is told.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use crate::engine::binding::addresses::Tick;
+use crate::engine::binding::judge::{Attendance, Judge};
+use crate::engine::binding::{Bindings, Part};
+use crate::engine::event::{Action, HostVerdict};
+use crate::engine::section::count::Opinion;
+use crate::lvs::{Family, VirtualServiceKey};
+use crate::model::{HostName, ServiceId};
+
+/// A report without what it says about changed addresses.
+#[derive(Debug)]
+pub(super) struct Apart<'a> {
+    /// What it says about all other hosts.
+    pub(super) hosts: Cow<'a, BTreeMap<HostName, HostVerdict>>,
+    /// Whether what it says about the service as a whole is about others too.
+    pub(super) whole: Whole,
+    /// Virtual services about which there is something new to say.
+    pub(super) keys: BTreeSet<VirtualServiceKey>,
+}
+
+/// What a report says about the service as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// It counts.
+    Counts,
+    /// It is about changed addresses only.
+    Changing,
+}
+
+impl Bindings {
+    /// How many answers of name servers were heard of so far.
+    pub(crate) const fn answers(&self) -> Tick {
+        self.tick
+    }
+
+    /// Where the checks of a host are to go: to what was heard of last, so that a report is about
+    /// an address that is known here. None for what is no name of a real server, and for one
+    /// that has no answer.
+    pub(crate) fn latest(&self, host: &HostName) -> Option<Vec<IpAddr>> {
+        self.addresses.latest(host)
+    }
+
+    /// Whether a name led elsewhere when so many answers had been heard.
+    pub(crate) fn led_elsewhere(&self, host: &HostName, answers: Tick) -> bool {
+        self.addresses.led_elsewhere(host, answers)
+    }
+
+    /// Takes out of a report what it says about changed addresses, and remembers it. `said` is
+    /// what it says about the service as a whole.
+    pub(super) fn set_apart<'a>(
+        &mut self,
+        (service, said): (ServiceId, HostVerdict),
+        hosts: &'a BTreeMap<HostName, HostVerdict>,
+    ) -> Apart<'a> {
+        let mut apart = Apart {
+            hosts: Cow::Borrowed(hosts),
+            whole: Whole::Counts,
+            keys: BTreeSet::new(),
+        };
+        for (host, _) in self.addresses.changing() {
+            let place = (service, Part::Whole);
+            self.addresses.hear(&host, place, said, self.now.wall);
+        }
+        if !hosts.keys().any(|host| self.addresses.changes(host)) {
+            return apart;
+        }
+        let left_out = |judges: &BTreeMap<ServiceId, Judge>| {
+            let judge = judges.get(&service);
+            judge.map_or(0, Judge::left_out_count)
+        };
+        let left_out_before = left_out(&self.judges);
+        let mut others = BTreeMap::new();
+        for (host, &verdict) in hosts {
+            if !self.addresses.changes(host) {
+                others.insert(host.clone(), verdict);
+                continue;
+            }
+            let part = Part::Host(host.clone());
+            if let Some(judge) = self.judges.get_mut(&service) {
+                judge.heard(&part);
+            }
+            let place = (service, part);
+            if self.addresses.hear(host, place, verdict, self.now.wall) {
+                apart
+                    .keys
+                    .extend(self.by_host.get(host).into_iter().flatten());
+            }
+        }
+        let is_down = |verdict: &HostVerdict| matches!(verdict, HostVerdict::Down(_));
+        let is_about_others = if hosts.values().any(is_down) {
+            others.values().any(is_down)
+        } else {
+            !others.is_empty()
+        };
+        if !is_about_others {
+            apart.whole = Whole::Changing;
+            if let Some(judge) = self.judges.get_mut(&service) {
+                judge.heard(&Part::Whole);
+            }
+        }
+        if left_out(&self.judges) != left_out_before {
+            apart.keys.extend(self.virtual_services_by(service));
+        }
+        apart.hosts = Cow::Owned(others);
+        apart
+    }
+
+    /// Whether what is said now about a part of a service is about changed addresses only.
+    pub(super) fn is_elsewhere(&self, service: ServiceId, part: &Part) -> bool {
+        match part {
+            Part::Host(host) => self.addresses.changes(host),
+            Part::Whole => {
+                let members = &self.model.hostgroup(service).members;
+                let mut members = members.iter().map(|member| &member.host).peekable();
+                members.peek().is_some() && members.all(|host| self.addresses.changes(host))
+            }
+        }
+    }
+
+    /// What no virtual service uses of a name holds nothing up.
+    pub(super) fn settle_unused(&mut self) {
+        for (host, family) in self.addresses.changing() {
+            let mut keys = self.by_host.get(&host).into_iter().flatten();
+            if !keys.any(|key| key.family() == family) {
+                self.addresses.change(&host, family);
+            }
+        }
+    }
+
+    /// A name leads elsewhere since this answer: half a streak of its checks was about the address
+    /// of before, and no check follows that would complete it.
+    pub(super) fn forget_streaks(&mut self, host: &HostName) {
+        for family in [Family::V4, Family::V6] {
+            for (service, part) in self.section_parts_about(host, family) {
+                if self.is_elsewhere(service, &part) {
+                    self.sections.tally.begin_anew(service, part);
+                }
+            }
+        }
+    }
+
+    /// Lets changed addresses enter whose every check was good since (D8); answers with the
+    /// virtual services it concerns.
+    pub(super) fn change_addresses(
+        &mut self,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut keys = BTreeSet::new();
+        let mut good: BTreeSet<(ServiceId, Part)> = BTreeSet::new();
+        let mut entering: BTreeSet<(HostName, Family)> = BTreeSet::new();
+        for (host, family) in self.addresses.changing() {
+            let parts = self.parts_about(&host, family);
+            let is_next = self.addresses.next(&host, family).is_some();
+            if is_next && !parts.is_empty() && self.addresses.is_good(&host, family, &parts) {
+                keys.extend(self.by_host.get(&host).into_iter().flatten());
+                entering.insert((host, family));
+            }
+        }
+        for (host, family) in entering {
+            good.extend(self.parts_about(&host, family));
+            for (service, weight) in self.addresses.change(&host, family) {
+                keys.extend(self.sections.tally.weigh(service, &host, weight));
+            }
+        }
+        for (service, part) in good {
+            let judge = self.judges.get_mut(&service);
+            let is_news = judge.is_some_and(|judge| judge.good(&part));
+            if is_news {
+                keys.extend(self.virtual_services_by(service));
+            }
+            // A service as a whole may have been counted with this report.
+            if is_news || part != Part::Whole {
+                keys.extend(self.count(service, &part, Opinion::Good, actions));
+            }
+        }
+        keys
+    }
+
+    /// Whose verdicts a changed address of this name waits for.
+    fn parts_about(&self, host: &HostName, family: Family) -> BTreeSet<(ServiceId, Part)> {
+        let keys = self.by_host.get(host).into_iter().flatten();
+        keys.filter(|key| key.family() == family)
+            .filter_map(|key| self.by_virtual_service.get(key))
+            .flatten()
+            .filter_map(|&index| self.model.bindings.get(index))
+            .filter_map(|binding| Some((binding.service, self.part_of(binding, host)?)))
+            .chain(self.section_parts_about(host, family))
+            .filter(|(service, part)| {
+                let judge = self.judges.get(service);
+                let known = judge.and_then(|judge| judge.parts.get(part));
+                known.is_some_and(|known| known.attendance != Attendance::LeftOut)
+            })
+            .collect()
+    }
+}
