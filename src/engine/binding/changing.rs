@@ -166,6 +166,13 @@ impl Bindings {
                 entering.insert((host, family));
             }
         }
+        let is_taken = |name: &&(HostName, Family), entering: &BTreeSet<_>| {
+            self.taken_by(&name.0, name.1, entering).is_some()
+        };
+        while let Some(taken) = entering.iter().find(|name| is_taken(name, &entering)) {
+            let taken = taken.clone();
+            entering.remove(&taken);
+        }
         for (host, family) in entering {
             good.extend(self.parts_about(&host, family));
             for (service, weight) in self.addresses.change(&host, family) {
@@ -184,6 +191,53 @@ impl Bindings {
             }
         }
         keys
+    }
+
+    /// The changed address of a name is good and another name of the section has it: what a person
+    /// should mend.
+    pub(super) fn taken(&self, host: &HostName, family: Family) -> Option<String> {
+        let next = self.addresses.next(host, family)?;
+        let current = self.addresses.current(host, family)?;
+        let parts = self.parts_about(host, family);
+        if !self.addresses.is_good(host, family, &parts) {
+            return None;
+        }
+        let other = self.taken_by(host, family, &BTreeSet::new())?;
+        Some(format!(
+            "{host} has the address {next} now, as {other} has, so they would be one real server: {current} stays in the table as it is, and is not checked any more; mend the name, or take {host} out of the file"
+        ))
+    }
+
+    /// Another name of the same section that has the address which is next for this one, once
+    /// these have entered. Two names for one machine are one real server less: the one that is in
+    /// is not given for that.
+    fn taken_by(
+        &self,
+        host: &HostName,
+        family: Family,
+        entering: &BTreeSet<(HostName, Family)>,
+    ) -> Option<&HostName> {
+        let next = self.addresses.next(host, family)?;
+        let keys = self.by_host.get(host).into_iter().flatten();
+        let sections = keys
+            .filter(|key| key.family() == family)
+            .filter_map(|&key| self.sections.section(&self.model, key));
+        for section in sections {
+            let own = section.servers.iter().filter(|it| it.host == *host);
+            let ports: BTreeSet<u16> = own.map(|server| server.port).collect();
+            let others = section.servers.iter();
+            let mut others = others.filter(|it| it.host != *host && ports.contains(&it.port));
+            let other = others.find(|it| {
+                let enters = entering.contains(&(it.host.clone(), family));
+                let entered = self.addresses.next(&it.host, family).filter(|_| enters);
+                let there = entered.or_else(|| self.addresses.current(&it.host, family));
+                there == Some(next)
+            });
+            if let Some(other) = other {
+                return Some(&other.host);
+            }
+        }
+        None
     }
 
     /// Whose verdicts a changed address of this name waits for.

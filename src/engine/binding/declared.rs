@@ -237,6 +237,7 @@ impl Bindings {
                 survey.problems.insert(fallback.host.clone(), (None, text));
             }
         }
+        say_shared(key, &places, &mut survey);
         survey.section = Some(places);
         survey
     }
@@ -506,6 +507,38 @@ impl Bindings {
                 actions.push(mend_note(section.key, None, limits(section)));
             }
         }
+    }
+}
+
+/// Several names with one address are one real server, which nobody sees in the file.
+fn say_shared(key: VirtualServiceKey, places: &Places, survey: &mut Survey) {
+    let mut words: BTreeMap<RealServerKey, Vec<&HostName>> = BTreeMap::new();
+    for place in &places.servers {
+        if let Some(server) = place.server {
+            words.entry(server).or_default().push(&place.word.0);
+        }
+    }
+    for (server, hosts) in words {
+        let [first, _, ..] = hosts.as_slice() else {
+            continue;
+        };
+        let text = format!(
+            "{} have one address, {}: they are one real server of {key}, not {}; mend the names, or write addresses in their place",
+            listed(&hosts),
+            server.0.ip(),
+            hosts.len()
+        );
+        let problems = &mut survey.problems;
+        problems.entry((*first).clone()).or_insert((None, text));
+    }
+}
+
+fn listed(hosts: &[&HostName]) -> String {
+    let names: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
+    match names.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
     }
 }
 

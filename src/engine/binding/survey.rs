@@ -59,7 +59,8 @@ impl Bindings {
         (host, port): (&HostName, u16),
         forwarding: Forwarding,
     ) -> (Option<RealServerKey>, Option<String>) {
-        let problem = self.addresses.problem(host, key.family());
+        let taken = self.taken(host, key.family());
+        let problem = taken.or_else(|| self.addresses.problem(host, key.family()));
         let address = self.addresses.current(host, key.family());
         if address.is_some()
             && let Err(text) = check_limits(key, forwarding, address, port)

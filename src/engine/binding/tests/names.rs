@@ -198,6 +198,66 @@ fn a_restart_while_a_changed_address_fails_takes_no_server_of_a_section_out() {
 }
 
 #[test]
+fn names_of_a_section_that_come_to_one_address_take_no_server_out() {
+    let mut farm = Farm::new(&[
+        "www/http w1,w2,w3",
+        "virtual 10.0.0.3:80/tcp www/http w1,w2,w3",
+    ]);
+    let mut table = Table::new();
+    table.insert(VS.parse().unwrap(), fixture_entry());
+    farm.resolves("w1", "10.1.0.1");
+    farm.resolves("w2", "10.1.0.2");
+    farm.resolves("w3", "10.1.0.3");
+    farm.succeeds("www/http");
+    farm.applies(&mut table);
+    farm.said();
+    let has = |farm: &Farm, servers: &str| farm.wanted()[0].ends_with(servers);
+    let all = " 10.1.0.1=in 10.1.0.2=in 10.1.0.3=in";
+    assert!(has(&farm, all), "{:?}", farm.wanted());
+    farm.resolves("w2", "10.1.0.1");
+    farm.resolves("w3", "10.1.0.1");
+    for _ in 0..2 {
+        farm.succeeds("www/http");
+    }
+    assert!(has(&farm, all), "{:?}", farm.wanted());
+    let said = farm.said().join("\n");
+    let words = "w2 has the address 10.1.0.1 now, as w1 has";
+    assert_eq!(said.matches(words).count(), 1, "{said}");
+    let views = farm.bindings.real_servers();
+    let problem = views[1].problem.as_deref().unwrap_or_default();
+    assert!(problem.starts_with(words), "{problem}");
+    // Names that change places clash with none.
+    farm.resolves("w2", "10.1.0.2");
+    farm.resolves("w3", "10.1.0.1");
+    farm.resolves("w1", "10.1.0.3");
+    farm.succeeds("www/http");
+    assert!(has(&farm, all), "{:?}", farm.wanted());
+    assert!(
+        farm.bindings
+            .real_servers()
+            .iter()
+            .all(|it| it.problem.is_none())
+    );
+    assert_eq!(farm.bindings.real_servers()[0].hosts, [HostName::new("w3")]);
+}
+
+#[test]
+fn names_of_a_section_that_have_one_address_at_first_are_said() {
+    let mut farm = Farm::new(&["www/http w1,w2", "virtual 10.0.0.3:80/tcp www/http w1,w2"]);
+    farm.said();
+    farm.resolves("w1", "10.1.0.1");
+    assert_eq!(farm.said(), ["apply"]);
+    farm.resolves("w2", "10.1.0.1");
+    let said = farm.said().join("\n");
+    let words =
+        "w1 and w2 have one address, 10.1.0.1: they are one real server of 10.0.0.3:80/tcp, not 2";
+    assert_eq!(said.matches(words).count(), 1, "{said}");
+    let views = farm.bindings.real_servers();
+    let problem = views[0].problem.as_deref().unwrap_or_default();
+    assert!(problem.starts_with(words), "{views:#?}");
+}
+
+#[test]
 fn an_address_that_is_next_is_dropped_when_the_name_no_longer_has_exactly_it() {
     for later in ["", "2001:db8::1", "10.1.0.2 10.1.0.3"] {
         let mut farm = Farm::new(&["www/http w1 10.0.0.3:80/tcp each"]);
