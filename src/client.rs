@@ -3,6 +3,7 @@
 //! Blocking: the command line has nothing else to do meanwhile. One request, one answer.
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -64,12 +65,12 @@ pub enum ClientError {
     )]
     Forbidden(PathBuf),
     /// It does not answer in time.
-    #[error(
-        "the daemon at {path} does not answer in time: it is stopped, or stuck; what was asked may be done by now, and if it is not, it will not be"
-    )]
+    #[error("the daemon at {path} does not answer in time: it is stopped, or stuck{late}")]
     Slow {
         /// The socket.
         path: PathBuf,
+        /// What comes of the request.
+        late: Late,
     },
     /// It takes no connection in time.
     #[error(
@@ -90,6 +91,43 @@ pub enum ClientError {
     /// The daemon refused.
     #[error("{0}")]
     Refused(String),
+}
+
+/// What becomes of a request that the daemon finds when nobody waits any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// It changes nothing, whether answered or not.
+    Question,
+    /// It is left out.
+    Wish,
+    /// It counts all the same.
+    Role,
+}
+
+impl Late {
+    const fn of(request: &Request) -> Self {
+        match request {
+            Request::Wish(_) | Request::Enable { .. } => Self::Wish,
+            Request::SetRole { .. } => Self::Role,
+            Request::Table
+            | Request::Services { .. }
+            | Request::Events { .. }
+            | Request::Why { .. }
+            | Request::Server(_)
+            | Request::Role
+            | Request::Health => Self::Question,
+        }
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Question => "",
+            Self::Wish => "; what was asked may be done by now, and if it is not, it will not be",
+            Self::Role => "; what was said to it counts as soon as it goes on, however late",
+        })
+    }
 }
 
 /// A connection to a daemon.
@@ -309,7 +347,8 @@ impl Client {
             let path = self.path.clone();
             let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
             if late.contains(&error.kind()) {
-                ClientError::Slow { path }
+                let late = Late::of(request);
+                ClientError::Slow { path, late }
             } else {
                 ClientError::Broken { path, error }
             }
@@ -458,4 +497,42 @@ async fn sync_without_daemon(globals: &Globals, backend: &mut Backend) -> Option
             .then(|| running.iter().map(ToString::to_string).collect()),
         trouble,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::engine::event::RealServerName;
+
+    /// A daemon that is stopped: the system takes its connections, and nobody answers.
+    #[test]
+    fn what_a_stopped_daemon_may_do_later_is_said_of_what_was_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let _stopped = UnixListener::bind(folder.path().join("control")).unwrap();
+        let aim = Aim {
+            server: RealServerName("www1".to_owned()),
+            within: None,
+        };
+        let said = |ask: &dyn Fn(&mut Client) -> ClientError| {
+            let limit = Duration::from_millis(10);
+            let mut client = Client::connect_within(folder.path(), limit).unwrap();
+            let text = ask(&mut client).to_string();
+            let (_, behind) = text.split_once("it is stopped, or stuck").unwrap();
+            behind.to_owned()
+        };
+        assert_eq!(
+            said(&|client| client.enable(aim.clone()).unwrap_err()),
+            "; what was asked may be done by now, and if it is not, it will not be"
+        );
+        assert_eq!(
+            said(&|client| client.set_role(None, State::Master).unwrap_err()),
+            "; what was said to it counts as soon as it goes on, however late"
+        );
+        assert_eq!(said(&|client| client.table().unwrap_err()), "");
+        assert_eq!(said(&|client| client.role().unwrap_err()), "");
+        assert_eq!(said(&|client| client.why("web", "http").unwrap_err()), "");
+        assert_eq!(said(&|client| client.why_server(&aim).unwrap_err()), "");
+    }
 }
