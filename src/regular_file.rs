@@ -30,7 +30,12 @@ pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     open_as(path, OpenOptions::new().append(true).create(true))
 }
 
-fn open_as(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+/// Opens a file as the options say, and waits for nobody.
+///
+/// # Errors
+///
+/// As of [`open`].
+pub(crate) fn open_as(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let what = |found: &Metadata| NotRegular::of(found.file_type());
     let file = match options.custom_flags(OFlag::O_NONBLOCK.bits()).open(path) {
         Ok(file) => file,

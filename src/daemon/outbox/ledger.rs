@@ -4,7 +4,7 @@
 //! are deleted; what they say is in [`crate::pair::ledger`]. It is written anew, with what still
 //! counts, when it has doubled. Everything here blocks, as in the spool.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::folder;
 use crate::pair::ledger::{Entry, Line, Page};
 use crate::pair::talk::delivered::DELIVERED_MAX;
+use crate::regular_file;
 use crate::time::Wall;
 
 /// Its name: no number, as those of messages.
@@ -116,10 +117,10 @@ impl Ledger {
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
-        let mut file = match File::open(self.folder.join(NAME)) {
+        let mut file = match regular_file::open(&self.folder.join(NAME)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
+            Err(error) => return Err(named(&error)),
         };
         let excess = file.metadata()?.len().saturating_sub(BYTES_MAX);
         file.seek(SeekFrom::Start(excess))?;
@@ -133,10 +134,10 @@ impl Ledger {
         let open = |is_new| {
             let mut options = OpenOptions::new();
             options.append(true).create_new(is_new).mode(0o600);
-            options.open(&path)
+            regular_file::open_as(&path, &mut options)
         };
         let mut is_new = false;
-        let mut file = open(false).or_else(|error| {
+        let opened = open(false).or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
@@ -144,7 +145,8 @@ impl Ledger {
             folder::make(&self.folder)?;
             is_new = true;
             open(true)
-        })?;
+        });
+        let mut file = opened.map_err(|error| named(&error))?;
         file.write_all(bytes)?;
         file.sync_data()?;
         if is_new {
@@ -169,6 +171,11 @@ impl Ledger {
         (self.lines, self.is_torn) = (page.lines.len(), false);
         folder::sync(&self.folder)
     }
+}
+
+/// In the log the folder is named: what is wrong is one file there.
+fn named(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{NAME}: {error}"))
 }
 
 #[cfg(test)]
@@ -288,5 +295,38 @@ mod tests {
         fs::remove_file(&folder).unwrap();
         ledger.add(NOW, &[entry(1)]).unwrap();
         assert_eq!(loaded(&folder).1, [entry(1)]);
+    }
+
+    /// A pipe would hold up who opens it for ever, and all mail behind that.
+    #[test]
+    fn what_is_no_file_is_named_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::new(folder.path());
+        let said = |ledger: &mut Ledger| {
+            let loaded = ledger.load(NOW).unwrap_err().to_string();
+            assert_eq!(
+                ledger.add(NOW, &[entry(1)]).unwrap_err().to_string(),
+                loaded
+            );
+            loaded
+        };
+        let path = folder.path().join(NAME);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let pipe = "delivered: it is a pipe (FIFO), not a regular file";
+        assert_eq!(said(&mut ledger), pipe);
+        fs::remove_file(&path).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let socket = "delivered: it is a socket, not a regular file";
+        assert_eq!(said(&mut ledger), socket);
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        let device = "delivered: it is a device, not a regular file";
+        assert_eq!(said(&mut ledger), device);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(said(&mut ledger), "delivered: it is a folder");
+        fs::remove_dir(&path).unwrap();
+        ledger.add(NOW, &[entry(1)]).unwrap();
+        assert_eq!(loaded(folder.path()).1, [entry(1)]);
     }
 }
