@@ -9,7 +9,7 @@ use crate::engine::binding::wishes::{NAMED_MAX, entry_of, is_called};
 use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, Aim, RealServerName};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
-use crate::model::{HostName, ServiceId};
+use crate::model::ServiceId;
 use crate::time::Now;
 
 impl Bindings {
@@ -40,7 +40,7 @@ impl Bindings {
         let ended = self.end_latches(&aim.server, &meant, &mut actions);
         keys.extend(ended.iter().map(|(entry, _)| entry.virtual_service));
         if keys.is_empty() {
-            return (Err(self.nothing_to_end(&aim.server)), actions);
+            return (Err(self.nothing_to_end(aim, &views)), actions);
         }
         self.decide(&keys, &mut actions);
         lines.extend(self.what_was_ended(&ended));
@@ -112,24 +112,25 @@ impl Bindings {
         lines
     }
 
-    fn nothing_to_end(&self, server: &RealServerName) -> String {
-        let mut others = Vec::new();
-        for view in self.real_servers() {
-            let port = view.server.map_or(0, |server| server.0.port());
-            let is_called = |host: &HostName| is_called(&server.0, host, port, view.server);
-            if view.hosts.iter().any(is_called) && !view.withdrawals.is_empty() {
-                let by = self.withdrawn_by(&view);
-                others.push(format!("{} by {by}", view.virtual_service));
-            }
+    /// Of the virtual services that were meant only: what holds in another one says nothing of them.
+    fn nothing_to_end(&self, aim: &Aim, views: &[RealServerView]) -> String {
+        let name = &aim.server.0;
+        let withdrawn: Vec<String> = views
+            .iter()
+            .filter(|view| !view.withdrawals.is_empty())
+            .map(|view| format!("{} by {}", view.virtual_service, self.withdrawn_by(view)))
+            .collect();
+        if !withdrawn.is_empty() {
+            return format!(
+                "{name}: it is withdrawn from {}; that ends with the next good check",
+                withdrawn.join(", from ")
+            );
         }
-        if others.is_empty() {
-            return format!("{}: nothing withdraws this real server", server.0);
-        }
-        format!(
-            "{}: it is withdrawn from {}; that ends with the next good check",
-            server.0,
-            others.join(", from ")
-        )
+        let within = match (&aim.within, views) {
+            (Some(_), [view, ..]) => format!(" in {}", view.virtual_service),
+            (Some(_), []) | (None, _) => String::new(),
+        };
+        format!("{name}: nothing withdraws this real server{within}")
     }
 
     pub(super) fn unknown(&self, server: &RealServerName) -> String {

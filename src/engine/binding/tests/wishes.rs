@@ -177,6 +177,32 @@ fn health_and_wishes_do_not_overwrite_each_other() {
 }
 
 #[test]
+fn an_enable_in_one_virtual_service_that_ends_nothing_speaks_of_that_one_only() {
+    let mut farm = good();
+    let enables = |farm: &mut Farm, within| {
+        let now = farm.now();
+        farm.bindings.enable(now, &aim("a", within)).0.unwrap_err()
+    };
+    farm.fails("web/http", "a");
+    assert_eq!(
+        enables(&mut farm, Some("10.0.0.3:443")),
+        "a: nothing withdraws this real server in 10.0.0.3:443/tcp"
+    );
+    let withdrawn =
+        "a: it is withdrawn from 10.0.0.3:80/tcp by web/http; that ends with the next good check";
+    assert_eq!(enables(&mut farm, Some("10.0.0.3:80")), withdrawn);
+    assert_eq!(enables(&mut farm, None), withdrawn);
+    farm.fails("web/ssl", "a");
+    assert_eq!(enables(&mut farm, Some("10.0.0.3:80")), withdrawn);
+    farm.succeeds("web/http");
+    farm.succeeds("web/ssl");
+    assert_eq!(
+        enables(&mut farm, None),
+        "a: nothing withdraws this real server"
+    );
+}
+
+#[test]
 fn a_wish_outlives_restart_and_reload_and_a_server_that_comes_back_is_still_drained() {
     let mut farm = good();
     let answer = farm.orders(ManualWish::Weight { weight: 2 }, "a:80", None);
