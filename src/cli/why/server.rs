@@ -7,6 +7,7 @@ use crate::cli::output::{Output, Tone};
 use crate::cli::why::readable;
 use crate::cli::why::sheet::Sheet;
 use crate::engine::event::Reason;
+use crate::wire::contest::ContestRow;
 use crate::wire::server::{
     BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow,
     ServerAnswer, ServerWhy, TripwireRow,
@@ -24,7 +25,13 @@ pub(super) fn print(answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitC
             out.line("")?;
         }
         let sheet = Sheet::new(answer.time, out);
-        Page { server, sheet }.print()?;
+        let source = answer.source;
+        Page {
+            server,
+            source,
+            sheet,
+        }
+        .print()?;
     }
     Ok(exit_code(answer))
 }
@@ -45,7 +52,90 @@ fn is_in(server: &ServerWhy) -> bool {
 
 struct Page<'a> {
     server: &'a ServerWhy,
+    source: Option<Source>,
     sheet: Sheet<'a>,
+}
+
+/// What a virtual service does with a real server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// New connections reach it.
+    In,
+    /// It has weight 0.
+    Quiesced,
+    Out,
+}
+
+impl Place {
+    const fn with(weight: u32) -> Self {
+        match weight {
+            0 => Self::Quiesced,
+            1.. => Self::In,
+        }
+    }
+
+    /// None where nothing is wanted, or nobody wrote it down.
+    fn wanted(server: &ServerWhy) -> Option<Self> {
+        match (server.wanted, server.wanted_weight) {
+            (ServerWanted::In, weight) => Some(weight.map_or(Self::In, Self::with)),
+            (ServerWanted::Out, _) if server.stranger => None,
+            (ServerWanted::Out, _) => Some(Self::Out),
+            (ServerWanted::AsFound, _) => None,
+        }
+    }
+
+    /// None where nobody looked yet.
+    fn actual(server: &ServerWhy) -> Option<Self> {
+        match (server.actual, server.weight) {
+            (ServerActual::Unknown, _) => None,
+            (ServerActual::Out, _) | (_, None) => Some(Self::Out),
+            (ServerActual::In | ServerActual::Differs, Some(weight)) => Some(Self::with(weight)),
+        }
+    }
+}
+
+/// What is wanted of a real server and what the kernel does with it, where the two differ.
+#[derive(Debug, PartialEq, Eq)]
+struct Odds {
+    /// Before the name of the virtual service.
+    wanted: &'static str,
+    /// Behind it.
+    with: &'static str,
+    actual: String,
+    why: &'static str,
+}
+
+impl Odds {
+    /// None where they agree, or one of them is not known.
+    fn of(server: &ServerWhy, source: Option<Source>) -> Option<Self> {
+        let (wanted, actual) = (Place::wanted(server)?, Place::actual(server)?);
+        if wanted == actual {
+            return None;
+        }
+        let weight = server.weight.unwrap_or_default();
+        let rests = |it: &ContestRow| it.rests_until.is_some();
+        Some(Self {
+            wanted: match wanted {
+                Place::In | Place::Quiesced => "wanted in",
+                Place::Out => "wanted out of",
+            },
+            with: match wanted {
+                Place::Quiesced => " with weight 0",
+                Place::In | Place::Out => "",
+            },
+            actual: match actual {
+                Place::Out => "is not in the table".to_owned(),
+                Place::In | Place::Quiesced => format!("is in the table with weight {weight}"),
+            },
+            why: if source == Some(Source::Observer) {
+                ": lvsmon only observes"
+            } else if server.contested.iter().any(rests) {
+                ": somebody else changes it again and again, left so for a while"
+            } else {
+                ""
+            },
+        })
+    }
 }
 
 impl Page<'_> {
@@ -109,6 +199,15 @@ impl Page<'_> {
         };
         let since = since.unwrap_or_default();
         let service = &server.virtual_service;
+        if let Some(odds) = Odds::of(server, self.source) {
+            let wanted = self.sheet.out.paint(Tone::Odd, odds.wanted);
+            let Odds {
+                with, actual, why, ..
+            } = odds;
+            let line =
+                format!("{name}{hosts} is {wanted} {service}{with}{since}, but {actual}{why}");
+            return self.sheet.out.line(&line);
+        }
         let of = match (server.wanted, server.wanted_weight) {
             (ServerWanted::Out, _) if server.stranger => " in",
             (ServerWanted::Out, _) => " of",
@@ -358,4 +457,109 @@ impl Page<'_> {
 
 fn code(check: &CheckRow) -> &'static str {
     check.reason.map_or("no reason", |reason| reason.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(wanted: Option<u32>, kernel: Option<u32>) -> ServerWhy {
+        ServerWhy {
+            virtual_service: "10.0.0.3:80/tcp".to_owned(),
+            real_server: "192.168.0.1:80".to_owned(),
+            hosts: Vec::new(),
+            wanted: wanted.map_or(ServerWanted::Out, |_| ServerWanted::In),
+            wanted_weight: wanted,
+            actual: kernel.map_or(ServerActual::Out, |_| ServerActual::In),
+            weight: kernel,
+            connections: None,
+            since: None,
+            operator: None,
+            section: None,
+            checks: Vec::new(),
+            trouble: Vec::new(),
+            contested: Vec::new(),
+            stranger: false,
+            back: Vec::new(),
+        }
+    }
+
+    fn said(server: &ServerWhy, source: Source) -> String {
+        Odds::of(server, Some(source)).map_or_else(String::new, |it| {
+            let (wanted, with) = (it.wanted, it.with);
+            format!("{wanted} V{with}, but {}{}", it.actual, it.why)
+        })
+    }
+
+    #[test]
+    fn what_is_wanted_and_what_the_kernel_has_are_both_said_where_they_differ() {
+        for (wanted, kernel, expected) in [
+            (Some(5), Some(5), ""),
+            (Some(5), Some(3), ""),
+            (Some(0), Some(0), ""),
+            (None, None, ""),
+            (Some(5), None, "wanted in V, but is not in the table"),
+            (
+                Some(0),
+                None,
+                "wanted in V with weight 0, but is not in the table",
+            ),
+            (
+                Some(5),
+                Some(0),
+                "wanted in V, but is in the table with weight 0",
+            ),
+            (
+                Some(0),
+                Some(5),
+                "wanted in V with weight 0, but is in the table with weight 5",
+            ),
+            (
+                None,
+                Some(5),
+                "wanted out of V, but is in the table with weight 5",
+            ),
+        ] {
+            let server = server(wanted, kernel);
+            assert_eq!(said(&server, Source::Daemon), expected);
+        }
+        let missing = server(Some(5), None);
+        assert_eq!(
+            said(&missing, Source::Observer),
+            "wanted in V, but is not in the table: lvsmon only observes"
+        );
+        let contested = |rests_until| ServerWhy {
+            contested: vec![ContestRow {
+                virtual_service: missing.virtual_service.clone(),
+                real_server: Some(missing.real_server.clone()),
+                what: "takes it out".to_owned(),
+                rests_until,
+            }],
+            ..missing.clone()
+        };
+        assert_eq!(
+            said(&contested(Some(9)), Source::Daemon),
+            "wanted in V, but is not in the table: somebody else changes it again and again, left \
+             so for a while"
+        );
+        assert_eq!(
+            said(&contested(None), Source::Daemon),
+            "wanted in V, but is not in the table"
+        );
+        let unseen = ServerWhy {
+            actual: ServerActual::Unknown,
+            ..missing.clone()
+        };
+        let stranger = ServerWhy {
+            stranger: true,
+            ..server(None, Some(5))
+        };
+        let as_found = ServerWhy {
+            wanted: ServerWanted::AsFound,
+            ..missing.clone()
+        };
+        for nothing in [unseen, stranger, as_found] {
+            assert_eq!(said(&nothing, Source::Daemon), "");
+        }
+    }
 }
