@@ -66,6 +66,12 @@ impl Wall {
         self.0
     }
 
+    /// What our clock said at this moment of another one, which is ahead of ours by so much.
+    #[must_use]
+    pub const fn by_our_clock(self, ahead_micros: i64) -> Self {
+        Self(self.0.saturating_sub(ahead_micros))
+    }
+
     /// Whole seconds since the epoch, rounded down: what mon prints.
     #[must_use]
     pub const fn seconds(self) -> i64 {

@@ -236,6 +236,10 @@ async fn live(
     if !load_state.is_empty() {
         daemon.load_at_start(&load_state);
     }
+    if daemon.load.manner == Manner::Own {
+        // The file may be another one. A start as mon's forgets what persons wished (D20).
+        daemon.carry_out_shared();
+    }
     if is_stopped {
         daemon.tell(Event::Operator(Wish::Stop));
     }
@@ -482,10 +486,7 @@ impl Daemon {
                 self.names.keep_only_those_of(&model);
                 self.role.reload(model.globals.pair.clone());
                 self.role_sources.reload(&model.globals.pair);
-                self.tell(Event::Reload {
-                    model: Arc::clone(&model),
-                    memory,
-                });
+                self.reload_engine(Arc::clone(&model), memory);
                 match memory {
                     Memory::Kept => {}
                     Memory::Forgotten => self.journal_has(state_files),

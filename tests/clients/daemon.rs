@@ -14,7 +14,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 const USERS: &str = "admin: abNANd1rDfiNc\nguest: abNANd1rDfiNc\n";
 
 /// Everybody may everything but `term`.
-pub(super) const OPEN: &str = "command section\nlist: all\nservertime: all\nreset: all\nreload: all\n\
+pub(crate) const OPEN: &str = "command section\nlist: all\nservertime: all\nreset: all\nreload: all\n\
     clear: all\nstart: all\nstop: all\nloadstate: all\nsavestate: all\nset: all\nget: all\n\
     ack: all\ndisable: all\nenable: all\ntest: all\nterm: admin\n";
 
@@ -126,13 +126,13 @@ impl Served {
 }
 
 /// A connection.
-pub(super) struct Client {
+pub(crate) struct Client {
     pub(super) stream: TcpStream,
     received: Vec<u8>,
 }
 
 impl Client {
-    pub(super) fn new(port: u16) -> Self {
+    pub(crate) fn new(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_write_timeout(Some(LIMIT)).unwrap();
@@ -179,7 +179,7 @@ impl Client {
         }
     }
 
-    pub(super) fn ask(&mut self, line: &str) -> Vec<String> {
+    pub(crate) fn ask(&mut self, line: &str) -> Vec<String> {
         self.send(format!("{line}\n"));
         self.reply()
     }

@@ -1,7 +1,7 @@
 //! Clients of mon's protocol against the real daemon: those that mon ships, those that mean
 //! harm, and what is written on the wire.
 
-mod daemon;
+pub(crate) mod daemon;
 mod hostile;
 mod processes;
 mod tools;

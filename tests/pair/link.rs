@@ -152,7 +152,7 @@ impl Director {
         self.daemon.take().unwrap().wait(SOON);
     }
 
-    fn log(&self) -> String {
+    pub(super) fn log(&self) -> String {
         self.folder.read("log")
     }
 

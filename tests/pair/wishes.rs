@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 
 use super::link::{Director, GONE, LINKED, World};
+use crate::clients::daemon::{Client, OPEN};
 use crate::daemon::farm::SOON;
 use crate::support::wait_until;
 
@@ -142,4 +143,89 @@ fn wishes_of_both_that_leave_too_few_together_give_way_on_both_and_count_again()
         };
         wait_until("all four to be out", SOON, all);
     }
+}
+
+/// What a client of mon's protocol is answered.
+#[track_caller]
+fn asks(director: &Director, words: &str) -> String {
+    let log = director.log();
+    let (_, rest) = log
+        .split_once("listening for clients address=127.0.0.1:")
+        .unwrap();
+    let port = rest.split_whitespace().next().unwrap().parse().unwrap();
+    Client::new(port).ask(words).join("\n")
+}
+
+/// Waits until exactly these services are disabled.
+#[track_caller]
+fn wait_for_disabled(director: &Director, services: &[&str]) {
+    let what = format!("{services:?} to be disabled");
+    wait_until(&what, SOON, || disabled(director) == services);
+}
+
+/// The disabled services of `g`.
+#[track_caller]
+fn disabled(director: &Director) -> Vec<String> {
+    let text = asks(director, "list disabled");
+    let lines = text.lines();
+    let services = lines.filter_map(|line| line.strip_prefix("watch g service "));
+    let mut services: Vec<String> = services
+        .map(|rest| rest.split_whitespace().next().unwrap().to_owned())
+        .collect();
+    services.sort();
+    services
+}
+
+/// A file that loses a service, and `reset`, end nothing that a person said on the other director;
+/// what was said of a service that the file does not have yet holds when it has it.
+#[test]
+fn only_a_person_ends_what_a_person_said_and_what_waits_holds_after_a_reload() {
+    let world = World::new();
+    let [mut one, mut two] = Director::pair(&world);
+    let configure = |own: &Director, peer: u16, with: &str| {
+        let folder = own.folder.path().display();
+        own.folder.write("auth.cf", OPEN);
+        let settings = format!(
+            "peer = 127.0.0.1:{peer}\npeer_bind = 127.0.0.1:{}\nauthfile = {folder}/auth.cf\n\
+             authtype = trustlocal\n",
+            own.port
+        );
+        own.configure_with(&settings, with);
+    };
+    let more = "    service t\n\tinterval 1s\n\tmonitor state.monitor\n";
+    let one_port = one.port;
+    let reload = |two: &Director, with: &str, times: usize| {
+        configure(two, one_port, with);
+        two.signal(Signal::SIGHUP);
+        two.wait_for_times("configuration reloaded", times);
+    };
+    configure(&one, two.port, more);
+    configure(&two, one.port, "");
+    one.start();
+    two.start();
+    one.wait_for_log(LINKED);
+    two.wait_for_log(LINKED);
+    // The second one has no such service yet. What is said next is heard after it.
+    asks(&one, "disable service g t");
+    asks(&one, "disable service g s");
+    wait_for_disabled(&two, &["s"]);
+    reload(&two, more, 1);
+    wait_for_disabled(&two, &["s", "t"]);
+    // It has it no more, which is no word of a person.
+    reload(&two, "", 2);
+    wait_for_disabled(&two, &["s"]);
+    asks(&two, "enable service g s");
+    wait_for_disabled(&one, &["t"]);
+    reload(&two, more, 3);
+    wait_for_disabled(&two, &["t"]);
+    // A reset begins what one director knows anew, not what persons said to both.
+    asks(&two, "reset");
+    two.wait_for_times("configuration reloaded", 4);
+    wait_for_disabled(&two, &["t"]);
+    asks(&two, "disable service g s");
+    wait_for_disabled(&one, &["s", "t"]);
+    // Who wants it enabled says so.
+    asks(&two, "enable service g t");
+    wait_for_disabled(&one, &["s"]);
+    wait_for_disabled(&two, &["s"]);
 }

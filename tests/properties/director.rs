@@ -204,7 +204,7 @@ pub(crate) fn peer(bytes: &[u8]) {
     }
     let (mut engine, now) = begin();
     let (mut talk, mut third) = (Talk::new("one"), Talk::new("three"));
-    let mut wishes = Wishes::restore(&BTreeMap::new(), BTreeMap::new());
+    let mut wishes = Wishes::restore(&BTreeMap::new(), &BTreeMap::new());
     talk.tell(Own::default());
     talk.linked();
     for line in bytes.split(|&byte| byte == b'\n') {
@@ -231,7 +231,7 @@ pub(crate) fn peer(bytes: &[u8]) {
                     wishes.hear(wish);
                 }
                 let differing = wishes.differing(now.wall).into_iter();
-                let said = differing.map(|(name, value)| PeerWish { name, value });
+                let said = differing.map(PeerWish::from);
                 engine.handle(now, Event::PeerWishes(said.collect()));
             }
             // The link ends.

@@ -4,14 +4,18 @@
 //! peer's operators said is carried out by the engine as an event. Stamps are in the journal, so
 //! that what ended while a director was away does not come back with it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::clock::Clock;
 use crate::daemon::Daemon;
 use crate::engine::Engine;
-use crate::engine::event::{Event, PeerWish};
+use crate::engine::event::{Event, Memory, PeerWish};
 use crate::engine::saved::{Record, Saved};
+use crate::model::Model;
+use crate::pair::talk::wishes::Cause;
 use crate::pair::talk::{StampedWish, Wishes};
 
 /// What is known of wishes on both directors.
@@ -27,74 +31,139 @@ pub(super) struct Shared {
 impl Shared {
     /// As the journal has it, with what holds here.
     pub(super) fn restore(saved: &Saved, engine: &Engine) -> Self {
-        let wishes = Wishes::restore(&saved.records, engine.wish_level());
+        let wishes = Wishes::restore(&saved.records, &engine.wish_level());
         Self {
             all: Arc::new(wishes.all().collect()),
             wishes,
             writer: fastrand::u64(..),
         }
     }
-}
 
-impl Daemon {
-    /// What was wished here since the last look gets its stamps. All of it, for the peer.
-    pub(super) fn wishes_for_peer(&mut self) -> Arc<Vec<StampedWish>> {
-        let now = self.clock.now().wall;
-        let level = self.engine.wish_level();
-        let shared = &mut self.peer.shared;
-        let said = shared.wishes.look(now, shared.writer, level);
-        let gone = shared.wishes.tidy(now);
+    /// Looks at what holds; what of that is for the journal.
+    fn look(&mut self, clock: Clock, cause: Cause, engine: &Engine) -> Vec<(String, Value)> {
+        let now = clock.now().wall;
+        let level = engine.wish_level();
+        let said = self.wishes.look(now, self.writer, cause, level);
+        let gone = self.wishes.tidy(now);
         if !said.is_empty() || !gone.is_empty() {
-            shared.all = Arc::new(shared.wishes.all().collect());
+            self.all = Arc::new(self.wishes.all().collect());
         }
         let forgotten = gone.into_iter().map(|key| (key, Value::Null));
         let records = said.iter().map(StampedWish::record).chain(forgotten);
-        for (key, value) in records {
-            self.store.record(Record { key, value });
-        }
+        records.collect()
+    }
+}
+
+impl Daemon {
+    /// What is wished, for the peer.
+    pub(super) fn wishes_for_peer(&mut self) -> Arc<Vec<StampedWish>> {
+        self.look_at_wishes(Cause::Itself);
         Arc::clone(&self.peer.shared.all)
     }
 
     /// What a person has just said gets its stamp at once, where there is a peer.
     pub(in crate::daemon) fn stamp_wishes(&mut self) {
-        if self.engine.model().globals.peer.address.is_some() {
-            self.wishes_for_peer();
+        if self.has_peer() {
+            self.look_at_wishes(Cause::Person);
+        }
+    }
+
+    fn has_peer(&self) -> bool {
+        self.engine.model().globals.peer.address.is_some()
+    }
+
+    /// What was wished here since the last look gets its stamps.
+    fn look_at_wishes(&mut self, cause: Cause) {
+        for (key, value) in self.peer.shared.look(self.clock, cause, &self.engine) {
+            self.store.record(Record { key, value });
         }
     }
 
     /// The peer knows of these.
     pub(super) fn peer_wishes(&mut self, heard: Vec<StampedWish>) {
         // What was said here meanwhile is older than what is heard only now.
-        self.wishes_for_peer();
+        self.look_at_wishes(Cause::Itself);
         let shared = &mut self.peer.shared;
+        let mut news = BTreeSet::new();
         for entry in heard {
             let (key, value) = entry.record();
+            let name = entry.key.clone();
             if shared.wishes.hear(entry) {
+                news.insert(name);
                 self.store.record(Record { key, value });
             }
         }
         shared.all = Arc::new(shared.wishes.all().collect());
-        let now = self.clock.now().wall;
-        let differing = shared.wishes.differing(now).into_iter();
-        let differing = differing.map(|(name, value)| PeerWish { name, value });
-        let differing: Vec<PeerWish> = differing.collect();
-        if differing.is_empty() {
-            return;
-        }
-        for PeerWish { name, value } in &differing {
-            match value {
-                Some(_) => tracing::info!(what = name, "said on the other director"),
-                None => tracing::info!(what = name, "ended on the other director"),
+        self.carry_out_shared();
+        let waiting = self.differing_wishes();
+        for what in waiting.iter().filter(|it| it.value.is_some()) {
+            if news.contains(&what.key) {
+                tracing::info!(
+                    what = what.key,
+                    "said on the other director, of what this one does not have or what is over: \
+                     it waits until a reload brings it"
+                );
             }
         }
-        self.tell(Event::PeerWishes(differing));
-        self.save_disabled();
-        self.peer.has_news();
+    }
+
+    fn differing_wishes(&self) -> Vec<StampedWish> {
+        self.peer.shared.wishes.differing(self.clock.now().wall)
+    }
+
+    /// Carries out what counts and does not hold here yet, as far as this director has what it is
+    /// about.
+    pub(in crate::daemon) fn carry_out_shared(&mut self) {
+        let differing = self.differing_wishes();
+        if differing.is_empty() || !self.has_peer() {
+            return;
+        }
+        let wishes = differing.iter().cloned().map(PeerWish::from);
+        self.tell(Event::PeerWishes(wishes.collect()));
+        self.look_at_wishes(Cause::Itself);
+        let waiting = self.differing_wishes();
+        let waiting: BTreeSet<&str> = waiting.iter().map(|it| &*it.key).collect();
+        let done = differing.iter().filter(|it| !waiting.contains(&*it.key));
+        let done: Vec<&StampedWish> = done.collect();
+        for StampedWish { key, value, .. } in &done {
+            match value {
+                Some(_) => tracing::info!(what = key, "said on the other director"),
+                None => tracing::info!(what = key, "ended on the other director"),
+            }
+        }
+        if !done.is_empty() {
+            self.save_disabled();
+            self.peer.has_news();
+        }
+    }
+
+    /// Another file takes effect. What it no longer has, and what a reset forgets, nobody has
+    /// ended: that holds again where this director has it.
+    pub(in crate::daemon) fn reload_engine(&mut self, model: Arc<Model>, memory: Memory) {
+        let had_peer = self.has_peer();
+        if had_peer {
+            self.look_at_wishes(Cause::Itself);
+        } else {
+            // For when there is a peer: said by persons, and told to nobody.
+            drop(
+                self.peer
+                    .shared
+                    .look(self.clock, Cause::Person, &self.engine),
+            );
+        }
+        self.tell(Event::Reload { model, memory });
+        let shared = &mut self.peer.shared;
+        shared.wishes.rebase(&self.engine.wish_level());
+        shared.all = Arc::new(shared.wishes.all().collect());
+        if !had_peer {
+            self.record_peer_wishes();
+        }
+        self.carry_out_shared();
     }
 
     /// The journal begins again: all that is to survive.
     pub(in crate::daemon) fn record_peer_wishes(&mut self) {
-        if self.engine.model().globals.peer.address.is_none() {
+        if !self.has_peer() {
             return;
         }
         for (key, value) in self.peer.shared.wishes.all().map(|it| it.record()) {

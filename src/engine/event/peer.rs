@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::pair::talk::conversation::{EndedOutages, Outages};
+use crate::pair::talk::wishes::StampedWish;
 
 /// What the other director has told (D26).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +29,18 @@ pub struct PeerWish {
     pub name: String,
     /// What is wished; none: nothing any more.
     pub value: Option<serde_json::Value>,
+    /// By how much the clock of its times is ahead of ours, in microseconds.
+    pub ahead_micros: i64,
+}
+
+impl From<StampedWish> for PeerWish {
+    fn from(wish: StampedWish) -> Self {
+        Self {
+            name: wish.key,
+            value: wish.value,
+            ahead_micros: wish.ahead_micros,
+        }
+    }
 }
 
 /// Whether a director mails and posts at present.

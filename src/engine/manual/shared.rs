@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::effort::look;
 use crate::engine::event::{Action, Caution, ManualWish};
-use crate::engine::manual::standing::{Drain, Standing};
+use crate::engine::manual::standing::{Drain, Standing, due};
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, PREFIX, REASON_MAX, SPAN_MAX, forget,
     key, line, note,
@@ -45,20 +45,41 @@ pub(crate) struct SharedWish {
     caution: Caution,
 }
 
+impl Term {
+    /// As [`Wall::by_our_clock`] has it.
+    fn by_our_clock(self, ahead_micros: i64) -> Self {
+        Self {
+            since: self.since.by_our_clock(ahead_micros),
+            until: self.until.map(|until| until.by_our_clock(ahead_micros)),
+        }
+    }
+}
+
 impl SharedWish {
+    const fn term(&self) -> Term {
+        Term {
+            since: self.since,
+            until: self.until,
+        }
+    }
+
     /// Which entry it is about.
     pub(crate) const fn entry(&self) -> EntryKey {
         (self.virtual_service, self.server)
     }
 
-    /// Whether a person could have said it, and it is not over.
-    pub(crate) fn is_sound(&self, now: Now) -> bool {
+    /// Whether a person could have said it, and it is not over. Its times are by a clock that is
+    /// ahead of ours by so much.
+    pub(crate) fn is_sound(&self, now: Now, ahead_micros: i64) -> bool {
         let is_bounded = match self.wish {
             ManualWish::Drain { limit_s } => Duration::from_secs(limit_s) <= SPAN_MAX,
             ManualWish::Weight { weight } => weight <= Weight::MAX,
             ManualWish::Quiesce | ManualWish::Disable => true,
         };
-        is_bounded && self.until.is_none_or(|until| until > now.wall)
+        is_bounded
+            && self
+                .until
+                .is_none_or(|until| until.by_our_clock(ahead_micros) > now.wall)
     }
 }
 
@@ -91,24 +112,26 @@ impl Manual {
         is_it.then_some(entry)
     }
 
-    /// The peer's operator wishes this, in the place of what was wished before.
-    pub(crate) fn share(&mut self, now: Now, shared: &SharedWish) -> Vec<Action> {
+    /// The peer's operator wishes this, in the place of what was wished before. Its times are by a
+    /// clock that is ahead of ours by so much.
+    pub(crate) fn share(
+        &mut self,
+        now: Now,
+        shared: &SharedWish,
+        ahead_micros: i64,
+    ) -> Vec<Action> {
         let entry = shared.entry();
-        let left = |until: Wall| {
-            let asked = until.since(shared.since).min(SPAN_MAX);
-            now.mono.after(until.since(now.wall).min(asked))
-        };
+        let Term { since, until } = shared.term().by_our_clock(ahead_micros);
         let drain = match shared.wish {
             ManualWish::Drain { .. } if self.effect(entry) == Some(Effect::Out) => {
                 Drain::Done(Drained::Empty)
             }
             ManualWish::Drain { limit_s } => Drain::Going {
                 earliest: Some(now.mono.after(DRAIN_MIN)),
-                deadline: left(shared.since.after(Duration::from_secs(limit_s))),
+                deadline: due(now, since, since.after(Duration::from_secs(limit_s))),
             },
             ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
         };
-        let (since, until) = (shared.since, shared.until);
         let standing = Standing {
             wish: shared.wish,
             drain,
@@ -116,8 +139,8 @@ impl Manual {
             reason: line(&shared.reason, REASON_MAX),
             since: Moment::restored(since, now),
             reported: since,
-            until: until.map(left),
-            said: Term { since, until },
+            until: until.map(|until| due(now, since, until)),
+            said: shared.term(),
             lost: None,
             caution: shared.caution,
         };

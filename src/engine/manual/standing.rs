@@ -8,7 +8,7 @@ use crate::engine::event::{Action, Caution, ManualWish};
 use crate::engine::manual::shared::Term;
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, DrainView, Drained, Effect, EntryKey, Heed, LOST_KEPT, ManualView,
-    REASON_MAX, called, key, line,
+    REASON_MAX, SPAN_MAX, called, key, line,
 };
 use crate::engine::saved::Record;
 use crate::engine::state::Moment;
@@ -87,14 +87,17 @@ pub(super) struct SavedWish {
     caution: Caution,
 }
 
+/// When `until` comes of what was said at `since`. No span is longer than it was when it was asked
+/// for, nor than anybody may ask for, whatever the clock says since.
+pub(super) fn due(now: Now, since: Wall, until: Wall) -> Mono {
+    let asked = until.since(since).min(SPAN_MAX);
+    now.mono.after(until.since(now.wall).min(asked))
+}
+
 impl Standing {
-    /// From the journal. No span is longer than it was when it was asked for, whatever the clock
-    /// says since.
+    /// From the journal.
     pub(super) fn restored(saved: SavedWish, now: Now) -> Self {
-        let left = |until: Wall| {
-            let asked = until.since(saved.since);
-            now.mono.after(until.since(now.wall).min(asked))
-        };
+        let left = |until| due(now, saved.since, until);
         let drain = match (saved.wish, saved.drained, saved.deadline) {
             (ManualWish::Drain { .. }, Some(drained), _) => Drain::Done(drained),
             (ManualWish::Drain { limit_s }, None, deadline) => Drain::Going {

@@ -396,6 +396,44 @@ fn shared(manual: &Manual) -> Vec<(String, shared::SharedWish)> {
 }
 
 #[test]
+fn a_wish_lasts_as_long_on_both_directors_though_a_clock_is_minutes_off() {
+    let minutes = |count: i64| count * 60_000_000;
+    for ahead in [minutes(-15), minutes(15)] {
+        // What the other one's clock says at the same moment.
+        let there = |seconds: f64| Now {
+            wall: Wall::from_micros(at(seconds).wall.as_micros() + ahead),
+            ..at(seconds)
+        };
+        let (mut one, mut two) = (Manual::default(), Manual::default());
+        let order = Order {
+            span: Some(Duration::from_secs(600)),
+            ..drain(300)
+        };
+        two.wish(there(0.0), entry(), &order);
+        let [(_, wish)] = shared(&two).try_into().unwrap();
+        assert!(wish.is_sound(at(1.0), ahead) && wish.is_sound(at(599.0), ahead));
+        assert!(!wish.is_sound(at(600.0), ahead));
+        one.share(at(1.0), &wish, ahead);
+        assert_eq!(shared(&one), shared(&two), "as it was said");
+        let view = one.view(entry(), at(2.0)).unwrap();
+        let seconds = |count| at(0.0).wall.after(Duration::from_secs(count));
+        assert_eq!((view.since, view.until), (seconds(0), Some(seconds(600))));
+        assert_eq!(view.drain, Some(DrainView::Going(seconds(300))));
+        // The same after a restart.
+        let mut saved = Saved::default();
+        for action in one.record_all(at(3.0)) {
+            let Action::Record(record) = action else {
+                panic!("not a record")
+            };
+            saved.records.insert(record.key, record.value);
+        }
+        let (restored, _) = Manual::restore(&saved, at(3.0));
+        assert_eq!(shared(&restored), shared(&two));
+        assert_eq!(restored.view(entry(), at(3.0)), one.view(entry(), at(3.0)));
+    }
+}
+
+#[test]
 fn a_wish_is_the_same_on_both_directors_and_ends_at_the_same_time() {
     let (mut one, mut two) = (Manual::default(), Manual::default());
     let order = Order {
@@ -404,8 +442,8 @@ fn a_wish_is_the_same_on_both_directors_and_ends_at_the_same_time() {
     };
     one.wish(at(0.0), entry(), &order);
     let [(name, wish)] = shared(&one).try_into().unwrap();
-    assert!(wish.is_sound(at(60.0)));
-    two.share(at(60.0), &wish);
+    assert!(wish.is_sound(at(60.0), 0));
+    two.share(at(60.0), &wish, 0);
     assert_eq!(shared(&two), [(name.clone(), wish.clone())]);
     assert_eq!(two.entry_named(&name), Some(entry()));
     let view = |manual: &Manual| manual.view(entry(), at(70.0)).unwrap();
@@ -425,7 +463,7 @@ fn a_wish_is_the_same_on_both_directors_and_ends_at_the_same_time() {
     assert_eq!(shared(&restored), [(name.clone(), wish.clone())]);
     // Its end by itself, and by a word on the other director.
     let over = at(HOUR);
-    assert!(!wish.is_sound(over));
+    assert!(!wish.is_sound(over, 0));
     assert_eq!(one.advance(over).0.len(), 1);
     assert_eq!(two.advance(over).0.len(), 1);
     assert!(one.is_empty() && two.is_empty());
@@ -440,7 +478,7 @@ fn no_wish_of_the_peer_is_longer_or_heavier_than_a_person_may_ask_for() {
     let sound = |order: &Order, manual: &mut Manual| {
         manual.wish(at(0.0), entry(), order);
         let [(_, wish)] = shared(manual).try_into().unwrap();
-        wish.is_sound(at(1.0))
+        wish.is_sound(at(1.0), 0)
     };
     let year = SPAN_MAX.as_secs();
     assert!(sound(&drain(year), &mut manual));

@@ -62,7 +62,8 @@ impl Engine {
             false => BTreeMap::new(),
         };
         let mut servers = Vec::new();
-        for PeerWish { name, value } in wishes {
+        for wish in wishes {
+            let PeerWish { name, value, .. } = wish;
             if let Some(rest) = name.strip_prefix(SERVICE) {
                 let id = rest.split_once(' ').and_then(|it| services.get(&it));
                 if let Some(&id) = id {
@@ -81,7 +82,7 @@ impl Engine {
                 });
                 actions.extend(record.map(keep));
             } else if name.starts_with(manual::PREFIX) {
-                servers.push((name.as_str(), value.as_ref()));
+                servers.push(wish);
             }
         }
         self.bindings.share(now, &servers, actions);

@@ -84,7 +84,7 @@ pub enum Heard {
     State,
     /// The peer delivered these, or knows that they were; all of them are news.
     Delivered(Vec<Delivery>),
-    /// The peer knows of these.
+    /// The peer knows of these; how far their clocks are ahead, by ours.
     Wishes(Vec<StampedWish>),
 }
 
@@ -300,7 +300,12 @@ impl Talk {
                 let news: Vec<Delivery> = deliveries.into_iter().filter(add).collect();
                 return Ok((!news.is_empty()).then_some(Heard::Delivered(news)));
             }
-            Word::Wishes(wishes) => return Ok(Some(Heard::Wishes(wishes))),
+            Word::Wishes(mut wishes) => {
+                for wish in &mut wishes {
+                    wish.ahead_micros = wish.ahead_micros.saturating_add(peer.ahead_micros);
+                }
+                return Ok(Some(Heard::Wishes(wishes)));
+            }
         }
         let is_whole = self.link.as_ref().is_some_and(|link| link.coming.is_none());
         Ok((is_heard && is_whole).then_some(Heard::State))
@@ -312,7 +317,7 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
     let mut left_out = 0;
     let outages = Arc::make_mut(&mut peer.outages);
     for (service, mut outage) in entries {
-        outage.began = by_our_clock(outage.began, peer.ahead_micros);
+        outage.began = outage.began.by_our_clock(peer.ahead_micros);
         if let Some(ack) = &mut outage.ack {
             ack.comment = one_line(cut(&ack.comment, COMMENT_MAX));
         }
@@ -336,8 +341,8 @@ fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
     } in entries
     {
         let lasted = Lasted {
-            began: by_our_clock(lasted.began, peer.ahead_micros),
-            ended: by_our_clock(lasted.ended, peer.ahead_micros),
+            began: lasted.began.by_our_clock(peer.ahead_micros),
+            ended: lasted.ended.by_our_clock(peer.ahead_micros),
         };
         let past = Past { lasted, reached };
         ended.entry(of).or_default().insert(id, past);
@@ -360,11 +365,6 @@ fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
             }
         }
     }
-}
-
-/// A moment of the peer's clock, which is ahead of ours by so much.
-const fn by_our_clock(at: Wall, ahead_micros: i64) -> Wall {
-    Wall::from_micros(at.as_micros().saturating_sub(ahead_micros))
 }
 
 impl Link {

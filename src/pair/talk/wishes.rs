@@ -10,10 +10,12 @@
 //! director, also where it was never carried out: then what it took the place of ends with it.
 //!
 //! What a director wishes is looked at as a level ([`Wishes::look`]): what differs from the last
-//! look and is not what the peer has said was said here, and gets a stamp.
+//! look and is not what the peer has said was said here, and gets a stamp. What is gone without a
+//! word of a person has no stamp: a file that no longer has a service ([`Wishes::rebase`]) ends
+//! nobody's wish. Such a wish waits, as one does that was heard of what this director has not yet.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,10 @@ const UNTIL: &str = "until";
 
 /// The writer of ends that no person said: any person's stamp of that time is greater.
 const NOBODY: u64 = 0;
+
+/// A wish that ends within this time is over: its span is counted by a clock that is not set, and
+/// one that is being set right gains or loses half a second in a thousand.
+const UNTIL_SLACK: Duration = Duration::from_secs(60);
 
 /// Longest key, in bytes.
 const KEY_MAX: usize = 1_024;
@@ -69,6 +75,19 @@ pub struct StampedWish {
     /// What is wished; none: nothing any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
+    /// By how much the clock by which the value's times are said is ahead of the one of who says
+    /// or keeps this, in microseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ahead_micros: i64,
+}
+
+/// Whether a person has spoken since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// One has: what is gone was ended.
+    Person,
+    /// None has: the time of what is gone is over, or this director has forgotten it.
+    Itself,
 }
 
 /// What is wished, by key, as it holds on a director now.
@@ -77,18 +96,29 @@ pub type Level = BTreeMap<String, Value>;
 /// The wishes of both directors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Wishes {
-    entries: BTreeMap<String, (Stamp, Option<Value>)>,
+    entries: BTreeMap<String, Entry>,
     /// What held here at the last look.
     seen: Level,
+    /// What this director has forgotten, nobody having ended it: not brought back before the file
+    /// is another one.
+    let_go: BTreeSet<String>,
     /// The greatest stamp so far.
     greatest: i64,
+}
+
+/// What counts of a key.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    stamp: Stamp,
+    value: Option<Value>,
+    ahead_micros: i64,
 }
 
 impl Wishes {
     /// As a journal has them. What holds at the start without a stamp was said before there was
     /// a peer: it gives way to everything that has one.
     #[must_use]
-    pub fn restore(records: &BTreeMap<String, Value>, level: Level) -> Self {
+    pub fn restore(records: &BTreeMap<String, Value>, level: &Level) -> Self {
         let mut wishes = Self::default();
         for (key, value) in records {
             let Some(key) = key.strip_prefix(PREFIX) else {
@@ -101,23 +131,33 @@ impl Wishes {
                 wishes.put(entry);
             }
         }
-        for (key, value) in &level {
-            let early = Stamp { time: 0, writer: 0 };
-            let known = wishes.entries.entry(key.clone());
-            known.or_insert_with(|| (early, Some(value.clone())));
-        }
-        // What was said here since the journal last heard of a stamp differs from its entry. What
-        // has an entry only may be about something that this director does not have.
-        let said = wishes.entries.iter();
-        let said = said.filter(|(key, _)| level.contains_key(*key));
-        wishes.seen = said
-            .filter_map(|(key, (_, value))| Some((key.clone(), value.clone()?)))
-            .collect();
+        wishes.rebase(level);
         wishes
     }
 
+    /// The file is another one, or the director began anew: what appeared or is gone with that,
+    /// no person has said. What has an entry and does not hold waits.
+    pub fn rebase(&mut self, level: &Level) {
+        self.let_go.clear();
+        for (key, value) in level {
+            let entry = self.entries.entry(key.clone());
+            entry.or_insert_with(|| Entry {
+                stamp: Stamp { time: 0, writer: 0 },
+                value: Some(value.clone()),
+                ahead_micros: 0,
+            });
+        }
+        // What was said here since the journal last heard of a stamp differs from its entry. What
+        // has an entry only may be about something that this director does not have.
+        let said = self.entries.iter();
+        let said = said.filter(|(key, _)| level.contains_key(*key));
+        self.seen = said
+            .filter_map(|(key, entry)| Some((key.clone(), entry.value.clone()?)))
+            .collect();
+    }
+
     /// Looks at what holds here now; the entries that this changes.
-    pub fn look(&mut self, now: Wall, writer: u64, level: Level) -> Vec<StampedWish> {
+    pub fn look(&mut self, now: Wall, writer: u64, cause: Cause, level: Level) -> Vec<StampedWish> {
         let keys = self.seen.keys().chain(level.keys());
         let changed = keys.filter(|key| self.seen.get(*key) != level.get(*key));
         let mut changed: Vec<String> = changed.cloned().collect();
@@ -126,21 +166,35 @@ impl Wishes {
         let mut said = Vec::new();
         for key in changed {
             let value = level.get(&key).cloned();
-            let known = self.entries.get(&key).and_then(|(_, value)| value.as_ref());
-            let is_over = known.is_some_and(|known| is_over(known, now));
+            let entry = self.entries.get(&key);
+            let known = entry.and_then(|it| it.value.as_ref());
+            let is_over = entry.is_some_and(|it| it.is_over(now));
             let was_here = known.is_some() && self.seen.get(&key) == known;
             if known == value.as_ref() || (value.is_none() && is_over && !was_here) {
                 continue; // The peer's, carried out; or it was over before it could be.
             }
-            let stamp = match self.ended_by_itself(now, &key) {
-                Some(stamp) if value.is_none() => stamp,
-                Some(_) | None => {
+            let soon = match cause {
+                Cause::Person => now,
+                Cause::Itself => now.after(UNTIL_SLACK),
+            };
+            let stamp = match (&value, self.ended_by_itself(soon, &key), cause) {
+                (None, Some(stamp), _) => stamp,
+                (None, None, Cause::Itself) => {
+                    self.let_go.insert(key);
+                    continue;
+                }
+                (Some(_), ..) | (None, None, Cause::Person) => {
                     let time = now.as_micros().min(CLOCK_MAX);
                     let time = time.max(self.greatest.saturating_add(1));
                     Stamp { time, writer }
                 }
             };
-            let entry = StampedWish { key, stamp, value };
+            let entry = StampedWish {
+                key,
+                stamp,
+                value,
+                ahead_micros: 0,
+            };
             self.put(entry.clone());
             said.push(entry);
         }
@@ -151,20 +205,20 @@ impl Wishes {
     /// The stamp of the end of a wish whose time is over. No person said that: it is the next one
     /// after the wish's own, and what a person has said anywhere meanwhile wins.
     fn ended_by_itself(&self, now: Wall, key: &str) -> Option<Stamp> {
-        let (stamp, value) = self.entries.get(key)?;
+        let entry = self.entries.get(key)?;
         let stamp = Stamp {
-            time: stamp.time.saturating_add(1),
+            time: entry.stamp.time.saturating_add(1),
             writer: NOBODY,
         };
-        is_over(value.as_ref()?, now).then_some(stamp)
+        entry.is_over(now).then_some(stamp)
     }
 
     /// Drops tombstones that are old or too many: the journal's keys of them.
     pub fn tidy(&mut self, now: Wall) -> Vec<String> {
         let is_old = |stamp: &Stamp| now.since(Wall::from_micros(stamp.time)) > TOMB_AGE;
         let entries = self.entries.iter();
-        let tombs = entries.filter(|(_, (_, value))| value.is_none());
-        let mut tombs: Vec<(Stamp, &String)> = tombs.map(|(key, (it, _))| (*it, key)).collect();
+        let tombs = entries.filter(|(_, entry)| entry.value.is_none());
+        let mut tombs: Vec<(Stamp, &String)> = tombs.map(|(key, it)| (it.stamp, key)).collect();
         tombs.sort_unstable();
         // Where all are wished, so many has a person really said.
         let excess = self.entries.len().saturating_sub(WISHES_MAX);
@@ -183,10 +237,10 @@ impl Wishes {
             return false;
         }
         let is_newer = match self.entries.get(&entry.key) {
-            Some((stamp, value)) => match entry.stamp.cmp(stamp) {
+            Some(known) => match entry.stamp.cmp(&known.stamp) {
                 Ordering::Greater => true,
                 Ordering::Less => false,
-                Ordering::Equal => is_greater(entry.value.as_ref(), value.as_ref()),
+                Ordering::Equal => is_greater(entry.value.as_ref(), known.value.as_ref()),
             },
             None => self.entries.len() < WISHES_MAX,
         };
@@ -196,51 +250,75 @@ impl Wishes {
         is_newer
     }
 
-    /// What counts, and does not hold here yet: key and value, none where nothing is wished any
-    /// more, or what is wished is over by now. It may be about what this director does not have; it
-    /// stays, for when it does.
+    /// What counts, and does not hold here yet; nothing is wished any more where it is over by now.
+    /// It may be about what this director does not have; it stays, for when it does.
     #[must_use]
-    pub fn differing(&self, now: Wall) -> Vec<(String, Option<Value>)> {
+    pub fn differing(&self, now: Wall) -> Vec<StampedWish> {
         let entries = self.entries.iter();
-        let differing = entries.filter(|(key, (_, value))| self.seen.get(*key) != value.as_ref());
-        let differing = differing.map(|(key, (_, value))| {
-            let value = value.as_ref().filter(|value| !is_over(value, now));
-            (key, value)
+        let entries = entries
+            .filter(|(key, it)| self.seen.get(*key) != it.value.as_ref())
+            .filter(|(key, _)| !self.let_go.contains(*key));
+        let differing = entries.map(|(key, entry)| {
+            let value = entry.value.clone().filter(|_| !entry.is_over(now));
+            StampedWish {
+                value,
+                ..entry.told(key)
+            }
         });
-        let differing = differing.filter(|(key, value)| self.seen.get(*key) != *value);
-        differing
-            .map(|(key, value)| (key.clone(), value.cloned()))
-            .collect()
+        let differing = differing.filter(|it| self.seen.get(&it.key) != it.value.as_ref());
+        differing.collect()
     }
 
     /// All of them, tombstones too.
     pub fn all(&self) -> impl Iterator<Item = StampedWish> + '_ {
-        self.entries
-            .iter()
-            .map(|(key, (stamp, value))| StampedWish {
-                key: key.clone(),
-                stamp: *stamp,
-                value: value.clone(),
-            })
+        self.entries.iter().map(|(key, entry)| entry.told(key))
     }
 
     /// How many are wished, and how many tombstones there are.
     #[must_use]
     pub fn count(&self) -> (usize, usize) {
-        let wished = self.entries.values().filter(|(_, it)| it.is_some()).count();
+        let wished = self
+            .entries
+            .values()
+            .filter(|it| it.value.is_some())
+            .count();
         (wished, self.entries.len() - wished)
     }
 
     fn put(&mut self, entry: StampedWish) {
         self.greatest = self.greatest.max(entry.stamp.time);
-        self.entries.insert(entry.key, (entry.stamp, entry.value));
+        self.let_go.remove(&entry.key);
+        let StampedWish {
+            key,
+            stamp,
+            value,
+            ahead_micros,
+        } = entry;
+        let entry = Entry {
+            stamp,
+            value,
+            ahead_micros,
+        };
+        self.entries.insert(key, entry);
     }
 }
 
-/// Whether the time of a wish is over.
-fn is_over(value: &Value, now: Wall) -> bool {
-    let until = value.get(UNTIL).and_then(Value::as_i64);
-    until.is_some_and(|until| until <= now.as_micros())
+impl Entry {
+    fn told(&self, key: &str) -> StampedWish {
+        StampedWish {
+            key: key.to_owned(),
+            stamp: self.stamp,
+            value: self.value.clone(),
+            ahead_micros: self.ahead_micros,
+        }
+    }
+
+    /// Whether its time is over.
+    fn is_over(&self, now: Wall) -> bool {
+        let until = self.value.as_ref().and_then(|it| it.get(UNTIL)?.as_i64());
+        let until = until.map(|until| Wall::from_micros(until).by_our_clock(self.ahead_micros));
+        until.is_some_and(|until| until <= now)
+    }
 }
 
 /// Which of two values under one stamp counts, the same on both directors: what is wished without a
@@ -248,6 +326,11 @@ fn is_over(value: &Value, now: Wall) -> bool {
 fn is_greater(one: Option<&Value>, other: Option<&Value>) -> bool {
     let text = |value: Option<&Value>| value.map(Value::to_string);
     text(one) > text(other)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_zero(micros: &i64) -> bool {
+    *micros == 0
 }
 
 impl StampedWish {

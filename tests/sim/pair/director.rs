@@ -9,6 +9,7 @@ use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
 use lvsmon::model::Model;
 use lvsmon::pair::post::Tidings;
+use lvsmon::pair::talk::wishes::Cause;
 use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Wishes, Word};
 use lvsmon::pair::{Beat, Ear, Hearing, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
@@ -84,7 +85,7 @@ impl Director {
         let now = self.now(time);
         let zone = TimeZone::UTC;
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
-        self.wishes = Wishes::restore(&self.journal.records, self.engine.wish_level());
+        self.wishes = Wishes::restore(&self.journal.records, &self.engine.wish_level());
         (self.pulse, self.lease) = (Pulse::new(), Mono::ZERO);
         (self.role_heard, self.peer_heard) = (Ear::Waits, Ear::Waits);
         self.talk = Talk::new("director");
@@ -151,7 +152,11 @@ impl Director {
     pub(crate) fn tell(&mut self, time: Mono, event: Event) -> Vec<Action> {
         self.beat(time);
         self.may_send(time);
+        let is_said = matches!(event, Event::Operator(_));
         let actions = self.engine.handle(self.now(time), event);
+        if is_said {
+            self.stamp(time, Cause::Person);
+        }
         for action in &actions {
             if let Action::Record(record) = action {
                 self.write(record.key.clone(), record.value.clone());
@@ -173,11 +178,11 @@ impl Director {
     }
 
     /// What was wished here since the last look gets its stamps, as in `daemon/peer/wishes`.
-    fn stamp(&mut self, time: Mono) -> Arc<Vec<StampedWish>> {
+    fn stamp(&mut self, time: Mono, cause: Cause) -> Arc<Vec<StampedWish>> {
         let now = self.now(time).wall;
         let writer = self.seed.wrapping_mul(1_000).wrapping_add(self.life);
         let level = self.engine.wish_level();
-        for said in self.wishes.look(now, writer, level) {
+        for said in self.wishes.look(now, writer, cause, level) {
             let (key, value) = said.record();
             self.write(key, value);
         }
@@ -186,7 +191,7 @@ impl Director {
 
     /// What the other one's operators said.
     fn hears_wishes(&mut self, time: Mono, heard: Vec<StampedWish>) -> Vec<Action> {
-        self.stamp(time);
+        self.stamp(time, Cause::Itself);
         for wish in heard {
             let (key, value) = wish.record();
             if self.wishes.hear(wish) {
@@ -195,8 +200,7 @@ impl Director {
         }
         let now = self.now(time).wall;
         let differing = self.wishes.differing(now).into_iter();
-        let differing = differing.map(|(name, value)| PeerWish { name, value });
-        let differing: Vec<PeerWish> = differing.collect();
+        let differing: Vec<PeerWish> = differing.map(PeerWish::from).collect();
         match differing.is_empty() {
             true => Vec::new(),
             false => self.tell(time, Event::PeerWishes(differing)),
@@ -235,7 +239,7 @@ impl Director {
 
     /// All that there is to say now.
     pub(crate) fn says(&mut self, time: Mono) -> Vec<Word> {
-        let wishes = self.stamp(time);
+        let wishes = self.stamp(time, Cause::Itself);
         let (outages, numbers) = self.engine.outages();
         self.talk.tell(Own {
             role: SaidRole::Unknown,

@@ -33,6 +33,7 @@ fn share(level: &Level, to: &mut Engine) {
     let wish = |name: &String| PeerWish {
         name: name.clone(),
         value: level.get(name).cloned(),
+        ahead_micros: 0,
     };
     let wishes: BTreeMap<String, PeerWish> =
         differing.map(|name| (name.clone(), wish(name))).collect();
@@ -78,6 +79,7 @@ fn a_thousand_services_that_are_disabled_on_the_other_director_cost_two_looks_ea
     let wish = |number| PeerWish {
         name: format!("service g s{number}"),
         value: Some(Value::Bool(true)),
+        ahead_micros: 0,
     };
     let wishes = (0..1_000).map(wish).collect();
     let looks = crate::effort::looks(|| {
@@ -104,6 +106,7 @@ fn what_this_director_does_not_have_or_know_changes_nothing() {
         let wish = |name: &&str| PeerWish {
             name: (*name).to_owned(),
             value: value.clone(),
+            ahead_micros: 0,
         };
         let wishes = names.iter().map(wish).collect();
         engine.handle(at(1.0), Event::PeerWishes(wishes));

@@ -132,6 +132,7 @@ fn what_is_delivered_costs_no_look_at_what_is_wished() {
         key: format!("watch w{number}"),
         stamp: stamp(time),
         value: Some(Value::Bool(true)),
+        ahead_micros: 0,
     };
     let mut own = own(&[]);
     own.wishes = Arc::new((0..1_000).map(|number| wish(number, 1)).collect());
@@ -205,6 +206,7 @@ fn deliveries_and_wishes_go_both_ways_and_come_to_rest() {
         key: "watch a".to_owned(),
         stamp: Stamp { time: 1, writer: 1 },
         value: Some(Value::from(true)),
+        ahead_micros: 0,
     };
     one.tell(Own {
         wishes: Arc::new(vec![wish.clone()]),

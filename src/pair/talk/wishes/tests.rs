@@ -18,6 +18,8 @@ fn at(seconds: i64) -> Wall {
 struct Director {
     name: u64,
     level: Level,
+    /// What its file does not have.
+    lacks: BTreeSet<String>,
     wishes: Wishes,
     journal: BTreeMap<String, Value>,
 }
@@ -31,6 +33,9 @@ impl Director {
     }
 
     fn say(&mut self, now: Wall, key: &str, value: Option<i64>) {
+        if self.lacks.contains(key) {
+            return; // Refused.
+        }
         match value {
             Some(value) => self.level.insert(key.to_owned(), value.into()),
             None => self.level.remove(key),
@@ -38,36 +43,66 @@ impl Director {
         self.look(now);
     }
 
+    /// As after a word of a person.
     fn look(&mut self, now: Wall) {
-        let said = self.wishes.look(now, self.name, self.level.clone());
+        self.look_for(now, Cause::Person);
+    }
+
+    fn look_for(&mut self, now: Wall, cause: Cause) {
+        let level = self.level.clone();
+        let said = self.wishes.look(now, self.name, cause, level);
         self.journal.extend(said.iter().map(StampedWish::record));
     }
 
+    /// A file that lacks these takes effect.
+    fn reload(&mut self, now: Wall, lacks: &[&str]) {
+        self.look_for(now, Cause::Itself);
+        self.lacks = lacks.iter().map(|&key| key.to_owned()).collect();
+        self.level.retain(|key, _| !self.lacks.contains(key));
+        self.wishes.rebase(&self.level);
+        self.carry_out(now);
+    }
+
+    /// `reset` without `keepstate`.
+    fn reset(&mut self, now: Wall) {
+        self.look_for(now, Cause::Itself);
+        self.level.clear();
+        self.wishes.rebase(&self.level);
+        self.carry_out(now);
+    }
+
+    fn carry_out(&mut self, now: Wall) {
+        for StampedWish { key, value, .. } in self.wishes.differing(now) {
+            if self.lacks.contains(&key) {
+                continue;
+            }
+            match value {
+                Some(value) => self.level.insert(key, value),
+                None => self.level.remove(&key),
+            };
+        }
+        self.look_for(now, Cause::Itself);
+    }
+
     fn hear(&mut self, now: Wall, other: &Self) {
-        self.look(now);
+        self.look_for(now, Cause::Itself);
         for entry in other.wishes.all() {
             if self.wishes.hear(entry.clone()) {
                 self.journal.extend([entry.record()]);
             }
         }
-        for (key, value) in self.wishes.differing(now) {
-            match value {
-                // As the engine, which carries nothing out that is over.
-                Some(value) if is_over(&value, now) => None,
-                Some(value) => self.level.insert(key, value),
-                None => self.level.remove(&key),
-            };
-        }
-        self.look(now);
+        self.carry_out(now);
     }
 
     /// Time passes, and what is over ends; nobody is there to look at it where this one is dead.
     fn passes(&mut self, now: Wall) {
-        self.level.retain(|_, value| !is_over(value, now));
+        let until = |value: &Value| value.get(UNTIL).and_then(Value::as_i64);
+        let is_over = |value: &Value| until(value).is_some_and(|until| until <= now.as_micros());
+        self.level.retain(|_, value| !is_over(value));
     }
 
     fn restart(&mut self) {
-        self.wishes = Wishes::restore(&self.journal, self.level.clone());
+        self.wishes = Wishes::restore(&self.journal, &self.level);
     }
 }
 
@@ -140,6 +175,7 @@ fn what_this_director_does_not_have_waits_and_survives_a_restart() {
         key: "watch other".to_owned(),
         stamp: Stamp { time: 5, writer: 2 },
         value: Some(1.into()),
+        ahead_micros: 0,
     };
     assert!(one.wishes.hear(entry.clone()));
     assert!(
@@ -150,8 +186,7 @@ fn what_this_director_does_not_have_waits_and_survives_a_restart() {
     one.look(at(9));
     one.restart();
     one.look(at(10));
-    let waits = [("watch other".to_owned(), Some(Value::from(1)))];
-    assert_eq!(one.wishes.differing(at(10)), waits);
+    assert_eq!(one.wishes.differing(at(10)), [entry]);
 }
 
 #[test]
@@ -161,6 +196,7 @@ fn nobody_says_the_last_word_and_the_number_is_bounded() {
         key,
         stamp: Stamp { time, writer: 2 },
         value: value.map(Value::from),
+        ahead_micros: 0,
     };
     assert!(!wishes.hear(wish("a".to_owned(), i64::MAX, None)));
     assert!(!wishes.hear(wish("a".to_owned(), -1, None)));
@@ -169,7 +205,7 @@ fn nobody_says_the_last_word_and_the_number_is_bounded() {
         wishes.hear(wish(n.to_string(), 1 + i64::try_from(n).unwrap(), None));
     }
     assert_eq!(wishes.count(), (0, WISHES_MAX));
-    wishes.look(at(1), 1, level(&[("ours", 1)]));
+    wishes.look(at(1), 1, Cause::Person, level(&[("ours", 1)]));
     assert_eq!(wishes.tidy(at(1)), ["peer wish 0"]);
     assert_eq!(wishes.count(), (1, WISHES_MAX - 1));
     assert!(
@@ -294,21 +330,118 @@ fn of_two_wishes_from_before_there_was_a_peer_both_take_the_same() {
 #[test]
 fn a_tombstone_is_forgotten_some_day_and_what_is_wished_is_not() {
     let mut wishes = Wishes::default();
-    wishes.look(at(10), 1, level(&[("a", 1), ("b", 1)]));
-    wishes.look(at(20), 1, level(&[("b", 1)]));
+    wishes.look(at(10), 1, Cause::Person, level(&[("a", 1), ("b", 1)]));
+    wishes.look(at(20), 1, Cause::Person, level(&[("b", 1)]));
     let age = i64::try_from(TOMB_AGE.as_secs()).unwrap();
     assert_eq!(wishes.tidy(at(20 + age)), [""; 0]);
     assert_eq!(wishes.tidy(at(21 + age)), ["peer wish a"]);
     assert_eq!(wishes.count(), (1, 0));
 }
 
+#[test]
+fn what_a_file_takes_away_is_no_end_and_what_it_brings_takes_effect() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    // It is said of what the second one does not have yet.
+    two.reload(at(1), &["service a"]);
+    one.say(at(10), "service a", Some(1));
+    link(at(11), &mut one, &mut two);
+    assert_eq!(two.level, Level::new());
+    two.reload(at(20), &[]);
+    assert_eq!(two.level, level(&[("service a", 1)]));
+    // It loses it again, which the first one need not hear of.
+    two.reload(at(30), &["service a"]);
+    assert_eq!(two.level, Level::new());
+    link(at(31), &mut one, &mut two);
+    assert_eq!(one.level, level(&[("service a", 1)]));
+    // A restart is no word either.
+    two.restart();
+    link(at(40), &mut one, &mut two);
+    assert_eq!(one.level, level(&[("service a", 1)]));
+    // What a person ends meanwhile stays ended.
+    one.say(at(50), "service a", None);
+    link(at(51), &mut one, &mut two);
+    two.reload(at(60), &[]);
+    link(at(61), &mut one, &mut two);
+    assert_eq!((&one.level, &two.level), (&Level::new(), &Level::new()));
+}
+
+#[test]
+fn a_reset_ends_no_wish_that_both_share_whether_the_link_stands_or_not() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(10), "service a", Some(1));
+    link(at(11), &mut one, &mut two);
+    two.say(at(12), "service b", Some(1));
+    two.reset(at(20));
+    let both = level(&[("service a", 1), ("service b", 1)]);
+    assert_eq!(two.level, both);
+    link(at(21), &mut one, &mut two);
+    assert_eq!((&one.level, &two.level), (&both, &both));
+    // A person who means it says so, after a reset too.
+    two.say(at(30), "service a", None);
+    link(at(31), &mut one, &mut two);
+    assert_eq!(one.level, level(&[("service b", 1)]));
+}
+
+#[test]
+fn what_a_director_forgets_by_itself_holds_on_the_other_and_comes_back_with_a_reload() {
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(10), "wish a", Some(1));
+    link(at(11), &mut one, &mut two);
+    // After a week without the server.
+    two.level.clear();
+    two.look_for(at(20), Cause::Itself);
+    link(at(21), &mut one, &mut two);
+    assert_eq!(one.level, level(&[("wish a", 1)]));
+    assert_eq!(two.level, Level::new(), "nobody said it anew");
+    two.reload(at(30), &[]);
+    assert_eq!(two.level, level(&[("wish a", 1)]));
+    // Said anew it holds at once.
+    two.level.clear();
+    two.look_for(at(40), Cause::Itself);
+    one.say(at(50), "wish a", Some(2));
+    link(at(51), &mut one, &mut two);
+    assert_eq!(two.level, level(&[("wish a", 2)]));
+}
+
+#[test]
+fn a_wish_ends_by_itself_by_the_clock_of_who_said_it() {
+    let until = |seconds| serde_json::json!({ "until": at(seconds).as_micros() });
+    // The other director's clock is 1,000 s behind: by ours it ends at 1,100.
+    let wish = StampedWish {
+        key: "a".to_owned(),
+        stamp: Stamp { time: 5, writer: 2 },
+        value: Some(until(100)),
+        ahead_micros: -1_000_000_000,
+    };
+    let mut wishes = Wishes::default();
+    assert!(wishes.hear(wish.clone()));
+    let level = Level::from([("a".to_owned(), until(100))]);
+    assert_eq!(wishes.look(at(1_010), 1, Cause::Itself, level), []);
+    let mut early = wishes.clone();
+    let ended = early.look(at(1_020), 1, Cause::Person, Level::new());
+    assert_eq!(
+        ended[0].stamp.writer, 1,
+        "a person ended it before its time"
+    );
+    let over = wishes.look(at(1_100), 1, Cause::Itself, Level::new());
+    let stamp = Stamp {
+        time: 6,
+        writer: NOBODY,
+    };
+    assert_eq!((over[0].stamp, &over[0].value), (stamp, &None));
+    // The journal keeps how far the clock was off.
+    let journal = BTreeMap::from([wish.record()]);
+    let restored = Wishes::restore(&journal, &Level::new());
+    assert_eq!(restored.differing(at(1_000)), [wish]);
+}
+
 proptest! {
-    /// Whatever is said where, with whatever clocks and restarts: once the directors have heard
-    /// each other they hold the same.
+    /// Whatever is said where, with whatever clocks, files, resets and restarts: once the directors
+    /// have the same file and have heard each other they hold the same.
     #[test]
     fn both_hold_the_same_in_the_end(
         steps in proptest::collection::vec(
-            (0_u8..4, any::<bool>(), 0_i64..50, "[abc]", proptest::option::of(0_i64..3)),
+            (0_u8..6, any::<bool>(), 0_i64..50, "[abc]", proptest::option::of(0_i64..3)),
             0..30,
         ),
     ) {
@@ -318,13 +451,17 @@ proptest! {
             match step {
                 0 | 1 => here.say(at(time), &key, value),
                 2 => link(at(time), here, there),
+                3 => here.reload(at(time), &[&key]),
+                4 => here.reset(at(time)),
                 _ => here.restart(),
             }
         }
+        one.reload(at(0), &[]);
+        two.reload(at(0), &[]);
         link(at(0), &mut one, &mut two);
         link(at(0), &mut one, &mut two);
         prop_assert_eq!(&one.level, &two.level);
-        prop_assert_eq!(one.wishes.look(at(99), 1, one.level.clone()), vec![]);
+        prop_assert_eq!(one.wishes.look(at(99), 1, Cause::Person, one.level.clone()), vec![]);
     }
 
     /// The same where wishes end by themselves, and where directors are dead meanwhile.

@@ -1,7 +1,7 @@
 //! Stories of what operators wish of the fallback, and of servers that start slowly.
 
 use super::*;
-use crate::engine::event::{Caution, ManualWish, Order, Trouble};
+use crate::engine::event::{Caution, ManualWish, Order, PeerWish, Trouble};
 use crate::engine::manual::Heed;
 
 impl Story {
@@ -43,10 +43,13 @@ impl Story {
     fn tells(&mut self, other: &mut Self, expected: &str) {
         let shared: Vec<(String, serde_json::Value)> =
             self.farm().bindings.shared_wishes().collect();
-        let shared: Vec<(&str, Option<&serde_json::Value>)> = shared
-            .iter()
-            .map(|(name, value)| (name.as_str(), Some(value)))
-            .collect();
+        let wish = |(name, value)| PeerWish {
+            name,
+            value: Some(value),
+            ahead_micros: 0,
+        };
+        let shared: Vec<PeerWish> = shared.into_iter().map(wish).collect();
+        let shared: Vec<&PeerWish> = shared.iter().collect();
         let farm = other.farm();
         let (now, mut actions) = (farm.now(), Vec::new());
         farm.bindings.share(now, &shared, &mut actions);
