@@ -132,8 +132,16 @@ fn peer_line(peer: &PeerRow, out: &Output) -> String {
     };
     let (address, name, role) = (peer.address, &peer.name, peer.role);
     let (outages, ahead) = (peer.outages, peer.ahead_ms);
+    let left_out = match peer.left_out {
+        0 => String::new(),
+        count => {
+            let text = format!("; {count} entries left out for want of room, see the log");
+            out.paint(Tone::Bad, &text)
+        }
+    };
     format!(
-        "peer {address} ({name}) {link}; {role}, {speaks}, {outages} outages, clock {ahead:+} ms"
+        "peer {address} ({name}) {link}; {role}, {speaks}, {outages} outages, clock {ahead:+} \
+         ms{left_out}"
     )
 }
 

@@ -66,6 +66,8 @@ pub(super) struct PeerView {
     pub(super) delivered: usize,
     /// Connections from other addresses, and of those that had no key.
     pub(super) strangers: u64,
+    /// What had no room in the link's lists.
+    pub(super) left_out: u64,
 }
 
 /// What is heard of the link.

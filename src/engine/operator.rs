@@ -241,6 +241,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> Outcome {
         let name = self.service_name(id);
+        let time = self.time_of_ack(now, id);
         let state = &mut self.states[id.index()];
         if matches!(state.status, Status::Ok | Status::Untested) {
             return Err(format!("{name} is in a non-failure state"));
@@ -248,7 +249,7 @@ impl Engine {
         let comment = format!("{user}: {comment}");
         let text = EventText::said(&comment);
         state.ack = Some(Box::new(Acked {
-            time: now.wall,
+            time,
             comment: comment.into(),
         }));
         self.tell_of_operator(now, id, AlertKind::Ack, &text, actions);

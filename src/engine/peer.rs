@@ -20,6 +20,7 @@ mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::event::{
     Action, AlertKind, Note, PeerTold, Renumbering, Speaking, Status, Wish,
@@ -32,8 +33,9 @@ use crate::engine::state::{Acked, EventText, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Model, Service, ServiceId};
 use crate::pair::talk::Reached;
-use crate::pair::talk::conversation::Outages;
+use crate::pair::talk::conversation::{COMMENT_MAX, Outages};
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
+use crate::text::cut;
 use crate::time::{Now, Wall};
 
 /// What the peer has told.
@@ -110,7 +112,7 @@ impl Engine {
             };
             let ack = state.ack.as_deref().map(|ack| SharedAck {
                 time: ack.time,
-                comment: ack.comment.to_string(),
+                comment: cut(&ack.comment, COMMENT_MAX).to_owned(),
             });
             let open = OpenOutage {
                 id: outage.id,
@@ -200,7 +202,7 @@ impl Engine {
             return;
         }
         state.ack = Some(Box::new(Acked {
-            time: ack.time.min(now.wall),
+            time: ack.time,
             comment: ack.comment.as_str().into(),
         }));
         let (speaking, peer) = (self.peer.told.speaking, self.peer.told.peer);
@@ -219,6 +221,19 @@ impl Engine {
         let said = "acknowledged on the other director".to_owned();
         let outcome = Ok(said);
         actions.push(Action::Note(Note::Wish { wish, outcome }));
+    }
+
+    /// When an outage is acknowledged by a person here: later than any acknowledgement of it that
+    /// is known, however wrong a clock goes.
+    pub(super) fn time_of_ack(&self, now: Now, id: ServiceId) -> Wall {
+        let state = &self.states[id.index()];
+        let outage = state.outage.as_deref().map(|it| it.id);
+        let known = self.peer.acks.get(&name(self.model.service(id)));
+        let known = known.filter(|(of, _)| Some(*of) == outage);
+        let known = known.map(|(_, time)| *time);
+        let newest = known.max(state.ack.as_deref().map(|ack| ack.time));
+        let next = newest.map(|time| time.after(Duration::from_micros(1)));
+        next.map_or(now.wall, |next| next.max(now.wall))
     }
 
     /// Gives an open outage the peer's number, where that is to be.

@@ -397,7 +397,7 @@ impl SavedService {
             .iter()
             .all(|memory| *memory == PeriodMemory::default());
         let ack = self.ack.map(|ack| Acked {
-            time: not_later(ack.time),
+            time: ack.time,
             comment: ack.comment.into(),
         });
         let traps = self.traps.map(|traps| Traps {

@@ -281,9 +281,18 @@ pub(crate) fn summary_left(text: Option<&EventText>, exit: Option<i32>) -> Optio
 /// An acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Acked {
+    /// By the clock of the director that was told: of two the newer counts. It may be ahead of
+    /// ours.
     pub(crate) time: Wall,
     /// `USER: TEXT`
     pub(crate) comment: Arc<str>,
+}
+
+impl Acked {
+    /// When, for a person: never in the future.
+    pub(crate) fn shown(&self, now: Wall) -> Wall {
+        self.time.min(now)
+    }
 }
 
 /// Why a dependency does not hold.

@@ -68,7 +68,7 @@ impl Engine {
         }
         self.of_configuration(id, service, name)
             .or_else(|| self.of_schedule(id, name))
-            .or_else(|| of_state(state, name))
+            .or_else(|| of_state(state, name, self.last))
     }
 
     fn of_configuration(&self, id: ServiceId, service: &Service, name: &str) -> Option<String> {
@@ -213,7 +213,7 @@ impl Engine {
     }
 }
 
-fn of_state(state: &ServiceState, name: &str) -> Option<String> {
+fn of_state(state: &ServiceState, name: &str, now: Now) -> Option<String> {
     let outage = state.outage.as_deref();
     let traps = state.traps.as_deref();
     let text = state.text.as_deref();
@@ -238,7 +238,7 @@ fn of_state(state: &ServiceState, name: &str) -> Option<String> {
         "_last_detail" => text.map(|text| text.detail().into_owned()),
         "_last_output" => text.map(EventText::as_text),
         "_failure_output" => outage.and(text).map(EventText::as_text),
-        "_ack" => time(state.ack.as_deref().map(|ack| ack.time)),
+        "_ack" => time(state.ack.as_deref().map(|ack| ack.shown(now.wall))),
         "_ack_comment" => Some(
             state
                 .ack

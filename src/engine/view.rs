@@ -314,7 +314,7 @@ pub(crate) fn service<'a>(
         suppressed: &state.suppressed,
         is_disabled: state.is_disabled,
         ack: state.ack.as_deref().map(|ack| AckView {
-            time: ack.time,
+            time: ack.shown(now.wall),
             comment: &ack.comment,
         }),
         depend_status: state.depend_status,

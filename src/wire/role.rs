@@ -83,6 +83,9 @@ pub struct PeerRow {
     pub discord: Option<(String, String)>,
     /// Connections that were refused: from elsewhere, or without the key.
     pub refused: u64,
+    /// What either director told and had no room, counted each time.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// One virtual address.

@@ -85,6 +85,8 @@ pub(super) struct Keeper {
     says_wishes: mpsc::Sender<Vec<StampedWish>>,
     /// What of it waits for room there.
     untaken: Vec<StampedWish>,
+    /// What of it had no room.
+    cut_off: u64,
     says: watch::Sender<Arc<PeerView>>,
 }
 
@@ -101,6 +103,7 @@ impl Keeper {
             delivers,
             says_wishes,
             untaken: Vec::new(),
+            cut_off: 0,
             unheard: Vec::new(),
             clock,
             life: Life(fastrand::u64(1..)),
@@ -435,7 +438,7 @@ impl Keeper {
             Ok(Some(Heard::Wishes(wishes))) => {
                 self.untaken.extend(wishes);
                 let excess = self.untaken.len().saturating_sub(WISHES_MAX);
-                self.untaken.drain(..excess);
+                self.cut_off += u64::try_from(self.untaken.drain(..excess).len()).unwrap_or(0);
             }
             Ok(Some(Heard::State) | None) => {}
         }
@@ -489,7 +492,23 @@ impl Keeper {
         }
     }
 
+    /// Something had no room: counted, and said once.
+    fn look_at_what_is_left_out(&mut self) {
+        let count = self.talk.left_out() + self.cut_off;
+        if count > 0 && self.view.left_out == 0 {
+            let peer = &self.view.peer.name;
+            tracing::warn!(
+                peer,
+                count,
+                "something is left out of what the directors tell each other, for want of room: \
+                 they know less of each other; lvsmon role counts it"
+            );
+        }
+        self.view.left_out = count;
+    }
+
     fn publish(&mut self) {
+        self.look_at_what_is_left_out();
         self.view.delivered = self.talk.delivered().len();
         if let Some(link) = &self.link
             && self.talk.is_heard()

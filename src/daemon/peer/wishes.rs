@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Event, Memory, PeerWish};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Model;
-use crate::pair::talk::wishes::Cause;
+use crate::pair::talk::wishes::{Cause, WISHES_MAX};
 use crate::pair::talk::{StampedWish, Wishes};
 
 /// What is known of wishes on both directors.
@@ -26,6 +26,8 @@ pub(super) struct Shared {
     writer: u64,
     /// All of it, as the peer is told.
     all: Arc<Vec<StampedWish>>,
+    /// The log says once that wishes of the peer's are left out.
+    is_left_out_said: bool,
 }
 
 impl Shared {
@@ -36,7 +38,13 @@ impl Shared {
             all: Arc::new(wishes.all().collect()),
             wishes,
             writer: fastrand::u64(..),
+            is_left_out_said: false,
         }
+    }
+
+    /// Wishes of the peer's that were not taken.
+    pub(super) const fn left_out(&self) -> u64 {
+        self.wishes.left_out()
     }
 
     /// Looks at what holds; what of that is for the journal.
@@ -94,6 +102,18 @@ impl Daemon {
             }
         }
         shared.all = Arc::new(shared.wishes.all().collect());
+        let count = shared.wishes.left_out();
+        if count > 0 && !shared.is_left_out_said {
+            shared.is_left_out_said = true;
+            let help = "lvsmon enable on either director ends what is no longer wished";
+            tracing::warn!(
+                count,
+                most = WISHES_MAX,
+                help,
+                "wishes of the other director are left out: there are too many, or nobody could \
+                 have said them"
+            );
+        }
         self.carry_out_shared();
         let waiting = self.differing_wishes();
         for what in waiting.iter().filter(|it| it.value.is_some()) {

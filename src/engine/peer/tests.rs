@@ -5,12 +5,13 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking};
+use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking, Wish};
 use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Service};
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::{OpenOutage, Reached, ServiceName, SharedAck};
+use crate::pair::talk::{Own, Talk};
 use crate::time::Wall;
 
 /// One service `g/s` that alerts at every failure, checked every ten seconds.
@@ -64,6 +65,36 @@ impl Desk {
         let run = self.run;
         let ended = Event::RunEnded { run, report };
         ids(&self.engine.handle(at(self.seconds), ended))
+    }
+
+    /// From what its journal has.
+    fn restart(&mut self) {
+        let now = at(self.seconds);
+        let mut saved = Saved::default();
+        for action in self.engine.handle(now, Event::JournalLost) {
+            if let Action::Record(record) = action {
+                saved.records.insert(record.key, record.value);
+            }
+        }
+        let model = Arc::clone(self.engine.model());
+        self.engine = Engine::new(model, &saved, 1, TimeZone::UTC, now);
+        self.engine.handle(now, Event::Start);
+    }
+
+    fn ack(&self) -> Option<SharedAck> {
+        let mut outages = self.engine.outages().0.into_values();
+        outages.next().and_then(|it| it.ack)
+    }
+
+    /// A person acknowledges the outage here.
+    fn acknowledge(&mut self, comment: &str) {
+        let wish = Wish::Ack {
+            service: self.engine.model().services().next().unwrap().0,
+            user: "ann".to_owned(),
+            comment: comment.to_owned(),
+        };
+        let now = at(self.seconds);
+        self.engine.handle(now, Event::Operator(wish));
     }
 
     fn outage(&self) -> Option<i64> {
@@ -225,29 +256,89 @@ fn outages_of_both_have_numbers_above_all_that_either_had() {
     assert!(desk.outage().unwrap() < EPOCH + 20_000);
 }
 
+/// The peer's outage of this number is acknowledged, at that second of its clock.
+fn acked(number: i64, seconds: i64, comment: &str) -> PeerTold {
+    let told = told(Some((number, 1)));
+    let mut outages = Arc::unwrap_or_clone(told.outages);
+    for outage in outages.values_mut() {
+        outage.ack = Some(SharedAck {
+            time: Wall::from_seconds(EPOCH + seconds),
+            comment: comment.to_owned(),
+        });
+    }
+    PeerTold {
+        outages: Arc::new(outages),
+        ..told
+    }
+}
+
+#[test]
+fn an_acknowledgement_is_told_once_also_after_a_restart_where_the_peers_clock_is_ahead() {
+    let mut desk = Desk::new();
+    desk.hears(1);
+    let number = desk.outage().unwrap();
+    let told = PeerTold {
+        speaking: Speaking::Speaks,
+        peer: Speaking::Silent,
+        ..acked(number, 900, "eve: mended")
+    };
+    let actions = desk.tell(told.clone());
+    assert_eq!(ids(&actions), [format!("g/s/{number}/ack/2")]);
+    let theirs = Wall::from_seconds(EPOCH + 900);
+    assert_eq!(
+        desk.ack().unwrap().time,
+        theirs,
+        "by the clock of who said it"
+    );
+    let service = desk.engine.model().services().next().unwrap().0;
+    let shown = desk.engine.variable(service, "_ack");
+    let now = at(desk.seconds).wall.seconds();
+    assert_eq!(shown, Some(now.to_string()), "not in the future");
+    desk.restart();
+    assert_eq!(ids(&desk.tell(told.clone())), [""; 0]);
+    // Who knows of it and says another one wins.
+    desk.acknowledge("no, I do");
+    assert!(desk.ack().unwrap().time > theirs);
+    assert_eq!(ids(&desk.tell(told)), [""; 0]);
+    assert_eq!(desk.ack().unwrap().comment, "ann: no, I do");
+}
+
+#[test]
+fn a_long_comment_is_cut_and_hides_no_outage() {
+    let mut desk = Desk::new();
+    desk.hears(1);
+    desk.acknowledge(&"ä".repeat(20_000));
+    let (outages, _) = desk.engine.outages();
+    let comment = desk.ack().unwrap().comment;
+    assert!(
+        (1_000..=1_024).contains(&comment.len()),
+        "{}",
+        comment.len()
+    );
+    // As it goes over the link.
+    let link = |name| {
+        let mut talk = Talk::new(name);
+        talk.linked();
+        talk
+    };
+    let (mut one, mut two) = (link("one"), link("two"));
+    one.tell(Own {
+        outages: Arc::new(outages.clone()),
+        ..Own::default()
+    });
+    while let Some(word) = one.say(at(desk.seconds)) {
+        two.hear(at(desk.seconds), word).unwrap();
+    }
+    assert_eq!(*two.peer().outages, outages);
+}
+
 #[test]
 fn an_acknowledgement_travels_and_is_told_by_the_one_that_speaks() {
     let mut desk = Desk::new();
     desk.hears(1);
     let number = desk.outage().unwrap();
-    let acked = |seconds: i64, comment: &str| {
-        let told = told(Some((number, 1)));
-        let mut outages = Arc::unwrap_or_clone(told.outages);
-        for outage in outages.values_mut() {
-            outage.ack = Some(SharedAck {
-                time: Wall::from_seconds(EPOCH + seconds),
-                comment: comment.to_owned(),
-            });
-        }
-        PeerTold {
-            outages: Arc::new(outages),
-            ..told
-        }
-    };
-    let ack = |desk: &Desk| {
-        let mut outages = desk.engine.outages().0.into_values();
-        outages.next().and_then(|it| it.ack).map(|ack| ack.comment)
-    };
+    let acked = |seconds, comment| acked(number, seconds, comment);
+    let ack = |desk: &Desk| desk.ack().map(|ack| ack.comment);
     assert_eq!(ids(&desk.tell(acked(1, "ann: on it"))), [""; 0]);
     assert_eq!(ack(&desk).as_deref(), Some("ann: on it"));
     assert_eq!(desk.hears(1), [""; 0], "nobody is told of it any more");

@@ -36,8 +36,8 @@ pub const ENDED_MAX: usize = 1_000;
 /// Longest name of a peer, in bytes, as it is shown.
 const NAME_MAX: usize = 64;
 
-/// Longest comment of an acknowledgement that is believed, in bytes.
-const COMMENT_MAX: usize = 1_024;
+/// Longest comment of an acknowledgement that is told and believed, in bytes.
+pub(crate) const COMMENT_MAX: usize = 1_024;
 
 /// Open outages by service.
 pub type Outages = BTreeMap<ServiceName, OpenOutage>;
@@ -117,7 +117,7 @@ pub struct Talk {
     delivered: Delivered,
     link: Option<Link>,
     peer: PeerState,
-    /// Entries of the peer's for which there was no room.
+    /// Entries for which there was no room: of the peer's, or of ours in a line.
     left_out: u64,
 }
 
@@ -168,7 +168,7 @@ impl Talk {
         &self.peer
     }
 
-    /// Entries of the peer's that were left out for want of room.
+    /// Entries of the peer's, and of ours on their way to it, that were left out for want of room.
     #[must_use]
     pub const fn left_out(&self) -> u64 {
         self.left_out
@@ -202,6 +202,7 @@ impl Talk {
             own,
             delivered,
             link,
+            left_out,
             ..
         } = self;
         let link = link.as_mut()?;
@@ -219,7 +220,7 @@ impl Talk {
         if link.here_at.is_none_or(is_due) || link.here.as_ref().is_none_or(is_other) {
             return Some(link.here(now, here));
         }
-        link.look(own, delivered);
+        *left_out += link.look(own, delivered);
         if let Some(word) = link.queue.pop_front() {
             return Some(word);
         }
@@ -376,17 +377,21 @@ impl Link {
         Word::Here(Here { time, ..here })
     }
 
-    /// Puts in line what differs from what was told.
-    fn look(&mut self, own: &Own, delivered: &Delivered) {
+    /// Puts in line what differs from what was told; how many entries are too large for a line.
+    fn look(&mut self, own: &Own, delivered: &Delivered) -> u64 {
+        let mut left_out = 0;
         if !Arc::ptr_eq(&self.outages, &own.outages) {
             let told = std::mem::replace(&mut self.outages, Arc::clone(&own.outages));
             let gone = told.keys().filter(|name| !own.outages.contains_key(*name));
-            let gone = chunks(gone.cloned()).into_iter().map(Word::Over);
+            let gone = chunks(gone.cloned(), &mut left_out)
+                .into_iter()
+                .map(Word::Over);
             self.queue.extend(gone);
             let open = own.outages.iter();
             let open = open.filter(|(name, outage)| told.get(*name) != Some(*outage));
             let open = open.map(|(name, outage)| (name.clone(), outage.clone()));
-            self.queue.extend(chunks(open).into_iter().map(Word::Open));
+            self.queue
+                .extend(chunks(open, &mut left_out).into_iter().map(Word::Open));
         }
         if self.ended != own.ended {
             let told = std::mem::replace(&mut self.ended, Arc::clone(&own.ended));
@@ -403,7 +408,8 @@ impl Link {
                     reached,
                 })
             });
-            self.queue.extend(chunks(all).into_iter().map(Word::Ended));
+            self.queue
+                .extend(chunks(all, &mut left_out).into_iter().map(Word::Ended));
         }
         if !Arc::ptr_eq(&self.wished, &own.wishes) {
             self.wished = Arc::clone(&own.wishes);
@@ -413,11 +419,12 @@ impl Link {
             let stamps = wishes.iter().map(|it| (it.key.clone(), it.stamp));
             self.wishes.extend(stamps);
             self.queue
-                .extend(chunks(wishes).into_iter().map(Word::Wishes));
+                .extend(chunks(wishes, &mut left_out).into_iter().map(Word::Wishes));
         }
-        let news = chunks(delivered.from(self.delivered).cloned());
+        let news = chunks(delivered.from(self.delivered).cloned(), &mut left_out);
         self.queue.extend(news.into_iter().map(Word::Delivered));
         self.delivered = delivered.end();
+        left_out
     }
 }
 

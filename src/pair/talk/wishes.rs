@@ -104,6 +104,8 @@ pub struct Wishes {
     let_go: BTreeSet<String>,
     /// The greatest stamp so far.
     greatest: i64,
+    /// Wishes of the peer's that were not taken.
+    left_out: u64,
 }
 
 /// What counts of a key.
@@ -233,7 +235,9 @@ impl Wishes {
 
     /// Takes in what the peer has; true where it is newer and so counts from now on.
     pub fn hear(&mut self, entry: StampedWish) -> bool {
-        if !entry.is_sound() {
+        let has_room = self.entries.len() < WISHES_MAX || self.entries.contains_key(&entry.key);
+        if !entry.is_sound() || !has_room {
+            self.left_out += 1;
             return false;
         }
         let is_newer = match self.entries.get(&entry.key) {
@@ -242,7 +246,7 @@ impl Wishes {
                 Ordering::Less => false,
                 Ordering::Equal => is_greater(entry.value.as_ref(), known.value.as_ref()),
             },
-            None => self.entries.len() < WISHES_MAX,
+            None => true,
         };
         if is_newer {
             self.put(entry);
@@ -283,6 +287,13 @@ impl Wishes {
             .filter(|it| it.value.is_some())
             .count();
         (wished, self.entries.len() - wished)
+    }
+
+    /// Wishes of the peer's that were not taken, for want of room or since nobody could have said
+    /// them; each time that they were told.
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     fn put(&mut self, entry: StampedWish) {

@@ -199,13 +199,17 @@ impl Word {
     }
 }
 
-/// Cuts a list into lines; entries that are larger than [`ENTRY_MAX`] are left out.
-pub(super) fn chunks<T: Serialize>(entries: impl IntoIterator<Item = T>) -> Vec<Vec<T>> {
+/// Cuts a list into lines; entries that are larger than [`ENTRY_MAX`] are left out, and counted.
+pub(super) fn chunks<T: Serialize>(
+    entries: impl IntoIterator<Item = T>,
+    left_out: &mut u64,
+) -> Vec<Vec<T>> {
     let mut chunks: Vec<Vec<T>> = Vec::new();
     let mut room = 0;
     for entry in entries {
         let size = serde_json::to_string(&entry).map_or(usize::MAX, |text| text.len() + 1);
         if size > ENTRY_MAX {
+            *left_out += 1;
             continue;
         }
         match chunks.last_mut().filter(|_| size <= room) {
@@ -233,7 +237,10 @@ mod tests {
         let mut names: Vec<ServiceName> = (0..5_000).map(|n| service(n, n % 40)).collect();
         let expected = names.clone();
         names.insert(7, service(0, ENTRY_MAX));
-        let lines: Vec<Word> = chunks(names).into_iter().map(Word::Over).collect();
+        let mut left_out = 0;
+        let lines = chunks(names, &mut left_out).into_iter();
+        let lines: Vec<Word> = lines.map(Word::Over).collect();
+        assert_eq!(left_out, 1);
         let mut found = Vec::new();
         for line in &lines {
             let text = line.text();

@@ -201,10 +201,12 @@ fn nobody_says_the_last_word_and_the_number_is_bounded() {
     assert!(!wishes.hear(wish("a".to_owned(), i64::MAX, None)));
     assert!(!wishes.hear(wish("a".to_owned(), -1, None)));
     assert!(!wishes.hear(wish("x".repeat(2_000), 1, None)));
+    assert_eq!(wishes.left_out(), 3);
     for n in 0..WISHES_MAX + 10 {
         wishes.hear(wish(n.to_string(), 1 + i64::try_from(n).unwrap(), None));
     }
     assert_eq!(wishes.count(), (0, WISHES_MAX));
+    assert_eq!(wishes.left_out(), 13);
     wishes.look(at(1), 1, Cause::Person, level(&[("ours", 1)]));
     assert_eq!(wishes.tidy(at(1)), ["peer wish 0"]);
     assert_eq!(wishes.count(), (1, WISHES_MAX - 1));
