@@ -33,6 +33,7 @@
 //! | what is wanted of each real server | `desired` |
 //! | what does a new configuration change | `reload` |
 //! | what is kept across a restart | `saved` |
+//! | what of it is written anew as a whole | `records` |
 //! | what do readers see | `view` |
 //! | what happened lately to a service | `recent` |
 //! | what did the latest check say of a host | `said` |
@@ -56,6 +57,7 @@ mod operator;
 mod peer;
 pub(crate) mod policy;
 pub mod recent;
+mod records;
 mod reload;
 mod report;
 pub mod said;
@@ -273,32 +275,6 @@ impl Engine {
             .min()
     }
 
-    /// All that is to survive a restart, as records, whether written before or not.
-    fn record_all(&self, now: Now) -> Vec<Action> {
-        let states = self.model.services().zip(&self.states);
-        let known = states.filter(|(_, state)| state.is_known());
-        let services = known.map(|((_, service), state)| {
-            Action::Record(Box::new(saved::record(service, state, now)))
-        });
-        let disabled = self.disabled.record_all();
-        let disabled = disabled.map(|record| Action::Record(Box::new(record)));
-        services
-            .chain(disabled)
-            .chain(self.record_stop())
-            .chain([self.record_numbering()])
-            .chain(self.bindings.record_all(now))
-            .chain(self.record_troubles(now))
-            .chain(self.peer.record_all(now))
-            .collect()
-    }
-
-    /// The wall clock was set: a restart would count spans by what it said before.
-    fn record_spans(&self, now: Now) -> impl Iterator<Item = Action> {
-        let states = self.model.services().zip(&self.states);
-        let counting = states.filter(|(_, state)| state.has_spans());
-        counting.map(move |((_, service), state)| report::record(service, state, now))
-    }
-
     /// The time of this event, never before that of the last one, and whether the wall clock
     /// was set in between.
     fn take_time(&mut self, now: Now) -> (Now, bool) {
@@ -310,11 +286,6 @@ impl Engine {
         let step = offset(now).abs_diff(offset(self.last));
         self.last = now;
         (now, step >= u128::from(CLOCK_STEP_MICROS))
-    }
-
-    /// Which numbers of events are taken, for the journal.
-    fn record_numbering(&self) -> Action {
-        Action::Record(Box::new(self.numbering.record()))
     }
 
     fn start(&mut self, now: Now, actions: &mut Vec<Action>) {

@@ -216,7 +216,10 @@ fn a_state_folder_that_is_deleted_is_claimed_again() {
     std::fs::remove_file(farm.folder.join("state/control")).unwrap();
     let text = String::from_utf8_lossy(&farm.output(&["table"]).stderr).into_owned();
     assert!(text.contains(&format!("process {number}")), "{text}");
-    std::fs::remove_dir_all(farm.folder.join("state")).unwrap();
+    // The daemon may write into it between the last file and the folder.
+    wait_until("a folder that is gone", SOON, || {
+        std::fs::remove_dir_all(farm.folder.join("state")).is_ok()
+    });
     farm.wait_for_log("it is taken again");
     farm.client();
     let output = farm.output(&["run"]);

@@ -69,6 +69,8 @@ pub(crate) struct Health {
     unsure: BTreeSet<Name>,
     /// The same of all services.
     is_all_unsure: bool,
+    /// What was heard of these may have been about another machine.
+    moved: BTreeSet<Part>,
     /// The withdrawals at the latest look; none where that was at another configuration.
     withdrawn: Option<Withdrawn>,
 }
@@ -140,7 +142,8 @@ impl Health {
     }
 
     fn count(&self, part: &Part) -> Count {
-        let unknown = match self.is_all_unsure || self.unsure.contains(&part.0) {
+        let is_unsure = self.is_all_unsure || self.unsure.contains(&part.0);
+        let unknown = match is_unsure || self.moved.contains(part) {
             true => Bounds::ANY,
             false => Bounds::NONE,
         };
@@ -170,12 +173,28 @@ impl Health {
     pub(crate) fn forgotten(&mut self) {
         self.counts.clear();
         self.unsure.clear();
+        self.moved.clear();
         self.is_all_unsure = false;
         self.withdrawn = None;
     }
 
+    /// The name of this host leads elsewhere: what is heard of it is about another machine until all
+    /// is well there.
+    fn elsewhere(&mut self, engine: &Engine, host: &HostName) {
+        self.counts.retain(|part, _| part.1 != *host);
+        for (_, service) in engine.model().services() {
+            let name = (service.group.to_string(), service.name.to_string());
+            self.moved.insert((name, host.clone()));
+        }
+    }
+
     /// What the engine makes of it.
     pub(crate) fn check(&mut self, engine: &Engine, views: &[RealServerView]) {
+        for view in views.iter().filter(|it| it.problem.is_some()) {
+            for host in &view.hosts {
+                self.elsewhere(engine, host);
+            }
+        }
         let mut withdrawn = Withdrawn::new();
         for section in &engine.model().virtual_services {
             let mut lines = engine.model().bindings.iter();
