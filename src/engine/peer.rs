@@ -42,6 +42,8 @@ use crate::time::{Now, Wall};
 #[derive(Debug, Default)]
 pub(super) struct Peer {
     told: PeerTold,
+    /// Since when the link stands, or stood last.
+    linked_since: Option<Wall>,
     /// Found good here since the link was lost.
     over: BTreeSet<ServiceName>,
     /// The newest acknowledgement of each open outage, said here or there: one that a changed
@@ -156,6 +158,9 @@ impl Engine {
         if is_raised && told.numbers <= numbering::NUMBER_MAX {
             self.numbering.outlive(told.numbers);
             actions.push(self.record_numbering());
+        }
+        if told.is_linked && !self.peer.told.is_linked {
+            self.peer.linked_since = Some(now.wall);
         }
         self.peer.told = told;
         if !self.peer.told.is_linked {

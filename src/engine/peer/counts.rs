@@ -10,6 +10,9 @@
 //! a time that is over. The one that tells people takes the newest that fits: behind it may be
 //! news that only the other one has found, and a greater number would cover it.
 //!
+//! What a silent one found by a check that was begun before the peer was heard again is counted by
+//! its place: it may have been cut off from what it checked, and that is no news to anybody.
+//!
 //! What the peer said last is in the journal with the outage, for a restart while it is away.
 
 use crate::engine::event::{Action, HostVerdict, Speaking};
@@ -52,6 +55,11 @@ impl Engine {
         outage: &Outage,
         said: Said,
     ) -> u32 {
+        let is_silent = self.peer.told.speaking == Speaking::Silent;
+        let check = self.states[id.index()].last_check;
+        if is_silent && check.is_some() && check < self.peer.linked_since {
+            return outage.calls; // Of a check that was begun while nobody was heard.
+        }
         let live = self.peer.outage(self.model.service(id));
         let live = live.filter(|peers| peers.id == outage.id);
         let live = live.and_then(|it| Counts::believed(it.calls, &it.events));

@@ -283,6 +283,27 @@ fn a_first_event_of_the_standby_that_says_more_is_another_one() {
 }
 
 #[test]
+fn what_a_standby_found_while_it_was_cut_off_is_no_news() {
+    let mut pair = Pair::new();
+    pair.is_linked = false;
+    for who in [A, B] {
+        pair.say(who);
+    }
+    pair.finds(A, "11");
+    while pair.directors[B].run.is_none() {
+        pair.now += 0.5;
+        pair.directors[B].handle(pair.now, Event::Deadline);
+    }
+    pair.now += 1.0;
+    pair.is_linked = true;
+    pair.talk();
+    pair.finds(B, "11 12 13");
+    pair.dies();
+    assert_eq!(pair.read(), ["11"]);
+    assert_eq!(pair.ids(), ["failure/1"]);
+}
+
+#[test]
 fn a_standby_that_begins_late_takes_no_former_news_for_what_it_finds_now() {
     let mut pair = Pair::new();
     for output in ["11", "11 12", "11", "11 13"] {
