@@ -3,7 +3,6 @@
 //! Blocking: the command line has nothing else to do meanwhile. One request, one answer.
 
 use std::error::Error;
-use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -31,7 +30,7 @@ use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
 use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
 use crate::wire::{
-    Answer, Asked, Desire, EventsAnswer, Request, ServicesAnswer, Source, TableAnswer, rows,
+    Answer, Asked, Desire, EventsAnswer, Request, ServicesAnswer, Sort, Source, TableAnswer, rows,
 };
 
 /// Longest wait for an answer; the daemon's loop answers within milliseconds.
@@ -65,12 +64,12 @@ pub enum ClientError {
     )]
     Forbidden(PathBuf),
     /// It does not answer in time.
-    #[error("the daemon at {path} does not answer in time: it is stopped, or stuck{late}")]
+    #[error("the daemon at {path} does not answer in time: it is stopped, or stuck{}", later(*.request))]
     Slow {
         /// The socket.
         path: PathBuf,
-        /// What comes of the request.
-        late: Late,
+        /// What was asked.
+        request: Sort,
     },
     /// It takes no connection in time.
     #[error(
@@ -93,40 +92,12 @@ pub enum ClientError {
     Refused(String),
 }
 
-/// What becomes of a request that the daemon finds when nobody waits any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Late {
-    /// It changes nothing, whether answered or not.
-    Question,
-    /// It is left out.
-    Wish,
-    /// It counts all the same.
-    Role,
-}
-
-impl Late {
-    const fn of(request: &Request) -> Self {
-        match request {
-            Request::Wish(_) | Request::Enable { .. } => Self::Wish,
-            Request::SetRole { .. } => Self::Role,
-            Request::Table
-            | Request::Services { .. }
-            | Request::Events { .. }
-            | Request::Why { .. }
-            | Request::Server(_)
-            | Request::Role
-            | Request::Health => Self::Question,
-        }
-    }
-}
-
-impl fmt::Display for Late {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Self::Question => "",
-            Self::Wish => "; what was asked may be done by now, and if it is not, it will not be",
-            Self::Role => "; what was said to it counts as soon as it goes on, however late",
-        })
+/// What becomes of a request that the daemon finds when nobody waits any more, behind a sentence.
+const fn later(request: Sort) -> &'static str {
+    match request {
+        Sort::Question => "",
+        Sort::Wish => "; what was asked may be done by now, and if it is not, it will not be",
+        Sort::Fact => "; what was said to it counts as soon as it goes on, however late",
     }
 }
 
@@ -347,8 +318,8 @@ impl Client {
             let path = self.path.clone();
             let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
             if late.contains(&error.kind()) {
-                let late = Late::of(request);
-                ClientError::Slow { path, late }
+                let request = request.sort();
+                ClientError::Slow { path, request }
             } else {
                 ClientError::Broken { path, error }
             }

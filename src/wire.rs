@@ -75,6 +75,35 @@ pub enum Request {
     Health,
 }
 
+/// What a request is to the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// It changes nothing.
+    Question,
+    /// What a person wishes, and is told whether it was done: left out where nobody waits any more.
+    Wish,
+    /// What became of this director: a VRRP daemon says it once, and it counts however late.
+    Fact,
+}
+
+impl Request {
+    /// What it is to the daemon.
+    #[must_use]
+    pub const fn sort(&self) -> Sort {
+        match self {
+            Self::Wish(_) | Self::Enable { .. } => Sort::Wish,
+            Self::SetRole { .. } => Sort::Fact,
+            Self::Table
+            | Self::Services { .. }
+            | Self::Events { .. }
+            | Self::Why { .. }
+            | Self::Server(_)
+            | Self::Role
+            | Self::Health => Sort::Question,
+        }
+    }
+}
+
 /// A request, and how long its answer is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {

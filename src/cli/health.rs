@@ -98,7 +98,7 @@ fn ask(args: &HealthArgs) -> Result<Asked, String> {
     });
     let why = match answer {
         Ok(answer) => return Ok(answer),
-        Err(ClientError::Slow { path, late: _ }) => format!(
+        Err(ClientError::Slow { path, request: _ }) => format!(
             "the daemon at {} has not answered within {} s: its loop is stuck",
             path.display(),
             args.limit.as_secs_f64()

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use crate::clock::since_boot;
 use crate::daemon::store::Kept;
 use crate::wire::reload::{Answered, RefusedReload};
-use crate::wire::{Answer, Asked, Request};
+use crate::wire::{Answer, Asked, Request, Sort};
 
 /// Clients at once: far above what people and scripts need, far below the file limit.
 const CLIENTS_MAX: usize = 32;
@@ -56,40 +56,15 @@ pub(super) struct Ask {
     pub(super) reply: oneshot::Sender<Reply>,
 }
 
-/// What a request is to the daemon.
-#[derive(Clone, Copy, Debug)]
-enum Sort {
-    /// It changes nothing.
-    Question,
-    /// What a person wishes, and is told whether it was done.
-    Wish,
-    /// What became of this director: a VRRP daemon says it once, and it counts however late.
-    Fact,
-}
-
 impl Ask {
     /// Whether it would change something that is to be on the disk before the answer.
     pub(super) const fn is_change(&self) -> bool {
-        !matches!(self.sort(), Sort::Question)
+        !matches!(self.request.sort(), Sort::Question)
     }
 
     /// Whether it is a wish that nobody waits for any more: who wished it was told that it failed.
     pub(super) fn is_given_up(&self) -> bool {
-        matches!(self.sort(), Sort::Wish) && self.is_late()
-    }
-
-    const fn sort(&self) -> Sort {
-        match self.request {
-            Request::Wish(_) | Request::Enable { .. } => Sort::Wish,
-            Request::SetRole { .. } => Sort::Fact,
-            Request::Table
-            | Request::Services { .. }
-            | Request::Events { .. }
-            | Request::Why { .. }
-            | Request::Server(_)
-            | Request::Role
-            | Request::Health => Sort::Question,
-        }
+        matches!(self.request.sort(), Sort::Wish) && self.is_late()
     }
 
     fn is_late(&self) -> bool {
