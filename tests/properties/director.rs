@@ -215,14 +215,9 @@ pub(crate) fn peer(bytes: &[u8]) {
         match talk.hear(now, word) {
             Ok(None | Some(Heard::Delivered(_))) => {}
             Ok(Some(Heard::State)) => {
-                let state = talk.peer();
                 let told = PeerTold {
-                    is_linked: true,
-                    outages: Arc::clone(&state.outages),
-                    ended: Arc::clone(&state.ended),
-                    numbers: state.here.as_ref().map_or(0, |here| here.numbers),
-                    speaking: Speaking::Silent,
                     peer: Speaking::Speaks,
+                    ..PeerTold::of(talk.peer(), true, Speaking::Silent)
                 };
                 engine.handle(now, Event::Peer(told));
             }

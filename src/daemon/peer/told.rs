@@ -71,11 +71,7 @@ impl Daemon {
 
     /// Whether this director mails and posts at present.
     fn speaking(&self) -> Speaking {
-        if self.role.speaks() {
-            Speaking::Speaks
-        } else {
-            Speaking::Silent
-        }
+        Speaking::of(self.role.speaks())
     }
 
     /// The peer told something.
@@ -134,19 +130,7 @@ impl Daemon {
         self.outbox.hear(hearing);
         self.role.hear_peer(self.clock.now().mono, hearing);
         self.heed_voice();
-        let here = view.peer.here.as_ref();
-        let peer = match here {
-            Some(here) if !here.speaks => Speaking::Silent,
-            Some(_) | None => Speaking::Speaks,
-        };
-        let told = PeerTold {
-            is_linked: view.linked.is_some(),
-            outages: Arc::clone(&view.peer.outages),
-            ended: Arc::clone(&view.peer.ended),
-            numbers: here.map_or(0, |here| here.numbers),
-            speaking: self.speaking(),
-            peer,
-        };
+        let told = PeerTold::of(&view.peer, view.linked.is_some(), self.speaking());
         if told != self.peer.told {
             self.peer.told = told.clone();
             self.tell(Event::Peer(told));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::pair::talk::PeerState;
 use crate::pair::talk::conversation::{EndedOutages, Outages};
 use crate::pair::talk::wishes::StampedWish;
 
@@ -20,6 +21,23 @@ pub struct PeerTold {
     pub speaking: Speaking,
     /// Whether the peer does.
     pub peer: Speaking,
+}
+
+impl PeerTold {
+    /// Of what the peer has said, over a link that stands or that stood. One that has not said
+    /// yet whether it speaks does.
+    #[must_use]
+    pub fn of(peer: &PeerState, is_linked: bool, speaking: Speaking) -> Self {
+        let here = peer.here.as_ref();
+        Self {
+            is_linked,
+            outages: Arc::clone(&peer.outages),
+            ended: Arc::clone(&peer.ended),
+            numbers: here.map_or(0, |here| here.numbers),
+            speaking,
+            peer: here.map_or(Speaking::Speaks, |here| Speaking::of(here.speaks)),
+        }
+    }
 }
 
 /// What an operator said on the other director.
@@ -51,6 +69,17 @@ pub enum Speaking {
     Speaks,
     /// The other one does.
     Silent,
+}
+
+impl Speaking {
+    /// Of one that says whether it does.
+    #[must_use]
+    pub const fn of(speaks: bool) -> Self {
+        match speaks {
+            true => Self::Speaks,
+            false => Self::Silent,
+        }
+    }
 }
 
 /// An outage that has another number from now on.

@@ -304,19 +304,8 @@ impl Director {
     }
 
     fn look_at_peer(&mut self, time: Mono) -> Vec<Action> {
-        let says = |speaks| match speaks {
-            true => Speaking::Speaks,
-            false => Speaking::Silent,
-        };
-        let peer = self.talk.peer();
-        let told = PeerTold {
-            is_linked: self.talk.is_heard(),
-            outages: Arc::clone(&peer.outages),
-            ended: Arc::clone(&peer.ended),
-            numbers: peer.here.as_ref().map_or(0, |here| here.numbers),
-            speaking: says(self.is_active),
-            peer: says(peer.here.as_ref().is_none_or(|here| here.speaks)),
-        };
+        let speaking = Speaking::of(self.is_active);
+        let told = PeerTold::of(self.talk.peer(), self.talk.is_heard(), speaking);
         if told == self.told {
             return Vec::new();
         }
