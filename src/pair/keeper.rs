@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::pair::fifo::{InstanceName, State};
 use crate::pair::post::Hearing;
+use crate::pair::pulse::Ear;
 use crate::pair::role::{self, Facts, Role, Said, Sight, Source, Standing, VipStanding};
 use crate::pair::settings::{PairSettings, Speak};
 use crate::time::{Mono, Now, Wall};
@@ -237,6 +238,17 @@ impl RoleKeeper {
     #[must_use]
     pub fn settled(&self) -> bool {
         self.latest.role == self.standing.role
+    }
+
+    /// Whether the role was heard, where somebody looked for the addresses then: what is not acted
+    /// upon yet does not count, and without addresses there is nothing to look for.
+    #[must_use]
+    pub fn ear(&self, looked: Option<Mono>) -> Ear {
+        match (self.settled(), self.settings.vips.is_empty()) {
+            (false, _) => Ear::Waits,
+            (true, true) => Ear::Unneeded,
+            (true, false) => Ear::of(looked),
+        }
     }
 
     /// Since when.

@@ -9,7 +9,8 @@
 //! | which role follows from what is known | `role` |
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
-//! | may messages leave, or did this director stand still | `pulse` |
+//! | may messages leave at this moment | `lease` |
+//! | did this director stand still, and what is it to hear before messages leave again | `pulse` |
 //! | how is on the disk what was told | `ledger` |
 //! | which outages have another number by now | `renamed` |
 //! | do the roles of the two directors go together | `accord` |
@@ -20,6 +21,7 @@
 pub mod accord;
 pub mod fifo;
 pub mod keeper;
+pub mod lease;
 pub mod ledger;
 pub mod post;
 pub mod pulse;
@@ -32,6 +34,7 @@ pub mod talk;
 pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, Coming, RoleKeeper};
+pub use lease::Lease;
 pub use post::{Hearing, Letter, Post, Voice};
 pub use pulse::{Beat, Ear, Pulse};
 pub use role::{Facts, Found, Role, SaidRole, Sight, Standing, VipStanding};

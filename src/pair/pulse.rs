@@ -1,12 +1,13 @@
-//! May messages leave, or did this director stand still and does not know what happened meanwhile?
+//! Did this director stand still, and does not know what happened meanwhile?
 //!
 //! A director that was frozen (a stopped process, a machine that slept) knows nothing
 //! of it when it wakes: the other one has its place by then, and has told people. So messages leave
-//! under a lease, which ends by itself and is renewed while the loop turns; after a stall it is
+//! under a [lease](crate::pair::lease), which ends by itself and is renewed while the loop turns; after a stall it is
 //! renewed when the role and the peer were heard again (D26).
 
 use std::time::Duration;
 
+use crate::pair::role::Role;
 use crate::time::Mono;
 
 /// How often the lease is renewed: some times within [`STALL`].
@@ -33,6 +34,12 @@ pub enum Ear {
 }
 
 impl Ear {
+    /// Of one that was heard then; none: never.
+    #[must_use]
+    pub fn of(heard: Option<Mono>) -> Self {
+        heard.map_or(Self::Waits, Self::Heard)
+    }
+
     fn has_heard(self, since: Mono) -> bool {
         match self {
             Self::Unneeded => true,
@@ -55,6 +62,17 @@ pub enum Beat {
     Unheard(Mono),
 }
 
+impl Beat {
+    /// Until when messages may leave from now on; none where the beat changes nothing of that.
+    #[must_use]
+    pub const fn lease(self) -> Option<Mono> {
+        match self {
+            Self::Leave(until) | Self::Unheard(until) => Some(until),
+            Self::Stood(_) | Self::Waits => None,
+        }
+    }
+}
+
 /// Knows when the loop turned last.
 #[derive(Clone, Copy, Debug)]
 pub struct Pulse {
@@ -73,6 +91,12 @@ impl Pulse {
             stood: None,
             next: Some(Mono::ZERO),
         }
+    }
+
+    /// Whether there is another director, so that this one must not mail after it stood still.
+    #[must_use]
+    pub fn is_needed(role: Role, peer: Ear) -> bool {
+        role != Role::Alone || peer != Ear::Unneeded
     }
 
     /// When the next beat is due; none while it rests.

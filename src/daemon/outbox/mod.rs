@@ -11,7 +11,8 @@
 //! | what is done about all that | `courier` |
 //! | how is one delivery made | `jobs` |
 //! | what does a file of the spool come to | `retold` |
-//! | may anything leave at this moment | `door` |
+//! | may anything leave at this moment | [`crate::pair::lease`] (pure) |
+//! | how do deliveries hear of that at once | `door` |
 //!
 //! Mail and webhooks are delivered at least once: a message whose acceptance was not noticed
 //! (a crash at the wrong moment) goes out again, with the same Message-ID and event id. They
@@ -42,13 +43,13 @@ use crate::alert::exec::ALERT_LIMIT;
 use crate::alert::mail::Mailer;
 use crate::clock::boot_moment;
 use crate::daemon::outbox::courier::Courier;
-use crate::daemon::outbox::door::{Door, Leave};
+use crate::daemon::outbox::door::Door;
 use crate::engine::event::{AlertCall, Delivery, Event, Renumbering};
 use crate::model::Globals;
 use crate::pair::post::{RENAMED_MAX, Terms, Tidings};
 use crate::pair::talk;
 use crate::pair::talk::delivered::DELIVERED_MAX;
-use crate::pair::{Hearing, Voice};
+use crate::pair::{Hearing, Lease, Voice};
 use crate::site::Purpose;
 use crate::time::Mono;
 
@@ -204,7 +205,7 @@ struct Ways {
 pub struct Outbox {
     parcels: mpsc::Sender<Parcel>,
     untaken: Untaken,
-    leave: watch::Sender<Leave>,
+    lease: watch::Sender<Lease>,
     hearing: watch::Sender<Hearing>,
     held: watch::Receiver<u64>,
     taken: watch::Receiver<u64>,
@@ -270,13 +271,13 @@ impl Outbox {
     ) -> Self {
         let (parcels, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
-        let (leave, leaves) = watch::channel(Leave::of(voice));
+        let (lease, leases) = watch::channel(Lease::of(voice));
         let (hearing, hears) = watch::channel(Hearing::default());
         let (says, taken) = watch::channel(0);
         let (counts, held) = watch::channel(0);
         let ways = Ways {
             changes,
-            door: Door::new(leaves),
+            door: Door::new(leases),
             hearings: hears,
             taken: says,
             held: counts,
@@ -287,7 +288,7 @@ impl Outbox {
         Self {
             parcels,
             untaken: Untaken::default(),
-            leave,
+            lease,
             hearing,
             held,
             taken,
@@ -318,7 +319,7 @@ impl Outbox {
     }
 
     fn put(&self, call: AlertCall) -> bool {
-        let voice = self.leave.borrow().voice(boot_moment());
+        let voice = self.lease.borrow().voice(boot_moment());
         let parcel = Parcel::Call(Box::new(call), voice);
         let result = self.parcels.try_send(parcel);
         let is_sent = result.is_ok();
@@ -339,23 +340,23 @@ impl Outbox {
     /// From now on people are told, or everything is held for the other director. What was taken
     /// before by one that spoke stays its own.
     pub fn speak(&self, voice: Voice) {
-        self.leave
-            .send_if_modified(|leave| std::mem::replace(&mut leave.voice, voice) != voice);
+        self.lease
+            .send_if_modified(|lease| std::mem::replace(&mut lease.voice, voice) != voice);
     }
 
     /// Whether people are to be told, as it was said last.
     #[must_use]
     pub fn voice(&self) -> Voice {
-        self.leave.borrow().voice
+        self.lease.borrow().voice
     }
 
     /// Messages may leave until then, by [`boot_moment`]; none: at any time.
     /// Later on everything is held until there is another such word.
     pub fn lease(&self, until: Option<Mono>) {
-        self.leave.send_if_modified(|leave| {
+        self.lease.send_if_modified(|lease| {
             // A new lease is always told: the one before may be over, and all be held.
-            let is_news = until.is_some() || leave.until.is_some();
-            leave.until = until;
+            let is_news = until.is_some() || lease.until.is_some();
+            lease.until = until;
             is_news
         });
     }
@@ -437,8 +438,8 @@ impl Outbox {
         let mut outbox = self;
         let now = boot_moment();
         outbox
-            .leave
-            .send_modify(|leave| leave.extend(now, now.after(limit)));
+            .lease
+            .send_modify(|lease| lease.extend(now, now.after(limit)));
         for parcel in outbox.parcels_untaken() {
             let _ = outbox.parcels.send_timeout(parcel, limit).await;
         }

@@ -97,10 +97,9 @@ impl Daemon {
 
     /// When the whole state of a peer was heard last for the first time on its link.
     pub(in crate::daemon) fn peer_ear(&self) -> Ear {
-        match (self.peer.view().address, self.peer.heard) {
-            (None, _) => Ear::Unneeded,
-            (Some(_), None) => Ear::Waits,
-            (Some(_), Some((_, at))) => Ear::Heard(at),
+        match self.peer.view().address {
+            None => Ear::Unneeded,
+            Some(_) => Ear::of(self.peer.heard.map(|(_, at)| at)),
         }
     }
 

@@ -15,8 +15,8 @@ use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
-use crate::pair::role::{Role, Said, Source};
-use crate::pair::{Beat, Change, Coming, Ear, Facts, InstanceName, RoleKeeper, State};
+use crate::pair::role::{Said, Source};
+use crate::pair::{Beat, Change, Coming, Facts, InstanceName, Pulse, RoleKeeper, State};
 use crate::time::{Mono, Now, Readable, Wall};
 use crate::wire::role::{FifoRow, RoleAnswer};
 
@@ -213,39 +213,30 @@ impl Daemon {
     pub(in crate::daemon) fn beat(&mut self) {
         self.outbox.hand_over();
         let peer = self.peer_ear();
-        if self.role.standing().role == Role::Alone && peer == Ear::Unneeded {
+        if !Pulse::is_needed(self.role.standing().role, peer) {
             self.pulse.rest();
             return self.outbox.lease(None);
         }
-        let role = if self.role.settings().vips.is_empty() {
-            Ear::Unneeded
-        } else {
-            self.role_sources.looked().map_or(Ear::Waits, Ear::Heard)
-        };
-        let role = if self.role.settled() {
-            role
-        } else {
-            Ear::Waits
-        };
-        match self
-            .pulse
-            .beat(self.clock.now().mono, boot_moment(), role, peer)
-        {
-            Beat::Leave(until) => self.outbox.lease(Some(until)),
+        let role = self.role.ear(self.role_sources.looked());
+        let loops = self.clock.now().mono;
+        let beat = self.pulse.beat(loops, boot_moment(), role, peer);
+        if let Some(until) = beat.lease() {
+            self.outbox.lease(Some(until));
+        }
+        match beat {
+            Beat::Leave(_) | Beat::Waits => {}
             Beat::Stood(lasted) => {
                 let help = "messages wait until it has heard its role and the peer";
                 tracing::warn!(lasted = %Readable(lasted), help, "this director stood still");
                 self.role_sources.look_now();
                 self.peer.renew();
             }
-            Beat::Waits => {}
-            Beat::Unheard(until) => {
+            Beat::Unheard(_) => {
                 let why = "its role or the peer was not heard since it stood still";
                 tracing::warn!(
                     why,
                     "messages leave all the same: better two that mail than none"
                 );
-                self.outbox.lease(Some(until));
             }
         }
     }

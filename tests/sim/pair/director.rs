@@ -11,13 +11,19 @@ use lvsmon::model::Model;
 use lvsmon::pair::post::Tidings;
 use lvsmon::pair::talk::wishes::Cause;
 use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Wishes, Word};
-use lvsmon::pair::{Beat, Ear, Hearing, Pulse, SaidRole, Voice};
+use lvsmon::pair::{Beat, Ear, Hearing, Lease, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::post::Outbox;
 
 /// Wed 2024-03-13 08:00:00 UTC.
 const START: i64 = 1_710_316_800_000_000;
+
+/// Of a director that has heard nothing of its role yet.
+const NONE: Lease = Lease {
+    voice: Voice::Holds,
+    until: Some(Mono::ZERO),
+};
 
 pub(crate) struct Director {
     pub(crate) engine: Engine,
@@ -26,8 +32,8 @@ pub(crate) struct Director {
     pub(crate) is_active: bool,
     pub(crate) is_alive: bool,
     pulse: Pulse,
-    /// Until when messages may leave.
-    lease: Mono,
+    /// Whether messages may leave.
+    lease: Lease,
     /// The link is to be given up for a new one.
     pub(crate) wants_link: bool,
     /// When its role was said last, and when all of the other one was heard on the link.
@@ -61,7 +67,7 @@ impl Director {
             is_active: false,
             is_alive: true,
             pulse: Pulse::new(),
-            lease: Mono::ZERO,
+            lease: NONE,
             wants_link: false,
             role_heard: Ear::Waits,
             peer_heard: Ear::Waits,
@@ -86,7 +92,7 @@ impl Director {
         let zone = TimeZone::UTC;
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
         self.wishes = Wishes::restore(&self.journal.records, &self.engine.wish_level());
-        (self.pulse, self.lease) = (Pulse::new(), Mono::ZERO);
+        (self.pulse, self.lease) = (Pulse::new(), NONE);
         (self.role_heard, self.peer_heard) = (Ear::Waits, Ear::Waits);
         self.talk = Talk::new("director");
         self.told = PeerTold::default();
@@ -116,14 +122,11 @@ impl Director {
     /// Whether messages may leave, by a lease that ends by itself.
     pub(crate) fn may_send(&mut self, time: Mono) -> bool {
         let now = self.now(time);
-        let may = now.mono <= self.lease;
-        if !may {
-            self.outbox.speak(now, Voice::Holds);
-        }
-        may
+        let voice = self.lease.voice(now.mono);
+        self.outbox.speak(now, voice);
+        voice == Voice::Speaks
     }
 
-    /// As `daemon/role/turn` does it.
     fn beat(&mut self, time: Mono) {
         let now = self.now(time);
         if self.pulse.next().is_none_or(|at| at > now.mono) {
@@ -132,21 +135,8 @@ impl Director {
         let beat = self
             .pulse
             .beat(now.mono, now.mono, self.role_heard, self.peer_heard);
-        match beat {
-            Beat::Leave(until) | Beat::Unheard(until) => {
-                self.lease = until;
-                self.outbox.speak(now, self.voice());
-            }
-            Beat::Stood(_) => self.wants_link = true,
-            Beat::Waits => {}
-        }
-    }
-
-    const fn voice(&self) -> Voice {
-        match self.is_active {
-            true => Voice::Speaks,
-            false => Voice::Holds,
-        }
+        self.lease.until = beat.lease().or(self.lease.until);
+        self.wants_link |= matches!(beat, Beat::Stood(_));
     }
 
     pub(crate) fn tell(&mut self, time: Mono, event: Event) -> Vec<Action> {
@@ -293,9 +283,11 @@ impl Director {
         self.is_active = is_active;
         let now = self.now(time);
         self.role_heard = Ear::Heard(now.mono);
-        if self.may_send(time) || !is_active {
-            self.outbox.speak(now, self.voice());
-        }
+        self.lease.voice = match is_active {
+            true => Voice::Speaks,
+            false => Voice::Holds,
+        };
+        self.outbox.speak(now, self.lease.voice(now.mono));
         self.look_at_peer(time)
     }
 
