@@ -16,7 +16,9 @@ use std::time::Duration;
 use crate::effort::look;
 use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Came, Chance, Letter, Origin, Stage, is_given_up};
-pub use crate::pair::post::words::{Hearing, Renumbered, Terms, Tidings, Voice, receiver};
+pub use crate::pair::post::words::{
+    Admission, Hearing, Renumbered, Terms, Tidings, Voice, receiver,
+};
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::Renamed;
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -138,6 +140,26 @@ impl Post {
             Voice::Holds => self.elsewhere.covers(event, to),
             Voice::Speaks => self.elsewhere.has(event, to),
         }
+    }
+
+    /// Puts a letter of a call in, under a number that no other one has, unless nobody needs it.
+    /// After a crash the engine may call once more what was in the spool before: `is_same` says
+    /// which of the letters that tell the same to the same receiver would be such a one.
+    pub fn admit(
+        &mut self,
+        number: u64,
+        letter: Letter,
+        is_same: impl FnMut(&u64) -> bool,
+    ) -> Admission {
+        let event = letter.events.first().map_or("", |event| event);
+        if let Some(known) = self.telling(event, &letter.to).find(is_same) {
+            return Admission::Known(known);
+        }
+        if self.is_needless(event, &letter.to) {
+            return Admission::Needless;
+        }
+        self.put(number, letter);
+        Admission::Taken
     }
 
     /// Puts a letter in, under a number that no other one has.

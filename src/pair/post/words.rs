@@ -53,6 +53,17 @@ pub enum Tidings {
     },
 }
 
+/// What comes of a letter that is to be put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is in.
+    Taken,
+    /// Another one tells that already: this one.
+    Known(u64),
+    /// The other director has told it or, while it is the one to tell, what makes it needless.
+    Needless,
+}
+
 /// What comes of a renumbering.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Renumbered {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lvsmon::engine::event::Renumbering;
 use lvsmon::pair::ledger::{Line, Page};
-use lvsmon::pair::post::{Forgotten, Origin, Stage, Terms, Tidings};
+use lvsmon::pair::post::{Admission, Forgotten, Origin, Stage, Terms, Tidings};
 use lvsmon::pair::talk::Delivery;
 use lvsmon::pair::{Hearing, Letter, Post, Voice};
 use lvsmon::time::Now;
@@ -91,22 +91,18 @@ impl Outbox {
     pub(crate) fn take(&mut self, now: Now, event: &str, about: About) {
         let renamed = self.post.now_called(event);
         let event = renamed.as_deref().unwrap_or(event);
-        let to = recipient();
-        let is_known = self.post.telling(event, &to).next().is_some();
-        if is_known || self.post.is_needless(event, &to) {
-            return;
-        }
         let letter = Letter {
             events: vec![event.into()],
-            to,
+            to: recipient(),
             accepted: now.wall,
             since: now.mono,
             origin: Origin::Call,
             stage: Stage::of(self.post.voice()),
         };
         self.last += 1;
-        self.post.put(self.last, letter);
-        self.letters.insert(self.last, about);
+        if self.post.admit(self.last, letter, |_| true) == Admission::Taken {
+            self.letters.insert(self.last, about);
+        }
     }
 
     pub(crate) fn speak(&mut self, now: Now, voice: Voice) {

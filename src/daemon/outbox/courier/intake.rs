@@ -14,7 +14,7 @@ use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
 use crate::options::webhook::WebhookOptions;
 use crate::pair::Voice;
-use crate::pair::post::Origin;
+use crate::pair::post::{Admission, Origin};
 
 /// What the log and the engine hear of a message that had to go for others.
 const FULL: &str = "left out: the outbox is full";
@@ -161,19 +161,20 @@ impl Courier {
         let bytes = item.to_bytes().len() as u64;
         let mut entry = entry_of(&item, bytes, now.mono, Origin::Call)?;
         let letter = letter_of(&item, &entry, Origin::Call);
-        let event = letter.events.first().map_or("", |event| event);
-        // After a crash the engine may send an alert once more that was in the spool before.
+        let number = self.number();
         let is_same =
             |number: &u64| self.queue.entry(*number).map(|it| &it.lane) == Some(&entry.lane);
-        if let Some(known) = self.post.telling(event, &letter.to).find(is_same) {
-            self.queue.add_call(known, call);
-            return None;
-        }
-        let number = self.number();
-        if self.post.is_needless(event, &letter.to) {
-            entry.calls = vec![call];
-            self.finish(number, entry, Err(Delivery::Elsewhere));
-            return None;
+        match self.post.admit(number, letter, is_same) {
+            Admission::Taken => {}
+            Admission::Known(known) => {
+                self.queue.add_call(known, call);
+                return None;
+            }
+            Admission::Needless => {
+                entry.calls = vec![call];
+                self.finish(number, entry, Err(Delivery::Elsewhere));
+                return None;
+            }
         }
         let (dropped, left_out) =
             self.queue
@@ -183,7 +184,6 @@ impl Courier {
         entry.left_out = left_out;
         entry.calls = vec![call];
         self.memory.insert(number, Arc::new(item));
-        self.post.put(number, letter);
         self.queue.insert(number, entry);
         Some(number)
     }

@@ -17,7 +17,7 @@ use crate::daemon::outbox::spool::program::{KeptProgram, receiver};
 use crate::daemon::outbox::spool::{Destination, Item};
 use crate::engine::event::AlertCall;
 use crate::model::AlertProgram;
-use crate::pair::post::{self, Chance, Origin, Stage};
+use crate::pair::post::{self, Admission, Chance, Origin, Stage};
 use crate::pair::{Letter, Voice};
 use crate::time::Readable;
 
@@ -88,18 +88,6 @@ impl Courier {
     /// Puts a program in line, or what waits its turn like one.
     pub(super) fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
         let to = receiver(&call.command);
-        // After a crash the engine may send an alert once more that was in the spool before.
-        for number in self.post.telling(&call.event, &to).collect::<Vec<u64>>() {
-            let known = self.programs.waiting_call(number);
-            if let Some(known) = known.filter(|it| it.waiting.is_none()) {
-                known.waiting = Some(call.id);
-                return;
-            }
-        }
-        if self.post.is_needless(&call.event, &to) {
-            self.done.push_back(elsewhere(call.id));
-            return;
-        }
         let (number, now) = (self.number(), self.clock.now());
         let letter = Letter {
             to,
@@ -109,7 +97,21 @@ impl Courier {
             origin: Origin::Call,
             stage: Stage::of(voice),
         };
-        self.post.put(number, letter);
+        let programs = &mut self.programs;
+        let is_same = |number: &u64| {
+            let known = programs.waiting_call(*number);
+            known.is_some_and(|it| it.waiting.is_none())
+        };
+        match self.post.admit(number, letter, is_same) {
+            Admission::Taken => {}
+            Admission::Known(known) => {
+                if let Some(known) = self.programs.waiting_call(known) {
+                    known.waiting = Some(call.id);
+                }
+                return;
+            }
+            Admission::Needless => return self.done.push_back(elsewhere(call.id)),
+        }
         self.shelf.fresh.insert(number);
         self.shelf.in_doubt.insert(number, self.came);
         self.push_program(ProgramCall {
