@@ -80,7 +80,7 @@ impl OutboxSettings {
             spool: globals.statedir.join("spool"),
             mailer: Mailer::new(globals.mail.clone()),
             limits: Limits::default(),
-            held_most: Some(HELD_MOST),
+            held_most: Some(Terms::default().held_most),
             has_peer: globals.peer.address.is_some(),
         }
     }
@@ -140,8 +140,7 @@ impl Default for Limits {
             // A relay that restarts is back within seconds; a longer outage is not hammered.
             retry_first: Duration::from_secs(5),
             retry_most: Duration::from_secs(600),
-            // Over a weekend without anybody to mend the relay.
-            give_up_after: Duration::from_secs(3 * 86_400),
+            give_up_after: Terms::default().give_up_after,
             mails_per_hour: 60,
             // Six more mails an hour, and no recovery is told later than this.
             digest_wait: Duration::from_secs(600),
@@ -153,10 +152,6 @@ impl Default for Limits {
         }
     }
 }
-
-/// Where nothing is heard of what the other director has told, that is taken to be everything older
-/// than this: a takeover takes seconds, grouping and a relay that restarts some more.
-const HELD_MOST: Duration = Duration::from_secs(120);
 
 /// Calls between the daemon's loop and the outbox: as many as the spool holds, so that the
 /// bound is only met when the disk hangs.

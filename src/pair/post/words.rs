@@ -39,6 +39,17 @@ pub struct Terms {
     pub give_up_after: Duration,
 }
 
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            // A takeover takes seconds, grouping and a relay that restarts some more.
+            held_most: Duration::from_secs(120),
+            // Over a weekend without anybody to mend the relay.
+            give_up_after: Duration::from_secs(3 * 86_400),
+        }
+    }
+}
+
 /// What the other director is to hear, in order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tidings {

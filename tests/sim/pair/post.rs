@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use lvsmon::engine::event::Renumbering;
 use lvsmon::pair::ledger::{Line, Page};
@@ -13,12 +12,6 @@ use lvsmon::pair::{Hearing, Letter, Post, Voice};
 use lvsmon::time::Now;
 
 use super::About;
-
-/// Those of the daemon.
-const TERMS: Terms = Terms {
-    held_most: Duration::from_secs(120),
-    give_up_after: Duration::from_secs(3 * 86_400),
-};
 
 /// All of one director.
 #[derive(Debug)]
@@ -34,7 +27,7 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// Of a director that speaks not and hears nothing yet.
     pub(crate) fn new(now: Now) -> Self {
-        let mut post = Post::new(now.mono, TERMS);
+        let mut post = Post::new(now.mono, Terms::default());
         post.speak(now, Voice::Holds);
         post.hear(now.mono, Hearing::Lost);
         Self {
