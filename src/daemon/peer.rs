@@ -9,11 +9,9 @@
 //! | who owns the conversation and the one link that stands | `keeper` |
 //! | how does one connection go | `link` |
 //! | how is the peer called, how does it call, and with which key | `door` |
-//! | which deliveries go over the link | `deliveries` |
 //! | how do operators' wishes get over | `wishes` |
 //! | what does the loop tell, and what does it make of what it hears | `told` |
 
-mod deliveries;
 mod door;
 mod keeper;
 mod link;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lvsmon::daemon::outbox::retold;
 use lvsmon::pair::ledger::{Entry, Page};
-use lvsmon::pair::post::{Origin, Stage, Terms, Tidings};
+use lvsmon::pair::post::{Origin, Stage, Terms};
 use lvsmon::pair::talk::delivered::DELIVERED_MAX;
 use lvsmon::pair::talk::{EventId, Own, Talk, Word};
 use lvsmon::pair::{Letter, Post, Voice};
@@ -81,10 +81,7 @@ fn told_on(post: &mut Post, most: usize) {
     let mut count = 0;
     while let Some(tidings) = post.next_tidings() {
         count += 1;
-        match tidings {
-            Tidings::Delivered(delivery) => talk.deliver(NOW.mono, delivery),
-            Tidings::Renumbered { from, to } => talk.renumber(NOW.mono, &from, &to),
-        }
+        talk.pass_on(NOW.mono, tidings);
     }
     assert!(count <= most, "{count} of {most}");
     talk.tell(Own::default());

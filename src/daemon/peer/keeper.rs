@@ -16,6 +16,7 @@ use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{self, Handshake, LinkId, Report, What};
 use crate::pair::post::Tidings;
+use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::session::{End, Greeting, Key, Life, newer_stays};
 use crate::pair::talk::wishes::{StampedWish, WISHES_MAX};
 use crate::pair::talk::word::Word;
@@ -58,10 +59,10 @@ struct Standing {
 
 /// The task's state.
 pub(super) struct Keeper {
-    pub(super) clock: Clock,
+    clock: Clock,
     life: Life,
-    pub(super) talk: Talk,
-    pub(super) settings: PeerSettings,
+    talk: Talk,
+    settings: PeerSettings,
     key: Option<Key>,
     listener: Option<TcpListener>,
     /// Connections and the call under way. Dropped, they end.
@@ -80,7 +81,7 @@ pub(super) struct Keeper {
     /// Takes what the peer delivered.
     delivers: mpsc::Sender<Vec<Delivery>>,
     /// What of it waits for room there.
-    pub(super) unheard: Vec<Delivery>,
+    unheard: Vec<Delivery>,
     /// Takes what the peer's operators wish.
     says_wishes: mpsc::Sender<Vec<StampedWish>>,
     /// What of it waits for room there.
@@ -156,7 +157,9 @@ impl Keeper {
                     self.speak();
                 }
                 Some(news) = tidings.recv() => {
-                    self.tidings(news);
+                    if self.settings.address.is_some() {
+                        self.talk.pass_on(clock.now().mono, news);
+                    }
                     self.speak();
                 }
                 Ok(permit) = delivers.reserve(), if !self.unheard.is_empty() => {
@@ -434,7 +437,11 @@ impl Keeper {
         let now = self.clock.now();
         match self.talk.hear(now, word) {
             Err(why) => return self.lose(&why.to_string()),
-            Ok(Some(Heard::Delivered(news))) => self.peer_delivered(news),
+            Ok(Some(Heard::Delivered(news))) => {
+                self.unheard.extend(news);
+                let excess = self.unheard.len().saturating_sub(DELIVERED_MAX);
+                self.unheard.drain(..excess);
+            }
             Ok(Some(Heard::Wishes(wishes))) => {
                 self.untaken.extend(wishes);
                 let excess = self.untaken.len().saturating_sub(WISHES_MAX);

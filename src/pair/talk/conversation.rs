@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::effort::look;
 use crate::pair::SaidRole;
-use crate::pair::talk::delivered::{Delivered, Delivery};
+use crate::pair::post::Tidings;
+use crate::pair::talk::delivered::{Delivered, Delivery, EventId};
 use crate::pair::talk::session::Refusal;
 use crate::pair::talk::wishes::{Stamp, StampedWish};
 use crate::pair::talk::word::{
@@ -82,7 +83,8 @@ pub struct PeerState {
 pub enum Heard {
     /// The peer's state is another one: [`Talk::peer`].
     State,
-    /// The peer delivered these, or knows that they were; all of them are news.
+    /// The peer delivered these, or knows that they were; all of them are news, and have the same
+    /// name here.
     Delivered(Vec<Delivery>),
     /// The peer knows of these; how far their clocks are ahead, by ours.
     Wishes(Vec<StampedWish>),
@@ -195,6 +197,17 @@ impl Talk {
         self.delivered.also(now, from, to);
     }
 
+    /// What this director's messages came to. Of what was delivered the peer hears what both have
+    /// one name for; what was delivered of a renumbered outage counts under its new number too, so
+    /// that the peer finds it under either.
+    pub fn pass_on(&mut self, now: Mono, tidings: Tidings) {
+        match tidings {
+            Tidings::Delivered(delivery) if is_shared(&delivery) => self.deliver(now, delivery),
+            Tidings::Delivered(_) => {}
+            Tidings::Renumbered { from, to } => self.renumber(now, &from, &to),
+        }
+    }
+
     /// The next word to send; none while there is nothing to say.
     pub fn say(&mut self, now: Now) -> Option<Word> {
         self.delivered.expire(now.mono);
@@ -298,7 +311,8 @@ impl Talk {
             Word::Ended(entries) => ended(peer, entries),
             Word::Delivered(deliveries) => {
                 let add = |it: &Delivery| self.delivered.add(now.mono, it.clone());
-                let news: Vec<Delivery> = deliveries.into_iter().filter(add).collect();
+                let news = deliveries.into_iter().filter(add).filter(is_shared);
+                let news: Vec<Delivery> = news.collect();
                 return Ok((!news.is_empty()).then_some(Heard::Delivered(news)));
             }
             Word::Wishes(mut wishes) => {
@@ -426,6 +440,10 @@ impl Link {
         self.delivered = delivered.end();
         left_out
     }
+}
+
+fn is_shared(delivery: &Delivery) -> bool {
+    EventId::of(&delivery.event).is_some_and(EventId::is_shared)
 }
 
 /// What the peer says, as a person may see it.

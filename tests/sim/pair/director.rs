@@ -8,9 +8,8 @@ use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
 use lvsmon::model::Model;
-use lvsmon::pair::post::Tidings;
 use lvsmon::pair::talk::wishes::Cause;
-use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Wishes, Word};
+use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Wishes, Word};
 use lvsmon::pair::{Beat, Ear, Hearing, Lease, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
@@ -202,10 +201,7 @@ impl Director {
         self.outbox.keep(self.now(time));
         let now = self.now(time).mono;
         while let Some(tidings) = self.outbox.next_tidings() {
-            match tidings {
-                Tidings::Delivered(delivery) => self.talk.deliver(now, delivery),
-                Tidings::Renumbered { from, to } => self.talk.renumber(now, &from, &to),
-            }
+            self.talk.pass_on(now, tidings);
         }
     }
 
@@ -254,8 +250,7 @@ impl Director {
         let heard = self.talk.hear(self.now(time), word).unwrap();
         self.hears_whole(time, was_heard);
         match heard {
-            Some(Heard::Delivered(mut news)) => {
-                news.retain(|it| EventId::of(&it.event).is_some_and(EventId::is_shared));
+            Some(Heard::Delivered(news)) => {
                 self.outbox.told_elsewhere(self.now(time), &news);
                 self.outbox.keep(self.now(time));
                 let events = news.iter().map(|it| Arc::clone(&it.event)).collect();
