@@ -18,7 +18,6 @@ mod link;
 mod told;
 mod wishes;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -27,16 +26,17 @@ use tokio::task::JoinHandle;
 use crate::alert::mail::Mailer;
 use crate::clock::Clock;
 use crate::daemon::peer::keeper::Keeper;
+use crate::daemon::peer::link::LinkId;
 use crate::daemon::peer::told::Pace;
 use crate::daemon::peer::wishes::Shared;
 use crate::engine::Engine;
 use crate::engine::event::PeerTold;
 use crate::engine::saved::Saved;
 use crate::model::Globals;
-use crate::pair::Accord;
 use crate::pair::post::Tidings;
 use crate::pair::talk::{Delivery, Own, PeerSettings, PeerState, StampedWish};
-use crate::time::{Mono, Wall};
+use crate::pair::{Accord, LinkState};
+use crate::time::Mono;
 
 /// Lists of wishes that wait for the loop; more are put together.
 const WISHES_WAITING: usize = 4;
@@ -47,19 +47,15 @@ const DELIVERED_WAITING: usize = 4;
 /// What is known of the link, for the loop and for persons.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PeerView {
-    /// Where the peer is; none where the file names none.
-    pub(super) address: Option<SocketAddr>,
-    /// Since when a link stands that has told the peer's state; none while there is none.
-    pub(super) linked: Option<Wall>,
-    /// Since when there is none; none while there is, or was none yet.
-    pub(super) lost: Option<Wall>,
+    /// Where the peer is, and whether it is linked.
+    pub(super) link: LinkState,
     /// Why the last link ended or the last try failed.
     pub(super) fault: Option<String>,
     /// What the peer said last.
     pub(super) peer: PeerState,
     /// Number of the last link of which the peer's whole state is with the loop, with all that it
-    /// delivered.
-    pub(super) heard: u64,
+    /// delivered; none: there was none yet.
+    pub(super) heard: Option<LinkId>,
     /// Deliveries that are remembered.
     pub(super) delivered: usize,
     /// Connections from other addresses, and of those that had no key.
@@ -101,7 +97,7 @@ pub(super) struct Peer {
     /// When it is told what changed.
     pace: Pace,
     /// The last link that the loop heard all of, and when it did.
-    heard: Option<(u64, Mono)>,
+    heard: Option<(LinkId, Mono)>,
 }
 
 impl Peer {

@@ -13,6 +13,7 @@
 //! | did this director stand still, and what is it to hear before messages leave again | `pulse` |
 //! | how is on the disk what was told | `ledger` |
 //! | which outages have another number by now | `renamed` |
+//! | is the other director linked | `link` |
 //! | do the roles of the two directors go together | `accord` |
 //! | what does the file say of the pair | `settings` |
 //! | which synchronisation daemons run in which role | `sync` |
@@ -23,6 +24,7 @@ pub mod fifo;
 pub mod keeper;
 pub mod lease;
 pub mod ledger;
+pub mod link;
 pub mod post;
 pub mod pulse;
 mod renamed;
@@ -35,6 +37,7 @@ pub use accord::{Accord, Discord, Saying};
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, Coming, RoleKeeper};
 pub use lease::Lease;
+pub use link::LinkState;
 pub use post::{Hearing, Letter, Post, Voice};
 pub use pulse::{Beat, Ear, Pulse};
 pub use role::{Facts, Found, Role, SaidRole, Sight, Standing, VipStanding};

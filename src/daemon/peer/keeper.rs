@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
 use crate::daemon::peer::link::{self, Handshake, LinkId, Report, What};
+use crate::pair::LinkState;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::session::{End, Greeting, Key, Life, newer_stays};
@@ -219,8 +220,10 @@ impl Keeper {
             }
             self.listener = None;
         }
+        if settings.address != self.settings.address {
+            self.view.link = LinkState::of(settings.address);
+        }
         self.settings = settings;
-        self.view.address = self.settings.address;
         self.tasks.abort_all();
         self.opening.clear();
         (self.call, self.call_at, self.setup_at) = (None, None, None);
@@ -460,8 +463,8 @@ impl Keeper {
         }
         if self.talk.is_heard() && !was_heard {
             tracing::info!(peer = name, "linked with the peer");
-            self.view.linked = Some(now.wall);
-            (self.view.lost, self.view.fault) = (None, None);
+            self.view.link = self.view.link.up(now.wall);
+            self.view.fault = None;
         }
     }
 
@@ -475,8 +478,7 @@ impl Keeper {
         let name = &self.view.peer.name;
         tracing::warn!(peer = name, why, "the link to the peer is gone");
         self.view.fault = Some(why.to_owned());
-        self.view.linked = None;
-        self.view.lost = Some(self.clock.now().wall);
+        self.view.link = self.view.link.down(self.clock.now().wall);
         self.call_later();
     }
 
@@ -521,7 +523,7 @@ impl Keeper {
             && self.talk.is_heard()
             && self.unheard.is_empty()
         {
-            self.view.heard = link.id.0;
+            self.view.heard = Some(link.id);
         }
         let view = &self.view;
         self.says.send_if_modified(|known| {

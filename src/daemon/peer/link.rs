@@ -28,7 +28,7 @@ const WORDS_WAITING: usize = 4;
 
 /// A connection, numbered by its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LinkId(pub(super) u64);
+pub(in crate::daemon) struct LinkId(pub(super) u64);
 
 /// What the owner hears of a connection.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use crate::daemon::Daemon;
 use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
 use crate::pair::talk::{Delivery, Own};
-use crate::pair::{Ear, Hearing, SaidRole, Saying};
+use crate::pair::{Ear, SaidRole, Saying};
 use crate::time::{Mono, Readable, Wall};
 use crate::wire::role::PeerRow;
 
@@ -89,15 +89,16 @@ impl Daemon {
     /// Of a new link, all that the peer delivered is with the outbox by now: it comes before the
     /// view.
     fn peer_heard(&mut self) {
-        let link = self.peer.view().heard;
-        if self.peer.heard.is_none_or(|(known, _)| known != link) && link != 0 {
+        if let Some(link) = self.peer.view().heard
+            && self.peer.heard.is_none_or(|(known, _)| known != link)
+        {
             self.peer.heard = Some((link, boot_moment()));
         }
     }
 
     /// When the whole state of a peer was heard last for the first time on its link.
     pub(in crate::daemon) fn peer_ear(&self) -> Ear {
-        match self.peer.view().address {
+        match self.peer.view().link.address() {
             None => Ear::Unneeded,
             Some(_) => Ear::of(self.peer.heard.map(|(_, at)| at)),
         }
@@ -121,15 +122,11 @@ impl Daemon {
     /// The engine and the outbox hear what they have not heard yet.
     pub(in crate::daemon) fn peer_view(&mut self) {
         let view = self.peer.view();
-        let hearing = match (view.address, view.linked) {
-            (None, _) => Hearing::Never,
-            (Some(_), Some(_)) => Hearing::Linked,
-            (Some(_), None) => Hearing::Lost,
-        };
+        let hearing = view.link.hearing();
         self.outbox.hear(hearing);
         self.role.hear_peer(self.clock.now().mono, hearing);
         self.heed_voice();
-        let told = PeerTold::of(&view.peer, view.linked.is_some(), self.speaking());
+        let told = PeerTold::of(&view.peer, view.link.is_up(), self.speaking());
         if told != self.peer.told {
             self.peer.told = told.clone();
             self.tell(Event::Peer(told));
@@ -141,7 +138,7 @@ impl Daemon {
     /// it is there, so that this is looked at often enough.
     fn look_at_accord(&mut self) {
         let view = self.peer.view();
-        let here = view.peer.here.as_ref().filter(|_| view.linked.is_some());
+        let here = view.peer.here.as_ref().filter(|_| view.link.is_up());
         let (now, own) = (self.clock.now(), self.role.standing().role);
         let role = here.map(|here| here.role);
         match self.peer.accord.look(now.mono, own, role) {
@@ -163,9 +160,9 @@ impl Daemon {
         let view = self.peer.view();
         let here = view.peer.here.as_ref();
         Some(PeerRow {
-            address: view.address?,
-            linked: view.linked.is_some(),
-            since: view.linked.or(view.lost).map(Wall::seconds),
+            address: view.link.address()?,
+            linked: view.link.is_up(),
+            since: view.link.since().map(Wall::seconds),
             fault: view.fault.clone(),
             name: view.peer.name.clone(),
             role: here.map(|here| here.role).unwrap_or_default(),
