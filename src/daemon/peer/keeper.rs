@@ -221,7 +221,11 @@ impl Keeper {
             self.listener = None;
         }
         if settings.address != self.settings.address {
+            // Of another director nothing is known.
+            self.talk.forget_peer();
+            self.view.peer = PeerState::default();
             self.view.link = LinkState::of(settings.address);
+            self.view.fault = None;
         }
         self.settings = settings;
         self.tasks.abort_all();
@@ -421,6 +425,8 @@ impl Keeper {
                 return;
             }
             old.task.abort();
+            // What is known is of the former link until this one has told everything.
+            self.view.link = self.view.link.down(self.clock.now().wall);
         }
         self.talk.linked();
         self.link = Some(Standing {

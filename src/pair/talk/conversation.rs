@@ -153,6 +153,12 @@ impl Talk {
         self.link = None;
     }
 
+    /// The peer is another one, of which nothing is known. What was delivered stays so, by whichever
+    /// director.
+    pub fn forget_peer(&mut self) {
+        self.peer = PeerState::default();
+    }
+
     /// Whether a link is open that has told the peer's whole state.
     #[must_use]
     pub fn is_heard(&self) -> bool {

@@ -8,6 +8,7 @@ fn keeper() -> Keeper {
     let (says, _) = watch::channel(Arc::default());
     let mut keeper = Keeper::new("test", Clock::start(), delivers, says_wishes, says);
     keeper.settings.address = Some("127.0.0.1:1".parse().unwrap());
+    keeper.view.link = LinkState::of(keeper.settings.address);
     keeper
 }
 
@@ -55,4 +56,63 @@ async fn a_call_that_comes_to_no_connection_is_followed_by_another() {
     keeper.called(LinkId(1), Ok(stream.unwrap()), &reports);
     assert_eq!(keeper.call, None);
     assert!(keeper.call_at.is_some());
+}
+
+/// A connection from this life of the peer has shown the key.
+fn open(keeper: &mut Keeper, link: u64, life: u64) {
+    let (words, _) = mpsc::channel(1);
+    let task = keeper.tasks.spawn(std::future::pending());
+    keeper.opening.push((LinkId(link), task));
+    keeper.opened(LinkId(link), Life(life), End::Called, words);
+}
+
+/// It tells its whole state: nothing but who it is.
+async fn tells_everything(keeper: &mut Keeper) {
+    let name = "other".to_owned();
+    for word in [Word::Hello { name }, Word::Whole, Word::Told] {
+        keeper.said(word).await;
+    }
+}
+
+#[tokio::test]
+async fn a_link_that_takes_the_place_of_another_counts_when_it_has_told_everything() {
+    let mut keeper = keeper();
+    open(&mut keeper, 1, 5);
+    assert!(!keeper.view.link.is_up(), "it has told nothing yet");
+    tells_everything(&mut keeper).await;
+    assert!(keeper.view.link.is_up());
+    // The peer began anew, and its former connection is not noticed to be dead.
+    open(&mut keeper, 2, 6);
+    assert!(
+        !keeper.view.link.is_up(),
+        "what is known is of the former link"
+    );
+    tells_everything(&mut keeper).await;
+    assert!(keeper.view.link.is_up());
+}
+
+#[tokio::test]
+async fn a_file_that_names_another_peer_leaves_nothing_of_the_one_before() {
+    let mut keeper = keeper();
+    keeper.set_up(keeper.settings.clone()).await;
+    open(&mut keeper, 1, 5);
+    tells_everything(&mut keeper).await;
+    let same = PeerSettings {
+        bind: Some("127.0.0.1:0".parse().unwrap()),
+        ..keeper.settings.clone()
+    };
+    keeper.set_up(same).await;
+    assert_eq!(keeper.view.peer.name, "other", "it is the same peer");
+    let other = PeerSettings {
+        address: Some("127.0.0.1:2".parse().unwrap()),
+        ..PeerSettings::default()
+    };
+    keeper.set_up(other).await;
+    assert_eq!(keeper.view.peer, PeerState::default());
+    assert_eq!(*keeper.talk.peer(), PeerState::default());
+    open(&mut keeper, 2, 7);
+    tells_everything(&mut keeper).await;
+    // Nobody is named any more.
+    keeper.set_up(PeerSettings::default()).await;
+    assert_eq!(keeper.view.peer, PeerState::default());
 }
