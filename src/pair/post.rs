@@ -63,6 +63,8 @@ pub struct Post {
     events: BTreeSet<Place>,
     /// What the other director has told: it may be asked for here later.
     elsewhere: Delivered,
+    /// What this director has told itself.
+    here: Delivered,
     /// Outages that have another number than some calls still say.
     renamed: Renamed,
     /// What the other director is still to hear, at most [`DELIVERED_MAX`].
@@ -84,6 +86,7 @@ impl Post {
             letters: BTreeMap::new(),
             events: BTreeSet::new(),
             elsewhere: Delivered::default(),
+            here: Delivered::default(),
             renamed: Renamed::default(),
             tidings: VecDeque::new(),
             unkept: VecDeque::new(),
@@ -204,6 +207,7 @@ impl Post {
         for event in letter.events {
             let to = Arc::clone(&letter.to);
             let delivery = Delivery { event, to };
+            self.here.add(self.turned, delivery.clone());
             if EventId::of(&delivery.event).is_some_and(EventId::is_shared) {
                 self.unkept.push_back(Entry::Delivered(delivery.clone()));
             }
@@ -241,10 +245,11 @@ impl Post {
         if self.voice == voice {
             return Vec::new();
         }
-        let forgotten = match voice {
-            Voice::Speaks => self.forget_old(now),
-            Voice::Holds => Vec::new(),
-        };
+        let mut forgotten = Vec::new();
+        if voice == Voice::Speaks {
+            forgotten = self.forget_old(now);
+            forgotten.extend(self.forget_overtaken());
+        }
         self.voice = voice;
         let spoke = now
             .mono
@@ -316,6 +321,7 @@ impl Post {
     /// that changes.
     fn call(&mut self, from: &Arc<str>, to: &Arc<str>) -> Vec<u64> {
         self.renamed.add(from, to);
+        self.here.also(self.turned, from, to);
         let (old, new) = (Arc::clone(from), Arc::clone(to));
         self.tidings
             .push_back(Tidings::Renumbered { from: old, to: new });
@@ -354,6 +360,7 @@ impl Post {
             match entry {
                 Entry::Delivered(delivery) => {
                     told.push(delivery.clone());
+                    self.here.add(now, delivery.clone());
                     self.tidings.push_back(Tidings::Delivered(delivery));
                 }
                 Entry::Told(delivery) => {
@@ -442,7 +449,7 @@ impl Post {
     }
 
     /// What tells of this outage.
-    fn places_of(&self, outage: &str) -> impl Iterator<Item = &Place> {
+    fn places_of(&self, outage: &str) -> impl Iterator<Item = &Place> + Clone {
         let begin = format!("{outage}/");
         let first: Place = (begin.as_str().into(), "".into(), 0);
         let outage = outage.to_owned();
@@ -498,6 +505,48 @@ impl Post {
         let old: Vec<(u64, Why)> = old.collect();
         let forget = |(number, why)| self.forget(number, why);
         old.into_iter().map(forget).collect()
+    }
+
+    /// Drops what is held of outages that began and ended unheard of before another one, of which
+    /// the other director has told the same receiver: whoever hears of the end of the former one
+    /// last takes the later one for over.
+    fn forget_overtaken(&mut self) -> Vec<Forgotten> {
+        let is_held =
+            |number: &u64| self.letters.get(number).map(|it| it.stage) == Some(Stage::Held);
+        let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == "up");
+        let places = self.events.iter().inspect(|_| look());
+        let ends = places.filter(|(event, _, number)| is_end(event) && is_held(number));
+        let mut ends = ends.peekable();
+        if ends.peek().is_none() {
+            return Vec::new();
+        }
+        let latest = self.elsewhere.latest();
+        let mut overtaken = BTreeSet::new();
+        for (event, to, _) in ends {
+            let Some(id) = EventId::of(event) else {
+                continue;
+            };
+            let is_later = id.place().is_some_and(|(place, number)| {
+                latest.get(&(place, &**to)).is_some_and(|it| *it > number)
+            });
+            let is_told = |it: &Delivered| it.knows(id.outage, to);
+            if !is_later || is_told(&self.elsewhere) || is_told(&self.here) {
+                continue;
+            }
+            let its = self
+                .places_of(id.outage)
+                .filter(|(_, known, _)| known == to);
+            let (mut has_begin, mut are_held) = (false, true);
+            for (event, _, number) in its.clone() {
+                has_begin |= !is_end(event);
+                are_held &= is_held(number);
+            }
+            if has_begin && are_held {
+                overtaken.extend(its.map(|(event, to, _)| (Arc::clone(event), Arc::clone(to))));
+            }
+        }
+        let drop = |(event, to)| self.drop_told(&event, &to);
+        overtaken.into_iter().flat_map(drop).collect()
     }
 
     /// From which age on a letter that is held counts as told. Of what the other director is heard

@@ -149,6 +149,87 @@ fn what_was_held_is_this_directors_own_from_the_first_attempt_on() {
     assert_eq!(numbers(&old), [2, 4]);
 }
 
+/// Of a standby that alone saw an outage from its beginning to its end.
+fn standby_of_a_flap() -> Post {
+    standby(&["g/s/5/failure/1", "g/s/5/failure/2", "g/s/5/up/2"])
+}
+
+#[test]
+fn what_began_and_ended_before_a_later_outage_was_told_is_not_told_behind_it() {
+    let mut post = standby_of_a_flap();
+    post.put(4, letter(at(0), "g/s/5/failure/1", "boss@x", Stage::Held));
+    post.put(5, letter(at(0), "g/s/5/up/1", "boss@x", Stage::Held));
+    post.put(6, letter(at(0), "g/s/6/failure/1", OPS, Stage::Held));
+    // Whoever is told first that it is down and then that it is good takes it for good.
+    assert!(
+        post.told(at(1).mono, &[told("g/s/7/failure/1", OPS)])
+            .is_empty()
+    );
+    let gone = post.speak(at(2), Voice::Speaks);
+    assert_eq!(
+        (numbers(&gone), left(&post)),
+        (vec![1, 2, 3], vec![4, 5, 6])
+    );
+    assert!(gone.iter().all(|it| it.why == Why::ToldElsewhere));
+}
+
+#[test]
+fn an_outage_that_only_the_standby_saw_is_told_where_none_behind_it_was() {
+    for other in ["g/s/4/failure/1", "g/t/7/failure/1", "g/s/x/7/failure/1"] {
+        let mut post = standby_of_a_flap();
+        post.told(at(1).mono, &[told(other, OPS)]);
+        assert_eq!(post.speak(at(2), Voice::Speaks), [], "{other}");
+    }
+}
+
+#[test]
+fn whoever_was_told_of_a_failure_is_told_of_its_end_whatever_came_behind_it() {
+    let later = [told("g/s/7/failure/1", OPS)];
+    let mut post = standby_of_a_flap();
+    post.told(at(1).mono, &[told("g/s/5/failure/1", OPS)]);
+    post.told(at(1).mono, &later);
+    assert_eq!(
+        post.speak(at(2), Voice::Speaks),
+        [],
+        "told by the other one"
+    );
+
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.put(1, letter(at(0), "g/s/5/failure/1", OPS, Stage::Own));
+    post.delivered(1);
+    post.speak(at(1), Voice::Holds);
+    post.put(2, letter(at(1), "g/s/5/failure/2", OPS, Stage::Held));
+    post.put(3, letter(at(1), "g/s/5/up/2", OPS, Stage::Held));
+    post.told(at(1).mono, &later);
+    assert_eq!(post.speak(at(2), Voice::Speaks), [], "told by this one");
+
+    let mut post = standby(&[]);
+    let entries = [
+        Entry::Delivered(told("g/s/4/failure/1", OPS)),
+        Entry::Renumbered {
+            from: "g/s/4".into(),
+            to: "g/s/5".into(),
+        },
+        Entry::Told(told("g/s/7/failure/1", OPS)),
+    ];
+    post.recall(at(1).mono, entries.into());
+    post.put(1, letter(at(1), "g/s/5/failure/2", OPS, Stage::Held));
+    post.put(2, letter(at(1), "g/s/5/up/2", OPS, Stage::Held));
+    assert_eq!(post.speak(at(2), Voice::Speaks), [], "before a restart");
+
+    let mut post = standby_of_a_flap();
+    post.speak(at(1), Voice::Speaks);
+    post.leaves(1);
+    post.stays(1);
+    post.speak(at(2), Voice::Holds);
+    post.told(at(3).mono, &later);
+    assert_eq!(post.speak(at(4), Voice::Speaks), [], "perhaps told");
+
+    let mut post = standby(&["g/s/5/up/2"]);
+    post.told(at(1).mono, &later);
+    assert_eq!(post.speak(at(2), Voice::Speaks), [], "long ago");
+}
+
 #[test]
 fn what_is_heard_of_waits_until_it_is_told_and_the_rest_for_two_minutes() {
     let events = ["g/s/1/failure/1", "g/s/1/redistribute/1"];

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::look;
 use crate::time::Mono;
 
 /// Deliveries that are remembered: as many as a spool holds messages, some 2 MB.
@@ -68,6 +69,13 @@ impl<'a> EventId<'a> {
             kind,
             number: number.parse().ok()?,
         })
+    }
+
+    /// `GROUP/SERVICE` and BEGAN of the outage; none where that is no number.
+    #[must_use]
+    pub fn place(self) -> Option<(&'a str, i64)> {
+        let (place, number) = self.outage.rsplit_once('/')?;
+        Some((place, number.parse().ok()?))
     }
 
     /// The same id in another outage.
@@ -195,6 +203,29 @@ impl Delivered {
     #[must_use]
     pub fn covers(&self, event: &str, to: &Arc<str>) -> bool {
         self.any(event, to, |known, asked| known.covers(asked))
+    }
+
+    /// Whether anything of this outage was delivered.
+    #[must_use]
+    pub fn knows(&self, outage: &str, to: &Arc<str>) -> bool {
+        let key = (Box::from(outage), Arc::clone(to));
+        self.by_outage.contains_key(&key)
+    }
+
+    /// Number of the latest outage of which each receiver heard, by `GROUP/SERVICE` and receiver.
+    #[must_use]
+    pub fn latest(&self) -> BTreeMap<(&str, &str), i64> {
+        let mut latest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        for (outage, to) in self.by_outage.keys().inspect(|_| look()) {
+            let place = outage.rsplit_once('/');
+            if let Some((place, number)) = place
+                && let Ok(number) = number.parse()
+            {
+                let known = latest.entry((place, &**to)).or_insert(number);
+                *known = number.max(*known);
+            }
+        }
+        latest
     }
 
     fn any(
