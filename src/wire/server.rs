@@ -27,7 +27,7 @@ use crate::wire::contest::{self, ContestRow};
 pub use crate::wire::server::said::SaidRow;
 use crate::wire::server::said::{kept_since, lacks};
 pub use crate::wire::server::section::{
-    BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, TripwireRow,
+    BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, rows,
@@ -284,7 +284,7 @@ fn server(
             &row.real_server,
         ),
         stranger: false,
-        section: section::row(engine, view),
+        section: section::row(engine, seen, view),
         back: back::back(engine, seen, view),
         real_server: row.real_server,
     }

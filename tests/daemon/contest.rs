@@ -80,6 +80,14 @@ fn what_somebody_else_takes_out_comes_back_at_once_when_an_operator_wants_it() {
             "{text}"
         );
     }
+    // So does the section, whoever of it is asked for.
+    let page = said(&farm.output(&["why", "127.0.0.12"]));
+    let line = format!(
+        "section    2 of 2 real servers are wanted to serve, min_live 1; but new connections do not \
+         reach 127.0.0.11:{}\n",
+        farm.port
+    );
+    assert!(page.contains(&line), "{page}");
     let table: Value = serde_json::from_slice(&farm.output(&["table", "--json"]).stdout).unwrap();
     let row = &table["virtual_services"][0]["real_servers"][0];
     assert_eq!(row["agrees"], false, "{table}");
@@ -98,6 +106,10 @@ fn what_somebody_else_takes_out_comes_back_at_once_when_an_operator_wants_it() {
         Some(0)
     );
     farm.wait_for_table(&[(1, 5), (2, 5)]);
+    wait_until("the section is served again", SOON, || {
+        said(&farm.output(&["why", "127.0.0.12"]))
+            .contains("2 of 2 real servers serve, min_live 1\n")
+    });
     // And again with nothing to enable, and with a reload.
     fight(&farm, |table| without(table, "127.0.0.11"));
     let output = farm.output(&["enable", "127.0.0.11"]);

@@ -346,32 +346,7 @@ impl Page<'_> {
 
     /// How the section as a whole stands.
     fn whole(&mut self, section: &SectionRow) -> io::Result<()> {
-        let fallback = section.fallback.as_deref();
-        let (tone, state) = match (section.served_by, fallback) {
-            (Some(ServedRow::Fallback), Some(fallback)) => {
-                (Some(Tone::Bad), format!("; the fallback {fallback} serves"))
-            }
-            (Some(ServedRow::Fallback), None) => {
-                (Some(Tone::Bad), "; the fallback serves".to_owned())
-            }
-            (Some(ServedRow::TooFew), _) => (
-                Some(Tone::Bad),
-                "; the last ones that failed stay in".to_owned(),
-            ),
-            (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
-            (Some(ServedRow::NobodyYet), _) => (
-                Some(Tone::Odd),
-                "; first verdicts are waited for".to_owned(),
-            ),
-            (Some(ServedRow::Servers), Some(fallback)) => {
-                (None, format!("; fallback {fallback} not in use"))
-            }
-            (Some(ServedRow::Servers) | None, _) => (None, String::new()),
-        };
-        let text = format!(
-            "{} of {} real servers serve, min_live {}{state}",
-            section.serving, section.declared, section.min_live
-        );
+        let (tone, text) = whole(section);
         match tone {
             None => self.sheet.field("section", &text),
             Some(tone) => self.sheet.painted("section", tone, &text),
@@ -455,6 +430,75 @@ impl Page<'_> {
     }
 }
 
+/// Who serves the clients of a section. Where the kernel's table differs: who is wanted to, and
+/// whom new connections reach.
+fn whole(section: &SectionRow) -> (Option<Tone>, String) {
+    let (serving, declared, least) = (section.serving, section.declared, section.min_live);
+    let (missing, unwanted) = (section.missing.words(), section.unwanted.words());
+    let but = match (&missing, &unwanted) {
+        (None, None) => {
+            let (tone, others) = others(section);
+            let text =
+                format!("{serving} of {declared} real servers serve, min_live {least}{others}");
+            return (tone, text);
+        }
+        (Some(missing), None) => format!("new connections do not reach {missing}"),
+        (None, Some(unwanted)) => format!("new connections reach {unwanted}"),
+        (Some(missing), Some(unwanted)) => {
+            format!("new connections do not reach {missing}, and reach {unwanted}")
+        }
+    };
+    let (tone, others) = others_wanted(section);
+    let tone = match missing {
+        Some(_) => Tone::Bad,
+        None => tone.unwrap_or(Tone::Odd),
+    };
+    let text = format!(
+        "{serving} of {declared} real servers are wanted to serve, min_live {least}{others}; but \
+         {but}"
+    );
+    (Some(tone), text)
+}
+
+/// Who serves beside the real servers that are well, or in their place, behind a sentence.
+fn others(section: &SectionRow) -> (Option<Tone>, String) {
+    match (section.served_by, section.fallback.as_deref()) {
+        (Some(ServedRow::Fallback), Some(fallback)) => {
+            (Some(Tone::Bad), format!("; the fallback {fallback} serves"))
+        }
+        (Some(ServedRow::Fallback), None) => (Some(Tone::Bad), "; the fallback serves".to_owned()),
+        (Some(ServedRow::TooFew), _) => (
+            Some(Tone::Bad),
+            "; the last ones that failed stay in".to_owned(),
+        ),
+        (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
+        (Some(ServedRow::NobodyYet), _) => (
+            Some(Tone::Odd),
+            "; first verdicts are waited for".to_owned(),
+        ),
+        (Some(ServedRow::Servers), Some(fallback)) => {
+            (None, format!("; fallback {fallback} not in use"))
+        }
+        (Some(ServedRow::Servers) | None, _) => (None, String::new()),
+    }
+}
+
+/// The same of what is wanted, where that is not so.
+fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
+    let (tone, as_it_is) = others(section);
+    let text = match (section.served_by, section.fallback.as_deref()) {
+        (Some(ServedRow::Fallback), Some(fallback)) => {
+            format!("; the fallback {fallback} is wanted to serve")
+        }
+        (Some(ServedRow::Fallback), None) => "; the fallback is wanted to serve".to_owned(),
+        (Some(ServedRow::TooFew), _) => "; the last ones that failed are wanted in".to_owned(),
+        (Some(ServedRow::Nobody), _) => "; nothing else is wanted in their place".to_owned(),
+        (Some(ServedRow::Servers), Some(fallback)) => format!("; fallback {fallback} not wanted"),
+        (Some(ServedRow::NobodyYet | ServedRow::Servers) | None, _) => as_it_is,
+    };
+    (tone, text)
+}
+
 fn code(check: &CheckRow) -> &'static str {
     check.reason.map_or("no reason", |reason| reason.code())
 }
@@ -462,6 +506,7 @@ fn code(check: &CheckRow) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::server::ServersRow;
 
     fn server(wanted: Option<u32>, kernel: Option<u32>) -> ServerWhy {
         ServerWhy {
@@ -560,6 +605,83 @@ mod tests {
         };
         for nothing in [unseen, stranger, as_found] {
             assert_eq!(said(&nothing, Source::Daemon), "");
+        }
+    }
+
+    #[test]
+    fn the_section_line_says_whom_new_connections_reach_where_that_is_not_what_is_wanted() {
+        let servers = |first: &[&str], more| ServersRow {
+            count: first.len() + more,
+            first: first.iter().map(ToString::to_string).collect(),
+        };
+        let none = servers(&[], 0);
+        let said = |served_by, missing: &ServersRow, unwanted: &ServersRow| {
+            let section = SectionRow {
+                role: None,
+                slow_start: None,
+                role_ends: None,
+                serving: 2,
+                declared: 9,
+                min_live: 1,
+                served_by: Some(served_by),
+                fallback: Some("10.0.0.1:81".to_owned()),
+                missing: missing.clone(),
+                unwanted: unwanted.clone(),
+            };
+            whole(&section)
+        };
+        let (one, many) = (servers(&["A"], 0), servers(&["B", "C"], 4));
+        for (served_by, missing, unwanted, tone, text) in [
+            (
+                ServedRow::Servers,
+                &none,
+                &none,
+                None,
+                "2 of 9 real servers serve, min_live 1; fallback 10.0.0.1:81 not in use",
+            ),
+            (
+                ServedRow::Servers,
+                &one,
+                &none,
+                Some(Tone::Bad),
+                "2 of 9 real servers are wanted to serve, min_live 1; fallback 10.0.0.1:81 not \
+                 wanted; but new connections do not reach A",
+            ),
+            (
+                ServedRow::Servers,
+                &none,
+                &one,
+                Some(Tone::Odd),
+                "2 of 9 real servers are wanted to serve, min_live 1; fallback 10.0.0.1:81 not \
+                 wanted; but new connections reach A",
+            ),
+            (
+                ServedRow::Fallback,
+                &one,
+                &many,
+                Some(Tone::Bad),
+                "2 of 9 real servers are wanted to serve, min_live 1; the fallback 10.0.0.1:81 is \
+                 wanted to serve; but new connections do not reach A, and reach B, C and 4 more",
+            ),
+            (
+                ServedRow::Nobody,
+                &none,
+                &many,
+                Some(Tone::Bad),
+                "2 of 9 real servers are wanted to serve, min_live 1; nothing else is wanted in \
+                 their place; but new connections reach B, C and 4 more",
+            ),
+            (
+                ServedRow::TooFew,
+                &many,
+                &none,
+                Some(Tone::Bad),
+                "2 of 9 real servers are wanted to serve, min_live 1; the last ones that failed \
+                 are wanted in; but new connections do not reach B, C and 4 more",
+            ),
+        ] {
+            let expected = (tone, text.to_owned());
+            assert_eq!(said(served_by, missing, unwanted), expected);
         }
     }
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole};
+use crate::engine::event::TableOutcome;
 use crate::engine::said::{BackOff, TripwireView};
+use crate::lvs::{RealServerKey, ServerWish, Strangers, VirtualServiceKey, Weight};
 use crate::time::Wall;
 
 /// Why a real server stands as it does in its section, and the section as a whole.
@@ -27,6 +29,21 @@ pub struct SectionRow {
     pub served_by: Option<ServedRow>,
     /// The fallback as `HOST:PORT`; none where there is none.
     pub fallback: Option<String>,
+    /// Those that are to have a weight above 0, and in the kernel's table are not there or have 0.
+    #[serde(default)]
+    pub missing: ServersRow,
+    /// Those that have a weight above 0 in the kernel's table, and are not to have one.
+    #[serde(default)]
+    pub unwanted: ServersRow,
+}
+
+/// Some real servers of a section.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServersRow {
+    /// So many.
+    pub count: usize,
+    /// The first of them, in table order.
+    pub first: Vec<String>,
 }
 
 /// Why a real server stands as it does.
@@ -112,13 +129,23 @@ pub enum TripwireRow {
     NoRoom,
 }
 
+/// Real servers that are named in one line; the rest is counted.
+const NAMED_MAX: usize = 3;
+
 /// The place of a real server in its section.
-pub(super) fn row(engine: &Engine, view: &RealServerView) -> Option<SectionRow> {
+pub(super) fn row(
+    engine: &Engine,
+    seen: &TableOutcome,
+    view: &RealServerView,
+) -> Option<SectionRow> {
     let whole = view.section?;
     let mut sections = engine.model().virtual_services.iter();
     let section = sections.find(|section| section.key == view.virtual_service)?;
     let fallback = section.fallback.as_ref();
+    let (missing, unwanted) = odds(engine, seen, view.virtual_service);
     Some(SectionRow {
+        missing,
+        unwanted,
         role: view.role.map(role),
         slow_start: match view.role {
             Some(ServerRole::Serves { share }) if share < 100 => Some(share),
@@ -131,6 +158,60 @@ pub(super) fn row(engine: &Engine, view: &RealServerView) -> Option<SectionRow> 
         served_by: whole.by.map(served),
         fallback: fallback.map(|it| format!("{}:{}", it.host, it.port)),
     })
+}
+
+/// Where wanted and kernel differ about who takes clients: who is missing, and who is unwanted.
+/// Nobody while the table was not looked at.
+fn odds(engine: &Engine, seen: &TableOutcome, key: VirtualServiceKey) -> (ServersRow, ServersRow) {
+    let (mut missing, mut unwanted) = <(ServersRow, ServersRow)>::default();
+    let (Some(table), Some(desired)) = (seen.actual.as_deref(), engine.desired().get(&key)) else {
+        return (missing, unwanted);
+    };
+    let entry = table.get(&key);
+    let takes = |server| {
+        let found = entry.and_then(|entry| entry.servers.get(server));
+        found.is_some_and(|found| found.weight > Weight(0))
+    };
+    for (server, wish) in &desired.servers {
+        let is_to_take = match wish {
+            ServerWish::In(settings) => settings.weight > Weight(0),
+            ServerWish::Out => false,
+            ServerWish::AsFound => continue,
+        };
+        match (is_to_take, takes(server)) {
+            (true, false) => missing.add(server),
+            (false, true) => unwanted.add(server),
+            (true, true) | (false, false) => {}
+        }
+    }
+    if desired.strangers == Strangers::Removed {
+        let found = entry.iter().flat_map(|entry| entry.servers.keys());
+        let strangers = found.filter(|server| !desired.servers.contains_key(server));
+        strangers
+            .filter(|server| takes(server))
+            .for_each(|server| unwanted.add(server));
+    }
+    (missing, unwanted)
+}
+
+impl ServersRow {
+    fn add(&mut self, server: &RealServerKey) {
+        self.count += 1;
+        if self.first.len() < NAMED_MAX {
+            self.first.push(server.to_string());
+        }
+    }
+
+    /// Names, and how many more; none for nobody.
+    #[must_use]
+    pub fn words(&self) -> Option<String> {
+        let named = self.first.join(", ");
+        match self.count.saturating_sub(self.first.len()) {
+            0 if named.is_empty() => None,
+            0 => Some(named),
+            more => Some(format!("{named} and {more} more")),
+        }
+    }
 }
 
 const fn role(role: ServerRole) -> RoleRow {

@@ -3,6 +3,7 @@ use crate::engine::event::{Caution, Event, HostResult, Order, RealServerName, Re
 use crate::engine::fixture::{at, exited};
 use crate::engine::recent::HOST_ENTRIES_MAX;
 use crate::engine::saved::Saved;
+use crate::lvs::{Forwarding, RealServer, ServiceWish, TableEntry, Weight};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -332,6 +333,51 @@ fn a_server_of_a_section_is_shown_with_its_counts_and_with_what_becomes_of_the_o
         section.role_ends,
         Some(at(farm.second + 90.0).wall.seconds())
     );
+}
+
+#[test]
+fn a_section_says_whom_the_kernel_sends_clients_to_against_what_is_wanted() {
+    let mut farm = Farm::new();
+    let key = *farm.engine.desired().keys().next().unwrap();
+    let ServiceWish::Owned(settings) = farm.engine.desired()[&key].service.clone() else {
+        panic!("a section owns its virtual service");
+    };
+    let entry = |servers: &[(&str, u32)]| TableEntry {
+        service: settings.clone(),
+        servers: servers
+            .iter()
+            .map(|&(address, weight)| {
+                let server = RealServer::new(Forwarding::Nat, Weight(weight));
+                (RealServerKey(address.parse().unwrap()), server)
+            })
+            .collect(),
+    };
+    let names = |row: &ServersRow| (row.count, row.first.clone());
+    let (both, other) = (
+        entry(&[("192.168.0.1:80", 9), ("192.168.0.2:80", 1)]),
+        entry(&[
+            ("192.168.0.1:80", 0),
+            ("192.168.0.9:80", 1),
+            ("192.168.0.8:80", 0),
+        ]),
+    );
+    let mut section = |entry: Option<TableEntry>| {
+        let table = entry.map(|entry| (key, entry)).into_iter().collect();
+        farm.seen.actual = Some(Arc::new(table));
+        let section = farm.section("192.168.0.1");
+        (names(&section.missing), names(&section.unwanted))
+    };
+    let nobody = || (0, vec![]);
+    assert_eq!(section(Some(both)), (nobody(), nobody()));
+    let (one, two, stranger) = ("192.168.0.1:80", "192.168.0.2:80", "192.168.0.9:80");
+    let wanted = (2, vec![one.to_owned(), two.to_owned()]);
+    assert_eq!(
+        section(Some(other)),
+        (wanted.clone(), (1, vec![stranger.to_owned()]))
+    );
+    assert_eq!(section(None), (wanted, nobody()));
+    farm.seen.actual = None;
+    assert_eq!(farm.section("192.168.0.1").missing, ServersRow::default());
 }
 
 #[test]
