@@ -252,7 +252,7 @@ impl Engine {
                 self.peer_delivered(&events);
                 self.people_know(now, &events, &mut actions);
             }
-            Event::Delivered(events) => self.people_know(now, &events, &mut actions),
+            Event::Delivered(events) => self.delivered(now, &events, &mut actions),
             Event::PeerWishes(wishes) => self.peer_wishes(now, &wishes, &mut actions),
         }
         self.go_on(now, &mut actions);

@@ -195,7 +195,7 @@ impl Engine {
         self.troubles.retain(|&(key, trouble), _| {
             let is_there = self.bindings.section(&model, key).is_some();
             if !is_there {
-                actions.push(record(key_of(key, trouble), None::<&()>));
+                actions.push(forget(key, trouble));
             }
             is_there
         });
@@ -285,7 +285,7 @@ impl Engine {
         self.trouble_ended(now, section.key, trouble, told, actions);
         let kind = AlertKind::Up;
         self.alert(now, section, (trouble, kind), told, &text, actions);
-        actions.push(record(key_of(section.key, trouble), None::<&()>));
+        actions.push(forget(section.key, trouble));
     }
 
     fn alert(
@@ -362,6 +362,11 @@ impl Bindings {
 
 fn key_of(key: VirtualServiceKey, trouble: Trouble) -> String {
     format!("{PREFIX}{key} {}", trouble.word())
+}
+
+/// The record of one that is over.
+pub(super) fn forget(key: VirtualServiceKey, trouble: Trouble) -> Action {
+    record(key_of(key, trouble), None::<&()>)
 }
 
 pub(super) fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, now: Now) -> Action {

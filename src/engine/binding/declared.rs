@@ -412,6 +412,11 @@ impl Bindings {
         }
     }
 
+    /// A section is to be looked at as if it had been decided over just now.
+    pub(crate) fn look_again(&mut self, key: VirtualServiceKey) {
+        self.decided.insert(key);
+    }
+
     /// The sections that were decided over since they were last taken.
     pub(crate) const fn decided(&self) -> &BTreeSet<VirtualServiceKey> {
         &self.decided

@@ -273,8 +273,21 @@ impl Engine {
         &mut self,
         now: Now,
         of: ServiceName,
+        ours: Candidate,
+        since: (Moment, Wall),
+        actions: &mut Vec<Action>,
+    ) {
+        let span = (since, (Moment::of(now), now.wall));
+        self.keep_end_at(now, of, ours, span, actions);
+    }
+
+    /// The same of what lasted from then to then, each by both clocks.
+    pub(super) fn keep_end_at(
+        &mut self,
+        now: Now,
+        of: ServiceName,
         Candidate { number, reached }: Candidate,
-        (since, began): (Moment, Wall),
+        ((since, began), (over, ended)): ((Moment, Wall), (Moment, Wall)),
         actions: &mut Vec<Action>,
     ) {
         if self.model.globals.peer.address.is_none() {
@@ -283,8 +296,8 @@ impl Engine {
         let span = Span {
             since,
             began,
-            over: Moment::of(now),
-            ended: now.wall,
+            over,
+            ended,
             reached,
         };
         actions.push(record_of(&of, number, span, now));

@@ -6,14 +6,16 @@
 //! and hears what the other one did, and says of each of its outages what of it has reached people:
 //! so both compare the same, and never take each other's numbers. A number whose end has reached
 //! people names nothing that goes on.
+//!
+//! That outlives a journal that could not be written: what the disk still knows to be delivered ends
+//! an outage that the journal has as open, and no outage after it has a number that people know.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::Engine;
-use crate::engine::event::{Action, Speaking};
+use crate::engine::event::{Action, Speaking, Status};
 use crate::engine::peer::{Peer, name};
-use crate::engine::report;
+use crate::engine::{Engine, numbering, report};
 use crate::model::ServiceId;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::pair::talk::{EventId, Past, Reached};
@@ -111,6 +113,12 @@ impl<'a> News<'a> {
         Self(news)
     }
 
+    /// The greatest number of all that may be one of ours.
+    fn greatest(&self) -> Option<i64> {
+        let sound = self.0.range(..=numbering::NUMBER_MAX);
+        sound.map(|(&number, _)| number).next_back()
+    }
+
     /// What they say of one outage.
     fn reached(&self, group: &str, service: &str, number: i64) -> Reached {
         let about = self.0.get(&number).into_iter().flatten();
@@ -150,6 +158,59 @@ impl Engine {
             news.reached(&of.group, &of.service, number)
         });
         actions.extend(raised);
+    }
+
+    /// This director delivered these events, or knows at its start that they were delivered.
+    pub(in crate::engine) fn delivered(
+        &mut self,
+        now: Now,
+        events: &[Arc<str>],
+        actions: &mut Vec<Action>,
+    ) {
+        if self.model.globals.peer.address.is_none() {
+            return;
+        }
+        self.people_know(now, events, actions);
+        let news = News::of(events);
+        let taken = self.states.iter().map(|state| state.last_outage);
+        let taken = taken.max().max(Some(self.numbering.floor()));
+        if let Some(known) = news.greatest().filter(|it| Some(*it) > taken) {
+            self.numbering.outlive(known);
+            actions.push(self.record_numbering());
+        }
+        self.end_what_was_over(now, &news, actions);
+    }
+
+    /// Ends the outages and troubles that go on by the journal alone: people were told of their end,
+    /// and the disk did not take that they are over. Whatever fails from now on is another one.
+    fn end_what_was_over(&mut self, now: Now, news: &News<'_>, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        for (id, service) in model.services() {
+            let state = &self.states[id.index()];
+            let open = state.outage.as_deref();
+            // Where `trapduration` ended the failure, its outage is there for the count (E-2).
+            let Some(outage) = open.filter(|_| state.status == Status::Fail) else {
+                continue;
+            };
+            if news.reached(&service.group, &service.name, outage.id) != Reached::End {
+                continue;
+            }
+            let ours = Candidate {
+                number: outage.id,
+                reached: Reached::End,
+            };
+            let since = (outage.since, outage.first_failure);
+            // When it ended nobody knows; what began later is none of it.
+            let over = (outage.latest, outage.last_failure);
+            self.keep_end_at(now, name(service), ours, (since, over), actions);
+            let state = &mut self.states[id.index()];
+            state.recover(now, service);
+            (state.status, state.exit, state.text) = (Status::Untested, None, None);
+            actions.push(report::record(service, state, now));
+        }
+        self.end_troubles_that_were_over(now, actions, |of, number| {
+            news.reached(&of.group, &of.service, number) == Reached::End
+        });
     }
 
     /// An outage that began here may be one of the peer's, of which people know.

@@ -164,6 +164,31 @@ impl Engine {
         }
     }
 
+    /// Forgets the troubles that go on by the journal alone, as `reached` does with outages.
+    pub(super) fn end_troubles_that_were_over(
+        &mut self,
+        now: Now,
+        actions: &mut Vec<Action>,
+        is_over: impl Fn(&ServiceName, i64) -> bool,
+    ) {
+        let open = self.troubles.iter().filter(|((_, it), _)| is_shared(*it));
+        let over = open.filter(|((key, it), told)| is_over(&name(*key, *it), told.number));
+        let over: Vec<_> = over.map(|(&place, &told)| (place, told)).collect();
+        for (place, told) in over {
+            self.troubles.remove(&place);
+            let (key, trouble) = place;
+            let ours = Candidate {
+                number: told.number,
+                reached: Reached::End,
+            };
+            let since = (told.since, told.told);
+            // Of its end nobody knows more than that it began.
+            self.keep_end_at(now, name(key, trouble), ours, (since, since), actions);
+            actions.push(trouble::forget(key, trouble));
+            self.bindings.look_again(key);
+        }
+    }
+
     /// A virtual service was found without a trouble: what the peer said of it before it was lost
     /// is over.
     pub(in crate::engine) fn found_untroubled(&mut self, key: VirtualServiceKey, trouble: Trouble) {

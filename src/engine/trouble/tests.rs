@@ -24,6 +24,7 @@ use crate::model::{
     ServiceId,
 };
 use crate::pair::talk::counted::Events;
+use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::pair::talk::{EventId, Reached};
 use crate::time::{Mono, Wall};
@@ -619,6 +620,48 @@ fn before_a_director_knows_its_servers_it_tells_no_end_of_what_the_peer_found() 
     assert_eq!(number_of(&told), PEERS, "the trouble goes on: {told:?}");
     let up = format!("page.alert up virtual/{VS} too_few/{PEERS}/up/1");
     assert_eq!(director.reports(&fixture::exited(0, "")), [up]);
+}
+
+/// The disk had no room for the end of the trouble, and the daemon was killed.
+#[test]
+fn a_trouble_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_told() {
+    let with_peer = || {
+        let mut model = model(|section| section.min_live = MinLive::Count(1));
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        model
+    };
+    let (good, bad) = (
+        fixture::exited(0, ""),
+        fixture::exited(1, "10.1.0.1 10.1.0.2"),
+    );
+    for next in [&good, &bad] {
+        let mut director = Director::start(with_peer(), Saved::default(), Table::new(), 0.0);
+        director.reports(&good);
+        let number = number_of(&director.reports(&bad));
+        let (full, kernel) = (director.journal.clone(), director.kernel.clone());
+        director.reports(&good);
+        let mut again = Director::start(with_peer(), full, kernel, director.seconds + 60.0);
+        let told = ["failure/1", "failure/2", "up/1"];
+        let told = told.map(|rest| format!("virtual/{VS} too_few/{number}/{rest}").into());
+        again.tell(Event::Delivered(told.to_vec()));
+        let open = again.engine.outages().0;
+        let mut open = open.keys().filter(|it| it.group == SECTION_GROUP);
+        assert_eq!(open.next(), None, "people know its end");
+        let mut actions = again.hears(next);
+        for _ in 0..4 {
+            actions.extend(again.lasts());
+            actions.extend(again.looks());
+        }
+        let told = alerts(&actions);
+        if std::ptr::eq(next, &good) {
+            assert_eq!(told, [""; 0], "its end was told");
+            continue;
+        }
+        let next = number_of(&told);
+        assert!(next > number, "{told:?}");
+        let up = format!("page.alert up virtual/{VS} too_few/{next}/up/1");
+        assert_eq!(again.reports(&good), [up]);
+    }
 }
 
 #[test]

@@ -59,8 +59,8 @@ impl Desk {
         actions
     }
 
-    /// The next report has this value.
-    fn hears(&mut self, exit: i32) {
+    /// The next report has this value: the ids of the calls that it causes.
+    fn hears(&mut self, exit: i32) -> Vec<String> {
         let mut started = None::<RunId>;
         while started.is_none() {
             self.seconds += 0.5;
@@ -69,7 +69,17 @@ impl Desk {
         }
         let report = exited(exit, "h1\n");
         let run = started.unwrap();
-        self.handle(Event::RunEnded { run, report });
+        let actions = self.handle(Event::RunEnded { run, report });
+        let calls = actions.iter().filter_map(Action::sent);
+        calls.map(|call| call.event.clone()).collect()
+    }
+
+    /// A new life, with this journal.
+    fn restart(&mut self, journal: Saved) {
+        let now = at(self.seconds);
+        self.engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, now);
+        self.journal = journal;
+        self.handle(Event::Start);
     }
 
     /// It delivered this of its outage of this number.
@@ -183,8 +193,9 @@ fn who_was_told_nothing_of_says_nothing_and_a_restart_forgets_nothing() {
         format!("g/s/{number}/startup/1"),
         "g/s".to_owned(),
     ] {
-        let actions = desk.handle(Event::Delivered(vec![other.as_str().into()]));
-        assert_eq!((actions.len(), desk.open()), (0, Some((number, reached))));
+        desk.handle(Event::Delivered(vec![other.as_str().into()]));
+        let ended = desk.past().len();
+        assert_eq!((desk.open(), ended), (Some((number, reached)), 0));
     }
     desk.delivers(number, "failure/1");
     assert_eq!(desk.open(), Some((number, Reached::Failure)));
@@ -245,6 +256,64 @@ fn a_number_whose_end_people_know_gives_way_to_the_next_outage() {
     agree(&mut woken, &mut other, speaking);
     assert_eq!(woken.open(), Some((second, Reached::Failure)));
     assert_eq!(other.open(), woken.open());
+}
+
+/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it goes
+/// on, by the number whose end people were told.
+#[test]
+fn an_outage_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_told() {
+    for is_good_again in [true, false] {
+        let (mut desk, mut other) = (Desk::new(0.0), Desk::new(0.0));
+        desk.hears(1);
+        other.hears(1);
+        let (number, _) = desk.open().unwrap();
+        desk.delivers(number, "failure/1");
+        let full = desk.journal.clone();
+        desk.hears(0);
+        other.hears(0);
+        other.hears(1);
+        let theirs = other.open().unwrap().0;
+        desk.seconds = other.seconds + 100.0;
+        desk.restart(full);
+        let told = ["failure/1", "up/1"].map(|rest| format!("g/s/{number}/{rest}").into());
+        desk.handle(Event::Delivered(told.to_vec()));
+        assert_eq!(desk.open(), None, "people know that it is over");
+        assert_eq!(desk.past(), [(number, Reached::End)]);
+        assert!(
+            !desk.listens(&other, Speaking::Silent, Speaking::Speaks),
+            "the next one of the other director's began after its end"
+        );
+        if is_good_again {
+            assert_eq!(desk.hears(0), [""; 0], "its end was told");
+            continue;
+        }
+        assert_eq!(desk.hears(1), [format!("g/s/{theirs}/failure/1")]);
+        assert_eq!(desk.open(), Some((theirs, Reached::Nothing)));
+        assert_eq!(desk.hears(0), [format!("g/s/{theirs}/up/1")]);
+        // It is on record.
+        let journal = desk.journal.clone();
+        desk.restart(journal);
+        assert_eq!(desk.open(), None);
+    }
+}
+
+/// The journal is lost, and the clock was set back: what was delivered is known all the same.
+#[test]
+fn a_number_that_people_know_is_not_taken_again() {
+    for event in ["g/s/NUMBER/up/1", "g/gone/NUMBER/failure/1"] {
+        let mut desk = Desk::new(0.0);
+        let number = EPOCH + 500;
+        let event = event.replace("NUMBER", &number.to_string());
+        let unbelievable = format!("g/s/{}/up/1", numbering::NUMBER_MAX + 1);
+        let events = [event.as_str().into(), unbelievable.as_str().into()];
+        desk.handle(Event::Delivered(events.to_vec()));
+        let journal = desk.journal.clone();
+        desk.hears(1);
+        assert_eq!(desk.open(), Some((number + 1, Reached::Nothing)), "{event}");
+        desk.restart(journal);
+        desk.hears(1);
+        assert!(desk.open().unwrap().0 > number, "{event}");
+    }
 }
 
 #[test]
