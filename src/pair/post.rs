@@ -20,7 +20,7 @@ pub use crate::pair::post::words::{
     Admission, Hearing, Renumbered, Terms, Tidings, Voice, receiver,
 };
 pub use crate::pair::renamed::RENAMED_MAX;
-use crate::pair::renamed::Renamed;
+use crate::pair::renamed::{Part, Renamed};
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::talk::{Delivered, Delivery, EventId};
 use crate::time::{Mono, Now};
@@ -318,14 +318,20 @@ impl Post {
     }
 
     /// From now on the one outage is called as the other, also to the other director: which letters
-    /// that changes.
+    /// that changes. An end of it that waits for one receiver while another one has it stays the end
+    /// of the one that it was: what goes on is the next (as in [`Delivered::also`]).
     fn call(&mut self, from: &Arc<str>, to: &Arc<str>) -> Vec<u64> {
-        self.renamed.add(from, to);
+        let has_end = self.elsewhere.has_end(from) || self.here.has_end(from);
+        let part = match has_end {
+            true => Part::AllButItsEnd,
+            false => Part::All,
+        };
+        self.renamed.add(from, to, part);
         self.here.also(self.turned, from, to);
         let (old, new) = (Arc::clone(from), Arc::clone(to));
         self.tidings
             .push_back(Tidings::Renumbered { from: old, to: new });
-        self.rename(from, to)
+        self.rename(from, to, part)
     }
 
     /// After letters got other ids.
@@ -466,8 +472,11 @@ impl Post {
     }
 
     /// Gives the letters of an outage other ids: which those are.
-    fn rename(&mut self, from: &str, to: &str) -> Vec<u64> {
-        let places: Vec<Place> = self.places_of(from).cloned().collect();
+    fn rename(&mut self, from: &str, to: &str, part: Part) -> Vec<u64> {
+        let is_meant =
+            |(event, ..): &&Place| EventId::of(event).is_some_and(|it| part.has(it.kind));
+        let places = self.places_of(from).filter(is_meant);
+        let places: Vec<Place> = places.cloned().collect();
         let mut numbers = Vec::new();
         for place in places {
             self.events.remove(&place);

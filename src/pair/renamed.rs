@@ -14,19 +14,46 @@ pub const RENAMED_MAX: usize = 40_000;
 #[derive(Debug, Default)]
 pub(super) struct Renamed {
     /// What is asked for is never also a name of the present: no way leads in a circle.
-    to: BTreeMap<String, String>,
+    to: BTreeMap<String, Next>,
     /// The oldest first.
     order: VecDeque<String>,
 }
 
+/// How much of an outage has another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// All of it: it is one outage.
+    All,
+    /// All but its end, which people know: what goes on is another outage.
+    AllButItsEnd,
+}
+
+impl Part {
+    /// Whether calls of this kind have the other number.
+    pub(super) fn has(self, kind: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::AllButItsEnd => kind != "up",
+        }
+    }
+}
+
+/// The number that an outage got, and of how much of it that is.
+#[derive(Debug)]
+struct Next {
+    outage: String,
+    part: Part,
+}
+
 impl Renamed {
     /// One more.
-    pub(super) fn add(&mut self, from: &str, to: &str) {
+    pub(super) fn add(&mut self, from: &str, to: &str, part: Part) {
         if from == to {
             return;
         }
         self.to.remove(to);
-        self.to.insert(from.to_owned(), to.to_owned());
+        let outage = to.to_owned();
+        self.to.insert(from.to_owned(), Next { outage, part });
         self.order.push_back(from.to_owned());
         while self.order.len() > RENAMED_MAX {
             if let Some(oldest) = self.order.pop_front() {
@@ -38,8 +65,12 @@ impl Renamed {
     /// What this event is called now; none where that has not changed.
     pub(super) fn now(&self, event: &str) -> Option<String> {
         let id = EventId::of(event)?;
-        let mut outage = self.to.get(id.outage)?;
-        while let Some(next) = self.to.get(outage) {
+        let next = |outage: &str| {
+            let next = self.to.get(outage).filter(|next| next.part.has(id.kind));
+            next.map(|next| &next.outage)
+        };
+        let mut outage = next(id.outage)?;
+        while let Some(next) = next(outage) {
             outage = next;
         }
         Some(id.within(outage))
@@ -53,7 +84,7 @@ mod tests {
     fn renamed(steps: &[(&str, &str)]) -> Renamed {
         let mut renamed = Renamed::default();
         for (from, to) in steps {
-            renamed.add(from, to);
+            renamed.add(from, to, Part::All);
         }
         renamed
     }
@@ -76,7 +107,7 @@ mod tests {
     fn it_is_bounded() {
         let mut renamed = Renamed::default();
         for n in 0..RENAMED_MAX + 3 {
-            renamed.add(&format!("g/s/{n}"), "g/t/0");
+            renamed.add(&format!("g/s/{n}"), "g/t/0", Part::All);
         }
         assert_eq!(
             (renamed.to.len(), renamed.order.len()),

@@ -322,6 +322,41 @@ fn up_of_the_peers_former_outage_says_nothing_of_its_next() {
     assert_eq!(left(&post), [1]);
 }
 
+/// One receiver has the end, of another one it still waits: the outage that this director takes for
+/// the same is the next one.
+#[test]
+fn the_end_that_waits_for_a_second_receiver_stays_the_end_of_its_own_outage() {
+    let up = "g/s/1/up/1";
+    let boss = || "boss@x".into();
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    for (number, event) in [(1, up), (2, "g/s/1/failure/1")] {
+        post.put(number, letter(at(0), event, "boss@x", Stage::Own));
+    }
+    post.told(Mono::ZERO, &[told(up, OPS)]);
+    let renumbered = post.renumber([("g/s/1", "g/s/2")]);
+    assert_eq!(renumbered.changed, BTreeSet::from([2]));
+    assert_eq!(*post.letter(1).unwrap().events, [up.into()]);
+    assert_eq!(post.telling(up, &boss()).collect::<Vec<_>>(), [1]);
+    // What is said of it later is said of it, too, and of the next one as far as it goes on.
+    assert_eq!(post.now_called(up), None);
+    let failure = post.now_called("g/s/1/failure/2");
+    assert_eq!(failure.as_deref(), Some("g/s/2/failure/2"));
+    post.renumber([("g/s/2", "g/s/3")]);
+    assert_eq!(post.now_called(up), None);
+    let failure = post.now_called("g/s/1/failure/2");
+    assert_eq!(failure.as_deref(), Some("g/s/3/failure/2"));
+    assert_eq!(post.now_called("g/s/2/up/1").as_deref(), Some("g/s/3/up/1"));
+    post.leaves(1);
+    let events = post.delivered(1);
+    assert_eq!(events, [up.into()]);
+    // The same behind a restart.
+    let kept = post.unkept();
+    let mut again = Post::new(Mono::ZERO, TERMS);
+    again.put(1, letter(at(0), up, "cto@x", Stage::Own));
+    again.recall(Mono::ZERO, kept);
+    assert_eq!(*again.letter(1).unwrap().events, [up.into()]);
+}
+
 #[test]
 fn what_runs_while_its_outage_gets_another_number_is_told_under_that() {
     let mut post = Post::new(Mono::ZERO, TERMS);

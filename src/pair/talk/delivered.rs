@@ -149,14 +149,10 @@ impl Delivered {
     /// that both told while they did not hear each other and changed their roles: what the other one
     /// still holds of that comes twice, which is better than never (docs/peer.md, "One limit").
     pub fn also(&mut self, now: Mono, from: &str, to: &str) {
-        let first = (Box::from(from), Arc::from(""));
-        let of_from = self.by_outage.range(first..);
-        let of_from = of_from.take_while(|((outage, _), _)| **outage == *from);
-        let mut calls = of_from.clone().flat_map(|(_, calls)| calls);
-        if calls.any(|(kind, _)| **kind == *"up") {
+        if self.has_end(from) {
             return;
         }
-        let same = of_from.flat_map(|((_, receiver), calls)| {
+        let same = self.of(from).flat_map(|((_, receiver), calls)| {
             calls.iter().map(move |(kind, number)| Delivery {
                 event: format!("{to}/{kind}/{number}").into(),
                 to: Arc::clone(receiver),
@@ -166,6 +162,20 @@ impl Delivered {
         for delivery in same {
             self.add(now, delivery);
         }
+    }
+
+    /// Whether anybody was told the end of this outage.
+    #[must_use]
+    pub fn has_end(&self, outage: &str) -> bool {
+        let mut calls = self.of(outage).flat_map(|(_, calls)| calls);
+        calls.any(|(kind, _)| **kind == *"up")
+    }
+
+    /// What was delivered of this outage, by receiver.
+    fn of(&self, outage: &str) -> impl Iterator<Item = (&(Box<str>, Arc<str>), &Calls)> {
+        let first = (Box::from(outage), Arc::from(""));
+        let all = self.by_outage.range(first..);
+        all.take_while(move |((it, _), _)| **it == *outage)
     }
 
     /// Forgets what is older than [`DELIVERED_AGE`].
