@@ -403,6 +403,9 @@ impl<'a> Page<'a> {
             DeliveryRow::Waiting => "not yet delivered".to_owned(),
             DeliveryRow::Delivered => "delivered".to_owned(),
             DeliveryRow::Elsewhere => "told by the other director".to_owned(),
+            DeliveryRow::Left => {
+                "left to the other director, which was not heard to tell it".to_owned()
+            }
             DeliveryRow::GivenUp(why) => format!("given up: {why}"),
         };
         let kind = row.kind.word();

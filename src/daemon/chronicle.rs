@@ -38,11 +38,19 @@ pub(super) struct Chronicle {
     number: u64,
     table: TableTrouble,
     /// Alerts that are on their way, and those that were given up with the reason.
-    open: BTreeMap<AlertId, DeliveryRow>,
+    open: BTreeMap<AlertId, OpenAlert>,
     /// Real servers that were said to be out, so that their return is said too.
     out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
     /// When a real server went in or out; those that never did since the start are not named.
     changed: BTreeMap<(VirtualServiceKey, RealServerKey), Wall>,
+}
+
+/// What is known of an alert that is not delivered, or not by this director.
+#[derive(Debug)]
+struct OpenAlert {
+    delivery: DeliveryRow,
+    /// Where it was said to be sent: of which service, and what.
+    sent: Option<(String, String)>,
 }
 
 /// Where an alert goes from the outbox.
@@ -376,7 +384,17 @@ impl Chronicle {
         if self.open.len() >= OPEN_MAX {
             self.open.pop_first();
         }
-        self.open.insert(call.id, DeliveryRow::Waiting);
+        let sent = || {
+            (
+                format!("{group}/{service}"),
+                format!("{kind} alert to {alert}"),
+            )
+        };
+        let open = OpenAlert {
+            delivery: DeliveryRow::Waiting,
+            sent: (way == Way::Out).then(sent),
+        };
+        self.open.insert(call.id, open);
         let where_to = match way {
             Way::Out => "alert to",
             Way::Held => "alert held for the other director:",
@@ -388,7 +406,7 @@ impl Chronicle {
 
     /// What is known of an alert that was sent in this daemon's life.
     pub(super) fn delivery(&self, alert: AlertId) -> DeliveryRow {
-        let open = self.open.get(&alert).cloned();
+        let open = self.open.get(&alert).map(|open| open.delivery.clone());
         open.unwrap_or(DeliveryRow::Delivered)
     }
 
@@ -400,25 +418,42 @@ impl Chronicle {
                 tracing::debug!(id, "alert delivered");
             }
             Delivery::Elsewhere => {
-                if let Some(row) = self.open.get_mut(&AlertId(id)) {
-                    *row = DeliveryRow::Elsewhere;
-                }
-                tracing::debug!(id, "alert told by the other director");
+                self.left(time, id, DeliveryRow::Elsewhere, "it has told it");
+            }
+            Delivery::Left => {
+                let why = "it was to tell it; that it did was not heard";
+                self.left(time, id, DeliveryRow::Left, why);
             }
             // What would have been sent was logged by whoever did not send it.
             Delivery::Observed => {
-                if let Some(row) = self.open.get_mut(&AlertId(id)) {
-                    *row = DeliveryRow::GivenUp("lvsmon only observes".to_owned());
+                if let Some(open) = self.open.get_mut(&AlertId(id)) {
+                    open.delivery = DeliveryRow::GivenUp("lvsmon only observes".to_owned());
                 }
             }
             Delivery::GivenUp(why) => {
-                if let Some(row) = self.open.get_mut(&AlertId(id)) {
-                    *row = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());
+                if let Some(open) = self.open.get_mut(&AlertId(id)) {
+                    open.delivery = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());
                 }
                 tracing::error!(id, why, "alert given up");
                 self.keep(time, "alert_given_up", None, why.clone());
             }
         }
+    }
+
+    /// The other director tells an alert, or was to. One that was said to be sent was not.
+    fn left(&mut self, time: Wall, id: u64, delivery: DeliveryRow, why: &str) {
+        let open = self.open.get_mut(&AlertId(id));
+        let sent = open.and_then(|open| {
+            open.delivery = delivery;
+            open.sent.take()
+        });
+        let Some((service, what)) = sent else {
+            tracing::debug!(id, why, "alert left to the other director");
+            return;
+        };
+        tracing::info!(service, what, id, why, "alert left to the other director");
+        let text = format!("{what} left to the other director: {why}");
+        self.keep(time, "alert_left", Some(service), text);
     }
 
     /// What came of looking at the table: changes each time, troubles when they change. The
@@ -626,6 +661,39 @@ mod tests {
         assert_eq!(
             tell(64, ServerChange::In),
             ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m2s"]
+        );
+    }
+
+    #[test]
+    fn an_alert_that_is_left_to_the_other_director_is_no_alert_that_was_sent() {
+        let mut chronicle = Chronicle::default();
+        let call = crate::alert::notice::tests::call();
+        let time = Wall::from_seconds(1);
+        let mut texts = |way| {
+            let last = chronicle.number;
+            chronicle.sent(time, &call, way);
+            chronicle.delivered(time, call.id.0, &Delivery::Elsewhere);
+            let events = chronicle.after(last).events.into_iter();
+            events.map(|it| (it.kind, it.text)).collect::<Vec<_>>()
+        };
+        let text = |kind: &str, text: &str| (kind.to_owned(), text.to_owned());
+        assert_eq!(
+            texts(Way::Out),
+            [
+                text("alert", "failure alert to mail.alert: web1"),
+                text(
+                    "alert_left",
+                    "failure alert to mail.alert left to the other director: it has told it"
+                ),
+            ]
+        );
+        assert_eq!(
+            texts(Way::Held),
+            [text(
+                "alert",
+                "failure alert held for the other director: mail.alert: web1"
+            )],
+            "that was said"
         );
     }
 

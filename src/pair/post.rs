@@ -30,6 +30,8 @@ use crate::time::{Mono, Now};
 pub enum Why {
     /// The other director has told it, or what makes it needless.
     ToldElsewhere,
+    /// This director has told it before it was started: the file outlived that.
+    ToldBefore,
     /// The other director had so much time to tell it.
     Assumed,
     /// It was to be told here, and nobody wants it any more.
@@ -286,14 +288,14 @@ impl Post {
         self.bound();
         let mut forgotten = Vec::new();
         for Delivery { event, to } in told {
-            forgotten.extend(self.drop_told(event, to));
+            forgotten.extend(self.drop_told(event, to, Why::ToldElsewhere));
             let is_covering = self.voice == Voice::Holds;
             let Some(id) = EventId::of(event).filter(|_| is_covering) else {
                 continue;
             };
             for other in self.of_outage(id.outage, to) {
                 if EventId::of(&other).is_some_and(|other| id.covers(other)) {
-                    forgotten.extend(self.drop_told(&other, to));
+                    forgotten.extend(self.drop_told(&other, to, Why::ToldElsewhere));
                 }
             }
         }
@@ -365,20 +367,20 @@ impl Post {
         for entry in entries {
             match entry {
                 Entry::Delivered(delivery) => {
-                    told.push(delivery.clone());
+                    told.push((delivery.clone(), Why::ToldBefore));
                     self.here.add(now, delivery.clone());
                     self.tidings.push_back(Tidings::Delivered(delivery));
                 }
                 Entry::Told(delivery) => {
                     self.elsewhere.add(now, delivery.clone());
-                    told.push(delivery);
+                    told.push((delivery, Why::ToldElsewhere));
                 }
                 Entry::Renumbered { from, to } => changed.extend(self.call(&from, &to)),
             }
         }
         self.bound();
         let mut renumbered = self.renumbered(changed);
-        let drop = |it: &Delivery| self.drop_told(&it.event, &it.to);
+        let drop = |(it, why): &(Delivery, Why)| self.drop_told(&it.event, &it.to, *why);
         renumbered.forgotten.extend(told.iter().flat_map(drop));
         renumbered
             .changed
@@ -419,19 +421,21 @@ impl Post {
     }
 
     /// Takes out what waits of an event. A letter that tells others, too, is still to be told, and
-    /// this event with them once more.
-    fn drop_told(&mut self, event: &Arc<str>, to: &Arc<str>) -> Vec<Forgotten> {
+    /// this event with them once more. Behind a lost journal the engine may give a number that this
+    /// director delivered to other news: only what is older than the start is that.
+    fn drop_told(&mut self, event: &Arc<str>, to: &Arc<str>, why: Why) -> Vec<Forgotten> {
         let numbers: Vec<u64> = self.telling(event, to).collect();
         let mut forgotten = Vec::new();
         for number in numbers {
             let Some(letter) = self.letters.get_mut(&number) else {
                 continue;
             };
-            if letter.stage == Stage::UnderWay {
+            let may_be_other = why == Why::ToldBefore && letter.origin == Origin::Call;
+            if letter.stage == Stage::UnderWay || may_be_other {
                 continue;
             }
             if letter.events.iter().all(|it| it == event) {
-                forgotten.push(self.forget(number, Why::ToldElsewhere));
+                forgotten.push(self.forget(number, why));
             } else {
                 letter.events.retain(|it| it != event);
                 let place = (Arc::clone(event), Arc::clone(to), number);
@@ -450,7 +454,7 @@ impl Post {
         let told = letter.events.iter();
         let told = told.filter(|event| self.is_needless(event, &to));
         let told: Vec<Arc<str>> = told.cloned().collect();
-        let drop = |event: &Arc<str>| self.drop_told(event, &to);
+        let drop = |event: &Arc<str>| self.drop_told(event, &to, Why::ToldElsewhere);
         told.iter().flat_map(drop).collect()
     }
 
@@ -554,7 +558,7 @@ impl Post {
                 overtaken.extend(its.map(|(event, to, _)| (Arc::clone(event), Arc::clone(to))));
             }
         }
-        let drop = |(event, to)| self.drop_told(&event, &to);
+        let drop = |(event, to)| self.drop_told(&event, &to, Why::ToldElsewhere);
         overtaken.into_iter().flat_map(drop).collect()
     }
 

@@ -184,6 +184,8 @@ pub enum DeliveryRow {
     Delivered,
     /// Told by the other director of the pair.
     Elsewhere,
+    /// Left to the other director, which was not heard to tell it.
+    Left,
     /// Given up, for this reason.
     GivenUp(String),
 }

@@ -123,7 +123,7 @@ fn without_a_word_of_the_other_director_only_the_newest_is_told_after_a_takeover
             .send(call(1, "http", "mail.alert", &["ops@b.example"]));
         until("one held", || outbox.outbox.held() == 1).await;
         outbox.outbox.speak(Voice::Speaks);
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Elsewhere)]);
+        assert_eq!(outbox.done(1).await, [(1, Delivery::Left)]);
         // What it was to tell itself stays its own, however old.
         outbox
             .outbox

@@ -30,7 +30,7 @@ use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::daemon::outbox::{OutboxSettings, Parcel, Ways};
-use crate::engine::event::{AlertId, Event};
+use crate::engine::event::{AlertId, Delivery, Event};
 use crate::pair::post::{Came, Origin, Stage, Tidings};
 use crate::pair::{Hearing, Letter, Post, Voice};
 use crate::time::Mono;
@@ -51,8 +51,8 @@ struct OpenCall {
     remaining: usize,
     /// What went wrong with others.
     faults: Vec<String>,
-    /// Some of it was told by the other director.
-    is_elsewhere: bool,
+    /// What became of those that the other director was to tell.
+    elsewhere: Option<Delivery>,
 }
 
 /// What a task does, for when it panics.

@@ -489,6 +489,9 @@ fn after_a_restart_what_was_told_is_told_to_the_other_one_and_to_nobody_else() {
         "g/u/6/failure/1",
         "g/v/1/failure/1",
     ]);
+    for letter in post.letters.values_mut() {
+        letter.origin = Origin::Spool;
+    }
     let renumbered = post.recall(
         Mono::ZERO,
         vec![
@@ -509,6 +512,32 @@ fn after_a_restart_what_was_told_is_told_to_the_other_one_and_to_nobody_else() {
         tidings(&mut post),
         ["g/s/1/failure/1 to ops@x", "g/u/6 is g/u/5"]
     );
+}
+
+/// Behind a lost journal the number of a call may be one that other news had.
+#[test]
+fn after_a_restart_only_what_the_spool_still_has_counts_as_told_by_this_director() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    let event = "g/s/1/failure/1";
+    let outlived = Letter {
+        origin: Origin::Spool,
+        ..letter(at(0), event, OPS, Stage::Own)
+    };
+    post.put(1, outlived);
+    post.put(2, letter(at(0), event, OPS, Stage::Own));
+    let found = post.recall(Mono::ZERO, vec![Entry::Delivered(told(event, OPS))]);
+    let expected = Forgotten {
+        number: 1,
+        why: Why::ToldBefore,
+    };
+    assert_eq!(found.forgotten, [expected]);
+    assert_eq!(left(&post), [2]);
+    let found = post.recall(Mono::ZERO, vec![Entry::Told(told(event, OPS))]);
+    let expected = Forgotten {
+        number: 2,
+        why: Why::ToldElsewhere,
+    };
+    assert_eq!(found.forgotten, [expected]);
 }
 
 #[test]

@@ -81,10 +81,14 @@ impl Courier {
                 self.forget_message(number, entry, why);
             } else if let Some(call) = self.programs.take_out(number) {
                 self.needs_no_file(number);
+                let over = |delivery| {
+                    let done = |alert| Event::AlertDone { alert, delivery };
+                    call.waiting.map(done)
+                };
                 match why {
-                    Why::ToldElsewhere | Why::Assumed => {
-                        self.done.extend(call.waiting.map(elsewhere));
-                    }
+                    Why::ToldElsewhere => self.done.extend(over(Delivery::Elsewhere)),
+                    Why::Assumed => self.done.extend(over(Delivery::Left)),
+                    Why::ToldBefore => self.done.extend(over(Delivery::Done)),
                     Why::TooOld => self.refuse(&call.call, TOO_OLD),
                 }
             }
@@ -99,7 +103,12 @@ impl Courier {
                 tracing::info!(service = &*service, to, why, "message dropped");
                 Delivery::Elsewhere
             }
-            Why::Assumed => Delivery::Elsewhere,
+            Why::ToldBefore => {
+                let why = "this director told it before its start";
+                tracing::info!(service = &*service, to, why, "message dropped");
+                Delivery::Done
+            }
+            Why::Assumed => Delivery::Left,
             Why::TooOld => {
                 tracing::error!(service = &*service, to, why = TOO_OLD, "message given up");
                 Delivery::GivenUp(TOO_OLD.to_owned())

@@ -108,7 +108,7 @@ impl Courier {
             OpenCall {
                 remaining: recipients.len(),
                 faults,
-                is_elsewhere: false,
+                elsewhere: None,
             },
         );
         let to_item = |to: &String| Destination::Mail {
@@ -134,7 +134,7 @@ impl Courier {
             OpenCall {
                 remaining: 1,
                 faults: Vec::new(),
-                is_elsewhere: false,
+                elsewhere: None,
             },
         );
         let destination = Destination::Webhook(options.clone());

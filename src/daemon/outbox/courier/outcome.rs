@@ -160,7 +160,11 @@ impl Courier {
             call.remaining = call.remaining.saturating_sub(1);
             match &result {
                 Ok(()) | Err(Delivery::Done) => {}
-                Err(Delivery::Elsewhere | Delivery::Observed) => call.is_elsewhere = true,
+                // Of several messages the one of which the least is known.
+                Err(Delivery::Left) => call.elsewhere = Some(Delivery::Left),
+                Err(it @ (Delivery::Elsewhere | Delivery::Observed)) => {
+                    call.elsewhere.get_or_insert_with(|| it.clone());
+                }
                 Err(Delivery::GivenUp(why)) => call
                     .faults
                     .push(format!("{}: {why}", receiver(&entry.lane))),
@@ -169,10 +173,7 @@ impl Courier {
                 && let Some(call) = self.calls.remove(&id)
             {
                 let delivery = if call.faults.is_empty() {
-                    match call.is_elsewhere {
-                        true => Delivery::Elsewhere,
-                        false => Delivery::Done,
-                    }
+                    call.elsewhere.unwrap_or(Delivery::Done)
                 } else {
                     Delivery::GivenUp(call.faults.join("; "))
                 };
