@@ -3,6 +3,7 @@
 //! A job loads what it delivers, delivers it once, and reports; it decides nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,6 +90,7 @@ pub(super) async fn load(spool: &Spool, content: &Content) -> Result<Arc<Item>, 
         Content::Memory(item) => Ok(Arc::clone(item)),
         Content::Disk(number) => {
             let (spool, number) = (spool.clone(), *number);
+            let file = spool.file(number);
             let read = tokio::task::spawn_blocking(move || {
                 let read = spool.read(number);
                 if let Err(Unread::Useless(_)) = &read {
@@ -99,15 +101,15 @@ pub(super) async fn load(spool: &Spool, content: &Content) -> Result<Arc<Item>, 
             let broken = |error: JoinError| Err(Unread::NotNow(error.to_string()));
             match read.await.unwrap_or_else(broken) {
                 Ok((_, item)) => Ok(Arc::new(item)),
-                Err(Unread::Useless(why)) => Err(Unread::Useless(unreadable(&why))),
-                Err(Unread::NotNow(why)) => Err(Unread::NotNow(unreadable(&why))),
+                Err(Unread::Useless(why)) => Err(Unread::Useless(unreadable(&file, &why))),
+                Err(Unread::NotNow(why)) => Err(Unread::NotNow(unreadable(&file, &why))),
             }
         }
     }
 }
 
-fn unreadable(why: &str) -> String {
-    format!("its file in the spool cannot be read: {why}")
+fn unreadable(file: &Path, why: &str) -> String {
+    format!("its file {} cannot be read: {why}", file.display())
 }
 
 /// What becomes of a message that was not read.

@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::daemon::outbox::spool::in_the_way;
 use crate::folder;
 use crate::pair::ledger::{Entry, Line, Page};
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -160,9 +161,12 @@ impl Ledger {
         let temporary = self.folder.join(TEMPORARY);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&temporary)?;
-        let written = file.write_all(page.text().as_bytes());
-        let written = written.and_then(|()| file.sync_all());
+        let opened = regular_file::open_as(&temporary, &mut options);
+        let opened = opened.map_err(|error| in_the_way(Path::new(TEMPORARY), error));
+        let written = opened.and_then(|mut file| {
+            file.write_all(page.text().as_bytes())?;
+            file.sync_all()
+        });
         let done = written.and_then(|()| fs::rename(&temporary, self.folder.join(NAME)));
         if done.is_err() {
             let _ = fs::remove_file(&temporary);
@@ -282,6 +286,25 @@ mod tests {
             all[all.len() + 2 - DELIVERED_MAX..]
         );
         assert_eq!(left[DELIVERED_MAX - 2..], [entry(0), entry(1)]);
+    }
+
+    #[test]
+    fn a_pipe_in_the_way_of_a_clean_up_is_named_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut ledger, _) = loaded(folder.path());
+        let all: Vec<Entry> = (0..=LINES_MAX).map(entry).collect();
+        ledger.add(NOW, &all[..LINES_MAX]).unwrap();
+        let pipe = folder.path().join(TEMPORARY);
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let Ok(CleanUp::Failed(error)) = ledger.add(NOW, &all[LINES_MAX..]) else {
+            panic!("it was written into a pipe")
+        };
+        assert_eq!(
+            error.to_string(),
+            "delivered.tmp: it is a pipe (FIFO), not a regular file; it is removed"
+        );
+        ledger.load(NOW).unwrap();
+        assert_eq!(ledger.lines, DELIVERED_MAX, "it is out of the way");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 pub(super) mod program;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use crate::daemon::outbox::spool::program::KeptProgram;
 use crate::folder;
 use crate::options::webhook::WebhookOptions;
 use crate::pair::post;
+use crate::regular_file::{self, NotRegular};
 use crate::time::Wall;
 
 /// What one spool file holds.
@@ -228,21 +229,19 @@ impl Spool {
 
     fn write_temporary(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let open = || {
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(path)
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            regular_file::open_as(path, &mut options)
         };
-        let mut file = open().or_else(|error| {
+        let opened = open().or_else(|error| {
             // The folder may have been removed under the running daemon.
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
             folder::make(&self.folder)?;
             open()
-        })?;
+        });
+        let mut file = opened.map_err(|error| in_the_way(path, error))?;
         file.write_all(bytes)?;
         file.sync_all()
     }
@@ -254,10 +253,14 @@ impl Spool {
     /// Why it cannot be used, and whether it may be later.
     pub(super) fn read(&self, number: u64) -> Result<(u64, Item), Unread> {
         let mut bytes = Vec::new();
-        let read = File::open(self.path(number, SUFFIX))
+        let read = regular_file::open(&self.path(number, SUFFIX))
             .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes));
         match read {
             Ok(_) => {}
+            Err(error) if NotRegular::in_error(&error).is_some() => {
+                let why = format!("{error}; remove it, no message is lost with it");
+                return Err(Unread::NotNow(why));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Unread::Useless(error.to_string()));
             }
@@ -285,8 +288,21 @@ impl Spool {
         }
     }
 
+    /// Where a message is, for a person.
+    pub(super) fn file(&self, number: u64) -> PathBuf {
+        self.path(number, SUFFIX)
+    }
+
     fn path(&self, number: u64, suffix: &str) -> PathBuf {
         self.folder.join(format!("{number:020}{suffix}"))
+    }
+}
+
+/// What stands where a file is to be written: it is deleted, as whatever is left of a write.
+pub(super) fn in_the_way(path: &Path, error: io::Error) -> io::Error {
+    match NotRegular::in_error(&error) {
+        None | Some(NotRegular::Folder) => error,
+        Some(what) => io::Error::other(format!("{}: {what}; it is removed", path.display())),
     }
 }
 

@@ -15,10 +15,9 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::OFlag;
-
 use crate::engine::saved::Saved;
 use crate::folder;
+use crate::regular_file::{self, NotRegular};
 
 use super::lines::{self, Found, HEADING, Reading, Survey};
 use super::lock::make_folder;
@@ -61,7 +60,9 @@ pub enum StoreError {
 
 /// What a person may do about it.
 fn advice(error: &io::Error, owner: Option<u32>) -> String {
-    if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
+    if NotRegular::in_error(error).is_some() {
+        "; remove it, or set \"statedir\" to another folder".to_owned()
+    } else if error.kind() == io::ErrorKind::ReadOnlyFilesystem {
         "; the file system is read-only: mount it with rw, or set \"statedir\" to a folder that can \
          be written"
             .to_owned()
@@ -333,14 +334,9 @@ impl Journal {
             make_folder(folder)?;
         }
         let wrong = || StoreError::file("write", new);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(new)
-            .map_err(wrong())?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        let file = regular_file::open_as(new, options.mode(0o600)).map_err(wrong())?;
         let source = self.file.as_ref().zip(survey.as_ref());
         let length = lines::write_anew(source, &lines::lines_of(records), &file).map_err(wrong())?;
         file.sync_all().map_err(wrong())?;
@@ -462,15 +458,7 @@ fn open_file(path: &Path) -> io::Result<(Option<File>, bool)> {
 
 /// Opens a regular file; anything else is refused and not waited for.
 fn open_with(path: &Path, write: bool) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(write)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    Ok(file)
+    regular_file::open_as(path, OpenOptions::new().read(true).write(write))
 }
 
 /// Gives what stands under this name a second one that is free; none where there is nothing
@@ -496,7 +484,7 @@ fn set_aside(path: &Path) -> io::Result<Option<PathBuf>> {
             }
             // Not every file system has links.
             Err(_) => {
-                let mut from = File::open(path)?;
+                let mut from = regular_file::open(path)?;
                 let mut to = OpenOptions::new()
                     .write(true)
                     .create_new(true)

@@ -1,7 +1,7 @@
 //! The lock on the state folder, and the folder itself.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use super::StoreError;
 use crate::folder;
+use crate::regular_file::{self, NotRegular};
 
 /// The lock on a state folder: one daemon for each. Ends with the process, kill -9 included.
 #[derive(Debug)]
@@ -27,14 +28,7 @@ impl Lock {
     pub fn take(folder: &Path) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let path = folder.join("lock");
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(StoreError::file("open", &path))?;
+        let file = open(&path).map_err(StoreError::file("open", &path))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 // The number only serves the message of the next one; a full disk may refuse it.
@@ -65,11 +59,29 @@ impl Lock {
     }
 }
 
+/// Opens the file, and makes it where there is none. What is none has never been a lock, and whoever
+/// asks it who holds the lock would wait: it goes, but for a folder.
+fn open(path: &Path) -> io::Result<File> {
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        regular_file::open_as(path, options.mode(0o600))
+    };
+    open().or_else(|error| match NotRegular::in_error(&error) {
+        None | Some(NotRegular::Folder) => Err(error),
+        Some(what) => {
+            std::fs::remove_file(path)?;
+            tracing::warn!(file = %path.display(), %what, "what stood in the place of the lock is removed");
+            open()
+        }
+    })
+}
+
 /// The process that holds the lock of a state folder, as the system's list of locks says;
 /// none where nobody does or that cannot be told. Takes no lock itself, not for a moment: a
 /// daemon that starts just then would be refused. Source: proc_locks(5).
 pub(crate) fn holder_of(folder: &Path) -> Option<u32> {
-    let mut file = File::open(folder.join("lock")).ok()?;
+    let mut file = regular_file::open(&folder.join("lock")).ok()?;
     let inode = file.metadata().ok()?.ino();
     let number = number_in(&mut file)?;
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
@@ -118,6 +130,36 @@ mod tests {
         assert_eq!(holder_of(folder.path()), Some(std::process::id()));
         drop(lock);
         assert_eq!(holder_of(folder.path()), None);
+    }
+
+    /// A pipe would hold up who asks for ever.
+    #[test]
+    fn what_is_no_file_is_put_out_of_the_way_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let pipe = || nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        pipe();
+        assert_eq!(holder_of(folder.path()), None);
+        let lock = Lock::take(folder.path()).unwrap();
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+        assert_eq!(holder_of(folder.path()), Some(std::process::id()));
+        let refused = Lock::take(folder.path()).unwrap_err();
+        assert!(matches!(refused, StoreError::Locked { .. }), "{refused}");
+        drop(lock);
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        drop(Lock::take(folder.path()).unwrap());
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = Lock::take(folder.path()).unwrap_err().to_string();
+        let path = path.display();
+        assert_eq!(
+            error,
+            format!(
+                "cannot open {path}: it is a folder; remove it, or set \"statedir\" to another folder"
+            )
+        );
     }
 
     #[test]

@@ -418,6 +418,27 @@ async fn a_writer_that_panics_is_said_once_and_nothing_waits_for_it() {
     store.close(limit).await;
 }
 
+/// A pipe would hold up the writer for ever.
+#[test]
+fn a_pipe_in_the_way_of_a_new_journal_is_named_and_nobody_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let (mut journal, ..) = Journal::open(&path).unwrap();
+    journal.append(&texts(&[("k", json!(1))])).unwrap();
+    let new = path.with_extension("new");
+    nix::unistd::mkfifo(&new, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let error = journal.replace(&texts(&[("k", json!(2))])).unwrap_err();
+    let said = format!(
+        "cannot write {}: it is a pipe (FIFO), not a regular file; remove it, or set \"statedir\" \
+         to another folder",
+        new.display()
+    );
+    assert_eq!(error.to_string(), said);
+    journal.replace(&texts(&[("k", json!(2))])).unwrap();
+    drop(journal);
+    assert_eq!(reopen(&path).0, records(&[("k", json!(2))]));
+}
+
 #[test]
 fn who_may_not_write_the_state_folder_is_told_what_to_do() {
     let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);

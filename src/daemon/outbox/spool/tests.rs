@@ -110,6 +110,39 @@ fn a_file_that_the_system_does_not_read_now_is_left_where_it_is() {
     assert!(spool.path(2, SUFFIX).exists());
 }
 
+/// A pipe would hold up who opens it for ever, and all messages behind that.
+#[test]
+fn what_is_no_file_is_named_and_nobody_waits_for_it() {
+    let (_folder, spool) = spool();
+    write(&spool, 1, &item("a@b"));
+    let pipe = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let message = spool.path(2, SUFFIX);
+    pipe(&message);
+    let found = spool.load().unwrap();
+    assert_eq!(numbers(&found), [1]);
+    let [(path, why)] = found.not_now.as_slice() else {
+        panic!("{found:?}")
+    };
+    assert_eq!(*path, message);
+    assert_eq!(
+        why,
+        "it is a pipe (FIFO), not a regular file; remove it, no message is lost with it"
+    );
+    // While the daemon runs: said, and out of the way for the next time.
+    let temporary = spool.path(3, TEMPORARY);
+    pipe(&temporary);
+    let bytes = item("a@b").to_bytes();
+    let results = spool.write(&[(3, bytes)]);
+    let error = results[0].as_ref().unwrap_err().to_string();
+    let expected = format!(
+        "{}: it is a pipe (FIFO), not a regular file; it is removed",
+        temporary.display()
+    );
+    assert_eq!(error, expected);
+    write(&spool, 3, &item("a@b"));
+    assert_eq!(numbers(&spool.load().unwrap()), [1, 3]);
+}
+
 #[test]
 fn a_sealed_group_voids_what_went_into_it() {
     let (_folder, spool) = spool();
