@@ -11,8 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, fcntl};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
+use tokio::sync::oneshot;
 
 use crate::engine::event::{AlertCall, Ended};
 use crate::program::{self, Child, Command, PIPE_GRACE, Streams, Unstarted};
@@ -25,6 +27,11 @@ pub(crate) const ALERT_LIMIT: Duration = Duration::from_secs(600);
 const OUTPUT_MAX: usize = 4_096;
 /// Between the halves.
 const OUTPUT_GAP: &[u8] = b"\n[...]\n";
+/// What a pipe holds, in bytes (pipe(7)).
+const PIPE_USUAL: usize = 65_536;
+/// Asked for where the input is longer: the longest output of a monitor with room, so that what a
+/// program is told is out of our hands as soon as it is started.
+const PIPE_LARGE: i32 = 131_072;
 /// Longest last line in a complaint, in bytes: a mail to the operator stays readable.
 const SAID_MAX: usize = 300;
 /// The kernel takes 128 KiB for one argument or variable, its end mark included
@@ -170,7 +177,14 @@ pub(crate) struct Running {
 impl Running {
     /// Waits for its end, at most `limit`, and kills it then.
     pub(crate) async fn end(self, limit: Duration) -> Ran {
-        attend(self, limit).await
+        let (nobody, _) = oneshot::channel();
+        self.end_saying(limit, nobody).await
+    }
+
+    /// The same. Says when the program has all that it is told, or wants no more of it; says nothing
+    /// where it ends before.
+    pub(crate) async fn end_saying(self, limit: Duration, is_told: oneshot::Sender<()>) -> Ran {
+        attend(self, limit, is_told).await
     }
 }
 
@@ -178,6 +192,10 @@ fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
     let (input_end, input) = io::pipe()?;
     let (output, output_end) = io::pipe()?;
     let (errors, errors_end) = io::pipe()?;
+    if program.input.len() > PIPE_USUAL {
+        // Where the system gives no more, the rest waits for the program.
+        let _ = fcntl(&input, FcntlArg::F_SETPIPE_SZ(PIPE_LARGE));
+    }
     let input = pipe::Sender::from_owned_fd(input.into())?;
     let output = pipe::Receiver::from_owned_fd(output.into())?;
     let errors = pipe::Receiver::from_owned_fd(errors.into())?;
@@ -202,7 +220,7 @@ fn spawn(program: &Program<'_>, mut command: Command) -> io::Result<Running> {
     })
 }
 
-async fn attend(running: Running, limit: Duration) -> Ran {
+async fn attend(running: Running, limit: Duration, is_told: oneshot::Sender<()>) -> Ran {
     let Running {
         mut child,
         text,
@@ -215,6 +233,8 @@ async fn attend(running: Running, limit: Duration) -> Ran {
         let _ = input.write_all(&text).await;
         // It reads to the end of its input.
         drop(input);
+        // Not everybody asks.
+        let _ = is_told.send(());
     };
     let mut out = Kept::default();
     let mut err = Kept::default();

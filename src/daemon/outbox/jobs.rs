@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use tokio::sync::{OnceCell, mpsc};
+use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinError;
 
 use crate::alert::mail::{self, Fault, Letter, Mailer, Session};
@@ -50,7 +50,7 @@ pub(super) enum Report {
         /// Where the receiver as a whole failed: why, and the wait that it asked for.
         fault: Option<(String, Option<Duration>)>,
     },
-    /// A program was started.
+    /// A program was started and has what it is told: a crash takes none of that back.
     Started {
         /// Its number.
         number: u64,
@@ -352,8 +352,14 @@ async fn run(
         Err(Unstarted::Refused(why)) => return Ok(Some(why)),
     };
     let number = call.number;
-    let said = reports.send(Report::Started { number });
-    let (ran, _) = tokio::join!(running.end(limit), said);
+    let (says, told) = oneshot::channel();
+    let said = async {
+        // Where it ends before, its end is said instead.
+        if told.await.is_ok() {
+            let _ = reports.send(Report::Started { number }).await;
+        }
+    };
+    let (ran, ()) = tokio::join!(running.end_saying(limit, says), said);
     tracing::debug!(
         group = %call.call.group,
         service = %call.call.name,
@@ -362,4 +368,49 @@ async fn run(
         "alert program ended"
     );
     Ok(ran.fault())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::model::AlertCommand;
+
+    /// More than a pipe holds: what a crash would cut off is not told.
+    #[tokio::test]
+    async fn a_program_counts_as_started_when_it_has_what_it_is_told() {
+        const LENGTH: usize = 4 * 1024 * 1024;
+        let folder = tempfile::tempdir().unwrap();
+        let (path, got) = (folder.path().join("got.alert"), folder.path().join("got"));
+        let script = format!("#!/bin/sh\nexec cat > {}\n", got.display());
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut call = crate::alert::notice::tests::call();
+        call.command = Arc::new(AlertCommand {
+            program: AlertProgram::Executable(path.clone()),
+            ..(*call.command).clone()
+        });
+        call.input = vec![b'x'; LENGTH].into();
+        let call = ProgramCall {
+            path,
+            call: Box::new(call),
+            number: 1,
+            waiting: None,
+        };
+        let (says, mut hears) = mpsc::channel(4);
+        let job = tokio::spawn(program(call, exec::ALERT_LIMIT, says));
+        let first = hears.recv().await.unwrap();
+        assert!(matches!(first, Report::Started { number: 1 }), "{first:?}");
+        let has = fs::metadata(&got).map_or(0, |got| got.len());
+        assert!(has > LENGTH as u64 / 2, "{has} of {LENGTH} bytes");
+        let last = hears.recv().await.unwrap();
+        assert!(
+            matches!(last, Report::Program { fault: None, .. }),
+            "{last:?}"
+        );
+        job.await.unwrap();
+        assert_eq!(fs::metadata(&got).unwrap().len(), LENGTH as u64);
+    }
 }
