@@ -83,7 +83,7 @@ fn what_somebody_else_takes_out_comes_back_at_once_when_an_operator_wants_it() {
     // So does the section, whoever of it is asked for.
     let page = said(&farm.output(&["why", "127.0.0.12"]));
     let line = format!(
-        "section    2 of 2 real servers are wanted to serve, min_live 1; but new connections do not \
+        "section    2 of 2 real servers are wanted to serve, min_live 0; but new connections do not \
          reach 127.0.0.11:{}\n",
         farm.port
     );
@@ -108,7 +108,7 @@ fn what_somebody_else_takes_out_comes_back_at_once_when_an_operator_wants_it() {
     farm.wait_for_table(&[(1, 5), (2, 5)]);
     wait_until("the section is served again", SOON, || {
         said(&farm.output(&["why", "127.0.0.12"]))
-            .contains("2 of 2 real servers serve, min_live 1\n")
+            .contains("2 of 2 real servers serve, min_live 0\n")
     });
     // And again with nothing to enable, and with a reload.
     fight(&farm, |table| without(table, "127.0.0.11"));
