@@ -310,6 +310,8 @@ impl Chronicle {
             ServerChange::In if !self.out.contains(&(vs, rs)) => {}
             ServerChange::In
             | ServerChange::Quiesced(_)
+            | ServerChange::QuiescedByWish(_)
+            | ServerChange::Weightless
             | ServerChange::Out(_)
             | ServerChange::OutByWish(_) => {
                 self.changed.insert((vs, rs), time);
@@ -332,6 +334,17 @@ impl Chronicle {
             }
             ServerChange::Quiesced(reasons) => {
                 let why = reasons_of(model, reasons);
+                self.out.insert((vs, rs));
+                tracing::info!(%vs, %rs, why, "real server quiesced");
+                ("server_quiesced", format!("{rs} of {vs} quiesced: {why}"))
+            }
+            ServerChange::QuiescedByWish(why) => {
+                self.out.insert((vs, rs));
+                tracing::info!(%vs, %rs, why, "real server quiesced");
+                ("server_quiesced", format!("{rs} of {vs} quiesced: {why}"))
+            }
+            ServerChange::Weightless => {
+                let why = "its own weight is 0, of the file or by the word of its check";
                 self.out.insert((vs, rs));
                 tracing::info!(%vs, %rs, why, "real server quiesced");
                 ("server_quiesced", format!("{rs} of {vs} quiesced: {why}"))
@@ -563,6 +576,9 @@ fn of(model: &Model, service: ServiceId) -> Option<String> {
 
 /// Who withdraws a real server, and why.
 fn reasons_of(model: &Model, causes: &[Cause]) -> String {
+    if causes.is_empty() {
+        return "no verdict yet (initial out)".to_owned();
+    }
     let why = causes.iter().map(|cause| {
         let (group, name) = names(model, cause.service);
         let text = one_line(&cause.text);
@@ -661,6 +677,29 @@ mod tests {
         assert_eq!(
             tell(64, ServerChange::In),
             ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m2s"]
+        );
+        let quiesced = "192.168.0.1:80 of 10.0.0.3:80/tcp quiesced";
+        assert_eq!(
+            tell(
+                65,
+                ServerChange::QuiescedByWish("the quiesce by ann".to_owned())
+            ),
+            [format!("{quiesced}: the quiesce by ann")]
+        );
+        assert_eq!(
+            tell(66, ServerChange::Weightless),
+            [format!(
+                "{quiesced}: its own weight is 0, of the file or by the word of its check"
+            )]
+        );
+        assert_eq!(
+            tell(70, ServerChange::In),
+            ["192.168.0.1:80 in 10.0.0.3:80/tcp after 4s"]
+        );
+        // Before its first verdict nobody withdraws it, and nobody wishes it.
+        assert_eq!(
+            tell(71, ServerChange::Out(Vec::new())),
+            ["192.168.0.1:80 out of 10.0.0.3:80/tcp: no verdict yet (initial out)"]
         );
     }
 

@@ -23,6 +23,7 @@
 
 mod addresses;
 mod carry;
+mod change;
 mod changing;
 mod declared;
 mod enable;
@@ -444,15 +445,18 @@ impl Bindings {
         let before = before.cloned();
         let wanted = match self.decide_section(key, &survey, actions) {
             Some(wanted) => wanted,
-            None => service(
-                key,
-                &survey,
-                self.owned.is_made(key),
-                self.owned.leaving(key),
-                |server, wish| self.manual.over((key, server), wish),
-            ),
+            None => {
+                let wanted = service(
+                    key,
+                    &survey,
+                    self.owned.is_made(key),
+                    self.owned.leaving(key),
+                    |server, wish| self.manual.over((key, server), wish),
+                );
+                self.say_changes(key, &survey, (&wanted, &BTreeMap::new()), actions);
+                wanted
+            }
         };
-        self.say_changes(key, &survey, before.as_ref(), &wanted, actions);
         let dropped = dropped.into_iter();
         actions.extend(dropped.map(|server| server_note(key, server, ServerChange::Dropped)));
         if survey.is_declared && survey.section.is_none() {

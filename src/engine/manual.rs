@@ -226,10 +226,10 @@ impl Manual {
         self.effect(entry).map_or(wish, |it| it.over(wish))
     }
 
-    /// The wish that keeps an entry out, in words.
-    pub(crate) fn reason_to_be_out(&self, entry: EntryKey) -> Option<String> {
-        let is_out = self.effect(entry) == Some(Effect::Out);
-        let standing = self.wishes.get(&entry).filter(|_| is_out);
+    /// The wish that has this effect on an entry, in words.
+    pub(crate) fn reason_for(&self, entry: EntryKey, effect: Effect) -> Option<String> {
+        let has_it = self.effect(entry) == Some(effect);
+        let standing = self.wishes.get(&entry).filter(|_| has_it);
         standing.map(Standing::called)
     }
 

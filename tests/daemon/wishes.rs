@@ -188,8 +188,10 @@ fn maintenance_ends_by_itself_and_another_weight_is_in_the_table() {
     farm.start_healthy();
     did(&farm.output(&["quiesce", "127.0.0.11", "--for", "1s"]), 0);
     farm.wait_for_log("the quiesce by");
+    farm.wait_for_log("real server quiesced");
     farm.wait_for_log("is over after 1s");
     farm.wait_for_table(&[(1, 5), (2, 5)]);
+    farm.wait_for_log("real server in");
     has(
         &did(&farm.output(&["weight", "9", "127.0.0.12"]), 0),
         &["weight 9"],

@@ -232,6 +232,8 @@ fn note(it: &Note, engine: &Engine) -> String {
                 ServerChange::OutByWish(why) => format!("out by {why}"),
                 ServerChange::Out(by) => format!("out by {}", reasons(by)),
                 ServerChange::Quiesced(by) => format!("to weight 0 by {}", reasons(by)),
+                ServerChange::QuiescedByWish(why) => format!("to weight 0 by {why}"),
+                ServerChange::Weightless => "to its own weight 0".to_owned(),
             };
             format!("{server} of {virtual_service} goes {change}")
         }

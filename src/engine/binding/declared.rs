@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::binding::ground::server_change;
+use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::binding::judge::Attendance;
 use crate::engine::binding::survey::add;
 use crate::engine::binding::{Bindings, Part, Verdict, mend_note, server_note};
 use crate::engine::desired::{Claim, Place, Places, Stand, Survey, Withdrawal, server_wish};
-use crate::engine::event::{Action, HostVerdict, ServerChange, TableOutcome};
+use crate::engine::event::{Action, HostVerdict, TableOutcome};
 use crate::engine::section::count::{Opinion, Recheck, place};
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
@@ -377,39 +377,10 @@ impl Bindings {
             kernel: self.sections.kernel(key),
         };
         let wanted = wanted(&facts, self.now);
-        self.say_quiesced(key, survey, &wanted.roles, actions);
+        self.say_changes(key, survey, (&wanted.service, &wanted.roles), actions);
         self.sections.decided(key, &wanted);
         self.decided.insert(key);
         Some(wanted.service)
-    }
-
-    /// Says which real servers of a section get weight 0 now since they are withdrawn, and which
-    /// are back from that.
-    fn say_quiesced(
-        &self,
-        key: VirtualServiceKey,
-        survey: &Survey,
-        roles: &BTreeMap<RealServerKey, ServerRole>,
-        actions: &mut Vec<Action>,
-    ) {
-        let Some(state) = self.sections.state(key) else {
-            return;
-        };
-        let is_low =
-            |role: &ServerRole| matches!(role, ServerRole::Quiesced | ServerRole::Draining { .. });
-        for (&server, role) in roles {
-            let was_low = state.roles.get(&server).is_some_and(is_low);
-            let is_back = matches!(role, ServerRole::Serves { .. } | ServerRole::Kept);
-            let change = match (was_low, is_low(role)) {
-                (false, true) => {
-                    let claims = survey.servers.get(&server).map(Vec::as_slice);
-                    ServerChange::Quiesced(survey.causes(claims.unwrap_or_default()))
-                }
-                (true, false) if is_back => ServerChange::In,
-                (true, false | true) | (false, false) => continue,
-            };
-            actions.push(server_note(key, server, change));
-        }
     }
 
     /// A section is to be looked at as if it had been decided over just now.
@@ -469,21 +440,32 @@ impl Bindings {
         is_changed.then_some(last)
     }
 
-    /// Says how the wishes for the real servers of a virtual service changed.
+    /// Says which real servers are to be elsewhere than before. Who serves in the place of all is
+    /// the section's own news. `wanted` is what is wanted now, with the roles in a section.
     pub(super) fn say_changes(
         &self,
         key: VirtualServiceKey,
         survey: &Survey,
-        before: Option<&DesiredService>,
-        wanted: &DesiredService,
+        (wanted, roles): (&DesiredService, &BTreeMap<RealServerKey, ServerRole>),
         actions: &mut Vec<Action>,
     ) {
-        for (&server, claims) in &survey.servers {
+        let before = self.desired.get(&key);
+        let roles_before = self.sections.state(key).map(|state| &state.roles);
+        let is_fallback = |role| matches!(role, ServerRole::FallbackIn | ServerRole::FallbackOut);
+        let own = roles.iter().filter(|&(_, &role)| !is_fallback(role));
+        let own = own.map(|(&server, _)| server);
+        let bound = survey.servers.keys().copied();
+        let bound = bound.filter(|server| !roles.contains_key(server));
+        for server in own.chain(bound) {
             let was = before.and_then(|before| before.servers.get(&server));
+            let role_before = roles_before.and_then(|roles| roles.get(&server));
+            let was = Presence::of(was.copied(), role_before.copied());
             let is = wanted.servers.get(&server).copied();
-            let causes = || survey.causes(claims);
-            let wished = || self.manual.reason_to_be_out((key, server));
-            if let Some(change) = server_change(was.copied(), is, causes, wished) {
+            let is = Presence::of(is, roles.get(&server).copied());
+            let claims = survey.servers.get(&server).map(Vec::as_slice);
+            let causes = || survey.causes(claims.unwrap_or_default());
+            let wished = |effect| self.manual.reason_for((key, server), effect);
+            if let Some(change) = server_change(was, is, causes, wished) {
                 actions.push(server_note(key, server, change));
             }
         }

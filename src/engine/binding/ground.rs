@@ -8,9 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::binding::Bindings;
+use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::desired::{Claim, Stand, Survey, causes, is_in, server_wish, service_wish};
-use crate::engine::event::{Action, Cause, ServerChange};
-use crate::lvs::{DesiredService, RealServerKey, Scheduler, ServerWish, VirtualServiceKey};
+use crate::engine::event::Action;
+use crate::lvs::{DesiredService, RealServerKey, Scheduler, VirtualServiceKey};
 use crate::model::{HostName, ServiceId, Withdraws};
 
 /// The claims to the real servers of one virtual service, without what their services say.
@@ -99,8 +100,9 @@ impl Bindings {
             ground.in_count += usize::from(is_in(&wish));
             wanted.servers.insert(server, wish);
             let causes = || causes(&claims);
-            let wished = || self.manual.reason_to_be_out((key, server));
-            if let Some(change) = server_change(before, Some(wish), causes, wished) {
+            let wished = |effect| self.manual.reason_for((key, server), effect);
+            let (before, now) = (Presence::of(before, None), Presence::of(Some(wish), None));
+            if let Some(change) = server_change(before, now, causes, wished) {
                 actions.push(super::server_note(key, server, change));
             }
         }
@@ -137,26 +139,5 @@ impl Bindings {
                     matches!(stand, Stand::Withdraws(_))
                 })
             })
-    }
-}
-
-/// What to say where the wish for a real server changed; nothing where it is left as found.
-/// `wished` is the wish of an operator that keeps it out.
-pub(super) fn server_change(
-    before: Option<ServerWish>,
-    now: Option<ServerWish>,
-    causes: impl FnOnce() -> Vec<Cause>,
-    wished: impl FnOnce() -> Option<String>,
-) -> Option<ServerChange> {
-    match (before, now) {
-        (Some(ServerWish::In(_)), Some(ServerWish::In(_)))
-        | (Some(ServerWish::Out), Some(ServerWish::Out))
-        | (_, Some(ServerWish::AsFound) | None) => None,
-        (_, Some(ServerWish::In(_))) => Some(ServerChange::In),
-        (_, Some(ServerWish::Out)) => {
-            let by = causes();
-            let wished = if by.is_empty() { wished() } else { None };
-            Some(wished.map_or(ServerChange::Out(by), ServerChange::OutByWish))
-        }
     }
 }

@@ -329,6 +329,8 @@ impl Farm {
             ServerChange::Dropped => format!("{server} dropped"),
             ServerChange::OutByWish(why) => format!("{server} out by ann: {why}"),
             ServerChange::Quiesced(by) => format!("{server} zero by {}", self.reasons(by)),
+            ServerChange::QuiescedByWish(why) => format!("{server} zero by ann: {why}"),
+            ServerChange::Weightless => format!("{server} zero by its own weight"),
             ServerChange::Out(by) => format!("{server} out by {}", self.reasons(by)),
         }
     }

@@ -149,6 +149,10 @@ pub enum ServerChange {
     OutByWish(String),
     /// It is to have weight 0: these services withdraw it, each for a reason.
     Quiesced(Vec<Cause>),
+    /// It is to have weight 0 although its checks are content: this wish of an operator says so.
+    QuiescedByWish(String),
+    /// It is to have weight 0: that is its own weight, of the file or by the word of its check.
+    Weightless,
     /// It is no longer declared.
     Dropped,
 }
@@ -158,7 +162,11 @@ impl ServerChange {
     pub(crate) fn causes_mut(&mut self) -> &mut [Cause] {
         match self {
             Self::Out(causes) | Self::Quiesced(causes) => causes,
-            Self::In | Self::OutByWish(_) | Self::Dropped => &mut [],
+            Self::In
+            | Self::OutByWish(_)
+            | Self::QuiescedByWish(_)
+            | Self::Weightless
+            | Self::Dropped => &mut [],
         }
     }
 }

@@ -269,3 +269,103 @@ fn a_server_that_the_file_no_longer_names_does_not_count_for_min_live() {
     let why = answer.unwrap_err();
     assert!(why.contains("1 real servers would be left of 2"), "{why}");
 }
+
+/// What was said of real servers, since last asked.
+fn said(story: &mut Story) -> Vec<String> {
+    let said = story.farm().said();
+    let said = said.into_iter().filter(|it| it.starts_with("10."));
+    said.collect()
+}
+
+#[test]
+fn a_server_with_weight_0_is_never_said_to_be_in() {
+    let mut story = Story::new("min_live=0");
+    said(&mut story);
+    story.asks("10.1.0.1", ManualWish::Quiesce, "1=0 2=5 3=5");
+    assert_eq!(
+        said(&mut story),
+        ["10.1.0.1 zero by ann: the quiesce by op"]
+    );
+    story.asks("10.1.0.1", ManualWish::Drain { limit_s: 60 }, "1=0 2=5 3=5");
+    assert_eq!(said(&mut story), [""; 0]);
+    story.waits(3.0, "2=5 3=5");
+    assert_eq!(said(&mut story), ["10.1.0.1 out by ann: the drain by op"]);
+    story.asks("10.1.0.1", ManualWish::Quiesce, "1=0 2=5 3=5");
+    assert_eq!(
+        said(&mut story),
+        ["10.1.0.1 zero by ann: the quiesce by op"]
+    );
+    story.asks("10.1.0.1", ManualWish::Weight { weight: 3 }, "1=3 2=5 3=5");
+    assert_eq!(said(&mut story), ["10.1.0.1 in"]);
+    // It fails and comes back while an operator keeps it from its clients.
+    let mut story = Story::new("min_live=0 quiesce");
+    said(&mut story);
+    story.fails("1", "1=0 2=5 3=5");
+    assert_eq!(said(&mut story), ["10.1.0.1 zero by web/http:timeout"]);
+    story.asks("10.1.0.1", ManualWish::Quiesce, "1=0 2=5 3=5");
+    story.succeeds("1=0 2=5 3=5");
+    assert_eq!(
+        said(&mut story),
+        ["10.1.0.1 zero by ann: the quiesce by op"]
+    );
+    story.enables("10.1.0.1", "1=5 2=5 3=5");
+    assert_eq!(said(&mut story), ["10.1.0.1 in"]);
+    // A weight of the file.
+    let mut story = Story::found("w=0", Table::new());
+    story.succeeds("1=0 2=0 3=0");
+    let zero = |host: &str| format!("{host} zero by its own weight");
+    assert_eq!(
+        said(&mut story),
+        ["10.1.0.1", "10.1.0.2", "10.1.0.3"].map(zero)
+    );
+}
+
+#[test]
+fn a_server_that_is_down_is_not_said_to_be_in_after_a_reload_that_renames_it_or_a_restart() {
+    let mut story = Story::new("quiesce");
+    story.fails("1", "1=0 2=5 3=5");
+    said(&mut story);
+    // Known from the journal, with its withdrawal.
+    story.restarts("quiesce");
+    story.settles("1=0 2=5 3=5");
+    story.fails("1", "1=0 2=5 3=5");
+    assert_eq!(
+        said(&mut story),
+        [
+            "10.1.0.1 zero by web/http:timeout",
+            "10.1.0.2 in",
+            "10.1.0.3 in"
+        ]
+    );
+    // Another service of another name checks the same servers in the same section.
+    let lines: Vec<String> = file("quiesce")
+        .iter()
+        .map(|it| it.replace("web/", "www/"))
+        .collect();
+    story.reloads(&lines);
+    story.settles("1=0 2=5 3=5");
+    story.farm().fails("www/http", "10.1.0.1");
+    story.settles("1=0 2=5 3=5");
+    let told = said(&mut story);
+    assert!(!told.contains(&"10.1.0.1 in".to_owned()), "{told:?}");
+    // The director ended with `on_exit quiesce`: all have weight 0.
+    let all = kernel(&[("10.1.0.1", 0), ("10.1.0.2", 0), ("10.1.0.3", 0)]);
+    for options in [
+        "exit-quiesce",
+        "quiesce exit-quiesce",
+        "drain=60 exit-quiesce",
+    ] {
+        let mut story = Story::found(options, all.clone());
+        story.farm().fails("web/http", "10.1.0.1");
+        story.looks();
+        let told = said(&mut story);
+        assert!(
+            !told.contains(&"10.1.0.1 in".to_owned()),
+            "{options}: {told:?}"
+        );
+        assert!(
+            told.contains(&"10.1.0.2 in".to_owned()),
+            "{options}: {told:?}"
+        );
+    }
+}
