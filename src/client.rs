@@ -48,6 +48,16 @@ pub enum ClientError {
     /// Nobody listens: no daemon runs with this state folder.
     #[error("no daemon answers at {0}; is lvsmon running with this configuration?")]
     NoDaemon(PathBuf),
+    /// Nobody listens there, but one that only observes does beside it.
+    #[error(
+        "no daemon answers at {path}. There is one that only observes, process {observer}: it changes nothing in the table, has no role and tells nobody"
+    )]
+    OnlyObserver {
+        /// Its process.
+        observer: u32,
+        /// The socket that nobody has.
+        path: PathBuf,
+    },
     /// The daemon runs, but somebody deleted its socket.
     #[error(
         "a daemon runs as process {daemon}, but its socket {path} is gone; it makes it again within seconds"
@@ -144,9 +154,13 @@ impl Client {
                 if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
                     .contains(&error.kind()) =>
             {
+                let observer = || store::holder_of(&statedir.join(OBSERVER));
                 match store::holder_of(statedir) {
                     Some(daemon) => Err(ClientError::NoSocket { daemon, path }),
-                    None => Err(ClientError::NoDaemon(path)),
+                    None => Err(match observer() {
+                        Some(observer) => ClientError::OnlyObserver { observer, path },
+                        None => ClientError::NoDaemon(path),
+                    }),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -166,10 +180,7 @@ impl Client {
     /// As [`Client::connect`].
     pub fn connect_also_observer(statedir: &Path) -> Result<Self, ClientError> {
         match Self::connect(statedir) {
-            Err(ClientError::NoDaemon(path)) => match Self::connect(&statedir.join(OBSERVER)) {
-                Err(ClientError::NoDaemon(_)) => Err(ClientError::NoDaemon(path)),
-                found => found,
-            },
+            Err(ClientError::OnlyObserver { .. }) => Self::connect(&statedir.join(OBSERVER)),
             found => found,
         }
     }

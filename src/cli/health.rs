@@ -110,6 +110,7 @@ fn ask(args: &HealthArgs) -> Result<Asked, String> {
         ),
         Err(
             error @ (ClientError::NoDaemon(_)
+            | ClientError::OnlyObserver { .. }
             | ClientError::NoSocket { .. }
             | ClientError::Forbidden(_)
             | ClientError::Broken { .. }

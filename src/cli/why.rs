@@ -91,6 +91,7 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
             let hint = match &error {
                 ClientError::Refused(_) => "; a service is named GROUP/SERVICE",
                 ClientError::NoDaemon(_)
+                | ClientError::OnlyObserver { .. }
                 | ClientError::NoSocket { .. }
                 | ClientError::Forbidden(_)
                 | ClientError::Slow { .. }

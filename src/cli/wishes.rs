@@ -13,15 +13,15 @@ use clap::Args;
 use crate::cli::output::{self, Output, Tone, complain};
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
+use crate::clock::Stopwatch;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
-use crate::site::OBSERVER;
 use crate::time::timeval;
-use crate::wire::server::{DrainRow, ServerAnswer};
+use crate::wire::server::{DrainRow, ServerAnswer, ServerWhy};
 use crate::wire::{Desire, Source};
 
 /// Exit code where a drain ended at its deadline, with connections still active.
 const CUT_OFF: u8 = 4;
-/// Exit code where somebody ended or replaced the wish while we waited.
+/// Exit code where the wish was ended or replaced while we waited, by somebody or by its own time.
 const ENDED: u8 = 5;
 
 /// Exit code where the wish is noted, and the kernel's table is not so.
@@ -44,8 +44,9 @@ latest at the deadline. Waits until then, unless --no-wait is given; an interrup
 not the drain. `lvsmon enable SERVER` ends it.
 
 Exit status: 0 done (it is out, or with --no-wait the drain has begun); 1 refused or failed; 2 wrong
-usage; 4 out at the deadline, with active connections; 5 somebody ended the drain meanwhile; 6 noted,
-but the kernel's table is not so, as where the kernel refuses.")]
+usage; 4 out at the deadline, with active connections; 5 the drain ended before the server was out:
+somebody ended it or wished something else, or the time of --for was over; 6 noted, but the kernel's
+table is not so, as where the kernel refuses.")]
 pub(super) struct DrainArgs {
     #[command(flatten)]
     what: WishArgs,
@@ -204,6 +205,7 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
         Ok(aim) => aim,
         Err(why) => return Ok(wrong("drain", &why)),
     };
+    let watch = Stopwatch::start();
     let mut daemon = begin(&args.what, &aim, wish, out)?;
     let mut answer = settled::settled(&mut daemon, &aim)?;
     for warning in answer.warnings() {
@@ -215,7 +217,8 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
         wait(&mut daemon, &aim, answer, &args.what, out)?;
         answer = settled::settled(&mut daemon, &aim)?;
         if !args.what.json {
-            say_end(&answer, out)?;
+            let is_over = args.what.span.is_some_and(|span| watch.elapsed() >= span);
+            say_end(&answer, is_over, out)?;
         }
         code = match ended(&args.what, &answer, out)? {
             ExitCode::SUCCESS => came_to(&answer),
@@ -303,22 +306,36 @@ fn wait(
     Ok(())
 }
 
-/// A line on each drain that was waited for.
-fn say_end(answer: &ServerAnswer, out: &mut Output) -> io::Result<()> {
+/// A line on each drain that was waited for. `is_over`: the time of `--for` is.
+fn say_end(answer: &ServerAnswer, is_over: bool, out: &mut Output) -> io::Result<()> {
     for server in &answer.servers {
-        let drain = server.operator.as_ref().and_then(|operator| operator.drain);
-        let text = match (drain, settled::is_settled(server)) {
-            (Some(DrainRow::Drained), true) => "drained, and out",
-            (Some(DrainRow::Drained), false) => "drained, and to be out",
-            (Some(DrainRow::CutOff), true) => "out at the deadline, with active connections",
-            (Some(DrainRow::CutOff), false) => "to be out, since the deadline came",
-            (Some(DrainRow::Draining { .. }), _) => "still draining",
-            (None, _) => "the drain was ended",
-        };
         let (name, service) = (&server.real_server, &server.virtual_service);
+        let text = end_of(server, is_over);
         out.line(&format!("{name} in {service}: {text}"))?;
     }
     Ok(())
+}
+
+/// What came of a drain that was waited for.
+fn end_of(server: &ServerWhy, is_over: bool) -> String {
+    let wish = server.operator.as_ref();
+    let drain = wish.and_then(|operator| operator.drain);
+    let text = match (drain, settled::is_settled(server)) {
+        (Some(DrainRow::Drained), true) => "drained, and out",
+        (Some(DrainRow::Drained), false) => "drained, and to be out",
+        (Some(DrainRow::CutOff), true) => "out at the deadline, with active connections",
+        (Some(DrainRow::CutOff), false) => "to be out, since the deadline came",
+        (Some(DrainRow::Draining { .. }), _) => "still draining",
+        (None, _) => match wish {
+            Some(wish) if wish.gives_way => {
+                "the drain is not obeyed: with what else is wished min_live would not hold"
+            }
+            Some(wish) => return format!("not drained: meanwhile there is {}", wish.called()),
+            None if is_over => "not drained: the time of its --for is over",
+            None => "not drained: somebody ended the drain",
+        },
+    };
+    text.to_owned()
 }
 
 #[expect(
@@ -355,19 +372,18 @@ fn say_so(code: ExitCode, out: &mut Output) -> io::Result<()> {
 /// The daemon that works. One that only observes changes nothing, and is asked by its own folder
 /// only.
 fn connect(place: &WhereArgs) -> Result<Client, Box<dyn std::error::Error>> {
-    let statedir = place.statedir()?;
-    match Client::connect(&statedir) {
-        Ok(daemon) => Ok(daemon),
-        Err(error @ ClientError::NoDaemon(_)) => match Client::connect(&statedir.join(OBSERVER)) {
-            Ok(_) => Err(format!(
-                "{error} There is one that only observes: it changes nothing in the table; wish it \
-                     of whoever works, such as ldirectord or keepalived"
-            )
-            .into()),
-            Err(_) => Err(error.into()),
-        },
-        Err(error) => Err(error.into()),
-    }
+    Client::connect(&place.statedir()?).map_err(|error| match error {
+        ClientError::OnlyObserver { .. } => {
+            format!("{error}; wish it of whoever works, such as ldirectord or keepalived").into()
+        }
+        ClientError::NoDaemon(_)
+        | ClientError::NoSocket { .. }
+        | ClientError::Forbidden(_)
+        | ClientError::Slow { .. }
+        | ClientError::Deaf { .. }
+        | ClientError::Broken { .. }
+        | ClientError::Refused(_) => error.into(),
+    })
 }
 
 fn begin(

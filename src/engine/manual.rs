@@ -326,7 +326,7 @@ impl Manual {
                 return false;
             }
             let counts = connections.get(&entry).copied().unwrap_or_default();
-            if let Some(text) = standing.drain_on(now, quiesced(table, entry), counts) {
+            if let Some(text) = standing.drain_on(now, entry.0, seen(table, entry), counts) {
                 actions.extend([standing.record(entry, now), note(entry, text)]);
                 keys.insert(entry.0);
             }
@@ -370,14 +370,27 @@ impl Manual {
     }
 }
 
-/// Whether the kernel was seen to send an entry no new connections: with weight 0, or not in the
-/// table at all.
-fn quiesced(table: Option<&Table>, (key, server): EntryKey) -> bool {
-    table.is_some_and(|table| {
-        let entry = table.get(&key);
-        let found = entry.and_then(|entry| entry.servers.get(&server));
-        found.is_none_or(|found| found.weight == Weight(0))
-    })
+/// What the kernel was seen to do with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// It may send it new connections, or nobody knows.
+    Takes,
+    /// It has weight 0.
+    Quiesced,
+    /// It is not in the table.
+    Absent,
+}
+
+fn seen(table: Option<&Table>, (key, server): EntryKey) -> Seen {
+    let Some(table) = table else {
+        return Seen::Takes;
+    };
+    let entry = table.get(&key);
+    match entry.and_then(|entry| entry.servers.get(&server)) {
+        None => Seen::Absent,
+        Some(found) if found.weight == Weight(0) => Seen::Quiesced,
+        Some(_) => Seen::Takes,
+    }
 }
 
 /// `the drain by ann (kernel update)`

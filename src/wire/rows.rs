@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
-use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
+use crate::engine::manual::ManualView;
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
@@ -17,7 +17,7 @@ use crate::lvs::{
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
 use crate::wire::contest;
-use crate::wire::server as wire_server;
+use crate::wire::server::{self as wire_server, DrainRow};
 use crate::wire::why::CutOffRow;
 use crate::wire::{
     ConnectionsRow, HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted,
@@ -60,7 +60,8 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 row.connections = found.connections(counts.unwrap_or_default());
                 let view = known.get(&(*key, *server));
                 let manual = view.and_then(|view| view.manual.as_ref());
-                row.operator = manual.map(wire_server::operator);
+                let wish = view.map_or(ServerWish::AsFound, |view| view.wish);
+                row.operator = manual.map(|it| wire_server::operator(it, (*key, wish)));
             }
             let is_whole = whole.contains(key);
             row.real_servers
@@ -131,7 +132,8 @@ pub(super) fn server(engine: &Engine, seen: &TableOutcome, view: &RealServerView
     let mut row = real_server(server, view.wish, found, why, None);
     let counts = seen.connections.get(&(view.virtual_service, server));
     row.connections = found.connections(counts.copied().unwrap_or_default());
-    row.operator = view.manual.as_ref().map(wire_server::operator);
+    let entry = (view.virtual_service, view.wish);
+    row.operator = (view.manual.as_ref()).map(|it| wire_server::operator(it, entry));
     row
 }
 
@@ -401,7 +403,8 @@ fn why(model: &Model, view: &RealServerView) -> String {
         names.join(", ")
     };
     parts.extend(view.withdrawals.iter().map(out));
-    parts.extend(view.manual.as_ref().map(wish));
+    let entry = (view.virtual_service, view.wish);
+    parts.extend(view.manual.as_ref().map(|it| wish(it, entry)));
     if view.withdrawals.is_empty() && !view.untested.is_empty() {
         parts.push(format!("no verdict yet of {}", names(&view.untested)));
     }
@@ -433,17 +436,18 @@ fn special(role: ServerRole) -> Option<String> {
     }
 }
 
-/// What an operator wishes, with how far a drain has come.
-fn wish(manual: &ManualView) -> String {
-    let called = wire_server::operator(manual).called();
-    if manual.heed == Heed::GivesWay {
+/// What an operator wishes of an entry, with how far a drain has come.
+fn wish(manual: &ManualView, entry: (VirtualServiceKey, ServerWish)) -> String {
+    let row = wire_server::operator(manual, entry);
+    let called = row.called();
+    if row.gives_way {
         return format!("{called}, not obeyed: min_live would not hold");
     }
-    match manual.drain {
+    match row.drain {
         None => called,
-        Some(DrainView::Going(_)) => format!("{called}, waits for active connections"),
-        Some(DrainView::Done(Drained::Empty)) => format!("{called}, drained"),
-        Some(DrainView::Done(Drained::Deadline)) => format!("{called}, out at the deadline"),
+        Some(DrainRow::Draining { waits_for, .. }) => format!("{called}, {}", waits_for.words()),
+        Some(DrainRow::Drained) => format!("{called}, drained"),
+        Some(DrainRow::CutOff) => format!("{called}, out at the deadline"),
     }
 }
 

@@ -5,6 +5,7 @@
 //! Unix seconds, for the reader's own zone.
 
 mod back;
+mod drain;
 mod said;
 mod section;
 mod strangers;
@@ -24,6 +25,7 @@ use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
+pub use crate::wire::server::drain::WaitsFor;
 pub use crate::wire::server::said::SaidRow;
 use crate::wire::server::said::{kept_since, lacks};
 pub use crate::wire::server::section::{
@@ -130,6 +132,9 @@ pub enum DrainRow {
     Draining {
         /// Until then at the latest.
         deadline: i64,
+        /// Whether there is any to wait for.
+        #[serde(default)]
+        waits_for: WaitsFor,
     },
     /// It is out, and no connection was active any more.
     Drained,
@@ -271,7 +276,7 @@ fn server(
         weight: found.map(|found| found.weight.0),
         connections: row.connections,
         since: since.map(Wall::seconds),
-        operator: view.manual.as_ref().map(operator),
+        operator: (view.manual.as_ref()).map(|it| operator(it, (view.virtual_service, view.wish))),
         checks: judges(engine, view)
             .into_iter()
             .filter_map(|id| check(engine, view, id))
@@ -290,7 +295,11 @@ fn server(
     }
 }
 
-pub(super) fn operator(view: &ManualView) -> OperatorRow {
+/// What is wished of an entry of which this is wanted.
+pub(super) fn operator(
+    view: &ManualView,
+    (key, wish): (VirtualServiceKey, ServerWish),
+) -> OperatorRow {
     OperatorRow {
         wish: view.wish,
         by: view.by.clone(),
@@ -300,6 +309,7 @@ pub(super) fn operator(view: &ManualView) -> OperatorRow {
         drain: view.drain.map(|drain| match drain {
             DrainView::Going(deadline) => DrainRow::Draining {
                 deadline: deadline.seconds(),
+                waits_for: WaitsFor::of(key, wish),
             },
             DrainView::Done(Drained::Empty) => DrainRow::Drained,
             DrainView::Done(Drained::Deadline) => DrainRow::CutOff,
@@ -471,11 +481,21 @@ impl ServerAnswer {
     pub fn drain_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for server in &self.servers {
-            let Some(DrainRow::Draining { deadline }) =
-                server.operator.as_ref().and_then(|operator| operator.drain)
+            let Some(DrainRow::Draining {
+                deadline,
+                waits_for,
+            }) = server.operator.as_ref().and_then(|operator| operator.drain)
             else {
                 continue;
             };
+            let name = format!("{} in {}", server.real_server, server.virtual_service);
+            match waits_for {
+                WaitsFor::Connections => {}
+                WaitsFor::Seconds | WaitsFor::Nothing => {
+                    lines.push(format!("{name}: {}", waits_for.words()));
+                    continue;
+                }
+            }
             let left = u64::try_from(deadline.saturating_sub(self.time)).unwrap_or(0);
             let counts = server.connections.unwrap_or(ConnectionsRow {
                 active: 0,
@@ -483,9 +503,7 @@ impl ServerAnswer {
                 persistent: 0,
             });
             lines.push(format!(
-                "{} in {}: {} active, {} inactive, {} persistent; {} left",
-                server.real_server,
-                server.virtual_service,
+                "{name}: {} active, {} inactive, {} persistent; {} left",
                 counts.active,
                 counts.inactive,
                 counts.persistent,

@@ -134,6 +134,58 @@ fn the_end_of_a_drain_is_its_exit_status() {
 }
 
 #[test]
+fn a_drain_whose_own_time_is_over_first_says_so() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
+    let text = did(&farm.output(&["drain", "127.0.0.11", "--for", "2s"]), 5);
+    has(
+        &text,
+        &[
+            "once no connection is active; ends by itself in 2s",
+            ": not drained: the time of its --for is over",
+        ],
+    );
+    // Somebody else wishes something else of it.
+    let mut command = farm.command(&["drain", "127.0.0.11", "--for", "1h"]);
+    let mut waiting = Running::start(command.stdout(Stdio::piped()));
+    let mut lines = BufReader::new(waiting.0.stdout.take().unwrap()).lines();
+    has(&lines.next().unwrap().unwrap(), &["weight 0, and out once"]);
+    did(&farm.output(&["weight", "3", "127.0.0.11"]), 0);
+    let last = lines.last().unwrap().unwrap();
+    has(&last, &[": not drained: meanwhile there is weight 3 by "]);
+    assert_eq!(waiting.wait(SOON).code(), Some(5));
+}
+
+#[test]
+fn a_drain_of_a_server_that_is_out_waits_for_no_connection() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    has(
+        &did(&farm.output(&["drain", "127.0.0.11", "--no-wait"]), 0),
+        &[": stays out; its checks withdraw it anyhow: www1/http"],
+    );
+    has(
+        &did(&farm.output(&["why", "127.0.0.11"]), 1),
+        &["; out anyhow, so no connection is waited for\n"],
+    );
+    has(
+        &did(&farm.output(&["table"]), 0),
+        &["out anyhow, so no connection is waited for"],
+    );
+    has(
+        &did(&farm.output(&["drain", "127.0.0.11"]), 0),
+        &[
+            "/tcp: out anyhow, so no connection is waited for\n",
+            ": drained, and out\n",
+        ],
+    );
+    farm.wait_for_log("drained: it is out of the table already");
+}
+
+#[test]
 fn a_wish_and_health_are_two_reasons_and_why_names_both() {
     let mut farm = Farm::new();
     farm.start_healthy();

@@ -10,7 +10,7 @@ use crate::engine::event::Reason;
 use crate::wire::contest::ContestRow;
 use crate::wire::server::{
     BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow,
-    ServerAnswer, ServerWhy, TripwireRow,
+    ServerAnswer, ServerWhy, TripwireRow, WaitsFor,
 };
 use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
 
@@ -396,10 +396,15 @@ impl Page<'_> {
             return text;
         }
         match row.drain {
-            Some(DrainRow::Draining { deadline }) => text.push_str(&format!(
-                "; waits for active connections until {}",
-                self.sheet.moment(deadline)
-            )),
+            Some(DrainRow::Draining {
+                deadline,
+                waits_for,
+            }) => {
+                text.push_str(&format!("; {}", waits_for.words()));
+                if waits_for == WaitsFor::Connections {
+                    text.push_str(&format!(" until {}", self.sheet.moment(deadline)));
+                }
+            }
             Some(DrainRow::Drained) => text.push_str("; drained"),
             Some(DrainRow::CutOff) => text.push_str("; out at the deadline"),
             None => {}

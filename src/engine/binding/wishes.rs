@@ -3,7 +3,7 @@
 //! What is wished and how long stands in [`crate::engine::manual`]; that a wish is the last step
 //! over what is wanted, in [`crate::engine::desired`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Bindings {
             };
             let before = self.manual.view(entry, now);
             actions.push(self.manual.wish(now, entry, order));
-            lines.push(self.what_follows(entry, order, before.as_ref()) + &self.health(view));
+            lines.push(self.what_follows(view, entry, order, before.as_ref()) + &self.health(view));
             keys.insert(entry.0);
         }
         let accepted: BTreeSet<EntryKey> = views.iter().filter_map(entry_of).collect();
@@ -54,7 +54,7 @@ impl Bindings {
         self.advance_wishes(now, &mut actions);
         let takes_away = Effect::at_first(&order.wish).takes_away();
         for key in keys {
-            if takes_away && self.live(key, &BTreeSet::new()) == 0 {
+            if takes_away && self.is_known(key) && self.live(key, &BTreeSet::new()) == 0 {
                 lines.push(format!("{key}: no real server takes new connections now"));
             }
         }
@@ -192,6 +192,14 @@ impl Bindings {
             .count()
     }
 
+    /// Whether it is known of every real server of a virtual service whether it takes clients: of
+    /// none that is left as it is found, outside of a section, is the kernel asked.
+    fn is_known(&self, key: VirtualServiceKey) -> bool {
+        let wanted = self.desired.get(&key).map(|wanted| &wanted.servers);
+        let mut wishes = wanted.into_iter().flat_map(BTreeMap::values);
+        self.sections.kernel(key).is_some() || wishes.all(|it| *it != ServerWish::AsFound)
+    }
+
     /// Whether a real server of which this is wanted takes new connections: one that is left as
     /// found does where the kernel has it in, as of the latest look.
     pub(super) fn takes_clients(&self, entry @ (key, server): EntryKey, wish: ServerWish) -> bool {
@@ -210,12 +218,20 @@ impl Bindings {
 
     fn what_follows(
         &self,
+        view: &RealServerView,
         entry @ (key, server): EntryKey,
         order: &Order,
         before: Option<&ManualView>,
     ) -> String {
         let is_udp = matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
-        let limit = |limit_s| Readable(Duration::from_secs(limit_s));
+        let latest = |limit_s| {
+            let limit = Duration::from_secs(limit_s);
+            // It ends before that.
+            match order.span.is_some_and(|span| span <= limit) {
+                true => String::new(),
+                false => format!(", in {} at the latest", Readable(limit)),
+            }
+        };
         let what = match order.wish {
             ManualWish::Drain { .. } if self.manual.effect(entry) == Some(Effect::Out) => {
                 "stays out".to_owned()
@@ -224,12 +240,25 @@ impl Bindings {
                 "weight 0, then out: of UDP the kernel counts no connection as active".to_owned()
             }
             ManualWish::Drain { limit_s } => format!(
-                "weight 0, and out once no connection is active, in {} at the latest",
-                limit(limit_s)
+                "weight 0, and out once no connection is active{}",
+                latest(limit_s)
             ),
             ManualWish::Quiesce => "weight 0: connections go on, new ones go elsewhere".to_owned(),
             ManualWish::Disable => "to be out".to_owned(),
             ManualWish::Weight { weight } => format!("weight {weight}"),
+        };
+        let what = match (anyhow(view), order.wish) {
+            (Anyhow::No, _) => what,
+            (Anyhow::Out, ManualWish::Drain { .. } | ManualWish::Disable) => "stays out".to_owned(),
+            (Anyhow::Out, ManualWish::Quiesce) => "stays out; weight 0 when it is back".to_owned(),
+            (Anyhow::Out, ManualWish::Weight { weight }) => {
+                format!("stays out; weight {weight} when it is back")
+            }
+            (Anyhow::AsFound, ManualWish::Disable) => what,
+            (
+                Anyhow::AsFound,
+                ManualWish::Drain { .. } | ManualWish::Quiesce | ManualWish::Weight { .. },
+            ) => format!("as it is found until its first verdict; then {what}"),
         };
         let mut line = format!("{server} in {key}: {what}");
         // Writing to a String cannot fail.
@@ -349,6 +378,28 @@ impl Bindings {
     /// What is wished of an entry, for readers.
     pub(crate) fn wished(&self, entry: EntryKey, now: Now) -> Option<ManualView> {
         self.manual.view(entry, now)
+    }
+}
+
+/// Where a real server is whatever an operator wishes.
+enum Anyhow {
+    /// Where he wishes it.
+    No,
+    /// Out: its checks withdraw it, or it is not needed.
+    Out,
+    /// As it is found: there is no verdict yet.
+    AsFound,
+}
+
+fn anyhow(view: &RealServerView) -> Anyhow {
+    match (view.role, view.wish) {
+        (_, ServerWish::AsFound) => Anyhow::AsFound,
+        (Some(ServerRole::Out | ServerRole::OutUntested | ServerRole::FallbackOut), _) => {
+            Anyhow::Out
+        }
+        (Some(_), _) => Anyhow::No,
+        (None, _) if view.withdrawals.is_empty() => Anyhow::No,
+        (None, _) => Anyhow::Out,
     }
 }
 

@@ -8,11 +8,11 @@ use crate::engine::event::{Action, Caution, ManualWish};
 use crate::engine::manual::shared::Term;
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, DrainView, Drained, Effect, EntryKey, Heed, LOST_KEPT, ManualView,
-    REASON_MAX, SPAN_MAX, called, key, line,
+    REASON_MAX, SPAN_MAX, Seen, called, key, line,
 };
 use crate::engine::saved::Record;
 use crate::engine::state::Moment;
-use crate::lvs::{ConnectionCounts, RealServerKey, VirtualServiceKey};
+use crate::lvs::{ConnectionCounts, Protocol, RealServerKey, VirtualServiceKey};
 use crate::time::{Mono, Now, Readable, Wall};
 
 /// A wish in force.
@@ -184,14 +184,15 @@ impl Standing {
     pub(super) fn drain_on(
         &mut self,
         now: Now,
-        quiesced: bool,
+        key: VirtualServiceKey,
+        seen: Seen,
         counts: ConnectionCounts,
     ) -> Option<String> {
         let Drain::Going { earliest, deadline } = &mut self.drain else {
             return None;
         };
         *earliest = earliest.filter(|earliest| *earliest > now.mono);
-        let is_empty = quiesced && counts.active == 0 && earliest.is_none();
+        let is_empty = seen != Seen::Takes && counts.active == 0 && earliest.is_none();
         let drained = if is_empty && self.lost.is_none() {
             Drained::Empty
         } else if *deadline <= now.mono {
@@ -204,7 +205,14 @@ impl Standing {
             0 => String::new(),
             count => format!("; {count} persistent clients that are tied to it go elsewhere"),
         };
+        let is_udp = matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
         Some(match drained {
+            Drained::Empty if seen == Seen::Absent => {
+                "drained: it is out of the table already".to_owned()
+            }
+            Drained::Empty if is_udp => format!(
+                "drained, taken out: of UDP the kernel counts no connection as active{tied}"
+            ),
             Drained::Empty => format!("drained: no active connections any more, taken out{tied}"),
             Drained::Deadline => format!(
                 "the time of the drain is over, taken out with {} active connections{tied}",

@@ -1,5 +1,7 @@
 //! Whom an operator means, and what a wish does beside what services say.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::random::{FILES, HOSTS, Step, step};
@@ -177,6 +179,58 @@ fn health_and_wishes_do_not_overwrite_each_other() {
     assert!(farm.weights().starts_with("192.168.0.1:80=5"));
     let nothing = farm.enables("a").unwrap_err();
     assert!(nothing.contains("nothing withdraws"), "{nothing}");
+}
+
+#[test]
+fn the_answer_to_a_wish_says_what_becomes_of_a_server_that_is_out_or_not_known() {
+    let mut farm = good();
+    let drain = |limit_s| ManualWish::Drain { limit_s };
+    let said = |farm: &mut Farm, wish, span: Option<u64>| {
+        let order = Order {
+            aim: aim("a:80", None),
+            wish,
+            span: span.map(Duration::from_secs),
+            by: "ann".to_owned(),
+            reason: String::new(),
+            caution: Caution::Force,
+        };
+        let now = farm.now();
+        let (answer, actions) = farm.bindings.order(now, &order);
+        farm.perform(actions);
+        let answer = answer.unwrap();
+        let what = answer.strip_prefix("192.168.0.1:80 in 10.0.0.3:80/tcp: ");
+        let what = what.unwrap().split("; in the place of").next().unwrap();
+        what.to_owned()
+    };
+    let when_empty = "weight 0, and out once no connection is active";
+    assert_eq!(
+        said(&mut farm, drain(600), None),
+        format!("{when_empty}, in 10m at the latest")
+    );
+    // It ends before that.
+    assert_eq!(
+        said(&mut farm, drain(600), Some(30)),
+        format!("{when_empty}; ends by itself in 30s")
+    );
+    farm.fails("web/http", "a");
+    let weight = |weight| ManualWish::Weight { weight };
+    for (wish, expected) in [
+        (drain(600), "stays out"),
+        (ManualWish::Quiesce, "stays out; weight 0 when it is back"),
+        (weight(3), "stays out; weight 3 when it is back"),
+        (ManualWish::Disable, "stays out"),
+    ] {
+        assert_eq!(said(&mut farm, wish, None), expected);
+    }
+    let mut farm = good().restarted(&TWO);
+    farm.resolves("a", "192.168.0.1");
+    let until = "as it is found until its first verdict; then ";
+    assert_eq!(
+        said(&mut farm, drain(600), None),
+        format!("{until}{when_empty}, in 10m at the latest")
+    );
+    assert_eq!(said(&mut farm, weight(3), None), format!("{until}weight 3"));
+    assert_eq!(said(&mut farm, ManualWish::Disable, None), "to be out");
 }
 
 #[test]
