@@ -4,6 +4,7 @@
 //! languages is tried in `src/import/tests.rs`.
 
 mod cut;
+mod remarks;
 mod run;
 
 use std::fs;
