@@ -5,6 +5,7 @@ mod debian;
 mod limits;
 mod records;
 mod restarts;
+mod sections;
 
 use std::fs;
 use std::os::unix::fs::symlink;
