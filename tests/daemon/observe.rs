@@ -43,6 +43,24 @@ fn ask(folder: &TempDir, words: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), said)
 }
 
+/// Who asks for a director's health or role is told that there is none but an observer.
+#[track_caller]
+fn is_no_director(folder: &TempDir) {
+    let only = "There is one that only observes, process ";
+    for words in [&["health"][..], &["role"], &["role", "master"]] {
+        let mut command = lvsmon(words);
+        let command = command.arg("--config").arg(folder.join("mon.cf"));
+        let output = command.output().expect("lvsmon runs");
+        assert_eq!(output.status.code(), Some(1), "{words:?} {output:?}");
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            said.contains(only) && !said.contains("is lvsmon running"),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn an_observer_says_what_it_would_do_and_does_nothing() {
     let folder = folder();
@@ -99,19 +117,7 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
     let (_, said) = ask(&folder, &["table", "--json"]);
     assert!(said.contains("\"source\": \"observer\""), "{said}");
     // Nobody may take it for a director that works.
-    let only = "There is one that only observes, process ";
-    for words in [&["health"][..], &["role"], &["role", "master"]] {
-        let mut command = lvsmon(words);
-        let command = command.arg("--config").arg(folder.join("mon.cf"));
-        let output = command.output().expect("lvsmon runs");
-        assert_eq!(output.status.code(), Some(1), "{words:?} {output:?}");
-        let said = [output.stdout, output.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        assert!(
-            said.contains(only) && !said.contains("is lvsmon running"),
-            "{said}"
-        );
-    }
+    is_no_director(&folder);
 
     // Whoever works takes the server out as well.
     fs::write(folder.join("state/table"), AFTER).expect("the table");

@@ -192,6 +192,23 @@ fn held_back(suppression: &Suppression, engine: &Engine) -> String {
     )
 }
 
+fn change_in_words(change: &ServerChange, engine: &Engine) -> String {
+    let reasons = |by: &[Cause]| {
+        let by = by.iter();
+        let by = by.map(|it| format!("{} {}", name(it.service, engine), it.reason));
+        by.collect::<Vec<String>>().join(", ")
+    };
+    match change {
+        ServerChange::In => "in".to_owned(),
+        ServerChange::Dropped => "dropped".to_owned(),
+        ServerChange::OutByWish(why) => format!("out by {why}"),
+        ServerChange::Out(by) => format!("out by {}", reasons(by)),
+        ServerChange::Quiesced(by) => format!("to weight 0 by {}", reasons(by)),
+        ServerChange::QuiescedByWish(why) => format!("to weight 0 by {why}"),
+        ServerChange::Weightless => "to its own weight 0".to_owned(),
+    }
+}
+
 fn note(it: &Note, engine: &Engine) -> String {
     match it {
         Note::ServiceDown {
@@ -221,20 +238,7 @@ fn note(it: &Note, engine: &Engine) -> String {
             server,
             change,
         } => {
-            let reasons = |by: &[Cause]| {
-                let by = by.iter();
-                let by = by.map(|it| format!("{} {}", name(it.service, engine), it.reason));
-                by.collect::<Vec<String>>().join(", ")
-            };
-            let change = match change {
-                ServerChange::In => "in".to_owned(),
-                ServerChange::Dropped => "dropped".to_owned(),
-                ServerChange::OutByWish(why) => format!("out by {why}"),
-                ServerChange::Out(by) => format!("out by {}", reasons(by)),
-                ServerChange::Quiesced(by) => format!("to weight 0 by {}", reasons(by)),
-                ServerChange::QuiescedByWish(why) => format!("to weight 0 by {why}"),
-                ServerChange::Weightless => "to its own weight 0".to_owned(),
-            };
+            let change = change_in_words(change, engine);
             format!("{server} of {virtual_service} goes {change}")
         }
         Note::CutOff(it) => format!("cut off by {}", it.witnesses.join(" ")),
