@@ -9,7 +9,7 @@ use crate::engine::binding::wishes::{NAMED_MAX, entry_of, is_called};
 use crate::engine::desired::RealServerView;
 use crate::engine::event::{Action, Aim, RealServerName};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
-use crate::model::ServiceId;
+use crate::model::{Ends, ServiceId};
 use crate::time::Now;
 
 impl Bindings {
@@ -23,17 +23,19 @@ impl Bindings {
         };
         let mut keys = BTreeSet::new();
         let mut lines = Vec::new();
-        for entry in views.iter().filter_map(entry_of) {
-            if let Some((wish, record)) = self.manual.end(now, entry) {
-                actions.push(record);
-                lines.push(format!(
-                    "{} in {}: {} is ended",
-                    entry.1,
-                    entry.0,
-                    wish.called()
-                ));
-                keys.insert(entry.0);
-            }
+        for view in &views {
+            let ended = entry_of(view).and_then(|it| Some((it, self.manual.end(now, it)?)));
+            let Some(((key, server), (wish, record))) = ended else {
+                continue;
+            };
+            actions.push(record);
+            let still = match self.withdrawn_until_good(view) {
+                Some(by) => format!("; still withdrawn by {by}, until a good check"),
+                None => String::new(),
+            };
+            let wish = wish.called();
+            lines.push(format!("{server} in {key}: {wish} is ended{still}"));
+            keys.insert(key);
         }
         let meant: BTreeSet<VirtualServiceKey> =
             views.iter().map(|view| view.virtual_service).collect();
@@ -165,6 +167,16 @@ impl Bindings {
             .map(|withdrawal| self.service_name(withdrawal.service))
             .collect();
         services.join(" and ")
+    }
+
+    /// Those whose withdrawal nobody ends but a good check.
+    fn withdrawn_until_good(&self, view: &RealServerView) -> Option<String> {
+        let withdrawals = view.withdrawals.iter();
+        let services: Vec<String> = withdrawals
+            .filter(|it| it.ends == Ends::WithSuccess)
+            .map(|withdrawal| self.service_name(withdrawal.service))
+            .collect();
+        (!services.is_empty()).then(|| services.join(" and "))
     }
 
     fn service_name(&self, id: ServiceId) -> String {

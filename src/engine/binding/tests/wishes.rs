@@ -171,7 +171,8 @@ fn health_and_wishes_do_not_overwrite_each_other() {
     );
     farm.fails("web/http", "a");
     let answer = farm.enables("a").unwrap();
-    assert!(answer.contains("the disable by ann is ended"), "{answer}");
+    let expected = "the disable by ann is ended; still withdrawn by web/http, until a good check";
+    assert!(answer.contains(expected), "{answer}");
     assert!(farm.weights().starts_with("192.168.0.1:80=out"));
     farm.said();
     farm.succeeds("web/http");
