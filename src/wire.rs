@@ -4,6 +4,7 @@
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
 pub mod contest;
+mod held;
 pub mod reload;
 pub mod role;
 pub mod rows;

@@ -248,6 +248,7 @@ impl<'a> Page<'a> {
             ));
         }
         match answer.next_run {
+            Some(_) if !answer.held_up.is_empty() && !answer.service.running => {}
             _ if answer.service.running => parts.push("running now".to_owned()),
             Some(left) if left < 0.0 => {
                 parts.push(format!("due since {}, waits for its turn", readable(-left)));
@@ -260,6 +261,9 @@ impl<'a> Page<'a> {
         }
         if !parts.is_empty() {
             self.sheet.field("runs", &parts.join("; "))?;
+        }
+        for row in &answer.held_up {
+            self.sheet.held_up(row, "")?;
         }
         if let Some(trap) = &answer.last_trap {
             let from = trap.from.as_ref().map(|from| format!(" from {from}"));
@@ -306,15 +310,34 @@ impl<'a> Page<'a> {
             let text = format!("{} ({})", ack.comment, self.sheet.moment(ack.time));
             self.sheet.painted("acked", Tone::Odd, &text)?;
         }
+        for (hosts, why) in [
+            (&answer.excluded_hosts, "exclude_hosts: never checked"),
+            (
+                &answer.left_out_hosts,
+                "not checked, as a failing service on which this one depends names them",
+            ),
+        ] {
+            if !hosts.is_empty() {
+                let text = format!("hosts {}: {why}", hosts.join(" "));
+                self.sheet.painted("left out", Tone::Odd, &text)?;
+            }
+        }
         for line in &answer.depends {
             let failing = match line.failing.as_slice() {
                 [] => String::new(),
                 some => format!("; not good: {}", some.join(", ")),
             };
             let text = format!("{} {}{failing}", line.keyword, line.expression);
-            self.sheet.field("depends", &text)?;
+            match &line.follows {
+                None => self.sheet.field("depends", &text)?,
+                Some(follows) => {
+                    let text = format!("{text}; {follows}");
+                    self.sheet.painted("depends", Tone::Odd, &text)?;
+                }
+            }
         }
-        if answer.depend_status == Some(false) {
+        let is_said = answer.depends.iter().any(|line| line.follows.is_some());
+        if answer.depend_status == Some(false) && !is_said {
             self.sheet
                 .painted("depends", Tone::Odd, "it failed when it was asked last")?;
         }

@@ -46,6 +46,18 @@ struct Watched {
     held: BTreeSet<ServiceId>,
 }
 
+/// What an expression comes to now, for readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DependencyNow {
+    /// It holds.
+    Holds,
+    /// It does not.
+    Fails,
+    /// It leads deeper than `dep_recur_limit`, or in a circle: it is never asked, and counts as not
+    /// holding.
+    TooDeep,
+}
+
 /// What became of an expression.
 #[derive(Debug, PartialEq)]
 enum Answer {
@@ -187,6 +199,16 @@ impl Engine {
             // mon leaves the status as it was, and nobody is told.
             Answer::TooDeep => state.depend_blame = blame(None),
         }
+    }
+
+    /// What the expression of a service that acts on `what` comes to now; none where it has none.
+    #[must_use]
+    pub fn dependency_now(&self, what: DependBehavior, id: ServiceId) -> Option<DependencyNow> {
+        Some(match self.ask(what, self.last, id)? {
+            Answer::Holds => DependencyNow::Holds,
+            Answer::Fails { .. } => DependencyNow::Fails,
+            Answer::TooDeep => DependencyNow::TooDeep,
+        })
     }
 
     /// Whether no dependency keeps a run from starting now; nothing waits for it to change.

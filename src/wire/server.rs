@@ -25,6 +25,7 @@ use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
+pub use crate::wire::held::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
 pub use crate::wire::server::said::SaidRow;
 use crate::wire::server::said::{kept_since, lacks};
@@ -32,7 +33,7 @@ pub use crate::wire::server::section::{
     BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
 use crate::wire::{
-    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, rows,
+    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held, rows,
 };
 
 /// Bytes of a login name that are kept.
@@ -169,6 +170,9 @@ pub struct CheckRow {
     pub count: Option<CountRow>,
     /// The connection that is held to the host; none without `tripwire on`.
     pub tripwire: Option<TripwireRow>,
+    /// What keeps it from checking this host now.
+    #[serde(default)]
+    pub held_up: Vec<HeldUpRow>,
     /// What it lacks, so that it never runs: a monitor, or an interval.
     #[serde(default)]
     pub lacks: Option<String>,
@@ -369,6 +373,7 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         results: said::results(engine, id, host),
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
+        held_up: held::held_up(engine, id, host),
         lacks: lacks(engine, id).map(str::to_owned),
         kept_since: kept_since(engine, id).map(Wall::seconds),
     })

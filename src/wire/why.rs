@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::event::{AlertId, AlertKind, CutOff, Reason};
+use crate::engine::held::LeftOut;
 use crate::engine::recent::{HeldEntry, ResultEntry, SentEntry};
-use crate::model::{DependKind, HostName, MonitorProgram, Service, ServiceId};
+use crate::model::{HostName, MonitorProgram, Service, ServiceId};
 use crate::text;
 use crate::time::{Now, Wall};
-use crate::wire::{ServiceRow, ServiceStatus, rows, rules};
+pub use crate::wire::held::{DependRow, HeldUpRow};
+use crate::wire::{ServiceRow, ServiceStatus, held, rows, rules};
 
 /// Bytes of the detail in an answer: what fits a few screens.
 const DETAIL_MAX: usize = 4_096;
@@ -50,6 +52,15 @@ pub struct WhyAnswer {
     pub depends: Vec<DependRow>,
     /// What came of them the last time; none before.
     pub depend_status: Option<bool>,
+    /// What keeps its checks from beginning now.
+    #[serde(default)]
+    pub held_up: Vec<HeldUpRow>,
+    /// Members that `exclude_hosts` names.
+    #[serde(default)]
+    pub excluded_hosts: Vec<String>,
+    /// Members that are not checked now since a failing parent names them.
+    #[serde(default)]
+    pub left_out_hosts: Vec<String>,
     /// While its failures count for nothing, since the director is cut off.
     #[serde(default)]
     pub cut_off: Option<CutOffRow>,
@@ -100,17 +111,6 @@ impl CutOffRow {
             witnesses: cut_off.witnesses.iter().map(ToString::to_string).collect(),
         }
     }
-}
-
-/// A line of dependencies.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DependRow {
-    /// `depend`, `alertdepend`, `monitordepend` or `hostdepend`.
-    pub keyword: String,
-    /// As it stands in the file, `SELF` replaced.
-    pub expression: String,
-    /// Services in it that are not good, and those that do not exist.
-    pub failing: Vec<String>,
 }
 
 /// The latest trap.
@@ -229,6 +229,11 @@ pub fn why(
     let service = model.service(id);
     let recent = engine.recent(id).cloned().unwrap_or_default();
     let hosts = view.hosts.iter().filter(|host| host.is_disabled);
+    let left_out = |why: LeftOut| -> Vec<String> {
+        let hosts = view.hosts.iter().map(|host| host.host);
+        let hosts = hosts.filter(|host| engine.left_out(id, host) == Some(why));
+        hosts.map(HostName::to_string).collect()
+    };
     Ok(WhyAnswer {
         time: now.wall.seconds(),
         description: service.description.as_deref().map(str::to_owned),
@@ -252,7 +257,10 @@ pub fn why(
             time: ack.time.seconds(),
             comment: ack.comment.to_owned(),
         }),
-        depends: depends(engine, id),
+        depends: held::depends(engine, id),
+        held_up: held::held_up(engine, id, None),
+        excluded_hosts: left_out(LeftOut::Excluded),
+        left_out_hosts: left_out(LeftOut::ByParent),
         depend_status: view.depend_status,
         cut_off: engine.cut_off(id).as_ref().map(CutOffRow::of),
         last_trap: view.last_trap.map(|time| TrapRow {
@@ -295,29 +303,6 @@ fn monitor(service: &Service) -> Option<String> {
         MonitorProgram::Native(_) | MonitorProgram::Executable(_) => String::new(),
     };
     Some(words.join(" ") + &missing)
-}
-
-fn depends(engine: &Engine, id: ServiceId) -> Vec<DependRow> {
-    let model = engine.model();
-    let lines = model.service(id).depend.iter();
-    let failing = |parent: ServiceId| {
-        let view = engine.service(parent)?;
-        let is_bad = !view.status.is_success();
-        is_bad.then(|| format!("{}:{}", view.group, view.name))
-    };
-    lines
-        .map(|(kind, dependency)| DependRow {
-            keyword: match kind {
-                DependKind::Depend => "depend",
-                DependKind::Alert => "alertdepend",
-                DependKind::Monitor => "monitordepend",
-                DependKind::Host => "hostdepend",
-            }
-            .to_owned(),
-            expression: dependency.written.to_string(),
-            failing: dependency.known_parents().filter_map(failing).collect(),
-        })
-        .collect()
 }
 
 fn periods(engine: &Engine, id: ServiceId, wall: Wall) -> Vec<PeriodRow> {

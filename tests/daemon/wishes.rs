@@ -377,3 +377,29 @@ fn a_wish_that_the_kernel_refuses_is_said_to_be_not_so_and_is_tried_again() {
         &["to be out", "\nthe kernel's table is so\n"],
     );
 }
+
+#[test]
+fn why_says_what_keeps_a_service_and_a_server_from_being_checked() {
+    let mut farm = Farm::new();
+    let text = farm.text(5, true);
+    let first = "service http\n";
+    farm.configure(&text.replacen(
+        first,
+        &format!("{first}\texclude_period wd {{Sun-Sat}}\n"),
+        1,
+    ));
+    farm.start();
+    farm.wait_for_table(&[(2, 5)]);
+    let waits = "exclude_period wd {Sun-Sat} holds: no check begins\n";
+    let page = did(&farm.output(&["why", "www1/http"]), 0);
+    has(&page, &[&format!("  waits      {waits}")]);
+    assert!(!page.contains("next in"), "{page}");
+    has(
+        &did(&farm.output(&["why", "127.0.0.11"]), 1),
+        &[&format!("  waits      www1/http: {waits}")],
+    );
+    let row = &known(&farm, "127.0.0.11")["checks"][0]["held_up"][0];
+    assert_eq!(row["rule"], "exclude_period");
+    let page = did(&farm.output(&["why", "www2/http"]), 0);
+    assert!(!page.contains("waits"), "{page}");
+}

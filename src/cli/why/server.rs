@@ -157,6 +157,14 @@ impl Page<'_> {
         for check in server.checks.iter().filter(|it| it.withdraws.is_none()) {
             self.content(check)?;
         }
+        if let Some(text) = unchecked(server) {
+            self.sheet.painted("check", Tone::Odd, text)?;
+        }
+        for check in &server.checks {
+            for row in &check.held_up {
+                self.sheet.held_up(row, &check.service)?;
+            }
+        }
         for check in &server.checks {
             self.tripwire(check)?;
         }
@@ -435,6 +443,16 @@ impl Page<'_> {
     }
 }
 
+/// What is said of a real server of a section that no service checks; the fallback needs none.
+fn unchecked(server: &ServerWhy) -> Option<&'static str> {
+    let role = server.section.as_ref()?.role;
+    let is_fallback = matches!(role, Some(RoleRow::FallbackIn | RoleRow::FallbackOut));
+    (server.checks.is_empty() && !is_fallback && !server.stranger).then_some(
+        "none: no service of its section checks it (none is named there, or exclude_hosts names \
+         it), so nothing withdraws it",
+    )
+}
+
 /// Who serves the clients of a section. Where the kernel's table differs: who is wanted to, and
 /// whom new connections reach.
 fn whole(section: &SectionRow) -> (Option<Tone>, String) {
@@ -613,6 +631,21 @@ mod tests {
         }
     }
 
+    fn section() -> SectionRow {
+        SectionRow {
+            role: None,
+            slow_start: None,
+            role_ends: None,
+            serving: 2,
+            declared: 9,
+            min_live: 1,
+            served_by: None,
+            fallback: None,
+            missing: ServersRow::default(),
+            unwanted: ServersRow::default(),
+        }
+    }
+
     #[test]
     fn the_section_line_says_whom_new_connections_reach_where_that_is_not_what_is_wanted() {
         let servers = |first: &[&str], more| ServersRow {
@@ -622,16 +655,11 @@ mod tests {
         let none = servers(&[], 0);
         let said = |served_by, missing: &ServersRow, unwanted: &ServersRow| {
             let section = SectionRow {
-                role: None,
-                slow_start: None,
-                role_ends: None,
-                serving: 2,
-                declared: 9,
-                min_live: 1,
                 served_by: Some(served_by),
                 fallback: Some("10.0.0.1:81".to_owned()),
                 missing: missing.clone(),
                 unwanted: unwanted.clone(),
+                ..section()
             };
             whole(&section)
         };
@@ -688,5 +716,26 @@ mod tests {
             let expected = (tone, text.to_owned());
             assert_eq!(said(served_by, missing, unwanted), expected);
         }
+    }
+
+    #[test]
+    fn a_server_that_no_service_checks_is_said_to_be_so() {
+        let with = |role| {
+            let section = SectionRow {
+                role: Some(role),
+                ..section()
+            };
+            ServerWhy {
+                section: Some(section),
+                ..server(Some(5), Some(5))
+            }
+        };
+        let text = unchecked(&with(RoleRow::Serves)).unwrap_or_default();
+        assert!(
+            text.starts_with("none: no service of its section"),
+            "{text}"
+        );
+        assert_eq!(unchecked(&with(RoleRow::FallbackOut)), None);
+        assert_eq!(unchecked(&server(Some(5), Some(5))), None);
     }
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::output::{Output, Tone};
+use crate::wire::why::HeldUpRow;
 
 /// The lines of one answer on their way to a terminal.
 pub(super) struct Sheet<'a> {
@@ -32,6 +33,18 @@ impl<'a> Sheet<'a> {
     pub(super) fn field(&mut self, name: &str, text: &str) -> io::Result<()> {
         let name = self.out.paint(Tone::Faint, &format!("{name:10}"));
         self.out.line(&format!("  {name} {text}"))
+    }
+
+    /// What keeps checks from beginning; `of` is the name of a service, where it is not the one that
+    /// was asked for.
+    pub(super) fn held_up(&mut self, row: &HeldUpRow, of: &str) -> io::Result<()> {
+        let until = row.until.map(|at| format!(", until {}", self.moment(at)));
+        let of = match of {
+            "" => String::new(),
+            name => format!("{name}: "),
+        };
+        let text = format!("{of}{}{}", row.text, until.unwrap_or_default());
+        self.painted("waits", Tone::Odd, &text)
     }
 
     /// The time of day, with the day where that is another one than today.
