@@ -125,13 +125,6 @@ fn peer_line(peer: &PeerRow, out: &Output) -> String {
             .unwrap_or("nothing is heard of it yet");
         out.paint(Tone::Bad, &format!("not linked{since}: {why}"))
     };
-    let speaks = match peer.speaks {
-        Some(true) => "tells people",
-        Some(false) => "holds its messages",
-        None => return format!("peer {} {link}", peer.address),
-    };
-    let (address, name, role) = (peer.address, &peer.name, peer.role);
-    let (outages, ahead) = (peer.outages, peer.ahead_ms);
     let left_out = match peer.left_out {
         0 => String::new(),
         count => {
@@ -139,6 +132,13 @@ fn peer_line(peer: &PeerRow, out: &Output) -> String {
             out.paint(Tone::Bad, &text)
         }
     };
+    let speaks = match peer.speaks {
+        Some(true) => "tells people",
+        Some(false) => "holds its messages",
+        None => return format!("peer {} {link}{left_out}", peer.address),
+    };
+    let (address, name, role) = (peer.address, &peer.name, peer.role);
+    let (outages, ahead) = (peer.outages, peer.ahead_ms);
     format!(
         "peer {address} ({name}) {link}; {role}, {speaks}, {outages} outages, clock {ahead:+} \
          ms{left_out}"
@@ -251,6 +251,7 @@ pub(super) fn time(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pair::SaidRole;
 
     fn words(text: &str) -> Result<Wanted, String> {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
@@ -281,5 +282,38 @@ mod tests {
         let named = wanted(&["stop".to_owned()], Some("a".parse().unwrap()));
         assert_eq!(named, of("a", State::Stop));
         assert!(wanted(&[], Some("a".parse().unwrap())).is_err());
+    }
+
+    #[test]
+    fn the_line_of_the_peer_says_what_had_no_room() {
+        let out = Output::standard();
+        let line = |left_out, speaks| {
+            let peer = PeerRow {
+                address: "10.0.0.2:2586".parse().unwrap(),
+                linked: true,
+                since: None,
+                fault: None,
+                name: "lb2".to_owned(),
+                role: SaidRole::Known(Role::Standby),
+                speaks,
+                outages: 2,
+                ahead_ms: -3,
+                discord: None,
+                refused: 0,
+                left_out,
+            };
+            peer_line(&peer, &out)
+        };
+        let said =
+            "peer 10.0.0.2:2586 (lb2) linked; standby, holds its messages, 2 outages, clock -3 ms";
+        let left_out = "; 7 entries left out for want of room, see the log";
+        assert_eq!(line(0, Some(false)), said);
+        assert_eq!(line(7, Some(false)), format!("{said}{left_out}"));
+        // Also of one that has not said a word of its own yet.
+        assert_eq!(line(0, None), "peer 10.0.0.2:2586 linked");
+        assert_eq!(
+            line(7, None),
+            format!("peer 10.0.0.2:2586 linked{left_out}")
+        );
     }
 }
