@@ -47,3 +47,43 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
     assert_eq!(all.len(), 2, "{all:?}");
     assert_eq!((one.told(), two.told()), (1, 1));
 }
+
+/// As a disk leaves it that was full from then on: the journal has nothing behind the alert about the
+/// beginning of the outage.
+#[test]
+fn an_outage_whose_end_was_told_is_over_also_where_the_journal_has_it_open() {
+    let test = "pair: an_outage_whose_end_was_told_is_over_also_where_the_journal_has_it_open";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, mut two] = active_and_standby(&world, &relay);
+    two.end(Signal::SIGKILL);
+    one.wait_for_log(GONE);
+    world.fails();
+    wait_until("what is written down", SOON, || remembered(&one) == 2);
+    let journal = one.folder.join("state/journal");
+    let text = || std::fs::read_to_string(&journal).unwrap();
+    wait_until("that people know, in the journal", SOON, || {
+        text().contains("\"reached\":\"failure\"")
+    });
+    let full = text();
+    world.recovers();
+    wait_until("the end, written down", SOON, || remembered(&one) == 4);
+    one.end(Signal::SIGKILL);
+    std::fs::write(&journal, full).unwrap();
+    world.fails();
+    one.start();
+    wait_until("the next outage", SOON, || relay.mails().len() == 3);
+    world.recovers();
+    wait_until("its end", SOON, || relay.mails().len() == 4);
+    let all = ids(&relay);
+    let of = |kind| {
+        let ids = all.iter().filter(|id| id.contains(kind));
+        let outages = ids.map(|id| id.split(kind).next().unwrap_or_default());
+        outages.collect::<Vec<&str>>()
+    };
+    assert_eq!(of("/failure/"), of("/up/"), "{all:?}");
+    assert_ne!(of("/up/")[0], of("/up/")[1], "{all:?}");
+}
