@@ -143,13 +143,18 @@ impl Engine {
     /// Whether a section is known to have no such trouble, whatever was told.
     pub(super) fn is_untroubled(&self, key: VirtualServiceKey, trouble: Trouble) -> bool {
         let present = self.bindings.troubles(key, &self.troubles);
-        if trouble.is_of_servers() && self.bindings.served_by(key) == Some(ServedBy::NobodyYet) {
+        if self.is_nobody_yet(key, trouble) {
             return false;
         }
         let may_become_another = trouble.is_of_servers() && self.young.has_one_of_servers(key);
         let goes_on =
             |present: &BTreeSet<Trouble>| present.contains(&trouble) || may_become_another;
         !self.troubles.contains_key(&(key, trouble)) && present.is_some_and(|it| !goes_on(&it))
+    }
+
+    /// Whether nobody serves yet, which says nothing about a trouble of servers.
+    fn is_nobody_yet(&self, key: VirtualServiceKey, trouble: Trouble) -> bool {
+        trouble.is_of_servers() && self.bindings.served_by(key) == Some(ServedBy::NobodyYet)
     }
 
     fn compare_troubles(
@@ -174,6 +179,7 @@ impl Engine {
                 // Whether it became another one is seen when that has lasted.
                 (true, false) if trouble.is_of_servers() && self.young.has_one_of_servers(key) => {}
                 (true, false) => self.end_trouble(now, section, trouble, actions),
+                (false, false) if self.is_nobody_yet(key, trouble) => {}
                 (false, false) => self.found_untroubled(key, trouble),
                 // Under its old number, so that the outbox knows what it has.
                 (true, true) => self.tell_begin(now, section, trouble, actions),

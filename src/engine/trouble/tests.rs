@@ -29,7 +29,7 @@ use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::pair::talk::{EventId, Reached};
 use crate::time::{Mono, Wall};
 
-use super::{servers, young};
+use super::{ServedBy, servers, young};
 
 const VS: &str = "10.0.0.3:80/tcp";
 
@@ -154,6 +154,32 @@ impl Director {
     /// The next run reports this; the alerts that follow, in short.
     fn reports(&mut self, report: &Report) -> Vec<String> {
         let mut actions = self.hears(report);
+        actions.extend(self.lasts());
+        alerts(&actions)
+    }
+
+    /// An operator wishes this of a real server, and the table follows.
+    fn orders(&mut self, server: &str, wish: ManualWish) -> Vec<Action> {
+        let aim = Aim {
+            server: RealServerName(server.to_owned()),
+            within: None,
+        };
+        let mut actions = self.tell(Event::Operator(Wish::Manual(Order {
+            aim,
+            wish,
+            span: None,
+            by: "ann".to_owned(),
+            reason: "new kernel".to_owned(),
+            caution: Caution::Force,
+        })));
+        actions.extend(self.looks());
+        actions
+    }
+
+    /// An operator disables all real servers; the alerts that follow.
+    fn keeps_all_out(&mut self) -> Vec<String> {
+        let mut actions = self.orders("10.1.0.1", ManualWish::Disable);
+        actions.extend(self.orders("10.1.0.2", ManualWish::Disable));
         actions.extend(self.lasts());
         alerts(&actions)
     }
@@ -401,23 +427,7 @@ fn a_restart_ends_no_trouble_while_operators_keep_all_servers_out() {
     let mut director = Director::start(file(), Saved::default(), Table::new(), 0.0);
     let good = fixture::exited(0, "");
     director.reports(&good);
-    let mut actions = Vec::new();
-    for server in ["10.1.0.1", "10.1.0.2"] {
-        actions.extend(director.tell(Event::Operator(Wish::Manual(Order {
-            aim: Aim {
-                server: RealServerName(server.to_owned()),
-                within: None,
-            },
-            wish: ManualWish::Disable,
-            span: None,
-            by: "ann".to_owned(),
-            reason: "new kernel".to_owned(),
-            caution: Caution::Force,
-        }))));
-        actions.extend(director.looks());
-    }
-    actions.extend(director.lasts());
-    let told = alerts(&actions);
+    let told = director.keeps_all_out();
     let began = number_of(&told);
     assert_eq!(
         told[0],
@@ -620,6 +630,56 @@ fn before_a_director_knows_its_servers_it_tells_no_end_of_what_the_peer_found() 
     assert_eq!(number_of(&told), PEERS, "the trouble goes on: {told:?}");
     let up = format!("page.alert up virtual/{VS} too_few/{PEERS}/up/1");
     assert_eq!(director.reports(&fixture::exited(0, "")), [up]);
+}
+
+/// Nobody serves yet: that the peer is lost just then does not end its trouble here.
+#[test]
+fn while_nobody_serves_yet_a_lost_peers_trouble_keeps_its_number() {
+    let file = || {
+        let mut model = model(|section| section.min_live = MinLive::Count(0));
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        model
+    };
+    let mut director = Director::start(file(), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    director.keeps_all_out();
+    let Director {
+        mut journal,
+        kernel,
+        seconds,
+        ..
+    } = director;
+    let is_other = |key: &String| !key.starts_with("trouble ");
+    journal.records.retain(|key, _| is_other(key));
+    let mut director = Director::start(file(), journal, kernel, seconds);
+    director.tell(Event::Peer(peer("no_server", PEERS, Speaking::Speaks)));
+    let failure = format!("virtual/{VS} no_server/{PEERS}/failure/1");
+    director.tell(Event::PeerDelivered(vec![failure.into()]));
+    let lost = PeerTold {
+        is_linked: false,
+        ..peer("no_server", PEERS, Speaking::Silent)
+    };
+    assert_eq!(alerts(&director.tell(Event::Peer(lost))), [""; 0]);
+    // The section is decided over once more, before the first verdicts.
+    let mut actions = director.orders("10.1.0.1", ManualWish::Quiesce);
+    let served = director.engine.bindings.served_by(VS.parse().unwrap());
+    assert_eq!(served, Some(ServedBy::NobodyYet));
+    let bad = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    for _ in 0..2 {
+        actions.extend(director.hears(&bad));
+        actions.extend(director.lasts());
+    }
+    let told = alerts(&actions);
+    assert_eq!(number_of(&told), PEERS, "the trouble goes on: {told:?}");
+    let aim = Aim {
+        server: RealServerName("10.1.0.1".to_owned()),
+        within: None,
+    };
+    let mut actions = director.tell(Event::Operator(Wish::EnableServer(aim)));
+    actions.extend(director.looks());
+    actions.extend(director.hears(&fixture::exited(0, "")));
+    let up = format!("page.alert up virtual/{VS} no_server/{PEERS}/up/1");
+    assert_eq!(alerts(&actions), [up]);
 }
 
 /// The disk had no room for the end of the trouble, and the daemon was killed.
