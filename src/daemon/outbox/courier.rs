@@ -3,13 +3,14 @@
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
 //! `intake`, what comes of deliveries in `outcome`, what the other director tells, told or calls
-//! otherwise in `held`, what of all this a restart must not forget in `kept`, programs in `turn`.
+//! otherwise in `held`, what was told and must outlive a restart in `ledger`, what waits of programs
+//! in `programs`.
 
 mod held;
 mod intake;
-mod kept;
+mod ledger;
 mod outcome;
-mod turn;
+mod programs;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
 use crate::clock::Clock;
-use crate::daemon::outbox::courier::turn::Shelf;
+use crate::daemon::outbox::courier::programs::Shelf;
 use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
