@@ -8,14 +8,14 @@
 //! | what was written into the FIFO | `fifo` |
 //! | which addresses are here | `addresses` |
 //! | which synchronisation daemons run | `sync` |
-//! | what is done when the role changes | `turn` |
+//! | what is done when the role changes | `change` |
 //! | what comes first at a takeover | `takeover` |
 
 mod addresses;
+mod change;
 mod fifo;
 mod sync;
 mod takeover;
-mod turn;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ use crate::pair::{PairSettings, Sight};
 use crate::time::Mono;
 use crate::wire::role::SyncRow;
 
+pub(super) use change::{begin, voice};
 use fifo::Heard;
 pub(super) use takeover::Takeover;
-pub(super) use turn::{begin, voice};
 
 /// The tasks that look and listen. Dropped, they end.
 #[derive(Debug)]
