@@ -3,7 +3,7 @@
 //! Whoever reads these two enums, [`Event`] and [`Action`], knows the daemon. Alerts have
 //! their words in `alert`, the log in `note`, declared virtual services in `section`, other
 //! writers of the table in `contested`, runs and held connections in `run`, operators in `wish`,
-//! the other director in `peer`.
+//! the other director in `peer`, what operators wish on both in `shared`.
 
 mod alert;
 mod contested;
@@ -12,6 +12,7 @@ mod note;
 mod peer;
 mod run;
 mod section;
+mod shared;
 mod wish;
 
 use std::fmt;
@@ -35,9 +36,10 @@ pub use alert::{
 pub use contested::Contested;
 pub use kept::KeptStranger;
 pub use note::{Cause, CutOff, Note, ServerChange};
-pub use peer::{PeerTold, PeerWish, Renumbering, Speaking};
+pub use peer::{PeerTold, Renumbering, Speaking};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
 pub use section::{KeptOut, SectionNews, Trouble};
+pub use shared::{Alerts, NoWish, PeerWish, ServerWord, SharedWish};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.

@@ -32,11 +32,12 @@ use crate::lvs::{Connections, RealServerKey, ServerWish, Table, VirtualServiceKe
 use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
+pub use shared::SharedOrder;
 use shared::Term;
 use standing::{Drain, SavedWish, Standing};
 
 pub(crate) mod merged;
-pub(crate) mod shared;
+mod shared;
 mod standing;
 
 #[cfg(test)]
@@ -64,10 +65,10 @@ pub const REASON_MAX: usize = 200;
 const BY_MAX: usize = 64;
 
 /// Prefix of the journal keys of this file.
-pub(crate) const PREFIX: &str = "wish ";
+const PREFIX: &str = "wish ";
 
 /// A real server in a virtual service.
-pub(crate) type EntryKey = (VirtualServiceKey, RealServerKey);
+pub type EntryKey = (VirtualServiceKey, RealServerKey);
 
 /// What a wish makes of what is wanted of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -427,8 +428,16 @@ fn note((virtual_service, server): EntryKey, text: String) -> Action {
     })
 }
 
-fn key((virtual_service, server): EntryKey) -> String {
+pub(crate) fn key((virtual_service, server): EntryKey) -> String {
     format!("{PREFIX}{virtual_service} {server}")
+}
+
+/// Which entry has this key. An address can be written in several ways, and a key is written in
+/// one.
+pub(crate) fn entry_named(text: &str) -> Option<EntryKey> {
+    let (service, server) = text.strip_prefix(PREFIX)?.rsplit_once(' ')?;
+    let entry = (service.parse().ok()?, RealServerKey(server.parse().ok()?));
+    (key(entry) == text).then_some(entry)
 }
 
 fn forget(key: String) -> Action {

@@ -226,7 +226,7 @@ pub(crate) fn peer(bytes: &[u8]) {
                     wishes.hear(wish);
                 }
                 let differing = wishes.differing(now.wall).into_iter();
-                let said = differing.map(PeerWish::from);
+                let said = differing.filter_map(|it| PeerWish::try_from(it).ok());
                 engine.handle(now, Event::PeerWishes(said.collect()));
             }
             // The link ends.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::daemon::Daemon;
 use crate::engine::Engine;
-use crate::engine::event::{Event, Memory, PeerWish};
+use crate::engine::event::{Event, Memory, NoWish, PeerWish, SharedWish};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Model;
 use crate::pair::talk::wishes::{Cause, WISHES_MAX};
@@ -26,7 +26,10 @@ pub(super) struct Shared {
     writer: u64,
     /// All of it, as the peer is told.
     all: Arc<Vec<StampedWish>>,
-    /// The log says once that wishes of the peer's are left out.
+    /// Wishes of the peer's that nobody can have said.
+    refused: u64,
+    /// Why the first of them is none; said once, as is that wishes of the peer's are left out.
+    refusal: Option<NoWish>,
     is_left_out_said: bool,
 }
 
@@ -38,13 +41,23 @@ impl Shared {
             all: Arc::new(wishes.all().collect()),
             wishes,
             writer: fastrand::u64(..),
+            refused: 0,
+            refusal: None,
             is_left_out_said: false,
         }
     }
 
     /// Wishes of the peer's that were not taken.
     pub(super) const fn left_out(&self) -> u64 {
-        self.wishes.left_out()
+        self.wishes.left_out() + self.refused
+    }
+
+    /// Whether the peer's operators can have said this; counted where not.
+    fn is_wish(&mut self, entry: &StampedWish) -> bool {
+        let refusal = SharedWish::of(&entry.key, entry.value.as_ref()).err();
+        self.refused += u64::from(refusal.is_some());
+        self.refusal = self.refusal.or(refusal);
+        refusal.is_none()
     }
 
     /// Looks at what holds; what of that is for the journal.
@@ -94,6 +107,9 @@ impl Daemon {
         let shared = &mut self.peer.shared;
         let mut news = BTreeSet::new();
         for entry in heard {
+            if !shared.is_wish(&entry) {
+                continue;
+            }
             let (key, value) = entry.record();
             let name = entry.key.clone();
             if shared.wishes.hear(entry) {
@@ -102,16 +118,20 @@ impl Daemon {
             }
         }
         shared.all = Arc::new(shared.wishes.all().collect());
-        let count = shared.wishes.left_out();
+        let count = shared.left_out();
         if count > 0 && !shared.is_left_out_said {
             shared.is_left_out_said = true;
-            let help = "lvsmon enable on either director ends what is no longer wished";
+            let why = match shared.refusal {
+                Some(refusal) => refusal.to_string(),
+                None => format!("there are more than {WISHES_MAX}, or they are from no time"),
+            };
+            let help = "both directors want the same version of lvsmon; lvsmon enable on either \
+                        ends what is no longer wished";
             tracing::warn!(
                 count,
-                most = WISHES_MAX,
+                why,
                 help,
-                "wishes of the other director are left out: there are too many, or nobody could \
-                 have said them"
+                "wishes of the other director are left out"
             );
         }
         self.carry_out_shared();
@@ -138,7 +158,9 @@ impl Daemon {
         if differing.is_empty() || !self.has_peer() {
             return;
         }
-        let wishes = differing.iter().cloned().map(PeerWish::from);
+        // What an older version took, and wrote down, may be none.
+        let read = |it: StampedWish| PeerWish::try_from(it).ok();
+        let wishes = differing.iter().cloned().filter_map(read);
         self.tell(Event::PeerWishes(wishes.collect()));
         self.look_at_wishes(Cause::Itself);
         let waiting = self.differing_wishes();

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::pair::talk::PeerState;
 use crate::pair::talk::conversation::{EndedOutages, Outages};
-use crate::pair::talk::wishes::StampedWish;
 
 /// What the other director has told (D26).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,27 +35,6 @@ impl PeerTold {
             numbers: here.map_or(0, |here| here.numbers),
             speaking,
             peer: here.map_or(Speaking::Speaks, |here| Speaking::of(here.speaks)),
-        }
-    }
-}
-
-/// What an operator said on the other director.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PeerWish {
-    /// What it is about, by the name that both directors have for it.
-    pub name: String,
-    /// What is wished; none: nothing any more.
-    pub value: Option<serde_json::Value>,
-    /// By how much the clock of its times is ahead of ours, in microseconds.
-    pub ahead_micros: i64,
-}
-
-impl From<StampedWish> for PeerWish {
-    fn from(wish: StampedWish) -> Self {
-        Self {
-            name: wish.key,
-            value: wish.value,
-            ahead_micros: wish.ahead_micros,
         }
     }
 }

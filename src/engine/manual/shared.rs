@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::effort::look;
-use crate::engine::event::{Action, Caution, ManualWish};
+use crate::engine::event::{Action, Caution, ManualWish, NoWish};
 use crate::engine::manual::standing::{Drain, Standing, due};
 use crate::engine::manual::{
-    BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, PREFIX, REASON_MAX, SPAN_MAX, forget,
-    key, line, note,
+    BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, forget, key, line,
+    note,
 };
 use crate::engine::state::Moment;
 use crate::lvs::{RealServerKey, VirtualServiceKey, Weight};
@@ -28,7 +28,7 @@ pub(super) struct Term {
 
 /// A wish as the directors tell it to each other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SharedWish {
+pub struct SharedOrder {
     virtual_service: VirtualServiceKey,
     server: RealServerKey,
     #[serde(flatten)]
@@ -55,7 +55,23 @@ impl Term {
     }
 }
 
-impl SharedWish {
+impl SharedOrder {
+    /// Reads what the other director says of an entry.
+    pub(crate) fn of(entry: EntryKey, value: &Value) -> Result<Self, NoWish> {
+        let order = Self::deserialize(value).map_err(|_| NoWish::Value)?;
+        match order.entry() == entry {
+            true if order.is_bounded() => Ok(order),
+            true => Err(NoWish::Bounds),
+            false => Err(NoWish::Value),
+        }
+    }
+
+    /// As it is told.
+    pub(crate) fn value(&self) -> Value {
+        // A struct of texts and numbers has no way to fail here.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
     const fn term(&self) -> Term {
         Term {
             since: self.since,
@@ -68,48 +84,35 @@ impl SharedWish {
         (self.virtual_service, self.server)
     }
 
-    /// Whether a person could have said it, and it is not over. Its times are by a clock that is
-    /// ahead of ours by so much.
-    pub(crate) fn is_sound(&self, now: Now, ahead_micros: i64) -> bool {
-        let is_bounded = match self.wish {
+    /// Whether a person could have said it.
+    fn is_bounded(&self) -> bool {
+        match self.wish {
             ManualWish::Drain { limit_s } => Duration::from_secs(limit_s) <= SPAN_MAX,
             ManualWish::Weight { weight } => weight <= Weight::MAX,
             ManualWish::Quiesce | ManualWish::Disable => true,
-        };
-        is_bounded
-            && self
-                .until
-                .is_none_or(|until| until.by_our_clock(ahead_micros) > now.wall)
+        }
+    }
+
+    /// Whether its time is over. Its times are by a clock that is ahead of ours by so much.
+    pub(crate) fn is_over(&self, now: Now, ahead_micros: i64) -> bool {
+        let until = self.until.map(|until| until.by_our_clock(ahead_micros));
+        until.is_some_and(|until| until <= now.wall)
     }
 }
 
 impl Manual {
-    /// Every wish in force, by a name that is the same on both directors.
-    pub(crate) fn shared(&self) -> impl Iterator<Item = (String, Value)> + '_ {
-        self.wishes.iter().map(|(&entry, standing)| {
-            let shared = SharedWish {
-                virtual_service: entry.0,
-                server: entry.1,
-                wish: standing.wish,
-                by: standing.by.clone(),
-                reason: standing.reason.clone(),
-                since: standing.said.since,
-                until: standing.said.until,
-                caution: standing.caution,
-            };
-            // A struct of texts and numbers has no way to fail here.
-            (key(entry), serde_json::to_value(shared).unwrap_or_default())
+    /// Every wish in force.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = SharedOrder> + '_ {
+        self.wishes.iter().map(|(&entry, standing)| SharedOrder {
+            virtual_service: entry.0,
+            server: entry.1,
+            wish: standing.wish,
+            by: standing.by.clone(),
+            reason: standing.reason.clone(),
+            since: standing.said.since,
+            until: standing.said.until,
+            caution: standing.caution,
         })
-    }
-
-    /// Which wish has this name.
-    pub(crate) fn entry_named(&self, name: &str) -> Option<EntryKey> {
-        let (service, server) = name.strip_prefix(PREFIX)?.rsplit_once(' ')?;
-        let entry = (service.parse().ok()?, RealServerKey(server.parse().ok()?));
-        look();
-        // An address can be written in several ways, and a name is written in one.
-        let is_it = self.wishes.contains_key(&entry) && key(entry) == name;
-        is_it.then_some(entry)
     }
 
     /// The peer's operator wishes this, in the place of what was wished before. Its times are by a
@@ -117,7 +120,7 @@ impl Manual {
     pub(crate) fn share(
         &mut self,
         now: Now,
-        shared: &SharedWish,
+        shared: &SharedOrder,
         ahead_micros: i64,
     ) -> Vec<Action> {
         let entry = shared.entry();
@@ -154,6 +157,7 @@ impl Manual {
 
     /// The peer's operator ended what was wished, or it came to its end there.
     pub(crate) fn share_end(&mut self, entry: EntryKey) -> Vec<Action> {
+        look();
         let Some(standing) = self.wishes.remove(&entry) else {
             return Vec::new();
         };

@@ -95,25 +95,16 @@ fn a_thousand_wishes_that_end_on_the_other_director_cost_one_look_each() {
         let server = RealServerKey(([192, 168, 0, 1], port).into());
         manual.wish(at(0.0), (entry().0, server), &drain(600));
     }
-    let names: Vec<String> = manual.shared().map(|(name, _)| name).collect();
+    let entries: Vec<EntryKey> = manual.shared().map(|order| order.entry()).collect();
     let looks = crate::effort::looks(|| {
-        for name in &names {
-            let entry = manual.entry_named(name).unwrap();
+        for &entry in &entries {
+            assert_eq!(entry_named(&key(entry)), Some(entry));
             assert_eq!(manual.share_end(entry).len(), 2);
-            assert_eq!(manual.entry_named(name), None, "it has ended");
+            assert_eq!(manual.share_end(entry).len(), 0, "it has ended");
         }
     });
     assert!(manual.is_empty());
     assert_eq!(looks, 2 * 1_001);
-    manual.wish(at(0.0), (mark, six), &drain(600));
-    for other in [
-        "wish fwmark 7/v6 [2001:db8:0::1]:0",
-        "wish fwmark 7/v6",
-        "fwmark 7/v6 [2001:db8::1]:0",
-        "wish",
-    ] {
-        assert_eq!(manual.entry_named(other), None, "{other}");
-    }
 }
 
 fn texts(actions: &[Action]) -> Vec<&str> {
@@ -392,9 +383,9 @@ fn a_record_that_makes_no_sense_is_said_and_forgotten() {
 }
 
 /// What is wished here, as the other director hears it.
-fn shared(manual: &Manual) -> Vec<(String, shared::SharedWish)> {
+fn shared(manual: &Manual) -> Vec<SharedOrder> {
     let all = manual.shared();
-    all.map(|(name, value)| (name, serde_json::from_value(value).unwrap()))
+    all.map(|it| SharedOrder::of(it.entry(), &it.value()).unwrap())
         .collect()
 }
 
@@ -413,9 +404,9 @@ fn a_wish_lasts_as_long_on_both_directors_though_a_clock_is_minutes_off() {
             ..drain(300)
         };
         two.wish(there(0.0), entry(), &order);
-        let [(_, wish)] = shared(&two).try_into().unwrap();
-        assert!(wish.is_sound(at(1.0), ahead) && wish.is_sound(at(599.0), ahead));
-        assert!(!wish.is_sound(at(600.0), ahead));
+        let [wish] = shared(&two).try_into().unwrap();
+        assert!(!wish.is_over(at(1.0), ahead) && !wish.is_over(at(599.0), ahead));
+        assert!(wish.is_over(at(600.0), ahead));
         one.share(at(1.0), &wish, ahead);
         assert_eq!(shared(&one), shared(&two), "as it was said");
         let view = one.view(entry(), at(2.0)).unwrap();
@@ -444,11 +435,11 @@ fn a_wish_is_the_same_on_both_directors_and_ends_at_the_same_time() {
         ..drain(600)
     };
     one.wish(at(0.0), entry(), &order);
-    let [(name, wish)] = shared(&one).try_into().unwrap();
-    assert!(wish.is_sound(at(60.0), 0));
+    let [wish] = shared(&one).try_into().unwrap();
+    assert!(!wish.is_over(at(60.0), 0));
     two.share(at(60.0), &wish, 0);
-    assert_eq!(shared(&two), [(name.clone(), wish.clone())]);
-    assert_eq!(two.entry_named(&name), Some(entry()));
+    assert_eq!(shared(&two), std::slice::from_ref(&wish));
+    assert_eq!(wish.entry(), entry());
     let view = |manual: &Manual| manual.view(entry(), at(70.0)).unwrap();
     assert_eq!(view(&one), view(&two));
     // Neither time, nor a drain that goes on, nor a restart makes it another one.
@@ -463,10 +454,10 @@ fn a_wish_is_the_same_on_both_directors_and_ends_at_the_same_time() {
         saved.records.insert(record.key, record.value);
     }
     let (restored, _) = Manual::restore(&saved, at(100.0));
-    assert_eq!(shared(&restored), [(name.clone(), wish.clone())]);
+    assert_eq!(shared(&restored), std::slice::from_ref(&wish));
     // Its end by itself, and by a word on the other director.
     let over = at(HOUR);
-    assert!(!wish.is_sound(over, 0));
+    assert!(wish.is_over(over, 0));
     assert_eq!(one.advance(over).0.len(), 1);
     assert_eq!(two.advance(over).0.len(), 1);
     assert!(one.is_empty() && two.is_empty());
@@ -480,8 +471,8 @@ fn no_wish_of_the_peer_is_longer_or_heavier_than_a_person_may_ask_for() {
     let mut manual = Manual::default();
     let sound = |order: &Order, manual: &mut Manual| {
         manual.wish(at(0.0), entry(), order);
-        let [(_, wish)] = shared(manual).try_into().unwrap();
-        wish.is_sound(at(1.0), 0)
+        let order = manual.shared().next().unwrap();
+        SharedOrder::of(order.entry(), &order.value()).is_ok()
     };
     let year = SPAN_MAX.as_secs();
     assert!(sound(&drain(year), &mut manual));

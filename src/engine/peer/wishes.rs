@@ -8,22 +8,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::effort::look;
 use crate::engine::Engine;
-use crate::engine::event::{Action, PeerWish};
-use crate::engine::manual;
+use crate::engine::event::{Action, Alerts, PeerWish, SharedWish};
 use crate::engine::report;
 use crate::engine::saved::Record;
-use crate::model::{HostName, Model, ServiceId};
+use crate::model::{Model, ServiceId};
 use crate::pair::talk::wishes::Level;
 use crate::time::Now;
-
-/// What a name begins with.
-const SERVICE: &str = "service ";
-const WATCH: &str = "watch ";
-const HOST: &str = "host ";
 
 impl Engine {
     /// All that operators wish at present.
@@ -31,20 +23,24 @@ impl Engine {
     pub fn wish_level(&self) -> Level {
         let services = self.model.services().zip(&self.states);
         let services = services.filter(|(_, state)| state.is_disabled);
-        let services = services.map(|((_, service), _)| {
-            let name = format!("{SERVICE}{} {}", service.group, service.name);
-            (name, Value::Bool(true))
+        let services = services.map(|((_, service), _)| SharedWish::Service {
+            group: Arc::clone(&service.group),
+            service: Arc::clone(&service.name),
+            said: Alerts::Disabled,
         });
-        let watches = self.disabled.watches();
-        let watches = watches.map(|group| (format!("{WATCH}{group}"), Value::Bool(true)));
-        let hosts = self.disabled.hosts().map(|(group, host, is_disabled)| {
-            (format!("{HOST}{group} {host}"), Value::Bool(is_disabled))
+        let watches = self.disabled.watches().map(|group| SharedWish::Watch {
+            group: group.into(),
+            said: Alerts::Disabled,
+        });
+        let hosts = self.disabled.hosts();
+        let hosts = hosts.map(|(group, host, is_disabled)| SharedWish::Host {
+            group: group.into(),
+            host: host.clone(),
+            is_disabled: Some(is_disabled),
         });
         let servers = self.bindings.shared_wishes();
-        services
-            .chain(watches)
-            .chain(hosts)
-            .chain(servers)
+        let all = services.chain(watches).chain(hosts).chain(servers);
+        all.filter_map(|wish| Some((wish.name(), wish.value()?)))
             .collect()
     }
 
@@ -57,32 +53,38 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let model = Arc::clone(&self.model);
-        let services = match wishes.iter().any(|it| it.name.starts_with(SERVICE)) {
+        let is_of_service = |it: &PeerWish| matches!(it.wish, SharedWish::Service { .. });
+        let services = match wishes.iter().any(is_of_service) {
             true => named(&model),
             false => BTreeMap::new(),
         };
         let mut servers = Vec::new();
-        for wish in wishes {
-            let PeerWish { name, value, .. } = wish;
-            if let Some(rest) = name.strip_prefix(SERVICE) {
-                let id = rest.split_once(' ').and_then(|it| services.get(&it));
-                if let Some(&id) = id {
-                    self.peer_disables_service(now, id, value.is_some(), actions);
+        for PeerWish { wish, ahead_micros } in wishes {
+            match wish {
+                SharedWish::Service {
+                    group,
+                    service,
+                    said,
+                } => {
+                    if let Some(&id) = services.get(&(&**group, &**service)) {
+                        self.peer_disables_service(now, id, said.is_disabled(), actions);
+                    }
                 }
-            } else if let Some(group) = name.strip_prefix(WATCH) {
-                let group: Arc<str> = group.into();
-                if self.has_watch(&group) {
-                    actions.push(keep(self.disabled.set_watch(&group, value.is_some())));
+                SharedWish::Watch { group, said } => {
+                    if self.has_watch(group) {
+                        actions.push(keep(self.disabled.set_watch(group, said.is_disabled())));
+                    }
                 }
-            } else if let Some(rest) = name.strip_prefix(HOST) {
-                let said = value.as_ref().and_then(Value::as_bool);
-                let record = rest.split_once(' ').and_then(|(group, host)| {
-                    let host = HostName::new(host);
-                    self.disabled.share_host(&self.model, group, &host, said)
-                });
-                actions.extend(record.map(keep));
-            } else if name.starts_with(manual::PREFIX) {
-                servers.push(wish);
+                SharedWish::Host {
+                    group,
+                    host,
+                    is_disabled,
+                } => {
+                    let model = &self.model;
+                    let record = self.disabled.share_host(model, group, host, *is_disabled);
+                    actions.extend(record.map(keep));
+                }
+                SharedWish::Server(word) => servers.push((word, *ahead_micros)),
             }
         }
         self.bindings.share(now, &servers, actions);

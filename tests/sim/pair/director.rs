@@ -188,8 +188,9 @@ impl Director {
             }
         }
         let now = self.now(time).wall;
+        let read = |wish| PeerWish::try_from(wish).unwrap();
         let differing = self.wishes.differing(now).into_iter();
-        let differing: Vec<PeerWish> = differing.map(PeerWish::from).collect();
+        let differing: Vec<PeerWish> = differing.map(read).collect();
         match differing.is_empty() {
             true => Vec::new(),
             false => self.tell(time, Event::PeerWishes(differing)),

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::engine::Engine;
-use crate::engine::event::{Event, PeerWish, Target, Wish};
+use crate::engine::event::{Alerts, Event, PeerWish, SharedWish, Target, Wish};
 use crate::engine::fixture::{at, model, service};
 use crate::engine::saved::Saved;
 use crate::model::HostName;
@@ -31,8 +31,7 @@ fn share(level: &Level, to: &mut Engine) {
     let names = level.keys().chain(own.keys());
     let differing = names.filter(|name| level.get(*name) != own.get(*name));
     let wish = |name: &String| PeerWish {
-        name: name.clone(),
-        value: level.get(name).cloned(),
+        wish: SharedWish::of(name, level.get(name)).unwrap(),
         ahead_micros: 0,
     };
     let wishes: BTreeMap<String, PeerWish> =
@@ -77,8 +76,11 @@ fn a_thousand_services_that_are_disabled_on_the_other_director_cost_two_looks_ea
     let mut engine = Engine::new(model, &Saved::default(), 1, TimeZone::UTC, at(0.0));
     engine.handle(at(0.0), Event::Start);
     let wish = |number| PeerWish {
-        name: format!("service g s{number}"),
-        value: Some(Value::Bool(true)),
+        wish: SharedWish::Service {
+            group: "g".into(),
+            service: format!("s{number}").into(),
+            said: Alerts::Disabled,
+        },
         ahead_micros: 0,
     };
     let wishes = (0..1_000).map(wish).collect();
@@ -90,26 +92,23 @@ fn a_thousand_services_that_are_disabled_on_the_other_director_cost_two_looks_ea
 }
 
 #[test]
-fn what_this_director_does_not_have_or_know_changes_nothing() {
+fn what_this_director_does_not_have_changes_nothing() {
     let mut engine = director();
-    let names = [
-        "host g h9",
-        "host x h1",
-        "host",
-        "service g x",
-        "watch x",
-        "wish nonsense",
-        "",
-        "odd",
-    ];
-    for value in [Some(Value::Bool(true)), Some(Value::Null), None] {
+    let server = "wish 10.0.0.3:80/tcp 10.1.0.1:80";
+    let names = ["host g h9", "host x h1", "service g x", "watch x"];
+    for value in [Some(Value::Bool(true)), None] {
         let wish = |name: &&str| PeerWish {
-            name: (*name).to_owned(),
-            value: value.clone(),
+            wish: SharedWish::of(name, value.as_ref()).unwrap(),
             ahead_micros: 0,
         };
         let wishes = names.iter().map(wish).collect();
         engine.handle(at(1.0), Event::PeerWishes(wishes));
         assert!(engine.wish_level().is_empty());
     }
+    let ended = PeerWish {
+        wish: SharedWish::of(server, None).unwrap(),
+        ahead_micros: 0,
+    };
+    engine.handle(at(1.0), Event::PeerWishes(vec![ended]));
+    assert!(engine.wish_level().is_empty());
 }

@@ -1,7 +1,7 @@
 //! Stories of what operators wish of the fallback, and of servers that start slowly.
 
 use super::*;
-use crate::engine::event::{Caution, ManualWish, Order, PeerWish, Trouble};
+use crate::engine::event::{Caution, ManualWish, Order, ServerWord, SharedWish, Trouble};
 use crate::engine::manual::Heed;
 
 impl Story {
@@ -41,18 +41,18 @@ impl Story {
 
     /// The other director hears of all wishes that hold here.
     fn tells(&mut self, other: &mut Self, expected: &str) {
-        let shared: Vec<(String, serde_json::Value)> =
-            self.farm().bindings.shared_wishes().collect();
-        let wish = |(name, value)| PeerWish {
-            name,
-            value: Some(value),
-            ahead_micros: 0,
+        let shared: Vec<SharedWish> = self.farm().bindings.shared_wishes().collect();
+        let word = |wish| {
+            let SharedWish::Server(word) = wish else {
+                panic!("{wish:?}")
+            };
+            word
         };
-        let shared: Vec<PeerWish> = shared.into_iter().map(wish).collect();
-        let shared: Vec<&PeerWish> = shared.iter().collect();
+        let words: Vec<ServerWord> = shared.into_iter().map(word).collect();
+        let words: Vec<(&ServerWord, i64)> = words.iter().map(|it| (it, 0)).collect();
         let farm = other.farm();
         let (now, mut actions) = (farm.now(), Vec::new());
-        farm.bindings.share(now, &shared, &mut actions);
+        farm.bindings.share(now, &words, &mut actions);
         farm.perform(actions);
         other.settles(expected);
     }
