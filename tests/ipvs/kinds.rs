@@ -39,28 +39,46 @@ fn service(name: &str, monitor: &str, lvs: &[&str]) -> String {
     text
 }
 
-fn a_server_is_in_only_when_both_its_services_are_well(farm: &mut Farm) {
+/// The line of a service that decides over the first server.
+const LINE: [&str; 1] = ["-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr"];
+
+/// The page of the first server that its second service asks for.
+const SECOND_PAGE: &str = "/run/r1/second.html";
+
+fn write_second_page() {
+    std::fs::write(SECOND_PAGE, "well\n").expect("a second page");
+}
+
+fn remove_second_page() {
+    std::fs::remove_file(SECOND_PAGE).expect("a second page");
+}
+
+/// Starts with two services of the first server: `first` asks for its first page and has these
+/// lines, `second` for the other one and has [`LINE`]. Behind them stands `more`.
+fn start_two_services(farm: &mut Farm, first: &[&str], more: &str) {
     farm.build();
-    let second = "/run/r1/second.html";
-    std::fs::write(second, "well\n").expect("a second page");
-    let line = ["-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr"];
+    write_second_page();
     let services = [
-        service("first", "http.monitor -t 1 -m \"is well\"", &line),
-        service("second", "http.monitor -t 1 -u /second.html", &line),
+        service("first", "http.monitor -t 5 -m \"is well\"", first),
+        service("second", "http.monitor -t 5 -u /second.html", &LINE),
     ];
     farm.start_daemon(&format!(
-        "statedir = /run/state\n\nhostgroup one www1.domain.com\n\nwatch one\n{}\n",
+        "statedir = /run/state\n\nhostgroup one 192.168.0.1\n\nwatch one\n{}\n{more}",
         services.concat()
     ));
     farm.expect_table(SOON, &[SERVICE, FIRST]);
+}
+
+fn a_server_is_in_only_when_both_its_services_are_well(farm: &mut Farm) {
+    start_two_services(farm, &LINE, "");
     farm.answer(1, "out of order\n");
     farm.expect_table(SOON, &[SERVICE]);
-    std::fs::remove_file(second).expect("a second page");
+    remove_second_page();
     farm.expect_checks(6);
     farm.answer(1, "server 1 is well\n");
     // The first service is well again; the second still keeps the server out.
     farm.keeps_table_for_checks(&[SERVICE], 4);
-    std::fs::write(second, "well\n").expect("a second page");
+    write_second_page();
     farm.expect_table(SOON, &[SERVICE, FIRST]);
 }
 
@@ -255,36 +273,25 @@ fn sections_of_every_protocol_follow_their_checks(farm: &mut Farm) {
 }
 
 fn a_line_and_a_section_decide_over_the_same_server(farm: &mut Farm) {
-    farm.build();
-    let second = "/run/r1/second.html";
-    std::fs::write(second, "well\n").expect("a second page");
-    let line = ["-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr"];
-    let services = [
-        service("first", "http.monitor -t 5 -m \"is well\"", &[]),
-        service("second", "http.monitor -t 5 -u /second.html", &line),
-    ];
-    farm.start_daemon(&format!(
-        "statedir = /run/state\n\nhostgroup one 192.168.0.1\n\nwatch one\n{}\n\
-         virtual 10.0.0.3:80\n    scheduler wrr\n    real one weight 5\n    service one:first\n\n",
-        services.concat()
-    ));
-    farm.expect_table(SOON, &[SERVICE, FIRST]);
+    let section = "virtual 10.0.0.3:80\n    scheduler wrr\n    real one weight 5\n    \
+                   service one:first\n\n";
+    start_two_services(farm, &[], section);
     // By the line alone, by both, by the section alone, by nobody.
-    std::fs::remove_file(second).expect("a second page");
+    remove_second_page();
     farm.expect_table(SOON, &[SERVICE]);
     farm.answer(1, "out of order\n");
     farm.expect_checks(6);
-    std::fs::write(second, "well\n").expect("a second page");
+    write_second_page();
     farm.keeps_table_for_checks(&[SERVICE], 6);
     farm.answer(1, "server 1 is well\n");
     farm.expect_table(SOON, &[SERVICE, FIRST]);
     farm.answer(1, "out of order\n");
     farm.expect_table(SOON, &[SERVICE]);
-    std::fs::remove_file(second).expect("a second page");
+    remove_second_page();
     farm.expect_checks(6);
     farm.answer(1, "server 1 is well\n");
     farm.keeps_table_for_checks(&[SERVICE], 6);
-    std::fs::write(second, "well\n").expect("a second page");
+    write_second_page();
     farm.expect_table(SOON, &[SERVICE, FIRST]);
 }
 

@@ -217,7 +217,19 @@ impl Director {
         self.configure_mail_with(relay, &format!("{link}mail_group_wait = 0s\n"));
     }
 
-    /// The same with these settings.
+    /// Nobody is there for it from now on, and nobody may call.
+    pub(super) fn cut(&self, peer: &Self, relay: &Relay) {
+        self.configure_mail(relay, &format!("peer = 127.0.0.9:{}\n", peer.port));
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// The peer is there again.
+    fn heal(&self, peer: &Self, relay: &Relay) {
+        self.configure_mail(relay, &link(self, peer));
+        self.signal(Signal::SIGHUP);
+    }
+
+    /// The same as [`Director::configure_mail`] with these settings.
     fn configure_mail_with(&self, relay: &Relay, settings: &str) {
         let fifo = self.folder.join("fifo");
         let settings = format!(
@@ -577,21 +589,16 @@ fn what_was_told_while_the_link_was_cut_is_dropped_later_and_nothing_is_lost() {
     wait_until("the mail", SOON, || relay.mails().len() == 1);
     wait_until("the standby to see it", SOON, || one.peer_has("1 outage"));
     two.wait_to_hold(0);
-    // Nobody is there, and nobody may call.
-    let cut = format!("peer = 127.0.0.9:{}\n", two.port);
-    one.configure_mail(&relay, &cut);
-    one.signal(Signal::SIGHUP);
+    one.cut(&two, &relay);
     two.wait_for_log(GONE);
     world.recovers();
     wait_until("the upalert", SOON, || relay.mails().len() == 2);
     two.wait_to_hold(2);
-    one.configure_mail(&relay, &link(&one, &two));
-    one.signal(Signal::SIGHUP);
+    one.heal(&two, &relay);
     two.wait_for_times(LINKED, 2);
     two.wait_to_hold(0);
     // Once more, and this time the active one does not get it out.
-    one.configure_mail(&relay, &cut);
-    one.signal(Signal::SIGHUP);
+    one.cut(&two, &relay);
     two.wait_for_times(GONE, 2);
     relay.hold_after(2);
     world.fails();
@@ -607,29 +614,33 @@ fn what_was_told_while_the_link_was_cut_is_dropped_later_and_nothing_is_lost() {
     assert!(unique.len() >= 3 && all.len() <= 4, "{all:?}");
 }
 
+/// An outage of the first one's world, told without a link and then found by the second in its own:
+/// later, so that it gives it another number. The second, and the first outage of a daemon has the
+/// one after its start at least.
+fn found_while_cut([world, same]: [&World; 2], relay: &Relay) -> [Director; 2] {
+    let [one, two] = roles(Director::pair_in([world, same]), relay);
+    one.cut(&two, relay);
+    two.wait_for_log(GONE);
+    world.fails();
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    wait_until("the program", SOON, || one.told() == 1);
+    let found = Timestamp::now().as_second();
+    let is_later = || Timestamp::now().as_second() > found + 1;
+    wait_until("a later number", SOON, is_later);
+    same.fails();
+    two.wait_to_hold(2);
+    [one, two]
+}
+
 #[test]
 fn an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id() {
     if !have_relay("pair: an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id") {
         return;
     }
     let relay = Relay::start(&[]);
-    let (world, same) = (World::new(), World::new());
-    let [mut one, two] = roles(Director::pair_in([&world, &same]), &relay);
-    one.configure_mail(&relay, &format!("peer = 127.0.0.9:{}\n", two.port));
-    one.signal(Signal::SIGHUP);
-    two.wait_for_log(GONE);
-    world.fails();
-    wait_until("the mail", SOON, || relay.mails().len() == 1);
-    wait_until("the program", SOON, || one.told() == 1);
-    // The standby finds it later, and gives it a number of its own: the second, and the first
-    // outage of a daemon has the one after its start at least.
-    let found = Timestamp::now().as_second();
-    let is_later = || Timestamp::now().as_second() > found + 1;
-    wait_until("a later number", SOON, is_later);
-    same.fails();
-    two.wait_to_hold(2);
-    one.configure_mail(&relay, &link(&one, &two));
-    one.signal(Signal::SIGHUP);
+    let [world, same] = [World::new(), World::new()];
+    let [mut one, two] = found_while_cut([&world, &same], &relay);
+    one.heal(&two, &relay);
     two.wait_for_log("an outage has the peer's number from now on");
     two.wait_to_hold(0);
     // Its end is of the same outage, whoever tells it.
@@ -679,18 +690,8 @@ fn an_outage_that_was_over_before_the_link_is_back_is_told_under_one_id() {
     }
     for is_over in [true, false] {
         let relay = Relay::start(&[]);
-        let (world, same) = (World::new(), World::new());
-        let [mut one, two] = roles(Director::pair_in([&world, &same]), &relay);
-        one.configure_mail(&relay, &format!("peer = 127.0.0.9:{}\n", two.port));
-        one.signal(Signal::SIGHUP);
-        two.wait_for_log(GONE);
-        world.fails();
-        wait_until("the mail", SOON, || relay.mails().len() == 1);
-        let found = Timestamp::now().as_second();
-        let is_later = || Timestamp::now().as_second() > found + 1;
-        wait_until("a later number", SOON, is_later);
-        same.fails();
-        two.wait_to_hold(2);
+        let [world, same] = [World::new(), World::new()];
+        let [mut one, two] = found_while_cut([&world, &same], &relay);
         // Both see that it fails; now it is over, which the standby finds sooner or later.
         world.recovers();
         wait_until("the upalert", SOON, || relay.mails().len() == 2);
@@ -699,8 +700,7 @@ fn an_outage_that_was_over_before_the_link_is_back_is_told_under_one_id() {
             same.recovers();
             two.wait_to_hold(4);
         }
-        one.configure_mail(&relay, &link(&one, &two));
-        one.signal(Signal::SIGHUP);
+        one.heal(&two, &relay);
         two.wait_for_log("an outage has the peer's number from now on");
         two.wait_to_hold(0);
         // Nothing of it is told any more, nor its end: the next one is.

@@ -23,9 +23,7 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
     let relay = Relay::start(&[]);
     let world = World::new();
     let [mut one, two] = active_and_standby(&world, &relay);
-    // Nobody is there, and nobody may call.
-    one.configure_mail(&relay, &format!("peer = 127.0.0.9:{}\n", two.port));
-    one.signal(Signal::SIGHUP);
+    one.cut(&two, &relay);
     two.wait_for_log(GONE);
     world.fails();
     wait_until("the mail", SOON, || relay.mails().len() == 1);
