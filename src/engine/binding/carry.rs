@@ -32,7 +32,7 @@ struct SavedGate {
 impl Bindings {
     /// Takes the journal in; answers with all there is to do at the start.
     pub(super) fn restore(&mut self, saved: &Saved, now: Now) -> Vec<Action> {
-        let mut actions = self.adopt(now);
+        let mut actions = self.adopt(now, &Past::default());
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let gate = serde_json::from_value::<SavedGate>(value.clone()).ok();
@@ -95,7 +95,6 @@ impl Bindings {
         let is_void = |old, part: &Part| *part == Part::Whole && members_differ(old);
         let tally = &mut self.sections.tally;
         actions.extend(tally.renumber(&old_model, new_id, is_void));
-        tally.remember(past);
         let judges = judges(model);
         let mut carried: Vec<(ServiceId, Judge)> = Vec::new();
         for (old, mut judge) in old_judges {
@@ -109,7 +108,7 @@ impl Bindings {
             }
         }
         self.judges = carried.into_iter().collect();
-        actions.extend(self.adopt(now));
+        actions.extend(self.adopt(now, &past));
         for (entry, latch) in old_latches {
             let moved = new_id(entry.service).map(|service| Entry {
                 service,
@@ -151,7 +150,7 @@ impl Bindings {
             actions.push(entry.record(&self.model, None));
         }
         actions.extend(self.sections.forget(&self.model, now));
-        actions.extend(self.adopt(now));
+        actions.extend(self.adopt(now, &Past::default()));
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
         actions
@@ -176,7 +175,7 @@ impl Bindings {
     }
 
     /// Fits judges, timers and names to the Model; answers with the names to look up.
-    fn adopt(&mut self, now: Now) -> Vec<Action> {
+    fn adopt(&mut self, now: Now, past: &Past) -> Vec<Action> {
         let model = Arc::clone(&self.model);
         self.by_virtual_service.clear();
         for judge in self.judges.values_mut() {
@@ -219,7 +218,7 @@ impl Bindings {
         let names = self.addresses.declare(words.iter());
         self.settle_unused();
         let mut actions: Vec<Action> = names.into_iter().map(Action::Resolve).collect();
-        actions.extend(self.sections.declare(&model, now));
+        actions.extend(self.sections.declare(&model, now, past));
         actions
     }
 

@@ -83,9 +83,6 @@ pub(crate) enum Streak {
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     parts: BTreeMap<(ServiceId, Part), Counted>,
-    /// What goes over to sections that begin to listen; only between [`Tally::remember`] and the
-    /// [`Tally::declare`] of a reload.
-    past: Past,
 }
 
 /// What the checks of before a reload said, under the numbers of the new Model.
@@ -129,12 +126,12 @@ struct SavedVerdict {
 impl Tally {
     /// Counts for exactly the sections of this Model: streaks and verdicts of what is still
     /// there stay, also where `fall` and `rise` are others now. Records of what is gone are to
-    /// be forgotten. A section that begins to listen starts with what was said last, see
-    /// [`Tally::remember`]. The Model numbers services as the one before: see
+    /// be forgotten. A section that begins to listen starts with what was said last: a server that
+    /// is known starts in a section that is new to it as it is, and only one that nobody ever judged
+    /// as the section says (D16). The Model numbers services as the one before: see
     /// [`Tally::renumber`].
-    pub(crate) fn declare(&mut self, model: &Model) -> Vec<Action> {
+    pub(crate) fn declare(&mut self, model: &Model, past: &Past) -> Vec<Action> {
         let mut old = std::mem::take(&mut self.parts);
-        let past = std::mem::take(&mut self.past);
         for section in &model.virtual_services {
             for server in &section.servers {
                 for judge in &server.judges {
@@ -181,13 +178,6 @@ impl Tally {
             }
         }
         actions
-    }
-
-    /// Takes note of what was said before a reload: a server that is known starts in a section
-    /// that is new to it as it is, and only one that nobody ever judged as the section says
-    /// (D16). Before [`Tally::declare`], which forgets it.
-    pub(crate) fn remember(&mut self, past: Past) {
-        self.past = past;
     }
 
     /// Goes over to another numbering of services. `number` is the new one of a service, none

@@ -15,7 +15,7 @@ use crate::engine::binding;
 use crate::engine::event::{Action, Contested, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
-use crate::engine::section::count::Tally;
+use crate::engine::section::count::{Past, Tally};
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
 use crate::engine::section::weight::ramp_end;
@@ -150,9 +150,9 @@ struct SavedOut {
 
 impl Sections {
     /// Takes exactly the sections of this Model in; what is known of one that is still there
-    /// stays. Answers with what is to be written down.
-    pub(crate) fn declare(&mut self, model: &Model, now: Now) -> Vec<Action> {
-        let mut actions = self.tally.declare(model);
+    /// stays; `past` is for those that are new to a server. Answers with what is to be written down.
+    pub(crate) fn declare(&mut self, model: &Model, now: Now, past: &Past) -> Vec<Action> {
+        let mut actions = self.tally.declare(model, past);
         let mut old = std::mem::take(&mut self.states);
         for (index, section) in model.virtual_services.iter().enumerate() {
             let mut state = old.remove(&section.key).unwrap_or_default();

@@ -58,7 +58,7 @@ impl Teller {
     fn new(sections: Vec<DeclaredService>) -> Self {
         let model = model(sections);
         let mut tally = Tally::default();
-        assert_eq!(tally.declare(&model), []);
+        assert_eq!(tally.declare(&model, &Past::default()), []);
         let journal = Saved::default();
         Self {
             model,
@@ -203,7 +203,7 @@ fn a_restart_remembers_what_failed_and_a_reload_all_that_is_still_there() {
     assert_eq!(anew.len(), 3);
 
     let mut restarted = Tally::default();
-    restarted.declare(&teller.model);
+    restarted.declare(&teller.model, &Past::default());
     assert_eq!(
         restarted.restore(&teller.model, &teller.journal, |_| true),
         []
@@ -220,7 +220,7 @@ fn a_restart_remembers_what_failed_and_a_reload_all_that_is_still_there() {
 
     // A section that goes takes its records with it, the others keep what they know.
     let fewer = model(vec![section(80, 1, 2, 500)]);
-    let actions = teller.tally.declare(&fewer);
+    let actions = teller.tally.declare(&fewer, &Past::default());
     assert_eq!(actions.len(), 1);
     teller.keep(actions);
     teller.model = fewer;
@@ -253,7 +253,7 @@ fn a_section_that_is_new_at_a_start_begins_with_the_failures_of_the_others() {
         teller.hear("h2", "+");
         teller.model = model(file(now));
         teller.tally = Tally::default();
-        teller.tally.declare(&teller.model);
+        teller.tally.declare(&teller.model, &Past::default());
         let is_known = |it| declared.iter().any(|&port| key(port) == it);
         let actions = teller
             .tally
@@ -283,7 +283,7 @@ fn records_that_make_no_sense_are_forgotten() {
         .records
         .insert("other".to_owned(), serde_json::json!(7));
     let mut tally = Tally::default();
-    tally.declare(&model);
+    tally.declare(&model, &Past::default());
     assert_eq!(tally.restore(&model, &journal, |_| true).len(), 2);
 }
 
@@ -305,16 +305,16 @@ fn a_section_that_begins_to_listen_counts_what_was_counted_before() {
         for (unchanged, expected) in [(BTreeSet::new(), ' '), ([WEB].into(), expected)] {
             let new = section(81, own_fall, own_rise, 500);
             let model = self::model(vec![section(80, fall, rise, 500), new]);
-            teller.tally.remember(Past {
+            let past = Past {
                 unchanged,
                 ..Past::default()
-            });
-            let actions = teller.tally.declare(&model);
+            };
+            let actions = teller.tally.declare(&model, &past);
             assert_eq!(teller.verdict(81, "h1"), expected, "{story}");
             assert_eq!(actions.len(), usize::from(expected == '-'), "{story}");
             // Once more as it was.
             let model = self::model(vec![section(80, fall, rise, 500)]);
-            teller.tally.declare(&model);
+            teller.tally.declare(&model, &Past::default());
         }
     }
 }
