@@ -1,10 +1,10 @@
-//! How a start, a reload and a stop go.
+//! How does a daemon start, and live until it is told to stop?
 //!
 //! Signals are taken from the first moment on, so that none kills a daemon that still reads its
 //! file. A start that cannot do its work ends at once with a clear error: a wrong file, a state
 //! folder in use or not readable. Everything that may come later (no IPVS in the kernel, no
-//! relay, a full disk) is said and tried again while the checks go on. A stop leaves the
-//! kernel's table as it is.
+//! relay, a full disk) is said and tried again while the checks go on. How a reload and a stop go
+//! is in `reload` and `stop`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,16 +16,13 @@ use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock::Clock;
-use crate::config::Diagnostic;
 use crate::daemon::applier::{self, Applier};
 use crate::daemon::boot::{self, Boot};
 use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
-use crate::daemon::dropped::{self, LastLine};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::{self, Watchdog};
-use crate::daemon::lasting::{has_lost_everything, keep_what_cannot_change};
 use crate::daemon::logs::{self, Logs};
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
@@ -33,20 +30,20 @@ use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::peer::Peer;
 use crate::daemon::pidfile::PidFile;
-use crate::daemon::requests::{Readings, Reset, memory_of};
+use crate::daemon::requests::Readings;
 use crate::daemon::role::{self, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::signals;
-use crate::daemon::statefiles::{self, StateReads};
+use crate::daemon::statefiles::StateReads;
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
 use crate::daemon::threads;
 use crate::daemon::traps::{self, Traps, TrapsError};
 use crate::daemon::tripwire::Tripwire;
 use crate::daemon::{Daemon, INBOX_MAX};
 use crate::engine::Engine;
-use crate::engine::event::{Event, HistoryLine, Memory, TableOutcome, Wish};
+use crate::engine::event::{Event, TableOutcome, Wish};
 use crate::engine::saved::{Forgotten, StateFile};
 use crate::lvs::Desired;
 use crate::model::Globals;
@@ -54,25 +51,12 @@ use crate::monitor::Tools;
 use crate::names::Names;
 use crate::pair::Pulse;
 use crate::program;
-use crate::protocol::known_file::{KnownFiles, Text};
+use crate::protocol::known_file::KnownFiles;
 use crate::site::{self, LoadOptions, Loaded, Manner};
 use crate::text::counted;
-use crate::wire::reload::RefusedReload;
 
 /// Names that a start lists of what it does not keep; how many there are is said.
 const FORGOTTEN_MAX: usize = 20;
-
-/// How long a stop waits for checks to end, after they were told to.
-const RUNS_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long a stop waits for alerts under way; the rest stays in the spool.
-const ALERTS_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a stop waits for calls of `monremote`, while it waits for alerts.
-const REMOTE_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long a stop waits for the journal to reach the disk.
-const JOURNAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a stop waits for work that cannot be told to end: nothing depends on it any more.
 const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
@@ -382,20 +366,6 @@ fn start(
     })
 }
 
-/// What comes of reading the file again.
-pub(super) type Reloaded = Result<Reread, Vec<Diagnostic>>;
-
-/// What a reload reads beside the loop.
-#[derive(Debug)]
-pub(super) struct Reread {
-    loaded: Loaded,
-    last_line: LastLine,
-    /// As [`logs::read_back`] has it.
-    history: Option<Vec<HistoryLine>>,
-    /// mon's state files that were there.
-    state_files: Vec<Text>,
-}
-
 impl Daemon {
     /// Reads the alert history back, and begins the logs of this life.
     fn read_histories(&mut self) {
@@ -405,188 +375,6 @@ impl Daemon {
             self.tell(Event::HistoryRead(lines));
         }
         self.logs.begin(&model.globals, now, &mut self.scribe);
-    }
-
-    /// A signal, or a client that waits for it, wants the file to be read.
-    pub(super) fn reload(&mut self, who: Option<Reset>) {
-        if self.reloads.ask(who) {
-            self.begin_loading();
-        }
-    }
-
-    /// Reads the file beside the loop.
-    fn begin_loading(&mut self) {
-        let config = self.config.clone();
-        let load = self.load.clone();
-        let leaving = Arc::clone(&self.leaving);
-        let statedir = self.engine.model().globals.statedir.clone();
-        tracing::info!(config = %config.display(), "reading the configuration again");
-        self.reloads.begun(tokio::task::spawn_blocking(move || {
-            let loaded = site::load_unless(&config, &load, &|| leaving.load(Ordering::Relaxed))?;
-            let history = logs::read_back(&loaded.model.globals);
-            Ok(Reread {
-                loaded,
-                last_line: LastLine::of(&config),
-                history,
-                state_files: statefiles::texts_in(&statedir),
-            })
-        }));
-    }
-
-    /// Takes a good configuration over, also where it is to be read once more: else somebody
-    /// who asks again and again would keep it out of force. With a wrong one everything stays as
-    /// it is.
-    pub(super) fn finish_loading(&mut self, loaded: Option<Reloaded>) {
-        let (resets, goes_on) = self.reloads.ended();
-        let loaded = loaded.unwrap_or_else(|| Err(Vec::new()));
-        let is_done = self.take_over(loaded, memory_of(&resets));
-        if is_done {
-            // A person who has found the other writer waits for nothing.
-            self.applier.end_all_rests();
-        }
-        self.answer_resets(resets, is_done);
-        if goes_on {
-            self.begin_loading();
-        }
-    }
-
-    /// Whether the configuration that was read is in force now.
-    fn take_over(&mut self, loaded: Reloaded, memory: Memory) -> bool {
-        let wall = self.clock.now().wall;
-        match loaded {
-            Ok(reread) if has_lost_everything(self.engine.model(), &reread.loaded.model) => {
-                log_warnings(&reread.loaded.warnings);
-                let text = "the new configuration has no service and no virtual section, the \
-                            old one stays in force: a file that is written half must not empty the table; to \
-                            have nothing checked, stop lvsmon";
-                tracing::error!(config = %self.config.display(), "{text}");
-                self.chronicle
-                    .keep(wall, "reload_refused", None, text.to_owned());
-                let why = "it has no service and no virtual section".to_owned();
-                let config = self.config.clone();
-                self.refused_reload = Some(RefusedReload::because(wall, config, 0, why));
-                false
-            }
-            Ok(Reread {
-                mut loaded,
-                last_line,
-                history,
-                state_files,
-            }) => {
-                log_warnings(&loaded.warnings);
-                if let Some(names) = dropped::names(self.engine.model(), &loaded.model) {
-                    dropped::say(&names, last_line);
-                }
-                keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
-                let model = Arc::new(loaded.model);
-                self.server.reload(&model.globals);
-                self.outbox.reload(OutboxSettings::new(&model.globals));
-                self.peer.reload(model.globals.peer.clone());
-                self.peer.has_news();
-                self.names.keep_only_those_of(&model);
-                self.role.reload(model.globals.pair.clone());
-                self.role_sources.reload(&model.globals.pair);
-                self.reload_engine(Arc::clone(&model), memory);
-                match memory {
-                    Memory::Kept => {}
-                    Memory::Forgotten => self.journal_has(state_files),
-                }
-                if let Some(lines) = history {
-                    self.tell(Event::HistoryRead(lines));
-                }
-                self.is_unpublished = true;
-                self.settle_role();
-                self.role_holds();
-                self.logs.begin(&model.globals, wall, &mut self.scribe);
-                self.refused_reload = None;
-                let services = model.services.len();
-                tracing::info!(services, "configuration reloaded");
-                let text = format!("configuration reloaded, {services} services");
-                self.chronicle.keep(wall, "reload", None, text);
-                true
-            }
-            Err(mistakes) => {
-                let config = self.config.clone();
-                self.refused_reload = Some(RefusedReload::of(wall, config, &mistakes));
-                let count = log_mistakes(&mistakes);
-                tracing::error!(
-                    mistakes = count,
-                    "configuration has mistakes, the old one stays in force; lvsmon check shows them all"
-                );
-                let count = counted(count, "mistake");
-                let text = format!("configuration refused, {count}; the old one stays");
-                self.chronicle.keep(wall, "reload_refused", None, text);
-                false
-            }
-        }
-    }
-
-    /// Ends runs, waits for alerts under way, writes the journal. The table is left alone but for
-    /// what `on_exit` of a `virtual` section says.
-    async fn stop(self) {
-        let Self {
-            clock,
-            engine,
-            mut chronicle,
-            runner,
-            outbox,
-            mut store,
-            desired,
-            applier,
-            mut remote,
-            server,
-            traps,
-            mut inbox,
-            mut signals,
-            scribe,
-            leaving,
-            ..
-        } = self;
-        // Who reads a file beside the loop would hold up the end of the process.
-        leaving.store(true, Ordering::Relaxed);
-        // First and beside all the rest, which may take longer than the last word lasts that
-        // messages may leave: what came behind it would be held for the other director.
-        for call in store.let_go() {
-            outbox.send(call);
-        }
-        let last = engine.at_exit().map(Arc::new);
-        let rest = tokio::spawn(async move {
-            server.close().await;
-            traps.close().await;
-            // The channel of wishes stays open until then: its end alone would end the applier,
-            // with nothing done.
-            applier.stop(last).await;
-            drop(desired);
-            runner.close(RUNS_LIMIT).await;
-        });
-        // What comes of deliveries that end now is still logged. The engine need not know: an
-        // alert counts once its call was started (D33).
-        {
-            let closing =
-                async { tokio::join!(outbox.close(ALERTS_LIMIT), remote.finish(REMOTE_LIMIT)) };
-            tokio::pin!(closing);
-            loop {
-                tokio::select! { biased;
-                    Some(signal) = signals.recv() => match signal {
-                        Signal::Stop => break,
-                        // There is nothing left to reload for.
-                        Signal::Reload => {}
-                    },
-                    Some(event) = inbox.recv() => {
-                        if let Event::AlertDone { alert, delivery } = &event {
-                            chronicle.delivered(clock.now().wall, alert.0, delivery);
-                        }
-                    }
-                    _ = &mut closing => break,
-                }
-            }
-        }
-        if let Err(error) = rest.await {
-            tracing::error!(%error, "the end broke; this is a defect of lvsmon, please report it");
-        }
-        remote.leave().await;
-        scribe.close(JOURNAL_LIMIT).await;
-        store.close(JOURNAL_LIMIT).await;
     }
 }
 

@@ -9,7 +9,9 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | how do a start, a reload and a stop go | `life` |
+//! | how does a daemon start, and live until it is told to stop | `life` |
+//! | how does a reload go | `reload` |
+//! | how does a stop go | `stop` |
 //! | what of a new configuration has to wait for a restart | `lasting` |
 //! | how do signals become values | `signals` |
 //! | how is a check run | `runner` |
@@ -58,6 +60,7 @@ mod names;
 pub mod outbox;
 mod peer;
 mod pidfile;
+mod reload;
 mod requests;
 mod role;
 mod runner;
@@ -65,6 +68,7 @@ mod scribe;
 mod server;
 mod signals;
 mod statefiles;
+mod stop;
 pub mod store;
 mod syslog;
 mod threads;
@@ -86,12 +90,12 @@ use crate::daemon::chronicle::{Chronicle, Way};
 use crate::daemon::control::{Ask, Reply};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::Watchdog;
-use crate::daemon::life::Reloaded;
 use crate::daemon::logs::Logs;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::peer::Peer;
+use crate::daemon::reload::Reloaded;
 use crate::daemon::requests::{Readings, Reset, Waiting};
 use crate::daemon::role::{News, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
