@@ -400,19 +400,7 @@ impl Link {
     /// Puts in line what differs from what was told; how many entries are too large for a line.
     fn look(&mut self, own: &Own, delivered: &Delivered) -> u64 {
         let mut left_out = 0;
-        if !Arc::ptr_eq(&self.outages, &own.outages) {
-            let told = std::mem::replace(&mut self.outages, Arc::clone(&own.outages));
-            let gone = told.keys().filter(|name| !own.outages.contains_key(*name));
-            let gone = chunks(gone.cloned(), &mut left_out)
-                .into_iter()
-                .map(Word::Over);
-            self.queue.extend(gone);
-            let open = own.outages.iter();
-            let open = open.filter(|(name, outage)| told.get(*name) != Some(*outage));
-            let open = open.map(|(name, outage)| (name.clone(), outage.clone()));
-            self.queue
-                .extend(chunks(open, &mut left_out).into_iter().map(Word::Open));
-        }
+        // Before what is over: a number that is neither open nor ended is unknown to the peer.
         if self.ended != own.ended {
             let told = std::mem::replace(&mut self.ended, Arc::clone(&own.ended));
             let all = own.ended.iter().flat_map(|(of, outages)| {
@@ -430,6 +418,19 @@ impl Link {
             });
             self.queue
                 .extend(chunks(all, &mut left_out).into_iter().map(Word::Ended));
+        }
+        if !Arc::ptr_eq(&self.outages, &own.outages) {
+            let told = std::mem::replace(&mut self.outages, Arc::clone(&own.outages));
+            let gone = told.keys().filter(|name| !own.outages.contains_key(*name));
+            let gone = chunks(gone.cloned(), &mut left_out)
+                .into_iter()
+                .map(Word::Over);
+            self.queue.extend(gone);
+            let open = own.outages.iter();
+            let open = open.filter(|(name, outage)| told.get(*name) != Some(*outage));
+            let open = open.map(|(name, outage)| (name.clone(), outage.clone()));
+            self.queue
+                .extend(chunks(open, &mut left_out).into_iter().map(Word::Open));
         }
         if !Arc::ptr_eq(&self.wished, &own.wishes) {
             self.wished = Arc::clone(&own.wishes);

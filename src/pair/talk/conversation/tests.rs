@@ -352,6 +352,29 @@ fn what_ended_is_told_once_and_understood_by_the_clock_of_who_hears_it() {
     assert_eq!(one.say(now(1)), None);
 }
 
+/// A number of which the peer knows nothing may be given up for one that it knows.
+#[test]
+fn what_ends_is_at_no_moment_unknown_to_who_hears_of_it() {
+    let (mut one, mut two) = linked();
+    one.tell(own(&[("http", 7), ("ping", 8)]));
+    carry(now(1), &mut one, &mut two);
+    one.tell(Own {
+        ended: Arc::new(ended(&[(7, 1, 2)])),
+        ..own(&[("ping", 8)])
+    });
+    let mut words = 0;
+    while let Some(word) = one.say(now(1)) {
+        two.hear(now(1), word).unwrap();
+        words += 1;
+        let (open, over) = (&two.peer().outages, &two.peer().ended);
+        let is_over = over
+            .get(&service("http"))
+            .is_some_and(|it| it.contains_key(&7));
+        assert!(open.contains_key(&service("http")) || is_over, "{over:?}");
+    }
+    assert_eq!((words, two.peer().outages.len()), (2, 1));
+}
+
 #[test]
 fn of_too_many_that_ended_the_newest_are_kept() {
     let (mut one, mut two) = linked();
