@@ -502,6 +502,7 @@ fn take_in_outage(
             calls: known.calls,
             events: known.events,
             heard: known.heard,
+            acked: known.acked,
             ..new
         });
     }

@@ -18,7 +18,7 @@ mod reached;
 mod troubles;
 mod wishes;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,9 +46,6 @@ pub(super) struct Peer {
     linked_since: Option<Wall>,
     /// Found good here since the link was lost.
     over: BTreeSet<ServiceName>,
-    /// The newest acknowledgement of each open outage, said here or there: one that a changed
-    /// summary has ended (`unack_summary`) does not come back.
-    acks: BTreeMap<ServiceName, (i64, Wall)>,
     /// Ends that are to be told, by whoever speaks then.
     owed: Owed,
     /// What ended here lately.
@@ -180,29 +177,22 @@ impl Engine {
     /// Takes over what the peer's operator acknowledged. Of two that are at work the one that
     /// tells people tells it.
     fn share_ack(&mut self, now: Now, id: ServiceId, service: &Service, actions: &mut Vec<Action>) {
-        let state = &self.states[id.index()];
-        let Some(outage) = state.outage.as_deref().map(|it| it.id) else {
-            if !self.peer.acks.is_empty() {
-                self.peer.acks.remove(&name(service));
-            }
-            return;
-        };
-        let peers = self.peer.outage(service).filter(|it| it.id == outage);
-        let peers = peers.and_then(|it| it.ack.clone());
-        let own = state.ack.as_deref().map(|ack| ack.time);
-        if peers.is_none() && own.is_none() {
-            return;
-        }
-        let known = self.peer.acks.get(&name(service));
-        let known = known.filter(|(of, _)| *of == outage).map(|(_, time)| *time);
-        let newest = known.max(own).max(peers.as_ref().map(|it| it.time));
-        if let Some(newest) = newest {
-            self.peer.acks.insert(name(service), (outage, newest));
-        }
-        let Some(ack) = peers.filter(|ack| known.max(own) < Some(ack.time)) else {
-            return;
-        };
         let state = &mut self.states[id.index()];
+        let own = state.ack.as_deref().map(|ack| ack.time);
+        let Some(outage) = &mut state.outage else {
+            return;
+        };
+        let peers = self.peer.outage(service).filter(|it| it.id == outage.id);
+        let peers = peers.and_then(|it| it.ack.clone());
+        let known = outage.acked.max(own);
+        let newest = known.max(peers.as_ref().map(|it| it.time));
+        if newest != outage.acked {
+            outage.acked = newest;
+            actions.push(report::record(service, state, now));
+        }
+        let Some(ack) = peers.filter(|ack| known < Some(ack.time)) else {
+            return;
+        };
         if matches!(state.status, Status::Ok | Status::Untested) {
             return;
         }
@@ -232,10 +222,7 @@ impl Engine {
     /// is known, however wrong a clock goes.
     pub(super) fn time_of_ack(&self, now: Now, id: ServiceId) -> Wall {
         let state = &self.states[id.index()];
-        let outage = state.outage.as_deref().map(|it| it.id);
-        let known = self.peer.acks.get(&name(self.model.service(id)));
-        let known = known.filter(|(of, _)| Some(*of) == outage);
-        let known = known.map(|(_, time)| *time);
+        let known = state.outage.as_deref().and_then(|it| it.acked);
         let newest = known.max(state.ack.as_deref().map(|ack| ack.time));
         let next = newest.map(|time| time.after(Duration::from_micros(1)));
         next.map_or(now.wall, |next| next.max(now.wall))

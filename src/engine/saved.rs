@@ -313,6 +313,8 @@ struct SavedOutage {
     calls: u32,
     #[serde(default, skip_serializing_if = "is_default")]
     reached: Reached,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    acked: Option<Wall>,
     #[serde(default, skip_serializing_if = "Events::is_empty")]
     events: Events,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -473,6 +475,7 @@ impl SavedOutage {
             forgiven: outage.forgiven,
             calls: outage.calls,
             reached: outage.reached,
+            acked: outage.acked,
             events: outage.events.clone(),
             heard: outage.heard.clone(),
         }
@@ -492,6 +495,7 @@ impl SavedOutage {
             heard: self.heard,
             ups: 0,
             reached: self.reached,
+            acked: self.acked,
             hosts: Box::default(),
         }
     }

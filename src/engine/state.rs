@@ -343,6 +343,9 @@ pub(crate) struct Outage {
     pub(crate) ups: u32,
     /// What of it has reached people under its number, told by whichever director.
     pub(crate) reached: Reached,
+    /// When the newest acknowledgement of it was said, here or on the other director of a pair: one
+    /// that a changed summary has ended (`unack_summary`) does not come back.
+    pub(crate) acked: Option<Wall>,
     /// What the latest report said of each host that was checked.
     pub(crate) hosts: Box<[HostState]>,
 }
@@ -496,6 +499,7 @@ impl Outage {
             heard: None,
             ups: 0,
             reached: Reached::Nothing,
+            acked: None,
             hosts: Box::default(),
         }
     }

@@ -31,10 +31,13 @@ impl Desk {
 
     /// The same with another period.
     fn with(period: AlertPeriod) -> Self {
-        let service = Service {
+        Self::of(Service {
             periods: vec![period],
             ..service("g", "s")
-        };
+        })
+    }
+
+    fn of(service: Service) -> Self {
         let model = Arc::new(model(vec![service]));
         let mut engine = Engine::new(model, &Saved::default(), 1, TimeZone::UTC, at(0.0));
         engine.handle(at(0.0), Event::Start);
@@ -51,6 +54,11 @@ impl Desk {
 
     /// The next report ends with this value; ids of the alerts that it causes.
     fn hears(&mut self, exit: i32) -> Vec<String> {
+        self.reads(exit, "h1\n")
+    }
+
+    /// The same with this output.
+    fn reads(&mut self, exit: i32, output: &str) -> Vec<String> {
         let mut actions = Vec::new();
         while !actions
             .iter()
@@ -61,7 +69,7 @@ impl Desk {
         }
         let started = actions.iter().find_map(Action::started).unwrap();
         self.run = started.id;
-        let report = exited(exit, "h1\n");
+        let report = exited(exit, output);
         let run = self.run;
         let ended = Event::RunEnded { run, report };
         ids(&self.engine.handle(at(self.seconds), ended))
@@ -357,6 +365,37 @@ fn an_acknowledgement_travels_and_is_told_by_the_one_that_speaks() {
     desk.hears(1);
     desk.tell(acked(3, "ann: on it"));
     assert_eq!(ack(&desk), None);
+}
+
+#[test]
+fn an_acknowledgement_that_a_changed_summary_has_ended_does_not_come_back_with_a_restart() {
+    let mut desk = Desk::of(Service {
+        periods: vec![alerting()],
+        unack_summary: true,
+        ..service("g", "s")
+    });
+    desk.hears(1);
+    let number = desk.outage().unwrap();
+    let mut acked = acked(number, 1, "ann: on it");
+    desk.tell(acked.clone());
+    assert_eq!(desk.hears(1), [""; 0], "it is acknowledged");
+    assert_eq!(desk.reads(1, "h1 h2\n").len(), 1, "it is another failure");
+    assert_eq!(desk.ack(), None);
+    // The other director has not seen that yet.
+    desk.restart();
+    acked.peer = Speaking::Silent;
+    acked.speaking = Speaking::Speaks;
+    assert!(ids(&desk.tell(acked)).is_empty());
+    assert_eq!(desk.ack(), None);
+    assert_eq!(desk.reads(1, "h1 h2\n").len(), 1, "people are told");
+    // A later one is a word about this failure.
+    let later = PeerTold {
+        speaking: Speaking::Speaks,
+        peer: Speaking::Silent,
+        ..self::acked(number, 2, "ann: I know")
+    };
+    desk.tell(later);
+    assert_eq!(desk.ack().unwrap().comment, "ann: I know");
 }
 
 /// Of a director that has seen nothing of the outage of which the peer alerted people: what it calls
