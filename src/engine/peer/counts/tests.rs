@@ -11,6 +11,7 @@ use crate::engine::event::{Action, Event, PeerTold, RunId, Speaking};
 use crate::engine::fixture::{alert, alerting, at, exited, model_of, seconds, service};
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Model, Repeat, Service};
+use crate::pair::Speak;
 use crate::pair::talk::EventId;
 use crate::pair::talk::conversation::Outages;
 
@@ -64,12 +65,14 @@ impl Director {
     }
 }
 
-/// A pair whose first director speaks, with one receiver, whom every message reaches at once.
+/// A pair whose first director speaks, or both do, with one receiver, whom every message reaches at
+/// once.
 struct Pair {
     model: Arc<Model>,
     directors: [Director; 2],
     now: f64,
     active: usize,
+    speak: Speak,
     is_linked: bool,
     /// What reached the receiver, in order.
     people: Vec<Message>,
@@ -98,6 +101,7 @@ impl Pair {
             model,
             now: 0.0,
             active: A,
+            speak: Speak::Active,
             is_linked: true,
             people: Vec::new(),
         };
@@ -145,7 +149,7 @@ impl Pair {
     }
 
     fn told_by(&self, who: usize, numbers: i64) -> PeerTold {
-        let voice = |it| match it == self.active {
+        let voice = |it| match self.speaks(it) {
             true => Speaking::Speaks,
             false => Speaking::Silent,
         };
@@ -159,13 +163,22 @@ impl Pair {
         }
     }
 
-    /// What the active one holds goes out, unless the receiver has it under this id; the other one
-    /// drops what that makes needless.
+    fn speaks(&self, who: usize) -> bool {
+        self.speak == Speak::Both || who == self.active
+    }
+
+    /// What one that speaks has goes out, unless the receiver has it under this id; one that does
+    /// not drops what that makes needless.
     fn tell_people(&mut self) {
-        let known: BTreeSet<String> = self.people.iter().map(|(id, _)| id.clone()).collect();
-        let held = std::mem::take(&mut self.directors[self.active].held);
-        let news = held.into_iter().filter(|(id, _)| !known.contains(id));
-        self.people.extend(news);
+        for who in [A, B] {
+            if !self.speaks(who) {
+                continue;
+            }
+            let known: BTreeSet<String> = self.people.iter().map(|(id, _)| id.clone()).collect();
+            let held = std::mem::take(&mut self.directors[who].held);
+            let news = held.into_iter().filter(|(id, _)| !known.contains(id));
+            self.people.extend(news);
+        }
         let told = self.people.clone();
         let is_needless = |(id, _): &Message| {
             let (held, told) = (format!("g/s/1/{id}"), told.iter());
@@ -438,4 +451,69 @@ fn what_the_active_said_last_outlives_a_restart_of_the_standby() {
     assert_eq!(pair.read(), ["11", "11 12"], "it was told");
     pair.finds(B, "11 12 13");
     assert_eq!(pair.read(), ["11", "11 12", "11 12 13"]);
+}
+
+/// Of two directors that both tell people, with `speak = both`.
+fn both_speak(periods: Vec<AlertPeriod>) -> Pair {
+    let mut pair = Pair::with(periods);
+    pair.speak = Speak::Both;
+    pair.talk();
+    pair
+}
+
+fn once_an_hour() -> AlertPeriod {
+    AlertPeriod {
+        alertevery: Some((seconds(3_600), Repeat::Summary)),
+        ..alerting()
+    }
+}
+
+#[test]
+fn two_that_both_speak_tell_the_same_news_once_whoever_finds_it_first() {
+    for first in [A, B] {
+        let mut pair = both_speak(vec![once_an_hour()]);
+        for output in ["11", "11 12", "11 12 13"] {
+            pair.finds(first, output);
+            pair.finds(1 - first, output);
+        }
+        // The first one is a check ahead.
+        pair.finds(first, "11 12");
+        pair.finds(first, "12");
+        pair.finds(1 - first, "11 12");
+        pair.finds(1 - first, "12");
+        let news = ["11", "11 12", "11 12 13", "11 12", "12"];
+        assert_eq!(pair.read(), news, "{:?}", pair.people);
+        let ids = [
+            "failure/1",
+            "failure/2",
+            "failure/3",
+            "failure/4",
+            "failure/5",
+        ];
+        assert_eq!(pair.ids(), ids);
+        pair.ends(first, 0, "");
+        pair.ends(1 - first, 0, "");
+        assert_eq!(pair.ids().last(), Some(&"up/1"));
+        assert_eq!(pair.people.len(), 6, "{:?}", pair.people);
+    }
+}
+
+#[test]
+fn two_that_both_speak_lose_nothing_that_only_one_of_them_found() {
+    let mut pair = both_speak(vec![once_an_hour()]);
+    pair.finds(A, "11");
+    pair.finds(B, "11");
+    pair.finds(A, "11 12");
+    pair.finds(B, "11 13");
+    assert_eq!(pair.read(), ["11", "11 12", "11 13"]);
+    pair.finds(A, "11 13");
+    pair.finds(B, "11 13");
+    assert_eq!(pair.read().len(), 3, "told once: {:?}", pair.people);
+    // One of them is gone, and the other one goes on behind what both have.
+    pair.finds(A, "11 14");
+    pair.dies();
+    pair.finds(B, "11 14");
+    pair.finds(B, "11 12 14");
+    assert_eq!(pair.read()[3..], ["11 14", "11 12 14"], "{:?}", pair.people);
+    assert_eq!(pair.ids()[3..], ["failure/4", "failure/5"]);
 }
