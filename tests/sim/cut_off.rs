@@ -1,12 +1,12 @@
 //! While the director reaches nothing, no failure counts: nobody is withdrawn for it, and nobody
 //! is told but that the director is cut off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Action, AlertKind};
+use lvsmon::engine::event::{Action, AlertKind, RunId};
 use lvsmon::model::ServiceId;
 use lvsmon::time::Mono;
 
@@ -15,6 +15,10 @@ use super::rules::ByWhom;
 
 /// Checks that began before have ended by then, and are decided over.
 const GRACE: Duration = Duration::from_secs(25);
+
+/// A check that has ended is decided over within this time: a witness answers by then, or not at
+/// all (D17).
+const ANSWER: Duration = Duration::from_millis(2_100);
 
 /// A real server as its section calls it, and who withdraws it.
 type Withdrawn = BTreeSet<(String, Name)>;
@@ -27,12 +31,20 @@ pub(crate) struct CutOff {
     heard: BTreeSet<Name>,
     /// The withdrawals after the latest step; none where they are not comparable.
     withdrawn: Option<Withdrawn>,
+    /// Checks that began before and go on.
+    earlier: BTreeMap<RunId, Name>,
+    /// When the latest of those of a service ended.
+    ended: BTreeMap<Name, Mono>,
+    /// There is another daemon or configuration since: no check is known by its number.
+    is_renewed: bool,
 }
 
 impl CutOff {
-    pub(crate) fn begins(&mut self, at: Mono) {
+    /// While these checks go on.
+    pub(crate) fn begins(&mut self, at: Mono, earlier: BTreeMap<RunId, Name>) {
         *self = Self {
             since: Some(at),
+            earlier,
             ..Self::default()
         };
     }
@@ -53,6 +65,22 @@ impl CutOff {
     /// Another daemon or configuration.
     pub(crate) fn forget(&mut self) {
         self.withdrawn = None;
+        self.is_renewed = true;
+    }
+
+    /// Which of the checks that began before go on.
+    fn look_at_runs(&mut self, time: Mono, is_going: impl Fn(&RunId) -> bool) {
+        let ended = self.earlier.extract_if(.., |run, _| !is_going(run));
+        self.ended.extend(ended.map(|(_, name)| (name, time)));
+    }
+
+    /// Whether a check that began before may be decided over just now.
+    fn is_undecided(&self, name: &Name, since: Mono, time: Mono) -> bool {
+        if self.is_renewed {
+            return time.since(since) <= GRACE;
+        }
+        let last = self.ended.get(name).copied().unwrap_or(since);
+        self.earlier.values().any(|it| it == name) || time.since(last) <= ANSWER
     }
 
     /// What one step did; says whether there was something to see.
@@ -63,12 +91,15 @@ impl CutOff {
         views: &[RealServerView],
         actions: &[Action],
         by_whom: ByWhom,
+        is_going: impl Fn(&RunId) -> bool,
     ) -> bool {
-        let is_over = |at: Mono| time.since(at) > GRACE;
-        if !self.since.is_some_and(is_over) || !can_be_asked(engine) {
+        self.look_at_runs(time, is_going);
+        let since = self.since.filter(|_| can_be_asked(engine));
+        let Some(since) = since else {
             self.withdrawn = None;
             return false;
-        }
+        };
+        let is_late = time.since(since) > GRACE;
         let name = |id: ServiceId| {
             let service = engine.model().service(id);
             (service.group.to_string(), service.name.to_string())
@@ -90,14 +121,15 @@ impl CutOff {
             let has_before = self.withdrawn.is_some();
             for new in &withdrawn {
                 let is_told = self.heard.contains(&new.1);
+                let may_be = is_told || self.is_undecided(&new.1, since, time);
                 assert!(
-                    is_told || !has_before || before.contains(new),
+                    may_be || !has_before || before.contains(new),
                     "withdrawn while the director is cut off: {new:?}"
                 );
             }
             for action in actions {
                 let Action::Send(call) = action else { continue };
-                let Some(service) = call.service.map(name) else {
+                let Some(service) = call.service.map(name).filter(|_| is_late) else {
                     continue;
                 };
                 let is_ours = service.0 != "gate" && &*call.command.name != "share.alert";
@@ -108,7 +140,7 @@ impl CutOff {
             }
         }
         self.withdrawn = Some(withdrawn);
-        true
+        is_late
     }
 }
 

@@ -441,7 +441,13 @@ impl World {
             Coming::WireIsMade(wire) => self.wire_is_made(wire),
             Coming::WireEnds(wire) => self.wire_ends(wire),
             Coming::CutOff => {
-                self.cut_off.begins(self.time);
+                let name = |id| {
+                    let service = self.engine.model().service(id);
+                    (service.group.to_string(), service.name.to_string())
+                };
+                let going = self.rules.going.iter();
+                let going = going.map(|(&run, &id)| (run, name(id))).collect();
+                self.cut_off.begins(self.time, going);
                 self.later(80, Coming::Joined);
             }
             Coming::Joined => {
@@ -513,7 +519,9 @@ impl World {
             && !self.site.may_wait
             && self
                 .cut_off
-                .check(self.time, engine, &views, actions, by_whom);
+                .check(self.time, engine, &views, actions, by_whom, |run| {
+                    self.rules.going.contains_key(run)
+                });
         self.seen.cut_off += u64::from(was_seen);
         let is_udp = |it: &&RealServerView| live::is_udp(it.virtual_service);
         let is_out = |it: &&RealServerView| it.role == Some(ServerRole::Out);
