@@ -9,6 +9,7 @@
 //! began and changed their roles before they could; when nothing has happened for a while both tables are
 //! the same, and so is what operators wish, which leaves `min_live` unless one of them insisted. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
+mod apart;
 mod director;
 mod frozen;
 mod post;
@@ -24,8 +25,8 @@ use fastrand::Rng;
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::ServerRole;
 use lvsmon::engine::event::{
-    Action, Aim, Caution, Ended, Event, HostResult, HostVerdict, ManualWish, Order, RealServerName,
-    Reason, Report, Run, RunId, TableOutcome, Wish,
+    Action, Aim, AlertCall, Caution, Ended, Event, HostResult, HostVerdict, ManualWish, Order,
+    RealServerName, Reason, Report, Run, RunId, TableOutcome, Wish,
 };
 use lvsmon::engine::manual::Heed;
 use lvsmon::lvs::diff::{diff, owned};
@@ -35,6 +36,7 @@ use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, Word};
 use lvsmon::time::Mono;
 
+use apart::{Apart, Failing};
 use director::Director;
 
 const HOSTS: usize = 3;
@@ -55,6 +57,7 @@ enum Coming {
     Taken(usize, u64, u64),
     Word(usize, u64, Word),
     Flip,
+    FlipApart,
     Cut,
     Lost(u64),
     Unlinked(usize, u64),
@@ -77,6 +80,8 @@ enum About {
     Outage(usize, usize),
     /// A section's trouble, as in event ids.
     Section(String),
+    /// Which hosts of the group fail whose hosts fail apart.
+    Apart(Failing),
 }
 
 /// One mail that arrived.
@@ -118,6 +123,7 @@ struct World {
     is_linked: bool,
     /// The outages of each host: from when to when.
     outages: Vec<Vec<(Mono, Option<Mono>)>>,
+    apart: Apart,
     mails: Vec<Mail>,
     /// Ends that some director wanted to tell.
     ended: BTreeSet<About>,
@@ -185,8 +191,13 @@ fn site(random: &mut Rng) -> String {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::with(seed, "")
+    }
+
+    /// The file has this, too.
+    fn with(seed: u64, more: &str) -> Self {
         let mut random = Rng::with_seed(seed.wrapping_mul(41));
-        let text = site(&mut random);
+        let text = site(&mut random) + more;
         let loaded = lvsmon::config::load_text(&text);
         let (mut model, _) = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
         model.globals.peer.address = Some(([192, 0, 2, 2], 2584).into());
@@ -206,6 +217,7 @@ impl World {
             link: 0,
             is_linked: false,
             outages: vec![Vec::new(); HOSTS],
+            apart: Apart::default(),
             mails: Vec::new(),
             ended: BTreeSet::new(),
             deaf: vec![Deaf {
@@ -311,9 +323,14 @@ impl World {
                 self.soon(800, Coming::Ends(side, life, run.id, report));
             } else if let Some(call) = action.sent() {
                 let is_shared = EventId::of(&call.event).is_some_and(EventId::is_shared);
-                if let Some(about) = self.about(&call.event).filter(|_| is_shared) {
-                    self.note(format_args!("{side} calls {}", call.event));
-                    if call.kind.mark() == Some("-u") {
+                if let Some(about) = self.about(call).filter(|_| is_shared) {
+                    self.note(format_args!(
+                        "{side} calls {}{}",
+                        call.event,
+                        about.failing()
+                    ));
+                    let is_apart = matches!(about, About::Apart(_));
+                    if call.kind.mark() == Some("-u") && !is_apart {
                         self.ended.insert(about.clone());
                     }
                     let director = &mut self.directors[side];
@@ -345,11 +362,14 @@ impl World {
     }
 
     /// Which outage of which host an event is about, or what goes wrong with a section.
-    fn about(&self, event: &str) -> Option<About> {
-        let (place, _) = EventId::of(event)?.outage.rsplit_once('/')?;
+    fn about(&self, call: &AlertCall) -> Option<About> {
+        let (place, _) = EventId::of(&call.event)?.outage.rsplit_once('/')?;
         let (group, name) = place.split_once('/')?;
         if group == SECTION_GROUP {
             return Some(About::Section(name.to_owned()));
+        }
+        if group == apart::GROUP {
+            return Some(About::Apart(apart::failing(call)));
         }
         let host: usize = group.strip_prefix('g')?.parse().ok()?;
         let count = self.outages.get(host)?.len();
@@ -357,6 +377,9 @@ impl World {
     }
 
     fn is_down(&self, host: &HostName) -> bool {
+        if apart::is_one(host) {
+            return self.apart.is_down(host);
+        }
         let host: usize = host.as_str().rsplit('.').next().unwrap().parse().unwrap();
         let last = self.outages.get(host).and_then(|it| it.last());
         last.is_some_and(|(_, end)| end.is_none())
@@ -377,7 +400,7 @@ impl World {
         let is_good = hosts.iter().all(|it| it.verdict == HostVerdict::Up);
         Report {
             ended: Ended::Exited(i32::from(!is_good)),
-            output: Vec::new(),
+            output: apart::summary(&hosts),
             hosts,
             took: Duration::ZERO,
         }
@@ -420,6 +443,7 @@ impl World {
                 }
             }
             Coming::Flip => self.flip(),
+            Coming::FlipApart => self.flip_apart(),
             Coming::Cut => {
                 self.cut(Cause::Cut);
                 self.later(30, Coming::Heal);
@@ -556,7 +580,7 @@ impl World {
         let Some((number, event, about)) = director.outbox.next() else {
             return;
         };
-        self.note(format_args!("{side} delivers {event}"));
+        self.note(format_args!("{side} delivers {event}{}", about.failing()));
         let was_linked = self.is_linked && self.directors.iter().all(Director::is_linked);
         self.mails.push(Mail {
             at: self.time,
@@ -712,6 +736,7 @@ impl World {
             matches!(
                 it,
                 Coming::Flip
+                    | Coming::FlipApart
                     | Coming::Cut
                     | Coming::HandOver
                     | Coming::Die
@@ -726,6 +751,7 @@ impl World {
                 *end = Some(self.time);
             }
         }
+        self.apart.recover(self.time);
         self.quiet_since = self.time;
         self.heal();
         self.live(10);
@@ -739,6 +765,7 @@ impl World {
         }
         self.live(300);
         self.compare();
+        self.who_fails_is_told();
         self.everything_is_told();
         self.troubles_have_an_end();
         self.nothing_has_two_ids();
@@ -748,14 +775,15 @@ impl World {
     fn everything_is_told(&self) {
         let known = self.mails.iter().map(|it| it.about.clone());
         let known: BTreeSet<About> = known.chain(self.ended.iter().cloned()).collect();
-        for about in &known {
+        let known = known.iter().filter(|it| !matches!(it, About::Apart(_)));
+        for about in known {
             let told = |kind: &str| {
                 let mut mails = self.mails.iter().filter(|it| it.about == *about);
                 mails.any(|it| EventId::of(&it.event).unwrap().kind == kind)
             };
             let goes_on = match about {
                 About::Section(trouble) => self.goes_on(trouble).is_some(),
-                About::Outage(..) => false,
+                About::Outage(..) | About::Apart(_) => false,
             };
             assert!(
                 goes_on || told("up"),
@@ -770,7 +798,7 @@ impl World {
     /// heard each other again. One that stands still tells nothing before it has heard the other.
     fn is_excused(&self, about: &About) -> bool {
         let &About::Outage(host, index) = about else {
-            return true; // `troubles_have_an_end`
+            return true; // `troubles_have_an_end`, `who_fails_is_told`
         };
         let (begin, end) = self.outages[host][index];
         let found = begin.after(ROUND);

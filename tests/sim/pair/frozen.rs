@@ -39,6 +39,7 @@ impl World {
             | Coming::Unlinked(side, _)
             | Coming::Role(side, ..) => *side,
             Coming::Flip
+            | Coming::FlipApart
             | Coming::Cut
             | Coming::Lost(_)
             | Coming::Heal

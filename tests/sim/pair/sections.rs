@@ -16,7 +16,8 @@ impl World {
     }
 
     /// Who hears of a trouble hears of its end, by the same number, and of no other one before:
-    /// unless the directors could not agree about it.
+    /// unless the directors could not agree about it. A mail that comes twice says nothing new; when it
+    /// may is for `nothing_is_told_twice`.
     pub(super) fn troubles_have_an_end(&self) {
         let mut open: BTreeMap<&str, (&str, Mono)> = BTreeMap::new();
         let mut over: BTreeSet<&str> = BTreeSet::new();
@@ -26,7 +27,7 @@ impl World {
             };
             let id = EventId::of(&mail.event).unwrap();
             let is_end = id.kind == "up";
-            if !is_end && over.contains(id.outage) {
+            if over.contains(id.outage) {
                 continue;
             }
             let before = match is_end {
