@@ -141,6 +141,8 @@ struct World {
     wished: Mono,
     wishes: u64,
     compared: u64,
+    /// Words about what ended, on links that had told their whole state.
+    ends_heard: u64,
     log: Option<String>,
 }
 
@@ -234,6 +236,7 @@ impl World {
             wished: Mono::ZERO,
             wishes: 0,
             compared: 0,
+            ends_heard: 0,
             log: None,
         };
         world.later(40, Coming::Flip);
@@ -438,6 +441,8 @@ impl World {
                     if let Word::Wishes(wishes) = &word {
                         self.note(format_args!("{side} hears {wishes:?}"));
                     }
+                    let is_end = matches!(word, Word::Ended(_));
+                    self.ends_heard += u64::from(is_end && self.directors[side].is_linked());
                     let actions = self.directors[side].hears(self.time, &word);
                     self.perform(side, actions);
                 }
@@ -895,7 +900,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         None => 0..super::number("PAIR_SEEDS").unwrap_or(SEEDS),
     };
     let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
-    let (mut freezes, mut troubles) = (0, 0);
+    let (mut freezes, mut troubles, mut ends) = (0, 0, 0);
     for seed in seeds {
         let _named = super::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
@@ -909,6 +914,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         wishes += world.wishes;
         freezes += world.freezes;
         troubles += world.troubles();
+        ends += world.ends_heard;
     }
     if one.is_some() {
         return;
@@ -917,5 +923,8 @@ fn two_directors_tell_everything_once_under_one_id() {
         mails > 20 && turns > 5 && compared > 2 && wishes > 5,
         "{mails} {turns} {compared} {wishes}"
     );
-    assert!(freezes > 3 && troubles > 3, "{freezes} {troubles}");
+    assert!(
+        freezes > 3 && troubles > 3 && ends > 3,
+        "{freezes} {troubles} {ends}"
+    );
 }
