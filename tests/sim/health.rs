@@ -180,7 +180,7 @@ impl Health {
 
     /// The name of this host leads elsewhere: what is heard of it is about another machine until all
     /// is well there.
-    fn elsewhere(&mut self, engine: &Engine, host: &HostName) {
+    pub(super) fn elsewhere(&mut self, engine: &Engine, host: &HostName) {
         self.counts.retain(|part, _| part.1 != *host);
         for (_, service) in engine.model().services() {
             let name = (service.group.to_string(), service.name.to_string());

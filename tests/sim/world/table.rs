@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lvsmon::engine::desired::RealServerView;
 use lvsmon::engine::event::{Contested, Event, TableOutcome};
 use lvsmon::lvs::diff::{diff, missing, owned};
 use lvsmon::lvs::{
@@ -50,8 +51,27 @@ impl World {
         if unlucky {
             self.later(20, Coming::Resolved(host.clone()));
         }
+        if let Ok(addresses) = &answer {
+            self.moves_under_a_check(host, addresses);
+        }
         let host = host.clone();
         self.tell(Event::Resolved { host, answer });
+    }
+
+    /// A check that goes on says nothing where the name leads elsewhere since.
+    fn moves_under_a_check(&mut self, host: &HostName, addresses: &[IpAddr]) {
+        let is_elsewhere = |it: &RealServerView| {
+            let server = it.server.filter(|_| it.hosts.contains(host));
+            server.is_some_and(|server| !addresses.contains(&server.0.ip()))
+        };
+        let mut runs = self.runs.values();
+        let is_checked = runs.any(|run| run.hosts.contains(host));
+        if is_checked && self.engine.real_servers().iter().any(is_elsewhere) {
+            self.health.elsewhere(&self.engine, host);
+            for run in self.runs.values_mut() {
+                run.hosts.retain(|it| it != host);
+            }
+        }
     }
 
     /// A host moves to another address.
