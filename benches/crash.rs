@@ -242,16 +242,19 @@ fn configure(folder: &Path, interval: u64, tripwire: &str) -> io::Result<()> {
     std::fs::write(folder.join("mon.cf"), text)
 }
 
-/// The real server: takes connections and says nothing, until it is killed.
+/// The real server: takes connections and says nothing, until the client leaves or it is killed.
 fn serve() -> io::Result<()> {
     let address = std::env::args().next_back().unwrap_or_default();
     let listener = TcpListener::bind((address.as_str(), PORT))?;
     let mut out = io::stdout();
     out.write_all(b"!")?;
     out.flush()?;
-    let mut taken = Vec::new();
     for stream in listener.incoming() {
-        taken.push(stream?);
+        let mut stream = stream?;
+        // As servers do: closed when the client has.
+        std::thread::spawn(
+            move || while stream.read(&mut [0; 64]).is_ok_and(|length| length > 0) {},
+        );
     }
     Ok(())
 }

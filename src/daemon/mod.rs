@@ -348,7 +348,10 @@ impl Daemon {
         let (mut answer, mut renumberings) = (None, Vec::new());
         for action in actions {
             match action {
-                Action::Start(run) => self.runner.start(run),
+                Action::Start(run) => {
+                    let way = self.tripwire.closed(&run.let_go);
+                    self.runner.start(run, way);
+                }
                 Action::Stop(run) => self.runner.stop(run),
                 Action::Hold(wire) => self.tripwire.hold(wire),
                 Action::LetGo(wire) => self.tripwire.let_go(wire),

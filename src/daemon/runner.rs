@@ -73,8 +73,8 @@ impl Runner {
         }
     }
 
-    /// Starts a run; it goes on until it ends or is stopped.
-    pub(super) fn start(&mut self, run: Run) {
+    /// Starts a run as soon as its `way` is clear; it goes on until it ends or is stopped.
+    pub(super) fn start(&mut self, run: Run, way: impl Future<Output = ()> + Send + 'static) {
         let id = run.id;
         tracing::debug!(
             run = id.0,
@@ -93,12 +93,9 @@ impl Runner {
             is_native,
         };
         let tools = self.tools.of_run(place.children.clone());
-        let wait = run.wait;
         let run = monitor::execute(run, tools);
         self.spawn(id, limit, place, async move {
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
+            way.await;
             run.await
         });
     }
@@ -318,7 +315,7 @@ mod tests {
             id: RunId(1),
             purpose: Purpose::Slot,
             service: crate::model::ServiceId(0),
-            wait: Duration::ZERO,
+            let_go: Vec::new(),
             program: RunProgram::Native(
                 MonitorOptions::parse(
                     "tcp.monitor",

@@ -3,11 +3,15 @@
 //! One small task for each connection, none for a service at rest without `tripwire on`; the
 //! engine bounds how many there are. A connection that cannot be made counts as one that ended:
 //! the check that follows says what is wrong. What a server sends on it is read and dropped.
+//!
+//! One that is let go of is closed on our side, and its server's side waited for: a check that
+//! wants it out of its way begins then.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -21,14 +25,38 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// What a server may send unasked, in bytes: a greeting. One that goes on is no idle connection.
 const GREETING_MAX: usize = 16 * 1_024;
 
+/// How long a server may take to close a connection that was let go of: a program that serves one
+/// client has to end, a firewall to forget the connection. Most take no millisecond. Those that never
+/// look at it hold up their checks by this, and what is noticed of a crash in between.
+const NOTICED: Duration = Duration::from_millis(50);
+
 /// The connections that are held.
 #[derive(Debug)]
 pub(super) struct Tripwire {
-    /// Each answers with its number where the connection ended, and not where it was let go of.
-    wires: JoinSet<Option<WireId>>,
-    /// Whose end is dropped is let go of.
-    held: BTreeMap<WireId, oneshot::Sender<()>>,
+    wires: JoinSet<(WireId, End)>,
+    held: BTreeMap<WireId, Held>,
+    /// Let go of, and there still: each is closed when it is over.
+    leaving: BTreeMap<WireId, oneshot::Receiver<()>>,
     names: Names,
+    noticed: Duration,
+}
+
+/// The other ends of the task of one connection.
+#[derive(Debug)]
+struct Held {
+    /// Dropped to let go of it.
+    _let_go: oneshot::Sender<()>,
+    /// Closed when it is over.
+    over: oneshot::Receiver<()>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The server, or what lies between, ended it.
+    Tripped,
+    /// We did.
+    LetGo,
 }
 
 impl Tripwire {
@@ -36,28 +64,47 @@ impl Tripwire {
         Self {
             wires: JoinSet::new(),
             held: BTreeMap::new(),
+            leaving: BTreeMap::new(),
             names,
+            noticed: NOTICED,
         }
     }
 
     /// Holds a connection until it ends or is let go of.
     pub(super) fn hold(&mut self, wire: Wire) {
         let id = wire.id;
-        let names = self.names.clone();
+        let (names, noticed) = (self.names.clone(), self.noticed);
         let (kept, let_go) = oneshot::channel();
+        let (alive, over) = oneshot::channel();
         self.wires.spawn(async move {
-            // An end that has come already is told all the same.
-            tokio::select! { biased;
-                () = hold(wire, names) => Some(id),
-                _ = let_go => None,
-            }
+            let end = hold(wire, names, let_go, noticed).await;
+            drop::<oneshot::Sender<()>>(alive);
+            (id, end)
         });
+        let kept = Held {
+            _let_go: kept,
+            over,
+        };
         self.held.insert(id, kept);
     }
 
     /// Closes a connection; its end is not told, unless the server was first.
     pub(super) fn let_go(&mut self, id: WireId) {
-        self.held.remove(&id);
+        if let Some(held) = self.held.remove(&id) {
+            self.leaving.insert(id, held.over);
+        }
+    }
+
+    /// Ends when the servers have closed these too, which were let go of, or have had the time for it.
+    pub(super) fn closed(&mut self, wires: &[WireId]) -> impl Future<Output = ()> + use<> {
+        let leaving = wires.iter().filter_map(|id| self.leaving.remove(id));
+        let leaving: Vec<oneshot::Receiver<()>> = leaving.collect();
+        async move {
+            for over in leaving {
+                // Nothing is ever sent: the other end is dropped.
+                let _ = over.await;
+            }
+        }
     }
 
     /// The next connection that ended; never ends while none is held. Cancel safe.
@@ -65,23 +112,61 @@ impl Tripwire {
         loop {
             match self.wires.join_next().await {
                 None => std::future::pending().await,
-                Some(Ok(Some(id))) => {
+                Some(Ok((id, end))) => {
                     self.held.remove(&id);
-                    return id;
+                    self.leaving.remove(&id);
+                    if end == End::Tripped {
+                        return id;
+                    }
                 }
-                // Let go of; nothing in it panics.
-                Some(Ok(None) | Err(_)) => {}
+                // Nothing in it panics.
+                Some(Err(_)) => {}
             }
         }
     }
 }
 
-async fn hold(wire: Wire, names: Names) {
+/// Makes a connection and waits for its end; an end that has come already counts before a wish to
+/// let go of it.
+async fn hold(
+    wire: Wire,
+    names: Names,
+    mut let_go: oneshot::Receiver<()>,
+    noticed: Duration,
+) -> End {
+    let made = tokio::select! { biased;
+        made = make(wire, names) => made,
+        _ = &mut let_go => {
+            // The server may have it already.
+            tokio::time::sleep(noticed).await;
+            return End::LetGo;
+        }
+    };
+    let Some(mut stream) = made else {
+        return End::Tripped;
+    };
+    tokio::select! { biased;
+        () = until_its_end(&mut stream) => return End::Tripped,
+        _ = let_go => {}
+    }
+    let leaving = async {
+        if stream.shutdown().await.is_ok() {
+            until_its_end(&mut stream).await;
+        }
+    };
+    let _ = tokio::time::timeout(noticed, leaving).await;
+    End::LetGo
+}
+
+async fn make(wire: Wire, names: Names) -> Option<TcpStream> {
     tokio::time::sleep(wire.wait).await;
     let connecting = connect(wire.host.as_str(), wire.port, CONNECT_LIMIT, &names);
-    let Ok(Ok((mut stream, _))) = tokio::time::timeout(CONNECT_LIMIT, connecting).await else {
-        return;
-    };
+    let made = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
+    made.ok()?.ok().map(|(stream, _)| stream)
+}
+
+/// What the server sends is read and dropped, up to a limit.
+async fn until_its_end(stream: &mut TcpStream) {
     // Small: it lives as long as the connection.
     let mut heard = [0; 64];
     let mut room = GREETING_MAX;
@@ -141,6 +226,56 @@ mod tests {
         accepting.await.unwrap()
     }
 
+    /// What a client says, read beside the one who is it: 0 is its end.
+    async fn read(stream: &TcpStream) -> usize {
+        let mut stream = stream.try_clone().unwrap();
+        let reading = move || std::io::Read::read(&mut stream, &mut [0; 8]).unwrap();
+        tokio::task::spawn_blocking(reading).await.unwrap()
+    }
+
+    /// Whether it has ended, after everything else had its turn.
+    async fn has_ended(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        for _ in 0..100 {
+            tokio::select! { biased;
+                () = &mut *future => return true,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        false
+    }
+
+    #[test]
+    fn one_that_was_let_go_of_is_out_of_the_way_when_its_server_has_closed_it_too() {
+        with(async |tripwire| {
+            tripwire.noticed = 2 * SOON;
+            let (listener, port) = listen();
+            tripwire.hold(wire(1, port));
+            let (_listener, stream) = accept(listener).await;
+            tripwire.let_go(WireId(1));
+            let mut closed = Box::pin(tripwire.closed(&[WireId(1)]));
+            assert_eq!(read(&stream).await, 0);
+            assert!(!has_ended(&mut closed).await, "it is open at the server");
+            drop(stream);
+            closed.await;
+        });
+    }
+
+    #[test]
+    fn a_server_that_does_not_close_is_waited_for_a_while_only() {
+        let (took, leaving) = with(async |tripwire| {
+            let (listener, port) = listen();
+            tripwire.hold(wire(1, port));
+            let (_listener, stream) = accept(listener).await;
+            let watch = crate::clock::Stopwatch::start();
+            tripwire.let_go(WireId(1));
+            tripwire.closed(&[WireId(1)]).await;
+            assert_eq!(read(&stream).await, 0);
+            (watch.elapsed(), tripwire.leaving.len())
+        });
+        assert!(took >= NOTICED, "{took:?}");
+        assert_eq!(leaving, 0);
+    }
+
     #[test]
     fn the_end_of_a_connection_is_told_and_a_greeting_is_none() {
         let (first, second) = with(async |tripwire| {
@@ -180,12 +315,10 @@ mod tests {
         let ended = with(async |tripwire| {
             let (listener, port) = listen();
             tripwire.hold(wire(1, port));
-            let (listener, mut stream) = accept(listener).await;
+            let (listener, stream) = accept(listener).await;
             tripwire.let_go(WireId(1));
-            let closed = tokio::task::spawn_blocking(move || {
-                std::io::Read::read(&mut stream, &mut [0; 8]).unwrap_or(0)
-            });
-            assert_eq!(closed.await.unwrap(), 0);
+            assert_eq!(read(&stream).await, 0);
+            drop(stream);
             drop(listener);
             tripwire.hold(wire(2, port));
             tripwire.ended().await

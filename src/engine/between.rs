@@ -8,7 +8,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::engine::binding::{Part, Ruling};
 use crate::engine::call::Attempt;
@@ -135,7 +134,7 @@ impl Engine {
                     Purpose::Trip => errand.hosts.unwrap_or_default(),
                     Purpose::Recheck | Purpose::Witness | Purpose::Slot => BTreeSet::new(),
                 };
-                run.wait = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
+                run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
                 let going = Going {
                     service: id,
                     purpose: errand.purpose,
@@ -260,19 +259,20 @@ impl Engine {
         going.hosts.len() == all.len() || going.hosts.is_empty()
     }
 
-    /// A check begins: no connection of ours is in its way. Answers with how long it is to wait.
+    /// A check begins: no connection of ours is in its way. Answers with those whose end it is to
+    /// wait for.
     pub(super) fn clear_the_way(
         &mut self,
         now: Now,
         id: ServiceId,
         (hosts, tripped): (&[HostName], &BTreeSet<HostName>),
         actions: &mut Vec<Action>,
-    ) -> Duration {
-        let wait = self.tripwires.pause(now, id, hosts, actions);
+    ) -> Vec<WireId> {
+        let let_go = self.tripwires.pause(now, id, hosts, actions);
         // A crash does not wait for those that are well.
         match tripped.is_empty() {
-            true => wait,
-            false => Duration::ZERO,
+            true => let_go,
+            false => Vec::new(),
         }
     }
 

@@ -9,7 +9,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
@@ -101,7 +100,7 @@ pub(crate) fn attempt(
         id: run,
         purpose: Purpose::Slot,
         service: id,
-        wait: Duration::ZERO,
+        let_go: Vec::new(),
         program,
         hosts,
         addresses: BTreeMap::new(),

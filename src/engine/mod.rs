@@ -414,7 +414,7 @@ impl Engine {
             Attempt::Run(mut run) => {
                 state.no_hosts_said = false;
                 state.last_check = Some(now.wall);
-                run.wait = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
+                run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
                 let going = Going {
                     service: id,
                     purpose: Purpose::Slot,

@@ -20,9 +20,11 @@ use crate::time::{Mono, Now, Wall};
 /// Connections held at once: files that are open all the time, beside those of checks.
 pub(crate) const WIRES_MAX: usize = 500;
 
-/// How long the first connection waits after one that ended for no reason: a process that dies may
-/// close its connections before it stops listening, so the check comes too early by a moment.
-const WAIT_FIRST: Duration = Duration::from_millis(50);
+/// How long the second connection waits after one that ended for no reason, and the first one not
+/// at all: a process that dies closes its connections before it stops listening, so the check comes
+/// too early by a moment, and the first one ends with the listener. This is for a process that takes
+/// connections until its end.
+const WAIT_SECOND: Duration = Duration::from_millis(50);
 
 /// How long the next one waits.
 const WAIT_MIN: Duration = Duration::from_secs(1);
@@ -32,10 +34,6 @@ const WAIT_MAX: Duration = Duration::from_secs(300);
 
 /// A connection that lasted so many times its wait is worth having: the wait stays.
 const WORTH: u32 = 10;
-
-/// How long a check waits behind connections that were let go of for it, so that the servers have
-/// taken note: a program that serves one client has to end, a firewall to forget the connection.
-const NOTICED: Duration = Duration::from_millis(50);
 
 /// A connection that lasted less was ended at once. One that is reset ends in milliseconds; the
 /// rest is for machines that are busy.
@@ -153,9 +151,9 @@ impl Held {
             self.resets.rounds = self.resets.rounds.saturating_add(1);
         }
         if self.resets.are_many() {
-            self.patience = Patience(WAIT_RESETS);
+            self.patience = Patience::Waits(WAIT_RESETS);
         }
-        now.mono.after(self.patience.0)
+        now.mono.after(self.patience.wait())
     }
 
     /// The host is bad: a crash that was one begins anew, but for rounds of resets.
@@ -175,22 +173,32 @@ impl Held {
 
 /// How long a new connection waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Patience(Duration);
+enum Patience {
+    /// Not at all: none has ended for no reason.
+    #[default]
+    Fresh,
+    /// Not at all: the first one has.
+    Once,
+    Waits(Duration),
+}
 
 impl Patience {
+    const fn wait(self) -> Duration {
+        match self {
+            Self::Fresh | Self::Once => Duration::ZERO,
+            Self::Waits(wait) => wait,
+        }
+    }
+
     /// After a connection that lasted so long and ended for no reason.
     fn ended_for_nothing(self, lasted: Duration) -> Self {
-        let Self(wait) = self;
-        if wait.is_zero() {
-            return Self(WAIT_FIRST);
+        match self {
+            Self::Fresh => Self::Once,
+            Self::Once => Self::Waits(WAIT_SECOND),
+            Self::Waits(wait) if wait < WAIT_MIN => Self::Waits(WAIT_MIN),
+            Self::Waits(wait) if lasted >= wait.saturating_mul(WORTH) => self,
+            Self::Waits(wait) => Self::Waits(wait.saturating_mul(2).min(WAIT_MAX)),
         }
-        if wait < WAIT_MIN {
-            return Self(WAIT_MIN);
-        }
-        if lasted >= wait.saturating_mul(WORTH) {
-            return self;
-        }
-        Self(wait.saturating_mul(2).min(WAIT_MAX))
     }
 }
 
@@ -262,14 +270,14 @@ impl Tripwires {
     }
 
     /// A check of these hosts begins, of all of the service where none is named: their connections
-    /// are let go of, and it waits so long. An end that was on its way is still taken in.
+    /// are let go of; answers with those that were made. An end that was on its way is still taken in.
     pub(super) fn pause(
         &mut self,
         now: Now,
         id: ServiceId,
         hosts: &[HostName],
         actions: &mut Vec<Action>,
-    ) -> Duration {
+    ) -> Vec<WireId> {
         let places: Vec<(ServiceId, HostName)> = match hosts {
             [] => {
                 let mine = self.wires.keys().filter(|(it, _)| *it == id);
@@ -277,7 +285,7 @@ impl Tripwires {
             }
             hosts => hosts.iter().map(|host| (id, host.clone())).collect(),
         };
-        let mut wait = Duration::ZERO;
+        let mut made = Vec::new();
         for place in places {
             let Some(held) = self.wires.get_mut(&place) else {
                 continue;
@@ -287,11 +295,11 @@ impl Tripwires {
                 held.stage = Stage::Paused(wire, at);
                 actions.push(Action::LetGo(wire));
                 if at <= now.mono {
-                    wait = NOTICED;
+                    made.push(wire);
                 }
             }
         }
-        wait
+        made
     }
 
     /// A connection ended; answers with the service that is to be checked. None for one that was
@@ -327,7 +335,7 @@ impl Tripwires {
     ) -> Option<TripwireView> {
         port(service)?;
         let held = self.wires.get(&(id, host.clone()));
-        let wait = held.map_or(Duration::ZERO, |held| held.patience.0);
+        let wait = held.map_or(Duration::ZERO, |held| held.patience.wait());
         let why = match held.is_some_and(|held| held.resets.are_many()) {
             true => BackOff::Resets,
             false => BackOff::Closes,
@@ -381,11 +389,12 @@ mod tests {
     fn a_server_that_closes_at_once_is_bothered_less_and_less() {
         let mut patience = Patience::default();
         let mut waits = Vec::new();
-        for _ in 0..12 {
+        for _ in 0..13 {
             patience = patience.ended_for_nothing(Duration::ZERO);
-            waits.push(patience.0);
+            waits.push(patience.wait());
         }
-        assert_eq!(waits.remove(0), WAIT_FIRST, "it may have been dying");
+        assert_eq!(waits.remove(0), seconds(0), "it ends with the listener");
+        assert_eq!(waits.remove(0), WAIT_SECOND, "it may have been dying");
         let wanted = [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300].map(seconds);
         assert_eq!(waits, wanted);
     }
@@ -396,13 +405,13 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..5 {
             patience = patience.ended_for_nothing(seconds(20));
-            waits.push(patience.0.as_secs());
+            waits.push(patience.wait().as_secs());
         }
-        assert_eq!(waits, [0, 1, 1, 1, 1], "closed after twenty seconds");
+        assert_eq!(waits, [0, 0, 1, 1, 1], "closed after twenty seconds");
         let mut patience = Patience::default();
-        for _ in 0..5 {
+        for _ in 0..6 {
             patience = patience.ended_for_nothing(seconds(5));
         }
-        assert_eq!(patience.0, seconds(8), "closed after five");
+        assert_eq!(patience.wait(), seconds(8), "closed after five");
     }
 }

@@ -191,7 +191,7 @@ mod tests {
                 id: RunId(1),
                 purpose: crate::engine::event::Purpose::Slot,
                 service: ServiceId(0),
-                wait: Duration::ZERO,
+                let_go: Vec::new(),
                 program,
                 hosts: Vec::new(),
                 addresses: BTreeMap::new(),

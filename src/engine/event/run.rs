@@ -74,8 +74,9 @@ pub struct Run {
     pub purpose: Purpose,
     /// Whose run.
     pub service: ServiceId,
-    /// How long to wait before it begins: connections to its hosts were let go of for it.
-    pub wait: Duration,
+    /// The connections to its hosts that were let go of for it: it begins once the servers have
+    /// closed them too, or have had a while to.
+    pub let_go: Vec<WireId>,
     /// What to run.
     pub program: RunProgram,
     /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
