@@ -14,12 +14,13 @@ pub mod timeouts;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::lvs::{Family, Forwarding, Protocol, VirtualServiceKey};
 use crate::model::{
-    AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram,
+    AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram, MonitorUser,
 };
 use crate::options::{AlertOptions, MonitorOptions};
 use crate::wire::server::Expiry;
@@ -100,6 +101,8 @@ pub struct Needs {
     pub udp: bool,
     /// Hosts are pinged by the built-in fping.
     pub ping: bool,
+    /// As whom programs that check run.
+    pub monitor_user: Option<Arc<MonitorUser>>,
     /// The local sendmail, or that it may be absent.
     pub mail: Mail,
     /// Folders that programs come from: keyword and folder.
@@ -132,6 +135,7 @@ impl Needs {
             nat: BTreeSet::new(),
             udp: false,
             ping: true,
+            monitor_user: None,
             mail: Mail::Default,
             program_folders: Vec::new(),
             statedir: PathBuf::from("/var/lib/mon"),
@@ -195,6 +199,7 @@ impl Needs {
                     MonitorProgram::Native(MonitorOptions::Fping(_))
                 )
             }),
+            monitor_user: globals.monitor_user.clone(),
             mail: mail(model, globals),
             program_folders: program_folders(globals),
             statedir: globals.statedir.clone(),

@@ -173,6 +173,8 @@ pub struct Globals {
     pub maxchecks: u32,
     /// Time limit of an executable monitor.
     pub monitor_timeout: Duration,
+    /// As whom monitors run that are programs; none for the daemon's own user.
+    pub monitor_user: Option<Arc<MonitorUser>>,
     /// Upper bound of the random first delay.
     pub randstart: Option<Duration>,
     /// No timer advances inside it.
@@ -222,6 +224,20 @@ impl Globals {
             (false, false) => None,
         }
     }
+}
+
+/// A user of this machine, with everything that a program needs to run as that user: looked up
+/// once, when the file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorUser {
+    /// As written.
+    pub name: Arc<str>,
+    /// Its number.
+    pub uid: u32,
+    /// Its own group.
+    pub gid: u32,
+    /// All its groups.
+    pub groups: Vec<u32>,
 }
 
 /// Where the kernel's table is.

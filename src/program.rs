@@ -3,6 +3,7 @@
 //!
 //! Not here: arguments, input and output, limits; monitors and alerts differ in all of them.
 
+pub mod as_user;
 mod child;
 mod interrupted;
 
@@ -26,6 +27,16 @@ const BUSY_WAITS: [Duration; 3] = [
     Duration::from_millis(20),
     Duration::from_millis(60),
     Duration::from_millis(120),
+];
+
+/// Waits between tries while the system has no room for one more process, or the file is being
+/// written for longer: a peak, ours or that of a cron job, is over within seconds. One that lasts
+/// is a failure that says so, and says nothing of any host.
+const SHORTAGE_WAITS: [Duration; 4] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
 ];
 
 /// How long a program may clean up after TERM before it gets KILL.
@@ -122,6 +133,28 @@ pub(crate) async fn start<T>(
                     _ => Unstarted::ForNow(why),
                 });
             }
+        }
+    }
+}
+
+/// The same, tried again for some seconds where there is no room for it now.
+///
+/// # Errors
+///
+/// It cannot be run: a sentence.
+pub(crate) async fn start_patiently<T>(
+    path: &Path,
+    mut spawn: impl FnMut(Command) -> io::Result<T>,
+) -> Result<T, String> {
+    let mut waits = SHORTAGE_WAITS.iter();
+    loop {
+        match start(path, &mut spawn).await {
+            Ok(running) => return Ok(running),
+            Err(Unstarted::Refused(why)) => return Err(why),
+            Err(Unstarted::ForNow(why)) => match waits.next() {
+                Some(wait) => sleep(*wait).await,
+                None => return Err(why),
+            },
         }
     }
 }

@@ -1,14 +1,16 @@
 //! What the configuration needs from this machine: files, m4, includes, programs in the search
 //! path.
 //!
-//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Four
+//! Gathers values and hands them to [`crate::config`], which alone knows what they mean. Five
 //! files: `reading` (files, m4, includes), `programs` (the search path and the stand-ins),
-//! `services` (the system's port numbers) and `auth` (auth.cf and the user file).
+//! `services` (the system's port numbers), `user` (who runs
+//! programs that check) and `auth` (auth.cf and the user file).
 
 mod auth;
 mod programs;
 mod reading;
 mod services;
+mod user;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -129,6 +131,7 @@ pub fn load_unless(
             defaults.unreadable.insert(file.to_owned(), why);
         }
     }
+    defaults.monitor_user = needs.monitor_user.as_deref().map(user::look_up);
     let programs = programs::look_up(&needs);
     let hosts = document.hosts();
     let (mut model, warnings) = document.check(&defaults, &programs)?;

@@ -33,7 +33,7 @@ use crate::daemon::{self, Signals, StartOptions};
 use crate::model::Model;
 use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
-use crate::program;
+use crate::program::{self, as_user};
 use crate::site::{self, LoadOptions, Purpose};
 
 /// Where mon.cf is unless `--config` says otherwise.
@@ -151,6 +151,14 @@ struct ManArgs {}
 
 /// Runs the command line and gives the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Not a subcommand: it is no business of anybody who reads the help.
+    if let [_, word, words @ ..] = &*args
+        && word == as_user::WORD
+    {
+        complain(&as_user::run(words));
+        return ExitCode::from(as_user::NOT_RUN);
+    }
     // The error means that a provider is there already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse_from(mon::with_its_name(args)) {

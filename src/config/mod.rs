@@ -33,7 +33,7 @@ use crate::config::diagnostic::Findings;
 use crate::config::lines::{Sources, Span};
 use crate::config::programs::{Became, ProgramKind, Programs, Resolution};
 use crate::config::syntax::Item;
-use crate::model::{Globals, Model};
+use crate::model::{Globals, Model, MonitorUser};
 use crate::options::{AlertOptions, MonitorOptions};
 
 /// The records of a configuration, from one file or several, and what was noticed so far.
@@ -49,6 +49,8 @@ pub struct Document {
 pub struct Needs {
     /// The settings, for the search paths.
     pub globals: Globals,
+    /// The user that `monitor_user` names.
+    pub monitor_user: Option<String>,
     /// The programs that are named.
     pub programs: BTreeSet<(ProgramKind, String)>,
 }
@@ -121,8 +123,24 @@ impl Document {
                 defaults,
                 &mut Findings::default(),
             ),
+            monitor_user: self.monitor_user(),
             programs: check::commands::names(&self.sources, &self.items),
         }
+    }
+
+    /// As the last line says that sets it.
+    fn monitor_user(&self) -> Option<String> {
+        let mut lines = self.items.iter().rev().filter_map(|item| match item {
+            Item::Global(global) => Some(global),
+            Item::Hostgroup(_)
+            | Item::Alias(_)
+            | Item::View(_)
+            | Item::Watch(_)
+            | Item::Section(_)
+            | Item::Include(_) => None,
+        });
+        let line = lines.find(|line| self.sources.text(line.name) == "monitor_user")?;
+        Some(self.sources.text(line.value).to_owned())
     }
 
     /// What the configuration means, with its warnings.
@@ -146,7 +164,8 @@ impl Document {
 }
 
 /// Reads a configuration from a text, for tests and benches: built-in names are the built-ins,
-/// every other program is taken to exist in the first folder of its path.
+/// every other program is taken to exist in the first folder of its path, and every user to be
+/// one without rights.
 ///
 /// # Errors
 ///
@@ -177,9 +196,25 @@ pub fn load_bytes(name: &str, bytes: &[u8]) -> Result<(Model, Vec<Diagnostic>), 
             | Item::Section(_)) => document.items.push(item),
         }
     }
-    let defaults = Defaults::default();
+    let mut defaults = Defaults::default();
     let needs = document.needs(&defaults);
+    defaults.monitor_user = needs.monitor_user.as_deref().map(assumed_user);
     document.check(&defaults, &assumed(&needs))
+}
+
+/// A user as it is on a machine that has everybody but those without a name.
+fn assumed_user(name: &str) -> Result<MonitorUser, String> {
+    /// The number of "nobody" on most machines.
+    const NOBODY: u32 = 65_534;
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err("there is no such user".to_owned());
+    }
+    Ok(MonitorUser {
+        name: name.into(),
+        uid: NOBODY,
+        gid: NOBODY,
+        groups: vec![NOBODY],
+    })
 }
 
 /// Programs as they are on a machine that has everything.

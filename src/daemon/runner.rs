@@ -236,6 +236,7 @@ mod tests {
         Report {
             ended: Ended::Exited(0),
             output: Vec::new(),
+            user: None,
             hosts: Vec::new(),
             took: Duration::ZERO,
         }

@@ -102,6 +102,7 @@ pub(crate) fn attempt(
         service: id,
         let_go: Vec::new(),
         program,
+        user: model.globals.monitor_user.clone(),
         hosts,
         addresses: BTreeMap::new(),
     }))

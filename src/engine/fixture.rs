@@ -47,6 +47,7 @@ pub(crate) fn globals() -> Globals {
         maxprocs: None,
         maxchecks: 512,
         monitor_timeout: seconds(600),
+        monitor_user: None,
         randstart: None,
         exclude_period: None,
         histlength: 100,

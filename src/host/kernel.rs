@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use nix::unistd::geteuid;
+
 use crate::host::{Finding, Needs, below};
 use crate::lvs::Family;
+use crate::model::MonitorUser;
 use crate::wire::server::Expiry;
 
 /// Bit of `CAP_NET_ADMIN` in `/proc/PID/status` (linux/capability.h).
@@ -13,6 +16,13 @@ const CAP_NET_ADMIN: u64 = 1 << 12;
 
 /// Bit of `CAP_NET_RAW`.
 const CAP_NET_RAW: u64 = 1 << 13;
+
+/// What it takes to start a program as another user, and to end it at its limit.
+const CAPS_OF_ANOTHER_USER: [(&str, u64); 3] = [
+    ("CAP_KILL", 1 << 5),
+    ("CAP_SETGID", 1 << 6),
+    ("CAP_SETUID", 1 << 7),
+];
 
 pub(super) fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -30,6 +40,12 @@ pub(super) fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
     if needs.ping {
         findings.push(ping(root, rights));
     }
+    findings.extend(
+        needs
+            .monitor_user
+            .as_deref()
+            .map(|it| another_user(it, rights)),
+    );
     findings
 }
 
@@ -56,6 +72,35 @@ fn net_admin(rights: Option<u64>) -> Finding {
         ),
         None => Finding::warning("cannot tell the rights of this process", PLACE, ADVICE),
     }
+}
+
+/// Whether monitors can run as `monitor_user`.
+fn another_user(user: &MonitorUser, rights: Option<u64>) -> Finding {
+    const PLACE: &str = "/proc/self/status CapEff";
+    let name = &user.name;
+    if user.uid == geteuid().as_raw() {
+        return Finding::good(format!("this process is monitor_user {name} itself"), PLACE);
+    }
+    let advice = "run as root, or with CAP_SETUID, CAP_SETGID and CAP_KILL (README, \"Rights\")";
+    let Some(rights) = rights else {
+        let what = format!("cannot tell whether monitors can run as monitor_user {name}");
+        return Finding::warning(what, PLACE, advice);
+    };
+    let lacking = CAPS_OF_ANOTHER_USER
+        .iter()
+        .filter(|(_, bit)| rights & bit == 0);
+    let lacking: Vec<&str> = lacking.map(|(name, _)| *name).collect();
+    if lacking.is_empty() {
+        return Finding::good(format!("monitors can run as monitor_user {name}"), PLACE);
+    }
+    Finding::problem(
+        format!(
+            "this process lacks {}: no monitor that is a program can run as monitor_user {name}",
+            lacking.join(" and ")
+        ),
+        PLACE,
+        advice,
+    )
 }
 
 /// What is known of the kernel's modules.

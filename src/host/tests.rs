@@ -40,6 +40,7 @@ fn needs() -> Needs {
         nat: BTreeSet::new(),
         udp: false,
         ping: false,
+        monitor_user: None,
         mail: Mail::None,
         program_folders: Vec::new(),
         statedir: "/var/lib/mon".into(),
@@ -147,6 +148,44 @@ fn rights_to_change_the_table_and_to_ping_are_told_apart() {
     machine.file("/proc/sys/net/ipv4/ping_group_range", "0\t2147483647\n");
     let findings = machine.look(&needs);
     assert_eq!(found(&findings, "ping_group_range").0, Level::Good);
+}
+
+#[test]
+fn rights_to_run_monitors_as_another_user_are_looked_at() {
+    let machine = Machine::new();
+    let user = MonitorUser {
+        name: "watcher".into(),
+        uid: u32::MAX - 7,
+        gid: u32::MAX - 7,
+        groups: Vec::new(),
+    };
+    let mut needs = needs();
+    needs.monitor_user = Some(user.into());
+    for (caps, level, word) in [
+        (
+            "0000000000003000",
+            Level::Problem,
+            "CAP_KILL and CAP_SETGID and CAP_SETUID",
+        ),
+        ("00000000000000c0", Level::Problem, "lacks CAP_KILL:"),
+        (
+            "00000000000000e0",
+            Level::Good,
+            "can run as monitor_user watcher",
+        ),
+    ] {
+        machine.file("/proc/self/status", &format!("CapEff:\t{caps}\n"));
+        assert_eq!(found(&machine.look(&needs), word).0, level, "{caps}");
+    }
+    let own = MonitorUser {
+        name: "own".into(),
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: 0,
+        groups: Vec::new(),
+    };
+    needs.monitor_user = Some(own.into());
+    machine.file("/proc/self/status", "CapEff:\t0000000000000000\n");
+    assert_eq!(found(&machine.look(&needs), "own itself").0, Level::Good);
 }
 
 #[test]

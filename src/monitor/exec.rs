@@ -11,41 +11,40 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, Report};
-use crate::program::{self, Child, Children, Command, PIPE_GRACE, Streams, Unstarted};
-
-/// Waits between tries while the system has no room for one more process, or the file is being
-/// written for longer: a peak, ours or that of a cron job, is over within seconds. One that lasts
-/// is a failure that says so, and says nothing of any host.
-const SHORTAGE_WAITS: [Duration; 4] = [
-    Duration::from_millis(100),
-    Duration::from_millis(400),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-];
+use crate::model::MonitorUser;
+use crate::program::{self, Child, Children, Command, PIPE_GRACE, Streams, as_user};
 
 /// Bytes read from the pipe at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// Runs a program to its end or its limit. Never fails: what went wrong is in the report.
+/// Runs a program to its end or its limit, as `user` where there is one. Never fails: what went
+/// wrong is in the report.
 ///
 /// While it runs its process is among `children`. Dropping the future kills the process group;
 /// nothing is left to reap for the caller.
-pub async fn run(program: &Executable, children: &Children) -> Report {
+pub async fn run(program: &Executable, user: Option<&MonitorUser>, children: &Children) -> Report {
     let watch = Stopwatch::start();
-    let (ended, output) = match start(program, children).await {
+    let (mut ended, mut output) = match start(program, user, children).await {
         Ok(running) => running.follow(program.limit).await,
         Err(why) => (Ended::NotStarted(why), Vec::new()),
     };
+    if user.is_some()
+        && let Some(why) = as_user::refusal(&ended, &output)
+    {
+        ended = Ended::NotStarted(why);
+        output.clear();
+    }
     Report {
         ended,
         output,
@@ -54,19 +53,22 @@ pub async fn run(program: &Executable, children: &Children) -> Report {
     }
 }
 
-async fn start(program: &Executable, children: &Children) -> Result<Running, String> {
-    let mut waits = SHORTAGE_WAITS.iter();
-    loop {
-        let spawn = |command| spawn(program, command, children);
-        match program::start(&program.path, spawn).await {
-            Ok(running) => return Ok(running),
-            Err(Unstarted::Refused(why)) => return Err(why),
-            Err(Unstarted::ForNow(why)) => match waits.next() {
-                Some(wait) => sleep(*wait).await,
-                None => return Err(why),
-            },
+async fn start(
+    program: &Executable,
+    user: Option<&MonitorUser>,
+    children: &Children,
+) -> Result<Running, String> {
+    let file = match user {
+        None => &program.path,
+        Some(_) => Path::new(as_user::OWN_IMAGE),
+    };
+    let spawn = |mut command: Command| {
+        if let Some(user) = user {
+            command.args(as_user::words(user, &program.path));
         }
-    }
+        spawn(program, command, children)
+    };
+    program::start_patiently(file, spawn).await
 }
 
 /// A program that was started.

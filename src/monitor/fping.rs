@@ -17,10 +17,10 @@ use tokio::time::sleep;
 
 use crate::clock::{Clock, Stopwatch};
 use crate::engine::event::{Ended, Executable, HostName, HostVerdict, Reason, Report};
+use crate::monitor::Tools;
 use crate::monitor::dial::{Trouble, addresses};
 use crate::monitor::group::{self, Checked, Finding, Output};
 use crate::monitor::ping::NoAnswer;
-use crate::monitor::{Tools, exec};
 use crate::options::fping::FpingOptions;
 use crate::time::Wall;
 
@@ -261,11 +261,11 @@ async fn trace(output: &mut Output, hosts: &[&Checked], tools: &Tools) {
             limit: TRACE_LIMIT,
         };
         let places = Arc::clone(&places);
-        let children = tools.children().clone();
+        let tools = tools.clone();
         running.spawn(async move {
             // Fails only when closed, which nobody does.
             let _place = places.acquire().await;
-            (at, exec::run(&program, &children).await)
+            (at, tools.run_program(&program).await)
         });
     }
     let mut traces = running.join_all().await;

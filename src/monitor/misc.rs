@@ -11,10 +11,9 @@
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, HostName, HostVerdict, Reason, Report};
 use crate::lvs::GivenWeight;
+use crate::monitor::Tools;
 use crate::monitor::group::{self, Checked, Finding, Output};
-use crate::monitor::{Tools, exec};
 use crate::options::misc::{Beyond, MiscOptions};
-use crate::program::Children;
 use crate::time::Readable;
 
 /// Output kept of one program, in bytes: a screen or two, so that many hosts fit into one report.
@@ -30,7 +29,7 @@ pub(super) async fn check(options: &MiscOptions, hosts: &[HostName], tools: &Too
     let watch = Stopwatch::start();
     let hosts = group::hosts(&options.hosts, hosts);
     let checked = group::each_in(&hosts, options.at_once, tools.plugins(), |host| {
-        probe(host, options.clone(), tools.children().clone())
+        probe(host, options.clone(), tools.clone())
     })
     .await;
     let bad: Vec<&Checked> = checked.iter().filter(|one| !one.is_up()).collect();
@@ -44,14 +43,14 @@ pub(super) async fn check(options: &MiscOptions, hosts: &[HostName], tools: &Too
     group::report(&checked, exit, output, watch.elapsed())
 }
 
-async fn probe(host: HostName, options: MiscOptions, children: Children) -> Finding {
+async fn probe(host: HostName, options: MiscOptions, tools: Tools) -> Finding {
     let program = Executable {
         path: options.program.clone(),
         args: options.arguments(host.as_str()),
         environment: options.environment.clone(),
         limit: options.timeout,
     };
-    let report = exec::run(&program, &children).await;
+    let report = tools.run_program(&program).await;
     let mut heard = report.output;
     heard.truncate(TEXT_MAX);
     let (verdict, weight, text) = outcome(&report.ended, options.beyond);

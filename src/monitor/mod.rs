@@ -31,7 +31,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::engine::event::{HostName, Report, Run, RunProgram};
+use crate::engine::event::{Executable, HostName, Report, Run, RunProgram};
+use crate::model::MonitorUser;
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
@@ -45,12 +46,13 @@ pub use standalone::standalone;
 const CONNECTIONS_MAX: usize = 600;
 
 /// What all checks of a process share: resolver, ping sockets, TLS settings; and where a run's own
-/// processes are listed. Cheap to clone.
+/// processes are listed, and as whom they run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Tools {
     shared: Arc<Shared>,
     names: Names,
     children: Children,
+    user: Option<Arc<MonitorUser>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl Tools {
                 plugins: Arc::new(Semaphore::new(plugin::PLUGINS_MAX)),
             }),
             children: Children::default(),
+            user: None,
         }
     }
 
@@ -99,8 +102,14 @@ impl Tools {
         }
     }
 
-    fn children(&self) -> &Children {
-        &self.children
+    /// The same tools, for programs that run as that user.
+    fn serving(self, user: Option<Arc<MonitorUser>>) -> Self {
+        Self { user, ..self }
+    }
+
+    /// Runs a program that checks, as whom the run says.
+    async fn run_program(&self, program: &Executable) -> Report {
+        exec::run(program, self.user.as_deref(), &self.children).await
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -128,13 +137,14 @@ impl Tools {
 ///
 /// Dropping the future ends everything it began.
 pub async fn execute(run: Run, tools: Tools) -> Report {
+    let tools = tools.serving(run.user);
     match run.program {
         RunProgram::Native(options) => {
             let tools = tools.knowing(run.addresses);
             check(&options, &run.hosts, &tools).await
         }
         // Boxed, as in `check`: all runs would be of its size.
-        RunProgram::Executable(program) => Box::pin(exec::run(&program, tools.children())).await,
+        RunProgram::Executable(program) => Box::pin(tools.run_program(&program)).await,
     }
 }
 
@@ -158,7 +168,7 @@ pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::event::{Executable, RunId};
+    use crate::engine::event::RunId;
     use crate::model::ServiceId;
     use std::path::PathBuf;
     use std::time::Duration;
@@ -184,7 +194,7 @@ mod tests {
         let tools = Tools::new(Names::system());
         for program in programs {
             if let RunProgram::Executable(program) = &program {
-                let size = size_of_val(&exec::run(program, tools.children()));
+                let size = size_of_val(&tools.run_program(program));
                 assert!(size < 2 * RUN_MAX, "{size} bytes for a program");
             }
             let run = Run {
@@ -193,6 +203,7 @@ mod tests {
                 service: ServiceId(0),
                 let_go: Vec::new(),
                 program,
+                user: None,
                 hosts: Vec::new(),
                 addresses: BTreeMap::new(),
             };

@@ -13,10 +13,9 @@ use std::path::PathBuf;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Ended, Executable, HostName, HostVerdict, Reason, Report};
+use crate::monitor::Tools;
 use crate::monitor::group::{self, Checked, Finding, Output};
-use crate::monitor::{Tools, exec};
 use crate::options::plugin::PluginOptions;
-use crate::program::Children;
 use crate::time::Readable;
 
 /// Plugins of all checks at once: processes, so fewer than connections.
@@ -45,14 +44,7 @@ pub(super) async fn check(options: &PluginOptions, hosts: &[HostName], tools: &T
         if is_whole { &whole } else { &hosts },
         options.at_once,
         tools.plugins(),
-        |host| {
-            probe(
-                plugin.clone(),
-                host,
-                options.clone(),
-                tools.children().clone(),
-            )
-        },
+        |host| probe(plugin.clone(), host, options.clone(), tools.clone()),
     )
     .await;
     let bad = || checked.iter().filter(|one| one.finding.exit != 0);
@@ -106,7 +98,7 @@ async fn probe(
     plugin: Result<PathBuf, String>,
     host: HostName,
     options: PluginOptions,
-    children: Children,
+    tools: Tools,
 ) -> Finding {
     let path = match plugin {
         Ok(path) => path,
@@ -118,7 +110,7 @@ async fn probe(
         environment: options.environment.clone(),
         limit: options.timeout,
     };
-    let report = exec::run(&program, &children).await;
+    let report = tools.run_program(&program).await;
     let mut output = report.output;
     output.truncate(TEXT_MAX);
     let said = String::from_utf8_lossy(&output);

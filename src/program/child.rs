@@ -88,6 +88,15 @@ impl Command {
         self.environment.insert(name, value);
     }
 
+    /// The program and its arguments, as the system takes them.
+    ///
+    /// # Errors
+    ///
+    /// A NUL in a word.
+    pub(super) fn texts(&self) -> io::Result<Vec<CString>> {
+        self.words.iter().map(text).collect()
+    }
+
     /// Starts it. Our ends of the streams are closed then.
     ///
     /// # Errors
@@ -103,7 +112,7 @@ impl Command {
     ///
     /// The same.
     pub(crate) fn spawn_listed(&self, streams: Streams, listed: &Children) -> io::Result<Child> {
-        let words: Vec<CString> = self.words.iter().map(text).collect::<io::Result<_>>()?;
+        let words = self.texts()?;
         let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
         all.extend(self.environment.clone());
         let variables: Vec<CString> = all

@@ -10,6 +10,7 @@ mod life;
 mod names;
 mod observe;
 mod recheck;
+mod rights;
 mod state;
 mod tripwire;
 mod trouble;

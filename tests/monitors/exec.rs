@@ -30,7 +30,7 @@ fn program(path: impl Into<PathBuf>, args: &[&str], limit: Duration) -> Executab
 }
 
 fn run(program: &Executable) -> Report {
-    super::run(exec::run(program, &Children::default()))
+    super::run(exec::run(program, None, &Children::default()))
 }
 
 /// Runs a shell script with that body.
@@ -329,7 +329,7 @@ fn ended_after_writing(time: Duration) -> Ended {
             tokio::time::sleep(time).await;
             drop(writer);
         };
-        tokio::join!(exec::run(&program, &children), close).0
+        tokio::join!(exec::run(&program, None, &children), close).0
     });
     report.ended
 }
@@ -355,7 +355,8 @@ fn dropping_a_run_kills_its_group_and_leaves_no_zombie() {
     );
     let program = program(path, &[], LIMIT);
     super::run(async {
-        let running = tokio::spawn(async move { exec::run(&program, &Children::default()).await });
+        let running =
+            tokio::spawn(async move { exec::run(&program, None, &Children::default()).await });
         let is_up = async {
             while folder.read("own").trim().is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
@@ -423,7 +424,7 @@ fn an_end_that_a_tracer_withholds_holds_up_nobody_else() {
                 }
             };
             tokio::select! {
-                report = exec::run(&program, &children) => report,
+                report = exec::run(&program, None, &children) => report,
                 () = turn => unreachable!("it goes round for ever"),
             }
         });
@@ -451,7 +452,7 @@ fn many_programs_run_at_once() {
         let mut running = tokio::task::JoinSet::new();
         for exit in 0..20 {
             let program = program(path.clone(), &[&exit.to_string()], LIMIT);
-            running.spawn(async move { exec::run(&program, &Children::default()).await });
+            running.spawn(async move { exec::run(&program, None, &Children::default()).await });
         }
         running.join_all().await
     });

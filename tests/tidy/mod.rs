@@ -156,6 +156,8 @@ fn words_of_unfinished_or_careless_code_stay_out_of_the_product() {
         ("fn f() { eprint!(\"y\"); }", "print macros"),
         ("fn f() { dbg!(1); }", "left over"),
         ("fn f() { unsafe { g() } }", "unsafe"),
+        ("fn f() { command.uid(7); }", "another user"),
+        ("fn f() { command.gid(group); }", "another user"),
         ("#[allow(dead_code)]", "bare `allow`"),
         ("#[expect(dead_code)]", "bare `expect`"),
     ] {
@@ -169,6 +171,7 @@ fn words_of_unfinished_or_careless_code_stay_out_of_the_product() {
     );
     for code in [
         "fn f() { x.unwrap_or_default(); writeln!(out, \"y\"); }",
+        "fn f() { metadata.uid() == peer.uid( ) }",
         "fn f() { self.expect(Token::Comma); unreachable!(\"a group has a host\"); }",
         "#[expect(dead_code, reason = \"for the next issue\")]",
         "#[cfg(test)]\nmod tests {\n fn f() { x.unwrap(); panic!(\"y\") }\n}",

@@ -270,6 +270,10 @@ fn words(source: &Source) -> Vec<String> {
             "Rust's own form of a value in a log field; people read it, give its Display (%)",
         ),
         (r"\bunsafe\s*\{", "unsafe; use a safe wrapper"),
+        (
+            r"\.(uid|gid|pre_exec)\(\s*[^)\s]",
+            "another user for a child (D28); program/as_user.rs does it in a process of its own",
+        ),
     ];
     let mut findings = Vec::new();
     for (pattern, what) in banned {

@@ -8,6 +8,7 @@ mod peer;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::check::globals::defaults::{
@@ -123,6 +124,7 @@ impl<'r, 'a> Settings<'r, 'a> {
             maxprocs: None,
             maxchecks: MAXCHECKS,
             monitor_timeout: MONITOR_TIMEOUT,
+            monitor_user: None,
             randstart: None,
             exclude_period: None,
             histlength: HISTLENGTH,
@@ -438,6 +440,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         self.override_values(&defaults.overrides);
         self.rebase(defaults);
         self.look_at_files(defaults);
+        self.look_at_user(defaults);
         self.look_at_pair();
         self.look_at_peer();
         self.globals
@@ -512,6 +515,33 @@ impl<'r, 'a> Settings<'r, 'a> {
         globals.cfbasedir = cfbasedir;
         globals.statedir = statedir;
         globals.logdir = logdir;
+    }
+
+    /// The user of programs that check has to be there: whoever named it does not want them to
+    /// run as the daemon's.
+    fn look_at_user(&mut self, defaults: &Defaults) {
+        let Some(&place) = self.seen.get("monitor_user") else {
+            return;
+        };
+        match &defaults.monitor_user {
+            // The first reading, which finds out who is to be looked up.
+            None => {}
+            Some(Err(why)) => {
+                let text = self.report.text(place);
+                let message = format!("bad value \"{text}\" for monitor_user: {why}");
+                let help = "write the name of a user of this machine (getent passwd), or make it: \
+                            useradd --system --shell /usr/sbin/nologin NAME";
+                self.report.error(place, message, help);
+            }
+            Some(Ok(user)) => {
+                if user.uid == 0 {
+                    let message = format!("monitor_user {} takes no rights away", user.name);
+                    let help = "name a user who may do nothing else, or remove the line";
+                    self.report.warn(place, message, help);
+                }
+                self.globals.monitor_user = Some(Arc::new(user.clone()));
+            }
+        }
     }
 
     /// A file of passwords that is named has to be there; of mon's own names it need not (then

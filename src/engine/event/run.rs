@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{HostName, ServiceId};
+use crate::model::{HostName, MonitorUser, ServiceId};
 use crate::options::MonitorOptions;
 
 /// Number of a run, never used twice in the life of a daemon.
@@ -79,6 +80,8 @@ pub struct Run {
     pub let_go: Vec<WireId>,
     /// What to run.
     pub program: RunProgram,
+    /// As whom its programs run; none for the daemon's own user.
+    pub user: Option<Arc<MonitorUser>>,
     /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
     pub hosts: Vec<HostName>,
     /// Where the names among them lead, as far as the table knows; a check of ours goes there.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::model::{Bind, Facility};
+use crate::model::{Bind, Facility, MonitorUser};
 
 /// Bases and folders where the file says nothing. What depends on the machine (which of
 /// several folders exists) is looked up by [`crate::site`].
@@ -24,6 +24,8 @@ pub struct Defaults {
     pub pidfile: Option<PathBuf>,
     /// Of the files of [`crate::config::Needs::files`] those that cannot be read, and why.
     pub unreadable: BTreeMap<PathBuf, String>,
+    /// The user of [`crate::config::Needs::monitor_user`], or what is wrong with it.
+    pub monitor_user: Option<Result<MonitorUser, String>>,
     /// What the command line says instead of the file.
     pub overrides: Overrides,
 }
@@ -38,6 +40,7 @@ impl Default for Defaults {
             trapport: PORT,
             pidfile: None,
             unreadable: BTreeMap::new(),
+            monitor_user: None,
             overrides: Overrides::default(),
         }
     }
