@@ -10,6 +10,7 @@ mod depend;
 mod mail;
 mod settings;
 mod tripwire;
+mod user;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use settings::{
     HistorySettings, Listener, ProcessSettings,
 };
 pub use tripwire::Tripwire;
+pub use user::MonitorUser;
 
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{AlertOptions, MonitorOptions, masked};
@@ -224,20 +226,6 @@ impl Globals {
             (false, false) => None,
         }
     }
-}
-
-/// A user of this machine, with everything that a program needs to run as that user: looked up
-/// once, when the file is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MonitorUser {
-    /// As written.
-    pub name: Arc<str>,
-    /// Its number.
-    pub uid: u32,
-    /// Its own group.
-    pub gid: u32,
-    /// All its groups.
-    pub groups: Vec<u32>,
 }
 
 /// Where the kernel's table is.

@@ -27,8 +27,8 @@ use crate::lvs::{Command, Connections, Desired, GivenWeight, Table, VirtualServi
 use crate::model::Model;
 use crate::time::Readable;
 
-// A host word is part of a report; monitors know no more of the Model than this.
-pub use crate::model::HostName;
+// A host word is part of a report, and a user of a run; monitors know no more of the Model than this.
+pub use crate::model::{HostName, MonitorUser};
 pub use alert::{
     AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
     Suppression,

@@ -21,8 +21,7 @@ use tokio::net::unix::pipe;
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{Ended, Executable, Report};
-use crate::model::MonitorUser;
+use crate::engine::event::{Ended, Executable, MonitorUser, Report};
 use crate::program::{self, Child, Children, Command, PIPE_GRACE, Streams, as_user};
 
 /// Bytes read from the pipe at a time.

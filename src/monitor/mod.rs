@@ -31,8 +31,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::engine::event::{Executable, HostName, Report, Run, RunProgram};
-use crate::model::MonitorUser;
+use crate::engine::event::{Executable, HostName, MonitorUser, Report, Run, RunProgram};
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
