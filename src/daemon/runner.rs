@@ -236,7 +236,6 @@ mod tests {
         Report {
             ended: Ended::Exited(0),
             output: Vec::new(),
-            user: None,
             hosts: Vec::new(),
             took: Duration::ZERO,
         }
@@ -325,6 +324,7 @@ mod tests {
                 .unwrap()
                 .unwrap(),
             ),
+            user: None,
             hosts: vec![crate::model::HostName::new("c")],
             addresses: BTreeMap::new(),
         };
