@@ -13,6 +13,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use crate::daemon::Daemon;
+use crate::text::counted;
 use crate::time::{Mono, Readable};
 use crate::wire::role::HealthAnswer;
 
@@ -92,31 +93,36 @@ impl Watchdog {
 impl Daemon {
     /// The answer to "are you well".
     pub(super) fn health(&self) -> HealthAnswer {
-        let now = self.clock.now().mono;
-        let mut stuck = Vec::new();
-        if let Some((count, longest)) = self.runner.overdue(CHECK_SLACK) {
-            let longest = Readable(longest);
-            stuck.push(format!(
-                "{count} checks go on beyond their time limit, one by {longest}"
-            ));
-        }
-        if let Some(since) = self.applier.works_since() {
-            let took = now.since(since);
-            if took > TABLE_LIMIT {
-                let took = Readable(took);
-                stuck.push(format!(
-                    "a call about the virtual server table has taken {took}"
-                ));
-            }
-        }
+        let now = self.clock.now();
+        let works = self.applier.works_since();
         HealthAnswer {
-            stuck,
+            stuck: stuck(
+                self.runner.overdue(CHECK_SLACK),
+                works.map(|since| now.mono.since(since)),
+            ),
             checks: self.runner.count(),
             services: self.engine.model().services.len() as u64,
-            up_s: now.as_micros() / 1_000_000,
+            up_s: now.mono.as_micros() / 1_000_000,
             pid: Some(std::process::id()),
         }
     }
+}
+
+/// What is stuck: `overdue` counts checks and has the worst of them, `at_table` is how long the
+/// present call about the table has taken.
+fn stuck(overdue: Option<(u64, Duration)>, at_table: Option<Duration>) -> Vec<String> {
+    let checks = overdue.map(|(count, longest)| {
+        let (checks, go) = (
+            counted(count, "check"),
+            if count == 1 { "goes" } else { "go" },
+        );
+        let longest = Readable(longest);
+        format!("{checks} {go} on beyond the time limit, the worst by {longest}")
+    });
+    let at_table = at_table.filter(|took| *took > TABLE_LIMIT).map(Readable);
+    let table =
+        at_table.map(|took| format!("a call about the virtual server table has taken {took}"));
+    checks.into_iter().chain(table).collect()
 }
 
 #[cfg(test)]
@@ -132,6 +138,24 @@ mod tests {
         assert_eq!(watchdog.next(), Some(start.after(Duration::from_secs(2))));
         assert_eq!(Watchdog::new(None, start).next(), None);
         assert_eq!(Watchdog::new(Some(Duration::ZERO), start).next(), None);
+    }
+
+    #[test]
+    fn checks_beyond_their_limit_and_a_call_that_hangs_are_reasons_to_fail() {
+        let second = Duration::from_secs(1);
+        assert_eq!(stuck(None, None), Vec::<String>::new());
+        assert_eq!(stuck(None, Some(TABLE_LIMIT)), Vec::<String>::new());
+        assert_eq!(
+            stuck(Some((2, 31 * second)), Some(TABLE_LIMIT + second)),
+            [
+                "2 checks go on beyond the time limit, the worst by 31s",
+                "a call about the virtual server table has taken 21s",
+            ]
+        );
+        assert_eq!(
+            stuck(Some((1, 31 * second)), None),
+            ["1 check goes on beyond the time limit, the worst by 31s"]
+        );
     }
 
     #[test]

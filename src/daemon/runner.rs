@@ -293,6 +293,30 @@ mod tests {
     }
 
     #[test]
+    fn runs_beyond_their_limit_are_counted_with_the_worst() {
+        let slack = Duration::from_millis(1);
+        with_runner(async |runner| {
+            // The second is within its limit for long.
+            let limits = [(1, SLACK), (2, SLACK + SOON), (3, SLACK)];
+            for (id, limit) in limits {
+                runner.spawn(RunId(id), limit, Place::default(), std::future::pending());
+            }
+            assert_eq!(runner.overdue(SOON), None);
+            while runner.overdue(slack).is_none_or(|(count, _)| count < 2) {
+                tokio::task::yield_now().await;
+            }
+            let (count, worst) = runner.overdue(slack).unwrap();
+            assert!(
+                count == 2 && worst > slack && worst < SOON,
+                "{count} {worst:?}"
+            );
+            runner.stop(RunId(1));
+            runner.stop(RunId(3));
+            assert_eq!(runner.overdue(slack), None);
+        });
+    }
+
+    #[test]
     fn a_run_that_was_stopped_is_not_reported_however_it_ends() {
         let (id, _) = with_runner(async |runner| {
             runner.spawn(RunId(1), SOON, Place::default(), async {
