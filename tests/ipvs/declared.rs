@@ -9,7 +9,7 @@ use lvsmon::clock::Stopwatch;
 use nix::sys::signal::Signal;
 
 use super::client::{Client, who_answers};
-use super::guest::{Farm, SOON, Said, run, say};
+use super::guest::{Farm, SOON, Said, requests, run, say};
 use super::lab::scenarios;
 use super::table;
 use crate::support::{lvsmon, wait_until};
@@ -26,7 +26,10 @@ scenarios!(
         a_reload_that_changes_nothing_changes_nothing,
         a_wrong_file_at_a_reload_changes_nothing,
         a_service_that_the_file_drops_is_removed_and_no_other,
+        a_service_that_a_reload_drops_is_removed_and_comes_back_as_its_servers_are,
+        a_quiesced_server_that_a_reload_drops_is_removed,
         a_restart_puts_no_failed_server_in,
+        a_server_comes_back_after_as_many_good_checks_as_rise_says,
         a_quiesced_server_stays_without_new_connections,
         a_server_that_comes_back_starts_slowly,
         at_the_end_of_the_daemon_becomes_of_it_what_the_file_says,
@@ -265,6 +268,89 @@ fn a_service_that_the_file_drops_is_removed_and_no_other(farm: &mut Farm) {
     farm.stop_daemon();
     farm.start_daemon(&config(FARM));
     expect(farm, &[1, 2, 3], &[others]);
+}
+
+fn a_service_that_a_reload_drops_is_removed_and_comes_back_as_its_servers_are(farm: &mut Farm) {
+    farm.build();
+    run("ipvsadm -A -t 10.0.0.3:443 -s rr");
+    let others = "-A -t 10.0.0.3:443 -s rr";
+    let second = virtual_service(
+        "10.0.0.3:8080",
+        "forward nat\nreal web port 80\nservice web:http",
+    );
+    let both = format!("{}{second}", config(FARM));
+    farm.start_daemon(&both);
+    let masq = |number: u8| format!("-a -t 10.0.0.3:8080 -r 192.168.0.{number}:80 -m -w 1");
+    let (one, two, three) = (masq(1), masq(2), masq(3));
+    let service = "-A -t 10.0.0.3:8080 -s wlc";
+    expect(farm, &[1, 2, 3], &[service, &one, &two, &three, others]);
+    farm.kill_server(2);
+    expect(farm, &[1, 3], &[service, &one, &three, others]);
+    farm.configure(&config(FARM));
+    farm.signal_daemon(Signal::SIGHUP);
+    expect(farm, &[1, 3], &[others]);
+    // Whoever makes one like it now owns it.
+    run("ipvsadm -A -t 10.0.0.3:8080 -s rr");
+    let theirs = "-A -t 10.0.0.3:8080 -s rr";
+    let lines = [SERVICE, &server(1, 5), &server(3, 5), theirs, others];
+    farm.keeps_table_for_checks(&lines, 3);
+    farm.configure(&both);
+    farm.signal_daemon(Signal::SIGHUP);
+    farm.expect_log(2, "configuration reloaded");
+    expect(farm, &[1, 3], &[service, &one, &three, others]);
+    farm.serve(2);
+    expect(farm, &[1, 2, 3], &[service, &one, &two, &three, others]);
+}
+
+fn a_quiesced_server_that_a_reload_drops_is_removed(farm: &mut Farm) {
+    let with = |reals: &str| format!("scheduler wrr\n{reals}service web:http\non_failure quiesce");
+    let real = |number: u8| format!("real 192.168.0.{number} weight 5\n");
+    let all = with(&[1, 2, 3].map(real).concat());
+    start(farm, &all);
+    expect(farm, &[1, 2, 3], &[]);
+    farm.kill_server(2);
+    expect(farm, &[1, 3], &[&server(2, 0)]);
+    farm.configure(&config(&with(&[1, 3].map(real).concat())));
+    farm.signal_daemon(Signal::SIGHUP);
+    expect(farm, &[1, 3], &[]);
+    // Well again, it is checked still and nobody's.
+    farm.serve(2);
+    farm.keeps_table_for_checks(&[SERVICE, &server(1, 5), &server(3, 5)], 3);
+    farm.configure(&config(&all));
+    farm.signal_daemon(Signal::SIGHUP);
+    expect(farm, &[1, 2, 3], &[]);
+}
+
+fn a_server_comes_back_after_as_many_good_checks_as_rise_says(farm: &mut Farm) {
+    const RISE: usize = 4;
+    start(farm, &format!("{FARM}\nrise {RISE}"));
+    expect(farm, &[1, 2, 3], &[]);
+    farm.answer(2, "out of order\n");
+    expect(farm, &[1, 3], &[]);
+    let has_it = || {
+        let found = table::proc_net();
+        found.iter().any(|line| line.contains(" 192.168.0.2:80 "))
+    };
+    // A bad one in between, and it begins anew.
+    let before = requests()[1];
+    farm.answer(2, "server 2 is well\n");
+    wait_until("a good check", SOON, || {
+        assert!(!has_it(), "before its checks");
+        requests()[1] > before + 1
+    });
+    farm.answer(2, "out of order\n");
+    farm.expect_checks(2);
+    assert!(!has_it(), "its checks are bad again");
+    let before = requests()[1];
+    farm.answer(2, "server 2 is well\n");
+    wait_until("the server in the table", SOON * 2, || {
+        let is_in = has_it();
+        // Looked at afterwards: those that came before are among them.
+        let checks = requests()[1] - before;
+        assert!(!is_in || checks >= RISE, "in after {checks} checks");
+        is_in
+    });
+    expect(farm, &[1, 2, 3], &[]);
 }
 
 fn a_restart_puts_no_failed_server_in(farm: &mut Farm) {
