@@ -7,6 +7,7 @@ mod contest;
 mod control;
 pub(crate) mod farm;
 mod life;
+mod loud;
 mod names;
 mod observe;
 mod recheck;
