@@ -32,7 +32,7 @@ impl World {
     }
 
     /// It fails from now on, and the monitor says this.
-    fn fails_with(&self, text: &str) {
+    pub(super) fn fails_with(&self, text: &str) {
         let new = self.folder.write("new", format!("{text}\n"));
         fs::rename(new, self.folder.join("says")).unwrap();
         if self.folder.join("good").exists() {
@@ -72,7 +72,7 @@ impl Director {
     }
 
     /// The same, each with eyes of its own.
-    fn pair_in(worlds: [&World; 2]) -> [Self; 2] {
+    pub(super) fn pair_in(worlds: [&World; 2]) -> [Self; 2] {
         let ports = [free_port(), free_port()];
         [
             Self::new(worlds[0], ports[0], ports[1]),
@@ -193,7 +193,7 @@ impl Director {
     }
 
     /// Whether it shows this of the other one.
-    fn peer_has(&self, outages: &str) -> bool {
+    pub(super) fn peer_has(&self, outages: &str) -> bool {
         self.shown().contains(&format!(", {outages}"))
     }
 

@@ -147,7 +147,7 @@ fn wishes_of_both_that_leave_too_few_together_give_way_on_both_and_count_again()
 
 /// What a client of mon's protocol is answered.
 #[track_caller]
-fn asks(director: &Director, words: &str) -> String {
+pub(super) fn asks(director: &Director, words: &str) -> String {
     let log = director.log();
     let (_, rest) = log
         .split_once("listening for clients address=127.0.0.1:")
