@@ -21,6 +21,7 @@ scenarios!(
         what_is_imported_from_keepalived_makes_the_tables_that_it_made,
         what_is_imported_from_ldirectord_makes_the_tables_that_it_made,
         an_observer_beside_keepalived_sees_what_differs_and_changes_nothing,
+        an_observer_beside_ldirectord_sees_what_differs_and_changes_nothing,
     ]
 );
 
@@ -203,14 +204,18 @@ fn what_is_imported_from_keepalived_makes_the_tables_that_it_made(farm: &mut Far
     farm.expect_table(SOON, &[]);
 }
 
-fn what_is_imported_from_ldirectord_makes_the_tables_that_it_made(farm: &mut Farm) {
-    farm.build();
+fn start_ldirectord() -> Running {
     run("mkdir -p -m 755 /run/old /run/log /run/lock");
     fs::write("/run/old/ldirectord.cf", LDIRECTORD).expect("a file");
-    let old = start(
+    start(
         &["ldirectord", "-d", "/run/old/ldirectord.cf", "start"],
         "/run/old",
-    );
+    )
+}
+
+fn what_is_imported_from_ldirectord_makes_the_tables_that_it_made(farm: &mut Farm) {
+    farm.build();
+    let old = start_ldirectord();
     goes_through_all(farm, of_ldirectord);
     stop(farm, old);
     farm.start_daemon(&import("/run/old/ldirectord.cf"));
@@ -219,16 +224,25 @@ fn what_is_imported_from_ldirectord_makes_the_tables_that_it_made(farm: &mut Far
     farm.expect_table(SOON, &[]);
 }
 
-fn an_observer_beside_keepalived_sees_what_differs_and_changes_nothing(farm: &mut Farm) {
-    farm.build();
-    let old = start_keepalived();
+/// What somebody else does to the table and the old one leaves so, what the table has then, and how it
+/// is undone.
+struct Drift {
+    done: &'static str,
+    found: &'static str,
+    undone: &'static str,
+}
+
+/// lvsmon beside the old one, with what comes of its file: it wants the same, well and ill, says what
+/// differs and leaves it so.
+#[track_caller]
+fn observes(farm: &mut Farm, file: &str, of: fn(&[(u8, u8)]) -> Vec<String>, drift: &Drift) {
     let expect = |farm: &mut Farm, servers: &[(u8, u8)]| {
-        let lines = of_keepalived(servers);
+        let lines = of(servers);
         let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         farm.expect_table(SOON * 2, &lines);
     };
     expect(farm, FATES[0]);
-    farm.configure(&import("/run/old/keepalived.conf"));
+    farm.configure(&import(file));
     let log = append(Path::new("/run/daemon.log"));
     let errors = log.try_clone().expect("a log");
     let mut command = lvsmon(["run", "--observe", "--config", "/run/mon.cf"]);
@@ -242,7 +256,8 @@ fn an_observer_beside_keepalived_sees_what_differs_and_changes_nothing(farm: &mu
         said.out
     };
     let agrees = |shown: &str| {
-        shown.contains("\"source\": \"observer\"") && !shown.contains("\"agrees\": false")
+        let nothing = ["\"source\": \"observer\"", "\"refused\": []"];
+        nothing.iter().all(|it| shown.contains(it)) && !shown.contains("\"agrees\": false")
     };
     wait_until("both want the same", SOON * 2, || agrees(&shows()));
     farm.kill_server(1);
@@ -252,22 +267,47 @@ fn an_observer_beside_keepalived_sees_what_differs_and_changes_nothing(farm: &mu
     });
     farm.note(&shows());
 
-    // keepalived puts nothing right, and the observer says what it would do.
-    run("ipvsadm -e -t 10.0.0.4:80 -r 192.168.0.2:80 -g -w 9");
+    // The old one does not put it right, and the observer says what it would do.
+    run(drift.done);
     farm.expect_log(1, "the table differs from what lvsmon wants");
     let said = farm.log();
-    assert!(said.contains("10.0.0.4:80"), "{said}");
+    let service = drift.found.split_whitespace().nth(2).expect("a service");
+    assert!(said.contains(service), "{said}");
     let shown = shows();
-    assert!(shown.contains("\"agrees\": false"), "{shown}");
+    assert!(!agrees(&shown) && shown.contains("would "), "{shown}");
     let found = table::ipvsadm();
     let found: Vec<&str> = found.iter().map(String::as_str).collect();
-    assert!(found.contains(&"-a -t 10.0.0.4:80 -r 192.168.0.2:80 -g -w 9"));
+    assert!(found.contains(&drift.found), "{found:?}");
     farm.keeps_table_for_checks(&found, 6);
-    run("ipvsadm -e -t 10.0.0.4:80 -r 192.168.0.2:80 -g -w 3");
+    run(drift.undone);
     farm.expect_log(1, "a difference of the table is over");
     assert!(!farm.log().contains("put right again"), "{}", farm.log());
     observer.signal(Signal::SIGTERM);
     assert!(observer.wait(SOON).success());
     expect(farm, FATES[1]);
+}
+
+fn an_observer_beside_keepalived_sees_what_differs_and_changes_nothing(farm: &mut Farm) {
+    farm.build();
+    let old = start_keepalived();
+    let drift = Drift {
+        done: "ipvsadm -e -t 10.0.0.4:80 -r 192.168.0.2:80 -g -w 9",
+        found: "-a -t 10.0.0.4:80 -r 192.168.0.2:80 -g -w 9",
+        undone: "ipvsadm -e -t 10.0.0.4:80 -r 192.168.0.2:80 -g -w 3",
+    };
+    observes(farm, "/run/old/keepalived.conf", of_keepalived, &drift);
+    stop(farm, old);
+}
+
+/// It looks at the weights of real servers at every check, and at the scheduler when it starts.
+fn an_observer_beside_ldirectord_sees_what_differs_and_changes_nothing(farm: &mut Farm) {
+    farm.build();
+    let old = start_ldirectord();
+    let drift = Drift {
+        done: "ipvsadm -E -t 10.0.0.3:80 -s rr -p 60",
+        found: "-A -t 10.0.0.3:80 -s rr -p 60",
+        undone: "ipvsadm -E -t 10.0.0.3:80 -s wrr -p 60",
+    };
+    observes(farm, "/run/old/ldirectord.cf", of_ldirectord, &drift);
     stop(farm, old);
 }
