@@ -19,9 +19,9 @@ fn configure(site: &Site, is_ours: impl Fn(&str) -> bool) {
         let name = line.split_once('=').map(|(name, _)| name.trim());
         name.is_some_and(|name| names.contains(&name))
     };
-    let kept = shipped.lines().filter(|line| {
-        !is_setting(line, &["statedir"]) && !(is_setting(line, &OURS) && is_ours(line))
-    });
+    let is_left_out =
+        |line: &&str| is_setting(line, &["statedir"]) || is_setting(line, &OURS) && is_ours(line);
+    let kept = shipped.lines().filter(|line| !is_left_out(line));
     let kept: String = kept.map(|line| format!("{line}\n")).collect();
     let text = format!(
         "statedir = {folder}/state\nlogdir = {folder}/log\ncfbasedir = {folder}\n\
