@@ -1,5 +1,5 @@
 //! What is known of one service: status, counters, times, the latest output, its outage and
-//! the memory of its periods.
+//! the memory of its periods. Moments are in `moment`, outputs in `text`.
 //!
 //! Pure values and how a report changes them. What only a failing service needs is boxed:
 //! most of 10,000 services are good most of the time. Not here: which alerts follow
@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{Ended, HostVerdict, Report, Status, Suppression};
+use crate::engine::event::{HostVerdict, Report, Status, Suppression};
 use crate::engine::recent::Recent;
 use crate::engine::said::Between;
 use crate::engine::verdict;
@@ -21,197 +21,16 @@ use crate::lvs::GivenWeight;
 use crate::model::{AlertPeriod, HostName, Repeat, Service};
 use crate::pair::talk::Reached;
 use crate::pair::talk::counted::{Counted, Counts, Events};
-use crate::time::{Now, Readable, Wall};
+use crate::time::{Now, Wall};
+
+mod moment;
+mod text;
+
+pub(crate) use moment::Moment;
+pub(crate) use text::{EventText, Kept, NO_SUMMARY};
 
 #[cfg(test)]
 mod tests;
-
-/// What stands for the summary of a failure whose output begins with a blank line or is empty.
-pub(crate) const NO_SUMMARY: &str = "(NO SUMMARY)";
-
-/// A moment of the monotonic clock that may lie before the start of the daemon, as those
-/// restored from the journal do. Microseconds since the start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Moment(i64);
-
-impl Moment {
-    /// This moment.
-    pub(crate) fn of(now: Now) -> Self {
-        Self(i64::try_from(now.mono.as_micros()).unwrap_or(i64::MAX))
-    }
-
-    /// A moment that the journal knows by the wall clock. One that lies in the future, since
-    /// the clock was set back, counts as now.
-    pub(crate) fn restored(wall: Wall, now: Now) -> Self {
-        let ago = i64::try_from(now.wall.since(wall).as_micros()).unwrap_or(i64::MAX);
-        Self(Self::of(now).0.saturating_sub(ago))
-    }
-
-    /// Time since then.
-    pub(crate) fn ago(self, now: Now) -> Duration {
-        let span = Self::of(now).0.saturating_sub(self.0);
-        Duration::from_micros(u64::try_from(span).unwrap_or(0))
-    }
-
-    /// The moment so much later.
-    pub(crate) fn after(self, span: Duration) -> Self {
-        let span = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(span))
-    }
-
-    /// Time until then.
-    pub(crate) fn left(self, now: Now) -> Duration {
-        let span = self.0.saturating_sub(Self::of(now).0);
-        Duration::from_micros(u64::try_from(span).unwrap_or(0))
-    }
-
-    /// What the wall clock said about that moment, or says today where it was set since.
-    pub(crate) fn told(self, reported: Wall, now: Now) -> Wall {
-        let is = self.wall(now);
-        let apart = is.as_micros().abs_diff(reported.as_micros());
-        if apart < DRIFT_MICROS_MAX {
-            reported
-        } else {
-            is
-        }
-    }
-
-    /// What the wall clock of today says about that moment.
-    pub(crate) fn wall(self, now: Now) -> Wall {
-        let ago = i64::try_from(self.ago(now).as_micros()).unwrap_or(i64::MAX);
-        Wall::from_micros(now.wall.as_micros().saturating_sub(ago))
-    }
-}
-
-/// The two clocks drift apart by less than this unless the wall clock is set, in microseconds:
-/// half of what the engine takes for that.
-const DRIFT_MICROS_MAX: u64 = 500_000;
-
-/// What one event said: its output, as alerts get it on standard input.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EventText {
-    /// The whole output.
-    pub(crate) output: Arc<[u8]>,
-    /// Why the monitor never ran. Stands for the summary; the output is empty then (D31).
-    pub(crate) reason: Option<Arc<str>>,
-    /// How much of it the journal kept.
-    pub(crate) kept: Kept,
-}
-
-/// Whether an output is whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Kept {
-    /// As the monitor wrote it.
-    #[default]
-    Whole,
-    /// From the journal: as text.
-    Text,
-    /// From the journal: the beginning, as text.
-    Beginning,
-}
-
-impl EventText {
-    /// The text of a report. A run that was killed says so in its first line; one that never
-    /// started says so in its summary (E-5, E-7, E-9 fixed).
-    pub(crate) fn of(report: Report) -> Self {
-        let Report {
-            ended, mut output, ..
-        } = report;
-        output.truncate(Report::OUTPUT_MAX);
-        let first_line = match ended {
-            Ended::Exited(_) => None,
-            Ended::Signalled(signal) => Some(match signal_name(signal) {
-                Some(name) => format!("killed by signal {signal} ({name})\n"),
-                None => format!("killed by signal {signal}\n"),
-            }),
-            Ended::TimedOut(limit) => {
-                Some(format!("no result within {}, killed\n", Readable(limit)))
-            }
-            Ended::NotStarted(reason) => {
-                return Self {
-                    reason: Some(reason.into()),
-                    ..Self::default()
-                };
-            }
-        };
-        let output = match first_line {
-            None => output.into(),
-            Some(line) => {
-                let mut text = line.into_bytes();
-                text.extend(output);
-                text.into()
-            }
-        };
-        Self {
-            output,
-            ..Self::default()
-        }
-    }
-
-    /// What a person or the engine itself says.
-    pub(crate) fn said(text: &str) -> Self {
-        Self {
-            output: text.as_bytes().into(),
-            ..Self::default()
-        }
-    }
-
-    /// The whole output, for a client.
-    pub(crate) fn as_text(&self) -> String {
-        String::from_utf8_lossy(&self.output).into_owned()
-    }
-
-    /// The first line; of a failure `(NO SUMMARY)` where it is blank.
-    pub(crate) fn summary(&self, status: Status) -> Cow<'_, str> {
-        let summary = self.first_line();
-        if self.reason.is_none() && status == Status::Fail && summary.trim().is_empty() {
-            return Cow::Borrowed(NO_SUMMARY);
-        }
-        summary
-    }
-
-    /// Whether it says nothing at all.
-    fn is_silent(&self) -> bool {
-        self.output.is_empty() && self.reason.is_none()
-    }
-
-    fn first_line(&self) -> Cow<'_, str> {
-        if let Some(reason) = &self.reason {
-            return Cow::Borrowed(reason);
-        }
-        let first = self.output.split(|&byte| byte == b'\n').next();
-        String::from_utf8_lossy(first.unwrap_or_default())
-    }
-
-    /// Everything after the first line.
-    pub(crate) fn detail(&self) -> Cow<'_, str> {
-        let end = self.output.iter().position(|&byte| byte == b'\n');
-        let rest = end.and_then(|end| self.output.get(end.saturating_add(1)..));
-        String::from_utf8_lossy(rest.unwrap_or_default())
-    }
-
-    /// Whether a later failure has the same summary, as far as the journal kept this one.
-    /// `form` leaves of a summary what counts.
-    pub(crate) fn same_summary(&self, later: &Self, form: fn(&str) -> String) -> bool {
-        let is_whole = self.reason.is_some() || self.output.contains(&b'\n');
-        if self.kept == Kept::Beginning && !is_whole {
-            // The journal cut within the first line.
-            return form(&later.first_line()).starts_with(&form(&self.first_line()));
-        }
-        form(&self.summary(Status::Fail)) == form(&later.summary(Status::Fail))
-    }
-
-    /// Whether a later failure says the very same, as far as the journal kept this one.
-    pub(crate) fn says_the_same(&self, later: &Self) -> bool {
-        let text = || String::from_utf8_lossy(&later.output);
-        let output = match self.kept {
-            Kept::Whole => self.output == later.output,
-            Kept::Text => *self.output == *text().as_bytes(),
-            Kept::Beginning => text().as_bytes().starts_with(&self.output),
-        };
-        output && self.reason == later.reason
-    }
-}
 
 /// What is known of one service.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -554,22 +373,4 @@ pub(crate) fn verdicts(hosts: &[HostState]) -> BTreeMap<HostName, HostVerdict> {
 
 fn is_strict(period: &AlertPeriod) -> bool {
     matches!(period.alertevery, Some((_, Repeat::Strict)))
-}
-
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        11 => "SIGSEGV",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        _ => return None,
-    })
 }

@@ -1,6 +1,7 @@
 //! Moments, texts, and what a success leaves behind.
 
 use super::*;
+use crate::engine::event::Ended;
 use crate::engine::fixture::{EPOCH, alerting, at, ended, exited, seconds, service};
 use crate::time::Mono;
 
