@@ -213,3 +213,26 @@ impl Daemon {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pair::talk::Stamp;
+
+    #[test]
+    fn what_is_no_wish_is_refused_and_counted_with_the_first_reason() {
+        let mut shared = Shared::default();
+        let wish = |key: &str, value: Option<Value>| StampedWish {
+            key: key.to_owned(),
+            stamp: Stamp { time: 1, writer: 1 },
+            value,
+            ahead_micros: 0,
+        };
+        assert!(shared.is_wish(&wish("watch a", Some(true.into()))));
+        assert!(shared.is_wish(&wish("watch a", None)));
+        assert_eq!((shared.left_out(), shared.refusal), (0, None));
+        assert!(!shared.is_wish(&wish("odd", None)));
+        assert!(!shared.is_wish(&wish("watch a", Some(7.into()))));
+        assert_eq!((shared.left_out(), shared.refusal), (2, Some(NoWish::Name)));
+    }
+}
