@@ -355,6 +355,9 @@ pub struct RealServerRow {
     /// The kernel has it in a virtual service of ours, and nobody declared it.
     #[serde(default)]
     pub stranger: bool,
+    /// Whether a verdict is known of each service that decides about it.
+    #[serde(default)]
+    pub checked: bool,
     /// Whether wanted and actual agree; `as_found` agrees with everything known.
     pub agrees: bool,
     /// Why it is wanted so, or what differs.
@@ -392,6 +395,9 @@ pub struct ServiceRow {
     pub status: ServiceStatus,
     /// First line of the last output.
     pub summary: String,
+    /// Whether it was checked at least once, or heard of by a trap.
+    #[serde(default)]
+    pub checked: bool,
     /// When it was checked last.
     pub last_check: Option<i64>,
     /// When it was good last.

@@ -95,11 +95,13 @@ impl Daemon {
     pub(super) fn health(&self) -> HealthAnswer {
         let now = self.clock.now();
         let works = self.applier.works_since();
+        let oldest = self.engine.oldest_result(now);
         HealthAnswer {
             stuck: stuck(
                 self.runner.overdue(CHECK_SLACK),
                 works.map(|since| now.mono.since(since)),
             ),
+            oldest_result_s: oldest.map(|age| age.as_secs()),
             checks: self.runner.count(),
             services: self.engine.model().services.len() as u64,
             up_s: now.mono.as_micros() / 1_000_000,

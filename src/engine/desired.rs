@@ -50,6 +50,16 @@ pub struct RealServerView {
 }
 
 impl RealServerView {
+    /// Whether a verdict is known of each service that decides about it; false where none does.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        let has_judge = match self.section {
+            Some(_) => self.counts.len() > self.left_out.len(),
+            None => self.server.is_some() && self.wish != ServerWish::AsFound,
+        };
+        has_judge && self.untested.is_empty()
+    }
+
     /// One of which nothing is known but where it stands in the file.
     pub(crate) const fn unknown(virtual_service: VirtualServiceKey, hosts: Vec<HostName>) -> Self {
         Self {

@@ -50,6 +50,7 @@ pub mod depend;
 pub mod desired;
 pub(crate) mod disabled;
 pub mod event;
+pub mod gauge;
 pub mod held;
 mod history;
 pub mod manual;
@@ -98,7 +99,7 @@ use crate::engine::numbering::Numbering;
 use crate::engine::report::Heard;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::schedule::{FirstRuns, Timer, Timetable};
-use crate::engine::state::ServiceState;
+use crate::engine::state::{Moment, ServiceState};
 use crate::engine::trap::Routes;
 use crate::engine::tripwire::Tripwires;
 use crate::engine::trouble::{Troubles, Young};
@@ -479,7 +480,9 @@ impl Engine {
     fn take_report(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
         let (service, started) = (going.service, going.started);
         let before = self.interval(service);
-        self.states[service.index()].monitor_duration = Some(now.mono.since(started));
+        let state = &mut self.states[service.index()];
+        state.monitor_duration = Some(now.mono.since(started));
+        state.reported = Some(Moment::of(now));
         self.consider(now, started, Doubted::Run(going, report), actions);
         self.plan_next(now, service, started, before);
         self.plan_recheck(now, service);

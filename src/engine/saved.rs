@@ -421,6 +421,7 @@ impl SavedService {
             scratch: self.variables,
             exit: self.exit,
             last_check: self.last_check.map(not_later),
+            reported: self.last_check.map(|at| Moment::restored(at, now)),
             last_success: self.last_success.map(not_later),
             failure_count: self.failure_count,
             alert_count: self.alert_count,

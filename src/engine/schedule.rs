@@ -235,6 +235,11 @@ impl Timetable {
         self.frozen.is_some()
     }
 
+    /// Whether an exclude period or a dependency holds the run of a service back.
+    pub(crate) fn is_held(&self, service: ServiceId) -> bool {
+        self.is_frozen() || self.held.contains(&service)
+    }
+
     /// Everything that an exclude period holds back is looked at again now: the wall clock
     /// was set.
     pub(crate) fn release_held(&mut self, now: Mono) {

@@ -44,6 +44,8 @@ pub(crate) struct ServiceState {
     pub(crate) last_check: Option<Wall>,
     /// Of the latest run; none before the first.
     pub(crate) monitor_duration: Option<Duration>,
+    /// End of the latest run, for spans; behind a restart its start.
+    pub(crate) reported: Option<Moment>,
     /// End of the latest good run.
     pub(crate) last_success: Option<Wall>,
     /// Failures since the state was made.

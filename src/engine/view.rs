@@ -13,6 +13,7 @@ use crate::engine::disabled::Disabled;
 use crate::engine::event::{
     Aim, FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression,
 };
+use crate::engine::gauge;
 use crate::engine::said;
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
@@ -41,6 +42,8 @@ pub struct ServiceView<'a> {
     pub detail: Cow<'a, str>,
     /// Start of the latest run.
     pub last_check: Option<Wall>,
+    /// Whether a run of it has ever ended, or a trap has come for it.
+    pub is_checked: bool,
     /// End of the latest good run.
     pub last_success: Option<Wall>,
     /// End of the latest failing run of the present outage; none while it is good.
@@ -294,6 +297,7 @@ pub(crate) fn service<'a>(
         summary: state.summary().unwrap_or_default(),
         detail: text.map(EventText::detail).unwrap_or_default(),
         last_check: state.last_check,
+        is_checked: gauge::is_checked(state),
         last_success: state.last_success,
         last_failure: outage.map(|outage| outage.last_failure),
         first_failure: outage.map(|outage| outage.first_failure),

@@ -146,6 +146,7 @@ mod tests {
             connections: None,
             operator: None,
             stranger: false,
+            checked: true,
             agrees,
             why: why.to_owned(),
         };

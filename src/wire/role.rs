@@ -147,6 +147,10 @@ pub struct HealthAnswer {
     pub checks: u64,
     /// Services of the file.
     pub services: u64,
+    /// Age of the oldest result of all services that should run, in seconds; none where there is
+    /// no result yet.
+    #[serde(default)]
+    pub oldest_result_s: Option<u64>,
     /// How long the daemon has run, in seconds.
     pub up_s: u64,
     /// Its process; where it does not answer the one that holds the lock of the state folder,

@@ -62,6 +62,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
                 let manual = view.and_then(|view| view.manual.as_ref());
                 let wish = view.map_or(ServerWish::AsFound, |view| view.wish);
                 row.operator = manual.map(|it| wire_server::operator(it, (*key, wish)));
+                row.checked = view.is_some_and(|view| view.is_checked());
             }
             let is_whole = whole.contains(key);
             row.real_servers
@@ -134,6 +135,7 @@ pub(super) fn server(engine: &Engine, seen: &TableOutcome, view: &RealServerView
     row.connections = found.connections(counts.copied().unwrap_or_default());
     let entry = (view.virtual_service, view.wish);
     row.operator = (view.manual.as_ref()).map(|it| wire_server::operator(it, entry));
+    row.checked = view.is_checked();
     row
 }
 
@@ -326,6 +328,7 @@ fn real_server(
         connections: None,
         operator: None,
         stranger: false,
+        checked: false,
         agrees: is_agreed,
         why: why.join("; "),
     }
@@ -353,6 +356,7 @@ fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
         connections: None,
         operator: None,
         stranger: false,
+        checked: false,
         agrees: false,
         why: why(model, view),
     }
@@ -488,6 +492,7 @@ pub(super) fn service(view: &ServiceView<'_>) -> ServiceRow {
         service: view.name.to_owned(),
         status: status(view.status),
         summary: view.summary.to_string(),
+        checked: view.is_checked,
         last_check: view.last_check.map(Wall::seconds),
         last_success: view.last_success.map(Wall::seconds),
         last_failure: view.last_failure.map(Wall::seconds),
