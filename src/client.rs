@@ -25,6 +25,7 @@ use crate::model::{Globals, Model};
 use crate::names::Names;
 use crate::pair::{InstanceName, State};
 use crate::site::OBSERVER;
+use crate::wire::metrics::MetricsAnswer;
 use crate::wire::reload::{Answered, RefusedReload};
 use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
 use crate::wire::server::ServerAnswer;
@@ -324,6 +325,19 @@ impl Client {
         Err(self.unexpected(answer))
     }
 
+    /// Everything in numbers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::table`].
+    pub fn metrics(&mut self) -> Result<MetricsAnswer, ClientError> {
+        let answer = self.ask(&Request::Metrics)?;
+        if let Answer::Metrics(answer) = answer {
+            return Ok(*answer);
+        }
+        Err(self.unexpected(answer))
+    }
+
     fn ask(&mut self, request: &Request) -> Result<Answer, ClientError> {
         self.exchange(request).map_err(|error| {
             let path = self.path.clone();
@@ -350,6 +364,7 @@ impl Client {
             | Answer::Why(_)
             | Answer::Role(_)
             | Answer::Health(_)
+            | Answer::Metrics(_)
             | Answer::Server(_)
             | Answer::Done(_) => ClientError::Broken {
                 path: self.path.clone(),

@@ -26,7 +26,7 @@ pub use depend::{DependBehavior, DependKind, Dependency, Depth};
 pub use mail::{MailRelay, MailSettings};
 pub use settings::{
     AuthSettings, AuthType, Bind, ClientPattern, Clients, DowntimeSettings, Facility,
-    HistorySettings, Listener, ProcessSettings,
+    HistorySettings, Listener, MetricsSettings, ProcessSettings,
 };
 pub use tripwire::Tripwire;
 pub use user::MonitorUser;
@@ -199,6 +199,8 @@ pub struct Globals {
     pub trap: Listener,
     /// Who may connect.
     pub clients: Clients,
+    /// Where numbers are read.
+    pub metrics: MetricsSettings,
     /// The other director.
     pub pair: PairSettings,
     /// Who may do what.

@@ -5,6 +5,7 @@
 
 pub mod contest;
 mod held;
+pub mod metrics;
 pub mod reload;
 pub mod role;
 pub mod rows;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::event::{Aim, Caution, ManualWish, Reason};
 use crate::pair::{InstanceName, State};
+use crate::wire::metrics::MetricsAnswer;
 use crate::wire::role::{HealthAnswer, RoleAnswer};
 use crate::wire::server::{OperatorRow, ServerAnswer};
 use crate::wire::why::WhyAnswer;
@@ -74,6 +76,8 @@ pub enum Request {
     },
     /// Whether anything is stuck.
     Health,
+    /// Everything in numbers.
+    Metrics,
 }
 
 /// What a request is to the daemon.
@@ -100,7 +104,8 @@ impl Request {
             | Self::Why { .. }
             | Self::Server(_)
             | Self::Role
-            | Self::Health => Sort::Question,
+            | Self::Health
+            | Self::Metrics => Sort::Question,
         }
     }
 }
@@ -159,6 +164,8 @@ pub enum Answer {
     Role(Box<RoleAnswer>),
     /// To [`Request::Health`].
     Health(HealthAnswer),
+    /// To [`Request::Metrics`].
+    Metrics(Box<MetricsAnswer>),
     /// To [`Request::Server`].
     Server(Box<ServerAnswer>),
     /// Carried out; a sentence for the person who asked.

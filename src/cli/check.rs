@@ -16,7 +16,7 @@ use crate::cli::{CONFIG, Outcome, refused};
 use crate::client::Client;
 use crate::config::{Diagnostic, Severity};
 use crate::host::{self, Finding, Level, Needs};
-use crate::model::Globals;
+use crate::model::{Bind, Globals, Listener};
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
 use crate::text::counted;
 use crate::wire::reload::RefusedReload;
@@ -163,6 +163,9 @@ fn print(
     if let Some(text) = loopback_only(&model.globals) {
         out.line(&text)?;
     }
+    if let Some(text) = served(&model.globals) {
+        out.line(&text)?;
+    }
     let statedir = &model.globals.statedir;
     if !statedir.exists() {
         let statedir = statedir.display();
@@ -193,6 +196,22 @@ fn loopback_only(globals: &Globals) -> Option<String> {
     let unset = globals.unbound_ports()?;
     Some(format!(
         "{unset} not set: lvsmon run listens on 127.0.0.1 there, lvsmon mon everywhere"
+    ))
+}
+
+/// Where metrics can be read, and by whom.
+fn served(globals: &Globals) -> Option<String> {
+    let Listener { bind, port } = globals.metrics.listener()?;
+    let who = match bind {
+        Bind::Loopback => "from this machine only (metricsbind not set)",
+        Bind::Everywhere | Bind::Host(_) => "by whoever reaches it: there are no passwords",
+    };
+    let host = match bind.host() {
+        host if host.contains(':') => format!("[{host}]"),
+        host => host.to_owned(),
+    };
+    Some(format!(
+        "metrics are served at http://{host}:{port}/metrics, {who}"
     ))
 }
 

@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod health;
 mod import;
+mod metrics;
 mod mon;
 pub mod output;
 mod refused;
@@ -68,6 +69,7 @@ enum Command {
     Why(why::WhyArgs),
     Role(role::RoleArgs),
     Health(health::HealthArgs),
+    Metrics(metrics::MetricsArgs),
     #[command(after_help = built_ins("monitor", &MonitorOptions::NAMES))]
     Monitor(PluginArgs),
     #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
@@ -199,6 +201,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Why(args) => why::why(&args, &mut out)?,
         Command::Role(args) => role::role(&args, &mut out)?,
         Command::Health(args) => health::health(&args, &mut out)?,
+        Command::Metrics(args) => metrics::metrics(&args, &mut out)?,
         Command::Monitor(args) if args.asks_for_help() => help("monitor", &mut out)?,
         Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
         Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),

@@ -10,7 +10,7 @@
 //! | service | see [`SERVICE`]; ours: `all_hosts_on_failure` `trapduration_upalert` `tripwire` |
 //! | period | see [`PERIOD`] |
 //! | virtual section | ours: see [`SECTION`] |
-//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `monitor_user` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` `witness` `peer` `peer_key` `peer_bind` |
+//! | global | see [`GLOBALS`]; ours: `monitor_timeout` `monitor_user` `maxchecks` `ipvs_backend` `external_lvs_alert` `mail_relay` `mail_from` `mail_domain` `mail_login` `mail_group_wait` `notify_fifo` `notify_instance` `vip` `speak` `sync_daemon` `witness` `peer` `peer_key` `peer_bind` `metricsbind` `metricsport` |
 
 /// Where a keyword of a watch belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub(crate) const SECTION: [(&str, Effect); 23] = [
 ];
 
 /// Settings, `name = value`.
-pub(crate) const GLOBALS: [(&str, Effect); 52] = [
+pub(crate) const GLOBALS: [(&str, Effect); 54] = [
     ("alertdir", Works),
     ("mondir", Works),
     ("basedir", Works),
@@ -159,6 +159,8 @@ pub(crate) const GLOBALS: [(&str, Effect); 52] = [
     ("peer", Works),
     ("peer_key", Works),
     ("peer_bind", Works),
+    ("metricsbind", Works),
+    ("metricsport", Works),
 ];
 
 /// Where a keyword of a watch belongs; none for an unknown word.

@@ -7,6 +7,7 @@
 
 mod contest;
 mod differences;
+mod refusals;
 mod rests;
 mod said;
 
@@ -33,6 +34,7 @@ use crate::model::Globals;
 use crate::site::Purpose;
 use crate::time::Mono;
 use contest::{Asked, Contests, Left, Place, place};
+use refusals::Looks;
 use rests::{Rest, Rests};
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
@@ -69,8 +71,7 @@ pub(super) fn place_of(globals: &Globals, purpose: Purpose) -> Backend {
 pub struct Applier {
     stop: oneshot::Sender<Option<Arc<Desired>>>,
     works: watch::Receiver<Option<Mono>>,
-    /// When the last look began that has ended.
-    looked: watch::Receiver<Option<Mono>>,
+    looked: watch::Receiver<Looks>,
     /// Closed when the thread is at its end.
     ended: oneshot::Receiver<()>,
     connections: watch::Receiver<Arc<Connections>>,
@@ -97,7 +98,7 @@ impl Applier {
         let (stop, stopped) = oneshot::channel();
         let (newest, connections) = watch::channel(Arc::default());
         let (working, works) = watch::channel(None);
-        let (looks, looked) = watch::channel(None);
+        let (looks, looked) = watch::channel(Looks::default());
         let (asked, heard) = watch::channel(Asked::default());
         let worker = Worker::new(backend, clock, (working, newest, looks), heard);
         let (over, ended) = oneshot::channel();
@@ -165,7 +166,7 @@ impl Applier {
     /// where there was nothing to look at.
     #[must_use]
     pub fn looked(&self) -> Option<Mono> {
-        *self.looked.borrow()
+        self.looked.borrow().began
     }
 
     /// Waits for the end of a look that nobody waited for yet. Cancel safe.
@@ -204,14 +205,13 @@ impl Applier {
 type Senders = (
     watch::Sender<Option<Mono>>,
     watch::Sender<Arc<Connections>>,
-    watch::Sender<Option<Mono>>,
+    watch::Sender<Looks>,
 );
 
 struct Worker {
     /// Since when a call goes on.
     working: watch::Sender<Option<Mono>>,
-    /// When the last look began.
-    looks: watch::Sender<Option<Mono>>,
+    looks: watch::Sender<Looks>,
     backend: Backend,
     /// For those who ask for connections between two reports.
     newest: watch::Sender<Arc<Connections>>,
@@ -292,11 +292,11 @@ impl Worker {
             let began = self.clock.now().mono;
             let wanted = Arc::clone(&desired.borrow_and_update());
             let next_look = if wanted.is_empty() && self.seen.desired.is_empty() {
-                self.looks.send_replace(Some(began));
+                self.has_looked(began);
                 None
             } else {
                 let (report, pause) = self.look(wanted).await;
-                self.looks.send_replace(Some(began));
+                self.has_looked(began);
                 if let Some(outcome) = report {
                     tokio::select! {
                         told = events.send(Event::Table(outcome)) => if told.is_err() {
@@ -558,6 +558,7 @@ impl Worker {
                 let why = error.refusal.to_string();
                 let now = self.clock.now().mono;
                 self.waiting.refused(command, why.clone(), now);
+                self.was_refused();
                 if error.refusal.is_general() {
                     *general = Some(why.clone());
                 }

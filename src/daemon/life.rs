@@ -24,6 +24,7 @@ use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::{self, Watchdog};
 use crate::daemon::logs::{self, Logs};
+use crate::daemon::metrics::Metrics;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
@@ -206,7 +207,8 @@ async fn live(
     let ready = options.ready.take();
     let is_stopped = options.is_stopped;
     let load_state = options.load_state.clone();
-    let mut daemon = start(options, loaded, signals, asks_inbox, leaving)?;
+    let inbox = (asks.clone(), asks_inbox);
+    let mut daemon = start(options, loaded, signals, inbox, leaving)?;
     let mut claim = Claim::start(&statedir, lock, asks);
     let model = Arc::clone(daemon.engine.model());
     // Taken away when this function ends, whatever ends it.
@@ -291,7 +293,7 @@ fn start(
     options: StartOptions,
     loaded: Loaded,
     signals: mpsc::Receiver<Signal>,
-    asks: mpsc::Receiver<Ask>,
+    (asks, asks_inbox): (mpsc::Sender<Ask>, mpsc::Receiver<Ask>),
     leaving: Arc<AtomicBool>,
 ) -> Result<Daemon, DaemonError> {
     log_warnings(&loaded.warnings);
@@ -316,9 +318,8 @@ fn start(
     let outbox = Outbox::of(purpose, settings, role::voice(&role), tidings, &events);
     let then = boot::as_journal_has_it(saved, clock);
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
-    for (host, address) in engine.addresses() {
-        names.remember(host.as_str(), address);
-    }
+    let known = engine.addresses();
+    known.for_each(|(host, address)| names.remember(host.as_str(), address));
     Ok(Daemon {
         role,
         pulse: Pulse::new(),
@@ -343,7 +344,8 @@ fn start(
         is_unpublished: false,
         applier: Applier::start(backend, wanted, events, clock)?,
         inbox,
-        asks,
+        metrics: Metrics::start(globals, asks),
+        asks: asks_inbox,
         logs: Logs::default(),
         scribe: Scribe::default(),
         state_reads: StateReads::default(),

@@ -38,6 +38,8 @@
 //! | how do the directors of a pair talk | `peer` |
 //! | how does another program find this one | `pidfile` |
 //! | how is the role of this director learned | `role` |
+//! | what does a monitoring system read in numbers | `metrics` |
+//! | where does it read them | `scrape` |
 //! | is anything stuck, and who is told that nothing is | `health` |
 //! | what is said of all this | `chronicle`, `log`, `syslog` |
 
@@ -54,6 +56,7 @@ mod lasting;
 mod life;
 pub mod log;
 mod logs;
+mod metrics;
 mod mistakes;
 mod monremote;
 mod names;
@@ -64,6 +67,7 @@ mod reload;
 mod requests;
 mod role;
 mod runner;
+mod scrape;
 mod scribe;
 mod server;
 mod signals;
@@ -91,6 +95,7 @@ use crate::daemon::control::{Ask, Reply};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::Watchdog;
 use crate::daemon::logs::Logs;
+use crate::daemon::metrics::Metrics;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
@@ -215,6 +220,7 @@ struct Daemon {
     /// What the journal says of the role.
     role_kept: Facts,
     watchdog: Watchdog,
+    metrics: Metrics,
     pulse: Pulse,
     takeover: Takeover,
     peer: Peer,
@@ -303,6 +309,7 @@ impl Daemon {
     fn tell(&mut self, event: Event) -> Option<Result<String, String>> {
         let now = self.clock.now();
         let is_said = matches!(event, Event::Operator(_));
+        self.metrics.count(&event);
         match &event {
             Event::Table(outcome) => {
                 let source = self.source();
@@ -527,6 +534,7 @@ impl Daemon {
             Request::Role => Answer::Role(Box::new(self.role_answer())),
             Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),
             Request::Health => Answer::Health(self.health()),
+            Request::Metrics => Answer::Metrics(Box::new(self.metrics())),
         };
         let kept = is_change.then(|| self.store.kept());
         // The client may be gone; nothing depends on it.

@@ -110,6 +110,7 @@ impl Daemon {
                 let model = Arc::new(loaded.model);
                 self.server.reload(&model.globals);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
+                self.metrics.reload(&model.globals);
                 self.peer.reload(model.globals.peer.clone());
                 self.peer.has_news();
                 self.names.keep_only_those_of(&model);

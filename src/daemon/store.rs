@@ -231,6 +231,18 @@ impl Store {
         self.order.refused();
     }
 
+    /// Whether the disk took the last batch.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        !self.is_over && !self.progress.borrow().is_failing
+    }
+
+    /// How often written records were lost.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        self.progress.borrow().losses
+    }
+
     /// Hands what waits to the writer as soon as that is ready for it, and lets calls go as
     /// soon as they may; never ends while there is nothing to do or to say. `taken` is how many
     /// calls the outbox has taken. Cancel safe.

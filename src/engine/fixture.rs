@@ -9,7 +9,8 @@ use crate::engine::event::{Ended, Report};
 use crate::model::{
     AlertCommand, AlertPeriod, AlertProgram, AuthSettings, Bind, Clients, DowntimeSettings,
     Facility, Globals, GroupId, HistorySettings, HostName, Hostgroup, IpvsBackend, Listener,
-    MailSettings, Member, Model, MonitorCommand, MonitorProgram, ProcessSettings, Service,
+    MailSettings, Member, MetricsSettings, Model, MonitorCommand, MonitorProgram, ProcessSettings,
+    Service,
 };
 use crate::options::AlertOptions;
 use crate::pair::talk::PeerSettings;
@@ -59,6 +60,7 @@ pub(crate) fn globals() -> Globals {
         server: listener(),
         trap: listener(),
         clients: Clients::default(),
+        metrics: MetricsSettings::default(),
         pair: crate::pair::PairSettings::default(),
         auth: AuthSettings {
             authfile: PathBuf::from("/etc/mon/auth.cf"),

@@ -43,6 +43,26 @@ impl Bind {
     }
 }
 
+/// Where a monitoring system reads numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// On which addresses; `lvsmon mon` too has loopback for its default here.
+    pub bind: Bind,
+    /// On which port; none: nowhere.
+    pub port: Option<u16>,
+}
+
+impl MetricsSettings {
+    /// The port to open.
+    #[must_use]
+    pub fn listener(&self) -> Option<Listener> {
+        self.port.map(|port| Listener {
+            bind: self.bind.clone(),
+            port,
+        })
+    }
+}
+
 /// Who may be a client, and for how long it may be silent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clients {

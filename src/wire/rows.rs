@@ -96,7 +96,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
 }
 
 /// Where failures count for nothing, of all services that decide over real servers.
-fn cut_off(engine: &Engine) -> Vec<CutOffRow> {
+pub(super) fn cut_off(engine: &Engine) -> Vec<CutOffRow> {
     let model = engine.model();
     let sections = model.virtual_services.iter();
     let judges = sections.flat_map(|section| section.servers.iter().flat_map(|it| &it.judges));
@@ -462,7 +462,7 @@ fn name(model: &Model, service: ServiceId) -> String {
     }
 }
 
-const fn wanted(wish: ServerWish) -> ServerWanted {
+pub(super) const fn wanted(wish: ServerWish) -> ServerWanted {
     match wish {
         ServerWish::In(_) => ServerWanted::In,
         ServerWish::Out => ServerWanted::Out,

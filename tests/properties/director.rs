@@ -179,7 +179,8 @@ pub(crate) fn request(bytes: &[u8]) {
             | Request::Why { .. }
             | Request::Role
             | Request::SetRole { .. }
-            | Request::Health => {}
+            | Request::Health
+            | Request::Metrics => {}
         }
     }
     goes_on(&mut engine, now);

@@ -3,6 +3,7 @@
 //! mon(8), "Global Variables", and docs/mon.md, "Reading". Which settings there are stands in `keywords`.
 
 mod defaults;
+mod metrics;
 mod pair;
 mod peer;
 
@@ -23,7 +24,7 @@ use crate::config::lines::{Sources, Span};
 use crate::config::syntax::{self, Item};
 use crate::model::{
     AuthSettings, AuthType, Bind, Clients, DependBehavior, DowntimeSettings, Globals,
-    HistorySettings, IpvsBackend, Listener, MailSettings, ProcessSettings,
+    HistorySettings, IpvsBackend, Listener, MailSettings, MetricsSettings, ProcessSettings,
 };
 use crate::pair::PairSettings;
 use crate::pair::talk::PeerSettings;
@@ -136,6 +137,7 @@ impl<'r, 'a> Settings<'r, 'a> {
             server: listener(defaults.serverport),
             trap: listener(defaults.trapport),
             clients: Clients::default(),
+            metrics: MetricsSettings::default(),
             pair: PairSettings::default(),
             auth: AuthSettings {
                 authfile: PathBuf::from(AUTHFILE),
@@ -443,6 +445,7 @@ impl<'r, 'a> Settings<'r, 'a> {
         self.look_at_user(defaults);
         self.look_at_pair();
         self.look_at_peer();
+        self.look_at_metrics();
         self.globals
     }
 

@@ -49,7 +49,7 @@ impl Bench {
         let senders = (
             watch::channel(None).0,
             watch::channel(Arc::default()).0,
-            watch::channel(None).0,
+            watch::channel(Looks::default()).0,
         );
         let asked = watch::channel(Asked::default()).1;
         Worker::new(backend, Clock::start(), senders, asked)

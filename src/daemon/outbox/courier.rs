@@ -125,7 +125,7 @@ impl Courier {
             mut door,
             mut hearings,
             taken,
-            held,
+            stock,
             tidings,
             events,
         } = ways;
@@ -140,7 +140,7 @@ impl Courier {
         loop {
             courier.close_in_time();
             courier.advance().await;
-            is_now(&held, courier.held_count());
+            is_now(&stock, courier.stock());
             is_now(&taken, courier.taken());
             if courier.is_closing && courier.is_idle() {
                 courier.empty_trash().await;
@@ -467,7 +467,7 @@ impl Courier {
 }
 
 /// Tells a count where it is another one.
-fn is_now(count: &watch::Sender<u64>, now: u64) {
+fn is_now<T: Copy + PartialEq>(count: &watch::Sender<T>, now: T) {
     count.send_if_modified(|count| std::mem::replace(count, now) != now);
 }
 

@@ -11,6 +11,7 @@
 //! | what is done about all that | `courier` |
 //! | how is one delivery made | `jobs` |
 //! | what does a file of the spool come to | `retold` |
+//! | how much waits | `stock` |
 //! | may anything leave at this moment | [`crate::pair::lease`] (pure) |
 //! | how do deliveries hear of that at once | `door` |
 //!
@@ -32,6 +33,7 @@ mod programs;
 mod queue;
 mod retold;
 mod spool;
+mod stock;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +56,7 @@ use crate::site::Purpose;
 use crate::time::Mono;
 
 pub use crate::daemon::outbox::retold::retold;
+pub use crate::daemon::outbox::stock::Stock;
 
 /// What the configuration says about delivery.
 #[derive(Clone, Debug)]
@@ -188,8 +191,8 @@ struct Ways {
     hearings: watch::Receiver<Hearing>,
     /// How many calls were taken.
     taken: watch::Sender<u64>,
-    /// How many messages are held.
-    held: watch::Sender<u64>,
+    /// What waits.
+    stock: watch::Sender<Stock>,
     tidings: Option<mpsc::Sender<Tidings>>,
     events: mpsc::Sender<Event>,
 }
@@ -202,7 +205,7 @@ pub struct Outbox {
     untaken: Untaken,
     lease: watch::Sender<Lease>,
     hearing: watch::Sender<Hearing>,
-    held: watch::Receiver<u64>,
+    stock: watch::Receiver<Stock>,
     taken: watch::Receiver<u64>,
     settings: watch::Sender<OutboxSettings>,
     events: mpsc::Sender<Event>,
@@ -269,13 +272,13 @@ impl Outbox {
         let (lease, leases) = watch::channel(Lease::of(voice));
         let (hearing, hears) = watch::channel(Hearing::default());
         let (says, taken) = watch::channel(0);
-        let (counts, held) = watch::channel(0);
+        let (counts, stock) = watch::channel(Stock::default());
         let ways = Ways {
             changes,
             door: Door::new(leases),
             hearings: hears,
             taken: says,
-            held: counts,
+            stock: counts,
             tidings: None,
             events: events.clone(),
         };
@@ -285,7 +288,7 @@ impl Outbox {
             untaken: Untaken::default(),
             lease,
             hearing,
-            held,
+            stock,
             taken,
             settings,
             events,
@@ -398,12 +401,6 @@ impl Outbox {
         let renumberings = (!renumberings.is_empty()).then_some(Parcel::Renumber(renumberings));
         let told = (!told.is_empty()).then_some(Parcel::Told(told));
         renumberings.into_iter().chain(told).collect()
-    }
-
-    /// How many messages are held now.
-    #[must_use]
-    pub fn held(&self) -> u64 {
-        *self.held.borrow()
     }
 
     /// Says what would be sent and sends nothing. The call is over with that.

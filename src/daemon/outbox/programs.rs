@@ -223,6 +223,11 @@ impl Programs {
         }
     }
 
+    /// Calls that wait or run.
+    pub(super) const fn len(&self) -> usize {
+        self.count + self.running_count
+    }
+
     /// Whether this call waits.
     pub(super) fn is_waiting(&self, number: u64) -> bool {
         self.keys.contains_key(&number)

@@ -24,7 +24,7 @@ impl Settings<'_, '_> {
                 self.bad(name, value, "write the name of a file with the shared key");
             }
             "peer_key" => peer.key = Some(PathBuf::from(text)),
-            _ => {}
+            _ => self.set_metrics(name, value),
         }
     }
 

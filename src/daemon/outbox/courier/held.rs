@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::daemon::outbox::courier::{Courier, receiver};
+use crate::daemon::outbox::courier::{Courier, Disk, receiver};
 use crate::daemon::outbox::jobs;
 use crate::daemon::outbox::queue::Entry;
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event, Renumbering};
@@ -52,8 +52,18 @@ impl Courier {
         }
     }
 
+    /// Messages and programs that wait or are under way.
+    pub(in crate::daemon::outbox) fn waiting_count(&self) -> u64 {
+        (self.queue.len() + self.programs.len()) as u64
+    }
+
+    /// Whether the disk took what was written last.
+    pub(in crate::daemon::outbox) const fn is_disk_good(&self) -> bool {
+        matches!(self.disk, Disk::Works)
+    }
+
     /// How many messages are held.
-    pub(super) fn held_count(&self) -> u64 {
+    pub(in crate::daemon::outbox) fn held_count(&self) -> u64 {
         match self.post.voice() {
             Voice::Speaks => 0,
             Voice::Holds => self.post.len() as u64,
