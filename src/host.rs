@@ -97,6 +97,8 @@ pub struct Needs {
     pub schedulers: BTreeSet<String>,
     /// Families in which packets are forwarded by NAT.
     pub nat: BTreeSet<Family>,
+    /// Packets are forwarded so that their answers do not come back this way.
+    pub one_way: bool,
     /// A virtual service of it takes UDP.
     pub udp: bool,
     /// Hosts are pinged by the built-in fping.
@@ -133,6 +135,7 @@ impl Needs {
             ipvsadm: false,
             schedulers: BTreeSet::new(),
             nat: BTreeSet::new(),
+            one_way: false,
             udp: false,
             ping: true,
             monitor_user: None,
@@ -170,16 +173,16 @@ impl Needs {
             let all = servers.chain(fallback);
             all.map(|it| (it.forwarding, section.key.family()))
         });
-        let nat =
-            of_bindings
-                .chain(of_sections)
-                .filter_map(|(forwarding, family)| match forwarding {
-                    Forwarding::Nat => Some(family),
-                    Forwarding::Dr
-                    | Forwarding::Tun(_)
-                    | Forwarding::Local
-                    | Forwarding::Bypass => None,
-                });
+        let all: Vec<(Forwarding, Family)> = of_bindings.chain(of_sections).collect();
+        let nat = all
+            .iter()
+            .copied()
+            .filter_map(|(forwarding, family)| match forwarding {
+                Forwarding::Nat => Some(family),
+                Forwarding::Dr | Forwarding::Tun(_) | Forwarding::Local | Forwarding::Bypass => {
+                    None
+                }
+            });
         let keys = bindings.iter().map(|binding| binding.virtual_service);
         let mut keys = keys.chain(sections.iter().map(|section| section.key));
         let is_udp = |key| matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
@@ -192,6 +195,10 @@ impl Needs {
             ipvsadm: has_table && globals.ipvs_backend == IpvsBackend::Ipvsadm,
             schedulers: schedulers.chain(declared).collect(),
             nat: nat.collect(),
+            one_way: all.iter().any(|(forwarding, _)| match forwarding {
+                Forwarding::Dr | Forwarding::Tun(_) => true,
+                Forwarding::Nat | Forwarding::Local | Forwarding::Bypass => false,
+            }),
             udp: keys.any(is_udp),
             ping: monitors.into_iter().any(|monitor| {
                 matches!(

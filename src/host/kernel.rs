@@ -33,6 +33,7 @@ pub(super) fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
         findings.push(modules.ip_vs(root));
         findings.extend(needs.schedulers.iter().map(|name| modules.scheduler(name)));
         findings.extend(expire_nodest_conn(root, needs.udp));
+        findings.extend(conn_reuse_mode(root, needs.one_way));
     }
     for family in &needs.nat {
         findings.push(forwarding(root, *family));
@@ -230,6 +231,39 @@ fn expire_nodest_conn(root: &Path, udp: bool) -> Option<Finding> {
             "connections to a server that left the table end at once",
             PLACE,
         )
+    })
+}
+
+/// Whether a client that uses the port of an earlier connection again is a new client
+/// (Documentation/networking/ipvs-sysctl). Where it is not, it goes on to the server of before, also
+/// to one with weight 0, so that one that is drained or quiesced never comes to rest. The kernel
+/// asks for the setting also before it lets `expire_nodest_conn` end what leads to weight 0.
+fn conn_reuse_mode(root: &Path, one_way: bool) -> Option<Finding> {
+    const PLACE: &str = "/proc/sys/net/ipv4/vs/conn_reuse_mode";
+    /// The bit for connections of which only the client's half was seen to end, as with dr and tun.
+    const HALF_SEEN: u32 = 2;
+    // Without the module, or with a kernel before 4.1, there is no such setting.
+    let mode: u32 = read(root, PLACE)?.trim().parse().ok()?;
+    let expires = read(root, "/proc/sys/net/ipv4/vs/expire_nodest_conn");
+    let expires = expires.is_some_and(|value| value.trim() != "0");
+    Some(if mode == 0 {
+        Finding::warning(
+            "clients that use a port again go to the same server, also to one that is drained or \
+             quiesced",
+            PLACE,
+            "sysctl -w net.ipv4.vs.conn_reuse_mode=1, with expire_nodest_conn=1, and keep both in \
+             /etc/sysctl.d",
+        )
+    } else if one_way && mode & HALF_SEEN == 0 && !expires {
+        Finding::warning(
+            "with dr and tun, clients that use a port again go to the same server for minutes, also \
+             to one that is drained or quiesced",
+            PLACE,
+            "sysctl -w net.ipv4.vs.expire_nodest_conn=1, or conn_reuse_mode=3, and keep it in \
+             /etc/sysctl.d",
+        )
+    } else {
+        Finding::good("clients that use a port again are new clients", PLACE)
     })
 }
 

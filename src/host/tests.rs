@@ -38,6 +38,7 @@ fn needs() -> Needs {
         ipvsadm: false,
         schedulers: BTreeSet::new(),
         nat: BTreeSet::new(),
+        one_way: false,
         udp: false,
         ping: false,
         monitor_user: None,
@@ -128,6 +129,53 @@ fn clients_of_udp_services_are_thought_of() {
         assert_eq!(found(&findings, "left the table").0, Level::Warning);
         let is_told = findings.iter().any(|it| it.what.contains("UDP"));
         assert_eq!(is_told, expected, "{findings:#?}");
+    }
+}
+
+#[test]
+fn ports_that_clients_use_again_are_thought_of_where_they_hold_up_a_drain() {
+    let machine = Machine::new();
+    let with = |table, one_way| Needs {
+        table,
+        one_way,
+        ..needs()
+    };
+    let is_told = |findings: &[Finding]| findings.iter().any(|it| it.what.contains("port again"));
+    assert!(!is_told(&machine.look(&with(true, true))));
+    for (mode, expires, one_way, level) in [
+        ("0", "0", false, Level::Warning),
+        ("0", "1", true, Level::Warning),
+        ("1", "0", true, Level::Warning),
+        ("1", "0", false, Level::Good),
+        ("1", "1", true, Level::Good),
+        ("3", "0", true, Level::Good),
+    ] {
+        machine.file(
+            "/proc/sys/net/ipv4/vs/conn_reuse_mode",
+            &format!("{mode}\n"),
+        );
+        machine.file(
+            "/proc/sys/net/ipv4/vs/expire_nodest_conn",
+            &format!("{expires}\n"),
+        );
+        let said = found(&machine.look(&with(true, one_way)), "port again");
+        let place = "/proc/sys/net/ipv4/vs/conn_reuse_mode".to_owned();
+        assert_eq!(said, (level, place), "{mode} {expires} {one_way}");
+    }
+    assert!(!is_told(&machine.look(&with(false, true))));
+}
+
+#[test]
+fn what_a_file_forwards_one_way_is_known() {
+    let text = |forward: &str| {
+        format!(
+            "hostgroup w 10.0.0.1\n\nwatch w\n service s\n  interval 5s\n  monitor fping.monitor\n\n\
+             virtual 10.0.0.3:80\n    real w\n    forward {forward}\n    service w:s\n"
+        )
+    };
+    for (forward, expected) in [("dr", true), ("tun", true), ("nat", false)] {
+        let (model, _) = crate::config::load_text(&text(forward)).unwrap();
+        assert_eq!(Needs::of(&model).one_way, expected, "{forward}");
     }
 }
 
