@@ -194,9 +194,63 @@ impl Line {
                 count(|it| it.active),
                 count(|it| it.inactive),
                 count(|it| it.persistent),
-                row.why.clone(),
+                why(row),
             ],
             tone,
         }
+    }
+}
+
+/// Why a real server stands so; with the end of what an operator wishes, where it ends by itself.
+fn why(row: &RealServerRow) -> String {
+    let end = row.operator.as_ref().and_then(|wish| {
+        let until = wish.until?;
+        Some(format!("the wish of {} ends at {}", wish.by, time(until)))
+    });
+    match end {
+        Some(end) if row.why.is_empty() => end,
+        Some(end) => format!("{}; {end}", row.why),
+        None => row.why.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::event::ManualWish;
+    use crate::wire::ServerActual;
+    use crate::wire::server::OperatorRow;
+
+    #[test]
+    fn maintenance_is_shown_with_its_end_where_it_has_one() {
+        let row = |until| RealServerRow {
+            real_server: "10.1.0.1:80".to_owned(),
+            forwarding: None,
+            weight: None,
+            wanted: ServerWanted::Out,
+            actual: ServerActual::Out,
+            connections: None,
+            operator: Some(OperatorRow {
+                wish: ManualWish::Disable,
+                by: "ann".to_owned(),
+                reason: "new disk".to_owned(),
+                since: 1_700_000_000,
+                until,
+                drain: None,
+                gives_way: false,
+            }),
+            stranger: false,
+            agrees: true,
+            why: "disable by ann (new disk)".to_owned(),
+        };
+        let end = 1_700_003_600;
+        assert_eq!(why(&row(None)), "disable by ann (new disk)");
+        assert_eq!(
+            why(&row(Some(end))),
+            format!(
+                "disable by ann (new disk); the wish of ann ends at {}",
+                time(end)
+            )
+        );
     }
 }
