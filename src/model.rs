@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub use declared::{
     Counts, DeclaredJudge, DeclaredServer, DeclaredService, Fallback, Initial, JudgedBy, MinLive,
-    OnExit, OnFailure, WITNESS_ANSWER_MAX, WeightFrom,
+    OnExit, OnFailure, OwnRules, WITNESS_ANSWER_MAX, WeightFrom,
 };
 pub use depend::{DependBehavior, DependKind, Dependency, Depth};
 pub use mail::{MailRelay, MailSettings};

@@ -306,26 +306,36 @@ fn rules(out: &mut String, section: &Section) {
             let _ = writeln!(out, "    recheck {}", timeval(recheck.min(RECHECK_MAX)));
         }
     }
-    match section.on_failure {
-        OnFailure::Remove => {}
-        OnFailure::Quiesce => out.push_str("    on_failure quiesce\n"),
-        OnFailure::Drain(limit) => {
-            let _ = writeln!(out, "    on_failure drain {}", timeval(limit));
-        }
+    if section.on_failure != OnFailure::Remove {
+        let _ = writeln!(out, "    {}", on_failure(section.on_failure));
     }
     match section.weight_from {
         WeightFrom::File => {}
         WeightFrom::Check => out.push_str("    weight_from check\n"),
     }
-    match section.initial {
-        Initial::In => out.push_str("    initial in\n"),
-        Initial::Out => out.push_str("    initial out\n"),
-        Initial::AsFound => {}
+    if section.initial != Initial::AsFound {
+        let _ = writeln!(out, "    {}", initial(section.initial));
     }
     match section.on_exit {
         OnExit::Keep => {}
         OnExit::Quiesce => out.push_str("    on_exit quiesce\n"),
         OnExit::Remove => out.push_str("    on_exit remove\n"),
+    }
+}
+
+fn on_failure(it: OnFailure) -> String {
+    match it {
+        OnFailure::Remove => "on_failure remove".to_owned(),
+        OnFailure::Quiesce => "on_failure quiesce".to_owned(),
+        OnFailure::Drain(limit) => format!("on_failure drain {}", timeval(limit)),
+    }
+}
+
+const fn initial(it: Initial) -> &'static str {
+    match it {
+        Initial::In => "initial in",
+        Initial::Out => "initial out",
+        Initial::AsFound => "initial as_found",
     }
 }
 
@@ -352,6 +362,12 @@ fn server_words(server: &Server, key: VirtualServiceKey, common: Option<Forwardi
     }
     if settings.lower_threshold > 0 {
         let _ = write!(text, " lower {}", settings.lower_threshold);
+    }
+    if let Some(own) = server.own.on_failure {
+        let _ = write!(text, " {}", on_failure(own));
+    }
+    if let Some(own) = server.own.initial {
+        let _ = write!(text, " {}", initial(own));
     }
     text
 }

@@ -11,7 +11,7 @@ use crate::lvs::{
     Family, Forwarding, Protocol, RealServer, Scheduler, ServiceFlags, VirtualService,
     VirtualServiceKey,
 };
-use crate::model::{Initial, OnExit, OnFailure, WeightFrom};
+use crate::model::{Initial, OnExit, OnFailure, OwnRules, WeightFrom};
 
 /// Most connections that a threshold may name: ipvsadm's own bound.
 pub(super) const THRESHOLD_MAX: u32 = 2_147_483_647;
@@ -85,6 +85,8 @@ pub(super) struct Server {
     /// 0: that of the virtual service.
     pub(super) port: u16,
     pub(super) settings: RealServer,
+    /// What holds for it alone, and not for the whole section.
+    pub(super) own: OwnRules,
     /// What decides over it; none: it is always in.
     pub(super) checks: Vec<Service>,
 }

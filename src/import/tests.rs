@@ -754,13 +754,20 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
     ("real_server 10.0.0.7 80 {\n}", &[], &[]),
     (
         "real_server 10.0.0.8 81 {\n TCP_CHECK {\n alpha\n }\n PING_CHECK {\n alpha\n }\n}",
-        &["initial in\n"],
-        &["alpha of single servers"],
+        &[
+            "initial in\n",
+            "    real 10.0.0.8:81 initial out service ",
+            "!on_failure",
+        ],
+        &[],
     ),
     (
         "real_server 10.0.0.8 81 {\n inhibit_on_failure\n}",
-        &["real 10.0.0.8:81\n"],
-        &["inhibit_on_failure"],
+        &[
+            "    real 10.0.0.8:81 on_failure quiesce\n",
+            "!\n    on_failure",
+        ],
+        &[],
     ),
 ];
 

@@ -28,7 +28,7 @@ pub struct DeclaredService {
     pub fallback: Option<Fallback>,
     /// `fall`, `rise`, `recheck`.
     pub counts: Counts,
-    /// What becomes of a real server that is withdrawn.
+    /// What becomes of a real server that is withdrawn, unless its own line says otherwise.
     pub on_failure: OnFailure,
     /// How many real servers stay in, whatever is said about them (D15).
     pub min_live: MinLive,
@@ -36,7 +36,7 @@ pub struct DeclaredService {
     pub slow_start: Option<Duration>,
     /// Where weights come from.
     pub weight_from: WeightFrom,
-    /// What is done before the first verdict (D16).
+    /// What is done before the first verdict (D16), unless its own line says otherwise.
     pub initial: Initial,
     /// What becomes of a real server that nobody declared (D7).
     pub foreign: Strangers,
@@ -62,6 +62,17 @@ pub struct DeclaredServer {
     pub settings: RealServer,
     /// Whose verdicts count; none for one that is always in (`service none`).
     pub judges: Vec<DeclaredJudge>,
+    /// What its line says in place of the section.
+    pub own: OwnRules,
+}
+
+/// What a `real` line says in place of its section; none where the section counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnRules {
+    /// What becomes of the real server when it is withdrawn.
+    pub on_failure: Option<OnFailure>,
+    /// What is done before the first verdict (D16).
+    pub initial: Option<Initial>,
 }
 
 /// A service that decides over a declared real server.

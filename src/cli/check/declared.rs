@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::lvs::Strangers;
 use crate::model::{
     DeclaredServer, DeclaredService, Initial, JudgedBy, MinLive, Model, OnExit, OnFailure,
-    WeightFrom,
+    OwnRules, WeightFrom,
 };
 use crate::text::counted;
 use crate::time::Readable;
@@ -41,6 +41,7 @@ pub(super) fn lines(model: &Model, declared: &DeclaredService) -> Vec<String> {
             host: fallback.host.clone(),
             port: fallback.port,
             settings: fallback.settings,
+            own: OwnRules::default(),
             judges: Vec::new(),
         };
         let (name, how) = (named(&server), how(&server));
@@ -57,7 +58,9 @@ fn groups(servers: &[DeclaredServer]) -> Vec<Vec<&DeclaredServer>> {
     let mut groups: Vec<Vec<&DeclaredServer>> = Vec::new();
     for server in servers {
         let is_alike = |other: &DeclaredServer| {
-            other.settings == server.settings && other.judges == server.judges
+            other.settings == server.settings
+                && other.judges == server.judges
+                && other.own == server.own
         };
         // A line of the file makes servers that are alike, so the last group is the likely one.
         match groups.last_mut() {
@@ -85,7 +88,24 @@ fn how(server: &DeclaredServer) -> String {
     if settings.lower_threshold > 0 {
         text.push_str(&format!(", lower {}", settings.lower_threshold));
     }
+    if let Some(own) = server.own.on_failure {
+        text.push_str(&format!(", {}", on_failure(own)));
+    }
+    match server.own.initial {
+        Some(Initial::In) => text.push_str(", initial in"),
+        Some(Initial::Out) => text.push_str(", initial out"),
+        Some(Initial::AsFound) => text.push_str(", initial as_found"),
+        None => {}
+    }
     text
+}
+
+fn on_failure(it: OnFailure) -> String {
+    match it {
+        OnFailure::Remove => "on_failure remove".to_owned(),
+        OnFailure::Quiesce => "on_failure quiesce".to_owned(),
+        OnFailure::Drain(time) => format!("on_failure drain {}", Readable(time)),
+    }
 }
 
 fn judges(model: &Model, server: &DeclaredServer) -> Vec<String> {
@@ -106,11 +126,7 @@ fn policy(model: &Model, declared: &DeclaredService) -> Vec<String> {
     let mut said = vec![
         format!("fall {}", counts.fall),
         format!("rise {}", counts.rise),
-        match declared.on_failure {
-            OnFailure::Remove => "on_failure remove".to_owned(),
-            OnFailure::Quiesce => "on_failure quiesce".to_owned(),
-            OnFailure::Drain(time) => format!("on_failure drain {}", Readable(time)),
-        },
+        on_failure(declared.on_failure),
         match declared.min_live {
             MinLive::Count(count) => format!("min_live {count}"),
             MinLive::Percent(share) => format!("min_live {share}%"),
@@ -168,6 +184,7 @@ pub(super) fn as_json(model: &Model) -> Value {
                 host: fallback.host.clone(),
                 port: fallback.port,
                 settings: fallback.settings,
+                own: OwnRules::default(),
                 judges: Vec::new(),
             })
         });

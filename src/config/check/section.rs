@@ -111,7 +111,10 @@ impl<'a> Compiler<'_, 'a> {
                 rise: said.rise.unwrap_or(NonZeroU32::MIN),
                 recheck: said.recheck.map_or(Counts::DEFAULT_RECHECK, |(it, _)| it),
             },
-            on_failure: self.on_failure(key, &said),
+            on_failure: said
+                .on_failure
+                .map(|asked| self.on_failure(key, asked))
+                .unwrap_or_default(),
             min_live: said.min_live.map(|(it, _)| it).unwrap_or_default(),
             slow_start: said.slow_start.map(|(it, _)| it),
             weight_from: said.weight_from.map(|(it, _)| it).unwrap_or_default(),
@@ -143,10 +146,11 @@ impl<'a> Compiler<'_, 'a> {
 
     /// UDP knows no end of a connection: a real server with weight 0 would keep its clients for as
     /// long as they send, so it is removed.
-    fn on_failure(&mut self, key: VirtualServiceKey, said: &Said) -> OnFailure {
-        let Some((asked, span)) = said.on_failure else {
-            return OnFailure::default();
-        };
+    fn on_failure(
+        &mut self,
+        key: VirtualServiceKey,
+        (asked, span): (OnFailure, Span),
+    ) -> OnFailure {
         let is_udp = matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
         if !is_udp || asked == OnFailure::Remove {
             return asked;

@@ -14,7 +14,7 @@ use crate::engine::saved::Saved;
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, DependKind, Dependency, JudgedBy, Model,
-    MonitorProgram, Service, Tripwire,
+    MonitorProgram, OwnRules, Service, Tripwire,
 };
 use crate::options::MonitorOptions;
 use crate::time::{Mono, Wall};
@@ -42,6 +42,7 @@ fn section(hosts: &[&str]) -> DeclaredService {
         host: HostName::new(host),
         port: 80,
         settings: RealServer::new(Forwarding::Dr, Weight(1)),
+        own: OwnRules::default(),
         judges: vec![DeclaredJudge {
             service: ServiceId(0),
             verdict: JudgedBy::Host,

@@ -324,7 +324,7 @@ impl Bindings {
         self.settle_wishes(key, survey, actions);
         let mut servers: Vec<Server> = Vec::with_capacity(places.servers.len());
         let mut seen = BTreeSet::new();
-        for place in &places.servers {
+        for (declared, place) in section.servers.iter().zip(&places.servers) {
             let Some(server) = place.server.filter(|server| seen.insert(*server)) else {
                 continue;
             };
@@ -337,6 +337,7 @@ impl Bindings {
             let mut server = Server {
                 key: server,
                 settings: place.settings,
+                own: declared.own,
                 health,
                 arrival: if self.owned.is_new(key, server) {
                     Arrival::New
@@ -490,8 +491,11 @@ impl Bindings {
     /// What the sections of a new Model cannot do as they are written.
     pub(super) fn say_limits(&self, actions: &mut Vec<Action>) {
         for section in &self.model.virtual_services {
-            if cannot_quiesce(section) && section.on_failure != OnFailure::Remove {
-                actions.push(mend_note(section.key, None, limits(section)));
+            let own = section.servers.iter().filter_map(|it| it.own.on_failure);
+            let mut asked = std::iter::once(section.on_failure).chain(own);
+            let asked = asked.find(|it| *it != OnFailure::Remove);
+            if let Some(asked) = asked.filter(|_| cannot_quiesce(section)) {
+                actions.push(mend_note(section.key, None, limits(asked)));
             }
         }
     }
@@ -544,8 +548,8 @@ fn health(claims: &[Claim]) -> Health {
     }
 }
 
-fn limits(section: &DeclaredService) -> String {
-    let word = match section.on_failure {
+fn limits(asked: OnFailure) -> String {
+    let word = match asked {
         OnFailure::Remove => "remove",
         OnFailure::Quiesce => "quiesce",
         OnFailure::Drain(_) => "drain",

@@ -53,7 +53,9 @@ impl Bindings {
             }
             view.role = place.server.and_then(|it| state.roles.get(&it)).copied();
             let memory = self.sections.memory(key, &place.word);
-            view.role_ends = view.role.and_then(|role| self.ends(section, role, memory));
+            view.role_ends = view
+                .role
+                .and_then(|role| self.ends(section, server, role, memory));
             view.section = Some(whole);
             view.counts.extend(
                 server
@@ -115,9 +117,15 @@ impl Bindings {
     }
 
     /// When a real server leaves its role by itself: the end of a slow start, or of a drain.
-    fn ends(&self, section: &DeclaredService, role: ServerRole, memory: Memory) -> Option<Wall> {
+    fn ends(
+        &self,
+        section: &DeclaredService,
+        server: &DeclaredServer,
+        role: ServerRole,
+        memory: Memory,
+    ) -> Option<Wall> {
         let now = self.now;
-        let left = match (role, memory.back, on_failure(section)) {
+        let left = match (role, memory.back, on_failure(section, server.own)) {
             (ServerRole::Serves { share }, Some(back), _) if share < 100 => {
                 back.after(section.slow_start?).left(now)
             }

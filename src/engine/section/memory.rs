@@ -441,11 +441,16 @@ impl Sections {
             let Some(section) = model.virtual_services.get(state.index) else {
                 continue;
             };
-            let drains = matches!(on_failure(section), OnFailure::Drain(_));
+            let drains = |(host, port): &Word| {
+                let mut declared = section.servers.iter();
+                let declared = declared.find(|it| it.host == *host && it.port == *port);
+                let own = declared.map(|it| it.own).unwrap_or_default();
+                matches!(on_failure(section, own), OnFailure::Drain(_))
+            };
             let servers = actual.get(&key).map(|entry| &entry.servers);
             for (word, memory) in &mut state.memories {
                 let out = memory.out.as_mut().filter(|it| it.drained == Drained::No);
-                let Some(out) = out.filter(|_| drains) else {
+                let Some(out) = out.filter(|_| drains(word)) else {
                     continue;
                 };
                 let Some(server) = address(key, word) else {

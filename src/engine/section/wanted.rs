@@ -17,7 +17,7 @@ use crate::lvs::{
     DesiredService, Protocol, RealServer, RealServerKey, ServerWish, ServiceFlags, ServiceWish,
     Strangers, VirtualServiceKey, Weight,
 };
-use crate::model::{DeclaredService, Initial, OnFailure};
+use crate::model::{DeclaredService, Initial, OnFailure, OwnRules};
 use crate::time::{Mono, Now};
 
 /// How long the first verdict is waited for where nothing is in (D16).
@@ -51,6 +51,8 @@ pub(crate) enum Arrival {
 pub(crate) struct Server {
     pub(crate) key: RealServerKey,
     pub(crate) settings: RealServer,
+    /// What its line says in place of the section.
+    pub(crate) own: OwnRules,
     pub(crate) health: Health,
     pub(crate) arrival: Arrival,
     /// The weight that its checks give it, where the section wants that.
@@ -133,11 +135,11 @@ pub(crate) struct Wanted {
 
 /// What becomes of a withdrawn real server. Datagrams of a client go on to a server that has
 /// weight 0 for as long as the client sends, so UDP and one-packet services remove it.
-pub(crate) fn on_failure(section: &DeclaredService) -> OnFailure {
+pub(crate) fn on_failure(section: &DeclaredService, own: OwnRules) -> OnFailure {
     if cannot_quiesce(section) {
         OnFailure::Remove
     } else {
-        section.on_failure
+        own.on_failure.unwrap_or(section.on_failure)
     }
 }
 
@@ -399,7 +401,7 @@ fn good(section: &DeclaredService, server: &Server, pace: Pace, now: Now) -> Dec
 fn silent(section: &DeclaredService, server: &Server, is_open: bool) -> Decided {
     let failed_last = server.memory.out.is_some();
     let is_known = server.arrival == Arrival::Known;
-    match section.initial {
+    match server.own.initial.unwrap_or(section.initial) {
         Initial::Out if !is_known => (ServerWish::Out, ServerRole::OutUntested, None),
         Initial::In if !failed_last => in_untested(server),
         Initial::AsFound if is_open && !failed_last => in_untested(server),
@@ -419,7 +421,7 @@ fn withdrawn(section: &DeclaredService, server: &Server, now: Now) -> Decided {
         weight: Weight(0),
         ..server.settings
     });
-    match on_failure(section) {
+    match on_failure(section, server.own) {
         OnFailure::Remove => (ServerWish::Out, ServerRole::Out, None),
         OnFailure::Quiesce => (quiesced, ServerRole::Quiesced, None),
         OnFailure::Drain(limit) => match server.memory.drain_left(limit, now) {
@@ -451,6 +453,7 @@ mod tests {
         let server = |(last, letter): (usize, char)| Server {
             key: RealServerKey(format!("10.1.0.{last}:80").parse().unwrap()),
             settings: RealServer::new(Forwarding::Dr, Weight(10)),
+            own: OwnRules::default(),
             health: match letter {
                 'x' => Health::Withdrawn,
                 _ => Health::Good,

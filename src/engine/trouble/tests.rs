@@ -21,7 +21,7 @@ use crate::lvs::{
 };
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
-    ServiceId,
+    OwnRules, ServiceId,
 };
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::SECTION_GROUP;
@@ -41,6 +41,7 @@ fn section() -> DeclaredService {
         host: HostName::new(host),
         port: 80,
         settings: RealServer::new(Forwarding::Dr, Weight(5)),
+        own: OwnRules::default(),
         judges: vec![DeclaredJudge {
             service: ServiceId(0),
             verdict: JudgedBy::Host,

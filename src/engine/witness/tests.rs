@@ -11,8 +11,8 @@ use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::{Record, Saved};
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
-    AlertPeriod, DeclaredJudge, DeclaredServer, DeclaredService, HostName, JudgedBy, Repeat,
-    Service,
+    AlertPeriod, DeclaredJudge, DeclaredServer, DeclaredService, HostName, JudgedBy, OwnRules,
+    Repeat, Service,
 };
 
 /// `gate/ping`, which alerts, every 30 s.
@@ -60,6 +60,7 @@ fn with_section(mut model: Model, fall: u32) -> Model {
         host: HostName::new(host),
         port: 80,
         settings: RealServer::new(Forwarding::Dr, Weight(1)),
+        own: OwnRules::default(),
         judges: vec![judge],
     };
     section.servers = ["10.0.1.1", "10.0.1.2"].iter().map(server).collect();

@@ -9,6 +9,7 @@ use crate::import::keepalived::{is_on, timer};
 use crate::import::ldirectord::{PLUGINS_NEEDED, is_host};
 use crate::import::plan::{Policy, Server, Service};
 use crate::import::{Remarks, shown};
+use crate::model::{Initial, OnFailure, OwnRules};
 
 /// Whether a word begins a checker.
 pub(super) fn is_one(word: &str) -> bool {
@@ -90,8 +91,8 @@ pub(super) struct Found {
     checkers: usize,
     pub(super) lost: usize,
     /// Real servers with `inhibit_on_failure`, and with `alpha`.
-    pub(super) quiesced: usize,
-    pub(super) kept_out: usize,
+    quiesced: usize,
+    kept_out: usize,
     pub(super) sets_weight: bool,
 }
 
@@ -112,6 +113,14 @@ impl Found {
         };
         found.kept_out = usize::from(is_kept_out);
         found
+    }
+
+    /// What it comes to on the line of a real server.
+    pub(super) fn rules(&self) -> OwnRules {
+        OwnRules {
+            on_failure: (self.quiesced > 0).then_some(OnFailure::Quiesce),
+            initial: (self.kept_out > 0).then_some(Initial::Out),
+        }
     }
 
     /// Adds what was found elsewhere.

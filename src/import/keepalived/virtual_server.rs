@@ -16,7 +16,7 @@ use crate::lvs::{
     Family, Forwarding, GueChecksum, Protocol, RealServer, Scheduler, ServiceFlags, Tunnel,
     VirtualService, VirtualServiceKey, Weight,
 };
-use crate::model::{Counts, Initial, OnExit, OnFailure, WeightFrom};
+use crate::model::{Counts, Initial, OnExit, OnFailure, OwnRules, WeightFrom};
 
 /// Words of the block itself that say nothing about the table or the checks.
 const SILENT: [&str; 3] = ["snmp_name", "log_all_failures", "hysteresis"];
@@ -37,6 +37,7 @@ pub(super) fn section(
     }
     reading.mail_of_quorum();
     let mut servers: Vec<Server> = Vec::new();
+    let mut rules_of: Vec<OwnRules> = Vec::new();
     let mut found = checker::Found::default();
     for line in block.inner.iter().filter(|it| it.name() == "real_server") {
         let Some((server, of_server)) = reading.real_server(line, first, remarks) else {
@@ -48,6 +49,7 @@ pub(super) fn section(
             continue;
         }
         found.add(&of_server);
+        rules_of.push(of_server.rules());
         servers.push(server);
     }
     if servers.is_empty() {
@@ -68,9 +70,7 @@ pub(super) fn section(
     reading.quorum(fallback.is_some(), remarks);
     let keys = fit_settings(&mut reading.settings, keys, place, remarks);
     keys.first()?;
-    let all = servers.len();
-    let on_failure = reading.all_or_none(found.quiesced, all, "inhibit_on_failure", place, remarks);
-    let is_alpha = reading.all_or_none(found.kept_out, all, "alpha", place, remarks);
+    let (on_failure, initial) = rules(&mut servers, &rules_of);
     Some(Section {
         place: place.clone(),
         title: block.title(),
@@ -80,12 +80,8 @@ pub(super) fn section(
         fallback,
         fall: found.retries.saturating_add(1).min(Counts::MAX),
         recheck: found.pause,
-        on_failure: if on_failure {
-            OnFailure::Quiesce
-        } else {
-            OnFailure::Remove
-        },
-        initial: if is_alpha { Initial::Out } else { Initial::In },
+        on_failure,
+        initial,
         on_exit: OnExit::Remove,
         weight_from: if found.sets_weight {
             WeightFrom::Check
@@ -96,6 +92,27 @@ pub(super) fn section(
         upalerts: reading.upalerts,
         remarks: remarks.take(),
     })
+}
+
+/// What holds for all servers; what holds for some only is said on their lines.
+fn rules(servers: &mut [Server], own: &[OwnRules]) -> (OnFailure, Initial) {
+    let all_quiesced = own.iter().all(|it| it.on_failure.is_some());
+    let all_out = own.iter().all(|it| it.initial.is_some());
+    for (server, own) in servers.iter_mut().zip(own) {
+        server.own = OwnRules {
+            on_failure: own.on_failure.filter(|_| !all_quiesced),
+            initial: own.initial.filter(|_| !all_out),
+        };
+    }
+    let on_failure = match all_quiesced {
+        true => OnFailure::Quiesce,
+        false => OnFailure::Remove,
+    };
+    let initial = match all_out {
+        true => Initial::Out,
+        false => Initial::In,
+    };
+    (on_failure, initial)
 }
 
 fn keys(
@@ -438,22 +455,6 @@ impl<'a> Reading<'a> {
         server.checks = std::mem::take(&mut found.services);
         Some((server, found))
     }
-
-    /// A setting of single servers that holds for a whole virtual service here.
-    fn all_or_none(
-        &self,
-        count: usize,
-        all: usize,
-        word: &str,
-        place: &Place,
-        remarks: &mut Remarks,
-    ) -> bool {
-        if count > 0 && count < all {
-            let text = format!("{word} of single servers is left out: it holds for all or none");
-            remarks.lost(place, text);
-        }
-        count == all
-    }
 }
 
 /// Why a real server is not taken as it stands: without its checks it would be in for ever, and
@@ -479,6 +480,7 @@ fn target(line: &Block, forwarding: Forwarding, remarks: &mut Remarks) -> Option
         host: host.to_owned(),
         port,
         settings: RealServer::new(forwarding, Weight(1)),
+        own: OwnRules::default(),
         checks: Vec::new(),
     })
 }

@@ -8,6 +8,7 @@ use crate::import::ldirectord::{Value, check};
 use crate::import::plan::{Policy, Server, THRESHOLD_MAX};
 use crate::import::{Place, Remarks, range, shown};
 use crate::lvs::{Family, Forwarding, RealServer, Tunnel, VirtualServiceKey, Weight};
+use crate::model::OwnRules;
 
 /// The servers of a `real` line.
 pub(super) fn real_servers(
@@ -63,6 +64,7 @@ pub(super) fn real_servers(
             host,
             port,
             settings: line.settings,
+            own: OwnRules::default(),
             checks: Vec::new(),
         };
         if !is_host(&server.host) {
@@ -244,6 +246,7 @@ pub(super) fn fallback(
         host: host.to_owned(),
         port,
         settings: RealServer::new(forwarding, Weight(1)),
+        own: OwnRules::default(),
         checks: Vec::new(),
     };
     if let Some(why) = server.obstacle(key) {

@@ -3,9 +3,11 @@
 use std::net::Ipv6Addr;
 
 use crate::config::check::section::judges::{Judges, Known};
+use crate::config::check::section::settings;
 use crate::config::check::section::words::{Line, number};
 use crate::config::lines::Span;
 use crate::lvs::{Forwarding, Weight};
+use crate::model::{Initial, OnFailure};
 
 /// How a weight is written.
 pub(super) const WEIGHT: &str = "write a weight from 0 to 65535";
@@ -21,6 +23,8 @@ enum LineOption {
     Port,
     Upper,
     Lower,
+    OnFailure,
+    Initial,
     Service,
 }
 
@@ -32,6 +36,8 @@ impl LineOption {
             Self::Port => "port",
             Self::Upper => "upper",
             Self::Lower => "lower",
+            Self::OnFailure => "on_failure",
+            Self::Initial => "initial",
             Self::Service => "service",
         }
     }
@@ -44,6 +50,8 @@ const REAL_OPTIONS: &[LineOption] = &[
     LineOption::Port,
     LineOption::Upper,
     LineOption::Lower,
+    LineOption::OnFailure,
+    LineOption::Initial,
     LineOption::Service,
 ];
 
@@ -65,6 +73,8 @@ pub(super) struct ServerLine {
     pub(super) weight: Option<Weight>,
     pub(super) upper: Option<(u32, Span)>,
     pub(super) lower: Option<(u32, Span)>,
+    pub(super) on_failure: Option<(OnFailure, Span)>,
+    pub(super) initial: Option<Initial>,
     pub(super) judges: Judges,
 }
 
@@ -96,6 +106,8 @@ impl ServerLine {
             weight: None,
             upper: None,
             lower: None,
+            on_failure: None,
+            initial: None,
             judges: Judges::default(),
         };
         let mut seen = Vec::new();
@@ -139,6 +151,8 @@ impl ServerLine {
             }
             LineOption::Upper => self.upper = Some((threshold(line)?, place)),
             LineOption::Lower => self.lower = Some((threshold(line)?, place)),
+            LineOption::OnFailure => self.on_failure = Some((settings::on_failure(line)?, place)),
+            LineOption::Initial => self.initial = Some(settings::initial(line)?),
             LineOption::Service => self.judges.add(line, known),
         }
         Some(())

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::check::Checker;
 use crate::config::check::section::judges::{self, Judges, Known};
 use crate::config::check::section::line::{self, ServerLine};
-use crate::config::check::section::settings::{self, Persistence};
+use crate::config::check::section::settings::{self, PATIENCE_MAX, Persistence};
 use crate::config::check::section::words::{Line, number, time};
 use crate::config::keywords;
 use crate::config::lines::Span;
@@ -23,9 +23,6 @@ const REPEATABLE: [&str; 4] = ["real", "service", "alert", "upalert"];
 
 /// Longest time between two checks while a count runs; slower than this is what `interval` is for.
 const RECHECK_MAX: Duration = Duration::from_secs(3600);
-
-/// Longest `drain` and `slow_start`: nobody waits longer for connections to end or to spread.
-const PATIENCE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// The lines of one section. Where a value is needed again with its place, both are kept.
 #[derive(Default)]
@@ -147,7 +144,11 @@ impl Said {
                 let found = line.only(help, |text| time(text, RECHECK_MAX));
                 self.recheck = found.map(|it| (it, place));
             }
-            "on_failure" => self.on_failure = on_failure(&mut line).map(|it| (it, place)),
+            "on_failure" => {
+                let found = settings::on_failure(&mut line);
+                line.end();
+                self.on_failure = found.map(|it| (it, place));
+            }
             "min_live" => {
                 let help = "write a number of real servers, or a share from 0% to 100%";
                 self.min_live = line.only(help, min_live).map(|it| (it, place));
@@ -162,11 +163,8 @@ impl Said {
                 self.weight_from = line.choice(&words).map(|it| (it, place));
             }
             "initial" => {
-                self.initial = line.choice(&[
-                    ("in", Initial::In),
-                    ("out", Initial::Out),
-                    ("as_found", Initial::AsFound),
-                ]);
+                self.initial = settings::initial(&mut line);
+                line.end();
             }
             "foreign" => {
                 let words = [("remove", Strangers::Removed), ("keep", Strangers::Kept)];
@@ -189,25 +187,6 @@ fn count(line: &mut Line<'_, '_>) -> Option<NonZeroU32> {
     let help = format!("write a number from 1 to {}", Counts::MAX);
     let count = line.only(&help, |text| number(text, 1, Counts::MAX))?;
     NonZeroU32::new(count)
-}
-
-fn on_failure(line: &mut Line<'_, '_>) -> Option<OnFailure> {
-    let help = "write remove, quiesce or drain TIME";
-    let (span, text) = line.need(help)?;
-    let found = match text {
-        "remove" => OnFailure::Remove,
-        "quiesce" => OnFailure::Quiesce,
-        "drain" => {
-            let help = "write a time above zero, up to 1d, such as 60s";
-            OnFailure::Drain(line.value("drain", help, |text| time(text, PATIENCE_MAX))?)
-        }
-        _ => {
-            line.invalid(span, "on_failure", help);
-            return None;
-        }
-    };
-    line.end();
-    Some(found)
 }
 
 fn min_live(text: &str) -> Option<MinLive> {

@@ -11,7 +11,7 @@ use crate::config::check::section::said::Said;
 use crate::config::diagnostic::nearest;
 use crate::config::lines::Span;
 use crate::lvs::{Limit, RealServer, VirtualServiceKey, Weight};
-use crate::model::{DeclaredJudge, DeclaredServer, HostName, JudgedBy};
+use crate::model::{DeclaredJudge, DeclaredServer, HostName, JudgedBy, OwnRules};
 
 /// The real servers of a section, and for each the word that names it.
 #[derive(Default)]
@@ -37,8 +37,13 @@ impl Compiler<'_, '_> {
             let port = line.port.or(key.port()).unwrap_or(0);
             self.limits(key, line, &settings, &hosts, port);
             let mut unjudged: Vec<HostName> = Vec::new();
+            let own = OwnRules {
+                on_failure: line.on_failure.map(|asked| self.on_failure(key, asked)),
+                initial: line.initial,
+            };
             for host in hosts {
-                let server = judged(host, port, settings, line, said, &mut members);
+                let mut server = judged(host, port, settings, line, said, &mut members);
+                server.own = own;
                 let is_meant = said_none(line, said) || is_unknown(line, said);
                 if server.judges.is_empty() && !is_meant {
                     unjudged.push(server.host.clone());
@@ -227,6 +232,7 @@ fn judged(
         port,
         settings,
         judges: Vec::new(),
+        own: OwnRules::default(),
     };
     let is_own = line.judges.is_given;
     let judges = if is_own { &line.judges } else { &said.judges };

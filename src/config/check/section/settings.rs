@@ -2,6 +2,7 @@
 //! with flags, persistence, one_packet.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use crate::config::check::report::Report;
 use crate::config::check::section::said::Said;
@@ -11,6 +12,10 @@ use crate::config::diagnostic::nearest;
 use crate::config::lines::Span;
 use crate::config::syntax;
 use crate::lvs::{Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey};
+use crate::model::{Initial, OnFailure};
+
+/// Longest `drain` and `slow_start`: nobody waits longer for connections to end or to spread.
+pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 const NAMES: &str = "write virtual ADDRESS:PORT, virtual [IPV6]:PORT or virtual fwmark NUMBER";
 
@@ -282,4 +287,37 @@ fn netmask(report: &mut Report<'_>, family: Family, granularity: Granularity, sp
             128
         }
     }
+}
+
+/// The words behind `on_failure`, of a section or of one real server.
+pub(super) fn on_failure(line: &mut Line<'_, '_>) -> Option<OnFailure> {
+    let help = "write remove, quiesce or drain TIME";
+    let (span, text) = line.need(help)?;
+    Some(match text {
+        "remove" => OnFailure::Remove,
+        "quiesce" => OnFailure::Quiesce,
+        "drain" => {
+            let help = "write a time above zero, up to 1d, such as 60s";
+            OnFailure::Drain(line.value("drain", help, |text| time(text, PATIENCE_MAX))?)
+        }
+        _ => {
+            line.invalid(span, "on_failure", help);
+            return None;
+        }
+    })
+}
+
+/// The word behind `initial`, of a section or of one real server.
+pub(super) fn initial(line: &mut Line<'_, '_>) -> Option<Initial> {
+    let help = "write in, out or as_found";
+    let (span, text) = line.need(help)?;
+    Some(match text {
+        "in" => Initial::In,
+        "out" => Initial::Out,
+        "as_found" => Initial::AsFound,
+        _ => {
+            line.invalid(span, "initial", help);
+            return None;
+        }
+    })
 }

@@ -185,6 +185,30 @@ fn every_keyword_reaches_the_model() {
 }
 
 #[test]
+fn a_line_of_servers_has_rules_of_its_own() {
+    let found = section(
+        "virtual 10.0.0.3:80\n on_failure quiesce\n initial in\n service web:http\n \
+         real w1 on_failure drain 60s weight 3 initial out\n real w2 initial as_found\n",
+    );
+    let own = |index: usize| found.servers[index].own;
+    assert_eq!(
+        own(0).on_failure,
+        Some(OnFailure::Drain(Duration::from_secs(60)))
+    );
+    assert_eq!(own(0).initial, Some(Initial::Out));
+    assert_eq!(found.servers[0].settings.weight, Weight(3));
+    assert_eq!(
+        (own(1).on_failure, own(1).initial),
+        (None, Some(Initial::AsFound))
+    );
+    // Of UDP none stays with weight 0.
+    let found = section(
+        "virtual 10.0.0.3:80\n protocol udp\n real w1 on_failure quiesce\n service web:http\n",
+    );
+    assert_eq!(found.servers[0].own.on_failure, Some(OnFailure::Remove));
+}
+
+#[test]
 fn an_alert_of_a_section_is_looked_for_like_any_other() {
     let text =
         format!("{WATCHES}virtual 10.0.0.3:80\n real w1\n service web:http\n alert x.alert\n");

@@ -12,7 +12,7 @@ use crate::lvs::{
 };
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, Initial, JudgedBy, MinLive, OnExit,
-    OnFailure, WeightFrom,
+    OnFailure, OwnRules, WeightFrom,
 };
 
 mod initial;
@@ -38,6 +38,8 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
     let hosts = words.next().unwrap().split(',');
     let port = key.port().unwrap_or(0);
     let mut weight = 5;
+    // What the line of the server with this number says.
+    let mut own: BTreeMap<u32, OwnRules> = BTreeMap::new();
     let whole = Duration::from_secs;
     for option in words {
         let (name, value) = option.split_once('=').unwrap_or((option, "0"));
@@ -52,6 +54,7 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
             "quiesce" => section.on_failure = OnFailure::Quiesce,
             "in" => section.initial = Initial::In,
             "out" => section.initial = Initial::Out,
+            _ if name.starts_with("own-") => own_rule(own.entry(number).or_default(), name),
             "keep" => section.foreign = Strangers::Kept,
             "exit-quiesce" => section.on_exit = OnExit::Quiesce,
             "exit-remove" => section.on_exit = OnExit::Remove,
@@ -72,6 +75,7 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
         host: HostName::new(host),
         port,
         settings: RealServer::new(Forwarding::Dr, Weight(weight)),
+        own: OwnRules::default(),
         judges: judges
             .iter()
             .map(|&service| DeclaredJudge {
@@ -81,7 +85,22 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
             .collect(),
     };
     section.servers = hosts.map(server).collect();
+    for (number, server) in (1..).zip(&mut section.servers) {
+        server.own = own.get(&number).copied().unwrap_or_default();
+    }
     section
+}
+
+/// What the line of a server says for itself.
+fn own_rule(own: &mut OwnRules, name: &str) {
+    match name {
+        "own-remove" => own.on_failure = Some(OnFailure::Remove),
+        "own-quiesce" => own.on_failure = Some(OnFailure::Quiesce),
+        "own-drain" => own.on_failure = Some(OnFailure::Drain(Duration::from_secs(60))),
+        "own-out" => own.initial = Some(Initial::Out),
+        "own-in" => own.initial = Some(Initial::In),
+        _ => panic!("{name}"),
+    }
 }
 
 fn rs(host: &str) -> RealServerKey {
@@ -278,6 +297,44 @@ fn a_drain_ends_with_the_connections_or_in_its_time() {
 fn a_server_that_is_not_in_is_not_put_in_to_drain() {
     let mut story = Story::found("drain=60", kernel(&[("10.1.0.1", 5)]));
     story.fails("2", "1=5 3=5");
+}
+
+#[test]
+fn what_the_line_of_a_server_says_of_its_failure_counts_before_the_section() {
+    let mut story = Story::new("quiesce own-remove=2");
+    story.fails("2", "1=5 3=5");
+    story.fails("2 3", "1=5 3=0");
+    story.succeeds("1=5 2=5 3=5");
+    let mut story = Story::new("own-drain=2 own-quiesce=3");
+    story.has("10.1.0.1", 7);
+    story.has("10.1.0.2", 7);
+    story.fails("1 2 3", "2=0 3=0");
+    story.restarts("own-drain=2 own-quiesce=3");
+    story.has("10.1.0.2", 7);
+    story.settles("2=0 3=0");
+    // Only the one that drains leaves with its last connection.
+    story.has("10.1.0.2", 0);
+    story.has("10.1.0.3", 0);
+    story.settles("3=0");
+    // Where weight 0 keeps no client away, no line has it.
+    let mut story = Story::new("ops own-quiesce=2");
+    let said = story.farm().said();
+    assert!(
+        said.iter()
+            .any(|line| line.contains("on_failure quiesce would leave"))
+    );
+    story.fails("2", "1=5 3=5");
+}
+
+#[test]
+fn what_the_line_of_a_server_says_of_its_beginning_counts_before_the_section() {
+    let mut story = Story::found("in own-out=2", Table::new());
+    story.settles("1=5 3=5");
+    assert_eq!(story.role("10.1.0.2"), Some(ServerRole::OutUntested));
+    story.succeeds("1=5 2=5 3=5");
+    let mut story = Story::found("out own-in=2", Table::new());
+    story.settles("2=5");
+    story.succeeds("1=5 2=5 3=5");
 }
 
 #[test]

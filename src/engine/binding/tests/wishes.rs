@@ -9,7 +9,7 @@ use super::*;
 use crate::engine::desired::RealServerView;
 use crate::engine::event::{Caution, ManualWish, Order};
 use crate::engine::manual::{Effect, EntryKey};
-use crate::model::{DeclaredServer, DeclaredService, MinLive};
+use crate::model::{DeclaredServer, DeclaredService, MinLive, OwnRules};
 
 const TWO: [&str; 2] = [
     "web/http a,b 10.0.0.3:80/tcp each",
@@ -339,6 +339,7 @@ fn a_wish_that_leaves_too_few_is_refused_unless_a_person_insists() {
             host: HostName::new(host),
             port: 80,
             settings: RealServer::new(Forwarding::Dr, Weight(5)),
+            own: OwnRules::default(),
             judges: Vec::new(),
         })
         .to_vec();

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::engine::fixture;
 use crate::lvs::{Forwarding, RealServer, Scheduler, VirtualService, Weight};
-use crate::model::{DeclaredServer, DeclaredService};
+use crate::model::{DeclaredServer, DeclaredService, OwnRules};
 
 const WEB: ServiceId = ServiceId(0);
 const NOW: Wall = Wall::from_seconds(fixture::EPOCH);
@@ -28,6 +28,7 @@ fn section(port: u16, fall: u32, rise: u32, recheck: u64) -> DeclaredService {
         host: HostName::new(host),
         port,
         settings: RealServer::new(Forwarding::Dr, Weight(1)),
+        own: OwnRules::default(),
         judges: vec![DeclaredJudge {
             service: WEB,
             verdict: JudgedBy::Host,
