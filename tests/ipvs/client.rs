@@ -44,6 +44,7 @@ impl Client {
     fn start_at(pace: &str) -> Client {
         let _ = fs::remove_file("/run/client.stop");
         let _ = fs::remove_file("/run/client.result");
+        let _ = fs::remove_file("/run/client.failed");
         let mut command = in_role("client", &["nsenter", "--net=/run/netns/client"]);
         command.env("LAB_PACE", pace);
         let client = Client(Running::start(&mut command));
@@ -63,6 +64,15 @@ impl Client {
             bad: next(),
             gap: Duration::from_millis(next().into()),
         }
+    }
+
+    /// Ends it after some requests more; fails where one of all that it sent was not answered well.
+    #[track_caller]
+    pub(super) fn expect_no_failure(self, requests: u32) {
+        self.expect_more(requests);
+        let failed = self.stop().1;
+        let text = fs::read_to_string("/run/client.failed").unwrap_or_default();
+        assert_eq!(failed, 0, "requests failed: {text}");
     }
 
     /// Waits until it has made some requests more.
@@ -102,7 +112,12 @@ pub(super) fn ask_until_told() {
                 good += 1;
                 last_good = Stopwatch::start();
             }
-            _ => bad += 1,
+            other => {
+                bad += 1;
+                let text = format!("after {:.1?}: {other:?}\n", last_good.elapsed());
+                let mut failed = append(Path::new("/run/client.failed"));
+                failed.write_all(text.as_bytes()).expect("a failure");
+            }
         }
         let result = format!("{good} {bad} {}", gap.as_millis());
         fs::write("/run/client.draft", result).expect("a result");
