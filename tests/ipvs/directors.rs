@@ -1,7 +1,8 @@
 //! Inside the lab: two directors, each with keepalived for VRRP and lvsmon for its table.
 //!
 //! West is a namespace of its own and has the address first; east is the lab's own namespace. keepalived
-//! runs with the files in `etc/keepalived`, in which only paths, users and the interface differ.
+//! runs with the files in `etc/keepalived`, in which only paths, the interface and one time limit differ, and
+//! lvsmon as the user of its unit with the rights of its unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use super::guest::{Farm, append, attempt, batch, by, run, say};
+use super::guest::{Farm, Said, append, attempt, batch, by, run, say};
 use crate::support::{Running, lvsmon, lvsmon_path, root, wait_until};
 
 /// A takeover takes four advertisements of a second, or three checks of lvsmon's health every two
@@ -33,6 +34,20 @@ pub(super) const TALK: u16 = 7000;
 const PORTS: [u16; 2] = [TALK, 80];
 /// Where keepalived finds lvsmon: nobody else may write to any folder on the way to it.
 const HEALTH: &str = "/run/bin/lvsmon";
+/// The user and the group of lvsmon, by name and number: nobody else has them here.
+pub(super) const USER: (&str, u32) = ("lvsmon", 7_654);
+/// As the unit has it run: `User`, `Group`, `AmbientCapabilities`, `CapabilityBoundingSet` and
+/// `NoNewPrivileges`.
+const AS_USER: [&str; 8] = [
+    "setpriv",
+    "--reuid=lvsmon",
+    "--regid=lvsmon",
+    "--init-groups",
+    "--inh-caps=-all,+net_admin,+net_raw",
+    "--ambient-caps=-all,+net_admin,+net_raw",
+    "--bounding-set=-all,+net_admin,+net_raw",
+    "--no-new-privs",
+];
 
 /// One director.
 pub(super) struct Director {
@@ -79,6 +94,27 @@ impl Director {
         format!("/run/{}/{file}", self.name)
     }
 
+    /// Where its keepalived makes the FIFO.
+    pub(super) fn fifo(&self) -> String {
+        self.path("fifo")
+    }
+
+    /// What one of its daemons wrote: `lvsmon.log`, `keepalived.log`.
+    pub(super) fn wrote(&self, file: &str) -> String {
+        fs::read_to_string(self.path(file)).unwrap_or_default()
+    }
+
+    /// How often its keepalived has asked for the health of lvsmon.
+    pub(super) fn asked(&self) -> usize {
+        self.wrote("asked").lines().count()
+    }
+
+    /// What `lvsmon health` says, as its keepalived asks it.
+    pub(super) fn health(&self) -> Said {
+        let state = self.path("state");
+        say(&mut lvsmon(["health", "--statedir", &state]), "")
+    }
+
     /// Runs a command in its network and answers with what it printed.
     #[track_caller]
     pub(super) fn ask(&self, words: &str) -> String {
@@ -88,6 +124,7 @@ impl Director {
     /// Both daemons.
     pub(super) fn start(&mut self) {
         fs::create_dir_all(self.path("state")).expect("a folder");
+        give_to_lvsmon(&self.path("state"));
         fs::write(self.path("mon.cf"), self.mon_cf()).expect("a configuration");
         fs::write(self.path("keepalived.conf"), self.keepalived_conf()).expect("a configuration");
         self.start_lvsmon();
@@ -95,7 +132,8 @@ impl Director {
     }
 
     pub(super) fn start_lvsmon(&mut self) {
-        let mut command = by(self.by, &lvsmon(["run", "--config", &self.path("mon.cf")]));
+        let how = [self.by, &AS_USER].concat();
+        let mut command = by(&how, &lvsmon(["run", "--config", &self.path("mon.cf")]));
         self.lvsmon = Some(Running::start(self.logged(&mut command, "lvsmon.log")));
     }
 
@@ -151,12 +189,15 @@ impl Director {
         for (from, to) in [
             (
                 "notify_fifo /run/keepalived.lvsmon lvsmon lvsmon",
-                format!("notify_fifo /run/{name}/fifo"),
+                format!("notify_fifo {} lvsmon lvsmon", self.fifo()),
             ),
             (
                 "/usr/bin/lvsmon health --statedir /var/lib/lvsmon",
                 format!("{HEALTH} health --statedir /run/{name}/state"),
             ),
+            // On a busy machine a program takes seconds to start; whether lvsmon is stuck is known
+            // within the two that it has to answer.
+            ("timeout 3", "timeout 20".to_owned()),
             ("interface eth0", format!("interface {interface}")),
             ("dev eth0", format!("dev {interface}")),
         ] {
@@ -209,6 +250,17 @@ impl Director {
         }
     }
 
+    /// A signal to its lvsmon alone.
+    pub(super) fn signal_lvsmon(&self, signal: Signal) {
+        self.lvsmon.as_ref().expect("an lvsmon").signal(signal);
+    }
+
+    /// Its keepalived reads its file again.
+    pub(super) fn reload_keepalived(&self) {
+        let keepalived = self.keepalived.as_ref().expect("a keepalived");
+        keepalived.signal(Signal::SIGHUP);
+    }
+
     /// Its lvsmon is killed.
     pub(super) fn kill_lvsmon(&mut self) {
         self.lvsmon = None;
@@ -254,8 +306,7 @@ impl Director {
 
     /// How often it has become active.
     fn takeovers(&self) -> usize {
-        let log = fs::read_to_string(self.path("lvsmon.log")).unwrap_or_default();
-        log.matches("to=active").count()
+        self.wrote("lvsmon.log").matches("to=active").count()
     }
 }
 
@@ -446,6 +497,10 @@ pub(super) fn mend_west() {
     run("ip link set p-west up");
 }
 
+fn give_to_lvsmon(path: &str) {
+    run(&format!("chown {0}:{0} {path}", USER.0));
+}
+
 /// Folders as at the beginning, and once in each lab: west's box, and the addresses.
 fn build() {
     let _ = fs::remove_dir_all(MAILBOX);
@@ -457,9 +512,26 @@ fn build() {
     if Path::new("/run/netns/west").exists() {
         return mend_west();
     }
+    let (name, number) = USER;
+    for (file, line) in [
+        (
+            "passwd",
+            format!("{name}:x:{number}:{number}::/run:/bin/false"),
+        ),
+        ("group", format!("{name}:x:{number}:")),
+    ] {
+        run(&format!(
+            "(cat /etc/{file}; echo '{line}') >/run/{file} && mount --bind /run/{file} /etc/{file}"
+        ));
+    }
     run("chmod 755 /run && umask 077 && head -c 32 /dev/urandom | base64 >/run/peer.key");
+    give_to_lvsmon("/run/peer.key");
     fs::create_dir_all("/run/bin").expect("a folder");
-    let script = format!("#!/bin/sh\nexec {} \"$@\"\n", lvsmon_path().display());
+    // Called as `health --statedir DIRECTOR/state`: a line in DIRECTOR/asked for each time.
+    let script = format!(
+        "#!/bin/sh\necho health >>\"${{3%/state}}/asked\"\nexec {} \"$@\"\n",
+        lvsmon_path().display()
+    );
     fs::write(HEALTH, script).expect("a program");
     fs::set_permissions(HEALTH, fs::Permissions::from_mode(0o755)).expect("a program");
     batch(

@@ -15,6 +15,7 @@
 //! | what becomes of live connections, and of what others write there | `hands` |
 //! | who are the two directors of a pair, and how does one of them fail | `directors` |
 //! | does a pair with keepalived go on serving, and tell each event once | `pair` |
+//! | what does keepalived do with an lvsmon that is stuck, and lvsmon with a reload of keepalived | `stuck` |
 //! | do other kinds of services and the other way to the table | `kinds` |
 //! | do a client's packets go where the table says | `traffic` |
 //! | do the settings of a section do to packets what they say | `settings` |
@@ -36,13 +37,14 @@ mod moving;
 mod pair;
 mod registers;
 mod settings;
+mod stuck;
 mod table;
 mod tools;
 mod traffic;
 mod vocabulary;
 
 /// Every lab, those that take long first.
-const BOOTS: [&lab::Boot; 13] = [
+const BOOTS: [&lab::Boot; 14] = [
     &kinds::BOOT,
     &vocabulary::BOOT,
     &declared::BOOT,
@@ -56,4 +58,5 @@ const BOOTS: [&lab::Boot; 13] = [
     &howto::BOOT,
     &howto_cut_off::BOOT,
     &pair::BOOT,
+    &stuck::BOOT,
 ];
