@@ -8,6 +8,7 @@ mod control;
 pub(crate) mod farm;
 mod life;
 mod loud;
+mod metrics;
 mod names;
 mod observe;
 mod recheck;

@@ -1,10 +1,12 @@
 //! Who is told that a director works.
 
+use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::process::Stdio;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 use serde_json::Value;
 
 use crate::daemon::farm::{Farm, SOON};
@@ -48,6 +50,27 @@ fn health_fails_where_the_daemon_is_stuck_and_not_where_servers_are_down() {
     assert!(text.contains("its loop is stuck"), "{text}");
     wait_until("health again", SOON, || health(&farm, &[]).0 == Some(0));
     assert_eq!(health(&farm, &["--limit", "0s"]).0, Some(2));
+}
+
+#[test]
+fn health_fails_where_a_call_about_the_table_hangs() {
+    // Twenty seconds are what such a call may take.
+    const LIMIT: Duration = Duration::from_secs(90);
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    assert_eq!(health(&farm, &[]).0, Some(0));
+    // A look reads this file last; where nobody writes into it, no look ends.
+    let connections = farm.folder.join("state/connections");
+    nix::unistd::mkfifo(&connections, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+    wait_until("a failing health", LIMIT, || {
+        let (code, text) = health(&farm, &[]);
+        code == Some(1) && text.contains("a call about the virtual server table has taken")
+    });
+    // Checks go on meanwhile: it is none of them.
+    assert!(!health(&farm, &[]).1.contains("check"));
+    drop(fs::OpenOptions::new().write(true).open(&connections));
+    fs::remove_file(&connections).unwrap();
+    wait_until("health again", SOON, || health(&farm, &[]).0 == Some(0));
 }
 
 #[test]
