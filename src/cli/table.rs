@@ -229,6 +229,7 @@ mod tests {
             weight: None,
             wanted: ServerWanted::Out,
             actual: ServerActual::Out,
+            checked: true,
             connections: None,
             operator: Some(OperatorRow {
                 wish: ManualWish::Disable,

@@ -137,12 +137,11 @@ fn give_up_rights(wish: &Wish) -> Result<(), String> {
         .and_then(|()| setresgid(wish.gid, wish.gid, wish.gid))
         .and_then(|()| setresuid(wish.uid, wish.uid, wish.uid))
         .map_err(|error| {
-            let hint = match error {
-                Errno::EPERM => {
-                    "; run lvsmon as root or with CAP_SETUID, CAP_SETGID and CAP_KILL (README, \
-                     \"Rights\"), or remove monitor_user"
-                }
-                _ => program::shortage(&error.into()),
+            let hint = if error == Errno::EPERM {
+                "; run lvsmon as root or with CAP_SETUID, CAP_SETGID and CAP_KILL (README, \
+                 \"Rights\"), or remove monitor_user"
+            } else {
+                program::shortage(&error.into())
             };
             format!("cannot become this user: {error}{hint}")
         })
