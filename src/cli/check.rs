@@ -16,7 +16,7 @@ use crate::cli::{CONFIG, Outcome, refused};
 use crate::client::Client;
 use crate::config::{Diagnostic, Severity};
 use crate::host::{self, Finding, Level, Needs};
-use crate::model::{Bind, Globals, Listener};
+use crate::model::{Bind, Globals, Listener, Model};
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
 use crate::text::counted;
 use crate::wire::reload::RefusedReload;
@@ -160,19 +160,7 @@ fn print(
             out.line(&line)?;
         }
     }
-    if let Some(text) = loopback_only(&model.globals) {
-        out.line(&text)?;
-    }
-    if let Some(text) = served(&model.globals) {
-        out.line(&text)?;
-    }
-    let statedir = &model.globals.statedir;
-    if !statedir.exists() {
-        let statedir = statedir.display();
-        out.line(&format!(
-            "statedir {statedir} does not exist: a daemon makes it at its start, empty"
-        ))?;
-    }
+    notes(args, model, out)?;
     let mut text = format!(
         "{config}: no mistakes, {}; {}, {} of real servers",
         counted(loaded.warnings.len(), "warning"),
@@ -189,6 +177,31 @@ fn print(
         Tone::Odd
     };
     out.line(&out.paint(tone, &text))
+}
+
+/// What is neither right nor wrong, and good to know.
+fn notes(args: &CheckArgs, model: &Model, out: &mut Output) -> std::io::Result<()> {
+    if let Some(text) = loopback_only(&model.globals) {
+        out.line(&text)?;
+    }
+    if let Some(text) = served(&model.globals) {
+        out.line(&text)?;
+    }
+    let names = host::names::count(model);
+    if names > 0 && !args.host {
+        let names = counted(names, "name");
+        out.line(&format!(
+            "{names} not looked up: with --host it is said which have no address here"
+        ))?;
+    }
+    let statedir = &model.globals.statedir;
+    if !statedir.exists() {
+        let statedir = statedir.display();
+        out.line(&format!(
+            "statedir {statedir} does not exist: a daemon makes it at its start, empty"
+        ))?;
+    }
+    Ok(())
 }
 
 /// Which ports `lvsmon run` opens on loopback because the file does not say (D21).

@@ -82,6 +82,12 @@ pub fn look(root: &Path, model: &Model, places: &Places) -> Vec<Finding> {
     findings(&uses, &answers, places)
 }
 
+/// How many names a configuration has that would be looked up.
+#[must_use]
+pub fn count(model: &Model) -> usize {
+    uses(model).len()
+}
+
 /// All names that are no addresses.
 fn uses(model: &Model) -> Uses {
     let mut uses = Uses::new();

@@ -53,6 +53,7 @@ monitor http.monitor is the built-in: built in; no file of that name in mondir
 alert   none.alert is missing: no such file in alertdir: alert.d
 alert   own.alert is alert.d/own.alert: found in alertdir
 serverbind and trapbind not set: lvsmon run listens on 127.0.0.1 there, lvsmon mon everywhere
+1 name not looked up: with --host it is said which have no address here
 mon.cf: no mistakes, 1 warning; 1 service, no bindings of real servers
 ";
     assert_eq!(said, expected);

@@ -29,6 +29,7 @@ impl Compiler<'_, '_> {
         self.witnesses_agree(declared, said, name);
         self.weights(declared, said, places);
         self.alert_lines(declared, name, places);
+        self.troubles_told(declared, said, name);
         self.families(declared, places);
         if let Some((_, span)) = said.slow_start
             && declared.settings.scheduler.is_unweighted()
@@ -38,6 +39,22 @@ impl Compiler<'_, '_> {
                 format!("slow_start does nothing: scheduler {scheduler} knows no weights");
             let help = "take wlc or wrr, or remove it";
             self.report().warn(span, message, help);
+        }
+    }
+
+    /// Whoever thinks of the last servers wants to hear when it comes to that.
+    fn troubles_told(&mut self, declared: &DeclaredService, said: &Said, name: Span) {
+        let min_live = said.min_live.map(|(_, span)| span);
+        let what = match (min_live, &declared.fallback) {
+            (Some(_), Some(_)) => "min_live holds, or the fallback serves",
+            (Some(_), None) => "min_live holds",
+            (None, Some(_)) => "the fallback serves",
+            (None, None) => return,
+        };
+        if declared.alerts.is_empty() {
+            let message = format!("nobody is told when {what}: it is a line of the log only");
+            let help = "write \"alert mail.alert ADDRESS\", and \"upalert\" for its end";
+            self.report().warn(min_live.unwrap_or(name), message, help);
         }
     }
 

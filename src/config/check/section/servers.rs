@@ -1,7 +1,7 @@
 //! Which real servers a section has: hostgroups expanded, each with its settings and its judges.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::check::bindings::is_host_name;
 use crate::config::check::section::Compiler;
@@ -33,6 +33,7 @@ impl Compiler<'_, '_> {
             let Some(hosts) = self.hosts(line) else {
                 continue;
             };
+            self.is_hardly_a_name(line, said);
             let settings = self.settings(line, said);
             let port = line.port.or(key.port()).unwrap_or(0);
             self.limits(key, line, &settings, &hosts, port);
@@ -101,6 +102,12 @@ impl Compiler<'_, '_> {
     /// The host that the word of a line names.
     fn one_host(&mut self, line: &ServerLine) -> Option<HostName> {
         let host = &line.host;
+        if is_range(host) {
+            let message = format!("\"{host}\" looks like several addresses, and stands for none");
+            let help = "write all addresses into a hostgroup, and its name here";
+            self.report().error(line.word, message, help);
+            return None;
+        }
         if host.parse::<IpAddr>().is_err() && !is_possible_name(host) {
             let message = format!("\"{host}\" is neither a hostgroup nor a host");
             let help = "write a hostgroup, a name or an address";
@@ -108,6 +115,34 @@ impl Compiler<'_, '_> {
             return None;
         }
         Some(HostName::new(host))
+    }
+
+    /// Says that a word which nobody else in the file knows is hardly a name: it was meant to be a
+    /// hostgroup, or is misspelt. A name with a dot may stand in a name server.
+    fn is_hardly_a_name(&mut self, line: &ServerLine, said: &Said) {
+        let host = &line.host;
+        let is_own = line.judges.is_given || said_none(line, said);
+        if !is_own || host.contains(['.', ':']) || host.eq_ignore_ascii_case("localhost") {
+            return;
+        }
+        let groups = self.checker.groups.list();
+        let mut members = groups.iter().flat_map(|group| &group.members);
+        let is_group = groups.iter().any(|group| *group.name == **host);
+        if is_group || members.any(|it| it.host.as_str().eq_ignore_ascii_case(host)) {
+            return;
+        }
+        let meant = nearest(host, groups.iter().map(|group| &*group.name));
+        let help = match meant {
+            Some(meant) => format!("did you mean hostgroup \"{meant}\"?"),
+            None => {
+                "write its address, its name with the domain, or a hostgroup of that name; lvsmon \
+                     check --host looks names up"
+                    .to_owned()
+            }
+        };
+        let message =
+            format!("\"{host}\" is no hostgroup and in none, and is taken for a host's name");
+        self.report().warn(line.word, message, help);
     }
 
     /// What the kernel is told of each server of a line.
@@ -280,5 +315,13 @@ pub(super) fn canonical(host: &str) -> String {
 /// Whether a name service could know it; digits and dots alone are a mistyped address.
 pub(crate) fn is_possible_name(word: &str) -> bool {
     let is_of_address = |byte: u8| byte.is_ascii_digit() || byte == b'.';
-    is_host_name(word) && !word.bytes().all(is_of_address)
+    is_host_name(word) && !word.bytes().all(is_of_address) && !is_range(word)
+}
+
+/// Whether it looks like several addresses: `10.0.0.1-10.0.0.5` or `10.0.0.1-5`.
+fn is_range(word: &str) -> bool {
+    let is_of_address = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    word.split_once('-').is_some_and(|(first, last)| {
+        first.parse::<Ipv4Addr>().is_ok() && last.bytes().all(is_of_address)
+    })
 }
