@@ -334,7 +334,7 @@ fn start(
         table: TableOutcome::default(),
         runner: Runner::new(Tools::new(names.clone())),
         tripwire: Tripwire::new(names.clone()),
-        names: NameKeeper::new(names, events.clone()),
+        names: NameKeeper::new(names, events.clone(), loaded.hosts),
         taken: outbox.taken(),
         peer: Peer::of(globals, saved, &engine, clock, deliveries),
         engine,

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::config::Place;
 use crate::engine::event::Event;
 use crate::model::{BoundServers, HostName, Model};
 use crate::names::Names;
@@ -30,15 +31,21 @@ pub(super) struct NameKeeper {
     events: mpsc::Sender<Event>,
     tasks: JoinSet<()>,
     handles: BTreeMap<HostName, AbortHandle>,
+    /// Where each name, in small letters, first stands in the file.
+    places: watch::Sender<Places>,
 }
 
+/// Where each name, in small letters, first stands in the configuration.
+type Places = BTreeMap<String, Place>;
+
 impl NameKeeper {
-    pub(super) fn new(names: Names, events: mpsc::Sender<Event>) -> Self {
+    pub(super) fn new(names: Names, events: mpsc::Sender<Event>, places: Places) -> Self {
         Self {
             names,
             events,
             tasks: JoinSet::new(),
             handles: BTreeMap::new(),
+            places: watch::Sender::new(places),
         }
     }
 
@@ -47,16 +54,18 @@ impl NameKeeper {
     pub(super) fn want(&mut self, host: HostName) {
         // Ended tasks (addresses, stopped names) would pile up otherwise.
         while self.tasks.try_join_next().is_some() {}
-        let keep = keep_fresh(self.names.clone(), host.clone(), self.events.clone());
+        let (names, events) = (self.names.clone(), self.events.clone());
+        let keep = keep_fresh(names, host.clone(), events, self.places.subscribe());
         let handle = self.tasks.spawn(keep);
         if let Some(old) = self.handles.insert(host, handle) {
             old.abort();
         }
     }
 
-    /// Forgets the names that no binding of the new configuration can want.
-    pub(super) fn keep_only_those_of(&mut self, model: &Model) {
-        let wanted = bound_hosts(model);
+    /// Forgets the names that nothing in the new configuration can want.
+    pub(super) fn keep_only_those_of(&mut self, model: &Model, places: Places) {
+        let wanted = wanted_hosts(model);
+        self.places.send_replace(places);
         self.handles.retain(|host, handle| {
             let keep = wanted.contains(host);
             if !keep {
@@ -67,8 +76,12 @@ impl NameKeeper {
     }
 }
 
-fn bound_hosts(model: &Model) -> BTreeSet<&HostName> {
+fn wanted_hosts(model: &Model) -> BTreeSet<&HostName> {
     let mut hosts = BTreeSet::new();
+    for section in &model.virtual_services {
+        hosts.extend(section.servers.iter().map(|server| &server.host));
+        hosts.extend(section.fallback.iter().map(|fallback| &fallback.host));
+    }
     for binding in &model.bindings {
         match &binding.real {
             BoundServers::One { host, .. } => {
@@ -83,7 +96,12 @@ fn bound_hosts(model: &Model) -> BTreeSet<&HostName> {
     hosts
 }
 
-async fn keep_fresh(names: Names, host: HostName, events: mpsc::Sender<Event>) {
+async fn keep_fresh(
+    names: Names,
+    host: HostName,
+    events: mpsc::Sender<Event>,
+    places: watch::Receiver<Places>,
+) {
     let is_address = host.as_str().parse::<IpAddr>().is_ok();
     let mut told: Option<Result<Vec<IpAddr>, String>> = None;
     loop {
@@ -94,7 +112,10 @@ async fn keep_fresh(names: Names, host: HostName, events: mpsc::Sender<Event>) {
                 addresses.dedup();
                 (Ok(addresses), answer.fresh_for.clamp(REFRESH.0, REFRESH.1))
             }
-            Err(error) => (Err(error.to_string()), RETRY),
+            Err(error) => {
+                let todo = what_to_do(&host, &places.borrow());
+                (Err(format!("{error}{todo}")), RETRY)
+            }
         };
         if told.as_ref() != Some(&answer) {
             told = Some(answer.clone());
@@ -108,5 +129,51 @@ async fn keep_fresh(names: Names, host: HostName, events: mpsc::Sender<Event>) {
             return;
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Where a name that leads nowhere stands, and how that is mended.
+fn what_to_do(host: &HostName, places: &Places) -> String {
+    let place = places.get(&host.as_str().to_ascii_lowercase());
+    let place = place.map(|it| format!(", see {}:{}", it.file, it.line));
+    format!(
+        "{}: mend the name, or write its address there",
+        place.unwrap_or_default()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_text;
+
+    #[test]
+    fn names_of_lines_and_of_sections_are_kept_over_a_reload_and_no_others() {
+        let text = "hostgroup web w1 w2 w3\n\nhostgroup old o1\n\nwatch web\n service s\n  \
+                    interval 5s\n  monitor fping.monitor\n  period\n   \
+                    alert lvs.alert -P tcp -V 10.0.0.4:80 -R bound\n\n\
+                    virtual 10.0.0.3:80\n real web\n fallback sorry:80\n service web:s\n";
+        let (model, _) = load_text(text).unwrap();
+        let wanted: Vec<&str> = wanted_hosts(&model).iter().map(|it| it.as_str()).collect();
+        assert_eq!(wanted, ["bound", "sorry", "w1", "w2", "w3"]);
+    }
+
+    #[test]
+    fn a_name_that_leads_nowhere_is_said_with_its_place_and_what_to_do() {
+        let place = Place {
+            file: "/etc/mon/mon.cf".into(),
+            line: 12,
+            column: 5,
+            width: 4,
+            excerpt: String::new(),
+            indent: 0,
+        };
+        let places: Places = [("web1".to_owned(), place)].into();
+        assert_eq!(
+            what_to_do(&HostName::new("Web1"), &places),
+            ", see /etc/mon/mon.cf:12: mend the name, or write its address there"
+        );
+        let said = what_to_do(&HostName::new("other"), &places);
+        assert_eq!(said, ": mend the name, or write its address there");
     }
 }

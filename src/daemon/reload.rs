@@ -113,7 +113,7 @@ impl Daemon {
                 self.metrics.reload(&model.globals);
                 self.peer.reload(model.globals.peer.clone());
                 self.peer.has_news();
-                self.names.keep_only_those_of(&model);
+                self.names.keep_only_those_of(&model, loaded.hosts);
                 self.role.reload(model.globals.pair.clone());
                 self.role_sources.reload(&model.globals.pair);
                 self.reload_engine(Arc::clone(&model), memory);

@@ -70,6 +70,33 @@ fn a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good() {
 }
 
 #[test]
+fn the_name_of_a_server_in_a_section_is_looked_up_again_after_a_reload() {
+    if !can_give_hosts("the_name_of_a_server_in_a_section_is_looked_up_again_after_a_reload") {
+        return;
+    }
+    let mut farm = Farm::new();
+    let lines = farm.text(5, true);
+    let settings = lines.split("hostgroup").next().unwrap();
+    let port = farm.port;
+    let text = |weight: u32| {
+        format!(
+            "{settings}hostgroup web web1\n\nwatch web\n    service http\n\tinterval 0.3s\n\t\
+             monitor http.monitor -p {port} -t 5\n\nvirtual 10.0.0.3:{port}\n    \
+             real web weight {weight}\n    service web:http\n"
+        )
+    };
+    farm.configure(&text(5));
+    start_again_with_hosts(&mut farm, "127.0.0.11 web1\n");
+    farm.wait_for_table(&[(1, 5)]);
+    farm.configure(&text(7));
+    farm.signal(nix::sys::signal::Signal::SIGHUP);
+    farm.wait_for_table(&[(1, 7)]);
+    let _third = serve(&farm, 3);
+    farm.folder.write("hosts", "127.0.0.13 web1\n");
+    farm.wait_for_table(&[(3, 7)]);
+}
+
+#[test]
 fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
     if !can_give_hosts("a_server_whose_name_does_not_resolve_is_left_alone_until_it_does") {
         return;
@@ -80,6 +107,7 @@ fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
     let rows = farm.client().services(0).unwrap().services;
     assert_eq!(rows[0].status.word(), "fail", "{rows:?}");
     farm.wait_for_log("cannot resolve");
+    farm.wait_for_log("mon.cf:8: mend the name, or write its address there");
     assert_eq!(farm.in_table(), [(2, 5)].into());
     farm.folder
         .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
