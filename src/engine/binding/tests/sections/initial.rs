@@ -27,6 +27,19 @@ fn a_section_with_another_address_behind_a_restart_puts_no_failed_server_in() {
 }
 
 #[test]
+fn a_failure_of_any_age_keeps_a_server_out_at_a_start_until_its_first_good_check() {
+    let mut story = Story::new("");
+    story.fails("1", "2=5 3=5");
+    // No daemon runs for a week, and the machine boots: the table is empty.
+    story.farm().seconds += 604_800.0;
+    story.restarts("");
+    story.kernel = kernel(&[]);
+    story.settles("");
+    story.waits(2.0, "2=5 3=5");
+    story.succeeds("1=5 2=5 3=5");
+}
+
+#[test]
 fn strangers_that_serve_are_none_of_the_servers_that_are_found_in() {
     let mut story = Story::found("keep", kernel(&[("10.1.0.7", 1)]));
     story.waits(1.9, "7=1");
