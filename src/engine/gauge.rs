@@ -122,9 +122,9 @@ mod tests {
         engine
     }
 
-    /// The runs that begin when something is due.
-    fn due(engine: &mut Engine, second: f64) -> Vec<(RunId, ServiceId)> {
-        let actions = engine.handle(at(second), Event::Deadline);
+    /// The runs that an event begins.
+    fn begun(engine: &mut Engine, second: f64, event: Event) -> Vec<(RunId, ServiceId)> {
+        let actions = engine.handle(at(second), event);
         let runs = actions.into_iter().filter_map(|action| {
             if let Action::Start(run) = action {
                 Some((run.id, run.service))
@@ -135,9 +135,50 @@ mod tests {
         runs.collect()
     }
 
-    fn ends(engine: &mut Engine, second: f64, run: RunId, exit: i32, output: &str) {
+    fn due(engine: &mut Engine, second: f64) -> Vec<(RunId, ServiceId)> {
+        begun(engine, second, Event::Deadline)
+    }
+
+    fn ends(
+        engine: &mut Engine,
+        second: f64,
+        run: RunId,
+        (exit, output): (i32, &str),
+    ) -> Vec<(RunId, ServiceId)> {
         let report = exited(exit, output);
-        engine.handle(at(second), Event::RunEnded { run, report });
+        begun(engine, second, Event::RunEnded { run, report })
+    }
+
+    /// Each second what is due begins, and half a second later it ends, but for one service.
+    fn live(engine: &mut Engine, seconds: std::ops::Range<u32>, stuck: Option<ServiceId>) {
+        for second in seconds {
+            let mut going = due(engine, f64::from(second));
+            while let Some((run, id)) = going.pop() {
+                if Some(id) != stuck {
+                    going.extend(ends(engine, f64::from(second) + 0.5, run, (0, "")));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_that_stops_reporting_makes_the_oldest_result_older() {
+        let mut engine = engine(vec![service("g", "good"), service("g", "stuck")]);
+        assert_eq!(engine.oldest_result(at(0.0)), None);
+        live(&mut engine, 1..30, None);
+        let ages = |engine: &Engine, second| -> Vec<Duration> {
+            let gauges = engine.gauges(at(second));
+            gauges.filter_map(|it| it.result_age).collect()
+        };
+        let before = ages(&engine, 30.0);
+        assert_eq!(before.len(), 2);
+        assert_eq!(engine.oldest_result(at(30.0)), before.iter().max().copied());
+        // Both begin again, and one of them never ends.
+        live(&mut engine, 30..60, Some(ServiceId(1)));
+        let after = ages(&engine, 60.0);
+        assert!(after[0] <= seconds(10), "{after:?}");
+        assert_eq!(after[1], before[1] + seconds(30));
+        assert_eq!(engine.oldest_result(at(60.0)), Some(after[1]));
     }
 
     #[test]
@@ -156,7 +197,7 @@ mod tests {
             [(Polling::Runs, false), (Polling::Never, false)]
         );
         for (run, _) in due(&mut engine, 10.0) {
-            ends(&mut engine, 11.0, run, 0, "");
+            ends(&mut engine, 11.0, run, (0, ""));
         }
         assert_eq!(engine.oldest_result(at(12.0)), Some(seconds(1)));
         engine.handle(at(12.0), Event::Operator(Wish::Stop));
@@ -171,7 +212,7 @@ mod tests {
     fn a_result_is_as_old_as_the_monotonic_clock_says_and_has_its_reasons_once() {
         let mut engine = engine(vec![service("g", "s")]);
         for (run, _) in due(&mut engine, 10.0) {
-            ends(&mut engine, 11.0, run, 1, "h1 h2\n");
+            ends(&mut engine, 11.0, run, (1, "h1 h2\n"));
         }
         let set = Now {
             wall: at(90_000.0).wall,
