@@ -70,8 +70,13 @@ impl CutOff {
 
     /// Which of the checks that began before go on.
     fn look_at_runs(&mut self, time: Mono, is_going: impl Fn(&RunId) -> bool) {
-        let ended = self.earlier.extract_if(.., |run, _| !is_going(run));
-        self.ended.extend(ended.map(|(_, name)| (name, time)));
+        let (earlier, ended) = std::mem::take(&mut self.earlier)
+            .into_iter()
+            .partition(|(run, _)| is_going(run));
+        self.earlier = earlier;
+        let ended: BTreeMap<RunId, Name> = ended;
+        self.ended
+            .extend(ended.into_values().map(|name| (name, time)));
     }
 
     /// Whether a check that began before may be decided over just now.

@@ -436,17 +436,7 @@ impl World {
             | Coming::Look(..)
             | Coming::Relay(..)
             | Coming::Taken(..) => {}
-            Coming::Word(side, link, word) => {
-                if self.is_linked && link == self.link && self.directors[side].is_alive {
-                    if let Word::Wishes(wishes) = &word {
-                        self.note(format_args!("{side} hears {wishes:?}"));
-                    }
-                    let is_end = matches!(word, Word::Ended(_));
-                    self.ends_heard += u64::from(is_end && self.directors[side].is_linked());
-                    let actions = self.directors[side].hears(self.time, &word);
-                    self.perform(side, actions);
-                }
-            }
+            Coming::Word(side, link, word) => self.hear(side, link, &word),
             Coming::Flip => self.flip(),
             Coming::FlipApart => self.flip_apart(),
             Coming::Cut => {
@@ -487,6 +477,20 @@ impl World {
             Coming::Silent(_) => {}
             Coming::Thaw(side) => self.thaw(side),
         }
+    }
+
+    /// A word of this link arrives.
+    fn hear(&mut self, side: usize, link: u64, word: &Word) {
+        if !self.is_linked || link != self.link || !self.directors[side].is_alive {
+            return;
+        }
+        if let Word::Wishes(wishes) = word {
+            self.note(format_args!("{side} hears {wishes:?}"));
+        }
+        let is_end = matches!(word, Word::Ended(_));
+        self.ends_heard += u64::from(is_end && self.directors[side].is_linked());
+        let actions = self.directors[side].hears(self.time, word);
+        self.perform(side, actions);
     }
 
     /// A host goes down or comes back, and no other one within some seconds: both directors

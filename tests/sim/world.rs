@@ -423,6 +423,18 @@ impl World {
         }
     }
 
+    /// Nothing reaches the director, nor it anything.
+    fn lose_everybody(&mut self) {
+        let name = |id| {
+            let service = self.engine.model().service(id);
+            (service.group.to_string(), service.name.to_string())
+        };
+        let going = self.rules.going.iter();
+        let going = going.map(|(&run, &id)| (run, name(id))).collect();
+        self.cut_off.begins(self.time, going);
+        self.later(80, Coming::Joined);
+    }
+
     fn happen(&mut self, what: Coming) {
         match what {
             Coming::Ends { run, report } => self.ends(run, report),
@@ -440,16 +452,7 @@ impl World {
             Coming::HostFlips(host) => self.host_flips(host),
             Coming::WireIsMade(wire) => self.wire_is_made(wire),
             Coming::WireEnds(wire) => self.wire_ends(wire),
-            Coming::CutOff => {
-                let name = |id| {
-                    let service = self.engine.model().service(id);
-                    (service.group.to_string(), service.name.to_string())
-                };
-                let going = self.rules.going.iter();
-                let going = going.map(|(&run, &id)| (run, name(id))).collect();
-                self.cut_off.begins(self.time, going);
-                self.later(80, Coming::Joined);
-            }
+            Coming::CutOff => self.lose_everybody(),
             Coming::Joined => {
                 self.cut_off.ends();
                 self.later(600, Coming::CutOff);
