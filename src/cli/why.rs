@@ -15,6 +15,7 @@ use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
+use crate::pair::post::OVERTAKEN;
 use crate::text::counted;
 use crate::time::Readable;
 use crate::wire::why::{AlertRow, DeliveryRow, DisabledAs, HeldRow, ResultRow, WhyAnswer};
@@ -427,6 +428,7 @@ impl<'a> Page<'a> {
             DeliveryRow::Waiting => "not yet delivered".to_owned(),
             DeliveryRow::Delivered => "delivered".to_owned(),
             DeliveryRow::Elsewhere => "told by the other director".to_owned(),
+            DeliveryRow::Overtaken => format!("told to nobody: it {OVERTAKEN}"),
             DeliveryRow::Left => {
                 "left to the other director, which was not heard to tell it".to_owned()
             }

@@ -17,6 +17,7 @@ use crate::engine::event::{
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
+use crate::pair::post::OVERTAKEN;
 use crate::text::{cut, one_line};
 use crate::time::{Readable, Wall};
 use crate::wire::why::DeliveryRow;
@@ -52,8 +53,10 @@ pub(super) struct Chronicle {
 #[derive(Debug)]
 struct OpenAlert {
     delivery: DeliveryRow,
-    /// Where it was said to be sent: of which service, and what.
-    sent: Option<(String, String)>,
+    /// Where it was said to go.
+    way: Way,
+    /// Of which service, and what; none once it was said what became of it.
+    subject: Option<(String, String)>,
 }
 
 /// Where an alert goes from the outbox.
@@ -389,15 +392,13 @@ impl Chronicle {
         if self.open.len() >= OPEN_MAX {
             self.open.pop_first();
         }
-        let sent = || {
-            (
-                format!("{group}/{service}"),
-                format!("{kind} alert to {alert}"),
-            )
-        };
         let open = OpenAlert {
             delivery: DeliveryRow::Waiting,
-            sent: (way == Way::Out).then(sent),
+            way,
+            subject: Some((
+                format!("{group}/{service}"),
+                format!("{kind} alert to {alert}"),
+            )),
         };
         self.open.insert(call.id, open);
         let where_to = match way {
@@ -425,6 +426,7 @@ impl Chronicle {
             Delivery::Elsewhere => {
                 self.left(time, id, DeliveryRow::Elsewhere, "it has told it");
             }
+            Delivery::Overtaken => self.overtaken(time, id),
             Delivery::Left => {
                 let why = "it was to tell it; that it did was not heard";
                 self.left(time, id, DeliveryRow::Left, why);
@@ -450,7 +452,7 @@ impl Chronicle {
         let open = self.open.get_mut(&AlertId(id));
         let sent = open.and_then(|open| {
             open.delivery = delivery;
-            open.sent.take()
+            open.subject.take().filter(|_| open.way == Way::Out)
         });
         let Some((service, what)) = sent else {
             tracing::debug!(id, why, "alert left to the other director");
@@ -459,6 +461,22 @@ impl Chronicle {
         tracing::info!(service, what, id, why, "alert left to the other director");
         let text = format!("{what} left to the other director: {why}");
         self.keep(time, "alert_left", Some(service), text);
+    }
+
+    /// Nobody hears of it any more, which nobody has said: however it was to go.
+    fn overtaken(&mut self, time: Wall, id: u64) {
+        let open = self.open.get_mut(&AlertId(id));
+        let subject = open.and_then(|open| {
+            open.delivery = DeliveryRow::Overtaken;
+            open.subject.take()
+        });
+        let Some((service, what)) = subject else {
+            tracing::info!(id, why = OVERTAKEN, "alert told to nobody");
+            return;
+        };
+        tracing::info!(service, what, id, why = OVERTAKEN, "alert told to nobody");
+        let text = format!("{what} told to nobody: it {OVERTAKEN}");
+        self.keep(time, "alert_dropped", Some(service), text);
     }
 }
 
@@ -676,5 +694,25 @@ mod tests {
             )],
             "that was said"
         );
+    }
+
+    #[test]
+    fn an_alert_that_nobody_tells_is_said_however_it_was_to_go() {
+        let mut chronicle = Chronicle::default();
+        let call = crate::alert::notice::tests::call();
+        let time = Wall::from_seconds(1);
+        for way in [Way::Out, Way::Held] {
+            chronicle.sent(time, &call, way);
+            let last = chronicle.number;
+            for _ in 0..2 {
+                chronicle.delivered(time, call.id.0, &Delivery::Overtaken);
+            }
+            let events = chronicle.after(last).events.into_iter();
+            let events: Vec<_> = events.map(|it| (it.kind, it.text)).collect();
+            let text = "failure alert to mail.alert told to nobody: it began and ended unheard of \
+                        before a later outage that the other director told";
+            assert_eq!(events, [("alert_dropped".to_owned(), text.to_owned())]);
+            assert_eq!(chronicle.delivery(call.id), DeliveryRow::Overtaken);
+        }
     }
 }

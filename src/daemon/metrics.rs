@@ -65,7 +65,7 @@ impl Tally {
                 Delivery::Done => self.sent += 1,
                 Delivery::Elsewhere | Delivery::Left => self.elsewhere += 1,
                 Delivery::GivenUp(_) => self.given_up += 1,
-                Delivery::Observed => {}
+                Delivery::Observed | Delivery::Overtaken => {}
             },
             Event::RunEnded { .. }
             | Event::Start

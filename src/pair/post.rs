@@ -30,6 +30,8 @@ use crate::time::{Mono, Now};
 pub enum Why {
     /// The other director has told it, or what makes it needless.
     ToldElsewhere,
+    /// Nobody has told it: it began and ended before a later outage that the other director told.
+    Overtaken,
     /// This director has told it before it was started: the file outlived that.
     ToldBefore,
     /// The other director had so much time to tell it.
@@ -37,6 +39,10 @@ pub enum Why {
     /// It was to be told here, and nobody wants it any more.
     TooOld,
 }
+
+/// [`Why::Overtaken`] for a person, behind what it is about.
+pub const OVERTAKEN: &str =
+    "began and ended unheard of before a later outage that the other director told";
 
 /// A letter that is not needed any more, and not known here from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -558,7 +564,7 @@ impl Post {
                 overtaken.extend(its.map(|(event, to, _)| (Arc::clone(event), Arc::clone(to))));
             }
         }
-        let drop = |(event, to)| self.drop_told(&event, &to, Why::ToldElsewhere);
+        let drop = |(event, to)| self.drop_told(&event, &to, Why::Overtaken);
         overtaken.into_iter().flat_map(drop).collect()
     }
 

@@ -184,6 +184,8 @@ pub enum DeliveryRow {
     Delivered,
     /// Told by the other director of the pair.
     Elsewhere,
+    /// Told by nobody: it began and ended before a later outage that the other director told.
+    Overtaken,
     /// Left to the other director, which was not heard to tell it.
     Left,
     /// Given up, for this reason.

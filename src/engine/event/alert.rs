@@ -159,6 +159,8 @@ pub enum Delivery {
     Done,
     /// Told by the other director of the pair (D26).
     Elsewhere,
+    /// Told by nobody: it began and ended before a later outage that the other director told.
+    Overtaken,
     /// Left to the other director, which was to tell it: whether it did was not heard.
     Left,
     /// Only said, by an observer.

@@ -170,7 +170,7 @@ fn what_began_and_ended_before_a_later_outage_was_told_is_not_told_behind_it() {
         (numbers(&gone), left(&post)),
         (vec![1, 2, 3], vec![4, 5, 6])
     );
-    assert!(gone.iter().all(|it| it.why == Why::ToldElsewhere));
+    assert!(gone.iter().all(|it| it.why == Why::Overtaken), "{gone:?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::daemon::outbox::jobs;
 use crate::daemon::outbox::queue::Entry;
 use crate::engine::event::{AlertCall, AlertId, Delivery, Event, Renumbering};
 use crate::pair::Voice;
-use crate::pair::post::{Forgotten, Renumbered, Why};
+use crate::pair::post::{Forgotten, OVERTAKEN, Renumbered, Why};
 use crate::pair::talk;
 
 /// What the log and the engine hear of what became too old while the other director spoke.
@@ -97,6 +97,7 @@ impl Courier {
                 };
                 match why {
                     Why::ToldElsewhere => self.done.extend(over(Delivery::Elsewhere)),
+                    Why::Overtaken => self.done.extend(over(Delivery::Overtaken)),
                     Why::Assumed => self.done.extend(over(Delivery::Left)),
                     Why::ToldBefore => self.done.extend(over(Delivery::Done)),
                     Why::TooOld => self.refuse(&call.call, TOO_OLD),
@@ -112,6 +113,10 @@ impl Courier {
                 let why = "the other director told it";
                 tracing::info!(service = &*service, to, why, "message dropped");
                 Delivery::Elsewhere
+            }
+            Why::Overtaken => {
+                tracing::info!(service = &*service, to, why = OVERTAKEN, "message dropped");
+                Delivery::Overtaken
             }
             Why::ToldBefore => {
                 let why = "this director told it before its start";

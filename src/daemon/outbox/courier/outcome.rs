@@ -160,9 +160,12 @@ impl Courier {
             call.remaining = call.remaining.saturating_sub(1);
             match &result {
                 Ok(()) | Err(Delivery::Done) => {}
-                // Of several messages the one of which the least is known.
-                Err(Delivery::Left) => call.elsewhere = Some(Delivery::Left),
-                Err(it @ (Delivery::Elsewhere | Delivery::Observed)) => {
+                // Of several messages the worst: one that nobody told, then one of which nobody knows.
+                Err(Delivery::Overtaken) => call.elsewhere = Some(Delivery::Overtaken),
+                Err(Delivery::Left) if call.elsewhere != Some(Delivery::Overtaken) => {
+                    call.elsewhere = Some(Delivery::Left);
+                }
+                Err(it @ (Delivery::Left | Delivery::Elsewhere | Delivery::Observed)) => {
                     call.elsewhere.get_or_insert_with(|| it.clone());
                 }
                 Err(Delivery::GivenUp(why)) => call
