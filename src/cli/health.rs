@@ -13,6 +13,7 @@ use crate::daemon::store;
 use crate::site;
 use crate::text::counted;
 use crate::time::timeval;
+use crate::wire::Source;
 use crate::wire::reload::RefusedReload;
 use crate::wire::role::HealthAnswer;
 
@@ -65,12 +66,7 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
     if args.json {
         out.line(&refused::json(&answer, refused)?)?;
     } else if is_well {
-        let (services, checks) = (answer.services, answer.checks);
-        out.line(&format!(
-            "the daemon works: {}, {} going on",
-            counted(services, "service"),
-            counted(checks, "check")
-        ))?;
+        out.line(&works(&answer))?;
         refused::line(refused, out)?;
     } else {
         for why in &answer.stuck {
@@ -83,6 +79,20 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What works.
+fn works(answer: &HealthAnswer) -> String {
+    let (services, checks) = (answer.services, answer.checks);
+    let (services, checks) = (counted(services, "service"), counted(checks, "check"));
+    let who = match answer.source {
+        Some(Source::Observer) => {
+            "the observer works, and is no director (it changes nothing in the table and tells \
+             nobody)"
+        }
+        Some(Source::Daemon | Source::File) | None => "the daemon works",
+    };
+    format!("{who}: {services}, {checks} going on")
 }
 
 type Asked = (HealthAnswer, Option<RefusedReload>);
@@ -128,6 +138,26 @@ fn ask(args: &HealthArgs) -> Result<Asked, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_only_observes_is_said_to_do_so() {
+        let line = |source| {
+            works(&HealthAnswer {
+                source,
+                services: 2,
+                checks: 1,
+                ..HealthAnswer::default()
+            })
+        };
+        let director = "the daemon works: 2 services, 1 check going on";
+        assert_eq!(line(None), director);
+        assert_eq!(line(Some(Source::Daemon)), director);
+        assert_eq!(
+            line(Some(Source::Observer)),
+            "the observer works, and is no director (it changes nothing in the table and tells \
+             nobody): 2 services, 1 check going on"
+        );
+    }
 
     #[test]
     fn a_limit_is_a_time_that_somebody_waits_for() {

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::pair::role::Source;
 use crate::pair::{InstanceName, Role, State};
 use crate::site;
+use crate::wire;
 use crate::wire::role::{PeerRow, RoleAnswer, SaidRow, SyncRow};
 
 /// Show whether this director is active or standby and why, or say what it is
@@ -157,17 +158,7 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
         time(answer.since),
         answer.why
     ))?;
-    let speaks = if answer.speaks {
-        "tells people"
-    } else {
-        "holds its messages"
-    };
-    let because = answer.speaks_because.as_ref();
-    let because = because.map_or_else(String::new, |why| format!(", because {why}"));
-    out.line(&format!(
-        "speak = {}: this director {speaks}{because}, {} held",
-        answer.speak, answer.held
-    ))?;
+    out.line(&speak_line(answer))?;
     if let Some(coming) = &answer.coming {
         let (role, at, why) = (coming.role, time(coming.time), &coming.why);
         let held = format!("held back until {at}, because the role changes too often");
@@ -206,6 +197,23 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
         out.line(&out.paint(Tone::Bad, &format!("cannot see the addresses: {why}")))?;
     }
     sync_lines(answer.sync.as_ref(), out)
+}
+
+/// Whether people are told.
+fn speak_line(answer: &RoleAnswer) -> String {
+    let speak = &answer.speak;
+    if answer.source == Some(wire::Source::Observer) {
+        return format!("speak = {speak}: nobody is told, as lvsmon only observes here");
+    }
+    let speaks = if answer.speaks {
+        "tells people"
+    } else {
+        "holds its messages"
+    };
+    let because = answer.speaks_because.as_ref();
+    let because = because.map_or_else(String::new, |why| format!(", because {why}"));
+    let held = answer.held;
+    format!("speak = {speak}: this director {speaks}{because}, {held} held")
 }
 
 /// What of connection synchronisation is wanted and runs.
@@ -251,7 +259,8 @@ pub(super) fn time(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pair::SaidRole;
+    use crate::pair::{Facts, PairSettings, RoleKeeper, SaidRole};
+    use crate::time::{Mono, Now, Wall};
 
     fn words(text: &str) -> Result<Wanted, String> {
         let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
@@ -282,6 +291,28 @@ mod tests {
         let named = wanted(&["stop".to_owned()], Some("a".parse().unwrap()));
         assert_eq!(named, of("a", State::Stop));
         assert!(wanted(&[], Some("a".parse().unwrap())).is_err());
+    }
+
+    #[test]
+    fn who_only_observes_is_not_said_to_tell_people() {
+        let now = Now {
+            wall: Wall::from_seconds(0),
+            mono: Mono::ZERO,
+        };
+        let keeper = RoleKeeper::new(PairSettings::default(), Facts::default(), now);
+        let line = |source| {
+            speak_line(&RoleAnswer {
+                source,
+                ..RoleAnswer::of(&keeper, now)
+            })
+        };
+        let director = "speak = active: this director tells people, 0 held";
+        assert_eq!(line(None), director);
+        assert_eq!(line(Some(wire::Source::Daemon)), director);
+        assert_eq!(
+            line(Some(wire::Source::Observer)),
+            "speak = active: nobody is told, as lvsmon only observes here"
+        );
     }
 
     #[test]

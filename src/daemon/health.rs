@@ -97,6 +97,7 @@ impl Daemon {
         let works = self.applier.works_since();
         let oldest = self.engine.oldest_result(now);
         HealthAnswer {
+            source: Some(self.source()),
             stuck: stuck(
                 self.runner.overdue(CHECK_SLACK),
                 works.map(|since| now.mono.since(since)),

@@ -469,6 +469,7 @@ impl Daemon {
         }
     }
 
+    /// As what it answers.
     fn source(&self) -> Source {
         match self.load.purpose {
             Purpose::Work => Source::Daemon,

@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::pair::role::{Source, VipStanding};
 use crate::pair::{InstanceName, Role, RoleKeeper, SaidRole, Sight, State};
 use crate::time::Now;
+use crate::wire;
 
 /// What this director is to the other one, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleAnswer {
+    /// Who answers, a director or one that only observes; none of a daemon that does not say it.
+    #[serde(default)]
+    pub source: Option<wire::Source>,
     /// What it is.
     pub role: Role,
     /// Why, for a person.
@@ -141,6 +145,9 @@ pub struct SyncRow {
 /// Whether the daemon works: that it answers is the first half of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HealthAnswer {
+    /// Who answers, a director or one that only observes; none where nobody does.
+    #[serde(default)]
+    pub source: Option<wire::Source>,
     /// What is stuck, for a person; empty where all is well.
     pub stuck: Vec<String>,
     /// Checks that go on.
@@ -169,6 +176,7 @@ impl RoleAnswer {
         let named = named.map(|(name, said)| (Some(name.clone()), said));
         let said = named.chain(facts.said_of_all.iter().map(|said| (None, said)));
         Self {
+            source: None,
             role: standing.role,
             why: standing.why.clone(),
             since: keeper.since().seconds(),

@@ -18,6 +18,7 @@ use crate::pair::Voice;
 use crate::pair::role::{Said, Source};
 use crate::pair::{Beat, Change, Coming, Facts, InstanceName, Pulse, RoleKeeper, State};
 use crate::time::{Mono, Now, Readable, Wall};
+use crate::wire;
 use crate::wire::role::{FifoRow, RoleAnswer};
 
 /// The journal's key.
@@ -259,6 +260,9 @@ impl Daemon {
     pub(in crate::daemon) fn role_answer(&self) -> RoleAnswer {
         let heard = self.role_sources.fifo();
         let mut answer = RoleAnswer::of(&self.role, self.clock.now());
+        let source = self.source();
+        answer.speaks &= source != wire::Source::Observer;
+        answer.source = Some(source);
         answer.held = self.outbox.held();
         answer.sync = self.role_sources.sync();
         answer.peer = self.peer_row();
