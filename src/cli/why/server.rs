@@ -347,7 +347,12 @@ impl Page<'_> {
             (Some(RoleRow::FallbackOut), _) => {
                 "it is the fallback, in only while no real server serves".to_owned()
             }
-            (Some(RoleRow::Serves | RoleRow::Out) | None, _) => return Ok(()),
+            // What an operator wishes has its own line.
+            (
+                Some(RoleRow::Serves | RoleRow::Out | RoleRow::QuiescedByWish | RoleRow::OutByWish)
+                | None,
+                _,
+            ) => return Ok(()),
         };
         self.sheet.painted("state", Tone::Odd, &text)
     }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole};
-use crate::engine::event::TableOutcome;
+use crate::engine::event::{ManualWish, TableOutcome};
+use crate::engine::manual::Heed;
 use crate::engine::said::{BackOff, TripwireView};
 use crate::lvs::{RealServerKey, ServerWish, Strangers, VirtualServiceKey, Weight};
 use crate::time::Wall;
@@ -62,6 +63,10 @@ pub enum RoleRow {
     Draining,
     /// Withdrawn, and out.
     Out,
+    /// With weight 0, as an operator wishes.
+    QuiescedByWish,
+    /// Out, as an operator wishes.
+    OutByWish,
     /// In without a verdict.
     InUntested,
     /// Out without a verdict.
@@ -143,21 +148,47 @@ pub(super) fn row(
     let section = sections.find(|section| section.key == view.virtual_service)?;
     let fallback = section.fallback.as_ref();
     let (missing, unwanted) = odds(engine, seen, view.virtual_service);
+    let wished = by_wish(view);
     Some(SectionRow {
         missing,
         unwanted,
-        role: view.role.map(role),
+        role: wished.or(view.role.map(role)),
         slow_start: match view.role {
-            Some(ServerRole::Serves { share }) if share < 100 => Some(share),
+            Some(ServerRole::Serves { share }) if share < 100 && wished.is_none() => Some(share),
             Some(_) | None => None,
         },
-        role_ends: view.role_ends.map(Wall::seconds),
+        role_ends: match wished {
+            None => view.role_ends.map(Wall::seconds),
+            Some(_) => None,
+        },
         serving: whole.serving,
         declared: whole.declared,
         min_live: whole.min_live,
         served_by: whole.by.map(served),
         fallback: fallback.map(|it| format!("{}:{}", it.host, it.port)),
     })
+}
+
+/// What an operator's wish makes of the role; none where it makes nothing of it.
+fn by_wish(view: &RealServerView) -> Option<RoleRow> {
+    let manual = view.manual.as_ref()?;
+    if manual.heed == Heed::GivesWay {
+        return None;
+    }
+    let is_low = match manual.wish {
+        ManualWish::Drain { .. } | ManualWish::Quiesce => true,
+        ManualWish::Weight { weight } => weight == 0,
+        ManualWish::Disable => false,
+    };
+    match (view.role?, view.wish) {
+        // Out anyhow.
+        (ServerRole::Out | ServerRole::OutUntested | ServerRole::FallbackOut, _)
+        // With weight 0 anyhow.
+        | (ServerRole::Quiesced | ServerRole::Draining { .. }, ServerWish::In(_))
+        | (_, ServerWish::AsFound) => None,
+        (_, ServerWish::Out) => Some(RoleRow::OutByWish),
+        (_, ServerWish::In(_)) => is_low.then_some(RoleRow::QuiescedByWish),
+    }
 }
 
 /// Where wanted and kernel differ about who takes clients: who is missing, and who is unwanted.

@@ -274,6 +274,38 @@ impl Farm {
 }
 
 #[test]
+fn the_role_of_a_server_is_what_an_operators_wish_makes_of_it() {
+    let mut farm = Farm::new();
+    for (wish, role) in [
+        (ManualWish::Disable, RoleRow::OutByWish),
+        (ManualWish::Quiesce, RoleRow::QuiescedByWish),
+        (ManualWish::Drain { limit_s: 60 }, RoleRow::QuiescedByWish),
+        (ManualWish::Weight { weight: 0 }, RoleRow::QuiescedByWish),
+        (ManualWish::Weight { weight: 3 }, RoleRow::Serves),
+    ] {
+        order(&mut farm.engine, wish, None);
+        assert_eq!(farm.section("192.168.0.1").role, Some(role), "{wish:?}");
+    }
+    // Whom the checks withdraw as well is out whatever is wished.
+    order(&mut farm.engine, ManualWish::Disable, None);
+    farm.check(&["192.168.0.1"]);
+    farm.check(&["192.168.0.1"]);
+    assert_eq!(farm.section("192.168.0.1").role, Some(RoleRow::Out));
+    // It comes back slowly, by its checks only.
+    for _ in 0..3 {
+        farm.check(&[]);
+    }
+    let section = farm.section("192.168.0.1");
+    assert_eq!(
+        (section.role, section.slow_start, section.role_ends),
+        (Some(RoleRow::OutByWish), None, None)
+    );
+    // The fallback, where it alone is to serve.
+    order(&mut farm.engine, ManualWish::Weight { weight: 3 }, None);
+    assert_eq!(farm.section("192.168.0.1").slow_start, Some(10));
+}
+
+#[test]
 fn a_server_of_a_section_is_shown_with_its_counts_and_with_what_becomes_of_the_others() {
     let mut farm = Farm::new();
     let calm = farm.why("192.168.0.1");
