@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::client::{Client, ClientError};
 use crate::clock::Stopwatch;
-use crate::engine::event::Aim;
+use crate::engine::event::{Aim, ManualWish};
 use crate::wire::server::{ServerAnswer, ServerWhy};
 use crate::wire::{ServerActual, ServerWanted, Source};
 
@@ -62,13 +62,26 @@ fn open(answer: &ServerAnswer) -> impl Iterator<Item = &ServerWhy> {
 /// Whether the table has of a real server what is wanted.
 pub(super) fn is_settled(server: &ServerWhy) -> bool {
     match (server.wanted, server.actual) {
-        (ServerWanted::AsFound, _)
-        | (ServerWanted::In, ServerActual::In)
-        | (ServerWanted::Out, ServerActual::Out) => true,
+        (ServerWanted::AsFound, _) => is_found_so(server),
+        (ServerWanted::In, ServerActual::In) | (ServerWanted::Out, ServerActual::Out) => true,
         (ServerWanted::In, ServerActual::Out | ServerActual::Differs | ServerActual::Unknown)
         | (ServerWanted::Out, ServerActual::In | ServerActual::Differs | ServerActual::Unknown) => {
             false
         }
+    }
+}
+
+/// Before its first verdict a real server stays as it is found: whether that is what is wished.
+fn is_found_so(server: &ServerWhy) -> bool {
+    let Some(operator) = server.operator.as_ref().filter(|it| !it.gives_way) else {
+        return true;
+    };
+    let has_weight = |wished| server.weight == Some(wished);
+    match operator.wish {
+        _ if server.actual == ServerActual::Unknown => false,
+        ManualWish::Disable => server.weight.is_none(),
+        ManualWish::Drain { .. } | ManualWish::Quiesce => server.weight.is_none() || has_weight(0),
+        ManualWish::Weight { weight } => has_weight(weight),
     }
 }
 
@@ -83,8 +96,81 @@ fn line(server: &ServerWhy, is_observer: bool) -> String {
     };
     let why = match server.trouble.as_slice() {
         _ if is_observer => String::new(),
+        [] if server.wanted == ServerWanted::AsFound => {
+            "; it stays as it was found until its first verdict".to_owned()
+        }
         [] => "; that has not changed in time".to_owned(),
         trouble => format!("; {}", trouble.join("; ")),
     };
     format!("NOT YET SO: {name} in {service}: {has}{why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::server::OperatorRow;
+
+    /// One without a verdict, of which somebody wishes this.
+    fn untested(wish: Option<ManualWish>, kernel: Option<u32>) -> ServerWhy {
+        let operator = wish.map(|wish| OperatorRow {
+            wish,
+            by: "ann".to_owned(),
+            reason: String::new(),
+            since: 0,
+            until: None,
+            drain: None,
+            gives_way: false,
+        });
+        ServerWhy {
+            virtual_service: "V".to_owned(),
+            real_server: "R".to_owned(),
+            hosts: Vec::new(),
+            wanted: ServerWanted::AsFound,
+            wanted_weight: None,
+            actual: kernel.map_or(ServerActual::Out, |_| ServerActual::In),
+            weight: kernel,
+            connections: None,
+            since: None,
+            operator,
+            section: None,
+            checks: Vec::new(),
+            trouble: Vec::new(),
+            contested: Vec::new(),
+            stranger: false,
+            back: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn before_the_first_verdict_the_table_is_so_only_where_it_was_found_so() {
+        let (quiesce, drain) = (ManualWish::Quiesce, ManualWish::Drain { limit_s: 60 });
+        let weight = |weight| Some(ManualWish::Weight { weight });
+        for (wish, kernel, is_so) in [
+            (None, Some(5), true),
+            (Some(quiesce), Some(5), false),
+            (Some(quiesce), Some(0), true),
+            (Some(quiesce), None, true),
+            (Some(drain), Some(5), false),
+            (weight(5), Some(5), true),
+            (weight(7), Some(5), false),
+            (weight(7), None, false),
+        ] {
+            let server = untested(wish, kernel);
+            assert_eq!(is_settled(&server), is_so, "{wish:?} {kernel:?}");
+        }
+        let mut server = untested(Some(quiesce), Some(5));
+        assert_eq!(
+            line(&server, false),
+            "NOT YET SO: R in V: it is in the kernel's table with weight 5; it stays as it was \
+             found until its first verdict"
+        );
+        // What is wished has no effect at present, which is said elsewhere.
+        server.operator.as_mut().unwrap().gives_way = true;
+        assert!(is_settled(&server));
+        let unknown = ServerWhy {
+            actual: ServerActual::Unknown,
+            ..untested(Some(quiesce), None)
+        };
+        assert!(!is_settled(&unknown));
+    }
 }
