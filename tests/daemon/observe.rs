@@ -61,6 +61,27 @@ fn is_no_director(folder: &TempDir) {
     }
 }
 
+/// What `role` and `health` say where they are asked with the observer's own folder.
+fn says_that_it_observes(folder: &TempDir) {
+    for (command, text) in [
+        ("role", "nobody is told, as lvsmon only observes here"),
+        ("health", "the observer works, and is no director"),
+    ] {
+        let of_observer = |words: &[&str]| {
+            let mut command = lvsmon(words);
+            let command = command.arg("--statedir").arg(folder.join("state/observe"));
+            let output = command.output().expect("lvsmon runs");
+            assert_eq!(output.status.code(), Some(0), "{output:?}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let said = of_observer(&[command]);
+        assert!(said.contains(text), "{said}");
+        let said = of_observer(&[command, "--json"]);
+        assert!(said.contains("\"source\": \"observer\""), "{said}");
+        assert!(!said.contains("\"speaks\": true"), "{said}");
+    }
+}
+
 #[test]
 fn an_observer_says_what_it_would_do_and_does_nothing() {
     let folder = folder();
@@ -118,23 +139,7 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
     assert!(said.contains("\"source\": \"observer\""), "{said}");
     // Nobody may take it for a director that works.
     is_no_director(&folder);
-    for (command, text) in [
-        ("role", "nobody is told, as lvsmon only observes here"),
-        ("health", "the observer works, and is no director"),
-    ] {
-        let of_observer = |words: &[&str]| {
-            let mut command = lvsmon(words);
-            let command = command.arg("--statedir").arg(folder.join("state/observe"));
-            let output = command.output().expect("lvsmon runs");
-            assert_eq!(output.status.code(), Some(0), "{output:?}");
-            String::from_utf8_lossy(&output.stdout).into_owned()
-        };
-        let said = of_observer(&[command]);
-        assert!(said.contains(text), "{said}");
-        let said = of_observer(&[command, "--json"]);
-        assert!(said.contains("\"source\": \"observer\""), "{said}");
-        assert!(!said.contains("\"speaks\": true"), "{said}");
-    }
+    says_that_it_observes(&folder);
 
     // Whoever works takes the server out as well.
     fs::write(folder.join("state/table"), AFTER).expect("the table");
