@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
-use crate::names::files::{Hosts, Stamp};
+use crate::names::files::{FileStamp, Hosts};
 use crate::names::servers::{LOOKUP_MAX, Outcome};
 use crate::time::Mono;
 
@@ -118,9 +118,9 @@ struct Inner {
 struct State {
     looked: Mono,
     hosts: Hosts,
-    hosts_stamp: Stamp,
+    hosts_stamp: FileStamp,
     resolver: Result<TokioResolver, String>,
-    resolver_stamp: Stamp,
+    resolver_stamp: FileStamp,
     known: BTreeMap<Box<str>, Slot>,
     /// The questions under way; aborted with the last clone of [`Names`].
     asking: JoinSet<()>,
@@ -173,9 +173,9 @@ impl Names {
             state: Mutex::new(State {
                 looked: Mono::ZERO,
                 hosts: Hosts::default(),
-                hosts_stamp: Stamp::Never,
+                hosts_stamp: FileStamp::Never,
                 resolver: Err("the resolver's configuration was not read yet".to_owned()),
-                resolver_stamp: Stamp::Never,
+                resolver_stamp: FileStamp::Never,
                 known: BTreeMap::new(),
                 asking: JoinSet::new(),
             }),
@@ -318,13 +318,13 @@ impl Inner {
             let state = self.state();
             (state.hosts_stamp.clone(), state.resolver_stamp.clone())
         };
-        let hosts_stamp = Stamp::of(&self.sources.hosts).await;
+        let hosts_stamp = FileStamp::of(&self.sources.hosts).await;
         let hosts = if hosts_stamp == hosts_known {
             None
         } else {
             Some(files::read(&self.sources.hosts).await)
         };
-        let resolver_stamp = Stamp::of(&self.sources.resolver).await;
+        let resolver_stamp = FileStamp::of(&self.sources.resolver).await;
         let resolver = if resolver_stamp == resolver_known {
             None
         } else {

@@ -2,14 +2,14 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | how does a mail look as bytes | `letter` |
+//! | how does a mail look as bytes | `email` |
 //! | how does one talk with a relay | `relay` |
 //! | how is the program sendmail used | `sendmail` |
 //!
 //! Not here: what the message says (`message`), when it is sent and how often
 //! (`daemon::outbox`).
 
-mod letter;
+mod email;
 mod relay;
 mod sendmail;
 
@@ -27,7 +27,7 @@ use crate::alert::secret;
 use crate::model::{MailRelay, MailSettings};
 use crate::time::Readable;
 
-pub(crate) use letter::{Letter, bytes};
+pub(crate) use email::{Email, bytes};
 
 /// Looking up the relay's name.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(15);

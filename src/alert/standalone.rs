@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use crate::alert::lvs;
-use crate::alert::mail::{self, Letter, Mailer};
+use crate::alert::mail::{self, Email, Mailer};
 use crate::alert::message;
 use crate::alert::notice::{Notice, detail_of, summary_of};
 use crate::alert::secret::Secret;
@@ -252,7 +252,7 @@ pub(crate) async fn mail(
     }
     if !to.is_empty() {
         let events = vec![notice.event.clone()];
-        let letter = Letter {
+        let email = Email {
             message_id: message::message_id(
                 events.iter().chain(&to).map(String::as_str),
                 mailer.domain(),
@@ -263,7 +263,7 @@ pub(crate) async fn mail(
             text: message::text(&[notice], &TimeZone::system()),
             events,
         };
-        let bytes = mail::bytes(&letter).map_err(failed)?;
+        let bytes = mail::bytes(&email).map_err(failed)?;
         let mut session = mailer.open().await.map_err(failed)?;
         let results = session.send(&from, &to, &bytes).await.map_err(failed)?;
         session.close().await;

@@ -35,7 +35,7 @@ use crate::site::Purpose;
 use crate::time::Mono;
 use contest::{Asked, Contests, Left, Place, place};
 use refusals::Looks;
-use rests::{Rest, Rests};
+use rests::{Backoff, Rests};
 
 /// Least time between two looks: what a person who breaks the table by hand has to wait.
 const LOOK_MIN: Duration = Duration::from_secs(1);
@@ -225,7 +225,7 @@ struct Worker {
     /// Which of them people want to be put right at once.
     asked: watch::Receiver<Asked>,
     /// The table could not be read.
-    unread: Option<Rest>,
+    unread: Option<Backoff>,
     /// What an observer would change.
     differences: Differences,
 }
@@ -347,7 +347,7 @@ impl Worker {
             }
             Err(error) => {
                 let why = error.refusal.to_string();
-                let unread = Rest::new(self.clock.now().mono, why.clone(), self.unread.as_ref());
+                let unread = Backoff::new(self.clock.now().mono, why.clone(), self.unread.as_ref());
                 rest = unread.wait;
                 self.unread = Some(unread);
                 TableOutcome {

@@ -5,10 +5,10 @@
 //! restores as if that happened now; for the engine it is a step of the clock like any other.
 //! After a reboot nothing is known of it. Here the machine is asked; what follows is in `stamp`.
 
-mod stamp;
+mod time;
 
 use crate::clock::{self, Clock};
-use crate::daemon::boot::stamp::{Noted, Stamp, before, step};
+use crate::daemon::boot::time::{BootTime, Noted, before, step};
 use crate::engine::saved::{Record, Saved};
 use crate::time::Now;
 
@@ -34,7 +34,7 @@ impl Boot {
     /// It is to follow what the engine then has for the journal.
     pub(super) fn look(&mut self, clock: Clock, now: Now) -> Option<Record> {
         let is_news = self.noted.is_news(now);
-        is_news.then(|| Stamp::record(this_boot(clock).as_ref()))
+        is_news.then(|| BootTime::record(this_boot(clock).as_ref()))
     }
 }
 
@@ -52,9 +52,9 @@ pub(super) fn as_journal_has_it(saved: &Saved, clock: Clock) -> Now {
 }
 
 /// None where the kernel does not say which boot this is.
-fn this_boot(clock: Clock) -> Option<Stamp> {
+fn this_boot(clock: Clock) -> Option<BootTime> {
     let boot = std::fs::read_to_string(BOOT_ID).ok()?.trim().to_owned();
     let lasts = i64::try_from(clock::since_boot().as_micros()).ok()?;
     let began = clock.now().wall.as_micros().saturating_sub(lasts);
-    Some(Stamp { boot, began })
+    Some(BootTime { boot, began })
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::daemon::chronicle::table::TableTrouble;
 use crate::daemon::syslog;
 use crate::engine::event::{
-    AlertCall, AlertId, Cause, Delivery, Note, RunId, SectionNews, ServerChange, Suppressed,
+    AlertCall, AlertId, Cause, DeliveryOutcome, Note, RunId, SectionNews, ServerChange, Suppressed,
     Suppression, Wish,
 };
 use crate::lvs::{RealServerKey, VirtualServiceKey};
@@ -417,27 +417,27 @@ impl Chronicle {
     }
 
     /// What became of an alert.
-    pub(super) fn delivered(&mut self, time: Wall, id: u64, delivery: &Delivery) {
+    pub(super) fn delivered(&mut self, time: Wall, id: u64, delivery: &DeliveryOutcome) {
         match delivery {
-            Delivery::Done => {
+            DeliveryOutcome::Done => {
                 self.open.remove(&AlertId(id));
                 tracing::debug!(id, "alert delivered");
             }
-            Delivery::Elsewhere => {
+            DeliveryOutcome::Elsewhere => {
                 self.left(time, id, DeliveryRow::Elsewhere, "it has told it");
             }
-            Delivery::Overtaken => self.overtaken(time, id),
-            Delivery::Left => {
+            DeliveryOutcome::Overtaken => self.overtaken(time, id),
+            DeliveryOutcome::Left => {
                 let why = "it was to tell it; that it did was not heard";
                 self.left(time, id, DeliveryRow::Left, why);
             }
             // What would have been sent was logged by whoever did not send it.
-            Delivery::Observed => {
+            DeliveryOutcome::Observed => {
                 if let Some(open) = self.open.get_mut(&AlertId(id)) {
                     open.delivery = DeliveryRow::GivenUp("lvsmon only observes".to_owned());
                 }
             }
-            Delivery::GivenUp(why) => {
+            DeliveryOutcome::GivenUp(why) => {
                 if let Some(open) = self.open.get_mut(&AlertId(id)) {
                     open.delivery = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());
                 }
@@ -671,7 +671,7 @@ mod tests {
         let mut texts = |way| {
             let last = chronicle.number;
             chronicle.sent(time, &call, way);
-            chronicle.delivered(time, call.id.0, &Delivery::Elsewhere);
+            chronicle.delivered(time, call.id.0, &DeliveryOutcome::Elsewhere);
             let events = chronicle.after(last).events.into_iter();
             events.map(|it| (it.kind, it.text)).collect::<Vec<_>>()
         };
@@ -705,7 +705,7 @@ mod tests {
             chronicle.sent(time, &call, way);
             let last = chronicle.number;
             for _ in 0..2 {
-                chronicle.delivered(time, call.id.0, &Delivery::Overtaken);
+                chronicle.delivered(time, call.id.0, &DeliveryOutcome::Overtaken);
             }
             let events = chronicle.after(last).events.into_iter();
             let events: Vec<_> = events.map(|it| (it.kind, it.text)).collect();

@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
     use crate::daemon::chronicle::{Chronicle, Way};
-    use crate::engine::event::{Delivery, Note};
+    use crate::engine::event::{DeliveryOutcome, Note};
     use crate::engine::fixture::{model_of, service};
     use crate::model::ServiceId;
     use crate::time::Wall;
@@ -312,7 +312,7 @@ mod tests {
             };
             chronicle.note(time, &model, &down);
             chronicle.sent(time, &call, Way::Out);
-            chronicle.delivered(time, 1, &Delivery::GivenUp("no relay".to_owned()));
+            chronicle.delivered(time, 1, &DeliveryOutcome::GivenUp("no relay".to_owned()));
             let up = Note::ServiceUp {
                 service,
                 outage: Duration::from_secs(5),

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::daemon::Daemon;
 use crate::daemon::control::Ask;
 use crate::daemon::scrape::Scrape;
-use crate::engine::event::{Delivery, Event};
+use crate::engine::event::{DeliveryOutcome, Event};
 use crate::model::Globals;
 use crate::pair::Role;
 use crate::wire::metrics::{
@@ -62,10 +62,10 @@ impl Tally {
                 self.drift += outcome.drift as u64;
             }
             Event::AlertDone { delivery, .. } => match delivery {
-                Delivery::Done => self.sent += 1,
-                Delivery::Elsewhere | Delivery::Left => self.elsewhere += 1,
-                Delivery::GivenUp(_) => self.given_up += 1,
-                Delivery::Observed | Delivery::Overtaken => {}
+                DeliveryOutcome::Done => self.sent += 1,
+                DeliveryOutcome::Elsewhere | DeliveryOutcome::Left => self.elsewhere += 1,
+                DeliveryOutcome::GivenUp(_) => self.given_up += 1,
+                DeliveryOutcome::Observed | DeliveryOutcome::Overtaken => {}
             },
             Event::RunEnded { .. }
             | Event::Start
@@ -144,11 +144,11 @@ mod tests {
             delivery,
         };
         for delivery in [
-            Delivery::Done,
-            Delivery::Done,
-            Delivery::Elsewhere,
-            Delivery::Observed,
-            Delivery::GivenUp("too old".to_owned()),
+            DeliveryOutcome::Done,
+            DeliveryOutcome::Done,
+            DeliveryOutcome::Elsewhere,
+            DeliveryOutcome::Observed,
+            DeliveryOutcome::GivenUp("too old".to_owned()),
         ] {
             tally.count(&done(delivery));
         }

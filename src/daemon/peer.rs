@@ -6,15 +6,15 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | who owns the conversation and the one link that stands | `keeper` |
+//! | who owns the conversation and the one link that stands | `owner` |
 //! | how does one connection go | `link` |
 //! | how is the peer called, how does it call, and with which key | `door` |
 //! | how do operators' wishes get over | `wishes` |
 //! | what does the loop tell, and what does it make of what it hears | `told` |
 
 mod door;
-mod keeper;
 mod link;
+mod owner;
 mod told;
 mod wishes;
 
@@ -25,8 +25,8 @@ use tokio::task::JoinHandle;
 
 use crate::alert::mail::Mailer;
 use crate::clock::Clock;
-use crate::daemon::peer::keeper::Keeper;
 use crate::daemon::peer::link::LinkId;
+use crate::daemon::peer::owner::LinkOwner;
 use crate::daemon::peer::told::Pace;
 use crate::daemon::peer::wishes::Shared;
 use crate::engine::Engine;
@@ -129,8 +129,8 @@ impl Peer {
         let (says, view) = watch::channel(Arc::default());
         let (delivers, delivered) = mpsc::channel(DELIVERED_WAITING);
         let (says_wishes, wishes) = mpsc::channel(WISHES_WAITING);
-        let keeper = Keeper::new(name, clock, delivers, says_wishes, says);
-        let task = tokio::spawn(keeper.run(own_changes, changes, renews, tidings));
+        let owner = LinkOwner::new(name, clock, delivers, says_wishes, says);
+        let task = tokio::spawn(owner.run(own_changes, changes, renews, tidings));
         Self {
             own,
             settings,

@@ -74,7 +74,7 @@ pub struct Store {
     order: Order,
     /// The next batch is all there is to keep: it replaces what was written.
     is_whole: bool,
-    batches: mpsc::Sender<Parcel>,
+    batches: mpsc::Sender<PendingBatch>,
     progress: watch::Receiver<Progress>,
     /// Losses that the loop knows of.
     losses_told: u64,
@@ -85,13 +85,13 @@ pub struct Store {
 
 /// A batch on its way to the writer.
 #[derive(Debug, Default)]
-struct Parcel {
+struct PendingBatch {
     records: Batch,
     /// It replaces what was written before.
     is_whole: bool,
 }
 
-impl Parcel {
+impl PendingBatch {
     /// Adds a later one.
     fn extend(&mut self, later: Self) {
         if later.is_whole {
@@ -183,7 +183,7 @@ impl Store {
     }
 
     fn new(
-        batches: mpsc::Sender<Parcel>,
+        batches: mpsc::Sender<PendingBatch>,
         progress: watch::Receiver<Progress>,
         writer: JoinHandle<Result<(), String>>,
     ) -> Self {
@@ -281,7 +281,7 @@ impl Store {
                 _ = taken.changed(), if has_outbox => true,
                 place = self.batches.reserve(), if self.order.has_batch() => match place {
                     Ok(place) => {
-                        place.send(Parcel {
+                        place.send(PendingBatch {
                             records: self.order.hand_over(),
                             is_whole: std::mem::take(&mut self.is_whole),
                         });
@@ -312,11 +312,11 @@ impl Store {
         }
         let rest = async {
             if self.order.has_batch() {
-                let parcel = Parcel {
+                let pending = PendingBatch {
                     records: self.order.hand_over(),
                     is_whole: self.is_whole,
                 };
-                let _ = self.batches.send(parcel).await;
+                let _ = self.batches.send(pending).await;
             }
             drop(self.batches);
             (&mut self.writer).await
@@ -362,25 +362,25 @@ fn ended(end: Result<Result<(), String>, JoinError>) -> String {
 /// A panic in the blocking part, which has taken the file with it.
 async fn write_batches(
     mut journal: Journal,
-    mut inbox: mpsc::Receiver<Parcel>,
+    mut inbox: mpsc::Receiver<PendingBatch>,
     progress: watch::Sender<Progress>,
 ) -> Result<(), String> {
     let mut work = Work::default();
     loop {
         let is_ending = work.gather(&mut inbox).await;
-        let parcel = std::mem::take(&mut work.parcel);
-        if !is_ending || !parcel.records.is_empty() {
+        let pending = std::mem::take(&mut work.pending);
+        if !is_ending || !pending.records.is_empty() {
             let written = tokio::task::spawn_blocking(move || {
-                let result = if parcel.is_whole {
-                    journal.replace(&parcel.records)
+                let result = if pending.is_whole {
+                    journal.replace(&pending.records)
                 } else {
-                    journal.append(&parcel.records)
+                    journal.append(&pending.records)
                 };
-                (journal, parcel, result)
+                (journal, pending, result)
             });
-            let (back, parcel, result) = written.await.map_err(|error| error.to_string())?;
+            let (back, pending, result) = written.await.map_err(|error| error.to_string())?;
             journal = back;
-            work.note(result, parcel, journal.path());
+            work.note(result, pending, journal.path());
             let has_lost = say(&mut journal);
             progress.send_if_modified(|progress| work.tell(progress, has_lost));
         }
@@ -409,7 +409,7 @@ fn say(journal: &mut Journal) -> bool {
 #[derive(Debug, Default)]
 struct Work {
     /// Not written yet.
-    parcel: Parcel,
+    pending: PendingBatch,
     /// Batches that came, the one at hand included.
     received: u64,
     health: Health,
@@ -426,7 +426,7 @@ enum Health {
 impl Work {
     /// Waits for the next batch or, after a failure, for the time of the next try, and merges
     /// what comes until then. True when no more will come: what is left has its last try.
-    async fn gather(&mut self, inbox: &mut mpsc::Receiver<Parcel>) -> bool {
+    async fn gather(&mut self, inbox: &mut mpsc::Receiver<PendingBatch>) -> bool {
         let patience = match self.health {
             Health::Works => LOOK_EVERY,
             Health::Fails(pause) => pause,
@@ -437,8 +437,8 @@ impl Work {
             tokio::select! { biased;
                 () = &mut time_is_up => return false,
                 came = inbox.recv() => match came {
-                    Some(parcel) => {
-                        self.parcel.extend(parcel);
+                    Some(pending) => {
+                        self.pending.extend(pending);
                         self.received += 1;
                     }
                     None => return true,
@@ -451,7 +451,7 @@ impl Work {
     }
 
     /// Keeps the records of a failed write; says the first failure and the end of failing.
-    fn note(&mut self, result: Result<(), StoreError>, parcel: Parcel, path: PathBuf) {
+    fn note(&mut self, result: Result<(), StoreError>, pending: PendingBatch, path: PathBuf) {
         match (result, self.health) {
             (Ok(()), Health::Works) => {}
             (Ok(()), Health::Fails(_)) => {
@@ -459,7 +459,7 @@ impl Work {
                 tracing::info!(path = %path.display(), "journal can be written again");
             }
             (Err(error), health) => {
-                self.parcel = parcel;
+                self.pending = pending;
                 self.health = match health {
                     Health::Works => {
                         tracing::error!(

@@ -181,7 +181,7 @@ impl Engine {
     ) {
         let id = going.service;
         let found = self.found(id, report, &going.hosts);
-        if !self.standing(id).is_frozen() && !verdict::is_blind(report) {
+        if !self.mode(id).is_frozen() && !verdict::is_blind(report) {
             let mut opinions = self.opinions(id, &found, going.answers);
             if self.is_of_all(going) {
                 let whole = match report.ended.exit() {
@@ -226,7 +226,7 @@ impl Engine {
         let id = going.service;
         let good = found.iter().filter(|it| it.verdict == HostVerdict::Up);
         let good: Vec<HostState> = good.cloned().collect();
-        if !self.standing(id).is_frozen() {
+        if !self.mode(id).is_frozen() {
             if going.purpose.is_slot() {
                 let verdicts = self.verdicts(id, found, going.answers);
                 let (ruling, reason) = (Ruling::Blind, Reason::Witness);
@@ -307,7 +307,7 @@ impl Engine {
                 (part, Opinion::Surely(Reason::Refused))
             })
             .collect();
-        if !surely.is_empty() && !self.standing(id).is_frozen() {
+        if !surely.is_empty() && !self.mode(id).is_frozen() {
             actions.extend(self.bindings.rechecked(id, &surely));
         }
         let service = self.model.service(id);

@@ -30,8 +30,8 @@ use crate::time::Readable;
 // A host word is part of a report, and a user of a run; monitors know no more of the Model than this.
 pub use crate::model::{HostName, MonitorUser};
 pub use alert::{
-    AlertCall, AlertId, AlertKind, Delivery, DowntimeLine, FailureLine, HistoryLine, Suppressed,
-    Suppression,
+    AlertCall, AlertId, AlertKind, DeliveryOutcome, DowntimeLine, FailureLine, HistoryLine,
+    Suppressed, Suppression,
 };
 pub use contested::Contested;
 pub use kept::KeptStranger;
@@ -72,7 +72,7 @@ pub enum Event {
         /// Which call.
         alert: AlertId,
         /// What became of it.
-        delivery: Delivery,
+        delivery: DeliveryOutcome,
     },
     /// A new configuration, complete and valid.
     Reload {

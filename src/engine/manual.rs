@@ -32,13 +32,13 @@ use crate::lvs::{Connections, RealServerKey, ServerWish, Table, VirtualServiceKe
 use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
+use in_force::{Drain, SavedWish, WishInForce};
 pub use shared::SharedOrder;
 use shared::Term;
-use standing::{Drain, SavedWish, Standing};
 
+mod in_force;
 pub(crate) mod merged;
 mod shared;
-mod standing;
 
 #[cfg(test)]
 mod tests;
@@ -118,7 +118,7 @@ impl Effect {
 /// All wishes in force, and what was seen last of the entries they are about.
 #[derive(Debug, Default)]
 pub(crate) struct Manual {
-    wishes: BTreeMap<EntryKey, Standing>,
+    wishes: BTreeMap<EntryKey, WishInForce>,
     /// The earliest deadline of all, where `is_stirred` says nothing else.
     due: Option<Mono>,
     /// Those of them that are not obeyed, since `min_live` would not hold.
@@ -191,7 +191,7 @@ impl Manual {
             match serde_json::from_value::<SavedWish>(value.clone()) {
                 Ok(saved) => {
                     let entry = (saved.virtual_service, saved.server);
-                    let standing = Standing::restored(saved, now);
+                    let standing = WishInForce::restored(saved, now);
                     let record = standing.record(entry, now);
                     // Where the clock was set back meanwhile, the next restart must know.
                     if !matches!(&record, Action::Record(it) if it.value == *value) {
@@ -219,7 +219,7 @@ impl Manual {
     pub(crate) fn effect(&self, entry: EntryKey) -> Option<Effect> {
         let standing = self.wishes.get(&entry);
         let standing = standing.filter(|_| !self.gives_way.contains(&entry));
-        standing.map(Standing::effect)
+        standing.map(WishInForce::effect)
     }
 
     /// The last step over what is wanted of an entry.
@@ -231,7 +231,7 @@ impl Manual {
     pub(crate) fn reason_for(&self, entry: EntryKey, effect: Effect) -> Option<String> {
         let has_it = self.effect(entry) == Some(effect);
         let standing = self.wishes.get(&entry).filter(|_| has_it);
-        standing.map(Standing::called)
+        standing.map(WishInForce::called)
     }
 
     /// A person wishes something of an entry, in the place of what was wished before. One that
@@ -243,7 +243,7 @@ impl Manual {
             ManualWish::Drain { limit_s } => Drain::going(now, limit_s),
             ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
         };
-        let standing = Standing {
+        let standing = WishInForce {
             wish: order.wish,
             drain,
             by: line(&order.by, BY_MAX),
@@ -349,7 +349,7 @@ impl Manual {
 
     fn earliest(&self) -> Option<Mono> {
         let standings = self.wishes.values().inspect(|_| look());
-        standings.flat_map(Standing::deadlines).min()
+        standings.flat_map(WishInForce::deadlines).min()
     }
 
     /// Whether nothing at all is wished.

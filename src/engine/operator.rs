@@ -201,7 +201,7 @@ impl Engine {
         if !self.bindings.decides(id) {
             return;
         }
-        let is_frozen = self.standing(id).is_frozen();
+        let is_frozen = self.mode(id).is_frozen();
         let state = &mut self.states[id.index()];
         if is_frozen {
             state.unheard = Some(verdicts.keys().cloned().collect());
@@ -217,7 +217,7 @@ impl Engine {
     pub(super) fn catch_up(&mut self, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
         for (id, _) in model.services() {
-            if self.states[id.index()].unheard.is_none() || self.standing(id).is_frozen() {
+            if self.states[id.index()].unheard.is_none() || self.mode(id).is_frozen() {
                 continue;
             }
             let state = &mut self.states[id.index()];

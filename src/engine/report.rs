@@ -90,7 +90,7 @@ impl Engine {
         let previous = before.as_deref().filter(|_| goes_on);
         self.redistribute(now, &happening, actions);
         let decision = self.decide(now, service, &happening, previous);
-        if self.bindings.decides(id) && !self.standing(id).is_frozen() {
+        if self.bindings.decides(id) && !self.mode(id).is_frozen() {
             // What says nothing about any server takes none out of the table, whatever the
             // alert rules say: a monitor that went missing must not empty it.
             let ruling = if is_blind {
@@ -249,7 +249,7 @@ impl Engine {
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
         let verdicts = self.verdicts(id, &hosts, heard.answers);
-        if !self.standing(id).is_frozen() {
+        if !self.mode(id).is_frozen() {
             self.weigh(id, &hosts, &verdicts);
         }
         self.good_for_table(id, &verdicts, actions);

@@ -8,7 +8,7 @@ use crate::engine::binding::Ruling;
 use crate::engine::call::{self, Telling};
 use crate::engine::event::{Action, AlertCall, AlertKind, Note, Suppressed, Suppression};
 use crate::engine::peer::counts;
-use crate::engine::policy::whole::{self, Standing};
+use crate::engine::policy::whole::{self, ServiceMode};
 use crate::engine::policy::{self, Call, Decision, Occasion};
 use crate::engine::state::{EventText, HostState};
 use crate::engine::{Engine, history};
@@ -48,14 +48,14 @@ pub(super) struct Happening<'a> {
 
 impl Engine {
     /// What operators have said that concerns the service.
-    pub(super) fn standing(&self, id: ServiceId) -> Standing {
+    pub(super) fn mode(&self, id: ServiceId) -> ServiceMode {
         let group = &self.model.service(id).group;
         if self.stopped.is_some() {
-            Standing::Stopped
+            ServiceMode::Stopped
         } else if self.states[id.index()].is_disabled || self.disabled.has_watch(group) {
-            Standing::Disabled
+            ServiceMode::Disabled
         } else {
-            Standing::InForce
+            ServiceMode::InForce
         }
     }
 
@@ -68,7 +68,7 @@ impl Engine {
         previous: Option<&EventText>,
     ) -> Decision {
         let kind = happening.kind;
-        let stands = whole::standing(self.standing(happening.id));
+        let stands = whole::mode(self.mode(happening.id));
         let gate_open = self.bindings.is_gate_open(happening.id);
         let state = &mut self.states[happening.id.index()];
         if let Err(why) = stands {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::engine::event::{
-    AlertCall, AlertKind, Delivery, HostVerdict, Memory, Reason, Run, RunProgram, Status,
+    AlertCall, AlertKind, DeliveryOutcome, HostVerdict, Memory, Reason, Run, RunProgram, Status,
     Suppressed, Target, Wish,
 };
 use crate::engine::fixture::{
@@ -487,7 +487,7 @@ fn what_became_of_an_alert_changes_nothing() {
     let mut engine = started(model(vec![polled("s", vec![alerting()])]));
     let (_, actions) = next_report(&mut engine, 1, "h1");
     let alert = calls(&actions)[0].id;
-    let delivery = Delivery::GivenUp("relay is down".to_owned());
+    let delivery = DeliveryOutcome::GivenUp("relay is down".to_owned());
     assert_eq!(
         engine.handle(at(11.0), Event::AlertDone { alert, delivery }),
         []

@@ -551,7 +551,7 @@ impl Engine {
         let is_excluded = period.is_some_and(|period| period.holds(now.wall, &self.zone));
         self.lane_of(id).is_some()
             && self.interval(id).is_some()
-            && !self.standing(id).is_frozen()
+            && !self.mode(id).is_frozen()
             && !self.timetable.is_frozen()
             && !is_excluded
             && !call::checked_hosts(&self.model, &self.disabled, id).is_empty()

@@ -44,7 +44,7 @@ pub(super) struct Memory {
     /// What the file said last, with the changes that are not written yet.
     table: Table,
     /// The file that said it; none where it has to be read.
-    known: Option<Stamp>,
+    known: Option<FileStamp>,
     /// Changes are not written yet.
     is_changed: bool,
     /// How often the file was read.
@@ -54,7 +54,7 @@ pub(super) struct Memory {
 
 /// What tells one state of the file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stamp {
+enum FileStamp {
     Missing,
     File {
         device: u64,
@@ -65,7 +65,7 @@ enum Stamp {
     },
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(file: &Metadata) -> Self {
         Self::File {
             device: file.dev(),
@@ -191,8 +191,8 @@ impl Memory {
     /// Reads the file where it is another than the one that is known.
     fn refresh(&mut self) -> Result<(), Refusal> {
         let now = match std::fs::metadata(&self.path) {
-            Ok(file) => Stamp::of(&file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Stamp::Missing,
+            Ok(file) => FileStamp::of(&file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => FileStamp::Missing,
             Err(error) => return Err(refusal(&self.path, "read", &error)),
         };
         if self.known == Some(now) {
@@ -206,7 +206,7 @@ impl Memory {
         let (stamp, text) = match read(&self.path) {
             Ok((stamp, text)) => (stamp, text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                (Stamp::Missing, String::new())
+                (FileStamp::Missing, String::new())
             }
             Err(error) => return Err(refusal(&self.path, "read", &error)),
         };
@@ -216,12 +216,12 @@ impl Memory {
         Ok(())
     }
 
-    fn remember(&mut self, stamp: Stamp) {
+    fn remember(&mut self, stamp: FileStamp) {
         self.known = Some(stamp).filter(|stamp| stamp.is_sure(self.clock.now().wall));
     }
 }
 
-fn read(path: &Path) -> io::Result<(Stamp, String)> {
+fn read(path: &Path) -> io::Result<(FileStamp, String)> {
     let file = File::open(path)?;
     // Taken before the content: what is written meanwhile gives the next look another one.
     let metadata = file.metadata()?;
@@ -230,17 +230,17 @@ fn read(path: &Path) -> io::Result<(Stamp, String)> {
     if text.len() as u64 > FILE_MAX {
         return Err(io::Error::other("it is larger than 16 MiB"));
     }
-    Ok((Stamp::of(&metadata), text))
+    Ok((FileStamp::of(&metadata), text))
 }
 
-fn write(path: &Path, text: &str) -> io::Result<Stamp> {
+fn write(path: &Path, text: &str) -> io::Result<FileStamp> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     // Renamed into place, so that nobody reads half of it.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     let file = file.persist(path)?;
-    Ok(Stamp::of(&file.metadata()?))
+    Ok(FileStamp::of(&file.metadata()?))
 }
 
 fn refusal(path: &Path, what: &str, error: &io::Error) -> Refusal {

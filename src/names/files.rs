@@ -15,7 +15,7 @@ const FILE_MAX: u64 = 16 << 20;
 
 /// What tells that a file was changed, replaced, made or removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Stamp {
+pub(super) enum FileStamp {
     /// Nobody has looked yet.
     #[default]
     Never,
@@ -29,7 +29,7 @@ pub(super) enum Stamp {
     },
 }
 
-impl Stamp {
+impl FileStamp {
     /// Of the file as it is now.
     pub(super) async fn of(path: &Path) -> Self {
         match tokio::fs::metadata(path).await {

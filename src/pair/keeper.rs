@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::pair::fifo::{InstanceName, State};
 use crate::pair::post::Hearing;
-use crate::pair::pulse::Ear;
-use crate::pair::role::{self, Facts, Role, Said, Sight, Source, Standing, VipStanding};
+use crate::pair::pulse::Contact;
+use crate::pair::role::{self, Facts, Role, RoleStanding, Said, Sight, Source, VipStanding};
 use crate::pair::settings::{PairSettings, Speak};
 use crate::time::{Mono, Now, Wall};
 
@@ -49,7 +49,7 @@ pub struct Change {
     /// Before.
     pub from: Role,
     /// From now on.
-    pub to: Standing,
+    pub to: RoleStanding,
     /// Changes since the last one that were not acted upon, because there were too many.
     pub passed_over: u32,
 }
@@ -66,9 +66,9 @@ pub struct RoleKeeper {
     /// Then what the last look found counts no more; none where the addresses can be looked for.
     blind_at: Option<Mono>,
     /// What follows from what is known.
-    latest: Standing,
+    latest: RoleStanding,
     /// What is acted upon.
-    standing: Standing,
+    standing: RoleStanding,
     since: Wall,
     /// Changes that may be acted upon at once.
     free: u32,
@@ -230,7 +230,7 @@ impl RoleKeeper {
 
     /// The role that is acted upon.
     #[must_use]
-    pub const fn standing(&self) -> &Standing {
+    pub const fn standing(&self) -> &RoleStanding {
         &self.standing
     }
 
@@ -243,11 +243,11 @@ impl RoleKeeper {
     /// Whether the role was heard, where somebody looked for the addresses then: what is not acted
     /// upon yet does not count, and without addresses there is nothing to look for.
     #[must_use]
-    pub fn ear(&self, looked: Option<Mono>) -> Ear {
+    pub fn contact(&self, looked: Option<Mono>) -> Contact {
         match (self.settled(), self.settings.vips.is_empty()) {
-            (false, _) => Ear::Waits,
-            (true, true) => Ear::Unneeded,
-            (true, false) => Ear::of(looked),
+            (false, _) => Contact::Waits,
+            (true, true) => Contact::Unneeded,
+            (true, false) => Contact::of(looked),
         }
     }
 

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is known of one that is to be heard again after a stall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ear {
+pub enum Contact {
     /// There is no such one.
     Unneeded,
     /// It was never heard, or what was heard is not acted upon yet.
@@ -33,7 +33,7 @@ pub enum Ear {
     Heard(Mono),
 }
 
-impl Ear {
+impl Contact {
     /// Of one that was heard then; none: never.
     #[must_use]
     pub fn of(heard: Option<Mono>) -> Self {
@@ -95,8 +95,8 @@ impl Pulse {
 
     /// Whether there is another director, so that this one must not mail after it stood still.
     #[must_use]
-    pub fn is_needed(role: Role, peer: Ear) -> bool {
-        role != Role::Alone || peer != Ear::Unneeded
+    pub fn is_needed(role: Role, peer: Contact) -> bool {
+        role != Role::Alone || peer != Contact::Unneeded
     }
 
     /// When the next beat is due; none while it rests.
@@ -117,7 +117,7 @@ impl Pulse {
 
     /// The loop turns. `loops` is its own clock, by which the next beat is due; all others are moments
     /// of a clock that goes on while the machine sleeps.
-    pub fn beat(&mut self, loops: Mono, now: Mono, role: Ear, peer: Ear) -> Beat {
+    pub fn beat(&mut self, loops: Mono, now: Mono, role: Contact, peer: Contact) -> Beat {
         self.next = Some(loops.after(BEAT));
         let lasted = self.last.replace(now).map(|last| now.since(last));
         if let Some(lasted) = lasted.filter(|lasted| *lasted > STALL) {
@@ -157,7 +157,7 @@ mod tests {
     fn ran(pulse: &mut Pulse) {
         for second in 1..=5 {
             let now = at(second * 1_000);
-            let beat = pulse.beat(now, now, Ear::Waits, Ear::Waits);
+            let beat = pulse.beat(now, now, Contact::Waits, Contact::Waits);
             assert_eq!(beat, Beat::Leave(now.after(STALL)));
             assert_eq!(pulse.next(), Some(now.after(BEAT)));
         }
@@ -168,15 +168,15 @@ mod tests {
         let mut pulse = Pulse::new();
         ran(&mut pulse);
         // What was heard before the end of the stall is old.
-        let old = Ear::Heard(at(25_000));
+        let old = Contact::Heard(at(25_000));
         let stood = pulse.beat(at(25_000), at(25_000), old, old);
         assert_eq!(stood, Beat::Stood(Duration::from_secs(20)));
         assert_eq!(pulse.beat(at(26_000), at(26_000), old, old), Beat::Waits);
-        let new = Ear::Heard(at(26_500));
+        let new = Contact::Heard(at(26_500));
         assert_eq!(pulse.beat(at(27_000), at(27_000), new, old), Beat::Waits);
         assert_eq!(pulse.beat(at(28_000), at(28_000), old, new), Beat::Waits);
         assert_eq!(
-            pulse.beat(at(29_000), at(29_000), new, Ear::Waits),
+            pulse.beat(at(29_000), at(29_000), new, Contact::Waits),
             Beat::Waits
         );
         assert_eq!(
@@ -194,17 +194,17 @@ mod tests {
     {
         let mut pulse = Pulse::new();
         ran(&mut pulse);
-        pulse.beat(at(25_000), at(25_000), Ear::Waits, Ear::Unneeded);
-        let heard = Ear::Heard(at(25_100));
-        let beat = pulse.beat(at(26_000), at(26_000), heard, Ear::Unneeded);
+        pulse.beat(at(25_000), at(25_000), Contact::Waits, Contact::Unneeded);
+        let heard = Contact::Heard(at(25_100));
+        let beat = pulse.beat(at(26_000), at(26_000), heard, Contact::Unneeded);
         assert_eq!(beat, Beat::Leave(at(29_000)));
-        pulse.beat(at(45_000), at(45_000), Ear::Unneeded, Ear::Waits);
+        pulse.beat(at(45_000), at(45_000), Contact::Unneeded, Contact::Waits);
         let mut now = 46_000;
-        while pulse.beat(at(now), at(now), Ear::Unneeded, Ear::Waits) == Beat::Waits {
+        while pulse.beat(at(now), at(now), Contact::Unneeded, Contact::Waits) == Beat::Waits {
             now += 1_000;
         }
         assert_eq!(now, 55_000);
-        let beat = pulse.beat(at(now), at(now), Ear::Unneeded, Ear::Waits);
+        let beat = pulse.beat(at(now), at(now), Contact::Unneeded, Contact::Waits);
         assert_eq!(beat, Beat::Leave(at(58_000)));
     }
 
@@ -212,13 +212,13 @@ mod tests {
     fn a_loop_that_is_late_for_a_moment_did_not_stand_still_and_one_that_rested_neither() {
         let mut pulse = Pulse::new();
         ran(&mut pulse);
-        let beat = pulse.beat(at(8_000), at(8_000), Ear::Waits, Ear::Waits);
+        let beat = pulse.beat(at(8_000), at(8_000), Contact::Waits, Contact::Waits);
         assert_eq!(beat, Beat::Leave(at(11_000)));
         pulse.rest();
         assert_eq!(pulse.next(), None);
         pulse.wake();
         assert_eq!(pulse.next(), Some(Mono::ZERO));
-        let beat = pulse.beat(at(99_000), at(99_000), Ear::Waits, Ear::Waits);
+        let beat = pulse.beat(at(99_000), at(99_000), Contact::Waits, Contact::Waits);
         assert_eq!(beat, Beat::Leave(at(102_000)));
     }
 
@@ -227,9 +227,9 @@ mod tests {
         let mut pulse = Pulse::new();
         ran(&mut pulse);
         let lasted = Duration::from_millis(3_001);
-        let stood = pulse.beat(at(8_001), at(8_001), Ear::Waits, Ear::Waits);
+        let stood = pulse.beat(at(8_001), at(8_001), Contact::Waits, Contact::Waits);
         assert_eq!(stood, Beat::Stood(lasted));
-        let early = Ear::Heard(at(9_000));
+        let early = Contact::Heard(at(9_000));
         let stood = pulse.beat(at(12_000), at(12_000), early, early);
         assert_eq!(stood, Beat::Stood(Duration::from_millis(3_999)));
         let beat = pulse.beat(at(13_000), at(13_000), early, early);
@@ -241,14 +241,14 @@ mod tests {
     fn beats_are_due_by_the_loops_clock_and_leases_last_by_the_one_that_goes_on() {
         let mut pulse = Pulse::new();
         assert_eq!(pulse.next(), Some(Mono::ZERO), "the first at once");
-        let beat = pulse.beat(at(1_000), at(501_000), Ear::Waits, Ear::Waits);
+        let beat = pulse.beat(at(1_000), at(501_000), Contact::Waits, Contact::Waits);
         assert_eq!(beat, Beat::Leave(at(504_000)));
         assert_eq!(pulse.next(), Some(at(2_000)));
-        let stood = pulse.beat(at(2_000), at(601_000), Ear::Waits, Ear::Waits);
+        let stood = pulse.beat(at(2_000), at(601_000), Contact::Waits, Contact::Waits);
         assert_eq!(stood, Beat::Stood(Duration::from_secs(100)));
         // Without another director there is nothing to be heard.
         pulse.rest();
-        let beat = pulse.beat(at(3_000), at(602_000), Ear::Waits, Ear::Waits);
+        let beat = pulse.beat(at(3_000), at(602_000), Contact::Waits, Contact::Waits);
         assert_eq!(beat, Beat::Leave(at(605_000)));
     }
 }

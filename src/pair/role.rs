@@ -181,14 +181,14 @@ impl Facts {
 
 /// A role, and why it is that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct RoleStanding {
     /// What it is.
     pub role: Role,
     /// In words for a person.
     pub why: String,
 }
 
-impl Standing {
+impl RoleStanding {
     fn new(role: Role, why: impl Into<String>) -> Self {
         let why = why.into();
         Self { role, why }
@@ -203,12 +203,12 @@ pub struct VipStanding {
     /// Whether it is here; none where nobody knows.
     pub is_here: Option<bool>,
     /// What follows.
-    pub standing: Standing,
+    pub standing: RoleStanding,
 }
 
 /// The role of the director.
 #[must_use]
-pub fn of_director(settings: &PairSettings, facts: &Facts) -> Standing {
+pub fn of_director(settings: &PairSettings, facts: &Facts) -> RoleStanding {
     known(settings, facts).unwrap_or_else(|| unknown(facts))
 }
 
@@ -218,29 +218,29 @@ pub fn is_known(settings: &PairSettings, facts: &Facts) -> bool {
     known(settings, facts).is_some()
 }
 
-fn known(settings: &PairSettings, facts: &Facts) -> Option<Standing> {
+fn known(settings: &PairSettings, facts: &Facts) -> Option<RoleStanding> {
     match settings.vips.first() {
         Some(vip) => of_vip(settings, facts, vip),
         None if !settings.has_source() && facts.said.is_empty() && facts.said_of_all.is_none() => {
             let why = "the file names no notify_fifo and no vip";
-            Some(Standing::new(Role::Alone, why))
+            Some(RoleStanding::new(Role::Alone, why))
         }
         None => by_word(facts, settings.notify_instance.as_ref(), None),
     }
 }
 
 /// Where nothing is known the role stays what it was, for a while.
-fn unknown(facts: &Facts) -> Standing {
+fn unknown(facts: &Facts) -> RoleStanding {
     match facts.before {
-        _ if facts.has_waited => Standing::new(
+        _ if facts.has_waited => RoleStanding::new(
             Role::Active,
             "nothing was heard of a role for long: better two that speak than none",
         ),
-        Some(before) => Standing::new(
+        Some(before) => RoleStanding::new(
             before,
             format!("nothing is known of the role at the moment, it was {before} before"),
         ),
-        None => Standing::new(Role::Standby, "nothing was heard of a role yet"),
+        None => RoleStanding::new(Role::Standby, "nothing was heard of a role yet"),
     }
 }
 
@@ -256,7 +256,7 @@ pub fn of_vips(settings: &PairSettings, facts: &Facts) -> Vec<VipStanding> {
     .collect()
 }
 
-fn of_vip(settings: &PairSettings, facts: &Facts, vip: &Vip) -> Option<Standing> {
+fn of_vip(settings: &PairSettings, facts: &Facts, vip: &Vip) -> Option<RoleStanding> {
     let is_here = facts.found.get(&vip.address);
     let instance = vip.instance.as_ref().or(settings.notify_instance.as_ref());
     by_word(facts, instance, is_here.map(|here| (vip.address, *here)))
@@ -267,7 +267,7 @@ fn by_word(
     facts: &Facts,
     instance: Option<&InstanceName>,
     address: Option<(IpAddr, bool)>,
-) -> Option<Standing> {
+) -> Option<RoleStanding> {
     let newest = facts.of(instance.or_else(|| facts.first()));
     let words = newest.map(|(name, said)| {
         let of = name.map_or_else(String::new, |name| format!(" of {name}"));
@@ -278,7 +278,7 @@ fn by_word(
         (said.state, format!("{who} {}{of}", said.state))
     });
     Some(match (words, address) {
-        (Some((State::Fault | State::Stop, words)), _) => Standing::new(Role::Fault, words),
+        (Some((State::Fault | State::Stop, words)), _) => RoleStanding::new(Role::Fault, words),
         (words, Some((address, is_here))) => {
             let (role, found, other) = if is_here {
                 let found = format!("{address} is on an interface here");
@@ -289,10 +289,10 @@ fn by_word(
             };
             let doubt = words.filter(|(state, _)| *state == other);
             let doubt = doubt.map_or_else(String::new, |(_, words)| format!(", although {words}"));
-            Standing::new(role, format!("{found}{doubt}"))
+            RoleStanding::new(role, format!("{found}{doubt}"))
         }
-        (Some((State::Master, words)), None) => Standing::new(Role::Active, words),
-        (Some((State::Backup, words)), None) => Standing::new(Role::Standby, words),
+        (Some((State::Master, words)), None) => RoleStanding::new(Role::Active, words),
+        (Some((State::Backup, words)), None) => RoleStanding::new(Role::Standby, words),
         (None | Some((State::Deleted, _)), None) => return None,
     })
 }

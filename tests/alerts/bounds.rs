@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Limits, Outbox};
-use lvsmon::engine::event::{AlertCall, Delivery};
+use lvsmon::engine::event::{AlertCall, DeliveryOutcome};
 use lvsmon::pair::Voice;
 use lvsmon::pair::post::receiver;
 use lvsmon::pair::talk::Delivery as Told;
@@ -91,10 +91,10 @@ fn file_number(name: &str) -> u64 {
 }
 
 /// The calls of these numbers were given up because there was no room.
-fn assert_left_out(done: &[(u64, Delivery)], numbers: std::ops::RangeInclusive<u64>) {
+fn assert_left_out(done: &[(u64, DeliveryOutcome)], numbers: std::ops::RangeInclusive<u64>) {
     assert!(done.iter().map(|(number, _)| *number).eq(numbers));
     for (_, delivery) in done {
-        let Delivery::GivenUp(why) = delivery else {
+        let DeliveryOutcome::GivenUp(why) = delivery else {
             panic!("{delivery:?}");
         };
         assert!(why.contains("left out: the outbox is full"), "{why}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lvsmon::alert::mail::Mailer;
 use lvsmon::daemon::outbox::{Limits, Outbox, OutboxSettings};
 use lvsmon::engine::event::{
-    AlertCall, AlertId, AlertKind, Delivery, Event, HostVerdict, Reason, Status,
+    AlertCall, AlertId, AlertKind, DeliveryOutcome, Event, HostVerdict, Reason, Status,
 };
 use lvsmon::model::{AlertCommand, AlertProgram, HostName, MailSettings, ServiceId};
 use lvsmon::options::AlertOptions;
@@ -67,7 +67,7 @@ impl Box_ {
     }
 
     /// Waits for the end of so many calls, in the order of their ends.
-    pub(crate) async fn done(&mut self, count: usize) -> Vec<(u64, Delivery)> {
+    pub(crate) async fn done(&mut self, count: usize) -> Vec<(u64, DeliveryOutcome)> {
         let mut done = Vec::new();
         while done.len() < count {
             let event = tokio::time::timeout(LIMIT, self.events.recv()).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Outbox, OutboxSettings};
-use lvsmon::engine::event::{Delivery, Renumbering};
+use lvsmon::engine::event::{DeliveryOutcome, Renumbering};
 use lvsmon::pair::Voice;
 use lvsmon::pair::post::{Tidings, receiver};
 use lvsmon::pair::talk;
@@ -76,7 +76,7 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
             told("farm/none/1/failure/1", "ops@b.example"),
         ];
         outbox.outbox.told_elsewhere(said);
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Elsewhere)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Elsewhere)]);
         until("two held", || outbox.outbox.held() == 2).await;
         assert!(relay.mails().is_empty() && !ran.exists());
         // The spool outlives the daemon, with mails and programs.
@@ -86,7 +86,7 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
         outbox.outbox.send(program_call(4, "http", &program, &[]));
         until("held again", || outbox.outbox.held() == 3).await;
         outbox.outbox.speak(Voice::Speaks);
-        assert_eq!(outbox.done(1).await, [(4, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(4, DeliveryOutcome::Done)]);
         until("a mail", || relay.mails().len() == 1).await;
         let mut heard = Vec::new();
         while heard.len() < 3 {
@@ -123,12 +123,12 @@ fn without_a_word_of_the_other_director_only_the_newest_is_told_after_a_takeover
             .send(call(1, "http", "mail.alert", &["ops@b.example"]));
         until("one held", || outbox.outbox.held() == 1).await;
         outbox.outbox.speak(Voice::Speaks);
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Left)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Left)]);
         // What it was to tell itself stays its own, however old.
         outbox
             .outbox
             .send(call(2, "ping", "mail.alert", &["ops@b.example"]));
-        assert_eq!(outbox.done(1).await, [(2, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(2, DeliveryOutcome::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
 }
@@ -153,7 +153,7 @@ fn what_a_director_did_not_get_out_before_it_lost_its_role_stays_its_own() {
         until("one held", || outbox.outbox.held() == 1).await;
         relay.up(&[]);
         outbox.outbox.speak(Voice::Speaks);
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
 }
@@ -190,7 +190,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         outbox.outbox.renumber(renumbered(5, 4));
         let mut dropped = outbox.done(2).await;
         dropped.sort_by_key(|(number, _)| *number);
-        let elsewhere = |number| (number, Delivery::Elsewhere);
+        let elsewhere = |number| (number, DeliveryOutcome::Elsewhere);
         assert_eq!(dropped, [elsewhere(1), elsewhere(3)]);
         outbox.outbox.told_elsewhere(vec![told(&id(4, 4), &page)]);
         assert_eq!(outbox.done(1).await, [elsewhere(4)]);
@@ -243,7 +243,7 @@ fn every_delivery_is_said_however_slowly_that_is_heard() {
         let mut outbox = start(settings, Voice::Speaks, Some(says));
         outbox.outbox.send(call(1, "http", "mail.alert", &to));
         // Nobody listens until all of it is delivered.
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
         let mut heard = Vec::new();
         while heard.len() < to.len() {
             let one = tokio::time::timeout(LIMIT, reached.recv()).await;
@@ -285,12 +285,15 @@ fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_
             .told_elsewhere(vec![told(first, "ops@b.example")]);
         // It has its voice all along.
         assert_eq!(outbox.outbox.voice(), Voice::Speaks);
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Elsewhere)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Elsewhere)]);
         assert!(relay.mails().is_empty() && !ran.exists());
         outbox.outbox.lease(None);
         let mut done = outbox.done(2).await;
         done.sort_by_key(|(number, _)| *number);
-        assert_eq!(done, [(2, Delivery::Done), (3, Delivery::Done)]);
+        assert_eq!(
+            done,
+            [(2, DeliveryOutcome::Done), (3, DeliveryOutcome::Done)]
+        );
     });
     let mails = relay.mails();
     assert_eq!(mails.len(), 1);
@@ -327,7 +330,7 @@ fn a_message_whose_file_outlived_its_delivery_is_told_to_the_other_director_and_
             })
             .collect();
         relay.up(&[]);
-        assert_eq!(outbox.done(1).await[0].1, Delivery::Done);
+        assert_eq!(outbox.done(1).await[0].1, DeliveryOutcome::Done);
         let is_over = || spooled(&state) == ["delivered"];
         until("the list of what was told alone", is_over).await;
         drop(outbox);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lvsmon::alert::mail::Mailer;
 use lvsmon::daemon::outbox::{Limits, OutboxSettings};
-use lvsmon::engine::event::Delivery;
+use lvsmon::engine::event::DeliveryOutcome;
 use lvsmon::model::MailSettings;
 
 use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
@@ -25,7 +25,7 @@ fn one_event_is_the_classic_mail_with_proper_headers() {
         let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         let args = ["-f", "alerts@director.example", "wensong", "ops@b.example"];
         outbox.outbox.send(call(1, "http", "mail.alert", &args));
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     let mails = relay.mails();
     assert_eq!(mails.len(), 1, "one transaction for both: {mails:?}");
@@ -68,7 +68,7 @@ fn of_three_recipients_the_refused_one_costs_the_others_nothing() {
         let args = ["alice@b.example", "bob@b.example", "carol@b.example"];
         outbox.outbox.send(call(1, "http", "mail.alert", &args));
         let done = outbox.done(1).await;
-        let (1, Delivery::GivenUp(why)) = &done[0] else {
+        let (1, DeliveryOutcome::GivenUp(why)) = &done[0] else {
             panic!("{done:?}");
         };
         assert!(why.contains("bob@b.example: "), "{why}");
@@ -95,7 +95,7 @@ fn a_message_that_is_refused_for_good_is_given_up_at_once() {
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
         let done = outbox.done(1).await;
-        assert!(matches!(&done[0].1, Delivery::GivenUp(why) if why.contains("not wanted")));
+        assert!(matches!(&done[0].1, DeliveryOutcome::GivenUp(why) if why.contains("not wanted")));
     });
     assert!(spooled(&state).is_empty());
 }
@@ -155,7 +155,7 @@ fn beyond_the_hourly_number_mails_become_a_digest() {
         let mut outbox = Box_::start(settings(&state, &relay.url(), wait, limits));
         for number in 1..=2 {
             outbox.outbox.send(call(number, "http", "mail.alert", &to));
-            assert_eq!(outbox.done(1).await, [(number, Delivery::Done)]);
+            assert_eq!(outbox.done(1).await, [(number, DeliveryOutcome::Done)]);
         }
         for number in 3..=5 {
             outbox.outbox.send(call(number, "http", "mail.alert", &to));
@@ -371,7 +371,7 @@ fn sendmail_gets_sender_recipient_and_message_and_may_ask_to_come_again() {
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["wensong"]));
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     block_on(async {
         let mut settings = settings(&folder, "sendmail", Duration::ZERO, quick());
@@ -379,7 +379,9 @@ fn sendmail_gets_sender_recipient_and_message_and_may_ask_to_come_again() {
         let mut outbox = Box_::start(settings);
         outbox.outbox.send(call(2, "http", "mail.alert", &["bob"]));
         let done = outbox.done(1).await;
-        assert!(matches!(&done[0].1, Delivery::GivenUp(why) if why.contains("no such user")));
+        assert!(
+            matches!(&done[0].1, DeliveryOutcome::GivenUp(why) if why.contains("no such user"))
+        );
     });
     let args = folder.read("args");
     let wensong = "[-i][-f][mon@director.example][--][wensong@director.example]\n";
@@ -414,7 +416,7 @@ fn a_reload_turns_to_the_new_relay_at_once() {
         until("the message in the spool", || !spooled(&state).is_empty()).await;
         let new = settings(&state, &relay.url(), Duration::ZERO, limits);
         outbox.outbox.reload(new);
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
 }

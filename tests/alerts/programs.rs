@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lvsmon::daemon::outbox::Limits;
-use lvsmon::engine::event::Delivery;
+use lvsmon::engine::event::DeliveryOutcome;
 
 use super::harness::{Box_, block_on, program_call, quick, settings, spooled, until};
 use crate::support::{TempDir, root};
@@ -22,7 +22,7 @@ fn a_program_gets_what_mon_gives_it() {
         outbox
             .outbox
             .send(program_call(1, "http", &program, &["a", "b c"]));
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     assert_eq!(
         state.read("got"),
@@ -41,10 +41,10 @@ fn the_sample_alert_works() {
         let folder = state.path().to_str().unwrap();
         let args = ["-d", folder, "farm.log"];
         outbox.outbox.send(program_call(1, "http", &sample, &args));
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
         outbox.outbox.send(program_call(2, "http", &sample, &[]));
         let done = outbox.done(1).await;
-        let Delivery::GivenUp(why) = &done[0].1 else {
+        let DeliveryOutcome::GivenUp(why) = &done[0].1 else {
             panic!("{done:?}");
         };
         let begin = format!(
@@ -108,7 +108,7 @@ fn a_call_that_waited_in_the_spool_leaves_it_when_its_program_is_started() {
         // A crash from here on does not call it again.
         until("its file is gone", || spooled(&state).is_empty()).await;
         state.write("go", "");
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     assert_eq!(state.read("got"), "ran\n");
 }
@@ -162,7 +162,7 @@ fn a_program_that_never_ends_is_killed_with_its_children() {
         outbox.outbox.send(program_call(1, "http", &program, &[]));
         let done = outbox.done(1).await;
         assert_eq!(state.read("pids").split_whitespace().count(), 2);
-        assert!(matches!(&done[0].1, Delivery::GivenUp(why) if why.contains("time limit")));
+        assert!(matches!(&done[0].1, DeliveryOutcome::GivenUp(why) if why.contains("time limit")));
         until("both are gone", || all_gone(&state.read("pids"))).await;
     });
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lvsmon::daemon::outbox::Limits;
-use lvsmon::engine::event::Delivery;
+use lvsmon::engine::event::DeliveryOutcome;
 
 use super::harness::{Box_, block_on, call, program_call, quick, settings, spooled, until};
 use super::servers::{Receiver, Relay, have_receiver, have_relay};
@@ -27,7 +27,10 @@ fn a_relay_that_is_down_for_a_while_loses_nothing_and_keeps_the_order() {
         relay.up(&[]);
         let mut done = outbox.done(6).await;
         done.sort_by_key(|(number, _)| *number);
-        assert!(done.iter().all(|(_, delivery)| *delivery == Delivery::Done));
+        assert!(
+            done.iter()
+                .all(|(_, delivery)| *delivery == DeliveryOutcome::Done)
+        );
     });
     let mut told = Vec::new();
     for mail in relay.mails() {
@@ -62,13 +65,13 @@ fn a_slow_relay_holds_neither_webhooks_nor_programs_nor_the_caller() {
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
         until("the mail is under way", || !spooled(&state).is_empty()).await;
         outbox.outbox.send(program_call(2, "http", &program, &[]));
-        assert_eq!(outbox.done(1).await, [(2, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(2, DeliveryOutcome::Done)]);
         let hook = call(3, "http", "webhook.alert", &[&receiver.url()]);
         outbox.outbox.send(hook);
-        assert_eq!(outbox.done(1).await, [(3, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(3, DeliveryOutcome::Done)]);
         assert!(relay.mails().is_empty(), "it was slower than both");
         relay.release();
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
 }
@@ -142,7 +145,7 @@ fn after_a_crash_the_spool_is_delivered_with_the_same_ids() {
         outbox
             .outbox
             .send(call(3, "ftp", "mail.alert", &["a@b.example"]));
-        assert_eq!(outbox.done(1).await, [(3, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(3, DeliveryOutcome::Done)]);
         until("the old one", || relay.mails().len() == 3).await;
     });
     let old = relay.mails_to("c@d.example").remove(0);
@@ -248,7 +251,7 @@ fn a_disk_that_takes_nothing_delays_nothing_and_is_used_again() {
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
         relay.kill();
         outbox
             .outbox

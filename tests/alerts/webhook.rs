@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use lvsmon::engine::event::Delivery;
+use lvsmon::engine::event::DeliveryOutcome;
 use serde_json::json;
 
 use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
@@ -13,9 +13,9 @@ use crate::support::{TempDir, lvsmon, lvsmon_path, root};
 
 const RELAY: &str = "smtp://127.0.0.1:1";
 
-fn given_up(done: &[(u64, Delivery)]) -> &str {
+fn given_up(done: &[(u64, DeliveryOutcome)]) -> &str {
     match done {
-        [(_, Delivery::GivenUp(why))] => why,
+        [(_, DeliveryOutcome::GivenUp(why))] => why,
         other => panic!("{other:?}"),
     }
 }
@@ -35,7 +35,7 @@ fn the_receiver_gets_the_documented_message() {
         let url = receiver.url();
         let args = ["-H", &header, &url];
         outbox.outbox.send(call(1, "http", "webhook.alert", &args));
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     let requests = receiver.requests();
     assert_eq!(requests.len(), 1);
@@ -180,7 +180,7 @@ fn the_receiver_itself_verifies_the_signature() {
                 .outbox
                 .send(call(number, "http", "webhook.alert", &args));
         }
-        assert_eq!(outbox.done(1).await, [(1, Delivery::Done)]);
+        assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
         let done = outbox.done(1).await;
         assert!(
             given_up(&done).contains("evaluating hook rules"),

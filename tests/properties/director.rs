@@ -200,7 +200,7 @@ pub(crate) fn peer(bytes: &[u8]) {
     });
     if let Ok(mut session) = Session::new(&key, End::Called, &own, &theirs) {
         for line in bytes.split(|&byte| byte == b'\n') {
-            assert!(session.ear.open(line).is_err() && !session.is_open());
+            assert!(session.verifier.open(line).is_err() && !session.is_open());
         }
     }
     let (mut engine, now) = begin();

@@ -12,7 +12,8 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::engine::event::{
-    Action, AlertId, Delivery, Event, Note, Report, Run, RunId, Status, Suppressed, WireId, Wish,
+    Action, AlertId, DeliveryOutcome, Event, Note, Report, Run, RunId, Status, Suppressed, WireId,
+    Wish,
 };
 use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::lvs::diff::diff;
@@ -44,7 +45,7 @@ const START: i64 = 1_710_316_800;
 #[derive(Clone, Debug)]
 enum Coming {
     Ends { run: RunId, report: Report },
-    Delivered(AlertId, Delivery),
+    Delivered(AlertId, DeliveryOutcome),
     Resolved(HostName),
     LookAtTable { again: bool },
     HostFlips(String),
@@ -395,8 +396,8 @@ impl World {
                     _ => self.seen.alerts += 1,
                 }
                 let delivery = match self.random.bool() {
-                    true => Delivery::Done,
-                    false => Delivery::GivenUp("nobody listens".to_owned()),
+                    true => DeliveryOutcome::Done,
+                    false => DeliveryOutcome::GivenUp("nobody listens".to_owned()),
                 };
                 self.later(60, Coming::Delivered(call.id, delivery));
             }

@@ -18,13 +18,13 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 
 /// Something that did not work and is tried again later.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Backoff {
     pub(super) why: String,
     pub(super) due: Mono,
     pub(super) wait: Duration,
 }
 
-impl Rest {
+impl Backoff {
     /// After a refusal at `now`; `old` is that of the refusal before.
     pub(super) fn new(now: Mono, why: String, old: Option<&Self>) -> Self {
         let wait = old.map_or(BACKOFF_MIN, |old| {
@@ -40,7 +40,7 @@ impl Rest {
 
 /// The refused commands, by what they are about.
 #[derive(Debug, Default)]
-pub(super) struct Rests(BTreeMap<Place, (Command, Rest)>);
+pub(super) struct Rests(BTreeMap<Place, (Command, Backoff)>);
 
 impl Rests {
     /// Forgets what is not among the commands that are needed now.
@@ -63,7 +63,7 @@ impl Rests {
     pub(super) fn refused(&mut self, command: &Command, why: String, now: Mono) {
         let old = self.0.remove(&place(command));
         let old = old.filter(|(refused, _)| refused == command);
-        let rest = Rest::new(now, why, old.as_ref().map(|(_, rest)| rest));
+        let rest = Backoff::new(now, why, old.as_ref().map(|(_, rest)| rest));
         self.0.insert(place(command), (command.clone(), rest));
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::stamp::KEY;
+use super::time::KEY;
 use super::*;
 use crate::engine::Engine;
 use crate::engine::event::{Action, AlertKind, Event};
@@ -12,15 +12,15 @@ use crate::engine::fixture::{EPOCH, alerting, at, exited, model, seconds, servic
 use crate::model::{AlertPeriod, Service};
 use crate::time::Wall;
 
-fn stamp(boot: &str, began: i64) -> Stamp {
-    Stamp {
+fn stamp(boot: &str, began: i64) -> BootTime {
+    BootTime {
         boot: boot.to_owned(),
         began: began * 1_000_000,
     }
 }
 
-fn noted(stamp: &Stamp) -> Saved {
-    let record = Stamp::record(Some(stamp));
+fn noted(stamp: &BootTime) -> Saved {
+    let record = BootTime::record(Some(stamp));
     Saved {
         records: [(record.key, record.value)].into(),
     }

@@ -22,16 +22,16 @@ use tokio::task::{Id, JoinSet};
 
 use crate::alert::webhook::{Poster, place};
 use crate::clock::Clock;
-use crate::daemon::outbox::courier::programs::Shelf;
+use crate::daemon::outbox::courier::programs::ProgramFiles;
 use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::group;
-use crate::daemon::outbox::jobs::{self, Content, MailJob, Report, WebhookJob};
+use crate::daemon::outbox::jobs::{self, Content, JobReport, MailJob, WebhookJob};
 use crate::daemon::outbox::ledger::Ledger;
 use crate::daemon::outbox::programs::{Key, Programs};
 use crate::daemon::outbox::queue::{Due, Entry, Group, Lane, Queue};
 use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::daemon::outbox::{OutboxSettings, Parcel, Ways};
-use crate::engine::event::{AlertId, Delivery, Event};
+use crate::engine::event::{AlertId, DeliveryOutcome, Event};
 use crate::pair::post::{Came, Origin, Stage, Tidings};
 use crate::pair::{Hearing, Letter, Post, Voice};
 use crate::time::Mono;
@@ -53,7 +53,7 @@ struct OpenCall {
     /// What went wrong with others.
     faults: Vec<String>,
     /// What became of those that the other director was to tell.
-    elsewhere: Option<Delivery>,
+    elsewhere: Option<DeliveryOutcome>,
 }
 
 /// What a task does, for when it panics.
@@ -85,7 +85,7 @@ pub(super) struct Courier {
     queue: Queue,
     programs: Programs,
     /// Those of them that are in the spool, and those that are still to be.
-    shelf: Shelf,
+    program_files: ProgramFiles,
     /// Contents that are not on the disk (yet).
     memory: BTreeMap<u64, Arc<Item>>,
     /// Files to delete with a message, beside its own: parts of a group whose seal the disk
@@ -107,7 +107,7 @@ pub(super) struct Courier {
     poster: Arc<OnceCell<Poster>>,
     jobs: JoinSet<()>,
     kinds: Vec<(Id, Kind)>,
-    reports: mpsc::Sender<Report>,
+    reports: mpsc::Sender<JobReport>,
     disk: Disk,
     /// What of all this is told, held and forgotten.
     post: Post,
@@ -184,7 +184,7 @@ impl Courier {
         }
     }
 
-    fn new(settings: OutboxSettings, door: Door, reports: mpsc::Sender<Report>) -> Self {
+    fn new(settings: OutboxSettings, door: Door, reports: mpsc::Sender<JobReport>) -> Self {
         let clock = Clock::start();
         Self {
             clock,
@@ -199,7 +199,7 @@ impl Courier {
                 fastrand::Rng::new(),
             ),
             programs: Programs::default(),
-            shelf: Shelf::default(),
+            program_files: ProgramFiles::default(),
             memory: BTreeMap::new(),
             extra_files: BTreeMap::new(),
             trash: Vec::new(),
@@ -300,7 +300,7 @@ impl Courier {
     fn wake(&self) -> Option<Mono> {
         let disk = match self.disk {
             Disk::Fails(at)
-                if !self.is_loaded || !self.memory.is_empty() || self.shelf.has_fresh() =>
+                if !self.is_loaded || !self.memory.is_empty() || self.program_files.has_fresh() =>
             {
                 Some(at)
             }

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{OnceCell, mpsc, oneshot};
 use tokio::task::JoinError;
 
-use crate::alert::mail::{self, Fault, Letter, Mailer, Session};
+use crate::alert::mail::{self, Email, Fault, Mailer, Session};
 use crate::alert::webhook::{Posted, Poster};
 use crate::alert::{exec, message, trap};
 use crate::clock::Clock;
@@ -27,7 +27,7 @@ use crate::program::Unstarted;
 
 /// What a job tells the courier.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(super) enum JobReport {
     /// These mails of one transaction were tried, or not.
     Mails(Vec<(u64, Outcome)>),
     /// The connection to the relay is closed.
@@ -137,7 +137,7 @@ pub(super) struct MailJob {
 
 impl MailJob {
     /// Delivers them one after the other until the relay fails.
-    pub(super) async fn run(self, reports: mpsc::Sender<Report>) {
+    pub(super) async fn run(self, reports: mpsc::Sender<JobReport>) {
         let mut fault = None;
         let mut known = Vec::new();
         let mut session = match self.mailer.open().await {
@@ -165,12 +165,12 @@ impl MailJob {
                 },
             };
             // The courier reads as long as it lives; without it nothing matters.
-            let _ = reports.send(Report::Mails(outcomes)).await;
+            let _ = reports.send(JobReport::Mails(outcomes)).await;
         }
         if let Some(session) = session {
             session.close().await;
         }
-        let done = Report::RelayDone {
+        let done = JobReport::RelayDone {
             generation: self.generation,
             fault,
             known,
@@ -186,23 +186,23 @@ impl MailJob {
         let mut outcomes = Vec::new();
         let mut numbers = Vec::new();
         let mut recipients = Vec::new();
-        let mut letter = None;
+        let mut email = None;
         for (number, to, content) in transaction {
             match load(&self.spool, content).await {
                 Ok(item) => {
                     numbers.push(*number);
                     recipients.push(to.clone());
-                    letter = letter.or_else(|| letter_of(&item, &self.zone));
+                    email = email.or_else(|| email_of(&item, &self.zone));
                 }
                 Err(unread) => outcomes.push((*number, outcome_unread(unread))),
             }
         }
-        let Some(letter) = letter else {
+        let Some(email) = email else {
             let why = || Outcome::Refused("it is not a mail".to_owned());
             outcomes.extend(numbers.into_iter().map(|number| (number, why())));
             return Ok(outcomes);
         };
-        let bytes = match mail::bytes(&letter) {
+        let bytes = match mail::bytes(&email) {
             Ok(bytes) => bytes,
             Err(why) => {
                 let refused = |number| (number, Outcome::Refused(why.clone()));
@@ -215,7 +215,7 @@ impl MailJob {
             outcomes.extend(numbers.into_iter().map(untried));
             return Ok(outcomes);
         }
-        let results = session.send(&letter.from, &recipients, &bytes).await?;
+        let results = session.send(&email.from, &recipients, &bytes).await?;
         outcomes.extend(numbers.into_iter().zip(results.into_iter().map(outcome_of)));
         Ok(outcomes)
     }
@@ -235,14 +235,14 @@ fn outcome_of(result: Result<(), Fault>) -> Outcome {
 }
 
 /// The mail that a settled item is; none where it is none.
-pub(super) fn letter_of(item: &Item, zone: &TimeZone) -> Option<Letter> {
+pub(super) fn email_of(item: &Item, zone: &TimeZone) -> Option<Email> {
     let Destination::Mail {
         from, header_to, ..
     } = &item.destination
     else {
         return None;
     };
-    Some(Letter {
+    Some(Email {
         message_id: item.seal.as_ref()?.message_id.clone(),
         date: item.accepted,
         from: from.clone(),
@@ -269,7 +269,7 @@ pub(super) struct WebhookJob {
 
 impl WebhookJob {
     /// Posts it once.
-    pub(super) async fn run(self, reports: mpsc::Sender<Report>) {
+    pub(super) async fn run(self, reports: mpsc::Sender<JobReport>) {
         let (outcome, fault) = match self.post().await {
             None => (Outcome::Untried, None),
             Some(Posted::Done) => (Outcome::Delivered, None),
@@ -278,7 +278,7 @@ impl WebhookJob {
             Some(Posted::Closed(why, wait)) => (Outcome::Later(why.clone()), Some((why, wait))),
             Some(Posted::Unsent(why)) => (Outcome::Untried, Some((why, None))),
         };
-        let report = Report::Webhook {
+        let report = JobReport::Webhook {
             number: self.number,
             left_out: self.left_out,
             outcome,
@@ -318,7 +318,7 @@ impl WebhookJob {
 }
 
 /// Runs one alert program, or sends one trap.
-pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::Sender<Report>) {
+pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::Sender<JobReport>) {
     let ended = match &call.call.command.program {
         AlertProgram::Native(AlertOptions::Trap(options)) => {
             Ok(trap::alert(options, &call.call).await.err())
@@ -328,13 +328,13 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
         }
     };
     let report = match ended {
-        Ok(fault) => Report::Program {
+        Ok(fault) => JobReport::Program {
             key: call.key(),
             call: call.waiting,
             number: call.number,
             fault,
         },
-        Err(why) => Report::NotNow { call, why },
+        Err(why) => JobReport::NotNow { call, why },
     };
     let _ = reports.send(report).await;
 }
@@ -344,7 +344,7 @@ pub(super) async fn program(call: ProgramCall, limit: Duration, reports: mpsc::S
 async fn run(
     call: &ProgramCall,
     limit: Duration,
-    reports: &mpsc::Sender<Report>,
+    reports: &mpsc::Sender<JobReport>,
 ) -> Result<Option<String>, String> {
     let running = match exec::start(&call.path, &call.call).await {
         Ok(running) => running,
@@ -356,7 +356,7 @@ async fn run(
     let said = async {
         // Where it ends before, its end is said instead.
         if told.await.is_ok() {
-            let _ = reports.send(Report::Started { number }).await;
+            let _ = reports.send(JobReport::Started { number }).await;
         }
     };
     let (ran, ()) = tokio::join!(running.end_saying(limit, says), said);
@@ -402,12 +402,15 @@ mod tests {
         let (says, mut hears) = mpsc::channel(4);
         let job = tokio::spawn(program(call, exec::ALERT_LIMIT, says));
         let first = hears.recv().await.unwrap();
-        assert!(matches!(first, Report::Started { number: 1 }), "{first:?}");
+        assert!(
+            matches!(first, JobReport::Started { number: 1 }),
+            "{first:?}"
+        );
         let has = fs::metadata(&got).map_or(0, |got| got.len());
         assert!(has > LENGTH as u64 / 2, "{has} of {LENGTH} bytes");
         let last = hears.recv().await.unwrap();
         assert!(
-            matches!(last, Report::Program { fault: None, .. }),
+            matches!(last, JobReport::Program { fault: None, .. }),
             "{last:?}"
         );
         job.await.unwrap();

@@ -46,7 +46,7 @@ use crate::alert::mail::Mailer;
 use crate::clock::boot_moment;
 use crate::daemon::outbox::courier::Courier;
 use crate::daemon::outbox::door::Door;
-use crate::engine::event::{AlertCall, Delivery, Event, Renumbering};
+use crate::engine::event::{AlertCall, DeliveryOutcome, Event, Renumbering};
 use crate::model::Globals;
 use crate::pair::post::{RENAMED_MAX, Terms, Tidings};
 use crate::pair::talk;
@@ -329,7 +329,7 @@ impl Outbox {
             // Without room there either, the engine hears nothing, which it can bear.
             let _ = self.events.try_send(Event::AlertDone {
                 alert: call.id,
-                delivery: Delivery::GivenUp(why.to_owned()),
+                delivery: DeliveryOutcome::GivenUp(why.to_owned()),
             });
         }
         is_sent
@@ -415,7 +415,7 @@ impl Outbox {
         // Without room the engine hears nothing, which it can bear.
         let _ = self.events.try_send(Event::AlertDone {
             alert: call.id,
-            delivery: Delivery::Observed,
+            delivery: DeliveryOutcome::Observed,
         });
     }
 
@@ -475,7 +475,7 @@ mod tests {
         else {
             panic!("nothing is said of the call")
         };
-        assert_eq!((over, delivery), (alert, Delivery::Observed));
+        assert_eq!((over, delivery), (alert, DeliveryOutcome::Observed));
         outbox.close(ALERT_LIMIT).await;
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -86,7 +86,7 @@ pub(super) struct Programs {
     /// First call of each key that nothing holds up, by age.
     ready: BTreeSet<(u64, Key)>,
     /// Keys whose call could not be started, until one runs.
-    resting: BTreeMap<Key, Rest>,
+    resting: BTreeMap<Key, Retry>,
     /// The same by the end of their rest, while that is to come.
     wakes: BTreeSet<(Mono, Key)>,
     running: BTreeMap<Key, Running>,
@@ -106,7 +106,7 @@ struct Running {
 
 /// How long calls of a key have not been started.
 #[derive(Clone, Copy, Debug)]
-struct Rest {
+struct Retry {
     until: Mono,
     /// The last one, the next is twice as long.
     length: Duration,
@@ -200,11 +200,11 @@ impl Programs {
     pub(super) fn put_back(&mut self, now: Mono, call: ProgramCall) -> Duration {
         let key = call.key();
         self.runs_no_more(&key, call.number);
-        let doubled = |rest: &Rest| rest.length.saturating_mul(2).min(REST_MOST);
+        let doubled = |rest: &Retry| rest.length.saturating_mul(2).min(REST_MOST);
         let length = self.resting.get(&key).map_or(REST_FIRST, doubled);
         let until = now.after(length);
         self.end_rest(&key);
-        self.resting.insert(key.clone(), Rest { until, length });
+        self.resting.insert(key.clone(), Retry { until, length });
         self.wakes.insert((until, key.clone()));
         self.make_wait(&key);
         self.keys.insert(call.number, key.clone());
@@ -322,7 +322,7 @@ impl Programs {
         }
     }
 
-    fn end_rest(&mut self, key: &Key) -> Option<Rest> {
+    fn end_rest(&mut self, key: &Key) -> Option<Retry> {
         let rest = self.resting.remove(key)?;
         self.wakes.remove(&(rest.until, key.clone()));
         Some(rest)

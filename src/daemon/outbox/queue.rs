@@ -20,7 +20,7 @@ use std::time::Duration;
 use crate::daemon::outbox::Limits;
 use crate::daemon::outbox::group::{Rate, fitting, transactions};
 use crate::daemon::outbox::queue::agenda::{Agenda, Turn};
-use crate::daemon::outbox::queue::room::Shelf;
+use crate::daemon::outbox::queue::room::Load;
 use crate::effort::look;
 use crate::engine::event::AlertId;
 use crate::pair::post::{self, Came, Chance};
@@ -150,9 +150,9 @@ pub(super) struct Queue {
     /// All messages, by either clock the oldest first.
     ages: BTreeSet<(Came, u64)>,
     /// All messages, counted.
-    spool: Shelf,
+    spool: Load,
     /// Those that the disk did not take, counted.
-    memory: Shelf,
+    memory: Load,
     in_memory: BTreeSet<u64>,
     /// Nothing leaves: the other director tells people.
     is_held: bool,
@@ -176,8 +176,8 @@ impl Queue {
             agenda: Agenda::default(),
             rates: BTreeMap::new(),
             ages: BTreeSet::new(),
-            spool: Shelf::default(),
-            memory: Shelf::default(),
+            spool: Load::default(),
+            memory: Load::default(),
             in_memory: BTreeSet::new(),
             is_held: false,
             random,

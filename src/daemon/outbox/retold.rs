@@ -24,8 +24,8 @@ pub fn retold(bytes: &[u8]) -> Result<Vec<u8>, String> {
         Destination::Webhook(_) => item,
         Destination::Mail { .. } => {
             let sealed = group::seal(vec![(1, item)], 0, "localhost").ok_or("it tells no event")?;
-            let letter = jobs::letter_of(&sealed, &TimeZone::UTC).ok_or("it is not a mail")?;
-            mail::bytes(&letter)?;
+            let email = jobs::email_of(&sealed, &TimeZone::UTC).ok_or("it is not a mail")?;
+            mail::bytes(&email)?;
             sealed
         }
         Destination::Program(kept) => {

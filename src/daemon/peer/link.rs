@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::pair::talk::conversation::DEAD_LIMIT;
-use crate::pair::talk::session::{Ear, End, GREETING_MAX, Greeting, Key, LINE_MAX, Life};
-use crate::pair::talk::session::{Session, Voice};
+use crate::pair::talk::session::{End, GREETING_MAX, Greeting, Key, LINE_MAX, Life, Verifier};
+use crate::pair::talk::session::{Session, Signer};
 use crate::pair::talk::word::Word;
 
 /// Both greetings and both proofs take two ways over a network that works; a stranger that is
@@ -32,7 +32,7 @@ pub(in crate::daemon) struct LinkId(pub(super) u64);
 
 /// What the owner hears of a connection.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct LinkReport {
     /// Which one.
     pub(super) link: LinkId,
     /// What happened.
@@ -66,18 +66,22 @@ pub(super) struct Handshake {
 }
 
 /// Lives as long as the connection.
-pub(super) async fn run(stream: TcpStream, handshake: Handshake, reports: mpsc::Sender<Report>) {
+pub(super) async fn run(
+    stream: TcpStream,
+    handshake: Handshake,
+    reports: mpsc::Sender<LinkReport>,
+) {
     let link = handshake.link;
     let Err(why) = talk(stream, handshake, &reports).await;
     let what = What::Ended(why);
     // The owner may be gone.
-    let _ = reports.send(Report { link, what }).await;
+    let _ = reports.send(LinkReport { link, what }).await;
 }
 
 async fn talk(
     stream: TcpStream,
     handshake: Handshake,
-    reports: &mpsc::Sender<Report>,
+    reports: &mpsc::Sender<LinkReport>,
 ) -> Result<std::convert::Infallible, String> {
     // Words are small and wanted at once.
     let _ = stream.set_nodelay(true);
@@ -90,14 +94,16 @@ async fn talk(
         format!("it did not introduce itself within {limit} s")
     })??;
     let peer = session.peer();
-    let Session { voice, ear, .. } = session;
+    let Session {
+        signer, verifier, ..
+    } = session;
     let (words, inbox) = mpsc::channel(WORDS_WAITING);
     let end = handshake.end;
     let what = What::Opened { peer, end, words };
     report(reports, handshake.link, what).await?;
     tokio::select! {
-        why = hear(reader, ear, handshake.link, reports) => why,
-        why = say(writer, voice, inbox) => why,
+        why = hear(reader, verifier, handshake.link, reports) => why,
+        why = say(writer, signer, inbox) => why,
     }
 }
 
@@ -115,24 +121,27 @@ async fn open(
     let peer = Greeting::of_line(&line).map_err(|why| why.to_string())?;
     let session = Session::new(&handshake.key, handshake.end, &handshake.greeting, &peer);
     let mut session = session.map_err(|why| why.to_string())?;
-    let proof = format!("{}\n", session.voice.seal(""));
+    let proof = format!("{}\n", session.signer.seal(""));
     writer.write_all(proof.as_bytes()).await.map_err(said)?;
     let line = self::line(reader, GREETING_MAX).await?;
-    session.ear.open(&line).map_err(|why| why.to_string())?;
+    session
+        .verifier
+        .open(&line)
+        .map_err(|why| why.to_string())?;
     Ok(session)
 }
 
 async fn hear(
     mut reader: impl AsyncBufRead + Unpin,
-    mut ear: Ear,
+    mut verifier: Verifier,
     link: LinkId,
-    reports: &mpsc::Sender<Report>,
+    reports: &mpsc::Sender<LinkReport>,
 ) -> Result<std::convert::Infallible, String> {
     loop {
         let line = timeout(DEAD_LIMIT, line(&mut reader, LINE_MAX)).await;
         let silent = |_| format!("it said nothing for {} s", DEAD_LIMIT.as_secs());
         let line = line.map_err(silent)??;
-        let text = ear.open(&line).map_err(|why| why.to_string())?;
+        let text = verifier.open(&line).map_err(|why| why.to_string())?;
         let word = Word::of_text(text).map_err(|why| why.to_string())?;
         report(reports, link, What::Said(word)).await?;
     }
@@ -140,11 +149,11 @@ async fn hear(
 
 async fn say(
     mut writer: impl AsyncWrite + Unpin,
-    mut voice: Voice,
+    mut signer: Signer,
     mut words: mpsc::Receiver<Word>,
 ) -> Result<std::convert::Infallible, String> {
     while let Some(word) = words.recv().await {
-        let line = format!("{}\n", voice.seal(&word.text()));
+        let line = format!("{}\n", signer.seal(&word.text()));
         let written = timeout(DEAD_LIMIT, writer.write_all(line.as_bytes())).await;
         let slow = |_| format!("it took nothing for {} s", DEAD_LIMIT.as_secs());
         let said = written.map_err(slow)?;
@@ -169,7 +178,11 @@ async fn line(reader: &mut (impl AsyncBufRead + Unpin), most: usize) -> Result<V
     })
 }
 
-async fn report(reports: &mpsc::Sender<Report>, link: LinkId, what: What) -> Result<(), String> {
-    let sent = reports.send(Report { link, what }).await;
+async fn report(
+    reports: &mpsc::Sender<LinkReport>,
+    link: LinkId,
+    what: What,
+) -> Result<(), String> {
+    let sent = reports.send(LinkReport { link, what }).await;
     sent.map_err(|_| "this director ends the link".to_owned())
 }

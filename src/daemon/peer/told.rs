@@ -8,7 +8,7 @@ use crate::daemon::Daemon;
 use crate::daemon::peer::News;
 use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
 use crate::pair::talk::{Delivery, Own};
-use crate::pair::{Ear, SaidRole, Saying};
+use crate::pair::{Contact, SaidRole, Saying};
 use crate::time::{Mono, Readable, Wall};
 use crate::wire::role::PeerRow;
 
@@ -97,10 +97,10 @@ impl Daemon {
     }
 
     /// When the whole state of a peer was heard last for the first time on its link.
-    pub(in crate::daemon) fn peer_ear(&self) -> Ear {
+    pub(in crate::daemon) fn peer_contact(&self) -> Contact {
         match self.peer.view().link.address() {
-            None => Ear::Unneeded,
-            Some(_) => Ear::of(self.peer.heard.map(|(_, at)| at)),
+            None => Contact::Unneeded,
+            Some(_) => Contact::of(self.peer.heard.map(|(_, at)| at)),
         }
     }
 

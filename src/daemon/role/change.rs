@@ -213,12 +213,12 @@ impl Daemon {
     /// This comes behind what is heard of the role, so that it is acted upon.
     pub(in crate::daemon) fn beat(&mut self) {
         self.outbox.hand_over();
-        let peer = self.peer_ear();
+        let peer = self.peer_contact();
         if !Pulse::is_needed(self.role.standing().role, peer) {
             self.pulse.rest();
             return self.outbox.lease(None);
         }
-        let role = self.role.ear(self.role_sources.looked());
+        let role = self.role.contact(self.role_sources.looked());
         let loops = self.clock.now().mono;
         let beat = self.pulse.beat(loops, boot_moment(), role, peer);
         if let Some(until) = beat.lease() {

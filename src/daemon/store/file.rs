@@ -251,23 +251,23 @@ impl Journal {
         let standing = still_stands(&self.path, file, self.length);
         let standing = standing.map_err(StoreError::file("look at", &self.path))?;
         let (what, again, has_lost) = match standing {
-            Standing::Stands { has_rest: false } => return Ok(()),
-            Standing::Stands { has_rest: true } => {
+            OnDisk::Stands { has_rest: false } => return Ok(()),
+            OnDisk::Stands { has_rest: true } => {
                 // Of a write that failed; it cannot be longer than the file.
                 let cut = file.set_len(self.length);
                 return cut.map_err(StoreError::file("write", &self.path));
             }
-            Standing::Gone => ("was deleted".to_owned(), Again::Plain, false),
+            OnDisk::Gone => ("was deleted".to_owned(), Again::Plain, false),
             // The open file still has all.
-            Standing::Replaced => {
+            OnDisk::Replaced => {
                 let what = "was replaced by another file".to_owned();
                 (what, Again::SetAside, false)
             }
-            Standing::Cut { length } => {
+            OnDisk::Cut { length } => {
                 let what = format!("was cut from {} to {length} bytes", self.length);
                 (what, Again::SetAside, true)
             }
-            Standing::Overwritten => ("was written over".to_owned(), Again::SetAside, true),
+            OnDisk::Overwritten => ("was written over".to_owned(), Again::SetAside, true),
         };
         self.again = Some(again);
         self.accidents.said.push(what);
@@ -396,7 +396,7 @@ const fn needs_clean_up(length: u64, clean_length: u64) -> bool {
 
 /// What stands under the name of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum OnDisk {
     /// The journal, perhaps with the rest of a failed write.
     Stands { has_rest: bool },
     /// Nothing.
@@ -410,20 +410,20 @@ enum Standing {
 }
 
 /// Compares the open journal of `length` bytes with what stands under its name.
-fn still_stands(path: &Path, file: &File, length: u64) -> io::Result<Standing> {
+fn still_stands(path: &Path, file: &File, length: u64) -> io::Result<OnDisk> {
     let ours = file.metadata()?;
     let named = match fs::metadata(path) {
         Ok(named) => named,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Standing::Gone),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(OnDisk::Gone),
         Err(error) => return Err(error),
     };
     let identity = |of: &Metadata| (of.dev(), of.ino());
     if identity(&ours) != identity(&named) {
-        return Ok(Standing::Replaced);
+        return Ok(OnDisk::Replaced);
     }
     if ours.len() < length {
         let length = ours.len();
-        return Ok(Standing::Cut { length });
+        return Ok(OnDisk::Cut { length });
     }
     let mut heading = [0; HEADING.len()];
     let mut end = [0; 1];
@@ -432,10 +432,10 @@ fn still_stands(path: &Path, file: &File, length: u64) -> io::Result<Standing> {
         .read_exact_at(&mut heading, 0)
         .and_then(|()| file.read_exact_at(&mut end, length.saturating_sub(1)));
     if read.is_err() || heading != HEADING || end != *b"\n" {
-        return Ok(Standing::Overwritten);
+        return Ok(OnDisk::Overwritten);
     }
     let has_rest = ours.len() > length;
-    Ok(Standing::Stands { has_rest })
+    Ok(OnDisk::Stands { has_rest })
 }
 
 /// Shortens a file; one that is shorter already is not made longer, which would be zeros.

@@ -154,7 +154,7 @@ pub struct AlertCall {
 
 /// What became of an alert call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DeliveryOutcome {
     /// Handed over: accepted by the relay or the receiver, or the program exited with 0.
     Done,
     /// Told by the other director of the pair (D26).

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::effort::look;
 use crate::engine::event::{Action, Caution, ManualWish, NoWish};
-use crate::engine::manual::standing::{Drain, Standing, due};
+use crate::engine::manual::in_force::{Drain, WishInForce, due};
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, forget, key, line,
     note,
@@ -135,7 +135,7 @@ impl Manual {
             },
             ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
         };
-        let standing = Standing {
+        let standing = WishInForce {
             wish: shared.wish,
             drain,
             by: line(&shared.by, BY_MAX),

@@ -11,7 +11,7 @@ use crate::engine::state::{EventText, ServiceState, Window};
 
 /// What operators have said that concerns the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ServiceMode {
     /// Nothing.
     InForce,
     /// The scheduler is stopped, whatever else they said.
@@ -20,7 +20,7 @@ pub(crate) enum Standing {
     Disabled,
 }
 
-impl Standing {
+impl ServiceMode {
     /// Whether verdicts of the service reach the table (D10).
     pub(crate) const fn is_frozen(self) -> bool {
         match self {
@@ -32,11 +32,11 @@ impl Standing {
 
 /// Steps 1 and 3: while the scheduler is stopped nobody is told of anything, nor of what is
 /// disabled.
-pub(crate) const fn standing(standing: Standing) -> Result<(), Suppressed> {
-    match standing {
-        Standing::InForce => Ok(()),
-        Standing::Stopped => Err(Suppressed::Stopped),
-        Standing::Disabled => Err(Suppressed::Disabled),
+pub(crate) const fn mode(mode: ServiceMode) -> Result<(), Suppressed> {
+    match mode {
+        ServiceMode::InForce => Ok(()),
+        ServiceMode::Stopped => Err(Suppressed::Stopped),
+        ServiceMode::Disabled => Err(Suppressed::Disabled),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::state::Moment;
 
 /// How one declared real server stands, by what is said about it alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ServerStanding {
     /// It serves: nobody withdraws it, or no verdict is there yet and it is in.
     Serves,
     /// It is healthy, and its check gives it weight 0.
@@ -66,28 +66,35 @@ pub(crate) enum FallbackUse {
 }
 
 /// Decides it for the declared real servers in file order.
-pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse) -> Live {
-    let serving = servers.iter().filter(|it| **it == Standing::Serves).count();
+pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: FallbackUse) -> Live {
+    let serving = servers
+        .iter()
+        .filter(|it| **it == ServerStanding::Serves)
+        .count();
     let mut withdrawn: Vec<(Reverse<Moment>, usize)> = servers
         .iter()
         .enumerate()
         .filter_map(|(place, standing)| match standing {
-            Standing::Withdrawn(since) => Some((Reverse(*since), place)),
-            Standing::Serves
-            | Standing::Spent
-            | Standing::Idle
-            | Standing::Unheard
-            | Standing::Taken => None,
+            ServerStanding::Withdrawn(since) => Some((Reverse(*since), place)),
+            ServerStanding::Serves
+            | ServerStanding::Spent
+            | ServerStanding::Idle
+            | ServerStanding::Unheard
+            | ServerStanding::Taken => None,
         })
         .collect();
-    let those = |wanted: Standing| -> Vec<usize> {
+    let those = |wanted: ServerStanding| -> Vec<usize> {
         let places = servers.iter().enumerate();
         let those = places.filter(|(_, standing)| **standing == wanted);
         those.map(|(place, _)| place).collect()
     };
-    let spent = those(Standing::Spent);
-    let is_idle =
-        |it: &Standing| matches!(it, Standing::Serves | Standing::Idle | Standing::Unheard);
+    let spent = those(ServerStanding::Spent);
+    let is_idle = |it: &ServerStanding| {
+        matches!(
+            it,
+            ServerStanding::Serves | ServerStanding::Idle | ServerStanding::Unheard
+        )
+    };
     let nobody = if servers.iter().all(is_idle) {
         ServedBy::NobodyYet
     } else {
@@ -112,9 +119,9 @@ pub(crate) fn live(servers: &[Standing], min_live: usize, fallback: FallbackUse)
     withdrawn.sort_unstable();
     let withdrawn = withdrawn.into_iter().map(|(_, place)| place);
     let wanted = min_live.saturating_sub(serving);
-    let unheard = those(Standing::Unheard);
+    let unheard = those(ServerStanding::Unheard);
     // One that nobody can judge serves as well as one that was found in.
-    let is_failing = |place: &usize| servers.get(*place) != Some(&Standing::Unheard);
+    let is_failing = |place: &usize| servers.get(*place) != Some(&ServerStanding::Unheard);
     let healthy = serving + spent.len();
     let last_ones = spent.into_iter().chain(unheard).chain(withdrawn);
     let mut kept: Vec<usize> = last_ones.take(wanted).collect();
@@ -134,20 +141,20 @@ mod tests {
     use super::*;
     use crate::time::{Mono, Now, Wall};
 
-    fn standings(text: &str) -> Vec<Standing> {
+    fn standings(text: &str) -> Vec<ServerStanding> {
         let standing = |letter| match letter {
-            '+' => Standing::Serves,
-            '0' => Standing::Spent,
-            '?' => Standing::Idle,
-            '-' => Standing::Unheard,
-            'x' => Standing::Taken,
+            '+' => ServerStanding::Serves,
+            '0' => ServerStanding::Spent,
+            '?' => ServerStanding::Idle,
+            '-' => ServerStanding::Unheard,
+            'x' => ServerStanding::Taken,
             digit => {
                 let second = i64::from(u32::from(digit) - u32::from('0'));
                 let now = Now {
                     mono: Mono::from_micros(99_000_000),
                     wall: Wall::from_seconds(99),
                 };
-                Standing::Withdrawn(Moment::restored(Wall::from_seconds(second), now))
+                ServerStanding::Withdrawn(Moment::restored(Wall::from_seconds(second), now))
             }
         };
         text.chars().map(standing).collect()

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::engine::manual::Effect;
-use crate::engine::section::live::{FallbackUse, Live, ServedBy, Standing, live};
+use crate::engine::section::live::{FallbackUse, Live, ServedBy, ServerStanding, live};
 use crate::engine::section::memory::{Found, Memory};
 use crate::engine::section::weight::{Share, ramp, weight};
 use crate::engine::state::Moment;
@@ -294,15 +294,15 @@ fn unseen(facts: &Facts<'_>) -> Wanted {
 
 /// How they all stand. While the first verdict on one that is not in is waited for, none that
 /// failed is put in to hold `min_live`; one that is in stays.
-fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<Standing> {
+fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<ServerStanding> {
     let servers = facts.servers.iter();
-    let mut standings: Vec<Standing> = servers
+    let mut standings: Vec<ServerStanding> = servers
         .map(|server| standing(facts, server, is_open, now))
         .collect();
-    if standings.contains(&Standing::Idle) {
+    if standings.contains(&ServerStanding::Idle) {
         for (server, standing) in facts.servers.iter().zip(&mut standings) {
-            if matches!(standing, Standing::Withdrawn(_)) && !is_found_in(facts, server) {
-                *standing = Standing::Taken;
+            if matches!(standing, ServerStanding::Withdrawn(_)) && !is_found_in(facts, server) {
+                *standing = ServerStanding::Taken;
             }
         }
     }
@@ -313,21 +313,21 @@ fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<Standing> {
 /// until then no alarm is raised, and none ends.
 fn surely(
     facts: &Facts<'_>,
-    standings: &[Standing],
+    standings: &[ServerStanding],
     min_live: usize,
     fallback: FallbackUse,
     now: Now,
 ) -> bool {
-    let with = |verdict: Standing| {
+    let with = |verdict: ServerStanding| {
         let servers = facts.servers.iter().zip(standings);
         let then = servers.map(|(server, &standing)| match (server.health, standing) {
-            (_, Standing::Taken) => Standing::Taken,
+            (_, ServerStanding::Taken) => ServerStanding::Taken,
             (Health::Waiting, _) => verdict,
             (Health::Good | Health::Unheard | Health::Withdrawn, standing) => standing,
         });
-        live(&then.collect::<Vec<Standing>>(), min_live, fallback).by
+        live(&then.collect::<Vec<ServerStanding>>(), min_live, fallback).by
     };
-    with(Standing::Serves) == with(Standing::Withdrawn(Moment::of(now)))
+    with(ServerStanding::Serves) == with(ServerStanding::Withdrawn(Moment::of(now)))
 }
 
 /// Whether the kernel has a real server in, with a weight above 0, as of the latest look.
@@ -336,16 +336,16 @@ fn is_found_in(facts: &Facts<'_>, server: &Server) -> bool {
     found.is_some_and(|found| found.weight > Weight(0))
 }
 
-fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Standing {
+fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> ServerStanding {
     if server.wished.is_some_and(Effect::takes_away) {
-        return Standing::Taken;
+        return ServerStanding::Taken;
     }
     match server.health {
         Health::Good if server.given == Some(Weight(0)) && server.settings.weight > Weight(0) => {
-            Standing::Spent
+            ServerStanding::Spent
         }
-        Health::Good => Standing::Serves,
-        Health::Withdrawn => Standing::Withdrawn(server.memory.withdrawn_since(now)),
+        Health::Good => ServerStanding::Serves,
+        Health::Withdrawn => ServerStanding::Withdrawn(server.memory.withdrawn_since(now)),
         Health::Waiting | Health::Unheard => {
             let is_in = match silent(facts.section, server, is_open).0 {
                 ServerWish::In(_) => true,
@@ -353,9 +353,9 @@ fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> Stan
                 ServerWish::AsFound => is_found_in(facts, server),
             };
             match (is_in, server.health) {
-                (true, _) => Standing::Serves,
-                (false, Health::Unheard) => Standing::Unheard,
-                (false, Health::Waiting | Health::Good | Health::Withdrawn) => Standing::Idle,
+                (true, _) => ServerStanding::Serves,
+                (false, Health::Unheard) => ServerStanding::Unheard,
+                (false, Health::Waiting | Health::Good | Health::Withdrawn) => ServerStanding::Idle,
             }
         }
     }

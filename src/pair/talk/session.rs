@@ -179,10 +179,10 @@ struct Direction {
 }
 
 /// What we say in a session.
-pub struct Voice(Direction);
+pub struct Signer(Direction);
 
 /// What the peer says in a session.
-pub struct Ear(Direction);
+pub struct Verifier(Direction);
 
 impl Direction {
     fn mac(&self, body: &[u8]) -> Hmac<Sha256> {
@@ -196,21 +196,21 @@ impl Direction {
 #[derive(Debug)]
 pub struct Session {
     /// Its one half.
-    pub voice: Voice,
+    pub signer: Signer,
     /// The other.
-    pub ear: Ear,
+    pub verifier: Verifier,
     peer: Life,
 }
 
-impl fmt::Debug for Voice {
+impl fmt::Debug for Signer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Voice({} lines)", self.0.next)
+        write!(out, "Signer({} lines)", self.0.next)
     }
 }
 
-impl fmt::Debug for Ear {
+impl fmt::Debug for Verifier {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Ear({} lines)", self.0.next)
+        write!(out, "Verifier({} lines)", self.0.next)
     }
 }
 
@@ -240,8 +240,8 @@ impl Session {
             next: 0,
         };
         Ok(Self {
-            voice: Voice(direction(end)),
-            ear: Ear(direction(end.other())),
+            signer: Signer(direction(end)),
+            verifier: Verifier(direction(end.other())),
             peer: peer.life,
         })
     }
@@ -255,11 +255,11 @@ impl Session {
     /// Whether the peer has shown that it has the key.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.ear.is_open()
+        self.verifier.is_open()
     }
 }
 
-impl Voice {
+impl Signer {
     /// The next line to send, without its line end. `body` has none.
     pub fn seal(&mut self, body: &str) -> String {
         let mac = self.0.mac(body.as_bytes()).finalize().into_bytes();
@@ -268,7 +268,7 @@ impl Voice {
     }
 }
 
-impl Ear {
+impl Verifier {
     const fn is_open(&self) -> bool {
         self.0.next > 0
     }

@@ -10,7 +10,7 @@ use lvsmon::lvs::Table;
 use lvsmon::model::Model;
 use lvsmon::pair::talk::wishes::Cause;
 use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Wishes, Word};
-use lvsmon::pair::{Beat, Ear, Hearing, Lease, Pulse, SaidRole, Voice};
+use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::post::Outbox;
@@ -36,8 +36,8 @@ pub(crate) struct Director {
     /// The link is to be given up for a new one.
     pub(crate) wants_link: bool,
     /// When its role was said last, and when all of the other one was heard on the link.
-    role_heard: Ear,
-    peer_heard: Ear,
+    role_heard: Contact,
+    peer_heard: Contact,
     /// Counts restarts: what comes back from an earlier life is nobody's.
     pub(crate) life: u64,
     /// When this life began.
@@ -68,8 +68,8 @@ impl Director {
             pulse: Pulse::new(),
             lease: NONE,
             wants_link: false,
-            role_heard: Ear::Waits,
-            peer_heard: Ear::Waits,
+            role_heard: Contact::Waits,
+            peer_heard: Contact::Waits,
             life: 0,
             began: Mono::ZERO,
             ahead,
@@ -92,7 +92,7 @@ impl Director {
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
         self.wishes = Wishes::restore(&self.journal.records, &self.engine.wish_level());
         (self.pulse, self.lease) = (Pulse::new(), NONE);
-        (self.role_heard, self.peer_heard) = (Ear::Waits, Ear::Waits);
+        (self.role_heard, self.peer_heard) = (Contact::Waits, Contact::Waits);
         self.talk = Talk::new("director");
         self.told = PeerTold::default();
         let outbox = std::mem::replace(&mut self.outbox, Outbox::new(now));
@@ -213,7 +213,7 @@ impl Director {
     /// The first time that the whole state was heard on a link.
     fn hears_whole(&mut self, time: Mono, was_heard: bool) {
         if self.talk.is_heard() && !was_heard {
-            self.peer_heard = Ear::Heard(self.now(time).mono);
+            self.peer_heard = Contact::Heard(self.now(time).mono);
         }
     }
 
@@ -278,7 +278,7 @@ impl Director {
     pub(crate) fn role(&mut self, time: Mono, is_active: bool) -> Vec<Action> {
         self.is_active = is_active;
         let now = self.now(time);
-        self.role_heard = Ear::Heard(now.mono);
+        self.role_heard = Contact::Heard(now.mono);
         self.lease.voice = match is_active {
             true => Voice::Speaks,
             false => Voice::Holds,

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::daemon::outbox::courier::{Courier, Disk, receiver};
 use crate::daemon::outbox::jobs;
 use crate::daemon::outbox::queue::Entry;
-use crate::engine::event::{AlertCall, AlertId, Delivery, Event, Renumbering};
+use crate::engine::event::{AlertCall, AlertId, DeliveryOutcome, Event, Renumbering};
 use crate::pair::Voice;
 use crate::pair::post::{Forgotten, OVERTAKEN, Renumbered, Why};
 use crate::pair::talk;
@@ -96,10 +96,10 @@ impl Courier {
                     call.waiting.map(done)
                 };
                 match why {
-                    Why::ToldElsewhere => self.done.extend(over(Delivery::Elsewhere)),
-                    Why::Overtaken => self.done.extend(over(Delivery::Overtaken)),
-                    Why::Assumed => self.done.extend(over(Delivery::Left)),
-                    Why::ToldBefore => self.done.extend(over(Delivery::Done)),
+                    Why::ToldElsewhere => self.done.extend(over(DeliveryOutcome::Elsewhere)),
+                    Why::Overtaken => self.done.extend(over(DeliveryOutcome::Overtaken)),
+                    Why::Assumed => self.done.extend(over(DeliveryOutcome::Left)),
+                    Why::ToldBefore => self.done.extend(over(DeliveryOutcome::Done)),
                     Why::TooOld => self.refuse(&call.call, TOO_OLD),
                 }
             }
@@ -112,21 +112,21 @@ impl Courier {
             Why::ToldElsewhere => {
                 let why = "the other director told it";
                 tracing::info!(service = &*service, to, why, "message dropped");
-                Delivery::Elsewhere
+                DeliveryOutcome::Elsewhere
             }
             Why::Overtaken => {
                 tracing::info!(service = &*service, to, why = OVERTAKEN, "message dropped");
-                Delivery::Overtaken
+                DeliveryOutcome::Overtaken
             }
             Why::ToldBefore => {
                 let why = "this director told it before its start";
                 tracing::info!(service = &*service, to, why, "message dropped");
-                Delivery::Done
+                DeliveryOutcome::Done
             }
-            Why::Assumed => Delivery::Left,
+            Why::Assumed => DeliveryOutcome::Left,
             Why::TooOld => {
                 tracing::error!(service = &*service, to, why = TOO_OLD, "message given up");
-                Delivery::GivenUp(TOO_OLD.to_owned())
+                DeliveryOutcome::GivenUp(TOO_OLD.to_owned())
             }
         };
         self.finish(number, entry, Err(delivery));
@@ -152,7 +152,7 @@ impl Courier {
                 if let Some(event) = self.post.now_called(&call.call.event) {
                     call.call.event = event;
                 }
-                self.shelf.is_other(number);
+                self.program_files.is_other(number);
             }
         }
         messages
@@ -197,6 +197,6 @@ impl Courier {
 pub(super) const fn elsewhere(alert: AlertId) -> Event {
     Event::AlertDone {
         alert,
-        delivery: Delivery::Elsewhere,
+        delivery: DeliveryOutcome::Elsewhere,
     }
 }

@@ -8,7 +8,7 @@ use crate::daemon::outbox::Parcel;
 use crate::daemon::outbox::courier::{Courier, Disk, OpenCall, entry_of, letter_of, receiver};
 use crate::daemon::outbox::queue::{Bound, Entry};
 use crate::daemon::outbox::spool::{Destination, Item};
-use crate::engine::event::{AlertCall, AlertId, Delivery, Event};
+use crate::engine::event::{AlertCall, AlertId, DeliveryOutcome, Event};
 use crate::model::AlertProgram;
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
@@ -65,14 +65,16 @@ impl Courier {
     /// How many of the calls that came would outlive a crash, with all before them.
     pub(super) fn taken(&self) -> u64 {
         let before = |first: u64| first.saturating_sub(1);
-        self.shelf.first_in_doubt().map_or(self.came, before)
+        self.program_files
+            .first_in_doubt()
+            .map_or(self.came, before)
     }
 
     pub(super) fn refuse(&mut self, call: &AlertCall, why: &str) {
         tracing::error!(group = %call.group, service = %call.name, alert = %call.command.name, why, "alert given up");
         self.done.push_back(Event::AlertDone {
             alert: call.id,
-            delivery: Delivery::GivenUp(why.to_owned()),
+            delivery: DeliveryOutcome::GivenUp(why.to_owned()),
         });
     }
 
@@ -172,7 +174,7 @@ impl Courier {
             }
             Admission::Needless => {
                 entry.calls = vec![call];
-                self.finish(number, entry, Err(Delivery::Elsewhere));
+                self.finish(number, entry, Err(DeliveryOutcome::Elsewhere));
                 return None;
             }
         }
@@ -203,7 +205,11 @@ impl Courier {
                 to = receiver(&entry.lane),
                 "message left out, the outbox is full"
             );
-            self.finish(number, entry, Err(Delivery::GivenUp(FULL.to_owned())));
+            self.finish(
+                number,
+                entry,
+                Err(DeliveryOutcome::GivenUp(FULL.to_owned())),
+            );
         }
     }
 

@@ -7,21 +7,21 @@ use tokio::task::{Id, JoinError};
 
 use crate::alert::webhook::place;
 use crate::daemon::outbox::courier::{Courier, Kind, receiver};
-use crate::daemon::outbox::jobs::Report;
+use crate::daemon::outbox::jobs::JobReport;
 use crate::daemon::outbox::programs::AfterRest;
 use crate::daemon::outbox::queue::{Endpoint, Entry, Outcome};
-use crate::engine::event::{Delivery, Event};
+use crate::engine::event::{DeliveryOutcome, Event};
 use crate::time::Readable;
 
 impl Courier {
-    pub(super) fn report(&mut self, report: Report) {
+    pub(super) fn report(&mut self, report: JobReport) {
         match report {
-            Report::Mails(outcomes) => {
+            JobReport::Mails(outcomes) => {
                 for (number, outcome) in outcomes {
                     self.settle(number, outcome, 0);
                 }
             }
-            Report::RelayDone {
+            JobReport::RelayDone {
                 generation,
                 fault,
                 known,
@@ -34,7 +34,7 @@ impl Courier {
                 let fault = fault.filter(|_| is_current).map(|why| (why, None));
                 self.endpoint_done(&Endpoint::Relay, fault);
             }
-            Report::Webhook {
+            JobReport::Webhook {
                 number,
                 left_out,
                 outcome,
@@ -46,7 +46,7 @@ impl Courier {
                     self.endpoint_done(&endpoint, fault);
                 }
             }
-            Report::Program {
+            JobReport::Program {
                 key,
                 call,
                 number,
@@ -66,13 +66,13 @@ impl Courier {
                     tracing::warn!(program = %key, why, "alert program failed");
                 }
                 // The number of the call says to nobody which alert it was.
-                let given_up = |why| Delivery::GivenUp(format!("{key}: {why}"));
-                let delivery = fault.map_or(Delivery::Done, given_up);
+                let given_up = |why| DeliveryOutcome::GivenUp(format!("{key}: {why}"));
+                let delivery = fault.map_or(DeliveryOutcome::Done, given_up);
                 let done = |alert| Event::AlertDone { alert, delivery };
                 self.done.extend(call.map(done));
             }
-            Report::Started { number } => self.needs_no_file(number),
-            Report::NotNow { call, why } => self.put_back(call, &why),
+            JobReport::Started { number } => self.needs_no_file(number),
+            JobReport::NotNow { call, why } => self.put_back(call, &why),
         }
     }
 
@@ -104,7 +104,7 @@ impl Courier {
                     );
                 }
             }
-            self.finish(number, entry, result.map_err(Delivery::GivenUp));
+            self.finish(number, entry, result.map_err(DeliveryOutcome::GivenUp));
         } else {
             let told = self.post.stays(number);
             self.forget(told.into_iter().collect());
@@ -114,7 +114,7 @@ impl Courier {
                 let age = Readable(entry.came.age(now));
                 tracing::error!(service = &*entry.service, to = receiver(&entry.lane), %age, why, "message given up");
                 let why = format!("given up after {age}: {why}");
-                self.finish(number, entry, Err(Delivery::GivenUp(why)));
+                self.finish(number, entry, Err(DeliveryOutcome::GivenUp(why)));
             }
         }
     }
@@ -148,7 +148,12 @@ impl Courier {
     }
 
     /// A message is out of line: its files go, its calls are told.
-    pub(super) fn finish(&mut self, number: u64, entry: Entry, result: Result<(), Delivery>) {
+    pub(super) fn finish(
+        &mut self,
+        number: u64,
+        entry: Entry,
+        result: Result<(), DeliveryOutcome>,
+    ) {
         self.memory.remove(&number);
         self.post.gone(number);
         let extra = self.extra_files.remove(&number).unwrap_or_default();
@@ -159,16 +164,24 @@ impl Courier {
             };
             call.remaining = call.remaining.saturating_sub(1);
             match &result {
-                Ok(()) | Err(Delivery::Done) => {}
+                Ok(()) | Err(DeliveryOutcome::Done) => {}
                 // Of several messages the worst: one that nobody told, then one of which nobody knows.
-                Err(Delivery::Overtaken) => call.elsewhere = Some(Delivery::Overtaken),
-                Err(Delivery::Left) if call.elsewhere != Some(Delivery::Overtaken) => {
-                    call.elsewhere = Some(Delivery::Left);
+                Err(DeliveryOutcome::Overtaken) => {
+                    call.elsewhere = Some(DeliveryOutcome::Overtaken)
                 }
-                Err(it @ (Delivery::Left | Delivery::Elsewhere | Delivery::Observed)) => {
+                Err(DeliveryOutcome::Left)
+                    if call.elsewhere != Some(DeliveryOutcome::Overtaken) =>
+                {
+                    call.elsewhere = Some(DeliveryOutcome::Left);
+                }
+                Err(
+                    it @ (DeliveryOutcome::Left
+                    | DeliveryOutcome::Elsewhere
+                    | DeliveryOutcome::Observed),
+                ) => {
                     call.elsewhere.get_or_insert_with(|| it.clone());
                 }
-                Err(Delivery::GivenUp(why)) => call
+                Err(DeliveryOutcome::GivenUp(why)) => call
                     .faults
                     .push(format!("{}: {why}", receiver(&entry.lane))),
             }
@@ -176,9 +189,9 @@ impl Courier {
                 && let Some(call) = self.calls.remove(&id)
             {
                 let delivery = if call.faults.is_empty() {
-                    call.elsewhere.unwrap_or(Delivery::Done)
+                    call.elsewhere.unwrap_or(DeliveryOutcome::Done)
                 } else {
-                    Delivery::GivenUp(call.faults.join("; "))
+                    DeliveryOutcome::GivenUp(call.faults.join("; "))
                 };
                 self.done.push_back(Event::AlertDone {
                     alert: id,
@@ -203,20 +216,20 @@ impl Courier {
         match kind {
             Kind::Mails(numbers) => {
                 let later = |number| (number, Outcome::Later(why.clone()));
-                self.report(Report::Mails(numbers.into_iter().map(later).collect()));
-                self.report(Report::RelayDone {
+                self.report(JobReport::Mails(numbers.into_iter().map(later).collect()));
+                self.report(JobReport::RelayDone {
                     generation: self.generation,
                     fault: Some(why),
                     known: Vec::new(),
                 });
             }
-            Kind::Webhook(number) => self.report(Report::Webhook {
+            Kind::Webhook(number) => self.report(JobReport::Webhook {
                 number,
                 left_out: 0,
                 outcome: Outcome::Later(why),
                 fault: None,
             }),
-            Kind::Program(key, call, number) => self.report(Report::Program {
+            Kind::Program(key, call, number) => self.report(JobReport::Program {
                 key,
                 call,
                 number,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::alert::notice::Notice;
 use crate::daemon::outbox::courier::held::elsewhere;
 use crate::daemon::outbox::courier::{BATCH, Courier, Disk, Kind};
-use crate::daemon::outbox::jobs::{self, Report};
+use crate::daemon::outbox::jobs::{self, JobReport};
 use crate::daemon::outbox::programs::{ProgramCall, REST_FIRST, attempts_before};
 use crate::daemon::outbox::spool::program::{KeptProgram, receiver};
 use crate::daemon::outbox::spool::{Destination, Item};
@@ -26,7 +26,7 @@ const TOO_MANY: &str = "left out: too many alert programs wait";
 
 /// Which waiting calls have a file.
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct ProgramFiles {
     /// By number: the sizes of their files.
     kept: BTreeMap<u64, u64>,
     /// Of all of them.
@@ -39,7 +39,7 @@ pub(super) struct Shelf {
     in_doubt: BTreeMap<u64, u64>,
 }
 
-impl Shelf {
+impl ProgramFiles {
     /// Whether calls wait for the disk.
     pub(super) fn has_fresh(&self) -> bool {
         !self.fresh.is_empty()
@@ -112,8 +112,8 @@ impl Courier {
             }
             Admission::Needless => return self.done.push_back(elsewhere(call.id)),
         }
-        self.shelf.fresh.insert(number);
-        self.shelf.in_doubt.insert(number, self.came);
+        self.program_files.fresh.insert(number);
+        self.program_files.in_doubt.insert(number, self.came);
         self.push_program(ProgramCall {
             path,
             waiting: Some(call.id),
@@ -139,7 +139,7 @@ impl Courier {
             stage: if item.held { Stage::Held } else { Stage::Own },
         };
         self.post.put(number, letter);
-        self.shelf.keep(number, bytes);
+        self.program_files.keep(number, bytes);
         self.push_program(kept.into_call(number, notice));
     }
 
@@ -162,7 +162,7 @@ impl Courier {
             self.post.leaves(call.number);
             if let AlertProgram::Native(_) = &call.call.command.program {
                 // A datagram that nobody acknowledges; its look-up must not hold up other services.
-                self.shelf.in_doubt.remove(&call.number);
+                self.program_files.in_doubt.remove(&call.number);
             }
             let kind = Kind::Program(call.key(), call.waiting, call.number);
             let limit = self.settings.limits.program_limit;
@@ -174,7 +174,7 @@ impl Courier {
 
     /// A call was started, or is over otherwise: its file goes.
     pub(super) fn needs_no_file(&mut self, number: u64) {
-        if self.shelf.forget(number) {
+        if self.program_files.forget(number) {
             self.trash.push(number);
         }
     }
@@ -183,7 +183,9 @@ impl Courier {
     pub(super) async fn store_programs(&mut self) {
         self.write_programs().await;
         let is_started = |number: &u64| !self.programs.is_waiting(*number);
-        self.shelf.in_doubt.retain(|number, _| is_started(number));
+        self.program_files
+            .in_doubt
+            .retain(|number, _| is_started(number));
     }
 
     /// Writes the calls that wait and have no file yet; those for which the spool has no room stay
@@ -195,8 +197,10 @@ impl Courier {
             return;
         }
         let most = self.settings.limits.bytes;
-        self.shelf.make_fresh(most);
-        let fresh: Vec<u64> = std::mem::take(&mut self.shelf.fresh).into_iter().collect();
+        self.program_files.make_fresh(most);
+        let fresh: Vec<u64> = std::mem::take(&mut self.program_files.fresh)
+            .into_iter()
+            .collect();
         for numbers in fresh.chunks(BATCH) {
             self.write_some(numbers, most).await;
         }
@@ -205,18 +209,18 @@ impl Courier {
     /// Some of them: their texts are in memory twice meanwhile.
     async fn write_some(&mut self, numbers: &[u64], most: u64) {
         let mut files = Vec::new();
-        let mut bytes = self.shelf.bytes;
+        let mut bytes = self.program_files.bytes;
         for &number in numbers {
             let Some(item) = self.kept_item(number) else {
                 continue; // It was started at once.
             };
             let text = item.to_bytes();
             let size = text.len() as u64;
-            let before = self.shelf.kept.get(&number).copied().unwrap_or(0);
+            let before = self.program_files.kept.get(&number).copied().unwrap_or(0);
             let after = bytes.saturating_sub(before).saturating_add(size);
             if after > most {
                 tracing::warn!("an alert program that waits is in memory alone: the spool is full");
-                self.shelf.without_room.insert(number, size);
+                self.program_files.without_room.insert(number, size);
                 continue;
             }
             bytes = after;
@@ -229,9 +233,9 @@ impl Courier {
         let mut fault = None;
         for ((number, result), bytes) in self.write(files).await.into_iter().zip(sizes) {
             match result {
-                Ok(()) => self.shelf.keep(number, bytes),
+                Ok(()) => self.program_files.keep(number, bytes),
                 Err(why) => {
-                    self.shelf.fresh.insert(number);
+                    self.program_files.fresh.insert(number);
                     fault = Some(why);
                 }
             }
@@ -275,7 +279,7 @@ impl Courier {
         if post::is_given_up(age, chance, most) {
             self.programs.take_out(number);
             let end = format!("given up after {}", Readable(age));
-            self.report(Report::Program {
+            self.report(JobReport::Program {
                 key,
                 call: waiting,
                 number,
@@ -283,8 +287,8 @@ impl Courier {
             });
             return;
         }
-        if !self.shelf.kept.contains_key(&number) {
-            self.shelf.fresh.insert(number);
+        if !self.program_files.kept.contains_key(&number) {
+            self.program_files.fresh.insert(number);
         }
         let again_in = Readable(wait);
         if self.is_closing {
@@ -304,8 +308,8 @@ impl Courier {
 
     /// At the end: names what the disk did not take.
     pub(super) fn say_lost_programs(&mut self) {
-        let mut lost = std::mem::take(&mut self.shelf.fresh);
-        lost.extend(std::mem::take(&mut self.shelf.without_room).into_keys());
+        let mut lost = std::mem::take(&mut self.program_files.fresh);
+        lost.extend(std::mem::take(&mut self.program_files.without_room).into_keys());
         for number in lost {
             if let Some(call) = self.programs.take_out(number) {
                 let why = "lvsmon stops, and the spool did not take it";

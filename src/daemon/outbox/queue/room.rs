@@ -1,6 +1,6 @@
 //! What has to go when there is no room (D23).
 //!
-//! Pure. There are two bounds, each with a [`Shelf`] that counts what it holds: all messages,
+//! Pure. There are two bounds, each with a [`Load`] that counts what it holds: all messages,
 //! and those that the disk did not take.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +23,7 @@ type Kind = (Arc<Lane>, Arc<str>);
 
 /// What counts for one bound.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shelf {
+pub(super) struct Load {
     count: usize,
     bytes: u64,
     /// Messages that may still be dropped: settled mails never are.
@@ -34,7 +34,7 @@ pub(super) struct Shelf {
     repeated: BTreeSet<Kind>,
 }
 
-impl Shelf {
+impl Load {
     pub(super) fn put(&mut self, number: u64, entry: &Entry) {
         self.count += 1;
         self.bytes = self.bytes.saturating_add(entry.bytes);
@@ -116,11 +116,11 @@ impl Queue {
             Bound::Spool => (limits.messages, limits.bytes),
             Bound::Memory => (limits.memory_messages, limits.memory_bytes),
         };
-        let shelf = self.shelf(bound);
-        shelf.count >= most_count || shelf.bytes.saturating_add(bytes) > most_bytes
+        let load = self.load(bound);
+        load.count >= most_count || load.bytes.saturating_add(bytes) > most_bytes
     }
 
-    const fn shelf(&self, bound: Bound) -> &Shelf {
+    const fn load(&self, bound: Bound) -> &Load {
         match bound {
             Bound::Spool => &self.spool,
             Bound::Memory => &self.memory,
@@ -129,7 +129,7 @@ impl Queue {
 
     /// Messages of one kind that may go, the oldest first.
     fn droppable(&self, bound: Bound, kind: &Kind) -> impl Iterator<Item = u64> {
-        let numbers = self.shelf(bound).kinds.get(kind);
+        let numbers = self.load(bound).kinds.get(kind);
         let numbers = numbers.into_iter().flatten().copied();
         numbers.filter(|&number| self.may_go(number))
     }
@@ -146,14 +146,14 @@ impl Queue {
 
     /// A repeat of any service, else the oldest message that may go.
     fn victim(&self, bound: Bound) -> Option<u64> {
-        let shelf = self.shelf(bound);
-        let repeated = shelf.repeated.iter().find_map(|kind| {
+        let load = self.load(bound);
+        let repeated = load.repeated.iter().find_map(|kind| {
             let mut may_go = self.droppable(bound, kind);
             let first = may_go.next();
             may_go.next().and(first)
         });
         repeated.or_else(|| {
-            let mut loose = shelf.loose.iter().copied();
+            let mut loose = load.loose.iter().copied();
             loose.find(|&number| self.may_go(number))
         })
     }

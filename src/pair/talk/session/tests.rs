@@ -35,10 +35,10 @@ fn both_sides_open_by_the_first_line_of_the_other_and_take_lines_in_order() {
     let (mut caller, mut called) = pair();
     assert!(!caller.is_open() && !called.is_open());
     for text in ["first", "", "third"] {
-        let line = caller.voice.seal(text);
-        assert_eq!(called.ear.open(line.as_bytes()), Ok(text.as_bytes()));
-        let line = called.voice.seal(text);
-        assert_eq!(caller.ear.open(line.as_bytes()), Ok(text.as_bytes()));
+        let line = caller.signer.seal(text);
+        assert_eq!(called.verifier.open(line.as_bytes()), Ok(text.as_bytes()));
+        let line = called.signer.seal(text);
+        assert_eq!(caller.verifier.open(line.as_bytes()), Ok(text.as_bytes()));
     }
     assert!(caller.is_open() && called.is_open());
     assert_eq!((caller.peer(), called.peer()), (Life(2), Life(1)));
@@ -51,60 +51,60 @@ fn every_line_that_is_not_the_next_one_of_the_peer_is_refused() {
     let fresh: &[(&str, Attack)] = &[
         ("nothing", |_, _| String::new()),
         ("no HMAC", |_, _| "{\"hello\":1}".to_owned()),
-        ("our own line", |_, called| called.voice.seal("x")),
+        ("our own line", |_, called| called.signer.seal("x")),
         ("the second line first", |caller, _| {
-            caller.voice.seal("x");
-            caller.voice.seal("x")
+            caller.signer.seal("x");
+            caller.signer.seal("x")
         }),
         ("another text", |caller, _| {
-            caller.voice.seal("x").replace("x", "y")
+            caller.signer.seal("x").replace("x", "y")
         }),
         ("a longer text", |caller, _| {
-            format!("{}x", caller.voice.seal("x"))
+            format!("{}x", caller.signer.seal("x"))
         }),
         ("capital digits", |caller, _| {
-            caller.voice.seal("x").to_uppercase()
+            caller.signer.seal("x").to_uppercase()
         }),
         ("a line of another connection", |_, _| {
-            pair_of(&greeting(1), &greeting(3)).0.voice.seal("x")
+            pair_of(&greeting(1), &greeting(3)).0.signer.seal("x")
         }),
         ("a line of another caller", |_, _| {
-            pair_of(&greeting(3), &greeting(2)).0.voice.seal("x")
+            pair_of(&greeting(3), &greeting(2)).0.signer.seal("x")
         }),
         ("a line of the connection the other way round", |_, _| {
-            pair_of(&greeting(2), &greeting(1)).1.voice.seal("x")
+            pair_of(&greeting(2), &greeting(1)).1.signer.seal("x")
         }),
     ];
     for (what, attack) in fresh {
         let (mut caller, mut called) = pair();
         let line = attack(&mut caller, &mut called);
         assert_eq!(
-            called.ear.open(line.as_bytes()),
+            called.verifier.open(line.as_bytes()),
             Err(Refusal::Key),
             "{what}"
         );
         assert!(!called.is_open(), "{what}");
     }
     let open: &[(&str, Attack)] = &[
-        ("a line again", |_, _| pair().0.voice.seal("first")),
+        ("a line again", |_, _| pair().0.signer.seal("first")),
         ("one left out", |caller, _| {
-            caller.voice.seal("second");
-            caller.voice.seal("third")
+            caller.signer.seal("second");
+            caller.signer.seal("third")
         }),
         ("our own line", |_, called| {
-            called.voice.seal("first");
-            called.voice.seal("second")
+            called.signer.seal("first");
+            called.signer.seal("second")
         }),
     ];
     for (what, attack) in open {
         let (mut caller, mut called) = pair();
         called
-            .ear
-            .open(caller.voice.seal("first").as_bytes())
+            .verifier
+            .open(caller.signer.seal("first").as_bytes())
             .unwrap();
         let line = attack(&mut caller, &mut called);
         assert_eq!(
-            called.ear.open(line.as_bytes()),
+            called.verifier.open(line.as_bytes()),
             Err(Refusal::Line),
             "{what}"
         );
@@ -205,7 +205,7 @@ proptest! {
         let _ = Greeting::of_line(&greeting_bytes);
         let (_, mut called) = pair();
         for line in lines {
-            prop_assert!(called.ear.open(&line).is_err());
+            prop_assert!(called.verifier.open(&line).is_err());
             prop_assert!(!called.is_open());
         }
     }
@@ -217,18 +217,18 @@ proptest! {
         let (_, mut called) = pair();
         let (own, peer) = (greeting(1), greeting(2));
         let mut stranger = Session::new(&key(&other), End::Caller, &own, &peer).unwrap();
-        let line = stranger.voice.seal(&body);
-        prop_assert_eq!(called.ear.open(line.as_bytes()), Err(Refusal::Key));
+        let line = stranger.signer.seal(&body);
+        prop_assert_eq!(called.verifier.open(line.as_bytes()), Err(Refusal::Key));
     }
 
     /// A line with any one byte changed is another line.
     #[test]
     fn no_changed_byte_passes(body in "[ -~]{1,80}", at in any::<usize>(), by in 1_u8..) {
         let (mut caller, mut called) = pair();
-        let mut line = caller.voice.seal(&body).into_bytes();
+        let mut line = caller.signer.seal(&body).into_bytes();
         let at = at % line.len();
         line[at] = line[at].wrapping_add(by);
-        prop_assert!(called.ear.open(&line).is_err());
+        prop_assert!(called.verifier.open(&line).is_err());
     }
 
     /// Of the lines of a side, kept and sent as an attacker likes, only the next one passes.
@@ -238,11 +238,11 @@ proptest! {
         order in proptest::collection::vec(any::<usize>(), 1..20),
     ) {
         let (mut caller, mut called) = pair();
-        let lines: Vec<String> = (0..count).map(|n| caller.voice.seal(&n.to_string())).collect();
+        let lines: Vec<String> = (0..count).map(|n| caller.signer.seal(&n.to_string())).collect();
         let mut next = 0;
         for pick in order {
             let pick = pick % count;
-            let taken = called.ear.open(lines[pick].as_bytes()).is_ok();
+            let taken = called.verifier.open(lines[pick].as_bytes()).is_ok();
             prop_assert_eq!(taken, pick == next);
             next += usize::from(taken);
         }

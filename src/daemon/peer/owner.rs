@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::clock::Clock;
 use crate::daemon::peer::PeerView;
 use crate::daemon::peer::door::{accept, call, listen, nonce, read_key};
-use crate::daemon::peer::link::{self, Handshake, LinkId, Report, What};
+use crate::daemon::peer::link::{self, Handshake, LinkId, LinkReport, What};
 use crate::pair::LinkState;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::DELIVERED_MAX;
@@ -50,7 +50,7 @@ const SKEW_SAID_MICROS: u64 = 2_000_000;
 type Called = (LinkId, Result<TcpStream, String>);
 
 /// The link that stands.
-struct Standing {
+struct OpenLink {
     id: LinkId,
     peer: Life,
     end: End,
@@ -59,7 +59,7 @@ struct Standing {
 }
 
 /// The task's state.
-pub(super) struct Keeper {
+pub(super) struct LinkOwner {
     clock: Clock,
     life: Life,
     talk: Talk,
@@ -70,7 +70,7 @@ pub(super) struct Keeper {
     tasks: JoinSet<Option<Called>>,
     /// Connections that have not shown the key.
     opening: Vec<(LinkId, AbortHandle)>,
-    link: Option<Standing>,
+    link: Option<OpenLink>,
     last_link: u64,
     /// The call under way.
     call: Option<LinkId>,
@@ -92,7 +92,7 @@ pub(super) struct Keeper {
     says: watch::Sender<Arc<PeerView>>,
 }
 
-impl Keeper {
+impl LinkOwner {
     /// Nothing is set up and nobody is there.
     pub(super) fn new(
         name: &str,
@@ -322,7 +322,7 @@ impl Keeper {
         &mut self,
         id: LinkId,
         called: Result<TcpStream, String>,
-        reports: &mpsc::Sender<Report>,
+        reports: &mpsc::Sender<LinkReport>,
     ) {
         if self.call != Some(id) {
             return; // Of settings that no longer hold.
@@ -338,7 +338,7 @@ impl Keeper {
     fn accepted(
         &mut self,
         accepted: std::io::Result<(TcpStream, SocketAddr)>,
-        reports: &mpsc::Sender<Report>,
+        reports: &mpsc::Sender<LinkReport>,
     ) {
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
@@ -378,7 +378,7 @@ impl Keeper {
         id: LinkId,
         stream: TcpStream,
         end: End,
-        reports: &mpsc::Sender<Report>,
+        reports: &mpsc::Sender<LinkReport>,
     ) -> Result<(), String> {
         let key = self.key.clone().ok_or("there is no key yet")?;
         let nonce = nonce()?;
@@ -398,8 +398,8 @@ impl Keeper {
         Ok(())
     }
 
-    async fn reported(&mut self, report: Report) {
-        let Report { link: id, what } = report;
+    async fn reported(&mut self, report: LinkReport) {
+        let LinkReport { link: id, what } = report;
         match what {
             What::Opened { peer, end, words } => self.opened(id, peer, end, words),
             What::Said(word) => {
@@ -429,7 +429,7 @@ impl Keeper {
             self.view.link = self.view.link.down(self.clock.now().wall);
         }
         self.talk.linked();
-        self.link = Some(Standing {
+        self.link = Some(OpenLink {
             id,
             peer,
             end,

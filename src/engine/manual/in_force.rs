@@ -17,7 +17,7 @@ use crate::time::{Mono, Now, Readable, Wall};
 
 /// A wish in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct WishInForce {
     pub(super) wish: ManualWish,
     pub(super) drain: Drain,
     pub(super) by: String,
@@ -94,7 +94,7 @@ pub(super) fn due(now: Now, since: Wall, until: Wall) -> Mono {
     now.mono.after(until.since(now.wall).min(asked))
 }
 
-impl Standing {
+impl WishInForce {
     /// From the journal.
     pub(super) fn restored(saved: SavedWish, now: Now) -> Self {
         let left = |until| due(now, saved.since, until);

@@ -2,14 +2,14 @@ use super::*;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-fn keeper() -> Keeper {
+fn owner() -> LinkOwner {
     let (delivers, _) = mpsc::channel(1);
     let (says_wishes, _) = mpsc::channel(1);
     let (says, _) = watch::channel(Arc::default());
-    let mut keeper = Keeper::new("test", Clock::start(), delivers, says_wishes, says);
-    keeper.settings.address = Some("127.0.0.1:1".parse().unwrap());
-    keeper.view.link = LinkState::of(keeper.settings.address);
-    keeper
+    let mut owner = LinkOwner::new("test", Clock::start(), delivers, says_wishes, says);
+    owner.settings.address = Some("127.0.0.1:1".parse().unwrap());
+    owner.view.link = LinkState::of(owner.settings.address);
+    owner
 }
 
 #[tokio::test]
@@ -32,87 +32,87 @@ async fn a_call_is_noticed_behind_connections_that_end() {
 
 #[tokio::test]
 async fn who_knocks_without_a_key_puts_off_no_call() {
-    let mut keeper = keeper();
-    keeper.call_later();
-    let (planned, rest) = (keeper.call_at, keeper.rest);
+    let mut owner = owner();
+    owner.call_later();
+    let (planned, rest) = (owner.call_at, owner.rest);
     assert!(planned.is_some());
     for number in 1..9 {
-        let task = keeper.tasks.spawn(std::future::pending());
-        keeper.opening.push((LinkId(number), task));
-        keeper.ended(LinkId(number), "it said nothing".to_owned());
+        let task = owner.tasks.spawn(std::future::pending());
+        owner.opening.push((LinkId(number), task));
+        owner.ended(LinkId(number), "it said nothing".to_owned());
     }
-    assert_eq!((keeper.call_at, keeper.rest), (planned, rest));
-    assert_eq!(keeper.view.strangers, 8);
+    assert_eq!((owner.call_at, owner.rest), (planned, rest));
+    assert_eq!(owner.view.strangers, 8);
 }
 
 #[tokio::test]
 async fn a_call_that_comes_to_no_connection_is_followed_by_another() {
-    let mut keeper = keeper();
+    let mut owner = owner();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await;
     let (reports, _) = mpsc::channel(1);
-    keeper.call = Some(LinkId(1));
+    owner.call = Some(LinkId(1));
     // The key could not be read meanwhile.
-    keeper.called(LinkId(1), Ok(stream.unwrap()), &reports);
-    assert_eq!(keeper.call, None);
-    assert!(keeper.call_at.is_some());
+    owner.called(LinkId(1), Ok(stream.unwrap()), &reports);
+    assert_eq!(owner.call, None);
+    assert!(owner.call_at.is_some());
 }
 
 /// A connection from this life of the peer has shown the key.
-fn open(keeper: &mut Keeper, link: u64, life: u64) {
+fn open(owner: &mut LinkOwner, link: u64, life: u64) {
     let (words, _) = mpsc::channel(1);
-    let task = keeper.tasks.spawn(std::future::pending());
-    keeper.opening.push((LinkId(link), task));
-    keeper.opened(LinkId(link), Life(life), End::Called, words);
+    let task = owner.tasks.spawn(std::future::pending());
+    owner.opening.push((LinkId(link), task));
+    owner.opened(LinkId(link), Life(life), End::Called, words);
 }
 
 /// It tells its whole state: nothing but who it is.
-async fn tells_everything(keeper: &mut Keeper) {
+async fn tells_everything(owner: &mut LinkOwner) {
     let name = "other".to_owned();
     for word in [Word::Hello { name }, Word::Whole, Word::Told] {
-        keeper.said(word).await;
+        owner.said(word).await;
     }
 }
 
 #[tokio::test]
 async fn a_link_that_takes_the_place_of_another_counts_when_it_has_told_everything() {
-    let mut keeper = keeper();
-    open(&mut keeper, 1, 5);
-    assert!(!keeper.view.link.is_up(), "it has told nothing yet");
-    tells_everything(&mut keeper).await;
-    assert!(keeper.view.link.is_up());
+    let mut owner = owner();
+    open(&mut owner, 1, 5);
+    assert!(!owner.view.link.is_up(), "it has told nothing yet");
+    tells_everything(&mut owner).await;
+    assert!(owner.view.link.is_up());
     // The peer began anew, and its former connection is not noticed to be dead.
-    open(&mut keeper, 2, 6);
+    open(&mut owner, 2, 6);
     assert!(
-        !keeper.view.link.is_up(),
+        !owner.view.link.is_up(),
         "what is known is of the former link"
     );
-    tells_everything(&mut keeper).await;
-    assert!(keeper.view.link.is_up());
+    tells_everything(&mut owner).await;
+    assert!(owner.view.link.is_up());
 }
 
 #[tokio::test]
 async fn a_file_that_names_another_peer_leaves_nothing_of_the_one_before() {
-    let mut keeper = keeper();
-    keeper.set_up(keeper.settings.clone()).await;
-    open(&mut keeper, 1, 5);
-    tells_everything(&mut keeper).await;
+    let mut owner = owner();
+    owner.set_up(owner.settings.clone()).await;
+    open(&mut owner, 1, 5);
+    tells_everything(&mut owner).await;
     let same = PeerSettings {
         bind: Some("127.0.0.1:0".parse().unwrap()),
-        ..keeper.settings.clone()
+        ..owner.settings.clone()
     };
-    keeper.set_up(same).await;
-    assert_eq!(keeper.view.peer.name, "other", "it is the same peer");
+    owner.set_up(same).await;
+    assert_eq!(owner.view.peer.name, "other", "it is the same peer");
     let other = PeerSettings {
         address: Some("127.0.0.1:2".parse().unwrap()),
         ..PeerSettings::default()
     };
-    keeper.set_up(other).await;
-    assert_eq!(keeper.view.peer, PeerState::default());
-    assert_eq!(*keeper.talk.peer(), PeerState::default());
-    open(&mut keeper, 2, 7);
-    tells_everything(&mut keeper).await;
+    owner.set_up(other).await;
+    assert_eq!(owner.view.peer, PeerState::default());
+    assert_eq!(*owner.talk.peer(), PeerState::default());
+    open(&mut owner, 2, 7);
+    tells_everything(&mut owner).await;
     // Nobody is named any more.
-    keeper.set_up(PeerSettings::default()).await;
-    assert_eq!(keeper.view.peer, PeerState::default());
+    owner.set_up(PeerSettings::default()).await;
+    assert_eq!(owner.view.peer, PeerState::default());
 }

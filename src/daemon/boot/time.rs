@@ -16,7 +16,7 @@ const LOOK_MICROS: u64 = 1_000_000;
 
 /// This boot, by the wall clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
+pub(super) struct BootTime {
     /// Which boot this is.
     pub(super) boot: String,
     /// When it began, in microseconds since 1970.
@@ -27,7 +27,7 @@ pub(super) struct Stamp {
 #[derive(Debug, Default)]
 pub(super) struct Noted(Option<i128>);
 
-impl Stamp {
+impl BootTime {
     /// What the journal is to have of it.
     pub(super) fn record(stamp: Option<&Self>) -> Record {
         Record {
@@ -53,9 +53,9 @@ impl Noted {
 
 /// By how many microseconds the clock was set since the journal was written, as far as that is
 /// known.
-pub(super) fn step(saved: &Saved, today: &Stamp) -> i64 {
+pub(super) fn step(saved: &Saved, today: &BootTime) -> i64 {
     let value = saved.records.get(KEY).cloned().unwrap_or_default();
-    let then: Option<Stamp> = serde_json::from_value(value).unwrap_or_default();
+    let then: Option<BootTime> = serde_json::from_value(value).unwrap_or_default();
     let same = then.filter(|then| then.boot == today.boot);
     let step = same.map_or(0, |then| today.began.saturating_sub(then.began));
     if step.unsigned_abs() >= STEP_MIN_MICROS.unsigned_abs() {

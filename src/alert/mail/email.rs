@@ -13,7 +13,7 @@ use crate::time::Wall;
 
 /// A mail ready to be made into bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct Email {
     /// With its angle brackets.
     pub(crate) message_id: String,
     /// When the message was accepted for delivery; the same in every attempt.
@@ -33,14 +33,14 @@ pub(crate) struct Letter {
 /// # Errors
 ///
 /// An address that cannot be one.
-pub(crate) fn bytes(letter: &Letter) -> Result<Vec<u8>, String> {
-    let seconds = u64::try_from(letter.date.seconds()).unwrap_or(0);
+pub(crate) fn bytes(email: &Email) -> Result<Vec<u8>, String> {
+    let seconds = u64::try_from(email.date.seconds()).unwrap_or(0);
     let mut builder = Message::builder()
-        .from(Mailbox::new(None, address(&letter.from)?))
+        .from(Mailbox::new(None, address(&email.from)?))
         .date(UNIX_EPOCH + Duration::from_secs(seconds))
-        .message_id(Some(letter.message_id.clone()))
-        .subject(letter.text.subject.clone());
-    for to in &letter.to {
+        .message_id(Some(email.message_id.clone()))
+        .subject(email.text.subject.clone());
+    for to in &email.to {
         builder = builder.to(Mailbox::new(None, address(to)?));
     }
     let version = concat!("lvsmon ", env!("CARGO_PKG_VERSION"));
@@ -48,7 +48,7 @@ pub(crate) fn bytes(letter: &Letter) -> Result<Vec<u8>, String> {
         ("X-Mailer", version.to_owned()),
         ("Auto-Submitted", "auto-generated".to_owned()),
     ];
-    if let [event] = letter.events.as_slice() {
+    if let [event] = email.events.as_slice() {
         headers.push(("X-Lvsmon-Event", one_line(event)));
     }
     for (name, value) in headers {
@@ -56,7 +56,7 @@ pub(crate) fn bytes(letter: &Letter) -> Result<Vec<u8>, String> {
         builder = builder.raw_header(HeaderValue::new(name, value));
     }
     builder
-        .singlepart(SinglePart::plain(letter.text.body.clone()))
+        .singlepart(SinglePart::plain(email.text.body.clone()))
         .map(|message| message.formatted())
         .map_err(|error| error.to_string())
 }
@@ -65,8 +65,8 @@ pub(crate) fn bytes(letter: &Letter) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn letter() -> Letter {
-        Letter {
+    fn email() -> Email {
+        Email {
             message_id: "<lvsmon.1@h.example>".to_owned(),
             date: Wall::from_seconds(1_795_215_956),
             from: "mon@h.example".to_owned(),
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn headers_are_complete_and_plain_ascii() {
-        let bytes = bytes(&letter()).unwrap();
+        let bytes = bytes(&email()).unwrap();
         assert!(bytes.is_ascii());
         let text = String::from_utf8(bytes).unwrap();
         let (headers, _) = text.split_once("\r\n\r\n").unwrap();
@@ -103,15 +103,15 @@ mod tests {
 
     #[test]
     fn an_event_id_cannot_make_a_header() {
-        let mut letter = letter();
-        letter.events = vec!["a\r\nBcc: x@y".to_owned()];
-        letter.text.subject = one_line("a\r\nBcc: x@y");
-        let text = String::from_utf8(bytes(&letter).unwrap()).unwrap();
+        let mut email = email();
+        email.events = vec!["a\r\nBcc: x@y".to_owned()];
+        email.text.subject = one_line("a\r\nBcc: x@y");
+        let text = String::from_utf8(bytes(&email).unwrap()).unwrap();
         assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
     }
 
     #[test]
     fn the_same_letter_gives_the_same_bytes() {
-        assert_eq!(bytes(&letter()).unwrap(), bytes(&letter()).unwrap());
+        assert_eq!(bytes(&email()).unwrap(), bytes(&email()).unwrap());
     }
 }
