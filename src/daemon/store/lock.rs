@@ -12,6 +12,10 @@ use super::StoreError;
 use crate::folder;
 use crate::regular_file::{self, NotRegular};
 
+/// How often the system's list of locks is read before a lock counts as free: it is read a piece at
+/// a time, and one that ends meanwhile takes the next one's place, which is then in no piece.
+const LIST_READS: usize = 5;
+
 /// The lock on a state folder: one daemon for each. Ends with the process, kill -9 included.
 #[derive(Debug)]
 pub struct Lock {
@@ -84,11 +88,11 @@ pub(crate) fn holder_of(folder: &Path) -> Option<u32> {
     let mut file = regular_file::open(&folder.join("lock")).ok()?;
     let inode = file.metadata().ok()?.ino();
     let number = number_in(&mut file)?;
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    locks
-        .lines()
-        .any(|line| is_lock_of(line, number, inode))
-        .then_some(number)
+    let is_listed = || {
+        let locks = std::fs::read_to_string("/proc/locks");
+        locks.is_ok_and(|it| it.lines().any(|line| is_lock_of(line, number, inode)))
+    };
+    (0..LIST_READS).any(|_| is_listed()).then_some(number)
 }
 
 /// Whether a line of /proc/locks is that of this process on a file of this inode number:
@@ -130,6 +134,29 @@ mod tests {
         assert_eq!(holder_of(folder.path()), Some(std::process::id()));
         drop(lock);
         assert_eq!(holder_of(folder.path()), None);
+    }
+
+    /// The list moves up under whoever reads it.
+    #[test]
+    fn who_holds_the_lock_is_found_while_others_take_and_leave_theirs() {
+        let folder = tempfile::tempdir().unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let others = tempfile::tempdir().unwrap();
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let all = (0..200).map(|n| Lock::take(&others.path().join(n.to_string())));
+                    drop(all.collect::<Result<Vec<_>, _>>().unwrap());
+                }
+            });
+            let is_found = |_: &u32| {
+                let _lock = Lock::take(folder.path()).unwrap();
+                holder_of(folder.path()).is_some()
+            };
+            let found = (0..2_000).filter(is_found).count();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(found, 2_000);
+        });
     }
 
     /// A pipe would hold up who asks for ever.
