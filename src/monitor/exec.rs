@@ -57,6 +57,20 @@ async fn start(
     user: Option<&MonitorUser>,
     children: &Children,
 ) -> Result<Running, String> {
+    start_as(program, user, |command| spawn(program, command, children)).await
+}
+
+/// Starts a program that checks, as `user` where there is one: the one place that does. `spawn` is
+/// called once for each try, and adds the program's arguments and environment.
+///
+/// # Errors
+///
+/// It cannot be run: a sentence. That `user` may not run it shows later ([`as_user::refusal`]).
+pub(crate) async fn start_as<T>(
+    program: &Executable,
+    user: Option<&MonitorUser>,
+    mut spawn: impl FnMut(Command) -> io::Result<T>,
+) -> Result<T, String> {
     let file = match user {
         None => &program.path,
         Some(_) => Path::new(as_user::OWN_IMAGE),
@@ -65,7 +79,7 @@ async fn start(
         if let Some(user) = user {
             command.args(as_user::words(user, &program.path));
         }
-        spawn(program, command, children)
+        spawn(command)
     };
     program::start_patiently(file, spawn).await
 }

@@ -1,15 +1,18 @@
 //! `lvsmon try`: runs a program as the daemon would and says what comes of it.
 
+use std::fs::Permissions;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::unistd::User;
 use serde_json::Value;
 use tokio::signal::unix;
 
-use crate::support::{Running, TempDir, free_port, lvsmon, root, wait_for};
+use crate::support::{Running, TempDir, free_port, is_root, lvsmon, root, skip, wait_for};
 
 /// `lvsmon try WORDS` in a folder with an empty configuration, so that nothing of this machine
 /// counts.
@@ -75,6 +78,33 @@ fn codes(trial: &Value) -> Vec<&str> {
         .iter()
         .filter_map(|remark| remark["code"].as_str())
         .collect()
+}
+
+#[test]
+fn every_run_of_a_monitor_is_that_of_monitor_user_also_the_one_with_streams_apart() {
+    const NAME: &str =
+        "every_run_of_a_monitor_is_that_of_monitor_user_also_the_one_with_streams_apart";
+    if !is_root() {
+        return skip(NAME, "root, to be somebody else");
+    }
+    let nobody = User::from_name("nobody").unwrap().unwrap();
+    let bench = Bench::new();
+    let before = std::fs::read_to_string(bench.folder.join("mon.cf")).unwrap();
+    let text = format!("monitor_user = nobody\n{before}");
+    bench.folder.write("mon.cf", text);
+    let said = bench.folder.join("said");
+    std::fs::create_dir(&said).unwrap();
+    for (path, mode) in [(bench.folder.path(), 0o755), (said.as_path(), 0o777)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+    bench.monitor(&format!("id -u > {}/$$\n", said.display()));
+    let (code, trial) = bench.json(&["own.monitor", "--", "127.0.0.1"]);
+    assert_eq!(code, 0, "{trial}");
+    let runs = std::fs::read_dir(&said).unwrap();
+    let users: Vec<String> = runs
+        .map(|run| std::fs::read_to_string(run.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(users, [(); 3].map(|()| format!("{}\n", nobody.uid)));
 }
 
 #[test]

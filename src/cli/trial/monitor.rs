@@ -112,7 +112,7 @@ pub(super) async fn run(plan: Plan) -> MonitorTrial {
             trial.tell(&run);
         }
         if let RunProgram::Executable(found) = &run.program {
-            program = Some(found.clone());
+            program = Some((found.clone(), run.user.clone()));
         }
         let report = monitor::execute(run.clone(), bench.tools.clone()).await;
         let (row, told) = bench.report(&run, report);
@@ -127,7 +127,7 @@ pub(super) async fn run(plan: Plan) -> MonitorTrial {
     let was_started =
         !matches!(seen.first(), Some(one) if matches!(one.ended, Ended::NotStarted(_)));
     let probe = match program.filter(|_| plan.repeat > 1 && was_started) {
-        Some(program) => probe::run(&program).await,
+        Some((program, user)) => probe::run(&program, user.as_deref()).await,
         None => None,
     };
     let service = model.service(SERVICE);

@@ -9,9 +9,9 @@ use nix::sys::signal::killpg;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
-use crate::engine::event::{Ended, Executable};
-use crate::monitor::exec::Capture;
-use crate::program::{self, Child, Command, PIPE_GRACE, Streams};
+use crate::engine::event::{Ended, Executable, MonitorUser};
+use crate::monitor::exec::{self, Capture};
+use crate::program::{Child, Command, PIPE_GRACE, Streams};
 
 /// What a run with streams apart showed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,9 +26,10 @@ pub(super) struct Probe {
     pub(super) leaves_children: bool,
 }
 
-/// Runs it; none where it cannot be started, which the other runs tell.
-pub(super) async fn run(program: &Executable) -> Option<Probe> {
-    let started = program::start(&program.path, |command| spawn(program, command)).await;
+/// Runs it, as `user` where there is one; none where it cannot be started, which the other runs
+/// tell.
+pub(super) async fn run(program: &Executable, user: Option<&MonitorUser>) -> Option<Probe> {
+    let started = exec::start_as(program, user, |command| spawn(program, command)).await;
     Some(follow(started.ok()?, program).await)
 }
 
