@@ -13,6 +13,7 @@ use crate::pair::SaidRole;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::{Delivered, Delivery, EventId};
 use crate::pair::talk::session::Refusal;
+use crate::pair::talk::skew::Skew;
 use crate::pair::talk::wishes::{Stamp, StampedWish};
 use crate::pair::talk::word::{
     EndedOutage, Here, Lasted, OpenOutage, Past, ServiceName, Word, chunks,
@@ -70,7 +71,8 @@ pub struct PeerState {
     pub name: String,
     /// What it said last of itself; none before the first time.
     pub here: Option<Here>,
-    /// By how much its wall clock is ahead of ours, in microseconds; a link's delay included.
+    /// By how much its wall clock is ahead of ours, in microseconds, as [`Skew`] makes it out; the
+    /// least of a link's latest delays included.
     pub ahead_micros: i64,
     /// Its open outages. Moments by our clock, as both clocks stood when it said them.
     pub outages: Arc<Outages>,
@@ -109,6 +111,7 @@ struct Link {
     /// The peer's state as this link has told it so far; it counts when all of it is told.
     coming: Option<PeerState>,
     is_named: bool,
+    skew: Skew,
 }
 
 /// The conversation with the peer.
@@ -296,7 +299,8 @@ impl Talk {
             }
             Word::Here(here) => {
                 let (theirs, ours) = (here.time.as_micros(), now.wall.as_micros());
-                peer.ahead_micros = theirs.saturating_sub(ours);
+                link.skew.take(now.mono, theirs.saturating_sub(ours));
+                peer.ahead_micros = link.skew.ahead_micros();
                 let same = |old: &Here| {
                     let time = here.time;
                     Here {

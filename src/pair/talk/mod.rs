@@ -12,6 +12,7 @@
 //! | which news does which number of an outage's calls tell | [`counted`] |
 //! | which wish of a person counts, where both have one | [`wishes`] |
 //! | what does the file say of the peer | [`settings`] |
+//! | how far is the peer's clock ahead | `skew` |
 //! | what is to be said next, and what does the peer's state come to | [`conversation`] |
 
 pub mod conversation;
@@ -19,6 +20,7 @@ pub mod counted;
 pub mod delivered;
 pub mod session;
 pub mod settings;
+mod skew;
 pub mod wishes;
 pub mod word;
 

@@ -123,6 +123,38 @@ fn afterwards_only_changes_are_said_and_that_it_is_there() {
     assert!(matches!(one.say(now(2)), Some(Word::Here(here)) if !here.speaks));
 }
 
+/// What the clock of a peer says that is as far ahead as that, in a word that was so long on its way.
+fn here_late(at: u64, ahead_ms: i64, late_ms: i64) -> Word {
+    let said = now(at).wall.as_micros() + (ahead_ms - late_ms) * 1_000;
+    Word::Here(Here {
+        role: SaidRole::Known(crate::pair::Role::Active),
+        speaks: true,
+        numbers: 0,
+        time: Wall::from_micros(said),
+    })
+}
+
+#[test]
+fn a_word_that_was_late_is_no_other_clock_and_another_clock_is_seen_soon() {
+    let (mut one, mut two) = linked();
+    carry(now(1), &mut one, &mut two);
+    for at in 2..5 {
+        two.hear(now(at), here_late(at, 30, 1)).unwrap();
+    }
+    // The peer, or this director, was stopped for some seconds.
+    for late_ms in [2_600, 1_600, 600] {
+        two.hear(now(7), here_late(7, 30, late_ms)).unwrap();
+        assert_eq!(two.peer().ahead_micros, 29_000, "late by {late_ms} ms");
+    }
+    // Its clock is set forward, then back: once it holds for some seconds.
+    two.hear(now(8), here_late(8, 5_000, 1)).unwrap();
+    assert_eq!(two.peer().ahead_micros, 4_999_000);
+    for at in 9..20 {
+        two.hear(now(at), here_late(at, -5_000, 1)).unwrap();
+    }
+    assert_eq!(two.peer().ahead_micros, -5_001_000);
+}
+
 /// However many wishes there are: a storm of messages looks through them once.
 #[test]
 fn what_is_delivered_costs_no_look_at_what_is_wished() {

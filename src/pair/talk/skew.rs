@@ -1,0 +1,54 @@
+//! By how much is the peer's wall clock ahead of ours?
+//!
+//! A word says what that clock was when it was written, and is on its way for an unknown time:
+//! behind a director that was stopped for seconds, or a link that stalled, for seconds. Delay only
+//! ever makes the other clock look slower, so the word that makes it look fastest was the quickest
+//! and is nearest to the truth. Only those of late count, since clocks are set.
+
+use std::time::Duration;
+
+use crate::pair::talk::conversation::DEAD_LIMIT;
+use crate::time::Mono;
+
+/// Words of one such time, and of the one before, count: a director that is silent for longer than
+/// [`DEAD_LIMIT`] has no link, so that there is always one from before a stop.
+const PERIOD: Duration = DEAD_LIMIT.saturating_add(Duration::from_secs(1));
+
+/// What the words of late say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Skew {
+    current: Option<Period>,
+    /// The quickest word of the period before.
+    former: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Period {
+    began: Mono,
+    /// The quickest word so far.
+    quickest: i64,
+}
+
+impl Skew {
+    /// Takes in a word that came now, by which the other clock is so many microseconds ahead.
+    pub(super) fn take(&mut self, now: Mono, ahead_micros: i64) {
+        match &mut self.current {
+            Some(period) if now.since(period.began) < PERIOD => {
+                period.quickest = period.quickest.max(ahead_micros);
+            }
+            current => {
+                self.former = current.map(|period| period.quickest);
+                *current = Some(Period {
+                    began: now,
+                    quickest: ahead_micros,
+                });
+            }
+        }
+    }
+
+    /// By how much it is ahead, in microseconds; 0 where nothing is known.
+    pub(super) fn ahead_micros(self) -> i64 {
+        let current = self.current.map(|period| period.quickest);
+        current.max(self.former).unwrap_or(0)
+    }
+}
