@@ -8,6 +8,7 @@ mod child;
 mod interrupted;
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -191,7 +192,18 @@ async fn is_text(path: &Path) -> bool {
 async fn explain(path: &Path, error: &io::Error) -> String {
     let shown = path.display();
     let found = tokio::fs::metadata(path).await;
+    let is_closed = match &found {
+        Ok(found) => found.is_file() && found.permissions().mode() & 0o111 != 0,
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    };
     let hint = match error.kind() {
+        io::ErrorKind::PermissionDenied if is_closed => {
+            let user = nix::unistd::geteuid();
+            return format!(
+                "cannot run {shown}: {error}; user number {user} may not run it, or not enter a \
+                 folder above it: see their owners and modes (namei -l)"
+            );
+        }
         io::ErrorKind::PermissionDenied if found.as_ref().is_ok_and(std::fs::Metadata::is_dir) => {
             "; it is a folder"
         }

@@ -214,6 +214,7 @@ fn assumed_user(name: &str) -> Result<MonitorUser, String> {
         uid: NOBODY,
         gid: NOBODY,
         groups: vec![NOBODY],
+        home: "/nonexistent".into(),
     })
 }
 

@@ -206,6 +206,7 @@ fn rights_to_run_monitors_as_another_user_are_looked_at() {
         uid: u32::MAX - 7,
         gid: u32::MAX - 7,
         groups: Vec::new(),
+        home: "/nonexistent".into(),
     };
     let mut needs = needs();
     needs.monitor_user = Some(user.into());
@@ -230,6 +231,7 @@ fn rights_to_run_monitors_as_another_user_are_looked_at() {
         uid: nix::unistd::geteuid().as_raw(),
         gid: 0,
         groups: Vec::new(),
+        home: "/nonexistent".into(),
     };
     needs.monitor_user = Some(own.into());
     machine.file("/proc/self/status", "CapEff:\t0000000000000000\n");

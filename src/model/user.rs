@@ -1,5 +1,6 @@
 //! As whom monitors run that are programs: `monitor_user` (D28).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A user of this machine, with everything that a program needs to run as that user: looked up
@@ -14,4 +15,6 @@ pub struct MonitorUser {
     pub gid: u32,
     /// All its groups.
     pub groups: Vec<u32>,
+    /// Its home folder.
+    pub home: PathBuf,
 }

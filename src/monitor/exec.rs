@@ -78,6 +78,9 @@ pub(crate) async fn start_as<T>(
     let spawn = |mut command: Command| {
         if let Some(user) = user {
             command.args(as_user::words(user, &program.path));
+            command.env("HOME", &user.home);
+            command.env("USER", &*user.name);
+            command.env("LOGNAME", &*user.name);
         }
         spawn(command)
     };

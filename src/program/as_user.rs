@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid, getgroups, getresgid, getresuid, setgroups, setresgid, setresuid};
-use rustix::thread::clear_ambient_capability_set;
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities,
+};
 
 use crate::engine::event::Ended;
 use crate::model::MonitorUser;
@@ -129,6 +131,7 @@ fn give_up_rights(wish: &Wish) -> Result<(), String> {
     // From one user without rights to another the kernel would leave the capabilities that the
     // daemon's unit gave it. A kernel before 4.3 has none of this kind.
     let _ = clear_ambient_capability_set();
+    hand_nothing_on()?;
     if wish.is_fulfilled() {
         return Ok(());
     }
@@ -145,6 +148,22 @@ fn give_up_rights(wish: &Wish) -> Result<(), String> {
             };
             format!("cannot become this user: {error}{hint}")
         })
+}
+
+/// Empties the inheritable set: what stands in it would come back with a file that has the same
+/// capabilities (capabilities(7)).
+fn hand_nothing_on() -> Result<(), String> {
+    let emptied = capabilities(None).and_then(|sets| {
+        let inheritable = CapabilitySet::empty();
+        set_capabilities(
+            None,
+            CapabilitySets {
+                inheritable,
+                ..sets
+            },
+        )
+    });
+    emptied.map_err(|error| format!("cannot give up its inheritable capabilities: {error}"))
 }
 
 fn become_program(wish: &Wish) -> Result<Infallible, String> {
@@ -182,6 +201,7 @@ mod tests {
             uid: 70_001,
             gid: 70_002,
             groups: vec![70_002, 27],
+            home: "/home/watcher".into(),
         };
         let asked = words(&user, Path::new("/usr/lib/mon/mon.d/x y.monitor"));
         assert_eq!(asked[0], WORD);

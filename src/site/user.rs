@@ -23,6 +23,7 @@ pub(super) fn look_up(name: &str) -> Result<MonitorUser, String> {
         uid: user.uid.as_raw(),
         gid: user.gid.as_raw(),
         groups: groups.into_iter().map(|group| group.as_raw()).collect(),
+        home: user.dir,
     })
 }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use nix::unistd::User;
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use super::farm::{Farm, SOON};
 use crate::support::{is_root, lvsmon_path, skip, wait_until};
@@ -31,8 +32,8 @@ fn farm(user: &str) -> Farm {
         farm.folder.write_executable(
             file,
             format!(
-                "#!/bin/sh\n{{ id -u; id -g; id -G; grep CapEff: /proc/self/status\n\
-                 echo \"$* $LVSMON $MON_GROUP\"; }} > {said}/{name}.new\n\
+                "#!/bin/sh\n{{ id -u; id -g; id -G; grep -E \"Cap(Inh|Eff):\" /proc/self/status\n\
+                 echo \"$* $LVSMON $MON_GROUP\"; echo \"$HOME $USER $LOGNAME\"; }} > {said}/{name}.new\n\
                  mv {said}/{name}.new {said}/{name}\necho 127.0.0.77\nexit 1\n"
             ),
         );
@@ -64,12 +65,28 @@ fn a_monitor_runs_as_monitor_user_and_nothing_else_does() {
     }
     let nobody = User::from_name(NOBODY).unwrap().unwrap();
     let mut farm = farm(NOBODY);
+    // As a unit with ambient capabilities leaves it. Of this thread alone; the daemon has it from it.
+    let sets = capabilities(None).unwrap();
+    let inheritable = CapabilitySet::KILL;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            inheritable,
+            ..sets
+        },
+    )
+    .unwrap();
     farm.start_healthy();
     let (uid, gid) = (nobody.uid, nobody.gid);
     let own = lvsmon_path().display();
     assert_eq!(
         said(&farm, "monitor"),
-        format!("{uid}\n{gid}\n{gid}\nCapEff:\t0000000000000000\n-a b c 127.0.0.77 {own} who\n")
+        format!(
+            "{uid}\n{gid}\n{gid}\nCapInh:\t{none}\nCapEff:\t{none}\n\
+             -a b c 127.0.0.77 {own} who\n{} {NOBODY} {NOBODY}\n",
+            nobody.dir.display(),
+            none = "0".repeat(16),
+        )
     );
     let alert = said(&farm, "alert");
     assert!(alert.starts_with("0\n0\n"), "{alert}");
