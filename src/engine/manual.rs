@@ -177,7 +177,8 @@ pub enum Heed {
 /// How far a drain has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrainView {
-    /// It waits for connections to end, until then at the latest.
+    /// It waits for connections to end, until then at the latest: the deadline, or the end of the
+    /// wish where that comes first.
     Going(Wall),
     /// The server is out.
     Done(Drained),

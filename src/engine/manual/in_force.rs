@@ -263,7 +263,11 @@ impl WishInForce {
             wish: self.wish,
             drain: match self.drain {
                 Drain::No | Drain::Waits => None,
-                Drain::Going { deadline, .. } => Some(DrainView::Going(wall(deadline))),
+                // The end of the wish ends the waiting too.
+                Drain::Going { deadline, .. } => {
+                    let ends = self.until.map_or(deadline, |until| until.min(deadline));
+                    Some(DrainView::Going(wall(ends)))
+                }
                 Drain::Done(drained) => Some(DrainView::Done(drained)),
             },
             by: self.by.clone(),

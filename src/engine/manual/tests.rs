@@ -273,6 +273,15 @@ fn a_wish_ends_by_itself_and_says_so() {
 }
 
 #[test]
+fn a_drain_waits_no_longer_than_its_wish_lasts() {
+    let mut short = drain(600);
+    short.span = Some(Duration::from_secs(3));
+    let view = wished(0.0, &short).view(entry(), at(0.0)).unwrap();
+    assert_eq!(view.drain, Some(DrainView::Going(wall(3))));
+    assert_eq!(view.until, Some(wall(3)));
+}
+
+#[test]
 fn a_restart_goes_on_where_it_was() {
     let mut long = drain(600);
     long.span = Some(Duration::from_secs(7_200));
