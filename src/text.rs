@@ -26,11 +26,30 @@ pub fn counted(count: impl TryInto<u64>, word: &str) -> String {
     }
 }
 
-/// Text without line ends and other control characters: each is a blank.
+/// Whether a letter does something to a line in place of standing in it: control characters, and
+/// those of Unicode that turn the direction of what follows or are not seen. The two joiners,
+/// which some scripts are written with, are none of them.
+fn is_unseen(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Text without line ends, other control characters and what turns or hides text: each is a blank.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .map(|letter| if is_unseen(letter) { ' ' } else { letter })
         .collect()
 }
 
@@ -40,7 +59,7 @@ pub fn one_line_with_tabs(text: &str) -> String {
     text.chars()
         .map(|letter| match letter {
             '\t' => letter,
-            _ if letter.is_control() => ' ',
+            _ if is_unseen(letter) => ' ',
             _ => letter,
         })
         .collect()
@@ -104,5 +123,11 @@ mod tests {
     #[test]
     fn a_line_has_no_control_characters() {
         assert_eq!(one_line("a\nb\r\tc\u{7f}\u{85}\u{e4}"), "a b  c  \u{e4}");
+        // Nor any that turns or hides what a person reads; a joiner makes letters of some scripts.
+        assert_eq!(
+            one_line("a\u{202e}b\u{2066}c\u{200b}\u{feff}d\u{200d}"),
+            "a b c  d\u{200d}"
+        );
+        assert_eq!(one_line_with_tabs("a\t\u{202e}b\n"), "a\t b ");
     }
 }

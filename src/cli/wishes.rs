@@ -15,6 +15,7 @@ use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
 use crate::clock::Stopwatch;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
+use crate::engine::manual::REASON_MAX;
 use crate::time::timeval;
 use crate::wire::server::{DrainRow, ServerAnswer, ServerWhy};
 use crate::wire::{Desire, Source};
@@ -118,7 +119,8 @@ struct WishArgs {
         long,
         value_name = "TEXT",
         default_value = "",
-        hide_default_value = true
+        hide_default_value = true,
+        value_parser = reason
     )]
     reason: String,
     /// Also where it leaves fewer real servers than min_live
@@ -129,6 +131,16 @@ struct WishArgs {
     json: bool,
     #[command(flatten)]
     place: WhereArgs,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let length = text.trim().len();
+    if length > REASON_MAX {
+        return Err(format!(
+            "a reason is one line of at most {REASON_MAX} bytes; this one has {length}"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 fn span(text: &str) -> Result<Duration, String> {
@@ -422,4 +434,20 @@ fn login() -> Option<String> {
 fn wrong(command: &str, why: &str) -> ExitCode {
     complain(&format!("lvsmon {command}: {why}"));
     ExitCode::from(USAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_that_would_be_cut_is_refused_with_the_bound() {
+        let most = "x".repeat(REASON_MAX);
+        assert_eq!(reason(&most), Ok(most.clone()));
+        let why = reason(&"x".repeat(20_000)).unwrap_err();
+        assert!(
+            why.contains("at most 200 bytes; this one has 20000"),
+            "{why}"
+        );
+    }
 }
