@@ -104,8 +104,12 @@ impl Bindings {
                 continue;
             }
             if would_be < least && would_be < is {
+                let servers = match would_be {
+                    1 => "real server",
+                    _ => "real servers",
+                };
                 return Err(format!(
-                    "{key}: {would_be} real servers would be left of {is} that take new \
+                    "{key}: {would_be} {servers} would be left of {is} that take new \
                      connections, and its min_live is {least}; nothing was changed. Enable \
                      others first, or say --force"
                 ));

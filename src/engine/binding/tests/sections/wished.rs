@@ -239,7 +239,7 @@ fn a_server_left_as_found_counts_for_min_live_while_it_is_in() {
     for wish in [ManualWish::Disable, ManualWish::Quiesce] {
         let answer = story.wishes("10.1.0.1", wish, Caution::Refuse);
         let why = answer.unwrap_err();
-        assert!(why.contains("1 real servers would be left of 2"), "{why}");
+        assert!(why.contains("1 real server would be left of 2"), "{why}");
     }
     // One that takes no clients anyhow may be taken out.
     let answer = story.wishes("10.1.0.3", ManualWish::Disable, Caution::Refuse);
@@ -267,7 +267,7 @@ fn a_server_that_the_file_no_longer_names_does_not_count_for_min_live() {
     story.settles("1=5 2=5 3=5");
     let answer = story.wishes("10.1.0.1", ManualWish::Disable, Caution::Refuse);
     let why = answer.unwrap_err();
-    assert!(why.contains("1 real servers would be left of 2"), "{why}");
+    assert!(why.contains("1 real server would be left of 2"), "{why}");
 }
 
 /// What was said of real servers, since last asked.
