@@ -524,7 +524,7 @@ const CHECKERS: &[Case<'_>] = &[
             "misc.monitor -t 60 -d -- /usr/bin/env c 5%% %h\n",
             "weight_from check\n",
         ],
-        &["user"],
+        &["user: monitor_user"],
     ),
     (
         "MISC_CHECK {\n}",

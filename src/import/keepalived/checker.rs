@@ -397,7 +397,10 @@ impl Look<'_> {
                 "misc_path" => words = self.words(&line.args().join(" ")),
                 "misc_timeout" => limit = line.word(1).and_then(timer),
                 "misc_dynamic" => *sets_weight = is_on(line),
-                "user" => remarks.lost(&line.place, "user: it runs as the daemon's user"),
+                "user" => remarks.lost(
+                    &line.place,
+                    "user: monitor_user, one for all monitors, says as whom they run",
+                ),
                 _ => {}
             }
         }

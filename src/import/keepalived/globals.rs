@@ -182,9 +182,10 @@ fn lost(word: &str) -> Option<&'static str> {
             Some("lvsmon takes over the table as it finds it; ipvsadm -C would empty it")
         }
         "lvs_flush_on_stop" => Some("on_exit of each virtual section says what becomes of it"),
-        "script_user" | "enable_script_security" => {
-            Some("checks and alerts run as the daemon's user; `lvsmon check --host` looks at them")
-        }
+        "script_user" | "enable_script_security" => Some(
+            "monitor_user says as whom monitors that are programs run, and alerts run as the \
+                 daemon's user; `lvsmon check --host` looks at both",
+        ),
         "startup_script" | "shutdown_script" => Some("ExecStartPre and ExecStopPost of the unit"),
         "snmp_server" | "enable_snmp_checker" | "snmp_socket" => Some("there is no SNMP"),
         "nftables_ipvs" => Some("each virtual service of a group is one of its own"),
