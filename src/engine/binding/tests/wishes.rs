@@ -468,7 +468,7 @@ proptest! {
                         let ips: BTreeSet<_> = ended.keys().map(|it| it.1.0.ip()).collect();
                         wishes.retain(|entry, _| {
                             let is_lost = !before.contains_key(entry);
-                            !ended.contains_key(entry) && !(is_lost && ips.contains(&entry.1.0.ip()))
+                            !(ended.contains_key(entry) || is_lost && ips.contains(&entry.1.0.ip()))
                         });
                     }
                 }
