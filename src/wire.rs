@@ -108,6 +108,13 @@ impl Request {
             | Self::Metrics => Sort::Question,
         }
     }
+
+    /// Whether the director's place in its pair hangs on the answer, so that it has to come also
+    /// where many others ask: what a VRRP daemon asks and says.
+    #[must_use]
+    pub const fn is_of_role(&self) -> bool {
+        matches!(self, Self::Role | Self::SetRole { .. } | Self::Health)
+    }
 }
 
 /// A request, and how long its answer is waited for.

@@ -4,7 +4,9 @@
 //! daemon's own user are heard. A request is put to the loop and answered from the state it
 //! finds there, so an answer never shows half a change. What it tells of as done is in the journal
 //! on disk before. Clients are bounded in number, line
-//! length and patience; a slow reader loses its connection, nothing else.
+//! length and patience; a slow reader loses its connection, nothing else. Where all places are
+//! taken, a few more are heard out for a moment: what a VRRP daemon asks and says is answered
+//! also then ([`Request::is_of_role`]), anything else is refused.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -14,6 +16,7 @@ use std::time::Duration;
 
 use nix::unistd::geteuid;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -26,6 +29,20 @@ use crate::wire::{Answer, Asked, Request, Sort};
 
 /// Clients at once: far above what people and scripts need, far below the file limit.
 const CLIENTS_MAX: usize = 32;
+
+/// Clients beyond them that are heard out for a moment: the track scripts and notify scripts of
+/// more VRRP instances than a director has at one moment.
+const HEARD_OUT_MAX: usize = 16;
+
+/// A client beyond the bound has its request ready when it connects, as our own command line does.
+const HEARD_OUT_LIMIT: Duration = Duration::from_secs(1);
+
+/// Requests of such a client: a notify script says what became of this director and asks what it
+/// comes to.
+const HEARD_OUT_REQUESTS: usize = 4;
+
+/// Least time between two lines of the log about clients that were refused.
+const REFUSED_REST: Duration = Duration::from_secs(60);
 
 /// Longest request, in bytes: the longest sensible one is a host name.
 const REQUEST_MAX: u64 = 16 * 1024;
@@ -85,7 +102,7 @@ pub(super) struct Reply {
 }
 
 /// Requests that wait for the loop: one for each client is all there can be.
-pub(super) const ASKS_MAX: usize = CLIENTS_MAX;
+pub(super) const ASKS_MAX: usize = CLIENTS_MAX + HEARD_OUT_MAX;
 
 /// The open socket.
 #[derive(Debug)]
@@ -149,31 +166,114 @@ impl Control {
 
 async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
     let mut clients = JoinSet::new();
+    let mut heard_out = JoinSet::new();
+    let mut refused = Refused::default();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                while clients.try_join_next().is_some() {}
-                if clients.len() < CLIENTS_MAX {
-                    clients.spawn(serve(stream, asks.clone()));
-                } else {
-                    tracing::warn!(
-                        limit = CLIENTS_MAX,
-                        "too many clients on the control socket"
-                    );
-                    refuse(&stream, "too many clients; try again");
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    while clients.try_join_next().is_some() {}
+                    if clients.len() < CLIENTS_MAX {
+                        clients.spawn(serve(stream, asks.clone()));
+                    } else if heard_out.len() < HEARD_OUT_MAX {
+                        heard_out.spawn(hear_out(stream, asks.clone()));
+                    } else {
+                        refuse(&stream, TOO_MANY);
+                        refused.one_more();
+                    }
                 }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept on the control socket");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept on the control socket");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(end) = heard_out.join_next() => if let Ok(Outcome::Refused) = end {
+                refused.one_more();
+            },
         }
     }
 }
 
+/// What is said to those who find no place.
+const TOO_MANY: &str = "too many clients; try again";
+
+/// Clients that found no place since the daemon started.
+#[derive(Debug, Default)]
+struct Refused {
+    count: u64,
+    /// When the log said so last, as of [`since_boot`].
+    said: Option<Duration>,
+}
+
+impl Refused {
+    /// Counts one; the log has one line a minute at most, so that a crowd does not fill it.
+    fn one_more(&mut self) {
+        self.count += 1;
+        let now = since_boot();
+        let is_rested = |said| now.saturating_sub(said) >= REFUSED_REST;
+        if self.said.is_none_or(is_rested) {
+            self.said = Some(now);
+            tracing::warn!(
+                limit = CLIENTS_MAX,
+                count = self.count,
+                "too many clients on the control socket"
+            );
+        }
+    }
+}
+
+/// What became of a client beyond the bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It was answered, or had nothing to ask, or may not ask.
+    Served,
+    /// It would have needed a place.
+    Refused,
+}
+
+/// Answers the few requests of a client beyond the bound, where they count also then.
+async fn hear_out(stream: UnixStream, asks: mpsc::Sender<Ask>) -> Outcome {
+    let Some(uid) = asker(&stream) else {
+        refuse(&stream, STRANGER);
+        return Outcome::Served;
+    };
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    for _ in 0..HEARD_OUT_REQUESTS {
+        line.clear();
+        let mut bounded = (&mut reader).take(REQUEST_MAX);
+        let read = timeout(HEARD_OUT_LIMIT, bounded.read_until(b'\n', &mut line)).await;
+        if matches!(read, Ok(Ok(0) | Err(_))) {
+            return Outcome::Served;
+        }
+        let asked = serde_json::from_slice::<Asked>(&line);
+        if !asked.is_ok_and(|asked| asked.request.is_of_role()) {
+            let answer = refused(TOO_MANY.to_owned());
+            let _ = timeout(HEARD_OUT_LIMIT, write(&mut writer, &answer)).await;
+            return Outcome::Refused;
+        }
+        let answer = answer(&line, uid, &asks).await;
+        match timeout(HEARD_OUT_LIMIT, write(&mut writer, &answer)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Outcome::Served,
+        }
+    }
+    Outcome::Served
+}
+
+async fn write(writer: &mut OwnedWriteHalf, answer: &Answered) -> io::Result<()> {
+    let mut text = serde_json::to_vec(answer).unwrap_or_default();
+    text.push(b'\n');
+    writer.write_all(&text).await
+}
+
+/// What is said to those who may not ask.
+const STRANGER: &str = "only root and the daemon's own user may ask";
+
 async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
     let Some(uid) = asker(&stream) else {
-        refuse(&stream, "only root and the daemon's own user may ask");
+        refuse(&stream, STRANGER);
         return;
     };
     let (reader, mut writer) = stream.into_split();
@@ -194,9 +294,7 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
                 "a request is one line of JSON, at most {REQUEST_MAX} bytes"
             ))
         };
-        let mut text = serde_json::to_vec(&answer).unwrap_or_default();
-        text.push(b'\n');
-        match timeout(WRITE_LIMIT, writer.write_all(&text)).await {
+        match timeout(WRITE_LIMIT, write(&mut writer, &answer)).await {
             Ok(Ok(())) if is_whole => {}
             Ok(Ok(()) | Err(_)) | Err(_) => return,
         }

@@ -126,6 +126,38 @@ fn clients_are_bounded_and_those_who_leave_make_room() {
 }
 
 #[test]
+fn health_and_role_are_answered_while_others_have_all_places_and_the_log_says_so_once() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    farm.client();
+    let table = "{\"request\":\"table\"}\n";
+    let client = || {
+        let path = farm.folder.join("state/control");
+        BufReader::new(UnixStream::connect(path).unwrap())
+    };
+    let mut seated = Vec::new();
+    wait_until("all places taken", SOON, || {
+        let mut stream = client();
+        if ask(&mut stream, table)["table"].is_object() {
+            seated.push(stream);
+        }
+        seated.len() == 32
+    });
+    for words in [&["health"][..], &["role"], &["role", "master"]] {
+        let output = farm.output(words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {output:?}");
+    }
+    for _ in 0..20 {
+        let answer = ask(&mut client(), table);
+        let why = answer["error"].as_str().unwrap();
+        assert!(why.contains("too many clients"), "{answer}");
+    }
+    let log = farm.log();
+    assert_eq!(log.matches("too many clients").count(), 1, "{log}");
+    drop(seated);
+}
+
+#[test]
 fn a_client_that_never_reads_holds_up_nobody() {
     let mut farm = Farm::new();
     farm.start_healthy();
