@@ -20,12 +20,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::unistd::geteuid;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
 use crate::daemon::control::{Ask, Reply};
+use crate::daemon::server::listen_at;
 use crate::model::Listener;
 use crate::wire::metrics::{self, MetricsAnswer};
 use crate::wire::{Answer, Request};
@@ -127,18 +128,7 @@ async fn listen(mut wanted: watch::Receiver<Option<Listener>>, asks: mpsc::Sende
 }
 
 async fn open(host: &str, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
-    let mut addresses = lookup_host((host, port)).await?;
-    let no_address = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let address = addresses.next().ok_or_else(no_address)?;
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    let socket = socket.listen(BACKLOG)?;
-    let address = socket.local_addr()?;
-    Ok((socket, address))
+    listen_at(lookup_host((host, port)).await?, BACKLOG)
 }
 
 /// Serves until it is dropped, all clients with it.

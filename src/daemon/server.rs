@@ -217,7 +217,18 @@ impl Server {
 }
 
 fn listen(listener: &Listener) -> io::Result<(TcpListener, SocketAddr)> {
-    let mut addresses = (listener.bind.host(), listener.port).to_socket_addrs()?;
+    listen_at(
+        (listener.bind.host(), listener.port).to_socket_addrs()?,
+        BACKLOG,
+    )
+}
+
+/// Listens at the first of these addresses, and says which that is. A port that was used a moment
+/// ago is free.
+pub(super) fn listen_at(
+    mut addresses: impl Iterator<Item = SocketAddr>,
+    backlog: u32,
+) -> io::Result<(TcpListener, SocketAddr)> {
     let no_address = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let address = addresses.next().ok_or_else(no_address)?;
     let socket = match address {
@@ -226,7 +237,7 @@ fn listen(listener: &Listener) -> io::Result<(TcpListener, SocketAddr)> {
     };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    let socket = socket.listen(BACKLOG)?;
+    let socket = socket.listen(backlog)?;
     let address = socket.local_addr()?;
     Ok((socket, address))
 }
