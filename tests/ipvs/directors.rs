@@ -533,7 +533,16 @@ fn build() {
         "address del 10.0.0.3/32 dev br0\naddress del 10.0.0.1/24 dev br0\n\
          address add 10.0.0.2/24 dev br0\n",
     );
+    end_connections_of_servers_out("");
     build_west();
+}
+
+/// What `lvsmon check --host` asks a director of dr for: a client that uses a port again within two
+/// minutes would else wait for a server that has left.
+fn end_connections_of_servers_out(within: &str) {
+    run(&format!(
+        "{within} sysctl -qw net.ipv4.vs.expire_nodest_conn=1"
+    ));
 }
 
 /// Another machine in the place of west, which has died: its kernel knows nothing.
@@ -554,4 +563,5 @@ fn build_west() {
         "link set lo up\nlink set eth0 up\naddr add 10.0.0.1/24 dev eth0\n\
          addr add 192.168.0.252/24 dev eth0\n",
     );
+    end_connections_of_servers_out("nsenter --net=/run/netns/west");
 }
