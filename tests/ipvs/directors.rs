@@ -255,6 +255,12 @@ impl Director {
         self.lvsmon.as_ref().expect("an lvsmon").signal(signal);
     }
 
+    /// Its keepalived reads its file again.
+    pub(super) fn reload_keepalived(&self) {
+        let keepalived = self.keepalived.as_ref().expect("a keepalived");
+        keepalived.signal(Signal::SIGHUP);
+    }
+
     /// Its lvsmon is killed.
     pub(super) fn kill_lvsmon(&mut self) {
         self.lvsmon = None;
