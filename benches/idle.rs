@@ -32,13 +32,13 @@ fn main() -> std::io::Result<()> {
             let program = Path::new(env!("CARGO_BIN_EXE_lvsmon"));
             let figures = measure(program, folder.path(), count, lines, WINDOW);
             let each = least.map_or_else(String::new, |(fewer, first)| {
-                let grown = figures.resident_kb.saturating_sub(first.resident_kb) as f64;
+                let grown = figures.memory.own_kb.saturating_sub(first.memory.own_kb) as f64;
                 format!("{:.2} kB each", grown / (count - fewer) as f64)
             });
             writeln!(
                 out,
-                "{count:>6} services  {:>7} kB resident  {each:>13}  {:>4} ms CPU and {:>3} wake-ups in {} s  first check {:>5} ms after the start",
-                figures.resident_kb,
+                "{count:>6} services  {}  {each:>13}  {:>4} ms CPU and {:>3} wake-ups in {} s  first check {:>5} ms after the start",
+                figures.memory,
                 figures.cpu.as_millis(),
                 figures.wakeups,
                 WINDOW.as_secs(),

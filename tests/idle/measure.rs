@@ -4,7 +4,7 @@
 //! the figures. The daemon is the real one; its services are checked once, at the start, against
 //! a listener on loopback that counts, and then rest for an hour.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,14 +35,43 @@ pub(crate) enum Lines {
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
-    /// Resident memory of the daemon.
-    pub(crate) resident_kb: u64,
+    /// Memory of the daemon.
+    pub(crate) memory: Memory,
     /// Processor time of the daemon during the window, its children included.
     pub(crate) cpu: Duration,
     /// Times that one of its threads woke up during the window.
     pub(crate) wakeups: u64,
     /// From the start of the program to the first check's connection.
     pub(crate) first_check: Duration,
+}
+
+/// What a process has in memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    /// All that is resident. Most of it are pages of the program's own file, as many as the kernel
+    /// has at hand: that differs by megabytes between two runs of one program.
+    resident_kb: u64,
+    /// What is its own and no file's.
+    pub(crate) own_kb: u64,
+}
+
+impl Memory {
+    fn of(pid: u32) -> Self {
+        Self {
+            resident_kb: memory_kb(pid, "VmRSS:"),
+            own_kb: memory_kb(pid, "RssAnon:"),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            resident_kb,
+            own_kb,
+        } = self;
+        write!(f, "{own_kb:>6} kB of its own, {resident_kb:>6} kB resident")
+    }
 }
 
 /// A daemon that is ended with the value.
@@ -119,7 +148,7 @@ pub(crate) fn measure(
     let before = (cpu(pid), wakeups(pid));
     rest(window);
     let figures = Figures {
-        resident_kb: resident_kb(pid),
+        memory: Memory::of(pid),
         cpu: cpu(pid).saturating_sub(before.0),
         wakeups: wakeups(pid).saturating_sub(before.1),
         first_check: first_check.unwrap_or_else(|| start.elapsed()),
@@ -168,19 +197,19 @@ fn write_configuration(folder: &Path, count: usize, lines: Lines, port: u16) -> 
     path
 }
 
-/// Resident memory of a process.
-fn resident_kb(pid: u32) -> u64 {
+/// What a process has in memory, by its name in proc_pid_status(5).
+fn memory_kb(pid: u32, kind: &str) -> u64 {
     std::fs::read_to_string(format!("/proc/{pid}/status"))
         .expect("the daemon's status")
         .lines()
         .find_map(|line| {
-            line.strip_prefix("VmRSS:")?
+            line.strip_prefix(kind)?
                 .split_whitespace()
                 .next()?
                 .parse()
                 .ok()
         })
-        .expect("a resident size")
+        .expect("a size")
 }
 
 /// Times that the threads of a process gave up the processor by themselves. A thread that ended

@@ -33,7 +33,7 @@ fn figures(count: usize, lines: Lines) -> Figures {
 fn ten_thousand_idle_services_cost_little_memory_and_no_processor_time() {
     let few = figures(100, Lines::Mail);
     let many = figures(10_000, Lines::Mail);
-    let each = many.resident_kb.saturating_sub(few.resident_kb) * 1024 / 9_900;
+    let each = many.memory.own_kb.saturating_sub(few.memory.own_kb) * 1024 / 9_900;
     assert!(
         each < BYTES_PER_SERVICE_MAX,
         "{each} bytes for each service, first check after {:?}: {few:?} {many:?}",
