@@ -432,6 +432,7 @@ impl Bindings {
     fn decide_one(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) -> bool {
         let survey = self.survey(key);
         let declared = self.words_of(key, &survey);
+        self.wish_of_new(key, declared.keys().copied(), actions);
         let is_made = survey.creates.is_some() || survey.section.is_some();
         let before = self.desired.get(&key);
         let wish_before = |server| {

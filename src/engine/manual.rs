@@ -5,6 +5,9 @@
 //! withdraw stays out whatever is wished, and comes back as wished. A wish lasts until it is
 //! ended or its time is over, through reloads and restarts; a clock that is set moves no span.
 //!
+//! Where a person meant the server, and not one of its virtual services, the wish holds for the
+//! entries too that the file names later: see `reach`.
+//!
 //! The wish for an entry that the file no longer has is kept for [`LOST_KEPT`], so that a server
 //! under maintenance is not put to work when a file that lost it by mistake is mended.
 //!
@@ -33,11 +36,13 @@ use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
 use in_force::{Drain, SavedWish, WishInForce};
+use reach::Reach;
 pub use shared::SharedOrder;
 use shared::Term;
 
 mod in_force;
 pub(crate) mod merged;
+mod reach;
 mod shared;
 
 #[cfg(test)]
@@ -257,6 +262,7 @@ impl Manual {
                 until: order.span.map(|span| now.wall.after(span)),
             },
             lost: None,
+            reach: Reach::of(&order.aim, entry.1),
             caution: order.caution,
         };
         let record = standing.record(entry, now);
@@ -287,7 +293,7 @@ impl Manual {
             actions.push(standing.record(entry, now));
             if lost {
                 let text = format!(
-                    "the file no longer has it; {} is kept for {} in case it comes back",
+                    "the file no longer has it there; {} is kept for {} in case it comes back",
                     standing.called(),
                     Readable(LOST_KEPT)
                 );

@@ -37,6 +37,24 @@ impl Bindings {
             lines.push(format!("{server} in {key}: {wish} is ended{still}"));
             keys.insert(key);
         }
+        // Lest a reload brings it back with a virtual service.
+        let lost = views.iter().filter_map(entry_of);
+        let lost: BTreeSet<_> = lost
+            .flat_map(|(_, it)| self.manual.meant(aim, it))
+            .collect();
+        for (key, server) in lost {
+            if self.owned.is_declared(key, server) {
+                continue;
+            }
+            if let Some((wish, record)) = self.manual.end(now, (key, server)) {
+                actions.push(record);
+                let wish = wish.called();
+                lines.push(format!(
+                    "{server} in {key}, where the file no longer has it: {wish} is ended"
+                ));
+                keys.insert(key);
+            }
+        }
         let meant: BTreeSet<VirtualServiceKey> =
             views.iter().map(|view| view.virtual_service).collect();
         let ended = self.end_latches(&aim.server, &meant, &mut actions);

@@ -127,6 +127,13 @@ impl Owned {
         })
     }
 
+    /// Whether the file has this real server, as far as it was looked at.
+    pub(super) fn is_declared(&self, key: VirtualServiceKey, server: RealServerKey) -> bool {
+        let service = self.services.get(&key);
+        let ownership = service.and_then(|service| service.servers.get(&server));
+        matches!(ownership, Some(Ownership::Declared(_)))
+    }
+
     /// Whether `-B` declared the virtual service, now or before.
     pub(super) fn is_made(&self, key: VirtualServiceKey) -> bool {
         self.services

@@ -362,6 +362,24 @@ impl Bindings {
         }
     }
 
+    /// Of these real servers that the file has those are given the wishes of the server as a whole
+    /// that it had not when it was last looked at, before a restart too.
+    pub(super) fn wish_of_new(
+        &mut self,
+        key: VirtualServiceKey,
+        servers: impl Iterator<Item = RealServerKey>,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.manual.is_empty() {
+            return;
+        }
+        let is_new = |server: &RealServerKey| !self.owned.is_declared(key, *server);
+        let new: BTreeSet<RealServerKey> = servers.filter(is_new).collect();
+        if !new.is_empty() {
+            actions.extend(self.manual.named_anew(self.now, key, &new));
+        }
+    }
+
     /// What time and connections have brought about for wishes.
     pub(super) fn advance_wishes(&mut self, now: Now, actions: &mut Vec<Action>) {
         if self.manual.is_empty() {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::event::{Action, Caution, ManualWish};
+use crate::engine::manual::reach::Reach;
 use crate::engine::manual::shared::Term;
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, DrainView, Drained, Effect, EntryKey, Heed, LOST_KEPT, ManualView,
@@ -30,6 +31,8 @@ pub(super) struct WishInForce {
     pub(super) said: Term,
     /// When it is forgotten, the file having lost its entry.
     pub(super) lost: Option<Mono>,
+    /// Where else it holds, once the file names the server there.
+    pub(super) reach: Reach,
     /// Whether it gives way where wishes together leave fewer than `min_live`.
     pub(super) caution: Caution,
 }
@@ -83,6 +86,8 @@ pub(super) struct SavedWish {
     drained: Option<Drained>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<Wall>,
+    #[serde(default, skip_serializing_if = "Reach::is_one")]
+    reach: Reach,
     #[serde(default, skip_serializing_if = "Caution::is_refuse")]
     caution: Caution,
 }
@@ -125,6 +130,7 @@ impl WishInForce {
                 let left = lost.since(now.wall).min(LOST_KEPT);
                 now.mono.after(left)
             }),
+            reach: saved.reach,
             caution: saved.caution,
         }
     }
@@ -148,6 +154,7 @@ impl WishInForce {
             deadline,
             drained,
             lost: self.lost.map(wall),
+            reach: self.reach,
             caution: self.caution,
         };
         Action::Record(Box::new(Record {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::effort::look;
 use crate::engine::event::{Action, Caution, ManualWish, NoWish};
 use crate::engine::manual::in_force::{Drain, WishInForce, due};
+use crate::engine::manual::reach::Reach;
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, forget, key, line,
     note,
@@ -40,6 +41,9 @@ pub struct SharedOrder {
     /// Where a tombstone looks for it, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Wall>,
+    /// Where else it holds: each director's file may name the server elsewhere first.
+    #[serde(default, skip_serializing_if = "Reach::is_one")]
+    reach: Reach,
     /// Whether it gives way to `min_live`.
     #[serde(default, skip_serializing_if = "Caution::is_refuse")]
     caution: Caution,
@@ -111,6 +115,7 @@ impl Manual {
             reason: standing.reason.clone(),
             since: standing.said.since,
             until: standing.said.until,
+            reach: standing.reach,
             caution: standing.caution,
         })
     }
@@ -145,6 +150,7 @@ impl Manual {
             until: until.map(|until| due(now, since, until)),
             said: shared.term(),
             lost: None,
+            reach: shared.reach,
             caution: shared.caution,
         };
         let text = format!("{} holds, said on the other director", standing.called());

@@ -455,15 +455,21 @@ proptest! {
     ) {
         let (mut kernel, mut other_kernel) = (Table::new(), Table::new());
         let (mut farm, mut other) = (Farm::new(FILES[first]), Farm::new(FILES[first]));
-        let mut wishes: BTreeMap<EntryKey, ManualWish> = BTreeMap::new();
-        for step in &steps {
+        // With which step it was said.
+        let mut wishes: BTreeMap<EntryKey, (usize, ManualWish)> = BTreeMap::new();
+        for (number, step) in steps.iter().enumerate() {
+            let before = entries(&farm, None);
             match step {
                 Both::Happens(step) => {
                     farm = happens(farm, step, &mut kernel);
                     other = happens(other, step, &mut other_kernel);
                     if let Step::Enables(name) = step {
                         let ended = entries(&farm, Some(name));
-                        wishes.retain(|entry, _| !ended.contains_key(entry));
+                        let ips: BTreeSet<_> = ended.keys().map(|it| it.1.0.ip()).collect();
+                        wishes.retain(|entry, _| {
+                            let is_lost = !before.contains_key(entry);
+                            !(ended.contains_key(entry) || is_lost && ips.contains(&entry.1.0.ip()))
+                        });
                     }
                 }
                 Both::Wishes(wish, name) => {
@@ -475,17 +481,90 @@ proptest! {
                     // One that has no address is refused with all the others of the name.
                     if !all.iter().any(nameless) {
                         let meant = entries(&farm, Some(name)).into_keys();
-                        wishes.extend(meant.map(|entry| (entry, *wish)));
+                        wishes.extend(meant.map(|entry| (entry, (number, *wish))));
                     }
                     other.seconds += 1.0;
                 }
             }
+            // Of the server wherever the file has it: the newest one.
+            for entry in entries(&farm, None).into_keys().filter(|it| !before.contains_key(it)) {
+                let of_server = wishes.iter().filter(|(it, _)| it.1.0.ip() == entry.1.0.ip());
+                let newest = of_server.map(|(_, said)| *said).max_by_key(|said| said.0);
+                if let (Some(said), false) = (newest, wishes.contains_key(&entry)) {
+                    wishes.insert(entry, said);
+                }
+            }
             let mut expected = entries(&other, None);
             for (entry, wish) in &mut expected {
-                let effect = wishes.get(entry).map(Effect::at_first);
+                let effect = wishes.get(entry).map(|(_, wish)| Effect::at_first(wish));
                 *wish = effect.map_or(*wish, |effect| effect.over(*wish));
             }
             prop_assert_eq!(entries(&farm, None), expected);
         }
     }
+}
+
+/// The second virtual service of [`TWO`], and the first with another address.
+const RENUMBERED: [&str; 2] = ["web/http a,b 10.0.0.4:80/tcp each", TWO[1]];
+
+/// What is wanted of a virtual service, or nothing.
+fn wanted_in(farm: &Farm, key: &str) -> String {
+    let wanted = farm.bindings.desired.get(&key.parse().unwrap());
+    let weight = |wish: &ServerWish| match wish {
+        ServerWish::In(settings) => settings.weight.to_string(),
+        ServerWish::Out => "out".to_owned(),
+        ServerWish::AsFound => "found".to_owned(),
+    };
+    let servers = wanted.into_iter().flat_map(|it| it.servers.values());
+    servers.map(weight).collect::<Vec<String>>().join(" ")
+}
+
+#[test]
+fn a_wish_for_a_server_holds_where_a_reload_names_it_anew() {
+    for (server, within, expected) in [
+        ("a", None, "0 5"),
+        ("192.168.0.1", None, "0 5"),
+        ("[192.168.0.1]", None, "0 5"),
+        ("a:80", None, "0 5"),
+        ("192.168.0.1:80", None, "0 5"),
+        // Of another port, and of one virtual service.
+        ("a:443", None, "5 5"),
+        ("192.168.0.1:443", None, "5 5"),
+        ("a", Some("10.0.0.3:80"), "5 5"),
+        ("a", Some("10.0.0.3:443"), "5 5"),
+    ] {
+        let mut farm = good();
+        farm.orders(ManualWish::Quiesce, server, within);
+        farm.reloads(&RENUMBERED);
+        let found = wanted_in(&farm, "10.0.0.4:80/tcp");
+        assert_eq!(found, expected, "{server} {within:?}");
+    }
+}
+
+#[test]
+fn a_disabled_server_stays_out_of_a_virtual_service_that_a_reload_adds() {
+    let mut farm = Farm::new(&TWO[1..]);
+    farm.resolves("a", "192.168.0.1");
+    farm.resolves("b", "192.168.0.2");
+    farm.succeeds("web/ssl");
+    farm.orders(ManualWish::Weight { weight: 3 }, "b:443", None);
+    farm.orders(ManualWish::Disable, "a", None);
+    let more = ["web/ssl a,b 10.0.0.2:443/tcp each", TWO[0], TWO[1]];
+    farm.reloads(&more);
+    assert_eq!(wanted_in(&farm, "10.0.0.2:443/tcp"), "out 3");
+    farm.succeeds("web/http");
+    assert_eq!(wanted_in(&farm, "10.0.0.3:80/tcp"), "out 5");
+    // What is said of one of them is not undone by a reload nor a restart.
+    let (now, one) = (farm.now(), aim("a", Some("10.0.0.3:80")));
+    let (answer, actions) = farm.bindings.enable(now, &one);
+    farm.perform(actions);
+    answer.unwrap();
+    assert_eq!(wanted_in(&farm, "10.0.0.3:80/tcp"), "5 5");
+    farm.reloads(&more);
+    assert_eq!(wanted_in(&farm, "10.0.0.3:80/tcp"), "5 5");
+    // An end of all of them is one of those too that the file has no more.
+    farm.reloads(&more[1..]);
+    farm.enables("a").unwrap();
+    farm.reloads(&["web/ssl a,b 10.0.0.5:443/tcp each", TWO[1]]);
+    assert_eq!(wanted_in(&farm, "10.0.0.5:443/tcp"), "5 3");
 }
