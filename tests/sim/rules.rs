@@ -40,6 +40,7 @@ pub(crate) struct Seen {
     pub(crate) lost_entries: u64,
     pub(crate) wars: u64,
     pub(crate) orders: u64,
+    pub(crate) inherited_orders: u64,
     pub(crate) drains: u64,
     pub(crate) troubles: u64,
     pub(crate) exits: u64,
@@ -82,6 +83,7 @@ impl Seen {
         self.lost_entries += other.lost_entries;
         self.wars += other.wars;
         self.orders += other.orders;
+        self.inherited_orders += other.inherited_orders;
         self.drains += other.drains;
         self.troubles += other.troubles;
         self.exits += other.exits;
@@ -125,6 +127,7 @@ impl Seen {
             self.lost_entries,
             self.wars,
             self.orders,
+            self.inherited_orders,
             self.drains,
             self.troubles,
             self.exits,

@@ -535,6 +535,7 @@ impl World {
         self.seen.kept_servers += roles(ServerRole::Kept) as u64;
         self.seen.fallbacks += roles(ServerRole::FallbackIn) as u64;
         self.seen.orders += self.orders.count() as u64;
+        self.seen.inherited_orders += std::mem::take(&mut self.orders.inherited);
         self.seen.troubles += self.troubles.count() as u64;
         let drains = |it: &&RealServerView| matches!(it.role, Some(ServerRole::Draining { .. }));
         self.seen.drains += views.iter().filter(drains).count() as u64;
