@@ -4,6 +4,9 @@
 //! at it and disturb it as `ipvsadm` would a kernel's. The file is the truth: it is looked at
 //! each time, but read only where it is another than the one read last, and written once for
 //! all changes of a batch.
+//!
+//! Beside it `connections` says what `ipvsadm -Ln` counts. Only that one may be a pipe: each look
+//! then waits for its writer, as a call to a kernel may hang.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Write as _};
@@ -16,6 +19,7 @@ use super::{Look, Refusal, listing};
 use crate::clock::Clock;
 use crate::lvs::replay::{self, Conflict};
 use crate::lvs::{Command, ConnectionTimeouts, SyncChange, SyncDaemon, Table, VirtualServiceKey};
+use crate::regular_file;
 use crate::time::Wall;
 
 /// The file in the state folder.
@@ -120,8 +124,9 @@ impl Memory {
     ) -> Result<Look, Refusal> {
         let table = self.list(wanted)?;
         let path = self.path.with_file_name(CONNECTIONS_NAME);
-        let mut connections = counts::connections(&self.beside(&path)?)
-            .map_err(|error| unreadable(&path, &error.to_string()))?;
+        let text = beside(&path, File::open(&path))?;
+        let mut connections =
+            counts::connections(&text).map_err(|error| unreadable(&path, &error.to_string()))?;
         connections.retain(|(key, server), _| {
             let entry = table.get(key);
             entry.is_some_and(|entry| entry.servers.contains_key(server))
@@ -132,7 +137,7 @@ impl Memory {
     /// The synchronisation daemons of the file beside the table.
     pub(super) fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, Refusal> {
         let path = self.path.with_file_name(DAEMONS_NAME);
-        let text = self.beside(&path)?;
+        let text = beside(&path, regular_file::open(&path))?;
         daemons::daemons(&text).ok_or_else(|| unreadable(&path, "a line makes no sense"))
     }
 
@@ -154,15 +159,6 @@ impl Memory {
         write(&path, &daemons::format_daemons(&running))
             .map_err(|error| refusal(&path, "written", &error))?;
         Ok(())
-    }
-
-    /// The text of a file beside the table; a missing one is empty.
-    fn beside(&self, path: &Path) -> Result<String, Refusal> {
-        match read(path) {
-            Ok((_, text)) => Ok(text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(refusal(path, "read", &error)),
-        }
     }
 
     /// Makes one change, as the kernel would. It is in the file after [`Memory::settle`].
@@ -203,7 +199,7 @@ impl Memory {
         {
             self.reads += 1;
         }
-        let (stamp, text) = match read(&self.path) {
+        let (stamp, text) = match regular_file::open(&self.path).and_then(read) {
             Ok((stamp, text)) => (stamp, text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 (FileStamp::Missing, String::new())
@@ -221,8 +217,16 @@ impl Memory {
     }
 }
 
-fn read(path: &Path) -> io::Result<(FileStamp, String)> {
-    let file = File::open(path)?;
+/// The text of a file beside the table; a missing one is empty.
+fn beside(path: &Path, file: io::Result<File>) -> Result<String, Refusal> {
+    match file.and_then(read) {
+        Ok((_, text)) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(refusal(path, "read", &error)),
+    }
+}
+
+fn read(file: File) -> io::Result<(FileStamp, String)> {
     // Taken before the content: what is written meanwhile gives the next look another one.
     let metadata = file.metadata()?;
     let mut text = String::new();
@@ -332,6 +336,22 @@ mod tests {
     fn weight(memory: &mut Memory) -> u32 {
         let table = memory.list(&|_| true).unwrap();
         table[&web()].servers[&real()].weight.0
+    }
+
+    #[test]
+    fn a_pipe_in_place_of_the_file_is_refused_and_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (done, listed) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = done.send(Memory::new(path).list(&|_| true));
+        });
+        let listed = listed.recv_timeout(Duration::from_secs(10));
+        let Ok(Err(Refusal::Other(why))) = listed else {
+            panic!("{listed:?}");
+        };
+        assert!(why.contains("table cannot be read: "), "{why}");
     }
 
     #[test]
