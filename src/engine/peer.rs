@@ -9,13 +9,15 @@
 //! What the peer said last counts on when it is gone: that is when the standby needs it. A
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
 //! is another one. A number that had its end here is not taken again, for as long as ends are
-//! remembered. What ended on both while they did not hear each other is in `ended`.
+//! remembered. What ended on both while they did not hear each other is in `ended`, what
+//! ended there and was never seen here in `untold`.
 
 pub(super) mod counts;
 mod ended;
 mod owed;
 mod reached;
 mod troubles;
+mod untold;
 mod wishes;
 
 use std::collections::BTreeSet;
@@ -33,7 +35,7 @@ use crate::engine::state::{Acked, EventText, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Model, Service, ServiceId};
 use crate::pair::talk::Reached;
-use crate::pair::talk::conversation::{COMMENT_MAX, Outages};
+use crate::pair::talk::conversation::{COMMENT_MAX, EndedOutages, Outages};
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};
 use crate::text::cut;
 use crate::time::{Now, Wall};
@@ -50,6 +52,8 @@ pub(super) struct Peer {
     owed: Owed,
     /// What ended here lately.
     ended: EndedHere,
+    /// Of what the peer has told, what people may be waiting for the end of.
+    untold: EndedOutages,
 }
 
 impl Peer {
@@ -159,6 +163,7 @@ impl Engine {
         if told.is_linked && !self.peer.told.is_linked {
             self.peer.linked_since = Some(now.wall);
         }
+        self.peer.untold = untold::untold(&told.ended);
         self.peer.told = told;
         if !self.peer.told.is_linked {
             return;

@@ -88,6 +88,45 @@ impl Decision {
             ruling,
         }
     }
+
+    /// Which periods call.
+    pub(crate) fn periods(&self) -> Vec<u32> {
+        let places = self.calls.iter().filter_map(|call| call.period);
+        let mut places: Vec<u32> = places.filter_map(|it| u32::try_from(it).ok()).collect();
+        places.dedup();
+        places
+    }
+}
+
+/// What the end of an outage causes in these periods where the other director of a pair has decided
+/// that it is told, and by which rules.
+pub(crate) fn end_that_was_due(service: &Service, periods: &[u32]) -> Decision {
+    let mut decision = Decision {
+        calls: Vec::new(),
+        held_back: Vec::new(),
+        ruling: Ruling::HeldBack,
+    };
+    let is_due = |index: &usize| u32::try_from(*index).is_ok_and(|it| periods.contains(&it));
+    let due = service.periods.iter().enumerate();
+    for (index, period) in due.filter(|(index, _)| is_due(index)) {
+        let lines = lines(period, AlertKind::Up).iter();
+        let lines = lines.filter(|line| !reaches_table(line) && takes_exit(line, 0));
+        for line in lines {
+            match &line.program {
+                AlertProgram::Native(_) | AlertProgram::Executable(_) => {
+                    decision.calls.push(Call {
+                        period: Some(index),
+                        command: Arc::clone(line),
+                    });
+                }
+                AlertProgram::Missing(reason) => {
+                    let why = Suppressed::NoProgram(reason.clone());
+                    decision.held_back.push((Some(index), why));
+                }
+            }
+        }
+    }
+    decision
 }
 
 /// Decides about one event, and remembers in `memory` what the next decision must know:
@@ -423,7 +462,11 @@ pub(crate) fn reaches_table(line: &AlertCommand) -> bool {
 
 /// Step 8.4: the `exit=` of a line.
 fn line_wants(line: &AlertCommand, occasion: &Occasion<'_>) -> bool {
-    line.exit.is_none_or(|range| range.contains(occasion.exit))
+    takes_exit(line, occasion.exit)
+}
+
+fn takes_exit(line: &AlertCommand, exit: i32) -> bool {
+    line.exit.is_none_or(|range| range.contains(exit))
 }
 
 /// A span as it is compared with a limit. A limit in whole seconds is compared with the

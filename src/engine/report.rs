@@ -254,8 +254,8 @@ impl Engine {
         }
         self.good_for_table(id, &verdicts, actions);
         self.remember_hosts(now, id, &hosts, "", Weighs::Fully);
-        self.tell_success(now, was, &heard, &hosts, actions);
-        self.outage_ends(now, id, actions);
+        let upalerts = self.tell_success(now, was, &heard, &hosts, actions);
+        self.outage_ends(now, id, upalerts, actions);
         let state = &mut self.states[id.index()];
         // Where `trapduration` ended the failure (E-2) it is good already, and only now is
         // the outage forgotten: by the journal too.
@@ -266,10 +266,11 @@ impl Engine {
         if was != Status::Ok || is_forgotten || state.periods != memory {
             actions.push(record(service, state, now));
         }
+        self.tell_ends_of_the_peer(now, id, &hosts, actions);
     }
 
-    /// A `redistribute` line is told of every success, upalerts of a recovery. Their output is
-    /// that of the event before (E-17), their hosts are those of the success.
+    /// A `redistribute` line is told of every success, upalerts of a recovery: for which periods.
+    /// Their output is that of the event before (E-17), their hosts are those of the success.
     fn tell_success(
         &mut self,
         now: Now,
@@ -277,7 +278,7 @@ impl Engine {
         heard: &Heard,
         hosts: &[HostState],
         actions: &mut Vec<Action>,
-    ) {
+    ) -> Vec<u32> {
         let model = Arc::clone(&self.model);
         let id = heard.service;
         let service = model.service(id);
@@ -285,7 +286,7 @@ impl Engine {
         let has_upalert = periods.any(|period| !period.upalerts.is_empty());
         let is_recovery = was == Status::Fail && has_upalert;
         if service.redistribute.is_none() && !is_recovery {
-            return;
+            return Vec::new();
         }
         let state = &mut self.states[id.index()];
         let text = state.text.take().unwrap_or_default();
@@ -301,10 +302,13 @@ impl Engine {
             intended: heard.intended.as_deref(),
         };
         self.redistribute(now, &happening, actions);
-        if is_recovery {
-            let decision = self.decide(now, service, &happening, None);
-            self.call_alerts(now, &happening, decision, actions);
+        if !is_recovery {
+            return Vec::new();
         }
+        let decision = self.decide(now, service, &happening, None);
+        let upalerts = decision.periods();
+        self.call_alerts(now, &happening, decision, actions);
+        upalerts
     }
 
     /// Startup alerts of every service.

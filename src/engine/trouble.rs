@@ -137,6 +137,7 @@ impl Engine {
         }
         if !is_stopped {
             self.end_owed_troubles(now, actions);
+            self.tell_ends_of_the_peers_troubles(now, actions);
         }
     }
 
@@ -288,7 +289,7 @@ impl Engine {
             virtual_service: section.key,
             news: SectionNews::Over(trouble, text.clone()),
         }));
-        self.trouble_ended(now, section.key, trouble, told, actions);
+        self.trouble_ended(now, section, trouble, told, actions);
         let kind = AlertKind::Up;
         self.alert(now, section, (trouble, kind), told, &text, actions);
         actions.push(forget(section.key, trouble));

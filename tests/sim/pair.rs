@@ -12,6 +12,7 @@
 mod apart;
 mod director;
 mod frozen;
+mod oneway;
 mod post;
 mod sections;
 
@@ -38,6 +39,7 @@ use lvsmon::time::Mono;
 
 use apart::{Apart, Failing};
 use director::Director;
+use oneway::OneWay;
 
 const HOSTS: usize = 3;
 
@@ -58,6 +60,7 @@ enum Coming {
     Word(usize, u64, Word),
     Flip,
     FlipApart,
+    FlipOneWay,
     Cut,
     Lost(u64),
     Unlinked(usize, u64),
@@ -82,6 +85,8 @@ enum About {
     Section(String),
     /// Which hosts of the group fail whose hosts fail apart.
     Apart(Failing),
+    /// A host that one director may not reach, and the section of which it is the only server.
+    OneWay,
 }
 
 /// One mail that arrived.
@@ -124,6 +129,7 @@ struct World {
     /// The outages of each host: from when to when.
     outages: Vec<Vec<(Mono, Option<Mono>)>>,
     apart: Apart,
+    one_way: OneWay,
     mails: Vec<Mail>,
     /// Ends that some director wanted to tell.
     ended: BTreeSet<About>,
@@ -220,6 +226,7 @@ impl World {
             is_linked: false,
             outages: vec![Vec::new(); HOSTS],
             apart: Apart::default(),
+            one_way: OneWay::default(),
             mails: Vec::new(),
             ended: BTreeSet::new(),
             deaf: vec![Deaf {
@@ -320,9 +327,10 @@ impl World {
         for action in actions {
             if let Action::Renumber(it) = &action {
                 self.note(format_args!("{side} renumbers {} to {}", it.from, it.to));
+                self.one_way.renumbered(it);
             }
             if let Some(run) = action.started() {
-                let report = self.found(run);
+                let report = self.found(side, run);
                 self.soon(800, Coming::Ends(side, life, run.id, report));
             } else if let Some(call) = action.sent() {
                 let is_shared = EventId::of(&call.event).is_some_and(EventId::is_shared);
@@ -332,8 +340,8 @@ impl World {
                         call.event,
                         about.failing()
                     ));
-                    let is_apart = matches!(about, About::Apart(_));
-                    if call.kind.mark() == Some("-u") && !is_apart {
+                    let has_own_rule = matches!(about, About::Apart(_) | About::OneWay);
+                    if call.kind.mark() == Some("-u") && !has_own_rule {
                         self.ended.insert(about.clone());
                     }
                     let director = &mut self.directors[side];
@@ -368,6 +376,9 @@ impl World {
     fn about(&self, call: &AlertCall) -> Option<About> {
         let (place, _) = EventId::of(&call.event)?.outage.rsplit_once('/')?;
         let (group, name) = place.split_once('/')?;
+        if oneway::is_about(group, name) {
+            return Some(About::OneWay);
+        }
         if group == SECTION_GROUP {
             return Some(About::Section(name.to_owned()));
         }
@@ -379,7 +390,10 @@ impl World {
         Some(About::Outage(host, count.checked_sub(1)?))
     }
 
-    fn is_down(&self, host: &HostName) -> bool {
+    fn is_down(&self, side: usize, host: &HostName) -> bool {
+        if oneway::is_it(host) {
+            return self.one_way.is_down(side);
+        }
         if apart::is_one(host) {
             return self.apart.is_down(host);
         }
@@ -388,10 +402,10 @@ impl World {
         last.is_some_and(|(_, end)| end.is_none())
     }
 
-    fn found(&self, run: &Run) -> Report {
+    fn found(&self, side: usize, run: &Run) -> Report {
         let hosts = run.hosts.iter().map(|host| HostResult {
             host: host.clone(),
-            verdict: match self.is_down(host) {
+            verdict: match self.is_down(side, host) {
                 true => HostVerdict::Down(Reason::Refused),
                 false => HostVerdict::Up,
             },
@@ -439,6 +453,7 @@ impl World {
             Coming::Word(side, link, word) => self.hear(side, link, &word),
             Coming::Flip => self.flip(),
             Coming::FlipApart => self.flip_apart(),
+            Coming::FlipOneWay => self.flip_one_way(),
             Coming::Cut => {
                 self.cut(Cause::Cut);
                 self.later(30, Coming::Heal);
@@ -713,7 +728,7 @@ impl World {
     /// Both have seen the same for a while: their tables are the same.
     fn compare(&mut self) {
         let is_quiet = self.time.since(self.quiet_since) > Duration::from_secs(40);
-        if !is_quiet || !self.is_settled() || !self.both_know() {
+        if !is_quiet || !self.is_settled() || !self.both_know() || !self.sees_the_same() {
             return;
         }
         self.compared += 1;
@@ -746,6 +761,7 @@ impl World {
                 it,
                 Coming::Flip
                     | Coming::FlipApart
+                    | Coming::FlipOneWay
                     | Coming::Cut
                     | Coming::HandOver
                     | Coming::Die
@@ -761,6 +777,7 @@ impl World {
             }
         }
         self.apart.recover(self.time);
+        self.one_way.recover(self.time);
         self.quiet_since = self.time;
         self.heal();
         self.live(10);
@@ -775,6 +792,7 @@ impl World {
         self.live(300);
         self.compare();
         self.who_fails_is_told();
+        self.what_was_told_has_its_end();
         self.everything_is_told();
         self.troubles_have_an_end();
         self.nothing_has_two_ids();
@@ -784,7 +802,9 @@ impl World {
     fn everything_is_told(&self) {
         let known = self.mails.iter().map(|it| it.about.clone());
         let known: BTreeSet<About> = known.chain(self.ended.iter().cloned()).collect();
-        let known = known.iter().filter(|it| !matches!(it, About::Apart(_)));
+        let known = known
+            .iter()
+            .filter(|it| !matches!(it, About::Apart(_) | About::OneWay));
         for about in known {
             let told = |kind: &str| {
                 let mut mails = self.mails.iter().filter(|it| it.about == *about);
@@ -792,7 +812,7 @@ impl World {
             };
             let goes_on = match about {
                 About::Section(trouble) => self.goes_on(trouble).is_some(),
-                About::Outage(..) | About::Apart(_) => false,
+                About::Outage(..) | About::Apart(_) | About::OneWay => false,
             };
             assert!(
                 goes_on || told("up"),
@@ -807,7 +827,7 @@ impl World {
     /// heard each other again. One that stands still tells nothing before it has heard the other.
     fn is_excused(&self, about: &About) -> bool {
         let &About::Outage(host, index) = about else {
-            return true; // `troubles_have_an_end`, `who_fails_is_told`
+            return true; // `troubles_have_an_end`, `who_fails_is_told`, `what_was_told_has_its_end`
         };
         let (begin, end) = self.outages[host][index];
         let found = begin.after(ROUND);

@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use crate::effort::look;
 use crate::engine::event::{Action, Renumbering};
-use crate::engine::peer::{Candidate, Peer, name};
+use crate::engine::peer::{Candidate, Peer, alerted, name};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
 use crate::engine::{Engine, numbering};
 use crate::model::{Model, ServiceId};
 use crate::pair::talk::conversation::{ENDED_MAX, EndedOutages};
-use crate::pair::talk::word::{EndedOutage, Lasted, Past, Reached, ServiceName};
+use crate::pair::talk::word::{EndedOutage, Lasted, Past, Reached, ServiceName, ToldPeriods};
 use crate::time::{Now, Wall};
 
 /// How long an end is remembered: as long as what was delivered of it
@@ -42,7 +42,7 @@ pub(super) struct EndedHere {
 }
 
 /// From when to when one lasted, by both clocks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Span {
     since: Moment,
     began: Wall,
@@ -50,18 +50,25 @@ struct Span {
     ended: Wall,
     /// What of it has reached people under its number.
     reached: Reached,
+    /// For which periods this director alerted people.
+    periods: ToldPeriods,
 }
 
 impl Span {
     /// By the clock of today.
-    fn past(&self, now: Now) -> Past {
-        let lasted = Lasted {
+    fn lasted(&self, now: Now) -> Lasted {
+        Lasted {
             began: self.since.told(self.began, now),
             ended: self.over.told(self.ended, now),
-        };
+        }
+    }
+
+    /// The same with what became of it.
+    fn past(&self, now: Now) -> Past {
         Past {
-            lasted,
+            lasted: self.lasted(now),
             reached: self.reached,
+            periods: self.periods.clone(),
         }
     }
 }
@@ -83,6 +90,7 @@ impl EndedHere {
                         over: Moment::restored(over, now),
                         ended: over.min(now.wall),
                         reached: it.reached,
+                        periods: it.periods,
                     };
                     ended.put(it.of, it.id, span);
                 }
@@ -100,7 +108,7 @@ impl EndedHere {
     pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
         let all = self.by_name.iter();
         all.flat_map(move |(of, spans)| {
-            let record = move |(&id, span): (&i64, &Span)| record_of(of, id, *span, now);
+            let record = move |(&id, span): (&i64, &Span)| record_of(of, id, span, now);
             spans.iter().map(record)
         })
     }
@@ -110,6 +118,13 @@ impl EndedHere {
         let spans = self.by_name.get(of);
         let last = spans.and_then(|spans| spans.last_key_value());
         last.map_or(0, |(&number, _)| number)
+    }
+
+    /// What is over under this name, by its numbers.
+    pub(super) fn pasts(&self, of: &ServiceName, now: Now) -> BTreeMap<i64, Past> {
+        let spans = self.by_name.get(of).into_iter().flatten();
+        let pasts = spans.map(|(&number, span)| (number, span.past(now)));
+        pasts.collect()
     }
 
     fn has(&self, of: &ServiceName, number: i64) -> bool {
@@ -149,12 +164,8 @@ impl EndedHere {
 
     /// As the peer is told.
     fn told(&self, now: Now) -> EndedOutages {
-        let all = self.by_name.iter();
-        let told = all.map(|(of, spans)| {
-            let past = spans.iter();
-            let past = past.map(|(&number, span)| (number, span.past(now)));
-            (of.clone(), past.collect())
-        });
+        let names = self.by_name.keys();
+        let told = names.map(|of| (of.clone(), self.pasts(of, now)));
         told.collect()
     }
 
@@ -170,7 +181,7 @@ impl EndedHere {
                 let news = reached(of, number);
                 if news > span.reached {
                     span.reached = news;
-                    records.push(record_of(of, number, *span, now));
+                    records.push(record_of(of, number, span, now));
                 }
             }
         }
@@ -191,7 +202,7 @@ impl Peer {
         if ended.contains_key(&ours.number) {
             return None;
         }
-        let ended = ended.iter().map(|(&number, &past)| (number, past));
+        let ended = ended.iter().map(candidate);
         let found = self.nearest(of, Lasted::since(began), ended);
         found.filter(|&peers| self.gives_way_over(ours, peers))
     }
@@ -211,16 +222,10 @@ impl Peer {
             return None;
         }
         let ended = ended.into_iter().flatten().inspect(|_| look());
-        let ended = ended.map(|(&number, &past)| (number, past));
-        let goes_on = goes_on.map(|it| {
-            let past = Past {
-                lasted: Lasted::since(it.began),
-                reached: it.reached,
-            };
-            (it.id, past)
-        });
+        let ended = ended.map(candidate);
+        let goes_on = goes_on.map(|it| (Lasted::since(it.began), Candidate::open(it)));
         let all = ended.chain(goes_on);
-        let free = all.filter(|(number, _)| Some(*number) != open);
+        let free = all.filter(|(_, it)| Some(it.number) != open);
         let found = self.nearest(of, lasted, free);
         found.filter(|&peers| self.gives_way_over(ours, peers))
     }
@@ -230,17 +235,18 @@ impl Peer {
         &self,
         of: &ServiceName,
         lasted: Lasted,
-        among: impl Iterator<Item = (i64, Past)>,
+        among: impl Iterator<Item = (Lasted, Candidate)>,
     ) -> Option<Candidate> {
         let is_free = |number: i64| number <= numbering::NUMBER_MAX && !self.ended.has(of, number);
-        let free = among.filter(|&(number, _)| is_free(number));
-        let near = free.filter_map(|(number, there)| {
-            let overlap = lasted.overlap(there.lasted)?;
-            Some((overlap, Candidate::past(number, there)))
-        });
+        let free = among.filter(|(_, it)| is_free(it.number));
+        let near = free.filter_map(|(there, it)| Some((lasted.overlap(there)?, it)));
         let nearest = near.max_by_key(|(overlap, it)| (*overlap, std::cmp::Reverse(it.number)));
         nearest.map(|(_, found)| found)
     }
+}
+
+fn candidate((&number, past): (&i64, &Past)) -> (Lasted, Candidate) {
+    (past.lasted, Candidate::past(number, past))
 }
 
 impl Engine {
@@ -250,43 +256,37 @@ impl Engine {
         self.peer.ended.told(self.last)
     }
 
-    /// The outage of a service ends now, if there is one.
+    /// The outage of a service ends now, if there is one; so many periods called for that.
     pub(in crate::engine) fn outage_ends(
         &mut self,
         now: Now,
         id: ServiceId,
+        upalerts: Vec<u32>,
         actions: &mut Vec<Action>,
     ) {
-        if let Some(outage) = self.states[id.index()].outage.as_deref() {
+        let state = &self.states[id.index()];
+        if let Some(outage) = state.outage.as_deref() {
             let ours = Candidate {
                 number: outage.id,
                 reached: outage.reached,
             };
+            let periods = ToldPeriods {
+                alerts: alerted(state),
+                upalerts,
+            };
             let since = (outage.since, outage.first_failure);
             let of = name(self.model.service(id));
-            self.keep_end(now, of, ours, since, actions);
+            let span = (since, (Moment::of(now), now.wall));
+            self.keep_end(now, of, (ours, periods), span, actions);
         }
     }
 
-    /// Something ended now that goes on since then, by both clocks. Only who has a peer remembers.
+    /// What lasted from then to then, each by both clocks, is over. Only who has a peer remembers.
     pub(super) fn keep_end(
         &mut self,
         now: Now,
         of: ServiceName,
-        ours: Candidate,
-        since: (Moment, Wall),
-        actions: &mut Vec<Action>,
-    ) {
-        let span = (since, (Moment::of(now), now.wall));
-        self.keep_end_at(now, of, ours, span, actions);
-    }
-
-    /// The same of what lasted from then to then, each by both clocks.
-    pub(super) fn keep_end_at(
-        &mut self,
-        now: Now,
-        of: ServiceName,
-        Candidate { number, reached }: Candidate,
+        (Candidate { number, reached }, periods): (Candidate, ToldPeriods),
         ((since, began), (over, ended)): ((Moment, Wall), (Moment, Wall)),
         actions: &mut Vec<Action>,
     ) {
@@ -299,8 +299,9 @@ impl Engine {
             over,
             ended,
             reached,
+            periods,
         };
-        actions.push(record_of(&of, number, span, now));
+        actions.push(record_of(&of, number, &span, now));
         self.peer.ended.put(of, number, span);
         let gone = self.peer.ended.drop_old(now).into_iter();
         actions.extend(gone.map(|record| Action::Record(Box::new(record))));
@@ -322,10 +323,15 @@ impl Engine {
         for of in ours {
             let open = open.get(&of).map(|it| it.id);
             let spans = self.peer.ended.by_name.get(&of).into_iter().flatten();
-            let spans: Vec<(i64, Span)> = spans.map(|(&number, &span)| (number, span)).collect();
+            let spans: Vec<(i64, Span)> = spans
+                .map(|(&number, span)| (number, span.clone()))
+                .collect();
             for (number, span) in spans {
-                let Past { lasted, reached } = span.past(now);
-                let ours = Candidate { number, reached };
+                let ours = Candidate {
+                    number,
+                    reached: span.reached,
+                };
+                let lasted = span.lasted(now);
                 let Some(peers) = self.peer.known_there(&of, ours, lasted, open) else {
                     continue;
                 };
@@ -334,12 +340,13 @@ impl Engine {
                     ..span
                 };
                 let peers = peers.number;
+                let record = record_of(&of, peers, &span, now);
                 self.peer.ended.remove(&of, number);
                 self.peer.ended.put(of.clone(), peers, span);
                 self.numbering.outlive(peers);
                 let outage = |number| format!("{}/{}/{number}", of.group, of.service);
                 actions.push(Action::Record(Box::new(forget(&of, number))));
-                actions.push(record_of(&of, peers, span, now));
+                actions.push(record);
                 actions.push(Action::Renumber(Renumbering {
                     from: outage(number),
                     to: outage(peers),
@@ -356,13 +363,18 @@ fn key_of(of: &ServiceName, number: i64) -> String {
     format!("{PREFIX}{} {} {number}", of.group, of.service)
 }
 
-fn record_of(of: &ServiceName, id: i64, span: Span, now: Now) -> Action {
-    let Past { lasted, reached } = span.past(now);
+fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Action {
+    let Past {
+        lasted,
+        reached,
+        periods,
+    } = span.past(now);
     let ended = EndedOutage {
         of: of.clone(),
         id,
         lasted,
         reached,
+        periods,
     };
     Action::Record(Box::new(Record {
         key: key_of(of, id),

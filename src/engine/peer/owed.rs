@@ -21,7 +21,7 @@ use crate::pair::talk::{EventId, Reached};
 use crate::time::Now;
 
 /// What people hear of the failure, which the peer saw and this director did not.
-const SEEN_THERE: &str = "the other director found the failure\n";
+pub(super) const SEEN_THERE: &str = "the other director found the failure\n";
 
 /// What the peer told of its latest outage of each service.
 #[derive(Debug, Default)]
@@ -136,6 +136,11 @@ impl Engine {
             return;
         };
         let number = alerted.outage.id;
+        if self.peer.has_ended(&name, number) {
+            // Whether its end is to be told the peer knows: see `untold`.
+            self.peer.owed.outages.remove(&name);
+            return;
+        }
         if !self.peer.owed.has_reached(&name, number) {
             return;
         }

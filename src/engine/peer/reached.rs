@@ -18,7 +18,7 @@ use crate::engine::peer::{Peer, name};
 use crate::engine::{Engine, numbering, report};
 use crate::model::ServiceId;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
-use crate::pair::talk::{EventId, Past, Reached};
+use crate::pair::talk::{EventId, Past, Reached, ToldPeriods};
 use crate::time::Now;
 
 /// A number that an outage or a trouble may have.
@@ -39,7 +39,7 @@ impl Candidate {
     }
 
     /// Of one that is over.
-    pub(super) const fn past(number: i64, past: Past) -> Self {
+    pub(super) const fn past(number: i64, past: &Past) -> Self {
         Self {
             number,
             reached: past.reached,
@@ -202,7 +202,8 @@ impl Engine {
             let since = (outage.since, outage.first_failure);
             // When it ended nobody knows; what began later is none of it.
             let over = (outage.latest, outage.last_failure);
-            self.keep_end_at(now, name(service), ours, (since, over), actions);
+            let ours = (ours, ToldPeriods::default());
+            self.keep_end(now, name(service), ours, (since, over), actions);
             let state = &mut self.states[id.index()];
             state.recover(now, service);
             (state.status, state.exit, state.text) = (Status::Untested, None, None);

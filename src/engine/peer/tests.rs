@@ -10,7 +10,9 @@ use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service}
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Service};
 use crate::pair::talk::counted::Events;
-use crate::pair::talk::word::{OpenOutage, Reached, ServiceName, SharedAck};
+use crate::pair::talk::word::{
+    Lasted, OpenOutage, Past, Reached, ServiceName, SharedAck, ToldPeriods,
+};
 use crate::pair::talk::{Own, Talk};
 use crate::time::Wall;
 
@@ -38,7 +40,9 @@ impl Desk {
     }
 
     fn of(service: Service) -> Self {
-        let model = Arc::new(model(vec![service]));
+        let mut model = model(vec![service]);
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        let model = Arc::new(model);
         let mut engine = Engine::new(model, &Saved::default(), 1, TimeZone::UTC, at(0.0));
         engine.handle(at(0.0), Event::Start);
         Self {
@@ -463,4 +467,171 @@ fn who_saw_less_of_an_outage_than_the_peer_told_of_tells_its_end_all_the_same() 
     desk.tell(lost(told(Some((EPOCH + 3, 1)))));
     let up = format!("g/s/{}/up/1", EPOCH + 3);
     assert_eq!(desk.hears(0), [up]);
+}
+
+/// An outage that was over on the peer before all others: its number.
+const FORMER: i64 = EPOCH - 20;
+
+/// It, with what of it has reached people, and the periods that called for its end.
+fn former(reached: Reached, upalerts: &[u32]) -> (i64, Past) {
+    let past = Past {
+        lasted: Lasted {
+            began: Wall::from_seconds(FORMER),
+            ended: Wall::from_seconds(FORMER + 10),
+        },
+        reached,
+        periods: ToldPeriods {
+            alerts: vec![0, 1],
+            upalerts: upalerts.to_vec(),
+        },
+    };
+    (FORMER, past)
+}
+
+/// What a peer that holds its messages tells to a director that speaks, of `g/s` when these are over.
+fn holds_ends<const N: usize>(ended: [(i64, Past); N]) -> PeerTold {
+    let name = ServiceName {
+        group: "g".to_owned(),
+        service: "s".to_owned(),
+    };
+    PeerTold {
+        ended: Arc::new([(name, ended.into())].into()),
+        speaking: Speaking::Speaks,
+        peer: Speaking::Silent,
+        ..told(None)
+    }
+}
+
+/// Two periods, each with a line of its own for the end.
+fn two_periods() -> Desk {
+    let period = |program| AlertPeriod {
+        upalerts: vec![alert(program)],
+        ..alerting()
+    };
+    Desk::of(Service {
+        periods: vec![period("one.alert"), period("two.alert")],
+        ..service("g", "s")
+    })
+}
+
+#[test]
+fn an_end_that_the_peer_holds_is_told_by_who_speaks_and_saw_nothing_of_it() {
+    let mut desk = two_periods();
+    assert_eq!(desk.hears(0), [""; 0]);
+    let told = holds_ends([former(Reached::Failure, &[1])]);
+    assert_eq!(
+        ids(&desk.tell(told.clone())),
+        [""; 0],
+        "not before it is good"
+    );
+    let now = at(desk.seconds + 10.0);
+    assert_eq!(desk.hears(0), [format!("g/s/{FORMER}/up/1")]);
+    assert!(at(desk.seconds).mono <= now.mono);
+    assert_eq!(desk.hears(0), [""; 0], "once");
+    desk.tell(told.clone());
+    assert_eq!(desk.hears(0), [""; 0], "once");
+    desk.restart();
+    desk.tell(told);
+    assert_eq!(
+        desk.hears(0),
+        [""; 0],
+        "once, whatever happens to this director"
+    );
+    let ended = desk.engine.ended_outages();
+    let past = &ended.values().next().unwrap()[&FORMER];
+    let lasted = former(Reached::Failure, &[1]).1.lasted;
+    assert_eq!((past.lasted, &*past.periods.upalerts), (lasted, &[1][..]));
+}
+
+#[test]
+fn an_end_that_nobody_waits_for_or_that_is_not_ours_to_tell_is_not_told() {
+    use Reached::{End, Failure, Nothing};
+    let hears = |told: PeerTold| {
+        let mut desk = two_periods();
+        desk.tell(told);
+        desk.hears(0)
+    };
+    let both = [1, 2].map(|count| format!("g/s/{FORMER}/up/{count}"));
+    assert_eq!(hears(holds_ends([former(Failure, &[0, 1])])), both);
+    for (reached, upalerts) in [(Nothing, &[0, 1][..]), (End, &[0, 1]), (Failure, &[])] {
+        let told = holds_ends([former(reached, upalerts)]);
+        assert_eq!(hears(told), [""; 0], "{reached:?} {upalerts:?}");
+    }
+    let told = || holds_ends([former(Failure, &[0, 1])]);
+    for (speaking, peer, is_linked) in [
+        (Speaking::Silent, Speaking::Silent, true),
+        (Speaking::Silent, Speaking::Speaks, true),
+        (Speaking::Speaks, Speaking::Speaks, true),
+        (Speaking::Silent, Speaking::Speaks, false),
+    ] {
+        let told = PeerTold {
+            speaking,
+            peer,
+            is_linked,
+            ..told()
+        };
+        assert_eq!(hears(told), [""; 0], "{speaking:?} {peer:?} {is_linked}");
+    }
+    // It said that before it died.
+    let lost = PeerTold {
+        peer: Speaking::Speaks,
+        is_linked: false,
+        ..told()
+    };
+    assert_eq!(hears(lost), both);
+}
+
+#[test]
+fn an_end_of_which_the_rules_here_have_decided_is_told_by_none_else() {
+    // The rules here hold the end back; those of the peer, which saw it a little longer, do not.
+    let mut desk = Desk::with(AlertPeriod {
+        upalertafter: Some(std::time::Duration::from_secs(3_600)),
+        ..alerting()
+    });
+    let number = EPOCH + 3;
+    desk.tell(told(Some((number, 1))));
+    assert_eq!(desk.hears(1), [format!("g/s/{number}/failure/1")]);
+    assert_eq!(desk.hears(0), [""; 0]);
+    let (_, past) = former(Reached::Failure, &[0]);
+    desk.tell(holds_ends([(number, past.clone())]));
+    assert_eq!(desk.hears(0), [""; 0]);
+    // Nobody was alerted by them.
+    let mut desk = Desk::with(AlertPeriod {
+        alertafter_count: Some(3),
+        ..alerting()
+    });
+    desk.tell(told(Some((number, 1))));
+    assert_eq!(desk.hears(1), [""; 0]);
+    desk.tell(holds_ends([(number, past)]));
+    assert_eq!(desk.hears(0), [format!("g/s/{number}/up/1")]);
+    assert_eq!(desk.hears(0), [""; 0], "once");
+}
+
+#[test]
+fn what_may_be_an_outage_of_ours_by_another_number_is_not_told_before_both_agreed() {
+    let mut desk = Desk::new();
+    let ours = desk.hears(1);
+    assert_eq!(ours.len(), 1);
+    let number = desk.outage().unwrap();
+    let now = at(desk.seconds);
+    desk.engine
+        .handle(now, Event::Delivered(vec![ours[0].as_str().into()]));
+    assert_eq!(desk.hears(0), [format!("g/s/{number}/up/1")]);
+    // The peer saw two in that time, of which the one has our number in the end.
+    let during = |from, to| Past {
+        lasted: Lasted {
+            began: Wall::from_seconds(EPOCH).after(std::time::Duration::from_secs_f64(from)),
+            ended: Wall::from_seconds(EPOCH).after(std::time::Duration::from_secs_f64(to)),
+        },
+        ..former(Reached::Failure, &[0]).1
+    };
+    let began = now.mono.since(crate::time::Mono::ZERO).as_secs_f64();
+    let (one, two) = (during(began, began + 2.0), during(began + 3.0, began + 4.0));
+    desk.tell(holds_ends([
+        (EPOCH - 2, one.clone()),
+        (EPOCH - 1, two.clone()),
+    ]));
+    assert_eq!(desk.hears(0), [""; 0]);
+    desk.tell(holds_ends([(number, one), (EPOCH - 1, two)]));
+    assert_eq!(desk.hears(0), [format!("g/s/{}/up/1", EPOCH - 1)]);
 }

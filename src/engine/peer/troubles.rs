@@ -14,11 +14,12 @@ use crate::engine::state::Moment;
 use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
+use crate::model::{DeclaredService, Model};
 use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::SECTION_GROUP;
-use crate::pair::talk::word::{OpenOutage, ServiceName};
+use crate::pair::talk::word::{OpenOutage, ServiceName, ToldPeriods};
 use crate::time::Now;
 
 /// How directors name a trouble among themselves: as its event ids do.
@@ -35,6 +36,16 @@ const fn is_shared(trouble: Trouble) -> bool {
         Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => true,
         Trouble::Contested => false,
     }
+}
+
+/// Whose trouble this is a name of; none where the file has no such section, or both do not have it.
+pub(super) fn place<'a>(
+    model: &'a Model,
+    of: &ServiceName,
+) -> Option<(&'a DeclaredService, Trouble)> {
+    let sections = model.virtual_services.iter();
+    let mut places = sections.flat_map(|it| Trouble::ALL.map(|trouble| (it, trouble)));
+    places.find(|(it, trouble)| is_shared(*trouble) && name(it.key, *trouble) == *of)
 }
 
 /// The shared troubles that the peer has or had while it spoke, of which the end may be ours to tell.
@@ -95,7 +106,10 @@ impl Engine {
             let Some(section) = self.bindings.section(&model, key) else {
                 return false;
             };
-            if self.peer.ended.greatest(&name(key, trouble)) >= told.number {
+            let of = name(key, trouble);
+            // Of what the peer has had the end of `untold` knows.
+            let is_past = self.peer.has_ended(&of, told.number);
+            if is_past || self.peer.ended.greatest(&of) >= told.number {
                 return false;
             }
             let is_over = self.is_untroubled(key, trouble);
@@ -149,7 +163,7 @@ impl Engine {
     pub(in crate::engine) fn trouble_ended(
         &mut self,
         now: Now,
-        key: VirtualServiceKey,
+        section: &DeclaredService,
         trouble: Trouble,
         told: Told,
         actions: &mut Vec<Action>,
@@ -159,8 +173,14 @@ impl Engine {
                 number: told.number,
                 reached: told.reached,
             };
-            let since = (told.since, told.told);
-            self.keep_end(now, name(key, trouble), ours, since, actions);
+            let called = |lines: &[_]| if lines.is_empty() { vec![] } else { vec![0] };
+            let periods = ToldPeriods {
+                alerts: vec![0],
+                upalerts: called(&section.upalerts),
+            };
+            let of = name(section.key, trouble);
+            let span = ((told.since, told.told), (Moment::of(now), now.wall));
+            self.keep_end(now, of, (ours, periods), span, actions);
         }
     }
 
@@ -183,7 +203,8 @@ impl Engine {
             };
             let since = (told.since, told.told);
             // Of its end nobody knows more than that it began.
-            self.keep_end_at(now, name(key, trouble), ours, (since, since), actions);
+            let ours = (ours, ToldPeriods::default());
+            self.keep_end(now, name(key, trouble), ours, (since, since), actions);
             actions.push(trouble::forget(key, trouble));
             self.bindings.look_again(key);
         }

@@ -25,7 +25,7 @@ use crate::model::{
 };
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::SECTION_GROUP;
-use crate::pair::talk::word::{OpenOutage, ServiceName};
+use crate::pair::talk::word::{Lasted, OpenOutage, Past, ServiceName, ToldPeriods};
 use crate::pair::talk::{EventId, Reached};
 use crate::time::{Mono, Wall};
 
@@ -605,6 +605,48 @@ fn the_end_of_a_trouble_that_only_the_peer_found_is_told_by_whoever_speaks_then(
     for reached in [&[][..], &["failure/1", "up/1"]] {
         let told = comes_back(reached, lost(Speaking::Silent));
         assert_eq!(told, Vec::<String>::new(), "{reached:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_trouble_that_the_peer_holds_is_told_by_who_speaks_and_saw_nothing_of_it() {
+    let up = format!("page.alert up virtual/{VS} too_few/{PEERS}/up/1");
+    for (reached, upalerts, expected) in [
+        (Reached::Failure, vec![0], 1),
+        (Reached::Failure, vec![], 0),
+        (Reached::Nothing, vec![0], 0),
+        (Reached::End, vec![0], 0),
+    ] {
+        let mut model = model(|section| section.min_live = MinLive::Count(1));
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+        let past = Past {
+            lasted: Lasted {
+                began: Wall::from_seconds(PEERS),
+                ended: Wall::from_seconds(PEERS + 5),
+            },
+            reached,
+            periods: ToldPeriods {
+                alerts: vec![0],
+                upalerts,
+            },
+        };
+        let of = ServiceName {
+            group: "virtual".to_owned(),
+            service: format!("{VS} too_few"),
+        };
+        let then = PeerTold {
+            outages: Arc::default(),
+            ended: Arc::new([(of, [(PEERS, past)].into())].into()),
+            ..peer("too_few", PEERS, Speaking::Silent)
+        };
+        let nothing = Vec::<String>::new();
+        let early = alerts(&director.tell(Event::Peer(then.clone())));
+        assert_eq!(early, nothing, "nothing is known of the servers yet");
+        let told = director.reports(&fixture::exited(0, ""));
+        assert_eq!(told, vec![up.clone(); expected], "{reached:?}");
+        assert_eq!(alerts(&director.tell(Event::Peer(then))), nothing, "once");
+        assert_eq!(director.reports(&fixture::exited(0, "")), nothing, "once");
     }
 }
 

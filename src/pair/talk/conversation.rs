@@ -319,6 +319,12 @@ impl Talk {
                 }
             }
             Word::Ended(entries) => ended(peer, entries),
+            Word::Gone(entries) => {
+                let ended = Arc::make_mut(&mut peer.ended);
+                for (of, id) in entries {
+                    forget(ended, &of, id);
+                }
+            }
             Word::Delivered(deliveries) => {
                 let add = |it: &Delivery| self.delivered.add(now.mono, it.clone());
                 let news = deliveries.into_iter().filter(add).filter(is_shared);
@@ -363,13 +369,18 @@ fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
         id,
         lasted,
         reached,
+        periods,
     } in entries
     {
         let lasted = Lasted {
             began: lasted.began.by_our_clock(peer.ahead_micros),
             ended: lasted.ended.by_our_clock(peer.ahead_micros),
         };
-        let past = Past { lasted, reached };
+        let past = Past {
+            lasted,
+            reached,
+            periods,
+        };
         ended.entry(of).or_default().insert(id, past);
     }
     let all = ended.iter().flat_map(|(of, outages)| {
@@ -383,11 +394,16 @@ fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
     }
     all.sort_unstable();
     for (_, of, id) in all.into_iter().take(excess) {
-        if let Some(outages) = ended.get_mut(&of) {
-            outages.remove(&id);
-            if outages.is_empty() {
-                ended.remove(&of);
-            }
+        forget(ended, &of, id);
+    }
+}
+
+/// One of those that are over is not known any more.
+fn forget(ended: &mut EndedOutages, of: &ServiceName, id: i64) {
+    if let Some(outages) = ended.get_mut(of) {
+        outages.remove(&id);
+        if outages.is_empty() {
+            ended.remove(of);
         }
     }
 }
@@ -407,17 +423,27 @@ impl Link {
         // Before what is over: a number that is neither open nor ended is unknown to the peer.
         if self.ended != own.ended {
             let told = std::mem::replace(&mut self.ended, Arc::clone(&own.ended));
+            // First: until it hears by which number one is known now, the peer knows none.
+            let gone = told.iter().flat_map(|(of, outages)| {
+                let own = own.ended.get(of);
+                let is_gone = move |id: &&i64| !own.is_some_and(|own| own.contains_key(*id));
+                let gone = outages.keys().filter(is_gone);
+                gone.map(|&id| (of.clone(), id))
+            });
+            self.queue
+                .extend(chunks(gone, &mut left_out).into_iter().map(Word::Gone));
             let all = own.ended.iter().flat_map(|(of, outages)| {
                 let told = told.get(of);
                 let is_news = move |(id, past): &(&i64, &Past)| {
                     told.and_then(|told| told.get(*id)) != Some(*past)
                 };
                 let news = outages.iter().filter(is_news);
-                news.map(|(&id, &Past { lasted, reached })| EndedOutage {
+                news.map(|(&id, past)| EndedOutage {
                     of: of.clone(),
                     id,
-                    lasted,
-                    reached,
+                    lasted: past.lasted,
+                    reached: past.reached,
+                    periods: past.periods.clone(),
                 })
             });
             self.queue

@@ -29,4 +29,4 @@ pub use delivered::{Delivered, Delivery, EventId};
 pub use session::{End, Greeting, Key, Life, Nonce, Refusal, Session};
 pub use settings::PeerSettings;
 pub use wishes::{Stamp, StampedWish, Wishes};
-pub use word::{EndedOutage, Lasted, OpenOutage, Past, Reached, ServiceName, Word};
+pub use word::{EndedOutage, Lasted, OpenOutage, Past, Reached, ServiceName, ToldPeriods, Word};

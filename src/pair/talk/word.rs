@@ -130,15 +130,32 @@ pub struct EndedOutage {
     /// What of it has reached people under this number.
     #[serde(default, skip_serializing_if = "Reached::is_nothing")]
     pub reached: Reached,
+    /// For which periods people were alerted, as far as its own rules had it.
+    #[serde(flatten)]
+    pub periods: ToldPeriods,
+}
+
+/// Which periods of a service told people of an outage, counted from 0; a section counts as one. What
+/// was decided, whether it has reached anybody or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldPeriods {
+    /// By their `alert` lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<u32>,
+    /// Of its end, by their `upalert` lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upalerts: Vec<u32>,
 }
 
 /// What is known of an outage that is over, beside its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {
     /// When.
     pub lasted: Lasted,
     /// What of it has reached people under this number.
     pub reached: Reached,
+    /// For which periods people were alerted.
+    pub periods: ToldPeriods,
 }
 
 /// What a director says of itself every [`KEEPALIVE`](crate::pair::talk::conversation::KEEPALIVE).
@@ -175,6 +192,8 @@ pub enum Word {
     Over(Vec<ServiceName>),
     /// Outages that ended lately: the other one may have had them by other numbers.
     Ended(Vec<EndedOutage>),
+    /// Outages that are not among these any more: they have other numbers, or ended long ago.
+    Gone(Vec<(ServiceName, i64)>),
     /// Messages that were delivered.
     Delivered(Vec<Delivery>),
     /// What persons wished, and what they no longer wish.

@@ -79,7 +79,7 @@ impl About {
     pub(super) fn failing(&self) -> String {
         match self {
             Self::Apart(failing) => format!(" {failing:?}"),
-            Self::Outage(..) | Self::Section(_) => String::new(),
+            Self::Outage(..) | Self::Section(_) | Self::OneWay => String::new(),
         }
     }
 }
@@ -149,7 +149,7 @@ impl World {
         let mut latest_first = self.mails.iter().rev();
         let told = latest_first.find_map(|mail| match &mail.about {
             About::Apart(failing) => Some((mail, failing)),
-            About::Outage(..) | About::Section(_) => None,
+            About::Outage(..) | About::Section(_) | About::OneWay => None,
         });
         let Some((mail, failing)) = told else {
             assert_eq!(self.apart.failing, Failing::new(), "nobody was told");

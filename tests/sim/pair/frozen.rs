@@ -40,6 +40,7 @@ impl World {
             | Coming::Role(side, ..) => *side,
             Coming::Flip
             | Coming::FlipApart
+            | Coming::FlipOneWay
             | Coming::Cut
             | Coming::Lost(_)
             | Coming::Heal

@@ -112,6 +112,12 @@ impl Outbox {
         self.post.voice() == Voice::Speaks && !self.letters.is_empty()
     }
 
+    /// The events that are still to be told, or held.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = Arc<str>> + '_ {
+        let letters = self.letters.keys().filter_map(|it| self.post.letter(*it));
+        letters.flat_map(|it| it.events.iter().cloned())
+    }
+
     /// The next one leaves: its number, its event, and what it is about.
     pub(crate) fn next(&mut self) -> Option<(u64, Arc<str>, About)> {
         let stage = |number| Some(self.post.letter(number)?.stage);

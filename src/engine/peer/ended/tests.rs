@@ -124,6 +124,7 @@ fn peer(ended: &[(i64, i64, i64)]) -> PeerTold {
         let past = Past {
             lasted: lasted(from, to),
             reached: Reached::Nothing,
+            periods: ToldPeriods::default(),
         };
         (EPOCH + number, past)
     });
@@ -278,6 +279,7 @@ fn a_thousand_ends_are_remembered_the_newest() {
             over: Moment::of(now),
             ended: now.wall,
             reached: Reached::Nothing,
+            periods: ToldPeriods::default(),
         }
     };
     let most = i64::try_from(ENDED_MAX).unwrap();

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::pair::talk::word::{Reached, SharedAck};
+use crate::pair::talk::word::{Reached, SharedAck, ToldPeriods};
 
 fn now(seconds: u64) -> Now {
     Now {
@@ -347,7 +347,13 @@ fn ended(outages: &[(i64, i64, i64)]) -> EndedOutages {
         let [began, ended] = [began, ended].map(|it| Wall::from_seconds(1_000_000 + it));
         let lasted = Lasted { began, ended };
         let reached = Reached::Nothing;
-        (id, Past { lasted, reached })
+        let periods = ToldPeriods::default();
+        let past = Past {
+            lasted,
+            reached,
+            periods,
+        };
+        (id, past)
     };
     [(service("http"), outages.iter().map(lasted).collect())].into()
 }
@@ -382,6 +388,14 @@ fn what_ended_is_told_once_and_understood_by_the_clock_of_who_hears_it() {
     two.hear(behind, Word::Ended(news)).unwrap();
     assert_eq!(*two.peer().ended, ended(&[(7, -90, -80), (8, -70, -60)]));
     assert_eq!(one.say(now(1)), None);
+    // It has another number now.
+    one.tell(past(&[(7, 10, 20), (9, 30, 40)]));
+    let words: Vec<Word> = std::iter::from_fn(|| one.say(now(1))).collect();
+    assert_eq!(words[0], Word::Gone(vec![(service("http"), 8)]), "first");
+    for word in words {
+        two.hear(behind, word).unwrap();
+    }
+    assert_eq!(*two.peer().ended, ended(&[(7, -90, -80), (9, -70, -60)]));
 }
 
 /// A number of which the peer knows nothing may be given up for one that it knows.

@@ -1,0 +1,254 @@
+//! One host is out of reach for one director only, and the other one finds it good: a route that is
+//! gone, a firewall that was changed.
+//!
+//! What one director has told and seen the end of, the other one may know nothing about, whichever
+//! of the two speaks by then. When nothing has happened for a while and both hear each other, people
+//! were told of the end of all that they were told of, and nothing waits that is about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use fastrand::Rng;
+use lvsmon::engine::event::Renumbering;
+use lvsmon::model::HostName;
+use lvsmon::pair::talk::EventId;
+use lvsmon::pair::talk::delivered::SECTION_GROUP;
+use lvsmon::time::Mono;
+
+use super::{About, Cause, Coming, World};
+
+const GROUP: &str = "oneway";
+const HOST: &str = "10.1.2.0";
+const SECTION: &str = "10.0.0.4:80";
+
+/// After so much time without any change all is found and told: as where hosts fail apart.
+const REST: Duration = Duration::from_secs(45);
+
+/// The host that either director may not reach.
+#[derive(Debug, Default)]
+pub(super) struct OneWay {
+    /// Which director does not reach it.
+    is_cut: [bool; 2],
+    /// When that changed last; none where the file has no such host.
+    changed: Option<Mono>,
+    /// Numbers that were given up for others, as `GROUP/SERVICE/NUMBER`.
+    renumbered: BTreeMap<String, String>,
+}
+
+impl OneWay {
+    pub(super) const fn is_down(&self, side: usize) -> bool {
+        self.is_cut[side]
+    }
+
+    /// Both reach it.
+    pub(super) fn recover(&mut self, now: Mono) {
+        if std::mem::take(&mut self.is_cut) != [false; 2] {
+            self.changed = Some(now);
+        }
+    }
+
+    pub(super) fn renumbered(&mut self, it: &Renumbering) {
+        self.renumbered.insert(it.from.clone(), it.to.clone());
+    }
+
+    /// By which number an outage is known in the end.
+    fn now_called(&self, outage: &str) -> String {
+        let mut now = outage;
+        let mut seen = BTreeSet::new();
+        while let Some(next) = self.renumbered.get(now).filter(|_| seen.insert(now)) {
+            now = next;
+        }
+        now.to_owned()
+    }
+}
+
+/// Whether this is the host.
+pub(super) fn is_it(host: &HostName) -> bool {
+    host.as_str() == HOST
+}
+
+/// Whether an event of this is about it.
+pub(super) fn is_about(group: &str, name: &str) -> bool {
+    group == GROUP || (group == SECTION_GROUP && name.starts_with(SECTION))
+}
+
+/// What the file has for it.
+fn watch(random: &mut Rng) -> String {
+    let mut text = format!("\nhostgroup {GROUP} {HOST}\n\nwatch {GROUP}\n    service http\n");
+    let _ = writeln!(text, "        interval {}s", random.u32(3..=6));
+    let _ = writeln!(text, "        monitor http.monitor");
+    let _ = writeln!(text, "        period wd {{Sun-Sat}}");
+    let options = ["alertevery 20s", "alertevery 1h", "alertafter 2"];
+    if let Some(option) = options.get(random.usize(..4)) {
+        let _ = writeln!(text, "            {option}");
+    }
+    let _ = writeln!(text, "            alert mail.alert ops@example.org");
+    let _ = writeln!(text, "            upalert mail.alert ops@example.org\n");
+    let _ = writeln!(text, "virtual {SECTION}\n    real {HOST}");
+    let _ = writeln!(text, "    service {GROUP}:http");
+    for line in ["alert", "upalert"] {
+        let _ = writeln!(text, "    {line} mail.alert ops@example.org");
+    }
+    text
+}
+
+impl World {
+    /// With a host that one director may not reach while the other one does.
+    fn with_a_host_one_way(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed.wrapping_mul(47));
+        let mut world = Self::with(seed, &watch(&mut random));
+        world.one_way.changed = Some(Mono::ZERO);
+        world.later(20, Coming::FlipOneWay);
+        world
+    }
+
+    /// One director loses its way to the host, or has it back.
+    pub(super) fn flip_one_way(&mut self) {
+        self.what_was_told_has_its_end();
+        let side = self.random.usize(..2);
+        self.reaches(side, self.one_way.is_cut[side]);
+        if self.random.u8(..4) == 0 {
+            self.parts();
+        }
+        let millis = match self.random.u8(..4) {
+            0 => self.random.u64(50_000..90_000),
+            _ => self.random.u64(2_000..25_000),
+        };
+        let at = self.time.after(Duration::from_millis(millis));
+        self.at(at, Coming::FlipOneWay);
+    }
+
+    /// The link is cut for a while, and some seconds later the director that speaks is the other one.
+    fn parts(&mut self) {
+        if !self.is_settled() {
+            return;
+        }
+        self.cut(Cause::Cut);
+        self.later(30, Coming::Heal);
+        let active = usize::from(!self.directors[0].is_active);
+        let lives = self.directors.each_ref().map(|it| it.life);
+        let turn = self.time.after(Duration::from_secs(self.random.u64(5..20)));
+        self.at(turn, Coming::Role(active, lives[active], false));
+        let other = 1 - active;
+        let taken = turn.after(Duration::from_millis(500));
+        self.at(taken, Coming::Role(other, lives[other], true));
+        self.unsettled = taken.after(Duration::from_secs(2));
+    }
+
+    fn reaches(&mut self, side: usize, reaches: bool) {
+        self.note(format_args!("{side} reaches the host: {reaches}"));
+        self.one_way.is_cut[side] = !reaches;
+        self.one_way.changed = Some(self.time);
+        self.quiet_since = self.time;
+    }
+
+    /// Whether both see the same of it.
+    pub(super) fn sees_the_same(&self) -> bool {
+        let [one, other] = self.one_way.is_cut;
+        one == other
+    }
+
+    /// When nothing happened for a while and both directors hear each other, of all that people were
+    /// told of and that does not go on they were told the end, and nothing about it is held.
+    pub(super) fn what_was_told_has_its_end(&self) {
+        let Some(changed) = self.one_way.changed else {
+            return;
+        };
+        let deaf = self.deaf.last().and_then(|it| it.to);
+        let since = [Some(changed), deaf, self.turns.last().copied()];
+        let since = since.into_iter().flatten().max().unwrap_or(changed);
+        if self.time.since(since) < REST || !self.is_linked || !self.is_settled() {
+            return;
+        }
+        let goes_on: BTreeSet<String> = self.directors.iter().flat_map(open).collect();
+        let mut told: BTreeMap<String, bool> = BTreeMap::new();
+        for mail in self.mails.iter().filter(|it| it.about == About::OneWay) {
+            let id = EventId::of(&mail.event).unwrap();
+            let is_over = told.entry(self.one_way.now_called(id.outage)).or_default();
+            *is_over |= id.kind == "up";
+        }
+        told.retain(|outage, _| !goes_on.contains(outage));
+        for (outage, is_over) in &told {
+            assert!(is_over, "nobody hears of the end of {outage}");
+        }
+        for (side, director) in self.directors.iter().enumerate() {
+            for event in director.outbox.waiting() {
+                let outage = self.one_way.now_called(EventId::of(&event).unwrap().outage);
+                assert!(!told.contains_key(&outage), "{side} holds {event} for ever");
+            }
+        }
+    }
+
+    /// Ends and beginnings that were told of this outage's host.
+    fn told_one_way(&self, kind: &str) -> Vec<&str> {
+        let mails = self.mails.iter().filter(|it| it.about == About::OneWay);
+        let mails = mails.map(|it| EventId::of(&it.event).unwrap());
+        let mails = mails.filter(|id| id.kind == kind);
+        mails.map(|id| id.outage).collect()
+    }
+}
+
+/// What goes on on one director, as in event ids.
+fn open(director: &super::Director) -> Vec<String> {
+    let (outages, _) = director.engine.outages();
+    let outages = outages.into_iter();
+    let names = outages.map(|(name, it)| format!("{}/{}/{}", name.group, name.service, it.id));
+    names.collect()
+}
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 6;
+
+#[test]
+fn who_was_told_of_what_one_director_saw_is_told_of_its_end() {
+    let one = crate::sim::number("PAIR_SEED");
+    let seeds = match one {
+        Some(seed) => seed..seed + 1,
+        None => 0..crate::sim::number("PAIR_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut told = 0;
+    for seed in seeds {
+        let _named = crate::sim::Named("PAIR_SEED", seed);
+        let mut world = World::with_a_host_one_way(seed);
+        world.log = one.map(|_| String::new());
+        world.begin();
+        world.live(1_200);
+        world.settle();
+        told += world.told_one_way("up").len();
+    }
+    assert!(one.is_some() || told > 50, "{told}");
+}
+
+/// The active director loses its way to a host while there is no link, tells of it and gives its role
+/// to the other one, which has seen nothing. It finds the end as the standby.
+#[test]
+fn the_end_of_what_was_told_without_a_link_is_told_by_who_speaks_when_it_is_back() {
+    for seed in 0..8 {
+        let _named = crate::sim::Named("PAIR_SEED", seed);
+        let mut world = World::with_a_host_one_way(seed);
+        world.coming.clear();
+        world.is_calm = true;
+        world.begin();
+        world.live(60);
+        world.cut(Cause::Cut);
+        world.live(10);
+        world.reaches(0, false);
+        world.live(40);
+        let told = world.told_one_way("failure");
+        assert!(told.len() > 1, "the service and the section: {told:?}");
+        world.role(0, false);
+        world.role(1, true);
+        world.live(10);
+        world.reaches(0, true);
+        world.live(20);
+        assert_eq!(world.told_one_way("up"), Vec::<&str>::new());
+        world.heal();
+        world.live(60);
+        let ends = world.told_one_way("up");
+        let told: BTreeSet<&str> = world.told_one_way("failure").into_iter().collect();
+        assert_eq!(ends.len(), told.len(), "each once: {ends:?}");
+        assert_eq!(ends.into_iter().collect::<BTreeSet<_>>(), told);
+        world.what_was_told_has_its_end();
+    }
+}
