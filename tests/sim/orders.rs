@@ -174,7 +174,7 @@ impl Orders {
         let declared = &self.declared;
         self.given.retain(|entry, _| {
             let is_lost = of == Of::Server && !declared.contains(entry);
-            !entries.contains(entry) && !(is_lost && servers.contains(&ip(entry)))
+            !(entries.contains(entry) || is_lost && servers.contains(&ip(entry)))
         });
     }
 
