@@ -312,8 +312,6 @@ pub enum Reason {
     Limit,
     /// An executable failed and named no host.
     NoHostNamed,
-    /// A dependency failed.
-    Dependency,
     /// A person said so.
     Admin,
     /// The director itself is cut off.
@@ -337,7 +335,6 @@ impl Reason {
             Self::Signal => "signal",
             Self::Limit => "limit",
             Self::NoHostNamed => "no_host_named",
-            Self::Dependency => "dependency",
             Self::Admin => "admin",
             Self::Witness => "witness",
         }
