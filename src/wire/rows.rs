@@ -416,6 +416,8 @@ fn why(model: &Model, view: &RealServerView) -> String {
         parts.push(format!("{} never runs", names(&view.left_out)));
     }
     parts.extend(view.role.and_then(special));
+    let share = wire_server::slow_start(view);
+    parts.extend(share.map(|share| format!("slow start, at {share}% of its weight")));
     parts.extend(view.problem.clone());
     parts.join("; ")
 }
@@ -426,9 +428,6 @@ fn special(role: ServerRole) -> Option<String> {
         ServerRole::Kept => Some("kept in by min_live".to_owned()),
         ServerRole::Quiesced => Some("weight 0 by on_failure".to_owned()),
         ServerRole::Draining { .. } => Some("waits for its connections to end".to_owned()),
-        ServerRole::Serves { share } if share < 100 => {
-            Some(format!("slow start, at {share}% of its weight"))
-        }
         ServerRole::FallbackIn => Some("the fallback, it serves".to_owned()),
         ServerRole::FallbackOut => Some("the fallback, not needed".to_owned()),
         ServerRole::Unseen

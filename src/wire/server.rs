@@ -29,6 +29,7 @@ pub use crate::wire::held::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
 pub use crate::wire::server::said::SaidRow;
 use crate::wire::server::said::{kept_since, lacks};
+pub(in crate::wire) use crate::wire::server::section::slow_start;
 pub use crate::wire::server::section::{
     BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };

@@ -153,13 +153,11 @@ pub(super) fn row(
         missing,
         unwanted,
         role: wished.or(view.role.map(role)),
-        slow_start: match view.role {
-            Some(ServerRole::Serves { share }) if share < 100 && wished.is_none() => Some(share),
-            Some(_) | None => None,
-        },
-        role_ends: match wished {
-            None => view.role_ends.map(Wall::seconds),
-            Some(_) => None,
+        slow_start: slow_start(view),
+        role_ends: match (wished, view.role) {
+            (Some(_), _) => None,
+            (None, Some(ServerRole::Serves { .. })) if slow_start(view).is_none() => None,
+            (None, _) => view.role_ends.map(Wall::seconds),
         },
         serving: whole.serving,
         declared: whole.declared,
@@ -167,6 +165,16 @@ pub(super) fn row(
         served_by: whole.by.map(served),
         fallback: fallback.map(|it| format!("{}:{}", it.host, it.port)),
     })
+}
+
+/// Its share in percent while it starts slowly; none where its weight is an operator's wish.
+pub(in crate::wire) fn slow_start(view: &RealServerView) -> Option<u32> {
+    let manual = view.manual.as_ref();
+    let is_wished = manual.is_some_and(|it| it.heed == Heed::Obeyed);
+    match view.role {
+        Some(ServerRole::Serves { share }) if share < 100 && !is_wished => Some(share),
+        Some(_) | None => None,
+    }
 }
 
 /// What an operator's wish makes of the role; none where it makes nothing of it.

@@ -246,6 +246,21 @@ impl Farm {
         self.engine.handle(at(self.second), Event::Deadline);
     }
 
+    /// Somebody wishes it of the first server, whatever is left of `min_live`.
+    fn insist(&mut self, wish: ManualWish) {
+        let order = Order {
+            aim: aim(),
+            wish,
+            span: None,
+            by: "ann".to_owned(),
+            reason: String::new(),
+            caution: Caution::Force,
+        };
+        let now = at(self.second);
+        self.engine
+            .handle(now, Event::Operator(Wish::Manual(order)));
+    }
+
     fn why(&self, server: &str) -> ServerWhy {
         let server = RealServerName(server.to_owned());
         let aim = Aim {
@@ -302,7 +317,13 @@ fn the_role_of_a_server_is_what_an_operators_wish_makes_of_it() {
     );
     // The fallback, where it alone is to serve.
     order(&mut farm.engine, ManualWish::Weight { weight: 3 }, None);
-    assert_eq!(farm.section("192.168.0.1").slow_start, Some(10));
+    let server = farm.why("192.168.0.1");
+    let section = server.section.expect("it is in a section");
+    assert_eq!(
+        (section.role, section.slow_start, server.wanted_weight),
+        (Some(RoleRow::Serves), None, Some(3)),
+        "its weight is the wish, and no share of another"
+    );
 }
 
 #[test]
@@ -494,6 +515,22 @@ fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     farm.check(&both[1..]);
     let slow = "slow start, at 10% of its weight";
     assert_eq!(why(&farm), ["the fallback, not needed", slow, out]);
+    let section = farm.section("192.168.0.1");
+    assert_eq!(section.slow_start, Some(10));
+    assert!(section.role_ends.is_some());
+    // What is wished takes the place of its share.
+    for wish in [
+        ManualWish::Quiesce,
+        ManualWish::Weight { weight: 7 },
+        ManualWish::Disable,
+    ] {
+        farm.insist(wish);
+        let said = why(&farm);
+        assert!(said[1].contains("by ann"), "{said:?}");
+        assert!(!said[1].contains("slow start"), "{said:?}");
+        let section = farm.section("192.168.0.1");
+        assert_eq!((section.slow_start, section.role_ends), (None, None));
+    }
     let alone = SECTION.replace(" fallback 10.0.0.1:8081 forward nat\n", "");
     let mut farm = Farm::of(&alone);
     farm.check(&both);
