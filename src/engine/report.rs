@@ -4,7 +4,7 @@
 //! trap or the lack of one, says it by [`Engine::heard`]. Decides nothing itself: policy says
 //! which alerts, bindings say what becomes of the table. How a decision becomes calls: `tell`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::binding::Ruling;
@@ -15,9 +15,12 @@ use crate::engine::policy::Decision;
 use crate::engine::recent::Weighs;
 use crate::engine::state::{self, EventText, HostState, PeriodMemory, ServiceState};
 use crate::engine::tell::{Happening, Numbered};
-use crate::engine::{Engine, saved, verdict};
+use crate::engine::{Engine, call, saved, verdict};
 use crate::model::{HostName, Service, ServiceId};
 use crate::time::Now;
+
+/// Hosts that an upalert names as no longer checked: a subject has no room for more.
+const LEFT_NAMED: usize = 10;
 
 /// What was heard of a service.
 #[derive(Debug)]
@@ -288,14 +291,14 @@ impl Engine {
         if service.redistribute.is_none() && !is_recovery {
             return Vec::new();
         }
-        let state = &mut self.states[id.index()];
-        let text = state.text.take().unwrap_or_default();
+        let before = self.states[id.index()].text.take().unwrap_or_default();
+        let text = self.text_of_the_end(id, &before);
         let happening = Happening {
             id,
             kind: AlertKind::Up,
             exit: Some(0),
             text: &text,
-            before: Some(&text),
+            before: Some(&before),
             is_first: was == Status::Untested,
             hosts,
             numbered: Numbered::InOutage,
@@ -309,6 +312,29 @@ impl Engine {
         let upalerts = decision.periods();
         self.call_alerts(now, &happening, decision, actions);
         upalerts
+    }
+
+    /// What an upalert says of the failure that is over. Hosts that failed and that nobody checks
+    /// any more, since they left the file or are disabled, are not up, and are said not to be.
+    fn text_of_the_end(&self, id: ServiceId, failure: &EventText) -> EventText {
+        let Some(outage) = self.states[id.index()].outage.as_deref() else {
+            return failure.clone();
+        };
+        let hosts = outage.hosts.iter();
+        let failed = hosts.filter(|it| matches!(it.verdict, HostVerdict::Down(_)));
+        let checked = call::checked_hosts(&self.model, &self.disabled, id);
+        let checked: BTreeSet<&HostName> = checked.iter().collect();
+        let left = failed.filter(|it| !checked.contains(&it.host));
+        let left: Vec<&str> = left.map(|it| it.host.as_str()).collect();
+        if left.is_empty() {
+            return failure.clone();
+        }
+        let (named, rest) = left.split_at(left.len().min(LEFT_NAMED));
+        let rest = match rest.len() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        failure.with_remark(&format!("no longer checked: {}{rest}", named.join(" ")))
     }
 
     /// Startup alerts of every service.

@@ -131,3 +131,58 @@ fn a_bad_trap_leaves_the_time_of_the_last_good_one() {
     trap(&mut engine, 30.0, "0");
     assert_eq!(last_up(&engine), Some(at(30.0).wall));
 }
+
+/// What the upalert says where these hosts failed, the file then lost those and somebody disabled
+/// these.
+#[track_caller]
+fn said_at_the_end(failed: &str, lost: &[&str], disabled: &[&str]) -> String {
+    let site = |lost: &[&str]| {
+        let mut hosts = vec!["h1", "h2", "h3"];
+        hosts.retain(|host| !lost.contains(host));
+        let periods = vec![alerting()];
+        let service = Service {
+            periods,
+            ..service("g", "s")
+        };
+        model_of(vec![service], &hosts)
+    };
+    let mut engine = started(site(&[]));
+    let said = engine.handle(at(10.0), Event::Deadline);
+    let (id, report) = (run(&said).unwrap().id, exited(1, failed));
+    engine.handle(at(11.0), Event::RunEnded { run: id, report });
+    reload(&mut engine, 12.0, site(lost), Memory::Kept);
+    for host in disabled {
+        let target = Target::Hosts(vec![HostName::new(host)]);
+        let user = "joe".to_owned();
+        engine.handle(at(13.0), Event::Operator(Wish::Disable { target, user }));
+    }
+    let said = engine.handle(at(20.0), Event::Deadline);
+    let (id, report) = (run(&said).unwrap().id, exited(0, ""));
+    let said = engine.handle(at(21.0), Event::RunEnded { run: id, report });
+    let ups = said.iter().filter_map(|action| {
+        let Action::Send(call) = action else {
+            return None;
+        };
+        Some(String::from_utf8_lossy(&call.input).into_owned())
+    });
+    let ups: Vec<String> = ups.collect();
+    let [up] = ups.as_slice() else {
+        panic!("{ups:?}")
+    };
+    up.clone()
+}
+
+#[test]
+fn an_upalert_says_of_no_host_that_nobody_checks_any_more_that_it_is_up() {
+    assert_eq!(said_at_the_end("h2\nbad\n", &[], &[]), "h2\nbad\n");
+    // Whose failure was told and is over now has no say in who left.
+    assert_eq!(said_at_the_end("h2\nbad\n", &["h1"], &["h3"]), "h2\nbad\n");
+    assert_eq!(
+        said_at_the_end("h2\nbad\n", &["h2"], &[]),
+        "h2 (no longer checked: h2)\nbad\n"
+    );
+    assert_eq!(
+        said_at_the_end("h1 h2 h3", &["h2"], &["h3"]),
+        "h1 h2 h3 (no longer checked: h2 h3)"
+    );
+}

@@ -78,6 +78,23 @@ impl EventText {
         }
     }
 
+    /// The same, with a remark in brackets at the end of its summary.
+    pub(crate) fn with_remark(&self, remark: &str) -> Self {
+        let remark = format!(" ({remark})");
+        if let Some(reason) = &self.reason {
+            return Self {
+                reason: Some(format!("{reason}{remark}").into()),
+                ..self.clone()
+            };
+        }
+        let end = self.output.iter().position(|&byte| byte == b'\n');
+        let (summary, rest) = self.output.split_at(end.unwrap_or(self.output.len()));
+        Self {
+            output: [summary, remark.as_bytes(), rest].concat().into(),
+            ..self.clone()
+        }
+    }
+
     /// The whole output, for a client.
     pub(crate) fn as_text(&self) -> String {
         String::from_utf8_lossy(&self.output).into_owned()
