@@ -311,7 +311,7 @@ impl Chronicle {
             | ServerChange::OutByWish(_) => {
                 self.changed.insert((vs, rs), time);
             }
-            ServerChange::Dropped => {
+            ServerChange::Moved { .. } | ServerChange::Dropped => {
                 self.changed.remove(&(vs, rs));
             }
         }
@@ -354,6 +354,14 @@ impl Chronicle {
                 self.out.insert((vs, rs));
                 tracing::info!(%vs, %rs, why, "real server out");
                 ("server_out", format!("{rs} out of {vs}: {why}"))
+            }
+            ServerChange::Moved { host, to } => {
+                self.out.remove(&(vs, rs));
+                tracing::info!(%vs, %rs, %host, %to, "real server left, its name leads elsewhere");
+                (
+                    "server_dropped",
+                    format!("{rs} left {vs}: {host} leads to {to} now"),
+                )
             }
             ServerChange::Dropped => {
                 self.out.remove(&(vs, rs));
@@ -578,6 +586,7 @@ mod tests {
     use super::*;
     use crate::engine::event::Reason;
     use crate::engine::recent::About;
+    use crate::model::HostName;
 
     #[test]
     fn an_event_keeps_no_more_of_a_text_than_its_bound() {
@@ -714,5 +723,34 @@ mod tests {
             assert_eq!(events, [("alert_dropped".to_owned(), text.to_owned())]);
             assert_eq!(chronicle.delivery(call.id), DeliveryRow::Overtaken);
         }
+    }
+
+    #[test]
+    fn a_real_server_whose_name_leads_elsewhere_is_said_to_have_left_for_that() {
+        let (model, _) = crate::config::load_text("").expect("an empty file is good");
+        let mut chronicle = Chronicle::default();
+        let address = |last| RealServerKey(([192, 168, 0, last], 80).into());
+        let mut text_of = |change| {
+            let note = Note::Server {
+                virtual_service: "10.0.0.3:80/tcp".parse().expect("a key"),
+                server: address(1),
+                change,
+            };
+            let last = chronicle.number;
+            chronicle.note(Wall::from_seconds(1), &model, &note);
+            chronicle.after(last).events[0].text.clone()
+        };
+        let moved = ServerChange::Moved {
+            host: HostName::new("web1"),
+            to: address(2),
+        };
+        assert_eq!(
+            text_of(moved),
+            "192.168.0.1:80 left 10.0.0.3:80/tcp: web1 leads to 192.168.0.2:80 now"
+        );
+        assert_eq!(
+            text_of(ServerChange::Dropped),
+            "192.168.0.1:80 no longer declared in 10.0.0.3:80/tcp"
+        );
     }
 }

@@ -458,8 +458,8 @@ impl Bindings {
                 wanted
             }
         };
-        let dropped = dropped.into_iter();
-        actions.extend(dropped.map(|server| server_note(key, server, ServerChange::Dropped)));
+        let left = change::departures(dropped, &declared).into_iter();
+        actions.extend(left.map(|(server, change)| server_note(key, server, change)));
         if survey.is_declared && survey.section.is_none() {
             self.grounds.insert(key, Ground::of(&survey, &wanted));
         } else {

@@ -293,7 +293,7 @@ impl Manual {
             actions.push(standing.record(entry, now));
             if lost {
                 let text = format!(
-                    "the file no longer has it there; {} is kept for {} in case it comes back",
+                    "nothing in the file leads to it there any more; {} is kept for {} in case it comes back",
                     standing.called(),
                     Readable(LOST_KEPT)
                 );

@@ -200,6 +200,7 @@ fn change_in_words(change: &ServerChange, engine: &Engine) -> String {
     };
     match change {
         ServerChange::In => "in".to_owned(),
+        ServerChange::Moved { host, to } => format!("dropped, {host} is {to}"),
         ServerChange::Dropped => "dropped".to_owned(),
         ServerChange::OutByWish(why) => format!("out by {why}"),
         ServerChange::Out(by) => format!("out by {}", reasons(by)),

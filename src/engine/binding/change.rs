@@ -3,10 +3,13 @@
 //! Of what is wanted before and now, with the weight: one with weight 0 is not in for anybody who
 //! reads that. What is left as it is found is no news, nor is what stays as it was.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::engine::event::{Cause, ServerChange};
 use crate::engine::manual::Effect;
 use crate::engine::section::wanted::ServerRole;
-use crate::lvs::{ServerWish, Weight};
+use crate::lvs::{RealServerKey, ServerWish, Weight};
+use crate::model::HostName;
 
 /// Whether a real server is to be in, as people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,33 @@ pub(super) fn server_change(
             wished.map_or(ServerChange::Out(by), ServerChange::OutByWish)
         }
     })
+}
+
+/// Why real servers leave for which no word stands any more: the file lost the word, or the word
+/// leads elsewhere.
+pub(super) fn departures(
+    dropped: Vec<(RealServerKey, BTreeSet<HostName>)>,
+    declared: &BTreeMap<RealServerKey, BTreeSet<HostName>>,
+) -> Vec<(RealServerKey, ServerChange)> {
+    if dropped.is_empty() {
+        return Vec::new();
+    }
+    let words = declared.iter().flat_map(|(&server, hosts)| {
+        let port = server.0.port();
+        hosts.iter().map(move |host| ((host, port), server))
+    });
+    let leads: BTreeMap<(&HostName, u16), RealServerKey> = words.collect();
+    let change = |port: u16, words: BTreeSet<HostName>| {
+        let moved = words.into_iter().find_map(|host| {
+            let to = *leads.get(&(&host, port))?;
+            Some(ServerChange::Moved { host, to })
+        });
+        moved.unwrap_or(ServerChange::Dropped)
+    };
+    let dropped = dropped.into_iter();
+    dropped
+        .map(|(server, words)| (server, change(server.0.port(), words)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -121,6 +151,7 @@ mod tests {
             | ServerChange::QuiescedByWish(_)
             | ServerChange::Out(_)
             | ServerChange::OutByWish(_)
+            | ServerChange::Moved { .. }
             | ServerChange::Dropped => "something else",
         }
     }

@@ -175,7 +175,8 @@ impl Owned {
 
     /// What the file declares of one virtual service now. `is_named` tells whether any line
     /// names it, `creates` whether one has `-B`; `was_in` whether a real server was wanted in.
-    /// Answers with the real servers that have just begun to leave.
+    /// Answers with the real servers that have just begun to leave, with the words that stood for
+    /// them.
     pub(super) fn declare(
         &mut self,
         key: VirtualServiceKey,
@@ -183,7 +184,7 @@ impl Owned {
         servers: &BTreeMap<RealServerKey, BTreeSet<HostName>>,
         was_in: impl Fn(RealServerKey) -> bool,
         actions: &mut Vec<Action>,
-    ) -> Vec<RealServerKey> {
+    ) -> Vec<(RealServerKey, BTreeSet<HostName>)> {
         let service = self.services.entry(key).or_default();
         if creates && !service.is_made {
             service.is_made = true;
@@ -195,14 +196,15 @@ impl Owned {
         }
         let mut dropped = Vec::new();
         for (&server, ownership) in &mut service.servers {
-            if let Ownership::Declared(_) = ownership
+            if let Ownership::Declared(hosts) = ownership
                 && !servers.contains_key(&server)
             {
+                let hosts = std::mem::take(hosts);
                 *ownership = Ownership::Leaving {
                     was_in: was_in(server),
                 };
                 actions.push(record(key, Some(server), Some(&BTreeSet::new())));
-                dropped.push(server);
+                dropped.push((server, hosts));
                 service.new.remove(&server);
             }
         }

@@ -326,6 +326,7 @@ impl Farm {
         let server = server.0.ip();
         match change {
             ServerChange::In => format!("{server} in"),
+            ServerChange::Moved { host, to } => format!("{server} left, {host} is {to}"),
             ServerChange::Dropped => format!("{server} dropped"),
             ServerChange::OutByWish(why) => format!("{server} out by ann: {why}"),
             ServerChange::Quiesced(by) => format!("{server} zero by {}", self.reasons(by)),

@@ -153,6 +153,13 @@ pub enum ServerChange {
     QuiescedByWish(String),
     /// It is to have weight 0: that is its own weight, of the file or by the word of its check.
     Weightless,
+    /// A word of the file that stood for it leads to another one now.
+    Moved {
+        /// Which word.
+        host: HostName,
+        /// Where to.
+        to: RealServerKey,
+    },
     /// It is no longer declared.
     Dropped,
 }
@@ -166,6 +173,7 @@ impl ServerChange {
             | Self::OutByWish(_)
             | Self::QuiescedByWish(_)
             | Self::Weightless
+            | Self::Moved { .. }
             | Self::Dropped => &mut [],
         }
     }

@@ -94,7 +94,8 @@ fn a_changed_address_enters_after_its_first_good_verdict() {
         farm.wanted(),
         [format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in")]
     );
-    assert_eq!(farm.said(), ["10.1.0.2 in", "10.1.0.1 dropped", "apply"]);
+    let left = "10.1.0.1 left, w1 is 10.1.0.2:80";
+    assert_eq!(farm.said(), ["10.1.0.2 in", left, "apply"]);
     let commands = farm.applies(&mut table);
     assert!(matches!(
         commands.as_slice(),
