@@ -105,6 +105,8 @@ pub struct Needs {
     pub ping: bool,
     /// As whom programs that check run.
     pub monitor_user: Option<Arc<MonitorUser>>,
+    /// Those programs.
+    pub monitors: BTreeSet<PathBuf>,
     /// The local sendmail, or that it may be absent.
     pub mail: Mail,
     /// Folders that programs come from: keyword and folder.
@@ -139,6 +141,7 @@ impl Needs {
             udp: false,
             ping: true,
             monitor_user: None,
+            monitors: BTreeSet::new(),
             mail: Mail::Default,
             program_folders: Vec::new(),
             statedir: PathBuf::from("/var/lib/mon"),
@@ -186,10 +189,10 @@ impl Needs {
         let keys = bindings.iter().map(|binding| binding.virtual_service);
         let mut keys = keys.chain(sections.iter().map(|section| section.key));
         let is_udp = |key| matches!(key, VirtualServiceKey::Address(Protocol::Udp, _));
-        let monitors = model
-            .services
-            .iter()
-            .filter_map(|service| service.monitor.as_ref());
+        let monitors = || {
+            let services = model.services.iter();
+            services.filter_map(|service| service.monitor.as_ref())
+        };
         Self {
             table: has_table,
             ipvsadm: has_table && globals.ipvs_backend == IpvsBackend::Ipvsadm,
@@ -200,17 +203,29 @@ impl Needs {
                 Forwarding::Nat | Forwarding::Local | Forwarding::Bypass => false,
             }),
             udp: keys.any(is_udp),
-            ping: monitors.into_iter().any(|monitor| {
+            ping: monitors().any(|monitor| {
                 matches!(
                     monitor.program,
                     MonitorProgram::Native(MonitorOptions::Fping(_))
                 )
             }),
             monitor_user: globals.monitor_user.clone(),
+            monitors: monitors().filter_map(|it| program(&it.program)).collect(),
             mail: mail(model, globals),
             program_folders: program_folders(globals),
             statedir: globals.statedir.clone(),
         }
+    }
+}
+
+/// The program that a monitor is, or that the built-in of this name runs for each host.
+fn program(monitor: &MonitorProgram) -> Option<PathBuf> {
+    match monitor {
+        MonitorProgram::Executable(path) => Some(path.clone()),
+        MonitorProgram::Native(MonitorOptions::Misc(options)) => {
+            Some(options.program.clone()).filter(|it| it.is_absolute())
+        }
+        MonitorProgram::Native(_) | MonitorProgram::Missing(_) => None,
     }
 }
 

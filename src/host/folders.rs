@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::host::{Finding, Needs, below};
+use crate::model::MonitorUser;
 
 /// Programs of one folder that are looked at; a folder with more is a mistake of its own.
 const FILES_MAX: usize = 10_000;
@@ -63,6 +64,69 @@ fn program_folder(
         ));
     }
     findings
+}
+
+/// Which of these programs that user cannot get to, or may not run: by owner, group and mode, as
+/// an access control list is not looked at. What is missing is said elsewhere.
+pub(super) fn closed_to(
+    user: &MonitorUser,
+    root: &Path,
+    programs: &BTreeSet<PathBuf>,
+) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
+    for program in programs {
+        let written = below(root, program);
+        let Ok(real) = fs::canonicalize(&written) else {
+            continue;
+        };
+        // A link is followed through the folders above it, then through those above its end.
+        let of = |path: &Path| -> Vec<PathBuf> {
+            let parts = path
+                .ancestors()
+                .filter(|it| it.starts_with(root) && *it != root);
+            parts.map(Path::to_owned).collect()
+        };
+        let mut parts: Vec<PathBuf> = of(&written).into_iter().rev().collect();
+        parts.extend(of(&real).into_iter().rev());
+        let closed = parts.into_iter().find(|part| !may_pass(user, part));
+        if let Some(part) = closed.filter(|part| seen.insert(part.clone())) {
+            findings.push(closed_finding(user, root, &part));
+        }
+    }
+    findings
+}
+
+/// Whether the mode lets a user through a folder, or run a program; true where nobody can tell.
+fn may_pass(user: &MonitorUser, path: &Path) -> bool {
+    let Ok(found) = fs::metadata(path) else {
+        return true;
+    };
+    let bit = if found.uid() == user.uid {
+        0o100
+    } else if found.gid() == user.gid || user.groups.contains(&found.gid()) {
+        0o010
+    } else {
+        0o001
+    };
+    user.uid == 0 || found.permissions().mode() & bit != 0
+}
+
+fn closed_finding(user: &MonitorUser, root: &Path, part: &Path) -> Finding {
+    let name = &user.name;
+    let shown = part.strip_prefix(root).unwrap_or(part);
+    let (what, advice) = if part.is_dir() {
+        (
+            format!("monitor_user {name} may not enter a folder of its monitors"),
+            format!("chmod o+x, or give it to a group of {name}: no monitor below it can run"),
+        )
+    } else {
+        (
+            format!("monitor_user {name} may not run this monitor"),
+            format!("chmod o+rx, or give it to a group of {name}"),
+        )
+    };
+    Finding::problem(what, format!("/{}", shown.display()), advice)
 }
 
 fn unsafe_finding(keyword: &str, kind: &str, root: &Path, path: &Path, why: String) -> Finding {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use crate::host::{Finding, Needs, below};
+use crate::host::{Finding, Level, Needs, below, folders};
 use crate::lvs::Family;
 use crate::model::MonitorUser;
 use crate::wire::server::Expiry;
@@ -41,12 +41,15 @@ pub(super) fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
     if needs.ping {
         findings.push(ping(root, rights));
     }
-    findings.extend(
-        needs
-            .monitor_user
-            .as_deref()
-            .map(|it| another_user(it, rights)),
-    );
+    if let Some(user) = needs.monitor_user.as_deref() {
+        let right = another_user(user, rights);
+        // They cannot run where either is in the way; only both together are good.
+        let closed = folders::closed_to(user, root, &needs.monitors);
+        if right.level != Level::Good || closed.is_empty() {
+            findings.push(right);
+        }
+        findings.extend(closed);
+    }
     findings
 }
 

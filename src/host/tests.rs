@@ -1,5 +1,5 @@
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 
@@ -42,6 +42,7 @@ fn needs() -> Needs {
         udp: false,
         ping: false,
         monitor_user: None,
+        monitors: BTreeSet::new(),
         mail: Mail::None,
         program_folders: Vec::new(),
         statedir: "/var/lib/mon".into(),
@@ -236,6 +237,71 @@ fn rights_to_run_monitors_as_another_user_are_looked_at() {
     needs.monitor_user = Some(own.into());
     machine.file("/proc/self/status", "CapEff:\t0000000000000000\n");
     assert_eq!(found(&machine.look(&needs), "own itself").0, Level::Good);
+}
+
+#[test]
+fn the_user_of_monitors_has_to_get_to_them() {
+    let machine = Machine::new();
+    machine.file("/proc/self/status", "CapEff:\t00000000000000e0\n");
+    machine.file("/usr/lib/mon/mon.d/own.monitor", "");
+    for path in [
+        "/usr",
+        "/usr/lib",
+        "/usr/lib/mon",
+        "/usr/lib/mon/mon.d",
+        "/usr/lib/mon/mon.d/own.monitor",
+    ] {
+        machine.mode(path, 0o755);
+    }
+    let user = |groups: &[u32]| MonitorUser {
+        name: "watcher".into(),
+        uid: u32::MAX - 7,
+        gid: u32::MAX - 7,
+        groups: groups.to_vec(),
+        home: "/nonexistent".into(),
+    };
+    let mut needs = needs();
+    needs.monitors = ["/usr/lib/mon/mon.d/own.monitor", "/etc/mon/gone.monitor"]
+        .map(PathBuf::from)
+        .into();
+    needs.monitor_user = Some(user(&[]).into());
+    let is_good = |findings: &[Finding]| {
+        let mut good = findings.iter().filter(|it| it.level == Level::Good);
+        good.any(|it| it.what == "monitors can run as monitor_user watcher")
+    };
+    assert!(is_good(&machine.look(&needs)));
+    for (path, mode, word) in [
+        ("/usr/lib/mon/mon.d", 0o700, "may not enter a folder"),
+        ("/usr/lib/mon/mon.d", 0o754, "may not enter a folder"),
+        ("/usr/lib/mon", 0o700, "may not enter a folder"),
+        ("/usr/lib/mon/mon.d/own.monitor", 0o700, "may not run"),
+    ] {
+        machine.mode(path, mode);
+        let findings = machine.look(&needs);
+        assert_eq!(found(&findings, word), (Level::Problem, path.to_owned()));
+        assert!(!is_good(&findings), "{findings:#?}");
+        machine.mode(path, 0o755);
+    }
+    // By one of its groups.
+    machine.mode("/usr/lib/mon/mon.d", 0o710);
+    assert!(!is_good(&machine.look(&needs)));
+    let path = below(machine.0.path(), Path::new("/usr/lib/mon/mon.d"));
+    let group = fs::metadata(path).unwrap().gid();
+    needs.monitor_user = Some(user(&[7, group]).into());
+    assert!(is_good(&machine.look(&needs)));
+    // A link is followed: what is above its end counts.
+    machine.mode("/usr/lib/mon/mon.d", 0o755);
+    machine.file("/opt/closed/x.monitor", "");
+    machine.mode("/opt/closed/x.monitor", 0o755);
+    machine.mode("/opt/closed", 0o700);
+    let root = machine.0.path();
+    let link = below(root, Path::new("/usr/lib/mon/mon.d/x.monitor"));
+    let end = below(root, Path::new("/opt/closed/x.monitor"));
+    std::os::unix::fs::symlink(end, link).unwrap();
+    needs.monitors.insert("/usr/lib/mon/mon.d/x.monitor".into());
+    let findings = machine.look(&needs);
+    assert_eq!(found(&findings, "may not enter a folder").1, "/opt/closed");
+    assert!(!is_good(&findings));
 }
 
 #[test]
