@@ -258,7 +258,7 @@ impl Write for SyslogWriter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
@@ -269,7 +269,7 @@ mod tests {
     use crate::time::Wall;
 
     /// What syslog gets of what is logged: priority and text.
-    fn told(what: impl FnOnce()) -> Vec<(u8, String)> {
+    pub(crate) fn told(what: impl FnOnce()) -> Vec<(u8, String)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let socket = UnixDatagram::bind(&path).unwrap();

@@ -60,6 +60,27 @@ impl Shared {
         refusal.is_none()
     }
 
+    /// Wishes of the peer's were not taken: said once, with the first reason.
+    fn say_what_is_left_out(&mut self) {
+        let count = self.left_out();
+        if count == 0 || self.is_left_out_said {
+            return;
+        }
+        self.is_left_out_said = true;
+        let why = match self.refusal {
+            Some(refusal) => refusal.to_string(),
+            None => format!("there are more than {WISHES_MAX}, or they are from no time"),
+        };
+        let help = "both directors want the same version of lvsmon; lvsmon enable on either \
+                    ends what is no longer wished";
+        tracing::warn!(
+            count,
+            why,
+            help,
+            "wishes of the other director are left out"
+        );
+    }
+
     /// Looks at what holds; what of that is for the journal.
     fn look(&mut self, clock: Clock, cause: Cause, engine: &Engine) -> Vec<(String, Value)> {
         let now = clock.now().wall;
@@ -118,22 +139,7 @@ impl Daemon {
             }
         }
         shared.all = Arc::new(shared.wishes.all().collect());
-        let count = shared.left_out();
-        if count > 0 && !shared.is_left_out_said {
-            shared.is_left_out_said = true;
-            let why = match shared.refusal {
-                Some(refusal) => refusal.to_string(),
-                None => format!("there are more than {WISHES_MAX}, or they are from no time"),
-            };
-            let help = "both directors want the same version of lvsmon; lvsmon enable on either \
-                        ends what is no longer wished";
-            tracing::warn!(
-                count,
-                why,
-                help,
-                "wishes of the other director are left out"
-            );
-        }
+        shared.say_what_is_left_out();
         self.carry_out_shared();
         let waiting = self.differing_wishes();
         for what in waiting.iter().filter(|it| it.value.is_some()) {
@@ -217,6 +223,7 @@ impl Daemon {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::log::tests::told;
     use crate::pair::talk::Stamp;
 
     #[test]
@@ -234,5 +241,31 @@ mod tests {
         assert!(!shared.is_wish(&wish("odd", None)));
         assert!(!shared.is_wish(&wish("watch a", Some(7.into()))));
         assert_eq!((shared.left_out(), shared.refusal), (2, Some(NoWish::Name)));
+    }
+
+    #[test]
+    fn the_log_says_once_that_wishes_are_left_out_and_why() {
+        let mut shared = Shared::default();
+        let wish = |key: &str, value: Value| StampedWish {
+            key: key.to_owned(),
+            stamp: Stamp { time: 1, writer: 1 },
+            value: Some(value),
+            ahead_micros: 0,
+        };
+        let said = told(|| {
+            shared.is_wish(&wish("watch a", true.into()));
+            shared.say_what_is_left_out();
+            shared.is_wish(&wish("odd", true.into()));
+            shared.say_what_is_left_out();
+            shared.is_wish(&wish("watch a", 7.into()));
+            shared.say_what_is_left_out();
+        });
+        let [(4, line)] = said.as_slice() else {
+            panic!("{said:?}")
+        };
+        let why = NoWish::Name.to_string();
+        for word in ["wishes of the other director are left out", "count=1", &why] {
+            assert!(line.contains(word), "{word}: {line}");
+        }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::daemon::log::tests::told;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -115,4 +116,44 @@ async fn a_file_that_names_another_peer_leaves_nothing_of_the_one_before() {
     // Nobody is named any more.
     owner.set_up(PeerSettings::default()).await;
     assert_eq!(owner.view.peer, PeerState::default());
+}
+
+#[tokio::test]
+async fn the_log_says_once_that_something_had_no_room() {
+    let mut owner = owner();
+    owner.view.peer.name = "west".to_owned();
+    let said = told(|| {
+        owner.publish();
+        for count in [3, 4] {
+            owner.cut_off = count;
+            owner.publish();
+        }
+    });
+    assert_eq!(owner.view.left_out, 4);
+    let [(4, line)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    for word in ["something is left out", "count=3", "west"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_now_and_then_that_strangers_were_refused() {
+    let mut owner = owner();
+    let said = told(|| {
+        owner.stranger("it is another address");
+        owner.stranger("it has no key");
+    });
+    assert_eq!(owner.view.strangers, 2);
+    let [(4, line)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    for word in [
+        "a connection to peer_bind was refused",
+        "count=1",
+        "another address",
+    ] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
 }
