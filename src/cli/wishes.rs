@@ -33,9 +33,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// What the help of the commands says that wait for the table.
 const STATUS: &str = "\
-Waits some seconds for the kernel's table to become so. Exit status: 0 it is so; 1 refused or failed;
-2 wrong usage; 6 noted, but the kernel's table is not so, as where the kernel refuses: lvsmon tries
-again until it is.";
+Waits some seconds for the kernel's table to become so. Exit status: 0 it is so, or, of a weight, will
+be once the server is in; 1 refused or failed; 2 wrong usage; 6 noted, but the kernel's table is not
+so, as where the kernel refuses: lvsmon tries again until it is.";
 
 /// Let a real server's connections end, then take it out
 #[derive(Debug, Args)]
@@ -179,7 +179,7 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
     out.line(&text)?;
     let answer = settled::settled(&mut daemon, &aim)?;
     let code = show(&answer, out)?;
-    say_so(code, out)?;
+    say_so(code, &answer, out)?;
     refused::line(daemon.refused_reload(), out)?;
     Ok(code)
 }
@@ -367,18 +367,25 @@ fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> 
     let answer = settled::settled(&mut daemon, &aim)?;
     let code = ended(what, &answer, out)?;
     if !what.json {
-        say_so(code, out)?;
+        say_so(code, &answer, out)?;
     }
     finish(what, &daemon, &answer, out)?;
     Ok(code)
 }
 
-/// What was wished is so.
-fn say_so(code: ExitCode, out: &mut Output) -> io::Result<()> {
-    match code {
-        ExitCode::SUCCESS => out.line(&out.paint(Tone::Good, "the kernel's table is so")),
-        _ => Ok(()),
+/// What was wished is so, or holds once a real server is in.
+fn say_so(code: ExitCode, answer: &ServerAnswer, out: &mut Output) -> io::Result<()> {
+    if code != ExitCode::SUCCESS {
+        return Ok(());
     }
+    let noted = settled::noted(answer);
+    for line in &noted {
+        out.line(&out.paint(Tone::Odd, line))?;
+    }
+    if noted.is_empty() {
+        out.line(&out.paint(Tone::Good, "the kernel's table is so"))?;
+    }
+    Ok(())
 }
 
 /// The daemon that works. One that only observes changes nothing, and is asked by its own folder

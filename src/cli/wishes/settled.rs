@@ -54,6 +54,35 @@ pub(super) fn lines(answer: &ServerAnswer) -> Vec<String> {
     lines
 }
 
+/// A line for each real server that is out whatever its weight: what is wished of that holds once
+/// it is in.
+pub(super) fn noted(answer: &ServerAnswer) -> Vec<String> {
+    answer.servers.iter().filter_map(note).collect()
+}
+
+fn note(server: &ServerWhy) -> Option<String> {
+    let operator = server.operator.as_ref().filter(|it| !it.gives_way)?;
+    let what = match operator.wish {
+        ManualWish::Weight { .. } => "the weight",
+        ManualWish::Quiesce => "weight 0",
+        ManualWish::Drain { .. } | ManualWish::Disable => return None,
+    };
+    if server.wanted != ServerWanted::Out {
+        return None;
+    }
+    let checks = server.checks.iter();
+    let by = checks.filter(|it| it.withdraws.is_some());
+    let by: Vec<&str> = by.map(|it| &*it.service).collect();
+    let by = match by.as_slice() {
+        [] => String::new(),
+        by => format!(" by the word of {}", by.join(" and ")),
+    };
+    let (name, service) = (&server.real_server, &server.virtual_service);
+    Some(format!(
+        "{name} in {service} is out{by}: {what} is noted, and holds once it is in"
+    ))
+}
+
 /// The real servers of which the table is not as wanted.
 fn open(answer: &ServerAnswer) -> impl Iterator<Item = &ServerWhy> {
     answer.servers.iter().filter(|it| !is_settled(it))
@@ -108,7 +137,7 @@ fn line(server: &ServerWhy, is_observer: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::server::OperatorRow;
+    use crate::wire::server::{CheckRow, Expiry, OperatorRow};
 
     /// One without a verdict, of which somebody wishes this.
     fn untested(wish: Option<ManualWish>, kernel: Option<u32>) -> ServerWhy {
@@ -172,5 +201,62 @@ mod tests {
             ..untested(Some(quiesce), None)
         };
         assert!(!is_settled(&unknown));
+    }
+
+    #[test]
+    fn a_weight_of_a_server_that_is_out_is_noted() {
+        let lines = |server: &ServerWhy| {
+            let answer = ServerAnswer {
+                time: 0,
+                source: None,
+                servers: vec![server.clone()],
+                expiry: Expiry::default(),
+            };
+            noted(&answer)
+        };
+        let weight = Some(ManualWish::Weight { weight: 7 });
+        let out = |wish| ServerWhy {
+            wanted: ServerWanted::Out,
+            ..untested(wish, None)
+        };
+        let mut failing = out(weight);
+        assert_eq!(
+            lines(&failing),
+            ["R in V is out: the weight is noted, and holds once it is in"]
+        );
+        failing.checks = vec![withdrawing("web/http"), withdrawing("web/ping")];
+        assert_eq!(
+            lines(&failing),
+            [
+                "R in V is out by the word of web/http and web/ping: the weight is noted, and holds \
+              once it is in"
+            ]
+        );
+        let quiesced = lines(&out(Some(ManualWish::Quiesce)));
+        assert!(
+            quiesced[0].contains("is out: weight 0 is noted"),
+            "{quiesced:?}"
+        );
+        failing.operator.as_mut().unwrap().gives_way = true;
+        let is_in = ServerWhy {
+            wanted: ServerWanted::In,
+            ..untested(weight, Some(7))
+        };
+        let drained = out(Some(ManualWish::Drain { limit_s: 60 }));
+        let disabled = out(Some(ManualWish::Disable));
+        let as_found = untested(weight, Some(7));
+        for server in [failing, is_in, drained, disabled, as_found, out(None)] {
+            assert_eq!(lines(&server), Vec::<String>::new(), "{server:?}");
+        }
+    }
+
+    fn withdrawing(service: &str) -> CheckRow {
+        let text = format!(
+            "{{\"service\": \"{service}\", \"status\": \"fail\", \"verdict\": \"down\", \
+             \"reason\": \"refused\", \"text\": \"\", \"last_check\": 1, \"results\": [], \
+             \"withdraws\": {{\"reason\": \"refused\", \"since\": 1, \"until_enabled\": false}}, \
+             \"count\": null, \"tripwire\": null}}"
+        );
+        serde_json::from_str(&text).expect("a row")
     }
 }
