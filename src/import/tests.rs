@@ -561,7 +561,23 @@ const CHECKERS: &[Case<'_>] = &[
     (
         "TCP_CHECK {\n}\nnotify_down /opt/d joe",
         &["alert /opt/d\n"],
-        &["notify_down: it runs as the daemon's user"],
+        &[
+            "notify_down: /opt/d is called with the arguments of an alert, and as the daemon's user in place of joe",
+        ],
+    ),
+    (
+        "TCP_CHECK {\n}\nnotify_down \"/opt/d\" joe staff",
+        &["alert /opt/d\n"],
+        &[
+            "notify_down: /opt/d is called with the arguments of an alert, and as the daemon's user in place of joe",
+        ],
+    ),
+    (
+        "TCP_CHECK {\n}\nnotify_down \"/opt/d x\" joe",
+        &["!alert /opt/d"],
+        &[
+            "notify_down is not imported: an alert gets lvsmon's arguments before its own, and runs as the daemon's user in place of joe",
+        ],
     ),
     (
         "UDP_CHECK {\n payload 50\n require_reply 51\n min_reply_length 3\n}",

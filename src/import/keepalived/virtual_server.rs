@@ -528,25 +528,24 @@ fn script(line: &Block, list: &mut Vec<Vec<String>>, remarks: &mut Remarks) {
         .split_whitespace()
         .map(str::to_owned)
         .collect();
-    if line.word(2).is_some() {
-        remarks.lost(
-            &line.place,
-            format!("{name}: it runs as the daemon's user, not as the one that is named"),
-        );
-    }
+    // `monitor_user` is for checks.
+    let user = line.word(2).map(shown);
+    let user = user.map(|user| format!("as the daemon's user in place of {user}"));
     match words.as_slice() {
         [program] if program.starts_with('/') => {
-            let text = format!(
-                "{name}: {} is called with the arguments of an alert",
-                shown(program)
-            );
-            remarks.note(&line.place, text);
+            let program = shown(program);
+            let text = format!("{name}: {program} is called with the arguments of an alert");
+            match user {
+                None => remarks.note(&line.place, text),
+                Some(user) => remarks.lost(&line.place, format!("{text}, and {user}")),
+            }
             list.push(words);
         }
         _ => {
+            let user = user.map_or_else(String::new, |user| format!(", and runs {user}"));
             let text = format!(
-                "{name} is not imported: an alert gets lvsmon's arguments before its own; write \
-                 an alert line for it (README, \"Writing your own monitor or alert\")"
+                "{name} is not imported: an alert gets lvsmon's arguments before its own{user}; \
+                 write an alert line for it (README, \"Writing your own monitor or alert\")"
             );
             remarks.lost(&line.place, text);
         }
