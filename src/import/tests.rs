@@ -1067,6 +1067,29 @@ proptest! {
 }
 
 #[test]
+fn an_ipv4_address_in_ipv6_form_is_left_out_with_what_to_write() {
+    let why = "::ffff:10.0.0.3 is IPv4 in IPv6 form, which no packet has as its destination: \
+               write 10.0.0.3";
+    let good = "virtual_server 10.0.0.9 80 {\n real_server 10.0.0.7 80 {\n }\n}\n";
+    let own = "virtual_server ::ffff:10.0.0.3 80 {\n real_server 10.0.0.7 80 {\n }\n}\n";
+    let group = "virtual_server_group g {\n ::ffff:10.0.0.3 80\n}\nvirtual_server group g {\n \
+                 real_server 10.0.0.7 80 {\n }\n}\n";
+    let ldirectord = "virtual=10.0.0.9:80\n\treal=10.0.0.7:80 gate\n\n\
+                      virtual6=[::ffff:10.0.0.3]:80\n\treal6=[2001:db8::7]:80 gate\n";
+    for (format, text) in [
+        (Format::Keepalived, format!("{good}{own}")),
+        (Format::Keepalived, format!("{good}{group}")),
+        (Format::Ldirectord, ldirectord.to_owned()),
+    ] {
+        let imported = of(format, &text);
+        let lost = lost(&imported);
+        assert!(lost.iter().any(|it| it.contains(why)), "{text}: {lost:?}");
+        let made = imported.text.matches("\nvirtual ").count();
+        assert_eq!(made, 1, "{}", imported.text);
+    }
+}
+
+#[test]
 fn one_bad_word_costs_the_word_and_not_the_virtual_services() {
     let text = "virtual_server_group all {\n 10.0.0.3 80\n 2001:db8::3 80\n}\n\
                 virtual_server group all {\n lb_algo maglev\n lb_kind TUN\n persistence_timeout 60\n \

@@ -2,9 +2,9 @@
 //! (D12).
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use crate::lvs::{Family, Forwarding, VirtualServiceKey};
+use crate::lvs::{FOUR_IN_SIX, Family, Forwarding, VirtualServiceKey, four_in_six};
 
 /// Why the kernel would not carry packets to a real server as it is declared. Its text says what
 /// does not work and what does.
@@ -30,6 +30,8 @@ pub enum Limit {
     Loopback,
     /// The unspecified address, or a multicast one.
     NoHost(IpAddr),
+    /// One of IPv4 in IPv6 form, which no packet is sent to.
+    FourInSix(IpAddr, Ipv4Addr),
     /// Only tunnels carry packets to another family (`ip_vs_genl_set_cmd`).
     OtherFamily {
         /// The virtual service.
@@ -52,6 +54,9 @@ impl Limit {
         if let Some(address) = address {
             if address.is_unspecified() || address.is_multicast() {
                 return Some(Self::NoHost(address));
+            }
+            if let Some(four) = four_in_six(address) {
+                return Some(Self::FourInSix(address, four));
             }
             let is_same = Family::of(address) == virtual_service.family();
             if !is_same && !matches!(forwarding, Forwarding::Tun(_)) {
@@ -101,6 +106,7 @@ impl fmt::Display for Limit {
                  another address of this machine",
             ),
             Self::NoHost(address) => write!(out, "{address} is not the address of a host"),
+            Self::FourInSix(address, four) => write!(out, "{address} {FOUR_IN_SIX}: write {four}"),
             Self::OtherFamily {
                 virtual_service,
                 address,
@@ -123,6 +129,19 @@ impl fmt::Display for Limit {
 mod tests {
     use super::*;
     use crate::lvs::{GueChecksum, Tunnel};
+
+    #[test]
+    fn an_ipv4_address_in_ipv6_form_is_nobodys() {
+        let key: VirtualServiceKey = "[2001:db8::3]:80/tcp".parse().unwrap();
+        let of = |text: &str| Limit::of(key, Forwarding::Nat, text.parse().ok(), 80);
+        let said = of("::ffff:10.0.0.7").map(|it| it.to_string());
+        assert!(
+            said.as_deref()
+                .is_some_and(|it| it.contains("write 10.0.0.7")),
+            "{said:?}"
+        );
+        assert_eq!(of("2001:db8::7"), None);
+    }
 
     #[test]
     fn only_tunnels_carry_packets_to_another_family() {

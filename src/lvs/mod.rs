@@ -16,7 +16,7 @@ mod sync;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -131,6 +131,18 @@ impl TryFrom<String> for VirtualServiceKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("\"{0}\" is not a virtual service: write ADDRESS:PORT/PROTOCOL or \"fwmark MARK\"")]
 pub struct KeyError(String);
+
+/// What is wrong with an address that [`four_in_six`] knows.
+pub(crate) const FOUR_IN_SIX: &str = "is IPv4 in IPv6 form, which no packet has as its destination";
+
+/// What `::ffff:10.0.0.3` stands for: an IPv6 service of that address the kernel makes, and it
+/// looks packets to 10.0.0.3 up among those of IPv4.
+pub(crate) fn four_in_six(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => address.to_ipv4_mapped(),
+    }
+}
 
 impl FromStr for VirtualServiceKey {
     type Err = KeyError;

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::lvs::{
-    Family, Forwarding, Limit, Protocol, Scheduler, Tunnel, VirtualServiceKey, Weight,
+    FOUR_IN_SIX, Family, Forwarding, Limit, Protocol, Scheduler, Tunnel, VirtualServiceKey, Weight,
+    four_in_six,
 };
 use crate::options::words::{Faults, PlainWords, Word, split};
 use crate::options::{OptionError, OptionErrors};
@@ -222,7 +223,7 @@ fn limit_text(limit: Limit) -> String {
             virtual_service: VirtualServiceKey::Mark(Family::V6, _),
             ..
         } => format!("{text}, or leave out -6"),
-        Limit::OtherFamily { .. } | Limit::NoHost(_) => text,
+        Limit::OtherFamily { .. } | Limit::NoHost(_) | Limit::FourInSix(..) => text,
     }
 }
 
@@ -379,6 +380,12 @@ fn virtual_key(
             "-V {text}: write the address that the clients connect to"
         ));
     }
+    if let Some(four) = four_in_six(address.ip()) {
+        return Err(format!(
+            "-V {text} {FOUR_IN_SIX}: write -V {four}:{}",
+            address.port()
+        ));
+    }
     if six && address.is_ipv4() {
         return Err(format!("-V {text} is IPv4 and -6 says IPv6; leave out -6"));
     }
@@ -532,6 +539,8 @@ mod tests {
             ("-V www:80", 0, "with numbers, such as 10.0.0.3:80"),
             ("-V 7", 0, "for a firewall mark write -P fwm"),
             ("-V 0.0.0.0:80", 0, "that the clients connect to"),
+            ("-V [::ffff:10.0.0.3]:80", 0, "IPv4 in IPv6 form"),
+            ("-V [::ffff:10.0.0.3]:80", 0, "write -V 10.0.0.3:80"),
             ("-P fwm -V 0", 2, "a number from 1"),
             ("-P fwm -V +7", 2, "a number from 1"),
             ("-P icmp -V 10.0.0.3:80", 0, "write tcp, udp, sctp or fwm"),

@@ -1,13 +1,14 @@
 //! What do the global blocks of keepalived.conf say of its checkers and their mail?
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use crate::import::keepalived::blocks::Block;
 use crate::import::keepalived::is_on;
 use crate::import::ldirectord::{address_of, is_host};
 use crate::import::plan::Plan;
-use crate::import::{Remarks, range, shown};
-use crate::lvs::Family;
+use crate::import::{Place, Remarks, range, shown};
+use crate::lvs::{FOUR_IN_SIX, Family, four_in_six};
 
 /// Virtual services of one group.
 const GROUP_MAX: usize = 1_024;
@@ -29,9 +30,27 @@ pub(super) struct Globals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// Address and port; 0 is all ports.
-    Address(std::net::IpAddr, u16),
+    Address(IpAddr, u16),
     /// A firewall mark, and the family where the file says it.
     Mark(u32, Option<Family>),
+}
+
+impl Target {
+    /// None for an address that no packet has.
+    pub(super) fn address(
+        address: IpAddr,
+        port: u16,
+        place: &Place,
+        remarks: &mut Remarks,
+    ) -> Option<Self> {
+        match four_in_six(address) {
+            None => Some(Self::Address(address, port)),
+            Some(four) => {
+                remarks.lost(place, format!("{address} {FOUR_IN_SIX}: write {four}"));
+                None
+            }
+        }
+    }
 }
 
 /// Reads all that is no virtual server.
@@ -92,7 +111,8 @@ fn group(block: &Block, globals: &mut Globals, remarks: &mut Remarks) {
         let port = line.word(1).map_or(Some(0), |it| it.parse().ok());
         match (range::of_word(line.name()), port) {
             (Ok(addresses), Some(port)) => {
-                list.extend(addresses.into_iter().map(|it| Target::Address(it, port)));
+                let of = |it| Target::address(it, port, &line.place, remarks);
+                list.extend(addresses.into_iter().filter_map(of));
             }
             (Err(why), _) => remarks.lost(&line.place, format!("{why}; it is left out")),
             (Ok(_), None) => remarks.lost(&line.place, "no port; it is left out"),

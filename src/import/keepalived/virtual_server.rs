@@ -200,7 +200,9 @@ fn targets(block: &Block, globals: &Globals, remarks: &mut Remarks) -> Vec<Targe
         (Some(address), port) => {
             let port = port.map_or(Some(0), |it| it.parse().ok());
             match (address.parse(), port) {
-                (Ok(address), Some(port)) => vec![Target::Address(address, port)],
+                (Ok(address), Some(port)) => Target::address(address, port, place, remarks)
+                    .into_iter()
+                    .collect(),
                 _ => {
                     remarks.lost(place, format!("{}: no address and port", block.title()));
                     Vec::new()

@@ -7,7 +7,10 @@ use crate::import::ldirectord::server::{fallback, real_servers};
 use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check, unquoted};
 use crate::import::plan::{Plan, Policy, Section, Server, fit_settings, flag_of, scheduler_of};
 use crate::import::{Remarks, shown};
-use crate::lvs::{Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey};
+use crate::lvs::{
+    FOUR_IN_SIX, Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
+    four_in_six,
+};
 use crate::model::{Counts, Initial, OnExit, OnFailure, WeightFrom};
 use crate::options::words::port_or_service;
 
@@ -266,6 +269,14 @@ fn key(seen: &Seen<'_>, remarks: &mut Remarks) -> Option<VirtualServiceKey> {
         );
         return None;
     };
+    if let Some(four) = four_in_six(address) {
+        let text = format!(
+            "virtual={}: {address} {FOUR_IN_SIX}: write {four}",
+            shown(text)
+        );
+        remarks.lost(&head.place, text);
+        return None;
+    }
     let protocol = match seen
         .block
         .settings

@@ -191,7 +191,7 @@ impl Compiler<'_, '_> {
                 _ => line.word,
             };
             let is_named = match limit {
-                Limit::NoHost(_) | Limit::OtherFamily { .. } => true,
+                Limit::NoHost(_) | Limit::FourInSix(..) | Limit::OtherFamily { .. } => true,
                 Limit::Port { .. } | Limit::MarkPort { .. } | Limit::Loopback => {
                     host.as_str() == line.host
                 }

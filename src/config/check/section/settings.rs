@@ -11,7 +11,10 @@ use crate::config::check::values;
 use crate::config::diagnostic::nearest;
 use crate::config::lines::Span;
 use crate::config::syntax;
-use crate::lvs::{Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey};
+use crate::lvs::{
+    FOUR_IN_SIX, Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
+    four_in_six,
+};
 use crate::model::{Initial, OnFailure};
 
 /// Longest `drain` and `slow_start`: nobody waits longer for connections to end or to spread.
@@ -68,6 +71,12 @@ pub(super) fn key(report: &mut Report<'_>, name: Span, said: &Said) -> Option<Vi
     if ip.is_unspecified() || ip.is_multicast() || is_scoped {
         let message = format!("{text} is not an address that clients connect to");
         report.error(*first, message, "write the virtual address itself");
+        return None;
+    }
+    if let Some(four) = four_in_six(ip) {
+        let message = format!("{text} {FOUR_IN_SIX}");
+        let help = format!("write {four}:{}", address.port());
+        report.error(*first, message, help);
         return None;
     }
     if let Some((_, span)) = said.family {
