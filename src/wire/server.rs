@@ -31,7 +31,7 @@ pub use crate::wire::server::said::SaidRow;
 use crate::wire::server::said::{kept_since, lacks};
 pub(in crate::wire) use crate::wire::server::section::slow_start;
 pub use crate::wire::server::section::{
-    BackOffRow, CountRow, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
+    BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held, rows,

@@ -9,7 +9,7 @@ use crate::cli::why::sheet::Sheet;
 use crate::engine::event::Reason;
 use crate::wire::contest::ContestRow;
 use crate::wire::server::{
-    BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, RoleRow, SectionRow, ServedRow,
+    BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, OwnRule, RoleRow, SectionRow, ServedRow,
     ServerAnswer, ServerWhy, TripwireRow, WaitsFor,
 };
 use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
@@ -314,47 +314,11 @@ impl Page<'_> {
 
     /// What is special about its place in the section.
     fn state(&mut self, section: &SectionRow) -> io::Result<()> {
-        let until = section.role_ends.map(|at| self.sheet.moment(at));
-        let until = until.unwrap_or_else(|| "its time is over".to_owned());
-        let text = match (section.role, section.slow_start) {
-            (Some(RoleRow::Serves), Some(share)) => {
-                let text = format!("at {share}% of its weight, all of it at {until}");
-                return self.sheet.painted("slow start", Tone::Odd, &text);
-            }
-            (Some(RoleRow::Kept), _) => {
-                let least = section.min_live;
-                format!("kept in although it is withdrawn: min_live asks for {least}")
-            }
-            (Some(RoleRow::Quiesced), _) => {
-                "weight 0 while it is withdrawn (on_failure quiesce)".to_owned()
-            }
-            (Some(RoleRow::Draining), _) => {
-                format!("weight 0 until its connections have ended, at {until} at the latest")
-            }
-            (Some(RoleRow::InUntested), _) => "in before its first verdict".to_owned(),
-            (Some(RoleRow::OutUntested), _) => {
-                "out before its first verdict (initial out)".to_owned()
-            }
-            (Some(RoleRow::AsFound), _) => {
-                "left as it was found before its first verdict (initial as_found)".to_owned()
-            }
-            (Some(RoleRow::Unseen), _) => {
-                "nothing changes before the first look at the kernel's table".to_owned()
-            }
-            (Some(RoleRow::FallbackIn), _) => {
-                "it is the fallback, and serves until a real server does again".to_owned()
-            }
-            (Some(RoleRow::FallbackOut), _) => {
-                "it is the fallback, in only while no real server serves".to_owned()
-            }
-            // What an operator wishes has its own line.
-            (
-                Some(RoleRow::Serves | RoleRow::Out | RoleRow::QuiescedByWish | RoleRow::OutByWish)
-                | None,
-                _,
-            ) => return Ok(()),
-        };
-        self.sheet.painted("state", Tone::Odd, &text)
+        let special = state(section, |at| self.sheet.moment(at));
+        match special {
+            Some((name, text)) => self.sheet.painted(name, Tone::Odd, &text),
+            None => Ok(()),
+        }
     }
 
     /// How the section as a whole stands.
@@ -456,6 +420,55 @@ fn unchecked(server: &ServerWhy) -> Option<&'static str> {
         "none: no service of its section checks it (none is named there, or exclude_hosts names \
          it), so nothing withdraws it",
     )
+}
+
+/// What is special about the place of a real server in its section, and what that is called.
+fn state(section: &SectionRow, moment: impl Fn(i64) -> String) -> Option<(&'static str, String)> {
+    let until = section.role_ends.map(moment);
+    let until = until.unwrap_or_else(|| "its time is over".to_owned());
+    let said_by = |rule| match section.own_rules.contains(&rule) {
+        true => "its own line",
+        false => "its section",
+    };
+    let text = match (section.role?, section.slow_start) {
+        (RoleRow::Serves, Some(share)) => {
+            let text = format!("at {share}% of its weight, all of it at {until}");
+            return Some(("slow start", text));
+        }
+        (RoleRow::Kept, _) => {
+            let least = section.min_live;
+            format!("kept in although it is withdrawn: min_live asks for {least}")
+        }
+        (RoleRow::Quiesced, _) => {
+            let by = said_by(OwnRule::OnFailure);
+            format!("weight 0 while it is withdrawn (on_failure quiesce, by {by})")
+        }
+        (RoleRow::Draining, _) => {
+            format!("weight 0 until its connections have ended, at {until} at the latest")
+        }
+        (RoleRow::InUntested, _) => "in before its first verdict".to_owned(),
+        (RoleRow::OutUntested, _) => {
+            let by = said_by(OwnRule::Initial);
+            format!("out before its first verdict (initial out, by {by})")
+        }
+        (RoleRow::AsFound, _) => {
+            "left as it was found before its first verdict (initial as_found)".to_owned()
+        }
+        (RoleRow::Unseen, _) => {
+            "nothing changes before the first look at the kernel's table".to_owned()
+        }
+        (RoleRow::FallbackIn, _) => {
+            "it is the fallback, and serves until a real server does again".to_owned()
+        }
+        (RoleRow::FallbackOut, _) => {
+            "it is the fallback, in only while no real server serves".to_owned()
+        }
+        // What an operator wishes has its own line.
+        (RoleRow::Serves | RoleRow::Out | RoleRow::QuiescedByWish | RoleRow::OutByWish, _) => {
+            return None;
+        }
+    };
+    Some(("state", text))
 }
 
 /// Who serves the clients of a section. Where the kernel's table differs: who is wanted to, and
@@ -648,6 +661,44 @@ mod tests {
             fallback: None,
             missing: ServersRow::default(),
             unwanted: ServersRow::default(),
+            own_rules: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn it_is_said_whether_the_line_or_the_section_says_the_rule() {
+        let said = |role, own_rules: &[OwnRule]| {
+            let section = SectionRow {
+                role: Some(role),
+                own_rules: own_rules.to_vec(),
+                ..section()
+            };
+            state(&section, |_| String::new()).map(|(_, text)| text)
+        };
+        let (failure, initial) = (OwnRule::OnFailure, OwnRule::Initial);
+        for (role, own, expected) in [
+            (
+                RoleRow::Quiesced,
+                [failure],
+                "weight 0 while it is withdrawn (on_failure quiesce, by its own line)",
+            ),
+            (
+                RoleRow::Quiesced,
+                [initial],
+                "weight 0 while it is withdrawn (on_failure quiesce, by its section)",
+            ),
+            (
+                RoleRow::OutUntested,
+                [initial],
+                "out before its first verdict (initial out, by its own line)",
+            ),
+            (
+                RoleRow::OutUntested,
+                [failure],
+                "out before its first verdict (initial out, by its section)",
+            ),
+        ] {
+            assert_eq!(said(role, &own).as_deref(), Some(expected));
         }
     }
 

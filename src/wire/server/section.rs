@@ -9,6 +9,7 @@ use crate::engine::event::{ManualWish, TableOutcome};
 use crate::engine::manual::Heed;
 use crate::engine::said::{BackOff, TripwireView};
 use crate::lvs::{RealServerKey, ServerWish, Strangers, VirtualServiceKey, Weight};
+use crate::model::{DeclaredServer, DeclaredService};
 use crate::time::Wall;
 
 /// Why a real server stands as it does in its section, and the section as a whole.
@@ -36,6 +37,19 @@ pub struct SectionRow {
     /// Those that have a weight above 0 in the kernel's table, and are not to have one.
     #[serde(default)]
     pub unwanted: ServersRow,
+    /// What its own line in the file says in place of the section.
+    #[serde(default)]
+    pub own_rules: Vec<OwnRule>,
+}
+
+/// A rule of the section that a line may say for its real server alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnRule {
+    /// What becomes of it when it is withdrawn.
+    OnFailure,
+    /// What is done before its first verdict.
+    Initial,
 }
 
 /// Some real servers of a section.
@@ -149,9 +163,11 @@ pub(super) fn row(
     let fallback = section.fallback.as_ref();
     let (missing, unwanted) = odds(engine, seen, view.virtual_service);
     let wished = by_wish(view);
+    let own_rules = own_rules(section, view);
     Some(SectionRow {
         missing,
         unwanted,
+        own_rules,
         role: wished.or(view.role.map(role)),
         slow_start: slow_start(view),
         role_ends: match (wished, view.role) {
@@ -197,6 +213,19 @@ fn by_wish(view: &RealServerView) -> Option<RoleRow> {
         (_, ServerWish::Out) => Some(RoleRow::OutByWish),
         (_, ServerWish::In(_)) => is_low.then_some(RoleRow::QuiescedByWish),
     }
+}
+
+/// What the lines say that stand for it.
+fn own_rules(section: &DeclaredService, view: &RealServerView) -> Vec<OwnRule> {
+    let port = view.server.map(|server| server.0.port());
+    let is_its = |it: &&DeclaredServer| {
+        view.hosts.contains(&it.host) && port.is_none_or(|port| port == it.port)
+    };
+    let own = section.servers.iter().find(is_its).map(|it| it.own);
+    let own = own.unwrap_or_default();
+    let on_failure = own.on_failure.map(|_| OwnRule::OnFailure);
+    let initial = own.initial.map(|_| OwnRule::Initial);
+    on_failure.into_iter().chain(initial).collect()
 }
 
 /// Where wanted and kernel differ about who takes clients: who is missing, and who is unwanted.

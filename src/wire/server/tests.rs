@@ -634,3 +634,15 @@ fn a_verdict_of_a_service_that_never_runs_again_is_said_to_be_kept() {
         row.why
     );
 }
+
+#[test]
+fn the_rules_are_named_that_the_line_of_a_server_says() {
+    let text = SECTION.replace(
+        " real web weight 10\n",
+        " real 192.168.0.1 weight 10 on_failure quiesce initial in\n real 192.168.0.2 weight 10\n",
+    );
+    let farm = Farm::of(&text);
+    let own = |server: &str| farm.section(server).own_rules;
+    assert_eq!(own("192.168.0.1"), [OwnRule::OnFailure, OwnRule::Initial]);
+    assert_eq!(own("192.168.0.2"), []);
+}
