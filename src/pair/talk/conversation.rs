@@ -319,12 +319,7 @@ impl Talk {
                 }
             }
             Word::Ended(entries) => ended(peer, entries),
-            Word::Gone(entries) => {
-                let ended = Arc::make_mut(&mut peer.ended);
-                for (of, id) in entries {
-                    forget(ended, &of, id);
-                }
-            }
+            Word::Gone(entries) => gone(peer, &entries),
             Word::Delivered(deliveries) => {
                 let add = |it: &Delivery| self.delivered.add(now.mono, it.clone());
                 let news = deliveries.into_iter().filter(add).filter(is_shared);
@@ -395,6 +390,14 @@ fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
     all.sort_unstable();
     for (_, of, id) in all.into_iter().take(excess) {
         forget(ended, &of, id);
+    }
+}
+
+/// These are not among what is over any more.
+fn gone(peer: &mut PeerState, entries: &[(ServiceName, i64)]) {
+    let ended = Arc::make_mut(&mut peer.ended);
+    for (of, id) in entries {
+        forget(ended, of, *id);
     }
 }
 
