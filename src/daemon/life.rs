@@ -50,7 +50,6 @@ use crate::lvs::Desired;
 use crate::model::Globals;
 use crate::monitor::Tools;
 use crate::names::Names;
-use crate::pair::Pulse;
 use crate::program;
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{self, LoadOptions, Loaded, Manner};
@@ -322,7 +321,7 @@ fn start(
     known.for_each(|(host, address)| names.remember(host.as_str(), address));
     Ok(Daemon {
         role,
-        pulse: Pulse::new(),
+        pulse: role::first_pulse(globals, &outbox),
         takeover: Takeover::default(),
         role_sources: RoleSources::start(globals, clock),
         role_kept,

@@ -39,7 +39,7 @@ pub use keeper::{Change, Coming, RoleKeeper};
 pub use lease::Lease;
 pub use link::LinkState;
 pub use post::{Hearing, Letter, Post, Voice};
-pub use pulse::{Beat, Contact, Pulse};
+pub use pulse::{Absence, Beat, Contact, Pulse};
 pub use role::{Facts, Found, Role, RoleStanding, SaidRole, Sight, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
 pub use sync::SyncSettings;

@@ -46,6 +46,36 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
     assert_eq!((one.told(), two.told()), (1, 1));
 }
 
+/// It has told nothing: the relay was away, and came back when the other one had its place.
+#[test]
+fn a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_one_has_told() {
+    let test = "pair: a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_has";
+    if !have_relay(test) {
+        return;
+    }
+    let mut relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, two] = active_and_standby(&world, &relay);
+    relay.kill();
+    world.fails();
+    wait_until("the program of the active one", SOON, || one.told() == 1);
+    // The mail; of the program it was told.
+    two.wait_to_hold(1);
+    one.wait_for_log("cannot deliver now");
+    one.end(Signal::SIGKILL);
+    relay.up(&[]);
+    two.role("master");
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    one.start();
+    one.wait_for_log("the other director told it");
+    world.recovers();
+    let has_up = || ids(&relay).iter().any(|id| id.contains("/up/"));
+    wait_until("its end", SOON, has_up);
+    let all = ids(&relay);
+    let failures = all.iter().filter(|id| id.contains("/failure/"));
+    assert_eq!(failures.count(), 1, "{all:?}");
+}
+
 /// As a disk leaves it that was full from then on: the journal has nothing behind the alert about the
 /// beginning of the outage.
 #[test]

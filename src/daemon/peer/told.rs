@@ -93,12 +93,14 @@ impl Daemon {
             && self.peer.heard.is_none_or(|(known, _)| known != link)
         {
             self.peer.heard = Some((link, boot_moment()));
+            // It may be all that messages wait for.
+            self.pulse.wake();
         }
     }
 
     /// When the whole state of a peer was heard last for the first time on its link.
     pub(in crate::daemon) fn peer_contact(&self) -> Contact {
-        match self.peer.view().link.address() {
+        match self.engine.model().globals.peer.address {
             None => Contact::Unneeded,
             Some(_) => Contact::of(self.peer.heard.map(|(_, at)| at)),
         }

@@ -10,13 +10,16 @@ use serde_json::Value;
 
 use crate::clock::boot_moment;
 use crate::daemon::Daemon;
+use crate::daemon::outbox::Outbox;
 use crate::daemon::role::takeover::{Step, Takeover};
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
 use crate::pair::role::{Said, Source};
-use crate::pair::{Beat, Change, Coming, Facts, InstanceName, Pulse, RoleKeeper, State};
+use crate::pair::{
+    Absence, Beat, Change, Coming, Contact, Facts, InstanceName, Pulse, RoleKeeper, State,
+};
 use crate::time::{Mono, Now, Readable, Wall};
 use crate::wire;
 use crate::wire::role::{FifoRow, RoleAnswer};
@@ -38,6 +41,20 @@ pub(in crate::daemon) fn begin(globals: &Globals, saved: &Saved, now: Now) -> (R
     let kept = restore(saved);
     let role = RoleKeeper::new(globals.pair.clone(), kept.clone(), now);
     (role, kept)
+}
+
+/// At a start, where there is a peer: nothing leaves before it was heard.
+pub(in crate::daemon) fn first_pulse(globals: &Globals, outbox: &Outbox) -> Pulse {
+    let peer = match globals.peer.address {
+        None => Contact::Unneeded,
+        Some(_) => Contact::Waits,
+    };
+    let pulse = Pulse::started(boot_moment(), peer);
+    if pulse.has_to_hear() {
+        // One that is over: a beat gives another.
+        outbox.lease(Some(Mono::ZERO));
+    }
+    pulse
 }
 
 /// What a journal says that was said. Of one that makes no sense nothing is believed.
@@ -232,8 +249,11 @@ impl Daemon {
                 self.role_sources.look_now();
                 self.peer.renew();
             }
-            Beat::Unheard(_) => {
-                let why = "its role or the peer was not heard since it stood still";
+            Beat::Unheard(absence, _) => {
+                let why = match absence {
+                    Absence::Start => "its role or the peer was not heard since it was started",
+                    Absence::Stall => "its role or the peer was not heard since it stood still",
+                };
                 tracing::warn!(
                     why,
                     "messages leave all the same: better two that mail than none"

@@ -30,7 +30,7 @@ use crate::pair::{PairSettings, Sight};
 use crate::time::Mono;
 use crate::wire::role::SyncRow;
 
-pub(super) use change::{begin, voice};
+pub(super) use change::{begin, first_pulse, voice};
 use fifo::Heard;
 pub(super) use takeover::Takeover;
 

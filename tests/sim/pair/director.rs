@@ -65,7 +65,7 @@ impl Director {
             outbox: Outbox::new(now),
             is_active: false,
             is_alive: true,
-            pulse: Pulse::new(),
+            pulse: Pulse::started(Mono::ZERO, Contact::Waits),
             lease: NONE,
             wants_link: false,
             role_heard: Contact::Waits,
@@ -91,7 +91,7 @@ impl Director {
         let zone = TimeZone::UTC;
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
         self.wishes = Wishes::restore(&self.journal.records, &self.engine.wish_level());
-        (self.pulse, self.lease) = (Pulse::new(), NONE);
+        (self.pulse, self.lease) = (Pulse::started(Mono::ZERO, Contact::Waits), NONE);
         (self.role_heard, self.peer_heard) = (Contact::Waits, Contact::Waits);
         self.talk = Talk::new("director");
         self.told = PeerTold::default();

@@ -42,7 +42,8 @@ impl Courier {
             }
             Voice::Holds => {
                 let why = if self.door.is_stale() {
-                    "this director stood still, and does not know yet what happened meanwhile"
+                    "this director stood still or was away, and does not know yet what happened \
+                     meanwhile"
                 } else {
                     "the other director tells people"
                 };
