@@ -178,7 +178,7 @@ impl Engine {
             .depends(DependBehavior::Alerts)
             .zip(answer)
         else {
-            state.depend_blame = None;
+            state.alerts_held_by = None;
             return;
         };
         let blame = |parent| {
@@ -190,14 +190,14 @@ impl Engine {
         match answer {
             Answer::Holds => {
                 state.depend_status = Some(true);
-                state.depend_blame = None;
+                state.alerts_held_by = None;
             }
             Answer::Fails { parent, .. } => {
                 state.depend_status = Some(false);
-                state.depend_blame = blame(parent);
+                state.alerts_held_by = blame(parent);
             }
             // mon leaves the status as it was, and nobody is told.
-            Answer::TooDeep => state.depend_blame = blame(None),
+            Answer::TooDeep => state.alerts_held_by = blame(None),
         }
     }
 

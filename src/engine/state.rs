@@ -80,8 +80,9 @@ pub(crate) struct ServiceState {
     pub(crate) ack: Option<Box<Acked>>,
     /// Result of the latest evaluation of a dependency; none before the first.
     pub(crate) depend_status: Option<bool>,
-    /// What made it false; meaningless while it is not false.
-    pub(crate) depend_blame: Option<Box<Blame>>,
+    /// What holds its alerts back now. `depend_status` says no more than how an evaluation ended:
+    /// those for monitors set it too, and one that went too deep leaves it.
+    pub(crate) alerts_held_by: Option<Box<Blame>>,
     /// The traps that came for it.
     pub(crate) traps: Option<Box<Traps>>,
     /// What `set` kept aside: variables that mean nothing to us (D31).

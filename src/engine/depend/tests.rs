@@ -276,8 +276,8 @@ fn without_its_dependency_a_service_blames_nobody() {
     let mut engine = engine(alerts("g:router"), 10);
     trap(&mut engine, 1.0, "router", "1");
     engine.look_at_alert_dependency(at(2.0), web);
-    assert!(engine.states[web.index()].depend_blame.is_some());
+    assert!(engine.states[web.index()].alerts_held_by.is_some());
     reload(&mut engine, 3.0, alerts(""), 10);
     engine.look_at_alert_dependency(at(4.0), web);
-    assert_eq!(engine.states[web.index()].depend_blame, None);
+    assert_eq!(engine.states[web.index()].alerts_held_by, None);
 }

@@ -51,7 +51,7 @@ pub(crate) fn dependency(state: &ServiceState, kind: AlertKind) -> Result<(), Su
         | AlertKind::Disable
         | AlertKind::Test => true,
     };
-    match state.depend_blame.as_deref().filter(|_| is_held) {
+    match state.alerts_held_by.as_deref().filter(|_| is_held) {
         Some(blame) => Err(Suppressed::DependFailed {
             expression: Arc::clone(&blame.expression),
             parent: blame.parent.clone(),
