@@ -7,6 +7,7 @@
 //! |---|---|
 //! | how is text kept short, and on one line | [`text`] |
 //! | what is a text in short, the same on every machine | [`digest`] |
+//! | how much was looked at, where a test asks | `effort` |
 //! | which moment, which span | [`time`] |
 //! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
 //! | when does a period hold | [`period`] |
@@ -19,12 +20,11 @@
 //! | what is said over mon's ports, and who may say it | [`protocol`] |
 //! | what is said over the control socket | [`wire`] |
 //! | how are the files of ldirectord and keepalived said in mon.cf | [`import`] |
+//! | how is a file opened whose name a person wrote | `regular_file` |
+//! | which folder survives a crash | `folder` |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
-//! | how much was looked at, where a test asks | `effort` |
 //! | which file is this program | [`program`] |
-//! | which folder survives a crash | `folder` |
-//! | how is a file opened whose name a person wrote | `regular_file` |
 //! | which addresses has a name | [`names`] |
 //! | how is a host checked | [`monitor`] |
 //! | how is the kernel's table read and changed | [`ipvs`] |

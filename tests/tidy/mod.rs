@@ -54,7 +54,7 @@ fn sources() -> Vec<Source> {
     sources.into_iter().map(mark).collect()
 }
 
-const LIB: &str = "//! A crate.\n//!\n//! | Question | Module |\n//! |---|---|\n//! | a | [`time`] |\n//! | b | [`lvs`] |\n//! | b | [`config`] |\n//! | c | [`engine`] |\n//! | d | [`daemon`] |\n\npub mod time;\npub mod engine;\n";
+const LIB: &str = "//! A crate.\n//!\n//! | Question | Module |\n//! |---|---|\n//! | a | [`time`] |\n//! | b | [`lvs`] |\n//! | b | [`config`] |\n//! | c | [`engine`] |\n//! | d | `folder` |\n//! | d | [`daemon`] |\n\npub mod time;\nmod folder;\npub mod engine;\n";
 
 /// The findings of all rules for one sample.
 fn findings(path: &str, code: &str) -> Vec<String> {
@@ -116,6 +116,12 @@ fn arrows_point_upwards_only() {
         "src/time.rs",
         "use super::engine::Engine;",
         "time must not import engine",
+    );
+    // A private module has its place too.
+    assert_found(
+        "src/engine/mod.rs",
+        "use crate::folder::sync;",
+        "engine must not import folder",
     );
     assert_found(
         "src/engine/mod.rs",
@@ -191,8 +197,10 @@ fn a_file_has_a_header_a_bounded_length_and_a_place() {
     assert!(rules::check(&bare, &[])[0].contains("no header"));
 
     assert!(rules::modules_without_place(LIB).is_empty());
-    let more = format!("{LIB}pub mod odd;\n");
-    assert_eq!(rules::modules_without_place(&more).len(), 1);
+    for kind in ["pub mod", "mod"] {
+        let more = format!("{LIB}{kind} odd;\n");
+        assert_eq!(rules::modules_without_place(&more).len(), 1);
+    }
 
     let fixture = [Source::new(
         "src/a/mod.rs",

@@ -9,9 +9,9 @@ use regex::Regex;
 use super::source::Source;
 
 /// Modules without tokio, files, sockets, clocks or an environment: decisions only.
-const PURE: [&str; 14] = [
-    "text", "digest", "time", "lvs", "period", "depend", "options", "pair", "model", "config",
-    "engine", "protocol", "wire", "import",
+const PURE: [&str; 15] = [
+    "text", "digest", "effort", "time", "lvs", "period", "depend", "options", "pair", "model",
+    "config", "engine", "protocol", "wire", "import",
 ];
 
 /// Path beginnings that do not occur in the pure part, and what to do instead.
@@ -114,8 +114,12 @@ pub(super) fn check(source: &Source, order: &[String]) -> Vec<String> {
 /// The modules in the order of the table in src/lib.rs: each imports only what stands before it.
 pub(super) fn module_order(lib: &str) -> Vec<String> {
     lib.lines()
-        .filter_map(|line| line.strip_prefix("//! |")?.trim_end().strip_suffix("`] |"))
-        .filter_map(|line| line.rsplit_once("[`").map(|(_, name)| name.to_owned()))
+        .filter_map(|line| line.strip_prefix("//! |")?.trim_end().strip_suffix('|'))
+        .filter_map(|line| line.rsplit_once('|'))
+        // A private module is no link.
+        .map(|(_, name)| name.trim().trim_start_matches('[').trim_end_matches(']'))
+        .filter_map(|name| name.strip_prefix('`')?.strip_suffix('`'))
+        .map(str::to_owned)
         .collect()
 }
 
@@ -123,7 +127,11 @@ pub(super) fn module_order(lib: &str) -> Vec<String> {
 pub(super) fn modules_without_place(lib: &str) -> Vec<String> {
     let order = module_order(lib);
     lib.lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .filter_map(|line| {
+            line.trim_start_matches("pub ")
+                .strip_prefix("mod ")?
+                .strip_suffix(';')
+        })
         .filter(|name| !order.iter().any(|known| known == name))
         .map(|name| {
             format!("src/lib.rs:1: error: module {name} has no line in the table of modules")
