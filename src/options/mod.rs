@@ -109,18 +109,6 @@ impl MonitorOptions {
         }
     }
 
-    /// Whether the check may give its hosts weights, as `weight_from check` of a `virtual`
-    /// section needs it.
-    #[must_use]
-    pub const fn gives_weight(&self) -> bool {
-        match self {
-            Self::Agent(_) => true,
-            Self::Http(options) => options.weight_header.is_some(),
-            Self::Misc(options) => matches!(options.beyond, misc::Beyond::IsWeight),
-            Self::Fping(_) | Self::Ftp(_) | Self::Plugin(_) | Self::Tcp(_) => false,
-        }
-    }
-
     /// The same, with the variables that programs of this check are to have; most start none.
     #[must_use]
     pub(crate) fn in_environment(

@@ -151,15 +151,6 @@ impl SharedWish {
 }
 
 impl Alerts {
-    /// As a person has said it, or not.
-    #[must_use]
-    pub const fn of_disabled(is_disabled: bool) -> Self {
-        match is_disabled {
-            true => Self::Disabled,
-            false => Self::Enabled,
-        }
-    }
-
     /// Whether a person has disabled them.
     #[must_use]
     pub const fn is_disabled(self) -> bool {
