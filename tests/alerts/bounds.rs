@@ -17,7 +17,7 @@ use lvsmon::pair::talk::Delivery as Told;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::harness::{Box_, block_on, call, program_call, quick, settings, spooled, until};
+use super::harness::{Mailroom, block_on, call, program_call, quick, settings, spooled, until};
 use crate::support::TempDir;
 
 /// Nobody listens there.
@@ -108,7 +108,7 @@ fn of_more_than_ten_thousand_messages_the_oldest_of_a_service_go_and_the_newest_
     let most = Limits::default().messages as u64;
     assert_eq!(most, 10_000);
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, AWAY, LONG, Limits::default()));
+        let mut outbox = Mailroom::start(settings(&state, AWAY, LONG, Limits::default()));
         for number in 1..=most {
             outbox.outbox.send(mail(number));
         }
@@ -149,7 +149,7 @@ fn the_spool_never_takes_more_bytes_than_allowed() {
         call
     };
     let dropped = block_on(async {
-        let mut outbox = Box_::start(settings(&state, AWAY, LONG, limits));
+        let mut outbox = Mailroom::start(settings(&state, AWAY, LONG, limits));
         // About 112 kB each: 89 have room.
         for number in 1..=120 {
             outbox.outbox.send(large(number));
@@ -183,7 +183,7 @@ fn a_message_of_three_days_is_given_up_after_some_attempts_and_a_younger_one_is_
     let three_days = Limits::default().give_up_after;
     assert_eq!(three_days, Duration::from_secs(3 * 86_400));
     block_on(async {
-        let outbox = Box_::start(settings(&state, AWAY, LONG, quick()));
+        let outbox = Mailroom::start(settings(&state, AWAY, LONG, quick()));
         for (number, to) in [(1, "old@b.example"), (2, "young@b.example")] {
             let message = call(number, "s", "mail.alert", &[to]);
             outbox.outbox.send(message);
@@ -198,7 +198,7 @@ fn a_message_of_three_days_is_given_up_after_some_attempts_and_a_younger_one_is_
         std::fs::write(&path, item.to_string()).unwrap();
     }
     block_on(async {
-        let outbox = Box_::start(settings(&state, AWAY, Duration::ZERO, quick()));
+        let outbox = Mailroom::start(settings(&state, AWAY, Duration::ZERO, quick()));
         until("one is given up", || log.count("message given up") == 1).await;
         assert!(log.count("cannot deliver now") >= 3);
         until("its file is gone", || spooled(&state).len() == 1).await;
@@ -222,7 +222,7 @@ fn a_disk_that_takes_nothing_leaves_a_thousand_messages_in_memory_and_their_orde
     assert_eq!(limits.memory_messages, 1_000);
     state.write("spool", "a file where the folder should be");
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, AWAY, LONG, limits));
+        let mut outbox = Mailroom::start(settings(&state, AWAY, LONG, limits));
         for number in 1..=1_500 {
             outbox.outbox.send(mail(number));
         }

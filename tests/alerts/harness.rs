@@ -30,7 +30,7 @@ pub(crate) fn quick() -> Limits {
 }
 
 /// A running outbox and what it says.
-pub(crate) struct Box_ {
+pub(crate) struct Mailroom {
     pub(crate) outbox: Outbox,
     pub(crate) events: mpsc::Receiver<Event>,
 }
@@ -57,7 +57,7 @@ pub(crate) fn settings(
     }
 }
 
-impl Box_ {
+impl Mailroom {
     pub(crate) fn start(settings: OutboxSettings) -> Self {
         let (sender, events) = mpsc::channel(100);
         Self {

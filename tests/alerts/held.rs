@@ -12,13 +12,19 @@ use lvsmon::pair::talk;
 use lvsmon::time::Mono;
 use tokio::sync::mpsc;
 
-use super::harness::{Box_, LIMIT, block_on, call, program_call, quick, settings, spooled, until};
+use super::harness::{
+    LIMIT, Mailroom, block_on, call, program_call, quick, settings, spooled, until,
+};
 use super::servers::{Relay, have_relay};
 use crate::support::TempDir;
 
-fn start(settings: OutboxSettings, voice: Voice, tidings: Option<mpsc::Sender<Tidings>>) -> Box_ {
+fn start(
+    settings: OutboxSettings,
+    voice: Voice,
+    tidings: Option<mpsc::Sender<Tidings>>,
+) -> Mailroom {
     let (sender, events) = mpsc::channel(100);
-    Box_ {
+    Mailroom {
         outbox: Outbox::start_as(settings, voice, tidings, sender),
         events,
     }

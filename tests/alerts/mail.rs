@@ -10,7 +10,7 @@ use lvsmon::daemon::outbox::{Limits, OutboxSettings};
 use lvsmon::engine::event::DeliveryOutcome;
 use lvsmon::model::MailSettings;
 
-use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
+use super::harness::{Mailroom, block_on, call, quick, settings, spooled, until};
 use super::servers::{Relay, certificate, have_relay};
 use crate::support::{TempDir, lvsmon, root};
 
@@ -22,7 +22,7 @@ fn one_event_is_the_classic_mail_with_proper_headers() {
     let relay = Relay::start(&[]);
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         let args = ["-f", "alerts@director.example", "wensong", "ops@b.example"];
         outbox.outbox.send(call(1, "http", "mail.alert", &args));
         assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
@@ -64,7 +64,7 @@ fn of_three_recipients_the_refused_one_costs_the_others_nothing() {
     let relay = Relay::start(&["--refuse", "bob@b.example", "--later", "carol@b.example"]);
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         let args = ["alice@b.example", "bob@b.example", "carol@b.example"];
         outbox.outbox.send(call(1, "http", "mail.alert", &args));
         let done = outbox.done(1).await;
@@ -90,7 +90,7 @@ fn a_message_that_is_refused_for_good_is_given_up_at_once() {
     let relay = Relay::start(&["--reject-data"]);
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
@@ -109,7 +109,7 @@ fn events_within_the_group_wait_come_as_one_mail() {
     let state = TempDir::new();
     block_on(async {
         let wait = Duration::from_secs(1);
-        let mut outbox = Box_::start(settings(&state, &relay.url(), wait, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), wait, quick()));
         for (number, service) in [(1, "http"), (2, "ping"), (3, "ftp")] {
             let args = ["a@b.example"];
             outbox
@@ -152,7 +152,7 @@ fn beyond_the_hourly_number_mails_become_a_digest() {
             ..quick()
         };
         let wait = Duration::from_millis(50);
-        let mut outbox = Box_::start(settings(&state, &relay.url(), wait, limits));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), wait, limits));
         for number in 1..=2 {
             outbox.outbox.send(call(number, "http", "mail.alert", &to));
             assert_eq!(outbox.done(1).await, [(number, DeliveryOutcome::Done)]);
@@ -367,7 +367,7 @@ fn sendmail_gets_sender_recipient_and_message_and_may_ask_to_come_again() {
             ..settings(&folder, "sendmail", Duration::ZERO, quick())
         };
         settings.mailer = settings.mailer.with_sendmail(stub.clone());
-        let mut outbox = Box_::start(settings);
+        let mut outbox = Mailroom::start(settings);
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["wensong"]));
@@ -376,7 +376,7 @@ fn sendmail_gets_sender_recipient_and_message_and_may_ask_to_come_again() {
     block_on(async {
         let mut settings = settings(&folder, "sendmail", Duration::ZERO, quick());
         settings.mailer = settings.mailer.with_sendmail(stub);
-        let mut outbox = Box_::start(settings);
+        let mut outbox = Mailroom::start(settings);
         outbox.outbox.send(call(2, "http", "mail.alert", &["bob"]));
         let done = outbox.done(1).await;
         assert!(
@@ -409,7 +409,7 @@ fn a_reload_turns_to_the_new_relay_at_once() {
         limits.retry_first = Duration::from_secs(3_600);
         limits.retry_most = Duration::from_secs(3_600);
         let old = settings(&state, &gone.url(), Duration::ZERO, limits.clone());
-        let mut outbox = Box_::start(old);
+        let mut outbox = Mailroom::start(old);
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lvsmon::daemon::outbox::Limits;
 use lvsmon::engine::event::DeliveryOutcome;
 
-use super::harness::{Box_, block_on, program_call, quick, settings, spooled, until};
+use super::harness::{Mailroom, block_on, program_call, quick, settings, spooled, until};
 use crate::support::{TempDir, root};
 
 const RELAY: &str = "smtp://127.0.0.1:1";
@@ -18,7 +18,7 @@ fn a_program_gets_what_mon_gives_it() {
         "#!/bin/sh\n{ printf '[%s]' \"$@\"; echo; echo \"$MON_ALERTTYPE,$MON_DESCRIPTION\"; cat; } >\"${0%/*}/got\"\n",
     );
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         outbox
             .outbox
             .send(program_call(1, "http", &program, &["a", "b c"]));
@@ -37,7 +37,7 @@ fn the_sample_alert_works() {
     let state = TempDir::new();
     let sample = root().join("alert.d/sample-file.alert");
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         let folder = state.path().to_str().unwrap();
         let args = ["-d", folder, "farm.log"];
         outbox.outbox.send(program_call(1, "http", &sample, &args));
@@ -74,7 +74,7 @@ fn a_call_passes_one_before_it_that_hangs() {
          echo \"$line\" >>got\n",
     );
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         for (number, service) in [(1, "http"), (2, "http"), (3, "ping")] {
             outbox
                 .outbox
@@ -100,7 +100,7 @@ fn a_call_that_waited_in_the_spool_leaves_it_when_its_program_is_started() {
     // Somebody copies it into place: it cannot be started for now.
     let busy = std::fs::File::options().append(true).open(&program);
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         outbox.outbox.send(program_call(1, "http", &program, &[]));
         until("it is in the spool", || spooled(&state).len() == 1).await;
         drop(busy.unwrap());
@@ -127,7 +127,7 @@ fn only_so_many_programs_run_at_once() {
             programs: 2,
             ..quick()
         };
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, limits));
         for number in 1..=5 {
             let service = format!("s{number}");
             outbox
@@ -158,7 +158,7 @@ fn a_program_that_never_ends_is_killed_with_its_children() {
             program_limit: Duration::from_secs(3),
             ..quick()
         };
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, limits));
         outbox.outbox.send(program_call(1, "http", &program, &[]));
         let done = outbox.done(1).await;
         assert_eq!(state.read("pids").split_whitespace().count(), 2);
@@ -175,7 +175,7 @@ fn dropping_the_outbox_kills_what_runs() {
         "#!/bin/sh\nsleep 1000 &\necho $! $$ >\"${0%/*}/pids\"\nwait\n",
     );
     block_on(async {
-        let outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         outbox.outbox.send(program_call(1, "http", &program, &[]));
         until("it runs", || state.read("pids").ends_with('\n')).await;
         drop(outbox);

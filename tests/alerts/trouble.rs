@@ -5,7 +5,7 @@ use std::time::Duration;
 use lvsmon::daemon::outbox::Limits;
 use lvsmon::engine::event::DeliveryOutcome;
 
-use super::harness::{Box_, block_on, call, program_call, quick, settings, spooled, until};
+use super::harness::{Mailroom, block_on, call, program_call, quick, settings, spooled, until};
 use super::servers::{Receiver, Relay, have_receiver, have_relay};
 use crate::support::TempDir;
 
@@ -17,7 +17,7 @@ fn a_relay_that_is_down_for_a_while_loses_nothing_and_keeps_the_order() {
     let mut relay = Relay::down();
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         for number in 1..=6 {
             outbox
                 .outbox
@@ -59,7 +59,7 @@ fn a_slow_relay_holds_neither_webhooks_nor_programs_nor_the_caller() {
     let state = TempDir::new();
     let program = state.write_executable("own.alert", "#!/bin/sh\nexit 0\n");
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
@@ -85,7 +85,7 @@ fn a_relay_that_dies_in_the_middle_gets_the_rest_when_it_is_back() {
     relay.hold_after(3);
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         for number in 1..=20 {
             let to = format!("r{number}@b.example");
             outbox
@@ -124,7 +124,7 @@ fn after_a_crash_the_spool_is_delivered_with_the_same_ids() {
     // The first life: the mail is settled, refused for now, and the process ends without a word.
     block_on(async {
         let wait = Duration::from_millis(300);
-        let outbox = Box_::start(settings(&state, &relay.url(), wait, slow));
+        let outbox = Mailroom::start(settings(&state, &relay.url(), wait, slow));
         for (number, service) in [(1, "http"), (2, "ping")] {
             outbox.outbox.send(call(
                 number,
@@ -141,7 +141,7 @@ fn after_a_crash_the_spool_is_delivered_with_the_same_ids() {
     relay.up(&[]);
     // The second: more comes, and the engine sends one of the old events once more.
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         outbox
             .outbox
             .send(call(3, "ftp", "mail.alert", &["a@b.example"]));
@@ -174,13 +174,13 @@ fn an_event_that_is_in_the_spool_is_not_put_there_again() {
     let mut relay = Relay::down();
     let state = TempDir::new();
     block_on(async {
-        let outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
         until("it is spooled", || spooled(&state).len() == 1).await;
         drop(outbox);
-        let mut again = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut again = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         again
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
@@ -208,7 +208,7 @@ fn what_is_left_out_is_counted_and_said() {
         };
         // A long wait: nothing is settled while the messages pile up.
         let wait = Duration::from_secs(2);
-        let mut outbox = Box_::start(settings(&state, &relay.url(), wait, limits));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), wait, limits));
         outbox
             .outbox
             .send(call(1, "ping", "mail.alert", &["a@b.example"]));
@@ -247,7 +247,7 @@ fn a_disk_that_takes_nothing_delays_nothing_and_is_used_again() {
     // A file stands where the folder should be: every write fails.
     let in_the_way = state.write("spool", "");
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["a@b.example"]));
@@ -266,7 +266,7 @@ fn a_disk_that_takes_nothing_delays_nothing_and_is_used_again() {
         .await;
         drop(outbox);
         relay.up(&[]);
-        let again = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let again = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         until("both are delivered", || relay.mails().len() == 3).await;
         until("the spool is empty", || spooled(&state).is_empty()).await;
         drop(again);
@@ -281,7 +281,7 @@ fn a_damaged_file_is_set_aside_and_the_others_are_delivered() {
     let mut relay = Relay::down();
     let state = TempDir::new();
     block_on(async {
-        let outbox = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let outbox = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         for number in 1..=3 {
             let to = format!("r{number}@b.example");
             outbox
@@ -302,7 +302,7 @@ fn a_damaged_file_is_set_aside_and_the_others_are_delivered() {
         let victim = spooled(&state).remove(1);
         state.write(&format!("spool/{victim}"), "{\"version\":1,");
         relay.up(&[]);
-        let again = Box_::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
+        let again = Mailroom::start(settings(&state, &relay.url(), Duration::ZERO, quick()));
         until("the others", || relay.mails().len() == 2).await;
         let left = format!("{victim}.corrupt");
         until("only it is left", || spooled(&state) == [left.as_str()]).await;
@@ -323,7 +323,7 @@ fn closing_delivers_what_can_be_delivered_and_keeps_the_rest() {
             retry_first: Duration::from_secs(3_600),
             ..Limits::default()
         };
-        let outbox = Box_::start(settings(&state, &relay.url(), wait, limits));
+        let outbox = Mailroom::start(settings(&state, &relay.url(), wait, limits));
         outbox.outbox.send(call(
             1,
             "http",

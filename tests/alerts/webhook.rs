@@ -7,7 +7,7 @@ use std::time::Duration;
 use lvsmon::engine::event::DeliveryOutcome;
 use serde_json::json;
 
-use super::harness::{Box_, block_on, call, quick, settings, spooled, until};
+use super::harness::{Mailroom, block_on, call, quick, settings, spooled, until};
 use super::servers::{Receiver, have_receiver};
 use crate::support::{TempDir, lvsmon, lvsmon_path, root};
 
@@ -30,7 +30,7 @@ fn the_receiver_gets_the_documented_message() {
     let token = state.write("token", "Bearer t0ken\n");
     private(&token);
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         let header = format!("Authorization: @{}", token.display());
         let url = receiver.url();
         let args = ["-H", &header, &url];
@@ -170,7 +170,7 @@ fn the_receiver_itself_verifies_the_signature() {
         let mut limits = quick();
         // The receiver answers 500 to a wrong signature: so that the reason comes to light.
         limits.give_up_after = Duration::ZERO;
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, limits));
         let url = receiver.url();
         for (number, key) in [(1, "k3y"), (2, "wrong")] {
             let file = state.write(key, format!("{key}\n"));
@@ -198,7 +198,7 @@ fn what_the_receiver_never_takes_is_given_up_at_once() {
     let receiver = Receiver::start(&json!({}));
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         let url = format!("{}-missing", receiver.url());
         outbox
             .outbox
@@ -222,7 +222,7 @@ fn redirects_are_not_followed() {
     }));
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         outbox
             .outbox
             .send(call(1, "http", "webhook.alert", &[&receiver.url()]));
@@ -243,7 +243,7 @@ fn a_receiver_that_fails_gets_the_same_message_again() {
     receiver.set_broken(true);
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         for number in 1..=3 {
             outbox
                 .outbox
@@ -277,7 +277,7 @@ fn retry_after_is_honoured() {
     }));
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         for number in [1, 2] {
             let url = receiver.url();
             outbox
@@ -312,7 +312,7 @@ fn a_receiver_that_is_down_for_a_while_loses_nothing() {
     let mut receiver = Receiver::down();
     let state = TempDir::new();
     block_on(async {
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, quick()));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, quick()));
         for number in 1..=5 {
             let url = receiver.url();
             outbox
@@ -349,7 +349,7 @@ fn a_receiver_that_never_answers_is_left_after_the_time_limit() {
     block_on(async {
         let mut limits = quick();
         limits.give_up_after = Duration::ZERO; // So that the reason comes to light.
-        let mut outbox = Box_::start(settings(&state, RELAY, Duration::ZERO, limits));
+        let mut outbox = Mailroom::start(settings(&state, RELAY, Duration::ZERO, limits));
         outbox
             .outbox
             .send(call(1, "http", "webhook.alert", &["-w", "1", &url]));
