@@ -150,7 +150,8 @@ impl World {
     }
 
     /// When nothing happened for a while and both directors hear each other, of all that people were
-    /// told of and that does not go on they were told the end, and nothing about it is held.
+    /// told of and that does not go on they were told the end, and nothing about it is held: but for
+    /// what fails again on the director that speaks.
     pub(super) fn what_was_told_has_its_end(&self) {
         let Some(changed) = self.one_way.changed else {
             return;
@@ -168,7 +169,11 @@ impl World {
             let is_over = told.entry(self.one_way.now_called(id.outage)).or_default();
             *is_over |= id.kind == "up";
         }
-        told.retain(|outage, _| !goes_on.contains(outage));
+        // Who hears of an end behind the beginning of a later one takes that for over: it waits.
+        let speaking = self.directors.iter().filter(|it| it.is_active);
+        let failing: Vec<String> = speaking.flat_map(open).collect();
+        let fails = |outage: &String| failing.iter().any(|it| place(it) == place(outage));
+        told.retain(|outage, _| !goes_on.contains(outage) && !fails(outage));
         for (outage, is_over) in &told {
             assert!(is_over, "nobody hears of the end of {outage}");
         }
@@ -187,6 +192,11 @@ impl World {
         let mails = mails.filter(|id| id.kind == kind);
         mails.map(|id| id.outage).collect()
     }
+}
+
+/// An outage without its number.
+fn place(outage: &str) -> &str {
+    outage.rsplit_once('/').map_or(outage, |(place, _)| place)
 }
 
 /// What goes on on one director, as in event ids.
