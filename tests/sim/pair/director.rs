@@ -1,10 +1,11 @@
 //! One director: an engine, its end of the talk, its outbox, its kernel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking};
+use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking, TableOutcome};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
 use lvsmon::model::Model;
@@ -13,6 +14,7 @@ use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Wishes, Word};
 use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
+use super::super::live;
 use super::post::Outbox;
 
 /// Wed 2024-03-13 08:00:00 UTC.
@@ -49,6 +51,9 @@ pub(crate) struct Director {
     /// What operators said on both.
     wishes: Wishes,
     pub(crate) kernel: Table,
+    /// What the engine saw of it last, and when first.
+    looked: Option<Arc<Table>>,
+    first_look: Option<Mono>,
     seed: u64,
 }
 
@@ -77,6 +82,8 @@ impl Director {
             journal,
             wishes: Wishes::default(),
             kernel: Table::new(),
+            looked: None,
+            first_look: None,
             seed,
         }
     }
@@ -84,6 +91,7 @@ impl Director {
     /// Back from the journal.
     pub(crate) fn restart(&mut self, time: Mono) {
         let model = Arc::clone(self.engine.model());
+        (self.looked, self.first_look) = (None, None);
         (self.is_alive, self.is_active) = (true, false);
         self.life += 1;
         self.began = time;
@@ -142,10 +150,19 @@ impl Director {
         self.beat(time);
         self.may_send(time);
         let is_said = matches!(event, Event::Operator(_));
+        if let Event::Table(TableOutcome {
+            actual: Some(actual),
+            ..
+        }) = &event
+        {
+            self.looked = Some(Arc::clone(actual));
+            self.first_look.get_or_insert(time);
+        }
         let actions = self.engine.handle(self.now(time), event);
         if is_said {
             self.stamp(time, Cause::Person);
         }
+        self.servers_stand_as_they_should(time);
         for action in &actions {
             if let Action::Record(record) = action {
                 self.write(record.key.clone(), record.value.clone());
@@ -157,6 +174,15 @@ impl Director {
         self.outbox.tidy(self.now(time));
         self.pass_tidings(time);
         actions
+    }
+
+    /// The rules of one director hold on each of two.
+    fn servers_stand_as_they_should(&self, time: Mono) {
+        const GRACE: Duration = Duration::from_secs(2);
+        let views = self.engine.real_servers();
+        live::nobody_is_out_without_a_reason(&self.engine, &views);
+        let is_waiting = self.first_look.is_none_or(|at| time <= at.after(GRACE));
+        live::sections_are_served(&self.engine, &views, self.looked.as_deref(), is_waiting);
     }
 
     fn write(&mut self, key: String, value: serde_json::Value) {
