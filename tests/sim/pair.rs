@@ -1,7 +1,8 @@
 //! Seeded simulation of two directors: two engines and both ends of the talk between them, in
 //! one world with one set of hosts and one mail relay. The link delays, breaks and heals; the
 //! active director hands over, dies and comes back from its journal; either stands still for a while
-//! and goes on with what it knew. Operators wish of real servers on either of them.
+//! and goes on with what it knew. Operators wish of real servers on either of them, roll out other files
+//! and set clocks; kernels refuse, and hosts come and go within seconds.
 //!
 //! What must hold: every event is delivered, or what makes it needless, and who was told of a
 //! failure, or of what goes wrong with a section, is told of its end; no outage is told under
@@ -15,6 +16,7 @@ mod frozen;
 mod oneway;
 mod post;
 mod sections;
+mod unrest;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -27,12 +29,12 @@ use lvsmon::engine::Engine;
 use lvsmon::engine::desired::ServerRole;
 use lvsmon::engine::event::{
     Action, Aim, AlertCall, Caution, Ended, Event, HostResult, HostVerdict, ManualWish, Order,
-    RealServerName, Reason, Report, Run, RunId, TableOutcome, Wish,
+    RealServerName, Reason, Report, Run, RunId, Wish,
 };
 use lvsmon::engine::manual::Heed;
-use lvsmon::lvs::diff::{diff, owned};
-use lvsmon::lvs::{ServerWish, replay};
-use lvsmon::model::HostName;
+use lvsmon::lvs::ServerWish;
+use lvsmon::lvs::diff::diff;
+use lvsmon::model::{HostName, Model};
 use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, Word};
 use lvsmon::time::Mono;
@@ -40,6 +42,7 @@ use lvsmon::time::Mono;
 use apart::{Apart, Failing};
 use director::Director;
 use oneway::OneWay;
+use unrest::{Step, Unrest};
 
 const HOSTS: usize = 3;
 
@@ -70,6 +73,7 @@ enum Coming {
     Die,
     Back(usize),
     Wish,
+    Unrest(Step),
     Freeze,
     /// Nothing more comes of one that stands still.
     Silent(u64),
@@ -149,6 +153,7 @@ struct World {
     compared: u64,
     /// Words about what ended, on links that had told their whole state.
     ends_heard: u64,
+    unrest: Unrest,
     log: Option<String>,
 }
 
@@ -197,6 +202,13 @@ fn site(random: &mut Rng) -> String {
     text
 }
 
+fn load(text: &str) -> Arc<Model> {
+    let loaded = lvsmon::config::load_text(text);
+    let (mut model, _) = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
+    model.globals.peer.address = Some(([192, 0, 2, 2], 2584).into());
+    Arc::new(model)
+}
+
 impl World {
     fn new(seed: u64) -> Self {
         Self::with(seed, "")
@@ -206,10 +218,7 @@ impl World {
     fn with(seed: u64, more: &str) -> Self {
         let mut random = Rng::with_seed(seed.wrapping_mul(41));
         let text = site(&mut random) + more;
-        let loaded = lvsmon::config::load_text(&text);
-        let (mut model, _) = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
-        model.globals.peer.address = Some(([192, 0, 2, 2], 2584).into());
-        let model = Arc::new(model);
+        let model = load(&text);
         // A clock may go wrong by minutes.
         let ahead = random.i64(-1_200_000_000..1_200_000_000);
         let directors = [
@@ -244,6 +253,7 @@ impl World {
             wishes: 0,
             compared: 0,
             ends_heard: 0,
+            unrest: Unrest::new(seed, &model, more),
             log: None,
         };
         world.later(40, Coming::Flip);
@@ -252,6 +262,7 @@ impl World {
         world.later(400, Coming::Die);
         world.later(120, Coming::Wish);
         world.later(250, Coming::Freeze);
+        world.begin_unrest();
         world
     }
 
@@ -398,6 +409,9 @@ impl World {
             return self.apart.is_down(host);
         }
         let host: usize = host.as_str().rsplit('.').next().unwrap().parse().unwrap();
+        if let Some(is_there) = self.unrest.is_there(host) {
+            return !is_there;
+        }
         let last = self.outages.get(host).and_then(|it| it.last());
         last.is_some_and(|(_, end)| end.is_none())
     }
@@ -484,6 +498,7 @@ impl World {
                 self.wish();
                 self.later(120, Coming::Wish);
             }
+            Coming::Unrest(step) => self.unrest(step),
             Coming::Freeze => {
                 self.freeze();
                 self.later(250, Coming::Freeze);
@@ -519,6 +534,7 @@ impl World {
             Some((_, end @ None)) => *end = Some(now),
             Some((_, Some(_))) | None => outages.push((now, None)),
         }
+        self.may_flap(host);
         self.compare();
         self.quiet_since = now;
         let at = now.after(Duration::from_secs(self.random.u64(20..100)));
@@ -578,21 +594,6 @@ impl World {
             let is_long_ago = to.is_some_and(|to| self.time >= to.after(second * 10));
             is_long_ago || self.wished.after(second * 2) < from
         })
-    }
-
-    fn look(&mut self, side: usize) {
-        let director = &mut self.directors[side];
-        let desired = Arc::new(director.engine.desired().clone());
-        let mut outcome = TableOutcome {
-            wanted: Arc::clone(&desired),
-            ..TableOutcome::default()
-        };
-        for command in diff(&desired, &director.kernel) {
-            replay::apply(&mut director.kernel, &command).unwrap();
-            outcome.applied.push(command);
-        }
-        outcome.actual = Some(Arc::new(owned(&desired, director.kernel.clone())));
-        self.tell(side, Event::Table(outcome));
     }
 
     /// The relay accepts one mail; sometimes the director dies before it can say so.
@@ -743,12 +744,19 @@ impl World {
             // Who is kept depends on who was seen to fail last, which a restart may not know.
             let wishes = servers
                 .iter()
-                .filter(|it| !is_kept || it.wish != ServerWish::Out);
-            let wishes = wishes.map(|it| (it.server.filter(|_| !is_kept), it.wish));
+                .filter(|it| !is_kept || it.wish != ServerWish::Out)
+                // What the file has no more is forgotten once the kernel was seen without it.
+                .filter(|it| !it.hosts.is_empty());
+            // Nor what an operator's weight makes of it.
+            let wishes = wishes.map(|it| (!is_kept).then_some((it.server, it.wish)));
             wishes.collect::<Vec<_>>()
         });
         assert_eq!(tables[0], tables[1]);
-        for director in &self.directors {
+        let is_kept = tables.iter().flatten().any(Option::is_none);
+        if !is_kept && self.directors.iter().all(|it| !it.is_refused) {
+            assert_eq!(self.directors[0].kernel, self.directors[1].kernel);
+        }
+        for director in self.directors.iter().filter(|it| !it.is_refused) {
             assert_eq!(diff(director.engine.desired(), &director.kernel), []);
         }
     }
@@ -766,6 +774,7 @@ impl World {
                     | Coming::HandOver
                     | Coming::Die
                     | Coming::Wish
+                    | Coming::Unrest(Step::RollOut | Step::SetClock)
                     | Coming::Freeze
             )
         };
@@ -790,6 +799,7 @@ impl World {
             self.tell(0, Event::Operator(Wish::EnableServer(aim)));
         }
         self.live(300);
+        self.forget_what_one_saw();
         self.compare();
         self.who_fails_is_told();
         self.what_was_told_has_its_end();
@@ -797,6 +807,7 @@ impl World {
         self.troubles_have_an_end();
         self.nothing_has_two_ids();
         self.nothing_is_told_twice();
+        self.flaps_end_well();
     }
 
     fn everything_is_told(&self) {
@@ -829,6 +840,9 @@ impl World {
         let &About::Outage(host, index) = about else {
             return true; // `troubles_have_an_end`, `who_fails_is_told`, `what_was_told_has_its_end`
         };
+        if self.unrest.has_flapped(host, index) {
+            return true; // `flaps_end_well`
+        }
         let (begin, end) = self.outages[host][index];
         let found = begin.after(ROUND);
         self.could_not_agree(begin, found, end.unwrap_or(self.time).after(ROUND))
@@ -888,14 +902,19 @@ impl World {
 /// What operators wish leaves `min_live`, unless one of them insisted.
 fn min_live_holds(engine: &Engine) {
     let model = engine.model();
-    let least = model.virtual_services[0].min_live.of(HOSTS);
+    let declared = model.virtual_services[0].servers.len();
+    let least = model.virtual_services[0].min_live.of(declared);
     let servers = engine.real_servers();
-    let wishes = servers.iter().filter_map(|it| it.manual.as_ref());
+    let declared_ones = servers.iter().filter(|it| !it.hosts.is_empty());
+    let wishes = declared_ones.filter_map(|it| it.manual.as_ref());
     let obeyed: Vec<_> = wishes
         .filter(|it| it.heed == Heed::Obeyed && is_taking(it.wish))
         .collect();
     let is_insisted = obeyed.iter().any(|it| it.caution == Caution::Force);
-    assert!(is_insisted || HOSTS - obeyed.len() >= least, "{obeyed:?}");
+    assert!(
+        is_insisted || declared >= least + obeyed.len(),
+        "{obeyed:?}"
+    );
 }
 
 const fn is_taking(wish: ManualWish) -> bool {
@@ -925,6 +944,7 @@ fn two_directors_tell_everything_once_under_one_id() {
     };
     let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
     let (mut freezes, mut troubles, mut ends) = (0, 0, 0);
+    let mut unrest = [0; 4];
     for seed in seeds {
         let _named = super::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
@@ -939,6 +959,8 @@ fn two_directors_tell_everything_once_under_one_id() {
         freezes += world.freezes;
         troubles += world.troubles();
         ends += world.ends_heard;
+        let seen = world.unrest.counts();
+        unrest = std::array::from_fn(|it| unrest[it] + seen[it]);
     }
     if one.is_some() {
         return;
@@ -951,4 +973,5 @@ fn two_directors_tell_everything_once_under_one_id() {
         freezes > 3 && troubles > 3 && ends > 3,
         "{freezes} {troubles} {ends}"
     );
+    assert!(unrest.iter().all(|count| *count > 3), "{unrest:?}");
 }

@@ -51,9 +51,13 @@ pub(crate) struct Director {
     /// What operators said on both.
     wishes: Wishes,
     pub(crate) kernel: Table,
-    /// What the engine saw of it last, and when first.
+    /// The kernel refused something when it was asked last.
+    pub(crate) is_refused: bool,
+    /// What the engine saw of it last, and when first with this file.
     looked: Option<Arc<Table>>,
-    first_look: Option<Mono>,
+    pub(crate) first_look: Option<Mono>,
+    /// What stands in its file: the engine may have read an earlier one.
+    pub(crate) file: Arc<Model>,
     seed: u64,
 }
 
@@ -82,15 +86,17 @@ impl Director {
             journal,
             wishes: Wishes::default(),
             kernel: Table::new(),
+            is_refused: false,
             looked: None,
             first_look: None,
+            file: Arc::clone(model),
             seed,
         }
     }
 
     /// Back from the journal.
     pub(crate) fn restart(&mut self, time: Mono) {
-        let model = Arc::clone(self.engine.model());
+        let model = Arc::clone(&self.file);
         (self.looked, self.first_look) = (None, None);
         (self.is_alive, self.is_active) = (true, false);
         self.life += 1;
@@ -183,6 +189,11 @@ impl Director {
         live::nobody_is_out_without_a_reason(&self.engine, &views);
         let is_waiting = self.first_look.is_none_or(|at| time <= at.after(GRACE));
         live::sections_are_served(&self.engine, &views, self.looked.as_deref(), is_waiting);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) const fn set_clock(&mut self, seconds: i64) {
+        self.ahead += seconds * 1_000_000;
     }
 
     fn write(&mut self, key: String, value: serde_json::Value) {

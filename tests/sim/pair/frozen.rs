@@ -48,6 +48,7 @@ impl World {
             | Coming::Die
             | Coming::Back(_)
             | Coming::Wish
+            | Coming::Unrest(_)
             | Coming::Freeze
             | Coming::Silent(_)
             | Coming::Thaw(_) => return Some(what),
