@@ -12,20 +12,20 @@
 //!
 //! Good reports, and traps, which prove by coming that something reaches the director, pass at
 //! once. What is put aside is not in the journal: behind a restart the next check says it again.
-//! How the runs find a place: `between`. What a report means: `report`.
+//! When they are asked: `ask`. How the runs find a place: `between`. What a report means: `report`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::call;
-use crate::engine::event::{Action, CutOff, HostVerdict, Note, Purpose, Report, Status};
+use crate::engine::event::{Action, CutOff, HostVerdict, Note, Purpose, Report};
 use crate::engine::report::Heard;
-use crate::engine::schedule::Lane;
 use crate::engine::state::{HostState, Moment};
 use crate::engine::{Engine, Going, verdict};
 use crate::model::{Model, ServiceId, WITNESS_ANSWER_MAX};
 use crate::time::{Mono, Now, Wall};
+
+mod ask;
 
 /// No answer within this time means that nothing is reached (D17).
 pub(super) const ANSWER_MAX: Duration = WITNESS_ANSWER_MAX;
@@ -33,11 +33,6 @@ pub(super) const ANSWER_MAX: Duration = WITNESS_ANSWER_MAX;
 /// A witness that only ever answers too late, or not at all, hides failures for no longer than
 /// this: long enough for a link to be mended by itself, short enough for a person to be told.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(300);
-
-/// A witness is not asked again sooner, however many wait for one and however soon it ends: a
-/// run that says nothing must not be repeated without a rest. Short beside [`ANSWER_MAX`], since
-/// each failure waits for it.
-const ASK_REST: Duration = Duration::from_millis(100);
 
 /// Reports of one service that are put aside at once. A check takes longer than a few
 /// milliseconds, and after [`ANSWER_MAX`] all of them are decided over.
@@ -511,65 +506,6 @@ impl Engine {
         for (witnesses, lasted) in over {
             let witnesses = self.names(&witnesses);
             actions.push(Action::Note(Note::Reached { witnesses, lasted }));
-        }
-    }
-
-    /// Asks all witnesses that somebody waits for, each with a rest between.
-    pub(super) fn ask_witnesses(&mut self, now: Now) {
-        let wanted = self.witnesses.lists.iter().filter(|list| list.doubts > 0);
-        let wanted = wanted.flat_map(|list| &list.witnesses).copied();
-        let wanted: BTreeSet<ServiceId> = wanted.collect();
-        self.witnesses.ask_at = None;
-        for id in wanted {
-            let Some(lane) = self.lane_of(id) else {
-                continue;
-            };
-            let Some(said) = self.witnesses.said.get(&id) else {
-                continue;
-            };
-            let rests_until = said.asked.map(|asked| asked.after(ASK_REST));
-            if !self.can_testify(now, id) {
-                continue;
-            }
-            if let Some(until) = rests_until.filter(|&until| until > now.mono) {
-                let others = self.witnesses.ask_at;
-                self.witnesses.ask_at = Some(others.map_or(until, |at| at.min(until)));
-                continue;
-            }
-            if self.timetable.wait_between(id, lane, Mono::ZERO)
-                && let Some(said) = self.witnesses.said.get_mut(&id)
-            {
-                said.asked = Some(now.mono);
-            }
-        }
-    }
-
-    /// Whether a witness can be asked. One that nothing lets run is none.
-    fn can_testify(&self, now: Now, id: ServiceId) -> bool {
-        let service = self.model.service(id);
-        let period = service.exclude_period.as_ref();
-        let is_excluded = period.is_some_and(|period| period.holds(now.wall, &self.zone));
-        self.lane_of(id).is_some()
-            && self.interval(id).is_some()
-            && !self.mode(id).is_frozen()
-            && !self.timetable.is_frozen()
-            && !is_excluded
-            && !call::checked_hosts(&self.model, &self.disabled, id).is_empty()
-            && self.may_run(now, id)
-    }
-
-    fn lane_of(&self, id: ServiceId) -> Option<Lane> {
-        let monitor = self.model.service(id).monitor.as_deref();
-        monitor.and_then(call::lane)
-    }
-
-    /// A witness was asked between two slots. Where it found what its service does not know yet,
-    /// the slot is brought forward: its alert is the one message.
-    pub(super) fn tell_by_slot(&mut self, now: Now, id: ServiceId, exit: i32) {
-        let is_bad = exit != 0;
-        let was_bad = self.states[id.index()].status == Status::Fail;
-        if let Some(interval) = self.interval(id).filter(|_| is_bad != was_bad) {
-            self.timetable.bring_forward(id, interval, now.mono);
         }
     }
 

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::engine::event::{
-    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Run, TableOutcome, Target, Trap,
-    Wish,
+    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Run, Status, TableOutcome,
+    Target, Trap, Wish,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::{Record, Saved};
