@@ -331,7 +331,7 @@ fn start(
         zone,
         chronicle: Chronicle::default(),
         table: TableOutcome::default(),
-        runner: Runner::new(Tools::new(names.clone())),
+        runner: Runner::new(Tools::new(names.clone()), events.clone()),
         tripwire: Tripwire::new(names.clone()),
         names: NameKeeper::new(names, events.clone(), loaded.hosts),
         taken: outbox.taken(),

@@ -72,6 +72,7 @@ impl Tally {
             | Event::Deadline
             | Event::JournalLost
             | Event::Tripped(_)
+            | Event::HostChecked { .. }
             | Event::Operator(_)
             | Event::Trap(_)
             | Event::Resolved { .. }

@@ -324,6 +324,7 @@ impl Daemon {
             | Event::Deadline
             | Event::JournalLost
             | Event::Tripped(_)
+            | Event::HostChecked { .. }
             | Event::Operator(_)
             | Event::Trap(_)
             | Event::Resolved { .. }

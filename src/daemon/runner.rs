@@ -9,11 +9,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::timeout;
 
 use crate::clock::Stopwatch;
-use crate::engine::event::{Ended, Report, Run, RunId, RunProgram};
+use crate::engine::event::{Ended, Event, Report, Run, RunId, RunProgram, Tell};
 use crate::monitor;
 use crate::program::Children;
 use crate::protocol::{Process, Processes};
@@ -29,6 +30,8 @@ pub(super) struct Runner {
     runs: JoinSet<(RunId, Report)>,
     going: BTreeMap<RunId, Flight>,
     tools: monitor::Tools,
+    /// Where it is told that the check of a host is over while its run goes on.
+    events: mpsc::Sender<Event>,
 }
 
 /// A run in flight.
@@ -63,13 +66,14 @@ impl Processes for Runner {
 }
 
 impl Runner {
-    pub(super) fn new(tools: monitor::Tools) -> Self {
+    pub(super) fn new(tools: monitor::Tools, events: mpsc::Sender<Event>) -> Self {
         // Now, while its file has not been replaced by an upgrade.
         let _ = crate::program::own_path();
         Self {
             runs: JoinSet::new(),
             going: BTreeMap::new(),
             tools,
+            events,
         }
     }
 
@@ -93,6 +97,10 @@ impl Runner {
             is_native,
         };
         let tools = self.tools.of_run(place.children.clone());
+        let tools = match run.tell {
+            Tell::AtItsEnd => tools,
+            Tell::EachHost => tools.telling(id, self.events.clone()),
+        };
         let run = monitor::execute(run, tools);
         self.spawn(id, limit, place, async move {
             way.await;
@@ -248,7 +256,8 @@ mod tests {
             .build()
             .unwrap()
             .block_on(async {
-                let mut runner = Runner::new(monitor::Tools::new(Names::default()));
+                let mut runner =
+                    Runner::new(monitor::Tools::new(Names::default()), mpsc::channel(1).0);
                 timeout(SOON, test(&mut runner)).await.unwrap()
             })
     }
@@ -350,6 +359,7 @@ mod tests {
             ),
             user: None,
             hosts: vec![crate::model::HostName::new("c")],
+            tell: Tell::AtItsEnd,
             addresses: BTreeMap::new(),
         };
         assert_eq!(last_limit(&run), Duration::from_secs(90) + SLACK);

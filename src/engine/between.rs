@@ -1,7 +1,8 @@
 //! Which checks run between two slots, and what follows from them?
 //!
 //! A re-check looks again at the hosts of which a `virtual` section has seen a failure but not
-//! `fall` of them; a trip looks at the hosts whose held connection ended (D18). Both tell the
+//! `fall` of them; a trip looks at the hosts whose held connection ended (D18), while a run goes on
+//! beside it (see `beside`). All tell the
 //! sections and nobody else: no status, no alert, no history, no binding of an `lvs.alert` line.
 //! Where a trip finds its host down, the run of the slot is brought forward, and all the others
 //! learn of it. So it is where a witness was asked and is found otherwise than before (D17).
@@ -14,6 +15,7 @@ use crate::engine::call::Attempt;
 use crate::engine::event::{
     Action, AlertKind, HostVerdict, Purpose, Reason, Report, RunId, Status, WireId,
 };
+use crate::engine::going::{Began, Going};
 use crate::engine::policy::whole;
 use crate::engine::recent::Weighs;
 use crate::engine::said::Between;
@@ -21,7 +23,7 @@ use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::{self, EventText, HostState};
 use crate::engine::witness::Doubted;
-use crate::engine::{Engine, Going, call, verdict};
+use crate::engine::{Engine, call, verdict};
 use crate::model::{HostName, ServiceId};
 use crate::time::Now;
 
@@ -130,22 +132,15 @@ impl Engine {
         match call::attempt(&model, hosts, id, monitor, state, run) {
             Attempt::Run(mut run) if !is_nothing => {
                 run.purpose = errand.purpose;
-                let tripped = match errand.purpose {
+                let mut tripped = match errand.purpose {
                     Purpose::Trip => errand.hosts.unwrap_or_default(),
-                    Purpose::Recheck | Purpose::Witness | Purpose::Slot => BTreeSet::new(),
+                    Purpose::Recheck | Purpose::Witness | Purpose::Beside | Purpose::Slot => {
+                        BTreeSet::new()
+                    }
                 };
+                tripped.extend(self.give_way(id, &run.hosts, actions));
                 run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
-                let going = Going {
-                    service: id,
-                    purpose: errand.purpose,
-                    started: now.mono,
-                    hosts: run.hosts.clone(),
-                    tripped,
-                    answers: self.bindings.answers(),
-                };
-                self.say_where(&mut run);
-                self.running.insert(run.id, going);
-                actions.push(Action::Start(*run));
+                self.go(now, *run, tripped, actions);
             }
             Attempt::Run(_) | Attempt::NoHosts | Attempt::Missing(_) => self.back_to_slot(now, id),
         }
@@ -162,8 +157,12 @@ impl Engine {
         let (id, purpose) = (going.service, going.purpose);
         let is_witness = (purpose == Purpose::Witness).then(|| report.ended.exit());
         self.back_to_slot(now, id);
+        let is_overtaken = self.is_overtaken(&going, &report);
         self.consider(now, going.started, Doubted::Run(going, report), actions);
         self.plan_recheck(now, id);
+        if let Some(interval) = self.interval(id).filter(|_| is_overtaken) {
+            self.timetable.bring_forward(id, interval, now.mono);
+        }
         if self.tripwires.has_tripped(id) {
             self.check_between(now, id);
         } else if let Some(exit) = is_witness {
@@ -180,9 +179,9 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let id = going.service;
-        let found = self.found(id, report, &going.hosts);
+        let found = self.latest_of(going, &self.found(id, report, &going.hosts));
         if !self.mode(id).is_frozen() && !verdict::is_blind(report) {
-            let mut opinions = self.opinions(id, &found, going.answers);
+            let mut opinions = self.opinions(id, &found, going.began());
             if self.is_of_all(going) {
                 let whole = match report.ended.exit() {
                     0 => Opinion::Good,
@@ -201,9 +200,13 @@ impl Engine {
         self.remember_hosts(now, id, &found, &summary, Weighs::Fully);
         let state = &mut self.states[id.index()];
         state.between = Some(Between::add(state.between.take(), now.wall, &found));
-        self.look_at_wires(now, id, &found, &going.tripped, actions);
+        self.look_at_wires(now, going, &found, actions);
         let is_down = |one: &HostState| matches!(one.verdict, HostVerdict::Down(_));
-        let is_crash = going.purpose == Purpose::Trip && found.iter().any(is_down);
+        let is_trip = match going.purpose {
+            Purpose::Trip | Purpose::Beside => true,
+            Purpose::Slot | Purpose::Recheck | Purpose::Witness => false,
+        };
+        let is_crash = is_trip && found.iter().any(is_down);
         if let Some(interval) = self.interval(id).filter(|_| is_crash) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
@@ -228,16 +231,16 @@ impl Engine {
         let good: Vec<HostState> = good.cloned().collect();
         if !self.mode(id).is_frozen() {
             if going.purpose.is_slot() {
-                let verdicts = self.verdicts(id, found, going.answers);
+                let verdicts = self.verdicts(id, found, going.began());
                 let (ruling, reason) = (Ruling::Blind, Reason::Witness);
                 let failed = &mut self.bindings;
                 actions.extend(failed.failed(now, id, ruling, &verdicts, reason));
             } else {
-                let opinions = self.opinions(id, &good, going.answers);
+                let opinions = self.opinions(id, &good, going.began());
                 actions.extend(self.bindings.rechecked(id, &opinions));
             }
         }
-        self.look_at_wires(now, id, &good, &BTreeSet::new(), actions);
+        self.look_at_wires(now, going, &good, actions);
     }
 
     /// What was found of each host, for the sections.
@@ -245,9 +248,9 @@ impl Engine {
         &self,
         id: ServiceId,
         found: &[HostState],
-        answers: u64,
+        began: Began,
     ) -> BTreeMap<Part, Opinion> {
-        let verdicts = self.verdicts(id, found, answers).into_iter();
+        let verdicts = self.verdicts(id, found, began).into_iter();
         verdicts
             .map(|(host, verdict)| (Part::Host(host), verdict.into()))
             .collect()
@@ -291,27 +294,27 @@ impl Engine {
     pub(super) fn look_at_wires(
         &mut self,
         now: Now,
-        id: ServiceId,
+        going: &Going,
         found: &[HostState],
-        tripped: &BTreeSet<HostName>,
         actions: &mut Vec<Action>,
     ) {
-        let is_refused = |one: &&HostState| {
-            one.verdict == HostVerdict::Down(Reason::Refused) && tripped.contains(&one.host)
-        };
-        let surely: BTreeMap<Part, Opinion> = found
-            .iter()
-            .filter(is_refused)
-            .map(|one| {
-                let part = Part::Host(one.host.clone());
-                (part, Opinion::Surely(Reason::Refused))
-            })
+        let id = going.service;
+        let refused = HostVerdict::Down(Reason::Refused);
+        let said = self.verdicts(id, found, going.began()).into_iter();
+        let surely = said.filter(|(host, said)| *said == refused && going.tripped.contains(host));
+        let surely: BTreeMap<Part, Opinion> = surely
+            .map(|(host, _)| (Part::Host(host), Opinion::Surely(Reason::Refused)))
             .collect();
         if !surely.is_empty() && !self.mode(id).is_frozen() {
             actions.extend(self.bindings.rechecked(id, &surely));
         }
+        // A good host that the run was over with before its end has its connection since.
+        let is_done =
+            |one: &HostState| one.verdict == HostVerdict::Up && going.checked.contains(&one.host);
+        let mut found = self.latest_of(going, found);
+        found.retain(|one| !is_done(one));
         let service = self.model.service(id);
-        self.tripwires.heard(now, (id, service), found, actions);
+        self.tripwires.heard(now, (id, service), &found, actions);
     }
 }
 

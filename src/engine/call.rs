@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
     AlertCall, AlertId, AlertKind, Executable, HostVerdict, Purpose, Report, Run, RunId,
-    RunProgram, Status, Trouble,
+    RunProgram, Status, Tell, Trouble,
 };
 use crate::engine::policy::Call;
 use crate::engine::saved;
@@ -104,6 +104,7 @@ pub(crate) fn attempt(
         program,
         user: model.globals.monitor_user.clone(),
         hosts,
+        tell: Tell::AtItsEnd,
         addresses: BTreeMap::new(),
     }))
 }

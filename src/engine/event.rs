@@ -37,7 +37,7 @@ pub use contested::Contested;
 pub use kept::KeptStranger;
 pub use note::{Cause, CutOff, Note, ServerChange};
 pub use peer::{PeerTold, Renumbering, Speaking};
-pub use run::{Executable, Purpose, Run, RunId, RunProgram, Wire, WireId};
+pub use run::{Executable, Purpose, Run, RunId, RunProgram, Tell, Wire, WireId};
 pub use section::{KeptOut, SectionNews, Trouble};
 pub use shared::{Alerts, NoWish, PeerWish, ServerWord, SharedWish};
 pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
@@ -55,6 +55,15 @@ pub enum Event {
         run: RunId,
         /// What it found.
         report: Report,
+    },
+    /// The check of one host is over while its run goes on, where the run says so ([`Tell`]).
+    HostChecked {
+        /// Which run; one that was forgotten since is dropped.
+        run: RunId,
+        /// Whose check.
+        host: HostName,
+        /// What it found.
+        verdict: HostVerdict,
     },
     /// A person's wish, already authorised.
     Operator(Wish),

@@ -9,6 +9,7 @@
 //! | what can it be told, what does it answer | `event` |
 //! | when does a monitor run | `schedule` |
 //! | what is a monitor told, what an alert | `call` |
+//! | what is known of a run that goes on | `going` |
 //! | what is known of a service | `state` |
 //! | what may a person change | `operator` |
 //! | what are mon's variables of a service | `variable` |
@@ -19,6 +20,7 @@
 //! | what follows from a report | `report` |
 //! | which checks run between two slots | `between` |
 //! | which connections tell of a crash | `tripwire` |
+//! | which hosts are checked while a run of their service goes on | `beside` |
 //! | does a failure count, or is the director cut off | `witness` |
 //! | what does a trap report, what does its absence | `trap` |
 //! | does a dependency hold | `depend` |
@@ -39,9 +41,10 @@
 //! | what did the latest check say of a host | `said` |
 //!
 //! Invariants: after [`Engine::handle`] no deadline lies in the past; a service has at most
-//! one run; everything happens in file order. This file holds the state of the whole and
+//! one run, and beside it some checks of single hosts; everything happens in file order. This file holds the state of the whole and
 //! hands each event to where it belongs.
 
+mod beside;
 mod between;
 pub(crate) mod binding;
 pub(crate) mod call;
@@ -51,6 +54,7 @@ pub mod desired;
 pub(crate) mod disabled;
 pub mod event;
 pub mod gauge;
+mod going;
 pub mod held;
 mod history;
 pub mod manual;
@@ -89,11 +93,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::engine::beside::Latest;
 use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, Run, RunId};
+use crate::engine::going::Going;
 use crate::engine::history::Histories;
 use crate::engine::numbering::Numbering;
 use crate::engine::report::Heard;
@@ -104,7 +110,7 @@ use crate::engine::trap::Routes;
 use crate::engine::tripwire::Tripwires;
 use crate::engine::trouble::{Troubles, Young};
 use crate::engine::witness::{Doubted, Witnesses};
-use crate::model::{HostName, Model, ServiceId};
+use crate::model::{Model, ServiceId};
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
 
@@ -132,6 +138,7 @@ pub struct Engine {
     troubles: Troubles,
     young: Young,
     tripwires: Tripwires,
+    latest: Latest,
     witnesses: Witnesses,
     depends: Depends,
     routes: Routes,
@@ -150,19 +157,6 @@ pub struct Engine {
     peer: peer::Peer,
     skipped_slots: u64,
     last: Now,
-}
-
-/// A run that is going on.
-#[derive(Debug)]
-struct Going {
-    service: ServiceId,
-    purpose: Purpose,
-    started: Mono,
-    hosts: Vec<HostName>,
-    /// Those of them whose held connection had ended before.
-    tripped: BTreeSet<HostName>,
-    /// How many answers of name servers had been heard when it began.
-    answers: u64,
 }
 
 impl Engine {
@@ -193,6 +187,7 @@ impl Engine {
             troubles,
             young: Young::default(),
             tripwires: Tripwires::default(),
+            latest: Latest::default(),
             witnesses: Witnesses::new(&model),
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
@@ -233,6 +228,9 @@ impl Engine {
             Event::Start => self.start(now, &mut actions),
             Event::Deadline => {}
             Event::RunEnded { run, report } => self.run_ended(now, run, report, &mut actions),
+            Event::HostChecked { run, host, verdict } => {
+                self.host_checked(now, run, host, verdict, &mut actions);
+            }
             Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
             Event::Trap(trap) => self.trapped(now, trap, &mut actions),
             Event::Tripped(wire) => self.tripped(now, wire),
@@ -350,6 +348,7 @@ impl Engine {
             let is_settled = self.settle_doubts(now, actions);
             // Before places are given away: others wait for their word.
             self.ask_witnesses(now);
+            self.look_beside(now, actions);
             while let Some(id) = self.timetable.next_to_start() {
                 self.start_run(now, id, actions);
             }
@@ -407,7 +406,7 @@ impl Engine {
         }
         let hosts = call::checked_hosts(&model, &self.disabled, id);
         let hosts = self.without_failing(now, id, hosts);
-        let tripped = self.tripwires.take_tripped(id);
+        let mut tripped = self.tripwires.take_tripped(id);
         let state = &mut self.states[id.index()];
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);
@@ -415,18 +414,9 @@ impl Engine {
             Attempt::Run(mut run) => {
                 state.no_hosts_said = false;
                 state.last_check = Some(now.wall);
+                tripped.extend(self.give_way(id, &run.hosts, actions));
                 run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
-                let going = Going {
-                    service: id,
-                    purpose: Purpose::Slot,
-                    started: now.mono,
-                    hosts: run.hosts.clone(),
-                    tripped,
-                    answers: self.bindings.answers(),
-                };
-                self.say_where(&mut run);
-                self.running.insert(run.id, going);
-                actions.push(Action::Start(*run));
+                self.go(now, *run, tripped, actions);
             }
             Attempt::NoHosts => {
                 if !std::mem::replace(&mut state.no_hosts_said, true) {
@@ -443,9 +433,11 @@ impl Engine {
                     took: Duration::ZERO,
                 };
                 let going = Going {
+                    run,
                     service: id,
                     purpose: Purpose::Slot,
                     started: now.mono,
+                    checked: BTreeSet::new(),
                     hosts: call::checked_hosts(&model, &self.disabled, id),
                     tripped,
                     answers: self.bindings.answers(),
@@ -473,6 +465,7 @@ impl Engine {
             Purpose::Recheck | Purpose::Trip | Purpose::Witness => {
                 self.between_ended(now, going, report, actions);
             }
+            Purpose::Beside => self.beside_ended(now, going, report, actions),
         }
     }
 
@@ -483,9 +476,13 @@ impl Engine {
         let state = &mut self.states[service.index()];
         state.monitor_duration = Some(now.mono.since(started));
         state.reported = Some(Moment::of(now));
+        let is_overtaken = self.is_overtaken(&going, &report);
         self.consider(now, started, Doubted::Run(going, report), actions);
         self.plan_next(now, service, started, before);
         self.plan_recheck(now, service);
+        if let Some(interval) = self.interval(service).filter(|_| is_overtaken) {
+            self.timetable.bring_forward(service, interval, now.mono);
+        }
         if self.tripwires.has_tripped(service) {
             self.check_between(now, service);
         }
@@ -493,28 +490,21 @@ impl Engine {
 
     /// What the run of a slot found counts.
     fn slot_counts(&mut self, now: Now, going: Going, report: Report, actions: &mut Vec<Action>) {
-        let Going {
-            service,
-            purpose: _,
-            started: _,
-            hosts,
-            tripped,
-            answers,
-        } = going;
+        let service = going.service;
         self.states[service.index()].between = None;
         let heard = Heard {
             service,
             kind: AlertKind::Failure,
             report,
-            hosts,
-            answers,
+            hosts: going.hosts.clone(),
+            began: going.began(),
             intended: None,
         };
         self.forget_trap_end(service);
         self.look_at_alert_dependency(now, service);
         let found = self.found(service, &heard.report, &heard.hosts);
         self.heard(now, heard, actions);
-        self.look_at_wires(now, service, &found, &tripped, actions);
+        self.look_at_wires(now, &going, &found, actions);
     }
 
     /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval that was in

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::engine::binding::Part;
 use crate::engine::depend::Depends;
-use crate::engine::event::{Action, Memory, RunId};
-use crate::engine::schedule::Alarm;
+use crate::engine::event::{Action, Memory, Purpose, RunId};
+use crate::engine::schedule::{Alarm, Lane};
 use crate::engine::section::count::Past;
 use crate::engine::state::{PeriodMemory, ServiceState};
 use crate::engine::trap::Routes;
@@ -42,6 +42,7 @@ impl Engine {
         self.carry_dependencies(&places);
         let place = |old: ServiceId| places.get(old.index()).copied().flatten();
         self.witnesses.reload(&model, place);
+        self.latest.renumber(&model, place);
         self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;
@@ -90,17 +91,21 @@ impl Engine {
             let new = places.get(service.index()).copied().flatten();
             new.is_none_or(|new| !self.checks_the_same(old, service, &model, new))
         };
-        let stale: Vec<(RunId, ServiceId)> = self
+        let stale: Vec<(RunId, ServiceId, Purpose)> = self
             .running
             .iter()
-            .map(|(run, going)| (*run, going.service))
-            .filter(|&(_, service)| is_stale(service))
+            .map(|(run, going)| (*run, going.service, going.purpose))
+            .filter(|&(_, service, _)| is_stale(service))
             .collect();
-        for (run, service) in stale {
+        for (run, service, purpose) in stale {
             self.running.remove(&run);
-            let clock = self.timetable.clock(now.mono);
-            self.timetable.plan(service, clock);
             actions.push(Action::Stop(run));
+            if purpose == Purpose::Beside {
+                self.timetable.give_place(Lane::Checks);
+            } else {
+                let clock = self.timetable.clock(now.mono);
+                self.timetable.plan(service, clock);
+            }
         }
     }
 
@@ -196,9 +201,13 @@ impl Engine {
     /// are as found (D10). What was said of watches and hosts stays.
     fn forget_everything(&mut self, now: Now, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
-        for run in std::mem::take(&mut self.running).into_keys() {
+        for (run, going) in std::mem::take(&mut self.running) {
             actions.push(Action::Stop(run));
+            if going.purpose == Purpose::Beside {
+                self.timetable.give_place(Lane::Checks);
+            }
         }
+        self.latest.forget();
         let mut all = Vec::with_capacity(model.services.len());
         for (id, service) in model.services() {
             let state = std::mem::take(&mut self.states[id.index()]);

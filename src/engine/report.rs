@@ -11,6 +11,7 @@ use crate::engine::binding::Ruling;
 use crate::engine::event::{
     Action, AlertKind, DowntimeLine, FailureLine, HostVerdict, Note, Report, Status,
 };
+use crate::engine::going::Began;
 use crate::engine::policy::Decision;
 use crate::engine::recent::Weighs;
 use crate::engine::state::{self, EventText, HostState, PeriodMemory, ServiceState};
@@ -34,8 +35,8 @@ pub(super) struct Heard {
     pub(super) report: Report,
     /// The hosts that were checked; for a trap those that would be (D9).
     pub(super) hosts: Vec<HostName>,
-    /// How many answers of name servers had been heard when the check began.
-    pub(super) answers: u64,
+    /// When its check began.
+    pub(super) began: Began,
     /// `GROUP:SERVICE` that a trap was meant for, where `default` caught it.
     pub(super) intended: Option<Arc<str>>,
 }
@@ -46,7 +47,7 @@ impl Engine {
     pub(super) fn heard(&mut self, now: Now, heard: Heard, actions: &mut Vec<Action>) {
         let id = heard.service;
         if heard.report.ended.exit() == 0 {
-            self.witnesses.forget_doubts(id);
+            self.witnesses.forget_doubts(id, heard.began.run);
             self.succeeded(now, heard, actions);
         } else {
             let service = heard.service;
@@ -101,7 +102,7 @@ impl Engine {
             } else {
                 decision.ruling
             };
-            let verdicts = self.verdicts(id, &hosts, heard.answers);
+            let verdicts = self.verdicts(id, &hosts, heard.began);
             self.weigh(id, &hosts, &verdicts);
             actions.extend(self.bindings.failed(now, id, ruling, &verdicts, reason));
         }
@@ -146,15 +147,18 @@ impl Engine {
 
     /// What a report says of hosts that may reach the table: those that were disabled while
     /// it was made keep the verdict they had (D10), and so do names that lead elsewhere since the
-    /// check began (D8).
+    /// check began (D8), and those that were checked by themselves since.
     pub(super) fn verdicts(
         &self,
         id: ServiceId,
         hosts: &[HostState],
-        answers: u64,
+        began: Began,
     ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
-        verdicts.retain(|host, _| !self.bindings.led_elsewhere(host, answers));
+        verdicts.retain(|host, _| {
+            let is_elsewhere = self.bindings.led_elsewhere(host, began.answers);
+            !is_elsewhere && !self.latest.is_later(id, host, began)
+        });
         let group = self.model.hostgroup(id);
         for member in &group.members {
             if self.disabled.has_host(group, member) {
@@ -251,7 +255,7 @@ impl Engine {
             ) => {}
         }
         let hosts = state::hosts_of(&heard.report, &heard.hosts, service);
-        let verdicts = self.verdicts(id, &hosts, heard.answers);
+        let verdicts = self.verdicts(id, &hosts, heard.began);
         if !self.mode(id).is_frozen() {
             self.weigh(id, &hosts, &verdicts);
         }

@@ -282,6 +282,22 @@ impl Timetable {
         Some(service)
     }
 
+    /// Takes a place for something that waits in no queue; false where none is free.
+    pub(crate) fn take_place(&mut self, lane: Lane) -> bool {
+        let places = self.places(lane);
+        let has_room = places.has_room();
+        if has_room {
+            places.running = places.running.saturating_add(1);
+        }
+        has_room
+    }
+
+    /// Gives such a place back.
+    pub(crate) fn give_place(&mut self, lane: Lane) {
+        let places = self.places(lane);
+        places.running = places.running.saturating_sub(1);
+    }
+
     /// Takes the service out of every queue and gives its place back.
     pub(crate) fn cancel(&mut self, service: ServiceId) {
         let slot = &mut self.slots[service.index()];

@@ -10,7 +10,7 @@ use crate::engine::fixture::{
     EPOCH, alert, alerting, at, exited, model, model_of, period, seconds, service, silent,
 };
 use crate::engine::saved::Record;
-use crate::model::{AlertPeriod, MonitorProgram, Repeat, Service};
+use crate::model::{AlertPeriod, HostName, MonitorProgram, Repeat, Service};
 use crate::options::MonitorOptions;
 use crate::time::Wall;
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::event::{Action, AlertKind, Ended, HostVerdict, Note, Report, Status, Trap};
+use crate::engine::going::Began;
 use crate::engine::report::{self, Heard};
 use crate::engine::schedule::Alarm;
 use crate::engine::state::{Moment, Traps};
@@ -208,7 +209,10 @@ impl Engine {
             kind,
             report,
             hosts: call::checked_hosts(&self.model, &self.disabled, id),
-            answers: self.bindings.answers(),
+            began: Began {
+                run: None,
+                answers: self.bindings.answers(),
+            },
             intended,
         };
         match kind {

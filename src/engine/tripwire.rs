@@ -223,6 +223,16 @@ impl Tripwires {
         }
     }
 
+    /// The check of one host found it good, the run of all goes on.
+    pub(super) fn good(
+        &mut self,
+        now: Now,
+        (id, service): (ServiceId, &Service),
+        host: &HostName,
+    ) -> Option<Action> {
+        self.is_good(now, id, host, port(service)?)
+    }
+
     fn is_good(&mut self, now: Now, id: ServiceId, host: &HostName, port: u16) -> Option<Action> {
         let held = self.wires.entry((id, host.clone())).or_default();
         match held.stage {
@@ -321,6 +331,34 @@ impl Tripwires {
         self.tripped.contains_key(&id)
     }
 
+    /// All hosts that are to be looked at.
+    pub(super) fn all_tripped(&self) -> Vec<(ServiceId, HostName)> {
+        let all = self.tripped.iter();
+        all.flat_map(|(id, hosts)| hosts.iter().map(|host| (*id, host.clone())))
+            .collect()
+    }
+
+    /// Whether this host is to be looked at.
+    pub(super) fn is_tripped(&self, id: ServiceId, host: &HostName) -> bool {
+        let hosts = self.tripped.get(&id);
+        hosts.is_some_and(|hosts| hosts.contains(host))
+    }
+
+    /// A host whose connection had ended is to be looked at once more.
+    pub(super) fn look_again(&mut self, id: ServiceId, host: HostName) {
+        self.tripped.entry(id).or_default().insert(host);
+    }
+
+    /// A check of this host begins.
+    pub(super) fn forget_tripped(&mut self, id: ServiceId, host: &HostName) {
+        if let Some(hosts) = self.tripped.get_mut(&id) {
+            hosts.remove(host);
+            if hosts.is_empty() {
+                self.tripped.remove(&id);
+            }
+        }
+    }
+
     /// The hosts that are to be looked at, by the check that begins now.
     pub(super) fn take_tripped(&mut self, id: ServiceId) -> BTreeSet<HostName> {
         self.tripped.remove(&id).unwrap_or_default()
@@ -365,6 +403,11 @@ impl Tripwires {
         });
         held.collect()
     }
+}
+
+/// Whether the service wants connections held.
+pub(super) fn is_wanted(service: &Service) -> bool {
+    port(service).is_some()
 }
 
 /// The port to hold connections to; none where the service wants none.

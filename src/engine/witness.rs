@@ -18,10 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{Action, CutOff, HostVerdict, Note, Purpose, Report};
+use crate::engine::event::{Action, CutOff, HostVerdict, Note, Purpose, Report, RunId};
+use crate::engine::going::Going;
 use crate::engine::report::Heard;
 use crate::engine::state::{HostState, Moment};
-use crate::engine::{Engine, Going, verdict};
+use crate::engine::{Engine, verdict};
 use crate::model::{Model, ServiceId, WITNESS_ANSWER_MAX};
 use crate::time::{Mono, Now, Wall};
 
@@ -206,14 +207,25 @@ impl Witnesses {
         end.into_iter().chain(self.ask_at).min()
     }
 
-    /// What waited of a service is void: it is good.
-    pub(super) fn forget_doubts(&mut self, id: ServiceId) {
-        let doubts = self.doubts.remove(&id).unwrap_or_default();
+    /// What waited of a service is void: it is good, by a run of this number where it was a run.
+    /// A check of a single host that began later stays.
+    pub(super) fn forget_doubts(&mut self, id: ServiceId, run: Option<RunId>) {
+        let mut doubts = self.doubts.remove(&id).unwrap_or_default();
         if let Some(first) = doubts.front() {
             self.ends.remove(&(first.ends(), id));
         }
+        let all = doubts.len();
+        doubts.retain(|doubt| match &doubt.report {
+            Doubted::Run(going, _) => run.is_some_and(|run| going.run > run),
+            Doubted::Traps(_) => false,
+        });
+        let gone = all.saturating_sub(doubts.len());
+        if let Some(first) = doubts.front() {
+            self.ends.insert((first.ends(), id));
+            self.doubts.insert(id, doubts);
+        }
         if let Some(list) = self.list_mut(id) {
-            list.doubts = list.doubts.saturating_sub(doubts.len());
+            list.doubts = list.doubts.saturating_sub(gone);
         }
     }
 

@@ -76,7 +76,8 @@ impl Checked {
     }
 }
 
-/// Runs `check` for each host over connections, and returns them in the order of `hosts`.
+/// Runs `check` for each host over connections, and returns them in the order of `hosts`; each is
+/// told as soon as it is over.
 ///
 /// All at the same time as far as [`HOSTS_AT_ONCE`] and the connections of the process allow. A
 /// host's time begins when its turn comes: these limits delay a check, they do not fail it.
@@ -86,7 +87,16 @@ where
     F: Fn(HostName) -> C,
     C: Future<Output = Finding> + Send + 'static,
 {
-    each_in(hosts, HOSTS_AT_ONCE, tools.places(), check).await
+    each_in(hosts, HOSTS_AT_ONCE, tools.places(), |host| {
+        let tools = tools.clone();
+        let checking = check(host.clone());
+        async move {
+            let finding = checking.await;
+            tools.checked(&host, finding.verdict);
+            finding
+        }
+    })
+    .await
 }
 
 /// The same with other places: `at_once` for this group, `everywhere` for all of the process.

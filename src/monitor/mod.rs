@@ -29,9 +29,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
-use crate::engine::event::{Executable, HostName, MonitorUser, Report, Run, RunProgram};
+use crate::engine::event::{
+    Event, Executable, HostName, HostVerdict, MonitorUser, Report, Run, RunId, RunProgram,
+};
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
@@ -52,6 +54,14 @@ pub struct Tools {
     names: Names,
     children: Children,
     user: Option<Arc<MonitorUser>>,
+    listener: Option<Listener>,
+}
+
+/// Who is told of each host as soon as its check is over, and of which run.
+#[derive(Clone, Debug)]
+struct Listener {
+    run: RunId,
+    events: mpsc::Sender<Event>,
 }
 
 #[derive(Debug)]
@@ -76,6 +86,7 @@ impl Tools {
             }),
             children: Children::default(),
             user: None,
+            listener: None,
         }
     }
 
@@ -86,6 +97,13 @@ impl Tools {
             children,
             ..self.clone()
         }
+    }
+
+    /// The same tools for a run that tells of each host as soon as its check is over.
+    #[must_use]
+    pub fn telling(self, run: RunId, events: mpsc::Sender<Event>) -> Self {
+        let listener = Some(Listener { run, events });
+        Self { listener, ..self }
     }
 
     /// The same tools, for which these names lead there and nowhere else.
@@ -109,6 +127,14 @@ impl Tools {
     /// Runs a program that checks, as whom the run says.
     async fn run_program(&self, program: &Executable) -> Report {
         exec::run(program, self.user.as_deref(), &self.children).await
+    }
+
+    /// The check of one host is over. What finds no room is told at the end of the run.
+    fn checked(&self, host: &HostName, verdict: HostVerdict) {
+        if let Some(Listener { run, events }) = &self.listener {
+            let (run, host) = (*run, host.clone());
+            let _ = events.try_send(Event::HostChecked { run, host, verdict });
+        }
     }
 
     pub(crate) fn names(&self) -> &Names {
@@ -167,7 +193,6 @@ pub async fn check(options: &MonitorOptions, hosts: &[HostName], tools: &Tools) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::event::RunId;
     use crate::model::ServiceId;
     use std::path::PathBuf;
     use std::time::Duration;
@@ -204,6 +229,7 @@ mod tests {
                 program,
                 user: None,
                 hosts: Vec::new(),
+                tell: crate::engine::event::Tell::AtItsEnd,
                 addresses: BTreeMap::new(),
             };
             let size = size_of_val(&execute(run, tools.clone()));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::farm::{Farm, SOON};
-use crate::support::{have, skip, wait_until};
+use crate::support::{have, skip, wait_for, wait_until};
 
 /// A web server as a process, which can be killed.
 struct Server {
@@ -44,10 +44,14 @@ impl Server {
     /// Connections that somebody holds to it.
     fn connections(&self) -> usize {
         let table = std::fs::read_to_string("/proc/net/tcp").expect("the connections");
-        let to = format!(":{:04X}", self.port);
+        let to = format!(
+            "{:08X}:{:04X}",
+            u32::from_ne_bytes([127, 0, 0, 11]),
+            self.port
+        );
         let is_held = |line: &&str| {
             let mut words = line.split_whitespace().skip(2);
-            words.next().is_some_and(|remote| remote.ends_with(&to)) && words.next() == Some("01")
+            words.next() == Some(&*to) && words.next() == Some("01")
         };
         table.lines().filter(is_held).count()
     }
@@ -102,6 +106,48 @@ fn a_crashed_server_is_out_long_before_its_next_check() {
     });
     server.kill();
     farm.wait_for_table(&[]);
+    farm.wait_for_log("why=\"www/http: refused (connection re");
+}
+
+/// How long a check may take: a test that waits for its end fails.
+const LIMIT: Duration = Duration::from_secs(3 * SOON.as_secs());
+
+#[test]
+fn a_crashed_server_is_out_while_another_one_keeps_the_check_waiting() {
+    const NAME: &str = "a_crashed_server_is_out_while_another_one_keeps_the_check_waiting";
+    if !have("python3") {
+        return skip(NAME, "python3");
+    }
+    let (mut server, silent) = wait_for("a port that is free on both addresses", SOON, || {
+        let server = Server::start();
+        let silent = TcpListener::bind(("127.0.0.12", server.port)).ok()?;
+        Some((server, silent))
+    });
+    let mut farm = Farm::new();
+    let (folder, port) = (farm.folder.path().display().to_string(), server.port);
+    let row = |number| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{number}:{port} -g -w 5\n");
+    let table = format!("-A -t 10.0.0.3:{port} -s wlc\n{}{}", row(1), row(2));
+    farm.folder.write("state/table", table);
+    farm.configure(&format!(
+        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
+         hostgroup www 127.0.0.11 127.0.0.12\n\n\
+         watch www\n    service http\n\tinterval 1h\n\ttripwire on\n\t\
+         monitor http.monitor -p {port} -t {}\n\n\
+         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n    fall 3\n",
+        LIMIT.as_secs()
+    ));
+    farm.start();
+    // Accepts in the queue of the kernel, and says nothing.
+    let _kept = silent.accept().expect("the check of the silent one");
+    wait_until("why says that a connection is held", SOON, || {
+        let said = farm.output(&["why", "127.0.0.11"]).stdout;
+        let said = String::from_utf8(said).expect("text");
+        said.contains("tripwire   www/http: armed, its connection is held since ")
+    });
+    wait_until("a held connection", SOON, || server.connections() == 1);
+    server.kill();
+    farm.wait_for_table(&[(2, 5)]);
     farm.wait_for_log("why=\"www/http: refused (connection re");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, AlertCall, AlertKind, Run, RunId, RunProgram};
+use lvsmon::engine::event::{Action, AlertCall, AlertKind, Purpose, Run, RunId, RunProgram};
 use lvsmon::model::{HostName, ServiceId};
 use lvsmon::time::{Mono, Now};
 
@@ -49,6 +49,7 @@ pub(crate) struct Seen {
     pub(crate) trips: u64,
     pub(crate) trips_at_a_run: u64,
     pub(crate) crashes: u64,
+    pub(crate) beside: u64,
     pub(crate) cut_off: u64,
     pub(crate) udp_out: u64,
 }
@@ -92,6 +93,7 @@ impl Seen {
         self.trips += other.trips;
         self.trips_at_a_run += other.trips_at_a_run;
         self.crashes += other.crashes;
+        self.beside += other.beside;
         self.cut_off += other.cut_off;
         self.udp_out += other.udp_out;
     }
@@ -136,6 +138,7 @@ impl Seen {
             self.trips,
             self.trips_at_a_run,
             self.crashes,
+            self.beside,
             self.cut_off,
             self.udp_out,
         ];
@@ -143,11 +146,16 @@ impl Seen {
     }
 }
 
+/// Hosts of one service that are checked by themselves at once, beside its run.
+const BESIDE_MAX: usize = 8;
+
 /// The rules that need a memory.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     /// Runs that go on.
     pub(crate) going: BTreeMap<RunId, ServiceId>,
+    /// Those of them that check one host beside another run.
+    beside: BTreeMap<RunId, HostName>,
     /// Start of the latest run of each service of this daemon and configuration.
     started: BTreeMap<ServiceId, Mono>,
 }
@@ -174,7 +182,7 @@ impl Rules {
                     self.starts(now, engine, run, may_wait);
                 }
                 Action::Stop(run) => {
-                    assert!(self.going.remove(run).is_some(), "{run:?} does not go on");
+                    assert!(self.ended(*run), "{run:?} does not go on");
                 }
                 Action::Send(call) => {
                     assert_ne!(&*call.command.name, "lvs.alert", "a binding is never sent");
@@ -207,16 +215,30 @@ impl Rules {
 
     fn starts(&mut self, now: Now, engine: &Engine, run: &Run, may_wait: bool) {
         let service = engine.model().service(run.service);
-        assert!(
-            !self.going.values().any(|&going| going == run.service),
-            "a second run of {}/{}",
-            service.group,
-            service.name
-        );
+        let name = format!("{}/{}", service.group, service.name);
+        let mine = self.going.iter().filter(|it| *it.1 == run.service);
+        let (beside, others): (Vec<RunId>, Vec<RunId>) = mine
+            .map(|(run, _)| *run)
+            .partition(|run| self.beside.contains_key(run));
+        let is_single = run.purpose == Purpose::Beside;
+        assert!(is_single || others.is_empty(), "a second run of {name}");
+        let mut checked = beside.iter().map(|run| &self.beside[run]);
+        let is_twice = checked.any(|host| run.hosts.contains(host));
+        assert!(!is_twice, "a second check of a host of {name}");
+        if is_single {
+            let [host] = run.hosts.as_slice() else {
+                panic!("a check beside a run is of one host: {run:?}");
+            };
+            assert!(beside.len() < BESIDE_MAX, "too many at once for {name}");
+            self.beside.insert(run.id, host.clone());
+        }
         self.going.insert(run.id, run.service);
         for host in &run.hosts {
             let is_off = engine.is_host_disabled(&service.group, host);
             assert!(!is_off, "{host} is disabled and checked");
+        }
+        if is_single {
+            return;
         }
         let before = self.started.insert(run.service, now.mono);
         // A run may wait for a parent, or have no host but those that a parent names.
@@ -252,6 +274,7 @@ impl Rules {
 
     /// A run has ended.
     pub(crate) fn ended(&mut self, run: RunId) -> bool {
+        self.beside.remove(&run);
         self.going.remove(&run).is_some()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lvsmon::engine::event::{RunId, Wire, WireId};
+use lvsmon::engine::event::{Purpose, Run, RunId, Wire, WireId};
 use lvsmon::model::HostName;
 
 use super::depend::Name;
@@ -17,6 +17,8 @@ pub(crate) struct Tripped {
     pub(crate) hosts: BTreeSet<HostName>,
     /// Another configuration came since: the engine may have forgotten them.
     pub(crate) is_unsure: bool,
+    /// Hosts that were checked by themselves while it went on: it says nothing of them any more.
+    pub(crate) overtaken: BTreeSet<HostName>,
 }
 
 /// All that the present daemon holds.
@@ -26,7 +28,7 @@ pub(crate) struct Wires {
     last: Option<WireId>,
     /// Ended, and no run began since.
     ended: BTreeMap<Name, BTreeSet<HostName>>,
-    runs: BTreeMap<RunId, Tripped>,
+    runs: BTreeMap<RunId, (Name, Tripped)>,
 }
 
 /// Which service wants it.
@@ -71,16 +73,27 @@ impl Wires {
     }
 
     /// A run begins, which looks at all that ended. No connection is in its way.
-    pub(crate) fn starts(&mut self, run: RunId, name: &Name, hosts: &[HostName]) {
+    pub(crate) fn starts(&mut self, run: &Run, name: &Name) {
+        let hosts = &run.hosts;
         let is_in_the_way = |(it, host): &&(Name, HostName)| it == name && hosts.contains(host);
         let found = self.held.values().find(is_in_the_way);
         assert_eq!(found, None, "held while it is checked");
-        let hosts = self.ended.remove(name).unwrap_or_default();
+        let hosts = match run.purpose {
+            Purpose::Beside => {
+                if let Some(ended) = self.ended.get_mut(name) {
+                    ended.retain(|host| !hosts.contains(host));
+                }
+                hosts.iter().cloned().collect()
+            }
+            Purpose::Slot | Purpose::Recheck | Purpose::Trip | Purpose::Witness => {
+                self.ended.remove(name).unwrap_or_default()
+            }
+        };
         let tripped = Tripped {
             hosts,
-            is_unsure: false,
+            ..Tripped::default()
         };
-        self.runs.insert(run, tripped);
+        self.runs.insert(run.id, (name.clone(), tripped));
     }
 
     /// Hosts whose connection ended, and no run began since.
@@ -90,13 +103,31 @@ impl Wires {
 
     /// What it looked at; it is over.
     pub(crate) fn over(&mut self, run: RunId) -> Tripped {
-        self.runs.remove(&run).unwrap_or_default()
+        self.runs.remove(&run).unwrap_or_default().1
+    }
+
+    /// A check of one host is over that began beside a run of its service.
+    pub(crate) fn beside_is_over(&mut self, name: &Name, host: &HostName) {
+        for (it, tripped) in self.runs.values_mut() {
+            if it == name {
+                tripped.overtaken.insert(host.clone());
+            }
+        }
+    }
+
+    /// It gives way to another, which looks at the same hosts, or to another configuration.
+    pub(crate) fn stops(&mut self, run: RunId) {
+        if let Some((name, tripped)) = self.runs.remove(&run)
+            && !tripped.is_unsure
+        {
+            self.ended.entry(name).or_default().extend(tripped.hosts);
+        }
     }
 
     /// Another configuration: everything begins anew, and what is held is let go of.
     pub(crate) fn reloaded(&mut self) {
         self.ended.clear();
-        for tripped in self.runs.values_mut() {
+        for (_, tripped) in self.runs.values_mut() {
             tripped.is_unsure = true;
         }
     }

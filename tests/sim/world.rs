@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::{RealServerView, ServerRole};
 use lvsmon::engine::event::{
-    Action, AlertId, DeliveryOutcome, Event, Note, Report, Run, RunId, Status, Suppressed, WireId,
-    Wish,
+    Action, AlertId, DeliveryOutcome, Event, HostResult, Note, Purpose, Report, Run, RunId, Status,
+    Suppressed, WireId, Wish,
 };
 use lvsmon::engine::saved::{Classic, Record, Saved};
 use lvsmon::lvs::diff::diff;
@@ -44,6 +44,7 @@ const START: i64 = 1_710_316_800;
 /// What is going to happen.
 #[derive(Clone, Debug)]
 enum Coming {
+    Checked { run: RunId, result: HostResult },
     Ends { run: RunId, report: Report },
     Delivered(AlertId, DeliveryOutcome),
     Resolved(HostName),
@@ -336,6 +337,7 @@ impl World {
             | Event::Delivered(_)
             | Event::PeerWishes(_)
             | Event::Tripped(_)
+            | Event::HostChecked { .. }
             | Event::JournalLost => ByWhom::Nobody,
         };
         if let Event::Operator(Wish::Enable(_) | Wish::Start) = &event {
@@ -382,11 +384,15 @@ impl World {
                 self.runs.insert(run.id, run.clone());
                 let service = self.engine.model().service(run.service);
                 let name = (service.group.to_string(), service.name.to_string());
-                self.wires.starts(run.id, &name, &run.hosts);
+                self.wires.starts(run, &name);
+                self.seen.beside += u64::from(run.purpose == Purpose::Beside);
                 self.run(run);
             }
             // A stopped run may still have its report under way.
-            Action::Stop(run) => drop(self.runs.remove(run)),
+            Action::Stop(run) => {
+                self.runs.remove(run);
+                self.wires.stops(*run);
+            }
             Action::Hold(wire) => self.hold(wire),
             Action::LetGo(wire) => self.wires.let_go(*wire),
             Action::Send(call) => {
@@ -438,6 +444,10 @@ impl World {
 
     fn happen(&mut self, what: Coming) {
         match what {
+            Coming::Checked { run, result } => {
+                let (host, verdict) = (result.host, result.verdict);
+                self.tell(Event::HostChecked { run, host, verdict });
+            }
             Coming::Ends { run, report } => self.ends(run, report),
             Coming::Delivered(alert, delivery) => {
                 self.tell(Event::AlertDone { alert, delivery });

@@ -58,6 +58,8 @@ struct Play {
     model: Arc<Model>,
     now: Now,
     going: Option<Run>,
+    /// Checks of single hosts beside it.
+    beside: Vec<Run>,
 }
 
 impl Play {
@@ -71,6 +73,7 @@ impl Play {
             model,
             now,
             going: None,
+            beside: Vec::new(),
         };
         play.tell(Event::Start);
         play
@@ -112,7 +115,16 @@ impl Play {
 
     fn tell(&mut self, event: Event) -> Vec<Action> {
         let actions = self.engine.handle(self.now, event);
-        let started: Vec<&Run> = actions.iter().filter_map(Action::started).collect();
+        for action in &actions {
+            if let Action::Stop(run) = action {
+                self.beside.retain(|it| it.id != *run);
+                self.going = self.going.take().filter(|it| it.id != *run);
+            }
+        }
+        let started = actions.iter().filter_map(Action::started);
+        let (beside, started): (Vec<&Run>, Vec<&Run>) =
+            started.partition(|run| run.purpose == Purpose::Beside);
+        self.beside.extend(beside.into_iter().cloned());
         assert!(started.len() + usize::from(self.going.is_some()) <= 1);
         self.going = started
             .first()
@@ -421,6 +433,8 @@ fn a_reload_lets_go_of_all_and_good_checks_ask_anew() {
     assert_eq!(play.going, None);
     assert_eq!(held(&play.check(&[]).1).len(), 1);
 }
+
+mod beside;
 
 const TWO: [&str; 2] = ["10.0.1.1", "10.0.1.2"];
 

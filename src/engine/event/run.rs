@@ -40,6 +40,8 @@ pub enum Purpose {
     Recheck,
     /// A held connection ended: as a re-check, and what refuses is down at once (D18).
     Trip,
+    /// The same of one host, while a run of its service goes on.
+    Beside,
     /// Failures of others wait for its word whether the director is cut off (D17).
     Witness,
 }
@@ -50,7 +52,7 @@ impl Purpose {
     pub const fn is_slot(self) -> bool {
         match self {
             Self::Slot => true,
-            Self::Recheck | Self::Trip | Self::Witness => false,
+            Self::Recheck | Self::Trip | Self::Beside | Self::Witness => false,
         }
     }
 
@@ -61,9 +63,20 @@ impl Purpose {
             Self::Slot => "slot",
             Self::Recheck => "recheck",
             Self::Trip => "trip",
+            Self::Beside => "beside",
             Self::Witness => "witness",
         }
     }
+}
+
+/// When a run is to tell what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tell {
+    /// When all of it is over.
+    AtItsEnd,
+    /// Then, and of each host as soon as its own check is over
+    /// ([`Event::HostChecked`](super::Event::HostChecked)).
+    EachHost,
 }
 
 /// A monitor to run now.
@@ -84,6 +97,8 @@ pub struct Run {
     pub user: Option<Arc<MonitorUser>>,
     /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
     pub hosts: Vec<HostName>,
+    /// When it tells what it finds.
+    pub tell: Tell,
     /// Where the names among them lead, as far as the table knows; a check of ours goes there.
     pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
 }

@@ -11,9 +11,10 @@ use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::{Record, Saved};
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
-    AlertPeriod, DeclaredJudge, DeclaredServer, DeclaredService, HostName, JudgedBy, OwnRules,
-    Repeat, Service,
+    AlertPeriod, DeclaredJudge, DeclaredServer, DeclaredService, HostName, JudgedBy,
+    MonitorProgram, OwnRules, Repeat, Service, Tripwire,
 };
+use crate::options::MonitorOptions;
 
 /// `gate/ping`, which alerts, every 30 s.
 fn gate() -> Service {
@@ -741,4 +742,52 @@ fn a_witness_that_says_nothing_is_not_run_without_a_rest() {
         play.pass(0.001);
     }
     assert!((2..=40).contains(&runs), "{runs} runs within two seconds");
+}
+
+#[test]
+fn a_good_run_voids_no_crash_that_was_seen_since_it_began() {
+    let options = MonitorOptions::parse("tcp.monitor", &["-p".into(), "80".into()]);
+    let mut monitor = fixture::monitor("tcp.monitor");
+    monitor.program = MonitorProgram::Native(options.expect("known").expect("right"));
+    let wired = Service {
+        monitor: Some(Arc::new(monitor)),
+        tripwire: Tripwire::On,
+        ..web()
+    };
+    let hosts = ["10.0.1.1", "10.0.1.2"];
+    let mut play = Play::new(with_section(model(vec![gate(), wired], &hosts), 3));
+    play.check(WEB, &[]);
+    play.wait_for(WEB);
+    let (run, host) = (play.going[0].id, HostName::new(hosts[0]));
+    let verdict = HostVerdict::Up;
+    let now = play.now;
+    let checked = Event::HostChecked { run, host, verdict };
+    let actions = play.engine.handle(now, checked);
+    let [Action::Hold(wire)] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    play.pass(0.01);
+    play.tell(Event::Tripped(wire.id));
+    let beside = play.going.pop().expect("a check beside the run");
+    assert_eq!(beside.purpose, Purpose::Beside);
+    play.tell(Event::RunEnded {
+        run: beside.id,
+        report: Report {
+            ended: Ended::Exited(1),
+            output: Vec::new(),
+            hosts: vec![HostResult {
+                host: beside.hosts[0].clone(),
+                verdict: HostVerdict::Down(Reason::Refused),
+                text: String::new(),
+                weight: None,
+                took: seconds(0),
+            }],
+            took: seconds(0),
+        },
+    });
+    play.end(WEB, &[]);
+    assert_eq!(play.table(), hosts, "it waits for the witness");
+    play.pass(0.01);
+    play.end(GATE, &[]);
+    assert_eq!(play.table(), ["10.0.1.2"]);
 }

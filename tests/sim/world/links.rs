@@ -32,11 +32,18 @@ impl World {
     }
 
     pub(super) fn wire_is_made(&mut self, wire: WireId) {
-        let Some(host) = self.wires.host(wire) else {
+        let Some(host) = self.wires.host(wire).cloned() else {
             return;
         };
         if self.down.contains(host.as_str()) {
             return self.wire_ends(wire);
+        }
+        let mut runs = self.runs.values();
+        let is_in_a_run = runs.any(|run| run.hosts.contains(&host));
+        if is_in_a_run && !self.is_calm && self.random.u8(..) < 60 {
+            // It dies while its check goes on for another one.
+            self.down.insert(host.to_string());
+            self.crash(host.as_str());
         }
         if !self.is_calm && self.random.u8(..) < 30 {
             self.later(20, Coming::WireEnds(wire));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lvsmon::engine::event::{Action, Note};
 use lvsmon::engine::event::{
-    Ended, Event, HostResult, HostVerdict, Reason, Report, Run, RunId, RunProgram, Trap,
+    Ended, Event, HostResult, HostVerdict, Purpose, Reason, Report, Run, RunId, RunProgram, Tell,
+    Trap,
 };
 use lvsmon::lvs::GivenWeight;
 use lvsmon::model::HostName;
@@ -48,7 +49,14 @@ impl World {
                 );
             }
         }
+        if run.tell == Tell::EachHost && !self.is_calm && self.random.u8(..) < 60 {
+            // Somebody keeps the others waiting.
+            took += Duration::from_secs(self.random.u64(1..6));
+        }
         report.took = took;
+        if run.tell == Tell::EachHost {
+            self.tell_each_host(run.id, &report);
+        }
         let at = self.time.after(took);
         self.at(
             at,
@@ -57,6 +65,16 @@ impl World {
                 report,
             },
         );
+    }
+
+    /// Its hosts are over one by one, mostly well before the last of them.
+    fn tell_each_host(&mut self, run: RunId, report: &Report) {
+        let most = report.took.min(Duration::from_millis(800)).as_micros();
+        for result in report.hosts.clone() {
+            let took = self.random.u64(0..=u64::try_from(most).unwrap());
+            let at = self.time.after(Duration::from_micros(took));
+            self.at(at, Coming::Checked { run, result });
+        }
     }
 
     fn found(&mut self, run: &Run) -> Report {
@@ -117,11 +135,18 @@ impl World {
         let is_late = !self.rules.ended(run);
         let known = self.runs.remove(&run);
         let tripped = self.wires.over(run);
+        if let Some(known) = known.as_ref().filter(|it| it.purpose == Purpose::Beside) {
+            let service = self.engine.model().service(known.service);
+            let name = (service.group.to_string(), service.name.to_string());
+            self.wires.beside_is_over(&name, &known.hosts[0]);
+        }
         if let (Some(known), Some(service), None) = (known, service, frozen) {
+            let mut hosts = known.hosts;
+            hosts.retain(|host| !tripped.overtaken.contains(host));
             let heard = Heard {
                 service,
                 program: &known.program,
-                hosts: &known.hosts,
+                hosts: &hosts,
                 report: &report,
                 tripped: &tripped,
             };

@@ -1,12 +1,12 @@
 //! Reloads, restarts from the journal, and a wall clock that is set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Memory, Note, Status};
+use lvsmon::engine::event::{Action, Event, Memory, Note, Purpose, RunId, Status};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::diff::diff;
 use lvsmon::lvs::replay;
@@ -95,6 +95,9 @@ impl World {
             Memory::Kept => {}
         }
         let startup_alerts = model.globals.startupalerts_on_reset;
+        let runs = self.runs.values();
+        let beside = runs.filter(|run| run.purpose == Purpose::Beside);
+        let beside: BTreeSet<RunId> = beside.map(|run| run.id).collect();
         let actions = self.tell(Event::Reload { model, memory });
         if memory == Memory::Forgotten {
             self.rules.forget_services();
@@ -105,8 +108,9 @@ impl World {
                 Action::Start(_)
                 | Action::LetGo(_)
                 | Action::Note(Note::Throttled { .. } | Note::NoHosts(_)) => true,
-                Action::Stop(_)
-                | Action::Hold(_)
+                // It gives way to the run that starts.
+                Action::Stop(run) => beside.contains(run),
+                Action::Hold(_)
                 | Action::Resolve(_)
                 | Action::ApplyTable
                 | Action::Record(_)
@@ -174,7 +178,8 @@ impl World {
         self.coming.retain(|_, what| {
             !matches!(
                 what,
-                Coming::Ends { .. }
+                Coming::Checked { .. }
+                    | Coming::Ends { .. }
                     | Coming::Delivered(..)
                     | Coming::Resolved(_)
                     | Coming::WireIsMade(_)

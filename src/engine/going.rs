@@ -1,0 +1,72 @@
+//! What is known of a run that goes on?
+//!
+//! Kept until its report came, and with a report that waits for a witness. What is run: `call`.
+//! What follows from its end: `report`, `between`, `beside`.
+
+use std::collections::BTreeSet;
+
+use crate::engine::Engine;
+use crate::engine::event::{Action, Purpose, Run, RunId};
+use crate::model::{HostName, ServiceId};
+use crate::time::{Mono, Now};
+
+/// A run that is going on.
+#[derive(Debug)]
+pub(super) struct Going {
+    pub(super) run: RunId,
+    pub(super) service: ServiceId,
+    pub(super) purpose: Purpose,
+    pub(super) started: Mono,
+    pub(super) hosts: Vec<HostName>,
+    /// Those of them that it is over with, as far as it told.
+    pub(super) checked: BTreeSet<HostName>,
+    /// Those of them whose held connection had ended before.
+    pub(super) tripped: BTreeSet<HostName>,
+    /// How many answers of name servers had been heard when it began.
+    pub(super) answers: u64,
+}
+
+/// When a report began, to tell it from later news.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Began {
+    /// The run that it is of; none of a trap or the lack of one, than which nothing is later.
+    pub(super) run: Option<RunId>,
+    /// How many answers of name servers had been heard.
+    pub(super) answers: u64,
+}
+
+impl Going {
+    /// When it began.
+    pub(super) const fn began(&self) -> Began {
+        Began {
+            run: Some(self.run),
+            answers: self.answers,
+        }
+    }
+}
+
+impl Engine {
+    /// A run of a service begins. Its `tripped` hosts had a connection that ended.
+    pub(super) fn go(
+        &mut self,
+        now: Now,
+        mut run: Run,
+        tripped: BTreeSet<HostName>,
+        actions: &mut Vec<Action>,
+    ) {
+        let going = Going {
+            run: run.id,
+            service: run.service,
+            purpose: run.purpose,
+            started: now.mono,
+            hosts: run.hosts.clone(),
+            checked: BTreeSet::new(),
+            tripped,
+            answers: self.bindings.answers(),
+        };
+        self.say_where(&mut run);
+        run.tell = self.tell_of(&run);
+        self.running.insert(run.id, going);
+        actions.push(Action::Start(run));
+    }
+}
