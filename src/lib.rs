@@ -22,6 +22,7 @@
 //! | how are the files of ldirectord and keepalived said in mon.cf | [`import`] |
 //! | how is a file opened whose name a person wrote | `regular_file` |
 //! | which folder survives a crash | `folder` |
+//! | what of our environment reaches no child | `environment` |
 //! | what does mon.cf need from this machine | [`site`] |
 //! | what time is it | [`clock`] |
 //! | which file is this program | [`program`] |
@@ -49,6 +50,7 @@ pub mod depend;
 pub mod digest;
 mod effort;
 pub mod engine;
+mod environment;
 mod folder;
 pub mod host;
 pub mod import;

@@ -30,6 +30,7 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use crate::engine::event::Ended;
+use crate::environment::FOR_THE_DAEMON;
 use crate::program::{Children, KILL_GRACE, TERM_GRACE};
 
 /// Between two looks at a child whose end no file descriptor tells: none was left, the kernel is
@@ -113,7 +114,7 @@ impl Command {
     /// The same.
     pub(crate) fn spawn_listed(&self, streams: Streams, listed: &Children) -> io::Result<Child> {
         let words = self.texts()?;
-        let mut all: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+        let mut all = handed_on(std::env::vars_os());
         all.extend(self.environment.clone());
         let variables: Vec<CString> = all
             .iter()
@@ -152,6 +153,12 @@ impl Command {
             life: Life::Alive(Alive::of(pid)),
         })
     }
+}
+
+/// What a child gets of our own environment.
+fn handed_on(ours: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<OsString, OsString> {
+    ours.filter(|(name, _)| !FOR_THE_DAEMON.iter().any(|it| name == it))
+        .collect()
 }
 
 fn text(text: impl AsRef<OsStr>) -> io::Result<CString> {
@@ -320,5 +327,26 @@ impl Alive {
             // seen it.
             sleep(LOOK).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_hears_nothing_of_what_systemd_asks_of_the_daemon() {
+        let systemd = [
+            "NOTIFY_SOCKET",
+            "WATCHDOG_PID",
+            "WATCHDOG_USEC",
+            "LISTEN_FDS",
+            "LISTEN_FDNAMES",
+            "LISTEN_PID",
+        ];
+        let others = ["LISTEN", "PATH", "WATCHDOG"];
+        let all = systemd.iter().chain(&others);
+        let given = handed_on(all.map(|name| (name.into(), "1".into())));
+        assert!(given.keys().eq(others), "{given:?}");
     }
 }

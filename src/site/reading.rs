@@ -15,6 +15,7 @@ use nix::unistd::Pid;
 use crate::config::lines::{SOURCE_MAX, Span};
 use crate::config::syntax::Item;
 use crate::config::{Diagnostic, Document};
+use crate::environment::FOR_THE_DAEMON;
 use crate::regular_file::{self, NotRegular};
 use crate::site::LoadOptions;
 
@@ -283,7 +284,11 @@ fn run_m4(
     path: &Path,
     is_over: &dyn Fn() -> bool,
 ) -> Result<(Vec<u8>, String), String> {
-    let mut child = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    for name in FOR_THE_DAEMON {
+        shell.env_remove(name);
+    }
+    let mut child = shell
         .process_group(0)
         .arg("-c")
         .arg(format!("exec {command} \"$0\""))

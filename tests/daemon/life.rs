@@ -386,6 +386,47 @@ fn a_daemon_of_a_wrapper_that_ignores_the_end_of_children_sees_its_own() {
 }
 
 #[test]
+fn what_systemd_tells_the_daemon_reaches_no_child() {
+    let mut farm = Farm::new();
+    let config = site_of_a_program(&farm);
+    let folder = farm.folder.path().display().to_string();
+    let note = |program: &str| {
+        format!("#!/bin/sh\ntest -e {folder}/{program}.env || env >{folder}/{program}.env\n")
+    };
+    let (m4, monitor) = (note("m4"), note("monitor"));
+    farm.folder
+        .write_executable("bin/m4", format!("{m4}cat \"$1\"\n"));
+    farm.folder.write_executable("mon.d/own.monitor", monitor);
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = lvsmon(["run", "--config"]);
+    command
+        .arg(config)
+        .env("PATH", format!("{folder}/bin:{path}"))
+        .env("NOTIFY_SOCKET", format!("{folder}/nobody"));
+    for name in [
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+        "LISTEN_PID",
+        "LISTEN_FDS",
+        "LISTEN_FDNAMES",
+    ] {
+        command.env(name, "1000000");
+    }
+    farm.start_as(&mut command);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    for program in ["m4", "monitor"] {
+        let given = farm.folder.read(&format!("{program}.env"));
+        assert!(
+            given.contains("\nPATH=") || given.starts_with("PATH="),
+            "{given}"
+        );
+        for name in ["NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_"] {
+            assert!(!given.contains(name), "{program}: {given}");
+        }
+    }
+}
+
+#[test]
 fn a_check_of_a_file_under_such_a_wrapper_sees_the_end_of_m4() {
     let farm = Farm::new();
     let config = site_of_a_program(&farm);
