@@ -444,6 +444,7 @@ impl Worker {
             for command in std::mem::take(&mut outcome.applied) {
                 let now = self.clock.now().mono;
                 self.waiting.refused(&command, why.clone(), now);
+                self.was_refused();
                 outcome.refused.push((command, why.clone()));
             }
         }

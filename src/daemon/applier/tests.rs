@@ -236,9 +236,11 @@ async fn a_batch_that_could_not_be_written_was_not_applied() {
     assert_eq!((outcome.applied.len(), outcome.refused.len()), (0, 3));
     let (_, why) = &outcome.refused[0];
     assert!(why.contains("cannot be written: "), "{why}");
+    assert_eq!(bench.applier.refusals(), 3);
     std::fs::create_dir(bench.folder.path().join("nowhere")).unwrap();
     let outcome = bench.outcome().await;
     assert_eq!((outcome.applied.len(), outcome.refused.len()), (3, 0));
+    assert_eq!(bench.applier.refusals(), 3);
     let table = std::fs::read_to_string(folder.join("table")).unwrap();
     assert_eq!(table, BOTH);
 }

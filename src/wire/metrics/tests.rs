@@ -1,6 +1,131 @@
-//! The text to the letter.
+//! What is gathered of an engine, and the text to the letter.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
 
 use super::*;
+use crate::engine::event::{Action, Event};
+use crate::engine::fixture::{at, exited};
+use crate::engine::saved::Saved;
+use crate::lvs::{Command, Forwarding, Scheduler, TableEntry, VirtualService, Weight};
+
+/// Two services that decide about three real servers, of which one has no address.
+const FILE: &str = "hostgroup web 192.168.0.1 192.168.0.2\n\nwatch web\n service http\n  interval 10s\n  \
+                    monitor x.monitor\n service ping\n  interval 10s\n  monitor x.monitor\n\n\
+                    virtual 10.0.0.3:80\n real web weight 5\n real nowhere.example weight 1 service none\n \
+                    service web:http\n fall 1\n min_live 1\n fallback 192.168.0.9\n";
+
+/// After one run of `http` that names the second server.
+fn engine() -> Engine {
+    let (model, _) = crate::config::load_text(FILE).expect("a good file");
+    let mut engine = Engine::new(
+        Arc::new(model),
+        &Saved::default(),
+        1,
+        TimeZone::UTC,
+        at(0.0),
+    );
+    let mut actions = engine.handle(at(0.0), Event::Start);
+    let looked = TableOutcome {
+        wanted: Arc::new(engine.desired().clone()),
+        ..seen()
+    };
+    actions.extend(engine.handle(at(0.0), Event::Table(looked)));
+    let mut begun = actions.into_iter().filter_map(|action| {
+        if let Action::Start(run) = action {
+            Some((run.service.0, run.id))
+        } else {
+            None
+        }
+    });
+    let first = begun.find(|(service, _)| *service == 0);
+    let report = exited(1, "192.168.0.2\n");
+    engine.handle(
+        at(0.5),
+        Event::RunEnded {
+            run: first.expect("a run").1,
+            report,
+        },
+    );
+    engine
+}
+
+/// The kernel has the first server with another weight, and the second.
+fn seen() -> TableOutcome {
+    let key: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+    let server = |last: u8, weight| {
+        let key = RealServerKey(format!("192.168.0.{last}:80").parse().unwrap());
+        (key, RealServer::new(Forwarding::Dr, Weight(weight)))
+    };
+    let entry = TableEntry {
+        service: VirtualService::plain(key.family(), Scheduler::wlc()),
+        servers: [server(1, 3), server(2, 5)].into(),
+    };
+    TableOutcome {
+        actual: Some(Arc::new([(key, entry)].into())),
+        refused: vec![(Command::DeleteService(key), "no".to_owned())],
+        ..TableOutcome::default()
+    }
+}
+
+#[test]
+fn what_is_gathered_is_what_the_engine_knows() {
+    let metrics = EngineMetrics::of(&engine(), &seen(), at(2.5));
+    let [http, ping] = metrics.services.as_slice() else {
+        panic!("{:?}", metrics.services)
+    };
+    assert_eq!(
+        (http.runs, http.checked, http.result_age_ms, http.took_ms),
+        (true, true, Some(2_000), Some(500))
+    );
+    assert_eq!((http.status, http.failures), (ServiceStatus::Fail, 1));
+    assert_eq!(http.reasons, [Reason::Exit].into());
+    assert_eq!(
+        (ping.runs, ping.checked, ping.result_age_ms, ping.status),
+        (true, false, None, ServiceStatus::Untested)
+    );
+    let [section] = metrics.virtual_services.as_slice() else {
+        panic!("{:?}", metrics.virtual_services)
+    };
+    assert_eq!(section.virtual_service, "10.0.0.3:80/tcp");
+    assert_eq!(section.in_kernel, Some(2));
+    let whole = section.section.unwrap();
+    assert_eq!((whole.min_live, whole.is_fallback), (1, Some(false)));
+    let names: Vec<&str> = section.real_servers.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "192.168.0.1:80",
+            "192.168.0.2:80",
+            "192.168.0.9:80",
+            "nowhere.example"
+        ]
+    );
+    let first = &section.real_servers["192.168.0.1:80"];
+    assert_eq!(
+        (first.wanted, first.wanted_weight, first.kernel_weight),
+        (ServerWanted::In, Some(5), Some(3))
+    );
+    assert!(first.checked && first.reasons.is_empty());
+    let second = &section.real_servers["192.168.0.2:80"];
+    assert_eq!(
+        (second.wanted, second.wanted_weight),
+        (ServerWanted::Out, None)
+    );
+    assert_eq!((second.is_in, second.checked), (Some(true), true));
+    assert_eq!(second.reasons, [Reason::Exit].into());
+    let nowhere = &section.real_servers["nowhere.example"];
+    assert_eq!((nowhere.is_in, nowhere.checked), (Some(false), false));
+    // The first has another weight, the second is to go, the fallback waits.
+    assert_eq!((metrics.differences, metrics.refused), (Some(2), 1));
+    // What nobody could look at is not known.
+    let blind = EngineMetrics::of(&engine(), &TableOutcome::default(), at(2.5));
+    assert_eq!(blind.differences, None);
+    assert_eq!(blind.virtual_services[0].in_kernel, None);
+    let first = &blind.virtual_services[0].real_servers["192.168.0.1:80"];
+    assert_eq!((first.is_in, first.kernel_weight), (None, None));
+}
 
 /// One that fails, and one that was never checked and has an odd name.
 fn example_services() -> Vec<ServiceMetrics> {
