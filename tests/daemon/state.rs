@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use nix::sys::signal::Signal;
 
 use super::farm::{Farm, SOON};
-use crate::support::{have, is_root, skip, wait_for, wait_until};
+use crate::support::{have, is_root, lvsmon, skip, wait_for, wait_until};
 
 #[test]
 fn after_kill_9_a_server_that_recovered_meanwhile_comes_back() {
@@ -155,8 +155,19 @@ fn a_full_disk_under_the_state_folder_is_said_once_and_outlived() {
         rows.len() == 2 && rows.iter().all(|row| row.status.word() == "ok")
     });
     assert_eq!(farm.log().matches("cannot write the journal").count(), 1);
+    let sample = |name: &str| {
+        let output = lvsmon(["metrics", "--statedir", &inside]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map(str::to_owned).expect(name)
+    };
+    assert_eq!(sample("lvsmon_journal_writable"), "0");
     fs::remove_file(format!("{inside}/fill")).unwrap();
     farm.wait_for_log("journal can be written again");
+    wait_until("a writable journal in numbers", SOON, || {
+        sample("lvsmon_journal_writable") == "1"
+    });
     let kept = fs::read_to_string(format!("{inside}/journal")).unwrap();
     assert!(kept.lines().count() > 1, "{kept}");
     assert_eq!(farm.end(Signal::SIGTERM).code(), Some(0));
