@@ -272,6 +272,7 @@ fn as_json(args: &CheckArgs, loaded: &Checked, findings: &[Finding]) -> Value {
         "programs": programs,
     });
     if let Ok(loaded) = loaded {
+        answer["statedir"] = json!(loaded.model.globals.statedir);
         answer["virtual_services"] = declared::as_json(&loaded.model);
     }
     if args.host {

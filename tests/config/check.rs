@@ -66,6 +66,7 @@ fn the_same_is_said_as_json() {
     assert_eq!(output.status.code(), Some(0));
     let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert_eq!(answer["valid"], true);
+    assert_eq!(answer["statedir"], json!(folder.path()));
     let programs: Vec<(&str, &Value)> = answer["programs"]
         .as_array()
         .expect("a list")

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::daemon::farm::{Farm, SOON};
-use crate::support::{TempDir, have, is_root, lvsmon_path, root, skip, wait_until};
+use crate::support::{TempDir, have, is_root, lvsmon_path, root, skip, wait_for, wait_until};
 
 fn text(output: &Output) -> String {
     let both = [&*output.stdout, &*output.stderr].concat();
@@ -62,6 +62,11 @@ fn keepalived_takes_the_configurations_of_both_directors() {
 
 /// A script of `etc/` against the daemon of this farm.
 fn run(farm: &Farm, script: &str, action: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = command(farm, script, action, more).output().unwrap();
+    (output.status.code(), text(&output))
+}
+
+fn command(farm: &Farm, script: &str, action: &str, more: &[(&str, &str)]) -> Command {
     let path = root().join(script);
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o111, 0o111, "{script} is executable");
@@ -76,8 +81,7 @@ fn run(farm: &Farm, script: &str, action: &str, more: &[(&str, &str)]) -> (Optio
         .env("OCF_RESKEY_log", farm.folder.join("log"))
         .env("HA_RSCTMP", farm.folder.join("cluster"))
         .envs(more.iter().copied());
-    let output = command.output().unwrap();
-    (output.status.code(), text(&output))
+    command
 }
 
 fn role(farm: &Farm) -> String {
@@ -90,7 +94,10 @@ fn heartbeat_says_the_role_by_its_resource_script() {
     let mut farm = Farm::new();
     let script = "etc/heartbeat/lvsmon";
     assert_eq!(run(&farm, script, "status", &[]).0, Some(3));
-    assert_eq!(run(&farm, script, "start", &[]).0, Some(1), "no daemon");
+    let briefly = [("LVSMON_START_LIMIT", "0")];
+    let started = run(&farm, script, "start", &briefly);
+    assert_eq!(started.0, Some(1), "no daemon");
+    assert!(started.1.contains("no daemon answers"), "{}", started.1);
     assert_eq!(run(&farm, script, "stop", &[]).0, Some(0));
     farm.start_healthy();
     assert_eq!(run(&farm, script, "stop", &[]).0, Some(0));
@@ -107,7 +114,8 @@ fn heartbeat_says_the_role_by_its_resource_script() {
     assert_eq!(run(&farm, script, "stop", &[]).0, Some(1));
     let (code, said) = run(&farm, script, "status", &[]);
     assert_eq!((code, said.as_str()), (Some(1), "stuck\n"));
-    assert_eq!(run(&farm, AGENT, "stop", &[]).0, Some(1));
+    let briefly = [("OCF_RESKEY_CRM_meta_timeout", "1500")];
+    assert_eq!(run(&farm, AGENT, "stop", &briefly).0, Some(1));
     farm.signal(Signal::SIGCONT);
 }
 
@@ -144,37 +152,215 @@ fn a_frozen_daemon_is_no_stopped_one_and_stop_ends_it() {
 /// the folder belongs to lives on.
 #[test]
 fn a_daemon_that_even_sigkill_does_not_end_fails_the_stop() {
+    let test = "a_daemon_that_even_sigkill_does_not_end_fails_the_stop";
+    if !have("flock") {
+        return skip(test, "flock");
+    }
     let farm = Farm::new();
-    // Ended, and nobody has asked for its status: a process with this number is there.
-    let mut dead = Command::new("true").spawn().unwrap();
-    let stat = format!("/proc/{}/stat", dead.id());
+    let lock = farm.folder.join("state/lock");
+    let heir = farm.folder.join("heir");
+    // It ends, nobody asks for its status, and its child still has the locked file open.
+    let keep = format!("echo $$ >{}; exec sleep 600", heir.display());
+    let mut command = Command::new("flock");
+    let mut dead = command
+        .arg(&lock)
+        .args(["sh", "-c", &keep])
+        .spawn()
+        .unwrap();
+    let heir = wait_for("the lock", SOON, || {
+        let number = fs::read_to_string(&heir).ok()?;
+        number.trim().parse().ok().map(Pid::from_raw)
+    });
+    let number = dead.id();
+    fs::write(&lock, format!("{number}\n")).unwrap();
+    dead.kill().unwrap();
+    let stat = format!("/proc/{number}/stat");
     wait_until("the end of a process", SOON, || {
         fs::read_to_string(&stat).is_ok_and(|text| text.contains(") Z "))
     });
-    let says = |pid: &str| {
-        farm.folder.write_executable(
-            "lvsmon",
-            format!("#!/bin/sh\necho '  \"pid\": {pid},'\nexit 1\n"),
-        )
-    };
-    let number = dead.id().to_string();
-    let stop = |pid: &str| {
-        let binary = says(pid);
-        let settings = [
-            ("OCF_RESKEY_manage", "daemon"),
-            ("OCF_RESKEY_CRM_meta_timeout", "1500"),
-            ("OCF_RESKEY_binary", binary.to_str().unwrap()),
-        ];
-        run(&farm, AGENT, "stop", &settings)
-    };
-    let (code, said) = stop(&number);
+    let settings = [
+        ("OCF_RESKEY_manage", "daemon"),
+        ("OCF_RESKEY_CRM_meta_timeout", "1500"),
+    ];
+    let (code, said) = run(&farm, AGENT, "stop", &settings);
+    kill(heir, Signal::SIGKILL).unwrap();
     assert_eq!(code, Some(1), "{said}");
     assert!(
         said.contains(&format!("process {number} is still there")),
         "{said}"
     );
-    assert_eq!(stop("null").0, Some(0), "nobody is there");
+    wait_until("a stop, as nobody is there", SOON, || {
+        run(&farm, AGENT, "stop", &settings).0 == Some(0)
+    });
     dead.wait().unwrap();
+}
+
+/// No program is there, as between two steps of a package manager.
+const GONE: &str = "/nowhere/lvsmon";
+
+#[test]
+fn no_stop_succeeds_while_a_daemon_without_its_program_is_active() {
+    let mut farm = Farm::new();
+    let agent = |farm: &Farm, action| {
+        let gone = [
+            ("OCF_RESKEY_binary", GONE),
+            ("OCF_RESKEY_CRM_meta_timeout", "1500"),
+        ];
+        run(farm, AGENT, action, &gone)
+    };
+    let heartbeat =
+        |farm: &Farm, action| run(farm, "etc/heartbeat/lvsmon", action, &[("LVSMON", GONE)]);
+    assert_eq!(agent(&farm, "stop").0, Some(0), "nothing was started");
+    assert_eq!(heartbeat(&farm, "stop").0, Some(0), "nothing was started");
+    farm.start_healthy();
+    assert_eq!(run(&farm, AGENT, "start", &[]).0, Some(0));
+    assert_eq!(agent(&farm, "monitor").0, Some(1));
+    let (code, said) = agent(&farm, "stop");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(GONE), "{said}");
+    let (code, said) = heartbeat(&farm, "stop");
+    assert_eq!(code, Some(1), "{said}");
+    let (code, said) = heartbeat(&farm, "status");
+    assert_eq!((code, said.as_str()), (Some(1), "stuck\n"));
+    // Another state folder than the one that the start was told of.
+    let elsewhere = [("OCF_RESKEY_statedir", "/nowhere/state")];
+    assert_eq!(run(&farm, AGENT, "stop", &elsewhere).0, Some(0));
+    assert_eq!(role(&farm), "standby");
+}
+
+#[test]
+fn a_daemon_without_its_program_is_ended_all_the_same() {
+    let farm = Farm::new();
+    let run = |action, binary: &Path| {
+        let settings = [
+            ("OCF_RESKEY_manage", "daemon"),
+            ("OCF_RESKEY_binary", binary.to_str().unwrap()),
+        ];
+        run(&farm, AGENT, action, &settings)
+    };
+    let started = run("start", lvsmon_path());
+    assert_eq!(started.0, Some(0), "{} {}", started.1, farm.log());
+    assert_eq!(run("monitor", Path::new(GONE)).0, Some(1));
+    assert_eq!(run("stop", Path::new(GONE)).0, Some(0));
+    assert!(farm.log().contains("stopped"), "{}", farm.log());
+    assert_eq!(run("monitor", lvsmon_path()).0, Some(7));
+}
+
+#[test]
+fn the_agent_starts_no_daemon_whose_state_folder_it_does_not_know_and_leaves_none_half_started() {
+    let farm = Farm::new();
+    let elsewhere = [
+        ("OCF_RESKEY_manage", "daemon"),
+        ("OCF_RESKEY_statedir", "/nowhere/state"),
+        ("OCF_RESKEY_CRM_meta_timeout", "1500"),
+    ];
+    for action in ["validate-all", "start"] {
+        let (code, said) = run(&farm, AGENT, action, &elsewhere);
+        assert_eq!(code, Some(2), "{action}: {said}");
+        let state = farm.folder.join("state");
+        assert!(said.contains(state.to_str().unwrap()), "{said}");
+    }
+    let linked = farm.folder.join("linked");
+    std::os::unix::fs::symlink(farm.folder.join("state"), &linked).unwrap();
+    let linked = [
+        ("OCF_RESKEY_manage", "daemon"),
+        ("OCF_RESKEY_statedir", linked.to_str().unwrap()),
+    ];
+    assert_eq!(run(&farm, AGENT, "validate-all", &linked).0, Some(0));
+    // One that never gets well.
+    let number = farm.folder.join("number");
+    let ill = format!(
+        "#!/bin/sh\ncase $1 in run) echo $$ >{}; exec sleep 600;; health) exit 1;; esac\n\
+         exec {} \"$@\"\n",
+        number.display(),
+        lvsmon_path().display()
+    );
+    let ill = farm.folder.write_executable("ill", ill);
+    let ill = [
+        ("OCF_RESKEY_manage", "daemon"),
+        ("OCF_RESKEY_binary", ill.to_str().unwrap()),
+        ("OCF_RESKEY_CRM_meta_timeout", "3000"),
+    ];
+    let (code, said) = run(&farm, AGENT, "start", &ill);
+    assert_eq!(code, Some(1), "{said}");
+    let number = fs::read_to_string(number).unwrap();
+    let number = Pid::from_raw(number.trim().parse().unwrap());
+    wait_until("the end of what was started", SOON, || {
+        kill(number, None).is_err()
+    });
+}
+
+/// Stands for lvsmon and notes what it is asked in the file `asked`.
+fn listened(farm: &Farm) -> PathBuf {
+    let script = format!(
+        "#!/bin/sh\necho \"$1\" >>{}\nexec {} \"$@\"\n",
+        farm.folder.join("asked").display(),
+        lvsmon_path().display()
+    );
+    farm.folder.write_executable("lvsmon", script)
+}
+
+#[test]
+fn a_role_is_said_to_a_daemon_that_is_about_to_come_up() {
+    for script in [AGENT, "etc/heartbeat/lvsmon"] {
+        let mut farm = Farm::new();
+        let binary = listened(&farm);
+        let binary = binary.to_str().unwrap();
+        let settings = [
+            ("OCF_RESKEY_binary", binary),
+            ("OCF_RESKEY_CRM_meta_timeout", "90000"),
+            ("LVSMON", binary),
+        ];
+        let mut start = command(&farm, script, "start", &settings);
+        let start = start.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let start = start.spawn().unwrap();
+        let asked = farm.folder.join("asked");
+        wait_until("a first try", SOON, || {
+            fs::read_to_string(&asked).is_ok_and(|text| text.contains("role"))
+        });
+        farm.start();
+        let output = start.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        assert_eq!(role(&farm), "active");
+    }
+}
+
+#[test]
+fn monitor_finds_out_that_somebody_else_said_another_role() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let monitor = |farm: &Farm| run(farm, AGENT, "monitor", &[]);
+    for word in ["backup", "fault"] {
+        assert_eq!(run(&farm, AGENT, "start", &[]).0, Some(0));
+        assert_eq!(monitor(&farm).0, Some(0));
+        assert!(farm.output(&["role", word]).status.success());
+        let (code, said) = monitor(&farm);
+        assert_eq!(code, Some(7), "{word}: {said}");
+        assert!(said.contains("lvsmon role said"), "{said}");
+    }
+    assert_eq!(run(&farm, AGENT, "stop", &[]).0, Some(0));
+    // To and fro, until it is held back: that it is coming is enough.
+    wait_until("a role that is held back", SOON, || {
+        farm.output(&["role", "backup"]);
+        farm.output(&["role", "master"]).status.code() == Some(3)
+    });
+    assert_ne!(role(&farm), "active");
+    assert_eq!(run(&farm, AGENT, "start", &[]).0, Some(0));
+    assert_eq!(monitor(&farm).0, Some(0));
+}
+
+#[test]
+fn heartbeat_asks_a_frozen_daemon_nothing_that_it_would_wait_for() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let binary = listened(&farm);
+    farm.signal(Signal::SIGSTOP);
+    let settings = [("LVSMON", binary.to_str().unwrap())];
+    let (code, said) = run(&farm, "etc/heartbeat/lvsmon", "status", &settings);
+    assert_eq!((code, said.as_str()), (Some(1), "stuck\n"));
+    let asked = fs::read_to_string(farm.folder.join("asked")).unwrap();
+    assert_eq!(asked, "health\n");
+    farm.signal(Signal::SIGCONT);
 }
 
 const AGENT: &str = "etc/ocf/lvsmon";
@@ -184,7 +370,10 @@ fn the_ocf_agent_says_the_role_with_the_exit_codes_of_ocf() {
     let mut farm = Farm::new();
     let code = |farm: &Farm, action: &str| run(farm, AGENT, action, &[]).0;
     assert_eq!(code(&farm, "monitor"), Some(7));
-    assert_eq!(code(&farm, "start"), Some(1), "no daemon");
+    let briefly = [("OCF_RESKEY_CRM_meta_timeout", "1500")];
+    let started = run(&farm, AGENT, "start", &briefly);
+    assert_eq!(started.0, Some(1), "no daemon");
+    assert!(started.1.contains("no daemon answers"), "{}", started.1);
     assert_eq!(code(&farm, "stop"), Some(0));
     farm.start_healthy();
     assert_eq!(code(&farm, "monitor"), Some(7));
