@@ -184,7 +184,7 @@ impl World {
             let is_one_sided = match about {
                 About::Outage(host, index) => unrest.has_flapped(*host, *index),
                 About::Section(_) => unrest.reloads > 0,
-                About::Apart(_) => false,
+                About::Apart(_) | About::OneWay => false,
             };
             !is_one_sided || mails.iter().any(|mail| mail.about == *about)
         });
