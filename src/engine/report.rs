@@ -16,7 +16,7 @@ use crate::engine::policy::Decision;
 use crate::engine::recent::Weighs;
 use crate::engine::state::{self, EventText, HostState, PeriodMemory, ServiceState};
 use crate::engine::tell::{Happening, Numbered};
-use crate::engine::{Engine, call, saved, verdict};
+use crate::engine::{Engine, saved, verdict};
 use crate::model::{HostName, Service, ServiceId};
 use crate::time::Now;
 
@@ -318,17 +318,17 @@ impl Engine {
         upalerts
     }
 
-    /// What an upalert says of the failure that is over. Hosts that failed and that nobody checks
-    /// any more, since they left the file or are disabled, are not up, and are said not to be.
+    /// What an upalert says of the failure that is over. Hosts that failed and left the file are not
+    /// up, and are said not to be. Of disabled ones it says nothing, as mon (D31).
     fn text_of_the_end(&self, id: ServiceId, failure: &EventText) -> EventText {
         let Some(outage) = self.states[id.index()].outage.as_deref() else {
             return failure.clone();
         };
         let hosts = outage.hosts.iter();
         let failed = hosts.filter(|it| matches!(it.verdict, HostVerdict::Down(_)));
-        let checked = call::checked_hosts(&self.model, &self.disabled, id);
-        let checked: BTreeSet<&HostName> = checked.iter().collect();
-        let left = failed.filter(|it| !checked.contains(&it.host));
+        let members = self.model.hostgroup(id).members.iter();
+        let declared: BTreeSet<&HostName> = members.map(|member| &member.host).collect();
+        let left = failed.filter(|it| !declared.contains(&it.host));
         let left: Vec<&str> = left.map(|it| it.host.as_str()).collect();
         if left.is_empty() {
             return failure.clone();

@@ -183,6 +183,6 @@ fn an_upalert_says_of_no_host_that_nobody_checks_any_more_that_it_is_up() {
     );
     assert_eq!(
         said_at_the_end("h1 h2 h3", &["h2"], &["h3"]),
-        "h1 h2 h3 (no longer checked: h2 h3)"
+        "h1 h2 h3 (no longer checked: h2)"
     );
 }
