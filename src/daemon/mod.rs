@@ -20,7 +20,8 @@
 //! | how do alerts leave and not get lost | `outbox` |
 //! | what survives a restart | `store` |
 //! | was the wall clock set between two lives | `boot` |
-//! | how is a person's question answered | `control` |
+//! | how do a person's questions come in | `control` |
+//! | how are they answered | `answers` |
 //! | what ends when a person enables a real server | `enable` |
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
@@ -43,6 +44,7 @@
 //! | is anything stuck, and who is told that nothing is | `health` |
 //! | what is said of all this | `chronicle`, `log`, `syslog` |
 
+mod answers;
 pub mod applier;
 mod boot;
 mod chronicle;
@@ -82,7 +84,6 @@ mod tripwire;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -91,7 +92,7 @@ use crate::clock::Clock;
 use crate::daemon::applier::Applier;
 use crate::daemon::boot::Boot;
 use crate::daemon::chronicle::{Chronicle, Way};
-use crate::daemon::control::{Ask, Reply};
+use crate::daemon::control::Ask;
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::Watchdog;
 use crate::daemon::logs::Logs;
@@ -107,22 +108,16 @@ use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
 use crate::daemon::statefiles::{StateRead, StateReads};
-use crate::daemon::store::{Handed, Kept, Store, StoreError};
+use crate::daemon::store::{Handed, Store, StoreError};
 use crate::daemon::traps::Traps;
 use crate::daemon::tripwire::Tripwire;
 use crate::engine::Engine;
-use crate::engine::event::{
-    Action, Aim, AlertCall, Event, Note, Order, RealServerName, TableOutcome, Trap, Wish,
-};
-use crate::host;
+use crate::engine::event::{Action, AlertCall, Event, Note, TableOutcome, Trap, Wish};
 use crate::lvs::Desired;
-use crate::model::IpvsBackend;
 use crate::pair::{Facts, Pulse, RoleKeeper};
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{LoadOptions, Purpose};
 use crate::wire::reload::RefusedReload;
-use crate::wire::server::Expiry;
-use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
 
 pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
 
@@ -446,108 +441,11 @@ impl Daemon {
             .send_replace(Arc::new(self.engine.desired().clone()));
     }
 
-    /// The newest look at the kernel's table, with the connections it found.
-    fn seen(&self) -> TableOutcome {
-        TableOutcome {
-            connections: self.applier.connections(),
-            ..self.table.clone()
-        }
-    }
-
-    fn carry_out_order(&mut self, wish: Wish) -> Answer {
-        match self.tell(Event::Operator(wish)) {
-            Some(Ok(text)) => Answer::Done(text),
-            Some(Err(why)) => Answer::Error(why),
-            None => Answer::Done("done".to_owned()),
-        }
-    }
-
     fn way(&self) -> Way {
         match self.load.purpose {
             Purpose::Observe => Way::Nowhere,
             Purpose::Work if self.role.speaks() => Way::Out,
             Purpose::Work => Way::Held,
-        }
-    }
-
-    /// As what it answers.
-    fn source(&self) -> Source {
-        match self.load.purpose {
-            Purpose::Work => Source::Daemon,
-            Purpose::Observe => Source::Observer,
-        }
-    }
-
-    fn answer(&mut self, ask: Ask) {
-        let is_change = ask.is_change();
-        if ask.is_given_up() {
-            let why = "asked too long ago, nobody waits for it any more: nothing was changed";
-            tracing::warn!(
-                uid = ask.uid,
-                why,
-                "a wish on the control socket is left out"
-            );
-            let answer = Answer::Error(why.to_owned());
-            let _ = ask.reply.send(self.reply(answer, None));
-            return;
-        }
-        let answer = match ask.request {
-            Request::Table => {
-                let seen = self.seen();
-                let mut answer = rows::table(&self.engine, &seen, self.source());
-                answer.sync = self.role_sources.sync();
-                Answer::Table(answer)
-            }
-            Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
-            Request::Events { after } => Answer::Events(self.chronicle.after(after)),
-            Request::Why { group, service } => {
-                let delivery = |id| self.chronicle.delivery(id);
-                let now = self.clock.now();
-                match why::why(&self.engine, now, &group, &service, delivery) {
-                    Ok(answer) => Answer::Why(Box::new(answer)),
-                    Err(why) => Answer::Error(why),
-                }
-            }
-            Request::Server(aim) => {
-                let (seen, now) = (self.seen(), self.clock.now());
-                let since = |vs, rs| self.chronicle.since(vs, rs);
-                let expiry = match self.engine.model().globals.ipvs_backend {
-                    IpvsBackend::Memory => Expiry::default(),
-                    IpvsBackend::Netlink | IpvsBackend::Ipvsadm => host::expiry(),
-                };
-                let from = (self.source(), expiry);
-                match wire_server::why(&self.engine, &seen, now, &aim, from, since) {
-                    Ok(answer) => Answer::Server(Box::new(answer)),
-                    Err(why) => Answer::Error(why),
-                }
-            }
-            Request::Wish(desire) => self.carry_out_order(Wish::Manual(Order {
-                aim: desire.aim,
-                wish: desire.wish,
-                span: desire.for_s.map(Duration::from_secs),
-                by: wire_server::asked_by(desire.login.as_deref(), ask.uid),
-                reason: desire.reason,
-                caution: desire.caution,
-            })),
-            Request::Enable { server, within } => {
-                let server = RealServerName(server);
-                self.enable(Aim { server, within })
-            }
-            Request::Role => Answer::Role(Box::new(self.role_answer())),
-            Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),
-            Request::Health => Answer::Health(self.health()),
-            Request::Metrics => Answer::Metrics(Box::new(self.metrics())),
-        };
-        let kept = is_change.then(|| self.store.kept());
-        // The client may be gone; nothing depends on it.
-        let _ = ask.reply.send(self.reply(answer, kept));
-    }
-
-    fn reply(&self, answer: Answer, kept: Option<Kept>) -> Reply {
-        Reply {
-            answer,
-            refused_reload: self.refused_reload.clone(),
-            kept,
         }
     }
 }

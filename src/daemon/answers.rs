@@ -1,0 +1,116 @@
+//! How are a person's questions answered?
+//!
+//! Who asks comes in over the socket, which is `control`; the answers are views of the engine, and
+//! what a person wishes is told to it as an event. Everything is answered at once.
+
+use std::time::Duration;
+
+use crate::daemon::Daemon;
+use crate::daemon::control::{Ask, Reply};
+use crate::daemon::store::Kept;
+use crate::engine::event::{Aim, Event, Order, RealServerName, TableOutcome, Wish};
+use crate::host;
+use crate::model::IpvsBackend;
+use crate::site::Purpose;
+use crate::wire::server::Expiry;
+use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
+
+impl Daemon {
+    /// Answers a person; what came of a wish is told when the journal has it.
+    pub(super) fn answer(&mut self, ask: Ask) {
+        let is_change = ask.is_change();
+        if ask.is_given_up() {
+            let why = "asked too long ago, nobody waits for it any more: nothing was changed";
+            tracing::warn!(
+                uid = ask.uid,
+                why,
+                "a wish on the control socket is left out"
+            );
+            let answer = Answer::Error(why.to_owned());
+            let _ = ask.reply.send(self.reply(answer, None));
+            return;
+        }
+        let answer = match ask.request {
+            Request::Table => {
+                let seen = self.seen();
+                let mut answer = rows::table(&self.engine, &seen, self.source());
+                answer.sync = self.role_sources.sync();
+                Answer::Table(answer)
+            }
+            Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
+            Request::Events { after } => Answer::Events(self.chronicle.after(after)),
+            Request::Why { group, service } => {
+                let delivery = |id| self.chronicle.delivery(id);
+                let now = self.clock.now();
+                match why::why(&self.engine, now, &group, &service, delivery) {
+                    Ok(answer) => Answer::Why(Box::new(answer)),
+                    Err(why) => Answer::Error(why),
+                }
+            }
+            Request::Server(aim) => {
+                let (seen, now) = (self.seen(), self.clock.now());
+                let since = |vs, rs| self.chronicle.since(vs, rs);
+                let expiry = match self.engine.model().globals.ipvs_backend {
+                    IpvsBackend::Memory => Expiry::default(),
+                    IpvsBackend::Netlink | IpvsBackend::Ipvsadm => host::expiry(),
+                };
+                let from = (self.source(), expiry);
+                match wire_server::why(&self.engine, &seen, now, &aim, from, since) {
+                    Ok(answer) => Answer::Server(Box::new(answer)),
+                    Err(why) => Answer::Error(why),
+                }
+            }
+            Request::Wish(desire) => self.carry_out_order(Wish::Manual(Order {
+                aim: desire.aim,
+                wish: desire.wish,
+                span: desire.for_s.map(Duration::from_secs),
+                by: wire_server::asked_by(desire.login.as_deref(), ask.uid),
+                reason: desire.reason,
+                caution: desire.caution,
+            })),
+            Request::Enable { server, within } => {
+                let server = RealServerName(server);
+                self.enable(Aim { server, within })
+            }
+            Request::Role => Answer::Role(Box::new(self.role_answer())),
+            Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),
+            Request::Health => Answer::Health(self.health()),
+            Request::Metrics => Answer::Metrics(Box::new(self.metrics())),
+        };
+        let kept = is_change.then(|| self.store.kept());
+        // The client may be gone; nothing depends on it.
+        let _ = ask.reply.send(self.reply(answer, kept));
+    }
+
+    fn carry_out_order(&mut self, wish: Wish) -> Answer {
+        match self.tell(Event::Operator(wish)) {
+            Some(Ok(text)) => Answer::Done(text),
+            Some(Err(why)) => Answer::Error(why),
+            None => Answer::Done("done".to_owned()),
+        }
+    }
+
+    fn reply(&self, answer: Answer, kept: Option<Kept>) -> Reply {
+        Reply {
+            answer,
+            refused_reload: self.refused_reload.clone(),
+            kept,
+        }
+    }
+
+    /// The newest look at the kernel's table, with the connections it found.
+    pub(super) fn seen(&self) -> TableOutcome {
+        TableOutcome {
+            connections: self.applier.connections(),
+            ..self.table.clone()
+        }
+    }
+
+    /// As what it answers.
+    pub(super) fn source(&self) -> Source {
+        match self.load.purpose {
+            Purpose::Work => Source::Daemon,
+            Purpose::Observe => Source::Observer,
+        }
+    }
+}
