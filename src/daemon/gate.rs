@@ -1,18 +1,23 @@
 //! Who may ask for what: `authfile` and `userfile` as they were read last.
 //!
 //! What the files mean is in [`crate::protocol::auth`], who reads them in [`crate::site`].
-//! Everything here blocks, and is called at the start and from threads of its own.
+//! Reading blocks: it takes place at the start, and on threads beside the loop, which takes over
+//! what they found.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use nix::unistd::User;
+use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
-use crate::daemon::mistakes;
+use crate::daemon::readings::BROKE;
+use crate::daemon::requests::{self, Reset};
+use crate::daemon::{Daemon, mistakes};
 use crate::model::{AuthSettings, AuthType};
-use crate::protocol::Credentials;
 use crate::protocol::auth::{self, AuthRules, UserFile};
 use crate::protocol::crypt::PasswordHash;
+use crate::protocol::{Credentials, Work, refused};
 use crate::site::{self, Access};
 
 /// Why the rules cannot be used: a file cannot be read, or has mistakes.
@@ -32,6 +37,15 @@ impl GateError {
         let place = place.unwrap_or_default();
         Some(Self(format!("{place}{}{more}", first.message)))
     }
+}
+
+/// Who is answered when it was read who may what.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// The client that said `reload auth`.
+    Reload(oneshot::Sender<String>),
+    /// A client of a reload whose file is in force.
+    Reset(Reset),
 }
 
 /// What both files say.
@@ -92,6 +106,51 @@ impl Gate {
         };
         let why = self.ways.iter().find_map(unusable);
         Err(why.unwrap_or_else(|| "unknown user or wrong password".to_owned()))
+    }
+}
+
+impl Daemon {
+    /// Reads who may what beside the loop, and answers who waits for it.
+    pub(super) fn read_gate(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
+        if self.gate_readings.ask(waiting) {
+            self.begin_gate();
+        }
+    }
+
+    fn begin_gate(&mut self) {
+        let settings = self.engine.model().globals.auth.clone();
+        let thread = tokio::task::spawn_blocking(move || Gate::read(&settings));
+        self.gate_readings.begun(thread);
+    }
+
+    /// Lets the rules take effect; wrong ones leave the old in force. None where the thread
+    /// broke.
+    pub(super) fn take_gate(&mut self, gate: Option<Result<Gate, GateError>>) {
+        let text = match gate {
+            Some(Ok(gate)) => {
+                self.traps.reload(gate.rules().traps());
+                self.gate = Arc::new(gate);
+                Work::ReloadAuth.reply().to_owned()
+            }
+            Some(Err(error)) => {
+                tracing::error!(%error, "the old rules for clients stay in force");
+                refused(&error.to_string())
+            }
+            None => refused(BROKE),
+        };
+        let (answered, goes_on) = self.gate_readings.ended();
+        let mut resets = Vec::new();
+        for waiting in answered {
+            match waiting {
+                // The client may be gone.
+                Waiting::Reload(reply) => drop(reply.send(text.clone())),
+                Waiting::Reset(reset) => resets.push(reset),
+            }
+        }
+        requests::answer(resets, true);
+        if goes_on {
+            self.begin_gate();
+        }
     }
 }
 

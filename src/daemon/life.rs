@@ -31,7 +31,7 @@ use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::peer::Peer;
 use crate::daemon::pidfile::PidFile;
-use crate::daemon::requests::Readings;
+use crate::daemon::readings::Readings;
 use crate::daemon::role::{self, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;

@@ -26,6 +26,7 @@
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `gate` |
+//! | how does one thread read files for all who ask | `readings` |
 //! | how do traps come in | `traps` |
 //! | who holds the connections that tell of a crash | `tripwire` |
 //! | what is logged of mistakes in files | `mistakes` |
@@ -65,6 +66,7 @@ mod names;
 pub mod outbox;
 mod peer;
 mod pidfile;
+mod readings;
 mod reload;
 mod requests;
 mod role;
@@ -93,7 +95,7 @@ use crate::daemon::applier::Applier;
 use crate::daemon::boot::Boot;
 use crate::daemon::chronicle::{Chronicle, Way};
 use crate::daemon::control::Ask;
-use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::gate::{Gate, GateError, Waiting};
 use crate::daemon::health::Watchdog;
 use crate::daemon::logs::Logs;
 use crate::daemon::metrics::Metrics;
@@ -101,8 +103,9 @@ use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::peer::Peer;
+use crate::daemon::readings::Readings;
 use crate::daemon::reload::Reloaded;
-use crate::daemon::requests::{Readings, Reset, Waiting};
+use crate::daemon::requests::Reset;
 use crate::daemon::role::{News, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;

@@ -9,11 +9,11 @@ use std::sync::atomic::Ordering;
 
 use nix::unistd::gethostname;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
-use crate::daemon::gate::{Gate, GateError};
+use crate::daemon::gate::Waiting;
+use crate::daemon::readings::BROKE;
 use crate::daemon::scribe::Reply;
 use crate::daemon::server::{Ask, Said};
 use crate::daemon::syslog;
@@ -24,83 +24,11 @@ use crate::site;
 /// Mistakes of a configuration that `test config` shows.
 const MISTAKES_MAX: usize = 100;
 
-/// What a client is told where a thread broke, which its panic has logged.
-const BROKE: &str = "this did not work because of a defect of lvsmon; its log says more";
-
 /// A `reset` that waits until the file was read.
 #[derive(Debug)]
 pub(super) struct Reset {
     memory: Memory,
     reply: oneshot::Sender<String>,
-}
-
-/// Who is answered when it was read who may what.
-#[derive(Debug)]
-pub(super) enum Waiting {
-    /// The client that said `reload auth`.
-    Reload(oneshot::Sender<String>),
-    /// A client of a reload whose file is in force.
-    Reset(Reset),
-}
-
-/// Readings of one kind that block a thread, one at once: however many clients ask, they take one
-/// thread. Who asks while one is under way is answered by the next one, together with all the
-/// others that do: the one under way may have read too early for them. A client waits for its
-/// answer before it asks again, so no more wait than there are clients.
-#[derive(Debug)]
-pub(super) struct Readings<T, R> {
-    under_way: Option<Vec<T>>,
-    next: Option<Vec<T>>,
-    thread: Option<JoinHandle<R>>,
-}
-
-impl<T, R> Default for Readings<T, R> {
-    fn default() -> Self {
-        Self {
-            under_way: None,
-            next: None,
-            thread: None,
-        }
-    }
-}
-
-impl<T, R> Readings<T, R> {
-    /// Somebody asks, or nobody who waits for an answer. Whether a reading is to be begun.
-    pub(super) fn ask(&mut self, who: impl IntoIterator<Item = T>) -> bool {
-        let begins = self.under_way.is_none();
-        let place = if begins {
-            &mut self.under_way
-        } else {
-            &mut self.next
-        };
-        place.get_or_insert_default().extend(who);
-        begins
-    }
-
-    /// This thread reads.
-    pub(super) fn begun(&mut self, thread: JoinHandle<R>) {
-        self.thread = Some(thread);
-    }
-
-    /// What was read, none where the thread broke; never ends while none reads. Cancel safe.
-    pub(super) async fn read(&mut self) -> Option<R> {
-        let Some(thread) = &mut self.thread else {
-            return std::future::pending().await;
-        };
-        let result = thread.await;
-        self.thread = None;
-        if let Err(error) = &result {
-            tracing::error!(%error, "reading files broke; this is a defect of lvsmon");
-        }
-        result.ok()
-    }
-
-    /// The reading has ended: who is answered, and whether another one is to be begun.
-    pub(super) fn ended(&mut self) -> (Vec<T>, bool) {
-        let answered = self.under_way.take().unwrap_or_default();
-        self.under_way = self.next.take();
-        (answered, self.under_way.is_some())
-    }
 }
 
 impl Daemon {
@@ -246,49 +174,6 @@ impl Daemon {
         }
     }
 
-    /// Reads who may what beside the loop, and answers who waits for it.
-    pub(super) fn read_gate(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
-        if self.gate_readings.ask(waiting) {
-            self.begin_gate();
-        }
-    }
-
-    fn begin_gate(&mut self) {
-        let settings = self.engine.model().globals.auth.clone();
-        let thread = tokio::task::spawn_blocking(move || Gate::read(&settings));
-        self.gate_readings.begun(thread);
-    }
-
-    /// Lets the rules take effect; wrong ones leave the old in force. None where the thread
-    /// broke.
-    pub(super) fn take_gate(&mut self, gate: Option<Result<Gate, GateError>>) {
-        let text = match gate {
-            Some(Ok(gate)) => {
-                self.traps.reload(gate.rules().traps());
-                self.gate = Arc::new(gate);
-                Work::ReloadAuth.reply().to_owned()
-            }
-            Some(Err(error)) => {
-                tracing::error!(%error, "the old rules for clients stay in force");
-                refused(&error.to_string())
-            }
-            None => refused(BROKE),
-        };
-        let (answered, goes_on) = self.gate_readings.ended();
-        let mut resets = Vec::new();
-        for waiting in answered {
-            match waiting {
-                // The client may be gone.
-                Waiting::Reload(reply) => drop(reply.send(text.clone())),
-                Waiting::Reset(reset) => resets.push(reset),
-            }
-        }
-        answer(resets, true);
-        if goes_on {
-            self.begin_gate();
-        }
-    }
-
     /// Answers the clients that wait for a reload: at once where it was refused, else when the
     /// rules of the new file are in force too.
     pub(super) fn answer_resets(&mut self, resets: Vec<Reset>, is_done: bool) {
@@ -311,7 +196,8 @@ pub(super) fn memory_of(resets: &[Reset]) -> Memory {
     }
 }
 
-fn answer(resets: Vec<Reset>, is_done: bool) {
+/// Answers them.
+pub(super) fn answer(resets: Vec<Reset>, is_done: bool) {
     if resets.is_empty() {
         return;
     }
@@ -343,33 +229,5 @@ fn place(mistake: &Diagnostic) -> String {
     match &mistake.place {
         Some(place) => format!("{}:{}: {}", place.file, place.line, mistake.message),
         None => mistake.message.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_asks_during_a_reading_is_answered_by_one_that_begins_later() {
-        let mut readings = Readings::<u8, ()>::default();
-        assert!(readings.ask([1]));
-        assert!(!readings.ask([2]));
-        assert!(!readings.ask([3]));
-        assert_eq!(readings.ended(), (vec![1], true));
-        // The second one is under way.
-        assert!(!readings.ask([4]));
-        assert_eq!(readings.ended(), (vec![2, 3], true));
-        assert_eq!(readings.ended(), (vec![4], false));
-        assert!(readings.ask([5]));
-    }
-
-    #[test]
-    fn a_reading_that_nobody_waits_for_takes_place_too() {
-        let mut readings = Readings::<u8, ()>::default();
-        assert!(readings.ask([]));
-        assert!(!readings.ask([]));
-        assert_eq!(readings.ended(), (vec![], true));
-        assert_eq!(readings.ended(), (vec![], false));
     }
 }
