@@ -41,6 +41,8 @@ pub struct RealServerView {
     pub manual: Option<ManualView>,
     /// Why it stands so in its `virtual` section; none for one of `lvs.alert` lines only.
     pub role: Option<ServerRole>,
+    /// Who gives it weight 0, where nobody withdraws it; none where an operator says its weight.
+    pub zero_by: Option<ZeroBy>,
     /// When it leaves that role by itself: the end of a slow start, or of a drain.
     pub role_ends: Option<Wall>,
     /// The section as a whole; none for one of `lvs.alert` lines only.
@@ -73,11 +75,22 @@ impl RealServerView {
             problem: None,
             manual: None,
             role: None,
+            zero_by: None,
             role_ends: None,
             section: None,
             counts: Vec::new(),
         }
     }
+}
+
+/// Who gives a real server that nobody withdraws weight 0: it serves nobody, unless `min_live`
+/// keeps it in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ZeroBy {
+    /// The latest good checks of these services, in file order.
+    Checks(Vec<ServiceId>),
+    /// The file.
+    File,
 }
 
 /// A `virtual` section as a whole.

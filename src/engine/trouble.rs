@@ -284,7 +284,11 @@ impl Engine {
             return;
         };
         let span = Readable(told.since.ago(now));
-        let text = format!("{}, after {span}", trouble.over(section.key));
+        let is_served = match self.bindings.served_by(section.key) {
+            Some(ServedBy::Fallback | ServedBy::Nobody) => false,
+            Some(ServedBy::Servers | ServedBy::TooFew | ServedBy::NobodyYet) | None => true,
+        };
+        let text = format!("{}, after {span}", trouble.over(section.key, is_served));
         actions.push(Action::Note(Note::Section {
             virtual_service: section.key,
             news: SectionNews::Over(trouble, text.clone()),

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
 use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
 use crate::engine::manual::ManualView;
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
     Command, ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish,
-    Strangers, Table, TableEntry, VirtualServiceKey,
+    Strangers, Table, TableEntry, VirtualServiceKey, Weight,
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
 use crate::time::Wall;
@@ -415,16 +415,36 @@ fn why(model: &Model, view: &RealServerView) -> String {
     if !view.left_out.is_empty() {
         parts.push(format!("{} never runs", names(&view.left_out)));
     }
-    parts.extend(view.role.and_then(special));
+    parts.extend(view.zero_by.as_ref().map(|it| zero_by(model, it)));
+    parts.extend(view.role.and_then(|role| special(role, view.wish)));
     let share = wire_server::slow_start(view);
     parts.extend(share.map(|share| format!("slow start, at {share}% of its weight")));
     parts.extend(view.problem.clone());
     parts.join("; ")
 }
 
+/// Who gives a healthy real server weight 0.
+fn zero_by(model: &Model, by: &ZeroBy) -> String {
+    match by {
+        ZeroBy::File => "weight 0 in the file".to_owned(),
+        ZeroBy::Checks(services) => {
+            let names: Vec<String> = services.iter().map(|&id| name(model, id)).collect();
+            let verb = if names.len() == 1 { "gives" } else { "give" };
+            format!("{} {verb} it weight 0", names.join(", "))
+        }
+    }
+}
+
+fn takes_clients(wish: ServerWish) -> bool {
+    matches!(wish, ServerWish::In(settings) if settings.weight > Weight(0))
+}
+
 /// What is special about the place of a real server in its section.
-fn special(role: ServerRole) -> Option<String> {
+fn special(role: ServerRole, wish: ServerWish) -> Option<String> {
     match role {
+        ServerRole::FallbackIn if !takes_clients(wish) => {
+            Some("the fallback, kept from clients".to_owned())
+        }
         ServerRole::Kept => Some("kept in by min_live".to_owned()),
         ServerRole::Quiesced => Some("weight 0 by on_failure".to_owned()),
         ServerRole::Draining { .. } => Some("waits for its connections to end".to_owned()),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use lvsmon::engine::Engine;
-use lvsmon::engine::desired::{RealServerView, ServerRole};
+use lvsmon::engine::desired::{RealServerView, ServerRole, ZeroBy};
 use lvsmon::engine::event::ManualWish;
 use lvsmon::engine::manual::DrainView;
 use lvsmon::lvs::{Protocol, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
@@ -54,6 +54,8 @@ struct Tally {
     live: usize,
     /// Those that could: nobody's wish is against it, and it is tested or in.
     able: usize,
+    /// Healthy ones with weight 0 by their checks: `min_live` may keep them in.
+    spent: usize,
     is_fallback_in: bool,
     /// Withdrawn ones that the kernel does not have in.
     failed_and_out: usize,
@@ -90,14 +92,14 @@ pub(crate) fn sections_are_served(
             assert_eq!(tally.live, 0, "the fallback beside others: {mine:#?}");
         } else {
             assert!(
-                tally.live >= least.min(tally.able),
+                tally.live >= least.min(tally.able + tally.spent),
                 "{tally:?}, min_live {least}: {mine:#?}"
             );
             let has_fallback = mine
                 .iter()
                 .any(|it| it.role == Some(ServerRole::FallbackOut));
             assert!(
-                !has_fallback || tally.live > 0 || tally.able == 0,
+                !has_fallback || tally.live > 0 || tally.able + tally.spent == 0,
                 "nobody serves, nor does the fallback: {mine:#?}"
             );
         }
@@ -142,7 +144,14 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
                     view.withdrawals.is_empty(),
                     "withdrawn, and serves: {view:?}"
                 );
-                (true, true)
+                let has_weight = weight > Some(Weight(0));
+                let is_spent = matches!(view.zero_by, Some(ZeroBy::Checks(_)));
+                assert!(
+                    has_weight || is_taken || view.zero_by.is_some(),
+                    "weight 0, and nobody says so: {view:?}"
+                );
+                tally.spent += usize::from(!has_weight && is_spent && !is_taken);
+                (has_weight, has_weight)
             }
             ServerRole::Kept => {
                 assert!(may_be_kept(section, view), "kept without need: {view:?}");

@@ -151,7 +151,7 @@ impl Page<'_> {
         }
         self.kernel()?;
         if let Some(section) = &server.section {
-            self.state(section)?;
+            self.state(server, section)?;
             self.whole(section)?;
         }
         for check in server.checks.iter().filter(|it| it.withdraws.is_none()) {
@@ -313,8 +313,8 @@ impl Page<'_> {
     }
 
     /// What is special about its place in the section.
-    fn state(&mut self, section: &SectionRow) -> io::Result<()> {
-        let special = state(section, |at| self.sheet.moment(at));
+    fn state(&mut self, server: &ServerWhy, section: &SectionRow) -> io::Result<()> {
+        let special = state(server, section, |at| self.sheet.moment(at));
         match special {
             Some((name, text)) => self.sheet.painted(name, Tone::Odd, &text),
             None => Ok(()),
@@ -423,7 +423,11 @@ fn unchecked(server: &ServerWhy) -> Option<&'static str> {
 }
 
 /// What is special about the place of a real server in its section, and what that is called.
-fn state(section: &SectionRow, moment: impl Fn(i64) -> String) -> Option<(&'static str, String)> {
+fn state(
+    server: &ServerWhy,
+    section: &SectionRow,
+    moment: impl Fn(i64) -> String,
+) -> Option<(&'static str, String)> {
     let until = section.role_ends.map(moment);
     let until = until.unwrap_or_else(|| "its time is over".to_owned());
     let said_by = |rule| match section.own_rules.contains(&rule) {
@@ -437,7 +441,17 @@ fn state(section: &SectionRow, moment: impl Fn(i64) -> String) -> Option<(&'stat
         }
         (RoleRow::Kept, _) => {
             let least = section.min_live;
-            format!("kept in although it is withdrawn: min_live asks for {least}")
+            let what = match server.checks.iter().any(|check| check.withdraws.is_some()) {
+                true => "it is withdrawn",
+                false => "its check gives it weight 0",
+            };
+            format!("kept in although {what}: min_live asks for {least}")
+        }
+        (RoleRow::QuiescedByCheck, _) => {
+            "healthy, and its check gives it weight 0: new connections go elsewhere".to_owned()
+        }
+        (RoleRow::QuiescedByFile, _) => {
+            "weight 0 in the file: new connections go elsewhere".to_owned()
         }
         (RoleRow::Quiesced, _) => {
             let by = said_by(OwnRule::OnFailure);
@@ -456,6 +470,9 @@ fn state(section: &SectionRow, moment: impl Fn(i64) -> String) -> Option<(&'stat
         }
         (RoleRow::Unseen, _) => {
             "nothing changes before the first look at the kernel's table".to_owned()
+        }
+        (RoleRow::FallbackIn, _) if server.wanted_weight == Some(0) => {
+            "it is the fallback, with weight 0: it takes nobody's place".to_owned()
         }
         (RoleRow::FallbackIn, _) => {
             "it is the fallback, and serves until a real server does again".to_owned()
@@ -510,7 +527,7 @@ fn others(section: &SectionRow) -> (Option<Tone>, String) {
         (Some(ServedRow::Fallback), None) => (Some(Tone::Bad), "; the fallback serves".to_owned()),
         (Some(ServedRow::TooFew), _) => (
             Some(Tone::Bad),
-            "; the last ones that failed stay in".to_owned(),
+            "; min_live keeps the last ones in".to_owned(),
         ),
         (Some(ServedRow::Nobody), _) => (Some(Tone::Bad), "; nothing serves".to_owned()),
         (Some(ServedRow::NobodyYet), _) => (
@@ -532,7 +549,7 @@ fn others_wanted(section: &SectionRow) -> (Option<Tone>, String) {
             format!("; the fallback {fallback} is wanted to serve")
         }
         (Some(ServedRow::Fallback), None) => "; the fallback is wanted to serve".to_owned(),
-        (Some(ServedRow::TooFew), _) => "; the last ones that failed are wanted in".to_owned(),
+        (Some(ServedRow::TooFew), _) => "; min_live wants the last ones in".to_owned(),
         (Some(ServedRow::Nobody), _) => "; nothing else is wanted in their place".to_owned(),
         (Some(ServedRow::Servers), Some(fallback)) => format!("; fallback {fallback} not wanted"),
         (Some(ServedRow::NobodyYet | ServedRow::Servers) | None, _) => as_it_is,
@@ -673,7 +690,7 @@ mod tests {
                 own_rules: own_rules.to_vec(),
                 ..section()
             };
-            state(&section, |_| String::new()).map(|(_, text)| text)
+            state(&server(Some(5), Some(5)), &section, |_| String::new()).map(|(_, text)| text)
         };
         let (failure, initial) = (OwnRule::OnFailure, OwnRule::Initial);
         for (role, own, expected) in [
@@ -765,8 +782,8 @@ mod tests {
                 &many,
                 &none,
                 Some(Tone::Bad),
-                "2 of 9 real servers are wanted to serve, min_live 1; the last ones that failed \
-                 are wanted in; but new connections do not reach B, C and 4 more",
+                "2 of 9 real servers are wanted to serve, min_live 1; min_live wants the last \
+                 ones in; but new connections do not reach B, C and 4 more",
             ),
         ] {
             let expected = (tone, text.to_owned());

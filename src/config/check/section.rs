@@ -213,6 +213,11 @@ impl<'a> Compiler<'_, 'a> {
             self.report().error(line.word, message, help);
         }
         let weight = line.weight.unwrap_or(Weight(1));
+        if weight == Weight(0) {
+            let message = "the fallback has weight 0: it takes nobody's place";
+            let help = "write a weight above 0, or remove it";
+            self.report().warn(line.word, message, help);
+        }
         Some(Fallback {
             host,
             port,

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use crate::engine::binding::Bindings;
-use crate::engine::desired::{CountView, RealServerView, SectionView, Survey};
+use crate::engine::desired::{CountView, RealServerView, SectionView, Survey, ZeroBy};
+use crate::engine::manual::Effect;
 use crate::engine::section::count::{Streak, place};
 use crate::engine::section::memory::{Memory, SectionState};
 use crate::engine::section::wanted::{ServerRole, on_failure};
-use crate::lvs::{DesiredService, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::lvs::{DesiredService, RealServerKey, ServerWish, VirtualServiceKey, Weight};
 use crate::model::{DeclaredJudge, DeclaredServer, DeclaredService, HostName, OnFailure};
 use crate::time::Wall;
 
@@ -56,6 +57,14 @@ impl Bindings {
             view.role_ends = view
                 .role
                 .and_then(|role| self.ends(section, server, role, memory));
+            view.zero_by = match view.role {
+                Some(ServerRole::Serves { .. } | ServerRole::Kept)
+                    if view.withdrawals.is_empty() && !self.is_weighed(key, place.server) =>
+                {
+                    self.zero_by(section, server)
+                }
+                Some(_) | None => None,
+            };
             view.section = Some(whole);
             view.counts.extend(
                 server
@@ -70,6 +79,9 @@ impl Bindings {
             let wish = wanted.servers.get(&server).copied();
             view.wish = wish.unwrap_or(ServerWish::AsFound);
             view.role = state.roles.get(&server).copied();
+            let is_zero = fallback.settings.weight == Weight(0);
+            let is_own = !self.is_weighed(key, Some(server));
+            view.zero_by = (is_zero && is_own).then_some(ZeroBy::File);
             view.section = Some(whole);
             views.push(view);
         } else if let Some(fallback) = &section.fallback
@@ -82,6 +94,12 @@ impl Bindings {
             view.section = Some(whole);
             views.push(view);
         }
+    }
+
+    /// Whether an operator says a weight above 0 of a real server.
+    fn is_weighed(&self, key: VirtualServiceKey, server: Option<RealServerKey>) -> bool {
+        let effect = server.and_then(|server| self.manual.effect((key, server)));
+        matches!(effect, Some(Effect::Weight(weight)) if weight > Weight(0))
     }
 
     fn whole(

@@ -169,8 +169,23 @@ impl Bindings {
             let effect = self.manual.effect((key, server));
             effect.is_some_and(Effect::takes_away)
         });
+        let views = self.real_servers_in(key);
+        let is_taken = |view: &RealServerView| {
+            let effect = view.server.and_then(|it| self.manual.effect((key, it)));
+            effect.is_some_and(Effect::takes_away)
+        };
+        let zero = views
+            .iter()
+            .filter(|it| it.zero_by.is_some() && !is_taken(it));
+        let is_fallback = |view: &RealServerView| {
+            matches!(
+                view.role,
+                Some(ServerRole::FallbackIn | ServerRole::FallbackOut)
+            )
+        };
         KeptOut {
             count: taken.count(),
+            zero: zero.filter(|it| !is_fallback(it)).count(),
             of: section.as_ref().map_or(0, |section| section.declared),
         }
     }

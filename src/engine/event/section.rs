@@ -32,27 +32,44 @@ pub enum Trouble {
     Contested,
 }
 
-/// How many of a section's real servers operators keep from its clients.
+const ZERO: &str = "weight 0 by their checks or in the file";
+
+/// How many of a section's real servers are kept from its clients without having failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeptOut {
-    /// So many, by `disable`, `drain`, `quiesce` or `weight 0`.
+    /// By operators: `disable`, `drain`, `quiesce` or `weight 0`.
     pub count: usize,
+    /// By weight 0 that their checks or the file give them.
+    pub zero: usize,
     /// Of so many in the file.
     pub of: usize,
 }
 
 impl KeptOut {
-    /// What became of all real servers, where none takes clients; none where operators have
-    /// nothing to do with it.
+    /// What became of all real servers, where none takes clients; none where all failed.
     fn and_the_others(self) -> Option<String> {
-        let Self { count, of } = self;
-        match (count, of.saturating_sub(count)) {
-            (0, _) => None,
-            (_, 0) => Some(format!("operators keep all {of} from their clients")),
-            _ => Some(format!(
-                "operators keep {count} of {of} from their clients, and the others failed"
-            )),
+        let Self { count, zero, of } = self;
+        let failed = of.saturating_sub(count + zero);
+        let others = if failed == 0 {
+            ""
+        } else {
+            ", and the others failed"
+        };
+        match (self.by_operators(), zero) {
+            (None, 0) => None,
+            (Some(_), 0) if failed == 0 => {
+                Some(format!("operators keep all {of} from their clients"))
+            }
+            (None, _) if failed == 0 => Some(format!("all {of} have {ZERO}")),
+            (None, _) => Some(format!("{zero} of {of} have {ZERO}{others}")),
+            (Some(wished), 0) => Some(format!("{wished}{others}")),
+            (Some(wished), _) => Some(format!("{wished}, {zero} have {ZERO}{others}")),
         }
+    }
+
+    fn by_operators(self) -> Option<String> {
+        let Self { count, of, .. } = self;
+        (count > 0).then(|| format!("operators keep {count} of {of} from their clients"))
     }
 }
 
@@ -110,16 +127,20 @@ impl Trouble {
                     MinLive::Count(count) => count.to_string(),
                     MinLive::Percent(percent) => format!("{percent}%"),
                 };
-                let wished = match kept_out {
-                    KeptOut { count: 0, .. } => String::new(),
-                    KeptOut { count, of } => {
-                        format!(" (operators keep {count} of {of} from their clients)")
-                    }
-                };
-                format!(
-                    "virtual service {key} has fewer healthy real servers than min_live \
-                     {least}{wished}: the last ones that failed stay in"
-                )
+                let wished = kept_out.by_operators();
+                let wished = wished.map_or_else(String::new, |it| format!(" ({it})"));
+                match kept_out.zero {
+                    0 => format!(
+                        "virtual service {key} has fewer healthy real servers than min_live \
+                         {least}{wished}: the last ones that failed stay in"
+                    ),
+                    zero => format!(
+                        "virtual service {key} has fewer real servers that take clients than \
+                         min_live {least}{wished}, {zero} have {ZERO}: first those with weight 0 \
+                         by their checks stay in with their own weight, then the last ones that \
+                         failed"
+                    ),
+                }
             }
             Self::Fallback => {
                 let host = section.fallback.as_ref();
@@ -153,9 +174,12 @@ impl Trouble {
         }
     }
 
-    /// What a person is told when it is over.
-    pub(crate) fn over(self, key: VirtualServiceKey) -> String {
+    /// What a person is told when it is over; `is_served` tells whether real servers serve.
+    pub(crate) fn over(self, key: VirtualServiceKey, is_served: bool) -> String {
         match self {
+            Self::TooFew if !is_served => {
+                format!("virtual service {key} has no real server left that min_live keeps in")
+            }
             Self::TooFew => format!("virtual service {key} has enough healthy real servers again"),
             Self::Fallback => format!("virtual service {key} is done with its fallback"),
             Self::NoServer => format!("virtual service {key} is served again"),

@@ -1,8 +1,9 @@
 //! Which real servers of a section stay in although they are withdrawn, and does the fallback
 //! take their place (D15)?
 //!
-//! Pure. `min_live` holds while something serves or no fallback is declared; with nothing that
-//! serves and a fallback, the fallback replaces all. Those kept are first the ones that their checks
+//! Pure. `min_live` holds while something is healthy or no fallback is declared; with nothing that
+//! is healthy and a fallback, the fallback replaces all. One with weight 0 serves nobody: where
+//! `min_live` keeps none of these, the fallback replaces them too. Those kept are first the ones that their checks
 //! give weight 0, in file order, then those that nobody can judge, in file order, then the most
 //! recently withdrawn, ties in file order.
 
@@ -21,8 +22,8 @@ pub(crate) enum ServerStanding {
     Idle,
     /// No verdict, nor is one to come, and it is not in.
     Unheard,
-    /// An operator keeps it from its clients, whatever its checks say; or it failed, and is not
-    /// put in before the verdicts on others are there.
+    /// An operator or its weight in the file, 0, keeps it from its clients, whatever its checks
+    /// say; or it failed, and is not put in before the verdicts on others are there.
     Taken,
     /// Somebody withdraws it, since this moment without a break.
     Withdrawn(Moment),
@@ -46,9 +47,9 @@ pub enum ServedBy {
     Servers,
     /// Fewer are healthy than `min_live` asks for; the last ones that failed stay.
     TooFew,
-    /// None is healthy: the fallback.
+    /// None is healthy and takes clients: the fallback.
     Fallback,
-    /// None is healthy, and there is neither a fallback nor one to keep.
+    /// None is healthy and takes clients, and there is neither a fallback nor one to keep.
     Nobody,
     /// None is there yet; verdicts are still to come.
     NobodyYet,
@@ -100,7 +101,7 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
     } else {
         ServedBy::Nobody
     };
-    let replaced = match (serving + spent.len(), nobody, fallback) {
+    let replaced = match (serving + spent.len().min(min_live), nobody, fallback) {
         (0, ServedBy::Nobody, FallbackUse::Ready) => true,
         (0, _, FallbackUse::NotYet) => {
             return Live {
@@ -122,13 +123,12 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
     let unheard = those(ServerStanding::Unheard);
     // One that nobody can judge serves as well as one that was found in.
     let is_failing = |place: &usize| servers.get(*place) != Some(&ServerStanding::Unheard);
-    let healthy = serving + spent.len();
     let last_ones = spent.into_iter().chain(unheard).chain(withdrawn);
     let mut kept: Vec<usize> = last_ones.take(wanted).collect();
     kept.sort_unstable();
     let by = if kept.iter().any(is_failing) {
         ServedBy::TooFew
-    } else if healthy + kept.len() == 0 {
+    } else if serving + kept.len() == 0 {
         nobody
     } else {
         ServedBy::Servers
@@ -165,7 +165,7 @@ mod tests {
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{None, NotYet, Ready};
         use ServedBy::{Fallback, Nobody, NobodyYet, Servers, TooFew};
-        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 31] = [
+        let cases: [(&str, usize, FallbackUse, &[usize], ServedBy); 36] = [
             ("+++", 0, None, &[], Servers),
             ("+1+", 2, None, &[], Servers),
             ("+12", 1, Ready, &[], Servers),
@@ -192,7 +192,12 @@ mod tests {
             ("+00", 2, Ready, &[1], TooFew),
             ("102", 2, None, &[1, 2], TooFew),
             ("102", 1, Ready, &[1], TooFew),
-            ("100", 0, Ready, &[], Servers),
+            ("100", 0, Ready, &[], Fallback),
+            ("00", 0, None, &[], Nobody),
+            ("00", 1, Ready, &[0], TooFew),
+            ("0?", 0, Ready, &[], Fallback),
+            ("0?", 0, NotYet, &[], NobodyYet),
+            ("+0", 0, Ready, &[], Servers),
             ("1-2", 1, None, &[1], Servers),
             ("1-2", 2, None, &[1, 2], TooFew),
             ("1-2", 1, Ready, &[], Fallback),

@@ -17,7 +17,7 @@ use crate::lvs::{
     DesiredService, Protocol, RealServer, RealServerKey, ServerWish, ServiceFlags, ServiceWish,
     Strangers, VirtualServiceKey, Weight,
 };
-use crate::model::{DeclaredService, Initial, OnFailure, OwnRules};
+use crate::model::{DeclaredService, Initial, OnFailure, OwnRules, WeightFrom};
 use crate::time::{Mono, Now};
 
 /// How long the first verdict is waited for where nothing is in (D16).
@@ -183,10 +183,10 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     };
     let min_live = facts.section.min_live.of(facts.declared);
     let is_needed = live(&standings, min_live, fallback).by == ServedBy::Fallback;
-    // One that an operator keeps from its clients is none; it leaves as he wishes.
-    let fallback = match facts.fallback_wished {
-        Some(effect) if effect.takes_away() => FallbackUse::None,
-        Some(_) | None => fallback,
+    // One that takes no clients is none; where an operator wishes that, it leaves as he wishes.
+    let fallback = match fallback_weight(facts) {
+        Weight(0) => FallbackUse::None,
+        Weight(_) => fallback,
     };
     let Live { kept, by } = live(&standings, min_live, fallback);
     let by = match (by, grace) {
@@ -230,6 +230,17 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     }
     wanted.due = due;
     wanted
+}
+
+/// The weight of the fallback while it is in; 0 where it is not to be in.
+fn fallback_weight(facts: &Facts<'_>) -> Weight {
+    let own = facts.section.fallback.as_ref();
+    let own = own.map_or(Weight(0), |fallback| fallback.settings.weight);
+    match facts.fallback_wished {
+        None => own,
+        Some(Effect::Weight(weight)) => weight,
+        Some(Effect::Out) => Weight(0),
+    }
 }
 
 /// What an operator wishes comes last. No wish gives weight to a server that its checks withdraw.
@@ -337,28 +348,54 @@ fn is_found_in(facts: &Facts<'_>, server: &Server) -> bool {
 }
 
 fn standing(facts: &Facts<'_>, server: &Server, is_open: bool, now: Now) -> ServerStanding {
+    let own = own_weight(server);
     if server.wished.is_some_and(Effect::takes_away) {
         return ServerStanding::Taken;
     }
     match server.health {
-        Health::Good if server.given == Some(Weight(0)) && server.settings.weight > Weight(0) => {
-            ServerStanding::Spent
-        }
-        Health::Good => ServerStanding::Serves,
+        Health::Good => match (good_weight(server), own) {
+            (Weight(0), Weight(0)) => ServerStanding::Taken,
+            (Weight(0), _) => ServerStanding::Spent,
+            (_, _) => ServerStanding::Serves,
+        },
+        Health::Withdrawn if own == Weight(0) => ServerStanding::Taken,
         Health::Withdrawn => ServerStanding::Withdrawn(server.memory.withdrawn_since(now)),
         Health::Waiting | Health::Unheard => {
             let is_in = match silent(facts.section, server, is_open).0 {
-                ServerWish::In(_) => true,
+                ServerWish::In(_) => own > Weight(0),
                 ServerWish::Out => false,
                 ServerWish::AsFound => is_found_in(facts, server),
             };
             match (is_in, server.health) {
                 (true, _) => ServerStanding::Serves,
+                (false, Health::Unheard) if own == Weight(0) => ServerStanding::Taken,
                 (false, Health::Unheard) => ServerStanding::Unheard,
-                (false, Health::Waiting | Health::Good | Health::Withdrawn) => ServerStanding::Idle,
+                (false, _) if !may_serve(facts.section, server) => ServerStanding::Taken,
+                (false, _) => ServerStanding::Idle,
             }
         }
     }
+}
+
+/// The weight that the file, or an operator in its place, gives a real server.
+const fn own_weight(server: &Server) -> Weight {
+    match server.wished {
+        Some(Effect::Weight(weight)) => weight,
+        Some(Effect::Out) | None => server.settings.weight,
+    }
+}
+
+/// The weight of a healthy one, at the end of its slow start.
+fn good_weight(server: &Server) -> Weight {
+    match (server.wished, server.given) {
+        (None | Some(Effect::Out), Some(given)) => given,
+        (Some(Effect::Weight(_)), _) | (_, None) => own_weight(server),
+    }
+}
+
+/// Whether a good verdict can bring it clients: its own weight does, or one that its check gives.
+fn may_serve(section: &DeclaredService, server: &Server) -> bool {
+    own_weight(server) > Weight(0) || section.weight_from == WeightFrom::Check
 }
 
 type Decided = (ServerWish, ServerRole, Option<Mono>);

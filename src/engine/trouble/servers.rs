@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
 use crate::engine::manual::{Heed, ManualView};
 use crate::lvs::{ServerWish, VirtualServiceKey, Weight};
 use crate::model::{HostName, ServiceId};
@@ -39,6 +39,19 @@ impl Engine {
         text
     }
 
+    /// Who gives it weight 0.
+    fn zero_by(&self, by: &ZeroBy) -> String {
+        match by {
+            ZeroBy::File => "weight 0 in the file".to_owned(),
+            ZeroBy::Checks(services) => {
+                let names = services.iter().map(|&id| self.called(id).to_string());
+                let names: Vec<String> = names.collect();
+                let verb = if names.len() == 1 { "gives" } else { "give" };
+                format!("{} {verb} it weight 0", names.join(", "))
+            }
+        }
+    }
+
     fn line_of(&self, view: &RealServerView) -> String {
         let state = match view.wish {
             ServerWish::In(to) if to.weight == Weight(0) => "weight 0",
@@ -60,9 +73,13 @@ impl Engine {
             let untested = view.untested.iter();
             why.extend(untested.map(|&id| format!("no verdict yet of {}", self.called(id))));
         }
+        why.extend(view.zero_by.as_ref().map(|it| self.zero_by(it)));
         why.extend(match view.role {
             Some(ServerRole::Kept) => Some("kept in by min_live".to_owned()),
-            Some(ServerRole::FallbackIn) => Some("the fallback, it serves".to_owned()),
+            Some(ServerRole::FallbackIn) => Some(match serves(view.wish) {
+                true => "the fallback, it serves".to_owned(),
+                false => "the fallback, kept from clients".to_owned(),
+            }),
             Some(ServerRole::FallbackOut) => Some("the fallback, not needed".to_owned()),
             Some(
                 ServerRole::Unseen

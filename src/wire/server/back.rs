@@ -2,7 +2,7 @@
 //! The one place that makes these sentences.
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
 use crate::engine::event::TableOutcome;
 use crate::engine::manual::{Effect, Heed, ManualView};
 use crate::model::{Ends, ServiceId};
@@ -38,6 +38,9 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
         };
         say(format!("a first report of {service}"), None);
     }
+    if let Some(by) = view.zero_by.as_ref().filter(|_| !is_weighed(view)) {
+        say(weight(engine, by, &called), None);
+    }
     if let Some(manual) = view.manual.as_ref().filter(|it| takes_away(it)) {
         if let Some(until) = manual.until {
             say(format!("{} ends by itself", manual.called()), Some(until));
@@ -64,6 +67,27 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
         );
     }
     rows
+}
+
+/// Whether it has a weight above 0 all the same: `min_live` keeps it in.
+const fn is_weighed(view: &RealServerView) -> bool {
+    matches!(view.role, Some(ServerRole::Kept))
+}
+
+/// What ends weight 0.
+fn weight(engine: &Engine, by: &ZeroBy, called: &str) -> String {
+    match by {
+        ZeroBy::Checks(services) => {
+            let names: Vec<String> = services.iter().map(|&id| name(engine, id)).collect();
+            format!(
+                "a check of {} that gives it a weight above 0",
+                names.join(" and of ")
+            )
+        }
+        ZeroBy::File => {
+            format!("a weight above 0 in the file, or lvsmon weight N {called}")
+        }
+    }
 }
 
 fn takes_away(manual: &ManualView) -> bool {

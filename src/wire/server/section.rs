@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole};
+use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole, ZeroBy};
 use crate::engine::event::{ManualWish, TableOutcome};
 use crate::engine::manual::Heed;
 use crate::engine::said::{BackOff, TripwireView};
@@ -69,7 +69,8 @@ pub enum RoleRow {
     Unseen,
     /// In.
     Serves,
-    /// Withdrawn, and in all the same: `min_live` holds.
+    /// Withdrawn, or given weight 0 by its check, and in with its own weight all the same:
+    /// `min_live` holds.
     Kept,
     /// Withdrawn, with weight 0.
     Quiesced,
@@ -79,6 +80,10 @@ pub enum RoleRow {
     Out,
     /// With weight 0, as an operator wishes.
     QuiescedByWish,
+    /// Healthy, with weight 0, as its check says.
+    QuiescedByCheck,
+    /// Healthy, with weight 0, as the file says.
+    QuiescedByFile,
     /// Out, as an operator wishes.
     OutByWish,
     /// In without a verdict.
@@ -168,7 +173,7 @@ pub(super) fn row(
         missing,
         unwanted,
         own_rules,
-        role: wished.or(view.role.map(role)),
+        role: wished.or(zero(view)).or(view.role.map(role)),
         slow_start: slow_start(view),
         role_ends: match (wished, view.role) {
             (Some(_), _) => None,
@@ -226,6 +231,17 @@ fn own_rules(section: &DeclaredService, view: &RealServerView) -> Vec<OwnRule> {
     let on_failure = own.on_failure.map(|_| OwnRule::OnFailure);
     let initial = own.initial.map(|_| OwnRule::Initial);
     on_failure.into_iter().chain(initial).collect()
+}
+
+/// What weight 0 makes of the role of one that nobody withdraws; none where it makes nothing of it.
+const fn zero(view: &RealServerView) -> Option<RoleRow> {
+    match (&view.zero_by, view.role) {
+        (Some(ZeroBy::Checks(_)), Some(ServerRole::Serves { .. })) => {
+            Some(RoleRow::QuiescedByCheck)
+        }
+        (Some(ZeroBy::File), Some(ServerRole::Serves { .. })) => Some(RoleRow::QuiescedByFile),
+        (Some(_), Some(_) | None) | (None, _) => None,
+    }
 }
 
 /// Where wanted and kernel differ about who takes clients: who is missing, and who is unwanted.

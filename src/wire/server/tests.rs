@@ -3,7 +3,7 @@ use crate::engine::event::{Caution, Event, HostResult, Order, RealServerName, Re
 use crate::engine::fixture::{at, exited};
 use crate::engine::recent::HOST_ENTRIES_MAX;
 use crate::engine::saved::Saved;
-use crate::lvs::{Forwarding, RealServer, ServiceWish, TableEntry, Weight};
+use crate::lvs::{Forwarding, GivenWeight, RealServer, ServiceWish, TableEntry, Weight};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -184,6 +184,8 @@ struct Farm {
     engine: Engine,
     seen: TableOutcome,
     second: f64,
+    /// What its checks say of both servers, in percent.
+    weights: [u16; 2],
 }
 
 impl Farm {
@@ -202,6 +204,7 @@ impl Farm {
             engine,
             seen,
             second,
+            weights: [100, 100],
         };
         farm.engine.handle(at(0.0), Event::Start);
         farm.seen.wanted = Arc::new(farm.engine.desired().clone());
@@ -219,7 +222,7 @@ impl Farm {
             }
             self.wait();
         };
-        let result = |host: &&str| HostResult {
+        let result = |(host, weight): (&&str, u16)| HostResult {
             host: HostName::new(host),
             verdict: match down.contains(host) {
                 true => HostVerdict::Down(Reason::Refused),
@@ -229,11 +232,12 @@ impl Farm {
                 true => "nobody listens".to_owned(),
                 false => String::new(),
             },
-            weight: None,
+            weight: Some(GivenWeight::Percent(weight)),
             took: Duration::ZERO,
         };
+        let hosts = ["192.168.0.1", "192.168.0.2"];
         let report = Report {
-            hosts: ["192.168.0.1", "192.168.0.2"].iter().map(result).collect(),
+            hosts: hosts.iter().zip(self.weights).map(result).collect(),
             ..exited(i32::from(!down.is_empty()), &down.join(" "))
         };
         let now = at(self.second);
@@ -540,6 +544,62 @@ fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     // It is in for as long as before.
     assert_eq!(farm.why("192.168.0.1").since, None);
     assert!(farm.why("192.168.0.2").since.is_some());
+}
+
+#[test]
+fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
+    let text = SECTION.replace(" slow_start", " weight_from check\n slow_start");
+    let mut farm = Farm::of(&text);
+    farm.weights = [0, 100];
+    farm.check(&[]);
+    let row = |farm: &Farm| {
+        let answer = rows::table(&farm.engine, &farm.seen, Source::Daemon);
+        let why = &answer.virtual_services[0].real_servers[1].why;
+        let why = why.replace("virtual service is missing", "");
+        why.trim_end_matches("; ").to_owned()
+    };
+    assert_eq!(row(&farm), "web/http gives it weight 0");
+    let zero = farm.why("192.168.0.1");
+    assert_eq!(
+        zero.section.as_ref().unwrap().role,
+        Some(RoleRow::QuiescedByCheck)
+    );
+    let expected = "a check of web/http that gives it a weight above 0";
+    assert_eq!(back(&zero), [(expected, None)]);
+    // The weight that an operator says is in its place.
+    order(&mut farm.engine, ManualWish::Weight { weight: 3 }, None);
+    assert_eq!(
+        (row(&farm).as_str(), back(&farm.why("192.168.0.1")).len()),
+        ("weight 3 by ann", 0)
+    );
+    // Kept in, though nobody withdrew it and it did not fail.
+    let text = text.replace(" fallback 10.0.0.1:8081 forward nat\n", "");
+    let mut kept = Farm::of(&text);
+    kept.weights = [0, 0];
+    kept.check(&[]);
+    let rows_of = rows::table(&kept.engine, &kept.seen, Source::Daemon);
+    let first = &rows_of.virtual_services[0].real_servers[0];
+    assert!(
+        first
+            .why
+            .starts_with("web/http gives it weight 0; kept in by min_live"),
+        "{}",
+        first.why
+    );
+    assert_eq!(kept.section("192.168.0.1").role, Some(RoleRow::Kept));
+    // The file's own word.
+    let mut idle = Farm::of(&SECTION.replace("weight 10", "weight 0"));
+    idle.check(&[]);
+    assert_eq!(row(&idle), "weight 0 in the file");
+    let idle = idle.why("192.168.0.1");
+    assert_eq!(
+        idle.section.as_ref().unwrap().role,
+        Some(RoleRow::QuiescedByFile)
+    );
+    assert_eq!(
+        back(&idle)[0].0,
+        "a weight above 0 in the file, or lvsmon weight N 192.168.0.1:80"
+    );
 }
 
 /// What is said of the last results, the oldest first.

@@ -8,7 +8,7 @@ use crate::config::check::section::said::Said;
 use crate::config::check::section::servers::canonical;
 use crate::config::check::section::words::listed;
 use crate::config::lines::Span;
-use crate::lvs::Family;
+use crate::lvs::{Family, Weight};
 use crate::model::{
     Binding, BoundServers, Creation, DeclaredServer, DeclaredService, MonitorProgram, ServiceId,
     WITNESS_ANSWER_MAX, WeightFrom, Withdraws,
@@ -28,6 +28,7 @@ impl Compiler<'_, '_> {
         self.witnesses(declared, said, name);
         self.witnesses_agree(declared, said, name);
         self.weights(declared, said, places);
+        self.weights_of_zero(declared, said, places);
         self.alert_lines(declared, name, places);
         self.troubles_told(declared, said, name);
         self.families(declared, places);
@@ -249,6 +250,35 @@ impl Compiler<'_, '_> {
             let message = format!("scheduler {scheduler} knows no weights, and these differ");
             let help = "take wlc or wrr, or give all the same";
             self.report().warn(place, message, help);
+        }
+    }
+
+    /// Weights that bring nobody any client, where no check may say another one.
+    fn weights_of_zero(&mut self, declared: &DeclaredService, said: &Said, places: &[Span]) {
+        if declared.weight_from == WeightFrom::Check || declared.servers.is_empty() {
+            return;
+        }
+        let servers = declared.servers.iter();
+        let with_weight = servers.filter(|it| it.settings.weight > Weight(0)).count();
+        let least = declared.min_live.of(declared.servers.len());
+        match (with_weight, places.first(), said.min_live) {
+            (0, Some(&place), _) => {
+                let key = declared.key;
+                let message =
+                    format!("no real server of virtual {key} takes clients: each has weight 0");
+                let help = "give one a weight above 0; lvsmon quiesce keeps clients from one for \
+                            a while";
+                self.report().warn(place, message, help);
+            }
+            (some, _, Some((_, place))) if some < least => {
+                let verb = if some == 1 { "has" } else { "have" };
+                let message = format!(
+                    "min_live asks for {least} real servers, and {some} {verb} a weight above 0"
+                );
+                let help = "give more of them a weight above 0, or ask for fewer";
+                self.report().warn(place, message, help);
+            }
+            (_, _, _) => {}
         }
     }
 

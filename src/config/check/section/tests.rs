@@ -287,3 +287,42 @@ fn a_section_of_a_hundred_thousand_servers_is_read_in_time() {
     let mistakes = load_text(&text).unwrap_err();
     assert!(mistakes.len() > 1);
 }
+
+#[test]
+fn weights_of_0_that_leave_nobody_for_the_clients_are_warned_of() {
+    let warned = |lines: &str| -> Vec<String> {
+        let section = format!("virtual 10.0.0.3:80\n{lines} service web:http\n alert page.alert\n");
+        let (_, warnings) = load_text(&format!("{WATCHES}{section}")).unwrap();
+        let warnings = warnings.iter().map(ToString::to_string);
+        warnings.filter(|it| it.contains("weight")).collect()
+    };
+    for (lines, expected) in [
+        (
+            " real w1 weight 0\n real w2 weight 0\n",
+            "no real server of virtual 10.0.0.3:80/tcp takes clients: each has weight 0",
+        ),
+        (
+            " weight 0\n real w1\n real w2\n",
+            "no real server of virtual 10.0.0.3:80/tcp takes clients",
+        ),
+        (
+            " real w1\n fallback 10.0.0.9 weight 0\n",
+            "the fallback has weight 0: it takes nobody's place",
+        ),
+        (
+            " real w1\n real w2 weight 0\n min_live 2\n",
+            "min_live asks for 2 real servers, and 1 has a weight above 0",
+        ),
+    ] {
+        let said = warned(lines);
+        assert_eq!(said.len(), 1, "{lines}: {said:?}");
+        assert!(said[0].contains(expected), "{said:?}");
+    }
+    for lines in [
+        " real w1\n real w2 weight 0\n min_live 1\n fallback 10.0.0.9\n",
+        // A check may say any weight.
+        " real w1 weight 0\n weight_from check\n min_live 1\n",
+    ] {
+        assert_eq!(warned(lines), [""; 0], "{lines}");
+    }
+}

@@ -17,6 +17,7 @@ use crate::model::{
 
 mod initial;
 mod slow;
+mod weightless;
 mod wished;
 
 pub(super) const VS: &str = "10.0.0.3:80/tcp";
@@ -67,6 +68,11 @@ pub(super) fn section(model: &Model, line: &str) -> DeclaredService {
                     port,
                     settings: RealServer::new(Forwarding::Dr, Weight(1)),
                 });
+            }
+            // Behind `fallback`.
+            "fallback-w" => {
+                let fallback = section.fallback.as_mut().unwrap();
+                fallback.settings.weight = Weight(number);
             }
             _ => panic!("{option}"),
         }

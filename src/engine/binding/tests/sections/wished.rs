@@ -26,7 +26,7 @@ impl Story {
         self.settles(expected);
     }
 
-    fn enables(&mut self, host: &str, expected: &str) {
+    pub(super) fn enables(&mut self, host: &str, expected: &str) {
         self.farm().enables(host).unwrap();
         self.settles(expected);
     }
@@ -34,7 +34,7 @@ impl Story {
 
 impl Story {
     /// Says no word to `min_live`, if that is allowed.
-    fn asks(&mut self, host: &str, wish: ManualWish, expected: &str) {
+    pub(super) fn asks(&mut self, host: &str, wish: ManualWish, expected: &str) {
         self.wishes(host, wish, Caution::Refuse).unwrap();
         self.settles(expected);
     }
