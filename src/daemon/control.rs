@@ -5,8 +5,9 @@
 //! finds there, so an answer never shows half a change. What it tells of as done is in the journal
 //! on disk before. Clients are bounded in number, line
 //! length and patience; a slow reader loses its connection, nothing else. Where all places are
-//! taken, a few more are heard out for a moment: what a VRRP daemon asks and says is answered
-//! also then ([`Request::is_of_role`]), anything else is refused.
+//! taken, more are heard out for a moment: what a VRRP daemon asks and says is answered
+//! also then ([`Request::is_of_role`]), anything else is refused. Nobody is refused unheard: where
+//! those places are taken too, the next one waits in the system's queue until one is free.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -30,12 +31,14 @@ use crate::wire::{Answer, Asked, Request, Sort};
 /// Clients at once: far above what people and scripts need, far below the file limit.
 const CLIENTS_MAX: usize = 32;
 
-/// Clients beyond them that are heard out for a moment: the track scripts and notify scripts of
-/// more VRRP instances than a director has at one moment.
-const HEARD_OUT_MAX: usize = 16;
+/// Clients beyond them that are heard out for a moment. A refusal takes a millisecond, so a crowd of
+/// other clients goes through these places faster than the system starts its processes.
+const HEARD_OUT_MAX: usize = 32;
 
 /// A client beyond the bound has its request ready when it connects, as our own command line does.
-const HEARD_OUT_LIMIT: Duration = Duration::from_secs(1);
+/// Those that say nothing go fast enough for `lvsmon health`, which waits two seconds, to come
+/// to its turn behind some two hundred of them.
+const HEARD_OUT_LIMIT: Duration = Duration::from_millis(250);
 
 /// Requests of such a client: a notify script says what became of this director and asks what it
 /// comes to.
@@ -169,17 +172,15 @@ async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
     let mut heard_out = JoinSet::new();
     let mut refused = Refused::default();
     loop {
+        let has_room = clients.len() < CLIENTS_MAX || heard_out.len() < HEARD_OUT_MAX;
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = listener.accept(), if has_room => match accepted {
                 Ok((stream, _)) => {
                     while clients.try_join_next().is_some() {}
                     if clients.len() < CLIENTS_MAX {
                         clients.spawn(serve(stream, asks.clone()));
-                    } else if heard_out.len() < HEARD_OUT_MAX {
-                        heard_out.spawn(hear_out(stream, asks.clone()));
                     } else {
-                        refuse(&stream, TOO_MANY);
-                        refused.one_more();
+                        heard_out.spawn(hear_out(stream, asks.clone()));
                     }
                 }
                 Err(error) => {
@@ -187,6 +188,7 @@ async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
+            Some(_) = clients.join_next(), if !has_room => {}
             Some(end) = heard_out.join_next() => if let Ok(Outcome::Refused) = end {
                 refused.one_more();
             },
