@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use crate::import::{Place, Remarks};
 use crate::options::http::HttpOptions;
 
 /// How a real server is looked at. Limits are for one real server.
@@ -81,6 +82,33 @@ pub(super) enum Exits {
 }
 
 impl Check {
+    /// What is left of it where letters of its words could not be read: it would ask for
+    /// something that nobody wrote. Of a page the connection is, of others nothing.
+    pub(super) fn legible(self, place: &Place, remarks: &mut Remarks) -> Option<Self> {
+        if !self.words().iter().any(|word| word.contains('\u{fffd}')) {
+            return Some(self);
+        }
+        let name = self.name();
+        let (left, instead) = match self {
+            Self::Page(page) => {
+                let (port, limit) = (page.port, page.limit);
+                let left = Self::Connect { port, limit };
+                (Some(left), "a connection is checked instead")
+            }
+            Self::Ping { .. }
+            | Self::Connect { .. }
+            | Self::Ftp { .. }
+            | Self::Plugin { .. }
+            | Self::Program { .. } => (None, "it is left out"),
+        };
+        let text = format!(
+            "the check {name} has letters that are not in UTF-8; {instead}. Save the file in UTF-8 \
+             and import it again"
+        );
+        remarks.lost(place, text);
+        left
+    }
+
     /// The name of its service.
     pub(super) fn name(&self) -> &'static str {
         match self {

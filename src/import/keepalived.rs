@@ -27,6 +27,7 @@ use crate::import::{Files, Format, Reading, Remarks, SERVERS_MAX};
 use crate::lvs::Family;
 
 pub(super) use blocks::begins_block;
+pub(super) use lines::is_include;
 
 /// Reads a file and those that it includes.
 pub(super) fn read(

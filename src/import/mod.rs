@@ -229,6 +229,16 @@ pub fn import(
         });
     }
     let text = mon_cf::write(&plan);
+    if garbled(&text) {
+        let top = Place {
+            file: Arc::from(plan.file.as_str()),
+            line: 1,
+        };
+        let text = "letters that are not in UTF-8 stand as \u{fffd} in what is written; save the \
+                    file in UTF-8 and import it again";
+        remarks.lost(&top, text);
+        plan.remarks.append(&mut remarks.list);
+    }
     let mut all = plan.remarks;
     all.extend(
         plan.sections
@@ -241,6 +251,12 @@ pub fn import(
         remarks: all,
         unsaid: remarks.unsaid,
     })
+}
+
+/// Whether letters that could not be read stand in what counts of a mon.cf.
+fn garbled(text: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.any(|line| line.contains('\u{fffd}'))
 }
 
 /// Leaves out what our own reader would refuse: a file that nobody can load is of no use, and
@@ -350,6 +366,8 @@ fn detect(text: &str) -> Option<Format> {
         Some(Format::Keepalived)
     } else if lines().any(is_virtual) {
         Some(Format::Ldirectord)
+    } else if lines().any(keepalived::is_include) {
+        Some(Format::Keepalived)
     } else {
         None
     }

@@ -1107,3 +1107,107 @@ fn one_bad_word_costs_the_word_and_not_the_virtual_services() {
         "{lost:?}"
     );
 }
+
+/// A file of keepalived and those that it includes, by their names.
+fn of_files(text: &[u8], included: &[(&str, &[u8])]) -> Result<Imported, Refused> {
+    let mut files = |wanted: &Include| {
+        let found = included.iter().filter(|it| it.0 == wanted.pattern);
+        Ok(found.map(|it| (it.0.to_owned(), it.1.to_vec())).collect())
+    };
+    import(&Reading::default(), "f", text, &mut files)
+}
+
+const ONE: &str =
+    "virtual_server 10.0.0.3 80 {\n real_server 10.0.1.1 80 {\n TCP_CHECK {\n }\n }\n}\n";
+
+#[test]
+fn letters_that_cannot_be_read_are_lost_and_ask_for_nothing_else() {
+    let page: &[u8] = b"# caf\xe9\nvirtual_server 10.0.0.3 80 {\n virtualhost \"h\xf6st\"\n \
+        real_server 10.0.1.1 80 {\n HTTP_GET {\n url {\n path /\n }\n }\n }\n}\n";
+    let ldirectord: &[u8] = b"# caf\xe9\nvirtual=10.0.0.3:80\n real=10.0.1.1:80 gate\n \
+        service=http\n checktype=negotiate\n request=\"caf\xe9.html\"\n receive=ok\n";
+    let path: &[u8] = b"virtual_server 10.0.0.3 80 {\n real_server 10.0.1.1 80 {\n HTTP_GET {\n \
+        url {\n path \"/\xfc\"\n status_code 200\n }\n }\n }\n}\n";
+    for text in [page, ldirectord, path] {
+        let imported = of_files(text, &[]).unwrap();
+        let lost = lost(&imported);
+        assert_eq!(lost.len(), 1, "{lost:?}");
+        assert!(lost[0].contains("UTF-8"), "{lost:?}");
+        let code = imported.text.lines().filter(|line| !line.starts_with('#'));
+        let code: Vec<&str> = code.collect();
+        assert!(
+            code.iter().all(|line| !line.contains('\u{fffd}')),
+            "{code:#?}"
+        );
+        assert!(
+            code.iter().any(|line| line.contains("tcp.monitor -p 80")),
+            "{code:#?}"
+        );
+    }
+    let program = b"virtual_server 10.0.0.3 80 {\n real_server 10.0.1.1 80 {\n MISC_CHECK {\n \
+        misc_path /bin/caf\xe9\n }\n TCP_CHECK {\n }\n }\n}\n";
+    let imported = of_files(program, &[]).unwrap();
+    assert!(!imported.is_complete());
+    assert!(!imported.text.contains("misc.monitor"), "{}", imported.text);
+    // In comments they cost nothing.
+    let comment = [b"# caf\xe9\n", ONE.as_bytes()].concat();
+    assert!(of_files(&comment, &[]).unwrap().is_complete());
+}
+
+#[test]
+fn an_included_file_that_cannot_be_read_is_lost_with_its_reason() {
+    let text = format!("include a\n{ONE}");
+    let utf16: Vec<u8> = ONE.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let imported = of_files(text.as_bytes(), &[("a", &utf16)]).unwrap();
+    assert_eq!(
+        lost(&imported),
+        ["include a: a: the file is no text: it holds a zero byte"]
+    );
+    let imported = of_files(text.as_bytes(), &[("b", b"")]).unwrap();
+    assert_eq!(lost(&imported), ["include a: no file has such a name"]);
+    let marked = [b"\xef\xbb\xbf", ONE.as_bytes()].concat();
+    let imported = of_files(b"include a\n", &[("a", &marked)]).unwrap();
+    assert!(imported.is_complete(), "{:?}", imported.remarks);
+    assert!(imported.text.contains("virtual 10.0.0.3:80"));
+}
+
+#[test]
+fn a_file_of_includes_alone_is_keepalived_s() {
+    let imported = of_files(b"# all\ninclude a\n", &[("a", ONE.as_bytes())]).unwrap();
+    assert!(imported.is_complete());
+    let refused = of_files(b"include none\n", &[]).unwrap_err();
+    assert!(matches!(refused, Refused::Empty { .. }), "{refused}");
+}
+
+#[test]
+fn a_file_that_includes_itself_is_said_to_and_is_read_once() {
+    let text = format!("include b\n{ONE}");
+    let around: &[(&str, &[u8])] = &[("b", b"include f\n"), ("f", text.as_bytes())];
+    let imported = of_files(text.as_bytes(), around).unwrap();
+    assert_eq!(
+        lost(&imported),
+        ["include f: f is being read already: it includes itself, by way of others"]
+    );
+    let own: &[(&str, &[u8])] = &[("f", b"include f\n")];
+    let refused = of_files(b"include f\n", own).unwrap_err();
+    let Refused::Empty { remarks, .. } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(remarks.len(), 1, "{remarks:?}");
+    assert!(
+        remarks[0].text.contains("it includes itself"),
+        "{remarks:?}"
+    );
+}
+
+#[test]
+fn a_time_that_is_none_is_said() {
+    let text = "virtual_server 10.0.0.3 80 {\n real_server 10.0.1.1 80 {\n MISC_CHECK {\n \
+                misc_path /bin/x\n misc_timeout -5\n }\n }\n}\n";
+    let imported = of(Format::Keepalived, text);
+    let said: Vec<String> = imported.remarks.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        ["f:5: tolerated: misc_timeout without a time above 0; delay_loop counts, 60 s"]
+    );
+}

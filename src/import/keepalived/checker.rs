@@ -222,6 +222,8 @@ impl Look<'_> {
                 Vec::new()
             }
         };
+        let legible = |check: Check| check.legible(&self.block.place, remarks);
+        let checks: Vec<Check> = checks.into_iter().filter_map(legible).collect();
         if checks.iter().any(|it| matches!(it, Check::Plugin { .. })) {
             remarks.note(&self.block.place, PLUGINS_NEEDED);
         }
@@ -395,7 +397,16 @@ impl Look<'_> {
         for line in &options.rest {
             match line.name() {
                 "misc_path" => words = self.words(&line.args().join(" ")),
-                "misc_timeout" => limit = line.word(1).and_then(timer),
+                "misc_timeout" => match line.word(1).and_then(timer).filter(|it| !it.is_zero()) {
+                    Some(span) => limit = Some(span),
+                    None => remarks.tolerated(
+                        &line.place,
+                        format!(
+                            "misc_timeout without a time above 0; delay_loop counts, {} s",
+                            options.defaults.interval().as_secs_f64()
+                        ),
+                    ),
+                },
                 "misc_dynamic" => *sets_weight = is_on(line),
                 "user" => remarks.lost(
                     &line.place,

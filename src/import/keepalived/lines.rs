@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::import::{Files, Include, Place, Reading, Remarks, TEXT_MAX, shown};
+use crate::import::{Files, Include, Place, Reading, Remarks, TEXT_MAX, shown, text_of};
 
 /// Lines of all files together, definitions used.
 const LINES_MAX: usize = 400_000;
@@ -49,6 +49,7 @@ pub(super) fn read(
         is_full: false,
         read: text.len(),
         files_read: 0,
+        open: Vec::new(),
     };
     reader.file(file, text, 0);
     reader.lines
@@ -66,10 +67,19 @@ struct Reader<'a, 'f> {
     /// Bytes of all files.
     read: usize,
     files_read: usize,
+    /// What the files hold that are being read, the innermost last. A file is known by that: its
+    /// name may be written in many ways.
+    open: Vec<Arc<str>>,
 }
 
 impl Reader<'_, '_> {
     fn file(&mut self, file: &Arc<str>, text: &str, depth: usize) {
+        self.open.push(Arc::from(text));
+        self.lines_of(file, text, depth);
+        self.open.pop();
+    }
+
+    fn lines_of(&mut self, file: &Arc<str>, text: &str, depth: usize) {
         let mut lines = text.lines().enumerate();
         while let Some((index, line)) = lines.next() {
             let place = Place {
@@ -164,6 +174,10 @@ impl Reader<'_, '_> {
                 self.remarks.lost(place, text);
             }
             Ok(list) => {
+                if list.is_empty() {
+                    let text = format!("include {}: no file has such a name", shown(pattern));
+                    self.remarks.lost(place, text);
+                }
                 for (name, bytes) in list {
                     self.read = self.read.saturating_add(bytes.len());
                     self.files_read += 1;
@@ -175,11 +189,37 @@ impl Reader<'_, '_> {
                         self.is_full = true;
                         return;
                     }
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    self.file(&Arc::from(name), &text, depth + 1);
+                    self.included(place, pattern, (&name, &bytes), depth);
                 }
             }
         }
+    }
+
+    fn included(&mut self, place: &Place, pattern: &str, file: (&str, &[u8]), depth: usize) {
+        let (name, bytes) = file;
+        let pattern = shown(pattern);
+        let text = match text_of(bytes) {
+            Ok(text) => text,
+            Err(why) => {
+                let text = format!("include {pattern}: {}: {why}", shown(name));
+                self.remarks.lost(place, text);
+                return;
+            }
+        };
+        if let Some(at) = self.open.iter().rposition(|open| **open == *text) {
+            let way = if at + 1 == self.open.len() {
+                ""
+            } else {
+                ", by way of others"
+            };
+            let text = format!(
+                "include {pattern}: {} is being read already: it includes itself{way}",
+                shown(name)
+            );
+            self.remarks.lost(place, text);
+            return;
+        }
+        self.file(&Arc::from(name), &text, depth + 1);
     }
 
     /// Definitions put in place, each of the lines that come of it read like any other.
@@ -253,6 +293,11 @@ fn definition(code: &str) -> Option<(&str, &str)> {
     let (name, value) = code.strip_prefix('$')?.split_once('=')?;
     let is_one = !name.is_empty() && name.chars().all(is_name);
     is_one.then_some((name, value))
+}
+
+/// Whether a line includes other files.
+pub(in crate::import) fn is_include(line: &str) -> bool {
+    include(line).is_some()
 }
 
 /// What an `include` names; the variants differ in what they complain of.

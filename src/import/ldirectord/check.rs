@@ -135,15 +135,19 @@ impl<'a> Checks<'a> {
                 list
             }
         };
-        let service = |(host, check, times): (Option<String>, Check, u32)| Service {
-            name: check.name().to_owned(),
-            host,
-            description: self.description(),
-            interval: self.interval.saturating_mul(times),
-            monitor: check.words(),
-            policy: policy.clone(),
+        let place = &self.seen.block.head.place;
+        let service = |(host, check, times): (Option<String>, Check, u32)| {
+            let check = check.legible(place, remarks)?;
+            Some(Service {
+                name: check.name().to_owned(),
+                host,
+                description: self.description(),
+                interval: self.interval.saturating_mul(times),
+                monitor: check.words(),
+                policy: policy.clone(),
+            })
         };
-        checks.into_iter().map(service).collect()
+        checks.into_iter().filter_map(service).collect()
     }
 
     /// Whether real servers are to be kept out.
