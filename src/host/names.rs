@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::config::Place;
 use crate::host::{Finding, below};
 use crate::lvs::{Family, VirtualServiceKey};
-use crate::model::{AlertProgram, Bind, BoundServers, HostName, Model};
+use crate::model::{AlertProgram, Bind, BoundServers, DeclaredServer, HostName, Model};
 use crate::names::{NameError, Names, Sources};
 use crate::options::AlertOptions;
 use crate::text::counted;
@@ -79,7 +79,9 @@ pub fn look(root: &Path, model: &Model, places: &Places) -> Vec<Finding> {
             )];
         }
     };
-    findings(&uses, &answers, places)
+    let mut findings = findings(&uses, &answers, places);
+    findings.extend(doubles(model, &answers, places));
+    findings
 }
 
 /// How many names a configuration has that would be looked up.
@@ -180,11 +182,7 @@ fn findings(uses: &Uses, answers: &Answers, places: &Places) -> Vec<Finding> {
         let Some(answer) = answers.get(host) else {
             continue;
         };
-        let place = match places.get(&host.as_str().to_ascii_lowercase()) {
-            Some(place) => format!("{}:{}", place.file, place.line),
-            None => "the configuration".to_owned(),
-        };
-        match finding(host, used, answer, place) {
+        match finding(host, used, answer, place_of(host, places)) {
             Some(finding) => findings.push(finding),
             None => good += 1,
         }
@@ -202,6 +200,62 @@ fn findings(uses: &Uses, answers: &Answers, places: &Places) -> Vec<Finding> {
         findings.push(Finding::good(what, "/etc/hosts, name servers"));
     }
     findings
+}
+
+/// Real servers of one section that are one in the table.
+fn doubles(model: &Model, answers: &Answers, places: &Places) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for section in &model.virtual_services {
+        let key = section.key;
+        let mut firsts: BTreeMap<(IpAddr, u16), &DeclaredServer> = BTreeMap::new();
+        for server in &section.servers {
+            let Some(address) = one_address(&server.host, key.family(), answers) else {
+                continue;
+            };
+            let first = *firsts.entry((address, server.port)).or_insert(server);
+            if first == server {
+                continue;
+            }
+            let (host, forwarding, weight) = (
+                &first.host,
+                first.settings.forwarding,
+                first.settings.weight,
+            );
+            let what = format!(
+                "{host} and {} have one address, {address}: they are one real server of {key}, with \
+                 {forwarding} weight {weight}, as the first of them says",
+                server.host
+            );
+            let place = place_of(&server.host, places);
+            findings.push(Finding::problem(
+                what,
+                place,
+                "mend the name, or take one of the lines out",
+            ));
+        }
+    }
+    findings.truncate(FINDINGS_MAX);
+    findings
+}
+
+/// The address that a real server has, where it has just one of the family.
+fn one_address(host: &HostName, family: Family, answers: &Answers) -> Option<IpAddr> {
+    if let Ok(address) = host.as_str().parse() {
+        return Some(address);
+    }
+    let found = answers.get(host)?.as_ref().ok()?;
+    let mut of_family = found.iter().filter(|it| Family::of(**it) == family);
+    match (of_family.next(), of_family.next()) {
+        (Some(address), None) => Some(*address),
+        (_, _) => None,
+    }
+}
+
+fn place_of(host: &HostName, places: &Places) -> String {
+    match places.get(&host.as_str().to_ascii_lowercase()) {
+        Some(place) => format!("{}:{}", place.file, place.line),
+        None => "the configuration".to_owned(),
+    }
 }
 
 /// What is wrong with a name.

@@ -465,3 +465,36 @@ fn a_name_without_its_one_address_is_named_with_its_line() {
     let good: Vec<&str> = good.map(|it| it.what.as_str()).collect();
     assert_eq!(good, ["2 names found"]);
 }
+
+#[test]
+fn names_of_one_address_in_one_section_are_said() {
+    let machine = Machine::new();
+    machine.file("/etc/hosts", "192.168.0.1 www1 www2\n192.168.0.2 www3\n");
+    machine.file("/etc/resolv.conf", "nameserver 127.0.0.255\n");
+    let path = machine.0.path().join("mon.cf");
+    let own = machine.0.path().display();
+    let text = format!(
+        "alertdir = {own}\nhostgroup web www1\n\nwatch web\n    service tcp\n\t\
+         monitor tcp.monitor -p 80\n\nvirtual 10.0.0.3:80\n    forward nat\n    \
+         real www1 weight 3 service web:tcp\n    real 192.168.0.1 weight 5 service none\n    \
+         real www3 service none\n\nvirtual 10.0.0.3:81\n    forward nat\n    \
+         real www1 service none\n    real www2 port 82 service none\n"
+    );
+    fs::write(&path, text).unwrap();
+    let loaded = crate::site::load(&path, &crate::site::LoadOptions::default()).unwrap();
+    let findings = names::look(machine.0.path(), &loaded.model, &loaded.hosts);
+    let said = findings.iter().filter(|it| it.level != Level::Good);
+    let said: Vec<(Level, &str, &str)> = said
+        .map(|it| (it.level, it.what.as_str(), it.place.as_str()))
+        .collect();
+    let place = format!("{}:11", path.display());
+    assert_eq!(
+        said,
+        [(
+            Level::Problem,
+            "www1 and 192.168.0.1 have one address, 192.168.0.1: they are one real server of \
+             10.0.0.3:80/tcp, with nat weight 3, as the first of them says",
+            place.as_str()
+        )]
+    );
+}

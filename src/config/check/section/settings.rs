@@ -109,7 +109,7 @@ fn mark(
     let place = rest.first().copied().unwrap_or(first);
     let mark = values::number(report.text(place)).filter(|&mark| mark != 0);
     let Some(mark) = mark else {
-        let message = "\"fwmark\" needs the mark, a number from 1";
+        let message = format!("\"fwmark\" needs the mark, a number from 1 to {}", u32::MAX);
         report.error(place, message, "write virtual fwmark NUMBER");
         return None;
     };
