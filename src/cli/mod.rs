@@ -379,4 +379,27 @@ mod tests {
         };
         assert_eq!(args.args, ["-p", "80", "--help", "h1"]);
     }
+
+    #[test]
+    fn values_below_zero_are_refused_as_values_and_enable_takes_json() {
+        let refused = |words: &str| {
+            let words = words.split(' ');
+            Cli::try_parse_from(words).unwrap_err().to_string()
+        };
+        for (words, expected) in [
+            ("lvsmon weight -1 10.0.0.1", "-1 is not in 0..=65535"),
+            (
+                "lvsmon drain 10.0.0.1 --for -5m",
+                "invalid value '-5m' for '--for <TIME>'",
+            ),
+            (
+                "lvsmon drain 10.0.0.1 --deadline -5m",
+                "invalid value '-5m' for '--deadline",
+            ),
+        ] {
+            let said = refused(words);
+            assert!(said.contains(expected), "{words}: {said}");
+        }
+        assert!(Cli::try_parse_from(["lvsmon", "enable", "10.0.0.1", "--json"]).is_ok());
+    }
 }

@@ -52,7 +52,13 @@ pub(super) struct DrainArgs {
     #[command(flatten)]
     what: WishArgs,
     /// Out after this long although connections are active
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "10m",
+        allow_hyphen_values = true,
+        value_parser = span
+    )]
     deadline: Duration,
     /// Do not wait for the end of the drain
     #[arg(long)]
@@ -80,7 +86,11 @@ pub(super) struct DisableArgs {
 #[command(after_help = STATUS)]
 pub(super) struct WeightArgs {
     /// 0 to 65535
-    #[arg(value_name = "WEIGHT", value_parser = clap::value_parser!(u32).range(0..=65_535))]
+    #[arg(
+        value_name = "WEIGHT",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(0..=65_535)
+    )]
     weight: u32,
     #[command(flatten)]
     what: WishArgs,
@@ -92,6 +102,9 @@ pub(super) struct WeightArgs {
 pub(super) struct EnableArgs {
     #[command(flatten)]
     aim: AimArgs,
+    /// What the daemon knows of the server afterwards, as one JSON object
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     place: WhereArgs,
 }
@@ -112,7 +125,7 @@ struct WishArgs {
     #[command(flatten)]
     aim: AimArgs,
     /// End by itself after this long, as in 30m or 2h
-    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    #[arg(long = "for", value_name = "TIME", allow_hyphen_values = true, value_parser = span)]
     span: Option<Duration>,
     /// Why, for those who read it later
     #[arg(
@@ -176,8 +189,14 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
     };
     let mut daemon = connect(&args.place)?;
     let text = daemon.enable(aim.clone())?;
-    out.line(&text)?;
+    if !args.json {
+        out.line(&text)?;
+    }
     let answer = settled::settled(&mut daemon, &aim)?;
+    if args.json {
+        out.line(&refused::json(&answer, daemon.refused_reload())?)?;
+        return Ok(code_of(&answer));
+    }
     let code = show(&answer, out)?;
     say_so(code, &answer, out)?;
     refused::line(daemon.refused_reload(), out)?;
@@ -190,11 +209,16 @@ fn show(answer: &ServerAnswer, out: &mut Output) -> io::Result<ExitCode> {
     for line in &lines {
         out.line(&out.paint(Tone::Bad, line))?;
     }
-    Ok(if lines.is_empty() {
+    Ok(code_of(answer))
+}
+
+/// Whether the table has become so.
+fn code_of(answer: &ServerAnswer) -> ExitCode {
+    if settled::lines(answer).is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(NOT_SO)
-    })
+    }
 }
 
 pub(super) fn quiesce(args: &QuiesceArgs, out: &mut Output) -> Outcome {
@@ -246,11 +270,7 @@ fn ended(what: &WishArgs, answer: &ServerAnswer, out: &mut Output) -> io::Result
     if !what.json {
         return show(answer, out);
     }
-    Ok(if settled::lines(answer).is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(NOT_SO)
-    })
+    Ok(code_of(answer))
 }
 
 /// What is said behind all else.

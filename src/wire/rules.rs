@@ -69,7 +69,12 @@ pub fn sentence(why: &Suppressed) -> String {
             None => format!("a dependency fails (depend {expression})"),
         },
         Suppressed::Acknowledged(comment) => {
-            format!("the outage is acknowledged ({comment}), until it ends")
+            // The part before the colon is who did it, where a login was asked for.
+            let comment = comment.trim().trim_start_matches(':').trim();
+            match comment {
+                "" => "the outage is acknowledged, until it ends".to_owned(),
+                comment => format!("the outage is acknowledged ({comment}), until it ends"),
+            }
         }
     }
 }
@@ -132,7 +137,18 @@ mod tests {
             (
                 Suppressed::Acknowledged("ann: on it".into()),
                 "acknowledged",
-                "ann: on it",
+                "acknowledged (ann: on it), until",
+            ),
+            (
+                // Without a login.
+                Suppressed::Acknowledged(": on it".into()),
+                "acknowledged",
+                "acknowledged (on it), until",
+            ),
+            (
+                Suppressed::Acknowledged(": ".into()),
+                "acknowledged",
+                "acknowledged, until",
             ),
         ];
         for (why, word, part) in cases {

@@ -23,7 +23,9 @@ use crate::model::{Binding, BoundServers, Creation, Ends, Member, Withdraws};
 fn binding(model: &Model, line: &str) -> Binding {
     let mut words = line.split(' ');
     let (group, name) = words.next().unwrap().split_once('/').unwrap();
-    let virtual_service: VirtualServiceKey = words.nth(1).unwrap().parse().unwrap();
+    // The words of a mark are joined.
+    let virtual_service = words.nth(1).unwrap().replace('_', " ");
+    let virtual_service: VirtualServiceKey = virtual_service.parse().unwrap();
     let real = words.next().unwrap();
     let flags: Vec<&str> = words.collect();
     let has = |flag| flags.contains(&flag);

@@ -363,7 +363,17 @@ impl Bindings {
                 (Ok(_), VirtualServiceKey::Mark(..)) | (Err(_), _) => false,
             },
         };
-        let meant: Vec<VirtualServiceKey> = self.desired.keys().copied().filter(is_meant).collect();
+        let known = || self.desired.keys().copied();
+        let mut meant: Vec<VirtualServiceKey> = known().filter(is_meant).collect();
+        if meant.is_empty()
+            && let Ok(VirtualServiceKey::Mark(_, named)) = name.parse()
+        {
+            // The one of IPv6, whose number a person knows.
+            meant.extend(known().filter(|key| match key {
+                VirtualServiceKey::Mark(_, mark) => *mark == named,
+                VirtualServiceKey::Address(..) => false,
+            }));
+        }
         match meant.as_slice() {
             [key] => Ok(*key),
             [] => Err(format!(

@@ -126,6 +126,15 @@ fn who_is_not_meant_clearly_is_asked_to_say_it_better() {
 }
 
 #[test]
+fn a_mark_is_meant_by_its_number_in_either_family() {
+    let mut farm = Farm::new(&["web/s 2001:db8::1 fwmark_8/v6 each"]);
+    farm.resolves("2001:db8::1", "2001:db8::1");
+    let answer = farm.orders(ManualWish::Disable, "2001:db8::1", Some("fwmark 8"));
+    assert!(answer.contains("fwmark 8/v6"), "{answer}");
+    assert!(!answer.starts_with("refused"), "{answer}");
+}
+
+#[test]
 fn numbers_beyond_their_bounds_are_refused() {
     let mut farm = good();
     let forever = ManualWish::Drain { limit_s: u64::MAX };
