@@ -126,11 +126,7 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
         let fallback = section.fallback.as_ref();
         let is_spare = fallback.is_some_and(|it| view.hosts.contains(&it.host));
         let key = (section.key, server);
-        let weight = match view.wish {
-            ServerWish::In(settings) => Some(settings.weight),
-            ServerWish::Out => None,
-            ServerWish::AsFound => in_kernel(kernel, key),
-        };
+        let weight = wanted(view, in_kernel(kernel, key));
         let is_taken = matches!(wished(view), Wished::Out | Wished::Weight(0));
         let (may_serve, serves) = match role {
             ServerRole::Unseen => continue,
@@ -190,6 +186,15 @@ fn tally(section: &DeclaredService, views: &[&RealServerView], kernel: Option<&T
         tally.able -= tally.failed_and_out;
     }
     tally
+}
+
+/// The weight that it is to have; none where it is to be out.
+const fn wanted(view: &RealServerView, found: Option<Weight>) -> Option<Weight> {
+    match view.wish {
+        ServerWish::In(settings) => Some(settings.weight),
+        ServerWish::Out => None,
+        ServerWish::AsFound => found,
+    }
 }
 
 /// One whose checks withdraw it takes no clients.
