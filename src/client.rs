@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Clock, since_boot};
 use crate::daemon::store;
 use crate::engine::Engine;
-use crate::engine::event::{Action, Aim, Event, TableOutcome};
+use crate::engine::event::{Action, Aim, Event, TableLook, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::ipvs::Backend;
 use crate::model::{Globals, Model};
@@ -465,10 +465,10 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
     let mut seen = TableOutcome::default();
     match backend.look_where(|_| true).await {
         Ok(look) => {
-            seen.actual = Some(Arc::new(look.table));
+            seen.table = TableLook::Read(Arc::new(look.table));
             seen.connections = Arc::new(look.connections);
         }
-        Err(error) => seen.unreadable = Some(error.refusal.to_string()),
+        Err(error) => seen.table = TableLook::Unreadable(error.refusal.to_string()),
     }
     let mut answer = rows::table(&engine, &seen, Source::File);
     answer.sync = sync_without_daemon(&model.globals, &mut backend).await;

@@ -175,7 +175,7 @@ impl World {
             replay::apply(&mut self.kernel, &command).expect("a table in memory");
             outcome.applied.push(command);
         }
-        outcome.actual = Some(Arc::new(owned(&desired, self.kernel.clone())));
+        outcome.table = TableLook::Read(Arc::new(owned(&desired, self.kernel.clone())));
         let entries = self.kernel.values().flat_map(|entry| entry.servers.keys());
         let is_in: BTreeSet<IpAddr> = entries.map(|server| server.0.ip()).collect();
         let (time, times) = (self.time, &mut self.times);

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::daemon::Daemon;
 use crate::daemon::control::{Ask, Reply};
+use crate::daemon::health;
 use crate::daemon::store::Kept;
-use crate::engine::event::{Aim, Event, Order, RealServerName, TableOutcome, Wish};
+use crate::engine::event::{Aim, Event, Order, RealServerName, TableLook, TableOutcome, Wish};
 use crate::host;
 use crate::model::IpvsBackend;
 use crate::site::Purpose;
@@ -100,7 +101,12 @@ impl Daemon {
 
     /// The newest look at the kernel's table, with the connections it found.
     pub(super) fn seen(&self) -> TableOutcome {
+        let table = match self.hangs_for() {
+            None => self.table.table.clone(),
+            Some(took) => TableLook::Unreadable(health::hangs(took)),
+        };
         TableOutcome {
+            table,
             connections: self.applier.connections(),
             ..self.table.clone()
         }

@@ -22,7 +22,7 @@ use tracing::warn;
 use crate::clock::{Clock, Stopwatch};
 use crate::daemon::applier::differences::Differences;
 use crate::effort::look;
-use crate::engine::event::{Event, KeptStranger, TableOutcome};
+use crate::engine::event::{Event, KeptStranger, TableLook, TableOutcome};
 use crate::ipvs::{Backend, IpvsError, Look, Touch};
 use crate::lvs::diff::behind::{Behind, Waits};
 use crate::lvs::diff::{diff, missing, owned};
@@ -351,7 +351,7 @@ impl Worker {
                 rest = unread.wait;
                 self.unread = Some(unread);
                 TableOutcome {
-                    unreadable: Some(why),
+                    table: TableLook::Unreadable(why),
                     ..TableOutcome::default()
                 }
             }
@@ -449,16 +449,16 @@ impl Worker {
             }
         }
         if outcome.applied.is_empty() {
-            outcome.actual = Some(Arc::new(table));
+            outcome.table = TableLook::Read(Arc::new(table));
             outcome.connections = Arc::new(connections);
             return outcome;
         }
         match self.list(desired).await {
             Ok(look) => {
-                outcome.actual = Some(Arc::new(look.table));
+                outcome.table = TableLook::Read(Arc::new(look.table));
                 outcome.connections = Arc::new(look.connections);
             }
-            Err(error) => outcome.unreadable = Some(error.refusal.to_string()),
+            Err(error) => outcome.table = TableLook::Unreadable(error.refusal.to_string()),
         }
         outcome
     }
@@ -513,7 +513,7 @@ impl Worker {
         let before = &self.seen.outcome;
         // An observer leaves every difference as it is.
         let is_observer = self.backend.touch() == Touch::OnlyReads;
-        if before.actual.is_none() || is_observer {
+        if before.table.read().is_none() || is_observer {
             return BTreeSet::new();
         }
         let refusals = by_place(&before.refused);

@@ -90,7 +90,74 @@ impl Watchdog {
     }
 }
 
+/// A call about the kernel's table that does not come back, told once.
+#[derive(Debug, Default)]
+pub(super) struct Hang {
+    /// When the one that was told began.
+    told: Option<Mono>,
+}
+
+/// What is new of such a call.
+#[derive(Debug, PartialEq, Eq)]
+enum HangNews {
+    /// It has taken this long, and goes on.
+    Began(Duration),
+    /// It has come back, after this time.
+    Over(Duration),
+}
+
+impl Hang {
+    /// When the present call about the table, which began at `works`, is one that hangs; none where
+    /// that was told.
+    pub(super) fn due(&self, works: Option<Mono>) -> Option<Mono> {
+        let since = works.filter(|_| self.told.is_none())?;
+        Some(since.after(TABLE_LIMIT))
+    }
+
+    fn look(&mut self, works: Option<Mono>, now: Mono) -> Option<HangNews> {
+        match (self.told, works) {
+            (Some(told), works) if works != Some(told) => {
+                self.told = None;
+                Some(HangNews::Over(now.since(told)))
+            }
+            (None, Some(since)) if now.since(since) >= TABLE_LIMIT => {
+                self.told = Some(since);
+                Some(HangNews::Began(now.since(since)))
+            }
+            (_, _) => None,
+        }
+    }
+}
+
+/// Why nobody knows what the kernel's table has, while such a call goes on.
+pub(super) fn hangs(took: Duration) -> String {
+    format!("a call about it has taken {}", Readable(took))
+}
+
 impl Daemon {
+    /// How long the present call about the kernel's table has taken, where it hangs.
+    pub(super) fn hangs_for(&self) -> Option<Duration> {
+        let took = self.clock.now().mono.since(self.applier.works_since()?);
+        (took >= TABLE_LIMIT).then_some(took)
+    }
+
+    /// Says in the log, once, that a call about the kernel's table hangs, and that it is over.
+    pub(super) fn tell_of_a_hang(&mut self) {
+        let works = self.applier.works_since();
+        match self.hang.look(works, self.clock.now().mono) {
+            None => {}
+            Some(HangNews::Began(took)) => tracing::error!(
+                took = %Readable(took),
+                "a call about the virtual server table does not come back: nothing is read or \
+                 changed in it meanwhile"
+            ),
+            Some(HangNews::Over(took)) => tracing::info!(
+                took = %Readable(took),
+                "the call about the virtual server table has come back"
+            ),
+        }
+    }
+
     /// The answer to "are you well".
     pub(super) fn health(&self) -> HealthAnswer {
         let now = self.clock.now();
@@ -131,6 +198,29 @@ fn stuck(overdue: Option<(u64, Duration)>, at_table: Option<Duration>) -> Vec<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_that_hangs_is_told_once_and_so_is_its_end() {
+        let at = |seconds: u64| Mono::from_micros(seconds * 1_000_000);
+        let (began, limit) = (at(5), TABLE_LIMIT.as_secs());
+        let mut hang = Hang::default();
+        assert_eq!(hang.due(None), None);
+        assert_eq!(hang.due(Some(began)), Some(at(5 + limit)));
+        assert_eq!(hang.look(Some(began), at(4 + limit)), None);
+        let news = hang.look(Some(began), at(5 + limit));
+        assert_eq!(news, Some(HangNews::Began(TABLE_LIMIT)));
+        assert_eq!(hang.look(Some(began), at(90)), None);
+        assert_eq!(hang.due(Some(began)), None);
+        let over = Some(HangNews::Over(Duration::from_secs(95)));
+        assert_eq!(hang.look(None, at(100)), over);
+        assert_eq!(hang.look(None, at(101)), None);
+        // Another one hangs behind it, unseen in between.
+        hang.look(Some(at(110)), at(150));
+        let over = Some(HangNews::Over(Duration::from_secs(50)));
+        assert_eq!(hang.look(Some(at(155)), at(160)), over);
+        let news = Some(HangNews::Began(Duration::from_secs(25)));
+        assert_eq!(hang.look(Some(at(155)), at(180)), news);
+    }
 
     #[test]
     fn a_watchdog_is_fed_four_times_within_its_limit_and_not_without_one() {

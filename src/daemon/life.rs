@@ -22,7 +22,7 @@ use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
-use crate::daemon::health::{self, Watchdog};
+use crate::daemon::health::{self, Hang, Watchdog};
 use crate::daemon::logs::{self, Logs};
 use crate::daemon::metrics::Metrics;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
@@ -299,8 +299,7 @@ fn start(
     let (model, purpose) = (Arc::new(loaded.model), options.load.purpose);
     let globals = &model.globals;
     log_unbound_ports(globals);
-    let opened = open_store(&options, globals)?;
-    let gate = Arc::new(Gate::read(&globals.auth)?);
+    let (opened, gate) = (open_store(&options, globals)?, Gate::read(&globals.auth)?);
     let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
     let (saved, records) = (&opened.saved, opened.saved.records.len());
     chronicle::started(&options.config, &model, records, seed, &zone);
@@ -327,6 +326,7 @@ fn start(
         role_kept,
         heard: 0,
         watchdog: Watchdog::of_systemd(clock.now().mono),
+        hang: Hang::default(),
         clock,
         zone,
         chronicle: Chronicle::default(),
@@ -355,7 +355,7 @@ fn start(
         clients: clients_inbox,
         traps,
         trap_inbox,
-        gate,
+        gate: Arc::new(gate),
         gate_readings: Readings::default(),
         tests: Readings::default(),
         signals,

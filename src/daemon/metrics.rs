@@ -102,7 +102,7 @@ impl Daemon {
             engine: EngineMetrics::of(&self.engine, &seen, now),
             applier: ApplierMetrics {
                 look_age_ms: looked.map(|at| millis(now.mono.since(at))),
-                is_readable: looked.is_some() && seen.unreadable.is_none(),
+                is_readable: looked.is_some() && seen.table.unreadable().is_none(),
                 applied: tally.applied,
                 drift: tally.drift,
                 refusals: self.applier.refusals(),

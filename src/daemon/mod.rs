@@ -96,7 +96,7 @@ use crate::daemon::boot::Boot;
 use crate::daemon::chronicle::{Chronicle, Way};
 use crate::daemon::control::Ask;
 use crate::daemon::gate::{Gate, GateError, Waiting};
-use crate::daemon::health::Watchdog;
+use crate::daemon::health::{Hang, Watchdog};
 use crate::daemon::logs::Logs;
 use crate::daemon::metrics::Metrics;
 use crate::daemon::monremote::Remote;
@@ -152,6 +152,8 @@ enum Wake {
     Role(Option<News>),
     /// Whether messages may go on leaving is to be looked at.
     Beat,
+    /// A call about the kernel's table is one that hangs.
+    Hang,
     /// Systemd is told that the loop turns.
     Watchdog,
     /// The peer told something.
@@ -218,6 +220,7 @@ struct Daemon {
     /// What the journal says of the role.
     role_kept: Facts,
     watchdog: Watchdog,
+    hang: Hang,
     metrics: Metrics,
     pulse: Pulse,
     takeover: Takeover,
@@ -232,7 +235,10 @@ impl Daemon {
         self.is_unpublished = true;
         self.role_holds();
         loop {
-            match self.next().await {
+            let wake = self.next().await;
+            self.tell_of_a_hang();
+            match wake {
+                Wake::Hang => {}
                 Wake::Event(event) => {
                     self.tell(event);
                 }
@@ -276,6 +282,7 @@ impl Daemon {
         let deadline = self.engine.next_deadline();
         let (role, watchdog) = (self.role_deadline(), self.watchdog.next());
         let (tell_at, pulse) = (self.peer.tell_at(), self.pulse.next());
+        let hang = self.hang.due(self.applier.works_since());
         tokio::select! { biased;
             () = clock.sleep_until_some(watchdog) => Wake::Watchdog,
             () = clock.sleep_until_some(deadline) => Wake::Event(Event::Deadline),
@@ -283,6 +290,7 @@ impl Daemon {
             news = self.role_sources.news() => Wake::Role(Some(news)),
             () = self.applier.looked_again(), if self.takeover != Takeover::Over => Wake::Role(None),
             () = clock.sleep_until_some(pulse) => Wake::Beat,
+            () = clock.sleep_until_some(hang) => Wake::Hang,
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
             loaded = self.reloads.read() => Wake::Loaded(Box::new(loaded)),

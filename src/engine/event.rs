@@ -486,8 +486,8 @@ pub struct Trap {
 pub struct TableOutcome {
     /// What was wanted when it was looked at; only these virtual services were looked for.
     pub wanted: Arc<Desired>,
-    /// The owned part of the table as it is after the changes; none where it could not be read.
-    pub actual: Option<Arc<Table>>,
+    /// The owned part of the table as it is after the changes.
+    pub table: TableLook,
     /// Connections of the owned real servers, as of the same look. Each look that finds other
     /// numbers for a real server wanted with weight 0 is told; those of others come along.
     pub connections: Arc<Connections>,
@@ -505,6 +505,36 @@ pub struct TableOutcome {
     pub kept: Vec<KeptStranger>,
     /// Virtual services that belong to others and are missing, so that their servers wait (D7).
     pub missing: Vec<VirtualServiceKey>,
-    /// Why the table could not be read.
-    pub unreadable: Option<String>,
+}
+
+/// What is known of the kernel's table.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum TableLook {
+    /// Nobody has looked yet.
+    #[default]
+    NotYet,
+    /// It was read.
+    Read(Arc<Table>),
+    /// It could not be read, for this reason: what it has now is not known.
+    Unreadable(String),
+}
+
+impl TableLook {
+    /// The table, where it is known.
+    #[must_use]
+    pub const fn read(&self) -> Option<&Arc<Table>> {
+        match self {
+            Self::Read(table) => Some(table),
+            Self::NotYet | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// Why it cannot be read.
+    #[must_use]
+    pub const fn unreadable(&self) -> Option<&String> {
+        match self {
+            Self::Unreadable(why) => Some(why),
+            Self::NotYet | Self::Read(_) => None,
+        }
+    }
 }

@@ -305,7 +305,7 @@ impl Manual {
 
     /// The kernel's table was looked at.
     pub(crate) fn seen(&mut self, outcome: &TableOutcome) {
-        if let Some(table) = &outcome.actual {
+        if let Some(table) = outcome.table.read() {
             self.is_stirred = true;
             self.table = Some(Arc::clone(table));
             self.connections = Arc::clone(&outcome.connections);

@@ -190,7 +190,7 @@ impl EngineMetrics {
     /// Gathers it. `seen` is the newest look at the kernel's table.
     #[must_use]
     pub fn of(engine: &Engine, seen: &TableOutcome, now: Now) -> Self {
-        let actual = seen.actual.as_deref();
+        let actual = seen.table.read().map(|table| &**table);
         let differences = actual.map(|actual| diff(engine.desired(), actual).len());
         Self {
             services: engine.gauges(now).map(service).collect(),

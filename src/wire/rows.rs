@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
-use crate::engine::event::{HostVerdict, Reason, Status, TableOutcome};
+use crate::engine::event::{HostVerdict, Reason, Status, TableLook, TableOutcome};
 use crate::engine::manual::ManualView;
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
@@ -28,7 +28,7 @@ use crate::wire::{
 /// The wanted table of an engine against what was seen of the kernel's.
 #[must_use]
 pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswer {
-    let actual = seen.actual.as_deref();
+    let actual = seen.table.read().map(|table| &**table);
     let views = engine.real_servers();
     let known: BTreeMap<_, _> = views
         .iter()
@@ -80,10 +80,13 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
     TableAnswer {
         source,
         virtual_services,
-        unreadable: seen.unreadable.clone().or_else(|| {
-            let unseen = actual.is_none() && !engine.desired().is_empty();
-            unseen.then(|| "the table was not looked at yet".to_owned())
-        }),
+        unreadable: match &seen.table {
+            TableLook::Unreadable(why) => Some(why.clone()),
+            TableLook::NotYet if !engine.desired().is_empty() => {
+                Some("the table was not looked at yet".to_owned())
+            }
+            TableLook::NotYet | TableLook::Read(_) => None,
+        },
         refused: seen
             .refused
             .iter()
@@ -126,7 +129,7 @@ pub(super) fn server(engine: &Engine, seen: &TableOutcome, view: &RealServerView
     let Some(server) = view.server else {
         return unresolved(engine.model(), view);
     };
-    let actual = seen.actual.as_deref();
+    let actual = seen.table.read().map(|table| &**table);
     let entry = actual.and_then(|table| table.get(&view.virtual_service));
     let found = Found::look(actual, entry, &server);
     let why = why(engine.model(), view);
@@ -179,7 +182,11 @@ fn strangers(
             "not in the file: leaves when all others are in",
         ),
     };
-    let entry = seen.actual.as_deref().and_then(|table| table.get(&key));
+    let entry = seen
+        .table
+        .read()
+        .map(|table| &**table)
+        .and_then(|table| table.get(&key));
     let found = entry.into_iter().flat_map(|entry| &entry.servers);
     let strangers = found.filter(|(server, _)| !desired.servers.contains_key(server));
     let row = |(server, found): (&RealServerKey, &RealServer)| {

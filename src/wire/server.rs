@@ -266,7 +266,7 @@ fn server(
 ) -> ServerWhy {
     let row = rows::server(engine, seen, view);
     let found = view.server.and_then(|server| {
-        let table = seen.actual.as_deref()?;
+        let table = seen.table.read()?;
         table.get(&view.virtual_service)?.servers.get(&server)
     });
     ServerWhy {
@@ -433,7 +433,7 @@ fn trouble(
         let key = view.virtual_service;
         format!("virtual service {key} is not in the table, and not ours to make (no -B)")
     });
-    let unreadable = seen.unreadable.iter();
+    let unreadable = seen.table.unreadable().into_iter();
     let unreadable = unreadable.map(|why| format!("the kernel's table cannot be read: {why}"));
     let judges = judges(engine, view).into_iter();
     let cut_off = judges.filter_map(|id| {
@@ -503,18 +503,18 @@ impl ServerAnswer {
                 }
             }
             let left = u64::try_from(deadline.saturating_sub(self.time)).unwrap_or(0);
-            let counts = server.connections.unwrap_or(ConnectionsRow {
-                active: 0,
-                inactive: 0,
-                persistent: 0,
-            });
-            lines.push(format!(
-                "{name}: {} active, {} inactive, {} persistent; {} left",
-                counts.active,
-                counts.inactive,
-                counts.persistent,
-                Readable(Duration::from_secs(left))
-            ));
+            let counts = match (server.connections, server.actual) {
+                (Some(counts), _) => format!(
+                    "{} active, {} inactive, {} persistent",
+                    counts.active, counts.inactive, counts.persistent
+                ),
+                (None, ServerActual::Unknown) => "nobody knows its connections".to_owned(),
+                (None, ServerActual::In | ServerActual::Out | ServerActual::Differs) => {
+                    "not in the table".to_owned()
+                }
+            };
+            let left = Readable(Duration::from_secs(left));
+            lines.push(format!("{name}: {counts}; {left} left"));
         }
         lines
     }

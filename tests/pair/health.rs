@@ -66,11 +66,34 @@ fn health_fails_where_a_call_about_the_table_hangs() {
         let (code, text) = health(&farm, &[]);
         code == Some(1) && text.contains("a call about the virtual server table has taken")
     });
+    // It is said wherever somebody asks for the table, and nobody is told that it is as wished.
+    let said = |words: &[&str]| {
+        let output = farm.output(words);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text)
+    };
+    let hangs = "the kernel's table cannot be read: a call about it has taken";
+    let (code, text) = said(&["table"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(hangs), "{text}");
+    assert!(said(&["why", "127.0.0.11"]).1.contains(hangs));
+    for wish in ["disable", "enable"] {
+        let (code, text) = said(&[wish, "127.0.0.11"]);
+        assert_eq!(code, Some(6), "{text}");
+        let is_told = text.contains("NOT YET SO") && text.contains(hangs);
+        assert!(is_told, "{text}");
+    }
+    let told = "a call about the virtual server table does not come back";
+    farm.wait_for_log(told);
+    assert_eq!(farm.log().matches(told).count(), 1);
+    assert!(said(&["metrics"]).1.contains("lvsmon_table_readable 0"));
     // Checks go on meanwhile: it is none of them.
     assert!(!health(&farm, &[]).1.contains("check"));
     drop(fs::OpenOptions::new().write(true).open(&connections));
     fs::remove_file(&connections).unwrap();
     wait_until("health again", SOON, || health(&farm, &[]).0 == Some(0));
+    farm.wait_for_log("the call about the virtual server table has come back");
+    assert_eq!(farm.output(&["table"]).status.code(), Some(0));
 }
 
 #[test]

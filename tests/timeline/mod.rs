@@ -48,7 +48,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, Report, RunId, TableOutcome};
+use lvsmon::engine::event::{Action, Event, Report, RunId, TableLook, TableOutcome};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::lvs::{Connections, Scheduler, ServerWish, Table, TableEntry, VirtualService};
 use lvsmon::model::{HostName, Model, ServiceId};
@@ -329,7 +329,7 @@ impl World {
             table.insert(key, entry);
         }
         TableOutcome {
-            actual: Some(Arc::new(table)),
+            table: TableLook::Read(Arc::new(table)),
             connections: Arc::new(connections),
             ..TableOutcome::default()
         }

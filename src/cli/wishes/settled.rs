@@ -91,12 +91,12 @@ fn open(answer: &ServerAnswer) -> impl Iterator<Item = &ServerWhy> {
 /// Whether the table has of a real server what is wanted.
 pub(super) fn is_settled(server: &ServerWhy) -> bool {
     match (server.wanted, server.actual) {
+        // Whatever is wished, and where nothing is: nobody knows what the table has.
+        (_, ServerActual::Unknown) => false,
         (ServerWanted::AsFound, _) => is_found_so(server),
         (ServerWanted::In, ServerActual::In) | (ServerWanted::Out, ServerActual::Out) => true,
-        (ServerWanted::In, ServerActual::Out | ServerActual::Differs | ServerActual::Unknown)
-        | (ServerWanted::Out, ServerActual::In | ServerActual::Differs | ServerActual::Unknown) => {
-            false
-        }
+        (ServerWanted::In, ServerActual::Out | ServerActual::Differs)
+        | (ServerWanted::Out, ServerActual::In | ServerActual::Differs) => false,
     }
 }
 
@@ -107,7 +107,6 @@ fn is_found_so(server: &ServerWhy) -> bool {
     };
     let has_weight = |wished| server.weight == Some(wished);
     match operator.wish {
-        _ if server.actual == ServerActual::Unknown => false,
         ManualWish::Disable => server.weight.is_none(),
         ManualWish::Drain { .. } | ManualWish::Quiesce => server.weight.is_none() || has_weight(0),
         ManualWish::Weight { weight } => has_weight(weight),
@@ -201,6 +200,15 @@ mod tests {
             ..untested(Some(quiesce), None)
         };
         assert!(!is_settled(&unknown));
+        // Nor where nobody wishes anything any more.
+        for wanted in [ServerWanted::AsFound, ServerWanted::In, ServerWanted::Out] {
+            let unknown = ServerWhy {
+                wanted,
+                actual: ServerActual::Unknown,
+                ..untested(None, None)
+            };
+            assert!(!is_settled(&unknown), "{wanted:?}");
+        }
     }
 
     #[test]

@@ -34,8 +34,9 @@ impl Worker {
                  it put right at once",
             );
         }
-        let is_over =
-            |it: &&Contested| outcome.unreadable.is_none() && !is_among(it, &outcome.contested);
+        let is_over = |it: &&Contested| {
+            outcome.table.unreadable().is_none() && !is_among(it, &outcome.contested)
+        };
         for it in before.iter().filter(is_over) {
             info!(place = name(it), "nobody else changes this any more");
         }
@@ -58,7 +59,7 @@ impl Worker {
 
     /// One line for each difference that lasts, where nothing is changed because of it.
     pub(super) fn log_differences(&mut self, outcome: &TableOutcome) {
-        let is_seen = outcome.unreadable.is_none();
+        let is_seen = outcome.table.unreadable().is_none();
         if self.backend.touch() != Touch::OnlyReads || !is_seen {
             return;
         }
@@ -75,8 +76,8 @@ impl Worker {
     /// One line for each change, and for each trouble that is new.
     pub(super) fn log(&self, outcome: &TableOutcome) {
         let before = &self.seen.outcome;
-        match (&outcome.unreadable, &before.unreadable) {
-            (Some(why), old) if old.as_ref() != Some(why) => {
+        match (outcome.table.unreadable(), before.table.unreadable()) {
+            (Some(why), old) if old != Some(why) => {
                 error!(%why, "cannot read the virtual server table");
             }
             (None, Some(_)) => info!("the virtual server table can be read again"),
@@ -112,7 +113,7 @@ impl Worker {
         for key in before
             .missing
             .iter()
-            .filter(|_| outcome.unreadable.is_none())
+            .filter(|_| outcome.table.unreadable().is_none())
         {
             if outcome.missing.binary_search(key).is_err() {
                 info!(virtual_service = %key, "virtual service is in the table");

@@ -146,7 +146,7 @@ async fn a_new_wish_is_carried_out_and_reported() {
     let outcome = bench.outcome().await;
     assert_eq!(outcome.applied.len(), 3, "{outcome:?}");
     assert_eq!((outcome.drift, outcome.refused.len()), (0, 0));
-    assert_eq!(outcome.actual.unwrap()[&web()].servers.len(), 2);
+    assert_eq!(outcome.table.read().unwrap()[&web()].servers.len(), 2);
     assert_eq!(bench.table(), BOTH);
     bench.want(wanted(ours(), &[(1, ServerWish::Out), (2, WISH)]));
     let outcome = bench.outcome().await;
@@ -180,7 +180,7 @@ async fn what_is_not_owned_stays_and_is_not_even_reported() {
     let mut bench = Bench::new(foreign);
     bench.want(wanted(ServiceWish::Foreign, &[(1, WISH)]));
     let outcome = bench.outcome().await;
-    let table = outcome.actual.unwrap();
+    let table = outcome.table.read().unwrap();
     assert_eq!(table.len(), 1);
     assert!(table[&web()].servers.keys().eq([&real(1)]));
     let mut lines: Vec<&str> = foreign.lines().collect();
@@ -207,8 +207,8 @@ async fn a_table_that_cannot_be_read_is_tried_again() {
     let mut bench = Bench::new("what is this\n");
     bench.want(wanted(ours(), &[(1, WISH), (2, WISH)]));
     let outcome = bench.outcome().await;
-    assert_eq!(outcome.actual, None);
-    let why = outcome.unreadable.unwrap();
+    assert_eq!(outcome.table.read(), None);
+    let why = outcome.table.unreadable().unwrap();
     assert!(
         why.contains("line 1 of the listing, \"what is this\""),
         "{why}"
@@ -216,7 +216,10 @@ async fn a_table_that_cannot_be_read_is_tried_again() {
     assert_eq!(bench.table(), "what is this\n", "nothing was written");
     bench.disturb("");
     let outcome = bench.outcome().await;
-    assert_eq!((outcome.unreadable, outcome.applied.len()), (None, 3));
+    assert_eq!(
+        (outcome.table.unreadable(), outcome.applied.len()),
+        (None, 3)
+    );
     assert_eq!(bench.table(), BOTH);
 }
 
@@ -269,7 +272,7 @@ async fn two_thousand_refusals_are_looked_through_in_one_pass() {
     for count in [2, 2_000] {
         let refused = refusals(count);
         let commands: Vec<Command> = refused.iter().map(|(it, _)| it.clone()).collect();
-        worker.seen.outcome.actual = Some(Arc::default());
+        worker.seen.outcome.table = TableLook::Read(Arc::default());
         worker.seen.outcome.refused.clone_from(&refused);
         let outcome = TableOutcome {
             refused,

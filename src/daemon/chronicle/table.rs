@@ -27,7 +27,7 @@ impl Chronicle {
             self.keep(time, "table", None, command.to_string());
         }
         let trouble = TableTrouble {
-            unreadable: outcome.unreadable.clone(),
+            unreadable: outcome.table.unreadable().cloned(),
             refused: outcome
                 .refused
                 .iter()
@@ -73,6 +73,7 @@ impl Chronicle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::TableLook;
     use crate::lvs::{Command, Protocol};
 
     #[test]
@@ -86,7 +87,9 @@ mod tests {
             let outcome = TableOutcome {
                 refused: refused.iter().map(command).collect(),
                 missing: missing.iter().map(key).collect(),
-                unreadable: unreadable.map(str::to_owned),
+                table: unreadable.map_or(TableLook::NotYet, |why| {
+                    TableLook::Unreadable(why.to_owned())
+                }),
                 ..TableOutcome::default()
             };
             let last = chronicle.number;

@@ -6,7 +6,8 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::depend::{Expression, Form};
 use crate::engine::event::{
-    Ended, Event, HostResult, Memory, Note, Run, ServerChange, Status, TableOutcome, Trap, Wire,
+    Ended, Event, HostResult, Memory, Note, Run, ServerChange, Status, TableLook, TableOutcome,
+    Trap, Wire,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::said::{BackOff, TripwireView};
@@ -98,7 +99,7 @@ impl Play {
         let wanted = Arc::new(self.engine.desired().clone());
         self.tell(Event::Table(TableOutcome {
             wanted,
-            actual: Some(Arc::default()),
+            table: TableLook::Read(Arc::default()),
             ..TableOutcome::default()
         }));
     }
@@ -572,7 +573,7 @@ fn a_recheck_fails_nobody_while_a_dependency_explains_it() {
     let wanted = Arc::new(play.engine.desired().clone());
     play.tell(Event::Table(TableOutcome {
         wanted,
-        actual: Some(Arc::default()),
+        table: TableLook::Read(Arc::default()),
         ..TableOutcome::default()
     }));
     play.check(&[]);

@@ -238,7 +238,7 @@ impl Owned {
         actions: &mut Vec<Action>,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
-        let Some(table) = &outcome.actual else {
+        let Some(table) = outcome.table.read() else {
             return changed;
         };
         let applied = outcome.applied.iter().inspect(|_| look());
@@ -315,6 +315,7 @@ fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::event::TableLook;
     use crate::lvs::{Forwarding, RealServer, Weight};
 
     /// A table that was empty is filled: what was added is gone through once, not once for each
@@ -324,7 +325,7 @@ mod tests {
         for count in [2_u32, 1_000] {
             let mut owned = Owned::default();
             let mut outcome = TableOutcome {
-                actual: Some(std::sync::Arc::default()),
+                table: TableLook::Read(std::sync::Arc::default()),
                 ..TableOutcome::default()
             };
             for number in 0..count {

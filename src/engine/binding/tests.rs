@@ -9,7 +9,7 @@ mod sections;
 mod wishes;
 
 use super::*;
-use crate::engine::event::{Aim, Cause, RealServerName, TableOutcome};
+use crate::engine::event::{Aim, Cause, RealServerName, TableLook, TableOutcome};
 use crate::engine::fixture;
 use crate::engine::section::count::Past;
 use crate::lvs::replay::apply;
@@ -287,7 +287,7 @@ impl Farm {
             apply(table, command).unwrap();
         }
         let outcome = TableOutcome {
-            actual: Some(Arc::new(diff::owned(&desired, table.clone()))),
+            table: TableLook::Read(Arc::new(diff::owned(&desired, table.clone()))),
             connections: Arc::new(self.connections.clone()),
             wanted: Arc::new(desired),
             applied: commands.clone(),

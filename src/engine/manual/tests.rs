@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::event::{Aim, Caution, RealServerName};
+use crate::engine::event::{Aim, Caution, RealServerName, TableLook};
 use crate::engine::fixture::{EPOCH, at};
 use crate::lvs::{ConnectionCounts, Forwarding, RealServer, Scheduler, TableEntry, VirtualService};
 
@@ -47,7 +47,7 @@ fn look(weight: Option<u32>, active: u32) -> TableOutcome {
         persistent: 2,
     };
     TableOutcome {
-        actual: Some(Arc::new(Table::from([(key, service)]))),
+        table: TableLook::Read(Arc::new(Table::from([(key, service)]))),
         connections: Arc::new(Connections::from([(entry(), counts)])),
         ..TableOutcome::default()
     }

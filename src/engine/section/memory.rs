@@ -419,7 +419,7 @@ impl Sections {
         actions: &mut Vec<Action>,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
-        let Some(actual) = &outcome.actual else {
+        let Some(actual) = outcome.table.read() else {
             return changed;
         };
         let before = self

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::engine::Engine;
 use crate::engine::event::{
     Action, Aim, AlertCall, AlertKind, Caution, Contested, Event, ManualWish, Order, PeerTold,
-    RealServerName, Report, Speaking, TableOutcome, Wish,
+    RealServerName, Report, Speaking, TableLook, TableOutcome, Wish,
 };
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
@@ -118,7 +118,7 @@ impl Director {
             }
             told.extend(self.sees(TableOutcome {
                 wanted: wanted.into(),
-                actual: Some(self.kernel.clone().into()),
+                table: TableLook::Read(self.kernel.clone().into()),
                 ..TableOutcome::default()
             }));
         }
@@ -350,7 +350,7 @@ fn deleted() -> Contested {
 fn outcome(director: &Director, contested: Vec<Contested>) -> TableOutcome {
     TableOutcome {
         wanted: director.engine.desired().clone().into(),
-        actual: Some(director.kernel.clone().into()),
+        table: TableLook::Read(director.kernel.clone().into()),
         contested,
         ..TableOutcome::default()
     }

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::engine::event::{
-    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Run, Status, TableOutcome,
-    Target, Trap, Wish,
+    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Run, Status, TableLook,
+    TableOutcome, Target, Trap, Wish,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::{Record, Saved};
@@ -113,7 +113,7 @@ impl Play {
         let wanted = Arc::new(self.engine.desired().clone());
         self.tell(Event::Table(TableOutcome {
             wanted,
-            actual: Some(Arc::default()),
+            table: TableLook::Read(Arc::default()),
             ..TableOutcome::default()
         }));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Action, Event};
+use crate::engine::event::{Action, Event, TableLook};
 use crate::engine::fixture::{at, exited};
 use crate::engine::saved::Saved;
 use crate::lvs::{Command, Forwarding, Scheduler, TableEntry, VirtualService, Weight};
@@ -63,7 +63,7 @@ fn seen() -> TableOutcome {
         servers: [server(1, 3), server(2, 5)].into(),
     };
     TableOutcome {
-        actual: Some(Arc::new([(key, entry)].into())),
+        table: TableLook::Read(Arc::new([(key, entry)].into())),
         refused: vec![(Command::DeleteService(key), "no".to_owned())],
         ..TableOutcome::default()
     }

@@ -85,7 +85,7 @@ fn stranger(foreign: &str, is_checked: bool) -> Option<RealServerRow> {
     let look = |engine: &mut Engine| {
         let wanted = engine.desired().clone();
         let seen = TableOutcome {
-            actual: Some(Arc::new(owned(&wanted, [(key, entry.clone())].into()))),
+            table: TableLook::Read(Arc::new(owned(&wanted, [(key, entry.clone())].into()))),
             connections: Arc::new(Connections::from([((key, other), counts)])),
             wanted: Arc::new(wanted),
             ..TableOutcome::default()

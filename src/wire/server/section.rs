@@ -248,7 +248,7 @@ const fn zero(view: &RealServerView) -> Option<RoleRow> {
 /// Nobody while the table was not looked at.
 fn odds(engine: &Engine, seen: &TableOutcome, key: VirtualServiceKey) -> (ServersRow, ServersRow) {
     let (mut missing, mut unwanted) = <(ServersRow, ServersRow)>::default();
-    let (Some(table), Some(desired)) = (seen.actual.as_deref(), engine.desired().get(&key)) else {
+    let (Some(table), Some(desired)) = (seen.table.read(), engine.desired().get(&key)) else {
         return (missing, unwanted);
     };
     let entry = table.get(&key);

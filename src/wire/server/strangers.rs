@@ -9,7 +9,7 @@ use crate::wire::{ConnectionsRow, ServerActual, ServerWanted};
 
 /// Those that a person means by their address, in table order.
 pub(super) fn called(engine: &Engine, seen: &TableOutcome, aim: &Aim) -> Vec<ServerWhy> {
-    let table = seen.actual.iter().flat_map(|table| table.iter());
+    let table = seen.table.read().into_iter().flat_map(|table| table.iter());
     let found = table.flat_map(|(&key, entry)| {
         let servers = entry.servers.iter();
         servers.map(move |(&server, found)| (key, server, found))

@@ -1,5 +1,7 @@
 use super::*;
-use crate::engine::event::{Caution, Event, HostResult, Order, RealServerName, Report, Wish};
+use crate::engine::event::{
+    Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Wish,
+};
 use crate::engine::fixture::{at, exited};
 use crate::engine::recent::HOST_ENTRIES_MAX;
 use crate::engine::saved::Saved;
@@ -208,7 +210,7 @@ impl Farm {
         };
         farm.engine.handle(at(0.0), Event::Start);
         farm.seen.wanted = Arc::new(farm.engine.desired().clone());
-        farm.seen.actual = Some(Arc::default());
+        farm.seen.table = TableLook::Read(Arc::default());
         farm.engine.handle(at(0.0), Event::Table(farm.seen.clone()));
         farm.check(&[]);
         farm
@@ -420,7 +422,7 @@ fn a_section_says_whom_the_kernel_sends_clients_to_against_what_is_wanted() {
     );
     let mut section = |entry: Option<TableEntry>| {
         let table = entry.map(|entry| (key, entry)).into_iter().collect();
-        farm.seen.actual = Some(Arc::new(table));
+        farm.seen.table = TableLook::Read(Arc::new(table));
         let section = farm.section("192.168.0.1");
         (names(&section.missing), names(&section.unwanted))
     };
@@ -433,7 +435,7 @@ fn a_section_says_whom_the_kernel_sends_clients_to_against_what_is_wanted() {
         (wanted.clone(), (1, vec![stranger.to_owned()]))
     );
     assert_eq!(section(None), (wanted, nobody()));
-    farm.seen.actual = None;
+    farm.seen.table = TableLook::NotYet;
     assert_eq!(farm.section("192.168.0.1").missing, ServersRow::default());
 }
 

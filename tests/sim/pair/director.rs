@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking, TableOutcome};
+use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking, TableLook, TableOutcome};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
 use lvsmon::model::Model;
@@ -157,7 +157,7 @@ impl Director {
         self.may_send(time);
         let is_said = matches!(event, Event::Operator(_));
         if let Event::Table(TableOutcome {
-            actual: Some(actual),
+            table: TableLook::Read(actual),
             ..
         }) = &event
         {

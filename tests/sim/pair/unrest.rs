@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use lvsmon::engine::event::{Event, Memory, TableOutcome};
+use lvsmon::engine::event::{Event, Memory, TableLook, TableOutcome};
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::replay;
 use lvsmon::model::Model;
@@ -210,8 +210,9 @@ impl World {
             wanted: Arc::clone(&desired),
             ..TableOutcome::default()
         };
-        if !is_calm && self.random.u8(..) < 8 {
-            outcome.unreadable = Some("too many open files".to_owned());
+        let is_unreadable = !is_calm && self.random.u8(..) < 8;
+        outcome.table = if is_unreadable {
+            TableLook::Unreadable("too many open files".to_owned())
         } else {
             for command in diff(&desired, &director.kernel) {
                 if !is_calm && self.random.u8(..) < 16 {
@@ -223,9 +224,9 @@ impl World {
                     Err(why) => outcome.refused.push((command, format!("{why:?}"))),
                 }
             }
-            outcome.actual = Some(Arc::new(owned(&desired, director.kernel.clone())));
-        }
-        director.is_refused = outcome.unreadable.is_some() || !outcome.refused.is_empty();
+            TableLook::Read(Arc::new(owned(&desired, director.kernel.clone())))
+        };
+        director.is_refused = is_unreadable || !outcome.refused.is_empty();
         if director.is_refused {
             self.unrest.refused += 1;
             self.soon(4_000, Coming::Look(side, life));

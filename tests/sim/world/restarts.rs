@@ -29,6 +29,7 @@ impl World {
         let actions = self.tell(Event::Deadline);
         let globals = &self.engine.model().globals;
         let is_excluded = globals.exclude_period.is_some();
+        let starts = actions.iter().any(|it| matches!(it, Action::Start(_)));
         for action in &actions {
             if let Action::Start(run) = action {
                 let service = self.engine.model().service(run.service);
@@ -43,6 +44,8 @@ impl World {
                     | Action::Renumber { .. }
                     | Action::Note(Note::Throttled { .. } | Note::NoHosts(_))
             );
+            // A check that begins lets go of the connections of its hosts.
+            let is_said = is_said || starts && matches!(action, Action::LetGo(_));
             assert!(is_said, "a clock does {action:?}");
         }
     }

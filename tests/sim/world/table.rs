@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Contested, Event, TableOutcome};
+use lvsmon::engine::event::{Contested, Event, TableLook, TableOutcome};
 use lvsmon::lvs::diff::{diff, missing, owned};
 use lvsmon::lvs::{
     Command, ConnectionCounts, Connections, Desired, Forwarding, RealServer, RealServerKey,
@@ -141,7 +141,7 @@ impl World {
             ..TableOutcome::default()
         };
         if !self.is_calm && self.random.u8(..) < 10 {
-            outcome.unreadable = Some("too many open files".to_owned());
+            outcome.table = TableLook::Unreadable("too many open files".to_owned());
             self.tell(Event::Table(outcome));
             return;
         }
@@ -186,7 +186,7 @@ impl World {
         outcome.missing = missing(&desired, &self.kernel);
         outcome.connections = Arc::new(self.connections());
         let actual = Arc::new(owned(&desired, self.kernel.clone()));
-        outcome.actual = Some(Arc::clone(&actual));
+        outcome.table = TableLook::Read(Arc::clone(&actual));
         self.first_look.get_or_insert(self.time);
         self.looked = Some(actual);
         self.tell(Event::Table(outcome));

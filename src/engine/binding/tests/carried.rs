@@ -89,7 +89,7 @@ fn a_server_that_may_just_be_entering_is_not_forgotten_too_early() {
     farm.reloads(&HOWTO[..1]);
     // A look from before: the applier has not added it yet.
     let before = TableOutcome {
-        actual: Some(Arc::new(kernel(&[]))),
+        table: TableLook::Read(Arc::new(kernel(&[]))),
         ..TableOutcome::default()
     };
     let actions = farm.bindings.table_seen(fixture::at(farm.seconds), &before);
@@ -97,7 +97,7 @@ fn a_server_that_may_just_be_entering_is_not_forgotten_too_early() {
     assert!(farm.wanted()[0].ends_with("192.168.0.2=out"));
     // A look that could not be made proves nothing either.
     let unreadable = TableOutcome {
-        unreadable: Some("no module".to_owned()),
+        table: TableLook::Unreadable("no module".to_owned()),
         ..TableOutcome::default()
     };
     let actions = farm
