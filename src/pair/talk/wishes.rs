@@ -34,9 +34,6 @@ pub const TOMB_AGE: Duration = Duration::from_secs(90 * 86_400);
 /// The field of a value that says when it ends by itself, in microseconds since 1970.
 const UNTIL: &str = "until";
 
-/// The writer of ends that no person said: any person's stamp of that time is greater.
-const NOBODY: u64 = 0;
-
 /// A wish that ends within this time is over: its span is counted by a clock that is not set, and
 /// one that is being set right gains or loses half a second in a thousand.
 const UNTIL_SLACK: Duration = Duration::from_secs(60);
@@ -204,15 +201,11 @@ impl Wishes {
         said
     }
 
-    /// The stamp of the end of a wish whose time is over. No person said that: it is the next one
-    /// after the wish's own, and what a person has said anywhere meanwhile wins.
+    /// The stamp of the end of a wish whose time is over: the wish's own. No person said that, and
+    /// what wins over the wish wins over its end, down to what was said at the same moment.
     fn ended_by_itself(&self, now: Wall, key: &str) -> Option<Stamp> {
         let entry = self.entries.get(key)?;
-        let stamp = Stamp {
-            time: entry.stamp.time.saturating_add(1),
-            writer: NOBODY,
-        };
-        entry.is_over(now).then_some(stamp)
+        entry.is_over(now).then_some(entry.stamp)
     }
 
     /// Drops tombstones that are old or too many: the journal's keys of them.
@@ -332,11 +325,14 @@ impl Entry {
     }
 }
 
-/// Which of two values under one stamp counts, the same on both directors: what is wished without a
-/// stamp of its own (see [`Wishes::restore`]) may differ.
+/// Which of two values under one stamp counts, the same on both directors: its end by itself, and of
+/// two that are wished without a stamp of their own (see [`Wishes::restore`]) either.
 fn is_greater(one: Option<&Value>, other: Option<&Value>) -> bool {
-    let text = |value: Option<&Value>| value.map(Value::to_string);
-    text(one) > text(other)
+    match (one, other) {
+        (None, other) => other.is_some(),
+        (Some(_), None) => false,
+        (Some(one), Some(other)) => one.to_string() > other.to_string(),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

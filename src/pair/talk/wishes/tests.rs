@@ -341,6 +341,37 @@ fn an_end_by_itself_wins_over_no_person_though_clocks_are_behind_and_over_no_oth
     assert_eq!(two.level, one.level);
 }
 
+/// Two persons speak on two directors in the same microsecond, one of them for a while: of the two
+/// the writer decides, and the end of the one that gives way ends nothing of the other.
+#[test]
+fn the_end_of_a_wish_that_gives_way_ends_no_word_of_the_same_moment() {
+    for first_is_there in [true, false] {
+        let (mut one, mut two) = (Director::named(1), Director::named(2));
+        two.say(at(16), "b", Some(1));
+        one.level.insert("b".to_owned(), until(17));
+        one.look(at(16));
+        one.restart();
+        one.passes(at(200));
+        if first_is_there {
+            one.look_for(at(200), Cause::Itself);
+        }
+        link(at(200), &mut one, &mut two);
+        link(at(200), &mut two, &mut one);
+        assert_eq!(one.level, level(&[("b", 1)]), "{first_is_there}");
+        assert_eq!(two.level, one.level);
+    }
+    // The other way round the one that ends by itself counts, until then.
+    let (mut one, mut two) = (Director::named(1), Director::named(2));
+    one.say(at(16), "b", Some(1));
+    two.level.insert("b".to_owned(), until(17));
+    two.look(at(16));
+    two.passes(at(200));
+    two.look_for(at(200), Cause::Itself);
+    link(at(200), &mut one, &mut two);
+    link(at(200), &mut two, &mut one);
+    assert!(one.level.is_empty() && two.level.is_empty());
+}
+
 #[test]
 fn of_two_wishes_from_before_there_was_a_peer_both_take_the_same() {
     let (mut one, mut two) = (Director::named(1), Director::named(2));
@@ -450,11 +481,7 @@ fn a_wish_ends_by_itself_by_the_clock_of_who_said_it() {
         "a person ended it before its time"
     );
     let over = wishes.look(at(1_100), 1, Cause::Itself, Level::new());
-    let stamp = Stamp {
-        time: 6,
-        writer: NOBODY,
-    };
-    assert_eq!((over[0].stamp, &over[0].value), (stamp, &None));
+    assert_eq!((over[0].stamp, &over[0].value), (wish.stamp, &None));
     // The journal keeps how far the clock was off.
     let journal = BTreeMap::from([wish.record()]);
     let restored = Wishes::restore(&journal, &Level::new());
