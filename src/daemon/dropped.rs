@@ -1,8 +1,8 @@
-//! Which virtual services does a new configuration no longer have, and was its file cut?
+//! What does a new configuration no longer have, and was its file cut?
 //!
 //! What the file drops leaves the table. A file that ends within a line may be one that is being
 //! written, or was cut: it cannot be told from one that an editor left so, and the operator is
-//! told louder what goes.
+//! told louder what goes. One that leaves nothing at all is not taken over.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -37,6 +37,13 @@ impl LastLine {
             Ok(_) => Self::Open,
         }
     }
+}
+
+/// Whether a reload would leave nothing of what there was.
+pub(super) fn has_lost_everything(old: &Model, new: &Model) -> bool {
+    let has_nothing =
+        |model: &Model| model.services.is_empty() && model.virtual_services.is_empty();
+    has_nothing(new) && !has_nothing(old)
 }
 
 /// The virtual sections that the new file no longer has, by their names; none where it has all.
@@ -89,6 +96,25 @@ mod tests {
         assert_eq!(said.as_deref(), Some("10.0.0.3:1/tcp, 10.0.0.3:3/tcp"));
         let said = names(&all, &model(1..=1)).unwrap();
         assert!(said.ends_with("10.0.0.3:21/tcp, 9 more"), "{said}");
+    }
+
+    #[test]
+    fn a_file_of_virtual_sections_alone_is_no_empty_one() {
+        let read = |text: &str| load_text(text).unwrap().0;
+        let nothing = read("");
+        let service = read("hostgroup web h1\n\nwatch web\n service http\n  monitor x\n");
+        let section = read(
+            "virtual 10.0.0.3:80\n protocol tcp\n scheduler wlc\n real 192.168.0.1\n service none\n",
+        );
+        for (old, new, is_lost) in [
+            (&nothing, &nothing, false),
+            (&service, &nothing, true),
+            (&section, &nothing, true),
+            (&service, &section, false),
+            (&section, &service, false),
+        ] {
+            assert_eq!(has_lost_everything(old, new), is_lost);
+        }
     }
 
     #[test]

@@ -1,13 +1,6 @@
 //! What of a new configuration has to wait for a restart?
 
-use crate::model::{Globals, Model};
-
-/// Whether a reload would leave nothing of what there was.
-pub(super) fn has_lost_everything(old: &Model, new: &Model) -> bool {
-    let has_nothing =
-        |model: &Model| model.services.is_empty() && model.virtual_services.is_empty();
-    has_nothing(new) && !has_nothing(old)
-}
+use crate::model::Globals;
 
 /// Ports, the state folder, the backend and the files of the process are open or written: they
 /// change with a restart only.
@@ -51,28 +44,4 @@ pub(super) fn keep_what_cannot_change(old: &Globals, new: &mut Globals) {
     let monremote = new.process.monremote.take();
     new.process.clone_from(&old.process);
     new.process.monremote = monremote;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_of_virtual_sections_alone_is_no_empty_one() {
-        let read = |text: &str| crate::config::load_text(text).expect("a good file").0;
-        let nothing = read("");
-        let service = read("hostgroup web h1\n\nwatch web\n service http\n  monitor x\n");
-        let section = read(
-            "virtual 10.0.0.3:80\n protocol tcp\n scheduler wlc\n real 192.168.0.1\n service none\n",
-        );
-        for (old, new, is_lost) in [
-            (&nothing, &nothing, false),
-            (&service, &nothing, true),
-            (&section, &nothing, true),
-            (&service, &section, false),
-            (&section, &service, false),
-        ] {
-            assert_eq!(has_lost_everything(old, new), is_lost);
-        }
-    }
 }

@@ -30,7 +30,7 @@
 //! | how do traps come in | `traps` |
 //! | who holds the connections that tell of a crash | `tripwire` |
 //! | what is logged of mistakes in files | `mistakes` |
-//! | which virtual services does a reload drop | `dropped` |
+//! | what does a reload drop, and when does it drop too much | `dropped` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | how does work that blocks get a thread | `threads` |
 //! | what do the histories on disk get | `logs` |

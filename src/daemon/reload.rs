@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
-use crate::daemon::dropped::{self, LastLine};
-use crate::daemon::lasting::{has_lost_everything, keep_what_cannot_change};
+use crate::daemon::dropped::{self, LastLine, has_lost_everything};
+use crate::daemon::lasting::keep_what_cannot_change;
 use crate::daemon::logs;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::outbox::OutboxSettings;
