@@ -7,6 +7,7 @@
 //! |---|---|
 //! | what does a VRRP daemon write into its FIFO | `fifo` |
 //! | which role follows from what is known | `role` |
+//! | how is on the disk what was said of it | `role::kept` |
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
 //! | may messages leave at this moment | `lease` |

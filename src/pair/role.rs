@@ -6,6 +6,8 @@
 //! either here or not. The role of the director is that of its first address, so that of two
 //! directors which share out several addresses exactly one speaks.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;

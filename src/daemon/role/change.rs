@@ -6,7 +6,6 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 use crate::clock::boot_moment;
 use crate::daemon::Daemon;
@@ -16,16 +15,13 @@ use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
-use crate::pair::role::{Said, Source};
+use crate::pair::role::Source;
 use crate::pair::{
     Absence, Beat, Change, Coming, Contact, Facts, InstanceName, Pulse, RoleKeeper, State,
 };
 use crate::time::{Mono, Now, Readable, Wall};
 use crate::wire;
 use crate::wire::role::{FifoRow, RoleAnswer};
-
-/// The journal's key.
-const KEY: &str = "role";
 
 /// Whether people are told in that role.
 pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
@@ -38,7 +34,7 @@ pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
 
 /// The role at a start, and what the journal says that was said of it.
 pub(in crate::daemon) fn begin(globals: &Globals, saved: &Saved, now: Now) -> (RoleKeeper, Facts) {
-    let kept = restore(saved);
+    let kept = Facts::restore(&saved.records);
     let role = RoleKeeper::new(globals.pair.clone(), kept.clone(), now);
     (role, kept)
 }
@@ -57,54 +53,12 @@ pub(in crate::daemon) fn first_pulse(globals: &Globals, outbox: &Outbox) -> Puls
     pulse
 }
 
-/// What a journal says that was said. Of one that makes no sense nothing is believed.
-fn restore(saved: &Saved) -> Facts {
-    let mut facts = Facts::default();
-    let value = saved.records.get(KEY).cloned().unwrap_or_default();
-    let said: Vec<(Option<InstanceName>, Said)> = serde_json::from_value(value).unwrap_or_default();
-    for (name, said) in said.into_iter().take(Facts::INSTANCES_MAX + 1) {
-        match name {
-            None => facts.said_of_all = Some(said),
-            Some(name) => {
-                facts.said.insert(name, said);
-            }
-        }
-    }
-    facts
-}
-
 /// For a person who waits for it.
 fn time_of_day(at: Wall, zone: &TimeZone) -> String {
     match Timestamp::from_second(at.seconds()) {
         Ok(time) => time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
         Err(_) => at.seconds().to_string(),
     }
-}
-
-/// What was said, as the journal has it.
-fn record(facts: &Facts) -> Record {
-    let named = facts.said.iter().map(|(name, said)| (Some(name), said));
-    let all = facts.said_of_all.iter().map(|said| (None, said));
-    let said: Vec<(Option<&InstanceName>, &Said)> = named.chain(all).collect();
-    let value = if said.is_empty() {
-        Value::Null
-    } else {
-        // Names, words and numbers: nothing of it has a way to fail.
-        serde_json::to_value(said).unwrap_or_default()
-    };
-    Record {
-        key: KEY.to_owned(),
-        value,
-    }
-}
-
-/// What matters of it: a word that was merely said again is not written again.
-fn states(facts: &Facts) -> impl Iterator<Item = (Option<&InstanceName>, State)> {
-    let named = facts
-        .said
-        .iter()
-        .map(|(name, said)| (Some(name), said.state));
-    named.chain(facts.said_of_all.iter().map(|said| (None, said.state)))
 }
 
 impl Daemon {
@@ -166,7 +120,7 @@ impl Daemon {
         }
         self.heed_voice();
         let is_settled = self.role.settled();
-        if is_settled && !states(self.role.facts()).eq(states(&self.role_kept)) {
+        if is_settled && !self.role.facts().says_as(&self.role_kept) {
             self.role_kept = self.role.facts().clone();
             self.record_role();
         }
@@ -174,7 +128,8 @@ impl Daemon {
 
     /// Writes down what was said of the role.
     pub(in crate::daemon) fn record_role(&mut self) {
-        self.store.record(record(&self.role_kept));
+        let (key, value) = self.role_kept.record();
+        self.store.record(Record { key, value });
     }
 
     fn role_changed(&mut self, change: &Change) {
@@ -298,43 +253,5 @@ impl Daemon {
                 others: heard.others,
             });
         answer
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_said_survives_in_the_journal() {
-        let said = |state, number| Said {
-            state,
-            at: Wall::from_seconds(7),
-            source: Source::Fifo,
-            number,
-        };
-        let facts = Facts {
-            said: [
-                ("VI_1".parse().unwrap(), said(State::Master, 3)),
-                ("VI 2".parse().unwrap(), said(State::Backup, 4)),
-            ]
-            .into(),
-            said_of_all: Some(said(State::Fault, 5)),
-            ..Facts::default()
-        };
-        let kept = |value| {
-            let mut saved = Saved::default();
-            saved.records.insert(KEY.to_owned(), value);
-            restore(&saved)
-        };
-        assert_eq!(kept(record(&facts).value), facts);
-        assert_eq!(record(&Facts::default()).value, Value::Null);
-        for nonsense in [
-            serde_json::json!(7),
-            serde_json::json!([["", 1]]),
-            Value::Null,
-        ] {
-            assert_eq!(kept(nonsense), Facts::default());
-        }
     }
 }
