@@ -13,6 +13,7 @@ use crate::engine::event::{Aim, Event, Order, RealServerName, TableLook, TableOu
 use crate::host;
 use crate::model::IpvsBackend;
 use crate::site::Purpose;
+use crate::wire::role::{FifoRow, RoleAnswer};
 use crate::wire::server::Expiry;
 use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
 
@@ -97,6 +98,30 @@ impl Daemon {
             refused_reload: self.refused_reload.clone(),
             kept,
         }
+    }
+
+    /// The answer to "which role".
+    fn role_answer(&self) -> RoleAnswer {
+        let heard = self.role_sources.fifo();
+        let mut answer = RoleAnswer::of(&self.role, self.clock.now());
+        let source = self.source();
+        answer.speaks &= source != Source::Observer;
+        answer.source = Some(source);
+        answer.held = self.outbox.held();
+        answer.sync = self.role_sources.sync();
+        answer.peer = self.peer_row();
+        answer.fifo = self
+            .role
+            .settings()
+            .notify_fifo
+            .clone()
+            .map(|path| FifoRow {
+                path,
+                trouble: heard.trouble,
+                words: heard.count,
+                others: heard.others,
+            });
+        answer
     }
 
     /// The newest look at the kernel's table, with the connections it found.

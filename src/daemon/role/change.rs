@@ -20,8 +20,6 @@ use crate::pair::{
     Absence, Beat, Change, Coming, Contact, Facts, InstanceName, Pulse, RoleKeeper, State,
 };
 use crate::time::{Mono, Now, Readable, Wall};
-use crate::wire;
-use crate::wire::role::{FifoRow, RoleAnswer};
 
 /// Whether people are told in that role.
 pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
@@ -229,29 +227,5 @@ impl Daemon {
         // Of two numbers of one outage the role decides, on both directors.
         self.peer.has_news();
         self.peer_view();
-    }
-
-    /// The answer to "which role".
-    pub(in crate::daemon) fn role_answer(&self) -> RoleAnswer {
-        let heard = self.role_sources.fifo();
-        let mut answer = RoleAnswer::of(&self.role, self.clock.now());
-        let source = self.source();
-        answer.speaks &= source != wire::Source::Observer;
-        answer.source = Some(source);
-        answer.held = self.outbox.held();
-        answer.sync = self.role_sources.sync();
-        answer.peer = self.peer_row();
-        answer.fifo = self
-            .role
-            .settings()
-            .notify_fifo
-            .clone()
-            .map(|path| FifoRow {
-                path,
-                trouble: heard.trouble,
-                words: heard.count,
-                others: heard.others,
-            });
-        answer
     }
 }
