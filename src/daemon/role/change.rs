@@ -7,19 +7,15 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::clock::boot_moment;
 use crate::daemon::Daemon;
-use crate::daemon::outbox::Outbox;
 use crate::daemon::role::takeover::{Step, Takeover};
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
 use crate::pair::role::Source;
-use crate::pair::{
-    Absence, Beat, Change, Coming, Contact, Facts, InstanceName, Pulse, RoleKeeper, State,
-};
-use crate::time::{Mono, Now, Readable, Wall};
+use crate::pair::{Change, Coming, Facts, InstanceName, RoleKeeper, State};
+use crate::time::{Mono, Now, Wall};
 
 /// Whether people are told in that role.
 pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
@@ -35,20 +31,6 @@ pub(in crate::daemon) fn begin(globals: &Globals, saved: &Saved, now: Now) -> (R
     let kept = Facts::restore(&saved.records);
     let role = RoleKeeper::new(globals.pair.clone(), kept.clone(), now);
     (role, kept)
-}
-
-/// At a start, where there is a peer: nothing leaves before it was heard.
-pub(in crate::daemon) fn first_pulse(globals: &Globals, outbox: &Outbox) -> Pulse {
-    let peer = match globals.peer.address {
-        None => Contact::Unneeded,
-        Some(_) => Contact::Waits,
-    };
-    let pulse = Pulse::started(boot_moment(), peer);
-    if pulse.has_to_hear() {
-        // One that is over: a beat gives another.
-        outbox.lease(Some(Mono::ZERO));
-    }
-    pulse
 }
 
 /// For a person who waits for it.
@@ -177,42 +159,6 @@ impl Daemon {
     pub(in crate::daemon) fn role_deadline(&self) -> Option<Mono> {
         let both = [self.role.next_deadline(), self.takeover.deadline()];
         both.into_iter().flatten().min()
-    }
-
-    /// Lets messages leave for a while; after a stall only when role and peer were heard again.
-    /// This comes behind what is heard of the role, so that it is acted upon.
-    pub(in crate::daemon) fn beat(&mut self) {
-        self.outbox.hand_over();
-        let peer = self.peer_contact();
-        if !Pulse::is_needed(self.role.standing().role, peer) {
-            self.pulse.rest();
-            return self.outbox.lease(None);
-        }
-        let role = self.role.contact(self.role_sources.looked());
-        let loops = self.clock.now().mono;
-        let beat = self.pulse.beat(loops, boot_moment(), role, peer);
-        if let Some(until) = beat.lease() {
-            self.outbox.lease(Some(until));
-        }
-        match beat {
-            Beat::Leave(_) | Beat::Waits => {}
-            Beat::Stood(lasted) => {
-                let help = "messages wait until it has heard its role and the peer";
-                tracing::warn!(lasted = %Readable(lasted), help, "this director stood still");
-                self.role_sources.look_now();
-                self.peer.renew();
-            }
-            Beat::Unheard(absence, _) => {
-                let why = match absence {
-                    Absence::Start => "its role or the peer was not heard since it was started",
-                    Absence::Stall => "its role or the peer was not heard since it stood still",
-                };
-                tracing::warn!(
-                    why,
-                    "messages leave all the same: better two that mail than none"
-                );
-            }
-        }
     }
 
     /// Tells those who do something else in each role.

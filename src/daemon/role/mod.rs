@@ -10,8 +10,10 @@
 //! | which synchronisation daemons run | `sync` |
 //! | what is done when the role changes | `change` |
 //! | what comes first at a takeover | `takeover` |
+//! | may messages go on leaving | `beat` |
 
 mod addresses;
+mod beat;
 mod change;
 mod fifo;
 mod sync;
@@ -30,7 +32,8 @@ use crate::pair::{PairSettings, Sight};
 use crate::time::Mono;
 use crate::wire::role::SyncRow;
 
-pub(super) use change::{begin, first_pulse, voice};
+pub(super) use beat::first_pulse;
+pub(super) use change::{begin, voice};
 use fifo::Heard;
 pub(super) use takeover::Takeover;
 
