@@ -4,9 +4,6 @@
 //! else makes it; when that is done the messages that were held go out. What was said of the role is kept in the journal,
 //! because a VRRP daemon does not repeat itself.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use crate::daemon::Daemon;
 use crate::daemon::role::takeover::{Step, Takeover};
 use crate::daemon::role::{Heard, News};
@@ -14,8 +11,8 @@ use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Voice;
 use crate::pair::role::Source;
-use crate::pair::{Change, Coming, Facts, InstanceName, RoleKeeper, State};
-use crate::time::{Mono, Now, Wall};
+use crate::pair::{Change, Facts, RoleKeeper};
+use crate::time::{Mono, Now};
 
 /// Whether people are told in that role.
 pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
@@ -31,14 +28,6 @@ pub(in crate::daemon) fn begin(globals: &Globals, saved: &Saved, now: Now) -> (R
     let kept = Facts::restore(&saved.records);
     let role = RoleKeeper::new(globals.pair.clone(), kept.clone(), now);
     (role, kept)
-}
-
-/// For a person who waits for it.
-fn time_of_day(at: Wall, zone: &TimeZone) -> String {
-    match Timestamp::from_second(at.seconds()) {
-        Ok(time) => time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
-        Err(_) => at.seconds().to_string(),
-    }
 }
 
 impl Daemon {
@@ -63,34 +52,6 @@ impl Daemon {
         self.heard = heard.count;
         // Where the word is of a change, the address is on its way.
         self.role_sources.look_now();
-    }
-
-    /// Somebody says over the control socket what the role is.
-    pub(in crate::daemon) fn role_said(
-        &mut self,
-        name: Option<InstanceName>,
-        state: State,
-    ) -> String {
-        let at = self.clock.now().wall;
-        let of = name
-            .as_ref()
-            .map_or_else(String::new, |name| format!(" of {name}"));
-        tracing::info!(%state, instance = name.as_ref().map(InstanceName::as_str), "lvsmon role was called");
-        self.role.hear(name, state, Source::Command, at);
-        self.role_sources.look_now();
-        self.settle_role();
-        let standing = self.role.standing();
-        let (role, why) = (standing.role, &standing.why);
-        match self.role.coming(self.clock.now()) {
-            None => format!("{state}{of} noted; this director is {role}: {why}"),
-            Some(Coming {
-                role: coming, at, ..
-            }) => format!(
-                "{state}{of} noted, and held back until {} because the role changes too often; \
-                 until then this director stays {role}, then it is {coming}",
-                time_of_day(at, &self.zone)
-            ),
-        }
     }
 
     /// Acts upon the role that follows from what is known.

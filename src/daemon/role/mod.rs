@@ -8,6 +8,7 @@
 //! | what was written into the FIFO | `fifo` |
 //! | which addresses are here | `addresses` |
 //! | which synchronisation daemons run | `sync` |
+//! | what comes of the role that somebody says | `command` |
 //! | what is done when the role changes | `change` |
 //! | what comes first at a takeover | `takeover` |
 //! | may messages go on leaving | `beat` |
@@ -15,6 +16,7 @@
 mod addresses;
 mod beat;
 mod change;
+mod command;
 mod fifo;
 mod sync;
 mod takeover;
