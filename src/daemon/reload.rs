@@ -16,6 +16,7 @@ use crate::daemon::outbox::OutboxSettings;
 use crate::daemon::requests::{Reset, memory_of};
 use crate::daemon::statefiles;
 use crate::engine::event::{Event, HistoryLine, Memory};
+use crate::model::Model;
 use crate::protocol::known_file::Text;
 use crate::site::{self, Loaded};
 use crate::text::counted;
@@ -149,5 +150,17 @@ impl Daemon {
                 false
             }
         }
+    }
+
+    /// The engine's part, and what it does to the wishes that both directors know of.
+    fn reload_engine(&mut self, model: Arc<Model>, memory: Memory) {
+        let had_peer = self.has_peer();
+        self.settle_wishes();
+        self.tell(Event::Reload { model, memory });
+        self.rebase_wishes();
+        if !had_peer {
+            self.record_peer_wishes();
+        }
+        self.carry_out_shared();
     }
 }

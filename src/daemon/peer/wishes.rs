@@ -12,9 +12,8 @@ use serde_json::Value;
 use crate::clock::Clock;
 use crate::daemon::Daemon;
 use crate::engine::Engine;
-use crate::engine::event::{Event, Memory, NoWish, PeerWish, SharedWish};
+use crate::engine::event::{Event, NoWish, PeerWish, SharedWish};
 use crate::engine::saved::{Record, Saved};
-use crate::model::Model;
 use crate::pair::talk::wishes::{Cause, WISHES_MAX};
 use crate::pair::talk::{StampedWish, Wishes};
 
@@ -110,7 +109,7 @@ impl Daemon {
         }
     }
 
-    fn has_peer(&self) -> bool {
+    pub(in crate::daemon) fn has_peer(&self) -> bool {
         self.engine.model().globals.peer.address.is_some()
     }
 
@@ -185,28 +184,27 @@ impl Daemon {
         }
     }
 
-    /// Another file takes effect. What it no longer has, and what a reset forgets, nobody has
-    /// ended: that holds again where this director has it.
-    pub(in crate::daemon) fn reload_engine(&mut self, model: Arc<Model>, memory: Memory) {
-        let had_peer = self.has_peer();
-        if had_peer {
+    /// Another file is about to take effect: what is wished by now gets its stamps. Where there
+    /// is no peer it was said by persons, and is told to nobody.
+    pub(in crate::daemon) fn settle_wishes(&mut self) {
+        if self.has_peer() {
             self.look_at_wishes(Cause::Itself);
         } else {
-            // For when there is a peer: said by persons, and told to nobody.
+            // For when there is a peer.
             drop(
                 self.peer
                     .shared
                     .look(self.clock, Cause::Person, &self.engine),
             );
         }
-        self.tell(Event::Reload { model, memory });
+    }
+
+    /// Another file took effect. What it no longer has, and what a reset forgets, nobody has
+    /// ended: that holds again where this director has it.
+    pub(in crate::daemon) fn rebase_wishes(&mut self) {
         let shared = &mut self.peer.shared;
         shared.wishes.rebase(&self.engine.wish_level());
         shared.all = Arc::new(shared.wishes.all().collect());
-        if !had_peer {
-            self.record_peer_wishes();
-        }
-        self.carry_out_shared();
     }
 
     /// The journal begins again: all that is to survive.
