@@ -10,7 +10,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, Ended, Event, HostResult, HostVerdict, Reason, Report, Run, RunId, TableOutcome, WireId,
+    Action, Ended, Event, HostResult, HostVerdict, Reason, Report, Run, RunId, TableLook,
+    TableOutcome, WireId,
 };
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::diff::{diff, owned};

@@ -23,7 +23,7 @@ use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::{self, Hang, Watchdog};
-use crate::daemon::logs::{self, Logs};
+use crate::daemon::histories::{self, Histories};
 use crate::daemon::metrics::Metrics;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::monremote::Remote;
@@ -345,7 +345,7 @@ fn start(
         inbox,
         metrics: Metrics::start(globals, asks),
         asks: asks_inbox,
-        logs: Logs::default(),
+        histories: Histories::default(),
         scribe: Scribe::default(),
         state_reads: StateReads::default(),
         known_files: KnownFiles::restore(saved),
@@ -372,10 +372,10 @@ impl Daemon {
     fn read_histories(&mut self) {
         let model = Arc::clone(self.engine.model());
         let now = self.clock.now().wall;
-        if let Some(lines) = logs::read_back(&model.globals) {
+        if let Some(lines) = histories::read_back(&model.globals) {
             self.tell(Event::HistoryRead(lines));
         }
-        self.logs.begin(&model.globals, now, &mut self.scribe);
+        self.histories.begin(&model.globals, now, &mut self.scribe);
     }
 }
 

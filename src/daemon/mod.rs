@@ -33,7 +33,7 @@
 //! | what does a reload drop, and when does it drop too much | `dropped` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | how does work that blocks get a thread | `threads` |
-//! | what do the histories on disk get | `logs` |
+//! | what do the histories on disk get | `histories` |
 //! | when are mon's own state files written and read | `statefiles` |
 //! | who writes all of these | `scribe` |
 //! | who is told what clients enable and disable | `monremote` |
@@ -55,10 +55,10 @@ mod dropped;
 mod enable;
 mod gate;
 mod health;
+mod histories;
 mod lasting;
 mod life;
 pub mod log;
-mod logs;
 mod metrics;
 mod mistakes;
 mod monremote;
@@ -97,7 +97,7 @@ use crate::daemon::chronicle::{Chronicle, Way};
 use crate::daemon::control::Ask;
 use crate::daemon::gate::{Gate, GateError, Waiting};
 use crate::daemon::health::{Hang, Watchdog};
-use crate::daemon::logs::Logs;
+use crate::daemon::histories::Histories;
 use crate::daemon::metrics::Metrics;
 use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
@@ -185,7 +185,7 @@ struct Daemon {
     applier: Applier,
     inbox: mpsc::Receiver<Event>,
     asks: mpsc::Receiver<Ask>,
-    logs: Logs,
+    histories: Histories,
     scribe: Scribe,
     state_reads: StateReads,
     /// Texts of state files that the journal is newer than.
@@ -385,8 +385,8 @@ impl Daemon {
                 Action::Suppressed(suppression) => {
                     chronicle::suppressed(self.engine.model(), &suppression);
                 }
-                Action::History(line) => self.logs.history(&line, &mut self.scribe),
-                Action::Downtime(line) => self.logs.downtime(&line, &mut self.scribe),
+                Action::History(line) => self.histories.history(&line, &mut self.scribe),
+                Action::Downtime(line) => self.histories.downtime(&line, &mut self.scribe),
                 Action::Note(note) => {
                     self.chronicle.note(wall, self.engine.model(), &note);
                     if let Note::Wish { wish, outcome } = note {

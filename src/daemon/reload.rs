@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
 use crate::daemon::dropped::{self, LastLine, has_lost_everything};
+use crate::daemon::histories;
 use crate::daemon::lasting::keep_what_cannot_change;
-use crate::daemon::logs;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
 use crate::daemon::outbox::OutboxSettings;
 use crate::daemon::requests::{Reset, memory_of};
@@ -30,7 +30,7 @@ pub(super) type Reloaded = Result<Reread, Vec<Diagnostic>>;
 pub(super) struct Reread {
     loaded: Loaded,
     last_line: LastLine,
-    /// As [`logs::read_back`] has it.
+    /// As [`histories::read_back`] has it.
     history: Option<Vec<HistoryLine>>,
     /// mon's state files that were there.
     state_files: Vec<Text>,
@@ -53,7 +53,7 @@ impl Daemon {
         tracing::info!(config = %config.display(), "reading the configuration again");
         self.reloads.begun(tokio::task::spawn_blocking(move || {
             let loaded = site::load_unless(&config, &load, &|| leaving.load(Ordering::Relaxed))?;
-            let history = logs::read_back(&loaded.model.globals);
+            let history = histories::read_back(&loaded.model.globals);
             Ok(Reread {
                 loaded,
                 last_line: LastLine::of(&config),
@@ -128,7 +128,7 @@ impl Daemon {
                 self.is_unpublished = true;
                 self.settle_role();
                 self.role_holds();
-                self.logs.begin(&model.globals, wall, &mut self.scribe);
+                self.histories.begin(&model.globals, wall, &mut self.scribe);
                 self.refused_reload = None;
                 let services = model.services.len();
                 tracing::info!(services, "configuration reloaded");

@@ -16,7 +16,7 @@ use std::path::Path;
 use tokio::sync::mpsc;
 
 use crate::daemon::Daemon;
-use crate::daemon::logs;
+use crate::daemon::histories;
 use crate::daemon::scribe::{Job, Page, Reply};
 use crate::digest::Digest;
 use crate::engine::event::{Event, Wish};
@@ -219,7 +219,7 @@ fn read(folder: &Path, files: &[StateFile], known: &KnownFiles) -> Found {
         }
         match file.read(&bytes, &mut found.classic) {
             Ok(strangers) => {
-                logs::say_strangers(&path, strangers, true);
+                histories::say_strangers(&path, strangers, true);
                 found.texts.push(text);
             }
             Err(fault) => tracing::error!(path = %shown, %fault, "state file not used"),

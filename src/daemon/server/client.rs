@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::daemon::gate::Gate;
-use crate::daemon::logs;
+use crate::daemon::histories;
 use crate::daemon::server::downtime::DowntimeLog;
 use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
 use crate::daemon::server::refusals::Refusal;
@@ -197,7 +197,7 @@ impl Talk<'_> {
             self.write(&text).await?;
         }
         if self.shared.told.is_news(path, log.strangers()) {
-            logs::say_strangers(path, log.strangers(), true);
+            histories::say_strangers(path, log.strangers(), true);
         }
         self.write(DOWNTIME_SHOWN).await
     }

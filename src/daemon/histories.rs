@@ -18,12 +18,12 @@ const READ_MAX: u64 = 16 * 1024 * 1024;
 
 /// Where lines go.
 #[derive(Debug, Default)]
-pub(super) struct Logs {
+pub(super) struct Histories {
     historicfile: Option<PathBuf>,
     dtlogfile: Option<PathBuf>,
 }
 
-impl Logs {
+impl Histories {
     /// Takes the settings over; the downtime log gets its head, as at each start and reset.
     pub(super) fn begin(&mut self, globals: &Globals, now: Wall, scribe: &mut Scribe) {
         self.historicfile.clone_from(&globals.history.historicfile);
