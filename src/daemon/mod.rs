@@ -30,7 +30,7 @@
 //! | how do traps come in | `traps` |
 //! | who holds the connections that tell of a crash | `tripwire` |
 //! | what is logged of mistakes in files | `mistakes` |
-//! | what does a reload drop, and when does it drop too much | `dropped` |
+//! | what does a reload drop, and when does it drop too much | `gone` |
 //! | what if somebody deletes lock or socket | `claim` |
 //! | how does work that blocks get a thread | `threads` |
 //! | what do the histories on disk get | `histories` |
@@ -51,9 +51,9 @@ mod boot;
 mod chronicle;
 mod claim;
 mod control;
-mod dropped;
 mod enable;
 mod gate;
+mod gone;
 mod health;
 mod histories;
 mod lasting;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
-use crate::daemon::dropped::{self, LastLine, has_lost_everything};
+use crate::daemon::gone::{self, LastLine, has_lost_everything};
 use crate::daemon::histories;
 use crate::daemon::lasting::keep_what_cannot_change;
 use crate::daemon::mistakes::{log_mistakes, log_warnings};
@@ -104,8 +104,8 @@ impl Daemon {
                 state_files,
             }) => {
                 log_warnings(&loaded.warnings);
-                if let Some(names) = dropped::names(self.engine.model(), &loaded.model) {
-                    dropped::say(&names, last_line);
+                if let Some(names) = gone::names(self.engine.model(), &loaded.model) {
+                    gone::say(&names, last_line);
                 }
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
                 let model = Arc::new(loaded.model);
