@@ -60,7 +60,7 @@ use ground::Ground;
 use judge::Judge;
 pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
-use owned::Owned;
+use owned::{Naming, Owned};
 
 /// How long a service without an interval is waited for before servers are decided without it.
 const NEVER_POLLED_WAIT: Duration = Duration::from_secs(60);
@@ -433,7 +433,13 @@ impl Bindings {
         let survey = self.survey(key);
         let declared = self.words_of(key, &survey);
         self.wish_of_new(key, declared.keys().copied(), actions);
-        let is_made = survey.creates.is_some() || survey.section.is_some();
+        let naming = if survey.creates.is_some() || survey.section.is_some() {
+            Naming::Made
+        } else if survey.is_declared {
+            Naming::Named
+        } else {
+            Naming::Unnamed
+        };
         let before = self.desired.get(&key);
         let wish_before = |server| {
             before
@@ -441,8 +447,7 @@ impl Bindings {
                 .copied()
         };
         let was_in = |server| matches!(wish_before(server), Some(ServerWish::In(_)));
-        let named = (survey.is_declared, is_made);
-        let dropped = self.owned.declare(key, named, &declared, was_in, actions);
+        let dropped = self.owned.declare(key, naming, &declared, was_in, actions);
         let before = before.cloned();
         let wanted = match self.decide_section(key, &survey, actions) {
             Some(wanted) => wanted,

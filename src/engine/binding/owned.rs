@@ -44,6 +44,17 @@ enum Ownership {
     },
 }
 
+/// What the file says of a virtual service itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// No line names it.
+    Unnamed,
+    /// Lines name it, and others make it.
+    Named,
+    /// A line has `-B`, or it is a section: it is made here.
+    Made,
+}
+
 /// The state of one key in the journal.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saying {
@@ -173,26 +184,29 @@ impl Owned {
         }
     }
 
-    /// What the file declares of one virtual service now. `is_named` tells whether any line
-    /// names it, `creates` whether one has `-B`; `was_in` whether a real server was wanted in.
-    /// Answers with the real servers that have just begun to leave, with the words that stood for
-    /// them.
+    /// What the file declares of one virtual service now. `was_in` tells whether a real server
+    /// was wanted in. Answers with the real servers that have just begun to leave, with the words
+    /// that stood for them.
     pub(super) fn declare(
         &mut self,
         key: VirtualServiceKey,
-        (is_named, creates): (bool, bool),
+        naming: Naming,
         servers: &BTreeMap<RealServerKey, BTreeSet<HostName>>,
         was_in: impl Fn(RealServerKey) -> bool,
         actions: &mut Vec<Action>,
     ) -> Vec<(RealServerKey, BTreeSet<HostName>)> {
         let service = self.services.entry(key).or_default();
-        if creates && !service.is_made {
-            service.is_made = true;
-            actions.push(record(key, None, Some(&BTreeSet::new())));
-        } else if service.is_made && is_named && !creates {
-            // Others make it from now on; it is theirs, with our real servers in it.
-            service.is_made = false;
-            actions.push(record(key, None, None));
+        match naming {
+            Naming::Made if !service.is_made => {
+                service.is_made = true;
+                actions.push(record(key, None, Some(&BTreeSet::new())));
+            }
+            Naming::Named if service.is_made => {
+                // Others make it from now on; it is theirs, with our real servers in it.
+                service.is_made = false;
+                actions.push(record(key, None, None));
+            }
+            Naming::Made | Naming::Named | Naming::Unnamed => {}
         }
         let mut dropped = Vec::new();
         for (&server, ownership) in &mut service.servers {
@@ -334,12 +348,12 @@ mod tests {
                 let server = RealServerKey("192.168.0.1:80".parse().unwrap());
                 let hosts = BTreeSet::from([HostName::new("w1")]);
                 let servers = BTreeMap::from([(server, hosts)]);
-                owned.declare(key, (true, true), &servers, |_| true, &mut Vec::new());
+                owned.declare(key, Naming::Made, &servers, |_| true, &mut Vec::new());
                 // Half of them leave.
                 if number % 2 == 0 {
                     owned.declare(
                         key,
-                        (false, false),
+                        Naming::Unnamed,
                         &BTreeMap::new(),
                         |_| true,
                         &mut Vec::new(),
