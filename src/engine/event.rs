@@ -153,61 +153,28 @@ impl Action {
     /// The run that this starts; none for all else.
     #[must_use]
     pub const fn started(&self) -> Option<&Run> {
-        match self {
-            Self::Start(run) => Some(run),
-            Self::Stop(_)
-            | Self::Hold(_)
-            | Self::LetGo(_)
-            | Self::Send(_)
-            | Self::Resolve(_)
-            | Self::ApplyTable
-            | Self::Record(_)
-            | Self::Renumber(_)
-            | Self::Suppressed(_)
-            | Self::Note(_)
-            | Self::History(_)
-            | Self::Downtime(_) => None,
-        }
+        let Self::Start(run) = self else {
+            return None;
+        };
+        Some(run)
     }
 
     /// The alert that this delivers; none for all else.
     #[must_use]
     pub const fn sent(&self) -> Option<&AlertCall> {
-        match self {
-            Self::Send(call) => Some(call),
-            Self::Start(_)
-            | Self::Stop(_)
-            | Self::Hold(_)
-            | Self::LetGo(_)
-            | Self::Resolve(_)
-            | Self::ApplyTable
-            | Self::Record(_)
-            | Self::Renumber(_)
-            | Self::Suppressed(_)
-            | Self::Note(_)
-            | Self::History(_)
-            | Self::Downtime(_) => None,
-        }
+        let Self::Send(call) = self else {
+            return None;
+        };
+        Some(call)
     }
 
     /// What this says to the log; none for all else.
     #[must_use]
     pub const fn noted(&self) -> Option<&Note> {
-        match self {
-            Self::Note(note) => Some(note),
-            Self::Start(_)
-            | Self::Stop(_)
-            | Self::Hold(_)
-            | Self::LetGo(_)
-            | Self::Send(_)
-            | Self::Resolve(_)
-            | Self::ApplyTable
-            | Self::Record(_)
-            | Self::Renumber(_)
-            | Self::Suppressed(_)
-            | Self::History(_)
-            | Self::Downtime(_) => None,
-        }
+        let Self::Note(note) = self else {
+            return None;
+        };
+        Some(note)
     }
 }
 
