@@ -573,10 +573,10 @@ fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
 /// A line of the journal; with no state the key is to be forgotten.
 pub(crate) fn record(key: String, state: Option<&impl Serialize>) -> Action {
     let value = state.and_then(|state| serde_json::to_value(state).ok());
-    Action::Record(Box::new(Record {
+    Action::record(Record {
         key,
         value: value.unwrap_or(serde_json::Value::Null),
-    }))
+    })
 }
 
 #[cfg(test)]

@@ -184,7 +184,6 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) -> usize {
         let model = Arc::clone(&self.model);
-        let keep = |record| Action::Record(Box::new(record));
         let members = model.hostgroups.iter().flat_map(|group| &group.members);
         let members: BTreeSet<&HostName> = members.map(|member| &member.host).collect();
         let groups: BTreeSet<&str> = ids.keys().map(|&(group, _)| group).collect();
@@ -203,7 +202,7 @@ impl Engine {
                     if !groups.contains(&*group) {
                         continue;
                     }
-                    actions.push(keep(self.disabled.set_watch(&group.into(), true)));
+                    actions.push(Action::record(self.disabled.set_watch(&group.into(), true)));
                 }
                 ClassicDisabled::Service(group, name) => {
                     let Some(&id) = ids.get(&(&*group, &*name)) else {
@@ -217,7 +216,7 @@ impl Engine {
             loaded = loaded.saturating_add(1);
         }
         let records = self.disabled.set_hosts(&model, &hosts, true);
-        actions.extend(records.into_iter().map(keep));
+        actions.extend(records.into_iter().map(Action::record));
         loaded
     }
 }

@@ -150,6 +150,12 @@ pub enum Action {
 }
 
 impl Action {
+    /// Writes this to the journal.
+    #[must_use]
+    pub(crate) fn record(record: Record) -> Self {
+        Self::Record(Box::new(record))
+    }
+
     /// The run that this starts; none for all else.
     #[must_use]
     pub const fn started(&self) -> Option<&Run> {

@@ -448,8 +448,8 @@ pub(crate) fn entry_named(text: &str) -> Option<EntryKey> {
 }
 
 fn forget(key: String) -> Action {
-    Action::Record(Box::new(Record {
+    Action::record(Record {
         key,
         value: serde_json::Value::Null,
-    }))
+    })
 }

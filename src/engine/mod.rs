@@ -296,7 +296,7 @@ impl Engine {
         actions.extend(notes.into_iter().map(Action::Note));
         actions.push(self.record_numbering());
         let to_forget = std::mem::take(&mut self.to_forget).into_iter();
-        actions.extend(to_forget.map(|record| Action::Record(Box::new(record))));
+        actions.extend(to_forget.map(Action::record));
         actions.extend(self.bindings.start());
         self.startup_alerts(now, actions);
         self.look_at_exclusion(now);

@@ -122,7 +122,7 @@ impl Engine {
                 if !self.has_watch(group) {
                     return Err(format!("there is no watch {group}"));
                 }
-                actions.push(keep(self.disabled.set_watch(group, false)));
+                actions.push(Action::record(self.disabled.set_watch(group, false)));
                 format!("watch {group} is enabled")
             }
             Target::Service(id) => {
@@ -136,7 +136,7 @@ impl Engine {
             }
             Target::Hosts(hosts) => {
                 let records = self.disabled.set_hosts(&self.model, hosts, false);
-                actions.extend(records.into_iter().map(keep));
+                actions.extend(records.into_iter().map(Action::record));
                 format!("enabled: {}", listed(hosts))
             }
         };
@@ -158,7 +158,7 @@ impl Engine {
                 if !self.has_watch(group) {
                     return Err(format!("there is no watch {group}"));
                 }
-                actions.push(keep(self.disabled.set_watch(group, true)));
+                actions.push(Action::record(self.disabled.set_watch(group, true)));
                 Ok(format!("watch {group} is disabled"))
             }
             Target::Service(id) => {
@@ -185,7 +185,7 @@ impl Engine {
                     return Err(format!("no hostgroup has {}", listed(&unknown)));
                 }
                 let records = self.disabled.set_hosts(&self.model, hosts, true);
-                actions.extend(records.into_iter().map(keep));
+                actions.extend(records.into_iter().map(Action::record));
                 Ok(format!("disabled: {}", listed(hosts)))
             }
         }
@@ -306,7 +306,7 @@ impl Engine {
 
     fn go_on_again(&mut self, now: Now, actions: &mut Vec<Action>) -> String {
         if self.stopped.take().is_some() {
-            actions.push(keep(Record {
+            actions.push(Action::record(Record {
                 key: STOPPED.to_owned(),
                 value: serde_json::Value::Null,
             }));
@@ -322,7 +322,7 @@ impl Engine {
         // A number has no way to fail here.
         let value = serde_json::to_value(since).unwrap_or_default();
         let key = STOPPED.to_owned();
-        Some(keep(Record { key, value }))
+        Some(Action::record(Record { key, value }))
     }
 
     /// Everything that messages count begins anew, the timers of traps too, and the next run
@@ -475,10 +475,6 @@ pub(super) fn restore_stop(saved: &Saved, now: Now) -> Option<Wall> {
     let value = saved.records.get(STOPPED)?;
     let since: Wall = serde_json::from_value(value.clone()).ok()?;
     Some(since.min(now.wall))
-}
-
-fn keep(record: Record) -> Action {
-    Action::Record(Box::new(record))
 }
 
 fn listed(hosts: &[HostName]) -> String {

@@ -9,11 +9,10 @@ impl Engine {
     pub(super) fn record_all(&self, now: Now) -> Vec<Action> {
         let states = self.model.services().zip(&self.states);
         let known = states.filter(|(_, state)| state.is_known());
-        let services = known.map(|((_, service), state)| {
-            Action::Record(Box::new(saved::record(service, state, now)))
-        });
+        let services =
+            known.map(|((_, service), state)| Action::record(saved::record(service, state, now)));
         let disabled = self.disabled.record_all();
-        let disabled = disabled.map(|record| Action::Record(Box::new(record)));
+        let disabled = disabled.map(Action::record);
         services
             .chain(disabled)
             .chain(self.record_stop())
@@ -33,6 +32,6 @@ impl Engine {
 
     /// Which numbers of events are taken, for the journal.
     pub(super) fn record_numbering(&self) -> Action {
-        Action::Record(Box::new(self.numbering.record()))
+        Action::record(self.numbering.record())
     }
 }

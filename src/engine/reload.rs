@@ -56,7 +56,7 @@ impl Engine {
         }
 
         let gone = self.disabled.prune(&model).into_iter();
-        actions.extend(gone.map(|record| Action::Record(Box::new(record))));
+        actions.extend(gone.map(Action::record));
         self.histories.set_length(globals.histlength);
 
         actions.extend(self.bindings.reload(now, &model, past));
@@ -172,7 +172,7 @@ impl Engine {
             self.timetable.clear_alarm(Alarm::Recheck, id);
             self.numbering.outlive(self.states[id.index()].last_outage);
             if self.states[id.index()].is_known() {
-                actions.push(Action::Record(Box::new(saved::forget(service))));
+                actions.push(Action::record(saved::forget(service)));
             }
         }
     }
@@ -213,7 +213,7 @@ impl Engine {
             let state = std::mem::take(&mut self.states[id.index()]);
             self.numbering.outlive(state.last_outage);
             if state.is_known() {
-                actions.push(Action::Record(Box::new(saved::forget(service))));
+                actions.push(Action::record(saved::forget(service)));
             }
             self.timetable.cancel(id);
             self.timetable.clear_alarm(Alarm::TrapEnd, id);

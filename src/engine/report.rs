@@ -373,5 +373,5 @@ impl Engine {
 
 /// The record of a service as it is now.
 pub(super) fn record(service: &Service, state: &ServiceState, now: Now) -> Action {
-    Action::Record(Box::new(saved::record(service, state, now)))
+    Action::record(saved::record(service, state, now))
 }

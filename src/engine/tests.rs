@@ -728,7 +728,7 @@ fn reload_carries_state_by_the_names_of_group_service_and_period() {
         key: "service g/a".to_owned(),
         value: serde_json::Value::Null,
     };
-    assert_eq!(actions, [Action::Record(Box::new(forgotten))]);
+    assert_eq!(actions, [Action::record(forgotten)]);
     let view = engine.services().next().unwrap();
     assert_eq!(
         (view.name, view.status, view.consec_failures),

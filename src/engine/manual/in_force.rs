@@ -157,11 +157,11 @@ impl WishInForce {
             reach: self.reach,
             caution: self.caution,
         };
-        Action::Record(Box::new(Record {
+        Action::record(Record {
             key: key(entry),
             // A struct of texts and numbers has no way to fail here.
             value: serde_json::to_value(saved).unwrap_or_default(),
-        }))
+        })
     }
 
     pub(super) fn effect(&self) -> Effect {

@@ -304,13 +304,13 @@ impl Engine {
         actions.push(record_of(&of, number, &span, now));
         self.peer.ended.put(of, number, span);
         let gone = self.peer.ended.drop_old(now).into_iter();
-        actions.extend(gone.map(|record| Action::Record(Box::new(record))));
+        actions.extend(gone.map(Action::record));
     }
 
     /// Gives what is over here the peer's numbers, where that is to be.
     pub(super) fn agree_on_ended(&mut self, now: Now, actions: &mut Vec<Action>) {
         let gone = self.peer.ended.drop_old(now).into_iter();
-        actions.extend(gone.map(|record| Action::Record(Box::new(record))));
+        actions.extend(gone.map(Action::record));
         let (ended, outages) = (&self.peer.told.ended, &self.peer.told.outages);
         let is_there = |of: &&ServiceName| ended.contains_key(*of) || outages.contains_key(*of);
         let ours = self.peer.ended.by_name.keys().filter(is_there);
@@ -345,7 +345,7 @@ impl Engine {
                 self.peer.ended.put(of.clone(), peers, span);
                 self.numbering.outlive(peers);
                 let outage = |number| format!("{}/{}/{number}", of.group, of.service);
-                actions.push(Action::Record(Box::new(forget(&of, number))));
+                actions.push(Action::record(forget(&of, number)));
                 actions.push(record);
                 actions.push(Action::Renumber(Renumbering {
                     from: outage(number),
@@ -376,11 +376,11 @@ fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Action {
         reached,
         periods,
     };
-    Action::Record(Box::new(Record {
+    Action::record(Record {
         key: key_of(of, id),
         // A struct of texts and numbers has no way to fail here.
         value: serde_json::to_value(ended).unwrap_or_default(),
-    }))
+    })
 }
 
 fn forget(of: &ServiceName, number: i64) -> Record {

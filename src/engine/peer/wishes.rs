@@ -12,7 +12,6 @@ use crate::effort::look;
 use crate::engine::Engine;
 use crate::engine::event::{Action, Alerts, PeerWish, SharedWish};
 use crate::engine::report;
-use crate::engine::saved::Record;
 use crate::model::{Model, ServiceId};
 use crate::pair::talk::wishes::Level;
 use crate::time::Now;
@@ -72,7 +71,9 @@ impl Engine {
                 }
                 SharedWish::Watch { group, said } => {
                     if self.has_watch(group) {
-                        actions.push(keep(self.disabled.set_watch(group, said.is_disabled())));
+                        actions.push(Action::record(
+                            self.disabled.set_watch(group, said.is_disabled()),
+                        ));
                     }
                 }
                 SharedWish::Host {
@@ -82,7 +83,7 @@ impl Engine {
                 } => {
                     let model = &self.model;
                     let record = self.disabled.share_host(model, group, host, *is_disabled);
-                    actions.extend(record.map(keep));
+                    actions.extend(record.map(Action::record));
                 }
                 SharedWish::Server(word) => servers.push((word, *ahead_micros)),
             }
@@ -113,10 +114,6 @@ fn named(model: &Model) -> BTreeMap<(&str, &str), ServiceId> {
     services
         .map(|(id, service)| ((&*service.group, &*service.name), id))
         .collect()
-}
-
-fn keep(record: Record) -> Action {
-    Action::Record(Box::new(record))
 }
 
 #[cfg(test)]
