@@ -3,9 +3,9 @@
 //! The hosts file and resolv.conf are read again when they change (looked at once a second at
 //! most). Answers of name servers are kept for their lifetime within bounds; while the servers
 //! are gone the last good answer stays and says so. A name that the servers say does not exist
-//! loses its addresses once they have said so for a minute: when the server that knows it is slow, the next one of
-//! resolv.conf answers, and need not know it. Nothing here blocks the runtime. Sources that only nsswitch knows (LDAP,
-//! mDNS) are not asked.
+//! loses its addresses once they have said so for a minute: when the server that knows it is slow,
+//! the next one of resolv.conf answers, and need not know it. Nothing here blocks the runtime.
+//! Sources that only nsswitch knows (LDAP, mDNS) are not asked.
 //! Not here: which names to look up and how often (the daemon).
 
 mod files;
@@ -220,7 +220,8 @@ impl Names {
     ///
     /// # Errors
     ///
-    /// The name does not exist (for a minute, where it had an answer), or no server answered and no earlier answer is known.
+    /// The name does not exist (for a minute, where it had an answer), or no server answered and no
+    /// earlier answer is known.
     pub async fn lookup(&self, host: &str) -> Result<Answer, NameError> {
         if let Some(literal) = literal(host) {
             return Ok(Answer {

@@ -181,8 +181,8 @@ impl Running {
         self.end_saying(limit, nobody).await
     }
 
-    /// The same. Says when the program has all that it is told, or wants no more of it; says nothing
-    /// where it ends before.
+    /// The same. Says when the program has all that it is told, or wants no more of it; says
+    /// nothing where it ends before.
     pub(crate) async fn end_saying(self, limit: Duration, is_told: oneshot::Sender<()>) -> Ran {
         attend(self, limit, is_told).await
     }

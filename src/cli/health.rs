@@ -25,7 +25,8 @@ its time limit, and where a call about the virtual server table hangs. Servers t
 reason to fail: the other director would find them down too.
 Exit status: 0 the daemon works; 1 it does not; 2 wrong usage.")]
 pub(super) struct HealthArgs {
-    /// The configuration; it names the state folder of the running daemon. Mistakes in it do not matter here
+    /// The configuration; it names the state folder of the running daemon. Mistakes in it do not
+    /// matter here
     #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
     /// The state folder itself; then the configuration is not read

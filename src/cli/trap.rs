@@ -40,7 +40,8 @@ pub(super) struct TrapArgs {
     /// Who sends it, where the receiver wants to know; otherwise MON_TRAP_USER
     #[arg(short = 'U', long)]
     user: Option<String>,
-    /// A file that holds the password in one line, readable by its owner only; otherwise MON_TRAP_PASS
+    /// A file that holds the password in one line, readable by its owner only; otherwise
+    /// MON_TRAP_PASS
     #[arg(short = 'f', long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The port of receivers that are named without one

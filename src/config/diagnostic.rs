@@ -21,8 +21,8 @@ const EXCERPT_MAX: usize = 120;
 /// the line of 10 MB.
 const MESSAGE_MAX: usize = 400;
 
-/// Errors, and warnings, that are kept of one configuration: more than anybody reads, and few enough that
-/// a file of ten million wrong lines does not fill the memory with messages.
+/// Errors, and warnings, that are kept of one configuration: more than anybody reads, and few
+/// enough that a file of ten million wrong lines does not fill the memory with messages.
 const FINDINGS_MAX: usize = 10_000;
 
 /// How bad it is.

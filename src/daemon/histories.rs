@@ -52,7 +52,8 @@ impl Histories {
     }
 }
 
-/// The alert calls that `historicfile` tells of, as many as `histlength` wants; none where it is not wanted, is not there or cannot be read, which is said. Blocks.
+/// The alert calls that `historicfile` tells of, as many as `histlength` wants; none where it is
+/// not wanted, is not there or cannot be read, which is said. Blocks.
 pub(super) fn read_back(globals: &Globals) -> Option<Vec<HistoryLine>> {
     let path = globals.history.historicfile.as_ref()?;
     let end = match end_of(path) {

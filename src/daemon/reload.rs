@@ -1,7 +1,7 @@
 //! How does a reload go?
 //!
-//! The file is read beside the loop; a good one is taken over in one go, with a wrong one everything
-//! stays as it is, and every answer says so.
+//! The file is read beside the loop; a good one is taken over in one go, with a wrong one
+//! everything stays as it is, and every answer says so.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -4,8 +4,8 @@
 //! `loadstate` and at a start with `-l`. The journal, not these, carries the state of lvsmon from
 //! one start to the next (D20): at a start they only say what it does not, and nothing at all
 //! where lvsmon wrote them, took them in or was reset with them in their place ([`KnownFiles`]);
-//! a `disabled` of anybody else counts whole. A file that cannot be used is named and nothing of it is taken; lines of `disabled` that were
-//! passed over are named too (E-33).
+//! a `disabled` of anybody else counts whole. A file that cannot be used is named and nothing of it
+//! is taken; lines of `disabled` that were passed over are named too (E-33).
 
 use std::collections::BTreeSet;
 use std::fmt;

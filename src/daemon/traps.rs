@@ -44,7 +44,8 @@ const REST: Duration = Duration::from_millis(2);
 /// A name without an address is looked up again after this long.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// How long a stop waits for the thread, which waits for the look at hand: a look at a password takes up to a second.
+/// How long a stop waits for the thread, which waits for the look at hand: a look at a password
+/// takes up to a second.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// What is said of traps that the loop has no room for.

@@ -26,8 +26,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const GREETING_MAX: usize = 16 * 1_024;
 
 /// How long a server may take to close a connection that was let go of: a program that serves one
-/// client has to end, a firewall to forget the connection. Most take no millisecond. Those that never
-/// look at it hold up their checks by this, and what is noticed of a crash in between.
+/// client has to end, a firewall to forget the connection. Most take no millisecond. Those that
+/// never look at it hold up their checks by this, and what is noticed of a crash in between.
 const NOTICED: Duration = Duration::from_millis(50);
 
 /// The connections that are held.
@@ -95,7 +95,8 @@ impl Tripwire {
         }
     }
 
-    /// Ends when the servers have closed these too, which were let go of, or have had the time for it.
+    /// Ends when the servers have closed these too, which were let go of, or have had the time for
+    /// it.
     pub(super) fn closed(&mut self, wires: &[WireId]) -> impl Future<Output = ()> + use<> {
         let leaving = wires.iter().filter_map(|id| self.leaving.remove(id));
         let leaving: Vec<oneshot::Receiver<()>> = leaving.collect();

@@ -2,11 +2,12 @@
 //!
 //! A run ends with its slowest host: one that never answers keeps back what was found of all the
 //! others until its limit. A crash does not wait for that. As soon as the run is over with a host
-//! ([`Event::HostChecked`](super::event::Event::HostChecked)) a good one has its connection again. Where that ends, or
-//! one had ended before and the host refused the run's check, the host is checked once more, by
-//! itself and beside the run, never while the run is at it: there are servers that allow one
-//! connection for each client. A run that begins looks at its hosts anew, so checks beside it give
-//! way. What the latest check of one host says is not undone by a run that began before it.
+//! ([`Event::HostChecked`](super::event::Event::HostChecked)) a good one has its connection again.
+//! Where that ends, or one had ended before and the host refused the run's check, the host is
+//! checked once more, by itself and beside the run, never while the run is at it: there are servers
+//! that allow one connection for each client. A run that begins looks at its hosts anew, so checks
+//! beside it give way. What the latest check of one host says is not undone by a run that began
+//! before it.
 //!
 //! For services that a section listens to: their checks tell sections of single hosts. For all
 //! others the run is what counts. Pure.

@@ -109,7 +109,8 @@ pub(crate) fn attempt(
     }))
 }
 
-/// The variables of a monitor (docs/mon.md, "Runs"), the service's own first: the built-in ones win.
+/// The variables of a monitor (docs/mon.md, "Runs"), the service's own first: the built-in ones
+/// win.
 fn monitor_environment(
     globals: &Globals,
     service: &Service,

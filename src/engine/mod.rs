@@ -41,8 +41,8 @@
 //! | what did the latest check say of a host | `said` |
 //!
 //! Invariants: after [`Engine::handle`] no deadline lies in the past; a service has at most
-//! one run, and beside it some checks of single hosts; everything happens in file order. This file holds the state of the whole and
-//! hands each event to where it belongs.
+//! one run, and beside it some checks of single hosts; everything happens in file order. This file
+//! holds the state of the whole and hands each event to where it belongs.
 
 mod beside;
 mod between;
@@ -507,8 +507,8 @@ impl Engine {
         self.look_at_wires(now, &going, &found, actions);
     }
 
-    /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval that was in
-    /// force: another one begins a grid of its own at the start of the run.
+    /// Plans the run after one that ended (docs/mon.md, "Scheduling"). `before` is the interval
+    /// that was in force: another one begins a grid of its own at the start of the run.
     fn plan_next(&mut self, now: Now, id: ServiceId, started: Mono, before: Option<Duration>) {
         let slot = self.timetable.due(id);
         self.timetable.cancel(id);

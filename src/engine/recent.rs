@@ -2,8 +2,8 @@
 //! asks why.
 //!
 //! Bounded: [`ENTRIES_MAX`] of each kind, equal ones in a row counted as one; of single hosts see
-//! `hosts`. A service that was always good has none of it, since most of 10,000 services are. Kept in memory only: after a
-//! restart it begins anew. Decides nothing.
+//! `hosts`. A service that was always good has none of it, since most of 10,000 services are. Kept
+//! in memory only: after a restart it begins anew. Decides nothing.
 
 mod hosts;
 

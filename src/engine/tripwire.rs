@@ -22,8 +22,8 @@ pub(crate) const WIRES_MAX: usize = 500;
 
 /// How long the second connection waits after one that ended for no reason, and the first one not
 /// at all: a process that dies closes its connections before it stops listening, so the check comes
-/// too early by a moment, and the first one ends with the listener. This is for a process that takes
-/// connections until its end.
+/// too early by a moment, and the first one ends with the listener. This is for a process that
+/// takes connections until its end.
 const WAIT_SECOND: Duration = Duration::from_millis(50);
 
 /// How long the next one waits.
@@ -280,7 +280,8 @@ impl Tripwires {
     }
 
     /// A check of these hosts begins, of all of the service where none is named: their connections
-    /// are let go of; answers with those that were made. An end that was on its way is still taken in.
+    /// are let go of; answers with those that were made. An end that was on its way is still taken
+    /// in.
     pub(super) fn pause(
         &mut self,
         now: Now,

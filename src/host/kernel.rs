@@ -238,9 +238,9 @@ fn expire_nodest_conn(root: &Path, udp: bool) -> Option<Finding> {
 }
 
 /// Whether a client that uses the port of an earlier connection again is a new client
-/// (Documentation/networking/ipvs-sysctl). Where it is not, it goes on to the server of before, also
-/// to one with weight 0, so that one that is drained or quiesced never comes to rest. The kernel
-/// asks for the setting also before it lets `expire_nodest_conn` end what leads to weight 0.
+/// (Documentation/networking/ipvs-sysctl). Where it is not, it goes on to the server of before,
+/// also to one with weight 0, so that one that is drained or quiesced never comes to rest. The
+/// kernel asks for the setting also before it lets `expire_nodest_conn` end what leads to weight 0.
 fn conn_reuse_mode(root: &Path, one_way: bool) -> Option<Finding> {
     const PLACE: &str = "/proc/sys/net/ipv4/vs/conn_reuse_mode";
     /// The bit for connections of which only the client's half was seen to end, as with dr and tun.

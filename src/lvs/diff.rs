@@ -126,9 +126,9 @@ fn servers_diff(
 
 /// Whether a virtual service in the table has the wanted settings.
 ///
-/// Flags that mean nothing, or that this program cannot ask for, are not compared: one that a later kernel sets by
-/// itself would be drift for ever. Nor is the netmask of a service that is not persistent,
-/// where it has no meaning and `ipvsadm -Sn` does not show it.
+/// Flags that mean nothing, or that this program cannot ask for, are not compared: one that a later
+/// kernel sets by itself would be drift for ever. Nor is the netmask of a service that is not
+/// persistent, where it has no meaning and `ipvsadm -Sn` does not show it.
 #[must_use]
 pub fn service_agrees(wanted: &VirtualService, actual: &VirtualService) -> bool {
     let VirtualService {

@@ -67,7 +67,8 @@ impl Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum VirtualServiceKey {
-    /// Packets to this address, port and protocol. Port 0 stands for all ports (persistent services).
+    /// Packets to this address, port and protocol. Port 0 stands for all ports (persistent
+    /// services).
     Address(Protocol, SocketAddr),
     /// Packets that netfilter marked with this value, never 0.
     Mark(Family, u32),

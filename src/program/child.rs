@@ -222,7 +222,8 @@ impl Child {
     }
 
     /// Follows it to its end. At the limit its whole group gets TERM, and KILL after
-    /// [`TERM_GRACE`] or the child's end. What it leaves behind after an end of its own may live on.
+    /// [`TERM_GRACE`] or the child's end. What it leaves behind after an end of its own may live
+    /// on.
     ///
     /// `beside` goes on meanwhile, also while the group is ended, so that it may read what the
     /// child has to say; it may be dropped at any of its waits.

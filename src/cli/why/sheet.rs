@@ -35,8 +35,8 @@ impl<'a> Sheet<'a> {
         self.out.line(&format!("  {name} {text}"))
     }
 
-    /// What keeps checks from beginning; `of` is the name of a service, where it is not the one that
-    /// was asked for.
+    /// What keeps checks from beginning; `of` is the name of a service, where it is not the one
+    /// that was asked for.
     pub(super) fn held_up(&mut self, row: &HeldUpRow, of: &str) -> io::Result<()> {
         let until = row.until.map(|at| format!(", until {}", self.moment(at)));
         let of = match of {

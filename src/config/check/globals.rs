@@ -1,6 +1,7 @@
 //! What the settings (`name = value`) say, with their defaults and rebased paths.
 //!
-//! mon(8), "Global Variables", and docs/mon.md, "Reading". Which settings there are stands in `keywords`.
+//! mon(8), "Global Variables", and docs/mon.md, "Reading". Which settings there are stands in
+//! `keywords`.
 
 mod defaults;
 mod metrics;

@@ -3,8 +3,8 @@
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
 //! `intake`, what comes of deliveries in `outcome`, what the other director tells, told or calls
-//! otherwise in `held`, what was told and must outlive a restart in `ledger`, what waits of programs
-//! in `programs`.
+//! otherwise in `held`, what was told and must outlive a restart in `ledger`, what waits of
+//! programs in `programs`.
 
 mod held;
 mod intake;

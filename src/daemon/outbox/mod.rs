@@ -20,9 +20,10 @@
 //! are tried until they are accepted, refused for good, or [`Limits::give_up_after`] old.
 //! While the other director of a pair speaks, all of it is held: nothing leaves, and what it has
 //! told is dropped. Programs are run once; one that the system cannot start for now is tried again
-//! for as long as a message. What is not started at once is in the spool, too, until it is, and none
-//! counts as taken before either: a crash between the start and that word, or the end of its file,
-//! runs it twice rather than never. Nothing here decides whether there is an alert: the engine does.
+//! for as long as a message. What is not started at once is in the spool, too, until it is, and
+//! none counts as taken before either: a crash between the start and that word, or the end of its
+//! file, runs it twice rather than never. Nothing here decides whether there is an alert: the
+//! engine does.
 
 mod courier;
 mod door;

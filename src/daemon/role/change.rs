@@ -1,8 +1,8 @@
 //! What is done when the role changes?
 //!
-//! On becoming active the table is looked at before anything else, also where it is left as somebody
-//! else makes it; when that is done the messages that were held go out. What was said of the role is kept in the journal,
-//! because a VRRP daemon does not repeat itself.
+//! On becoming active the table is looked at before anything else, also where it is left as
+//! somebody else makes it; when that is done the messages that were held go out. What was said of
+//! the role is kept in the journal, because a VRRP daemon does not repeat itself.
 
 use crate::daemon::Daemon;
 use crate::daemon::role::takeover::{Step, Takeover};

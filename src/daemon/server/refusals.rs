@@ -1,7 +1,7 @@
 //! What is the operator told of wrong logins?
 //!
-//! The first of each reason at once, the others of a minute as a number at its end: whoever tries passwords, or
-//! just any names, needs no right for it, and must not fill the log.
+//! The first of each reason at once, the others of a minute as a number at its end: whoever tries
+//! passwords, or just any names, needs no right for it, and must not fill the log.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -63,8 +63,8 @@ impl Lock {
     }
 }
 
-/// Opens the file, and makes it where there is none. What is none has never been a lock, and whoever
-/// asks it who holds the lock would wait: it goes, but for a folder.
+/// Opens the file, and makes it where there is none. What is none has never been a lock, and
+/// whoever asks it who holds the lock would wait: it goes, but for a folder.
 fn open(path: &Path) -> io::Result<File> {
     let open = || {
         let mut options = OpenOptions::new();

@@ -132,7 +132,8 @@ impl Bindings {
         lines
     }
 
-    /// Of the virtual services that were meant only: what holds in another one says nothing of them.
+    /// Of the virtual services that were meant only: what holds in another one says nothing of
+    /// them.
     fn nothing_to_end(&self, aim: &Aim, views: &[RealServerView]) -> String {
         let name = &aim.server.0;
         let withdrawn: Vec<String> = views

@@ -95,7 +95,8 @@ pub struct Run {
     pub program: RunProgram,
     /// As whom its programs run; none for the daemon's own user.
     pub user: Option<Arc<MonitorUser>>,
-    /// The hosts to check. For an executable they already stand in its arguments, where they belong there.
+    /// The hosts to check. For an executable they already stand in its arguments, where they belong
+    /// there.
     pub hosts: Vec<HostName>,
     /// When it tells what it finds.
     pub tell: Tell,

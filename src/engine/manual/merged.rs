@@ -4,8 +4,8 @@
 //! each may be told some that are allowed there, and too many together. Then the newest ones give
 //! way, by when they were said: both directors have the same wishes and so decide the same. Only
 //! wishes are counted, not health, which the two may see otherwise for a moment: a server under
-//! maintenance is not put to work since another one fails. Where a person insisted (`--force`), or a
-//! wish was accepted although few were left by then, it is always obeyed.
+//! maintenance is not put to work since another one fails. Where a person insisted (`--force`), or
+//! a wish was accepted although few were left by then, it is always obeyed.
 //!
 //! A wish that gives way stays, and counts again when there are enough.
 

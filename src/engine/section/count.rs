@@ -127,8 +127,8 @@ impl Tally {
     /// Counts for exactly the sections of this Model: streaks and verdicts of what is still
     /// there stay, also where `fall` and `rise` are others now. Records of what is gone are to
     /// be forgotten. A section that begins to listen starts with what was said last: a server that
-    /// is known starts in a section that is new to it as it is, and only one that nobody ever judged
-    /// as the section says (D16). The Model numbers services as the one before: see
+    /// is known starts in a section that is new to it as it is, and only one that nobody ever
+    /// judged as the section says (D16). The Model numbers services as the one before: see
     /// [`Tally::renumber`].
     pub(crate) fn declare(&mut self, model: &Model, past: &Past) -> Vec<Action> {
         let mut old = std::mem::take(&mut self.parts);

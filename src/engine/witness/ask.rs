@@ -12,8 +12,8 @@ use crate::model::ServiceId;
 use crate::time::{Mono, Now};
 
 /// A witness is not asked again sooner, however many wait for one and however soon it ends: a
-/// run that says nothing must not be repeated without a rest. Short beside [`ANSWER_MAX`](super::ANSWER_MAX), since
-/// each failure waits for it.
+/// run that says nothing must not be repeated without a rest. Short beside
+/// [`ANSWER_MAX`](super::ANSWER_MAX), since each failure waits for it.
 const ASK_REST: Duration = Duration::from_millis(100);
 
 impl Engine {

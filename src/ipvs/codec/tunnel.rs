@@ -21,7 +21,8 @@ const GRE: u8 = 2;
 const CSUM: u16 = 1;
 const REMCSUM: u16 = 2;
 
-/// The attributes of a tunnel that is not IP in IP, which is what the kernel takes their absence for.
+/// The attributes of a tunnel that is not IP in IP, which is what the kernel takes their absence
+/// for.
 pub(super) fn write(out: &mut Vec<u8>, forwarding: Forwarding) {
     let (kind, port, flags) = match forwarding {
         Forwarding::Tun(Tunnel::Gre { checksum }) => (GRE, None, if checksum { CSUM } else { 0 }),

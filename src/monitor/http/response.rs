@@ -1,7 +1,7 @@
 //! What a response says while it comes in: is the verdict certain, is it complete, is it good.
 //!
-//! Interim answers (1xx, RFC 9110 section 15.2) are dropped as they come; the final one counts. Only
-//! 101 is final: nobody asked for another protocol, so nothing of ours can follow it.
+//! Interim answers (1xx, RFC 9110 section 15.2) are dropped as they come; the final one counts.
+//! Only 101 is final: nobody asked for another protocol, so nothing of ours can follow it.
 //! Works on bytes only; knows no socket and no clock.
 
 use crate::engine::event::Reason;

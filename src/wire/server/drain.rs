@@ -1,5 +1,5 @@
-//! What does a drain wait for? Its connections, mostly; where the kernel counts none, or has none to
-//! count, a person is told that.
+//! What does a drain wait for? Its connections, mostly; where the kernel counts none, or has none
+//! to count, a person is told that.
 
 use serde::{Deserialize, Serialize};
 

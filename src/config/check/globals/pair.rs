@@ -11,7 +11,8 @@ impl Settings<'_, '_> {
     pub(super) fn set_pair(&mut self, name: &str, value: Span) {
         let text = self.report.text(value);
         match name {
-            // A relative one would depend on where the daemon was started, and keepalived has its own.
+            // A relative one would depend on where the daemon was started, and keepalived has its
+            // own.
             "notify_fifo" if text.starts_with('/') => {
                 self.globals.pair.notify_fifo = Some(PathBuf::from(text));
             }

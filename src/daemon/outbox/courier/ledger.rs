@@ -46,8 +46,8 @@ impl Courier {
         }
     }
 
-    /// The engine hears of what was told, by the ids of now, in one event with what it has not taken
-    /// yet.
+    /// The engine hears of what was told, by the ids of now, in one event with what it has not
+    /// taken yet.
     pub(super) fn people_know(&mut self, events: Vec<Arc<str>>) {
         if !self.settings.has_peer || events.is_empty() {
             return;

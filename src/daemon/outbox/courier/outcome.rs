@@ -165,7 +165,8 @@ impl Courier {
             call.remaining = call.remaining.saturating_sub(1);
             match &result {
                 Ok(()) | Err(DeliveryOutcome::Done) => {}
-                // Of several messages the worst: one that nobody told, then one of which nobody knows.
+                // Of several messages the worst: one that nobody told, then one of which nobody
+                // knows.
                 Err(DeliveryOutcome::Overtaken) => {
                     call.elsewhere = Some(DeliveryOutcome::Overtaken)
                 }
