@@ -2,9 +2,9 @@
 //!
 //! Each tells its open outages. Who finds a failure second takes the number of the first, so that
 //! one outage has the same event ids on both (D26). Where both found it while they did not hear
-//! each other, the number that people know stays (`reached`); where they know neither or both, the one
-//! that does not speak takes the number of the one that does, and of two that both do, or both do
-//! not, the greater number gives way.
+//! each other, the number that people know stays (`reached`); where they know neither or both, the
+//! one that does not speak takes the number of the one that does, and of two that both do, or both
+//! do not, the greater number gives way.
 //!
 //! What the peer said last counts on when it is gone: that is when the standby needs it. A
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage

@@ -218,7 +218,8 @@ impl RoleKeeper {
         }
     }
 
-    /// The change that waits for its turn; none where what is acted upon follows from what is known.
+    /// The change that waits for its turn; none where what is acted upon follows from what is
+    /// known.
     #[must_use]
     pub fn coming(&self, now: Now) -> Option<Coming> {
         (!self.settled()).then(|| Coming {

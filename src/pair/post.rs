@@ -326,8 +326,8 @@ impl Post {
     }
 
     /// From now on the one outage is called as the other, also to the other director: which letters
-    /// that changes. An end of it that waits for one receiver while another one has it stays the end
-    /// of the one that it was: what goes on is the next (as in [`Delivered::also`]).
+    /// that changes. An end of it that waits for one receiver while another one has it stays the
+    /// end of the one that it was: what goes on is the next (as in [`Delivered::also`]).
     fn call(&mut self, from: &Arc<str>, to: &Arc<str>) -> Vec<u64> {
         let has_end = self.elsewhere.has_end(from) || self.here.has_end(from);
         let part = match has_end {

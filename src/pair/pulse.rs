@@ -2,9 +2,9 @@
 //!
 //! A director that was frozen (a stopped process, a machine that slept) knows nothing
 //! of it when it wakes: the other one has its place by then, and has told people. So messages leave
-//! under a [lease](crate::pair::lease), which ends by itself and is renewed while the loop turns; after a stall it is
-//! renewed when the role and the peer were heard again (D26). So it is given after a start, where
-//! there is a peer: what waits in the spool may be told by now.
+//! under a [lease](crate::pair::lease), which ends by itself and is renewed while the loop turns;
+//! after a stall it is renewed when the role and the peer were heard again (D26). So it is given
+//! after a start, where there is a peer: what waits in the spool may be told by now.
 
 use std::time::Duration;
 
@@ -150,8 +150,8 @@ impl Pulse {
         (self.last, self.unheard, self.next) = (None, None, None);
     }
 
-    /// The loop turns. `loops` is its own clock, by which the next beat is due; all others are moments
-    /// of a clock that goes on while the machine sleeps.
+    /// The loop turns. `loops` is its own clock, by which the next beat is due; all others are
+    /// moments of a clock that goes on while the machine sleeps.
     pub fn beat(&mut self, loops: Mono, now: Mono, role: Contact, peer: Contact) -> Beat {
         self.next = Some(loops.after(BEAT));
         let lasted = self.last.replace(now).map(|last| now.since(last));

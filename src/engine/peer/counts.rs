@@ -6,8 +6,8 @@
 //! told ([`Counts`]).
 //!
 //! Where that leaves a doubt, something is told twice rather than never. The one that holds its
-//! messages takes only the peer's newest event for its own: an older one that says the same may be of
-//! a time that is over. The one that tells people takes the newest that fits: behind it may be
+//! messages takes only the peer's newest event for its own: an older one that says the same may be
+//! of a time that is over. The one that tells people takes the newest that fits: behind it may be
 //! news that only the other one has found, and a greater number would cover it.
 //!
 //! What a silent one found by a check that was begun before the peer was heard again is counted by

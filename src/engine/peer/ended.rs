@@ -207,8 +207,8 @@ impl Peer {
         found.filter(|&peers| self.gives_way_over(ours, peers))
     }
 
-    /// The number that the peer has or had for something of ours that is over; `open` is ours of the
-    /// same name that goes on.
+    /// The number that the peer has or had for something of ours that is over; `open` is ours of
+    /// the same name that goes on.
     fn known_there(
         &self,
         of: &ServiceName,

@@ -1,10 +1,10 @@
 //! Of which outages that the peer told people of is the end still to be told?
 //!
 //! A director that comes back in mid-outage may see the recovery before its first failed check, or
-//! see fewer failures than the peer did: to its own rules nobody was alerted. The peer says for which
-//! periods it alerted, and what of that was delivered. Whoever tells people when the service is good
-//! again tells them (D26): the peer itself where it does, or we, who are taken for one that saw
-//! the outage.
+//! see fewer failures than the peer did: to its own rules nobody was alerted. The peer says for
+//! which periods it alerted, and what of that was delivered. Whoever tells people when the service
+//! is good again tells them (D26): the peer itself where it does, or we, who are taken for one that
+//! saw the outage.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -123,8 +123,8 @@ impl Engine {
         self.look_which_troubles_are_owed(now);
     }
 
-    /// A service is found good: its end is told by us as that of an outage of which the peer alerted
-    /// people, where that is ours to tell.
+    /// A service is found good: its end is told by us as that of an outage of which the peer
+    /// alerted people, where that is ours to tell.
     pub(in crate::engine) fn take_what_is_owed(&mut self, id: ServiceId) {
         if self.peer.owed.outages.is_empty() {
             return;

@@ -1,14 +1,15 @@
 //! Which number of an outage do people know (D26)?
 //!
 //! Both directors may have numbered one outage anew: one of them stood still, and had its place and
-//! its speech back before it heard the other. The number under which people were told stays, whoever
-//! speaks by now: what is told later belongs to what they have. Each director knows what it delivered
-//! and hears what the other one did, and says of each of its outages what of it has reached people:
-//! so both compare the same, and never take each other's numbers. A number whose end has reached
-//! people names nothing that goes on.
+//! its speech back before it heard the other. The number under which people were told stays,
+//! whoever speaks by now: what is told later belongs to what they have. Each director knows what it
+//! delivered and hears what the other one did, and says of each of its outages what of it has
+//! reached people: so both compare the same, and never take each other's numbers. A number whose
+//! end has reached people names nothing that goes on.
 //!
-//! That outlives a journal that could not be written: what the disk still knows to be delivered ends
-//! an outage that the journal has as open, and no outage after it has a number that people know.
+//! That outlives a journal that could not be written: what the disk still knows to be delivered
+//! ends an outage that the journal has as open, and no outage after it has a number that people
+//! know.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -181,8 +182,9 @@ impl Engine {
         self.end_what_was_over(now, &news, actions);
     }
 
-    /// Ends the outages and troubles that go on by the journal alone: people were told of their end,
-    /// and the disk did not take that they are over. Whatever fails from now on is another one.
+    /// Ends the outages and troubles that go on by the journal alone: people were told of their
+    /// end, and the disk did not take that they are over. Whatever fails from now on is another
+    /// one.
     fn end_what_was_over(&mut self, now: Now, news: &News<'_>, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
         for (id, service) in model.services() {

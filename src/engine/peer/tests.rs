@@ -402,8 +402,8 @@ fn an_acknowledgement_that_a_changed_summary_has_ended_does_not_come_back_with_a
     assert_eq!(desk.ack().unwrap().comment, "ann: I know");
 }
 
-/// Of a director that has seen nothing of the outage of which the peer alerted people: what it calls
-/// when it finds the service good.
+/// Of a director that has seen nothing of the outage of which the peer alerted people: what it
+/// calls when it finds the service good.
 fn comes_back(reached: &[&str], then: PeerTold) -> Vec<String> {
     let mut desk = Desk::new();
     desk.tell(told(Some((EPOCH + 3, 2))));
@@ -488,7 +488,8 @@ fn former(reached: Reached, upalerts: &[u32]) -> (i64, Past) {
     (FORMER, past)
 }
 
-/// What a peer that holds its messages tells to a director that speaks, of `g/s` when these are over.
+/// What a peer that holds its messages tells to a director that speaks, of `g/s` when these are
+/// over.
 fn holds_ends<const N: usize>(ended: [(i64, Past); N]) -> PeerTold {
     let name = ServiceName {
         group: "g".to_owned(),

@@ -38,7 +38,8 @@ const fn is_shared(trouble: Trouble) -> bool {
     }
 }
 
-/// Whose trouble this is a name of; none where the file has no such section, or both do not have it.
+/// Whose trouble this is a name of; none where the file has no such section, or both do not have
+/// it.
 pub(super) fn place<'a>(
     model: &'a Model,
     of: &ServiceName,
@@ -48,7 +49,8 @@ pub(super) fn place<'a>(
     places.find(|(it, trouble)| is_shared(*trouble) && name(it.key, *trouble) == *of)
 }
 
-/// The shared troubles that the peer has or had while it spoke, of which the end may be ours to tell.
+/// The shared troubles that the peer has or had while it spoke, of which the end may be ours to
+/// tell.
 pub(super) type OwedTroubles = BTreeMap<(VirtualServiceKey, Trouble), Told>;
 
 impl Peer {

@@ -1,11 +1,12 @@
 //! Which ends does the peer hold that people wait for, and that this director knows nothing of?
 //!
 //! Who told of a failure may find its end when it does not speak any more, and the one that
-//! speaks has seen nothing of it: what failed was out of reach for one of both only, or the link was
-//! cut all the time. The peer says of what is over for which periods it called upalerts, and whether
-//! the end has reached people (`ended`). Who speaks calls these for it, under the same number,
-//! as soon as it finds the service good, or the section without the trouble. The peer's rules have
-//! decided that the end is told; only for periods that this director alerted itself its own have.
+//! speaks has seen nothing of it: what failed was out of reach for one of both only, or the link
+//! was cut all the time. The peer says of what is over for which periods it called upalerts, and
+//! whether the end has reached people (`ended`). Who speaks calls these for it, under the same
+//! number, as soon as it finds the service good, or the section without the trouble. The peer's
+//! rules have decided that the end is told; only for periods that this director alerted itself its
+//! own have.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -84,9 +84,10 @@ pub struct Renumbered {
     pub changed: BTreeSet<u64>,
 }
 
-/// How directors call a receiver that is no address among themselves: by a word and a digest of what
-/// stands in the file. `parts` are as people may see them (`options::masked`): whoever has a digest
-/// can try out guesses, so no secret goes into it, and lines that differ in one only are one receiver.
+/// How directors call a receiver that is no address among themselves: by a word and a digest of
+/// what stands in the file. `parts` are as people may see them (`options::masked`): whoever has a
+/// digest can try out guesses, so no secret goes into it, and lines that differ in one only are one
+/// receiver.
 #[must_use]
 pub fn receiver<'a>(word: &str, parts: impl IntoIterator<Item = &'a str>) -> Arc<str> {
     format!("{word} {}", Digest::of_list(parts)).into()

@@ -156,8 +156,8 @@ impl Talk {
         self.link = None;
     }
 
-    /// The peer is another one, of which nothing is known. What was delivered stays so, by whichever
-    /// director.
+    /// The peer is another one, of which nothing is known. What was delivered stays so, by
+    /// whichever director.
     pub fn forget_peer(&mut self) {
         self.peer = PeerState::default();
     }

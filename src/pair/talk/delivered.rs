@@ -30,8 +30,8 @@ pub const SECTION_GROUP: &str = "virtual";
 /// reports.
 pub const REDISTRIBUTED: &str = "redistribute";
 
-/// The kind in the ids of a section's alerts that somebody else writes its places in this director's
-/// kernel.
+/// The kind in the ids of a section's alerts that somebody else writes its places in this
+/// director's kernel.
 pub const CONTESTED: &str = "contested";
 
 /// The kind in the ids of the ends of that.
@@ -146,8 +146,8 @@ impl Delivered {
     ///
     /// Where its end was delivered it is over, and `to` is a later one that a director which was
     /// away takes for the same: nobody was told anything of that yet. Or both are over, and are one
-    /// that both told while they did not hear each other and changed their roles: what the other one
-    /// still holds of that comes twice, which is better than never (docs/peer.md, "One limit").
+    /// that both told while they did not hear each other and changed their roles: what the other
+    /// one still holds of that comes twice, which is better than never (docs/peer.md, "One limit").
     pub fn also(&mut self, now: Mono, from: &str, to: &str) {
         if self.has_end(from) {
             return;

@@ -135,8 +135,8 @@ pub struct EndedOutage {
     pub periods: ToldPeriods,
 }
 
-/// Which periods of a service told people of an outage, counted from 0; a section counts as one. What
-/// was decided, whether it has reached anybody or not.
+/// Which periods of a service told people of an outage, counted from 0; a section counts as one.
+/// What was decided, whether it has reached anybody or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToldPeriods {
     /// By their `alert` lines.

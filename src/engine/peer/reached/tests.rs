@@ -159,8 +159,8 @@ fn of_two_numbers_exactly_one_gives_way_and_it_is_never_the_only_one_that_people
     }
 }
 
-/// A director that stood still numbers an outage anew, and speaks again before it has heard the other
-/// one, which has told people.
+/// A director that stood still numbers an outage anew, and speaks again before it has heard the
+/// other one, which has told people.
 #[test]
 fn what_people_were_told_keeps_its_number_when_the_other_director_speaks_again() {
     for (first, second) in [(0.0, 40.0), (40.0, 0.0)] {
@@ -233,7 +233,8 @@ fn what_the_peer_delivered_counts_as_what_was_delivered_here() {
     assert_eq!(again.open(), Some((number, Reached::Failure)));
 }
 
-/// A director stood still while the other one told people of the end of its outage, and of the next.
+/// A director stood still while the other one told people of the end of its outage, and of the
+/// next.
 #[test]
 fn a_number_whose_end_people_know_gives_way_to_the_next_outage() {
     let (mut woken, mut other) = (Desk::new(0.0), Desk::new(0.0));
@@ -258,8 +259,8 @@ fn a_number_whose_end_people_know_gives_way_to_the_next_outage() {
     assert_eq!(other.open(), woken.open());
 }
 
-/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it goes
-/// on, by the number whose end people were told.
+/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it
+/// goes on, by the number whose end people were told.
 #[test]
 fn an_outage_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_told() {
     for is_good_again in [true, false] {

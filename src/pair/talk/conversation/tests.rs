@@ -123,7 +123,8 @@ fn afterwards_only_changes_are_said_and_that_it_is_there() {
     assert!(matches!(one.say(now(2)), Some(Word::Here(here)) if !here.speaks));
 }
 
-/// What the clock of a peer says that is as far ahead as that, in a word that was so long on its way.
+/// What the clock of a peer says that is as far ahead as that, in a word that was so long on its
+/// way.
 fn here_late(at: u64, ahead_ms: i64, late_ms: i64) -> Word {
     let said = now(at).wall.as_micros() + (ahead_ms - late_ms) * 1_000;
     Word::Here(Here {
