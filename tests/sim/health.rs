@@ -5,10 +5,11 @@
 //! which a count lies.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Ended, HostVerdict, Reason, Report, RunProgram};
+use lvsmon::engine::event::{Ended, HostVerdict, Purpose, Reason, Report, RunProgram};
 use lvsmon::lvs::VirtualServiceKey;
 use lvsmon::model::{DeclaredService, Ends, HostName, JudgedBy, ServiceId};
 
@@ -61,6 +62,14 @@ enum Says {
 /// Whose withdrawal of which host of which section.
 type Withdrawn = BTreeSet<(VirtualServiceKey, HostName, Name)>;
 
+/// Where a name leads by its latest answer.
+#[derive(Debug)]
+struct Led {
+    address: IpAddr,
+    /// What has been good of it ever since, beyond doubt.
+    good: BTreeSet<Name>,
+}
+
 /// All counts.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -71,6 +80,8 @@ pub(crate) struct Health {
     is_all_unsure: bool,
     /// What was heard of these may have been about another machine.
     moved: BTreeSet<Part>,
+    /// The answers that the present daemon heard.
+    led: BTreeMap<HostName, Led>,
     /// The withdrawals at the latest look; none where that was at another configuration.
     withdrawn: Option<Withdrawn>,
 }
@@ -78,6 +89,7 @@ pub(crate) struct Health {
 /// A report as it is heard.
 pub(crate) struct Heard<'a> {
     pub(crate) service: ServiceId,
+    pub(crate) purpose: Purpose,
     pub(crate) program: &'a RunProgram,
     pub(crate) hosts: &'a [HostName],
     pub(crate) report: &'a Report,
@@ -99,6 +111,7 @@ impl Health {
                 continue;
             }
             let says = says(heard, host, service.all_hosts_on_failure);
+            self.hear_of_name(&name, host, heard, says);
             let part = (name.clone(), host.clone());
             let known = self.count(&part);
             let count = self.counts.entry(part).or_insert(known);
@@ -135,8 +148,38 @@ impl Health {
         }
     }
 
+    /// A changed address enters by the reports of slots; a line may wait for a service as a whole.
+    fn hear_of_name(&mut self, name: &Name, host: &HostName, heard: &Heard<'_>, says: Says) {
+        let is_all_good = heard.report.ended == Ended::Exited(0) && says == Says::Good;
+        let Some(led) = self.led.get_mut(host) else {
+            return;
+        };
+        if is_all_good && heard.purpose == Purpose::Slot {
+            led.good.insert(name.clone());
+        } else {
+            led.good.remove(name);
+        }
+    }
+
+    /// The answer of a name server is about to be heard.
+    pub(crate) fn looked_up(&mut self, host: &HostName, address: IpAddr) {
+        let before = self.led.get(host);
+        if before.is_none_or(|led| led.address != address) {
+            let good = BTreeSet::new();
+            self.led.insert(host.clone(), Led { address, good });
+        }
+    }
+
+    /// What was good of names is heard again.
+    fn forget_names(&mut self) {
+        for led in self.led.values_mut() {
+            led.good.clear();
+        }
+    }
+
     /// Something else was told of this service: a trap.
     pub(crate) fn unsure(&mut self, name: &Name) {
+        self.forget_names();
         self.counts.retain(|part, _| part.0 != *name);
         self.unsure.insert(name.clone());
     }
@@ -156,12 +199,14 @@ impl Health {
 
     /// Somebody enables something: what was heard of it last while it was frozen counts now.
     pub(crate) fn enabled(&mut self) {
+        self.forget_names();
         self.counts.clear();
         self.is_all_unsure = true;
     }
 
     /// Another configuration: other numbers may count, and some services are new.
     pub(crate) fn reloaded(&mut self) {
+        self.forget_names();
         for count in self.counts.values_mut() {
             count.good.least = 0;
             count.bad.least = 0;
@@ -169,8 +214,15 @@ impl Health {
         self.withdrawn = None;
     }
 
+    /// A new daemon, which has asked for no name yet.
+    pub(crate) fn restarted(&mut self) {
+        self.forgotten();
+        self.led.clear();
+    }
+
     /// A new daemon, or one that was told to forget: streaks begin anew.
     pub(crate) fn forgotten(&mut self) {
+        self.forget_names();
         self.counts.clear();
         self.unsure.clear();
         self.moved.clear();
@@ -178,9 +230,32 @@ impl Health {
         self.withdrawn = None;
     }
 
+    /// Names that do not lead to the real server they stand for.
+    fn led_elsewhere<'a>(&self, views: &'a [RealServerView]) -> BTreeSet<&'a HostName> {
+        let mut names = BTreeSet::new();
+        for view in views {
+            let Some(server) = view.server else { continue };
+            let is_elsewhere = |host: &&HostName| {
+                let led = self.led.get(*host);
+                led.is_some_and(|led| led.address != server.0.ip())
+            };
+            names.extend(view.hosts.iter().filter(is_elsewhere));
+        }
+        names
+    }
+
+    /// A changed address enters where all that is checked under its name is good; where nothing is,
+    /// no check lets it in.
+    fn must_still_wait(&self, engine: &Engine, host: &HostName) {
+        let good = &self.led[host].good;
+        let judges = judges(engine, host);
+        let is_good = !judges.is_empty() && judges.is_subset(good);
+        assert!(!is_good, "good, and does not enter: {host} {good:?}");
+    }
+
     /// The name of this host leads elsewhere: what is heard of it is about another machine until all
     /// is well there.
-    pub(super) fn elsewhere(&mut self, engine: &Engine, host: &HostName) {
+    fn elsewhere(&mut self, engine: &Engine, host: &HostName) {
         self.counts.retain(|part, _| part.1 != *host);
         for (_, service) in engine.model().services() {
             let name = (service.group.to_string(), service.name.to_string());
@@ -190,6 +265,10 @@ impl Health {
 
     /// What the engine makes of it.
     pub(crate) fn check(&mut self, engine: &Engine, views: &[RealServerView]) {
+        for host in self.led_elsewhere(views) {
+            self.must_still_wait(engine, host);
+            self.elsewhere(engine, host);
+        }
         for view in views.iter().filter(|it| it.problem.is_some()) {
             for host in &view.hosts {
                 self.elsewhere(engine, host);
@@ -257,6 +336,24 @@ impl Health {
             }
         }
     }
+}
+
+/// The services that may say something of a host to the table.
+pub(super) fn judges(engine: &Engine, host: &HostName) -> BTreeSet<Name> {
+    let model = engine.model();
+    let lines = model.bindings.iter().map(|line| line.service);
+    let lines = lines.filter(|&id| {
+        let mut members = model.hostgroup(id).members.iter();
+        members.any(|member| member.host == *host)
+    });
+    let sections = model.virtual_services.iter();
+    let servers = sections.flat_map(|section| &section.servers);
+    let servers = servers.filter(|server| server.host == *host);
+    let judges = servers.flat_map(|server| server.judges.iter().map(|judge| judge.service));
+    let services = lines.chain(judges).map(|id| model.service(id));
+    services
+        .map(|service| (service.group.to_string(), service.name.to_string()))
+        .collect()
 }
 
 fn refuses(heard: &Heard<'_>, host: &HostName) -> bool {

@@ -260,6 +260,7 @@ impl World {
             self.seen.settled_servers += u64::from(matches!(server.wish, ServerWish::In(_)));
         }
         self.troubles.are_over(&self.engine);
+        self.names_lead_to_servers();
         self.only_foreigners_are_left();
     }
 

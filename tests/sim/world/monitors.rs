@@ -145,6 +145,7 @@ impl World {
             hosts.retain(|host| !tripped.overtaken.contains(host));
             let heard = Heard {
                 service,
+                purpose: known.purpose,
                 program: &known.program,
                 hosts: &hosts,
                 report: &report,

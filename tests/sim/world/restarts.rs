@@ -174,7 +174,7 @@ impl World {
         self.wires.restarted();
         self.troubles.restarted();
         self.cut_off.forget();
-        self.health.forgotten();
+        self.health.restarted();
         (self.looked, self.first_look) = (None, None);
         self.rules.forget_services();
         // Reports and deliveries die with the daemon; names are asked for anew.

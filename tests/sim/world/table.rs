@@ -14,6 +14,7 @@ use lvsmon::lvs::{
 };
 use lvsmon::model::HostName;
 
+use super::super::health::judges;
 use super::{Coming, World};
 
 impl World {
@@ -46,7 +47,10 @@ impl World {
         let unlucky = !self.is_calm && self.random.u8(..) < 30;
         let answer = match unlucky {
             true => Err("the name server does not answer".to_owned()),
-            false => Ok(vec![address(known)]),
+            false => {
+                self.health.looked_up(host, address(known));
+                Ok(vec![address(known)])
+            }
         };
         if unlucky {
             self.later(20, Coming::Resolved(host.clone()));
@@ -67,7 +71,6 @@ impl World {
         let mut runs = self.runs.values();
         let is_checked = runs.any(|run| run.hosts.contains(host));
         if is_checked && self.engine.real_servers().iter().any(is_elsewhere) {
-            self.health.elsewhere(&self.engine, host);
             for run in self.runs.values_mut() {
                 run.hosts.retain(|it| it != host);
             }
@@ -253,6 +256,21 @@ impl World {
             wanted.servers.contains_key(server) || removes,
             "a stranger that may stay: {command}"
         );
+    }
+
+    /// When all is well: each real server that is checked is where its name leads.
+    pub(super) fn names_lead_to_servers(&self) {
+        for view in self.engine.real_servers() {
+            let is_checked = |host: &&HostName| !judges(&self.engine, host).is_empty();
+            for host in view.hosts.iter().filter(is_checked) {
+                let led = self.addresses.get(host).map(|&number| address(number));
+                let stands = view.server.map(|server| server.0.ip());
+                assert!(
+                    led.is_none() || stands == led,
+                    "{host} leads to {led:?}: {view:?}"
+                );
+            }
+        }
     }
 
     /// When all is well: what nobody declared is as others made it.
