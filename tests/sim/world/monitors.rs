@@ -140,6 +140,11 @@ impl World {
             let name = (service.group.to_string(), service.name.to_string());
             self.wires.beside_is_over(&name, &known.hosts[0]);
         }
+        if let (Some(service), Ended::NotStarted(_)) = (service, &report.ended) {
+            let service = self.engine.model().service(service);
+            let name = (service.group.to_string(), service.name.to_string());
+            self.cut_off.did_not_start(name);
+        }
         if let (Some(known), Some(service), None) = (known, service, frozen) {
             let mut hosts = known.hosts;
             hosts.retain(|host| !tripped.overtaken.contains(host));
