@@ -8,7 +8,7 @@ use lvsmon::engine::Engine;
 use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking, TableLook, TableOutcome};
 use lvsmon::engine::saved::Saved;
 use lvsmon::lvs::Table;
-use lvsmon::model::Model;
+use lvsmon::model::{HostName, Model};
 use lvsmon::pair::talk::wishes::Cause;
 use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Wishes, Word};
 use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Voice};
@@ -189,6 +189,28 @@ impl Director {
         live::nobody_is_out_without_a_reason(&self.engine, &views);
         let is_waiting = self.first_look.is_none_or(|at| time <= at.after(GRACE));
         live::sections_are_served(&self.engine, &views, self.looked.as_deref(), is_waiting);
+    }
+
+    /// A kernel that refuses nothing has only the real servers of the file, as nobody else writes
+    /// it. Where some are not checked yet, those that leave may be all that serves.
+    pub(super) fn nobody_is_left_behind(&self) {
+        let views = self.engine.real_servers();
+        if views.iter().any(|view| !view.untested.is_empty()) {
+            return;
+        }
+        let model = self.engine.model();
+        for (key, entry) in &self.kernel {
+            let mut sections = model.virtual_services.iter();
+            let section = sections.find(|it| it.key == *key).unwrap();
+            let named = section.servers.iter().map(|it| (&it.host, it.port));
+            let fallback = section.fallback.iter().map(|it| (&it.host, it.port));
+            let named: Vec<_> = named.chain(fallback).collect();
+            for server in entry.servers.keys() {
+                let host = HostName::new(&server.0.ip().to_string());
+                let is_named = named.contains(&(&host, server.0.port()));
+                assert!(is_named, "{server} of {key} is left behind");
+            }
+        }
     }
 
     /// Somebody sets the wall clock.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use lvsmon::engine::event::{Event, Memory, TableLook, TableOutcome};
+use lvsmon::lvs::Command;
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::replay;
 use lvsmon::model::Model;
@@ -51,11 +52,15 @@ impl Unrest {
     pub(super) fn new(seed: u64, first: &Arc<Model>, more: &str) -> Self {
         let others = (1..FILES).map(|variant| {
             let mut random = Rng::with_seed(seed.wrapping_mul(47).wrapping_add(variant));
-            let mut text = site(&mut random) + more;
+            let mut text = site(&mut random);
             if random.bool() {
                 text = text.replace("    real 10.1.0.2\n", "");
             }
-            load(&text)
+            // Who leaves is no stranger that may stay.
+            if random.bool() {
+                text += "    foreign keep\n";
+            }
+            load(&(text + more))
         });
         Self {
             files: [Arc::clone(first)].into_iter().chain(others).collect(),
@@ -215,7 +220,11 @@ impl World {
             TableLook::Unreadable("too many open files".to_owned())
         } else {
             for command in diff(&desired, &director.kernel) {
-                if !is_calm && self.random.u8(..) < 16 {
+                let chance = match command {
+                    Command::DeleteServer(..) => 128,
+                    _ => 16,
+                };
+                if !is_calm && self.random.u8(..) < chance {
                     outcome.refused.push((command, "not permitted".to_owned()));
                     continue;
                 }
@@ -227,7 +236,9 @@ impl World {
             TableLook::Read(Arc::new(owned(&desired, director.kernel.clone())))
         };
         director.is_refused = is_unreadable || !outcome.refused.is_empty();
-        if director.is_refused {
+        if !director.is_refused {
+            director.nobody_is_left_behind();
+        } else {
             self.unrest.refused += 1;
             self.soon(4_000, Coming::Look(side, life));
         }
