@@ -852,25 +852,51 @@ impl World {
     fn could_not_agree(&self, begin: Mono, found: Mono, over: Mono) -> bool {
         let deaf = || self.deaf.iter().filter(|it| it.cause != Cause::Stall);
         let is_deaf = deaf().any(|it| it.from <= found && it.to.is_none_or(|to| to >= begin));
-        let mut heard = found;
-        for Deaf { from, to, .. } in deaf() {
-            if *from <= heard {
-                heard = heard.max(to.unwrap_or(self.time));
-            }
-        }
+        let heard = self.heard_again(found);
         let mut turns = self.turns.iter();
         is_deaf && turns.any(|at| *at >= begin && *at <= over.max(heard))
     }
 
+    /// When the directors heard each other again after this.
+    fn heard_again(&self, found: Mono) -> Mono {
+        let mut heard = found;
+        let deaf = self.deaf.iter().filter(|it| it.cause != Cause::Stall);
+        for Deaf { from, to, .. } in deaf {
+            if *from <= heard {
+                heard = heard.max(to.unwrap_or(self.time));
+            }
+        }
+        heard
+    }
+
     fn nothing_has_two_ids(&self) {
-        let mut numbers: BTreeMap<&About, BTreeSet<&str>> = BTreeMap::new();
-        for mail in self.mails.iter().filter(|it| !self.is_excused(&it.about)) {
+        // When each number was told first.
+        let mut numbers: BTreeMap<&About, BTreeMap<&str, Mono>> = BTreeMap::new();
+        for mail in &self.mails {
             let id = EventId::of(&mail.event).unwrap();
-            numbers.entry(&mail.about).or_default().insert(id.outage);
+            let numbers = numbers.entry(&mail.about).or_default();
+            numbers.entry(id.outage).or_insert(mail.at);
         }
-        for (about, numbers) in numbers {
-            assert_eq!(numbers.len(), 1, "{about:?}: {numbers:?}");
+        numbers.retain(|_, numbers| numbers.len() > 1);
+        for (about, numbers) in &numbers {
+            assert!(self.is_excused(about), "{about:?}: {numbers:?}");
+            self.no_number_begins_late(about, numbers);
         }
+    }
+
+    /// Directors that could not agree have agreed by the time they hear each other again: from then
+    /// on nobody is told of a number that is new.
+    fn no_number_begins_late(&self, about: &About, numbers: &BTreeMap<&str, Mono>) {
+        let &About::Outage(host, index) = about else {
+            return; // these have rules of their own, as in `is_excused`
+        };
+        if self.unrest.has_flapped(host, index) {
+            return;
+        }
+        let (begin, _) = self.outages[host][index];
+        let heard = self.heard_again(begin.after(ROUND));
+        let is_late = numbers.values().any(|first| *first > heard);
+        assert!(!is_late, "{about:?} after {heard:?}: {numbers:?}");
     }
 
     /// A mail comes twice only where its director dies, or loses its role or the link, before
