@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking, TableLook, TableOutcome};
 use lvsmon::engine::saved::Saved;
-use lvsmon::lvs::Table;
+use lvsmon::lvs::{ServerWish, Table};
 use lvsmon::model::{HostName, Model};
 use lvsmon::pair::talk::wishes::Cause;
 use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Wishes, Word};
@@ -192,12 +192,10 @@ impl Director {
     }
 
     /// A kernel that refuses nothing has only the real servers of the file, as nobody else writes
-    /// it. Where some are not checked yet, those that leave may be all that serves.
+    /// it. Those that leave may be all that serves where the kernel was not seen yet, or not all
+    /// are checked: they stay as found until then, and are not forgotten.
     pub(super) fn nobody_is_left_behind(&self) {
-        let views = self.engine.real_servers();
-        if views.iter().any(|view| !view.untested.is_empty()) {
-            return;
-        }
+        let desired = self.engine.desired();
         let model = self.engine.model();
         for (key, entry) in &self.kernel {
             let mut sections = model.virtual_services.iter();
@@ -208,7 +206,9 @@ impl Director {
             for server in entry.servers.keys() {
                 let host = HostName::new(&server.0.ip().to_string());
                 let is_named = named.contains(&(&host, server.0.port()));
-                assert!(is_named, "{server} of {key} is left behind");
+                let wish = desired.get(key).and_then(|it| it.servers.get(server));
+                let may_stay = is_named || wish == Some(&ServerWish::AsFound);
+                assert!(may_stay, "{server} of {key} is left behind: {wish:?}");
             }
         }
     }

@@ -220,9 +220,9 @@ impl World {
             TableLook::Unreadable("too many open files".to_owned())
         } else {
             for command in diff(&desired, &director.kernel) {
-                let chance = match command {
-                    Command::DeleteServer(..) => 128,
-                    _ => 16,
+                let chance = match matches!(command, Command::DeleteServer(..)) {
+                    true => 128,
+                    false => 16,
                 };
                 if !is_calm && self.random.u8(..) < chance {
                     outcome.refused.push((command, "not permitted".to_owned()));
