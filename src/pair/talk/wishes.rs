@@ -331,7 +331,10 @@ fn is_greater(one: Option<&Value>, other: Option<&Value>) -> bool {
     match (one, other) {
         (None, other) => other.is_some(),
         (Some(_), None) => false,
-        (Some(one), Some(other)) => one.to_string() > other.to_string(),
+        (Some(one), Some(other)) => {
+            let (one, other) = (one.to_string(), other.to_string());
+            one > other
+        }
     }
 }
 
