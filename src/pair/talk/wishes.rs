@@ -332,7 +332,7 @@ fn is_greater(one: Option<&Value>, other: Option<&Value>) -> bool {
         (None, other) => other.is_some(),
         (Some(_), None) => false,
         (Some(one), Some(other)) => {
-            let (one, other) = (one.to_string(), other.to_string());
+            let [one, other] = [one, other].map(Value::to_string);
             one > other
         }
     }
