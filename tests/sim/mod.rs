@@ -44,9 +44,10 @@ use world::World;
 /// Seeds of an ordinary test run: a few seconds without optimisation.
 const SEEDS: u64 = 7;
 
-/// And one in which a fallback serves at a restart, and one in which a crash takes a server out
-/// whose section waits for three failed checks.
-const OTHERS: [u64; 2] = [23, 13];
+/// And one in which a fallback serves at a restart, one in which a crash takes a server out whose
+/// section waits for three failed checks, and one in which a reload adds a server that an operator
+/// has taken out by another entry.
+const OTHERS: [u64; 3] = [23, 13, 46];
 
 /// Virtual time of one seed.
 const HOURS: u64 = 1;
