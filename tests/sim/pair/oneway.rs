@@ -166,6 +166,7 @@ impl World {
         let mut told: BTreeMap<String, bool> = BTreeMap::new();
         for mail in self.mails.iter().filter(|it| it.about == About::OneWay) {
             let id = EventId::of(&mail.event).unwrap();
+            // A number that goes on behind its told end is left out (docs/peer.md, "but for one case").
             let is_over = told.entry(self.one_way.now_called(id.outage)).or_default();
             *is_over |= id.kind == "up";
         }
