@@ -28,8 +28,8 @@ use crate::clock::Clock;
 use crate::daemon::peer::link::LinkId;
 use crate::daemon::peer::owner::LinkOwner;
 use crate::daemon::peer::told::Pace;
-use crate::daemon::peer::wishes::Shared;
 use crate::engine::Engine;
+use crate::engine::desk::WishDesk;
 use crate::engine::event::PeerTold;
 use crate::engine::saved::Saved;
 use crate::model::Globals;
@@ -87,8 +87,8 @@ pub(super) struct Peer {
     delivered: mpsc::Receiver<Vec<Delivery>>,
     /// What the peer's operators wish.
     wishes: mpsc::Receiver<Vec<StampedWish>>,
-    /// What both know of that.
-    shared: Shared,
+    /// What is done about that.
+    desk: WishDesk,
     task: JoinHandle<()>,
     /// Whether the roles of both go together.
     accord: Accord,
@@ -110,15 +110,15 @@ impl Peer {
         clock: Clock,
         tidings: mpsc::Receiver<Tidings>,
     ) -> Self {
-        let shared = Shared::restore(saved, engine);
+        let desk = WishDesk::restore(saved, engine, fastrand::u64(..));
         let settings = globals.peer.clone();
         let mailer = Mailer::new(globals.mail.clone());
-        Self::start(settings, shared, mailer.host(), clock, tidings)
+        Self::start(settings, desk, mailer.host(), clock, tidings)
     }
 
     fn start(
         settings: PeerSettings,
-        shared: Shared,
+        desk: WishDesk,
         name: &str,
         clock: Clock,
         tidings: mpsc::Receiver<Tidings>,
@@ -138,7 +138,7 @@ impl Peer {
             view,
             delivered,
             wishes,
-            shared,
+            desk,
             task,
             accord: Accord::default(),
             told: PeerTold::default(),

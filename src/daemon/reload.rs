@@ -154,13 +154,8 @@ impl Daemon {
 
     /// The engine's part, and what it does to the wishes that both directors know of.
     fn reload_engine(&mut self, model: Arc<Model>, memory: Memory) {
-        let had_peer = self.has_peer();
         self.settle_wishes();
         self.tell(Event::Reload { model, memory });
         self.rebase_wishes();
-        if !had_peer {
-            self.record_peer_wishes();
-        }
-        self.carry_out_shared();
     }
 }

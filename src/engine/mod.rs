@@ -27,6 +27,7 @@
 //! | how does an event become alerts | `tell` |
 //! | which numbers tell events apart | `numbering` |
 //! | how do both directors name one outage | `peer` |
+//! | what do both do about the wishes of their operators | `desk` |
 //! | which alerts does an event cause, and if none, why | `policy` |
 //! | what does a report say of each host | `verdict` |
 //! | which services withdraw which real servers | `binding` |
@@ -51,6 +52,7 @@ pub(crate) mod call;
 mod classic;
 pub mod depend;
 pub mod desired;
+pub mod desk;
 pub(crate) mod disabled;
 pub mod event;
 pub mod gauge;

@@ -3,21 +3,19 @@
 //!
 //! Bodies of fuzz targets as those in `bodies`, which need no engine with checks and alerts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lvsmon::config;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{
-    Aim, Event, Order, PeerTold, PeerWish, RealServerName, Speaking, Wish,
-};
+use lvsmon::engine::desk::WishDesk;
+use lvsmon::engine::event::{Aim, Event, Order, PeerTold, RealServerName, Speaking, Wish};
 use lvsmon::engine::saved::Saved;
 use lvsmon::import::{self, Format, Include, Reading, Refused};
 use lvsmon::pair::fifo::{Announcement, LINE_MAX, LineReader};
 use lvsmon::pair::role::{Facts, Source};
-use lvsmon::pair::talk::{End, Greeting, Heard, Key, Life, Own, Session, Talk, Wishes, Word};
+use lvsmon::pair::talk::{End, Greeting, Heard, Key, Life, Own, Session, Talk, Word};
 use lvsmon::pair::{PairSettings, RoleKeeper};
 use lvsmon::time::{Mono, Now, Wall};
 use lvsmon::wire::{Asked, Request};
@@ -50,7 +48,8 @@ fn begin() -> (Engine, Now) {
         mono: Mono::ZERO,
         wall: START,
     };
-    let (model, _) = config::load_text(DIRECTOR).expect("a good configuration");
+    let (mut model, _) = config::load_text(DIRECTOR).expect("a good configuration");
+    model.globals.peer.address = Some(([192, 0, 2, 2], 2584).into());
     let zone = TimeZone::UTC;
     let mut engine = Engine::new(Arc::new(model), &Saved::default(), 7, zone, now);
     engine.handle(now, Event::Start);
@@ -205,7 +204,7 @@ pub(crate) fn peer(bytes: &[u8]) {
     }
     let (mut engine, now) = begin();
     let (mut talk, mut third) = (Talk::new("one"), Talk::new("three"));
-    let mut wishes = Wishes::restore(&BTreeMap::new(), &BTreeMap::new());
+    let mut desk = WishDesk::restore(&Saved::default(), &engine, 1);
     talk.tell(Own::default());
     talk.linked();
     for line in bytes.split(|&byte| byte == b'\n') {
@@ -223,12 +222,11 @@ pub(crate) fn peer(bytes: &[u8]) {
                 engine.handle(now, Event::Peer(told));
             }
             Ok(Some(Heard::Wishes(heard))) => {
-                for wish in heard {
-                    wishes.hear(wish);
+                let (_, errand) = desk.hear(now.wall, &engine, heard);
+                if let Some(errand) = errand {
+                    engine.handle(now, errand.event());
+                    desk.ran(errand, now.wall, &engine);
                 }
-                let differing = wishes.differing(now.wall).into_iter();
-                let said = differing.filter_map(|it| PeerWish::try_from(it).ok());
-                engine.handle(now, Event::PeerWishes(said.collect()));
             }
             // The link ends.
             Err(_) => talk.linked(),
@@ -236,10 +234,10 @@ pub(crate) fn peer(bytes: &[u8]) {
     }
     goes_on(&mut engine, now);
     // What it comes to is told to a third that knows nothing of it.
-    let all = wishes.all().collect();
+    let (wishes, _) = desk.tell(now.wall, &engine);
     talk.tell(Own {
         outages: Arc::clone(&talk.peer().outages),
-        wishes: Arc::new(all),
+        wishes,
         ..Own::default()
     });
     talk.linked();

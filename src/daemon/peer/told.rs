@@ -177,7 +177,7 @@ impl Daemon {
                 .present()
                 .map(|it| (it.text().to_owned(), it.help().to_owned())),
             refused: view.strangers,
-            left_out: view.left_out + self.peer.shared.left_out(),
+            left_out: view.left_out + self.peer.desk.left_out(),
         })
     }
 }

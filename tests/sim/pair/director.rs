@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
-use lvsmon::engine::event::{Action, Event, PeerTold, PeerWish, Speaking, TableLook, TableOutcome};
-use lvsmon::engine::saved::Saved;
+use lvsmon::engine::desk::{DeskAction, DeskNote, Errand, WishDesk};
+use lvsmon::engine::event::{Action, Event, PeerTold, Speaking, TableLook, TableOutcome};
+use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::lvs::{ServerWish, Table};
 use lvsmon::model::{HostName, Model};
-use lvsmon::pair::talk::wishes::Cause;
-use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Wishes, Word};
+use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Word};
 use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Voice};
 use lvsmon::time::{Mono, Now, Wall};
 
@@ -25,6 +25,11 @@ const NONE: Lease = Lease {
     voice: Voice::Holds,
     until: Some(Mono::ZERO),
 };
+
+/// Who stamps: another number in each life.
+const fn writer(seed: u64, life: u64) -> u64 {
+    seed.wrapping_mul(1_000).wrapping_add(life)
+}
 
 pub(crate) struct Director {
     pub(crate) engine: Engine,
@@ -49,7 +54,7 @@ pub(crate) struct Director {
     told: PeerTold,
     journal: Saved,
     /// What operators said on both.
-    wishes: Wishes,
+    desk: WishDesk,
     pub(crate) kernel: Table,
     /// The kernel refused something when it was asked last.
     pub(crate) is_refused: bool,
@@ -68,8 +73,10 @@ impl Director {
             wall: Wall::from_micros(START + ahead),
         };
         let journal = Saved::default();
+        let engine = Engine::new(Arc::clone(model), &journal, seed, TimeZone::UTC, now);
         Self {
-            engine: Engine::new(Arc::clone(model), &journal, seed, TimeZone::UTC, now),
+            desk: WishDesk::restore(&journal, &engine, writer(seed, 0)),
+            engine,
             talk: Talk::new("director"),
             outbox: Outbox::new(now),
             is_active: false,
@@ -84,7 +91,6 @@ impl Director {
             ahead,
             told: PeerTold::default(),
             journal,
-            wishes: Wishes::default(),
             kernel: Table::new(),
             is_refused: false,
             looked: None,
@@ -104,7 +110,8 @@ impl Director {
         let now = self.now(time);
         let zone = TimeZone::UTC;
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
-        self.wishes = Wishes::restore(&self.journal.records, &self.engine.wish_level());
+        let writer = writer(self.seed, self.life);
+        self.desk = WishDesk::restore(&self.journal, &self.engine, writer);
         (self.pulse, self.lease) = (Pulse::started(Mono::ZERO, Contact::Waits), NONE);
         (self.role_heard, self.peer_heard) = (Contact::Waits, Contact::Waits);
         self.talk = Talk::new("director");
@@ -153,6 +160,28 @@ impl Director {
     }
 
     pub(crate) fn tell(&mut self, time: Mono, event: Event) -> Vec<Action> {
+        match event {
+            // As the daemon does: what the file has and the journal says holds before all else.
+            Event::Start => {
+                let errand = self.desk.errand(self.now(time).wall);
+                let mut actions = self.run(time, errand);
+                actions.extend(self.handle(time, event));
+                actions
+            }
+            Event::Reload { .. } => {
+                let records = self.desk.settle(self.now(time).wall, &self.engine);
+                self.write_all(records);
+                let mut actions = self.handle(time, event);
+                let (records, errand) = self.desk.reloaded(self.now(time).wall, &self.engine);
+                self.write_all(records);
+                actions.extend(self.run(time, errand));
+                actions
+            }
+            event => self.handle(time, event),
+        }
+    }
+
+    fn handle(&mut self, time: Mono, event: Event) -> Vec<Action> {
         self.beat(time);
         self.may_send(time);
         let is_said = matches!(event, Event::Operator(_));
@@ -166,12 +195,13 @@ impl Director {
         }
         let actions = self.engine.handle(self.now(time), event);
         if is_said {
-            self.stamp(time, Cause::Person);
+            let records = self.desk.said(self.now(time).wall, &self.engine);
+            self.write_all(records);
         }
         self.servers_stand_as_they_should(time);
         for action in &actions {
             if let Action::Record(record) = action {
-                self.write(record.key.clone(), record.value.clone());
+                self.write(record.as_ref().clone());
             }
             if let Action::Renumber(renumbering) = action {
                 self.outbox.renumber(renumbering);
@@ -218,41 +248,46 @@ impl Director {
         self.ahead += seconds * 1_000_000;
     }
 
-    fn write(&mut self, key: String, value: serde_json::Value) {
+    fn write(&mut self, Record { key, value }: Record) {
         match value.is_null() {
             true => drop(self.journal.records.remove(&key)),
             false => drop(self.journal.records.insert(key, value)),
         }
     }
 
-    /// What was wished here since the last look gets its stamps, as in `daemon/peer/wishes`.
-    fn stamp(&mut self, time: Mono, cause: Cause) -> Arc<Vec<StampedWish>> {
-        let now = self.now(time).wall;
-        let writer = self.seed.wrapping_mul(1_000).wrapping_add(self.life);
-        let level = self.engine.wish_level();
-        for said in self.wishes.look(now, writer, cause, level) {
-            let (key, value) = said.record();
-            self.write(key, value);
+    fn write_all(&mut self, records: Vec<Record>) {
+        for record in records {
+            self.write(record);
         }
-        Arc::new(self.wishes.all().collect())
     }
 
     /// What the other one's operators said.
     fn hears_wishes(&mut self, time: Mono, heard: Vec<StampedWish>) -> Vec<Action> {
-        self.stamp(time, Cause::Itself);
-        for wish in heard {
-            let (key, value) = wish.record();
-            if self.wishes.hear(wish) {
-                self.write(key, value);
-            }
-        }
         let now = self.now(time).wall;
-        let read = |wish| PeerWish::try_from(wish).unwrap();
-        let differing = self.wishes.differing(now).into_iter();
-        let differing: Vec<PeerWish> = differing.map(read).collect();
-        match differing.is_empty() {
-            true => Vec::new(),
-            false => self.tell(time, Event::PeerWishes(differing)),
+        let (actions, errand) = self.desk.hear(now, &self.engine, heard);
+        self.perform_wishes(actions);
+        self.run(time, errand)
+    }
+
+    fn run(&mut self, time: Mono, errand: Option<Errand>) -> Vec<Action> {
+        let Some(errand) = errand else {
+            return Vec::new();
+        };
+        let actions = self.handle(time, errand.event());
+        let done = self.desk.ran(errand, self.now(time).wall, &self.engine);
+        self.perform_wishes(done);
+        actions
+    }
+
+    fn perform_wishes(&mut self, actions: Vec<DeskAction>) {
+        for action in actions {
+            match action {
+                DeskAction::Record(record) => self.write(record),
+                DeskAction::Note(DeskNote::LeftOut { count, why }) => {
+                    panic!("{count} wishes are left out: {why}")
+                }
+                DeskAction::Note(_) | DeskAction::CarriedOut => {}
+            }
         }
     }
 
@@ -285,7 +320,8 @@ impl Director {
 
     /// All that there is to say now.
     pub(crate) fn says(&mut self, time: Mono) -> Vec<Word> {
-        let wishes = self.stamp(time, Cause::Itself);
+        let (wishes, records) = self.desk.tell(self.now(time).wall, &self.engine);
+        self.write_all(records);
         let (outages, numbers) = self.engine.outages();
         self.talk.tell(Own {
             role: SaidRole::Unknown,
