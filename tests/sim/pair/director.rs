@@ -160,25 +160,27 @@ impl Director {
     }
 
     pub(crate) fn tell(&mut self, time: Mono, event: Event) -> Vec<Action> {
-        match event {
-            // As the daemon does: what the file has and the journal says holds before all else.
-            Event::Start => {
-                let errand = self.desk.errand(self.now(time).wall);
-                let mut actions = self.run(time, errand);
-                actions.extend(self.handle(time, event));
-                actions
-            }
-            Event::Reload { .. } => {
-                let records = self.desk.settle(self.now(time).wall, &self.engine);
-                self.write_all(records);
-                let mut actions = self.handle(time, event);
-                let (records, errand) = self.desk.reloaded(self.now(time).wall, &self.engine);
-                self.write_all(records);
-                actions.extend(self.run(time, errand));
-                actions
-            }
-            event => self.handle(time, event),
+        let (is_start, is_reload) = (
+            matches!(event, Event::Start),
+            matches!(event, Event::Reload { .. }),
+        );
+        let mut actions = Vec::new();
+        if is_start {
+            // As the daemon does: what both know of holds before all else.
+            let errand = self.desk.errand(self.now(time).wall);
+            actions = self.run(time, errand);
         }
+        if is_reload {
+            let records = self.desk.settle(self.now(time).wall, &self.engine);
+            self.write_all(records);
+        }
+        actions.extend(self.handle(time, event));
+        if is_reload {
+            let (records, errand) = self.desk.reloaded(self.now(time).wall, &self.engine);
+            self.write_all(records);
+            actions.extend(self.run(time, errand));
+        }
+        actions
     }
 
     fn handle(&mut self, time: Mono, event: Event) -> Vec<Action> {
