@@ -391,9 +391,9 @@ impl Daemon {
                     self.chronicle.note(wall, self.engine.model(), &note);
                     if let Note::Wish { wish, outcome } = note {
                         self.wish_came_to(&wish, &outcome);
-                        answer = Some(outcome);
                     }
                 }
+                Action::Answer(outcome) => answer = Some(outcome),
             }
         }
         if !renumberings.is_empty() {

@@ -102,6 +102,7 @@ fn story(service: &Service, told: &[(u64, Event)], step: i64) -> Vec<String> {
                 Action::History(line) => in_history(&line, now(at)),
                 Action::Downtime(line) => logged(&line, now(at)),
                 Action::Note(_)
+                | Action::Answer(_)
                 | Action::Stop(_)
                 | Action::Hold(_)
                 | Action::LetGo(_)

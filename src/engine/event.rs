@@ -141,6 +141,8 @@ pub enum Action {
     Renumber(Renumbering),
     /// An alert that was held back, and why.
     Suppressed(Suppression),
+    /// What came of the wish that this event was, for the person who said it.
+    Answer(Result<String, String>),
     /// Something changed that a person may want to read in the log.
     Note(Note),
     /// A line for `historicfile`, and for `list alerthist`.
@@ -172,6 +174,15 @@ impl Action {
             return None;
         };
         Some(call)
+    }
+
+    /// What this answers a person; none for all else.
+    #[must_use]
+    pub const fn answered(&self) -> Option<&Result<String, String>> {
+        let Self::Answer(outcome) = self else {
+            return None;
+        };
+        Some(outcome)
     }
 
     /// What this says to the log; none for all else.

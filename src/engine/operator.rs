@@ -55,7 +55,8 @@ impl Engine {
             | Wish::Set { .. }
             | Wish::SetHistoryLength(_) => wish,
         };
-        actions.push(Action::Note(Note::Wish { wish, outcome }));
+        let answer = Action::Answer(outcome.clone());
+        actions.extend([Action::Note(Note::Wish { wish, outcome }), answer]);
     }
 
     fn wished(&mut self, now: Now, wish: &Wish, actions: &mut Vec<Action>) -> Outcome {

@@ -192,6 +192,7 @@ impl Engine {
                 | Action::ApplyTable
                 | Action::Record(_)
                 | Action::Renumber { .. }
+                | Action::Answer(_)
                 | Action::Note(_)
                 | Action::History(_)
                 | Action::Downtime(_) => {}

@@ -920,10 +920,15 @@ fn a_wish_is_carried_out_and_answered() {
         within: None,
     });
     let actions = engine.handle(at(1.0), Event::Operator(wish.clone()));
-    let answered = actions.iter().any(|action| {
-        matches!(action, Action::Note(Note::Wish { wish: answered, .. }) if *answered == wish)
+    let noted = actions.iter().find_map(|action| match action.noted() {
+        Some(Note::Wish { wish, outcome }) => Some((wish, outcome)),
+        _ => None,
     });
-    assert!(answered, "{actions:?}");
+    let answered: Vec<_> = actions.iter().filter_map(Action::answered).collect();
+    let [answer] = *answered else {
+        panic!("{actions:?}")
+    };
+    assert_eq!(noted, Some((&wish, answer)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lvsmon::engine::event::{
-    self, Action as Do, AlertCall, Ended, Event, Memory, Note, Report, RunId, Wish,
+    self, Action as Do, AlertCall, Ended, Event, Memory, Report, RunId, Wish,
 };
 use lvsmon::model::{AlertProgram, Model, MonitorProgram, ServiceId};
 use lvsmon::protocol::auth::AuthRules;
@@ -178,6 +178,7 @@ impl Player<'_> {
                     | Do::Record(_)
                     | Do::Renumber { .. }
                     | Do::Suppressed(_)
+                    | Do::Answer(_)
                     | Do::Note(_)
                     | Do::History(_)
                     | Do::Hold(_)
@@ -314,14 +315,9 @@ impl Player<'_> {
     /// What the engine says to a wish.
     fn wish(&mut self, wish: Wish) -> Result<String, String> {
         self.tell(Event::Operator(wish));
-        let outcome = self.world.done.iter().rev().find_map(|action| {
-            if let Do::Note(Note::Wish { outcome, .. }) = action {
-                Some(outcome.clone())
-            } else {
-                None
-            }
-        });
-        outcome.expect("every wish is answered")
+        let mut done = self.world.done.iter().rev();
+        let outcome = done.find_map(Do::answered);
+        outcome.cloned().expect("every wish is answered")
     }
 
     fn called(&mut self, call: &AlertCall) {

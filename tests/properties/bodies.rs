@@ -315,6 +315,7 @@ pub(crate) fn live(model: Model, saved: &Saved) {
                     | Action::History(_)
                     | Action::Renumber { .. }
                     | Action::Downtime(_)
+                    | Action::Answer(_)
                     | Action::Note(_) => {}
                 }
             }

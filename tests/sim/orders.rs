@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Action, Aim, Caution, Event, ManualWish, Note, Order, Wish};
+use lvsmon::engine::event::{Action, Aim, Caution, Event, ManualWish, Order, Wish};
 use lvsmon::engine::manual::DrainView;
 use lvsmon::lvs::{RealServerKey, Table, VirtualServiceKey};
 use lvsmon::time::{Mono, Now, Wall};
@@ -126,9 +126,8 @@ impl Orders {
         asked: Asked,
         actions: &[Action],
     ) {
-        let is_granted = actions.iter().any(
-            |action| matches!(action, Action::Note(Note::Wish { outcome, .. }) if outcome.is_ok()),
-        );
+        let mut answers = actions.iter().filter_map(Action::answered);
+        let is_granted = answers.any(Result::is_ok);
         match asked.what {
             What::Order(order) if is_granted => {
                 for entry in asked.entries {

@@ -200,6 +200,7 @@ impl Rules {
                 | Action::Suppressed(_)
                 | Action::Hold(_)
                 | Action::LetGo(_)
+                | Action::Answer(_)
                 | Action::Note(_) => {}
             }
         }

@@ -423,7 +423,7 @@ impl World {
             Action::History(_) | Action::Renumber { .. } | Action::Downtime(_) => {}
             Action::Note(Note::NotRestored { key, reason }) => panic!("{key}: {reason}"),
             Action::Note(Note::Throttled { .. }) => self.seen.throttled += 1,
-            Action::Note(Note::Wish { outcome, .. }) => {
+            Action::Answer(outcome) => {
                 self.seen.wishes += 1;
                 self.seen.refused_wishes += u64::from(outcome.is_err());
             }

@@ -262,6 +262,7 @@ impl World {
                 | Action::Downtime(_)
                 | Action::Hold(_)
                 | Action::LetGo(_)
+                | Action::Answer(_)
                 | Action::Note(_) => {}
             }
             said.extend(words::of(action, &self.engine, &self.showing));

@@ -48,6 +48,7 @@ pub(crate) fn of(action: &Action, engine: &Engine, showing: &Showing) -> Vec<Str
         Action::Downtime(line) if showing.downtime => vec![downtime(line)],
         Action::Start(_)
         | Action::Record(_)
+        | Action::Answer(_)
         | Action::Renumber { .. }
         | Action::History(_)
         | Action::Downtime(_) => Vec::new(),

@@ -62,11 +62,8 @@ impl Desk {
 
     fn wish(&mut self, second: f64, wish: Wish) -> Outcome {
         let actions = self.tell(second, Event::Operator(wish));
-        let mut outcomes = actions.iter().filter_map(|action| match action.noted() {
-            Some(Note::Wish { outcome, .. }) => Some(outcome.clone()),
-            _ => None,
-        });
-        outcomes.next().unwrap()
+        let mut outcomes = actions.iter().filter_map(Action::answered);
+        outcomes.next().unwrap().clone()
     }
 
     fn set(&mut self, second: f64, variable: &str, value: &str) -> Outcome {

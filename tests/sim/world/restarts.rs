@@ -119,6 +119,7 @@ impl World {
                 | Action::Record(_)
                 | Action::Renumber { .. }
                 | Action::Downtime(_)
+                | Action::Answer(_)
                 | Action::Note(_) => false,
             };
             let others: Vec<&Action> = actions.iter().filter(|it| !expected(it)).collect();
