@@ -313,7 +313,7 @@ fn start(
     let backend = applier::place_of(globals, purpose);
     let (role, role_kept) = role::begin(globals, saved, clock.now());
     let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
-    let outbox = Outbox::of(purpose, settings, role::voice(&role), tidings, &events);
+    let outbox = Outbox::of(purpose, settings, role::speaking(&role), tidings, &events);
     let then = boot::as_journal_has_it(saved, clock);
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
     let known = engine.addresses();

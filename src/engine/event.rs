@@ -29,6 +29,7 @@ use crate::time::Readable;
 
 // A host word is part of a report, and a user of a run; monitors know no more of the Model than this.
 pub use crate::model::{HostName, MonitorUser};
+pub use crate::pair::Speaking;
 pub use alert::{
     AlertCall, AlertId, AlertKind, DeliveryOutcome, DowntimeLine, FailureLine, HistoryLine,
     Suppressed, Suppression,
@@ -36,7 +37,7 @@ pub use alert::{
 pub use contested::Contested;
 pub use kept::KeptStranger;
 pub use note::{Cause, CutOff, Note, ServerChange};
-pub use peer::{PeerTold, Renumbering, Speaking};
+pub use peer::{PeerTold, Renumbering};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Tell, Wire, WireId};
 pub use section::{KeptOut, SectionNews, Trouble};
 pub use shared::{Alerts, NoWish, PeerWish, ServerWord, SharedWish};

@@ -4,14 +4,14 @@
 //! once: whoever is about to begin a delivery asks here, just before. Who gives the lease is
 //! [`crate::pair::pulse`].
 
-use crate::pair::post::Voice;
+use crate::pair::post::Speaking;
 use crate::time::Mono;
 
 /// What the loop said last, by a clock that goes on while the machine sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Whether this director is to tell people.
-    pub voice: Voice,
+    pub speaking: Speaking,
     /// Messages may leave until then; none: at any time.
     pub until: Option<Mono>,
 }
@@ -19,24 +19,27 @@ pub struct Lease {
 impl Lease {
     /// At any time.
     #[must_use]
-    pub const fn of(voice: Voice) -> Self {
-        Self { voice, until: None }
+    pub const fn of(speaking: Speaking) -> Self {
+        Self {
+            speaking,
+            until: None,
+        }
     }
 
     /// Whether people are told at `now`.
     #[must_use]
-    pub fn voice(self, now: Mono) -> Voice {
+    pub fn speaking(self, now: Mono) -> Speaking {
         if self.is_over(now) {
-            Voice::Holds
+            Speaking::Silent
         } else {
-            self.voice
+            self.speaking
         }
     }
 
     /// Whether this director is to tell people and only the lease is over.
     #[must_use]
     pub fn is_stale(self, now: Mono) -> bool {
-        self.voice == Voice::Speaks && self.voice(now) == Voice::Holds
+        self.speaking == Speaking::Speaks && self.speaking(now) == Speaking::Silent
     }
 
     fn is_over(self, now: Mono) -> bool {
@@ -61,21 +64,21 @@ mod tests {
 
     #[test]
     fn a_lease_ends_by_itself_and_one_that_is_over_lasts_no_longer() {
-        let mut lease = Lease::of(Voice::Speaks);
-        assert_eq!(lease.voice(at(1_000)), Voice::Speaks, "there is none");
+        let mut lease = Lease::of(Speaking::Speaks);
+        assert_eq!(lease.speaking(at(1_000)), Speaking::Speaks, "there is none");
         lease.extend(at(1), at(2));
         assert_eq!(lease.until, None, "nothing that ends is extended");
         lease.until = Some(at(10));
-        assert_eq!(lease.voice(at(10)), Voice::Speaks);
+        assert_eq!(lease.speaking(at(10)), Speaking::Speaks);
         assert!(!lease.is_stale(at(10)));
-        assert_eq!(lease.voice(at(11)), Voice::Holds);
+        assert_eq!(lease.speaking(at(11)), Speaking::Silent);
         assert!(lease.is_stale(at(11)));
         lease.extend(at(11), at(20));
-        assert_eq!(lease.voice(at(12)), Voice::Holds);
+        assert_eq!(lease.speaking(at(12)), Speaking::Silent);
         lease.extend(at(10), at(20));
-        assert_eq!(lease.voice(at(20)), Voice::Speaks);
-        lease.voice = Voice::Holds;
-        assert_eq!(lease.voice(at(12)), Voice::Holds);
+        assert_eq!(lease.speaking(at(20)), Speaking::Speaks);
+        lease.speaking = Speaking::Silent;
+        assert_eq!(lease.speaking(at(12)), Speaking::Silent);
         assert!(!lease.is_stale(at(21)), "it was not to tell anything");
     }
 }

@@ -39,7 +39,7 @@ pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, Coming, RoleKeeper};
 pub use lease::Lease;
 pub use link::LinkState;
-pub use post::{Hearing, Letter, Post, Voice};
+pub use post::{Hearing, Letter, Post, Speaking};
 pub use pulse::{Absence, Beat, Contact, Pulse};
 pub use role::{Facts, Found, Role, RoleStanding, SaidRole, Sight, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};

@@ -17,7 +17,7 @@ use crate::effort::look;
 use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Came, Chance, Letter, Origin, Stage, is_given_up};
 pub use crate::pair::post::words::{
-    Admission, Hearing, Renumbered, Terms, Tidings, Voice, receiver,
+    Admission, Hearing, Renumbered, Speaking, Terms, Tidings, receiver,
 };
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::{Part, Renamed};
@@ -60,7 +60,7 @@ type Place = (Arc<str>, Arc<str>, u64);
 #[derive(Debug)]
 pub struct Post {
     terms: Terms,
-    voice: Voice,
+    speaking: Speaking,
     /// Since when that holds.
     turned: Mono,
     hearing: Hearing,
@@ -87,7 +87,7 @@ impl Post {
     pub fn new(now: Mono, terms: Terms) -> Self {
         Self {
             terms,
-            voice: Voice::Speaks,
+            speaking: Speaking::Speaks,
             turned: now,
             hearing: Hearing::Never,
             lost: now,
@@ -108,8 +108,8 @@ impl Post {
 
     /// Whether this director tells people.
     #[must_use]
-    pub const fn voice(&self) -> Voice {
-        self.voice
+    pub const fn speaking(&self) -> Speaking {
+        self.speaking
     }
 
     /// How many letters there are, under way or not.
@@ -147,9 +147,9 @@ impl Post {
     /// needless.
     #[must_use]
     pub fn is_needless(&self, event: &str, to: &Arc<str>) -> bool {
-        match self.voice {
-            Voice::Holds => self.elsewhere.covers(event, to),
-            Voice::Speaks => self.elsewhere.has(event, to),
+        match self.speaking {
+            Speaking::Silent => self.elsewhere.covers(event, to),
+            Speaking::Speaks => self.elsewhere.has(event, to),
         }
     }
 
@@ -249,21 +249,21 @@ impl Post {
     }
 
     /// From now on people are told, or everything is held.
-    pub fn speak(&mut self, now: Now, voice: Voice) -> Vec<Forgotten> {
-        if self.voice == voice {
+    pub fn speak(&mut self, now: Now, speaking: Speaking) -> Vec<Forgotten> {
+        if self.speaking == speaking {
             return Vec::new();
         }
         let mut forgotten = Vec::new();
-        if voice == Voice::Speaks {
+        if speaking == Speaking::Speaks {
             forgotten = self.forget_old(now);
             forgotten.extend(self.forget_overtaken());
         }
-        self.voice = voice;
+        self.speaking = speaking;
         let spoke = now
             .mono
             .since(std::mem::replace(&mut self.turned, now.mono));
         // After a shorter while the other director has it all, and tells it.
-        if voice == Voice::Holds && spoke > self.terms.held_most {
+        if speaking == Speaking::Silent && spoke > self.terms.held_most {
             for letter in self.letters.values_mut() {
                 if letter.stage == Stage::Held {
                     letter.stage = Stage::Own;
@@ -295,7 +295,7 @@ impl Post {
         let mut forgotten = Vec::new();
         for Delivery { event, to } in told {
             forgotten.extend(self.drop_told(event, to, Why::ToldElsewhere));
-            let is_covering = self.voice == Voice::Holds;
+            let is_covering = self.speaking == Speaking::Silent;
             let Some(id) = EventId::of(event).filter(|_| is_covering) else {
                 continue;
             };
@@ -396,9 +396,9 @@ impl Post {
 
     /// Looks for letters that nobody needs any more, which is to be done now and then.
     pub fn tidy(&mut self, now: Now) -> Vec<Forgotten> {
-        match self.voice {
-            Voice::Speaks => Vec::new(),
-            Voice::Holds => self.forget_old(now),
+        match self.speaking {
+            Speaking::Speaks => Vec::new(),
+            Speaking::Silent => self.forget_old(now),
         }
     }
 

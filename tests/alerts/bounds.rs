@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Limits, Outbox};
 use lvsmon::engine::event::{AlertCall, DeliveryOutcome};
-use lvsmon::pair::Voice;
+use lvsmon::pair::Speaking;
 use lvsmon::pair::post::receiver;
 use lvsmon::pair::talk::Delivery as Told;
 use serde_json::Value;
@@ -250,7 +250,7 @@ fn a_program_without_room_has_it_once_another_is_gone_and_is_named_at_the_end() 
     block_on(async {
         let settings = settings(&state, AWAY, LONG, limits);
         let (events, _done) = mpsc::channel(10);
-        let mut outbox = Outbox::start_as(settings, Voice::Holds, None, events);
+        let mut outbox = Outbox::start_as(settings, Speaking::Silent, None, events);
         let send = |outbox: &Outbox, number, bytes| {
             let mut call = program_call(number, "http", &program, &[]);
             call.input = vec![b'x'; bytes].into();

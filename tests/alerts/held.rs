@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Outbox, OutboxSettings};
 use lvsmon::engine::event::{DeliveryOutcome, Renumbering};
-use lvsmon::pair::Voice;
+use lvsmon::pair::Speaking;
 use lvsmon::pair::post::{Tidings, receiver};
 use lvsmon::pair::talk;
 use lvsmon::time::Mono;
@@ -20,12 +20,12 @@ use crate::support::TempDir;
 
 fn start(
     settings: OutboxSettings,
-    voice: Voice,
+    speaking: Speaking,
     tidings: Option<mpsc::Sender<Tidings>>,
 ) -> Mailroom {
     let (sender, events) = mpsc::channel(100);
     Mailroom {
-        outbox: Outbox::start_as(settings, voice, tidings, sender),
+        outbox: Outbox::start_as(settings, speaking, tidings, sender),
         events,
     }
 }
@@ -63,7 +63,7 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
     let (program, ran) = page(&state);
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
-        let mut outbox = start(settings.clone(), Voice::Holds, None);
+        let mut outbox = start(settings.clone(), Speaking::Silent, None);
         let args = ["ops@b.example", "boss@b.example"];
         for (number, service) in [(1, "http"), (2, "ping")] {
             outbox
@@ -88,10 +88,10 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
         // The spool outlives the daemon, with mails and programs.
         drop(outbox);
         let (says, mut reached) = mpsc::channel(10);
-        let mut outbox = start(settings, Voice::Holds, Some(says));
+        let mut outbox = start(settings, Speaking::Silent, Some(says));
         outbox.outbox.send(program_call(4, "http", &program, &[]));
         until("held again", || outbox.outbox.held() == 3).await;
-        outbox.outbox.speak(Voice::Speaks);
+        outbox.outbox.speak(Speaking::Speaks);
         assert_eq!(outbox.done(1).await, [(4, DeliveryOutcome::Done)]);
         until("a mail", || relay.mails().len() == 1).await;
         let mut heard = Vec::new();
@@ -123,12 +123,12 @@ fn without_a_word_of_the_other_director_only_the_newest_is_told_after_a_takeover
     block_on(async {
         let mut settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         settings.held_most = Some(Duration::ZERO);
-        let mut outbox = start(settings.clone(), Voice::Holds, None);
+        let mut outbox = start(settings.clone(), Speaking::Silent, None);
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["ops@b.example"]));
         until("one held", || outbox.outbox.held() == 1).await;
-        outbox.outbox.speak(Voice::Speaks);
+        outbox.outbox.speak(Speaking::Speaks);
         assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Left)]);
         // What it was to tell itself stays its own, however old.
         outbox
@@ -150,15 +150,15 @@ fn what_a_director_did_not_get_out_before_it_lost_its_role_stays_its_own() {
     block_on(async {
         let mut settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         settings.held_most = Some(Duration::ZERO);
-        let mut outbox = start(settings, Voice::Speaks, None);
+        let mut outbox = start(settings, Speaking::Speaks, None);
         outbox
             .outbox
             .send(call(1, "http", "mail.alert", &["ops@b.example"]));
         until("one in the spool", || spooled(&state).len() == 1).await;
-        outbox.outbox.speak(Voice::Holds);
+        outbox.outbox.speak(Speaking::Silent);
         until("one held", || outbox.outbox.held() == 1).await;
         relay.up(&[]);
-        outbox.outbox.speak(Voice::Speaks);
+        outbox.outbox.speak(Speaking::Speaks);
         assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
     });
     assert_eq!(relay.mails().len(), 1);
@@ -182,7 +182,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
     let id = |outage: u32, number: u32| format!("farm/http/179521595{outage}/failure/{number}");
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
-        let mut outbox = start(settings.clone(), Voice::Holds, None);
+        let mut outbox = start(settings.clone(), Speaking::Silent, None);
         let mail = |number, to| call(number, "http", "mail.alert", &[to]);
         outbox.outbox.send(mail(1, "ops@b.example"));
         outbox.outbox.send(mail(2, "boss@b.example"));
@@ -214,7 +214,7 @@ fn what_is_held_of_an_outage_that_gets_the_peers_number_has_its_event_id() {
         // The spool has the new one.
         drop(outbox);
         let (says, mut reached) = mpsc::channel(10);
-        let outbox = start(settings, Voice::Speaks, Some(says));
+        let outbox = start(settings, Speaking::Speaks, Some(says));
         let mut heard = Vec::new();
         while heard.len() < 2 {
             let one = tokio::time::timeout(LIMIT, reached.recv()).await;
@@ -246,7 +246,7 @@ fn every_delivery_is_said_however_slowly_that_is_heard() {
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         let (says, mut reached) = mpsc::channel(1);
-        let mut outbox = start(settings, Voice::Speaks, Some(says));
+        let mut outbox = start(settings, Speaking::Speaks, Some(says));
         outbox.outbox.send(call(1, "http", "mail.alert", &to));
         // Nobody listens until all of it is delivered.
         assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Done)]);
@@ -272,7 +272,7 @@ fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_
     let (program, ran) = page(&state);
     block_on(async {
         let settings = settings(&state, &relay.url(), Duration::ZERO, quick());
-        let mut outbox = start(settings, Voice::Speaks, None);
+        let mut outbox = start(settings, Speaking::Speaks, None);
         // Two receivers: of one these would become one mail.
         let calls = [(1, "http", "ops@b.example"), (2, "ping", "boss@b.example")];
         for (number, service, to) in calls {
@@ -289,8 +289,8 @@ fn a_director_that_stood_still_tells_nothing_before_the_other_one_has_said_what_
         outbox
             .outbox
             .told_elsewhere(vec![told(first, "ops@b.example")]);
-        // It has its voice all along.
-        assert_eq!(outbox.outbox.voice(), Voice::Speaks);
+        // It has its speaking all along.
+        assert_eq!(outbox.outbox.speaking(), Speaking::Speaks);
         assert_eq!(outbox.done(1).await, [(1, DeliveryOutcome::Elsewhere)]);
         assert!(relay.mails().is_empty() && !ran.exists());
         outbox.outbox.lease(None);
@@ -319,7 +319,7 @@ fn a_message_whose_file_outlived_its_delivery_is_told_to_the_other_director_and_
     block_on(async {
         let mut settings = settings(&state, &relay.url(), Duration::ZERO, quick());
         settings.has_peer = true;
-        let mut outbox = start(settings.clone(), Voice::Speaks, None);
+        let mut outbox = start(settings.clone(), Speaking::Speaks, None);
         for (number, service, to) in [(1, "http", "ops@b.example"), (2, "ping", "boss@b.example")] {
             outbox
                 .outbox
@@ -349,7 +349,7 @@ fn a_message_whose_file_outlived_its_delivery_is_told_to_the_other_director_and_
         let told_first = ["http", "ping"].map(|it| one.contains(it));
         state.write("spool/delivered", format!("{one}\n{}", &other[..9]));
         let (says, mut reached) = mpsc::channel(10);
-        let _outbox = start(settings, Voice::Speaks, Some(says));
+        let _outbox = start(settings, Speaking::Speaks, Some(says));
         let mut services = Vec::new();
         while services.len() < 2 {
             let next = tokio::time::timeout(LIMIT, reached.recv()).await.unwrap();

@@ -9,7 +9,7 @@ use lvsmon::pair::ledger::{Entry, Page};
 use lvsmon::pair::post::{Origin, Stage, Terms};
 use lvsmon::pair::talk::delivered::DELIVERED_MAX;
 use lvsmon::pair::talk::{EventId, Own, Talk, Word};
-use lvsmon::pair::{Letter, Post, Voice};
+use lvsmon::pair::{Letter, Post, Speaking};
 use lvsmon::time::{Mono, Now, Wall};
 
 pub(crate) const NOW: Now = Now {
@@ -60,7 +60,7 @@ fn standby() -> Post {
         give_up_after: day,
     };
     let mut post = Post::new(NOW.mono, terms);
-    post.speak(NOW, Voice::Holds);
+    post.speak(NOW, Speaking::Silent);
     for (number, call) in (0..).zip(["failure/1", "failure/2", "up/1"]) {
         let letter = Letter {
             to: "ops@example.org".into(),

@@ -33,7 +33,7 @@ use crate::daemon::outbox::spool::{Destination, Found, Item, Spool, Unread};
 use crate::daemon::outbox::{OutboxSettings, Parcel, Ways};
 use crate::engine::event::{AlertId, DeliveryOutcome, Event};
 use crate::pair::post::{Came, Origin, Stage, Tidings};
-use crate::pair::{Hearing, Letter, Post, Voice};
+use crate::pair::{Hearing, Letter, Post, Speaking};
 use crate::time::Mono;
 
 /// Calls taken in one go: they share one wait for the disk.
@@ -135,7 +135,7 @@ impl Courier {
         courier.tidings.clone_from(&tidings);
         courier.hear(*hearings.borrow_and_update());
         courier.load().await;
-        courier.speak(courier.door.voice());
+        courier.speak(courier.door.speaking());
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             courier.close_in_time();
@@ -165,7 +165,7 @@ impl Courier {
                     courier.take(&mut batch).await;
                 }
                 // Behind the inbox: before anything leaves again, all that came is read.
-                () = door.changed() => courier.speak(courier.door.voice()),
+                () = door.changed() => courier.speak(courier.door.speaking()),
                 Ok(()) = hearings.changed() => courier.hear(*hearings.borrow_and_update()),
                 Ok(()) = changes.changed() => {
                     let settings = changes.borrow_and_update().clone();
@@ -306,9 +306,9 @@ impl Courier {
             }
             Disk::Works | Disk::Fails(_) => None,
         };
-        let programs = match self.post.voice() {
-            Voice::Speaks => self.programs.next(self.settings.limits.programs),
-            Voice::Holds => None,
+        let programs = match self.post.speaking() {
+            Speaking::Speaks => self.programs.next(self.settings.limits.programs),
+            Speaking::Silent => None,
         };
         let ledger = match self.ledger_disk {
             Disk::Fails(at) => Some(at),

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use crate::clock::boot_moment;
-use crate::pair::{Lease, Voice};
+use crate::pair::{Lease, Speaking};
 
 /// Where deliveries go out.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ impl Door {
     }
 
     /// Whether people are told at this moment.
-    pub(super) fn voice(&self) -> Voice {
-        self.leases.borrow().voice(boot_moment())
+    pub(super) fn speaking(&self) -> Speaking {
+        self.leases.borrow().speaking(boot_moment())
     }
 
     /// Whether this director is to tell people and only the lease is over.

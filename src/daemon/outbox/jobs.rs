@@ -22,7 +22,7 @@ use crate::daemon::outbox::spool::{Destination, Item, Spool, Unread};
 use crate::engine::event::AlertId;
 use crate::model::AlertProgram;
 use crate::options::AlertOptions;
-use crate::pair::Voice;
+use crate::pair::Speaking;
 use crate::program::Unstarted;
 
 /// What a job tells the courier.
@@ -210,7 +210,7 @@ impl MailJob {
                 return Ok(outcomes);
             }
         };
-        if self.door.voice() == Voice::Holds {
+        if self.door.speaking() == Speaking::Silent {
             let untried = |number| (number, Outcome::Untried);
             outcomes.extend(numbers.into_iter().map(untried));
             return Ok(outcomes);
@@ -308,7 +308,7 @@ impl WebhookJob {
             Ok(poster) => poster,
             Err(error) => return Some(Posted::Unsent(error.to_string())),
         };
-        if self.door.voice() == Voice::Holds {
+        if self.door.speaking() == Speaking::Silent {
             return None;
         }
         let now = self.clock.now().wall;

@@ -52,7 +52,7 @@ use crate::model::Globals;
 use crate::pair::post::{RENAMED_MAX, Terms, Tidings};
 use crate::pair::talk;
 use crate::pair::talk::delivered::DELIVERED_MAX;
-use crate::pair::{Hearing, Lease, Voice};
+use crate::pair::{Hearing, Lease, Speaking};
 use crate::site::Purpose;
 use crate::time::Mono;
 
@@ -165,7 +165,7 @@ const INBOX: usize = 10_000;
 #[derive(Debug)]
 enum Parcel {
     /// A call, and who was to speak when it was sent.
-    Call(Box<AlertCall>, Voice),
+    Call(Box<AlertCall>, Speaking),
     /// What the other director has told.
     Told(Vec<talk::Delivery>),
     /// Outages that have another number from now on.
@@ -219,7 +219,7 @@ impl Outbox {
     /// the end of each call comes as [`Event::AlertDone`].
     #[must_use]
     pub fn start(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
-        Self::start_as(settings, Voice::Speaks, None, events)
+        Self::start_as(settings, Speaking::Speaks, None, events)
     }
 
     /// The same, holding everything at first or not. What the other director is to hear is said to
@@ -227,26 +227,32 @@ impl Outbox {
     #[must_use]
     pub fn start_as(
         settings: OutboxSettings,
-        voice: Voice,
+        speaking: Speaking,
         tidings: Option<mpsc::Sender<Tidings>>,
         events: mpsc::Sender<Event>,
     ) -> Self {
-        Self::with(Purpose::Work, settings, voice, events, |inbox, mut ways| {
-            ways.tidings = tidings;
-            tokio::spawn(Courier::run(inbox, ways))
-        })
+        Self::with(
+            Purpose::Work,
+            settings,
+            speaking,
+            events,
+            |inbox, mut ways| {
+                ways.tidings = tidings;
+                tokio::spawn(Courier::run(inbox, ways))
+            },
+        )
     }
 
     /// That of a daemon that is there for this.
     pub(super) fn of(
         purpose: Purpose,
         settings: OutboxSettings,
-        voice: Voice,
+        speaking: Speaking,
         tidings: mpsc::Sender<Tidings>,
         events: &mpsc::Sender<Event>,
     ) -> Self {
         match purpose {
-            Purpose::Work => Self::start_as(settings, voice, Some(tidings), events.clone()),
+            Purpose::Work => Self::start_as(settings, speaking, Some(tidings), events.clone()),
             Purpose::Observe => Self::observe(settings, events.clone()),
         }
     }
@@ -255,8 +261,8 @@ impl Outbox {
     /// delivers anything.
     #[must_use]
     pub fn observe(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
-        let voice = Voice::Speaks;
-        Self::with(Purpose::Observe, settings, voice, events, |_, _| {
+        let speaking = Speaking::Speaks;
+        Self::with(Purpose::Observe, settings, speaking, events, |_, _| {
             tokio::spawn(async {})
         })
     }
@@ -264,13 +270,13 @@ impl Outbox {
     fn with(
         purpose: Purpose,
         settings: OutboxSettings,
-        voice: Voice,
+        speaking: Speaking,
         events: mpsc::Sender<Event>,
         start: impl FnOnce(mpsc::Receiver<Parcel>, Ways) -> JoinHandle<()>,
     ) -> Self {
         let (parcels, inbox) = mpsc::channel(INBOX);
         let (settings, changes) = watch::channel(settings);
-        let (lease, leases) = watch::channel(Lease::of(voice));
+        let (lease, leases) = watch::channel(Lease::of(speaking));
         let (hearing, hears) = watch::channel(Hearing::default());
         let (says, taken) = watch::channel(0);
         let (counts, stock) = watch::channel(Stock::default());
@@ -318,8 +324,8 @@ impl Outbox {
     }
 
     fn put(&self, call: AlertCall) -> bool {
-        let voice = self.lease.borrow().voice(boot_moment());
-        let parcel = Parcel::Call(Box::new(call), voice);
+        let speaking = self.lease.borrow().speaking(boot_moment());
+        let parcel = Parcel::Call(Box::new(call), speaking);
         let result = self.parcels.try_send(parcel);
         let is_sent = result.is_ok();
         if let Err(refused) = result
@@ -338,15 +344,15 @@ impl Outbox {
 
     /// From now on people are told, or everything is held for the other director. What was taken
     /// before by one that spoke stays its own.
-    pub fn speak(&self, voice: Voice) {
+    pub fn speak(&self, speaking: Speaking) {
         self.lease
-            .send_if_modified(|lease| std::mem::replace(&mut lease.voice, voice) != voice);
+            .send_if_modified(|lease| std::mem::replace(&mut lease.speaking, speaking) != speaking);
     }
 
     /// Whether people are to be told, as it was said last.
     #[must_use]
-    pub fn voice(&self) -> Voice {
-        self.lease.borrow().voice
+    pub fn speaking(&self) -> Speaking {
+        self.lease.borrow().speaking
     }
 
     /// Messages may leave until then, by [`boot_moment`]; none: at any time.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::clock::boot_moment;
 use crate::daemon::Daemon;
 use crate::daemon::peer::News;
-use crate::engine::event::{Event, PeerTold, Renumbering, Speaking};
+use crate::daemon::role::speaking;
+use crate::engine::event::{Event, PeerTold, Renumbering};
 use crate::pair::talk::{Delivery, Own};
 use crate::pair::{Contact, SaidRole, Saying};
 use crate::time::{Mono, Readable, Wall};
@@ -61,17 +62,12 @@ impl Daemon {
         let (outages, numbers) = self.engine.outages();
         self.peer.tell(Own {
             role: SaidRole::Known(self.role.standing().role),
-            speaks: self.speaking() == Speaking::Speaks,
+            speaks: self.role.speaks(),
             numbers,
             outages: Arc::new(outages),
             ended: Arc::new(self.engine.ended_outages()),
             wishes,
         });
-    }
-
-    /// Whether this director mails and posts at present.
-    fn speaking(&self) -> Speaking {
-        Speaking::of(self.role.speaks())
     }
 
     /// The peer told something.
@@ -127,8 +123,8 @@ impl Daemon {
         let hearing = view.link.hearing();
         self.outbox.hear(hearing);
         self.role.hear_peer(self.clock.now().mono, hearing);
-        self.heed_voice();
-        let told = PeerTold::of(&view.peer, view.link.is_up(), self.speaking());
+        self.heed_speaking();
+        let told = PeerTold::of(&view.peer, view.link.is_up(), speaking(&self.role));
         if told != self.peer.told {
             self.peer.told = told.clone();
             self.tell(Event::Peer(told));

@@ -6,9 +6,9 @@
 use crate::clock::boot_moment;
 use crate::daemon::Daemon;
 use crate::daemon::outbox::Outbox;
-use crate::daemon::role::change::voice;
+use crate::daemon::role::change::speaking;
 use crate::model::Globals;
-use crate::pair::{Absence, Beat, Contact, Pulse, Voice};
+use crate::pair::{Absence, Beat, Contact, Pulse, Speaking};
 use crate::time::{Mono, Readable};
 
 /// At a start, where there is a peer: nothing leaves before it was heard.
@@ -44,7 +44,7 @@ impl Daemon {
         match beat {
             Beat::Leave(_) | Beat::Waits => {}
             // What is held leaves no sooner for that.
-            Beat::Unheard(..) if voice(&self.role) == Voice::Holds => {}
+            Beat::Unheard(..) if speaking(&self.role) == Speaking::Silent => {}
             Beat::Stood(lasted) => {
                 let help = "messages wait until it has heard its role and the peer";
                 tracing::warn!(lasted = %Readable(lasted), help, "this director stood still");

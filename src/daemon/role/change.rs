@@ -9,18 +9,14 @@ use crate::daemon::role::takeover::{Step, Takeover};
 use crate::daemon::role::{Heard, News};
 use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
-use crate::pair::Voice;
+use crate::pair::Speaking;
 use crate::pair::role::Source;
 use crate::pair::{Change, Facts, RoleKeeper};
 use crate::time::{Mono, Now};
 
 /// Whether people are told in that role.
-pub(in crate::daemon) fn voice(role: &RoleKeeper) -> Voice {
-    if role.speaks() {
-        Voice::Speaks
-    } else {
-        Voice::Holds
-    }
+pub(in crate::daemon) fn speaking(role: &RoleKeeper) -> Speaking {
+    Speaking::of(role.speaks())
 }
 
 /// The role at a start, and what the journal says that was said of it.
@@ -59,7 +55,7 @@ impl Daemon {
         if let Some(change) = self.role.settle(self.clock.now()) {
             self.role_changed(&change);
         }
-        self.heed_voice();
+        self.heed_speaking();
         let is_settled = self.role.settled();
         if is_settled && !self.role.facts().says_as(&self.role_kept) {
             self.role_kept = self.role.facts().clone();
@@ -91,8 +87,8 @@ impl Daemon {
     }
 
     /// Who tells people may change while the role does not.
-    pub(in crate::daemon) fn heed_voice(&mut self) {
-        if self.outbox.voice() == self.voice_by_now() {
+    pub(in crate::daemon) fn heed_speaking(&mut self) {
+        if self.outbox.speaking() == self.speaking_by_now() {
             return;
         }
         if let Some(why) = self.role.speaks_because() {
@@ -102,16 +98,16 @@ impl Daemon {
     }
 
     /// Whether people are told: after a takeover not before the table was looked at.
-    fn voice_by_now(&mut self) -> Voice {
-        let voice = voice(&self.role);
+    fn speaking_by_now(&mut self) -> Speaking {
+        let speaking = speaking(&self.role);
         let now = self.clock.now().mono;
         match self.takeover.step(now, self.applier.looked()) {
-            Step::Nothing => voice,
-            Step::Waits => Voice::Holds,
+            Step::Nothing => speaking,
+            Step::Waits => Speaking::Silent,
             Step::GivenUp => {
                 let why = "the table was not looked at in time since the takeover";
                 tracing::warn!(why, "messages leave all the same: people have to know");
-                voice
+                speaking
             }
         }
     }
@@ -126,8 +122,8 @@ impl Daemon {
     pub(in crate::daemon) fn role_holds(&mut self) {
         // It may have become one of a pair.
         self.pulse.wake();
-        let voice = self.voice_by_now();
-        self.outbox.speak(voice);
+        let speaking = self.speaking_by_now();
+        self.outbox.speak(speaking);
         let sync = self.role.settings().sync.as_ref();
         let role = self.role.standing().role;
         self.role_sources.want_sync(sync.map(|it| it.daemon(role)));

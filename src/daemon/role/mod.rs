@@ -35,7 +35,7 @@ use crate::time::Mono;
 use crate::wire::role::SyncRow;
 
 pub(super) use beat::first_pulse;
-pub(super) use change::{begin, voice};
+pub(super) use change::{begin, speaking};
 use fifo::Heard;
 pub(super) use takeover::Takeover;
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::pair::Speaking;
 use crate::pair::talk::PeerState;
 use crate::pair::talk::conversation::{EndedOutages, Outages};
 
@@ -35,27 +36,6 @@ impl PeerTold {
             numbers: here.map_or(0, |here| here.numbers),
             speaking,
             peer: here.map_or(Speaking::Speaks, |here| Speaking::of(here.speaks)),
-        }
-    }
-}
-
-/// Whether a director mails and posts at present.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Speaking {
-    /// It does.
-    #[default]
-    Speaks,
-    /// The other one does.
-    Silent,
-}
-
-impl Speaking {
-    /// Of one that says whether it does.
-    #[must_use]
-    pub const fn of(speaks: bool) -> Self {
-        match speaks {
-            true => Self::Speaks,
-            false => Self::Silent,
         }
     }
 }

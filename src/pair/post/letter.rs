@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::pair::Voice;
+use crate::pair::Speaking;
 use crate::time::{Mono, Now, Wall};
 
 /// Where a letter came from.
@@ -59,10 +59,10 @@ pub enum Stage {
 impl Stage {
     /// Of what is taken while this director speaks, or does not.
     #[must_use]
-    pub const fn of(voice: Voice) -> Self {
-        match voice {
-            Voice::Speaks => Self::Own,
-            Voice::Holds => Self::Held,
+    pub const fn of(speaking: Speaking) -> Self {
+        match speaking {
+            Speaking::Speaks => Self::Own,
+            Speaking::Silent => Self::Held,
         }
     }
 }

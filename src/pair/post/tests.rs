@@ -35,7 +35,7 @@ fn told(event: &str, to: &str) -> Delivery {
 /// Of a standby that holds these events for `ops@x`, numbered from 1 on.
 fn standby(events: &[&str]) -> Post {
     let mut post = Post::new(Mono::ZERO, TERMS);
-    post.speak(at(0), Voice::Holds);
+    post.speak(at(0), Speaking::Silent);
     for (number, event) in (1..).zip(events) {
         post.put(number, letter(at(0), event, OPS, Stage::Held));
     }
@@ -132,17 +132,17 @@ fn what_is_under_way_is_let_go_and_not_tried_again_where_it_was_told() {
 #[test]
 fn what_was_held_is_this_directors_own_from_the_first_attempt_on() {
     let mut post = standby(&["g/s/1/failure/1", "g/s/1/failure/2", "g/s/1/failure/3"]);
-    post.speak(at(1), Voice::Speaks);
+    post.speak(at(1), Speaking::Speaks);
     post.leaves(2);
     assert_eq!(post.stays(2), None);
-    post.speak(at(2), Voice::Holds);
+    post.speak(at(2), Speaking::Silent);
     let gone = post.tidy(at(121));
     assert!(gone.iter().all(|it| it.why == Why::Assumed));
     assert_eq!((numbers(&gone), left(&post)), (vec![1, 3], vec![2]));
     // Or where it has had the time to.
     post.put(4, letter(at(200), "g/s/1/failure/4", OPS, Stage::Held));
-    post.speak(at(200), Voice::Speaks);
-    post.speak(at(321), Voice::Holds);
+    post.speak(at(200), Speaking::Speaks);
+    post.speak(at(321), Speaking::Silent);
     assert!(post.tidy(at(3_000)).is_empty());
     let old = post.tidy(at(3_801));
     assert!(old.iter().all(|it| it.why == Why::TooOld));
@@ -165,7 +165,7 @@ fn what_began_and_ended_before_a_later_outage_was_told_is_not_told_behind_it() {
         post.told(at(1).mono, &[told("g/s/7/failure/1", OPS)])
             .is_empty()
     );
-    let gone = post.speak(at(2), Voice::Speaks);
+    let gone = post.speak(at(2), Speaking::Speaks);
     assert_eq!(
         (numbers(&gone), left(&post)),
         (vec![1, 2, 3], vec![4, 5, 6])
@@ -178,7 +178,7 @@ fn an_outage_that_only_the_standby_saw_is_told_where_none_behind_it_was() {
     for other in ["g/s/4/failure/1", "g/t/7/failure/1", "g/s/x/7/failure/1"] {
         let mut post = standby_of_a_flap();
         post.told(at(1).mono, &[told(other, OPS)]);
-        assert_eq!(post.speak(at(2), Voice::Speaks), [], "{other}");
+        assert_eq!(post.speak(at(2), Speaking::Speaks), [], "{other}");
     }
 }
 
@@ -189,7 +189,7 @@ fn whoever_was_told_of_a_failure_is_told_of_its_end_whatever_came_behind_it() {
     post.told(at(1).mono, &[told("g/s/5/failure/1", OPS)]);
     post.told(at(1).mono, &later);
     assert_eq!(
-        post.speak(at(2), Voice::Speaks),
+        post.speak(at(2), Speaking::Speaks),
         [],
         "told by the other one"
     );
@@ -197,11 +197,11 @@ fn whoever_was_told_of_a_failure_is_told_of_its_end_whatever_came_behind_it() {
     let mut post = Post::new(Mono::ZERO, TERMS);
     post.put(1, letter(at(0), "g/s/5/failure/1", OPS, Stage::Own));
     post.delivered(1);
-    post.speak(at(1), Voice::Holds);
+    post.speak(at(1), Speaking::Silent);
     post.put(2, letter(at(1), "g/s/5/failure/2", OPS, Stage::Held));
     post.put(3, letter(at(1), "g/s/5/up/2", OPS, Stage::Held));
     post.told(at(1).mono, &later);
-    assert_eq!(post.speak(at(2), Voice::Speaks), [], "told by this one");
+    assert_eq!(post.speak(at(2), Speaking::Speaks), [], "told by this one");
 
     let mut post = standby(&[]);
     let entries = [
@@ -215,19 +215,19 @@ fn whoever_was_told_of_a_failure_is_told_of_its_end_whatever_came_behind_it() {
     post.recall(at(1).mono, entries.into());
     post.put(1, letter(at(1), "g/s/5/failure/2", OPS, Stage::Held));
     post.put(2, letter(at(1), "g/s/5/up/2", OPS, Stage::Held));
-    assert_eq!(post.speak(at(2), Voice::Speaks), [], "before a restart");
+    assert_eq!(post.speak(at(2), Speaking::Speaks), [], "before a restart");
 
     let mut post = standby_of_a_flap();
-    post.speak(at(1), Voice::Speaks);
+    post.speak(at(1), Speaking::Speaks);
     post.leaves(1);
     post.stays(1);
-    post.speak(at(2), Voice::Holds);
+    post.speak(at(2), Speaking::Silent);
     post.told(at(3).mono, &later);
-    assert_eq!(post.speak(at(4), Voice::Speaks), [], "perhaps told");
+    assert_eq!(post.speak(at(4), Speaking::Speaks), [], "perhaps told");
 
     let mut post = standby(&["g/s/5/up/2"]);
     post.told(at(1).mono, &later);
-    assert_eq!(post.speak(at(2), Voice::Speaks), [], "long ago");
+    assert_eq!(post.speak(at(2), Speaking::Speaks), [], "long ago");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn what_is_heard_of_waits_until_it_is_told_and_the_rest_for_two_minutes() {
 fn a_takeover_looks_for_what_is_over_first() {
     let mut post = standby(&["g/s/1/failure/1"]);
     post.put(2, letter(at(100), "g/s/1/failure/2", OPS, Stage::Held));
-    let gone = post.speak(at(130), Voice::Speaks);
+    let gone = post.speak(at(130), Speaking::Speaks);
     assert_eq!((numbers(&gone), left(&post)), (vec![1], vec![2]));
     assert!(
         post.tidy(at(10_000)).is_empty(),
@@ -317,7 +317,7 @@ fn up_of_the_peers_former_outage_says_nothing_of_its_next() {
     let gone = post.told(Mono::ZERO, &[told("g/s/1/up/1", OPS)]);
     assert!(gone.is_empty());
     assert!(!post.is_needless("g/s/2/failure/1", &OPS.into()));
-    post.speak(at(1), Voice::Speaks);
+    post.speak(at(1), Speaking::Speaks);
     assert!(!post.is_needless("g/s/2/up/1", &OPS.into()));
     assert_eq!(left(&post), [1]);
 }
@@ -572,12 +572,12 @@ fn a_letter_that_is_gone_tells_nothing_any_more() {
 fn a_settled_mail_of_which_one_event_was_told_is_tried_again() {
     let mut post = standby(&["g/s/1/failure/1", "g/t/1/failure/1"]);
     post.seal(&[1, 2]);
-    post.speak(at(1), Voice::Speaks);
+    post.speak(at(1), Speaking::Speaks);
     post.leaves(1);
     post.told(Mono::ZERO, &[told("g/s/1/failure/1", OPS)]);
     assert_eq!(post.stays(1), None);
     // It is this director's own since it was settled.
-    post.speak(at(2), Voice::Holds);
+    post.speak(at(2), Speaking::Silent);
     assert!(post.tidy(at(200)).is_empty());
     let mut settled = standby(&["g/s/1/failure/1"]);
     settled.seal(&[1]);
@@ -588,10 +588,10 @@ fn a_settled_mail_of_which_one_event_was_told_is_tried_again() {
 fn who_speaks_and_is_told_to_speak_goes_on() {
     let mut post = Post::new(Mono::ZERO, TERMS);
     post.put(1, letter(at(0), "g/s/1/failure/1", OPS, Stage::Own));
-    assert!(post.speak(at(10_000), Voice::Speaks).is_empty());
+    assert!(post.speak(at(10_000), Speaking::Speaks).is_empty());
     // It has spoken all along.
     post.put(2, letter(at(10_000), "g/s/2/failure/1", OPS, Stage::Held));
-    post.speak(at(10_001), Voice::Holds);
+    post.speak(at(10_001), Speaking::Silent);
     assert_eq!(numbers(&post.tidy(at(10_300))), [1], "too old by now");
 }
 
@@ -599,8 +599,8 @@ fn who_speaks_and_is_told_to_speak_goes_on() {
 fn a_short_turn_and_a_long_wait_make_nothing_this_directors_own() {
     let mut post = standby(&["g/s/1/failure/1"]);
     post.hear(Mono::ZERO, Hearing::Linked);
-    post.speak(at(300), Voice::Speaks);
-    post.speak(at(420), Voice::Holds);
+    post.speak(at(300), Speaking::Speaks);
+    post.speak(at(420), Speaking::Silent);
     let gone = post.tidy(at(3_601));
     assert_eq!(gone.first().map(|it| it.why), Some(Why::Assumed));
 }
@@ -610,7 +610,7 @@ fn what_is_under_way_when_the_role_leaves_stays_under_way() {
     let mut post = Post::new(Mono::ZERO, TERMS);
     post.put(1, letter(at(0), "g/s/1/failure/1", OPS, Stage::Own));
     post.leaves(1);
-    post.speak(at(300), Voice::Holds);
+    post.speak(at(300), Speaking::Silent);
     let gone = post.told(at(300).mono, &[told("g/s/1/failure/1", OPS)]);
     assert!(gone.is_empty() && post.tidy(at(10_000)).is_empty());
     assert_eq!(numbers(post.stays(1).as_slice()), [1]);
@@ -683,8 +683,8 @@ fn each_letter_has_its_whole_time_and_what_came_from_the_spool_that_of_this_proc
 
 #[test]
 fn other_terms_hold_at_once_and_what_a_silent_director_takes_is_held() {
-    assert_eq!(Stage::of(Voice::Holds), Stage::Held);
-    assert_eq!(Stage::of(Voice::Speaks), Stage::Own);
+    assert_eq!(Stage::of(Speaking::Silent), Stage::Held);
+    assert_eq!(Stage::of(Speaking::Speaks), Stage::Own);
     let mut post = standby(&["g/s/1/failure/1"]);
     post.set_terms(Terms {
         held_most: Duration::from_secs(10),
@@ -700,7 +700,7 @@ fn what_the_other_one_told_under_a_number_that_it_gives_up_is_told_twice_at_most
     theirs.add(Mono::ZERO, told("g/s/6/failure/1", OPS));
     let heard = |theirs: &Delivered| {
         let mut post = standby(&["g/s/5/failure/1", "g/s/5/up/1"]);
-        post.speak(at(1), Voice::Speaks);
+        post.speak(at(1), Speaking::Speaks);
         let told: Vec<Delivery> = theirs.from(0).cloned().collect();
         post.told(Mono::ZERO, &told);
         left(&post)

@@ -6,12 +6,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::desk::{DeskAction, DeskNote, Errand, WishDesk};
-use lvsmon::engine::event::{Action, Event, PeerTold, Speaking, TableLook, TableOutcome};
+use lvsmon::engine::event::{Action, Event, PeerTold, TableLook, TableOutcome};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::lvs::{ServerWish, Table};
 use lvsmon::model::{HostName, Model};
 use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Word};
-use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Voice};
+use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Speaking};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::super::live;
@@ -22,7 +22,7 @@ const START: i64 = 1_710_316_800_000_000;
 
 /// Of a director that has heard nothing of its role yet.
 const NONE: Lease = Lease {
-    voice: Voice::Holds,
+    speaking: Speaking::Silent,
     until: Some(Mono::ZERO),
 };
 
@@ -142,9 +142,9 @@ impl Director {
     /// Whether messages may leave, by a lease that ends by itself.
     pub(crate) fn may_send(&mut self, time: Mono) -> bool {
         let now = self.now(time);
-        let voice = self.lease.voice(now.mono);
-        self.outbox.speak(now, voice);
-        voice == Voice::Speaks
+        let speaking = self.lease.speaking(now.mono);
+        self.outbox.speak(now, speaking);
+        speaking == Speaking::Speaks
     }
 
     fn beat(&mut self, time: Mono) {
@@ -376,11 +376,8 @@ impl Director {
         self.is_active = is_active;
         let now = self.now(time);
         self.role_heard = Contact::Heard(now.mono);
-        self.lease.voice = match is_active {
-            true => Voice::Speaks,
-            false => Voice::Holds,
-        };
-        self.outbox.speak(now, self.lease.voice(now.mono));
+        self.lease.speaking = Speaking::of(is_active);
+        self.outbox.speak(now, self.lease.speaking(now.mono));
         self.look_at_peer(time)
     }
 

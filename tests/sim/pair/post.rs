@@ -8,7 +8,7 @@ use lvsmon::engine::event::Renumbering;
 use lvsmon::pair::ledger::{Line, Page};
 use lvsmon::pair::post::{Admission, Forgotten, Origin, Stage, Terms, Tidings};
 use lvsmon::pair::talk::Delivery;
-use lvsmon::pair::{Hearing, Letter, Post, Voice};
+use lvsmon::pair::{Hearing, Letter, Post, Speaking};
 use lvsmon::time::Now;
 
 use super::About;
@@ -28,7 +28,7 @@ impl Outbox {
     /// Of a director that speaks not and hears nothing yet.
     pub(crate) fn new(now: Now) -> Self {
         let mut post = Post::new(now.mono, Terms::default());
-        post.speak(now, Voice::Holds);
+        post.speak(now, Speaking::Silent);
         post.hear(now.mono, Hearing::Lost);
         Self {
             post,
@@ -90,7 +90,7 @@ impl Outbox {
             accepted: now.wall,
             since: now.mono,
             origin: Origin::Call,
-            stage: Stage::of(self.post.voice()),
+            stage: Stage::of(self.post.speaking()),
         };
         self.last += 1;
         if self.post.admit(self.last, letter, |_| true) == Admission::Taken {
@@ -98,8 +98,8 @@ impl Outbox {
         }
     }
 
-    pub(crate) fn speak(&mut self, now: Now, voice: Voice) {
-        let forgotten = self.post.speak(now, voice);
+    pub(crate) fn speak(&mut self, now: Now, speaking: Speaking) {
+        let forgotten = self.post.speak(now, speaking);
         self.forget(&forgotten);
     }
 
@@ -109,7 +109,7 @@ impl Outbox {
 
     /// Whether something waits to leave.
     pub(crate) fn has_work(&self) -> bool {
-        self.post.voice() == Voice::Speaks && !self.letters.is_empty()
+        self.post.speaking() == Speaking::Speaks && !self.letters.is_empty()
     }
 
     /// The events that are still to be told, or held.

@@ -12,7 +12,7 @@ use crate::daemon::outbox::courier::{Courier, Disk, receiver};
 use crate::daemon::outbox::jobs;
 use crate::daemon::outbox::queue::Entry;
 use crate::engine::event::{AlertCall, AlertId, DeliveryOutcome, Event, Renumbering};
-use crate::pair::Voice;
+use crate::pair::Speaking;
 use crate::pair::post::{Forgotten, OVERTAKEN, Renumbered, Why};
 use crate::pair::talk;
 
@@ -22,25 +22,25 @@ const TOO_OLD: &str = "too old: it could not be told before the other director's
 impl Courier {
     /// Holds everything as soon as nothing may leave any more. That it may again is heard in turn.
     pub(super) fn close_in_time(&mut self) {
-        if self.door.voice() == Voice::Holds {
-            self.speak(Voice::Holds);
+        if self.door.speaking() == Speaking::Silent {
+            self.speak(Speaking::Silent);
         }
     }
 
     /// From now on people are told, or everything is held.
-    pub(super) fn speak(&mut self, voice: Voice) {
-        if self.post.voice() == voice {
+    pub(super) fn speak(&mut self, speaking: Speaking) {
+        if self.post.speaking() == speaking {
             return;
         }
-        let forgotten = self.post.speak(self.clock.now(), voice);
+        let forgotten = self.post.speak(self.clock.now(), speaking);
         self.forget(forgotten);
         let waiting = self.post.len();
-        match voice {
-            Voice::Speaks => {
+        match speaking {
+            Speaking::Speaks => {
                 tracing::info!(waiting, "this director tells people from now on");
                 self.queue.release();
             }
-            Voice::Holds => {
+            Speaking::Silent => {
                 let why = if self.door.is_stale() {
                     "this director stood still or was away, and does not know yet what happened \
                      meanwhile"
@@ -65,9 +65,9 @@ impl Courier {
 
     /// How many messages are held.
     pub(in crate::daemon::outbox) fn held_count(&self) -> u64 {
-        match self.post.voice() {
-            Voice::Speaks => 0,
-            Voice::Holds => self.post.len() as u64,
+        match self.post.speaking() {
+            Speaking::Speaks => 0,
+            Speaking::Silent => self.post.len() as u64,
         }
     }
 

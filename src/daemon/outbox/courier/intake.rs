@@ -13,7 +13,7 @@ use crate::model::AlertProgram;
 use crate::options::AlertOptions;
 use crate::options::mail::MailOptions;
 use crate::options::webhook::WebhookOptions;
-use crate::pair::Voice;
+use crate::pair::Speaking;
 use crate::pair::post::{Admission, Origin};
 
 /// What the log and the engine hear of a message that had to go for others.
@@ -24,8 +24,8 @@ impl Courier {
     pub(super) async fn take(&mut self, batch: &mut Vec<Parcel>) {
         let mut fresh = Vec::new();
         for parcel in batch.drain(..) {
-            let (mut call, voice) = match parcel {
-                Parcel::Call(call, voice) => (*call, voice),
+            let (mut call, speaking) = match parcel {
+                Parcel::Call(call, speaking) => (*call, speaking),
                 Parcel::Renumber(renumberings) => {
                     fresh.extend(self.renumber(&renumberings).await);
                     continue;
@@ -39,19 +39,19 @@ impl Courier {
             self.rename(&mut call);
             match &call.command.program {
                 AlertProgram::Native(AlertOptions::Mail(options)) => {
-                    fresh.extend(self.take_mail(&call, options, voice));
+                    fresh.extend(self.take_mail(&call, options, speaking));
                 }
                 AlertProgram::Native(AlertOptions::Webhook(options)) => {
-                    fresh.extend(self.take_webhook(&call, options, voice));
+                    fresh.extend(self.take_webhook(&call, options, speaking));
                 }
                 AlertProgram::Native(AlertOptions::Lvs(_)) => {
                     self.refuse(&call, "lvs.alert works on the table and sends nothing");
                 }
                 AlertProgram::Missing(why) => self.refuse(&call, why),
                 AlertProgram::Native(AlertOptions::Trap(_)) => {
-                    self.take_program(PathBuf::from(&*call.command.name), call, voice);
+                    self.take_program(PathBuf::from(&*call.command.name), call, speaking);
                 }
-                AlertProgram::Executable(path) => self.take_program(path.clone(), call, voice),
+                AlertProgram::Executable(path) => self.take_program(path.clone(), call, speaking),
             }
         }
         if !fresh.is_empty() {
@@ -79,7 +79,12 @@ impl Courier {
     }
 
     /// One message for each recipient.
-    fn take_mail(&mut self, call: &AlertCall, options: &MailOptions, voice: Voice) -> Vec<u64> {
+    fn take_mail(
+        &mut self,
+        call: &AlertCall,
+        options: &MailOptions,
+        speaking: Speaking,
+    ) -> Vec<u64> {
         let mailer = &self.settings.mailer;
         let from = match mailer.sender(options.from.as_deref()) {
             Ok(from) => from,
@@ -121,7 +126,7 @@ impl Courier {
         let destinations: Vec<Destination> = recipients.iter().map(to_item).collect();
         destinations
             .into_iter()
-            .filter_map(|destination| self.enqueue(call.id, destination, notice.clone(), voice))
+            .filter_map(|destination| self.enqueue(call.id, destination, notice.clone(), speaking))
             .collect()
     }
 
@@ -129,7 +134,7 @@ impl Courier {
         &mut self,
         call: &AlertCall,
         options: &WebhookOptions,
-        voice: Voice,
+        speaking: Speaking,
     ) -> Option<u64> {
         self.calls.insert(
             call.id,
@@ -140,7 +145,7 @@ impl Courier {
             },
         );
         let destination = Destination::Webhook(options.clone());
-        self.enqueue(call.id, destination, Notice::new(call, None), voice)
+        self.enqueue(call.id, destination, Notice::new(call, None), speaking)
     }
 
     /// Puts a message in line; it is still to be stored.
@@ -149,7 +154,7 @@ impl Courier {
         call: AlertId,
         destination: Destination,
         notice: Notice,
-        voice: Voice,
+        speaking: Speaking,
     ) -> Option<u64> {
         let now = self.clock.now();
         let mut item = Item {
@@ -158,7 +163,7 @@ impl Courier {
             destination,
             seal: None,
             notices: vec![notice],
-            held: voice == Voice::Holds,
+            held: speaking == Speaking::Silent,
         };
         let bytes = item.to_bytes().len() as u64;
         let mut entry = entry_of(&item, bytes, now.mono, Origin::Call)?;

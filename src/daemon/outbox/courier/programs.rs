@@ -18,7 +18,7 @@ use crate::daemon::outbox::spool::{Destination, Item};
 use crate::engine::event::AlertCall;
 use crate::model::AlertProgram;
 use crate::pair::post::{self, Admission, Chance, Origin, Stage};
-use crate::pair::{Letter, Voice};
+use crate::pair::{Letter, Speaking};
 use crate::time::Readable;
 
 /// What the log and the engine hear of a call that had to go for others.
@@ -86,7 +86,7 @@ impl ProgramFiles {
 
 impl Courier {
     /// Puts a program in line, or what waits its turn like one.
-    pub(super) fn take_program(&mut self, path: PathBuf, call: AlertCall, voice: Voice) {
+    pub(super) fn take_program(&mut self, path: PathBuf, call: AlertCall, speaking: Speaking) {
         let to = receiver(&call.command);
         let (number, now) = (self.number(), self.clock.now());
         let letter = Letter {
@@ -95,7 +95,7 @@ impl Courier {
             accepted: now.wall,
             since: now.mono,
             origin: Origin::Call,
-            stage: Stage::of(voice),
+            stage: Stage::of(speaking),
         };
         let programs = &mut self.programs;
         let is_same = |number: &u64| {
@@ -155,8 +155,8 @@ impl Courier {
     /// Starts what may start now.
     pub(super) fn start_programs(&mut self) {
         let now = self.clock.now().mono;
-        while self.post.voice() == Voice::Speaks
-            && self.door.voice() == Voice::Speaks
+        while self.post.speaking() == Speaking::Speaks
+            && self.door.speaking() == Speaking::Speaks
             && let Some(call) = self.programs.start(now, self.settings.limits.programs)
         {
             self.post.leaves(call.number);
