@@ -26,6 +26,7 @@ use crate::names::Names;
 use crate::pair::{InstanceName, State};
 use crate::site::OBSERVER;
 use crate::wire::metrics::MetricsAnswer;
+use crate::wire::refusal::{Refusal, RefusalReason};
 use crate::wire::reload::{Answered, RefusedReload};
 use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
 use crate::wire::server::ServerAnswer;
@@ -100,7 +101,24 @@ pub enum ClientError {
     },
     /// The daemon refused.
     #[error("{0}")]
-    Refused(String),
+    Refused(Refusal),
+}
+
+impl ClientError {
+    /// Why the daemon refused; none where it did not.
+    #[must_use]
+    pub const fn reason(&self) -> Option<RefusalReason> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.reason),
+            Self::NoDaemon(_)
+            | Self::OnlyObserver { .. }
+            | Self::NoSocket { .. }
+            | Self::Forbidden(_)
+            | Self::Slow { .. }
+            | Self::Deaf { .. }
+            | Self::Broken { .. } => None,
+        }
+    }
 }
 
 /// What becomes of a request that the daemon finds when nobody waits any more, behind a sentence.
@@ -353,11 +371,15 @@ impl Client {
 
     fn unexpected(&self, answer: Answer) -> ClientError {
         match answer {
-            Answer::Error(why) => ClientError::Refused(match &self.refused_reload {
-                // What it does not know may stand in the file that it has not taken.
-                Some(refused) => format!("{why}; {}", refused.sentence(&TimeZone::system())),
-                None => why,
-            }),
+            Answer::Error(mut refusal) => {
+                if let Some(refused) = &self.refused_reload
+                    && is_of_the_file(refusal.reason)
+                {
+                    let sentence = refused.sentence(&TimeZone::system());
+                    refusal.text = format!("{}; {sentence}", refusal.text);
+                }
+                ClientError::Refused(refusal)
+            }
             Answer::Table(_)
             | Answer::Services(_)
             | Answer::Events(_)
@@ -397,6 +419,18 @@ impl Client {
         } = serde_json::from_slice(&line)?;
         self.refused_reload = refused_reload;
         Ok(answer)
+    }
+}
+
+/// Whether what is refused may stand in a file that the daemon has not taken.
+const fn is_of_the_file(reason: RefusalReason) -> bool {
+    match reason {
+        RefusalReason::Name | RefusalReason::Denied | RefusalReason::Other => true,
+        RefusalReason::NoRoom
+        | RefusalReason::Forbidden
+        | RefusalReason::Late
+        | RefusalReason::Stopping
+        | RefusalReason::Malformed => false,
     }
 }
 

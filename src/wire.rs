@@ -6,6 +6,7 @@
 pub mod contest;
 mod held;
 pub mod metrics;
+pub mod refusal;
 pub mod reload;
 pub mod role;
 pub mod rows;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::event::{Aim, Caution, ManualWish, Reason};
 use crate::pair::{InstanceName, State};
 use crate::wire::metrics::MetricsAnswer;
+use crate::wire::refusal::Refusal;
 use crate::wire::role::{HealthAnswer, RoleAnswer};
 use crate::wire::server::{OperatorRow, ServerAnswer};
 use crate::wire::why::WhyAnswer;
@@ -178,7 +180,7 @@ pub enum Answer {
     /// Carried out; a sentence for the person who asked.
     Done(String),
     /// Refused, for this reason.
-    Error(String),
+    Error(Refusal),
 }
 
 /// An enum whose variants are words in JSON, and the same words where a person reads them.

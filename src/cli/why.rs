@@ -14,10 +14,11 @@ use crate::cli::output::{Output, Tone, complain};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
-use crate::client::{Client, ClientError};
+use crate::client::Client;
 use crate::pair::post::OVERTAKEN;
 use crate::text::counted;
 use crate::time::Readable;
+use crate::wire::refusal::RefusalReason;
 use crate::wire::why::{AlertRow, DeliveryRow, DisabledAs, HeldRow, ResultRow, WhyAnswer};
 use crate::wire::{ServiceStatus, Verdict};
 
@@ -89,15 +90,9 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
             Ok((answer, daemon.refused_reload().cloned()))
         });
         answer.map_err(|error| {
-            let hint = match &error {
-                ClientError::Refused(_) => "; a service is named GROUP/SERVICE",
-                ClientError::NoDaemon(_)
-                | ClientError::OnlyObserver { .. }
-                | ClientError::NoSocket { .. }
-                | ClientError::Forbidden(_)
-                | ClientError::Slow { .. }
-                | ClientError::Deaf { .. }
-                | ClientError::Broken { .. } => "",
+            let hint = match error.reason() {
+                Some(RefusalReason::Name) => "; a service is named GROUP/SERVICE",
+                Some(_) | None => "",
             };
             format!("{error}{hint}")
         })

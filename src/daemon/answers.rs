@@ -13,6 +13,7 @@ use crate::engine::event::{Aim, Event, Order, RealServerName, TableLook, TableOu
 use crate::host;
 use crate::model::IpvsBackend;
 use crate::site::Purpose;
+use crate::wire::refusal::{Refusal, RefusalReason};
 use crate::wire::role::{FifoRow, RoleAnswer};
 use crate::wire::server::Expiry;
 use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
@@ -28,7 +29,7 @@ impl Daemon {
                 why,
                 "a wish on the control socket is left out"
             );
-            let answer = Answer::Error(why.to_owned());
+            let answer = Answer::Error(Refusal::new(RefusalReason::Late, why));
             let _ = ask.reply.send(self.reply(answer, None));
             return;
         }
@@ -46,7 +47,7 @@ impl Daemon {
                 let now = self.clock.now();
                 match why::why(&self.engine, now, &group, &service, delivery) {
                     Ok(answer) => Answer::Why(Box::new(answer)),
-                    Err(why) => Answer::Error(why),
+                    Err(why) => Answer::Error(Refusal::new(RefusalReason::Name, why)),
                 }
             }
             Request::Server(aim) => {
@@ -59,7 +60,7 @@ impl Daemon {
                 let from = (self.source(), expiry);
                 match wire_server::why(&self.engine, &seen, now, &aim, from, since) {
                     Ok(answer) => Answer::Server(Box::new(answer)),
-                    Err(why) => Answer::Error(why),
+                    Err(why) => Answer::Error(Refusal::new(RefusalReason::Name, why)),
                 }
             }
             Request::Wish(desire) => self.carry_out_order(Wish::Manual(Order {
@@ -87,7 +88,7 @@ impl Daemon {
     fn carry_out_order(&mut self, wish: Wish) -> Answer {
         match self.tell(Event::Operator(wish)) {
             Some(Ok(text)) => Answer::Done(text),
-            Some(Err(why)) => Answer::Error(why),
+            Some(Err(why)) => Answer::Error(Refusal::new(RefusalReason::Denied, why)),
             None => Answer::Done("done".to_owned()),
         }
     }

@@ -25,6 +25,7 @@ use tokio::time::timeout;
 
 use crate::clock::since_boot;
 use crate::daemon::store::Kept;
+use crate::wire::refusal::{Refusal, RefusalReason};
 use crate::wire::reload::{Answered, RefusedReload};
 use crate::wire::{Answer, Asked, Request, Sort};
 
@@ -197,7 +198,12 @@ async fn accept(listener: UnixListener, asks: mpsc::Sender<Ask>) {
 }
 
 /// What is said to those who find no place.
-const TOO_MANY: &str = "too many clients; try again";
+fn no_room() -> String {
+    format!(
+        "the daemon has no room: too many clients are connected to its control socket, {CLIENTS_MAX} \
+         or more; try again in a moment"
+    )
+}
 
 /// Clients that found no place since the daemon started.
 #[derive(Debug, Default)]
@@ -236,7 +242,7 @@ enum Outcome {
 /// Answers the few requests of a client beyond the bound, where they count also then.
 async fn hear_out(stream: UnixStream, asks: mpsc::Sender<Ask>) -> Outcome {
     let Some(uid) = asker(&stream) else {
-        refuse(&stream, STRANGER);
+        turn_away(&stream);
         return Outcome::Served;
     };
     let (reader, mut writer) = stream.into_split();
@@ -251,7 +257,7 @@ async fn hear_out(stream: UnixStream, asks: mpsc::Sender<Ask>) -> Outcome {
         }
         let asked = serde_json::from_slice::<Asked>(&line);
         if !asked.is_ok_and(|asked| asked.request.is_of_role()) {
-            let answer = refused(TOO_MANY.to_owned());
+            let answer = refused(RefusalReason::NoRoom, no_room());
             let _ = timeout(HEARD_OUT_LIMIT, write(&mut writer, &answer)).await;
             return Outcome::Refused;
         }
@@ -270,12 +276,9 @@ async fn write(writer: &mut OwnedWriteHalf, answer: &Answered) -> io::Result<()>
     writer.write_all(&text).await
 }
 
-/// What is said to those who may not ask.
-const STRANGER: &str = "only root and the daemon's own user may ask";
-
 async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
     let Some(uid) = asker(&stream) else {
-        refuse(&stream, STRANGER);
+        turn_away(&stream);
         return;
     };
     let (reader, mut writer) = stream.into_split();
@@ -292,9 +295,10 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
         let answer = if is_whole {
             answer(&line, uid, &asks).await
         } else {
-            refused(format!(
-                "a request is one line of JSON, at most {REQUEST_MAX} bytes"
-            ))
+            refused(
+                RefusalReason::Malformed,
+                format!("a request is one line of JSON, at most {REQUEST_MAX} bytes"),
+            )
         };
         match timeout(WRITE_LIMIT, write(&mut writer, &answer)).await {
             Ok(Ok(())) if is_whole => {}
@@ -304,17 +308,19 @@ async fn serve(stream: UnixStream, asks: mpsc::Sender<Ask>) {
 }
 
 /// An answer that the loop has no part in.
-fn refused(why: String) -> Answered {
-    Answered::from(Answer::Error(why))
+fn refused(reason: RefusalReason, why: impl Into<String>) -> Answered {
+    Answered::from(Answer::Error(Refusal::new(reason, why)))
 }
 
 async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answered {
     let Asked { request, until_ms } = match serde_json::from_slice(line) {
         Ok(asked) => asked,
-        Err(error) => return refused(format!("not a request: {error}")),
+        Err(error) => {
+            return refused(RefusalReason::Malformed, format!("not a request: {error}"));
+        }
     };
     let (reply, answer) = oneshot::channel();
-    let stopping = || refused("the daemon is stopping".to_owned());
+    let stopping = || refused(RefusalReason::Stopping, "the daemon is stopping");
     let ask = Ask {
         request,
         until_ms,
@@ -365,9 +371,13 @@ fn asker(stream: &UnixStream) -> Option<u32> {
     }
 }
 
-/// Says why in one line, without waiting, and lets the connection end.
-fn refuse(stream: &UnixStream, why: &str) {
-    if let Ok(mut text) = serde_json::to_vec(&Answer::Error(why.to_owned())) {
+/// Says to a stranger why in one line, without waiting, and lets the connection end.
+fn turn_away(stream: &UnixStream) {
+    let answer = refused(
+        RefusalReason::Forbidden,
+        "only root and the daemon's own user may ask",
+    );
+    if let Ok(mut text) = serde_json::to_vec(&answer) {
         text.push(b'\n');
         // A full buffer is impossible on a fresh socket; a gone client needs no answer.
         let _ = stream.try_write(&text);

@@ -7,6 +7,7 @@ use crate::daemon::Daemon;
 use crate::engine::event::{Aim, Contested, Event, Wish};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::wire::Answer;
+use crate::wire::refusal::{Refusal, RefusalReason};
 
 impl Daemon {
     /// Carries it out, and says what came of it.
@@ -21,7 +22,9 @@ impl Daemon {
         let mut lines: Vec<String> = lines.collect();
         match self.tell(Event::Operator(Wish::EnableServer(aim))) {
             Some(Ok(text)) => lines.insert(0, text),
-            Some(Err(why)) if lines.is_empty() => return Answer::Error(why),
+            Some(Err(why)) if lines.is_empty() => {
+                return Answer::Error(Refusal::new(RefusalReason::Denied, why));
+            }
             Some(Err(_)) | None => {}
         }
         Answer::Done(lines.join("\n"))

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::config::Diagnostic;
 use crate::text::counted;
 use crate::time::Wall;
 use crate::wire::Answer;
+use crate::wire::refusal::RefusalReason;
 
 /// A configuration that was not taken over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,14 +30,71 @@ pub struct RefusedReload {
 }
 
 /// An answer, and what whoever asks has to know besides.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "Line")]
 pub struct Answered {
     /// The answer.
-    #[serde(flatten)]
     pub answer: Answer,
     /// The latest configuration was refused, and the one before is in force.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_reload: Option<RefusedReload>,
+}
+
+/// An answer as it comes over the socket.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(flatten)]
+    answer: Answer,
+    #[serde(default)]
+    refused_reload: Option<RefusedReload>,
+    /// Why it is refused, beside the text of [`Answer::Error`].
+    #[serde(default)]
+    refusal: Option<RefusalReason>,
+}
+
+/// The same on its way out.
+#[derive(Serialize)]
+struct LineOut<'a> {
+    #[serde(flatten)]
+    answer: &'a Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_reload: Option<&'a RefusedReload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<RefusalReason>,
+}
+
+impl From<Line> for Answered {
+    fn from(line: Line) -> Self {
+        let mut answer = line.answer;
+        if let (Answer::Error(refusal), Some(reason)) = (&mut answer, line.refusal) {
+            refusal.reason = reason;
+        }
+        Self {
+            answer,
+            refused_reload: line.refused_reload,
+        }
+    }
+}
+
+impl Serialize for Answered {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let line = LineOut {
+            answer: &self.answer,
+            refused_reload: self.refused_reload.as_ref(),
+            refusal: match &self.answer {
+                Answer::Error(refusal) => Some(refusal.reason),
+                Answer::Table(_)
+                | Answer::Services(_)
+                | Answer::Events(_)
+                | Answer::Why(_)
+                | Answer::Role(_)
+                | Answer::Health(_)
+                | Answer::Metrics(_)
+                | Answer::Server(_)
+                | Answer::Done(_) => None,
+            },
+        };
+        line.serialize(out)
+    }
 }
 
 impl From<Answer> for Answered {

@@ -147,8 +147,26 @@ fn health_and_role_are_answered_while_others_have_all_places_and_the_log_says_so
         let output = farm.output(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}: {output:?}");
     }
+    // What it is about is said, and no word that belongs to something else.
+    for (words, code) in [
+        (&["table"][..], 1),
+        (&["why", "127.0.0.11"], 3),
+        (&["why", "www1/http"], 3),
+        (&["quiesce", "127.0.0.11"], 1),
+        (&["enable", "127.0.0.11"], 1),
+        (&["metrics"], 1),
+    ] {
+        let output = farm.output(words);
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {output:?}");
+        let why = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            why.trim_end().ends_with("; try again in a moment"),
+            "{words:?}: {why}"
+        );
+    }
     for _ in 0..20 {
         let answer = ask(&mut client(), table);
+        assert_eq!(answer["refusal"], "no_room");
         let why = answer["error"].as_str().unwrap();
         assert!(why.contains("too many clients"), "{answer}");
     }
