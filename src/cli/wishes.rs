@@ -3,6 +3,7 @@
 
 mod settled;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -17,16 +18,22 @@ use crate::clock::Stopwatch;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
 use crate::engine::manual::REASON_MAX;
 use crate::time::timeval;
+use crate::wire::refusal::RefusalReason;
 use crate::wire::server::{DrainRow, ServerAnswer, ServerWhy};
 use crate::wire::{Desire, Source};
 
-/// Exit code where a drain ended at its deadline, with connections still active.
+/// Exit code where a real server is out with connections still active: at the deadline of its drain,
+/// or since it left the table before.
 const CUT_OFF: u8 = 4;
-/// Exit code where the wish was ended or replaced while we waited, by somebody or by its own time.
+/// Exit code where the wish was ended or replaced while we waited, by somebody or by its own time, or
+/// the file lost the real server.
 const ENDED: u8 = 5;
 
 /// Exit code where the wish is noted, and the kernel's table is not so.
 const NOT_SO: u8 = 6;
+
+/// What became of a real server that the daemon knows no more.
+const GONE: &str = "not drained: a reload took it from the file, whatever was connected to it";
 
 /// Pause between two looks at a drain; the daemon itself looks once a second.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -45,9 +52,10 @@ latest at the deadline. Waits until then, unless --no-wait is given; an interrup
 not the drain. `lvsmon enable SERVER` ends it.
 
 Exit status: 0 done (it is out, or with --no-wait the drain has begun); 1 refused or failed; 2 wrong
-usage; 4 out at the deadline, with active connections; 5 the drain ended before the server was out:
-somebody ended it or wished something else, or the time of --for was over; 6 noted, but the kernel's
-table is not so, as where the kernel refuses.")]
+usage; 4 out with active connections: at the deadline, or since the server failed or was taken out
+before; 5 the drain ended before the server was out: somebody ended it or wished something else, the
+time of --for was over, or a reload took the server from the file; 6 noted, but the kernel's table is
+not so, as where the kernel refuses.")]
 pub(super) struct DrainArgs {
     #[command(flatten)]
     what: WishArgs,
@@ -250,14 +258,16 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
     let mut code = ended(&args.what, &answer, out)?;
     let is_observer = answer.source == Some(Source::Observer);
     if !args.no_wait && !is_observer {
-        wait(&mut daemon, &aim, answer, &args.what, out)?;
-        answer = settled::settled(&mut daemon, &aim)?;
+        let drained = names(&answer);
+        answer = wait(&mut daemon, &aim, answer, &args.what, out)?;
+        let gone = gone(&drained, &answer);
         if !args.what.json {
             let is_over = args.what.span.is_some_and(|span| watch.elapsed() >= span);
-            say_end(&answer, is_over, out)?;
+            say_end(&answer, is_over, &gone, out)?;
         }
         code = match ended(&args.what, &answer, out)? {
-            ExitCode::SUCCESS => came_to(&answer),
+            ExitCode::SUCCESS if gone.is_empty() => came_to(&answer),
+            ExitCode::SUCCESS => ExitCode::from(ENDED),
             code => code,
         };
     }
@@ -298,21 +308,54 @@ fn came_to(answer: &ServerAnswer) -> ExitCode {
     if drains().any(|drain| drain.is_none()) {
         return ExitCode::from(ENDED);
     }
-    if drains().any(|drain| drain == Some(DrainRow::CutOff)) {
+    let is_cut = |drain| matches!(drain, Some(DrainRow::CutOff | DrainRow::Left));
+    if drains().any(is_cut) {
         return ExitCode::from(CUT_OFF);
     }
     ExitCode::SUCCESS
 }
 
+/// A virtual service and a real server, as answers call them.
+type Name = (String, String);
+
+fn names(answer: &ServerAnswer) -> BTreeSet<Name> {
+    let servers = answer.servers.iter();
+    let names = servers.map(|it| (it.virtual_service.clone(), it.real_server.clone()));
+    names.collect()
+}
+
+/// Those of which the daemon knows no more: a reload took them from the file.
+fn gone(drained: &BTreeSet<Name>, answer: &ServerAnswer) -> Vec<Name> {
+    let declared = answer.servers.iter().filter(|it| !it.is_undeclared());
+    let declared: BTreeSet<Name> = declared
+        .map(|it| (it.virtual_service.clone(), it.real_server.clone()))
+        .collect();
+    drained.difference(&declared).cloned().collect()
+}
+
+/// What the daemon knows of the real servers; nothing where it knows them no more.
+fn known(
+    answer: Result<ServerAnswer, ClientError>,
+    before: &ServerAnswer,
+) -> Result<ServerAnswer, ClientError> {
+    match answer {
+        Err(error) if error.reason() == Some(RefusalReason::Name) => Ok(ServerAnswer {
+            servers: Vec::new(),
+            ..before.clone()
+        }),
+        answer => answer,
+    }
+}
+
 /// Shows the connections until no drain waits for any more: on a terminal in one line that
-/// changes, else a line for each change.
+/// changes, else a line for each change. What the daemon knows then.
 fn wait(
     daemon: &mut Client,
     aim: &Aim,
     mut answer: ServerAnswer,
     what: &WishArgs,
     out: &mut Output,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<ServerAnswer, Box<dyn std::error::Error>> {
     let is_live = io::stdout().is_terminal() && output::takes_escapes();
     let mut last = Vec::new();
     while answer.is_draining() {
@@ -330,17 +373,25 @@ fn wait(
         }
         last = counts;
         pause(PAUSE);
-        answer = daemon.why_server(aim)?;
+        answer = known(daemon.why_server(aim), &answer)?;
     }
     if is_live && !what.json {
         out.live("")?;
     }
-    Ok(())
+    Ok(known(settled::settled(daemon, aim), &answer)?)
 }
 
 /// A line on each drain that was waited for. `is_over`: the time of `--for` is.
-fn say_end(answer: &ServerAnswer, is_over: bool, out: &mut Output) -> io::Result<()> {
-    for server in &answer.servers {
+fn say_end(
+    answer: &ServerAnswer,
+    is_over: bool,
+    gone: &[Name],
+    out: &mut Output,
+) -> io::Result<()> {
+    for (service, name) in gone {
+        out.line(&format!("{name} in {service}: {GONE}"))?;
+    }
+    for server in answer.servers.iter().filter(|it| !it.is_undeclared()) {
         let (name, service) = (&server.real_server, &server.virtual_service);
         let text = end_of(server, is_over);
         out.line(&format!("{name} in {service}: {text}"))?;
@@ -357,6 +408,7 @@ fn end_of(server: &ServerWhy, is_over: bool) -> String {
         (Some(DrainRow::Drained), false) => "drained, and to be out",
         (Some(DrainRow::CutOff), true) => "out at the deadline, with active connections",
         (Some(DrainRow::CutOff), false) => "to be out, since the deadline came",
+        (Some(DrainRow::Left), _) => return format!("not drained: {}", left(server)),
         (Some(DrainRow::Draining { .. }), _) => "still draining",
         (None, _) => match wish {
             Some(wish) if wish.gives_way => {
@@ -368,6 +420,22 @@ fn end_of(server: &ServerWhy, is_over: bool) -> String {
         },
     };
     text.to_owned()
+}
+
+/// How a real server left before its connections had ended.
+fn left(server: &ServerWhy) -> String {
+    let checks = server.checks.iter();
+    let by = checks.filter(|it| it.withdraws.is_some());
+    let by: Vec<&str> = by.map(|it| &*it.service).collect();
+    let who = match by.as_slice() {
+        [] => "somebody or its checks took it out".to_owned(),
+        by => format!("its checks took it out ({})", by.join(", ")),
+    };
+    let where_it_is = match settled::is_settled(server) {
+        true => "and it is out",
+        false => "and it is to be out",
+    };
+    format!("{who} with active connections, {where_it_is}")
 }
 
 #[expect(

@@ -142,6 +142,8 @@ pub enum Drained {
     Empty,
     /// Its time was over, with some still active.
     Deadline,
+    /// It left the table before, with some still active: its checks took it out, or somebody else.
+    Left,
 }
 
 /// A wish as a reader sees it.

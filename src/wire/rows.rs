@@ -478,6 +478,7 @@ fn wish(manual: &ManualView, entry: (VirtualServiceKey, ServerWish)) -> String {
         Some(DrainRow::Draining { waits_for, .. }) => format!("{called}, {}", waits_for.words()),
         Some(DrainRow::Drained) => format!("{called}, drained"),
         Some(DrainRow::CutOff) => format!("{called}, out at the deadline"),
+        Some(DrainRow::Left) => format!("{called}, not drained: it left with active connections"),
     }
 }
 

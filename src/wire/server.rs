@@ -142,6 +142,8 @@ pub enum DrainRow {
     Drained,
     /// It is out since its time was over, with active connections.
     CutOff,
+    /// It left the table before, with active connections: its checks took it out, or somebody else.
+    Left,
 }
 
 /// What a service says about the real server.
@@ -318,6 +320,7 @@ pub(super) fn operator(
             },
             DrainView::Done(Drained::Empty) => DrainRow::Drained,
             DrainView::Done(Drained::Deadline) => DrainRow::CutOff,
+            DrainView::Done(Drained::Left) => DrainRow::Left,
         }),
         gives_way: view.heed == Heed::GivesWay,
     }
@@ -468,6 +471,14 @@ impl OperatorRow {
             "" => format!("{what} by {}", self.by),
             reason => format!("{what} by {} ({reason})", self.by),
         }
+    }
+}
+
+impl ServerWhy {
+    /// Whether the file does not have it, or has it no more.
+    #[must_use]
+    pub const fn is_undeclared(&self) -> bool {
+        self.hosts.is_empty()
     }
 }
 

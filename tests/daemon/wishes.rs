@@ -157,6 +157,56 @@ fn a_drain_whose_own_time_is_over_first_says_so() {
     assert_eq!(waiting.wait(SOON).code(), Some(5));
 }
 
+/// Starts a drain that waits for connections, and returns it with the lines it says from there on.
+fn waiting_drain(farm: &Farm) -> (Running, impl Iterator<Item = String> + use<>) {
+    let mut command = farm.command(&["drain", "127.0.0.11"]);
+    let mut waiting = Running::start(command.stdout(Stdio::piped()));
+    let lines = BufReader::new(waiting.0.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    lines.find(|line| line.contains("4 active")).unwrap();
+    (waiting, lines)
+}
+
+#[test]
+fn a_drain_whose_server_fails_with_connections_is_not_called_done() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
+    let (mut waiting, lines) = waiting_drain(&farm);
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    let last = lines.last().unwrap();
+    has(
+        &last,
+        &[
+            ": not drained: its checks took it out (www1/http) with active connections, and it is out",
+        ],
+    );
+    assert_eq!(waiting.wait(SOON).code(), Some(4));
+    farm.wait_for_log("not drained: it left the table with 4 active connections");
+    let drain = &known(&farm, "127.0.0.11")["operator"]["drain"];
+    assert_eq!(drain["state"], "left");
+    has(
+        &did(&farm.output(&["why", "127.0.0.11"]), 1),
+        &["; not drained: it left the table with active connections\n"],
+    );
+}
+
+#[test]
+fn a_drain_whose_server_the_file_loses_says_so() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
+    let (mut waiting, lines) = waiting_drain(&farm);
+    let text = farm.text(5, true);
+    let kept = text.lines().filter(|line| !line.contains("-R 127.0.0.11 "));
+    farm.configure(&kept.map(|line| format!("{line}\n")).collect::<String>());
+    farm.signal(Signal::SIGHUP);
+    let last = lines.last().unwrap();
+    has(&last, &[": not drained: a reload took it from the file"]);
+    assert_eq!(waiting.wait(SOON).code(), Some(5));
+}
+
 #[test]
 fn a_drain_of_a_server_that_is_out_waits_for_no_connection() {
     let mut farm = Farm::new();

@@ -384,6 +384,9 @@ impl Page<'_> {
             }
             Some(DrainRow::Drained) => text.push_str("; drained"),
             Some(DrainRow::CutOff) => text.push_str("; out at the deadline"),
+            Some(DrainRow::Left) => {
+                text.push_str("; not drained: it left the table with active connections");
+            }
             None => {}
         }
         text

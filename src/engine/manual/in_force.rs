@@ -49,6 +49,8 @@ pub(super) enum Drain {
         /// Not over before; none once that is past.
         earliest: Option<Mono>,
         deadline: Mono,
+        /// Connections that were active when it was seen in the table last.
+        active: u32,
     },
     /// The server is out.
     Done(Drained),
@@ -60,6 +62,15 @@ impl Drain {
         Self::Going {
             earliest: Some(now.mono.after(DRAIN_MIN)),
             deadline: now.mono.after(Duration::from_secs(limit_s)),
+            active: 0,
+        }
+    }
+
+    /// What a wish does whose drain has come so far.
+    pub(super) const fn effect(self, wish: &ManualWish) -> Effect {
+        match self {
+            Self::Done(_) => Effect::Out,
+            Self::Going { .. } | Self::Waits | Self::No => Effect::at_first(wish),
         }
     }
 }
@@ -109,6 +120,7 @@ impl WishInForce {
                 earliest: Some(now.mono.after(DRAIN_MIN)),
                 deadline: deadline
                     .map_or_else(|| now.mono.after(Duration::from_secs(limit_s)), left),
+                active: 0,
             },
             (ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. }, ..) => {
                 Drain::No
@@ -165,10 +177,7 @@ impl WishInForce {
     }
 
     pub(super) fn effect(&self) -> Effect {
-        match self.drain {
-            Drain::Done(_) => Effect::Out,
-            Drain::Going { .. } | Drain::Waits | Drain::No => Effect::at_first(&self.wish),
-        }
+        self.drain.effect(&self.wish)
     }
 
     /// What is said where it ends by itself now.
@@ -195,13 +204,30 @@ impl WishInForce {
         seen: Seen,
         counts: ConnectionCounts,
     ) -> Option<String> {
-        let Drain::Going { earliest, deadline } = &mut self.drain else {
+        let Drain::Going {
+            earliest,
+            deadline,
+            active,
+        } = &mut self.drain
+        else {
             return None;
         };
         *earliest = earliest.filter(|earliest| *earliest > now.mono);
-        let is_empty = seen != Seen::Takes && counts.active == 0 && earliest.is_none();
+        if seen != Seen::Absent {
+            *active = counts.active;
+        }
+        let active = *active;
+        let is_empty = match seen {
+            Seen::Takes => false,
+            Seen::Quiesced => counts.active == 0,
+            Seen::Absent => true,
+        };
+        let is_empty = is_empty && earliest.is_none();
         let drained = if is_empty && self.lost.is_none() {
-            Drained::Empty
+            match seen {
+                Seen::Absent if active > 0 => Drained::Left,
+                Seen::Absent | Seen::Quiesced | Seen::Takes => Drained::Empty,
+            }
         } else if *deadline <= now.mono {
             Drained::Deadline
         } else {
@@ -221,6 +247,9 @@ impl WishInForce {
                 "drained, taken out: of UDP the kernel counts no connection as active{tied}"
             ),
             Drained::Empty => format!("drained: no active connections any more, taken out{tied}"),
+            Drained::Left => {
+                format!("not drained: it left the table with {active} active connections")
+            }
             Drained::Deadline => format!(
                 "the time of the drain is over, taken out with {} active connections{tied}",
                 counts.active
@@ -245,7 +274,9 @@ impl WishInForce {
     /// When something about it changes by itself.
     pub(super) fn deadlines(&self) -> impl Iterator<Item = Mono> + use<> {
         let (earliest, deadline) = match self.drain {
-            Drain::Going { earliest, deadline } => (earliest, Some(deadline)),
+            Drain::Going {
+                earliest, deadline, ..
+            } => (earliest, Some(deadline)),
             Drain::Waits | Drain::No | Drain::Done(_) => (None, None),
         };
         let all = [self.until, self.lost, earliest, deadline];

@@ -137,6 +137,7 @@ impl Manual {
             ManualWish::Drain { limit_s } => Drain::Going {
                 earliest: Some(now.mono.after(DRAIN_MIN)),
                 deadline: due(now, since, since.after(Duration::from_secs(limit_s))),
+                active: 0,
             },
             ManualWish::Quiesce | ManualWish::Disable | ManualWish::Weight { .. } => Drain::No,
         };

@@ -227,6 +227,39 @@ fn a_drain_of_a_server_that_is_not_in_the_table_is_done() {
     );
 }
 
+/// Its checks took it out meanwhile, or somebody else did.
+#[test]
+fn a_drain_whose_server_leaves_with_connections_is_no_drain() {
+    let mut manual = wished(0.0, &drain(600));
+    manual.seen(&look(Some(0), 3));
+    assert_eq!(advance(&mut manual, 30.0), [""; 0]);
+    manual.seen(&look(None, 0));
+    assert_eq!(
+        advance(&mut manual, 31.0),
+        ["not drained: it left the table with 3 active connections"]
+    );
+    let restored = restarted(&manual, at(32.0), at(32.0));
+    for manual in [&manual, &restored] {
+        let view = manual.view(entry(), at(32.0)).unwrap();
+        assert_eq!(view.drain, Some(DrainView::Done(Drained::Left)));
+        assert_eq!(manual.effect(entry()), Some(Effect::Out));
+    }
+}
+
+#[test]
+fn a_drain_whose_last_connection_ended_before_its_server_left_is_done() {
+    let mut manual = wished(0.0, &drain(600));
+    manual.seen(&look(Some(0), 3));
+    assert_eq!(advance(&mut manual, 1.0), [""; 0]);
+    manual.seen(&look(Some(0), 0));
+    assert_eq!(advance(&mut manual, 1.5), [""; 0]);
+    manual.seen(&look(None, 0));
+    assert_eq!(
+        advance(&mut manual, 2.0),
+        ["drained: it is out of the table already"]
+    );
+}
+
 #[test]
 fn a_drain_ends_at_its_deadline_and_says_what_it_cut() {
     let mut manual = wished(0.0, &drain(60));
