@@ -35,7 +35,7 @@ use crate::lvs::{Connections, RealServerKey, ServerWish, Table, VirtualServiceKe
 use crate::text;
 use crate::time::{Mono, Now, Readable, Wall};
 
-use in_force::{Drain, SavedWish, WishInForce};
+use in_force::{Begun, Drain, SavedWish, WishInForce};
 use reach::Reach;
 pub use shared::SharedOrder;
 use shared::Term;
@@ -159,6 +159,9 @@ pub struct ManualView {
     pub reason: String,
     /// Since when.
     pub since: Wall,
+    /// Since when the entry is so: before that by an older wish of the same effect, or since a
+    /// drain is done.
+    pub effective: Wall,
     /// When it ends by itself.
     pub until: Option<Wall>,
     /// Whether a person insisted on it, or it was accepted although few were left.
@@ -235,6 +238,14 @@ impl Manual {
         self.effect(entry).map_or(wish, |it| it.over(wish))
     }
 
+    /// Since when an entry is so that a new wish has this effect on from then on: it may be so by
+    /// the wish before.
+    fn effective(&self, entry: EntryKey, effect: Effect, then: Begun) -> Begun {
+        let is_so = self.effect(entry) == Some(effect);
+        let before = self.wishes.get(&entry).filter(|_| is_so);
+        before.map_or(then, |before| before.effective)
+    }
+
     /// The wish that has this effect on an entry, in words.
     pub(crate) fn reason_for(&self, entry: EntryKey, effect: Effect) -> Option<String> {
         let has_it = self.effect(entry) == Some(effect);
@@ -253,6 +264,7 @@ impl Manual {
         };
         let standing = WishInForce {
             wish: order.wish,
+            effective: self.effective(entry, drain.effect(&order.wish), Begun::now(now)),
             drain,
             by: line(&order.by, BY_MAX),
             reason: line(&order.reason, REASON_MAX),
@@ -418,6 +430,15 @@ fn called(wish: &ManualWish, by: &str, reason: &str) -> String {
 }
 
 impl ManualView {
+    /// What it makes of what is wanted; none where it has no effect.
+    pub(crate) const fn effect(&self) -> Option<Effect> {
+        match (self.heed, self.drain) {
+            (Heed::GivesWay, _) => None,
+            (Heed::Obeyed, Some(DrainView::Done(_))) => Some(Effect::Out),
+            (Heed::Obeyed, Some(DrainView::Going(_)) | None) => Some(Effect::at_first(&self.wish)),
+        }
+    }
+
     /// `the drain by ann (kernel update)`
     #[must_use]
     pub fn called(&self) -> String {

@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
 use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
-use crate::engine::manual::{DrainView, Drained, Heed, ManualView};
+use crate::engine::manual::{DrainView, Drained, Effect, Heed, ManualView};
 use crate::engine::recent::About;
-use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey, Weight};
 use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
@@ -246,8 +246,9 @@ pub fn why(
             .min();
         // One that is kept in is in for longer than it is withdrawn.
         let withdrawn = withdrawn.filter(|_| view.role != Some(ServerRole::Kept));
+        let reasons = [withdrawn, wished_away(view)].into_iter().flatten();
         let changed = || since(view.virtual_service, view.server?);
-        server(engine, seen, source, view, withdrawn.or_else(changed))
+        server(engine, seen, source, view, reasons.min().or_else(changed))
     });
     let mut servers: Vec<ServerWhy> = servers.collect();
     servers.append(&mut strangers);
@@ -257,6 +258,18 @@ pub fn why(
         servers,
         expiry,
     })
+}
+
+/// Since when an operator's wish is a reason why it is out, or why its weight is 0.
+fn wished_away(view: &RealServerView) -> Option<Wall> {
+    let manual = view.manual.as_ref()?;
+    let effect = manual.effect()?;
+    let is_so = match view.wish {
+        ServerWish::Out => effect == Effect::Out,
+        ServerWish::In(settings) => effect == Effect::Weight(Weight(0)) && settings.weight.0 == 0,
+        ServerWish::AsFound => false,
+    };
+    is_so.then_some(manual.effective)
 }
 
 fn server(

@@ -21,6 +21,8 @@ use crate::time::{Mono, Now, Readable, Wall};
 pub(super) struct WishInForce {
     pub(super) wish: ManualWish,
     pub(super) drain: Drain,
+    /// Since when the entry is as the wish has it: a drain that is done has another effect.
+    pub(super) effective: Begun,
     pub(super) by: String,
     pub(super) reason: String,
     pub(super) since: Moment,
@@ -35,6 +37,35 @@ pub(super) struct WishInForce {
     pub(super) reach: Reach,
     /// Whether it gives way where wishes together leave fewer than `min_live`.
     pub(super) caution: Caution,
+}
+
+/// When something began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Begun {
+    moment: Moment,
+    /// What the wall clock said then.
+    reported: Wall,
+}
+
+impl Begun {
+    pub(super) fn now(now: Now) -> Self {
+        Self {
+            moment: Moment::of(now),
+            reported: now.wall,
+        }
+    }
+
+    /// At this moment by the wall clock, as the journal or the other director has it.
+    pub(super) fn at(reported: Wall, now: Now) -> Self {
+        Self {
+            moment: Moment::restored(reported, now),
+            reported,
+        }
+    }
+
+    fn told(self, now: Now) -> Wall {
+        self.moment.told(self.reported, now)
+    }
 }
 
 /// How far a drain has come.
@@ -95,6 +126,9 @@ pub(super) struct SavedWish {
     deadline: Option<Wall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drained: Option<Drained>,
+    /// None of a wish that had its present effect from its beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    effective: Option<Wall>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<Wall>,
     #[serde(default, skip_serializing_if = "Reach::is_one")]
@@ -129,6 +163,7 @@ impl WishInForce {
         Self {
             wish: saved.wish,
             drain,
+            effective: Begun::at(saved.effective.unwrap_or(saved.since), now),
             by: line(&saved.by, BY_MAX),
             reason: line(&saved.reason, REASON_MAX),
             since: Moment::restored(saved.since, now),
@@ -154,17 +189,20 @@ impl WishInForce {
             Drain::Going { deadline, .. } => (Some(wall(deadline)), None),
             Drain::Done(drained) => (None, Some(drained)),
         };
+        let since = self.since.told(self.reported, now);
+        let effective = Some(self.effective.told(now)).filter(|it| *it != since);
         let saved = SavedWish {
             virtual_service: entry.0,
             server: entry.1,
             wish: self.wish,
             by: self.by.clone(),
             reason: self.reason.clone(),
-            since: self.since.told(self.reported, now),
+            since,
             until: self.until.map(wall),
             said: Some(self.said),
             deadline,
             drained,
+            effective,
             lost: self.lost.map(wall),
             reach: self.reach,
             caution: self.caution,
@@ -234,6 +272,7 @@ impl WishInForce {
             return None;
         };
         self.drain = Drain::Done(drained);
+        self.effective = Begun::now(now);
         let tied = match counts.persistent {
             0 => String::new(),
             count => format!("; {count} persistent clients that are tied to it go elsewhere"),
@@ -264,11 +303,12 @@ impl WishInForce {
         }
     }
 
-    /// It counts again: a drain begins anew.
+    /// It begins to have an effect: a drain begins anew.
     pub(super) fn begin_anew(&mut self, now: Now) {
         if let (ManualWish::Drain { limit_s }, Drain::Waits) = (self.wish, self.drain) {
             self.drain = Drain::going(now, limit_s);
         }
+        self.effective = Begun::now(now);
     }
 
     /// When something about it changes by itself.
@@ -304,6 +344,7 @@ impl WishInForce {
             by: self.by.clone(),
             reason: self.reason.clone(),
             since: self.since.told(self.reported, now),
+            effective: self.effective.told(now),
             until: self.until.map(wall),
             caution: self.caution,
             heed: Heed::Obeyed,

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::effort::look;
 use crate::engine::event::{Action, Caution, ManualWish, NoWish};
-use crate::engine::manual::in_force::{Drain, WishInForce, due};
+use crate::engine::manual::in_force::{Begun, Drain, WishInForce, due};
 use crate::engine::manual::reach::Reach;
 use crate::engine::manual::{
     BY_MAX, DRAIN_MIN, Drained, Effect, EntryKey, Manual, REASON_MAX, SPAN_MAX, forget, key, line,
@@ -143,6 +143,7 @@ impl Manual {
         };
         let standing = WishInForce {
             wish: shared.wish,
+            effective: self.effective(entry, drain.effect(&shared.wish), Begun::at(since, now)),
             drain,
             by: line(&shared.by, BY_MAX),
             reason: line(&shared.reason, REASON_MAX),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::event::{
-    Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Wish,
+    Action, Caution, Event, HostResult, Order, RealServerName, Report, TableLook, Wish,
 };
 use crate::engine::fixture::{at, exited};
 use crate::engine::recent::HOST_ENTRIES_MAX;
@@ -267,7 +267,33 @@ impl Farm {
             .handle(now, Event::Operator(Wish::Manual(order)));
     }
 
+    /// The daemon dies and comes back at once, with what the journal has.
+    fn restart(&mut self) {
+        let now = at(self.second);
+        let mut saved = Saved::default();
+        for action in self.engine.handle(now, Event::JournalLost) {
+            if let Action::Record(record) = action {
+                let record = *record;
+                saved.records.insert(record.key, record.value);
+            }
+        }
+        let (model, _) = crate::config::load_text(SECTION).expect("a good file");
+        self.engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, now);
+        self.engine.handle(now, Event::Start);
+        self.engine.handle(now, Event::Table(self.seen.clone()));
+        self.check(&[]);
+    }
+
     fn why(&self, server: &str) -> ServerWhy {
+        self.why_at(server, None)
+    }
+
+    /// The same where it went in or out then, as far as the daemon saw.
+    fn why_since(&self, server: &str, changed: Wall) -> ServerWhy {
+        self.why_at(server, Some(changed))
+    }
+
+    fn why_at(&self, server: &str, changed: Option<Wall>) -> ServerWhy {
         let server = RealServerName(server.to_owned());
         let aim = Aim {
             server,
@@ -281,7 +307,7 @@ impl Farm {
             now,
             &aim,
             (Source::Daemon, expiry),
-            |_, _| None,
+            |_, _| changed,
         )
         .unwrap();
         let text = serde_json::to_string(&answer).unwrap();
@@ -546,6 +572,49 @@ fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     // It is in for as long as before.
     assert_eq!(farm.why("192.168.0.1").since, None);
     assert!(farm.why("192.168.0.2").since.is_some());
+}
+
+/// The daemon's first look after a restart is no change of what was so before.
+#[test]
+fn who_is_out_by_wish_is_out_since_the_wish_whatever_was_seen_since() {
+    let since = |farm: &Farm| farm.why_since("192.168.0.1", at(900.0).wall).since;
+    let mut farm = Farm::new();
+    farm.second = 100.0;
+    farm.insist(ManualWish::Disable);
+    farm.second = 1_000.0;
+    let disabled = Some(at(100.0).wall.seconds());
+    assert_eq!(since(&farm), disabled);
+    // Said again it is out since before, and so after a restart.
+    farm.insist(ManualWish::Disable);
+    assert_eq!(since(&farm), disabled);
+    farm.restart();
+    assert_eq!(since(&farm), disabled);
+    // Its weight is 0 since then.
+    farm.insist(ManualWish::Quiesce);
+    let quiesced = since(&farm);
+    assert!(quiesced > disabled, "{quiesced:?}");
+    farm.restart();
+    assert_eq!(since(&farm), quiesced);
+    // What takes nobody away has no part in it.
+    farm.insist(ManualWish::Weight { weight: 3 });
+    assert_eq!(since(&farm), Some(at(900.0).wall.seconds()));
+}
+
+#[test]
+fn who_was_drained_is_out_since_the_end_of_the_drain() {
+    let mut farm = Farm::new();
+    farm.second = 100.0;
+    farm.insist(ManualWish::Drain { limit_s: 60 });
+    let since = |farm: &Farm| farm.why_since("192.168.0.1", at(900.0).wall).since;
+    assert_eq!(since(&farm), Some(at(100.0).wall.seconds()));
+    farm.second = 160.0;
+    farm.engine.handle(at(160.0), Event::Deadline);
+    assert_eq!(farm.why("192.168.0.1").wanted, ServerWanted::Out);
+    let drained = Some(at(160.0).wall.seconds());
+    assert_eq!(since(&farm), drained);
+    farm.second = 500.0;
+    farm.restart();
+    assert_eq!(since(&farm), drained);
 }
 
 #[test]
