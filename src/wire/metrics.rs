@@ -11,9 +11,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServedBy};
+use crate::engine::desired::{RealServerView, ServedBy, ServerRole};
 use crate::engine::event::{ManualWish, Reason, TableOutcome};
 use crate::engine::gauge::{Gauge, Polling};
+use crate::engine::manual::{Effect, ManualView};
 use crate::lvs::diff::diff;
 use crate::lvs::{RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey};
 use crate::model::HostName;
@@ -139,10 +140,78 @@ pub struct RealServerMetrics {
     pub kernel_weight: Option<u32>,
     /// Whether a verdict is known of each service that decides about it.
     pub checked: bool,
-    /// Why it is withdrawn, each once.
-    pub reasons: BTreeSet<Reason>,
+    /// Why it is out, or has weight 0 by its checks, each once; none where it is in otherwise.
+    pub out: BTreeSet<OutReason>,
+    /// Whether `min_live` keeps it in although its checks would have it away; none for one of
+    /// `lvs.alert` lines only.
+    pub is_kept: Option<bool>,
     /// What an operator wishes of it.
     pub wish: Option<ManualWish>,
+}
+
+/// Why a real server is out. One that is out has at least one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutReason {
+    /// A service withdraws it, for this reason.
+    Check(Reason),
+    /// An operator wishes it: it is disabled, or its drain is over.
+    Wish,
+    /// It was not checked yet (`initial out`).
+    Untested,
+    /// It is the fallback, which is not needed.
+    NotNeeded,
+    /// The file no longer has it.
+    Undeclared,
+    /// Its virtual service as a whole is withdrawn.
+    VirtualService,
+}
+
+impl OutReason {
+    /// The word of a label.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Check(reason) => reason.code(),
+            Self::Wish => "wish",
+            Self::Untested => "untested",
+            Self::NotNeeded => "not_needed",
+            Self::Undeclared => "undeclared",
+            Self::VirtualService => "virtual_service",
+        }
+    }
+
+    /// All that keep a real server out.
+    fn all(view: &RealServerView) -> BTreeSet<Self> {
+        let is_low = matches!(
+            view.role,
+            Some(ServerRole::Quiesced | ServerRole::Draining { .. })
+        );
+        let is_out = view.wish == ServerWish::Out;
+        let mut all = BTreeSet::new();
+        if !is_out && !is_low {
+            return all;
+        }
+        if view.role != Some(ServerRole::Kept) {
+            all.extend(view.withdrawals.iter().map(|it| Self::Check(it.reason)));
+        }
+        let effect = view.manual.as_ref().and_then(ManualView::effect);
+        if is_out && effect == Some(Effect::Out) {
+            all.insert(Self::Wish);
+        }
+        match view.role {
+            Some(ServerRole::OutUntested) => all.extend([Self::Untested]),
+            Some(ServerRole::FallbackOut) => all.extend([Self::NotNeeded]),
+            Some(_) | None => {}
+        }
+        if all.is_empty() {
+            all.insert(match view.hosts.is_empty() {
+                true => Self::Undeclared,
+                false => Self::VirtualService,
+            });
+        }
+        all
+    }
 }
 
 /// The one writer of the table.
@@ -293,7 +362,8 @@ fn real_server(view: &RealServerView, found: Option<Option<&RealServer>>) -> Rea
         is_in: found.map(|found| found.is_some()),
         kernel_weight: found.flatten().map(|found| found.weight.0),
         checked: view.is_checked(),
-        reasons: view.withdrawals.iter().map(|it| it.reason).collect(),
+        out: OutReason::all(view),
+        is_kept: view.role.map(|role| role == ServerRole::Kept),
         wish: view.manual.as_ref().map(|manual| manual.wish),
     }
 }

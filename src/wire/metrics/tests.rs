@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Action, Event, TableLook};
+use crate::engine::event::{Action, Aim, Caution, Event, Order, RealServerName, TableLook, Wish};
 use crate::engine::fixture::{at, exited};
 use crate::engine::saved::Saved;
 use crate::lvs::{Command, Forwarding, Scheduler, TableEntry, VirtualService, Weight};
@@ -18,7 +18,12 @@ const FILE: &str = "hostgroup web 192.168.0.1 192.168.0.2\n\nwatch web\n service
 
 /// After one run of `http` that names the second server.
 fn engine() -> Engine {
-    let (model, _) = crate::config::load_text(FILE).expect("a good file");
+    named("192.168.0.2\n", FILE)
+}
+
+/// After one run of `http` with these words.
+fn named(words: &str, file: &str) -> Engine {
+    let (model, _) = crate::config::load_text(file).expect("a good file");
     let mut engine = Engine::new(
         Arc::new(model),
         &Saved::default(),
@@ -40,7 +45,7 @@ fn engine() -> Engine {
         }
     });
     let first = begun.find(|(service, _)| *service == 0);
-    let report = exited(1, "192.168.0.2\n");
+    let report = exited(1, words);
     engine.handle(
         at(0.5),
         Event::RunEnded {
@@ -107,14 +112,14 @@ fn what_is_gathered_is_what_the_engine_knows() {
         (first.wanted, first.wanted_weight, first.kernel_weight),
         (ServerWanted::In, Some(5), Some(3))
     );
-    assert!(first.checked && first.reasons.is_empty());
+    assert!(first.checked && first.out.is_empty());
     let second = &section.real_servers["192.168.0.2:80"];
     assert_eq!(
         (second.wanted, second.wanted_weight),
         (ServerWanted::Out, None)
     );
     assert_eq!((second.is_in, second.checked), (Some(true), true));
-    assert_eq!(second.reasons, [Reason::Exit].into());
+    assert_eq!(second.out, [OutReason::Check(Reason::Exit)].into());
     let nowhere = &section.real_servers["nowhere.example"];
     assert_eq!((nowhere.is_in, nowhere.checked), (Some(false), false));
     // The first has another weight, the second is to go, the fallback waits.
@@ -125,6 +130,68 @@ fn what_is_gathered_is_what_the_engine_knows() {
     assert_eq!(blind.virtual_services[0].in_kernel, None);
     let first = &blind.virtual_services[0].real_servers["192.168.0.1:80"];
     assert_eq!((first.is_in, first.kernel_weight), (None, None));
+}
+
+/// Why each real server of the section is out, as the text has it.
+fn out(engine: &Engine) -> Vec<String> {
+    let engine = EngineMetrics::of(engine, &seen(), at(9.0));
+    let text = text(&MetricsAnswer {
+        engine,
+        ..example()
+    });
+    let lines = text.lines().filter_map(|line| {
+        let (name, labels) = line.split_once('{')?;
+        let server = labels.split_once("real_server=\"")?.1.split_once('"')?.0;
+        match name {
+            "lvsmon_real_server_out_reason" => {
+                let reason = labels.split_once("reason=\"")?.1.split_once('"')?.0;
+                Some(format!("{server} {reason}"))
+            }
+            "lvsmon_real_server_kept" => {
+                let value = labels.rsplit_once(' ')?.1;
+                (value == "1").then(|| format!("{server} kept"))
+            }
+            _ => None,
+        }
+    });
+    lines.collect()
+}
+
+#[test]
+fn each_server_that_is_out_has_its_reason_and_one_that_is_kept_in_has_none() {
+    let fallback = "192.168.0.9:80 not_needed";
+    let mut failing = engine();
+    assert_eq!(out(&failing), ["192.168.0.2:80 exit", fallback]);
+    for (wish, reasons) in [
+        (ManualWish::Quiesce, &[][..]),
+        (ManualWish::Disable, &["192.168.0.1:80 wish"]),
+    ] {
+        let order = Order {
+            aim: Aim {
+                server: RealServerName("192.168.0.1".to_owned()),
+                within: None,
+            },
+            wish,
+            span: None,
+            by: "ann".to_owned(),
+            reason: String::new(),
+            caution: Caution::Force,
+        };
+        failing.handle(at(4.0), Event::Operator(Wish::Manual(order)));
+        let out = out(&failing);
+        let of_first: Vec<&String> = out
+            .iter()
+            .filter(|it| it.starts_with("192.168.0.1:"))
+            .collect();
+        assert_eq!(of_first, reasons, "{wish:?}");
+    }
+    let alone = FILE.replace(" fallback 192.168.0.9\n", "");
+    let kept = named("192.168.0.1 192.168.0.2\n", &alone);
+    let out = out(&kept);
+    let kept: Vec<&String> = out.iter().filter(|it| it.ends_with(" kept")).collect();
+    assert_eq!((out.len(), kept.len()), (2, 1), "{out:?}");
+    let reason = out.iter().find(|it| it.ends_with(" exit")).unwrap();
+    assert_ne!(reason[..11], kept[0][..11]);
 }
 
 /// One that fails, and one that was never checked and has an odd name.
@@ -162,7 +229,8 @@ fn example_section() -> VirtualMetrics {
         is_in: Some(true),
         kernel_weight: Some(0),
         checked: true,
-        reasons: BTreeSet::new(),
+        out: BTreeSet::new(),
+        is_kept: Some(false),
         wish: Some(ManualWish::Drain { limit_s: 60 }),
     };
     let out = RealServerMetrics {
@@ -170,7 +238,7 @@ fn example_section() -> VirtualMetrics {
         wanted_weight: None,
         is_in: Some(false),
         kernel_weight: None,
-        reasons: [Reason::Timeout].into(),
+        out: [OutReason::Check(Reason::Timeout), OutReason::Wish].into(),
         wish: None,
         ..server.clone()
     };

@@ -410,10 +410,16 @@ fn real_servers(page: &mut Page, engine: &EngineMetrics) {
     each("lvsmon_real_server_checked", help, |it| {
         Some(it.checked.into())
     });
-    let help = "Why a real server is withdrawn: one sample for each reason; none while it is not.";
+    let help = "Whether min_live keeps a real server of a virtual section in that its checks would have \
+                away.";
+    each("lvsmon_real_server_kept", help, |it| {
+        it.is_kept.map(Value::from)
+    });
+    let help = "Why a real server is out, or has weight 0 by its checks: one sample for each reason; \
+                none while it is in.";
     let mut samples = page.metric(Gauge, "lvsmon_real_server_out_reason", help);
     for (labels, it) in &servers {
-        for reason in &it.reasons {
+        for reason in &it.out {
             samples.add(&labels.with("reason", reason.code()), true);
         }
     }
