@@ -293,7 +293,8 @@ impl Bindings {
             if !changed && self.addresses.changes(host) {
                 self.forget_streaks(host);
             }
-            let keys = self.by_host.get(host).cloned().unwrap_or_default();
+            let mut keys = self.by_host.get(host).cloned().unwrap_or_default();
+            keys.extend(self.change_addresses(&mut actions));
             self.decide(&keys, &mut actions);
         }
         actions

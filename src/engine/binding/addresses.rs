@@ -218,15 +218,30 @@ impl Addresses {
         changes
     }
 
-    /// Whether all of this was good at the changed address of a name.
+    /// Whether all of this was good at the changed address of a name. A service as a whole may
+    /// fail for another host: what it found of this one is enough.
     pub(super) fn is_good(
         &self,
         host: &HostName,
         family: Family,
         parts: &BTreeSet<(ServiceId, Part)>,
     ) -> bool {
+        parts.iter().all(|part| {
+            let of_host = || (part.0, Part::Host(host.clone()));
+            self.was_good(host, family, part)
+                || (part.1 == Part::Whole && self.was_good(host, family, &of_host()))
+        })
+    }
+
+    /// Whether this was good at the changed address of a name.
+    pub(super) fn was_good(
+        &self,
+        host: &HostName,
+        family: Family,
+        part: &(ServiceId, Part),
+    ) -> bool {
         let change = self.changing.get(&(host.clone(), family));
-        change.is_some_and(|change| parts.is_subset(&change.good))
+        change.is_some_and(|change| change.good.contains(part))
     }
 
     /// Services have other numbers now, or what they said is void: it is heard again.

@@ -127,6 +127,7 @@ impl Bindings {
         }
         self.latch_new_entries(|entry| was_latching.contains(entry), &mut actions);
         self.say_limits(&mut actions);
+        keys.extend(self.change_addresses(&mut actions));
         keys.extend(self.all_virtual_services());
         self.decide(&keys, &mut actions);
         self.advance_wishes(now, &mut actions);

@@ -149,8 +149,8 @@ impl Bindings {
         }
     }
 
-    /// Lets changed addresses enter whose every check was good since (D8); answers with the
-    /// virtual services it concerns.
+    /// Lets changed addresses enter whose every check was good since (D8), and those that nobody
+    /// judges; answers with the virtual services it concerns.
     pub(super) fn change_addresses(
         &mut self,
         actions: &mut Vec<Action>,
@@ -159,9 +159,7 @@ impl Bindings {
         let mut good: BTreeSet<(ServiceId, Part)> = BTreeSet::new();
         let mut entering: BTreeSet<(HostName, Family)> = BTreeSet::new();
         for (host, family) in self.addresses.changing() {
-            let parts = self.parts_about(&host, family);
-            let is_next = self.addresses.next(&host, family).is_some();
-            if is_next && !parts.is_empty() && self.addresses.is_good(&host, family, &parts) {
+            if self.is_ready(&host, family) {
                 keys.extend(self.by_host.get(&host).into_iter().flatten());
                 entering.insert((host, family));
             }
@@ -174,7 +172,9 @@ impl Bindings {
             entering.remove(&taken);
         }
         for (host, family) in entering {
-            good.extend(self.parts_about(&host, family));
+            let mut parts = self.parts_about(&host, family);
+            parts.retain(|part| self.addresses.was_good(&host, family, part));
+            good.extend(parts);
             for (service, weight) in self.addresses.change(&host, family) {
                 keys.extend(self.sections.tally.weigh(service, &host, weight));
             }
@@ -193,13 +193,26 @@ impl Bindings {
         keys
     }
 
+    /// Whether nothing but another name of its section keeps the changed address of a name out.
+    fn is_ready(&self, host: &HostName, family: Family) -> bool {
+        let parts = self.parts_about(host, family);
+        let is_good = || !parts.is_empty() && self.addresses.is_good(host, family, &parts);
+        let is_next = self.addresses.next(host, family).is_some();
+        is_next && (self.is_unjudged(host, family) || is_good())
+    }
+
+    /// Whether nobody is to judge what a name stands for: it is a fallback, or its section has
+    /// `service none`.
+    fn is_unjudged(&self, host: &HostName, family: Family) -> bool {
+        self.all_parts_about(host, family).next().is_none()
+    }
+
     /// The changed address of a name is good and another name of the section has it: what a person
     /// should mend.
     pub(super) fn taken(&self, host: &HostName, family: Family) -> Option<String> {
         let next = self.addresses.next(host, family)?;
         let current = self.addresses.current(host, family)?;
-        let parts = self.parts_about(host, family);
-        if !self.addresses.is_good(host, family, &parts) {
+        if !self.is_ready(host, family) {
             return None;
         }
         let other = self.taken_by(host, family, &BTreeSet::new())?;
@@ -242,18 +255,27 @@ impl Bindings {
 
     /// Whose verdicts a changed address of this name waits for.
     fn parts_about(&self, host: &HostName, family: Family) -> BTreeSet<(ServiceId, Part)> {
+        let all = self.all_parts_about(host, family);
+        let waited_for = all.filter(|(service, part)| {
+            let judge = self.judges.get(service);
+            let known = judge.and_then(|judge| judge.parts.get(part));
+            known.is_some_and(|known| known.attendance != Attendance::LeftOut)
+        });
+        waited_for.collect()
+    }
+
+    /// Whose verdicts are about this name, be they waited for or not.
+    fn all_parts_about<'a>(
+        &'a self,
+        host: &'a HostName,
+        family: Family,
+    ) -> impl Iterator<Item = (ServiceId, Part)> + 'a {
         let keys = self.by_host.get(host).into_iter().flatten();
-        keys.filter(|key| key.family() == family)
+        keys.filter(move |key| key.family() == family)
             .filter_map(|key| self.by_virtual_service.get(key))
             .flatten()
             .filter_map(|&index| self.model.bindings.get(index))
             .filter_map(|binding| Some((binding.service, self.part_of(binding, host)?)))
             .chain(self.section_parts_about(host, family))
-            .filter(|(service, part)| {
-                let judge = self.judges.get(service);
-                let known = judge.and_then(|judge| judge.parts.get(part));
-                known.is_some_and(|known| known.attendance != Attendance::LeftOut)
-            })
-            .collect()
     }
 }

@@ -403,3 +403,74 @@ fn a_fallback_without_an_address_shows_among_the_real_servers() {
     assert_eq!(views[1].problem, None);
     assert!(views[1].server.is_some(), "{views:#?}");
 }
+
+#[test]
+fn what_nobody_judges_moves_with_its_name_at_once() {
+    let mut farm = Farm::new(&[
+        "www/http w3",
+        "virtual 10.0.0.3:80/tcp none w1,w2",
+        "virtual 10.0.0.4:80/tcp www/http w3 fallback=fb",
+    ]);
+    let mut table = Table::new();
+    for (name, address) in [("w1", 1), ("w2", 2), ("w3", 3), ("fb", 8)] {
+        farm.resolves(name, &format!("10.1.0.{address}"));
+    }
+    farm.succeeds("www/http");
+    farm.applies(&mut table);
+    farm.applies(&mut table);
+    let servers = |farm: &Farm| farm.wanted()[0].clone();
+    assert!(servers(&farm).ends_with(" 10.1.0.1=in 10.1.0.2=in"));
+    farm.resolves("w1", "10.1.0.5");
+    farm.applies(&mut table);
+    farm.applies(&mut table);
+    let moved = " 10.1.0.2=in 10.1.0.5=in";
+    assert!(servers(&farm).ends_with(moved), "{:?}", farm.wanted());
+    let fallback = |farm: &Farm| {
+        let views = farm.bindings.real_servers();
+        let of_name = |it: &&RealServerView| it.hosts == [HostName::new("fb")];
+        let servers: Vec<String> = views
+            .iter()
+            .filter(of_name)
+            .map(|it| it.server.unwrap().0.ip().to_string())
+            .collect();
+        servers
+    };
+    assert_eq!(fallback(&farm), ["10.1.0.8"]);
+    farm.resolves("fb", "10.1.0.9");
+    assert_eq!(fallback(&farm), ["10.1.0.9"]);
+    // Nor do two of them become one.
+    farm.said();
+    farm.resolves("w1", "10.1.0.2");
+    assert!(servers(&farm).ends_with(moved), "{:?}", farm.wanted());
+    let said = farm.said().join("\n");
+    assert!(
+        said.contains("as w2 has, so they would be one real server"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_line_that_names_a_host_of_its_group_does_not_wait_for_the_others() {
+    let mut farm = Farm::new(&["www/http w1,w2 10.0.0.3:80/tcp w1"]);
+    let mut table = Table::new();
+    table.insert(VS.parse().unwrap(), fixture_entry());
+    farm.resolves("w1", "10.1.0.1");
+    farm.succeeds("www/http");
+    farm.applies(&mut table);
+    farm.resolves("w1", "10.1.0.2");
+    farm.fails_quietly("www/http", "w1 w2");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=in")]);
+    farm.fails_quietly("www/http", "w2");
+    let moved = format!("{VS} foreign 10.1.0.1=out 10.1.0.2=in");
+    assert_eq!(farm.wanted(), [moved]);
+    farm.applies(&mut table);
+    // Whether it is in is the word of the service as a whole, as before.
+    farm.fails("www/http", "w2");
+    farm.applies(&mut table);
+    farm.resolves("w1", "10.1.0.3");
+    farm.fails("www/http", "w2");
+    farm.applies(&mut table);
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.3=out")]);
+    farm.succeeds("www/http");
+    assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.3=in")]);
+}

@@ -303,14 +303,16 @@ impl Naive {
                 .map(Line::judged)
                 .filter(|part| self.heard[part] != Heard::GivenUp)
                 .collect();
-            if !address.is_empty()
-                && !counted.is_empty()
-                && counted.iter().all(|part| good.contains(part))
-            {
+            // A service as a whole may fail for another host.
+            let is_good = |(service, part): &(String, String)| {
+                good.contains(&(service.clone(), part.clone()))
+                    || (part == "*" && good.contains(&(service.clone(), host.clone())))
+            };
+            if !address.is_empty() && !counted.is_empty() && counted.iter().all(is_good) {
                 *current = Some(address);
                 *next = None;
-                self.verdicts
-                    .extend(counted.into_iter().map(|part| (part, true)));
+                let heard = counted.into_iter().filter(|part| good.contains(part));
+                self.verdicts.extend(heard.map(|part| (part, true)));
             }
         }
     }
@@ -333,6 +335,7 @@ impl Naive {
             Some(_) if next.as_ref().is_some_and(|(it, _)| it == answer) => {}
             Some(_) => *next = Some((answer.to_owned(), BTreeSet::new())),
         }
+        self.change_addresses();
     }
 
     fn reloads(&mut self, file: usize) {
