@@ -35,6 +35,9 @@ pub const OUTAGES_MAX: usize = 20_000;
 /// Outages of the peer's that are over and are kept, the newest: as many as it tells.
 pub const ENDED_MAX: usize = 1_000;
 
+/// A clock that is set by less is one that drifts: what that leaves wrong is less than a check takes.
+const STEP_MICROS_MIN: u64 = 100_000;
+
 /// Longest name of a peer, in bytes, as it is shown.
 const NAME_MAX: usize = 64;
 
@@ -122,6 +125,8 @@ pub struct Talk {
     delivered: Delivered,
     link: Option<Link>,
     peer: PeerState,
+    /// What our wall clock said when the monotonic one began, as it stood when it was looked at last.
+    clock: Option<Wall>,
     /// Entries for which there was no room: of the peer's, or of ours in a line.
     left_out: u64,
 }
@@ -136,6 +141,7 @@ impl Talk {
             delivered: Delivered::default(),
             link: None,
             peer: PeerState::default(),
+            clock: None,
             left_out: 0,
         }
     }
@@ -219,6 +225,7 @@ impl Talk {
 
     /// The next word to send; none while there is nothing to say.
     pub fn say(&mut self, now: Now) -> Option<Word> {
+        self.look_at_clock(now);
         self.delivered.expire(now.mono);
         let Self {
             own,
@@ -263,12 +270,33 @@ impl Talk {
         Some(said.map_or(Mono::ZERO, |at| at.after(KEEPALIVE)))
     }
 
+    /// Our clock may have been set: all that is known by it moves with it, and the peer is to hear of
+    /// it before any time that is told by it.
+    fn look_at_clock(&mut self, now: Now) {
+        let began = now.wall.as_micros().saturating_sub(passed(now.mono));
+        let known = self.clock.map_or(began, Wall::as_micros);
+        let step = began.saturating_sub(known);
+        if self.clock.is_some() && step.unsigned_abs() < STEP_MICROS_MIN {
+            return;
+        }
+        self.clock = Some(Wall::from_micros(began));
+        self.peer.our_clock_was_set(step);
+        if let Some(link) = &mut self.link {
+            link.here_at = link.here_at.filter(|_| step == 0);
+            link.skew.our_clock_was_set(step);
+            if let Some(coming) = &mut link.coming {
+                coming.our_clock_was_set(step);
+            }
+        }
+    }
+
     /// Takes in one word of the peer's.
     ///
     /// # Errors
     ///
     /// It does not come first, or comes first and must not: the link has to end.
     pub fn hear(&mut self, now: Now, word: Word) -> Result<Option<Heard>, Refusal> {
+        self.look_at_clock(now);
         let link = self.link.as_mut().ok_or(Refusal::Order)?;
         if link.is_named == matches!(word, Word::Hello { .. }) {
             return Err(Refusal::Order);
@@ -336,6 +364,28 @@ impl Talk {
         let is_whole = self.link.as_ref().is_some_and(|link| link.coming.is_none());
         Ok((is_heard && is_whole).then_some(Heard::State))
     }
+}
+
+impl PeerState {
+    /// By so many microseconds.
+    fn our_clock_was_set(&mut self, step: i64) {
+        if step == 0 {
+            return;
+        }
+        self.ahead_micros = self.ahead_micros.saturating_sub(step);
+        let moved = |at: Wall| at.by_our_clock(step.saturating_neg());
+        for outage in Arc::make_mut(&mut self.outages).values_mut() {
+            outage.began = moved(outage.began);
+        }
+        let ended = Arc::make_mut(&mut self.ended).values_mut();
+        for Past { lasted, .. } in ended.flat_map(BTreeMap::values_mut) {
+            (lasted.began, lasted.ended) = (moved(lasted.began), moved(lasted.ended));
+        }
+    }
+}
+
+fn passed(mono: Mono) -> i64 {
+    i64::try_from(mono.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Takes outages in; how many had no room.

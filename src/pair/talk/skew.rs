@@ -14,6 +14,10 @@ use crate::time::Mono;
 /// [`DEAD_LIMIT`] has no link, so that there is always one from before a stop.
 const PERIOD: Duration = DEAD_LIMIT.saturating_add(Duration::from_secs(1));
 
+/// No word is so long on its way: the link would be gone. One that says so much less than those
+/// before is of a clock that was set back.
+const DELAY_MICROS_MAX: i64 = 60_000_000;
+
 /// What the words of late say.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Skew {
@@ -32,6 +36,9 @@ struct Period {
 impl Skew {
     /// Takes in a word that came now, by which the other clock is so many microseconds ahead.
     pub(super) fn take(&mut self, now: Mono, ahead_micros: i64) {
+        if self.ahead_micros().saturating_sub(ahead_micros) > DELAY_MICROS_MAX {
+            *self = Self::default();
+        }
         match &mut self.current {
             Some(period) if now.since(period.began) < PERIOD => {
                 period.quickest = period.quickest.max(ahead_micros);
@@ -43,6 +50,14 @@ impl Skew {
                     quickest: ahead_micros,
                 });
             }
+        }
+    }
+
+    /// Our own clock was set by so many microseconds.
+    pub(super) fn our_clock_was_set(&mut self, step: i64) {
+        let current = self.current.as_mut().map(|it| &mut it.quickest);
+        for ahead in current.into_iter().chain(&mut self.former) {
+            *ahead = ahead.saturating_sub(step);
         }
     }
 

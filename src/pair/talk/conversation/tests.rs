@@ -156,6 +156,36 @@ fn a_word_that_was_late_is_no_other_clock_and_another_clock_is_seen_soon() {
     assert_eq!(two.peer().ahead_micros, -5_001_000);
 }
 
+/// Our clock is an hour ahead of the one that counts on, and the peer's was set an hour back.
+#[test]
+fn a_clock_that_is_set_moves_no_moment_of_the_peers() {
+    let hour = 3_600_000_000;
+    let set = |at: u64, step: i64| Now {
+        wall: Wall::from_micros(now(at).wall.as_micros() + step),
+        ..now(at)
+    };
+    let (mut one, mut two) = linked();
+    one.tell(own(&[("http", 9)]));
+    for at in 1..5 {
+        carry(now(at), &mut one, &mut two);
+    }
+    let began = |two: &Talk| two.peer().outages.values().next().unwrap().began;
+    let before = began(&two);
+    // Ours is set.
+    two.hear(set(6, hour), here_late(6, 0, 1)).unwrap();
+    assert_eq!(two.peer().ahead_micros, -hour);
+    assert_eq!(began(&two), before.after(Duration::from_secs(3_600)));
+    // Theirs is set back.
+    two.hear(set(7, hour), here_late(7, -3_600_000, 1)).unwrap();
+    assert_eq!(two.peer().ahead_micros, -2 * hour - 1_000);
+    assert_eq!(began(&two), before.after(Duration::from_secs(3_600)));
+    // Who is set says so before any time that is told by its clock.
+    while one.say(now(8)).is_some() {}
+    one.tell(own(&[("http", 9), ("smtp", 9)]));
+    let said = one.say(set(8, -hour));
+    assert!(matches!(said, Some(Word::Here(_))), "{said:?}");
+}
+
 /// However many wishes there are: a storm of messages looks through them once.
 #[test]
 fn what_is_delivered_costs_no_look_at_what_is_wished() {
