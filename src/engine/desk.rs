@@ -16,7 +16,7 @@ use crate::engine::event::{Event, NoWish, PeerWish, SharedWish};
 use crate::engine::saved::{Record, Saved};
 use crate::pair::talk::wishes::{Cause, WISHES_MAX};
 use crate::pair::talk::{StampedWish, Wishes};
-use crate::time::Wall;
+use crate::time::Now;
 
 /// What is known of wishes on both directors.
 #[derive(Debug, Default)]
@@ -108,7 +108,7 @@ impl WishDesk {
     }
 
     /// A person has just said something here: it gets its stamp at once, where there is a peer.
-    pub fn said(&mut self, now: Wall, engine: &Engine) -> Vec<Record> {
+    pub fn said(&mut self, now: Now, engine: &Engine) -> Vec<Record> {
         match self.has_peer {
             true => self.look(now, Cause::Person, engine),
             false => Vec::new(),
@@ -116,7 +116,7 @@ impl WishDesk {
     }
 
     /// All that is wished, for the peer, and what of that is for the journal.
-    pub fn tell(&mut self, now: Wall, engine: &Engine) -> (Arc<Vec<StampedWish>>, Vec<Record>) {
+    pub fn tell(&mut self, now: Now, engine: &Engine) -> (Arc<Vec<StampedWish>>, Vec<Record>) {
         let records = self.look(now, Cause::Itself, engine);
         (Arc::clone(&self.all), records)
     }
@@ -124,7 +124,7 @@ impl WishDesk {
     /// The peer knows of these.
     pub fn hear(
         &mut self,
-        now: Wall,
+        now: Now,
         engine: &Engine,
         heard: Vec<StampedWish>,
     ) -> (Vec<DeskAction>, Option<Errand>) {
@@ -148,21 +148,21 @@ impl WishDesk {
     }
 
     /// What counts and does not hold here yet; none where it all does.
-    pub fn errand(&self, now: Wall) -> Option<Errand> {
+    pub fn errand(&self, now: Now) -> Option<Errand> {
         self.errand_of(now, BTreeSet::new())
     }
 
-    fn errand_of(&self, now: Wall, news: BTreeSet<String>) -> Option<Errand> {
-        let differing = self.wishes.differing(now);
+    fn errand_of(&self, now: Now, news: BTreeSet<String>) -> Option<Errand> {
+        let differing = self.wishes.differing(now.wall);
         let has_some = self.has_peer && !differing.is_empty();
         has_some.then_some(Errand { differing, news })
     }
 
     /// The engine was told, and has carried out what is about something that it has.
-    pub fn ran(&mut self, errand: Errand, now: Wall, engine: &Engine) -> Vec<DeskAction> {
+    pub fn ran(&mut self, errand: Errand, now: Now, engine: &Engine) -> Vec<DeskAction> {
         let Errand { differing, news } = errand;
         let records = self.look(now, Cause::Itself, engine);
-        let waiting = self.wishes.differing(now);
+        let waiting = self.wishes.differing(now.wall);
         let left: BTreeSet<&str> = waiting.iter().map(|it| &*it.key).collect();
         let done = differing.into_iter().filter(|it| !left.contains(&*it.key));
         let done = done.map(|StampedWish { key, value, .. }| match value {
@@ -182,7 +182,7 @@ impl WishDesk {
 
     /// Another file is about to take effect: what is wished by now gets its stamps. Where there
     /// is no peer it was said by persons, for when there is one; the journal hears of it then.
-    pub fn settle(&mut self, now: Wall, engine: &Engine) -> Vec<Record> {
+    pub fn settle(&mut self, now: Now, engine: &Engine) -> Vec<Record> {
         match self.has_peer {
             true => self.look(now, Cause::Itself, engine),
             false => {
@@ -194,7 +194,7 @@ impl WishDesk {
 
     /// Another file took effect. What it no longer has, and what a reset forgets, nobody has
     /// ended: that holds again where this director has it.
-    pub fn reloaded(&mut self, now: Wall, engine: &Engine) -> (Vec<Record>, Option<Errand>) {
+    pub fn reloaded(&mut self, now: Now, engine: &Engine) -> (Vec<Record>, Option<Errand>) {
         self.wishes.rebase(&engine.wish_level());
         self.all = Arc::new(self.wishes.all().collect());
         let had_peer = std::mem::replace(&mut self.has_peer, has_peer(engine));
@@ -215,10 +215,11 @@ impl WishDesk {
     }
 
     /// Looks at what holds; what of that is for the journal.
-    fn look(&mut self, now: Wall, cause: Cause, engine: &Engine) -> Vec<Record> {
-        let said = self
-            .wishes
-            .look(now, self.writer, cause, engine.wish_level());
+    fn look(&mut self, now: Now, cause: Cause, engine: &Engine) -> Vec<Record> {
+        let mut said = self.wishes.look_at_clock(now);
+        let now = now.wall;
+        let level = engine.wish_level();
+        said.extend(self.wishes.look(now, self.writer, cause, level));
         let gone = self.wishes.tidy(now);
         if !said.is_empty() || !gone.is_empty() {
             self.all = Arc::new(self.wishes.all().collect());

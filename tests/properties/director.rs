@@ -222,10 +222,10 @@ pub(crate) fn peer(bytes: &[u8]) {
                 engine.handle(now, Event::Peer(told));
             }
             Ok(Some(Heard::Wishes(heard))) => {
-                let (_, errand) = desk.hear(now.wall, &engine, heard);
+                let (_, errand) = desk.hear(now, &engine, heard);
                 if let Some(errand) = errand {
                     engine.handle(now, errand.event());
-                    desk.ran(errand, now.wall, &engine);
+                    desk.ran(errand, now, &engine);
                 }
             }
             // The link ends.
@@ -234,7 +234,7 @@ pub(crate) fn peer(bytes: &[u8]) {
     }
     goes_on(&mut engine, now);
     // What it comes to is told to a third that knows nothing of it.
-    let (wishes, _) = desk.tell(now.wall, &engine);
+    let (wishes, _) = desk.tell(now, &engine);
     talk.tell(Own {
         outages: Arc::clone(&talk.peer().outages),
         wishes,

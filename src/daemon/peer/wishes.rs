@@ -9,25 +9,24 @@ use crate::daemon::Daemon;
 use crate::engine::desk::{DeskAction, DeskNote, Errand};
 use crate::engine::saved::Record;
 use crate::pair::talk::StampedWish;
-use crate::time::Wall;
 
 impl Daemon {
     /// What is wished, for the peer.
     pub(super) fn wishes_for_peer(&mut self) -> Arc<Vec<StampedWish>> {
-        let (wishes, records) = self.peer.desk.tell(self.wall(), &self.engine);
+        let (wishes, records) = self.peer.desk.tell(self.clock.now(), &self.engine);
         self.record_wishes(records);
         wishes
     }
 
     /// What a person has just said gets its stamp at once.
     pub(in crate::daemon) fn stamp_wishes(&mut self) {
-        let records = self.peer.desk.said(self.wall(), &self.engine);
+        let records = self.peer.desk.said(self.clock.now(), &self.engine);
         self.record_wishes(records);
     }
 
     /// The peer knows of these.
     pub(super) fn peer_wishes(&mut self, heard: Vec<StampedWish>) {
-        let (actions, errand) = self.peer.desk.hear(self.wall(), &self.engine, heard);
+        let (actions, errand) = self.peer.desk.hear(self.clock.now(), &self.engine, heard);
         self.perform_wishes(actions);
         self.run(errand);
     }
@@ -35,7 +34,7 @@ impl Daemon {
     /// Carries out what counts and does not hold here yet, as far as this director has what it is
     /// about.
     pub(in crate::daemon) fn carry_out_shared(&mut self) {
-        let errand = self.peer.desk.errand(self.wall());
+        let errand = self.peer.desk.errand(self.clock.now());
         self.run(errand);
     }
 
@@ -44,19 +43,19 @@ impl Daemon {
             return;
         };
         self.tell(errand.event());
-        let actions = self.peer.desk.ran(errand, self.wall(), &self.engine);
+        let actions = self.peer.desk.ran(errand, self.clock.now(), &self.engine);
         self.perform_wishes(actions);
     }
 
     /// Another file is about to take effect.
     pub(in crate::daemon) fn settle_wishes(&mut self) {
-        let records = self.peer.desk.settle(self.wall(), &self.engine);
+        let records = self.peer.desk.settle(self.clock.now(), &self.engine);
         self.record_wishes(records);
     }
 
     /// Another file took effect.
     pub(in crate::daemon) fn rebase_wishes(&mut self) {
-        let (records, errand) = self.peer.desk.reloaded(self.wall(), &self.engine);
+        let (records, errand) = self.peer.desk.reloaded(self.clock.now(), &self.engine);
         self.record_wishes(records);
         self.run(errand);
     }
@@ -83,10 +82,6 @@ impl Daemon {
         for record in records {
             self.store.record(record);
         }
-    }
-
-    fn wall(&self) -> Wall {
-        self.clock.now().wall
     }
 }
 

@@ -41,8 +41,8 @@ impl Director {
         }
     }
 
-    fn wall(&self) -> Wall {
-        at(self.seconds).wall
+    fn now(&self) -> Now {
+        at(self.seconds)
     }
 
     /// An operator disables or enables the service.
@@ -55,7 +55,7 @@ impl Director {
             false => Wish::Enable(target),
         };
         self.engine.handle(at(self.seconds), Event::Operator(wish));
-        let records = self.desk.said(self.wall(), &self.engine);
+        let records = self.desk.said(self.now(), &self.engine);
         self.write(records);
     }
 
@@ -66,7 +66,7 @@ impl Director {
 
     fn hears(&mut self, heard: Vec<StampedWish>) -> Vec<DeskAction> {
         self.seconds += 1.0;
-        let (mut actions, errand) = self.desk.hear(self.wall(), &self.engine, heard);
+        let (mut actions, errand) = self.desk.hear(self.now(), &self.engine, heard);
         actions.extend(self.runs(errand));
         self.performs(&actions);
         actions
@@ -77,7 +77,7 @@ impl Director {
             return Vec::new();
         };
         self.engine.handle(at(self.seconds), errand.event());
-        let now = self.wall();
+        let now = self.now();
         self.desk.ran(errand, now, &self.engine)
     }
 
@@ -93,19 +93,19 @@ impl Director {
 
     /// All that it would tell.
     fn told(&mut self) -> Vec<StampedWish> {
-        let (all, records) = self.desk.tell(self.wall(), &self.engine);
+        let (all, records) = self.desk.tell(self.now(), &self.engine);
         self.write(records);
         all.to_vec()
     }
 
     fn reads(&mut self, model: Arc<Model>) {
         self.seconds += 1.0;
-        let records = self.desk.settle(self.wall(), &self.engine);
+        let records = self.desk.settle(self.now(), &self.engine);
         self.write(records);
         let memory = Memory::Kept;
         let reload = Event::Reload { model, memory };
         self.engine.handle(at(self.seconds), reload);
-        let (records, errand) = self.desk.reloaded(self.wall(), &self.engine);
+        let (records, errand) = self.desk.reloaded(self.now(), &self.engine);
         self.write(records);
         let actions = self.runs(errand);
         self.performs(&actions);

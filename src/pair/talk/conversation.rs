@@ -13,7 +13,7 @@ use crate::pair::SaidRole;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::{Delivered, Delivery, EventId};
 use crate::pair::talk::session::Refusal;
-use crate::pair::talk::skew::Skew;
+use crate::pair::talk::skew::{OurClock, Skew};
 use crate::pair::talk::wishes::{Stamp, StampedWish};
 use crate::pair::talk::word::{
     EndedOutage, Here, Lasted, OpenOutage, Past, ServiceName, Word, chunks,
@@ -34,9 +34,6 @@ pub const OUTAGES_MAX: usize = 20_000;
 
 /// Outages of the peer's that are over and are kept, the newest: as many as it tells.
 pub const ENDED_MAX: usize = 1_000;
-
-/// A clock that is set by less is one that drifts: what that leaves wrong is less than a check takes.
-const STEP_MICROS_MIN: u64 = 100_000;
 
 /// Longest name of a peer, in bytes, as it is shown.
 const NAME_MAX: usize = 64;
@@ -125,8 +122,7 @@ pub struct Talk {
     delivered: Delivered,
     link: Option<Link>,
     peer: PeerState,
-    /// What our wall clock said when the monotonic one began, as it stood when it was looked at last.
-    clock: Option<Wall>,
+    clock: OurClock,
     /// Entries for which there was no room: of the peer's, or of ours in a line.
     left_out: u64,
 }
@@ -141,7 +137,7 @@ impl Talk {
             delivered: Delivered::default(),
             link: None,
             peer: PeerState::default(),
-            clock: None,
+            clock: OurClock::default(),
             left_out: 0,
         }
     }
@@ -273,16 +269,13 @@ impl Talk {
     /// Our clock may have been set: all that is known by it moves with it, and the peer is to hear of
     /// it before any time that is told by it.
     fn look_at_clock(&mut self, now: Now) {
-        let began = now.wall.as_micros().saturating_sub(passed(now.mono));
-        let known = self.clock.map_or(began, Wall::as_micros);
-        let step = began.saturating_sub(known);
-        if self.clock.is_some() && step.unsigned_abs() < STEP_MICROS_MIN {
+        let step = self.clock.step(now);
+        if step == 0 {
             return;
         }
-        self.clock = Some(Wall::from_micros(began));
         self.peer.our_clock_was_set(step);
         if let Some(link) = &mut self.link {
-            link.here_at = link.here_at.filter(|_| step == 0);
+            link.here_at = None;
             link.skew.our_clock_was_set(step);
             if let Some(coming) = &mut link.coming {
                 coming.our_clock_was_set(step);
@@ -369,9 +362,6 @@ impl Talk {
 impl PeerState {
     /// By so many microseconds.
     fn our_clock_was_set(&mut self, step: i64) {
-        if step == 0 {
-            return;
-        }
         self.ahead_micros = self.ahead_micros.saturating_sub(step);
         let moved = |at: Wall| at.by_our_clock(step.saturating_neg());
         for outage in Arc::make_mut(&mut self.outages).values_mut() {
@@ -382,10 +372,6 @@ impl PeerState {
             (lasted.began, lasted.ended) = (moved(lasted.began), moved(lasted.ended));
         }
     }
-}
-
-fn passed(mono: Mono) -> i64 {
-    i64::try_from(mono.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Takes outages in; how many had no room.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::pair::talk::conversation::DEAD_LIMIT;
-use crate::time::Mono;
+use crate::time::{Mono, Now};
 
 /// Words of one such time, and of the one before, count: a director that is silent for longer than
 /// [`DEAD_LIMIT`] has no link, so that there is always one from before a stop.
@@ -17,6 +17,31 @@ const PERIOD: Duration = DEAD_LIMIT.saturating_add(Duration::from_secs(1));
 /// No word is so long on its way: the link would be gone. One that says so much less than those
 /// before is of a clock that was set back.
 const DELAY_MICROS_MAX: i64 = 60_000_000;
+
+/// A clock that is set by less is one that drifts: what that leaves wrong is less than a check takes.
+const STEP_MICROS_MIN: u64 = 100_000;
+
+/// Our own wall clock, to notice that it is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OurClock {
+    /// What it said when the monotonic one began, as it stood when it was looked at last.
+    began: Option<i64>,
+}
+
+impl OurClock {
+    /// By how many microseconds it was set since the last look.
+    pub(super) fn step(&mut self, now: Now) -> i64 {
+        let passed = i64::try_from(now.mono.as_micros()).unwrap_or(i64::MAX);
+        let began = now.wall.as_micros().saturating_sub(passed);
+        let known = *self.began.get_or_insert(began);
+        let step = began.saturating_sub(known);
+        if step.unsigned_abs() < STEP_MICROS_MIN {
+            return 0;
+        }
+        self.began = Some(began);
+        step
+    }
+}
 
 /// What the words of late say.
 #[derive(Clone, Copy, Debug, Default)]

@@ -21,7 +21,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::time::Wall;
+use crate::pair::talk::skew::OurClock;
+use crate::time::{Now, Wall};
 
 /// Wishes and tombstones that are kept: far more than persons have said. Tombstones go first, the
 /// oldest first; then a wish of the peer's is not taken.
@@ -103,6 +104,7 @@ pub struct Wishes {
     greatest: i64,
     /// Wishes of the peer's that were not taken.
     left_out: u64,
+    clock: OurClock,
 }
 
 /// What counts of a key.
@@ -153,6 +155,22 @@ impl Wishes {
         self.seen = said
             .filter_map(|(key, entry)| Some((key.clone(), entry.value.clone()?)))
             .collect();
+    }
+
+    /// Our clock may have been set, which makes no wish with a time of its own last longer; the
+    /// entries that this changes.
+    pub fn look_at_clock(&mut self, now: Now) -> Vec<StampedWish> {
+        let step = self.clock.step(now);
+        if step == 0 {
+            return Vec::new();
+        }
+        let entries = self.entries.iter_mut();
+        let timed = entries.filter(|(_, entry)| entry.until().is_some());
+        let moved = timed.map(|(key, entry)| {
+            entry.ahead_micros = entry.ahead_micros.saturating_sub(step);
+            entry.told(key)
+        });
+        moved.collect()
     }
 
     /// Looks at what holds here now; the entries that this changes.
@@ -319,9 +337,13 @@ impl Entry {
 
     /// Whether its time is over.
     fn is_over(&self, now: Wall) -> bool {
-        let until = self.value.as_ref().and_then(|it| it.get(UNTIL)?.as_i64());
-        let until = until.map(|until| Wall::from_micros(until).by_our_clock(self.ahead_micros));
-        until.is_some_and(|until| until <= now)
+        self.until().is_some_and(|until| until <= now)
+    }
+
+    /// When it is over, by our clock; none where it has no time of its own.
+    fn until(&self) -> Option<Wall> {
+        let until = self.value.as_ref()?.get(UNTIL)?.as_i64()?;
+        Some(Wall::from_micros(until).by_our_clock(self.ahead_micros))
     }
 }
 

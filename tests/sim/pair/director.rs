@@ -167,16 +167,16 @@ impl Director {
         let mut actions = Vec::new();
         if is_start {
             // As the daemon does: what both know of holds before all else.
-            let errand = self.desk.errand(self.now(time).wall);
+            let errand = self.desk.errand(self.now(time));
             actions = self.run(time, errand);
         }
         if is_reload {
-            let records = self.desk.settle(self.now(time).wall, &self.engine);
+            let records = self.desk.settle(self.now(time), &self.engine);
             self.write_all(records);
         }
         actions.extend(self.handle(time, event));
         if is_reload {
-            let (records, errand) = self.desk.reloaded(self.now(time).wall, &self.engine);
+            let (records, errand) = self.desk.reloaded(self.now(time), &self.engine);
             self.write_all(records);
             actions.extend(self.run(time, errand));
         }
@@ -197,7 +197,7 @@ impl Director {
         }
         let actions = self.engine.handle(self.now(time), event);
         if is_said {
-            let records = self.desk.said(self.now(time).wall, &self.engine);
+            let records = self.desk.said(self.now(time), &self.engine);
             self.write_all(records);
         }
         self.servers_stand_as_they_should(time);
@@ -265,7 +265,7 @@ impl Director {
 
     /// What the other one's operators said.
     fn hears_wishes(&mut self, time: Mono, heard: Vec<StampedWish>) -> Vec<Action> {
-        let now = self.now(time).wall;
+        let now = self.now(time);
         let (actions, errand) = self.desk.hear(now, &self.engine, heard);
         self.perform_wishes(actions);
         self.run(time, errand)
@@ -276,7 +276,7 @@ impl Director {
             return Vec::new();
         };
         let actions = self.handle(time, errand.event());
-        let done = self.desk.ran(errand, self.now(time).wall, &self.engine);
+        let done = self.desk.ran(errand, self.now(time), &self.engine);
         self.perform_wishes(done);
         actions
     }
@@ -322,7 +322,7 @@ impl Director {
 
     /// All that there is to say now.
     pub(crate) fn says(&mut self, time: Mono) -> Vec<Word> {
-        let (wishes, records) = self.desk.tell(self.now(time).wall, &self.engine);
+        let (wishes, records) = self.desk.tell(self.now(time), &self.engine);
         self.write_all(records);
         let (outages, numbers) = self.engine.outages();
         self.talk.tell(Own {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::time::Mono;
 
 fn level(entries: &[(&str, i64)]) -> Level {
     let entry = |(key, value): &(&str, i64)| ((*key).to_owned(), Value::from(*value));
@@ -486,6 +487,29 @@ fn a_wish_ends_by_itself_by_the_clock_of_who_said_it() {
     let journal = BTreeMap::from([wish.record()]);
     let restored = Wishes::restore(&journal, &Level::new());
     assert_eq!(restored.differing(at(1_000)), [wish]);
+}
+
+#[test]
+fn a_clock_that_is_set_makes_no_wish_last_longer() {
+    let until = serde_json::json!({ "until": at(100).as_micros() });
+    let level = Level::from([("a".to_owned(), until), ("b".to_owned(), 1.into())]);
+    let by = |passed: u64, wall: i64| Now {
+        mono: Mono::ZERO.after(Duration::from_secs(passed)),
+        wall: at(wall),
+    };
+    let mut wishes = Wishes::default();
+    assert_eq!(wishes.look_at_clock(by(10, 10)), []);
+    wishes.look(at(10), 1, Cause::Person, level);
+    // An hour back.
+    let moved = wishes.look_at_clock(by(20, 20 - 3_600));
+    let moved: Vec<_> = moved.iter().map(|it| (&*it.key, it.ahead_micros)).collect();
+    assert_eq!(moved, [("a", 3_600_000_000)]);
+    assert_eq!(wishes.look_at_clock(by(21, 21 - 3_600)), []);
+    // Its time is over here: no person has ended it, and it does not come back.
+    let left = Level::from([("b".to_owned(), 1.into())]);
+    let over = wishes.look(at(101 - 3_600), 1, Cause::Itself, left);
+    assert_eq!((&*over[0].key, &over[0].value), ("a", &None));
+    assert_eq!(wishes.differing(at(101 - 3_600)), []);
 }
 
 /// Two directors, and the same two without what no person says: reloads, resets, and what a director
