@@ -501,6 +501,8 @@ fn take_in_outage(
             calls: known.calls,
             events: known.events,
             heard: known.heard,
+            reached: known.reached,
+            end_heard: known.end_heard,
             acked: known.acked,
             ..new
         });

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::event::{
-    Action, AlertKind, Note, PeerTold, Renumbering, Speaking, Status, Wish,
+    Action, AlertKind, Note, PeerTold, Renumbering, RunId, Speaking, Status, Wish,
 };
 use crate::engine::peer::ended::EndedHere;
 use crate::engine::peer::owed::Owed;
@@ -258,7 +258,8 @@ impl Engine {
         };
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
-            (outage.id, outage.reached) = (peers.number, peers.reached);
+            outage.id = peers.number;
+            outage.set_reached(peers.reached, RunId(self.last_run));
         }
         state.last_outage = state.last_outage.max(peers.number);
         actions.push(report::record(service, state, now));

@@ -67,6 +67,7 @@ impl Engine {
         let is_blind = verdict::is_blind(&heard.report);
         let text = EventText::of(heard.report);
 
+        self.begin_behind_its_end(now, id, heard.began, actions);
         let number = self.number_of_outage(id, now);
         let state = &mut self.states[id.index()];
         let was = state.status;

@@ -496,6 +496,7 @@ impl SavedOutage {
             heard: self.heard,
             ups: 0,
             reached: self.reached,
+            end_heard: None,
             acked: self.acked,
             hosts: Box::default(),
         }

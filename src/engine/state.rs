@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{HostVerdict, Report, Status, Suppression};
+use crate::engine::event::{HostVerdict, Report, RunId, Status, Suppression};
 use crate::engine::recent::Recent;
 use crate::engine::said::Between;
 use crate::engine::verdict;
@@ -165,6 +165,9 @@ pub(crate) struct Outage {
     pub(crate) ups: u32,
     /// What of it has reached people under its number, told by whichever director.
     pub(crate) reached: Reached,
+    /// The latest run that had begun when this director heard that its end has reached people. Not
+    /// in the journal: what runs behind a restart began later.
+    pub(crate) end_heard: Option<RunId>,
     /// When the newest acknowledgement of it was said, here or on the other director of a pair: one
     /// that a changed summary has ended (`unack_summary`) does not come back.
     pub(crate) acked: Option<Wall>,
@@ -321,9 +324,18 @@ impl Outage {
             heard: None,
             ups: 0,
             reached: Reached::Nothing,
+            end_heard: None,
             acked: None,
             hosts: Box::default(),
         }
+    }
+
+    /// So much of it has reached people; `latest` is the newest run that has begun.
+    pub(crate) fn set_reached(&mut self, reached: Reached, latest: RunId) {
+        if reached == Reached::End && self.reached != Reached::End {
+            self.end_heard = Some(latest);
+        }
+        self.reached = reached;
     }
 
     /// The calls of one event came behind so many others.

@@ -149,8 +149,15 @@ impl Post {
     pub fn is_needless(&self, event: &str, to: &Arc<str>) -> bool {
         match self.speaking {
             Speaking::Silent => self.elsewhere.covers(event, to),
-            Speaking::Speaks => self.elsewhere.has(event, to),
+            Speaking::Speaks => self.elsewhere.has(event, to) || self.is_over(event, to),
         }
+    }
+
+    /// Whether this receiver has the end of what this is about from the other director. Who fails on
+    /// behind that tells it as another outage.
+    fn is_over(&self, event: &str, to: &Arc<str>) -> bool {
+        let id = EventId::of(event).filter(|id| id.is_shared() && id.kind != "up");
+        id.is_some_and(|id| self.elsewhere.has_end_for(id.outage, to))
     }
 
     /// Puts a letter of a call in, under a number that no other one has, unless nobody needs it.
@@ -295,12 +302,15 @@ impl Post {
         let mut forgotten = Vec::new();
         for Delivery { event, to } in told {
             forgotten.extend(self.drop_told(event, to, Why::ToldElsewhere));
-            let is_covering = self.speaking == Speaking::Silent;
-            let Some(id) = EventId::of(event).filter(|_| is_covering) else {
+            let Some(id) = EventId::of(event) else {
                 continue;
             };
             for other in self.of_outage(id.outage, to) {
-                if EventId::of(&other).is_some_and(|other| id.covers(other)) {
+                let is_covering = match self.speaking {
+                    Speaking::Silent => EventId::of(&other).is_some_and(|other| id.covers(other)),
+                    Speaking::Speaks => self.is_over(&other, to),
+                };
+                if is_covering {
                     forgotten.extend(self.drop_told(&other, to, Why::ToldElsewhere));
                 }
             }

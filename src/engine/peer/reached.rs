@@ -14,7 +14,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::event::{Action, Speaking, Status};
+use crate::engine::event::{Action, RunId, Speaking, Status};
+use crate::engine::going::Began;
 use crate::engine::peer::{Peer, name};
 use crate::engine::{Engine, numbering, report};
 use crate::model::ServiceId;
@@ -197,23 +198,59 @@ impl Engine {
             if news.reached(&service.group, &service.name, outage.id) != Reached::End {
                 continue;
             }
-            let ours = Candidate {
-                number: outage.id,
-                reached: Reached::End,
-            };
-            let since = (outage.since, outage.first_failure);
-            // When it ended nobody knows; what began later is none of it.
-            let over = (outage.latest, outage.last_failure);
-            let ours = (ours, ToldPeriods::default());
-            self.keep_end(now, name(service), ours, (since, over), actions);
-            let state = &mut self.states[id.index()];
-            state.recover(now, service);
-            (state.status, state.exit, state.text) = (Status::Untested, None, None);
-            actions.push(report::record(service, state, now));
+            self.end_unseen(now, id, actions);
         }
         self.end_troubles_that_were_over(now, actions, |of, number| {
             news.reached(&of.group, &of.service, number) == Reached::End
         });
+    }
+
+    /// A service fails on, and the other director told people that its outage is over: to them this is
+    /// another one. Only who speaks begins it, and only by a check that began later than this
+    /// director heard of the end: by an earlier one it may see the same end a check later, and then
+    /// has nothing to tell.
+    pub(in crate::engine) fn begin_behind_its_end(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        began: Began,
+        actions: &mut Vec<Action>,
+    ) {
+        let state = &self.states[id.index()];
+        let open = state
+            .outage
+            .as_deref()
+            .filter(|_| state.status == Status::Fail);
+        let Some(outage) = open.filter(|it| it.reached == Reached::End) else {
+            return;
+        };
+        let runs = began.run.zip(outage.end_heard);
+        let is_later = runs.is_none_or(|(run, latest)| run > latest);
+        if is_later && self.peer.told.speaking == Speaking::Speaks {
+            self.end_unseen(now, id, actions);
+        }
+    }
+
+    /// Ends an outage of which people know the end and this director has not seen it.
+    fn end_unseen(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
+        let model = Arc::clone(&self.model);
+        let service = model.service(id);
+        let Some(outage) = self.states[id.index()].outage.as_deref() else {
+            return;
+        };
+        let ours = Candidate {
+            number: outage.id,
+            reached: Reached::End,
+        };
+        let since = (outage.since, outage.first_failure);
+        // When it ended nobody knows; what began later is none of it.
+        let over = (outage.latest, outage.last_failure);
+        let ours = (ours, ToldPeriods::default());
+        self.keep_end(now, name(service), ours, (since, over), actions);
+        let state = &mut self.states[id.index()];
+        state.recover(now, service);
+        (state.status, state.exit, state.text) = (Status::Untested, None, None);
+        actions.push(report::record(service, state, now));
     }
 
     /// An outage that began here may be one of the peer's, of which people know.
@@ -243,7 +280,7 @@ impl Engine {
         let Some(outage) = state.outage.as_mut().filter(|it| it.reached < reached) else {
             return;
         };
-        outage.reached = reached;
+        outage.set_reached(reached, RunId(self.last_run));
         actions.push(report::record(self.model.service(id), state, now));
     }
 }

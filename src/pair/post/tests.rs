@@ -322,6 +322,33 @@ fn up_of_the_peers_former_outage_says_nothing_of_its_next() {
     assert_eq!(left(&post), [1]);
 }
 
+/// What goes on behind the end that people were told is another outage: the engine names it anew.
+#[test]
+fn who_speaks_tells_nothing_of_an_outage_whose_end_its_receiver_has() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    let waiting = [
+        ("g/s/1/failure/1", OPS),
+        ("g/s/1/failure/2", OPS),
+        ("g/s/1/failure/1", "boss@x"),
+        ("g/s/2/failure/1", OPS),
+        ("g/s/1/up/2", OPS),
+        ("g/s/1/disable/1", OPS),
+    ];
+    for (number, (event, to)) in (1..).zip(waiting) {
+        post.put(number, letter(at(0), event, to, Stage::Own));
+    }
+    post.leaves(2);
+    let gone = post.told(Mono::ZERO, &[told("g/s/1/up/1", OPS)]);
+    assert_eq!(
+        (numbers(&gone), left(&post)),
+        (vec![1], vec![2, 3, 4, 5, 6])
+    );
+    assert_eq!(numbers(post.stays(2).as_slice()), [2], "a relay that fails");
+    let is_needless = |event, to: &str| post.is_needless(event, &to.into());
+    assert!(is_needless("g/s/1/failure/3", OPS) && !is_needless("g/s/1/failure/3", "boss@x"));
+    assert!(!is_needless("g/s/1/up/2", OPS));
+}
+
 /// One receiver has the end, of another one it still waits: the outage that this director takes for
 /// the same is the next one.
 #[test]

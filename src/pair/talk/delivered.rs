@@ -171,6 +171,14 @@ impl Delivered {
         calls.any(|(kind, _)| **kind == *"up")
     }
 
+    /// Whether this receiver was told the end of this outage.
+    #[must_use]
+    pub fn has_end_for(&self, outage: &str, to: &Arc<str>) -> bool {
+        let calls = self.by_outage.get(&(Box::from(outage), Arc::clone(to)));
+        let mut calls = calls.into_iter().flatten();
+        calls.any(|(kind, _)| **kind == *"up")
+    }
+
     /// What was delivered of this outage, by receiver.
     fn of(&self, outage: &str) -> impl Iterator<Item = (&(Box<str>, Arc<str>), &Calls)> {
         let first = (Box::from(outage), Arc::from(""));

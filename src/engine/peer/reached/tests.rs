@@ -61,14 +61,23 @@ impl Desk {
 
     /// The next report has this value: the ids of the calls that it causes.
     fn hears(&mut self, exit: i32) -> Vec<String> {
+        let run = self.starts();
+        self.ends(run, exit)
+    }
+
+    /// The next check begins.
+    fn starts(&mut self) -> RunId {
         let mut started = None::<RunId>;
         while started.is_none() {
             self.seconds += 0.5;
             let actions = self.handle(Event::Deadline);
             started = actions.iter().find_map(Action::started).map(|it| it.id);
         }
+        started.unwrap()
+    }
+
+    fn ends(&mut self, run: RunId, exit: i32) -> Vec<String> {
         let report = exited(exit, "h1\n");
-        let run = started.unwrap();
         let actions = self.handle(Event::RunEnded { run, report });
         let calls = actions.iter().filter_map(Action::sent);
         calls.map(|call| call.event.clone()).collect()
@@ -259,8 +268,56 @@ fn a_number_whose_end_people_know_gives_way_to_the_next_outage() {
     assert_eq!(other.open(), woken.open());
 }
 
-/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it
-/// goes on, by the number whose end people were told.
+/// Only this director cannot reach the server any more: the other one has told the end, and then
+/// this one speaks.
+#[test]
+fn what_fails_on_behind_the_end_that_people_know_is_told_under_another_number() {
+    for is_restarted in [false, true] {
+        let (mut desk, other) = (Desk::new(0.0), Desk::new(0.0));
+        desk.hears(1);
+        let (first, _) = desk.open().unwrap();
+        desk.delivers(first, "failure/1");
+        desk.listens(&other, Speaking::Silent, Speaking::Speaks);
+        let end = format!("g/s/{first}/up/1").into();
+        desk.handle(Event::PeerDelivered(vec![end]));
+        // Until it speaks the next check may find the same end.
+        desk.hears(1);
+        assert_eq!(desk.open(), Some((first, Reached::End)));
+        if is_restarted {
+            let journal = desk.journal.clone();
+            desk.restart(journal);
+        }
+        desk.listens(&other, Speaking::Speaks, Speaking::Silent);
+        let calls = desk.hears(1);
+        let (second, reached) = desk.open().unwrap();
+        assert!(second > first, "{is_restarted}");
+        assert_eq!(reached, Reached::Nothing);
+        assert_eq!(calls, [format!("g/s/{second}/failure/1")]);
+        assert_eq!(desk.past(), [(first, Reached::End)]);
+        desk.delivers(second, "failure/1");
+        assert_eq!(desk.hears(0), [format!("g/s/{second}/up/1")]);
+    }
+}
+
+/// The check that was under way when the other director told the end says nothing of what was
+/// behind it.
+#[test]
+fn an_end_that_people_know_is_the_end_of_what_the_next_check_finds_good() {
+    let (mut desk, other) = (Desk::new(0.0), Desk::new(0.0));
+    desk.hears(1);
+    let (number, _) = desk.open().unwrap();
+    desk.delivers(number, "failure/1");
+    desk.listens(&other, Speaking::Speaks, Speaking::Silent);
+    let end: Arc<str> = format!("g/s/{number}/up/1").into();
+    let run = desk.starts();
+    desk.handle(Event::PeerDelivered(vec![end]));
+    assert_eq!(desk.ends(run, 1), [format!("g/s/{number}/failure/2")]);
+    assert_eq!(desk.hears(0), [format!("g/s/{number}/up/1")]);
+    assert_eq!(desk.past(), [(number, Reached::End)]);
+}
+
+/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it goes
+/// on, by the number whose end people were told.
 #[test]
 fn an_outage_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_told() {
     for is_good_again in [true, false] {
