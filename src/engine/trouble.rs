@@ -42,6 +42,8 @@ pub(super) struct Told {
     pub(super) told: Wall,
     /// What of it has reached people under its number.
     pub(super) reached: Reached,
+    /// When this director heard, or knew at its start, that its end has reached people.
+    pub(super) end_heard: Option<Mono>,
     pub(super) begin: Begin,
 }
 
@@ -58,6 +60,14 @@ impl Told {
     /// When it began, by the clock of today.
     pub(super) fn began(&self, now: Now) -> Wall {
         self.since.told(self.told, now)
+    }
+
+    /// So much of it has reached people.
+    pub(super) fn set_reached(&mut self, reached: Reached, now: Now) {
+        if reached == Reached::End && self.reached != Reached::End {
+            self.end_heard = Some(now.mono);
+        }
+        self.reached = reached;
     }
 }
 
@@ -92,6 +102,7 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
                     since: Moment::restored(it.since, now),
                     told: it.since,
                     reached: it.reached,
+                    end_heard: (it.reached == Reached::End).then_some(now.mono),
                     begin: if it.is_due { Begin::Due } else { Begin::Told },
                 };
                 troubles.insert((it.virtual_service, it.trouble), told);
@@ -111,6 +122,9 @@ impl Engine {
     /// the start.
     pub(super) fn tell_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
         let is_stopped = self.stopped.is_some();
+        if !is_stopped {
+            self.begin_troubles_behind_their_end(now, actions);
+        }
         let keys = match is_stopped {
             true => self.bindings.decided().clone(),
             false => {
@@ -228,6 +242,7 @@ impl Engine {
         let told = Told {
             number,
             reached,
+            end_heard: None,
             since: Moment::of(since),
             told: since.wall,
             begin: Begin::Due,

@@ -5,22 +5,23 @@
 //! and this director never found, it is told by whoever speaks when the section has none, as in
 //! `owed`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::event::{Action, Renumbering, Speaking, Trouble};
+use crate::engine::event::{Action, Renumbering, Speaking, Status, Trouble};
 use crate::engine::peer::{Candidate, Peer};
+use crate::engine::policy::whole::ServiceMode;
 use crate::engine::state::Moment;
 use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
-use crate::model::{DeclaredService, Model};
+use crate::model::{DeclaredService, Model, ServiceId};
 use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{OpenOutage, ServiceName, ToldPeriods};
-use crate::time::Now;
+use crate::time::{Mono, Now};
 
 /// How directors name a trouble among themselves: as its event ids do.
 fn name(key: VirtualServiceKey, trouble: Trouble) -> ServiceName {
@@ -88,6 +89,7 @@ impl Engine {
                     since: Moment::restored(began, now),
                     told: began,
                     reached: open.reached,
+                    end_heard: None,
                     begin: Begin::Told,
                 };
                 troubles.insert((key, trouble), told);
@@ -196,20 +198,75 @@ impl Engine {
         let open = self.troubles.iter().filter(|((_, it), _)| is_shared(*it));
         let over = open.filter(|((key, it), told)| is_over(&name(*key, *it), told.number));
         let over: Vec<_> = over.map(|(&place, &told)| (place, told)).collect();
-        for (place, told) in over {
-            self.troubles.remove(&place);
-            let (key, trouble) = place;
-            let ours = Candidate {
-                number: told.number,
-                reached: Reached::End,
-            };
-            let since = (told.since, told.told);
-            // Of its end nobody knows more than that it began.
-            let ours = (ours, ToldPeriods::default());
-            self.keep_end(now, name(key, trouble), ours, (since, since), actions);
-            actions.push(trouble::forget(key, trouble));
-            self.bindings.look_again(key);
+        for ((key, trouble), told) in over {
+            self.end_unseen_trouble(now, (key, trouble), told, actions);
         }
+    }
+
+    /// Ends the troubles that go on here and of which the other director told people the end, where
+    /// this one speaks and its services were checked since: what lasts is another trouble, as in
+    /// `reached`.
+    pub(in crate::engine) fn begin_troubles_behind_their_end(
+        &mut self,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.peer.told.speaking == Speaking::Silent {
+            return;
+        }
+        let shared = self.troubles.iter().filter(|((_, it), _)| is_shared(*it));
+        let over = shared.filter(|((key, _), told)| {
+            let heard = told.end_heard.filter(|_| told.reached == Reached::End);
+            heard.is_some_and(|heard| self.fails_on_since(now, *key, heard))
+        });
+        let over: Vec<_> = over.map(|(&place, &told)| (place, told)).collect();
+        for (place, told) in over {
+            self.end_unseen_trouble(now, place, told, actions);
+        }
+    }
+
+    /// Whether each service that decides over a section, and that is checked, was by a run that began
+    /// after that, and one of them fails by that: a server that has to be good several times is not
+    /// in yet.
+    fn fails_on_since(&self, now: Now, key: VirtualServiceKey, then: Mono) -> bool {
+        let Some(section) = self.bindings.section(&self.model, key) else {
+            return false;
+        };
+        let judges = section.servers.iter().flat_map(|it| &it.judges);
+        let judges: BTreeSet<ServiceId> = judges.map(|it| it.service).collect();
+        let passed = now.mono.since(then);
+        let fails = |id: &ServiceId| self.states[id.index()].status == Status::Fail;
+        let mut checked = judges.iter().map(|&id| {
+            let is_checked = self.interval(id).is_some() && self.mode(id) == ServiceMode::InForce;
+            let state = &self.states[id.index()];
+            let began = state.reported.map(|ended| {
+                let took = state.monitor_duration.unwrap_or_default();
+                ended.ago(now).saturating_add(took)
+            });
+            !is_checked || began.is_some_and(|ago| ago <= passed)
+        });
+        judges.iter().any(fails) && checked.all(|it| it)
+    }
+
+    /// Ends a trouble of which people know the end and this director has not seen it.
+    fn end_unseen_trouble(
+        &mut self,
+        now: Now,
+        (key, trouble): (VirtualServiceKey, Trouble),
+        told: Told,
+        actions: &mut Vec<Action>,
+    ) {
+        self.troubles.remove(&(key, trouble));
+        let ours = Candidate {
+            number: told.number,
+            reached: Reached::End,
+        };
+        let since = (told.since, told.told);
+        // Of its end nobody knows more than that it began.
+        let ours = (ours, ToldPeriods::default());
+        self.keep_end(now, name(key, trouble), ours, (since, since), actions);
+        actions.push(trouble::forget(key, trouble));
+        self.bindings.look_again(key);
     }
 
     /// A virtual service was found without a trouble: what the peer said of it before it was lost
@@ -251,7 +308,8 @@ impl Engine {
             let Some(told) = self.troubles.get_mut(&(key, trouble)) else {
                 continue;
             };
-            (told.number, told.reached) = (peers.number, peers.reached);
+            told.number = peers.number;
+            told.set_reached(peers.reached, now);
             let told = *told;
             self.numbering.outlive(peers.number);
             let name = trouble.name_in(key);
@@ -281,7 +339,7 @@ impl Engine {
         for (&(key, trouble), told) in shared.filter(|((_, it), _)| is_shared(*it)) {
             let news = reached(&name(key, trouble), told.number);
             if news > told.reached {
-                told.reached = news;
+                told.set_reached(news, now);
                 actions.push(trouble::record_of(key, trouble, *told, now));
             }
         }

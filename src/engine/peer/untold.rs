@@ -186,6 +186,7 @@ impl Engine {
                     since,
                     told: began,
                     reached: Reached::Failure,
+                    end_heard: None,
                     begin: Begin::Told,
                 };
                 self.troubles.insert((section.key, trouble), told);

@@ -573,6 +573,56 @@ fn comes_back(reached: &[&str], then: PeerTold) -> Vec<String> {
     told
 }
 
+/// Only this director does not reach its servers any more: the other one has told the end.
+#[test]
+fn a_trouble_that_goes_on_behind_the_end_that_people_know_is_told_under_another_number() {
+    let with_peer = || {
+        let mut model = model(|section| section.min_live = MinLive::Count(1));
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        model
+    };
+    let (good, bad) = (
+        fixture::exited(0, ""),
+        fixture::exited(1, "10.1.0.1 10.1.0.2"),
+    );
+    let nothing = Vec::<String>::new();
+    for is_restarted in [false, true] {
+        let mut director = Director::start(with_peer(), Saved::default(), Table::new(), 0.0);
+        director.reports(&good);
+        let first = number_of(&director.reports(&bad));
+        let event = |rest| vec![format!("virtual/{VS} too_few/{first}/{rest}").into()];
+        director.tell(Event::Delivered(event("failure/1")));
+        let hears = |peers| {
+            Event::Peer(PeerTold {
+                outages: Arc::default(),
+                ..peer("too_few", first, peers)
+            })
+        };
+        director.tell(hears(Speaking::Speaks));
+        director.tell(Event::PeerDelivered(event("up/1")));
+        if is_restarted {
+            let (journal, kernel, seconds) = (director.journal, director.kernel, director.seconds);
+            director = Director::start(with_peer(), journal, kernel, seconds);
+            director.looks();
+        }
+        let mut actions = director.tell(hears(Speaking::Silent));
+        actions.extend(director.lasts());
+        assert_eq!(alerts(&actions), nothing, "the next check may find it good");
+        let told = director.reports(&bad);
+        let second = number_of(&told);
+        assert!(second > first, "{is_restarted}");
+        let outage = format!("virtual/{VS} too_few/{second}");
+        let expected = format!("page.alert failure {outage}/failure/1");
+        assert_eq!(told[0], expected);
+        let ended = director.engine.ended_outages();
+        let ended = ended.values().flatten();
+        let ended: Vec<_> = ended.map(|(&id, it)| (id, it.reached)).collect();
+        assert_eq!(ended, [(first, Reached::End)]);
+        let over = director.reports(&good);
+        assert_eq!(over, [format!("page.alert up {outage}/up/1")]);
+    }
+}
+
 /// The number of the peer's trouble.
 const PEERS: i64 = 1_800_000_000;
 

@@ -163,20 +163,24 @@ impl World {
             return;
         }
         let goes_on: BTreeSet<String> = self.directors.iter().flat_map(open).collect();
-        let mut told: BTreeMap<String, bool> = BTreeMap::new();
+        // Of each when its end was told.
+        let mut told: BTreeMap<String, Option<Mono>> = BTreeMap::new();
         for mail in self.mails.iter().filter(|it| it.about == About::OneWay) {
             let id = EventId::of(&mail.event).unwrap();
-            // A number that goes on behind its told end is left out (docs/peer.md, "but for one case").
-            let is_over = told.entry(self.one_way.now_called(id.outage)).or_default();
-            *is_over |= id.kind == "up";
+            let over = told.entry(self.one_way.now_called(id.outage)).or_default();
+            if id.kind == "up" {
+                *over = Some(mail.at);
+            } else if over.is_some_and(|over| !self.was_unheard(over, mail.at)) {
+                *over = None;
+            }
         }
         // Who hears of an end behind the beginning of a later one takes that for over: it waits.
         let speaking = self.directors.iter().filter(|it| it.is_active);
         let failing: Vec<String> = speaking.flat_map(open).collect();
         let fails = |outage: &String| failing.iter().any(|it| place(it) == place(outage));
         told.retain(|outage, _| !goes_on.contains(outage) && !fails(outage));
-        for (outage, is_over) in &told {
-            assert!(is_over, "nobody hears of the end of {outage}");
+        for (outage, over) in &told {
+            assert!(over.is_some(), "nobody hears of the end of {outage}");
         }
         for (side, director) in self.directors.iter().enumerate() {
             for event in director.outbox.waiting() {
@@ -184,6 +188,13 @@ impl World {
                 assert!(!told.contains_key(&outage), "{side} holds {event} for ever");
             }
         }
+    }
+
+    /// Whether no director could hear until then of what the other one told at that time.
+    fn was_unheard(&self, told: Mono, then: Mono) -> bool {
+        let sent = told.after(Duration::from_secs(1));
+        let mut deaf = self.deaf.iter();
+        deaf.any(|it| it.from <= sent && it.to.is_none_or(|to| to >= then))
     }
 
     /// Ends and beginnings that were told of this outage's host.
