@@ -806,6 +806,7 @@ impl World {
         self.everything_is_told();
         self.troubles_have_an_end();
         self.nothing_has_two_ids();
+        self.nothing_is_told_as_another();
         self.nothing_is_told_twice();
         self.flaps_end_well();
     }
@@ -838,7 +839,7 @@ impl World {
     /// heard each other again. One that stands still tells nothing before it has heard the other.
     fn is_excused(&self, about: &About) -> bool {
         let &About::Outage(host, index) = about else {
-            return true; // `troubles_have_an_end`, `who_fails_is_told`, `what_was_told_has_its_end`
+            return true; // `nothing_is_told_as_another`, `what_was_told_has_its_end`
         };
         if self.unrest.has_flapped(host, index) {
             return true; // `flaps_end_well`
@@ -884,11 +885,35 @@ impl World {
         }
     }
 
+    /// The same of all others: who was told of one outage is told of its end before the next, unless
+    /// the directors could not agree between those two words. What only one director sees each of
+    /// them sees an outage of its own of, and the end of one may come behind the next.
+    fn nothing_is_told_as_another(&self) {
+        let mut open: BTreeMap<&str, (&str, Mono)> = BTreeMap::new();
+        let others = |it: &&Mail| matches!(it.about, About::Section(_) | About::Apart(_));
+        for mail in self.mails.iter().filter(others) {
+            let id = EventId::of(&mail.event).unwrap();
+            let (place, _) = id.place().unwrap();
+            let known = open.get(place);
+            if id.kind == "up" {
+                if known.is_some_and(|(outage, _)| *outage == id.outage) {
+                    open.remove(place);
+                }
+                continue;
+            }
+            let other = known.filter(|(outage, _)| *outage != id.outage);
+            let is_excused =
+                other.is_none_or(|&(_, at)| self.could_not_agree(at, mail.at, mail.at));
+            assert!(is_excused, "{other:?} has no end before {mail:?}");
+            open.insert(place, (id.outage, mail.at));
+        }
+    }
+
     /// Directors that could not agree have agreed by the time they hear each other again: from then
     /// on nobody is told of a number that is new.
     fn no_number_begins_late(&self, about: &About, numbers: &BTreeMap<&str, Mono>) {
         let &About::Outage(host, index) = about else {
-            return; // these have rules of their own, as in `is_excused`
+            return; // as in `is_excused`
         };
         if self.unrest.has_flapped(host, index) {
             return;
