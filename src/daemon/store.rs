@@ -34,6 +34,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::clock::Clock;
 use crate::engine::event::AlertCall;
 use crate::engine::saved::{Record, Saved};
+use crate::pair::Answers;
 use crate::time::Readable;
 
 use file::Journal;
@@ -223,7 +224,13 @@ impl Store {
         if self.is_over {
             return Some(call);
         }
-        self.order.call(call)
+        self.order.call(self.clock.now().mono, call)
+    }
+
+    /// From now on the other director has heard of these numbers: calls of others wait a while for
+    /// that.
+    pub fn answered(&mut self, answers: Answers) {
+        self.order.answered(answers);
     }
 
     /// The outbox had no room for a call that was to leave.

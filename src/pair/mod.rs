@@ -11,6 +11,7 @@
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
 //! | may messages leave at this moment | `lease` |
+//! | has the other director heard of a number before people do | `answers` |
 //! | did this director stand still, and what is it to hear before messages leave again | `pulse` |
 //! | how is on the disk what was told | `ledger` |
 //! | which outages have another number by now | `renamed` |
@@ -21,6 +22,7 @@
 //! | what do the directors tell each other, and who is believed | [`talk`] |
 
 pub mod accord;
+pub mod answers;
 pub mod fifo;
 pub mod keeper;
 pub mod lease;
@@ -35,6 +37,7 @@ pub mod sync;
 pub mod talk;
 
 pub use accord::{Accord, Discord, Saying};
+pub use answers::Answers;
 pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, Coming, RoleKeeper};
 pub use lease::Lease;

@@ -11,6 +11,7 @@
 //! the same, and so is what operators wish, which leaves `min_live` unless one of them insisted. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
 mod apart;
+mod both;
 mod director;
 mod frozen;
 mod oneway;
@@ -129,6 +130,8 @@ struct World {
     directors: [Director; 2],
     /// Each link has a number; words of an earlier one are lost.
     link: u64,
+    /// How long a word is on its way.
+    delay: Duration,
     is_linked: bool,
     /// The outages of each host: from when to when.
     outages: Vec<Vec<(Mono, Option<Mono>)>>,
@@ -153,6 +156,8 @@ struct World {
     compared: u64,
     /// Words about what ended, on links that had told their whole state.
     ends_heard: u64,
+    /// Numbers that were given up for others.
+    renumbered: u64,
     unrest: Unrest,
     log: Option<String>,
 }
@@ -232,6 +237,7 @@ impl World {
             count: 0,
             directors,
             link: 0,
+            delay: Duration::from_millis(20),
             is_linked: false,
             outages: vec![Vec::new(); HOSTS],
             apart: Apart::default(),
@@ -253,6 +259,7 @@ impl World {
             wishes: 0,
             compared: 0,
             ends_heard: 0,
+            renumbered: 0,
             unrest: Unrest::new(seed, &model, more),
             log: None,
         };
@@ -339,6 +346,7 @@ impl World {
             if let Action::Renumber(it) = &action {
                 self.note(format_args!("{side} renumbers {} to {}", it.from, it.to));
                 self.one_way.renumbered(it);
+                self.renumbered += 1;
             }
             if let Some(run) = action.started() {
                 let report = self.found(side, run);
@@ -355,9 +363,7 @@ impl World {
                     if call.kind.mark() == Some("-u") && !has_own_rule {
                         self.ended.insert(about.clone());
                     }
-                    let director = &mut self.directors[side];
-                    let now = director.now(self.time);
-                    director.outbox.take(now, &call.event, about);
+                    self.directors[side].call(self.time, &call.event, about);
                 }
             } else if let Action::Resolve(host) = action {
                 self.soon(5, Coming::Resolved(side, life, host));
@@ -377,7 +383,7 @@ impl World {
         for word in self.directors[side].says(self.time) {
             // In order, each a little later than the one before.
             self.count += 1;
-            let at = self.time.after(Duration::from_micros(20_000));
+            let at = self.time.after(self.delay);
             let what = Coming::Word(1 - side, self.link, word);
             self.coming.insert((at, self.count), what);
         }
@@ -855,7 +861,8 @@ impl World {
         let is_deaf = deaf().any(|it| it.from <= found && it.to.is_none_or(|to| to >= begin));
         let heard = self.heard_again(found);
         let mut turns = self.turns.iter();
-        is_deaf && turns.any(|at| *at >= begin && *at <= over.max(heard))
+        let has_turned = turns.any(|at| *at >= begin && *at <= over.max(heard));
+        is_deaf && (has_turned || self.both_speak())
     }
 
     /// When the directors heard each other again after this.

@@ -127,7 +127,10 @@ impl Daemon {
         let told = PeerTold::of(&view.peer, view.link.is_up(), speaking(&self.role));
         if told != self.peer.told {
             self.peer.told = told.clone();
+            let answers = told.answers();
             self.tell(Event::Peer(told));
+            // Behind what follows from it: what leaves now has the numbers that both agreed on.
+            self.store.answered(answers);
         }
         self.look_at_accord();
     }

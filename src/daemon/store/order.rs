@@ -12,12 +12,16 @@
 //! So a crash costs no alert, and repeats one at most, under its old id. A journal that cannot
 //! be written, or hangs ([`CALL_PATIENCE`]), holds up no call. Services do not wait for each
 //! other; pure.
+//!
+//! Where both directors of a pair tell people, a call waits here for the other one's answer, too
+//! ([`Answers`]): it has to wait before it is in the spool, and is not lost in a crash.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::event::AlertCall;
+use crate::pair::Answers;
 use crate::time::Mono;
 
 use super::Batch;
@@ -35,7 +39,8 @@ const STEPS_MAX: usize = 20_000;
 enum Step {
     /// A record as JSON text.
     Record(String),
-    Call(Box<AlertCall>),
+    /// And when it came.
+    Call(Box<AlertCall>, Mono),
 }
 
 /// What the first step of a line waits for.
@@ -73,6 +78,10 @@ pub(super) struct Order {
     is_failing: bool,
     /// Until when the journal may keep calls waiting; none while none waits.
     patience: Option<Mono>,
+    /// What the other director has heard of.
+    answers: Answers,
+    /// When the first of the calls that wait for it need not any longer.
+    unanswered: Option<Mono>,
 }
 
 impl Order {
@@ -95,13 +104,13 @@ impl Order {
     }
 
     /// Takes a call in, and answers with it where it may leave at once.
-    pub(super) fn call(&mut self, call: AlertCall) -> Option<AlertCall> {
+    pub(super) fn call(&mut self, now: Mono, call: AlertCall) -> Option<AlertCall> {
         if self.steps >= STEPS_MAX {
             self.sent += 1;
             return Some(call);
         }
         let key = Arc::clone(&call.record);
-        let step = Step::Call(Box::new(call));
+        let step = Step::Call(Box::new(call), now);
         self.steps += 1;
         match self.lines.get_mut(&*key) {
             Some(line) => line.steps.push_back(step),
@@ -157,9 +166,14 @@ impl Order {
         self.taken = calls;
     }
 
-    /// When calls are let go without the journal.
-    pub(super) const fn patience(&self) -> Option<Mono> {
-        self.patience
+    /// From now on the other director has heard of these numbers.
+    pub(super) const fn answered(&mut self, answers: Answers) {
+        self.answers = answers;
+    }
+
+    /// When calls are let go without the journal, or without an answer.
+    pub(super) fn patience(&self) -> Option<Mono> {
+        [self.patience, self.unanswered].into_iter().flatten().min()
     }
 
     /// Moves every line as far as it may go. Answers with the calls that leave, in order for
@@ -168,14 +182,17 @@ impl Order {
         let is_late = self.patience.is_some_and(|until| until <= now);
         let mut leaving = Vec::new();
         let mut waits_for_journal = false;
+        self.unanswered = None;
         let mut lines = std::mem::take(&mut self.lines);
         lines.retain(|key, line| {
-            self.advance_line(key, line, is_late, &mut leaving);
-            waits_for_journal |= matches!(
+            self.advance_line(key, line, (now, is_late), &mut leaving);
+            let is_held = self.is_held(line.wait, is_late);
+            let is_before_a_call = matches!(
                 (line.wait, line.steps.front()),
-                (Wait::Kept(_), Some(Step::Call(_)))
+                (Wait::Kept(_), Some(Step::Call(..)))
             );
-            !line.steps.is_empty() || self.is_held(line.wait, is_late)
+            waits_for_journal |= is_held && is_before_a_call;
+            !line.steps.is_empty() || is_held
         });
         self.lines = lines;
         self.patience = if waits_for_journal {
@@ -190,10 +207,15 @@ impl Order {
         &mut self,
         key: &str,
         line: &mut Line,
-        is_late: bool,
+        (now, is_late): (Mono, bool),
         leaving: &mut Vec<AlertCall>,
     ) {
         while !self.is_held(line.wait, is_late) {
+            if let Some(until) = self.awaited(line).filter(|until| *until > now) {
+                let first = self.unanswered.map_or(until, |first| first.min(until));
+                self.unanswered = Some(first);
+                return;
+            }
             let Some(step) = line.steps.pop_front() else {
                 return;
             };
@@ -201,21 +223,29 @@ impl Order {
             match step {
                 Step::Record(text) => {
                     self.ready.insert(key.to_owned(), text);
-                    line.wait = if matches!(line.steps.front(), Some(Step::Call(_))) {
+                    line.wait = if matches!(line.steps.front(), Some(Step::Call(..))) {
                         self.until_kept(key)
                     } else {
                         Wait::Kept(0)
                     };
                 }
-                Step::Call(call) => {
+                Step::Call(call, _) => {
                     leaving.push(*call);
                     self.sent += 1;
                     // Calls in a row leave together: nothing was recorded between them.
-                    if !matches!(line.steps.front(), Some(Step::Call(_))) {
+                    if !matches!(line.steps.front(), Some(Step::Call(..))) {
                         line.wait = Wait::Taken(self.sent);
                     }
                 }
             }
+        }
+    }
+
+    /// Until when the first step of a line waits for an answer.
+    fn awaited(&self, line: &Line) -> Option<Mono> {
+        match line.steps.front()? {
+            Step::Record(_) => None,
+            Step::Call(call, came) => self.answers.awaited(&call.event, *came),
         }
     }
 
@@ -236,7 +266,7 @@ impl Order {
                     Step::Record(text) => {
                         self.ready.insert(key.clone(), text);
                     }
-                    Step::Call(call) => {
+                    Step::Call(call, _) => {
                         self.sent += 1;
                         leaving.push(*call);
                     }
@@ -244,7 +274,7 @@ impl Order {
             }
         }
         self.steps = 0;
-        self.patience = None;
+        (self.patience, self.unanswered) = (None, None);
         leaving
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::pair::Speaking;
 use crate::pair::talk::PeerState;
 use crate::pair::talk::conversation::{EndedOutages, Outages};
+use crate::pair::{Answers, Speaking};
 
 /// What the other director has told (D26).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +36,17 @@ impl PeerTold {
             numbers: here.map_or(0, |here| here.numbers),
             speaking,
             peer: here.map_or(Speaking::Speaks, |here| Speaking::of(here.speaks)),
+        }
+    }
+
+    /// What the peer has answered, for messages of numbers that it may not have heard of.
+    #[must_use]
+    pub const fn answers(&self) -> Answers {
+        match (self.is_linked, self.speaking, self.peer) {
+            (true, Speaking::Speaks, Speaking::Speaks) => Answers::UpTo(self.numbers),
+            (false, ..) | (true, Speaking::Silent, _) | (true, _, Speaking::Silent) => {
+                Answers::Unneeded
+            }
         }
     }
 }

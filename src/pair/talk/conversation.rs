@@ -243,14 +243,17 @@ impl Talk {
         let is_due = |at: Mono| now.mono.since(at) >= KEEPALIVE;
         let is_other = |told: &Here| (told.role, told.speaks) != (here.role, here.speaks);
         if link.here_at.is_none_or(is_due) || link.here.as_ref().is_none_or(is_other) {
-            return Some(link.here(now, here));
+            // Its numbers are said below.
+            let numbers = link.here.as_ref().map_or(0, |told| told.numbers);
+            return Some(link.here(now, Here { numbers, ..here }));
         }
         *left_out += link.look(own, delivered);
         if let Some(word) = link.queue.pop_front() {
             return Some(word);
         }
         // Behind the outages that have these numbers: who heard of the numbers first would give
-        // the same outage another one.
+        // the same outage another one, and take them for the answer that this director knows of
+        // no other one (`pair::answers`).
         if link.here.as_ref() != Some(&here) {
             return Some(link.here(now, here));
         }

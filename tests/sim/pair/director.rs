@@ -1,5 +1,6 @@
 //! One director: an engine, its end of the talk, its outbox, its kernel.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,12 @@ use lvsmon::engine::event::{Action, Event, PeerTold, TableLook, TableOutcome};
 use lvsmon::engine::saved::{Record, Saved};
 use lvsmon::lvs::{ServerWish, Table};
 use lvsmon::model::{HostName, Model};
-use lvsmon::pair::talk::{Heard, Own, StampedWish, Talk, Word};
-use lvsmon::pair::{Beat, Contact, Hearing, Lease, Pulse, SaidRole, Speaking};
+use lvsmon::pair::talk::{EventId, Heard, Own, StampedWish, Talk, Word};
+use lvsmon::pair::{Answers, Beat, Contact, Hearing, Lease, Pulse, SaidRole, Speak, Speaking};
 use lvsmon::time::{Mono, Now, Wall};
 
 use super::super::live;
+use super::About;
 use super::post::Outbox;
 
 /// Wed 2024-03-13 08:00:00 UTC.
@@ -31,10 +33,22 @@ const fn writer(seed: u64, life: u64) -> u64 {
     seed.wrapping_mul(1_000).wrapping_add(life)
 }
 
+/// A call on its way to the outbox.
+struct Call {
+    came: Mono,
+    event: String,
+    about: About,
+}
+
 pub(crate) struct Director {
     pub(crate) engine: Engine,
     talk: Talk,
     pub(crate) outbox: Outbox,
+    /// Which director of the pair tells people.
+    pub(crate) speak: Speak,
+    /// Calls that wait until the other one has heard of their numbers.
+    calls: VecDeque<Call>,
+    answers: Answers,
     pub(crate) is_active: bool,
     pub(crate) is_alive: bool,
     pulse: Pulse,
@@ -79,6 +93,9 @@ impl Director {
             engine,
             talk: Talk::new("director"),
             outbox: Outbox::new(now),
+            speak: Speak::Active,
+            calls: VecDeque::new(),
+            answers: Answers::Unneeded,
             is_active: false,
             is_alive: true,
             pulse: Pulse::started(Mono::ZERO, Contact::Waits),
@@ -102,6 +119,9 @@ impl Director {
 
     /// Back from the journal.
     pub(crate) fn restart(&mut self, time: Mono) {
+        // The engine would say them once more: the journal has nothing of what follows them.
+        self.answers = Answers::Unneeded;
+        self.let_go(time);
         let model = Arc::clone(&self.file);
         (self.looked, self.first_look) = (None, None);
         (self.is_alive, self.is_active) = (true, false);
@@ -134,6 +154,7 @@ impl Director {
             self.engine.next_deadline(),
             self.talk.next(),
             self.pulse.next(),
+            self.answered_at(),
         ];
         let first = all.into_iter().flatten().min().filter(|_| self.is_alive)?;
         Some(self.began.after(first.since(Mono::ZERO)))
@@ -157,6 +178,55 @@ impl Director {
             .beat(now.mono, now.mono, self.role_heard, self.peer_heard);
         self.lease.until = beat.lease().or(self.lease.until);
         self.wants_link |= matches!(beat, Beat::Stood(_));
+    }
+
+    /// Whether it tells people, for all that its role says.
+    fn speaks(&self) -> bool {
+        match self.speak {
+            Speak::Active => self.is_active,
+            Speak::Standby => !self.is_active,
+            Speak::Both => true,
+        }
+    }
+
+    /// The engine calls for an alert.
+    pub(crate) fn call(&mut self, time: Mono, event: &str, about: About) {
+        let (came, event) = (self.now(time).mono, event.to_owned());
+        self.calls.push_back(Call { came, event, about });
+        self.let_go(time);
+    }
+
+    /// When a call waits no longer for an answer.
+    fn answered_at(&self) -> Option<Mono> {
+        let calls = self.calls.iter();
+        calls
+            .map(|it| {
+                self.answers
+                    .awaited(&it.event, it.came)
+                    .unwrap_or(Mono::ZERO)
+            })
+            .min()
+    }
+
+    /// Gives the outbox what need not wait, in order for each service.
+    fn let_go(&mut self, time: Mono) {
+        let now = self.now(time);
+        let mut waiting: VecDeque<Call> = VecDeque::new();
+        for call in std::mem::take(&mut self.calls) {
+            let place = |it: &Call| {
+                EventId::of(&it.event)
+                    .and_then(EventId::place)
+                    .map(|(place, _)| place.to_owned())
+            };
+            let awaited = self.answers.awaited(&call.event, call.came);
+            let is_behind = waiting.iter().any(|it| place(it) == place(&call));
+            if is_behind || awaited.is_some_and(|until| until > now.mono) {
+                waiting.push_back(call);
+            } else {
+                self.outbox.take(now, &call.event, call.about);
+            }
+        }
+        self.calls = waiting;
     }
 
     pub(crate) fn tell(&mut self, time: Mono, event: Event) -> Vec<Action> {
@@ -186,6 +256,7 @@ impl Director {
     fn handle(&mut self, time: Mono, event: Event) -> Vec<Action> {
         self.beat(time);
         self.may_send(time);
+        self.let_go(time);
         let is_said = matches!(event, Event::Operator(_));
         if let Event::Table(TableOutcome {
             table: TableLook::Read(actual),
@@ -327,7 +398,7 @@ impl Director {
         let (outages, numbers) = self.engine.outages();
         self.talk.tell(Own {
             role: SaidRole::Unknown,
-            speaks: self.is_active,
+            speaks: self.speaks(),
             numbers,
             outages: Arc::new(outages),
             ended: Arc::new(self.engine.ended_outages()),
@@ -376,7 +447,7 @@ impl Director {
         self.is_active = is_active;
         let now = self.now(time);
         self.role_heard = Contact::Heard(now.mono);
-        self.lease.speaking = Speaking::of(is_active);
+        self.lease.speaking = Speaking::of(self.speaks());
         self.outbox.speak(now, self.lease.speaking(now.mono));
         self.look_at_peer(time)
     }
@@ -386,12 +457,16 @@ impl Director {
     }
 
     fn look_at_peer(&mut self, time: Mono) -> Vec<Action> {
-        let speaking = Speaking::of(self.is_active);
+        let speaking = Speaking::of(self.speaks());
         let told = PeerTold::of(self.talk.peer(), self.talk.is_heard(), speaking);
         if told == self.told {
             return Vec::new();
         }
         self.told = told.clone();
-        self.tell(time, Event::Peer(told))
+        let answers = told.answers();
+        let actions = self.tell(time, Event::Peer(told));
+        self.answers = answers;
+        self.let_go(time);
+        actions
     }
 }

@@ -58,7 +58,7 @@ fn record(order: &mut Order, key: &str, text: &str) {
 fn a_call_leaves_after_the_record_before_it_and_comes_before_the_one_after_it() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
-    assert!(order.call(call("s", 1)).is_none());
+    assert!(order.call(at(0), call("s", 1)).is_none());
     record(&mut order, "s", "alert sent");
     assert!(
         order.advance(at(0)).is_empty(),
@@ -79,7 +79,7 @@ fn a_call_leaves_after_the_record_before_it_and_comes_before_the_one_after_it() 
 #[test]
 fn services_do_not_wait_for_each_other() {
     let mut order = Order::default();
-    assert!(order.call(call("slow", 1)).is_none());
+    assert!(order.call(at(0), call("slow", 1)).is_none());
     assert_eq!(numbers(&order.advance(at(0))), [1]);
     record(&mut order, "slow", "alert sent");
     record(&mut order, "other", "up");
@@ -91,7 +91,7 @@ fn services_do_not_wait_for_each_other() {
 fn a_journal_that_cannot_be_written_holds_up_no_call() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
-    assert!(order.call(call("s", 1)).is_none());
+    assert!(order.call(at(0), call("s", 1)).is_none());
     order.hand_over();
     order.kept(0, true);
     assert_eq!(numbers(&order.advance(at(0))), [1]);
@@ -101,7 +101,7 @@ fn a_journal_that_cannot_be_written_holds_up_no_call() {
 fn a_journal_that_hangs_holds_up_a_call_for_three_seconds() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
-    assert!(order.call(call("s", 1)).is_none());
+    assert!(order.call(at(0), call("s", 1)).is_none());
     order.hand_over();
     assert!(order.advance(at(10)).is_empty());
     assert_eq!(order.patience(), Some(at(13)));
@@ -113,7 +113,7 @@ fn a_journal_that_hangs_holds_up_a_call_for_three_seconds() {
 #[test]
 fn a_call_that_the_outbox_has_no_room_for_holds_up_no_record() {
     let mut order = Order::default();
-    assert!(order.call(call("s", 1)).is_none());
+    assert!(order.call(at(0), call("s", 1)).is_none());
     assert_eq!(numbers(&order.advance(at(0))), [1]);
     record(&mut order, "s", "alert sent");
     order.refused();
@@ -126,14 +126,61 @@ fn beyond_the_bound_nothing_waits() {
     let mut order = Order::default();
     record(&mut order, "s", "outage");
     for number in 0..STEPS_MAX as u64 {
-        assert!(order.call(call("s", number)).is_none());
+        assert!(order.call(at(0), call("s", number)).is_none());
     }
     assert_eq!(
-        order.call(call("s", 20_000)).map(|call| call.id.0),
+        order.call(at(0), call("s", 20_000)).map(|call| call.id.0),
         Some(20_000)
     );
     assert_eq!(order.let_go().len(), STEPS_MAX);
     assert_eq!(pairs(&order.hand_over()), ["s=outage"]);
+}
+
+#[test]
+fn a_call_of_a_number_that_the_other_director_may_not_know_waits_for_its_answer() {
+    let mut order = Order::default();
+    order.answered(Answers::UpTo(9));
+    let numbered = |record: &str, number: u64, outage: u64| AlertCall {
+        event: format!("g/{record}/{outage}/failure/1"),
+        ..call(record, number)
+    };
+    for (record, number, outage) in [("new", 1, 10), ("old", 2, 9), ("newer", 3, 11)] {
+        assert!(
+            order
+                .call(at(5), numbered(record, number, outage))
+                .is_none()
+        );
+    }
+    record(&mut order, "new", "alert sent");
+    assert_eq!(numbers(&order.advance(at(5))), [2]);
+    order.advance(at(5));
+    assert!(!order.has_batch(), "what follows the call follows it still");
+    assert_eq!(
+        order.patience(),
+        Some(at(6)),
+        "of the journal nothing is waited for"
+    );
+    order.answered(Answers::UpTo(10));
+    assert_eq!(numbers(&order.advance(at(5))), [1]);
+    // Of the last one nothing is heard.
+    assert!(order.advance(Mono::from_micros(5_999_999)).is_empty());
+    assert_eq!(numbers(&order.advance(at(6))), [3]);
+    assert_eq!(order.patience(), None);
+    // Nor of this, and the link is gone.
+    assert!(order.call(at(7), numbered("newest", 4, 12)).is_none());
+    assert!(order.advance(at(7)).is_empty());
+    order.answered(Answers::Unneeded);
+    assert_eq!(numbers(&order.advance(at(7))), [4]);
+}
+
+#[test]
+fn at_a_stop_nothing_waits_for_an_answer() {
+    let mut order = Order::default();
+    order.answered(Answers::UpTo(-1));
+    assert!(order.call(at(0), call("s", 1)).is_none());
+    assert!(order.advance(at(0)).is_empty());
+    assert_eq!(numbers(&order.let_go()), [1]);
+    assert_eq!(order.patience(), None);
 }
 
 /// What a crash would leave: the newest record on the disk, and the calls in the spool.
@@ -158,6 +205,13 @@ fn at_every_moment_a_crash_leaves_what_can_be_gone_on_with() {
         let (mut kept, mut taken) = (0, 0);
         for number in 0..300 {
             let key = random.choice(["a", "b", "c"]).unwrap_or("a");
+            // Of what the other director answers nothing, calls wait for their whole time.
+            // All of it takes less time than a journal that hangs.
+            let now = Mono::from_micros(number * 9_000);
+            order.answered(match random.u32(0..4) {
+                0 => Answers::Unneeded,
+                _ => Answers::UpTo(-1),
+            });
             match random.u32(0..6) {
                 0 => {
                     said.push((key.to_owned(), number, false));
@@ -165,7 +219,7 @@ fn at_every_moment_a_crash_leaves_what_can_be_gone_on_with() {
                 }
                 1 => {
                     said.push((key.to_owned(), number, true));
-                    assert!(order.call(call(key, number)).is_none());
+                    assert!(order.call(now, call(key, number)).is_none());
                 }
                 2 if order.has_batch() => under_way.push_back(order.hand_over()),
                 3 => {
@@ -185,7 +239,7 @@ fn at_every_moment_a_crash_leaves_what_can_be_gone_on_with() {
                         order.taken(taken);
                     }
                 }
-                _ => inbox.extend(order.advance(at(0))),
+                _ => inbox.extend(order.advance(now)),
             }
             look(&disk, &inbox, &said, seed);
         }

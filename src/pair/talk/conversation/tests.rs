@@ -238,8 +238,35 @@ fn an_outage_is_told_before_its_number_and_the_role_before_the_outage() {
         numbers: 8,
         ..own(&[("http", 7), ("ping", 8)])
     });
-    assert!(matches!(one.say(now(1)), Some(Word::Here(here)) if !here.speaks));
+    assert!(matches!(one.say(now(1)), Some(Word::Here(here)) if !here.speaks && here.numbers == 7));
     assert!(matches!(one.say(now(1)), Some(Word::Open(_))));
+    assert!(matches!(one.say(now(1)), Some(Word::Here(here)) if here.numbers == 8));
+    // Nor does it where it is time to say that somebody is there.
+    one.tell(Own {
+        speaks: false,
+        numbers: 9,
+        ..own(&[("http", 7), ("ping", 9)])
+    });
+    assert!(matches!(one.say(now(2)), Some(Word::Here(here)) if here.numbers == 8));
+    assert!(matches!(one.say(now(2)), Some(Word::Open(_))));
+    assert!(matches!(one.say(now(2)), Some(Word::Here(here)) if here.numbers == 9));
+    assert_eq!(one.say(now(2)), None);
+}
+
+#[test]
+fn a_whole_state_says_its_numbers_behind_its_outages() {
+    let mut one = Talk::new("one");
+    one.tell(Own {
+        numbers: 7,
+        ..own(&[("http", 7)])
+    });
+    one.linked();
+    let words: Vec<Word> = std::iter::from_fn(|| one.say(now(1))).collect();
+    let place = |is_it: &dyn Fn(&Word) -> bool| words.iter().position(is_it).unwrap();
+    let open = place(&|it| matches!(it, Word::Open(_)));
+    let numbers = place(&|it| matches!(it, Word::Here(here) if here.numbers == 7));
+    let told = place(&|it| *it == Word::Told);
+    assert!(open < numbers && numbers < told, "{words:?}");
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! Both directors tell people (`speak = both`), over a link that takes its time.
+//!
+//! Both may find an outage while the word of the other one is on its way. While they hear each other,
+//! people hear of it under one number all the same.
+
+use std::time::Duration;
+
+use lvsmon::pair::Speak;
+use lvsmon::pair::answers::ANSWER_LIMIT;
+
+use super::{Coming, World};
+
+/// The longest way of a word: there and back within the limit, with as much again for what a
+/// director does between.
+const DELAY_MAX: u64 = 240;
+
+impl World {
+    /// Of two directors that both tell people; words take `delay`.
+    fn of_two_that_speak(seed: u64, delay: Duration) -> Self {
+        let mut world = Self::new(seed);
+        world.delay = delay;
+        for director in &mut world.directors {
+            director.speak = Speak::Both;
+        }
+        world
+    }
+
+    /// Whether both tell people.
+    pub(super) fn both_speak(&self) -> bool {
+        let mut directors = self.directors.iter();
+        directors.all(|it| it.speak == Speak::Both)
+    }
+
+    /// Both know that they tell people.
+    fn begin_both(&mut self) {
+        self.begin();
+        self.role(1, false);
+        self.live(10);
+    }
+
+    /// All is well in the end.
+    fn settle_both(&mut self) {
+        self.coming
+            .retain(|_, what| !matches!(what, Coming::Flip | Coming::Cut | Coming::Die));
+        self.live(150);
+        for outages in &mut self.outages {
+            if let Some((_, end @ None)) = outages.last_mut() {
+                *end = Some(self.time);
+            }
+        }
+        self.heal();
+        self.live(100);
+    }
+}
+
+/// Seeds of an ordinary test run.
+const SEEDS: u64 = 4;
+
+fn seeds() -> std::ops::Range<u64> {
+    match crate::sim::number("PAIR_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..crate::sim::number("PAIR_SEEDS").unwrap_or(SEEDS),
+    }
+}
+
+#[test]
+fn two_that_both_tell_people_and_hear_each_other_tell_an_outage_under_one_number() {
+    let (mut mails, mut agreed) = (0, 0);
+    for seed in seeds() {
+        let _named = crate::sim::Named("PAIR_SEED", seed);
+        let delay = Duration::from_millis(DELAY_MAX * (seed % 4 + 1) / 4);
+        assert!(delay * 4 < ANSWER_LIMIT);
+        let mut world = World::of_two_that_speak(seed, delay);
+        world.log = crate::sim::number("PAIR_SEED").map(|_| String::new());
+        world.coming.clear();
+        world.is_calm = true;
+        world.begin_both();
+        world.later(40, Coming::Flip);
+        world.live(1_800);
+        world.settle_both();
+        world.nothing_has_two_ids();
+        world.everything_is_told();
+        mails += world.mails.len();
+        agreed += world.renumbered;
+    }
+    let is_one = crate::sim::number("PAIR_SEED").is_some();
+    assert!(is_one || (mails > 100 && agreed > 3), "{mails} {agreed}");
+}
