@@ -10,10 +10,12 @@
 //! service that we find good meanwhile is no longer what the peer spoke of, and its next outage
 //! is another one. A number that had its end here is not taken again, for as long as ends are
 //! remembered. What ended on both while they did not hear each other is in `ended`, what
-//! ended there and was never seen here in `untold`.
+//! ended there and was never seen here in `untold`, a number that people know and that gave way in
+//! `given`.
 
 pub(super) mod counts;
 mod ended;
+mod given;
 mod owed;
 mod reached;
 mod troubles;
@@ -256,6 +258,7 @@ impl Engine {
         let Some(peers) = found.filter(is_free) else {
             return;
         };
+        let (since, alerts) = ((outage.since, outage.first_failure), alerted(state));
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
             outage.id = peers.number;
@@ -263,6 +266,9 @@ impl Engine {
         }
         state.last_outage = state.last_outage.max(peers.number);
         actions.push(report::record(service, state, now));
+        if self.give_up(now, name(service), (ours, alerts), since, actions) {
+            return;
+        }
         let outage = |number| format!("{}/{}/{number}", service.group, service.name);
         actions.push(Action::Renumber(Renumbering {
             from: outage(ours.number),

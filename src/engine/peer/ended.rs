@@ -15,6 +15,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::effort::look;
 use crate::engine::event::{Action, Renumbering};
 use crate::engine::peer::{Candidate, Peer, alerted, name};
@@ -39,6 +41,8 @@ pub(super) struct EndedHere {
     by_name: BTreeMap<ServiceName, BTreeMap<i64, Span>>,
     /// The same by their end.
     order: BTreeSet<(Moment, ServiceName, i64)>,
+    /// Those of which the end is still to be called.
+    due: BTreeSet<(ServiceName, i64)>,
 }
 
 /// From when to when one lasted, by both clocks.
@@ -52,6 +56,33 @@ struct Span {
     reached: Reached,
     /// For which periods this director alerted people.
     periods: ToldPeriods,
+    end: EndCall,
+}
+
+/// What is known of the calls that tell the end of what is over here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum EndCall {
+    /// They are out, or there are none.
+    #[default]
+    Called,
+    /// The number was given up while it went on: they are still to come (`given`).
+    Due,
+}
+
+impl EndCall {
+    const fn is_called(&self) -> bool {
+        matches!(self, Self::Called)
+    }
+}
+
+/// What is over as the journal has it.
+#[derive(Serialize, Deserialize)]
+struct SavedEnd {
+    #[serde(flatten)]
+    ended: EndedOutage,
+    #[serde(default, skip_serializing_if = "EndCall::is_called")]
+    end: EndCall,
 }
 
 impl Span {
@@ -81,8 +112,8 @@ impl EndedHere {
         let has_peer = model.globals.peer.address.is_some();
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
-            match serde_json::from_value::<EndedOutage>(value.clone()) {
-                Ok(it) if has_peer && it.id <= numbering::NUMBER_MAX => {
+            match serde_json::from_value::<SavedEnd>(value.clone()) {
+                Ok(SavedEnd { ended: it, end }) if has_peer && it.id <= numbering::NUMBER_MAX => {
                     let Lasted { began, ended: over } = it.lasted;
                     let span = Span {
                         since: Moment::restored(began, now),
@@ -91,6 +122,7 @@ impl EndedHere {
                         ended: over.min(now.wall),
                         reached: it.reached,
                         periods: it.periods,
+                        end,
                     };
                     ended.put(it.of, it.id, span);
                 }
@@ -134,6 +166,9 @@ impl EndedHere {
 
     fn put(&mut self, of: ServiceName, number: i64, span: Span) {
         self.remove(&of, number);
+        if span.end == EndCall::Due {
+            self.due.insert((of.clone(), number));
+        }
         self.order.insert((span.over, of.clone(), number));
         self.by_name.entry(of).or_default().insert(number, span);
     }
@@ -145,7 +180,26 @@ impl EndedHere {
             self.by_name.remove(of);
         }
         self.order.remove(&(span.over, of.clone(), number));
+        self.due.remove(&(of.clone(), number));
         Some(span)
+    }
+
+    /// Of what the end is still to be called, by names and numbers.
+    pub(super) const fn due(&self) -> &BTreeSet<(ServiceName, i64)> {
+        &self.due
+    }
+
+    /// The rules have decided for which periods the end of an outage is told; they decide over the
+    /// numbers that it gave up, too. The records that change.
+    fn decided(&mut self, now: Now, of: &ServiceName, upalerts: &[u32]) -> Vec<Action> {
+        let mut records = Vec::new();
+        for (&number, span) in self.by_name.get_mut(of).into_iter().flatten() {
+            if span.end == EndCall::Due {
+                span.periods.upalerts.retain(|it| upalerts.contains(it));
+                records.push(record_of(of, number, span, now));
+            }
+        }
+        records
     }
 
     /// Forgets what is too old or too much: the records that forget it.
@@ -277,6 +331,7 @@ impl Engine {
             let since = (outage.since, outage.first_failure);
             let of = name(self.model.service(id));
             let span = (since, (Moment::of(now), now.wall));
+            actions.extend(self.peer.ended.decided(now, &of, &periods.upalerts));
             self.keep_end(now, of, (ours, periods), span, actions);
         }
     }
@@ -290,9 +345,6 @@ impl Engine {
         ((since, began), (over, ended)): ((Moment, Wall), (Moment, Wall)),
         actions: &mut Vec<Action>,
     ) {
-        if self.model.globals.peer.address.is_none() {
-            return;
-        }
         let span = Span {
             since,
             began,
@@ -300,7 +352,47 @@ impl Engine {
             ended,
             reached,
             periods,
+            end: EndCall::Called,
         };
+        self.keep_span(now, of, number, span, actions);
+    }
+
+    /// What goes on since then has another number from now on, and people know this one: its end is
+    /// to be called when that of the other one is. These periods alerted people.
+    pub(super) fn keep_given_up(
+        &mut self,
+        now: Now,
+        of: ServiceName,
+        (Candidate { number, reached }, alerts): (Candidate, Vec<u32>),
+        (since, began): (Moment, Wall),
+        actions: &mut Vec<Action>,
+    ) {
+        let span = Span {
+            since,
+            began,
+            over: Moment::of(now),
+            ended: now.wall,
+            reached,
+            periods: ToldPeriods {
+                upalerts: alerts.clone(),
+                alerts,
+            },
+            end: EndCall::Due,
+        };
+        self.keep_span(now, of, number, span, actions);
+    }
+
+    fn keep_span(
+        &mut self,
+        now: Now,
+        of: ServiceName,
+        number: i64,
+        span: Span,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.model.globals.peer.address.is_none() {
+            return;
+        }
         actions.push(record_of(&of, number, &span, now));
         self.peer.ended.put(of, number, span);
         let gone = self.peer.ended.drop_old(now).into_iter();
@@ -335,18 +427,26 @@ impl Engine {
                 let Some(peers) = self.peer.known_there(&of, ours, lasted, open) else {
                     continue;
                 };
+                let is_known = ours.reached == Reached::Failure;
                 let span = Span {
                     reached: peers.reached,
+                    periods: match is_known {
+                        true => ToldPeriods::default(),
+                        false => span.periods,
+                    },
+                    end: EndCall::Called,
                     ..span
                 };
                 let peers = peers.number;
-                let record = record_of(&of, peers, &span, now);
-                self.peer.ended.remove(&of, number);
+                actions.push(record_of(&of, peers, &span, now));
                 self.peer.ended.put(of.clone(), peers, span);
                 self.numbering.outlive(peers);
+                if is_known {
+                    continue; // By both numbers people wait for an end: this one has its own.
+                }
+                self.peer.ended.remove(&of, number);
                 let outage = |number| format!("{}/{}/{number}", of.group, of.service);
                 actions.push(Action::record(forget(&of, number)));
-                actions.push(record);
                 actions.push(Action::Renumber(Renumbering {
                     from: outage(number),
                     to: outage(peers),
@@ -376,10 +476,11 @@ fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Action {
         reached,
         periods,
     };
+    let end = span.end;
     Action::record(Record {
         key: key_of(of, id),
         // A struct of texts and numbers has no way to fail here.
-        value: serde_json::to_value(ended).unwrap_or_default(),
+        value: serde_json::to_value(SavedEnd { ended, end }).unwrap_or_default(),
     })
 }
 

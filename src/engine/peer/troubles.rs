@@ -316,6 +316,10 @@ impl Engine {
             let outage = |number| format!("{SECTION_GROUP}/{name}/{number}");
             actions.push(self.record_numbering());
             actions.push(trouble::record_of(key, trouble, told, now));
+            let (of, since) = (self::name(key, trouble), (told.since, told.told));
+            if self.give_up(now, of, (ours, vec![0]), since, actions) {
+                continue;
+            }
             actions.push(Action::Renumber(Renumbering {
                 from: outage(ours.number),
                 to: outage(peers.number),

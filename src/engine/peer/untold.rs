@@ -8,10 +8,11 @@
 //! rules have decided that the end is told; only for periods that this director alerted itself its
 //! own have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::event::{Action, AlertKind, Speaking};
+use crate::engine::peer::given::UNDER_TWO;
 use crate::engine::peer::owed::SEEN_THERE;
 use crate::engine::peer::{Candidate, Peer, name, troubles};
 use crate::engine::policy;
@@ -33,6 +34,8 @@ struct Untold {
     past: Past,
     /// For which periods it is to be told.
     upalerts: Vec<u32>,
+    /// What people read.
+    text: &'static str,
 }
 
 impl Untold {
@@ -57,7 +60,18 @@ impl Untold {
             number,
             past,
             upalerts,
+            text: SEEN_THERE,
         })
+    }
+
+    /// Of a number that this director gave up.
+    fn given_up((number, past): (i64, Past)) -> Self {
+        Self {
+            number,
+            upalerts: past.periods.upalerts.clone(),
+            past,
+            text: UNDER_TWO,
+        }
     }
 
     /// When it began.
@@ -97,10 +111,14 @@ impl Peer {
     /// The ends of these that are ours to tell, where nothing of this name goes on here.
     fn untold(&self, now: Now, of: &ServiceName) -> Vec<Untold> {
         let told = &self.told;
-        let is_theirs = told.is_linked && told.peer == Speaking::Speaks;
-        let is_ours = told.speaking == Speaking::Speaks && !is_theirs;
-        let Some(ends) = self.untold.get(of).filter(|_| is_ours) else {
+        if told.speaking == Speaking::Silent {
             return Vec::new();
+        }
+        let given_up = self.given_up(now, of).into_iter();
+        let mut all: Vec<Untold> = given_up.map(Untold::given_up).collect();
+        let is_theirs = told.is_linked && told.peer == Speaking::Speaks;
+        let Some(ends) = self.untold.get(of).filter(|_| !is_theirs) else {
+            return all;
         };
         let ours = self.ended.pasts(of, now);
         let is_known = |number: i64| {
@@ -112,8 +130,8 @@ impl Peer {
         let unknown: Vec<Lasted> = unknown.map(|(_, past)| past.lasted).collect();
         let is_other = |past: &Past| unknown.iter().all(|it| it.overlap(past.lasted).is_none());
         let ends = ends.iter().filter(|(_, past)| is_other(past));
-        let due = ends.filter_map(|(&number, it)| Untold::of(number, it, ours.get(&number)));
-        due.collect()
+        all.extend(ends.filter_map(|(&number, it)| Untold::of(number, it, ours.get(&number))));
+        all
     }
 }
 
@@ -126,14 +144,15 @@ impl Engine {
         hosts: &[HostState],
         actions: &mut Vec<Action>,
     ) {
-        if self.peer.untold.is_empty() || self.mode(id) != ServiceMode::InForce {
+        let has_none = self.peer.untold.is_empty() && self.peer.ended.due().is_empty();
+        if has_none || self.mode(id) != ServiceMode::InForce {
             return;
         }
         let model = Arc::clone(&self.model);
         let service = model.service(id);
         let of = name(service);
-        let text = EventText::said(SEEN_THERE);
         for end in self.peer.untold(now, &of) {
+            let text = EventText::said(end.text);
             let mut outage = Outage::new(now, end.number);
             (outage.since, outage.first_failure) = end.began(now);
             self.states[id.index()].begin(outage);
@@ -168,9 +187,11 @@ impl Engine {
             group: SECTION_GROUP.to_owned(),
             service: String::new(),
         };
+        let given_up = self.peer.ended.due().range((first.clone(), 0)..);
         let names = self.peer.untold.range(first..).map(|(of, _)| of);
-        let names = names.take_while(|of| of.group == SECTION_GROUP);
-        let names: Vec<ServiceName> = names.cloned().collect();
+        let names = names.chain(given_up.map(|(of, _)| of));
+        let names = names.filter(|of| of.group == SECTION_GROUP);
+        let names: BTreeSet<ServiceName> = names.cloned().collect();
         let model = Arc::clone(&self.model);
         for of in names {
             let Some((section, trouble)) = troubles::place(&model, &of) else {

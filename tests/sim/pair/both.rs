@@ -1,14 +1,17 @@
 //! Both directors tell people (`speak = both`), over a link that takes its time.
 //!
 //! Both may find an outage while the word of the other one is on its way. While they hear each other,
-//! people hear of it under one number all the same.
+//! people hear of it under one number all the same. Where they do not, it may have two, and each of
+//! them has its end.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lvsmon::pair::Speak;
 use lvsmon::pair::answers::ANSWER_LIMIT;
+use lvsmon::pair::talk::EventId;
 
-use super::{Coming, World};
+use super::{About, Coming, World};
 
 /// The longest way of a word: there and back within the limit, with as much again for what a
 /// director does between.
@@ -51,6 +54,32 @@ impl World {
         self.heal();
         self.live(100);
     }
+
+    /// Who was told of a failure under a number was told its end under that number; how many outages
+    /// had two.
+    fn every_number_has_its_end(&self) -> usize {
+        let (mut told, mut over) = (BTreeSet::new(), BTreeSet::new());
+        let mut numbers: BTreeMap<&About, BTreeSet<&str>> = BTreeMap::new();
+        for mail in &self.mails {
+            let id = EventId::of(&mail.event).unwrap();
+            let goes_on = match &mail.about {
+                About::Section(trouble) => self.goes_on(trouble),
+                About::Outage(..) | About::Apart(_) | About::OneWay => None,
+            };
+            if goes_on.as_deref() == Some(id.outage) {
+                continue;
+            }
+            match id.kind {
+                "up" => over.insert(id.outage),
+                _ => told.insert(id.outage),
+            };
+            if let about @ About::Outage(..) = &mail.about {
+                numbers.entry(about).or_default().insert(id.outage);
+            }
+        }
+        assert_eq!(told.difference(&over).collect::<Vec<_>>(), [&""; 0]);
+        numbers.values().filter(|it| it.len() > 1).count()
+    }
 }
 
 /// Seeds of an ordinary test run.
@@ -80,9 +109,34 @@ fn two_that_both_tell_people_and_hear_each_other_tell_an_outage_under_one_number
         world.settle_both();
         world.nothing_has_two_ids();
         world.everything_is_told();
+        world.every_number_has_its_end();
         mails += world.mails.len();
         agreed += world.renumbered;
     }
     let is_one = crate::sim::number("PAIR_SEED").is_some();
     assert!(is_one || (mails > 100 && agreed > 3), "{mails} {agreed}");
+}
+
+#[test]
+fn whoever_was_told_of_a_failure_under_two_numbers_is_told_the_end_of_both() {
+    let mut twice = 0;
+    for seed in seeds() {
+        let _named = crate::sim::Named("PAIR_SEED", seed);
+        let mut world = World::of_two_that_speak(seed, Duration::from_millis(20));
+        world.log = crate::sim::number("PAIR_SEED").map(|_| String::new());
+        world.coming.clear();
+        world.is_calm = true;
+        world.begin_both();
+        world.later(40, Coming::Flip);
+        world.later(60, Coming::Cut);
+        world.later(400, Coming::Die);
+        world.live(1_800);
+        world.settle_both();
+        world.everything_is_told();
+        twice += world.every_number_has_its_end();
+    }
+    assert!(
+        crate::sim::number("PAIR_SEED").is_some() || twice > 3,
+        "{twice}"
+    );
 }

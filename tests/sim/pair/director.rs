@@ -132,7 +132,11 @@ impl Director {
         self.engine = Engine::new(model, &self.journal, self.seed + self.life, zone, now);
         let writer = writer(self.seed, self.life);
         self.desk = WishDesk::restore(&self.journal, &self.engine, writer);
-        (self.pulse, self.lease) = (Pulse::started(Mono::ZERO, Contact::Waits), NONE);
+        self.pulse = Pulse::started(Mono::ZERO, Contact::Waits);
+        self.lease = Lease {
+            speaking: self.speaking(),
+            ..NONE
+        };
         (self.role_heard, self.peer_heard) = (Contact::Waits, Contact::Waits);
         self.talk = Talk::new("director");
         self.told = PeerTold::default();
@@ -187,6 +191,10 @@ impl Director {
             Speak::Standby => !self.is_active,
             Speak::Both => true,
         }
+    }
+
+    fn speaking(&self) -> Speaking {
+        Speaking::of(self.speaks())
     }
 
     /// The engine calls for an alert.
@@ -447,7 +455,7 @@ impl Director {
         self.is_active = is_active;
         let now = self.now(time);
         self.role_heard = Contact::Heard(now.mono);
-        self.lease.speaking = Speaking::of(self.speaks());
+        self.lease.speaking = self.speaking();
         self.outbox.speak(now, self.lease.speaking(now.mono));
         self.look_at_peer(time)
     }

@@ -280,6 +280,7 @@ fn a_thousand_ends_are_remembered_the_newest() {
             ended: now.wall,
             reached: Reached::Nothing,
             periods: ToldPeriods::default(),
+            end: EndCall::Called,
         }
     };
     let most = i64::try_from(ENDED_MAX).unwrap();

@@ -1,0 +1,219 @@
+//! A number that people know and that gave way has its end when the service is good, once.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::engine::event::{AlertCall, Event, PeerTold, RunId};
+use crate::engine::fixture::{alerting, at, exited, model, service};
+use crate::engine::saved::{Record, Saved};
+use crate::model::{Model, Service};
+use crate::pair::talk::EventId;
+
+const SPEAKS: Speaking = Speaking::Speaks;
+const SILENT: Speaking = Speaking::Silent;
+
+/// One service `g/s` of a director that has a peer, checked every ten seconds.
+struct Desk {
+    engine: Engine,
+    journal: Saved,
+    seconds: f64,
+}
+
+fn watched() -> Arc<Model> {
+    let service = Service {
+        periods: vec![alerting()],
+        ..service("g", "s")
+    };
+    let mut model = model(vec![service]);
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    Arc::new(model)
+}
+
+impl Desk {
+    fn new(seconds: f64) -> Self {
+        let journal = Saved::default();
+        let engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, at(seconds));
+        let mut desk = Self {
+            engine,
+            journal,
+            seconds,
+        };
+        desk.handle(Event::Start);
+        desk
+    }
+
+    fn handle(&mut self, event: Event) -> Vec<Action> {
+        let actions = self.engine.handle(at(self.seconds), event);
+        for action in &actions {
+            if let Action::Record(record) = action {
+                let Record { key, value } = (**record).clone();
+                match value.is_null() {
+                    true => drop(self.journal.records.remove(&key)),
+                    false => drop(self.journal.records.insert(key, value)),
+                }
+            }
+        }
+        actions
+    }
+
+    fn restart(&mut self) {
+        let now = at(self.seconds);
+        self.engine = Engine::new(watched(), &self.journal, 1, TimeZone::UTC, now);
+        self.handle(Event::Start);
+    }
+
+    /// The next report has this value: the calls that it causes.
+    fn reads(&mut self, exit: i32) -> Vec<AlertCall> {
+        let mut started = None::<RunId>;
+        while started.is_none() {
+            self.seconds += 0.5;
+            let actions = self.handle(Event::Deadline);
+            started = actions.iter().find_map(Action::started).map(|it| it.id);
+        }
+        let report = exited(exit, "h1\n");
+        let run = started.unwrap();
+        let actions = self.handle(Event::RunEnded { run, report });
+        actions.iter().filter_map(Action::sent).cloned().collect()
+    }
+
+    /// The numbers of the ends that the next report tells, which finds the service good.
+    fn ends(&mut self) -> Vec<i64> {
+        let calls = self.reads(0);
+        let numbers = calls.iter().map(|call| {
+            let id = EventId::of(&call.event).unwrap();
+            assert_eq!(id.kind, "up", "{}", call.event);
+            id.place().unwrap().1
+        });
+        numbers.collect()
+    }
+
+    /// Fails, and people are told of it: by which number.
+    fn tells(&mut self) -> i64 {
+        let calls = self.reads(1);
+        let event = calls[0].event.as_str();
+        let (_, number) = EventId::of(event).and_then(EventId::place).unwrap();
+        self.handle(Event::Delivered(vec![Arc::from(event)]));
+        number
+    }
+
+    fn open(&self) -> Option<i64> {
+        let outages = self.engine.outages().0;
+        outages.values().next().map(|it| it.id)
+    }
+
+    /// Hears all that the other one has to say, or the link is gone.
+    fn hears(&mut self, other: &Self, speaking: [Speaking; 2], is_linked: bool) {
+        let (outages, numbers) = other.engine.outages();
+        let told = PeerTold {
+            is_linked,
+            outages: Arc::new(outages),
+            ended: Arc::new(other.engine.ended_outages()),
+            numbers,
+            speaking: speaking[0],
+            peer: speaking[1],
+        };
+        let actions = self.handle(Event::Peer(told));
+        let is_renumbering = |it: &Action| matches!(it, Action::Renumber(_));
+        assert!(!actions.iter().any(is_renumbering), "people know both");
+    }
+}
+
+fn hear_each_other(one: &mut Desk, other: &mut Desk, [ones, others]: [Speaking; 2]) {
+    for _ in 0..3 {
+        one.hears(other, [ones, others], true);
+        other.hears(one, [others, ones], true);
+    }
+}
+
+/// Both told one outage, and do not hear each other: the directors, and the lesser number and the
+/// greater one.
+fn told_by_both() -> ([Desk; 2], [i64; 2]) {
+    let (mut one, mut other) = (Desk::new(0.0), Desk::new(40.0));
+    let numbers = [one.tells(), other.tells()];
+    assert!(numbers[0] < numbers[1]);
+    ([one, other], numbers)
+}
+
+#[test]
+fn where_both_speak_the_one_that_gave_it_up_tells_its_end_when_the_service_is_good() {
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    assert_eq!((one.open(), other.open()), (Some(stays), Some(stays)));
+    let goes_on = format!("g/s/{stays}/failure/");
+    let calls = other.reads(1);
+    let goes_on = calls.iter().all(|it| it.event.starts_with(&goes_on));
+    assert!(goes_on, "nothing has an end yet: {calls:?}");
+    let mut restarted = Desk::new(other.seconds);
+    restarted.journal = other.journal.clone();
+    restarted.restart();
+    for mut desk in [other, restarted] {
+        hear_each_other(&mut one, &mut desk, [SPEAKS, SPEAKS]);
+        assert_eq!(desk.ends(), [stays, given_up]);
+        hear_each_other(&mut one, &mut desk, [SPEAKS, SPEAKS]);
+        assert!(desk.ends().is_empty(), "once");
+    }
+    assert_eq!(one.ends(), [stays], "the other one tells the rest");
+}
+
+#[test]
+fn what_people_read_names_the_reason() {
+    let ([mut one, mut other], [_, given_up]) = told_by_both();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    let calls = other.reads(0);
+    let end = calls
+        .iter()
+        .find(|it| it.event.contains(&format!("/{given_up}/")));
+    assert_eq!(end.unwrap().summary, UNDER_TWO.trim_end());
+}
+
+#[test]
+fn where_one_speaks_or_is_left_that_one_tells_it() {
+    // The one that gave it up does not tell people any more.
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SILENT]);
+    assert_eq!(one.ends(), [stays, given_up]);
+    hear_each_other(&mut one, &mut other, [SPEAKS, SILENT]);
+    assert_eq!(other.ends(), [stays]);
+    assert!(one.ends().is_empty());
+
+    // It dies, and is back when the other one has told it.
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    one.hears(&other, [SPEAKS, SPEAKS], false);
+    assert_eq!(one.ends(), [stays, given_up]);
+    one.handle(Event::Delivered(vec![
+        format!("g/s/{given_up}/up/1").into(),
+    ]));
+    other.restart();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    assert_eq!(other.ends(), [stays]);
+}
+
+#[test]
+fn what_was_over_on_both_before_they_heard_each_other_has_both_ends() {
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    assert_eq!((one.ends(), other.ends()), (vec![stays], vec![given_up]));
+    // That of the second one is held, and it does not tell people any more.
+    hear_each_other(&mut one, &mut other, [SPEAKS, SILENT]);
+    assert_eq!(one.ends(), [given_up]);
+    hear_each_other(&mut one, &mut other, [SPEAKS, SILENT]);
+    assert!(one.ends().is_empty() && other.ends().is_empty());
+}
+
+#[test]
+fn a_number_of_which_nobody_was_told_has_no_end() {
+    let (mut one, mut other) = (Desk::new(0.0), Desk::new(40.0));
+    let stays = one.tells();
+    other.reads(1);
+    let (outages, numbers) = one.engine.outages();
+    let actions = other.handle(Event::Peer(PeerTold {
+        is_linked: true,
+        outages: Arc::new(outages),
+        numbers,
+        ..PeerTold::default()
+    }));
+    assert!(actions.iter().any(|it| matches!(it, Action::Renumber(_))));
+    assert_eq!(other.ends(), [stays]);
+}
