@@ -330,7 +330,8 @@ impl Bindings {
             hosts.any(|host| is_called(name, host, port, view.server))
         });
         if views.is_empty() {
-            return Err(self.unknown(&aim.server));
+            let known = || self.unknown(&aim.server);
+            return Err(self.undeclared(aim).unwrap_or_else(known));
         }
         let Some(within) = within else {
             return Ok(views);
@@ -346,6 +347,25 @@ impl Bindings {
             return Err(format!("{name} is not in {within}; it is in {keys}"));
         }
         Ok(views)
+    }
+
+    /// What is said of real servers that a person means and the file does not have, where the
+    /// newest look at the kernel's table found them.
+    fn undeclared(&self, aim: &Aim) -> Option<String> {
+        let found = self.manual.in_kernel();
+        let found = found.filter(|&entry| self.is_meant(aim, entry));
+        let found = found.map(|(key, server)| format!("{server} in {key}"));
+        let found: Vec<String> = found.take(NAMED_MAX).collect();
+        let (is, it) = match found.as_slice() {
+            [] => return None,
+            [_] => ("is", "it"),
+            [..] => ("are", "them"),
+        };
+        Some(format!(
+            "{} {is} in the kernel's table, but the file does not have {it}, so nothing can be \
+             wished of {it}: add {it} to the file, or take {it} out with ipvsadm -d",
+            found.join(", ")
+        ))
     }
 
     /// Whether a person may mean this entry by its address, also where nobody declared it.

@@ -9,6 +9,7 @@ use super::*;
 use crate::engine::desired::RealServerView;
 use crate::engine::event::{Caution, ManualWish, Order};
 use crate::engine::manual::{Effect, EntryKey};
+use crate::lvs::{TableEntry, VirtualService};
 use crate::model::{DeclaredServer, DeclaredService, MinLive, OwnRules};
 
 const TWO: [&str; 2] = [
@@ -123,6 +124,62 @@ fn who_is_not_meant_clearly_is_asked_to_say_it_better() {
     );
     let answer = farm.orders(ManualWish::Disable, "a", None);
     assert!(answer.contains("a wish is about an address"), "{answer}");
+}
+
+/// It is in the kernel's table, and no line of the file has it.
+#[test]
+fn who_means_a_server_that_nobody_declared_is_told_where_it_is_and_what_to_do() {
+    let mut farm = good();
+    let table = |key: &str, server: &str| {
+        let key: VirtualServiceKey = key.parse().unwrap();
+        let service = TableEntry {
+            service: VirtualService::plain(key.family(), Scheduler::wlc()),
+            servers: [(
+                RealServerKey(server.parse().unwrap()),
+                RealServer::new(Forwarding::Dr, Weight(5)),
+            )]
+            .into(),
+        };
+        (key, service)
+    };
+    let outcome = TableOutcome {
+        table: TableLook::Read(Arc::new(Table::from([table(
+            "10.0.0.3:80/tcp",
+            "192.168.0.9:80",
+        )]))),
+        ..TableOutcome::default()
+    };
+    let now = farm.now();
+    farm.bindings.table_seen(now, &outcome);
+    for (server, within, expected) in [
+        (
+            "192.168.0.9",
+            None,
+            "refused: 192.168.0.9:80 in 10.0.0.3:80/tcp is in the kernel's table, but the file does \
+             not have it, so nothing can be wished of it: add it to the file, or take it out with \
+             ipvsadm -d",
+        ),
+        (
+            "192.168.0.9:80",
+            Some("10.0.0.3:80"),
+            "refused: 192.168.0.9:80 in 10.0.0.3:80/tcp is in the kernel's table, but the file does \
+             not have it, so nothing can be wished of it: add it to the file, or take it out with \
+             ipvsadm -d",
+        ),
+        (
+            "192.168.0.9",
+            Some("10.0.0.3:443"),
+            "refused: no real server is called \"192.168.0.9\"; there are a, b",
+        ),
+        (
+            "192.168.0.9:81",
+            None,
+            "refused: no real server is called \"192.168.0.9:81\"; there are a, b",
+        ),
+    ] {
+        let answer = farm.orders(ManualWish::Disable, server, within);
+        assert_eq!(answer, expected);
+    }
 }
 
 #[test]
