@@ -30,6 +30,7 @@
 //! A proxy is used where the environment names one (`HTTPS_PROXY`, `NO_PROXY`).
 
 use std::fmt::Write as _;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,9 +122,9 @@ impl Poster {
                     let limit = options.timeout.as_secs();
                     Posted::Closed(format!("no answer within {limit} s"), None)
                 } else if error.is_connect() {
-                    Posted::Unsent(chain(error))
+                    Posted::Unsent(format!("cannot connect: {}", cause(&error)))
                 } else {
-                    Posted::Closed(chain(error), None)
+                    Posted::Closed(format!("no answer: {}", cause(&error)), None)
                 }
             }
         }
@@ -152,6 +153,44 @@ fn chain(error: reqwest::Error) -> String {
         cause = next.source();
     }
     one_line(&text)
+}
+
+/// What it came from, without the layers above that, which name the URL and may name a token in it.
+fn cause(error: &reqwest::Error) -> String {
+    let mut is_name = false;
+    let mut last = String::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        last = cause.to_string();
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            if let Some(tls) = of_tls(error) {
+                return one_line(&format!("TLS failed: {tls}"));
+            }
+            match error.kind() {
+                io::ErrorKind::ConnectionRefused => return "connection refused".to_owned(),
+                io::ErrorKind::ConnectionReset => return "connection reset".to_owned(),
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    return "no route to it".to_owned();
+                }
+                _ => {}
+            }
+        }
+        // The layer above says that it is about a name, and the one below why.
+        is_name |= last.starts_with("dns error");
+        next = cause.source();
+    }
+    match (is_name, last.as_str()) {
+        (true, _) => one_line(&format!("its name has no address: {last}")),
+        (false, "") => "the connection broke".to_owned(),
+        (false, _) => one_line(&last),
+    }
+}
+
+/// What TLS said, below as many layers as there are.
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    let tls = inner.downcast_ref::<rustls::Error>();
+    tls.or_else(|| of_tls(inner.downcast_ref::<io::Error>()?))
 }
 
 /// The receiver as it may be logged: paths and passwords of URLs are often secrets.

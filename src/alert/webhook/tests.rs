@@ -104,3 +104,55 @@ fn retry_after_is_seconds_or_a_date_and_bounded() {
         assert_eq!(retry_after(text, now), expected, "{text}");
     }
 }
+
+fn to(url: &str) -> WebhookOptions {
+    let words = [url].map(str::to_owned);
+    WebhookOptions::parse(&words).unwrap()
+}
+
+/// What comes of posting there.
+async fn posted(url: &str) -> Posted {
+    let now = Wall::from_seconds(0);
+    let poster = Poster::new();
+    poster.post(&to(url), &notice(), "dir1", now).await
+}
+
+#[tokio::test]
+async fn why_a_receiver_is_not_reached_is_said_in_a_few_words() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let Posted::Unsent(why) = posted(&format!("http://{address}/hooks/secret")).await else {
+        panic!("nobody listens");
+    };
+    assert_eq!(why, "cannot connect: connection refused");
+    let plain = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = plain.local_addr().unwrap();
+    let answers = tokio::spawn(async move {
+        use tokio::io::AsyncWriteExt as _;
+        let (mut stream, _) = plain.accept().await.unwrap();
+        stream.write_all(b"220 no TLS here\r\n").await.unwrap();
+        stream
+    });
+    let Posted::Unsent(why) = posted(&format!("https://{address}/hooks/secret")).await else {
+        panic!("it speaks no TLS");
+    };
+    assert!(why.starts_with("cannot connect: TLS failed: "), "{why}");
+    assert!(
+        !why.contains("secret") && !why.contains("error sending"),
+        "{why}"
+    );
+    drop(answers.await);
+    let hangs_up = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = hangs_up.local_addr().unwrap();
+    let hangs_up = tokio::spawn(async move { drop(hangs_up.accept().await) });
+    let Posted::Closed(why, None) = posted(&format!("http://{address}/hooks/secret")).await else {
+        panic!("it hangs up");
+    };
+    assert!(why.starts_with("no answer: "), "{why}");
+    assert!(
+        !why.contains("secret") && !why.contains("error sending"),
+        "{why}"
+    );
+    hangs_up.await.unwrap();
+}

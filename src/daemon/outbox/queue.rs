@@ -480,6 +480,13 @@ impl Queue {
         }
     }
 
+    /// How long a message waits at least for its next try: its own pause, not that of its endpoint.
+    pub(super) fn again_in(&self, now: Now, number: u64) -> Duration {
+        let entry = self.entries.get(&number);
+        let lane = entry.and_then(|entry| self.lanes.get(&entry.lane));
+        lane.map_or(Duration::ZERO, |lane| lane.not_before.since(now.mono))
+    }
+
     /// One more mail to `to` has left, whatever sender it had.
     fn count_mail(&mut self, now: Mono, to: &str) {
         let rate = self.rates.entry(to.to_owned()).or_default();

@@ -78,14 +78,10 @@ impl Courier {
 
     pub(super) fn settle(&mut self, number: u64, outcome: Outcome, left_out: u32) {
         let now = self.clock.now();
-        if let (Outcome::Later(why), Some(entry)) = (&outcome, self.queue.entry(number)) {
-            tracing::warn!(
-                service = &*entry.service,
-                to = receiver(&entry.lane),
-                why,
-                "message to be tried again"
-            );
-        }
+        let later = match &outcome {
+            Outcome::Later(why) => Some(why.clone()),
+            Outcome::Delivered | Outcome::Refused(_) | Outcome::Untried => None,
+        };
         let may_be_old = !matches!(outcome, Outcome::Delivered);
         if let Some((entry, result)) = self.queue.settle(now, number, outcome, left_out) {
             let to = receiver(&entry.lane);
@@ -106,6 +102,16 @@ impl Courier {
             }
             self.finish(number, entry, result.map_err(DeliveryOutcome::GivenUp));
         } else {
+            if let (Some(why), Some(entry)) = (later, self.queue.entry(number)) {
+                let again_in = Readable(self.queue.again_in(now, number));
+                tracing::warn!(
+                    service = &*entry.service,
+                    to = receiver(&entry.lane),
+                    why,
+                    %again_in,
+                    "message to be tried again"
+                );
+            }
             let told = self.post.stays(number);
             self.forget(told.into_iter().collect());
         }

@@ -199,6 +199,10 @@ fn webhooks_of_one_service_keep_their_order_and_receivers_are_not_flooded() {
     assert_eq!(queue.next(), None);
     let receiver = Endpoint::Webhook("http://h/".into());
     queue.settle(at(1), 1, Outcome::Later("500".to_owned()), 0);
+    let again_in = queue.again_in(at(1), 1);
+    assert!(again_in > Duration::from_secs(1), "{again_in:?}");
+    let second = Duration::from_secs(1);
+    assert_eq!(queue.again_in(at(2), 1), again_in.saturating_sub(second));
     queue.endpoint_done(at(1), &receiver, None);
     // 6 is of the service of 1 and waits behind it; 5 goes.
     assert_eq!(queue.due(at(1)), webhooks(&[5]));
