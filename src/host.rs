@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::fifo_file::{self, Deaf};
 use crate::lvs::{Family, Forwarding, Protocol, VirtualServiceKey};
 use crate::model::{
     AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram, MonitorUser,
@@ -113,6 +114,8 @@ pub struct Needs {
     pub program_folders: Vec<(&'static str, PathBuf)>,
     /// Where state is kept.
     pub statedir: PathBuf,
+    /// Where the VRRP daemon says who is active.
+    pub notify_fifo: Option<PathBuf>,
 }
 
 /// How mail leaves.
@@ -145,6 +148,7 @@ impl Needs {
             mail: Mail::Default,
             program_folders: Vec::new(),
             statedir: PathBuf::from("/var/lib/mon"),
+            notify_fifo: None,
         }
     }
 
@@ -214,6 +218,7 @@ impl Needs {
             mail: mail(model, globals),
             program_folders: program_folders(globals),
             statedir: globals.statedir.clone(),
+            notify_fifo: globals.pair.notify_fifo.clone(),
         }
     }
 }
@@ -276,6 +281,7 @@ pub fn look(root: &Path, needs: &Needs) -> Vec<Finding> {
     let mut findings = kernel::look(root, needs);
     findings.extend(programs(root, needs));
     findings.extend(folders::look(root, needs));
+    findings.extend(needs.notify_fifo.as_deref().map(|path| fifo(root, path)));
     // Stable: of one level they stay in the order of the checks.
     findings.sort_by_key(|finding| finding.level);
     findings
@@ -329,6 +335,24 @@ fn programs(root: &Path, needs: &Needs) -> Vec<Finding> {
         }),
     }
     findings
+}
+
+/// Whether the daemon would listen to it.
+fn fifo(root: &Path, path: &Path) -> Finding {
+    let place = path.display().to_string();
+    match fifo_file::look(&below(root, path)) {
+        Ok(()) => Finding::good("notify_fifo is a FIFO that only this user may write", place),
+        Err(Deaf::Missing) => Finding::warning(
+            "notify_fifo is not there yet",
+            place,
+            "start the VRRP daemon with the same notify_fifo: it makes it, lvsmon waits for it",
+        ),
+        Err(Deaf::Wrong(why)) => Finding::problem(
+            format!("notify_fifo is not listened to: {why}"),
+            place,
+            "until then nobody hears who is active",
+        ),
+    }
 }
 
 fn find_program(root: &Path, name: &str) -> Option<String> {

@@ -21,6 +21,7 @@
 //! | what is said over the control socket | [`wire`] |
 //! | how are the files of ldirectord and keepalived said in mon.cf | [`import`] |
 //! | how is a file opened whose name a person wrote | `regular_file` |
+//! | is it a FIFO that nobody else may write to | `fifo_file` |
 //! | which folder survives a crash | `folder` |
 //! | what of our environment reaches no child | `environment` |
 //! | what does mon.cf need from this machine | [`site`] |
@@ -51,6 +52,7 @@ pub mod digest;
 mod effort;
 pub mod engine;
 mod environment;
+mod fifo_file;
 mod folder;
 pub mod host;
 pub mod import;

@@ -46,7 +46,33 @@ fn needs() -> Needs {
         mail: Mail::None,
         program_folders: Vec::new(),
         statedir: "/var/lib/mon".into(),
+        notify_fifo: None,
     }
+}
+
+/// The daemon would refuse it.
+#[test]
+fn a_fifo_that_others_may_write_or_that_is_none_is_a_problem() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    needs.notify_fifo = Some("/run/vrrp.fifo".into());
+    let path = below(machine.0.path(), Path::new("/run/vrrp.fifo"));
+    let found = || found(&machine.look(&needs), "notify_fifo");
+    let place = "/run/vrrp.fifo".to_owned();
+    machine.file("/run/x", "");
+    // The VRRP daemon makes it when it starts.
+    assert_eq!(found(), (Level::Warning, place.clone()));
+    machine.file("/run/vrrp.fifo", "");
+    assert_eq!(found(), (Level::Problem, place.clone()));
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+    assert_eq!(found(), (Level::Problem, place.clone()));
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    machine.mode("/run/vrrp.fifo", 0o622);
+    assert_eq!(found(), (Level::Problem, place.clone()));
+    machine.mode("/run/vrrp.fifo", 0o600);
+    assert_eq!(found(), (Level::Good, place));
 }
 
 /// The findings about something, as `level place`.

@@ -7,18 +7,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{AT_FDCWD, OFlag};
-use nix::unistd::{getegid, geteuid};
 use tokio::net::unix::pipe;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::clock::Clock;
+use crate::fifo_file::{self, Deaf, check, deaf};
 use crate::pair::fifo::{Announcement, InstanceName, LineReader, State};
 use crate::pair::role::Facts;
 use crate::time::Wall;
@@ -95,15 +94,6 @@ impl Heard {
     }
 }
 
-/// Why a file is not listened to.
-#[derive(Debug)]
-enum Deaf {
-    /// It may be made later: nobody's mistake.
-    Missing,
-    /// Somebody has to do something.
-    Wrong(String),
-}
-
 /// Listens for ever to whichever FIFO is wanted.
 pub(super) async fn listen(
     mut paths: watch::Receiver<Option<PathBuf>>,
@@ -174,7 +164,7 @@ async fn listen_to(
 /// Opens a FIFO that nobody else may write to.
 fn open(path: &Path) -> Result<(pipe::Receiver, (u64, u64)), Deaf> {
     // Looked at before: a device must not even be opened.
-    check(&named(path)?)?;
+    fifo_file::look(path)?;
     let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let opened = nix::fcntl::openat(AT_FDCWD, path, flags, nix::sys::stat::Mode::empty());
     let file: fs::File = opened.map_err(|errno| deaf(&errno.into()))?.into();
@@ -184,46 +174,6 @@ fn open(path: &Path) -> Result<(pipe::Receiver, (u64, u64)), Deaf> {
     let identity = (metadata.dev(), metadata.ino());
     let pipe = pipe::Receiver::from_owned_fd_unchecked(file.into());
     Ok((pipe.map_err(|error| deaf(&error))?, identity))
-}
-
-fn named(path: &Path) -> Result<fs::Metadata, Deaf> {
-    fs::symlink_metadata(path).map_err(|error| deaf(&error))
-}
-
-fn deaf(error: &io::Error) -> Deaf {
-    if error.kind() == io::ErrorKind::NotFound {
-        return Deaf::Missing;
-    }
-    Deaf::Wrong(if error.kind() == io::ErrorKind::PermissionDenied {
-        "permission denied; lvsmon opens it for reading and writing: name lvsmon's user behind \
-         notify_fifo in keepalived.conf"
-            .to_owned()
-    } else {
-        error.to_string()
-    })
-}
-
-fn check(metadata: &fs::Metadata) -> Result<(), Deaf> {
-    let wrong = |why: &str| Err(Deaf::Wrong(why.to_owned()));
-    let kind = metadata.file_type();
-    if kind.is_symlink() {
-        return wrong("it is a symbolic link; name the FIFO itself");
-    }
-    if !kind.is_fifo() {
-        return wrong(
-            "it is no FIFO; take it away, and the VRRP daemon makes one when it is started",
-        );
-    }
-    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    if ![0, user].contains(&metadata.uid()) {
-        return wrong("it belongs to another user, who could say who is active; chown it");
-    }
-    let mode = metadata.mode();
-    let is_group_safe = mode & 0o020 == 0 || [0, group].contains(&metadata.gid());
-    if mode & 0o002 != 0 || !is_group_safe {
-        return wrong("others may write to it and say who is active; chmod 600 it");
-    }
-    Ok(())
 }
 
 /// Reads until another file has the name, or none.
