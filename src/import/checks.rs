@@ -6,8 +6,10 @@
 //! ldirectord and keepalived look at the status *and* at the page, which `http.monitor -m` has
 //! in one expression over the whole response.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use crate::effort::look;
 use crate::import::{Place, Remarks};
 use crate::options::http::HttpOptions;
 
@@ -213,7 +215,7 @@ impl Page {
     }
 
     /// Takes out what the monitor would refuse, and says of each why.
-    pub(super) fn mend(&mut self) -> Vec<String> {
+    fn mend(&mut self) -> Vec<String> {
         let mut found = Vec::new();
         // Each by itself, so that one is not left out for another's sake.
         let plain = Self {
@@ -223,6 +225,7 @@ impl Page {
             ..self.clone()
         };
         let refusal = |page: &Self| {
+            look();
             let words = page.words();
             HttpOptions::parse(words.get(1..).unwrap_or_default()).err()
         };
@@ -263,6 +266,43 @@ impl Page {
             self.content = None;
         }
         found
+    }
+}
+
+/// How many pages are remembered that were mended: a virtual service asks for a few.
+const MENDED_MAX: usize = 16;
+
+/// Pages that were mended already. To try one, expressions are compiled, which takes a hundred times as
+/// long as all else of a real server, and thousands of them may ask for the same page.
+#[derive(Debug, Default)]
+pub(super) struct MendedPages(RefCell<Vec<Mended>>);
+
+#[derive(Debug)]
+struct Mended {
+    before: Page,
+    after: Page,
+    remarks: Vec<String>,
+}
+
+impl MendedPages {
+    /// Takes out of a page what the monitor would refuse, and says of each why.
+    pub(super) fn mend(&self, page: &mut Page) -> Vec<String> {
+        let mut known = self.0.borrow_mut();
+        if let Some(found) = known.iter().find(|it| it.before == *page) {
+            page.clone_from(&found.after);
+            return found.remarks.clone();
+        }
+        let before = page.clone();
+        let remarks = page.mend();
+        if known.len() == MENDED_MAX {
+            known.remove(0);
+        }
+        known.push(Mended {
+            before,
+            after: page.clone(),
+            remarks: remarks.clone(),
+        });
+        remarks
     }
 }
 

@@ -5,10 +5,11 @@
 //! remark stands as a comment before the section that it is about. Words are quoted where mon's
 //! rules ask for it; no word holds a control character.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use crate::effort::look;
 use crate::import::Remark;
 use crate::import::plan::{Plan, Policy, Section, Server, Service};
 use crate::lvs::{Family, Forwarding, VirtualServiceKey};
@@ -74,8 +75,11 @@ fn comments(out: &mut String, remarks: &[Remark]) {
 /// Hostgroups and watches written so far.
 #[derive(Default)]
 struct Watches {
-    written: Vec<Watch>,
+    /// By their hosts and the text of their services.
+    written: BTreeMap<(String, String), Judges>,
     names: BTreeSet<String>,
+    /// The number behind each name that is to be tried next.
+    numbers: BTreeMap<String, u32>,
 }
 
 /// Hosts with the services that look at them.
@@ -85,10 +89,33 @@ struct Watch {
     services: Vec<Service>,
 }
 
+impl Watch {
+    fn services_text(&self) -> String {
+        text_of(&self.services)
+    }
+}
+
+fn text_of(services: &[Service]) -> String {
+    services.iter().fold(String::new(), |mut text, service| {
+        write_service(&mut text, service);
+        text
+    })
+}
+
+/// Watches that a section needs.
+#[derive(Default)]
+struct Wanted {
+    watches: Vec<Watch>,
+    /// Which has these services: for all hosts, or for this one that is looked at elsewhere.
+    by_services: BTreeMap<(Option<String>, String), usize>,
+    /// The hosts of each.
+    members: BTreeSet<(usize, String)>,
+}
+
 impl Watches {
     /// Writes those that a section needs, and answers with the words of each server's `service`.
     fn of_section(&mut self, section: &Section, out: &mut String) -> Vec<Judges> {
-        let mut wanted: Vec<Watch> = Vec::new();
+        let mut wanted = Wanted::default();
         let mut places = Vec::new();
         for server in &section.servers {
             let (own, elsewhere): (Vec<&Service>, Vec<&Service>) =
@@ -96,16 +123,13 @@ impl Watches {
             let mut of_server = Vec::new();
             if !own.is_empty() {
                 let own = named_apart(own);
-                of_server.push(place(&mut wanted, &own, &server.host, true));
+                of_server.push((wanted.place(&own, &server.host, None), true));
             }
             for service in elsewhere {
                 let host = service.host.as_deref().unwrap_or(&server.host);
-                of_server.push(place(
-                    &mut wanted,
-                    std::slice::from_ref(service),
-                    host,
-                    false,
-                ));
+                let only = Some(host.to_owned());
+                let index = wanted.place(std::slice::from_ref(service), host, only);
+                of_server.push((index, false));
             }
             places.push(of_server);
         }
@@ -114,6 +138,7 @@ impl Watches {
             .first()
             .map_or_else(String::new, |it| name(*it));
         let named: Vec<Judges> = wanted
+            .watches
             .into_iter()
             .map(|watch| self.write(watch, &base, out))
             .collect();
@@ -134,27 +159,23 @@ impl Watches {
 
     /// Writes a watch, unless there is an equal one; answers with its services.
     fn write(&mut self, mut watch: Watch, base: &str, out: &mut String) -> Judges {
-        let equal = self
-            .written
-            .iter()
-            .find(|it| it.hosts == watch.hosts && it.services == watch.services);
-        if let Some(equal) = equal {
-            return Judges::of(equal);
+        look();
+        let content = (watch.hosts.join(" "), watch.services_text());
+        if let Some(equal) = self.written.get(&content) {
+            return equal.clone();
         }
         base.clone_into(&mut watch.name);
-        let mut number = 2;
+        let number = self.numbers.entry(base.to_owned()).or_insert(2);
         while !self.names.insert(watch.name.clone()) {
+            look();
             watch.name = format!("{base}-{number}");
-            number += 1;
+            *number += 1;
         }
-        let _ = writeln!(out, "hostgroup {} {}\n", watch.name, watch.hosts.join(" "));
-        let _ = writeln!(out, "watch {}", watch.name);
-        for service in &watch.services {
-            write_service(out, service);
-        }
-        out.push('\n');
+        let (hosts, services) = &content;
+        let _ = writeln!(out, "hostgroup {} {hosts}\n", watch.name);
+        let _ = writeln!(out, "watch {}\n{services}", watch.name);
         let judges = Judges::of(&watch);
-        self.written.push(watch);
+        self.written.insert(content, judges.clone());
         judges
     }
 }
@@ -203,25 +224,27 @@ fn named_apart(services: Vec<&Service>) -> Vec<Service> {
     apart
 }
 
-/// The watch of these services, with the host in it.
-fn place(wanted: &mut Vec<Watch>, services: &[Service], host: &str, is_own: bool) -> (usize, bool) {
-    let fits = |watch: &Watch| {
-        watch.services == services && (is_own || watch.hosts.iter().eq([host].iter()))
-    };
-    if let Some(index) = wanted.iter().position(fits) {
-        if let Some(watch) = wanted.get_mut(index)
-            && !watch.hosts.iter().any(|it| it == host)
+impl Wanted {
+    /// The watch of these services, with the host in it; of this host only where it is looked at
+    /// elsewhere than at the real server.
+    fn place(&mut self, services: &[Service], host: &str, only: Option<String>) -> usize {
+        look();
+        let key = (only, text_of(services));
+        let index = *self.by_services.entry(key).or_insert_with(|| {
+            self.watches.push(Watch {
+                name: String::new(),
+                hosts: Vec::new(),
+                services: services.to_vec(),
+            });
+            self.watches.len() - 1
+        });
+        if self.members.insert((index, host.to_owned()))
+            && let Some(watch) = self.watches.get_mut(index)
         {
             watch.hosts.push(host.to_owned());
         }
-        return (index, is_own);
+        index
     }
-    wanted.push(Watch {
-        name: String::new(),
-        hosts: vec![host.to_owned()],
-        services: services.to_vec(),
-    });
-    (wanted.len() - 1, is_own)
 }
 
 fn write_service(out: &mut String, service: &Service) {

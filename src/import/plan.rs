@@ -77,6 +77,9 @@ impl Section {
     }
 }
 
+/// Host and port of a real server in the table.
+pub(super) type Entry = (String, u16);
+
 /// A real server.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Server {
@@ -109,9 +112,9 @@ impl Server {
         }
     }
 
-    /// Whether both would be one entry of the table.
-    pub(super) fn is_same(&self, other: &Self, key: VirtualServiceKey) -> bool {
-        self.host == other.host && self.table_port(key) == other.table_port(key)
+    /// What is one of its kind in a virtual service: its entry of the table.
+    pub(super) fn entry(&self, key: VirtualServiceKey) -> Entry {
+        (self.host.clone(), self.table_port(key))
     }
 
     /// Whether a fallback is one of the real servers; it is left out then, with a remark.
@@ -123,7 +126,8 @@ impl Server {
         place: &Place,
         remarks: &mut Remarks,
     ) -> bool {
-        let is_listed = servers.iter().any(|it| it.is_same(self, key));
+        let own = self.entry(key);
+        let is_listed = servers.iter().any(|it| it.entry(key) == own);
         if is_listed {
             let text = format!("{word} {} is a real server too; it is left out", self.host);
             remarks.lost(place, text);

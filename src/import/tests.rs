@@ -1211,3 +1211,58 @@ fn a_time_that_is_none_is_said() {
         ["f:5: tolerated: misc_timeout without a time above 0; delay_loop counts, 60 s"]
     );
 }
+
+/// What a file of so many real servers costs to read and to write.
+fn cost_of(
+    format: Format,
+    count: usize,
+    head: &str,
+    line: impl Fn(String) -> String,
+    tail: &str,
+) -> u64 {
+    let servers = (0..count).map(|it| line(format!("10.1.{}.{}", it / 250, it % 250 + 1)));
+    let text = format!("{head}{}{tail}", servers.collect::<String>());
+    crate::effort::looks(|| {
+        let imported = of(format, &text);
+        assert_eq!(imported.text.matches(" real 10.1.").count(), count);
+    })
+}
+
+#[test]
+fn work_grows_with_real_servers_and_no_faster() {
+    let ldirectord = |count| {
+        let line = |host| format!("\treal={host}:80 masq\n");
+        let tail =
+            "\tservice=http\n\trequest=\"/\"\n\treceive=\"ok\"\n\tscheduler=wlc\n\tprotocol=tcp\n";
+        cost_of(
+            Format::Ldirectord,
+            count,
+            "virtual=10.0.0.1:80\n",
+            line,
+            tail,
+        )
+    };
+    let keepalived = |count| {
+        let head = "virtual_server 10.0.0.1 80 {\n lb_algo wlc\n lb_kind NAT\n protocol TCP\n";
+        let port = std::cell::Cell::new(0);
+        let line = |host| {
+            // Each is checked in another way, so that each has a watch.
+            port.set(port.get() + 1);
+            let port = port.get();
+            format!(
+                " real_server {host} 80 {{\n  TCP_CHECK {{\n   connect_port {port}\n  }}\n }}\n"
+            )
+        };
+        cost_of(Format::Keepalived, count, head, line, "}\n")
+    };
+    let costs: [&dyn Fn(usize) -> u64; 2] = [&ldirectord, &keepalived];
+    for cost in costs {
+        let [some, more, most] = [100, 200, 300].map(cost);
+        assert!(
+            some < more && most - more == more - some,
+            "{some} {more} {most}"
+        );
+    }
+    // A page is tried once, however many real servers have it.
+    assert!(ldirectord(100) < 100 * 4);
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::import::checks::{Check, Content, Exits, Page, argument};
+use crate::import::checks::{Check, Content, Exits, MendedPages, Page, argument};
 use crate::import::keepalived::blocks::Block;
 use crate::import::keepalived::virtual_server::{PAUSE_MAX, unknown};
 use crate::import::keepalived::{is_on, timer};
@@ -146,6 +146,7 @@ pub(super) struct Look<'a> {
     pub(super) server: &'a Server,
     pub(super) policy: &'a Policy,
     pub(super) has_certificates: bool,
+    pub(super) mended: &'a MendedPages,
 }
 
 /// Options that every checker may have, and those of its own kind.
@@ -359,14 +360,14 @@ impl Look<'_> {
         for url in options.rest.iter().filter(|it| it.name() == "url") {
             let mut one = page(name.clone());
             url_lines(url, &mut one, remarks);
-            for text in one.mend() {
+            for text in self.mended.mend(&mut one) {
                 remarks.lost(&url.place, text);
             }
             pages.push(Check::Page(one));
         }
         if pages.is_empty() {
             let mut one = page(name);
-            for text in one.mend() {
+            for text in self.mended.mend(&mut one) {
                 remarks.lost(&self.block.place, text);
             }
             pages.push(Check::Page(one));

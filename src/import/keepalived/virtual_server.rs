@@ -1,15 +1,18 @@
 //! What does a `virtual_server` come to?
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::effort::look;
+use crate::import::checks::MendedPages;
 use crate::import::keepalived::blocks::{Block, Extent};
 use crate::import::keepalived::checker::{self, Defaults};
 use crate::import::keepalived::globals::{Globals, Target, family};
 use crate::import::keepalived::{granularity, is_on};
 use crate::import::ldirectord::{fit_port, is_host, weight};
 use crate::import::plan::{
-    Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
+    Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
 use crate::import::{Place, Remarks, shown};
 use crate::lvs::{
@@ -37,13 +40,15 @@ pub(super) fn section(
     }
     reading.mail_of_quorum();
     let mut servers: Vec<Server> = Vec::new();
+    let mut entries: BTreeSet<Entry> = BTreeSet::new();
     let mut rules_of: Vec<OwnRules> = Vec::new();
     let mut found = checker::Found::default();
     for line in block.inner.iter().filter(|it| it.name() == "real_server") {
         let Some((server, of_server)) = reading.real_server(line, first, remarks) else {
             continue;
         };
-        if servers.iter().any(|it| it.is_same(&server, first)) {
+        look();
+        if !entries.insert(server.entry(first)) {
             let text = format!("{} is listed twice; the first one counts", server.host);
             remarks.tolerated(&line.place, text);
             continue;
@@ -231,6 +236,8 @@ struct Reading<'a> {
     fallback: Option<&'a Block>,
     fallback_forwarding: Option<Forwarding>,
     quorum: Option<&'a Block>,
+    /// Pages of its real servers, which are mostly the same.
+    mended: MendedPages,
 }
 
 impl<'a> Reading<'a> {
@@ -253,6 +260,7 @@ impl<'a> Reading<'a> {
             fallback: None,
             fallback_forwarding: None,
             quorum: None,
+            mended: MendedPages::default(),
         }
     }
 
@@ -440,15 +448,16 @@ impl<'a> Reading<'a> {
             .iter()
             .filter(|it| checker::is_one(it.name()))
             .collect();
-        let look = |block| checker::Look {
+        let checker = |block| checker::Look {
             block,
             defaults: &defaults,
             server: &server,
             policy: &policy,
             has_certificates: self.globals.has_certificates,
+            mended: &self.mended,
         };
         let found = checkers.into_iter();
-        let found: Vec<_> = found.map(|it| look(it).services(remarks)).collect();
+        let found: Vec<_> = found.map(|it| checker(it).services(remarks)).collect();
         let mut found = checker::Found::of_server(&defaults, &found);
         if found.services.is_empty() && found.lost > 0 {
             let text = "none of its checks has an equivalent: the server is always in";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::import::checks::{Check, Content, Exits, Page, argument};
+use crate::import::checks::{Check, Content, Exits, MendedPages, Page, argument};
 use crate::import::ldirectord::section::{Seen, port_of, split_port};
 use crate::import::ldirectord::{Value, unquoted};
 use crate::import::plan::{Policy, Server, Service};
@@ -55,6 +55,8 @@ pub(super) struct Checks<'a> {
     connect_limit: Duration,
     negotiate_limit: Duration,
     tries: u32,
+    /// Pages of its real servers, which are mostly the same.
+    mended: MendedPages,
 }
 
 /// A request to a real server.
@@ -107,6 +109,7 @@ impl<'a> Checks<'a> {
             connect_limit: connect.or(negotiate).unwrap_or(Duration::from_secs(5)),
             negotiate_limit: negotiate.or(connect).unwrap_or(Duration::from_secs(30)),
             tries: seen.number("checkcount", remarks).unwrap_or(1),
+            mended: MendedPages::default(),
         }
     }
 
@@ -336,7 +339,7 @@ impl<'a> Checks<'a> {
                 .get(word)
                 .map_or(&self.seen.block.head.place, |it| &it.place)
         };
-        for text in page.mend() {
+        for text in self.mended.mend(&mut page) {
             remarks.lost(place("receive"), text);
         }
         remarks.note(

@@ -1,11 +1,15 @@
 //! What does a `virtual` section of ldirectord.cf come to, and what do the globals?
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::effort::look;
 use crate::import::ldirectord::server::{fallback, real_servers};
 use crate::import::ldirectord::{Block, SUPERVISED, Settings, Value, check, unquoted};
-use crate::import::plan::{Plan, Policy, Section, Server, fit_settings, flag_of, scheduler_of};
+use crate::import::plan::{
+    Entry, Plan, Policy, Section, Server, fit_settings, flag_of, scheduler_of,
+};
 use crate::import::{Remarks, shown};
 use crate::lvs::{
     FOUR_IN_SIX, Family, Protocol, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
@@ -177,9 +181,11 @@ pub(super) fn of_block(
     let checks = check::Checks::new(&seen, key, interval, remarks);
     let policy = policy(&seen, remarks);
     let mut servers: Vec<Server> = Vec::new();
+    let mut entries: BTreeSet<Entry> = BTreeSet::new();
     for real in &block.reals {
         for server in real_servers(real, &checks, &policy, key, remarks) {
-            if servers.iter().any(|it| it.is_same(&server, key)) {
+            look();
+            if !entries.insert(server.entry(key)) {
                 let text = format!("{} is listed twice; the first line counts", server.host);
                 remarks.tolerated(&real.place, text);
             } else {
