@@ -24,13 +24,13 @@ use crate::engine::schedule::Lane;
 use crate::engine::state::HostState;
 use crate::engine::witness::Doubted;
 use crate::engine::{Engine, call, tripwire};
-use crate::model::{HostName, Model, MonitorProgram, ServiceId};
+use crate::model::{HostName, Model, MonitorCommand, ServiceId};
 use crate::time::Now;
 
 /// Checks of one service at once beside its run. One that is refused takes milliseconds, so a
 /// rack that goes down is through in a few rounds; those that hang leave places of `maxchecks` to
 /// other services.
-const BESIDE_MAX: usize = 8;
+pub(super) const BESIDE_MAX: usize = 8;
 
 /// What the latest check of each host said that looked at it because its connection had ended.
 #[derive(Debug, Default)]
@@ -106,10 +106,7 @@ impl Engine {
     /// Whether one host of the service can be checked by itself, and a section hears of it.
     fn has_single_checks(&self, id: ServiceId) -> bool {
         let monitor = self.model.service(id).monitor.as_deref();
-        let is_single = monitor.is_some_and(|monitor| match &monitor.program {
-            MonitorProgram::Native(options) => monitor.appends_hosts && options.own_hosts() == 0,
-            MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => false,
-        });
+        let is_single = monitor.is_some_and(MonitorCommand::checks_single_hosts);
         is_single && tripwire::is_wanted(self.model.service(id)) && self.bindings.counts(id)
     }
 
@@ -156,44 +153,59 @@ impl Engine {
 
     /// Whether a host can be checked now, by itself and beside a run.
     fn may_look_beside(&self, now: Now, id: ServiceId, host: &HostName) -> bool {
-        let service = self.model.service(id);
-        let period = service.exclude_period.as_ref();
-        let is_excluded = period.is_some_and(|period| period.holds(now.wall, &self.zone));
         let mine = || self.running.values().filter(|going| going.service == id);
-        let is_at_it = |going: &Going| going.hosts.contains(host) && !going.checked.contains(host);
+        let is_at_it = |going: &Going| {
+            let is_there = going.purpose != Purpose::Former;
+            is_there && going.hosts.contains(host) && !going.checked.contains(host)
+        };
         let beside = mine().filter(|going| going.purpose == Purpose::Beside);
         self.timetable.is_running(id)
-            && !self.timetable.is_frozen()
-            && !is_excluded
             && self.has_single_checks(id)
             && !mine().any(is_at_it)
             && beside.count() < BESIDE_MAX
-            && self.may_run(now, id)
+            && self.may_start(now, id)
+    }
+
+    /// Whether nothing holds checks of a service back now.
+    pub(super) fn may_start(&self, now: Now, id: ServiceId) -> bool {
+        let period = self.model.service(id).exclude_period.as_ref();
+        let is_excluded = period.is_some_and(|period| period.holds(now.wall, &self.zone));
+        !self.timetable.is_frozen() && !is_excluded && self.may_run(now, id)
     }
 
     /// There is a place: the check of the host starts, or the place goes back.
     fn start_beside(&mut self, now: Now, id: ServiceId, host: HostName, actions: &mut Vec<Action>) {
-        let model = Arc::clone(&self.model);
         self.tripwires.forget_tripped(id, &host);
+        let Some(mut run) = self.single(now, id, &host, Purpose::Beside) else {
+            return self.timetable.give_place(Lane::Checks);
+        };
+        let tripped = BTreeSet::from([host]);
+        run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
+        self.go(now, run, tripped, actions);
+    }
+
+    /// A run of one host; none where that is not to be checked now.
+    pub(super) fn single(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        host: &HostName,
+        purpose: Purpose,
+    ) -> Option<Run> {
+        let model = Arc::clone(&self.model);
         let hosts = call::checked_hosts(&model, &self.disabled, id);
         let mut hosts = self.without_failing(now, id, hosts);
-        hosts.retain(|it| *it == host);
-        let is_nothing = hosts.is_empty();
-        let monitor = model.service(id).monitor.as_deref();
+        hosts.retain(|it| it == host);
+        if hosts.is_empty() {
+            return None;
+        }
+        let monitor = model.service(id).monitor.as_deref()?;
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);
         let state = &self.states[id.index()];
-        let attempt = monitor.map(|monitor| call::attempt(&model, hosts, id, monitor, state, run));
-        match attempt {
-            Some(Attempt::Run(mut run)) if !is_nothing => {
-                run.purpose = Purpose::Beside;
-                let tripped = BTreeSet::from([host]);
-                run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
-                self.go(now, *run, tripped, actions);
-            }
-            Some(Attempt::Run(_) | Attempt::NoHosts | Attempt::Missing(_)) | None => {
-                self.timetable.give_place(Lane::Checks);
-            }
+        match call::attempt(&model, hosts, id, monitor, state, run) {
+            Attempt::Run(run) => Some(Run { purpose, ..*run }),
+            Attempt::NoHosts | Attempt::Missing(_) => None,
         }
     }
 

@@ -134,9 +134,11 @@ impl Engine {
                 run.purpose = errand.purpose;
                 let mut tripped = match errand.purpose {
                     Purpose::Trip => errand.hosts.unwrap_or_default(),
-                    Purpose::Recheck | Purpose::Witness | Purpose::Beside | Purpose::Slot => {
-                        BTreeSet::new()
-                    }
+                    Purpose::Recheck
+                    | Purpose::Witness
+                    | Purpose::Beside
+                    | Purpose::Former
+                    | Purpose::Slot => BTreeSet::new(),
                 };
                 tripped.extend(self.give_way(id, &run.hosts, actions));
                 run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
@@ -204,7 +206,7 @@ impl Engine {
         let is_down = |one: &HostState| matches!(one.verdict, HostVerdict::Down(_));
         let is_trip = match going.purpose {
             Purpose::Trip | Purpose::Beside => true,
-            Purpose::Slot | Purpose::Recheck | Purpose::Witness => false,
+            Purpose::Slot | Purpose::Recheck | Purpose::Former | Purpose::Witness => false,
         };
         let is_crash = is_trip && found.iter().any(is_down);
         if let Some(interval) = self.interval(id).filter(|_| is_crash) {
@@ -213,7 +215,7 @@ impl Engine {
     }
 
     /// Whether a failure of the service now would be explained by one that it depends on.
-    fn is_explained(&mut self, now: Now, id: ServiceId) -> bool {
+    pub(super) fn is_explained(&mut self, now: Now, id: ServiceId) -> bool {
         self.look_at_alert_dependency(now, id);
         whole::dependency(&self.states[id.index()], AlertKind::Failure).is_err()
     }

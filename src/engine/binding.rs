@@ -9,6 +9,7 @@
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
 //! | what counts while an address changes | `changing` |
+//! | whose word counts about the address of before | `former` |
 //! | which keys are owned, which must go | `owned` |
 //! | what goes over to a new configuration | `carry` |
 //! | what is said about a virtual service now | `survey` |
@@ -27,6 +28,7 @@ mod change;
 mod changing;
 mod declared;
 mod enable;
+mod former;
 mod ground;
 mod judge;
 mod latch;

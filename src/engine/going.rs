@@ -4,6 +4,7 @@
 //! What follows from its end: `report`, `between`, `beside`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::engine::event::{Action, Purpose, Run, RunId};
@@ -24,6 +25,8 @@ pub(super) struct Going {
     pub(super) tripped: BTreeSet<HostName>,
     /// How many answers of name servers had been heard when it began.
     pub(super) answers: u64,
+    /// The addresses that it looks at, where its host's name leads elsewhere ([`Purpose::Former`]).
+    pub(super) former: Vec<IpAddr>,
 }
 
 /// When a report began, to tell it from later news.
@@ -54,6 +57,18 @@ impl Engine {
         tripped: BTreeSet<HostName>,
         actions: &mut Vec<Action>,
     ) {
+        self.say_where(&mut run);
+        let former = match run.purpose {
+            Purpose::Former => run.addresses.values().flatten().copied().collect(),
+            Purpose::Slot
+            | Purpose::Recheck
+            | Purpose::Trip
+            | Purpose::Beside
+            | Purpose::Witness => Vec::new(),
+        };
+        if run.purpose.is_slot() {
+            self.former_is_due(run.service, &run.hosts);
+        }
         let going = Going {
             run: run.id,
             service: run.service,
@@ -63,8 +78,8 @@ impl Engine {
             checked: BTreeSet::new(),
             tripped,
             answers: self.bindings.answers(),
+            former,
         };
-        self.say_where(&mut run);
         run.tell = self.tell_of(&run);
         self.running.insert(run.id, going);
         actions.push(Action::Start(run));

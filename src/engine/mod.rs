@@ -21,6 +21,7 @@
 //! | which checks run between two slots | `between` |
 //! | which connections tell of a crash | `tripwire` |
 //! | which hosts are checked while a run of their service goes on | `beside` |
+//! | who looks at an address that its name has left | `former` |
 //! | does a failure count, or is the director cut off | `witness` |
 //! | what does a trap report, what does its absence | `trap` |
 //! | does a dependency hold | `depend` |
@@ -55,6 +56,7 @@ pub mod desired;
 pub mod desk;
 pub(crate) mod disabled;
 pub mod event;
+mod former;
 pub mod gauge;
 mod going;
 pub mod held;
@@ -112,7 +114,7 @@ use crate::engine::trap::Routes;
 use crate::engine::tripwire::Tripwires;
 use crate::engine::trouble::{Troubles, Young};
 use crate::engine::witness::{Doubted, Witnesses};
-use crate::model::{Model, ServiceId};
+use crate::model::{HostName, Model, ServiceId};
 use crate::period::Period;
 use crate::time::{Mono, Now, Wall};
 
@@ -141,6 +143,8 @@ pub struct Engine {
     young: Young,
     tripwires: Tripwires,
     latest: Latest,
+    /// Hosts of which the address of before is to be looked at.
+    former_due: BTreeSet<(ServiceId, HostName)>,
     witnesses: Witnesses,
     depends: Depends,
     routes: Routes,
@@ -190,6 +194,7 @@ impl Engine {
             young: Young::default(),
             tripwires: Tripwires::default(),
             latest: Latest::default(),
+            former_due: BTreeSet::new(),
             witnesses: Witnesses::new(&model),
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
@@ -354,6 +359,8 @@ impl Engine {
             while let Some(id) = self.timetable.next_to_start() {
                 self.start_run(now, id, actions);
             }
+            // Behind the runs of slots, each of which may ask for some.
+            self.look_at_former(now, actions);
             if !self.release_dependents(now) && !is_settled {
                 break;
             }
@@ -443,6 +450,7 @@ impl Engine {
                     hosts: call::checked_hosts(&model, &self.disabled, id),
                     tripped,
                     answers: self.bindings.answers(),
+                    former: Vec::new(),
                 };
                 self.take_report(now, going, report, actions);
             }
@@ -452,8 +460,16 @@ impl Engine {
     /// The names among the hosts of a run are checked where they lead as far as is known here:
     /// what it finds is then no word on another address.
     fn say_where(&self, run: &mut Run) {
+        let there = |host: &HostName| match run.purpose {
+            Purpose::Former => Some(self.bindings.former(host)),
+            Purpose::Slot
+            | Purpose::Recheck
+            | Purpose::Trip
+            | Purpose::Beside
+            | Purpose::Witness => self.bindings.latest(host),
+        };
         let named = run.hosts.iter();
-        let named = named.filter_map(|host| Some((host.clone(), self.bindings.latest(host)?)));
+        let named = named.filter_map(|host| Some((host.clone(), there(host)?)));
         run.addresses = named.collect();
     }
 
@@ -468,6 +484,7 @@ impl Engine {
                 self.between_ended(now, going, report, actions);
             }
             Purpose::Beside => self.beside_ended(now, going, report, actions),
+            Purpose::Former => self.former_ended(now, going, report, actions),
         }
     }
 

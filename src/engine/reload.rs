@@ -43,6 +43,8 @@ impl Engine {
         let place = |old: ServiceId| places.get(old.index()).copied().flatten();
         self.witnesses.reload(&model, place);
         self.latest.renumber(&model, place);
+        // The next run of the slot looks at them again.
+        self.former_due.clear();
         self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;
@@ -100,7 +102,7 @@ impl Engine {
         for (run, service, purpose) in stale {
             self.running.remove(&run);
             actions.push(Action::Stop(run));
-            if purpose == Purpose::Beside {
+            if purpose.is_single() {
                 self.timetable.give_place(Lane::Checks);
             } else {
                 let clock = self.timetable.clock(now.mono);
@@ -170,6 +172,7 @@ impl Engine {
             self.timetable.clear_alarm(Alarm::TrapTimeout, id);
             self.timetable.clear_alarm(Alarm::TrapEnd, id);
             self.timetable.clear_alarm(Alarm::Recheck, id);
+            self.timetable.clear_alarm(Alarm::Former, id);
             self.numbering.outlive(self.states[id.index()].last_outage);
             if self.states[id.index()].is_known() {
                 actions.push(Action::record(saved::forget(service)));
@@ -203,7 +206,7 @@ impl Engine {
         let model = Arc::clone(&self.model);
         for (run, going) in std::mem::take(&mut self.running) {
             actions.push(Action::Stop(run));
-            if going.purpose == Purpose::Beside {
+            if going.purpose.is_single() {
                 self.timetable.give_place(Lane::Checks);
             }
         }
@@ -218,6 +221,7 @@ impl Engine {
             self.timetable.cancel(id);
             self.timetable.clear_alarm(Alarm::TrapEnd, id);
             self.timetable.clear_alarm(Alarm::Recheck, id);
+            self.timetable.clear_alarm(Alarm::Former, id);
             self.await_trap(now, id);
             all.push(id);
         }

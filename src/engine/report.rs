@@ -160,13 +160,22 @@ impl Engine {
             let is_elsewhere = self.bindings.led_elsewhere(host, began.answers);
             !is_elsewhere && !self.latest.is_later(id, host, began)
         });
+        self.leave_out_disabled(id, &mut verdicts);
+        verdicts
+    }
+
+    /// Hosts that are disabled keep the verdict they had (D10).
+    pub(super) fn leave_out_disabled(
+        &self,
+        id: ServiceId,
+        verdicts: &mut BTreeMap<HostName, HostVerdict>,
+    ) {
         let group = self.model.hostgroup(id);
         for member in &group.members {
             if self.disabled.has_host(group, member) {
                 verdicts.remove(&member.host);
             }
         }
-        verdicts
     }
 
     /// The weights that a report gives hosts which may reach the table.

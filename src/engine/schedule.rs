@@ -48,6 +48,8 @@ pub(crate) enum Alarm {
     TrapEnd,
     /// `recheck` of a section: a count of failures is running.
     Recheck,
+    /// The same of an address that its name has left.
+    Former,
 }
 
 /// Which limit a run counts against (D22).

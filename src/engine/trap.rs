@@ -242,6 +242,7 @@ impl Engine {
             Alarm::TrapTimeout => self.no_trap_came(now, id, actions),
             Alarm::TrapEnd => self.trap_ends(now, id, actions),
             Alarm::Recheck => self.check_between(now, id),
+            Alarm::Former => self.former_again(id),
         }
     }
 

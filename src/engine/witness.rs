@@ -437,6 +437,9 @@ impl Engine {
             Doubted::Run(going, report) if going.purpose.is_slot() => {
                 self.slot_counts(now, going, report, actions);
             }
+            Doubted::Run(going, report) if going.purpose == Purpose::Former => {
+                self.former_counts(now, &going, &report, actions);
+            }
             Doubted::Run(going, report) => self.between_counts(now, &going, &report, actions),
         }
     }
@@ -448,6 +451,7 @@ impl Engine {
         self.counts(now, doubt.report, actions);
         self.in_another_rhythm(now, id, doubt.began, before);
         self.plan_recheck(now, id);
+        self.plan_former(now, id);
     }
 
     /// The director is cut off: what failed says nothing, what is good is good.
@@ -466,6 +470,9 @@ impl Engine {
                 let found = self.found(id, &heard.report, &heard.hosts);
                 self.remember_doubt(now, id, Purpose::Slot, &found, &heard.report);
             }
+            Doubted::Run(going, report) if going.purpose == Purpose::Former => {
+                self.only_good_former_counts(now, &going, &report, actions);
+            }
             Doubted::Run(going, report) => {
                 let found = self.found(id, &report, &going.hosts);
                 self.only_good_counts(now, &going, &found, actions);
@@ -481,6 +488,8 @@ impl Engine {
             return;
         }
         let (found, is_all) = match report {
+            // It looks where the service does not look any more.
+            Doubted::Run(going, _) if going.purpose == Purpose::Former => return,
             Doubted::Run(going, report) => {
                 let found = self.found(id, report, &going.hosts);
                 (found, self.is_of_all(going))

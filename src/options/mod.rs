@@ -109,7 +109,17 @@ impl MonitorOptions {
         }
     }
 
-    /// The same, with the variables that programs of this check are to have; most start none.
+    /// Whether its checks go where the daemon says that names lead; programs are told names, and
+    /// look them up themselves.
+    #[must_use]
+    pub const fn goes_where_told(&self) -> bool {
+        match self {
+            Self::Agent(_) | Self::Fping(_) | Self::Ftp(_) | Self::Http(_) | Self::Tcp(_) => true,
+            Self::Misc(_) | Self::Plugin(_) => false,
+        }
+    }
+
+    /// The same options, with the variables that programs of this check are to have; most start none.
     #[must_use]
     pub(crate) fn in_environment(
         mut self,

@@ -70,6 +70,28 @@ fn a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good() {
 }
 
 #[test]
+fn the_address_of_before_is_checked_while_the_new_one_of_its_name_fails() {
+    if !can_give_hosts("the_address_of_before_is_checked_while_the_new_one_of_its_name_fails") {
+        return;
+    }
+    let mut farm = start_with_hosts("127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    farm.folder
+        .write("hosts", "127.0.0.14 web1\n127.0.0.12 web2\n");
+    farm.wait_for_log("web1 has the address 127.0.0.14 now");
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+    farm.mend_server(1);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    let _fourth = serve(&farm, 4);
+    farm.wait_for_table(&[(2, 5), (4, 5)]);
+    // Who left is nobody's business any more.
+    farm.break_server(1);
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(2, 5), (4, 5)].into());
+}
+
+#[test]
 fn the_name_of_a_server_in_a_section_is_looked_up_again_after_a_reload() {
     if !can_give_hosts("the_name_of_a_server_in_a_section_is_looked_up_again_after_a_reload") {
         return;

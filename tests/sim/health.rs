@@ -110,6 +110,15 @@ impl Health {
             if engine.is_host_disabled(&service.group, host) {
                 continue;
             }
+            if heard.purpose == Purpose::Former {
+                // Whether it still counts is not known here: the name may have moved meanwhile.
+                let bounds = Count {
+                    good: Bounds::ANY,
+                    bad: Bounds::ANY,
+                };
+                self.counts.insert((name.clone(), host.clone()), bounds);
+                continue;
+            }
             let says = says(heard, host, service.all_hosts_on_failure);
             self.hear_of_name(&name, host, heard, says);
             let part = (name.clone(), host.clone());

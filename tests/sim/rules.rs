@@ -1,6 +1,6 @@
 //! What must hold after every step, whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lvsmon::engine::Engine;
@@ -50,6 +50,7 @@ pub(crate) struct Seen {
     pub(crate) trips_at_a_run: u64,
     pub(crate) crashes: u64,
     pub(crate) beside: u64,
+    pub(crate) former: u64,
     pub(crate) cut_off: u64,
     pub(crate) udp_out: u64,
 }
@@ -94,6 +95,7 @@ impl Seen {
         self.trips_at_a_run += other.trips_at_a_run;
         self.crashes += other.crashes;
         self.beside += other.beside;
+        self.former += other.former;
         self.cut_off += other.cut_off;
         self.udp_out += other.udp_out;
     }
@@ -139,6 +141,7 @@ impl Seen {
             self.trips_at_a_run,
             self.crashes,
             self.beside,
+            self.former,
             self.cut_off,
             self.udp_out,
         ];
@@ -156,6 +159,8 @@ pub(crate) struct Rules {
     pub(crate) going: BTreeMap<RunId, ServiceId>,
     /// Those of them that check one host beside another run.
     beside: BTreeMap<RunId, HostName>,
+    /// Those of these that look at an address that its name has left.
+    former: BTreeSet<RunId>,
     /// Start of the latest run of each service of this daemon and configuration.
     started: BTreeMap<ServiceId, Mono>,
 }
@@ -218,10 +223,13 @@ impl Rules {
         let service = engine.model().service(run.service);
         let name = format!("{}/{}", service.group, service.name);
         let mine = self.going.iter().filter(|it| *it.1 == run.service);
+        // Checks of addresses that names have left look at other machines than all else.
+        let is_former = run.purpose == Purpose::Former;
+        let mine = mine.filter(|(it, _)| self.former.contains(*it) == is_former);
         let (beside, others): (Vec<RunId>, Vec<RunId>) = mine
             .map(|(run, _)| *run)
             .partition(|run| self.beside.contains_key(run));
-        let is_single = run.purpose == Purpose::Beside;
+        let is_single = run.purpose.is_single();
         assert!(is_single || others.is_empty(), "a second run of {name}");
         let mut checked = beside.iter().map(|run| &self.beside[run]);
         let is_twice = checked.any(|host| run.hosts.contains(host));
@@ -232,6 +240,9 @@ impl Rules {
             };
             assert!(beside.len() < BESIDE_MAX, "too many at once for {name}");
             self.beside.insert(run.id, host.clone());
+            if is_former {
+                self.former.insert(run.id);
+            }
         }
         self.going.insert(run.id, run.service);
         for host in &run.hosts {
@@ -276,6 +287,7 @@ impl Rules {
     /// A run has ended.
     pub(crate) fn ended(&mut self, run: RunId) -> bool {
         self.beside.remove(&run);
+        self.former.remove(&run);
         self.going.remove(&run).is_some()
     }
 }

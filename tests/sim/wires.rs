@@ -75,6 +75,10 @@ impl Wires {
     /// A run begins, which looks at all that ended. No connection is in its way.
     pub(crate) fn starts(&mut self, run: &Run, name: &Name) {
         let hosts = &run.hosts;
+        if run.purpose == Purpose::Former {
+            // It goes to another machine than the connections.
+            return;
+        }
         let is_in_the_way = |(it, host): &&(Name, HostName)| it == name && hosts.contains(host);
         let found = self.held.values().find(is_in_the_way);
         assert_eq!(found, None, "held while it is checked");
@@ -85,9 +89,11 @@ impl Wires {
                 }
                 hosts.iter().cloned().collect()
             }
-            Purpose::Slot | Purpose::Recheck | Purpose::Trip | Purpose::Witness => {
-                self.ended.remove(name).unwrap_or_default()
-            }
+            Purpose::Slot
+            | Purpose::Recheck
+            | Purpose::Trip
+            | Purpose::Former
+            | Purpose::Witness => self.ended.remove(name).unwrap_or_default(),
         };
         let tripped = Tripped {
             hosts,

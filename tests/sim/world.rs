@@ -387,6 +387,7 @@ impl World {
                 let name = (service.group.to_string(), service.name.to_string());
                 self.wires.starts(run, &name);
                 self.seen.beside += u64::from(run.purpose == Purpose::Beside);
+                self.seen.former += u64::from(run.purpose == Purpose::Former);
                 self.run(run);
             }
             // A stopped run may still have its report under way.

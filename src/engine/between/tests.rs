@@ -87,8 +87,14 @@ impl Play {
 
     /// One service whose hosts are the real servers of a section with `fall 3`.
     fn of_section(hosts: &[&str]) -> Self {
+        Self::of_section_with(hosts, 3)
+    }
+
+    fn of_section_with(hosts: &[&str], fall: u32) -> Self {
         let mut model = fixture::model_of(vec![wired()], hosts);
-        model.virtual_services.push(section(hosts));
+        let mut section = section(hosts);
+        section.counts.fall = NonZeroU32::new(fall).unwrap();
+        model.virtual_services.push(section);
         let mut play = Self::new(model);
         play.look();
         play
@@ -123,8 +129,8 @@ impl Play {
             }
         }
         let started = actions.iter().filter_map(Action::started);
-        let (beside, started): (Vec<&Run>, Vec<&Run>) =
-            started.partition(|run| run.purpose == Purpose::Beside);
+        let is_beside = |run: &&Run| run.purpose.is_single();
+        let (beside, started): (Vec<&Run>, Vec<&Run>) = started.partition(is_beside);
         self.beside.extend(beside.into_iter().cloned());
         assert!(started.len() + usize::from(self.going.is_some()) <= 1);
         self.going = started
@@ -436,6 +442,7 @@ fn a_reload_lets_go_of_all_and_good_checks_ask_anew() {
 }
 
 mod beside;
+mod former;
 
 const TWO: [&str; 2] = ["10.0.1.1", "10.0.1.2"];
 

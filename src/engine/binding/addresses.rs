@@ -13,6 +13,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 
 use crate::engine::binding::Part;
+use crate::engine::binding::former::Former;
 use crate::engine::event::HostVerdict;
 use crate::lvs::{Family, GivenWeight};
 use crate::model::{HostName, ServiceId};
@@ -142,6 +143,13 @@ impl Addresses {
         })
     }
 
+    /// The addresses that count, of all families.
+    pub(super) fn all_current_of(&self, host: &HostName) -> Vec<IpAddr> {
+        let name = self.names.get(host);
+        let both = name.map(|name| [name.v4.current, name.v6.current]);
+        both.into_iter().flatten().flatten().collect()
+    }
+
     /// What was heard last of a name, or what a restart left of it; none for all else.
     pub(super) fn latest(&self, host: &HostName) -> Option<Vec<IpAddr>> {
         let name = self.names.get(host)?;
@@ -268,7 +276,12 @@ impl Addresses {
 
     /// What a person should mend about this word; none where all is well, or where the
     /// resolver fails while an earlier answer still serves.
-    pub(super) fn problem(&self, host: &HostName, family: Family) -> Option<String> {
+    pub(super) fn problem(
+        &self,
+        host: &HostName,
+        family: Family,
+        former: Former,
+    ) -> Option<String> {
         let family_name = match family {
             Family::V4 => "IPv4",
             Family::V6 => "IPv6",
@@ -277,7 +290,7 @@ impl Addresses {
             return None;
         }
         let name = self.names.get(host)?;
-        if let Some(text) = self.fails_elsewhere(host, name, family) {
+        if let Some(text) = self.fails_elsewhere(host, name, family, former) {
             return Some(text);
         }
         let has_current = name.family(family).current.is_some();
@@ -287,7 +300,8 @@ impl Addresses {
             Ok(addresses) => match of_family(addresses, family).as_slice() {
                 [] if !has_current => Some(format!("{host} has no {family_name} address")),
                 [] if self.changing.contains_key(&(host.clone(), family)) => Some(format!(
-                    "{host} has no {family_name} address any more: the one of before stays in the table as it is, and is not checked any more"
+                    "{host} has no {family_name} address any more: the one of before {}",
+                    former.stays()
                 )),
                 [] | [_] => None,
                 several => {
@@ -304,14 +318,21 @@ impl Addresses {
 
     /// The name has another address, whose checks fail: a person may see at once that the name
     /// is wrong, or that the machine of before is to go.
-    fn fails_elsewhere(&self, host: &HostName, name: &Name, family: Family) -> Option<String> {
+    fn fails_elsewhere(
+        &self,
+        host: &HostName,
+        name: &Name,
+        family: Family,
+        former: Former,
+    ) -> Option<String> {
         let Usable { current, next } = name.family(family);
         let (current, next) = ((*current)?, (*next)?);
         let change = self.changing.get(&(host.clone(), family))?;
         let since = change.fails_since?;
         let since = Timestamp::from_second(since.seconds()).unwrap_or_default();
         Some(format!(
-            "{host} has the address {next} now, where its checks fail since {since}: {current} stays in the table as it is until they are good, and is not checked any more; mend the name or {next}, or disable {host} where {current} is to go"
+            "{host} has the address {next} now, where its checks fail since {since}: until they are good {current} {}; mend the name or {next}, or disable {host} where {current} is to go",
+            former.stays()
         ))
     }
 }

@@ -1,9 +1,9 @@
 //! What of a report counts for the table while the address of a name changes (D8)?
 //!
 //! The checks of a name go where the name leads now. Until all of them were good there, the
-//! real server is the one at the address of before, and they say nothing about it: it stays as
-//! it was. What is good is remembered until the changed address can enter; what is bad is no
-//! more than what a person is told.
+//! real server is the one at the address of before, and they say nothing about it; that one is
+//! looked at by others (see `former`). What is good is remembered until the changed address can
+//! enter; what is bad is no more than what a person is told.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -217,7 +217,8 @@ impl Bindings {
         }
         let other = self.taken_by(host, family, &BTreeSet::new())?;
         Some(format!(
-            "{host} has the address {next} now, as {other} has, so they would be one real server: {current} stays in the table as it is, and is not checked any more; mend the name, or take {host} out of the file"
+            "{host} has the address {next} now, as {other} has, so they would be one real server: {current} {}; mend the name, or take {host} out of the file",
+            self.care_for_former(host, family).stays()
         ))
     }
 
@@ -265,7 +266,7 @@ impl Bindings {
     }
 
     /// Whose verdicts are about this name, be they waited for or not.
-    fn all_parts_about<'a>(
+    pub(super) fn all_parts_about<'a>(
         &'a self,
         host: &'a HostName,
         family: Family,

@@ -39,7 +39,8 @@ impl Bindings {
     /// The check that a service owes the sections before its next slot; none while no count of
     /// failures is running.
     pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
-        self.sections.tally.wants_recheck(service)
+        let counts = |part: &Part| !self.is_elsewhere(service, part);
+        self.sections.tally.wants_recheck(service, counts)
     }
 
     /// What a re-check says: it counts for the sections, and for nothing else.

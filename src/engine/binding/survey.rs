@@ -60,7 +60,10 @@ impl Bindings {
         forwarding: Forwarding,
     ) -> (Option<RealServerKey>, Option<String>) {
         let taken = self.taken(host, key.family());
-        let problem = taken.or_else(|| self.addresses.problem(host, key.family()));
+        let problem = taken.or_else(|| {
+            let former = self.care_for_former(host, key.family());
+            self.addresses.problem(host, key.family(), former)
+        });
         let address = self.addresses.current(host, key.family());
         if address.is_some()
             && let Err(text) = check_limits(key, forwarding, address, port)

@@ -42,6 +42,9 @@ pub enum Purpose {
     Trip,
     /// The same of one host, while a run of its service goes on.
     Beside,
+    /// The name of a host leads elsewhere, and the table has its address of before (D8): that one
+    /// is looked at.
+    Former,
     /// Failures of others wait for its word whether the director is cut off (D17).
     Witness,
 }
@@ -52,7 +55,16 @@ impl Purpose {
     pub const fn is_slot(self) -> bool {
         match self {
             Self::Slot => true,
-            Self::Recheck | Self::Trip | Self::Beside | Self::Witness => false,
+            Self::Recheck | Self::Trip | Self::Beside | Self::Former | Self::Witness => false,
+        }
+    }
+
+    /// Whether it is of one host and beside all else of its service, with a place of its own.
+    #[must_use]
+    pub const fn is_single(self) -> bool {
+        match self {
+            Self::Beside | Self::Former => true,
+            Self::Slot | Self::Recheck | Self::Trip | Self::Witness => false,
         }
     }
 
@@ -64,6 +76,7 @@ impl Purpose {
             Self::Recheck => "recheck",
             Self::Trip => "trip",
             Self::Beside => "beside",
+            Self::Former => "former",
             Self::Witness => "witness",
         }
     }

@@ -320,12 +320,17 @@ impl Tally {
         self.parts.get(&(service, part.clone()))?.streak
     }
 
-    /// The check that a service owes its sections before its next slot.
-    pub(crate) fn wants_recheck(&self, service: ServiceId) -> Option<Recheck> {
+    /// The check that a service owes its sections before its next slot, of those parts that are
+    /// asked for.
+    pub(crate) fn wants_recheck(
+        &self,
+        service: ServiceId,
+        is_asked: impl Fn(&Part) -> bool,
+    ) -> Option<Recheck> {
         let mut gap = None;
         let mut hosts = Vec::new();
         let mut is_whole = false;
-        for (part, counted) in self.of(service) {
+        for (part, counted) in self.of(service).filter(|(part, _)| is_asked(part)) {
             let gaps = counted.listeners.values().filter_map(|listener| {
                 let is_running = listener.is_running(counted.streak);
                 is_running.then_some(listener.counts.recheck)

@@ -162,21 +162,30 @@ fn a_running_count_asks_for_a_check_soon() {
             gap: Duration::from_millis(gap),
         })
     };
-    assert_eq!(teller.tally.wants_recheck(WEB), None);
+    assert_eq!(teller.tally.wants_recheck(WEB, |_| true), None);
     teller.hear("h2", "+-");
-    assert_eq!(teller.tally.wants_recheck(WEB), hosts(&["h2"], 500));
-    assert_eq!(teller.tally.wants_recheck(ServiceId(1)), None);
+    assert_eq!(
+        teller.tally.wants_recheck(WEB, |_| true),
+        hosts(&["h2"], 500)
+    );
+    assert_eq!(teller.tally.wants_recheck(ServiceId(1), |_| true), None);
     // The section with `fall 2` has its verdict, the other still counts.
     teller.hear("h2", "-");
-    assert_eq!(teller.tally.wants_recheck(WEB), hosts(&["h2"], 700));
+    assert_eq!(
+        teller.tally.wants_recheck(WEB, |_| true),
+        hosts(&["h2"], 700)
+    );
     teller.hear("h1", "-");
-    assert_eq!(teller.tally.wants_recheck(WEB), hosts(&["h1", "h2"], 500));
+    assert_eq!(
+        teller.tally.wants_recheck(WEB, |_| true),
+        hosts(&["h1", "h2"], 500)
+    );
     teller.hear("h2", "-");
     teller.hear("h1", "+");
-    assert_eq!(teller.tally.wants_recheck(WEB), None);
+    assert_eq!(teller.tally.wants_recheck(WEB, |_| true), None);
     // Bad already: one more failure on the way up asks for nothing.
     teller.hear("h2", "?");
-    assert_eq!(teller.tally.wants_recheck(WEB), None);
+    assert_eq!(teller.tally.wants_recheck(WEB, |_| true), None);
 }
 
 #[test]
@@ -190,7 +199,7 @@ fn a_server_that_is_judged_by_the_whole_service_asks_for_all_of_it() {
         .hear(&teller.model, (WEB, &Part::Whole), bad, NOW);
     assert_eq!((changed, actions), (BTreeSet::new(), Vec::new()));
     teller.hear("h2", "-");
-    let recheck = teller.tally.wants_recheck(WEB).unwrap();
+    let recheck = teller.tally.wants_recheck(WEB, |_| true).unwrap();
     assert_eq!(recheck.scope, RecheckScope::Service);
 }
 

@@ -1,0 +1,198 @@
+//! The address in the table while its name leads elsewhere (D8).
+
+use super::*;
+use crate::config;
+
+const UP: HostVerdict = HostVerdict::Up;
+const REFUSED: HostVerdict = HostVerdict::Down(Reason::Refused);
+
+impl Play {
+    /// `w1` and an address, judged by a section that takes two failures in a row for one.
+    fn of_names() -> Self {
+        let hosts = ["w1", "10.1.0.9"];
+        let mut model = fixture::model_of(vec![wired()], &hosts);
+        let mut both = section(&hosts);
+        both.counts.fall = NonZeroU32::new(2).unwrap();
+        model.virtual_services.push(both);
+        let mut play = Self::new(model);
+        play.look();
+        play.leads("w1", "10.1.0.1");
+        play.check(&[]);
+        assert!(play.is_in("10.1.0.1"));
+        play
+    }
+
+    /// A file in words, whose name `w1` leads somewhere and is good.
+    fn of_file(text: &str) -> Self {
+        let (model, _) = config::load_text(text).unwrap();
+        let mut play = Self::new(model);
+        play.leads("w1", "10.1.0.1");
+        play.check(&[]);
+        assert!(play.is_in("10.1.0.1"));
+        play
+    }
+
+    fn leads(&mut self, name: &str, address: &str) -> Vec<Action> {
+        let host = HostName::new(name);
+        let answer = Ok(vec![address.parse().unwrap()]);
+        self.tell(Event::Resolved { host, answer })
+    }
+
+    /// Where the checks go that look at addresses of before.
+    fn former(&self) -> Vec<String> {
+        let runs = self
+            .beside
+            .iter()
+            .filter(|it| it.purpose == Purpose::Former);
+        let there = runs.flat_map(|run| run.addresses.values().flatten());
+        there.map(ToString::to_string).collect()
+    }
+
+    /// Ends the oldest of them.
+    fn end_former(&mut self, verdict: HostVerdict) -> Vec<Action> {
+        assert!(!self.beside.is_empty(), "the address of before is checked");
+        let run = self.beside.remove(0);
+        assert_eq!(run.purpose, Purpose::Former);
+        let host = run.hosts[0].clone();
+        let is_up = verdict == UP;
+        let result = HostResult {
+            host,
+            verdict,
+            text: if is_up { "" } else { "gone" }.to_owned(),
+            weight: None,
+            took: seconds(0),
+        };
+        self.tell(Event::RunEnded {
+            run: run.id,
+            report: Report {
+                ended: Ended::Exited(i32::from(!is_up)),
+                output: Vec::new(),
+                hosts: vec![result],
+                took: seconds(0),
+            },
+        })
+    }
+
+    /// Lets time pass until the address of before is checked beside what else goes on.
+    fn wait_for_former(&mut self) -> Mono {
+        while self.beside.is_empty() {
+            let mono = self.engine.next_deadline().expect("something is planned");
+            let wall = Wall::from_seconds(fixture::EPOCH).after(mono.since(Mono::ZERO));
+            self.now = Now { mono, wall };
+            self.tell(Event::Deadline);
+        }
+        self.now.mono
+    }
+}
+
+#[test]
+fn an_address_stays_checked_while_the_next_one_of_its_name_fails() {
+    let mut play = Play::of_names();
+    play.leads("w1", "10.1.0.2");
+    // As often as the service is checked.
+    for _ in 0..3 {
+        play.wait();
+        assert_eq!(play.former(), ["10.1.0.1"]);
+        assert!(held(&play.end_former(UP)).is_empty());
+        play.end(&["w1"]);
+        assert!(play.is_in("10.1.0.1"));
+    }
+    // And as often as the section asks for, once it fails, though a check of the next one hangs.
+    let began = play.wait();
+    play.end_former(REFUSED);
+    assert!(play.is_in("10.1.0.1"), "once is not twice");
+    let again = play.wait_for_former();
+    assert_eq!(again.since(began), std::time::Duration::from_millis(500));
+    assert_eq!(play.former(), ["10.1.0.1"]);
+    let actions = play.end_former(REFUSED);
+    assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+    let noted = format!(
+        "{:?}",
+        actions
+            .iter()
+            .filter_map(Action::noted)
+            .collect::<Vec<&Note>>()
+    );
+    let why = "text: \"gone (at 10.1.0.1, which the name has left)\"";
+    assert!(noted.contains(why), "{noted}");
+    play.end(&["w1"]);
+    assert!(!play.is_in("10.1.0.1") && !play.is_in("10.1.0.2"));
+    // It is good again, and then the next one is.
+    play.wait();
+    play.end_former(UP);
+    assert!(play.is_in("10.1.0.1"));
+    play.end(&["w1"]);
+    play.wait();
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.2") && !play.is_in("10.1.0.1"));
+    // What is found at the one that left is no word on the one that came.
+    play.end_former(REFUSED);
+    let next = play.wait();
+    assert_eq!(
+        (play.former(), next),
+        (vec![], at_second(next.since(Mono::ZERO).as_secs()))
+    );
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.2"));
+}
+
+#[test]
+fn a_name_that_leads_back_has_its_checks_count_as_ever() {
+    let mut play = Play::of_names();
+    play.leads("w1", "10.1.0.2");
+    play.wait();
+    play.end_former(REFUSED);
+    play.end(&["w1"]);
+    play.leads("w1", "10.1.0.1");
+    play.check(&["w1"]);
+    assert!(!play.is_in("10.1.0.1"), "the second failure there");
+    assert_eq!(play.former(), Vec::<String>::new());
+}
+
+/// What only `lvs.alert` lines keep, one host by name and one by address.
+const LINES: &str = "hostgroup web w1 10.1.0.9\n\nwatch web\n service s\n  interval 60s\n  \
+                     monitor tcp.monitor -p 80\n  period\n   \
+                     alert lvs.alert -P tcp -V 10.0.0.3:80\n   \
+                     upalert lvs.alert -P tcp -V 10.0.0.3:80\n";
+
+#[test]
+fn a_line_keeps_no_address_that_fails_while_the_next_one_does() {
+    let mut play = Play::of_file(LINES);
+    play.leads("w1", "10.1.0.2");
+    play.wait();
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"));
+    play.end_former(REFUSED);
+    assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+    play.wait();
+    play.end_former(UP);
+    assert!(play.is_in("10.1.0.1"));
+    play.end(&[]);
+    assert!(play.is_in("10.1.0.2") && !play.is_in("10.1.0.1"));
+    assert_eq!(play.former(), Vec::<String>::new());
+}
+
+#[test]
+fn where_no_check_can_be_sent_the_address_stays_as_it_was_and_that_is_said() {
+    let says = |play: &Play| {
+        let views = play.engine.real_servers();
+        let problems = views.iter().filter_map(|it| it.problem.clone());
+        problems.collect::<Vec<String>>().join("; ")
+    };
+    let checked = "stays in the table as long as it is good itself";
+    let mut play = Play::of_file(LINES);
+    play.leads("w1", "10.1.0.2");
+    play.wait();
+    play.end(&["w1"]);
+    assert!(says(&play).contains(checked), "{}", says(&play));
+    // A program looks its names up itself.
+    let program = LINES.replace("tcp.monitor -p 80", "plugin.monitor /bin/true");
+    let mut play = Play::of_file(&program);
+    play.leads("w1", "10.1.0.2");
+    play.wait();
+    assert_eq!(play.former(), Vec::<String>::new());
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"));
+    let unchecked = "stays in the table as it is, and is not checked any more";
+    assert!(says(&play).contains(unchecked), "{}", says(&play));
+}
