@@ -356,16 +356,6 @@ impl MonitorCommand {
             && self.appends_hosts == other.appends_hosts
             && self.program == other.program
     }
-
-    /// Whether one host of its group can be checked by itself: it is a check of our own, which
-    /// looks at the hosts of the group and no others.
-    #[must_use]
-    pub fn checks_single_hosts(&self) -> bool {
-        match &self.program {
-            MonitorProgram::Native(options) => self.appends_hosts && options.own_hosts() == 0,
-            MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => false,
-        }
-    }
 }
 
 /// What a monitor's name became (D1).

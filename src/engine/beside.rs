@@ -24,7 +24,7 @@ use crate::engine::schedule::Lane;
 use crate::engine::state::HostState;
 use crate::engine::witness::Doubted;
 use crate::engine::{Engine, call, tripwire};
-use crate::model::{HostName, Model, MonitorCommand, ServiceId};
+use crate::model::{HostName, Model, ServiceId};
 use crate::time::Now;
 
 /// Checks of one service at once beside its run. One that is refused takes milliseconds, so a
@@ -106,7 +106,7 @@ impl Engine {
     /// Whether one host of the service can be checked by itself, and a section hears of it.
     fn has_single_checks(&self, id: ServiceId) -> bool {
         let monitor = self.model.service(id).monitor.as_deref();
-        let is_single = monitor.is_some_and(MonitorCommand::checks_single_hosts);
+        let is_single = monitor.is_some_and(call::checks_single_hosts);
         is_single && tripwire::is_wanted(self.model.service(id)) && self.bindings.counts(id)
     }
 

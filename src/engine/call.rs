@@ -57,6 +57,15 @@ pub(crate) fn checked_hosts(model: &Model, disabled: &Disabled, id: ServiceId) -
         .collect()
 }
 
+/// Whether one host of its group can be checked by itself: the monitor is a check of our own, which
+/// looks at the hosts of the group and no others.
+pub(crate) fn checks_single_hosts(monitor: &MonitorCommand) -> bool {
+    match &monitor.program {
+        MonitorProgram::Native(options) => monitor.appends_hosts && options.own_hosts() == 0,
+        MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => false,
+    }
+}
+
 /// Composes a run of the monitor of a service, which checks `hosts`.
 pub(crate) fn attempt(
     model: &Model,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::engine::binding::{Bindings, Part};
+use crate::engine::call;
 use crate::engine::event::Action;
 use crate::engine::section::count::{Opinion, Recheck};
 use crate::lvs::Family;
@@ -116,5 +117,5 @@ fn can_look(monitor: &MonitorCommand) -> bool {
         MonitorProgram::Native(options) => options.goes_where_told(),
         MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => false,
     };
-    goes_where_told && monitor.checks_single_hosts()
+    goes_where_told && call::checks_single_hosts(monitor)
 }
