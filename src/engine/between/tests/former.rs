@@ -127,13 +127,9 @@ fn an_address_stays_checked_while_the_next_one_of_its_name_fails() {
     assert!(play.is_in("10.1.0.2") && !play.is_in("10.1.0.1"));
     // What is found at the one that left is no word on the one that came.
     play.end_former(REFUSED);
-    let next = play.wait();
-    assert_eq!(
-        (play.former(), next),
-        (vec![], at_second(next.since(Mono::ZERO).as_secs()))
-    );
-    play.end(&[]);
-    assert!(play.is_in("10.1.0.2"));
+    play.check(&["w1"]);
+    assert!(play.is_in("10.1.0.2"), "once is not twice");
+    assert_eq!(play.former(), Vec::<String>::new());
 }
 
 #[test]
@@ -170,6 +166,33 @@ fn a_line_keeps_no_address_that_fails_while_the_next_one_does() {
     play.end(&[]);
     assert!(play.is_in("10.1.0.2") && !play.is_in("10.1.0.1"));
     assert_eq!(play.former(), Vec::<String>::new());
+}
+
+#[test]
+fn a_line_hears_of_no_failure_that_its_alerts_hold_back() {
+    let mut play = Play::of_file(&LINES.replace("period\n", "period\n   alertafter 2\n"));
+    play.leads("w1", "10.1.0.2");
+    for count in 1..=2 {
+        play.wait();
+        play.end(&["w1"]);
+        play.end_former(REFUSED);
+        assert_eq!(play.is_in("10.1.0.1"), count < 2, "{count}");
+    }
+}
+
+#[test]
+fn nothing_is_taken_out_by_a_check_of_before_while_its_service_is_disabled() {
+    let mut play = Play::of_file(LINES);
+    play.leads("w1", "10.1.0.2");
+    play.wait();
+    play.end(&["w1"]);
+    let target = crate::engine::event::Target::Service(ServiceId(0));
+    play.tell(Event::Operator(crate::engine::event::Wish::Disable {
+        target,
+        user: "joe".to_owned(),
+    }));
+    play.end_former(REFUSED);
+    assert!(play.is_in("10.1.0.1"), "frozen (D10)");
 }
 
 #[test]
