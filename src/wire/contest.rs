@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::look;
 use crate::engine::event::{Contested, TableOutcome};
+use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::time::{Mono, Now, Wall};
 use crate::wire::VirtualServiceRow;
 
@@ -47,13 +49,32 @@ impl ContestRow {
 
 /// All places of a look, those of which there is something to say.
 pub(super) fn rows(seen: &TableOutcome, now: Now) -> Vec<ContestRow> {
-    let row = |it: &Contested| ContestRow {
+    let contested = Contested::to_be_said(&seen.contested);
+    contested.map(|it| row(it, seen, now)).collect()
+}
+
+/// Those of them that are about this real server, or about its virtual service.
+pub(super) fn rows_of(
+    seen: &TableOutcome,
+    now: Now,
+    key: VirtualServiceKey,
+    server: Option<RealServerKey>,
+) -> Vec<ContestRow> {
+    let is_about = |it: &&Contested| {
+        it.virtual_service() == key && it.real_server().is_none_or(|it| Some(it) == server)
+    };
+    let contested = Contested::to_be_said(&seen.contested).filter(is_about);
+    contested.map(|it| row(it, seen, now)).collect()
+}
+
+fn row(it: &Contested, seen: &TableOutcome, now: Now) -> ContestRow {
+    look();
+    ContestRow {
         virtual_service: it.virtual_service().to_string(),
         real_server: it.real_server().map(|server| server.to_string()),
         what: it.what(&seen.wanted),
         rests_until: it.rests_until.map(|until| wall(until, now).seconds()),
-    };
-    Contested::to_be_said(&seen.contested).map(row).collect()
+    }
 }
 
 /// Says it in the rows of the real servers too that are not as wanted because of it.
@@ -85,7 +106,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::lvs::{Command, Forwarding, RealServer, RealServerKey, VirtualServiceKey, Weight};
+    use crate::effort::looks;
+    use crate::lvs::{Command, Forwarding, RealServer, Weight};
     use crate::wire::{RealServerRow, ServerActual, ServerWanted, ServiceActual, ServiceWanted};
 
     fn server(last: u8) -> RealServerKey {
@@ -133,6 +155,26 @@ mod tests {
         let mended = "somebody else puts 192.168.0.9:80 (not in the file) into 10.0.0.3:80/tcp again \
                       and again; it is as wanted at the moment: find out who else writes the table";
         assert_eq!(said, [rests, mended]);
+    }
+
+    #[test]
+    fn of_one_real_server_only_what_is_about_it_is_written() {
+        let key: VirtualServiceKey = "10.0.0.3:80/tcp".parse().unwrap();
+        let other: VirtualServiceKey = "10.0.0.4:80/tcp".parse().unwrap();
+        let of = |key, number: Option<u8>| {
+            let mut names = Vec::new();
+            let written = looks(|| {
+                let rows = rows_of(&seen(), now(), key, number.map(server));
+                names.extend(rows.into_iter().map(|it| it.real_server));
+            });
+            assert_eq!(usize::try_from(written), Ok(names.len()));
+            names
+        };
+        assert_eq!(of(key, Some(1)), [Some(server(1).to_string())]);
+        assert_eq!(of(key, Some(9)), [Some(server(9).to_string())]);
+        assert_eq!(of(key, Some(2)), []);
+        assert_eq!(of(key, None), []);
+        assert_eq!(of(other, Some(1)), []);
     }
 
     #[test]

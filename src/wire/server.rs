@@ -302,12 +302,7 @@ fn server(
             .filter_map(|id| check(engine, view, id))
             .collect(),
         trouble: trouble(engine, seen, source, view),
-        contested: contested(
-            engine,
-            seen,
-            &view.virtual_service.to_string(),
-            &row.real_server,
-        ),
+        contested: contest::rows_of(seen, engine.time(), view.virtual_service, view.server),
         stranger: false,
         section: section::row(engine, seen, view),
         back: back::back(engine, seen, view),
@@ -414,15 +409,6 @@ const fn withdrawn(withdrawal: &Withdrawal) -> WithdrawsRow {
         since: withdrawal.since.seconds(),
         until_enabled: matches!(withdrawal.ends, Ends::ByOperator),
     }
-}
-
-/// What somebody else changes again and again, of this real server or of its virtual service.
-fn contested(engine: &Engine, seen: &TableOutcome, service: &str, server: &str) -> Vec<ContestRow> {
-    let mut rows = contest::rows(seen, engine.time());
-    rows.retain(|row| {
-        row.virtual_service == service && row.real_server.as_ref().is_none_or(|it| it == server)
-    });
-    rows
 }
 
 fn trouble(

@@ -4,7 +4,8 @@
 use crate::engine::Engine;
 use crate::engine::event::{Aim, TableOutcome};
 use crate::lvs::{RealServer, RealServerKey, Strangers, VirtualServiceKey};
-use crate::wire::server::{ServerWhy, contested};
+use crate::wire::contest;
+use crate::wire::server::ServerWhy;
 use crate::wire::{ConnectionsRow, ServerActual, ServerWanted};
 
 /// Those that a person means by their address, in table order.
@@ -55,7 +56,7 @@ fn stranger(
         trouble: (seen.kept(key, server).into_iter())
             .map(|kept| format!("it {}", seen.why_kept(kept, engine.time().mono)))
             .collect(),
-        contested: contested(engine, seen, &virtual_service, &real_server),
+        contested: contest::rows_of(seen, engine.time(), key, Some(server)),
         stranger: true,
         back: Vec::new(),
         virtual_service,
