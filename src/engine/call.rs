@@ -23,7 +23,8 @@ use crate::model::{
     AlertCommand, DeclaredService, Globals, HostName, Model, MonitorCommand, MonitorProgram,
     Service, ServiceId,
 };
-use crate::pair::talk::delivered::{CONTESTED, CONTESTED_OVER, SECTION_GROUP};
+use crate::pair::talk::EventKind;
+use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::text;
 use crate::time::{Now, Wall};
 
@@ -276,10 +277,11 @@ pub(crate) fn section_call(model: &Model, event: &SectionEvent<'_>, id: u64) -> 
     variables.set("MON_LAST_SUMMARY", event.text);
     variables.set_time("MON_FIRST_FAILURE", Some(event.first));
     let kind = match event.trouble {
-        Trouble::Contested if event.kind == AlertKind::Up => CONTESTED_OVER,
-        Trouble::Contested => CONTESTED,
-        Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => event.kind.word(),
+        Trouble::Contested if event.kind == AlertKind::Up => EventKind::ContestedOver,
+        Trouble::Contested => EventKind::Contested,
+        Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => event.kind.event(),
     };
+    let kind = kind.word();
     AlertCall {
         id: AlertId(id),
         record: event.record.into(),

@@ -13,9 +13,8 @@ use crate::engine::policy::{self, Call, Decision, Occasion};
 use crate::engine::state::{EventText, HostState};
 use crate::engine::{Engine, history};
 use crate::model::{AlertCommand, AlertProgram, Service, ServiceId};
-use crate::pair::talk::EventId;
 use crate::pair::talk::counted::Counted;
-use crate::pair::talk::delivered::REDISTRIBUTED;
+use crate::pair::talk::{EventId, EventKind};
 use crate::time::Now;
 
 /// How the calls of an event are numbered in their ids.
@@ -178,7 +177,7 @@ impl Engine {
         };
         for mut call in self.compose(now, &own, vec![call]) {
             if let Some(id) = EventId::of(&call.event) {
-                call.event = id.as_kind(REDISTRIBUTED);
+                call.event = id.as_kind(EventKind::Redistributed);
             }
             actions.push(Action::Send(Box::new(call)));
         }

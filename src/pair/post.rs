@@ -22,7 +22,7 @@ pub use crate::pair::post::words::{
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::{Part, Renamed};
 use crate::pair::talk::delivered::DELIVERED_MAX;
-use crate::pair::talk::{Delivered, Delivery, EventId};
+use crate::pair::talk::{Delivered, Delivery, EventId, EventKind};
 use crate::time::{Mono, Now};
 
 /// Why a letter is not needed any more.
@@ -542,7 +542,7 @@ impl Post {
     fn forget_overtaken(&mut self) -> Vec<Forgotten> {
         let is_held =
             |number: &u64| self.letters.get(number).map(|it| it.stage) == Some(Stage::Held);
-        let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == "up");
+        let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == EventKind::Up);
         let places = self.events.iter().inspect(|_| look());
         let ends = places.filter(|(event, _, number)| is_end(event) && is_held(number));
         let mut ends = ends.peekable();

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::pair::talk::EventId;
+use crate::pair::talk::{EventId, EventKind};
 
 /// Outages that are remembered: as many as there may be services, twice.
 pub const RENAMED_MAX: usize = 40_000;
@@ -30,10 +30,10 @@ pub(super) enum Part {
 
 impl Part {
     /// Whether calls of this kind have the other number.
-    pub(super) fn has(self, kind: &str) -> bool {
+    pub(super) fn has(self, kind: EventKind<'_>) -> bool {
         match self {
             Self::All => true,
-            Self::AllButItsEnd => kind != "up",
+            Self::AllButItsEnd => kind != EventKind::Up,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::event::{HostVerdict, Status};
 use crate::model::{AlertCommand, ExitRange, HostName, ServiceId};
+use crate::pair::talk::EventKind;
 use crate::text::one_line_with_tabs;
 use crate::time::Wall;
 
@@ -55,15 +56,21 @@ impl AlertKind {
     /// The word in `MON_ALERTTYPE`.
     #[must_use]
     pub const fn word(self) -> &'static str {
+        self.event().word()
+    }
+
+    /// What the events are called of which alerts of this kind tell.
+    #[must_use]
+    pub const fn event(self) -> EventKind<'static> {
         match self {
-            Self::Failure => "failure",
-            Self::Up => "up",
-            Self::Startup => "startup",
-            Self::Trap => "trap",
-            Self::TrapTimeout => "traptimeout",
-            Self::Ack => "ack",
-            Self::Disable => "disable",
-            Self::Test => "test",
+            Self::Failure => EventKind::Failure,
+            Self::Up => EventKind::Up,
+            Self::Startup => EventKind::Startup,
+            Self::Trap => EventKind::Trap,
+            Self::TrapTimeout => EventKind::TrapTimeout,
+            Self::Ack => EventKind::Ack,
+            Self::Disable => EventKind::Disable,
+            Self::Test => EventKind::Test,
         }
     }
 

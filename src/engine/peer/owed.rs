@@ -17,7 +17,7 @@ use crate::engine::{Engine, numbering};
 use crate::model::ServiceId;
 use crate::pair::talk::conversation::OUTAGES_MAX;
 use crate::pair::talk::word::ServiceName;
-use crate::pair::talk::{EventId, Reached};
+use crate::pair::talk::{EventId, EventKind, Reached};
 use crate::time::Now;
 
 /// What people hear of the failure, which the peer saw and this director did not.
@@ -66,11 +66,11 @@ impl Owed {
         else {
             return;
         };
-        let kind = id.map_or("", |id| id.kind);
-        if kind == "ack" {
+        let kind = id.map(|id| id.kind);
+        if kind == Some(EventKind::Ack) {
             return;
         }
-        if kind == "up" {
+        if kind == Some(EventKind::Up) {
             if self.reached.get(place).is_some_and(|it| *it <= number) {
                 self.reached.remove(place);
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::effort::look;
+use crate::pair::talk::event::{EventId, EventKind};
 use crate::time::Mono;
 
 /// Deliveries that are remembered: as many as a spool holds messages, some 2 MB.
@@ -26,17 +27,6 @@ const TEXT_MAX: usize = 2_048;
 /// The group of alerts that are about a declared virtual service; its name is the virtual service.
 pub const SECTION_GROUP: &str = "virtual";
 
-/// The kind in the ids of calls of a `redistribute` line: each director calls it at each of its own
-/// reports.
-pub const REDISTRIBUTED: &str = "redistribute";
-
-/// The kind in the ids of a section's alerts that somebody else writes its places in this
-/// director's kernel.
-pub const CONTESTED: &str = "contested";
-
-/// The kind in the ids of the ends of that.
-pub const CONTESTED_OVER: &str = "contested_over";
-
 /// One message that was accepted by the relay or receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Delivery {
@@ -44,68 +34,6 @@ pub struct Delivery {
     pub event: Arc<str>,
     /// Whom it was for: an address, or what [`receiver`](crate::pair::post::receiver) says.
     pub to: Arc<str>,
-}
-
-/// The parts of an event id, `GROUP/SERVICE/BEGAN/KIND/NUMBER`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EventId<'a> {
-    /// `GROUP/SERVICE/BEGAN`, the same for all that an outage causes.
-    pub outage: &'a str,
-    /// Such as `failure` or `up`.
-    pub kind: &'a str,
-    /// Which call of that outage.
-    pub number: u32,
-}
-
-impl<'a> EventId<'a> {
-    /// Takes an id apart; none where it is none.
-    #[must_use]
-    pub fn of(text: &'a str) -> Option<Self> {
-        let (rest, number) = text.rsplit_once('/')?;
-        let (outage, kind) = rest.rsplit_once('/')?;
-        outage.rsplit_once('/')?;
-        Some(Self {
-            outage,
-            kind,
-            number: number.parse().ok()?,
-        })
-    }
-
-    /// `GROUP/SERVICE` and BEGAN of the outage; none where that is no number.
-    #[must_use]
-    pub fn place(self) -> Option<(&'a str, i64)> {
-        let (place, number) = self.outage.rsplit_once('/')?;
-        Some((place, number.parse().ok()?))
-    }
-
-    /// The same id in another outage.
-    #[must_use]
-    pub fn within(self, outage: &str) -> String {
-        format!("{outage}/{}/{}", self.kind, self.number)
-    }
-
-    /// The same id of another kind.
-    #[must_use]
-    pub fn as_kind(self, kind: &str) -> String {
-        format!("{}/{kind}/{}", self.outage, self.number)
-    }
-
-    /// Whether both directors know it by this id, so that one of them can say that it told it: not
-    /// its own start, not what a person tries or does on it, not what a `redistribute` line tells,
-    /// and not who else writes into its own kernel's table.
-    #[must_use]
-    pub fn is_shared(self) -> bool {
-        let is_own = matches!(self.kind, "startup" | "test" | "disable" | REDISTRIBUTED);
-        !is_own && !matches!(self.kind, CONTESTED | CONTESTED_OVER)
-    }
-
-    /// Whether whoever was told this need not be told `other` any more: it is the end of the
-    /// outage that `other` is of, or a later call of the same kind.
-    #[must_use]
-    pub fn covers(self, other: EventId<'_>) -> bool {
-        let is_later = self.kind == other.kind && self.number >= other.number;
-        self.outage == other.outage && (self.kind == "up" || is_later)
-    }
 }
 
 /// Kind and number of calls.
@@ -131,7 +59,7 @@ impl Delivered {
         };
         let key = (id.outage.into(), Arc::clone(&delivery.to));
         let known = self.by_outage.entry(key).or_default();
-        if !known.insert((id.kind.into(), id.number)) {
+        if !known.insert((id.kind.word().into(), id.number)) {
             return false;
         }
         self.order.push_back((now, delivery));
@@ -168,7 +96,7 @@ impl Delivered {
     #[must_use]
     pub fn has_end(&self, outage: &str) -> bool {
         let mut calls = self.of(outage).flat_map(|(_, calls)| calls);
-        calls.any(|(kind, _)| **kind == *"up")
+        calls.any(|(kind, _)| **kind == *EventKind::Up.word())
     }
 
     /// Whether this receiver was told the end of this outage.
@@ -204,7 +132,7 @@ impl Delivered {
         };
         let key = (id.outage.into(), delivery.to);
         if let Some(known) = self.by_outage.get_mut(&key) {
-            known.remove(&(id.kind.into(), id.number));
+            known.remove(&(id.kind.word().into(), id.number));
             if known.is_empty() {
                 self.by_outage.remove(&key);
             }
@@ -261,7 +189,7 @@ impl Delivered {
         known.iter().any(|(kind, number)| {
             let known = EventId {
                 outage: asked.outage,
-                kind,
+                kind: EventKind::of(kind),
                 number: *number,
             };
             fits(known, asked)
@@ -307,7 +235,7 @@ mod tests {
     #[test]
     fn an_id_is_taken_apart_from_its_end() {
         let id = EventId::of("a/b/c/17/failure/2").unwrap();
-        assert_eq!((id.outage, id.kind, id.number), ("a/b/c/17", "failure", 2));
+        assert_eq!((id.outage, id.kind, id.number), ("a/b/c/17", EventKind::Failure, 2));
         assert_eq!(id.within("a/b/c/18"), "a/b/c/18/failure/2");
         assert!(id.is_shared() && !EventId::of("a/b/c/17/startup/1").unwrap().is_shared());
         for own in [

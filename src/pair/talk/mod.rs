@@ -8,6 +8,7 @@
 //! |---|---|
 //! | is it the peer who speaks, and is it new | [`session`] |
 //! | which words are there | [`word`] |
+//! | what does the id of an event say | [`event`] |
 //! | which messages were delivered, by whichever of the two | [`delivered`] |
 //! | which news does which number of an outage's calls tell | [`counted`] |
 //! | which wish of a person counts, where both have one | [`wishes`] |
@@ -18,6 +19,7 @@
 pub mod conversation;
 pub mod counted;
 pub mod delivered;
+pub mod event;
 pub mod session;
 pub mod settings;
 mod skew;
@@ -25,7 +27,8 @@ pub mod wishes;
 pub mod word;
 
 pub use conversation::{EndedOutages, Heard, Own, PeerState, Talk};
-pub use delivered::{Delivered, Delivery, EventId};
+pub use delivered::{Delivered, Delivery};
+pub use event::{EventId, EventKind};
 pub use session::{End, Greeting, Key, Life, Nonce, Refusal, Session};
 pub use settings::PeerSettings;
 pub use wishes::{Stamp, StampedWish, Wishes};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::pair::SaidRole;
 use crate::pair::talk::counted::Events;
-use crate::pair::talk::delivered::{Delivery, EventId};
+use crate::pair::talk::delivered::Delivery;
+use crate::pair::talk::event::{EventId, EventKind};
 use crate::pair::talk::session::{LINE_MAX, Refusal};
 use crate::pair::talk::wishes::StampedWish;
 use crate::time::Wall;
@@ -79,7 +80,7 @@ impl Reached {
     pub fn by(event: EventId<'_>) -> Self {
         match (event.is_shared(), event.kind) {
             (false, _) => Self::Nothing,
-            (true, "up") => Self::End,
+            (true, EventKind::Up) => Self::End,
             (true, _) => Self::Failure,
         }
     }

@@ -54,7 +54,7 @@ impl Director {
             self.run = action.started().map(|run| run.id).or(self.run);
             if let Some(call) = action.sent() {
                 let id = EventId::of(&call.event).unwrap();
-                let id = format!("{}/{}", id.kind, id.number);
+                let id = format!("{}/{}", id.kind.word(), id.number);
                 self.held.push((id, call.summary.clone()));
             }
             if let Action::Record(record) = action {
