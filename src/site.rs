@@ -35,12 +35,12 @@ pub struct LoadOptions {
     /// Whose defaults count where the file says nothing.
     pub manner: Manner,
     /// What it is read for.
-    pub purpose: Purpose,
+    pub duty: Duty,
 }
 
 /// What a configuration is read for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Duty {
     /// To be carried out.
     #[default]
     Work,
@@ -54,7 +54,7 @@ pub enum Purpose {
 /// taken for what a daemon did that works.
 pub const OBSERVER: &str = "observe";
 
-impl Purpose {
+impl Duty {
     /// Takes out of the settings what an observer does not do. Its ports are any on loopback:
     /// mon's clients, senders of traps and what a VRRP daemon says belong to whoever works.
     fn limit(self, globals: &mut Globals) {
@@ -135,7 +135,7 @@ pub fn load_unless(
     let programs = programs::look_up(&needs);
     let hosts = document.hosts();
     let (mut model, warnings) = document.check(&defaults, &programs)?;
-    options.purpose.limit(&mut model.globals);
+    options.duty.limit(&mut model.globals);
     Ok(Loaded {
         model,
         warnings,

@@ -35,7 +35,7 @@ use crate::model::Model;
 use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
 use crate::program::{self, as_user};
-use crate::site::{self, LoadOptions, Purpose};
+use crate::site::{self, Duty, LoadOptions};
 
 /// Where mon.cf is unless `--config` says otherwise.
 pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
@@ -242,10 +242,10 @@ fn run(args: &RunArgs) -> Outcome {
     let options = StartOptions {
         config: args.config.clone(),
         load: LoadOptions {
-            purpose: if args.observe {
-                Purpose::Observe
+            duty: if args.observe {
+                Duty::Observe
             } else {
-                Purpose::Work
+                Duty::Work
             },
             ..LoadOptions::default()
         },

@@ -27,7 +27,7 @@ use crate::daemon::{self, Ready, Signals, StartOptions};
 use crate::engine::saved::StateFile;
 use crate::model::{Facility, Globals};
 use crate::program;
-use crate::site::{LoadOptions, Manner, Overrides, Purpose};
+use crate::site::{Duty, LoadOptions, Manner, Overrides};
 use crate::time::timeval;
 
 /// What the second program says when it is ready.
@@ -245,7 +245,7 @@ impl MonArgs {
                 m4: self.m4.clone(),
                 overrides: self.overrides(),
                 manner: Manner::Mon,
-                purpose: Purpose::Work,
+                duty: Duty::Work,
             },
             is_stopped: self.stopped,
             load_state: self.loadstate.map_or_else(Vec::new, StateKind::files),

@@ -12,7 +12,7 @@ use crate::daemon::store::Kept;
 use crate::engine::event::{Aim, Event, Order, RealServerName, TableLook, TableOutcome, Wish};
 use crate::host;
 use crate::model::IpvsBackend;
-use crate::site::Purpose;
+use crate::site::Duty;
 use crate::wire::refusal::{Refusal, RefusalReason};
 use crate::wire::role::{FifoRow, RoleAnswer};
 use crate::wire::server::Expiry;
@@ -140,9 +140,9 @@ impl Daemon {
 
     /// As what it answers.
     pub(super) fn source(&self) -> Source {
-        match self.load.purpose {
-            Purpose::Work => Source::Daemon,
-            Purpose::Observe => Source::Observer,
+        match self.load.duty {
+            Duty::Work => Source::Daemon,
+            Duty::Observe => Source::Observer,
         }
     }
 }

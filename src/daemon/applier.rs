@@ -31,7 +31,7 @@ use crate::lvs::{
     Weight,
 };
 use crate::model::Globals;
-use crate::site::Purpose;
+use crate::site::Duty;
 use crate::time::Mono;
 use contest::{Asked, Contests, Left, Place, place};
 use refusals::Looks;
@@ -50,10 +50,10 @@ const LOOK_MAX: Duration = Duration::from_secs(60);
 const LAST_LIMIT: Duration = Duration::from_secs(5);
 
 /// The table; of an observer that of whoever works, which it only reads.
-pub(super) fn place_of(globals: &Globals, purpose: Purpose) -> Backend {
-    match purpose {
-        Purpose::Work => Backend::open(globals.ipvs_backend, &globals.statedir),
-        Purpose::Observe => {
+pub(super) fn place_of(globals: &Globals, duty: Duty) -> Backend {
+    match duty {
+        Duty::Work => Backend::open(globals.ipvs_backend, &globals.statedir),
+        Duty::Observe => {
             tracing::warn!(
                 "observing: nothing in the table is changed, no alert is sent and no program but \
                  checks is run; the log says what would be done"

@@ -296,7 +296,7 @@ fn start(
     leaving: Arc<AtomicBool>,
 ) -> Result<Daemon, DaemonError> {
     log_warnings(&loaded.warnings);
-    let (model, purpose) = (Arc::new(loaded.model), options.load.purpose);
+    let (model, duty) = (Arc::new(loaded.model), options.load.duty);
     let globals = &model.globals;
     log_unbound_ports(globals);
     let (opened, gate) = (open_store(&options, globals)?, Gate::read(&globals.auth)?);
@@ -310,10 +310,10 @@ fn start(
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
-    let backend = applier::place_of(globals, purpose);
+    let backend = applier::place_of(globals, duty);
     let (role, role_kept) = role::begin(globals, saved, clock.now());
     let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
-    let outbox = Outbox::of(purpose, settings, role::speaking(&role), tidings, &events);
+    let outbox = Outbox::of(duty, settings, role::speaking(&role), tidings, &events);
     let then = boot::as_journal_has_it(saved, clock);
     let engine = Engine::new(Arc::clone(&model), saved, seed, zone.clone(), then);
     let known = engine.addresses();

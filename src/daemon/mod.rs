@@ -119,7 +119,7 @@ use crate::engine::event::{Action, AlertCall, Event, Note, TableOutcome, Trap, W
 use crate::lvs::Desired;
 use crate::pair::{Facts, Pulse, RoleKeeper};
 use crate::protocol::known_file::KnownFiles;
-use crate::site::{LoadOptions, Purpose};
+use crate::site::{Duty, LoadOptions};
 use crate::wire::reload::RefusedReload;
 
 pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
@@ -453,10 +453,10 @@ impl Daemon {
     }
 
     fn way(&self) -> Way {
-        match self.load.purpose {
-            Purpose::Observe => Way::Nowhere,
-            Purpose::Work if self.role.speaks() => Way::Out,
-            Purpose::Work => Way::Held,
+        match self.load.duty {
+            Duty::Observe => Way::Nowhere,
+            Duty::Work if self.role.speaks() => Way::Out,
+            Duty::Work => Way::Held,
         }
     }
 }

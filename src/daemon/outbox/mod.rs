@@ -53,7 +53,7 @@ use crate::pair::post::{RENAMED_MAX, Terms, Tidings};
 use crate::pair::talk;
 use crate::pair::talk::delivered::DELIVERED_MAX;
 use crate::pair::{Hearing, Lease, Speaking};
-use crate::site::Purpose;
+use crate::site::Duty;
 use crate::time::Mono;
 
 pub use crate::daemon::outbox::retold::retold;
@@ -210,7 +210,7 @@ pub struct Outbox {
     taken: watch::Receiver<u64>,
     settings: watch::Sender<OutboxSettings>,
     events: mpsc::Sender<Event>,
-    purpose: Purpose,
+    duty: Duty,
     task: JoinHandle<()>,
 }
 
@@ -231,29 +231,23 @@ impl Outbox {
         tidings: Option<mpsc::Sender<Tidings>>,
         events: mpsc::Sender<Event>,
     ) -> Self {
-        Self::with(
-            Purpose::Work,
-            settings,
-            speaking,
-            events,
-            |inbox, mut ways| {
-                ways.tidings = tidings;
-                tokio::spawn(Courier::run(inbox, ways))
-            },
-        )
+        Self::with(Duty::Work, settings, speaking, events, |inbox, mut ways| {
+            ways.tidings = tidings;
+            tokio::spawn(Courier::run(inbox, ways))
+        })
     }
 
     /// That of a daemon that is there for this.
     pub(super) fn of(
-        purpose: Purpose,
+        duty: Duty,
         settings: OutboxSettings,
         speaking: Speaking,
         tidings: mpsc::Sender<Tidings>,
         events: &mpsc::Sender<Event>,
     ) -> Self {
-        match purpose {
-            Purpose::Work => Self::start_as(settings, speaking, Some(tidings), events.clone()),
-            Purpose::Observe => Self::observe(settings, events.clone()),
+        match duty {
+            Duty::Work => Self::start_as(settings, speaking, Some(tidings), events.clone()),
+            Duty::Observe => Self::observe(settings, events.clone()),
         }
     }
 
@@ -262,13 +256,13 @@ impl Outbox {
     #[must_use]
     pub fn observe(settings: OutboxSettings, events: mpsc::Sender<Event>) -> Self {
         let speaking = Speaking::Speaks;
-        Self::with(Purpose::Observe, settings, speaking, events, |_, _| {
+        Self::with(Duty::Observe, settings, speaking, events, |_, _| {
             tokio::spawn(async {})
         })
     }
 
     fn with(
-        purpose: Purpose,
+        duty: Duty,
         settings: OutboxSettings,
         speaking: Speaking,
         events: mpsc::Sender<Event>,
@@ -299,7 +293,7 @@ impl Outbox {
             taken,
             settings,
             events,
-            purpose,
+            duty,
             task,
         }
     }
@@ -314,9 +308,9 @@ impl Outbox {
     /// Takes one call. Never waits; a call for which there is no room is given up, loudly, and
     /// the answer is false. So it is where everything is only said.
     pub fn send(&self, call: AlertCall) -> bool {
-        match self.purpose {
-            Purpose::Work => self.put(call),
-            Purpose::Observe => {
+        match self.duty {
+            Duty::Work => self.put(call),
+            Duty::Observe => {
                 self.only_say(&call);
                 false
             }
