@@ -6,6 +6,8 @@
 
 mod back;
 mod drain;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod said;
 mod section;
 mod strangers;

@@ -567,26 +567,15 @@ fn code(check: &CheckRow) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::server::ServersRow;
+    use crate::wire::server::{ServersRow, fixture};
 
     fn server(wanted: Option<u32>, kernel: Option<u32>) -> ServerWhy {
         ServerWhy {
-            virtual_service: "10.0.0.3:80/tcp".to_owned(),
-            real_server: "192.168.0.1:80".to_owned(),
-            hosts: Vec::new(),
-            wanted: wanted.map_or(ServerWanted::Out, |_| ServerWanted::In),
             wanted_weight: wanted,
-            actual: kernel.map_or(ServerActual::Out, |_| ServerActual::In),
-            weight: kernel,
-            connections: None,
-            since: None,
-            operator: None,
-            section: None,
-            checks: Vec::new(),
-            trouble: Vec::new(),
-            contested: Vec::new(),
-            stranger: false,
-            back: Vec::new(),
+            ..fixture::server(
+                wanted.map_or(ServerWanted::Out, |_| ServerWanted::In),
+                kernel,
+            )
         }
     }
 

@@ -136,7 +136,7 @@ fn line(server: &ServerWhy, is_observer: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::server::{CheckRow, Expiry, OperatorRow};
+    use crate::wire::server::{CheckRow, Expiry, OperatorRow, fixture};
 
     /// One without a verdict, of which somebody wishes this.
     fn untested(wish: Option<ManualWish>, kernel: Option<u32>) -> ServerWhy {
@@ -152,20 +152,8 @@ mod tests {
         ServerWhy {
             virtual_service: "V".to_owned(),
             real_server: "R".to_owned(),
-            hosts: Vec::new(),
-            wanted: ServerWanted::AsFound,
-            wanted_weight: None,
-            actual: kernel.map_or(ServerActual::Out, |_| ServerActual::In),
-            weight: kernel,
-            connections: None,
-            since: None,
             operator,
-            section: None,
-            checks: Vec::new(),
-            trouble: Vec::new(),
-            contested: Vec::new(),
-            stranger: false,
-            back: Vec::new(),
+            ..fixture::server(ServerWanted::AsFound, kernel)
         }
     }
 
