@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{Ended, Report};
+use crate::engine::event::{Action, Ended, Report};
+use crate::engine::saved::{Record, Saved};
 use crate::model::{
     AlertCommand, AlertPeriod, AlertProgram, AuthSettings, Bind, Clients, DowntimeSettings,
     Facility, Globals, GroupId, HistorySettings, HostName, Hostgroup, IpvsBackend, Listener,
@@ -105,6 +106,31 @@ pub(crate) fn service(group: &str, name: &str) -> Service {
         interval: Some(seconds(10)),
         monitor: Some(Arc::new(monitor("test.monitor"))),
         ..Service::new(group.into(), GroupId(0), name.into())
+    }
+}
+
+/// The file of a director that has a peer: one service `g/s` that alerts at every failure, checked
+/// every ten seconds.
+pub(crate) fn watched() -> Arc<Model> {
+    let service = Service {
+        periods: vec![alerting()],
+        ..service("g", "s")
+    };
+    let mut model = model(vec![service]);
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    Arc::new(model)
+}
+
+/// Writes what these actions say into a journal.
+pub(crate) fn write(journal: &mut Saved, actions: &[Action]) {
+    for action in actions {
+        if let Action::Record(record) = action {
+            let Record { key, value } = (**record).clone();
+            match value.is_null() {
+                true => drop(journal.records.remove(&key)),
+                false => drop(journal.records.insert(key, value)),
+            }
+        }
     }
 }
 

@@ -7,9 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::event::{Event, PeerTold, RunId};
-use crate::engine::fixture::{EPOCH, alerting, at, exited, model, service};
-use crate::engine::saved::{Record, Saved};
-use crate::model::{Model, Service};
+use crate::engine::fixture::{EPOCH, at, exited, watched, write};
+use crate::engine::saved::Saved;
 
 const OPEN: [Reached; 3] = [Reached::Nothing, Reached::Failure, Reached::End];
 const SPEAKING: [Speaking; 2] = [Speaking::Speaks, Speaking::Silent];
@@ -19,16 +18,6 @@ struct Desk {
     engine: Engine,
     journal: Saved,
     seconds: f64,
-}
-
-fn watched() -> Arc<Model> {
-    let service = Service {
-        periods: vec![alerting()],
-        ..service("g", "s")
-    };
-    let mut model = model(vec![service]);
-    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
-    Arc::new(model)
 }
 
 impl Desk {
@@ -47,15 +36,7 @@ impl Desk {
 
     fn handle(&mut self, event: Event) -> Vec<Action> {
         let actions = self.engine.handle(at(self.seconds), event);
-        for action in &actions {
-            if let Action::Record(record) = action {
-                let Record { key, value } = (**record).clone();
-                match value.is_null() {
-                    true => drop(self.journal.records.remove(&key)),
-                    false => drop(self.journal.records.insert(key, value)),
-                }
-            }
-        }
+        write(&mut self.journal, &actions);
         actions
     }
 
