@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use super::link::{Director, GONE, LINKED, World, link};
+use super::link::{Director, GONE, World, link, start_linked};
 use super::wishes::asks;
 use crate::clients::daemon::OPEN;
 use crate::daemon::farm::SOON;
@@ -36,12 +36,7 @@ fn start(pair: &mut [Director; 2], settings: &str, lines: &str) {
         write_program(own);
         configure(own, &link(own, peer), settings, lines);
     }
-    one.start();
-    two.start();
-    one.wait_for_log(LINKED);
-    two.wait_for_log(LINKED);
-    one.role("master");
-    two.role("backup");
+    start_linked(one, two);
 }
 
 fn configure(own: &Director, link: &str, settings: &str, lines: &str) {

@@ -485,13 +485,18 @@ fn roles(pair: [Director; 2], relay: &Relay) -> [Director; 2] {
 fn roles_with([mut one, mut two]: [Director; 2], relay: &Relay, more: &str) -> [Director; 2] {
     one.configure_mail_with(relay, &format!("{}{more}", link(&one, &two)));
     two.configure_mail_with(relay, &format!("{}{more}", link(&two, &one)));
+    start_linked(&mut one, &mut two);
+    [one, two]
+}
+
+/// Starts both; they are linked, and the first has the address.
+pub(super) fn start_linked(one: &mut Director, two: &mut Director) {
     one.start();
     two.start();
     one.wait_for_log(LINKED);
     two.wait_for_log(LINKED);
     one.role("master");
     two.role("backup");
-    [one, two]
 }
 
 pub(super) fn link(own: &Director, peer: &Director) -> String {

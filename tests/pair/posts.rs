@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use super::link::{Director, LINKED, World, link};
+use super::link::{Director, World, link, start_linked};
 use crate::alerts::servers::{Receiver, have_receiver};
 use crate::daemon::farm::SOON;
 use crate::support::wait_until;
@@ -20,12 +20,7 @@ fn active_and_standby(world: &World, receiver: &Receiver) -> [Director; 2] {
         let lines = format!("\t    alert {post}\t    upalert {post}");
         own.configure_with(&settings, &lines);
     }
-    one.start();
-    two.start();
-    one.wait_for_log(LINKED);
-    two.wait_for_log(LINKED);
-    one.role("master");
-    two.role("backup");
+    start_linked(&mut one, &mut two);
     [one, two]
 }
 
