@@ -235,7 +235,10 @@ mod tests {
     #[test]
     fn an_id_is_taken_apart_from_its_end() {
         let id = EventId::of("a/b/c/17/failure/2").unwrap();
-        assert_eq!((id.outage, id.kind, id.number), ("a/b/c/17", EventKind::Failure, 2));
+        assert_eq!(
+            (id.outage, id.kind, id.number),
+            ("a/b/c/17", EventKind::Failure, 2)
+        );
         assert_eq!(id.within("a/b/c/18"), "a/b/c/18/failure/2");
         assert!(id.is_shared() && !EventId::of("a/b/c/17/startup/1").unwrap().is_shared());
         for own in [
