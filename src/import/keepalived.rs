@@ -13,6 +13,7 @@
 
 mod blocks;
 mod checker;
+mod forwarding;
 mod globals;
 mod lines;
 mod virtual_server;

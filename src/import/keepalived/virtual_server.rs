@@ -8,16 +8,17 @@ use crate::effort::look;
 use crate::import::checks::MendedPages;
 use crate::import::keepalived::blocks::{Block, Extent};
 use crate::import::keepalived::checker::{self, Defaults};
+use crate::import::keepalived::forwarding::forwarding;
 use crate::import::keepalived::globals::{Globals, Target, family};
 use crate::import::keepalived::{granularity, is_on};
 use crate::import::ldirectord::{fit_port, is_host, weight};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
-use crate::import::{Place, Remarks, shown};
+use crate::import::{Remarks, shown};
 use crate::lvs::{
-    Family, Forwarding, GueChecksum, Protocol, RealServer, Scheduler, ServiceFlags, Tunnel,
-    VirtualService, VirtualServiceKey, Weight,
+    Family, Forwarding, Protocol, RealServer, Scheduler, ServiceFlags, VirtualService,
+    VirtualServiceKey, Weight,
 };
 use crate::model::{Counts, Initial, OnExit, OnFailure, OwnRules, WeightFrom};
 
@@ -560,41 +561,6 @@ fn script(line: &Block, list: &mut Vec<Vec<String>>, remarks: &mut Remarks) {
             );
             remarks.lost(&line.place, text);
         }
-    }
-}
-
-fn forwarding(words: &[String], place: &Place, remarks: &mut Remarks) -> Option<Forwarding> {
-    let words: Vec<String> = words.iter().map(|it| it.to_ascii_lowercase()).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let found = match words.as_slice() {
-        ["nat"] => Some(Forwarding::Nat),
-        ["dr"] => Some(Forwarding::Dr),
-        ["tun"] => Some(Forwarding::Tun(Tunnel::Ipip)),
-        ["tun", "type", rest @ ..] => tunnel(rest).map(Forwarding::Tun),
-        _ => None,
-    };
-    if found.is_none() {
-        remarks.lost(place, "no forwarding method that is known here; left out");
-    }
-    found
-}
-
-fn tunnel(words: &[&str]) -> Option<Tunnel> {
-    match *words {
-        ["ipip"] | ["ipip", "nocsum"] => Some(Tunnel::Ipip),
-        ["gre"] | ["gre", "nocsum"] => Some(Tunnel::Gre { checksum: false }),
-        ["gre", "csum"] => Some(Tunnel::Gre { checksum: true }),
-        ["gue", "port", port, ref rest @ ..] => {
-            let checksum = match *rest {
-                [] | ["nocsum"] => GueChecksum::None,
-                ["csum"] => GueChecksum::Csum,
-                ["remcsum"] => GueChecksum::Remcsum,
-                _ => return None,
-            };
-            let port = port.parse().ok()?;
-            Some(Tunnel::Gue { port, checksum })
-        }
-        _ => None,
     }
 }
 
