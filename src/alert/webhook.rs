@@ -155,6 +155,14 @@ fn chain(error: reqwest::Error) -> String {
     one_line(&text)
 }
 
+/// What the system says most often, in the words of the checks.
+const KNOWN_CAUSES: [(io::ErrorKind, &str); 4] = [
+    (io::ErrorKind::ConnectionRefused, "connection refused"),
+    (io::ErrorKind::ConnectionReset, "connection reset"),
+    (io::ErrorKind::HostUnreachable, "no route to it"),
+    (io::ErrorKind::NetworkUnreachable, "no route to it"),
+];
+
 /// What it came from, without the layers above that, which name the URL and may name a token in it.
 fn cause(error: &reqwest::Error) -> String {
     let mut is_name = false;
@@ -166,13 +174,9 @@ fn cause(error: &reqwest::Error) -> String {
             if let Some(tls) = of_tls(error) {
                 return one_line(&format!("TLS failed: {tls}"));
             }
-            match error.kind() {
-                io::ErrorKind::ConnectionRefused => return "connection refused".to_owned(),
-                io::ErrorKind::ConnectionReset => return "connection reset".to_owned(),
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    return "no route to it".to_owned();
-                }
-                _ => {}
+            let mut known = KNOWN_CAUSES.iter();
+            if let Some((_, words)) = known.find(|(kind, _)| *kind == error.kind()) {
+                return (*words).to_owned();
             }
         }
         // The layer above says that it is about a name, and the one below why.
