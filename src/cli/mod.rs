@@ -1,7 +1,8 @@
 //! The command line: one struct for each subcommand, one function that runs it.
 //!
 //! Parsing looks nothing up and opens nothing; running does. Exit codes: 0 done, 1 failed,
-//! 2 wrong usage; those of `import` are in its file. A closed pipe behind our output is not an error.
+//! 2 wrong usage; those of `import` are in its file. A closed pipe behind our output is not an
+//! error.
 
 mod check;
 mod demo;

@@ -22,11 +22,11 @@ use crate::wire::refusal::RefusalReason;
 use crate::wire::server::{DrainRow, ServerAnswer, ServerWhy};
 use crate::wire::{Desire, Source};
 
-/// Exit code where a real server is out with connections still active: at the deadline of its drain,
-/// or since it left the table before.
+/// Exit code where a real server is out with connections still active: at the deadline of its
+/// drain, or since it left the table before.
 const CUT_OFF: u8 = 4;
-/// Exit code where the wish was ended or replaced while we waited, by somebody or by its own time, or
-/// the file lost the real server.
+/// Exit code where the wish was ended or replaced while we waited, by somebody or by its own time,
+/// or the file lost the real server.
 const ENDED: u8 = 5;
 
 /// Exit code where the wish is noted, and the kernel's table is not so.

@@ -42,8 +42,8 @@ const LOOK_MIN: Duration = Duration::from_secs(1);
 /// A look that takes long is repeated less often: at most 1 % of a core goes into looking.
 const LOOK_SHARE: u32 = 100;
 
-/// And at most: whoever empties the table has it back after this, however slow a look is, such as by
-/// way of ipvsadm on a machine that is busy.
+/// And at most: whoever empties the table has it back after this, however slow a look is, such as
+/// by way of ipvsadm on a machine that is busy.
 const LOOK_MAX: Duration = Duration::from_secs(60);
 /// How long the last change of the table may take when the daemon ends: well below the minute
 /// and a half that a service manager waits before it kills.
@@ -412,7 +412,8 @@ impl Worker {
     async fn correct(&mut self, desired: &Desired, look: Look) -> TableOutcome {
         let Look { table, connections } = look;
         let commands = diff(desired, &table);
-        // What was refused is tried again in its own time; what is not needed any more is forgotten.
+        // What was refused is tried again in its own time; what is not needed any more is
+        // forgotten.
         self.waiting.keep_needed(&commands);
         let now = self.clock.now().mono;
         self.contests.calm(now);

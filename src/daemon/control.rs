@@ -32,8 +32,8 @@ use crate::wire::{Answer, Asked, Request, Sort};
 /// Clients at once: far above what people and scripts need, far below the file limit.
 const CLIENTS_MAX: usize = 32;
 
-/// Clients beyond them that are heard out for a moment. A refusal takes a millisecond, so a crowd of
-/// other clients goes through these places faster than the system starts its processes.
+/// Clients beyond them that are heard out for a moment. A refusal takes a millisecond, so a crowd
+/// of other clients goes through these places faster than the system starts its processes.
 const HEARD_OUT_MAX: usize = 32;
 
 /// A client beyond the bound has its request ready when it connects, as our own command line does.

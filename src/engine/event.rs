@@ -27,7 +27,8 @@ use crate::lvs::{Command, Connections, Desired, GivenWeight, Table, VirtualServi
 use crate::model::Model;
 use crate::time::Readable;
 
-// A host word is part of a report, and a user of a run; monitors know no more of the Model than this.
+// A host word is part of a report, and a user of a run; monitors know no more of the Model than
+// this.
 pub use crate::model::{HostName, MonitorUser};
 pub use crate::pair::Speaking;
 pub use alert::{

@@ -326,7 +326,8 @@ impl Manual {
         }
     }
 
-    /// The real servers that the kernel had at the newest look, in the virtual services of the file.
+    /// The real servers that the kernel had at the newest look, in the virtual services of the
+    /// file.
     pub(crate) fn in_kernel(&self) -> impl Iterator<Item = EntryKey> + '_ {
         let table = self.table.iter().flat_map(|table| table.iter());
         table.flat_map(|(&key, entry)| entry.servers.keys().map(move |&server| (key, server)))

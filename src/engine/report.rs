@@ -328,8 +328,8 @@ impl Engine {
         upalerts
     }
 
-    /// What an upalert says of the failure that is over. Hosts that failed and left the file are not
-    /// up, and are said not to be. Of disabled ones it says nothing, as mon (D31).
+    /// What an upalert says of the failure that is over. Hosts that failed and left the file are
+    /// not up, and are said not to be. Of disabled ones it says nothing, as mon (D31).
     fn text_of_the_end(&self, id: ServiceId, failure: &EventText) -> EventText {
         let Some(outage) = self.states[id.index()].outage.as_deref() else {
             return failure.clone();

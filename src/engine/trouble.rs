@@ -117,9 +117,9 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
 }
 
 impl Engine {
-    /// Tells what began and has lasted, and what is over, of the sections that were decided over. As
-    /// for every alert nobody is told while the scheduler is stopped: what goes on then is told at
-    /// the start.
+    /// Tells what began and has lasted, and what is over, of the sections that were decided over.
+    /// As for every alert nobody is told while the scheduler is stopped: what goes on then is told
+    /// at the start.
     pub(super) fn tell_troubles(&mut self, now: Now, actions: &mut Vec<Action>) {
         let is_stopped = self.stopped.is_some();
         if !is_stopped {

@@ -2,8 +2,9 @@
 //!
 //! A real server has one address of the family of its virtual service (D8): with none it is
 //! left as it is found, with several nobody knows which is meant. Names of a hostgroup that are
-//! only watched, of receivers of `trap.alert` and of `serverbind` and `trapbind` may have any number,
-//! but one at least. Asks the hosts file and name servers, as the daemon does, all names at once.
+//! only watched, of receivers of `trap.alert` and of `serverbind` and `trapbind` may have any
+//! number, but one at least. Asks the hosts file and name servers, as the daemon does, all names at
+//! once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -272,8 +272,8 @@ impl Page {
 /// How many pages are remembered that were mended: a virtual service asks for a few.
 const MENDED_MAX: usize = 16;
 
-/// Pages that were mended already. To try one, expressions are compiled, which takes a hundred times as
-/// long as all else of a real server, and thousands of them may ask for the same page.
+/// Pages that were mended already. To try one, expressions are compiled, which takes a hundred
+/// times as long as all else of a real server, and thousands of them may ask for the same page.
 #[derive(Debug, Default)]
 pub(super) struct MendedPages(RefCell<Vec<Mended>>);
 
@@ -419,7 +419,8 @@ fn of(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// A foreign word as an argument of `plugin.monitor` or `misc.monitor`, where a percent sign means something.
+/// A foreign word as an argument of `plugin.monitor` or `misc.monitor`, where a percent sign means
+/// something.
 pub(super) fn argument(word: &str) -> String {
     word.replace('%', "%%")
 }

@@ -663,7 +663,8 @@ fn renamed(hosts: &[&str], key: &str) -> DeclaredService {
 fn a_section_that_a_reload_adds_starts_with_what_is_known_of_its_servers() {
     let hosts = ["10.1.0.1", "10.1.0.2"];
     let more = ["10.1.0.1", "10.1.0.2", "10.1.0.3"];
-    // Whether a section listened before; whether the monitor stays; who fails; what is wanted at once.
+    // Whether a section listened before; whether the monitor stays; who fails; what is wanted at
+    // once.
     let (one, nobody) = (&["10.1.0.2"][..], &[][..]);
     let cases = [
         (true, true, one, "in out -"),

@@ -3,9 +3,9 @@
 //!
 //! Pure. `min_live` holds while something is healthy or no fallback is declared; with nothing that
 //! is healthy and a fallback, the fallback replaces all. One with weight 0 serves nobody: where
-//! `min_live` keeps none of these, the fallback replaces them too. Those kept are first the ones that their checks
-//! give weight 0, in file order, then those that nobody can judge, in file order, then the most
-//! recently withdrawn, ties in file order.
+//! `min_live` keeps none of these, the fallback replaces them too. Those kept are first the ones
+//! that their checks give weight 0, in file order, then those that nobody can judge, in file order,
+//! then the most recently withdrawn, ties in file order.
 
 use std::cmp::Reverse;
 
@@ -160,7 +160,8 @@ mod tests {
         text.chars().map(standing).collect()
     }
 
-    /// Servers: `+` serves, `0` has weight 0 by its check, `?` no verdict yet and not in, `-` none to come, `x` taken by an operator, a digit the second of its withdrawal.
+    /// Servers: `+` serves, `0` has weight 0 by its check, `?` no verdict yet and not in, `-` none
+    /// to come, `x` taken by an operator, a digit the second of its withdrawal.
     #[test]
     fn the_last_withdrawn_stay_until_nobody_serves_and_a_fallback_is_there() {
         use FallbackUse::{None, NotYet, Ready};

@@ -150,7 +150,8 @@ struct SavedOut {
 
 impl Sections {
     /// Takes exactly the sections of this Model in; what is known of one that is still there
-    /// stays; `past` is for those that are new to a server. Answers with what is to be written down.
+    /// stays; `past` is for those that are new to a server. Answers with what is to be written
+    /// down.
     pub(crate) fn declare(&mut self, model: &Model, now: Now, past: &Past) -> Vec<Action> {
         let mut actions = self.tally.declare(model, past);
         let mut old = std::mem::take(&mut self.states);

@@ -347,8 +347,8 @@ impl Entry {
     }
 }
 
-/// Which of two values under one stamp counts, the same on both directors: its end by itself, and of
-/// two that are wished without a stamp of their own (see [`Wishes::restore`]) either.
+/// Which of two values under one stamp counts, the same on both directors: its end by itself, and
+/// of two that are wished without a stamp of their own (see [`Wishes::restore`]) either.
 fn is_greater(one: Option<&Value>, other: Option<&Value>) -> bool {
     match (one, other) {
         (None, other) => other.is_some(),

@@ -288,8 +288,8 @@ fn until(seconds: i64) -> Value {
     serde_json::json!({ "until": at(seconds).as_micros() })
 }
 
-/// One director wishes something, the other one something else for a while in its place, dies before
-/// that is heard of, and comes back when its time is over.
+/// One director wishes something, the other one something else for a while in its place, dies
+/// before that is heard of, and comes back when its time is over.
 #[test]
 fn what_a_wish_took_the_place_of_does_not_outlive_it_where_its_director_was_dead() {
     let (mut one, mut two) = (Director::named(1), Director::named(2));
@@ -512,8 +512,8 @@ fn a_clock_that_is_set_makes_no_wish_last_longer() {
     assert_eq!(wishes.differing(at(101 - 3_600)), []);
 }
 
-/// Two directors, and the same two without what no person says: reloads, resets, and what a director
-/// forgets by itself.
+/// Two directors, and the same two without what no person says: reloads, resets, and what a
+/// director forgets by itself.
 #[derive(Default)]
 struct Pairs {
     real: [Director; 2],
