@@ -3,9 +3,10 @@
 //! A run ends with its slowest host: one that never answers keeps back what was found of all the
 //! others until its limit. A crash does not wait for that. As soon as the run is over with a host
 //! ([`Event::HostChecked`](super::event::Event::HostChecked)) a good one has its connection again.
-//! Where that ends, or one had ended before and the host refused the run's check, the host is
-//! checked once more, by itself and beside the run, never while the run is at it: there are servers
-//! that allow one connection for each client. A run that begins looks at its hosts anew, so checks
+//! Where that ends, the host is checked once more, by itself and beside the run, and so it is where
+//! the run's own check of it fails though a connection was held until then: it may have died under
+//! that check. Never while the run is at it: there are servers that allow one connection for
+//! each client. A run that begins looks at its hosts anew, so checks
 //! beside it give way. What the latest check of one host says is not undone by a run that began
 //! before it.
 //!
@@ -22,6 +23,7 @@ use crate::engine::event::{
 use crate::engine::going::{Began, Going};
 use crate::engine::schedule::Lane;
 use crate::engine::state::HostState;
+use crate::engine::tripwire::Sign;
 use crate::engine::witness::Doubted;
 use crate::engine::{Engine, call, tripwire};
 use crate::model::{HostName, Model, ServiceId};
@@ -32,7 +34,7 @@ use crate::time::Now;
 /// other services.
 pub(super) const BESIDE_MAX: usize = 8;
 
-/// What the latest check of each host said that looked at it because its connection had ended.
+/// What the latest check of each host said that looked at it by itself.
 #[derive(Debug, Default)]
 pub(super) struct Latest(BTreeMap<(ServiceId, HostName), Word>);
 
@@ -43,9 +45,14 @@ struct Word {
 }
 
 impl Latest {
-    /// A check of these hosts, whose connections had ended, is over.
+    /// A check of single hosts is over, or of some whose connections had ended.
     fn add(&mut self, run: RunId, going: &Going, results: &[HostResult]) {
-        for it in results.iter().filter(|it| going.tripped.contains(&it.host)) {
+        let is_by_itself = match going.purpose {
+            Purpose::Beside | Purpose::Trip => true,
+            Purpose::Slot | Purpose::Recheck | Purpose::Former | Purpose::Witness => false,
+        };
+        let is_asked = |it: &&HostResult| is_by_itself || going.tripped.contains(&it.host);
+        for it in results.iter().filter(is_asked) {
             let is_bad = match it.verdict {
                 HostVerdict::Up => false,
                 HostVerdict::Down(_) => true,
@@ -136,7 +143,13 @@ impl Engine {
                 actions.extend(self.tripwires.good(now, (id, service), &host));
             }
             HostVerdict::Down(Reason::Refused) if had_tripped => {
-                self.tripwires.look_again(id, host);
+                self.tripwires.look_again(id, host, Sign::Ended);
+            }
+            // It may have died under its own check, which would count at the end of the run.
+            HostVerdict::Down(reason)
+                if may_be_a_crash(reason) && self.tripwires.is_paused(id, &host) =>
+            {
+                self.tripwires.look_again(id, host, Sign::Failed);
             }
             HostVerdict::Down(_) | HostVerdict::Unknown(_) => {}
         }
@@ -175,11 +188,11 @@ impl Engine {
 
     /// There is a place: the check of the host starts, or the place goes back.
     fn start_beside(&mut self, now: Now, id: ServiceId, host: HostName, actions: &mut Vec<Action>) {
-        self.tripwires.forget_tripped(id, &host);
+        let has_ended = self.tripwires.take_sign(id, &host) == Some(Sign::Ended);
         let Some(mut run) = self.single(now, id, &host, Purpose::Beside) else {
             return self.timetable.give_place(Lane::Checks);
         };
-        let tripped = BTreeSet::from([host]);
+        let tripped: BTreeSet<HostName> = has_ended.then_some(host).into_iter().collect();
         run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
         self.go(now, run, tripped, actions);
     }
@@ -271,6 +284,24 @@ impl Engine {
     fn is_beside(&self, id: ServiceId, host: &HostName) -> bool {
         let mut mine = self.running.values().filter(|it| it.service == id);
         mine.any(|it| it.purpose == Purpose::Beside && it.hosts.contains(host))
+    }
+}
+
+/// Whether a check may fail so because the server died under it: no more than its connection tells.
+const fn may_be_a_crash(reason: Reason) -> bool {
+    match reason {
+        Reason::Refused | Reason::Reply | Reason::Tls => true,
+        Reason::Timeout
+        | Reason::Unreachable
+        | Reason::Dns
+        | Reason::Status
+        | Reason::Body
+        | Reason::Exit
+        | Reason::Signal
+        | Reason::Limit
+        | Reason::NoHostNamed
+        | Reason::Admin
+        | Reason::Witness => false,
     }
 }
 

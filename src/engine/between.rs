@@ -23,7 +23,7 @@ use crate::engine::schedule::Alarm;
 use crate::engine::section::count::{Opinion, RecheckScope};
 use crate::engine::state::{self, EventText, HostState};
 use crate::engine::witness::Doubted;
-use crate::engine::{Engine, call, verdict};
+use crate::engine::{Engine, call, tripwire, verdict};
 use crate::model::{HostName, ServiceId};
 use crate::time::Now;
 
@@ -32,6 +32,8 @@ struct Errand {
     purpose: Purpose,
     /// None: all hosts, the service as a whole.
     hosts: Option<BTreeSet<HostName>>,
+    /// Those of them that ended their connections.
+    tripped: BTreeSet<HostName>,
 }
 
 impl Engine {
@@ -93,13 +95,15 @@ impl Engine {
         if !tripped.is_empty() {
             return Some(Errand {
                 purpose: Purpose::Trip,
-                hosts: Some(tripped),
+                hosts: Some(tripped.keys().cloned().collect()),
+                tripped: tripwire::ended(tripped),
             });
         }
         if self.witnesses.is_wanted(id) {
             return Some(Errand {
                 purpose: Purpose::Witness,
                 hosts: None,
+                tripped: BTreeSet::new(),
             });
         }
         let recheck = self.bindings.wants_recheck(id)?;
@@ -109,6 +113,7 @@ impl Engine {
                 RecheckScope::Service => None,
                 RecheckScope::Hosts(hosts) => Some(hosts.into_iter().collect()),
             },
+            tripped: BTreeSet::new(),
         })
     }
 
@@ -132,14 +137,7 @@ impl Engine {
         match call::attempt(&model, hosts, id, monitor, state, run) {
             Attempt::Run(mut run) if !is_nothing => {
                 run.purpose = errand.purpose;
-                let mut tripped = match errand.purpose {
-                    Purpose::Trip => errand.hosts.unwrap_or_default(),
-                    Purpose::Recheck
-                    | Purpose::Witness
-                    | Purpose::Beside
-                    | Purpose::Former
-                    | Purpose::Slot => BTreeSet::new(),
-                };
+                let mut tripped = errand.tripped;
                 tripped.extend(self.give_way(id, &run.hosts, actions));
                 run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
                 self.go(now, *run, tripped, actions);

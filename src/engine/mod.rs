@@ -415,7 +415,7 @@ impl Engine {
         }
         let hosts = call::checked_hosts(&model, &self.disabled, id);
         let hosts = self.without_failing(now, id, hosts);
-        let mut tripped = self.tripwires.take_tripped(id);
+        let mut tripped = tripwire::ended(self.tripwires.take_tripped(id));
         let state = &mut self.states[id.index()];
         self.last_run = self.last_run.saturating_add(1);
         let run = RunId(self.last_run);

@@ -87,8 +87,17 @@ pub(super) struct Tripwires {
     last: u64,
     wires: BTreeMap<(ServiceId, HostName), Held>,
     by_id: BTreeMap<WireId, (ServiceId, HostName)>,
-    /// Ended, and not checked since.
-    tripped: BTreeMap<ServiceId, BTreeSet<HostName>>,
+    /// Hosts that are to be looked at, and not checked since.
+    tripped: BTreeMap<ServiceId, BTreeMap<HostName, Sign>>,
+}
+
+/// Why a host is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It ended its connection.
+    Ended,
+    /// A check failed for which its connection was let go of.
+    Failed,
 }
 
 /// What is known of the connections to one host.
@@ -323,7 +332,7 @@ impl Tripwires {
             let since = held.since.take().unwrap_or(at);
             held.stage = Stage::Ended(now.mono.since(since));
         }
-        self.tripped.entry(id).or_default().insert(host);
+        self.look_again(id, host, Sign::Ended);
         Some(id)
     }
 
@@ -335,33 +344,44 @@ impl Tripwires {
     /// All hosts that are to be looked at.
     pub(super) fn all_tripped(&self) -> Vec<(ServiceId, HostName)> {
         let all = self.tripped.iter();
-        all.flat_map(|(id, hosts)| hosts.iter().map(|host| (*id, host.clone())))
+        all.flat_map(|(id, hosts)| hosts.keys().map(|host| (*id, host.clone())))
             .collect()
     }
 
     /// Whether this host is to be looked at.
     pub(super) fn is_tripped(&self, id: ServiceId, host: &HostName) -> bool {
         let hosts = self.tripped.get(&id);
-        hosts.is_some_and(|hosts| hosts.contains(host))
+        hosts.is_some_and(|hosts| hosts.contains_key(host))
     }
 
-    /// A host whose connection had ended is to be looked at once more.
-    pub(super) fn look_again(&mut self, id: ServiceId, host: HostName) {
-        self.tripped.entry(id).or_default().insert(host);
+    /// Whether the connection to this host was let go of for the check that goes on: it was good
+    /// until then.
+    pub(super) fn is_paused(&self, id: ServiceId, host: &HostName) -> bool {
+        let held = self.wires.get(&(id, host.clone()));
+        matches!(held.map(|held| held.stage), Some(Stage::Paused(..)))
     }
 
-    /// A check of this host begins.
-    pub(super) fn forget_tripped(&mut self, id: ServiceId, host: &HostName) {
-        if let Some(hosts) = self.tripped.get_mut(&id) {
-            hosts.remove(host);
-            if hosts.is_empty() {
-                self.tripped.remove(&id);
-            }
+    /// A host is to be looked at; the end of its connection says more than a check that failed.
+    pub(super) fn look_again(&mut self, id: ServiceId, host: HostName, sign: Sign) {
+        let hosts = self.tripped.entry(id).or_default();
+        let known = hosts.entry(host).or_insert(sign);
+        if sign == Sign::Ended {
+            *known = sign;
         }
     }
 
+    /// A check of this host begins; why, where it was to be looked at.
+    pub(super) fn take_sign(&mut self, id: ServiceId, host: &HostName) -> Option<Sign> {
+        let hosts = self.tripped.get_mut(&id)?;
+        let sign = hosts.remove(host);
+        if hosts.is_empty() {
+            self.tripped.remove(&id);
+        }
+        sign
+    }
+
     /// The hosts that are to be looked at, by the check that begins now.
-    pub(super) fn take_tripped(&mut self, id: ServiceId) -> BTreeSet<HostName> {
+    pub(super) fn take_tripped(&mut self, id: ServiceId) -> BTreeMap<HostName, Sign> {
         self.tripped.remove(&id).unwrap_or_default()
     }
 
@@ -404,6 +424,12 @@ impl Tripwires {
         });
         held.collect()
     }
+}
+
+/// Those of these hosts that ended their connections.
+pub(super) fn ended(signs: BTreeMap<HostName, Sign>) -> BTreeSet<HostName> {
+    let ended = signs.into_iter().filter(|(_, sign)| *sign == Sign::Ended);
+    ended.map(|(host, _)| host).collect()
 }
 
 /// Whether the service wants connections held.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,13 +13,19 @@ use crate::support::{have, skip, wait_for, wait_until};
 /// A web server as a process, which can be killed.
 struct Server {
     process: Child,
+    output: BufReader<ChildStdout>,
     port: u16,
 }
 
 impl Server {
     fn start() -> Self {
+        Self::of(&["-u", "-m", "http.server", "0", "--bind", "127.0.0.11"])
+    }
+
+    /// One by those words for Python, whose first line names its port.
+    fn of(words: &[&str]) -> Self {
         let mut process = Command::new("python3")
-            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.11"])
+            .args(words)
             .current_dir("/")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -27,9 +33,8 @@ impl Server {
             .expect("python3 runs");
         let mut line = String::new();
         let output = process.stdout.take().expect("its output");
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("its first line");
+        let mut output = BufReader::new(output);
+        output.read_line(&mut line).expect("its first line");
         // Serving HTTP on 127.0.0.11 port 40123 (http://...) ...
         let port = line.split(" port ").nth(1).and_then(|rest| {
             let digits = rest.split(' ').next()?;
@@ -37,8 +42,16 @@ impl Server {
         });
         Self {
             process,
+            output,
             port: port.unwrap_or_else(|| panic!("no port in {line:?}")),
         }
+    }
+
+    /// Waits for its next line; whether it is that.
+    fn says(&mut self, wanted: &str) -> bool {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("its next line");
+        line.trim_end() == wanted
     }
 
     /// Connections that somebody holds to it.
@@ -112,6 +125,23 @@ fn a_crashed_server_is_out_long_before_its_next_check() {
 /// How long a check may take: a test that waits for its end fails.
 const LIMIT: Duration = Duration::from_secs(3 * SOON.as_secs());
 
+/// Two real servers of a section in the table, with checks that may take very long.
+fn configure_two(farm: &Farm, port: u16, interval: &str, more: &str) {
+    let folder = farm.folder.path().display();
+    let row = |number| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{number}:{port} -g -w 5\n");
+    let table = format!("-A -t 10.0.0.3:{port} -s wlc\n{}{}", row(1), row(2));
+    farm.folder.write("state/table", table);
+    farm.configure(&format!(
+        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
+         hostgroup www 127.0.0.11 127.0.0.12\n\n\
+         watch www\n    service http\n\tinterval {interval}\n\ttripwire on\n\t\
+         monitor http.monitor -p {port} -t {}\n\n\
+         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n{more}",
+        LIMIT.as_secs()
+    ));
+}
+
 #[test]
 fn a_crashed_server_is_out_while_another_one_keeps_the_check_waiting() {
     const NAME: &str = "a_crashed_server_is_out_while_another_one_keeps_the_check_waiting";
@@ -124,19 +154,7 @@ fn a_crashed_server_is_out_while_another_one_keeps_the_check_waiting() {
         Some((server, silent))
     });
     let mut farm = Farm::new();
-    let (folder, port) = (farm.folder.path().display().to_string(), server.port);
-    let row = |number| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{number}:{port} -g -w 5\n");
-    let table = format!("-A -t 10.0.0.3:{port} -s wlc\n{}{}", row(1), row(2));
-    farm.folder.write("state/table", table);
-    farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-         hostgroup www 127.0.0.11 127.0.0.12\n\n\
-         watch www\n    service http\n\tinterval 1h\n\ttripwire on\n\t\
-         monitor http.monitor -p {port} -t {}\n\n\
-         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n    fall 3\n",
-        LIMIT.as_secs()
-    ));
+    configure_two(&farm, server.port, "1h", "    fall 3\n");
     farm.start();
     // Accepts in the queue of the kernel, and says nothing.
     let _kept = silent.accept().expect("the check of the silent one");
@@ -146,6 +164,53 @@ fn a_crashed_server_is_out_while_another_one_keeps_the_check_waiting() {
         said.contains("tripwire   www/http: armed, its connection is held since ")
     });
     wait_until("a held connection", SOON, || server.connections() == 1);
+    server.kill();
+    farm.wait_for_table(&[(2, 5)]);
+    farm.wait_for_log("why=\"www/http: refused (connection re");
+}
+
+/// Answers its first request and no other, and tells of each on its standard output.
+const ANSWERS_ONCE: &str = r#"
+import socket, sys, threading
+listener = socket.create_server(("127.0.0.11", 0))
+print("on port %d ..." % listener.getsockname()[1])
+answers = [b"HTTP/1.0 200 OK\r\n\r\n"]
+kept = []
+def serve(connection):
+    while connection.recv(1024):
+        if answers:
+            connection.sendall(answers.pop())
+            break
+        print("hangs")
+    connection.close()
+while True:
+    connection = listener.accept()[0]
+    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+"#;
+
+#[test]
+fn a_server_that_dies_under_its_own_check_is_out_while_that_waits_for_another_one() {
+    const NAME: &str =
+        "a_server_that_dies_under_its_own_check_is_out_while_that_waits_for_another_one";
+    if !have("python3") {
+        return skip(NAME, "python3");
+    }
+    let (mut server, silent) = wait_for("a port that is free on both addresses", SOON, || {
+        let server = Server::of(&["-u", "-c", ANSWERS_ONCE]);
+        let silent = TcpListener::bind(("127.0.0.12", server.port)).ok()?;
+        Some((server, silent))
+    });
+    let mut farm = Farm::new();
+    configure_two(&farm, server.port, "0.3s", "");
+    farm.start();
+    let (mut answered, _) = silent.accept().expect("the first check");
+    answered
+        .write_all(b"HTTP/1.0 200 OK\r\n\r\n")
+        .expect("an answer");
+    drop(answered);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+    // Both are silent from now on; what is under way there waits for its limit.
+    wait_until("a check that waits", SOON, || server.says("hangs"));
     server.kill();
     farm.wait_for_table(&[(2, 5)]);
     farm.wait_for_log("why=\"www/http: refused (connection re");

@@ -84,10 +84,15 @@ impl Wires {
         assert_eq!(found, None, "held while it is checked");
         let hosts = match run.purpose {
             Purpose::Beside => {
-                if let Some(ended) = self.ended.get_mut(name) {
-                    ended.retain(|host| !hosts.contains(host));
-                }
-                hosts.iter().cloned().collect()
+                // One that failed under a run's own check is looked at too, and no connection ended.
+                let runs = self.runs.values().filter(|(it, _)| it == name);
+                let of_runs = runs.flat_map(|(_, tripped)| &tripped.hosts);
+                let of_runs: BTreeSet<HostName> = of_runs.cloned().collect();
+                let ended = self.ended.entry(name.clone()).or_default();
+                let had_ended = |host: &&HostName| ended.contains(*host) || of_runs.contains(*host);
+                let tripped = hosts.iter().filter(had_ended).cloned().collect();
+                ended.retain(|host| !hosts.contains(host));
+                tripped
             }
             Purpose::Slot
             | Purpose::Recheck

@@ -234,3 +234,67 @@ fn a_host_that_was_disabled_since_its_check_began_is_taken_out_by_no_crash() {
     play.end(&[TWO[0]]);
     assert!(play.is_in(TWO[0]), "frozen (D10)");
 }
+
+#[test]
+fn a_host_that_dies_under_its_own_check_is_looked_at_before_the_run_ends() {
+    let mut play = Play::of_section(&TWO);
+    play.check(&[]);
+    going(&mut play);
+    // Its connection was let go of for this check, which ends with it.
+    play.checked(TWO[0], HostVerdict::Down(Reason::Reply));
+    assert_eq!(play.beside(), [TWO[0]]);
+    play.end_beside(REFUSED);
+    // No idle connection ended by itself: it is one of three, and the run's own word is none.
+    assert!(play.is_in(TWO[0]));
+    play.end_as(&[(TWO[0], REFUSED), (TWO[1], UP)]);
+    for count in 2..=3 {
+        let (_, purpose, hosts) = going(&mut play);
+        let wanted = (Purpose::Recheck, vec![TWO[0].to_owned()]);
+        assert_eq!((purpose, hosts), wanted, "{count}");
+        play.end(&[TWO[0]]);
+        assert_eq!(play.is_in(TWO[0]), count < 3, "{count}");
+    }
+}
+
+#[test]
+fn a_host_that_is_good_behind_a_check_that_it_ended_stays_in() {
+    let mut play = Play::of_section_with(&TWO, 1);
+    play.check(&[]);
+    going(&mut play);
+    play.checked(TWO[0], REFUSED);
+    assert_eq!(held(&play.end_beside(UP)).len(), 1, "held again");
+    play.end_as(&[(TWO[0], REFUSED), (TWO[1], SILENT)]);
+    assert!(play.is_in(TWO[0]) && !play.is_in(TWO[1]), "the later word");
+    // One that was down before has no connection, and is not looked at twice at each run.
+    going(&mut play);
+    assert_eq!(play.checked(TWO[1], REFUSED), []);
+    assert!(play.beside().is_empty());
+    // Nor is one that says nothing, or something else.
+    let status = HostVerdict::Down(Reason::Status);
+    for verdict in [SILENT, status] {
+        assert_eq!(play.checked(TWO[0], verdict), []);
+        assert!(play.beside().is_empty(), "{verdict:?}");
+    }
+    // Where one failure is enough, it is out at once.
+    play.checked(TWO[0], REFUSED);
+    play.end_beside(REFUSED);
+    assert!(!play.is_in(TWO[0]));
+}
+
+#[test]
+fn one_that_is_looked_at_behind_the_run_for_its_failed_check_is_no_sure_crash_either() {
+    let mut model = fixture::model_of(vec![wired()], &TWO);
+    model.globals.maxchecks = 1;
+    model.virtual_services.push(section(&TWO));
+    let mut play = Play::new(model);
+    play.look();
+    play.check(&[]);
+    going(&mut play);
+    play.checked(TWO[0], REFUSED);
+    assert!(play.beside().is_empty(), "there is no place");
+    play.end_as(&[(TWO[0], REFUSED), (TWO[1], UP)]);
+    let (_, purpose, hosts) = going(&mut play);
+    assert_eq!((purpose, hosts), (Purpose::Trip, vec![TWO[0].to_owned()]));
+    play.end(&[TWO[0]]);
+    assert!(play.is_in(TWO[0]), "two of three");
+}
