@@ -22,7 +22,7 @@ pub use crate::pair::post::words::{
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::{Part, Renamed};
 use crate::pair::talk::delivered::DELIVERED_MAX;
-use crate::pair::talk::{Delivered, Delivery, EventId};
+use crate::pair::talk::{Delivered, Delivery, EventId, EventKind};
 use crate::time::{Mono, Now};
 
 /// Why a letter is not needed any more.
@@ -156,7 +156,7 @@ impl Post {
     /// Whether this receiver has the end of what this is about from the other director. Who fails on
     /// behind that tells it as another outage.
     fn is_over(&self, event: &str, to: &Arc<str>) -> bool {
-        let id = EventId::of(event).filter(|id| id.is_shared() && id.kind != "up");
+        let id = EventId::of(event).filter(|id| id.is_shared() && id.kind != EventKind::Up);
         id.is_some_and(|id| self.elsewhere.has_end_for(id.outage, to))
     }
 

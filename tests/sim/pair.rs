@@ -37,7 +37,7 @@ use lvsmon::lvs::ServerWish;
 use lvsmon::lvs::diff::diff;
 use lvsmon::model::{HostName, Model};
 use lvsmon::pair::talk::delivered::SECTION_GROUP;
-use lvsmon::pair::talk::{EventId, Word};
+use lvsmon::pair::talk::{EventId, EventKind, Word};
 use lvsmon::time::Mono;
 
 use apart::{Apart, Failing};
@@ -824,7 +824,7 @@ impl World {
             .iter()
             .filter(|it| !matches!(it, About::Apart(_) | About::OneWay));
         for about in known {
-            let told = |kind: &str| {
+            let told = |kind: EventKind<'_>| {
                 let mut mails = self.mails.iter().filter(|it| it.about == *about);
                 mails.any(|it| EventId::of(&it.event).unwrap().kind == kind)
             };
@@ -833,10 +833,10 @@ impl World {
                 About::Outage(..) | About::Apart(_) | About::OneWay => false,
             };
             assert!(
-                goes_on || told("up"),
+                goes_on || told(EventKind::Up),
                 "nobody hears of the end of {about:?}"
             );
-            assert!(told("failure"), "nobody heard of {about:?}");
+            assert!(told(EventKind::Failure), "nobody heard of {about:?}");
         }
     }
 
@@ -902,7 +902,7 @@ impl World {
             let id = EventId::of(&mail.event).unwrap();
             let (place, _) = id.place().unwrap();
             let known = open.get(place);
-            if id.kind == "up" {
+            if id.kind == EventKind::Up {
                 if known.is_some_and(|(outage, _)| *outage == id.outage) {
                     open.remove(place);
                 }

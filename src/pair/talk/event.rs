@@ -146,13 +146,6 @@ impl<'a> EventKind<'a> {
     }
 }
 
-/// With the word in an id, for who has read one as text.
-impl PartialEq<&str> for EventKind<'_> {
-    fn eq(&self, word: &&str) -> bool {
-        self.word() == *word
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use lvsmon::engine::event::{AlertCall, HostResult, HostVerdict};
 use lvsmon::model::HostName;
-use lvsmon::pair::talk::EventId;
+use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
 use super::{About, Coming, World};
@@ -155,7 +155,7 @@ impl World {
             assert_eq!(self.apart.failing, Failing::new(), "nobody was told");
             return;
         };
-        let is_end = EventId::of(&mail.event).unwrap().kind == "up";
+        let is_end = EventId::of(&mail.event).unwrap().kind == EventKind::Up;
         assert_eq!(is_end, failing.is_empty(), "{mail:?}");
         assert_eq!(*failing, self.apart.failing, "{mail:?} was told last");
         self.apart.looked += u64::from(!is_end);

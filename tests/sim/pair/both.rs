@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lvsmon::pair::Speak;
 use lvsmon::pair::answers::ANSWER_LIMIT;
-use lvsmon::pair::talk::EventId;
+use lvsmon::pair::talk::{EventId, EventKind};
 
 use super::{About, Coming, World};
 
@@ -69,9 +69,9 @@ impl World {
             if goes_on.as_deref() == Some(id.outage) {
                 continue;
             }
-            match id.kind {
-                "up" => over.insert(id.outage),
-                _ => told.insert(id.outage),
+            match id.kind == EventKind::Up {
+                true => over.insert(id.outage),
+                false => told.insert(id.outage),
             };
             if let about @ About::Outage(..) = &mail.about {
                 numbers.entry(about).or_default().insert(id.outage);

@@ -12,8 +12,8 @@ use std::time::Duration;
 use fastrand::Rng;
 use lvsmon::engine::event::Renumbering;
 use lvsmon::model::HostName;
-use lvsmon::pair::talk::EventId;
 use lvsmon::pair::talk::delivered::SECTION_GROUP;
+use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
 use super::{About, Cause, Coming, World};
@@ -168,7 +168,7 @@ impl World {
         for mail in self.mails.iter().filter(|it| it.about == About::OneWay) {
             let id = EventId::of(&mail.event).unwrap();
             let over = told.entry(self.one_way.now_called(id.outage)).or_default();
-            if id.kind == "up" {
+            if id.kind == EventKind::Up {
                 *over = Some(mail.at);
             } else if over.is_some_and(|over| !self.was_unheard(over, mail.at)) {
                 *over = None;
@@ -198,7 +198,7 @@ impl World {
     }
 
     /// Ends and beginnings that were told of this outage's host.
-    fn told_one_way(&self, kind: &str) -> Vec<&str> {
+    fn told_one_way(&self, kind: EventKind<'_>) -> Vec<&str> {
         let mails = self.mails.iter().filter(|it| it.about == About::OneWay);
         let mails = mails.map(|it| EventId::of(&it.event).unwrap());
         let mails = mails.filter(|id| id.kind == kind);
@@ -237,7 +237,7 @@ fn who_was_told_of_what_one_director_saw_is_told_of_its_end() {
         world.begin();
         world.live(1_200);
         world.settle();
-        told += world.told_one_way("up").len();
+        told += world.told_one_way(EventKind::Up).len();
     }
     assert!(one.is_some() || told > 50, "{told}");
 }
@@ -257,18 +257,18 @@ fn the_end_of_what_was_told_without_a_link_is_told_by_who_speaks_when_it_is_back
         world.live(10);
         world.reaches(0, false);
         world.live(40);
-        let told = world.told_one_way("failure");
+        let told = world.told_one_way(EventKind::Failure);
         assert!(told.len() > 1, "the service and the section: {told:?}");
         world.role(0, false);
         world.role(1, true);
         world.live(10);
         world.reaches(0, true);
         world.live(20);
-        assert_eq!(world.told_one_way("up"), Vec::<&str>::new());
+        assert_eq!(world.told_one_way(EventKind::Up), Vec::<&str>::new());
         world.heal();
         world.live(60);
-        let ends = world.told_one_way("up");
-        let told: BTreeSet<&str> = world.told_one_way("failure").into_iter().collect();
+        let ends = world.told_one_way(EventKind::Up);
+        let told: BTreeSet<&str> = world.told_one_way(EventKind::Failure).into_iter().collect();
         assert_eq!(ends.len(), told.len(), "each once: {ends:?}");
         assert_eq!(ends.into_iter().collect::<BTreeSet<_>>(), told);
         world.what_was_told_has_its_end();

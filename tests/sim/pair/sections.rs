@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lvsmon::pair::talk::delivered::SECTION_GROUP;
-use lvsmon::pair::talk::{EventId, ServiceName};
+use lvsmon::pair::talk::{EventId, EventKind, ServiceName};
 use lvsmon::time::Mono;
 
 use super::{About, Coming, World};
@@ -26,7 +26,7 @@ impl World {
                 continue;
             };
             let id = EventId::of(&mail.event).unwrap();
-            let is_end = id.kind == "up";
+            let is_end = id.kind == EventKind::Up;
             if over.contains(id.outage) {
                 continue;
             }
@@ -99,7 +99,7 @@ impl World {
     }
 
     fn ends_of_troubles(&self) -> usize {
-        let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == "up");
+        let is_end = |event: &str| EventId::of(event).is_some_and(|id| id.kind == EventKind::Up);
         let of_section = |about: &About| matches!(about, About::Section(_));
         let mails = self.mails.iter();
         mails

@@ -11,7 +11,7 @@ use lvsmon::lvs::Command;
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::replay;
 use lvsmon::model::Model;
-use lvsmon::pair::talk::EventId;
+use lvsmon::pair::talk::{EventId, EventKind};
 
 use super::{About, Coming, World, load, site};
 
@@ -201,7 +201,8 @@ impl World {
             let about = About::Outage(host, index);
             let mut mails = self.mails.iter().rev();
             let last = mails.find(|it| it.about == about);
-            let is_end = last.is_none_or(|it| EventId::of(&it.event).unwrap().kind == "up");
+            let is_end =
+                last.is_none_or(|it| EventId::of(&it.event).unwrap().kind == EventKind::Up);
             assert!(is_end, "told last of a host that is back: {last:?}");
         }
     }

@@ -9,7 +9,7 @@ use crate::engine::event::{AlertCall, Event, PeerTold, RunId};
 use crate::engine::fixture::{alerting, at, exited, model, service};
 use crate::engine::saved::{Record, Saved};
 use crate::model::{Model, Service};
-use crate::pair::talk::EventId;
+use crate::pair::talk::{EventId, EventKind};
 
 const SPEAKS: Speaking = Speaking::Speaks;
 const SILENT: Speaking = Speaking::Silent;
@@ -83,7 +83,7 @@ impl Desk {
         let calls = self.reads(0);
         let numbers = calls.iter().map(|call| {
             let id = EventId::of(&call.event).unwrap();
-            assert_eq!(id.kind, "up", "{}", call.event);
+            assert_eq!(id.kind, EventKind::Up, "{}", call.event);
             id.place().unwrap().1
         });
         numbers.collect()
