@@ -56,16 +56,13 @@ impl MonitorOptions {
     /// The stand-ins of `mon.d` (D29): a file in `mondir` with exactly these bytes is the built-in
     /// of that name.
     pub const STAND_INS: [(&'static str, &'static [u8]); 7] = [
-        ("agent.monitor", include_bytes!("../../mon.d/agent.monitor")),
-        ("misc.monitor", include_bytes!("../../mon.d/misc.monitor")),
-        ("fping.monitor", include_bytes!("../../mon.d/fping.monitor")),
-        ("ftp.monitor", include_bytes!("../../mon.d/ftp.monitor")),
-        ("http.monitor", include_bytes!("../../mon.d/http.monitor")),
-        (
-            "plugin.monitor",
-            include_bytes!("../../mon.d/plugin.monitor"),
-        ),
-        ("tcp.monitor", include_bytes!("../../mon.d/tcp.monitor")),
+        ("agent.monitor", include_bytes!("../mon.d/agent.monitor")),
+        ("misc.monitor", include_bytes!("../mon.d/misc.monitor")),
+        ("fping.monitor", include_bytes!("../mon.d/fping.monitor")),
+        ("ftp.monitor", include_bytes!("../mon.d/ftp.monitor")),
+        ("http.monitor", include_bytes!("../mon.d/http.monitor")),
+        ("plugin.monitor", include_bytes!("../mon.d/plugin.monitor")),
+        ("tcp.monitor", include_bytes!("../mon.d/tcp.monitor")),
     ];
 
     /// The options of the built-in of that name (`http.monitor`); `None` where there is none.
@@ -174,14 +171,11 @@ impl AlertOptions {
     /// The stand-ins of `alert.d` (D29): a file in `alertdir` with exactly these bytes is the
     /// built-in of that name.
     pub const STAND_INS: [(&'static str, &'static [u8]); 5] = [
-        ("ipvs.alert", include_bytes!("../../alert.d/ipvs.alert")),
-        ("lvs.alert", include_bytes!("../../alert.d/lvs.alert")),
-        ("mail.alert", include_bytes!("../../alert.d/mail.alert")),
-        ("trap.alert", include_bytes!("../../alert.d/trap.alert")),
-        (
-            "webhook.alert",
-            include_bytes!("../../alert.d/webhook.alert"),
-        ),
+        ("ipvs.alert", include_bytes!("../alert.d/ipvs.alert")),
+        ("lvs.alert", include_bytes!("../alert.d/lvs.alert")),
+        ("mail.alert", include_bytes!("../alert.d/mail.alert")),
+        ("trap.alert", include_bytes!("../alert.d/trap.alert")),
+        ("webhook.alert", include_bytes!("../alert.d/webhook.alert")),
     ];
 
     /// The options of the built-in of that name (`mail.alert`); `None` where there is none.
