@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod clients;
 mod connections;
 pub mod diff;
 mod forwarding;

@@ -8,7 +8,8 @@ use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole, Ze
 use crate::engine::event::{ManualWish, TableOutcome};
 use crate::engine::manual::Heed;
 use crate::engine::said::{BackOff, TripwireView};
-use crate::lvs::{RealServerKey, ServerWish, Strangers, VirtualServiceKey, Weight};
+use crate::lvs::clients::ClientOdds;
+use crate::lvs::{RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{DeclaredServer, DeclaredService};
 use crate::time::Wall;
 
@@ -247,42 +248,22 @@ const fn zero(view: &RealServerView) -> Option<RoleRow> {
 /// Where wanted and kernel differ about who takes clients: who is missing, and who is unwanted.
 /// Nobody while the table was not looked at.
 fn odds(engine: &Engine, seen: &TableOutcome, key: VirtualServiceKey) -> (ServersRow, ServersRow) {
-    let (mut missing, mut unwanted) = <(ServersRow, ServersRow)>::default();
     let (Some(table), Some(desired)) = (seen.table.read(), engine.desired().get(&key)) else {
-        return (missing, unwanted);
+        return <(ServersRow, ServersRow)>::default();
     };
-    let entry = table.get(&key);
-    let takes = |server| {
-        let found = entry.and_then(|entry| entry.servers.get(server));
-        found.is_some_and(|found| found.weight > Weight(0))
-    };
-    for (server, wish) in &desired.servers {
-        let is_to_take = match wish {
-            ServerWish::In(settings) => settings.weight > Weight(0),
-            ServerWish::Out => false,
-            ServerWish::AsFound => continue,
-        };
-        match (is_to_take, takes(server)) {
-            (true, false) => missing.add(server),
-            (false, true) => unwanted.add(server),
-            (true, true) | (false, false) => {}
-        }
-    }
-    if desired.strangers == Strangers::Removed {
-        let found = entry.iter().flat_map(|entry| entry.servers.keys());
-        let strangers = found.filter(|server| !desired.servers.contains_key(server));
-        strangers
-            .filter(|server| takes(server))
-            .for_each(|server| unwanted.add(server));
-    }
-    (missing, unwanted)
+    let odds = ClientOdds::of(desired, table.get(&key));
+    (
+        ServersRow::of(&odds.missing),
+        ServersRow::of(&odds.unwanted),
+    )
 }
 
 impl ServersRow {
-    fn add(&mut self, server: &RealServerKey) {
-        self.count += 1;
-        if self.first.len() < NAMED_MAX {
-            self.first.push(server.to_string());
+    fn of(servers: &[RealServerKey]) -> Self {
+        let first = servers.iter().take(NAMED_MAX);
+        Self {
+            count: servers.len(),
+            first: first.map(ToString::to_string).collect(),
         }
     }
 
