@@ -7,11 +7,13 @@
 //! | which weight has a server that is in | `weight` |
 //! | what is wanted of a section, and when does that change by itself | `wanted` |
 //! | what is remembered of a section's servers between two decisions | `memory` |
+//! | does the kernel's table serve its clients so | `in_table` |
 //!
 //! All but `count` and `memory` are functions of what is known. Not here: claims to real
 //! servers and the journal of what is owned ([`crate::engine::binding`]).
 
 pub(crate) mod count;
+pub(crate) mod in_table;
 pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod wanted;

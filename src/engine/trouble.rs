@@ -13,6 +13,7 @@ use crate::engine::binding::{Bindings, record};
 use crate::engine::event::{Action, AlertCall, AlertKind, Note, SectionNews, Trouble};
 use crate::engine::peer::Candidate;
 use crate::engine::saved::{Record, Saved};
+use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::state::Moment;
 use crate::engine::{Engine, call, history};
@@ -284,7 +285,13 @@ impl Engine {
             Trouble::Contested => self.bindings.who_contests(section.key),
             Trouble::TooFew | Trouble::Fallback | Trouble::NoServer => String::new(),
         };
-        trouble.text(section, self.bindings.kept_out(section.key), &others)
+        let in_table = self.bindings.in_table(section.key);
+        trouble.text(
+            section,
+            self.bindings.kept_out(section.key),
+            &others,
+            &in_table,
+        )
     }
 
     /// One that was told is over.
@@ -303,7 +310,11 @@ impl Engine {
             Some(ServedBy::Fallback | ServedBy::Nobody) => false,
             Some(ServedBy::Servers | ServedBy::TooFew | ServedBy::NobodyYet) | None => true,
         };
-        let text = format!("{}, after {span}", trouble.over(section.key, is_served));
+        let mut text = format!("{}, after {span}", trouble.over(section.key, is_served));
+        let in_table = self.bindings.in_table(section.key);
+        if let (InTable::Unreadable(_), true) = (&in_table, trouble.is_of_servers()) {
+            text.push_str(&in_table.but());
+        }
         actions.push(Action::Note(Note::Section {
             virtual_service: section.key,
             news: SectionNews::Over(trouble, text.clone()),

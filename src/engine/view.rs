@@ -17,7 +17,7 @@ use crate::engine::gauge;
 use crate::engine::said;
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
-use crate::lvs::{Desired, RealServerKey, VirtualServiceKey};
+use crate::lvs::{Desired, RealServerKey, Table, VirtualServiceKey};
 use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
 use crate::time::{Mono, Now, Wall};
 
@@ -130,6 +130,12 @@ impl Engine {
     #[must_use]
     pub fn desired(&self) -> &Desired {
         self.bindings.desired()
+    }
+
+    /// The kernel's table as it was when it was read last; none where it never was.
+    #[must_use]
+    pub fn table_last_read(&self) -> Option<&Table> {
+        self.bindings.table_last_read()
     }
 
     /// The table as it should be left when the daemon ends by itself, where a `virtual` section

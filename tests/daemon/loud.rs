@@ -116,7 +116,7 @@ fn where_the_fallback_serves_a_mail_says_who_is_out_and_why() {
             "2 of 3 without clients".to_owned(),
             format!("  out       127.0.0.11:{port}  www/http, refused since "),
             format!("  out       127.0.0.12:{port}  www/http, refused since "),
-            format!("  in        127.0.0.13:{port}  the fallback, it serves"),
+            format!("  in        127.0.0.13:{port}  the fallback, "),
         ],
     );
     farm.mend_server(2);

@@ -15,6 +15,7 @@ use crate::engine::desired::{
 };
 use crate::engine::event::{Action, HostVerdict, TableOutcome};
 use crate::engine::section::count::{Opinion, Recheck, place};
+use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{
@@ -22,7 +23,7 @@ use crate::engine::section::wanted::{
 };
 use crate::lvs::{
     Desired, DesiredService, Family, GivenWeight, RealServer, RealServerKey, ServerWish,
-    ServiceWish, VirtualServiceKey, Weight,
+    ServiceWish, Table, VirtualServiceKey, Weight,
 };
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnExit, OnFailure,
@@ -434,6 +435,16 @@ impl Bindings {
     /// Who serves the clients of a section; none while that is not known.
     pub(crate) fn served_by(&self, key: VirtualServiceKey) -> Option<ServedBy> {
         self.sections.state(key)?.by
+    }
+
+    /// Whether the kernel's table serves the clients of a section as is wanted, as far as is known.
+    pub(crate) fn in_table(&self, key: VirtualServiceKey) -> InTable {
+        self.sections.in_table(key, self.desired.get(&key))
+    }
+
+    /// The kernel's table as it was when it was read last; none where it never was.
+    pub(crate) fn table_last_read(&self) -> Option<&Table> {
+        self.sections.table_last_read()
     }
 
     /// Whether somebody else writes in the virtual service of a section.

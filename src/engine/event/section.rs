@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::lvs::VirtualServiceKey;
 use crate::model::{DeclaredService, MinLive};
@@ -117,10 +118,23 @@ impl Trouble {
         }
     }
 
-    /// What a person is told when it begins. `others` says what somebody else does to the table,
+    /// What a person is told when it begins: what is so, or where the kernel's table is not known
+    /// to have it so what is wanted, and that. `others` says what somebody else does to the table,
     /// where that is the trouble.
-    pub(crate) fn text(self, section: &DeclaredService, kept_out: KeptOut, others: &str) -> String {
+    pub(crate) fn text(
+        self,
+        section: &DeclaredService,
+        kept_out: KeptOut,
+        others: &str,
+        in_table: &InTable,
+    ) -> String {
         let key = section.key;
+        let is_so = *in_table == InTable::AsWanted;
+        let (stay, serves) = match is_so {
+            true => ("stay in", "serves"),
+            false => ("are wanted to stay in", "is wanted to serve"),
+        };
+        let but = in_table.but();
         match self {
             Self::TooFew => {
                 let least = match section.min_live {
@@ -132,13 +146,13 @@ impl Trouble {
                 match kept_out.zero {
                     0 => format!(
                         "virtual service {key} has fewer healthy real servers than min_live \
-                         {least}{wished}: the last ones that failed stay in"
+                         {least}{wished}: the last ones that failed {stay}{but}"
                     ),
                     zero => format!(
                         "virtual service {key} has fewer real servers that take clients than \
                          min_live {least}{wished}, {zero} have {ZERO}: first those with weight 0 \
-                         by their checks stay in with their own weight, then the last ones that \
-                         failed"
+                         by their checks {stay} with their own weight, then the last ones that \
+                         failed{but}"
                     ),
                 }
             }
@@ -148,13 +162,21 @@ impl Trouble {
                 match kept_out.and_the_others() {
                     None => format!(
                         "virtual service {key} has no healthy real server: the fallback{host} \
-                         serves"
+                         {serves}{but}"
                     ),
                     Some(wished) => format!(
                         "virtual service {key} has no real server that serves: {wished}; the \
-                         fallback{host} serves"
+                         fallback{host} {serves}{but}"
                     ),
                 }
+            }
+            Self::NoServer if !is_so => {
+                let why = kept_out.and_the_others();
+                let why = why.unwrap_or_else(|| "each failed or was taken out".to_owned());
+                format!(
+                    "virtual service {key} is wanted to have no real server that serves and \
+                     nothing in their place, {why}{but}"
+                )
             }
             Self::NoServer => match kept_out.and_the_others() {
                 None => format!(
@@ -174,15 +196,16 @@ impl Trouble {
         }
     }
 
-    /// What a person is told when it is over; `is_served` tells whether real servers serve.
+    /// What a person is told when it is over; `is_served` tells whether real servers are to serve.
+    /// The table follows behind it, so that these words are of what is decided only.
     pub(crate) fn over(self, key: VirtualServiceKey, is_served: bool) -> String {
         match self {
             Self::TooFew if !is_served => {
                 format!("virtual service {key} has no real server left that min_live keeps in")
             }
             Self::TooFew => format!("virtual service {key} has enough healthy real servers again"),
-            Self::Fallback => format!("virtual service {key} is done with its fallback"),
-            Self::NoServer => format!("virtual service {key} is served again"),
+            Self::Fallback => format!("virtual service {key} needs its fallback no more"),
+            Self::NoServer => format!("virtual service {key} has somebody to serve it again"),
             Self::Contested => format!("virtual service {key} is changed by nobody else any more"),
         }
     }

@@ -16,12 +16,14 @@ use crate::engine::event::{Action, Contested, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::{Past, Tally};
+use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
 use crate::engine::section::weight::ramp_end;
 use crate::engine::state::Moment;
 use crate::lvs::{
-    Desired, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight,
+    Desired, DesiredService, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey,
+    Weight,
 };
 use crate::model::{DeclaredService, HostName, Model, OnFailure};
 use crate::time::{Mono, Now, Wall};
@@ -132,6 +134,8 @@ pub(crate) struct Sections {
     dues: BTreeSet<(Mono, VirtualServiceKey)>,
     /// The latest look at the kernel's table that came to something, and what was wanted then.
     look: Option<(Arc<Table>, Arc<Desired>)>,
+    /// Why looks since then came to nothing.
+    unreadable: Option<String>,
     /// Where somebody else writes, as of that look.
     contested: BTreeMap<VirtualServiceKey, Vec<Contested>>,
 }
@@ -277,6 +281,22 @@ impl Sections {
         Some(&table.get(&key)?.servers)
     }
 
+    /// The latest look at the kernel's table that came to something.
+    pub(crate) fn table_last_read(&self) -> Option<&Table> {
+        self.look.as_ref().map(|(table, _)| &**table)
+    }
+
+    /// Whether the kernel's table serves clients as is wanted of this virtual service now.
+    pub(crate) fn in_table(
+        &self,
+        key: VirtualServiceKey,
+        wanted: Option<&DesiredService>,
+    ) -> InTable {
+        let look = self.look.as_ref();
+        let look = look.map(|(table, wanted)| (&**table, &**wanted));
+        InTable::of(key, wanted, look, self.unreadable.as_deref())
+    }
+
     /// Remembers what is to be remembered of a real server before it is decided over. `before`
     /// is what was wanted of it.
     pub(crate) fn follow(
@@ -420,6 +440,7 @@ impl Sections {
         actions: &mut Vec<Action>,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
+        self.unreadable = outcome.table.unreadable().cloned();
         let Some(actual) = outcome.table.read() else {
             return changed;
         };

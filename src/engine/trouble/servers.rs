@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
 use crate::engine::manual::{Heed, ManualView};
+use crate::engine::section::in_table::InTable;
 use crate::lvs::{ServerWish, VirtualServiceKey, Weight};
 use crate::model::{HostName, ServiceId};
 use crate::text::{cut, one_line};
@@ -28,9 +29,14 @@ impl Engine {
         views.sort_by_key(|view| serves(view.wish));
         let out = views.iter().filter(|view| !serves(view.wish)).count();
         let all = views.len();
-        let mut text = format!("\nReal servers, {out} of {all} without clients:\n");
+        let in_table = self.bindings.in_table(key);
+        let as_wanted = match in_table {
+            InTable::AsWanted => "",
+            InTable::Otherwise(_) | InTable::NotReadSince | InTable::Unreadable(_) => " as wanted",
+        };
+        let mut text = format!("\nReal servers{as_wanted}, {out} of {all} without clients:\n");
         for view in views.iter().take(LINES_MAX) {
-            text.push_str(&self.line_of(view));
+            text.push_str(&self.line_of(view, &in_table));
             text.push('\n');
         }
         if let Some(more) = all.checked_sub(LINES_MAX).filter(|&more| more > 0) {
@@ -52,7 +58,7 @@ impl Engine {
         }
     }
 
-    fn line_of(&self, view: &RealServerView) -> String {
+    fn line_of(&self, view: &RealServerView, in_table: &InTable) -> String {
         let state = match view.wish {
             ServerWish::In(to) if to.weight == Weight(0) => "weight 0",
             ServerWish::In(_) => "in",
@@ -77,7 +83,8 @@ impl Engine {
         why.extend(match view.role {
             Some(ServerRole::Kept) => Some("kept in by min_live".to_owned()),
             Some(ServerRole::FallbackIn) => Some(match serves(view.wish) {
-                true => "the fallback, it serves".to_owned(),
+                true if *in_table == InTable::AsWanted => "the fallback, it serves".to_owned(),
+                true => "the fallback, wanted to serve".to_owned(),
                 false => "the fallback, kept from clients".to_owned(),
             }),
             Some(ServerRole::FallbackOut) => Some("the fallback, not needed".to_owned()),

@@ -137,13 +137,18 @@ impl Director {
 
     /// The next run reports this, and the table follows; no time passes behind it.
     fn hears(&mut self, report: &Report) -> Vec<Action> {
+        let mut actions = self.hears_alone(report);
+        actions.extend(self.looks());
+        actions
+    }
+
+    /// The next run reports this, and nobody looks at the table.
+    fn hears_alone(&mut self, report: &Report) -> Vec<Action> {
         for _ in 0..100 {
             let run = self.engine.runs().next();
             if let Some((run, _)) = run {
                 let report = report.clone();
-                let mut actions = self.tell(Event::RunEnded { run, report });
-                actions.extend(self.looks());
-                return actions;
+                return self.tell(Event::RunEnded { run, report });
             }
             let due = self.engine.next_deadline().unwrap();
             self.seconds = self.seconds.max(due.since(Mono::ZERO).as_secs_f64());
@@ -920,7 +925,7 @@ fn a_trouble_that_becomes_another_for_a_moment_goes_on() {
 fn listed(actions: &[Action]) -> Vec<String> {
     let calls = calls(actions);
     let input = String::from_utf8_lossy(&calls[0].input).into_owned();
-    let list = input.split_once("\n\nReal servers, ").expect("a list").1;
+    let list = input.split_once("\n\nReal servers").expect("a list").1;
     list.lines().map(str::to_owned).collect()
 }
 
@@ -946,7 +951,7 @@ fn an_alert_lists_who_is_out_and_who_is_in_and_why() {
     let failed = date(director.seconds);
     actions.extend(director.lasts());
     let lines = [
-        "2 of 3 without clients:".to_owned(),
+        ", 2 of 3 without clients:".to_owned(),
         format!("  out       10.1.0.1:80  the disable by ann (new disks) since {wished}"),
         format!("  out       10.1.0.2:80  web/http, exit since {failed}: named in \"10.1.0.2\""),
         "  in        10.1.0.9:80  the fallback, it serves".to_owned(),
@@ -956,6 +961,76 @@ fn an_alert_lists_who_is_out_and_who_is_in_and_why() {
     let mut actions = director.hears(&fixture::exited(0, ""));
     actions.extend(director.lasts());
     assert_eq!(listed(&actions)[1], lines[1]);
+    // The table follows behind it.
+    assert_eq!(listed(&actions)[0], " as wanted, 2 of 3 without clients:");
+}
+
+/// What a director without a healthy server tells, and what it tells at the end: `looks` is what
+/// comes of looking at the table meanwhile.
+fn told_where(looks: impl Fn(&Director) -> Option<TableOutcome>) -> [String; 2] {
+    let mut director = Director::start(with_fallback(), Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let bad = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    [bad, fixture::exited(0, "")].map(|report| {
+        let mut actions = director.hears_alone(&report);
+        if let Some(outcome) = looks(&director) {
+            actions.extend(director.sees(outcome));
+        }
+        actions.extend(director.lasts());
+        String::from_utf8_lossy(&calls(&actions)[0].input).into_owned()
+    })
+}
+
+#[test]
+fn an_alert_says_what_is_wanted_where_the_table_has_it_otherwise_or_nobody_knows() {
+    let unread = |_: &Director| {
+        Some(TableOutcome {
+            table: TableLook::Unreadable("no module".to_owned()),
+            ..TableOutcome::default()
+        })
+    };
+    let refused = |director: &Director| {
+        Some(TableOutcome {
+            wanted: director.engine.desired().clone().into(),
+            table: TableLook::Read(director.kernel.clone().into()),
+            ..TableOutcome::default()
+        })
+    };
+    let hangs = |_: &Director| None;
+    let wanted = format!(
+        "virtual service {VS} has no healthy real server: the fallback 10.1.0.9:80 is wanted to \
+         serve"
+    );
+    let over = format!("virtual service {VS} needs its fallback no more, after ");
+    let unknown = "nobody knows whether the kernel's table has it so: ";
+    let reach = "new connections do not reach 10.1.0.9:80, and reach 10.1.0.1:80, 10.1.0.2:80";
+    for ([began, ended], tail, at_end) in [
+        (
+            told_where(unread),
+            format!(", but {unknown}it cannot be read: no module"),
+            format!(", but {unknown}it cannot be read: no module"),
+        ),
+        (
+            told_where(hangs),
+            format!(", but {unknown}it was not read since"),
+            String::new(),
+        ),
+        (
+            told_where(refused),
+            format!(", but as the kernel's table is {reach}"),
+            String::new(),
+        ),
+    ] {
+        let (first, list) = began.split_once('\n').unwrap();
+        assert_eq!(first, format!("{wanted}{tail}"));
+        let as_wanted = "\nReal servers as wanted, 2 of 3 without clients:\n";
+        assert!(list.starts_with(as_wanted), "{list}");
+        let fallback = "  in        10.1.0.9:80  the fallback, wanted to serve\n";
+        assert!(list.ends_with(fallback), "{list}");
+        let first = ended.lines().next().unwrap();
+        let rest = first.strip_prefix(&over).expect(first);
+        assert_eq!(rest.split_once("s").unwrap().1, at_end);
+    }
 }
 
 fn date(seconds: f64) -> String {
@@ -987,7 +1062,7 @@ fn an_alert_lists_no_more_servers_than_a_person_reads() {
     actions.extend(director.lasts());
     let lines = listed(&actions);
     assert_eq!(lines.len(), servers::LINES_MAX + 2);
-    assert_eq!(lines[0], "45 of 45 without clients:");
+    assert_eq!(lines[0], ", 45 of 45 without clients:");
     assert_eq!(lines.last().unwrap(), "and 5 more: lvsmon table");
     assert!(lines.iter().all(|line| line.len() < 250), "{lines:?}");
 }

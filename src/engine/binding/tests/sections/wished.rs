@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::event::{Caution, ManualWish, Order, ServerWord, SharedWish, Trouble};
 use crate::engine::manual::Heed;
+use crate::engine::section::in_table::InTable;
 
 impl Story {
     fn wishes(&mut self, host: &str, wish: ManualWish, caution: Caution) -> Result<String, String> {
@@ -126,7 +127,7 @@ fn the_alarm_of_a_section_says_how_many_operators_keep_out() {
         let farm = story.farm();
         let model = Arc::clone(&farm.model);
         let section = farm.bindings.section(&model, key).unwrap();
-        trouble.text(section, farm.bindings.kept_out(key), "")
+        trouble.text(section, farm.bindings.kept_out(key), "", &InTable::AsWanted)
     };
     let none = text(&mut story, Trouble::Fallback);
     assert!(none.contains("has no healthy real server"), "{none}");
