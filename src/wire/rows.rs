@@ -49,7 +49,9 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
         .map(|(key, desired)| {
             let words = |server: &RealServerKey| {
                 let view = known.get(&(*key, *server));
-                let why = view.map(|view| why(engine.model(), view));
+                let entry = actual.and_then(|table| table.get(key));
+                let found = Found::look(actual, entry, server);
+                let why = view.map(|view| why(engine.model(), view, found));
                 (why.unwrap_or_default(), view.and_then(|view| says(view)))
             };
             let mut row = virtual_service(*key, desired, actual, words);
@@ -132,7 +134,7 @@ pub(super) fn server(engine: &Engine, seen: &TableOutcome, view: &RealServerView
     let actual = seen.table.read().map(|table| &**table);
     let entry = actual.and_then(|table| table.get(&view.virtual_service));
     let found = Found::look(actual, entry, &server);
-    let why = why(engine.model(), view);
+    let why = why(engine.model(), view, found);
     let mut row = real_server(server, view.wish, found, why, None);
     let counts = seen.connections.get(&(view.virtual_service, server));
     row.connections = found.connections(counts.copied().unwrap_or_default());
@@ -270,6 +272,10 @@ impl Found {
         }
     }
 
+    fn takes_clients(self) -> bool {
+        matches!(self, Self::In(found) if found.weight > Weight(0))
+    }
+
     fn look(actual: Option<&Table>, entry: Option<&TableEntry>, server: &RealServerKey) -> Self {
         match (actual, entry) {
             (None, _) => Self::Unknown,
@@ -365,7 +371,7 @@ fn unresolved(model: &Model, view: &RealServerView) -> RealServerRow {
         stranger: false,
         checked: false,
         agrees: false,
-        why: why(model, view),
+        why: why(model, view, Found::Unknown),
     }
 }
 
@@ -395,7 +401,7 @@ fn add_unresolved(
 }
 
 /// Who keeps it out and why; else who has not spoken yet; else what is to be mended.
-fn why(model: &Model, view: &RealServerView) -> String {
+fn why(model: &Model, view: &RealServerView, found: Found) -> String {
     let mut parts = Vec::new();
     let out = |service: &Withdrawal| {
         let name = name(model, service.service);
@@ -423,7 +429,7 @@ fn why(model: &Model, view: &RealServerView) -> String {
         parts.push(format!("{} never runs", names(&view.left_out)));
     }
     parts.extend(view.zero_by.as_ref().map(|it| zero_by(model, it)));
-    parts.extend(view.role.and_then(|role| special(role, view.wish)));
+    parts.extend(view.role.and_then(|role| special(role, view.wish, found)));
     let share = wire_server::slow_start(view);
     parts.extend(share.map(|share| format!("slow start, at {share}% of its weight")));
     parts.extend(view.problem.clone());
@@ -447,7 +453,7 @@ fn takes_clients(wish: ServerWish) -> bool {
 }
 
 /// What is special about the place of a real server in its section.
-fn special(role: ServerRole, wish: ServerWish) -> Option<String> {
+fn special(role: ServerRole, wish: ServerWish, found: Found) -> Option<String> {
     match role {
         ServerRole::FallbackIn if !takes_clients(wish) => {
             Some("the fallback, kept from clients".to_owned())
@@ -455,7 +461,10 @@ fn special(role: ServerRole, wish: ServerWish) -> Option<String> {
         ServerRole::Kept => Some("kept in by min_live".to_owned()),
         ServerRole::Quiesced => Some("weight 0 by on_failure".to_owned()),
         ServerRole::Draining { .. } => Some("waits for its connections to end".to_owned()),
-        ServerRole::FallbackIn => Some("the fallback, it serves".to_owned()),
+        ServerRole::FallbackIn if found.takes_clients() => {
+            Some("the fallback, it serves".to_owned())
+        }
+        ServerRole::FallbackIn => Some("the fallback, wanted to serve".to_owned()),
         ServerRole::FallbackOut => Some("the fallback, not needed".to_owned()),
         ServerRole::Unseen
         | ServerRole::Serves { .. }

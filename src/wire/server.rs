@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
-use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
+use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableLook, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Effect, Heed, ManualView};
 use crate::engine::recent::About;
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey, Weight};
@@ -85,6 +85,9 @@ pub struct ServerWhy {
     pub actual: ServerActual,
     /// The weight that the kernel has.
     pub weight: Option<u32>,
+    /// What the rest says of the kernel comes of this.
+    #[serde(default)]
+    pub look: LookRow,
     /// Its connections at the newest look.
     pub connections: Option<ConnectionsRow>,
     /// Since when it is wanted in or out; none where that was so when the daemon began.
@@ -105,6 +108,32 @@ pub struct ServerWhy {
     pub stranger: bool,
     /// What would bring it back, all of it together; empty while it is in with its own weight.
     pub back: Vec<BackRow>,
+}
+
+/// What is known of the kernel's table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "table", rename_all = "snake_case")]
+pub enum LookRow {
+    /// It was read.
+    #[default]
+    Read,
+    /// Nobody has looked yet.
+    NotYet,
+    /// It cannot be read now.
+    Unreadable {
+        /// Where the real server was when it was read last; none where it never was.
+        last: Option<LastRow>,
+    },
+}
+
+/// Where a real server was in the kernel's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastRow {
+    /// In, with this weight.
+    In(u32),
+    /// Out.
+    Out,
 }
 
 /// What an operator wishes of a real server.
@@ -296,6 +325,7 @@ fn server(
         },
         actual: row.actual,
         weight: found.map(|found| found.weight.0),
+        look: look(engine, seen, view),
         connections: row.connections,
         since: since.map(Wall::seconds),
         operator: (view.manual.as_ref()).map(|it| operator(it, (view.virtual_service, view.wish))),
@@ -309,6 +339,21 @@ fn server(
         section: section::row(engine, seen, view),
         back: back::back(engine, seen, view),
         real_server: row.real_server,
+    }
+}
+
+fn look(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> LookRow {
+    match &seen.table {
+        TableLook::Read(_) => LookRow::Read,
+        TableLook::NotYet => LookRow::NotYet,
+        TableLook::Unreadable(_) => LookRow::Unreadable {
+            last: view.server.and_then(|server| {
+                let table = engine.table_last_read()?;
+                let entry = table.get(&view.virtual_service);
+                let found = entry.and_then(|entry| entry.servers.get(&server));
+                Some(found.map_or(LastRow::Out, |found| LastRow::In(found.weight.0)))
+            }),
+        },
     }
 }
 

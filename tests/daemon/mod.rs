@@ -16,6 +16,7 @@ mod rights;
 mod state;
 mod tripwire;
 mod trouble;
+mod unread;
 mod weights;
 mod wishes;
 mod witness;

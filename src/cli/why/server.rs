@@ -9,8 +9,8 @@ use crate::cli::why::sheet::Sheet;
 use crate::engine::event::Reason;
 use crate::wire::contest::ContestRow;
 use crate::wire::server::{
-    BackOffRow, CheckRow, CountRow, DrainRow, OperatorRow, OwnRule, RoleRow, SectionRow, ServedRow,
-    ServerAnswer, ServerWhy, TripwireRow, WaitsFor,
+    BackOffRow, CheckRow, CountRow, DrainRow, LastRow, LookRow, OperatorRow, OwnRule, RoleRow,
+    SectionRow, ServedRow, ServerAnswer, ServerWhy, TripwireRow, WaitsFor,
 };
 use crate::wire::{ServerActual, ServerWanted, Source, Verdict};
 
@@ -106,13 +106,23 @@ struct Odds {
 }
 
 impl Odds {
-    /// None where they agree, or one of them is not known.
+    /// None where they agree, and where nothing is wanted or nobody looked yet.
     fn of(server: &ServerWhy, source: Option<Source>) -> Option<Self> {
-        let (wanted, actual) = (Place::wanted(server)?, Place::actual(server)?);
-        if wanted == actual {
-            return None;
-        }
-        let weight = server.weight.unwrap_or_default();
+        let wanted = Place::wanted(server)?;
+        let actual = match server.look {
+            LookRow::Unreadable { last } => unknown(last),
+            LookRow::Read | LookRow::NotYet => {
+                let actual = Place::actual(server)?;
+                if wanted == actual {
+                    return None;
+                }
+                let weight = server.weight.unwrap_or_default();
+                match actual {
+                    Place::Out => "is not in the table".to_owned(),
+                    Place::In | Place::Quiesced => format!("is in the table with weight {weight}"),
+                }
+            }
+        };
         let rests = |it: &ContestRow| it.rests_until.is_some();
         Some(Self {
             wanted: match wanted {
@@ -123,10 +133,7 @@ impl Odds {
                 Place::Quiesced => " with weight 0",
                 Place::In | Place::Out => "",
             },
-            actual: match actual {
-                Place::Out => "is not in the table".to_owned(),
-                Place::In | Place::Quiesced => format!("is in the table with weight {weight}"),
-            },
+            actual,
             why: if source == Some(Source::Observer) {
                 ": lvsmon only observes"
             } else if server.contested.iter().any(rests) {
@@ -323,7 +330,7 @@ impl Page<'_> {
 
     /// How the section as a whole stands.
     fn whole(&mut self, section: &SectionRow) -> io::Result<()> {
-        let (tone, text) = whole(section);
+        let (tone, text) = whole(section, self.server.look);
         match tone {
             None => self.sheet.field("section", &text),
             Some(tone) => self.sheet.painted("section", tone, &text),
@@ -395,7 +402,11 @@ impl Page<'_> {
     fn kernel(&mut self) -> io::Result<()> {
         let server = self.server;
         let mut text = match (server.actual, server.weight) {
-            (ServerActual::Unknown, _) => "not looked at yet".to_owned(),
+            (ServerActual::Unknown, _) => match server.look {
+                LookRow::Read => "no address to look for".to_owned(),
+                LookRow::NotYet => "not looked at yet".to_owned(),
+                LookRow::Unreadable { last } => unknown(last),
+            },
             (ServerActual::Out, _) | (_, None) => "not in the table".to_owned(),
             (ServerActual::In | ServerActual::Differs, Some(weight)) => format!("weight {weight}"),
         };
@@ -413,6 +424,16 @@ impl Page<'_> {
         }
         self.sheet.field("kernel", &text)
     }
+}
+
+/// What the kernel has, where its table cannot be read.
+fn unknown(last: Option<LastRow>) -> String {
+    let last = match last {
+        None => String::new(),
+        Some(LastRow::Out) => " (last seen: not in the table)".to_owned(),
+        Some(LastRow::In(weight)) => format!(" (last seen: in the table with weight {weight})"),
+    };
+    format!("nobody knows what the kernel has{last}")
 }
 
 /// What is said of a real server of a section that no service checks; the fallback needs none.
@@ -477,8 +498,11 @@ fn state(
         (RoleRow::FallbackIn, _) if server.wanted_weight == Some(0) => {
             "it is the fallback, with weight 0: it takes nobody's place".to_owned()
         }
-        (RoleRow::FallbackIn, _) => {
+        (RoleRow::FallbackIn, _) if Place::actual(server) == Some(Place::In) => {
             "it is the fallback, and serves until a real server does again".to_owned()
+        }
+        (RoleRow::FallbackIn, _) => {
+            "it is the fallback, wanted to serve until a real server does again".to_owned()
         }
         (RoleRow::FallbackOut, _) => {
             "it is the fallback, in only while no real server serves".to_owned()
@@ -493,10 +517,22 @@ fn state(
 
 /// Who serves the clients of a section. Where the kernel's table differs: who is wanted to, and
 /// whom new connections reach.
-fn whole(section: &SectionRow) -> (Option<Tone>, String) {
+fn whole(section: &SectionRow, look: LookRow) -> (Option<Tone>, String) {
     let (serving, declared, least) = (section.serving, section.declared, section.min_live);
     let (missing, unwanted) = (section.missing.words(), section.unwanted.words());
+    let unread = match look {
+        LookRow::Unreadable { .. } => true,
+        LookRow::Read | LookRow::NotYet => false,
+    };
+    if unread && section.role == Some(RoleRow::Unseen) {
+        let text = format!(
+            "nobody knows how many of {declared} real servers serve, min_live {least}: nothing is \
+             decided before the first look at the kernel's table"
+        );
+        return (Some(Tone::Odd), text);
+    }
     let but = match (&missing, &unwanted) {
+        (None, None) if unread => "nobody knows whom new connections reach".to_owned(),
         (None, None) => {
             let (tone, others) = others(section);
             let text =
@@ -726,7 +762,7 @@ mod tests {
                 unwanted: unwanted.clone(),
                 ..section()
             };
-            whole(&section)
+            whole(&section, LookRow::Read)
         };
         let (one, many) = (servers(&["A"], 0), servers(&["B", "C"], 4));
         for (served_by, missing, unwanted, tone, text) in [
@@ -781,6 +817,58 @@ mod tests {
             let expected = (tone, text.to_owned());
             assert_eq!(said(served_by, missing, unwanted), expected);
         }
+    }
+
+    #[test]
+    fn what_is_wanted_is_called_wanted_where_the_table_cannot_be_read() {
+        let unread = |last, wanted, role| ServerWhy {
+            actual: ServerActual::Unknown,
+            look: LookRow::Unreadable { last },
+            section: Some(SectionRow {
+                role: Some(role),
+                served_by: Some(ServedRow::Fallback),
+                ..section()
+            }),
+            ..server(wanted, None)
+        };
+        let (out, serves) = (RoleRow::Out, RoleRow::Serves);
+        for (server, head) in [
+            (
+                unread(Some(LastRow::In(1)), None, out),
+                "wanted out of V, but nobody knows what the kernel has (last seen: in the table with \
+                 weight 1)",
+            ),
+            (
+                unread(Some(LastRow::Out), Some(5), serves),
+                "wanted in V, but nobody knows what the kernel has (last seen: not in the table)",
+            ),
+            (
+                unread(None, Some(5), serves),
+                "wanted in V, but nobody knows what the kernel has",
+            ),
+        ] {
+            assert_eq!(said(&server, Source::Daemon), head);
+            let section = server.section.as_ref().unwrap();
+            assert_eq!(
+                whole(section, server.look).1,
+                "2 of 9 real servers are wanted to serve, min_live 1; the fallback is wanted to \
+                 serve; but nobody knows whom new connections reach"
+            );
+        }
+        let unseen = unread(None, None, RoleRow::Unseen);
+        let section = unseen.section.as_ref().unwrap();
+        assert_eq!(
+            whole(section, unseen.look).1,
+            "nobody knows how many of 9 real servers serve, min_live 1: nothing is decided before \
+             the first look at the kernel's table"
+        );
+        let fallback = unread(Some(LastRow::Out), Some(1), RoleRow::FallbackIn);
+        let section = fallback.section.as_ref().unwrap();
+        let (_, text) = state(&fallback, section, |_| String::new()).unwrap();
+        assert_eq!(
+            text,
+            "it is the fallback, wanted to serve until a real server does again"
+        );
     }
 
     #[test]

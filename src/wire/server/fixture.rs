@@ -1,6 +1,6 @@
 //! A real server of which there is little to say, for tests of what is said about one.
 
-use crate::wire::server::ServerWhy;
+use crate::wire::server::{LookRow, ServerWhy};
 use crate::wire::{ServerActual, ServerWanted};
 
 /// Wanted so, and with this weight in the kernel; none: it is not in the table.
@@ -13,6 +13,7 @@ pub(crate) fn server(wanted: ServerWanted, kernel: Option<u32>) -> ServerWhy {
         wanted_weight: None,
         actual: kernel.map_or(ServerActual::Out, |_| ServerActual::In),
         weight: kernel,
+        look: LookRow::Read,
         connections: None,
         since: None,
         operator: None,

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Aim, TableOutcome};
 use crate::lvs::{RealServer, RealServerKey, Strangers, VirtualServiceKey};
 use crate::wire::contest;
-use crate::wire::server::ServerWhy;
+use crate::wire::server::{LookRow, ServerWhy};
 use crate::wire::{ConnectionsRow, ServerActual, ServerWanted};
 
 /// Those that a person means by their address, in table order.
@@ -44,6 +44,7 @@ fn stranger(
         wanted_weight: None,
         actual: ServerActual::In,
         weight: Some(found.weight.0),
+        look: LookRow::Read,
         connections: Some(ConnectionsRow {
             active: counts.active,
             inactive: counts.inactive,

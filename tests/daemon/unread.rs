@@ -1,0 +1,36 @@
+//! What is said while nobody can read the kernel's table: what is wanted, and that nobody knows.
+
+use super::farm::Farm;
+
+#[test]
+fn nobody_is_told_that_the_fallback_serves_while_the_table_cannot_be_read() {
+    let mut farm = Farm::new();
+    let (folder, port) = (farm.folder.path().display(), farm.port);
+    farm.folder.write("state/table", "");
+    farm.configure(&format!(
+        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
+         hostgroup www 127.0.0.11 127.0.0.12\n\n\
+         watch www\n    service http\n\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n\n\
+         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n\
+         \x20   fallback 127.0.0.13 weight 2\n"
+    ));
+    farm.start_healthy();
+    farm.folder.write("state/table", "junk\n");
+    farm.wait_for_log("cannot read the virtual server table");
+    farm.break_server(1);
+    farm.break_server(2);
+    farm.wait_for_log(&format!(
+        "the fallback 127.0.0.13:{port} is wanted to serve, but nobody knows whether the kernel's \
+         table has it so: it cannot be read: "
+    ));
+    let why = farm.output(&["why", "127.0.0.11"]);
+    let why = String::from_utf8_lossy(&why.stdout).into_owned();
+    for expected in [
+        "but nobody knows what the kernel has (last seen: in the table with weight 5)",
+        "0 of 2 real servers are wanted to serve",
+        "; but nobody knows whom new connections reach",
+    ] {
+        assert!(why.contains(expected), "{expected:?} is not in\n{why}");
+    }
+}
