@@ -189,12 +189,17 @@ pub(super) fn row(
     })
 }
 
-/// Its share in percent while it starts slowly; none where its weight is an operator's wish.
+/// Its share in percent while it starts slowly; none where its weight is an operator's wish, or
+/// is 0 however far it has come.
 pub(in crate::wire) fn slow_start(view: &RealServerView) -> Option<u32> {
     let manual = view.manual.as_ref();
     let is_wished = manual.is_some_and(|it| it.heed == Heed::Obeyed);
     match view.role {
-        Some(ServerRole::Serves { share }) if share < 100 && !is_wished => Some(share),
+        Some(ServerRole::Serves { share })
+            if share < 100 && !is_wished && view.zero_by.is_none() =>
+        {
+            Some(share)
+        }
         Some(_) | None => None,
     }
 }

@@ -672,6 +672,14 @@ fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
     let mut idle = Farm::of(&SECTION.replace("weight 10", "weight 0"));
     idle.check(&[]);
     assert_eq!(row(&idle), "weight 0 in the file");
+    // It starts slowly from 0 to 0, which nobody sees.
+    for down in [&["192.168.0.1"][..], &[]] {
+        for _ in 0..3 {
+            idle.check(down);
+        }
+    }
+    assert_eq!(row(&idle), "weight 0 in the file");
+    assert_eq!(idle.section("192.168.0.1").slow_start, None);
     let idle = idle.why("192.168.0.1");
     assert_eq!(
         idle.section.as_ref().unwrap().role,
