@@ -28,7 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::effort::look;
-use crate::engine::event::{Action, Caution, ManualWish, Note, Order, TableOutcome};
+use crate::engine::event::{Action, Caution, ManualWish, Note, Order, TableLook, TableOutcome};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
 use crate::lvs::{Connections, RealServerKey, ServerWish, Table, VirtualServiceKey, Weight};
@@ -319,10 +319,15 @@ impl Manual {
 
     /// The kernel's table was looked at.
     pub(crate) fn seen(&mut self, outcome: &TableOutcome) {
-        if let Some(table) = outcome.table.read() {
-            self.is_stirred = true;
-            self.table = Some(Arc::clone(table));
-            self.connections = Arc::clone(&outcome.connections);
+        match &outcome.table {
+            TableLook::Read(table) => {
+                self.is_stirred = true;
+                self.table = Some(Arc::clone(table));
+                self.connections = Arc::clone(&outcome.connections);
+            }
+            // What it was is no word on what it is: no drain is done by it.
+            TableLook::Unreadable(_) => self.table = None,
+            TableLook::NotYet => {}
         }
     }
 

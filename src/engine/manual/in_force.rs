@@ -289,10 +289,14 @@ impl WishInForce {
             Drained::Left => {
                 format!("not drained: it left the table with {active} active connections")
             }
-            Drained::Deadline => format!(
-                "the time of the drain is over, taken out with {} active connections{tied}",
-                counts.active
-            ),
+            // The table follows behind it, and may not be known.
+            Drained::Deadline => match seen {
+                Seen::Quiesced => format!(
+                    "the time of the drain is over, to be taken out; it was last seen with {active} active connections{tied}"
+                ),
+                Seen::Takes => "the time of the drain is over, to be taken out; nobody knows its connections, or new ones still reach it".to_owned(),
+                Seen::Absent => "the time of the drain is over: it is out of the table already".to_owned(),
+            },
         })
     }
 

@@ -266,12 +266,38 @@ fn a_drain_ends_at_its_deadline_and_says_what_it_cut() {
     manual.seen(&look(Some(0), 3));
     assert_eq!(advance(&mut manual, 59.0), [""; 0]);
     let said = advance(&mut manual, 60.0);
-    assert!(said[0].contains("taken out with 3 active"), "{said:?}");
+    let tied = "2 persistent clients that are tied to it go elsewhere";
+    assert_eq!(
+        said,
+        [format!(
+            "the time of the drain is over, to be taken out; it was last seen with 3 active \
+             connections; {tied}"
+        )]
+    );
     let view = manual.view(entry(), at(61.0)).unwrap();
     assert_eq!(view.drain, Some(DrainView::Done(Drained::Deadline)));
     // Nothing is known of the table: the deadline counts all the same.
     let mut blind = wished(0.0, &drain(60));
-    assert_eq!(advance(&mut blind, 60.0).len(), 1);
+    let unknown = "the time of the drain is over, to be taken out; nobody knows its connections, or \
+                   new ones still reach it";
+    assert_eq!(advance(&mut blind, 60.0), [unknown]);
+}
+
+#[test]
+fn no_drain_is_done_by_what_the_table_was_before_it_could_not_be_read() {
+    let unread = TableOutcome {
+        table: TableLook::Unreadable("no module".to_owned()),
+        ..TableOutcome::default()
+    };
+    for weight in [None, Some(0)] {
+        let mut manual = Manual::default();
+        manual.seen(&look(weight, 0));
+        manual.seen(&unread);
+        manual.wish(at(0.0), entry(), &drain(60));
+        assert_eq!(advance(&mut manual, 30.0), [""; 0]);
+        let said = advance(&mut manual, 60.0);
+        assert!(said[0].contains("nobody knows its connections"), "{said:?}");
+    }
 }
 
 #[test]
