@@ -307,9 +307,15 @@ impl Manual {
             actions.push(standing.record(entry, now));
             if lost {
                 let text = format!(
-                    "nothing in the file leads to it there any more; {} is kept for {} in case it comes back",
+                    "nothing in the file is known to lead to it there now; {} is kept for {} in case something does again",
                     standing.called(),
                     Readable(LOST_KEPT)
+                );
+                actions.push(note(entry, text));
+            } else {
+                let text = format!(
+                    "the file leads to it there again; {} holds",
+                    standing.called()
                 );
                 actions.push(note(entry, text));
             }

@@ -415,7 +415,9 @@ fn the_wish_for_a_server_that_the_file_lost_is_kept_for_a_week() {
     let restored = restarted(&manual, at(4.0), at(4.0));
     assert_eq!(restored.next_deadline(), Some(at(2.0 + week).mono));
     // It comes back.
-    assert_eq!(manual.known(at(5.0), |_| true).len(), 1);
+    let found = manual.known(at(5.0), |_| true);
+    let again = "the file leads to it there again; the disable by ann (new kernel) holds";
+    assert_eq!(texts(&found), [again]);
     assert_eq!(manual.next_deadline(), None);
     manual.known(at(6.0), |_| false);
     assert_eq!(advance(&mut manual, 5.0 + week), [""; 0]);
