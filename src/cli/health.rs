@@ -1,12 +1,13 @@
 //! `lvsmon health`: an exit status for a VRRP daemon's `track_script`.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::Output;
+use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome, refused};
 use crate::client::{Client, ClientError};
 use crate::daemon::store;
@@ -68,11 +69,13 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
         out.line(&refused::json(&answer, refused)?)?;
     } else if is_well {
         out.line(&works(&answer))?;
+        warnings(&answer, out)?;
         refused::line(refused, out)?;
     } else {
         for why in &answer.stuck {
             out.line(why)?;
         }
+        warnings(&answer, out)?;
         refused::line(refused, out)?;
     }
     Ok(if is_well {
@@ -80,6 +83,14 @@ pub(super) fn health(args: &HealthArgs, out: &mut Output) -> Outcome {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What is to be mended and no reason to fail.
+fn warnings(answer: &HealthAnswer, out: &mut Output) -> io::Result<()> {
+    for warning in &answer.warnings {
+        out.line(&out.paint(Tone::Odd, &format!("warning: {warning}")))?;
+    }
+    Ok(())
 }
 
 /// What works.

@@ -25,6 +25,10 @@ const CHECK_SLACK: Duration = Duration::from_secs(30);
 /// seconds. What takes longer hangs in the kernel.
 const TABLE_LIMIT: Duration = Duration::from_secs(20);
 
+/// Said while the disk does not take the journal.
+const JOURNAL: &str = "the journal in the state folder cannot be written, which is tried again: a \
+                       restart now would forget the newest state and wishes; see the log for why";
+
 /// Said when every port is open and the checks begin.
 pub(super) const READY: &str = "READY=1";
 
@@ -169,6 +173,10 @@ impl Daemon {
                 self.runner.overdue(CHECK_SLACK),
                 works.map(|since| now.mono.since(since)),
             ),
+            warnings: match self.store.is_good() {
+                true => Vec::new(),
+                false => vec![JOURNAL.to_owned()],
+            },
             oldest_result_s: oldest.map(|age| age.as_secs()),
             checks: self.runner.count(),
             services: self.engine.model().services.len() as u64,

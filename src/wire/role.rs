@@ -150,6 +150,9 @@ pub struct HealthAnswer {
     pub source: Option<wire::Source>,
     /// What is stuck, for a person; empty where all is well.
     pub stuck: Vec<String>,
+    /// What a person should mend although the daemon works.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Checks that go on.
     pub checks: u64,
     /// Services of the file.
