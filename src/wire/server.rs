@@ -8,6 +8,7 @@ mod back;
 mod drain;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod look;
 mod said;
 mod section;
 mod strangers;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
-use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableLook, TableOutcome};
+use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Effect, Heed, ManualView};
 use crate::engine::recent::About;
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey, Weight};
@@ -29,6 +30,7 @@ use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
 pub use crate::wire::held::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
+pub use crate::wire::server::look::{LastRow, LookRow};
 pub use crate::wire::server::said::SaidRow;
 use crate::wire::server::said::{kept_since, lacks};
 pub(in crate::wire) use crate::wire::server::section::slow_start;
@@ -108,32 +110,6 @@ pub struct ServerWhy {
     pub stranger: bool,
     /// What would bring it back, all of it together; empty while it is in with its own weight.
     pub back: Vec<BackRow>,
-}
-
-/// What is known of the kernel's table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "table", rename_all = "snake_case")]
-pub enum LookRow {
-    /// It was read.
-    #[default]
-    Read,
-    /// Nobody has looked yet.
-    NotYet,
-    /// It cannot be read now.
-    Unreadable {
-        /// Where the real server was when it was read last; none where it never was.
-        last: Option<LastRow>,
-    },
-}
-
-/// Where a real server was in the kernel's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LastRow {
-    /// In, with this weight.
-    In(u32),
-    /// Out.
-    Out,
 }
 
 /// What an operator wishes of a real server.
@@ -325,7 +301,7 @@ fn server(
         },
         actual: row.actual,
         weight: found.map(|found| found.weight.0),
-        look: look(engine, seen, view),
+        look: look::look(engine, seen, view),
         connections: row.connections,
         since: since.map(Wall::seconds),
         operator: (view.manual.as_ref()).map(|it| operator(it, (view.virtual_service, view.wish))),
@@ -339,21 +315,6 @@ fn server(
         section: section::row(engine, seen, view),
         back: back::back(engine, seen, view),
         real_server: row.real_server,
-    }
-}
-
-fn look(engine: &Engine, seen: &TableOutcome, view: &RealServerView) -> LookRow {
-    match &seen.table {
-        TableLook::Read(_) => LookRow::Read,
-        TableLook::NotYet => LookRow::NotYet,
-        TableLook::Unreadable(_) => LookRow::Unreadable {
-            last: view.server.and_then(|server| {
-                let table = engine.table_last_read()?;
-                let entry = table.get(&view.virtual_service);
-                let found = entry.and_then(|entry| entry.servers.get(&server));
-                Some(found.map_or(LastRow::Out, |found| LastRow::In(found.weight.0)))
-            }),
-        },
     }
 }
 

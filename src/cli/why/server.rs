@@ -110,7 +110,7 @@ impl Odds {
     fn of(server: &ServerWhy, source: Option<Source>) -> Option<Self> {
         let wanted = Place::wanted(server)?;
         let actual = match server.look {
-            LookRow::Unreadable { last } => unknown(last),
+            LookRow::Unreadable { last } => LastRow::unknown(last),
             LookRow::Read | LookRow::NotYet => {
                 let actual = Place::actual(server)?;
                 if wanted == actual {
@@ -405,7 +405,7 @@ impl Page<'_> {
             (ServerActual::Unknown, _) => match server.look {
                 LookRow::Read => "no address to look for".to_owned(),
                 LookRow::NotYet => "not looked at yet".to_owned(),
-                LookRow::Unreadable { last } => unknown(last),
+                LookRow::Unreadable { last } => LastRow::unknown(last),
             },
             (ServerActual::Out, _) | (_, None) => "not in the table".to_owned(),
             (ServerActual::In | ServerActual::Differs, Some(weight)) => format!("weight {weight}"),
@@ -424,16 +424,6 @@ impl Page<'_> {
         }
         self.sheet.field("kernel", &text)
     }
-}
-
-/// What the kernel has, where its table cannot be read.
-fn unknown(last: Option<LastRow>) -> String {
-    let last = match last {
-        None => String::new(),
-        Some(LastRow::Out) => " (last seen: not in the table)".to_owned(),
-        Some(LastRow::In(weight)) => format!(" (last seen: in the table with weight {weight})"),
-    };
-    format!("nobody knows what the kernel has{last}")
 }
 
 /// What is said of a real server of a section that no service checks; the fallback needs none.
