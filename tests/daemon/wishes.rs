@@ -115,7 +115,7 @@ fn the_end_of_a_drain_is_its_exit_status() {
         &["4 active", "out at the deadline"],
     );
     farm.wait_for_table(&[(2, 5)]);
-    farm.wait_for_log("taken out with 4 active connections; 3 persistent clients");
+    farm.wait_for_log("last seen with 4 active connections; 3 persistent clients");
     did(&farm.output(&["enable", "127.0.0.11"]), 0);
     let output = drain(&["--no-wait", "--json"]);
     let json: Value = serde_json::from_str(&did(&output, 0)).unwrap();
