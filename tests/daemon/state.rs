@@ -163,11 +163,19 @@ fn a_full_disk_under_the_state_folder_is_said_once_and_outlived() {
         value.map(str::to_owned).expect(name)
     };
     assert_eq!(sample("lvsmon_journal_writable"), "0");
+    let health = || {
+        let output = lvsmon(["health", "--statedir", &inside]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let warning = "warning: the journal in the state folder cannot be written";
+    assert!(health().contains(warning), "{}", health());
     fs::remove_file(format!("{inside}/fill")).unwrap();
     farm.wait_for_log("journal can be written again");
     wait_until("a writable journal in numbers", SOON, || {
         sample("lvsmon_journal_writable") == "1"
     });
+    assert!(!health().contains("warning"), "{}", health());
     let kept = fs::read_to_string(format!("{inside}/journal")).unwrap();
     assert!(kept.lines().count() > 1, "{kept}");
     assert_eq!(farm.end(Signal::SIGTERM).code(), Some(0));
