@@ -25,7 +25,7 @@ use std::num::NonZeroU32;
 
 use crate::config::check::Checker;
 use crate::config::check::report::Report;
-use crate::config::check::section::judges::Known;
+use crate::config::check::section::judges::{Known, Members};
 use crate::config::check::section::line::ServerLine;
 use crate::config::check::section::said::Said;
 use crate::config::check::section::servers::{Expanded, canonical};
@@ -56,6 +56,7 @@ pub(super) fn compile<'a>(
         services,
         bindings,
         known,
+        members: Members::new(services),
         witnesses: witnesses.iter().map(|&(id, _)| id).collect(),
         places: BTreeMap::new(),
         witnesses_of: BTreeMap::new(),
@@ -75,6 +76,8 @@ struct Compiler<'c, 'a> {
     services: &'c [Service],
     bindings: &'c [Binding],
     known: Known<'c>,
+    /// The hosts of the services that were met so far.
+    members: Members<'c>,
     /// Those of the setting.
     witnesses: Vec<ServiceId>,
     /// Where each virtual service is named.

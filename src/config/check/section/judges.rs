@@ -8,6 +8,7 @@ use crate::config::check::section::words::Line;
 use crate::config::diagnostic::nearest;
 use crate::config::lines::Span;
 use crate::config::syntax;
+use crate::effort::look;
 use crate::model::{HostName, Hostgroup, Service, ServiceId};
 
 /// The services of the file by their names.
@@ -28,7 +29,6 @@ pub(super) struct Judges {
 /// The hosts that services check, each with its word of the hostgroup.
 pub(super) struct Members<'s> {
     services: &'s [Service],
-    hostgroups: Vec<Hostgroup>,
     of: BTreeMap<ServiceId, BTreeMap<String, HostName>>,
 }
 
@@ -127,23 +127,28 @@ impl Judges {
 }
 
 impl<'s> Members<'s> {
-    pub(super) fn new(services: &'s [Service], hostgroups: &[Hostgroup]) -> Self {
+    pub(super) const fn new(services: &'s [Service]) -> Self {
         Self {
             services,
-            hostgroups: hostgroups.to_vec(),
             of: BTreeMap::new(),
         }
     }
 
     /// The word under which a service checks a host, where it does.
-    pub(super) fn word(&mut self, id: ServiceId, host: &str) -> Option<HostName> {
-        let (services, hostgroups) = (self.services, &self.hostgroups);
+    pub(super) fn word(
+        &mut self,
+        hostgroups: &[Hostgroup],
+        id: ServiceId,
+        host: &str,
+    ) -> Option<HostName> {
+        let services = self.services;
         let hosts = self.of.entry(id).or_insert_with(|| {
             let Some(service) = services.get(id.index()) else {
                 return BTreeMap::new();
             };
             let members = hostgroups.get(service.hostgroup.index());
             let members = members.into_iter().flat_map(|group| &group.members);
+            let members = members.inspect(|_| look());
             let mut hosts: BTreeMap<String, HostName> = members
                 .map(|member| (canonical(member.host.as_str()), member.host.clone()))
                 .collect();

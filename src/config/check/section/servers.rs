@@ -11,7 +11,7 @@ use crate::config::check::section::said::Said;
 use crate::config::diagnostic::nearest;
 use crate::config::lines::Span;
 use crate::lvs::{Limit, RealServer, VirtualServiceKey, Weight};
-use crate::model::{DeclaredJudge, DeclaredServer, HostName, JudgedBy, OwnRules};
+use crate::model::{DeclaredJudge, DeclaredServer, HostName, Hostgroup, JudgedBy, OwnRules};
 
 /// The real servers of a section, and for each the word that names it.
 #[derive(Default)]
@@ -26,7 +26,6 @@ type Seen = BTreeMap<(String, u16), (Span, Weight)>;
 impl Compiler<'_, '_> {
     /// The servers of all `real` lines.
     pub(super) fn servers(&mut self, key: VirtualServiceKey, said: &Said) -> Expanded {
-        let mut members = Members::new(self.services, self.checker.groups.list());
         let mut seen = Seen::new();
         let mut all = Expanded::default();
         for line in &said.servers {
@@ -43,7 +42,8 @@ impl Compiler<'_, '_> {
                 initial: line.initial,
             };
             for host in hosts {
-                let mut server = judged(host, port, settings, line, said, &mut members);
+                let members = (&mut self.members, self.checker.groups.list());
+                let mut server = judged(host, port, settings, line, said, members);
                 server.own = own;
                 let is_meant = said_none(line, said) || is_unknown(line, said);
                 if server.judges.is_empty() && !is_meant {
@@ -260,7 +260,7 @@ fn judged(
     settings: RealServer,
     line: &ServerLine,
     said: &Said,
-    members: &mut Members<'_>,
+    (members, hostgroups): (&mut Members<'_>, &[Hostgroup]),
 ) -> DeclaredServer {
     let mut server = DeclaredServer {
         host,
@@ -273,7 +273,7 @@ fn judged(
     let judges = if is_own { &line.judges } else { &said.judges };
     let mut is_named = false;
     for &(service, _) in &judges.services {
-        let word = members.word(service, server.host.as_str());
+        let word = members.word(hostgroups, service, server.host.as_str());
         let verdict = match word {
             // Verdicts are looked up by the word of the hostgroup.
             Some(word) if !is_named || word == server.host => {

@@ -326,3 +326,31 @@ fn weights_of_0_that_leave_nobody_for_the_clients_are_warned_of() {
         assert_eq!(warned(lines), [""; 0], "{lines}");
     }
 }
+
+#[test]
+fn a_section_costs_no_look_at_the_hostgroups_of_the_others() {
+    let farm = |count: usize| -> String {
+        let one = |at: usize| {
+            format!(
+                "hostgroup g{at} 10.0.{}.{}\n\nwatch g{at}\n service http\n  interval 10s\n  \
+                 monitor http.monitor\n\nvirtual 10.1.{}.{}:80\n real g{at}\n service \
+                 g{at}:http\n\n",
+                at / 250,
+                at % 250,
+                at / 250,
+                at % 250
+            )
+        };
+        (0..count).map(one).collect()
+    };
+    let effort = |count: usize| {
+        let text = farm(count);
+        crate::effort::looks(|| {
+            let (model, _) = load_text(&text).unwrap();
+            assert_eq!(model.virtual_services.len(), count);
+        })
+    };
+    let (few, many) = (effort(20), effort(200));
+    assert!(few > 0);
+    assert!(many <= 10 * few, "{few} looks for 20, {many} for 200");
+}
