@@ -12,6 +12,7 @@ mod settings;
 mod tripwire;
 mod user;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -31,6 +32,7 @@ pub use settings::{
 pub use tripwire::Tripwire;
 pub use user::MonitorUser;
 
+use crate::effort::look;
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{AlertOptions, MonitorOptions, masked};
 use crate::pair::PairSettings;
@@ -126,12 +128,32 @@ impl Model {
         (0_u32..).map(ServiceId).zip(&self.services)
     }
 
-    /// The service `group/name`.
+    /// The service `group/name`. One after the other: who asks for many takes
+    /// [`Model::service_names`].
     #[must_use]
     pub fn find(&self, group: &str, name: &str) -> Option<ServiceId> {
         self.services()
+            .inspect(|_| look())
             .find(|(_, service)| &*service.group == group && &*service.name == name)
             .map(|(id, _)| id)
+    }
+
+    /// The services by their names: to look many of them up.
+    pub(crate) fn service_names(&self) -> ServiceNames<'_> {
+        let named = self.services().inspect(|_| look());
+        let named = named.map(|(id, it)| ((&*it.group, &*it.name), id));
+        ServiceNames(named.collect())
+    }
+}
+
+/// The services of a Model by group and name.
+#[derive(Debug)]
+pub(crate) struct ServiceNames<'m>(BTreeMap<(&'m str, &'m str), ServiceId>);
+
+impl ServiceNames<'_> {
+    /// The service `group/name`.
+    pub(crate) fn find(&self, group: &str, name: &str) -> Option<ServiceId> {
+        self.0.get(&(group, name)).copied()
     }
 }
 

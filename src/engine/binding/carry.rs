@@ -15,7 +15,7 @@ use crate::engine::event::Action;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::Past;
 use crate::lvs::VirtualServiceKey;
-use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
+use crate::model::{BoundServers, Ends, HostName, Model, ServiceId, ServiceNames};
 use crate::time::{Mono, Now, Wall};
 
 /// Prefix of the journal keys of this file.
@@ -33,21 +33,26 @@ impl Bindings {
     /// Takes the journal in; answers with all there is to do at the start.
     pub(super) fn restore(&mut self, saved: &Saved, now: Now) -> Vec<Action> {
         let mut actions = self.adopt(now, &Past::default());
+        let model = Arc::clone(&self.model);
+        let names = model.service_names();
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let gate = serde_json::from_value::<SavedGate>(value.clone()).ok();
             let service = gate
                 .as_ref()
-                .and_then(|gate| self.model.find(&gate.group, &gate.service));
+                .and_then(|gate| names.find(&gate.group, &gate.service));
             match service.and_then(|service| self.judges.get_mut(&service)) {
                 Some(judge) => judge.gate = gate.map(|gate| gate.since),
                 None => actions.push(record(key.clone(), None::<&SavedGate>)),
             }
         }
-        self.restore_latches(saved, &mut actions);
+        self.restore_latches(saved, &names, &mut actions);
         self.restore_addresses();
         let is_known = |key| self.owned.knows(key);
-        actions.extend(self.sections.restore(&self.model, saved, is_known, now));
+        actions.extend(
+            self.sections
+                .restore((&model, &names), saved, is_known, now),
+        );
         self.say_limits(&mut actions);
         let keys = self.all_virtual_services();
         self.decide(&keys, &mut actions);
@@ -81,13 +86,14 @@ impl Bindings {
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
         let old_judges = std::mem::take(&mut self.judges);
         let old_latches = std::mem::take(&mut self.latches);
-        let was_latching = latching_before(&old_model, model);
+        let names = model.service_names();
+        let was_latching = latching_before(&old_model, &names);
         self.addresses.forget_heard();
         let mut keys = self.all_virtual_services();
         let mut actions = Vec::new();
         let new_id = |old: ServiceId| {
             let service = old_model.service(old);
-            model.find(&service.group, &service.name)
+            names.find(&service.group, &service.name)
         };
         let members_differ = |old: ServiceId| {
             new_id(old).is_none_or(|new| members(&old_model, old) != members(model, new))
@@ -96,29 +102,27 @@ impl Bindings {
         let tally = &mut self.sections.tally;
         actions.extend(tally.renumber(&old_model, new_id, is_void));
         let judges = judges(model);
+        let bound: BTreeSet<ServiceId> = model.bindings.iter().map(|it| it.service).collect();
         let mut carried: Vec<(ServiceId, Judge)> = Vec::new();
         for (old, mut judge) in old_judges {
-            let bound = new_id(old).filter(|id| judges.contains(id));
-            if judge.gate.is_some() && !bound.is_some_and(|id| is_bound(model, id)) {
+            let kept = new_id(old).filter(|id| judges.contains(id));
+            if judge.gate.is_some() && !kept.is_some_and(|id| bound.contains(&id)) {
                 actions.push(gate_record(&old_model, old, None));
                 judge.gate = None;
             }
-            if let Some(id) = bound {
+            if let Some(id) = kept {
                 carried.push((id, still_true(judge, &old_model, old, model, id)));
             }
         }
         self.judges = carried.into_iter().collect();
         actions.extend(self.adopt(now, &past));
+        let entries = self.all_operator_entries();
         for (entry, latch) in old_latches {
             let moved = new_id(entry.service).map(|service| Entry {
                 service,
                 ..entry.clone()
             });
-            let is_there = |moved: &Entry| {
-                let entries = self.operator_entries(moved.service);
-                entries.iter().any(|(it, _)| it == moved)
-            };
-            match moved.filter(is_there) {
+            match moved.filter(|moved| entries.contains(moved)) {
                 Some(moved) => {
                     self.latches.insert(moved, latch);
                 }
@@ -303,22 +307,17 @@ fn judges(model: &Model) -> BTreeSet<ServiceId> {
     bound.chain(judges.map(|judge| judge.service)).collect()
 }
 
-/// Whether a line binds the service.
-fn is_bound(model: &Model, id: ServiceId) -> bool {
-    model.bindings.iter().any(|binding| binding.service == id)
-}
-
 /// The entries that only a person ended in the old configuration, under their new numbers.
-fn latching_before(old_model: &Model, model: &Model) -> BTreeSet<Entry> {
+fn latching_before(old_model: &Model, names: &ServiceNames<'_>) -> BTreeSet<Entry> {
     let mut entries = BTreeSet::new();
     for binding in &old_model.bindings {
-        let service = old_model.service(binding.service);
-        let Some(id) = model.find(&service.group, &service.name) else {
-            continue;
-        };
         if binding.ends != Ends::ByOperator {
             continue;
         }
+        let service = old_model.service(binding.service);
+        let Some(id) = names.find(&service.group, &service.name) else {
+            continue;
+        };
         let mut add = |host: &HostName, port| {
             let mut entry = Entry::new(binding, host, port);
             entry.service = id;

@@ -1,6 +1,6 @@
 //! Withdrawals that no upalert line ends, only a person does (D4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::engine::binding::{Bindings, record};
 use crate::engine::event::{Action, Reason};
 use crate::engine::saved::Saved;
 use crate::lvs::VirtualServiceKey;
-use crate::model::{Binding, Ends, HostName, Model, ServiceId};
+use crate::model::{Binding, Ends, HostName, Model, ServiceId, ServiceNames};
 use crate::time::{Now, Wall};
 
 /// Prefix of the journal keys of this file.
@@ -91,6 +91,13 @@ impl Bindings {
             .collect()
     }
 
+    /// The entries of all services that only a person ends.
+    pub(super) fn all_operator_entries(&self) -> BTreeSet<Entry> {
+        let services = self.judges.keys();
+        let entries = services.flat_map(|&service| self.operator_entries(service));
+        entries.map(|(entry, _)| entry).collect()
+    }
+
     /// Keeps the withdrawals of a report that only a person ends; whether one is new.
     pub(super) fn latch(
         &mut self,
@@ -143,13 +150,19 @@ impl Bindings {
 
     /// The withdrawals of the journal, as far as the file still has their entries; the
     /// records of all others are to be forgotten.
-    pub(super) fn restore_latches(&mut self, saved: &Saved, actions: &mut Vec<Action>) {
+    pub(super) fn restore_latches(
+        &mut self,
+        saved: &Saved,
+        names: &ServiceNames<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let entries = self.all_operator_entries();
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let restored = serde_json::from_value::<SavedLatch>(value.clone())
                 .ok()
                 .and_then(|latch| {
-                    let service = self.model.find(&latch.group, &latch.service)?;
+                    let service = names.find(&latch.group, &latch.service)?;
                     let entry = Entry {
                         service,
                         virtual_service: latch.virtual_service,
@@ -157,8 +170,7 @@ impl Bindings {
                         port: latch.port,
                     };
                     let (reason, since) = (latch.reason, latch.since);
-                    let entries = self.operator_entries(service);
-                    let is_there = entries.iter().any(|(it, _)| *it == entry);
+                    let is_there = entries.contains(&entry);
                     is_there.then_some((entry, Latch { reason, since }))
                 });
             match restored {

@@ -186,3 +186,32 @@ fn an_upalert_says_of_no_host_that_nobody_checks_any_more_that_it_is_up() {
         "h1 h2 h3 (no longer checked: h2)"
     );
 }
+
+#[test]
+fn a_reload_costs_no_look_at_the_services_of_the_others() {
+    let farm = |count: usize| {
+        let one = |at: usize| {
+            format!(
+                "hostgroup g{at} 10.0.{}.{}\n\nwatch g{at}\n service http\n  interval 10s\n  \
+                 monitor http.monitor\n\nvirtual 10.1.{}.{}:80\n real g{at}\n service \
+                 g{at}:http\n\n",
+                at / 250,
+                at % 250,
+                at / 250,
+                at % 250
+            )
+        };
+        let text: String = (0..count).map(one).collect();
+        crate::config::load_text(&text).unwrap().0
+    };
+    let effort = |count: usize| {
+        let (before, after) = (farm(count), farm(count));
+        let mut engine = started(before);
+        crate::effort::looks(|| {
+            reload(&mut engine, 1.0, after, Memory::Kept);
+        })
+    };
+    let (few, many) = (effort(20), effort(200));
+    assert!(few > 0);
+    assert!(many <= 10 * few, "{few} looks for 20, {many} for 200");
+}

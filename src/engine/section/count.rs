@@ -21,7 +21,7 @@ use crate::engine::binding::{self, Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::saved::Saved;
 use crate::lvs::{GivenWeight, VirtualServiceKey};
-use crate::model::{Counts, DeclaredJudge, HostName, JudgedBy, Model, ServiceId};
+use crate::model::{Counts, DeclaredJudge, HostName, JudgedBy, Model, ServiceId, ServiceNames};
 use crate::time::Wall;
 
 /// Prefix of the journal keys of this file.
@@ -212,7 +212,7 @@ impl Tally {
     /// declared before. After [`Tally::declare`].
     pub(crate) fn restore(
         &mut self,
-        model: &Model,
+        (model, names): (&Model, &ServiceNames<'_>),
         saved: &Saved,
         is_known: impl Fn(VirtualServiceKey) -> bool,
     ) -> Vec<Action> {
@@ -227,7 +227,7 @@ impl Tally {
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let known = serde_json::from_value::<SavedVerdict>(value.clone()).ok();
-            let known = known.and_then(|it| Some((model.find(&it.group, &it.service)?, it)));
+            let known = known.and_then(|it| Some((names.find(&it.group, &it.service)?, it)));
             let is_kept = known.is_some_and(|(service, it)| {
                 let host = it.host.as_deref().map(HostName::new);
                 let part = host.map_or(Part::Whole, Part::Host);

@@ -25,7 +25,7 @@ use crate::lvs::{
     Desired, DesiredService, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey,
     Weight,
 };
-use crate::model::{DeclaredService, HostName, Model, OnFailure};
+use crate::model::{DeclaredService, HostName, Model, OnFailure, ServiceNames};
 use crate::time::{Mono, Now, Wall};
 
 /// Prefix of the journal keys of this file.
@@ -189,12 +189,12 @@ impl Sections {
     /// declared before. After [`Sections::declare`].
     pub(crate) fn restore(
         &mut self,
-        model: &Model,
+        (model, names): (&Model, &ServiceNames<'_>),
         saved: &Saved,
         is_known: impl Fn(VirtualServiceKey) -> bool,
         now: Now,
     ) -> Vec<Action> {
-        let mut actions = self.tally.restore(model, saved, is_known);
+        let mut actions = self.tally.restore((model, names), saved, is_known);
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
             let known = serde_json::from_value::<SavedOut>(value.clone()).ok();

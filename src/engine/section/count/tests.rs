@@ -215,7 +215,11 @@ fn a_restart_remembers_what_failed_and_a_reload_all_that_is_still_there() {
     let mut restarted = Tally::default();
     restarted.declare(&teller.model, &Past::default());
     assert_eq!(
-        restarted.restore(&teller.model, &teller.journal, |_| true),
+        restarted.restore(
+            (&teller.model, &teller.model.service_names()),
+            &teller.journal,
+            |_| true
+        ),
         []
     );
     std::mem::swap(&mut teller.tally, &mut restarted);
@@ -265,9 +269,11 @@ fn a_section_that_is_new_at_a_start_begins_with_the_failures_of_the_others() {
         teller.tally = Tally::default();
         teller.tally.declare(&teller.model, &Past::default());
         let is_known = |it| declared.iter().any(|&port| key(port) == it);
-        let actions = teller
-            .tally
-            .restore(&teller.model, &teller.journal, is_known);
+        let actions = teller.tally.restore(
+            (&teller.model, &teller.model.service_names()),
+            &teller.journal,
+            is_known,
+        );
         teller.keep(actions);
         let verdicts: String = now.iter().map(|&port| teller.verdict(port, "h1")).collect();
         assert_eq!(verdicts, expected, "{before:?} {now:?} {declared:?}");
@@ -294,7 +300,12 @@ fn records_that_make_no_sense_are_forgotten() {
         .insert("other".to_owned(), serde_json::json!(7));
     let mut tally = Tally::default();
     tally.declare(&model, &Past::default());
-    assert_eq!(tally.restore(&model, &journal, |_| true).len(), 2);
+    assert_eq!(
+        tally
+            .restore((&model, &model.service_names()), &journal, |_| true)
+            .len(),
+        2
+    );
 }
 
 #[test]
