@@ -195,6 +195,50 @@ fn a_daemon_that_even_sigkill_does_not_end_fails_the_stop() {
     dead.wait().unwrap();
 }
 
+/// What a person does to the lock of a daemon that runs.
+fn delete(lock: &Path) {
+    fs::remove_file(lock).unwrap();
+}
+
+/// What a backup that is restored does to it.
+fn replace(lock: &Path) {
+    let content = fs::read(lock).unwrap();
+    fs::remove_file(lock).unwrap();
+    fs::write(lock, content).unwrap();
+}
+
+#[test]
+fn no_stop_overlooks_an_active_daemon_whose_lock_was_deleted_or_replaced() {
+    for spoil in [delete, replace] {
+        for script in [AGENT, "etc/heartbeat/lvsmon"] {
+            // It takes its lock again after a while, so each time it is another one.
+            let mut farm = Farm::new();
+            farm.start_healthy();
+            assert_eq!(run(&farm, script, "start", &[]).0, Some(0));
+            assert_eq!(role(&farm), "active");
+            spoil(&farm.folder.join("state/lock"));
+            let (code, said) = run(&farm, script, "stop", &[]);
+            assert_eq!((code, role(&farm).as_str()), (Some(0), "standby"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn a_daemon_whose_lock_was_deleted_or_replaced_is_ended_by_stop() {
+    for spoil in [delete, replace] {
+        let farm = Farm::new();
+        let settings = [("OCF_RESKEY_manage", "daemon")];
+        let started = run(&farm, AGENT, "start", &settings);
+        assert_eq!(started.0, Some(0), "{} {}", started.1, farm.log());
+        spoil(&farm.folder.join("state/lock"));
+        assert_eq!(run(&farm, AGENT, "monitor", &settings).0, Some(0));
+        let (code, said) = run(&farm, AGENT, "stop", &settings);
+        assert_eq!(code, Some(0), "{said}");
+        let heard = text(&farm.output(&["health"]));
+        assert!(heard.contains("no daemon answers"), "{heard}");
+    }
+}
+
 /// No program is there, as between two steps of a package manager.
 const GONE: &str = "/nowhere/lvsmon";
 
