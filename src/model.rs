@@ -8,11 +8,11 @@
 mod declared;
 mod depend;
 mod mail;
+mod names;
 mod settings;
 mod tripwire;
 mod user;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -25,6 +25,7 @@ pub use declared::{
 };
 pub use depend::{DependBehavior, DependKind, Dependency, Depth};
 pub use mail::{MailRelay, MailSettings};
+pub(crate) use names::ServiceNames;
 pub use settings::{
     AuthSettings, AuthType, Bind, ClientPattern, Clients, DowntimeSettings, Facility,
     HistorySettings, Listener, MetricsSettings, ProcessSettings,
@@ -32,7 +33,6 @@ pub use settings::{
 pub use tripwire::Tripwire;
 pub use user::MonitorUser;
 
-use crate::effort::look;
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
 use crate::options::{AlertOptions, MonitorOptions, masked};
 use crate::pair::PairSettings;
@@ -126,34 +126,6 @@ impl Model {
     /// All services with their indexes, in file order.
     pub fn services(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
         (0_u32..).map(ServiceId).zip(&self.services)
-    }
-
-    /// The service `group/name`. One after the other: who asks for many takes
-    /// [`Model::service_names`].
-    #[must_use]
-    pub fn find(&self, group: &str, name: &str) -> Option<ServiceId> {
-        self.services()
-            .inspect(|_| look())
-            .find(|(_, service)| &*service.group == group && &*service.name == name)
-            .map(|(id, _)| id)
-    }
-
-    /// The services by their names: to look many of them up.
-    pub(crate) fn service_names(&self) -> ServiceNames<'_> {
-        let named = self.services().inspect(|_| look());
-        let named = named.map(|(id, it)| ((&*it.group, &*it.name), id));
-        ServiceNames(named.collect())
-    }
-}
-
-/// The services of a Model by group and name.
-#[derive(Debug)]
-pub(crate) struct ServiceNames<'m>(BTreeMap<(&'m str, &'m str), ServiceId>);
-
-impl ServiceNames<'_> {
-    /// The service `group/name`.
-    pub(crate) fn find(&self, group: &str, name: &str) -> Option<ServiceId> {
-        self.0.get(&(group, name)).copied()
     }
 }
 
