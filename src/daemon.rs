@@ -64,7 +64,7 @@ mod mistakes;
 mod monremote;
 mod names;
 pub mod outbox;
-mod peer;
+pub(crate) mod peer;
 mod pidfile;
 mod readings;
 mod reload;

@@ -52,11 +52,11 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn good(what: impl Into<String>, place: impl Into<String>) -> Self {
+    pub(crate) fn good(what: impl Into<String>, place: impl Into<String>) -> Self {
         Self::new(Level::Good, what, place, "")
     }
 
-    fn warning(
+    pub(crate) fn warning(
         what: impl Into<String>,
         place: impl Into<String>,
         advice: impl Into<String>,
@@ -64,7 +64,7 @@ impl Finding {
         Self::new(Level::Warning, what, place, advice)
     }
 
-    fn problem(
+    pub(crate) fn problem(
         what: impl Into<String>,
         place: impl Into<String>,
         advice: impl Into<String>,

@@ -15,6 +15,7 @@ use crate::cli::output::{Output, Tone};
 use crate::cli::{CONFIG, Outcome, refused};
 use crate::client::Client;
 use crate::config::{Diagnostic, Severity};
+use crate::daemon;
 use crate::host::{self, Finding, Level, Needs};
 use crate::model::{Bind, Globals, Listener, Model};
 use crate::site::{self, Became, LoadOptions, Loaded, ProgramKind, Resolution};
@@ -64,6 +65,7 @@ pub(super) fn check(args: &CheckArgs, out: &mut Output) -> Outcome {
             let mut findings = host::look(root, &Needs::of(&loaded.model));
             findings.extend(host::names::look(root, &loaded.model, &loaded.hosts));
             findings.extend(host::timeouts::look(&loaded.model.globals));
+            findings.extend(daemon::peer::look(&loaded.model.globals));
             findings.sort_by_key(|finding| finding.level);
             findings
         }

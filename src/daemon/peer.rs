@@ -9,11 +9,13 @@
 //! | who owns the conversation and the one link that stands | `owner` |
 //! | how does one connection go | `link` |
 //! | how is the peer called, how does it call, and with which key | `door` |
+//! | can this director be linked at all, for `lvsmon check --host` | `look` |
 //! | how do operators' wishes get over | `wishes` |
 //! | what does the loop tell, and what does it make of what it hears | `told` |
 
 mod door;
 mod link;
+mod look;
 mod owner;
 mod told;
 mod wishes;
@@ -37,6 +39,7 @@ use crate::pair::post::Tidings;
 use crate::pair::talk::{Delivery, Own, PeerSettings, PeerState, StampedWish};
 use crate::pair::{Accord, LinkState};
 use crate::time::Mono;
+pub(crate) use look::look;
 
 /// Lists of wishes that wait for the loop; more are put together.
 const WISHES_WAITING: usize = 4;

@@ -35,6 +35,13 @@ pub(super) fn listen(bind: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Whether an address is one of this machine, as who listens there needs it; nobody is kept from
+/// a port by asking.
+pub(super) fn has_here(address: IpAddr) -> std::io::Result<()> {
+    let any_port = SocketAddr::new(address, 0);
+    socket_for(any_port)?.bind(any_port)
+}
+
 fn socket_for(address: SocketAddr) -> std::io::Result<TcpSocket> {
     match address {
         SocketAddr::V4(_) => TcpSocket::new_v4(),

@@ -17,6 +17,40 @@ pub struct PeerSettings {
     pub bind: Option<SocketAddr>,
 }
 
+/// Reads where the peer is called.
+///
+/// # Errors
+///
+/// What to write instead: as [`address`], and where nobody can be called.
+pub fn callable(text: &str) -> Result<SocketAddr, String> {
+    let found = address(text)?;
+    if found.ip().is_unspecified() || is_of_many(found.ip()) {
+        return Err("no director has this address: write that of the other one".to_owned());
+    }
+    Ok(found)
+}
+
+/// Reads where the peer may call; `0.0.0.0` and `::` are all addresses of this director.
+///
+/// # Errors
+///
+/// What to write instead: as [`address`], and where nobody can listen.
+pub fn bindable(text: &str) -> Result<SocketAddr, String> {
+    let found = address(text)?;
+    if is_of_many(found.ip()) {
+        return Err("no director has this address: write one of this director".to_owned());
+    }
+    Ok(found)
+}
+
+/// Whether an address stands for several machines.
+const fn is_of_many(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_broadcast() || address.is_multicast(),
+        IpAddr::V6(address) => address.is_multicast(),
+    }
+}
+
 /// Reads `ADDRESS` or `ADDRESS:PORT`, with brackets around an IPv6 address that has a port.
 ///
 /// No names: what lets somebody in must not hang on a name server.
@@ -40,6 +74,19 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_peer_has_an_address_of_its_own() {
+        for text in ["0.0.0.0", "0.0.0.0:7", "::", "[::]:7"] {
+            assert!(callable(text).is_err(), "{text}");
+            assert!(bindable(text).is_ok(), "{text}");
+        }
+        for text in ["255.255.255.255", "224.0.0.18", "[ff02::12]:7"] {
+            assert!(callable(text).is_err(), "{text}");
+            assert!(bindable(text).is_err(), "{text}");
+        }
+        assert!(callable("127.0.0.1:7").is_ok());
+    }
 
     #[test]
     fn an_address_may_have_a_port_and_is_no_name() {

@@ -12,11 +12,11 @@ impl Settings<'_, '_> {
         let text = self.report.text(value);
         let peer = &mut self.globals.peer;
         match name {
-            "peer" => match settings::address(text) {
+            "peer" => match settings::callable(text) {
                 Ok(address) => peer.address = Some(address),
                 Err(help) => self.bad(name, value, &help),
             },
-            "peer_bind" => match settings::address(text) {
+            "peer_bind" => match settings::bindable(text) {
                 Ok(address) => peer.bind = Some(address),
                 Err(help) => self.bad(name, value, &help),
             },
@@ -31,7 +31,9 @@ impl Settings<'_, '_> {
     /// The link needs an address and a key; without a place to be called this director only calls.
     pub(super) fn look_at_peer(&mut self) {
         let peer = &self.globals.peer;
-        let is_bound = peer.bind.is_some();
+        let is_itself = peer.bind.is_some() && peer.bind == peer.address;
+        // One that is wrong is reported as such.
+        let is_bound = self.seen.contains_key("peer_bind");
         let place = |name: &str| self.seen.get(name).copied();
         match (place("peer"), place("peer_key")) {
             (Some(peer), None) => {
@@ -50,6 +52,12 @@ impl Settings<'_, '_> {
                 self.report.warn(peer, message, help);
             }
             (Some(_), Some(_)) | (None, None) => {}
+        }
+        if let (Some(peer), true) = (place("peer"), is_itself) {
+            let message = "peer is peer_bind: this director would call itself";
+            let help = "write the address of the other director; in a file that is copied to it, \
+                        swap the two";
+            self.report.error(peer, message, help);
         }
         if let (None, Some(bind)) = (place("peer"), place("peer_bind")) {
             let message = "peer_bind without peer: nobody is listened to";
