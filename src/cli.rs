@@ -388,7 +388,18 @@ mod tests {
             Cli::try_parse_from(words).unwrap_err().to_string()
         };
         for (words, expected) in [
-            ("lvsmon weight -1 10.0.0.1", "-1 is not in 0..=65535"),
+            (
+                "lvsmon weight -1 10.0.0.1",
+                "a weight is a whole number from 0 to 65535",
+            ),
+            (
+                "lvsmon weight 1.5 10.0.0.1",
+                "a weight is a whole number from 0 to 65535",
+            ),
+            (
+                "lvsmon disable 10.0.0.1 --for 1000000000d",
+                "is too long: a time is 213503982d at most",
+            ),
             (
                 "lvsmon drain 10.0.0.1 --for -5m",
                 "invalid value '-5m' for '--for <TIME>'",

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,6 +71,16 @@ pub enum ClientError {
         /// The socket.
         path: PathBuf,
     },
+    /// The daemon runs, and something else has the name of its socket.
+    #[error(
+        "a daemon runs as process {daemon}, but something that is no socket has the name of its socket {path}; remove it, and the daemon makes its socket within seconds"
+    )]
+    NotASocket {
+        /// The process.
+        daemon: u32,
+        /// What is no socket.
+        path: PathBuf,
+    },
     /// The socket is there and may not be used.
     #[error(
         "may not ask the daemon at {0}: permission denied; only root and the daemon's user may"
@@ -113,6 +124,7 @@ impl ClientError {
             Self::NoDaemon(_)
             | Self::OnlyObserver { .. }
             | Self::NoSocket { .. }
+            | Self::NotASocket { .. }
             | Self::Forbidden(_)
             | Self::Slow { .. }
             | Self::Deaf { .. }
@@ -175,6 +187,9 @@ impl Client {
             {
                 let observer = || store::holder_of(&statedir.join(OBSERVER));
                 match store::holder_of(statedir) {
+                    Some(daemon) if is_in_the_way(&path) => {
+                        Err(ClientError::NotASocket { daemon, path })
+                    }
                     Some(daemon) => Err(ClientError::NoSocket { daemon, path }),
                     None => Err(match observer() {
                         Some(observer) => ClientError::OnlyObserver { observer, path },
@@ -530,12 +545,41 @@ async fn sync_without_daemon(globals: &Globals, backend: &mut Backend) -> Option
     })
 }
 
+/// Whether something has the name of the socket and is none: the daemon leaves it to a person.
+fn is_in_the_way(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| !found.file_type().is_socket())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
     use crate::engine::event::RealServerName;
+
+    #[test]
+    fn what_has_the_name_of_the_socket_and_is_none_is_to_be_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control");
+        let _lock = store::Lock::take(folder.path()).unwrap();
+        let said = || {
+            let client = Client::connect_within(folder.path(), Duration::from_millis(10));
+            client.unwrap_err().to_string()
+        };
+        assert!(said().ends_with("is gone; it makes it again within seconds"));
+        std::os::unix::fs::symlink("/nowhere/control", &path).unwrap();
+        assert!(said().contains("; remove it, and the daemon"), "{}", said());
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(said().contains("; remove it, and the daemon"), "{}", said());
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(said().contains("; remove it, and the daemon"), "{}", said());
+        std::fs::remove_dir(&path).unwrap();
+        // What a daemon that was killed left behind is taken over.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(said().ends_with("is gone; it makes it again within seconds"));
+    }
 
     /// A daemon that is stopped: the system takes its connections, and nobody answers.
     #[test]

@@ -115,7 +115,7 @@ pub struct Now {
 
 /// Why a text is not a time value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a time value: write a number and one of s, m, h, d, as in 30s or 1.5h{hint}", hint = in_seconds(.0))]
+#[error("{}", why_no_timeval(.0))]
 pub struct TimevalError(pub String);
 
 /// Reads a time value of mon.cf: digits, an optional fraction, one unit (`s`, `m`, `h`, `d`,
@@ -131,6 +131,17 @@ pub fn timeval(text: &str) -> Result<Duration, TimevalError> {
     parse_timeval(text.trim()).ok_or_else(|| TimevalError(text.trim().to_owned()))
 }
 
+fn why_no_timeval(text: &str) -> String {
+    if split_timeval(text).is_some() {
+        let most = u64::MAX / 86_400_000_000;
+        return format!("\"{text}\" is too long: a time is {most}d at most");
+    }
+    let hint = in_seconds(text);
+    format!(
+        "\"{text}\" is not a time value: write a number and one of s, m, h, d, as in 30s or 1.5h{hint}"
+    )
+}
+
 /// What to write for milliseconds, which mon.cf does not know.
 fn in_seconds(text: &str) -> String {
     let millis = text.strip_suffix("ms").filter(|digits| is_digits(digits));
@@ -140,6 +151,18 @@ fn in_seconds(text: &str) -> String {
 }
 
 fn parse_timeval(text: &str) -> Option<Duration> {
+    let (whole, fraction, micros_per_unit) = split_timeval(text)?;
+    let whole: u128 = whole.parse::<u64>().ok()?.into();
+    // Six digits are enough for a day in microseconds to be exact to 0.1 s of the last digit.
+    let fraction = &fraction[..fraction.len().min(12)];
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let fraction: u128 = fraction.parse::<u64>().ok()?.into();
+    let total = whole * micros_per_unit + fraction * micros_per_unit / scale;
+    u64::try_from(total).ok().map(Duration::from_micros)
+}
+
+/// The digits before and behind the point, and the microseconds of the unit.
+fn split_timeval(text: &str) -> Option<(&str, &str, u128)> {
     let unit = text.chars().next_back()?;
     let number = &text[..text.len() - unit.len_utf8()];
     let micros_per_unit: u128 = match unit.to_ascii_lowercase() {
@@ -150,16 +173,7 @@ fn parse_timeval(text: &str) -> Option<Duration> {
         _ => return None,
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    if !is_digits(whole) || !is_digits(fraction) {
-        return None;
-    }
-    let whole: u128 = whole.parse::<u64>().ok()?.into();
-    // Six digits are enough for a day in microseconds to be exact to 0.1 s of the last digit.
-    let fraction = &fraction[..fraction.len().min(12)];
-    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
-    let fraction: u128 = fraction.parse::<u64>().ok()?.into();
-    let total = whole * micros_per_unit + fraction * micros_per_unit / scale;
-    u64::try_from(total).ok().map(Duration::from_micros)
+    (is_digits(whole) && is_digits(fraction)).then_some((whole, fraction, micros_per_unit))
 }
 
 fn is_digits(text: &str) -> bool {

@@ -134,6 +134,7 @@ fn ask(args: &HealthArgs) -> Result<Asked, String> {
             error @ (ClientError::NoDaemon(_)
             | ClientError::OnlyObserver { .. }
             | ClientError::NoSocket { .. }
+            | ClientError::NotASocket { .. }
             | ClientError::Forbidden(_)
             | ClientError::Broken { .. }
             | ClientError::Refused(_)),

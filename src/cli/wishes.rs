@@ -17,6 +17,7 @@ use crate::client::{Client, ClientError};
 use crate::clock::Stopwatch;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
 use crate::engine::manual::REASON_MAX;
+use crate::lvs::Weight;
 use crate::time::timeval;
 use crate::wire::refusal::RefusalReason;
 use crate::wire::server::{DrainRow, ServerAnswer, ServerWhy};
@@ -97,7 +98,7 @@ pub(super) struct WeightArgs {
     #[arg(
         value_name = "WEIGHT",
         allow_negative_numbers = true,
-        value_parser = clap::value_parser!(u32).range(0..=65_535)
+        value_parser = a_weight
     )]
     weight: u32,
     #[command(flatten)]
@@ -152,6 +153,11 @@ struct WishArgs {
     json: bool,
     #[command(flatten)]
     place: WhereArgs,
+}
+
+fn a_weight(text: &str) -> Result<u32, String> {
+    let weight = text.parse().ok().filter(|weight| *weight <= Weight::MAX);
+    weight.ok_or_else(|| format!("a weight is a whole number from 0 to {}", Weight::MAX))
 }
 
 fn reason(text: &str) -> Result<String, String> {
@@ -485,6 +491,7 @@ fn connect(place: &WhereArgs) -> Result<Client, Box<dyn std::error::Error>> {
         }
         ClientError::NoDaemon(_)
         | ClientError::NoSocket { .. }
+        | ClientError::NotASocket { .. }
         | ClientError::Forbidden(_)
         | ClientError::Slow { .. }
         | ClientError::Deaf { .. }

@@ -32,7 +32,10 @@ impl Lock {
     pub fn take(folder: &Path) -> Result<Self, StoreError> {
         make_folder(folder)?;
         let path = folder.join("lock");
-        let file = open(&path).map_err(StoreError::file("open", &path))?;
+        let file = open(&path).map_err(|error| {
+            let error = of_a_link(&path, error);
+            StoreError::file("open", &path)(error)
+        })?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 // The number only serves the message of the next one; a full disk may refuse it.
@@ -61,6 +64,14 @@ impl Lock {
             Err(error) => error.kind() != std::io::ErrorKind::NotFound,
         }
     }
+}
+
+/// What a person should do about a link whose file cannot even be made.
+fn of_a_link(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::NotFound && path.is_symlink() {
+        return io::Error::other("it is a link to nothing; remove it");
+    }
+    error
 }
 
 /// Opens the file, and makes it where there is none. What is none has never been a lock, and
@@ -177,6 +188,14 @@ mod tests {
         std::os::unix::fs::symlink("/dev/null", &path).unwrap();
         drop(Lock::take(folder.path()).unwrap());
         assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/nowhere/lock", &path).unwrap();
+        let error = Lock::take(folder.path()).unwrap_err().to_string();
+        let said = format!(
+            "cannot open {}: it is a link to nothing; remove it",
+            path.display()
+        );
+        assert_eq!(error, said);
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         let error = Lock::take(folder.path()).unwrap_err().to_string();
