@@ -6,6 +6,7 @@
 //! says itself what it has told. What came while nothing is heard of it, and is older than some
 //! time, it is taken to have told.
 
+mod drop;
 mod forget;
 mod letter;
 mod words;
@@ -319,20 +320,28 @@ impl Post {
     }
 
     /// Outages have other numbers from now on, each from one to another: so have the letters. What
-    /// the other one has told of them is dropped, and what this director itself calls by the
+    /// either of the two has told of them is dropped, and what this director itself calls by the
     /// old number later is theirs, too.
     pub fn renumber<'a>(
         &mut self,
         outages: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Renumbered {
         let mut changed = BTreeSet::new();
+        let mut forgotten = Vec::new();
         for (from, to) in outages {
             let (from, to) = (Arc::from(from), Arc::from(to));
+            let told = self.told_before(&from, &to);
             changed.extend(self.call(&from, &to));
+            for (event, receiver, number) in told {
+                let why = Why::ToldBefore;
+                forgotten.extend(self.drop_from(vec![number], &event, &receiver, why));
+            }
             self.unkept.push_back(Entry::Renumbered { from, to });
         }
         self.bound();
-        self.renumbered(changed)
+        let mut renumbered = self.renumbered(changed);
+        renumbered.forgotten.extend(forgotten);
+        renumbered
     }
 
     /// From now on the one outage is called as the other, also to the other director: which letters

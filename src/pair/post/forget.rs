@@ -1,4 +1,4 @@
-//! Which letters does nobody need any more?
+//! Which letters does nobody need any more, by their age or by what came after?
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,49 +12,6 @@ use crate::pair::talk::{Delivered, EventId, EventKind};
 use crate::time::Now;
 
 impl Post {
-    /// Takes out what waits of an event. A letter that tells others, too, is still to be told, and
-    /// this event with them once more. Behind a lost journal the engine may give a number that this
-    /// director delivered to other news: only what is older than the start is that.
-    pub(super) fn drop_told(
-        &mut self,
-        event: &Arc<str>,
-        to: &Arc<str>,
-        why: Why,
-    ) -> Vec<Forgotten> {
-        let numbers: Vec<u64> = self.telling(event, to).collect();
-        let mut forgotten = Vec::new();
-        for number in numbers {
-            let Some(letter) = self.letters.get_mut(&number) else {
-                continue;
-            };
-            let may_be_other = why == Why::ToldBefore && letter.origin == Origin::Call;
-            if letter.stage == Stage::UnderWay || may_be_other {
-                continue;
-            }
-            if letter.events.iter().all(|it| it == event) {
-                forgotten.push(self.forget(number, why));
-            } else {
-                letter.events.retain(|it| it != event);
-                let place = (Arc::clone(event), Arc::clone(to), number);
-                self.events.remove(&place);
-            }
-        }
-        forgotten
-    }
-
-    /// The same for whatever of a letter the other director has told.
-    pub(super) fn drop_told_of(&mut self, number: u64) -> Vec<Forgotten> {
-        let Some(letter) = self.letters.get(&number) else {
-            return Vec::new();
-        };
-        let to = Arc::clone(&letter.to);
-        let told = letter.events.iter();
-        let told = told.filter(|event| self.is_needless(event, &to));
-        let told: Vec<Arc<str>> = told.cloned().collect();
-        let drop = |event: &Arc<str>| self.drop_told(event, &to, Why::ToldElsewhere);
-        told.iter().flat_map(drop).collect()
-    }
-
     /// Drops what was held for longer than the other director needs to tell it, and what this one
     /// was to tell itself and is of no use any more.
     pub(super) fn forget_old(&mut self, now: Now) -> Vec<Forgotten> {

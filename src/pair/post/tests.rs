@@ -742,3 +742,39 @@ fn what_the_other_one_told_under_a_number_that_it_gives_up_is_told_twice_at_most
     theirs.also(Mono::ZERO, "g/s/6", "g/s/5");
     assert_eq!(heard(&theirs), [1, 2]);
 }
+
+#[test]
+fn what_was_told_before_the_journal_was_lost_is_not_told_again_under_the_same_number() {
+    let after = |told_before: &[&str]| {
+        let mut post = Post::new(Mono::ZERO, TERMS);
+        let entries = told_before.iter().map(|it| Entry::Delivered(told(it, OPS)));
+        post.recall(Mono::ZERO, entries.collect());
+        // The outage that goes on has another number first, until the other director is heard.
+        post.put(1, letter(at(1), "g/s/5/failure/1", OPS, Stage::Own));
+        post.put(2, letter(at(1), "g/s/5/failure/1", "boss@x", Stage::Own));
+        let renumbered = post.renumber([("g/s/5", "g/s/1")]);
+        (
+            numbers(&renumbered.forgotten),
+            renumbered.changed,
+            left(&post),
+        )
+    };
+    let boss = BTreeSet::from([2]);
+    assert_eq!(after(&["g/s/1/failure/1"]), (vec![1], boss, vec![2]));
+    let both = (vec![], BTreeSet::from([1, 2]), vec![1, 2]);
+    assert_eq!(after(&["g/s/1/failure/2"]), both);
+    assert_eq!(after(&["g/s/2/failure/1"]), both);
+    // People know its end: what goes on is other news.
+    assert_eq!(after(&["g/s/1/failure/1", "g/s/1/up/1"]), both);
+}
+
+#[test]
+fn two_messages_to_one_receiver_stay_two_where_the_outage_gets_another_number() {
+    let mut post = Post::new(Mono::ZERO, TERMS);
+    post.put(1, letter(at(1), "g/s/5/failure/1", OPS, Stage::Own));
+    post.put(2, letter(at(1), "g/s/5/failure/1", OPS, Stage::Own));
+    post.delivered(1);
+    let renumbered = post.renumber([("g/s/5", "g/s/1")]);
+    assert_eq!(numbers(&renumbered.forgotten), Vec::<u64>::new());
+    assert_eq!(left(&post), [2]);
+}
