@@ -308,7 +308,7 @@ fn finish(
 /// What came of a drain that was waited for.
 fn came_to(answer: &ServerAnswer) -> ExitCode {
     let drains = || {
-        let servers = answer.servers.iter();
+        let servers = declared(answer);
         servers.map(|server| server.operator.as_ref().and_then(|operator| operator.drain))
     };
     if drains().any(|drain| drain.is_none()) {
@@ -324,19 +324,19 @@ fn came_to(answer: &ServerAnswer) -> ExitCode {
 /// A virtual service and a real server, as answers call them.
 type Name = (String, String);
 
+/// Without those that only have the address that was asked for: nothing can be wished of them.
+fn declared(answer: &ServerAnswer) -> impl Iterator<Item = &ServerWhy> {
+    answer.servers.iter().filter(|it| !it.is_undeclared())
+}
+
 fn names(answer: &ServerAnswer) -> BTreeSet<Name> {
-    let servers = answer.servers.iter();
-    let names = servers.map(|it| (it.virtual_service.clone(), it.real_server.clone()));
+    let names = declared(answer).map(|it| (it.virtual_service.clone(), it.real_server.clone()));
     names.collect()
 }
 
 /// Those of which the daemon knows no more: a reload took them from the file.
 fn gone(drained: &BTreeSet<Name>, answer: &ServerAnswer) -> Vec<Name> {
-    let declared = answer.servers.iter().filter(|it| !it.is_undeclared());
-    let declared: BTreeSet<Name> = declared
-        .map(|it| (it.virtual_service.clone(), it.real_server.clone()))
-        .collect();
-    drained.difference(&declared).cloned().collect()
+    drained.difference(&names(answer)).cloned().collect()
 }
 
 /// What the daemon knows of the real servers; nothing where it knows them no more.
@@ -397,7 +397,7 @@ fn say_end(
     for (service, name) in gone {
         out.line(&format!("{name} in {service}: {GONE}"))?;
     }
-    for server in answer.servers.iter().filter(|it| !it.is_undeclared()) {
+    for server in declared(answer) {
         let (name, service) = (&server.real_server, &server.virtual_service);
         let text = end_of(server, is_over);
         out.line(&format!("{name} in {service}: {text}"))?;
@@ -541,6 +541,48 @@ fn wrong(command: &str, why: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ServerWanted;
+    use crate::wire::server::{Expiry, OperatorRow, fixture};
+
+    /// One that is out, by a drain that came so far.
+    fn drained(drain: DrainRow) -> ServerWhy {
+        ServerWhy {
+            hosts: vec!["web1".to_owned()],
+            operator: Some(OperatorRow {
+                wish: ManualWish::Drain { limit_s: 60 },
+                by: "ann".to_owned(),
+                reason: String::new(),
+                since: 0,
+                until: None,
+                drain: Some(drain),
+                gives_way: false,
+            }),
+            ..fixture::server(ServerWanted::Out, None)
+        }
+    }
+
+    #[test]
+    fn an_entry_of_the_same_address_that_nobody_declared_is_no_part_of_a_drain() {
+        let stranger = ServerWhy {
+            virtual_service: "10.0.0.4:80/tcp".to_owned(),
+            stranger: true,
+            ..fixture::server(ServerWanted::AsFound, Some(1))
+        };
+        let answer = |servers| ServerAnswer {
+            time: 0,
+            source: Some(Source::Daemon),
+            servers,
+            expiry: Expiry::default(),
+        };
+        let before = answer(vec![drained(DrainRow::Drained), stranger.clone()]);
+        assert_eq!(gone(&names(&before), &before), []);
+        assert_eq!(came_to(&before), ExitCode::SUCCESS);
+        let cut_off = answer(vec![drained(DrainRow::CutOff), stranger.clone()]);
+        assert_eq!(came_to(&cut_off), ExitCode::from(CUT_OFF));
+        let lost = gone(&names(&before), &answer(vec![stranger]));
+        let lost: Vec<&str> = lost.iter().map(|(service, _)| &**service).collect();
+        assert_eq!(lost, ["10.0.0.3:80/tcp"]);
+    }
 
     #[test]
     fn a_reason_that_would_be_cut_is_refused_with_the_bound() {
