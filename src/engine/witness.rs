@@ -208,7 +208,8 @@ impl Witnesses {
     }
 
     /// What waited of a service is void: it is good, by a run of this number where it was a run.
-    /// A check of a single host that began later stays.
+    /// A check of a single host that began later stays, and one of an address that the name has
+    /// left: what is good looked at the new one.
     pub(super) fn forget_doubts(&mut self, id: ServiceId, run: Option<RunId>) {
         let mut doubts = self.doubts.remove(&id).unwrap_or_default();
         if let Some(first) = doubts.front() {
@@ -216,7 +217,14 @@ impl Witnesses {
         }
         let all = doubts.len();
         doubts.retain(|doubt| match &doubt.report {
-            Doubted::Run(going, _) => run.is_some_and(|run| going.run > run),
+            Doubted::Run(going, _) => match going.purpose {
+                Purpose::Former => true,
+                Purpose::Slot
+                | Purpose::Recheck
+                | Purpose::Trip
+                | Purpose::Beside
+                | Purpose::Witness => run.is_some_and(|run| going.run > run),
+            },
             Doubted::Traps(_) => false,
         });
         let gone = all.saturating_sub(doubts.len());
@@ -434,13 +442,13 @@ impl Engine {
     fn counts(&mut self, now: Now, report: Doubted, actions: &mut Vec<Action>) {
         match report {
             Doubted::Traps(heard) => self.heard(now, heard, actions),
-            Doubted::Run(going, report) if going.purpose.is_slot() => {
-                self.slot_counts(now, going, report, actions);
-            }
-            Doubted::Run(going, report) if going.purpose == Purpose::Former => {
-                self.former_counts(now, &going, &report, actions);
-            }
-            Doubted::Run(going, report) => self.between_counts(now, &going, &report, actions),
+            Doubted::Run(going, report) => match going.purpose {
+                Purpose::Slot => self.slot_counts(now, going, report, actions),
+                Purpose::Former => self.former_counts(now, &going, &report, actions),
+                Purpose::Recheck | Purpose::Trip | Purpose::Beside | Purpose::Witness => {
+                    self.between_counts(now, &going, &report, actions);
+                }
+            },
         }
     }
 
@@ -470,14 +478,18 @@ impl Engine {
                 let found = self.found(id, &heard.report, &heard.hosts);
                 self.remember_doubt(now, id, Purpose::Slot, &found, &heard.report);
             }
-            Doubted::Run(going, report) if going.purpose == Purpose::Former => {
-                self.only_good_former_counts(now, &going, &report, actions);
-            }
-            Doubted::Run(going, report) => {
-                let found = self.found(id, &report, &going.hosts);
-                self.only_good_counts(now, &going, &found, actions);
-                self.remember_doubt(now, id, going.purpose, &found, &report);
-            }
+            Doubted::Run(going, report) => match going.purpose {
+                Purpose::Former => self.only_good_former_counts(now, &going, &report, actions),
+                Purpose::Slot
+                | Purpose::Recheck
+                | Purpose::Trip
+                | Purpose::Beside
+                | Purpose::Witness => {
+                    let found = self.found(id, &report, &going.hosts);
+                    self.only_good_counts(now, &going, &found, actions);
+                    self.remember_doubt(now, id, going.purpose, &found, &report);
+                }
+            },
         }
     }
 
@@ -488,12 +500,18 @@ impl Engine {
             return;
         }
         let (found, is_all) = match report {
-            // It looks where the service does not look any more.
-            Doubted::Run(going, _) if going.purpose == Purpose::Former => return,
-            Doubted::Run(going, report) => {
-                let found = self.found(id, report, &going.hosts);
-                (found, self.is_of_all(going))
-            }
+            Doubted::Run(going, report) => match going.purpose {
+                // It looks where the service does not look any more.
+                Purpose::Former => return,
+                Purpose::Slot
+                | Purpose::Recheck
+                | Purpose::Trip
+                | Purpose::Beside
+                | Purpose::Witness => {
+                    let found = self.found(id, report, &going.hosts);
+                    (found, self.is_of_all(going))
+                }
+            },
             Doubted::Traps(_) => (Box::default(), true),
         };
         let report = report.report();

@@ -791,3 +791,45 @@ fn a_good_run_voids_no_crash_that_was_seen_since_it_began() {
     play.end(GATE, &[]);
     assert_eq!(play.table(), ["10.0.1.2"]);
 }
+
+#[test]
+fn a_good_run_says_nothing_of_the_address_that_the_name_has_left() {
+    let model = with_section(model(vec![gate(), web()], &["10.0.1.1", "10.0.1.2"]), 1);
+    let id = model.find("web", "http").expect("a service");
+    let began = at(0.0).mono;
+    let doubt = |run, purpose| Doubt {
+        report: Doubted::Run(
+            Going {
+                run: RunId(run),
+                service: id,
+                purpose,
+                started: began,
+                hosts: Vec::new(),
+                checked: BTreeSet::new(),
+                tripped: BTreeSet::new(),
+                answers: 0,
+                former: Vec::new(),
+            },
+            Report {
+                ended: Ended::Exited(1),
+                output: Vec::new(),
+                hosts: Vec::new(),
+                took: seconds(0),
+            },
+        ),
+        began,
+        ended: began,
+    };
+    for good in [Some(RunId(3)), None] {
+        let mut witnesses = Witnesses::new(&model);
+        witnesses.put_aside(doubt(1, Purpose::Slot));
+        witnesses.put_aside(doubt(2, Purpose::Former));
+        witnesses.forget_doubts(id, good);
+        let left = witnesses.take_doubt(id).map(|left| left.report);
+        let Some(Doubted::Run(left, _)) = left else {
+            panic!("{left:?}");
+        };
+        assert_eq!(left.purpose, Purpose::Former);
+        assert!(!witnesses.has_doubts(id));
+    }
+}
