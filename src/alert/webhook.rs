@@ -118,13 +118,14 @@ impl Poster {
         match request.send().await {
             Ok(response) => answered(response, now).await,
             Err(error) => {
+                let cause = || cause(std::error::Error::source(&error));
                 if error.is_timeout() {
                     let limit = options.timeout.as_secs();
                     Posted::Closed(format!("no answer within {limit} s"), None)
                 } else if error.is_connect() {
-                    Posted::Unsent(format!("cannot connect: {}", cause(&error)))
+                    Posted::Unsent(format!("cannot connect: {}", cause()))
                 } else {
-                    Posted::Closed(format!("no answer: {}", cause(&error)), None)
+                    Posted::Closed(format!("no answer: {}", cause()), None)
                 }
             }
         }
@@ -163,11 +164,14 @@ const KNOWN_CAUSES: [(io::ErrorKind, &str); 4] = [
     (io::ErrorKind::NetworkUnreachable, "no route to it"),
 ];
 
+/// What the standard library puts before the system's word on a name.
+const LOOKUP_FAILED: &str = "failed to lookup address information: ";
+
 /// What it came from, without the layers above that, which name the URL and may name a token in it.
-fn cause(error: &reqwest::Error) -> String {
+fn cause(source: Option<&(dyn std::error::Error + 'static)>) -> String {
     let mut is_name = false;
     let mut last = String::new();
-    let mut next = std::error::Error::source(error);
+    let mut next = source;
     while let Some(cause) = next {
         last = cause.to_string();
         if let Some(error) = cause.downcast_ref::<io::Error>() {
@@ -184,7 +188,10 @@ fn cause(error: &reqwest::Error) -> String {
         next = cause.source();
     }
     match (is_name, last.as_str()) {
-        (true, _) => one_line(&format!("its name has no address: {last}")),
+        (true, _) => {
+            let why = last.strip_prefix(LOOKUP_FAILED).unwrap_or(&last);
+            one_line(&format!("cannot look its name up: {why}"))
+        }
         (false, "") => "the connection broke".to_owned(),
         (false, _) => one_line(&last),
     }

@@ -156,3 +156,74 @@ async fn why_a_receiver_is_not_reached_is_said_in_a_few_words() {
     );
     hangs_up.await.unwrap();
 }
+
+/// An error with one below it, as layers of clients make them.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Layer {
+    text: &'static str,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+fn layer(text: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Layer {
+    let source: Option<Box<dyn std::error::Error + Send + Sync>> = Some(Box::new(source));
+    Layer { text, source }
+}
+
+#[test]
+fn the_cause_is_what_lies_lowest_in_the_words_of_the_checks() {
+    let lookup = "failed to lookup address information: Temporary failure in name resolution";
+    let name = layer("dns error", io::Error::other(lookup));
+    let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+    let closed = Layer {
+        text: "connection closed before message completed",
+        source: None,
+    };
+    for (error, expected) in [
+        (
+            layer("client error (Connect)", name),
+            "cannot look its name up: Temporary failure in name resolution",
+        ),
+        (
+            layer(
+                "client error (Connect)",
+                layer("tcp connect error", refused),
+            ),
+            "connection refused",
+        ),
+        (
+            layer("client error (SendRequest)", closed),
+            "connection closed before message completed",
+        ),
+    ] {
+        assert_eq!(cause(Some(&error)), expected);
+    }
+    assert_eq!(cause(None), "the connection broke");
+}
+
+/// A name server that is away.
+struct NoNames;
+
+impl reqwest::dns::Resolve for NoNames {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        Box::pin(async { Err(io::Error::other("no name server answers").into()) })
+    }
+}
+
+/// The layers that our client's library puts above it: a newer one may call them otherwise.
+#[tokio::test]
+async fn a_name_that_cannot_be_looked_up_is_told_from_a_receiver_that_does_not_answer() {
+    let client = Client::builder()
+        .tls_backend_preconfigured(tls().unwrap())
+        .no_proxy()
+        .dns_resolver(Arc::new(NoNames))
+        .build()
+        .unwrap();
+    let error = client.post("http://receiver.example/").send().await;
+    let error = error.unwrap_err();
+    assert!(error.is_connect());
+    assert_eq!(
+        cause(std::error::Error::source(&error)),
+        "cannot look its name up: no name server answers"
+    );
+}
