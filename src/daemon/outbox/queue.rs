@@ -480,11 +480,14 @@ impl Queue {
         }
     }
 
-    /// How long a message waits at least for its next try: its own pause, not that of its endpoint.
+    /// How long a message waits at least for its next try: its own pause, or that of its endpoint.
     pub(super) fn again_in(&self, now: Now, number: u64) -> Duration {
-        let entry = self.entries.get(&number);
-        let lane = entry.and_then(|entry| self.lanes.get(&entry.lane));
-        lane.map_or(Duration::ZERO, |lane| lane.not_before.since(now.mono))
+        let Some(entry) = self.entries.get(&number) else {
+            return Duration::ZERO;
+        };
+        let own = self.lanes.get(&entry.lane).map(|lane| lane.not_before);
+        let rests = self.agenda.rests_until(&entry.lane.endpoint());
+        rests.max(own.unwrap_or(rests)).since(now.mono)
     }
 
     /// One more mail to `to` has left, whatever sender it had.

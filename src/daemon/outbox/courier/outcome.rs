@@ -41,10 +41,11 @@ impl Courier {
                 fault,
             } => {
                 let endpoint = self.queue.entry(number).map(|entry| entry.lane.endpoint());
-                self.settle(number, outcome, left_out);
+                // First, since the message waits as long as its receiver rests.
                 if let Some(endpoint) = endpoint {
                     self.endpoint_done(&endpoint, fault);
                 }
+                self.settle(number, outcome, left_out);
             }
             JobReport::Program {
                 key,

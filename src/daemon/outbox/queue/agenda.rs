@@ -216,6 +216,12 @@ impl Agenda {
         });
     }
 
+    /// Until when nothing goes there.
+    pub(super) fn rests_until(&self, endpoint: &Endpoint) -> Mono {
+        let line = self.lines.get(endpoint);
+        line.map_or(Mono::ZERO, |line| line.not_before)
+    }
+
     /// It need not rest any longer.
     pub(super) fn try_at_once(&mut self, endpoint: &Endpoint) {
         self.change(endpoint, |line| line.not_before = Mono::ZERO);

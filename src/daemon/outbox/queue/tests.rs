@@ -110,6 +110,19 @@ fn while_the_relay_is_away_events_go_on_collecting() {
 }
 
 #[test]
+fn a_message_waits_as_long_as_its_receiver_rests() {
+    let mut queue = queue(Limits::default());
+    hook(&mut queue, at(0), 1, "http://h/", "g/http");
+    queue.due(at(0));
+    let receiver = Endpoint::Webhook("http://h/".into());
+    let asked = Some(Duration::from_secs(120));
+    queue.endpoint_done(at(1), &receiver, Some(("503".to_owned(), asked)));
+    queue.settle(at(1), 1, Outcome::Later("503".to_owned()), 0);
+    assert_eq!(queue.again_in(at(1), 1), Duration::from_secs(120));
+    assert_eq!(queue.next(), Some(at(121).mono));
+}
+
+#[test]
 fn a_recipient_that_is_refused_for_now_does_not_hold_the_others() {
     let mut queue = queue(Limits::default());
     for (number, to) in [(1, "a@b"), (2, "c@d")] {
