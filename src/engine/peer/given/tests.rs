@@ -6,9 +6,8 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::engine::event::{AlertCall, Event, PeerTold, RunId};
-use crate::engine::fixture::{alerting, at, exited, model, service};
-use crate::engine::saved::{Record, Saved};
-use crate::model::{Model, Service};
+use crate::engine::fixture::{at, exited, watched, write};
+use crate::engine::saved::Saved;
 use crate::pair::talk::{EventId, EventKind};
 
 const SPEAKS: Speaking = Speaking::Speaks;
@@ -19,16 +18,6 @@ struct Desk {
     engine: Engine,
     journal: Saved,
     seconds: f64,
-}
-
-fn watched() -> Arc<Model> {
-    let service = Service {
-        periods: vec![alerting()],
-        ..service("g", "s")
-    };
-    let mut model = model(vec![service]);
-    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
-    Arc::new(model)
 }
 
 impl Desk {
@@ -46,15 +35,7 @@ impl Desk {
 
     fn handle(&mut self, event: Event) -> Vec<Action> {
         let actions = self.engine.handle(at(self.seconds), event);
-        for action in &actions {
-            if let Action::Record(record) = action {
-                let Record { key, value } = (**record).clone();
-                match value.is_null() {
-                    true => drop(self.journal.records.remove(&key)),
-                    false => drop(self.journal.records.insert(key, value)),
-                }
-            }
-        }
+        write(&mut self.journal, &actions);
         actions
     }
 
