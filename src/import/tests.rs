@@ -1263,6 +1263,7 @@ fn work_grows_with_real_servers_and_no_faster() {
             "{some} {more} {most}"
         );
     }
-    // A page is tried once, however many real servers have it.
-    assert!(ldirectord(100) < 100 * 4);
+    // A page is tried once, however many real servers have it, and what is written is loaded once.
+    let looks = ldirectord(100);
+    assert!(looks < 100 * 8, "{looks}");
 }

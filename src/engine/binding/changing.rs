@@ -237,18 +237,20 @@ impl Bindings {
             .filter(|key| key.family() == family)
             .filter_map(|&key| self.sections.section(&self.model, key));
         for section in sections {
-            let own = section.servers.iter().filter(|it| it.host == *host);
-            let ports: BTreeSet<u16> = own.map(|server| server.port).collect();
-            let others = section.servers.iter();
-            let mut others = others.filter(|it| it.host != *host && ports.contains(&it.port));
-            let other = others.find(|it| {
-                let enters = entering.contains(&(it.host.clone(), family));
-                let entered = self.addresses.next(&it.host, family).filter(|_| enters);
-                let there = entered.or_else(|| self.addresses.current(&it.host, family));
+            let servers = section.servers.iter().map(|it| (&it.host, it.port));
+            let fallback = section.fallback.iter().map(|it| (&it.host, it.port));
+            let all = servers.chain(fallback);
+            let own = all.clone().filter(|&(it, _)| it == host);
+            let ports: BTreeSet<u16> = own.map(|(_, port)| port).collect();
+            let mut others = all.filter(|(it, port)| *it != host && ports.contains(port));
+            let other = others.find(|&(it, _)| {
+                let enters = entering.contains(&(it.clone(), family));
+                let entered = self.addresses.next(it, family).filter(|_| enters);
+                let there = entered.or_else(|| self.addresses.current(it, family));
                 there == Some(next)
             });
-            if let Some(other) = other {
-                return Some(&other.host);
+            if let Some((other, _)) = other {
+                return Some(other);
             }
         }
         None

@@ -438,6 +438,19 @@ fn what_nobody_judges_moves_with_its_name_at_once() {
     assert_eq!(fallback(&farm), ["10.1.0.8"]);
     farm.resolves("fb", "10.1.0.9");
     assert_eq!(fallback(&farm), ["10.1.0.9"]);
+    // The address of a real server is none for a fallback: it would be lost.
+    farm.said();
+    farm.resolves("fb", "10.1.0.3");
+    assert_eq!(fallback(&farm), ["10.1.0.9"]);
+    let said = farm.said().join("\n");
+    assert!(said.contains("as w3 has"), "{said}");
+    farm.resolves("fb", "10.1.0.9");
+    // Nor is that of the fallback one for a real server.
+    farm.resolves("w3", "10.1.0.9");
+    farm.succeeds("www/http");
+    farm.applies(&mut table);
+    assert_eq!(fallback(&farm), ["10.1.0.9"]);
+    farm.resolves("w3", "10.1.0.3");
     // Nor do two of them become one.
     farm.said();
     farm.resolves("w1", "10.1.0.2");
