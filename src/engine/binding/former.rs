@@ -26,8 +26,8 @@ impl Former {
     /// As a person is told.
     pub(super) const fn stays(self) -> &'static str {
         match self {
-            Self::Checked => "stays in the table as long as it is good itself",
-            Self::Unchecked => "stays in the table as it is, and is not checked any more",
+            Self::Checked => "counts, in the table while it is good itself",
+            Self::Unchecked => "counts as it stands, and is not checked any more",
         }
     }
 }

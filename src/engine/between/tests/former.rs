@@ -202,7 +202,7 @@ fn where_no_check_can_be_sent_the_address_stays_as_it_was_and_that_is_said() {
         let problems = views.iter().filter_map(|it| it.problem.clone());
         problems.collect::<Vec<String>>().join("; ")
     };
-    let checked = "stays in the table as long as it is good itself";
+    let checked = "counts, in the table while it is good itself";
     let mut play = Play::of_file(LINES);
     play.leads("w1", "10.1.0.2");
     play.wait();
@@ -216,6 +216,6 @@ fn where_no_check_can_be_sent_the_address_stays_as_it_was_and_that_is_said() {
     assert_eq!(play.former(), Vec::<String>::new());
     play.end(&["w1"]);
     assert!(play.is_in("10.1.0.1"));
-    let unchecked = "stays in the table as it is, and is not checked any more";
+    let unchecked = "counts as it stands, and is not checked any more";
     assert!(says(&play).contains(unchecked), "{}", says(&play));
 }
