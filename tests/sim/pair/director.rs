@@ -207,13 +207,8 @@ impl Director {
     /// When a call waits no longer for an answer.
     fn answered_at(&self) -> Option<Mono> {
         let calls = self.calls.iter();
-        calls
-            .map(|it| {
-                self.answers
-                    .awaited(&it.event, it.came)
-                    .unwrap_or(Mono::ZERO)
-            })
-            .min()
+        let waiting = calls.filter_map(|it| self.answers.awaited(&it.event, it.came));
+        waiting.min()
     }
 
     /// Gives the outbox what need not wait, in order for each service.

@@ -894,26 +894,39 @@ impl World {
 
     /// The same of all others: who was told of one outage is told of its end before the next, unless
     /// the directors could not agree between those two words. What only one director sees each of
-    /// them sees an outage of its own of, and the end of one may come behind the next.
+    /// them sees an outage of its own of, and the end of one may come behind the next. A message of
+    /// a number that was given up may come once more (`nothing_is_told_twice`), before its end.
     fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, (&str, Mono)> = BTreeMap::new();
+        let (mut told, mut over, mut again) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let others = |it: &&Mail| matches!(it.about, About::Section(_) | About::Apart(_));
         for mail in self.mails.iter().filter(others) {
             let id = EventId::of(&mail.event).unwrap();
             let (place, _) = id.place().unwrap();
+            let is_again = !told.insert(&mail.event);
             let known = open.get(place);
             if id.kind == EventKind::Up {
                 if known.is_some_and(|(outage, _)| *outage == id.outage) {
                     open.remove(place);
                 }
+                over.insert(id.outage);
                 continue;
             }
             let other = known.filter(|(outage, _)| *outage != id.outage);
+            if other.is_some() && is_again && !over.contains(id.outage) {
+                again.insert(id.outage);
+                continue;
+            }
             let is_excused =
                 other.is_none_or(|&(_, at)| self.could_not_agree(at, mail.at, mail.at));
             assert!(is_excused, "{other:?} has no end before {mail:?}");
             open.insert(place, (id.outage, mail.at));
         }
+        let without_end: Vec<_> = again.difference(&over).collect();
+        assert_eq!(
+            without_end, [&""; 0],
+            "told twice, and nobody hears of the end"
+        );
     }
 
     /// Directors that could not agree have agreed by the time they hear each other again: from then
