@@ -86,7 +86,7 @@ impl Peer {
     /// Whether a number of the peer's may name an outage of ours: it had no end here.
     fn may_be(&self, service: &Service, state: &ServiceState, number: i64) -> bool {
         let is_sound = number > state.ended_outage && number <= numbering::NUMBER_MAX;
-        is_sound && number > self.ended.greatest(&name(service))
+        is_sound && !self.ended.is_past(&name(service), number)
     }
 }
 

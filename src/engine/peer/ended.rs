@@ -145,11 +145,12 @@ impl EndedHere {
         })
     }
 
-    /// The greatest number that had its end here; 0 where none is remembered.
-    pub(super) fn greatest(&self, of: &ServiceName) -> i64 {
+    /// Whether a number names nothing that goes on any more: it was given up, or had its end here, or
+    /// a greater one had. A greater one that was given up says nothing of it.
+    pub(super) fn is_past(&self, of: &ServiceName, number: i64) -> bool {
         let spans = self.by_name.get(of);
-        let last = spans.and_then(|spans| spans.last_key_value());
-        last.map_or(0, |(&number, _)| number)
+        let mut later = spans.into_iter().flat_map(|it| it.range(number..));
+        later.any(|(&it, span)| it == number || span.end == EndCall::Called)
     }
 
     /// What is over under this name, by its numbers.

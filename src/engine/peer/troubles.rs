@@ -113,7 +113,7 @@ impl Engine {
             let of = name(key, trouble);
             // Of what the peer has had the end of `untold` knows.
             let is_past = self.peer.has_ended(&of, told.number);
-            if is_past || self.peer.ended.greatest(&of) >= told.number {
+            if is_past || self.peer.ended.is_past(&of, told.number) {
                 return false;
             }
             let is_over = self.is_untroubled(key, trouble);
@@ -294,11 +294,11 @@ impl Engine {
                 number: told.number,
                 reached: told.reached,
             };
-            let peers = self.peers_number(key, trouble);
-            if peers.is_some_and(|peers| peers.number == ours.number) {
+            let open = self.peer.told.outages.get(&name(key, trouble));
+            if open.is_some_and(|peers| peers.id == ours.number) {
                 continue; // `people_know_troubles` below
             }
-            let found = match peers {
+            let found = match self.peers_number(key, trouble) {
                 Some(peers) => Some(peers).filter(|&peers| self.peer.gives_way(ours, peers)),
                 None => self.peer.over_there(&name(key, trouble), ours, began),
             };
@@ -356,9 +356,9 @@ impl Engine {
         }
         let name = name(key, trouble);
         let open = self.peer.told.outages.get(&name)?;
-        let ended = self.peer.ended.greatest(&name);
         let is_known = !self.peer.over.contains(&name);
-        let is_sound = open.id > ended && open.id <= numbering::NUMBER_MAX;
+        let is_past = self.peer.ended.is_past(&name, open.id);
+        let is_sound = !is_past && open.id <= numbering::NUMBER_MAX;
         (is_known && is_sound).then(|| Candidate {
             number: open.id,
             reached: self.peer.reached_there(&name, open.id),

@@ -628,6 +628,47 @@ fn a_trouble_that_goes_on_behind_the_end_that_people_know_is_told_under_another_
     }
 }
 
+/// The peer goes on with the number that this director took, and has former ones of the same time.
+#[test]
+fn a_number_that_both_agreed_on_stays_behind_a_greater_one_that_was_given_up() {
+    let mut model = model(|section| section.min_live = MinLive::Count(1));
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+    director.reports(&fixture::exited(0, ""));
+    let bad = fixture::exited(1, "10.1.0.1 10.1.0.2");
+    let given_up = number_of(&director.reports(&bad));
+    let event = |number| vec![format!("virtual/{VS} too_few/{number}/failure/1").into()];
+    director.tell(Event::Delivered(event(given_up)));
+    let (agreed, former) = (given_up - 7, given_up - 20);
+    director.tell(Event::PeerDelivered(event(agreed)));
+    let mut told = peer("too_few", agreed, Speaking::Speaks);
+    let of = told.outages.keys().next().unwrap().clone();
+    let mut outages = (*told.outages).clone();
+    outages.get_mut(&of).unwrap().reached = Reached::Failure;
+    told.outages = Arc::new(outages);
+    director.tell(Event::Peer(told.clone()));
+    let past = Past {
+        lasted: Lasted {
+            began: Wall::default(),
+            ended: Wall::from_seconds(PEERS),
+        },
+        reached: Reached::Failure,
+        periods: ToldPeriods::default(),
+    };
+    let open = |director: &Director| director.engine.outages().0[&of].id;
+    assert_eq!(open(&director), agreed);
+    assert!(director.engine.ended_outages()[&of].contains_key(&given_up));
+    told.ended = Arc::new([(of.clone(), [(former, past)].into())].into());
+    director.tell(Event::Peer(told.clone()));
+    assert_eq!(open(&director), agreed, "not a former one of the peer's");
+    // Nor is a greater number than one of the peer's that goes on in the way of that.
+    let mut outages = (*told.outages).clone();
+    outages.get_mut(&of).unwrap().id = agreed + 2;
+    told.outages = Arc::new(outages);
+    director.tell(Event::Peer(told));
+    assert_eq!(open(&director), agreed + 2);
+}
+
 /// The number of the peer's trouble.
 const PEERS: i64 = 1_800_000_000;
 
