@@ -392,6 +392,10 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         if self.model.globals.peer.address.is_none() {
+            // From before a reload: that it was still to be told does not outlive that it was.
+            if self.peer.ended.remove(&of, number).is_some() {
+                actions.push(Action::record(forget(&of, number)));
+            }
             return;
         }
         actions.push(record_of(&of, number, &span, now));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{AlertCall, Event, PeerTold, RunId};
+use crate::engine::event::{AlertCall, Event, Memory, PeerTold, RunId};
 use crate::engine::fixture::{at, exited, watched, write};
 use crate::engine::saved::Saved;
 use crate::pair::talk::{EventId, EventKind};
@@ -197,4 +197,21 @@ fn a_number_of_which_nobody_was_told_has_no_end() {
     }));
     assert!(actions.iter().any(|it| matches!(it, Action::Renumber(_))));
     assert_eq!(other.ends(), [stays]);
+}
+
+/// Without a peer nothing is remembered for one: what is told is told.
+#[test]
+fn an_end_is_told_once_where_the_file_has_no_peer_any_more() {
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    let mut alone = watched().as_ref().clone();
+    alone.globals.peer.address = None;
+    let (model, memory) = (Arc::new(alone), Memory::Kept);
+    other.handle(Event::Reload { model, memory });
+    assert_eq!(other.ends(), [stays, given_up]);
+    assert!(other.ends().is_empty(), "once");
+    let keys = other.journal.records.keys();
+    let number = format!(" {given_up}");
+    let known: Vec<&String> = keys.filter(|it| it.ends_with(&number)).collect();
+    assert!(known.is_empty(), "{known:?}");
 }
