@@ -10,7 +10,8 @@
 //!
 //! Each number of the peer's names one outage of ours at most. Ends are remembered for
 //! [`ENDED_KEPT`], [`ENDED_MAX`] of them at most, and in the journal: the link may be down across a
-//! restart.
+//! restart. Those that are still to be told do not age, since their outage goes on, and are the last
+//! that are forgotten where there are too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::effort::look;
 use crate::engine::event::{Action, Renumbering};
-use crate::engine::peer::{Candidate, Peer, alerted, name};
+use crate::engine::peer::{Candidate, Peer, alerted, name, troubles};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::state::Moment;
 use crate::engine::{Engine, numbering};
@@ -39,8 +40,8 @@ const PREFIX: &str = "ended ";
 #[derive(Debug, Default)]
 pub(super) struct EndedHere {
     by_name: BTreeMap<ServiceName, BTreeMap<i64, Span>>,
-    /// The same by their end.
-    order: BTreeSet<(Moment, ServiceName, i64)>,
+    /// The same as they are forgotten: those that are told first, each by their end.
+    order: BTreeSet<(EndCall, Moment, ServiceName, i64)>,
     /// Those of which the end is still to be called.
     due: BTreeSet<(ServiceName, i64)>,
 }
@@ -60,7 +61,7 @@ struct Span {
 }
 
 /// What is known of the calls that tell the end of what is over here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum EndCall {
     /// They are out, or there are none.
@@ -122,7 +123,11 @@ impl EndedHere {
                         ended: over.min(now.wall),
                         reached: it.reached,
                         periods: it.periods,
-                        end,
+                        // What is no longer in the file is not found good any more.
+                        end: match end {
+                            EndCall::Due if is_in_file(model, &it.of) => EndCall::Due,
+                            EndCall::Due | EndCall::Called => EndCall::Called,
+                        },
                     };
                     ended.put(it.of, it.id, span);
                 }
@@ -170,7 +175,7 @@ impl EndedHere {
         if span.end == EndCall::Due {
             self.due.insert((of.clone(), number));
         }
-        self.order.insert((span.over, of.clone(), number));
+        self.order.insert((span.end, span.over, of.clone(), number));
         self.by_name.entry(of).or_default().insert(number, span);
     }
 
@@ -180,7 +185,8 @@ impl EndedHere {
         if spans.is_empty() {
             self.by_name.remove(of);
         }
-        self.order.remove(&(span.over, of.clone(), number));
+        self.order
+            .remove(&(span.end, span.over, of.clone(), number));
         self.due.remove(&(of.clone(), number));
         Some(span)
     }
@@ -206,8 +212,9 @@ impl EndedHere {
     /// Forgets what is too old or too much: the records that forget it.
     fn drop_old(&mut self, now: Now) -> Vec<Record> {
         let mut gone = Vec::new();
-        while let Some((over, of, number)) = self.order.first() {
-            if over.ago(now) <= ENDED_KEPT && self.order.len() <= ENDED_MAX {
+        while let Some((end, over, of, number)) = self.order.first() {
+            let is_old = end.is_called() && over.ago(now) > ENDED_KEPT;
+            if !is_old && self.order.len() <= ENDED_MAX {
                 break;
             }
             let (of, number) = (of.clone(), *number);
@@ -302,6 +309,11 @@ impl Peer {
 
 fn candidate((&number, past): (&i64, &Past)) -> (Lasted, Candidate) {
     (past.lasted, Candidate::past(number, past))
+}
+
+/// Whether the file has what this is a name of.
+fn is_in_file(model: &Model, of: &ServiceName) -> bool {
+    model.find(&of.group, &of.service).is_some() || troubles::place(model, of).is_some()
 }
 
 impl Engine {

@@ -277,3 +277,38 @@ fn a_thousand_ends_are_remembered_the_newest() {
         (ENDED_MAX, ENDED_MAX)
     );
 }
+
+#[test]
+fn of_too_many_those_that_are_still_to_be_told_are_forgotten_last() {
+    let mut ended = EndedHere::default();
+    let most = i64::try_from(ENDED_MAX).unwrap();
+    let span = |second: i64, end| {
+        let now = at(f64::from(u32::try_from(second).unwrap()));
+        Span {
+            since: Moment::of(now),
+            began: now.wall,
+            over: Moment::of(now),
+            ended: now.wall,
+            reached: Reached::Failure,
+            periods: ToldPeriods::default(),
+            end,
+        }
+    };
+    for second in 0..most + 1 {
+        let end = match second {
+            0 => EndCall::Due,
+            _ => EndCall::Called,
+        };
+        ended.put(of(), EPOCH + second, span(second, end));
+    }
+    ended.drop_old(at(2_000.0));
+    assert!(ended.has(&of(), EPOCH) && !ended.has(&of(), EPOCH + 1));
+    // They have the same limit.
+    for second in 0..most + 1 {
+        ended.put(of(), EPOCH + second, span(second, EndCall::Due));
+    }
+    ended.drop_old(at(2_000.0));
+    assert!(!ended.has(&of(), EPOCH) && ended.has(&of(), EPOCH + 1));
+    assert_eq!(ended.order.len(), ENDED_MAX);
+    assert_eq!(ended.due().len(), ENDED_MAX);
+}

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::engine::event::{AlertCall, Event, Memory, PeerTold, RunId};
 use crate::engine::fixture::{at, exited, watched, write};
+use crate::engine::peer::ended::EndedHere;
 use crate::engine::saved::Saved;
 use crate::pair::talk::{EventId, EventKind};
 
@@ -214,4 +215,27 @@ fn an_end_is_told_once_where_the_file_has_no_peer_any_more() {
     let number = format!(" {given_up}");
     let known: Vec<&String> = keys.filter(|it| it.ends_with(&number)).collect();
     assert!(known.is_empty(), "{known:?}");
+}
+
+#[test]
+fn an_outage_of_more_than_a_day_has_the_end_of_both_numbers() {
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    for desk in [&mut one, &mut other] {
+        desk.seconds += 25.0 * 3_600.0;
+    }
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    other.restart();
+    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+    let before = other.journal.clone();
+    assert_eq!(other.ends(), [stays, given_up]);
+    let mut gone = watched().as_ref().clone();
+    gone.services.clear();
+    let now = at(other.seconds);
+    let (ended, _) = EndedHere::restore(&gone, &before, now);
+    assert!(ended.due().is_empty(), "nobody finds it good any more");
+    // From then on it ages like every end.
+    other.seconds += 25.0 * 3_600.0;
+    other.restart();
+    assert!(other.engine.ended_outages().is_empty());
 }
