@@ -132,6 +132,12 @@ impl Chronicle {
                 self.keep(time, "service_up", of(model, *service), text);
             }
             // 10,000 of them follow each start; a reader finds the state in `services`.
+            Note::AnotherOutage(service) => {
+                let (group, name) = names(model, *service);
+                tracing::info!(group, service = name, "service goes on as another outage");
+                let text = "goes on as another outage".to_owned();
+                self.keep(time, "another_outage", of(model, *service), text);
+            }
             Note::ServiceTested(service) => {
                 let (group, name) = names(model, *service);
                 tracing::debug!(group, service = name, "service tested");

@@ -278,7 +278,8 @@ impl Engine {
         // the outage forgotten: by the journal too.
         let is_forgotten = state.outage.is_some() || state.ack.is_some();
         let memory = state.periods.clone();
-        state.recover(now, service);
+        state.end_outage(service);
+        state.last_success = Some(now.wall);
         state.set_text(EventText::of(heard.report));
         if was != Status::Ok || is_forgotten || state.periods != memory {
             actions.push(record(service, state, now));

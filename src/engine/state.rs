@@ -252,12 +252,11 @@ impl ServiceState {
     }
 
     /// Ends the outage, after the upalerts have been decided (docs/mon.md, "Events").
-    pub(crate) fn recover(&mut self, now: Now, service: &Service) {
+    pub(crate) fn end_outage(&mut self, service: &Service) {
         if let Some(outage) = self.outage.take() {
             self.ended_outage = self.ended_outage.max(outage.id);
         }
         self.ack = None;
-        self.last_success = Some(now.wall);
         let Some(memory) = &mut self.periods else {
             return;
         };

@@ -228,6 +228,9 @@ fn note(it: &Note, engine: &Engine) -> String {
                 Readable(*outage)
             )
         }
+        Note::AnotherOutage(service) => {
+            format!("{} goes on as another outage", name(*service, engine))
+        }
         Note::ServiceTested(service) => format!("{} is tested", name(*service, engine)),
         Note::Throttled {
             limit,

@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::event::{Action, RunId, Speaking, Status};
+use crate::engine::event::{Action, Note, RunId, Speaking, Status};
 use crate::engine::going::Began;
 use crate::engine::peer::{Peer, name};
 use crate::engine::{Engine, numbering, report};
@@ -199,6 +199,9 @@ impl Engine {
                 continue;
             }
             self.end_unseen(now, id, actions);
+            let state = &mut self.states[id.index()];
+            (state.status, state.exit, state.text) = (Status::Untested, None, None);
+            actions.push(report::record(service, state, now));
         }
         self.end_troubles_that_were_over(now, actions, |of, number| {
             news.reached(&of.group, &of.service, number) == Reached::End
@@ -228,6 +231,8 @@ impl Engine {
         let is_later = runs.is_none_or(|(run, latest)| run > latest);
         if is_later && self.peer.told.speaking == Speaking::Speaks {
             self.end_unseen(now, id, actions);
+            // It goes on failing all the time: the failure that follows is its record.
+            actions.push(Action::Note(Note::AnotherOutage(id)));
         }
     }
 
@@ -247,10 +252,7 @@ impl Engine {
         let over = (outage.latest, outage.last_failure);
         let ours = (ours, ToldPeriods::default());
         self.keep_end(now, name(service), ours, (since, over), actions);
-        let state = &mut self.states[id.index()];
-        state.recover(now, service);
-        (state.status, state.exit, state.text) = (Status::Untested, None, None);
-        actions.push(report::record(service, state, now));
+        self.states[id.index()].end_outage(service);
     }
 
     /// An outage that began here may be one of the peer's, of which people know.

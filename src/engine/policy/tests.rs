@@ -76,7 +76,7 @@ impl Story {
         self.gate_open |= decision.ruling == Ruling::Passed;
         if exit == 0 {
             self.gate_open = false;
-            self.state.recover(now, &self.service);
+            self.state.end_outage(&self.service);
         }
         self.state.set_text(text);
         decision

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::event::{Event, PeerTold, RunId};
+use crate::engine::event::{AlertCall, Event, Note, PeerTold, RunId};
 use crate::engine::fixture::{EPOCH, at, exited, watched, write};
 use crate::engine::saved::Saved;
 
@@ -44,6 +44,13 @@ impl Desk {
     fn hears(&mut self, exit: i32) -> Vec<String> {
         let run = self.starts();
         self.ends(run, exit)
+    }
+
+    /// The same, and all that it causes.
+    fn calls(&mut self, exit: i32) -> Vec<Action> {
+        let run = self.starts();
+        let report = exited(exit, "h1\n");
+        self.handle(Event::RunEnded { run, report })
     }
 
     /// The next check begins.
@@ -278,6 +285,34 @@ fn what_fails_on_behind_the_end_that_people_know_is_told_under_another_number() 
         desk.delivers(second, "failure/1");
         assert_eq!(desk.hears(0), [format!("g/s/{second}/up/1")]);
     }
+}
+
+/// It is failing all the time: nobody has seen it good, and it is no new service.
+#[test]
+fn what_fails_on_behind_an_end_is_no_success_and_no_first_check() {
+    let (mut desk, other) = (Desk::new(0.0), Desk::new(0.0));
+    let value = |calls: &[AlertCall], name: &str| {
+        let environment = calls[0].environment.iter();
+        let named = environment.filter(|(it, _)| it == name);
+        named.map(|(_, value)| value.clone()).next_back()
+    };
+    desk.calls(1);
+    let (first, _) = desk.open().unwrap();
+    desk.delivers(first, "failure/1");
+    desk.listens(&other, Speaking::Speaks, Speaking::Silent);
+    let end = format!("g/s/{first}/up/1").into();
+    desk.handle(Event::PeerDelivered(vec![end]));
+    let actions = desk.calls(1);
+    let calls: Vec<AlertCall> = actions.iter().filter_map(Action::sent).cloned().collect();
+    assert!(desk.open().unwrap().0 > first);
+    assert_eq!(value(&calls, "MON_LAST_SUCCESS").as_deref(), Some("0"));
+    assert!(value(&calls, "MON_LAST_OUTPUT").is_some());
+    let notes = actions.iter().filter_map(|it| match it {
+        Action::Note(note @ (Note::ServiceDown { .. } | Note::AnotherOutage(_))) => Some(note),
+        _ => None,
+    });
+    let notes: Vec<&Note> = notes.collect();
+    assert_eq!(notes, [&Note::AnotherOutage(ServiceId(0))]);
 }
 
 /// The check that was under way when the other director told the end says nothing of what was
