@@ -237,17 +237,41 @@ impl EndedHere {
         now: Now,
         reached: impl Fn(&ServiceName, i64) -> Reached,
     ) -> Vec<Action> {
-        let mut records = Vec::new();
-        for (of, spans) in &mut self.by_name {
-            for (&number, span) in spans {
-                let news = reached(of, number);
-                if news > span.reached {
-                    span.reached = news;
-                    records.push(record_of(of, number, span, now));
-                }
-            }
+        let all = self.by_name.iter();
+        let all = all.flat_map(|(of, spans)| spans.iter().map(move |(id, span)| (of, *id, span)));
+        let raised = all.filter_map(|(of, number, span)| {
+            let news = reached(of, number);
+            (news > span.reached).then(|| (of.clone(), number, news))
+        });
+        let raised: Vec<(ServiceName, i64, Reached)> = raised.collect();
+        let records = raised.into_iter().filter_map(|(of, number, news)| {
+            let span = self.remove(&of, number)?;
+            let span = Span {
+                reached: news,
+                end: match news {
+                    Reached::End => EndCall::Called,
+                    Reached::Nothing | Reached::Failure => span.end,
+                },
+                ..span
+            };
+            let record = record_of(&of, number, &span, now);
+            self.put(of, number, span);
+            Some(record)
+        });
+        records.collect()
+    }
+
+    /// What the peer says of those that are still to be told: the records that change.
+    fn hear_ends(&mut self, now: Now, ended: &EndedOutages) -> Vec<Action> {
+        if self.due.is_empty() {
+            return Vec::new();
         }
-        records
+        let due = self.due.clone();
+        self.raise_reached(now, |of, number| {
+            let there = ended.get(of).and_then(|it| it.get(&number));
+            let there = there.filter(|_| due.contains(&(of.clone(), number)));
+            there.map_or(Reached::Nothing, |it| it.reached)
+        })
     }
 }
 
@@ -420,6 +444,7 @@ impl Engine {
     pub(super) fn agree_on_ended(&mut self, now: Now, actions: &mut Vec<Action>) {
         let gone = self.peer.ended.drop_old(now).into_iter();
         actions.extend(gone.map(Action::record));
+        actions.extend(self.peer.ended.hear_ends(now, &self.peer.told.ended));
         let (ended, outages) = (&self.peer.told.ended, &self.peer.told.outages);
         let is_there = |of: &&ServiceName| ended.contains_key(*of) || outages.contains_key(*of);
         let ours = self.peer.ended.by_name.keys().filter(is_there);

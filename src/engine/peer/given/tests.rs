@@ -239,3 +239,22 @@ fn an_outage_of_more_than_a_day_has_the_end_of_both_numbers() {
     other.restart();
     assert!(other.engine.ended_outages().is_empty());
 }
+
+#[test]
+fn nothing_is_due_of_which_the_other_one_told_the_end() {
+    for is_heard_at_once in [true, false] {
+        let ([mut one, mut other], [_, given_up]) = told_by_both();
+        hear_each_other(&mut one, &mut other, [SPEAKS, SILENT]);
+        assert_eq!(other.engine.peer.ended.due().len(), 1);
+        one.ends();
+        let end = vec![format!("g/s/{given_up}/up/1").into()];
+        one.handle(Event::Delivered(end.clone()));
+        match is_heard_at_once {
+            true => drop(other.handle(Event::PeerDelivered(end))),
+            false => other.hears(&one, [SILENT, SPEAKS], true),
+        }
+        assert_eq!(other.engine.peer.ended.due().len(), 0, "{is_heard_at_once}");
+        other.restart();
+        assert_eq!(other.engine.peer.ended.due().len(), 0, "{is_heard_at_once}");
+    }
+}
