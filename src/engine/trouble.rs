@@ -320,8 +320,20 @@ impl Engine {
             news: SectionNews::Over(trouble, text.clone()),
         }));
         self.trouble_ended(now, section, trouble, told, actions);
+        self.call_end(now, section, (trouble, told), &text, actions);
+    }
+
+    /// Calls for the end of one with this text; what the log has of it is not said here.
+    pub(super) fn call_end(
+        &mut self,
+        now: Now,
+        section: &DeclaredService,
+        (trouble, told): (Trouble, Told),
+        text: &str,
+        actions: &mut Vec<Action>,
+    ) {
         let kind = AlertKind::Up;
-        self.alert(now, section, (trouble, kind), told, &text, actions);
+        self.alert(now, section, (trouble, kind), told, text, actions);
         actions.push(forget(section.key, trouble));
     }
 

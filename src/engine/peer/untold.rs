@@ -34,8 +34,26 @@ struct Untold {
     past: Past,
     /// For which periods it is to be told.
     upalerts: Vec<u32>,
+    why: Why,
+}
+
+/// Why the end of this number is told beside those of what this director sees end.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// Only the other director saw it.
+    SeenThere,
+    /// This director gave the number up.
+    GivenUp,
+}
+
+impl Why {
     /// What people read.
-    text: &'static str,
+    const fn text(self) -> &'static str {
+        match self {
+            Self::SeenThere => SEEN_THERE,
+            Self::GivenUp => UNDER_TWO,
+        }
+    }
 }
 
 impl Untold {
@@ -60,7 +78,7 @@ impl Untold {
             number,
             past,
             upalerts,
-            text: SEEN_THERE,
+            why: Why::SeenThere,
         })
     }
 
@@ -70,7 +88,7 @@ impl Untold {
             number,
             upalerts: past.periods.upalerts.clone(),
             past,
-            text: UNDER_TWO,
+            why: Why::GivenUp,
         }
     }
 
@@ -152,7 +170,7 @@ impl Engine {
         let service = model.service(id);
         let of = name(service);
         for end in self.peer.untold(now, &of) {
-            let text = EventText::said(end.text);
+            let text = EventText::said(end.why.text());
             let mut outage = Outage::new(now, end.number);
             (outage.since, outage.first_failure) = end.began(now);
             self.states[id.index()].begin(outage);
@@ -210,8 +228,16 @@ impl Engine {
                     end_heard: None,
                     begin: Begin::Told,
                 };
-                self.troubles.insert((section.key, trouble), told);
-                self.end_trouble(now, section, trouble, actions);
+                match end.why {
+                    Why::SeenThere => {
+                        self.troubles.insert((section.key, trouble), told);
+                        self.end_trouble(now, section, trouble, actions);
+                    }
+                    Why::GivenUp => {
+                        let text = end.why.text().trim_end();
+                        self.call_end(now, section, (trouble, told), text, actions);
+                    }
+                }
                 self.keep_untold(now, of.clone(), end, actions);
             }
         }

@@ -8,8 +8,8 @@ use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
 use crate::engine::event::{
-    Action, Aim, AlertCall, AlertKind, Caution, Contested, Event, ManualWish, Order, PeerTold,
-    RealServerName, Report, Speaking, TableLook, TableOutcome, Wish,
+    Action, Aim, AlertCall, AlertKind, Caution, Contested, Event, ManualWish, Note, Order,
+    PeerTold, RealServerName, Report, SectionNews, Speaking, TableLook, TableOutcome, Wish,
 };
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
@@ -1106,4 +1106,47 @@ fn an_alert_lists_no_more_servers_than_a_person_reads() {
     assert_eq!(lines[0], ", 45 of 45 without clients:");
     assert_eq!(lines.last().unwrap(), "and 5 more: lvsmon table");
     assert!(lines.iter().all(|line| line.len() < 250), "{lines:?}");
+}
+
+/// Both told it while they did not hear each other: each number has its end, and the log one line.
+#[test]
+fn the_end_of_a_troubles_other_number_says_why_there_is_one() {
+    let mut model = model(|section| section.min_live = MinLive::Count(1));
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+    let good = fixture::exited(0, "");
+    director.reports(&good);
+    let ours = number_of(&director.reports(&fixture::exited(1, "10.1.0.1 10.1.0.2")));
+    let failure = format!("virtual/{VS} too_few/{ours}/failure/1");
+    director.tell(Event::Delivered(vec![failure.into()]));
+    let mut told = peer("too_few", ours + 7, Speaking::Speaks);
+    for open in Arc::make_mut(&mut told.outages).values_mut() {
+        open.reached = Reached::Failure;
+    }
+    director.tell(Event::Peer(told));
+    let gone = PeerTold {
+        is_linked: false,
+        outages: Arc::default(),
+        ..peer("too_few", ours + 7, Speaking::Silent)
+    };
+    director.tell(Event::Peer(gone));
+    let mut actions = director.hears(&good);
+    actions.extend(director.lasts());
+    let ends = calls(&actions).into_iter();
+    let ends: Vec<(String, &str)> = ends
+        .map(|it| (it.event.clone(), it.summary.as_str()))
+        .collect();
+    let [first, second] = ends.as_slice() else {
+        panic!("{ends:?}");
+    };
+    let up = |number| format!("virtual/{VS} too_few/{number}/up/1");
+    assert_eq!(first.0, up(ours + 7));
+    assert_ne!(first.1, "this outage was told under two numbers");
+    let expected = (up(ours), "this outage was told under two numbers");
+    assert_eq!(*second, expected);
+    let over = |it: &&Action| match it {
+        Action::Note(Note::Section { news, .. }) => matches!(news, SectionNews::Over(..)),
+        _ => false,
+    };
+    assert_eq!(actions.iter().filter(over).count(), 1);
 }
