@@ -176,6 +176,7 @@ fn where_one_speaks_or_is_left_that_one_tells_it() {
 #[test]
 fn what_was_over_on_both_before_they_heard_each_other_has_both_ends() {
     let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    one.seconds = other.seconds;
     assert_eq!((one.ends(), other.ends()), (vec![stays], vec![given_up]));
     // That of the second one is held, and it does not tell people any more.
     hear_each_other(&mut one, &mut other, [SPEAKS, SILENT]);
@@ -257,4 +258,17 @@ fn nothing_is_due_of_which_the_other_one_told_the_end() {
         other.restart();
         assert_eq!(other.engine.peer.ended.due().len(), 0, "{is_heard_at_once}");
     }
+}
+
+/// The one that holds the end of the number that stayed does not tell people any more, and has not
+/// heard of the other number.
+#[test]
+fn what_both_told_and_is_over_has_an_end_where_only_one_knows_both_numbers() {
+    let ([mut one, mut other], [stays, given_up]) = told_by_both();
+    one.seconds = other.seconds;
+    assert_eq!((one.ends(), other.ends()), (vec![stays], vec![given_up]));
+    other.hears(&one, [SILENT, SPEAKS], true);
+    other.hears(&one, [SPEAKS, SILENT], true);
+    assert_eq!(other.ends(), [stays]);
+    assert!(other.ends().is_empty(), "once");
 }
