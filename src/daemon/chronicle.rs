@@ -131,13 +131,8 @@ impl Chronicle {
                 let text = format!("up after {outage}");
                 self.keep(time, "service_up", of(model, *service), text);
             }
+            Note::AnotherOutage(service) => self.another_outage(time, model, *service),
             // 10,000 of them follow each start; a reader finds the state in `services`.
-            Note::AnotherOutage(service) => {
-                let (group, name) = names(model, *service);
-                tracing::info!(group, service = name, "service goes on as another outage");
-                let text = "goes on as another outage".to_owned();
-                self.keep(time, "another_outage", of(model, *service), text);
-            }
             Note::ServiceTested(service) => {
                 let (group, name) = names(model, *service);
                 tracing::debug!(group, service = name, "service tested");
@@ -174,11 +169,7 @@ impl Chronicle {
             Note::Reached { witnesses, lasted } => self.reached(time, witnesses, *lasted),
             Note::Unheeded(witnesses) => self.unheeded(time, witnesses),
             Note::NoWitness(witnesses) => self.no_witness(time, witnesses),
-            Note::TableUntouched { service, text } => {
-                let (group, name) = names(model, *service);
-                tracing::info!(group, service = name, text, "the table is left alone");
-                self.keep(time, "table_untouched", of(model, *service), text.clone());
-            }
+            Note::TableUntouched { service, text } => self.untouched(time, model, *service, text),
             Note::Manual {
                 virtual_service: vs,
                 server: rs,
@@ -189,6 +180,20 @@ impl Chronicle {
             }
             Note::Wish { wish, outcome } => self.wish(time, model, wish, outcome),
         }
+    }
+
+    fn another_outage(&mut self, time: Wall, model: &Model, service: ServiceId) {
+        let (group, name) = names(model, service);
+        tracing::info!(group, service = name, "service goes on as another outage");
+        let text = "goes on as another outage".to_owned();
+        self.keep(time, "another_outage", of(model, service), text);
+    }
+
+    fn untouched(&mut self, time: Wall, model: &Model, service: ServiceId, text: &str) {
+        let (group, name) = names(model, service);
+        tracing::info!(group, service = name, text, "the table is left alone");
+        let text = text.to_owned();
+        self.keep(time, "table_untouched", of(model, service), text);
     }
 
     fn cut_off(&mut self, time: Wall, witnesses: &[Arc<str>]) {

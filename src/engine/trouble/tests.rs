@@ -1144,9 +1144,11 @@ fn the_end_of_a_troubles_other_number_says_why_there_is_one() {
     assert_ne!(first.1, "this outage was told under two numbers");
     let expected = (up(ours), "this outage was told under two numbers");
     assert_eq!(*second, expected);
-    let over = |it: &&Action| match it {
-        Action::Note(Note::Section { news, .. }) => matches!(news, SectionNews::Over(..)),
-        _ => false,
+    let over = |it: &&Action| {
+        let Action::Note(Note::Section { news, .. }) = it else {
+            return false;
+        };
+        matches!(news, SectionNews::Over(..))
     };
     assert_eq!(actions.iter().filter(over).count(), 1);
 }

@@ -307,12 +307,15 @@ fn what_fails_on_behind_an_end_is_no_success_and_no_first_check() {
     assert!(desk.open().unwrap().0 > first);
     assert_eq!(value(&calls, "MON_LAST_SUCCESS").as_deref(), Some("0"));
     assert!(value(&calls, "MON_LAST_OUTPUT").is_some());
-    let notes = actions.iter().filter_map(|it| match it {
-        Action::Note(note @ (Note::ServiceDown { .. } | Note::AnotherOutage(_))) => Some(note),
-        _ => None,
-    });
-    let notes: Vec<&Note> = notes.collect();
-    assert_eq!(notes, [&Note::AnotherOutage(ServiceId(0))]);
+    let is_told = |it: &&Action| {
+        matches!(
+            it,
+            Action::Note(Note::ServiceDown { .. } | Note::AnotherOutage(_))
+        )
+    };
+    let notes: Vec<&Action> = actions.iter().filter(is_told).collect();
+    let expected = Action::Note(Note::AnotherOutage(ServiceId(0)));
+    assert_eq!(notes, [&expected]);
 }
 
 /// The check that was under way when the other director told the end says nothing of what was
