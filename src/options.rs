@@ -116,7 +116,8 @@ impl MonitorOptions {
         }
     }
 
-    /// The same options, with the variables that programs of this check are to have; most start none.
+    /// The same options, with the variables that programs of this check are to have; most start
+    /// none.
     #[must_use]
     pub(crate) fn in_environment(
         mut self,

@@ -34,7 +34,8 @@ pub(super) struct CheckArgs {
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Look at what the director needs of this machine too: modules, sysctls, rights, folders, names
+    /// Look at what the director needs of this machine too: modules, sysctls, rights, folders,
+    /// names
     #[arg(long)]
     host: bool,
 }

@@ -1,4 +1,5 @@
-//! The options of `plugin`: `[-t SECS] [-j N] [-d DIR] [--warning-fails] [--] COMMAND... [-- host...]`.
+//! The options of `plugin`:
+//! `[-t SECS] [-j N] [-d DIR] [--warning-fails] [--] COMMAND... [-- host...]`.
 //!
 //! Ours alone. The command is a check plugin of the Nagios kind with its arguments, in which `%h`
 //! stands for the host and `%%` for a percent sign. It ends at the next `--`: in mon.cf that may

@@ -154,8 +154,8 @@ impl Post {
         }
     }
 
-    /// Whether this receiver has the end of what this is about from the other director. Who fails on
-    /// behind that tells it as another outage.
+    /// Whether this receiver has the end of what this is about from the other director. Who fails
+    /// on behind that tells it as another outage.
     fn is_over(&self, event: &str, to: &Arc<str>) -> bool {
         let id = EventId::of(event).filter(|id| id.is_shared() && id.kind != EventKind::Up);
         id.is_some_and(|id| self.elsewhere.has_end_for(id.outage, to))

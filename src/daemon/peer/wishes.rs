@@ -1,7 +1,7 @@
 //! How do operators' wishes get over to the other director and back?
 //!
-//! What is done about them is decided at the desk ([`crate::engine::desk`]); here the engine, the journal and the log
-//! get what it says.
+//! What is done about them is decided at the desk ([`crate::engine::desk`]); here the engine, the
+//! journal and the log get what it says.
 
 use std::sync::Arc;
 

@@ -1,14 +1,15 @@
 //! When do people hear the end of a number that was given up?
 //!
-//! One outage may have been told under two numbers: its directors did not hear each other, or not in
-//! time. When they do, one number stays and the other one is given up, and people were told of the
-//! failure under both. The one that was given up is over for the directors and not for people: its end
-//! is called with that of the outage, when the service is good again. Not at once: whoever reads "up"
-//! takes the service for good, and a receiver that keeps something open for the number may as
-//! well keep it until then.
+//! One outage may have been told under two numbers: its directors did not hear each other, or not
+//! in time. When they do, one number stays and the other one is given up, and people were told of
+//! the failure under both. The one that was given up is over for the directors and not for people:
+//! its end is called with that of the outage, when the service is good again. Not at once: whoever
+//! reads "up" takes the service for good, and a receiver that keeps something open for the number
+//! may as well keep it until then.
 //!
-//! It is remembered like an outage that is over (`ended`), and its end like one that the other director
-//! may have to tell (`untold`): by whoever speaks then, the one that gave the number up first.
+//! It is remembered like an outage that is over (`ended`), and its end like one that the other
+//! director may have to tell (`untold`): by whoever speaks then, the one that gave the number up
+//! first.
 
 use crate::engine::Engine;
 use crate::engine::event::{Action, Speaking};

@@ -208,8 +208,8 @@ impl Engine {
         });
     }
 
-    /// A service fails on, and the other director told people that its outage is over: to them this is
-    /// another one. Only who speaks begins it, and only by a check that began later than this
+    /// A service fails on, and the other director told people that its outage is over: to them this
+    /// is another one. Only who speaks begins it, and only by a check that began later than this
     /// director heard of the end: by an earlier one it may see the same end a check later, and then
     /// has nothing to tell.
     pub(in crate::engine) fn begin_behind_its_end(

@@ -225,9 +225,9 @@ impl Engine {
         }
     }
 
-    /// Whether each service that decides over a section, and that is checked, was by a run that began
-    /// after that, and one of them fails by that: a server that has to be good several times is not
-    /// in yet.
+    /// Whether each service that decides over a section, and that is checked, was by a run that
+    /// began after that, and one of them fails by that: a server that has to be good several times
+    /// is not in yet.
     fn fails_on_since(&self, now: Now, key: VirtualServiceKey, then: Mono) -> bool {
         let Some(section) = self.bindings.section(&self.model, key) else {
             return false;

@@ -270,8 +270,8 @@ impl Talk {
         Some(said.map_or(Mono::ZERO, |at| at.after(KEEPALIVE)))
     }
 
-    /// Our clock may have been set: all that is known by it moves with it, and the peer is to hear of
-    /// it before any time that is told by it.
+    /// Our clock may have been set: all that is known by it moves with it, and the peer is to hear
+    /// of it before any time that is told by it.
     fn look_at_clock(&mut self, now: Now) {
         let step = self.clock.step(now);
         if step == 0 {

@@ -18,7 +18,8 @@ const PERIOD: Duration = DEAD_LIMIT.saturating_add(Duration::from_secs(1));
 /// before is of a clock that was set back.
 const DELAY_MICROS_MAX: i64 = 60_000_000;
 
-/// A clock that is set by less is one that drifts: what that leaves wrong is less than a check takes.
+/// A clock that is set by less is one that drifts: what that leaves wrong is less than a check
+/// takes.
 const STEP_MICROS_MIN: u64 = 100_000;
 
 /// Our own wall clock, to notice that it is set.

@@ -8,7 +8,8 @@
 //! failure, or of what goes wrong with a section, is told of its end; no outage is told under
 //! two numbers, and nothing twice, but where the directors could not hear each other when it
 //! began and changed their roles before they could; when nothing has happened for a while both tables are
-//! the same, and so is what operators wish, which leaves `min_live` unless one of them insisted. `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
+//! the same, and so is what operators wish, which leaves `min_live` unless one of them insisted.
+//! `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
 mod apart;
 mod both;

@@ -335,8 +335,8 @@ fn an_end_that_people_know_is_the_end_of_what_the_next_check_finds_good() {
     assert_eq!(desk.past(), [(number, Reached::End)]);
 }
 
-/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it goes
-/// on, by the number whose end people were told.
+/// The disk had no room for the end of the outage, and the daemon was killed: to the journal it
+/// goes on, by the number whose end people were told.
 #[test]
 fn an_outage_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_told() {
     for is_good_again in [true, false] {
