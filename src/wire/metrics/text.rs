@@ -415,8 +415,8 @@ fn real_servers(page: &mut Page, engine: &EngineMetrics) {
     each("lvsmon_real_server_kept", help, |it| {
         it.is_kept.map(Value::from)
     });
-    let help = "Why a real server is out, or has weight 0 by its checks: one sample for each reason; \
-                none while it is in.";
+    let help = "Why a real server is out, or fails and has weight 0: one sample for each reason; none \
+                while it is in.";
     let mut samples = page.metric(Gauge, "lvsmon_real_server_out_reason", help);
     for (labels, it) in &servers {
         for reason in &it.out {
