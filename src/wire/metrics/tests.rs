@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Action, Aim, Caution, Event, Order, RealServerName, TableLook, Wish};
+use crate::engine::event::{
+    Action, Aim, Caution, Event, Memory, Order, RealServerName, TableLook, Wish,
+};
 use crate::engine::fixture::{at, exited};
 use crate::engine::saved::Saved;
 use crate::lvs::{Command, Forwarding, Scheduler, TableEntry, VirtualService, Weight};
@@ -192,6 +194,35 @@ fn each_server_that_is_out_has_its_reason_and_one_that_is_kept_in_has_none() {
     assert_eq!((out.len(), kept.len()), (2, 1), "{out:?}");
     let reason = out.iter().find(|it| it.ends_with(" exit")).unwrap();
     assert_ne!(reason[..11], kept[0][..11]);
+}
+
+/// The names that stand for what each is out for are those of the documents.
+#[test]
+fn one_that_is_out_by_no_check_of_its_own_says_what_keeps_it_out() {
+    let untested = FILE.replace(" fall 1\n", " fall 1\n initial out\n service web:ping\n");
+    let out_of = |engine: &Engine, server: &str| -> Vec<String> {
+        let out = out(engine).into_iter();
+        let of = out.filter_map(|it| Some(it.strip_prefix(server)?.trim().to_owned()));
+        of.collect()
+    };
+    let engine_of_untested = named("192.168.0.2\n", &untested);
+    assert_eq!(out_of(&engine_of_untested, "192.168.0.1:80"), ["untested"]);
+
+    let mut shrunk = engine();
+    let file = FILE.replace("web 192.168.0.1 192.168.0.2", "web 192.168.0.2");
+    let (model, _) = crate::config::load_text(&file).expect("a good file");
+    let (model, memory) = (Arc::new(model), Memory::Kept);
+    shrunk.handle(at(5.0), Event::Reload { model, memory });
+    assert_eq!(out_of(&shrunk, "192.168.0.1:80"), ["undeclared"]);
+
+    let line = "lvs.alert -P tcp -V 10.0.0.3:80 -W 5 -F dr -B -S wrr";
+    let lines = format!(
+        "hostgroup web 192.168.0.1 192.168.0.2\n\nwatch web\n service http\n  interval 10s\n  \
+         monitor x.monitor\n  period\n   alert {line} -D\n   upalert {line}\n"
+    );
+    let withdrawn = named("192.168.0.2\n", &lines);
+    assert_eq!(out_of(&withdrawn, "192.168.0.1:80"), ["virtual_service"]);
+    assert_eq!(out_of(&withdrawn, "192.168.0.2:80"), ["exit"]);
 }
 
 /// One that fails, and one that was never checked and has an odd name.
