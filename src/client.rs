@@ -440,7 +440,10 @@ impl Client {
 /// Whether what is refused may stand in a file that the daemon has not taken.
 const fn is_of_the_file(reason: RefusalReason) -> bool {
     match reason {
-        RefusalReason::Name | RefusalReason::Denied | RefusalReason::Other => true,
+        RefusalReason::Unknown
+        | RefusalReason::Unclear
+        | RefusalReason::Denied
+        | RefusalReason::Other => true,
         RefusalReason::NoRoom
         | RefusalReason::Forbidden
         | RefusalReason::Late

@@ -91,7 +91,7 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
         });
         answer.map_err(|error| {
             let hint = match error.reason() {
-                Some(RefusalReason::Name) => "; a service is named GROUP/SERVICE",
+                Some(RefusalReason::Unknown) => "; a service is named GROUP/SERVICE",
                 Some(_) | None => "",
             };
             format!("{error}{hint}")

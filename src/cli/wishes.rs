@@ -345,7 +345,7 @@ fn known(
     before: &ServerAnswer,
 ) -> Result<ServerAnswer, ClientError> {
     match answer {
-        Err(error) if error.reason() == Some(RefusalReason::Name) => Ok(ServerAnswer {
+        Err(error) if error.reason() == Some(RefusalReason::Unknown) => Ok(ServerAnswer {
             servers: Vec::new(),
             ..before.clone()
         }),
@@ -542,6 +542,7 @@ fn wrong(command: &str, why: &str) -> ExitCode {
 mod tests {
     use super::*;
     use crate::wire::ServerWanted;
+    use crate::wire::refusal::Refusal;
     use crate::wire::server::{Expiry, OperatorRow, fixture};
 
     /// One that is out, by a drain that came so far.
@@ -582,6 +583,25 @@ mod tests {
         let lost = gone(&names(&before), &answer(vec![stranger]));
         let lost: Vec<&str> = lost.iter().map(|(service, _)| &**service).collect();
         assert_eq!(lost, ["10.0.0.3:80/tcp"]);
+    }
+
+    #[test]
+    fn only_a_name_that_nobody_has_any_more_is_gone_from_the_file() {
+        let before = ServerAnswer {
+            time: 0,
+            source: Some(Source::Daemon),
+            servers: vec![drained(DrainRow::Drained)],
+            expiry: Expiry::default(),
+        };
+        let refused = |reason| Err(ClientError::Refused(Refusal::new(reason, "so")));
+        let unknown = known(refused(RefusalReason::Unknown), &before);
+        assert_eq!(unknown.expect("an answer").servers, []);
+        for reason in [RefusalReason::Unclear, RefusalReason::Other] {
+            assert_eq!(
+                known(refused(reason), &before).unwrap_err().reason(),
+                Some(reason)
+            );
+        }
     }
 
     #[test]

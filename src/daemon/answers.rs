@@ -47,7 +47,7 @@ impl Daemon {
                 let now = self.clock.now();
                 match why::why(&self.engine, now, &group, &service, delivery) {
                     Ok(answer) => Answer::Why(Box::new(answer)),
-                    Err(why) => Answer::Error(Refusal::new(RefusalReason::Name, why)),
+                    Err(why) => Answer::Error(Refusal::new(RefusalReason::Unknown, why)),
                 }
             }
             Request::Server(aim) => {
@@ -60,7 +60,7 @@ impl Daemon {
                 let from = (self.source(), expiry);
                 match wire_server::why(&self.engine, &seen, now, &aim, from, since) {
                     Ok(answer) => Answer::Server(Box::new(answer)),
-                    Err(why) => Answer::Error(Refusal::new(RefusalReason::Name, why)),
+                    Err(miss) => Answer::Error(Refusal::from(miss)),
                 }
             }
             Request::Wish(desire) => self.carry_out_order(Wish::Manual(Order {

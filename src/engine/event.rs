@@ -42,7 +42,7 @@ pub use peer::{PeerTold, Renumbering};
 pub use run::{Executable, Purpose, Run, RunId, RunProgram, Tell, Wire, WireId};
 pub use section::{KeptOut, SectionNews, Trouble};
 pub use shared::{Alerts, NoWish, PeerWish, ServerWord, SharedWish};
-pub use wish::{Aim, Caution, ManualWish, Order, RealServerName, Target, Wish};
+pub use wish::{Aim, Caution, ManualWish, Miss, Order, RealServerName, Target, Wish};
 
 /// One thing that happened. The shell tells the engine one at a time, with the time.
 #[derive(Clone, Debug)]

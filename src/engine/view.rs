@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::desired::RealServerView;
 use crate::engine::disabled::Disabled;
 use crate::engine::event::{
-    Aim, FailureLine, HistoryLine, HostVerdict, RunId, Status, Suppression,
+    Aim, FailureLine, HistoryLine, HostVerdict, Miss, RunId, Status, Suppression,
 };
 use crate::engine::gauge;
 use crate::engine::said;
@@ -162,7 +162,7 @@ impl Engine {
     /// # Errors
     ///
     /// Nobody is called so, or it is not clear who; the sentence says what there is.
-    pub fn real_servers_called(&self, aim: &Aim) -> Result<Vec<RealServerView>, String> {
+    pub fn real_servers_called(&self, aim: &Aim) -> Result<Vec<RealServerView>, Miss> {
         Ok(self.with_wishes(self.bindings.aimed(aim)?))
     }
 

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::engine::event::Miss;
+
 /// What is refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -19,8 +21,10 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalReason {
-    /// Nobody goes by the name that was asked for, or it may be several.
-    Name,
+    /// Nobody goes by the name that was asked for.
+    Unknown,
+    /// The name that was asked for may be that of several.
+    Unclear,
     /// What was wished is not done; an unknown name is among the reasons.
     Denied,
     /// Other clients have all the places.
@@ -45,6 +49,16 @@ impl Refusal {
     pub fn new(reason: RefusalReason, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { reason, text }
+    }
+}
+
+/// Of whoever was asked for.
+impl From<Miss> for Refusal {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Unknown(text) => Self::new(RefusalReason::Unknown, text),
+            Miss::Unclear(text) => Self::new(RefusalReason::Unclear, text),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal};
-use crate::engine::event::{Aim, HostVerdict, ManualWish, Reason, Status, TableOutcome};
+use crate::engine::event::{Aim, HostVerdict, ManualWish, Miss, Reason, Status, TableOutcome};
 use crate::engine::manual::{DrainView, Drained, Effect, Heed, ManualView};
 use crate::engine::recent::About;
 use crate::lvs::{Command, RealServerKey, ServerWish, VirtualServiceKey, Weight};
@@ -238,7 +238,7 @@ pub fn why(
     aim: &Aim,
     (source, expiry): (Source, Expiry),
     since: impl Fn(VirtualServiceKey, RealServerKey) -> Option<Wall>,
-) -> Result<ServerAnswer, String> {
+) -> Result<ServerAnswer, Miss> {
     let mut strangers = strangers::called(engine, seen, aim);
     let views = match engine.real_servers_called(aim) {
         Ok(views) => views,

@@ -169,7 +169,7 @@ pub(crate) fn request(bytes: &[u8]) {
             }
             Request::Server(aim) => {
                 if let Err(why) = engine.real_servers_called(&aim) {
-                    assert!(!why.is_empty());
+                    assert!(!why.into_text().is_empty());
                 }
             }
             Request::Table

@@ -19,7 +19,7 @@ impl Bindings {
         let mut actions = Vec::new();
         let views = match self.aimed(aim) {
             Ok(views) => views,
-            Err(why) => return (Err(why), actions),
+            Err(miss) => return (Err(miss.into_text()), actions),
         };
         let mut keys = BTreeSet::new();
         let mut lines = Vec::new();

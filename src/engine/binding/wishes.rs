@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::engine::binding::{Bindings, mend_note};
 use crate::engine::desired::{RealServerView, Survey};
-use crate::engine::event::{Action, Aim, Caution, KeptOut, ManualWish, Order};
+use crate::engine::event::{Action, Aim, Caution, KeptOut, ManualWish, Miss, Order};
 use crate::engine::manual::merged::{GaveWay, Section};
 use crate::engine::manual::{Effect, EntryKey, ManualView, SPAN_MAX};
 use crate::engine::section::wanted::ServerRole;
@@ -64,7 +64,7 @@ impl Bindings {
     /// The real servers that an order is about, or the sentence why it is refused.
     fn ordered(&self, order: &Order) -> Result<Vec<RealServerView>, String> {
         check_bounds(order)?;
-        let views = self.aimed(&order.aim)?;
+        let views = self.aimed(&order.aim).map_err(Miss::into_text)?;
         let nowhere = views.iter().find(|view| view.server.is_none());
         if let Some(view) = nowhere {
             let problem = view.problem.as_deref().unwrap_or("its name has no address");
@@ -307,7 +307,7 @@ impl Bindings {
     }
 
     /// The real servers that a person means, in table order; never none of them.
-    pub(crate) fn aimed(&self, aim: &Aim) -> Result<Vec<RealServerView>, String> {
+    pub(crate) fn aimed(&self, aim: &Aim) -> Result<Vec<RealServerView>, Miss> {
         let within = match &aim.within {
             Some(name) => Some(self.virtual_service_called(name)?),
             None => None,
@@ -331,7 +331,7 @@ impl Bindings {
         });
         if views.is_empty() {
             let known = || self.unknown(&aim.server);
-            return Err(self.undeclared(aim).unwrap_or_else(known));
+            return Err(Miss::Unknown(self.undeclared(aim).unwrap_or_else(known)));
         }
         let Some(within) = within else {
             return Ok(views);
@@ -344,7 +344,8 @@ impl Bindings {
         if views.is_empty() {
             let keys: Vec<String> = keys.into_iter().take(NAMED_MAX).collect();
             let keys = keys.join(", ");
-            return Err(format!("{name} is not in {within}; it is in {keys}"));
+            let text = format!("{name} is not in {within}; it is in {keys}");
+            return Err(Miss::Unknown(text));
         }
         Ok(views)
     }
@@ -375,7 +376,7 @@ impl Bindings {
     }
 
     /// The virtual service that a person names, with or without its protocol.
-    fn virtual_service_called(&self, name: &str) -> Result<VirtualServiceKey, String> {
+    fn virtual_service_called(&self, name: &str) -> Result<VirtualServiceKey, Miss> {
         let is_meant = |key: &VirtualServiceKey| match name.parse::<VirtualServiceKey>() {
             Ok(named) => named == *key,
             Err(_) => match (name.parse::<SocketAddr>(), key) {
@@ -396,13 +397,14 @@ impl Bindings {
         }
         match meant.as_slice() {
             [key] => Ok(*key),
-            [] => Err(format!(
+            [] => Err(Miss::Unknown(format!(
                 "no virtual service is called \"{name}\"; write ADDRESS:PORT, ADDRESS:PORT/PROTOCOL \
                  or fwmark MARK as lvsmon table shows them"
-            )),
+            ))),
             several => {
                 let several: Vec<String> = several.iter().map(ToString::to_string).collect();
-                Err(format!("\"{name}\" may be {}", several.join(" or ")))
+                let text = format!("\"{name}\" may be {}", several.join(" or "));
+                Err(Miss::Unclear(text))
             }
         }
     }

@@ -93,6 +93,25 @@ pub struct Aim {
     pub within: Option<String>,
 }
 
+/// Why it is not known which real servers a person means, in a sentence for that person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// Nobody is called so, at least not where he looks.
+    Unknown(String),
+    /// It may be several.
+    Unclear(String),
+}
+
+impl Miss {
+    /// The sentence.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match self {
+            Self::Unknown(text) | Self::Unclear(text) => text,
+        }
+    }
+}
+
 /// What a person wishes of real servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {

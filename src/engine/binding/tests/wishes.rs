@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::random::{FILES, HOSTS, Step, step};
 use super::*;
 use crate::engine::desired::RealServerView;
-use crate::engine::event::{Caution, ManualWish, Order};
+use crate::engine::event::{Aim, Caution, ManualWish, Miss, Order};
 use crate::engine::manual::{Effect, EntryKey};
 use crate::lvs::{TableEntry, VirtualService};
 use crate::model::{DeclaredServer, DeclaredService, MinLive, OwnRules};
@@ -122,6 +122,13 @@ fn who_is_not_meant_clearly_is_asked_to_say_it_better() {
         answer.contains("may be 10.0.0.3:53/tcp or 10.0.0.3:53/udp"),
         "{answer}"
     );
+    let aimed = |within: &str| {
+        let server = RealServerName("a".to_owned());
+        let within = Some(within.to_owned());
+        farm.bindings.aimed(&Aim { server, within })
+    };
+    assert!(matches!(aimed("10.0.0.3:53"), Err(Miss::Unclear(_))));
+    assert!(matches!(aimed("10.0.0.3:54"), Err(Miss::Unknown(_))));
     let answer = farm.orders(ManualWish::Disable, "a", None);
     assert!(answer.contains("a wish is about an address"), "{answer}");
 }
