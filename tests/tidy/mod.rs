@@ -92,17 +92,11 @@ fn the_pure_part_may_not_touch_the_world() {
             code,
             &format!("{banned} in the pure part"),
         );
-        assert_eq!(findings("src/daemon/mod.rs", code), Vec::<String>::new());
+        assert_eq!(findings("src/daemon.rs", code), Vec::<String>::new());
     }
-    assert!(findings("src/engine/mod.rs", "use std::net::IpAddr;").is_empty());
-    assert!(
-        findings(
-            "src/engine/mod.rs",
-            "// std::fs\nconst A: &str = \"tokio::x\";"
-        )
-        .is_empty()
-    );
-    assert!(findings("src/engine/mod.rs", "#[cfg(test)]\nmod t { use std::fs; }").is_empty());
+    assert!(findings("src/engine.rs", "use std::net::IpAddr;").is_empty());
+    assert!(findings("src/engine.rs", "// std::fs\nconst A: &str = \"tokio::x\";").is_empty());
+    assert!(findings("src/engine.rs", "#[cfg(test)]\nmod t { use std::fs; }").is_empty());
 }
 
 #[test]
@@ -119,12 +113,12 @@ fn arrows_point_upwards_only() {
     );
     // A private module has its place too.
     assert_found(
-        "src/engine/mod.rs",
+        "src/engine.rs",
         "use crate::folder::sync;",
         "engine must not import folder",
     );
     assert_found(
-        "src/engine/mod.rs",
+        "src/engine.rs",
         "use super::{time::Mono, daemon::Applier};",
         "engine must not import daemon",
     );
@@ -134,7 +128,7 @@ fn arrows_point_upwards_only() {
         "engine must not",
     );
     assert_found(
-        "src/engine/mod.rs",
+        "src/engine.rs",
         "use crate::config::load;",
         "engine must not import config",
     );
@@ -167,7 +161,7 @@ fn words_of_unfinished_or_careless_code_stay_out_of_the_product() {
         ("#[allow(dead_code)]", "bare `allow`"),
         ("#[expect(dead_code)]", "bare `expect`"),
     ] {
-        assert_found("src/daemon/mod.rs", code, expected);
+        assert_found("src/daemon.rs", code, expected);
     }
     assert_found("tests/daemon/mod.rs", "#[ignore]", "ignored test");
     assert_found(
@@ -182,18 +176,36 @@ fn words_of_unfinished_or_careless_code_stay_out_of_the_product() {
         "#[expect(dead_code, reason = \"for the next issue\")]",
         "#[cfg(test)]\nmod tests {\n fn f() { x.unwrap(); panic!(\"y\") }\n}",
     ] {
-        assert_eq!(findings("src/daemon/mod.rs", code), Vec::<String>::new());
+        assert_eq!(findings("src/daemon.rs", code), Vec::<String>::new());
     }
+}
+
+#[test]
+fn comments_are_no_wider_than_code_and_modules_are_laid_out_in_one_way() {
+    let wide = "x".repeat(99);
+    for comment in ["//", "///", "//!", "    // "] {
+        assert_found("src/a.rs", &format!("{comment}{wide}"), "a comment of");
+    }
+    let odd = "\u{e9}".repeat(98);
+    let row = format!("//! | {wide} |");
+    let link = format!("// <https://example.org/{wide}>");
+    let text = format!("const A: &str = \"{wide}\";");
+    for good in [format!("//{odd}"), row, link, text] {
+        assert_eq!(findings("src/a.rs", &good), Vec::<String>::new());
+    }
+    assert!(findings("tests/a.rs", &format!("// {wide}")).is_empty());
+    assert!(findings("src/a/mod.rs", "")[0].contains("write src/a.rs beside the folder"));
+    assert!(findings("tests/a/mod.rs", "").is_empty());
 }
 
 #[test]
 fn a_file_has_a_header_a_bounded_length_and_a_place() {
     let long = "const A: u8 = 1;\n".repeat(600);
-    assert!(findings("src/daemon/mod.rs", &long)[0].contains("601 lines without tests"));
+    assert!(findings("src/daemon.rs", &long)[0].contains("601 lines without tests"));
     let tests = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
-    assert!(findings("src/daemon/mod.rs", &tests).is_empty());
+    assert!(findings("src/daemon.rs", &tests).is_empty());
 
-    let bare = Source::new("src/daemon/mod.rs", "use a::b;\n");
+    let bare = Source::new("src/daemon.rs", "use a::b;\n");
     assert!(rules::check(&bare, &[])[0].contains("no header"));
 
     assert!(rules::modules_without_place(LIB).is_empty());
@@ -203,7 +215,7 @@ fn a_file_has_a_header_a_bounded_length_and_a_place() {
     }
 
     let fixture = [Source::new(
-        "src/a/mod.rs",
+        "src/a.rs",
         "#[cfg(test)]\npub(crate) mod b;\nmod c;\n",
     )];
     assert_eq!(
@@ -213,7 +225,7 @@ fn a_file_has_a_header_a_bounded_length_and_a_place() {
 
     let sources = [
         Source::new("src/lib.rs", "//! A.\npub mod a;\n"),
-        Source::new("src/a/mod.rs", "//! A.\nmod b;\n"),
+        Source::new("src/a.rs", "//! A.\nmod b;\n"),
         Source::new("src/a/b.rs", "//! B.\n"),
         Source::new("src/a/forgotten.rs", "//! C.\n"),
     ];

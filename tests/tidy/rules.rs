@@ -98,11 +98,16 @@ const LAB_PART: &str = "runs inside the lab kernel";
 /// Longest file in lines, tests not counted: beyond it, it answers more than one question.
 const LINES_MAX: usize = 600;
 
+/// Widest line of a comment in characters: what rustfmt keeps code within.
+const COMMENT_WIDTH_MAX: usize = 100;
+
 /// Every rule on one file. `order` is the list of modules of src/lib.rs, see [`module_order`].
 pub(super) fn check(source: &Source, order: &[String]) -> Vec<String> {
     let mut findings = header(source);
     findings.extend(attributes(source));
     if source.path.starts_with("src/") {
+        findings.extend(place(source));
+        findings.extend(comments(source));
         findings.extend(length(source));
         findings.extend(words(source));
         findings.extend(pure(source));
@@ -210,6 +215,40 @@ fn header(source: &Source) -> Vec<String> {
         0,
         "no header; begin with `//!` and what the file answers",
     )]
+}
+
+/// Modules with parts of their own are laid out in one way.
+fn place(source: &Source) -> Vec<String> {
+    let Some(folder) = source.path.strip_suffix("/mod.rs") else {
+        return Vec::new();
+    };
+    vec![finding(
+        source,
+        0,
+        format!("a mod.rs below src; write {folder}.rs beside the folder"),
+    )]
+}
+
+/// rustfmt does not wrap them. A row of a table stays whole, and so does an address.
+fn comments(source: &Source) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (index, line) in source.text.lines().enumerate() {
+        let width = line.chars().count();
+        let Some(comment) = line.trim_start().strip_prefix("//") else {
+            continue;
+        };
+        let comment = comment.trim_start_matches(['/', '!']).trim_start();
+        let is_whole = comment.starts_with('|') || comment.contains("://");
+        if width > COMMENT_WIDTH_MAX && !is_whole {
+            findings.push(format!(
+                "{}:{}: error: a comment of {width} characters, more than {COMMENT_WIDTH_MAX}; \
+                 wrap it",
+                source.path,
+                index + 1
+            ));
+        }
+    }
+    findings
 }
 
 fn length(source: &Source) -> Vec<String> {
