@@ -310,6 +310,53 @@ fn maintenance_ends_by_itself_and_another_weight_is_in_the_table() {
 }
 
 #[test]
+fn every_list_names_a_server_that_is_out_for_maintenance_with_its_end_and_its_reason() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let disable = [
+        "disable",
+        "127.0.0.11",
+        "--for",
+        "1h",
+        "--reason",
+        "new disk",
+    ];
+    did(&farm.output(&disable), 0);
+    farm.wait_for_table(&[(2, 5)]);
+    let is_complete = |operator: &Value| {
+        assert_eq!(operator["wish"], "disable", "{operator}");
+        assert_eq!(operator["reason"], "new disk", "{operator}");
+        assert!(!operator["by"].as_str().unwrap().is_empty(), "{operator}");
+        let span = operator["until"].as_i64().unwrap() - operator["since"].as_i64().unwrap();
+        assert_eq!(span, 3_600, "{operator}");
+    };
+    let why = known(&farm, "127.0.0.11");
+    is_complete(&why["operator"]);
+    let table: Value = serde_json::from_str(&did(&farm.output(&["table", "--json"]), 0)).unwrap();
+    let rows = &table["virtual_services"][0]["real_servers"];
+    is_complete(&rows[0]["operator"]);
+    assert_eq!(rows[1]["operator"], Value::Null);
+    let by = why["operator"]["by"].as_str().unwrap();
+    let called = format!("disable by {by} (new disk)");
+    let text = did(&farm.output(&["table"]), 0);
+    has(&text, &[&called, &format!("the wish of {by} ends at ")]);
+    let text = did(&farm.output(&["why", "127.0.0.11"]), 1);
+    has(&text, &[&format!("operator   {called} since "), ", until "]);
+    let server = why["real_server"].as_str().unwrap();
+    let text = did(&farm.output(&["metrics"]), 0);
+    let samples: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains(&format!("real_server=\"{server}\"")))
+        .filter(|line| {
+            line.starts_with("lvsmon_real_server_wish{")
+                || line.starts_with("lvsmon_real_server_out_reason{")
+        })
+        .filter_map(|line| Some(line.rsplit_once(',')?.1))
+        .collect();
+    assert_eq!(samples, ["reason=\"wish\"} 1", "wish=\"disable\"} 1"]);
+}
+
+#[test]
 fn what_is_not_understood_changes_nothing() {
     let mut farm = Farm::new();
     farm.start_healthy();
