@@ -251,7 +251,10 @@ impl Engine {
             return self.raise_reached(now, id, same.reached, actions);
         }
         let found = match open {
-            Some(peers) => Some(peers).filter(|&peers| self.peer.gives_way(ours, peers)),
+            Some(peers) => Some(peers).filter(|&peers| {
+                self.peer.gives_way(ours, peers)
+                    || self.peer.is_past_there(&name(service), ours.number)
+            }),
             None => self.peer.over_there(&name(service), ours, began),
         };
         let is_free = |it: &Candidate| self.peer.may_be(service, state, it.number);

@@ -293,6 +293,14 @@ impl Peer {
         found.filter(|&peers| self.gives_way_over(ours, peers))
     }
 
+    /// Whether the peer cannot take our number for what goes on: it was told as over there, or a
+    /// greater one was.
+    pub(super) fn is_past_there(&self, of: &ServiceName, number: i64) -> bool {
+        let ended = self.told.ended.get(of);
+        let mut later = ended.into_iter().flat_map(|it| it.range(number..));
+        later.any(|(_, past)| past.reached == Reached::End)
+    }
+
     /// The number that the peer has or had for something of ours that is over; `open` is ours of
     /// the same name that goes on.
     fn known_there(
@@ -457,6 +465,8 @@ impl Engine {
         for of in ours {
             let open = open.get(&of).map(|it| it.id);
             let spans = self.peer.ended.by_name.get(&of).into_iter().flatten();
+            // What people know the end of waits for nothing any more.
+            let spans = spans.filter(|(_, span)| span.reached != Reached::End);
             let spans: Vec<(i64, Span)> = spans
                 .map(|(&number, span)| (number, span.clone()))
                 .collect();

@@ -299,7 +299,10 @@ impl Engine {
                 continue; // `people_know_troubles` below
             }
             let found = match self.peers_number(key, trouble) {
-                Some(peers) => Some(peers).filter(|&peers| self.peer.gives_way(ours, peers)),
+                Some(peers) => Some(peers).filter(|&peers| {
+                    let of = name(key, trouble);
+                    self.peer.gives_way(ours, peers) || self.peer.is_past_there(&of, ours.number)
+                }),
                 None => self.peer.over_there(&name(key, trouble), ours, began),
             };
             let Some(peers) = found else {
