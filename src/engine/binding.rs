@@ -29,6 +29,7 @@ mod changing;
 mod declared;
 mod enable;
 mod former;
+mod given;
 mod ground;
 mod judge;
 mod latch;

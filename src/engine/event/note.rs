@@ -30,8 +30,8 @@ pub enum Note {
         /// How long it was failing.
         outage: Duration,
     },
-    /// A failing service goes on as another outage: the other director told people the end of the one
-    /// before.
+    /// A failing service goes on as another outage: the other director told people the end of the
+    /// one before.
     AnotherOutage(ServiceId),
     /// A service reported for the first time that all is good.
     ServiceTested(ServiceId),

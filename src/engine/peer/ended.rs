@@ -10,8 +10,8 @@
 //!
 //! Each number of the peer's names one outage of ours at most. Ends are remembered for
 //! [`ENDED_KEPT`], [`ENDED_MAX`] of them at most, and in the journal: the link may be down across a
-//! restart. Those that are still to be told do not age, since their outage goes on, and are the last
-//! that are forgotten where there are too many.
+//! restart. Those that are still to be told do not age, since their outage goes on, and are the
+//! last that are forgotten where there are too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -150,8 +150,8 @@ impl EndedHere {
         })
     }
 
-    /// Whether a number names nothing that goes on any more: it was given up, or had its end here, or
-    /// a greater one had. A greater one that was given up says nothing of it.
+    /// Whether a number names nothing that goes on any more: it was given up, or had its end here,
+    /// or a greater one had. A greater one that was given up says nothing of it.
     pub(super) fn is_past(&self, of: &ServiceName, number: i64) -> bool {
         let spans = self.by_name.get(of);
         let mut later = spans.into_iter().flat_map(|it| it.range(number..));

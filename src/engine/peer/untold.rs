@@ -143,8 +143,8 @@ impl Peer {
             let open = told.outages.get(of);
             self.has_ended(of, number) || open.is_some_and(|it| it.id == number)
         };
-        // What the peer does not know by our number may be one of its own, until both agreed; a number
-        // that both have is agreed on, whatever else of ours overlaps it.
+        // What the peer does not know by our number may be one of its own, until both agreed; a
+        // number that both have is agreed on, whatever else of ours overlaps it.
         let unknown = ours.iter().filter(|(number, _)| !is_known(**number));
         let unknown: Vec<Lasted> = unknown.map(|(_, past)| past.lasted).collect();
         let is_other = |past: &Past| unknown.iter().all(|it| it.overlap(past.lasted).is_none());
