@@ -381,6 +381,18 @@ fn a_quiesced_server_stays_without_new_connections(farm: &mut Farm) {
     assert_eq!(client.stop().1, 0, "nobody is sent to the quiesced server");
     farm.serve(2);
     expect(farm, &[1, 2, 3], &[]);
+    // The word of a line stands before that of the section.
+    farm.configure(&config(
+        "scheduler wrr\nreal 192.168.0.1 weight 5 on_failure remove\nreal 192.168.0.2 weight 5\n\
+         real 192.168.0.3 weight 5\nservice web:http\non_failure quiesce",
+    ));
+    farm.signal_daemon(Signal::SIGHUP);
+    farm.kill_server(1);
+    farm.kill_server(2);
+    expect(farm, &[3], &[&zero]);
+    farm.serve(1);
+    farm.serve(2);
+    expect(farm, &[1, 2, 3], &[]);
 }
 
 fn a_server_that_comes_back_starts_slowly(farm: &mut Farm) {
