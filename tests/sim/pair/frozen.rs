@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::{Coming, DEAD, World};
+use super::link::DEAD;
+use super::{Coming, World};
 
 /// No other director takes the place of one that stands still for less.
 const TAKEOVER: Duration = Duration::from_millis(3_100);

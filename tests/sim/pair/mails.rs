@@ -1,0 +1,83 @@
+//! What do people read?
+
+use lvsmon::engine::event::AlertCall;
+use lvsmon::pair::talk::EventId;
+use lvsmon::pair::talk::delivered::SECTION_GROUP;
+use lvsmon::time::Mono;
+
+use super::apart::{self, Failing};
+use super::{Coming, Director, World, oneway};
+
+/// One mail that arrived.
+#[derive(Clone, Debug)]
+pub(super) struct Mail {
+    pub(super) at: Mono,
+    pub(super) event: String,
+    pub(super) about: About,
+    pub(super) was_linked: bool,
+}
+
+/// What a mail is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    /// Which host, and which outage of it.
+    Outage(usize, usize),
+    /// A section's trouble, as in event ids.
+    Section(String),
+    /// Which hosts of the group fail whose hosts fail apart.
+    Apart(Failing),
+    /// A host that one director may not reach, and the section of which it is the only server.
+    OneWay,
+}
+
+impl World {
+    /// Which outage of which host an event is about, or what goes wrong with a section.
+    pub(super) fn about(&self, call: &AlertCall) -> Option<About> {
+        let (place, _) = EventId::of(&call.event)?.outage.rsplit_once('/')?;
+        let (group, name) = place.split_once('/')?;
+        if oneway::is_about(group, name) {
+            return Some(About::OneWay);
+        }
+        if group == SECTION_GROUP {
+            return Some(About::Section(name.to_owned()));
+        }
+        if group == apart::GROUP {
+            return Some(About::Apart(apart::failing(call)));
+        }
+        let host: usize = group.strip_prefix('g')?.parse().ok()?;
+        let count = self.outages.get(host)?.len();
+        Some(About::Outage(host, count.checked_sub(1)?))
+    }
+
+    /// The relay accepts one mail; sometimes the director dies before it can say so.
+    pub(super) fn relay(&mut self, side: usize) {
+        let (now, director) = (self.time, &mut self.directors[side]);
+        if !director.may_send(now) {
+            return;
+        }
+        let Some((number, event, about)) = director.outbox.next() else {
+            return;
+        };
+        self.note(format_args!("{side} delivers {event}{}", about.failing()));
+        let was_linked = self.is_linked && self.directors.iter().all(Director::is_linked);
+        self.mails.push(Mail {
+            at: self.time,
+            event: event.to_string(),
+            about,
+            was_linked,
+        });
+        let may_die = !self.is_calm && self.is_settled();
+        if may_die && self.random.u8(..) < 6 {
+            return self.die(side);
+        }
+        if may_die && self.random.u8(..) < 3 {
+            // It hears of what the relay said when it goes on.
+            self.freeze_one(side);
+            let life = self.directors[side].life;
+            self.soon(5, Coming::Taken(side, life, number));
+            return;
+        }
+        let actions = self.directors[side].delivered(self.time, number);
+        self.perform(side, actions);
+    }
+}
