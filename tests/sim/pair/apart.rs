@@ -5,7 +5,6 @@
 //! whatever became of the other one.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -14,7 +13,8 @@ use lvsmon::model::HostName;
 use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
-use super::{About, Coming, World};
+use super::seeds::{one, seeds, story};
+use super::{About, Coming, World, site};
 
 /// The hosts of a service that fail.
 pub(super) type Failing = BTreeSet<HostName>;
@@ -24,10 +24,6 @@ pub(super) const GROUP: &str = "apart";
 /// Its hosts.
 const NETWORK: &str = "10.1.1.";
 const HOSTS: u8 = 3;
-
-/// After so much time without any change all is found and told: longer than an interval, what
-/// `alertafter` waits for, and the time that a takeover needs.
-const REST: Duration = Duration::from_secs(45);
 
 /// The group whose hosts fail apart.
 #[derive(Debug, Default)]
@@ -86,24 +82,15 @@ impl About {
 
 /// What the file has for it.
 fn watch(random: &mut Rng) -> String {
-    let hosts = (0..HOSTS).map(|host| format!(" {NETWORK}{host}"));
-    let hosts: String = hosts.collect();
-    let mut text = format!("\nhostgroup {GROUP}{hosts}\n\nwatch {GROUP}\n    service http\n");
-    let _ = writeln!(text, "        interval {}s", random.u32(3..=6));
-    let _ = writeln!(text, "        monitor http.monitor");
-    let _ = writeln!(text, "        period wd {{Sun-Sat}}");
+    let hosts = (0..HOSTS).map(|host| format!("{NETWORK}{host}"));
+    let hosts: Vec<String> = hosts.collect();
     let options = [
         "alertevery 20s",
         "alertevery 1h",
         "alertafter 2",
         "alertevery 7s",
     ];
-    if let Some(option) = options.get(random.usize(..5)) {
-        let _ = writeln!(text, "            {option}");
-    }
-    let _ = writeln!(text, "            alert mail.alert ops@example.org");
-    let _ = writeln!(text, "            upalert mail.alert ops@example.org");
-    text
+    site::watch(random, GROUP, &hosts.join(" "), &options)
 }
 
 impl World {
@@ -139,11 +126,7 @@ impl World {
         let Some(changed) = self.apart.changed else {
             return;
         };
-        let deaf = self.deaf.last().and_then(|it| it.to);
-        let turned = self.turns.last().copied();
-        let since = [Some(changed), deaf, turned];
-        let since = since.into_iter().flatten().max().unwrap_or(changed);
-        if self.time.since(since) < REST || !self.is_linked || !self.is_settled() {
+        if !self.is_at_rest(changed) {
             return;
         }
         let mut latest_first = self.mails.iter().rev();
@@ -167,20 +150,15 @@ const SEEDS: u64 = 8;
 
 #[test]
 fn what_people_were_told_last_names_who_fails() {
-    let one = crate::sim::number("PAIR_SEED");
-    let seeds = match one {
-        Some(seed) => seed..seed + 1,
-        None => 0..crate::sim::number("PAIR_SEEDS").unwrap_or(SEEDS),
-    };
     let mut looked = 0;
-    for seed in seeds {
+    for seed in seeds(SEEDS, &[]) {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::with_hosts_apart(seed);
-        world.log = one.map(|_| String::new());
+        world.log = story();
         world.begin();
         world.live(1_800);
         world.settle();
         looked += world.apart.looked;
     }
-    assert!(one.is_some() || looked > 10, "{looked}");
+    assert!(one().is_some() || looked > 10, "{looked}");
 }

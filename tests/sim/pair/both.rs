@@ -11,6 +11,7 @@ use lvsmon::pair::Speak;
 use lvsmon::pair::answers::ANSWER_LIMIT;
 use lvsmon::pair::talk::{EventId, EventKind};
 
+use super::seeds::{one, seeds, story};
 use super::{About, Coming, World};
 
 /// The longest way of a word: there and back within the limit, with as much again for what a
@@ -85,22 +86,15 @@ impl World {
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 4;
 
-fn seeds() -> std::ops::Range<u64> {
-    match crate::sim::number("PAIR_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..crate::sim::number("PAIR_SEEDS").unwrap_or(SEEDS),
-    }
-}
-
 #[test]
 fn two_that_both_tell_people_and_hear_each_other_tell_an_outage_under_one_number() {
     let (mut mails, mut agreed) = (0, 0);
-    for seed in seeds() {
+    for seed in seeds(SEEDS, &[]) {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let delay = Duration::from_millis(DELAY_MAX * (seed % 4 + 1) / 4);
         assert!(delay * 4 < ANSWER_LIMIT);
         let mut world = World::of_two_that_speak(seed, delay);
-        world.log = crate::sim::number("PAIR_SEED").map(|_| String::new());
+        world.log = story();
         world.coming.clear();
         world.is_calm = true;
         world.begin_both();
@@ -113,17 +107,17 @@ fn two_that_both_tell_people_and_hear_each_other_tell_an_outage_under_one_number
         mails += world.mails.len();
         agreed += world.renumbered;
     }
-    let is_one = crate::sim::number("PAIR_SEED").is_some();
-    assert!(is_one || (mails > 100 && agreed > 3), "{mails} {agreed}");
+    let is_rich = mails > 100 && agreed > 3;
+    assert!(one().is_some() || is_rich, "{mails} {agreed}");
 }
 
 #[test]
 fn whoever_was_told_of_a_failure_under_two_numbers_is_told_the_end_of_both() {
     let mut twice = 0;
-    for seed in seeds() {
+    for seed in seeds(SEEDS, &[]) {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::of_two_that_speak(seed, Duration::from_millis(20));
-        world.log = crate::sim::number("PAIR_SEED").map(|_| String::new());
+        world.log = story();
         world.coming.clear();
         world.is_calm = true;
         world.begin_both();
@@ -135,8 +129,5 @@ fn whoever_was_told_of_a_failure_under_two_numbers_is_told_the_end_of_both() {
         world.everything_is_told();
         twice += world.every_number_has_its_end();
     }
-    assert!(
-        crate::sim::number("PAIR_SEED").is_some() || twice > 3,
-        "{twice}"
-    );
+    assert!(one().is_some() || twice > 3, "{twice}");
 }

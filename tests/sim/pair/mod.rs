@@ -23,8 +23,10 @@ mod mails;
 mod numbers;
 mod oneway;
 mod post;
+mod rest;
 mod roles;
 mod sections;
+mod seeds;
 mod settle;
 mod site;
 mod tables;
@@ -48,6 +50,7 @@ use director::Director;
 use link::{Cause, Deaf};
 use mails::{About, Mail};
 use oneway::OneWay;
+use seeds::{one, seeds, story};
 use site::{load, site};
 use unrest::Unrest;
 
@@ -231,18 +234,13 @@ const SEEDS: u64 = 12;
 
 #[test]
 fn two_directors_tell_everything_once_under_one_id() {
-    let one = super::number("PAIR_SEED");
-    let seeds = match one {
-        Some(seed) => seed..seed + 1,
-        None => 0..super::number("PAIR_SEEDS").unwrap_or(SEEDS),
-    };
     let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
     let (mut freezes, mut troubles, mut ends) = (0, 0, 0);
     let mut unrest = [0; 4];
-    for seed in seeds {
+    for seed in seeds(SEEDS, &[]) {
         let _named = super::Named("PAIR_SEED", seed);
         let mut world = World::new(seed);
-        world.log = one.map(|_| String::new());
+        world.log = story();
         world.begin();
         world.live(1_800);
         world.settle();
@@ -256,7 +254,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         let seen = world.unrest.counts();
         unrest = std::array::from_fn(|it| unrest[it] + seen[it]);
     }
-    if one.is_some() {
+    if one().is_some() {
         return;
     }
     assert!(

@@ -16,14 +16,12 @@ use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
-use super::{About, Cause, Coming, World};
+use super::seeds::{one, seeds, story};
+use super::{About, Cause, Coming, World, site};
 
 const GROUP: &str = "oneway";
 const HOST: &str = "10.1.2.0";
 const SECTION: &str = "10.0.0.4:80";
-
-/// After so much time without any change all is found and told: as where hosts fail apart.
-const REST: Duration = Duration::from_secs(45);
 
 /// The host that either director may not reach.
 #[derive(Debug, Default)]
@@ -75,17 +73,9 @@ pub(super) fn is_about(group: &str, name: &str) -> bool {
 
 /// What the file has for it.
 fn watch(random: &mut Rng) -> String {
-    let mut text = format!("\nhostgroup {GROUP} {HOST}\n\nwatch {GROUP}\n    service http\n");
-    let _ = writeln!(text, "        interval {}s", random.u32(3..=6));
-    let _ = writeln!(text, "        monitor http.monitor");
-    let _ = writeln!(text, "        period wd {{Sun-Sat}}");
     let options = ["alertevery 20s", "alertevery 1h", "alertafter 2"];
-    if let Some(option) = options.get(random.usize(..4)) {
-        let _ = writeln!(text, "            {option}");
-    }
-    let _ = writeln!(text, "            alert mail.alert ops@example.org");
-    let _ = writeln!(text, "            upalert mail.alert ops@example.org\n");
-    let _ = writeln!(text, "virtual {SECTION}\n    real {HOST}");
+    let mut text = site::watch(random, GROUP, HOST, &options);
+    let _ = writeln!(text, "\nvirtual {SECTION}\n    real {HOST}");
     let _ = writeln!(text, "    service {GROUP}:http");
     for line in ["alert", "upalert"] {
         let _ = writeln!(text, "    {line} mail.alert ops@example.org");
@@ -156,10 +146,7 @@ impl World {
         let Some(changed) = self.one_way.changed else {
             return;
         };
-        let deaf = self.deaf.last().and_then(|it| it.to);
-        let since = [Some(changed), deaf, self.turns.last().copied()];
-        let since = since.into_iter().flatten().max().unwrap_or(changed);
-        if self.time.since(since) < REST || !self.is_linked || !self.is_settled() {
+        if !self.is_at_rest(changed) {
             return;
         }
         let goes_on: BTreeSet<String> = self.directors.iter().flat_map(open).collect();
@@ -224,22 +211,17 @@ const SEEDS: u64 = 6;
 
 #[test]
 fn who_was_told_of_what_one_director_saw_is_told_of_its_end() {
-    let one = crate::sim::number("PAIR_SEED");
-    let seeds = match one {
-        Some(seed) => seed..seed + 1,
-        None => 0..crate::sim::number("PAIR_SEEDS").unwrap_or(SEEDS),
-    };
     let mut told = 0;
-    for seed in seeds {
+    for seed in seeds(SEEDS, &[]) {
         let _named = crate::sim::Named("PAIR_SEED", seed);
         let mut world = World::with_a_host_one_way(seed);
-        world.log = one.map(|_| String::new());
+        world.log = story();
         world.begin();
         world.live(1_200);
         world.settle();
         told += world.told_one_way(EventKind::Up).len();
     }
-    assert!(one.is_some() || told > 50, "{told}");
+    assert!(one().is_some() || told > 50, "{told}");
 }
 
 /// The active director loses its way to a host while there is no link, tells of it and gives its role

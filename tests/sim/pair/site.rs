@@ -53,6 +53,20 @@ pub(super) fn site(random: &mut Rng) -> String {
     text
 }
 
+/// A group of hosts of which the service may have one of these options.
+pub(super) fn watch(random: &mut Rng, group: &str, hosts: &str, options: &[&str]) -> String {
+    let mut text = format!("\nhostgroup {group} {hosts}\n\nwatch {group}\n    service http\n");
+    let _ = writeln!(text, "        interval {}s", random.u32(3..=6));
+    let _ = writeln!(text, "        monitor http.monitor");
+    let _ = writeln!(text, "        period wd {{Sun-Sat}}");
+    if let Some(option) = options.get(random.usize(..=options.len())) {
+        let _ = writeln!(text, "            {option}");
+    }
+    let _ = writeln!(text, "            alert mail.alert ops@example.org");
+    let _ = writeln!(text, "            upalert mail.alert ops@example.org");
+    text
+}
+
 pub(super) fn load(text: &str) -> Arc<Model> {
     let loaded = lvsmon::config::load_text(text);
     let (mut model, _) = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}\n{text}"));
