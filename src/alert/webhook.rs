@@ -53,6 +53,8 @@ use crate::time::Wall;
 pub(crate) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 /// Read of an answer; it only serves the log.
 const ANSWER_MAX: usize = 4_096;
+/// Bytes of it in the log, where that is asked for: it may be a page of a proxy.
+const ANSWER_LOGGED: usize = 200;
 /// Idle connections are closed after this long.
 const IDLE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -288,8 +290,12 @@ async fn answered(response: Response, now: Wall) -> Posted {
     };
     let wait = header(RETRY_AFTER).and_then(|text| retry_after(&text, now));
     let location = header(LOCATION);
-    let said = start_of(response).await;
-    judge(status, wait, location.as_deref(), &said)
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let said = start_of(response).await;
+        let said = one_line(cut(said.trim(), ANSWER_LOGGED));
+        tracing::debug!(%status, said, "a webhook's receiver does not accept");
+    }
+    judge(status, wait, location.as_deref())
 }
 
 async fn start_of(mut response: Response) -> String {
@@ -304,14 +310,10 @@ async fn start_of(mut response: Response) -> String {
     String::from_utf8_lossy(&kept).into_owned()
 }
 
-/// What an answer other than success means.
-fn judge(status: StatusCode, wait: Option<Duration>, location: Option<&str>, said: &str) -> Posted {
-    let said = one_line(cut(said.trim(), 200));
-    let reason = if said.is_empty() {
-        format!("the receiver answers {status}")
-    } else {
-        format!("the receiver answers {status}: {said}")
-    };
+/// What an answer other than success means. The words are of the status only: the rest of an
+/// answer may repeat a token that was sent, and would be in the log, in `why` and with `events`.
+fn judge(status: StatusCode, wait: Option<Duration>, location: Option<&str>) -> Posted {
+    let reason = format!("the receiver answers {status}");
     match status.as_u16() {
         300..=399 => {
             let place = location.map_or("elsewhere".to_owned(), place);

@@ -46,7 +46,7 @@ fn the_signature_is_hmac_sha256() {
 fn answers_are_final_or_tried_again() {
     let judge = |status: u16, wait: Option<u64>| {
         let status = StatusCode::from_u16(status).unwrap();
-        judge(status, wait.map(Duration::from_secs), None, " no\nway ")
+        judge(status, wait.map(Duration::from_secs), None)
     };
     for status in [400, 401, 403, 404, 410, 413, 422] {
         assert!(
@@ -68,13 +68,13 @@ fn answers_are_final_or_tried_again() {
     let Posted::Refused(reason) = judge(404, None) else {
         panic!("a 404 is final");
     };
-    assert_eq!(reason, "the receiver answers 404 Not Found: no way");
+    assert_eq!(reason, "the receiver answers 404 Not Found");
 }
 
 #[test]
 fn a_redirect_is_final_and_names_the_place_without_its_path() {
     let location = Some("https://user:pw@other.example:8443/secret");
-    let Posted::Refused(reason) = judge(StatusCode::FOUND, None, location, "") else {
+    let Posted::Refused(reason) = judge(StatusCode::FOUND, None, location) else {
         panic!("a redirect is final");
     };
     assert!(reason.contains("https://other.example:8443:"), "{reason}");
@@ -155,6 +155,35 @@ async fn why_a_receiver_is_not_reached_is_said_in_a_few_words() {
         "{why}"
     );
     hangs_up.await.unwrap();
+}
+
+/// Receivers behind a debugging page answer with the request: its token, its signature.
+#[tokio::test]
+async fn what_a_receiver_answers_beside_its_status_is_in_no_reason() {
+    let echo = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hooks/s3cret", echo.local_addr().unwrap());
+    let echo = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut stream, _) = echo.accept().await.unwrap();
+        let mut request = vec![0; 4_096];
+        let read = stream.read(&mut request).await.unwrap();
+        let said = &request[..read];
+        let head = format!("HTTP/1.1 500 s3cret\r\nContent-Length: {read}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        String::from_utf8_lossy(said).into_owned()
+    });
+    let words = ["-H", "Authorization: Bearer t0ken", &url].map(str::to_owned);
+    let options = WebhookOptions::parse(&words).unwrap();
+    let now = Wall::from_seconds(0);
+    let came = Poster::new().post(&options, &notice(), "dir1", now).await;
+    let request = echo.await.unwrap();
+    assert!(
+        request.contains("s3cret") && request.contains("t0ken"),
+        "{request}"
+    );
+    let said = "the receiver answers 500 Internal Server Error";
+    assert_eq!(came, Posted::Later(said.to_owned()));
 }
 
 /// An error with one below it, as layers of clients make them.
