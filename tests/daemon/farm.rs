@@ -99,12 +99,9 @@ impl Farm {
 
     /// The farm's mon.cf, with that weight, with or without upalert lines.
     pub(crate) fn text(&self, weight: u32, upalerts: bool) -> String {
-        let (folder, port) = (self.folder.path().display(), self.port);
-        let mut text = format!(
-            "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-             serverport = 0\ntrapport = 0\n\
-             ipvs_backend = memory\n\nhostgroup www1 127.0.0.11\n\nhostgroup www2 127.0.0.12\n\n"
-        );
+        let port = self.port;
+        let mut text = self.globals();
+        text += "\nhostgroup www1 127.0.0.11\n\nhostgroup www2 127.0.0.12\n\n";
         for number in [1, 2] {
             let lvs = format!(
                 "lvs.alert -P tcp -V 10.0.0.3:{port} -R 127.0.0.1{number} -W {weight} -F dr"
@@ -119,6 +116,33 @@ impl Farm {
             text.push('\n');
         }
         text
+    }
+
+    /// The settings of every mon.cf of a farm: its folders, no ports, the table in memory.
+    pub(crate) fn globals(&self) -> String {
+        let folder = self.folder.path().display();
+        format!(
+            "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
+             serverport = 0\ntrapport = 0\nipvs_backend = memory\n"
+        )
+    }
+
+    /// A mon.cf with both addresses in one section at that port, with these lines of the service
+    /// that decides over them and, behind its own, of the section.
+    pub(crate) fn section(&self, port: u16, service: &str, lines: &str) -> String {
+        let globals = self.globals();
+        format!(
+            "{globals}\nhostgroup www 127.0.0.11 127.0.0.12\n\n\
+             watch www\n    service http\n{service}\n\
+             virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n{lines}"
+        )
+    }
+
+    /// Puts both addresses of [`Self::section`] into the table, before the daemon is there.
+    pub(crate) fn fill_table(&self, port: u16) {
+        let row = |number| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{number}:{port} -g -w 5\n");
+        let table = format!("-A -t 10.0.0.3:{port} -s wlc\n{}{}", row(1), row(2));
+        self.folder.write("state/table", table);
     }
 
     pub(crate) fn config(&self) -> PathBuf {

@@ -36,17 +36,11 @@ fn a_server_that_fails_is_out_after_fall_checks_long_before_the_next_slot() {
     let bad = serve(one, b"HTTP/1.0 500 out of order\r\n\r\n");
     let good = serve(two, b"HTTP/1.0 200 OK\r\n\r\n");
     let mut farm = Farm::new();
-    let folder = farm.folder.path().display().to_string();
-    let server = |number| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{number}:{port} -g -w 5\n");
-    let table = format!("-A -t 10.0.0.3:{port} -s wlc\n{}{}", server(1), server(2));
-    farm.folder.write("state/table", table);
-    farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-         hostgroup www 127.0.0.11 127.0.0.12\n\n\
-         watch www\n    service http\n\tinterval 1h\n\tmonitor http.monitor -p {port} -t 5\n\n\
-         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n    fall {FALL}\n\
-         \x20   recheck 0.2s\n"
+    farm.fill_table(port);
+    farm.configure(&farm.section(
+        port,
+        &format!("\tinterval 1h\n\tmonitor http.monitor -p {port} -t 5\n"),
+        &format!("    fall {FALL}\n    recheck 0.2s\n"),
     ));
     farm.start();
     farm.wait_for_log("real server out");

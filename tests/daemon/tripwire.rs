@@ -88,13 +88,12 @@ fn configure(farm: &Farm, port: u16) {
 }
 
 fn configure_with(farm: &Farm, port: u16, interval: &str) {
-    let folder = farm.folder.path().display();
+    let globals = farm.globals();
     let line = format!("lvs.alert -P tcp -V 10.0.0.3:{port} -R 127.0.0.11 -W 5 -F dr");
     farm.folder
         .write("state/table", format!("-A -t 10.0.0.3:{port} -s wlc\n"));
     farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\nhostgroup www 127.0.0.11\n\n\
+        "{globals}\nhostgroup www 127.0.0.11\n\n\
          watch www\n    service http\n\tinterval {interval}\n\ttripwire on\n\t\
          monitor http.monitor -p {port} -t 5\n\tperiod\n\t    alert {line}\n\t    upalert {line}\n"
     ));
@@ -127,19 +126,12 @@ const LIMIT: Duration = Duration::from_secs(3 * SOON.as_secs());
 
 /// Two real servers of a section in the table, with checks that may take very long.
 fn configure_two(farm: &Farm, port: u16, interval: &str, more: &str) {
-    let folder = farm.folder.path().display();
-    let row = |number| format!("-a -t 10.0.0.3:{port} -r 127.0.0.1{number}:{port} -g -w 5\n");
-    let table = format!("-A -t 10.0.0.3:{port} -s wlc\n{}{}", row(1), row(2));
-    farm.folder.write("state/table", table);
-    farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-         hostgroup www 127.0.0.11 127.0.0.12\n\n\
-         watch www\n    service http\n\tinterval {interval}\n\ttripwire on\n\t\
-         monitor http.monitor -p {port} -t {}\n\n\
-         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n{more}",
-        LIMIT.as_secs()
-    ));
+    farm.fill_table(port);
+    let limit = LIMIT.as_secs();
+    let service = format!(
+        "\tinterval {interval}\n\ttripwire on\n\tmonitor http.monitor -p {port} -t {limit}\n"
+    );
+    farm.configure(&farm.section(port, &service, more));
 }
 
 #[test]
