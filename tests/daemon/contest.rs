@@ -16,13 +16,10 @@ fn configure(farm: &Farm) {
     let alert = format!("#!/bin/sh\ncat >> {folder}/told\n");
     farm.folder.write_executable("alert.d/told.alert", &alert);
     farm.folder.write("state/table", "");
-    farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-         hostgroup www 127.0.0.11 127.0.0.12\n\n\
-         watch www\n    service http\n\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n\n\
-         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n\
-         \x20   alert told.alert\n"
+    farm.configure(&farm.section(
+        port,
+        &format!("\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n"),
+        "    alert told.alert\n",
     ));
 }
 

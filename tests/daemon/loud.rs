@@ -13,16 +13,19 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Both real servers in a section with these lines, whose troubles alone are mailed.
 fn start(relay: &Relay, lines: &str) -> Farm {
     let mut farm = Farm::new();
-    let (folder, port) = (farm.folder.path().display(), farm.port);
     farm.folder.write("state/table", "");
+    let text = farm.section(
+        farm.port,
+        &format!(
+            "\tinterval 0.3s\n\tmonitor http.monitor -p {} -t 5\n",
+            farm.port
+        ),
+        &format!(
+            "{lines}    alert mail.alert ops@d.example\n    upalert mail.alert ops@d.example\n"
+        ),
+    );
     farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\nmail_relay = {}\n\
-         mail_domain = d.example\nmail_group_wait = 0s\n\n\
-         hostgroup www 127.0.0.11 127.0.0.12\n\n\
-         watch www\n    service http\n\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n\n\
-         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n{lines}\
-         \x20   alert mail.alert ops@d.example\n    upalert mail.alert ops@d.example\n",
+        "mail_relay = {}\nmail_domain = d.example\nmail_group_wait = 0s\n{text}",
         relay.url()
     ));
     farm.start_healthy();

@@ -60,9 +60,9 @@ fn configure_with_gates(farm: &Farm) {
         ),
     );
     farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\nhostgroup www 127.0.0.11\n\n\
-         watch www\n    service gate\n\tinterval 0.3s\n\tmonitor gate.monitor\n"
+        "{}\nhostgroup www 127.0.0.11\n\n\
+         watch www\n    service gate\n\tinterval 0.3s\n\tmonitor gate.monitor\n",
+        farm.globals()
     ));
 }
 

@@ -190,17 +190,10 @@ fn wait_for_client(folder: &str) -> lvsmon::client::Client {
 #[test]
 fn a_section_with_another_address_behind_a_restart_puts_no_dead_server_in() {
     let mut farm = Farm::new();
-    let (folder, port) = (farm.folder.path().display().to_string(), farm.port);
-    let text = |address: &str| {
-        format!(
-            "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-             serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-             hostgroup www 127.0.0.11 127.0.0.12\n\nwatch www\n    service http\n\tinterval 0.3s\n\t\
-             monitor http.monitor -p {port} -t 90\n\n\
-             virtual {address}:{port}\n    real www weight 5\n    service www:http\n"
-        )
-    };
-    farm.configure(&text("10.0.0.3"));
+    let port = farm.port;
+    let service = format!("\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 90\n");
+    let text = farm.section(port, &service, "");
+    farm.configure(&text);
     farm.start_healthy();
     farm.break_server(2);
     farm.wait_for_table(&[(1, 5)]);
@@ -214,7 +207,7 @@ fn a_section_with_another_address_behind_a_restart_puts_no_dead_server_in() {
         })
     };
     let _silent = [silent(1), silent(2)];
-    farm.configure(&text("10.0.0.4"));
+    farm.configure(&text.replace("virtual 10.0.0.3:", "virtual 10.0.0.4:"));
     farm.start();
     let server = |host: u8| format!("-a -t 10.0.0.4:{port} -r 127.0.0.1{host}:{port} -g -w 5");
     let mut table = String::new();

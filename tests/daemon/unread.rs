@@ -5,15 +5,12 @@ use super::farm::Farm;
 #[test]
 fn nobody_is_told_that_the_fallback_serves_while_the_table_cannot_be_read() {
     let mut farm = Farm::new();
-    let (folder, port) = (farm.folder.path().display(), farm.port);
+    let port = farm.port;
     farm.folder.write("state/table", "");
-    farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-         hostgroup www 127.0.0.11 127.0.0.12\n\n\
-         watch www\n    service http\n\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n\n\
-         virtual 10.0.0.3:{port}\n    real www weight 5\n    service www:http\n\
-         \x20   fallback 127.0.0.13 weight 2\n"
+    farm.configure(&farm.section(
+        port,
+        &format!("\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n"),
+        "    fallback 127.0.0.13 weight 2\n",
     ));
     farm.start_healthy();
     farm.folder.write("state/table", "junk\n");

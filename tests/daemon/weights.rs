@@ -82,11 +82,7 @@ fn a_check_gives_the_weight_by_exit_value_header_or_agent() {
         format!("#!/bin/sh\nread value <{folder}/value\nexit $value\n"),
     );
     fs::set_permissions(program, Permissions::from_mode(0o755)).expect("a program");
-    let mut text = format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\n\n\
-         hostgroup web 127.0.0.11\n\nwatch web\n"
-    );
+    let mut text = farm.globals() + "\nhostgroup web 127.0.0.11\n\nwatch web\n";
     let (http, line) = (web.port, agent.port);
     for (name, monitor) in [
         ("exit", format!("misc.monitor -d -t 30 -- {folder}/weigh")),

@@ -30,9 +30,9 @@ fn configure(farm: &Farm) {
     let gate = format!("test ! -e {folder}/cut || {{ echo $1; exit 1; }}");
     program(farm, "mon.d/gate.monitor", &gate);
     let period = "\tperiod\n\t    alertevery 1h ignore_summary\n\t    alert told.alert\n\t    upalert told.alert\n";
+    let globals = farm.globals();
     farm.configure(&format!(
-        "statedir = {folder}/state\nmondir = {folder}/mon.d\nalertdir = {folder}/alert.d\n\
-         serverport = 0\ntrapport = 0\nipvs_backend = memory\nwitness = gate:up\n\n\
+        "{globals}witness = gate:up\n\n\
          hostgroup gate 127.0.0.13\n\nhostgroup www 127.0.0.11 127.0.0.12\n\n\
          watch gate\n    service up\n\tinterval 1h\n\tmonitor gate.monitor\n{period}\n\
          watch www\n    service http\n\tinterval 0.3s\n\tmonitor http.monitor -p {port} -t 5\n{period}\n\
