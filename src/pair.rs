@@ -10,6 +10,7 @@
 //! | how is on the disk what was said of it | `role::kept` |
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
+//! | does a director tell people | `speaking` |
 //! | may messages leave at this moment | `lease` |
 //! | has the other director heard of a number before people do | `answers` |
 //! | did this director stand still, and what is it to hear before messages leave again | `pulse` |
@@ -33,6 +34,7 @@ pub mod pulse;
 mod renamed;
 pub mod role;
 pub mod settings;
+mod speaking;
 pub mod sync;
 pub mod talk;
 
@@ -42,8 +44,9 @@ pub use fifo::{Announcement, InstanceName, State};
 pub use keeper::{Change, Coming, RoleKeeper};
 pub use lease::Lease;
 pub use link::LinkState;
-pub use post::{Hearing, Letter, Post, Speaking};
+pub use post::{Hearing, Letter, Post};
 pub use pulse::{Absence, Beat, Contact, Pulse};
 pub use role::{Facts, Found, Role, RoleStanding, SaidRole, Sight, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
+pub use speaking::Speaking;
 pub use sync::SyncSettings;

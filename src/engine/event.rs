@@ -30,7 +30,6 @@ use crate::time::Readable;
 // A host word is part of a report, and a user of a run; monitors know no more of the Model than
 // this.
 pub use crate::model::{HostName, MonitorUser};
-pub use crate::pair::Speaking;
 pub use alert::{
     AlertCall, AlertId, AlertKind, DeliveryOutcome, DowntimeLine, FailureLine, HistoryLine,
     Suppressed, Suppression,

@@ -26,9 +26,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{
-    Action, AlertKind, Note, PeerTold, Renumbering, RunId, Speaking, Status, Wish,
-};
+use crate::engine::event::{Action, AlertKind, Note, PeerTold, Renumbering, RunId, Status, Wish};
 use crate::engine::peer::ended::EndedHere;
 use crate::engine::peer::owed::Owed;
 pub(super) use crate::engine::peer::reached::Candidate;
@@ -36,6 +34,7 @@ use crate::engine::saved::{Record, Saved};
 use crate::engine::state::{Acked, EventText, ServiceState};
 use crate::engine::{Engine, numbering, report};
 use crate::model::{Model, Service, ServiceId};
+use crate::pair::Speaking;
 use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::{COMMENT_MAX, EndedOutages, Outages};
 use crate::pair::talk::word::{OpenOutage, ServiceName, SharedAck};

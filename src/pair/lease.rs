@@ -4,7 +4,7 @@
 //! once: whoever is about to begin a delivery asks here, just before. Who gives the lease is
 //! [`crate::pair::pulse`].
 
-use crate::pair::post::Speaking;
+use crate::pair::Speaking;
 use crate::time::Mono;
 
 /// What the loop said last, by a clock that goes on while the machine sleeps.

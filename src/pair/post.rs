@@ -15,11 +15,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::effort::look;
+use crate::pair::Speaking;
 use crate::pair::ledger::Entry;
 pub use crate::pair::post::letter::{Came, Chance, Letter, Origin, Stage, is_given_up};
-pub use crate::pair::post::words::{
-    Admission, Hearing, Renumbered, Speaking, Terms, Tidings, receiver,
-};
+pub use crate::pair::post::words::{Admission, Hearing, Renumbered, Terms, Tidings, receiver};
 pub use crate::pair::renamed::RENAMED_MAX;
 use crate::pair::renamed::{Part, Renamed};
 use crate::pair::talk::delivered::DELIVERED_MAX;

@@ -10,13 +10,13 @@ use jiff::tz::TimeZone;
 use lvsmon::config;
 use lvsmon::engine::Engine;
 use lvsmon::engine::desk::WishDesk;
-use lvsmon::engine::event::{Aim, Event, Order, PeerTold, RealServerName, Speaking, Wish};
+use lvsmon::engine::event::{Aim, Event, Order, PeerTold, RealServerName, Wish};
 use lvsmon::engine::saved::Saved;
 use lvsmon::import::{self, Format, Include, Reading, Refused};
 use lvsmon::pair::fifo::{Announcement, LINE_MAX, LineReader};
 use lvsmon::pair::role::{Facts, Source};
 use lvsmon::pair::talk::{End, Greeting, Heard, Key, Life, Own, Session, Talk, Word};
-use lvsmon::pair::{PairSettings, RoleKeeper};
+use lvsmon::pair::{PairSettings, RoleKeeper, Speaking};
 use lvsmon::time::{Mono, Now, Wall};
 use lvsmon::wire::{Asked, Request};
 

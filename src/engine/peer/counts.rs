@@ -15,11 +15,12 @@
 //!
 //! What the peer said last is in the journal with the outage, for a restart while it is away.
 
-use crate::engine::event::{Action, HostVerdict, Speaking};
+use crate::engine::event::{Action, HostVerdict};
 use crate::engine::state::{HostState, Outage};
 use crate::engine::tell::Happening;
 use crate::engine::{Engine, report};
 use crate::model::{Service, ServiceId};
+use crate::pair::Speaking;
 use crate::pair::talk::counted::{Counts, News, Said};
 use crate::time::Now;
 

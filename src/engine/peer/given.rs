@@ -12,9 +12,10 @@
 //! first.
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Speaking};
+use crate::engine::event::Action;
 use crate::engine::peer::{Candidate, Peer};
 use crate::engine::state::Moment;
+use crate::pair::Speaking;
 use crate::pair::talk::Reached;
 use crate::pair::talk::word::{Past, ServiceName};
 use crate::time::{Now, Wall};

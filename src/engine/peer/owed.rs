@@ -9,12 +9,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::event::{Speaking, Status};
+use crate::engine::event::Status;
 use crate::engine::peer::name;
 use crate::engine::peer::troubles::OwedTroubles;
 use crate::engine::state::{EventText, Outage, PeriodMemory};
 use crate::engine::{Engine, numbering};
 use crate::model::ServiceId;
+use crate::pair::Speaking;
 use crate::pair::talk::conversation::OUTAGES_MAX;
 use crate::pair::talk::word::ServiceName;
 use crate::pair::talk::{EventId, EventKind, Reached};

@@ -14,11 +14,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::engine::event::{Action, Note, RunId, Speaking, Status};
+use crate::engine::event::{Action, Note, RunId, Status};
 use crate::engine::going::Began;
 use crate::engine::peer::{Peer, name};
 use crate::engine::{Engine, numbering, report};
 use crate::model::ServiceId;
+use crate::pair::Speaking;
 use crate::pair::talk::word::{OpenOutage, ServiceName};
 use crate::pair::talk::{EventId, Past, Reached, ToldPeriods};
 use crate::time::Now;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Speaking, Wish};
+use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Wish};
 use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Service};
+use crate::pair::Speaking;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::{
     Lasted, OpenOutage, Past, Reached, ServiceName, SharedAck, ToldPeriods,

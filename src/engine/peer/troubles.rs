@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::event::{Action, Renumbering, Speaking, Status, Trouble};
+use crate::engine::event::{Action, Renumbering, Status, Trouble};
 use crate::engine::peer::{Candidate, Peer};
 use crate::engine::policy::whole::ServiceMode;
 use crate::engine::state::Moment;
@@ -16,6 +16,7 @@ use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
 use crate::model::{DeclaredService, Model, ServiceId};
+use crate::pair::Speaking;
 use crate::pair::talk::Reached;
 use crate::pair::talk::conversation::Outages;
 use crate::pair::talk::counted::Events;

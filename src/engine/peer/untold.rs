@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::engine::event::{Action, AlertKind, Speaking};
+use crate::engine::event::{Action, AlertKind};
 use crate::engine::peer::given::UNDER_TWO;
 use crate::engine::peer::owed::SEEN_THERE;
 use crate::engine::peer::{Candidate, Peer, name, troubles};
@@ -22,6 +22,7 @@ use crate::engine::tell::{Happening, Numbered};
 use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, report};
 use crate::model::ServiceId;
+use crate::pair::Speaking;
 use crate::pair::talk::conversation::EndedOutages;
 use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{Lasted, Past, Reached, ServiceName, ToldPeriods};

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use crate::engine::Engine;
 use crate::engine::event::{
     Action, Aim, AlertCall, AlertKind, Caution, Contested, Event, ManualWish, Note, Order,
-    PeerTold, RealServerName, Report, SectionNews, Speaking, TableLook, TableOutcome, Wish,
+    PeerTold, RealServerName, Report, SectionNews, TableLook, TableOutcome, Wish,
 };
 use crate::engine::fixture::{self, at};
 use crate::engine::saved::Saved;
@@ -23,6 +23,7 @@ use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Fallback, HostName, JudgedBy, MinLive, Model,
     OwnRules, ServiceId,
 };
+use crate::pair::Speaking;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{Lasted, OpenOutage, Past, ServiceName, ToldPeriods};

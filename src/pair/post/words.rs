@@ -8,27 +8,6 @@ use crate::digest::Digest;
 use crate::pair::post::Forgotten;
 use crate::pair::talk::Delivery;
 
-/// Whether a director tells people, by mail or any other way, at present.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Speaking {
-    /// It does.
-    #[default]
-    Speaks,
-    /// The other one does: everything is held.
-    Silent,
-}
-
-impl Speaking {
-    /// Of one that says whether it does.
-    #[must_use]
-    pub const fn of(speaks: bool) -> Self {
-        match speaks {
-            true => Self::Speaks,
-            false => Self::Silent,
-        }
-    }
-}
-
 /// Whether the other director says what it has told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Hearing {

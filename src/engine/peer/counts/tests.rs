@@ -7,11 +7,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, PeerTold, RunId, Speaking};
+use crate::engine::event::{Action, Event, PeerTold, RunId};
 use crate::engine::fixture::{alert, alerting, at, exited, model_of, seconds, service};
 use crate::engine::saved::Saved;
 use crate::model::{AlertPeriod, Model, Repeat, Service};
 use crate::pair::Speak;
+use crate::pair::Speaking;
 use crate::pair::talk::EventId;
 use crate::pair::talk::conversation::Outages;
 

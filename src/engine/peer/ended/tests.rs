@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Event, PeerTold, RunId, Speaking};
+use crate::engine::event::{Event, PeerTold, RunId};
 use crate::engine::fixture::{EPOCH, at, exited, watched, write};
+use crate::pair::Speaking;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::OpenOutage;
 
