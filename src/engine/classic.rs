@@ -488,24 +488,18 @@ fn take_in_outage(
     let running = state.outage.take();
     if state.status == Status::Fail {
         let known = same_outage(running.as_deref(), first_failure);
-        let new = Outage::new(now, number_of_outage);
-        let known = known.cloned().unwrap_or_else(|| new.clone());
+        let new = || Outage::new(now, number_of_outage);
+        let mut outage = known.cloned().unwrap_or_else(new);
         let last_failure = last_failure.unwrap_or(first_failure);
-        state.begin(Outage {
-            since: Moment::restored(first_failure, now),
-            first_failure,
-            last_failure,
-            latest: Moment::restored(last_failure, now),
-            consec_failures: failures.unwrap_or(1),
-            id: known.id,
-            calls: known.calls,
-            events: known.events,
-            heard: known.heard,
-            reached: known.reached,
-            end_heard: known.end_heard,
-            acked: known.acked,
-            ..new
-        });
+        outage.since = Moment::restored(first_failure, now);
+        outage.first_failure = first_failure;
+        outage.last_failure = last_failure;
+        outage.latest = Moment::restored(last_failure, now);
+        outage.consec_failures = failures.unwrap_or(1);
+        // What the file does not say begins anew, but for what messages tell of it.
+        (outage.forgiven, outage.ups) = (0, 0);
+        outage.hosts = Box::default();
+        state.begin(outage);
     }
     state.ack = line
         .time("ack", now, faults)

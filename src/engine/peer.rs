@@ -125,7 +125,7 @@ impl Engine {
                 events: outage.events.clone(),
                 alerted: alerted(state),
                 ack,
-                reached: outage.reached,
+                reached: outage.reached(),
             };
             outages.insert(name(service), open);
         }
@@ -243,7 +243,7 @@ impl Engine {
         let began = outage.since.told(outage.first_failure, now);
         let ours = Candidate {
             number: outage.id,
-            reached: outage.reached,
+            reached: outage.reached(),
         };
         let open = self.peer.outage(service).map(Candidate::open);
         if let Some(same) = open.filter(|peers| peers.number == ours.number) {

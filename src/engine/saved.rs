@@ -475,7 +475,7 @@ impl SavedOutage {
             consec_failures: outage.consec_failures,
             forgiven: outage.forgiven,
             calls: outage.calls,
-            reached: outage.reached,
+            reached: outage.reached(),
             acked: outage.acked,
             events: outage.events.clone(),
             heard: outage.heard.clone(),
@@ -483,23 +483,19 @@ impl SavedOutage {
     }
 
     fn into_outage(self, now: Now) -> Outage {
-        Outage {
-            since: Moment::restored(self.since.unwrap_or(self.first_failure), now),
-            latest: Moment::restored(self.latest.unwrap_or(self.last_failure), now),
-            first_failure: self.first_failure.min(now.wall),
-            id: self.id.min(numbering::NUMBER_MAX),
-            last_failure: self.last_failure.min(now.wall),
-            consec_failures: self.consec_failures,
-            forgiven: self.forgiven,
-            calls: self.calls,
-            events: self.events,
-            heard: self.heard,
-            ups: 0,
-            reached: self.reached,
-            end_heard: None,
-            acked: self.acked,
-            hosts: Box::default(),
-        }
+        let mut outage = Outage::new(now, self.id.min(numbering::NUMBER_MAX));
+        outage.since = Moment::restored(self.since.unwrap_or(self.first_failure), now);
+        outage.latest = Moment::restored(self.latest.unwrap_or(self.last_failure), now);
+        outage.first_failure = self.first_failure.min(now.wall);
+        outage.last_failure = self.last_failure.min(now.wall);
+        outage.consec_failures = self.consec_failures;
+        outage.forgiven = self.forgiven;
+        outage.calls = self.calls;
+        outage.events = self.events;
+        outage.heard = self.heard;
+        outage.had_reached(self.reached);
+        outage.acked = self.acked;
+        outage
     }
 }
 

@@ -163,11 +163,12 @@ pub(crate) struct Outage {
     /// The same of its end, which has the same ids on both directors however many repeats each
     /// of them has counted. Not in the journal: it ends with the event.
     pub(crate) ups: u32,
-    /// What of it has reached people under its number, told by whichever director.
-    pub(crate) reached: Reached,
+    /// What of it has reached people under its number, told by whichever director. Never gets
+    /// less.
+    reached: Reached,
     /// The latest run that had begun when this director heard that its end has reached people. Not
     /// in the journal: what runs behind a restart began later.
-    pub(crate) end_heard: Option<RunId>,
+    end_heard: Option<RunId>,
     /// When the newest acknowledgement of it was said, here or on the other director of a pair: one
     /// that a changed summary has ended (`unack_summary`) does not come back.
     pub(crate) acked: Option<Wall>,
@@ -327,6 +328,23 @@ impl Outage {
             acked: None,
             hosts: Box::default(),
         }
+    }
+
+    /// What of it has reached people.
+    pub(crate) const fn reached(&self) -> Reached {
+        self.reached
+    }
+
+    /// The latest run that had begun when its end was heard of; none where every one that ends
+    /// from now on began later.
+    pub(crate) const fn end_heard(&self) -> Option<RunId> {
+        self.end_heard
+    }
+
+    /// So much of it, at least, had reached people when this director learned of the outage: every
+    /// check that ends from now on counts as begun later.
+    pub(crate) fn had_reached(&mut self, reached: Reached) {
+        self.reached = self.reached.max(reached);
     }
 
     /// So much of it has reached people; `latest` is the newest run that has begun.

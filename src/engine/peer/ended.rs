@@ -367,7 +367,7 @@ impl Engine {
         if let Some(outage) = state.outage.as_deref() {
             let ours = Candidate {
                 number: outage.id,
-                reached: outage.reached,
+                reached: outage.reached(),
             };
             let periods = ToldPeriods {
                 alerts: alerted(state),

@@ -111,12 +111,10 @@ impl Engine {
             }
             let known = owed.outages.remove(name);
             let known = known.filter(|it| it.outage.id == open.id);
-            let outage = known.map_or_else(|| Outage::new(now, open.id), |it| it.outage);
+            let mut outage = known.map_or_else(|| Outage::new(now, open.id), |it| it.outage);
+            outage.calls = open.calls;
             let alerted = Alerted {
-                outage: Outage {
-                    calls: open.calls,
-                    ..outage
-                },
+                outage,
                 periods: open.alerted.clone(),
             };
             owed.outages.insert(name.clone(), alerted);
@@ -167,7 +165,7 @@ impl Engine {
             }
         }
         if let Some(outage) = &mut state.outage {
-            outage.reached = outage.reached.max(Reached::Failure);
+            outage.had_reached(Reached::Failure);
         }
         let periods = alerted.periods.clone();
         let memory = state.memory(service).iter_mut().enumerate();

@@ -225,10 +225,10 @@ impl Engine {
             .outage
             .as_deref()
             .filter(|_| state.status == Status::Fail);
-        let Some(outage) = open.filter(|it| it.reached == Reached::End) else {
+        let Some(outage) = open.filter(|it| it.reached() == Reached::End) else {
             return;
         };
-        let runs = began.run.zip(outage.end_heard);
+        let runs = began.run.zip(outage.end_heard());
         let is_later = runs.is_none_or(|(run, latest)| run > latest);
         if is_later && self.peer.told.speaking == Speaking::Speaks {
             self.end_unseen(now, id, actions);
@@ -267,7 +267,7 @@ impl Engine {
         let of = name(self.model.service(id));
         let reached = self.peer.reached_there(&of, number);
         if let Some(outage) = &mut self.states[id.index()].outage {
-            outage.reached = outage.reached.max(reached);
+            outage.had_reached(reached);
         }
     }
 
@@ -280,7 +280,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         let state = &mut self.states[id.index()];
-        let Some(outage) = state.outage.as_mut().filter(|it| it.reached < reached) else {
+        let Some(outage) = state.outage.as_mut().filter(|it| it.reached() < reached) else {
             return;
         };
         outage.set_reached(reached, RunId(self.last_run));
