@@ -88,10 +88,11 @@ fn with_speak_both_each_tells_what_it_finds_first_and_holds_nothing() {
     for (own, peer) in [(one, two), (two, one)] {
         let nobody = format!("peer = 127.0.0.9:{}\n", peer.port);
         configure(own, &nobody, BOTH, LINES);
-        own.signal(Signal::SIGHUP);
     }
-    one.wait_for_log(GONE);
-    two.wait_for_log(GONE);
+    let reload = |own: &Director| own.signal(Signal::SIGHUP);
+    one.wait_for_next(GONE, || {
+        two.wait_for_next(GONE, || [one, two].into_iter().for_each(reload))
+    });
     for director in [one, two] {
         director.wait_for_log("configuration reloaded");
     }

@@ -23,8 +23,7 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
     let relay = Relay::start(&[]);
     let world = World::new();
     let [mut one, two] = active_and_standby(&world, &relay);
-    one.cut(&two, &relay);
-    two.wait_for_log(GONE);
+    two.wait_for_next(GONE, || one.cut(&two, &relay));
     world.fails();
     wait_until("the mail", SOON, || relay.mails().len() == 1);
     two.wait_to_hold(2);
@@ -32,8 +31,7 @@ fn what_an_active_told_while_the_link_was_down_is_known_although_it_was_killed()
     wait_until("what is written down", SOON, || remembered(&one) == 2);
     one.end(Signal::SIGKILL);
     one.configure_mail(&relay, &link(&one, &two));
-    one.start();
-    two.wait_for_times(LINKED, 2);
+    two.wait_for_next(LINKED, || one.start());
     two.wait_to_hold(0);
     one.end(Signal::SIGKILL);
     two.role("master");
@@ -87,8 +85,7 @@ fn an_outage_whose_end_was_told_is_over_also_where_the_journal_has_it_open() {
     let relay = Relay::start(&[]);
     let world = World::new();
     let [mut one, mut two] = active_and_standby(&world, &relay);
-    two.end(Signal::SIGKILL);
-    one.wait_for_log(GONE);
+    one.wait_for_next(GONE, || two.end(Signal::SIGKILL));
     world.fails();
     wait_until("what is written down", SOON, || remembered(&one) == 2);
     let journal = one.folder.join("state/journal");

@@ -61,14 +61,12 @@ fn a_wish_holds_on_both_directors_through_restarts_and_ends_on_both() {
     // A newer one takes its place, and it is in the journals of both.
     two.says(&["weight", "7", "192.0.2.1", "--reason", "too hot"]);
     wait_for_wish(&one, "(too hot)");
-    two.end(Signal::SIGTERM);
-    one.wait_for_log(GONE);
+    one.wait_for_next(GONE, || two.end(Signal::SIGTERM));
     two.start();
     wait_for_wish(&two, "(too hot)");
     // What is ended while the other one is away stays ended when it comes back with it.
     two.wait_for_log(LINKED);
-    two.end(Signal::SIGKILL);
-    one.wait_for_times(GONE, 2);
+    one.wait_for_next(GONE, || two.end(Signal::SIGKILL));
     one.says(&["enable", "192.0.2.1"]);
     wait_for_no_wish(&one, "(too hot)");
     two.start();
@@ -98,8 +96,7 @@ fn wishes_of_both_that_leave_too_few_together_give_way_on_both_and_count_again()
     one.wait_for_log(LINKED);
     two.wait_for_log(LINKED);
     one.configure_with(&format!("peer = 127.0.0.9:{}\n", two.port), section);
-    one.signal(Signal::SIGHUP);
-    two.wait_for_log(GONE);
+    two.wait_for_next(GONE, || one.signal(Signal::SIGHUP));
     for (director, server) in [(&one, 1), (&one, 2), (&two, 3), (&two, 4)] {
         let server = format!("192.0.2.{server}");
         let said = director.says(&["disable", &server]);
@@ -109,8 +106,7 @@ fn wishes_of_both_that_leave_too_few_together_give_way_on_both_and_count_again()
     let said = one.says(&["why", "192.0.2.3"]);
     assert!(!said.contains("disable"), "it has not heard of it: {said}");
     linked(&one, two.port);
-    one.signal(Signal::SIGHUP);
-    two.wait_for_times(LINKED, 2);
+    two.wait_for_next(LINKED, || one.signal(Signal::SIGHUP));
     let not_obeyed = |director: &Director| {
         let table = director.says(&["table"]);
         let mut lines = table.lines().filter(|line| line.contains("not obeyed"));

@@ -71,6 +71,8 @@ pub(super) struct LinkOwner {
     /// Connections that have not shown the key.
     opening: Vec<(LinkId, AbortHandle)>,
     link: Option<OpenLink>,
+    /// The log's last word is that the peer is linked.
+    is_said_up: bool,
     last_link: u64,
     /// The call under way.
     call: Option<LinkId>,
@@ -116,6 +118,7 @@ impl LinkOwner {
             tasks: JoinSet::new(),
             opening: Vec::new(),
             link: None,
+            is_said_up: false,
             last_link: 0,
             call: None,
             rest: CALL_REST,
@@ -469,6 +472,7 @@ impl LinkOwner {
         }
         if self.talk.is_heard() && !was_heard {
             tracing::info!(peer = name, "linked with the peer");
+            self.is_said_up = true;
             self.view.link = self.view.link.up(now.wall);
             self.view.fault = None;
         }
@@ -481,16 +485,32 @@ impl LinkOwner {
         };
         link.task.abort();
         self.talk.unlinked();
-        let name = &self.view.peer.name;
-        tracing::warn!(peer = name, why, "the link to the peer is gone");
-        self.view.fault = Some(why.to_owned());
+        if std::mem::take(&mut self.is_said_up) {
+            let name = &self.view.peer.name;
+            tracing::warn!(peer = name, why, "the link to the peer is gone");
+            self.view.fault = Some(why.to_owned());
+        } else {
+            self.fault(why.to_owned());
+        }
         self.view.link = self.view.link.down(self.clock.now().wall);
+        self.call_later();
+    }
+
+    /// Of two calls that cross the peer has ended this one, it seems: it is said what comes of the
+    /// other one.
+    fn give_way(&mut self) {
+        self.link = None;
+        self.talk.unlinked();
         self.call_later();
     }
 
     fn ended(&mut self, id: LinkId, why: String) {
         if self.link.as_ref().is_some_and(|link| link.id == id) {
-            return self.lose(&why);
+            return if self.is_said_up || self.opening.is_empty() {
+                self.lose(&why);
+            } else {
+                self.give_way();
+            };
         }
         let Some(at) = self.opening.iter().position(|(known, _)| *known == id) else {
             return;

@@ -157,3 +157,75 @@ async fn the_log_says_now_and_then_that_strangers_were_refused() {
         assert!(line.contains(word), "{word}: {line}");
     }
 }
+
+/// What syslog gets of what is logged meanwhile: priority and text.
+fn told_of(what: impl Future<Output = ()>) -> Vec<(u8, String)> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    told(|| runtime.block_on(what))
+}
+
+/// The two know of two calls that cross at different moments.
+#[test]
+fn a_call_that_loses_against_the_one_that_crosses_it_before_it_said_all_is_no_lost_link() {
+    let said = told_of(async {
+        let mut owner = owner();
+        open(&mut owner, 1, 5);
+        let task = owner.tasks.spawn(std::future::pending());
+        owner.opening.push((LinkId(2), task));
+        owner.ended(LinkId(1), "Broken pipe (os error 32)".to_owned());
+        assert!(owner.link.is_none());
+        assert_eq!(owner.view.fault, None);
+        // Where the other one comes to nothing either, one is called again.
+        assert!(owner.call_at.is_some());
+        let (words, _) = mpsc::channel(1);
+        owner.opened(LinkId(2), Life(5), End::Caller, words);
+        tells_everything(&mut owner).await;
+        assert!(owner.view.link.is_up());
+    });
+    let [(6, line)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(line.contains("linked with the peer"), "{line}");
+}
+
+#[test]
+fn a_link_that_ends_before_it_said_all_was_none() {
+    let said = told_of(async {
+        let mut owner = owner();
+        for link in [1, 2] {
+            open(&mut owner, link, 5);
+            owner.ended(LinkId(link), "it ended the connection".to_owned());
+            assert_eq!(owner.view.fault.as_deref(), Some("it ended the connection"));
+            assert!(owner.call_at.is_some());
+        }
+    });
+    let [(4, line)] = said.as_slice() else {
+        panic!("once: {said:?}")
+    };
+    for word in ["no link to the peer", "127.0.0.1:1", "it ended the"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+}
+
+#[test]
+fn a_link_that_was_told_of_is_gone_also_where_another_one_had_taken_its_place() {
+    let said = told_of(async {
+        let mut owner = owner();
+        open(&mut owner, 1, 5);
+        tells_everything(&mut owner).await;
+        open(&mut owner, 2, 6);
+        owner.ended(LinkId(2), "it ended the connection".to_owned());
+        assert!(owner.view.fault.is_some());
+        open(&mut owner, 3, 6);
+        owner.ended(LinkId(3), "it is slow".to_owned());
+    });
+    let [(6, linked), (4, gone), (4, none)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    assert!(linked.contains("linked with the peer"), "{linked}");
+    for word in ["the link to the peer is gone", "other", "it ended the"] {
+        assert!(gone.contains(word), "{word}: {gone}");
+    }
+    assert!(none.contains("no link to the peer"), "{none}");
+}
