@@ -15,6 +15,8 @@
 
 pub(super) mod counts;
 mod ended;
+#[cfg(test)]
+mod fixture;
 mod given;
 mod owed;
 mod reached;

@@ -1,73 +1,36 @@
 //! What ended on both under two numbers gets one, and what only came close does not.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use super::*;
-use crate::engine::event::{Event, PeerTold, RunId};
-use crate::engine::fixture::{EPOCH, at, exited, watched, write};
+use crate::engine::event::{Event, PeerTold};
+use crate::engine::fixture::{EPOCH, at};
+use crate::engine::peer::fixture::Desk;
 use crate::pair::Speaking;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::OpenOutage;
 
-/// One service `g/s` of a director that has a peer, checked every ten seconds.
-struct Desk {
-    engine: Engine,
-    journal: Saved,
-    seconds: f64,
-}
-
 impl Desk {
-    fn new() -> Self {
-        let journal = Saved::default();
-        let engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, at(0.0));
-        let mut desk = Self {
-            engine,
-            journal,
-            seconds: 0.0,
-        };
-        desk.handle(Event::Start);
-        desk
-    }
-
-    fn handle(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.engine.handle(at(self.seconds), event);
-        write(&mut self.journal, &actions);
-        actions
-    }
-
-    /// Dies, and is back after so many seconds.
-    fn restart(&mut self, seconds: f64) {
-        self.seconds += seconds;
-        let now = at(self.seconds);
-        self.engine = Engine::new(watched(), &self.journal, 1, TimeZone::UTC, now);
-        self.handle(Event::Start);
-    }
-
     /// The next report has this value, at this time or later.
-    fn hears(&mut self, seconds: f64, exit: i32) {
-        let mut started = None::<RunId>;
-        while started.is_none() || self.seconds < seconds {
+    fn finds_at(&mut self, seconds: f64, exit: i32) {
+        let run = self.starts();
+        while self.seconds < seconds {
             self.seconds += 0.5;
-            let actions = self.handle(Event::Deadline);
-            started = started.or(actions.iter().find_map(Action::started).map(|it| it.id));
+            self.handle(Event::Deadline);
         }
-        let report = exited(exit, "h1\n");
-        let run = started.unwrap();
-        self.handle(Event::RunEnded { run, report });
+        self.ended(run, exit);
     }
 
     /// An outage that begins and ends about then; its number.
     fn outage(&mut self, from: f64, to: f64) -> i64 {
-        self.hears(from, 1);
-        let number = self.engine.outages().0.values().next().unwrap().id;
-        self.hears(to, 0);
+        self.finds_at(from, 1);
+        let (number, _) = self.open().unwrap();
+        self.finds_at(to, 0);
         number
     }
 
-    fn tells(&mut self, told: PeerTold) -> Vec<(String, String)> {
+    /// The numbers that are others behind this, from and to.
+    fn renumbers(&mut self, told: PeerTold) -> Vec<(String, String)> {
         let actions = self.handle(Event::Peer(told));
         let renumbered = actions.into_iter().filter_map(|action| {
             if let Action::Renumber(Renumbering { from, to }) = action {
@@ -80,8 +43,13 @@ impl Desk {
     }
 
     fn numbers(&self) -> Vec<i64> {
-        let ended = self.engine.ended_outages();
-        ended.values().flat_map(BTreeMap::keys).copied().collect()
+        self.past().into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// Dies, and is back after so many seconds.
+    fn restart_after(&mut self, seconds: f64) {
+        self.seconds += seconds;
+        self.restart();
     }
 }
 
@@ -126,11 +94,11 @@ fn renumbered(from: i64, to: i64) -> Vec<(String, String)> {
 
 #[test]
 fn what_ended_on_both_unheard_has_the_number_of_the_one_that_tells_people() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(0.0);
     let ours = desk.outage(20.0, 60.0);
-    assert_eq!(desk.tells(peer(&[(7, 25, 70)])), renumbered(ours, 7));
+    assert_eq!(desk.renumbers(peer(&[(7, 25, 70)])), renumbered(ours, 7));
     assert_eq!(desk.numbers(), [EPOCH + 7]);
-    assert_eq!(desk.tells(peer(&[(7, 25, 70), (8, 30, 40)])), []);
+    assert_eq!(desk.renumbers(peer(&[(7, 25, 70), (8, 30, 40)])), []);
     // The next one is above both.
     let next = desk.outage(100.0, 130.0);
     assert!(next >= EPOCH + 100, "{next}");
@@ -140,7 +108,7 @@ fn what_ended_on_both_unheard_has_the_number_of_the_one_that_tells_people() {
 #[test]
 fn many_outages_that_both_have_by_one_number_cost_one_look_each_at_most() {
     const COUNT: u32 = 100;
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(0.0);
     for number in 0..COUNT {
         let began = 20.0 + 100.0 * f64::from(number);
         desk.outage(began, began + 40.0);
@@ -148,13 +116,13 @@ fn many_outages_that_both_have_by_one_number_cost_one_look_each_at_most() {
     let mut told = peer(&[]);
     told.ended = Arc::new(desk.engine.ended_outages());
     assert_eq!(desk.numbers().len(), 100);
-    let looks = crate::effort::looks(|| assert_eq!(desk.tells(told), []));
+    let looks = crate::effort::looks(|| assert_eq!(desk.renumbers(told), []));
     assert!(looks <= u64::from(COUNT), "{looks}");
 }
 
 #[test]
 fn who_tells_people_keeps_its_numbers_and_while_both_or_none_do_nothing_is_decided() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(0.0);
     let ours = desk.outage(20.0, 60.0);
     for (speaking, peers) in [
         (Speaking::Speaks, Speaking::Silent),
@@ -166,49 +134,49 @@ fn who_tells_people_keeps_its_numbers_and_while_both_or_none_do_nothing_is_decid
             peer: peers,
             ..peer(&[(7, 25, 70)])
         };
-        assert_eq!(desk.tells(told), [], "{speaking:?} {peers:?}");
+        assert_eq!(desk.renumbers(told), [], "{speaking:?} {peers:?}");
     }
     let lost = PeerTold {
         is_linked: false,
         ..peer(&[(7, 25, 70)])
     };
-    assert_eq!(desk.tells(lost), []);
+    assert_eq!(desk.renumbers(lost), []);
     assert_eq!(desk.numbers(), [ours]);
 }
 
 #[test]
 fn outages_that_only_come_close_are_two_and_of_several_the_longest_overlap_counts() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(0.0);
     let ours = desk.outage(20.0, 60.0);
     let ended = desk.engine.ended_outages();
     let ours_lasted = ended[&of()][&ours].lasted;
-    assert_eq!(desk.tells(peer(&[(7, 0, 20), (8, 200, 300)])), []);
+    assert_eq!(desk.renumbers(peer(&[(7, 0, 20), (8, 200, 300)])), []);
     assert_eq!(
         ours_lasted.overlap(lasted(0, 20)),
         None,
         "{ours_lasted:?}: there is no slack"
     );
     let told = peer(&[(7, 0, 30), (8, 32, 300), (9, 0, 31)]);
-    assert_eq!(desk.tells(told), renumbered(ours, 8));
+    assert_eq!(desk.renumbers(told), renumbered(ours, 8));
     // A number of the peer's is that of one outage here only.
     let second = desk.outage(110.0, 140.0);
-    assert_eq!(desk.tells(peer(&[(8, 32, 300)])), []);
+    assert_eq!(desk.renumbers(peer(&[(8, 32, 300)])), []);
     assert_eq!(desk.numbers(), [EPOCH + 8, second]);
 }
 
 #[test]
 fn what_goes_on_here_and_is_over_there_has_the_same_number_and_the_other_way_round() {
-    let mut desk = Desk::new();
-    desk.hears(20.0, 1);
-    let ours = desk.engine.outages().0.values().next().unwrap().id;
-    assert_eq!(desk.tells(peer(&[(7, 10, 15)])), [], "long before");
+    let mut desk = Desk::new(0.0);
+    desk.finds_at(20.0, 1);
+    let (ours, _) = desk.open().unwrap();
+    assert_eq!(desk.renumbers(peer(&[(7, 10, 15)])), [], "long before");
     let over = peer(&[(7, 10, 30)]);
-    assert_eq!(desk.tells(over.clone()), renumbered(ours, 7));
-    assert_eq!(desk.tells(over), []);
-    desk.hears(40.0, 0);
+    assert_eq!(desk.renumbers(over.clone()), renumbered(ours, 7));
+    assert_eq!(desk.renumbers(over), []);
+    desk.finds_at(40.0, 0);
     assert_eq!(desk.numbers(), [EPOCH + 7]);
 
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(0.0);
     let ours = desk.outage(20.0, 60.0);
     let open = |began| {
         let open = OpenOutage {
@@ -225,26 +193,26 @@ fn what_goes_on_here_and_is_over_there_has_the_same_number_and_the_other_way_rou
             ..peer(&[])
         }
     };
-    assert_eq!(desk.tells(open(80)), [], "another one");
-    assert_eq!(desk.tells(open(30)), renumbered(ours, 7));
+    assert_eq!(desk.renumbers(open(80)), [], "another one");
+    assert_eq!(desk.renumbers(open(30)), renumbered(ours, 7));
     // That had its end here: the next one is another.
-    desk.hears(100.0, 1);
-    let next = desk.engine.outages().0.values().next().unwrap().id;
+    desk.finds_at(100.0, 1);
+    let (next, _) = desk.open().unwrap();
     assert!(next > EPOCH + 7);
-    assert_eq!(desk.tells(open(30)), []);
+    assert_eq!(desk.renumbers(open(30)), []);
 }
 
 #[test]
 fn ends_outlive_a_restart_and_are_forgotten_when_they_are_a_day_old() {
-    let mut desk = Desk::new();
+    let mut desk = Desk::new(0.0);
     let ours = desk.outage(20.0, 60.0);
-    desk.restart(5.0);
+    desk.restart_after(5.0);
     assert_eq!(desk.numbers(), [ours]);
-    assert_eq!(desk.tells(peer(&[(7, 25, 70)])), renumbered(ours, 7));
-    desk.restart(3_600.0);
+    assert_eq!(desk.renumbers(peer(&[(7, 25, 70)])), renumbered(ours, 7));
+    desk.restart_after(3_600.0);
     assert_eq!(desk.numbers(), [EPOCH + 7]);
     // The clock was wrong by a day meanwhile, or it is one day later.
-    desk.restart(86_400.0);
+    desk.restart_after(86_400.0);
     assert_eq!(desk.numbers(), [0; 0]);
     let mut keys = desk.journal.records.keys();
     assert!(!keys.any(|key| key.starts_with(PREFIX)));

@@ -2,61 +2,20 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
-
 use super::*;
-use crate::engine::event::{AlertCall, Event, Memory, PeerTold, RunId};
-use crate::engine::fixture::{at, exited, watched, write};
+use crate::engine::event::{AlertCall, Event, Memory, PeerTold};
+use crate::engine::fixture::{at, watched};
 use crate::engine::peer::ended::EndedHere;
-use crate::engine::saved::Saved;
+use crate::engine::peer::fixture::{Desk, has_renumbered};
 use crate::pair::talk::{EventId, EventKind};
 
 const SPEAKS: Speaking = Speaking::Speaks;
 const SILENT: Speaking = Speaking::Silent;
 
-/// One service `g/s` of a director that has a peer, checked every ten seconds.
-struct Desk {
-    engine: Engine,
-    journal: Saved,
-    seconds: f64,
-}
-
 impl Desk {
-    fn new(seconds: f64) -> Self {
-        let journal = Saved::default();
-        let engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, at(seconds));
-        let mut desk = Self {
-            engine,
-            journal,
-            seconds,
-        };
-        desk.handle(Event::Start);
-        desk
-    }
-
-    fn handle(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.engine.handle(at(self.seconds), event);
-        write(&mut self.journal, &actions);
-        actions
-    }
-
-    fn restart(&mut self) {
-        let now = at(self.seconds);
-        self.engine = Engine::new(watched(), &self.journal, 1, TimeZone::UTC, now);
-        self.handle(Event::Start);
-    }
-
     /// The next report has this value: the calls that it causes.
     fn reads(&mut self, exit: i32) -> Vec<AlertCall> {
-        let mut started = None::<RunId>;
-        while started.is_none() {
-            self.seconds += 0.5;
-            let actions = self.handle(Event::Deadline);
-            started = actions.iter().find_map(Action::started).map(|it| it.id);
-        }
-        let report = exited(exit, "h1\n");
-        let run = started.unwrap();
-        let actions = self.handle(Event::RunEnded { run, report });
+        let actions = self.finds(exit);
         actions.iter().filter_map(Action::sent).cloned().collect()
     }
 
@@ -80,32 +39,21 @@ impl Desk {
         number
     }
 
-    fn open(&self) -> Option<i64> {
-        let outages = self.engine.outages().0;
-        outages.values().next().map(|it| it.id)
+    fn number(&self) -> Option<i64> {
+        self.open().map(|(number, _)| number)
     }
 
     /// Hears all that the other one has to say, or the link is gone.
-    fn hears(&mut self, other: &Self, speaking: [Speaking; 2], is_linked: bool) {
-        let (outages, numbers) = other.engine.outages();
-        let told = PeerTold {
-            is_linked,
-            outages: Arc::new(outages),
-            ended: Arc::new(other.engine.ended_outages()),
-            numbers,
-            speaking: speaking[0],
-            peer: speaking[1],
-        };
-        let actions = self.handle(Event::Peer(told));
-        let is_renumbering = |it: &Action| matches!(it, Action::Renumber(_));
-        assert!(!actions.iter().any(is_renumbering), "people know both");
+    fn listens_to(&mut self, other: &Self, speaking: [Speaking; 2], is_linked: bool) {
+        let actions = self.listens(other, speaking, is_linked);
+        assert!(!has_renumbered(&actions), "people know both");
     }
 }
 
 fn hear_each_other(one: &mut Desk, other: &mut Desk, [ones, others]: [Speaking; 2]) {
     for _ in 0..3 {
-        one.hears(other, [ones, others], true);
-        other.hears(one, [others, ones], true);
+        one.listens_to(other, [ones, others], true);
+        other.listens_to(one, [others, ones], true);
     }
 }
 
@@ -122,7 +70,7 @@ fn told_by_both() -> ([Desk; 2], [i64; 2]) {
 fn where_both_speak_the_one_that_gave_it_up_tells_its_end_when_the_service_is_good() {
     let ([mut one, mut other], [stays, given_up]) = told_by_both();
     hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
-    assert_eq!((one.open(), other.open()), (Some(stays), Some(stays)));
+    assert_eq!((one.number(), other.number()), (Some(stays), Some(stays)));
     let goes_on = format!("g/s/{stays}/failure/");
     let calls = other.reads(1);
     let goes_on = calls.iter().all(|it| it.event.starts_with(&goes_on));
@@ -163,7 +111,7 @@ fn where_one_speaks_or_is_left_that_one_tells_it() {
     // It dies, and is back when the other one has told it.
     let ([mut one, mut other], [stays, given_up]) = told_by_both();
     hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
-    one.hears(&other, [SPEAKS, SPEAKS], false);
+    one.listens_to(&other, [SPEAKS, SPEAKS], false);
     assert_eq!(one.ends(), [stays, given_up]);
     one.handle(Event::Delivered(vec![
         format!("g/s/{given_up}/up/1").into(),
@@ -197,7 +145,7 @@ fn a_number_of_which_nobody_was_told_has_no_end() {
         numbers,
         ..PeerTold::default()
     }));
-    assert!(actions.iter().any(|it| matches!(it, Action::Renumber(_))));
+    assert!(has_renumbered(&actions));
     assert_eq!(other.ends(), [stays]);
 }
 
@@ -252,7 +200,7 @@ fn nothing_is_due_of_which_the_other_one_told_the_end() {
         one.handle(Event::Delivered(end.clone()));
         match is_heard_at_once {
             true => drop(other.handle(Event::PeerDelivered(end))),
-            false => other.hears(&one, [SILENT, SPEAKS], true),
+            false => other.listens_to(&one, [SILENT, SPEAKS], true),
         }
         assert_eq!(other.engine.peer.ended.due().len(), 0, "{is_heard_at_once}");
         other.restart();
@@ -267,8 +215,8 @@ fn what_both_told_and_is_over_has_an_end_where_only_one_knows_both_numbers() {
     let ([mut one, mut other], [stays, given_up]) = told_by_both();
     one.seconds = other.seconds;
     assert_eq!((one.ends(), other.ends()), (vec![stays], vec![given_up]));
-    other.hears(&one, [SILENT, SPEAKS], true);
-    other.hears(&one, [SPEAKS, SILENT], true);
+    other.listens_to(&one, [SILENT, SPEAKS], true);
+    other.listens_to(&one, [SPEAKS, SILENT], true);
     assert_eq!(other.ends(), [stays]);
     assert!(other.ends().is_empty(), "once");
 }

@@ -6,77 +6,17 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::event::{AlertCall, Event, Note, PeerTold, RunId};
-use crate::engine::fixture::{EPOCH, at, exited, watched, write};
-use crate::engine::saved::Saved;
+use crate::engine::event::{AlertCall, Event, Note, PeerTold};
+use crate::engine::fixture::{EPOCH, at, watched};
+use crate::engine::peer::fixture::{Desk, has_renumbered};
 
 const OPEN: [Reached; 3] = [Reached::Nothing, Reached::Failure, Reached::End];
 const SPEAKING: [Speaking; 2] = [Speaking::Speaks, Speaking::Silent];
 
-/// One service `g/s` of a director that has a peer, checked every ten seconds.
-struct Desk {
-    engine: Engine,
-    journal: Saved,
-    seconds: f64,
-}
-
 impl Desk {
-    /// Begins so many seconds after the epoch.
-    fn new(seconds: f64) -> Self {
-        let journal = Saved::default();
-        let engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, at(seconds));
-        let mut desk = Self {
-            engine,
-            journal,
-            seconds,
-        };
-        desk.handle(Event::Start);
-        desk
-    }
-
-    fn handle(&mut self, event: Event) -> Vec<Action> {
-        let actions = self.engine.handle(at(self.seconds), event);
-        write(&mut self.journal, &actions);
-        actions
-    }
-
     /// The next report has this value: the ids of the calls that it causes.
     fn hears(&mut self, exit: i32) -> Vec<String> {
-        let run = self.starts();
-        self.ends(run, exit)
-    }
-
-    /// The same, and all that it causes.
-    fn calls(&mut self, exit: i32) -> Vec<Action> {
-        let run = self.starts();
-        let report = exited(exit, "h1\n");
-        self.handle(Event::RunEnded { run, report })
-    }
-
-    /// The next check begins.
-    fn starts(&mut self) -> RunId {
-        let mut started = None::<RunId>;
-        while started.is_none() {
-            self.seconds += 0.5;
-            let actions = self.handle(Event::Deadline);
-            started = actions.iter().find_map(Action::started).map(|it| it.id);
-        }
-        started.unwrap()
-    }
-
-    fn ends(&mut self, run: RunId, exit: i32) -> Vec<String> {
-        let report = exited(exit, "h1\n");
-        let actions = self.handle(Event::RunEnded { run, report });
-        let calls = actions.iter().filter_map(Action::sent);
-        calls.map(|call| call.event.clone()).collect()
-    }
-
-    /// A new life, with this journal.
-    fn restart(&mut self, journal: Saved) {
-        let now = at(self.seconds);
-        self.engine = Engine::new(watched(), &journal, 1, TimeZone::UTC, now);
-        self.journal = journal;
-        self.handle(Event::Start);
+        ids(&self.finds(exit))
     }
 
     /// It delivered this of its outage of this number.
@@ -84,41 +24,21 @@ impl Desk {
         let event = Arc::from(format!("g/s/{number}/{rest}"));
         self.handle(Event::Delivered(vec![event]));
     }
+}
 
-    fn open(&self) -> Option<(i64, Reached)> {
-        let outages = self.engine.outages().0;
-        outages.values().next().map(|it| (it.id, it.reached))
-    }
-
-    fn past(&self) -> Vec<(i64, Reached)> {
-        let ended = self.engine.ended_outages();
-        let past = ended.into_values().flatten();
-        past.map(|(id, it)| (id, it.reached)).collect()
-    }
-
-    /// Hears all that the other one has to say.
-    fn listens(&mut self, other: &Self, speaking: Speaking, peer: Speaking) -> bool {
-        let (outages, numbers) = other.engine.outages();
-        let told = PeerTold {
-            is_linked: true,
-            outages: Arc::new(outages),
-            ended: Arc::new(other.engine.ended_outages()),
-            numbers,
-            speaking,
-            peer,
-        };
-        let actions = self.handle(Event::Peer(told));
-        let is_renumbering = |it: &Action| matches!(it, Action::Renumber(_));
-        actions.iter().any(is_renumbering)
-    }
+fn ids(actions: &[Action]) -> Vec<String> {
+    let calls = actions.iter().filter_map(Action::sent);
+    calls.map(|call| call.event.clone()).collect()
 }
 
 /// Both hear each other until neither has news; how many times numbers changed.
-fn agree(one: &mut Desk, other: &mut Desk, speaking: (Speaking, Speaking)) -> usize {
+fn agree(one: &mut Desk, other: &mut Desk, speaking: [Speaking; 2]) -> usize {
+    let [ones, others] = speaking;
     let mut count = 0;
     for _ in 0..4 {
-        count += usize::from(one.listens(other, speaking.0, speaking.1));
-        count += usize::from(other.listens(one, speaking.1, speaking.0));
+        let here = one.listens(other, [ones, others], true);
+        let there = other.listens(one, [others, ones], true);
+        count += usize::from(has_renumbered(&here)) + usize::from(has_renumbered(&there));
     }
     count
 }
@@ -166,12 +86,12 @@ fn what_people_were_told_keeps_its_number_when_the_other_director_speaks_again()
         other.hears(1);
         let (number, _) = other.open().unwrap();
         other.delivers(number, "failure/1");
-        let speaking = (Speaking::Speaks, Speaking::Silent);
+        let speaking = [Speaking::Speaks, Speaking::Silent];
         assert_eq!(agree(&mut woken, &mut other, speaking), 1);
         assert_eq!(woken.open(), Some((number, Reached::Failure)));
         assert_eq!(other.open(), Some((number, Reached::Failure)));
         // Whatever becomes of the roles later.
-        let handed_over = (Speaking::Silent, Speaking::Speaks);
+        let handed_over = [Speaking::Silent, Speaking::Speaks];
         assert_eq!(agree(&mut woken, &mut other, handed_over), 0);
     }
 }
@@ -214,7 +134,7 @@ fn who_was_told_nothing_of_says_nothing_and_a_restart_forgets_nothing() {
 #[test]
 fn what_the_peer_delivered_counts_as_what_was_delivered_here() {
     let (mut one, mut other) = (Desk::new(0.0), Desk::new(0.0));
-    let speaking = (Speaking::Speaks, Speaking::Silent);
+    let speaking = [Speaking::Speaks, Speaking::Silent];
     one.hears(1);
     let (number, _) = one.open().unwrap();
     agree(&mut one, &mut other, speaking);
@@ -235,7 +155,7 @@ fn what_the_peer_delivered_counts_as_what_was_delivered_here() {
 #[test]
 fn a_number_whose_end_people_know_gives_way_to_the_next_outage() {
     let (mut woken, mut other) = (Desk::new(0.0), Desk::new(0.0));
-    let speaking = (Speaking::Speaks, Speaking::Silent);
+    let speaking = [Speaking::Speaks, Speaking::Silent];
     woken.hears(1);
     let (first, _) = woken.open().unwrap();
     agree(&mut woken, &mut other, speaking);
@@ -265,17 +185,16 @@ fn what_fails_on_behind_the_end_that_people_know_is_told_under_another_number() 
         desk.hears(1);
         let (first, _) = desk.open().unwrap();
         desk.delivers(first, "failure/1");
-        desk.listens(&other, Speaking::Silent, Speaking::Speaks);
+        desk.listens(&other, [Speaking::Silent, Speaking::Speaks], true);
         let end = format!("g/s/{first}/up/1").into();
         desk.handle(Event::PeerDelivered(vec![end]));
         // Until it speaks the next check may find the same end.
         desk.hears(1);
         assert_eq!(desk.open(), Some((first, Reached::End)));
         if is_restarted {
-            let journal = desk.journal.clone();
-            desk.restart(journal);
+            desk.restart();
         }
-        desk.listens(&other, Speaking::Speaks, Speaking::Silent);
+        desk.listens(&other, [Speaking::Speaks, Speaking::Silent], true);
         let calls = desk.hears(1);
         let (second, reached) = desk.open().unwrap();
         assert!(second > first, "{is_restarted}");
@@ -296,13 +215,13 @@ fn what_fails_on_behind_an_end_is_no_success_and_no_first_check() {
         let named = environment.filter(|(it, _)| it == name);
         named.map(|(_, value)| value.clone()).next_back()
     };
-    desk.calls(1);
+    desk.finds(1);
     let (first, _) = desk.open().unwrap();
     desk.delivers(first, "failure/1");
-    desk.listens(&other, Speaking::Speaks, Speaking::Silent);
+    desk.listens(&other, [Speaking::Speaks, Speaking::Silent], true);
     let end = format!("g/s/{first}/up/1").into();
     desk.handle(Event::PeerDelivered(vec![end]));
-    let actions = desk.calls(1);
+    let actions = desk.finds(1);
     let calls: Vec<AlertCall> = actions.iter().filter_map(Action::sent).cloned().collect();
     assert!(desk.open().unwrap().0 > first);
     assert_eq!(value(&calls, "MON_LAST_SUCCESS").as_deref(), Some("0"));
@@ -326,11 +245,14 @@ fn an_end_that_people_know_is_the_end_of_what_the_next_check_finds_good() {
     desk.hears(1);
     let (number, _) = desk.open().unwrap();
     desk.delivers(number, "failure/1");
-    desk.listens(&other, Speaking::Speaks, Speaking::Silent);
+    desk.listens(&other, [Speaking::Speaks, Speaking::Silent], true);
     let end: Arc<str> = format!("g/s/{number}/up/1").into();
     let run = desk.starts();
     desk.handle(Event::PeerDelivered(vec![end]));
-    assert_eq!(desk.ends(run, 1), [format!("g/s/{number}/failure/2")]);
+    assert_eq!(
+        ids(&desk.ended(run, 1)),
+        [format!("g/s/{number}/failure/2")]
+    );
     assert_eq!(desk.hears(0), [format!("g/s/{number}/up/1")]);
     assert_eq!(desk.past(), [(number, Reached::End)]);
 }
@@ -351,13 +273,14 @@ fn an_outage_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_tol
         other.hears(1);
         let theirs = other.open().unwrap().0;
         desk.seconds = other.seconds + 100.0;
-        desk.restart(full);
+        desk.journal = full;
+        desk.restart();
         let told = ["failure/1", "up/1"].map(|rest| format!("g/s/{number}/{rest}").into());
         desk.handle(Event::Delivered(told.to_vec()));
         assert_eq!(desk.open(), None, "people know that it is over");
         assert_eq!(desk.past(), [(number, Reached::End)]);
         assert!(
-            !desk.listens(&other, Speaking::Silent, Speaking::Speaks),
+            !has_renumbered(&desk.listens(&other, [Speaking::Silent, Speaking::Speaks], true)),
             "the next one of the other director's began after its end"
         );
         if is_good_again {
@@ -368,8 +291,7 @@ fn an_outage_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_tol
         assert_eq!(desk.open(), Some((theirs, Reached::Nothing)));
         assert_eq!(desk.hears(0), [format!("g/s/{theirs}/up/1")]);
         // It is on record.
-        let journal = desk.journal.clone();
-        desk.restart(journal);
+        desk.restart();
         assert_eq!(desk.open(), None);
     }
 }
@@ -387,7 +309,8 @@ fn a_number_that_people_know_is_not_taken_again() {
         let journal = desk.journal.clone();
         desk.hears(1);
         assert_eq!(desk.open(), Some((number + 1, Reached::Nothing)), "{event}");
-        desk.restart(journal);
+        desk.journal = journal;
+        desk.restart();
         desk.hears(1);
         assert!(desk.open().unwrap().0 > number, "{event}");
     }
@@ -408,7 +331,7 @@ fn what_is_over_keeps_the_number_that_people_know_too() {
             woken.hears(0);
         }
         for _ in 0..2 {
-            agree(&mut woken, &mut other, (Speaking::Speaks, Speaking::Silent));
+            agree(&mut woken, &mut other, [Speaking::Speaks, Speaking::Silent]);
             let all = |desk: &Desk| {
                 let all = desk.open().into_iter().chain(desk.past());
                 all.map(|(number, _)| number).collect::<Vec<_>>()
@@ -441,7 +364,7 @@ proptest! {
             }
         }
         let says = |speaks| if speaks { Speaking::Speaks } else { Speaking::Silent };
-        let speaking = (says(speaking[0]), says(speaking[1]));
+        let speaking = speaking.map(says);
         let [one, other] = &mut desks;
         if is_heard_at_once {
             // Both decide by what the other one said before it decided.
@@ -450,8 +373,8 @@ proptest! {
                 journal: one.journal.clone(),
                 seconds: one.seconds,
             };
-            one.listens(other, speaking.0, speaking.1);
-            other.listens(&before, speaking.1, speaking.0);
+            one.listens(other, speaking, true);
+            other.listens(&before, [speaking[1], speaking[0]], true);
         }
         agree(one, other, speaking);
         let (number, reached) = one.open().unwrap();
