@@ -43,7 +43,9 @@ impl World {
                 if were_two {
                     given_up.insert(outage);
                 }
-                let is_excused = were_two || self.could_not_agree(at, mail.at, mail.at);
+                let is_excused = were_two
+                    || self.could_not_agree(at, mail.at, mail.at)
+                    || self.could_not_know(at, mail.at);
                 assert!(is_excused, "{other:?} has no end before {mail:?}");
             }
             open.insert(place, (id.outage, mail.at));

@@ -68,6 +68,19 @@ impl World {
         is_deaf && (has_turned || self.both_speak())
     }
 
+    /// Whether a director that began with something then may not know that people were told of what
+    /// it had before: the other one told that and was heard no more, and only its file said so.
+    pub(super) fn could_not_know(&self, told: Mono, then: Mono) -> bool {
+        self.was_unheard(told, then) && self.unrest.had_two_files(told, then)
+    }
+
+    /// Whether no director could hear until then of what the other one told at that time.
+    pub(super) fn was_unheard(&self, told: Mono, then: Mono) -> bool {
+        let sent = told.after(Duration::from_secs(1));
+        let mut deaf = self.deaf.iter();
+        deaf.any(|it| it.from <= sent && it.to.is_none_or(|to| to >= then))
+    }
+
     /// When the directors heard each other again after this.
     fn heard_again(&self, found: Mono) -> Mono {
         let mut heard = found;

@@ -177,13 +177,6 @@ impl World {
         }
     }
 
-    /// Whether no director could hear until then of what the other one told at that time.
-    fn was_unheard(&self, told: Mono, then: Mono) -> bool {
-        let sent = told.after(Duration::from_secs(1));
-        let mut deaf = self.deaf.iter();
-        deaf.any(|it| it.from <= sent && it.to.is_none_or(|to| to >= then))
-    }
-
     /// Ends and beginnings that were told of this outage's host.
     fn told_one_way(&self, kind: EventKind<'_>) -> Vec<&str> {
         let mails = self.mails.iter().filter(|it| it.about == About::OneWay);

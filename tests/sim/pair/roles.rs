@@ -48,6 +48,7 @@ impl World {
         if !self.directors[side].is_alive {
             self.note(format_args!("{side} is back"));
             self.directors[side].restart(self.time);
+            self.look_at_files();
             self.quiet_since = self.time;
             self.tell(side, Event::Start);
             self.soon(2_000, Coming::Heal);

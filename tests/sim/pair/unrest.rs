@@ -12,6 +12,7 @@ use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::replay;
 use lvsmon::model::Model;
 use lvsmon::pair::talk::{EventId, EventKind};
+use lvsmon::time::Mono;
 
 use super::{About, Coming, World, load, site};
 
@@ -45,6 +46,8 @@ pub(super) struct Unrest {
     reloads: u64,
     flaps: u64,
     clocks: u64,
+    /// When the directors went by two files: from when to when.
+    differed: Vec<(Mono, Option<Mono>)>,
 }
 
 impl Unrest {
@@ -66,6 +69,12 @@ impl Unrest {
             files: [Arc::clone(first)].into_iter().chain(others).collect(),
             ..Self::default()
         }
+    }
+
+    /// Whether both directors did not have the same file at some time from then to then.
+    pub(super) fn had_two_files(&self, from: Mono, to: Mono) -> bool {
+        let mut differed = self.differed.iter();
+        differed.any(|(since, until)| *since <= to && until.is_none_or(|it| it >= from))
     }
 
     /// How often each of it happened.
@@ -117,7 +126,7 @@ impl World {
             .max(self.quiet_since);
     }
 
-    fn reload(&mut self, side: usize, life: u64) {
+    pub(super) fn reload(&mut self, side: usize, life: u64) {
         // Whoever dies reads it when it is back.
         if !self.is_of(side, life) {
             return;
@@ -132,6 +141,20 @@ impl World {
         let model = Arc::clone(&self.directors[side].file);
         let memory = Memory::Kept;
         self.tell(side, Event::Reload { model, memory });
+        self.look_at_files();
+    }
+
+    /// Remembers whether both directors go by the same file.
+    pub(super) fn look_at_files(&mut self) {
+        let [one, other] = self.directors.each_ref().map(|it| it.engine.model());
+        let is_same = Arc::ptr_eq(one, other);
+        match self.unrest.differed.last_mut() {
+            Some((_, until @ None)) if is_same => *until = Some(self.time),
+            Some((_, Some(_))) | None if !is_same => {
+                self.unrest.differed.push((self.time, None));
+            }
+            Some(_) | None => {}
+        }
     }
 
     fn set_clock(&mut self) {
