@@ -59,7 +59,7 @@ pub mod event;
 mod former;
 pub mod gauge;
 mod going;
-pub mod held;
+pub mod held_up;
 mod history;
 pub mod manual;
 mod numbering;

@@ -4,7 +4,7 @@
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
 pub mod contest;
-mod held;
+mod held_up;
 pub mod metrics;
 pub mod refusal;
 pub mod reload;

@@ -28,7 +28,7 @@ use crate::model::{BoundServers, Ends, HostName, ServiceId};
 use crate::text;
 use crate::time::{Now, Readable, Wall};
 use crate::wire::contest::{self, ContestRow};
-pub use crate::wire::held::HeldUpRow;
+pub use crate::wire::held_up::HeldUpRow;
 pub use crate::wire::server::drain::WaitsFor;
 pub use crate::wire::server::look::{LastRow, LookRow};
 pub use crate::wire::server::said::SaidRow;
@@ -38,7 +38,7 @@ pub use crate::wire::server::section::{
     BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
 use crate::wire::{
-    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held, rows,
+    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held_up, rows,
 };
 
 /// Bytes of a login name that are kept.
@@ -393,7 +393,7 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         results: said::results(engine, id, host),
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
-        held_up: held::held_up(engine, id, host),
+        held_up: held_up::held_up(engine, id, host),
         lacks: lacks(engine, id).map(str::to_owned),
         kept_since: kept_since(engine, id).map(Wall::seconds),
     })

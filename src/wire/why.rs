@@ -4,13 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::event::{AlertId, AlertKind, CutOff, Reason};
-use crate::engine::held::LeftOut;
+use crate::engine::held_up::LeftOut;
 use crate::engine::recent::{HeldEntry, ResultEntry, SentEntry};
 use crate::model::{HostName, MonitorProgram, Service, ServiceId};
 use crate::text;
 use crate::time::{Now, Wall};
-pub use crate::wire::held::{DependRow, HeldUpRow};
-use crate::wire::{ServiceRow, ServiceStatus, held, rows, rules};
+pub use crate::wire::held_up::{DependRow, HeldUpRow};
+use crate::wire::{ServiceRow, ServiceStatus, held_up, rows, rules};
 
 /// Bytes of the detail in an answer: what fits a few screens.
 const DETAIL_MAX: usize = 4_096;
@@ -72,7 +72,7 @@ pub struct WhyAnswer {
     pub results: Vec<ResultRow>,
     /// Alerts of late, oldest first.
     pub alerts: Vec<AlertRow>,
-    /// Alerts held back of late, oldest first.
+    /// Alerts held_up back of late, oldest first.
     pub held_back: Vec<HeldRow>,
 }
 
@@ -192,7 +192,7 @@ pub enum DeliveryRow {
     GivenUp(String),
 }
 
-/// Alerts that one rule held back.
+/// Alerts that one rule held_up back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldRow {
     /// Time of the first.
@@ -259,8 +259,8 @@ pub fn why(
             time: ack.time.seconds(),
             comment: ack.comment.to_owned(),
         }),
-        depends: held::depends(engine, id),
-        held_up: held::held_up(engine, id, None),
+        depends: held_up::depends(engine, id),
+        held_up: held_up::held_up(engine, id, None),
         excluded_hosts: left_out(LeftOut::Excluded),
         left_out_hosts: left_out(LeftOut::ByParent),
         depend_status: view.depend_status,

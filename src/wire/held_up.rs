@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::engine::depend::DependencyNow;
-use crate::engine::held::{HeldUp, LeftOut};
+use crate::engine::held_up::{HeldUp, LeftOut};
 use crate::model::{DependBehavior, DependKind, Dependency, HostName, Service, ServiceId};
 use crate::time::Wall;
 
