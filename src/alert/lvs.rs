@@ -6,7 +6,7 @@
 //! kinds print that there is nothing to do. Without `-R` the hosts that the summary names go,
 //! and all of mon's hosts (`-h`) come back.
 //!
-//! [`errand`] and [`Errand::desired`] decide, [`standalone`] carries out. The table is the
+//! [`edit`] and [`Edit::desired`] decide, [`standalone`] carries out. The table is the
 //! kernel's through netlink; `LVSMON_IPVS_BACKEND=ipvsadm|memory` names another, the one in
 //! memory under `MON_STATEDIR`.
 
@@ -36,9 +36,9 @@ pub(super) const USAGE: &str = "lvs [-P tcp|udp|sctp|fwm] -V ADDRESS:PORT|MARK [
 /// mon's marks beside our own letters; `u` and `D` are both.
 const MARKS: &str = "s:g:h:t:l:aTO";
 
-/// What one call is about.
+/// What one call does to the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Errand {
+enum Edit {
     /// The table stays as it is, for this reason.
     Nothing(String),
     /// The whole virtual service goes (`-D`).
@@ -59,7 +59,7 @@ enum Fault {
 }
 
 /// Reads the call: words, `MON_ALERTTYPE` where mon sets it, and the summary.
-fn errand(args: &[String], alert_type: Option<&str>, stdin: &[u8]) -> Result<Errand, Fault> {
+fn edit(args: &[String], alert_type: Option<&str>, stdin: &[u8]) -> Result<Edit, Fault> {
     let letters = format!("{MARKS}{}", LvsOptions::LETTERS);
     let found = words(args, &letters).map_err(Fault::Words)?;
     let has = |letter| found.iter().any(|(_, word)| *word == Word::Flag(letter));
@@ -77,10 +77,10 @@ fn errand(args: &[String], alert_type: Option<&str>, stdin: &[u8]) -> Result<Err
     let adds = kind == AlertKind::Up || options.sense == Sense::Adds;
     if !kind.is_problem() && kind != AlertKind::Up {
         let text = format!("an alert of kind {} changes no table", kind.word());
-        return Ok(Errand::Nothing(text));
+        return Ok(Edit::Nothing(text));
     }
     if !adds && options.takes == Takes::VirtualService {
-        return Ok(Errand::DeleteService(options.virtual_service));
+        return Ok(Edit::DeleteService(options.virtual_service));
     }
     let members = found.iter().find_map(|(_, word)| match *word {
         Word::Value('h', hosts) => Some(hosts),
@@ -88,10 +88,10 @@ fn errand(args: &[String], alert_type: Option<&str>, stdin: &[u8]) -> Result<Err
     });
     let hosts = hosts(&options, members, adds, stdin).map_err(Fault::Unclear)?;
     if adds {
-        return Ok(Errand::In(Box::new(options), hosts));
+        return Ok(Edit::In(Box::new(options), hosts));
     }
     let port = options.real_port();
-    Ok(Errand::Out(options.virtual_service, hosts, port))
+    Ok(Edit::Out(options.virtual_service, hosts, port))
 }
 
 /// `-R`, or of mon's hosts those that fail, or all where they recover.
@@ -128,7 +128,7 @@ fn hosts(
     Ok(named)
 }
 
-impl Errand {
+impl Edit {
     /// The host words to look up, and for which family.
     fn hosts(&self) -> (&[HostName], Family) {
         match self {
@@ -139,7 +139,7 @@ impl Errand {
         }
     }
 
-    /// The part of the table that is wanted; `addresses` are those of [`Errand::hosts`].
+    /// The part of the table that is wanted; `addresses` are those of [`Edit::hosts`].
     fn desired(&self, addresses: &[IpAddr]) -> Result<Desired, String> {
         let servers = |port: u16, wish: ServerWish| {
             let key = |&address: &IpAddr| RealServerKey(SocketAddr::new(address, port));
@@ -214,27 +214,25 @@ pub(super) async fn standalone(
     stdin: &[u8],
 ) -> Result<(), StandaloneError> {
     let alert_type = environment.get("MON_ALERTTYPE").map(String::as_str);
-    let errand = errand(args, alert_type, stdin).map_err(|fault| match fault {
+    let edit = edit(args, alert_type, stdin).map_err(|fault| match fault {
         Fault::Words(error) => {
             StandaloneError::Usage(format!("{error}\nusage: lvsmon alert {USAGE}"))
         }
         Fault::Unclear(why) => StandaloneError::Failed(why),
     })?;
     let mut backend = backend(environment)?;
-    if let Errand::Nothing(why) = &errand {
+    if let Edit::Nothing(why) = &edit {
         say(&format!("nothing to do: {why}"));
         return Ok(());
     }
-    let addresses = look_up(errand.hosts()).await?;
-    let desired = errand
-        .desired(&addresses)
-        .map_err(StandaloneError::Failed)?;
+    let addresses = look_up(edit.hosts()).await?;
+    let desired = edit.desired(&addresses).map_err(StandaloneError::Failed)?;
     let table = backend
         .list_where(|key| desired.contains_key(key))
         .await
         .map_err(|error| StandaloneError::Failed(error.to_string()))?;
     if let Some(key) = missing(&desired, &table).first()
-        && let Errand::In(..) = errand
+        && let Edit::In(..) = edit
     {
         return Err(StandaloneError::Failed(format!(
             "virtual service {key} is not in the table; make it first, or let -B make it"
@@ -339,7 +337,7 @@ mod tests {
     const HOWTO: &str = "-P tcp -V 10.0.0.3:80 -R 192.168.0.1 -W 5 -F dr";
 
     /// mon's own words, the kind's mark, and those of the file.
-    fn call(kind: &str, own: &str, summary: &str) -> Result<Errand, Fault> {
+    fn call(kind: &str, own: &str, summary: &str) -> Result<Edit, Fault> {
         let mark = [
             ("up", "-u"),
             ("ack", "-a"),
@@ -353,14 +351,14 @@ mod tests {
         let mark = mark.iter().find(|(word, _)| *word == kind);
         args.extend(mark.map(|(_, mark)| (*mark).to_owned()));
         args.extend(own.split(' ').map(str::to_owned));
-        errand(&args, Some(kind), summary.as_bytes())
+        edit(&args, Some(kind), summary.as_bytes())
     }
 
     /// The commands for an empty virtual service, or one with 192.168.0.1:80.
-    fn commands(errand: &Errand, has_server: bool) -> Vec<Command> {
+    fn commands(edit: &Edit, has_server: bool) -> Vec<Command> {
         let address: IpAddr = "192.168.0.1".parse().unwrap();
-        let addresses = vec![address; errand.hosts().0.len()];
-        let desired = errand.desired(&addresses).unwrap();
+        let addresses = vec![address; edit.hosts().0.len()];
+        let desired = edit.desired(&addresses).unwrap();
         let made = call("up", &format!("{HOWTO} -B"), "").unwrap();
         let mut table = Table::new();
         for command in diff(&made.desired(&[address]).unwrap(), &table) {
@@ -374,25 +372,25 @@ mod tests {
     #[test]
     fn only_failures_and_recoveries_act() {
         for kind in ["failure", "trap", "traptimeout"] {
-            let errand = call(kind, HOWTO, "w1").unwrap();
-            let commands = commands(&errand, true);
+            let edit = call(kind, HOWTO, "w1").unwrap();
+            let commands = commands(&edit, true);
             assert!(
                 matches!(commands.as_slice(), [Command::DeleteServer(..)]),
                 "{kind}"
             );
-            assert!(super::tests::commands(&errand, false).is_empty());
+            assert!(super::tests::commands(&edit, false).is_empty());
         }
-        let errand = call("up", HOWTO, "").unwrap();
+        let edit = call("up", HOWTO, "").unwrap();
         assert!(matches!(
-            commands(&errand, false).as_slice(),
+            commands(&edit, false).as_slice(),
             [Command::AddServer(..)]
         ));
-        assert!(commands(&errand, true).is_empty());
+        assert!(commands(&edit, true).is_empty());
         for kind in ["ack", "disable", "startup", "test"] {
             for words in [HOWTO, &format!("{HOWTO} -D -B")] {
-                let errand = call(kind, words, "w1").unwrap();
-                assert!(matches!(errand, Errand::Nothing(_)), "{kind} {words}");
-                assert!(errand.desired(&[]).unwrap().is_empty());
+                let edit = call(kind, words, "w1").unwrap();
+                assert!(matches!(edit, Edit::Nothing(_)), "{kind} {words}");
+                assert!(edit.desired(&[]).unwrap().is_empty());
             }
         }
         assert!(matches!(call("odd", HOWTO, ""), Err(Fault::Unclear(_))));
@@ -401,40 +399,37 @@ mod tests {
     #[test]
     fn the_kind_decides_whether_d_is_mons_mark() {
         let words = format!("{HOWTO} -D -B");
-        let errand = call("failure", &words, "").unwrap();
-        assert!(matches!(errand, Errand::DeleteService(_)));
+        let edit = call("failure", &words, "").unwrap();
+        assert!(matches!(edit, Edit::DeleteService(_)));
         assert!(matches!(
-            commands(&errand, true).as_slice(),
+            commands(&edit, true).as_slice(),
             [Command::DeleteService(_)]
         ));
-        let errand = call("up", &words, "").unwrap();
-        assert!(matches!(errand, Errand::In(..)));
-        assert!(matches!(call("disable", HOWTO, ""), Ok(Errand::Nothing(_))));
+        let edit = call("up", &words, "").unwrap();
+        assert!(matches!(edit, Edit::In(..)));
+        assert!(matches!(call("disable", HOWTO, ""), Ok(Edit::Nothing(_))));
     }
 
     #[test]
     fn by_hand_the_marks_decide() {
         let by_hand = |text: &str| {
             let args: Vec<String> = text.split(' ').map(str::to_owned).collect();
-            errand(&args, None, b"").unwrap()
+            edit(&args, None, b"").unwrap()
         };
-        assert!(matches!(by_hand(HOWTO), Errand::Out(..)));
-        assert!(matches!(by_hand(&format!("-u {HOWTO}")), Errand::In(..)));
-        assert!(matches!(
-            by_hand(&format!("-a {HOWTO}")),
-            Errand::Nothing(_)
-        ));
-        assert!(matches!(by_hand(&format!("-T {HOWTO}")), Errand::Out(..)));
+        assert!(matches!(by_hand(HOWTO), Edit::Out(..)));
+        assert!(matches!(by_hand(&format!("-u {HOWTO}")), Edit::In(..)));
+        assert!(matches!(by_hand(&format!("-a {HOWTO}")), Edit::Nothing(_)));
+        assert!(matches!(by_hand(&format!("-T {HOWTO}")), Edit::Out(..)));
         assert!(matches!(
             by_hand("-V 10.0.0.3:80 -D"),
-            Errand::DeleteService(_)
+            Edit::DeleteService(_)
         ));
     }
 
     #[test]
     fn without_r_the_summary_names_who_goes_and_all_come_back() {
-        let named = |errand: Errand| {
-            let hosts = errand.hosts().0.iter();
+        let named = |edit: Edit| {
+            let hosts = edit.hosts().0.iter();
             hosts.map(ToString::to_string).collect::<Vec<_>>()
         };
         let words = "-P tcp -V 10.0.0.3:80 -F dr";
@@ -448,19 +443,17 @@ mod tests {
             assert!(matches!(fault, Fault::Unclear(_)), "{summary}");
         }
         let args = ["-V", "10.0.0.3:80"].map(str::to_owned);
-        assert!(matches!(errand(&args, None, b"w1"), Err(Fault::Unclear(_))));
+        assert!(matches!(edit(&args, None, b"w1"), Err(Fault::Unclear(_))));
     }
 
     #[test]
     fn limits_hold_for_looked_up_addresses_too() {
-        let errand = call("up", "-V 10.0.0.3:80 -R w1 -F nat", "").unwrap();
-        let error = errand.desired(&["127.0.0.1".parse().unwrap()]).unwrap_err();
+        let edit = call("up", "-V 10.0.0.3:80 -R w1 -F nat", "").unwrap();
+        let error = edit.desired(&["127.0.0.1".parse().unwrap()]).unwrap_err();
         assert!(error.contains("loopback"), "{error}");
         // The HOWTO's remark on NAT has no -F, and dr cannot change the port.
-        let errand = call("up", "-V 10.0.0.3:80 -R 192.168.0.3:8080", "").unwrap();
-        let error = errand
-            .desired(&["192.168.0.3".parse().unwrap()])
-            .unwrap_err();
+        let edit = call("up", "-V 10.0.0.3:80 -R 192.168.0.3:8080", "").unwrap();
+        let error = edit.desired(&["192.168.0.3".parse().unwrap()]).unwrap_err();
         assert!(error.contains("use -F nat"), "{error}");
         let addresses = ["10.1.0.1", "2001:db8::1", "10.1.0.1"].map(|it| it.parse().unwrap());
         let host = HostName::new("w1");
