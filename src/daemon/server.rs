@@ -11,12 +11,12 @@
 //! | how goes the talk with one client | `client` |
 //! | what is a line | `lines` |
 //! | what is told of the downtime log | `downtime` |
-//! | what is told of wrong logins | `refusals` |
+//! | what is told of wrong logins | `refused_logins` |
 
 mod client;
 mod downtime;
 mod lines;
-mod refusals;
+mod refused_logins;
 
 use std::fmt;
 use std::io;
@@ -135,7 +135,7 @@ struct Shared {
     readings: Arc<Semaphore>,
     /// What was said last of the downtime log.
     told: downtime::Told,
-    refusals: Arc<refusals::Refusals>,
+    refused_logins: Arc<refused_logins::RefusedLogins>,
 }
 
 /// Why there is no port.
@@ -152,7 +152,7 @@ pub struct ServerError {
 pub(super) struct Server {
     listener: Listener,
     settings: watch::Sender<Clients>,
-    refusals: Arc<refusals::Refusals>,
+    refused_logins: Arc<refused_logins::RefusedLogins>,
     task: JoinHandle<()>,
 }
 
@@ -177,7 +177,7 @@ impl Server {
             );
         }
         let (settings, receiver) = watch::channel(globals.clients.clone());
-        let refusals = Arc::<refusals::Refusals>::default();
+        let refused_logins = Arc::<refused_logins::RefusedLogins>::default();
         let shared = Arc::new(Shared {
             asks,
             settings: receiver,
@@ -185,13 +185,13 @@ impl Server {
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             readings: Arc::new(Semaphore::new(READINGS_MAX)),
             told: downtime::Told::default(),
-            refusals: Arc::clone(&refusals),
+            refused_logins: Arc::clone(&refused_logins),
         });
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         Ok(Self {
             listener,
             settings,
-            refusals,
+            refused_logins,
             task: tokio::spawn(accept(socket, most, shared)),
         })
     }
@@ -212,7 +212,7 @@ impl Server {
     pub(super) async fn close(self) {
         self.task.abort();
         let _ = self.task.await;
-        self.refusals.tell_rest();
+        self.refused_logins.tell_rest();
     }
 }
 

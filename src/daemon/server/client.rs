@@ -19,7 +19,7 @@ use crate::daemon::gate::Gate;
 use crate::daemon::histories;
 use crate::daemon::server::downtime::DowntimeLog;
 use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
-use crate::daemon::server::refusals::Refusal;
+use crate::daemon::server::refused_logins::RefusedLogin;
 use crate::daemon::server::{Ask, Said, Shared};
 use crate::protocol::{Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, Session, list};
 
@@ -163,7 +163,10 @@ impl Talk<'_> {
         let outcome = looked.await.unwrap_or_else(|_| Err("a defect".to_owned()));
         match &outcome {
             Ok(()) => tracing::info!(user, %peer, "client logged in"),
-            Err(why) => self.shared.refusals.tell(Refusal::new(&user, peer, why)),
+            Err(why) => self
+                .shared
+                .refused_logins
+                .tell(RefusedLogin::new(&user, peer, why)),
         }
         Ok(session.logged_in(user, outcome.is_ok()))
     }

@@ -26,14 +26,14 @@ fn shown(user: &str) -> String {
 
 /// One login that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct RefusedLogin {
     /// As said, cut.
     user: String,
     peer: IpAddr,
     why: String,
 }
 
-impl Refusal {
+impl RefusedLogin {
     pub(super) fn new(user: &str, peer: IpAddr, why: &str) -> Self {
         Self {
             user: shown(user),
@@ -56,30 +56,30 @@ impl Refusal {
 
 /// What was refused since it was told last, for each reason.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(watch::Sender<BTreeMap<String, Counted>>);
+pub(super) struct RefusedLogins(watch::Sender<BTreeMap<String, Counted>>);
 
-/// Refusals of one reason behind the first one, which was told.
+/// Those of one reason behind the first one, which was told.
 #[derive(Debug, Default)]
 struct Counted {
     count: u64,
     /// The last of them.
-    last: Option<Refusal>,
+    last: Option<RefusedLogin>,
 }
 
-impl Refusals {
+impl RefusedLogins {
     /// Tells of one more, or counts it.
-    pub(super) fn tell(self: &Arc<Self>, refusal: Refusal) {
-        match self.add(refusal) {
+    pub(super) fn tell(self: &Arc<Self>, login: RefusedLogin) {
+        match self.add(login) {
             Added::Counted => {}
-            Added::News(refusal) => refusal.say(),
-            Added::First(refusal) => {
-                refusal.say();
+            Added::News(login) => login.say(),
+            Added::First(login) => {
+                login.say();
                 let all = Arc::clone(self);
                 tokio::spawn(async move {
                     let mut goes_on = true;
                     while goes_on {
                         tokio::time::sleep(TELL_EVERY).await;
-                        goes_on = all.minute_is_over(Refusal::say_more);
+                        goes_on = all.minute_is_over(RefusedLogin::say_more);
                     }
                 });
             }
@@ -88,21 +88,21 @@ impl Refusals {
 
     /// Tells at the end how many there were in a minute that is not over.
     pub(super) fn tell_rest(&self) {
-        self.minute_is_over(Refusal::say_more);
+        self.minute_is_over(RefusedLogin::say_more);
     }
 
-    fn add(&self, refusal: Refusal) -> Added {
+    fn add(&self, login: RefusedLogin) -> Added {
         let mut added = Added::Counted;
         self.0.send_modify(|minute| {
             let is_first = minute.is_empty();
-            if let Some(counted) = minute.get_mut(&refusal.why) {
+            if let Some(counted) = minute.get_mut(&login.why) {
                 counted.count += 1;
-                counted.last = Some(refusal);
+                counted.last = Some(login);
             } else if minute.len() < REASONS_MAX {
-                minute.insert(refusal.why.clone(), Counted::default());
+                minute.insert(login.why.clone(), Counted::default());
                 added = match is_first {
-                    true => Added::First(refusal),
-                    false => Added::News(refusal),
+                    true => Added::First(login),
+                    false => Added::News(login),
                 };
             }
         });
@@ -111,7 +111,7 @@ impl Refusals {
 
     /// Says how many there were in the minute that ended, for each reason, with the last of them.
     /// Of a reason without any the next one is told at once. Whether another minute begins.
-    fn minute_is_over(&self, say: impl Fn(&Refusal, u64)) -> bool {
+    fn minute_is_over(&self, say: impl Fn(&RefusedLogin, u64)) -> bool {
         let minute = self.0.send_replace(BTreeMap::new());
         let mut next = BTreeMap::new();
         for (why, Counted { count, last }) in minute {
@@ -126,13 +126,13 @@ impl Refusals {
     }
 }
 
-/// What becomes of a refusal.
+/// What becomes of one.
 #[derive(Debug, PartialEq, Eq)]
 enum Added {
     /// It is told at once, and a minute begins.
-    First(Refusal),
+    First(RefusedLogin),
     /// It is told at once: the first of its reason.
-    News(Refusal),
+    News(RefusedLogin),
     /// It is told with others.
     Counted,
 }
@@ -143,38 +143,38 @@ mod tests {
 
     #[test]
     fn the_first_of_a_reason_is_told_the_others_are_counted_and_a_quiet_minute_ends_it() {
-        let refusals = Refusals::default();
-        let of = |user: &str, why: &str| Refusal::new(user, IpAddr::from([10, 0, 0, 1]), why);
+        let refused = RefusedLogins::default();
+        let of = |user: &str, why: &str| RefusedLogin::new(user, IpAddr::from([10, 0, 0, 1]), why);
         let ended = || {
             let said = std::cell::RefCell::new(Vec::new());
-            let say = |last: &Refusal, count: u64| {
+            let say = |last: &RefusedLogin, count: u64| {
                 said.borrow_mut().push((last.user.clone(), count));
             };
-            let goes_on = refusals.minute_is_over(say);
+            let goes_on = refused.minute_is_over(say);
             (said.into_inner(), goes_on)
         };
-        assert_eq!(refusals.add(of("a", "no")), Added::First(of("a", "no")));
+        assert_eq!(refused.add(of("a", "no")), Added::First(of("a", "no")));
         for user in ["b", "c", "d"] {
-            assert_eq!(refusals.add(of(user, "no")), Added::Counted);
+            assert_eq!(refused.add(of(user, "no")), Added::Counted);
         }
-        assert_eq!(refusals.add(of("a", "odd")), Added::News(of("a", "odd")));
+        assert_eq!(refused.add(of("a", "odd")), Added::News(of("a", "odd")));
         assert_eq!(ended(), (vec![("d".to_owned(), 3)], true));
-        assert_eq!(refusals.add(of("e", "no")), Added::Counted);
-        assert_eq!(refusals.add(of("e", "odd")), Added::News(of("e", "odd")));
+        assert_eq!(refused.add(of("e", "no")), Added::Counted);
+        assert_eq!(refused.add(of("e", "odd")), Added::News(of("e", "odd")));
         assert_eq!(ended(), (vec![("e".to_owned(), 1)], true));
         assert_eq!(ended(), (vec![], false));
-        assert_eq!(refusals.add(of("f", "no")), Added::First(of("f", "no")));
+        assert_eq!(refused.add(of("f", "no")), Added::First(of("f", "no")));
     }
 
     #[test]
     fn no_number_of_reasons_and_no_length_of_a_name_takes_memory() {
-        let refusals = Refusals::default();
+        let refused = RefusedLogins::default();
         for number in 0..2 * REASONS_MAX {
             let why = number.to_string();
             let name = "x".repeat(60_000);
-            refusals.add(Refusal::new(&name, IpAddr::from([10, 0, 0, 1]), &why));
+            refused.add(RefusedLogin::new(&name, IpAddr::from([10, 0, 0, 1]), &why));
         }
-        assert_eq!(refusals.0.borrow().len(), REASONS_MAX);
+        assert_eq!(refused.0.borrow().len(), REASONS_MAX);
         assert_eq!(shown(&"ä".repeat(100)).chars().count(), SHOWN_MAX);
     }
 }
