@@ -302,7 +302,7 @@ struct Senders {
 
 /// Why a trap is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum TrapRefusal {
     /// No line names the sender.
     #[error("no entry of the trap section is for this host")]
     Host,
@@ -377,17 +377,17 @@ impl TrapRules {
     /// # Errors
     ///
     /// Why it is refused whatever its password is.
-    pub fn judge(&self, from: IpAddr, user: &str) -> Result<Verdict<'_>, Refusal> {
+    pub fn judge(&self, from: IpAddr, user: &str) -> Result<Verdict<'_>, TrapRefusal> {
         let any = self.senders.get(&Sender::Any);
         let own = || self.senders.get(&Sender::Address(from.to_canonical()));
-        let rules = any.or_else(own).ok_or(Refusal::Host)?;
+        let rules = any.or_else(own).ok_or(TrapRefusal::Host)?;
         if rules.everybody {
             return Ok(Verdict::Welcome);
         }
         match rules.users.get(user) {
             Some(Ok(hash)) => Ok(Verdict::Verify(hash)),
-            Some(Err(why)) => Err(Refusal::Hash(why.clone())),
-            None => Err(Refusal::User),
+            Some(Err(why)) => Err(TrapRefusal::Hash(why.clone())),
+            None => Err(TrapRefusal::User),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-use crate::protocol::auth::{Refusal, TrapRules, Verdict};
+use crate::protocol::auth::{TrapRefusal, TrapRules, Verdict};
 use crate::protocol::crypt::PasswordHash;
 use crate::protocol::trap::Packet;
 use crate::time::Mono;
@@ -100,7 +100,7 @@ struct Loss {
 #[derive(Debug)]
 enum Judged {
     Welcome,
-    Refused(Refusal),
+    Refused(TrapRefusal),
     Verify(Pair, PasswordHash),
 }
 
@@ -115,7 +115,7 @@ struct Pair {
 #[derive(Debug, PartialEq, Eq)]
 enum Known {
     Right,
-    Refused(Refusal),
+    Refused(TrapRefusal),
     /// It needs a look.
     New,
     /// It needs a look, but the right password is another one.
@@ -128,7 +128,7 @@ pub enum Fate {
     /// It is let in.
     Take,
     /// It is dropped for this reason.
-    Refuse(Refusal),
+    Refuse(TrapRefusal),
     /// It is dropped: too much of its sender waits.
     Full,
 }
@@ -314,7 +314,7 @@ impl Guard {
             Judged::Refused(refusal) => Known::Refused(refusal.clone()),
             Judged::Verify(pair, _) if self.right.contains(&pair.both) => Known::Right,
             Judged::Verify(pair, _) if self.wrong.contains(&pair.both) => {
-                Known::Refused(Refusal::Password)
+                Known::Refused(TrapRefusal::Password)
             }
             Judged::Verify(pair, _) if self.opened.contains(&pair.hash) => Known::Guess,
             Judged::Verify(..) => Known::New,

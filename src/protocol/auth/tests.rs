@@ -75,10 +75,10 @@ fn a_trap_is_judged_by_its_sender_then_by_its_user() {
         Ok(Verdict::Welcome) => "welcome",
         Ok(Verdict::Verify(hash)) if hash.verify(b"secret") => "verify",
         Ok(Verdict::Verify(_)) => "another hash",
-        Err(Refusal::Host) => "host",
-        Err(Refusal::User) => "user",
-        Err(Refusal::Password) => "password",
-        Err(Refusal::Hash(_)) => "hash",
+        Err(TrapRefusal::Host) => "host",
+        Err(TrapRefusal::User) => "user",
+        Err(TrapRefusal::Password) => "password",
+        Err(TrapRefusal::Hash(_)) => "hash",
     };
     for (from, user, expected) in [
         ("10.0.0.1", "joe", "verify"),
@@ -116,7 +116,7 @@ fn an_entry_for_every_host_hides_those_of_single_hosts() {
             .any(|warning| warning.line == 2 && warning.what.contains("\"*\""))
     );
     let verdict = |user| read.rules.traps().judge(peer("10.0.0.1"), user);
-    assert_eq!(verdict("joe"), Err(Refusal::User));
+    assert_eq!(verdict("joe"), Err(TrapRefusal::User));
     assert!(matches!(verdict("ops"), Ok(Verdict::Verify(_))));
 }
 

@@ -32,7 +32,7 @@ fn told(decided: Vec<Decided>) -> Vec<String> {
         let password = String::from_utf8(one.packet.password).unwrap();
         let fate = match one.fate {
             Fate::Take => "taken".to_owned(),
-            Fate::Refuse(Refusal::Password) => "wrong".to_owned(),
+            Fate::Refuse(TrapRefusal::Password) => "wrong".to_owned(),
             Fate::Refuse(_) => "refused".to_owned(),
             Fate::Full => "full".to_owned(),
         };
