@@ -5,10 +5,10 @@
 //! Starts the release build with one virtual service of 50 real servers, each a process in a
 //! network namespace of its own, and a table in memory. Once all are in, each process is killed
 //! at a moment of its own within one interval, and the time until the table is without it is
-//! taken. Intervals of 1 s and 10 s, without and with `tripwire on`, side by side in one run; that of
-//! 60 s in virtual time (see `simulated`), where each crash has the same world to itself.
-//! Needs root for the namespaces, which it takes away again. Ends with status 1 where a server that
-//! has the tripwire was in for longer than [`PROMISED`]. Takes about a minute;
+//! taken. Intervals of 1 s and 10 s, without and with `tripwire on`, side by side in one run; that
+//! of 60 s in virtual time (see `simulated`), where each crash has the same world to itself. Needs
+//! root for the namespaces, which it takes away again. Ends with status 1 where a server that has
+//! the tripwire was in for longer than [`PROMISED`]. Takes about a minute;
 //! `LVSMON_CRASH_INTERVALS=1` looks at 1 s only, for a quick answer; 60 needs no namespaces.
 
 #![allow(

@@ -188,7 +188,8 @@ fn mail(file: &Path) -> Mail {
     }
 }
 
-/// A certificate for `localhost`, 127.0.0.1 and 192.0.2.25 with its key; none, and said so, without openssl.
+/// A certificate for `localhost`, 127.0.0.1 and 192.0.2.25 with its key; none, and said so, without
+/// openssl.
 pub(crate) fn certificate(test: &str, folder: &TempDir) -> Option<(String, String)> {
     let Some(openssl) = find_program("openssl") else {
         skip(test, "openssl");

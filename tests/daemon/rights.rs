@@ -65,7 +65,8 @@ fn a_monitor_runs_as_monitor_user_and_nothing_else_does() {
     }
     let nobody = User::from_name(NOBODY).unwrap().unwrap();
     let mut farm = farm(NOBODY);
-    // As a unit with ambient capabilities leaves it. Of this thread alone; the daemon has it from it.
+    // As a unit with ambient capabilities leaves it. Of this thread alone; the daemon has it from
+    // it.
     let sets = capabilities(None).unwrap();
     let inheritable = CapabilitySet::KILL;
     set_capabilities(

@@ -1,6 +1,6 @@
-//! Monitors and servers that behave badly, all at once under one daemon: each is a failed check with
-//! its reason, again and again, and the farm beside them is watched as ever. What each of them does
-//! to one run is shown in `monitors`.
+//! Monitors and servers that behave badly, all at once under one daemon: each is a failed check
+//! with its reason, again and again, and the farm beside them is watched as ever. What each of them
+//! does to one run is shown in `monitors`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
-//! The director's own link is cut (D17): the table stays, one alert is told, and behind it all is as
-//! before.
+//! The director's own link is cut (D17): the table stays, one alert is told, and behind it all is
+//! as before.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

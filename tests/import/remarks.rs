@@ -1,5 +1,5 @@
-//! Files with all their remarks, in two languages, as people keep and publish them: the remarks change
-//! nothing, and a file that is for VRRP alone says so.
+//! Files with all their remarks, in two languages, as people keep and publish them: the remarks
+//! change nothing, and a file that is for VRRP alone says so.
 
 use std::fs;
 

@@ -1,8 +1,8 @@
 //! Inside the lab: two directors, each with keepalived for VRRP and lvsmon for its table.
 //!
-//! West is a namespace of its own and has the address first; east is the lab's own namespace. keepalived
-//! runs with the files in `etc/keepalived`, in which only paths, the interface and one time limit differ, and
-//! lvsmon as the user of its unit with the rights of its unit.
+//! West is a namespace of its own and has the address first; east is the lab's own namespace.
+//! keepalived runs with the files in `etc/keepalived`, in which only paths, the interface and one
+//! time limit differ, and lvsmon as the user of its unit with the rights of its unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

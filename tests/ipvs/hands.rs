@@ -1,5 +1,6 @@
-//! Live connections and other hands: what becomes of connections when their real server is to go, of a
-//! limit on them, of entries that somebody else writes too, and what is said to the kernel at all.
+//! Live connections and other hands: what becomes of connections when their real server is to go,
+//! of a limit on them, of entries that somebody else writes too, and what is said to the kernel at
+//! all.
 //!
 //! The connections go to servers on port 7000 that answer with their names; whether a real server
 //! is well says its HTTP server.
@@ -350,7 +351,8 @@ fn a_reload_that_changes_nothing_writes_nothing_to_the_kernel(farm: &mut Farm) {
     assert_eq!(heard().1, [7], "something was written");
 }
 
-/// A restart takes over what it finds, and what has another weight or scheduler is edited where it is.
+/// A restart takes over what it finds, and what has another weight or scheduler is edited where it
+/// is.
 fn a_restart_and_a_reload_write_only_what_differs(farm: &mut Farm) {
     let _servers = start(farm, "real web weight 5");
     let _listener = Listener::start();

@@ -1,5 +1,6 @@
 //! Other kinds of entries and bindings: several services on one server, a group without `-R`,
-//! IPv6, UDP, SCTP and firewall marks, by lines and by sections; and the farm by way of the program ipvsadm.
+//! IPv6, UDP, SCTP and firewall marks, by lines and by sections; and the farm by way of the program
+//! ipvsadm.
 
 use super::farm::config;
 use super::guest::{Farm, SOON, run};

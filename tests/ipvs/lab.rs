@@ -77,8 +77,8 @@ const BOOT_LIMIT: Duration = Duration::from_secs(900);
 /// Labs that run at once: with more of them two processors are so busy that checks with a limit of
 /// a second fail for no other reason.
 const AT_ONCE: usize = 4;
-/// The labs that run behind all others, one by one: two directors notice within a second or two that the
-/// other is gone, and a machine that is busy looks just like that.
+/// The labs that run behind all others, one by one: two directors notice within a second or two
+/// that the other is gone, and a machine that is busy looks just like that.
 const ALONE: [&str; 2] = ["pair", "stuck"];
 /// All labs are over by then.
 const ALL_LIMIT: Duration = Duration::from_secs(2_400);

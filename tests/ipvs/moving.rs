@@ -1,7 +1,9 @@
-//! Moving in, beside a real kernel: what `lvsmon import` writes makes the tables that the old one made
-//! of its own file, well and ill, and an observer beside it sees what differs and changes nothing.
+//! Moving in, beside a real kernel: what `lvsmon import` writes makes the tables that the old one
+//! made of its own file, well and ill, and an observer beside it sees what differs and changes
+//! nothing.
 //!
-//! The old one is the real keepalived, which stands here for its checkers only, or the real ldirectord.
+//! The old one is the real keepalived, which stands here for its checkers only, or the real
+//! ldirectord.
 
 use std::fs;
 use std::path::Path;
@@ -224,16 +226,16 @@ fn what_is_imported_from_ldirectord_makes_the_tables_that_it_made(farm: &mut Far
     farm.expect_table(SOON, &[]);
 }
 
-/// What somebody else does to the table and the old one leaves so, what the table has then, and how it
-/// is undone.
+/// What somebody else does to the table and the old one leaves so, what the table has then, and how
+/// it is undone.
 struct Drift {
     done: &'static str,
     found: &'static str,
     undone: &'static str,
 }
 
-/// lvsmon beside the old one, with what comes of its file: it wants the same, well and ill, says what
-/// differs and leaves it so.
+/// lvsmon beside the old one, with what comes of its file: it wants the same, well and ill, says
+/// what differs and leaves it so.
 #[track_caller]
 fn observes(farm: &mut Farm, file: &str, of: fn(&[(u8, u8)]) -> Vec<String>, drift: &Drift) {
     let expect = |farm: &mut Farm, servers: &[(u8, u8)]| {

@@ -1,9 +1,11 @@
 //! Two directors with the real keepalived between them, a client that asks by the virtual address
-//! all the time, and an SMTP server: who has the address, whose table is ready, what people are told.
+//! all the time, and an SMTP server: who has the address, whose table is ready, what people are
+//! told.
 //!
-//! Each fault of the active director is one scenario: the other takes over and tells what happens, the
-//! first comes back as its standby, and is handed the address in order. How long the client was
-//! without an answer stands in the scenario's log; here that it was not longer than the pair may take.
+//! Each fault of the active director is one scenario: the other takes over and tells what happens,
+//! the first comes back as its standby, and is handed the address in order. How long the client was
+//! without an answer stands in the scenario's log; here that it was not longer than the pair may
+//! take.
 
 use std::fs;
 use std::time::Duration;
@@ -30,11 +32,12 @@ scenarios!(
 );
 
 /// Longest time without an answer while the address moves. After a fault three failures of the
-/// `track_script` at two seconds, each of which may take the two that lvsmon has to answer, are 12 s, and
-/// the other keepalived waits for four advertisements more; the rest is for a busy machine.
+/// `track_script` at two seconds, each of which may take the two that lvsmon has to answer, are
+/// 12 s, and the other keepalived waits for four advertisements more; the rest is for a busy
+/// machine.
 const GAP_MAX: Duration = Duration::from_secs(30);
-/// Requests that fail meanwhile: one that nobody answers takes half a second, so that the longest gap has
-/// sixty, and one that is refused comes to its end at once.
+/// Requests that fail meanwhile: one that nobody answers takes half a second, so that the longest
+/// gap has sixty, and one that is refused comes to its end at once.
 const FAILED_MAX: u32 = 120;
 
 /// A client that asks while the address moves.

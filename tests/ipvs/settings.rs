@@ -91,7 +91,8 @@ fn calls_are_told_apart_by_the_engine_sip_once_the_kernel_has_it(farm: &mut Farm
     let service = "-A -u 10.0.0.3:5060 -s rr -p 300 --pe sip";
     let entry = |number: u8| format!("-a -u 10.0.0.3:5060 -r 192.168.0.{number}:5060 -g -w 1");
     farm.expect_table(SOON * 3, &[service, &entry(1), &entry(2)]);
-    // From whatever port: a call stays where it began. Another call of this client is another client.
+    // From whatever port: a call stays where it began. Another call of this client is another
+    // client.
     let one = who_answers("sip:one 10.0.0.3 5060", 3);
     assert_eq!(one.len(), 1, "{one:?}");
     let two = who_answers("sip:two 10.0.0.3 5060", 3);

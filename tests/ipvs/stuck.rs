@@ -1,6 +1,6 @@
-//! Two directors with the real keepalived, and what makes keepalived ask lvsmon again: one that is stuck
-//! loses the address, one that finds all real servers down does not, and a keepalived that reads its
-//! file again makes the FIFO of lvsmon's own user anew, and nothing changes.
+//! Two directors with the real keepalived, and what makes keepalived ask lvsmon again: one that is
+//! stuck loses the address, one that finds all real servers down does not, and a keepalived that
+//! reads its file again makes the FIFO of lvsmon's own user anew, and nothing changes.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
@@ -138,8 +138,8 @@ fn a_reload_of_keepalived_changes_neither_role_nor_address_and_tells_nobody(farm
             let (heard, listens) = (words(director), listens(director));
             let changes = role_changes(director);
             director.reload_keepalived();
-            // keepalived 2.2.7 makes the FIFO anew and says nothing there, although the shipped file asks
-            // it to; another one may say its state again.
+            // keepalived 2.2.7 makes the FIFO anew and says nothing there, although the shipped
+            // file asks it to; another one may say its state again.
             let what = format!("{}: reload {round} of keepalived is noticed", director.name);
             wait_until(&what, LONG, || {
                 assert!(pair.west.has_vip() && !pair.east.has_vip(), "it moved");

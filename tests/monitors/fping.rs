@@ -253,6 +253,7 @@ fn silent_hosts_take_no_place_from_other_checks() {
         .and_then(|line| line.strip_prefix("took "))
         .and_then(|took| took.parse().ok())
         .expect("a time");
-    // 2 s and 3 s of waiting, 1.5 s of pacing in each; never once for each 200 hosts, which were 38.
+    // 2 s and 3 s of waiting, 1.5 s of pacing in each; never once for each 200 hosts, which were
+    // 38.
     assert!((5_000..35_000).contains(&took), "{took} ms");
 }

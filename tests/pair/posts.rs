@@ -1,4 +1,5 @@
-//! Two daemons and a receiver of webhooks: what is held, dropped and posted is the same as with mail.
+//! Two daemons and a receiver of webhooks: what is held, dropped and posted is the same as with
+//! mail.
 
 use std::collections::BTreeSet;
 

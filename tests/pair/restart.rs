@@ -74,8 +74,8 @@ fn a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_one_has
     assert_eq!(failures.count(), 1, "{all:?}");
 }
 
-/// As a disk leaves it that was full from then on: the journal has nothing behind the alert about the
-/// beginning of the outage.
+/// As a disk leaves it that was full from then on: the journal has nothing behind the alert about
+/// the beginning of the outage.
 #[test]
 fn an_outage_whose_end_was_told_is_over_also_where_the_journal_has_it_open() {
     let test = "pair: an_outage_whose_end_was_told_is_over_also_where_the_journal_has_it_open";

@@ -1,4 +1,5 @@
-//! What no file in the spool may do to the outbox: one of a message, the list of what was delivered.
+//! What no file in the spool may do to the outbox: one of a message, the list of what was
+//! delivered.
 //!
 //! Bodies of fuzz targets as those in `bodies`.
 
