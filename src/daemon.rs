@@ -25,7 +25,7 @@
 //! | what ends when a person enables a real server | `enable` |
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
-//! | who may ask for what | `gate` |
+//! | who may ask for what | `permissions` |
 //! | how does one thread read files for all who ask | `readings` |
 //! | how do traps come in | `traps` |
 //! | who holds the connections that tell of a crash | `tripwire` |
@@ -51,7 +51,6 @@ mod chronicle;
 mod claim;
 mod control;
 mod enable;
-mod gate;
 mod gone;
 mod health;
 mod histories;
@@ -64,6 +63,7 @@ mod monremote;
 mod names;
 pub mod outbox;
 pub(crate) mod peer;
+mod permissions;
 mod pidfile;
 mod questions;
 mod readings;
@@ -95,7 +95,6 @@ use crate::daemon::applier::Applier;
 use crate::daemon::boot::Boot;
 use crate::daemon::chronicle::{Chronicle, Way};
 use crate::daemon::control::Ask;
-use crate::daemon::gate::{Gate, GateError, Waiting};
 use crate::daemon::health::{Hang, Watchdog};
 use crate::daemon::histories::Histories;
 use crate::daemon::metrics::Metrics;
@@ -103,6 +102,7 @@ use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::Outbox;
 use crate::daemon::peer::Peer;
+use crate::daemon::permissions::{Permissions, PermissionsError, Waiting};
 use crate::daemon::readings::Readings;
 use crate::daemon::reload::Reloaded;
 use crate::daemon::requests::Reset;
@@ -139,7 +139,7 @@ enum Wake {
     /// The file was read again; none where that broke, as below.
     Loaded(Box<Option<Reloaded>>),
     /// Who may what was read again.
-    Gate(Option<Result<Gate, GateError>>),
+    Permissions(Option<Result<Permissions, PermissionsError>>),
     /// The configuration was tried for clients: their answer.
     Tested(Option<String>),
     /// Something about the journal.
@@ -197,8 +197,8 @@ struct Daemon {
     /// Traps that were let in.
     trap_inbox: mpsc::Receiver<Trap>,
     /// Who may ask for what.
-    gate: Arc<Gate>,
-    gate_readings: Readings<Waiting, Result<Gate, GateError>>,
+    permissions: Arc<Permissions>,
+    permission_readings: Readings<Waiting, Result<Permissions, PermissionsError>>,
     /// Clients that said `test config`.
     tests: Readings<oneshot::Sender<String>, String>,
     /// Clients that wait for the file to be read.
@@ -251,7 +251,7 @@ impl Daemon {
                 Wake::Signal(Signal::Stop) => return,
                 Wake::Signal(Signal::Reload) => self.reload(None),
                 Wake::Loaded(loaded) => self.finish_loading(*loaded),
-                Wake::Gate(gate) => self.take_gate(gate),
+                Wake::Permissions(permissions) => self.take_permissions(permissions),
                 Wake::Tested(text) => self.tested(text),
                 Wake::Journal(news) => self.journal(news),
                 Wake::StateRead(read) => self.state_was_read(read),
@@ -294,7 +294,7 @@ impl Daemon {
             Some(signal) = self.signals.recv() => Wake::Signal(signal),
             news = self.store.hand_over(&mut self.taken) => Wake::Journal(news),
             loaded = self.reloads.read() => Wake::Loaded(Box::new(loaded)),
-            gate = self.gate_readings.read() => Wake::Gate(gate),
+            permissions = self.permission_readings.read() => Wake::Permissions(permissions),
             text = self.tests.read() => Wake::Tested(text),
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(read) = self.state_reads.next() => Wake::StateRead(read),

@@ -21,7 +21,6 @@ use crate::daemon::boot::{self, Boot};
 use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
 use crate::daemon::control::{ASKS_MAX, Ask};
-use crate::daemon::gate::{Gate, GateError};
 use crate::daemon::health::{self, Hang, Watchdog};
 use crate::daemon::histories::{self, Histories};
 use crate::daemon::metrics::Metrics;
@@ -30,6 +29,7 @@ use crate::daemon::monremote::Remote;
 use crate::daemon::names::NameKeeper;
 use crate::daemon::outbox::{Outbox, OutboxSettings};
 use crate::daemon::peer::Peer;
+use crate::daemon::permissions::{Permissions, PermissionsError};
 use crate::daemon::pidfile::PidFile;
 use crate::daemon::readings::Readings;
 use crate::daemon::role::{self, RoleSources, Takeover};
@@ -83,7 +83,7 @@ pub enum DaemonError {
     Replaced(StoreError),
     /// The authfile or the userfile is missing or wrong.
     #[error(transparent)]
-    Gate(#[from] GateError),
+    Permissions(#[from] PermissionsError),
     /// Nobody could send traps.
     #[error(transparent)]
     Traps(#[from] TrapsError),
@@ -299,14 +299,17 @@ fn start(
     let (model, duty) = (Arc::new(loaded.model), options.load.duty);
     let globals = &model.globals;
     log_unbound_ports(globals);
-    let (opened, gate) = (open_store(&options, globals)?, Gate::read(&globals.auth)?);
+    let (opened, permissions) = (
+        open_store(&options, globals)?,
+        Permissions::read(&globals.auth)?,
+    );
     let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
     let (saved, records) = (&opened.saved, opened.saved.records.len());
     chronicle::started(&options.config, &model, records, seed, &zone);
     let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
     let server = Server::start(globals, clients)?;
     let (traps, trap_inbox) = mpsc::channel(traps::WAITING_MAX);
-    let traps = Traps::start(&globals.trap, gate.rules().traps(), clock, traps)?;
+    let traps = Traps::start(&globals.trap, permissions.rules().traps(), clock, traps)?;
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
@@ -355,8 +358,8 @@ fn start(
         clients: clients_inbox,
         traps,
         trap_inbox,
-        gate: Arc::new(gate),
-        gate_readings: Readings::default(),
+        permissions: Arc::new(permissions),
+        permission_readings: Readings::default(),
         tests: Readings::default(),
         signals,
         config: options.config,

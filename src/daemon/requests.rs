@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
-use crate::daemon::gate::Waiting;
+use crate::daemon::permissions::Waiting;
 use crate::daemon::readings::BROKE;
 use crate::daemon::scribe::Reply;
 use crate::daemon::server::{Ask, Said};
@@ -56,7 +56,7 @@ impl Daemon {
     fn sight(&self) -> Sight<'_> {
         Sight {
             engine: &self.engine,
-            auth: self.gate.rules(),
+            auth: self.permissions.rules(),
             now: self.clock.now(),
             zone: &self.zone,
             pid: std::process::id(),
@@ -100,7 +100,7 @@ impl Daemon {
 
     fn begin(&mut self, session: &Session, work: Work) -> Said {
         match work {
-            Work::Login(credentials) => Said::Login(credentials, self.gate.clone()),
+            Work::Login(credentials) => Said::Login(credentials, self.permissions.clone()),
             Work::Term => {
                 tracing::info!(peer = %session.peer(), user = session.user(), "a client says term");
                 Said::Term(work.reply().to_owned())
@@ -120,7 +120,7 @@ impl Daemon {
             Work::TestConfig => Said::Later(self.test_config()),
             Work::ReloadAuth => {
                 let (reply, answer) = oneshot::channel();
-                self.read_gate(Some(Waiting::Reload(reply)));
+                self.read_permissions(Some(Waiting::Reload(reply)));
                 Said::Later(answer)
             }
             Work::SaveState(ref files) => {
@@ -178,7 +178,7 @@ impl Daemon {
     /// rules of the new file are in force too.
     pub(super) fn answer_resets(&mut self, resets: Vec<Reset>, is_done: bool) {
         if is_done {
-            self.read_gate(resets.into_iter().map(Waiting::Reset));
+            self.read_permissions(resets.into_iter().map(Waiting::Reset));
         } else {
             answer(resets, false);
         }

@@ -31,7 +31,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::clock::Stopwatch;
-use crate::daemon::gate::Gate;
+use crate::daemon::permissions::Permissions;
 use crate::engine::tripwire::WIRES_MAX;
 use crate::model::{Clients, Globals, Listener};
 use crate::protocol::{Credentials, Listing, Session};
@@ -118,7 +118,7 @@ pub(super) enum Said {
     /// The reply comes when the work is done.
     Later(oneshot::Receiver<String>),
     /// Look whether the password is right.
-    Login(Credentials, Arc<Gate>),
+    Login(Credentials, Arc<Permissions>),
     /// Show this file.
     DowntimeLog(PathBuf),
     /// The reply to `term`; the loop wants [`Ask::End`] when it is said.

@@ -15,8 +15,8 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::daemon::gate::Gate;
 use crate::daemon::histories;
+use crate::daemon::permissions::Permissions;
 use crate::daemon::server::downtime::DowntimeLog;
 use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
 use crate::daemon::server::refused_logins::RefusedLogin;
@@ -93,8 +93,8 @@ impl Talk<'_> {
                 let text = answer.await.map_err(|_| Over)?;
                 self.write(&text).await?;
             }
-            Said::Login(credentials, gate) => {
-                let text = self.log_in(&mut session, credentials, gate).await?;
+            Said::Login(credentials, permissions) => {
+                let text = self.log_in(&mut session, credentials, permissions).await?;
                 self.write(text).await?;
             }
             Said::DowntimeLog(path) => self.downtime_log(&path).await?,
@@ -147,7 +147,7 @@ impl Talk<'_> {
         &self,
         session: &mut Session,
         credentials: Credentials,
-        gate: Arc<Gate>,
+        permissions: Arc<Permissions>,
     ) -> Result<&'static str, Over> {
         let places = Arc::clone(&self.shared.logins);
         let place = places.acquire_owned().await.map_err(|_| Over)?;
@@ -155,7 +155,7 @@ impl Talk<'_> {
         let user = credentials.user.clone();
         // Not aborted with the client, so the place is given back by the thread itself.
         let looked = tokio::task::spawn_blocking(move || {
-            let outcome = gate.look(&credentials, peer);
+            let outcome = permissions.look(&credentials, peer);
             drop(place);
             outcome
         });

@@ -23,9 +23,9 @@ use crate::site::{self, Access};
 /// Why the rules cannot be used: a file cannot be read, or has mistakes.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct GateError(String);
+pub struct PermissionsError(String);
 
-impl GateError {
+impl PermissionsError {
     /// The first mistake, and how many there are.
     fn of(mistakes: &[&Diagnostic]) -> Option<Self> {
         let first = mistakes.first()?;
@@ -50,16 +50,16 @@ pub(super) enum Waiting {
 
 /// What both files say.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct Permissions {
     rules: AuthRules,
     users: UserFile,
     ways: Vec<AuthType>,
 }
 
-impl Gate {
+impl Permissions {
     /// Reads both files, and logs what is odd in them. Without an authfile that somebody named,
     /// nobody may anything.
-    pub(super) fn read(settings: &AuthSettings) -> Result<Self, GateError> {
+    pub(super) fn read(settings: &AuthSettings) -> Result<Self, PermissionsError> {
         let access = site::read_access(settings);
         let Access {
             rules,
@@ -74,7 +74,7 @@ impl Gate {
         let (mistakes, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
             findings.iter().partition(|finding| finding.is_error());
         mistakes::log_warnings(&warnings);
-        match GateError::of(&mistakes) {
+        match PermissionsError::of(&mistakes) {
             Some(error) => Err(error),
             None => Ok(Self {
                 rules,
@@ -111,25 +111,28 @@ impl Gate {
 
 impl Daemon {
     /// Reads who may what beside the loop, and answers who waits for it.
-    pub(super) fn read_gate(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
-        if self.gate_readings.ask(waiting) {
-            self.begin_gate();
+    pub(super) fn read_permissions(&mut self, waiting: impl IntoIterator<Item = Waiting>) {
+        if self.permission_readings.ask(waiting) {
+            self.begin_reading_permissions();
         }
     }
 
-    fn begin_gate(&mut self) {
+    fn begin_reading_permissions(&mut self) {
         let settings = self.engine.model().globals.auth.clone();
-        let thread = tokio::task::spawn_blocking(move || Gate::read(&settings));
-        self.gate_readings.begun(thread);
+        let thread = tokio::task::spawn_blocking(move || Permissions::read(&settings));
+        self.permission_readings.begun(thread);
     }
 
     /// Lets the rules take effect; wrong ones leave the old in force. None where the thread
     /// broke.
-    pub(super) fn take_gate(&mut self, gate: Option<Result<Gate, GateError>>) {
-        let text = match gate {
-            Some(Ok(gate)) => {
-                self.traps.reload(gate.rules().traps());
-                self.gate = Arc::new(gate);
+    pub(super) fn take_permissions(
+        &mut self,
+        permissions: Option<Result<Permissions, PermissionsError>>,
+    ) {
+        let text = match permissions {
+            Some(Ok(permissions)) => {
+                self.traps.reload(permissions.rules().traps());
+                self.permissions = Arc::new(permissions);
                 Work::ReloadAuth.reply().to_owned()
             }
             Some(Err(error)) => {
@@ -138,7 +141,7 @@ impl Daemon {
             }
             None => refused(BROKE),
         };
-        let (answered, goes_on) = self.gate_readings.ended();
+        let (answered, goes_on) = self.permission_readings.ended();
         let mut resets = Vec::new();
         for waiting in answered {
             match waiting {
@@ -149,7 +152,7 @@ impl Daemon {
         }
         requests::answer(resets, true);
         if goes_on {
-            self.begin_gate();
+            self.begin_reading_permissions();
         }
     }
 }
