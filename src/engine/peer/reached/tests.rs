@@ -342,6 +342,75 @@ fn what_is_over_keeps_the_number_that_people_know_too() {
     }
 }
 
+/// Both told of the service while they did not hear each other, this one of one outage, the other one
+/// of a later one, and of the next. Once people know the end of that, the other one cannot take the
+/// number that is before it; until then whoever speaks keeps its own.
+#[test]
+fn a_number_gives_way_where_the_end_of_a_greater_one_was_told() {
+    let all = SPEAKING.iter().flat_map(|it| SPEAKING.map(|to| [*it, to]));
+    for (is_end_told, speaking) in all.flat_map(|it| [(true, it), (false, it)]) {
+        let (mut one, mut other) = (Desk::new(0.0), Desk::new(20.0));
+        let mut number = 0;
+        for desk in [&mut one, &mut other] {
+            desk.hears(1);
+            let (former, _) = desk.open().unwrap();
+            assert!(former > number);
+            desk.delivers(former, "failure/1");
+            number = former;
+        }
+        let (first, _) = one.open().unwrap();
+        other.hears(0);
+        if is_end_told {
+            other.delivers(number, "up/1");
+        }
+        other.hears(1);
+        let (latter, _) = other.open().unwrap();
+        other.delivers(latter, "failure/1");
+        agree(&mut one, &mut other, speaking);
+        let known = |number| Some((number, Reached::Failure));
+        assert_eq!(other.open(), known(latter), "{is_end_told} {speaking:?}");
+        let keeps_its_own = !is_end_told && speaking != [Speaking::Silent, Speaking::Speaks];
+        let kept = if keeps_its_own { first } else { latter };
+        assert_eq!(one.open(), known(kept), "{is_end_told} {speaking:?}");
+        // People wait for the end of the one that gave way.
+        let given_up = one.past().contains(&(first, Reached::Failure));
+        assert_eq!(given_up, !keeps_its_own, "{is_end_told} {speaking:?}");
+    }
+}
+
+/// Clocks that were set may make what is over there overlap what goes on here: no outage is lost by
+/// that, since the number of what is over names nothing that goes on.
+#[test]
+fn what_wrongly_has_the_number_of_what_is_over_is_told_at_the_next_check() {
+    for reached in [Reached::Nothing, Reached::Failure] {
+        let (mut desk, mut other) = (Desk::new(0.0), Desk::new(0.0));
+        other.hears(1);
+        let (over, _) = other.open().unwrap();
+        other.delivers(over, "failure/1");
+        other.hears(0);
+        other.delivers(over, "up/1");
+        desk.seconds = other.seconds - 5.0;
+        desk.hears(1);
+        let (number, _) = desk.open().unwrap();
+        if reached == Reached::Failure {
+            desk.delivers(number, "failure/1");
+        }
+        desk.listens(&other, [Speaking::Silent, Speaking::Speaks], true);
+        assert_eq!(desk.open(), Some((over, Reached::End)), "{reached:?}");
+        desk.listens(&other, [Speaking::Speaks, Speaking::Silent], true);
+        let calls = desk.hears(1);
+        let (next, _) = desk.open().unwrap();
+        assert!(next > number.max(over));
+        assert_eq!(calls, [format!("g/s/{next}/failure/1")], "{reached:?}");
+        desk.delivers(next, "failure/1");
+        let mut ends = vec![format!("g/s/{next}/up/1")];
+        if reached == Reached::Failure {
+            ends.push(format!("g/s/{number}/up/1"));
+        }
+        assert_eq!(desk.hears(0), ends, "{reached:?}");
+    }
+}
+
 proptest! {
     /// Whatever was delivered and whoever speaks: when both have heard each other they have one
     /// number, and it is one that people know where they know one.
