@@ -107,11 +107,9 @@ fn at(told: Wall, now: Now) -> (Moment, Wall) {
 /// Of what ended there, that of which people were told the beginning only, and which called for its
 /// end.
 pub(super) fn untold(ended: &EndedOutages) -> EndedOutages {
-    let is_untold =
-        |past: &Past| past.reached == Reached::Failure && !past.periods.upalerts.is_empty();
     let all = ended.iter().filter_map(|(of, pasts)| {
         let sound = pasts.range(..=numbering::NUMBER_MAX);
-        let untold = sound.filter(|(_, past)| is_untold(past));
+        let untold = sound.filter(|(_, past)| past.is_untold());
         let untold: BTreeMap<i64, Past> = untold
             .map(|(&number, past)| (number, past.clone()))
             .collect();

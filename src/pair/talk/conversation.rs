@@ -396,7 +396,8 @@ fn open(peer: &mut PeerState, entries: Vec<(ServiceName, OpenOutage)>) -> u64 {
     left_out
 }
 
-/// Takes in outages that are over. The oldest make room.
+/// Takes in outages that are over. The oldest make room, those whose end people wait for last: an
+/// end that is forgotten here is told by nobody where the peer dies.
 fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
     let ended = Arc::make_mut(&mut peer.ended);
     for EndedOutage {
@@ -420,15 +421,15 @@ fn ended(peer: &mut PeerState, entries: Vec<EndedOutage>) {
     }
     let all = ended.iter().flat_map(|(of, outages)| {
         let outages = outages.iter();
-        outages.map(|(&id, past)| (past.lasted.ended, of.clone(), id))
+        outages.map(|(&id, past)| (past.is_untold(), past.lasted.ended, of.clone(), id))
     });
-    let mut all: Vec<(Wall, ServiceName, i64)> = all.collect();
+    let mut all: Vec<(bool, Wall, ServiceName, i64)> = all.collect();
     let excess = all.len().saturating_sub(ENDED_MAX);
     if excess == 0 {
         return;
     }
     all.sort_unstable();
-    for (_, of, id) in all.into_iter().take(excess) {
+    for (_, _, of, id) in all.into_iter().take(excess) {
         forget(ended, &of, id);
     }
 }

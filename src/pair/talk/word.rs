@@ -159,6 +159,14 @@ pub struct Past {
     pub periods: ToldPeriods,
 }
 
+impl Past {
+    /// Whether people were told of the beginning only, and are to hear of the end.
+    #[must_use]
+    pub fn is_untold(&self) -> bool {
+        self.reached == Reached::Failure && !self.periods.upalerts.is_empty()
+    }
+}
+
 /// What a director says of itself every [`KEEPALIVE`](crate::pair::talk::conversation::KEEPALIVE).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Here {

@@ -491,3 +491,27 @@ fn of_too_many_that_ended_the_newest_are_kept() {
     carry(now(1), &mut one, &mut two);
     assert_eq!(*two.peer().ended, ended(&many[5..]));
 }
+
+/// An end that is lost here is one that nobody tells, where the other director dies.
+#[test]
+fn of_too_many_that_ended_those_whose_end_people_wait_for_are_kept() {
+    let (mut one, mut two) = linked();
+    let most = i64::try_from(ENDED_MAX).unwrap();
+    let many: Vec<(i64, i64, i64)> = (0..most + 5).map(|n| (n, n, n + 1)).collect();
+    let all = |kept: &[(i64, i64, i64)]| {
+        let mut all = ended(kept);
+        let pasts = all.values_mut().flatten();
+        for (_, past) in pasts.filter(|(number, _)| **number == 2) {
+            past.reached = Reached::Failure;
+            past.periods.upalerts = vec![0];
+        }
+        all
+    };
+    one.tell(Own {
+        ended: Arc::new(all(&many)),
+        ..own(&[])
+    });
+    carry(now(1), &mut one, &mut two);
+    let kept = [&many[2..3], &many[6..]].concat();
+    assert!(*two.peer().ended == all(&kept));
+}
