@@ -4,8 +4,8 @@
 //! `fall` of them; a trip looks at the hosts whose held connection ended (D18), while a run goes on
 //! beside it (see `beside`). All tell the
 //! sections and nobody else: no status, no alert, no history, no binding of an `lvs.alert` line.
-//! Where a trip finds its host down, the run of the slot is brought forward, and all the others
-//! learn of it. So it is where a witness was asked and is found otherwise than before (D17).
+//! Where a trip finds its host down, of which the last run of a slot does not know, the next one is
+//! brought forward, and all the others learn of it. So it is where a witness was asked and is found otherwise than before (D17).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -201,15 +201,27 @@ impl Engine {
         let state = &mut self.states[id.index()];
         state.between = Some(Between::add(state.between.take(), now.wall, &found));
         self.look_at_wires(now, going, &found, actions);
-        let is_down = |one: &HostState| matches!(one.verdict, HostVerdict::Down(_));
+        let is_news = |one: &HostState| {
+            matches!(one.verdict, HostVerdict::Down(_)) && !self.is_known_to_all(id, &one.host)
+        };
         let is_trip = match going.purpose {
             Purpose::Trip | Purpose::Beside => true,
             Purpose::Slot | Purpose::Recheck | Purpose::Former | Purpose::Witness => false,
         };
-        let is_crash = is_trip && found.iter().any(is_down);
+        let is_crash = is_trip && found.iter().any(is_news);
         if let Some(interval) = self.interval(id).filter(|_| is_crash) {
             self.timetable.bring_forward(id, interval, now.mono);
         }
+    }
+
+    /// Whether the report that status and alerts are of has found this host down itself: another
+    /// run would tell them nothing, and let go of the connections of all others for it.
+    fn is_known_to_all(&self, id: ServiceId, host: &HostName) -> bool {
+        let state = &self.states[id.index()];
+        let outage = state.outage.as_deref();
+        let outage = outage.filter(|_| state.status == Status::Fail);
+        let found = outage.and_then(|it| it.hosts.iter().find(|one| one.host == *host));
+        matches!(found.map(|one| one.verdict), Some(HostVerdict::Down(_)))
     }
 
     /// Whether a failure of the service now would be explained by one that it depends on.

@@ -257,6 +257,34 @@ fn a_host_that_dies_under_its_own_check_is_looked_at_before_the_run_ends() {
 }
 
 #[test]
+fn no_run_follows_a_crash_that_the_run_of_the_slot_has_found_itself() {
+    let mut play = Play::of_section_with(&TWO, 1);
+    play.check(&[]);
+    let (slot, ..) = going(&mut play);
+    let wires = play.checked(TWO[1], UP);
+    play.checked(TWO[0], REFUSED);
+    assert_eq!(play.beside(), [TWO[0]]);
+    // All learn of it by the end of this run, and the check beside it is not over yet.
+    play.end_as(&[(TWO[0], REFUSED), (TWO[1], UP)]);
+    assert!(!play.is_in(TWO[0]) && play.is_in(TWO[1]));
+    let actions = play.end_beside(REFUSED);
+    // A crash of another one is heard of: nothing lets go of its connection for one more run.
+    assert!(
+        !actions.contains(&Action::LetGo(wires[0].id)),
+        "{actions:?}"
+    );
+    assert_eq!(play.going, None);
+    play.tell(Event::Tripped(wires[0].id));
+    let (_, purpose, hosts) = going(&mut play);
+    assert_eq!((purpose, hosts), (Purpose::Trip, vec![TWO[1].to_owned()]));
+    play.end(&[TWO[1]]);
+    assert!(!play.is_in(TWO[1]));
+    // Of that nobody else knows.
+    let (began, purpose, _) = going(&mut play);
+    assert_eq!((began, purpose), (slot, Purpose::Slot));
+}
+
+#[test]
 fn a_host_that_is_good_behind_a_check_that_it_ended_stays_in() {
     let mut play = Play::of_section_with(&TWO, 1);
     play.check(&[]);
