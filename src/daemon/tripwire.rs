@@ -8,6 +8,7 @@
 //! wants it out of its way begins then.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -127,19 +128,41 @@ impl Tripwire {
     }
 }
 
-/// Makes a connection and waits for its end; an end that has come already counts before a wish to
-/// let go of it.
+/// Makes a connection after its wait, and holds it.
 async fn hold(
     wire: Wire,
     names: Names,
     mut let_go: oneshot::Receiver<()>,
     noticed: Duration,
 ) -> End {
+    tokio::select! { biased;
+        // No server has heard of it: it is in nobody's way.
+        _ = &mut let_go => End::LetGo,
+        () = tokio::time::sleep(wire.wait) => {
+            hold_made(make(wire, names), let_go, noticed).await
+        }
+    }
+}
+
+/// Waits until a connection is made, and for its end; an end that has come already counts before a
+/// wish to let go of it.
+async fn hold_made(
+    making: impl Future<Output = Option<TcpStream>>,
+    mut let_go: oneshot::Receiver<()>,
+    noticed: Duration,
+) -> End {
+    let mut making = pin!(making);
     let made = tokio::select! { biased;
-        made = make(wire, names) => made,
+        made = &mut making => made,
         _ = &mut let_go => {
-            // The server may have it already.
-            tokio::time::sleep(noticed).await;
+            // The server may have it already, and sees its end as soon as it is made: a check that
+            // follows another one at once waits no longer than that.
+            let leaving = async {
+                if let Some(mut stream) = making.await {
+                    leave(&mut stream).await;
+                }
+            };
+            let _ = tokio::time::timeout(noticed, leaving).await;
             return End::LetGo;
         }
     };
@@ -150,20 +173,21 @@ async fn hold(
         () = until_its_end(&mut stream) => return End::Tripped,
         _ = let_go => {}
     }
-    let leaving = async {
-        if stream.shutdown().await.is_ok() {
-            until_its_end(&mut stream).await;
-        }
-    };
-    let _ = tokio::time::timeout(noticed, leaving).await;
+    let _ = tokio::time::timeout(noticed, leave(&mut stream)).await;
     End::LetGo
 }
 
 async fn make(wire: Wire, names: Names) -> Option<TcpStream> {
-    tokio::time::sleep(wire.wait).await;
     let connecting = connect(wire.host.as_str(), wire.port, CONNECT_LIMIT, &names);
     let made = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
     made.ok()?.ok().map(|(stream, _)| stream)
+}
+
+/// Closes it on our side, and waits until its server has closed it too.
+async fn leave(stream: &mut TcpStream) {
+    if stream.shutdown().await.is_ok() {
+        until_its_end(stream).await;
+    }
 }
 
 /// What the server sends is read and dropped, up to a limit.
@@ -258,6 +282,43 @@ mod tests {
             assert!(!has_ended(&mut closed).await, "it is open at the server");
             drop(stream);
             closed.await;
+        });
+    }
+
+    #[test]
+    fn one_that_nobody_has_begun_to_make_is_in_nobodys_way() {
+        with(async |tripwire| {
+            tripwire.noticed = 2 * SOON;
+            let (listener, port) = listen();
+            // A good check asks for it, and another one begins in the same moment.
+            tripwire.hold(wire(1, port));
+            tripwire.let_go(WireId(1));
+            tripwire.closed(&[WireId(1)]).await;
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_err(), "none was made");
+        });
+    }
+
+    #[test]
+    fn one_that_is_being_made_is_out_of_the_way_when_its_server_has_closed_it() {
+        with(async |_| {
+            let (listener, port) = listen();
+            let connecting = tokio::net::TcpStream::connect(("127.0.0.1", port));
+            let ((_listener, server), stream) = tokio::join!(accept(listener), connecting);
+            let (made, making) = oneshot::channel();
+            let (kept, let_go) = oneshot::channel();
+            let mut over = Box::pin(async {
+                let end = hold_made(async { making.await.ok() }, let_go, 2 * SOON).await;
+                assert_eq!(end, End::LetGo);
+            });
+            assert!(!has_ended(&mut over).await, "it is being made");
+            drop::<oneshot::Sender<()>>(kept);
+            assert!(!has_ended(&mut over).await, "it may be at the server");
+            made.send(stream.unwrap()).unwrap();
+            assert!(!has_ended(&mut over).await, "it is open at the server");
+            assert_eq!(read(&server).await, 0);
+            drop(server);
+            over.await;
         });
     }
 
