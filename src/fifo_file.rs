@@ -10,18 +10,32 @@ use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
 
+/// Who may write into a FIFO that is listened to, root apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writers {
+    /// The user to whom it belongs, who is root or lvsmon's own.
+    User,
+    /// Its group too, which is root's or lvsmon's own.
+    UserAndGroup,
+}
+
 /// Why a file is not listened to.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Deaf {
     /// It may be made later: nobody's mistake.
     Missing,
+    /// Nor is there the folder in which it would be made.
+    NoFolder,
     /// Somebody has to do something.
     Wrong(String),
 }
 
 /// Looks at what has this name, without opening it.
-pub(crate) fn look(path: &Path) -> Result<(), Deaf> {
-    let named = fs::symlink_metadata(path).map_err(|error| deaf(&error))?;
+pub(crate) fn look(path: &Path) -> Result<Writers, Deaf> {
+    let named = fs::symlink_metadata(path).map_err(|error| match deaf(&error) {
+        Deaf::Missing if path.parent().is_some_and(|folder| !folder.exists()) => Deaf::NoFolder,
+        why => why,
+    })?;
     check(&named)
 }
 
@@ -40,7 +54,7 @@ pub(crate) fn deaf(error: &io::Error) -> Deaf {
 }
 
 /// Whether what was opened, or has the name, is such a FIFO.
-pub(crate) fn check(metadata: &Metadata) -> Result<(), Deaf> {
+pub(crate) fn check(metadata: &Metadata) -> Result<Writers, Deaf> {
     let wrong = |why: &str| Err(Deaf::Wrong(why.to_owned()));
     let kind = metadata.file_type();
     if kind.is_symlink() {
@@ -56,9 +70,13 @@ pub(crate) fn check(metadata: &Metadata) -> Result<(), Deaf> {
         return wrong("it belongs to another user, who could say who is active; chown it");
     }
     let mode = metadata.mode();
-    let is_group_safe = mode & 0o020 == 0 || [0, group].contains(&metadata.gid());
+    let has_group = mode & 0o020 != 0;
+    let is_group_safe = !has_group || [0, group].contains(&metadata.gid());
     if mode & 0o002 != 0 || !is_group_safe {
         return wrong("others may write to it and say who is active; chmod 600 it");
     }
-    Ok(())
+    Ok(match has_group {
+        false => Writers::User,
+        true => Writers::UserAndGroup,
+    })
 }

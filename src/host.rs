@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::fifo_file::{self, Deaf};
+use crate::fifo_file::{self, Deaf, Writers};
 use crate::lvs::{Family, Forwarding, Protocol, VirtualServiceKey};
 use crate::model::{
     AlertProgram, Creation, Globals, IpvsBackend, MailRelay, Model, MonitorProgram, MonitorUser,
@@ -341,7 +341,18 @@ fn programs(root: &Path, needs: &Needs) -> Vec<Finding> {
 fn fifo(root: &Path, path: &Path) -> Finding {
     let place = path.display().to_string();
     match fifo_file::look(&below(root, path)) {
-        Ok(()) => Finding::good("notify_fifo is a FIFO that only this user may write", place),
+        Ok(Writers::User) => {
+            Finding::good("notify_fifo is a FIFO that only its user may write", place)
+        }
+        Ok(Writers::UserAndGroup) => Finding::good(
+            "notify_fifo is a FIFO that only its user and its group may write",
+            place,
+        ),
+        Err(Deaf::NoFolder) => Finding::warning(
+            "the folder of notify_fifo does not exist: no VRRP daemon can make one there",
+            place,
+            "make the folder before the VRRP daemon is started, at each boot where it is in /run",
+        ),
         Err(Deaf::Missing) => Finding::warning(
             "notify_fifo is not there yet",
             place,

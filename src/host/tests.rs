@@ -75,6 +75,35 @@ fn a_fifo_that_others_may_write_or_that_is_none_is_a_problem() {
     assert_eq!(found(), (Level::Good, place));
 }
 
+/// As the daemon takes it, and no safer than it is.
+#[test]
+fn who_may_write_the_fifo_is_said_as_it_is() {
+    let machine = Machine::new();
+    let mut needs = needs();
+    needs.notify_fifo = Some("/run/vrrp.fifo".into());
+    let path = below(machine.0.path(), Path::new("/run/vrrp.fifo"));
+    let what = || {
+        let findings = machine.look(&needs);
+        let mut what = findings.into_iter().map(|finding| finding.what);
+        what.find(|what| what.contains("notify_fifo"))
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        what(),
+        "the folder of notify_fifo does not exist: no VRRP daemon can make one there"
+    );
+    machine.file("/run/x", "");
+    assert_eq!(what(), "notify_fifo is not there yet");
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    machine.mode("/run/vrrp.fifo", 0o600);
+    assert_eq!(what(), "notify_fifo is a FIFO that only its user may write");
+    machine.mode("/run/vrrp.fifo", 0o660);
+    assert_eq!(
+        what(),
+        "notify_fifo is a FIFO that only its user and its group may write"
+    );
+}
+
 /// The findings about something, as `level place`.
 #[track_caller]
 fn found(findings: &[Finding], word: &str) -> (Level, String) {

@@ -139,6 +139,9 @@ async fn listen_to(
                     Deaf::Missing => {
                         "it does not exist; waiting for the VRRP daemon to make it".to_owned()
                     }
+                    Deaf::NoFolder => "its folder does not exist, and the VRRP daemon makes none: \
+                                       make the folder, and start the VRRP daemon again"
+                        .to_owned(),
                     Deaf::Wrong(why) => why.clone(),
                 };
                 let is_new = says.send_if_modified(|heard| {
@@ -148,7 +151,7 @@ async fn listen_to(
                 });
                 match (is_new, deaf) {
                     (false, _) => {}
-                    (true, Deaf::Missing) => {
+                    (true, Deaf::Missing | Deaf::NoFolder) => {
                         tracing::warn!(fifo = %path.display(), why, "cannot listen to the FIFO yet")
                     }
                     (true, Deaf::Wrong(_)) => {
@@ -240,6 +243,8 @@ mod tests {
 
     struct Ear {
         folder: tempfile::TempDir,
+        /// The FIFO is to be in this folder within it.
+        within: &'static str,
         heard: watch::Receiver<Heard>,
         task: tokio::task::JoinHandle<()>,
         _paths: watch::Sender<Option<PathBuf>>,
@@ -247,16 +252,22 @@ mod tests {
 
     impl Ear {
         fn path(&self) -> PathBuf {
-            self.folder.path().join("fifo")
+            self.folder.path().join(self.within).join("fifo")
         }
 
         fn listen() -> Self {
+            Self::listen_in("")
+        }
+
+        fn listen_in(within: &'static str) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let (paths, wanted) = watch::channel(Some(folder.path().join("fifo")));
+            let path = folder.path().join(within).join("fifo");
+            let (paths, wanted) = watch::channel(Some(path));
             let (says, heard) = watch::channel(Heard::default());
             let task = tokio::spawn(listen(wanted, says, Clock::start()));
             Self {
                 folder,
+                within,
                 heard,
                 task,
                 _paths: paths,
@@ -320,6 +331,17 @@ mod tests {
             .write_all(b"GROUP \"g\" FAULT 0\nINSTANCE \"a\" FAULT 0\n")
             .unwrap();
         ear.until_state("a", State::Fault).await;
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_missing_is_said_and_a_fifo_in_it_heard_once_both_are_there() {
+        let mut ear = Ear::listen_in("run");
+        ear.until_trouble("folder does not exist").await;
+        fs::create_dir(ear.path().parent().unwrap()).unwrap();
+        ear.until_trouble("it does not exist").await;
+        let mut writer = ear.make();
+        writer.write_all(b"INSTANCE \"a\" MASTER 100\n").unwrap();
+        ear.until_state("a", State::Master).await;
     }
 
     #[tokio::test]
