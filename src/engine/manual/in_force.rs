@@ -289,6 +289,26 @@ impl WishInForce {
             Drained::Left => {
                 format!("not drained: it left the table with {active} active connections")
             }
+            // The file took it out, and no drain.
+            Drained::Deadline if self.lost.is_some() => {
+                let has_it = match seen {
+                    Seen::Absent => "it is out of the table",
+                    Seen::Quiesced | Seen::Takes => "it is to leave the table",
+                };
+                let last = match seen {
+                    Seen::Absent if active == 0 => String::new(),
+                    Seen::Absent => format!("; it was last seen with {active} active connections"),
+                    Seen::Quiesced => {
+                        format!("; it was last seen with {active} active connections{tied}")
+                    }
+                    Seen::Takes => {
+                        "; nobody knows its connections, or new ones still reach it".to_owned()
+                    }
+                };
+                format!(
+                    "the time of the drain is over, and the file no longer has the server: {has_it}{last}"
+                )
+            }
             // The table follows behind it, and may not be known.
             Drained::Deadline => match seen {
                 Seen::Quiesced => format!(

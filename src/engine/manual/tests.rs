@@ -283,6 +283,36 @@ fn a_drain_ends_at_its_deadline_and_says_what_it_cut() {
     assert_eq!(advance(&mut blind, 60.0), [unknown]);
 }
 
+/// A reload took it out with its connections: no drain did.
+#[test]
+fn a_drain_of_a_server_that_the_file_lost_says_that_at_its_deadline() {
+    let lost = "the time of the drain is over, and the file no longer has the server: ";
+    for (weight, text) in [
+        (
+            None,
+            "it is out of the table; it was last seen with 3 active connections",
+        ),
+        (
+            Some(0),
+            "it is to leave the table; it was last seen with 3 active connections; 2 \
+             persistent clients that are tied to it go elsewhere",
+        ),
+        (
+            Some(5),
+            "it is to leave the table; nobody knows its connections, or new ones still \
+             reach it",
+        ),
+    ] {
+        let mut manual = wished(0.0, &drain(60));
+        manual.seen(&look(Some(0), 3));
+        assert_eq!(advance(&mut manual, 10.0), [""; 0]);
+        manual.known(at(11.0), |_| false);
+        manual.seen(&look(weight, 3));
+        assert_eq!(advance(&mut manual, 59.0), [""; 0]);
+        assert_eq!(advance(&mut manual, 60.0), [format!("{lost}{text}")]);
+    }
+}
+
 #[test]
 fn no_drain_is_done_by_what_the_table_was_before_it_could_not_be_read() {
     let unread = TableOutcome {
