@@ -26,7 +26,7 @@ impl Former {
     /// As a person is told.
     pub(super) const fn stays(self) -> &'static str {
         match self {
-            Self::Checked => "counts, in the table while it is good itself",
+            Self::Checked => "counts, by what its own checks find",
             Self::Unchecked => "counts as it stands, and is not checked any more",
         }
     }

@@ -202,11 +202,16 @@ fn where_no_check_can_be_sent_the_address_stays_as_it_was_and_that_is_said() {
         let problems = views.iter().filter_map(|it| it.problem.clone());
         problems.collect::<Vec<String>>().join("; ")
     };
-    let checked = "counts, in the table while it is good itself";
+    let checked = "counts, by what its own checks find";
     let mut play = Play::of_file(LINES);
     play.leads("w1", "10.1.0.2");
     play.wait();
     play.end(&["w1"]);
+    assert!(says(&play).contains(checked), "{}", says(&play));
+    // It fails too: what is said of it is as true.
+    play.wait();
+    play.end_former(REFUSED);
+    assert!(!play.is_in("10.1.0.1"));
     assert!(says(&play).contains(checked), "{}", says(&play));
     // A program looks its names up itself.
     let program = LINES.replace("tcp.monitor -p 80", "plugin.monitor /bin/true");
