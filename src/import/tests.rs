@@ -679,7 +679,7 @@ const VIRTUAL_SERVERS: &[Case<'_>] = &[
     (
         "sorry_server 10.0.0.9 8080\nsorry_server_lvs_method DR\nsorry_server_inhibit",
         &["fallback 10.0.0.9 forward dr\n"],
-        &["leaves the table"],
+        &["sorry_server_inhibit: the fallback leaves the table"],
     ),
     (
         "sorry_server 127.0.0.1 80",

@@ -302,7 +302,8 @@ impl<'a> Reading<'a> {
             "sorry_server_inhibit" => {
                 remarks.lost(
                     place,
-                    "the fallback server leaves the table when it is not needed",
+                    "sorry_server_inhibit: the fallback leaves the table when it is not needed, with \
+                     connections to it too",
                 );
             }
             "hysteresis" => {
