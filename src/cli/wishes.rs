@@ -1,9 +1,10 @@
 //! `lvsmon drain`, `quiesce`, `disable`, `weight` and `enable`: what operators wish of real
-//! servers. Whether the table has become so: `settled`.
+//! servers. Whether the table has become so: `settled`; whose wish ended a drain: `ended`.
 
+mod ended;
 mod settled;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -12,9 +13,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::output::{self, Output, Tone, complain};
+use crate::cli::wishes::ended::{SeenDrain, watch};
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
-use crate::clock::Stopwatch;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
 use crate::engine::manual::REASON_MAX;
 use crate::lvs::Weight;
@@ -255,7 +256,6 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
         Ok(aim) => aim,
         Err(why) => return Ok(wrong("drain", &why)),
     };
-    let watch = Stopwatch::start();
     let mut daemon = begin(&args.what, &aim, wish, out)?;
     let mut answer = settled::settled(&mut daemon, &aim)?;
     for warning in answer.warnings() {
@@ -265,11 +265,11 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
     let is_observer = answer.source == Some(Source::Observer);
     if !args.no_wait && !is_observer {
         let drained = names(&answer);
-        answer = wait(&mut daemon, &aim, answer, &args.what, out)?;
+        let drains;
+        (answer, drains) = wait(&mut daemon, &aim, answer, &args.what, out)?;
         let gone = gone(&drained, &answer);
         if !args.what.json {
-            let is_over = args.what.span.is_some_and(|span| watch.elapsed() >= span);
-            say_end(&answer, is_over, &gone, out)?;
+            say_end(&answer, &drains, &gone, out)?;
         }
         code = match ended(&args.what, &answer, out)? {
             ExitCode::SUCCESS if gone.is_empty() => came_to(&answer),
@@ -354,17 +354,19 @@ fn known(
 }
 
 /// Shows the connections until no drain waits for any more: on a terminal in one line that
-/// changes, else a line for each change. What the daemon knows then.
+/// changes, else a line for each change. What the daemon knows then, and what was seen before.
 fn wait(
     daemon: &mut Client,
     aim: &Aim,
     mut answer: ServerAnswer,
     what: &WishArgs,
     out: &mut Output,
-) -> Result<ServerAnswer, Box<dyn std::error::Error>> {
+) -> Result<(ServerAnswer, BTreeMap<Name, SeenDrain>), Box<dyn std::error::Error>> {
     let is_live = io::stdout().is_terminal() && output::takes_escapes();
     let mut last = Vec::new();
+    let mut drains = BTreeMap::new();
     while answer.is_draining() {
+        watch(&mut drains, &answer);
         let lines = answer.drain_lines();
         // Without the time that is left, which changes each second.
         let counts = |line: &String| line.split(';').next().unwrap_or_default().to_owned();
@@ -384,13 +386,14 @@ fn wait(
     if is_live && !what.json {
         out.live("")?;
     }
-    Ok(known(settled::settled(daemon, aim), &answer)?)
+    let answer = known(settled::settled(daemon, aim), &answer)?;
+    Ok((answer, drains))
 }
 
-/// A line on each drain that was waited for. `is_over`: the time of `--for` is.
+/// A line on each drain that was waited for.
 fn say_end(
     answer: &ServerAnswer,
-    is_over: bool,
+    drains: &BTreeMap<Name, SeenDrain>,
     gone: &[Name],
     out: &mut Output,
 ) -> io::Result<()> {
@@ -399,14 +402,15 @@ fn say_end(
     }
     for server in declared(answer) {
         let (name, service) = (&server.real_server, &server.virtual_service);
-        let text = end_of(server, is_over);
+        let name_of = (server.virtual_service.clone(), server.real_server.clone());
+        let text = end_of(server, drains.get(&name_of), answer.time);
         out.line(&format!("{name} in {service}: {text}"))?;
     }
     Ok(())
 }
 
-/// What came of a drain that was waited for.
-fn end_of(server: &ServerWhy, is_over: bool) -> String {
+/// What came of a drain that was waited for, of which this was seen before.
+fn end_of(server: &ServerWhy, seen: Option<&SeenDrain>, now: i64) -> String {
     let wish = server.operator.as_ref();
     let drain = wish.and_then(|operator| operator.drain);
     let text = match (drain, settled::is_settled(server)) {
@@ -421,8 +425,11 @@ fn end_of(server: &ServerWhy, is_over: bool) -> String {
                 "the drain is not obeyed: with what else is wished min_live would not hold"
             }
             Some(wish) => return format!("not drained: meanwhile there is {}", wish.called()),
-            None if is_over => "not drained: the time of its --for is over",
-            None => "not drained: somebody ended the drain",
+            None => {
+                let why = seen.map(|seen| seen.ended(now));
+                let why = why.unwrap_or_else(|| "it ended at once".to_owned());
+                return format!("not drained: {why}");
+            }
         },
     };
     text.to_owned()

@@ -157,6 +157,25 @@ fn a_drain_whose_own_time_is_over_first_says_so() {
     assert_eq!(waiting.wait(SOON).code(), Some(5));
 }
 
+#[test]
+fn a_drain_that_ends_with_the_time_of_another_persons_says_whose() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
+    let (mut waiting, lines) = waiting_drain(&farm);
+    let mut command = farm.command(&["drain", "127.0.0.11", "--for", "2s", "--no-wait"]);
+    did(&command.env("SUDO_USER", "bob").output().unwrap(), 0);
+    let last = lines.last().unwrap();
+    has(
+        &last,
+        &[
+            ": not drained: the drain by bob",
+            " took its place, and the time of that one's --for is over",
+        ],
+    );
+    assert_eq!(waiting.wait(SOON).code(), Some(5));
+}
+
 /// Starts a drain that waits for connections, and returns it with the lines it says from there on.
 fn waiting_drain(farm: &Farm) -> (Running, impl Iterator<Item = String> + use<>) {
     let mut command = farm.command(&["drain", "127.0.0.11"]);
