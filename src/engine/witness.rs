@@ -211,12 +211,7 @@ impl Witnesses {
     /// A check of a single host that began later stays, and one of an address that the name has
     /// left: what is good looked at the new one.
     pub(super) fn forget_doubts(&mut self, id: ServiceId, run: Option<RunId>) {
-        let mut doubts = self.doubts.remove(&id).unwrap_or_default();
-        if let Some(first) = doubts.front() {
-            self.ends.remove(&(first.ends(), id));
-        }
-        let all = doubts.len();
-        doubts.retain(|doubt| match &doubt.report {
+        self.keep_doubts(id, |doubted| match doubted {
             Doubted::Run(going, _) => match going.purpose {
                 Purpose::Former => true,
                 Purpose::Slot
@@ -227,6 +222,26 @@ impl Witnesses {
             },
             Doubted::Traps(_) => false,
         });
+    }
+
+    /// A check of an address that its name has left was good: an older one there is void.
+    fn forget_former_doubts(&mut self, id: ServiceId, good: &Going) {
+        self.keep_doubts(id, |doubted| match doubted {
+            Doubted::Run(going, _) => {
+                let is_there = going.purpose == Purpose::Former && going.former == good.former;
+                !is_there || going.hosts != good.hosts || going.run > good.run
+            }
+            Doubted::Traps(_) => true,
+        });
+    }
+
+    fn keep_doubts(&mut self, id: ServiceId, is_kept: impl Fn(&Doubted) -> bool) {
+        let mut doubts = self.doubts.remove(&id).unwrap_or_default();
+        if let Some(first) = doubts.front() {
+            self.ends.remove(&(first.ends(), id));
+        }
+        let all = doubts.len();
+        doubts.retain(|doubt| is_kept(&doubt.report));
         let gone = all.saturating_sub(doubts.len());
         if let Some(first) = doubts.front() {
             self.ends.insert((first.ends(), id));
@@ -344,6 +359,12 @@ impl Engine {
         self.heed_nobody(now, id, actions);
         let said = report.report();
         let is_good = said.ended.exit() == 0;
+        if let Doubted::Run(going, _) = &report
+            && is_good
+            && going.purpose == Purpose::Former
+        {
+            self.witnesses.forget_former_doubts(id, going);
+        }
         // What says nothing about any server is no news of a link either.
         if is_good || verdict::is_blind(said) || self.witnesses.list(id).is_none() {
             return self.counts(now, report, actions);

@@ -833,3 +833,54 @@ fn a_good_run_says_nothing_of_the_address_that_the_name_has_left() {
         assert!(!witnesses.has_doubts(id));
     }
 }
+
+/// A section of a name and an address, whose hosts are checked every ten seconds.
+const NAMED: &str = "witness = gate:ping\n\nhostgroup gate 10.9.0.1\n\n\
+                     hostgroup web w1 10.0.1.2\n\nwatch gate\n service ping\n  interval 30s\n  \
+                     monitor tcp.monitor -p 1\n\nwatch web\n service http\n  interval 10s\n  \
+                     monitor tcp.monitor -p 80\n\nvirtual 10.0.0.3:80\n real web\n \
+                     service web:http\n fall 1\n";
+
+impl Play {
+    fn leads(&mut self, name: &str, address: &str) {
+        let host = HostName::new(name);
+        let answer = Ok(vec![address.parse().unwrap()]);
+        self.tell(Event::Resolved { host, answer });
+    }
+
+    /// Ends the oldest check of an address that its name has left.
+    fn end_former(&mut self, down: &[&str]) {
+        self.going
+            .sort_by_key(|run| (run.purpose != Purpose::Former, run.id));
+        assert_eq!(self.going[0].purpose, Purpose::Former);
+        self.end(WEB, down);
+    }
+}
+
+/// Which one waits for a witness while another one is over is a matter of chance.
+#[test]
+fn a_failure_at_the_address_of_before_is_void_once_a_later_check_there_was_good() {
+    for is_good in [true, false] {
+        let (model, _) = crate::config::load_text(NAMED).unwrap();
+        let mut play = Play::new(model);
+        play.leads("w1", "10.0.1.1");
+        play.wait_for(WEB);
+        play.end(WEB, &[]);
+        assert_eq!(play.table(), ["10.0.1.1", "10.0.1.2"]);
+        play.leads("w1", "10.0.1.3");
+        play.wait_for(WEB);
+        // The check of before is slow: it ends just before the next slot, of which it is good.
+        play.going.sort_by_key(|run| run.purpose != Purpose::Slot);
+        play.end(WEB, &["w1"]);
+        play.end_others(WEB);
+        play.pass(9.5);
+        play.end_others(WEB);
+        play.end_former(&["w1"]);
+        assert!(play.is_running(GATE), "a witness is asked");
+        play.pass(0.6);
+        play.end_former(if is_good { &[] } else { &["w1"] });
+        play.end(GATE, &[]);
+        let stays = play.table().contains(&"10.0.1.1".to_owned());
+        assert_eq!(stays, is_good);
+    }
+}
