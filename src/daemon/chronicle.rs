@@ -179,7 +179,22 @@ impl Chronicle {
                 self.keep(time, "wish", None, format!("{rs} in {vs}: {text}"));
             }
             Note::Wish { wish, outcome } => self.wish(time, model, wish, outcome),
+            Note::AcknowledgedThere { service, comment } => {
+                self.acknowledged_there(time, model, *service, comment);
+            }
         }
+    }
+
+    fn acknowledged_there(&mut self, time: Wall, model: &Model, service: ServiceId, comment: &str) {
+        let (group, name) = names(model, service);
+        tracing::info!(
+            group,
+            service = name,
+            comment,
+            "acknowledged on the other director"
+        );
+        let text = format!("acknowledged on the other director: {comment}");
+        self.keep(time, "wish", of(model, service), text);
     }
 
     fn another_outage(&mut self, time: Wall, model: &Model, service: ServiceId) {

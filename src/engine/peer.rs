@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{Action, AlertKind, Note, PeerTold, Renumbering, RunId, Status, Wish};
+use crate::engine::event::{Action, AlertKind, Note, PeerTold, Renumbering, RunId, Status};
 use crate::engine::peer::ended::EndedHere;
 use crate::engine::peer::owed::Owed;
 pub(super) use crate::engine::peer::reached::Candidate;
@@ -215,15 +215,10 @@ impl Engine {
         }
         let state = &self.states[id.index()];
         actions.push(report::record(service, state, now));
-        let (user, comment) = ack.comment.split_once(": ").unwrap_or_default();
-        let wish = Wish::Ack {
+        actions.push(Action::Note(Note::AcknowledgedThere {
             service: id,
-            user: user.to_owned(),
-            comment: comment.to_owned(),
-        };
-        let said = "acknowledged on the other director".to_owned();
-        let outcome = Ok(said);
-        actions.push(Action::Note(Note::Wish { wish, outcome }));
+            comment: ack.comment,
+        }));
     }
 
     /// When an outage is acknowledged by a person here: later than any acknowledgement of it that

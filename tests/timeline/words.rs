@@ -266,6 +266,9 @@ fn note(it: &Note, engine: &Engine) -> String {
             Ok(done) => format!("done: {}", done.replace('\n', " / ")),
             Err(why) => format!("refused: {why}"),
         },
+        Note::AcknowledgedThere { service, comment } => {
+            format!("{} acknowledged there: {comment}", name(*service, engine))
+        }
         Note::TableUntouched { service, text } => {
             format!("{} and the table: {text}", name(*service, engine))
         }

@@ -123,6 +123,13 @@ pub enum Note {
         /// What, for a person.
         text: String,
     },
+    /// A person acknowledged an outage on the other director.
+    AcknowledgedThere {
+        /// Of which service.
+        service: ServiceId,
+        /// `USER: TEXT`, as it is kept there.
+        comment: String,
+    },
     /// An operator's wish was carried out or refused.
     Wish {
         /// What was asked.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, PeerTold, Renumbering, RunId, Wish};
+use crate::engine::event::{Action, Event, Note, PeerTold, Renumbering, RunId, Wish};
 use crate::engine::fixture::{EPOCH, alert, alerting, at, exited, model, service};
 use crate::engine::saved::Saved;
-use crate::model::{AlertPeriod, Service};
+use crate::model::{AlertPeriod, Service, ServiceId};
 use crate::pair::Speaking;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::word::{
@@ -352,7 +352,21 @@ fn an_acknowledgement_travels_and_is_told_by_the_one_that_speaks() {
     let number = desk.outage().unwrap();
     let acked = |seconds, comment| acked(number, seconds, comment);
     let ack = |desk: &Desk| desk.ack().map(|ack| ack.comment);
-    assert_eq!(ids(&desk.tell(acked(1, "ann: on it"))), [""; 0]);
+    // What somebody gave for a comment by hand need not begin with who it was.
+    for (seconds, comment) in [
+        (-1, "ticket 7"),
+        (0, "at home: ticket 7"),
+        (1, "ann: on it"),
+    ] {
+        let actions = desk.tell(acked(seconds, comment));
+        assert_eq!(ids(&actions), [""; 0]);
+        let notes: Vec<&Note> = actions.iter().filter_map(Action::noted).collect();
+        let noted = Note::AcknowledgedThere {
+            service: ServiceId(0),
+            comment: comment.to_owned(),
+        };
+        assert_eq!(notes, [&noted]);
+    }
     assert_eq!(ack(&desk).as_deref(), Some("ann: on it"));
     assert_eq!(desk.hears(1), [""; 0], "nobody is told of it any more");
     // An older one says nothing, a newer one does; who speaks tells it.
