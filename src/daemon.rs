@@ -117,7 +117,7 @@ use crate::daemon::tripwire::Tripwire;
 use crate::engine::Engine;
 use crate::engine::event::{Action, AlertCall, Event, Note, TableOutcome, Trap, Wish};
 use crate::lvs::Desired;
-use crate::pair::{Facts, Pulse, RoleKeeper};
+use crate::pair::{Facts, Pulse, RoleKeeper, Speaking};
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{Duty, LoadOptions};
 use crate::wire::reload::RefusedReload;
@@ -455,8 +455,11 @@ impl Daemon {
     fn way(&self) -> Way {
         match self.load.duty {
             Duty::Observe => Way::Nowhere,
-            Duty::Work if self.role.speaks() => Way::Out,
-            Duty::Work => Way::Held,
+            Duty::Work if !self.role.speaks() => Way::Held,
+            Duty::Work => match self.outbox.speaking_now() {
+                Speaking::Speaks => Way::Out,
+                Speaking::Silent => Way::Kept,
+            },
         }
     }
 }

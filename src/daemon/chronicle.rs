@@ -64,6 +64,9 @@ struct OpenAlert {
 pub(super) enum Way {
     /// Out, to those who are to be told.
     Out,
+    /// It waits, though this director is to tell people: until the table was looked at since the
+    /// takeover, or its role and the peer were heard.
+    Kept,
     /// It waits: the other director of the pair tells people.
     Held,
     /// An observer sends nothing.
@@ -420,6 +423,17 @@ impl Chronicle {
                 summary,
                 "alert held, the other director tells people"
             ),
+            Way::Kept => tracing::info!(
+                group,
+                service,
+                period,
+                alert,
+                kind,
+                id,
+                event,
+                summary,
+                "alert waits, this director does not know yet what was told"
+            ),
             // Whoever does not send it says what would have been sent.
             Way::Nowhere => {}
         }
@@ -438,6 +452,7 @@ impl Chronicle {
         let where_to = match way {
             Way::Out => "alert to",
             Way::Held => "alert held for the other director:",
+            Way::Kept => "alert waits to be sent:",
             Way::Nowhere => "alert would go to",
         };
         let text = format!("{kind} {where_to} {alert}: {summary}");
@@ -453,10 +468,7 @@ impl Chronicle {
     /// What became of an alert.
     pub(super) fn delivered(&mut self, time: Wall, id: u64, delivery: &DeliveryOutcome) {
         match delivery {
-            DeliveryOutcome::Done => {
-                self.open.remove(&AlertId(id));
-                tracing::debug!(id, "alert delivered");
-            }
+            DeliveryOutcome::Done => self.done(time, id),
             DeliveryOutcome::Elsewhere => {
                 self.left(time, id, DeliveryRow::Elsewhere, "it has told it");
             }
@@ -481,12 +493,29 @@ impl Chronicle {
         }
     }
 
+    /// An alert was delivered. Of one that was said to wait people read that it does no more.
+    fn done(&mut self, time: Wall, id: u64) {
+        let open = self.open.remove(&AlertId(id));
+        let kept = open.filter(|open| open.way == Way::Kept || open.way == Way::Held);
+        let Some((service, what)) = kept.and_then(|open| open.subject) else {
+            tracing::debug!(id, "alert delivered");
+            return;
+        };
+        tracing::info!(name: syslog::ALERT, service, what, id, "alert sent, which had waited");
+        self.keep(
+            time,
+            "alert",
+            Some(service),
+            format!("{what} sent, which had waited"),
+        );
+    }
+
     /// The other director tells an alert, or was to. One that was said to be sent was not.
     fn left(&mut self, time: Wall, id: u64, delivery: DeliveryRow, why: &str) {
         let open = self.open.get_mut(&AlertId(id));
         let sent = open.and_then(|open| {
             open.delivery = delivery;
-            open.subject.take().filter(|_| open.way == Way::Out)
+            open.subject.take().filter(|_| open.way != Way::Held)
         });
         let Some((service, what)) = sent else {
             tracing::debug!(id, why, "alert left to the other director");
@@ -729,6 +758,43 @@ mod tests {
             )],
             "that was said"
         );
+        assert_eq!(
+            texts(Way::Kept),
+            [
+                text("alert", "failure alert waits to be sent: mail.alert: web1"),
+                text(
+                    "alert_left",
+                    "failure alert to mail.alert left to the other director: it has told it"
+                ),
+            ]
+        );
+    }
+
+    /// What is said to be sent is, unless something else is said.
+    #[test]
+    fn an_alert_that_waited_is_said_to_be_sent_when_it_was() {
+        let mut chronicle = Chronicle::default();
+        let call = crate::alert::notice::tests::call();
+        let time = Wall::from_seconds(1);
+        for (way, after) in [
+            (Way::Out, None),
+            (
+                Way::Kept,
+                Some("failure alert to mail.alert sent, which had waited"),
+            ),
+            (
+                Way::Held,
+                Some("failure alert to mail.alert sent, which had waited"),
+            ),
+        ] {
+            chronicle.sent(time, &call, way);
+            let last = chronicle.number;
+            chronicle.delivered(time, call.id.0, &DeliveryOutcome::Done);
+            let events = chronicle.after(last).events;
+            let texts: Vec<&str> = events.iter().map(|it| it.text.as_str()).collect();
+            assert_eq!(texts, after.as_slice(), "{way:?}");
+            assert_eq!(chronicle.delivery(call.id), DeliveryRow::Delivered);
+        }
     }
 
     #[test]
@@ -736,7 +802,7 @@ mod tests {
         let mut chronicle = Chronicle::default();
         let call = crate::alert::notice::tests::call();
         let time = Wall::from_seconds(1);
-        for way in [Way::Out, Way::Held] {
+        for way in [Way::Out, Way::Kept, Way::Held] {
             chronicle.sent(time, &call, way);
             let last = chronicle.number;
             for _ in 0..2 {

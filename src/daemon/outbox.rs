@@ -349,6 +349,12 @@ impl Outbox {
         self.lease.borrow().speaking
     }
 
+    /// Whether people are told at this moment: not while the lease is over.
+    #[must_use]
+    pub fn speaking_now(&self) -> Speaking {
+        self.lease.borrow().speaking(boot_moment())
+    }
+
     /// Messages may leave until then, by [`boot_moment`]; none: at any time.
     /// Later on everything is held until there is another such word.
     pub fn lease(&self, until: Option<Mono>) {

@@ -74,6 +74,30 @@ fn a_director_that_starts_as_the_active_one_tells_nothing_that_the_other_one_has
     assert_eq!(failures.count(), 1, "{all:?}");
 }
 
+/// Nobody knows yet whether the other one has told it.
+#[test]
+fn an_alert_is_not_called_sent_while_it_waits_for_the_peer() {
+    if !have_relay("pair: an_alert_is_not_called_sent_while_it_waits_for_the_peer") {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let world = World::new();
+    let [mut one, two] = Director::pair(&world);
+    one.configure_mail(&relay, &link(&one, &two));
+    world.fails();
+    one.start();
+    wait_until("the mail", SOON, || relay.mails().len() == 1);
+    wait_until("the program", SOON, || one.told() == 1);
+    let log = one.log();
+    let leaves = log.find("messages leave all the same");
+    let sent = log.find("alert sent group=");
+    assert!(leaves.is_some(), "{log}");
+    assert!(sent.is_none_or(|sent| Some(sent) > leaves), "{log}");
+    // The mail and the program.
+    let waits = log.matches("alert waits, ").count();
+    one.wait_for_times("alert sent, which had waited", waits);
+}
+
 /// As a disk leaves it that was full from then on: the journal has nothing behind the alert about
 /// the beginning of the outage.
 #[test]
