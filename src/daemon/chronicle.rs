@@ -15,6 +15,7 @@ use crate::engine::event::{
     AlertCall, AlertId, Cause, DeliveryOutcome, Note, RunId, SectionNews, ServerChange, Suppressed,
     Suppression, Wish,
 };
+use crate::engine::manual::EntryKey;
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
 use crate::pair::post::OVERTAKEN;
@@ -148,7 +149,11 @@ impl Chronicle {
                 virtual_service,
                 server,
                 change,
-            } => self.server(time, model, *virtual_service, *server, change),
+                since,
+            } => {
+                let entry = (*virtual_service, *server);
+                self.server((time, *since), model, entry, change);
+            }
             Note::Binding { service, text } => self.binding(time, model, *service, text),
             Note::Section {
                 virtual_service,
@@ -323,10 +328,9 @@ impl Chronicle {
 
     fn server(
         &mut self,
-        time: Wall,
+        (time, so_since): (Wall, Wall),
         model: &Model,
-        vs: VirtualServiceKey,
-        rs: RealServerKey,
+        (vs, rs): EntryKey,
         change: &ServerChange,
     ) {
         let since = self.changed.get(&(vs, rs)).copied();
@@ -338,7 +342,7 @@ impl Chronicle {
             | ServerChange::Weightless
             | ServerChange::Out(_)
             | ServerChange::OutByWish(_) => {
-                self.changed.insert((vs, rs), time);
+                self.changed.insert((vs, rs), so_since);
             }
             ServerChange::Moved { .. } | ServerChange::Dropped => {
                 self.changed.remove(&(vs, rs));
@@ -661,17 +665,26 @@ mod tests {
         )
         .expect("a good file");
         let mut chronicle = Chronicle::default();
-        let mut tell = |second, change| {
+        let mut tell_of = |second, change, since| {
             let note = Note::Server {
                 virtual_service: "10.0.0.3:80/tcp".parse().expect("a key"),
                 server: RealServerKey(([192, 168, 0, 1], 80).into()),
                 change,
+                since: Wall::from_seconds(since),
             };
             let last = chronicle.number;
             chronicle.note(Wall::from_seconds(second), &model, &note);
             let events = chronicle.after(last).events;
             events.into_iter().map(|it| it.text).collect::<Vec<_>>()
         };
+        // The daemon before this one took it out.
+        let before = ServerChange::OutByWish("the disable by ann".to_owned());
+        tell_of(100, before, 40);
+        assert_eq!(
+            tell_of(101, ServerChange::In, 101),
+            ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m1s"]
+        );
+        let mut tell = |second, change| tell_of(second, change, second);
         let cause = |text: &str, about| Cause {
             service: ServiceId(0),
             host: None,
@@ -827,6 +840,7 @@ mod tests {
                 virtual_service: "10.0.0.3:80/tcp".parse().expect("a key"),
                 server: address(1),
                 change,
+                since: Wall::from_seconds(1),
             };
             let last = chronicle.number;
             chronicle.note(Wall::from_seconds(1), &model, &note);

@@ -50,13 +50,13 @@ use crate::engine::desired::{RealServerView, service};
 use crate::engine::event::{
     Action, HostVerdict, Note, Reason, SectionNews, ServerChange, TableOutcome,
 };
-use crate::engine::manual::Manual;
+use crate::engine::manual::{EntryKey, Manual};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::section::count::Opinion;
 use crate::engine::section::memory::Sections;
-use crate::lvs::{Desired, DesiredService, RealServerKey, ServerWish, VirtualServiceKey};
+use crate::lvs::{Desired, DesiredService, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, Wall};
 use addresses::{Addresses, Tick};
 use changing::Whole;
 use ground::Ground;
@@ -468,7 +468,8 @@ impl Bindings {
             }
         };
         let left = change::departures(dropped, &declared).into_iter();
-        actions.extend(left.map(|(server, change)| server_note(key, server, change)));
+        let now = self.now.wall;
+        actions.extend(left.map(|(server, change)| server_note((key, server), change, now)));
         if survey.is_declared && survey.section.is_none() {
             self.grounds.insert(key, Ground::of(&survey, &wanted));
         } else {
@@ -536,11 +537,12 @@ fn mend_note(key: VirtualServiceKey, service: Option<ServiceId>, text: String) -
     })
 }
 
-fn server_note(key: VirtualServiceKey, server: RealServerKey, change: ServerChange) -> Action {
+fn server_note((key, server): EntryKey, change: ServerChange, since: Wall) -> Action {
     Action::Note(Note::Server {
         virtual_service: key,
         server,
         change,
+        since,
     })
 }
 

@@ -242,6 +242,7 @@ fn note(it: &Note, engine: &Engine) -> String {
             virtual_service,
             server,
             change,
+            ..
         } => {
             let change = change_in_words(change, engine);
             format!("{server} of {virtual_service} goes {change}")

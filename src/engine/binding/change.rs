@@ -5,11 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::binding::Bindings;
+use crate::engine::desired::Claim;
 use crate::engine::event::{Cause, ServerChange};
-use crate::engine::manual::Effect;
+use crate::engine::manual::{Effect, EntryKey};
 use crate::engine::section::wanted::ServerRole;
 use crate::lvs::{RealServerKey, ServerWish, Weight};
 use crate::model::HostName;
+use crate::time::Wall;
 
 /// Whether a real server is to be in, as people are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +65,36 @@ pub(super) fn server_change(
             wished.map_or(ServerChange::Out(by), ServerChange::OutByWish)
         }
     })
+}
+
+impl Bindings {
+    /// Since when a real server is as it is said to be. What a daemon before this one decided was
+    /// so since then: nothing was known of the place `before`, and the withdrawal or the wish is
+    /// older.
+    pub(super) fn so_since(
+        &self,
+        entry: EntryKey,
+        before: Option<Presence>,
+        change: &ServerChange,
+        claims: &[Claim],
+    ) -> Wall {
+        let now = self.now.wall;
+        let withdrawals = || claims.iter().filter_map(|claim| claim.stand.withdrawal());
+        let since = match change {
+            _ if before.is_some() => None,
+            ServerChange::OutByWish(_) | ServerChange::QuiescedByWish(_) => {
+                self.wished(entry, self.now).map(|wish| wish.effective)
+            }
+            ServerChange::Out(_) | ServerChange::Quiesced(_) => {
+                withdrawals().map(|withdrawal| withdrawal.since).min()
+            }
+            ServerChange::In
+            | ServerChange::Weightless
+            | ServerChange::Moved { .. }
+            | ServerChange::Dropped => None,
+        };
+        since.map_or(now, |since| since.min(now))
+    }
 }
 
 /// Why real servers leave for which no word stands any more: the file lost the word, or the word

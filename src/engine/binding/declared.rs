@@ -447,7 +447,9 @@ impl Bindings {
             let causes = || survey.causes(claims.unwrap_or_default());
             let wished = |effect| self.manual.reason_for((key, server), effect);
             if let Some(change) = server_change(was, is, causes, wished) {
-                actions.push(server_note(key, server, change));
+                let entry = (key, server);
+                let since = self.so_since(entry, was, &change, claims.unwrap_or_default());
+                actions.push(server_note(entry, change, since));
             }
         }
     }

@@ -93,6 +93,7 @@ impl Bindings {
         ground.withdrawn_by.retain(|it| !services.contains(it));
         ground.withdrawn_by.extend(withdrawing);
         let is_changed = !changes.is_empty();
+        let mut said = Vec::new();
         for (server, before, wish, claims) in changes {
             if before.as_ref().is_some_and(is_in) {
                 ground.in_count = ground.in_count.saturating_sub(1);
@@ -103,12 +104,17 @@ impl Bindings {
             let wished = |effect| self.manual.reason_for((key, server), effect);
             let (before, now) = (Presence::of(before, None), Presence::of(Some(wish), None));
             if let Some(change) = server_change(before, now, causes, wished) {
-                actions.push(super::server_note(key, server, change));
+                said.push((server, before, change, claims));
             }
         }
         if is_changed {
             let has_in = ground.in_count > 0;
             wanted.service = service_wish(key, ground.creates.as_ref(), is_absent, has_in);
+        }
+        for (server, before, change, claims) in said {
+            let entry = (key, server);
+            let since = self.so_since(entry, before, &change, &claims);
+            actions.push(super::server_note(entry, change, since));
         }
         is_changed
     }

@@ -14,8 +14,8 @@ use crate::engine::fixture;
 use crate::engine::section::count::Past;
 use crate::lvs::replay::apply;
 use crate::lvs::{
-    Command, Connections, DesiredService, Forwarding, RealServer, Scheduler, ServiceWish, Table,
-    Weight, diff,
+    Command, Connections, DesiredService, Forwarding, RealServer, RealServerKey, Scheduler,
+    ServiceWish, Table, Weight, diff,
 };
 use crate::model::{Binding, BoundServers, Creation, Ends, Member, Withdraws};
 

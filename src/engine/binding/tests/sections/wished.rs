@@ -370,3 +370,46 @@ fn a_server_that_is_down_is_not_said_to_be_in_after_a_reload_that_renames_it_or_
         );
     }
 }
+
+/// Since when a real server is said to be so, in seconds before now.
+fn ages(story: &mut Story) -> Vec<(String, u64)> {
+    let farm = story.farm();
+    let now = farm.is_it().wall;
+    let said = std::mem::take(&mut farm.said);
+    let notes = said.iter().filter_map(Action::noted);
+    let ages = notes.filter_map(|note| {
+        let Note::Server { server, since, .. } = note else {
+            return None;
+        };
+        Some((server.0.ip().to_string(), now.since(*since).as_secs()))
+    });
+    ages.collect()
+}
+
+#[test]
+fn what_a_daemon_before_this_one_took_out_is_said_to_be_out_since_then() {
+    for options in ["", "quiesce"] {
+        let mut story = Story::new(options);
+        let low = if options.is_empty() { "" } else { "1=0 " };
+        story.fails("1", &format!("{low}2=5 3=5"));
+        story.asks("10.1.0.2", ManualWish::Disable, &format!("{low}3=5"));
+        story.waits(500.0, &format!("{low}3=5"));
+        ages(&mut story);
+        story.restarts(options);
+        story.fails("1", &format!("{low}3=5"));
+        let told = ages(&mut story);
+        let age = |host: &str| told.iter().find(|(it, _)| it == host).map(|(_, age)| *age);
+        for host in ["10.1.0.1", "10.1.0.2"] {
+            let age = age(host).unwrap_or_default();
+            assert!((500..600).contains(&age), "{options}: {told:?}");
+        }
+        // What this daemon does itself is so since it does it.
+        story.enables("10.1.0.2", &format!("{low}2=5 3=5"));
+        story.asks("10.1.0.2", ManualWish::Disable, &format!("{low}3=5"));
+        let told = ages(&mut story);
+        assert!(
+            told.len() == 2 && told.iter().all(|(_, age)| *age < 10),
+            "{told:?}"
+        );
+    }
+}
