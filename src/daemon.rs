@@ -388,7 +388,9 @@ impl Daemon {
                 Action::History(line) => self.histories.history(&line, &mut self.scribe),
                 Action::Downtime(line) => self.histories.downtime(&line, &mut self.scribe),
                 Action::Note(note) => {
-                    self.chronicle.note(wall, self.engine.model(), &note);
+                    let at = note.host().and_then(|host| self.names.place(host));
+                    let model = self.engine.model();
+                    self.chronicle.note(wall, model, &note, at.as_deref());
                     if let Note::Wish { wish, outcome } = note {
                         self.wish_came_to(&wish, &outcome);
                     }

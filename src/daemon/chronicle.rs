@@ -113,8 +113,8 @@ impl Chronicle {
         });
     }
 
-    /// Something the engine noted.
-    pub(super) fn note(&mut self, time: Wall, model: &Model, note: &Note) {
+    /// Something the engine noted. `at` is where the file says the name that it is about.
+    pub(super) fn note(&mut self, time: Wall, model: &Model, note: &Note, at: Option<&str>) {
         match note {
             Note::ServiceDown {
                 service,
@@ -154,11 +154,11 @@ impl Chronicle {
                 let entry = (*virtual_service, *server);
                 self.server((time, *since), model, entry, change);
             }
-            Note::Binding { service, text } => self.binding(time, model, *service, text),
+            Note::Binding { service, text, .. } => self.binding(time, model, *service, text, at),
             Note::Section {
                 virtual_service,
                 news,
-            } => self.section(time, *virtual_service, news),
+            } => self.section(time, *virtual_service, news, at),
             Note::Throttled {
                 limit,
                 value,
@@ -303,16 +303,29 @@ impl Chronicle {
         self.keep(time, "wish", None, text.clone());
     }
 
-    fn binding(&mut self, time: Wall, model: &Model, service: ServiceId, text: &str) {
+    fn binding(
+        &mut self,
+        time: Wall,
+        model: &Model,
+        service: ServiceId,
+        text: &str,
+        at: Option<&str>,
+    ) {
         let (group, name) = names(model, service);
-        tracing::warn!(group, service = name, why = text, "binding needs attention");
+        tracing::warn!(
+            group,
+            service = name,
+            why = text,
+            at,
+            "binding needs attention"
+        );
         self.keep(time, "binding", of(model, service), text.to_owned());
     }
 
-    fn section(&mut self, time: Wall, vs: VirtualServiceKey, news: &SectionNews) {
+    fn section(&mut self, time: Wall, vs: VirtualServiceKey, news: &SectionNews, at: Option<&str>) {
         match news {
-            SectionNews::Mend(text) => {
-                tracing::warn!(%vs, why = text, "virtual service needs attention");
+            SectionNews::Mend { text, .. } => {
+                tracing::warn!(%vs, why = text, at, "virtual service needs attention");
                 self.keep(time, "binding", None, format!("{vs}: {text}"));
             }
             SectionNews::Began(trouble, text) => {
@@ -673,7 +686,7 @@ mod tests {
                 since: Wall::from_seconds(since),
             };
             let last = chronicle.number;
-            chronicle.note(Wall::from_seconds(second), &model, &note);
+            chronicle.note(Wall::from_seconds(second), &model, &note, None);
             let events = chronicle.after(last).events;
             events.into_iter().map(|it| it.text).collect::<Vec<_>>()
         };
@@ -843,7 +856,7 @@ mod tests {
                 since: Wall::from_seconds(1),
             };
             let last = chronicle.number;
-            chronicle.note(Wall::from_seconds(1), &model, &note);
+            chronicle.note(Wall::from_seconds(1), &model, &note, None);
             chronicle.after(last).events[0].text.clone()
         };
         let moved = ServerChange::Moved {

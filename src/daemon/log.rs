@@ -263,9 +263,9 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::daemon::chronicle::{Chronicle, Way};
-    use crate::engine::event::{DeliveryOutcome, Note};
+    use crate::engine::event::{DeliveryOutcome, Note, SectionNews};
     use crate::engine::fixture::{model_of, service};
-    use crate::model::ServiceId;
+    use crate::model::{HostName, ServiceId};
     use crate::time::Wall;
 
     /// What syslog gets of what is logged: priority and text.
@@ -299,6 +299,38 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_warning_about_a_name_says_where_the_file_has_it() {
+        let told = told(|| {
+            let model = model_of(vec![service("web", "http")], &["h1"]);
+            let text = "h1 has 2 IPv4 addresses".to_owned();
+            let host = Some(HostName::new("h1"));
+            let binding = Note::Binding {
+                service: ServiceId(0),
+                host: host.clone(),
+                text: text.clone(),
+            };
+            let section = Note::Section {
+                virtual_service: "10.0.0.3:80/tcp".parse().unwrap(),
+                news: SectionNews::Mend { host, text },
+            };
+            let mut chronicle = Chronicle::default();
+            for note in [binding, section] {
+                assert_eq!(note.host().map(HostName::as_str), Some("h1"));
+                chronicle.note(
+                    Wall::from_seconds(1),
+                    &model,
+                    &note,
+                    Some("/etc/mon/mon.cf:7"),
+                );
+            }
+        });
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (_, text) in told {
+            assert!(text.contains("at=\"/etc/mon/mon.cf:7\""), "{text}");
+        }
+    }
+
+    #[test]
     fn syslog_gets_mons_priority_of_each_thing_that_happens() {
         let call = crate::alert::notice::tests::call();
         let told = told(|| {
@@ -310,14 +342,14 @@ pub(crate) mod tests {
                 exit: 1,
                 summary: "h1 is bad".to_owned(),
             };
-            chronicle.note(time, &model, &down);
+            chronicle.note(time, &model, &down, None);
             chronicle.sent(time, &call, Way::Out);
             chronicle.delivered(time, 1, &DeliveryOutcome::GivenUp("no relay".to_owned()));
             let up = Note::ServiceUp {
                 service,
                 outage: Duration::from_secs(5),
             };
-            chronicle.note(time, &model, &up);
+            chronicle.note(time, &model, &up, None);
         });
         let expected = [
             (2, "service down"),

@@ -62,6 +62,11 @@ impl NameKeeper {
         }
     }
 
+    /// Where a name first stands in the file, as `FILE:LINE`.
+    pub(super) fn place(&self, host: &HostName) -> Option<String> {
+        place(host, &self.places.borrow())
+    }
+
     /// Forgets the names that nothing in the new configuration can want.
     pub(super) fn keep_only_those_of(&mut self, model: &Model, places: Places) {
         let wanted = wanted_hosts(model);
@@ -134,12 +139,16 @@ async fn keep_fresh(
 
 /// Where a name that leads nowhere stands, and how that is mended.
 fn what_to_do(host: &HostName, places: &Places) -> String {
-    let place = places.get(&host.as_str().to_ascii_lowercase());
-    let place = place.map(|it| format!(", see {}:{}", it.file, it.line));
+    let place = place(host, places).map(|place| format!(", see {place}"));
     format!(
         "{}: mend the name, or write its address there",
         place.unwrap_or_default()
     )
+}
+
+fn place(host: &HostName, places: &Places) -> Option<String> {
+    let place = places.get(&host.as_str().to_ascii_lowercase())?;
+    Some(format!("{}:{}", place.file, place.line))
 }
 
 #[cfg(test)]

@@ -479,7 +479,8 @@ impl Bindings {
         let mut tell = BTreeMap::new();
         for (host, (service, text)) in survey.problems {
             if told.get(&host) != Some(&text) {
-                actions.push(mend_note(key, service, text.clone()));
+                let host = Some(host.clone());
+                actions.push(mend_note((key, service), host, text.clone()));
             }
             tell.insert(host, text);
         }
@@ -527,12 +528,20 @@ impl Bindings {
 }
 
 /// What a person should mend about a line, or about a section.
-fn mend_note(key: VirtualServiceKey, service: Option<ServiceId>, text: String) -> Action {
+fn mend_note(
+    (key, service): (VirtualServiceKey, Option<ServiceId>),
+    host: Option<HostName>,
+    text: String,
+) -> Action {
     Action::Note(match service {
-        Some(service) => Note::Binding { service, text },
+        Some(service) => Note::Binding {
+            service,
+            host,
+            text,
+        },
         None => Note::Section {
             virtual_service: key,
-            news: SectionNews::Mend(text),
+            news: SectionNews::Mend { host, text },
         },
     })
 }
@@ -550,7 +559,11 @@ fn unclear_note(service: ServiceId, count: usize) -> Action {
     let text = format!(
         "the failing check does not say which hosts fail; the real servers of {count} hosts stay as they are: name them in the first line of output, or set all_hosts_on_failure, or write -R"
     );
-    Action::Note(Note::Binding { service, text })
+    Action::Note(Note::Binding {
+        service,
+        host: None,
+        text,
+    })
 }
 
 fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
@@ -573,7 +586,11 @@ fn left_out_note(service: ServiceId, parts: &[Part]) -> Action {
     let text = format!(
         "no report{about} came within one interval; its real servers are decided without this service until one comes"
     );
-    Action::Note(Note::Binding { service, text })
+    Action::Note(Note::Binding {
+        service,
+        host: None,
+        text,
+    })
 }
 
 /// A line of the journal; with no state the key is to be forgotten.

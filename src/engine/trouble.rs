@@ -365,7 +365,10 @@ impl Engine {
             if let AlertProgram::Missing(reason) = &command.program {
                 actions.push(Action::Note(Note::Section {
                     virtual_service: section.key,
-                    news: SectionNews::Mend(format!("cannot call {}: {reason}", command.name)),
+                    news: SectionNews::Mend {
+                        host: None,
+                        text: format!("cannot call {}: {reason}", command.name),
+                    },
                 }));
                 continue;
             }

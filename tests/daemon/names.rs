@@ -70,6 +70,28 @@ fn a_server_whose_name_changes_its_address_moves_once_the_new_one_is_good() {
 }
 
 #[test]
+fn what_is_to_be_mended_about_a_name_is_said_with_its_place() {
+    if !can_give_hosts("what_is_to_be_mended_about_a_name_is_said_with_its_place") {
+        return;
+    }
+    let farm = start_with_hosts("127.0.0.11 web1\n127.0.0.13 web1\n127.0.0.12 web2\n");
+    let has_two = "web1 has 2 IPv4 addresses";
+    farm.wait_for_log(has_two);
+    farm.folder
+        .write("hosts", "127.0.0.11 web1\n127.0.0.14 web2\n");
+    let moved = "web2 has the address 127.0.0.14 now";
+    farm.wait_for_log(moved);
+    let text = farm.folder.read("mon.cf");
+    let log = farm.log();
+    for (said, name) in [(has_two, "web1"), (moved, "web2")] {
+        let line = text.lines().position(|line| line.contains(name)).unwrap();
+        let place = format!("mon.cf:{}\"", line + 1);
+        let told = log.lines().find(|line| line.contains(said)).unwrap();
+        assert!(told.contains(&place), "no {place} in {told}");
+    }
+}
+
+#[test]
 fn the_address_of_before_is_checked_while_the_new_one_of_its_name_fails() {
     if !can_give_hosts("the_address_of_before_is_checked_while_the_new_one_of_its_name_fails") {
         return;

@@ -62,7 +62,7 @@ impl Troubles {
                     assert!(was || self.is_unsure, "the end of nothing: {news:?}");
                     *over.entry(*virtual_service).or_default() += 1;
                 }
-                SectionNews::Mend(_) => {}
+                SectionNews::Mend { .. } => {}
             }
         }
         if engine.stopped_since().is_some() {

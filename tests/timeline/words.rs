@@ -250,7 +250,9 @@ fn note(it: &Note, engine: &Engine) -> String {
         Note::CutOff(it) => format!("cut off by {}", it.witnesses.join(" ")),
         Note::Reached { witnesses, .. } => format!("linked by {}", witnesses.join(" ")),
         Note::Unheeded(who) | Note::NoWitness(who) => format!("{} not heeded", who.join(" ")),
-        Note::Binding { service, text } => format!("binding of {}: {text}", name(*service, engine)),
+        Note::Binding { service, text, .. } => {
+            format!("binding of {}: {text}", name(*service, engine))
+        }
         Note::Manual {
             virtual_service,
             server,
@@ -260,7 +262,7 @@ fn note(it: &Note, engine: &Engine) -> String {
             virtual_service,
             news,
         } => match news {
-            SectionNews::Mend(text) => format!("{virtual_service}: {text}"),
+            SectionNews::Mend { text, .. } => format!("{virtual_service}: {text}"),
             SectionNews::Began(_, text) | SectionNews::Over(_, text) => text.clone(),
         },
         Note::Wish { outcome, .. } => match outcome {

@@ -477,7 +477,7 @@ impl Bindings {
             let mut asked = std::iter::once(section.on_failure).chain(own);
             let asked = asked.find(|it| *it != OnFailure::Remove);
             if let Some(asked) = asked.filter(|_| cannot_quiesce(section)) {
-                actions.push(mend_note(section.key, None, limits(asked)));
+                actions.push(mend_note((section.key, None), None, limits(asked)));
             }
         }
     }

@@ -320,7 +320,10 @@ impl Farm {
             return text.clone();
         }
         if let Action::Note(Note::Section { news, .. }) = action {
-            return format!("{news:?}");
+            return match news {
+                SectionNews::Mend { text, .. } => format!("Mend({text:?})"),
+                SectionNews::Began(..) | SectionNews::Over(..) => format!("{news:?}"),
+            };
         }
         let Action::Note(Note::Server { server, change, .. }) = action else {
             return format!("{action:?}");

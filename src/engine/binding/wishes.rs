@@ -156,7 +156,7 @@ impl Bindings {
                  director perhaps, fewer than min_live {least} would be left. It counts again when \
                  there are enough: enable others, or say it again with --force"
             );
-            actions.push(mend_note(key, None, text));
+            actions.push(mend_note((key, None), None, text));
         }
         actions.extend(more);
     }

@@ -86,6 +86,8 @@ pub enum Note {
     Binding {
         /// Whose binding.
         service: ServiceId,
+        /// The word of the file that it is about; none where it is about no single one.
+        host: Option<HostName>,
         /// What is wrong and what to do.
         text: String,
     },
@@ -139,6 +141,21 @@ pub enum Note {
         /// What came of it.
         outcome: Result<String, String>,
     },
+}
+
+impl Note {
+    /// The word of the file that a person should mend, where it is about one.
+    pub(crate) const fn host(&self) -> Option<&HostName> {
+        if let Self::Binding { host, .. }
+        | Self::Section {
+            news: SectionNews::Mend { host, .. },
+            ..
+        } = self
+        {
+            return host.as_ref();
+        }
+        None
+    }
 }
 
 /// The director is cut off, by the word of its witnesses (D17).

@@ -5,13 +5,18 @@ use serde::{Deserialize, Serialize};
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::lvs::VirtualServiceKey;
-use crate::model::{DeclaredService, MinLive};
+use crate::model::{DeclaredService, HostName, MinLive};
 
 /// Something about a declared virtual service that a person may want to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SectionNews {
-    /// A person should mend something: what, and how.
-    Mend(String),
+    /// A person should mend something.
+    Mend {
+        /// The word of the file that it is about; none where it is about no single one.
+        host: Option<HostName>,
+        /// What, and how.
+        text: String,
+    },
     /// A trouble began, in a sentence.
     Began(Trouble, String),
     /// It is over, in a sentence.
