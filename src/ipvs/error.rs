@@ -12,7 +12,7 @@ pub struct IpvsError {
     /// What was tried; none where the table was to be read.
     pub command: Option<Command>,
     /// Why it did not work.
-    pub refusal: Refusal,
+    pub refusal: KernelRefusal,
 }
 
 impl fmt::Display for IpvsError {
@@ -36,7 +36,7 @@ pub struct SyncError {
     /// What was tried; none where something was to be read.
     pub change: Option<SyncChange>,
     /// Why it did not work.
-    pub refusal: Refusal,
+    pub refusal: KernelRefusal,
 }
 
 impl fmt::Display for SyncError {
@@ -56,7 +56,7 @@ impl std::error::Error for SyncError {}
 
 /// Why the kernel, or the program that speaks for it, did not do it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum KernelRefusal {
     /// The kernel has no IPVS.
     NoModule,
     /// The right is missing.
@@ -89,7 +89,7 @@ pub enum Refusal {
     Other(String),
 }
 
-impl Refusal {
+impl KernelRefusal {
     /// What is missing where the kernel knows a name in these settings not.
     pub(super) fn unknown_name(service: &VirtualService) -> Self {
         let scheduler = service.scheduler.to_string();
@@ -123,7 +123,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for KernelRefusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoModule => out.write_str(
