@@ -31,7 +31,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use crate::alert::{self, StandaloneError};
 use crate::cli::output::{Output, complain};
 use crate::daemon::log::{self, Format};
-use crate::daemon::{self, Signals, StartOptions};
+use crate::daemon::{self, StartOptions};
 use crate::model::Model;
 use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
@@ -252,7 +252,7 @@ fn run(args: &RunArgs) -> Outcome {
         },
         ..StartOptions::default()
     };
-    let result = daemon::run(options, Signals::Process);
+    let result = daemon::run(options);
     drop(guard);
     result?;
     Ok(ExitCode::SUCCESS)

@@ -122,7 +122,8 @@ use crate::protocol::known_file::KnownFiles;
 use crate::site::{Duty, LoadOptions};
 use crate::wire::reload::RefusedReload;
 
-pub use life::{DaemonError, Ready, Signal, Signals, StartOptions, run};
+use life::Signal;
+pub use life::{DaemonError, Ready, StartOptions, run};
 
 /// Events that wait for the loop. Senders wait for room, so nothing is lost; the depth only
 /// evens out bursts of deliveries and names.

@@ -23,7 +23,7 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use crate::cli::output::{self, Output};
 use crate::cli::{CONFIG, Outcome, exit_code_of, no_log};
 use crate::daemon::log::{self, FacilitySwitch, Format, Settings};
-use crate::daemon::{self, Ready, Signals, StartOptions};
+use crate::daemon::{self, Ready, StartOptions};
 use crate::engine::saved::StateFile;
 use crate::model::{Facility, Globals};
 use crate::program;
@@ -198,7 +198,7 @@ pub(super) fn mon(args: &MonArgs, out: &mut Output) -> Outcome {
     args.say_stray_words();
     let facility = guard.facility();
     let ready = Ready::new(move |globals| ready(globals, &facility, starter));
-    let result = daemon::run(args.start(ready), Signals::Process);
+    let result = daemon::run(args.start(ready));
     if let (Err(error), true) = (&result, args.detached) {
         tracing::error!(%error, "lvsmon ends");
     }

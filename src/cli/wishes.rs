@@ -27,6 +27,7 @@ use crate::wire::{Desire, Source};
 /// Exit code where a real server is out with connections still active: at the deadline of its
 /// drain, or since it left the table before.
 const CUT_OFF: u8 = 4;
+
 /// Exit code where the wish was ended or replaced while we waited, by somebody or by its own time,
 /// or the file lost the real server.
 const ENDED: u8 = 5;
@@ -36,6 +37,10 @@ const NOT_SO: u8 = 6;
 
 /// What became of a real server that the daemon knows no more.
 const GONE: &str = "not drained: a reload took it from the file, whatever was connected to it";
+
+/// How long a drain waits for connections where nobody says: most requests and downloads end by
+/// themselves within minutes, and a maintenance window is longer.
+const DEADLINE: &str = "10m";
 
 /// Pause between two looks at a drain; the daemon itself looks once a second.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -65,7 +70,7 @@ pub(super) struct DrainArgs {
     #[arg(
         long,
         value_name = "TIME",
-        default_value = "10m",
+        default_value = DEADLINE,
         allow_hyphen_values = true,
         value_parser = span
     )]

@@ -128,39 +128,27 @@ impl fmt::Debug for Ready {
 
 /// What a daemon can be told from outside, beside requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(super) enum Signal {
     /// SIGTERM, SIGINT: leave; the second one does not wait for alerts.
     Stop,
     /// SIGHUP: read the file again.
     Reload,
 }
 
-/// Where signals come from.
-#[derive(Debug)]
-pub enum Signals {
-    /// Those of the process.
-    Process,
-    /// A channel: a daemon inside another program.
-    Channel(mpsc::Receiver<Signal>),
-}
-
-/// Runs a daemon until it is told to stop. Blocks the thread; call it outside of any runtime.
+/// Runs a daemon until a signal of the process ends it. Blocks the thread; call it outside of any runtime.
 ///
 /// # Errors
 ///
 /// It could not start. What goes wrong later is logged and tried again.
-pub fn run(options: StartOptions, signals: Signals) -> Result<(), DaemonError> {
+pub fn run(options: StartOptions) -> Result<(), DaemonError> {
     program::keep_ends()?;
     let runtime = threads::runtime()?;
     // Before anything that takes time: a signal that nobody handles would end the process. What
     // comes until the loop turns waits for it.
     let leaving = Arc::new(AtomicBool::new(false));
-    let signals = match signals {
-        Signals::Process => {
-            let _context = runtime.enter();
-            signals::of_process(Arc::clone(&leaving))?
-        }
-        Signals::Channel(signals) => signals,
+    let signals = {
+        let _context = runtime.enter();
+        signals::of_process(Arc::clone(&leaving))?
     };
     // On this thread, unlike a reload: what another one frees stays in a heap of its own, which
     // would cost more than the configuration itself.

@@ -48,10 +48,6 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
-/// How long a drain waits for connections where nobody says: most requests and downloads end by
-/// themselves within minutes, and a maintenance window is longer.
-pub const DRAIN_LIMIT: Duration = Duration::from_secs(600);
-
 /// A drained server has weight 0 for at least this long: a client whose first packet came just
 /// before has no connection yet that the kernel counts as active.
 const DRAIN_MIN: Duration = Duration::from_secs(2);

@@ -128,12 +128,6 @@ impl ClientPattern {
             } => first_bits(number(address) ^ network, *bits) == 0,
         }
     }
-
-    /// As it stands in the file.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.text
-    }
 }
 
 impl PartialEq for ClientPattern {

@@ -207,11 +207,6 @@ impl LineReader {
             }
         }
     }
-
-    /// Whoever wrote the beginning of a line is gone.
-    pub fn forget(&mut self) {
-        *self = Self::default();
-    }
 }
 
 #[cfg(test)]
