@@ -22,20 +22,20 @@
 //! | which synchronisation daemons run in which role | `sync` |
 //! | what do the directors tell each other, and who is believed | [`talk`] |
 
-pub mod accord;
+mod accord;
 pub mod answers;
 pub mod fifo;
-pub mod keeper;
+mod keeper;
 pub mod lease;
 pub mod ledger;
-pub mod link;
+mod link;
 pub mod post;
-pub mod pulse;
+mod pulse;
 mod renamed;
 pub mod role;
-pub mod settings;
+mod settings;
 mod speaking;
-pub mod sync;
+mod sync;
 pub mod talk;
 
 pub use accord::{Accord, Discord, Saying};

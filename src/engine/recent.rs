@@ -24,7 +24,7 @@ pub use hosts::{About, HOST_ENTRIES_MAX, HostEntry};
 pub(super) use hosts::{Weighs, words};
 
 /// Entries of each kind: what a person reads at one glance.
-pub const ENTRIES_MAX: usize = 10;
+const ENTRIES_MAX: usize = 10;
 
 /// Bytes of a summary that are kept: one line of a terminal or two.
 const SUMMARY_MAX: usize = 200;

@@ -130,7 +130,7 @@ fn servers_diff(
 /// kernel sets by itself would be drift for ever. Nor is the netmask of a service that is not
 /// persistent, where it has no meaning and `ipvsadm -Sn` does not show it.
 #[must_use]
-pub fn service_agrees(wanted: &VirtualService, actual: &VirtualService) -> bool {
+fn service_agrees(wanted: &VirtualService, actual: &VirtualService) -> bool {
     let VirtualService {
         scheduler,
         flags,

@@ -22,7 +22,7 @@ pub struct MailSettings {
 impl MailSettings {
     /// `mail_group_wait` where the file does not say: long enough for the hosts of one
     /// rack, short enough not to be noticed.
-    pub const GROUP_WAIT: Duration = Duration::from_secs(5);
+    const GROUP_WAIT: Duration = Duration::from_secs(5);
 }
 
 impl Default for MailSettings {

@@ -74,7 +74,7 @@ pub struct Clients {
 
 impl Clients {
     /// `cltimeout` where the file says nothing: mon's default.
-    pub const CLTIMEOUT: Duration = Duration::from_secs(30);
+    const CLTIMEOUT: Duration = Duration::from_secs(30);
 
     /// Whether an address may be a client. An IPv4 address inside an IPv6 one is IPv4.
     #[must_use]

@@ -31,7 +31,7 @@ impl FpingOptions {
 
     /// Most retries: with the waiting time growing by half at each, the eleventh try of 2 s
     /// waits for two minutes already.
-    pub const RETRIES_MAX: u32 = 10;
+    const RETRIES_MAX: u32 = 10;
 
     /// Each try waits this much longer than the one before.
     const BACKOFF: f64 = 1.5;

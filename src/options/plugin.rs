@@ -39,7 +39,7 @@ impl PluginOptions {
         %h among the arguments stands for the host; exit values 0 ok, 1 warning, 2 critical, 3 unknown";
 
     /// Most plugins at once that `-j` may ask for: each is a process.
-    pub const AT_ONCE_MAX: usize = 100;
+    const AT_ONCE_MAX: usize = 100;
 
     const LETTERS: &'static str = "t:j:d:w";
 

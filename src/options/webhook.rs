@@ -42,9 +42,9 @@ impl WebhookOptions {
     /// The option letters, as `crate::options::words` wants them.
     pub(crate) const LETTERS: &'static str = "k:w:H:";
     /// Time limit where `-w` is absent: receivers that think longer than this are broken.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(10);
     /// Longest `-w`: one delivery must not hold a place for ever.
-    pub const TIMEOUT_MAX: Duration = Duration::from_secs(300);
+    const TIMEOUT_MAX: Duration = Duration::from_secs(300);
 
     /// What people may see of the URL, and of the headers in their order.
     #[must_use]

@@ -11,10 +11,10 @@ use crate::time::Mono;
 
 /// So long a takeover may take: keepalived needs some four seconds at its usual pace, a director
 /// that is told late some more.
-pub const TAKEOVER_LIMIT: Duration = Duration::from_secs(10);
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(10);
 
 /// What lasts is said so often.
-pub const SAY_EVERY: Duration = Duration::from_secs(60);
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 /// How two roles do not go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,19 +14,19 @@ use subtle::ConstantTimeEq as _;
 use yescrypt::{Params, PasswordVerifier as _, Yescrypt};
 
 /// Longest password, in bytes: that of crypt(3). The work of SHA-crypt grows with its square.
-pub const PASSWORD_MAX: usize = 511;
+const PASSWORD_MAX: usize = 511;
 
 /// Longest hash, in bytes: that of crypt(3).
 const HASH_MAX: usize = 383;
 
 /// Most rounds of SHA-crypt: about a second. The default is 5,000.
-pub const SHA_ROUNDS_MAX: u32 = 1_000_000;
+const SHA_ROUNDS_MAX: u32 = 1_000_000;
 
 /// Highest cost of bcrypt, twice the time for each step: about a second.
-pub const BCRYPT_COST_MAX: u32 = 14;
+const BCRYPT_COST_MAX: u32 = 14;
 
 /// Most memory of yescrypt, in bytes: four times that of Debian's default.
-pub const YESCRYPT_MEMORY_MAX: u64 = 64 * 1024 * 1024;
+const YESCRYPT_MEMORY_MAX: u64 = 64 * 1024 * 1024;
 
 /// A hash that passwords can be compared with; its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]

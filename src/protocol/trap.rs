@@ -219,7 +219,7 @@ fn text(value: &[u8]) -> String {
 /// A backslash and two hex digits in lower case are one byte; a doubled backslash stays what it
 /// is (P-6 kept).
 #[must_use]
-pub fn unescape(value: &[u8]) -> Vec<u8> {
+fn unescape(value: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some((&byte, behind)) = rest.split_first() {

@@ -248,7 +248,7 @@ pub enum Suppressed {
 
 impl Suppressed {
     /// A period may have very many lines, and what held an alert back is remembered.
-    pub const RANGES_MAX: usize = 8;
+    const RANGES_MAX: usize = 8;
 
     /// No line of these ranges wants the exit value.
     pub(crate) fn exit_range(exit: i32, wanted: impl Iterator<Item = ExitRange>) -> Self {
