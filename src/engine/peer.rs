@@ -60,14 +60,19 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// What the journal knows, with what it is to forget.
+    /// What the journal knows, with the records that change.
     pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Self, Vec<Record>) {
-        let (ended, forgotten) = EndedHere::restore(model, saved, now);
+        let (ended, changed) = EndedHere::restore(model, saved, now);
         let peer = Self {
             ended,
             ..Self::default()
         };
-        (peer, forgotten)
+        (peer, changed)
+    }
+
+    /// This is the file from now on: the records that change.
+    pub(super) fn reload(&mut self, model: &Model, now: Now) -> Vec<Record> {
+        self.ended.reload(model, now)
     }
 
     /// All that is to survive a restart.

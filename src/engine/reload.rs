@@ -63,6 +63,8 @@ impl Engine {
 
         actions.extend(self.bindings.reload(now, &model, past));
         self.forget_troubles(actions);
+        let gone = self.peer.reload(&model, now).into_iter();
+        actions.extend(gone.map(Action::record));
         match memory {
             Memory::Kept => {
                 self.plan_what_changed(now, &old, &places);

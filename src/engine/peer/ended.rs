@@ -106,46 +106,60 @@ impl Span {
 }
 
 impl EndedHere {
-    /// What the journal has and is not too old; the records of all others are to be forgotten.
+    /// What the journal has and is not too old; the records that change, or are forgotten.
     pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Self, Vec<Record>) {
         let mut ended = Self::default();
-        let mut gone = Vec::new();
+        let mut changed = Vec::new();
         let has_peer = model.globals.peer.address.is_some();
         let records = saved.records.iter();
         for (key, value) in records.filter(|(key, _)| key.starts_with(PREFIX)) {
-            match serde_json::from_value::<SavedEnd>(value.clone()) {
-                Ok(SavedEnd { ended: it, end }) if has_peer && it.id <= numbering::NUMBER_MAX => {
-                    let Lasted { began, ended: over } = it.lasted;
-                    let span = Span {
-                        since: Moment::restored(began, now),
-                        began: began.min(now.wall),
-                        over: Moment::restored(over, now),
-                        ended: over.min(now.wall),
-                        reached: it.reached,
-                        periods: it.periods,
-                        // What is no longer in the file is not found good any more.
-                        end: match end {
-                            EndCall::Due if is_in_file(model, &it.of) => EndCall::Due,
-                            EndCall::Due | EndCall::Called => EndCall::Called,
-                        },
-                    };
-                    ended.put(it.of, it.id, span);
-                }
-                Ok(_) | Err(_) => gone.push(Record {
+            let known = serde_json::from_value::<SavedEnd>(value.clone()).ok();
+            let known = known.filter(|it| it.ended.id <= numbering::NUMBER_MAX);
+            // People wait for the end of what they were told, also where there is no peer any more.
+            let is_due = |it: &SavedEnd| it.end == EndCall::Due && is_in_file(model, &it.ended.of);
+            let Some(SavedEnd { ended: it, end }) = known.filter(|it| has_peer || is_due(it))
+            else {
+                changed.push(Record {
                     key: key.clone(),
                     value: serde_json::Value::Null,
-                }),
-            }
+                });
+                continue;
+            };
+            let Lasted { began, ended: over } = it.lasted;
+            let span = Span {
+                since: Moment::restored(began, now),
+                began: began.min(now.wall),
+                over: Moment::restored(over, now),
+                ended: over.min(now.wall),
+                reached: it.reached,
+                periods: it.periods,
+                end,
+            };
+            ended.put(it.of, it.id, span);
         }
-        gone.extend(ended.drop_old(now));
-        (ended, gone)
+        changed.extend(ended.reload(model, now));
+        changed.extend(ended.drop_old(now));
+        (ended, changed)
+    }
+
+    /// This is the file from now on, and what it does not have nobody finds good any more: the
+    /// records that change.
+    pub(super) fn reload(&mut self, model: &Model, now: Now) -> Vec<Record> {
+        let due = self.due.iter();
+        let lost = due.filter(|(of, _)| !is_in_file(model, of));
+        let lost: Vec<(ServiceName, i64)> = lost.cloned().collect();
+        let records = lost.into_iter().filter_map(|(of, number)| {
+            self.change(now, of, number, |span| span.end = EndCall::Called)
+        });
+        records.collect()
     }
 
     /// All that is to survive a restart.
     pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
         let all = self.by_name.iter();
         all.flat_map(move |(of, spans)| {
-            let record = move |(&id, span): (&i64, &Span)| record_of(of, id, span, now);
+            let record =
+                move |(&id, span): (&i64, &Span)| Action::record(record_of(of, id, span, now));
             spans.iter().map(record)
         })
     }
@@ -191,6 +205,21 @@ impl EndedHere {
         Some(span)
     }
 
+    /// One of them is another one from now on: its record.
+    fn change(
+        &mut self,
+        now: Now,
+        of: ServiceName,
+        number: i64,
+        change: impl FnOnce(&mut Span),
+    ) -> Option<Record> {
+        let mut span = self.remove(&of, number)?;
+        change(&mut span);
+        let record = record_of(&of, number, &span, now);
+        self.put(of, number, span);
+        Some(record)
+    }
+
     /// Of what the end is still to be called, by names and numbers.
     pub(super) const fn due(&self) -> &BTreeSet<(ServiceName, i64)> {
         &self.due
@@ -203,7 +232,7 @@ impl EndedHere {
         for (&number, span) in self.by_name.get_mut(of).into_iter().flatten() {
             if span.end == EndCall::Due {
                 span.periods.upalerts.retain(|it| upalerts.contains(it));
-                records.push(record_of(of, number, span, now));
+                records.push(Action::record(record_of(of, number, span, now)));
             }
         }
         records
@@ -245,20 +274,14 @@ impl EndedHere {
         });
         let raised: Vec<(ServiceName, i64, Reached)> = raised.collect();
         let records = raised.into_iter().filter_map(|(of, number, news)| {
-            let span = self.remove(&of, number)?;
-            let span = Span {
-                reached: news,
-                end: match news {
-                    Reached::End => EndCall::Called,
-                    Reached::Nothing | Reached::Failure => span.end,
-                },
-                ..span
-            };
-            let record = record_of(&of, number, &span, now);
-            self.put(of, number, span);
-            Some(record)
+            self.change(now, of, number, |span| {
+                span.reached = news;
+                if news == Reached::End {
+                    span.end = EndCall::Called;
+                }
+            })
         });
-        records.collect()
+        records.map(Action::record).collect()
     }
 
     /// What the peer says of those that are still to be told: the records that change.
@@ -442,7 +465,7 @@ impl Engine {
             }
             return;
         }
-        actions.push(record_of(&of, number, &span, now));
+        actions.push(Action::record(record_of(&of, number, &span, now)));
         self.peer.ended.put(of, number, span);
         let gone = self.peer.ended.drop_old(now).into_iter();
         actions.extend(gone.map(Action::record));
@@ -490,7 +513,7 @@ impl Engine {
                     ..span
                 };
                 let peers = peers.number;
-                actions.push(record_of(&of, peers, &span, now));
+                actions.push(Action::record(record_of(&of, peers, &span, now)));
                 self.peer.ended.put(of.clone(), peers, span);
                 self.numbering.outlive(peers);
                 if is_known {
@@ -515,7 +538,7 @@ fn key_of(of: &ServiceName, number: i64) -> String {
     format!("{PREFIX}{} {} {number}", of.group, of.service)
 }
 
-fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Action {
+fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Record {
     let Past {
         lasted,
         reached,
@@ -529,11 +552,11 @@ fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Action {
         periods,
     };
     let end = span.end;
-    Action::record(Record {
+    Record {
         key: key_of(of, id),
         // A struct of texts and numbers has no way to fail here.
         value: serde_json::to_value(SavedEnd { ended, end }).unwrap_or_default(),
-    })
+    }
 }
 
 fn forget(of: &ServiceName, number: i64) -> Record {

@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, Event, PeerTold, RunId};
 use crate::engine::fixture::{at, exited, watched, write};
 use crate::engine::saved::Saved;
+use crate::model::Model;
 use crate::pair::Speaking;
 use crate::pair::talk::Reached;
 
@@ -42,8 +43,13 @@ impl Desk {
 
     /// A new life, with what the journal has.
     pub(super) fn restart(&mut self) {
+        self.restart_with(watched());
+    }
+
+    /// The same by another file.
+    pub(super) fn restart_with(&mut self, model: Arc<Model>) {
         let now = at(self.seconds);
-        self.engine = Engine::new(watched(), &self.journal, 1, TimeZone::UTC, now);
+        self.engine = Engine::new(model, &self.journal, 1, TimeZone::UTC, now);
         self.handle(Event::Start);
     }
 

@@ -4,15 +4,27 @@ use std::sync::Arc;
 
 use super::*;
 use crate::engine::event::{AlertCall, Event, Memory, PeerTold};
-use crate::engine::fixture::{at, watched};
-use crate::engine::peer::ended::EndedHere;
+use crate::engine::fixture::watched;
 use crate::engine::peer::fixture::{Desk, has_renumbered};
+use crate::model::Model;
 use crate::pair::talk::{EventId, EventKind};
 
 const SPEAKS: Speaking = Speaking::Speaks;
 const SILENT: Speaking = Speaking::Silent;
 
 impl Desk {
+    fn reload(&mut self, model: Arc<Model>) {
+        let memory = Memory::Kept;
+        self.handle(Event::Reload { model, memory });
+    }
+
+    /// What the journal has of this number beside its service.
+    fn remembered(&self, number: i64) -> Vec<&String> {
+        let keys = self.journal.records.keys();
+        let number = format!(" {number}");
+        keys.filter(|it| it.ends_with(&number)).collect()
+    }
+
     /// The next report has this value: the calls that it causes.
     fn reads(&mut self, exit: i32) -> Vec<AlertCall> {
         let actions = self.finds(exit);
@@ -152,18 +164,36 @@ fn a_number_of_which_nobody_was_told_has_no_end() {
 /// Without a peer nothing is remembered for one: what is told is told.
 #[test]
 fn an_end_is_told_once_where_the_file_has_no_peer_any_more() {
-    let ([mut one, mut other], [stays, given_up]) = told_by_both();
-    hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
-    let mut alone = watched().as_ref().clone();
-    alone.globals.peer.address = None;
-    let (model, memory) = (Arc::new(alone), Memory::Kept);
-    other.handle(Event::Reload { model, memory });
-    assert_eq!(other.ends(), [stays, given_up]);
-    assert!(other.ends().is_empty(), "once");
-    let keys = other.journal.records.keys();
-    let number = format!(" {given_up}");
-    let known: Vec<&String> = keys.filter(|it| it.ends_with(&number)).collect();
-    assert!(known.is_empty(), "{known:?}");
+    for read in [Desk::reload, Desk::restart_with] {
+        let ([mut one, mut other], [stays, given_up]) = told_by_both();
+        hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+        let mut alone = watched().as_ref().clone();
+        alone.globals.peer.address = None;
+        read(&mut other, Arc::new(alone));
+        assert_eq!(other.ends(), [stays, given_up]);
+        assert!(other.ends().is_empty(), "once");
+        assert_eq!(other.remembered(given_up), [""; 0]);
+    }
+}
+
+/// Nobody finds it good any more: from then on it ages like every end.
+#[test]
+fn of_a_service_that_the_file_has_no_more_no_end_is_due() {
+    for read in [Desk::reload, Desk::restart_with] {
+        let ([mut one, mut other], [_, given_up]) = told_by_both();
+        hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
+        assert_eq!(other.engine.peer.ended.due().len(), 1);
+        let mut gone = watched().as_ref().clone();
+        gone.services.clear();
+        read(&mut other, Arc::new(gone));
+        assert_eq!(other.engine.peer.ended.due().len(), 0);
+        assert_eq!(other.remembered(given_up).len(), 1);
+        read(&mut other, watched());
+        assert_eq!(other.engine.peer.ended.due().len(), 0, "in the journal");
+        other.seconds += 25.0 * 3_600.0;
+        other.restart();
+        assert_eq!(other.remembered(given_up), [""; 0]);
+    }
 }
 
 #[test]
@@ -176,13 +206,7 @@ fn an_outage_of_more_than_a_day_has_the_end_of_both_numbers() {
     hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
     other.restart();
     hear_each_other(&mut one, &mut other, [SPEAKS, SPEAKS]);
-    let before = other.journal.clone();
     assert_eq!(other.ends(), [stays, given_up]);
-    let mut gone = watched().as_ref().clone();
-    gone.services.clear();
-    let now = at(other.seconds);
-    let (ended, _) = EndedHere::restore(&gone, &before, now);
-    assert!(ended.due().is_empty(), "nobody finds it good any more");
     // From then on it ages like every end.
     other.seconds += 25.0 * 3_600.0;
     other.restart();
