@@ -63,7 +63,7 @@ struct Span {
 /// What is known of the calls that tell the end of what is over here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum EndCall {
+pub(super) enum EndCall {
     /// They are out, or there are none.
     #[default]
     Called,
@@ -404,13 +404,26 @@ impl Engine {
         }
     }
 
-    /// What lasted from then to then, each by both clocks, is over. Only who has a peer remembers.
+    /// What lasted from then to then, each by both clocks, is over, and its end called.
     pub(super) fn keep_end(
+        &mut self,
+        now: Now,
+        of: ServiceName,
+        ours: (Candidate, ToldPeriods),
+        span: ((Moment, Wall), (Moment, Wall)),
+        actions: &mut Vec<Action>,
+    ) {
+        self.keep(now, of, ours, span, EndCall::Called, actions);
+    }
+
+    /// The same with what is known of its calls. Only who has a peer remembers.
+    pub(super) fn keep(
         &mut self,
         now: Now,
         of: ServiceName,
         (Candidate { number, reached }, periods): (Candidate, ToldPeriods),
         ((since, began), (over, ended)): ((Moment, Wall), (Moment, Wall)),
+        end: EndCall,
         actions: &mut Vec<Action>,
     ) {
         let span = Span {
@@ -420,44 +433,8 @@ impl Engine {
             ended,
             reached,
             periods,
-            end: EndCall::Called,
+            end,
         };
-        self.keep_span(now, of, number, span, actions);
-    }
-
-    /// What goes on since then has another number from now on, and people know this one: its end is
-    /// to be called when that of the other one is. These periods alerted people.
-    pub(super) fn keep_given_up(
-        &mut self,
-        now: Now,
-        of: ServiceName,
-        (Candidate { number, reached }, alerts): (Candidate, Vec<u32>),
-        (since, began): (Moment, Wall),
-        actions: &mut Vec<Action>,
-    ) {
-        let span = Span {
-            since,
-            began,
-            over: Moment::of(now),
-            ended: now.wall,
-            reached,
-            periods: ToldPeriods {
-                upalerts: alerts.clone(),
-                alerts,
-            },
-            end: EndCall::Due,
-        };
-        self.keep_span(now, of, number, span, actions);
-    }
-
-    fn keep_span(
-        &mut self,
-        now: Now,
-        of: ServiceName,
-        number: i64,
-        span: Span,
-        actions: &mut Vec<Action>,
-    ) {
         if self.model.globals.peer.address.is_none() {
             // From before a reload: that it was still to be told does not outlive that it was.
             if self.peer.ended.remove(&of, number).is_some() {

@@ -13,11 +13,12 @@
 
 use crate::engine::Engine;
 use crate::engine::event::Action;
+use crate::engine::peer::ended::EndCall;
 use crate::engine::peer::{Candidate, Peer};
 use crate::engine::state::Moment;
 use crate::pair::Speaking;
 use crate::pair::talk::Reached;
-use crate::pair::talk::word::{Past, ServiceName};
+use crate::pair::talk::word::{Past, ServiceName, ToldPeriods};
 use crate::time::{Now, Wall};
 
 /// What people read who were told of the failure under that number.
@@ -57,7 +58,12 @@ impl Engine {
     ) -> bool {
         let is_known = ours.reached == Reached::Failure;
         if is_known {
-            self.keep_given_up(now, of, (ours, alerts), since, actions);
+            let periods = ToldPeriods {
+                upalerts: alerts.clone(),
+                alerts,
+            };
+            let span = (since, (Moment::of(now), now.wall));
+            self.keep(now, of, (ours, periods), span, EndCall::Due, actions);
         }
         is_known
     }
