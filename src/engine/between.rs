@@ -195,11 +195,7 @@ impl Engine {
             }
             actions.extend(self.bindings.rechecked(id, &opinions));
         }
-        let text = EventText::of(report.clone());
-        let summary = text.summary(Status::Fail);
-        self.remember_hosts(now, id, &found, &summary, Weighs::Fully);
-        let state = &mut self.states[id.index()];
-        state.between = Some(Between::add(state.between.take(), now.wall, &found));
+        self.remember_between(now, id, &found, report);
         self.look_at_wires(now, going, &found, actions);
         let is_news = |one: &HostState| {
             matches!(one.verdict, HostVerdict::Down(_)) && !self.is_known_to_all(id, &one.host)
@@ -222,6 +218,21 @@ impl Engine {
         let outage = outage.filter(|_| state.status == Status::Fail);
         let found = outage.and_then(|it| it.hosts.iter().find(|one| one.host == *host));
         matches!(found.map(|one| one.verdict), Some(HostVerdict::Down(_)))
+    }
+
+    /// What was found of hosts beside the runs of the slots, for people.
+    pub(super) fn remember_between(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        found: &[HostState],
+        report: &Report,
+    ) {
+        let text = EventText::of(report.clone());
+        let summary = text.summary(Status::Fail);
+        self.remember_hosts(now, id, found, &summary, Weighs::Fully);
+        let state = &mut self.states[id.index()];
+        state.between = Some(Between::add(state.between.take(), now.wall, found));
     }
 
     /// Whether a failure of the service now would be explained by one that it depends on.

@@ -15,13 +15,11 @@ use std::sync::Arc;
 use crate::engine::Engine;
 use crate::engine::beside::BESIDE_MAX;
 use crate::engine::binding::Part;
-use crate::engine::event::{Action, HostVerdict, Purpose, Report, Status};
+use crate::engine::event::{Action, HostVerdict, Purpose, Report};
 use crate::engine::going::Going;
-use crate::engine::recent::Weighs;
-use crate::engine::said::Between;
 use crate::engine::schedule::{Alarm, Lane};
 use crate::engine::section::count::{Opinion, RecheckScope};
-use crate::engine::state::{EventText, HostState};
+use crate::engine::state::HostState;
 use crate::engine::witness::Doubted;
 use crate::engine::{state, verdict};
 use crate::model::{HostName, ServiceId};
@@ -142,11 +140,7 @@ impl Engine {
             }
             actions.extend(self.bindings.found_at_former(now, id, &opinions));
         }
-        let text = EventText::of(report.clone());
-        let summary = text.summary(Status::Fail);
-        self.remember_hosts(now, id, &found, &summary, Weighs::Fully);
-        let state = &mut self.states[id.index()];
-        state.between = Some(Between::add(state.between.take(), now.wall, &found));
+        self.remember_between(now, id, &found, report);
     }
 
     /// The director was cut off while this was found: only what is good counts.
