@@ -300,7 +300,7 @@ impl EndedHere {
 
 impl Peer {
     /// The number that the peer had for something of ours that goes on since `began` and is over
-    /// there.
+    /// there: none that is before an end here.
     pub(super) fn over_there(
         &self,
         of: &ServiceName,
@@ -311,7 +311,8 @@ impl Peer {
         if ended.contains_key(&ours.number) {
             return None;
         }
-        let ended = ended.iter().map(candidate);
+        let ended = ended.iter().filter(|it| !self.ended.is_past(of, *it.0));
+        let ended = ended.map(candidate);
         let found = self.nearest(of, Lasted::since(began), ended);
         found.filter(|&peers| self.gives_way_over(ours, peers))
     }

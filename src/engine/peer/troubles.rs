@@ -295,16 +295,13 @@ impl Engine {
                 number: told.number,
                 reached: told.reached,
             };
-            let open = self.peer.told.outages.get(&name(key, trouble));
-            if open.is_some_and(|peers| peers.id == ours.number) {
-                continue; // `people_know_troubles` below
-            }
-            let found = match self.peers_number(key, trouble) {
-                Some(peers) => Some(peers).filter(|&peers| {
-                    let of = name(key, trouble);
+            let of = name(key, trouble);
+            let found = match self.peer.told.outages.get(&of) {
+                Some(peers) if peers.id == ours.number => continue, // `people_know_troubles` below
+                Some(_) => self.peers_number(key, trouble).filter(|&peers| {
                     self.peer.gives_way(ours, peers) || self.peer.is_past_there(&of, ours.number)
                 }),
-                None => self.peer.over_there(&name(key, trouble), ours, began),
+                None => self.peer.over_there(&of, ours, began),
             };
             let Some(peers) = found else {
                 continue;

@@ -670,6 +670,43 @@ fn a_number_that_both_agreed_on_stays_behind_a_greater_one_that_was_given_up() {
     assert_eq!(open(&director), agreed + 2);
 }
 
+/// The peer gives a number up that is before an end here, and hears a moment later of which it is: no
+/// director takes it.
+#[test]
+fn a_trouble_takes_no_number_that_is_before_an_end_here() {
+    for goes_on_there in [true, false] {
+        let mut model = model(|section| section.min_live = MinLive::Count(1));
+        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+        let mut director = Director::start(model, Saved::default(), Table::new(), 0.0);
+        let (good, bad) = (
+            fixture::exited(0, ""),
+            fixture::exited(1, "10.1.0.1 10.1.0.2"),
+        );
+        director.reports(&good);
+        let over = number_of(&director.reports(&bad));
+        director.reports(&good);
+        let ours = number_of(&director.reports(&bad));
+        let before = over - 5;
+        let mut told = peer("too_few", before, Speaking::Silent);
+        let of = told.outages.keys().next().unwrap().clone();
+        let past = Past {
+            lasted: Lasted {
+                began: Wall::from_seconds(before),
+                ended: Wall::from_seconds(ours + 60),
+            },
+            reached: Reached::Failure,
+            periods: ToldPeriods::default(),
+        };
+        told.ended = Arc::new([(of.clone(), [(before, past)].into())].into());
+        if !goes_on_there {
+            told.outages = Arc::default();
+        }
+        director.tell(Event::Peer(told));
+        let open = director.engine.outages().0[&of].id;
+        assert_eq!(open, ours, "{goes_on_there}");
+    }
+}
+
 /// The number of the peer's trouble.
 const PEERS: i64 = 1_800_000_000;
 
