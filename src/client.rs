@@ -1,46 +1,38 @@
-//! How the command line reaches a running daemon, and what it does without one.
+//! How the command line reaches a running daemon; without one, `offline` says what there is to say.
 //!
 //! Blocking: the command line has nothing else to do meanwhile. One request, one answer.
 
-use std::error::Error;
+mod offline;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use tokio::task::JoinSet;
 
-use crate::clock::{Clock, since_boot};
+pub use crate::client::offline::compare_without_daemon;
+use crate::clock::since_boot;
 use crate::daemon::store;
-use crate::engine::Engine;
-use crate::engine::event::{Action, Aim, Event, TableLook, TableOutcome};
-use crate::engine::saved::Saved;
-use crate::ipvs::Backend;
-use crate::model::{Globals, Model};
-use crate::names::Names;
+use crate::engine::event::Aim;
 use crate::pair::{InstanceName, State};
 use crate::site::OBSERVER;
 use crate::wire::metrics::MetricsAnswer;
 use crate::wire::refusal::{Refusal, RefusalReason};
 use crate::wire::reload::{Answered, RefusedReload};
-use crate::wire::role::{HealthAnswer, RoleAnswer, SyncRow};
+use crate::wire::role::{HealthAnswer, RoleAnswer};
 use crate::wire::server::ServerAnswer;
 use crate::wire::why::WhyAnswer;
 use crate::wire::{
-    Answer, Asked, Desire, EventsAnswer, Request, ServicesAnswer, Sort, Source, TableAnswer, rows,
+    Answer, Asked, Desire, EventsAnswer, Request, ServicesAnswer, Sort, TableAnswer,
 };
 
 /// Longest wait for an answer; the daemon's loop answers within milliseconds.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-
-/// Longest wait for names where no daemon knows them already.
-const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Longest answer, in bytes: a table of 100,000 real servers.
 const ANSWER_MAX: u64 = 64 * 1024 * 1024;
@@ -466,86 +458,6 @@ fn open(path: &Path, limit: Duration) -> io::Result<UnixStream> {
     set_socket_timeout(&socket, Timeout::Send, Some(limit))?;
     connect(&socket, &address)?;
     Ok(UnixStream::from(socket))
-}
-
-/// The wanted table against the kernel's where no daemon runs: what the file and the kept
-/// state say before any check.
-///
-/// # Errors
-///
-/// The kept state cannot be read, or the runtime cannot start. A table that cannot be read is
-/// part of the answer.
-pub fn compare_without_daemon(model: Model) -> Result<TableAnswer, Box<dyn Error>> {
-    let saved = store::read_only(&model.globals.statedir)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let answer = runtime.block_on(compare(Arc::new(model), &saved));
-    runtime.shutdown_timeout(Duration::ZERO);
-    Ok(answer)
-}
-
-async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
-    let clock = Clock::start();
-    // The seed moves only the times of checks, and none is run here.
-    let mut engine = Engine::new(Arc::clone(&model), saved, 0, TimeZone::UTC, clock.now());
-    let names = Names::system();
-    let mut lookups = JoinSet::new();
-    let actions = engine.handle(clock.now(), Event::Start);
-    for action in actions {
-        if let Action::Resolve(host) = action {
-            let names = names.clone();
-            lookups.spawn(async move {
-                let answer = names.lookup(host.as_str()).await;
-                let answer = answer
-                    .map(|answer| answer.addresses)
-                    .map_err(|error| error.to_string());
-                Event::Resolved { host, answer }
-            });
-        }
-    }
-    let resolve = async {
-        while let Some(ended) = lookups.join_next().await {
-            if let Ok(event) = ended {
-                engine.handle(clock.now(), event);
-            }
-        }
-    };
-    // Names that take longer are shown as not resolved.
-    let _ = tokio::time::timeout(LOOKUP_LIMIT, resolve).await;
-    let mut backend = Backend::open(model.globals.ipvs_backend, &model.globals.statedir);
-    let mut seen = TableOutcome::default();
-    match backend.look_where(|_| true).await {
-        Ok(look) => {
-            seen.table = TableLook::Read(Arc::new(look.table));
-            seen.connections = Arc::new(look.connections);
-        }
-        Err(error) => seen.table = TableLook::Unreadable(error.refusal.to_string()),
-    }
-    let mut answer = rows::table(&engine, &seen, Source::File);
-    answer.sync = sync_without_daemon(&model.globals, &mut backend).await;
-    answer
-}
-
-/// What runs; what is wanted depends on the role, which nobody knows without a daemon.
-async fn sync_without_daemon(globals: &Globals, backend: &mut Backend) -> Option<SyncRow> {
-    let is_wanted = globals.pair.sync.is_some();
-    let (running, trouble) = match backend.sync_daemons().await {
-        Ok(running) => (running, None),
-        Err(error) => (Vec::new(), Some(error.to_string())),
-    };
-    let wanted = if is_wanted {
-        "as the role says"
-    } else {
-        "none"
-    };
-    (is_wanted || !running.is_empty()).then(|| SyncRow {
-        wanted: wanted.to_owned(),
-        running: trouble
-            .is_none()
-            .then(|| running.iter().map(ToString::to_string).collect()),
-        trouble,
-    })
 }
 
 /// Whether something has the name of the socket and is none: the daemon leaves it to a person.
