@@ -320,8 +320,8 @@ impl Director {
     }
 
     /// Somebody sets the wall clock.
-    pub(crate) const fn set_clock(&mut self, seconds: i64) {
-        self.ahead += seconds * 1_000_000;
+    pub(crate) const fn set_clock(&mut self, millis: i64) {
+        self.ahead += millis * 1_000;
     }
 
     fn write(&mut self, Record { key, value }: Record) {

@@ -163,14 +163,15 @@ impl World {
         if !self.directors[side].is_alive || self.is_frozen(side) {
             return;
         }
-        let seconds = match self.random.u8(..3) {
-            0 => 3_600,
-            1 => -3_600,
-            _ => self.random.i64(-7_200..7_200),
+        let millis = match self.random.u8(..4) {
+            0 => 3_600_000,
+            1 => -3_600_000,
+            2 => self.random.i64(-7_200_000..7_200_000),
+            _ => self.random.i64(-60_000..60_000),
         };
-        self.note(format_args!("the clock of {side} is set by {seconds} s"));
+        self.note(format_args!("the clock of {side} is set by {millis} ms"));
         self.unrest.clocks += 1;
-        self.directors[side].set_clock(seconds);
+        self.directors[side].set_clock(millis);
         self.tell(side, Event::Deadline);
     }
 
