@@ -5,52 +5,69 @@ use std::collections::{BTreeMap, BTreeSet};
 use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
-use super::{About, Mail, World};
+use super::{Mail, World};
+
+/// What people were told of and not of its end.
+#[derive(Debug)]
+struct Open<'a> {
+    /// One outage may have several, if the directors could not agree.
+    numbers: BTreeSet<&'a str>,
+    /// When it was told last.
+    at: Mono,
+}
 
 impl World {
-    /// The same of all others: who was told of one outage is told of its end before the next, unless
-    /// the directors could not agree between those two words. What only one director sees each of
-    /// them sees an outage of its own of, and the end of one may come behind the next. A message of
-    /// a number that was given up may come once more (`nothing_is_told_twice`), before its end. Of
-    /// two numbers that were told while they could not agree one goes on, and both have an end.
+    /// Who was told of one outage is told of its end before the next, unless the directors could not
+    /// agree between those two words, or the one not know of the other: then both numbers have an end
+    /// some time. Of one outage with several numbers the first end ends it. Who could not hear of an
+    /// end may go on under that number, and no end follows on that.
     pub(super) fn nothing_is_told_as_another(&self) {
-        let mut open: BTreeMap<&str, (&str, Mono)> = BTreeMap::new();
-        let mut first: BTreeMap<&str, Mono> = BTreeMap::new();
-        let (mut told, mut over, mut given_up) =
-            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        let others = |it: &&Mail| matches!(it.about, About::Section(_) | About::Apart(_));
+        let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
+        let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());
+        let others = |mail: &&Mail| self.one_outage(&mail.about).is_none();
         for mail in self.mails.iter().filter(others) {
             let id = EventId::of(&mail.event).unwrap();
             let (place, _) = id.place().unwrap();
-            let is_again = !told.insert(&mail.event);
-            let known = open.get(place);
-            if id.kind == EventKind::Up {
-                if known.is_some_and(|(outage, _)| *outage == id.outage) {
-                    open.remove(place);
+            let known = open.remove(place);
+            let is_same = known
+                .as_ref()
+                .is_some_and(|it| it.numbers.contains(id.outage));
+            let is_end = id.kind == EventKind::Up;
+            if is_end {
+                over.insert(id.outage, mail.at);
+            }
+            let is_late = match over.get(id.outage) {
+                Some(end) => self.was_unheard(*end, mail.at),
+                None => late.contains(id.outage),
+            };
+            let left = match known {
+                Some(Open { numbers, .. }) if is_end && is_same => {
+                    late.extend(numbers);
+                    None
                 }
-                over.insert(id.outage);
-                continue;
-            }
-            let other = known.filter(|(outage, _)| *outage != id.outage);
-            if other.is_some() && is_again && !over.contains(id.outage) {
-                given_up.insert(id.outage);
-                continue;
-            }
-            let began = *first.entry(id.outage).or_insert(mail.at);
-            if let Some(&(outage, at)) = other {
-                let is_former = began < at && !over.contains(id.outage);
-                let were_two = is_former && self.could_not_agree(began, at, at);
-                if were_two {
-                    given_up.insert(outage);
+                known if is_end || is_late => known,
+                Some(known) => {
+                    let mut numbers = known.numbers.clone();
+                    let are_two = self.could_not_agree(known.at, mail.at, mail.at);
+                    if !is_same && !are_two {
+                        let is_excused = self.could_not_know(known.at, mail.at);
+                        assert!(is_excused, "{known:?} has no end before {mail:?}");
+                        late.append(&mut numbers);
+                    }
+                    numbers.insert(id.outage);
+                    Some(Open {
+                        numbers,
+                        at: mail.at,
+                    })
                 }
-                let is_excused = were_two
-                    || self.could_not_agree(at, mail.at, mail.at)
-                    || self.could_not_know(at, mail.at);
-                assert!(is_excused, "{other:?} has no end before {mail:?}");
-            }
-            open.insert(place, (id.outage, mail.at));
+                None => Some(Open {
+                    numbers: BTreeSet::from([id.outage]),
+                    at: mail.at,
+                }),
+            };
+            open.extend(left.map(|it| (place, it)));
         }
-        let without_end: Vec<_> = given_up.difference(&over).collect();
-        assert_eq!(without_end, [&""; 0], "nobody hears of the end");
+        late.retain(|it| !over.contains_key(it));
+        assert_eq!(late, BTreeSet::new(), "nobody hears of the end");
     }
 }

@@ -105,7 +105,7 @@ fn two_that_both_tell_people_and_hear_each_other_tell_an_outage_under_one_number
         world.everything_is_told();
         world.every_number_has_its_end();
         mails += world.mails.len();
-        agreed += world.renumbered;
+        agreed += world.renumberings;
     }
     let is_rich = mails > 100 && agreed > 3;
     assert!(one().is_some() || is_rich, "{mails} {agreed}");

@@ -211,6 +211,11 @@ impl Director {
         waiting.min()
     }
 
+    /// How many calls wait.
+    pub(crate) fn waiting_calls(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Gives the outbox what need not wait, in order for each service.
     fn let_go(&mut self, time: Mono) {
         let now = self.now(time);

@@ -88,6 +88,7 @@ impl World {
                 });
                 is_later && !told(&|_| true)
             }
+            // What the other one told, or does not know, is heard with the link.
             Why::Assumed => !self.is_linked,
             Why::TooOld => false,
         }

@@ -58,6 +58,7 @@ impl World {
         let Some((number, event, about)) = director.outbox.next() else {
             return;
         };
+        self.what_is_dropped_is_needless();
         self.note(format_args!("{side} delivers {event}{}", about.failing()));
         let was_linked = self.is_linked && self.directors.iter().all(Director::is_linked);
         self.mails.push(Mail {

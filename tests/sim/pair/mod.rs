@@ -18,6 +18,7 @@ mod coming;
 mod director;
 mod frozen;
 mod hosts;
+mod letters;
 mod link;
 mod mails;
 mod numbers;
@@ -47,6 +48,7 @@ use lvsmon::time::Mono;
 use apart::Apart;
 use coming::Coming;
 use director::Director;
+use letters::Renumbered;
 use link::{Cause, Deaf};
 use mails::{About, Mail};
 use oneway::OneWay;
@@ -90,8 +92,11 @@ struct World {
     compared: u64,
     /// Words about what ended, on links that had told their whole state.
     ends_heard: u64,
-    /// Numbers that were given up for others.
-    renumbered: u64,
+    renumbered: Renumbered,
+    /// How often one was.
+    renumberings: u64,
+    /// Events that were not told by a director that had called them.
+    dropped: u64,
     unrest: Unrest,
     log: Option<String>,
 }
@@ -141,7 +146,9 @@ impl World {
             wishes: 0,
             compared: 0,
             ends_heard: 0,
-            renumbered: 0,
+            renumbered: Renumbered::default(),
+            renumberings: 0,
+            dropped: 0,
             unrest: Unrest::new(seed, &model, more),
             log: None,
         };
@@ -187,8 +194,8 @@ impl World {
         for action in actions {
             if let Action::Renumber(it) = &action {
                 self.note(format_args!("{side} renumbers {} to {}", it.from, it.to));
-                self.one_way.renumbered(it);
-                self.renumbered += 1;
+                self.renumbered.add(it);
+                self.renumberings += 1;
             }
             if let Some(run) = action.started() {
                 let report = self.found(side, run);
@@ -235,7 +242,7 @@ const SEEDS: u64 = 12;
 #[test]
 fn two_directors_tell_everything_once_under_one_id() {
     let (mut mails, mut turns, mut compared, mut wishes) = (0, 0, 0, 0);
-    let (mut freezes, mut troubles, mut ends) = (0, 0, 0);
+    let (mut freezes, mut troubles, mut ends, mut dropped) = (0, 0, 0, 0);
     let mut unrest = [0; 4];
     for seed in seeds(SEEDS, &[]) {
         let _named = super::Named("PAIR_SEED", seed);
@@ -251,6 +258,7 @@ fn two_directors_tell_everything_once_under_one_id() {
         freezes += world.freezes;
         troubles += world.troubles();
         ends += world.ends_heard;
+        dropped += world.dropped;
         let seen = world.unrest.counts();
         unrest = std::array::from_fn(|it| unrest[it] + seen[it]);
     }
@@ -262,8 +270,8 @@ fn two_directors_tell_everything_once_under_one_id() {
         "{mails} {turns} {compared} {wishes}"
     );
     assert!(
-        freezes > 3 && troubles > 3 && ends > 3,
-        "{freezes} {troubles} {ends}"
+        freezes > 3 && troubles > 3 && ends > 3 && dropped > 1_000,
+        "{freezes} {troubles} {ends} {dropped}"
     );
     assert!(unrest.iter().all(|count| *count > 3), "{unrest:?}");
 }

@@ -13,52 +13,48 @@ use super::{About, Cause, World};
 const ROUND: Duration = Duration::from_secs(20);
 
 impl World {
+    /// Of what both directors see one outage of; all others are for `nothing_is_told_as_another`.
     pub(super) fn nothing_has_two_ids(&self) {
         // When each number was told first.
-        let mut numbers: BTreeMap<&About, BTreeMap<&str, Mono>> = BTreeMap::new();
+        let mut numbers: BTreeMap<(usize, usize), BTreeMap<&str, Mono>> = BTreeMap::new();
         for mail in &self.mails {
-            let id = EventId::of(&mail.event).unwrap();
-            let numbers = numbers.entry(&mail.about).or_default();
-            numbers.entry(id.outage).or_insert(mail.at);
+            if let Some(outage) = self.one_outage(&mail.about) {
+                let id = EventId::of(&mail.event).unwrap();
+                let numbers = numbers.entry(outage).or_default();
+                numbers.entry(id.outage).or_insert(mail.at);
+            }
         }
         numbers.retain(|_, numbers| numbers.len() > 1);
-        for (about, numbers) in &numbers {
-            assert!(self.is_excused(about), "{about:?}: {numbers:?}");
-            self.no_number_begins_late(about, numbers);
+        for (&(host, index), numbers) in &numbers {
+            let (begin, end) = self.outages[host][index];
+            let found = begin.after(ROUND);
+            let over = end.unwrap_or(self.time).after(ROUND);
+            let is_excused = self.could_not_agree(begin, found, over);
+            assert!(is_excused, "outage {index} of {host}: {numbers:?}");
+            // They have agreed by the time they hear each other again.
+            let heard = self.heard_again(found);
+            let is_late = numbers.values().any(|first| *first > heard);
+            assert!(
+                !is_late,
+                "outage {index} of {host} after {heard:?}: {numbers:?}"
+            );
         }
     }
 
-    /// Directors that could not agree have agreed by the time they hear each other again: from then
-    /// on nobody is told of a number that is new.
-    fn no_number_begins_late(&self, about: &About, numbers: &BTreeMap<&str, Mono>) {
-        let &About::Outage(host, index) = about else {
-            return; // as in `is_excused`
-        };
-        if self.unrest.has_flapped(host, index) {
-            return;
+    /// Which outage of which host both directors see as one, or not at all: of a host that did not
+    /// come and go within seconds.
+    pub(super) fn one_outage(&self, about: &About) -> Option<(usize, usize)> {
+        match *about {
+            About::Outage(host, index) => Some((host, index)),
+            About::Section(_) | About::Apart(_) | About::OneWay => None,
         }
-        let (begin, _) = self.outages[host][index];
-        let heard = self.heard_again(begin.after(ROUND));
-        let is_late = numbers.values().any(|first| *first > heard);
-        assert!(!is_late, "{about:?} after {heard:?}: {numbers:?}");
+        .filter(|&(host, index)| !self.unrest.has_flapped(host, index))
     }
 
-    /// Whether the directors could not agree about an outage: both were at work and did not hear
-    /// each other when they found it, and changed their roles before it was over or before they
-    /// heard each other again. One that stands still tells nothing before it has heard the other.
-    fn is_excused(&self, about: &About) -> bool {
-        let &About::Outage(host, index) = about else {
-            return true; // `nothing_is_told_as_another`, `what_was_told_has_its_end`
-        };
-        if self.unrest.has_flapped(host, index) {
-            return true; // `flaps_end_well`
-        }
-        let (begin, end) = self.outages[host][index];
-        let found = begin.after(ROUND);
-        self.could_not_agree(begin, found, end.unwrap_or(self.time).after(ROUND))
-    }
-
-    /// The same of what was found from `begin` to `found` and was over by then.
+    /// Whether the directors could not agree about what was found from `begin` to `found` and was
+    /// over by then: both were at work and did not hear each other when they found it, and changed
+    /// their roles before it was over or before they heard each other again. One that stands still
+    /// tells nothing before it has heard the other.
     pub(super) fn could_not_agree(&self, begin: Mono, found: Mono, over: Mono) -> bool {
         let deaf = || self.deaf.iter().filter(|it| it.cause != Cause::Stall);
         let is_deaf = deaf().any(|it| it.from <= found && it.to.is_none_or(|to| to >= begin));

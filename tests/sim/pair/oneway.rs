@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use fastrand::Rng;
-use lvsmon::engine::event::Renumbering;
 use lvsmon::model::HostName;
 use lvsmon::pair::talk::delivered::SECTION_GROUP;
 use lvsmon::pair::talk::{EventId, EventKind};
@@ -30,8 +29,6 @@ pub(super) struct OneWay {
     is_cut: [bool; 2],
     /// When that changed last; none where the file has no such host.
     changed: Option<Mono>,
-    /// Numbers that were given up for others, as `GROUP/SERVICE/NUMBER`.
-    renumbered: BTreeMap<String, String>,
 }
 
 impl OneWay {
@@ -44,20 +41,6 @@ impl OneWay {
         if std::mem::take(&mut self.is_cut) != [false; 2] {
             self.changed = Some(now);
         }
-    }
-
-    pub(super) fn renumbered(&mut self, it: &Renumbering) {
-        self.renumbered.insert(it.from.clone(), it.to.clone());
-    }
-
-    /// By which number an outage is known in the end.
-    fn now_called(&self, outage: &str) -> String {
-        let mut now = outage;
-        let mut seen = BTreeSet::new();
-        while let Some(next) = self.renumbered.get(now).filter(|_| seen.insert(now)) {
-            now = next;
-        }
-        now.to_owned()
     }
 }
 
@@ -154,7 +137,9 @@ impl World {
         let mut told: BTreeMap<String, Option<Mono>> = BTreeMap::new();
         for mail in self.mails.iter().filter(|it| it.about == About::OneWay) {
             let id = EventId::of(&mail.event).unwrap();
-            let over = told.entry(self.one_way.now_called(id.outage)).or_default();
+            let over = told
+                .entry(self.renumbered.now_called(id.outage))
+                .or_default();
             if id.kind == EventKind::Up {
                 *over = Some(mail.at);
             } else if over.is_some_and(|over| !self.was_unheard(over, mail.at)) {
@@ -171,7 +156,9 @@ impl World {
         }
         for (side, director) in self.directors.iter().enumerate() {
             for event in director.outbox.waiting() {
-                let outage = self.one_way.now_called(EventId::of(&event).unwrap().outage);
+                let outage = self
+                    .renumbered
+                    .now_called(EventId::of(&event).unwrap().outage);
                 assert!(!told.contains_key(&outage), "{side} holds {event} for ever");
             }
         }

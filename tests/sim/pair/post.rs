@@ -6,22 +6,31 @@ use std::sync::Arc;
 
 use lvsmon::engine::event::Renumbering;
 use lvsmon::pair::ledger::{Line, Page};
-use lvsmon::pair::post::{Admission, Forgotten, Origin, Stage, Terms, Tidings};
+use lvsmon::pair::post::{Admission, Forgotten, Origin, Stage, Terms, Tidings, Why};
 use lvsmon::pair::talk::Delivery;
 use lvsmon::pair::{Hearing, Letter, Post, Speaking};
 use lvsmon::time::Now;
 
 use super::About;
 
+/// An event that a director was to tell, and why it does not.
+#[derive(Debug)]
+pub(crate) struct Dropped {
+    pub(crate) event: Arc<str>,
+    pub(crate) why: Why,
+}
+
 /// All of one director.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     post: Post,
-    /// Which outage of which host each letter is about.
-    letters: BTreeMap<u64, About>,
+    /// The event of each letter as it was called, and which outage of which host it is about.
+    letters: BTreeMap<u64, (Arc<str>, About)>,
     last: u64,
     /// The file beside the spool.
     ledger: String,
+    /// What was not told here and is not held any more.
+    dropped: Vec<Dropped>,
 }
 
 impl Outbox {
@@ -35,6 +44,7 @@ impl Outbox {
             letters: BTreeMap::new(),
             last: 0,
             ledger: String::new(),
+            dropped: Vec::new(),
         }
     }
 
@@ -64,6 +74,7 @@ impl Outbox {
             letters: self.letters,
             last: self.last,
             ledger: self.ledger,
+            dropped: self.dropped,
             ..new
         };
         new.forget(&renumbered.forgotten);
@@ -93,8 +104,14 @@ impl Outbox {
             stage: Stage::of(self.post.speaking()),
         };
         self.last += 1;
-        if self.post.admit(self.last, letter, |_| true) == Admission::Taken {
-            self.letters.insert(self.last, about);
+        let event: Arc<str> = event.into();
+        match self.post.admit(self.last, letter, |_| true) {
+            Admission::Taken => drop(self.letters.insert(self.last, (event, about))),
+            Admission::Needless => self.dropped.push(Dropped {
+                event,
+                why: Why::ToldElsewhere,
+            }),
+            Admission::Known(_) => {}
         }
     }
 
@@ -118,12 +135,17 @@ impl Outbox {
         letters.flat_map(|it| it.events.iter().cloned())
     }
 
+    /// What was dropped since this was asked last.
+    pub(crate) fn take_dropped(&mut self) -> Vec<Dropped> {
+        std::mem::take(&mut self.dropped)
+    }
+
     /// The next one leaves: its number, its event, and what it is about.
     pub(crate) fn next(&mut self) -> Option<(u64, Arc<str>, About)> {
         let stage = |number| Some(self.post.letter(number)?.stage);
         let mut letters = self.letters.iter().filter(|_| self.has_work());
         // Of one that is on its way this director is still to hear.
-        let (&number, about) = letters.find(|(it, _)| stage(**it) != Some(Stage::UnderWay))?;
+        let (&number, (_, about)) = letters.find(|(it, _)| stage(**it) != Some(Stage::UnderWay))?;
         let about = about.clone();
         self.post.leaves(number);
         let event = self.post.letter(number)?.events.first()?;
@@ -160,8 +182,10 @@ impl Outbox {
     }
 
     fn forget(&mut self, forgotten: &[Forgotten]) {
-        for Forgotten { number, .. } in forgotten {
-            self.letters.remove(number);
+        for &Forgotten { number, why } in forgotten {
+            let letter = self.letters.remove(&number);
+            let dropped = letter.map(|(event, _)| Dropped { event, why });
+            self.dropped.extend(dropped);
         }
     }
 }

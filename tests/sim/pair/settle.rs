@@ -53,6 +53,8 @@ impl World {
         self.nothing_has_two_ids();
         self.nothing_is_told_as_another();
         self.nothing_is_told_twice();
-        self.flaps_end_well();
+        self.outages_end_well();
+        self.what_is_dropped_is_needless();
+        self.nothing_waits();
     }
 }

@@ -32,6 +32,28 @@ impl World {
         }
     }
 
+    /// Whatever was told of a host, the last word is that it is back: but for what a director tells
+    /// that could not hear of the end, and is heard no more before it tells that too.
+    pub(super) fn outages_end_well(&self) {
+        let mut last: BTreeMap<&About, &Mail> = BTreeMap::new();
+        let outages = |it: &&Mail| matches!(it.about, About::Outage(..));
+        for mail in self.mails.iter().filter(outages) {
+            last.insert(&mail.about, mail);
+        }
+        for mail in last.values() {
+            let is_end = |it: &Mail| EventId::of(&it.event).unwrap().kind == EventKind::Up;
+            let mut ends = self
+                .mails
+                .iter()
+                .filter(|it| it.about == mail.about && is_end(it));
+            let is_excused = ends.any(|it| self.was_unheard(it.at, mail.at));
+            assert!(
+                is_end(mail) || is_excused,
+                "told last of a host that is back: {mail:?}"
+            );
+        }
+    }
+
     /// A mail comes twice only where its director dies, or loses its role or the link, before
     /// the other one hears of it.
     pub(super) fn nothing_is_told_twice(&self) {

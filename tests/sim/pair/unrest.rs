@@ -11,7 +11,6 @@ use lvsmon::lvs::Command;
 use lvsmon::lvs::diff::{diff, owned};
 use lvsmon::lvs::replay;
 use lvsmon::model::Model;
-use lvsmon::pair::talk::{EventId, EventKind};
 use lvsmon::time::Mono;
 
 use super::{About, Coming, World, load, site};
@@ -217,18 +216,6 @@ impl World {
             };
             !is_one_sided || mails.iter().any(|mail| mail.about == *about)
         });
-    }
-
-    /// Whatever was told of a host that came and went, the last word is that it is back.
-    pub(super) fn flaps_end_well(&self) {
-        for &(host, index) in &self.unrest.flapped {
-            let about = About::Outage(host, index);
-            let mut mails = self.mails.iter().rev();
-            let last = mails.find(|it| it.about == about);
-            let is_end =
-                last.is_none_or(|it| EventId::of(&it.event).unwrap().kind == EventKind::Up);
-            assert!(is_end, "told last of a host that is back: {last:?}");
-        }
     }
 
     /// The applier: what the kernel refuses is tried again.
