@@ -32,11 +32,14 @@ pub(crate) enum Deaf {
 
 /// Looks at what has this name, without opening it.
 pub(crate) fn look(path: &Path) -> Result<Writers, Deaf> {
-    let named = fs::symlink_metadata(path).map_err(|error| match deaf(&error) {
-        Deaf::Missing if path.parent().is_some_and(|folder| !folder.exists()) => Deaf::NoFolder,
-        why => why,
-    })?;
-    check(&named)
+    let has_no_folder = || path.parent().is_some_and(|folder| !folder.exists());
+    match fs::symlink_metadata(path) {
+        Ok(named) => check(&named),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && has_no_folder() => {
+            Err(Deaf::NoFolder)
+        }
+        Err(error) => Err(deaf(&error)),
+    }
 }
 
 /// What the system's refusal means.

@@ -1,34 +1,32 @@
 //! What a person reads of the daemon's life: log lines, and the same for `events`.
 //!
 //! One line for each change of state; nothing for a healthy check. The message is a constant
-//! phrase, everything variable is a field. What came of looking at the table: `table`.
+//! phrase, everything variable is a field. What came of looking at the table: `table`; of alerts:
+//! `alerts`.
 
+mod alerts;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::daemon::chronicle::alerts::OpenAlert;
+pub(super) use crate::daemon::chronicle::alerts::Way;
 use crate::daemon::chronicle::table::TableTrouble;
 use crate::daemon::syslog;
 use crate::engine::event::{
-    AlertCall, AlertId, Cause, DeliveryOutcome, Note, RunId, SectionNews, ServerChange, Suppressed,
-    Suppression, Wish,
+    AlertId, Cause, Note, RunId, SectionNews, ServerChange, Suppressed, Suppression, Wish,
 };
 use crate::engine::manual::EntryKey;
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::model::{Model, ServiceId};
-use crate::pair::post::OVERTAKEN;
 use crate::text::{cut, one_line};
 use crate::time::{Readable, Wall};
-use crate::wire::why::DeliveryRow;
 use crate::wire::{EventRow, EventsAnswer, rules, wishes};
 
 /// Events kept for readers: a day of a calm farm, the last minutes of a storm; about 200 kB.
 const EVENTS_MAX: usize = 1_000;
-
-/// Alerts whose delivery is remembered: as many as a full outbox holds.
-const OPEN_MAX: usize = 10_000;
 
 /// Bytes of a summary in a log line or an event: a monitor without line ends says 120 kB in one.
 const SUMMARY_MAX: usize = 500;
@@ -48,30 +46,6 @@ pub(super) struct Chronicle {
     out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
     /// When a real server went in or out; those that never did since the start are not named.
     changed: BTreeMap<(VirtualServiceKey, RealServerKey), Wall>,
-}
-
-/// What is known of an alert that is not delivered, or not by this director.
-#[derive(Debug)]
-struct OpenAlert {
-    delivery: DeliveryRow,
-    /// Where it was said to go.
-    way: Way,
-    /// Of which service, and what; none once it was said what became of it.
-    subject: Option<(String, String)>,
-}
-
-/// Where an alert goes from the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Out, to those who are to be told.
-    Out,
-    /// It waits, though this director is to tell people: until the table was looked at since the
-    /// takeover, or its role and the peer were heard.
-    Kept,
-    /// It waits: the other director of the pair tells people.
-    Held,
-    /// An observer sends nothing.
-    Nowhere,
 }
 
 impl Chronicle {
@@ -120,21 +94,8 @@ impl Chronicle {
                 service,
                 exit,
                 summary,
-            } => {
-                let (group, name) = names(model, *service);
-                let summary = cut(summary, SUMMARY_MAX);
-                // The names are priorities in syslog, which are mon's: see `syslog`.
-                tracing::info!(name: syslog::CRIT, group, service = name, exit, summary, "service down");
-                let text = format!("down: {summary}");
-                self.keep(time, "service_down", of(model, *service), text);
-            }
-            Note::ServiceUp { service, outage } => {
-                let (group, name) = names(model, *service);
-                let outage = Readable(*outage);
-                tracing::info!(group, service = name, %outage, "service up");
-                let text = format!("up after {outage}");
-                self.keep(time, "service_up", of(model, *service), text);
-            }
+            } => self.service_down(time, model, *service, (*exit, summary)),
+            Note::ServiceUp { service, outage } => self.service_up(time, model, *service, *outage),
             Note::AnotherOutage(service) => self.another_outage(time, model, *service),
             // 10,000 of them follow each start; a reader finds the state in `services`.
             Note::ServiceTested(service) => {
@@ -191,6 +152,29 @@ impl Chronicle {
                 self.acknowledged_there(time, model, *service, comment);
             }
         }
+    }
+
+    fn service_down(
+        &mut self,
+        time: Wall,
+        model: &Model,
+        service: ServiceId,
+        (exit, summary): (i32, &str),
+    ) {
+        let (group, name) = names(model, service);
+        let summary = cut(summary, SUMMARY_MAX);
+        // The names are priorities in syslog, which are mon's: see `syslog`.
+        tracing::info!(name: syslog::CRIT, group, service = name, exit, summary, "service down");
+        let text = format!("down: {summary}");
+        self.keep(time, "service_down", of(model, service), text);
+    }
+
+    fn service_up(&mut self, time: Wall, model: &Model, service: ServiceId, outage: Duration) {
+        let (group, name) = names(model, service);
+        let outage = Readable(outage);
+        tracing::info!(group, service = name, %outage, "service up");
+        let text = format!("up after {outage}");
+        self.keep(time, "service_up", of(model, service), text);
     }
 
     fn acknowledged_there(&mut self, time: Wall, model: &Model, service: ServiceId, comment: &str) {
@@ -417,147 +401,6 @@ impl Chronicle {
         };
         self.keep(time, kind, None, text);
     }
-
-    /// An alert goes to the outbox.
-    pub(super) fn sent(&mut self, time: Wall, call: &AlertCall, way: Way) {
-        let (group, service, alert) = (&*call.group, &*call.name, &*call.command.name);
-        let (kind, period) = (call.kind.word(), &*call.period);
-        let summary = cut(&call.summary, SUMMARY_MAX);
-        let (id, event) = (call.id.0, &*call.event);
-        match way {
-            Way::Out => tracing::info!(
-                name: syslog::ALERT, group, service, period, alert, kind, id, event, summary,
-                "alert sent"
-            ),
-            Way::Held => tracing::info!(
-                group,
-                service,
-                period,
-                alert,
-                kind,
-                id,
-                event,
-                summary,
-                "alert held, the other director tells people"
-            ),
-            Way::Kept => tracing::info!(
-                group,
-                service,
-                period,
-                alert,
-                kind,
-                id,
-                event,
-                summary,
-                "alert waits, this director does not know yet what was told"
-            ),
-            // Whoever does not send it says what would have been sent.
-            Way::Nowhere => {}
-        }
-        if self.open.len() >= OPEN_MAX {
-            self.open.pop_first();
-        }
-        let open = OpenAlert {
-            delivery: DeliveryRow::Waiting,
-            way,
-            subject: Some((
-                format!("{group}/{service}"),
-                format!("{kind} alert to {alert}"),
-            )),
-        };
-        self.open.insert(call.id, open);
-        let where_to = match way {
-            Way::Out => "alert to",
-            Way::Held => "alert held for the other director:",
-            Way::Kept => "alert waits to be sent:",
-            Way::Nowhere => "alert would go to",
-        };
-        let text = format!("{kind} {where_to} {alert}: {summary}");
-        self.keep(time, "alert", Some(format!("{group}/{service}")), text);
-    }
-
-    /// What is known of an alert that was sent in this daemon's life.
-    pub(super) fn delivery(&self, alert: AlertId) -> DeliveryRow {
-        let open = self.open.get(&alert).map(|open| open.delivery.clone());
-        open.unwrap_or(DeliveryRow::Delivered)
-    }
-
-    /// What became of an alert.
-    pub(super) fn delivered(&mut self, time: Wall, id: u64, delivery: &DeliveryOutcome) {
-        match delivery {
-            DeliveryOutcome::Done => self.done(time, id),
-            DeliveryOutcome::Elsewhere => {
-                self.left(time, id, DeliveryRow::Elsewhere, "it has told it");
-            }
-            DeliveryOutcome::Overtaken => self.overtaken(time, id),
-            DeliveryOutcome::Left => {
-                let why = "it was to tell it; that it did was not heard";
-                self.left(time, id, DeliveryRow::Left, why);
-            }
-            // What would have been sent was logged by whoever did not send it.
-            DeliveryOutcome::Observed => {
-                if let Some(open) = self.open.get_mut(&AlertId(id)) {
-                    open.delivery = DeliveryRow::GivenUp("lvsmon only observes".to_owned());
-                }
-            }
-            DeliveryOutcome::GivenUp(why) => {
-                if let Some(open) = self.open.get_mut(&AlertId(id)) {
-                    open.delivery = DeliveryRow::GivenUp(cut(why, SUMMARY_MAX).to_owned());
-                }
-                tracing::error!(id, why, "alert given up");
-                self.keep(time, "alert_given_up", None, why.clone());
-            }
-        }
-    }
-
-    /// An alert was delivered. Of one that was said to wait people read that it does no more.
-    fn done(&mut self, time: Wall, id: u64) {
-        let open = self.open.remove(&AlertId(id));
-        let kept = open.filter(|open| open.way == Way::Kept || open.way == Way::Held);
-        let Some((service, what)) = kept.and_then(|open| open.subject) else {
-            tracing::debug!(id, "alert delivered");
-            return;
-        };
-        tracing::info!(name: syslog::ALERT, service, what, id, "alert sent, which had waited");
-        self.keep(
-            time,
-            "alert",
-            Some(service),
-            format!("{what} sent, which had waited"),
-        );
-    }
-
-    /// The other director tells an alert, or was to. One that was said to be sent was not.
-    fn left(&mut self, time: Wall, id: u64, delivery: DeliveryRow, why: &str) {
-        let open = self.open.get_mut(&AlertId(id));
-        let sent = open.and_then(|open| {
-            open.delivery = delivery;
-            open.subject.take().filter(|_| open.way != Way::Held)
-        });
-        let Some((service, what)) = sent else {
-            tracing::debug!(id, why, "alert left to the other director");
-            return;
-        };
-        tracing::info!(service, what, id, why, "alert left to the other director");
-        let text = format!("{what} left to the other director: {why}");
-        self.keep(time, "alert_left", Some(service), text);
-    }
-
-    /// Nobody hears of it any more, which nobody has said: however it was to go.
-    fn overtaken(&mut self, time: Wall, id: u64) {
-        let open = self.open.get_mut(&AlertId(id));
-        let subject = open.and_then(|open| {
-            open.delivery = DeliveryRow::Overtaken;
-            open.subject.take()
-        });
-        let Some((service, what)) = subject else {
-            tracing::info!(id, why = OVERTAKEN, "alert told to nobody");
-            return;
-        };
-        tracing::info!(service, what, id, why = OVERTAKEN, "alert told to nobody");
-        let text = format!("{what} told to nobody: it {OVERTAKEN}");
-        self.keep(time, "alert_dropped", Some(service), text);
-    }
 }
 
 /// A run ended; only with `LVSMON_LOG=debug`.
@@ -678,26 +521,18 @@ mod tests {
         )
         .expect("a good file");
         let mut chronicle = Chronicle::default();
-        let mut tell_of = |second, change, since| {
+        let mut tell = |second, change| {
             let note = Note::Server {
                 virtual_service: "10.0.0.3:80/tcp".parse().expect("a key"),
                 server: RealServerKey(([192, 168, 0, 1], 80).into()),
                 change,
-                since: Wall::from_seconds(since),
+                since: Wall::from_seconds(second),
             };
             let last = chronicle.number;
             chronicle.note(Wall::from_seconds(second), &model, &note, None);
             let events = chronicle.after(last).events;
             events.into_iter().map(|it| it.text).collect::<Vec<_>>()
         };
-        // The daemon before this one took it out.
-        let before = ServerChange::OutByWish("the disable by ann".to_owned());
-        tell_of(100, before, 40);
-        assert_eq!(
-            tell_of(101, ServerChange::In, 101),
-            ["192.168.0.1:80 in 10.0.0.3:80/tcp after 1m1s"]
-        );
-        let mut tell = |second, change| tell_of(second, change, second);
         let cause = |text: &str, about| Cause {
             service: ServiceId(0),
             host: None,
@@ -754,93 +589,24 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_that_is_left_to_the_other_director_is_no_alert_that_was_sent() {
+    fn how_long_one_was_out_counts_from_before_the_start() {
+        let (model, _) = crate::config::load_text("").expect("an empty file is good");
         let mut chronicle = Chronicle::default();
-        let call = crate::alert::notice::tests::call();
-        let time = Wall::from_seconds(1);
-        let mut texts = |way| {
-            let last = chronicle.number;
-            chronicle.sent(time, &call, way);
-            chronicle.delivered(time, call.id.0, &DeliveryOutcome::Elsewhere);
-            let events = chronicle.after(last).events.into_iter();
-            events.map(|it| (it.kind, it.text)).collect::<Vec<_>>()
-        };
-        let text = |kind: &str, text: &str| (kind.to_owned(), text.to_owned());
-        assert_eq!(
-            texts(Way::Out),
-            [
-                text("alert", "failure alert to mail.alert: web1"),
-                text(
-                    "alert_left",
-                    "failure alert to mail.alert left to the other director: it has told it"
-                ),
-            ]
-        );
-        assert_eq!(
-            texts(Way::Held),
-            [text(
-                "alert",
-                "failure alert held for the other director: mail.alert: web1"
-            )],
-            "that was said"
-        );
-        assert_eq!(
-            texts(Way::Kept),
-            [
-                text("alert", "failure alert waits to be sent: mail.alert: web1"),
-                text(
-                    "alert_left",
-                    "failure alert to mail.alert left to the other director: it has told it"
-                ),
-            ]
-        );
-    }
-
-    /// What is said to be sent is, unless something else is said.
-    #[test]
-    fn an_alert_that_waited_is_said_to_be_sent_when_it_was() {
-        let mut chronicle = Chronicle::default();
-        let call = crate::alert::notice::tests::call();
-        let time = Wall::from_seconds(1);
-        for (way, after) in [
-            (Way::Out, None),
-            (
-                Way::Kept,
-                Some("failure alert to mail.alert sent, which had waited"),
-            ),
-            (
-                Way::Held,
-                Some("failure alert to mail.alert sent, which had waited"),
-            ),
+        let wish = "the disable by ann".to_owned();
+        for (second, change, since) in [
+            (100, ServerChange::OutByWish(wish), 40),
+            (101, ServerChange::In, 101),
         ] {
-            chronicle.sent(time, &call, way);
-            let last = chronicle.number;
-            chronicle.delivered(time, call.id.0, &DeliveryOutcome::Done);
-            let events = chronicle.after(last).events;
-            let texts: Vec<&str> = events.iter().map(|it| it.text.as_str()).collect();
-            assert_eq!(texts, after.as_slice(), "{way:?}");
-            assert_eq!(chronicle.delivery(call.id), DeliveryRow::Delivered);
+            let note = Note::Server {
+                virtual_service: "10.0.0.3:80/tcp".parse().expect("a key"),
+                server: RealServerKey(([192, 168, 0, 1], 80).into()),
+                change,
+                since: Wall::from_seconds(since),
+            };
+            chronicle.note(Wall::from_seconds(second), &model, &note, None);
         }
-    }
-
-    #[test]
-    fn an_alert_that_nobody_tells_is_said_however_it_was_to_go() {
-        let mut chronicle = Chronicle::default();
-        let call = crate::alert::notice::tests::call();
-        let time = Wall::from_seconds(1);
-        for way in [Way::Out, Way::Kept, Way::Held] {
-            chronicle.sent(time, &call, way);
-            let last = chronicle.number;
-            for _ in 0..2 {
-                chronicle.delivered(time, call.id.0, &DeliveryOutcome::Overtaken);
-            }
-            let events = chronicle.after(last).events.into_iter();
-            let events: Vec<_> = events.map(|it| (it.kind, it.text)).collect();
-            let text = "failure alert to mail.alert told to nobody: it began and ended unheard of \
-                        before a later outage that the other director told";
-            assert_eq!(events, [("alert_dropped".to_owned(), text.to_owned())]);
-            assert_eq!(chronicle.delivery(call.id), DeliveryRow::Overtaken);
-        }
+        let last = chronicle.after(1).events.remove(0).text;
+        assert_eq!(last, "192.168.0.1:80 in 10.0.0.3:80/tcp after 1m1s");
     }
 
     #[test]

@@ -137,6 +137,21 @@ pub(super) struct SavedWish {
     caution: Caution,
 }
 
+/// What is said at the deadline of a drain whose server a reload took out, and no drain.
+fn taken_by_the_file(seen: Seen, active: u32, tied: &str) -> String {
+    let has_it = match seen {
+        Seen::Absent => "it is out of the table",
+        Seen::Quiesced | Seen::Takes => "it is to leave the table",
+    };
+    let last = match seen {
+        Seen::Absent if active == 0 => String::new(),
+        Seen::Absent => format!("; it was last seen with {active} active connections"),
+        Seen::Quiesced => format!("; it was last seen with {active} active connections{tied}"),
+        Seen::Takes => "; nobody knows its connections, or new ones still reach it".to_owned(),
+    };
+    format!("the time of the drain is over, and the file no longer has the server: {has_it}{last}")
+}
+
 /// When `until` comes of what was said at `since`. No span is longer than it was when it was asked
 /// for, nor than anybody may ask for, whatever the clock says since.
 pub(super) fn due(now: Now, since: Wall, until: Wall) -> Mono {
@@ -289,26 +304,7 @@ impl WishInForce {
             Drained::Left => {
                 format!("not drained: it left the table with {active} active connections")
             }
-            // The file took it out, and no drain.
-            Drained::Deadline if self.lost.is_some() => {
-                let has_it = match seen {
-                    Seen::Absent => "it is out of the table",
-                    Seen::Quiesced | Seen::Takes => "it is to leave the table",
-                };
-                let last = match seen {
-                    Seen::Absent if active == 0 => String::new(),
-                    Seen::Absent => format!("; it was last seen with {active} active connections"),
-                    Seen::Quiesced => {
-                        format!("; it was last seen with {active} active connections{tied}")
-                    }
-                    Seen::Takes => {
-                        "; nobody knows its connections, or new ones still reach it".to_owned()
-                    }
-                };
-                format!(
-                    "the time of the drain is over, and the file no longer has the server: {has_it}{last}"
-                )
-            }
+            Drained::Deadline if self.lost.is_some() => taken_by_the_file(seen, active, &tied),
             // The table follows behind it, and may not be known.
             Drained::Deadline => match seen {
                 Seen::Quiesced => format!(
