@@ -83,7 +83,13 @@ fn an_alert_is_not_called_sent_while_it_waits_for_the_peer() {
     let relay = Relay::start(&[]);
     let world = World::new();
     let [mut one, two] = Director::pair(&world);
-    one.configure_mail(&relay, &link(&one, &two));
+    // It has no role that it would have to hear first.
+    let settings = format!(
+        "{}mail_relay = {}\nmail_domain = d.example\nmail_group_wait = 0s\n",
+        link(&one, &two),
+        relay.url()
+    );
+    one.configure_with(&settings, "\t    alert mail.alert ops@d.example\n");
     world.fails();
     one.start();
     wait_until("the mail", SOON, || relay.mails().len() == 1);
