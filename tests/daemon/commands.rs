@@ -305,11 +305,13 @@ fn table_without_a_daemon_compares_the_file_and_says_so() {
     );
     let json: Value = serde_json::from_slice(&farm.output(&["table", "--json"]).stdout).unwrap();
     assert_eq!(json["source"], "file");
-    assert_eq!(json["virtual_services"][0]["actual"], "present");
-    assert_eq!(
-        json["virtual_services"][0]["real_servers"][0]["actual"],
-        "out"
-    );
+    let service = &json["virtual_services"][0];
+    assert_eq!(service["actual"], "present");
+    assert_eq!(service["wanted"], "by_others");
+    let server = &service["real_servers"][0];
+    assert_eq!(server["actual"], "out");
+    // Nobody checks: nobody knows.
+    assert_eq!(server["wanted"], "as_found");
 }
 
 #[test]
