@@ -1,5 +1,7 @@
 //! What does the id of an event say, and which events does another one make needless?
 
+use std::iter;
+
 /// The parts of an event id, `GROUP/SERVICE/BEGAN/KIND/NUMBER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventId<'a> {
@@ -105,24 +107,32 @@ pub enum EventKind<'a> {
 
 impl<'a> EventKind<'a> {
     /// All that this version knows.
-    const KNOWN: [EventKind<'static>; 11] = [
-        EventKind::Failure,
-        EventKind::Up,
-        EventKind::Startup,
-        EventKind::Trap,
-        EventKind::TrapTimeout,
-        EventKind::Ack,
-        EventKind::Disable,
-        EventKind::Test,
-        EventKind::Redistributed,
-        EventKind::Contested,
-        EventKind::ContestedOver,
-    ];
+    fn known() -> impl Iterator<Item = EventKind<'static>> {
+        iter::successors(Some(EventKind::Failure), |kind| kind.next())
+    }
+
+    /// The next one of those; none behind the last. Each kind has its place here, or its own word
+    /// would be read as one that is not known.
+    const fn next(self) -> Option<EventKind<'static>> {
+        match self {
+            Self::Failure => Some(EventKind::Up),
+            Self::Up => Some(EventKind::Startup),
+            Self::Startup => Some(EventKind::Trap),
+            Self::Trap => Some(EventKind::TrapTimeout),
+            Self::TrapTimeout => Some(EventKind::Ack),
+            Self::Ack => Some(EventKind::Disable),
+            Self::Disable => Some(EventKind::Test),
+            Self::Test => Some(EventKind::Redistributed),
+            Self::Redistributed => Some(EventKind::Contested),
+            Self::Contested => Some(EventKind::ContestedOver),
+            Self::ContestedOver | Self::Other(_) => None,
+        }
+    }
 
     /// The kind of that word.
     #[must_use]
     pub fn of(word: &'a str) -> Self {
-        let known = Self::KNOWN.into_iter().find(|kind| kind.word() == word);
+        let known = EventKind::known().find(|kind| kind.word() == word);
         known.unwrap_or(Self::Other(word))
     }
 
@@ -152,9 +162,10 @@ mod tests {
 
     #[test]
     fn a_kind_is_read_as_it_is_written_whatever_the_version() {
-        for kind in EventKind::KNOWN {
+        for kind in EventKind::known() {
             assert_eq!(EventKind::of(kind.word()), kind);
         }
+        assert_eq!(EventKind::known().count(), 11);
         assert_eq!(EventKind::of("later"), EventKind::Other("later"));
         let id = EventId::of("a/b/17/later/2").unwrap();
         assert_eq!(id.within("a/b/18"), "a/b/18/later/2");
