@@ -28,7 +28,7 @@ use crate::model::{HostName, ServiceId};
 use crate::time::Now;
 
 /// What a check between two slots is to look at.
-struct Errand {
+struct Planned {
     purpose: Purpose,
     /// None: all hosts, the service as a whole.
     hosts: Option<BTreeSet<HostName>>,
@@ -89,25 +89,25 @@ impl Engine {
         self.timetable.wait_between(id, lane, now.mono);
     }
 
-    /// The errand of a service that has a place for a check between two slots.
-    fn errand(&mut self, id: ServiceId) -> Option<Errand> {
+    /// What is planned of a service that has a place for a check between two slots.
+    fn planned(&mut self, id: ServiceId) -> Option<Planned> {
         let tripped = self.tripwires.take_tripped(id);
         if !tripped.is_empty() {
-            return Some(Errand {
+            return Some(Planned {
                 purpose: Purpose::Trip,
                 hosts: Some(tripped.keys().cloned().collect()),
                 tripped: tripwire::ended(tripped),
             });
         }
         if self.witnesses.is_wanted(id) {
-            return Some(Errand {
+            return Some(Planned {
                 purpose: Purpose::Witness,
                 hosts: None,
                 tripped: BTreeSet::new(),
             });
         }
         let recheck = self.bindings.wants_recheck(id)?;
-        Some(Errand {
+        Some(Planned {
             purpose: Purpose::Recheck,
             hosts: match recheck.scope {
                 RecheckScope::Service => None,
@@ -120,14 +120,14 @@ impl Engine {
     /// A service has a place for a check between two slots: it starts, or the place goes back.
     pub(super) fn start_between(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
-        let errand = self.errand(id);
+        let planned = self.planned(id);
         let monitor = model.service(id).monitor.as_deref();
-        let (Some(errand), Some(monitor), true) = (errand, monitor, self.may_run(now, id)) else {
+        let (Some(planned), Some(monitor), true) = (planned, monitor, self.may_run(now, id)) else {
             return self.back_to_slot(now, id);
         };
         let hosts = call::checked_hosts(&model, &self.disabled, id);
         let mut hosts = self.without_failing(now, id, hosts);
-        if let Some(only) = &errand.hosts {
+        if let Some(only) = &planned.hosts {
             hosts.retain(|host| only.contains(host));
         }
         self.last_run = self.last_run.saturating_add(1);
@@ -136,8 +136,8 @@ impl Engine {
         let is_nothing = hosts.is_empty() && monitor.appends_hosts;
         match call::attempt(&model, hosts, id, monitor, state, run) {
             Attempt::Run(mut run) if !is_nothing => {
-                run.purpose = errand.purpose;
-                let mut tripped = errand.tripped;
+                run.purpose = planned.purpose;
+                let mut tripped = planned.tripped;
                 tripped.extend(self.give_way(id, &run.hosts, actions));
                 run.let_go = self.clear_the_way(now, id, (&run.hosts, &tripped), actions);
                 self.go(now, *run, tripped, actions);
