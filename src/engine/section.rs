@@ -8,11 +8,13 @@
 //! | what is wanted of a section, and when does that change by itself | `wanted` |
 //! | what is remembered of a section's servers between two decisions | `memory` |
 //! | does the kernel's table serve its clients so | `in_table` |
+//! | in which virtual services do two looks at the table differ | `differing` |
 //!
 //! All but `count` and `memory` are functions of what is known. Not here: claims to real
 //! servers and the journal of what is owned ([`crate::engine::binding`]).
 
 pub(crate) mod count;
+mod differing;
 pub(crate) mod in_table;
 pub(crate) mod live;
 pub(crate) mod memory;

@@ -3,6 +3,7 @@
 //! or `each`; what is wanted is read as `10.0.0.3:80/tcp foreign 192.168.0.1=in`.
 
 mod carried;
+mod many;
 mod names;
 mod random;
 mod sections;

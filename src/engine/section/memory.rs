@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::effort::look;
 use crate::engine::binding;
 use crate::engine::event::{Action, Contested, TableOutcome};
 use crate::engine::manual::Effect;
 use crate::engine::saved::Saved;
 use crate::engine::section::count::{Past, Tally};
+use crate::engine::section::differing::differing;
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
@@ -459,6 +461,21 @@ impl Sections {
         let now_that: BTreeSet<VirtualServiceKey> = now_that.copied().collect();
         let differing = before_that.symmetric_difference(&now_that);
         changed.extend(differing.filter(|key| self.states.contains_key(key)));
+        changed.extend(self.drained(model, (actual, outcome), address, now, actions));
+        changed.extend(self.found_otherwise(before));
+        changed
+    }
+
+    /// Sections with a server whose last connection has ended since it was withdrawn.
+    fn drained(
+        &mut self,
+        model: &Model,
+        (actual, outcome): (&Table, &TableOutcome),
+        address: impl Fn(VirtualServiceKey, &Word) -> Option<RealServerKey>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
         for (&key, state) in &mut self.states {
             let Some(section) = model.virtual_services.get(state.index) else {
                 continue;
@@ -469,7 +486,6 @@ impl Sections {
                 let own = declared.map(|it| it.own).unwrap_or_default();
                 matches!(on_failure(section, own), OnFailure::Drain(_))
             };
-            let servers = actual.get(&key).map(|entry| &entry.servers);
             for (word, memory) in &mut state.memories {
                 let out = memory.out.as_mut().filter(|it| it.drained == Drained::No);
                 let Some(out) = out.filter(|_| drains(word)) else {
@@ -478,7 +494,9 @@ impl Sections {
                 let Some(server) = address(key, word) else {
                     continue;
                 };
-                let found = servers.and_then(|servers| servers.get(&server));
+                look();
+                let entry = actual.get(&key);
+                let found = entry.and_then(|entry| entry.servers.get(&server));
                 let weight = found.map_or(Weight(0), |found| found.weight);
                 let counts = outcome.connections.get(&(key, server));
                 let active = counts.map_or(0, |counts| counts.active);
@@ -488,23 +506,42 @@ impl Sections {
                     changed.insert(key);
                 }
             }
-            // A server without a verdict counts as serving where the kernel has it.
-            let then = before.as_ref().and_then(|(table, _)| table.get(&key));
-            // While verdicts are waited for, one that failed is kept only where the kernel has it.
-            // One that was put in for want of others is as found from then on.
-            let is_untested = |role: &ServerRole| {
-                matches!(
-                    role,
-                    ServerRole::AsFound | ServerRole::InUntested | ServerRole::OutUntested
-                )
-            };
-            if then.map(|entry| &entry.servers) != servers && state.roles.values().any(is_untested)
-            {
-                changed.insert(key);
+        }
+        changed
+    }
+
+    /// Sections without a verdict of which the table has other servers than at the look `before`.
+    fn found_otherwise(
+        &mut self,
+        before: Option<(Arc<Table>, Arc<Desired>)>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
+        let Some((table, wanted)) = &self.look else {
+            return changed;
+        };
+        let (table_before, wanted_before) = before.unwrap_or_default();
+        let mut keys = differing(&table_before, table, |then, now| {
+            then.servers == now.servers
+        });
+        for key in &keys {
+            look();
+            // A server without a verdict counts as serving where the kernel has it. While verdicts
+            // are waited for, one that failed is kept only where the kernel has it. One that was
+            // put in for want of others is as found from then on.
+            let state = self.states.get(key);
+            if state.is_some_and(|it| it.roles.values().any(|role| role.is_untested())) {
+                changed.insert(*key);
             }
+        }
+        keys.extend(differing(&wanted_before, wanted, |then, now| then == now));
+        for key in keys {
+            look();
+            let Some(state) = self.states.get_mut(&key) else {
+                continue;
+            };
             let mut roles = state.roles.values();
             let is_all_as_found = roles.all(|role| *role == ServerRole::AsFound);
-            let is_filled = || is_filled(actual, &outcome.wanted, key);
+            let is_filled = || is_filled(table, wanted, key);
             if state.found == Found::Filled && is_all_as_found && !is_filled() {
                 state.found = Found::Emptied;
                 changed.insert(key);

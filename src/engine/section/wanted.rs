@@ -119,6 +119,13 @@ pub enum ServerRole {
     FallbackOut,
 }
 
+impl ServerRole {
+    /// Whether it stands so for want of a verdict.
+    pub(super) const fn is_untested(self) -> bool {
+        matches!(self, Self::AsFound | Self::InUntested | Self::OutUntested)
+    }
+}
+
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
