@@ -216,6 +216,19 @@ impl Page {
 
     /// Takes out what the monitor would refuse, and says of each why.
     fn mend(&mut self) -> Vec<String> {
+        let refusal = |page: &Self| {
+            look();
+            let words = page.words();
+            HttpOptions::parse(words.get(1..).unwrap_or_default()).err()
+        };
+        let is_of_lines = |it: &Content| it.flags.contains('m') || it.regex.contains("(?");
+        let never_matches = |it: &Content| !is_of_lines(it) && has_inner_start(&it.regex);
+        let content = self.content.as_ref();
+        let never_matches = content.is_some_and(never_matches);
+        // Nothing is to be mended in most pages: one try shows it.
+        if !never_matches && refusal(self).is_none() {
+            return Vec::new();
+        }
         let mut found = Vec::new();
         // Each by itself, so that one is not left out for another's sake.
         let plain = Self {
@@ -223,11 +236,6 @@ impl Page {
             name: None,
             content: None,
             ..self.clone()
-        };
-        let refusal = |page: &Self| {
-            look();
-            let words = page.words();
-            HttpOptions::parse(words.get(1..).unwrap_or_default()).err()
         };
         let name = Self {
             name: self.name.clone(),
@@ -245,11 +253,7 @@ impl Page {
             found.push("the path cannot be asked for as it stands; / is asked for".to_owned());
             self.path = "/".to_owned();
         }
-        let is_of_lines = |it: &Content| it.flags.contains('m') || it.regex.contains("(?");
-        if let Some(content) = &self.content
-            && !is_of_lines(content)
-            && has_inner_start(&content.regex)
-        {
+        if never_matches {
             let text = "the page is not compared: write ^ at the beginning of the expression or \
                         of an alternative, not inside";
             found.push(text.to_owned());

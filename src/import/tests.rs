@@ -1229,6 +1229,22 @@ fn cost_of(
 }
 
 #[test]
+fn a_page_that_is_good_is_tried_once() {
+    let pages = |count| {
+        let head = "virtual_server 10.0.0.1 80 {\n lb_algo wlc\n lb_kind NAT\n protocol TCP\n";
+        let line = |host: String| {
+            format!(
+                " real_server {host} 80 {{\n  HTTP_GET {{\n   url {{\n    path /{host}\n    \
+                 status_code 200\n   }}\n  }}\n }}\n"
+            )
+        };
+        cost_of(Format::Keepalived, count, head, line, "}\n")
+    };
+    // One of nine is the page; the others are the real server and its watch, written and loaded.
+    assert_eq!(pages(300) - pages(200), 100 * 9);
+}
+
+#[test]
 fn work_grows_with_real_servers_and_no_faster() {
     let ldirectord = |count| {
         let line = |host| format!("\treal={host}:80 masq\n");
