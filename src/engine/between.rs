@@ -5,7 +5,8 @@
 //! beside it (see `beside`). All tell the
 //! sections and nobody else: no status, no alert, no history, no binding of an `lvs.alert` line.
 //! Where a trip finds its host down, of which the last run of a slot does not know, the next one is
-//! brought forward, and all the others learn of it. So it is where a witness was asked and is found otherwise than before (D17).
+//! brought forward, and all the others learn of it. So it is where a witness was asked and is found
+//! otherwise than before (D17).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

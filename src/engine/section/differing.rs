@@ -1,7 +1,8 @@
 //! In which virtual services do two tables differ?
 //!
 //! A walk over both side by side, so that what is looked up for each section is looked up for these
-//! only. Thousands of sections come in one after the other, with a look at the table each time. Pure.
+//! only. Thousands of sections come in one after the other, with a look at the table each time.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
