@@ -135,7 +135,8 @@ pub(super) enum Signal {
     Reload,
 }
 
-/// Runs a daemon until a signal of the process ends it. Blocks the thread; call it outside of any runtime.
+/// Runs a daemon until a signal of the process ends it. Blocks the thread; call it outside of any
+/// runtime.
 ///
 /// # Errors
 ///
@@ -287,10 +288,8 @@ fn start(
     let (model, duty) = (Arc::new(loaded.model), options.load.duty);
     let globals = &model.globals;
     log_unbound_ports(globals);
-    let (opened, permissions) = (
-        open_store(&options, globals)?,
-        Permissions::read(&globals.auth)?,
-    );
+    let opened = open_store(&options, globals)?;
+    let permissions = Permissions::read(&globals.auth)?;
     let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
     let (saved, records) = (&opened.saved, opened.saved.records.len());
     chronicle::started(&options.config, &model, records, seed, &zone);
@@ -301,7 +300,6 @@ fn start(
     let (events, inbox) = mpsc::channel(INBOX_MAX);
     let (names, settings) = (Names::system(), OutboxSettings::new(globals));
     let (desired, wanted) = watch::channel(Arc::new(Desired::new()));
-    let backend = applier::place_of(globals, duty);
     let (role, role_kept) = role::begin(globals, saved, clock.now());
     let (tidings, deliveries) = mpsc::channel(TOLD_MAX);
     let outbox = Outbox::of(duty, settings, role::speaking(&role), tidings, &events);
@@ -332,7 +330,7 @@ fn start(
         store: opened.store,
         desired,
         is_unpublished: false,
-        applier: Applier::start(backend, wanted, events, clock)?,
+        applier: Applier::start(applier::place_of(globals, duty), wanted, events, clock)?,
         inbox,
         metrics: Metrics::start(globals, asks),
         asks: asks_inbox,

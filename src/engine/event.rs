@@ -77,8 +77,9 @@ pub enum Event {
         /// Its addresses, or why there are none.
         answer: Result<Vec<IpAddr>, String>,
     },
-    /// What became of an [`AlertCall`]. Nothing follows from it here (D33). It is told all the same:
-    /// it comes by one queue with [`Event::Delivered`], in one order, and the shell reads both.
+    /// What became of an [`AlertCall`]. Nothing follows from it here (D33). It is told all the
+    /// same: it comes by one queue with [`Event::Delivered`], in one order, and the shell reads
+    /// both.
     AlertDone {
         /// Which call.
         alert: AlertId,
