@@ -1,5 +1,6 @@
 //! How often in a row each check was good or bad, counted beside the engine: a real server of a
-//! section is withdrawn where `fall` bad ones were told, and comes back where `rise` good ones were.
+//! section is withdrawn where `fall` bad ones were told, and comes back where `rise` good ones
+//! were.
 //!
 //! What is not known for certain (traps, configurations that change) widens the bounds between
 //! which a count lies.
@@ -262,8 +263,8 @@ impl Health {
         assert!(!is_good, "good, and does not enter: {host} {good:?}");
     }
 
-    /// The name of this host leads elsewhere: what is heard of it is about another machine until all
-    /// is well there.
+    /// The name of this host leads elsewhere: what is heard of it is about another machine until
+    /// all is well there.
     fn elsewhere(&mut self, engine: &Engine, host: &HostName) {
         self.counts.retain(|part, _| part.1 != *host);
         for (_, service) in engine.model().services() {

@@ -84,7 +84,8 @@ impl Wires {
         assert_eq!(found, None, "held while it is checked");
         let hosts = match run.purpose {
             Purpose::Beside => {
-                // One that failed under a run's own check is looked at too, and no connection ended.
+                // One that failed under a run's own check is looked at too, and no connection
+                // ended.
                 let runs = self.runs.values().filter(|(it, _)| it == name);
                 let of_runs = runs.flat_map(|(_, tripped)| &tripped.hosts);
                 let of_runs: BTreeSet<HostName> = of_runs.cloned().collect();

@@ -1,5 +1,5 @@
-//! Hosts that come and go, and idle connections to them: made after a while, ended by a crash, or by a
-//! host that keeps none.
+//! Hosts that come and go, and idle connections to them: made after a while, ended by a crash, or
+//! by a host that keeps none.
 
 use std::time::Duration;
 
