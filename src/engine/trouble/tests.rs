@@ -670,8 +670,8 @@ fn a_number_that_both_agreed_on_stays_behind_a_greater_one_that_was_given_up() {
     assert_eq!(open(&director), agreed + 2);
 }
 
-/// The peer gives a number up that is before an end here, and hears a moment later of which it is: no
-/// director takes it.
+/// The peer gives a number up that is before an end here, and hears a moment later of which it is:
+/// no director takes it.
 #[test]
 fn a_trouble_takes_no_number_that_is_before_an_end_here() {
     for goes_on_there in [true, false] {

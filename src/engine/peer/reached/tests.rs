@@ -342,9 +342,9 @@ fn what_is_over_keeps_the_number_that_people_know_too() {
     }
 }
 
-/// Both told of the service while they did not hear each other, this one of one outage, the other one
-/// of a later one, and of the next. Once people know the end of that, the other one cannot take the
-/// number that is before it; until then whoever speaks keeps its own.
+/// Both told of the service while they did not hear each other, this one of one outage, the other
+/// one of a later one, and of the next. Once people know the end of that, the other one cannot take
+/// the number that is before it; until then whoever speaks keeps its own.
 #[test]
 fn a_number_gives_way_where_the_end_of_a_greater_one_was_told() {
     let all = SPEAKING.iter().flat_map(|it| SPEAKING.map(|to| [*it, to]));
