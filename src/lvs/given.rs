@@ -4,8 +4,12 @@
 //! one: docs/monitors.md. Whether it is used: `weight_from` of the `virtual` section.
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::lvs::Weight;
+
+/// The share that makes the greatest weight of the smallest, 1.
+const PERCENT_MAX: u32 = 100 * Weight::MAX;
 
 /// A weight that a check gives the host it looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,21 +18,21 @@ pub enum GivenWeight {
     Absolute(u16),
     /// This share of the configured weight in percent; 0: no new connections. More than 100 is
     /// more than the file says.
-    Percent(u16),
+    Percent(u32),
 }
 
 impl GivenWeight {
     /// All of the configured weight.
     pub const FULL: Self = Self::Percent(100);
 
-    /// `17` or `75%`, blanks around it ignored. Numbers above [`Weight::MAX`] count as that; none
-    /// for every other text.
+    /// `17` or `75%`, blanks around it ignored. A number above [`Weight::MAX`] counts as that, and
+    /// percents above a hundred times that as so many; none for every other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         match text.strip_suffix('%') {
-            Some(share) => clamped(share.trim_end()).map(Self::Percent),
-            None => clamped(text).map(Self::Absolute),
+            Some(share) => clamped(share.trim_end(), PERCENT_MAX).map(Self::Percent),
+            None => clamped(text, u16::MAX).map(Self::Absolute),
         }
     }
 
@@ -56,10 +60,10 @@ impl fmt::Display for GivenWeight {
     }
 }
 
-/// A number of digits alone; too large ones are the largest.
-fn clamped(digits: &str) -> Option<u16> {
+/// A number of digits alone; one above `most` is that.
+fn clamped<N: FromStr + Ord + Copy>(digits: &str, most: N) -> Option<N> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u16::MAX))
+    is_number.then(|| digits.parse().map_or(most, |number| most.min(number)))
 }
 
 #[cfg(test)]
@@ -79,6 +83,12 @@ mod tests {
             ),
             ("75%", Some(GivenWeight::Percent(75))),
             ("0 %", Some(GivenWeight::Percent(0))),
+            ("1000000%", Some(GivenWeight::Percent(1_000_000))),
+            ("6553501%", Some(GivenWeight::Percent(6_553_500))),
+            (
+                "99999999999999999999999%",
+                Some(GivenWeight::Percent(6_553_500)),
+            ),
             ("-1", None),
             ("+1", None),
             ("1.5", None),
@@ -101,9 +111,13 @@ mod tests {
             (GivenWeight::Percent(0), 5, 0),
             (GivenWeight::Percent(50), 0, 0),
             (GivenWeight::Percent(200), 5, 10),
-            (GivenWeight::Percent(u16::MAX), 65_535, 65_535),
+            (GivenWeight::Percent(u32::MAX), 65_535, 65_535),
             (GivenWeight::FULL, 65_535, 65_535),
         ];
+        let too_great = GivenWeight::parse("1000000%").unwrap();
+        assert_eq!(too_great.of(Weight(10)), Weight(65_535));
+        let greatest = GivenWeight::parse("9999999999%").unwrap();
+        assert_eq!(greatest.of(Weight(1)), Weight(65_535));
         for (given, configured, expected) in cases {
             let weight = given.of(Weight(configured));
             assert_eq!(weight, Weight(expected), "{given} of {configured}");

@@ -236,7 +236,7 @@ impl Farm {
                 true => "nobody listens".to_owned(),
                 false => String::new(),
             },
-            weight: Some(GivenWeight::Percent(weight)),
+            weight: Some(GivenWeight::Percent(weight.into())),
             took: Duration::ZERO,
         };
         let hosts = ["192.168.0.1", "192.168.0.2"];

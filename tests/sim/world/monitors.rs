@@ -96,7 +96,7 @@ impl World {
             0..100 => None,
             _ if self.is_calm => Some(GivenWeight::FULL),
             100..120 => Some(GivenWeight::Percent(0)),
-            _ => Some(GivenWeight::Percent(self.random.u16(0..200))),
+            _ => Some(GivenWeight::Percent(self.random.u16(0..200).into())),
         };
         let hosts = run.hosts.iter().map(|host| HostResult {
             host: host.clone(),

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::event::ManualWish;
 
 /// Its check says this weight of a real server from now on.
-fn weigh(story: &mut Story, host: &str, weight: u16) {
+fn weigh(story: &mut Story, host: &str, weight: u32) {
     let web = story.farm().id("web/http");
     let weight = GivenWeight::Percent(weight);
     story
