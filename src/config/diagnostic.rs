@@ -113,17 +113,26 @@ impl Place {
     #[must_use]
     pub fn new(file: Arc<str>, line: u32, text: &str, start: usize, end: usize) -> Self {
         let start = floor(text, start);
-        let before = &text[..start];
-        let marked = &text[start..ceil(text, end.max(start))];
-        let column = before.chars().count();
-        let width = marked.chars().count().max(1);
-        let limit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        if masked::may_hide(text) {
-            return Self {
-                column: limit(column + 1),
-                ..Self::unseen(file, line)
-            };
+        let column = text[..start].chars().count();
+        let place = Self::after(file, (line, text), (start, end), column);
+        match masked::may_hide(text) {
+            true => place.hidden(),
+            false => place,
         }
+    }
+
+    /// The same with so many characters before it, of a line that hides nothing. No more than what
+    /// is shown of the line is looked at.
+    pub(crate) fn after(
+        file: Arc<str>,
+        (line, text): (u32, &str),
+        (start, end): (usize, usize),
+        column: usize,
+    ) -> Self {
+        let start = floor(text, start);
+        let marked = &text[start..ceil(text, end.max(start))];
+        let width = marked.chars().take(2 * EXCERPT_MAX).count().max(1);
+        let limit = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let total = column + text[start..].chars().take(EXCERPT_MAX + 1).count();
         let (excerpt, indent) = if total <= EXCERPT_MAX {
             (text.to_owned(), column)
@@ -140,9 +149,7 @@ impl Place {
             indent: limit(indent),
         }
     }
-}
 
-impl Place {
     /// A line that is not shown, because it may hold what nobody is to see.
     #[must_use]
     pub const fn unseen(file: Arc<str>, line: u32) -> Self {

@@ -10,6 +10,10 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Diagnostic, Findings, Place};
 use crate::options::masked;
 
+mod long;
+
+use long::LongLines;
+
 /// Largest file that is read. A mon.cf of 100,000 services has some 20 MB.
 pub(crate) const SOURCE_MAX: usize = 64 * 1024 * 1024;
 
@@ -79,6 +83,7 @@ struct Source {
     pieces: Vec<Piece>,
     /// Where physical lines begin in `text`.
     starts: Vec<u32>,
+    long: LongLines,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,6 +155,7 @@ impl Sources {
         } = joiner;
         let source = Source {
             name: name.into(),
+            long: LongLines::of(&text, &joined),
             text,
             joined,
             pieces,
@@ -223,27 +229,33 @@ impl Source {
             .checked_sub(1)
             .and_then(|index| self.starts.get(index))
             .map_or(0, |&line| line as usize);
-        let rest = &self.text[line_start.min(self.text.len())..];
-        let line = rest.split('\n').next().unwrap_or_default();
+        let next = self.starts.get(after);
+        let line_end = next.map_or(self.text.len(), |&next| next as usize);
+        let line = self.text.get(line_start..line_end).unwrap_or_default();
+        let line = line.strip_suffix('\n').unwrap_or(line);
         let number = u32::try_from(after.max(1)).unwrap_or(u32::MAX);
         let within = |at: usize| (at - line_start).min(line.len());
-        let place = Place::new(
-            self.name.clone(),
-            number,
-            line,
-            within(start),
-            within(end.max(start)),
-        );
+        let (from, to) = (within(start), within(end.max(start)));
+        let name = self.name.clone();
+        let (place, is_hidden) = match self.long.physical(line_start) {
+            Some(long) => {
+                let column = long.column(line, from);
+                let place = Place::after(name, (number, line), (from, to), column);
+                (place, long.may_hide)
+            }
+            None => (Place::new(name, number, line, from, to), false),
+        };
         // What hides a word may stand lines above it.
-        if masked::may_hide(self.logical(start)) {
+        if is_hidden || self.hides(start) {
             place.hidden()
         } else {
             place
         }
     }
 
-    /// The logical line of a byte of the file; of one in a comment the line before it.
-    fn logical(&self, text: usize) -> &str {
+    /// Whether the logical line of a byte of the file may hold a secret; of one in a comment that
+    /// is the line before it.
+    fn hides(&self, text: usize) -> bool {
         let after = self
             .pieces
             .partition_point(|piece| piece.text as usize <= text);
@@ -251,6 +263,12 @@ impl Source {
             .checked_sub(1)
             .and_then(|index| self.pieces.get(index));
         let at = piece.map_or(0, |piece| piece.joined as usize);
+        let known = self.long.may_hide(at);
+        known.unwrap_or_else(|| masked::may_hide(self.logical(at)))
+    }
+
+    /// The logical line of a byte of the joined text.
+    fn logical(&self, at: usize) -> &str {
         let before = self.joined.get(..at).unwrap_or_default();
         let start = before.rfind('\n').map_or(0, |end| end + 1);
         let rest = self.joined.get(start..).unwrap_or_default();
@@ -488,6 +506,70 @@ mod tests {
             error.help.as_deref(),
             Some("put the records into fewer files")
         );
+    }
+
+    /// The words of a line, each with its place.
+    fn places(text: &str) -> Vec<(String, Place)> {
+        let (sources, lines) = read(text);
+        let line = lines.spans[0];
+        let whole = sources.text(line);
+        let mut at = 0;
+        let words = whole.split(' ').map(|word| {
+            let span = line.part(at, at + word.len());
+            at += word.len() + 1;
+            (word.to_owned(), sources.place(span))
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn work_grows_with_the_words_of_a_line_and_no_faster() {
+        let written = |separator: &str, count: usize| {
+            let words = (0..count).map(|it| format!("{separator}10.1.{}.{}", it / 250, it % 250));
+            format!("hostgroup{}\n", words.collect::<String>())
+        };
+        for separator in [" ", " \\\n", "  \u{e9}"] {
+            let cost = |count: usize| {
+                let text = written(separator, count);
+                crate::effort::looks(|| assert!(places(&text).len() > count))
+            };
+            let [some, more, most] = [1_000, 2_000, 3_000].map(cost);
+            assert!(
+                some > 0 && most - more == more - some,
+                "{separator:?}: {some} {more} {most}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_place_in_a_long_line_is_as_in_a_short_one() {
+        let words = |count: usize| {
+            let words = (0..count).map(|it| format!(" h\u{f6}st{it:04}"));
+            words.collect::<String>()
+        };
+        let (short, long) = (words(8), words(600));
+        for (at, (word, place)) in places(&format!("hostgroup{long}\n"))
+            .into_iter()
+            .enumerate()
+        {
+            let column = if at == 0 { 1 } else { 11 + (at - 1) * 9 };
+            assert_eq!(place.column as usize, column, "{word}");
+            assert_eq!(place.width as usize, word.chars().count(), "{word}");
+            let marked = place.excerpt.chars().skip(place.indent as usize);
+            let marked: String = marked.take(place.width as usize).collect();
+            assert_eq!(marked, word);
+        }
+        // One word that may hide something hides all of the line, wherever it was joined.
+        for text in [
+            format!("x{long} -P s3cret{long}\n"),
+            format!("x{long} \\\n  -P s3cret \\\n {short}\n"),
+            format!("x -P s3cret \\\n {long}\n"),
+        ] {
+            for (word, place) in places(&text) {
+                assert_eq!((&*place.excerpt, place.width), ("", 0), "{word}");
+                assert!(place.column > 0, "{word}");
+            }
+        }
     }
 
     #[test]
