@@ -280,7 +280,7 @@ impl Addresses {
         &self,
         host: &HostName,
         family: Family,
-        former: Former,
+        former: impl Fn() -> Former,
     ) -> Option<String> {
         let family_name = match family {
             Family::V4 => "IPv4",
@@ -290,7 +290,7 @@ impl Addresses {
             return None;
         }
         let name = self.names.get(host)?;
-        if let Some(text) = self.fails_elsewhere(host, name, family, former) {
+        if let Some(text) = self.fails_elsewhere(host, name, family, &former) {
             return Some(text);
         }
         let has_current = name.family(family).current.is_some();
@@ -301,7 +301,7 @@ impl Addresses {
                 [] if !has_current => Some(format!("{host} has no {family_name} address")),
                 [] if self.changing.contains_key(&(host.clone(), family)) => Some(format!(
                     "{host} has no {family_name} address any more: the one of before {}",
-                    former.stays()
+                    former().stays()
                 )),
                 [] | [_] => None,
                 several => {
@@ -323,7 +323,7 @@ impl Addresses {
         host: &HostName,
         name: &Name,
         family: Family,
-        former: Former,
+        former: impl Fn() -> Former,
     ) -> Option<String> {
         let Usable { current, next } = name.family(family);
         let (current, next) = ((*current)?, (*next)?);
@@ -332,7 +332,7 @@ impl Addresses {
         let since = Timestamp::from_second(since.seconds()).unwrap_or_default();
         Some(format!(
             "{host} has the address {next} now, where its checks fail since {since}: until they are good {current} {}; mend the name or {next}, or disable {host} where {current} is to go",
-            former.stays()
+            former().stays()
         ))
     }
 }

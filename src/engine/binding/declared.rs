@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::effort::look;
 use crate::engine::binding::change::{Presence, server_change};
 use crate::engine::binding::judge::Attendance;
 use crate::engine::binding::survey::add;
@@ -108,7 +109,8 @@ impl Bindings {
         words: &mut Vec<HostName>,
         by_host: &mut BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
     ) {
-        for section in &model.virtual_services {
+        self.in_sections.clear();
+        for (at, section) in model.virtual_services.iter().enumerate() {
             let key = section.key;
             self.by_virtual_service.entry(key).or_default();
             let servers = section.servers.iter().map(|server| &server.host);
@@ -116,7 +118,9 @@ impl Bindings {
                 words.push(host.clone());
                 by_host.entry(host.clone()).or_default().insert(key);
             }
-            for server in &section.servers {
+            for (index, server) in section.servers.iter().enumerate() {
+                let places = self.in_sections.entry(server.host.clone());
+                places.or_default().push((at, index));
                 for judge in &server.judges {
                     wanted.insert(place(judge, &server.host));
                     let judge = self.judges.entry(judge.service).or_default();
@@ -132,15 +136,22 @@ impl Bindings {
         host: &HostName,
         family: Family,
     ) -> Vec<(ServiceId, Part)> {
-        let mut parts = Vec::new();
-        for &key in self.by_host.get(host).into_iter().flatten() {
-            let section = self.sections.section(&self.model, key);
-            let servers = section.iter().flat_map(|section| &section.servers);
-            for server in servers.filter(|it| key.family() == family && it.host == *host) {
-                parts.extend(server.judges.iter().map(|judge| place(judge, host)));
-            }
-        }
-        parts
+        let servers = self.servers_called(host);
+        let servers = servers.filter(|(key, _)| key.family() == family);
+        let judges = servers.flat_map(|(_, server)| &server.judges);
+        judges.map(|judge| place(judge, host)).collect()
+    }
+
+    /// The real servers of sections for which a host word stands.
+    fn servers_called(
+        &self,
+        host: &HostName,
+    ) -> impl Iterator<Item = (VirtualServiceKey, &DeclaredServer)> {
+        let at = self.in_sections.get(host).into_iter().flatten();
+        at.inspect(|_| look()).filter_map(|&(section, server)| {
+            let section = self.model.virtual_services.get(section)?;
+            Some((section.key, section.servers.get(server)?))
+        })
     }
 
     /// The section of this key, of the Model in force.
@@ -161,12 +172,10 @@ impl Bindings {
     ) -> bool {
         let port = server.0.port();
         let section = self.sections.section(&self.model, key);
-        section.is_some_and(|section| {
-            let mut servers = section.servers.iter();
-            let fallback = section.fallback.as_ref();
-            servers.any(|it| it.host == *host && it.port == port)
-                || fallback.is_some_and(|it| it.host == *host && it.port == port)
-        })
+        let fallback = section.and_then(|section| section.fallback.as_ref());
+        let mut servers = self.servers_called(host);
+        servers.any(|(of, it)| of == key && it.port == port)
+            || fallback.is_some_and(|it| it.host == *host && it.port == port)
     }
 
     /// The part of a survey that a section makes.
@@ -178,6 +187,7 @@ impl Bindings {
         survey.is_declared = true;
         let mut places = Places::default();
         for server in &section.servers {
+            look();
             let forwarding = server.settings.forwarding;
             let word = (&server.host, server.port);
             let (address, problem) = self.place(key, word, forwarding);

@@ -1,7 +1,9 @@
 //! How do readers see the real servers of a `virtual` section?
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::effort::look;
 use crate::engine::binding::Bindings;
 use crate::engine::desired::{CountView, RealServerView, SectionView, Survey, ZeroBy};
 use crate::engine::manual::Effect;
@@ -32,22 +34,19 @@ impl Bindings {
             return;
         };
         let whole = self.whole(section, state, wanted);
+        let mut index = Index::of(views);
         for (server, place) in section.servers.iter().zip(&places.servers) {
-            let found = views.iter_mut().find(|view| match place.server {
-                Some(_) => view.server == place.server,
-                None => view.server.is_none() && view.hosts.contains(&place.word.0),
+            let at = index.find(place.server, &server.host);
+            let at = at.unwrap_or_else(|| {
+                let mut view = RealServerView::unknown(key, vec![server.host.clone()]);
+                let problem = survey.problems.get(&server.host);
+                view.problem = problem.map(|(_, text)| text.clone());
+                index.add(views.len(), &view);
+                views.push(view);
+                views.len() - 1
             });
-            let view = match found {
-                Some(view) => view,
-                None => {
-                    views.push(RealServerView::unknown(key, vec![server.host.clone()]));
-                    let Some(view) = views.last_mut() else {
-                        continue;
-                    };
-                    let problem = survey.problems.get(&server.host);
-                    view.problem = problem.map(|(_, text)| text.clone());
-                    view
-                }
+            let Some(view) = views.get_mut(at) else {
+                continue;
             };
             if !view.hosts.contains(&server.host) {
                 view.hosts.insert(0, server.host.clone());
@@ -189,6 +188,43 @@ impl Bindings {
             bad,
             fall: section.counts.fall.get(),
             rise: section.counts.rise.get(),
+        }
+    }
+}
+
+/// Where among the views of a virtual service is a real server?
+#[derive(Debug, Default)]
+struct Index {
+    by_server: BTreeMap<RealServerKey, usize>,
+    /// Those without an address.
+    by_host: BTreeMap<HostName, usize>,
+}
+
+impl Index {
+    fn of(views: &[RealServerView]) -> Self {
+        let mut index = Self::default();
+        for (at, view) in views.iter().enumerate() {
+            index.add(at, view);
+        }
+        index
+    }
+
+    /// Of several the first one is it.
+    fn add(&mut self, at: usize, view: &RealServerView) {
+        look();
+        if let Some(server) = view.server {
+            self.by_server.entry(server).or_insert(at);
+            return;
+        }
+        for host in &view.hosts {
+            self.by_host.entry(host.clone()).or_insert(at);
+        }
+    }
+
+    fn find(&self, server: Option<RealServerKey>, host: &HostName) -> Option<usize> {
+        match server {
+            Some(server) => self.by_server.get(&server).copied(),
+            None => self.by_host.get(host).copied(),
         }
     }
 }

@@ -61,7 +61,7 @@ impl Bindings {
     ) -> (Option<RealServerKey>, Option<String>) {
         let taken = self.taken(host, key.family());
         let problem = taken.or_else(|| {
-            let former = self.care_for_former(host, key.family());
+            let former = || self.care_for_former(host, key.family());
             self.addresses.problem(host, key.family(), former)
         });
         let address = self.addresses.current(host, key.family());

@@ -413,3 +413,49 @@ fn what_a_daemon_before_this_one_took_out_is_said_to_be_out_since_then() {
         );
     }
 }
+
+/// However many real servers a section has: each is looked at as often as in a small one, also
+/// while the names of all lead elsewhere and a person is to be told of each.
+#[test]
+fn a_wish_costs_as_much_as_its_section_is_long() {
+    let cost = |count: usize, word: fn(usize) -> String| {
+        let hosts: Vec<String> = (0..count).map(word).collect();
+        let all = hosts.join(",");
+        let lines = [
+            format!("www/http {all}"),
+            format!("virtual {VS} www/http {all}"),
+        ];
+        let mut farm = Farm::new(&lines.each_ref().map(String::as_str));
+        for net in [1, 2] {
+            for (at, host) in hosts.iter().enumerate() {
+                farm.resolves(host, &format!("10.{net}.{}.{}", at / 250, at % 250));
+            }
+            match net {
+                1 => farm.succeeds("www/http"),
+                _ => farm.fails("www/http", &hosts.join(" ")),
+            }
+        }
+        let order = Order {
+            aim: aim(&hosts[count / 2], None),
+            wish: ManualWish::Quiesce,
+            span: None,
+            by: "op".to_owned(),
+            reason: String::new(),
+            caution: Caution::Force,
+        };
+        let now = farm.now();
+        crate::effort::looks(|| {
+            let (answer, _) = farm.bindings.order(now, &order);
+            assert!(answer.unwrap().contains("weight 0"));
+        })
+    };
+    let address = |at: usize| format!("10.1.{}.{}", at / 250, at % 250);
+    let name = |at: usize| format!("w{at}");
+    for word in [address, name] {
+        let [some, more, most] = [20, 40, 60].map(|count| cost(count, word));
+        assert!(
+            some > 0 && most - more == more - some,
+            "{some} {more} {most}"
+        );
+    }
+}
