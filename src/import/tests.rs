@@ -64,6 +64,12 @@ const LDIRECTORD: &[Case<'_>] = &[
         &["tcp.monitor -p 8080 -t 2\n"],
         &[],
     ),
+    // What is no port is said, and each server has one of its own.
+    (
+        "checktype=connect\ncheckport=99999",
+        &["tcp.monitor -p 80 -t 5\n", "!fping"],
+        &[],
+    ),
     (
         "checktype=connect\nprotocol=udp",
         &["protocol udp", "monitor fping.monitor -t 5000 -r 1\n"],
@@ -420,6 +426,37 @@ fn a_second_virtual_service_with_the_same_key_is_named() {
         lost[0].contains("already") && lost[1].contains("without real servers"),
         "{lost:?}"
     );
+}
+
+#[test]
+fn a_checkport_that_is_none_leaves_nobody_unchecked_and_is_said_at_its_line() {
+    for (service, value, port) in [
+        ("http", "abc", 80),
+        ("http", "-1", 80),
+        ("http", "0", 80),
+        ("http", "99999", 80),
+        ("smtp", "80 81", 25),
+        ("dns\n\trequest=www.example.com", "0", 53),
+    ] {
+        let text = format!(
+            "virtual=10.0.0.3:{port}\n\treal=10.0.0.7:{port} gate\n\tcheckport={value}\n\t\
+             service={service}\n"
+        );
+        let imported = of(Format::Ldirectord, &text);
+        assert_eq!(lost(&imported), [""; 0], "{text}");
+        let tolerated = |it: &&Remark| it.kind == RemarkKind::Tolerated;
+        let said = imported.remarks.iter().filter(tolerated);
+        let said: Vec<String> = said.map(ToString::to_string).collect();
+        let wanted = format!(
+            "f:3: tolerated: checkport {value}: not a port from 1 to 65535; left out, each real \
+             server is checked at its own port"
+        );
+        assert_eq!(said, [wanted]);
+        let monitor = imported.text.lines().find(|it| it.contains("monitor "));
+        let monitor = monitor.unwrap_or_else(|| panic!("{}", imported.text));
+        assert!(monitor.contains(&format!("-p {port} ")), "{monitor}");
+        assert!(!imported.text.contains("service none"), "{}", imported.text);
+    }
 }
 
 fn keepalived(lines: &str) -> String {

@@ -51,6 +51,8 @@ pub(super) struct Checks<'a> {
     key: VirtualServiceKey,
     kind: Kind,
     service: String,
+    /// `checkport`, where it is one.
+    port: Option<u16>,
     interval: Duration,
     connect_limit: Duration,
     negotiate_limit: Duration,
@@ -105,6 +107,7 @@ impl<'a> Checks<'a> {
             key,
             kind,
             service: service.unwrap_or_else(by_port),
+            port: check_port(seen, remarks),
             interval,
             connect_limit: connect.or(negotiate).unwrap_or(Duration::from_secs(5)),
             negotiate_limit: negotiate.or(connect).unwrap_or(Duration::from_secs(30)),
@@ -176,14 +179,12 @@ impl<'a> Checks<'a> {
 
     /// `checkport`, the port of the server, or that of the service.
     fn port(&self, server: &Server) -> Option<u16> {
-        if let Some(value) = self.seen.get("checkport") {
-            return port_of(&value.text).filter(|port| *port > 0);
-        }
-        if server.port > 0 {
-            return Some(server.port);
-        }
-        let found = BY_PORT.iter().find(|(_, name)| *name == self.service);
-        found.map(|(port, _)| *port)
+        let own = Some(server.port).filter(|port| *port > 0);
+        let by_service = || {
+            let found = BY_PORT.iter().find(|(_, name)| *name == self.service);
+            found.map(|(port, _)| *port)
+        };
+        self.port.or(own).or_else(by_service)
     }
 
     fn ping(&self) -> Check {
@@ -446,6 +447,23 @@ fn sip_options() -> String {
         "",
     ]
     .join(r"\r\n")
+}
+
+/// `checkport`. One that is no port says nothing: the program does not start with it, and no server
+/// is to be in unchecked for it.
+fn check_port(seen: &Seen<'_>, remarks: &mut Remarks) -> Option<u16> {
+    let value = seen.get("checkport")?;
+    let text = unquoted(&value.text);
+    let port = port_of(text).filter(|port| *port > 0);
+    if port.is_none() {
+        let text = format!(
+            "checkport {}: not a port from 1 to 65535; left out, each real server is checked at \
+             its own port",
+            shown(text)
+        );
+        remarks.tolerated(&value.place, text);
+    }
+    port
 }
 
 fn kind(value: &Value, remarks: &mut Remarks) -> Kind {
