@@ -494,6 +494,46 @@ const CHECKERS: &[Case<'_>] = &[
         &["tcp.monitor", "!s3cret"],
         &["bindto", "fwmark", "odd"],
     ),
+    (
+        "TCP_CHECK {\n connect_port 0\n}",
+        &["tcp.monitor -p 80 "],
+        &[],
+    ),
+    // Without a check it is in for ever, which keepalived says nobody either.
+    (
+        "tcp_check {\n}",
+        &["service none"],
+        &[
+            "none of its checks has an equivalent: the server is always in",
+            "\"tcp_check\" is not known here; did you mean TCP_CHECK?",
+        ],
+    ),
+    (
+        "TCP_CHCK { connect_port 81 }\nPING_CHECK {\n}",
+        &["fping.monitor", "!service none"],
+        &["\"TCP_CHCK\" is not known here; did you mean TCP_CHECK?"],
+    ),
+    (
+        "HTTPGET {\n url {\n path /\n}\n}",
+        &["service none"],
+        &["the server is always in", "did you mean HTTP_GET?"],
+    ),
+    (
+        "PNIG_CHECK {\n}",
+        &["service none"],
+        &[
+            "the server is always in",
+            "a checker that is not known here; did you mean PING_CHECK?",
+        ],
+    ),
+    (
+        "quite_other {\n}",
+        &["service none"],
+        &[
+            "the server is always in",
+            "\"quite_other\" is not known here",
+        ],
+    ),
     ("PING_CHECK {\n}", &["fping.monitor -t 5000 -r 1\n"], &[]),
     (
         "HTTP_GET {\n url {\n path /x\n status_code 200\n}\n}",

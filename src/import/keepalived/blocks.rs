@@ -65,7 +65,7 @@ const TOP: [&str; 7] = [
 ];
 
 /// Blocks of a real server.
-const CHECKERS: [&str; 10] = [
+pub(super) const CHECKERS: [&str; 10] = [
     "HTTP_GET",
     "SSL_GET",
     "TCP_CHECK",

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::config::diagnostic::nearest;
 use crate::import::checks::{Check, Content, Exits, MendedPages, Page, argument};
-use crate::import::keepalived::blocks::Block;
+use crate::import::keepalived::blocks::{Block, CHECKERS, Extent};
 use crate::import::keepalived::virtual_server::{PAUSE_MAX, unknown};
 use crate::import::keepalived::{is_on, timer};
 use crate::import::ldirectord::{PLUGINS_NEEDED, is_host};
@@ -14,6 +15,22 @@ use crate::model::{Initial, OnFailure, OwnRules};
 /// Whether a word begins a checker.
 pub(super) fn is_one(word: &str) -> bool {
     word.ends_with("_CHECK") || matches!(word, "HTTP_GET" | "SSL_GET")
+}
+
+/// A statement of a real server that is none, and whether a checker may be meant: keepalived skips a
+/// block that it does not know.
+pub(super) fn is_meant(line: &Block, remarks: &mut Remarks) -> bool {
+    let name = line.name();
+    let nearest = nearest(name, CHECKERS);
+    match nearest {
+        Some(nearest) => {
+            let name = shown(name);
+            let text = format!("\"{name}\" is not known here; did you mean {nearest}?");
+            remarks.lost(&line.place, text);
+        }
+        None => unknown(line, remarks),
+    }
+    nearest.is_some() || line.extent != Extent::Words
 }
 
 /// What a virtual server gives its real servers, and these their checkers.
@@ -166,8 +183,10 @@ impl<'a> Options<'a> {
                 None => remarks.lost(&line.place, "connect_ip: no address"),
             },
             "connect_port" => match line.word(1).and_then(|it| it.parse().ok()) {
-                Some(port) => self.port = port,
-                None => remarks.tolerated(&line.place, "connect_port without a number; left out"),
+                Some(port) if port > 0 => self.port = port,
+                Some(_) | None => {
+                    remarks.tolerated(&line.place, "connect_port without a number; left out")
+                }
             },
             "bindto" | "bind_if" | "bind_port" | "fwmark" => {
                 let text = format!("{}: checks leave by the usual route", line.name());
@@ -212,14 +231,7 @@ impl Look<'_> {
             "MISC_CHECK" => self.program(&options, &mut sets_weight, remarks),
             "UDP_CHECK" => self.udp(&options, limit, remarks),
             _ => {
-                let text = match kind {
-                    "BFD_CHECK" => "BFD_CHECK: BFD stays with the routing daemon",
-                    "FILE_CHECK" => {
-                        "FILE_CHECK: a service without a monitor takes traps, `lvsmon trap`"
-                    }
-                    _ => "a checker that is not known here",
-                };
-                remarks.lost(&self.block.place, text);
+                remarks.lost(&self.block.place, no_equivalent(kind));
                 Vec::new()
             }
         };
@@ -486,6 +498,21 @@ impl Look<'_> {
                     the server answers";
         remarks.lost(&self.block.place, text);
         vec![Check::Ping { limit, tries: 1 }]
+    }
+}
+
+/// What is said of a checker that has none.
+fn no_equivalent(kind: &str) -> String {
+    match kind {
+        "BFD_CHECK" => "BFD_CHECK: BFD stays with the routing daemon".to_owned(),
+        "FILE_CHECK" => {
+            "FILE_CHECK: a service without a monitor takes traps, `lvsmon trap`".to_owned()
+        }
+        _ => {
+            let meant = nearest(kind, CHECKERS);
+            let meant = meant.map_or_else(String::new, |it| format!("; did you mean {it}?"));
+            format!("a checker that is not known here{meant}")
+        }
     }
 }
 

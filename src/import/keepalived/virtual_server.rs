@@ -414,6 +414,7 @@ impl<'a> Reading<'a> {
         let mut defaults = self.defaults.clone();
         let mut policy = Policy::default();
         let mut smtp_alert = None;
+        let mut is_unread = false;
         for line in &block.inner {
             match line.name() {
                 "weight" => server.settings.weight = weight_of(line, self.weight, remarks),
@@ -429,7 +430,7 @@ impl<'a> Reading<'a> {
                 "virtualhost" | "alpha" | "connect_timeout" | "retry" | "delay_before_retry"
                 | "delay_loop" | "inhibit_on_failure" | "warmup" => defaults.take(line, remarks),
                 word if checker::is_one(word) || SILENT.contains(&word) => {}
-                _ => unknown(line, remarks),
+                _ => is_unread |= checker::is_meant(line, remarks),
             }
         }
         if let Some(why) = server.obstacle(key) {
@@ -461,7 +462,7 @@ impl<'a> Reading<'a> {
         let found = checkers.into_iter();
         let found: Vec<_> = found.map(|it| checker(it).services(remarks)).collect();
         let mut found = checker::Found::of_server(&defaults, &found);
-        if found.services.is_empty() && found.lost > 0 {
+        if found.services.is_empty() && (found.lost > 0 || is_unread) {
             let text = "none of its checks has an equivalent: the server is always in";
             remarks.lost(place, text);
         }
