@@ -287,14 +287,21 @@ fn leave_out_what_is_refused(plan: &mut Plan, remarks: &mut Remarks) {
         let Some(section) = alone.sections.pop() else {
             continue;
         };
-        match why {
-            None => kept.sections.push(section),
-            Some(why) => {
-                let title = shown(&section.title);
-                let text = format!("{title}: the virtual service is left out: {why}");
-                remarks.lost(&section.place, text);
-                remarks.list.extend(section.remarks);
-            }
+        let Some(why) = why else {
+            kept.sections.push(section);
+            continue;
+        };
+        let title = shown(&section.title);
+        // It is better served and told to nobody than not served.
+        let mut silent = part(Vec::new(), vec![section.without_alerts()]);
+        if let (None, Some(silent)) = (refusal(&silent), silent.sections.pop()) {
+            let text = format!("{title}: all its alerts are left out: {why}");
+            remarks.lost(&section.place, text);
+            kept.sections.push(silent);
+        } else {
+            let text = format!("{title}: the virtual service is left out: {why}");
+            remarks.lost(&section.place, text);
+            remarks.list.extend(section.remarks);
         }
     }
     plan.settings = kept.settings;

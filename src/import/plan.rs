@@ -41,7 +41,7 @@ impl Plan {
 }
 
 /// What one virtual service, or a group of equal ones, comes to.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Section {
     pub(super) place: Place,
     /// As it stands in the file.
@@ -74,6 +74,20 @@ impl Section {
             settings.netmask = VirtualService::single_client(key.family());
         }
         settings
+    }
+
+    /// The same, and nobody is told of it.
+    pub(super) fn without_alerts(&self) -> Self {
+        let mut silent = self.clone();
+        silent.alerts.clear();
+        silent.upalerts.clear();
+        for server in &mut silent.servers {
+            for check in &mut server.checks {
+                check.policy.alerts.clear();
+                check.policy.upalerts.clear();
+            }
+        }
+        silent
     }
 }
 

@@ -459,6 +459,44 @@ fn a_checkport_that_is_none_leaves_nobody_unchecked_and_is_said_at_its_line() {
     }
 }
 
+#[test]
+fn an_alert_that_cannot_be_costs_itself_and_not_the_virtual_service() {
+    let text = "virtual=10.0.0.3:80\n\treal=10.0.0.7:80 gate\n\tservice=http\n\t\
+                emailalert=\"a b@c -x\"\n";
+    let imported = of(Format::Ldirectord, text);
+    assert!(
+        imported.text.contains("alert mail.alert a b@c\n"),
+        "{}",
+        imported.text
+    );
+    assert_eq!(
+        lost(&imported),
+        ["emailalert: \"-x\" is no mail address and is left out"]
+    );
+    // One that nobody thought of here.
+    let mut remarks = Remarks::default();
+    let mut plan = ldirectord::read(&"f".into(), text, &mut remarks);
+    let [section] = plan.sections.as_mut_slice() else {
+        panic!("{plan:?}")
+    };
+    let odd = vec!["mail.alert".to_owned(), "--odd".to_owned()];
+    section.servers[0].checks[0].policy.alerts.push(odd);
+    leave_out_what_is_refused(&mut plan, &mut remarks);
+    assert_eq!(plan.sections.len(), 1);
+    assert_eq!(plan.sections[0].servers[0].checks.len(), 1);
+    let text = mon_cf::write(&plan);
+    assert!(!text.contains("mail.alert"), "{text}");
+    let said: Vec<&str> = remarks.list.iter().map(|it| it.text.as_str()).collect();
+    let [said] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    let beginning = "virtual=10.0.0.3:80: all its alerts are left out: ";
+    assert!(
+        said.starts_with(beginning) && said.contains("--odd"),
+        "{said}"
+    );
+}
+
 fn keepalived(lines: &str) -> String {
     format!(
         "global_defs {{\n notification_email {{\n  ops@x.y\n }}\n}}\nvirtual_server 10.0.0.3 80 {{\n \

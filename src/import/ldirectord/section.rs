@@ -93,7 +93,9 @@ pub(in crate::import) fn address_of(text: &str) -> Option<String> {
     let inner = inner.strip_suffix('>').unwrap_or(inner).trim();
     let is_address = !inner.is_empty()
         && inner.bytes().all(|byte| byte.is_ascii_graphic())
-        && !inner.contains(['"', '\'', '\\', '<', '>', ',']);
+        && !inner.contains(['"', '\'', '\\', '<', '>', ','])
+        // An option of whoever sends the mail.
+        && !inner.starts_with('-');
     is_address.then(|| inner.to_owned())
 }
 
@@ -408,11 +410,18 @@ fn policy(seen: &Seen<'_>, remarks: &mut Remarks) -> Policy {
     let Some(value) = seen.get("emailalert") else {
         return Policy::default();
     };
-    let addresses: Vec<String> = unquoted(&value.text)
-        .split([',', ' '])
-        .filter(|it| !it.is_empty())
-        .filter_map(address_of)
-        .collect();
+    let mut addresses = Vec::new();
+    let words = unquoted(&value.text).split([',', ' ']);
+    for word in words.filter(|it| !it.is_empty()) {
+        match address_of(word) {
+            Some(address) => addresses.push(address),
+            None => {
+                let word = shown(word);
+                let text = format!("emailalert: \"{word}\" is no mail address and is left out");
+                remarks.lost(&value.place, text);
+            }
+        }
+    }
     if addresses.is_empty() {
         remarks.lost(&value.place, "emailalert: no mail address in it");
         return Policy::default();
