@@ -941,6 +941,48 @@ fn a_group_stands_for_each_of_its_members() {
 }
 
 #[test]
+fn members_of_a_group_that_do_not_fit_are_left_out_one_by_one() {
+    let group = |members: &str, lines: &str| {
+        let text = format!(
+            "virtual_server_group G {{\n {members} }}\nvirtual_server group G {{\n {lines} \
+             real_server 10.0.0.7 80 {{\n  TCP_CHECK {{\n  }}\n }}\n}}\n"
+        );
+        let imported = of(Format::Keepalived, &text);
+        let virtuals = imported
+            .text
+            .lines()
+            .filter(|it| it.starts_with("virtual "));
+        let virtuals: Vec<String> = virtuals.map(str::to_owned).collect();
+        let lost: Vec<String> = lost(&imported).into_iter().map(str::to_owned).collect();
+        (virtuals, lost)
+    };
+    let fits = ["virtual 10.0.0.5:80", "virtual 10.0.0.6:443"];
+    let out = |key: &str| {
+        format!(
+            "{key} is left out: 10.0.0.7 is of the other address family, which only a tunnel can \
+             reach, not dr"
+        )
+    };
+    for members in [
+        "10.0.0.5 80\n fd00::5 80\n 10.0.0.6 443\n fd00::6 443\n",
+        "fd00::5 80\n fd00::6 443\n 10.0.0.5 80\n 10.0.0.6 443\n",
+    ] {
+        let (virtuals, lost) = group(members, "lb_kind DR\n");
+        assert_eq!(virtuals, fits, "{lost:?}");
+        assert_eq!(lost, [out("[fd00::5]:80/tcp"), out("[fd00::6]:443/tcp")]);
+        let (virtuals, lost) = group(members, "lb_kind TUN\n");
+        assert_eq!((virtuals.len(), lost.len()), (4, 0), "{lost:?}");
+    }
+    let (virtuals, lost) = group(
+        "10.0.0.5 80\n fd00::5 80\n",
+        "lb_kind TUN\n sorry_server 10.0.0.9 80\n sorry_server_lvs_method DR\n",
+    );
+    assert_eq!(virtuals, ["virtual 10.0.0.5:80"]);
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert!(lost[0].contains("10.0.0.9 is of the other"), "{lost:?}");
+}
+
+#[test]
 fn what_stands_behind_the_value_of_a_statement_of_keepalived_is_said() {
     let text = "virtual_server 10.0.0.3 80 {\n delay_loop 6 lb_algo wrr\n warmup 5\n \
                 real_server 10.0.0.7 80 {\n  TCP_CHECK {\n   connect_timeout 3\n  }\n }\n}\n";

@@ -1,6 +1,6 @@
 //! What does a `virtual_server` come to?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::import::ldirectord::{fit_port, is_host, weight};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
-use crate::import::{Remarks, shown};
+use crate::import::{Place, Remarks, shown};
 use crate::lvs::{
     Family, Forwarding, Protocol, RealServer, Scheduler, ServiceFlags, VirtualService,
     VirtualServiceKey, Weight,
@@ -33,8 +33,9 @@ pub(super) fn section(
     remarks: &mut Remarks,
 ) -> Option<Section> {
     let place = &block.place;
-    let keys = keys(block, globals, plan, remarks);
-    let first = *keys.first()?;
+    let mut keys = keys(block, globals, plan, remarks);
+    let first = leading(block, &keys)?;
+    keys.sort_by_key(|key| key.family() != first.family());
     let mut reading = Reading::new(block, first, globals);
     for line in &block.inner {
         reading.line(line, remarks);
@@ -74,6 +75,7 @@ pub(super) fn section(
         .fallback(first, remarks)
         .filter(|it| !it.is_listed(&servers, first, "sorry_server", place, remarks));
     reading.quorum(fallback.is_some(), remarks);
+    let keys = reachable(keys, || servers.iter().chain(&fallback), place, remarks);
     let keys = fit_settings(&mut reading.settings, keys, place, remarks);
     keys.first()?;
     let (on_failure, initial) = rules(&mut servers, &rules_of);
@@ -98,6 +100,41 @@ pub(super) fn section(
         upalerts: reading.upalerts,
         remarks: remarks.take(),
     })
+}
+
+/// The service whose address family the settings, and the real servers, are read for: that of the
+/// first one, unless a real server could be in others only.
+fn leading(block: &Block, keys: &[VirtualServiceKey]) -> Option<VirtualServiceKey> {
+    let is_forwarding = |it: &&Block| matches!(it.name(), "lvs_method" | "lb_kind");
+    let forwarding = block.inner.iter().rfind(is_forwarding);
+    let is_tunnel = forwarding.and_then(|it| it.word(1)) == Some("TUN");
+    let family = family_of_servers(block);
+    let fitting = keys.iter().find(|key| is_tunnel || key.family() == family);
+    fitting.or_else(|| keys.first()).copied()
+}
+
+/// Those of a group that have real servers of their own address family, or such as a tunnel leads
+/// to. Each of the others has a remark.
+fn reachable<'s, S: Iterator<Item = &'s Server>>(
+    keys: Vec<VirtualServiceKey>,
+    servers: impl Fn() -> S,
+    place: &Place,
+    remarks: &mut Remarks,
+) -> Vec<VirtualServiceKey> {
+    // It is the same for all of a family.
+    let mut found: BTreeMap<Family, Option<String>> = BTreeMap::new();
+    let mut obstacle = |key: VirtualServiceKey| {
+        let first = || servers().find_map(|server| server.obstacle(key));
+        found.entry(key.family()).or_insert_with(first).clone()
+    };
+    let mut kept = Vec::new();
+    for key in keys {
+        match obstacle(key) {
+            None => kept.push(key),
+            Some(why) => remarks.lost(place, format!("{key} is left out: {why}")),
+        }
+    }
+    kept
 }
 
 /// What holds for all servers; what holds for some only is said on their lines.
@@ -131,15 +168,6 @@ fn keys(
     let protocol = protocol(block, remarks);
     let targets = targets(block, globals, remarks);
     let own_family = line_of(block, "ip_family").and_then(|it| family(it.word(1)));
-    let by_servers = || {
-        let mut servers = block.inner.iter().filter(|it| it.name() == "real_server");
-        let first = servers.next().and_then(|it| it.word(1)).unwrap_or_default();
-        if first.contains(':') {
-            Family::V6
-        } else {
-            Family::V4
-        }
-    };
     let mut keys = Vec::new();
     for target in targets {
         let key = match target {
@@ -147,7 +175,8 @@ fn keys(
                 VirtualServiceKey::Address(protocol, SocketAddr::new(address, port))
             }
             Target::Mark(mark, family) => {
-                let family = family.or(own_family).unwrap_or_else(by_servers);
+                let family = family.or(own_family);
+                let family = family.unwrap_or_else(|| family_of_servers(block));
                 VirtualServiceKey::Mark(family, mark)
             }
         };
@@ -162,6 +191,15 @@ fn keys(
         }
     }
     keys
+}
+
+/// That of the first one, as it is written.
+fn family_of_servers(block: &Block) -> Family {
+    let first = line_of(block, "real_server").and_then(|it| it.word(1));
+    match first.is_some_and(|word| word.contains(':')) {
+        true => Family::V6,
+        false => Family::V4,
+    }
 }
 
 fn line_of<'b>(block: &'b Block, name: &str) -> Option<&'b Block> {
