@@ -41,7 +41,7 @@ pub mod talk;
 pub use accord::{Accord, Discord, Saying};
 pub use answers::Answers;
 pub use fifo::{Announcement, InstanceName, State};
-pub use keeper::{Change, Coming, RoleKeeper};
+pub use keeper::{Change, Coming, Reception, RoleKeeper};
 pub use lease::Lease;
 pub use link::LinkState;
 pub use post::{Hearing, Letter, Post};

@@ -76,7 +76,7 @@ impl Daemon {
                 self.enable(Aim { server, within })
             }
             Request::Role => Answer::Role(Box::new(self.role_answer())),
-            Request::SetRole { instance, state } => Answer::Done(self.role_said(instance, state)),
+            Request::SetRole { instance, state } => self.role_said(instance, state),
             Request::Health => Answer::Health(self.health()),
             Request::Metrics => Answer::Metrics(Box::new(self.metrics())),
         };

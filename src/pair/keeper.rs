@@ -54,6 +54,15 @@ pub struct Change {
     pub passed_over: u32,
 }
 
+/// What becomes of a word on an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reception {
+    /// It is kept.
+    Noted,
+    /// It is not: as many instances are known as are kept, and this one does not count.
+    NoRoom,
+}
+
 /// Keeps what is known, and the role that is acted upon.
 #[derive(Clone, Debug)]
 pub struct RoleKeeper {
@@ -117,8 +126,14 @@ impl RoleKeeper {
         self.judge();
     }
 
-    /// Something was said of an instance, or of all.
-    pub fn hear(&mut self, name: Option<InstanceName>, state: State, source: Source, at: Wall) {
+    /// Something was said of an instance, or of all. One that counts always finds a place.
+    pub fn hear(
+        &mut self,
+        name: Option<InstanceName>,
+        state: State,
+        source: Source,
+        at: Wall,
+    ) -> Reception {
         let number = self.next;
         self.next = self.next.saturating_add(1);
         let said = Said {
@@ -134,15 +149,40 @@ impl RoleKeeper {
                 self.facts.said.remove(&name);
             }
             Some(name) => {
-                let has_room = self.facts.said.len() < Facts::INSTANCES_MAX;
-                if has_room || self.facts.said.contains_key(&name) {
-                    self.facts.said.insert(name, said);
-                } else {
+                if !self.make_room(&name) {
                     self.unkept = self.unkept.saturating_add(1);
+                    return Reception::NoRoom;
                 }
+                self.facts.said.insert(name, said);
             }
         }
         self.judge();
+        Reception::Noted
+    }
+
+    /// Whether there is a place for an instance: for one that counts that of the one of which
+    /// nothing was said for longest, of those that do not.
+    fn make_room(&mut self, name: &InstanceName) -> bool {
+        let said = &self.facts.said;
+        if said.len() < Facts::INSTANCES_MAX || said.contains_key(name) {
+            return true;
+        }
+        if !self.counts(name) {
+            return false;
+        }
+        let others = said.iter().filter(|(other, _)| !self.counts(other));
+        let oldest = others.min_by_key(|(_, said)| said.number);
+        let oldest = oldest.map(|(other, _)| other.clone());
+        oldest.is_some_and(|oldest| self.facts.said.remove(&oldest).is_some())
+    }
+
+    /// Whether a role may follow from what is said of an instance: the file names it, or names
+    /// none and it is the first by name.
+    #[must_use]
+    pub fn counts(&self, name: &InstanceName) -> bool {
+        let has_first = self.settings.notify_instance.is_none();
+        let is_first = || self.facts.first().is_none_or(|first| name <= first);
+        self.settings.instances().any(|it| it == name) || has_first && is_first()
     }
 
     /// Somebody looked for the addresses. One look that fails means nothing: they are listed

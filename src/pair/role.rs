@@ -161,8 +161,9 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Most instances that are remembered: as many as there are VRIDs on one network.
-    pub const INSTANCES_MAX: usize = 255;
+    /// Most instances that are remembered: twice as many as there are VRIDs on one network, and
+    /// more than a file can name, so that one that counts always finds a place.
+    pub const INSTANCES_MAX: usize = 512;
 
     /// The newest word on an instance.
     fn of(&self, instance: Option<&InstanceName>) -> Option<(Option<&InstanceName>, &Said)> {
@@ -175,7 +176,7 @@ impl Facts {
     }
 
     /// The instance that counts where none is named.
-    fn first(&self) -> Option<&InstanceName> {
+    pub(in crate::pair) fn first(&self) -> Option<&InstanceName> {
         let mut known = self.said.iter();
         known.find_map(|(name, said)| (said.state != State::Deleted).then_some(name))
     }

@@ -31,6 +31,12 @@ impl PairSettings {
     pub fn has_source(&self) -> bool {
         self.notify_fifo.is_some() || !self.vips.is_empty()
     }
+
+    /// The instances that the file names: `notify_instance`, and those of its addresses.
+    pub fn instances(&self) -> impl Iterator<Item = &InstanceName> {
+        let of_vips = self.vips.iter().filter_map(|vip| vip.instance.as_ref());
+        self.notify_instance.iter().chain(of_vips)
+    }
 }
 
 /// A virtual address that moves between the directors.

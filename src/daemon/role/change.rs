@@ -11,8 +11,11 @@ use crate::engine::saved::{Record, Saved};
 use crate::model::Globals;
 use crate::pair::Speaking;
 use crate::pair::role::Source;
-use crate::pair::{Change, Facts, RoleKeeper};
+use crate::pair::{Change, Facts, Reception, RoleKeeper};
 use crate::time::{Mono, Now};
+
+/// Words on instances that find no place are logged up to this many.
+const UNKEPT_LOGGED: u64 = 20;
 
 /// Whether people are told in that role.
 pub(in crate::daemon) fn speaking(role: &RoleKeeper) -> Speaking {
@@ -42,8 +45,14 @@ impl Daemon {
         words.retain(|(_, word)| word.number >= self.heard);
         words.sort_by_key(|(_, word)| word.number);
         for (name, word) in words {
-            self.role
+            let heard = self
+                .role
                 .hear(Some(name.clone()), word.state, Source::Fifo, word.at);
+            if heard == Reception::NoRoom && self.role.unkept() <= UNKEPT_LOGGED {
+                let (instance, limit) = (name.as_str(), Facts::INSTANCES_MAX);
+                let why = "so many other instances are known, and it does not count";
+                tracing::warn!(instance, limit, why, "a word of the FIFO is not kept");
+            }
         }
         self.heard = heard.count;
         // Where the word is of a change, the address is on its way.

@@ -5,8 +5,10 @@ use jiff::tz::TimeZone;
 
 use crate::daemon::Daemon;
 use crate::pair::role::Source;
-use crate::pair::{Coming, InstanceName, State};
+use crate::pair::{Coming, Facts, InstanceName, Reception, State};
 use crate::time::Wall;
+use crate::wire::Answer;
+use crate::wire::refusal::{Refusal, RefusalReason};
 
 impl Daemon {
     /// Somebody says over the control socket what the role is.
@@ -14,18 +16,26 @@ impl Daemon {
         &mut self,
         name: Option<InstanceName>,
         state: State,
-    ) -> String {
+    ) -> Answer {
         let at = self.clock.now().wall;
         let of = name
             .as_ref()
             .map_or_else(String::new, |name| format!(" of {name}"));
         tracing::info!(%state, instance = name.as_ref().map(InstanceName::as_str), "lvsmon role was called");
-        self.role.hear(name, state, Source::Command, at);
+        if let Reception::NoRoom = self.role.hear(name, state, Source::Command, at) {
+            let limit = Facts::INSTANCES_MAX;
+            let why = format!(
+                "{state}{of} is not noted: {limit} other instances are known, and nothing in the \
+                 file names this one; lvsmon role DELETED --instance NAME makes one forgotten"
+            );
+            tracing::warn!(why, "what was said by lvsmon role is refused");
+            return Answer::Error(Refusal::new(RefusalReason::Denied, why));
+        }
         self.role_sources.look_now();
         self.settle_role();
         let standing = self.role.standing();
         let (role, why) = (standing.role, &standing.why);
-        match self.role.coming(self.clock.now()) {
+        Answer::Done(match self.role.coming(self.clock.now()) {
             None => format!("{state}{of} noted; this director is {role}: {why}"),
             Some(Coming {
                 role: coming, at, ..
@@ -34,7 +44,7 @@ impl Daemon {
                  until then this director stays {role}, then it is {coming}",
                 time_of_day(at, &self.zone)
             ),
-        }
+        })
     }
 }
 

@@ -69,8 +69,7 @@ impl Heard {
                 let number = self.count;
                 let is_full = self.words.len() >= Facts::INSTANCES_MAX;
                 if is_full && !self.words.contains_key(&name) {
-                    self.others = self.others.saturating_add(1);
-                    return;
+                    self.drop_oldest();
                 }
                 self.count = self.count.saturating_add(1);
                 self.words.insert(name, Word { state, at, number });
@@ -90,6 +89,14 @@ impl Heard {
                     tracing::warn!("a line of the FIFO is too long and was passed over");
                 }
             }
+        }
+    }
+
+    /// The oldest word makes way, which was heard long ago: whose words are kept is not said here.
+    fn drop_oldest(&mut self) {
+        let oldest = self.words.iter().min_by_key(|(_, word)| word.number);
+        if let Some(name) = oldest.map(|(name, _)| name.clone()) {
+            self.words.remove(&name);
         }
     }
 }
@@ -363,6 +370,20 @@ mod tests {
         std::os::unix::fs::symlink("/dev/null", ear.path()).unwrap();
         ear.until_trouble("symbolic link").await;
         assert_eq!(ear.heard.borrow().count, 1);
+    }
+
+    #[tokio::test]
+    async fn a_new_instance_is_heard_behind_any_number_of_others() {
+        let mut ear = Ear::listen();
+        let mut writer = ear.make();
+        for number in 0..1_000 {
+            let line = format!("INSTANCE \"x{number}\" MASTER 1\n");
+            writer.write_all(line.as_bytes()).unwrap();
+        }
+        ear.until(|heard| heard.count + heard.others == 1_000).await;
+        writer.write_all(b"INSTANCE \"a\" FAULT 0\n").unwrap();
+        ear.until_state("a", State::Fault).await;
+        assert!(ear.heard.borrow().words.len() <= Facts::INSTANCES_MAX);
     }
 
     #[tokio::test]

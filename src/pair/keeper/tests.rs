@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -159,13 +161,43 @@ fn what_was_said_before_a_restart_counts_and_newer_words_beat_it() {
 #[test]
 fn only_so_many_instances_are_kept() {
     let mut keeper = with_fifo();
-    for number in 0..300 {
+    for number in 0..557 {
         let name = Some(format!("x{number}").parse().unwrap());
-        keeper.hear(name, State::Backup, Source::Fifo, at(0).wall);
+        let heard = keeper.hear(name, State::Backup, Source::Fifo, at(0).wall);
+        assert_eq!(heard == Reception::NoRoom, number >= 512, "{number}");
     }
-    assert_eq!(keeper.facts().said.len(), 255);
+    assert_eq!(keeper.facts().said.len(), 512);
     assert_eq!(keeper.unkept(), 45);
     say(&mut keeper, State::Deleted, at(0));
+}
+
+#[test]
+fn the_instances_that_count_find_a_place_among_any_number_of_others() {
+    let name = |name: &str| -> InstanceName { name.parse().unwrap() };
+    let named = PairSettings {
+        notify_instance: Some(name("a")),
+        notify_fifo: Some("/run/x".into()),
+        ..PairSettings::default()
+    };
+    for settings in [
+        named,
+        with_vips("10.0.0.3 instance a"),
+        with_fifo().settings,
+    ] {
+        let mut keeper = RoleKeeper::new(settings, Facts::default(), at(0));
+        for number in 0..1_000 {
+            let other = Some(name(&format!("x{number}")));
+            keeper.hear(other, State::Backup, Source::Fifo, at(0).wall);
+        }
+        say(&mut keeper, State::Fault, at(1));
+        keeper.settle(at(1));
+        let standing = keeper.standing();
+        assert_eq!(standing.role, Role::Fault, "{}", standing.why);
+        assert_eq!(keeper.facts().said.len(), Facts::INSTANCES_MAX);
+        // Also of those that a restart brings back.
+        let kept: BTreeMap<_, _> = [keeper.facts().record()].into_iter().collect();
+        assert!(Facts::restore(&kept).said.contains_key(&name("a")));
+    }
 }
 
 fn with_vips(text: &str) -> PairSettings {
