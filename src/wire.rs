@@ -329,9 +329,25 @@ pub struct TableAnswer {
     /// Where failures of those who decide count for nothing, since the director is cut off.
     #[serde(default)]
     pub cut_off: Vec<why::CutOffRow>,
+    /// What is wished of real servers that the file no longer has.
+    #[serde(default)]
+    pub lost: Vec<LostRow>,
     /// Connection synchronisation, where the file asks for it or, without a daemon, some runs.
     #[serde(default)]
     pub sync: Option<role::SyncRow>,
+}
+
+/// A wish for a real server that the file no longer has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostRow {
+    /// Such as `10.0.0.3:80/tcp`.
+    pub virtual_service: String,
+    /// Such as `192.168.0.1:80`.
+    pub real_server: String,
+    /// What an operator wishes of it.
+    pub operator: server::OperatorRow,
+    /// Until then it is kept, in Unix seconds, unless the file has the server again.
+    pub kept_until: i64,
 }
 
 /// One virtual service of a [`TableAnswer`].

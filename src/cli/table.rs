@@ -10,8 +10,8 @@ use crate::cli::role::{sync_lines, time};
 use crate::cli::{Outcome, WhereArgs, load, refused};
 use crate::client::{self, Client, ClientError};
 use crate::wire::{
-    ConnectionsRow, RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source, TableAnswer,
-    VirtualServiceRow,
+    ConnectionsRow, LostRow, RealServerRow, ServerWanted, ServiceActual, ServiceWanted, Source,
+    TableAnswer, VirtualServiceRow,
 };
 
 /// Show the wanted table against the kernel's
@@ -119,6 +119,9 @@ fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Resu
     for contested in &answer.contested {
         out.line(&out.paint(Tone::Bad, &contested.text(time)))?;
     }
+    for row in &answer.lost {
+        out.line(&out.paint(Tone::Odd, &lost(row)))?;
+    }
     sync_lines(answer.sync.as_ref(), out)
 }
 
@@ -199,6 +202,21 @@ impl Line {
             tone,
         }
     }
+}
+
+/// What is wished of a real server that the file no longer has.
+fn lost(row: &LostRow) -> String {
+    let LostRow {
+        virtual_service,
+        real_server,
+        operator,
+        kept_until,
+    } = row;
+    let (wish, until) = (operator.called(), time(*kept_until));
+    format!(
+        "{real_server} in {virtual_service} is not in the file any more: {wish} is kept until \
+         {until}; lvsmon enable {real_server} ends it"
+    )
 }
 
 /// Why a real server stands so; with the end of what an operator wishes, where it ends by itself.

@@ -16,6 +16,7 @@ use crate::cli::output::{self, Output, Tone, complain};
 use crate::cli::wishes::ended::{SeenDrain, watch};
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
+use crate::clock::Clock;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
 use crate::engine::manual::REASON_MAX;
 use crate::lvs::Weight;
@@ -212,13 +213,23 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
     if !args.json {
         out.line(&text)?;
     }
-    let answer = settled::settled(&mut daemon, &aim)?;
+    let answer = match settled::settled(&mut daemon, &aim) {
+        // It was kept of a real server that the file lost: nothing in the table waits for it.
+        Err(error) if error.reason() == Some(RefusalReason::Unknown) => ServerAnswer {
+            time: Clock::start().now().wall.seconds(),
+            source: Some(Source::Daemon),
+            ..ServerAnswer::default()
+        },
+        answer => answer?,
+    };
     if args.json {
         out.line(&refused::json(&answer, daemon.refused_reload())?)?;
         return Ok(code_of(&answer));
     }
     let code = show(&answer, out)?;
-    say_so(code, &answer, out)?;
+    if !answer.servers.is_empty() {
+        say_so(code, &answer, out)?;
+    }
     refused::line(daemon.refused_reload(), out)?;
     Ok(code)
 }

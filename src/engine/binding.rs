@@ -33,6 +33,7 @@ mod given;
 mod ground;
 mod judge;
 mod latch;
+mod lost;
 mod owned;
 mod shared;
 mod shown;

@@ -166,6 +166,17 @@ pub struct ManualView {
     pub heed: Heed,
 }
 
+/// A wish for an entry that the file no longer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostWish {
+    /// Of which.
+    pub entry: EntryKey,
+    /// What is wished.
+    pub wish: ManualView,
+    /// Until then it is kept, unless the file has the entry again.
+    pub until: Wall,
+}
+
 /// Whether a wish has any effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heed {
@@ -385,6 +396,23 @@ impl Manual {
     fn earliest(&self) -> Option<Mono> {
         let standings = self.wishes.values().inspect(|_| look());
         standings.flat_map(WishInForce::deadlines).min()
+    }
+
+    /// The wishes for entries that the file no longer has.
+    pub(crate) fn lost(&self, now: Now) -> impl Iterator<Item = LostWish> + '_ {
+        let wishes = self.wishes.iter();
+        wishes.filter_map(move |(&entry, standing)| {
+            let lost = standing.lost?;
+            let ends = standing.until.map_or(lost, |until| until.min(lost));
+            let until = now.wall.after(ends.since(now.mono));
+            let wish = standing.view(now);
+            Some(LostWish { entry, wish, until })
+        })
+    }
+
+    /// All of which something is wished.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = EntryKey> + '_ {
+        self.wishes.keys().copied()
     }
 
     /// Whether nothing at all is wished.

@@ -14,6 +14,7 @@ use crate::engine::event::{
     Aim, FailureLine, HistoryLine, HostVerdict, Miss, RunId, Status, Suppression,
 };
 use crate::engine::gauge;
+use crate::engine::manual::LostWish;
 use crate::engine::said;
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
@@ -164,6 +165,11 @@ impl Engine {
     /// Nobody is called so, or it is not clear who; the sentence says what there is.
     pub fn real_servers_called(&self, aim: &Aim) -> Result<Vec<RealServerView>, Miss> {
         Ok(self.with_wishes(self.bindings.aimed(aim)?))
+    }
+
+    /// The wishes for real servers that the file no longer has, each kept for a while.
+    pub fn lost_wishes(&self) -> impl Iterator<Item = LostWish> {
+        self.bindings.lost()
     }
 
     pub(super) fn with_wishes(&self, mut views: Vec<RealServerView>) -> Vec<RealServerView> {

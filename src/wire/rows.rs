@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
 use crate::engine::event::{HostVerdict, Reason, Status, TableLook, TableOutcome};
-use crate::engine::manual::ManualView;
+use crate::engine::manual::{LostWish, ManualView};
 use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
@@ -20,9 +20,9 @@ use crate::wire::contest;
 use crate::wire::server::{self as wire_server, DrainRow};
 use crate::wire::why::CutOffRow;
 use crate::wire::{
-    ConnectionsRow, HostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual, ServerWanted,
-    ServiceActual, ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source, TableAnswer,
-    Verdict, VirtualServiceRow,
+    ConnectionsRow, HostRow, LostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual,
+    ServerWanted, ServiceActual, ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source,
+    TableAnswer, Verdict, VirtualServiceRow,
 };
 
 /// The wanted table of an engine against what was seen of the kernel's.
@@ -96,7 +96,19 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
             .collect(),
         contested,
         cut_off: cut_off(engine),
+        lost: engine.lost_wishes().map(|it| lost(&it)).collect(),
         sync: None,
+    }
+}
+
+/// What is wished of a real server that the file no longer has.
+fn lost(lost: &LostWish) -> LostRow {
+    let (key, server) = lost.entry;
+    LostRow {
+        virtual_service: key.to_string(),
+        real_server: server.to_string(),
+        operator: wire_server::operator(&lost.wish, (key, ServerWish::AsFound)),
+        kept_until: lost.until.seconds(),
     }
 }
 

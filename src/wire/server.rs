@@ -45,7 +45,7 @@ use crate::wire::{
 const LOGIN_MAX: usize = 40;
 
 /// Everything about the real servers that a person means, in table order.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerAnswer {
     /// The time of the answer.
     pub time: i64,

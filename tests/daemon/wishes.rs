@@ -227,6 +227,54 @@ fn a_drain_whose_server_the_file_loses_says_so() {
 }
 
 #[test]
+fn what_is_kept_of_a_server_that_the_file_lost_is_shown_and_ended() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    did(
+        &farm.output(&["disable", "127.0.0.11", "--reason", "new disk"]),
+        0,
+    );
+    let text = farm.text(5, true);
+    let kept = text.lines().filter(|line| !line.contains("-R 127.0.0.11 "));
+    farm.configure(&kept.map(|line| format!("{line}\n")).collect::<String>());
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_log("is kept for 7d");
+    has(
+        &did(&farm.output(&["table"]), 0),
+        &[
+            "127.0.0.11:",
+            "is not in the file any more: disable by ",
+            "(new disk) is kept until",
+        ],
+    );
+    let table = did(&farm.output(&["table", "--json"]), 0);
+    let table: Value = serde_json::from_str(&table).unwrap();
+    assert_eq!(table["lost"][0]["operator"]["reason"], "new disk");
+    let why = farm.output(&["why", "127.0.0.11"]);
+    let said = String::from_utf8_lossy(&why.stderr);
+    has(
+        &said,
+        &[
+            "of real servers that the file lost, the disable by ",
+            "lvsmon enable",
+        ],
+    );
+    has(
+        &did(&farm.output(&["enable", "127.0.0.11"]), 0),
+        &[
+            "where the file no longer has it: the disable by ",
+            "is ended",
+        ],
+    );
+    let table = did(&farm.output(&["table", "--json"]), 0);
+    let table: Value = serde_json::from_str(&table).unwrap();
+    assert_eq!(table["lost"], Value::Array(Vec::new()));
+    farm.configure(&text);
+    farm.signal(Signal::SIGHUP);
+    farm.wait_for_table(&[(1, 5), (2, 5)]);
+}
+
+#[test]
 fn a_drain_of_a_server_that_is_out_waits_for_no_connection() {
     let mut farm = Farm::new();
     farm.start_healthy();

@@ -17,9 +17,10 @@ impl Bindings {
     /// would end (D4). The answer is for that person.
     pub(crate) fn enable(&mut self, now: Now, aim: &Aim) -> (Result<String, String>, Vec<Action>) {
         let mut actions = Vec::new();
-        let views = match self.aimed(aim) {
-            Ok(views) => views,
-            Err(miss) => return (Err(miss.into_text()), actions),
+        let (views, miss) = match self.aimed(aim) {
+            Ok(views) => (views, None),
+            // The file may have lost it, and what was wished of it is kept.
+            Err(miss) => (Vec::new(), Some(miss)),
         };
         let mut keys = BTreeSet::new();
         let mut lines = Vec::new();
@@ -39,9 +40,10 @@ impl Bindings {
         }
         // Lest a reload brings it back with a virtual service.
         let lost = views.iter().filter_map(entry_of);
-        let lost: BTreeSet<_> = lost
+        let mut lost: BTreeSet<_> = lost
             .flat_map(|(_, it)| self.manual.meant(aim, it))
             .collect();
+        lost.extend(self.lost_meant(aim));
         for (key, server) in lost {
             if self.owned.is_declared(key, server) {
                 continue;
@@ -60,7 +62,11 @@ impl Bindings {
         let ended = self.end_latches(&aim.server, &meant, &mut actions);
         keys.extend(ended.iter().map(|(entry, _)| entry.virtual_service));
         if keys.is_empty() {
-            return (Err(self.nothing_to_end(aim, &views)), actions);
+            let why = match miss {
+                Some(miss) => miss.into_text(),
+                None => self.nothing_to_end(aim, &views),
+            };
+            return (Err(why), actions);
         }
         self.decide(&keys, &mut actions);
         lines.extend(self.what_was_ended(&ended));
@@ -151,7 +157,8 @@ impl Bindings {
             (Some(_), [view, ..]) => format!(" in {}", view.virtual_service),
             (Some(_), []) | (None, _) => String::new(),
         };
-        format!("{name}: nothing withdraws this real server{within}")
+        let kept = self.kept_of_lost(aim);
+        format!("{name}: nothing withdraws this real server{within}{kept}")
     }
 
     pub(super) fn unknown(&self, server: &RealServerName) -> String {

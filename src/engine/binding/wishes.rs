@@ -331,7 +331,8 @@ impl Bindings {
         });
         if views.is_empty() {
             let known = || self.unknown(&aim.server);
-            return Err(Miss::Unknown(self.undeclared(aim).unwrap_or_else(known)));
+            let text = self.undeclared(aim).unwrap_or_else(known);
+            return Err(Miss::Unknown(text + &self.kept_of_lost(aim)));
         }
         let Some(within) = within else {
             return Ok(views);
@@ -520,7 +521,7 @@ pub(super) fn is_called(
 }
 
 /// Whether a person means this real server by its address.
-fn is_address(name: &str, RealServerKey(address): RealServerKey) -> bool {
+pub(super) fn is_address(name: &str, RealServerKey(address): RealServerKey) -> bool {
     let bare = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
     let ip: Option<IpAddr> = bare.unwrap_or(name).parse().ok();
     name.parse() == Ok(address) || ip == Some(address.ip())

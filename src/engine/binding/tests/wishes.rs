@@ -100,6 +100,53 @@ fn a_server_is_meant_in_all_its_virtual_services_unless_one_is_named() {
 }
 
 #[test]
+fn enable_ends_what_is_kept_of_a_server_that_the_file_lost() {
+    for name in ["192.168.0.1", "192.168.0.1:80", "[192.168.0.1]"] {
+        let mut farm = good();
+        farm.orders(ManualWish::Disable, "a", None);
+        farm.reloads(&["web/http b 10.0.0.3:80/tcp each"]);
+        farm.waits_until(100.0);
+        let said = farm.enables(name).unwrap();
+        assert!(
+            said.contains("192.168.0.1:80 in 10.0.0.3:80/tcp, where the file no longer has it"),
+            "{said}"
+        );
+        let is_one = name.ends_with(":80");
+        assert_eq!(said.contains("192.168.0.1:443"), !is_one, "{said}");
+        let why = farm.enables("192.168.0.1:80").unwrap_err();
+        assert!(why.starts_with("no real server is called"), "{why}");
+        // It is in again once the file is mended; what is left of the server is.
+        farm.reloads(&TWO);
+        farm.resolves("a", "192.168.0.1");
+        farm.succeeds("web/http");
+        let is_in = farm.weights().contains("192.168.0.1:80=5");
+        assert_eq!(is_in, !is_one, "{}", farm.weights());
+    }
+}
+
+#[test]
+fn who_asks_for_a_server_that_the_file_lost_is_told_what_is_kept_of_it() {
+    let mut farm = good();
+    farm.orders(ManualWish::Disable, "a:80", None);
+    farm.reloads(&["web/http b 10.0.0.3:80/tcp each"]);
+    farm.waits_until(100.0);
+    for name in ["a", "192.168.0.1", "192.168.0.1:80"] {
+        let why = farm
+            .bindings
+            .aimed(&aim(name, None))
+            .unwrap_err()
+            .into_text();
+        assert!(
+            why.contains("192.168.0.1:80 in 10.0.0.3:80/tcp") && why.contains("disable by ann"),
+            "{why}"
+        );
+        assert!(why.contains("lvsmon enable 192.168.0.1:80"), "{why}");
+    }
+    let why = farm.bindings.aimed(&aim("192.168.0.9", None)).unwrap_err();
+    assert!(!why.into_text().contains("kept"));
+}
+
+#[test]
 fn who_is_not_meant_clearly_is_asked_to_say_it_better() {
     let mut farm = good();
     for (server, within, expected) in [
@@ -538,7 +585,9 @@ proptest! {
                     other = happens(other, step, &mut other_kernel);
                     if let Step::Enables(name) = step {
                         let ended = entries(&farm, Some(name));
-                        let ips: BTreeSet<_> = ended.keys().map(|it| it.1.0.ip()).collect();
+                        let mut ips: BTreeSet<_> = ended.keys().map(|it| it.1.0.ip()).collect();
+                        // By its address also one that the file has nowhere.
+                        ips.extend(name.parse::<IpAddr>());
                         wishes.retain(|entry, _| {
                             let is_lost = !before.contains_key(entry);
                             !(ended.contains_key(entry) || is_lost && ips.contains(&entry.1.0.ip()))
