@@ -18,6 +18,11 @@ use crate::wire::role::{FifoRow, RoleAnswer};
 use crate::wire::server::Expiry;
 use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
 
+/// What an observer says to a wish, and to a role: what it decides must be what whoever works
+/// would.
+const OBSERVES: &str = "lvsmon only observes here: it takes no wishes and has no role, and nothing was \
+     changed; say it to whoever works";
+
 impl Daemon {
     /// Answers a person; what came of a wish is told when the journal has it.
     pub(super) fn answer(&mut self, ask: Ask) {
@@ -30,6 +35,11 @@ impl Daemon {
                 "a wish on the control socket is left out"
             );
             let answer = Answer::Error(Refusal::new(RefusalReason::Late, why));
+            let _ = ask.reply.send(self.reply(answer, None));
+            return;
+        }
+        if let (true, Duty::Observe) = (is_change, self.load.duty) {
+            let answer = Answer::Error(Refusal::new(RefusalReason::Denied, OBSERVES));
             let _ = ask.reply.send(self.reply(answer, None));
             return;
         }

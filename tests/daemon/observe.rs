@@ -82,6 +82,23 @@ fn says_that_it_observes(folder: &TempDir) {
     }
 }
 
+/// Nor where it is asked with the observer's own folder.
+fn takes_no_wish_and_no_role(folder: &TempDir) {
+    for words in [
+        &["disable", "127.0.0.1:80"][..],
+        &["enable", "127.0.0.1:80"],
+        &["role", "master"],
+        &["role", "fault", "--instance", "VI_1"],
+    ] {
+        let mut command = lvsmon(words);
+        let command = command.arg("--statedir").arg(folder.join("state/observe"));
+        let output = command.output().expect("lvsmon runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?} {output:?}");
+        assert!(said.contains("only observes"), "{words:?} {said}");
+    }
+}
+
 #[test]
 fn an_observer_says_what_it_would_do_and_does_nothing() {
     let folder = folder();
@@ -127,14 +144,7 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("There is one that only observes"), "{said}");
-    let mut command = lvsmon(["disable", "127.0.0.1:80", "--statedir"]);
-    let output = command
-        .arg(folder.join("state/observe"))
-        .output()
-        .expect("lvsmon runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.contains("it changes nothing in the table"), "{said}");
+    takes_no_wish_and_no_role(&folder);
     let (_, said) = ask(&folder, &["table", "--json"]);
     assert!(said.contains("\"source\": \"observer\""), "{said}");
     // Nobody may take it for a director that works.
