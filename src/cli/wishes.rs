@@ -418,8 +418,8 @@ fn say_end(
     }
     for server in declared(answer) {
         let (name, service) = (&server.real_server, &server.virtual_service);
-        let name_of = (server.virtual_service.clone(), server.real_server.clone());
-        let text = end_of(server, drains.get(&name_of), answer.time);
+        let key = (service.clone(), name.clone());
+        let text = end_of(server, drains.get(&key), answer.time);
         out.line(&format!("{name} in {service}: {text}"))?;
     }
     Ok(())

@@ -72,7 +72,7 @@ pub struct WhyAnswer {
     pub results: Vec<ResultRow>,
     /// Alerts of late, oldest first.
     pub alerts: Vec<AlertRow>,
-    /// Alerts held_up back of late, oldest first.
+    /// Alerts held back of late, oldest first.
     pub held_back: Vec<HeldRow>,
 }
 
@@ -192,7 +192,7 @@ pub enum DeliveryRow {
     GivenUp(String),
 }
 
-/// Alerts that one rule held_up back.
+/// Alerts that one rule held back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldRow {
     /// Time of the first.
