@@ -290,10 +290,10 @@ async fn answered(response: Response, now: Wall) -> Posted {
     };
     let wait = header(RETRY_AFTER).and_then(|text| retry_after(&text, now));
     let location = header(LOCATION);
-    if tracing::enabled!(tracing::Level::DEBUG) {
+    if tracing::enabled!(tracing::Level::TRACE) {
         let said = start_of(response).await;
         let said = one_line(cut(said.trim(), ANSWER_LOGGED));
-        tracing::debug!(%status, said, "a webhook's receiver does not accept");
+        tracing::trace!(%status, said, "a webhook's receiver does not accept");
     }
     judge(status, wait, location.as_deref())
 }
