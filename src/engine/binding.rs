@@ -89,9 +89,6 @@ pub(crate) struct Bindings {
     by_virtual_service: BTreeMap<VirtualServiceKey, Vec<usize>>,
     /// In which virtual services a host word stands for a real server.
     by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
-    /// For which real servers of sections it stands, as indexes into the Model: of the section, and
-    /// in it.
-    in_sections: BTreeMap<HostName, Vec<(usize, usize)>>,
     judges: BTreeMap<ServiceId, Judge>,
     /// When patience with a service ends.
     timers: BTreeSet<(Mono, ServiceId)>,
@@ -130,7 +127,6 @@ impl Bindings {
             model: Arc::clone(model),
             by_virtual_service: BTreeMap::new(),
             by_host: BTreeMap::new(),
-            in_sections: BTreeMap::new(),
             judges: BTreeMap::new(),
             timers: BTreeSet::new(),
             latches: Latches::default(),

@@ -9,6 +9,7 @@
 //! | what is remembered of a section's servers between two decisions | `memory` |
 //! | does the kernel's table serve its clients so | `in_table` |
 //! | in which virtual services do two looks at the table differ | `differing` |
+//! | for which real servers does a host word stand | `words` |
 //!
 //! All but `count` and `memory` are functions of what is known. Not here: claims to real
 //! servers and the journal of what is owned ([`crate::engine::binding`]).
@@ -20,3 +21,4 @@ pub(crate) mod live;
 pub(crate) mod memory;
 pub(crate) mod wanted;
 pub(crate) mod weight;
+pub(crate) mod words;

@@ -109,8 +109,7 @@ impl Bindings {
         words: &mut Vec<HostName>,
         by_host: &mut BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
     ) {
-        self.in_sections.clear();
-        for (at, section) in model.virtual_services.iter().enumerate() {
+        for section in &model.virtual_services {
             let key = section.key;
             self.by_virtual_service.entry(key).or_default();
             let servers = section.servers.iter().map(|server| &server.host);
@@ -118,9 +117,7 @@ impl Bindings {
                 words.push(host.clone());
                 by_host.entry(host.clone()).or_default().insert(key);
             }
-            for (index, server) in section.servers.iter().enumerate() {
-                let places = self.in_sections.entry(server.host.clone());
-                places.or_default().push((at, index));
+            for server in &section.servers {
                 for judge in &server.judges {
                     wanted.insert(place(judge, &server.host));
                     let judge = self.judges.entry(judge.service).or_default();
@@ -136,22 +133,10 @@ impl Bindings {
         host: &HostName,
         family: Family,
     ) -> Vec<(ServiceId, Part)> {
-        let servers = self.servers_called(host);
+        let servers = self.sections.words.servers(&self.model, host);
         let servers = servers.filter(|(key, _)| key.family() == family);
         let judges = servers.flat_map(|(_, server)| &server.judges);
         judges.map(|judge| place(judge, host)).collect()
-    }
-
-    /// The real servers of sections for which a host word stands.
-    fn servers_called(
-        &self,
-        host: &HostName,
-    ) -> impl Iterator<Item = (VirtualServiceKey, &DeclaredServer)> {
-        let at = self.in_sections.get(host).into_iter().flatten();
-        at.inspect(|_| look()).filter_map(|&(section, server)| {
-            let section = self.model.virtual_services.get(section)?;
-            Some((section.key, section.servers.get(server)?))
-        })
     }
 
     /// The section of this key, of the Model in force.
@@ -173,7 +158,7 @@ impl Bindings {
         let port = server.0.port();
         let section = self.sections.section(&self.model, key);
         let fallback = section.and_then(|section| section.fallback.as_ref());
-        let mut servers = self.servers_called(host);
+        let mut servers = self.sections.words.servers(&self.model, host);
         servers.any(|(of, it)| of == key && it.port == port)
             || fallback.is_some_and(|it| it.host == *host && it.port == port)
     }

@@ -22,6 +22,7 @@ use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
 use crate::engine::section::weight::ramp_end;
+use crate::engine::section::words::Words;
 use crate::engine::state::Moment;
 use crate::lvs::{
     Desired, DesiredService, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey,
@@ -132,6 +133,7 @@ pub(crate) struct SectionState {
 #[derive(Debug, Default)]
 pub(crate) struct Sections {
     pub(crate) tally: Tally,
+    pub(crate) words: Words,
     states: BTreeMap<VirtualServiceKey, SectionState>,
     dues: BTreeSet<(Mono, VirtualServiceKey)>,
     /// The latest look at the kernel's table that came to something, and what was wanted then.
@@ -160,6 +162,7 @@ impl Sections {
     /// down.
     pub(crate) fn declare(&mut self, model: &Model, now: Now, past: &Past) -> Vec<Action> {
         let mut actions = self.tally.declare(model, past);
+        self.words = Words::of(model);
         let mut old = std::mem::take(&mut self.states);
         for (index, section) in model.virtual_services.iter().enumerate() {
             let mut state = old.remove(&section.key).unwrap_or_default();
