@@ -6,6 +6,7 @@
 //! | how do lines become blocks | `blocks` |
 //! | what do the global blocks say | `globals` |
 //! | what does a `virtual_server` come to | `virtual_server` |
+//! | which virtual services is it for | `keys` |
 //! | what does a checker come to | `checker` |
 //!
 //! Source: keepalived.conf(5) 2.2.7. VRRP, BFD and what belongs to them stay keepalived's, which
@@ -15,6 +16,7 @@ mod blocks;
 mod checker;
 mod forwarding;
 mod globals;
+mod keys;
 mod lines;
 mod virtual_server;
 

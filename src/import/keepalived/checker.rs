@@ -17,8 +17,8 @@ pub(super) fn is_one(word: &str) -> bool {
     word.ends_with("_CHECK") || matches!(word, "HTTP_GET" | "SSL_GET")
 }
 
-/// A statement of a real server that is none, and whether a checker may be meant: keepalived skips a
-/// block that it does not know.
+/// A statement of a real server that is none, and whether a checker may be meant: keepalived skips
+/// a block that it does not know.
 pub(super) fn is_meant(line: &Block, remarks: &mut Remarks) -> bool {
     let name = line.name();
     let nearest = nearest(name, CHECKERS);

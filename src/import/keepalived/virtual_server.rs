@@ -1,7 +1,6 @@
 //! What does a `virtual_server` come to?
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::effort::look;
@@ -9,16 +8,17 @@ use crate::import::checks::MendedPages;
 use crate::import::keepalived::blocks::{Block, Extent};
 use crate::import::keepalived::checker::{self, Defaults};
 use crate::import::keepalived::forwarding::forwarding;
-use crate::import::keepalived::globals::{Globals, Target, family};
+use crate::import::keepalived::globals::Globals;
+use crate::import::keepalived::keys::{keys, leading, reachable};
 use crate::import::keepalived::{granularity, is_on};
 use crate::import::ldirectord::{fit_port, is_host, weight};
 use crate::import::plan::{
     Entry, Plan, Policy, Section, Server, THRESHOLD_MAX, fit_settings, flag_of, scheduler_of,
 };
-use crate::import::{Place, Remarks, shown};
+use crate::import::{Remarks, shown};
 use crate::lvs::{
-    Family, Forwarding, Protocol, RealServer, Scheduler, ServiceFlags, VirtualService,
-    VirtualServiceKey, Weight,
+    Family, Forwarding, RealServer, Scheduler, ServiceFlags, VirtualService, VirtualServiceKey,
+    Weight,
 };
 use crate::model::{Counts, Initial, OnExit, OnFailure, OwnRules, WeightFrom};
 
@@ -102,41 +102,6 @@ pub(super) fn section(
     })
 }
 
-/// The service whose address family the settings, and the real servers, are read for: that of the
-/// first one, unless a real server could be in others only.
-fn leading(block: &Block, keys: &[VirtualServiceKey]) -> Option<VirtualServiceKey> {
-    let is_forwarding = |it: &&Block| matches!(it.name(), "lvs_method" | "lb_kind");
-    let forwarding = block.inner.iter().rfind(is_forwarding);
-    let is_tunnel = forwarding.and_then(|it| it.word(1)) == Some("TUN");
-    let family = family_of_servers(block);
-    let fitting = keys.iter().find(|key| is_tunnel || key.family() == family);
-    fitting.or_else(|| keys.first()).copied()
-}
-
-/// Those of a group that have real servers of their own address family, or such as a tunnel leads
-/// to. Each of the others has a remark.
-fn reachable<'s, S: Iterator<Item = &'s Server>>(
-    keys: Vec<VirtualServiceKey>,
-    servers: impl Fn() -> S,
-    place: &Place,
-    remarks: &mut Remarks,
-) -> Vec<VirtualServiceKey> {
-    // It is the same for all of a family.
-    let mut found: BTreeMap<Family, Option<String>> = BTreeMap::new();
-    let mut obstacle = |key: VirtualServiceKey| {
-        let first = || servers().find_map(|server| server.obstacle(key));
-        found.entry(key.family()).or_insert_with(first).clone()
-    };
-    let mut kept = Vec::new();
-    for key in keys {
-        match obstacle(key) {
-            None => kept.push(key),
-            Some(why) => remarks.lost(place, format!("{key} is left out: {why}")),
-        }
-    }
-    kept
-}
-
 /// What holds for all servers; what holds for some only is said on their lines.
 fn rules(servers: &mut [Server], own: &[OwnRules]) -> (OnFailure, Initial) {
     let all_quiesced = own.iter().all(|it| it.on_failure.is_some());
@@ -156,108 +121,6 @@ fn rules(servers: &mut [Server], own: &[OwnRules]) -> (OnFailure, Initial) {
         false => Initial::In,
     };
     (on_failure, initial)
-}
-
-fn keys(
-    block: &Block,
-    globals: &Globals,
-    plan: &Plan,
-    remarks: &mut Remarks,
-) -> Vec<VirtualServiceKey> {
-    let place = &block.place;
-    let protocol = protocol(block, remarks);
-    let targets = targets(block, globals, remarks);
-    let own_family = line_of(block, "ip_family").and_then(|it| family(it.word(1)));
-    let mut keys = Vec::new();
-    for target in targets {
-        let key = match target {
-            Target::Address(address, port) => {
-                VirtualServiceKey::Address(protocol, SocketAddr::new(address, port))
-            }
-            Target::Mark(mark, family) => {
-                let family = family.or(own_family);
-                let family = family.unwrap_or_else(|| family_of_servers(block));
-                VirtualServiceKey::Mark(family, mark)
-            }
-        };
-        let is_known = keys.contains(&key) || plan.sections.iter().any(|it| it.keys.contains(&key));
-        if is_known {
-            remarks.lost(
-                place,
-                format!("{key} is in the file already; the first one counts"),
-            );
-        } else {
-            keys.push(key);
-        }
-    }
-    keys
-}
-
-/// That of the first one, as it is written.
-fn family_of_servers(block: &Block) -> Family {
-    let first = line_of(block, "real_server").and_then(|it| it.word(1));
-    match first.is_some_and(|word| word.contains(':')) {
-        true => Family::V6,
-        false => Family::V4,
-    }
-}
-
-fn line_of<'b>(block: &'b Block, name: &str) -> Option<&'b Block> {
-    block.inner.iter().find(|it| it.name() == name)
-}
-
-fn protocol(block: &Block, remarks: &mut Remarks) -> Protocol {
-    match line_of(block, "protocol").and_then(|it| it.word(1)) {
-        None => Protocol::Tcp,
-        Some(text) => match text.to_ascii_uppercase().as_str() {
-            "UDP" => Protocol::Udp,
-            "SCTP" => Protocol::Sctp,
-            "TCP" => Protocol::Tcp,
-            _ => {
-                remarks.tolerated(&block.place, "an unknown protocol; taken as TCP");
-                Protocol::Tcp
-            }
-        },
-    }
-}
-
-fn targets(block: &Block, globals: &Globals, remarks: &mut Remarks) -> Vec<Target> {
-    let place = &block.place;
-    match (block.word(1), block.word(2)) {
-        (Some("group"), Some(name)) => match globals.groups.get(name) {
-            Some(list) => list.clone(),
-            None => {
-                remarks.lost(
-                    place,
-                    format!("there is no virtual_server_group {}", shown(name)),
-                );
-                Vec::new()
-            }
-        },
-        (Some("fwmark"), Some(mark)) => match mark.parse().ok().filter(|it| *it > 0) {
-            Some(mark) => vec![Target::Mark(mark, None)],
-            None => {
-                remarks.lost(place, "a firewall mark is a number above 0");
-                Vec::new()
-            }
-        },
-        (Some(address), port) => {
-            let port = port.map_or(Some(0), |it| it.parse().ok());
-            match (address.parse(), port) {
-                (Ok(address), Some(port)) => Target::address(address, port, place, remarks)
-                    .into_iter()
-                    .collect(),
-                _ => {
-                    remarks.lost(place, format!("{}: no address and port", block.title()));
-                    Vec::new()
-                }
-            }
-        }
-        (None, _) => {
-            remarks.lost(place, "virtual_server without an address");
-            Vec::new()
-        }
-    }
 }
 
 /// A virtual server while its lines are read.
