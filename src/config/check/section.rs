@@ -64,6 +64,7 @@ pub(super) fn compile<'a>(
     for &(id, span) in &witnesses {
         compiler.witness_at_work(id, span);
     }
+    compiler.witnesses_by_name(&witnesses);
     let sections = sections.iter();
     let declared = sections
         .filter_map(|section| compiler.section(section))

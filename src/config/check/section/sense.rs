@@ -141,6 +141,28 @@ impl Compiler<'_, '_> {
         }
     }
 
+    /// Of several witnesses or hosts one is enough: where all have names, dead name servers or a
+    /// mistyped name let all fail.
+    pub(super) fn witnesses_by_name(&mut self, witnesses: &[(ServiceId, Span)]) {
+        let hosts_of = |id: ServiceId| {
+            let service = self.services.get(id.index())?;
+            let group = self.checker.groups.list().get(service.hostgroup.index())?;
+            Some(group.members.iter().map(|member| member.host.as_str()))
+        };
+        let hosts = witnesses.iter().filter_map(|&(id, _)| hosts_of(id));
+        let names: Vec<&str> = hosts.flatten().collect();
+        let is_literal = |host: &str| host.parse::<std::net::IpAddr>().is_ok();
+        if names.iter().any(|host| is_literal(host)) {
+            return;
+        }
+        if let (Some(name), Some(&(_, place))) = (names.first(), witnesses.first()) {
+            let message = format!("what the witnesses watch is known by name only, such as {name}");
+            let help = "while a name has no address the director counts as cut off, and servers that \
+                        failed stay in: watch an address too";
+            self.report().warn(place, message, help);
+        }
+    }
+
     /// A service has all witnesses of all sections that it decides in.
     fn witnesses_agree(&mut self, declared: &DeclaredService, said: &Said, name: Span) {
         let judges = declared.servers.iter().flat_map(|server| &server.judges);
@@ -175,6 +197,7 @@ impl Compiler<'_, '_> {
         for &(id, span) in said.witnesses.iter().flatten() {
             self.witness_at_work(id, span);
         }
+        self.witnesses_by_name(said.witnesses.as_deref().unwrap_or_default());
         let hosts: BTreeSet<String> = declared
             .servers
             .iter()

@@ -219,6 +219,34 @@ fn an_alert_of_a_section_is_looked_for_like_any_other() {
 }
 
 #[test]
+fn witnesses_that_are_all_known_by_name_are_warned_of() {
+    let warned = |setting: &str, hosts: &str, line: &str| {
+        let text = format!(
+            "{setting}hostgroup gates {hosts}\n\nwatch gates\n service ping\n  interval 1s\n  \
+             monitor fping.monitor -t 500 -r 1\n\n{WATCHES}virtual 10.0.0.3:80\n real w1\n \
+             service web:http\n{line}"
+        );
+        let (_, warnings) = load_text(&text).unwrap();
+        let warnings = warnings.iter().map(ToString::to_string);
+        warnings.filter(|it| it.contains("by name only")).count()
+    };
+    for (setting, line) in [
+        ("witness = gates:ping\n\n", ""),
+        ("", " witness gates:ping\n"),
+    ] {
+        assert_eq!(warned(setting, "gw1 gw2", line), 1, "{setting}{line}");
+        for with_address in ["gw1 192.0.2.1", "2001:db8::1"] {
+            assert_eq!(warned(setting, with_address, line), 0, "{setting}{line}");
+        }
+    }
+    assert_eq!(
+        warned("", "192.0.2.1", " witness gates:ping gate:ping\n"),
+        0
+    );
+    assert_eq!(warned("", "gw1", ""), 0);
+}
+
+#[test]
 fn of_all_witnesses_a_section_takes_its_own_or_those_of_the_setting() {
     let text = "witness = gate:ping\n\nvirtual 10.0.0.3:80\n real w1\n service web:http\n\n\
                 virtual 10.0.0.3:81\n real w1\n service web:http\n witness none\n";
