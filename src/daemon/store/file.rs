@@ -177,10 +177,13 @@ impl Journal {
             Found::Whole => None,
             Found::Cut => return vec![format!("the last line of {path} was cut and is dropped")],
             Found::Damaged { lines } => Some(format!(
-                "{lines} lines of {path} cannot be read; the others are kept, the file is set aside"
+                "{lines} lines of {path} cannot be read, and what they kept, such as a wish or a \
+                 failure, is lost; the others are kept, the file is set aside"
             )),
             Found::Foreign => Some(format!(
-                "{path} is not a journal of lvsmon; it is set aside"
+                "{path} is not a journal of lvsmon: what was kept in it is lost, wishes of operators, \
+                 failures and acknowledgements among it, so look at the real servers under maintenance; \
+                 it is set aside"
             )),
         };
         match (self.begin_again(&Batch::new()), what) {
