@@ -311,6 +311,16 @@ fn the_agent_starts_no_daemon_whose_state_folder_it_does_not_know_and_leaves_non
         ("OCF_RESKEY_statedir", linked.to_str().unwrap()),
     ];
     assert_eq!(run(&farm, AGENT, "validate-all", &linked).0, Some(0));
+    // Its name may have what JSON writes in another way.
+    let fake = "#!/bin/sh\ncat <<'END'\n{\n  \"statedir\": \"/x/a\\\"b\\\\c\",\n  \"valid\": true\n}\nEND\n";
+    let fake = farm.folder.write_executable("fake", fake);
+    let odd = [
+        ("OCF_RESKEY_manage", "daemon"),
+        ("OCF_RESKEY_binary", fake.to_str().unwrap()),
+        ("OCF_RESKEY_statedir", "/x/a\"b\\c"),
+    ];
+    let (code, said) = run(&farm, AGENT, "validate-all", &odd);
+    assert_eq!(code, Some(0), "{said}");
     // One that never gets well.
     let number = farm.folder.join("number");
     let ill = format!(
