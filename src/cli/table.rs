@@ -1,6 +1,5 @@
 //! `lvsmon table`: the wanted table against the kernel's.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -21,14 +20,15 @@ pub(super) struct TableArgs {
     place: WhereArgs,
     /// One JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
     let statedir = args.place.statedir()?;
     let (answer, refused) = match Client::connect_also_observer(&statedir) {
         Ok(mut daemon) => (daemon.table()?, daemon.refused_reload().cloned()),
-        Err(ClientError::NoDaemon(_)) => {
+        // With a state folder the configuration is not read: there is nothing to compare.
+        Err(ClientError::NoDaemon(_)) if args.place.statedir.is_none() => {
             let mut model = load(&args.place.config)?;
             model.globals.statedir = statedir;
             (client::compare_without_daemon(model)?, None)
@@ -38,7 +38,7 @@ pub(super) fn table(args: &TableArgs, out: &mut Output) -> Outcome {
     if args.json {
         out.line(&refused::json(&answer, refused.as_ref())?)?;
     } else {
-        print(&answer, &args.place.config, out)?;
+        print(&answer, &args.place, out)?;
         refused::line(refused.as_ref(), out)?;
     }
     // A table that cannot be seen is a failure; one that differs is an answer.
@@ -61,19 +61,26 @@ const HEADINGS: [&str; 10] = [
     "why",
 ];
 
-fn print(answer: &TableAnswer, config: &Path, out: &mut Output) -> std::io::Result<()> {
-    let config = config.display();
-    let text = match answer.source {
+/// Who answers, where that is no director.
+fn whose(source: Source, place: &WhereArgs) -> Option<String> {
+    let asked = match &place.statedir {
+        Some(statedir) => format!("in {}", statedir.display()),
+        None => format!("with {}", place.config.display()),
+    };
+    match source {
         Source::Daemon => None,
         Source::Observer => Some(format!(
-            "lvsmon only observes with {config}: whoever works does not agree where wanted and \
-             actual differ, and nothing is changed"
+            "lvsmon only observes {asked}: whoever works does not agree where wanted and actual \
+             differ, and nothing is changed"
         )),
         Source::File => Some(format!(
-            "no daemon runs with {config}: this compares the file and its kept state with the kernel"
+            "no daemon runs {asked}: this compares the file and its kept state with the kernel"
         )),
-    };
-    if let Some(text) = text {
+    }
+}
+
+fn print(answer: &TableAnswer, place: &WhereArgs, out: &mut Output) -> std::io::Result<()> {
+    if let Some(text) = whose(answer.source, place) {
         out.line(&out.paint(Tone::Odd, &text))?;
     }
     if let Some(why) = &answer.unreadable {
@@ -238,6 +245,48 @@ mod tests {
     use crate::engine::event::ManualWish;
     use crate::wire::ServerActual;
     use crate::wire::server::OperatorRow;
+
+    #[test]
+    fn who_answers_is_named_by_what_was_asked_for() {
+        let whose = |statedir: Option<&str>, source| {
+            let place = WhereArgs {
+                config: "/etc/mon/mon.cf".into(),
+                statedir: statedir.map(Into::into),
+            };
+            whose(source, &place)
+        };
+        assert_eq!(whose(None, Source::Daemon), None);
+        let by_file = whose(None, Source::File).unwrap();
+        assert!(by_file.starts_with("no daemon runs with /etc/mon/mon.cf: "));
+        let by_folder = whose(Some("/var/lib/two"), Source::Observer).unwrap();
+        assert!(by_folder.starts_with("lvsmon only observes in /var/lib/two: "));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_lost_server_is_shown_with_what_ends_it() {
+        let row = LostRow {
+            virtual_service: "10.0.0.3:80/tcp".to_owned(),
+            real_server: "192.168.0.1:80".to_owned(),
+            operator: OperatorRow {
+                wish: ManualWish::Disable,
+                by: "ann".to_owned(),
+                reason: "new disk".to_owned(),
+                since: 1_700_000_000,
+                until: None,
+                drain: None,
+                gives_way: false,
+            },
+            kept_until: 1_700_003_600,
+        };
+        let until = time(1_700_003_600);
+        assert_eq!(
+            lost(&row),
+            format!(
+                "192.168.0.1:80 in 10.0.0.3:80/tcp is not in the file any more: disable by ann \
+                 (new disk) is kept until {until}; lvsmon enable 192.168.0.1:80 ends it"
+            )
+        );
+    }
 
     #[test]
     fn maintenance_is_shown_with_its_end_where_it_has_one() {

@@ -239,6 +239,18 @@ fn completions_and_the_manual_page_know_the_subcommands() {
 }
 
 #[test]
+fn a_table_of_a_state_folder_reads_no_file() {
+    let farm = Farm::new();
+    let state = farm.folder.join("state");
+    let mut command = lvsmon(["table", "--statedir"]);
+    let output = command.arg(&state).output().unwrap();
+    code(&output, 1);
+    let said = text(&output.stderr);
+    assert!(said.contains("no daemon answers at"), "{said}");
+    assert!(!said.contains("mon.cf"), "{said}");
+}
+
+#[test]
 fn table_shows_wanted_against_actual_with_the_reason() {
     let mut farm = Farm::new();
     let connections = format!(

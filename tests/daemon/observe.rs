@@ -135,6 +135,12 @@ fn an_observer_says_what_it_would_do_and_does_nothing() {
     let (_, said) = ask(&folder, &["why", "127.0.0.1:80"]);
     assert!(said.starts_with("lvsmon only observes"), "{said}");
     assert!(said.contains("would delete real server") && !said.contains("cannot"));
+    let mut command = lvsmon(["table", "--statedir"]);
+    let own = folder.join("state/observe");
+    let output = command.arg(&own).output().expect("lvsmon runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let whose = format!("lvsmon only observes in {}: ", own.display());
+    assert!(said.starts_with(&whose), "{said}");
     // It takes no wish for one that is carried out.
     let mut command = lvsmon(["disable", "127.0.0.1:80", "--config"]);
     let output = command
