@@ -334,10 +334,14 @@ impl WhereArgs {
     pub(crate) fn statedir(&self) -> Result<PathBuf, String> {
         match &self.statedir {
             Some(statedir) => Ok(statedir.clone()),
-            None => site::statedir(&self.config)
-                .map_err(|why| format!("{why}; --statedir DIR says where the daemon is")),
+            None => statedir(&self.config),
         }
     }
+}
+
+/// The state folder that a configuration names.
+fn statedir(config: &Path) -> Result<PathBuf, String> {
+    site::statedir(config).map_err(|why| format!("{why}; --statedir DIR says where the daemon is"))
 }
 
 fn exit_code_of(code: i32) -> ExitCode {

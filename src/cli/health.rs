@@ -8,10 +8,9 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::cli::output::{Output, Tone};
-use crate::cli::{CONFIG, Outcome, refused};
+use crate::cli::{self, CONFIG, Outcome, refused};
 use crate::client::{Client, ClientError};
 use crate::daemon::store;
-use crate::site;
 use crate::text::counted;
 use crate::time::timeval;
 use crate::wire::Source;
@@ -38,7 +37,7 @@ pub(super) struct HealthArgs {
     limit: Duration,
     /// One JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Longest limit: whoever waits longer has given up.
@@ -112,7 +111,7 @@ type Asked = (HealthAnswer, Option<RefusedReload>);
 fn ask(args: &HealthArgs) -> Result<Asked, String> {
     let statedir = match &args.statedir {
         Some(statedir) => statedir.clone(),
-        None => site::statedir(&args.config)?,
+        None => cli::statedir(&args.config)?,
     };
     let answer = Client::connect_within(&statedir, args.limit).and_then(|mut daemon| {
         let answer = daemon.health()?;

@@ -1,6 +1,5 @@
 //! `lvsmon role`: what this director is to the other one, and the word of notify scripts.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,11 +7,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::cli::output::{Output, Tone, complain};
-use crate::cli::{CONFIG, Outcome, USAGE, refused};
+use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::Client;
 use crate::pair::role::Source;
 use crate::pair::{InstanceName, Role, State};
-use crate::site;
 use crate::wire;
 use crate::wire::role::{PeerRow, RoleAnswer, SaidRow, SyncRow};
 
@@ -31,15 +29,11 @@ pub(super) struct RoleArgs {
     /// Of this VRRP instance only
     #[arg(long, value_name = "NAME")]
     instance: Option<InstanceName>,
-    /// The configuration; it names the state folder of the running daemon
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
-    /// The state folder itself; then the configuration is not read
-    #[arg(long, value_name = "DIR")]
-    statedir: Option<PathBuf>,
+    #[command(flatten)]
+    place: WhereArgs,
     /// One JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// Exit status: what was said is noted, and acted upon later.
@@ -65,10 +59,7 @@ pub(super) fn role(args: &RoleArgs, out: &mut Output) -> Outcome {
     if wanted == Wanted::Nothing {
         return Ok(ExitCode::SUCCESS);
     }
-    let statedir = match &args.statedir {
-        Some(statedir) => statedir.clone(),
-        None => site::statedir(&args.config)?,
-    };
+    let statedir = args.place.statedir()?;
     let mut daemon = Client::connect(&statedir)?;
     match wanted {
         Wanted::Nothing => {}
@@ -175,8 +166,8 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
             vip.address, vip.role, vip.why
         ))?;
     }
-    for said in &answer.said {
-        out.line(&format!("said {}", said_line(said)))?;
+    for line in said_lines(&answer.said) {
+        out.line(&line)?;
     }
     if let Some(fifo) = &answer.fifo {
         let path = fifo.path.display();
@@ -231,6 +222,22 @@ pub(super) fn sync_lines(sync: Option<&SyncRow>, out: &mut Output) -> std::io::R
         out.line(&out.paint(Tone::Bad, &format!("sync {why}")))?;
     }
     Ok(())
+}
+
+/// What was said of the instances that count; how many others there are.
+fn said_lines(said: &[SaidRow]) -> Vec<String> {
+    let counting = said.iter().filter(|said| said.counts);
+    let mut lines: Vec<String> = counting
+        .map(|said| format!("said {}", said_line(said)))
+        .collect();
+    match said.len().saturating_sub(lines.len()) {
+        0 => {}
+        1 => lines.push("said of 1 instance more, which does not count (see --json)".to_owned()),
+        others => lines.push(format!(
+            "said of {others} instances more, which do not count (see --json)"
+        )),
+    }
+    lines
 }
 
 fn said_line(said: &SaidRow) -> String {
@@ -291,6 +298,34 @@ mod tests {
         let named = wanted(&["stop".to_owned()], Some("a".parse().unwrap()));
         assert_eq!(named, of("a", State::Stop));
         assert!(wanted(&[], Some("a".parse().unwrap())).is_err());
+    }
+
+    #[test]
+    fn of_many_instances_those_that_count_are_shown_and_the_others_counted() {
+        let settings = PairSettings {
+            notify_instance: Some("VI_9".parse().unwrap()),
+            ..PairSettings::default()
+        };
+        let now = Now {
+            wall: Wall::from_seconds(0),
+            mono: Mono::ZERO,
+        };
+        let mut keeper = RoleKeeper::new(settings, Facts::default(), now);
+        let mut hear = |name: &str| {
+            let name = name.parse().unwrap();
+            keeper.hear(Some(name), State::Master, Source::Fifo, now.wall);
+        };
+        hear("VI_9");
+        for number in 0..300 {
+            hear(&format!("A{number}"));
+        }
+        let lines = said_lines(&RoleAnswer::of(&keeper, now).said);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(
+            lines[0].starts_with("said VI_9: MASTER by the FIFO"),
+            "{lines:?}"
+        );
+        assert!(lines[1].contains("300 instances more"), "{lines:?}");
     }
 
     #[test]

@@ -67,7 +67,9 @@ fn service_meant<'a>(what: &'a str, within: &[String]) -> Option<(&'a str, &'a s
         return Some(found);
     }
     let (group, service) = what.split_once(':')?;
-    let is_service = !service.contains(':') && service.parse::<u16>().is_err();
+    // A name may be all digits, but that of no service is what a port would be.
+    let is_number = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_digit());
+    let is_service = !service.contains(':') && !is_number;
     is_service.then_some((group, service))
 }
 
@@ -450,4 +452,20 @@ impl<'a> Page<'a> {
 
 fn readable(seconds: f64) -> Readable {
     Readable(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_colon_is_a_port_where_it_is_a_number() {
+        let meant = |what: &'static str| service_meant(what, &[]);
+        for service in ["web/http", "web:http"] {
+            assert_eq!(meant(service), Some(("web", "http")), "{service}");
+        }
+        for server in ["10.10.0.1:99999", "10.10.0.1:80", "web1", "2001:db8::1"] {
+            assert_eq!(meant(server), None, "{server}");
+        }
+    }
 }

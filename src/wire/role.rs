@@ -116,6 +116,9 @@ pub struct SaidRow {
     pub source: Source,
     /// When, in Unix seconds.
     pub time: i64,
+    /// Whether a role may follow from it.
+    #[serde(default)]
+    pub counts: bool,
 }
 
 /// The FIFO.
@@ -176,8 +179,9 @@ impl RoleAnswer {
         let settings = keeper.settings();
         let facts = keeper.facts();
         let named = facts.said.iter();
-        let named = named.map(|(name, said)| (Some(name.clone()), said));
-        let said = named.chain(facts.said_of_all.iter().map(|said| (None, said)));
+        let named = named.map(|(name, said)| (Some(name.clone()), keeper.counts(name), said));
+        let of_all = facts.said_of_all.iter().map(|said| (None, true, said));
+        let said = named.chain(of_all);
         Self {
             source: None,
             role: standing.role,
@@ -188,11 +192,12 @@ impl RoleAnswer {
             held: 0,
             vips: keeper.vips().into_iter().map(vip).collect(),
             said: said
-                .map(|(instance, said)| SaidRow {
+                .map(|(instance, counts, said)| SaidRow {
                     instance,
                     state: said.state,
                     source: said.source,
                     time: said.at.seconds(),
+                    counts,
                 })
                 .collect(),
             fifo: None,
