@@ -29,7 +29,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::alert::{self, StandaloneError};
-use crate::cli::output::{Output, complain};
+use crate::cli::output::{Form, Output, complain};
 use crate::daemon::log::{self, Format};
 use crate::daemon::{self, StartOptions};
 use crate::model::Model;
@@ -174,13 +174,46 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     // Without it, only what is started would be unclear, and says so.
     let _ = program::keep_ends();
+    let form = cli.command.form();
     match dispatch(cli.command) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("lvsmon: {}", chain(&*error)));
+            let text = chain(&*error);
+            complain(&format!("lvsmon: {text}"));
+            output::fail(form, &text);
             ExitCode::FAILURE
         }
+    }
+}
+
+impl Command {
+    /// What whoever called it reads.
+    const fn form(&self) -> Form {
+        let is_json = match self {
+            Self::Table(args) => args.json,
+            Self::Enable(args) => args.json,
+            Self::Drain(args) => args.what.json,
+            Self::Quiesce(args) => args.what.json,
+            Self::Disable(args) => args.what.json,
+            Self::Weight(args) => args.what.json,
+            Self::Role(args) => args.json,
+            Self::Try(args) => args.json,
+            Self::Why(args) => args.json,
+            Self::Check(args) => args.json,
+            Self::Health(args) => args.json,
+            Self::Run(_)
+            | Self::Mon(_)
+            | Self::Metrics(_)
+            | Self::Monitor(_)
+            | Self::Alert(_)
+            | Self::Trap(_)
+            | Self::Import(_)
+            | Self::Demo(_)
+            | Self::Completions(_)
+            | Self::Man(_) => false,
+        };
+        Form::of(is_json)
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct CheckArgs {
     strict: bool,
     /// One JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Look at what the director needs of this machine too: modules, sysctls, rights, folders,
     /// names
     #[arg(long)]

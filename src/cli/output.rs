@@ -166,6 +166,33 @@ pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", harmless(text, false));
 }
 
+/// What whoever called a command reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Text, for persons.
+    Text,
+    /// One JSON object, for programs.
+    Json,
+}
+
+impl Form {
+    /// By the option `--json`.
+    pub(crate) const fn of(is_json: bool) -> Self {
+        if is_json { Self::Json } else { Self::Text }
+    }
+}
+
+/// Says to a program why there is no answer, as `{"error": ...}` on standard output; persons were
+/// told on standard error. A pipe that is closed has nobody to tell.
+pub(crate) fn fail(form: Form, text: &str) {
+    if form == Form::Text {
+        return;
+    }
+    let answer = serde_json::json!({ "error": text });
+    let mut out = Output::standard();
+    let _ = out.line(&format!("{answer:#}")).and_then(|()| out.flush());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

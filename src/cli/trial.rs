@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use clap::{Arg, Args, CommandFactory as _, Parser};
 
-use crate::cli::output::{Output, complain};
+use crate::cli::output::{Form, Output, complain, fail};
 use crate::cli::trial::remarks::{Level, Remark};
 use crate::cli::{CONFIG, Outcome, USAGE, load, runtime};
 use crate::config;
@@ -93,7 +93,7 @@ pub(super) struct TrialArgs {
     strict: bool,
     /// One JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 const AFTER: &str = "\
@@ -169,6 +169,7 @@ pub(super) fn trial(args: &TrialArgs, out: &mut Output) -> Outcome {
         Ok(plan) => plan,
         Err(why) => {
             complain(&format!("lvsmon try: {why}"));
+            fail(Form::of(args.json), &why);
             return Ok(ExitCode::from(USAGE));
         }
     };

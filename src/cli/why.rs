@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{Output, Tone, complain};
+use crate::cli::output::{Form, Output, Tone, complain, fail};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
@@ -47,7 +47,7 @@ pub(super) struct WhyArgs {
     place: WhereArgs,
     /// One JSON object instead of text
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn why(args: &WhyArgs, out: &mut Output) -> Outcome {
@@ -109,11 +109,15 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
             refused::line(refused.as_ref(), out)?;
             Ok(code)
         }
-        Err(why) => {
-            complain(&format!("lvsmon why: {why}"));
-            Ok(ExitCode::from(UNKNOWN))
-        }
+        Err(why) => Ok(not_known(args, &why)),
     }
+}
+
+/// Nobody can be asked, or nobody knows it.
+fn not_known(args: &WhyArgs, why: &str) -> ExitCode {
+    complain(&format!("lvsmon why: {why}"));
+    fail(Form::of(args.json), why);
+    ExitCode::from(UNKNOWN)
 }
 
 fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> Outcome {
@@ -127,10 +131,7 @@ fn of_service(args: &WhyArgs, group: &str, service: &str, out: &mut Output) -> O
     });
     let (answer, refused) = match asked {
         Ok(answered) => answered,
-        Err(why) => {
-            complain(&format!("lvsmon why: {why}"));
-            return Ok(ExitCode::from(UNKNOWN));
-        }
+        Err(why) => return Ok(not_known(args, &why)),
     };
     if args.json {
         out.line(&refused::json(&answer, refused.as_ref())?)?;

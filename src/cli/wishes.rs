@@ -66,7 +66,7 @@ time of --for was over, or a reload took the server from the file; 6 noted, but 
 not so, as where the kernel refuses.")]
 pub(super) struct DrainArgs {
     #[command(flatten)]
-    what: WishArgs,
+    pub(super) what: WishArgs,
     /// Out after this long although connections are active
     #[arg(
         long,
@@ -86,7 +86,7 @@ pub(super) struct DrainArgs {
 #[command(after_help = STATUS)]
 pub(super) struct QuiesceArgs {
     #[command(flatten)]
-    what: WishArgs,
+    pub(super) what: WishArgs,
 }
 
 /// Take a real server out at once, until it is enabled
@@ -94,7 +94,7 @@ pub(super) struct QuiesceArgs {
 #[command(after_help = STATUS)]
 pub(super) struct DisableArgs {
     #[command(flatten)]
-    what: WishArgs,
+    pub(super) what: WishArgs,
 }
 
 /// Give a real server another weight than the file, until it is enabled
@@ -109,7 +109,7 @@ pub(super) struct WeightArgs {
     )]
     weight: u32,
     #[command(flatten)]
-    what: WishArgs,
+    pub(super) what: WishArgs,
 }
 
 /// End what was wished of a real server, and a withdrawal that nothing else would end
@@ -120,7 +120,7 @@ pub(super) struct EnableArgs {
     aim: AimArgs,
     /// What the daemon knows of the server afterwards, as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
     place: WhereArgs,
 }
@@ -137,7 +137,7 @@ pub(super) struct AimArgs {
 }
 
 #[derive(Debug, Args)]
-struct WishArgs {
+pub(super) struct WishArgs {
     #[command(flatten)]
     aim: AimArgs,
     /// End by itself after this long, as in 30m or 2h
@@ -157,7 +157,7 @@ struct WishArgs {
     force: bool,
     /// What the daemon knows of the server afterwards, as one JSON object
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     #[command(flatten)]
     place: WhereArgs,
 }

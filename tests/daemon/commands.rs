@@ -239,6 +239,48 @@ fn completions_and_the_manual_page_know_the_subcommands() {
 }
 
 #[test]
+fn who_asks_for_json_is_told_in_json_why_there_is_no_answer() {
+    let farm = Farm::new();
+    let missing = farm.folder.join("missing.cf");
+    let missing = missing.to_str().unwrap();
+    for (words, status) in [
+        (&["why", "127.0.0.11"][..], 3),
+        (&["why", "www1/http"], 3),
+        (&["disable", "127.0.0.11"], 1),
+        (&["weight", "3", "127.0.0.11"], 1),
+        (&["drain", "127.0.0.11"], 1),
+        (&["enable", "127.0.0.11"], 1),
+        (&["role"], 1),
+        (&["role", "master"], 1),
+        (&["table", "--config", missing], 1),
+        (&["role", "--config", missing], 1),
+        (&["try", "www1/nothing"], 2),
+    ] {
+        let words = [words, &["--json"]].concat();
+        let output = match words.contains(&"--config") {
+            true => lvsmon(&words).output().unwrap(),
+            false => farm.output(&words),
+        };
+        code(&output, status);
+        let answer: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{words:?}: {error} {output:?}"));
+        let why = answer["error"].as_str().unwrap();
+        assert!(text(&output.stderr).contains(why), "{words:?} {output:?}");
+        let is_missing = words.contains(&missing);
+        assert_eq!(
+            why.contains("--statedir DIR"),
+            is_missing,
+            "{words:?} {why}"
+        );
+    }
+    let output = lvsmon(["health", "--config", missing]).output().unwrap();
+    assert!(
+        text(&output.stdout).contains("--statedir DIR"),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn a_table_of_a_state_folder_reads_no_file() {
     let farm = Farm::new();
     let state = farm.folder.join("state");
