@@ -6,13 +6,14 @@ mod settled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
+use std::error::Error;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{self, Output, Tone, complain};
+use crate::cli::output::{self, Form, Output, Tone, complain, fail};
 use crate::cli::wishes::ended::{SeenDrain, watch};
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
@@ -213,7 +214,13 @@ pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
     if !args.json {
         out.line(&text)?;
     }
-    let answer = match settled::settled(&mut daemon, &aim) {
+    let outcome = enabled(args, &mut daemon, &aim, out);
+    unless_gone("enable", &aim, args.json, outcome)
+}
+
+/// Whether the table becomes so without the wish.
+fn enabled(args: &EnableArgs, daemon: &mut Client, aim: &Aim, out: &mut Output) -> Outcome {
+    let answer = match settled::settled(daemon, aim) {
         // It was kept of a real server that the file lost: nothing in the table waits for it.
         Err(error) if error.reason() == Some(RefusalReason::Unknown) => ServerAnswer {
             time: Clock::start().now().wall.seconds(),
@@ -273,7 +280,13 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
         Err(why) => return Ok(wrong("drain", &why)),
     };
     let mut daemon = begin(&args.what, &aim, wish, out)?;
-    let mut answer = settled::settled(&mut daemon, &aim)?;
+    let outcome = follow(args, &mut daemon, &aim, out);
+    unless_gone("drain", &aim, args.what.json, outcome)
+}
+
+/// How the drain goes on, until it is over.
+fn follow(args: &DrainArgs, daemon: &mut Client, aim: &Aim, out: &mut Output) -> Outcome {
+    let mut answer = settled::settled(daemon, aim)?;
     for warning in answer.warnings() {
         complain(&format!("lvsmon drain: {warning}"));
     }
@@ -282,7 +295,7 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
     if !args.no_wait && !is_observer {
         let drained = names(&answer);
         let drains;
-        (answer, drains) = wait(&mut daemon, &aim, answer, &args.what, out)?;
+        (answer, drains) = wait(daemon, aim, answer, &args.what, out)?;
         let gone = gone(&drained, &answer);
         if !args.what.json {
             say_end(&answer, &drains, &gone, out)?;
@@ -293,8 +306,42 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
             code => code,
         };
     }
-    finish(&args.what, &daemon, &answer, out)?;
+    finish(&args.what, daemon, &answer, out)?;
     Ok(code)
+}
+
+/// What comes of a wish that is in the journal: where the daemon ends before the table is so, it
+/// goes on with the next one.
+fn unless_gone(command: &str, aim: &Aim, is_json: bool, outcome: Outcome) -> Outcome {
+    let error = match outcome {
+        Err(error) if is_gone(&*error) => error,
+        outcome => return outcome,
+    };
+    let server = &aim.server.0;
+    let text = format!(
+        "the daemon ended meanwhile ({error}); the {command} is kept, and goes on when it is back: \
+         lvsmon why {server} shows it then"
+    );
+    complain(&format!("lvsmon {command}: {text}"));
+    fail(Form::of(is_json), &text);
+    Ok(ExitCode::from(NOT_SO))
+}
+
+/// Whether the daemon ended while it was asked.
+fn is_gone(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Broken { .. } | ClientError::NoDaemon(_)) => true,
+        Some(ClientError::Refused(refusal)) => refusal.reason == RefusalReason::Stopping,
+        Some(
+            ClientError::OnlyObserver { .. }
+            | ClientError::NoSocket { .. }
+            | ClientError::NotASocket { .. }
+            | ClientError::Forbidden(_)
+            | ClientError::Slow { .. }
+            | ClientError::Deaf { .. },
+        )
+        | None => false,
+    }
 }
 
 /// The exit code of a wish, by what the table has; a person reads what it is not.
@@ -397,7 +444,11 @@ fn wait(
         }
         last = counts;
         pause(PAUSE);
-        answer = known(daemon.why_server(aim), &answer)?;
+        let next = known(daemon.why_server(aim), &answer);
+        if next.is_err() && is_live && !what.json {
+            out.live("")?;
+        }
+        answer = next?;
     }
     if is_live && !what.json {
         out.live("")?;
@@ -481,12 +532,18 @@ fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> 
         Err(why) => return Ok(wrong(command, &why)),
     };
     let mut daemon = begin(what, &aim, wish, out)?;
-    let answer = settled::settled(&mut daemon, &aim)?;
+    let outcome = settle(what, &mut daemon, &aim, out);
+    unless_gone(command, &aim, what.json, outcome)
+}
+
+/// Whether the table becomes as it was wished.
+fn settle(what: &WishArgs, daemon: &mut Client, aim: &Aim, out: &mut Output) -> Outcome {
+    let answer = settled::settled(daemon, aim)?;
     let code = ended(what, &answer, out)?;
     if !what.json {
         say_so(code, &answer, out)?;
     }
-    finish(what, &daemon, &answer, out)?;
+    finish(what, daemon, &answer, out)?;
     Ok(code)
 }
 

@@ -227,6 +227,34 @@ fn a_drain_whose_server_the_file_loses_says_so() {
 }
 
 #[test]
+fn a_drain_that_waits_while_the_daemon_stops_is_kept_and_says_so() {
+    let mut farm = Farm::new();
+    connect(&farm, 4, 0);
+    farm.start_healthy();
+    let mut command = farm.command(&["drain", "127.0.0.11"]);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = lines.map(Result::unwrap);
+    lines.find(|line| line.contains("4 active")).unwrap();
+    farm.end(Signal::SIGTERM);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    has(
+        &said,
+        &["the drain is kept, and goes on when it is back: lvsmon why 127.0.0.11"],
+    );
+    farm.start();
+    farm.wait_for_checks_to_go_on();
+    let drain = &known(&farm, "127.0.0.11")["operator"]["drain"];
+    assert_eq!(drain["state"], "draining");
+}
+
+#[test]
 fn what_is_kept_of_a_server_that_the_file_lost_is_shown_and_ended() {
     let mut farm = Farm::new();
     farm.start_healthy();
