@@ -44,12 +44,17 @@ pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
 /// Exit code of a wrong command line.
 const USAGE: u8 = 2;
 
+/// Where the options of subcommands are.
+const PAGES: &str = "\
+`lvsmon SUBCOMMAND --help` shows the options and exit statuses of one, `lvsmon man SUBCOMMAND` its manual
+page; `lvsmon man --all DIR` writes the pages of all into a folder.";
+
 /// Longest report that a stand-alone alert reads, in bytes; a daemon hands over far less.
 const ALERT_INPUT_MAX: u64 = 16 * 1024 * 1024;
 
 /// Health monitoring for Linux Virtual Server directors
 #[derive(Debug, Parser)]
-#[command(name = "lvsmon", version, disable_help_subcommand = true)]
+#[command(name = "lvsmon", version, disable_help_subcommand = true, after_help = PAGES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -148,9 +153,16 @@ struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-/// Print the manual page
+/// Print the manual page, or that of a subcommand with its options and exit statuses
 #[derive(Debug, Args)]
-struct ManArgs {}
+struct ManArgs {
+    /// The page of this subcommand, such as drain
+    #[arg(value_name = "SUBCOMMAND")]
+    subcommand: Option<String>,
+    /// Write all pages into this folder: lvsmon.1, lvsmon-run.1 and the others
+    #[arg(long, value_name = "DIR", conflicts_with = "subcommand")]
+    all: Option<PathBuf>,
+}
 
 /// Runs the command line and gives the exit code of the process.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -249,12 +261,7 @@ fn dispatch(command: Command) -> Outcome {
             out.bytes(&script)?;
             ExitCode::SUCCESS
         }
-        Command::Man(ManArgs {}) => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            out.bytes(&page)?;
-            ExitCode::SUCCESS
-        }
+        Command::Man(args) => man(&args, &mut out)?,
     };
     out.flush()?;
     Ok(code)
@@ -294,6 +301,32 @@ fn run(args: &RunArgs) -> Outcome {
 /// What is said where not even a log can be begun.
 fn no_log(error: io::Error) -> String {
     format!("cannot start: {error}{}", program::shortage(&error))
+}
+
+fn man(args: &ManArgs, out: &mut Output) -> Outcome {
+    let mut cli = Cli::command();
+    if let Some(folder) = &args.all {
+        let failed = |error| format!("cannot write into {}: {error}", folder.display());
+        clap_mangen::generate_to(cli, folder).map_err(failed)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Gives each subcommand the name of its page.
+    cli.build();
+    let found = match &args.subcommand {
+        None => Some(&cli),
+        Some(name) => cli.find_subcommand(name),
+    };
+    let Some(found) = found else {
+        let name = args.subcommand.as_deref().unwrap_or_default();
+        complain(&format!(
+            "lvsmon man: there is no subcommand \"{name}\"; lvsmon --help lists them"
+        ));
+        return Ok(ExitCode::from(USAGE));
+    };
+    let mut page = Vec::new();
+    clap_mangen::Man::new(found.clone()).render(&mut page)?;
+    out.bytes(&page)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The help of a subcommand that leaves the help flag to what it runs.

@@ -239,6 +239,34 @@ fn completions_and_the_manual_page_know_the_subcommands() {
 }
 
 #[test]
+fn each_subcommand_has_a_page_with_its_options_and_exit_statuses() {
+    let output = lvsmon(["man", "drain"]).output().unwrap();
+    code(&output, 0);
+    let page = text(&output.stdout);
+    for part in [".TH lvsmon-drain", "deadline", "Exit status", "no\\-wait"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    code(&lvsmon(["man", "drains"]).output().unwrap(), 2);
+    let folder = TempDir::new();
+    let mut command = lvsmon(["man", "--all"]);
+    let output = command.arg(folder.path()).output().unwrap();
+    code(&output, 0);
+    // Each page that another one names is there.
+    let page = folder.read("lvsmon.1");
+    let named = page.lines().filter_map(|line| line.strip_suffix("(1)"));
+    let named: Vec<String> = named.map(|name| name.replace("\\-", "-")).collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named {
+        let page = folder.join(&format!("{name}.1"));
+        assert!(page.is_file(), "{name}");
+    }
+    let output = lvsmon(["man", "--all", "/nonexistent/folder"])
+        .output()
+        .unwrap();
+    code(&output, 1);
+}
+
+#[test]
 fn who_asks_for_json_is_told_in_json_why_there_is_no_answer() {
     let farm = Farm::new();
     let missing = farm.folder.join("missing.cf");
