@@ -375,9 +375,17 @@ impl Bindings {
             let mut here = survey.views(key, wanted);
             self.add_section_views(key, &survey, wanted, &mut here);
             views.append(&mut here);
+            let held = self.held_until(key);
+            let stays = held.map(|until| {
+                format!("not in the file any more: stays until {until} has a usable address")
+            });
             views.extend(self.owned.leaving(key).map(|server| RealServerView {
                 server: Some(server),
-                wish: ServerWish::Out,
+                wish: match held {
+                    Some(_) => ServerWish::AsFound,
+                    None => ServerWish::Out,
+                },
+                problem: stays.clone(),
                 ..RealServerView::unknown(key, Vec::new())
             }));
         }
@@ -435,7 +443,7 @@ impl Bindings {
     }
 
     fn decide_one(&mut self, key: VirtualServiceKey, actions: &mut Vec<Action>) -> bool {
-        let survey = self.survey(key);
+        let mut survey = self.survey(key);
         let declared = self.words_of(key, &survey);
         self.wish_of_new(key, declared.keys().copied(), actions);
         let naming = if survey.creates.is_some() || survey.section.is_some() {
@@ -468,6 +476,7 @@ impl Bindings {
                 wanted
             }
         };
+        self.say_held(key, &mut survey);
         let left = change::departures(dropped, &declared).into_iter();
         let now = self.now.wall;
         actions.extend(left.map(|(server, change)| server_note((key, server), change, now)));

@@ -156,9 +156,12 @@ impl Engine {
         began: Began,
     ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
-        verdicts.retain(|host, _| {
+        verdicts.retain(|host, verdict| {
             let is_elsewhere = self.bindings.led_elsewhere(host, began.answers);
-            !is_elsewhere && !self.latest.is_later(id, host, began)
+            // Nobody knows where it looked in vain.
+            let is_nowhere = matches!(verdict, HostVerdict::Down(_))
+                && self.bindings.was_addressless(host, began.answers);
+            !is_elsewhere && !is_nowhere && !self.latest.is_later(id, host, began)
         });
         self.leave_out_disabled(id, &mut verdicts);
         verdicts

@@ -152,6 +152,13 @@ impl Engine {
         self.bindings.addresses()
     }
 
+    /// The name of a section without an address whose real server what the file does not name may
+    /// be; none where nothing stays because of that.
+    #[must_use]
+    pub fn held_until(&self, key: VirtualServiceKey) -> Option<&HostName> {
+        self.bindings.held_until(key)
+    }
+
     /// Every owned real server with what is wanted of it and why.
     #[must_use]
     pub fn real_servers(&self) -> Vec<RealServerView> {

@@ -186,14 +186,20 @@ fn strangers(
 ) -> Vec<RealServerRow> {
     let (wish, why) = match (desired.strangers, is_whole) {
         (Strangers::Ignored, _) => return Vec::new(),
-        (Strangers::Kept, false) => (ServerWish::AsFound, "not in the file (foreign keep)"),
+        (Strangers::Kept, false) => (
+            ServerWish::AsFound,
+            "not in the file (foreign keep)".to_owned(),
+        ),
         (Strangers::Kept, true) => (
             ServerWish::AsFound,
-            "not in the file: leaves when all others have a verdict",
+            match engine.held_until(key) {
+                Some(until) => format!("not in the file: stays until {until} has a usable address"),
+                None => "not in the file: leaves when all others have a verdict".to_owned(),
+            },
         ),
         (Strangers::Removed, _) => (
             ServerWish::Out,
-            "not in the file: leaves when all others are in",
+            "not in the file: leaves when all others are in".to_owned(),
         ),
     };
     let entry = seen
@@ -206,7 +212,7 @@ fn strangers(
     let row = |(server, found): (&RealServerKey, &RealServer)| {
         let found = Found::In(*found);
         let why = match seen.kept(key, *server) {
-            None => why.to_owned(),
+            None => why.clone(),
             Some(kept) => format!(
                 "not in the file: {}",
                 seen.why_kept(kept, engine.time().mono)

@@ -185,3 +185,53 @@ fn a_restart_while_no_name_server_answers_takes_no_server_with_a_name_out() {
     farm.mend_server(1);
     farm.wait_for_table(&[(1, 5), (2, 5)]);
 }
+
+#[test]
+fn what_serves_at_a_first_start_stays_until_the_names_of_the_file_have_addresses() {
+    let name = "what_serves_at_a_first_start_stays_until_the_names_of_the_file_have_addresses";
+    if !can_give_hosts(name) {
+        return;
+    }
+    let mut farm = Farm::new();
+    let port = farm.port;
+    let check = format!("        interval 0.3s\n        monitor http.monitor -p {port} -t 5\n");
+    let text = farm.section(port, &check, "    alert told.alert\n");
+    farm.folder
+        .write_executable("alert.d/told.alert", "#!/bin/sh\ncat > /dev/null\n");
+    farm.configure(&text.replace("www 127.0.0.11 127.0.0.12", "www web1 web2"));
+    farm.fill_table(port);
+    start_again_with_hosts(&mut farm, "127.0.0.9 elsewhere\n");
+    let both = [(1, 5), (2, 5)].into();
+    let those = format!("127.0.0.11:{port}, 127.0.0.12:{port}");
+    farm.wait_for_log(&format!("what the file does not name stays: {those}"));
+    let trouble = format!(
+        "virtual service 10.0.0.3:{port}/tcp is wanted to have no real server that serves and \
+         nothing in their place, the names of all 2 have no usable address, but as the kernel's \
+         table is new connections reach {those}"
+    );
+    farm.wait_for_log(&trouble);
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), both, "{}", farm.log());
+    for (words, said) in [
+        (
+            &["table"][..],
+            "not in the file: stays until web1 has a usable address",
+        ),
+        (
+            &["why", "127.0.0.11"],
+            "it stays until web1 has a usable address",
+        ),
+    ] {
+        let output = farm.output(words);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains(said), "{text}");
+    }
+    farm.folder
+        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.wait_for_log("has somebody to serve it again");
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), both, "{}", farm.log());
+    assert!(!farm.log().contains("delete real server"), "{}", farm.log());
+    farm.break_server(1);
+    farm.wait_for_table(&[(2, 5)]);
+}

@@ -71,6 +71,13 @@ struct Led {
     good: BTreeSet<Name>,
 }
 
+/// Whether a word of the file for real servers has no address.
+fn is_nowhere(engine: &Engine, host: &HostName) -> bool {
+    let views = engine.real_servers();
+    let mut mine = views.iter().filter(|it| it.hosts.contains(host)).peekable();
+    mine.peek().is_some() && mine.all(|it| it.server.is_none())
+}
+
 /// All counts.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -120,7 +127,11 @@ impl Health {
                 self.counts.insert((name.clone(), host.clone()), bounds);
                 continue;
             }
-            let says = says(heard, host, service.all_hosts_on_failure);
+            let says = match says(heard, host, service.all_hosts_on_failure) {
+                // Nobody looked at the server that the name will lead to.
+                Says::Bad if is_nowhere(engine, host) => Says::Nothing,
+                says => says,
+            };
             self.hear_of_name(&name, host, heard, says);
             let part = (name.clone(), host.clone());
             let known = self.count(&part);

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use crate::engine::binding::Part;
 use crate::engine::binding::former::Former;
 use crate::engine::event::HostVerdict;
+use crate::engine::section::wanted::Lookup;
 use crate::lvs::{Family, GivenWeight};
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
@@ -48,6 +49,8 @@ struct Name {
     v6: Usable,
     /// When it last began to lead elsewhere.
     turned: Tick,
+    /// When it first had an address.
+    found: Option<Tick>,
 }
 
 /// The usable address of one family.
@@ -82,6 +85,7 @@ impl Addresses {
         if let Some(name) = self.names.get_mut(host) {
             let usable = name.family_mut(Family::of(address));
             usable.current.get_or_insert(address);
+            name.found.get_or_insert(0);
         }
     }
 
@@ -114,8 +118,33 @@ impl Addresses {
                 }
             }
         }
+        if name.v4.current.is_some() || name.v6.current.is_some() {
+            name.found.get_or_insert(tick);
+        }
         name.answer = Some(answer.clone());
         true
+    }
+
+    /// What was heard of a name that has no address.
+    pub(super) fn lookup(&self, host: &HostName) -> Lookup {
+        let name = self.names.get(host);
+        match name.is_some_and(|name| name.answer.is_none()) {
+            true => Lookup::GoesOn,
+            false => Lookup::Failed,
+        }
+    }
+
+    /// Whether a name of ours has no address of any family.
+    pub(super) fn is_addressless(&self, host: &HostName) -> bool {
+        self.names
+            .get(host)
+            .is_some_and(|name| name.found.is_none())
+    }
+
+    /// Whether a name got its first address after that time.
+    pub(super) fn was_addressless(&self, host: &HostName, tick: Tick) -> bool {
+        let found = self.names.get(host).and_then(|name| name.found);
+        found.is_some_and(|found| found > tick)
     }
 
     /// The address that counts.

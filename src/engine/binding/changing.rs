@@ -55,6 +55,16 @@ impl Bindings {
         self.addresses.led_elsewhere(host, answers)
     }
 
+    /// Whether a name has no address of any family.
+    pub(super) fn is_addressless(&self, host: &HostName) -> bool {
+        self.addresses.is_addressless(host)
+    }
+
+    /// Whether a name got its first address after so many answers had been heard.
+    pub(crate) fn was_addressless(&self, host: &HostName, answers: Tick) -> bool {
+        self.addresses.was_addressless(host, answers)
+    }
+
     /// Takes out of a report what it says about changed addresses, and remembers it. `said` is
     /// what it says about the service as a whole.
     pub(super) fn set_apart<'a>(

@@ -18,15 +18,16 @@ use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::memory::Word;
 use crate::engine::section::wanted::{
-    Arrival, Facts, Health, Server, ServerRole, cannot_quiesce, wanted,
+    Addressless, Arrival, Facts, Health, Server, ServerRole, cannot_quiesce, wanted,
 };
+use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
     Desired, DesiredService, Family, RealServerKey, ServerWish, ServiceWish, Table,
     VirtualServiceKey, Weight,
 };
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, Ends, HostName, Model, OnExit, OnFailure,
-    ServiceId,
+    ServiceId, WeightFrom,
 };
 
 impl Bindings {
@@ -94,6 +95,15 @@ impl Bindings {
         opinion: Opinion,
         actions: &mut Vec<Action>,
     ) -> BTreeSet<VirtualServiceKey> {
+        // Nobody looked at the server that the name will lead to.
+        let opinion = match (part, opinion) {
+            (Part::Host(host), Opinion::Bad(_) | Opinion::Surely(_))
+                if self.is_addressless(host) =>
+            {
+                Opinion::Unknown
+            }
+            (_, opinion) => opinion,
+        };
         let tally = &mut self.sections.tally;
         let wall = self.now.wall;
         let (keys, records) = tally.hear(&self.model, (service, part), opinion, wall);
@@ -326,7 +336,9 @@ impl Bindings {
             section,
             servers: &servers,
             declared: places.servers.len(),
+            addressless: self.addressless(section),
             fallback: places.fallback,
+            addressless_fallback: self.addressless_fallback(section),
             fallback_wished: places
                 .fallback
                 .and_then(|fallback| self.manual.effect((key, fallback))),
@@ -347,6 +359,33 @@ impl Bindings {
         self.sections.decided(key, &wanted);
         self.decided.insert(key);
         Some(wanted.service)
+    }
+
+    /// The declared real servers that may get clients and whose names have no usable address.
+    fn addressless<'a>(&self, section: &'a DeclaredService) -> Vec<Addressless<'a>> {
+        let may_serve = |it: &&DeclaredServer| {
+            it.settings.weight > Weight(0) || section.weight_from == WeightFrom::Check
+        };
+        let servers = section.servers.iter().filter(may_serve);
+        let addressless = servers.filter(|it| {
+            let word = (&it.host, it.port);
+            !self.is_placed(section.key, word, it.settings.forwarding)
+        });
+        addressless
+            .map(|it| Addressless {
+                host: &it.host,
+                lookup: self.addresses.lookup(&it.host),
+            })
+            .collect()
+    }
+
+    /// The name of a fallback that may get clients and has no usable address.
+    fn addressless_fallback<'a>(&self, section: &'a DeclaredService) -> Option<&'a HostName> {
+        let fallback = section.fallback.as_ref();
+        let fallback = fallback.filter(|it| it.settings.weight > Weight(0))?;
+        let word = (&fallback.host, fallback.port);
+        let is_placed = self.is_placed(section.key, word, fallback.settings.forwarding);
+        (!is_placed).then_some(&fallback.host)
     }
 
     /// A section is to be looked at as if it had been decided over just now.
@@ -371,7 +410,17 @@ impl Bindings {
 
     /// Whether the kernel's table serves the clients of a section as is wanted, as far as is known.
     pub(crate) fn in_table(&self, key: VirtualServiceKey) -> InTable {
-        self.sections.in_table(key, self.desired.get(&key))
+        let in_table = self.sections.in_table(key, self.desired.get(&key));
+        let held = self.sections.state(key).and_then(|it| it.held.as_ref());
+        match (in_table, held) {
+            (InTable::AsWanted, Some(held)) if !held.serving.is_empty() => {
+                InTable::Otherwise(ClientOdds {
+                    missing: Vec::new(),
+                    unwanted: held.serving.clone(),
+                })
+            }
+            (in_table, _) => in_table,
+        }
     }
 
     /// The kernel's table as it was when it was read last; none where it never was.

@@ -10,6 +10,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::binding::judge::{Attendance, Part, Verdict};
 use crate::engine::binding::latch::Entry;
 use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
+use crate::engine::section::in_table::named;
 use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey};
 use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
 use crate::options::lvs::check_limits;
@@ -72,6 +73,37 @@ impl Bindings {
         }
         let server = address.map(|address| RealServerKey(SocketAddr::new(address, port)));
         (server, problem)
+    }
+
+    /// Whether a host word of a section stands in the table.
+    pub(super) fn is_placed(
+        &self,
+        key: VirtualServiceKey,
+        (host, port): (&HostName, u16),
+        forwarding: Forwarding,
+    ) -> bool {
+        let address = self.addresses.current(host, key.family());
+        address.is_some() && check_limits(key, forwarding, address, port).is_ok()
+    }
+
+    /// The name whose real server what the file does not name, or not any more, may be: it stays
+    /// until that name has an address.
+    pub(crate) fn held_until(&self, key: VirtualServiceKey) -> Option<&HostName> {
+        let held = self.sections.state(key)?.held.as_ref();
+        held.map(|held| &held.until)
+    }
+
+    /// What stays belongs to what a person is told of the name that has no address.
+    pub(super) fn say_held(&self, key: VirtualServiceKey, survey: &mut Survey) {
+        let state = self.sections.state(key);
+        let Some(held) = state.and_then(|state| state.held.as_ref()) else {
+            return;
+        };
+        let problem = survey.problems.get_mut(&held.until);
+        if let (Some((_, text)), Some(those)) = (problem, named(&held.serving)) {
+            text.push_str("; until it has a usable address, what the file does not name stays: ");
+            text.push_str(&those);
+        }
     }
 
     /// What one entry of a binding, the one with this index in the Model, claims now.

@@ -163,7 +163,9 @@ impl Bindings {
 
     /// How many real servers of a section operators keep from its clients, of how many.
     pub(crate) fn kept_out(&self, key: VirtualServiceKey) -> KeptOut {
-        let section = self.counted_section(key, &self.survey(key));
+        let survey = self.survey(key);
+        let places = survey.section.iter().flat_map(|places| &places.servers);
+        let section = self.counted_section(key, &survey);
         let servers = section.iter().flat_map(|section| &section.servers);
         let taken = servers.filter(|&&server| {
             let effect = self.manual.effect((key, server));
@@ -186,6 +188,7 @@ impl Bindings {
         KeptOut {
             count: taken.count(),
             zero: zero.filter(|it| !is_fallback(it)).count(),
+            addressless: places.filter(|place| place.server.is_none()).count(),
             of: section.as_ref().map_or(0, |section| section.declared),
         }
     }

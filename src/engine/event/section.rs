@@ -47,6 +47,8 @@ pub struct KeptOut {
     pub count: usize,
     /// By weight 0 that their checks or the file give them.
     pub zero: usize,
+    /// Since their names have no usable address.
+    pub addressless: usize,
     /// Of so many in the file.
     pub of: usize,
 }
@@ -54,13 +56,37 @@ pub struct KeptOut {
 impl KeptOut {
     /// What became of all real servers, where none takes clients; none where all failed.
     fn and_the_others(self) -> Option<String> {
-        let Self { count, zero, of } = self;
-        let failed = of.saturating_sub(count + zero);
+        let Self {
+            count,
+            zero,
+            addressless,
+            of,
+        } = self;
+        let failed = of.saturating_sub(count + zero + addressless);
         let others = if failed == 0 {
             ""
         } else {
             ", and the others failed"
         };
+        if addressless > 0 {
+            return Some(match self.by_operators() {
+                None if addressless == of => {
+                    format!("the names of all {of} have no usable address")
+                }
+                None if zero == 0 => {
+                    format!("the names of {addressless} of {of} have no usable address{others}")
+                }
+                None => format!(
+                    "the names of {addressless} of {of} have no usable address, {zero} have {ZERO}{others}"
+                ),
+                Some(wished) if zero == 0 => {
+                    format!("{wished}, the names of {addressless} have no usable address{others}")
+                }
+                Some(wished) => format!(
+                    "{wished}, the names of {addressless} have no usable address, {zero} have {ZERO}{others}"
+                ),
+            });
+        }
         match (self.by_operators(), zero) {
             (None, 0) => None,
             (Some(_), 0) if failed == 0 => {

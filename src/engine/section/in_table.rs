@@ -73,7 +73,7 @@ impl InTable {
 }
 
 /// Names, and how many more; none for nobody.
-fn named(servers: &[RealServerKey]) -> Option<String> {
+pub(crate) fn named(servers: &[RealServerKey]) -> Option<String> {
     let named = servers.iter().take(NAMED_MAX).map(ToString::to_string);
     let named = named.collect::<Vec<String>>().join(", ");
     match servers.len().saturating_sub(NAMED_MAX) {

@@ -64,6 +64,8 @@ pub(crate) enum FallbackUse {
     Ready,
     /// It has one, but first verdicts are waited for.
     NotYet,
+    /// It has one, but what serves may be real servers of names without an address.
+    HeldBack,
 }
 
 /// Decides it for the declared real servers in file order.
@@ -101,21 +103,18 @@ pub(crate) fn live(servers: &[ServerStanding], min_live: usize, fallback: Fallba
     } else {
         ServedBy::Nobody
     };
+    let none_kept = |by| Live {
+        kept: Vec::new(),
+        by,
+    };
     let replaced = match (serving + spent.len().min(min_live), nobody, fallback) {
         (0, ServedBy::Nobody, FallbackUse::Ready) => true,
-        (0, _, FallbackUse::NotYet) => {
-            return Live {
-                kept: Vec::new(),
-                by: ServedBy::NobodyYet,
-            };
-        }
+        (0, _, FallbackUse::NotYet) => return none_kept(ServedBy::NobodyYet),
+        (0, by, FallbackUse::HeldBack) => return none_kept(by),
         _ => false,
     };
     if replaced {
-        return Live {
-            kept: Vec::new(),
-            by: ServedBy::Fallback,
-        };
+        return none_kept(ServedBy::Fallback);
     }
     withdrawn.sort_unstable();
     let withdrawn = withdrawn.into_iter().map(|(_, place)| place);

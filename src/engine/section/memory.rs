@@ -20,7 +20,7 @@ use crate::engine::section::count::{Past, Tally};
 use crate::engine::section::differing::differing;
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
-use crate::engine::section::wanted::{Health, Server, ServerRole, Wanted, on_failure};
+use crate::engine::section::wanted::{Health, Held, Server, ServerRole, Wanted, on_failure};
 use crate::engine::section::weight::ramp_end;
 use crate::engine::section::words::Words;
 use crate::engine::state::Moment;
@@ -127,6 +127,8 @@ pub(crate) struct SectionState {
     pub(crate) fallback: Option<RealServerKey>,
     /// Why each real server stands as it does.
     pub(crate) roles: BTreeMap<RealServerKey, ServerRole>,
+    /// What stays since a name has no address.
+    pub(crate) held: Option<Held>,
 }
 
 /// All sections.
@@ -185,7 +187,7 @@ impl Sections {
         }
         let states = &self.states;
         self.dues.retain(|(_, key)| states.contains_key(key));
-        self.look_at_new(now);
+        self.look_at_new(now, |_| false);
         actions
     }
 
@@ -388,6 +390,7 @@ impl Sections {
         state.by = wanted.by;
         state.fallback = wanted.fallback;
         state.roles.clone_from(&wanted.roles);
+        state.held.clone_from(&wanted.held);
         if let Some(due) = wanted.due {
             self.dues.insert((due, key));
         }
@@ -452,20 +455,12 @@ impl Sections {
         let before = self
             .look
             .replace((Arc::clone(actual), Arc::clone(&outcome.wanted)));
-        changed.extend(self.look_at_new(now));
-        let mut contested: BTreeMap<VirtualServiceKey, Vec<Contested>> = BTreeMap::new();
-        for it in &outcome.contested {
-            let of_service = contested.entry(it.virtual_service()).or_default();
-            of_service.push(it.clone());
-        }
-        let before_that = std::mem::replace(&mut self.contested, contested);
-        let (before_that, now_that) = (before_that.keys(), self.contested.keys());
-        let before_that: BTreeSet<VirtualServiceKey> = before_that.copied().collect();
-        let now_that: BTreeSet<VirtualServiceKey> = now_that.copied().collect();
-        let differing = before_that.symmetric_difference(&now_that);
-        changed.extend(differing.filter(|key| self.states.contains_key(key)));
-        changed.extend(self.drained(model, (actual, outcome), address, now, actions));
-        changed.extend(self.found_otherwise(before));
+        // What serves may be theirs.
+        let lacks = |state: &SectionState| has_addressless(model, state, &address);
+        changed.extend(self.look_at_new(now, lacks));
+        changed.extend(self.take_contests(outcome));
+        changed.extend(self.drained(model, (actual, outcome), &address, now, actions));
+        changed.extend(self.found_otherwise(before, lacks));
         changed
     }
 
@@ -514,9 +509,11 @@ impl Sections {
     }
 
     /// Sections without a verdict of which the table has other servers than at the look `before`.
+    /// Of those with an addressless real server (`lacks`) what nobody declared may be that one.
     fn found_otherwise(
         &mut self,
         before: Option<(Arc<Table>, Arc<Desired>)>,
+        lacks: impl Fn(&SectionState) -> bool,
     ) -> BTreeSet<VirtualServiceKey> {
         let mut changed = BTreeSet::new();
         let Some((table, wanted)) = &self.look else {
@@ -531,8 +528,11 @@ impl Sections {
             // A server without a verdict counts as serving where the kernel has it. While verdicts
             // are waited for, one that failed is kept only where the kernel has it. One that was
             // put in for want of others is as found from then on.
-            let state = self.states.get(key);
-            if state.is_some_and(|it| it.roles.values().any(|role| role.is_untested())) {
+            // What stays since a name has no address is told as it is found.
+            let is_as_found = |it: &SectionState| {
+                it.held.is_some() || it.roles.values().any(|role| role.is_untested())
+            };
+            if self.states.get(key).is_some_and(is_as_found) {
                 changed.insert(*key);
             }
         }
@@ -544,7 +544,8 @@ impl Sections {
             };
             let mut roles = state.roles.values();
             let is_all_as_found = roles.all(|role| *role == ServerRole::AsFound);
-            let is_filled = || is_filled(table, wanted, key);
+            let is_theirs = || takes_clients(table, key) && lacks(state);
+            let is_filled = || is_filled(table, wanted, key) || is_theirs();
             if state.found == Found::Filled && is_all_as_found && !is_filled() {
                 state.found = Found::Emptied;
                 changed.insert(key);
@@ -553,8 +554,29 @@ impl Sections {
         changed
     }
 
-    /// Takes note how sections that were never looked at are found; answers with them.
-    fn look_at_new(&mut self, now: Now) -> BTreeSet<VirtualServiceKey> {
+    /// Takes note where somebody else writes; answers with the sections where that is new or over.
+    fn take_contests(&mut self, outcome: &TableOutcome) -> BTreeSet<VirtualServiceKey> {
+        let mut contested: BTreeMap<VirtualServiceKey, Vec<Contested>> = BTreeMap::new();
+        for it in &outcome.contested {
+            let of_service = contested.entry(it.virtual_service()).or_default();
+            of_service.push(it.clone());
+        }
+        let before_that = std::mem::replace(&mut self.contested, contested);
+        let (before_that, now_that) = (before_that.keys(), self.contested.keys());
+        let before_that: BTreeSet<VirtualServiceKey> = before_that.copied().collect();
+        let now_that: BTreeSet<VirtualServiceKey> = now_that.copied().collect();
+        let differing = before_that.symmetric_difference(&now_that);
+        let mine = differing.filter(|key| self.states.contains_key(key));
+        mine.copied().collect()
+    }
+
+    /// Takes note how sections that were never looked at are found; answers with them. Of those
+    /// with an `addressless` real server what nobody declared may be that one.
+    fn look_at_new(
+        &mut self,
+        now: Now,
+        has_addressless: impl Fn(&SectionState) -> bool,
+    ) -> BTreeSet<VirtualServiceKey> {
         let mut seen = BTreeSet::new();
         let Some((table, wanted)) = &self.look else {
             return seen;
@@ -563,7 +585,8 @@ impl Sections {
             if state.found != Found::Unseen || !wanted.contains_key(&key) {
                 continue;
             }
-            state.found = if is_filled(table, wanted, key) {
+            let is_theirs = || takes_clients(table, key) && has_addressless(state);
+            state.found = if is_filled(table, wanted, key) || is_theirs() {
                 Found::Filled
             } else {
                 Found::Empty { since: now.mono }
@@ -582,6 +605,28 @@ fn is_filled(table: &Table, wanted: &Desired, key: VirtualServiceKey) -> bool {
     };
     let mut servers = entry.servers.iter();
     servers.any(|(server, found)| found.weight > Weight(0) && wanted.servers.contains_key(server))
+}
+
+/// Whether the name of a real server of the section has no address.
+fn has_addressless(
+    model: &Model,
+    state: &SectionState,
+    address: impl Fn(VirtualServiceKey, &Word) -> Option<RealServerKey>,
+) -> bool {
+    let section = model.virtual_services.get(state.index);
+    section.is_some_and(|section| {
+        let mut words = section.servers.iter().map(|it| (it.host.clone(), it.port));
+        words.any(|word| address(section.key, &word).is_none())
+    })
+}
+
+/// Whether any real server of the virtual service is in, with a weight above 0.
+fn takes_clients(table: &Table, key: VirtualServiceKey) -> bool {
+    let servers = table
+        .get(&key)
+        .into_iter()
+        .flat_map(|it| it.servers.values());
+    servers.into_iter().any(|found| found.weight > Weight(0))
 }
 
 /// The record of what is remembered of a real server; without anything it is to be forgotten.

@@ -2,8 +2,8 @@
 //!
 //! One pure function of all that is known. Each real server is in when nobody withdraws it (D5);
 //! what becomes of one that is withdrawn say `on_failure`, `min_live` and the fallback (D15), of
-//! one without a verdict `initial` (D16). What nobody declared goes once every server has a
-//! verdict (D7).
+//! one without a verdict `initial` (D16). What nobody declared goes once every server has an
+//! address and a verdict (D7): while a name has none, it may be the real server of that name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::lvs::{
     DesiredService, Protocol, RealServer, RealServerKey, ServerWish, ServiceFlags, ServiceWish,
     Strangers, VirtualServiceKey, Weight,
 };
-use crate::model::{DeclaredService, Initial, OnFailure, OwnRules, WeightFrom};
+use crate::model::{DeclaredService, HostName, Initial, OnFailure, OwnRules, WeightFrom};
 use crate::time::{Mono, Now};
 
 /// How long the first verdict is waited for where nothing is in (D16).
@@ -62,6 +62,22 @@ pub(crate) struct Server {
     pub(crate) wished: Option<Effect>,
 }
 
+/// One declared real server that may get clients and whose name has no usable address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Addressless<'a> {
+    pub(crate) host: &'a HostName,
+    pub(crate) lookup: Lookup,
+}
+
+/// What was heard of a name without a usable address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// It is looked up for the first time.
+    GoesOn,
+    /// There is none, or none that can be used.
+    Failed,
+}
+
 /// All that is known of one section.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
@@ -70,8 +86,12 @@ pub(crate) struct Facts<'a> {
     pub(crate) servers: &'a [Server],
     /// How many the file declares, with or without an address.
     pub(crate) declared: usize,
+    /// In file order.
+    pub(crate) addressless: Vec<Addressless<'a>>,
     /// The address of the fallback.
     pub(crate) fallback: Option<RealServerKey>,
+    /// The name of a fallback that may get clients and has no usable address.
+    pub(crate) addressless_fallback: Option<&'a HostName>,
     /// What an operator wishes of it.
     pub(crate) fallback_wished: Option<Effect>,
     /// What is wanted of real servers that only `lvs.alert` lines name.
@@ -126,6 +146,15 @@ impl ServerRole {
     }
 }
 
+/// What the file does not name, or not any more, stays for now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// It may be the real server of this name, which has no address.
+    pub(crate) until: HostName,
+    /// Those that the kernel had in with a weight above 0 at the latest look.
+    pub(crate) serving: Vec<RealServerKey>,
+}
+
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
@@ -136,6 +165,8 @@ pub(crate) struct Wanted {
     /// Who serves; none while nothing is known of the kernel, and while first verdicts are waited
     /// for that it depends on.
     pub(crate) by: Option<ServedBy>,
+    /// What stays since a name has no address.
+    pub(crate) held: Option<Held>,
     /// When it changes by itself, later than now.
     pub(crate) due: Option<Mono>,
 }
@@ -183,11 +214,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     let grace = opens.filter(|&opens| opens > now.mono && has_silent);
     let is_open = opens.is_some() && grace.is_none() && !has_good;
     let standings = standings(facts, is_open, now);
-    let fallback = match (facts.fallback, grace) {
-        (None, _) => FallbackUse::None,
-        (Some(_), None) => FallbackUse::Ready,
-        (Some(_), Some(_)) => FallbackUse::NotYet,
-    };
+    let fallback = fallback_use(facts, grace);
     let min_live = facts.section.min_live.of(facts.declared);
     let is_needed = live(&standings, min_live, fallback).by == ServedBy::Fallback;
     // One that takes no clients is none; where an operator wishes that, it leaves as he wishes.
@@ -202,11 +229,14 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         (by, _) => by,
     };
     let mut due = grace;
+    let held = held(facts, by);
+    let is_held_back = fallback == FallbackUse::HeldBack;
     let mut wanted = Wanted {
-        service: frame(facts),
+        service: frame(facts, held.as_ref()),
         roles: BTreeMap::new(),
         fallback: facts.fallback,
         by: surely(facts, &standings, min_live, fallback, now).then_some(by),
+        held,
         due: None,
     };
     if let (Some(key), Some(fallback)) = (facts.fallback, &facts.section.fallback) {
@@ -214,6 +244,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
             (true, _) => (ServerWish::In(fallback.settings), ServerRole::FallbackIn),
             // It may have been in before a restart: nobody else serves yet.
             (false, ServedBy::NobodyYet) => (ServerWish::AsFound, ServerRole::AsFound),
+            (false, ServedBy::Nobody) if is_held_back => (ServerWish::AsFound, ServerRole::AsFound),
             (
                 false,
                 ServedBy::Fallback | ServedBy::Servers | ServedBy::TooFew | ServedBy::Nobody,
@@ -237,6 +268,17 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
     }
     wanted.due = due;
     wanted
+}
+
+/// Whether the fallback may be used while first verdicts are waited for until then.
+fn fallback_use(facts: &Facts<'_>, grace: Option<Mono>) -> FallbackUse {
+    let is_served_beside = !facts.addressless.is_empty() && !serving_beside(facts).is_empty();
+    match (facts.fallback, grace) {
+        (None, _) => FallbackUse::None,
+        (Some(_), None) if is_served_beside => FallbackUse::HeldBack,
+        (Some(_), None) => FallbackUse::Ready,
+        (Some(_), Some(_)) => FallbackUse::NotYet,
+    }
 }
 
 /// The weight of the fallback while it is in; 0 where it is not to be in.
@@ -266,10 +308,39 @@ impl Wanted {
     }
 }
 
+/// What stays since a name has no address: of a real server, or of a fallback that is needed.
+fn held(facts: &Facts<'_>, by: ServedBy) -> Option<Held> {
+    let is_needed = match by {
+        ServedBy::Servers | ServedBy::TooFew => false,
+        ServedBy::Fallback | ServedBy::Nobody | ServedBy::NobodyYet => true,
+    };
+    // A person is told of one that was looked up in vain.
+    let mut addressless = facts.addressless.iter();
+    let in_vain = addressless.find(|it| it.lookup == Lookup::Failed);
+    let server = in_vain.or(facts.addressless.first()).map(|it| it.host);
+    let until = server.or(facts.addressless_fallback.filter(|_| is_needed))?;
+    Some(Held {
+        until: until.clone(),
+        serving: serving_beside(facts),
+    })
+}
+
+/// Those that the kernel has in with a weight above 0 and that no word of the file stands for.
+fn serving_beside(facts: &Facts<'_>) -> Vec<RealServerKey> {
+    let own = facts.servers.iter().map(|it| it.key).chain(facts.fallback);
+    let own: BTreeSet<RealServerKey> = own.collect();
+    let is_beside = |it: &RealServerKey| !own.contains(it) && !facts.others.contains_key(it);
+    let found = facts.kernel.into_iter().flatten();
+    found
+        .filter(|(server, found)| found.weight > Weight(0) && is_beside(server))
+        .map(|(&server, _)| server)
+        .collect()
+}
+
 /// All of it but the declared real servers.
-fn frame(facts: &Facts<'_>) -> DesiredService {
+fn frame(facts: &Facts<'_>, held: Option<&Held>) -> DesiredService {
     let is_waiting = |it: &Server| it.health == Health::Waiting;
-    let removes = !facts.servers.iter().any(is_waiting);
+    let removes = held.is_none() && !facts.servers.iter().any(is_waiting);
     let (leaving, strangers) = if removes {
         (ServerWish::Out, facts.section.foreign)
     } else {
@@ -297,6 +368,7 @@ fn all(facts: &Facts<'_>, service: ServiceWish, wish: ServerWish, role: ServerRo
         roles: own.into_iter().map(|key| (key, role)).collect(),
         fallback: facts.fallback,
         by: None,
+        held: None,
         due: None,
     }
 }
@@ -310,13 +382,16 @@ fn unseen(facts: &Facts<'_>) -> Wanted {
     all(facts, service, server, ServerRole::Unseen)
 }
 
-/// How they all stand. While the first verdict on one that is not in is waited for, none that
-/// failed is put in to hold `min_live`; one that is in stays.
+/// How they all stand, those without an address last. While the first verdict on one that is not in
+/// is waited for, none that failed is put in to hold `min_live`; one that is in stays.
 fn standings(facts: &Facts<'_>, is_open: bool, now: Now) -> Vec<ServerStanding> {
     let servers = facts.servers.iter();
-    let mut standings: Vec<ServerStanding> = servers
-        .map(|server| standing(facts, server, is_open, now))
-        .collect();
+    let servers = servers.map(|server| standing(facts, server, is_open, now));
+    let addressless = facts.addressless.iter().map(|it| match it.lookup {
+        Lookup::GoesOn => ServerStanding::Idle,
+        Lookup::Failed => ServerStanding::Taken,
+    });
+    let mut standings: Vec<ServerStanding> = servers.chain(addressless).collect();
     if standings.contains(&ServerStanding::Idle) {
         for (server, standing) in facts.servers.iter().zip(&mut standings) {
             if matches!(standing, ServerStanding::Withdrawn(_)) && !is_found_in(facts, server) {
@@ -337,12 +412,16 @@ fn surely(
     now: Now,
 ) -> bool {
     let with = |verdict: ServerStanding| {
-        let servers = facts.servers.iter().zip(standings);
-        let then = servers.map(|(server, &standing)| match (server.health, standing) {
-            (_, ServerStanding::Taken) => ServerStanding::Taken,
-            (Health::Waiting, _) => verdict,
-            (Health::Good | Health::Unheard | Health::Withdrawn, standing) => standing,
-        });
+        let health = facts.servers.iter().map(|server| server.health);
+        // An address is waited for as a verdict is.
+        let health = health.chain(facts.addressless.iter().map(|_| Health::Waiting));
+        let then = health
+            .zip(standings)
+            .map(|(health, &standing)| match (health, standing) {
+                (_, ServerStanding::Taken) => ServerStanding::Taken,
+                (Health::Waiting, _) => verdict,
+                (Health::Good | Health::Unheard | Health::Withdrawn, standing) => standing,
+            });
         live(&then.collect::<Vec<ServerStanding>>(), min_live, fallback).by
     };
     with(ServerStanding::Serves) == with(ServerStanding::Withdrawn(Moment::of(now)))
@@ -515,7 +594,9 @@ mod tests {
             section: &section,
             servers: &servers,
             declared: servers.len(),
+            addressless: Vec::new(),
             fallback: None,
+            addressless_fallback: None,
             fallback_wished: None,
             others: BTreeMap::new(),
             leaving: BTreeSet::new(),

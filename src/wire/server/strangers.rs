@@ -56,6 +56,11 @@ fn stranger(
         checks: Vec::new(),
         trouble: (seen.kept(key, server).into_iter())
             .map(|kept| format!("it {}", seen.why_kept(kept, engine.time().mono)))
+            .chain(
+                engine
+                    .held_until(key)
+                    .map(|until| format!("it stays until {until} has a usable address")),
+            )
             .collect(),
         contested: contest::rows_of(seen, engine.time(), key, Some(server)),
         stranger: true,

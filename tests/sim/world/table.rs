@@ -62,7 +62,8 @@ impl World {
         self.tell(Event::Resolved { host, answer });
     }
 
-    /// A check that goes on says nothing where the name leads elsewhere since.
+    /// A check that goes on says nothing where the name leads elsewhere since, and does not fail where
+    /// it had no address before.
     fn moves_under_a_check(&mut self, host: &HostName, addresses: &[IpAddr]) {
         let is_elsewhere = |it: &RealServerView| {
             let server = it.server.filter(|_| it.hosts.contains(host));
@@ -70,7 +71,8 @@ impl World {
         };
         let mut runs = self.runs.values();
         let is_checked = runs.any(|run| run.hosts.contains(host));
-        if is_checked && self.engine.real_servers().iter().any(is_elsewhere) {
+        let is_first = !self.engine.addresses().any(|(it, _)| it == host);
+        if is_checked && (is_first || self.engine.real_servers().iter().any(is_elsewhere)) {
             for run in self.runs.values_mut() {
                 run.hosts.retain(|it| it != host);
             }

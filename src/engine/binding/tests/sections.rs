@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::*;
+use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::ServerRole;
+use crate::lvs::clients::ClientOdds;
 use crate::lvs::{
     ConnectionCounts, GivenWeight, ServiceFlags, Strangers, TableEntry, VirtualService,
 };
@@ -16,6 +18,7 @@ use crate::model::{
 };
 
 mod initial;
+mod named;
 mod slow;
 mod weightless;
 mod wished;

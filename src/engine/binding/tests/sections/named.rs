@@ -1,0 +1,194 @@
+//! Stories of sections with names that have no address yet: what serves may be theirs (D7, D8).
+
+use super::*;
+
+/// A director that starts with this kernel and with names in place of addresses.
+fn named(options: &str, kernel: Table) -> Story {
+    let section = format!("virtual {VS} web/http w1,w2 {options}");
+    of_lines(&["web/http w1,w2", section.trim_end()], kernel)
+}
+
+fn of_lines(lines: &[&str], kernel: Table) -> Story {
+    let mut story = Story {
+        farm: Some(Farm::new(lines)),
+        kernel,
+    };
+    story.looks();
+    story
+}
+
+fn lines(hosts: &str, options: &str) -> [String; 2] {
+    let section = format!("virtual {VS} web/http {hosts} {options}");
+    [format!("web/http {hosts}"), section.trim_end().to_owned()]
+}
+
+fn both_serve() -> Table {
+    kernel(&[("10.1.0.1", 5), ("10.1.0.2", 5)])
+}
+
+impl Story {
+    fn resolves(&mut self, name: &str, address: &str, expected: &str) {
+        self.farm().resolves(name, address);
+        self.settles(expected);
+    }
+
+    fn resolves_none(&mut self, expected: &str) {
+        for name in ["w1", "w2"] {
+            self.farm().fails_to_resolve(name);
+        }
+        self.settles(expected);
+    }
+}
+
+#[test]
+fn what_serves_stays_until_the_names_have_addresses_and_verdicts() {
+    for options in ["", "min_live=1", "in", "fallback=10.1.0.9"] {
+        let mut story = named(options, both_serve());
+        story.settles("1=5 2=5");
+        // Checks that look the names up themselves find nothing out about these servers.
+        story.farm().fails("web/http", "w1 w2");
+        story.waits(1.0, "1=5 2=5");
+        story.resolves_none("1=5 2=5");
+        for _ in 0..9 {
+            story.farm().fails("web/http", "w1 w2");
+            story.waits(60.0, "1=5 2=5");
+        }
+        story.resolves("w1", "10.1.0.1", "1=5 2=5");
+        // The other one leads elsewhere: the stranger leaves once that one is in.
+        let found = match options {
+            "in" => "1=5 2=5 3=5",
+            _ => "1=5 2=5",
+        };
+        story.resolves("w2", "10.1.0.3", found);
+        story.succeeds("1=5 3=5");
+    }
+}
+
+#[test]
+fn a_failure_counts_that_was_found_at_the_address() {
+    let mut story = named("", both_serve());
+    story.farm().fails("web/http", "w1 w2");
+    story.resolves("w1", "10.1.0.1", "1=5 2=5");
+    story.resolves("w2", "10.1.0.2", "1=5 2=5");
+    story.farm().fails("web/http", "w1");
+    story.settles("2=5");
+}
+
+#[test]
+fn what_serves_stays_until_the_names_of_servers_that_nobody_judges_have_addresses() {
+    let section = format!("virtual {VS} none w1,w2");
+    let mut story = of_lines(&["web/http w3", &section], both_serve());
+    story.waits(60.0, "1=5 2=5");
+    story.resolves("w1", "10.1.0.3", "1=5 2=5 3=5");
+    story.resolves("w2", "10.1.0.2", "2=5 3=5");
+}
+
+#[test]
+fn a_reload_that_writes_a_name_takes_no_server_out_before_it_has_an_address() {
+    let mut story = of_lines(
+        &lines("10.1.0.1,10.1.0.2", "").each_ref().map(|it| &**it),
+        both_serve(),
+    );
+    story.succeeds("1=5 2=5");
+    story.reloads(&lines("w1,w2", ""));
+    story.waits(1.0, "1=5 2=5");
+    story.resolves("w1", "10.1.0.1", "1=5 2=5");
+    story.resolves("w2", "10.1.0.2", "1=5 2=5");
+    story.succeeds("1=5 2=5");
+    // Another name of the same address.
+    story.reloads(&lines("w1,w4", ""));
+    story.settles("1=5 2=5");
+    story.waits(1.0, "1=5 2=5");
+    let views = story.farm().bindings.real_servers();
+    let left = views.iter().find(|it| it.server == Some(rs("10.1.0.2")));
+    let problem = left.and_then(|it| it.problem.as_deref());
+    assert_eq!(
+        problem,
+        Some("not in the file any more: stays until w4 has a usable address")
+    );
+    story.resolves("w4", "10.1.0.2", "1=5 2=5");
+    story.succeeds("1=5 2=5");
+    // What the file drops leaves.
+    story.reloads(&lines("w1", ""));
+    story.settles("1=5");
+}
+
+#[test]
+fn a_name_that_never_has_an_address_keeps_no_server_of_the_file_out() {
+    let mut story = of_lines(
+        &lines("w1,10.1.0.3", "").each_ref().map(|it| &**it),
+        both_serve(),
+    );
+    story.farm().fails_to_resolve("w1");
+    story.succeeds("1=5 2=5 3=5");
+    assert_eq!(story.served_by(), Some(ServedBy::Servers));
+    // One that is to get no clients is waited for by nobody.
+    let mut story = of_lines(
+        &lines("w1,10.1.0.3", "w=0").each_ref().map(|it| &**it),
+        both_serve(),
+    );
+    story.succeeds("3=0");
+}
+
+#[test]
+fn a_fallback_that_is_needed_and_has_no_address_keeps_what_serves() {
+    let sorry = || kernel(&[("10.1.0.9", 1)]);
+    let mut story = Story::found("fallback=fb", sorry());
+    story.fails("1 2 3", "9=1");
+    assert_eq!(story.served_by(), Some(ServedBy::Nobody));
+    story.resolves("fb", "10.1.0.9", "9=1");
+    assert_eq!(story.served_by(), Some(ServedBy::Fallback));
+    assert_eq!(story.role("10.1.0.9"), Some(ServerRole::FallbackIn));
+    // Where it is not needed nothing waits for it.
+    let mut story = Story::found("fallback=fb", sorry());
+    story.succeeds("1=5 2=5 3=5");
+}
+
+#[test]
+fn names_without_an_address_are_a_trouble_once_they_were_looked_up() {
+    let mut story = named("", Table::new());
+    story.waits(60.0, "");
+    assert_eq!(story.served_by(), None, "an answer is waited for");
+    story.resolves_none("");
+    assert_eq!(story.served_by(), Some(ServedBy::Nobody));
+    let key = VS.parse().unwrap();
+    assert_eq!(story.farm().bindings.in_table(key), InTable::AsWanted);
+    assert_eq!(story.farm().bindings.kept_out(key).addressless, 2);
+    // The fallback takes the place of nobody that serves.
+    let mut story = named("fallback=10.1.0.9", Table::new());
+    story.settles("");
+    story.resolves_none("9=1");
+    assert_eq!(story.served_by(), Some(ServedBy::Fallback));
+    story.resolves("w1", "10.1.0.1", "9=1");
+    story.succeeds("1=5");
+    // It is not put in beside what may be all that serves.
+    let mut story = named("fallback=10.1.0.9", both_serve());
+    story.resolves_none("1=5 2=5");
+    assert_eq!(story.served_by(), Some(ServedBy::Nobody));
+    let unwanted = vec![rs("10.1.0.1"), rs("10.1.0.2")];
+    let odds = ClientOdds {
+        missing: Vec::new(),
+        unwanted,
+    };
+    let in_table = story.farm().bindings.in_table(key);
+    assert_eq!(in_table, InTable::Otherwise(odds));
+    // They leave by another hand.
+    story.kernel = kernel(&[]);
+    story.settles("9=1");
+    assert_eq!(story.served_by(), Some(ServedBy::Fallback));
+}
+
+#[test]
+fn which_name_keeps_what_is_said() {
+    let mut story = named("", both_serve());
+    story.farm().said();
+    story.farm().fails_to_resolve("w2");
+    let said = story.farm().said();
+    let expected = "cannot look up w2: no such name; until it has a usable address, what the file \
+                    does not name stays: 10.1.0.1:80, 10.1.0.2:80";
+    assert!(said.iter().any(|it| it.contains(expected)), "{said:?}");
+    story.looks();
+    story.farm().fails_to_resolve("w2");
+    let again = story.farm().said();
+    assert!(!again.iter().any(|it| it.contains(expected)), "{again:?}");
+}
