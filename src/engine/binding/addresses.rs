@@ -179,8 +179,15 @@ impl Addresses {
         both.into_iter().flatten().flatten().collect()
     }
 
-    /// What was heard last of a name, or what a restart left of it; none for all else.
-    pub(super) fn latest(&self, host: &HostName) -> Option<Vec<IpAddr>> {
+    /// Where a name of virtual services of these families is to be checked: where it leads by what
+    /// was heard last, or by what a restart left of it; none for all else. Where it has several
+    /// addresses, or both families, that is the one that counts: another one that is good says
+    /// nothing about the real server.
+    pub(super) fn latest(
+        &self,
+        host: &HostName,
+        families: &BTreeSet<Family>,
+    ) -> Option<Vec<IpAddr>> {
         let name = self.names.get(host)?;
         let restored = || [name.v4.current, name.v6.current].into_iter().flatten();
         let addresses = match &name.answer {
@@ -188,7 +195,15 @@ impl Addresses {
             Some(Err(_)) => return None,
             None => restored().collect(),
         };
-        Some(addresses).filter(|addresses| !addresses.is_empty())
+        let is_of_use = |it: &&IpAddr| families.contains(&Family::of(**it));
+        let counts = |it: &&IpAddr| match name.family(Family::of(**it)).current {
+            Some(current) if addresses.contains(&current) => **it == current,
+            Some(_) | None => true,
+        };
+        let found = addresses.iter().filter(is_of_use).filter(counts);
+        let found: Vec<IpAddr> = found.copied().collect();
+        let found = if found.is_empty() { addresses } else { found };
+        Some(found).filter(|found| !found.is_empty())
     }
 
     /// Whether a name led elsewhere at that time.
@@ -335,10 +350,14 @@ impl Addresses {
                 [] | [_] => None,
                 several => {
                     let list: Vec<String> = several.iter().map(ToString::to_string).collect();
+                    let current = name.family(family).current;
+                    let counts = current.filter(|it| several.contains(it));
+                    let counts = counts.map(|it| format!(", here {it}, which is checked"));
                     Some(format!(
-                        "{host} has {} {family_name} addresses ({}), a real server has one: write the address in place of the name",
+                        "{host} has {} {family_name} addresses ({}), a real server has one{}: write the address in place of the name",
                         several.len(),
-                        list.join(", ")
+                        list.join(", "),
+                        counts.unwrap_or_default()
                     ))
                 }
             },

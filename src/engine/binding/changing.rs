@@ -43,11 +43,13 @@ impl Bindings {
         self.tick
     }
 
-    /// Where the checks of a host are to go: to what was heard of last, so that a report is about
-    /// an address that is known here. None for what is no name of a real server, and for one
-    /// that has no answer.
+    /// Where the checks of a host are to go: to the address that counts, or where what was heard
+    /// last leads elsewhere, there, so that a report is about an address that is known here. None
+    /// for what is no name of a real server, and for one that has no answer.
     pub(crate) fn latest(&self, host: &HostName) -> Option<Vec<IpAddr>> {
-        self.addresses.latest(host)
+        let keys = self.by_host.get(host).into_iter().flatten();
+        let families: BTreeSet<Family> = keys.map(|key| key.family()).collect();
+        self.addresses.latest(host, &families)
     }
 
     /// Whether a name led elsewhere when so many answers had been heard.

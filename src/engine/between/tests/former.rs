@@ -224,3 +224,20 @@ fn where_no_check_can_be_sent_the_address_stays_as_it_was_and_that_is_said() {
     let unchecked = "counts as it stands, and is not checked any more";
     assert!(says(&play).contains(unchecked), "{}", says(&play));
 }
+
+#[test]
+fn a_server_whose_name_got_a_second_address_is_judged_by_its_own() {
+    let mut play = Play::of_names();
+    let both = ["10.1.0.1", "10.1.0.5"].map(|it| it.parse().unwrap());
+    let host = HostName::new("w1");
+    let answer = Ok(both.to_vec());
+    play.tell(Event::Resolved { host, answer });
+    play.wait();
+    let run = play.going.as_ref().unwrap();
+    assert_eq!(run.addresses[&HostName::new("w1")], both[..1]);
+    assert_eq!(play.former(), Vec::<String>::new());
+    play.end(&["w1"]);
+    assert!(play.is_in("10.1.0.1"), "once is not twice");
+    play.check(&["w1"]);
+    assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+}

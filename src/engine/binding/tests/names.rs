@@ -487,3 +487,53 @@ fn a_line_that_names_a_host_of_its_group_does_not_wait_for_the_others() {
     farm.succeeds("www/http");
     assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.3=in")]);
 }
+
+#[test]
+fn the_checks_of_a_name_with_several_addresses_go_to_the_one_that_counts() {
+    let lines = ["www/http w1", "virtual 10.0.0.3:80/tcp www/http w1"];
+    let checked = |farm: &Farm| {
+        let found = farm.bindings.latest(&HostName::new("w1"));
+        let found = found.into_iter().flatten().map(|it| it.to_string());
+        found.collect::<Vec<String>>().join(" ")
+    };
+    let mut farm = Farm::new(&lines);
+    assert_eq!(checked(&farm), "");
+    // Nothing counts yet: whoever asks about the name hears of all.
+    farm.resolves("w1", "10.1.0.1 10.1.0.5");
+    assert_eq!(checked(&farm), "10.1.0.1 10.1.0.5");
+    farm.resolves("w1", "10.1.0.1");
+    farm.said();
+    for answer in [
+        "10.1.0.1 10.1.0.5",
+        "10.1.0.5 10.1.0.1",
+        "10.1.0.1 2001:db8::1",
+        "10.1.0.1 10.1.0.5 2001:db8::1",
+    ] {
+        farm.resolves("w1", answer);
+        assert_eq!(checked(&farm), "10.1.0.1", "{answer}");
+    }
+    let said = farm.said();
+    let words = "w1 has 2 IPv4 addresses (10.1.0.1, 10.1.0.5), a real server has one, here \
+                 10.1.0.1, which is checked: write the address in place of the name";
+    assert!(said[0].contains(words), "{said:?}");
+    farm.succeeds("www/http");
+    let mut farm = farm.restarted(&lines);
+    assert_eq!(checked(&farm), "10.1.0.1");
+    farm.resolves("w1", "10.1.0.5 10.1.0.1");
+    assert_eq!(checked(&farm), "10.1.0.1");
+    // It has left: the next one is checked, and the one of before beside it.
+    farm.resolves("w1", "10.1.0.5");
+    assert_eq!(checked(&farm), "10.1.0.5");
+    assert_eq!(farm.bindings.former(&HostName::new("w1")).len(), 1);
+}
+
+#[test]
+fn a_check_of_a_name_that_serves_both_families_goes_to_both() {
+    let mut farm = Farm::new(&[
+        "www/http w1 10.0.0.3:80/tcp each",
+        "www/http w1 [2001:db8::3]:80/tcp each",
+    ]);
+    farm.resolves("w1", "10.1.0.1 2001:db8::1");
+    let found = farm.bindings.latest(&HostName::new("w1"));
+    assert_eq!(found.map(|it| it.len()), Some(2));
+}
