@@ -82,13 +82,7 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
     TableAnswer {
         source,
         virtual_services,
-        unreadable: match &seen.table {
-            TableLook::Unreadable(why) => Some(why.clone()),
-            TableLook::NotYet if !engine.desired().is_empty() => {
-                Some("the table was not looked at yet".to_owned())
-            }
-            TableLook::NotYet | TableLook::Read(_) => None,
-        },
+        unreadable: unreadable(engine, seen),
         refused: seen
             .refused
             .iter()
@@ -98,6 +92,17 @@ pub fn table(engine: &Engine, seen: &TableOutcome, source: Source) -> TableAnswe
         cut_off: cut_off(engine),
         lost: engine.lost_wishes().map(|it| lost(&it)).collect(),
         sync: None,
+    }
+}
+
+/// Why the kernel's table is not known, where it matters.
+fn unreadable(engine: &Engine, seen: &TableOutcome) -> Option<String> {
+    match &seen.table {
+        TableLook::Unreadable(why) => Some(why.clone()),
+        TableLook::NotYet if !engine.desired().is_empty() => {
+            Some("the table was not looked at yet".to_owned())
+        }
+        TableLook::NotYet | TableLook::Read(_) => None,
     }
 }
 
