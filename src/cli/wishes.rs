@@ -1,20 +1,22 @@
 //! `lvsmon drain`, `quiesce`, `disable`, `weight` and `enable`: what operators wish of real
-//! servers. Whether the table has become so: `settled`; whose wish ended a drain: `ended`.
+//! servers. Whether the table has become so: `settled`; whose wish ended a drain: `ended`; what if
+//! the daemon ends meanwhile: `gone`.
 
 mod ended;
+mod gone;
 mod settled;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
-use std::error::Error;
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{self, Form, Output, Tone, complain, fail};
+use crate::cli::output::{self, Output, Tone, complain};
 use crate::cli::wishes::ended::{SeenDrain, watch};
+use crate::cli::wishes::gone::unless_gone;
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::{Client, ClientError};
 use crate::clock::Clock;
@@ -308,40 +310,6 @@ fn follow(args: &DrainArgs, daemon: &mut Client, aim: &Aim, out: &mut Output) ->
     }
     finish(&args.what, daemon, &answer, out)?;
     Ok(code)
-}
-
-/// What comes of a wish that is in the journal: where the daemon ends before the table is so, it
-/// goes on with the next one.
-fn unless_gone(command: &str, aim: &Aim, is_json: bool, outcome: Outcome) -> Outcome {
-    let error = match outcome {
-        Err(error) if is_gone(&*error) => error,
-        outcome => return outcome,
-    };
-    let server = &aim.server.0;
-    let text = format!(
-        "the daemon ended meanwhile ({error}); the {command} is kept, and goes on when it is back: \
-         lvsmon why {server} shows it then"
-    );
-    complain(&format!("lvsmon {command}: {text}"));
-    fail(Form::of(is_json), &text);
-    Ok(ExitCode::from(NOT_SO))
-}
-
-/// Whether the daemon ended while it was asked.
-fn is_gone(error: &(dyn Error + 'static)) -> bool {
-    match error.downcast_ref::<ClientError>() {
-        Some(ClientError::Broken { .. } | ClientError::NoDaemon(_)) => true,
-        Some(ClientError::Refused(refusal)) => refusal.reason == RefusalReason::Stopping,
-        Some(
-            ClientError::OnlyObserver { .. }
-            | ClientError::NoSocket { .. }
-            | ClientError::NotASocket { .. }
-            | ClientError::Forbidden(_)
-            | ClientError::Slow { .. }
-            | ClientError::Deaf { .. },
-        )
-        | None => false,
-    }
 }
 
 /// The exit code of a wish, by what the table has; a person reads what it is not.

@@ -1,0 +1,45 @@
+//! What comes of a wish whose daemon ends before the table is so?
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::cli::Outcome;
+use crate::cli::output::{Form, complain, fail};
+use crate::cli::wishes::NOT_SO;
+use crate::client::ClientError;
+use crate::engine::event::Aim;
+use crate::wire::refusal::RefusalReason;
+
+/// What comes of a wish that is in the journal: where the daemon ends before the table is so, it
+/// goes on with the next one.
+pub(super) fn unless_gone(command: &str, aim: &Aim, is_json: bool, outcome: Outcome) -> Outcome {
+    let error = match outcome {
+        Err(error) if is_gone(&*error) => error,
+        outcome => return outcome,
+    };
+    let server = &aim.server.0;
+    let text = format!(
+        "the daemon ended meanwhile ({error}); the {command} is kept, and goes on when it is back: \
+         lvsmon why {server} shows it then"
+    );
+    complain(&format!("lvsmon {command}: {text}"));
+    fail(Form::of(is_json), &text);
+    Ok(ExitCode::from(NOT_SO))
+}
+
+/// Whether the daemon ended while it was asked.
+fn is_gone(error: &(dyn Error + 'static)) -> bool {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Broken { .. } | ClientError::NoDaemon(_)) => true,
+        Some(ClientError::Refused(refusal)) => refusal.reason == RefusalReason::Stopping,
+        Some(
+            ClientError::OnlyObserver { .. }
+            | ClientError::NoSocket { .. }
+            | ClientError::NotASocket { .. }
+            | ClientError::Forbidden(_)
+            | ClientError::Slow { .. }
+            | ClientError::Deaf { .. },
+        )
+        | None => false,
+    }
+}
