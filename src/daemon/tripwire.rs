@@ -16,8 +16,9 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::clock::Stopwatch;
 use crate::engine::event::{Wire, WireId};
-use crate::monitor::dial::connect;
+use crate::monitor::dial::{addresses, connect_to};
 use crate::names::Names;
 
 /// How long a connection may take to be made, name look-up included.
@@ -129,19 +130,38 @@ impl Tripwire {
 }
 
 /// Makes a connection after its wait, and holds it.
-async fn hold(
-    wire: Wire,
-    names: Names,
+async fn hold(wire: Wire, names: Names, let_go: oneshot::Receiver<()>, noticed: Duration) -> End {
+    let (host, port) = (wire.host.as_str(), wire.port);
+    let finding = async {
+        tokio::time::sleep(wire.wait).await;
+        let watch = Stopwatch::start();
+        let finding = tokio::time::timeout(CONNECT_LIMIT, addresses(host, &names)).await;
+        let left = CONNECT_LIMIT.saturating_sub(watch.elapsed());
+        Some((finding.ok()?.ok()?, left))
+    };
+    let making = async |(addresses, limit)| {
+        let made = connect_to(host, addresses, port, limit).await;
+        made.ok().map(|(stream, _)| stream)
+    };
+    hold_found(finding, making, let_go, noticed).await
+}
+
+/// Waits until it is known where to connect to, and only then begins to.
+async fn hold_found<Found>(
+    finding: impl Future<Output = Option<Found>>,
+    making: impl AsyncFnOnce(Found) -> Option<TcpStream>,
     mut let_go: oneshot::Receiver<()>,
     noticed: Duration,
 ) -> End {
-    tokio::select! { biased;
+    let found = tokio::select! { biased;
         // No server has heard of it: it is in nobody's way.
-        _ = &mut let_go => End::LetGo,
-        () = tokio::time::sleep(wire.wait) => {
-            hold_made(make(wire, names), let_go, noticed).await
-        }
-    }
+        _ = &mut let_go => return End::LetGo,
+        found = finding => found,
+    };
+    let Some(found) = found else {
+        return End::Tripped;
+    };
+    hold_made(making(found), let_go, noticed).await
 }
 
 /// Waits until a connection is made, and for its end; an end that has come already counts before a
@@ -155,8 +175,8 @@ async fn hold_made(
     let made = tokio::select! { biased;
         made = &mut making => made,
         _ = &mut let_go => {
-            // The server may have it already, and sees its end as soon as it is made: a check that
-            // follows another one at once waits no longer than that.
+            // The server may have it already, and sees its end as soon as it is made. Both have one
+            // limit: the check has waited since then.
             let leaving = async {
                 if let Some(mut stream) = making.await {
                     leave(&mut stream).await;
@@ -175,12 +195,6 @@ async fn hold_made(
     }
     let _ = tokio::time::timeout(noticed, leave(&mut stream)).await;
     End::LetGo
-}
-
-async fn make(wire: Wire, names: Names) -> Option<TcpStream> {
-    let connecting = connect(wire.host.as_str(), wire.port, CONNECT_LIMIT, &names);
-    let made = tokio::time::timeout(CONNECT_LIMIT, connecting).await;
-    made.ok()?.ok().map(|(stream, _)| stream)
 }
 
 /// Closes it on our side, and waits until its server has closed it too.
@@ -205,6 +219,7 @@ async fn until_its_end(stream: &mut TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::Write;
     use std::net::{TcpListener, TcpStream};
 
@@ -296,6 +311,30 @@ mod tests {
             tripwire.closed(&[WireId(1)]).await;
             listener.set_nonblocking(true).unwrap();
             assert!(listener.accept().is_err(), "none was made");
+        });
+    }
+
+    #[test]
+    fn none_is_begun_when_it_was_let_go_of_while_its_name_was_looked_up() {
+        with(async |_| {
+            let (found, finding) = oneshot::channel::<()>();
+            let (kept, let_go) = oneshot::channel();
+            let begun = Cell::new(false);
+            let making = async |()| {
+                begun.set(true);
+                std::future::pending().await
+            };
+            let finding = async { finding.await.ok() };
+            let mut over = Box::pin(async {
+                let end = hold_found(finding, making, let_go, 2 * SOON).await;
+                assert_eq!(end, End::LetGo);
+            });
+            assert!(!has_ended(&mut over).await, "its name is looked up");
+            // Both in the same moment.
+            drop::<oneshot::Sender<()>>(kept);
+            found.send(()).unwrap();
+            assert!(has_ended(&mut over).await, "no server has heard of it");
+            assert!(!begun.get());
         });
     }
 

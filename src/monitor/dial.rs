@@ -119,6 +119,18 @@ pub(crate) async fn connect(
 ) -> Result<(TcpStream, SocketAddr), Trouble> {
     let watch = Stopwatch::start();
     let addresses = addresses(host, names).await?;
+    let limit = limit.saturating_sub(watch.elapsed());
+    connect_to(host, addresses, port, limit).await
+}
+
+/// The same where the addresses of the host are known.
+pub(crate) async fn connect_to(
+    host: &str,
+    addresses: Vec<IpAddr>,
+    port: u16,
+    limit: Duration,
+) -> Result<(TcpStream, SocketAddr), Trouble> {
+    let watch = Stopwatch::start();
     let mut first = None;
     let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     for (left, address) in (1..=count).rev().zip(addresses) {
