@@ -168,7 +168,7 @@ impl Director {
     }
 
     /// Does this, and waits until the log says it once more than before: of two calls that cross it
-    /// may have said it of both.
+    /// may have said it of both, and of the end of the first in between.
     #[track_caller]
     pub(super) fn wait_for_next(&self, text: &str, act: impl FnOnce()) {
         let times = self.times(text);

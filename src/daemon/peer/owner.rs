@@ -71,8 +71,10 @@ pub(super) struct LinkOwner {
     /// Connections that have not shown the key.
     opening: Vec<(LinkId, AbortHandle)>,
     link: Option<OpenLink>,
-    /// The log's last word is that the peer is linked.
-    is_said_up: bool,
+    /// The log's last word is that the peer is linked: of this life of the peer.
+    said_up: Option<Life>,
+    /// Why the last link ended that gave way, until something is said of what came of that.
+    gave_way: Option<String>,
     last_link: u64,
     /// The call under way.
     call: Option<LinkId>,
@@ -118,7 +120,8 @@ impl LinkOwner {
             tasks: JoinSet::new(),
             opening: Vec::new(),
             link: None,
-            is_said_up: false,
+            said_up: None,
+            gave_way: None,
             last_link: 0,
             call: None,
             rest: CALL_REST,
@@ -233,6 +236,7 @@ impl LinkOwner {
         self.settings = settings;
         self.tasks.abort_all();
         self.opening.clear();
+        self.gave_way = None;
         (self.call, self.call_at, self.setup_at) = (None, None, None);
         self.rest = CALL_REST;
         self.key = None;
@@ -277,6 +281,7 @@ impl LinkOwner {
             tracing::warn!(peer, why, "no link to the peer");
         }
         self.view.fault = Some(why);
+        self.gave_way = None;
     }
 
     async fn woken(&mut self) {
@@ -471,8 +476,13 @@ impl LinkOwner {
             tracing::warn!(peer = name, ahead_ms, "the clocks of the directors differ");
         }
         if self.talk.is_heard() && !was_heard {
-            tracing::info!(peer = name, "linked with the peer");
-            self.is_said_up = true;
+            let life = self.link.as_ref().map(|link| link.peer);
+            // One that took the place of another from the same life of the peer is no news.
+            if self.said_up != life {
+                tracing::info!(peer = name, "linked with the peer");
+            }
+            self.said_up = life;
+            self.gave_way = None;
             self.view.link = self.view.link.up(now.wall);
             self.view.fault = None;
         }
@@ -485,7 +495,7 @@ impl LinkOwner {
         };
         link.task.abort();
         self.talk.unlinked();
-        if std::mem::take(&mut self.is_said_up) {
+        if self.said_up.take().is_some() {
             let name = &self.view.peer.name;
             tracing::warn!(peer = name, why, "the link to the peer is gone");
             self.view.fault = Some(why.to_owned());
@@ -497,19 +507,23 @@ impl LinkOwner {
     }
 
     /// Of two calls that cross the peer has ended this one, it seems: it is said what comes of the
-    /// other one.
-    fn give_way(&mut self) {
+    /// other one, and why this one ended where none of those that are open comes to anything.
+    fn give_way(&mut self, why: String) {
         self.link = None;
+        self.gave_way = Some(why);
         self.talk.unlinked();
         self.call_later();
     }
 
     fn ended(&mut self, id: LinkId, why: String) {
         if self.link.as_ref().is_some_and(|link| link.id == id) {
-            return if self.is_said_up || self.opening.is_empty() {
-                self.lose(&why);
+            // What is open may also be one that never shows the key: a second link that ends so
+            // early gives way to nothing.
+            let gives_way = self.said_up.is_none() && self.gave_way.is_none();
+            return if gives_way && !self.opening.is_empty() {
+                self.give_way(why);
             } else {
-                self.give_way();
+                self.lose(&why);
             };
         }
         let Some(at) = self.opening.iter().position(|(known, _)| *known == id) else {
@@ -522,7 +536,11 @@ impl LinkOwner {
             self.view.strangers += 1;
         }
         if self.link.is_none() {
-            self.fault(why);
+            match self.gave_way.take() {
+                None => self.fault(why),
+                Some(why) if self.opening.is_empty() => self.fault(why),
+                waits => self.gave_way = waits,
+            }
             self.call_later();
         }
     }

@@ -229,3 +229,75 @@ fn a_link_that_was_told_of_is_gone_also_where_another_one_had_taken_its_place() 
     }
     assert!(none.contains("no link to the peer"), "{none}");
 }
+
+/// A connection from the peer's address that never shows the key.
+fn stuck(owner: &mut LinkOwner, link: u64) {
+    let task = owner.tasks.spawn(std::future::pending());
+    owner.opening.push((LinkId(link), task));
+}
+
+#[test]
+fn a_link_that_gave_way_to_none_is_told_of_with_its_own_reason() {
+    let said = told_of(async {
+        let mut owner = owner();
+        open(&mut owner, 1, 5);
+        stuck(&mut owner, 8);
+        stuck(&mut owner, 9);
+        owner.ended(LinkId(1), "it is slow".to_owned());
+        owner.ended(LinkId(8), "it said nothing".to_owned());
+        assert_eq!(
+            owner.view.fault, None,
+            "another one may be the call that crosses"
+        );
+        owner.ended(LinkId(9), "it said nothing".to_owned());
+        assert_eq!(owner.view.fault.as_deref(), Some("it is slow"));
+    });
+    let [(4, line)] = said.as_slice() else {
+        panic!("{said:?}")
+    };
+    for word in ["no link to the peer", "it is slow"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+}
+
+#[test]
+fn links_that_all_end_early_are_told_of_also_beside_a_stuck_connection() {
+    let said = told_of(async {
+        let mut owner = owner();
+        stuck(&mut owner, 9);
+        for link in [1, 2, 3] {
+            open(&mut owner, link, 5);
+            owner.ended(LinkId(link), "it is slow".to_owned());
+            assert!(owner.link.is_none());
+            assert!(owner.call_at.is_some());
+        }
+        assert_eq!(owner.view.fault.as_deref(), Some("it is slow"));
+    });
+    let [(4, line)] = said.as_slice() else {
+        panic!("once: {said:?}")
+    };
+    for word in ["no link to the peer", "it is slow"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+}
+
+#[test]
+fn a_link_in_the_place_of_one_that_was_told_of_is_told_of_where_the_peer_is_a_new_one() {
+    let lines = |life| {
+        let said = told_of(async move {
+            let mut owner = owner();
+            open(&mut owner, 1, 5);
+            tells_everything(&mut owner).await;
+            open(&mut owner, 2, life);
+            assert_eq!(owner.link.as_ref().map(|it| it.id), Some(LinkId(2)));
+            tells_everything(&mut owner).await;
+            assert!(owner.view.link.is_up());
+        });
+        let linked = said.iter();
+        linked
+            .filter(|it| it.1.contains("linked with the peer"))
+            .count()
+    };
+    // Of two calls that cross; behind a restart of the peer.
+    assert_eq!([lines(5), lines(6)], [1, 2]);
+}
