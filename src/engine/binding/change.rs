@@ -69,8 +69,8 @@ pub(super) fn server_change(
 
 impl Bindings {
     /// Since when a real server is as it is said to be. What a daemon before this one decided was
-    /// so since then: nothing was known of the place `before`, and the withdrawal or the wish is
-    /// older.
+    /// so since then: nothing was known of the place `before`, the journal named the real server,
+    /// and the withdrawal or the wish is older. Where both keep it out it is out since the first.
     pub(super) fn so_since(
         &self,
         entry: EntryKey,
@@ -79,21 +79,25 @@ impl Bindings {
         claims: &[Claim],
     ) -> Wall {
         let now = self.now.wall;
-        let withdrawals = || claims.iter().filter_map(|claim| claim.stand.withdrawal());
-        let since = match change {
-            _ if before.is_some() => None,
-            ServerChange::OutByWish(_) | ServerChange::QuiescedByWish(_) => {
-                self.wished(entry, self.now).map(|wish| wish.effective)
-            }
-            ServerChange::Out(_) | ServerChange::Quiesced(_) => {
-                withdrawals().map(|withdrawal| withdrawal.since).min()
+        if before.is_some() || self.owned.is_new(entry.0, entry.1) {
+            return now;
+        }
+        let effect = match change {
+            ServerChange::Out(_) | ServerChange::OutByWish(_) => Effect::Out,
+            ServerChange::Quiesced(_) | ServerChange::QuiescedByWish(_) => {
+                Effect::Weight(Weight(0))
             }
             ServerChange::In
             | ServerChange::Weightless
             | ServerChange::Moved { .. }
-            | ServerChange::Dropped => None,
+            | ServerChange::Dropped => return now,
         };
-        since.map_or(now, |since| since.min(now))
+        let has_it = self.manual.effect(entry) == Some(effect);
+        let wished = self.wished(entry, self.now).filter(|_| has_it);
+        let withdrawals = claims.iter().filter_map(|claim| claim.stand.withdrawal());
+        let since = withdrawals.map(|withdrawal| withdrawal.since);
+        let since = since.chain(wished.map(|wish| wish.effective));
+        since.fold(now, Wall::min)
     }
 }
 

@@ -299,26 +299,27 @@ impl Bindings {
         self.settle_wishes(key, survey, actions);
         let mut servers: Vec<Server> = Vec::with_capacity(places.servers.len());
         let mut seen = BTreeSet::new();
+        let mut judged = Vec::new();
         for (declared, place) in section.servers.iter().zip(&places.servers) {
             let Some(server) = place.server.filter(|server| seen.insert(*server)) else {
                 continue;
             };
             let claims = survey.servers.get(&server).map(Vec::as_slice);
             let health = health(claims.unwrap_or_default());
-            match health {
-                Health::Good | Health::Withdrawn => self.owned.judged(key, server),
-                Health::Waiting | Health::Unheard => {}
-            }
+            let arrival = match health {
+                Health::Good | Health::Withdrawn => {
+                    judged.push(server);
+                    Arrival::Known
+                }
+                Health::Waiting | Health::Unheard if self.owned.is_new(key, server) => Arrival::New,
+                Health::Waiting | Health::Unheard => Arrival::Known,
+            };
             let mut server = Server {
                 key: server,
                 settings: place.settings,
                 own: declared.own,
                 health,
-                arrival: if self.owned.is_new(key, server) {
-                    Arrival::New
-                } else {
-                    Arrival::Known
-                },
+                arrival,
                 given: self.given(section, &place.word, place.settings),
                 wished: self.manual.effect((key, server)),
                 memory: self.sections.memory(key, &place.word),
@@ -356,6 +357,10 @@ impl Bindings {
         };
         let wanted = wanted(&facts, self.now);
         self.say_changes(key, survey, (&wanted.service, &wanted.roles), actions);
+        // What is said depends on whether they are new.
+        for server in judged {
+            self.owned.judged(key, server);
+        }
         self.sections.decided(key, &wanted);
         self.decided.insert(key);
         Some(wanted.service)

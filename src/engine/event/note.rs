@@ -79,7 +79,8 @@ pub enum Note {
         server: RealServerKey,
         /// To what.
         change: ServerChange,
-        /// Since when it is so: before the note where that was said by a daemon before this one.
+        /// Since when it is so: before the note where a daemon before this one
+        /// decided that.
         since: Wall,
     },
     /// Something about a binding that a person should mend, such as a name with two addresses (D8).

@@ -414,6 +414,54 @@ fn what_a_daemon_before_this_one_took_out_is_said_to_be_out_since_then() {
     }
 }
 
+#[test]
+fn one_that_a_wish_kept_out_before_its_checks_did_is_out_since_the_wish() {
+    for (options, wish) in [("", ManualWish::Disable), ("quiesce", ManualWish::Quiesce)] {
+        let mut story = Story::new(options);
+        let low = if options.is_empty() { "" } else { "1=0 " };
+        let expected = format!("{low}2=5 3=5");
+        story.asks("10.1.0.1", wish, &expected);
+        story.waits(3_000.0, &expected);
+        story.fails("1", &expected);
+        story.waits(3_600.0, &expected);
+        ages(&mut story);
+        story.restarts(options);
+        story.fails("1", &expected);
+        let told = ages(&mut story);
+        let age = told.iter().find(|(it, _)| it == "10.1.0.1");
+        let age = age.map(|(_, age)| *age).unwrap_or_default();
+        assert!((6_600..6_700).contains(&age), "{options}: {told:?}");
+    }
+}
+
+/// A service has failed for long when a line leads it to another virtual service.
+#[test]
+fn what_a_line_that_is_new_in_the_file_takes_out_is_out_since_now() {
+    const BOUND: &str = "web/http 10.1.0.1,10.1.0.2 10.0.0.5:80/tcp each";
+    const NEW: &str = "web/http 10.1.0.1,10.1.0.2 10.0.0.4:80/tcp each";
+    const SECTION: &str = "virtual 10.0.0.3:80/tcp web/http 10.1.0.1,10.1.0.2";
+    for lines in [[BOUND, NEW], [BOUND, SECTION]] {
+        let mut story = Story {
+            farm: Some(Farm::new(&[BOUND])),
+            // Both are in the table of the section.
+            kernel: kernel(&[("10.1.0.1", 5), ("10.1.0.2", 5)]),
+        };
+        let farm = story.farm();
+        farm.fails("web/http", "10.1.0.1");
+        farm.waits_until(7_200.0);
+        ages(&mut story);
+        story.reloads(&lines.map(str::to_owned));
+        story.looks();
+        story.farm().fails("web/http", "10.1.0.1");
+        let mut told = ages(&mut story);
+        told.retain(|(it, _)| it == "10.1.0.1");
+        assert!(
+            !told.is_empty() && told.iter().all(|(_, age)| *age < 10),
+            "{lines:?}: {told:?}"
+        );
+    }
+}
+
 /// However many real servers a section has: each is looked at as often as in a small one, also
 /// while the names of all lead elsewhere and a person is to be told of each.
 #[test]
