@@ -147,15 +147,35 @@ pub enum Note {
 impl Note {
     /// The word of the file that a person should mend, where it is about one.
     pub(crate) const fn host(&self) -> Option<&HostName> {
-        if let Self::Binding { host, .. }
-        | Self::Section {
-            news: SectionNews::Mend { host, .. },
-            ..
-        } = self
-        {
-            return host.as_ref();
+        match self {
+            Self::Binding { host, .. }
+            | Self::Section {
+                news: SectionNews::Mend { host, .. },
+                ..
+            } => host.as_ref(),
+            Self::Section {
+                news: SectionNews::Began(..) | SectionNews::Over(..),
+                ..
+            }
+            | Self::ServiceDown { .. }
+            | Self::ServiceUp { .. }
+            | Self::AnotherOutage(_)
+            | Self::ServiceTested(_)
+            | Self::Throttled { .. }
+            | Self::NoHosts(_)
+            | Self::TrapLost { .. }
+            | Self::NotRestored { .. }
+            | Self::NotLoaded { .. }
+            | Self::Server { .. }
+            | Self::CutOff(_)
+            | Self::Reached { .. }
+            | Self::Unheeded(_)
+            | Self::NoWitness(_)
+            | Self::TableUntouched { .. }
+            | Self::Manual { .. }
+            | Self::AcknowledgedThere { .. }
+            | Self::Wish { .. } => None,
         }
-        None
     }
 }
 
