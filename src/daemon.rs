@@ -461,7 +461,7 @@ impl Daemon {
             Duty::Work if !self.role.speaks() => Way::Held,
             Duty::Work => match self.outbox.speaking_now() {
                 Speaking::Speaks => Way::Out,
-                Speaking::Silent => Way::Kept,
+                Speaking::Silent => Way::Waits,
             },
         }
     }

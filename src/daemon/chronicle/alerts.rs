@@ -28,7 +28,7 @@ pub(in crate::daemon) enum Way {
     Out,
     /// It waits, though this director is to tell people: until the table was looked at since the
     /// takeover, or its role and the peer were heard.
-    Kept,
+    Waits,
     /// It waits: the other director of the pair tells people.
     Held,
     /// An observer sends nothing.
@@ -58,7 +58,7 @@ impl Chronicle {
                 summary,
                 "alert held, the other director tells people"
             ),
-            Way::Kept => tracing::info!(
+            Way::Waits => tracing::info!(
                 group,
                 service,
                 period,
@@ -87,7 +87,7 @@ impl Chronicle {
         let where_to = match way {
             Way::Out => "alert to",
             Way::Held => "alert held for the other director:",
-            Way::Kept => "alert waits to be sent:",
+            Way::Waits => "alert waits to be sent:",
             Way::Nowhere => "alert would go to",
         };
         let text = format!("{kind} {where_to} {alert}: {summary}");
@@ -131,7 +131,7 @@ impl Chronicle {
     /// An alert was delivered. Of one that was said to wait people read that it does no more.
     fn done(&mut self, time: Wall, id: u64) {
         let open = self.open.remove(&AlertId(id));
-        let kept = open.filter(|open| open.way == Way::Kept || open.way == Way::Held);
+        let kept = open.filter(|open| open.way == Way::Waits || open.way == Way::Held);
         let Some((service, what)) = kept.and_then(|open| open.subject) else {
             tracing::debug!(id, "alert delivered");
             return;
@@ -214,7 +214,7 @@ mod tests {
             "that was said"
         );
         assert_eq!(
-            texts(Way::Kept),
+            texts(Way::Waits),
             [
                 text("alert", "failure alert waits to be sent: mail.alert: web1"),
                 text(
@@ -234,7 +234,7 @@ mod tests {
         for (way, after) in [
             (Way::Out, None),
             (
-                Way::Kept,
+                Way::Waits,
                 Some("failure alert to mail.alert sent, which had waited"),
             ),
             (
@@ -257,7 +257,7 @@ mod tests {
         let mut chronicle = Chronicle::default();
         let call = crate::alert::notice::tests::call();
         let time = Wall::from_seconds(1);
-        for way in [Way::Out, Way::Kept, Way::Held] {
+        for way in [Way::Out, Way::Waits, Way::Held] {
             chronicle.sent(time, &call, way);
             let last = chronicle.number;
             for _ in 0..2 {
