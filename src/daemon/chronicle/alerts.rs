@@ -67,7 +67,7 @@ impl Chronicle {
                 id,
                 event,
                 summary,
-                "alert waits, this director does not know yet what was told"
+                "alert waits, this director does not tell people yet"
             ),
             // Whoever does not send it says what would have been sent.
             Way::Nowhere => {}
