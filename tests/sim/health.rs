@@ -130,7 +130,7 @@ impl Health {
             let says = match says(heard, host, service.all_hosts_on_failure) {
                 // Nobody looked at the server that the name will lead to.
                 Says::Bad if is_nowhere(engine, host) => Says::Nothing,
-                says => says,
+                says @ (Says::Good | Says::Bad | Says::Nothing) => says,
             };
             self.hear_of_name(&name, host, heard, says);
             let part = (name.clone(), host.clone());
