@@ -100,8 +100,8 @@ fn an_alert_is_not_called_sent_while_it_waits_for_the_peer() {
     assert!(leaves.is_some(), "{log}");
     assert!(sent.is_none_or(|sent| Some(sent) > leaves), "{log}");
     // The mail and the program.
-    let waits = log.matches("alert waits, ").count();
-    one.wait_for_times("alert sent, which had waited", waits);
+    assert_eq!(log.matches("alert waits, ").count(), 2, "{log}");
+    one.wait_for_times("alert sent, which had waited", 2);
 }
 
 /// As a disk leaves it that was full from then on: the journal has nothing behind the alert about

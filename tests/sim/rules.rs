@@ -367,11 +367,17 @@ pub(crate) fn nothing_freezes(now: Now, engine: &Engine, waits: impl Fn(ServiceI
         match waits(view.id) {
             Waits::No => {
                 assert!(next > now.mono, "{name} is due and does not run");
-                assert!(left <= longest, "{name} runs in {left:?}, later than {longest:?}");
+                assert!(
+                    left <= longest,
+                    "{name} runs in {left:?}, later than {longest:?}"
+                );
             }
             Waits::Perhaps => {
                 let longest = longest.max(service.dep_memory.unwrap_or_default());
-                assert!(left <= longest, "{name} runs in {left:?}, later than {longest:?}");
+                assert!(
+                    left <= longest,
+                    "{name} runs in {left:?}, later than {longest:?}"
+                );
             }
         }
     }

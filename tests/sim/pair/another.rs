@@ -17,10 +17,10 @@ struct Open<'a> {
 }
 
 impl World {
-    /// Who was told of one outage is told of its end before the next, unless the directors could not
-    /// agree between those two words, or the one not know of the other: then both numbers have an end
-    /// some time. Of one outage with several numbers the first end ends it. Who could not hear of an
-    /// end may go on under that number, and no end follows on that.
+    /// Who was told of one outage is told of its end before the next, unless the directors could
+    /// not agree between those two words, or the one not know of the other: then both numbers have
+    /// an end some time. Of one outage with several numbers the first end ends it. Who could not
+    /// hear of an end may go on under that number, and no end follows on that.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
         let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());

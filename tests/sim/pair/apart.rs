@@ -1,5 +1,5 @@
-//! The hosts of one group fail apart, in quick succession, and then nothing happens for a while: what
-//! people were told last of the service names exactly those that fail.
+//! The hosts of one group fail apart, in quick succession, and then nothing happens for a while:
+//! what people were told last of the service names exactly those that fail.
 //!
 //! Who reads the latest mail knows how it stands, whoever of the two directors wrote it and
 //! whatever became of the other one.

@@ -1,8 +1,8 @@
 //! Both directors tell people (`speak = both`), over a link that takes its time.
 //!
-//! Both may find an outage while the word of the other one is on its way. While they hear each other,
-//! people hear of it under one number all the same. Where they do not, it may have two, and each of
-//! them has its end.
+//! Both may find an outage while the word of the other one is on its way. While they hear each
+//! other, people hear of it under one number all the same. Where they do not, it may have two, and
+//! each of them has its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -56,8 +56,8 @@ impl World {
         self.live(100);
     }
 
-    /// Who was told of a failure under a number was told its end under that number; how many outages
-    /// had two.
+    /// Who was told of a failure under a number was told its end under that number; how many
+    /// outages had two.
     fn every_number_has_its_end(&self) -> usize {
         let (mut told, mut over) = (BTreeSet::new(), BTreeSet::new());
         let mut numbers: BTreeMap<&About, BTreeSet<&str>> = BTreeMap::new();

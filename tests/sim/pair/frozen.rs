@@ -1,7 +1,7 @@
 //! One director stands still for a while: a stopped process, a machine that slept.
 //!
-//! What comes to it waits, the other one loses the link and takes its place, and it goes on with what
-//! it knew. Until it has heard its role and the other one again, nothing leaves it
+//! What comes to it waits, the other one loses the link and takes its place, and it goes on with
+//! what it knew. Until it has heard its role and the other one again, nothing leaves it
 //! (`pair::pulse`).
 
 use std::time::Duration;

@@ -94,8 +94,8 @@ impl World {
         }
     }
 
-    /// In the end the one that speaks has told all, and the other one holds only what nobody else saw
-    /// from its beginning to its end.
+    /// In the end the one that speaks has told all, and the other one holds only what nobody else
+    /// saw from its beginning to its end.
     pub(super) fn nothing_waits(&self) {
         for (side, director) in self.directors.iter().enumerate() {
             let waiting: Vec<_> = director.outbox.waiting().collect();

@@ -2,8 +2,8 @@
 //! gone, a firewall that was changed.
 //!
 //! What one director has told and seen the end of, the other one may know nothing about, whichever
-//! of the two speaks by then. When nothing has happened for a while and both hear each other, people
-//! were told of the end of all that they were told of, and nothing waits that is about it.
+//! of the two speaks by then. When nothing has happened for a while and both hear each other,
+//! people were told of the end of all that they were told of, and nothing waits that is about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -92,7 +92,8 @@ impl World {
         self.at(at, Coming::FlipOneWay);
     }
 
-    /// The link is cut for a while, and some seconds later the director that speaks is the other one.
+    /// The link is cut for a while, and some seconds later the director that speaks is the other
+    /// one.
     fn parts(&mut self) {
         if !self.is_settled() {
             return;
@@ -122,9 +123,9 @@ impl World {
         one == other
     }
 
-    /// When nothing happened for a while and both directors hear each other, of all that people were
-    /// told of and that does not go on they were told the end, and nothing about it is held: but for
-    /// what fails again on the director that speaks.
+    /// When nothing happened for a while and both directors hear each other, of all that people
+    /// were told of and that does not go on they were told the end, and nothing about it is held:
+    /// but for what fails again on the director that speaks.
     pub(super) fn what_was_told_has_its_end(&self) {
         let Some(changed) = self.one_way.changed else {
             return;
@@ -204,8 +205,8 @@ fn who_was_told_of_what_one_director_saw_is_told_of_its_end() {
     assert!(one().is_some() || told > 50, "{told}");
 }
 
-/// The active director loses its way to a host while there is no link, tells of it and gives its role
-/// to the other one, which has seen nothing. It finds the end as the standby.
+/// The active director loses its way to a host while there is no link, tells of it and gives its
+/// role to the other one, which has seen nothing. It finds the end as the standby.
 #[test]
 fn the_end_of_what_was_told_without_a_link_is_told_by_who_speaks_when_it_is_back() {
     for seed in 0..8 {

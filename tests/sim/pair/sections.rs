@@ -20,8 +20,8 @@ impl World {
     }
 
     /// Who hears of a trouble hears of its end, by the same number, and of no other one before:
-    /// unless the directors could not agree about it or not know of it. A mail that comes twice says nothing new; when it
-    /// may is for `nothing_is_told_twice`.
+    /// unless the directors could not agree about it or not know of it. A mail that comes twice
+    /// says nothing new; when it may is for `nothing_is_told_twice`.
     pub(super) fn troubles_have_an_end(&self) {
         let mut open: BTreeMap<&str, (&str, Mono)> = BTreeMap::new();
         let mut over: BTreeSet<&str> = BTreeSet::new();

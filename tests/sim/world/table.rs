@@ -62,8 +62,8 @@ impl World {
         self.tell(Event::Resolved { host, answer });
     }
 
-    /// A check that goes on says nothing where the name leads elsewhere since, and does not fail where
-    /// it had no address before.
+    /// A check that goes on says nothing where the name leads elsewhere since, and does not fail
+    /// where it had no address before.
     fn moves_under_a_check(&mut self, host: &HostName, addresses: &[IpAddr]) {
         let is_elsewhere = |it: &RealServerView| {
             let server = it.server.filter(|_| it.hosts.contains(host));
