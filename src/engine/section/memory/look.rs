@@ -1,0 +1,209 @@
+//! What does a look at the kernel's table say of sections, and which are to be decided over anew?
+//!
+//! Whose connections have ended, what is there of a section that has no verdicts yet, and where
+//! somebody else writes, too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Drained, Found, SectionState, Sections, Word, record};
+use crate::effort::look;
+use crate::engine::event::{Action, Contested, TableOutcome};
+use crate::engine::section::differing::differing;
+use crate::engine::section::wanted::{ServerRole, on_failure};
+use crate::lvs::{Desired, RealServerKey, Table, VirtualServiceKey, Weight};
+use crate::model::{Model, OnFailure};
+use crate::time::Now;
+
+impl Sections {
+    /// The kernel's table was looked at; answers with the sections to decide over anew.
+    /// `addresses` tells where a real server is.
+    pub(crate) fn table_seen(
+        &mut self,
+        model: &Model,
+        outcome: &TableOutcome,
+        address: impl Fn(VirtualServiceKey, &Word) -> Option<RealServerKey>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
+        self.unreadable = outcome.table.unreadable().cloned();
+        let Some(actual) = outcome.table.read() else {
+            return changed;
+        };
+        let before = self
+            .look
+            .replace((Arc::clone(actual), Arc::clone(&outcome.wanted)));
+        // What serves may be theirs.
+        let lacks = |state: &SectionState| has_addressless(model, state, &address);
+        changed.extend(self.look_at_new(now, lacks));
+        changed.extend(self.take_contests(outcome));
+        changed.extend(self.drained(model, (actual, outcome), &address, now, actions));
+        changed.extend(self.found_otherwise(before, lacks));
+        changed
+    }
+
+    /// Sections with a server whose last connection has ended since it was withdrawn.
+    fn drained(
+        &mut self,
+        model: &Model,
+        (actual, outcome): (&Table, &TableOutcome),
+        address: impl Fn(VirtualServiceKey, &Word) -> Option<RealServerKey>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
+        for (&key, state) in &mut self.states {
+            let Some(section) = model.virtual_services.get(state.index) else {
+                continue;
+            };
+            let drains = |(host, port): &Word| {
+                let mut declared = section.servers.iter();
+                let declared = declared.find(|it| it.host == *host && it.port == *port);
+                let own = declared.map(|it| it.own).unwrap_or_default();
+                matches!(on_failure(section, own), OnFailure::Drain(_))
+            };
+            for (word, memory) in &mut state.memories {
+                let out = memory.out.as_mut().filter(|it| it.drained == Drained::No);
+                let Some(out) = out.filter(|_| drains(word)) else {
+                    continue;
+                };
+                let Some(server) = address(key, word) else {
+                    continue;
+                };
+                look();
+                let entry = actual.get(&key);
+                let found = entry.and_then(|entry| entry.servers.get(&server));
+                let weight = found.map_or(Weight(0), |found| found.weight);
+                let counts = outcome.connections.get(&(key, server));
+                let active = counts.map_or(0, |counts| counts.active);
+                if weight == Weight(0) && active == 0 {
+                    out.drained = Drained::Yes;
+                    actions.push(record(key, word, *memory, now));
+                    changed.insert(key);
+                }
+            }
+        }
+        changed
+    }
+
+    /// Sections without a verdict of which the table has other servers than at the look `before`.
+    /// Of those with an addressless real server (`lacks`) what nobody declared may be that one.
+    fn found_otherwise(
+        &mut self,
+        before: Option<(Arc<Table>, Arc<Desired>)>,
+        lacks: impl Fn(&SectionState) -> bool,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut changed = BTreeSet::new();
+        let Some((table, wanted)) = &self.look else {
+            return changed;
+        };
+        let (table_before, wanted_before) = before.unwrap_or_default();
+        let mut keys = differing(&table_before, table, |then, now| {
+            then.servers == now.servers
+        });
+        for key in &keys {
+            look();
+            // A server without a verdict counts as serving where the kernel has it. While verdicts
+            // are waited for, one that failed is kept only where the kernel has it. One that was
+            // put in for want of others is as found from then on.
+            // What stays since a name has no address is told as it is found.
+            let is_as_found = |it: &SectionState| {
+                it.held.is_some() || it.roles.values().any(|role| role.is_untested())
+            };
+            if self.states.get(key).is_some_and(is_as_found) {
+                changed.insert(*key);
+            }
+        }
+        keys.extend(differing(&wanted_before, wanted, |then, now| then == now));
+        for key in keys {
+            look();
+            let Some(state) = self.states.get_mut(&key) else {
+                continue;
+            };
+            let mut roles = state.roles.values();
+            let is_all_as_found = roles.all(|role| *role == ServerRole::AsFound);
+            let is_theirs = || takes_clients(table, key) && lacks(state);
+            let is_filled = || is_filled(table, wanted, key) || is_theirs();
+            if state.found == Found::Filled && is_all_as_found && !is_filled() {
+                state.found = Found::Emptied;
+                changed.insert(key);
+            }
+        }
+        changed
+    }
+
+    /// Takes note where somebody else writes; answers with the sections where that is new or over.
+    fn take_contests(&mut self, outcome: &TableOutcome) -> BTreeSet<VirtualServiceKey> {
+        let mut contested: BTreeMap<VirtualServiceKey, Vec<Contested>> = BTreeMap::new();
+        for it in &outcome.contested {
+            let of_service = contested.entry(it.virtual_service()).or_default();
+            of_service.push(it.clone());
+        }
+        let before_that = std::mem::replace(&mut self.contested, contested);
+        let (before_that, now_that) = (before_that.keys(), self.contested.keys());
+        let before_that: BTreeSet<VirtualServiceKey> = before_that.copied().collect();
+        let now_that: BTreeSet<VirtualServiceKey> = now_that.copied().collect();
+        let differing = before_that.symmetric_difference(&now_that);
+        let mine = differing.filter(|key| self.states.contains_key(key));
+        mine.copied().collect()
+    }
+
+    /// Takes note how sections that were never looked at are found; answers with them. Of those
+    /// with an `addressless` real server what nobody declared may be that one.
+    pub(super) fn look_at_new(
+        &mut self,
+        now: Now,
+        has_addressless: impl Fn(&SectionState) -> bool,
+    ) -> BTreeSet<VirtualServiceKey> {
+        let mut seen = BTreeSet::new();
+        let Some((table, wanted)) = &self.look else {
+            return seen;
+        };
+        for (&key, state) in &mut self.states {
+            if state.found != Found::Unseen || !wanted.contains_key(&key) {
+                continue;
+            }
+            let is_theirs = || takes_clients(table, key) && has_addressless(state);
+            state.found = if is_filled(table, wanted, key) || is_theirs() {
+                Found::Filled
+            } else {
+                Found::Empty { since: now.mono }
+            };
+            seen.insert(key);
+        }
+        seen
+    }
+}
+
+/// Whether at least one real server of the virtual service is in, with a weight above 0. Strangers
+/// are nobody's.
+fn is_filled(table: &Table, wanted: &Desired, key: VirtualServiceKey) -> bool {
+    let (Some(entry), Some(wanted)) = (table.get(&key), wanted.get(&key)) else {
+        return false;
+    };
+    let mut servers = entry.servers.iter();
+    servers.any(|(server, found)| found.weight > Weight(0) && wanted.servers.contains_key(server))
+}
+
+/// Whether the name of a real server of the section has no address.
+fn has_addressless(
+    model: &Model,
+    state: &SectionState,
+    address: impl Fn(VirtualServiceKey, &Word) -> Option<RealServerKey>,
+) -> bool {
+    let section = model.virtual_services.get(state.index);
+    section.is_some_and(|section| {
+        let mut words = section.servers.iter().map(|it| (it.host.clone(), it.port));
+        words.any(|word| address(section.key, &word).is_none())
+    })
+}
+
+/// Whether any real server of the virtual service is in, with a weight above 0.
+fn takes_clients(table: &Table, key: VirtualServiceKey) -> bool {
+    let servers = table
+        .get(&key)
+        .into_iter()
+        .flat_map(|it| it.servers.values());
+    servers.into_iter().any(|found| found.weight > Weight(0))
+}
