@@ -10,7 +10,8 @@ use std::net::IpAddr;
 
 use lvsmon::engine::Engine;
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Ended, HostVerdict, Purpose, Reason, Report, RunProgram};
+use lvsmon::engine::event::{Ended, HostVerdict, Purpose, Reason, Report, RunProgram, Status};
+use lvsmon::engine::view::ServiceView;
 use lvsmon::lvs::VirtualServiceKey;
 use lvsmon::model::{DeclaredService, Ends, HostName, JudgedBy, ServiceId};
 
@@ -70,6 +71,9 @@ struct Led {
     /// What has been good of it ever since, beyond doubt.
     good: BTreeSet<Name>,
 }
+
+/// What is said of a service for which no trap came for the time of its `traptimeout`.
+const TIMED_OUT: &str = "trap timeout";
 
 /// Whether a word of the file for real servers has no address.
 fn is_nowhere(engine: &Engine, host: &HostName) -> bool {
@@ -265,6 +269,18 @@ impl Health {
         names
     }
 
+    /// A service for which no trap came in time fails, whatever its monitor found before.
+    fn forget_timed_out(&mut self, engine: &Engine, host: &HostName) {
+        let is_timed_out =
+            |it: &ServiceView<'_>| it.status == Status::Fail && it.summary == TIMED_OUT;
+        if let Some(led) = self.led.get_mut(host) {
+            for view in engine.services().filter(is_timed_out) {
+                led.good
+                    .remove(&(view.group.to_owned(), view.name.to_owned()));
+            }
+        }
+    }
+
     /// A changed address enters where all that is checked under its name is good; where nothing is,
     /// no check lets it in.
     fn must_still_wait(&self, engine: &Engine, host: &HostName) {
@@ -287,6 +303,7 @@ impl Health {
     /// What the engine makes of it.
     pub(crate) fn check(&mut self, engine: &Engine, views: &[RealServerView]) {
         for host in self.led_elsewhere(views) {
+            self.forget_timed_out(engine, host);
             self.must_still_wait(engine, host);
             self.elsewhere(engine, host);
         }
