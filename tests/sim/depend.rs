@@ -1,7 +1,7 @@
 //! Dependencies as they are drawn, and what they mean: worked out from the drawing and the
 //! states that readers see, by other ways than those of the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -122,6 +122,21 @@ impl Reference<'_> {
             let good = |parent: &Name| states.0[parent] && self.holds(on, parent, states);
             line.any_of.iter().any(|all| all.iter().all(good))
         })
+    }
+
+    /// Who has a say in whether what it relies on is good, each with a `dep_memory` of its own:
+    /// the service itself and those above it that rely on others in turn.
+    pub(crate) fn rely<'n>(&'n self, on: On, name: &'n Name) -> BTreeSet<&'n Name> {
+        let mut rely = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(name) = open.pop() {
+            if let Some(line) = self.lines(on, name)
+                && rely.insert(name)
+            {
+                open.extend(line.any_of.iter().flatten());
+            }
+        }
+        rely
     }
 
     /// Whether something it relies on failed so lately that a `dep_memory` may count it.

@@ -372,8 +372,8 @@ pub(crate) fn nothing_freezes(now: Now, engine: &Engine, waits: impl Fn(ServiceI
                     "{name} runs in {left:?}, later than {longest:?}"
                 );
             }
-            Waits::Perhaps => {
-                let longest = longest.max(service.dep_memory.unwrap_or_default());
+            Waits::Perhaps { memory } => {
+                let longest = longest.max(memory);
                 assert!(
                     left <= longest,
                     "{name} runs in {left:?}, later than {longest:?}"
@@ -386,7 +386,10 @@ pub(crate) fn nothing_freezes(now: Now, engine: &Engine, waits: impl Fn(ServiceI
 /// Whether something may hold a run back.
 pub(crate) enum Waits {
     No,
-    Perhaps,
+    Perhaps {
+        /// The longest `dep_memory` whose end it may be waiting for.
+        memory: Duration,
+    },
 }
 
 /// Who makes a step happen.

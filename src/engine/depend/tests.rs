@@ -264,6 +264,25 @@ fn of_two_memories_the_first_to_end_is_looked_at() {
 }
 
 #[test]
+fn a_run_waits_for_what_a_service_above_it_remembers() {
+    // `web` remembers nothing; `proxy`, which it depends on, remembers a failure of the router.
+    let mut services = vec![
+        traps_only("router"),
+        traps_only("proxy"),
+        service("g", "web"),
+    ];
+    depends(&mut services, 1, DependKind::Monitor, "g:router");
+    depends(&mut services, 2, DependKind::Monitor, "g:proxy");
+    services[1].dep_memory = Some(seconds(120));
+    let mut engine = engine(services, 10);
+    trap(&mut engine, 1.0, "router", "1");
+    assert_eq!(trap(&mut engine, 5.0, "router", "0"), []);
+    assert_eq!(runs(engine.handle(at(120.0), Event::Deadline)), []);
+    assert_eq!(engine.next_deadline(), Some(at(121.0).mono));
+    assert_eq!(runs(engine.handle(at(121.0), Event::Deadline)).len(), 1);
+}
+
+#[test]
 fn without_its_dependency_a_service_blames_nobody() {
     let alerts = |text: &str| {
         let mut services = vec![traps_only("router"), service("g", "web")];

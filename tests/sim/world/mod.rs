@@ -596,6 +596,13 @@ impl World {
                 assert!(!holds(On::Alerts, &name), "{name:?} is held back");
             }
         }
+        let memory = |name: &Name| {
+            let model = self.engine.model();
+            let rely = reference.rely(On::Monitor, name).into_iter();
+            let ids = rely.filter_map(|(group, service)| model.find(group, service));
+            let memories = ids.filter_map(|id| model.service(id).dep_memory);
+            memories.max().unwrap_or_default()
+        };
         let is_still = self.engine.stopped_since().is_some() || self.site.may_wait;
         let waiting = std::cell::Cell::new(0);
         rules::nothing_freezes(now, &self.engine, |id| {
@@ -605,7 +612,9 @@ impl World {
             waiting.set(waiting.get() + u64::from(!holds));
             match holds && !is_still {
                 true => Waits::No,
-                false => Waits::Perhaps,
+                false => Waits::Perhaps {
+                    memory: memory(&name),
+                },
             }
         });
         self.seen.waits_for_parent += waiting.get();
