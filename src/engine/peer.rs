@@ -262,7 +262,7 @@ impl Engine {
         let Some(peers) = found.filter(is_free) else {
             return;
         };
-        let (since, alerts) = ((outage.since, outage.first_failure), alerted(state));
+        let (began, alerts) = (outage.began(), alerted(state));
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
             outage.id = peers.number;
@@ -270,7 +270,7 @@ impl Engine {
         }
         state.last_outage = state.last_outage.max(peers.number);
         actions.push(report::record(service, state, now));
-        if self.give_up(now, name(service), (ours, alerts), since, actions) {
+        if self.give_up(now, name(service), (ours, alerts), began, actions) {
             return;
         }
         let outage = |number| format!("{}/{}/{number}", service.group, service.name);

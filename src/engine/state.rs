@@ -26,7 +26,7 @@ use crate::time::{Now, Wall};
 mod moment;
 mod text;
 
-pub(crate) use moment::Moment;
+pub(crate) use moment::{Dated, Moment};
 pub(crate) use text::{EventText, Kept, NO_SUMMARY};
 
 #[cfg(test)]
@@ -327,6 +327,14 @@ impl Outage {
             end_heard: None,
             acked: None,
             hosts: Box::default(),
+        }
+    }
+
+    /// When it began.
+    pub(crate) const fn began(&self) -> Dated {
+        Dated {
+            moment: self.since,
+            wall: self.first_failure,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::engine::peer::Candidate;
 use crate::engine::saved::{Record, Saved};
 use crate::engine::section::in_table::InTable;
 use crate::engine::section::live::ServedBy;
-use crate::engine::state::Moment;
+use crate::engine::state::{Dated, Moment};
 use crate::engine::{Engine, call, history};
 use crate::lvs::VirtualServiceKey;
 use crate::model::{AlertProgram, DeclaredService, Model};
@@ -58,9 +58,17 @@ pub(super) enum Begin {
 }
 
 impl Told {
+    /// When it began.
+    pub(super) const fn dated(&self) -> Dated {
+        Dated {
+            moment: self.since,
+            wall: self.told,
+        }
+    }
+
     /// When it began, by the clock of today.
     pub(super) fn began(&self, now: Now) -> Wall {
-        self.since.told(self.told, now)
+        self.dated().told(now)
     }
 
     /// So much of it has reached people.

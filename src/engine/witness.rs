@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::engine::event::{Action, CutOff, HostVerdict, Note, Purpose, Report, RunId};
 use crate::engine::going::Going;
 use crate::engine::report::Heard;
-use crate::engine::state::{HostState, Moment};
+use crate::engine::state::{Dated, HostState, Moment};
 use crate::engine::{Engine, verdict};
 use crate::model::{Model, ServiceId, WITNESS_ANSWER_MAX};
 use crate::time::{Mono, Now, Wall};
@@ -61,7 +61,7 @@ struct List {
     /// In file order.
     witnesses: Vec<ServiceId>,
     /// Since when the director counts as cut off, for whom it concerns.
-    cut_off: Option<(Moment, Wall)>,
+    cut_off: Option<Dated>,
     /// Since when no answer comes in time.
     silent: Option<Moment>,
     /// Doubts that wait for it.
@@ -326,8 +326,8 @@ impl Engine {
     #[must_use]
     pub fn cut_off(&self, id: ServiceId) -> Option<CutOff> {
         let list = self.witnesses.list(id)?;
-        let (since, told) = list.cut_off?;
-        Some(self.cut_off_of(list, since.told(told, self.last)))
+        let since = list.cut_off?;
+        Some(self.cut_off_of(list, since.told(self.last)))
     }
 
     /// What the failure of a witness means for all else, for a person; none of another service.
@@ -489,7 +489,7 @@ impl Engine {
         if let Some(list) = self.witnesses.list_mut(id)
             && list.cut_off.is_none()
         {
-            list.cut_off = Some((Moment::of(now), now.wall));
+            list.cut_off = Some(Dated::of(now));
             let list = list.clone();
             let cut_off = self.cut_off_of(&list, now.wall);
             actions.push(Action::Note(Note::CutOff(cut_off)));
@@ -559,8 +559,8 @@ impl Engine {
             if in_time || !reaches {
                 list.silent = None;
             }
-            if reaches && let Some((since, _)) = list.cut_off.take() {
-                over.push((list.witnesses.clone(), since.ago(now)));
+            if reaches && let Some(since) = list.cut_off.take() {
+                over.push((list.witnesses.clone(), since.moment.ago(now)));
             }
         }
         for (witnesses, lasted) in over {

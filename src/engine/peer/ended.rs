@@ -22,7 +22,7 @@ use crate::effort::look;
 use crate::engine::event::{Action, Renumbering};
 use crate::engine::peer::{Candidate, Peer, alerted, name, troubles};
 use crate::engine::saved::{Record, Saved};
-use crate::engine::state::Moment;
+use crate::engine::state::{Dated, Moment};
 use crate::engine::{Engine, numbering};
 use crate::model::{Model, ServiceId};
 use crate::pair::talk::conversation::{ENDED_MAX, EndedOutages};
@@ -39,20 +39,34 @@ const PREFIX: &str = "ended ";
 /// The outages of services and the troubles of sections that ended here lately.
 #[derive(Debug, Default)]
 pub(super) struct EndedHere {
-    by_name: BTreeMap<ServiceName, BTreeMap<i64, Span>>,
+    by_name: BTreeMap<ServiceName, BTreeMap<i64, Bygone>>,
     /// The same as they are forgotten: those that are told first, each by their end.
     order: BTreeSet<(EndCall, Moment, ServiceName, i64)>,
     /// Those of which the end is still to be called.
     due: BTreeSet<(ServiceName, i64)>,
 }
 
-/// From when to when one lasted, by both clocks.
+/// From when to when something lasted, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) began: Dated,
+    pub(super) ended: Dated,
+}
+
+impl Span {
+    /// By the clock of today.
+    fn lasted(self, now: Now) -> Lasted {
+        Lasted {
+            began: self.began.told(now),
+            ended: self.ended.told(now),
+        }
+    }
+}
+
+/// One of those that are over.
 #[derive(Clone, Debug)]
-struct Span {
-    since: Moment,
-    began: Wall,
-    over: Moment,
-    ended: Wall,
+struct Bygone {
+    span: Span,
     /// What of it has reached people under its number.
     reached: Reached,
     /// For which periods this director alerted people.
@@ -86,19 +100,11 @@ struct SavedEnd {
     end: EndCall,
 }
 
-impl Span {
+impl Bygone {
     /// By the clock of today.
-    fn lasted(&self, now: Now) -> Lasted {
-        Lasted {
-            began: self.since.told(self.began, now),
-            ended: self.over.told(self.ended, now),
-        }
-    }
-
-    /// The same with what became of it.
     fn past(&self, now: Now) -> Past {
         Past {
-            lasted: self.lasted(now),
+            lasted: self.span.lasted(now),
             reached: self.reached,
             periods: self.periods.clone(),
         }
@@ -125,17 +131,16 @@ impl EndedHere {
                 });
                 continue;
             };
-            let Lasted { began, ended: over } = it.lasted;
-            let span = Span {
-                since: Moment::restored(began, now),
-                began: began.min(now.wall),
-                over: Moment::restored(over, now),
-                ended: over.min(now.wall),
+            let bygone = Bygone {
+                span: Span {
+                    began: Dated::restored(it.lasted.began, now),
+                    ended: Dated::restored(it.lasted.ended, now),
+                },
                 reached: it.reached,
                 periods: it.periods,
                 end,
             };
-            ended.put(it.of, it.id, span);
+            ended.put(it.of, it.id, bygone);
         }
         changed.extend(ended.reload(model, now));
         changed.extend(ended.drop_old(now));
@@ -149,7 +154,7 @@ impl EndedHere {
         let lost = due.filter(|(of, _)| !is_in_file(model, of));
         let lost: Vec<(ServiceName, i64)> = lost.cloned().collect();
         let records = lost.into_iter().filter_map(|(of, number)| {
-            self.change(now, of, number, |span| span.end = EndCall::Called)
+            self.change(now, of, number, |bygone| bygone.end = EndCall::Called)
         });
         records.collect()
     }
@@ -157,52 +162,54 @@ impl EndedHere {
     /// All that is to survive a restart.
     pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
         let all = self.by_name.iter();
-        all.flat_map(move |(of, spans)| {
-            let record =
-                move |(&id, span): (&i64, &Span)| Action::record(record_of(of, id, span, now));
-            spans.iter().map(record)
+        all.flat_map(move |(of, bygones)| {
+            let record = move |(&id, bygone): (&i64, &Bygone)| {
+                Action::record(record_of(of, id, bygone, now))
+            };
+            bygones.iter().map(record)
         })
     }
 
     /// Whether a number names nothing that goes on any more: it was given up, or had its end here,
     /// or a greater one had. A greater one that was given up says nothing of it.
     pub(super) fn is_past(&self, of: &ServiceName, number: i64) -> bool {
-        let spans = self.by_name.get(of);
-        let mut later = spans.into_iter().flat_map(|it| it.range(number..));
-        later.any(|(&it, span)| it == number || span.end == EndCall::Called)
+        let bygones = self.by_name.get(of);
+        let mut later = bygones.into_iter().flat_map(|it| it.range(number..));
+        later.any(|(&it, bygone)| it == number || bygone.end == EndCall::Called)
     }
 
     /// What is over under this name, by its numbers.
     pub(super) fn pasts(&self, of: &ServiceName, now: Now) -> BTreeMap<i64, Past> {
-        let spans = self.by_name.get(of).into_iter().flatten();
-        let pasts = spans.map(|(&number, span)| (number, span.past(now)));
+        let bygones = self.by_name.get(of).into_iter().flatten();
+        let pasts = bygones.map(|(&number, bygone)| (number, bygone.past(now)));
         pasts.collect()
     }
 
     fn has(&self, of: &ServiceName, number: i64) -> bool {
-        let spans = self.by_name.get(of);
-        spans.is_some_and(|spans| spans.contains_key(&number))
+        let bygones = self.by_name.get(of);
+        bygones.is_some_and(|bygones| bygones.contains_key(&number))
     }
 
-    fn put(&mut self, of: ServiceName, number: i64, span: Span) {
+    fn put(&mut self, of: ServiceName, number: i64, bygone: Bygone) {
         self.remove(&of, number);
-        if span.end == EndCall::Due {
+        if bygone.end == EndCall::Due {
             self.due.insert((of.clone(), number));
         }
-        self.order.insert((span.end, span.over, of.clone(), number));
-        self.by_name.entry(of).or_default().insert(number, span);
+        self.order
+            .insert((bygone.end, bygone.span.ended.moment, of.clone(), number));
+        self.by_name.entry(of).or_default().insert(number, bygone);
     }
 
-    fn remove(&mut self, of: &ServiceName, number: i64) -> Option<Span> {
-        let spans = self.by_name.get_mut(of)?;
-        let span = spans.remove(&number)?;
-        if spans.is_empty() {
+    fn remove(&mut self, of: &ServiceName, number: i64) -> Option<Bygone> {
+        let bygones = self.by_name.get_mut(of)?;
+        let bygone = bygones.remove(&number)?;
+        if bygones.is_empty() {
             self.by_name.remove(of);
         }
         self.order
-            .remove(&(span.end, span.over, of.clone(), number));
+            .remove(&(bygone.end, bygone.span.ended.moment, of.clone(), number));
         self.due.remove(&(of.clone(), number));
-        Some(span)
+        Some(bygone)
     }
 
     /// One of them is another one from now on: its record.
@@ -211,12 +218,12 @@ impl EndedHere {
         now: Now,
         of: ServiceName,
         number: i64,
-        change: impl FnOnce(&mut Span),
+        change: impl FnOnce(&mut Bygone),
     ) -> Option<Record> {
-        let mut span = self.remove(&of, number)?;
-        change(&mut span);
-        let record = record_of(&of, number, &span, now);
-        self.put(of, number, span);
+        let mut bygone = self.remove(&of, number)?;
+        change(&mut bygone);
+        let record = record_of(&of, number, &bygone, now);
+        self.put(of, number, bygone);
         Some(record)
     }
 
@@ -229,10 +236,10 @@ impl EndedHere {
     /// numbers that it gave up, too. The records that change.
     fn decided(&mut self, now: Now, of: &ServiceName, upalerts: &[u32]) -> Vec<Action> {
         let mut records = Vec::new();
-        for (&number, span) in self.by_name.get_mut(of).into_iter().flatten() {
-            if span.end == EndCall::Due {
-                span.periods.upalerts.retain(|it| upalerts.contains(it));
-                records.push(Action::record(record_of(of, number, span, now)));
+        for (&number, bygone) in self.by_name.get_mut(of).into_iter().flatten() {
+            if bygone.end == EndCall::Due {
+                bygone.periods.upalerts.retain(|it| upalerts.contains(it));
+                records.push(Action::record(record_of(of, number, bygone, now)));
             }
         }
         records
@@ -267,17 +274,18 @@ impl EndedHere {
         reached: impl Fn(&ServiceName, i64) -> Reached,
     ) -> Vec<Action> {
         let all = self.by_name.iter();
-        let all = all.flat_map(|(of, spans)| spans.iter().map(move |(id, span)| (of, *id, span)));
-        let raised = all.filter_map(|(of, number, span)| {
+        let all =
+            all.flat_map(|(of, bygones)| bygones.iter().map(move |(id, bygone)| (of, *id, bygone)));
+        let raised = all.filter_map(|(of, number, bygone)| {
             let news = reached(of, number);
-            (news > span.reached).then(|| (of.clone(), number, news))
+            (news > bygone.reached).then(|| (of.clone(), number, news))
         });
         let raised: Vec<(ServiceName, i64, Reached)> = raised.collect();
         let records = raised.into_iter().filter_map(|(of, number, news)| {
-            self.change(now, of, number, |span| {
-                span.reached = news;
+            self.change(now, of, number, |bygone| {
+                bygone.reached = news;
                 if news == Reached::End {
-                    span.end = EndCall::Called;
+                    bygone.end = EndCall::Called;
                 }
             })
         });
@@ -397,21 +405,24 @@ impl Engine {
                 alerts: alerted(state),
                 upalerts,
             };
-            let since = (outage.since, outage.first_failure);
+            let span = Span {
+                began: outage.began(),
+                ended: Dated::of(now),
+            };
             let of = name(self.model.service(id));
-            let span = (since, (Moment::of(now), now.wall));
             actions.extend(self.peer.ended.decided(now, &of, &periods.upalerts));
             self.keep_end(now, of, (ours, periods), span, actions);
         }
     }
 
-    /// What lasted from then to then, each by both clocks, is over, and its end called.
+    /// Remembers what is over: under which number it was, how much of that has reached people and
+    /// for which periods, and how long it lasted. No call of its end is still to come.
     pub(super) fn keep_end(
         &mut self,
         now: Now,
         of: ServiceName,
         ours: (Candidate, ToldPeriods),
-        span: ((Moment, Wall), (Moment, Wall)),
+        span: Span,
         actions: &mut Vec<Action>,
     ) {
         self.keep(now, of, ours, span, EndCall::Called, actions);
@@ -423,15 +434,12 @@ impl Engine {
         now: Now,
         of: ServiceName,
         (Candidate { number, reached }, periods): (Candidate, ToldPeriods),
-        ((since, began), (over, ended)): ((Moment, Wall), (Moment, Wall)),
+        span: Span,
         end: EndCall,
         actions: &mut Vec<Action>,
     ) {
-        let span = Span {
-            since,
-            began,
-            over,
-            ended,
+        let bygone = Bygone {
+            span,
             reached,
             periods,
             end,
@@ -443,8 +451,8 @@ impl Engine {
             }
             return;
         }
-        actions.push(Action::record(record_of(&of, number, &span, now)));
-        self.peer.ended.put(of, number, span);
+        actions.push(Action::record(record_of(&of, number, &bygone, now)));
+        self.peer.ended.put(of, number, bygone);
         let gone = self.peer.ended.drop_old(now).into_iter();
         actions.extend(gone.map(Action::record));
     }
@@ -465,34 +473,34 @@ impl Engine {
         let before = self.numbering;
         for of in ours {
             let open = open.get(&of).map(|it| it.id);
-            let spans = self.peer.ended.by_name.get(&of).into_iter().flatten();
+            let bygones = self.peer.ended.by_name.get(&of).into_iter().flatten();
             // What people know the end of waits for nothing any more.
-            let spans = spans.filter(|(_, span)| span.reached != Reached::End);
-            let spans: Vec<(i64, Span)> = spans
-                .map(|(&number, span)| (number, span.clone()))
+            let bygones = bygones.filter(|(_, bygone)| bygone.reached != Reached::End);
+            let bygones: Vec<(i64, Bygone)> = bygones
+                .map(|(&number, bygone)| (number, bygone.clone()))
                 .collect();
-            for (number, span) in spans {
+            for (number, bygone) in bygones {
                 let ours = Candidate {
                     number,
-                    reached: span.reached,
+                    reached: bygone.reached,
                 };
-                let lasted = span.lasted(now);
+                let lasted = bygone.span.lasted(now);
                 let Some(peers) = self.peer.known_there(&of, ours, lasted, open) else {
                     continue;
                 };
                 let is_known = ours.reached == Reached::Failure;
-                let span = Span {
+                let bygone = Bygone {
                     reached: peers.reached,
                     periods: match is_known {
                         true => ToldPeriods::default(),
-                        false => span.periods,
+                        false => bygone.periods,
                     },
                     end: EndCall::Called,
-                    ..span
+                    ..bygone
                 };
                 let peers = peers.number;
-                actions.push(Action::record(record_of(&of, peers, &span, now)));
-                self.peer.ended.put(of.clone(), peers, span);
+                actions.push(Action::record(record_of(&of, peers, &bygone, now)));
+                self.peer.ended.put(of.clone(), peers, bygone);
                 self.numbering.outlive(peers);
                 if is_known {
                     continue; // By both numbers people wait for an end: this one has its own.
@@ -516,12 +524,12 @@ fn key_of(of: &ServiceName, number: i64) -> String {
     format!("{PREFIX}{} {} {number}", of.group, of.service)
 }
 
-fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Record {
+fn record_of(of: &ServiceName, id: i64, bygone: &Bygone, now: Now) -> Record {
     let Past {
         lasted,
         reached,
         periods,
-    } = span.past(now);
+    } = bygone.past(now);
     let ended = EndedOutage {
         of: of.clone(),
         id,
@@ -529,7 +537,7 @@ fn record_of(of: &ServiceName, id: i64, span: &Span, now: Now) -> Record {
         reached,
         periods,
     };
-    let end = span.end;
+    let end = bygone.end;
     Record {
         key: key_of(of, id),
         // A struct of texts and numbers has no way to fail here.

@@ -13,13 +13,13 @@
 
 use crate::engine::Engine;
 use crate::engine::event::Action;
-use crate::engine::peer::ended::EndCall;
+use crate::engine::peer::ended::{EndCall, Span};
 use crate::engine::peer::{Candidate, Peer};
-use crate::engine::state::Moment;
+use crate::engine::state::Dated;
 use crate::pair::Speaking;
 use crate::pair::talk::Reached;
 use crate::pair::talk::word::{Past, ServiceName, ToldPeriods};
-use crate::time::{Now, Wall};
+use crate::time::Now;
 
 /// What people read who were told of the failure under that number.
 pub(super) const UNDER_TWO: &str = "this outage was told under two numbers\n";
@@ -46,14 +46,14 @@ impl Peer {
 }
 
 impl Engine {
-    /// What goes on since then gives up the number of `ours` for the peer's; these periods alerted
+    /// What began then and goes on gives up the number of `ours` for the peer's; these periods alerted
     /// people. Whether they know it by that number, so that it has to have an end of its own.
     pub(super) fn give_up(
         &mut self,
         now: Now,
         of: ServiceName,
         (ours, alerts): (Candidate, Vec<u32>),
-        since: (Moment, Wall),
+        began: Dated,
         actions: &mut Vec<Action>,
     ) -> bool {
         let is_known = ours.reached == Reached::Failure;
@@ -62,7 +62,10 @@ impl Engine {
                 upalerts: alerts.clone(),
                 alerts,
             };
-            let span = (since, (Moment::of(now), now.wall));
+            let span = Span {
+                began,
+                ended: Dated::of(now),
+            };
             self.keep(now, of, (ours, periods), span, EndCall::Due, actions);
         }
         is_known

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use crate::engine::event::{Action, Note, RunId, Status};
 use crate::engine::going::Began;
+use crate::engine::peer::ended::Span;
 use crate::engine::peer::{Peer, name};
+use crate::engine::state::Dated;
 use crate::engine::{Engine, numbering, report};
 use crate::model::ServiceId;
 use crate::pair::Speaking;
@@ -248,11 +250,16 @@ impl Engine {
             number: outage.id,
             reached: Reached::End,
         };
-        let since = (outage.since, outage.first_failure);
-        // When it ended nobody knows; what began later is none of it.
-        let over = (outage.latest, outage.last_failure);
+        let span = Span {
+            began: outage.began(),
+            // When it ended nobody knows; what began later is none of it.
+            ended: Dated {
+                moment: outage.latest,
+                wall: outage.last_failure,
+            },
+        };
         let ours = (ours, ToldPeriods::default());
-        self.keep_end(now, name(service), ours, (since, over), actions);
+        self.keep_end(now, name(service), ours, span, actions);
         self.states[id.index()].end_outage(service);
     }
 

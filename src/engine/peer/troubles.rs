@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::event::{Action, Renumbering, Status, Trouble};
+use crate::engine::peer::ended::Span;
 use crate::engine::peer::{Candidate, Peer};
 use crate::engine::policy::whole::ServiceMode;
-use crate::engine::state::Moment;
+use crate::engine::state::{Dated, Moment};
 use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
@@ -184,7 +185,10 @@ impl Engine {
                 upalerts: called(&section.upalerts),
             };
             let of = name(section.key, trouble);
-            let span = ((told.since, told.told), (Moment::of(now), now.wall));
+            let span = Span {
+                began: told.dated(),
+                ended: Dated::of(now),
+            };
             self.keep_end(now, of, (ours, periods), span, actions);
         }
     }
@@ -262,10 +266,13 @@ impl Engine {
             number: told.number,
             reached: Reached::End,
         };
-        let since = (told.since, told.told);
         // Of its end nobody knows more than that it began.
+        let span = Span {
+            began: told.dated(),
+            ended: told.dated(),
+        };
         let ours = (ours, ToldPeriods::default());
-        self.keep_end(now, name(key, trouble), ours, (since, since), actions);
+        self.keep_end(now, name(key, trouble), ours, span, actions);
         actions.push(trouble::forget(key, trouble));
         self.bindings.look_again(key);
     }
@@ -317,8 +324,8 @@ impl Engine {
             let outage = |number| format!("{SECTION_GROUP}/{name}/{number}");
             actions.push(self.record_numbering());
             actions.push(trouble::record_of(key, trouble, told, now));
-            let (of, since) = (self::name(key, trouble), (told.since, told.told));
-            if self.give_up(now, of, (ours, vec![0]), since, actions) {
+            let (of, began) = (self::name(key, trouble), told.dated());
+            if self.give_up(now, of, (ours, vec![0]), began, actions) {
                 continue;
             }
             actions.push(Action::Renumber(Renumbering {

@@ -12,12 +12,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::engine::event::{Action, AlertKind};
+use crate::engine::peer::ended::Span;
 use crate::engine::peer::given::UNDER_TWO;
 use crate::engine::peer::owed::SEEN_THERE;
 use crate::engine::peer::{Candidate, Peer, name, troubles};
 use crate::engine::policy;
 use crate::engine::policy::whole::ServiceMode;
-use crate::engine::state::{EventText, HostState, Moment, Outage};
+use crate::engine::state::{Dated, EventText, HostState, Outage};
 use crate::engine::tell::{Happening, Numbered};
 use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, report};
@@ -26,7 +27,7 @@ use crate::pair::Speaking;
 use crate::pair::talk::conversation::EndedOutages;
 use crate::pair::talk::delivered::SECTION_GROUP;
 use crate::pair::talk::word::{Lasted, Past, Reached, ServiceName, ToldPeriods};
-use crate::time::{Now, Wall};
+use crate::time::Now;
 
 /// An end that is to be told here.
 struct Untold {
@@ -94,14 +95,9 @@ impl Untold {
     }
 
     /// When it began.
-    fn began(&self, now: Now) -> (Moment, Wall) {
-        at(self.past.lasted.began, now)
+    fn began(&self, now: Now) -> Dated {
+        Dated::restored(self.past.lasted.began, now)
     }
-}
-
-/// A moment that the peer told, by both clocks.
-fn at(told: Wall, now: Now) -> (Moment, Wall) {
-    (Moment::restored(told, now), told.min(now.wall))
 }
 
 /// Of what ended there, that of which people were told the beginning only, and which called for its
@@ -174,7 +170,8 @@ impl Engine {
         for end in self.peer.untold(now, &of) {
             let text = EventText::said(end.why.text());
             let mut outage = Outage::new(now, end.number);
-            (outage.since, outage.first_failure) = end.began(now);
+            let began = end.began(now);
+            (outage.since, outage.first_failure) = (began.moment, began.wall);
             self.states[id.index()].begin(outage);
             let happening = Happening {
                 id,
@@ -221,11 +218,11 @@ impl Engine {
                 continue;
             }
             for end in self.peer.untold(now, &of) {
-                let (since, began) = end.began(now);
+                let began = end.began(now);
                 let told = Told {
                     number: end.number,
-                    since,
-                    told: began,
+                    since: began.moment,
+                    told: began.wall,
                     reached: Reached::Failure,
                     end_heard: None,
                     begin: Begin::Told,
@@ -258,7 +255,10 @@ impl Engine {
             reached,
             periods,
         } = past;
-        let span = (at(lasted.began, now), at(lasted.ended, now));
+        let span = Span {
+            began: Dated::restored(lasted.began, now),
+            ended: Dated::restored(lasted.ended, now),
+        };
         let ours = Candidate { number, reached };
         self.keep_end(now, of, (ours, periods), span, actions);
     }

@@ -1,4 +1,4 @@
-//! A moment that may lie before the start of the daemon.
+//! A moment that may lie before the start of the daemon, and its date.
 
 use std::time::Duration;
 
@@ -55,6 +55,36 @@ impl Moment {
     pub(crate) fn wall(self, now: Now) -> Wall {
         let ago = i64::try_from(self.ago(now).as_micros()).unwrap_or(i64::MAX);
         Wall::from_micros(now.wall.as_micros().saturating_sub(ago))
+    }
+}
+
+/// A moment, and what the wall clock said then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dated {
+    pub(crate) moment: Moment,
+    pub(crate) wall: Wall,
+}
+
+impl Dated {
+    /// This moment.
+    pub(crate) fn of(now: Now) -> Self {
+        Self {
+            moment: Moment::of(now),
+            wall: now.wall,
+        }
+    }
+
+    /// A moment that somebody told by the wall clock. One that lies in the future counts as now.
+    pub(crate) fn restored(told: Wall, now: Now) -> Self {
+        Self {
+            moment: Moment::restored(told, now),
+            wall: told.min(now.wall),
+        }
+    }
+
+    /// What the wall clock said then, or says today where it was set since.
+    pub(crate) fn told(self, now: Now) -> Wall {
+        self.moment.told(self.wall, now)
     }
 }
 

@@ -221,13 +221,13 @@ fn ends_outlive_a_restart_and_are_forgotten_when_they_are_a_day_old() {
 #[test]
 fn a_thousand_ends_are_remembered_the_newest() {
     let mut ended = EndedHere::default();
-    let span = |second: i64| {
+    let bygone = |second: i64| {
         let now = at(f64::from(u32::try_from(second).unwrap()));
-        Span {
-            since: Moment::of(now),
-            began: now.wall,
-            over: Moment::of(now),
-            ended: now.wall,
+        Bygone {
+            span: Span {
+                began: Dated::of(now),
+                ended: Dated::of(now),
+            },
             reached: Reached::Nothing,
             periods: ToldPeriods::default(),
             end: EndCall::Called,
@@ -235,7 +235,7 @@ fn a_thousand_ends_are_remembered_the_newest() {
     };
     let most = i64::try_from(ENDED_MAX).unwrap();
     for second in (0..most + 3).rev() {
-        ended.put(of(), EPOCH + second, span(second));
+        ended.put(of(), EPOCH + second, bygone(second));
     }
     assert_eq!(ended.drop_old(at(2_000.0)).len(), 3);
     assert!(!ended.has(&of(), EPOCH + 2) && ended.has(&of(), EPOCH + 3));
@@ -251,13 +251,13 @@ fn a_thousand_ends_are_remembered_the_newest() {
 fn of_too_many_those_that_are_still_to_be_told_are_forgotten_last() {
     let mut ended = EndedHere::default();
     let most = i64::try_from(ENDED_MAX).unwrap();
-    let span = |second: i64, end| {
+    let bygone = |second: i64, end| {
         let now = at(f64::from(u32::try_from(second).unwrap()));
-        Span {
-            since: Moment::of(now),
-            began: now.wall,
-            over: Moment::of(now),
-            ended: now.wall,
+        Bygone {
+            span: Span {
+                began: Dated::of(now),
+                ended: Dated::of(now),
+            },
             reached: Reached::Failure,
             periods: ToldPeriods::default(),
             end,
@@ -268,13 +268,13 @@ fn of_too_many_those_that_are_still_to_be_told_are_forgotten_last() {
             0 => EndCall::Due,
             _ => EndCall::Called,
         };
-        ended.put(of(), EPOCH + second, span(second, end));
+        ended.put(of(), EPOCH + second, bygone(second, end));
     }
     ended.drop_old(at(2_000.0));
     assert!(ended.has(&of(), EPOCH) && !ended.has(&of(), EPOCH + 1));
     // They have the same limit.
     for second in 0..most + 1 {
-        ended.put(of(), EPOCH + second, span(second, EndCall::Due));
+        ended.put(of(), EPOCH + second, bygone(second, EndCall::Due));
     }
     ended.drop_old(at(2_000.0));
     assert!(!ended.has(&of(), EPOCH) && ended.has(&of(), EPOCH + 1));
