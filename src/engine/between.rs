@@ -90,8 +90,9 @@ impl Engine {
         self.timetable.wait_between(id, lane, now.mono);
     }
 
-    /// What is planned of a service that has a place for a check between two slots.
-    fn planned(&mut self, id: ServiceId) -> Option<Planned> {
+    /// What is planned of a service that has a place for a check between two slots; what has tripped
+    /// is planned no more.
+    fn take_planned(&mut self, id: ServiceId) -> Option<Planned> {
         let tripped = self.tripwires.take_tripped(id);
         if !tripped.is_empty() {
             return Some(Planned {
@@ -121,7 +122,7 @@ impl Engine {
     /// A service has a place for a check between two slots: it starts, or the place goes back.
     pub(super) fn start_between(&mut self, now: Now, id: ServiceId, actions: &mut Vec<Action>) {
         let model = Arc::clone(&self.model);
-        let planned = self.planned(id);
+        let planned = self.take_planned(id);
         let monitor = model.service(id).monitor.as_deref();
         let (Some(planned), Some(monitor), true) = (planned, monitor, self.may_run(now, id)) else {
             return self.back_to_slot(now, id);
