@@ -115,7 +115,10 @@ impl Sections {
                 changed.insert(*key);
             }
         }
-        keys.extend(differing(&wanted_before, wanted, |then, now| then == now));
+        // Most looks come while the same is wanted.
+        if !Arc::ptr_eq(&wanted_before, wanted) {
+            keys.extend(differing(&wanted_before, wanted, |then, now| then == now));
+        }
         for key in keys {
             look();
             let Some(state) = self.states.get_mut(&key) else {
