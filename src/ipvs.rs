@@ -20,7 +20,7 @@ mod netlink;
 
 use std::path::Path;
 
-pub use error::{IpvsError, KernelRefusal, SyncError};
+pub use error::{IpvsError, IpvsRefusal, SyncError};
 
 use crate::lvs::{
     Command, ConnectionTimeouts, Connections, SyncChange, SyncDaemon, Table, VirtualServiceKey,
@@ -52,7 +52,7 @@ pub enum Touch {
     /// It is read and changed.
     #[default]
     Changes,
-    /// It is only read: each change is [`KernelRefusal::OnlyObserved`].
+    /// It is only read: each change is [`IpvsRefusal::OnlyObserved`].
     OnlyReads,
 }
 
@@ -96,10 +96,10 @@ impl Backend {
     }
 
     /// Nothing is changed by who only reads, whoever has the table.
-    fn may_change(&self) -> Result<(), KernelRefusal> {
+    fn may_change(&self) -> Result<(), IpvsRefusal> {
         match self.touch {
             Touch::Changes => Ok(()),
-            Touch::OnlyReads => Err(KernelRefusal::OnlyObserved),
+            Touch::OnlyReads => Err(IpvsRefusal::OnlyObserved),
         }
     }
 
@@ -185,7 +185,7 @@ impl Backend {
             Inner::Memory(memory) => memory.apply_sync(change),
         };
         match (outcome, change) {
-            (Err(KernelRefusal::NotRunning), SyncChange::Stop(_)) => Ok(()),
+            (Err(IpvsRefusal::NotRunning), SyncChange::Stop(_)) => Ok(()),
             (outcome, _) => outcome.map_err(|refusal| SyncError {
                 change: Some(change.clone()),
                 refusal,
@@ -228,12 +228,10 @@ impl Backend {
             outcome = self.change(&other).await;
         }
         match outcome {
-            Err(KernelRefusal::NoSuchServer | KernelRefusal::NoSuchService)
-                if command.removes() =>
-            {
+            Err(IpvsRefusal::NoSuchServer | IpvsRefusal::NoSuchService) if command.removes() => {
                 Ok(())
             }
-            Err(KernelRefusal::Exists) if matches!(command, Command::AddService(..)) => Ok(()),
+            Err(IpvsRefusal::Exists) if matches!(command, Command::AddService(..)) => Ok(()),
             other => other.map_err(|refusal| IpvsError {
                 command: Some(command.clone()),
                 refusal,
@@ -242,7 +240,7 @@ impl Backend {
     }
 
     /// Makes one change, or says what whoever has the table says.
-    async fn change(&mut self, command: &Command) -> Result<(), KernelRefusal> {
+    async fn change(&mut self, command: &Command) -> Result<(), IpvsRefusal> {
         self.may_change()?;
         match &mut self.place {
             Inner::Netlink(netlink) => netlink.apply(command).await,
@@ -257,7 +255,7 @@ impl Backend {
     /// # Errors
     ///
     /// Where the file cannot be written; none of the changes was made then.
-    pub fn settle(&mut self) -> Result<(), KernelRefusal> {
+    pub fn settle(&mut self) -> Result<(), IpvsRefusal> {
         match &mut self.place {
             Inner::Netlink(_) | Inner::Ipvsadm(_) => Ok(()),
             Inner::Memory(memory) => memory.settle(),
@@ -278,15 +276,15 @@ impl Command {
 
     /// The same wish for an entry that turned out to be there, or not to be there; none for a
     /// change that was refused for another reason, or that has no other form.
-    fn other_form(&self, refusal: &KernelRefusal) -> Option<Self> {
+    fn other_form(&self, refusal: &IpvsRefusal) -> Option<Self> {
         match self {
-            Self::AddServer(key, server, to) if *refusal == KernelRefusal::Exists => {
+            Self::AddServer(key, server, to) if *refusal == IpvsRefusal::Exists => {
                 Some(Self::EditServer(*key, *server, *to))
             }
-            Self::EditServer(key, server, to) if *refusal == KernelRefusal::NoSuchServer => {
+            Self::EditServer(key, server, to) if *refusal == IpvsRefusal::NoSuchServer => {
                 Some(Self::AddServer(*key, *server, *to))
             }
-            Self::EditService(key, to) if *refusal == KernelRefusal::NoSuchService => {
+            Self::EditService(key, to) if *refusal == IpvsRefusal::NoSuchService => {
                 Some(Self::AddService(*key, to.clone()))
             }
             Self::AddService(..)
@@ -335,6 +333,6 @@ mod tests {
         let refused = backend
             .apply(&Command::AddServer(nowhere, real, to(1)))
             .await;
-        assert_eq!(refused.unwrap_err().refusal, KernelRefusal::NoSuchService);
+        assert_eq!(refused.unwrap_err().refusal, IpvsRefusal::NoSuchService);
     }
 }

@@ -12,7 +12,7 @@ pub struct IpvsError {
     /// What was tried; none where the table was to be read.
     pub command: Option<Command>,
     /// Why it did not work.
-    pub refusal: KernelRefusal,
+    pub refusal: IpvsRefusal,
 }
 
 impl fmt::Display for IpvsError {
@@ -36,7 +36,7 @@ pub struct SyncError {
     /// What was tried; none where something was to be read.
     pub change: Option<SyncChange>,
     /// Why it did not work.
-    pub refusal: KernelRefusal,
+    pub refusal: IpvsRefusal,
 }
 
 impl fmt::Display for SyncError {
@@ -54,9 +54,10 @@ impl fmt::Display for SyncError {
 
 impl std::error::Error for SyncError {}
 
-/// Why the kernel, or the program that speaks for it, did not do it.
+/// Why it was not done: as the kernel says, the program that speaks for it, or this daemon, which
+/// only observes or waits no longer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KernelRefusal {
+pub enum IpvsRefusal {
     /// The kernel has no IPVS.
     NoModule,
     /// The right is missing.
@@ -89,7 +90,7 @@ pub enum KernelRefusal {
     Other(String),
 }
 
-impl KernelRefusal {
+impl IpvsRefusal {
     /// What is missing where the kernel knows a name in these settings not.
     pub(super) fn unknown_name(service: &VirtualService) -> Self {
         let scheduler = service.scheduler.to_string();
@@ -123,7 +124,7 @@ impl KernelRefusal {
     }
 }
 
-impl fmt::Display for KernelRefusal {
+impl fmt::Display for IpvsRefusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoModule => out.write_str(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::process::Command as Program;
 
 use super::listing::{counts, daemons};
-use super::{KernelRefusal, Look, listing};
+use super::{IpvsRefusal, Look, listing};
 use crate::lvs::{Command, ConnectionTimeouts, SyncChange, SyncDaemon, Table, VirtualServiceKey};
 
 /// The program, looked up in PATH and then where distributions put it: a daemon's PATH often
@@ -36,7 +36,7 @@ impl Ipvsadm {
     pub(super) async fn list(
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Table, KernelRefusal> {
+    ) -> Result<Table, IpvsRefusal> {
         let text = self.ask(&["-Sn"]).await?;
         let mut table = listing::parse(&text).map_err(unknown)?;
         // `-S` does not show them, and an edit that nobody sees would be made for ever.
@@ -50,7 +50,7 @@ impl Ipvsadm {
     pub(super) async fn look(
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Look, KernelRefusal> {
+    ) -> Result<Look, IpvsRefusal> {
         let table = self.list(wanted).await?;
         let text = self.ask(&["-Ln", "--persistent-conn"]).await?;
         let mut connections = counts::connections(&text).map_err(unknown)?;
@@ -59,13 +59,13 @@ impl Ipvsadm {
     }
 
     /// The synchronisation daemons that run.
-    pub(super) async fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, KernelRefusal> {
+    pub(super) async fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, IpvsRefusal> {
         let text = self.ask(&["-L", "--daemon"]).await?;
         daemons::daemons(&text).ok_or_else(|| unknown(text.trim()))
     }
 
     /// Starts or stops one.
-    pub(super) async fn apply_sync(&self, change: &SyncChange) -> Result<(), KernelRefusal> {
+    pub(super) async fn apply_sync(&self, change: &SyncChange) -> Result<(), IpvsRefusal> {
         let output = self.run(&daemons::sync_words(change)).await?;
         if output.status.success() {
             Ok(())
@@ -75,13 +75,13 @@ impl Ipvsadm {
     }
 
     /// How long silent connections are kept.
-    pub(super) async fn timeouts(&self) -> Result<ConnectionTimeouts, KernelRefusal> {
+    pub(super) async fn timeouts(&self) -> Result<ConnectionTimeouts, IpvsRefusal> {
         let text = self.ask(&["-L", "--timeout"]).await?;
         daemons::timeouts(&text).ok_or_else(|| unknown(text.trim()))
     }
 
     /// What it prints.
-    async fn ask(&self, words: &[&str]) -> Result<String, KernelRefusal> {
+    async fn ask(&self, words: &[&str]) -> Result<String, IpvsRefusal> {
         let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
         let output = self.run(&words).await?;
         if !output.status.success() {
@@ -91,7 +91,7 @@ impl Ipvsadm {
     }
 
     /// Makes one change.
-    pub(super) async fn apply(&self, command: &Command) -> Result<(), KernelRefusal> {
+    pub(super) async fn apply(&self, command: &Command) -> Result<(), IpvsRefusal> {
         let output = self.run(&listing::words(command)).await?;
         if output.status.success() {
             Ok(())
@@ -100,8 +100,8 @@ impl Ipvsadm {
         }
     }
 
-    async fn run(&self, words: &[String]) -> Result<Output, KernelRefusal> {
-        let mut missing = KernelRefusal::NoProgram("no such program".into());
+    async fn run(&self, words: &[String]) -> Result<Output, IpvsRefusal> {
+        let mut missing = IpvsRefusal::NoProgram("no such program".into());
         for program in &self.programs {
             let run = Program::new(program)
                 .args(words)
@@ -112,8 +112,8 @@ impl Ipvsadm {
             match tokio::time::timeout(CALL_LIMIT, run).await {
                 Ok(Ok(output)) => return Ok(output),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {}
-                Ok(Err(error)) => missing = KernelRefusal::NoProgram(error.to_string()),
-                Err(_) => return Err(KernelRefusal::TimedOut(CALL_LIMIT)),
+                Ok(Err(error)) => missing = IpvsRefusal::NoProgram(error.to_string()),
+                Err(_) => return Err(IpvsRefusal::TimedOut(CALL_LIMIT)),
             }
         }
         Err(missing)
@@ -121,54 +121,54 @@ impl Ipvsadm {
 }
 
 /// Something that it printed and that makes no sense here.
-fn unknown(what: impl std::fmt::Display) -> KernelRefusal {
+fn unknown(what: impl std::fmt::Display) -> IpvsRefusal {
     let what: String = what.to_string().chars().take(COMPLAINT_MAX).collect();
-    KernelRefusal::Other(format!(
+    IpvsRefusal::Other(format!(
         "{what}; this ipvsadm is not known, try `ipvs_backend = netlink`"
     ))
 }
 
 /// What its words mean where a synchronisation daemon was to be started or stopped.
-fn sync_complaint(output: &Output, change: &SyncChange) -> KernelRefusal {
+fn sync_complaint(output: &Output, change: &SyncChange) -> IpvsRefusal {
     let text = String::from_utf8_lossy(&output.stderr);
     let has = |words: &str| text.contains(words);
     match change {
-        SyncChange::Start(_) if has("Daemon has already run") => KernelRefusal::Exists,
+        SyncChange::Start(_) if has("Daemon has already run") => IpvsRefusal::Exists,
         SyncChange::Start(daemon) if has("No such device") => {
-            KernelRefusal::NoInterface(daemon.interface.to_string())
+            IpvsRefusal::NoInterface(daemon.interface.to_string())
         }
-        SyncChange::Start(_) if has("Invalid operation") => KernelRefusal::SyncImpossible,
-        SyncChange::Stop(_) if has("No daemon is running") => KernelRefusal::NotRunning,
+        SyncChange::Start(_) if has("Invalid operation") => IpvsRefusal::SyncImpossible,
+        SyncChange::Stop(_) if has("No daemon is running") => IpvsRefusal::NotRunning,
         SyncChange::Start(_) | SyncChange::Stop(_) => complaint(output, None),
     }
 }
 
 /// What ipvsadm's words mean; its exit values (2 and 255) say nothing more.
-fn complaint(output: &Output, command: Option<&Command>) -> KernelRefusal {
+fn complaint(output: &Output, command: Option<&Command>) -> IpvsRefusal {
     let text = String::from_utf8_lossy(&output.stderr);
     let has = |words: &str| text.contains(words);
     if has("Permission denied") || has("Operation not permitted") {
-        return KernelRefusal::NotPermitted;
+        return IpvsRefusal::NotPermitted;
     }
     if has("Can't initialize ipvs") {
-        return KernelRefusal::NoModule;
+        return IpvsRefusal::NoModule;
     }
     if let Some(Command::AddService(_, service) | Command::EditService(_, service)) = command
         && has("Scheduler or persistence engine not found")
     {
-        return KernelRefusal::unknown_name(service);
+        return IpvsRefusal::unknown_name(service);
     }
     if has("Service not defined") || has("No such service") {
-        return KernelRefusal::NoSuchService;
+        return IpvsRefusal::NoSuchService;
     }
     if has("No such destination") {
-        return KernelRefusal::NoSuchServer;
+        return IpvsRefusal::NoSuchServer;
     }
     if has("already exists") {
-        return KernelRefusal::Exists;
+        return IpvsRefusal::Exists;
     }
     let said: String = text.trim().chars().take(COMPLAINT_MAX).collect();
-    KernelRefusal::Other(format!("ipvsadm ended with {}: {said}", output.status))
+    IpvsRefusal::Other(format!("ipvsadm ended with {}: {said}", output.status))
 }
 
 #[cfg(test)]
@@ -192,26 +192,26 @@ mod tests {
                 "modprobe: FATAL: Module ip_vs not found in directory /lib/modules/6.1.176\n\
                  Can't initialize ipvs: Protocol not available\n\
                  Are you sure that IP Virtual Server is built in the kernel or as module?\n",
-                KernelRefusal::NoModule,
+                IpvsRefusal::NoModule,
             ),
             (
                 "modprobe: FATAL: Module ip_vs not found in directory /lib/modules/6.1.176\n\
                  Can't initialize ipvs: Permission denied (you must be root)\n\
                  Are you sure that IP Virtual Server is built in the kernel or as module?\n",
-                KernelRefusal::NotPermitted,
+                IpvsRefusal::NotPermitted,
             ),
             (
                 "Scheduler or persistence engine not found\n",
-                KernelRefusal::NoScheduler("nosuch".into()),
+                IpvsRefusal::NoScheduler("nosuch".into()),
             ),
-            ("Service already exists\n", KernelRefusal::Exists),
-            ("Destination already exists\n", KernelRefusal::Exists),
-            ("No such destination\n", KernelRefusal::NoSuchServer),
-            ("Service not defined\n", KernelRefusal::NoSuchService),
-            ("No such service\n", KernelRefusal::NoSuchService),
+            ("Service already exists\n", IpvsRefusal::Exists),
+            ("Destination already exists\n", IpvsRefusal::Exists),
+            ("No such destination\n", IpvsRefusal::NoSuchServer),
+            ("Service not defined\n", IpvsRefusal::NoSuchService),
+            ("No such service\n", IpvsRefusal::NoSuchService),
             (
                 "Memory allocation problem\n",
-                KernelRefusal::Other(
+                IpvsRefusal::Other(
                     "ipvsadm ended with exit status: 255: Memory allocation problem".into(),
                 ),
             ),
@@ -232,6 +232,6 @@ mod tests {
             programs: vec!["/nonexistent/ipvsadm".into()],
         };
         let refusal = backend.list(&|_| true).await.unwrap_err();
-        assert_eq!(refusal, KernelRefusal::NoProgram("no such program".into()));
+        assert_eq!(refusal, IpvsRefusal::NoProgram("no such program".into()));
     }
 }

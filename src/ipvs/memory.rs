@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::listing::{counts, daemons};
-use super::{KernelRefusal, Look, listing};
+use super::{IpvsRefusal, Look, listing};
 use crate::clock::Clock;
 use crate::lvs::replay::{self, Conflict};
 use crate::lvs::{Command, ConnectionTimeouts, SyncChange, SyncDaemon, Table, VirtualServiceKey};
@@ -109,7 +109,7 @@ impl Memory {
     pub(super) fn list(
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Table, KernelRefusal> {
+    ) -> Result<Table, IpvsRefusal> {
         self.settle()?;
         self.refresh()?;
         let entries = self.table.iter().filter(|(key, _)| wanted(key));
@@ -121,7 +121,7 @@ impl Memory {
     pub(super) fn look(
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Look, KernelRefusal> {
+    ) -> Result<Look, IpvsRefusal> {
         let table = self.list(wanted)?;
         let path = self.path.with_file_name(CONNECTIONS_NAME);
         let text = beside(&path, File::open(&path))?;
@@ -135,23 +135,23 @@ impl Memory {
     }
 
     /// The synchronisation daemons of the file beside the table.
-    pub(super) fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, KernelRefusal> {
+    pub(super) fn sync_daemons(&self) -> Result<Vec<SyncDaemon>, IpvsRefusal> {
         let path = self.path.with_file_name(DAEMONS_NAME);
         let text = beside(&path, regular_file::open(&path))?;
         daemons::daemons(&text).ok_or_else(|| unreadable(&path, "a line makes no sense"))
     }
 
     /// Starts or stops one, in that file.
-    pub(super) fn apply_sync(&self, change: &SyncChange) -> Result<(), KernelRefusal> {
+    pub(super) fn apply_sync(&self, change: &SyncChange) -> Result<(), IpvsRefusal> {
         let mut running = self.sync_daemons()?;
         let of = |role| running.iter().position(|daemon| daemon.role == role);
         match change {
             SyncChange::Start(daemon) => match of(daemon.role) {
-                Some(_) => return Err(KernelRefusal::Exists),
+                Some(_) => return Err(IpvsRefusal::Exists),
                 None => running.push(daemon.clone()),
             },
             SyncChange::Stop(role) => {
-                let at = of(*role).ok_or(KernelRefusal::NotRunning)?;
+                let at = of(*role).ok_or(IpvsRefusal::NotRunning)?;
                 running.remove(at);
             }
         }
@@ -162,7 +162,7 @@ impl Memory {
     }
 
     /// Makes one change, as the kernel would. It is in the file after [`Memory::settle`].
-    pub(super) fn apply(&mut self, command: &Command) -> Result<(), KernelRefusal> {
+    pub(super) fn apply(&mut self, command: &Command) -> Result<(), IpvsRefusal> {
         if !self.is_changed {
             self.refresh()?;
         }
@@ -173,7 +173,7 @@ impl Memory {
 
     /// Writes the changes since the last time. Where that fails they are as never made: the
     /// file is read again.
-    pub(super) fn settle(&mut self) -> Result<(), KernelRefusal> {
+    pub(super) fn settle(&mut self) -> Result<(), IpvsRefusal> {
         if !std::mem::take(&mut self.is_changed) {
             return Ok(());
         }
@@ -185,7 +185,7 @@ impl Memory {
     }
 
     /// Reads the file where it is another than the one that is known.
-    fn refresh(&mut self) -> Result<(), KernelRefusal> {
+    fn refresh(&mut self) -> Result<(), IpvsRefusal> {
         let now = match std::fs::metadata(&self.path) {
             Ok(file) => FileStamp::of(&file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => FileStamp::Missing,
@@ -218,7 +218,7 @@ impl Memory {
 }
 
 /// The text of a file beside the table; a missing one is empty.
-fn beside(path: &Path, file: io::Result<File>) -> Result<String, KernelRefusal> {
+fn beside(path: &Path, file: io::Result<File>) -> Result<String, IpvsRefusal> {
     match file.and_then(read) {
         Ok((_, text)) => Ok(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
@@ -247,17 +247,17 @@ fn write(path: &Path, text: &str) -> io::Result<FileStamp> {
     Ok(FileStamp::of(&file.metadata()?))
 }
 
-fn refusal(path: &Path, what: &str, error: &io::Error) -> KernelRefusal {
+fn refusal(path: &Path, what: &str, error: &io::Error) -> IpvsRefusal {
     let path = path.display();
-    KernelRefusal::Other(format!("{path} cannot be {what}: {error}"))
+    IpvsRefusal::Other(format!("{path} cannot be {what}: {error}"))
 }
 
-fn unreadable(path: &Path, why: &str) -> KernelRefusal {
+fn unreadable(path: &Path, why: &str) -> IpvsRefusal {
     let path = path.display();
-    KernelRefusal::Other(format!("{path}: {why}; mend the file or remove it"))
+    IpvsRefusal::Other(format!("{path}: {why}; mend the file or remove it"))
 }
 
-impl From<Conflict> for KernelRefusal {
+impl From<Conflict> for IpvsRefusal {
     fn from(conflict: Conflict) -> Self {
         match conflict {
             Conflict::ServiceExists | Conflict::ServerExists => Self::Exists,
@@ -294,20 +294,20 @@ mod tests {
         let take = Command::DeleteServer(web(), real());
         let edit = Command::EditServer(web(), real(), to);
         let steps = [
-            (&put, Err(KernelRefusal::NoSuchService)),
-            (&take, Err(KernelRefusal::NoSuchService)),
+            (&put, Err(IpvsRefusal::NoSuchService)),
+            (&take, Err(IpvsRefusal::NoSuchService)),
             (
                 &Command::DeleteService(web()),
-                Err(KernelRefusal::NoSuchService),
+                Err(IpvsRefusal::NoSuchService),
             ),
             (&add, Ok(())),
-            (&add, Err(KernelRefusal::Exists)),
-            (&edit, Err(KernelRefusal::NoSuchServer)),
+            (&add, Err(IpvsRefusal::Exists)),
+            (&edit, Err(IpvsRefusal::NoSuchServer)),
             (&put, Ok(())),
-            (&put, Err(KernelRefusal::Exists)),
+            (&put, Err(IpvsRefusal::Exists)),
             (&edit, Ok(())),
             (&take, Ok(())),
-            (&take, Err(KernelRefusal::NoSuchServer)),
+            (&take, Err(IpvsRefusal::NoSuchServer)),
             (&put, Ok(())),
         ];
         for (command, outcome) in steps {
@@ -351,7 +351,7 @@ mod tests {
             let _ = done.send(Memory::new(path).list(&|_| true));
         });
         let listed = listed.recv_timeout(Duration::from_secs(10));
-        let Ok(Err(KernelRefusal::Other(why))) = listed else {
+        let Ok(Err(IpvsRefusal::Other(why))) = listed else {
             panic!("{listed:?}");
         };
         assert!(why.contains("table cannot be read: "), "{why}");
@@ -447,9 +447,9 @@ mod tests {
         let start = SyncChange::Start(master.clone());
         let stop = SyncChange::Stop(SyncRole::Master);
         assert_eq!(memory().sync_daemons(), Ok(Vec::new()));
-        assert_eq!(memory().apply_sync(&stop), Err(KernelRefusal::NotRunning));
+        assert_eq!(memory().apply_sync(&stop), Err(IpvsRefusal::NotRunning));
         assert_eq!(memory().apply_sync(&start), Ok(()));
-        assert_eq!(memory().apply_sync(&start), Err(KernelRefusal::Exists));
+        assert_eq!(memory().apply_sync(&start), Err(IpvsRefusal::Exists));
         assert_eq!(
             memory().apply_sync(&SyncChange::Start(backup.clone())),
             Ok(())

@@ -12,7 +12,7 @@ use netlink_sys::protocols::NETLINK_GENERIC;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 
 use super::codec::{self, Answer, Malformed, sync};
-use super::{KernelRefusal, Look};
+use super::{IpvsRefusal, Look};
 use crate::lvs::{
     Command, ConnectionTimeouts, SyncChange, SyncDaemon, TableEntry, VirtualServiceKey,
 };
@@ -88,18 +88,18 @@ enum Failure {
     /// A datagram did not fit into the buffer.
     Truncated,
     /// The connection is of no more use.
-    Broken(KernelRefusal),
+    Broken(IpvsRefusal),
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::Broken(KernelRefusal::Other(format!("netlink: {error}")))
+        Self::Broken(IpvsRefusal::Other(format!("netlink: {error}")))
     }
 }
 
 impl From<Malformed> for Failure {
     fn from(malformed: Malformed) -> Self {
-        Self::Broken(KernelRefusal::Other(malformed.to_string()))
+        Self::Broken(IpvsRefusal::Other(malformed.to_string()))
     }
 }
 
@@ -117,7 +117,7 @@ impl Netlink {
     pub(super) async fn look(
         &mut self,
         wanted: &impl Fn(&VirtualServiceKey) -> bool,
-    ) -> Result<Look, KernelRefusal> {
+    ) -> Result<Look, IpvsRefusal> {
         let mut was_open = self.link.is_some();
         loop {
             let answer = self.with_link(async |link| link.look(wanted).await).await;
@@ -128,7 +128,7 @@ impl Netlink {
     }
 
     /// The synchronisation daemons that run.
-    pub(super) async fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, KernelRefusal> {
+    pub(super) async fn sync_daemons(&mut self) -> Result<Vec<SyncDaemon>, IpvsRefusal> {
         let mut was_open = self.link.is_some();
         loop {
             let answer = self.with_link(Link::sync_daemons).await;
@@ -139,7 +139,7 @@ impl Netlink {
     }
 
     /// How long silent connections are kept.
-    pub(super) async fn timeouts(&mut self) -> Result<ConnectionTimeouts, KernelRefusal> {
+    pub(super) async fn timeouts(&mut self) -> Result<ConnectionTimeouts, IpvsRefusal> {
         let mut was_open = self.link.is_some();
         loop {
             let answer = self.with_link(Link::timeouts).await;
@@ -164,14 +164,14 @@ impl Netlink {
     }
 
     /// Makes one change.
-    pub(super) async fn apply(&mut self, command: &Command) -> Result<(), KernelRefusal> {
+    pub(super) async fn apply(&mut self, command: &Command) -> Result<(), IpvsRefusal> {
         self.command(command)
             .await
             .map_err(|failure| command_refused(command, &failure))
     }
 
     /// Starts or stops a synchronisation daemon.
-    pub(super) async fn apply_sync(&mut self, change: &SyncChange) -> Result<(), KernelRefusal> {
+    pub(super) async fn apply_sync(&mut self, change: &SyncChange) -> Result<(), IpvsRefusal> {
         let request = |family, sequence| sync::sync_request(family, sequence, change);
         let done = self
             .with_link(async |link| link.call(request).await.map(|_| ()))
@@ -265,7 +265,7 @@ impl Link {
             .call(|_, sequence| codec::family_request(sequence))
             .await;
         let parts = match answer {
-            Err(Failure::Kernel(NO_ENTRY)) => return Err(Failure::Broken(KernelRefusal::NoModule)),
+            Err(Failure::Kernel(NO_ENTRY)) => return Err(Failure::Broken(IpvsRefusal::NoModule)),
             other => other?,
         };
         let part = parts.first().map_or(&[][..], Vec::as_slice);
@@ -284,7 +284,7 @@ impl Link {
                 return Ok(parts);
             }
         }
-        Err(Failure::Broken(KernelRefusal::KeepsChanging(DUMP_TRIES)))
+        Err(Failure::Broken(IpvsRefusal::KeepsChanging(DUMP_TRIES)))
     }
 
     async fn call(
@@ -303,7 +303,7 @@ impl Link {
         let bytes = request(self.family, self.sequence);
         match tokio::time::timeout(self.limit, self.converse(&bytes)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Failure::Broken(KernelRefusal::TimedOut(self.limit))),
+            Err(_) => Err(Failure::Broken(IpvsRefusal::TimedOut(self.limit))),
         }
     }
 
@@ -341,55 +341,55 @@ impl Link {
     }
 }
 
-fn reading_refused(failure: &Failure) -> KernelRefusal {
+fn reading_refused(failure: &Failure) -> IpvsRefusal {
     match failure {
-        Failure::Kernel(NOT_PERMITTED) => KernelRefusal::NotPermitted,
+        Failure::Kernel(NOT_PERMITTED) => IpvsRefusal::NotPermitted,
         // The family is gone: the module was taken out.
-        Failure::Kernel(NO_ENTRY) => KernelRefusal::NoModule,
+        Failure::Kernel(NO_ENTRY) => IpvsRefusal::NoModule,
         Failure::Kernel(errno) => errno_text(*errno),
         Failure::Truncated => truncated(),
         Failure::Broken(refusal) => refusal.clone(),
     }
 }
 
-fn command_refused(command: &Command, failure: &Failure) -> KernelRefusal {
+fn command_refused(command: &Command, failure: &Failure) -> IpvsRefusal {
     let errno = match failure {
         Failure::Kernel(errno) => *errno,
         Failure::Truncated => return truncated(),
         Failure::Broken(refusal) => return refusal.clone(),
     };
     match (errno, command) {
-        (NOT_PERMITTED, _) => KernelRefusal::NotPermitted,
+        (NOT_PERMITTED, _) => IpvsRefusal::NotPermitted,
         (NO_ENTRY, Command::AddService(_, service) | Command::EditService(_, service)) => {
-            KernelRefusal::unknown_name(service)
+            IpvsRefusal::unknown_name(service)
         }
-        (NO_ENTRY, _) => KernelRefusal::NoSuchServer,
-        (NO_SERVICE, _) => KernelRefusal::NoSuchService,
-        (EXISTS, _) => KernelRefusal::Exists,
+        (NO_ENTRY, _) => IpvsRefusal::NoSuchServer,
+        (NO_SERVICE, _) => IpvsRefusal::NoSuchService,
+        (EXISTS, _) => IpvsRefusal::Exists,
         (errno, _) => errno_text(errno),
     }
 }
 
-fn sync_refused(change: &SyncChange, failure: &Failure) -> KernelRefusal {
+fn sync_refused(change: &SyncChange, failure: &Failure) -> IpvsRefusal {
     match (failure, change) {
-        (Failure::Kernel(EXISTS), _) => KernelRefusal::Exists,
-        (Failure::Kernel(NO_SERVICE), SyncChange::Stop(_)) => KernelRefusal::NotRunning,
+        (Failure::Kernel(EXISTS), _) => IpvsRefusal::Exists,
+        (Failure::Kernel(NO_SERVICE), SyncChange::Stop(_)) => IpvsRefusal::NotRunning,
         (Failure::Kernel(NO_DEVICE), SyncChange::Start(daemon)) => {
-            KernelRefusal::NoInterface(daemon.interface.to_string())
+            IpvsRefusal::NoInterface(daemon.interface.to_string())
         }
-        (Failure::Kernel(INVALID), SyncChange::Start(_)) => KernelRefusal::SyncImpossible,
+        (Failure::Kernel(INVALID), SyncChange::Start(_)) => IpvsRefusal::SyncImpossible,
         (Failure::Kernel(_) | Failure::Truncated | Failure::Broken(_), _) => {
             reading_refused(failure)
         }
     }
 }
 
-fn truncated() -> KernelRefusal {
-    KernelRefusal::Other("netlink: an answer does not fit into the buffer".into())
+fn truncated() -> IpvsRefusal {
+    IpvsRefusal::Other("netlink: an answer does not fit into the buffer".into())
 }
 
-fn errno_text(errno: i32) -> KernelRefusal {
-    KernelRefusal::Other(io::Error::from_raw_os_error(errno).to_string())
+fn errno_text(errno: i32) -> IpvsRefusal {
+    IpvsRefusal::Other(io::Error::from_raw_os_error(errno).to_string())
 }
 
 #[cfg(test)]

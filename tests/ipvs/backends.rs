@@ -8,7 +8,7 @@ use std::sync::Arc;
 use lvsmon::clock::Clock;
 use lvsmon::daemon::applier::Applier;
 use lvsmon::engine::event::Event;
-use lvsmon::ipvs::{Backend, KernelRefusal, listing};
+use lvsmon::ipvs::{Backend, IpvsRefusal, listing};
 use lvsmon::lvs::{
     Command, DesiredService, Forwarding, RealServer, RealServerKey, Scheduler, ServerWish,
     ServiceWish, Strangers, Table, VirtualService, VirtualServiceKey, Weight,
@@ -93,11 +93,11 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-fn list(kind: IpvsBackend) -> Result<Table, KernelRefusal> {
+fn list(kind: IpvsBackend) -> Result<Table, IpvsRefusal> {
     block_on(async { open(kind).list().await }).map_err(|error| error.refusal)
 }
 
-fn apply(kind: IpvsBackend, command: &Command) -> Result<(), KernelRefusal> {
+fn apply(kind: IpvsBackend, command: &Command) -> Result<(), IpvsRefusal> {
     block_on(async { open(kind).apply(command).await }).map_err(|error| error.refusal)
 }
 
@@ -120,7 +120,7 @@ fn without_the_module_it_is_asked_for(_: &mut Farm) {
     let (loaded, _) = attempt("grep -q '^ip_vs ' /proc/modules");
     assert!(!loaded, "this scenario has to be the first of its lab");
     for kind in BACKENDS {
-        assert_eq!(list(kind), Err(KernelRefusal::NoModule), "{kind:?}");
+        assert_eq!(list(kind), Err(IpvsRefusal::NoModule), "{kind:?}");
     }
     let add = Command::AddService(web(), plain("rr"));
     let error = block_on(async { open(IpvsBackend::Netlink).apply(&add).await });
@@ -230,11 +230,7 @@ fn a_missing_scheduler_is_named(farm: &mut Farm) {
     for kind in BACKENDS {
         let add = Command::AddService(web(), plain("lblc"));
         let refusal = apply(kind, &add).expect_err("no such scheduler");
-        assert_eq!(
-            refusal,
-            KernelRefusal::NoScheduler("lblc".into()),
-            "{kind:?}"
-        );
+        assert_eq!(refusal, IpvsRefusal::NoScheduler("lblc".into()), "{kind:?}");
         assert!(refusal.to_string().contains("modprobe ip_vs_lblc"));
     }
     assert_eq!(table::proc_net(), BTreeSet::new());
@@ -246,13 +242,13 @@ fn a_missing_service_is_named(farm: &mut Farm) {
         let add = Command::AddServer(web(), real("192.168.0.1:80"), DR);
         assert_eq!(
             apply(kind, &add),
-            Err(KernelRefusal::NoSuchService),
+            Err(IpvsRefusal::NoSuchService),
             "{kind:?}"
         );
         let edit = Command::EditServer(web(), real("192.168.0.1:80"), DR);
         assert_eq!(
             apply(kind, &edit),
-            Err(KernelRefusal::NoSuchService),
+            Err(IpvsRefusal::NoSuchService),
             "{kind:?}"
         );
     }
@@ -261,11 +257,11 @@ fn a_missing_service_is_named(farm: &mut Farm) {
 /// The same program, as a user without rights, lists and adds.
 pub(super) fn as_a_user_without_rights() {
     for kind in BACKENDS {
-        assert_eq!(list(kind), Err(KernelRefusal::NotPermitted), "{kind:?}");
+        assert_eq!(list(kind), Err(IpvsRefusal::NotPermitted), "{kind:?}");
         let add = Command::AddServer(web(), real("192.168.0.1:80"), DR);
         assert_eq!(
             apply(kind, &add),
-            Err(KernelRefusal::NotPermitted),
+            Err(IpvsRefusal::NotPermitted),
             "{kind:?}"
         );
     }
@@ -295,7 +291,7 @@ fn a_module_that_was_loaded_again_is_found_again(farm: &mut Farm) {
         assert_eq!(backend.list().await, Ok(Table::new()));
         run("modprobe -r -d /run/m ip_vs_rr ip_vs_wrr ip_vs_wlc ip_vs_sh ip_vs_mh ip_vs");
         let error = backend.list().await.expect_err("no module");
-        assert_eq!(error.refusal, KernelRefusal::NoModule);
+        assert_eq!(error.refusal, IpvsRefusal::NoModule);
         run("modprobe -d /run/m ip_vs_rr");
         assert_eq!(backend.list().await, Ok(Table::new()));
         let add = Command::AddService(web(), plain("rr"));

@@ -6,7 +6,7 @@ use std::process::{Command as Program, Stdio};
 use std::time::Duration;
 
 use lvsmon::clock::Stopwatch;
-use lvsmon::ipvs::{Backend, KernelRefusal, listing};
+use lvsmon::ipvs::{Backend, IpvsRefusal, listing};
 use lvsmon::lvs::diff::diff;
 use lvsmon::lvs::{
     Command, ConnectionCounts, Desired, DesiredService, Interface, RealServerKey, Scheduler,
@@ -495,12 +495,12 @@ fn what_the_kernel_cannot_do_is_told_and_changes_nothing(farm: &mut Farm) {
         let refusal = refused(Command::EditService(*key, other.clone()));
         assert_eq!(
             refusal,
-            KernelRefusal::NoScheduler("none-such".into()),
+            IpvsRefusal::NoScheduler("none-such".into()),
             "{kind:?}"
         );
         other.persistence_engine = Some("gone".into());
         let refusal = refused(Command::EditService(*key, other));
-        let both = KernelRefusal::NoSchedulerOrEngine("none-such".into(), "gone".into());
+        let both = IpvsRefusal::NoSchedulerOrEngine("none-such".into(), "gone".into());
         assert_eq!(refusal, both, "{kind:?}");
         // Of another family, and not through a tunnel.
         let server = RealServerKey("[2001:db8::9]:80".parse().expect("an address"));
@@ -541,7 +541,7 @@ fn daemons(kind: IpvsBackend) -> Vec<SyncDaemon> {
     block_on(async { open(kind).sync_daemons().await }).expect("the daemons")
 }
 
-fn change(kind: IpvsBackend, change: &SyncChange) -> Result<(), KernelRefusal> {
+fn change(kind: IpvsBackend, change: &SyncChange) -> Result<(), IpvsRefusal> {
     block_on(async { open(kind).apply_sync(change).await }).map_err(|error| error.refusal)
 }
 
@@ -560,7 +560,7 @@ fn make_run(farm: &mut Farm, kind: IpvsBackend, wanted: &[SyncDaemon]) {
             let took = watch.elapsed();
             farm.note(&format!("{kind:?}: {step}: {took:.1?}, {done:?}"));
             assert!(
-                matches!(done, Ok(()) | Err(KernelRefusal::TimedOut(_))),
+                matches!(done, Ok(()) | Err(IpvsRefusal::TimedOut(_))),
                 "{kind:?}: {step}: {done:?}"
             );
         }
@@ -605,7 +605,7 @@ fn synchronisation_daemons_start_change_and_stop(farm: &mut Farm) {
         let default = (found[0].group, found[0].port, found[0].ttl);
         let group = "224.0.0.81".parse().expect("an address");
         assert_eq!(default, (Some(group), Some(8848), Some(1)), "{kind:?}");
-        assert_eq!(change(kind, &start), Err(KernelRefusal::Exists), "{kind:?}");
+        assert_eq!(change(kind, &start), Err(IpvsRefusal::Exists), "{kind:?}");
         farm.configure("statedir = /run/state\n");
         let said = say(&mut lvsmon(["table", "--config", "/run/mon.cf"]), "");
         let line = "sync wanted none, running master on br0, syncid 7\n";
@@ -618,13 +618,13 @@ fn synchronisation_daemons_start_change_and_stop(farm: &mut Farm) {
             "{kind:?}: it is not there any more"
         );
         let nowhere = SyncChange::Start(on(SyncRole::Master, "none0"));
-        let missing = KernelRefusal::NoInterface("none0".into());
+        let missing = IpvsRefusal::NoInterface("none0".into());
         assert_eq!(change(kind, &nowhere), Err(missing), "{kind:?}");
         // The protocol knows one family only.
         run("ipvsadm -A -t 10.0.0.3:80 -s rr");
         run("ipvsadm -a -t 10.0.0.3:80 -r [2001:db8::9]:80 -i");
         let refused = change(kind, &start);
-        assert_eq!(refused, Err(KernelRefusal::SyncImpossible), "{kind:?}");
+        assert_eq!(refused, Err(IpvsRefusal::SyncImpossible), "{kind:?}");
         run("ipvsadm -C");
     }
 }

@@ -150,7 +150,7 @@ async fn a_kernel_that_does_not_answer_is_given_up_and_asked_anew() {
         _ => vec![word(DONE, 0, sequence, 0)],
     });
     let refusal = netlink.look(&|_| true).await.unwrap_err();
-    assert_eq!(refusal, KernelRefusal::TimedOut(LIMIT));
+    assert_eq!(refusal, IpvsRefusal::TimedOut(LIMIT));
     assert!(refusal.is_general());
     netlink.kernel.limit = PATIENT;
     assert_eq!(netlink.look(&|_| true).await.unwrap().table.len(), 1);
@@ -164,7 +164,7 @@ async fn a_change_that_is_not_answered_is_given_up() {
     let (mut netlink, _) = kernel(LIMIT, |_, _, _| Vec::new());
     let delete = Command::DeleteService(web(80));
     let refusal = netlink.apply(&delete).await.unwrap_err();
-    assert_eq!(refusal, KernelRefusal::TimedOut(LIMIT));
+    assert_eq!(refusal, IpvsRefusal::TimedOut(LIMIT));
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn a_table_that_never_stands_still_is_no_table() {
         vec![[service(sequence, 80, 0), end].concat()]
     });
     let refusal = netlink.look(&|_| true).await.unwrap_err();
-    assert_eq!(refusal, KernelRefusal::KeepsChanging(DUMP_TRIES));
+    assert_eq!(refusal, IpvsRefusal::KeepsChanging(DUMP_TRIES));
     assert!(!refusal.is_general());
     assert_eq!(asked.lock().unwrap().len(), 6);
 }
@@ -281,9 +281,9 @@ async fn lost_or_garbled_answers_are_no_empty_table() {
 #[tokio::test]
 async fn each_errno_of_the_kernel_has_its_meaning() {
     let cases = [
-        (1, KernelRefusal::NotPermitted),
-        (3, KernelRefusal::NoSuchService),
-        (2, KernelRefusal::NoSuchServer),
+        (1, IpvsRefusal::NotPermitted),
+        (3, IpvsRefusal::NoSuchService),
+        (2, IpvsRefusal::NoSuchServer),
         (12, errno_text(12)),
     ];
     for (errno, refusal) in cases {
