@@ -29,7 +29,7 @@ pub mod word;
 pub use conversation::{EndedOutages, Heard, Own, PeerState, Talk};
 pub use delivered::{Delivered, Delivery};
 pub use event::{EventId, EventKind};
-pub use session::{End, Greeting, Key, Life, Nonce, Refusal, Session};
+pub use session::{End, Greeting, Key, Life, Nonce, PeerRefusal, Session};
 pub use settings::PeerSettings;
 pub use wishes::{Stamp, StampedWish, Wishes};
 pub use word::{EndedOutage, Lasted, OpenOutage, Past, Reached, ServiceName, ToldPeriods, Word};

@@ -13,7 +13,7 @@ use crate::pair::SaidRole;
 use crate::pair::post::Tidings;
 use crate::pair::talk::delivered::{Delivered, Delivery};
 use crate::pair::talk::event::EventId;
-use crate::pair::talk::session::Refusal;
+use crate::pair::talk::session::PeerRefusal;
 use crate::pair::talk::skew::{OurClock, Skew};
 use crate::pair::talk::wishes::{Stamp, StampedWish};
 use crate::pair::talk::word::{
@@ -292,11 +292,11 @@ impl Talk {
     /// # Errors
     ///
     /// It does not come first, or comes first and must not: the link has to end.
-    pub fn hear(&mut self, now: Now, word: Word) -> Result<Option<Heard>, Refusal> {
+    pub fn hear(&mut self, now: Now, word: Word) -> Result<Option<Heard>, PeerRefusal> {
         self.look_at_clock(now);
-        let link = self.link.as_mut().ok_or(Refusal::Order)?;
+        let link = self.link.as_mut().ok_or(PeerRefusal::Order)?;
         if link.is_named == matches!(word, Word::Hello { .. }) {
-            return Err(Refusal::Order);
+            return Err(PeerRefusal::Order);
         }
         let peer = link.coming.as_mut().unwrap_or(&mut self.peer);
         let mut is_heard = true;

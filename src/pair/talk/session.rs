@@ -108,7 +108,7 @@ impl End {
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum PeerRefusal {
     /// The first line is none of ours.
     #[error("it does not speak lvsmon's protocol, or another version of it")]
     Greeting,
@@ -149,9 +149,9 @@ impl Greeting {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Greeting`]: not exactly what [`Greeting::line`] writes.
-    pub fn of_line(line: &[u8]) -> Result<Self, Refusal> {
-        let text = std::str::from_utf8(line).map_err(|_| Refusal::Greeting)?;
+    /// [`PeerRefusal::Greeting`]: not exactly what [`Greeting::line`] writes.
+    pub fn of_line(line: &[u8]) -> Result<Self, PeerRefusal> {
+        let text = std::str::from_utf8(line).map_err(|_| PeerRefusal::Greeting)?;
         let read = || {
             let (nonce, life) = text
                 .strip_prefix(PROTOCOL)?
@@ -167,7 +167,7 @@ impl Greeting {
         // Written again it must be the same: one greeting has one form.
         read()
             .filter(|greeting| greeting.line() == text)
-            .ok_or(Refusal::Greeting)
+            .ok_or(PeerRefusal::Greeting)
     }
 }
 
@@ -219,11 +219,11 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Ourselves`]: it is a connection to this very daemon, or somebody repeats our
+    /// [`PeerRefusal::Ourselves`]: it is a connection to this very daemon, or somebody repeats our
     /// greeting.
-    pub fn new(key: &Key, end: End, own: &Greeting, peer: &Greeting) -> Result<Self, Refusal> {
+    pub fn new(key: &Key, end: End, own: &Greeting, peer: &Greeting) -> Result<Self, PeerRefusal> {
         if own.life == peer.life || own.nonce == peer.nonce {
-            return Err(Refusal::Ourselves);
+            return Err(PeerRefusal::Ourselves);
         }
         let (caller, called) = match end {
             End::Caller => (own, peer),
@@ -279,11 +279,11 @@ impl Verifier {
     ///
     /// It is not the next line of the peer. The connection has to end: nothing behind it can be
     /// believed.
-    pub fn open<'a>(&mut self, line: &'a [u8]) -> Result<&'a [u8], Refusal> {
+    pub fn open<'a>(&mut self, line: &'a [u8]) -> Result<&'a [u8], PeerRefusal> {
         let refusal = if self.is_open() {
-            Refusal::Line
+            PeerRefusal::Line
         } else {
-            Refusal::Key
+            PeerRefusal::Key
         };
         let (mac, rest) = line.split_at_checked(MAC_DIGITS).ok_or(refusal)?;
         let body = rest.strip_prefix(b" ").ok_or(refusal)?;

@@ -10,7 +10,7 @@ use crate::pair::SaidRole;
 use crate::pair::talk::counted::Events;
 use crate::pair::talk::delivered::Delivery;
 use crate::pair::talk::event::{EventId, EventKind};
-use crate::pair::talk::session::{LINE_MAX, Refusal};
+use crate::pair::talk::session::{LINE_MAX, PeerRefusal};
 use crate::pair::talk::wishes::StampedWish;
 use crate::time::Wall;
 
@@ -221,9 +221,9 @@ impl Word {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Word`]
-    pub fn of_text(text: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(text).map_err(|_| Refusal::Word)
+    /// [`PeerRefusal::Word`]
+    pub fn of_text(text: &[u8]) -> Result<Self, PeerRefusal> {
+        serde_json::from_slice(text).map_err(|_| PeerRefusal::Word)
     }
 }
 

@@ -336,12 +336,12 @@ fn of_deliveries_only_the_last_day_is_told() {
 #[test]
 fn a_peer_says_its_name_first_and_once() {
     let (_, mut two) = linked();
-    assert_eq!(two.hear(now(1), Word::Told), Err(Refusal::Order));
+    assert_eq!(two.hear(now(1), Word::Told), Err(PeerRefusal::Order));
     let hello = Word::Hello {
         name: "x\u{1b}[31m\n".repeat(100),
     };
     assert_eq!(two.hear(now(1), hello.clone()), Ok(None));
-    assert_eq!(two.hear(now(1), hello), Err(Refusal::Order));
+    assert_eq!(two.hear(now(1), hello), Err(PeerRefusal::Order));
     two.hear(now(1), Word::Told).unwrap();
     let name = &two.peer().name;
     assert!(
@@ -349,7 +349,7 @@ fn a_peer_says_its_name_first_and_once() {
         "{name:?}"
     );
     two.unlinked();
-    assert_eq!(two.hear(now(1), Word::Told), Err(Refusal::Order));
+    assert_eq!(two.hear(now(1), Word::Told), Err(PeerRefusal::Order));
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn every_line_that_is_not_the_next_one_of_the_peer_is_refused() {
         let line = attack(&mut caller, &mut called);
         assert_eq!(
             called.verifier.open(line.as_bytes()),
-            Err(Refusal::Key),
+            Err(PeerRefusal::Key),
             "{what}"
         );
         assert!(!called.is_open(), "{what}");
@@ -105,7 +105,7 @@ fn every_line_that_is_not_the_next_one_of_the_peer_is_refused() {
         let line = attack(&mut caller, &mut called);
         assert_eq!(
             called.verifier.open(line.as_bytes()),
-            Err(Refusal::Line),
+            Err(PeerRefusal::Line),
             "{what}"
         );
     }
@@ -121,7 +121,7 @@ fn a_daemon_that_calls_itself_is_told_so_and_so_is_an_echo() {
     for other in [own, same_life, same_nonce] {
         for end in [End::Caller, End::Called] {
             let refused = Session::new(&key, end, &own, &other).map(drop);
-            assert_eq!(refused, Err(Refusal::Ourselves));
+            assert_eq!(refused, Err(PeerRefusal::Ourselves));
         }
     }
 }
@@ -174,7 +174,7 @@ fn a_greeting_has_one_form() {
     for wrong in wrong {
         assert_eq!(
             Greeting::of_line(wrong.as_bytes()),
-            Err(Refusal::Greeting),
+            Err(PeerRefusal::Greeting),
             "{wrong}"
         );
     }
@@ -218,7 +218,7 @@ proptest! {
         let (own, peer) = (greeting(1), greeting(2));
         let mut stranger = Session::new(&key(&other), End::Caller, &own, &peer).unwrap();
         let line = stranger.signer.seal(&body);
-        prop_assert_eq!(called.verifier.open(line.as_bytes()), Err(Refusal::Key));
+        prop_assert_eq!(called.verifier.open(line.as_bytes()), Err(PeerRefusal::Key));
     }
 
     /// A line with any one byte changed is another line.
