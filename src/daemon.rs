@@ -21,7 +21,7 @@
 //! | what survives a restart | `store` |
 //! | was the wall clock set between two lives | `boot` |
 //! | how do a person's questions come in | `control` |
-//! | how are they answered | `questions` |
+//! | what is answered to them | `answer` |
 //! | what ends when a person enables a real server | `enable` |
 //! | how do mon's clients ask | `server` |
 //! | how are their requests carried out | `requests` |
@@ -45,6 +45,7 @@
 //! | is anything stuck, and who is told that nothing is | `health` |
 //! | what is said of all this | `chronicle`, `log`, `syslog` |
 
+mod answer;
 pub mod applier;
 mod boot;
 mod chronicle;
@@ -65,7 +66,6 @@ pub mod outbox;
 pub(crate) mod peer;
 mod permissions;
 mod pidfile;
-mod questions;
 mod readings;
 mod reload;
 mod requests;

@@ -1,4 +1,4 @@
-//! How are a person's questions answered?
+//! What is answered to a person's questions and wishes?
 //!
 //! Who asks comes in over the socket, which is `control`; the answers are views of the engine, and
 //! what a person wishes is told to it as an event. Everything is answered at once.
