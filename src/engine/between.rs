@@ -90,8 +90,8 @@ impl Engine {
         self.timetable.wait_between(id, lane, now.mono);
     }
 
-    /// What is planned of a service that has a place for a check between two slots; what has tripped
-    /// is planned no more.
+    /// What is planned of a service that has a place for a check between two slots; what has
+    /// tripped is planned no more.
     fn take_planned(&mut self, id: ServiceId) -> Option<Planned> {
         let tripped = self.tripwires.take_tripped(id);
         if !tripped.is_empty() {

@@ -46,8 +46,9 @@ impl Peer {
 }
 
 impl Engine {
-    /// What began then and goes on gives up the number of `ours` for the peer's; these periods alerted
-    /// people. Whether they know it by that number, so that it has to have an end of its own.
+    /// What began then and goes on gives up the number of `ours` for the peer's; these periods
+    /// alerted people. Whether they know it by that number, so that it has to have an end of its
+    /// own.
     pub(super) fn give_up(
         &mut self,
         now: Now,
