@@ -158,9 +158,13 @@ impl Engine {
         let mut verdicts = state::verdicts(hosts);
         verdicts.retain(|host, verdict| {
             let is_elsewhere = self.bindings.led_elsewhere(host, began.answers);
-            // Nobody knows where it looked in vain.
-            let is_nowhere = matches!(verdict, HostVerdict::Down(_))
-                && self.bindings.was_addressless(host, began.answers);
+            let is_nowhere = match *verdict {
+                HostVerdict::Down(reason) => {
+                    let bindings = &self.bindings;
+                    bindings.may_have_looked_nowhere(host, reason, began.answers)
+                }
+                HostVerdict::Up | HostVerdict::Unknown(_) => false,
+            };
             !is_elsewhere && !is_nowhere && !self.latest.is_later(id, host, began)
         });
         self.leave_out_disabled(id, &mut verdicts);

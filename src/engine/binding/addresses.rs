@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::engine::binding::Part;
 use crate::engine::binding::former::Former;
-use crate::engine::event::HostVerdict;
+use crate::engine::event::{HostVerdict, Reason};
 use crate::engine::section::wanted::Lookup;
 use crate::lvs::{Family, GivenWeight};
 use crate::model::{HostName, ServiceId};
@@ -49,8 +49,23 @@ struct Name {
     v6: Usable,
     /// When it last began to lead elsewhere.
     turned: Tick,
-    /// When it first had an address.
-    found: Option<Tick>,
+    /// How it came by its first address.
+    found: Option<Found>,
+}
+
+/// How a name came by its first address.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    at: Tick,
+    looked: Looked,
+}
+
+/// Whether a name was looked up in vain before it had its first address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looked {
+    /// The first answer had the address: whoever looked it up beside us found it, too.
+    AtOnce,
+    InVain,
 }
 
 /// The usable address of one family.
@@ -85,7 +100,10 @@ impl Addresses {
         if let Some(name) = self.names.get_mut(host) {
             let usable = name.family_mut(Family::of(address));
             usable.current.get_or_insert(address);
-            name.found.get_or_insert(0);
+            name.found.get_or_insert(Found {
+                at: 0,
+                looked: Looked::AtOnce,
+            });
         }
     }
 
@@ -119,7 +137,11 @@ impl Addresses {
             }
         }
         if name.v4.current.is_some() || name.v6.current.is_some() {
-            name.found.get_or_insert(tick);
+            let looked = match name.answer {
+                None => Looked::AtOnce,
+                Some(_) => Looked::InVain,
+            };
+            name.found.get_or_insert(Found { at: tick, looked });
         }
         name.answer = Some(answer.clone());
         true
@@ -141,10 +163,19 @@ impl Addresses {
             .is_some_and(|name| name.found.is_none())
     }
 
-    /// Whether a name got its first address after that time.
-    pub(super) fn was_addressless(&self, host: &HostName, tick: Tick) -> bool {
+    /// Whether a check that began at that time and failed for this reason may have looked at no
+    /// server, since the name had no address yet. While the first look-up went on, a check that
+    /// got beyond its own was at a server.
+    pub(super) fn may_have_looked_nowhere(
+        &self,
+        host: &HostName,
+        reason: Reason,
+        tick: Tick,
+    ) -> bool {
         let found = self.names.get(host).and_then(|name| name.found);
-        found.is_some_and(|found| found > tick)
+        found.is_some_and(|found| {
+            found.at > tick && (found.looked == Looked::InVain || reason == Reason::Dns)
+        })
     }
 
     /// The address that counts.

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use crate::engine::binding::addresses::Tick;
 use crate::engine::binding::judge::{Attendance, Judge};
 use crate::engine::binding::{Bindings, Part};
-use crate::engine::event::{Action, HostVerdict};
+use crate::engine::event::{Action, HostVerdict, Reason};
 use crate::engine::section::count::Opinion;
 use crate::lvs::{Family, VirtualServiceKey};
 use crate::model::{HostName, ServiceId};
@@ -62,9 +62,16 @@ impl Bindings {
         self.addresses.is_addressless(host)
     }
 
-    /// Whether a name got its first address after so many answers had been heard.
-    pub(crate) fn was_addressless(&self, host: &HostName, answers: Tick) -> bool {
-        self.addresses.was_addressless(host, answers)
+    /// Whether a check that began when so many answers had been heard, and failed for this reason,
+    /// may have looked at no server, since the name had no address yet.
+    pub(crate) fn may_have_looked_nowhere(
+        &self,
+        host: &HostName,
+        reason: Reason,
+        answers: Tick,
+    ) -> bool {
+        self.addresses
+            .may_have_looked_nowhere(host, reason, answers)
     }
 
     /// Takes out of a report what it says about changed addresses, and remembers it. `said` is
