@@ -93,7 +93,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::clock::Clock;
 use crate::daemon::applier::Applier;
 use crate::daemon::boot::Boot;
-use crate::daemon::chronicle::{Chronicle, Way};
+use crate::daemon::chronicle::Chronicle;
 use crate::daemon::control::Ask;
 use crate::daemon::health::{Hang, Watchdog};
 use crate::daemon::histories::Histories;
@@ -106,7 +106,7 @@ use crate::daemon::permissions::{Permissions, PermissionsError, Waiting};
 use crate::daemon::readings::Readings;
 use crate::daemon::reload::Reloaded;
 use crate::daemon::requests::Reset;
-use crate::daemon::role::{News, RoleSources, Takeover};
+use crate::daemon::role::{News, RoleSources, Takeover, speaking};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
 use crate::daemon::server::Server;
@@ -117,7 +117,7 @@ use crate::daemon::tripwire::Tripwire;
 use crate::engine::Engine;
 use crate::engine::event::{Action, AlertCall, Event, Note, TableOutcome, Trap, Wish};
 use crate::lvs::Desired;
-use crate::pair::{Facts, Pulse, RoleKeeper, Speaking};
+use crate::pair::{Facts, Pulse, RoleKeeper, Way};
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{Duty, LoadOptions};
 use crate::wire::reload::RefusedReload;
@@ -455,14 +455,11 @@ impl Daemon {
             .send_replace(Arc::new(self.engine.desired().clone()));
     }
 
+    /// Where an alert goes that is called now.
     fn way(&self) -> Way {
         match self.load.duty {
             Duty::Observe => Way::Nowhere,
-            Duty::Work if !self.role.speaks() => Way::Held,
-            Duty::Work => match self.outbox.speaking_now() {
-                Speaking::Speaks => Way::Out,
-                Speaking::Silent => Way::Waits,
-            },
+            Duty::Work => Way::of(speaking(&self.role), self.outbox.speaking_now()),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! | which role is acted upon, and since when | `keeper` |
 //! | what is told, held, forgotten and taken over | `post` |
 //! | does a director tell people | `speaking` |
+//! | where does an alert go that is called now | `way` |
 //! | may messages leave at this moment | `lease` |
 //! | has the other director heard of a number before people do | `answers` |
 //! | did this director stand still, and what is it to hear before messages leave again | `pulse` |
@@ -37,6 +38,7 @@ mod settings;
 mod speaking;
 mod sync;
 pub mod talk;
+mod way;
 
 pub use accord::{Accord, Discord, Saying};
 pub use answers::Answers;
@@ -50,3 +52,4 @@ pub use role::{Facts, Found, Role, RoleStanding, SaidRole, Sight, VipStanding};
 pub use settings::{PairSettings, Speak, Vip};
 pub use speaking::Speaking;
 pub use sync::SyncSettings;
+pub use way::Way;

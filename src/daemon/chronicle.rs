@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::daemon::chronicle::alerts::OpenAlert;
-pub(super) use crate::daemon::chronicle::alerts::Way;
 use crate::daemon::chronicle::table::TableTrouble;
 use crate::daemon::syslog;
 use crate::engine::event::{

@@ -262,10 +262,11 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixDatagram;
 
     use super::*;
-    use crate::daemon::chronicle::{Chronicle, Way};
+    use crate::daemon::chronicle::Chronicle;
     use crate::engine::event::{DeliveryOutcome, Note, SectionNews};
     use crate::engine::fixture::{model_of, service};
     use crate::model::{HostName, ServiceId};
+    use crate::pair::Way;
     use crate::time::Wall;
 
     /// What syslog gets of what is logged: priority and text.

@@ -3,6 +3,7 @@
 use crate::daemon::chronicle::{Chronicle, SUMMARY_MAX};
 use crate::daemon::syslog;
 use crate::engine::event::{AlertCall, AlertId, DeliveryOutcome};
+use crate::pair::Way;
 use crate::pair::post::OVERTAKEN;
 use crate::text::cut;
 use crate::time::Wall;
@@ -19,20 +20,6 @@ pub(super) struct OpenAlert {
     way: Way,
     /// Of which service, and what; none once it was said what became of it.
     subject: Option<(String, String)>,
-}
-
-/// Where an alert goes from the outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::daemon) enum Way {
-    /// Out, to those who are to be told.
-    Out,
-    /// It waits, though this director is to tell people: until the table was looked at since the
-    /// takeover, or its role and the peer were heard.
-    Waits,
-    /// It waits: the other director of the pair tells people.
-    Held,
-    /// An observer sends nothing.
-    Nowhere,
 }
 
 impl Chronicle {
