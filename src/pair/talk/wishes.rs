@@ -289,17 +289,6 @@ impl Wishes {
         self.entries.iter().map(|(key, entry)| entry.told(key))
     }
 
-    /// How many are wished, and how many tombstones there are.
-    #[must_use]
-    pub fn count(&self) -> (usize, usize) {
-        let wished = self
-            .entries
-            .values()
-            .filter(|it| it.value.is_some())
-            .count();
-        (wished, self.entries.len() - wished)
-    }
-
     /// Wishes of the peer's that were not taken, for want of room or since nobody could have said
     /// them; each time that they were told.
     #[must_use]

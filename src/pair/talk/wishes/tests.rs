@@ -25,6 +25,12 @@ struct Director {
     journal: BTreeMap<String, Value>,
 }
 
+/// How many are wished, and how many tombstones there are.
+fn counted(wishes: &Wishes) -> (usize, usize) {
+    let wished = wishes.all().filter(|it| it.value.is_some()).count();
+    (wished, wishes.all().count() - wished)
+}
+
 impl Director {
     fn named(name: u64) -> Self {
         Self {
@@ -145,7 +151,7 @@ fn a_wish_reaches_the_peer_and_so_does_its_end() {
     two.say(at(12), "watch a", None);
     link(at(13), &mut one, &mut two);
     assert!(one.level.is_empty() && two.level.is_empty());
-    assert_eq!(one.wishes.count(), (0, 1));
+    assert_eq!(counted(&one.wishes), (0, 1));
 }
 
 #[test]
@@ -230,11 +236,11 @@ fn nobody_says_the_last_word_and_the_number_is_bounded() {
     for n in 0..WISHES_MAX + 10 {
         wishes.hear(wish(n.to_string(), 1 + i64::try_from(n).unwrap(), None));
     }
-    assert_eq!(wishes.count(), (0, WISHES_MAX));
+    assert_eq!(counted(&wishes), (0, WISHES_MAX));
     assert_eq!(wishes.left_out(), 13);
     wishes.look(at(1), 1, Cause::Person, level(&[("ours", 1)]));
     assert_eq!(wishes.tidy(at(1)), ["peer wish 0"]);
-    assert_eq!(wishes.count(), (1, WISHES_MAX - 1));
+    assert_eq!(counted(&wishes), (1, WISHES_MAX - 1));
     assert!(
         !wishes.entries.contains_key("0"),
         "the oldest tombstone went"
@@ -393,7 +399,7 @@ fn a_tombstone_is_forgotten_some_day_and_what_is_wished_is_not() {
     let age = i64::try_from(TOMB_AGE.as_secs()).unwrap();
     assert_eq!(wishes.tidy(at(20 + age)), [""; 0]);
     assert_eq!(wishes.tidy(at(21 + age)), ["peer wish a"]);
-    assert_eq!(wishes.count(), (1, 0));
+    assert_eq!(counted(&wishes), (1, 0));
 }
 
 #[test]
