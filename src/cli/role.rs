@@ -10,7 +10,8 @@ use crate::cli::output::{Output, Tone, complain};
 use crate::cli::{Outcome, USAGE, WhereArgs, refused};
 use crate::client::Client;
 use crate::pair::role::Source;
-use crate::pair::{InstanceName, Role, State};
+use crate::pair::{Facts, InstanceName, Role, State};
+use crate::text::counted;
 use crate::wire;
 use crate::wire::role::{PeerRow, RoleAnswer, SaidRow, SyncRow};
 
@@ -166,7 +167,7 @@ fn print(answer: &RoleAnswer, out: &mut Output) -> std::io::Result<()> {
             vip.address, vip.role, vip.why
         ))?;
     }
-    for line in said_lines(&answer.said) {
+    for line in said_lines(answer) {
         out.line(&line)?;
     }
     if let Some(fifo) = &answer.fifo {
@@ -224,8 +225,10 @@ pub(super) fn sync_lines(sync: Option<&SyncRow>, out: &mut Output) -> std::io::R
     Ok(())
 }
 
-/// What was said of the instances that count; how many others there are.
-fn said_lines(said: &[SaidRow]) -> Vec<String> {
+/// What was said of the instances that count; how many others there are, and for how many words
+/// there was no room.
+fn said_lines(answer: &RoleAnswer) -> Vec<String> {
+    let said = &answer.said;
     let counting = said.iter().filter(|said| said.counts);
     let mut lines: Vec<String> = counting
         .map(|said| format!("said {}", said_line(said)))
@@ -236,6 +239,12 @@ fn said_lines(said: &[SaidRow]) -> Vec<String> {
         others => lines.push(format!(
             "said of {others} instances more, which do not count (see --json)"
         )),
+    }
+    if answer.unkept > 0 {
+        let (words, most) = (counted(answer.unkept, "word"), Facts::INSTANCES_MAX);
+        lines.push(format!(
+            "not kept: {words} on instances beyond the {most} that are known"
+        ));
     }
     lines
 }
@@ -266,7 +275,7 @@ pub(super) fn time(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pair::{Facts, PairSettings, RoleKeeper, SaidRole};
+    use crate::pair::{PairSettings, RoleKeeper, SaidRole};
     use crate::time::{Mono, Now, Wall};
 
     fn words(text: &str) -> Result<Wanted, String> {
@@ -319,13 +328,38 @@ mod tests {
         for number in 0..300 {
             hear(&format!("A{number}"));
         }
-        let lines = said_lines(&RoleAnswer::of(&keeper, now).said);
+        let lines = said_lines(&RoleAnswer::of(&keeper, now));
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(
             lines[0].starts_with("said VI_9: MASTER by the FIFO"),
             "{lines:?}"
         );
         assert!(lines[1].contains("300 instances more"), "{lines:?}");
+    }
+
+    #[test]
+    fn words_on_instances_that_have_no_place_are_counted() {
+        let now = Now {
+            wall: Wall::from_seconds(0),
+            mono: Mono::ZERO,
+        };
+        let settings = PairSettings {
+            notify_instance: Some("VI_9".parse().unwrap()),
+            ..PairSettings::default()
+        };
+        let mut keeper = RoleKeeper::new(settings, Facts::default(), now);
+        let mut last_line = |number: usize| {
+            let name = format!("A{number}").parse().unwrap();
+            keeper.hear(Some(name), State::Master, Source::Fifo, now.wall);
+            said_lines(&RoleAnswer::of(&keeper, now)).pop().unwrap()
+        };
+        for number in 0..Facts::INSTANCES_MAX {
+            assert!(last_line(number).starts_with("said of "), "{number}");
+        }
+        let unkept = "not kept: 1 word on instances beyond the 512 that are known";
+        assert_eq!(last_line(600), unkept);
+        let unkept = "not kept: 2 words on instances beyond the 512 that are known";
+        assert_eq!(last_line(600), unkept);
     }
 
     #[test]

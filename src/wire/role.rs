@@ -32,6 +32,9 @@ pub struct RoleAnswer {
     pub vips: Vec<VipRow>,
     /// What was said last of each instance.
     pub said: Vec<SaidRow>,
+    /// How often something was said of an instance for which there is no place, since the start.
+    #[serde(default)]
+    pub unkept: u64,
     /// The FIFO of the file.
     pub fifo: Option<FifoRow>,
     /// Why nobody can see whether the addresses are here.
@@ -200,6 +203,7 @@ impl RoleAnswer {
                     counts,
                 })
                 .collect(),
+            unkept: keeper.unkept(),
             fifo: None,
             blind: match &facts.sight {
                 Sight::Blind(why) => Some(why.clone()),
