@@ -14,11 +14,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::task::JoinSet;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Wire, WireId};
-use crate::monitor::dial::{addresses, connect_to};
+use crate::monitor::dial::{Attempts, Trouble, addresses};
 use crate::names::Names;
 
 /// How long a connection may take to be made, name look-up included.
@@ -137,19 +138,21 @@ async fn hold(wire: Wire, names: Names, let_go: oneshot::Receiver<()>, noticed: 
         let watch = Stopwatch::start();
         let finding = tokio::time::timeout(CONNECT_LIMIT, addresses(host, &names)).await;
         let left = CONNECT_LIMIT.saturating_sub(watch.elapsed());
-        Some((finding.ok()?.ok()?, left))
+        Some(Attempts::new(finding.ok()?.ok()?, port, left))
     };
-    let making = async |(addresses, limit)| {
-        let made = connect_to(host, addresses, port, limit).await;
-        made.ok().map(|(stream, _)| stream)
+    let making = async |attempts: &mut Attempts| {
+        let made = attempts.next().await?;
+        Some(made.map(|(stream, _)| stream))
     };
     hold_found(finding, making, let_go, noticed).await
 }
 
-/// Waits until it is known where to connect to, and only then begins to.
+/// Waits until it is known where to connect to, makes the connection to the first address that takes
+/// it, and waits for its end; an end that has come already counts before a wish to let go of it.
+/// `making` tries the next address, and says that there is none left.
 async fn hold_found<Found>(
     finding: impl Future<Output = Option<Found>>,
-    making: impl AsyncFnOnce(Found) -> Option<TcpStream>,
+    mut making: impl AsyncFnMut(&mut Found) -> Option<Result<TcpStream, Trouble>>,
     mut let_go: oneshot::Receiver<()>,
     noticed: Duration,
 ) -> End {
@@ -158,36 +161,31 @@ async fn hold_found<Found>(
         _ = &mut let_go => return End::LetGo,
         found = finding => found,
     };
-    let Some(found) = found else {
+    let Some(mut found) = found else {
         return End::Tripped;
     };
-    hold_made(making(found), let_go, noticed).await
-}
-
-/// Waits until a connection is made, and for its end; an end that has come already counts before a
-/// wish to let go of it.
-async fn hold_made(
-    making: impl Future<Output = Option<TcpStream>>,
-    mut let_go: oneshot::Receiver<()>,
-    noticed: Duration,
-) -> End {
-    let mut making = pin!(making);
-    let made = tokio::select! { biased;
-        made = &mut making => made,
-        _ = &mut let_go => {
-            // The server may have it already, and sees its end as soon as it is made. Both have one
-            // limit: the check has waited since then.
-            let leaving = async {
-                if let Some(mut stream) = making.await {
-                    leave(&mut stream).await;
-                }
-            };
-            let _ = tokio::time::timeout(noticed, leaving).await;
-            return End::LetGo;
+    let mut stream = loop {
+        let mut attempt = pin!(making(&mut found));
+        tokio::select! { biased;
+            made = &mut attempt => match made {
+                Some(Ok(stream)) => break stream,
+                // Whoever let go of it meanwhile waits for no other address.
+                Some(Err(_)) if is_let_go(&mut let_go) => return End::LetGo,
+                Some(Err(_)) => {}
+                None => return End::Tripped,
+            },
+            _ = &mut let_go => {
+                // The server may have it already, and sees its end as soon as it is made. Both have
+                // one limit: the check has waited since then.
+                let leaving = async {
+                    if let Some(Ok(mut stream)) = attempt.await {
+                        leave(&mut stream).await;
+                    }
+                };
+                let _ = tokio::time::timeout(noticed, leaving).await;
+                return End::LetGo;
+            }
         }
-    };
-    let Some(mut stream) = made else {
-        return End::Tripped;
     };
     tokio::select! { biased;
         () = until_its_end(&mut stream) => return End::Tripped,
@@ -195,6 +193,11 @@ async fn hold_made(
     }
     let _ = tokio::time::timeout(noticed, leave(&mut stream)).await;
     End::LetGo
+}
+
+/// Whether it was let go of: nothing is ever sent.
+fn is_let_go(let_go: &mut oneshot::Receiver<()>) -> bool {
+    let_go.try_recv() != Err(TryRecvError::Empty)
 }
 
 /// Closes it on our side, and waits until its server has closed it too.
@@ -320,7 +323,7 @@ mod tests {
             let (found, finding) = oneshot::channel::<()>();
             let (kept, let_go) = oneshot::channel();
             let begun = Cell::new(false);
-            let making = async |()| {
+            let making = async |(): &mut ()| {
                 begun.set(true);
                 std::future::pending().await
             };
@@ -347,7 +350,8 @@ mod tests {
             let (made, making) = oneshot::channel();
             let (kept, let_go) = oneshot::channel();
             let mut over = Box::pin(async {
-                let end = hold_made(async { making.await.ok() }, let_go, 2 * SOON).await;
+                let one = async |making: &mut oneshot::Receiver<_>| making.await.ok().map(Ok);
+                let end = hold_found(async { Some(making) }, one, let_go, 2 * SOON).await;
                 assert_eq!(end, End::LetGo);
             });
             assert!(!has_ended(&mut over).await, "it is being made");
@@ -359,6 +363,44 @@ mod tests {
             drop(server);
             over.await;
         });
+    }
+
+    #[test]
+    fn no_further_address_is_tried_for_one_that_was_let_go_of() {
+        for let_go_first in [true, false] {
+            with(async |_| {
+                let (failed, failing) = oneshot::channel();
+                let (kept, let_go) = oneshot::channel();
+                let begun = Cell::new(0);
+                let attempt = async |failing: &mut Option<oneshot::Receiver<Trouble>>| {
+                    begun.set(begun.get() + 1);
+                    match failing.take() {
+                        Some(failing) => failing.await.ok().map(Err),
+                        None => std::future::pending().await,
+                    }
+                };
+                let mut over = Box::pin(async {
+                    let finding = async { Some(Some(failing)) };
+                    let end = hold_found(finding, attempt, let_go, 2 * SOON).await;
+                    assert_eq!(end, End::LetGo);
+                });
+                assert!(!has_ended(&mut over).await, "the first address is tried");
+                if let_go_first {
+                    drop::<oneshot::Sender<()>>(kept);
+                    assert!(!has_ended(&mut over).await, "its server may have it");
+                    failed.send(Trouble::unknown("no route")).unwrap();
+                } else {
+                    // Both in the same moment.
+                    failed.send(Trouble::unknown("no route")).unwrap();
+                    drop::<oneshot::Sender<()>>(kept);
+                }
+                assert!(
+                    has_ended(&mut over).await,
+                    "no server has it: {let_go_first}"
+                );
+                assert_eq!(begun.get(), 1, "{let_go_first}");
+            });
+        }
     }
 
     #[test]

@@ -120,30 +120,52 @@ pub(crate) async fn connect(
     let watch = Stopwatch::start();
     let addresses = addresses(host, names).await?;
     let limit = limit.saturating_sub(watch.elapsed());
-    connect_to(host, addresses, port, limit).await
-}
-
-/// The same where the addresses of the host are known.
-pub(crate) async fn connect_to(
-    host: &str,
-    addresses: Vec<IpAddr>,
-    port: u16,
-    limit: Duration,
-) -> Result<(TcpStream, SocketAddr), Trouble> {
-    let watch = Stopwatch::start();
+    let mut attempts = Attempts::new(addresses, port, limit);
     let mut first = None;
-    let count = u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-    for (left, address) in (1..=count).rev().zip(addresses) {
-        let peer = SocketAddr::new(address, port);
-        let share = limit.saturating_sub(watch.elapsed()) / left;
-        let trouble = match timeout(share, TcpStream::connect(peer)).await {
-            Ok(Ok(stream)) => return Ok((stream, peer)),
-            Ok(Err(error)) => Trouble::from_io(&error, peer),
-            Err(_) => Trouble::down(Reason::Timeout, format!("no answer from {peer}")),
+    while let Some(attempt) = attempts.next().await {
+        match attempt {
+            Ok(made) => return Ok(made),
+            Err(trouble) => first.get_or_insert(trouble),
         };
-        first.get_or_insert(trouble);
     }
     Err(first.unwrap_or_else(|| Trouble::down(Reason::Dns, format!("{host} has no address"))))
+}
+
+/// The addresses of a host that are still to be tried, one after the other.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    addresses: std::vec::IntoIter<IpAddr>,
+    port: u16,
+    /// For all together.
+    limit: Duration,
+    watch: Stopwatch,
+}
+
+impl Attempts {
+    /// All of them; the time begins now.
+    pub(crate) fn new(addresses: Vec<IpAddr>, port: u16, limit: Duration) -> Self {
+        Self {
+            addresses: addresses.into_iter(),
+            port,
+            limit,
+            watch: Stopwatch::start(),
+        }
+    }
+
+    /// Connects to the next one, in its share of the time that is left; none where there is none.
+    pub(crate) async fn next(&mut self) -> Option<Result<(TcpStream, SocketAddr), Trouble>> {
+        let left = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
+        let peer = SocketAddr::new(self.addresses.next()?, self.port);
+        let share = self.limit.saturating_sub(self.watch.elapsed()) / left;
+        Some(match timeout(share, TcpStream::connect(peer)).await {
+            Ok(Ok(stream)) => Ok((stream, peer)),
+            Ok(Err(error)) => Err(Trouble::from_io(&error, peer)),
+            Err(_) => {
+                let text = format!("no answer from {peer}");
+                Err(Trouble::down(Reason::Timeout, text))
+            }
+        })
+    }
 }
 
 #[cfg(test)]
