@@ -147,9 +147,9 @@ async fn hold(wire: Wire, names: Names, let_go: oneshot::Receiver<()>, noticed: 
     hold_found(finding, making, let_go, noticed).await
 }
 
-/// Waits until it is known where to connect to, makes the connection to the first address that takes
-/// it, and waits for its end; an end that has come already counts before a wish to let go of it.
-/// `making` tries the next address, and says that there is none left.
+/// Waits until it is known where to connect to, makes the connection to the first address that
+/// takes it, and waits for its end; an end that has come already counts before a wish to let go of
+/// it. `making` tries the next address, and says that there is none left.
 async fn hold_found<Found>(
     finding: impl Future<Output = Option<Found>>,
     mut making: impl AsyncFnMut(&mut Found) -> Option<Result<TcpStream, Trouble>>,
