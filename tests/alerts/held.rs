@@ -12,6 +12,7 @@ use lvsmon::pair::talk;
 use lvsmon::time::Mono;
 use tokio::sync::mpsc;
 
+use super::bounds::Log;
 use super::harness::{
     LIMIT, Mailroom, block_on, call, program_call, quick, settings, spooled, until,
 };
@@ -110,6 +111,53 @@ fn the_standby_holds_and_tells_after_a_takeover_what_the_active_did_not() {
     assert_eq!(mails[0].to, ["boss@b.example"]);
     let id = mails[0].header("X-Lvsmon-Event");
     assert_eq!(id, "farm/ping/1795215956/failure/2", "the same id");
+}
+
+/// Its call was said to wait by a daemon that is no more.
+#[test]
+fn what_waited_before_a_restart_is_said_to_be_sent_when_it_was() {
+    let test = "what_waited_before_a_restart_is_said_to_be_sent_when_it_was";
+    if !have_relay(test) {
+        return;
+    }
+    let relay = Relay::start(&[]);
+    let (state, log) = (TempDir::new(), Log::default());
+    let (program, ran) = page(&state);
+    let _listening = log.listen();
+    let said = |what: &str| log.count(&format!("alert sent, which had waited{what}"));
+    block_on(async {
+        // Those of one moment are one mail.
+        let settings = settings(&state, &relay.url(), Duration::from_millis(1), quick());
+        let before = start(settings.clone(), Speaking::Silent, None);
+        let mail = |number, service| call(number, service, "mail.alert", &["ops@b.example"]);
+        for (number, service) in [(1, "http"), (2, "ping"), (3, "smtp")] {
+            before.outbox.send(mail(number, service));
+        }
+        before.outbox.send(program_call(4, "http", &program, &[]));
+        until("four held", || before.outbox.held() == 4).await;
+        drop(before);
+        let mut after = start(settings.clone(), Speaking::Silent, None);
+        until("held again", || after.outbox.held() == 4).await;
+        // What is called once more is said by whoever calls it.
+        after.outbox.send(mail(3, "smtp"));
+        after.outbox.speak(Speaking::Speaks);
+        assert_eq!(after.done(1).await, [(3, DeliveryOutcome::Done)]);
+        until("an empty spool", || spooled(&state).is_empty()).await;
+        until("the program", || ran.exists()).await;
+        until("three said", || said("") == 3).await;
+        // What this director sent at once had never waited.
+        after.outbox.send(mail(5, "dns"));
+        assert_eq!(after.done(1).await, [(5, DeliveryOutcome::Done)]);
+    });
+    assert_eq!(said(""), 3);
+    for (service, to) in [
+        ("http", "ops@b.example"),
+        ("ping", "ops@b.example"),
+        ("http", "own.alert"),
+    ] {
+        let what = format!(" service=\"farm/{service}\" what=\"failure alert to {to}\"");
+        assert_eq!(said(&what), 1, "{what}");
+    }
 }
 
 #[test]

@@ -3,14 +3,15 @@
 //! One task owns everything. It never waits for a delivery, only for the disk; while it does,
 //! calls wait in its inbox and deliveries under way go on. What comes in is handled in
 //! `intake`, what comes of deliveries in `outcome`, what the other director tells, told or calls
-//! otherwise in `held`, what was told and must outlive a restart in `ledger`, what waits of
-//! programs in `programs`.
+//! otherwise in `held`, what was said before the start to wait in `waited`, what was told and must
+//! outlive a restart in `ledger`, what waits of programs in `programs`.
 
 mod held;
 mod intake;
 mod ledger;
 mod outcome;
 mod programs;
+mod waited;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use tokio::task::{Id, JoinSet};
 use crate::alert::webhook::{Poster, place};
 use crate::clock::Clock;
 use crate::daemon::outbox::courier::programs::ProgramFiles;
+use crate::daemon::outbox::courier::waited::Waited;
 use crate::daemon::outbox::door::Door;
 use crate::daemon::outbox::group;
 use crate::daemon::outbox::jobs::{self, Content, JobReport, MailJob, WebhookJob};
@@ -88,6 +90,8 @@ pub(super) struct Courier {
     program_files: ProgramFiles,
     /// Contents that are not on the disk (yet).
     memory: BTreeMap<u64, Arc<Item>>,
+    /// What was said before this start to wait.
+    waited: Waited,
     /// Files to delete with a message, beside its own: parts of a group whose seal the disk
     /// did not take.
     extra_files: BTreeMap<u64, Vec<u64>>,
@@ -201,6 +205,7 @@ impl Courier {
             programs: Programs::default(),
             program_files: ProgramFiles::default(),
             memory: BTreeMap::new(),
+            waited: Waited::default(),
             extra_files: BTreeMap::new(),
             trash: Vec::new(),
             is_loaded: false,
@@ -279,6 +284,7 @@ impl Courier {
         }
         let now = self.clock.now();
         for (number, bytes, item) in items {
+            self.waited.load(number, &item);
             if let Destination::Program(_) = &item.destination {
                 self.load_program(number, bytes, item);
             } else if let Some(entry) = entry_of(&item, bytes, now.mono, Origin::Spool) {
@@ -395,6 +401,7 @@ impl Courier {
             let is_kept = result.is_err();
             self.queue.sealed(&group, &seal.message_id, bytes, is_kept);
             self.post.seal(&group.members);
+            self.waited.seal(&group.members);
             match result {
                 Ok(()) => self.trash.extend(others),
                 Err(why) => {

@@ -92,6 +92,7 @@ impl Courier {
                 self.forget_message(number, entry, why);
             } else if let Some(call) = self.programs.take_out(number) {
                 self.needs_no_file(number);
+                self.waited.forget(number);
                 let over = |delivery| {
                     let done = |alert| Event::AlertDone { alert, delivery };
                     call.waiting.map(done)

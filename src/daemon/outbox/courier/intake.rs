@@ -174,6 +174,7 @@ impl Courier {
         match self.post.admit(number, letter, is_same) {
             Admission::Taken => {}
             Admission::Known(known) => {
+                self.waited.forget(known);
                 self.queue.add_call(known, call);
                 return None;
             }

@@ -61,6 +61,7 @@ impl Courier {
                     }
                     self.reached(number);
                 } else {
+                    self.waited.forget(number);
                     self.post.gone(number);
                 }
                 if let Some(why) = &fault {
@@ -128,6 +129,7 @@ impl Courier {
 
     /// Somebody has it.
     fn reached(&mut self, number: u64) {
+        self.waited.sent(number);
         let events = self.post.delivered(number);
         self.people_know(events);
     }
@@ -162,6 +164,7 @@ impl Courier {
         result: Result<(), DeliveryOutcome>,
     ) {
         self.memory.remove(&number);
+        self.waited.forget(number);
         self.post.gone(number);
         let extra = self.extra_files.remove(&number).unwrap_or_default();
         self.trash.extend(extra.into_iter().chain([number]));

@@ -105,6 +105,7 @@ impl Courier {
         match self.post.admit(number, letter, is_same) {
             Admission::Taken => {}
             Admission::Known(known) => {
+                self.waited.forget(known);
                 if let Some(known) = self.programs.waiting_call(known) {
                     known.waiting = Some(call.id);
                 }
@@ -147,6 +148,7 @@ impl Courier {
         let most = self.settings.limits.program_queue;
         if let Some(dropped) = self.programs.push(call, most) {
             self.post.gone(dropped.number);
+            self.waited.forget(dropped.number);
             self.needs_no_file(dropped.number);
             self.refuse(&dropped.call, TOO_MANY);
         }

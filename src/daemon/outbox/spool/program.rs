@@ -63,6 +63,11 @@ impl KeptProgram {
         }
     }
 
+    /// As the file names it.
+    pub(in crate::daemon::outbox) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Who is reached, as directors call it among themselves.
     pub(super) fn receiver(&self) -> Arc<str> {
         receiver(&self.command())
