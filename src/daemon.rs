@@ -126,7 +126,7 @@ use life::Signal;
 pub use life::{DaemonError, Ready, StartOptions, run};
 
 /// Events that wait for the loop. Senders wait for room, so nothing is lost; the depth only
-/// evens out bursts of deliveries and names.
+/// evens out bursts of deliveries.
 const INBOX_MAX: usize = 1_024;
 
 /// What the loop woke up for.
@@ -299,6 +299,7 @@ impl Daemon {
             text = self.tests.read() => Wake::Tested(text),
             Some(ask) = self.asks.recv() => Wake::Ask(ask),
             Some(read) = self.state_reads.next() => Wake::StateRead(read),
+            answers = self.names.answers() => Wake::Event(Event::Resolved(answers)),
             Some(event) = self.inbox.recv() => Wake::Event(event),
             () = self.scribe.idle() => Wake::Written,
             wire = self.tripwire.ended() => Wake::Event(Event::Tripped(wire)),
@@ -334,7 +335,7 @@ impl Daemon {
             | Event::HostChecked { .. }
             | Event::Operator(_)
             | Event::Trap(_)
-            | Event::Resolved { .. }
+            | Event::Resolved(_)
             | Event::Reload { .. }
             | Event::Peer(_)
             | Event::PeerDelivered(_)

@@ -241,9 +241,7 @@ impl Engine {
             Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
             Event::Trap(trap) => self.trapped(now, trap, &mut actions),
             Event::Tripped(wire) => self.tripped(now, wire),
-            Event::Resolved { host, answer } => {
-                actions.extend(self.bindings.resolved(&host, &answer));
-            }
+            Event::Resolved(answers) => actions.extend(self.bindings.resolved(&answers)),
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
             Event::Reload { model, memory } => self.reload(now, model, memory, &mut actions),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use lvsmon::engine::Engine;
 use lvsmon::engine::event::{
-    Action, Ended, Event, HostResult, HostVerdict, Reason, Report, Run, RunId, TableLook,
+    Action, Ended, Event, HostResult, HostVerdict, Reason, Report, Resolved, Run, RunId, TableLook,
     TableOutcome, WireId,
 };
 use lvsmon::engine::saved::Saved;
@@ -128,7 +128,7 @@ impl World {
             Coming::Ends(run, report) => self.tell(Event::RunEnded { run, report }),
             Coming::Resolved(host) => {
                 let answer = Ok(vec![host.as_str().parse().expect("an address")]);
-                self.tell(Event::Resolved { host, answer });
+                self.tell(Event::Resolved(vec![Resolved { host, answer }]));
             }
             Coming::Tripped(wire) => {
                 if self.wires.remove(&wire).is_some() {

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::daemon::store;
 use crate::engine::Engine;
-use crate::engine::event::{Action, Event, TableLook, TableOutcome};
+use crate::engine::event::{Action, Event, Resolved, TableLook, TableOutcome};
 use crate::engine::saved::Saved;
 use crate::ipvs::Backend;
 use crate::model::{Globals, Model};
@@ -56,19 +56,19 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
                 let answer = answer
                     .map(|answer| answer.addresses)
                     .map_err(|error| error.to_string());
-                Event::Resolved { host, answer }
+                Resolved { host, answer }
             });
         }
     }
+    let mut answers = Vec::new();
     let resolve = async {
         while let Some(ended) = lookups.join_next().await {
-            if let Ok(event) = ended {
-                engine.handle(clock.now(), event);
-            }
+            answers.extend(ended);
         }
     };
     // Names that take longer are shown as not resolved.
     let _ = tokio::time::timeout(LOOKUP_LIMIT, resolve).await;
+    engine.handle(clock.now(), Event::Resolved(answers));
     let mut backend = Backend::open(model.globals.ipvs_backend, &model.globals.statedir);
     let mut seen = TableOutcome::default();
     match backend.look_where(|_| true).await {

@@ -322,7 +322,7 @@ fn start(
         table: TableOutcome::default(),
         runner: Runner::new(Tools::new(names.clone()), events.clone()),
         tripwire: Tripwire::new(names.clone()),
-        names: NameKeeper::new(names, events.clone(), loaded.hosts),
+        names: NameKeeper::new(clock, names, loaded.hosts),
         taken: outbox.taken(),
         peer: Peer::of(globals, saved, &engine, clock, deliveries),
         engine,

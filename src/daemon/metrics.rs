@@ -75,7 +75,7 @@ impl Tally {
             | Event::HostChecked { .. }
             | Event::Operator(_)
             | Event::Trap(_)
-            | Event::Resolved { .. }
+            | Event::Resolved(_)
             | Event::Reload { .. }
             | Event::Peer(_)
             | Event::PeerDelivered(_)

@@ -1,9 +1,9 @@
 //! Looks names up for the engine, and again when their answer grows old (D8).
 //!
 //! One task for each name that the engine asked for, asleep between look-ups. The engine
-//! hears the first answer and then only changes; the order of addresses is no change. How a
-//! name is looked up, and that a good answer outlives an outage of the resolver, is
-//! [`crate::names`]' business.
+//! hears the first answer and then only changes, those that come together together; the order of
+//! addresses is no change. How a name is looked up, and that a good answer outlives an outage of
+//! the resolver, is [`crate::names`]' business.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,10 +12,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::clock::Clock;
 use crate::config::Place;
-use crate::engine::event::Event;
+use crate::engine::event::Resolved;
 use crate::model::{BoundServers, HostName, Model};
 use crate::names::Names;
+use crate::time::Mono;
 
 /// Bounds of the time between two look-ups of a good answer: no resolver is flooded because
 /// of a lifetime of 0, no change is missed for longer than an hour.
@@ -24,25 +26,49 @@ const REFRESH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_se
 /// Time to the next look-up after an error: soon, because real servers may wait for it.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long the first answer waits for others: the engine looks at a whole section for an event with
+/// names of it, so some thousand answers are to come in a few events. A new address waits for its
+/// first good check in any case.
+const GATHERED_FOR: Duration = Duration::from_millis(50);
+
+/// Answers that are told at once, and answers on their way to that. Who has one more waits for room,
+/// so nothing is lost.
+const TOGETHER_MAX: usize = 4_096;
+
 /// The names that are kept fresh.
 #[derive(Debug)]
 pub(super) struct NameKeeper {
+    clock: Clock,
     names: Names,
-    events: mpsc::Sender<Event>,
+    tell: mpsc::Sender<Resolved>,
+    told: mpsc::Receiver<Resolved>,
+    gathered: Gathered,
     tasks: JoinSet<()>,
     handles: BTreeMap<HostName, AbortHandle>,
     /// Where each name, in small letters, first stands in the file.
     places: watch::Sender<Places>,
 }
 
+/// Answers that are told together.
+#[derive(Debug, Default)]
+struct Gathered {
+    answers: Vec<Resolved>,
+    /// When they are; none while there is no answer.
+    due: Option<Mono>,
+}
+
 /// Where each name, in small letters, first stands in the configuration.
 type Places = BTreeMap<String, Place>;
 
 impl NameKeeper {
-    pub(super) fn new(names: Names, events: mpsc::Sender<Event>, places: Places) -> Self {
+    pub(super) fn new(clock: Clock, names: Names, places: Places) -> Self {
+        let (tell, told) = mpsc::channel(TOGETHER_MAX);
         Self {
+            clock,
             names,
-            events,
+            tell,
+            told,
+            gathered: Gathered::default(),
             tasks: JoinSet::new(),
             handles: BTreeMap::new(),
             places: watch::Sender::new(places),
@@ -54,12 +80,27 @@ impl NameKeeper {
     pub(super) fn want(&mut self, host: HostName) {
         // Ended tasks (addresses, stopped names) would pile up otherwise.
         while self.tasks.try_join_next().is_some() {}
-        let (names, events) = (self.names.clone(), self.events.clone());
-        let keep = keep_fresh(names, host.clone(), events, self.places.subscribe());
+        let (names, tell) = (self.names.clone(), self.tell.clone());
+        let keep = keep_fresh(names, host.clone(), tell, self.places.subscribe());
         let handle = self.tasks.spawn(keep);
         if let Some(old) = self.handles.insert(host, handle) {
             old.abort();
         }
+    }
+
+    /// The answers that came since, as soon as there is one and others had time to come. Cancel
+    /// safe: what was gathered waits for the next call.
+    pub(super) async fn answers(&mut self) -> Vec<Resolved> {
+        let Gathered { answers, due } = &mut self.gathered;
+        while let Some(room) = TOGETHER_MAX.checked_sub(answers.len()).filter(|it| *it > 0) {
+            tokio::select! { biased;
+                _ = self.told.recv_many(answers, room) => {
+                    due.get_or_insert_with(|| self.clock.now().mono.after(GATHERED_FOR));
+                }
+                () = self.clock.sleep_until_some(*due) => break,
+            }
+        }
+        std::mem::take(&mut self.gathered).answers
     }
 
     /// Where a name first stands in the file, as `FILE:LINE`.
@@ -104,7 +145,7 @@ fn wanted_hosts(model: &Model) -> BTreeSet<&HostName> {
 async fn keep_fresh(
     names: Names,
     host: HostName,
-    events: mpsc::Sender<Event>,
+    tell: mpsc::Sender<Resolved>,
     places: watch::Receiver<Places>,
 ) {
     let is_address = host.as_str().parse::<IpAddr>().is_ok();
@@ -126,7 +167,7 @@ async fn keep_fresh(
             told = Some(answer.clone());
             let host = host.clone();
             // The loop is gone: so is the need for names.
-            if events.send(Event::Resolved { host, answer }).await.is_err() {
+            if tell.send(Resolved { host, answer }).await.is_err() {
                 return;
             }
         }
@@ -155,6 +196,22 @@ fn place(host: &HostName, places: &Places) -> Option<String> {
 mod tests {
     use super::*;
     use crate::config::load_text;
+
+    #[test]
+    fn names_that_are_answered_meanwhile_are_told_at_once() {
+        let name = |at: u8| format!("w{at}").into_boxed_str();
+        let known = (0..100).map(|at| (name(at), vec![IpAddr::from([10, 0, 0, at])]));
+        let names = Names::system().knowing(known.collect());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let answers = runtime.unwrap().block_on(async {
+            let mut keeper = NameKeeper::new(Clock::start(), names, Places::new());
+            (0..100).for_each(|at| keeper.want(HostName::new(&name(at))));
+            keeper.answers().await
+        });
+        assert_eq!(answers.len(), 100, "{answers:?}");
+    }
 
     #[test]
     fn names_of_lines_and_of_sections_are_kept_over_a_reload_and_no_others() {

@@ -41,7 +41,6 @@ mod survey;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +48,7 @@ use serde::Serialize;
 
 use crate::engine::desired::{RealServerView, service};
 use crate::engine::event::{
-    Action, HostVerdict, Note, Reason, SectionNews, ServerChange, TableOutcome,
+    Action, HostVerdict, Note, Reason, Resolved, SectionNews, ServerChange, TableOutcome,
 };
 use crate::engine::manual::{EntryKey, Manual};
 use crate::engine::saved::{Record, Saved};
@@ -283,24 +282,26 @@ impl Bindings {
         actions
     }
 
-    /// A name was looked up (D8).
-    pub(crate) fn resolved(
-        &mut self,
-        host: &HostName,
-        answer: &Result<Vec<IpAddr>, String>,
-    ) -> Vec<Action> {
+    /// Names were looked up (D8).
+    pub(crate) fn resolved(&mut self, answers: &[Resolved]) -> Vec<Action> {
         let mut actions = Vec::new();
-        self.tick += 1;
-        let changed = self.addresses.changes(host);
-        if self.addresses.answered(host, answer, self.tick) {
-            self.settle_unused();
-            if !changed && self.addresses.changes(host) {
+        let (mut keys, mut steady) = (BTreeSet::new(), Vec::new());
+        for Resolved { host, answer } in answers {
+            self.tick += 1;
+            let changed = self.addresses.changes(host);
+            if self.addresses.answered(host, answer, self.tick) {
+                keys.extend(self.by_host.get(host).into_iter().flatten().copied());
+                steady.extend((!changed).then_some(host));
+            }
+        }
+        self.settle_unused();
+        for host in steady {
+            if self.addresses.changes(host) {
                 self.forget_streaks(host);
             }
-            let mut keys = self.by_host.get(host).cloned().unwrap_or_default();
-            keys.extend(self.change_addresses(&mut actions));
-            self.decide(&keys, &mut actions);
         }
+        keys.extend(self.change_addresses(&mut actions));
+        self.decide(&keys, &mut actions);
         actions
     }
 

@@ -70,13 +70,9 @@ pub enum Event {
     Operator(Wish),
     /// A report that came by the network, already authorised.
     Trap(Trap),
-    /// A name was looked up (D8); sent at first and whenever the answer changes.
-    Resolved {
-        /// The name.
-        host: HostName,
-        /// Its addresses, or why there are none.
-        answer: Result<Vec<IpAddr>, String>,
-    },
+    /// Names were looked up (D8); each is told at first and whenever its answer changes. All that
+    /// came meanwhile is told at once: what follows for a table is worked out once for all of it.
+    Resolved(Vec<Resolved>),
     /// What became of an [`AlertCall`]. Nothing follows from it here (D33). It is told all the
     /// same: it comes by one queue with [`Event::Delivered`], in one order, and the shell reads
     /// both.
@@ -109,6 +105,15 @@ pub enum Event {
     Delivered(Vec<Arc<str>>),
     /// Operators said this on the other director.
     PeerWishes(Vec<PeerWish>),
+}
+
+/// What a name came to when it was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The name.
+    pub host: HostName,
+    /// Its addresses, or why there are none.
+    pub answer: Result<Vec<IpAddr>, String>,
 }
 
 /// What a reset does to states and counters.

@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use super::farm::{Farm, WebServer};
-use crate::support::{have, is_root, lvsmon_path, skip};
+use super::farm::{Farm, SOON, WebServer};
+use crate::support::{have, is_root, lvsmon_path, skip, wait_until};
 
 /// Whether the test can give the daemon a hosts file; says so where not.
 fn can_give_hosts(test: &str) -> bool {
@@ -234,4 +234,32 @@ fn what_serves_at_a_first_start_stays_until_the_names_of_the_file_have_addresses
     assert!(!farm.log().contains("delete real server"), "{}", farm.log());
     farm.break_server(1);
     farm.wait_for_table(&[(2, 5)]);
+}
+
+/// So many names in one section would take the daemon half a minute, one after the other.
+const MANY: usize = 2_000;
+
+#[test]
+fn clients_are_answered_while_some_thousand_names_get_their_addresses() {
+    let name = "clients_are_answered_while_some_thousand_names_get_their_addresses";
+    if !can_give_hosts(name) {
+        return;
+    }
+    let mut farm = Farm::new();
+    let address = |at: usize| format!("127.1.{}.{}", at / 250, at % 250 + 1);
+    let names: Vec<String> = (0..MANY).map(|at| format!("w{at}")).collect();
+    let lines = (0..MANY).map(|at| format!("{} w{at}\n", address(at)));
+    let (globals, port) = (farm.globals(), farm.port);
+    farm.configure(&format!(
+        "{globals}\nhostgroup www {}\n\nvirtual 10.0.0.3:{port}\n    real www\n    service none\n",
+        names.join(" ")
+    ));
+    start_again_with_hosts(&mut farm, &lines.collect::<String>());
+    farm.client();
+    let in_table = || farm.folder.read("state/table").matches("\n-a").count();
+    wait_until("all servers in the table", SOON, || {
+        let output = farm.output(&["health"]);
+        assert!(output.status.success(), "{output:?}");
+        in_table() == MANY
+    });
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use lvsmon::engine::event::{Ended, Event, HostResult, HostVerdict, Memory, Reason, Report};
+use lvsmon::engine::event::{
+    Ended, Event, HostResult, HostVerdict, Memory, Reason, Report, Resolved,
+};
 use lvsmon::lvs::{ConnectionCounts, RealServerKey};
 use lvsmon::model::HostName;
 use lvsmon::time::{Wall, timeval};
@@ -144,10 +146,10 @@ fn doing(words: &[&str]) -> Result<Doing, String> {
         ["reset"] => Doing::Reload(Change::None, Memory::Forgotten),
         ["resolved", host, answer @ ..] => {
             let addresses: Result<Vec<_>, _> = answer.iter().map(|text| text.parse()).collect();
-            Doing::Tell(Box::new(Event::Resolved {
+            Doing::Tell(Box::new(Event::Resolved(vec![Resolved {
                 host: HostName::new(host),
                 answer: Ok(addresses.map_err(|_| "not an address")?),
-            }))
+            }])))
         }
         [service, rest @ ..] => Doing::Report {
             service: (*service).to_owned(),

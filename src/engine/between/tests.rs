@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::depend::{Expression, Form};
 use crate::engine::event::{
-    Ended, Event, HostResult, Memory, Note, Run, ServerChange, Status, TableLook, TableOutcome,
-    Trap, Wire,
+    Ended, Event, HostResult, Memory, Note, Resolved, Run, ServerChange, Status, TableLook,
+    TableOutcome, Trap, Wire,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::said::{BackOff, TripwireView};
@@ -252,9 +252,9 @@ fn a_check_is_about_the_address_that_its_name_had_when_it_began() {
     model.virtual_services.push(both);
     let mut play = Play::new(model);
     play.look();
-    let resolved = |address: &str| Event::Resolved {
-        host: HostName::new("w1"),
-        answer: Ok(vec![address.parse().unwrap()]),
+    let resolved = |address: &str| {
+        let (host, answer) = (HostName::new("w1"), Ok(vec![address.parse().unwrap()]));
+        Event::Resolved(vec![Resolved { host, answer }])
     };
     play.tell(resolved("10.1.0.1"));
     play.check(&[]);

@@ -9,6 +9,8 @@ mod random;
 mod sections;
 mod wishes;
 
+use std::net::IpAddr;
+
 use super::*;
 use crate::engine::event::{Aim, Cause, RealServerName, TableLook, TableOutcome};
 use crate::engine::fixture;
@@ -246,13 +248,14 @@ impl Farm {
     fn resolves(&mut self, host: &str, answer: &str) {
         let addresses = answer.split(' ').filter(|word| !word.is_empty());
         let addresses: Vec<IpAddr> = addresses.map(|word| word.parse().unwrap()).collect();
-        let actions = self.bindings.resolved(&HostName::new(host), &Ok(addresses));
+        let (host, answer) = (HostName::new(host), Ok(addresses));
+        let actions = self.bindings.resolved(&[Resolved { host, answer }]);
         self.perform(actions);
     }
 
     fn fails_to_resolve(&mut self, host: &str) {
-        let answer = Err("no such name".to_owned());
-        let actions = self.bindings.resolved(&HostName::new(host), &answer);
+        let (host, answer) = (HostName::new(host), Err("no such name".to_owned()));
+        let actions = self.bindings.resolved(&[Resolved { host, answer }]);
         self.perform(actions);
     }
 

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::engine::event::{
-    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Run, Status, TableLook,
+    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Resolved, Run, Status, TableLook,
     TableOutcome, Target, Trap, Wish,
 };
 use crate::engine::fixture::{self, at, seconds};
@@ -845,7 +845,7 @@ impl Play {
     fn leads(&mut self, name: &str, address: &str) {
         let host = HostName::new(name);
         let answer = Ok(vec![address.parse().unwrap()]);
-        self.tell(Event::Resolved { host, answer });
+        self.tell(Event::Resolved(vec![Resolved { host, answer }]));
     }
 
     /// Ends the oldest check of an address that its name has left.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lvsmon::engine::event::{Event, Report, RunId};
+use lvsmon::engine::event::{Event, Report, Resolved, RunId};
 use lvsmon::model::HostName;
 use lvsmon::pair::talk::Word;
 use lvsmon::time::Mono;
@@ -93,7 +93,7 @@ impl World {
             }
             Coming::Resolved(side, life, host) if self.is_of(side, life) => {
                 let answer = Ok(vec![host.as_str().parse().unwrap()]);
-                self.tell(side, Event::Resolved { host, answer });
+                self.tell(side, Event::Resolved(vec![Resolved { host, answer }]));
             }
             Coming::Look(side, life) if self.is_of(side, life) => self.look(side),
             Coming::Relay(side, life) if self.is_of(side, life) => self.relay(side),

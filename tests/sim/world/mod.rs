@@ -329,7 +329,7 @@ impl World {
             | Event::Deadline
             | Event::RunEnded { .. }
             | Event::Trap(_)
-            | Event::Resolved { .. }
+            | Event::Resolved(_)
             | Event::AlertDone { .. }
             | Event::HistoryRead(_)
             | Event::Table(_)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lvsmon::engine::desired::RealServerView;
-use lvsmon::engine::event::{Contested, Event, TableLook, TableOutcome};
+use lvsmon::engine::event::{Contested, Event, Resolved, TableLook, TableOutcome};
 use lvsmon::lvs::diff::{diff, missing, owned};
 use lvsmon::lvs::{
     Command, ConnectionCounts, Connections, Desired, Forwarding, RealServer, RealServerKey,
@@ -59,7 +59,7 @@ impl World {
             self.moves_under_a_check(host, addresses);
         }
         let host = host.clone();
-        self.tell(Event::Resolved { host, answer });
+        self.tell(Event::Resolved(vec![Resolved { host, answer }]));
     }
 
     /// A check that goes on says nothing where the name leads elsewhere since, and does not fail

@@ -35,7 +35,7 @@ impl Play {
     fn leads(&mut self, name: &str, address: &str) -> Vec<Action> {
         let host = HostName::new(name);
         let answer = Ok(vec![address.parse().unwrap()]);
-        self.tell(Event::Resolved { host, answer })
+        self.tell(Event::Resolved(vec![Resolved { host, answer }]))
     }
 
     /// Where the checks go that look at addresses of before.
@@ -231,7 +231,7 @@ fn a_server_whose_name_got_a_second_address_is_judged_by_its_own() {
     let both = ["10.1.0.1", "10.1.0.5"].map(|it| it.parse().unwrap());
     let host = HostName::new("w1");
     let answer = Ok(both.to_vec());
-    play.tell(Event::Resolved { host, answer });
+    play.tell(Event::Resolved(vec![Resolved { host, answer }]));
     play.wait();
     let run = play.going.as_ref().unwrap();
     assert_eq!(run.addresses[&HostName::new("w1")], both[..1]);

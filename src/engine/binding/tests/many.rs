@@ -52,6 +52,39 @@ fn effort(count: usize, is_filled: bool) -> u64 {
     crate::effort::looks(|| look(&mut bindings, &table))
 }
 
+/// How much is looked up when so many names of one section are answered at once, all with an
+/// address or all without.
+fn effort_of_names(count: usize, are_known: bool) -> u64 {
+    let names: Vec<String> = (0..count).map(|at| format!("w{at}")).collect();
+    let text = format!(
+        "hostgroup web {}\n\nwatch web\n service http\n  interval 10s\n  monitor \
+         http.monitor\n\nvirtual 10.1.0.1:80\n real web\n service web:http\n",
+        names.join(" ")
+    );
+    let model = Arc::new(crate::config::load_text(&text).unwrap().0);
+    let mut bindings = Bindings::new(&model, &Saved::default(), at(0.0));
+    let answer = |(at, name): (usize, &String)| Resolved {
+        host: HostName::new(name),
+        answer: match are_known {
+            true => Ok(vec![IpAddr::from([10, 2, 0, u8::try_from(at).unwrap()])]),
+            false => Err("no such name".to_owned()),
+        },
+    };
+    let answers: Vec<Resolved> = names.iter().enumerate().map(answer).collect();
+    crate::effort::looks(|| assert_ne!(bindings.resolved(&answers), []))
+}
+
+#[test]
+fn names_that_are_answered_at_once_cost_one_look_at_each_of_their_section() {
+    for are_known in [true, false] {
+        let [some, more, most] = [20, 40, 60].map(|count| effort_of_names(count, are_known));
+        assert!(
+            some > 0 && most - more == more - some,
+            "{some} {more} {most}"
+        );
+    }
+}
+
 #[test]
 fn a_look_that_shows_one_section_otherwise_costs_no_look_at_the_others() {
     for is_filled in [false, true] {
