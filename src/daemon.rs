@@ -86,6 +86,7 @@ mod tripwire;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -120,6 +121,7 @@ use crate::lvs::Desired;
 use crate::pair::{Facts, Pulse, RoleKeeper, Way};
 use crate::protocol::known_file::KnownFiles;
 use crate::site::{Duty, LoadOptions};
+use crate::time::Mono;
 use crate::wire::reload::RefusedReload;
 
 use life::Signal;
@@ -128,6 +130,11 @@ pub use life::{DaemonError, Ready, StartOptions, run};
 /// Events that wait for the loop. Senders wait for room, so nothing is lost; the depth only
 /// evens out bursts of deliveries.
 const INBOX_MAX: usize = 1_024;
+
+/// A turn of the loop that takes this long is followed by one of everybody else. By itself tokio
+/// sees to that after 128 ready things in a row, and a client's question and answer take some such
+/// rounds: where each thing takes 20 ms, the client's ten seconds are over before.
+const LONG: Duration = Duration::from_millis(1);
 
 /// What the loop woke up for.
 #[derive(Debug)]
@@ -237,6 +244,7 @@ impl Daemon {
         self.role_holds();
         loop {
             let wake = self.next().await;
+            let began = self.clock.now().mono;
             self.tell_of_a_hang();
             match wake {
                 Wake::Hang => {}
@@ -264,6 +272,7 @@ impl Daemon {
                 Wake::Publish => self.publish(),
                 Wake::TellPeer => self.tell_peer(),
             }
+            self.give_way(began).await;
         }
     }
 
@@ -310,6 +319,18 @@ impl Daemon {
             () = std::future::ready(()), if self.is_unpublished => Wake::Publish,
             () = clock.sleep_until_some(tell_at) => Wake::TellPeer,
         }
+    }
+
+    /// Lets everybody else have a turn where that of the loop, which began then, was long.
+    async fn give_way(&mut self, began: Mono) {
+        if self.clock.now().mono.since(began) < LONG {
+            return;
+        }
+        // All that is ready may take long too, and the table would wait for all of it.
+        if self.is_unpublished {
+            self.publish();
+        }
+        tokio::task::yield_now().await;
     }
 
     /// Tells the engine one event and performs what it says. The answer is what came of a
