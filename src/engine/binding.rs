@@ -488,12 +488,19 @@ impl Bindings {
         }
         let told = self.told.remove(&key).unwrap_or_default();
         let mut tell = BTreeMap::new();
+        let mut news: BTreeMap<Option<ServiceId>, Vec<(HostName, String)>> = BTreeMap::new();
         for (host, (service, text)) in survey.problems {
             if told.get(&host) != Some(&text) {
-                let host = Some(host.clone());
-                actions.push(mend_note((key, service), host, text.clone()));
+                let new = (host.clone(), text.clone());
+                news.entry(service).or_default().push(new);
             }
             tell.insert(host, text);
+        }
+        let held = self.held_until(key);
+        for (service, mut new) in news {
+            // What is said of it is more than of the others.
+            new.sort_by_key(|(host, _)| Some(host) != held);
+            actions.extend(mend_notes((key, service), new));
         }
         if !tell.is_empty() {
             self.told.insert(key, tell);
@@ -536,6 +543,31 @@ impl Bindings {
             .saturating_add(limit)
             .saturating_add(skew)
     }
+}
+
+/// What a person should mend about these words: a note about each, or where name servers are gone
+/// and there would be thousands, one about all of them, with the first in full.
+fn mend_notes(
+    of: (VirtualServiceKey, Option<ServiceId>),
+    news: Vec<(HostName, String)>,
+) -> Vec<Action> {
+    /// As many are noted singly, or named in the one note; the rest is counted.
+    const NAMED_MAX: usize = 5;
+    let (Some((first, text)), Some(more)) = (news.first(), news.len().checked_sub(NAMED_MAX + 1))
+    else {
+        let singly = news.into_iter();
+        return singly
+            .map(|(host, text)| mend_note(of, Some(host), text))
+            .collect();
+    };
+    let named = news.iter().take(NAMED_MAX).map(|(host, _)| host.as_str());
+    let text = format!(
+        "{} servers ({} and {} more), the first: {text}; lvsmon table shows all",
+        news.len(),
+        named.collect::<Vec<&str>>().join(", "),
+        more + 1,
+    );
+    vec![mend_note(of, Some(first.clone()), text)]
 }
 
 /// What a person should mend about a line, or about a section.

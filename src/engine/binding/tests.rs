@@ -253,9 +253,13 @@ impl Farm {
         self.perform(actions);
     }
 
-    fn fails_to_resolve(&mut self, host: &str) {
-        let (host, answer) = (HostName::new(host), Err("no such name".to_owned()));
-        let actions = self.bindings.resolved(&[Resolved { host, answer }]);
+    fn fails_to_resolve(&mut self, hosts: &str) {
+        let failed = |host| Resolved {
+            host: HostName::new(host),
+            answer: Err("no such name".to_owned()),
+        };
+        let answers: Vec<Resolved> = hosts.split(' ').map(failed).collect();
+        let actions = self.bindings.resolved(&answers);
         self.perform(actions);
     }
 

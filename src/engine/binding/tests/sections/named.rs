@@ -192,3 +192,43 @@ fn which_name_keeps_what_is_said() {
     let again = story.farm().said();
     assert!(!again.iter().any(|it| it.contains(expected)), "{again:?}");
 }
+
+/// What a person is told to mend when these names lead nowhere, for a section or for a line.
+fn told(names: &str, is_section: bool) -> Vec<String> {
+    let hosts = names.replace(' ', ",");
+    let mut farm = if is_section {
+        let lines = lines(&hosts, "");
+        let mut story = of_lines(&lines.each_ref().map(String::as_str), both_serve());
+        story.farm.take().unwrap()
+    } else {
+        Farm::new(&[format!("web/http {hosts} {VS} each").as_str()])
+    };
+    farm.said();
+    farm.fails_to_resolve(names);
+    let said = farm.said();
+    // It is said once.
+    farm.fails_to_resolve(names);
+    assert_eq!(farm.said(), Vec::<String>::new());
+    let is_told = |text: &String| text.contains("cannot look up");
+    said.into_iter().filter(is_told).collect()
+}
+
+#[test]
+fn many_names_that_lead_nowhere_are_told_in_one_line_and_first_the_one_that_holds_others() {
+    for is_section in [true, false] {
+        let few = told("w9 w1 w2 w3 w4", is_section);
+        assert_eq!(few.len(), 5, "{few:?}");
+        let many = told("w9 w1 w2 w3 w4 w5 w6 w7", is_section);
+        let [one] = many.as_slice() else {
+            panic!("{many:?}");
+        };
+        let expected = match is_section {
+            true => "8 servers (w9, w1, w2, w3, w4 and 3 more), the first: cannot look up w9: ",
+            false => "8 servers (w1, w2, w3, w4, w5 and 3 more), the first: cannot look up w1: ",
+        };
+        assert!(one.contains(expected), "{one}");
+        assert!(one.contains("lvsmon table shows all"), "{one}");
+        let says_what_stays = one.contains("what the file does not name stays: 10.1.0.1:80");
+        assert_eq!(says_what_stays, is_section, "{one}");
+    }
+}
