@@ -240,6 +240,7 @@ impl Talk {
             speaks: own.speaks,
             numbers: own.numbers,
             time: Wall::default(),
+            steps: self.clock.steps(),
         };
         let is_due = |at: Mono| now.mono.since(at) >= KEEPALIVE;
         let is_other = |told: &Here| (told.role, told.speaks) != (here.role, here.speaks);
@@ -324,7 +325,8 @@ impl Talk {
             }
             Word::Here(here) => {
                 let (theirs, ours) = (here.time.as_micros(), now.wall.as_micros());
-                link.skew.take(now.mono, theirs.saturating_sub(ours));
+                let ahead = theirs.saturating_sub(ours);
+                link.skew.take(now.mono, ahead, here.steps);
                 peer.ahead_micros = link.skew.ahead_micros();
                 let same = |old: &Here| {
                     let time = here.time;

@@ -3,7 +3,8 @@
 //! A word says what that clock was when it was written, and is on its way for an unknown time:
 //! behind a director that was stopped for seconds, or a link that stalled, for seconds. Delay only
 //! ever makes the other clock look slower, so the word that makes it look fastest was the quickest
-//! and is nearest to the truth. Only those of late count, since clocks are set.
+//! and is nearest to the truth. Only those of late count, since clocks are set; and none from before
+//! a time at which a director says that its own was.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::time::{Mono, Now};
 const PERIOD: Duration = DEAD_LIMIT.saturating_add(Duration::from_secs(1));
 
 /// No word is so long on its way: the link would be gone. One that says so much less than those
-/// before is of a clock that was set back.
+/// before is of a clock that was set back, by a director that does not say so.
 const DELAY_MICROS_MAX: i64 = 60_000_000;
 
 /// A clock that is set by less is one that drifts: what that leaves wrong is less than a check
@@ -27,6 +28,8 @@ const STEP_MICROS_MIN: u64 = 100_000;
 pub(super) struct OurClock {
     /// What it said when the monotonic one began, as it stood when it was looked at last.
     began: Option<i64>,
+    /// How often it was set.
+    steps: u64,
 }
 
 impl OurClock {
@@ -40,7 +43,13 @@ impl OurClock {
             return 0;
         }
         self.began = Some(began);
+        self.steps = self.steps.saturating_add(1);
         step
+    }
+
+    /// How often it was set.
+    pub(super) const fn steps(&self) -> u64 {
+        self.steps
     }
 }
 
@@ -50,6 +59,8 @@ pub(super) struct Skew {
     current: Option<Period>,
     /// The quickest word of the period before.
     former: Option<i64>,
+    /// How often the other clock was set by the latest word.
+    steps: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +71,15 @@ struct Period {
 }
 
 impl Skew {
-    /// Takes in a word that came now, by which the other clock is so many microseconds ahead.
-    pub(super) fn take(&mut self, now: Mono, ahead_micros: i64) {
-        if self.ahead_micros().saturating_sub(ahead_micros) > DELAY_MICROS_MAX {
-            *self = Self::default();
+    /// Takes in a word that came now, by which the other clock is so many microseconds ahead and
+    /// was set so many times.
+    pub(super) fn take(&mut self, now: Mono, ahead_micros: i64, steps: u64) {
+        let may_be_late = self.ahead_micros().saturating_sub(ahead_micros) <= DELAY_MICROS_MAX;
+        if steps != self.steps || !may_be_late {
+            *self = Self {
+                steps,
+                ..Self::default()
+            };
         }
         match &mut self.current {
             Some(period) if now.since(period.began) < PERIOD => {

@@ -178,6 +178,13 @@ pub struct Here {
     pub numbers: i64,
     /// Its wall clock.
     pub time: Wall,
+    /// How often that was set while the director ran.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps: u64,
+}
+
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One line.

@@ -132,6 +132,7 @@ fn here_late(at: u64, ahead_ms: i64, late_ms: i64) -> Word {
         speaks: true,
         numbers: 0,
         time: Wall::from_micros(said),
+        steps: 0,
     })
 }
 
@@ -184,6 +185,38 @@ fn a_clock_that_is_set_moves_no_moment_of_the_peers() {
     one.tell(own(&[("http", 9), ("smtp", 9)]));
     let said = one.say(set(8, -hour));
     assert!(matches!(said, Some(Word::Here(_))), "{said:?}");
+}
+
+/// However little it was set: of the words before, none was quicker, they are of another clock.
+#[test]
+fn what_a_peer_tells_by_a_clock_that_was_set_is_right_at_once() {
+    for step in [-30, 30, -2] {
+        let set = |at: u64| Now {
+            wall: Wall::from_micros(now(at).wall.as_micros() + step * 1_000_000),
+            ..now(at)
+        };
+        let (mut one, mut two) = linked();
+        one.tell(own(&[("http", 9)]));
+        for at in 1..6 {
+            carry(now(at), &mut one, &mut two);
+        }
+        let mut outages = own(&[("http", 9)]).outages;
+        for outage in Arc::make_mut(&mut outages).values_mut() {
+            outage.began = set(3).wall;
+        }
+        one.tell(Own {
+            outages,
+            ..own(&[])
+        });
+        while let Some(word) = one.say(set(6)) {
+            let word = Word::of_text(word.text().as_bytes()).unwrap();
+            two.hear(now(6), word).unwrap();
+        }
+        assert_eq!(two.peer().ahead_micros, step * 1_000_000);
+        let outages = two.peer().outages.values();
+        let began: Vec<Wall> = outages.map(|it| it.began).collect();
+        assert_eq!(began, [now(3).wall], "set by {step} s");
+    }
 }
 
 /// However many wishes there are: a storm of messages looks through them once.
