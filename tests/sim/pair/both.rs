@@ -54,6 +54,7 @@ impl World {
         }
         self.heal();
         self.live(100);
+        self.nothing_waits();
     }
 
     /// Who was told of a failure under a number was told its end under that number; how many

@@ -185,7 +185,7 @@ impl Director {
     }
 
     /// Whether it tells people, for all that its role says.
-    fn speaks(&self) -> bool {
+    pub(crate) fn speaks(&self) -> bool {
         match self.speak {
             Speak::Active => self.is_active,
             Speak::Standby => !self.is_active,
