@@ -14,6 +14,7 @@
 mod another;
 mod apart;
 mod both;
+mod clocks;
 mod coming;
 mod director;
 mod frozen;

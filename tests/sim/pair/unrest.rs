@@ -168,8 +168,13 @@ impl World {
             2 => self.random.i64(-7_200_000..7_200_000),
             _ => self.random.i64(-60_000..60_000),
         };
-        self.note(format_args!("the clock of {side} is set by {millis} ms"));
         self.unrest.clocks += 1;
+        self.clock_is_set(side, millis);
+    }
+
+    /// Somebody sets the wall clock of a director that is at work.
+    pub(super) fn clock_is_set(&mut self, side: usize, millis: i64) {
+        self.note(format_args!("the clock of {side} is set by {millis} ms"));
         self.directors[side].set_clock(millis);
         self.tell(side, Event::Deadline);
     }
