@@ -12,7 +12,8 @@ use super::{Mail, World};
 struct Open<'a> {
     /// One outage may have several, if the directors could not agree.
     numbers: BTreeSet<&'a str>,
-    /// When it was told last.
+    /// That by which it was told last, and when.
+    last: i64,
     at: Mono,
 }
 
@@ -20,14 +21,15 @@ impl World {
     /// Who was told of one outage is told of its end before the next, unless the directors could
     /// not agree between those two words, or the one not know of the other: then both numbers have
     /// an end some time. Of one outage with several numbers the first end ends it. Who could not
-    /// hear of an end may go on under that number, and no end follows on that.
+    /// hear of an end may go on under that number, and no end follows on that. Who could not hear
+    /// of the later one tells the earlier one behind it, which only it has seen.
     pub(super) fn nothing_is_told_as_another(&self) {
         let mut open: BTreeMap<&str, Open<'_>> = BTreeMap::new();
         let (mut over, mut late) = (BTreeMap::new(), BTreeSet::new());
         let others = |mail: &&Mail| self.one_outage(&mail.about).is_none();
         for mail in self.mails.iter().filter(others) {
             let id = EventId::of(&mail.event).unwrap();
-            let (place, _) = id.place().unwrap();
+            let (place, number) = id.place().unwrap();
             let known = open.remove(place);
             let is_same = known
                 .as_ref()
@@ -50,18 +52,22 @@ impl World {
                     let mut numbers = known.numbers.clone();
                     let are_two = self.could_not_agree(known.at, mail.at, mail.at);
                     if !is_same && !are_two {
-                        let is_excused = self.could_not_know(known.at, mail.at);
+                        let is_behind = known.last > number;
+                        let is_excused = self.could_not_know(known.at, mail.at)
+                            || (is_behind && self.was_unheard(known.at, mail.at));
                         assert!(is_excused, "{known:?} has no end before {mail:?}");
                         late.append(&mut numbers);
                     }
                     numbers.insert(id.outage);
                     Some(Open {
                         numbers,
+                        last: number,
                         at: mail.at,
                     })
                 }
                 None => Some(Open {
                     numbers: BTreeSet::from([id.outage]),
+                    last: number,
                     at: mail.at,
                 }),
             };
