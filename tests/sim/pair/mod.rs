@@ -5,10 +5,11 @@
 //! files and set clocks; kernels refuse, and hosts come and go within seconds.
 //!
 //! What must hold: every event is delivered, or what makes it needless, and who was told of a
-//! failure, or of what goes wrong with a section, is told of its end; no outage is told under two
-//! numbers, and nothing twice, but where the directors could not hear each other when it began and
-//! changed their roles before they could; when nothing has happened for a while both tables are the
-//! same, and so is what operators wish, which leaves `min_live` unless one of them insisted.
+//! failure, or of what goes wrong with a section, is told of its end, and of what fails on behind
+//! that; no outage is told under two numbers, and nothing twice, but where the directors could not
+//! hear each other when it began and changed their roles before they could; when nothing has
+//! happened for a while both tables are the same, and so is what operators wish, which leaves
+//! `min_live` unless one of them insisted.
 //! `PAIR_SEED=n` plays one seed and tells its story, `PAIR_SEEDS=n` the first n.
 
 mod another;

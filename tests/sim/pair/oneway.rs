@@ -5,6 +5,8 @@
 //! of the two speaks by then. When nothing has happened for a while and both hear each other,
 //! people were told of the end of all that they were told of, and nothing waits that is about it.
 
+mod again;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -79,6 +81,7 @@ impl World {
     /// One director loses its way to the host, or has it back.
     pub(super) fn flip_one_way(&mut self) {
         self.what_was_told_has_its_end();
+        self.what_fails_is_told();
         let side = self.random.usize(..2);
         self.reaches(side, self.one_way.is_cut[side]);
         if self.random.u8(..4) == 0 {
