@@ -45,9 +45,10 @@ use world::World;
 const SEEDS: u64 = 7;
 
 /// And one in which a fallback serves at a restart, one in which a crash takes a server out whose
-/// section waits for three failed checks, and one in which a reload adds a server that an operator
-/// has taken out by another entry.
-const OTHERS: [u64; 3] = [23, 13, 29];
+/// section waits for three failed checks, one in which a reload adds a server that an operator
+/// has taken out by another entry, and one in which a name leads elsewhere while its host is
+/// checked beside a run.
+const OTHERS: [u64; 4] = [23, 13, 29, 117];
 
 /// Virtual time of one seed.
 const HOURS: u64 = 1;

@@ -135,10 +135,12 @@ impl World {
         let is_late = !self.rules.ended(run);
         let known = self.runs.remove(&run);
         let tripped = self.wires.over(run);
-        if let Some(known) = known.as_ref().filter(|it| it.purpose == Purpose::Beside) {
+        let beside = known.as_ref().filter(|it| it.purpose == Purpose::Beside);
+        // One whose name leads elsewhere since is in no run that goes on.
+        if let Some((known, host)) = beside.and_then(|it| Some((it, it.hosts.first()?))) {
             let service = self.engine.model().service(known.service);
             let name = (service.group.to_string(), service.name.to_string());
-            self.wires.beside_is_over(&name, &known.hosts[0]);
+            self.wires.beside_is_over(&name, host);
         }
         if let (Some(service), Ended::NotStarted(_)) = (service, &report.ended) {
             let service = self.engine.model().service(service);
