@@ -46,9 +46,9 @@ const SEEDS: u64 = 7;
 
 /// And one in which a fallback serves at a restart, one in which a crash takes a server out whose
 /// section waits for three failed checks, one in which a reload adds a server that an operator
-/// has taken out by another entry, and one in which a name leads elsewhere while its host is
-/// checked beside a run.
-const OTHERS: [u64; 4] = [23, 13, 29, 117];
+/// has taken out by another entry, one in which a name leads elsewhere while its host is checked
+/// beside a run, and one in which a reset is lost with the last second of the journal.
+const OTHERS: [u64; 5] = [23, 13, 29, 117, 138];
 
 /// Virtual time of one seed.
 const HOURS: u64 = 1;

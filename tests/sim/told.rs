@@ -21,8 +21,9 @@ pub(crate) struct Told {
     alerted: BTreeMap<Key, (u32, Mono)>,
     /// Each event that was told of, and when.
     events: BTreeMap<String, Mono>,
-    /// Recoveries of lately.
-    recovered: BTreeMap<Name, Mono>,
+    /// Services of which people were told problems that are over, or that the daemon was told to
+    /// forget: when that was.
+    over: BTreeMap<Name, Mono>,
     /// Services of which a journal that was cut says less than people were told.
     unsure: BTreeSet<Name>,
 }
@@ -60,10 +61,10 @@ impl Told {
         }
         for action in actions {
             if let Action::Note(Note::ServiceUp { service, .. }) = action {
-                self.comes_back(time, engine, *service, actions);
+                self.comes_back(engine, *service, actions);
             }
         }
-        self.forget_what_is_over(engine);
+        self.forget_what_is_over(time, engine);
     }
 
     /// Once more than `numalerts` is once too often, whatever restarted in between.
@@ -93,7 +94,7 @@ impl Told {
 
     /// A service came back: each period that told of the failure tells of that, or is held
     /// back by a rule that is named.
-    fn comes_back(&mut self, time: Mono, engine: &Engine, id: ServiceId, actions: &[Action]) {
+    fn comes_back(&self, engine: &Engine, id: ServiceId, actions: &[Action]) {
         if engine.service(id).unwrap().first_failure.is_some() {
             // The end of `trapduration` is no recovery (E-2).
             return;
@@ -120,10 +121,9 @@ impl Told {
             });
             assert!(is_said, "nobody hears that {key:?} is back");
         }
-        self.recovered.insert(name, time);
     }
 
-    fn forget_what_is_over(&mut self, engine: &Engine) {
+    fn forget_what_is_over(&mut self, time: Mono, engine: &Engine) {
         if self.alerted.is_empty() && self.unsure.is_empty() {
             return;
         }
@@ -133,6 +133,9 @@ impl Told {
                 good.insert((view.group.to_owned(), view.name.to_owned()));
             }
         }
+        let over = self.alerted.keys().map(|key| &key.0);
+        let over = over.filter(|name| good.contains(*name));
+        self.over.extend(over.map(|name| (name.clone(), time)));
         self.alerted.retain(|key, _| !good.contains(&key.0));
         self.unsure.retain(|name| !good.contains(name));
     }
@@ -163,7 +166,7 @@ impl Told {
                 }
             }
         }
-        self.forget_what_is_over(engine);
+        self.forget_what_is_over(time, engine);
     }
 
     /// The journal of a restart ends at this moment: what was told since may be told again.
@@ -171,9 +174,9 @@ impl Told {
         self.events.retain(|_, at| *at < end);
         let alerted = self.alerted.iter().filter(|(_, (_, at))| *at >= end);
         let alerted = alerted.map(|(key, _)| key.0.clone());
-        let recovered = self.recovered.iter().filter(|(_, at)| **at >= end);
-        let recovered = recovered.map(|(name, _)| name.clone());
-        self.unsure.extend(alerted.chain(recovered));
+        let over = self.over.iter().filter(|(_, at)| **at >= end);
+        let over = over.map(|(name, _)| name.clone());
+        self.unsure.extend(alerted.chain(over));
     }
 }
 
