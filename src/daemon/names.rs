@@ -26,13 +26,13 @@ const REFRESH: (Duration, Duration) = (Duration::from_secs(5), Duration::from_se
 /// Time to the next look-up after an error: soon, because real servers may wait for it.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How long the first answer waits for others: the engine looks at a whole section for an event with
-/// names of it, so some thousand answers are to come in a few events. A new address waits for its
-/// first good check in any case.
+/// How long the first answer waits for others: the engine looks at a whole section for an event
+/// with names of it, so some thousand answers are to come in a few events. A new address waits for
+/// its first good check in any case.
 const GATHERED_FOR: Duration = Duration::from_millis(50);
 
-/// Answers that are told at once, and answers on their way to that. Who has one more waits for room,
-/// so nothing is lost.
+/// Answers that are told at once, and answers on their way to that. Who has one more waits for
+/// room, so nothing is lost.
 const TOGETHER_MAX: usize = 4_096;
 
 /// The names that are kept fresh.

@@ -1,8 +1,8 @@
-//! Seeded simulation of the engine: a world with hosts that flap and move, monitors that hang,
-//! end late or twice, alerts that are given up, a kernel that refuses and that others flush,
-//! meddle with and fight for, services that depend on others, `virtual` sections of all sorts
-//! beside `lvs.alert` lines, idle connections that end with a crash or for nothing, a director that
-//! is cut off from everything, traps, operators with wishes that end by themselves or not, reloads,
+//! Seeded simulation of the engine: a world with hosts that flap and move, monitors that hang, end
+//! late or twice, alerts that are given up, a kernel that refuses and that others flush, meddle
+//! with and fight for, services that depend on others, `virtual` sections of all sorts beside
+//! `lvs.alert` lines, idle connections that end with a crash or for nothing, a director that is cut
+//! off from everything, traps, operators with wishes that end by themselves or not, reloads,
 //! resets, states that are loaded, a wall clock that is set, and restarts from the journal, which
 //! may lack its last second. After every step the invariants are checked:
 //!
@@ -18,9 +18,8 @@
 //! | the end of a held connection is looked at, and what refuses then is out | [`wires`], [`health`] |
 //! | nothing changes while the director is cut off | [`cut_off`] |
 //!
-//! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays
-//! that one alone and shows the end of its story (`SIM_LINES=n` lines), `SIM_SEEDS=n` plays the
-//! first n.
+//! Everything follows from the seed. A failure names it; `SIM_SEED=n cargo test sim` plays that one
+//! alone and shows the end of its story (`SIM_LINES=n` lines), `SIM_SEEDS=n` plays the first n.
 
 mod cut_off;
 mod depend;

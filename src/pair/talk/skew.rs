@@ -3,8 +3,8 @@
 //! A word says what that clock was when it was written, and is on its way for an unknown time:
 //! behind a director that was stopped for seconds, or a link that stalled, for seconds. Delay only
 //! ever makes the other clock look slower, so the word that makes it look fastest was the quickest
-//! and is nearest to the truth. Only those of late count, since clocks are set; and none from before
-//! a time at which a director says that its own was.
+//! and is nearest to the truth. Only those of late count, since clocks are set; and none from
+//! before a time at which a director says that its own was.
 
 use std::time::Duration;
 
