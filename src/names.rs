@@ -2,9 +2,10 @@
 //!
 //! The hosts file and resolv.conf are read again when they change (looked at once a second at
 //! most). Answers of name servers are kept for their lifetime within bounds; while the servers
-//! are gone the last good answer stays and says so. A name that the servers say does not exist
-//! loses its addresses once they have said so for a minute: when the server that knows it is slow,
-//! the next one of resolv.conf answers, and need not know it. Nothing here blocks the runtime.
+//! are gone the last good answer stays and says so, as does one of the hosts file that has lost
+//! the name. A name that the servers say does not exist loses its addresses once they have said
+//! so for a minute: when the server that knows it is slow, the next one of resolv.conf answers,
+//! and need not know it. Nothing here blocks the runtime.
 //! Sources that only nsswitch knows (LDAP, mDNS) are not asked.
 //! Not here: which names to look up and how often (the daemon).
 
@@ -417,13 +418,6 @@ impl Inner {
 impl State {
     /// The answer, if one is at hand; otherwise the look-up is under way when this returns.
     fn ask(&mut self, name: &str, now: Mono, inner: &Arc<Inner>) -> Known {
-        if let Some(addresses) = self.hosts.addresses(name) {
-            return Known::Answer(Ok(Answer {
-                addresses: addresses.to_vec(),
-                fresh_for: HOSTS_FRESH,
-                kept_because: None,
-            }));
-        }
         if !self.known.contains_key(name) {
             self.make_room();
         }
@@ -432,6 +426,14 @@ impl State {
             .entry(name.into())
             .or_insert_with(|| Slot::new(now));
         slot.used = now;
+        if let Some(addresses) = self.hosts.addresses(name) {
+            slot.found_in_file(addresses, now);
+            return Known::Answer(Ok(Answer {
+                addresses: addresses.to_vec(),
+                fresh_for: HOSTS_FRESH,
+                kept_because: None,
+            }));
+        }
         if let Some(answer) = slot.at_hand(now) {
             return Known::Answer(answer);
         }
@@ -505,6 +507,18 @@ impl Slot {
             asked: None,
             used: now,
         }
+    }
+
+    /// The hosts file has it: the last good answer, should the file lose it. Files are emptied
+    /// for a moment while they are written.
+    fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) {
+        let addresses = addresses.to_vec();
+        self.good = Some(Good {
+            addresses,
+            until: now,
+        });
+        self.failed = None;
+        self.denials = 0;
     }
 
     /// What can be said without asking.

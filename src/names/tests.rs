@@ -186,6 +186,37 @@ fn an_edit_of_the_hosts_file_is_seen_without_help() {
 }
 
 #[test]
+fn a_name_that_the_hosts_file_loses_keeps_its_last_address_for_a_minute() {
+    for manner in [DENIES, SILENT] {
+        let place = Place::new(manner);
+        run(async {
+            let names = place.names();
+            // That of an earlier life is older than what the file says.
+            names.remember("web1", "10.0.0.99".parse().unwrap());
+            assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
+            place.write("hosts", "");
+            names.inner.read_files().await;
+            for _ in 1..DENIALS {
+                let kept = names.lookup("web1").await;
+                assert_eq!(addresses(&kept), ["192.0.2.1"]);
+                assert!(kept.unwrap().kept_because.is_some(), "it says so");
+                if manner == SILENT {
+                    return;
+                }
+                age(&names, OLD);
+            }
+            assert!(names.lookup("web1").await.is_err());
+            place.write("hosts", "192.0.2.1 web1\n");
+            names.inner.read_files().await;
+            assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
+            place.write("hosts", "");
+            names.inner.read_files().await;
+            assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
+        });
+    }
+}
+
+#[test]
 fn name_servers_are_asked_once_for_many_callers() {
     let place = Place::new(ANSWERS);
     run(async {

@@ -156,11 +156,14 @@ fn a_server_whose_name_does_not_resolve_is_left_alone_until_it_does() {
     farm.folder
         .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
     farm.wait_for_table(&[(1, 5), (2, 5)]);
-    // A name that is lost later is a failed check like any other, and no end of the daemon.
+    // A name that is lost later takes nothing out: its server is checked where it was.
     farm.folder.write("hosts", "127.0.0.12 web2\n");
+    farm.wait_for_log("no answer, the last good one is kept");
+    farm.wait_for_checks_to_go_on();
+    assert_eq!(farm.in_table(), [(1, 5), (2, 5)].into());
+    farm.break_server(1);
     farm.wait_for_table(&[(2, 5)]);
-    farm.folder
-        .write("hosts", "127.0.0.11 web1\n127.0.0.12 web2\n");
+    farm.mend_server(1);
     farm.wait_for_table(&[(1, 5), (2, 5)]);
     let status = farm.end(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(status.code(), Some(0), "{}", farm.log());

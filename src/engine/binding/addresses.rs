@@ -211,20 +211,19 @@ impl Addresses {
     }
 
     /// Where a name of virtual services of these families is to be checked: where it leads by what
-    /// was heard last, or by what a restart left of it; none for all else. Where it has several
-    /// addresses, or both families, that is the one that counts: another one that is good says
-    /// nothing about the real server.
+    /// was heard last, by what a restart left of it, or, where it leads nowhere any more, by what
+    /// was heard before that; none for all else. Where it has several addresses, or both families,
+    /// that is the one that counts: another one that is good says nothing about the real server.
     pub(super) fn latest(
         &self,
         host: &HostName,
         families: &BTreeSet<Family>,
     ) -> Option<Vec<IpAddr>> {
         let name = self.names.get(host)?;
-        let restored = || [name.v4.current, name.v6.current].into_iter().flatten();
+        let before = || [&name.v4, &name.v6].map(|it| it.next.or(it.current));
         let addresses = match &name.answer {
             Some(Ok(addresses)) => addresses.clone(),
-            Some(Err(_)) => return None,
-            None => restored().collect(),
+            Some(Err(_)) | None => before().into_iter().flatten().collect(),
         };
         let is_of_use = |it: &&IpAddr| families.contains(&Family::of(**it));
         let counts = |it: &&IpAddr| match name.family(Family::of(**it)).current {
@@ -349,8 +348,7 @@ impl Addresses {
         change.map(|change| change.given).unwrap_or_default()
     }
 
-    /// What a person should mend about this word; none where all is well, or where the
-    /// resolver fails while an earlier answer still serves.
+    /// What a person should mend about this word; none where all is well.
     pub(super) fn problem(
         &self,
         host: &HostName,
@@ -368,10 +366,15 @@ impl Addresses {
         if let Some(text) = self.fails_elsewhere(host, name, family, &former) {
             return Some(text);
         }
-        let has_current = name.family(family).current.is_some();
+        let current = name.family(family).current;
+        let has_current = current.is_some();
         match name.answer.as_ref()? {
-            Err(why) if !has_current => Some(format!("cannot look up {host}: {why}")),
-            Err(_) => None,
+            Err(why) => {
+                let counts =
+                    current.map(|it| format!("; until then its address of before, {it}, counts"));
+                let counts = counts.unwrap_or_default();
+                Some(format!("cannot look up {host}: {why}{counts}"))
+            }
             Ok(addresses) => match of_family(addresses, family).as_slice() {
                 [] if !has_current => Some(format!("{host} has no {family_name} address")),
                 [] if self.changing.contains_key(&(host.clone(), family)) => Some(format!(
@@ -381,7 +384,6 @@ impl Addresses {
                 [] | [_] => None,
                 several => {
                     let list: Vec<String> = several.iter().map(ToString::to_string).collect();
-                    let current = name.family(family).current;
                     let counts = current.filter(|it| several.contains(it));
                     let counts = counts.map(|it| format!(", here {it}, which is checked"));
                     Some(format!(

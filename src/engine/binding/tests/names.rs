@@ -4,6 +4,13 @@ use super::*;
 
 const NAMED: [&str; 1] = ["www/http w1,w2 10.0.0.3:80/tcp each"];
 
+/// Where the checks of w1 are to go.
+fn checked(farm: &Farm) -> String {
+    let found = farm.bindings.latest(&HostName::new("w1"));
+    let found = found.into_iter().flatten().map(|it| it.to_string());
+    found.collect::<Vec<String>>().join(" ")
+}
+
 #[test]
 fn names_enter_when_they_are_looked_up() {
     let mut farm = Farm::new(&NAMED);
@@ -54,6 +61,9 @@ fn the_last_good_answer_stays() {
     farm.succeeds("www/http");
     farm.said();
     farm.fails_to_resolve("w1");
+    let said =
+        "cannot look up w1: no such name; until then its address of before, 10.1.0.1, counts";
+    assert_eq!(farm.said(), [said]);
     farm.resolves("w1", "");
     assert!(farm.said().is_empty());
     let stays = [format!("{VS} foreign 10.1.0.1=in")];
@@ -489,13 +499,30 @@ fn a_line_that_names_a_host_of_its_group_does_not_wait_for_the_others() {
 }
 
 #[test]
+fn the_checks_of_a_name_that_leads_nowhere_any_more_go_to_its_address_of_before() {
+    let lines = ["www/http w1", "virtual 10.0.0.3:80/tcp www/http w1"];
+    let mut farm = Farm::new(&lines);
+    farm.fails_to_resolve("w1");
+    assert_eq!(checked(&farm), "");
+    for (address, counts, former) in [("10.1.0.1", "10.1.0.1", 0), ("10.1.0.5", "10.1.0.1", 1)] {
+        farm.resolves("w1", address);
+        farm.said();
+        farm.fails_to_resolve("w1");
+        assert_eq!(checked(&farm), address);
+        assert_eq!(farm.bindings.former(&HostName::new("w1")).len(), former);
+        let said = farm.said();
+        let words = format!("no such name; until then its address of before, {counts}, counts");
+        assert!(said.iter().any(|it| it.contains(&words)), "{said:?}");
+    }
+    farm.succeeds("www/http");
+    let mut farm = farm.restarted(&lines);
+    farm.fails_to_resolve("w1");
+    assert_eq!(checked(&farm), "10.1.0.5");
+}
+
+#[test]
 fn the_checks_of_a_name_with_several_addresses_go_to_the_one_that_counts() {
     let lines = ["www/http w1", "virtual 10.0.0.3:80/tcp www/http w1"];
-    let checked = |farm: &Farm| {
-        let found = farm.bindings.latest(&HostName::new("w1"));
-        let found = found.into_iter().flatten().map(|it| it.to_string());
-        found.collect::<Vec<String>>().join(" ")
-    };
     let mut farm = Farm::new(&lines);
     assert_eq!(checked(&farm), "");
     // Nothing counts yet: whoever asks about the name hears of all.
