@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize};
 
 use super::servers::FRESH_MIN;
 use super::*;
+use crate::daemon::log::tests::told;
 
 /// What the name server in a test does.
 const ANSWERS: u8 = 0;
@@ -403,4 +404,23 @@ fn what_cannot_be_a_name_is_refused_without_asking() {
         }
         assert_eq!(place.server.questions.load(SeqCst), 0);
     });
+}
+
+#[test]
+fn silence_about_many_names_that_have_an_answer_is_a_few_lines() {
+    let place = Place::new(SILENT);
+    let told = told(|| {
+        run(async {
+            let names = place.names();
+            for at in 0..20_u8 {
+                let name = format!("web{at}.test");
+                names.remember(&name, IpAddr::from([10, 0, 0, at]));
+                let silent = Outcome::NoAnswer("silence".to_owned(), Vec::new());
+                names.inner.learn(&name, silent);
+            }
+        });
+    });
+    let is_of_silence = |text: &&String| text.contains("no answer, the last good one is kept");
+    let said = told.iter().map(|(_, text)| text).filter(is_of_silence);
+    assert_eq!(said.count(), 5, "{told:?}");
 }
