@@ -7,8 +7,11 @@
 
 mod alert;
 mod binding;
+mod clients;
 mod declared;
 mod depend;
+mod facility;
+mod listener;
 mod mail;
 mod names;
 mod settings;
@@ -23,17 +26,17 @@ use std::time::Duration;
 
 pub use alert::{AlertCommand, AlertPeriod, AlertProgram, ExitRange, Repeat};
 pub use binding::{Binding, BoundServers, Creation, Ends, Withdraws};
+pub use clients::{ClientPattern, Clients};
 pub use declared::{
     Counts, DeclaredJudge, DeclaredServer, DeclaredService, Fallback, Initial, JudgedBy, MinLive,
     OnExit, OnFailure, OwnRules, WITNESS_ANSWER_MAX, WeightFrom,
 };
 pub use depend::{DependBehavior, DependKind, Dependency, Depth};
+pub use facility::Facility;
+pub use listener::{Bind, Listener, MetricsSettings};
 pub use mail::{MailRelay, MailSettings};
 pub(crate) use names::ServiceNames;
-pub use settings::{
-    AuthSettings, AuthType, Bind, ClientPattern, Clients, DowntimeSettings, Facility,
-    HistorySettings, Listener, MetricsSettings, ProcessSettings,
-};
+pub use settings::{AuthSettings, AuthType, DowntimeSettings, HistorySettings, ProcessSettings};
 pub use tripwire::Tripwire;
 pub use user::MonitorUser;
 
