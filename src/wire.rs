@@ -9,9 +9,10 @@ pub mod metrics;
 pub mod refusal;
 pub mod reload;
 pub mod role;
-pub mod rows;
 pub mod rules;
 pub mod server;
+pub mod services;
+pub mod table;
 pub mod why;
 pub mod wishes;
 

@@ -19,7 +19,7 @@ use crate::ipvs::Backend;
 use crate::model::{Globals, Model};
 use crate::names::Names;
 use crate::wire::role::SyncRow;
-use crate::wire::{Source, TableAnswer, rows};
+use crate::wire::{Source, TableAnswer, table};
 
 /// Longest wait for names where no daemon knows them already.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ async fn compare(model: Arc<Model>, saved: &Saved) -> TableAnswer {
         }
         Err(error) => seen.table = TableLook::Unreadable(error.refusal.to_string()),
     }
-    let mut answer = rows::table(&engine, &seen, Source::File);
+    let mut answer = table::table(&engine, &seen, Source::File);
     answer.sync = sync_without_daemon(&model.globals, &mut backend).await;
     answer
 }

@@ -16,7 +16,7 @@ use crate::site::Duty;
 use crate::wire::refusal::{Refusal, RefusalReason};
 use crate::wire::role::{FifoRow, RoleAnswer};
 use crate::wire::server::Expiry;
-use crate::wire::{Answer, Request, Source, rows, server as wire_server, why};
+use crate::wire::{Answer, Request, Source, server as wire_server, services, table, why};
 
 /// What an observer says to a wish, and to a role: what it decides must be what whoever works
 /// would.
@@ -46,11 +46,11 @@ impl Daemon {
         let answer = match ask.request {
             Request::Table => {
                 let seen = self.seen();
-                let mut answer = rows::table(&self.engine, &seen, self.source());
+                let mut answer = table::table(&self.engine, &seen, self.source());
                 answer.sync = self.role_sources.sync();
                 Answer::Table(answer)
             }
-            Request::Services { from } => Answer::Services(rows::services(&self.engine, from)),
+            Request::Services { from } => Answer::Services(services::services(&self.engine, from)),
             Request::Events { after } => Answer::Events(self.chronicle.after(after)),
             Request::Why { group, service } => {
                 let delivery = |id| self.chronicle.delivery(id);

@@ -21,7 +21,7 @@ use crate::model::HostName;
 use crate::pair::Role;
 use crate::time::Now;
 use crate::wire::role::HealthAnswer;
-use crate::wire::{ServerWanted, ServiceStatus, Source, rows};
+use crate::wire::{ServerWanted, ServiceStatus, Source, services, table};
 
 pub use text::{CONTENT_TYPE, text};
 
@@ -264,7 +264,7 @@ impl EngineMetrics {
         Self {
             services: engine.gauges(now).map(service).collect(),
             virtual_services: virtual_services(engine, actual),
-            cut_off: rows::cut_off(engine).len() as u64,
+            cut_off: table::cut_off(engine).len() as u64,
             skipped_slots: engine.skipped_slots(),
             differences: differences.map(|count| count as u64),
             refused: seen.refused.len() as u64,
@@ -283,7 +283,7 @@ fn service(gauge: Gauge<'_>) -> ServiceMetrics {
     ServiceMetrics {
         group: gauge.group.to_owned(),
         service: gauge.name.to_owned(),
-        status: rows::status(gauge.status),
+        status: services::status(gauge.status),
         runs: match gauge.polling {
             Polling::Runs => true,
             Polling::Held | Polling::Never => false,
@@ -354,7 +354,7 @@ fn section(view: &RealServerView) -> Option<SectionMetrics> {
 /// `found` is none where the table could not be read.
 fn real_server(view: &RealServerView, found: Option<Option<&RealServer>>) -> RealServerMetrics {
     RealServerMetrics {
-        wanted: rows::wanted(view.wish),
+        wanted: table::wanted(view.wish),
         wanted_weight: match view.wish {
             ServerWish::In(settings) => Some(settings.weight.0),
             ServerWish::Out | ServerWish::AsFound => None,

@@ -38,7 +38,8 @@ pub use crate::wire::server::section::{
     BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
 use crate::wire::{
-    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held_up, rows,
+    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held_up, services,
+    table,
 };
 
 /// Bytes of a login name that are kept.
@@ -286,7 +287,7 @@ fn server(
     view: &RealServerView,
     since: Option<Wall>,
 ) -> ServerWhy {
-    let row = rows::server(engine, seen, view);
+    let row = table::server(engine, seen, view);
     let found = view.server.and_then(|server| {
         let table = seen.table.read()?;
         table.get(&view.virtual_service)?.servers.get(&server)
@@ -377,13 +378,13 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         Some(_) => said.verdict,
         None => whole(),
     };
-    let (verdict, reason) = rows::verdict(verdict);
+    let (verdict, reason) = services::verdict(verdict);
     let withdrawals = view.withdrawals.iter();
     let withdraws = withdrawals.filter(|withdrawal| withdrawal.service == id);
     let mut counts = view.counts.iter();
     Some(CheckRow {
         service: format!("{}/{}", service.group, service.name),
-        status: rows::status(service.status),
+        status: services::status(service.status),
         verdict,
         reason,
         text: said.text.into_owned(),
@@ -436,7 +437,7 @@ fn trouble(
         | Command::DeleteService(key) => *key == view.virtual_service,
     };
     let refused = seen.refused.iter().filter(|(command, _)| is_about(command));
-    let refused = refused.map(|(command, why)| rows::undone(source, command, why));
+    let refused = refused.map(|(command, why)| table::undone(source, command, why));
     let is_wanted = matches!(view.wish, ServerWish::In(_));
     let is_missing = is_wanted && seen.missing.contains(&view.virtual_service);
     let missing = is_missing.then(|| {

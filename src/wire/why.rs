@@ -10,7 +10,7 @@ use crate::model::{HostName, MonitorProgram, Service, ServiceId};
 use crate::text;
 use crate::time::{Now, Wall};
 pub use crate::wire::held_up::{DependRow, HeldUpRow};
-use crate::wire::{ServiceRow, ServiceStatus, held_up, rows, rules};
+use crate::wire::{ServiceRow, ServiceStatus, held_up, rules, services};
 
 /// Bytes of the detail in an answer: what fits a few screens.
 const DETAIL_MAX: usize = 4_096;
@@ -277,7 +277,7 @@ pub fn why(
             .map(|entry| sent(entry, delivery(entry.id)))
             .collect(),
         held_back: recent.held.iter().map(held).collect(),
-        service: rows::service(&view),
+        service: services::service(&view),
     })
 }
 
@@ -324,7 +324,7 @@ pub(super) fn result(entry: &ResultEntry) -> ResultRow {
         first: entry.first.seconds(),
         last: entry.last.seconds(),
         count: entry.count,
-        status: rows::status(entry.status),
+        status: services::status(entry.status),
         exit: entry.exit,
         reason: entry.reason,
         summary: entry.summary.to_string(),

@@ -6,7 +6,7 @@ use crate::daemon::chronicle::Chronicle;
 use crate::engine::event::TableOutcome;
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::time::Wall;
-use crate::wire::{Source, rows};
+use crate::wire::{Source, table};
 
 /// What was wrong with the table at the last look, so that it is said once.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Chronicle {
             refused: outcome
                 .refused
                 .iter()
-                .map(|(command, why)| rows::undone(source, command, why))
+                .map(|(command, why)| table::undone(source, command, why))
                 .collect(),
             missing: outcome.missing.iter().copied().collect(),
             kept: (outcome.kept.iter())

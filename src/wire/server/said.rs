@@ -7,7 +7,7 @@ use crate::engine::event::{Reason, Status};
 use crate::engine::recent::{About, HostEntry, ResultEntry};
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
-use crate::wire::{Verdict, rows};
+use crate::wire::{Verdict, services};
 
 /// Results in an answer of a service that decides as a whole: the last ones, equal ones in a row as
 /// one. Of a host there are no more than the engine keeps.
@@ -86,7 +86,7 @@ pub(super) fn kept_since(engine: &Engine, id: ServiceId) -> Option<Wall> {
 }
 
 fn of_host(entry: &HostEntry) -> SaidRow {
-    let (verdict, reason) = rows::verdict(Some(entry.verdict));
+    let (verdict, reason) = services::verdict(Some(entry.verdict));
     SaidRow {
         first: entry.first.seconds(),
         last: entry.last.seconds(),

@@ -529,7 +529,7 @@ fn a_service_that_never_runs_is_named_with_what_it_lacks() {
 #[test]
 fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     let why = |farm: &Farm| -> Vec<String> {
-        let answer = rows::table(&farm.engine, &farm.seen, Source::Daemon);
+        let answer = table::table(&farm.engine, &farm.seen, Source::Daemon);
         let rows = answer.virtual_services[0].real_servers.iter();
         // The kernel's table stays empty here.
         let other = "virtual service is missing";
@@ -634,7 +634,7 @@ fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
     farm.weights = [0, 100];
     farm.check(&[]);
     let row = |farm: &Farm| {
-        let answer = rows::table(&farm.engine, &farm.seen, Source::Daemon);
+        let answer = table::table(&farm.engine, &farm.seen, Source::Daemon);
         let why = &answer.virtual_services[0].real_servers[1].why;
         let why = why.replace("virtual service is missing", "");
         why.trim_end_matches("; ").to_owned()
@@ -658,7 +658,7 @@ fn a_server_with_weight_0_is_said_to_have_it_by_whom() {
     let mut kept = Farm::of(&text);
     kept.weights = [0, 0];
     kept.check(&[]);
-    let rows_of = rows::table(&kept.engine, &kept.seen, Source::Daemon);
+    let rows_of = table::table(&kept.engine, &kept.seen, Source::Daemon);
     let first = &rows_of.virtual_services[0].real_servers[0];
     assert!(
         first
@@ -775,7 +775,7 @@ fn a_verdict_of_a_service_that_never_runs_again_is_said_to_be_kept() {
             "{check:?}"
         );
     }
-    let rows = rows::table(&farm.engine, &farm.seen, Source::Daemon);
+    let rows = table::table(&farm.engine, &farm.seen, Source::Daemon);
     let row = &rows.virtual_services[0].real_servers[1];
     assert!(
         row.why.contains("web/http says refused (it never runs)"),

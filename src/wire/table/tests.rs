@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 
 use super::*;
-use crate::engine::event::{Event, HostResult, Report};
+use crate::engine::event::{Event, HostResult, HostVerdict, Report};
 use crate::engine::fixture::{at, exited};
 use crate::engine::saved::Saved;
 use crate::lvs::diff::owned;

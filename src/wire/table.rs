@@ -1,28 +1,26 @@
-//! From the engine's state to the rows of an answer. Pure; also used without a daemon, on an
-//! engine that was never started.
+//! What does the wanted table look like beside the kernel's, row by row?
+//!
+//! Pure; also used without a daemon, on an engine that was never started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::engine::Engine;
 use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
-use crate::engine::event::{HostVerdict, Reason, Status, TableLook, TableOutcome};
+use crate::engine::event::{TableLook, TableOutcome};
 use crate::engine::manual::{LostWish, ManualView};
-use crate::engine::view::{HostView, ServiceView};
 use crate::lvs::diff::agrees;
 use crate::lvs::{
     Command, ConnectionCounts, DesiredService, RealServer, RealServerKey, ServerWish, ServiceWish,
     Strangers, Table, TableEntry, VirtualServiceKey, Weight,
 };
 use crate::model::{BoundServers, Ends, HostName, Model, ServiceId};
-use crate::time::Wall;
 use crate::wire::contest;
 use crate::wire::server::{self as wire_server, DrainRow};
 use crate::wire::why::CutOffRow;
 use crate::wire::{
-    ConnectionsRow, HostRow, LostRow, RealServerRow, SERVICES_PER_ANSWER, ServerActual,
-    ServerWanted, ServiceActual, ServiceRow, ServiceStatus, ServiceWanted, ServicesAnswer, Source,
-    TableAnswer, Verdict, VirtualServiceRow,
+    ConnectionsRow, LostRow, RealServerRow, ServerActual, ServerWanted, ServiceActual,
+    ServiceWanted, Source, TableAnswer, VirtualServiceRow,
 };
 
 /// The wanted table of an engine against what was seen of the kernel's.
@@ -526,75 +524,6 @@ pub(super) const fn wanted(wish: ServerWish) -> ServerWanted {
         ServerWish::In(_) => ServerWanted::In,
         ServerWish::Out => ServerWanted::Out,
         ServerWish::AsFound => ServerWanted::AsFound,
-    }
-}
-
-/// Some services of an engine, from an index of file order on.
-#[must_use]
-pub fn services(engine: &Engine, from: usize) -> ServicesAnswer {
-    let mut rest = engine.services().skip(from);
-    let services: Vec<ServiceRow> = rest
-        .by_ref()
-        .take(SERVICES_PER_ANSWER)
-        .map(|view| service(&view))
-        .collect();
-    let next = from.saturating_add(services.len());
-    ServicesAnswer {
-        next: rest.next().map(|_| next),
-        services,
-    }
-}
-
-pub(super) fn service(view: &ServiceView<'_>) -> ServiceRow {
-    ServiceRow {
-        group: view.group.to_owned(),
-        service: view.name.to_owned(),
-        status: status(view.status),
-        summary: view.summary.to_string(),
-        checked: view.is_checked,
-        last_check: view.last_check.map(Wall::seconds),
-        last_success: view.last_success.map(Wall::seconds),
-        last_failure: view.last_failure.map(Wall::seconds),
-        first_failure: view.first_failure.map(Wall::seconds),
-        failures: view.consec_failures.into(),
-        alerts_sent: view.alerts_sent.into(),
-        running: view.running,
-        hosts: view.hosts.iter().map(host).collect(),
-    }
-}
-
-pub(super) const fn status(status: Status) -> ServiceStatus {
-    match status {
-        Status::Fail => ServiceStatus::Fail,
-        Status::Ok => ServiceStatus::Ok,
-        Status::Coldstart => ServiceStatus::Coldstart,
-        Status::Warmstart => ServiceStatus::Warmstart,
-        Status::Linkdown => ServiceStatus::Linkdown,
-        Status::Unknown => ServiceStatus::Unknown,
-        Status::Timeout => ServiceStatus::Timeout,
-        Status::Untested => ServiceStatus::Untested,
-        Status::Depend => ServiceStatus::Dependency,
-        Status::Warn => ServiceStatus::Warn,
-    }
-}
-
-/// The verdict on a host, and why; none for one that is up.
-pub(super) const fn verdict(verdict: Option<HostVerdict>) -> (Verdict, Option<Reason>) {
-    match verdict {
-        Some(HostVerdict::Up) => (Verdict::Up, None),
-        Some(HostVerdict::Down(reason)) => (Verdict::Down, Some(reason)),
-        Some(HostVerdict::Unknown(reason)) => (Verdict::Unknown, Some(reason)),
-        None => (Verdict::Unknown, None),
-    }
-}
-
-fn host(view: &HostView<'_>) -> HostRow {
-    let (verdict, reason) = verdict(view.verdict);
-    HostRow {
-        host: view.host.to_string(),
-        verdict,
-        reason,
-        text: view.text.to_owned(),
     }
 }
 
