@@ -219,6 +219,24 @@ fn what_a_peer_tells_by_a_clock_that_was_set_is_right_at_once() {
     }
 }
 
+#[test]
+fn how_far_a_peer_is_ahead_is_right_at_once_where_our_clock_is_set() {
+    for step in [-30, 30, 2] {
+        let (mut one, mut two) = linked();
+        for at in 1..6 {
+            carry(now(at), &mut one, &mut two);
+        }
+        let set = Now {
+            wall: Wall::from_micros(now(6).wall.as_micros() + step * 1_000_000),
+            ..now(6)
+        };
+        let said = one.say(now(6)).unwrap();
+        two.hear(set, said).unwrap();
+        let ahead = two.peer().ahead_micros;
+        assert_eq!(ahead, -step * 1_000_000, "set by {step} s");
+    }
+}
+
 /// However many wishes there are: a storm of messages looks through them once.
 #[test]
 fn what_is_delivered_costs_no_look_at_what_is_wished() {
