@@ -53,9 +53,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Names kept; a configuration of 10,000 services fits well. The least recently used goes first.
 const NAMES_MAX: usize = 20_000;
 
-/// Questions to the name servers at once: where each answer takes 20 ms, 2,000 names are known within
-/// a second. One without an answer takes [`LOOKUP_MAX`], so it is 80 s until all of 2,000 were asked
-/// for in vain; who asks hears after ten of them that there is no answer.
+/// Questions to the name servers at once: where each answer takes 20 ms, 2,000 names are known
+/// within a second. One without an answer takes [`LOOKUP_MAX`], so it is 80 s until all of 2,000
+/// were asked for in vain; who asks hears after ten of them that there is no answer.
 const QUESTIONS_MAX: usize = 256;
 
 /// Longest name (RFC 1035).
