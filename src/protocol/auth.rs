@@ -55,7 +55,7 @@ const ALL: &str = "all";
 const ANY: &str = "AUTH_ANY";
 
 /// What was read of a file: with mistakes in it, it is not to be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Read<T> {
     /// What it means.
     pub rules: T,
@@ -69,11 +69,7 @@ impl AuthRules {
     /// Reads `auth.cf`.
     #[must_use]
     pub fn read(text: &str) -> Read<Self> {
-        let mut read = Read {
-            rules: Self::default(),
-            mistakes: Vec::new(),
-            warnings: Vec::new(),
-        };
+        let mut read = Read::<Self>::default();
         if text.starts_with(remarks::BYTE_ORDER_MARK) {
             let what = "the file begins with a byte order mark, which is taken for a part of the \
                         first word, as in mon; save the file as UTF-8 without one";
@@ -432,11 +428,7 @@ impl UserFile {
     /// others.
     #[must_use]
     pub fn read(text: &str) -> Read<Self> {
-        let mut read = Read {
-            rules: Self::default(),
-            mistakes: Vec::new(),
-            warnings: Vec::new(),
-        };
+        let mut read = Read::<Self>::default();
         for (line, text) in lines(text) {
             let Some((user, hash)) = text.split_once(':') else {
                 let what = "no colon behind the user, so nobody logs in by this line; write \
