@@ -64,6 +64,13 @@ fn model(change: impl Fn(&mut DeclaredService)) -> Model {
     model
 }
 
+/// A section that wants one server, of a director that has a peer.
+fn with_peer() -> Model {
+    let mut model = model(|section| section.min_live = MinLive::Count(1));
+    model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
+    model
+}
+
 /// A director with its journal and its kernel.
 struct Director {
     engine: Engine,
@@ -506,11 +513,6 @@ fn number_of(told: &[String]) -> i64 {
 
 #[test]
 fn both_directors_tell_one_trouble_under_one_number_whoever_finds_it_first() {
-    let with_peer = || {
-        let mut model = model(|section| section.min_live = MinLive::Count(1));
-        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
-        model
-    };
     let start = || Director::start(with_peer(), Saved::default(), Table::new(), 0.0);
     let (good, bad) = (
         fixture::exited(0, ""),
@@ -582,11 +584,6 @@ fn comes_back(reached: &[&str], then: PeerTold) -> Vec<String> {
 /// Only this director does not reach its servers any more: the other one has told the end.
 #[test]
 fn a_trouble_that_goes_on_behind_the_end_that_people_know_is_told_under_another_number() {
-    let with_peer = || {
-        let mut model = model(|section| section.min_live = MinLive::Count(1));
-        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
-        model
-    };
     let (good, bad) = (
         fixture::exited(0, ""),
         fixture::exited(1, "10.1.0.1 10.1.0.2"),
@@ -862,11 +859,6 @@ fn while_nobody_serves_yet_a_lost_peers_trouble_keeps_its_number() {
 /// The disk had no room for the end of the trouble, and the daemon was killed.
 #[test]
 fn a_trouble_whose_end_was_told_before_a_restart_is_over_and_the_next_one_is_told() {
-    let with_peer = || {
-        let mut model = model(|section| section.min_live = MinLive::Count(1));
-        model.globals.peer.address = Some("192.0.2.2:2584".parse().unwrap());
-        model
-    };
     let (good, bad) = (
         fixture::exited(0, ""),
         fixture::exited(1, "10.1.0.1 10.1.0.2"),
