@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::event::{Action, Ended, Report};
+use crate::engine::Engine;
+use crate::engine::event::{Action, Ended, Event, Report, TableLook, TableOutcome};
 use crate::engine::saved::{Record, Saved};
 use crate::model::{
     AlertCommand, AlertPeriod, AlertProgram, AuthSettings, Bind, Clients, DowntimeSettings,
@@ -210,6 +211,15 @@ pub(crate) fn model_of(mut services: Vec<Service>, hosts: &[&str]) -> Model {
         aliases: Vec::new(),
         views: Vec::new(),
     }
+}
+
+/// A look for what is wanted, at a table that is empty.
+pub(crate) fn empty_seen(engine: &Engine) -> Event {
+    Event::Table(TableOutcome {
+        wanted: Arc::new(engine.desired().clone()),
+        table: TableLook::Read(Arc::default()),
+        ..TableOutcome::default()
+    })
 }
 
 pub(crate) fn exited(exit: i32, output: &str) -> Report {

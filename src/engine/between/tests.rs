@@ -6,8 +6,7 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::depend::{Expression, Form};
 use crate::engine::event::{
-    Ended, Event, HostResult, Memory, Note, Resolved, Run, ServerChange, Status, TableLook,
-    TableOutcome, Trap, Wire,
+    Ended, Event, HostResult, Memory, Note, Resolved, Run, ServerChange, Status, Trap, Wire,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::said::{BackOff, TripwireView};
@@ -102,12 +101,8 @@ impl Play {
 
     /// A look for what is wanted, at a table that is empty.
     fn look(&mut self) {
-        let wanted = Arc::new(self.engine.desired().clone());
-        self.tell(Event::Table(TableOutcome {
-            wanted,
-            table: TableLook::Read(Arc::default()),
-            ..TableOutcome::default()
-        }));
+        let seen = fixture::empty_seen(&self.engine);
+        self.tell(seen);
     }
 
     /// Whether the host is wanted in the table.
@@ -577,12 +572,7 @@ fn a_recheck_fails_nobody_while_a_dependency_explains_it() {
     let mut model = fixture::model_of(vec![child, parent], &["10.1.0.1"]);
     model.virtual_services.push(section(&["10.1.0.1"]));
     let mut play = Play::new(model);
-    let wanted = Arc::new(play.engine.desired().clone());
-    play.tell(Event::Table(TableOutcome {
-        wanted,
-        table: TableLook::Read(Arc::default()),
-        ..TableOutcome::default()
-    }));
+    play.look();
     play.check(&[]);
     assert!(play.is_in("10.1.0.1"));
     let says = |status: &str| {

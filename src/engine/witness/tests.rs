@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::engine::event::{
-    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Resolved, Run, Status, TableLook,
-    TableOutcome, Target, Trap, Wish,
+    AlertKind, Ended, Event, HostResult, Memory, Purpose, Reason, Resolved, Run, Status, Target,
+    Trap, Wish,
 };
 use crate::engine::fixture::{self, at, seconds};
 use crate::engine::saved::{Record, Saved};
@@ -110,12 +110,8 @@ impl Play {
 
     /// A look for what is wanted, at a table that is empty.
     fn look(&mut self) {
-        let wanted = Arc::new(self.engine.desired().clone());
-        self.tell(Event::Table(TableOutcome {
-            wanted,
-            table: TableLook::Read(Arc::default()),
-            ..TableOutcome::default()
-        }));
+        let seen = fixture::empty_seen(&self.engine);
+        self.tell(seen);
     }
 
     fn tell(&mut self, event: Event) {
