@@ -1,6 +1,7 @@
 //! What is said while nobody can read the kernel's table: what is wanted, and that nobody knows.
 
-use super::farm::Farm;
+use super::farm::{Farm, SOON};
+use crate::support::wait_until;
 
 #[test]
 fn nobody_is_told_that_the_fallback_serves_while_the_table_cannot_be_read() {
@@ -13,6 +14,10 @@ fn nobody_is_told_that_the_fallback_serves_while_the_table_cannot_be_read() {
         "    fallback 127.0.0.13 weight 2\n",
     ));
     farm.start_healthy();
+    wait_until("the daemon's own look at what it changed", SOON, || {
+        let why = farm.output(&["why", "127.0.0.11"]);
+        String::from_utf8_lossy(&why.stdout).contains("kernel     weight 5")
+    });
     farm.folder.write("state/table", "junk\n");
     farm.wait_for_log("cannot read the virtual server table");
     farm.break_server(1);
