@@ -23,8 +23,11 @@ const LINE_MAX: u64 = 4 * 1024 * 1024;
 /// How a journal was found.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
-    /// There is none, or an empty one.
+    /// There is none.
     None,
+    /// Not even the first line is there. A journal gets its name with that line in it, so this is
+    /// not how we left it.
+    Empty,
     /// As we left it.
     Whole,
     /// The last line is not complete.
@@ -60,7 +63,10 @@ impl Reading {
 
 /// Reads a whole journal.
 pub(super) fn read(file: &File) -> io::Result<Reading> {
-    let mut reading = Reading::nothing();
+    let mut reading = Reading {
+        state: Found::Empty,
+        ..Reading::nothing()
+    };
     let mut lines = Lines::new(file, file.metadata()?.len());
     let mut bad_lines = 0_usize;
     let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
@@ -69,7 +75,7 @@ pub(super) fn read(file: &File) -> io::Result<Reading> {
         if line.start == 0 {
             if line.bytes != HEADING {
                 let cut = HEADING.starts_with(line.bytes);
-                reading.state = if cut { Found::Cut } else { Found::Foreign };
+                reading.state = if cut { Found::Empty } else { Found::Foreign };
                 return Ok(reading);
             }
             reading.state = Found::Whole;

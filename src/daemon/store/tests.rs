@@ -64,7 +64,7 @@ fn a_journal_cut_at_any_byte_keeps_every_whole_line_before_it() {
         assert_eq!(saved.records, expected, "cut after {length} bytes");
         assert_eq!(
             remarks.is_empty(),
-            length == 0 || whole[length - 1] == b'\n',
+            length > 0 && whole[length - 1] == b'\n',
             "{remarks:?} after {length} bytes"
         );
         journal.append(&texts(&[("k", json!("after"))])).unwrap();
@@ -74,6 +74,31 @@ fn a_journal_cut_at_any_byte_keeps_every_whole_line_before_it() {
             (records(&[("k", json!("after"))]), vec![]),
             "written on after a cut at {length}"
         );
+    }
+}
+
+#[test]
+fn a_journal_that_somebody_emptied_is_said_with_what_it_means_and_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    // None at all is a first start.
+    assert_eq!(reopen(&path), (records(&[]), vec![]));
+    for bytes in [&b""[..], b"{\"lvsmon\":"] {
+        fs::write(&path, bytes).unwrap();
+        let (found, remarks) = reopen(&path);
+        assert_eq!(found, records(&[]));
+        let [remark] = remarks.as_slice() else {
+            panic!("{remarks:?}");
+        };
+        for part in [
+            &*path.display().to_string(),
+            "is empty",
+            "wishes of operators",
+            "look at the real servers",
+        ] {
+            assert!(remark.contains(part), "{remark}");
+        }
+        assert_eq!(reopen(&path), (records(&[]), vec![]), "it is whole now");
     }
 }
 
