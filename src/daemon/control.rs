@@ -60,6 +60,10 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// Longest wait of an answer for the disk: the command line waits for twice as long.
 const KEPT_LIMIT: Duration = Duration::from_secs(5);
 
+/// What is said of a wish that the disk does not take.
+pub(super) const UNKEPT: &str =
+    "the journal cannot be written: a crash would forget this; the log says why";
+
 /// Pause after the system refused to accept (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -350,9 +354,7 @@ async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answer {
         Some(kept) => timeout(KEPT_LIMIT, kept.wait()).await.unwrap_or(false),
     };
     if !is_kept && let Answer::Done(text) = answer {
-        return Answer::Done(format!(
-            "{text}\nthe journal cannot be written: a crash would forget this; the log says why"
-        ));
+        return Answer::Done(format!("{text}\n{UNKEPT}"));
     }
     answer
 }

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
+use crate::daemon::control::UNKEPT;
 use crate::daemon::permissions::Waiting;
 use crate::daemon::readings::BROKE;
 use crate::daemon::scribe::Reply;
@@ -90,10 +91,13 @@ impl Daemon {
         Said::Part(text, (!is_last).then_some(listing))
     }
 
-    /// Tells the engine; the reply is `done` when it did so.
+    /// Tells the engine; the reply is `done` when it did so. What is to last and cannot is said in
+    /// front of it, as a line of data, which mon's clients show or pass over.
     fn carry_out(&mut self, wish: Wish, done: String) -> String {
+        let is_lost = is_to_last(&wish) && !self.store.is_good();
         match self.tell(Event::Operator(wish)) {
             Some(Err(why)) => refused(&why),
+            Some(Ok(_)) | None if is_lost => format!("{UNKEPT}\n{done}"),
             Some(Ok(_)) | None => done,
         }
     }
@@ -182,6 +186,25 @@ impl Daemon {
         } else {
             answer(resets, false);
         }
+    }
+}
+
+/// Whether a client that says this counts on it until somebody takes it back.
+const fn is_to_last(wish: &Wish) -> bool {
+    match wish {
+        Wish::EnableServer(_)
+        | Wish::Manual(_)
+        | Wish::Enable(_)
+        | Wish::Disable { .. }
+        | Wish::Ack { .. }
+        | Wish::Stop
+        | Wish::Start => true,
+        Wish::ClearTimers(_)
+        | Wish::TestMonitor(_)
+        | Wish::TestAlert { .. }
+        | Wish::Set { .. }
+        | Wish::SetHistoryLength(_)
+        | Wish::LoadState(_) => false,
     }
 }
 

@@ -216,6 +216,42 @@ fn what_is_saved_is_loaded_again() {
 }
 
 #[test]
+fn what_is_disabled_while_the_journal_cannot_be_written_is_said_not_to_outlive_a_kill() {
+    let served = Served::open();
+    let mut client = served.client();
+    assert_eq!(
+        client.ask("disable host h1"),
+        ["220 disable host completed"]
+    );
+    let state = served.folder.join("state");
+    wait_until("the journal", LIMIT, || state.join("journal").exists());
+    // In the way of each new one.
+    std::fs::create_dir(state.join("journal.new")).unwrap();
+    std::fs::remove_file(state.join("journal")).unwrap();
+    client.ask("enable host h1");
+    wait_until("a journal that cannot be written", LIMIT, || {
+        served
+            .folder
+            .read("log")
+            .contains("cannot write the journal")
+    });
+    let unkept = "the journal cannot be written: a crash would forget this; the log says why";
+    for (words, done) in [
+        ("disable host h1", "220 disable host completed"),
+        ("enable host h1", "220 enable completed"),
+        ("disable service web ping", "220 disable service completed"),
+        ("stop", "220 stop completed"),
+    ] {
+        assert_eq!(client.ask(words), [unkept, done]);
+    }
+    // Nothing of this is to last.
+    assert_eq!(
+        client.ask("test monitor mail smtp"),
+        ["220 test monitor completed"]
+    );
+}
+
+#[test]
 fn term_says_so_and_ends_the_daemon_with_success() {
     let mut served = Served::open();
     let mut client = served.client();
