@@ -176,13 +176,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
     // The error means that a provider is there already: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    // Of words that are not understood nobody knows more.
+    let asked = Form::of(args.iter().any(|word| word == "--json"));
     let cli = match Cli::try_parse_from(mon::with_its_name(args)) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Nobody is left to be told when this cannot be printed.
-            let _ = error.print();
-            return exit_code_of(error.exit_code());
-        }
+        Err(error) => return output::refuse(asked, &error),
     };
     // Without it, only what is started would be unclear, and says so.
     let _ = program::keep_ends();

@@ -6,8 +6,8 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::output::{Output, Tone, complain};
-use crate::cli::{Outcome, USAGE, WhereArgs, refused};
+use crate::cli::output::{Form, Output, Tone, misused};
+use crate::cli::{Outcome, WhereArgs, refused};
 use crate::client::Client;
 use crate::pair::role::Source;
 use crate::pair::{Facts, InstanceName, Role, State};
@@ -52,35 +52,32 @@ enum Wanted {
 pub(super) fn role(args: &RoleArgs, out: &mut Output) -> Outcome {
     let wanted = match wanted(&args.words, args.instance.clone()) {
         Ok(wanted) => wanted,
-        Err(why) => {
-            complain(&format!("lvsmon role: {why}"));
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(why) => return Ok(misused("role", Form::of(args.json), &why)),
     };
-    if wanted == Wanted::Nothing {
+    if wanted == Wanted::Nothing && !args.json {
         return Ok(ExitCode::SUCCESS);
     }
     let statedir = args.place.statedir()?;
     let mut daemon = Client::connect(&statedir)?;
-    match wanted {
-        Wanted::Nothing => {}
-        Wanted::Show => {
-            let answer = daemon.role()?;
-            if args.json {
-                out.line(&refused::json(&answer, daemon.refused_reload())?)?;
-            } else {
-                print(&answer, out)?;
-                refused::line(daemon.refused_reload(), out)?;
-            }
-        }
-        Wanted::Say(instance, state) => {
-            out.line(&daemon.set_role(instance, state)?)?;
-            if daemon.role()?.coming.is_some() {
-                return Ok(ExitCode::from(HELD_BACK));
-            }
+    let is_said = matches!(wanted, Wanted::Say(..));
+    if let Wanted::Say(instance, state) = wanted {
+        let text = daemon.set_role(instance, state)?;
+        if !args.json {
+            out.line(&text)?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    let answer = daemon.role()?;
+    if args.json {
+        // Whatever was said: what the role is then.
+        out.line(&refused::json(&answer, daemon.refused_reload())?)?;
+    } else if !is_said {
+        print(&answer, out)?;
+        refused::line(daemon.refused_reload(), out)?;
+    }
+    Ok(match answer.coming {
+        Some(_) if is_said => ExitCode::from(HELD_BACK),
+        Some(_) | None => ExitCode::SUCCESS,
+    })
 }
 
 fn wanted(words: &[String], instance: Option<InstanceName>) -> Result<Wanted, String> {

@@ -29,9 +29,9 @@ use std::time::Duration;
 
 use clap::{Arg, Args, CommandFactory as _, Parser};
 
-use crate::cli::output::{Form, Output, complain, fail};
+use crate::cli::output::{Form, Output, complain, misused, refuse};
 use crate::cli::trial::remarks::{Level, Remark};
-use crate::cli::{CONFIG, Outcome, USAGE, load, runtime};
+use crate::cli::{CONFIG, Outcome, load, runtime};
 use crate::config;
 use crate::engine::event::AlertKind;
 use crate::model::{
@@ -161,17 +161,14 @@ pub(super) fn trial(args: &TrialArgs, out: &mut Output) -> Outcome {
     let args = match args.complete() {
         Ok(args) => args,
         Err(error) => {
-            let _ = error.print();
-            return Ok(ExitCode::from(USAGE));
+            // It may stand among the words that were not understood.
+            let asked = args.json || args.words.iter().any(|word| word == "--json");
+            return Ok(refuse(Form::of(asked), &error));
         }
     };
     let plan = match args.plan() {
         Ok(plan) => plan,
-        Err(why) => {
-            complain(&format!("lvsmon try: {why}"));
-            fail(Form::of(args.json), &why);
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(why) => return Ok(misused("try", Form::of(args.json), &why)),
     };
     let runtime = runtime()?;
     let is_alert = args.is_alert();

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{Form, Output, Tone, complain, fail};
+use crate::cli::output::{Form, Output, Tone, complain, fail, misused};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
-use crate::cli::{Outcome, USAGE, WhereArgs, refused};
+use crate::cli::{Outcome, WhereArgs, refused};
 use crate::client::Client;
 use crate::pair::post::OVERTAKEN;
 use crate::text::counted;
@@ -80,10 +80,7 @@ fn of_server(args: &WhyArgs, out: &mut Output) -> Outcome {
     };
     let aim = match aim.aim() {
         Ok(aim) => aim,
-        Err(why) => {
-            complain(&format!("lvsmon why: {why}"));
-            return Ok(ExitCode::from(USAGE));
-        }
+        Err(why) => return Ok(misused("why", Form::of(args.json), &why)),
     };
     let asked = args.place.statedir().and_then(|statedir| {
         let client = Client::connect_also_observer(&statedir);

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{self, Output, Tone, complain};
+use crate::cli::output::{self, Form, Output, Tone, complain, misused};
 use crate::cli::wishes::ended::{SeenDrain, watch};
 use crate::cli::wishes::gone::unless_gone;
-use crate::cli::{Outcome, USAGE, WhereArgs, refused};
+use crate::cli::{Outcome, WhereArgs, refused};
 use crate::client::{Client, ClientError};
 use crate::clock::Clock;
 use crate::engine::event::{Aim, Caution, ManualWish, RealServerName};
@@ -209,7 +209,7 @@ impl AimArgs {
 pub(super) fn enable(args: &EnableArgs, out: &mut Output) -> Outcome {
     let aim = match args.aim.aim() {
         Ok(aim) => aim,
-        Err(why) => return Ok(wrong("enable", &why)),
+        Err(why) => return Ok(misused("enable", Form::of(args.json), &why)),
     };
     let mut daemon = connect(&args.place)?;
     let text = daemon.enable(aim.clone())?;
@@ -279,7 +279,7 @@ pub(super) fn drain(args: &DrainArgs, out: &mut Output) -> Outcome {
     let wish = ManualWish::Drain { limit_s };
     let aim = match args.what.aim.aim() {
         Ok(aim) => aim,
-        Err(why) => return Ok(wrong("drain", &why)),
+        Err(why) => return Ok(misused("drain", Form::of(args.what.json), &why)),
     };
     let mut daemon = begin(&args.what, &aim, wish, out)?;
     let outcome = follow(args, &mut daemon, &aim, out);
@@ -497,7 +497,7 @@ fn pause(time: Duration) {
 fn order(command: &str, what: &WishArgs, wish: ManualWish, out: &mut Output) -> Outcome {
     let aim = match what.aim.aim() {
         Ok(aim) => aim,
-        Err(why) => return Ok(wrong(command, &why)),
+        Err(why) => return Ok(misused(command, Form::of(what.json), &why)),
     };
     let mut daemon = begin(what, &aim, wish, out)?;
     let outcome = settle(what, &mut daemon, &aim, out);
@@ -579,11 +579,6 @@ fn login() -> Option<String> {
     let names = ["SUDO_USER", "DOAS_USER", "LOGNAME", "USER"];
     let mut names = names.iter().filter_map(|name| env::var(name).ok());
     names.find(|name| !name.is_empty())
-}
-
-fn wrong(command: &str, why: &str) -> ExitCode {
-    complain(&format!("lvsmon {command}: {why}"));
-    ExitCode::from(USAGE)
 }
 
 #[cfg(test)]

@@ -120,6 +120,16 @@ fn notify_scripts_and_persons_say_the_role() {
         assert_eq!(output.status.code(), Some(expected), "{words:?} {said}");
         wait_for_role(&farm, role);
     }
+    // A program reads what the role is then.
+    for words in ["GROUP VG_1 MASTER 100", "master", "backup"] {
+        let words: Vec<&str> = ["role"].into_iter().chain(words.split(' ')).collect();
+        let output = farm.output(&[&words[..], &["--json"]].concat());
+        let said: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{words:?}: {error} {output:?}"));
+        assert!(said["role"].is_string(), "{said}");
+        let expected = if said["coming"].is_null() { 0 } else { 3 };
+        assert_eq!(output.status.code(), Some(expected), "{words:?} {said}");
+    }
     let wrong = farm.output(&["role", "king"]);
     assert_eq!(wrong.status.code(), Some(2), "{}", text(&wrong));
     let events = text(&farm.output(&["role", "stop", "--instance", "x"]));
