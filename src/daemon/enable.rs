@@ -1,13 +1,15 @@
 //! What ends when a person enables a real server?
 //!
 //! What operators wished of it and withdrawals that nothing else ends: the engine's part. And that
-//! it is left as it is on purpose, since somebody else changes it again and again.
+//! it is left as it is on purpose, since somebody else changes it again and again. What keeps it
+//! from its clients all the same is said.
 
 use crate::daemon::Daemon;
 use crate::engine::event::{Aim, Contested, Event, Wish};
 use crate::lvs::{RealServerKey, VirtualServiceKey};
 use crate::wire::Answer;
 use crate::wire::refusal::{Refusal, RefusalReason};
+use crate::wire::server::still_out;
 
 impl Daemon {
     /// Carries it out, and says what came of it.
@@ -20,13 +22,17 @@ impl Daemon {
             )
         });
         let mut lines: Vec<String> = lines.collect();
-        match self.tell(Event::Operator(Wish::EnableServer(aim))) {
+        let told = self.tell(Event::Operator(Wish::EnableServer(aim.clone())));
+        let still_out = still_out(&self.engine, &aim);
+        match told {
             Some(Ok(text)) => lines.insert(0, text),
             Some(Err(why)) if lines.is_empty() => {
+                let why = [vec![why], still_out].concat().join("; ");
                 return Answer::Error(Refusal::new(RefusalReason::Denied, why));
             }
             Some(Err(_)) | None => {}
         }
+        lines.extend(still_out);
         Answer::Done(lines.join("\n"))
     }
 

@@ -63,6 +63,36 @@ pub(super) fn held_up(engine: &Engine, id: ServiceId, host: Option<&HostName>) -
     rows
 }
 
+/// What keeps a service from a verdict of a real server that counts: that a person froze it, and
+/// what keeps its checks from beginning.
+pub(super) fn of_server(engine: &Engine, id: ServiceId, host: Option<&HostName>) -> Vec<HeldUpRow> {
+    let frozen = frozen(engine, id).map(|(rule, text)| HeldUpRow {
+        rule: rule.to_owned(),
+        text,
+        until: None,
+    });
+    let mut rows: Vec<HeldUpRow> = frozen.into_iter().collect();
+    rows.extend(held_up(engine, id, host));
+    rows
+}
+
+/// By what word of a person the verdicts of a service are frozen (D10).
+fn frozen(engine: &Engine, id: ServiceId) -> Option<(&'static str, String)> {
+    let group = &engine.model().services.get(id.index())?.group;
+    if engine.stopped_since().is_some() {
+        let text = "the scheduler is stopped: no check begins, and verdicts are frozen";
+        Some(("stopped", text.to_owned()))
+    } else if engine.is_service_disabled(id) {
+        let text = "the service is disabled: its verdict is frozen";
+        Some(("disabled", text.to_owned()))
+    } else if engine.is_watch_disabled(group) {
+        let text = format!("watch {group} is disabled: its verdict is frozen");
+        Some(("disabled", text))
+    } else {
+        None
+    }
+}
+
 fn row(engine: &Engine, id: ServiceId, held: &HeldUp<'_>) -> HeldUpRow {
     let model = engine.model();
     let line = |dependency: &Dependency| {

@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 mod look;
 mod said;
 mod section;
+mod still_out;
 mod strangers;
 
 use std::collections::BTreeSet;
@@ -37,6 +38,7 @@ pub(in crate::wire) use crate::wire::server::section::slow_start;
 pub use crate::wire::server::section::{
     BackOffRow, CountRow, OwnRule, RoleRow, SectionRow, ServedRow, ServersRow, TripwireRow,
 };
+pub use crate::wire::server::still_out::still_out;
 use crate::wire::{
     ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held_up, services,
     table,
@@ -370,8 +372,8 @@ fn judges(engine: &Engine, view: &RealServerView) -> Vec<ServiceId> {
 
 fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckRow> {
     let service = engine.service(id)?;
-    let hosts = service.hosts.iter().map(|host| host.host);
-    let host = hosts.into_iter().find(|host| view.hosts.contains(host));
+    let host = host_of(engine, view, id);
+    let host = host.as_ref();
     let said = engine.said(id, host)?;
     let whole = || whole_verdict(engine, id, service.status);
     let verdict = match host {
@@ -394,10 +396,17 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         results: said::results(engine, id, host),
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
-        held_up: held_up::held_up(engine, id, host),
+        held_up: held_up::of_server(engine, id, host),
         lacks: lacks(engine, id).map(str::to_owned),
         kept_since: kept_since(engine, id).map(Wall::seconds),
     })
+}
+
+/// The host by which a service knows a real server; none where it decides as a whole.
+fn host_of(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<HostName> {
+    let hosts = engine.service(id)?.hosts;
+    let mut hosts = hosts.iter().map(|host| host.host);
+    hosts.find(|host| view.hosts.contains(host)).cloned()
 }
 
 /// The verdict of a service that has no such host and decides as a whole.

@@ -572,6 +572,34 @@ fn a_wish_that_the_kernel_refuses_is_said_to_be_not_so_and_is_tried_again() {
 }
 
 #[test]
+fn enable_names_what_still_keeps_a_server_from_a_verdict() {
+    let mut farm = Farm::new();
+    let text = farm.text(5, true);
+    let first = "service http\n";
+    farm.configure(&text.replacen(
+        first,
+        &format!("{first}\texclude_period wd {{Sun-Sat}}\n"),
+        1,
+    ));
+    farm.start();
+    farm.wait_for_table(&[(2, 5)]);
+    did(&farm.output(&["disable", "127.0.0.11"]), 0);
+    let why = "is left as found, without a verdict of www1/http: exclude_period wd {Sun-Sat} \
+               holds: no check begins";
+    let found = "not in the kernel's table, and left so until its first verdict";
+    let said = did(&farm.output(&["enable", "127.0.0.11"]), 0);
+    has(&said, &["is ended\n", why, found]);
+    assert!(!said.contains("table is so"), "{said}");
+    let output = farm.output(&["enable", "127.0.0.11"]);
+    did(&output, 1);
+    let said = String::from_utf8(output.stderr).unwrap();
+    has(&said, &["nothing withdraws this real server; ", why]);
+    let output = farm.output(&["enable", "127.0.0.11", "--json"]);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    has(answer["error"].as_str().unwrap(), &[why]);
+}
+
+#[test]
 fn why_says_what_keeps_a_service_and_a_server_from_being_checked() {
     let mut farm = Farm::new();
     let text = farm.text(5, true);

@@ -55,12 +55,24 @@ pub(super) fn lines(answer: &ServerAnswer) -> Vec<String> {
 }
 
 /// A line for each real server that is out whatever its weight: what is wished of that holds once
-/// it is in.
+/// it is in. And for each of which nobody wishes anything and no verdict is known: nothing is
+/// wanted of it that the table could have.
 pub(super) fn noted(answer: &ServerAnswer) -> Vec<String> {
     answer.servers.iter().filter_map(note).collect()
 }
 
 fn note(server: &ServerWhy) -> Option<String> {
+    let (name, service) = (&server.real_server, &server.virtual_service);
+    let is_left = server.wanted == ServerWanted::AsFound && !server.is_undeclared();
+    if is_left && server.operator.is_none() {
+        let has = match server.weight {
+            None => "not in the kernel's table".to_owned(),
+            Some(weight) => format!("in the kernel's table with weight {weight}"),
+        };
+        return Some(format!(
+            "{name} in {service} is {has}, and left so until its first verdict"
+        ));
+    }
     let operator = server.operator.as_ref().filter(|it| !it.gives_way)?;
     let what = match operator.wish {
         ManualWish::Weight { .. } => "the weight",
@@ -77,7 +89,6 @@ fn note(server: &ServerWhy) -> Option<String> {
         [] => String::new(),
         by => format!(" by the word of {}", by.join(" and ")),
     };
-    let (name, service) = (&server.real_server, &server.virtual_service);
     Some(format!(
         "{name} in {service} is out{by}: {what} is noted, and holds once it is in"
     ))
@@ -210,6 +221,18 @@ mod tests {
             };
             noted(&answer)
         };
+        // Nobody wishes anything any more, and nothing else is wanted of it yet.
+        for (kernel, expected) in [
+            (None, "not in the kernel's table"),
+            (Some(5), "in the kernel's table with weight 5"),
+        ] {
+            let mut left = untested(None, kernel);
+            left.hosts = vec!["web1".to_owned()];
+            let expected = format!("R in V is {expected}, and left so until its first verdict");
+            assert_eq!(lines(&left), [expected]);
+            left.hosts.clear();
+            assert_eq!(lines(&left), [""; 0], "nobody declared it");
+        }
         let weight = Some(ManualWish::Weight { weight: 7 });
         let out = |wish| ServerWhy {
             wanted: ServerWanted::Out,

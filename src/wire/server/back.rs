@@ -124,11 +124,11 @@ fn ends(engine: &Engine, view: &RealServerView, it: &Withdrawal, called: &str) -
 }
 
 /// What is so of a service that never runs.
-fn mute(what: &str) -> String {
+pub(super) fn mute(what: &str) -> String {
     format!("it has no {what}, so it never runs, and only a trap speaks for it")
 }
 
-fn name(engine: &Engine, id: ServiceId) -> String {
+pub(super) fn name(engine: &Engine, id: ServiceId) -> String {
     let services = &engine.model().services;
     services.get(id.index()).map_or_else(
         || "a service that is gone".to_owned(),
