@@ -459,12 +459,12 @@ impl Engine {
     /// what it finds is then no word on another address.
     fn say_where(&self, run: &mut Run) {
         let there = |host: &HostName| match run.purpose {
-            Purpose::Former => Some(self.bindings.former(host)),
+            Purpose::Former => Some(self.bindings.former(run.service, host)),
             Purpose::Slot
             | Purpose::Recheck
             | Purpose::Trip
             | Purpose::Beside
-            | Purpose::Witness => self.bindings.latest(host),
+            | Purpose::Witness => self.bindings.latest(run.service, host),
         };
         let named = run.hosts.iter();
         let named = named.filter_map(|host| Some((host.clone(), there(host)?)));

@@ -9,6 +9,7 @@
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
 //! | what counts while an address changes | `changing` |
+//! | of which family are the addresses that a service judges | `families` |
 //! | whose word counts about the address of before | `former` |
 //! | which keys are owned, which must go | `owned` |
 //! | what goes over to a new configuration | `carry` |
@@ -28,6 +29,7 @@ mod change;
 mod changing;
 mod declared;
 mod enable;
+mod families;
 mod former;
 mod given;
 mod ground;
@@ -54,11 +56,12 @@ use crate::engine::manual::{EntryKey, Manual};
 use crate::engine::saved::{Record, Saved};
 use crate::engine::section::count::Opinion;
 use crate::engine::section::memory::Sections;
-use crate::lvs::{Desired, DesiredService, ServerWish, VirtualServiceKey};
+use crate::lvs::{Desired, DesiredService, Family, ServerWish, VirtualServiceKey};
 use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now, Wall};
 use addresses::{Addresses, Tick};
 use changing::Whole;
+use families::Families;
 use ground::Ground;
 use judge::Judge;
 pub(crate) use judge::{Part, Verdict};
@@ -88,6 +91,7 @@ pub(crate) struct Bindings {
     by_virtual_service: BTreeMap<VirtualServiceKey, Vec<usize>>,
     /// In which virtual services a host word stands for a real server.
     by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
+    families: Families,
     judges: BTreeMap<ServiceId, Judge>,
     /// When patience with a service ends.
     timers: BTreeSet<(Mono, ServiceId)>,
@@ -126,6 +130,7 @@ impl Bindings {
             model: Arc::clone(model),
             by_virtual_service: BTreeMap::new(),
             by_host: BTreeMap::new(),
+            families: Families::default(),
             judges: BTreeMap::new(),
             timers: BTreeSet::new(),
             latches: Latches::default(),
@@ -288,16 +293,17 @@ impl Bindings {
         let (mut keys, mut steady) = (BTreeSet::new(), Vec::new());
         for Resolved { host, answer } in answers {
             self.tick += 1;
-            let changed = self.addresses.changes(host);
+            let mut was_steady = vec![Family::V4, Family::V6];
+            was_steady.retain(|&family| !self.addresses.changes_in(host, family));
             if self.addresses.answered(host, answer, self.tick) {
                 keys.extend(self.by_host.get(host).into_iter().flatten().copied());
-                steady.extend((!changed).then_some(host));
+                steady.extend(was_steady.into_iter().map(|family| (host, family)));
             }
         }
         self.settle_unused();
-        for host in steady {
-            if self.addresses.changes(host) {
-                self.forget_streaks(host);
+        for (host, family) in steady {
+            if self.addresses.changes_in(host, family) {
+                self.forget_streaks(host, family);
             }
         }
         keys.extend(self.change_addresses(&mut actions));

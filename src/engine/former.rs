@@ -72,7 +72,7 @@ impl Engine {
     /// Whether the table has an address of this host that a check of the service is to look at
     /// though its name leads elsewhere.
     fn has_former(&self, id: ServiceId, host: &HostName) -> bool {
-        self.bindings.looks_at_former(id, host) && !self.bindings.former(host).is_empty()
+        self.bindings.looks_at_former(id, host) && !self.bindings.former(id, host).is_empty()
     }
 
     fn may_look_at_former(&self, now: Now, id: ServiceId, host: &HostName) -> bool {
@@ -163,7 +163,9 @@ impl Engine {
     /// What a check found at the address of before, in words that say so; nothing where the table
     /// has another one since.
     fn found_at_former(&self, going: &Going, report: &Report) -> Vec<HostState> {
-        let is_there = |one: &HostState| self.bindings.addresses_of(&one.host) == going.former;
+        let bindings = &self.bindings;
+        let is_there =
+            |one: &HostState| bindings.addresses_of(going.service, &one.host) == going.former;
         let found = self.found(going.service, report, &going.hosts);
         let mut found: Vec<HostState> = found.into_iter().filter(is_there).collect();
         let there: Vec<String> = going.former.iter().map(ToString::to_string).collect();

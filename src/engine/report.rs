@@ -157,11 +157,11 @@ impl Engine {
     ) -> BTreeMap<HostName, HostVerdict> {
         let mut verdicts = state::verdicts(hosts);
         verdicts.retain(|host, verdict| {
-            let is_elsewhere = self.bindings.led_elsewhere(host, began.answers);
+            let is_elsewhere = self.bindings.led_elsewhere(id, host, began.answers);
             let is_nowhere = match *verdict {
                 HostVerdict::Down(reason) => {
                     let bindings = &self.bindings;
-                    bindings.may_have_looked_nowhere(host, reason, began.answers)
+                    bindings.may_have_looked_nowhere(id, host, reason, began.answers)
                 }
                 HostVerdict::Up | HostVerdict::Unknown(_) => false,
             };

@@ -47,20 +47,16 @@ struct Name {
     answer: Option<Result<Vec<IpAddr>, String>>,
     v4: Usable,
     v6: Usable,
-    /// When it last began to lead elsewhere.
-    turned: Tick,
-    /// How it came by its first address.
-    found: Option<Found>,
 }
 
-/// How a name came by its first address.
+/// How a name came by its first address of a family.
 #[derive(Clone, Copy, Debug)]
 struct Found {
     at: Tick,
     looked: Looked,
 }
 
-/// Whether a name was looked up in vain before it had its first address.
+/// Whether a name was looked up in vain before it had its first address of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Looked {
     /// The first answer had the address: whoever looked it up beside us found it, too.
@@ -73,6 +69,10 @@ enum Looked {
 struct Usable {
     current: Option<IpAddr>,
     next: Option<IpAddr>,
+    /// When the name last began to lead elsewhere.
+    turned: Tick,
+    /// How it came by its first address.
+    found: Option<Found>,
 }
 
 impl Addresses {
@@ -100,7 +100,7 @@ impl Addresses {
         if let Some(name) = self.names.get_mut(host) {
             let usable = name.family_mut(Family::of(address));
             usable.current.get_or_insert(address);
-            name.found.get_or_insert(Found {
+            usable.found.get_or_insert(Found {
                 at: 0,
                 looked: Looked::AtOnce,
             });
@@ -118,6 +118,10 @@ impl Addresses {
             return false;
         };
         if let Ok(addresses) = answer {
+            let looked = match name.answer {
+                None => Looked::AtOnce,
+                Some(_) => Looked::InVain,
+            };
             for family in [Family::V4, Family::V6] {
                 let changing = (host.clone(), family);
                 let usable = name.family_mut(family);
@@ -132,16 +136,12 @@ impl Addresses {
                     }
                 }
                 if (usable.next, self.changing.contains_key(&changing)) != before {
-                    name.turned = tick;
+                    usable.turned = tick;
+                }
+                if usable.current.is_some() {
+                    usable.found.get_or_insert(Found { at: tick, looked });
                 }
             }
-        }
-        if name.v4.current.is_some() || name.v6.current.is_some() {
-            let looked = match name.answer {
-                None => Looked::AtOnce,
-                Some(_) => Looked::InVain,
-            };
-            name.found.get_or_insert(Found { at: tick, looked });
         }
         name.answer = Some(answer.clone());
         true
@@ -156,24 +156,30 @@ impl Addresses {
         }
     }
 
-    /// Whether a name of ours has no address of any family.
-    pub(super) fn is_addressless(&self, host: &HostName) -> bool {
-        self.names
-            .get(host)
-            .is_some_and(|name| name.found.is_none())
+    /// Whether a name of ours never had an address of these families.
+    pub(super) fn is_addressless(&self, host: &HostName, families: &BTreeSet<Family>) -> bool {
+        let is_found = |name: &Name| {
+            let mut of_families = families.iter().map(|&family| name.family(family));
+            of_families.any(|usable| usable.found.is_some())
+        };
+        self.names.get(host).is_some_and(|name| !is_found(name))
     }
 
     /// Whether a check that began at that time and failed for this reason may have looked at no
-    /// server, since the name had no address yet. While the first look-up went on, a check that
-    /// got beyond its own was at a server.
+    /// server, since the name had no address of these families yet. While the first look-up went
+    /// on, a check that got beyond its own was at a server.
     pub(super) fn may_have_looked_nowhere(
         &self,
-        host: &HostName,
+        (host, families): (&HostName, &BTreeSet<Family>),
         reason: Reason,
         tick: Tick,
     ) -> bool {
-        let found = self.names.get(host).and_then(|name| name.found);
-        found.is_some_and(|found| {
+        let Some(name) = self.names.get(host) else {
+            return false;
+        };
+        let found = families.iter().map(|&family| name.family(family).found);
+        let first = found.flatten().min_by_key(|found| found.at);
+        first.is_some_and(|found| {
             found.at > tick && (found.looked == Looked::InVain || reason == Reason::Dns)
         })
     }
@@ -203,17 +209,27 @@ impl Addresses {
         })
     }
 
-    /// The addresses that count, of all families.
-    pub(super) fn all_current_of(&self, host: &HostName) -> Vec<IpAddr> {
-        let name = self.names.get(host);
-        let both = name.map(|name| [name.v4.current, name.v6.current]);
-        both.into_iter().flatten().flatten().collect()
+    /// The addresses that count, of these families.
+    pub(super) fn current_of(&self, host: &HostName, families: &BTreeSet<Family>) -> Vec<IpAddr> {
+        let Some(name) = self.names.get(host) else {
+            return Vec::new();
+        };
+        let counts = families.iter().map(|&family| name.family(family).current);
+        counts.flatten().collect()
+    }
+
+    /// Those of them whose name leads elsewhere now.
+    pub(super) fn former_of(&self, host: &HostName, families: &BTreeSet<Family>) -> Vec<IpAddr> {
+        let families = families.iter().copied();
+        let changing = families.filter(|&family| self.changes_in(host, family));
+        self.current_of(host, &changing.collect())
     }
 
     /// Where a name of virtual services of these families is to be checked: where it leads by what
     /// was heard last, by what a restart left of it, or, where it leads nowhere any more, by what
-    /// was heard before that; none for all else. Where it has several addresses, or both families,
-    /// that is the one that counts: another one that is good says nothing about the real server.
+    /// was heard before that; none for all else. Where it has several addresses, or has left these
+    /// families, that is the one that counts: another one that is good says nothing about the real
+    /// server.
     pub(super) fn latest(
         &self,
         host: &HostName,
@@ -232,13 +248,27 @@ impl Addresses {
         };
         let found = addresses.iter().filter(is_of_use).filter(counts);
         let found: Vec<IpAddr> = found.copied().collect();
+        let found = if found.is_empty() {
+            self.current_of(host, families)
+        } else {
+            found
+        };
         let found = if found.is_empty() { addresses } else { found };
         Some(found).filter(|found| !found.is_empty())
     }
 
-    /// Whether a name led elsewhere at that time.
-    pub(super) fn led_elsewhere(&self, host: &HostName, tick: Tick) -> bool {
-        self.names.get(host).is_some_and(|name| name.turned > tick)
+    /// Whether a name led elsewhere in one of these families at that time.
+    pub(super) fn led_elsewhere(
+        &self,
+        host: &HostName,
+        families: &BTreeSet<Family>,
+        tick: Tick,
+    ) -> bool {
+        let name = self.names.get(host);
+        name.is_some_and(|name| {
+            let mut of_families = families.iter().map(|&family| name.family(family));
+            of_families.any(|usable| usable.turned > tick)
+        })
     }
 
     /// Names whose address changed, with the family.
@@ -246,23 +276,34 @@ impl Addresses {
         self.changing.keys().cloned().collect()
     }
 
-    /// Whether the address of the name changed, so that its checks are not about the one that
-    /// counts.
-    pub(super) fn changes(&self, host: &HostName) -> bool {
-        let changes = |family| self.changing.contains_key(&(host.clone(), family));
-        !self.changing.is_empty() && (changes(Family::V4) || changes(Family::V6))
+    /// Whether any name leads elsewhere.
+    pub(super) fn is_any_changing(&self) -> bool {
+        !self.changing.is_empty()
     }
 
-    /// Takes in what a check says of the changed address of a name; whether it begins to fail.
+    /// Whether the address of the name changed in one of these families, so that its checks there
+    /// are not about the one that counts.
+    pub(super) fn changes(&self, host: &HostName, families: &BTreeSet<Family>) -> bool {
+        let mut families = families.iter();
+        families.any(|&family| self.changes_in(host, family))
+    }
+
+    /// The same of one family.
+    pub(super) fn changes_in(&self, host: &HostName, family: Family) -> bool {
+        !self.changing.is_empty() && self.changing.contains_key(&(host.clone(), family))
+    }
+
+    /// Takes in what a check says of the changed address of a name in these families; whether it
+    /// begins to fail.
     pub(super) fn hear(
         &mut self,
-        host: &HostName,
+        (host, families): (&HostName, &BTreeSet<Family>),
         place: (ServiceId, Part),
         verdict: HostVerdict,
         now: Wall,
     ) -> bool {
         let mut begins = false;
-        for family in [Family::V4, Family::V6] {
+        for &family in families {
             let Some(change) = self.changing.get_mut(&(host.clone(), family)) else {
                 continue;
             };
@@ -283,15 +324,16 @@ impl Addresses {
         begins
     }
 
-    /// A check gives the changed address of a name this weight; whether it has one.
+    /// A check gives the changed address of a name in these families this weight; whether it has
+    /// one.
     pub(super) fn weigh(
         &mut self,
-        host: &HostName,
+        (host, families): (&HostName, &BTreeSet<Family>),
         service: ServiceId,
         weight: GivenWeight,
     ) -> bool {
         let mut changes = false;
-        for family in [Family::V4, Family::V6] {
+        for &family in families {
             if let Some(change) = self.changing.get_mut(&(host.clone(), family)) {
                 change.given.insert(service, weight);
                 changes = true;
@@ -406,7 +448,7 @@ impl Addresses {
         family: Family,
         former: impl Fn() -> Former,
     ) -> Option<String> {
-        let Usable { current, next } = name.family(family);
+        let Usable { current, next, .. } = name.family(family);
         let (current, next) = ((*current)?, (*next)?);
         let change = self.changing.get(&(host.clone(), family))?;
         let since = change.fails_since?;

@@ -204,6 +204,7 @@ impl Bindings {
         }
         self.adopt_sections(&model, &mut wanted, &mut words, &mut by_host);
         self.by_host = by_host;
+        self.families = self.families_in(&model);
         self.timers.clear();
         let services: Vec<ServiceId> = self.judges.keys().copied().collect();
         for id in services {

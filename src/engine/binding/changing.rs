@@ -46,32 +46,45 @@ impl Bindings {
     /// Where the checks of a host are to go: to the address that counts, or where what was heard
     /// last leads elsewhere, there, so that a report is about an address that is known here. None
     /// for what is no name of a real server, and for one that has no answer.
-    pub(crate) fn latest(&self, host: &HostName) -> Option<Vec<IpAddr>> {
-        let keys = self.by_host.get(host).into_iter().flatten();
-        let families: BTreeSet<Family> = keys.map(|key| key.family()).collect();
+    pub(crate) fn latest(&self, service: ServiceId, host: &HostName) -> Option<Vec<IpAddr>> {
+        let families = self.families_of(service, host);
         self.addresses.latest(host, &families)
     }
 
-    /// Whether a name led elsewhere when so many answers had been heard.
-    pub(crate) fn led_elsewhere(&self, host: &HostName, answers: Tick) -> bool {
-        self.addresses.led_elsewhere(host, answers)
+    /// Whether a name led elsewhere, for checks of this service, when so many answers had been
+    /// heard.
+    pub(crate) fn led_elsewhere(&self, service: ServiceId, host: &HostName, answers: Tick) -> bool {
+        let families = self.families_of(service, host);
+        self.addresses.led_elsewhere(host, &families, answers)
     }
 
-    /// Whether a name has no address of any family.
-    pub(super) fn is_addressless(&self, host: &HostName) -> bool {
-        self.addresses.is_addressless(host)
+    /// Whether a name never had an address that is this service's to judge.
+    pub(super) fn is_addressless(&self, service: ServiceId, host: &HostName) -> bool {
+        let families = self.families_of(service, host);
+        self.addresses.is_addressless(host, &families)
     }
 
-    /// Whether a check that began when so many answers had been heard, and failed for this reason,
+    /// Whether the address of a name changed that is this service's to judge, so that its checks
+    /// are not about the one that counts.
+    pub(super) fn changes(&self, service: ServiceId, host: &HostName) -> bool {
+        self.addresses.is_any_changing()
+            && self
+                .addresses
+                .changes(host, &self.families_of(service, host))
+    }
+
+    /// Whether a check of this service that began when so many answers had been heard, and failed for this reason,
     /// may have looked at no server, since the name had no address yet.
     pub(crate) fn may_have_looked_nowhere(
         &self,
+        service: ServiceId,
         host: &HostName,
         reason: Reason,
         answers: Tick,
     ) -> bool {
+        let families = self.families_of(service, host);
         self.addresses
-            .may_have_looked_nowhere(host, reason, answers)
+            .may_have_looked_nowhere((host, &families), reason, answers)
     }
 
     /// Takes out of a report what it says about changed addresses, and remembers it. `said` is
@@ -88,9 +101,11 @@ impl Bindings {
         };
         for (host, _) in self.addresses.changing() {
             let place = (service, Part::Whole);
-            self.addresses.hear(&host, place, said, self.now.wall);
+            let families = self.families_of(service, &host);
+            self.addresses
+                .hear((&host, &families), place, said, self.now.wall);
         }
-        if !hosts.keys().any(|host| self.addresses.changes(host)) {
+        if !hosts.keys().any(|host| self.changes(service, host)) {
             return apart;
         }
         let left_out = |judges: &BTreeMap<ServiceId, Judge>| {
@@ -100,7 +115,7 @@ impl Bindings {
         let left_out_before = left_out(&self.judges);
         let mut others = BTreeMap::new();
         for (host, &verdict) in hosts {
-            if !self.addresses.changes(host) {
+            if !self.changes(service, host) {
                 others.insert(host.clone(), verdict);
                 continue;
             }
@@ -109,7 +124,8 @@ impl Bindings {
                 judge.heard(&part);
             }
             let place = (service, part);
-            if self.addresses.hear(host, place, verdict, self.now.wall) {
+            let about = (host, &self.families_of(service, host));
+            if self.addresses.hear(about, place, verdict, self.now.wall) {
                 apart
                     .keys
                     .extend(self.by_host.get(host).into_iter().flatten());
@@ -137,11 +153,11 @@ impl Bindings {
     /// Whether what is said now about a part of a service is about changed addresses only.
     pub(super) fn is_elsewhere(&self, service: ServiceId, part: &Part) -> bool {
         match part {
-            Part::Host(host) => self.addresses.changes(host),
+            Part::Host(host) => self.changes(service, host),
             Part::Whole => {
                 let members = &self.model.hostgroup(service).members;
                 let mut members = members.iter().map(|member| &member.host).peekable();
-                members.peek().is_some() && members.all(|host| self.addresses.changes(host))
+                members.peek().is_some() && members.all(|host| self.changes(service, host))
             }
         }
     }
@@ -156,14 +172,12 @@ impl Bindings {
         }
     }
 
-    /// A name leads elsewhere since this answer: half a streak of its checks was about the address
-    /// of before, and no check follows that would complete it.
-    pub(super) fn forget_streaks(&mut self, host: &HostName) {
-        for family in [Family::V4, Family::V6] {
-            for (service, part) in self.section_parts_about(host, family) {
-                if self.is_elsewhere(service, &part) {
-                    self.sections.tally.begin_anew(service, part);
-                }
+    /// A name leads elsewhere in this family since this answer: half a streak of its checks was
+    /// about the address of before, and no check follows that would complete it.
+    pub(super) fn forget_streaks(&mut self, host: &HostName, family: Family) {
+        for (service, part) in self.section_parts_about(host, family) {
+            if self.is_elsewhere(service, &part) {
+                self.sections.tally.begin_anew(service, part);
             }
         }
     }

@@ -98,7 +98,7 @@ impl Bindings {
         // Nobody looked at the server that the name will lead to.
         let opinion = match (part, opinion) {
             (Part::Host(host), Opinion::Bad(_) | Opinion::Surely(_))
-                if self.is_addressless(host) =>
+                if self.is_addressless(service, host) =>
             {
                 Opinion::Unknown
             }

@@ -33,17 +33,17 @@ impl Former {
 }
 
 impl Bindings {
-    /// The addresses that the table has of a name, as far as is known.
-    pub(crate) fn addresses_of(&self, host: &HostName) -> Vec<IpAddr> {
-        self.addresses.all_current_of(host)
+    /// The addresses of a name that the table has, as far as is known, and that are this service's
+    /// to judge.
+    pub(crate) fn addresses_of(&self, service: ServiceId, host: &HostName) -> Vec<IpAddr> {
+        let families = self.families_of(service, host);
+        self.addresses.current_of(host, &families)
     }
 
-    /// The same of a name that leads elsewhere now; none of all else.
-    pub(crate) fn former(&self, host: &HostName) -> Vec<IpAddr> {
-        match self.addresses.changes(host) {
-            true => self.addresses_of(host),
-            false => Vec::new(),
-        }
+    /// Those of them that the name has left; none of all else.
+    pub(crate) fn former(&self, service: ServiceId, host: &HostName) -> Vec<IpAddr> {
+        let families = self.families_of(service, host);
+        self.addresses.former_of(host, &families)
     }
 
     /// Whether what a service finds at the address of before of this host counts for the table,

@@ -10,7 +10,8 @@ use crate::model::{DeclaredServer, DeclaredService, HostName, ServiceId, WeightF
 impl Bindings {
     /// A report gives these hosts a weight: part of what follows from it, which is told next.
     pub(crate) fn weigh(&mut self, service: ServiceId, host: &HostName, weight: GivenWeight) {
-        if self.addresses.weigh(host, service, weight) {
+        let families = self.families_of(service, host);
+        if self.addresses.weigh((host, &families), service, weight) {
             return;
         }
         let keys = self.sections.tally.weigh(service, host, weight);

@@ -32,9 +32,10 @@ impl Play {
         play
     }
 
-    fn leads(&mut self, name: &str, address: &str) -> Vec<Action> {
+    fn leads(&mut self, name: &str, addresses: &str) -> Vec<Action> {
         let host = HostName::new(name);
-        let answer = Ok(vec![address.parse().unwrap()]);
+        let addresses = addresses.split(' ').map(|it| it.parse().unwrap());
+        let answer = Ok(addresses.collect());
         self.tell(Event::Resolved(vec![Resolved { host, answer }]))
     }
 
@@ -46,6 +47,13 @@ impl Play {
             .filter(|it| it.purpose == Purpose::Former);
         let there = runs.flat_map(|run| run.addresses.values().flatten());
         there.map(ToString::to_string).collect()
+    }
+
+    /// Where the check of `w1` goes that is under way.
+    fn goes_to(&self) -> String {
+        let there = &self.going.as_ref().unwrap().addresses[&HostName::new("w1")];
+        let there: Vec<String> = there.iter().map(ToString::to_string).collect();
+        there.join(" ")
     }
 
     /// Ends the oldest of them.
@@ -240,4 +248,37 @@ fn a_server_whose_name_got_a_second_address_is_judged_by_its_own() {
     assert!(play.is_in("10.1.0.1"), "once is not twice");
     play.check(&["w1"]);
     assert!(!play.is_in("10.1.0.1") && play.is_in("10.1.0.9"));
+}
+
+#[test]
+fn no_check_goes_to_an_address_of_a_family_that_its_service_does_not_judge() {
+    let mut play = Play::of_names();
+    // It moves, and the machine at the old address dies: that it answers by IPv6 is no word on it.
+    play.leads("w1", "10.1.0.2 2001:db8::1");
+    play.wait();
+    assert_eq!(play.goes_to(), "10.1.0.2");
+    assert_eq!(play.former(), ["10.1.0.1"]);
+    for _ in 0..2 {
+        play.wait_for_former();
+        play.end_former(REFUSED);
+    }
+    assert!(!play.is_in("10.1.0.1"));
+    // The same where it has an IPv6 address only.
+    let mut play = Play::of_names();
+    play.leads("w1", "2001:db8::1");
+    play.wait();
+    assert_eq!(play.goes_to(), "10.1.0.1");
+    assert_eq!(play.former(), ["10.1.0.1"]);
+}
+
+#[test]
+fn a_report_counts_while_an_address_changes_that_is_not_its_services_to_judge() {
+    let mut play = Play::of_names();
+    play.leads("w1", "10.1.0.1 2001:db8::1");
+    for (second, is_in) in [(2, true), (3, false)] {
+        play.wait();
+        play.leads("w1", &format!("10.1.0.1 2001:db8::{second}"));
+        play.end(&["w1"]);
+        assert_eq!(play.is_in("10.1.0.1"), is_in, "{second}");
+    }
 }

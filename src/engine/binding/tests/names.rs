@@ -6,7 +6,7 @@ const NAMED: [&str; 1] = ["www/http w1,w2 10.0.0.3:80/tcp each"];
 
 /// Where the checks of w1 are to go.
 fn checked(farm: &Farm) -> String {
-    let found = farm.bindings.latest(&HostName::new("w1"));
+    let found = farm.bindings.latest(ServiceId(0), &HostName::new("w1"));
     let found = found.into_iter().flatten().map(|it| it.to_string());
     found.collect::<Vec<String>>().join(" ")
 }
@@ -312,10 +312,11 @@ fn an_address_that_changed_while_the_daemon_was_gone_enters_like_any_other() {
 fn one_name_serves_both_families() {
     let mut farm = Farm::new(&[
         "www/http w1 10.0.0.3:80/tcp each",
-        "www/http w1 [2001:db8::3]:80/tcp each",
+        "www/http6 w1 [2001:db8::3]:80/tcp each",
     ]);
     farm.resolves("w1", "10.1.0.1 2001:db8::1");
     farm.succeeds("www/http");
+    farm.succeeds("www/http6");
     assert_eq!(
         farm.wanted(),
         [
@@ -551,16 +552,75 @@ fn the_checks_of_a_name_with_several_addresses_go_to_the_one_that_counts() {
     // It has left: the next one is checked, and the one of before beside it.
     farm.resolves("w1", "10.1.0.5");
     assert_eq!(checked(&farm), "10.1.0.5");
-    assert_eq!(farm.bindings.former(&HostName::new("w1")).len(), 1);
+    assert_eq!(
+        farm.bindings
+            .former(ServiceId(0), &HostName::new("w1"))
+            .len(),
+        1
+    );
+}
+
+/// The same name in both families, where a service of its own judges each.
+const BOTH: [&str; 4] = [
+    "web/four w1",
+    "web/six w1",
+    "virtual 10.0.0.3:80/tcp web/four w1 fall=2",
+    "virtual [2001:db8::3]:80/tcp web/six w1",
+];
+
+impl Farm {
+    /// The same once both are in.
+    fn of_both() -> Self {
+        let mut farm = Self::new(&BOTH);
+        farm.resolves("w1", "10.1.0.1 2001:db8::1");
+        farm.succeeds("web/four");
+        farm.succeeds("web/six");
+        farm.applies(&mut Table::new());
+        assert_eq!(farm.in_both(), [true, true]);
+        farm
+    }
+
+    /// Whether the real server of each family is in, IPv4 first.
+    fn in_both(&self) -> [bool; 2] {
+        let wanted = self.wanted();
+        ["10.1.0.1=in", "2001:db8::1=in"].map(|it| wanted.iter().any(|line| line.contains(it)))
+    }
 }
 
 #[test]
-fn a_check_of_a_name_that_serves_both_families_goes_to_both() {
-    let mut farm = Farm::new(&[
-        "www/http w1 10.0.0.3:80/tcp each",
-        "www/http w1 [2001:db8::3]:80/tcp each",
-    ]);
-    farm.resolves("w1", "10.1.0.1 2001:db8::1");
-    let found = farm.bindings.latest(&HostName::new("w1"));
-    assert_eq!(found.map(|it| it.len()), Some(2));
+fn of_two_services_each_judges_the_address_of_its_family() {
+    let mut farm = Farm::of_both();
+    let host = HostName::new("w1");
+    for (service, address) in [("web/four", "10.1.0.1"), ("web/six", "2001:db8::1")] {
+        let there = farm.bindings.latest(farm.id(service), &host).unwrap();
+        assert_eq!(there, [address.parse::<IpAddr>().unwrap()]);
+    }
+    farm.fails("web/six", "w1");
+    assert_eq!(farm.in_both(), [true, false]);
+    farm.succeeds("web/six");
+    farm.fails("web/four", "w1");
+    farm.fails("web/four", "w1");
+    assert_eq!(farm.in_both(), [false, true]);
+    // Neither comes in by the other's word.
+    farm.fails("web/six", "w1");
+    farm.succeeds("web/four");
+    assert_eq!(farm.in_both(), [true, false]);
+}
+
+#[test]
+fn an_address_that_a_name_left_in_one_family_says_nothing_about_the_other() {
+    let mut farm = Farm::of_both();
+    let host = HostName::new("w1");
+    farm.fails("web/four", "w1");
+    farm.resolves("w1", "10.1.0.1");
+    let [four, six] = ["web/four", "web/six"].map(|it| farm.id(it));
+    let of_six: IpAddr = "2001:db8::1".parse().unwrap();
+    assert_eq!(farm.bindings.latest(six, &host), Some(vec![of_six]));
+    assert_eq!(farm.bindings.former(six, &host), [of_six]);
+    assert_eq!(farm.bindings.former(four, &host), Vec::<IpAddr>::new());
+    farm.fails("web/four", "w1");
+    assert_eq!(farm.in_both(), [false, true], "the second failure of two");
+    // Not the other one, though what is found where the name leads is good.
+    farm.succeeds("web/six");
+    assert_eq!(farm.in_both(), [false, true]);
 }
