@@ -469,6 +469,11 @@ impl Engine {
         let named = run.hosts.iter();
         let named = named.filter_map(|host| Some((host.clone(), there(host)?)));
         run.addresses = named.collect();
+        let (id, known) = (run.service, &run.addresses);
+        let unknown = run.hosts.iter().filter(|host| !known.contains_key(*host));
+        let of_one =
+            unknown.filter_map(|host| Some((host.clone(), self.bindings.only_family(id, host)?)));
+        run.families = of_one.collect();
     }
 
     fn run_ended(&mut self, now: Now, run: RunId, report: Report, actions: &mut Vec<Action>) {

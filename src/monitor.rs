@@ -34,6 +34,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::engine::event::{
     Event, Executable, HostName, HostVerdict, MonitorUser, Report, Run, RunId, RunProgram,
 };
+use crate::lvs::Family;
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
@@ -106,15 +107,23 @@ impl Tools {
         Self { listener, ..self }
     }
 
-    /// The same tools, for which these names lead there and nowhere else.
-    fn knowing(self, addresses: BTreeMap<HostName, Vec<IpAddr>>) -> Self {
-        if addresses.is_empty() {
+    /// The same tools, for which these names lead there and nowhere else, and those to addresses
+    /// of that family.
+    fn knowing(
+        self,
+        addresses: BTreeMap<HostName, Vec<IpAddr>>,
+        families: BTreeMap<HostName, Family>,
+    ) -> Self {
+        if addresses.is_empty() && families.is_empty() {
             return self;
         }
         let addresses = addresses.into_iter();
         let known = addresses.map(|(host, there)| (host.as_str().into(), there));
+        let families = families.into_iter();
+        let of_one = families.map(|(host, family)| (host.as_str().into(), family));
+        let names = self.names.knowing(known.collect());
         Self {
-            names: self.names.knowing(known.collect()),
+            names: names.of_one_family(of_one.collect()),
             ..self
         }
     }
@@ -165,7 +174,7 @@ pub async fn execute(run: Run, tools: Tools) -> Report {
     let tools = tools.serving(run.user);
     match run.program {
         RunProgram::Native(options) => {
-            let tools = tools.knowing(run.addresses);
+            let tools = tools.knowing(run.addresses, run.families);
             check(&options, &run.hosts, &tools).await
         }
         // Boxed, as in `check`: all runs would be of its size.
@@ -231,6 +240,7 @@ mod tests {
                 hosts: Vec::new(),
                 tell: crate::engine::event::Tell::AtItsEnd,
                 addresses: BTreeMap::new(),
+                families: BTreeMap::new(),
             };
             let size = size_of_val(&execute(run, tools.clone()));
             assert!(size < RUN_MAX, "{size} bytes for a run");

@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::lvs::Family;
 use crate::names::files::{FileStamp, Hosts};
 use crate::names::said::{News, Said};
 use crate::names::servers::{LOOKUP_MAX, Outcome};
@@ -67,6 +68,8 @@ pub struct Names {
     inner: Arc<Inner>,
     /// What need not be looked up.
     told: Arc<BTreeMap<Box<str>, Vec<IpAddr>>>,
+    /// Of what only addresses of one family are looked for.
+    families: Arc<BTreeMap<Box<str>, Family>>,
 }
 
 /// The addresses of a name.
@@ -190,6 +193,7 @@ impl Names {
         Self {
             inner,
             told: Arc::default(),
+            families: Arc::default(),
         }
     }
 
@@ -198,6 +202,13 @@ impl Names {
     pub fn knowing(self, told: BTreeMap<Box<str>, Vec<IpAddr>>) -> Self {
         let told = Arc::new(told);
         Self { told, ..self }
+    }
+
+    /// The same resolver, for which these names have no addresses but those of that family.
+    #[must_use]
+    pub fn of_one_family(self, families: BTreeMap<Box<str>, Family>) -> Self {
+        let families = Arc::new(families);
+        Self { families, ..self }
     }
 
     /// Takes in what a name had in an earlier life of the daemon: an old answer, which serves
@@ -228,8 +239,23 @@ impl Names {
     /// # Errors
     ///
     /// The name does not exist (for a minute, where it had an answer), or no server answered and no
-    /// earlier answer is known.
+    /// earlier answer is known; or it has no address of the family that is looked for.
     pub async fn lookup(&self, host: &str) -> Result<Answer, NameError> {
+        let mut answer = self.lookup_both(host).await?;
+        if let Some(&family) = self.families.get(host) {
+            answer.addresses.retain(|it| Family::of(*it) == family);
+        }
+        if answer.addresses.is_empty() {
+            return Err(NameError {
+                name: host.to_owned(),
+                why: "it has no address of the virtual service's family".to_owned(),
+            });
+        }
+        Ok(answer)
+    }
+
+    /// The same for addresses of both families.
+    async fn lookup_both(&self, host: &str) -> Result<Answer, NameError> {
         if let Some(literal) = literal(host) {
             return Ok(Answer {
                 addresses: vec![literal],

@@ -361,6 +361,7 @@ mod tests {
             hosts: vec![crate::model::HostName::new("c")],
             tell: Tell::AtItsEnd,
             addresses: BTreeMap::new(),
+            families: BTreeMap::new(),
         };
         assert_eq!(last_limit(&run), Duration::from_secs(90) + SLACK);
     }

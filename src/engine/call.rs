@@ -116,6 +116,7 @@ pub(crate) fn attempt(
         hosts,
         tell: Tell::AtItsEnd,
         addresses: BTreeMap::new(),
+        families: BTreeMap::new(),
     }))
 }
 

@@ -380,6 +380,24 @@ fn half_an_answer_is_used_only_where_there_was_none() {
 }
 
 #[test]
+fn of_a_name_that_is_looked_for_in_one_family_the_other_is_not_heard_of() {
+    let place = Place::new(ANSWERS);
+    run(async {
+        let names = place.names();
+        let of = |name: &str, family| names.clone().of_one_family([(name.into(), family)].into());
+        let both = names.lookup("web7.test").await;
+        assert_eq!(addresses(&both), ["10.0.0.7", "fd00::7"]);
+        for (family, address) in [(Family::V4, "10.0.0.7"), (Family::V6, "fd00::7")] {
+            let found = of("web7.test", family).lookup("web7.test").await;
+            assert_eq!(addresses(&found), [address]);
+        }
+        let error = of("web1", Family::V6).lookup("web1").await.unwrap_err();
+        let words = "cannot resolve \"web1\": it has no address of the virtual service's family";
+        assert_eq!(error.to_string(), words);
+    });
+}
+
+#[test]
 fn without_a_resolver_the_hosts_file_still_works() {
     let place = Place::new(ANSWERS);
     std::fs::remove_file(place.folder.path().join("resolv.conf")).unwrap();

@@ -253,7 +253,6 @@ impl Addresses {
         } else {
             found
         };
-        let found = if found.is_empty() { addresses } else { found };
         Some(found).filter(|found| !found.is_empty())
     }
 

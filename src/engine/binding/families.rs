@@ -52,6 +52,12 @@ impl Bindings {
         families
     }
 
+    /// The family in which alone a service decides over a name.
+    pub(crate) fn only_family(&self, service: ServiceId, host: &HostName) -> Option<Family> {
+        let mut judged = self.families.judged(service, host).into_iter();
+        judged.next().filter(|_| judged.next().is_none())
+    }
+
     /// Those of the virtual services in which a service decides over a name; where it decides over
     /// it in none, those of all that have it.
     pub(super) fn families_of(&self, service: ServiceId, host: &HostName) -> BTreeSet<Family> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::lvs::Family;
 use crate::model::{HostName, MonitorUser, ServiceId};
 use crate::options::MonitorOptions;
 
@@ -115,6 +116,9 @@ pub struct Run {
     pub tell: Tell,
     /// Where the names among them lead, as far as the table knows; a check of ours goes there.
     pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
+    /// The others of which only addresses of one family are its service's to judge; a check of ours
+    /// goes to no other one that it finds.
+    pub families: BTreeMap<HostName, Family>,
 }
 
 /// What a run runs.

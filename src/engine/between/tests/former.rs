@@ -282,3 +282,30 @@ fn a_report_counts_while_an_address_changes_that_is_not_its_services_to_judge() 
         assert_eq!(play.is_in("10.1.0.1"), is_in, "{second}");
     }
 }
+
+#[test]
+fn a_check_of_a_name_without_an_address_is_told_its_family() {
+    let file = "hostgroup web w1\n\nwatch web\n service s\n  interval 60s\n  \
+                monitor tcp.monitor -p 80\n\nvirtual 10.0.0.3:80\n real web\n service web:s\n";
+    let (model, _) = config::load_text(file).unwrap();
+    let mut play = Play::new(model);
+    let told = |play: &Play| {
+        let run = play.going.as_ref().unwrap();
+        let family = run.families.get(&HostName::new("w1")).copied();
+        (run.addresses.len(), family)
+    };
+    for answer in ["", "2001:db8::1"] {
+        if !answer.is_empty() {
+            play.leads("w1", answer);
+        }
+        play.wait();
+        assert_eq!(told(&play), (0, Some(crate::lvs::Family::V4)), "{answer}");
+        play.end(&["w1"]);
+    }
+    play.leads("w1", "10.1.0.1 2001:db8::1");
+    play.wait();
+    assert_eq!(
+        (told(&play), play.goes_to()),
+        ((1, None), "10.1.0.1".to_owned())
+    );
+}

@@ -624,3 +624,22 @@ fn an_address_that_a_name_left_in_one_family_says_nothing_about_the_other() {
     farm.succeeds("web/six");
     assert_eq!(farm.in_both(), [false, true]);
 }
+
+#[test]
+fn a_failure_of_a_name_without_an_address_of_its_family_is_no_verdict() {
+    let mut farm = Farm::new(&BOTH);
+    farm.applies(&mut Table::new());
+    let [four, six] = ["web/four", "web/six"].map(|it| farm.id(it));
+    let w1 = HostName::new("w1");
+    for (service, address) in [(four, None), (six, Some("2001:db8::1"))] {
+        farm.resolves("w1", "2001:db8::1");
+        let address = address.map(|it| vec![it.parse().unwrap()]);
+        assert_eq!(farm.bindings.latest(service, &w1), address);
+    }
+    farm.fails("web/four", "w1");
+    farm.fails("web/four", "w1");
+    farm.resolves("w1", "10.1.0.1 2001:db8::1");
+    let views = farm.bindings.real_servers();
+    let withdrawn: Vec<usize> = views.iter().map(|it| it.withdrawals.len()).collect();
+    assert_eq!(withdrawn, [0, 0]);
+}
