@@ -10,6 +10,7 @@
 //! | what does a monitor or alert line run | `commands` |
 //! | which real servers does a service decide over | `bindings` |
 //! | what does a `virtual` section say | `section` |
+//! | does one service decide over one name in both families | `families` |
 //! | how are numbers, times and yes or no written | `values` |
 //! | how is a mistake reported | `report` |
 //!
@@ -19,6 +20,7 @@
 mod bindings;
 pub(super) mod commands;
 mod depend;
+mod families;
 pub(in crate::config) mod globals;
 mod groups;
 mod period;
@@ -35,6 +37,7 @@ use std::sync::Arc;
 use crate::config::Document;
 use crate::config::check::bindings::TableLine;
 use crate::config::check::depend::DependLine;
+use crate::config::check::families::Families;
 use crate::config::check::globals::{Defaults, ServiceDefaults};
 use crate::config::check::groups::Groups;
 use crate::config::check::report::Report;
@@ -198,17 +201,19 @@ impl<'a> Checker<'a> {
         if let Some((span, count)) = self.slow_limits {
             service::report_slow_limits(&mut self.report, self.globals, span, count);
         }
-        let bindings = bindings::compile(
-            &mut self.report,
-            &self.services,
-            self.groups.list(),
-            &self.table_lines,
-        );
         depend::resolve(&mut self.report, &mut self.services, &self.depend_lines);
         let services = std::mem::take(&mut self.services);
+        let mut families = Families::new(&services);
+        let bindings = bindings::compile(
+            &mut self.report,
+            &services,
+            self.groups.list(),
+            &self.table_lines,
+            &mut families,
+        );
         let sections = std::mem::take(&mut self.sections);
         let (virtual_services, witnesses) =
-            section::compile(&mut self, &sections, &services, &bindings);
+            section::compile(&mut self, &sections, &services, &bindings, families);
         self.services = services;
         self.services.shrink_to_fit();
         self.groups.unused(&mut self.report);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::config::check::families::Families;
 use crate::config::check::report::Report;
 use crate::config::lines::Span;
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
@@ -52,6 +53,7 @@ pub(super) fn compile(
     services: &[Service],
     hostgroups: &[Hostgroup],
     lines: &[TableLine],
+    families: &mut Families<'_>,
 ) -> Vec<Binding> {
     let mut compiler = Compiler {
         report,
@@ -66,6 +68,7 @@ pub(super) fn compile(
         if let Some(binding) = compiler.binding(&entry) {
             compiler.same_scheduler(&entry, &binding);
             compiler.same_server(&entry, &binding, place);
+            compiler.families(&entry, families);
             compiler.sense(&entry, &binding, place);
             bindings.push(binding);
         }
@@ -331,6 +334,22 @@ impl<'s> Compiler<'_, '_, 's> {
                 self.report
                     .error(place, message, "let both services say the same");
                 return;
+            }
+        }
+    }
+
+    /// One verdict cannot speak for two addresses of a name.
+    fn families(&mut self, entry: &Entry<'_>, families: &mut Families<'_>) {
+        let id = entry.service;
+        let there = (entry.virtual_service, entry.place());
+        match &entry.real {
+            BoundServers::One { host, .. } => {
+                families.decides(self.report, (id, host.as_str()), there);
+            }
+            BoundServers::EachHost { .. } => {
+                for host in self.hosts(id) {
+                    families.decides(self.report, (id, host), there);
+                }
             }
         }
     }

@@ -24,11 +24,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use crate::config::check::Checker;
+use crate::config::check::families::Families;
 use crate::config::check::report::Report;
 use crate::config::check::section::judges::{Known, Members};
 use crate::config::check::section::line::ServerLine;
 use crate::config::check::section::said::Said;
-use crate::config::check::section::servers::{Expanded, canonical};
+use crate::config::check::section::servers::Expanded;
 use crate::config::lines::Span;
 use crate::config::syntax;
 use crate::lvs::{Limit, Protocol, RealServer, Strangers, VirtualServiceKey, Weight};
@@ -37,6 +38,7 @@ use crate::model::{
     Service, ServiceId,
 };
 
+pub(super) use servers::canonical;
 pub(crate) use servers::is_possible_name;
 
 /// Checks all sections, which are in file order, when everything else is known.
@@ -45,6 +47,7 @@ pub(super) fn compile<'a>(
     sections: &[&'a syntax::Section],
     services: &[Service],
     bindings: &[Binding],
+    families: Families<'_>,
 ) -> (Vec<DeclaredService>, Vec<ServiceId>) {
     let known = Known::new(services);
     let witnesses = match checker.witness {
@@ -57,6 +60,7 @@ pub(super) fn compile<'a>(
         bindings,
         known,
         members: Members::new(services),
+        families,
         witnesses: witnesses.iter().map(|&(id, _)| id).collect(),
         places: BTreeMap::new(),
         witnesses_of: BTreeMap::new(),
@@ -79,6 +83,7 @@ struct Compiler<'c, 'a> {
     known: Known<'c>,
     /// The hosts of the services that were met so far.
     members: Members<'c>,
+    families: Families<'c>,
     /// Those of the setting.
     witnesses: Vec<ServiceId>,
     /// Where each virtual service is named.
@@ -133,6 +138,7 @@ impl<'a> Compiler<'_, 'a> {
             upalerts: std::mem::take(&mut said.upalerts),
             ..DeclaredService::new(key, settings)
         };
+        self.families(&declared, &expanded.places);
         self.sense(&declared, &said, tree.name, &expanded.places);
         Some(declared)
     }
@@ -145,6 +151,17 @@ impl<'a> Compiler<'_, 'a> {
             self.report().error(name, message, help);
         } else {
             self.places.insert(key, name);
+        }
+    }
+
+    /// One verdict cannot speak for two addresses of a name.
+    fn families(&mut self, declared: &DeclaredService, places: &[Span]) {
+        for (server, &place) in declared.servers.iter().zip(places) {
+            for judge in &server.judges {
+                let about = (judge.service, server.host.as_str());
+                let report = &mut self.checker.report;
+                self.families.decides(report, about, (declared.key, place));
+            }
         }
     }
 

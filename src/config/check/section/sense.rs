@@ -31,7 +31,7 @@ impl Compiler<'_, '_> {
         self.weights_of_zero(declared, said, places);
         self.alert_lines(declared, name, places);
         self.troubles_told(declared, said, name);
-        self.families(declared, places);
+        self.families_synchronised(declared, places);
         if let Some((_, span)) = said.slow_start
             && declared.settings.scheduler.is_unweighted()
         {
@@ -232,7 +232,7 @@ impl Compiler<'_, '_> {
     }
 
     /// The kernel takes no real server of the other family while connections are synchronised.
-    fn families(&mut self, declared: &DeclaredService, places: &[Span]) {
+    fn families_synchronised(&mut self, declared: &DeclaredService, places: &[Span]) {
         if self.checker.globals.pair.sync.is_none() {
             return;
         }

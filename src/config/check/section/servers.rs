@@ -305,7 +305,7 @@ fn is_unknown(line: &ServerLine, said: &Said) -> bool {
 }
 
 /// A host under one name, however it is written.
-pub(super) fn canonical(host: &str) -> String {
+pub(in crate::config::check) fn canonical(host: &str) -> String {
     match host.parse::<IpAddr>() {
         Ok(address) => address.to_string(),
         Err(_) => host.to_ascii_lowercase(),

@@ -382,3 +382,32 @@ fn a_section_costs_no_look_at_the_hostgroups_of_the_others() {
     assert!(few > 0);
     assert!(many <= 10 * few, "{few} looks for 20, {many} for 200");
 }
+
+#[test]
+fn no_service_decides_over_one_name_in_both_families() {
+    let mistakes = |sections: &str| match load_text(&format!("{WATCHES}{sections}")) {
+        Ok(_) => Vec::new(),
+        Err(mistakes) => mistakes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    };
+    let four = "virtual 10.0.0.3:80\n real w1\n real w2\n service web:http\n\n";
+    let six = "virtual [2001:db8::3]:80\n";
+    let refused = mistakes(&format!(
+        "{four}{six} real w1\n real W2\n service web:http\n"
+    ));
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let words = "service web:http decides over w1 in 10.0.0.3:80/tcp and, by its IPv6 address, in \
+                 [2001:db8::3]:80/tcp: one verdict cannot speak for two addresses, line 24";
+    assert!(refused[0].contains(words), "{refused:?}");
+    // As a whole, in a mark of the other family, and by a line beside the section.
+    let marked = "virtual fwmark 7\n family v6\n real w1 service gate:ping\n";
+    let whole = "virtual 10.0.0.4:80\n real w1 service gate:ping\n\n";
+    assert_eq!(mistakes(&format!("{whole}{marked}")).len(), 1);
+    for good in [
+        format!("{four}{six} real w1 service web:ping\n real w2 service gate:ping\n"),
+        format!("{four}{six} real 2001:db8::1\n service web:http\n"),
+        format!("{four}{six} real w1 service none\n fallback w2\n"),
+        format!("{four}virtual fwmark 7\n real w1\n real w2\n service web:http\n"),
+    ] {
+        assert_eq!(mistakes(&good), Vec::<String>::new(), "{good}");
+    }
+}
