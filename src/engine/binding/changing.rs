@@ -73,8 +73,8 @@ impl Bindings {
                 .changes(host, &self.families_of(service, host))
     }
 
-    /// Whether a check of this service that began when so many answers had been heard, and failed for this reason,
-    /// may have looked at no server, since the name had no address yet.
+    /// Whether a check of this service that began when so many answers had been heard, and failed
+    /// for this reason, may have looked at no server, since the name had no address yet.
     pub(crate) fn may_have_looked_nowhere(
         &self,
         service: ServiceId,
