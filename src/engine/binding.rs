@@ -341,7 +341,11 @@ impl Bindings {
                 services.insert(service);
             }
         }
-        let due = self.sections.take_due(now.mono);
+        let mut due = self.sections.take_due(now.mono);
+        if !services.is_empty() {
+            // Nobody waits any more for what they would have said of a changed address.
+            due.extend(self.change_addresses(&mut actions));
+        }
         self.decide_after(&due, &services, &mut actions);
         if self.manual.is_due(now) {
             self.advance_wishes(now, &mut actions);

@@ -510,7 +510,12 @@ fn the_checks_of_a_name_that_leads_nowhere_any_more_go_to_its_address_of_before(
         farm.said();
         farm.fails_to_resolve("w1");
         assert_eq!(checked(&farm), address);
-        assert_eq!(farm.bindings.former(&HostName::new("w1")).len(), former);
+        assert_eq!(
+            farm.bindings
+                .former(ServiceId(0), &HostName::new("w1"))
+                .len(),
+            former
+        );
         let said = farm.said();
         let words = format!("no such name; until then its address of before, {counts}, counts");
         assert!(said.iter().any(|it| it.contains(&words)), "{said:?}");

@@ -556,6 +556,8 @@ fn take(farm: Farm, naive: &mut Naive, kernel: &mut Table, step: &Step) -> Farm 
                     *heard = Heard::GivenUp;
                 }
             }
+            // Nobody waits any more for what they would have said.
+            naive.change_addresses();
         }
         Step::Applies => {
             farm.applies(kernel);
