@@ -76,7 +76,7 @@ impl Tripwire {
     /// Holds a connection until it ends or is let go of.
     pub(super) fn hold(&mut self, wire: Wire) {
         let id = wire.id;
-        let (names, noticed) = (self.names.clone(), self.noticed);
+        let (names, noticed) = (self.names_of(&wire), self.noticed);
         let (kept, let_go) = oneshot::channel();
         let (alive, over) = oneshot::channel();
         self.wires.spawn(async move {
@@ -89,6 +89,16 @@ impl Tripwire {
             over,
         };
         self.held.insert(id, kept);
+    }
+
+    /// Looks nothing up of which it is known where it leads.
+    fn names_of(&self, wire: &Wire) -> Names {
+        let names = self.names.clone();
+        if wire.addresses.is_empty() {
+            return names;
+        }
+        let told = (wire.host.as_str().into(), wire.addresses.clone());
+        names.knowing([told].into())
     }
 
     /// Closes a connection; its end is not told, unless the server was first.
@@ -235,6 +245,7 @@ mod tests {
         Wire {
             id: WireId(id),
             host: HostName::new("127.0.0.1"),
+            addresses: Vec::new(),
             port,
             wait: Duration::ZERO,
         }
@@ -300,6 +311,22 @@ mod tests {
             assert!(!has_ended(&mut closed).await, "it is open at the server");
             drop(stream);
             closed.await;
+        });
+    }
+
+    #[test]
+    fn one_is_held_to_where_its_name_is_checked() {
+        with(async |tripwire| {
+            let (listener, port) = listen();
+            tripwire.hold(Wire {
+                // No name can be: whoever looks it up connects to nothing.
+                host: HostName::new("w/1"),
+                addresses: vec![[127, 0, 0, 1].into()],
+                ..wire(1, port)
+            });
+            let (_listener, stream) = accept(listener).await;
+            tripwire.let_go(WireId(1));
+            assert_eq!(read(&stream).await, 0);
         });
     }
 

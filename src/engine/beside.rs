@@ -140,7 +140,9 @@ impl Engine {
         match verdict {
             HostVerdict::Up => {
                 let service = self.model.service(id);
-                actions.extend(self.tripwires.good(now, (id, service), &host));
+                let latest = |host: &HostName| self.bindings.latest(id, host);
+                let held = self.tripwires.good(now, (id, service), &host, latest);
+                actions.extend(held);
             }
             HostVerdict::Down(Reason::Refused) if had_tripped => {
                 self.tripwires.look_again(id, host, Sign::Ended);

@@ -338,8 +338,9 @@ impl Engine {
             |one: &HostState| one.verdict == HostVerdict::Up && going.checked.contains(&one.host);
         let mut found = self.latest_of(going, found);
         found.retain(|one| !is_done(one));
-        let service = self.model.service(id);
-        self.tripwires.heard(now, (id, service), &found, actions);
+        let service = (id, self.model.service(id));
+        let latest = |host: &HostName| self.bindings.latest(id, host);
+        self.tripwires.heard(now, service, &found, latest, actions);
     }
 }
 

@@ -10,6 +10,7 @@
 //! restart. Pure; who holds the connections: [`crate::daemon`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::engine::event::{Action, HostVerdict, Reason, Wire, WireId};
@@ -212,12 +213,14 @@ impl Patience {
 }
 
 impl Tripwires {
-    /// Takes in what a check found: good hosts get a connection, bad ones lose theirs.
+    /// Takes in what a check found: good hosts get a connection, to where `latest` says that they
+    /// are checked, bad ones lose theirs.
     pub(super) fn heard(
         &mut self,
         now: Now,
         (id, service): (ServiceId, &Service),
         found: &[HostState],
+        latest: impl Fn(&HostName) -> Option<Vec<IpAddr>>,
         actions: &mut Vec<Action>,
     ) {
         let Some(port) = port(service) else {
@@ -225,7 +228,10 @@ impl Tripwires {
         };
         for one in found {
             match one.verdict {
-                HostVerdict::Up => actions.extend(self.is_good(now, id, &one.host, port)),
+                HostVerdict::Up => {
+                    let there = || latest(&one.host).unwrap_or_default();
+                    actions.extend(self.is_good(now, id, (&one.host, port), there));
+                }
                 HostVerdict::Down(why) => actions.extend(self.is_bad(id, &one.host, why)),
                 HostVerdict::Unknown(_) => {}
             }
@@ -238,11 +244,19 @@ impl Tripwires {
         now: Now,
         (id, service): (ServiceId, &Service),
         host: &HostName,
+        latest: impl Fn(&HostName) -> Option<Vec<IpAddr>>,
     ) -> Option<Action> {
-        self.is_good(now, id, host, port(service)?)
+        let there = || latest(host).unwrap_or_default();
+        self.is_good(now, id, (host, port(service)?), there)
     }
 
-    fn is_good(&mut self, now: Now, id: ServiceId, host: &HostName, port: u16) -> Option<Action> {
+    fn is_good(
+        &mut self,
+        now: Now,
+        id: ServiceId,
+        (host, port): (&HostName, u16),
+        there: impl FnOnce() -> Vec<IpAddr>,
+    ) -> Option<Action> {
         let held = self.wires.entry((id, host.clone())).or_default();
         match held.stage {
             Stage::Held(..) => return None,
@@ -258,6 +272,7 @@ impl Tripwires {
         let wire = Wire {
             id: WireId(self.last),
             host: host.clone(),
+            addresses: there(),
             port,
             wait: at.since(now.mono),
         };

@@ -26,6 +26,8 @@ pub struct Wire {
     pub id: WireId,
     /// Where to.
     pub host: HostName,
+    /// Where the name is checked, as far as is known here; none of what is looked up.
+    pub addresses: Vec<IpAddr>,
     /// TCP.
     pub port: u16,
     /// How long to wait before it is made.

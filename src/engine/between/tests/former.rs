@@ -309,3 +309,20 @@ fn a_check_of_a_name_without_an_address_is_told_its_family() {
         ((1, None), "10.1.0.1".to_owned())
     );
 }
+
+#[test]
+fn a_connection_is_held_to_where_its_name_is_checked() {
+    let mut play = Play::of_names();
+    play.check(&["w1"]);
+    for (answer, checked) in [
+        ("2001:db8::1 10.1.0.1", "10.1.0.1"),
+        ("10.1.0.2", "10.1.0.2"),
+    ] {
+        play.leads("w1", answer);
+        let (_, actions) = play.check(&[]);
+        let wires = held(&actions);
+        let mut mine = wires.iter().filter(|wire| wire.host.as_str() == "w1");
+        let addresses = &mine.next().unwrap().addresses;
+        assert_eq!(*addresses, [checked.parse::<IpAddr>().unwrap()], "{answer}");
+    }
+}
