@@ -260,6 +260,7 @@ impl Write for SyslogWriter {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::os::unix::net::UnixDatagram;
+    use std::sync::LazyLock;
 
     use super::*;
     use crate::daemon::chronicle::Chronicle;
@@ -269,8 +270,15 @@ pub(crate) mod tests {
     use crate::pair::Way;
     use crate::time::Wall;
 
+    /// One more subscriber for as long as the tests run. While there is one alone, tracing asks
+    /// that of whichever thread comes to a line first whether anybody wants it: a test beside ours
+    /// that has none would say for all that nobody does.
+    static SECOND: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
     /// What syslog gets of what is logged: priority and text.
     pub(crate) fn told(what: impl FnOnce()) -> Vec<(u8, String)> {
+        LazyLock::force(&SECOND);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let socket = UnixDatagram::bind(&path).unwrap();

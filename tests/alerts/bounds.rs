@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use lvsmon::daemon::outbox::{Limits, Outbox};
@@ -27,6 +27,12 @@ const LONG: Duration = Duration::from_secs(3_600);
 /// Services in turn: message N and message N + `SERVICES` are of one service.
 const SERVICES: u64 = 100;
 
+/// One more subscriber for as long as the tests run. While there is one alone, tracing asks that of
+/// whichever thread comes to a line first whether anybody wants it: a test beside ours that has none
+/// would say for all that nobody does.
+static SECOND: LazyLock<tracing::Dispatch> =
+    LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
+
 /// The log of this thread.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -43,6 +49,7 @@ impl Write for Log {
 
 impl Log {
     pub(super) fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        LazyLock::force(&SECOND);
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
