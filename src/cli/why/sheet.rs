@@ -35,7 +35,7 @@ impl<'a> Sheet<'a> {
         self.out.line(&format!("  {name} {text}"))
     }
 
-    /// What keeps checks from beginning; `of` is the name of a service, where it is not the one
+    /// What keeps a verdict from changing; `of` is the name of a service, where it is not the one
     /// that was asked for.
     pub(super) fn held_up(&mut self, row: &HeldUpRow, of: &str) -> io::Result<()> {
         let until = row.until.map(|at| format!(", until {}", self.moment(at)));

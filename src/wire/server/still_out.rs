@@ -196,6 +196,11 @@ mod tests {
         says(&mut of_watch, disable(watch()));
         let mut stopped = engine();
         says(&mut stopped, Wish::Stop);
+        // Whoever takes one back has to take back the other, too.
+        let mut of_both = engine();
+        let target = service(&of_both);
+        says(&mut of_both, disable(target));
+        says(&mut of_both, disable(watch()));
         for (engine, why) in [
             (
                 of_host,
@@ -206,6 +211,11 @@ mod tests {
             (
                 stopped,
                 "the scheduler is stopped: no check begins, and verdicts are frozen",
+            ),
+            (
+                of_both,
+                "the service is disabled: its verdict is frozen, and watch web is disabled: its \
+                 verdict is frozen",
             ),
         ] {
             let expected = format!("{NAME} stays out, withdrawn by web/http: {why}");
