@@ -244,12 +244,16 @@ impl Names {
         let mut answer = self.lookup_both(host).await?;
         if let Some(&family) = self.families.get(host) {
             answer.addresses.retain(|it| Family::of(*it) == family);
-        }
-        if answer.addresses.is_empty() {
-            return Err(NameError {
-                name: host.to_owned(),
-                why: "it has no address of the virtual service's family".to_owned(),
-            });
+            if answer.addresses.is_empty() {
+                let why = match family {
+                    Family::V4 => "it has no IPv4 address",
+                    Family::V6 => "it has no IPv6 address",
+                };
+                return Err(NameError {
+                    name: host.to_owned(),
+                    why: why.to_owned(),
+                });
+            }
         }
         Ok(answer)
     }

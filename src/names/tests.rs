@@ -392,7 +392,7 @@ fn of_a_name_that_is_looked_for_in_one_family_the_other_is_not_heard_of() {
             assert_eq!(addresses(&found), [address]);
         }
         let error = of("web1", Family::V6).lookup("web1").await.unwrap_err();
-        let words = "cannot resolve \"web1\": it has no address of the virtual service's family";
+        let words = "cannot resolve \"web1\": it has no IPv6 address";
         assert_eq!(error.to_string(), words);
     });
 }
