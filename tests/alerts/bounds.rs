@@ -28,8 +28,8 @@ const LONG: Duration = Duration::from_secs(3_600);
 const SERVICES: u64 = 100;
 
 /// One more subscriber for as long as the tests run. While there is one alone, tracing asks that of
-/// whichever thread comes to a line first whether anybody wants it: a test beside ours that has none
-/// would say for all that nobody does.
+/// whichever thread comes to a line first whether anybody wants it: a test beside ours that has
+/// none would say for all that nobody does.
 static SECOND: LazyLock<tracing::Dispatch> =
     LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
 

@@ -45,8 +45,8 @@ impl Bindings {
 
     /// Where the checks of a host are to go: to the address that counts, or where what was heard
     /// last leads elsewhere, there, so that a report is about an address that is known here. None
-    /// for what is no name of a real server, and for one that has and had no address of the families
-    /// that this service judges.
+    /// for what is no name of a real server, and for one that has and had no address of the
+    /// families that this service judges.
     pub(crate) fn latest(&self, service: ServiceId, host: &HostName) -> Option<Vec<IpAddr>> {
         let families = self.families_of(service, host);
         self.addresses.latest(host, &families)
