@@ -61,6 +61,7 @@ pub mod gauge;
 mod going;
 pub mod held_up;
 mod history;
+mod lead;
 pub mod manual;
 mod numbering;
 mod operator;
@@ -102,7 +103,7 @@ use crate::engine::binding::Bindings;
 use crate::engine::call::Attempt;
 use crate::engine::depend::Depends;
 use crate::engine::disabled::Disabled;
-use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, Run, RunId};
+use crate::engine::event::{Action, AlertKind, Ended, Event, Note, Purpose, Report, RunId};
 use crate::engine::going::Going;
 use crate::engine::history::Histories;
 use crate::engine::numbering::Numbering;
@@ -241,7 +242,10 @@ impl Engine {
             Event::Operator(wish) => self.carry_out(now, wish, &mut actions),
             Event::Trap(trap) => self.trapped(now, trap, &mut actions),
             Event::Tripped(wire) => self.tripped(now, wire),
-            Event::Resolved(answers) => actions.extend(self.bindings.resolved(&answers)),
+            Event::Resolved(answers) => {
+                actions.extend(self.bindings.resolved(&answers));
+                self.look_where_they_lead(now);
+            }
             // An alert counts once its call was started, whatever becomes of it (D33).
             Event::AlertDone { .. } => {}
             Event::Reload { model, memory } => self.reload(now, model, memory, &mut actions),
@@ -455,27 +459,6 @@ impl Engine {
         }
     }
 
-    /// The names among the hosts of a run are checked where they lead as far as is known here:
-    /// what it finds is then no word on another address.
-    fn say_where(&self, run: &mut Run) {
-        let there = |host: &HostName| match run.purpose {
-            Purpose::Former => Some(self.bindings.former(run.service, host)),
-            Purpose::Slot
-            | Purpose::Recheck
-            | Purpose::Trip
-            | Purpose::Beside
-            | Purpose::Witness => self.bindings.latest(run.service, host),
-        };
-        let named = run.hosts.iter();
-        let named = named.filter_map(|host| Some((host.clone(), there(host)?)));
-        run.addresses = named.collect();
-        let (id, known) = (run.service, &run.addresses);
-        let unknown = run.hosts.iter().filter(|host| !known.contains_key(*host));
-        let of_one =
-            unknown.filter_map(|host| Some((host.clone(), self.bindings.only_family(id, host)?)));
-        run.families = of_one.collect();
-    }
-
     fn run_ended(&mut self, now: Now, run: RunId, report: Report, actions: &mut Vec<Action>) {
         // A run that was forgotten, or that ends twice, has nothing more to say.
         let Some(going) = self.running.remove(&run) else {
@@ -498,11 +481,11 @@ impl Engine {
         let state = &mut self.states[service.index()];
         state.monitor_duration = Some(now.mono.since(started));
         state.reported = Some(Moment::of(now));
-        let is_overtaken = self.is_overtaken(&going, &report);
+        let is_void = self.is_overtaken(&going, &report) || self.looked_nowhere(&going, &report);
         self.consider(now, started, Doubted::Run(going, report), actions);
         self.plan_next(now, service, started, before);
         self.plan_recheck(now, service);
-        if let Some(interval) = self.interval(service).filter(|_| is_overtaken) {
+        if let Some(interval) = self.interval(service).filter(|_| is_void) {
             self.timetable.bring_forward(service, interval, now.mono);
         }
         if self.tripwires.has_tripped(service) {

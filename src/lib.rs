@@ -10,6 +10,7 @@
 //! | how much was looked at, where a test asks | `effort` |
 //! | which moment, which span | [`time`] |
 //! | what is a virtual service, a real server, a table; how do two tables differ | [`lvs`] |
+//! | which addresses of a name is a check to go to | [`lead`] |
 //! | when does a period hold | [`period`] |
 //! | when does a dependency hold | [`depend`] |
 //! | what can a built-in monitor or alert be told | [`options`] |
@@ -57,6 +58,7 @@ mod folder;
 pub mod host;
 pub mod import;
 pub mod ipvs;
+pub mod lead;
 pub mod lvs;
 pub mod model;
 pub mod monitor;

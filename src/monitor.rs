@@ -26,7 +26,7 @@ mod tcp;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -34,7 +34,8 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::engine::event::{
     Event, Executable, HostName, HostVerdict, MonitorUser, Report, Run, RunId, RunProgram,
 };
-use crate::lvs::Family;
+use crate::lead::Lead;
+
 use crate::monitor::ping::Pinger;
 use crate::monitor::tls::TlsSettings;
 use crate::names::Names;
@@ -107,25 +108,15 @@ impl Tools {
         Self { listener, ..self }
     }
 
-    /// The same tools, for which these names lead there and nowhere else, and those to addresses
-    /// of that family.
-    fn knowing(
-        self,
-        addresses: BTreeMap<HostName, Vec<IpAddr>>,
-        families: BTreeMap<HostName, Family>,
-    ) -> Self {
-        if addresses.is_empty() && families.is_empty() {
+    /// The same tools, which go to these addresses of names.
+    fn led(self, leads: BTreeMap<HostName, Lead>) -> Self {
+        if leads.is_empty() {
             return self;
         }
-        let addresses = addresses.into_iter();
-        let known = addresses.map(|(host, there)| (host.as_str().into(), there));
-        let families = families.into_iter();
-        let of_one = families.map(|(host, family)| (host.as_str().into(), family));
-        let names = self.names.knowing(known.collect());
-        Self {
-            names: names.of_one_family(of_one.collect()),
-            ..self
-        }
+        let leads = leads.into_iter();
+        let leads = leads.map(|(host, lead)| (host.as_str().into(), lead));
+        let names = self.names.led(leads.collect());
+        Self { names, ..self }
     }
 
     /// The same tools, for programs that run as that user.
@@ -174,7 +165,7 @@ pub async fn execute(run: Run, tools: Tools) -> Report {
     let tools = tools.serving(run.user);
     match run.program {
         RunProgram::Native(options) => {
-            let tools = tools.knowing(run.addresses, run.families);
+            let tools = tools.led(run.leads);
             check(&options, &run.hosts, &tools).await
         }
         // Boxed, as in `check`: all runs would be of its size.
@@ -239,8 +230,7 @@ mod tests {
                 user: None,
                 hosts: Vec::new(),
                 tell: crate::engine::event::Tell::AtItsEnd,
-                addresses: BTreeMap::new(),
-                families: BTreeMap::new(),
+                leads: BTreeMap::new(),
             };
             let size = size_of_val(&execute(run, tools.clone()));
             assert!(size < RUN_MAX, "{size} bytes for a run");

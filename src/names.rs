@@ -26,6 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
+use crate::lead::Lead;
 use crate::lvs::Family;
 use crate::names::files::{FileStamp, Hosts};
 use crate::names::said::{News, Said};
@@ -66,10 +67,8 @@ const NAME_LENGTH_MAX: usize = 255;
 #[derive(Clone)]
 pub struct Names {
     inner: Arc<Inner>,
-    /// What need not be looked up.
-    told: Arc<BTreeMap<Box<str>, Vec<IpAddr>>>,
-    /// Of what only addresses of one family are looked for.
-    families: Arc<BTreeMap<Box<str>, Family>>,
+    /// Of which names not all addresses are of use.
+    leads: Arc<BTreeMap<Box<str>, Lead>>,
 }
 
 /// The addresses of a name.
@@ -192,23 +191,15 @@ impl Names {
         });
         Self {
             inner,
-            told: Arc::default(),
-            families: Arc::default(),
+            leads: Arc::default(),
         }
     }
 
-    /// The same resolver, which does not look these names up: they have these addresses.
+    /// The same resolver, which answers with no other addresses of these names.
     #[must_use]
-    pub fn knowing(self, told: BTreeMap<Box<str>, Vec<IpAddr>>) -> Self {
-        let told = Arc::new(told);
-        Self { told, ..self }
-    }
-
-    /// The same resolver, for which these names have no addresses but those of that family.
-    #[must_use]
-    pub fn of_one_family(self, families: BTreeMap<Box<str>, Family>) -> Self {
-        let families = Arc::new(families);
-        Self { families, ..self }
+    pub fn led(self, leads: BTreeMap<Box<str>, Lead>) -> Self {
+        let leads = Arc::new(leads);
+        Self { leads, ..self }
     }
 
     /// Takes in what a name had in an earlier life of the daemon: an old answer, which serves
@@ -241,25 +232,6 @@ impl Names {
     /// The name does not exist (for a minute, where it had an answer), or no server answered and no
     /// earlier answer is known; or it has no address of the family that is looked for.
     pub async fn lookup(&self, host: &str) -> Result<Answer, NameError> {
-        let mut answer = self.lookup_both(host).await?;
-        if let Some(&family) = self.families.get(host) {
-            answer.addresses.retain(|it| Family::of(*it) == family);
-            if answer.addresses.is_empty() {
-                let why = match family {
-                    Family::V4 => "it has no IPv4 address",
-                    Family::V6 => "it has no IPv6 address",
-                };
-                return Err(NameError {
-                    name: host.to_owned(),
-                    why: why.to_owned(),
-                });
-            }
-        }
-        Ok(answer)
-    }
-
-    /// The same for addresses of both families.
-    async fn lookup_both(&self, host: &str) -> Result<Answer, NameError> {
         if let Some(literal) = literal(host) {
             return Ok(Answer {
                 addresses: vec![literal],
@@ -267,13 +239,34 @@ impl Names {
                 kept_because: None,
             });
         }
-        if let Some(addresses) = self.told.get(host) {
+        let lead = self.leads.get(host);
+        if let Some(Lead::To(there)) = lead {
             return Ok(Answer {
-                addresses: addresses.clone(),
+                addresses: there.clone(),
                 fresh_for: RETRY_AFTER,
                 kept_because: None,
             });
         }
+        let mut answer = self.lookup_all(host).await?;
+        if let Some(lead) = lead {
+            answer.addresses = lead.of(answer.addresses);
+        }
+        if answer.addresses.is_empty() {
+            let why = match lead {
+                Some(Lead::Within(Family::V4)) => "it has no IPv4 address",
+                Some(Lead::Within(Family::V6)) => "it has no IPv6 address",
+                Some(Lead::To(_) | Lead::Rather(_)) | None => "it has no address",
+            };
+            return Err(NameError {
+                name: host.to_owned(),
+                why: why.to_owned(),
+            });
+        }
+        Ok(answer)
+    }
+
+    /// All addresses of a name that is no literal.
+    async fn lookup_all(&self, host: &str) -> Result<Answer, NameError> {
         let name = files::normal(host);
         let error = |why: &str| NameError {
             name: host.to_owned(),

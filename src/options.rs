@@ -133,15 +133,15 @@ impl MonitorOptions {
 
     /// Hosts that the options themselves name, beside those of the group.
     #[must_use]
-    pub fn own_hosts(&self) -> usize {
+    pub fn own_hosts(&self) -> &[String] {
         match self {
-            Self::Fping(options) => options.hosts.len(),
-            Self::Ftp(options) => options.hosts.len(),
-            Self::Http(options) => options.hosts.len(),
-            Self::Plugin(options) => options.hosts.len(),
-            Self::Misc(options) => options.hosts.len(),
-            Self::Agent(options) => options.hosts.len(),
-            Self::Tcp(options) => options.hosts.len(),
+            Self::Fping(options) => &options.hosts,
+            Self::Ftp(options) => &options.hosts,
+            Self::Http(options) => &options.hosts,
+            Self::Plugin(options) => &options.hosts,
+            Self::Misc(options) => &options.hosts,
+            Self::Agent(options) => &options.hosts,
+            Self::Tcp(options) => &options.hosts,
         }
     }
 }

@@ -33,6 +33,7 @@ use crate::cli::output::{Form, Output, complain, misused, refuse};
 use crate::cli::trial::remarks::{Level, Remark};
 use crate::cli::{CONFIG, Outcome, load, runtime};
 use crate::config;
+use crate::engine::binding::Families;
 use crate::engine::event::AlertKind;
 use crate::model::{
     AlertCommand, AlertProgram, Binding, GroupId, HostName, Hostgroup, Member, Model,
@@ -146,6 +147,8 @@ struct Plan {
     resolution: Option<Resolution>,
     /// `GROUP/SERVICE` where it was configured.
     configured: Option<String>,
+    /// Which services decide over which families, and which of them a configured one is.
+    decides: Option<(Families, ServiceId)>,
     /// Time from start to start as configured.
     interval: Option<Duration>,
     /// Hosts that stand on the command line were told from arguments by guess.
@@ -305,8 +308,10 @@ impl TrialArgs {
         if !self.is_alert() && service.monitor.is_none() {
             return Err(format!("{key} has no monitor: it lives on traps alone"));
         }
+        let families = Families::of(&model);
         Ok(Plan {
             interval: service.interval,
+            decides: Some((families, id)),
             model: alone(model, service, id),
             resolution: None,
             configured: Some(key.to_owned()),
@@ -427,6 +432,7 @@ impl TrialArgs {
             model: alone(model, service, ServiceId(u32::MAX)),
             resolution: Some(resolution),
             configured: None,
+            decides: None,
             interval: None,
             is_guess,
             repeat: self.repeat.unwrap_or(2),
@@ -484,7 +490,7 @@ type Words = (Vec<String>, Vec<String>, bool);
 fn built_in_words(name: &str, words: &[String]) -> Result<Words, String> {
     let mut args = words.to_vec();
     let own = match MonitorOptions::parse(name, words) {
-        Some(Ok(options)) => options.own_hosts(),
+        Some(Ok(options)) => options.own_hosts().len(),
         Some(Err(error)) => return Err(format!("{name}: {error}")),
         None => 0,
     };

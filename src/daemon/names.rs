@@ -196,12 +196,14 @@ fn place(host: &HostName, places: &Places) -> Option<String> {
 mod tests {
     use super::*;
     use crate::config::load_text;
+    use crate::lead::Lead;
 
     #[test]
     fn names_that_are_answered_meanwhile_are_told_at_once() {
         let name = |at: u8| format!("w{at}").into_boxed_str();
-        let known = (0..100).map(|at| (name(at), vec![IpAddr::from([10, 0, 0, at])]));
-        let names = Names::system().knowing(known.collect());
+        let there = |at| Lead::To(vec![IpAddr::from([10, 0, 0, at])]);
+        let leads = (0..100).map(|at| (name(at), there(at)));
+        let names = Names::system().led(leads.collect());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build();

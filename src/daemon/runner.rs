@@ -223,8 +223,7 @@ fn last_limit(run: &Run) -> Duration {
     let own = match &run.program {
         RunProgram::Executable(program) => program.limit,
         RunProgram::Native(options) => {
-            let hosts = run.hosts.len().saturating_add(options.own_hosts());
-            let hosts = u32::try_from(hosts).unwrap_or(u32::MAX);
+            let hosts = u32::try_from(run.names().len()).unwrap_or(u32::MAX);
             options.limit().saturating_mul(hosts)
         }
     };
@@ -360,8 +359,7 @@ mod tests {
             user: None,
             hosts: vec![crate::model::HostName::new("c")],
             tell: Tell::AtItsEnd,
-            addresses: BTreeMap::new(),
-            families: BTreeMap::new(),
+            leads: BTreeMap::new(),
         };
         assert_eq!(last_limit(&run), Duration::from_secs(90) + SLACK);
     }

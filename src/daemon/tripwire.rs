@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 use crate::clock::Stopwatch;
 use crate::engine::event::{Wire, WireId};
+use crate::lead::Lead;
 use crate::monitor::dial::{Attempts, Trouble, addresses};
 use crate::names::Names;
 
@@ -97,8 +98,8 @@ impl Tripwire {
         if wire.addresses.is_empty() {
             return names;
         }
-        let told = (wire.host.as_str().into(), wire.addresses.clone());
-        names.knowing([told].into())
+        let there = Lead::To(wire.addresses.clone());
+        names.led([(wire.host.as_str().into(), there)].into())
     }
 
     /// Closes a connection; its end is not told, unless the server was first.

@@ -61,7 +61,7 @@ use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 use crate::time::{Mono, Now, Wall};
 use addresses::{Addresses, Tick};
 use changing::Whole;
-use families::Families;
+pub(crate) use families::{Families, Turned};
 use ground::Ground;
 use judge::Judge;
 pub(crate) use judge::{Part, Verdict};
@@ -92,6 +92,8 @@ pub(crate) struct Bindings {
     /// In which virtual services a host word stands for a real server.
     by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
     families: Families,
+    /// Names that have their first address since they were asked for, by who decides over them.
+    found: BTreeSet<(ServiceId, HostName)>,
     judges: BTreeMap<ServiceId, Judge>,
     /// When patience with a service ends.
     timers: BTreeSet<(Mono, ServiceId)>,
@@ -131,6 +133,7 @@ impl Bindings {
             by_virtual_service: BTreeMap::new(),
             by_host: BTreeMap::new(),
             families: Families::default(),
+            found: BTreeSet::new(),
             judges: BTreeMap::new(),
             timers: BTreeSet::new(),
             latches: Latches::default(),
@@ -295,9 +298,16 @@ impl Bindings {
             self.tick += 1;
             let mut was_steady = vec![Family::V4, Family::V6];
             was_steady.retain(|&family| !self.addresses.changes_in(host, family));
+            let mut was_nowhere = vec![Family::V4, Family::V6];
+            was_nowhere.retain(|&family| !self.addresses.is_found(host, family));
             if self.addresses.answered(host, answer, self.tick) {
                 keys.extend(self.by_host.get(host).into_iter().flatten().copied());
                 steady.extend(was_steady.into_iter().map(|family| (host, family)));
+            }
+            was_nowhere.retain(|&family| self.addresses.is_found(host, family));
+            for family in was_nowhere {
+                let judges = self.families.judges(host, family);
+                self.found.extend(judges.map(|id| (id, host.clone())));
             }
         }
         self.settle_unused();
@@ -309,6 +319,11 @@ impl Bindings {
         keys.extend(self.change_addresses(&mut actions));
         self.decide(&keys, &mut actions);
         actions
+    }
+
+    /// The names that got their first address since this was asked last, by who decides over them.
+    pub(crate) fn take_found(&mut self) -> BTreeSet<(ServiceId, HostName)> {
+        std::mem::take(&mut self.found)
     }
 
     /// The kernel's table was looked at: deleted keys that are gone are forgotten.

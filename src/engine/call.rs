@@ -62,7 +62,7 @@ pub(crate) fn checked_hosts(model: &Model, disabled: &Disabled, id: ServiceId) -
 /// looks at the hosts of the group and no others.
 pub(crate) fn checks_single_hosts(monitor: &MonitorCommand) -> bool {
     match &monitor.program {
-        MonitorProgram::Native(options) => monitor.appends_hosts && options.own_hosts() == 0,
+        MonitorProgram::Native(options) => monitor.appends_hosts && options.own_hosts().is_empty(),
         MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => false,
     }
 }
@@ -115,8 +115,7 @@ pub(crate) fn attempt(
         user: model.globals.monitor_user.clone(),
         hosts,
         tell: Tell::AtItsEnd,
-        addresses: BTreeMap::new(),
-        families: BTreeMap::new(),
+        leads: BTreeMap::new(),
     }))
 }
 

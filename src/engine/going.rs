@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use crate::engine::Engine;
 use crate::engine::event::{Action, Purpose, Run, RunId};
+use crate::lead::Lead;
 use crate::model::{HostName, ServiceId};
 use crate::time::{Mono, Now};
 
@@ -59,7 +60,7 @@ impl Engine {
     ) {
         self.say_where(&mut run);
         let former = match run.purpose {
-            Purpose::Former => run.addresses.values().flatten().copied().collect(),
+            Purpose::Former => run.leads.values().flat_map(Lead::known).copied().collect(),
             Purpose::Slot
             | Purpose::Recheck
             | Purpose::Trip

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::binding::Part;
+use crate::engine::binding::Turned;
 use crate::engine::depend::Depends;
 use crate::engine::event::{Action, Memory, Purpose, RunId};
 use crate::engine::schedule::{Alarm, Lane};
@@ -34,9 +35,10 @@ impl Engine {
         let model = Arc::clone(&self.model);
         let places = places(&old, &model);
         let past = self.past(&old, &places);
+        let turned = self.bindings.turned(&model);
 
         actions.extend(self.tripwires.let_go_of_all());
-        self.stop_what_changed(now, &old, &places, actions);
+        self.stop_what_changed(now, (&old, &places), &turned, actions);
         self.forget_what_is_gone(&old, &places, actions);
         self.carry_states(&old, &places);
         self.carry_dependencies(&places);
@@ -61,13 +63,14 @@ impl Engine {
         actions.extend(gone.map(Action::record));
         self.histories.set_length(globals.histlength);
 
-        actions.extend(self.bindings.reload(now, &model, past));
+        actions.extend(self.bindings.reload(now, &model, (past, &turned)));
         self.forget_troubles(actions);
         let gone = self.peer.reload(&model, now).into_iter();
         actions.extend(gone.map(Action::record));
         match memory {
             Memory::Kept => {
                 self.plan_what_changed(now, &old, &places);
+                self.look_at_other_families(now, &turned);
                 self.await_traps_anew(now, &old, &places);
             }
             Memory::Forgotten => self.forget_everything(now, actions),
@@ -86,14 +89,17 @@ impl Engine {
     fn stop_what_changed(
         &mut self,
         now: Now,
-        old: &Model,
-        places: &[Option<ServiceId>],
+        (old, places): (&Model, &[Option<ServiceId>]),
+        turned: &Turned,
         actions: &mut Vec<Action>,
     ) {
         let model = Arc::clone(&self.model);
         let is_stale = |service: ServiceId| {
             let new = places.get(service.index()).copied().flatten();
-            new.is_none_or(|new| !self.checks_the_same(old, service, &model, new))
+            new.is_none_or(|new| {
+                let is_behind = turned.behind.contains(&new);
+                is_behind || !self.checks_the_same(old, service, &model, new)
+            })
         };
         let stale: Vec<(RunId, ServiceId, Purpose)> = self
             .running

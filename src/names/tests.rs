@@ -240,9 +240,9 @@ fn what_is_told_is_not_looked_up() {
     let place = Place::new(ANSWERS);
     run(async {
         let names = place.names();
-        let told = [("web7.test".into(), vec!["10.0.0.99".parse().unwrap()])];
-        let knowing = names.clone().knowing(told.into());
-        assert_eq!(addresses(&knowing.lookup("web7.test").await), ["10.0.0.99"]);
+        let there = Lead::To(vec!["10.0.0.99".parse().unwrap()]);
+        let led = names.clone().led([("web7.test".into(), there)].into());
+        assert_eq!(addresses(&led.lookup("web7.test").await), ["10.0.0.99"]);
         assert_eq!(place.server.questions.load(SeqCst), 0);
         let usual = names.lookup("web7.test").await;
         assert_eq!(addresses(&usual), ["10.0.0.7", "fd00::7"]);
@@ -384,7 +384,11 @@ fn of_a_name_that_is_looked_for_in_one_family_the_other_is_not_heard_of() {
     let place = Place::new(ANSWERS);
     run(async {
         let names = place.names();
-        let of = |name: &str, family| names.clone().of_one_family([(name.into(), family)].into());
+        let of = |name: &str, family| {
+            names
+                .clone()
+                .led([(name.into(), Lead::Within(family))].into())
+        };
         let both = names.lookup("web7.test").await;
         assert_eq!(addresses(&both), ["10.0.0.7", "fd00::7"]);
         for (family, address) in [(Family::V4, "10.0.0.7"), (Family::V6, "fd00::7")] {

@@ -105,9 +105,14 @@ pub(super) async fn run(plan: Plan) -> MonitorTrial {
     let mut seen = Vec::new();
     let mut program = None;
     for _ in 0..plan.repeat {
-        let Some(run) = bench.stage.next_run() else {
+        let Some(mut run) = bench.stage.next_run() else {
             break;
         };
+        if let Some((families, id)) = &plan.decides {
+            let names = run.names().into_iter();
+            let leads = names.filter_map(|host| families.lead(*id, &host).map(|it| (host, it)));
+            run.leads.extend(leads.collect::<Vec<_>>());
+        }
         if trial.runs.is_empty() {
             trial.tell(&run);
         }

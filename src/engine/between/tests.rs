@@ -256,7 +256,11 @@ fn a_check_is_about_the_address_that_its_name_had_when_it_began() {
     assert!(play.is_in("10.1.0.1"));
     // Good at the address of before: no word on the one that is next.
     play.wait();
-    let led_to = |play: &Play| play.going.as_ref().unwrap().addresses[&HostName::new("w1")].clone();
+    let led_to = |play: &Play| {
+        play.going.as_ref().unwrap().leads[&HostName::new("w1")]
+            .known()
+            .to_vec()
+    };
     assert_eq!(led_to(&play), ["10.1.0.1".parse::<IpAddr>().unwrap()]);
     play.tell(resolved("10.1.0.2"));
     play.end(&[]);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::binding::families::{Families, Turned};
 use crate::engine::binding::judge::{Attendance, Judge, Part};
 use crate::engine::binding::latch::Entry;
 use crate::engine::binding::{Bindings, addresses, record};
@@ -82,7 +83,12 @@ impl Bindings {
 
     /// A new configuration: state goes over by key, undeclared keys are to be deleted (D7).
     /// `past` is for sections that are new to a server.
-    pub(crate) fn reload(&mut self, now: Now, model: &Arc<Model>, past: Past) -> Vec<Action> {
+    pub(crate) fn reload(
+        &mut self,
+        now: Now,
+        model: &Arc<Model>,
+        (mut past, turned): (Past, &Turned),
+    ) -> Vec<Action> {
         let old_model = std::mem::replace(&mut self.model, Arc::clone(model));
         let old_judges = std::mem::take(&mut self.judges);
         let old_latches = std::mem::take(&mut self.latches);
@@ -98,7 +104,12 @@ impl Bindings {
         let members_differ = |old: ServiceId| {
             new_id(old).is_none_or(|new| members(&old_model, old) != members(model, new))
         };
-        let is_void = |old, part: &Part| *part == Part::Whole && members_differ(old);
+        let is_turned = |id, part: &Part| turned.is_void(id, part);
+        past.said.retain(|(id, part), _| !is_turned(*id, part));
+        let is_void = |old, part: &Part| {
+            let is_of_others = *part == Part::Whole && members_differ(old);
+            is_of_others || new_id(old).is_some_and(|new| is_turned(new, part))
+        };
         let tally = &mut self.sections.tally;
         actions.extend(tally.renumber(&old_model, new_id, is_void));
         let judges = judges(model);
@@ -111,7 +122,9 @@ impl Bindings {
                 judge.gate = None;
             }
             if let Some(id) = kept {
-                carried.push((id, still_true(judge, &old_model, old, model, id)));
+                let mut judge = still_true(judge, &old_model, old, model, id);
+                judge.parts.retain(|part, _| !is_turned(id, part));
+                carried.push((id, judge));
             }
         }
         self.judges = carried.into_iter().collect();
@@ -204,7 +217,7 @@ impl Bindings {
         }
         self.adopt_sections(&model, &mut wanted, &mut words, &mut by_host);
         self.by_host = by_host;
-        self.families = self.families_in(&model);
+        self.families = Families::of(&model);
         self.timers.clear();
         let services: Vec<ServiceId> = self.judges.keys().copied().collect();
         for id in services {

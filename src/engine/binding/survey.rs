@@ -12,6 +12,7 @@ use crate::engine::binding::latch::Entry;
 use crate::engine::desired::{Claim, Stand, Survey, Withdrawal};
 use crate::engine::section::in_table::named;
 use crate::lvs::{Forwarding, RealServer, RealServerKey, VirtualServiceKey};
+use crate::model::Model;
 use crate::model::{Binding, BoundServers, Creation, Ends, HostName, Withdraws};
 use crate::options::lvs::check_limits;
 
@@ -163,14 +164,7 @@ impl Bindings {
 
     /// The entries of a binding: host word, port, and whose verdict counts.
     pub(super) fn parts_of<'a>(&'a self, binding: &'a Binding) -> Vec<(&'a HostName, u16, Part)> {
-        match &binding.real {
-            BoundServers::One { host, port } => vec![(host, *port, Part::Whole)],
-            BoundServers::EachHost { port } => {
-                let members = &self.model.hostgroup(binding.service).members;
-                let entry = |host: &'a HostName| (host, *port, Part::Host(host.clone()));
-                members.iter().map(|member| entry(&member.host)).collect()
-            }
-        }
+        parts_of(&self.model, binding)
     }
 
     /// The part of a binding that speaks about a host word which it names.
@@ -190,6 +184,21 @@ impl Bindings {
                 let is_member = members.iter().any(|member| member.host == *word);
                 is_member.then(|| Part::Host(word.clone()))
             }
+        }
+    }
+}
+
+/// The entries of a binding of a Model.
+pub(super) fn parts_of<'a>(
+    model: &'a Model,
+    binding: &'a Binding,
+) -> Vec<(&'a HostName, u16, Part)> {
+    match &binding.real {
+        BoundServers::One { host, port } => vec![(host, *port, Part::Whole)],
+        BoundServers::EachHost { port } => {
+            let members = &model.hostgroup(binding.service).members;
+            let entry = |host: &'a HostName| (host, *port, Part::Host(host.clone()));
+            members.iter().map(|member| entry(&member.host)).collect()
         }
     }
 }

@@ -263,11 +263,16 @@ impl Farm {
         self.perform(actions);
     }
 
-    fn reloads(&mut self, lines: &[&str]) {
+    /// Answers with who is to look at other addresses than before.
+    fn reloads(&mut self, lines: &[&str]) -> BTreeSet<ServiceId> {
         self.model = model(lines);
         let now = self.now();
-        let actions = self.bindings.reload(now, &self.model, Past::default());
+        let turned = self.bindings.turned(&self.model);
+        let actions = self
+            .bindings
+            .reload(now, &self.model, (Past::default(), &turned));
         self.perform(actions);
+        turned.behind
     }
 
     fn enables(&mut self, server: &str) -> Result<String, String> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::lvs::Family;
+use crate::lead::Lead;
 use crate::model::{HostName, MonitorUser, ServiceId};
 use crate::options::MonitorOptions;
 
@@ -116,11 +116,23 @@ pub struct Run {
     pub hosts: Vec<HostName>,
     /// When it tells what it finds.
     pub tell: Tell,
-    /// Where the names among them lead, as far as the table knows; a check of ours goes there.
-    pub addresses: BTreeMap<HostName, Vec<IpAddr>>,
-    /// The others of which only addresses of one family are its service's to judge; a check of ours
-    /// goes to no other one that it finds.
-    pub families: BTreeMap<HostName, Family>,
+    /// To which addresses a check of ours goes of names among its hosts, those of its options
+    /// included; of all else to any.
+    pub leads: BTreeMap<HostName, Lead>,
+}
+
+impl Run {
+    /// The hosts that it looks up itself: those to check, and those that the options of a check of
+    /// ours name.
+    #[must_use]
+    pub fn names(&self) -> Vec<HostName> {
+        let own = match &self.program {
+            RunProgram::Native(options) => options.own_hosts(),
+            RunProgram::Executable(_) => &[],
+        };
+        let own = own.iter().map(|word| HostName::new(word));
+        self.hosts.iter().cloned().chain(own).collect()
+    }
 }
 
 /// What a run runs.

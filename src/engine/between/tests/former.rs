@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::config;
+use crate::lead::Lead;
+use crate::lvs::Family;
 
 const UP: HostVerdict = HostVerdict::Up;
 const REFUSED: HostVerdict = HostVerdict::Down(Reason::Refused);
@@ -45,14 +47,14 @@ impl Play {
             .beside
             .iter()
             .filter(|it| it.purpose == Purpose::Former);
-        let there = runs.flat_map(|run| run.addresses.values().flatten());
+        let there = runs.flat_map(|run| run.leads.values().flat_map(Lead::known));
         there.map(ToString::to_string).collect()
     }
 
     /// Where the check of `w1` goes that is under way.
     fn goes_to(&self) -> String {
-        let there = &self.going.as_ref().unwrap().addresses[&HostName::new("w1")];
-        let there: Vec<String> = there.iter().map(ToString::to_string).collect();
+        let there = &self.going.as_ref().unwrap().leads[&HostName::new("w1")];
+        let there: Vec<String> = there.known().iter().map(ToString::to_string).collect();
         there.join(" ")
     }
 
@@ -242,7 +244,10 @@ fn a_server_whose_name_got_a_second_address_is_judged_by_its_own() {
     play.tell(Event::Resolved(vec![Resolved { host, answer }]));
     play.wait();
     let run = play.going.as_ref().unwrap();
-    assert_eq!(run.addresses[&HostName::new("w1")], both[..1]);
+    assert_eq!(
+        run.leads[&HostName::new("w1")],
+        Lead::To(both[..1].to_vec())
+    );
     assert_eq!(play.former(), Vec::<String>::new());
     play.end(&["w1"]);
     assert!(play.is_in("10.1.0.1"), "once is not twice");
@@ -283,6 +288,86 @@ fn a_report_counts_while_an_address_changes_that_is_not_its_services_to_judge() 
     }
 }
 
+/// Where the first check goes of a service `g:s` of hostgroup `g` w1 with this monitor, beside
+/// `rest`: of this host, once `w1` leads to both families and while it is not known.
+fn leads_of(monitor: &str, rest: &str, host: &str) -> [Option<Lead>; 2] {
+    ["", "10.1.0.1 2001:db8::1"].map(|answer| {
+        let file = format!(
+            "hostgroup g w1\n\nwatch g\n service s\n  interval 60s\n  monitor {monitor}\n{rest}\n"
+        );
+        let (model, _) = config::load_text(&file).unwrap();
+        let mut play = Play::new(model);
+        if !answer.is_empty() {
+            play.leads("w1", answer);
+            play.check(&[]);
+        }
+        play.wait();
+        let run = play.going.as_ref().unwrap();
+        run.leads.get(&HostName::new(host)).cloned()
+    })
+}
+
+#[test]
+fn a_check_goes_to_the_addresses_that_its_service_decides_over() {
+    const TCP: &str = "tcp.monitor -p 80";
+    let v4 = "\nvirtual 10.0.0.3:80\n real w1 service g:s\n";
+    let whole = "\nvirtual 10.0.0.3:80\n real 10.1.0.1 service g:s\n";
+    let line = "  period\n   alert lvs.alert -P tcp -V 10.0.0.3:80 -R 10.1.0.1 -F dr -W 1\n   \
+                upalert lvs.alert -P tcp -V 10.0.0.3:80 -R 10.1.0.1 -F dr -W 1\n";
+    let of_nobody = "\nvirtual [2001:db8::3]:80\n real w1 service none\n";
+    let both = format!("{whole}\nvirtual [2001:db8::3]:80\n real [2001:db8::1] service g:s\n");
+    let there = Some(Lead::To(vec!["10.1.0.1".parse().unwrap()]));
+    let [within, rather] = [Lead::Within, Lead::Rather].map(|lead| Some(lead(Family::V4)));
+    for (monitor, rest, host, unknown, known) in [
+        (TCP, v4, "w1", &within, &there),
+        // Among the words of the monitor itself.
+        ("tcp.monitor -p 80 w1 ;;", v4, "w1", &within, &there),
+        // A real server that is written otherwise than the host.
+        (TCP, whole, "w1", &rather, &rather),
+        (TCP, line, "w1", &rather, &rather),
+        ("tcp.monitor -p 80 db ;;", whole, "db", &rather, &rather),
+        // What decides over both, or over nothing, goes where it likes.
+        (TCP, &both, "w1", &None, &None),
+        (TCP, of_nobody, "w1", &None, &None),
+    ] {
+        let found = leads_of(monitor, rest, host);
+        assert_eq!(found, [unknown.clone(), known.clone()], "{monitor} {rest}");
+    }
+}
+
+#[test]
+fn a_check_that_goes_to_the_other_family_is_none_behind_a_reload() {
+    let file = |address: &str| {
+        let text = format!(
+            "hostgroup g w1\n\nwatch g\n service s\n  interval 60s\n  \
+             monitor tcp.monitor -p 80\n\nvirtual {address}\n real w1\n service g:s\n"
+        );
+        config::load_text(&text).unwrap().0
+    };
+    let mut play = Play::new(file("10.0.0.3:80"));
+    play.leads("w1", "10.1.0.1 2001:db8::1");
+    play.check(&[]);
+    play.wait();
+    let run = play.going.as_ref().unwrap().id;
+    let reload = |address| Event::Reload {
+        model: Arc::new(file(address)),
+        memory: Memory::Kept,
+    };
+    let actions = play.tell(reload("[2001:db8::3]:80"));
+    assert!(actions.contains(&Action::Stop(run)), "{actions:?}");
+    let before = play.now.mono;
+    play.wait();
+    assert_eq!(play.now.mono, before, "at once");
+    assert_eq!(play.goes_to(), "2001:db8::1");
+    play.end(&["w1"]);
+    assert!(!play.is_in("2001:db8::1"));
+    // A reload that leaves the families as they are stops nothing.
+    play.wait();
+    let run = play.going.as_ref().unwrap().id;
+    let actions = play.tell(reload("[2001:db8::3]:80"));
+    assert!(!actions.contains(&Action::Stop(run)), "{actions:?}");
+}
+
 #[test]
 fn a_check_of_a_name_without_an_address_is_told_its_family() {
     let file = "hostgroup web w1\n\nwatch web\n service s\n  interval 60s\n  \
@@ -291,23 +376,19 @@ fn a_check_of_a_name_without_an_address_is_told_its_family() {
     let mut play = Play::new(model);
     let told = |play: &Play| {
         let run = play.going.as_ref().unwrap();
-        let family = run.families.get(&HostName::new("w1")).copied();
-        (run.addresses.len(), family)
+        run.leads[&HostName::new("w1")].clone()
     };
     for answer in ["", "2001:db8::1"] {
         if !answer.is_empty() {
             play.leads("w1", answer);
         }
         play.wait();
-        assert_eq!(told(&play), (0, Some(crate::lvs::Family::V4)), "{answer}");
+        assert_eq!(told(&play), Lead::Within(Family::V4), "{answer}");
         play.end(&["w1"]);
     }
     play.leads("w1", "10.1.0.1 2001:db8::1");
     play.wait();
-    assert_eq!(
-        (told(&play), play.goes_to()),
-        ((1, None), "10.1.0.1".to_owned())
-    );
+    assert_eq!(play.goes_to(), "10.1.0.1");
 }
 
 #[test]

@@ -30,7 +30,11 @@ fn reload_of_the_same_file_does_nothing() {
     let before = (farm.wanted(), farm.journal.clone());
     let now = farm.now();
     let model = Arc::clone(&farm.model);
-    assert_eq!(farm.bindings.reload(now, &model, Past::default()), []);
+    let turned = farm.bindings.turned(&model);
+    let actions = farm
+        .bindings
+        .reload(now, &model, (Past::default(), &turned));
+    assert_eq!(actions, []);
     assert_eq!((farm.wanted(), farm.journal.clone()), before);
 }
 
@@ -277,4 +281,31 @@ fn a_report_that_says_nothing_takes_nothing_out_through_an_open_gate() {
     assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=found")]);
     farm.fails_quietly("www/http", "?");
     assert_eq!(farm.wanted(), [format!("{VS} foreign 10.1.0.1=out")]);
+}
+
+#[test]
+fn what_was_found_in_one_family_is_no_verdict_in_the_other() {
+    let in_v4 = ["www/http w1 10.0.0.3:80/tcp each"];
+    let in_v6 = ["www/http w1 [2001:db8::3]:80/tcp each"];
+    for is_good in [true, false] {
+        let mut farm = Farm::new(&in_v4);
+        farm.resolves("w1", "10.1.0.1 2001:db8::1");
+        let owed = (farm.id("www/http"), HostName::new("w1"));
+        assert_eq!(farm.bindings.take_found(), [owed.clone()].into());
+        if is_good {
+            farm.succeeds("www/http");
+        } else {
+            farm.fails("www/http", "w1");
+        }
+        let behind = farm.reloads(&in_v6);
+        assert_eq!(behind, [owed.0].into(), "it is looked at");
+        let found = "[2001:db8::3]:80/tcp foreign 2001:db8::1=found".to_owned();
+        assert!(farm.wanted().contains(&found), "{:?}", farm.wanted());
+        farm.succeeds("www/http");
+        let good = found.replace("found", "in");
+        assert!(farm.wanted().contains(&good), "{:?}", farm.wanted());
+        // The same family again: what was found holds.
+        assert!(farm.reloads(&in_v6).is_empty());
+        assert!(farm.wanted().contains(&good), "{:?}", farm.wanted());
+    }
 }

@@ -538,7 +538,7 @@ fn happens(farm: Farm, step: &Step, kernel: &mut Table) -> Farm {
         Step::Fails { .. } | Step::Succeeds(_) => {}
         Step::Resolves(host, answer) => farm.resolves(host, answer),
         Step::FailsToResolve(host) => farm.fails_to_resolve(host),
-        Step::Reloads(file) => farm.reloads(FILES[*file]),
+        Step::Reloads(file) => drop(farm.reloads(FILES[*file])),
         Step::Restarts(file) => farm = farm.restarted(FILES[*file]),
         Step::Enables(server) => drop(farm.enables(server)),
         Step::Waits => farm.waits_until(farm.seconds + 700.0),
