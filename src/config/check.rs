@@ -10,7 +10,7 @@
 //! | what does a monitor or alert line run | `commands` |
 //! | which real servers does a service decide over | `bindings` |
 //! | what does a `virtual` section say | `section` |
-//! | does one service decide over one name in both families | `families` |
+//! | does one service decide over one name in both families | `one_family` |
 //! | how are numbers, times and yes or no written | `values` |
 //! | how is a mistake reported | `report` |
 //!
@@ -20,9 +20,9 @@
 mod bindings;
 pub(super) mod commands;
 mod depend;
-mod families;
 pub(in crate::config) mod globals;
 mod groups;
+mod one_family;
 mod period;
 mod report;
 mod section;
@@ -37,9 +37,9 @@ use std::sync::Arc;
 use crate::config::Document;
 use crate::config::check::bindings::TableLine;
 use crate::config::check::depend::DependLine;
-use crate::config::check::families::Families;
 use crate::config::check::globals::{Defaults, ServiceDefaults};
 use crate::config::check::groups::Groups;
+use crate::config::check::one_family::OneFamily;
 use crate::config::check::report::Report;
 use crate::config::diagnostic::Findings;
 use crate::config::lines::{Sources, Span};
@@ -203,17 +203,17 @@ impl<'a> Checker<'a> {
         }
         depend::resolve(&mut self.report, &mut self.services, &self.depend_lines);
         let services = std::mem::take(&mut self.services);
-        let mut families = Families::new(&services);
+        let mut one_family = OneFamily::new(&services);
         let bindings = bindings::compile(
             &mut self.report,
             &services,
             self.groups.list(),
             &self.table_lines,
-            &mut families,
+            &mut one_family,
         );
         let sections = std::mem::take(&mut self.sections);
         let (virtual_services, witnesses) =
-            section::compile(&mut self, &sections, &services, &bindings, families);
+            section::compile(&mut self, &sections, &services, &bindings, one_family);
         self.services = services;
         self.services.shrink_to_fit();
         self.groups.unused(&mut self.report);

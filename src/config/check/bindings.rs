@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::config::check::families::Families;
+use crate::config::check::one_family::OneFamily;
 use crate::config::check::report::Report;
 use crate::config::lines::Span;
 use crate::lvs::{Forwarding, Scheduler, VirtualServiceKey, Weight};
@@ -53,7 +53,7 @@ pub(super) fn compile(
     services: &[Service],
     hostgroups: &[Hostgroup],
     lines: &[TableLine],
-    families: &mut Families<'_>,
+    one_family: &mut OneFamily<'_>,
 ) -> Vec<Binding> {
     let mut compiler = Compiler {
         report,
@@ -68,7 +68,7 @@ pub(super) fn compile(
         if let Some(binding) = compiler.binding(&entry) {
             compiler.same_scheduler(&entry, &binding);
             compiler.same_server(&entry, &binding, place);
-            compiler.families(&entry, families);
+            compiler.one_family(&entry, one_family);
             compiler.sense(&entry, &binding, place);
             bindings.push(binding);
         }
@@ -339,16 +339,16 @@ impl<'s> Compiler<'_, '_, 's> {
     }
 
     /// One verdict cannot speak for two addresses of a name.
-    fn families(&mut self, entry: &Entry<'_>, families: &mut Families<'_>) {
+    fn one_family(&mut self, entry: &Entry<'_>, one_family: &mut OneFamily<'_>) {
         let id = entry.service;
         let there = (entry.virtual_service, entry.place());
         match &entry.real {
             BoundServers::One { host, .. } => {
-                families.decides(self.report, (id, host.as_str()), there);
+                one_family.decides(self.report, (id, host.as_str()), there);
             }
             BoundServers::EachHost { .. } => {
                 for host in self.hosts(id) {
-                    families.decides(self.report, (id, host), there);
+                    one_family.decides(self.report, (id, host), there);
                 }
             }
         }

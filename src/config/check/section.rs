@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use crate::config::check::Checker;
-use crate::config::check::families::Families;
+use crate::config::check::one_family::OneFamily;
 use crate::config::check::report::Report;
 use crate::config::check::section::judges::{Known, Members};
 use crate::config::check::section::line::ServerLine;
@@ -47,7 +47,7 @@ pub(super) fn compile<'a>(
     sections: &[&'a syntax::Section],
     services: &[Service],
     bindings: &[Binding],
-    families: Families<'_>,
+    one_family: OneFamily<'_>,
 ) -> (Vec<DeclaredService>, Vec<ServiceId>) {
     let known = Known::new(services);
     let witnesses = match checker.witness {
@@ -60,7 +60,7 @@ pub(super) fn compile<'a>(
         bindings,
         known,
         members: Members::new(services),
-        families,
+        one_family,
         witnesses: witnesses.iter().map(|&(id, _)| id).collect(),
         places: BTreeMap::new(),
         witnesses_of: BTreeMap::new(),
@@ -83,7 +83,7 @@ struct Compiler<'c, 'a> {
     known: Known<'c>,
     /// The hosts of the services that were met so far.
     members: Members<'c>,
-    families: Families<'c>,
+    one_family: OneFamily<'c>,
     /// Those of the setting.
     witnesses: Vec<ServiceId>,
     /// Where each virtual service is named.
@@ -138,7 +138,7 @@ impl<'a> Compiler<'_, 'a> {
             upalerts: std::mem::take(&mut said.upalerts),
             ..DeclaredService::new(key, settings)
         };
-        self.families(&declared, &expanded.places);
+        self.one_family(&declared, &expanded.places);
         self.sense(&declared, &said, tree.name, &expanded.places);
         Some(declared)
     }
@@ -155,12 +155,13 @@ impl<'a> Compiler<'_, 'a> {
     }
 
     /// One verdict cannot speak for two addresses of a name.
-    fn families(&mut self, declared: &DeclaredService, places: &[Span]) {
+    fn one_family(&mut self, declared: &DeclaredService, places: &[Span]) {
         for (server, &place) in declared.servers.iter().zip(places) {
             for judge in &server.judges {
                 let about = (judge.service, server.host.as_str());
                 let report = &mut self.checker.report;
-                self.families.decides(report, about, (declared.key, place));
+                self.one_family
+                    .decides(report, about, (declared.key, place));
             }
         }
     }

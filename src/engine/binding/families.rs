@@ -3,7 +3,7 @@
 //! Where a service decides over a real server by its name, its checks go to addresses of that
 //! virtual service's family alone: that a machine answers at one of the other family says nothing
 //! about the real server. A file in which one service decides over one name in both families is
-//! refused (`config::check::families`): one verdict cannot speak for two addresses.
+//! refused (`config::check::one_family`): one verdict cannot speak for two addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 

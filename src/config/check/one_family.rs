@@ -14,7 +14,7 @@ use crate::lvs::{Family, VirtualServiceKey};
 use crate::model::{Service, ServiceId};
 
 /// Where each service decides over each name.
-pub(super) struct Families<'s> {
+pub(super) struct OneFamily<'s> {
     services: &'s [Service],
     /// The first virtual service, as the file goes.
     first: BTreeMap<(ServiceId, String), VirtualServiceKey>,
@@ -22,7 +22,7 @@ pub(super) struct Families<'s> {
     told: BTreeSet<(ServiceId, VirtualServiceKey)>,
 }
 
-impl<'s> Families<'s> {
+impl<'s> OneFamily<'s> {
     pub(super) const fn new(services: &'s [Service]) -> Self {
         Self {
             services,
