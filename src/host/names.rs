@@ -304,10 +304,7 @@ fn finding(
             .collect();
         (found.len() != 1).then_some((key, found))
     })?;
-    let family = match key.family() {
-        Family::V4 => "IPv4",
-        Family::V6 => "IPv6",
-    };
+    let family = key.family();
     let what = match found.as_slice() {
         [] => format!("{host} has no {family} address, and is a server of {key}"),
         several => format!(

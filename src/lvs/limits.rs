@@ -111,10 +111,7 @@ impl fmt::Display for Limit {
                 virtual_service,
                 address,
             } => {
-                let wanted = match virtual_service.family() {
-                    Family::V4 => "IPv4",
-                    Family::V6 => "IPv6",
-                };
+                let wanted = virtual_service.family();
                 write!(
                     out,
                     "{address} is of another family than virtual service {virtual_service}: give \

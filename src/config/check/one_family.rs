@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use crate::config::check::report::Report;
 use crate::config::check::section::canonical;
 use crate::config::lines::Span;
-use crate::lvs::{Family, VirtualServiceKey};
+use crate::lvs::VirtualServiceKey;
 use crate::model::{Service, ServiceId};
 
 /// Where each service decides over each name.
@@ -51,10 +51,7 @@ impl<'s> OneFamily<'s> {
             return;
         }
         let (group, name) = (&service.group, &service.name);
-        let family = match key.family() {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
-        };
+        let family = key.family();
         let message = format!(
             "service {group}:{name} decides over {host} in {first} and, by its {family} address, \
              in {key}: one verdict cannot speak for two addresses"

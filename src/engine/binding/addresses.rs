@@ -402,10 +402,6 @@ impl Addresses {
         family: Family,
         former: impl Fn() -> Former,
     ) -> Option<String> {
-        let family_name = match family {
-            Family::V4 => "IPv4",
-            Family::V6 => "IPv6",
-        };
         if literal(host).is_some() {
             return None;
         }
@@ -423,9 +419,9 @@ impl Addresses {
                 Some(format!("cannot look up {host}: {why}{counts}"))
             }
             Ok(addresses) => match of_family(addresses, family).as_slice() {
-                [] if !has_current => Some(format!("{host} has no {family_name} address")),
+                [] if !has_current => Some(format!("{host} has no {family} address")),
                 [] if self.changing.contains_key(&(host.clone(), family)) => Some(format!(
-                    "{host} has no {family_name} address any more: the one of before {}",
+                    "{host} has no {family} address any more: the one of before {}",
                     former().stays()
                 )),
                 [] | [_] => None,
@@ -434,7 +430,7 @@ impl Addresses {
                     let counts = current.filter(|it| several.contains(it));
                     let counts = counts.map(|it| format!(", here {it}, which is checked"));
                     Some(format!(
-                        "{host} has {} {family_name} addresses ({}), a real server has one{}: write the address in place of the name",
+                        "{host} has {} {family} addresses ({}), a real server has one{}: write the address in place of the name",
                         several.len(),
                         list.join(", "),
                         counts.unwrap_or_default()
