@@ -39,7 +39,7 @@ const PREFIX: &str = "ended ";
 /// The outages of services and the troubles of sections that ended here lately.
 #[derive(Debug, Default)]
 pub(super) struct EndedHere {
-    by_name: BTreeMap<ServiceName, BTreeMap<i64, Bygone>>,
+    by_name: BTreeMap<ServiceName, BTreeMap<i64, KeptEnd>>,
     /// The same as they are forgotten: those that are told first, each by their end.
     order: BTreeSet<(EndCall, Moment, ServiceName, i64)>,
     /// Those of which the end is still to be called.
@@ -65,7 +65,7 @@ impl Span {
 
 /// One of those that are over.
 #[derive(Clone, Debug)]
-struct Bygone {
+struct KeptEnd {
     span: Span,
     /// What of it has reached people under its number.
     reached: Reached,
@@ -100,7 +100,7 @@ struct SavedEnd {
     end: EndCall,
 }
 
-impl Bygone {
+impl KeptEnd {
     /// By the clock of today.
     fn past(&self, now: Now) -> Past {
         Past {
@@ -131,7 +131,7 @@ impl EndedHere {
                 });
                 continue;
             };
-            let bygone = Bygone {
+            let kept = KeptEnd {
                 span: Span {
                     began: Dated::restored(it.lasted.began, now),
                     ended: Dated::restored(it.lasted.ended, now),
@@ -140,7 +140,7 @@ impl EndedHere {
                 periods: it.periods,
                 end,
             };
-            ended.put(it.of, it.id, bygone);
+            ended.put(it.of, it.id, kept);
         }
         changed.extend(ended.reload(model, now));
         changed.extend(ended.drop_old(now));
@@ -154,7 +154,7 @@ impl EndedHere {
         let lost = due.filter(|(of, _)| !is_in_file(model, of));
         let lost: Vec<(ServiceName, i64)> = lost.cloned().collect();
         let records = lost.into_iter().filter_map(|(of, number)| {
-            self.change(now, of, number, |bygone| bygone.end = EndCall::Called)
+            self.change(now, of, number, |kept| kept.end = EndCall::Called)
         });
         records.collect()
     }
@@ -162,54 +162,53 @@ impl EndedHere {
     /// All that is to survive a restart.
     pub(super) fn record_all(&self, now: Now) -> impl Iterator<Item = Action> + '_ {
         let all = self.by_name.iter();
-        all.flat_map(move |(of, bygones)| {
-            let record = move |(&id, bygone): (&i64, &Bygone)| {
-                Action::record(record_of(of, id, bygone, now))
-            };
-            bygones.iter().map(record)
+        all.flat_map(move |(of, ends)| {
+            let record =
+                move |(&id, kept): (&i64, &KeptEnd)| Action::record(record_of(of, id, kept, now));
+            ends.iter().map(record)
         })
     }
 
     /// Whether a number names nothing that goes on any more: it was given up, or had its end here,
     /// or a greater one had. A greater one that was given up says nothing of it.
     pub(super) fn is_past(&self, of: &ServiceName, number: i64) -> bool {
-        let bygones = self.by_name.get(of);
-        let mut later = bygones.into_iter().flat_map(|it| it.range(number..));
-        later.any(|(&it, bygone)| it == number || bygone.end == EndCall::Called)
+        let ends = self.by_name.get(of);
+        let mut later = ends.into_iter().flat_map(|it| it.range(number..));
+        later.any(|(&it, kept)| it == number || kept.end == EndCall::Called)
     }
 
     /// What is over under this name, by its numbers.
     pub(super) fn pasts(&self, of: &ServiceName, now: Now) -> BTreeMap<i64, Past> {
-        let bygones = self.by_name.get(of).into_iter().flatten();
-        let pasts = bygones.map(|(&number, bygone)| (number, bygone.past(now)));
+        let ends = self.by_name.get(of).into_iter().flatten();
+        let pasts = ends.map(|(&number, kept)| (number, kept.past(now)));
         pasts.collect()
     }
 
     fn has(&self, of: &ServiceName, number: i64) -> bool {
-        let bygones = self.by_name.get(of);
-        bygones.is_some_and(|bygones| bygones.contains_key(&number))
+        let ends = self.by_name.get(of);
+        ends.is_some_and(|ends| ends.contains_key(&number))
     }
 
-    fn put(&mut self, of: ServiceName, number: i64, bygone: Bygone) {
+    fn put(&mut self, of: ServiceName, number: i64, kept: KeptEnd) {
         self.remove(&of, number);
-        if bygone.end == EndCall::Due {
+        if kept.end == EndCall::Due {
             self.due.insert((of.clone(), number));
         }
         self.order
-            .insert((bygone.end, bygone.span.ended.moment, of.clone(), number));
-        self.by_name.entry(of).or_default().insert(number, bygone);
+            .insert((kept.end, kept.span.ended.moment, of.clone(), number));
+        self.by_name.entry(of).or_default().insert(number, kept);
     }
 
-    fn remove(&mut self, of: &ServiceName, number: i64) -> Option<Bygone> {
-        let bygones = self.by_name.get_mut(of)?;
-        let bygone = bygones.remove(&number)?;
-        if bygones.is_empty() {
+    fn remove(&mut self, of: &ServiceName, number: i64) -> Option<KeptEnd> {
+        let ends = self.by_name.get_mut(of)?;
+        let kept = ends.remove(&number)?;
+        if ends.is_empty() {
             self.by_name.remove(of);
         }
         self.order
-            .remove(&(bygone.end, bygone.span.ended.moment, of.clone(), number));
+            .remove(&(kept.end, kept.span.ended.moment, of.clone(), number));
         self.due.remove(&(of.clone(), number));
-        Some(bygone)
+        Some(kept)
     }
 
     /// One of them is another one from now on: its record.
@@ -218,12 +217,12 @@ impl EndedHere {
         now: Now,
         of: ServiceName,
         number: i64,
-        change: impl FnOnce(&mut Bygone),
+        change: impl FnOnce(&mut KeptEnd),
     ) -> Option<Record> {
-        let mut bygone = self.remove(&of, number)?;
-        change(&mut bygone);
-        let record = record_of(&of, number, &bygone, now);
-        self.put(of, number, bygone);
+        let mut kept = self.remove(&of, number)?;
+        change(&mut kept);
+        let record = record_of(&of, number, &kept, now);
+        self.put(of, number, kept);
         Some(record)
     }
 
@@ -236,10 +235,10 @@ impl EndedHere {
     /// numbers that it gave up, too. The records that change.
     fn decided(&mut self, now: Now, of: &ServiceName, upalerts: &[u32]) -> Vec<Action> {
         let mut records = Vec::new();
-        for (&number, bygone) in self.by_name.get_mut(of).into_iter().flatten() {
-            if bygone.end == EndCall::Due {
-                bygone.periods.upalerts.retain(|it| upalerts.contains(it));
-                records.push(Action::record(record_of(of, number, bygone, now)));
+        for (&number, kept) in self.by_name.get_mut(of).into_iter().flatten() {
+            if kept.end == EndCall::Due {
+                kept.periods.upalerts.retain(|it| upalerts.contains(it));
+                records.push(Action::record(record_of(of, number, kept, now)));
             }
         }
         records
@@ -274,18 +273,17 @@ impl EndedHere {
         reached: impl Fn(&ServiceName, i64) -> Reached,
     ) -> Vec<Action> {
         let all = self.by_name.iter();
-        let all =
-            all.flat_map(|(of, bygones)| bygones.iter().map(move |(id, bygone)| (of, *id, bygone)));
-        let raised = all.filter_map(|(of, number, bygone)| {
+        let all = all.flat_map(|(of, ends)| ends.iter().map(move |(id, kept)| (of, *id, kept)));
+        let raised = all.filter_map(|(of, number, kept)| {
             let news = reached(of, number);
-            (news > bygone.reached).then(|| (of.clone(), number, news))
+            (news > kept.reached).then(|| (of.clone(), number, news))
         });
         let raised: Vec<(ServiceName, i64, Reached)> = raised.collect();
         let records = raised.into_iter().filter_map(|(of, number, news)| {
-            self.change(now, of, number, |bygone| {
-                bygone.reached = news;
+            self.change(now, of, number, |kept| {
+                kept.reached = news;
                 if news == Reached::End {
-                    bygone.end = EndCall::Called;
+                    kept.end = EndCall::Called;
                 }
             })
         });
@@ -438,7 +436,7 @@ impl Engine {
         end: EndCall,
         actions: &mut Vec<Action>,
     ) {
-        let bygone = Bygone {
+        let kept = KeptEnd {
             span,
             reached,
             periods,
@@ -451,8 +449,8 @@ impl Engine {
             }
             return;
         }
-        actions.push(Action::record(record_of(&of, number, &bygone, now)));
-        self.peer.ended.put(of, number, bygone);
+        actions.push(Action::record(record_of(&of, number, &kept, now)));
+        self.peer.ended.put(of, number, kept);
         let gone = self.peer.ended.drop_old(now).into_iter();
         actions.extend(gone.map(Action::record));
     }
@@ -473,34 +471,33 @@ impl Engine {
         let before = self.numbering;
         for of in ours {
             let open = open.get(&of).map(|it| it.id);
-            let bygones = self.peer.ended.by_name.get(&of).into_iter().flatten();
+            let ends = self.peer.ended.by_name.get(&of).into_iter().flatten();
             // What people know the end of waits for nothing any more.
-            let bygones = bygones.filter(|(_, bygone)| bygone.reached != Reached::End);
-            let bygones: Vec<(i64, Bygone)> = bygones
-                .map(|(&number, bygone)| (number, bygone.clone()))
-                .collect();
-            for (number, bygone) in bygones {
+            let ends = ends.filter(|(_, kept)| kept.reached != Reached::End);
+            let ends: Vec<(i64, KeptEnd)> =
+                ends.map(|(&number, kept)| (number, kept.clone())).collect();
+            for (number, kept) in ends {
                 let ours = Candidate {
                     number,
-                    reached: bygone.reached,
+                    reached: kept.reached,
                 };
-                let lasted = bygone.span.lasted(now);
+                let lasted = kept.span.lasted(now);
                 let Some(peers) = self.peer.known_there(&of, ours, lasted, open) else {
                     continue;
                 };
                 let is_known = ours.reached == Reached::Failure;
-                let bygone = Bygone {
+                let kept = KeptEnd {
                     reached: peers.reached,
                     periods: match is_known {
                         true => ToldPeriods::default(),
-                        false => bygone.periods,
+                        false => kept.periods,
                     },
                     end: EndCall::Called,
-                    ..bygone
+                    ..kept
                 };
                 let peers = peers.number;
-                actions.push(Action::record(record_of(&of, peers, &bygone, now)));
-                self.peer.ended.put(of.clone(), peers, bygone);
+                actions.push(Action::record(record_of(&of, peers, &kept, now)));
+                self.peer.ended.put(of.clone(), peers, kept);
                 self.numbering.outlive(peers);
                 if is_known {
                     continue; // By both numbers people wait for an end: this one has its own.
@@ -524,12 +521,12 @@ fn key_of(of: &ServiceName, number: i64) -> String {
     format!("{PREFIX}{} {} {number}", of.group, of.service)
 }
 
-fn record_of(of: &ServiceName, id: i64, bygone: &Bygone, now: Now) -> Record {
+fn record_of(of: &ServiceName, id: i64, kept: &KeptEnd, now: Now) -> Record {
     let Past {
         lasted,
         reached,
         periods,
-    } = bygone.past(now);
+    } = kept.past(now);
     let ended = EndedOutage {
         of: of.clone(),
         id,
@@ -537,7 +534,7 @@ fn record_of(of: &ServiceName, id: i64, bygone: &Bygone, now: Now) -> Record {
         reached,
         periods,
     };
-    let end = bygone.end;
+    let end = kept.end;
     Record {
         key: key_of(of, id),
         // A struct of texts and numbers has no way to fail here.

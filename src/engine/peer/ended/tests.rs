@@ -221,9 +221,9 @@ fn ends_outlive_a_restart_and_are_forgotten_when_they_are_a_day_old() {
 #[test]
 fn a_thousand_ends_are_remembered_the_newest() {
     let mut ended = EndedHere::default();
-    let bygone = |second: i64| {
+    let kept = |second: i64| {
         let now = at(f64::from(u32::try_from(second).unwrap()));
-        Bygone {
+        KeptEnd {
             span: Span {
                 began: Dated::of(now),
                 ended: Dated::of(now),
@@ -235,7 +235,7 @@ fn a_thousand_ends_are_remembered_the_newest() {
     };
     let most = i64::try_from(ENDED_MAX).unwrap();
     for second in (0..most + 3).rev() {
-        ended.put(of(), EPOCH + second, bygone(second));
+        ended.put(of(), EPOCH + second, kept(second));
     }
     assert_eq!(ended.drop_old(at(2_000.0)).len(), 3);
     assert!(!ended.has(&of(), EPOCH + 2) && ended.has(&of(), EPOCH + 3));
@@ -251,9 +251,9 @@ fn a_thousand_ends_are_remembered_the_newest() {
 fn of_too_many_those_that_are_still_to_be_told_are_forgotten_last() {
     let mut ended = EndedHere::default();
     let most = i64::try_from(ENDED_MAX).unwrap();
-    let bygone = |second: i64, end| {
+    let kept = |second: i64, end| {
         let now = at(f64::from(u32::try_from(second).unwrap()));
-        Bygone {
+        KeptEnd {
             span: Span {
                 began: Dated::of(now),
                 ended: Dated::of(now),
@@ -268,13 +268,13 @@ fn of_too_many_those_that_are_still_to_be_told_are_forgotten_last() {
             0 => EndCall::Due,
             _ => EndCall::Called,
         };
-        ended.put(of(), EPOCH + second, bygone(second, end));
+        ended.put(of(), EPOCH + second, kept(second, end));
     }
     ended.drop_old(at(2_000.0));
     assert!(ended.has(&of(), EPOCH) && !ended.has(&of(), EPOCH + 1));
     // They have the same limit.
     for second in 0..most + 1 {
-        ended.put(of(), EPOCH + second, bygone(second, EndCall::Due));
+        ended.put(of(), EPOCH + second, kept(second, EndCall::Due));
     }
     ended.drop_old(at(2_000.0));
     assert!(!ended.has(&of(), EPOCH) && ended.has(&of(), EPOCH + 1));
