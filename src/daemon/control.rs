@@ -61,7 +61,7 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 const KEPT_LIMIT: Duration = Duration::from_secs(5);
 
 /// What is said of a wish that the disk does not take.
-pub(super) const UNKEPT: &str =
+pub(super) const NOT_ON_DISK: &str =
     "the journal cannot be written: a crash would forget this; the log says why";
 
 /// Pause after the system refused to accept (no file descriptors left).
@@ -354,7 +354,7 @@ async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answer {
         Some(kept) => timeout(KEPT_LIMIT, kept.wait()).await.unwrap_or(false),
     };
     if !is_kept && let Answer::Done(text) = answer {
-        return Answer::Done(format!("{text}\n{UNKEPT}"));
+        return Answer::Done(format!("{text}\n{NOT_ON_DISK}"));
     }
     answer
 }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
-use crate::daemon::control::UNKEPT;
+use crate::daemon::control::NOT_ON_DISK;
 use crate::daemon::permissions::Waiting;
 use crate::daemon::readings::BROKE;
 use crate::daemon::scribe::Reply;
@@ -97,7 +97,7 @@ impl Daemon {
         let is_lost = is_to_last(&wish) && !self.store.is_good();
         match self.tell(Event::Operator(wish)) {
             Some(Err(why)) => refused(&why),
-            Some(Ok(_)) | None if is_lost => format!("{UNKEPT}\n{done}"),
+            Some(Ok(_)) | None if is_lost => format!("{NOT_ON_DISK}\n{done}"),
             Some(Ok(_)) | None => done,
         }
     }
