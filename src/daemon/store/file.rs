@@ -146,7 +146,7 @@ impl Journal {
         let (again, bad_lines) = match found.state {
             Found::Foreign => (Some(Again::SetAside), 0),
             Found::Damaged { lines } => (Some(Again::SetAside), lines),
-            Found::None | Found::Empty => (Some(Again::Plain), 0),
+            Found::None | Found::Headless => (Some(Again::Plain), 0),
             Found::Whole | Found::Cut if !is_writable => (Some(Again::Plain), 0),
             Found::Whole | Found::Cut => (None, 0),
         };
@@ -173,7 +173,7 @@ impl Journal {
             Found::None => return Vec::new(),
             Found::Whole if !needs_clean_up(found.length, found.live) => return Vec::new(),
             Found::Whole => None,
-            Found::Empty => Some(format!(
+            Found::Headless => Some(format!(
                 "{path} is empty or ends within its first line, and lvsmon leaves none like that: what \
                  was kept in it is lost, wishes of operators, failures and acknowledgements among it, so look at the real servers under \
                  maintenance and say again what is to be out; it is begun anew"

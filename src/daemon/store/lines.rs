@@ -27,7 +27,7 @@ pub(super) enum Found {
     None,
     /// Not even the first line is there. A journal gets its name with that line in it, so this is
     /// not how we left it.
-    Empty,
+    Headless,
     /// As we left it.
     Whole,
     /// The last line is not complete.
@@ -64,7 +64,7 @@ impl Reading {
 /// Reads a whole journal.
 pub(super) fn read(file: &File) -> io::Result<Reading> {
     let mut reading = Reading {
-        state: Found::Empty,
+        state: Found::Headless,
         ..Reading::nothing()
     };
     let mut lines = Lines::new(file, file.metadata()?.len());
@@ -75,7 +75,7 @@ pub(super) fn read(file: &File) -> io::Result<Reading> {
         if line.start == 0 {
             if line.bytes != HEADING {
                 let cut = HEADING.starts_with(line.bytes);
-                reading.state = if cut { Found::Empty } else { Found::Foreign };
+                reading.state = if cut { Found::Headless } else { Found::Foreign };
                 return Ok(reading);
             }
             reading.state = Found::Whole;
