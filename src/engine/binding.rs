@@ -9,6 +9,7 @@
 //! | which withdrawals does only a person end | `latch` |
 //! | which address has a host word | `addresses` |
 //! | what counts while an address changes | `changing` |
+//! | which names may have their changed addresses together | `twins` |
 //! | of which family are the addresses that a service judges | `families` |
 //! | whose word counts about the address of before | `former` |
 //! | which keys are owned, which must go | `owned` |
@@ -40,6 +41,7 @@ mod owned;
 mod shared;
 mod shown;
 mod survey;
+mod twins;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet};

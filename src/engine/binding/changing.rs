@@ -191,21 +191,14 @@ impl Bindings {
     ) -> BTreeSet<VirtualServiceKey> {
         let mut keys = BTreeSet::new();
         let mut good: BTreeSet<(ServiceId, Part)> = BTreeSet::new();
-        let mut entering: BTreeSet<(HostName, Family)> = BTreeSet::new();
+        let mut ready: BTreeSet<(HostName, Family)> = BTreeSet::new();
         for (host, family) in self.addresses.changing() {
             if self.is_ready(&host, family) {
                 keys.extend(self.by_host.get(&host).into_iter().flatten());
-                entering.insert((host, family));
+                ready.insert((host, family));
             }
         }
-        let is_taken = |name: &&(HostName, Family), entering: &BTreeSet<_>| {
-            self.taken_by(&name.0, name.1, entering).is_some()
-        };
-        while let Some(taken) = entering.iter().find(|name| is_taken(name, &entering)) {
-            let taken = taken.clone();
-            entering.remove(&taken);
-        }
-        for (host, family) in entering {
+        for (host, family) in self.entering(ready) {
             let mut parts = self.parts_about(&host, family);
             parts.retain(|part| self.addresses.was_good(&host, family, part));
             good.extend(parts);
@@ -249,22 +242,16 @@ impl Bindings {
         if !self.is_ready(host, family) {
             return None;
         }
-        let other = self.taken_by(host, family, &BTreeSet::new())?;
+        let other = self.taken_by(host, family)?;
         Some(format!(
             "{host} has the address {next} now, as {other} has, so they would be one real server: {current} {}; mend the name, or take {host} out of the file",
             self.care_for_former(host, family).stays()
         ))
     }
 
-    /// Another name of the same section that has the address which is next for this one, once
-    /// these have entered. Two names for one machine are one real server less: the one that is in
-    /// is not given for that.
-    fn taken_by(
-        &self,
-        host: &HostName,
-        family: Family,
-        entering: &BTreeSet<(HostName, Family)>,
-    ) -> Option<&HostName> {
+    /// Another name of the same section that has the address which is next for this one. Who may
+    /// enter says [`Bindings::entering`]; this is for the one who stays.
+    fn taken_by(&self, host: &HostName, family: Family) -> Option<&HostName> {
         let next = self.addresses.next(host, family)?;
         let keys = self.by_host.get(host).into_iter().flatten();
         let sections = keys
@@ -277,12 +264,7 @@ impl Bindings {
             let own = all.clone().filter(|&(it, _)| it == host);
             let ports: BTreeSet<u16> = own.map(|(_, port)| port).collect();
             let mut others = all.filter(|(it, port)| *it != host && ports.contains(port));
-            let other = others.find(|&(it, _)| {
-                let enters = entering.contains(&(it.clone(), family));
-                let entered = self.addresses.next(it, family).filter(|_| enters);
-                let there = entered.or_else(|| self.addresses.current(it, family));
-                there == Some(next)
-            });
+            let other = others.find(|&(it, _)| self.addresses.current(it, family) == Some(next));
             if let Some((other, _)) = other {
                 return Some(other);
             }

@@ -52,26 +52,68 @@ fn effort(count: usize, is_filled: bool) -> u64 {
     crate::effort::looks(|| look(&mut bindings, &table))
 }
 
-/// How much is looked up when so many names of one section are answered at once, all with an
-/// address or all without.
-fn effort_of_names(count: usize, are_known: bool) -> u64 {
-    let names: Vec<String> = (0..count).map(|at| format!("w{at}")).collect();
+/// A section of so many names.
+fn named(names: &[String]) -> Bindings {
     let text = format!(
         "hostgroup web {}\n\nwatch web\n service http\n  interval 10s\n  monitor \
          http.monitor\n\nvirtual 10.1.0.1:80\n real web\n service web:http\n",
         names.join(" ")
     );
     let model = Arc::new(crate::config::load_text(&text).unwrap().0);
-    let mut bindings = Bindings::new(&model, &Saved::default(), at(0.0));
+    Bindings::new(&model, &Saved::default(), at(0.0))
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|at| format!("w{at}")).collect()
+}
+
+/// The name of each of these places has the address of this subnet.
+fn answers(names: &[String], subnet: u8) -> Vec<Resolved> {
     let answer = |(at, name): (usize, &String)| Resolved {
         host: HostName::new(name),
-        answer: match are_known {
-            true => Ok(vec![IpAddr::from([10, 2, 0, u8::try_from(at).unwrap()])]),
-            false => Err("no such name".to_owned()),
-        },
+        answer: Ok(vec![IpAddr::from([
+            10,
+            2,
+            subnet,
+            u8::try_from(at).unwrap(),
+        ])]),
     };
-    let answers: Vec<Resolved> = names.iter().enumerate().map(answer).collect();
+    names.iter().enumerate().map(answer).collect()
+}
+
+/// How much is looked up when so many names of one section are answered at once, all with an
+/// address or all without.
+fn effort_of_names(count: usize, are_known: bool) -> u64 {
+    let names = names(count);
+    let mut bindings = named(&names);
+    let mut answers = answers(&names, 0);
+    for it in answers.iter_mut().filter(|_| !are_known) {
+        it.answer = Err("no such name".to_owned());
+    }
     crate::effort::looks(|| assert_ne!(bindings.resolved(&answers), []))
+}
+
+/// How much is looked up when so many names of one section, which all lead elsewhere, are found
+/// good there at once.
+fn effort_of_moved_names(count: usize) -> u64 {
+    let names = names(count);
+    let mut bindings = named(&names);
+    let good = |name: &String| (HostName::new(name), HostVerdict::Up);
+    let good: BTreeMap<HostName, HostVerdict> = names.iter().map(good).collect();
+    bindings.resolved(&answers(&names, 0));
+    bindings.succeeded(ServiceId(0), &good);
+    bindings.resolved(&answers(&names, 1));
+    let elsewhere = |bindings: &Bindings| {
+        let mut addresses = bindings.addresses().map(|(_, address)| address);
+        let second: IpAddr = "10.2.1.0".parse().unwrap();
+        addresses.all(|address| address >= second)
+    };
+    assert!(!elsewhere(&bindings));
+    let looks = crate::effort::looks(|| {
+        bindings.succeeded(ServiceId(0), &good);
+    });
+    assert!(elsewhere(&bindings));
+    looks
 }
 
 #[test]
@@ -83,6 +125,15 @@ fn names_that_are_answered_at_once_cost_one_look_at_each_of_their_section() {
             "{some} {more} {most}"
         );
     }
+}
+
+#[test]
+fn names_that_enter_at_once_elsewhere_cost_one_look_at_each_of_their_section() {
+    let [some, more, most] = [20, 40, 60].map(effort_of_moved_names);
+    assert!(
+        some > 0 && most - more == more - some,
+        "{some} {more} {most}"
+    );
 }
 
 #[test]

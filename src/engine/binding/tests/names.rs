@@ -473,6 +473,66 @@ fn what_nobody_judges_moves_with_its_name_at_once() {
     );
 }
 
+/// Four names of one section that nobody judges, first and then at these addresses; at which they
+/// are in the end.
+fn moved(first: [u8; 4], then: [u8; 4]) -> [u8; 4] {
+    let mut farm = Farm::new(&[
+        "www/http 10.1.0.99",
+        "virtual 10.0.0.3:80/tcp none w1,w2,w3,w4",
+    ]);
+    for addresses in [first, then] {
+        let answer = |(name, address): (&str, u8)| Resolved {
+            host: HostName::new(name),
+            answer: Ok(vec![IpAddr::from([10, 1, 0, address])]),
+        };
+        let answers = ["w1", "w2", "w3", "w4"].into_iter().zip(addresses);
+        let answers: Vec<Resolved> = answers.map(answer).collect();
+        let actions = farm.bindings.resolved(&answers);
+        farm.perform(actions);
+    }
+    let mut there = farm.bindings.addresses().map(|(_, address)| match address {
+        IpAddr::V4(address) => address.octets()[3],
+        IpAddr::V6(_) => unreachable!("none was said"),
+    });
+    std::array::from_fn(|_| there.next().unwrap())
+}
+
+/// The same as the rule has it: the first name that another one is in the way of stays.
+fn expected(first: [u8; 4], then: [u8; 4]) -> [u8; 4] {
+    let mut there = then;
+    let is_in_the_way = |there: [u8; 4], at: usize| {
+        let mut others = (0..4).filter(|&other| other != at);
+        there[at] != first[at] && others.any(|other| there[other] == there[at])
+    };
+    while let Some(at) = (0..4).find(|&at| is_in_the_way(there, at)) {
+        there[at] = first[at];
+    }
+    there
+}
+
+#[test]
+fn names_of_a_section_that_move_at_once_never_become_one_real_server() {
+    for (first, then, there) in [
+        // Each has the place of the next one, and the last one makes room, or does not.
+        ([1, 2, 3, 4], [2, 3, 4, 5], [2, 3, 4, 5]),
+        ([1, 2, 3, 4], [2, 3, 4, 4], [1, 2, 3, 4]),
+        ([1, 2, 3, 4], [4, 3, 2, 1], [4, 3, 2, 1]),
+        // Of two that would be one, one goes.
+        ([1, 2, 3, 4], [1, 2, 8, 8], [1, 2, 3, 8]),
+    ] {
+        assert_eq!(moved(first, then), there, "{first:?} {then:?}");
+        assert_eq!(expected(first, then), there, "{first:?} {then:?}");
+    }
+    for first in [[1, 2, 3, 4], [3, 2, 1, 1]] {
+        for number in 0..625_u16 {
+            let digit = |at: u32| u8::try_from(number / 5_u16.pow(at) % 5).unwrap() + 1;
+            let then = [digit(0), digit(1), digit(2), digit(3)];
+            let there = expected(first, then);
+            assert_eq!(moved(first, then), there, "{first:?} {then:?}");
+        }
+    }
+}
+
 #[test]
 fn a_line_that_names_a_host_of_its_group_does_not_wait_for_the_others() {
     let mut farm = Farm::new(&["www/http w1,w2 10.0.0.3:80/tcp w1"]);
