@@ -143,6 +143,8 @@ pub struct Client {
     limit: Duration,
     /// What came along with the latest answer.
     refused_reload: Option<RefusedReload>,
+    /// Why a crash would forget what was done last.
+    journal_trouble: Option<String>,
 }
 
 impl Client {
@@ -172,6 +174,7 @@ impl Client {
                 stream: BufReader::new(stream),
                 limit,
                 refused_reload: None,
+                journal_trouble: None,
             }),
             Err(error)
                 if [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused]
@@ -215,6 +218,13 @@ impl Client {
     #[must_use]
     pub const fn refused_reload(&self) -> Option<&RefusedReload> {
         self.refused_reload.as_ref()
+    }
+
+    /// Why a crash would forget what this client had done last; none where the disk has it, or
+    /// where the daemon is older and says it in the text only.
+    #[must_use]
+    pub fn journal_trouble(&self) -> Option<&str> {
+        self.journal_trouble.as_deref()
     }
 
     /// The wanted table against the kernel's.
@@ -423,8 +433,12 @@ impl Client {
         let Answered {
             answer,
             refused_reload,
+            journal_trouble,
         } = serde_json::from_slice(&line)?;
         self.refused_reload = refused_reload;
+        if matches!(answer, Answer::Done(_)) {
+            self.journal_trouble = journal_trouble;
+        }
         Ok(answer)
     }
 }

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use serde::Serialize;
 
 use crate::cli::output::{self, Form, Output, Tone, complain, misused};
 use crate::cli::wishes::ended::{SeenDrain, watch};
@@ -232,7 +233,7 @@ fn enabled(args: &EnableArgs, daemon: &mut Client, aim: &Aim, out: &mut Output) 
         answer => answer?,
     };
     if args.json {
-        out.line(&refused::json(&answer, daemon.refused_reload())?)?;
+        out.line(&json(daemon, &answer)?)?;
         return Ok(code_of(&answer));
     }
     let code = show(&answer, out)?;
@@ -320,6 +321,24 @@ fn ended(what: &WishArgs, answer: &ServerAnswer, out: &mut Output) -> io::Result
     Ok(code_of(answer))
 }
 
+/// What the daemon knows of the servers, and whether it can keep what was wished.
+#[derive(Serialize)]
+struct Noted<'a> {
+    #[serde(flatten)]
+    answer: &'a ServerAnswer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal_trouble: Option<&'a str>,
+}
+
+fn json(daemon: &Client, answer: &ServerAnswer) -> serde_json::Result<String> {
+    let journal_trouble = daemon.journal_trouble();
+    let noted = Noted {
+        answer,
+        journal_trouble,
+    };
+    refused::json(&noted, daemon.refused_reload())
+}
+
 /// What is said behind all else.
 fn finish(
     what: &WishArgs,
@@ -327,11 +346,10 @@ fn finish(
     answer: &ServerAnswer,
     out: &mut Output,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let refused = daemon.refused_reload();
     if what.json {
-        out.line(&refused::json(answer, refused)?)?;
+        out.line(&json(daemon, answer)?)?;
     } else {
-        refused::line(refused, out)?;
+        refused::line(daemon.refused_reload(), out)?;
     }
     Ok(())
 }

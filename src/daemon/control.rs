@@ -340,23 +340,27 @@ async fn answer(line: &[u8], uid: u32, asks: &mpsc::Sender<Ask>) -> Answered {
             refused_reload,
             kept,
         }) => Answered {
-            answer: on_disk(answer, kept).await,
             refused_reload,
+            ..on_disk(answer, kept).await
         },
         Err(_) => stopping(),
     }
 }
 
-/// The answer, once what it tells of outlives a crash; a disk that does not take it is said.
-async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answer {
+/// The answer, once what it tells of outlives a crash; a disk that does not take it is said, in the
+/// text for a person and beside it.
+async fn on_disk(answer: Answer, kept: Option<Kept>) -> Answered {
     let is_kept = match kept {
         None => true,
         Some(kept) => timeout(KEPT_LIMIT, kept.wait()).await.unwrap_or(false),
     };
     if !is_kept && let Answer::Done(text) = answer {
-        return Answer::Done(format!("{text}\n{NOT_ON_DISK}"));
+        return Answered {
+            journal_trouble: Some(NOT_ON_DISK.to_owned()),
+            ..Answered::from(Answer::Done(format!("{text}\n{NOT_ON_DISK}")))
+        };
     }
-    answer
+    Answered::from(answer)
 }
 
 /// The user who asks; none who may not.

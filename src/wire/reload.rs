@@ -37,6 +37,8 @@ pub struct Answered {
     pub answer: Answer,
     /// The latest configuration was refused, and the one before is in force.
     pub refused_reload: Option<RefusedReload>,
+    /// Why a crash would forget what [`Answer::Done`] tells of: the disk takes no journal.
+    pub journal_trouble: Option<String>,
 }
 
 /// An answer as it comes over the socket.
@@ -46,6 +48,8 @@ struct Line {
     answer: Answer,
     #[serde(default)]
     refused_reload: Option<RefusedReload>,
+    #[serde(default)]
+    journal_trouble: Option<String>,
     /// Why it is refused, beside the text of [`Answer::Error`].
     #[serde(default)]
     refusal: Option<RefusalReason>,
@@ -59,6 +63,8 @@ struct LineOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refused_reload: Option<&'a RefusedReload>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    journal_trouble: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<RefusalReason>,
 }
 
@@ -71,6 +77,7 @@ impl From<Line> for Answered {
         Self {
             answer,
             refused_reload: line.refused_reload,
+            journal_trouble: line.journal_trouble,
         }
     }
 }
@@ -80,6 +87,7 @@ impl Serialize for Answered {
         let line = LineOut {
             answer: &self.answer,
             refused_reload: self.refused_reload.as_ref(),
+            journal_trouble: self.journal_trouble.as_deref(),
             refusal: match &self.answer {
                 Answer::Error(refusal) => Some(refusal.reason),
                 Answer::Table(_)
@@ -102,6 +110,7 @@ impl From<Answer> for Answered {
         Self {
             answer,
             refused_reload: None,
+            journal_trouble: None,
         }
     }
 }
@@ -195,6 +204,11 @@ mod tests {
         answered.refused_reload = Some(RefusedReload::because(time, "mon.cf".into(), 0, reason));
         let both = serde_json::to_string(&answered).unwrap();
         assert!(both.starts_with("{\"done\":\"out\",\"refused_reload\":{\"time\":7,"));
+        assert_eq!(serde_json::from_str::<Answered>(&both).unwrap(), answered);
+        answered.refused_reload = None;
+        answered.journal_trouble = Some("full".to_owned());
+        let both = serde_json::to_string(&answered).unwrap();
+        assert_eq!(both, "{\"done\":\"out\",\"journal_trouble\":\"full\"}");
         assert_eq!(serde_json::from_str::<Answered>(&both).unwrap(), answered);
     }
 }

@@ -624,3 +624,36 @@ fn why_says_what_keeps_a_service_and_a_server_from_being_checked() {
     let page = did(&farm.output(&["why", "www2/http"]), 0);
     assert!(!page.contains("waits"), "{page}");
 }
+
+#[test]
+fn the_answer_to_a_wish_says_where_the_disk_takes_no_journal() {
+    let mut farm = Farm::new();
+    farm.start_healthy();
+    let said = |words: &[&str]| {
+        let output = farm.output(&[words, &["--json"]].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let quiesced = said(&["quiesce", "127.0.0.11"]);
+    assert_eq!(quiesced["servers"][0]["operator"]["wish"], "quiesce");
+    assert_eq!(quiesced.get("journal_trouble"), None);
+    // In the way of each new one.
+    let state = farm.folder.join("state");
+    fs::create_dir(state.join("journal.new")).unwrap();
+    fs::remove_file(state.join("journal")).unwrap();
+    did(&farm.output(&["enable", "127.0.0.11"]), 0);
+    farm.wait_for_log("cannot write the journal");
+    let trouble = "the journal cannot be written: a crash would forget this; the log says why";
+    for words in [
+        &["quiesce", "127.0.0.11"] as &[&str],
+        &["enable", "127.0.0.11"],
+        &["drain", "127.0.0.11"],
+    ] {
+        assert_eq!(said(words)["journal_trouble"], trouble, "{words:?}");
+    }
+    has(&did(&farm.output(&["enable", "127.0.0.11"]), 0), &[trouble]);
+    fs::remove_dir(state.join("journal.new")).unwrap();
+    wait_until("a journal", SOON, || state.join("journal").exists());
+    let quiesced = said(&["quiesce", "127.0.0.11"]);
+    assert_eq!(quiesced["servers"][0]["operator"]["wish"], "quiesce");
+    assert_eq!(quiesced.get("journal_trouble"), None);
+}
