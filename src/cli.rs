@@ -9,6 +9,7 @@ mod demo;
 mod health;
 mod import;
 mod metrics;
+mod misuse;
 mod mon;
 pub mod output;
 mod refused;
@@ -29,6 +30,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::alert::{self, StandaloneError};
+use crate::cli::misuse::misused;
 use crate::cli::output::{Form, Output, complain};
 use crate::daemon::log::{self, Format};
 use crate::daemon::{self, StartOptions};
@@ -40,9 +42,6 @@ use crate::site::{self, Duty, LoadOptions};
 
 /// Where mon.cf is unless `--config` says otherwise.
 pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
-
-/// Exit code of a wrong command line.
-const USAGE: u8 = 2;
 
 /// Where the options of subcommands are.
 const PAGES: &str = "\
@@ -180,7 +179,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let asked = Form::of(args.iter().any(|word| word == "--json"));
     let cli = match Cli::try_parse_from(mon::with_its_name(args)) {
         Ok(cli) => cli,
-        Err(error) => return output::refuse(asked, &error),
+        Err(error) => return misuse::refuse(asked, &error),
     };
     // Without it, only what is started would be unclear, and says so.
     let _ = program::keep_ends();
@@ -316,10 +315,8 @@ fn man(args: &ManArgs, out: &mut Output) -> Outcome {
     };
     let Some(found) = found else {
         let name = args.subcommand.as_deref().unwrap_or_default();
-        complain(&format!(
-            "lvsmon man: there is no subcommand \"{name}\"; lvsmon --help lists them"
-        ));
-        return Ok(ExitCode::from(USAGE));
+        let why = format!("there is no subcommand \"{name}\"; lvsmon --help lists them");
+        return Ok(misused("man", Form::Text, &why));
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(found.clone()).render(&mut page)?;
@@ -348,8 +345,8 @@ fn alert(args: &PluginArgs) -> Outcome {
     match runtime.block_on(alert::standalone(&args.name, &args.args, &input)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(StandaloneError::Usage(why)) => {
-            complain(&format!("lvsmon alert {}: {why}", args.name));
-            Ok(ExitCode::from(USAGE))
+            let command = format!("alert {}", args.name);
+            Ok(misused(&command, Form::Text, &why))
         }
         Err(StandaloneError::Failed(why)) => {
             complain(&format!("lvsmon alert {}: {why}", args.name));

@@ -11,8 +11,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::output::{Output, complain};
-use crate::cli::{Outcome, USAGE};
+use crate::cli::Outcome;
+use crate::cli::misuse::misused;
+use crate::cli::output::{Form, Output, complain};
 use crate::import::{self, Format, Include, Reading, Refused, Remark, TEXT_MAX};
 use crate::regular_file;
 use crate::text::counted;
@@ -65,10 +66,8 @@ pub(super) fn import(args: &ImportArgs, out: &mut Output) -> Outcome {
         && path.symlink_metadata().is_ok()
     {
         let path = path.display();
-        complain(&format!(
-            "lvsmon import: {path} is there already; --force writes over it"
-        ));
-        return Ok(ExitCode::from(USAGE));
+        let why = format!("{path} is there already; --force writes over it");
+        return Ok(misused("import", Form::Text, &why));
     }
     let name = args.file.display().to_string();
     let bytes = match read(&args.file) {

@@ -9,9 +9,6 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::process::ExitCode;
-
-use crate::cli::{USAGE, exit_code_of};
 
 /// Standard output, with or without colours.
 #[derive(Debug)]
@@ -194,27 +191,6 @@ pub(crate) fn fail(form: Form, text: &str) {
     let answer = serde_json::json!({ "error": text });
     let mut out = Output::standard();
     let _ = out.line(&format!("{answer:#}")).and_then(|()| out.flush());
-}
-
-/// Says to persons and to programs what is wrong with the words of a command.
-pub(crate) fn misused(command: &str, form: Form, why: &str) -> ExitCode {
-    complain(&format!("lvsmon {command}: {why}"));
-    fail(form, why);
-    ExitCode::from(USAGE)
-}
-
-/// Says to persons and to programs why a command line is refused, or to persons the help that they
-/// asked for. Nobody is left to be told when this cannot be printed.
-pub(crate) fn refuse(form: Form, error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    if error.use_stderr() {
-        let text = error.to_string();
-        // Behind a line without words stand the usage and where there is help.
-        let why = text.lines().take_while(|line| !line.trim().is_empty());
-        let why = why.map(str::trim).collect::<Vec<&str>>().join(" ");
-        fail(form, why.strip_prefix("error: ").unwrap_or(&why));
-    }
-    exit_code_of(error.exit_code())
 }
 
 #[cfg(test)]

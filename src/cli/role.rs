@@ -6,7 +6,8 @@ use clap::Args;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::cli::output::{Form, Output, Tone, misused};
+use crate::cli::misuse::misused;
+use crate::cli::output::{Form, Output, Tone};
 use crate::cli::{Outcome, WhereArgs, refused};
 use crate::client::Client;
 use crate::pair::role::Source;

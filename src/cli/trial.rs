@@ -29,7 +29,8 @@ use std::time::Duration;
 
 use clap::{Arg, Args, CommandFactory as _, Parser};
 
-use crate::cli::output::{Form, Output, complain, misused, refuse};
+use crate::cli::misuse::{misused, refuse};
+use crate::cli::output::{Form, Output, complain};
 use crate::cli::trial::remarks::{Level, Remark};
 use crate::cli::{CONFIG, Outcome, load, runtime};
 use crate::config;

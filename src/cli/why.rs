@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cli::output::{Form, Output, Tone, complain, fail, misused};
+use crate::cli::misuse::misused;
+use crate::cli::output::{Form, Output, Tone, complain, fail};
 use crate::cli::why::sheet::Sheet;
 use crate::cli::wishes::AimArgs;
 use crate::cli::{Outcome, WhereArgs, refused};

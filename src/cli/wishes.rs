@@ -15,7 +15,8 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::output::{self, Form, Output, Tone, complain, misused};
+use crate::cli::misuse::misused;
+use crate::cli::output::{self, Form, Output, Tone, complain};
 use crate::cli::wishes::ended::{SeenDrain, watch};
 use crate::cli::wishes::gone::unless_gone;
 use crate::cli::{Outcome, WhereArgs, refused};
