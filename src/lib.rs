@@ -21,6 +21,7 @@
 //! | what is said over mon's ports, and who may say it | [`protocol`] |
 //! | what is said over the control socket | [`wire`] |
 //! | how are the files of ldirectord and keepalived said in mon.cf | [`import`] |
+//! | what was logged meanwhile, where a test asks | `logged` |
 //! | how is a file opened whose name a person wrote | `regular_file` |
 //! | is it a FIFO that nobody else may write to | `fifo_file` |
 //! | which folder survives a crash | `folder` |
@@ -59,6 +60,8 @@ pub mod host;
 pub mod import;
 pub mod ipvs;
 pub mod lead;
+#[cfg(test)]
+mod logged;
 pub mod lvs;
 pub mod model;
 pub mod monitor;

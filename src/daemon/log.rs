@@ -260,25 +260,18 @@ impl Write for SyslogWriter {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::os::unix::net::UnixDatagram;
-    use std::sync::LazyLock;
 
     use super::*;
     use crate::daemon::chronicle::Chronicle;
     use crate::engine::event::{DeliveryOutcome, Note, SectionNews};
     use crate::engine::fixture::{model_of, service};
+    use crate::logged;
     use crate::model::{HostName, ServiceId};
     use crate::pair::Way;
     use crate::time::Wall;
 
-    /// One more subscriber for as long as the tests run. While there is one alone, tracing asks
-    /// that of whichever thread comes to a line first whether anybody wants it: a test beside ours
-    /// that has none would say for all that nobody does.
-    static SECOND: LazyLock<tracing::Dispatch> =
-        LazyLock::new(|| tracing::Dispatch::new(tracing_subscriber::registry()));
-
     /// What syslog gets of what is logged: priority and text.
     pub(crate) fn told(what: impl FnOnce()) -> Vec<(u8, String)> {
-        LazyLock::force(&SECOND);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let socket = UnixDatagram::bind(&path).unwrap();
@@ -289,7 +282,7 @@ pub(crate) mod tests {
             lost: Arc::default(),
         };
         let subscriber = tracing_subscriber::registry().with(syslog_layer(writer));
-        tracing::subscriber::with_default(subscriber, what);
+        logged::heard_by(subscriber, what);
         queue.send(Line::End).unwrap();
         let facility: Facility = "local2".parse().unwrap();
         let switch = FacilitySwitch(Arc::new(AtomicU8::new(facility.number())));

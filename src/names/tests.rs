@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize};
 
 use super::servers::FRESH_MIN;
 use super::*;
-use crate::daemon::log::tests::told;
+use crate::logged::lines;
 
 /// What the name server in a test does.
 const ANSWERS: u8 = 0;
@@ -431,7 +431,7 @@ fn what_cannot_be_a_name_is_refused_without_asking() {
 #[test]
 fn silence_about_many_names_that_have_an_answer_is_a_few_lines() {
     let place = Place::new(SILENT);
-    let told = told(|| {
+    let told = lines(|| {
         run(async {
             let names = place.names();
             for at in 0..20_u8 {
@@ -443,6 +443,6 @@ fn silence_about_many_names_that_have_an_answer_is_a_few_lines() {
         });
     });
     let is_of_silence = |text: &&String| text.contains("no answer, the last good one is kept");
-    let said = told.iter().map(|(_, text)| text).filter(is_of_silence);
+    let said = told.iter().filter(is_of_silence);
     assert_eq!(said.count(), 5, "{told:?}");
 }
