@@ -8,6 +8,7 @@ mod back;
 mod drain;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod frozen;
 mod look;
 mod said;
 mod section;
@@ -40,8 +41,7 @@ pub use crate::wire::server::section::{
 };
 pub use crate::wire::server::still_out::still_out;
 use crate::wire::{
-    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, held_up, services,
-    table,
+    ConnectionsRow, ServerActual, ServerWanted, ServiceStatus, Source, Verdict, services, table,
 };
 
 /// Bytes of a login name that are kept.
@@ -396,7 +396,7 @@ fn check(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<CheckR
         results: said::results(engine, id, host),
         count: counts.find(|it| it.service == id).map(CountRow::of),
         tripwire: host.and_then(|host| engine.tripwire(id, host).map(TripwireRow::of)),
-        held_up: held_up::of_server(engine, id, host),
+        held_up: frozen::of_server(engine, id, host),
         lacks: lacks(engine, id).map(str::to_owned),
         kept_since: kept_since(engine, id).map(Wall::seconds),
     })

@@ -6,9 +6,8 @@ use crate::engine::desired::RealServerView;
 use crate::engine::event::Aim;
 use crate::lvs::ServerWish;
 use crate::model::ServiceId;
-use crate::wire::held_up;
 use crate::wire::server::back::{mute, name};
-use crate::wire::server::{host_of, lacks};
+use crate::wire::server::{frozen, host_of, lacks};
 
 /// A sentence on each real server that is meant and has no verdict yet, or whose withdrawal no
 /// check ends as things are. Of one that the next good check brings back nothing is said.
@@ -60,7 +59,7 @@ fn untested(engine: &Engine, view: &RealServerView) -> Option<String> {
 /// What keeps a service from a verdict of this real server, or that from the table.
 fn waits(engine: &Engine, view: &RealServerView, id: ServiceId) -> Option<String> {
     let host = host_of(engine, view, id);
-    let rows = held_up::of_server(engine, id, host.as_ref());
+    let rows = frozen::of_server(engine, id, host.as_ref());
     let rows = rows.into_iter().map(|row| row.text);
     let all: Vec<String> = rows.chain(lacks(engine, id).map(mute)).collect();
     (!all.is_empty()).then(|| all.join(", and "))
