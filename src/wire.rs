@@ -4,6 +4,7 @@
 //! Words and fields are an interface for scripts: fields are added, never renamed.
 
 pub mod contest;
+mod depends;
 mod held_up;
 pub mod metrics;
 pub mod refusal;

@@ -9,8 +9,11 @@ use crate::engine::recent::{HeldEntry, ResultEntry, SentEntry};
 use crate::model::{HostName, MonitorProgram, Service, ServiceId};
 use crate::text;
 use crate::time::{Now, Wall};
-pub use crate::wire::held_up::{DependRow, HeldUpRow};
-use crate::wire::{ServiceRow, ServiceStatus, held_up, rules, services};
+pub use crate::wire::depends::DependRow;
+use crate::wire::depends::depends;
+pub use crate::wire::held_up::HeldUpRow;
+use crate::wire::held_up::held_up;
+use crate::wire::{ServiceRow, ServiceStatus, rules, services};
 
 /// Bytes of the detail in an answer: what fits a few screens.
 const DETAIL_MAX: usize = 4_096;
@@ -259,8 +262,8 @@ pub fn why(
             time: ack.time.seconds(),
             comment: ack.comment.to_owned(),
         }),
-        depends: held_up::depends(engine, id),
-        held_up: held_up::held_up(engine, id, None),
+        depends: depends(engine, id),
+        held_up: held_up(engine, id, None),
         excluded_hosts: left_out(LeftOut::Excluded),
         left_out_hosts: left_out(LeftOut::ByParent),
         depend_status: view.depend_status,
