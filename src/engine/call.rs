@@ -134,7 +134,7 @@ fn monitor_environment(
             variables.set("MON_LAST_SUMMARY", &summary);
         }
         variables.set_bytes("MON_LAST_OUTPUT", text.map_or(&[], |text| &*text.output));
-        let first = outage.map(|outage| outage.first_failure);
+        let first = outage.map(|outage| outage.began.wall);
         variables.set_time("MON_FIRST_FAILURE", first);
     }
     variables.set_time("MON_LAST_FAILURE", outage.map(|outage| outage.last_failure));
@@ -222,7 +222,7 @@ pub(crate) fn alert_calls(
             results: results.clone(),
             status: telling.state.status,
             exit: telling.exit,
-            first_failure: telling.state.outage.as_deref().map(|it| it.first_failure),
+            first_failure: telling.state.outage.as_deref().map(|it| it.began.wall),
         }
     };
     calls.into_iter().map(one).collect()
@@ -325,7 +325,7 @@ fn alert_environment(telling: &Telling<'_>, service: &Service) -> Vec<(String, S
         variables.set("MON_LAST_SUMMARY", &summary);
     }
     if outage.is_some() || !telling.is_first {
-        let first = outage.map(|outage| outage.first_failure);
+        let first = outage.map(|outage| outage.began.wall);
         variables.set_time("MON_FIRST_FAILURE", first);
     }
     if !telling.is_first {

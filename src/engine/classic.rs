@@ -92,7 +92,7 @@ fn values(service: &Service, state: &ServiceState, now: Now) -> BTreeMap<String,
     let first_failure = if state.status == Status::Untested {
         String::new()
     } else {
-        time(outage.map(|outage| outage.first_failure))
+        time(outage.map(|outage| outage.began.wall))
     };
     set("first_failure", first_failure);
     set("last_summary", summary.clone().unwrap_or_default());

@@ -127,7 +127,7 @@ impl Engine {
             });
             let open = OpenOutage {
                 id: outage.id,
-                began: outage.since.told(outage.first_failure, self.last),
+                began: outage.began.told(self.last),
                 calls: outage.calls,
                 events: outage.events.clone(),
                 alerted: alerted(state),
@@ -242,7 +242,7 @@ impl Engine {
         let Some(outage) = state.outage.as_deref() else {
             return;
         };
-        let began = outage.since.told(outage.first_failure, now);
+        let began = outage.began.told(now);
         let ours = Candidate {
             number: outage.id,
             reached: outage.reached(),
@@ -262,7 +262,7 @@ impl Engine {
         let Some(peers) = found.filter(is_free) else {
             return;
         };
-        let (began, alerts) = (outage.began(), alerted(state));
+        let (began, alerts) = (outage.began, alerted(state));
         let state = &mut self.states[id.index()];
         if let Some(outage) = &mut state.outage {
             outage.id = peers.number;

@@ -244,7 +244,7 @@ impl Engine {
                 let summary = text.map(|text| text.summary(Status::Fail).into_owned());
                 actions.push(Action::Note(Note::ServiceUp {
                     service: id,
-                    outage: outage.since.ago(now),
+                    outage: outage.began.moment.ago(now),
                 }));
                 if model.globals.downtime.dtlogging {
                     actions.push(Action::Downtime(DowntimeLine {
@@ -252,7 +252,7 @@ impl Engine {
                         group: Arc::clone(&service.group),
                         service: Arc::clone(&service.name),
                         // A clock that was set meanwhile makes no outage longer.
-                        first_failure: outage.since.told(outage.first_failure, now),
+                        first_failure: outage.began.told(now),
                         interval,
                         summary: summary.unwrap_or_else(|| state::NO_SUMMARY.to_owned()),
                     }));

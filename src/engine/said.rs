@@ -78,7 +78,7 @@ impl ServiceState {
         let Some(outage) = failing.filter(|_| self.status == Status::Fail) else {
             return Vec::new();
         };
-        let since = outage.first_failure;
+        let since = outage.began.wall;
         let mut said = Vec::new();
         for one in outage.hosts.iter().filter(|it| hosts.contains(&it.host)) {
             let verdict = match one.verdict {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::event::{Status, Target};
 use crate::engine::state::{
-    Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
+    Acked, Dated, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
 };
 use crate::engine::{disabled, numbering, operator};
 use crate::model::Service;
@@ -467,9 +467,9 @@ impl SavedOutage {
             (told != reported).then_some(told)
         };
         Self {
-            since: where_set(outage.since, outage.first_failure),
+            since: where_set(outage.began.moment, outage.began.wall),
             latest: where_set(outage.latest, outage.last_failure),
-            first_failure: outage.first_failure,
+            first_failure: outage.began.wall,
             id: outage.id,
             last_failure: outage.last_failure,
             consec_failures: outage.consec_failures,
@@ -484,9 +484,11 @@ impl SavedOutage {
 
     fn into_outage(self, now: Now) -> Outage {
         let mut outage = Outage::new(now, self.id.min(numbering::NUMBER_MAX));
-        outage.since = Moment::restored(self.since.unwrap_or(self.first_failure), now);
+        outage.began = Dated {
+            moment: Moment::restored(self.since.unwrap_or(self.first_failure), now),
+            wall: self.first_failure.min(now.wall),
+        };
         outage.latest = Moment::restored(self.latest.unwrap_or(self.last_failure), now);
-        outage.first_failure = self.first_failure.min(now.wall);
         outage.last_failure = self.last_failure.min(now.wall);
         outage.consec_failures = self.consec_failures;
         outage.forgiven = self.forgiven;

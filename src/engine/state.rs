@@ -141,10 +141,8 @@ pub(crate) struct Traps {
 /// What is known of a service only while it fails.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outage {
-    /// First failure, for spans.
-    pub(crate) since: Moment,
-    /// First failure, as reported.
-    pub(crate) first_failure: Wall,
+    /// First failure.
+    pub(crate) began: Dated,
     /// Seconds of the first failure as first recorded, or the next number that was free: part
     /// of every event id, so it stays the same however the wall clock is set later.
     pub(crate) id: i64,
@@ -312,8 +310,7 @@ impl Outage {
     /// An outage that begins now under this number, with no failure counted yet.
     pub(crate) fn new(now: Now, number: i64) -> Self {
         Self {
-            since: Moment::of(now),
-            first_failure: now.wall,
+            began: Dated::of(now),
             id: number,
             last_failure: now.wall,
             latest: Moment::of(now),
@@ -327,14 +324,6 @@ impl Outage {
             end_heard: None,
             acked: None,
             hosts: Box::default(),
-        }
-    }
-
-    /// When it began.
-    pub(crate) const fn began(&self) -> Dated {
-        Dated {
-            moment: self.since,
-            wall: self.first_failure,
         }
     }
 

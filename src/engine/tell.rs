@@ -90,7 +90,7 @@ impl Engine {
             consec_failures: outage.map_or(0, |outage| outage.consec_failures),
             forgiven: outage.map_or(0, |outage| outage.forgiven),
             acked: acked.as_ref(),
-            outage: outage.map_or(Duration::ZERO, |outage| outage.since.ago(now)),
+            outage: outage.map_or(Duration::ZERO, |outage| outage.began.moment.ago(now)),
             gate_open,
             now,
             zone: &self.zone,

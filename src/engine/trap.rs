@@ -185,7 +185,7 @@ impl Engine {
         if let Some(outage) = state.outage.as_deref() {
             actions.push(Action::Note(Note::ServiceUp {
                 service: id,
-                outage: outage.since.ago(now),
+                outage: outage.began.moment.ago(now),
             }));
         }
         actions.push(report::record(service, state, now));

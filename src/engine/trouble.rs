@@ -38,9 +38,7 @@ pub(super) type Troubles = BTreeMap<(VirtualServiceKey, Trouble), Told>;
 pub(super) struct Told {
     /// BEGAN of its event ids.
     pub(super) number: i64,
-    pub(super) since: Moment,
-    /// What the wall clock said.
-    pub(super) told: Wall,
+    pub(super) began: Dated,
     /// What of it has reached people under its number.
     pub(super) reached: Reached,
     /// When this director heard, or knew at its start, that its end has reached people.
@@ -58,19 +56,6 @@ pub(super) enum Begin {
 }
 
 impl Told {
-    /// When it began.
-    pub(super) const fn dated(&self) -> Dated {
-        Dated {
-            moment: self.since,
-            wall: self.told,
-        }
-    }
-
-    /// When it began, by the clock of today.
-    pub(super) fn began(&self, now: Now) -> Wall {
-        self.dated().told(now)
-    }
-
     /// So much of it has reached people.
     pub(super) fn set_reached(&mut self, reached: Reached, now: Now) {
         if reached == Reached::End && self.reached != Reached::End {
@@ -108,8 +93,10 @@ pub(super) fn restore(model: &Model, saved: &Saved, now: Now) -> (Troubles, Vec<
             Some(it) => {
                 let told = Told {
                     number: it.number,
-                    since: Moment::restored(it.since, now),
-                    told: it.since,
+                    began: Dated {
+                        moment: Moment::restored(it.since, now),
+                        wall: it.since,
+                    },
                     reached: it.reached,
                     end_heard: (it.reached == Reached::End).then_some(now.mono),
                     begin: if it.is_due { Begin::Due } else { Begin::Told },
@@ -252,8 +239,7 @@ impl Engine {
             number,
             reached,
             end_heard: None,
-            since: Moment::of(since),
-            told: since.wall,
+            began: Dated::of(since),
             begin: Begin::Due,
         };
         self.troubles.insert((section.key, trouble), told);
@@ -313,7 +299,7 @@ impl Engine {
         let Some(told) = self.troubles.remove(&(section.key, trouble)) else {
             return;
         };
-        let span = Readable(told.since.ago(now));
+        let span = Readable(told.began.moment.ago(now));
         let is_served = match self.bindings.served_by(section.key) {
             Some(ServedBy::Fallback | ServedBy::Nobody) => false,
             Some(ServedBy::Servers | ServedBy::TooFew | ServedBy::NobodyYet) | None => true,
@@ -388,7 +374,7 @@ impl Engine {
                 command: Arc::clone(command),
                 began: told.number,
                 line,
-                first: told.began(now),
+                first: told.began.told(now),
                 text,
                 record: &record,
                 servers: &servers,
@@ -434,7 +420,7 @@ pub(super) fn record_of(key: VirtualServiceKey, trouble: Trouble, told: Told, no
         virtual_service: key,
         trouble,
         number: told.number,
-        since: told.began(now),
+        since: told.began.told(now),
         reached: told.reached,
         is_due: told.begin == Begin::Due,
     };

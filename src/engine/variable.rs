@@ -13,7 +13,7 @@ use crate::engine::Engine;
 use crate::engine::event::{Action, Status};
 use crate::engine::report::record;
 use crate::engine::schedule::{self, Alarm};
-use crate::engine::state::{Acked, EventText, Moment, Outage, ServiceState};
+use crate::engine::state::{Acked, Dated, EventText, Moment, Outage, ServiceState};
 use crate::model::{DependKind, HostName, Service, ServiceId};
 use crate::time::{Now, Wall, timeval};
 
@@ -230,7 +230,7 @@ fn of_state(state: &ServiceState, name: &str, now: Now) -> Option<String> {
         "_alert_count" => Some(state.alert_count.to_string()),
         "_consec_failures" => Some(outage.map_or(0, Outage::counted_failures).to_string()),
         "_first_failure" if state.status == Status::Untested => None,
-        "_first_failure" => time(outage.map(|outage| outage.first_failure)),
+        "_first_failure" => time(outage.map(|outage| outage.began.wall)),
         "_last_failure" => time(outage.map(|outage| outage.last_failure)),
         "_last_success" => time(state.last_success),
         "_last_check" => state.last_check.map(|at| at.seconds().to_string()),
@@ -295,8 +295,7 @@ fn set_state(
                 outage.last_failure = at;
                 outage.latest = Moment::restored(at, now);
             } else {
-                outage.first_failure = at;
-                outage.since = Moment::restored(at, now);
+                outage.began = Dated::restored(at, now);
             }
         }
         "_last_success" => state.last_success = Some(a_time(value)?.min(now.wall)),

@@ -319,7 +319,7 @@ pub(crate) fn service<'a>(
         is_checked: gauge::is_checked(state),
         last_success: state.last_success,
         last_failure: outage.map(|outage| outage.last_failure),
-        first_failure: outage.map(|outage| outage.first_failure),
+        first_failure: outage.map(|outage| outage.began.wall),
         consec_failures: outage.map_or(0, |outage| outage.consec_failures),
         hosts: members
             .map(|member| host(service, group, member, state, disabled))

@@ -13,7 +13,7 @@ use crate::engine::report::record;
 use crate::engine::saved::{Classic, ClassicDisabled};
 use crate::engine::schedule::Alarm;
 use crate::engine::state::{
-    Acked, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
+    Acked, Dated, EventText, Kept, Moment, Outage, PeriodMemory, ServiceState, Traps, Window,
 };
 use crate::model::{HostName, Service, ServiceId};
 use crate::time::{Now, Wall};
@@ -255,8 +255,7 @@ fn take_in_outage(
         let new = || Outage::new(now, number_of_outage);
         let mut outage = known.cloned().unwrap_or_else(new);
         let last_failure = last_failure.unwrap_or(first_failure);
-        outage.since = Moment::restored(first_failure, now);
-        outage.first_failure = first_failure;
+        outage.began = Dated::restored(first_failure, now);
         outage.last_failure = last_failure;
         outage.latest = Moment::restored(last_failure, now);
         outage.consec_failures = failures.unwrap_or(1);
@@ -310,5 +309,5 @@ fn take_in_text(state: &mut ServiceState, line: &Line) {
 /// calls (D23), any other one counts as new.
 fn same_outage(running: Option<&Outage>, first_failure: Wall) -> Option<&Outage> {
     let seconds = first_failure.seconds();
-    running.filter(|outage| outage.first_failure.seconds() == seconds)
+    running.filter(|outage| outage.began.wall.seconds() == seconds)
 }

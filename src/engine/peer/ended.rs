@@ -404,7 +404,7 @@ impl Engine {
                 upalerts,
             };
             let span = Span {
-                began: outage.began(),
+                began: outage.began,
                 ended: Dated::of(now),
             };
             let of = name(self.model.service(id));

@@ -251,7 +251,7 @@ impl Engine {
             reached: Reached::End,
         };
         let span = Span {
-            began: outage.began(),
+            began: outage.began,
             // When it ended nobody knows; what began later is none of it.
             ended: Dated {
                 moment: outage.latest,

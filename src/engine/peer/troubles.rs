@@ -12,7 +12,7 @@ use crate::engine::event::{Action, Renumbering, Status, Trouble};
 use crate::engine::peer::ended::Span;
 use crate::engine::peer::{Candidate, Peer};
 use crate::engine::policy::whole::ServiceMode;
-use crate::engine::state::{Dated, Moment};
+use crate::engine::state::Dated;
 use crate::engine::trouble::{Begin, Told};
 use crate::engine::{Engine, numbering, trouble};
 use crate::lvs::VirtualServiceKey;
@@ -85,11 +85,9 @@ impl Engine {
                 let Some(open) = open.filter(|it| it.id <= numbering::NUMBER_MAX) else {
                     continue;
                 };
-                let began = open.began.min(now.wall);
                 let told = Told {
                     number: open.id,
-                    since: Moment::restored(began, now),
-                    told: began,
+                    began: Dated::restored(open.began, now),
                     reached: open.reached,
                     end_heard: None,
                     begin: Begin::Told,
@@ -139,7 +137,7 @@ impl Engine {
         outages.extend(shared.map(|(&(key, trouble), told)| {
             let open = OpenOutage {
                 id: told.number,
-                began: told.began(self.last),
+                began: told.began.told(self.last),
                 calls: 0,
                 events: Events::default(),
                 alerted: Vec::new(),
@@ -186,7 +184,7 @@ impl Engine {
             };
             let of = name(section.key, trouble);
             let span = Span {
-                began: told.dated(),
+                began: told.began,
                 ended: Dated::of(now),
             };
             self.keep_end(now, of, (ours, periods), span, actions);
@@ -268,8 +266,8 @@ impl Engine {
         };
         // Of its end nobody knows more than that it began.
         let span = Span {
-            began: told.dated(),
-            ended: told.dated(),
+            began: told.began,
+            ended: told.began,
         };
         let ours = (ours, ToldPeriods::default());
         self.keep_end(now, name(key, trouble), ours, span, actions);
@@ -297,7 +295,7 @@ impl Engine {
             else {
                 continue;
             };
-            let began = told.began(now);
+            let began = told.began.told(now);
             let ours = Candidate {
                 number: told.number,
                 reached: told.reached,
@@ -324,7 +322,7 @@ impl Engine {
             let outage = |number| format!("{SECTION_GROUP}/{name}/{number}");
             actions.push(self.record_numbering());
             actions.push(trouble::record_of(key, trouble, told, now));
-            let (of, began) = (self::name(key, trouble), told.dated());
+            let (of, began) = (self::name(key, trouble), told.began);
             if self.give_up(now, of, (ours, vec![0]), began, actions) {
                 continue;
             }

@@ -170,8 +170,7 @@ impl Engine {
         for end in self.peer.untold(now, &of) {
             let text = EventText::said(end.why.text());
             let mut outage = Outage::new(now, end.number);
-            let began = end.began(now);
-            (outage.since, outage.first_failure) = (began.moment, began.wall);
+            outage.began = end.began(now);
             self.states[id.index()].begin(outage);
             let happening = Happening {
                 id,
@@ -218,11 +217,9 @@ impl Engine {
                 continue;
             }
             for end in self.peer.untold(now, &of) {
-                let began = end.began(now);
                 let told = Told {
                     number: end.number,
-                    since: began.moment,
-                    told: began.wall,
+                    began: end.began(now),
                     reached: Reached::Failure,
                     end_heard: None,
                     begin: Begin::Told,

@@ -57,7 +57,7 @@ impl Story {
             },
             previous: before.as_deref().filter(|_| was == Status::Fail),
             consec_failures: outage.map_or(0, |outage| outage.consec_failures),
-            outage: outage.map_or(Duration::ZERO, |outage| outage.since.ago(now)),
+            outage: outage.map_or(Duration::ZERO, |outage| outage.began.moment.ago(now)),
             forgiven: 0,
             acked: None,
             gate_open: self.gate_open,

@@ -55,7 +55,7 @@ fn a_state_written_and_read_back_decides_the_same() {
     assert_eq!(memory[0].gate.count, 1);
     assert_eq!(memory[1], PeriodMemory::default());
     let outage = restored.outage.as_deref().unwrap();
-    assert_eq!(outage.since.ago(now), seconds(4));
+    assert_eq!(outage.began.moment.ago(now), seconds(4));
     // What remains is equal but for the clock.
     let text = restored.text.as_deref().unwrap();
     assert!(text.says_the_same(state.text.as_deref().unwrap()));
@@ -75,8 +75,8 @@ fn a_moment_in_the_future_counts_as_now_but_the_id_of_the_outage_stays() {
     let restored = restore(&saved, &service, now).unwrap().unwrap();
     assert_eq!(restored.last_success, Some(now.wall));
     let outage = restored.outage.as_deref().unwrap();
-    assert_eq!(outage.first_failure, now.wall);
-    assert_eq!(outage.since.ago(now), seconds(0));
+    assert_eq!(outage.began.wall, now.wall);
+    assert_eq!(outage.began.moment.ago(now), seconds(0));
     assert_eq!(outage.id, EPOCH + 10);
 }
 
