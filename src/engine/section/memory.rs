@@ -21,7 +21,7 @@ use crate::engine::section::live::ServedBy;
 use crate::engine::section::wanted::{Health, Held, Server, ServerRole, Wanted};
 use crate::engine::section::weight::ramp_end;
 use crate::engine::section::words::Words;
-use crate::engine::state::Moment;
+use crate::engine::state::{Dated, Moment};
 use crate::lvs::{
     Desired, DesiredService, RealServer, RealServerKey, ServerWish, Table, VirtualServiceKey,
     Weight,
@@ -57,9 +57,7 @@ impl Memory {
 /// A withdrawal that goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Out {
-    since: Moment,
-    /// What the wall clock said.
-    told: Wall,
+    since: Dated,
     drained: Drained,
 }
 
@@ -78,7 +76,8 @@ impl Memory {
     }
 
     pub(crate) fn withdrawn_since(&self, now: Now) -> Moment {
-        self.out.map_or_else(|| Moment::of(now), |out| out.since)
+        self.out
+            .map_or_else(|| Moment::of(now), |out| out.since.moment)
     }
 
     /// How much longer it drains; none when that is over.
@@ -87,7 +86,7 @@ impl Memory {
             None => limit,
             Some(out) => match out.drained {
                 Drained::Yes => Duration::ZERO,
-                Drained::No => limit.saturating_sub(out.since.ago(now)),
+                Drained::No => limit.saturating_sub(out.since.moment.ago(now)),
             },
         };
         (!left.is_zero()).then_some(left)
@@ -215,14 +214,12 @@ impl Sections {
             });
             match (place, known) {
                 (Some(memory), Some(it)) => {
-                    let since = Moment::restored(it.since, now);
-                    let told = it.since;
-                    memory.out = it.drained.map(|drained| Out {
-                        since,
-                        told,
-                        drained,
-                    });
-                    memory.back = it.drained.is_none().then_some(since);
+                    let since = Dated {
+                        moment: Moment::restored(it.since, now),
+                        wall: it.since,
+                    };
+                    memory.out = it.drained.map(|drained| Out { since, drained });
+                    memory.back = it.drained.is_none().then_some(since.moment);
                 }
                 (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
             }
@@ -333,8 +330,7 @@ impl Sections {
                 };
                 *memory = Memory {
                     out: Some(Out {
-                        since: Moment::of(now),
-                        told: now.wall,
+                        since: Dated::of(now),
                         drained,
                     }),
                     back: None,
@@ -441,7 +437,7 @@ impl Sections {
 /// The record of what is remembered of a real server; without anything it is to be forgotten.
 fn record(key: VirtualServiceKey, (host, port): &Word, memory: Memory, now: Now) -> Action {
     let (since, drained) = match (memory.out, memory.back) {
-        (Some(out), _) => (Some(out.since.told(out.told, now)), Some(out.drained)),
+        (Some(out), _) => (Some(out.since.told(now)), Some(out.drained)),
         (None, back) => (back.map(|back| back.wall(now)), None),
     };
     let saved = since.map(|since| SavedOut {
