@@ -22,6 +22,7 @@
 //! | which connections tell of a crash | `tripwire` |
 //! | which hosts are checked while a run of their service goes on | `beside` |
 //! | who looks at an address that its name has left | `former` |
+//! | where do checks of names go | `lead` |
 //! | does a failure count, or is the director cut off | `witness` |
 //! | what does a trap report, what does its absence | `trap` |
 //! | does a dependency hold | `depend` |
@@ -39,6 +40,8 @@
 //! | what is kept across a restart | `saved` |
 //! | what of it is written anew as a whole | `records` |
 //! | what do readers see | `view` |
+//! | why does a service, or a host, have no check now | `held_up` |
+//! | how old is what is known | `gauge` |
 //! | what happened lately to a service | `recent` |
 //! | what did the latest check say of a host | `said` |
 //!

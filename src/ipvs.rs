@@ -10,6 +10,7 @@
 //! | what does `ipvsadm -Sn` mean, how is it written | `listing` |
 //! | how is the program ipvsadm used | `ipvsadm` |
 //! | what is a table that changes no kernel | `memory` |
+//! | why could it not be read or changed | `error` |
 
 pub mod codec;
 mod error;

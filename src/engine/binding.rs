@@ -17,9 +17,13 @@
 //! | what is said about a virtual service now | `survey` |
 //! | what a verdict changes without a whole survey | `ground` |
 //! | whom an operator means, what a wish does | `wishes` |
+//! | what ends when a person enables a server | `enable` |
+//! | what is kept of servers that the file no longer has | `lost` |
 //! | which wishes do both directors of a pair share | `shared` |
 //! | what `virtual` sections add to all of this | `declared` |
 //! | how do readers see the servers of such a section | `shown` |
+//! | which weight do checks give a server | `given` |
+//! | what is said of a server that changes | `change` |
 //!
 //! Not here: whether an alert line passes its rules (`policy`), what a report says about a
 //! host (`verdict`), what the kernel is told ([`crate::lvs::diff`]).

@@ -7,6 +7,7 @@
 //! | what do the global blocks say | `globals` |
 //! | what does a `virtual_server` come to | `virtual_server` |
 //! | which virtual services is it for | `keys` |
+//! | how does a `lvs_method` forward | `forwarding` |
 //! | what does a checker come to | `checker` |
 //!
 //! Source: keepalived.conf(5) 2.2.7. VRRP, BFD and what belongs to them stay keepalived's, which
