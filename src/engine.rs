@@ -89,8 +89,6 @@ pub mod view;
 mod witness;
 
 #[cfg(test)]
-mod clock_steps;
-#[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! The engine as a whole, in small: what follows from an event, across a reload and a
 //! restart. Longer stories are told by tests/timeline and tests/sim.
 
+mod clock_steps;
+
 use super::*;
 use crate::engine::event::{
     AlertCall, AlertKind, DeliveryOutcome, HostVerdict, Memory, Reason, Run, RunProgram, Status,
