@@ -11,7 +11,6 @@ use crate::engine::binding::{Part, Verdict};
 use crate::engine::event::{Action, HostVerdict, Note, Status};
 use crate::engine::recent::{About, words};
 use crate::engine::state::{HostState, ServiceState};
-pub use crate::engine::tripwire::{BackOff, TripwireView};
 use crate::engine::verdict;
 use crate::model::{HostName, ServiceId};
 use crate::time::Wall;
@@ -143,14 +142,6 @@ impl Engine {
             about,
             time: state.last_check,
         })
-    }
-
-    /// How the connection stands that is held to a host for a service; none where the service
-    /// has no `tripwire on`.
-    #[must_use]
-    pub fn tripwire(&self, id: ServiceId, host: &HostName) -> Option<TripwireView> {
-        let service = self.model.services.get(id.index())?;
-        self.tripwires.view(self.last, (id, service), host)
     }
 
     /// Adds to what withdraws real servers what the checks said.

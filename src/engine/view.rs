@@ -18,6 +18,7 @@ use crate::engine::manual::LostWish;
 use crate::engine::said;
 use crate::engine::schedule::{Lane, Timetable};
 use crate::engine::state::{EventText, PeriodMemory, ServiceState};
+pub use crate::engine::tripwire::{BackOff, TripwireView};
 use crate::lvs::{Desired, RealServerKey, Table, VirtualServiceKey};
 use crate::model::{HostName, Hostgroup, Member, Model, Service, ServiceId};
 use crate::time::{Mono, Now, Wall};
@@ -203,6 +204,14 @@ impl Engine {
             now: self.last,
         };
         Some(self::service(looking, id, state))
+    }
+
+    /// How the connection stands that is held to a host for a service; none where the service
+    /// has no `tripwire on`.
+    #[must_use]
+    pub fn tripwire(&self, id: ServiceId, host: &HostName) -> Option<TripwireView> {
+        let service = self.model.services.get(id.index())?;
+        self.tripwires.view(self.last, (id, service), host)
     }
 
     /// Since when the scheduler is stopped; none while it runs.

@@ -9,8 +9,8 @@ use crate::engine::event::{
     Ended, Event, HostResult, Memory, Note, Resolved, Run, ServerChange, Status, Trap, Wire,
 };
 use crate::engine::fixture::{self, at, seconds};
-use crate::engine::said::{BackOff, TripwireView};
 use crate::engine::saved::Saved;
+use crate::engine::view::{BackOff, TripwireView};
 use crate::lvs::{Forwarding, RealServer, Scheduler, ServerWish, VirtualService, Weight};
 use crate::model::{
     DeclaredJudge, DeclaredServer, DeclaredService, DependKind, Dependency, JudgedBy, Model,

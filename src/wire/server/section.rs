@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::engine::desired::{CountView, RealServerView, ServedBy, ServerRole, ZeroBy};
 use crate::engine::event::{ManualWish, TableOutcome};
 use crate::engine::manual::Heed;
-use crate::engine::said::{BackOff, TripwireView};
+use crate::engine::view::{BackOff, TripwireView};
 use crate::lvs::clients::ClientOdds;
 use crate::lvs::{RealServerKey, ServerWish, VirtualServiceKey};
 use crate::model::{DeclaredServer, DeclaredService};
