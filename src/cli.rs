@@ -4,16 +4,19 @@
 //! 2 wrong usage; those of `import` are in its file. A closed pipe behind our output is not an
 //! error.
 
+mod built_in;
 mod check;
 mod demo;
 mod health;
 mod import;
+mod man;
 mod metrics;
 mod misuse;
 mod mon;
 pub mod output;
 mod refused;
 mod role;
+mod run;
 mod table;
 mod trap;
 mod trial;
@@ -23,22 +26,17 @@ mod wishes;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::alert::{self, StandaloneError};
-use crate::cli::misuse::misused;
 use crate::cli::output::{Form, Output, complain};
-use crate::daemon::log::{self, Format};
-use crate::daemon::{self, StartOptions};
 use crate::model::Model;
-use crate::monitor;
 use crate::options::{AlertOptions, MonitorOptions};
 use crate::program::{self, as_user};
-use crate::site::{self, Duty, LoadOptions};
+use crate::site::{self, LoadOptions};
 
 /// Where mon.cf is unless `--config` says otherwise.
 pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
@@ -47,9 +45,6 @@ pub(crate) const CONFIG: &str = "/etc/mon/mon.cf";
 const PAGES: &str = "\
 `lvsmon SUBCOMMAND --help` shows the options and exit statuses of one, `lvsmon man SUBCOMMAND` its manual
 page; `lvsmon man --all DIR` writes the pages of all into a folder.";
-
-/// Longest report that a stand-alone alert reads, in bytes; a daemon hands over far less.
-const ALERT_INPUT_MAX: u64 = 16 * 1024 * 1024;
 
 /// Health monitoring for Linux Virtual Server directors
 #[derive(Debug, Parser)]
@@ -61,7 +56,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(RunArgs),
+    Run(run::RunArgs),
     Mon(Box<mon::MonArgs>),
     Check(check::CheckArgs),
     Table(table::TableArgs),
@@ -75,92 +70,15 @@ enum Command {
     Role(role::RoleArgs),
     Health(health::HealthArgs),
     Metrics(metrics::MetricsArgs),
-    #[command(after_help = built_ins("monitor", &MonitorOptions::NAMES))]
-    Monitor(PluginArgs),
-    #[command(after_help = built_ins("alert", &AlertOptions::NAMES))]
-    Alert(PluginArgs),
+    #[command(after_help = built_in::names("monitor", &MonitorOptions::NAMES))]
+    Monitor(built_in::PluginArgs),
+    #[command(after_help = built_in::names("alert", &AlertOptions::NAMES))]
+    Alert(built_in::PluginArgs),
     Trap(trap::TrapArgs),
     Import(import::ImportArgs),
     Demo(demo::DemoArgs),
-    Completions(CompletionsArgs),
-    Man(ManArgs),
-}
-
-/// Run the daemon in the foreground, until SIGTERM or SIGINT; SIGHUP reads the file again
-#[derive(Debug, Args)]
-struct RunArgs {
-    /// The configuration
-    #[arg(short, long, value_name = "FILE", default_value = CONFIG)]
-    config: PathBuf,
-    /// How log lines look on standard error; LVSMON_LOG=debug shows more of them
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
-    log_format: LogFormat,
-    /// Decide everything and change nothing: say where the table would differ, beside whoever works
-    #[arg(long)]
-    observe: bool,
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    /// For a person.
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// Run a built-in by itself, as mon, MISC_CHECK or a person would
-#[derive(Debug, Args)]
-#[command(disable_help_flag = true)]
-struct PluginArgs {
-    // With hyphens, because the help flag is the built-in's own and is found here without one.
-    /// Its name, such as http or mail
-    #[arg(allow_hyphen_values = true)]
-    name: String,
-    /// Its own options, and what follows them
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "ARG"
-    )]
-    args: Vec<String>,
-}
-
-impl PluginArgs {
-    fn asks_for_help(&self) -> bool {
-        ["-h", "--help"].contains(&&*self.name)
-    }
-}
-
-/// What the help of `monitor` and `alert` says below the options.
-fn built_ins(command: &str, names: &[&str]) -> String {
-    let names: Vec<&str> = names
-        .iter()
-        .map(|name| name.split_once('.').map_or(*name, |(bare, _)| bare))
-        .collect();
-    format!(
-        "Built-ins: {}\n`lvsmon {command} NAME --help` shows the options of one",
-        names.join(", ")
-    )
-}
-
-/// Print a completion script for a shell
-#[derive(Debug, Args)]
-struct CompletionsArgs {
-    /// Which shell
-    #[arg(value_enum)]
-    shell: clap_complete::Shell,
-}
-
-/// Print the manual page, or that of a subcommand with its options and exit statuses
-#[derive(Debug, Args)]
-struct ManArgs {
-    /// The page of this subcommand, such as drain
-    #[arg(value_name = "SUBCOMMAND")]
-    subcommand: Option<String>,
-    /// Write all pages into this folder: lvsmon.1, lvsmon-run.1 and the others
-    #[arg(long, value_name = "DIR", conflicts_with = "subcommand")]
-    all: Option<PathBuf>,
+    Completions(man::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 /// Runs the command line and gives the exit code of the process.
@@ -231,7 +149,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 fn dispatch(command: Command) -> Outcome {
     let mut out = Output::standard();
     let code = match command {
-        Command::Run(args) => run(&args)?,
+        Command::Run(args) => run::run(&args)?,
         Command::Mon(args) => mon::mon(&args, &mut out)?,
         Command::Check(args) => check::check(&args, &mut out)?,
         Command::Table(args) => table::table(&args, &mut out)?,
@@ -245,114 +163,16 @@ fn dispatch(command: Command) -> Outcome {
         Command::Role(args) => role::role(&args, &mut out)?,
         Command::Health(args) => health::health(&args, &mut out)?,
         Command::Metrics(args) => metrics::metrics(&args, &mut out)?,
-        Command::Monitor(args) if args.asks_for_help() => help("monitor", &mut out)?,
-        Command::Alert(args) if args.asks_for_help() => help("alert", &mut out)?,
-        Command::Monitor(args) => ExitCode::from(monitor::standalone(&args.name, &args.args)),
-        Command::Alert(args) => alert(&args)?,
+        Command::Monitor(args) => built_in::monitor(&args, &mut out)?,
+        Command::Alert(args) => built_in::alert(&args, &mut out)?,
         Command::Trap(args) => trap::trap(&args)?,
         Command::Import(args) => import::import(&args, &mut out)?,
         Command::Demo(args) => demo::demo(&args)?,
-        Command::Completions(args) => {
-            let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), "lvsmon", &mut script);
-            out.bytes(&script)?;
-            ExitCode::SUCCESS
-        }
-        Command::Man(args) => man(&args, &mut out)?,
+        Command::Completions(args) => man::completions(&args, &mut out)?,
+        Command::Man(args) => man::man(&args, &mut out)?,
     };
     out.flush()?;
     Ok(code)
-}
-
-fn run(args: &RunArgs) -> Outcome {
-    let format = match args.log_format {
-        LogFormat::Text => Format::Text {
-            colours: output::wants_colours(),
-        },
-        LogFormat::Json => Format::Json,
-    };
-    let guard = log::start(log::Settings {
-        format,
-        syslog: None,
-        level: "info",
-    })
-    .map_err(no_log)?;
-    let options = StartOptions {
-        config: args.config.clone(),
-        load: LoadOptions {
-            duty: if args.observe {
-                Duty::Observe
-            } else {
-                Duty::Work
-            },
-            ..LoadOptions::default()
-        },
-        ..StartOptions::default()
-    };
-    let result = daemon::run(options);
-    drop(guard);
-    result?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What is said where not even a log can be begun.
-fn no_log(error: io::Error) -> String {
-    format!("cannot start: {error}{}", program::shortage(&error))
-}
-
-fn man(args: &ManArgs, out: &mut Output) -> Outcome {
-    let mut cli = Cli::command();
-    if let Some(folder) = &args.all {
-        let failed = |error| format!("cannot write into {}: {error}", folder.display());
-        clap_mangen::generate_to(cli, folder).map_err(failed)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    // Gives each subcommand the name of its page.
-    cli.build();
-    let found = match &args.subcommand {
-        None => Some(&cli),
-        Some(name) => cli.find_subcommand(name),
-    };
-    let Some(found) = found else {
-        let name = args.subcommand.as_deref().unwrap_or_default();
-        let why = format!("there is no subcommand \"{name}\"; lvsmon --help lists them");
-        return Ok(misused("man", Form::Text, &why));
-    };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(found.clone()).render(&mut page)?;
-    out.bytes(&page)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The help of a subcommand that leaves the help flag to what it runs.
-fn help(subcommand: &str, out: &mut Output) -> Outcome {
-    let mut cli = Cli::command();
-    cli.build();
-    if let Some(command) = cli.find_subcommand_mut(subcommand) {
-        out.bytes(command.render_help().to_string().as_bytes())?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn alert(args: &PluginArgs) -> Outcome {
-    let mut input = Vec::new();
-    let stdin = io::stdin();
-    // A person at a terminal has no report to hand over.
-    if !stdin.is_terminal() {
-        stdin.lock().take(ALERT_INPUT_MAX).read_to_end(&mut input)?;
-    }
-    let runtime = runtime()?;
-    match runtime.block_on(alert::standalone(&args.name, &args.args, &input)) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(StandaloneError::Usage(why)) => {
-            let command = format!("alert {}", args.name);
-            Ok(misused(&command, Form::Text, &why))
-        }
-        Err(StandaloneError::Failed(why)) => {
-            complain(&format!("lvsmon alert {}: {why}", args.name));
-            Ok(ExitCode::FAILURE)
-        }
-    }
 }
 
 /// A runtime for one task of the command line.
@@ -429,21 +249,13 @@ fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn words_after_a_builtin_belong_to_it() {
-        let words = ["lvsmon", "monitor", "http", "-p", "80", "--help", "h1"];
-        let cli = Cli::try_parse_from(words).unwrap();
-        let Command::Monitor(args) = cli.command else {
-            panic!("{cli:?}");
-        };
-        assert_eq!(args.args, ["-p", "80", "--help", "h1"]);
     }
 
     #[test]

@@ -21,7 +21,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
 use crate::cli::output::{self, Output};
-use crate::cli::{CONFIG, Outcome, exit_code_of, no_log};
+use crate::cli::run::no_log;
+use crate::cli::{CONFIG, Outcome, exit_code_of};
 use crate::daemon::log::{self, FacilitySwitch, Format, Settings};
 use crate::daemon::{self, Ready, StartOptions};
 use crate::engine::saved::StateFile;
