@@ -71,9 +71,9 @@ enum Command {
     Health(health::HealthArgs),
     Metrics(metrics::MetricsArgs),
     #[command(after_help = built_in::names("monitor", &MonitorOptions::NAMES))]
-    Monitor(built_in::PluginArgs),
+    Monitor(built_in::BuiltInArgs),
     #[command(after_help = built_in::names("alert", &AlertOptions::NAMES))]
-    Alert(built_in::PluginArgs),
+    Alert(built_in::BuiltInArgs),
     Trap(trap::TrapArgs),
     Import(import::ImportArgs),
     Demo(demo::DemoArgs),

@@ -17,7 +17,7 @@ const ALERT_INPUT_MAX: u64 = 16 * 1024 * 1024;
 /// Run a built-in by itself, as mon, MISC_CHECK or a person would
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
-pub(super) struct PluginArgs {
+pub(super) struct BuiltInArgs {
     // With hyphens, because the help flag is the built-in's own and is found here without one.
     /// Its name, such as http or mail
     #[arg(allow_hyphen_values = true)]
@@ -31,7 +31,7 @@ pub(super) struct PluginArgs {
     args: Vec<String>,
 }
 
-impl PluginArgs {
+impl BuiltInArgs {
     fn asks_for_help(&self) -> bool {
         ["-h", "--help"].contains(&&*self.name)
     }
@@ -49,14 +49,14 @@ pub(super) fn names(command: &str, names: &[&str]) -> String {
     )
 }
 
-pub(super) fn monitor(args: &PluginArgs, out: &mut Output) -> Outcome {
+pub(super) fn monitor(args: &BuiltInArgs, out: &mut Output) -> Outcome {
     if args.asks_for_help() {
         return help("monitor", out);
     }
     Ok(ExitCode::from(monitor::standalone(&args.name, &args.args)))
 }
 
-pub(super) fn alert(args: &PluginArgs, out: &mut Output) -> Outcome {
+pub(super) fn alert(args: &BuiltInArgs, out: &mut Output) -> Outcome {
     if args.asks_for_help() {
         return help("alert", out);
     }
