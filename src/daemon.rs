@@ -23,7 +23,7 @@
 //! | how do a person's questions come in | `control` |
 //! | what is answered to them | `answer` |
 //! | what ends when a person enables a real server | `enable` |
-//! | how do mon's clients ask | `server` |
+//! | how do mon's clients ask | `clients` |
 //! | how are their requests carried out | `requests` |
 //! | who may ask for what | `permissions` |
 //! | how does one thread read files for all who ask | `readings` |
@@ -50,6 +50,7 @@ pub mod applier;
 mod boot;
 mod chronicle;
 mod claim;
+mod clients;
 mod control;
 mod enable;
 mod gone;
@@ -73,7 +74,6 @@ mod role;
 mod runner;
 mod scrape;
 mod scribe;
-mod server;
 mod signals;
 mod statefiles;
 mod stop;
@@ -95,6 +95,7 @@ use crate::clock::Clock;
 use crate::daemon::applier::Applier;
 use crate::daemon::boot::Boot;
 use crate::daemon::chronicle::Chronicle;
+use crate::daemon::clients::ClientPort;
 use crate::daemon::control::Ask;
 use crate::daemon::health::{Hang, Watchdog};
 use crate::daemon::histories::Histories;
@@ -110,7 +111,6 @@ use crate::daemon::requests::Reset;
 use crate::daemon::role::{News, RoleSources, Takeover, speaking};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
-use crate::daemon::server::Server;
 use crate::daemon::statefiles::{StateRead, StateReads};
 use crate::daemon::store::{Handed, Store, StoreError};
 use crate::daemon::traps::Traps;
@@ -142,7 +142,7 @@ enum Wake {
     Event(Event),
     Ask(Ask),
     /// A client of mon asks.
-    Client(server::Ask),
+    Client(clients::Ask),
     Signal(Signal),
     /// The file was read again; none where that broke, as below.
     Loaded(Box<Option<Reloaded>>),
@@ -199,8 +199,8 @@ struct Daemon {
     /// Texts of state files that the journal is newer than.
     known_files: KnownFiles,
     remote: Remote,
-    server: Server,
-    clients: mpsc::Receiver<server::Ask>,
+    client_port: ClientPort,
+    clients: mpsc::Receiver<clients::Ask>,
     traps: Traps,
     /// Traps that were let in.
     trap_inbox: mpsc::Receiver<Trap>,

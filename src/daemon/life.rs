@@ -20,6 +20,7 @@ use crate::daemon::applier::{self, Applier};
 use crate::daemon::boot::{self, Boot};
 use crate::daemon::chronicle::{self, Chronicle};
 use crate::daemon::claim::Claim;
+use crate::daemon::clients::{self, ClientPort, ClientPortError};
 use crate::daemon::control::{ASKS_MAX, Ask};
 use crate::daemon::health::{self, Hang, Watchdog};
 use crate::daemon::histories::{self, Histories};
@@ -35,7 +36,6 @@ use crate::daemon::readings::Readings;
 use crate::daemon::role::{self, RoleSources, Takeover};
 use crate::daemon::runner::Runner;
 use crate::daemon::scribe::Scribe;
-use crate::daemon::server::{self, Server, ServerError};
 use crate::daemon::signals;
 use crate::daemon::statefiles::StateReads;
 use crate::daemon::store::{Lock, Opened, Store, StoreError};
@@ -89,7 +89,7 @@ pub enum DaemonError {
     Traps(#[from] TrapsError),
     /// Nobody could ask.
     #[error(transparent)]
-    Server(#[from] ServerError),
+    ClientPort(#[from] ClientPortError),
     /// The system does not let us start.
     #[error("cannot start: {}{}", .0, program::shortage(.0))]
     System(#[from] std::io::Error),
@@ -293,8 +293,8 @@ fn start(
     let (clock, seed, zone) = (Clock::start(), fastrand::u64(..), TimeZone::system());
     let (saved, records) = (&opened.saved, opened.saved.records.len());
     chronicle::started(&options.config, &model, records, seed, &zone);
-    let (clients, clients_inbox) = mpsc::channel(server::ASKS_MAX);
-    let server = Server::start(globals, clients)?;
+    let (clients, clients_inbox) = mpsc::channel(clients::ASKS_MAX);
+    let client_port = ClientPort::start(globals, clients)?;
     let (traps, trap_inbox) = mpsc::channel(traps::WAITING_MAX);
     let traps = Traps::start(&globals.trap, permissions.rules().traps(), clock, traps)?;
     let (events, inbox) = mpsc::channel(INBOX_MAX);
@@ -340,7 +340,7 @@ fn start(
         known_files: KnownFiles::restore(saved),
         remote: Remote::start(),
         boot: Boot::default(),
-        server,
+        client_port,
         clients: clients_inbox,
         traps,
         trap_inbox,

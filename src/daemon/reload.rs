@@ -109,7 +109,7 @@ impl Daemon {
                 }
                 keep_what_cannot_change(&self.engine.model().globals, &mut loaded.model.globals);
                 let model = Arc::new(loaded.model);
-                self.server.reload(&model.globals);
+                self.client_port.reload(&model.globals);
                 self.outbox.reload(OutboxSettings::new(&model.globals));
                 self.metrics.reload(&model.globals);
                 self.peer.reload(model.globals.peer.clone());

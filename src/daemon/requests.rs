@@ -12,11 +12,11 @@ use tokio::sync::oneshot;
 
 use crate::config::Diagnostic;
 use crate::daemon::Daemon;
+use crate::daemon::clients::{Ask, Said};
 use crate::daemon::control::NOT_ON_DISK;
 use crate::daemon::permissions::Waiting;
 use crate::daemon::readings::BROKE;
 use crate::daemon::scribe::Reply;
-use crate::daemon::server::{Ask, Said};
 use crate::daemon::syslog;
 use crate::engine::event::{Event, Memory, Wish};
 use crate::protocol::{self, DENIED, Listing, Session, Sight, Turn, Work, refused};

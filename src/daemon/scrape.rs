@@ -25,8 +25,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
 
+use crate::daemon::clients::listen_at;
 use crate::daemon::control::{Ask, Reply};
-use crate::daemon::server::listen_at;
 use crate::model::Listener;
 use crate::wire::metrics::{self, MetricsAnswer};
 use crate::wire::{Answer, Request};

@@ -36,7 +36,7 @@ impl Daemon {
             desired,
             applier,
             mut remote,
-            server,
+            client_port,
             traps,
             mut inbox,
             mut signals,
@@ -53,7 +53,7 @@ impl Daemon {
         }
         let last = engine.at_exit().map(Arc::new);
         let rest = tokio::spawn(async move {
-            server.close().await;
+            client_port.close().await;
             traps.close().await;
             // The channel of wishes stays open until then: its end alone would end the applier,
             // with nothing done.

@@ -141,7 +141,7 @@ struct Shared {
 /// Why there is no port.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen for clients on {host} port {port} (serverbind, serverport): {error}")]
-pub struct ServerError {
+pub struct ClientPortError {
     host: String,
     port: u16,
     error: io::Error,
@@ -149,18 +149,21 @@ pub struct ServerError {
 
 /// The open port.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct ClientPort {
     listener: Listener,
     settings: watch::Sender<Clients>,
     refused_logins: Arc<refused_logins::RefusedLogins>,
     task: JoinHandle<()>,
 }
 
-impl Server {
+impl ClientPort {
     /// Opens the port. Looks up the name of `serverbind`, so it may take a while.
-    pub(super) fn start(globals: &Globals, asks: mpsc::Sender<Ask>) -> Result<Self, ServerError> {
+    pub(super) fn start(
+        globals: &Globals,
+        asks: mpsc::Sender<Ask>,
+    ) -> Result<Self, ClientPortError> {
         let listener = globals.server.clone();
-        let (socket, address) = listen(&listener).map_err(|error| ServerError {
+        let (socket, address) = listen(&listener).map_err(|error| ClientPortError {
             host: listener.bind.host().to_owned(),
             port: listener.port,
             error,

@@ -15,12 +15,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::daemon::clients::downtime::DowntimeLog;
+use crate::daemon::clients::lines::{LONG_LIMIT, Line, Lines};
+use crate::daemon::clients::refused_logins::RefusedLogin;
+use crate::daemon::clients::{Ask, Said, Shared};
 use crate::daemon::histories;
 use crate::daemon::permissions::Permissions;
-use crate::daemon::server::downtime::DowntimeLog;
-use crate::daemon::server::lines::{LONG_LIMIT, Line, Lines};
-use crate::daemon::server::refused_logins::RefusedLogin;
-use crate::daemon::server::{Ask, Said, Shared};
 use crate::protocol::{Credentials, DOWNTIME_LOST, DOWNTIME_SHOWN, INVALID, Session, list};
 
 /// A client that does not take a part of an answer within this time is left.
