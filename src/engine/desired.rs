@@ -31,6 +31,8 @@ pub struct RealServerView {
     pub wish: ServerWish,
     /// Who keeps it out, in file order.
     pub withdrawals: Vec<Withdrawal>,
+    /// Bound services that have a verdict and do not keep it out.
+    pub content: Vec<ServiceId>,
     /// Bound services without a verdict yet: while there are any, the server is left as found.
     pub untested: Vec<ServiceId>,
     /// Bound services that can never run and are left out of the count (D5).
@@ -62,6 +64,15 @@ impl RealServerView {
         has_judge && self.untested.is_empty()
     }
 
+    /// Whether nothing decides over it any more: all its services have left the count.
+    #[must_use]
+    pub const fn is_left_alone(&self) -> bool {
+        !self.left_out.is_empty()
+            && self.withdrawals.is_empty()
+            && self.content.is_empty()
+            && self.untested.is_empty()
+    }
+
     /// One of which nothing is known but where it stands in the file.
     pub(crate) const fn unknown(virtual_service: VirtualServiceKey, hosts: Vec<HostName>) -> Self {
         Self {
@@ -70,6 +81,7 @@ impl RealServerView {
             hosts,
             wish: ServerWish::AsFound,
             withdrawals: Vec::new(),
+            content: Vec::new(),
             untested: Vec::new(),
             left_out: Vec::new(),
             problem: None,
@@ -368,6 +380,7 @@ impl Survey {
         let hosts = distinct(claims.iter().map(|claim| claim.host.clone()));
         RealServerView {
             withdrawals: self.withdrawals(claims).collect(),
+            content: with(Stand::Content),
             untested: with(Stand::Silent),
             left_out: with(Stand::LeftOut),
             ..RealServerView::unknown(virtual_service, hosts)

@@ -2,7 +2,7 @@
 //! The one place that makes these sentences.
 
 use crate::engine::Engine;
-use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy};
+use crate::engine::desired::{RealServerView, ServerRole, Withdrawal, ZeroBy, is_in};
 use crate::engine::event::TableOutcome;
 use crate::engine::manual::{Effect, Heed, ManualView};
 use crate::model::{Ends, ServiceId};
@@ -31,12 +31,17 @@ pub(super) fn back(engine: &Engine, seen: &TableOutcome, view: &RealServerView) 
     for withdrawal in &view.withdrawals {
         say(ends(engine, view, withdrawal, &called), None);
     }
+    let reporter = |&service| match lacks(engine, service) {
+        None => name(engine, service),
+        Some(what) => format!("{} ({})", name(engine, service), mute(what)),
+    };
     for service in &view.untested {
-        let service = match lacks(engine, *service) {
-            None => name(engine, *service),
-            Some(what) => format!("{} ({})", name(engine, *service), mute(what)),
-        };
-        say(format!("a first report of {service}"), None);
+        say(format!("a first report of {}", reporter(service)), None);
+    }
+    if view.is_left_alone() && !is_in(&view.wish) {
+        // Whoever speaks first decides; nobody waits for the others.
+        let any: Vec<String> = view.left_out.iter().map(reporter).collect();
+        say(format!("a first report of {}", any.join(", or of ")), None);
     }
     if let Some(by) = view.zero_by.as_ref().filter(|_| !is_weighed(view)) {
         say(weight(engine, by, &called), None);

@@ -526,6 +526,72 @@ fn a_service_that_never_runs_is_named_with_what_it_lacks() {
     );
 }
 
+/// With a table in which the section, where there is one, has its second server.
+fn with_the_second_server(text: &str) -> Engine {
+    let (model, _) = crate::config::load_text(text).expect("a good file");
+    let mut table = Table::new();
+    for section in &model.virtual_services {
+        let server = RealServerKey("192.168.0.2:80".parse().unwrap());
+        let settings = RealServer::new(Forwarding::Dr, Weight(10));
+        let entry = TableEntry {
+            service: section.settings.clone(),
+            servers: [(server, settings)].into(),
+        };
+        table.insert(section.key, entry);
+    }
+    let saved = Saved::default();
+    let mut engine = Engine::new(Arc::new(model), &saved, 1, TimeZone::UTC, at(0.0));
+    engine.handle(at(0.0), Event::Start);
+    let seen = TableOutcome {
+        table: TableLook::Read(Arc::new(table)),
+        wanted: Arc::new(engine.desired().clone()),
+        ..TableOutcome::default()
+    };
+    engine.handle(at(0.0), Event::Table(seen));
+    engine
+}
+
+#[test]
+fn a_server_whose_services_all_left_the_count_is_back_with_a_report_of_any() {
+    let section = |lines: &str| {
+        let text = SECTION.replace(
+            "watch web\n service http\n  interval 10s\n",
+            "watch web\n service traps\n service idle\n  monitor x\n service http\n  interval 10s\n",
+        );
+        text.replace("service web:http\n", lines)
+    };
+    let mute = |what| format!("it has no {what}, so it never runs, and only a trap speaks for it");
+    let one = format!("a first report of web/traps ({})", mute("monitor"));
+    let any = format!("{one}, or of web/idle ({})", mute("interval"));
+    let both = |initial| format!("service web:traps web:idle\n initial {initial}\n");
+    let line = FARM.replace("  interval 10s\n", "");
+    let of_line = format!("a first report of web/http ({})", mute("interval"));
+    for (text, wanted, expected) in [
+        (section("service web:traps\n"), ServerWanted::AsFound, one),
+        (section(&both("as_found")), ServerWanted::AsFound, any),
+        (section(&both("in")), ServerWanted::In, String::new()),
+        (line, ServerWanted::AsFound, of_line),
+    ] {
+        let mut engine = with_the_second_server(&text);
+        engine.handle(at(1_000.0), Event::Deadline);
+        let left = ask(&engine);
+        let expected = Some((expected.as_str(), None)).filter(|(text, _)| !text.is_empty());
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(
+            (left.wanted, back(&left)),
+            (wanted, expected.clone()),
+            "{text}"
+        );
+        // What a person wishes beside it does not hide it.
+        if wanted == ServerWanted::AsFound {
+            order(&mut engine, ManualWish::Disable, None);
+            let left = ask(&engine);
+            assert_eq!(back(&left)[..1], expected, "{text}");
+            assert_eq!(left.back.len(), 2, "{text}");
+        }
+    }
+}
+
 #[test]
 fn a_table_says_who_is_kept_in_who_starts_slowly_and_who_is_the_fallback() {
     let why = |farm: &Farm| -> Vec<String> {
