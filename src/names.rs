@@ -283,9 +283,10 @@ impl Names {
             Known::Answer(answer) => return answer,
             Known::Asked(waiter) => waiter,
         };
-        let Waiter { mut done, patience } = waiter;
-        // The sender is dropped when the look-up has ended, in whatever way.
-        let ended = timeout(patience, done.changed()).await.is_ok();
+        let Waiter { done, patience } = waiter;
+        let ended = timeout(patience, self.inner.ended(&name, done))
+            .await
+            .is_ok();
         let why = if ended {
             "the look-up was given up"
         } else {
@@ -343,6 +344,21 @@ impl Inner {
         }
     }
 
+    /// Waits until the look-up of a name has ended, or the hosts file has the name: who mends a
+    /// dead name server with a line there waits for neither.
+    async fn ended(&self, name: &str, mut done: watch::Receiver<()>) {
+        loop {
+            // The sender is dropped when the look-up has ended, in whatever way.
+            if timeout(LOOK_AGAIN, done.changed()).await.is_ok() {
+                return;
+            }
+            self.look_at_files().await;
+            if self.state().hosts.addresses(name).is_some() {
+                return;
+            }
+        }
+    }
+
     /// Reads the files that changed.
     async fn read_files(&self) {
         let (hosts_known, resolver_known) = {
@@ -392,11 +408,18 @@ impl Inner {
     fn learn(&self, name: &str, outcome: Outcome) {
         let now = self.now();
         let mut state = self.state();
-        let State { known, said, .. } = &mut *state;
+        let State {
+            hosts, known, said, ..
+        } = &mut *state;
         said.say_the_rest(now);
         let Some(slot) = known.get_mut(name) else {
             return;
         };
+        if hosts.addresses(name).is_some() {
+            // It came there meanwhile, and comes first.
+            slot.asked = None;
+            return;
+        }
         let error = |why| NameError {
             name: name.to_owned(),
             why,
@@ -452,12 +475,7 @@ impl State {
             .or_insert_with(|| Slot::new(now));
         slot.used = now;
         if let Some(addresses) = self.hosts.addresses(name) {
-            slot.found_in_file(addresses, now);
-            return Known::Answer(Ok(Answer {
-                addresses: addresses.to_vec(),
-                fresh_for: HOSTS_FRESH,
-                kept_because: None,
-            }));
+            return Known::Answer(Ok(slot.found_in_file(addresses, now)));
         }
         if let Some(answer) = slot.at_hand(now) {
             return Known::Answer(answer);
@@ -499,10 +517,13 @@ impl State {
     }
 
     /// The answer after waiting; `error` where nothing came.
-    fn answer(&self, name: &str, now: Mono, error: NameError) -> Result<Answer, NameError> {
-        match self.known.get(name) {
-            Some(slot) => slot.at_hand(now).unwrap_or_else(|| slot.last_resort(error)),
-            None => Err(error),
+    fn answer(&mut self, name: &str, now: Mono, error: NameError) -> Result<Answer, NameError> {
+        let Some(slot) = self.known.get_mut(name) else {
+            return Err(error);
+        };
+        match self.hosts.addresses(name) {
+            Some(addresses) => Ok(slot.found_in_file(addresses, now)),
+            None => slot.at_hand(now).unwrap_or_else(|| slot.last_resort(error)),
         }
     }
 
@@ -534,16 +555,20 @@ impl Slot {
         }
     }
 
-    /// The hosts file has it: the last good answer, should the file lose it. Files are emptied
-    /// for a moment while they are written.
-    fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) {
-        let addresses = addresses.to_vec();
+    /// The answer of the hosts file, which is also the last good one, should the file lose it.
+    /// Files are emptied for a moment while they are written.
+    fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) -> Answer {
         self.good = Some(Good {
-            addresses,
+            addresses: addresses.to_vec(),
             until: now,
         });
         self.failed = None;
         self.denials = 0;
+        Answer {
+            addresses: addresses.to_vec(),
+            fresh_for: HOSTS_FRESH,
+            kept_because: None,
+        }
     }
 
     /// What can be said without asking.

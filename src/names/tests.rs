@@ -187,6 +187,56 @@ fn an_edit_of_the_hosts_file_is_seen_without_help() {
 }
 
 #[test]
+fn a_look_up_that_no_server_answers_ends_with_what_the_hosts_file_says_by_then() {
+    let place = Place::new(SILENT);
+    // Nothing but the hosts file ends it before its ten seconds are over.
+    let patient = "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n";
+    place.write("resolv.conf", patient);
+    run(async {
+        let names = place.names();
+        let edited = async {
+            let limit = Clock::start();
+            while place.server.questions.load(SeqCst) == 0 {
+                assert!(limit.now().mono < Mono::from_micros(10_000_000), "never");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            place.write("hosts", "192.0.2.9 web9.test\n");
+        };
+        let (answer, ()) = tokio::join!(names.lookup("Web9.test."), edited);
+        assert_eq!(addresses(&answer), ["192.0.2.9"]);
+        assert_eq!(answer.unwrap().kept_because, None);
+    });
+}
+
+#[test]
+fn what_servers_say_of_a_name_that_the_hosts_file_has_by_then_counts_for_nothing() {
+    let place = Place::new(SILENT);
+    let names = place.names();
+    let told = told(|| {
+        run(async {
+            names.remember("web1", "10.0.0.99".parse().unwrap());
+            assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
+            let silent = Outcome::NoAnswer("silence".to_owned(), Vec::new());
+            names.inner.learn("web1", silent);
+            let found = Outcome::Found(vec!["10.0.0.7".parse().unwrap()], OLD);
+            names.inner.learn("web1", found);
+            for _ in 0..DENIALS {
+                let denied = Outcome::NoSuchName("no such name".to_owned());
+                names.inner.learn("web1", denied);
+            }
+        });
+    });
+    assert_eq!(told, []);
+    run(async {
+        place.write("hosts", "");
+        names.inner.read_files().await;
+        let kept = names.lookup("web1").await;
+        assert_eq!(addresses(&kept), ["192.0.2.1"]);
+        assert!(kept.unwrap().kept_because.is_some(), "it says so");
+    });
+}
+
+#[test]
 fn a_name_that_the_hosts_file_loses_keeps_its_last_address_for_a_minute() {
     for manner in [DENIES, SILENT] {
         let place = Place::new(manner);
