@@ -46,20 +46,11 @@ struct Lines {
 impl Said {
     /// Says the news of a name, or counts it.
     pub(super) fn say(&mut self, now: Mono, name: &str, news: News<'_>) {
-        let lines = match news {
-            News::Silent(_) => &mut self.silent,
-            News::Denied(_) => &mut self.denied,
-            News::Gone(_) => &mut self.gone,
-            News::Again => &mut self.again,
-        };
-        if !lines.has_room(now) {
-            return;
-        }
         match news {
-            News::Silent(why) => {
+            News::Silent(why) if self.silent.has_room(now) => {
                 tracing::warn!(name, why, "no answer, the last good one is kept");
             }
-            News::Denied(why) => {
+            News::Denied(why) if self.denied.has_room(now) => {
                 let most = super::DENIALS;
                 tracing::warn!(
                     name,
@@ -68,8 +59,14 @@ impl Said {
                     "no such name, the last good answer is kept until it is said so often"
                 );
             }
-            News::Gone(why) => tracing::warn!(name, why, "name no longer has an address"),
-            News::Again => tracing::info!(name, "name resolves again"),
+            News::Gone(why) if self.gone.has_room(now) => {
+                tracing::warn!(name, why, "name no longer has an address");
+            }
+            News::Again if self.again.has_room(now) => {
+                tracing::info!(name, "name resolves again");
+            }
+            // Counted.
+            News::Silent(_) | News::Denied(_) | News::Gone(_) | News::Again => {}
         }
     }
 
@@ -124,10 +121,65 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::log::tests::told;
+
+    const fn at(seconds: u64) -> Mono {
+        Mono::from_micros(seconds * 1_000_000)
+    }
+
+    #[test]
+    fn of_each_sort_of_news_the_rest_is_said_once_when_its_round_is_over() {
+        for (news, singly, rest) in [
+            (
+                News::Silent("silence"),
+                "no answer, the last good one is kept",
+                "no answer for more names, the last good ones are kept",
+            ),
+            (
+                News::Denied("no"),
+                "no such name, the last good answer is kept until it is said so often",
+                "more names that are said not to exist, the last good answers are kept",
+            ),
+            (
+                News::Gone("no"),
+                "name no longer has an address",
+                "more names no longer have an address",
+            ),
+            (
+                News::Again,
+                "name resolves again",
+                "more names resolve again",
+            ),
+        ] {
+            let mut said = Said::default();
+            let told_of = |said: &mut Said, what: &dyn Fn(&mut Said)| -> Vec<String> {
+                let told = told(|| what(said));
+                told.into_iter().map(|(_, text)| text).collect()
+            };
+            let lines = told_of(&mut said, &|said| {
+                for number in 0..7 {
+                    said.say(at(100), &format!("w{number}"), news);
+                }
+                said.say_the_rest(at(159));
+            });
+            assert_eq!(lines.len(), SINGLY_MAX, "{lines:?}");
+            let is_of_name = |(number, line): (usize, &String)| {
+                line.contains(singly) && line.contains(&format!("name=\"w{number}\""))
+            };
+            assert!(lines.iter().enumerate().all(is_of_name), "{lines:?}");
+            // Whatever the next look-up comes to.
+            let lines = told_of(&mut said, &|said| {
+                said.say_the_rest(at(160));
+                said.say_the_rest(at(300));
+            });
+            assert_eq!(lines.len(), 1, "{lines:?}");
+            let is_rest = lines[0].contains(rest) && lines[0].contains("names=2");
+            assert!(is_rest, "{lines:?}");
+        }
+    }
 
     #[test]
     fn what_has_no_line_is_counted_and_said_when_the_round_is_over() {
-        let at = |seconds: u64| Mono::from_micros(seconds * 1_000_000);
         let mut lines = Lines::default();
         let said = (0..2_000).filter(|_| lines.has_room(at(100))).count();
         assert_eq!(said, SINGLY_MAX);
