@@ -212,7 +212,7 @@ fn a_look_up_that_no_server_answers_ends_with_what_the_hosts_file_says_by_then()
 fn what_servers_say_of_a_name_that_the_hosts_file_has_by_then_counts_for_nothing() {
     let place = Place::new(SILENT);
     let names = place.names();
-    let told = told(|| {
+    let told = lines(|| {
         run(async {
             names.remember("web1", "10.0.0.99".parse().unwrap());
             assert_eq!(addresses(&names.lookup("web1").await), ["192.0.2.1"]);
@@ -226,7 +226,7 @@ fn what_servers_say_of_a_name_that_the_hosts_file_has_by_then_counts_for_nothing
             }
         });
     });
-    assert_eq!(told, []);
+    assert_eq!(told, Vec::<String>::new());
     run(async {
         place.write("hosts", "");
         names.inner.read_files().await;
