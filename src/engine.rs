@@ -147,6 +147,8 @@ pub struct Engine {
     latest: Latest,
     /// Hosts of which the address of before is to be looked at.
     former_due: BTreeSet<(ServiceId, HostName)>,
+    /// Hosts that were looked for and not looked at, since their names led nowhere.
+    nowhere: BTreeSet<(ServiceId, HostName)>,
     witnesses: Witnesses,
     depends: Depends,
     routes: Routes,
@@ -197,6 +199,7 @@ impl Engine {
             tripwires: Tripwires::default(),
             latest: Latest::default(),
             former_due: BTreeSet::new(),
+            nowhere: BTreeSet::new(),
             witnesses: Witnesses::new(&model),
             depends: Depends::new(&model, &states),
             routes: Routes::new(&model),
@@ -465,6 +468,7 @@ impl Engine {
         let Some(going) = self.running.remove(&run) else {
             return;
         };
+        self.note_nowhere(&going, &report);
         match going.purpose {
             Purpose::Slot => self.take_report(now, going, report, actions),
             Purpose::Recheck | Purpose::Trip | Purpose::Witness => {
@@ -473,6 +477,7 @@ impl Engine {
             Purpose::Beside => self.beside_ended(now, going, report, actions),
             Purpose::Former => self.former_ended(now, going, report, actions),
         }
+        self.look_where_they_lead(now);
     }
 
     /// The run of a slot ended: its report counts or waits for a witness, and the next is planned.
@@ -482,11 +487,11 @@ impl Engine {
         let state = &mut self.states[service.index()];
         state.monitor_duration = Some(now.mono.since(started));
         state.reported = Some(Moment::of(now));
-        let is_void = self.is_overtaken(&going, &report) || self.looked_nowhere(&going, &report);
+        let is_overtaken = self.is_overtaken(&going, &report);
         self.consider(now, started, Doubted::Run(going, report), actions);
         self.plan_next(now, service, started, before);
         self.plan_recheck(now, service);
-        if let Some(interval) = self.interval(service).filter(|_| is_void) {
+        if let Some(interval) = self.interval(service).filter(|_| is_overtaken) {
             self.timetable.bring_forward(service, interval, now.mono);
         }
         if self.tripwires.has_tripped(service) {

@@ -214,7 +214,7 @@ impl Engine {
 
     /// Whether the report that status and alerts are of has found this host down itself: another
     /// run would tell them nothing, and let go of the connections of all others for it.
-    pub(super) fn is_known_to_all(&self, id: ServiceId, host: &HostName) -> bool {
+    fn is_known_to_all(&self, id: ServiceId, host: &HostName) -> bool {
         let state = &self.states[id.index()];
         let outage = state.outage.as_deref();
         let outage = outage.filter(|_| state.status == Status::Fail);

@@ -69,7 +69,7 @@ use addresses::{Addresses, Tick};
 use changing::Whole;
 pub(crate) use families::{Families, Turned};
 use ground::Ground;
-use judge::Judge;
+use judge::{Attendance, Judge};
 pub(crate) use judge::{Part, Verdict};
 use latch::Latches;
 use owned::{Naming, Owned};
@@ -98,8 +98,6 @@ pub(crate) struct Bindings {
     /// In which virtual services a host word stands for a real server.
     by_host: BTreeMap<HostName, BTreeSet<VirtualServiceKey>>,
     families: Families,
-    /// Names that have their first address since they were asked for, by who decides over them.
-    found: BTreeSet<(ServiceId, HostName)>,
     judges: BTreeMap<ServiceId, Judge>,
     /// When patience with a service ends.
     timers: BTreeSet<(Mono, ServiceId)>,
@@ -139,7 +137,6 @@ impl Bindings {
             by_virtual_service: BTreeMap::new(),
             by_host: BTreeMap::new(),
             families: Families::default(),
-            found: BTreeSet::new(),
             judges: BTreeMap::new(),
             timers: BTreeSet::new(),
             latches: Latches::default(),
@@ -171,6 +168,16 @@ impl Bindings {
     /// At the start: names to resolve, and the first desired table.
     pub(crate) fn start(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.at_start)
+    }
+
+    /// Services that have not judged all that they decide over, and are waited for.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = ServiceId> {
+        let is_awaited = |judge: &Judge| {
+            let mut parts = judge.parts.values();
+            parts.any(|known| known.attendance == Attendance::Awaited)
+        };
+        let judges = self.judges.iter();
+        judges.filter_map(move |(&id, judge)| is_awaited(judge).then_some(id))
     }
 
     /// Whether the service decides over a real server, so that it runs first (D6).
@@ -209,6 +216,9 @@ impl Bindings {
         }
         let apart = self.set_apart((service, HostVerdict::Down(service_reason)), hosts);
         let hosts = apart.hosts.as_ref();
+        let nowhere = hosts.keys();
+        let nowhere = nowhere.filter(|host| self.leads_nowhere(service, host));
+        let nowhere: BTreeSet<HostName> = nowhere.cloned().collect();
         let Some(judge) = self.judges.get_mut(&service) else {
             return actions;
         };
@@ -236,6 +246,10 @@ impl Bindings {
         for (host, verdict) in hosts {
             let part = Part::Host(host.clone());
             match verdict {
+                // It was at no server.
+                HostVerdict::Down(Reason::Dns) if nowhere.contains(host) => {
+                    judge.heard(&part);
+                }
                 HostVerdict::Down(reason) => fail(judge, part, *reason),
                 HostVerdict::Up => good.push(part),
                 HostVerdict::Unknown(_) => {
@@ -304,16 +318,9 @@ impl Bindings {
             self.tick += 1;
             let mut was_steady = vec![Family::V4, Family::V6];
             was_steady.retain(|&family| !self.addresses.changes_in(host, family));
-            let mut was_nowhere = vec![Family::V4, Family::V6];
-            was_nowhere.retain(|&family| !self.addresses.is_found(host, family));
             if self.addresses.answered(host, answer, self.tick) {
                 keys.extend(self.by_host.get(host).into_iter().flatten().copied());
                 steady.extend(was_steady.into_iter().map(|family| (host, family)));
-            }
-            was_nowhere.retain(|&family| self.addresses.is_found(host, family));
-            for family in was_nowhere {
-                let judges = self.families.judges(host, family);
-                self.found.extend(judges.map(|id| (id, host.clone())));
             }
         }
         self.settle_unused();
@@ -325,11 +332,6 @@ impl Bindings {
         keys.extend(self.change_addresses(&mut actions));
         self.decide(&keys, &mut actions);
         actions
-    }
-
-    /// The names that got their first address since this was asked last, by who decides over them.
-    pub(crate) fn take_found(&mut self) -> BTreeSet<(ServiceId, HostName)> {
-        std::mem::take(&mut self.found)
     }
 
     /// The kernel's table was looked at: deleted keys that are gone are forgotten.

@@ -59,6 +59,7 @@ impl Engine {
         actions: &mut Vec<Action>,
     ) {
         self.say_where(&mut run);
+        self.looks(&run);
         let former = match run.purpose {
             Purpose::Former => run.leads.values().flat_map(Lead::known).copied().collect(),
             Purpose::Slot

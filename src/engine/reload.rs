@@ -4,12 +4,11 @@
 //! A reload of the same file does nothing but the startup alerts that
 //! `startupalerts_on_reset` asks for. The Model is complete and valid: nothing here fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::binding::Part;
-use crate::engine::binding::Turned;
+use crate::engine::binding::{Part, Turned};
 use crate::engine::depend::Depends;
 use crate::engine::event::{Action, Memory, Purpose, RunId};
 use crate::engine::schedule::{Alarm, Lane};
@@ -47,6 +46,10 @@ impl Engine {
         self.latest.renumber(&model, place);
         // The next run of the slot looks at them again.
         self.former_due.clear();
+        let nowhere = std::mem::take(&mut self.nowhere).into_iter();
+        self.nowhere = nowhere
+            .filter_map(|(old, host)| Some((place(old)?, host)))
+            .collect();
         self.routes = Routes::new(&model);
         self.timetable.renumber(&places, model.services.len());
         let globals = &model.globals;
@@ -70,7 +73,8 @@ impl Engine {
         match memory {
             Memory::Kept => {
                 self.plan_what_changed(now, &old, &places);
-                self.look_at_other_families(now, &turned);
+                let behind = self.behind(&old, &places, &turned);
+                self.look_at_once(now, &behind);
                 self.await_traps_anew(now, &old, &places);
             }
             Memory::Forgotten => self.forget_everything(now, actions),
@@ -85,6 +89,24 @@ impl Engine {
         }
     }
 
+    /// The services of whose real servers some are not judged by what the new file asks for: the
+    /// next slot may be an hour away.
+    fn behind(
+        &self,
+        old: &Model,
+        places: &[Option<ServiceId>],
+        turned: &Turned,
+    ) -> BTreeSet<ServiceId> {
+        let olds = old.services().zip(places);
+        let asks_anew = olds.filter_map(|((_, before), place)| {
+            let id = (*place)?;
+            let after = self.model.service(id);
+            (self.bindings.decides(id) && !runs_the_same(before, after)).then_some(id)
+        });
+        let behind = turned.behind().iter().copied().chain(asks_anew);
+        behind.chain(self.bindings.awaited()).collect()
+    }
+
     /// Stops runs that would report on something else than the new file asks for.
     fn stop_what_changed(
         &mut self,
@@ -97,8 +119,7 @@ impl Engine {
         let is_stale = |service: ServiceId| {
             let new = places.get(service.index()).copied().flatten();
             new.is_none_or(|new| {
-                let is_behind = turned.behind.contains(&new);
-                is_behind || !self.checks_the_same(old, service, &model, new)
+                turned.has_void(new) || !self.checks_the_same(old, service, &model, new)
             })
         };
         let stale: Vec<(RunId, ServiceId, Purpose)> = self
@@ -122,12 +143,7 @@ impl Engine {
     /// Whether a run of the old service says what a run of the new one would.
     fn checks_the_same(&self, old: &Model, was: ServiceId, new: &Model, is: ServiceId) -> bool {
         let (before, after) = (old.service(was), new.service(is));
-        let is_same = match (&before.monitor, &after.monitor) {
-            (Some(before), Some(after)) => before.runs_as(after),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        is_same
+        runs_the_same(before, after)
             && schedule::is_polled(after)
             && call::checked_hosts(old, &self.disabled, was)
                 == call::checked_hosts(new, &self.disabled, is)
@@ -141,12 +157,7 @@ impl Engine {
         for (((was, before), state), place) in olds {
             let Some(is) = *place else { continue };
             let after = self.model.service(is);
-            let is_same = match (&before.monitor, &after.monitor) {
-                (Some(before), Some(after)) => before.runs_as(after),
-                (None, None) => true,
-                (Some(_), None) | (None, Some(_)) => false,
-            };
-            if !is_same {
+            if !runs_the_same(before, after) {
                 continue;
             }
             past.unchanged.insert(is);
@@ -275,6 +286,15 @@ impl Engine {
             .filter(|id| first_time[id.index()])
             .collect();
         self.plan_first_runs(now, &new);
+    }
+}
+
+/// Whether a run of one says what a run of the other would.
+fn runs_the_same(before: &Service, after: &Service) -> bool {
+    match (&before.monitor, &after.monitor) {
+        (Some(before), Some(after)) => before.runs_as(after),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
     }
 }
 

@@ -330,6 +330,7 @@ impl World {
             table.insert(key, entry);
         }
         TableOutcome {
+            wanted: Arc::new(self.engine.desired().clone()),
             table: TableLook::Read(Arc::new(table)),
             connections: Arc::new(connections),
             ..TableOutcome::default()

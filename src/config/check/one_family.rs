@@ -45,9 +45,7 @@ impl<'s> OneFamily<'s> {
         let Some(service) = self.services.get(id.index()) else {
             return;
         };
-        // What lives on traps looks at no address.
-        let is_one = first.family() == key.family() || service.monitor.is_none();
-        if is_one || !self.told.insert((id, key)) {
+        if first.family() == key.family() || !self.told.insert((id, key)) {
             return;
         }
         let (group, name) = (&service.group, &service.name);

@@ -147,12 +147,6 @@ impl Addresses {
         true
     }
 
-    /// Whether a name ever had an address of a family.
-    pub(super) fn is_found(&self, host: &HostName, family: Family) -> bool {
-        let name = self.names.get(host);
-        name.is_some_and(|name| name.family(family).found.is_some())
-    }
-
     /// What was heard of a name that has no address.
     pub(super) fn lookup(&self, host: &HostName) -> Lookup {
         let name = self.names.get(host);

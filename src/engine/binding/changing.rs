@@ -65,6 +65,12 @@ impl Bindings {
         self.addresses.is_addressless(host, &families)
     }
 
+    /// The same of one that this service judges.
+    pub(crate) fn leads_nowhere(&self, service: ServiceId, host: &HostName) -> bool {
+        let families = self.families_of(service, host);
+        !families.is_empty() && self.addresses.is_addressless(host, &families)
+    }
+
     /// Whether the address of a name changed that is this service's to judge, so that its checks
     /// are not about the one that counts.
     pub(super) fn changes(&self, service: ServiceId, host: &HostName) -> bool {

@@ -12,7 +12,7 @@ use crate::engine::binding::{Bindings, addresses, survey};
 use crate::engine::section::count::place;
 use crate::lead::Lead;
 use crate::lvs::Family;
-use crate::model::{HostName, Model, ServiceId};
+use crate::model::{HostName, Model, MonitorProgram, ServiceId};
 
 /// Families in which something is decided.
 type Decided = BTreeSet<Family>;
@@ -29,8 +29,8 @@ pub(crate) struct Families {
 pub(crate) struct Turned {
     /// They were found in none of the families that they are to be of.
     void: BTreeSet<(ServiceId, Part)>,
-    /// Services that have not looked at all that they decide over.
-    pub(crate) behind: BTreeSet<ServiceId>,
+    /// Services that may not have looked at all that they decide over.
+    behind: BTreeSet<ServiceId>,
 }
 
 impl Turned {
@@ -40,11 +40,22 @@ impl Turned {
         self.void.contains(&(service, part.clone()))
     }
 
+    /// Whether a check of this service that is under way may go to another family.
+    pub(crate) fn has_void(&self, service: ServiceId) -> bool {
+        let mut void = self.void.iter();
+        void.any(|&(id, _)| id == service)
+    }
+
+    /// The services that are to look at once.
+    pub(crate) const fn behind(&self) -> &BTreeSet<ServiceId> {
+        &self.behind
+    }
+
     fn see(&mut self, (service, part): (ServiceId, Part), was: &Decided, is: &Decided) {
         if was != is {
             self.behind.insert(service);
         }
-        // Who decided nothing has looked at whatever answered, at the same server as a rule.
+        // Who decided nothing has looked at whatever answered: that counts until it has looked again.
         if !was.is_empty() && was.is_disjoint(is) {
             self.void.insert((service, part));
         }
@@ -82,17 +93,6 @@ impl Families {
         }
     }
 
-    /// The services that decide over a name in a family.
-    pub(super) fn judges(
-        &self,
-        host: &HostName,
-        family: Family,
-    ) -> impl Iterator<Item = ServiceId> {
-        let here = self.of_name.get(host).into_iter().flatten();
-        here.filter(move |&&(_, of)| of == family)
-            .map(|&(id, _)| id)
-    }
-
     /// Those in which a service decides over a host by its name.
     fn by_name(&self, service: ServiceId, host: &HostName) -> Decided {
         let here = self.of_name.get(host).into_iter();
@@ -109,6 +109,14 @@ impl Families {
         by_name
     }
 
+    /// Those in which a service decides over anything.
+    fn all(&self, service: ServiceId) -> Decided {
+        let whole = self.of_whole.get(&service).into_iter().flatten().copied();
+        let named = self.of_name.values().flatten();
+        let named = named.filter(|&&(id, _)| id == service);
+        whole.chain(named.map(|&(_, family)| family)).collect()
+    }
+
     /// Which addresses of a host the checks of a service are to go to, where that can be said. What
     /// decides as a whole may look at others than the real servers, which have addresses of their
     /// own.
@@ -118,6 +126,22 @@ impl Families {
         }
         only(&self.decided(service, host)).map(Lead::Rather)
     }
+}
+
+/// Whether the checks of a service find the addresses of hosts by their names. What comes by trap is
+/// of the machine.
+fn looks_names_up(model: &Model, id: ServiceId) -> bool {
+    let members = &model.hostgroup(id).members;
+    let is_name = |host: &HostName| addresses::literal(host).is_none();
+    let Some(monitor) = &model.service(id).monitor else {
+        return false;
+    };
+    let own = match &monitor.program {
+        MonitorProgram::Native(options) => options.own_hosts(),
+        MonitorProgram::Executable(_) | MonitorProgram::Missing(_) => &[],
+    };
+    let mut own = own.iter().map(|word| HostName::new(word));
+    members.iter().any(|member| is_name(&member.host)) || own.any(|host| is_name(&host))
 }
 
 fn only(families: &Decided) -> Option<Family> {
@@ -132,7 +156,8 @@ impl Bindings {
         let names = model.service_names();
         let olds = self.model.services();
         let places = olds.filter_map(|(old, it)| Some((names.find(&it.group, &it.name)?, old)));
-        let places: BTreeMap<ServiceId, ServiceId> = places.collect();
+        let mut places: BTreeMap<ServiceId, ServiceId> = places.collect();
+        places.retain(|&id, _| looks_names_up(model, id));
         let mut turned = Turned::default();
         for (host, deciders) in &after.of_name {
             for &(id, _) in deciders {
@@ -143,9 +168,8 @@ impl Bindings {
             }
         }
         for (&id, is) in &after.of_whole {
-            let was = places.get(&id).and_then(|old| before.of_whole.get(old));
-            if let Some(was) = was {
-                turned.see((id, Part::Whole), was, is);
+            if let Some(was) = places.get(&id).map(|&old| before.all(old)) {
+                turned.see((id, Part::Whole), &was, is);
             }
         }
         turned
@@ -156,7 +180,8 @@ impl Bindings {
         self.families.lead(service, host)
     }
 
-    /// Those in which a service decides over a host: none where it decides nothing about it.
+    /// Those in which a service decides over a host, by its name or else as a whole; none where it
+    /// does neither.
     pub(super) fn families_of(&self, service: ServiceId, host: &HostName) -> Decided {
         self.families.decided(service, host)
     }

@@ -272,7 +272,7 @@ impl Farm {
             .bindings
             .reload(now, &self.model, (Past::default(), &turned));
         self.perform(actions);
-        turned.behind
+        turned.behind().clone()
     }
 
     fn enables(&mut self, server: &str) -> Result<String, String> {

@@ -407,12 +407,6 @@ fn no_service_decides_over_one_name_in_both_families() {
         format!("{four}{six} real 2001:db8::1\n service web:http\n"),
         format!("{four}{six} real w1 service none\n fallback w2\n"),
         format!("{four}virtual fwmark 7\n real w1\n real w2\n service web:http\n"),
-        // What comes by trap is of the machine, not of an address.
-        format!(
-            "hostgroup told w1\n\nwatch told\n service trap\n  traptimeout 5m\n\n\
-             virtual 10.0.0.3:80\n real told\n service told:trap\n\n\
-             {six} real told\n service told:trap\n"
-        ),
     ] {
         assert_eq!(mistakes(&good), Vec::<String>::new(), "{good}");
     }

@@ -346,7 +346,9 @@ fn a_check_that_goes_to_the_other_family_is_none_behind_a_reload() {
     };
     let mut play = Play::new(file("10.0.0.3:80"));
     play.leads("w1", "10.1.0.1 2001:db8::1");
+    play.look();
     play.check(&[]);
+    assert!(play.is_in("10.1.0.1"));
     play.wait();
     let run = play.going.as_ref().unwrap().id;
     let reload = |address| Event::Reload {
@@ -359,8 +361,10 @@ fn a_check_that_goes_to_the_other_family_is_none_behind_a_reload() {
     play.wait();
     assert_eq!(play.now.mono, before, "at once");
     assert_eq!(play.goes_to(), "2001:db8::1");
-    play.end(&["w1"]);
-    assert!(!play.is_in("2001:db8::1"));
+    play.look();
+    assert!(!play.is_in("2001:db8::1"), "not before it was looked at");
+    play.end(&[]);
+    assert!(play.is_in("2001:db8::1"));
     // A reload that leaves the families as they are stops nothing.
     play.wait();
     let run = play.going.as_ref().unwrap().id;
