@@ -145,7 +145,7 @@ pub enum Action {
     ApplyTable,
     /// Write this to the journal (D20).
     Record(Box<Record>),
-    /// An outage has the peer's number from now on: what waits under the old one is renamed.
+    /// An outage has another number from now on: what waits under the old one is renamed.
     Renumber(Renumbering),
     /// An alert that was held back, and why.
     Suppressed(Suppression),

@@ -236,7 +236,15 @@ impl Engine {
         next.map_or(now.wall, |next| next.max(now.wall))
     }
 
-    /// Gives an open outage the peer's number, where that is to be.
+    /// A new number, greater than that, which people do not know either.
+    fn above(&self, taken: i64, now: Now) -> Candidate {
+        Candidate {
+            number: self.numbering.next(taken, now),
+            reached: Reached::Nothing,
+        }
+    }
+
+    /// Gives an open outage the peer's number or a new one, where that is to be.
     fn agree(&mut self, now: Now, id: ServiceId, service: &Service, actions: &mut Vec<Action>) {
         let state = &self.states[id.index()];
         let Some(outage) = state.outage.as_deref() else {
@@ -251,12 +259,17 @@ impl Engine {
         if let Some(same) = open.filter(|peers| peers.number == ours.number) {
             return self.raise_reached(now, id, same.reached, actions);
         }
+        let of = name(service);
+        let taken = self.peer.taken_before(&of, ours, began);
         let found = match open {
             Some(peers) => Some(peers).filter(|&peers| {
-                self.peer.gives_way(ours, peers)
-                    || self.peer.is_past_there(&name(service), ours.number)
+                let is_past = self.peer.is_past_there(&of, ours.number) || taken.is_some();
+                is_past || self.peer.gives_way(ours, peers)
             }),
-            None => self.peer.over_there(&name(service), ours, began),
+            None => {
+                let over = self.peer.over_there(&of, ours, began);
+                over.or_else(|| taken.map(|taken| self.above(taken, now)))
+            }
         };
         let is_free = |it: &Candidate| self.peer.may_be(service, state, it.number);
         let Some(peers) = found.filter(is_free) else {
@@ -270,7 +283,7 @@ impl Engine {
         }
         state.last_outage = state.last_outage.max(peers.number);
         actions.push(report::record(service, state, now));
-        if self.give_up(now, name(service), (ours, alerts), began, actions) {
+        if self.give_up(now, of, (ours, alerts), began, actions) {
             return;
         }
         let outage = |number| format!("{}/{}/{number}", service.group, service.name);

@@ -643,7 +643,7 @@ fn an_outage_that_both_found_while_the_link_was_cut_is_told_under_one_id() {
     let [world, same] = [World::new(), World::new()];
     let [mut one, two] = found_while_cut([&world, &same], &relay);
     one.heal(&two, &relay);
-    two.wait_for_log("an outage has the peer's number from now on");
+    two.wait_for_log("an outage has another number from now on");
     two.wait_to_hold(0);
     // Its end is of the same outage, whoever tells it.
     one.end(Signal::SIGKILL);
@@ -703,7 +703,7 @@ fn an_outage_that_was_over_before_the_link_is_back_is_told_under_one_id() {
             two.wait_to_hold(4);
         }
         one.heal(&two, &relay);
-        two.wait_for_log("an outage has the peer's number from now on");
+        two.wait_for_log("an outage has another number from now on");
         two.wait_to_hold(0);
         // Nothing of it is told any more, nor its end: the next one is.
         one.end(Signal::SIGKILL);

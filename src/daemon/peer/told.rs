@@ -109,10 +109,11 @@ impl Daemon {
         self.tell(Event::PeerDelivered(events));
     }
 
-    /// Outages have the peer's numbers from now on: so has what waits of them, and what was told.
+    /// Outages have other numbers from now on, the peer's or new ones: so has what waits of them,
+    /// and what was told.
     pub(in crate::daemon) fn renumber(&mut self, renumberings: Vec<Renumbering>) {
         for Renumbering { from, to } in &renumberings {
-            tracing::info!(from, to, "an outage has the peer's number from now on");
+            tracing::info!(from, to, "an outage has another number from now on");
         }
         self.outbox.renumber(renumberings);
     }

@@ -331,6 +331,25 @@ impl Peer {
         later.any(|(_, past)| past.reached == Reached::End)
     }
 
+    /// The greatest number, ours or a greater one, under which something was over there before ours
+    /// began, where nobody was told of ours: the peer cannot take it for what it finds of the same.
+    pub(super) fn taken_before(
+        &self,
+        of: &ServiceName,
+        ours: Candidate,
+        began: Wall,
+    ) -> Option<i64> {
+        let ended = self.told.ended.get(of)?;
+        let there = ended.get(&ours.number).map(|it| it.reached);
+        if !ours.reached.max(there.unwrap_or_default()).is_nothing() {
+            return None;
+        }
+        let sound = ended.range(..=numbering::NUMBER_MAX).rev();
+        let mut taken = sound.take_while(|it| *it.0 >= ours.number);
+        let before = taken.find(|(_, past)| past.lasted.ended <= began);
+        before.map(|(&number, _)| number)
+    }
+
     /// The number that the peer has or had for something of ours that is over; `open` is ours of
     /// the same name that goes on.
     fn known_there(

@@ -301,12 +301,17 @@ impl Engine {
                 reached: told.reached,
             };
             let of = name(key, trouble);
+            let taken = self.peer.taken_before(&of, ours, began);
             let found = match self.peer.told.outages.get(&of) {
                 Some(peers) if peers.id == ours.number => continue, // `people_know_troubles` below
                 Some(_) => self.peers_number(key, trouble).filter(|&peers| {
-                    self.peer.gives_way(ours, peers) || self.peer.is_past_there(&of, ours.number)
+                    let is_past = self.peer.is_past_there(&of, ours.number) || taken.is_some();
+                    is_past || self.peer.gives_way(ours, peers)
                 }),
-                None => self.peer.over_there(&of, ours, began),
+                None => {
+                    let over = self.peer.over_there(&of, ours, began);
+                    over.or_else(|| taken.map(|taken| self.above(taken, now)))
+                }
             };
             let Some(peers) = found else {
                 continue;

@@ -15,6 +15,8 @@ pub(super) struct Mail {
     pub(super) event: String,
     pub(super) about: About,
     pub(super) was_linked: bool,
+    /// Its director died before it knew that.
+    pub(super) is_unknown: bool,
 }
 
 /// What a mail is about.
@@ -61,14 +63,16 @@ impl World {
         self.what_is_dropped_is_needless();
         self.note(format_args!("{side} delivers {event}{}", about.failing()));
         let was_linked = self.is_linked && self.directors.iter().all(Director::is_linked);
+        let may_die = !self.is_calm && self.is_settled();
+        let is_unknown = may_die && self.random.u8(..) < 6;
         self.mails.push(Mail {
             at: self.time,
             event: event.to_string(),
             about,
             was_linked,
+            is_unknown,
         });
-        let may_die = !self.is_calm && self.is_settled();
-        if may_die && self.random.u8(..) < 6 {
+        if is_unknown {
             return self.die(side);
         }
         if may_die && self.random.u8(..) < 3 {

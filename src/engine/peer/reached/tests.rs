@@ -378,6 +378,108 @@ fn a_number_gives_way_where_the_end_of_a_greater_one_was_told() {
     }
 }
 
+impl Desk {
+    /// Its next numbers are greater than this.
+    fn knows_of(&mut self, numbers: i64) {
+        self.handle(Event::Peer(PeerTold {
+            is_linked: true,
+            numbers,
+            ..PeerTold::default()
+        }));
+    }
+
+    /// It had an outage, of which so much has reached people: its number.
+    fn had(&mut self, reached: Reached) -> i64 {
+        self.hears(1);
+        let (number, _) = self.open().unwrap();
+        self.hears(0);
+        if reached >= Reached::Failure {
+            self.delivers(number, "failure/1");
+        }
+        if reached == Reached::End {
+            self.delivers(number, "up/1");
+        }
+        number
+    }
+}
+
+/// A number far ahead of the clock.
+const AHEAD: i64 = EPOCH + 1_000;
+
+/// The other one had an outage of a greater number, or of the same, which was over before this one
+/// began: one of the clocks is behind, and they could not hear of numbers. The other one takes none
+/// that is not behind the ends that it had.
+#[test]
+fn an_untold_number_that_the_other_one_cannot_take_becomes_a_greater_one() {
+    let all = SPEAKING.iter().flat_map(|it| SPEAKING.map(|to| [*it, to]));
+    let had = OPEN.map(|reached| (reached, 0));
+    let had = had.into_iter().chain([(Reached::Nothing, AHEAD)]);
+    let had = had.flat_map(|it| [(it, false), (it, true)]);
+    for (((reached, known), fails_there), speaking) in
+        had.flat_map(|it| all.clone().map(move |to| (it, to)))
+    {
+        let case = format!("{reached:?} {known} {fails_there} {speaking:?}");
+        let (mut one, mut other) = (Desk::new(100.0), Desk::new(0.0));
+        other.knows_of(AHEAD);
+        let over = other.had(reached);
+        one.knows_of(known);
+        one.hears(1);
+        let (ours, _) = one.open().unwrap();
+        assert!(ours <= over, "{case}");
+        if fails_there {
+            other.seconds = one.seconds;
+            other.hears(1);
+        }
+        assert_eq!(agree(&mut one, &mut other, speaking), 1, "{case}");
+        let (number, _) = one.open().unwrap();
+        assert!(number > over, "{number} {case}");
+        // It is told, and found there too.
+        one.delivers(number, "failure/1");
+        other.seconds = other.seconds.max(one.seconds);
+        other.hears(1);
+        assert_eq!(agree(&mut one, &mut other, speaking), 0, "{case}");
+        let told = Some((number, Reached::Failure));
+        assert_eq!([one.open(), other.open()], [told; 2], "{case}");
+    }
+}
+
+/// What people know by its number keeps it, and so does what may be the same as that which is over
+/// there until both have agreed.
+#[test]
+fn a_number_that_is_told_or_not_agreed_on_stays_behind_a_greater_one_that_is_over() {
+    let speaking = [Speaking::Speaks, Speaking::Silent];
+    for (began, is_told) in [(100.0, true), (0.0, false)] {
+        let (mut one, mut other) = (Desk::new(began), Desk::new(0.0));
+        other.knows_of(AHEAD);
+        one.hears(1);
+        let (number, _) = one.open().unwrap();
+        if is_told {
+            one.delivers(number, "failure/1");
+        }
+        assert!(other.had(Reached::Nothing) > number);
+        one.listens(&other, speaking, true);
+        assert_eq!(one.open().map(|it| it.0), Some(number), "{is_told}");
+    }
+}
+
+/// Who finds a failure a check later than the other one, which has told it and its end by then, has
+/// no outage of its own.
+#[test]
+fn a_number_that_people_know_from_the_other_one_stays() {
+    let (mut one, mut other) = (Desk::new(100.0), Desk::new(0.0));
+    let speaking = [Speaking::Silent, Speaking::Speaks];
+    other.hears(1);
+    one.listens(&other, speaking, true);
+    one.hears(1);
+    let (number, _) = other.open().unwrap();
+    other.hears(0);
+    for event in ["failure/1", "up/1"] {
+        other.delivers(number, event);
+        one.listens(&other, speaking, true);
+        assert_eq!(one.open().map(|it| it.0), Some(number), "{event}");
+    }
+}
+
 /// Clocks that were set may make what is over there overlap what goes on here: no outage is lost by
 /// that, since the number of what is over names nothing that goes on.
 #[test]
