@@ -351,7 +351,8 @@ impl Peer {
     }
 
     /// The number that the peer has or had for something of ours that is over; `open` is ours of
-    /// the same name that goes on.
+    /// the same name that goes on. What has our number there and lasted at another time is another
+    /// one: both counted on from one number while they did not hear each other.
     fn known_there(
         &self,
         of: &ServiceName,
@@ -360,7 +361,8 @@ impl Peer {
         open: Option<i64>,
     ) -> Option<Candidate> {
         let (ended, goes_on) = (self.told.ended.get(of), self.told.outages.get(of));
-        let is_known = ended.is_some_and(|it| it.contains_key(&ours.number));
+        let same = ended.and_then(|it| it.get(&ours.number));
+        let is_known = same.is_some_and(|it| it.lasted.overlap(lasted).is_some());
         if is_known || goes_on.is_some_and(|it| it.id == ours.number) {
             return None;
         }
@@ -493,9 +495,13 @@ impl Engine {
             let ends = self.peer.ended.by_name.get(&of).into_iter().flatten();
             // What people know the end of waits for nothing any more.
             let ends = ends.filter(|(_, kept)| kept.reached != Reached::End);
-            let ends: Vec<(i64, KeptEnd)> =
-                ends.map(|(&number, kept)| (number, kept.clone())).collect();
-            for (number, kept) in ends {
+            let numbers: Vec<i64> = ends.map(|(&number, _)| number).collect();
+            // What one gives up may be the number that the next one gets, on either side of it.
+            for &number in numbers.iter().chain(numbers.iter().rev()) {
+                let ends = self.peer.ended.by_name.get(&of);
+                let Some(kept) = ends.and_then(|it| it.get(&number)).cloned() else {
+                    continue;
+                };
                 let ours = Candidate {
                     number,
                     reached: kept.reached,

@@ -104,6 +104,39 @@ fn what_ended_on_both_unheard_has_the_number_of_the_one_that_tells_people() {
     assert!(next >= EPOCH + 100, "{next}");
 }
 
+/// Both counted on from one number while they did not hear each other, and one of them was ahead:
+/// a number of the one names what another one of the other does. What lasted at the same time is
+/// the same.
+#[test]
+fn a_number_that_names_two_outages_gives_way_for_both() {
+    let own = |desk: &mut Desk| [desk.outage(20.0, 60.0), desk.outage(100.0, 140.0)];
+    let outage = |number| format!("g/s/{number}");
+    let named = |from, to| (outage(from), outage(to));
+    let times = [(20, 60), (100, 140)];
+    let peers = |numbers: [i64; 2]| {
+        let ended = numbers.iter().zip(times);
+        let ended: Vec<_> = ended
+            .map(|(it, (from, to))| (it - EPOCH, from, to))
+            .collect();
+        peer(&ended)
+    };
+    let mut desk = Desk::new(0.0);
+    let [first, second] = own(&mut desk);
+    let before = peers([first - 7, first]);
+    let expected = [named(first, first - 7), named(second, first)];
+    assert_eq!(desk.renumbers(before.clone()), expected);
+    assert_eq!(desk.numbers(), [first - 7, first]);
+    assert_eq!(desk.renumbers(before), []);
+
+    let mut desk = Desk::new(0.0);
+    let [first, second] = own(&mut desk);
+    let behind = peers([second, second + 7]);
+    let expected = [named(second, second + 7), named(first, second)];
+    assert_eq!(desk.renumbers(behind.clone()), expected);
+    assert_eq!(desk.numbers(), [second, second + 7]);
+    assert_eq!(desk.renumbers(behind), []);
+}
+
 /// However many there were: what has the peer's number is not looked for among all of the peer's.
 #[test]
 fn many_outages_that_both_have_by_one_number_cost_one_look_each_at_most() {
