@@ -1,9 +1,10 @@
 //! `lvsmon drain`, `quiesce`, `disable`, `weight` and `enable`: what operators wish of real
 //! servers. Whether the table has become so: `settled`; whose wish ended a drain: `ended`; what if
-//! the daemon ends meanwhile: `gone`.
+//! the daemon ends meanwhile: `gone`; what a script reads: `script`.
 
 mod ended;
 mod gone;
+mod script;
 mod settled;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::cli::misuse::misused;
 use crate::cli::output::{self, Form, Output, Tone, complain};
@@ -234,7 +234,7 @@ fn enabled(args: &EnableArgs, daemon: &mut Client, aim: &Aim, out: &mut Output) 
         answer => answer?,
     };
     if args.json {
-        out.line(&json(daemon, &answer)?)?;
+        out.line(&script::json(daemon, &answer)?)?;
         return Ok(code_of(&answer));
     }
     let code = show(&answer, out)?;
@@ -322,24 +322,6 @@ fn ended(what: &WishArgs, answer: &ServerAnswer, out: &mut Output) -> io::Result
     Ok(code_of(answer))
 }
 
-/// What the daemon knows of the servers, and whether it can keep what was wished.
-#[derive(Serialize)]
-struct Noted<'a> {
-    #[serde(flatten)]
-    answer: &'a ServerAnswer,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    journal_trouble: Option<&'a str>,
-}
-
-fn json(daemon: &Client, answer: &ServerAnswer) -> serde_json::Result<String> {
-    let journal_trouble = daemon.journal_trouble();
-    let noted = Noted {
-        answer,
-        journal_trouble,
-    };
-    refused::json(&noted, daemon.refused_reload())
-}
-
 /// What is said behind all else.
 fn finish(
     what: &WishArgs,
@@ -348,7 +330,7 @@ fn finish(
     out: &mut Output,
 ) -> Result<(), Box<dyn std::error::Error>> {
     if what.json {
-        out.line(&json(daemon, answer)?)?;
+        out.line(&script::json(daemon, answer)?)?;
     } else {
         refused::line(daemon.refused_reload(), out)?;
     }
