@@ -12,6 +12,7 @@
 mod files;
 mod said;
 mod servers;
+mod slot;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,13 +32,11 @@ use crate::lvs::Family;
 use crate::names::files::{FileStamp, Hosts};
 use crate::names::said::{News, Said};
 use crate::names::servers::{LOOKUP_MAX, Outcome};
+use crate::names::slot::{Good, Slot};
 use crate::time::Mono;
 
 /// Lifetime of an address literal's answer: it never changes, this is merely long.
 const LITERAL_FRESH: Duration = Duration::from_secs(86_400);
-
-/// Lifetime of an answer from the hosts file: how soon an edit is noticed.
-const HOSTS_FRESH: Duration = Duration::from_secs(5);
 
 /// After a failed look-up the servers are left alone for this long.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -132,23 +131,6 @@ struct State {
     said: Said,
     /// The questions under way; aborted with the last clone of [`Names`].
     asking: JoinSet<()>,
-}
-
-/// What is known of one name.
-struct Slot {
-    good: Option<Good>,
-    /// The last look-up failed so, and until when that stands.
-    failed: Option<(NameError, Mono)>,
-    /// How many questions in a row were answered with "no such name", silence not counted.
-    denials: u32,
-    /// Closed when the look-up has ended.
-    asked: Option<watch::Receiver<()>>,
-    used: Mono,
-}
-
-struct Good {
-    addresses: Vec<IpAddr>,
-    until: Mono,
 }
 
 impl fmt::Debug for Names {
@@ -539,60 +521,6 @@ impl State {
             .map(|(name, _)| name.clone());
         if let Some(name) = oldest {
             self.known.remove(&name);
-        }
-    }
-}
-
-impl Slot {
-    /// Of a name that nobody asked for yet.
-    fn new(now: Mono) -> Self {
-        Self {
-            good: None,
-            failed: None,
-            denials: 0,
-            asked: None,
-            used: now,
-        }
-    }
-
-    /// The answer of the hosts file, which is also the last good one, should the file lose it.
-    /// Files are emptied for a moment while they are written.
-    fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) -> Answer {
-        self.good = Some(Good {
-            addresses: addresses.to_vec(),
-            until: now,
-        });
-        self.failed = None;
-        self.denials = 0;
-        Answer {
-            addresses: addresses.to_vec(),
-            fresh_for: HOSTS_FRESH,
-            kept_because: None,
-        }
-    }
-
-    /// What can be said without asking.
-    fn at_hand(&self, now: Mono) -> Option<Result<Answer, NameError>> {
-        if let Some(good) = self.good.as_ref().filter(|good| good.until > now) {
-            return Some(Ok(Answer {
-                addresses: good.addresses.clone(),
-                fresh_for: good.until.since(now),
-                kept_because: None,
-            }));
-        }
-        let (error, _) = self.failed.as_ref().filter(|(_, until)| *until > now)?;
-        Some(self.last_resort(error.clone()))
-    }
-
-    /// The last good answer, or the error.
-    fn last_resort(&self, error: NameError) -> Result<Answer, NameError> {
-        match &self.good {
-            Some(good) => Ok(Answer {
-                addresses: good.addresses.clone(),
-                fresh_for: RETRY_AFTER,
-                kept_because: Some(error),
-            }),
-            None => Err(error),
         }
     }
 }

@@ -1,0 +1,83 @@
+//! What is known of one name, and what is answered of it without asking?
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::names::{Answer, NameError, RETRY_AFTER};
+use crate::time::Mono;
+
+/// Lifetime of an answer from the hosts file: how soon an edit is noticed.
+const HOSTS_FRESH: Duration = Duration::from_secs(5);
+
+/// What is known of one name.
+pub(super) struct Slot {
+    pub(super) good: Option<Good>,
+    /// The last look-up failed so, and until when that stands.
+    pub(super) failed: Option<(NameError, Mono)>,
+    /// How many questions in a row were answered with "no such name", silence not counted.
+    pub(super) denials: u32,
+    /// Closed when the look-up has ended.
+    pub(super) asked: Option<watch::Receiver<()>>,
+    pub(super) used: Mono,
+}
+
+pub(super) struct Good {
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) until: Mono,
+}
+
+impl Slot {
+    /// Of a name that nobody asked for yet.
+    pub(super) fn new(now: Mono) -> Self {
+        Self {
+            good: None,
+            failed: None,
+            denials: 0,
+            asked: None,
+            used: now,
+        }
+    }
+
+    /// The answer of the hosts file, which is also the last good one, should the file lose it.
+    /// Files are emptied for a moment while they are written.
+    pub(super) fn found_in_file(&mut self, addresses: &[IpAddr], now: Mono) -> Answer {
+        self.good = Some(Good {
+            addresses: addresses.to_vec(),
+            until: now,
+        });
+        self.failed = None;
+        self.denials = 0;
+        Answer {
+            addresses: addresses.to_vec(),
+            fresh_for: HOSTS_FRESH,
+            kept_because: None,
+        }
+    }
+
+    /// What can be said without asking.
+    pub(super) fn at_hand(&self, now: Mono) -> Option<Result<Answer, NameError>> {
+        if let Some(good) = self.good.as_ref().filter(|good| good.until > now) {
+            return Some(Ok(Answer {
+                addresses: good.addresses.clone(),
+                fresh_for: good.until.since(now),
+                kept_because: None,
+            }));
+        }
+        let (error, _) = self.failed.as_ref().filter(|(_, until)| *until > now)?;
+        Some(self.last_resort(error.clone()))
+    }
+
+    /// The last good answer, or the error.
+    pub(super) fn last_resort(&self, error: NameError) -> Result<Answer, NameError> {
+        match &self.good {
+            Some(good) => Ok(Answer {
+                addresses: good.addresses.clone(),
+                fresh_for: RETRY_AFTER,
+                kept_because: Some(error),
+            }),
+            None => Err(error),
+        }
+    }
+}
