@@ -55,7 +55,8 @@ impl Turned {
         if was != is {
             self.behind.insert(service);
         }
-        // Who decided nothing has looked at whatever answered: that counts until it has looked again.
+        // Who decided nothing has looked at whatever answered: that counts until it has looked
+        // again.
         if !was.is_empty() && was.is_disjoint(is) {
             self.void.insert((service, part));
         }
@@ -128,8 +129,8 @@ impl Families {
     }
 }
 
-/// Whether the checks of a service find the addresses of hosts by their names. What comes by trap is
-/// of the machine.
+/// Whether the checks of a service find the addresses of hosts by their names. What comes by trap
+/// is of the machine.
 fn looks_names_up(model: &Model, id: ServiceId) -> bool {
     let members = &model.hostgroup(id).members;
     let is_name = |host: &HostName| addresses::literal(host).is_none();
