@@ -253,15 +253,21 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
         wanted.put(key, over(facts.fallback_wished, wish, role), role);
     }
     let pace = pace(facts, &kept);
+    let most = most_unsaid(facts, &kept);
     for (place, server) in facts.servers.iter().enumerate() {
         let (wish, role, change) = match server.health {
             Health::Good | Health::Withdrawn if kept.contains(&place) => {
-                (ServerWish::In(server.settings), ServerRole::Kept, None)
+                (kept_in(server, most), ServerRole::Kept, None)
             }
             Health::Good => good(facts.section, server, pace, now),
             Health::Unheard if kept.contains(&place) => in_untested(server),
             Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
             Health::Withdrawn => withdrawn(facts.section, server, now),
+        };
+        let wish = if role == ServerRole::InUntested {
+            at_most(wish, most)
+        } else {
+            wish
         };
         due = [due, change].into_iter().flatten().min();
         wanted.put(server.key, over(server.wished, wish, role), role);
@@ -479,6 +485,52 @@ fn good_weight(server: &Server) -> Weight {
     }
 }
 
+/// The most that a server gets which its checks give no weight, where the others have theirs by
+/// their checks: no more than the greatest of those that are healthy, or else of those without a
+/// verdict that are in as they were found. Most clients would go to one that failed, or of which
+/// nothing is known.
+fn most_unsaid(facts: &Facts<'_>, kept: &[usize]) -> Option<Weight> {
+    match facts.section.weight_from {
+        WeightFrom::File => return None,
+        WeightFrom::Check => {}
+    }
+    let others = || {
+        let servers = facts.servers.iter().enumerate();
+        servers.filter(|(place, _)| !kept.contains(place))
+    };
+    let healthy = others().filter(|(_, it)| it.health == Health::Good);
+    let healthy = healthy.map(|(_, it)| good_weight(it));
+    let healthy = healthy.filter(|&it| it > Weight(0)).max();
+    healthy.or_else(|| {
+        let silent = |it: &Server| matches!(it.health, Health::Waiting | Health::Unheard);
+        let silent = others().filter(|(_, it)| silent(it));
+        let found = silent.filter_map(|(_, it)| Some(facts.kernel?.get(&it.key)?.weight));
+        found.filter(|&it| it > Weight(0)).max()
+    })
+}
+
+/// One that `min_live` keeps: a failing check leaves the weight that it gave as it was, and 0 is
+/// lifted.
+fn kept_in(server: &Server, most: Option<Weight>) -> ServerWish {
+    match server.given {
+        Some(weight) if weight > Weight(0) => ServerWish::In(RealServer {
+            weight,
+            ..server.settings
+        }),
+        Some(_) | None => at_most(ServerWish::In(server.settings), most),
+    }
+}
+
+fn at_most(wish: ServerWish, most: Option<Weight>) -> ServerWish {
+    match (wish, most) {
+        (ServerWish::In(settings), Some(most)) => ServerWish::In(RealServer {
+            weight: settings.weight.min(most),
+            ..settings
+        }),
+        (ServerWish::In(_), None) | (ServerWish::Out | ServerWish::AsFound, _) => wish,
+    }
+}
+
 /// Whether a good verdict can bring it clients: its own weight does, or one that its check gives.
 fn may_serve(section: &DeclaredService, server: &Server) -> bool {
     own_weight(server) > Weight(0) || section.weight_from == WeightFrom::Check
@@ -491,7 +543,7 @@ type Decided = (ServerWish, ServerRole, Option<Mono>);
 enum Pace {
     /// As `slow_start` says.
     Ramp,
-    /// One that failed is kept with all its weight: no healthy one may have less of its own than
+    /// One that failed is kept with the weight that it had: no healthy one may have less of its own than
     /// that, or most clients would go to the one that failed.
     AtOnce,
 }

@@ -18,6 +18,7 @@ use crate::model::{
 };
 
 mod initial;
+mod kept;
 mod named;
 mod slow;
 mod weightless;
