@@ -362,6 +362,13 @@ impl Bindings {
             self.owned.judged(key, server);
         }
         self.sections.decided(key, &wanted);
+        for place in &places.servers {
+            let role = place.server.and_then(|it| wanted.roles.get(&it));
+            if let Some(&role) = role {
+                let noted = self.sections.stands(key, &place.word, role, self.now);
+                actions.extend(noted);
+            }
+        }
         self.decided.insert(key);
         Some(wanted.service)
     }

@@ -58,6 +58,8 @@ impl Memory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Out {
     since: Dated,
+    /// Since when it waits for its connections to end, however long it was kept before.
+    draining: Option<Dated>,
     drained: Drained,
 }
 
@@ -80,14 +82,17 @@ impl Memory {
             .map_or_else(|| Moment::of(now), |out| out.since.moment)
     }
 
+    /// Whether it waits for its connections to end, or has.
+    pub(crate) fn drains(&self) -> bool {
+        self.out.is_some_and(|out| out.draining.is_some())
+    }
+
     /// How much longer it drains; none when that is over.
     pub(crate) fn drain_left(&self, limit: Duration, now: Now) -> Option<Duration> {
-        let left = match self.out {
-            None => limit,
-            Some(out) => match out.drained {
-                Drained::Yes => Duration::ZERO,
-                Drained::No => limit.saturating_sub(out.since.moment.ago(now)),
-            },
+        let left = match self.out.map(|out| (out.drained, out.draining)) {
+            None | Some((Drained::No, None)) => limit,
+            Some((Drained::Yes, _)) => Duration::ZERO,
+            Some((Drained::No, Some(began))) => limit.saturating_sub(began.moment.ago(now)),
         };
         (!left.is_zero()).then_some(left)
     }
@@ -153,6 +158,10 @@ struct SavedOut {
     port: u16,
     /// When it was withdrawn or came back.
     since: Wall,
+    /// When it began to wait for its connections to end.
+    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draining: Option<Wall>,
     /// None where it is not withdrawn, but starts slowly.
     drained: Option<Drained>,
 }
@@ -214,11 +223,16 @@ impl Sections {
             });
             match (place, known) {
                 (Some(memory), Some(it)) => {
-                    let since = Dated {
-                        moment: Moment::restored(it.since, now),
-                        wall: it.since,
+                    let dated = |wall| Dated {
+                        moment: Moment::restored(wall, now),
+                        wall,
                     };
-                    memory.out = it.drained.map(|drained| Out { since, drained });
+                    let since = dated(it.since);
+                    memory.out = it.drained.map(|drained| Out {
+                        since,
+                        draining: it.draining.map(dated),
+                        drained,
+                    });
                     memory.back = it.drained.is_none().then_some(since.moment);
                 }
                 (None, _) | (_, None) => actions.push(binding::record(key.clone(), None::<&()>)),
@@ -331,6 +345,7 @@ impl Sections {
                 *memory = Memory {
                     out: Some(Out {
                         since: Dated::of(now),
+                        draining: None,
                         drained,
                     }),
                     back: None,
@@ -372,6 +387,39 @@ impl Sections {
         } else {
             state.memories.insert(word.clone(), *memory);
         }
+    }
+
+    /// Takes note of how a real server stands from now on: its time to drain begins when it leaves
+    /// its clients, and not while `min_live` keeps it.
+    pub(crate) fn stands(
+        &mut self,
+        key: VirtualServiceKey,
+        word: &Word,
+        role: ServerRole,
+        now: Now,
+    ) -> Option<Action> {
+        let memory = self.states.get_mut(&key)?.memories.get_mut(word)?;
+        let out = memory.out.as_mut()?;
+        let before = *out;
+        match role {
+            ServerRole::Draining { .. } => {
+                out.draining.get_or_insert_with(|| Dated::of(now));
+            }
+            ServerRole::Kept => {
+                out.draining = None;
+                out.drained = Drained::No;
+            }
+            ServerRole::Quiesced => out.draining = None,
+            ServerRole::Unseen
+            | ServerRole::Serves { .. }
+            | ServerRole::Out
+            | ServerRole::InUntested
+            | ServerRole::OutUntested
+            | ServerRole::AsFound
+            | ServerRole::FallbackIn
+            | ServerRole::FallbackOut => {}
+        }
+        (*out != before).then(|| record(key, word, *memory, now))
     }
 
     /// Takes note of what was decided.
@@ -440,11 +488,13 @@ fn record(key: VirtualServiceKey, (host, port): &Word, memory: Memory, now: Now)
         (Some(out), _) => (Some(out.since.told(now)), Some(out.drained)),
         (None, back) => (back.map(|back| back.wall(now)), None),
     };
+    let draining = memory.out.and_then(|out| out.draining);
     let saved = since.map(|since| SavedOut {
         virtual_service: key,
         host: host.to_string(),
         port: *port,
         since,
+        draining: draining.map(|began| began.told(now)),
         drained,
     });
     binding::record(format!("{PREFIX}{key} {host} {port}"), saved.as_ref())

@@ -262,7 +262,7 @@ fn wanted_without_ends(facts: &Facts<'_>, now: Now) -> Wanted {
             Health::Good => good(facts.section, server, pace, now),
             Health::Unheard if kept.contains(&place) => in_untested(server),
             Health::Waiting | Health::Unheard => silent(facts.section, server, is_open),
-            Health::Withdrawn => withdrawn(facts.section, server, now),
+            Health::Withdrawn => withdrawn(facts, server, now),
         };
         let wish = if role == ServerRole::InUntested {
             at_most(wish, most)
@@ -591,15 +591,20 @@ const fn in_untested(server: &Server) -> Decided {
     (wish, ServerRole::InUntested, None)
 }
 
-fn withdrawn(section: &DeclaredService, server: &Server, now: Now) -> Decided {
+fn withdrawn(facts: &Facts<'_>, server: &Server, now: Now) -> Decided {
     let quiesced = ServerWish::In(RealServer {
         weight: Weight(0),
         ..server.settings
     });
-    match on_failure(section, server.own) {
+    // What the kernel does not have has no connections that could end.
+    let is_gone = facts.kernel.is_some_and(|it| !it.contains_key(&server.key));
+    match on_failure(facts.section, server.own) {
         OnFailure::Remove => (ServerWish::Out, ServerRole::Out, None),
         OnFailure::Quiesce => (quiesced, ServerRole::Quiesced, None),
         OnFailure::Drain(limit) => match server.memory.drain_left(limit, now) {
+            Some(_) if is_gone && !server.memory.drains() => {
+                (ServerWish::Out, ServerRole::Out, None)
+            }
             None => (ServerWish::Out, ServerRole::Out, None),
             Some(left) => {
                 let role = ServerRole::Draining { left };

@@ -71,6 +71,10 @@ impl Sections {
                 let Some(server) = address(key, word) else {
                     continue;
                 };
+                // A look of before it was kept says nothing of what comes behind.
+                if state.roles.get(&server) == Some(&ServerRole::Kept) {
+                    continue;
+                }
                 look();
                 let entry = actual.get(&key);
                 let found = entry.and_then(|entry| entry.servers.get(&server));

@@ -59,3 +59,41 @@ fn one_without_a_verdict_gets_no_more_than_those_that_are_healthy() {
     farm.perform(actions);
     story.settles("1=5 2=5 3=5");
 }
+
+#[test]
+fn a_drain_begins_when_the_server_leaves_and_not_when_it_failed() {
+    let options = "drain=6 min_live=2";
+    let mut story = Story::new(options);
+    for host in ["10.1.0.1", "10.1.0.2", "10.1.0.3"] {
+        story.has(host, 3);
+    }
+    // The third is healthy, the first is kept for longer than a drain lasts.
+    story.fails("1 2", "1=5 2=0 3=5");
+    story.waits(9.0, "1=5 3=5");
+    story.fails("1", "1=0 2=5 3=5");
+    let left = Duration::from_secs(6);
+    assert_eq!(story.role("10.1.0.1"), Some(ServerRole::Draining { left }));
+    // It goes on over a restart.
+    story.waits(4.0, "1=0 2=5 3=5");
+    story.restarts(options);
+    story.has("10.1.0.1", 3);
+    story.fails("1", "1=0 2=5 3=5");
+    story.waits(1.0, "2=5 3=5");
+}
+
+#[test]
+fn a_drain_that_a_reload_asks_for_begins_with_it() {
+    let mut story = Story::new("quiesce");
+    story.has("10.1.0.2", 3);
+    story.fails("2", "1=5 2=0 3=5");
+    story.waits(9.0, "1=5 2=0 3=5");
+    story.reloads(&file("drain=3"));
+    story.settles("1=5 2=0 3=5");
+    story.waits(3.0, "1=5 3=5");
+    // One that was removed is not put in to drain.
+    let mut story = Story::new("");
+    story.has("10.1.0.2", 3);
+    story.fails("2", "1=5 3=5");
+    story.reloads(&file("drain=60"));
+    story.settles("1=5 3=5");
+}
