@@ -310,6 +310,7 @@ mod tests {
     #[test]
     fn of_many_instances_those_that_count_are_shown_and_the_others_counted() {
         let settings = PairSettings {
+            notify_fifo: Some("/run/x".into()),
             notify_instance: Some("VI_9".parse().unwrap()),
             ..PairSettings::default()
         };
@@ -342,6 +343,7 @@ mod tests {
             mono: Mono::ZERO,
         };
         let settings = PairSettings {
+            notify_fifo: Some("/run/x".into()),
             notify_instance: Some("VI_9".parse().unwrap()),
             ..PairSettings::default()
         };

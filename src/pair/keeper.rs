@@ -119,7 +119,8 @@ impl RoleKeeper {
         keeper
     }
 
-    /// Another file holds from now on. What was said and seen still counts; of an address that
+    /// Another file holds from now on. What was said and seen still counts, of the FIFO's words
+    /// where this one names a FIFO too; of an address that
     /// nobody has looked for yet the next look says what is so.
     pub fn reload(&mut self, settings: PairSettings) {
         self.settings = settings;
@@ -170,7 +171,8 @@ impl RoleKeeper {
         if !self.counts(name) {
             return false;
         }
-        let others = said.iter().filter(|(other, _)| !self.counts(other));
+        let counts = |other, word: &Said| word.counts(&self.settings) && self.counts(other);
+        let others = said.iter().filter(|(other, word)| !counts(other, word));
         let oldest = others.min_by_key(|(_, said)| said.number);
         let oldest = oldest.map(|(other, _)| other.clone());
         oldest.is_some_and(|oldest| self.facts.said.remove(&oldest).is_some())
@@ -181,7 +183,11 @@ impl RoleKeeper {
     #[must_use]
     pub fn counts(&self, name: &InstanceName) -> bool {
         let has_first = self.settings.notify_instance.is_none();
-        let is_first = || self.facts.first().is_none_or(|first| name <= first);
+        let is_first = || {
+            self.facts
+                .first(&self.settings)
+                .is_none_or(|first| name <= first)
+        };
         self.settings.instances().any(|it| it == name) || has_first && is_first()
     }
 

@@ -127,6 +127,19 @@ pub struct Said {
     pub number: u64,
 }
 
+impl Said {
+    /// Whether a role may follow from it in a file with these settings. A word of the FIFO counts
+    /// only while the file names one: of a pair that is dissolved nobody would take it back. It is
+    /// kept all the same, since nobody says it again where the file names a FIFO again.
+    #[must_use]
+    pub const fn counts(&self, settings: &PairSettings) -> bool {
+        match self.source {
+            Source::Fifo => settings.notify_fifo.is_some(),
+            Source::Command => true,
+        }
+    }
+}
+
 /// Addresses that were looked for, and whether each is here.
 pub type Found = BTreeMap<IpAddr, bool>;
 
@@ -165,20 +178,32 @@ impl Facts {
     /// more than a file can name, so that one that counts always finds a place.
     pub const INSTANCES_MAX: usize = 512;
 
-    /// The newest word on an instance.
-    fn of(&self, instance: Option<&InstanceName>) -> Option<(Option<&InstanceName>, &Said)> {
+    /// Whether a role may follow from any word.
+    fn has_words(&self, settings: &PairSettings) -> bool {
+        let mut words = self.said.values().chain(&self.said_of_all);
+        words.any(|said| said.counts(settings))
+    }
+
+    /// The newest word on an instance, of those that count.
+    fn of(
+        &self,
+        settings: &PairSettings,
+        instance: Option<&InstanceName>,
+    ) -> Option<(Option<&InstanceName>, &Said)> {
         let named = instance.and_then(|name| self.said.get_key_value(name));
         let named = named.map(|(name, said)| (Some(name), said));
         let of_all = self.said_of_all.as_ref().map(|said| (None, said));
         let both = [named, of_all].into_iter().flatten();
+        let both = both.filter(|(_, said)| said.counts(settings));
         let newest = both.max_by_key(|(_, said)| said.number);
         newest.filter(|(_, said)| said.state != State::Deleted)
     }
 
     /// The instance that counts where none is named.
-    pub(in crate::pair) fn first(&self) -> Option<&InstanceName> {
-        let mut known = self.said.iter();
-        known.find_map(|(name, said)| (said.state != State::Deleted).then_some(name))
+    pub(in crate::pair) fn first(&self, settings: &PairSettings) -> Option<&InstanceName> {
+        let is_known = |said: &Said| said.state != State::Deleted && said.counts(settings);
+        let mut said = self.said.iter();
+        said.find_map(|(name, said)| is_known(said).then_some(name))
     }
 }
 
@@ -224,11 +249,11 @@ pub fn is_known(settings: &PairSettings, facts: &Facts) -> bool {
 fn known(settings: &PairSettings, facts: &Facts) -> Option<RoleStanding> {
     match settings.vips.first() {
         Some(vip) => of_vip(settings, facts, vip),
-        None if !settings.has_source() && facts.said.is_empty() && facts.said_of_all.is_none() => {
+        None if !settings.has_source() && !facts.has_words(settings) => {
             let why = "the file names no notify_fifo and no vip";
             Some(RoleStanding::new(Role::Alone, why))
         }
-        None => by_word(facts, settings.notify_instance.as_ref(), None),
+        None => by_word(settings, facts, settings.notify_instance.as_ref(), None),
     }
 }
 
@@ -262,16 +287,22 @@ pub fn of_vips(settings: &PairSettings, facts: &Facts) -> Vec<VipStanding> {
 fn of_vip(settings: &PairSettings, facts: &Facts, vip: &Vip) -> Option<RoleStanding> {
     let is_here = facts.found.get(&vip.address);
     let instance = vip.instance.as_ref().or(settings.notify_instance.as_ref());
-    by_word(facts, instance, is_here.map(|here| (vip.address, *here)))
+    by_word(
+        settings,
+        facts,
+        instance,
+        is_here.map(|here| (vip.address, *here)),
+    )
 }
 
 /// What follows from the state of an instance and from an address that is here or is not.
 fn by_word(
+    settings: &PairSettings,
     facts: &Facts,
     instance: Option<&InstanceName>,
     address: Option<(IpAddr, bool)>,
 ) -> Option<RoleStanding> {
-    let newest = facts.of(instance.or_else(|| facts.first()));
+    let newest = facts.of(settings, instance.or_else(|| facts.first(settings)));
     let words = newest.map(|(name, said)| {
         let of = name.map_or_else(String::new, |name| format!(" of {name}"));
         let who = match said.source {

@@ -182,8 +182,12 @@ impl RoleAnswer {
         let settings = keeper.settings();
         let facts = keeper.facts();
         let named = facts.said.iter();
-        let named = named.map(|(name, said)| (Some(name.clone()), keeper.counts(name), said));
-        let of_all = facts.said_of_all.iter().map(|said| (None, true, said));
+        let named = named.map(|(name, said)| {
+            let counts = said.counts(settings) && keeper.counts(name);
+            (Some(name.clone()), counts, said)
+        });
+        let of_all = facts.said_of_all.iter();
+        let of_all = of_all.map(|said| (None, said.counts(settings), said));
         let said = named.chain(of_all);
         Self {
             source: None,

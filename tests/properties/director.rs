@@ -115,7 +115,11 @@ pub(crate) fn fifo(bytes: &[u8]) {
         mono: Mono::ZERO,
         wall: START,
     };
-    let mut keeper = RoleKeeper::new(PairSettings::default(), Facts::default(), now);
+    let settings = PairSettings {
+        notify_fifo: Some("/run/x".into()),
+        ..PairSettings::default()
+    };
+    let mut keeper = RoleKeeper::new(settings, Facts::default(), now);
     for one in said {
         match one {
             Announcement::Instance { name, state } => {

@@ -159,6 +159,41 @@ fn what_was_said_before_a_restart_counts_and_newer_words_beat_it() {
 }
 
 #[test]
+fn a_dissolved_pair_is_alone_after_a_reload_and_after_a_restart() {
+    let mut keeper = with_fifo();
+    say(&mut keeper, State::Backup, at(0));
+    keeper.settle(at(0));
+    assert!(!keeper.speaks());
+    let kept = BTreeMap::from([keeper.facts().record()]);
+    keeper.reload(PairSettings::default());
+    assert_eq!(keeper.settle(at(1_000)).unwrap().to.role, Role::Alone);
+    assert!(keeper.speaks());
+    assert_eq!(keeper.next_deadline(), None);
+    let restarted = RoleKeeper::new(PairSettings::default(), Facts::restore(&kept), at(2_000));
+    assert_eq!(restarted.standing().role, Role::Alone);
+    assert!(restarted.speaks());
+    // The file names the FIFO again: keepalived does not say it again.
+    keeper.reload(with_fifo().settings);
+    assert_eq!(keeper.settle(at(3_000)).unwrap().to.role, Role::Standby);
+}
+
+#[test]
+fn words_of_a_fifo_that_is_gone_leave_room_for_what_somebody_says() {
+    let mut keeper = with_fifo();
+    for number in 0..Facts::INSTANCES_MAX {
+        let name = Some(format!("x{number}").parse().unwrap());
+        keeper.hear(name, State::Backup, Source::Fifo, at(0).wall);
+    }
+    keeper.reload(PairSettings::default());
+    let name = Some("y".parse().unwrap());
+    let heard = keeper.hear(name, State::Fault, Source::Command, at(1).wall);
+    assert_eq!(heard, Reception::Noted);
+    keeper.settle(at(1));
+    assert_eq!(keeper.standing().role, Role::Fault);
+    assert_eq!(keeper.facts().said.len(), Facts::INSTANCES_MAX);
+}
+
+#[test]
 fn only_so_many_instances_are_kept() {
     let mut keeper = with_fifo();
     for number in 0..557 {
@@ -202,6 +237,7 @@ fn the_instances_that_count_find_a_place_among_any_number_of_others() {
 
 fn with_vips(text: &str) -> PairSettings {
     PairSettings {
+        notify_fifo: Some("/run/x".into()),
         vips: Vip::list(text).unwrap(),
         ..PairSettings::default()
     }

@@ -45,6 +45,14 @@ fn facts(text: &str) -> Facts {
     facts
 }
 
+/// The same, said by `lvsmon role`.
+fn by_command(text: &str) -> Facts {
+    let mut known = facts(text);
+    let words = known.said.values_mut().chain(&mut known.said_of_all);
+    words.for_each(|said| said.source = Source::Command);
+    known
+}
+
 #[test]
 fn fault_beats_the_address_and_the_address_beats_master_and_backup() {
     use Role::{Active, Fault, Standby};
@@ -110,10 +118,36 @@ fn fault_beats_the_address_and_the_address_beats_master_and_backup() {
 #[test]
 fn without_any_source_the_director_is_alone_until_somebody_says_otherwise() {
     let nothing = PairSettings::default();
-    let role = |known: &str| of_director(&nothing, &facts(known)).role;
+    let role = |known: &str| of_director(&nothing, &by_command(known)).role;
     assert_eq!(role("| ?"), Role::Alone);
     assert_eq!(role("BACKUP | ?"), Role::Standby);
     assert_eq!(role("a=MASTER | ?"), Role::Active);
+}
+
+#[test]
+fn a_word_of_the_fifo_counts_only_while_the_file_names_one() {
+    for state in ["BACKUP", "MASTER", "FAULT", "STOP"] {
+        let heard = facts(&format!("a={state} |"));
+        // The pair is dissolved.
+        let nothing = PairSettings::default();
+        let lone = of_director(&nothing, &heard);
+        assert_eq!(lone.role, Role::Alone, "{state}: {}", lone.why);
+        assert!(is_known(&nothing, &heard), "{state}");
+        // The address alone is left.
+        let mut settings = settings("10.0.0.3", "a");
+        settings.notify_fifo = None;
+        assert_eq!(of_director(&settings, &heard).role, Role::Standby);
+        // No word of a FIFO hides what somebody said, nor is it the first by name.
+        let mut both = by_command("b=MASTER |");
+        both.said.extend(heard.said.clone());
+        assert_eq!(of_director(&nothing, &both).role, Role::Active, "{state}");
+        // It counts again where the file names a FIFO again: nobody says it a second time.
+        let named = self::settings("", "");
+        assert_ne!(of_director(&named, &heard).role, Role::Alone);
+    }
+    let nothing = PairSettings::default();
+    let said = by_command("a=BACKUP |");
+    assert_eq!(of_director(&nothing, &said).role, Role::Standby);
 }
 
 #[test]
