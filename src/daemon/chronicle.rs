@@ -43,6 +43,8 @@ pub(super) struct Chronicle {
     open: BTreeMap<AlertId, OpenAlert>,
     /// Real servers that were said to be out, so that their return is said too.
     out: BTreeSet<(VirtualServiceKey, RealServerKey)>,
+    /// Real servers that were said to be kept by `min_live`, so that their recovery is said too.
+    kept: BTreeSet<(VirtualServiceKey, RealServerKey)>,
     /// When a real server went in or out; those that never did since the start are not named.
     changed: BTreeMap<(VirtualServiceKey, RealServerKey), Wall>,
 }
@@ -330,9 +332,11 @@ impl Chronicle {
         change: &ServerChange,
     ) {
         let since = self.changed.get(&(vs, rs)).copied();
+        let was_kept = self.kept.remove(&(vs, rs));
         match change {
-            ServerChange::In if !self.out.contains(&(vs, rs)) => {}
+            ServerChange::In | ServerChange::Kept(_) if !self.out.contains(&(vs, rs)) => {}
             ServerChange::In
+            | ServerChange::Kept(_)
             | ServerChange::Quiesced(_)
             | ServerChange::QuiescedByWish(_)
             | ServerChange::Weightless
@@ -345,6 +349,22 @@ impl Chronicle {
             }
         }
         let (kind, text) = match change {
+            ServerChange::Kept(reasons) => {
+                let why = match reasons.as_slice() {
+                    [] => "its check gives it weight 0".to_owned(),
+                    reasons => reasons_of(model, reasons),
+                };
+                self.out.remove(&(vs, rs));
+                self.kept.insert((vs, rs));
+                tracing::info!(%vs, %rs, why, "real server kept by min_live");
+                let text = format!("{rs} of {vs} kept by min_live: {why}");
+                ("server_kept", text)
+            }
+            ServerChange::In if was_kept => {
+                let why = "no longer kept by min_live: nothing withdraws it";
+                tracing::info!(%vs, %rs, why, "real server in");
+                ("server_in", format!("{rs} in {vs}, {why}"))
+            }
             ServerChange::In => {
                 // The first verdicts after a start are no change that a person waits for, and
                 // there may be thousands.
@@ -606,6 +626,57 @@ mod tests {
         }
         let last = chronicle.after(1).events.remove(0).text;
         assert_eq!(last, "192.168.0.1:80 in 10.0.0.3:80/tcp after 1m1s");
+    }
+
+    #[test]
+    fn one_that_min_live_keeps_is_said_to_be_kept_and_in_only_when_it_recovers() {
+        let (model, _) = crate::config::load_text("").expect("an empty file is good");
+        let mut chronicle = Chronicle::default();
+        let rs = RealServerKey(([192, 168, 0, 1], 80).into());
+        let vs: VirtualServiceKey = "10.0.0.3:80/tcp".parse().expect("a key");
+        let cause = Cause {
+            service: ServiceId(0),
+            host: None,
+            reason: Reason::Refused,
+            text: String::new(),
+            about: About::Host,
+        };
+        let causes = || vec![cause.clone()];
+        let mut tell = |second, change| {
+            let time = Wall::from_seconds(second);
+            let note = Note::Server {
+                virtual_service: vs,
+                server: rs,
+                change,
+                since: time,
+            };
+            let last = chronicle.number;
+            chronicle.note(time, &model, &note, None);
+            let events = chronicle.after(last).events;
+            let said: Vec<String> = events.into_iter().map(|it| it.text).collect();
+            let changed = chronicle.changed.get(&(vs, rs)).copied();
+            (said.join("; "), changed.map(Wall::seconds))
+        };
+        let kept = "192.168.0.1:80 of 10.0.0.3:80/tcp kept by min_live:";
+        let recovered =
+            "192.168.0.1:80 in 10.0.0.3:80/tcp, no longer kept by min_live: nothing withdraws it";
+        let refused = format!("{kept} ?/?: refused");
+        // It is in all the while.
+        let found = tell(1, ServerChange::Kept(causes()));
+        assert_eq!(found, (refused.clone(), None));
+        assert_eq!(tell(2, ServerChange::In), (recovered.to_owned(), None));
+        // It comes in to be kept.
+        tell(3, ServerChange::Out(causes()));
+        assert_eq!(tell(4, ServerChange::Kept(causes())), (refused, Some(4)));
+        assert_eq!(tell(9, ServerChange::In), (recovered.to_owned(), Some(4)));
+        let weightless = format!("{kept} its check gives it weight 0");
+        let found = tell(10, ServerChange::Kept(Vec::new()));
+        assert_eq!(found, (weightless, Some(4)));
+        // Not kept any more, and out: it comes in as every other.
+        tell(11, ServerChange::Out(causes()));
+        let found = tell(13, ServerChange::In);
+        let said = "192.168.0.1:80 in 10.0.0.3:80/tcp after 2s".to_owned();
+        assert_eq!(found, (said, Some(13)));
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::time::Wall;
 pub(super) enum Presence {
     /// In the table with a weight above 0.
     In,
+    /// The same, since `min_live` keeps it.
+    Kept,
     /// With weight 0: its checks withdraw it.
     Quiesced,
     /// With weight 0, and its checks do not withdraw it.
@@ -38,7 +40,10 @@ impl Presence {
         match wish? {
             ServerWish::AsFound => None,
             ServerWish::Out => Some(Self::Out),
-            ServerWish::In(settings) if settings.weight > Weight(0) => Some(Self::In),
+            ServerWish::In(settings) if settings.weight > Weight(0) => match role {
+                Some(ServerRole::Kept) => Some(Self::Kept),
+                Some(_) | None => Some(Self::In),
+            },
             ServerWish::In(_) if is_low => Some(Self::Quiesced),
             ServerWish::In(_) => Some(Self::Weightless),
         }
@@ -56,6 +61,7 @@ pub(super) fn server_change(
     let now = now.filter(|_| before != now)?;
     Some(match now {
         Presence::In => ServerChange::In,
+        Presence::Kept => ServerChange::Kept(causes()),
         Presence::Quiesced => ServerChange::Quiesced(causes()),
         Presence::Weightless => wished(Effect::Weight(Weight(0)))
             .map_or(ServerChange::Weightless, ServerChange::QuiescedByWish),
@@ -88,6 +94,7 @@ impl Bindings {
                 Effect::Weight(Weight(0))
             }
             ServerChange::In
+            | ServerChange::Kept(_)
             | ServerChange::Weightless
             | ServerChange::Moved { .. }
             | ServerChange::Dropped => return now,
@@ -157,14 +164,14 @@ mod tests {
         let low = Some(ServerRole::Quiesced);
         let left = std::time::Duration::ZERO;
         let draining = Some(ServerRole::Draining { left });
-        let (is_in, is_low) = (Some("in"), Some("quiesced"));
+        let (is_in, is_kept, is_low) = (Some("in"), Some("kept"), Some("quiesced"));
         let (wished, own) = (Some("by wish"), Some("weightless"));
         let (sent, gone) = (Some("out by wish"), Some("out"));
         vec![
             ("nothing", None, None, None, None),
             ("as found", Some(ServerWish::AsFound), serves, None, None),
             ("in", weight(5), serves, is_in, is_in),
-            ("kept", weight(1), kept, is_in, is_in),
+            ("kept", weight(1), kept, is_kept, is_kept),
             ("no role", weight(5), None, is_in, is_in),
             ("low", weight(0), low, is_low, is_low),
             ("draining", weight(0), draining, is_low, is_low),
@@ -179,12 +186,14 @@ mod tests {
     fn said(change: &ServerChange, causes: &[Cause]) -> &'static str {
         match change {
             ServerChange::In => "in",
+            ServerChange::Kept(by) if by == causes => "kept",
             ServerChange::Quiesced(by) if by == causes => "quiesced",
             ServerChange::QuiescedByWish(why) if why == "ann" => "by wish",
             ServerChange::Weightless => "weightless",
             ServerChange::Out(by) if by == causes => "out",
             ServerChange::OutByWish(why) if why == "ann" => "out by wish",
-            ServerChange::Quiesced(_)
+            ServerChange::Kept(_)
+            | ServerChange::Quiesced(_)
             | ServerChange::QuiescedByWish(_)
             | ServerChange::Out(_)
             | ServerChange::OutByWish(_)

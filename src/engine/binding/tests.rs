@@ -344,6 +344,7 @@ impl Farm {
         let server = server.0.ip();
         match change {
             ServerChange::In => format!("{server} in"),
+            ServerChange::Kept(by) => format!("{server} kept although {}", self.reasons(by)),
             ServerChange::Moved { host, to } => format!("{server} left, {host} is {to}"),
             ServerChange::Dropped => format!("{server} dropped"),
             ServerChange::OutByWish(why) => format!("{server} out by ann: {why}"),

@@ -193,6 +193,9 @@ pub struct CutOff {
 pub enum ServerChange {
     /// It is to be in the table.
     In,
+    /// It is to be in although these services withdraw it, or its check gives it weight 0:
+    /// `min_live` keeps it.
+    Kept(Vec<Cause>),
     /// It is to be out: these services withdraw it, each for a reason.
     Out(Vec<Cause>),
     /// It is to be out although its checks are content: this wish of an operator says so.
@@ -218,7 +221,7 @@ impl ServerChange {
     /// The services that withdraw it.
     pub(crate) fn causes_mut(&mut self) -> &mut [Cause] {
         match self {
-            Self::Out(causes) | Self::Quiesced(causes) => causes,
+            Self::Out(causes) | Self::Quiesced(causes) | Self::Kept(causes) => causes,
             Self::In
             | Self::OutByWish(_)
             | Self::QuiescedByWish(_)

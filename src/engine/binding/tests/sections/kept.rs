@@ -97,3 +97,19 @@ fn a_drain_that_a_reload_asks_for_begins_with_it() {
     story.reloads(&file("drain=60"));
     story.settles("1=5 3=5");
 }
+
+#[test]
+fn whom_min_live_keeps_is_said_and_when_it_is_healthy_again() {
+    let mut story = Story::new("min_live=2");
+    story.farm().said();
+    story.fails("1 2", "1=5 3=5");
+    let said = [
+        "10.1.0.1 kept although web/http:timeout",
+        "10.1.0.2 out by web/http:timeout",
+        "apply",
+    ];
+    assert_eq!(story.farm().said(), said);
+    story.succeeds("1=5 2=5 3=5");
+    let said = ["10.1.0.1 in", "10.1.0.2 in", "apply"];
+    assert_eq!(story.farm().said(), said);
+}
