@@ -201,6 +201,8 @@ fn change_in_words(change: &ServerChange, engine: &Engine) -> String {
     };
     match change {
         ServerChange::In => "in".to_owned(),
+        ServerChange::Kept(by) if by.is_empty() => "kept by min_live".to_owned(),
+        ServerChange::Kept(by) => format!("kept by min_live although {}", reasons(by)),
         ServerChange::Moved { host, to } => format!("dropped, {host} is {to}"),
         ServerChange::Dropped => "dropped".to_owned(),
         ServerChange::OutByWish(why) => format!("out by {why}"),
